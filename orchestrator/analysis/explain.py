@@ -143,8 +143,9 @@ def explain_rows(data: TrialData, threshold: Threshold | None, flags: Sequence[s
     if threshold is None or not present:
         return
     spans = spans_ns(data.evidence)
-    figures = np.stack([evidence.figures(data.evidence[evidence.column], spans) for evidence in present])
-    signed = figures * np.array([[evidence.harm] for evidence in present])
+    signed = np.empty((len(present), len(spans)))
+    for place, evidence in enumerate(present):
+        signed[place] = evidence.harm * evidence.figures(data.evidence[evidence.column], spans)
     times = data.inferences[data.clock]
     of_rounds, visits = times > threshold.ns, data.visits
     late: NDArray[Any] = of_rounds

@@ -64,14 +64,14 @@ def resources_rows(group: Group) -> Iterator[ResourcesRow]:
             "resident_peak_bytes": _largest(
                 [
                     *(start.get("peak_memory_bytes") for start in starts),
-                    *_column(data, "resident_peak_bytes"),
+                    _most(data, "resident_peak_bytes"),
                     (data.record.placement.get("at_end") or {}).get("peak_memory_bytes"),
                 ]
             ),
-            "resident_round_peak_bytes": _largest(_column(data, "resident_peak_bytes")),
-            "gpu_memory_peak_bytes": _largest(_column(data, "gpu_memory_bytes")),
+            "resident_round_peak_bytes": _largest([_most(data, "resident_peak_bytes")]),
+            "gpu_memory_peak_bytes": _largest([_most(data, "gpu_memory_bytes")]),
             "gpu_allocated_peak_bytes": _largest(
-                [*(start.get("gpu_allocated_peak_bytes") for start in starts), *_column(data, "gpu_allocated_peak_bytes")]
+                [*(start.get("gpu_allocated_peak_bytes") for start in starts), _most(data, "gpu_allocated_peak_bytes")]
             ),
             "rounds": rounds,
             "samples": len(data.references),
@@ -126,11 +126,11 @@ def _of_rounds(data: TrialData, name: str) -> NDArray[np.float64]:
     return data.evidence.get(name, np.full(len(data.times[data.clock]), np.nan))
 
 
-def _column(data: TrialData, name: str) -> list[float]:
-    """Return what is known of a column of the rounds."""
+def _most(data: TrialData, name: str) -> float | None:
+    """Return the largest value of a column of the rounds that has 64 bits, None where none is known."""
     found = _of_rounds(data, name)
-    known: list[float] = found[np.isfinite(found)].tolist()
-    return known
+    known = found[np.abs(found) < 2.0**63]
+    return float(known.max()) if known.size else None
 
 
 def _largest(values: Iterable[float | None]) -> int | None:

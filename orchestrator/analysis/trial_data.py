@@ -329,7 +329,9 @@ def load_trials(campaign: Campaign, metrics: Sequence[str] = ()) -> list[TrialDa
     """
     records = (record.model_copy(update={"metrics": tuple(metrics)}) if metrics else record for record in campaign.trials())
     started = [record for record in records if record.started_at is not None]
-    return [data for data in map_in_threads(lambda record: _load(campaign, record), started) if data is not None]
+    loaded = map_in_threads(lambda record: _load(campaign, record), started)
+    pa.default_memory_pool().release_unused()  # the tables that arrays were made of: else Arrow keeps their memory to itself
+    return [data for data in loaded if data is not None]
 
 
 def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
@@ -398,6 +400,10 @@ def _other_answers(campaign: Campaign, record: TrialRecord, matrix: RoundMatrix)
 
 
 def _numbers(rounds: pa.Table) -> dict[str, NDArray[np.float64]]:
-    """Return the columns of integers and of floats."""
-    numeric = (field.name for field in rounds.schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type))
-    return {name: rounds.column(name).cast(pa.float64(), safe=False).to_numpy() for name in numeric}
+    """Return the columns of integers and of floats. Those that hold nothing are one array."""
+    numeric = [field.name for field in rounds.schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)]
+    nothing = np.full(rounds.num_rows, np.nan)
+    return {
+        name: nothing if column.null_count == len(column) else column.cast(pa.float64(), safe=False).to_numpy()
+        for name, column in zip(numeric, rounds.select(numeric).columns, strict=True)
+    }

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -82,15 +86,35 @@ def association(harms: ArrayLike, evidence: ArrayLike, visits: ArrayLike | None 
         raise InputError("the harm of a round is NaN: every round needs a value")
     if harm.shape[1] != known.shape[1]:
         raise ValueError(f"{harm.shape[1]} rounds of harm and {known.shape[1]} of evidence: they must be the same")
-    known = np.where(_varies(known), known, 0.0)
-    of_harm, ranked, plain = _unit(ranks(harm)), _unit(ranks(known)), _unit(known)
-    orders = _orders_of_visits(visits, harm.shape[1])
-    ways = harm.shape[1] if orders is None else len(orders)
-    values = [_moved(of_harm, of_evidence, orders).reshape(-1, ways) for of_evidence in (ranked, plain)]
-    p_values = np.maximum(*(_step_down(each) for each in values)).reshape(len(harm), len(known))
-    says = (of_harm != 0).any(axis=1)[:, None] & (ranked != 0).any(axis=1)[None, :]
-    correlations = values[0][:, 0].reshape(p_values.shape)
-    return Association(np.where(says, correlations, np.nan), p_values, "circular shifts" if orders is None else "visits exchanged")
+    of_harm, orders = _unit(_ranked(harm.copy())), _orders_of_visits(visits, harm.shape[1])
+    varies = _varies(known)
+    # One after the other, and every step in place: all evidence of a million rounds is 128 MiB, each copy of it as much again.
+    ranked = _compared(of_harm, _unit(_ranked(np.where(varies, known, 0.0))), orders)
+    plain = _compared(of_harm, _unit(np.where(varies, known, 0.0)), orders)
+    says = (of_harm != 0).any(axis=1)[:, None] & ranked.says[None, :]
+    method = "circular shifts" if orders is None else "visits exchanged"
+    return Association(np.where(says, ranked.observed, np.nan), np.maximum(ranked.p_values, plain.p_values), method)
+
+
+class _Compared(NamedTuple):
+    """One statistic of each harm with each series of evidence, [H, M], its p-values, [H, M], and which series are not constant, [M]."""
+
+    observed: Floats
+    p_values: Floats
+    says: NDArray[np.bool_]
+
+
+def _compared(harm: Floats, evidence: Floats, orders: Orders | None) -> _Compared:
+    values = _moved(harm, evidence, orders)
+    observed, shape = values[..., 0].copy(), values.shape[:2]
+    return _Compared(observed, _step_down(values.reshape(-1, values.shape[2])).reshape(shape), (evidence != 0).any(axis=1))
+
+
+def _ranked(series: Floats) -> Floats:
+    """Put the ranks of its values in the place of every series."""
+    for row in series:
+        row[:] = ranks(row)
+    return series
 
 
 def _varies(evidence: Floats) -> NDArray[np.bool_]:
@@ -100,25 +124,57 @@ def _varies(evidence: Floats) -> NDArray[np.bool_]:
 
 
 def _unit(series: Floats) -> Floats:
-    """Return series of length 1 without their mean and their straight line; 0 where a value is NaN, and all over a constant series."""
-    count = series.shape[1]
-    known = np.isfinite(series)
-    filled = np.where(known, series, 0.0)
-    means = filled.sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
-    centred = np.where(known, filled - means, 0.0)
-    scale = np.abs(centred).max(axis=1, keepdims=True, initial=0.0)
-    says = scale > ROUNDING * np.maximum(np.abs(filled).max(axis=1, keepdims=True, initial=0.0), ROUNDING)
+    """Make series, in their place, of length 1 without their mean and their straight line.
+
+    0 where a value is NaN, and all over a constant series.
+    """
+    count, says = series.shape[1], np.zeros(len(series), dtype=np.bool_)
+    for place, row in enumerate(series):
+        known = np.isfinite(row)
+        filled = np.where(known, row, 0.0)
+        centred = np.where(known, filled - filled.sum() / max(known.sum(), 1), 0.0)
+        scale = np.abs(centred).max(initial=0.0)
+        says[place] = scale > ROUNDING * max(np.abs(filled).max(initial=0.0), ROUNDING)
+        row[:] = centred / (scale if says[place] else 1.0)
     line = np.arange(count) - (count - 1) / 2
     line /= np.sqrt(max(line @ line, 1.0))
-    bent = centred / np.where(says, scale, 1.0)
-    bent = bent - (bent @ line)[:, None] * line
-    length = np.sqrt((bent**2).sum(axis=1, keepdims=True))
-    says = says & (length > ROUNDING)
-    return np.asarray(np.where(says, bent / np.where(says, length, 1.0), 0.0))
+    for place, (row, slope) in enumerate(zip(series, series @ line, strict=True)):
+        row -= slope * line
+        length = np.sqrt((row**2).sum())
+        row[:] = row / length if says[place] and length > ROUNDING else 0.0
+    return series
 
 
-def _orders_of_visits(visits: ArrayLike | None, rounds: int) -> NDArray[np.intp] | None:
-    """Return orders of the rounds in which visits of one length are exchanged, [orders, R], the given one first; None for too few."""
+@dataclass(frozen=True)
+class Orders:
+    """Orders of rounds in which visits of one length are exchanged, the given one first: each is drawn when it is asked for.
+
+    starts
+        the first rounds of the visits of each length.
+    count
+        how many orders there are besides the given one.
+    """
+
+    rounds: int
+    starts: Mapping[int, NDArray[np.intp]]
+    count: int
+
+    def __iter__(self) -> Iterator[NDArray[np.intp]]:
+        yield np.arange(self.rounds)
+        random, drawn = np.random.default_rng(SEED), dict[int, np.random.Generator]()
+        for length, starts in self.starts.items():  # each begins where all draws of the one before have ended
+            drawn[length] = deepcopy(random)
+            deque((random.permuted(starts) for _ in range(self.count)), maxlen=0)
+        for _ in range(self.count):
+            order = np.arange(self.rounds)
+            for length, starts in self.starts.items():
+                within = np.arange(length)
+                order[starts[:, None] + within] = drawn[length].permuted(starts)[:, None] + within
+            yield order
+
+
+def _orders_of_visits(visits: ArrayLike | None, rounds: int) -> Orders | None:
+    """Return orders of the rounds in which visits of one length are exchanged; None for too few."""
     if visits is None:
         return None
     of = np.asarray(visits, dtype=np.float64)
@@ -126,32 +182,34 @@ def _orders_of_visits(visits: ArrayLike | None, rounds: int) -> NDArray[np.intp]
     lengths = np.diff(np.r_[starts, of.size])
     if np.isnan(of).any() or not lengths.size or np.bincount(lengths).max() < FEWEST_VISITS:
         return None
-    random = np.random.default_rng(SEED)
-    count = ORDERS if rounds <= MANY_ROUNDS else ORDERS_OF_MANY
-    orders = np.tile(np.arange(rounds), (count + 1, 1))
-    for length in np.unique(lengths):
-        of_length = starts[lengths == length]
-        places = of_length[:, None] + np.arange(length)
-        drawn = random.permuted(np.tile(np.arange(of_length.size), (count, 1)), axis=1)
-        orders[1:, places] = places[drawn]
-    return orders
+    by_length = {int(length): starts[lengths == length] for length in np.unique(lengths)}
+    return Orders(rounds, by_length, ORDERS if rounds <= MANY_ROUNDS else ORDERS_OF_MANY)
 
 
-def _moved(harm: Floats, evidence: Floats, orders: NDArray[np.intp] | None) -> Floats:
+def _moved(harm: Floats, evidence: Floats, orders: Orders | None) -> Floats:
     """Return the products of harms with evidence moved against them, [H, M, ways], the observed ones first."""
-    if orders is None:
-        spectrum = np.fft.rfft(harm)[:, None] * np.conj(np.fft.rfft(evidence))[None, :]
-        return np.asarray(np.fft.irfft(spectrum, n=harm.shape[1]))
-    return np.stack([harm @ evidence[:, order].T for order in orders], axis=-1)
+    if orders is not None:
+        return np.stack([harm @ evidence[:, order].T for order in orders], axis=-1)
+    spectrum, found = np.fft.rfft(harm), np.empty((len(harm), *evidence.shape))
+    for place, row in enumerate(evidence):
+        found[:, place] = np.fft.irfft(spectrum * np.conj(np.fft.rfft(row)), n=harm.shape[1])
+    return found
 
 
 def _step_down(values: Floats) -> Floats:
-    """Return adjusted one-sided p-values of statistics, [T], from their values over all ways, [T, ways], the observed ones first."""
-    spread = np.sqrt((values**2).mean(axis=1, keepdims=True))
-    standard = values / np.where(spread > ROUNDING, spread, 1.0)
-    order = np.argsort(-standard[:, 0], kind="stable")
-    largest = np.maximum.accumulate(standard[order[::-1]], axis=0)[::-1]
-    single = (largest >= standard[order, :1] - ROUNDING).mean(axis=1)
+    """Return adjusted one-sided p-values of statistics, [T], from their values over all ways, [T, ways], the observed ones first.
+
+    The values are standardised in their place.
+    """
+    for row in values:
+        spread = np.sqrt((row**2).mean())
+        row /= spread if spread > ROUNDING else 1.0
+    order = np.argsort(-values[:, 0], kind="stable")
+    largest, single = np.full(values.shape[1], -np.inf), np.empty(len(values))
+    for place in reversed(range(len(values))):
+        row = values[order[place]]
+        np.maximum(largest, row, out=largest)
+        single[place] = (largest >= row[0] - ROUNDING).mean()
     adjusted = np.empty(len(values))
     adjusted[order] = np.maximum.accumulate(single)
     return adjusted

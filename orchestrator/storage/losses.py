@@ -40,14 +40,15 @@ def refuse_many_alone(folder: TrialFolder, timed: Iterable[int], rows: Iterable[
         raise _lost(folder.twin("rounds") / part_name(min(alone)), "timings/ has its twin and later parts")
 
 
-def refuse_lost_rounds(folder: TrialFolder, timed: Collection[int], rows: Collection[int], least: int) -> None:
+def refuse_lost_rounds(folder: TrialFolder, timed: NDArray[np.int32], rows: NDArray[np.int32], least: int) -> None:
     """Raise InputError if rounds lack their timings, if their numbers have a gap, or if there are fewer than ``least``."""
-    if set(rows) - set(timed):
+    stored = np.unique(rows)
+    if np.setdiff1d(stored, timed).size:
         raise _lost(_unpaired(folder, "timings", "rounds"), "rounds/ has rounds that timings/ lacks")
-    if (gap := _first_missing(rows)) is not None:
-        raise _lost(_unpaired(folder, "rounds", "timings"), f"later rounds than {gap} are there and it is not")
-    if len(set(rows)) < least:
-        reported = f"{folder.record.name} counts {least} rounds and {len(set(rows))} are there"
+    if len(gaps := np.flatnonzero(stored != np.arange(len(stored)))):
+        raise _lost(_unpaired(folder, "rounds", "timings"), f"later rounds than {int(gaps[0])} are there and it is not")
+    if len(stored) < least:
+        reported = f"{folder.record.name} counts {least} rounds and {len(stored)} are there"
         raise _lost(_unpaired(folder, "rounds", "timings"), reported)
 
 

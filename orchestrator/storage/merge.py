@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -49,15 +50,15 @@ def both(folder: TrialFolder, least: int = 0) -> tuple[pa.Table, pa.Table]:
     def read() -> tuple[pa.Table, pa.Table]:
         rows = _read(folder, "rounds")
         timed = _read(folder, "timings")
-        _check(folder, set(timed.column("round").unique().to_pylist()), rows, least)
+        _check(folder, timed.column("round").unique().to_numpy(), rows, least)
         return _sorted(_only(timed, rows.column("round")), ["round", "sample"], folder), _sorted(rows, ["round"], folder)
 
     return _steady(folder, read)
 
 
-def _check(folder: TrialFolder, timed: set[int], rows: pa.Table, least: int) -> None:
+def _check(folder: TrialFolder, timed: npt.NDArray[np.int32], rows: pa.Table, least: int) -> None:
     """Raise InputError if something was lost, whatever a running driver has added meanwhile."""
-    refuse_lost_rounds(folder, timed, rows.column("round").to_pylist(), least)
+    refuse_lost_rounds(folder, timed, rows.column("round").to_numpy(), least)
     before, first = _listed(folder, "timings")
     after, _ = _listed(folder, "rounds")
     if _listed(folder, "timings")[1] != first:
@@ -76,15 +77,15 @@ def _read(folder: TrialFolder, name: str) -> pa.Table:
     return pa.concat_tables(_each_part(folder, name, lambda path: read_table(path, form)) or [form.empty_table()])
 
 
-def _timed_rounds(folder: TrialFolder) -> set[int]:
+def _timed_rounds(folder: TrialFolder) -> npt.NDArray[np.int32]:
     """Return the numbers of the rounds in ``timings/``, read one row group at a time."""
 
-    def rounds_in(path: Path) -> set[int]:
+    def rounds_in(path: Path) -> list[npt.NDArray[np.int32]]:
         with opened(path) as file:
             groups = (file.read_row_group(group, columns=["round"]) for group in range(file.num_row_groups))
-            return {number for group in groups for number in group.column("round").unique().to_pylist()}
+            return [group.column("round").unique().to_numpy() for group in groups]
 
-    return set().union(*_each_part(folder, "timings", rounds_in))
+    return np.concatenate([np.empty(0, dtype=np.int32), *(found for part in _each_part(folder, "timings", rounds_in) for found in part)])
 
 
 def _each_part(folder: TrialFolder, name: str, read: Callable[[Path], T]) -> list[T]:

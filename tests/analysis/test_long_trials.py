@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from benchmarks.report import write
 from orchestrator.analysis import quality
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.analysis.explain import EVIDENCE, explain_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.sides import baseline_of
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -21,6 +23,7 @@ from orchestrator.contracts import InputError
 from orchestrator.report.figures.charts import figures
 from orchestrator.report.figures.curves import bands
 from orchestrator.stats.deadline import certify_deadline
+from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage.losses import refuse_gap
 from orchestrator.storage.matrix import round_matrix
 from orchestrator.storage.reader import Campaign, open_campaign
@@ -80,6 +83,18 @@ def test_equal_rounds_are_found_without_an_object_per_round() -> None:
     curve = np.tile(np.arange(50_000) % 7 / 7, (8, 1))
     stake = quality.Stake(1.0, True)
     assert peak(lambda: bands(curve, 1.0, stake, 0)) < 80 * MIB
+
+
+@pytest.mark.parametrize("visits", [None, np.arange(6000) // 4], ids=["circular shifts", "visits exchanged"])
+def test_what_slow_rounds_go_with_is_found_in_little_memory_a_round(build: Build, visits: np.ndarray | None) -> None:
+    """All evidence there can be is 16 numbers a round, and each way to move it against two harms makes 32: 384 bytes in all."""
+    rounds = 6000
+    random = np.random.default_rng(0)
+    data = build("long", random.lognormal(2, 0.3, (rounds, 1)))
+    evidence = {"duration_ns": data.times[data.clock][:, 0]} | {one.column: random.lognormal(size=rounds) for one in EVIDENCE}
+    trial = replace(data, evidence=evidence, visits=visits)
+    limit = Threshold("9 ms", 9_000_000, "absolute")
+    assert peak(lambda: list(explain_rows(trial, limit, ()))) < 900 * rounds
 
 
 def test_figures_in_blocks_are_those_of_one_block(build: Build, noise: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,8 +45,8 @@ class Evidence:
 
     started_ms
         per round, ms since 1970, [R].
-    measures
-        per name of ``MEASURES`` that was recorded, one figure per round, NaN where there is none, [R].
+    stored
+        per name of ``MEASURES`` that was recorded, its column as it is stored, NaN where there is none, [R].
     stage_means_ns
         mean time per stage, of the inferences that have a time.
     gap_ns
@@ -54,9 +54,13 @@ class Evidence:
     """
 
     started_ms: np.ndarray[tuple[int], np.dtype[np.float64]]
-    measures: Mapping[str, np.ndarray[tuple[int], np.dtype[np.float64]]]
+    stored: Mapping[str, np.ndarray[tuple[int], np.dtype[np.float64]]]
     stage_means_ns: Mapping[str, float]
     gap_ns: tuple[float, float] | None
+
+    def figures(self, measure: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """Return one figure per round, in the unit that the name says, [R]."""
+        return self.stored[measure] * UNITS.get(MEASURES[measure], 1)
 
 
 def evidence_of(results: CampaignAnalysis) -> dict[str, Evidence]:
@@ -75,10 +79,10 @@ def of_all(several: Sequence[Evidence]) -> Evidence:
 def _of_trial(data: TrialData) -> Evidence | None:
     if data.beside is None:
         return None
-    known = {name: data.evidence[column] * UNITS.get(column, 1) for name, column in MEASURES.items() if column in data.evidence}
+    known = {name: data.evidence[column] for name, column in MEASURES.items() if column in data.evidence}
     return Evidence(
         started_ms=data.beside.started_ms,
-        measures={name: figures for name, figures in known.items() if not np.isnan(figures).all()},
+        stored={name: column for name, column in known.items() if not np.isnan(column).all()},
         stage_means_ns=data.beside.stage_means_ns,
         gap_ns=data.beside.gap_ns,
     )

@@ -75,8 +75,8 @@ def evidence_chart(reading: Reading) -> Chart:
     for measure in MEASURES:
         for entry in reading.entries:
             seen = reading.evidence.get(entry.key)
-            if seen is not None and measure in seen.measures:
-                _, values, _ = stretches(seen.measures[measure][None, :], MOST_MOMENTS)
+            if seen is not None and measure in seen.stored:
+                _, values, _ = stretches(seen.figures(measure)[None, :], MOST_MOMENTS)
                 _, when, _ = stretches(seen.started_ms[None, :], MOST_MOMENTS)
                 together = max(together, -(-seen.started_ms.size // MOST_MOMENTS))
                 series.append(Series(entry.label, when[0], values[0], "line", entry.key, tags={"measure": measure}))
