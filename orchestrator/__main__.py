@@ -20,7 +20,7 @@ from orchestrator.commands import line
 from orchestrator.configuration.environment_values import without_asked
 from orchestrator.contracts import InputError
 from orchestrator.endings import ClusterLost, ends_the_program
-from orchestrator.execution.signals import Restart, go_on, handled_by, received, stop_at_once
+from orchestrator.execution.signals import Restart, go_on, handled_by, leave_word, received, say_last_words, stop_at_once
 from orchestrator.report.readers import outlive_readers
 from orchestrator.report.text import printable
 
@@ -30,6 +30,7 @@ USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | None = None) -> int:
     """Run one command and return its exit code. ``restart`` goes on, if it can, when the timed processes' Ray has died."""
     words = list(sys.argv[1:] if argv is None else argv)
+    leave_word("")
     try:
         with handled_by(stop_at_once):
             code = line.run(words)
@@ -43,7 +44,10 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
         print(printable(f"error: {where}: {remedy}"), file=sys.stderr)  # noqa: T201
         return 2
     except KeyboardInterrupt as error:
-        return 130 if ends_the_program(error) else _refuse_to_leave(error)
+        if not ends_the_program(error):
+            return _refuse_to_leave(error)
+        say_last_words()
+        return 130
     except Restart as lost:
         return lost.give_up() if restart is None else restart(lost)
     except ClusterLost as lost:

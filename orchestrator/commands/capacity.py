@@ -23,6 +23,7 @@ from orchestrator.configuration.config import Trial
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Site
+from orchestrator.execution.signals import heed_signals
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
 from orchestrator.stats.capacity_verdict import FAMILY_ERROR, FIRST_LOOK, MOST_PROBES
@@ -66,6 +67,7 @@ def execute(asked: CapacitySearch) -> int:
         closed = make_plan_of(look_at(site, [(in_closed_loop(trial), "") for trial in question.trials]))
         record = record_of(composing.command, composed, replace(closed, left_out=plan.left_out), capacity=question)
         directory = results_directory(composed.campaign, NAME)
+        heed_signals()
         latest, look = composed.campaign.results_dir is None, looked_at(composing.trust)
         with CampaignWriter.create(directory, record, latest=latest, look=look) as writer:
             more = Explorer(question, site, writer, began_s)

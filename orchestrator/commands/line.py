@@ -19,6 +19,7 @@ from typing import Any, Protocol, cast
 from orchestrator.commands import verbs
 from orchestrator.commands.parser import LineParser
 from orchestrator.contracts import InputError
+from orchestrator.execution.signals import heed_signals
 
 EMPTY = "''"
 DEFAULT = "run"
@@ -102,7 +103,9 @@ def run(typed: Sequence[str]) -> int:
         print(help_of(name or DEFAULT), end="")  # noqa: T201
         return 0
     verb = load(name or DEFAULT)
-    return verb.execute(verb.read(parse(name or DEFAULT, rest, typed)))
+    asked = verb.read(parse(name or DEFAULT, rest, typed))
+    heed_signals()
+    return verb.execute(asked)
 
 
 def find_verb(typed: Sequence[str]) -> tuple[str | None, list[str]]:

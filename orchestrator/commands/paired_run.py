@@ -34,7 +34,7 @@ from orchestrator.configuration.plain_values import check_size
 from orchestrator.contracts import InputError, first_line
 from orchestrator.endings import ClusterLost
 from orchestrator.execution.executor import Executor, Site
-from orchestrator.execution.signals import received
+from orchestrator.execution.signals import heed_signals, leave_word, received, say_last_words
 from orchestrator.planning.plan import Plan
 from orchestrator.report.progress import Progress
 from orchestrator.report.text import printable
@@ -160,13 +160,15 @@ def measure_pairs(run: PairedRun) -> Measured:
         steps = [step for pair in _in_random_order(pairs, identity) for step in pair if step[0].state(step[1]) in UNFINISHED]
         progress = stack.enter_context(Progress(len(steps), None if run.quiet else sys.stderr))
         progress.say(f"{len(steps)} of {2 * len(pairs)} processes in pairs into {folder}")
+        leave_word(printable(f"stopped at once; {_how_to_go_on(folder)}"))
         try:
             _measure(steps, (a, b), progress, stop)
+            heed_signals()
         except KeyboardInterrupt:
             progress.fall_silent()
             for side in (a, b):
                 mark_interrupted(side.writer)
-            print(printable(f"stopped at once; {_how_to_go_on(folder)}"), file=sys.stderr)  # noqa: T201
+            say_last_words()
             raise
         except ClusterLost as lost:
             for side in (a, b):
@@ -207,6 +209,7 @@ def opened(composing: Composing, directory: Path, pairing: Pairing) -> Iterator[
                 if plan.infeasible:
                     raise InputError(f"{plan.infeasible[0].trial_id} cannot run here: {plan.infeasible[0].reason}; change the plan")
                 record = record_of(composing.command, composed, plan, pairing)
+                heed_signals()
                 look = looked_at(trust=False, remedy="name a folder of your own with --to")
                 opening = CampaignWriter.reopen(directory, look=look) if is_there else CampaignWriter.create(directory, record, look=look)
                 writer = stack.enter_context(opening)

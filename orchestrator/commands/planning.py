@@ -16,6 +16,7 @@ from orchestrator.configuration.config import CampaignConfig, Trial, parse_campa
 from orchestrator.configuration.fields import FEWEST_ARRIVALS_PER_S
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import LocalSite, Site
+from orchestrator.execution.signals import heed_signals
 from orchestrator.machine.host import Machine
 from orchestrator.machine.surroundings import check_surroundings
 from orchestrator.machine.turn import check_turn
@@ -121,6 +122,7 @@ def compose_campaign(options: Composing, say: Callable[[str], None]) -> Composed
     """Compose and validate the trials. Raises InputError with one line for any mistake."""
 
     def composed(done: int, of: int) -> None:
+        heed_signals()
         if of >= SAY_FROM and done % SAY_FROM == 0:
             say(f"composed {done} of {of} trials")
 
@@ -133,6 +135,7 @@ def compose_campaign(options: Composing, say: Callable[[str], None]) -> Composed
     add_code_folders(campaign.code)
     # The campaign may be resumed from another folder.
     code = tuple(str(Path(folder).expanduser().absolute()) for folder in campaign.code)
+    heed_signals()
     campaign = campaign.model_copy(update={"code": code})
     return Composed(campaign, tuple(zip(trials, composition.notes, strict=True)), composition)
 
@@ -142,6 +145,7 @@ def open_site(campaign: CampaignConfig, trials: Iterable[Trial]) -> AbstractCont
 
     If a system has its own Python, Ray is started even for a look. Raises InputError if this machine cannot measure.
     """
+    heed_signals()
     if campaign.cluster.name != "address":
         check_surroundings(with_ray=campaign.cluster.name != "inline")
         check_turn()
@@ -204,6 +208,7 @@ def look_at(site: Site, paired: Sequence[tuple[Trial, str]]) -> list[Candidate]:
     machines = [_machine(site, trial) for trial, _ in paired]
     looks: dict[int, Look] = {}
     for found in {id(machine): machine for machine in machines if isinstance(machine, Machine)}.values():
+        heed_signals()
         here = [index for index, machine in enumerate(machines) if machine is found]
         looks.update(zip(here, site.look(found, [paired[index][0] for index in here]), strict=True))
     candidates = []

@@ -11,6 +11,7 @@ from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_se
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composition import code_folders, override_analysis
 from orchestrator.contracts import InputError
+from orchestrator.execution.signals import heed_signals
 from orchestrator.report.answer import answers, lines
 from orchestrator.report.capacity import bracket_tables, unsearched
 from orchestrator.report.documents import made_together, report_texts
@@ -140,7 +141,9 @@ def _stored(
     they look.
     """
     results = analyse(open_campaign(directory), analysis)
+    heed_signals()
     evidence, ranked = evidence_of(results), rankings(results)
+    heed_signals()
     write_results(directory, results.tables, report_texts(results, evidence, ranked))
     if formats:
         write_figures(inside(directory, directory / "figures"), formats, only, results, evidence, look)

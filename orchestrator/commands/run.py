@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import signal
 import sys
@@ -22,7 +23,7 @@ from orchestrator.configuration.config import CampaignConfig
 from orchestrator.contracts import InputError
 from orchestrator.endings import ClusterLost, Stopped, ends_the_program
 from orchestrator.execution.executor import Site
-from orchestrator.execution.signals import Restart, handled_by, received, stop_at_once
+from orchestrator.execution.signals import Restart, handled_by, heed_signals, leave_word, received, say_last_words, stop_at_once
 from orchestrator.planning.plan import Plan
 from orchestrator.report.progress import Progress, short_names
 from orchestrator.report.text import printable, trials_counted
@@ -61,6 +62,7 @@ def run_planned(options: Composing, composed: Composed, plan: Plan, site: Site) 
         raise InputError(f"none of {len(plan.trials)} trials can run here, first {plan.trials[0].trial_id}: {plan.trials[0].reason}")
     record = record_of(options.command, composed, plan)
     directory = results_directory(campaign, composition.name)
+    heed_signals()
     with Progress(0, None if options.quiet else sys.stderr) as progress:
         for line in plan.parts:
             progress.say(line)
@@ -111,6 +113,7 @@ def measure(
     stop = threading.Event()
     with ExitStack() as signals, Progress(len(runnable), None if quiet else sys.stderr, short_names(runnable)) as progress:
         progress.say(f"{trials_counted(len(runnable))} into {writer.directory}")
+        leave_word(printable(f"stopped at once; {_how_to_go_on(writer)}"))
         try:
             with site.executor() as executor:
                 # Until the report is written. While Ray starts there is no round to finish, and one signal is enough.
@@ -127,6 +130,7 @@ def measure(
                     _stopped_at_once(writer, progress)  # before Ray ends, which may take a while
                     raise Stopped(REPORTED) from None
             writer.look_after()
+            heed_signals()
             write_report(writer.directory, campaign.analysis, full)
             writer.look_after()
         except KeyboardInterrupt as interrupt:
@@ -152,7 +156,7 @@ def measure(
     for message in writer.disturbances:
         print(printable(f"error: {message}"), file=sys.stderr)  # noqa: T201
     states = {planned.state for planned in writer.record.trials}
-    if stop.is_set():
+    if stop.is_set() or received() is not None:
         unfinished = states & {"planned", "interrupted"}
         how = f"interrupted; {_how_to_go_on(writer)}" if unfinished else "interrupted when all was measured and reported"
         print(printable(how), file=sys.stderr)  # noqa: T201
@@ -163,7 +167,7 @@ def measure(
 def _stopped_at_once(writer: CampaignWriter, progress: Progress) -> None:
     progress.fall_silent()
     mark_interrupted(writer)
-    print(printable(f"stopped at once; {_how_to_go_on(writer)}"), file=sys.stderr)  # noqa: T201
+    say_last_words()
 
 
 def _how_to_go_on(writer: CampaignWriter) -> str:
@@ -209,16 +213,17 @@ def stop_on_signals(stop: threading.Event, progress: Progress) -> Iterator[None]
 
     A program such as ``timeout`` signals the process and its group within milliseconds: they count as one.
     """
-    first_s = 0.0
+    asked, first_s = False, math.inf
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        nonlocal first_s
-        if stop.is_set():
+        nonlocal asked, first_s
+        if asked:  # not the event: it may be the one that is being set, which waits for itself if it is set again meanwhile
             if time.monotonic() - first_s < SAME_SIGNAL_S:
                 return
             stop_at_once(number, frame)
-        stop.set()
+        asked = True
         first_s = time.monotonic()
+        stop.set()
         with suppress(OSError, RuntimeError):  # the terminal is gone, or a line is being written this very moment
             progress.say(f"{signal.Signals(number).name}: finishing the round, then stopping; once more to stop at once")
 

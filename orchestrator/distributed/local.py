@@ -23,6 +23,7 @@ from orchestrator.distributed.light_ray import started_lightly, without
 from orchestrator.distributed.watch import Watch, waiting_in_steps, watched
 from orchestrator.endings import ClusterLost
 from orchestrator.execution.guard import MARK, Guard
+from orchestrator.execution.signals import heed_signals
 
 PREFIX = "tq-"
 OWNER, OWNED = "owner", "r"
@@ -113,6 +114,7 @@ def embedded_ray(working_dir: Path, guard: Guard) -> Iterator[None]:
         with left_for_later():
             import ray
 
+        heed_signals()
         # The kernel ends Ray's processes with the thread that has started them.
         over = threading.Event()
         watch = Watch(folder)

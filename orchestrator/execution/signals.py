@@ -3,38 +3,54 @@
 The program blocks these signals in all its threads, and one thread waits for them. Whatever handler a library puts in place then never
 runs: Ray and its core set some of their own when they start and when they end, and any of them would end the program in its own way. The
 waiting thread passes each signal on to the main thread, by a signal with no other use, and there our handler is called.
+
+What a handler raises can be lost: Python drops it within ``__del__`` and callbacks, and libraries drop more. That the program is to stop is
+kept here all the same, and the program asks for it before each step.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.endings import Stopped
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 Handler = Callable[[int, FrameType | None], Any]
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RELAY = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2
 """What wakes the main thread, also in the midst of a system call."""
+AGAIN_S = 0.2
+"""How long the main thread has to wake before it is woken again: a system call that is about to begin is not cut short."""
 GIVE_UP_S = 15.0
 """How long the program may clean up once it is to stop at once; the guard clears away what is left then."""
+Hook = Callable[["UnraisableHookArgs"], Any]
 
 
 class _Reception:
-    """Which signals are received, those that have come, and who receives them."""
+    """Which signals are received, those that have come, who receives them, whether the program is to stop at once, what it says then."""
 
     blocked: frozenset[int] = frozenset()
     come: list[int] = []  # noqa: RUF012 - one program, one reception
     untold: deque[int] = deque()  # noqa: RUF012
     handler: Handler | None = None
+    leaving = False
+    left: SimpleQueue[None] = SimpleQueue()
+    """Has something in it once the program is leaving; unlike a lock, a handler may always put something in."""
+    last_words = ""
 
 
 def receive_signals() -> None:
@@ -50,7 +66,9 @@ def receive_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {RELAY})
     # Programs that we start handle signals as usual.
     os.register_at_fork(after_in_child=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _Reception.blocked))
+    sys.unraisablehook = silent_about_stops(sys.unraisablehook)
     threading.Thread(target=_wait, name="signals", daemon=True).start()
+    threading.Thread(target=_give_up, name="gives up", daemon=True).start()
 
 
 def received() -> int | None:
@@ -68,7 +86,7 @@ def handled_by(handler: Handler) -> Iterator[None]:
         return
     before, _Reception.handler = _Reception.handler, handler
     try:
-        _tell(RELAY, None)  # signals that came before there was a handler
+        heed_signals()  # also those that came before there was a handler
         yield
     finally:
         if _Reception.handler is not ignored:
@@ -79,6 +97,41 @@ def stop_at_once(number: int, frame: FrameType | None) -> None:
     """Raise Stopped, once: no later signal cuts short the cleaning up that follows."""
     _leave_soon()
     raise Stopped
+
+
+def heed_signals() -> None:
+    """Raise Stopped if the program is to stop at once and goes on all the same, because the exception was lost.
+
+    Called before each step, and never while something is cleaned up. In another thread it does nothing.
+    """
+    if threading.current_thread() is threading.main_thread():
+        _tell(RELAY, None)
+        if _Reception.leaving:
+            raise Stopped
+
+
+def leave_word(words: str) -> None:
+    """Have this said on stderr if a signal ends the program, also where it is cut off because it cleans up for too long."""
+    _Reception.last_words = words
+
+
+def say_last_words() -> None:
+    """Say what was left to be said, once."""
+    words, _Reception.last_words = _Reception.last_words, ""
+    if words:
+        print(words, file=sys.stderr)  # noqa: T201
+
+
+def silent_about_stops(hook: Hook) -> Hook:
+    """Return a hook for exceptions that Python drops: it shows no traceback of a signal, and has the next signal raise again."""
+
+    def quiet(dropped: UnraisableHookArgs) -> None:
+        if not isinstance(dropped.exc_value, Stopped):
+            hook(dropped)
+        elif _Reception.handler is ignored:
+            _Reception.handler = stop_at_once
+
+    return quiet
 
 
 @contextmanager
@@ -97,30 +150,43 @@ def deferred() -> Iterator[None]:
 
 
 def _leave_soon() -> None:
-    """Ignore later signals, and end the program if it cleans up for too long, or a library has swallowed the interrupt."""
-    ignore_all()
-    limit = threading.Timer(GIVE_UP_S, os._exit, (130,))
-    limit.daemon = True
-    limit.start()
+    """Ignore later signals, and have the program end if it cleans up for too long, or a step takes too long that has lost the exception."""
+    _Reception.leaving = True
+    _Reception.handler = ignored
+    _Reception.left.put(None)
+
+
+def _give_up() -> None:
+    _Reception.left.get()
+    time.sleep(GIVE_UP_S)
+    with suppress(OSError, ValueError):
+        if _Reception.last_words and select.select([], [2], [], 0)[1]:  # nobody may keep us by not reading
+            os.write(2, f"{_Reception.last_words}\n".encode(errors="replace"))
+    os._exit(130)
 
 
 def ignored(number: int, frame: FrameType | None) -> None:
     """Do nothing: the program is stopping."""
 
 
-def ignore_all() -> None:
-    """Call no handler from here on."""
-    _Reception.handler = ignored
-
-
 def _wait() -> None:
+    while True:
+        _pass_on(signal.sigwait(_Reception.blocked))
+        while _Reception.untold and _Reception.handler is not None:
+            time.sleep(AGAIN_S)
+            _wake()
+
+
+def _pass_on(number: int) -> None:
+    _Reception.come.append(number)
+    _Reception.untold.append(number)
+    _wake()
+
+
+def _wake() -> None:
     main = threading.main_thread().ident
     assert main is not None
-    while True:
-        number = signal.sigwait(_Reception.blocked)
-        _Reception.come.append(number)
-        _Reception.untold.append(number)
-        signal.pthread_kill(main, RELAY)
+    signal.pthread_kill(main, RELAY)
 
 
 def _tell(relayed: int, frame: FrameType | None) -> None:
