@@ -93,14 +93,16 @@ def test_each_side_runs_its_own_code_and_goes_on_where_it_was(run: Any, tmp_path
     assert (found.id, found.side) == (identity.id, "b")
     assert all("torn pair" in row["flags"] for row in json.loads((tmp_path / "c.json").read_text())["trials"])
 
-    campaign = read_json(tmp_path / "out" / "a" / CAMPAIGN, CampaignRecord)  # as if it had been stopped before its last trial
-    last = campaign.trials[-1]
+    # As if it had been stopped before its last trial, and the first one had failed: without a gate, too, that is no success.
+    campaign = read_json(tmp_path / "out" / "a" / CAMPAIGN, CampaignRecord)
+    first, last = campaign.trials[0], campaign.trials[-1]
     shutil.rmtree(tmp_path / "out" / "a" / "trials" / last.trial_id)
-    trials = (*campaign.trials[:-1], last.with_state("planned", None))
+    trials = (first.with_state("failed", "gone"), *campaign.trials[1:-1], last.with_state("planned", None))
     write_json(tmp_path / "out" / "a" / CAMPAIGN, campaign.model_copy(update={"trials": trials}).model_dump(mode="json"))
-    assert run(*words).returncode == 0
+    done = run(*words)
+    assert (done.returncode, done.stderr) == (1, f"error: side a: {first.trial_id} failed: gone\n")
     assert [record.started_at for record in records(tmp_path / "out" / "a")][:-1] == before[:-1]
-    assert {record.state for record in records(tmp_path / "out" / "a")} == {"done"}
+    assert [record.state for record in records(tmp_path / "out" / "a")] == ["failed", "done", "done"]
 
     other = run(*words, "model.sleep_ms=0.1")
     assert (other.returncode, "holds a campaign of other words" in other.stderr) == (2, True)
@@ -147,12 +149,3 @@ def test_a_side_may_be_a_file_a_folder_or_words(tmp_path: Path) -> None:
         side.write_text(text)
         with pytest.raises(InputError, match=says):
             words_of(str(side))
-
-
-def test_a_trial_that_failed_is_no_success_without_a_gate(call: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
-    words = ["model.raises_on=[3]", "model.raises_on=[]", *BOTH, CODE, "system=cpu_1core", "--pairs", "1", "--to", str(tmp_path / "out")]
-    code, out, told = call("compare", "--run", *words)
-    assert (code, out.startswith("No verdict")) == (1, True)
-    (failed,) = [record for name in ("a", "b") for record in records(tmp_path / "out" / name) if record.state == "failed"]
-    assert told == f"error: side a: {failed.trial_id} failed: {failed.reason}\n"
-    assert call("compare", str(tmp_path / "out" / "a"), str(tmp_path / "out" / "b"))[0] == 0, "stored campaigns are read, and no more"
