@@ -28,6 +28,8 @@ T = TypeVar("T", bound=BaseModel)
 DEEPEST = 100
 LARGEST = 2**128
 MEASURE_AGAIN = "restore it from a copy, or measure the campaign again"
+LARGE = 10_000
+"""Tables of fewer rows are read sooner than threads are woken."""
 
 
 def read_json(path: Path, model: type[T]) -> T:
@@ -146,7 +148,7 @@ def read_table(path: Path, form: pa.Schema | None = None, remedy: str = MEASURE_
     with opened(path, remedy) as file:
         stored = set(file.schema_arrow.names)
         present = None if form is None else [name for name in form.names if name in stored]
-        table = file.read(columns=present)
+        table = file.read(columns=present, use_threads=file.metadata.num_rows >= LARGE)
         return table if form is None else conform(table, form)
 
 

@@ -102,7 +102,7 @@ def test_both_sides_are_measured_in_pairs_and_posted(tmp_path: Path) -> None:
 
 
 def test_what_is_worse_fails_the_job_and_is_posted_too(tmp_path: Path) -> None:
-    done = job(tmp_path, before="model.wrong=[3]", after="model.wrong=[3,4,5,6,7,8,9]", campaign=CAMPAIGN, repeats="5")
+    done = job(tmp_path, before="model.wrong=[3]", after="model.wrong=[3,4,5,6,7,8,9]", campaign=CAMPAIGN, repeats="3")
     assert (done.code, done.outputs["verdict"]) == (1, "fail"), done.told
     assert "\n**Fail: 1 worse" in done.summary
     assert "::error title=Tail quality gate::fail (exit code 1)" in done.told
