@@ -11,6 +11,7 @@ import ast
 import difflib
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -67,8 +68,7 @@ def add_folders(folders: Iterable[Path]) -> None:
     """Look for metrics in the Python files of these folders too, from now on. They can be imported by their names."""
     for folder in folders:
         for path in sorted(folder.glob("*.py")):
-            parsed = _parsed(path)
-            _OWN[path] = ((), parsed) if isinstance(parsed, str) else (tuple(_named_in(parsed)), None)
+            _OWN[path] = _read(path)
 
 
 def forget_folders(folders: Iterable[Path]) -> None:
@@ -142,21 +142,29 @@ def _points() -> dict[tuple[str, str], EntryPoint]:
     return {(point.name, point.value): point for point in entry_points(group=ENTRY_POINT_GROUP)}
 
 
-def _parsed(path: Path) -> ast.Module | str:
-    """Return what a file holds, or why it is no Python."""
+def _read(path: Path) -> tuple[tuple[str, ...], str | None]:
+    """Return the names of the metrics in a file, or none and why it is no Python."""
     try:
-        return ast.parse(path.read_bytes())
+        content = path.read_bytes()
+    except OSError as error:
+        return (), str(error)
+    return _read_content(content)
+
+
+@lru_cache(maxsize=1024)
+def _read_content(content: bytes) -> tuple[tuple[str, ...], str | None]:
+    """Do it. Equal files are read once in a process: each campaign asks for all of a folder's twice."""
+    try:
+        return tuple(_named_in(ast.parse(content))), None
     except SyntaxError as error:
-        return f"{error.msg}, line {error.lineno}"
-    except (OSError, ValueError) as error:
-        return str(error)
+        return (), f"{error.msg}, line {error.lineno}"
+    except ValueError as error:
+        return (), str(error)
 
 
-def names_in(path: Path) -> Iterator[str]:
-    """Yield the names of the metrics in a file, read without running it; a file that is no Python has none."""
-    parsed = _parsed(path)
-    if isinstance(parsed, ast.Module):
-        yield from _named_in(parsed)
+def names_in(path: Path) -> tuple[str, ...]:
+    """Return the names of the metrics in a file, read without running it; a file that is no Python has none."""
+    return _read(path)[0]
 
 
 def _named_in(module: ast.Module) -> Iterator[str]:
