@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.analysis.convergence import convergence_rows
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
@@ -23,27 +24,31 @@ WHO = {"trial", "match_key", "model", "batch", "samples"}
 """Columns that tell a batch of five from a single sample."""
 
 
+def without_names(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name not in WHO} for row in rows]
+
+
 def rows_of(results: CampaignAnalysis, table: str) -> list[dict[str, Any]]:
-    return [{name: value for name, value in row.items() if name not in WHO} for row in results.tables[table].to_pylist()]
+    return without_names(results.tables[table].to_pylist())
 
 
 @pytest.fixture
-def twins(campaigns: Make, planned: Plan) -> Callable[..., tuple[CampaignAnalysis, CampaignAnalysis]]:
+def twins(campaigns: Make, planned: Plan) -> Callable[..., tuple[Campaign, Campaign]]:
     """Measures 20 samples one by one, and 100 in 20 batches on a clock that tells the same times; a right answer is five there."""
 
-    def run(**measurement: Any) -> tuple[CampaignAnalysis, CampaignAnalysis]:
+    def run(**measurement: Any) -> tuple[Campaign, Campaign]:
         single = campaigns("single", [planned([3], **measurement)], paced=True)
         batched = campaigns("batched", [planned([15, 16, 17, 18, 19], count=100, batch=5, **measurement)], paced=True)
-        first, other = (open_campaign(directory) for directory in (single, batched))
-        return analyse(first, AnalysisConfig(seed=0)), analyse(other, AnalysisConfig(seed=0))
+        return open_campaign(single), open_campaign(batched)
 
     return run
 
 
 @pytest.mark.parametrize("rule", ["settled", "certify", "paper", "rounds"])
-def test_a_batch_is_one_time_to_every_stopping_rule(twins: Callable[..., tuple[CampaignAnalysis, CampaignAnalysis]], rule: str) -> None:
-    single, batched = twins(rule=rule)
-    checks, those_of_batches = rows_of(single, "convergence"), rows_of(batched, "convergence")
+def test_a_batch_is_one_time_to_every_stopping_rule(twins: Callable[..., tuple[Campaign, Campaign]], rule: str) -> None:
+    checks, those_of_batches = (
+        without_names(row for record in campaign.trials() for row in convergence_rows(record)) for campaign in twins(rule=rule)
+    )
     assert checks
     assert any(check["rjsd_total"] is not None for check in checks)
     assert those_of_batches == [
@@ -53,8 +58,8 @@ def test_a_batch_is_one_time_to_every_stopping_rule(twins: Callable[..., tuple[C
     ]
 
 
-def test_tables_over_times_are_those_of_as_many_single_samples(twins: Callable[..., tuple[CampaignAnalysis, CampaignAnalysis]]) -> None:
-    single, batched = twins(rounds=60)
+def test_tables_over_times_are_those_of_as_many_single_samples(twins: Callable[..., tuple[Campaign, Campaign]]) -> None:
+    single, batched = (analyse(campaign, AnalysisConfig(seed=0)) for campaign in twins(rounds=60))
     assert rows_of(single, "latency") == rows_of(batched, "latency")
     assert [row["samples"] for row in batched.tables["latency"].to_pylist()] == [60 * 20] * len(rows_of(batched, "latency"))
     for table in ("prediction", "deadline"):
