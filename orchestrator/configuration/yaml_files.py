@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import io
-import pickle
 from functools import lru_cache
 from pathlib import Path
 
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.plugins.config_source import ConfigResult
-from omegaconf import OmegaConf
+from omegaconf import Container, OmegaConf
 
 from orchestrator.configuration.plain_values import check_size
 
@@ -30,16 +30,16 @@ class BoundedFiles(FileConfigSource):
         if not path.is_file():
             return super().load_config(config_path)
         text = path.read_text(encoding="utf-8")
-        parsed = pickle.loads(_pickled(text, str(path)))  # noqa: S301 - our own; four times as fast as a deep copy
+        parsed = copy.deepcopy(_parsed(text, str(path)))
         return ConfigResult(self.provider, f"{SCHEME}://{self.path}", parsed, self._get_header_dict(text[:512]))
 
 
 @lru_cache(maxsize=256)
-def _pickled(text: str, name: str) -> bytes:
+def _parsed(text: str, name: str) -> Container:
     check_size(text, name)
     stream = io.StringIO(text)
     stream.name = name  # which a message about a mistake in it gives
-    return pickle.dumps(OmegaConf.load(stream))
+    return OmegaConf.load(stream)
 
 
 def url_of(folder: Path) -> str:
