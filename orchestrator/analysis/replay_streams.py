@@ -129,7 +129,8 @@ def streams_of(data: TrialData) -> list[NDArray[np.intp]]:
     if data.visits is None:
         return [block for block in np.array_split(rounds, ENOUGH_STREAMS) if block.size]
     visits = data.visits[rounds]
-    return [rounds[visits == visit] for visit in np.unique(visits)]
+    order = np.argsort(visits, kind="stable")
+    return np.split(rounds[order], np.flatnonzero(np.diff(visits[order])) + 1) if rounds.size else []
 
 
 def services_of(data: TrialData) -> NDArray[np.int64]:
