@@ -80,7 +80,10 @@ def received() -> int | None:
 
 @contextmanager
 def handled_by(handler: Handler) -> Iterator[None]:
-    """Have a handler called in the main thread for every signal that is received. In another thread nothing changes."""
+    """Have a handler called in the main thread for every signal that is received. In another thread nothing changes.
+
+    Once the program is to stop at once, whatever is raised here is Stopped: what a library raises while it cleans up takes its place.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -88,6 +91,11 @@ def handled_by(handler: Handler) -> Iterator[None]:
     try:
         heed_signals()  # also those that came before there was a handler
         yield
+    except Stopped:
+        raise
+    except BaseException:
+        heed_signals()
+        raise
     finally:
         if _Reception.handler is not ignored:
             _Reception.handler = before

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from orchestrator.commands import line, planning, run
+from orchestrator.contracts import InputError
 from orchestrator.endings import Stopped
 from orchestrator.execution import signals
 from orchestrator.execution.signals import _Reception, handled_by, heed_signals, silent_about_stops, stop_at_once
@@ -74,6 +75,20 @@ def test_the_next_step_raises_what_was_lost(arrive: Arrive, lose: Callable[[Arri
         with pytest.raises(Stopped), handled_by(lambda number, frame: None):
             pytest.fail("what has a handler of its own is a step, too")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("error", [InputError("half a state"), AttributeError("half a state"), SystemExit(0)])
+def test_what_a_library_raises_on_the_way_takes_its_place_in_vain(
+    arrive: Arrive, error: BaseException, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(name: str) -> Any:
+        try:
+            arrive()
+        finally:
+            raise error
+
+    monkeypatch.setattr(line, "load", interrupted)
+    assert call("plan") == (130, "", "")
 
 
 @pytest.mark.parametrize("lose", [in_a_destructor, in_a_callback])
