@@ -75,7 +75,7 @@ def _answer(group: Group, found: Sequence[Standing], share: float) -> Answer:
         (
             *(one.names[name] for name in apart),
             quality(one.mean),
-            quality_within(one.low, one.high),
+            quality_within(one.low, one.high, one.ideal),
             quality(one.worst),
             quality(one.ideal),
             *([str(one.processes)] if several else []),

@@ -110,7 +110,7 @@ def own_threshold_tables(results: CampaignAnalysis) -> Iterator[Table]:
                     f"{row['threshold']} = {milliseconds(row['threshold_ns'])}",
                     quality(row["ideal"]),
                     quality(row["mean"]),
-                    quality_within(row["interval_low"], row["interval_high"]),
+                    quality_within(row["interval_low"], row["interval_high"], row["ideal"]),
                     quality(row["worst"]),
                     str(row["rounds"]),
                     ", ".join(row["flags"]),

@@ -160,7 +160,7 @@ class Marks:
 
 def mean_within(row: Row, marks: Marks | None = None) -> str:
     """Return the mean tail quality of a row with its interval, and the marks of its flags."""
-    interval = quality_within(row["interval_low"], row["interval_high"])
+    interval = quality_within(row["interval_low"], row["interval_high"], row.get("ideal"))
     return f"{quality(row['mean'])} {interval}{'' if marks is None else marks.of(row)}"
 
 

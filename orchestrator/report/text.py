@@ -61,9 +61,20 @@ def quality_at_most(value: float) -> str:
     return f"{math.ceil(value * 1000 - 1e-9) / 1000:.3f}"
 
 
-def quality_within(low: float, high: float) -> str:
-    """Write an interval of quality, rounded outward."""
-    return f"[{quality_at_least(low)}, {quality_at_most(high)}]"
+MILLIONTH = 1e-6
+"""Figures of a page are exact to this."""
+
+
+def quality_within(low: float, high: float, ideal: float | None = None) -> str:
+    """Write an interval of quality, rounded outward; rounding carries no limit past an ideal that it does not pass, as that is written."""
+    lower, upper = quality_at_least(low), quality_at_most(high)
+    if ideal is not None:
+        written, below = quality(ideal), high <= ideal + MILLIONTH
+        if below and float(upper) > float(written):
+            upper = written
+        if not below and low >= ideal - MILLIONTH and float(lower) < float(written):
+            lower = written
+    return f"[{lower}, {upper}]"
 
 
 def within(low: float, high: float, sign: str = "") -> str:

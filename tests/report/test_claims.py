@@ -42,7 +42,7 @@ def test_fresh_processes_stand_at_the_primary_threshold(results: CampaignAnalysi
         told = dict(zip(table.columns, cells, strict=True))
         assert told["repeats"] == "3"
         assert told["mean [95 % interval]"].startswith(
-            f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'])}"
+            f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'], row.get('ideal'))}"
         )
         assert [told[name] for name in ("process sd", "round sd")] == [f"{row[name]:.4f}" for name in ("process_sd", "round_sd")]
         assert f"{row['split_processes']} processes of {row['split_rounds']} rounds" in told["best split"]

@@ -30,7 +30,7 @@ def test_every_position_of_the_slider_shows_what_python_computed(report: Any, pa
         curves = [reading.curves["total", entry.key] for entry in reading.entries]
         assert cells(page, "mean") == [quality(curve.mean[position]) for curve in curves]
         assert cells(page, "worst") == [quality(curve.worst[position]) for curve in curves]
-        assert cells(page, "interval") == [quality_within(curve.low[position], curve.high[position]) for curve in curves]
+        assert cells(page, "interval") == [quality_within(curve.low[position], curve.high[position], curve.ideal) for curve in curves]
         assert page.locator("output[data-threshold]").inner_text() == milliseconds(grid.ns[position])
 
 

@@ -52,7 +52,7 @@ def test_every_group_stands_below_the_whole(directory: Path) -> None:
         ]  # fmt: skip
         assert row["samples"] == str(found["members"]) == "3"
         assert row["mean [95 % interval]"].startswith(
-            f"{quality(found['mean'])} {quality_within(found['interval_low'], found['interval_high'])}"
+            f"{quality(found['mean'])} {quality_within(found['interval_low'], found['interval_high'], found['ideal'])}"
         )
     assert "few samples: the group has fewer than 30" in tables[0].note
     assert tables[0].title in {table.title for table in summary_tables(results)}

@@ -53,6 +53,23 @@ def test_a_figure_is_the_nearest_and_lies_within_its_interval(exact: Fraction) -
     assert float(quality_at_least(value)) <= value + 1e-12
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "ideal", "shown"),
+    [
+        (0.639, 0.6522, 0.6522, "[0.639, 0.652]"),
+        (0.639, 0.65215, 0.6522, "[0.639, 0.652]"),
+        (0.639, 0.6514, 0.6522, "[0.639, 0.652]"),
+        (0.9, 0.99995, 0.99995, "[0.900, 0.99995]"),
+        (0.1, 0.6532, 0.6522, "[0.100, 0.654]"),  # of a metric that is no mean: the limit itself lies above
+        (0.6528, 0.7, 0.6528, "[0.653, 0.700]"),  # of a metric that late answers add to
+        (0.6528, 0.6528, 0.6528, "[0.652, 0.653]"),
+        (0.639, 0.6522, None, "[0.639, 0.653]"),
+    ],
+)
+def test_rounding_carries_no_limit_past_the_ideal(low: float, high: float, ideal: float | None, shown: str) -> None:
+    assert quality_within(low, high, ideal) == shown
+
+
 def test_percentiles_keep_their_label() -> None:
     assert [percentile(value) for value in (99.0, 99.9)] == ["p99", "p99.9"]
 

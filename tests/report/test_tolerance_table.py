@@ -32,7 +32,7 @@ def test_the_best_system_stands_first_with_its_interval(tmp_path: Path) -> None:
     for row, cells in zip(rows, table.rows, strict=True):
         told = dict(zip(table.columns, cells, strict=True))
         assert told["system"] == row["system"]
-        figure = f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'])}"
+        figure = f"{quality(row['mean'])} {quality_within(row['interval_low'], row['interval_high'], row.get('ideal'))}"
         assert told["averaged over users"].startswith(figure)
         assert figure in (directory / "report.md").read_text("utf-8")
     [reading] = readings(results, {})

@@ -8,7 +8,15 @@ const nearest = value => {
   return text;
 };
 const cut = value => (Math.trunc(value * 1000 + 1e-9) / 1000).toFixed(3);
-const within = (low, high) => `[${cut(low)}, ${(Math.ceil(high * 1000 - 1e-9) / 1000).toFixed(3)}]`;
+const within = (low, high, ideal) => {
+  let lower = cut(low), upper = (Math.ceil(high * 1000 - 1e-9) / 1000).toFixed(3);
+  if (ideal !== undefined) {
+    const written = nearest(ideal), below = high <= ideal + 1e-6;
+    if (below && Number(upper) > Number(written)) upper = written;
+    if (!below && low >= ideal - 1e-6 && Number(lower) < Number(written)) lower = written;
+  }
+  return `[${lower}, ${upper}]`;
+};
 const milliseconds = ns => {
   const ms = ns / 1e6;
   if (ms >= 100) return `${ms.toFixed(0)} ms`;

@@ -76,7 +76,7 @@ def ranked_rows(reading: Reading, flags: Mapping[str, Word]) -> list[RankedRow]:
                 dots=Dots(*(along(value, top) for value in (low, high, mean, worst, curve.ideal))),
                 ideal=quality(curve.ideal),
                 mean=quality(mean),
-                interval=quality_within(low, high),
+                interval=quality_within(low, high, curve.ideal),
                 worst=quality(worst),
                 p99=claims[entry.key][clock]["p99"],
                 deadline=claims[entry.key][clock]["deadline"],

@@ -35,7 +35,7 @@ function moveRows(task) {
   const rows = [...task.section.querySelectorAll("tr[data-entry]")];
   for (const row of rows) {
     const entry = task.entries.get(row.dataset.entry), figures = entry.clocks[task.clock], at = task.at;
-    const cells = { place: String(figures.place[at]), mean: nearest(figures.mean[at]), interval: within(figures.low[at], figures.high[at]),
+    const cells = { place: String(figures.place[at]), mean: nearest(figures.mean[at]), interval: within(figures.low[at], figures.high[at], figures.ideal),
       worst: nearest(figures.worst[at]), ideal: nearest(figures.ideal), p99: figures.p99, deadline: figures.deadline };
     for (const [name, shown] of Object.entries(cells)) {
       const cell = row.querySelector(`[data-cell="${name}"]`);
