@@ -18,8 +18,9 @@ from orchestrator.report.claims import comparison_tables, deadline_tables, other
 from orchestrator.report.condensed import condensed
 from orchestrator.report.result_tables import cross_system_tables, latency_tables, own_threshold_tables
 from orchestrator.report.table import Table
+from orchestrator.report.text import printable
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}", "\N{FULLWIDTH HYPHEN-MINUS}",
+FORMULA = ("=", "+", "-", "@", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}", "\N{FULLWIDTH HYPHEN-MINUS}",
            "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
 """What spreadsheets take for the beginning of a formula."""
 
@@ -27,8 +28,9 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\N{FULLWIDTH EQUALS SIGN}", "\
 def to_csv(table: pa.Table) -> str:
     """Return a table as CSV with a header.
 
-    Numbers are written so that they read back exactly; nulls are empty; lists and maps are JSON. Text that a spreadsheet would run
-    as a formula has an apostrophe before it.
+    Numbers are written so that they read back exactly; nulls are empty; lists and maps are JSON. In text, what steers a terminal, hides or
+    breaks lines is an escape, as in the report, and a backslash is two, so that texts that differ do so here; text that a spreadsheet would
+    run as a formula has an apostrophe before it.
     """
     kinds = [field.type for field in table.schema]
     lines = [[_text(name) for name in table.column_names]]
@@ -49,16 +51,23 @@ def _cell(value: Any, kind: pa.DataType) -> str:
     if value is None:
         return ""
     if pa.types.is_map(kind):
-        return json.dumps(dict(value))
+        return _json(dict(value))
     if isinstance(value, list | dict):
-        return json.dumps(value, ensure_ascii=False)
+        return _json(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return repr(value) if isinstance(value, int | float) else _text(str(value))
 
 
+def _json(value: Any) -> str:
+    """Return JSON in which names of any script stay, and what is not to be seen is one of its own escapes."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if printable(text) == text else json.dumps(value).replace("\x7f", "\\u007f")
+
+
 def _text(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) else text
+    plain = printable(text.replace("\\", "\\\\"))
+    return f"'{plain}" if plain.startswith(FORMULA) else plain
 
 
 SPECIAL = {

@@ -15,9 +15,10 @@ def page_of(package: str, name: str, **values: Any) -> str:
 
     Nothing in a text steers, hides or turns the direction of writing.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=shown)
     return environment.from_string((files(package) / name).read_text(encoding="utf-8")).render(**values)
 
 
-def _shown(value: Any) -> Any:
+def shown(value: Any) -> Any:
+    """Return what a template writes of a value: text in which nothing steers, hides or turns the direction of writing; lines stay lines."""
     return "\n".join(map(printable, value.split("\n"))) if type(value) is str else value  # Markup is HTML of ours

@@ -17,6 +17,7 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics import Answers
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.subject.samples import batches_of_round
 
 Build = Callable[..., TrialData]
 ANALYSIS = AnalysisConfig(seed=0)
@@ -110,6 +111,15 @@ def test_a_shuffled_order_leaves_samples_apart(build: Build) -> None:
     scores = on_time_scores([data], [data], Threshold("20 ms", 20_000_000, "absolute"))
     assert scores is not None
     assert scores[0].shape == (3, 10)
+
+
+def test_where_the_order_is_shuffled_the_batches_of_the_first_round_are_at_stake(build: Build) -> None:
+    """The rule of docs/statistics.md: (sum w)^2 / (sum w^2) of what each of them costs, by which limits can be recomputed."""
+    data = build("cpu", np.full((3, 25), 10.0), right=20, measurement={"batch": 5, "order": "shuffled"})
+    judged = data.judged("top1")
+    costs = [sum(float(judged.scores[sample]) for sample in group) for group in batches_of_round(data.record.trial, 25, 0)]
+    assert sorted(costs) != [0, 5, 5, 5, 5]  # as they would be in fixed order
+    assert data.stake(judged, np.ones(25, dtype=bool)).answers == pytest.approx(sum(costs) ** 2 / sum(cost**2 for cost in costs))
 
 
 def test_the_median_of_a_round_is_that_of_its_inferences(build: Build) -> None:

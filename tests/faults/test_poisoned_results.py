@@ -29,6 +29,7 @@ from orchestrator.__main__ import main
 from orchestrator.compare.baseline import Baseline
 from orchestrator.compare.documents import FOLDED_IN_COMMENT
 from orchestrator.report.markdown import FOLDED, PICTURE
+from orchestrator.report.text import printable
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.storage.schema import RESULT_TABLES
 
@@ -262,7 +263,9 @@ OF_SEVERAL_TASKS = {"data-answer-of", "data-within-of"}
 
 
 def holds_no_markup(page: Path, of_clean: Path) -> None:
-    """Fail where a page has elements or attributes that the page of clean results has not, or leads anywhere else."""
+    """Fail where a page has elements or attributes that the page of clean results has not, leads anywhere else, or holds what is not shown."""
+    raw = set(page.read_text("utf-8")) - set(of_clean.read_text("utf-8"))
+    assert not [character for character in raw if printable(character) != character]
     found, usual = tags(page), tags(of_clean)
     assert found.found.keys() <= usual.found.keys()
     assert found.found["script"] == usual.found["script"]
@@ -302,7 +305,8 @@ def test_exports_hold_poison_as_text(work: Path, capsys: pytest.CaptureFixture[s
         rows = list(csv.reader(io.StringIO(path.read_text("utf-8"), newline="")))
         assert {len(row) for row in rows} == {len(rows[0])}
         for cell in (cell for row in rows for cell in row):
-            assert not cell.startswith(("=", "+", "-", "@", "\t", "\r")) or float(cell) < 0
+            assert not cell.startswith(("=", "+", "-", "@")) or float(cell) < 0
+            assert printable(cell) == cell
     for path in (work / "out").glob("*.tex"):
         text = path.read_text("utf-8")
         unescaped = re.sub(r"\\[&%$#_{}]", "", text.replace(r"\textbackslash{}", ""))

@@ -21,6 +21,7 @@ from orchestrator.report.html.panels import colours_of
 from orchestrator.report.html.ranking import claims_by_clock, top_of
 from orchestrator.report.standings import UNSTEADY, WIDE, Ranking
 from orchestrator.report.table import Table
+from orchestrator.report.template import shown
 from orchestrator.stats.times import Clock
 
 
@@ -76,6 +77,13 @@ def _series(series: Series, x: Axis, y: Axis, arrays: Arrays) -> dict[str, Any]:
 def json_text(document: Any) -> bytes:
     """Return JSON, without spaces."""
     return json.dumps(document, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def as_shown(document: Any) -> Any:
+    """Return a document of JSON whose texts, keys too, are those that a template writes (`template.shown`)."""
+    if isinstance(document, dict):
+        return {shown(key): as_shown(below) for key, below in document.items()}
+    return [as_shown(one) for one in document] if isinstance(document, list | tuple) else shown(document)
 
 
 def moving_data(asker: Asker, ranked: Ranking, arrays: Arrays) -> dict[str, Any]:

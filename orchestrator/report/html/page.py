@@ -19,12 +19,13 @@ from orchestrator.report.figures.reading import Reading, readings
 from orchestrator.report.five_answers import MODELS
 from orchestrator.report.html.first_screen import Asker
 from orchestrator.report.html.glossary import flag_words, words
-from orchestrator.report.html.moving import chart_data, json_text, moving_data, table_data
+from orchestrator.report.html.moving import as_shown, chart_data, json_text, moving_data, table_data
 from orchestrator.report.html.packed import Arrays, packed
 from orchestrator.report.html.sections import overhead, problems, task_section, unwell
 from orchestrator.report.result_tables import stack_table, trials_table
 from orchestrator.report.standings import Ranking, rankings
 from orchestrator.report.table import Table
+from orchestrator.report.template import shown
 from orchestrator.report.text import printable
 from orchestrator.report.verdict import cautions, what_next
 from orchestrator.report.winners import winners
@@ -89,7 +90,7 @@ def render(
     pairs = list(zip(askers, ranked, strict=True))
     sections = [task_section(number, asker, of_task) for number, (asker, of_task) in enumerate(pairs)]
     arrays = Arrays()
-    data = json_text(
+    moved = as_shown(
         {
             "tasks": [moving_data(asker, of_task, arrays) for asker, of_task in pairs],
             "charts": {
@@ -113,7 +114,7 @@ def render(
         policy=_policy([code_hash, *map(_hash, first.values())]),
         style=Markup(_text("style.css")),  # noqa: S704
         scripts={name: Markup(script) for name, script in first.items()},  # noqa: S704
-        packed={"data": Markup(packed(data)), "arrays": Markup(packed(bytes(arrays.stored))), "code": Markup(code)},  # noqa: S704
+        packed={"data": Markup(packed(json_text(moved))), "arrays": Markup(packed(bytes(arrays.stored))), "code": Markup(code)},  # noqa: S704
         campaign=results.campaign,
         command=printable(shlex.join(results.campaign.command)),
         combined=combined,
@@ -179,7 +180,7 @@ def _without_remarks(script: str) -> str:
 @cache
 def _template() -> Template:
     environment = Environment(
-        loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=shown
     )
     return environment.get_template("template.html.j2")
 
