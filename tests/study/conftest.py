@@ -14,12 +14,11 @@ from orchestrator.study.study import Study, make_study
 
 EFFECTS = Effects(bursts={"two_cores": (0.06, 6.0)}, drift={"half_core": 0.3}, slope=0.1, process_sd=0.01)
 """Of two cores a few answers take long; half a core drifts, with the CPU time of other programs."""
-SEED = 4
 
 
 @pytest.fixture(scope="session")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return synthetic_campaign(tmp_path_factory.mktemp("study") / "campaign", EFFECTS, rounds=60, samples=12, seed=SEED)
+    return synthetic_campaign(tmp_path_factory.mktemp("study") / "campaign", EFFECTS, rounds=90, samples=12)
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ def test_quality_at_own_percentiles_is_what_numpy_finds(study: Study, stored: Pa
     campaign = open_campaign(stored)
     times = campaign.matrix("small-numbers-two_cores-torch-r0").times[Clock.TOTAL]
     right = np.arange(12) < 10
-    for used, count in (("first 20", 20), ("all", 60)):
+    for used, count in (("first 20", 20), ("all", 90)):
         for percentile in (90, 95, 99):
             bound = np.percentile(times[:count], percentile, method="inverted_cdf")
             quality = ((times[:count] <= bound) & right).mean(axis=1)
@@ -49,7 +49,7 @@ def test_quality_at_own_percentiles_is_what_numpy_finds(study: Study, stored: Pa
 def test_predictions_are_what_numpy_finds(study: Study, stored: Path) -> None:
     times = open_campaign(stored).matrix("small-numbers-two_cores-torch-r0").times[Clock.INFERENCE]
     right = np.arange(12) < 10
-    fit, test = times[:30], times[30:]
+    fit, test = times[:60], times[60:]
     bounds = [np.percentile(part, 90, method="inverted_cdf") for part in (fit, test)]
     first, frozen, own = (
         ((part <= bound) & right).mean(axis=1) for part, bound in ((fit, bounds[0]), (test, bounds[0]), (test, bounds[1]))
@@ -58,7 +58,7 @@ def test_predictions_are_what_numpy_finds(study: Study, stored: Path) -> None:
     for name, figure in (("mean", np.mean), ("min", np.min), ("variance", np.var)):
         assert row[f"{name} frozen"] == pytest.approx(abs(figure(first) - figure(frozen)), abs=1e-9)
         assert row[f"{name} as in paper"] == pytest.approx(abs(figure(first) - figure(own)), abs=1e-9)
-    bar = max(0.02 * 10 / 12, 2 * first.std(ddof=1) * np.sqrt(1 / 30 + 1 / 30))
+    bar = max(0.02 * 10 / 12, 2 * first.std(ddof=1) * np.sqrt(1 / 60 + 1 / 30))
     assert row["bar"] == pytest.approx(bar)
     assert row["miss"] == (row["mean frozen"] > bar)
 
@@ -148,7 +148,7 @@ def test_rare_long_answers_turn_the_conventional_choice(study: Study) -> None:
 
 
 def test_factors_have_the_shares_that_times_were_drawn_with(study: Study) -> None:
-    of_sample = np.random.default_rng(4).normal(0, 0.15, 12) + 0.1 * np.log(2 ** (np.arange(12) % 4))
+    of_sample = np.random.default_rng(0).normal(0, 0.15, 12) + 0.1 * np.log(2 ** (np.arange(12) % 4))
     sample = of_sample.var(ddof=1)
     rare = 0.06 * 0.94 * np.log(6) ** 2 / 2
     drift = 0.3**2 / 12 / 2
@@ -159,7 +159,7 @@ def test_factors_have_the_shares_that_times_were_drawn_with(study: Study) -> Non
         assert shares[name]["omega2"] == pytest.approx(variance / total, abs=0.05), name
         assert shares[name]["low"] <= shares[name]["omega2"] <= shares[name]["high"]
     assert shares["model x system"]["omega2"] < 0.01
-    assert "numbers: 2 x 2 x 2 levels, 3 processes each, 60 rounds in 30 visits, 12 samples" in study.tables["factors"].note
+    assert "numbers: 2 x 2 x 2 levels, 3 processes each, 90 rounds in 45 visits, 12 samples" in study.tables["factors"].note
     found = verdicts(study)
     assert [found[name] for name in ("C6a", "C6b", "C6c", "C6d")] == ["holds"] * 4
 
