@@ -55,6 +55,10 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
         return 1
     except SystemExit as error:  # our code never raises it
         return _refuse_to_leave(error)
+    except MemoryError:
+        remedy = "lift a limit of this process (`ulimit -v`, a control group's), or end what else takes memory"
+        print(f"error: there is no more memory for this process; {remedy}", file=sys.stderr)  # noqa: T201
+        return 1
     except OSError as error:
         if error.errno is None:
             raise

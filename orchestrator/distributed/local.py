@@ -159,11 +159,14 @@ def forget_token() -> None:
     AuthenticationTokenLoader.instance().reset_cache()
 
 
+OF_NO_USE = ("SIGTERM handler", "File descriptor limit")
+
+
 def _start(folder: Path, working_dir: Path) -> None:
     import ray
 
-    # Only we handle signals, so Ray's warning about its own handler is of no use.
-    logging.getLogger("ray._private.worker").addFilter(lambda record: "SIGTERM handler" not in record.getMessage())
+    # Only we handle signals, so Ray's warning about its own handler is of no use; nor is one about files: there are enough for one machine.
+    logging.getLogger("ray._private.worker").addFilter(lambda record: not any(word in record.getMessage() for word in OF_NO_USE))
     with in_groups_of_their_own(), without(HELPERS), started_lightly(), waiting_in_steps():
         ray.init(
             address="local",

@@ -57,6 +57,10 @@ LEAST_FREE = {False: 1 * MIB, True: 32 * MIB}
 """Bytes that must be free in the folder for temporary files, without and with an embedded Ray: its logs, and the code it imports."""
 LEAST_FILE = {False: 16 * MIB, True: 512 * MIB}
 """How large a file must be allowed to become: tables of results, and Ray's memory for objects, which is one file."""
+LEAST_OPEN = {False: 64, True: 256}
+"""How many files a process must be allowed to have open. With two trials Ray's own have 55, and die of too few without a word of it."""
+LEAST_ADDRESSES = {False: 2560 * MIB, True: 4096 * MIB}
+"""Bytes of addresses that a process must be allowed, without a large model: with fewer, libraries abort and Ray hangs."""
 LONGEST_SOCKET = 107
 """Bytes in the name of a Unix socket."""
 SOCKET = "/tq-{pid}-12345678/r/session_2026-01-01_00-00-00_000000_{pid}/sockets/plasma_store"
@@ -84,6 +88,18 @@ def check_surroundings(with_ray: bool) -> None:
         raise InputError(
             f"ulimit -f: files may become {limit / MIB:.3g} MiB long, and {what} needs {LEAST_FILE[with_ray] / MIB:.0f}; raise it with "
             "`ulimit -f unlimited`"
+        )
+    who = "Ray's processes need" if with_ray else "libraries need"
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[with_ray]  # Ray raises it as far as it may
+    if limit != resource.RLIM_INFINITY and limit < LEAST_OPEN[with_ray]:
+        raise InputError(
+            f"ulimit -n: a process may have {limit} files open, and {who} {LEAST_OPEN[with_ray]:,}; raise it with `ulimit -n 8192`"
+        )
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESSES[with_ray]:
+        raise InputError(
+            f"ulimit -v: a process may have {limit / MIB:,.0f} MiB of addresses, and {who} {LEAST_ADDRESSES[with_ray] / MIB:,.0f}; lift it "
+            "with `ulimit -v unlimited`"
         )
     if with_ray:
         _check_for_ray(folder)

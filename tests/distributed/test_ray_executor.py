@@ -26,6 +26,7 @@ from orchestrator.execution.guard import guarded
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.measurement.failures import TrialFailed
+from orchestrator.measurement.scratch import scratch_root
 from orchestrator.subject.targets import kept_traceback
 
 pytestmark = pytest.mark.slow
@@ -215,10 +216,12 @@ def test_a_process_that_dies_is_lost(executor: Executor) -> None:
 @pytest.mark.cluster
 def test_a_round_has_a_time_limit(executor: Executor, tmp_path: Path) -> None:
     session = executor.open(trial(kind=HANGS, once=str(tmp_path / "once")), "t-r0", 0)
+    pid = session.identify().result(60).pid  # without it nobody knows where the stamps are
     session.prepare().result(60)
     with pytest.raises(TimeoutError, match=r"no answer within 0\.1 s"):
         session.run_rounds(0, 1, 0).result(0.1)
     session.abandon()
+    assert list(scratch_root().glob(f"tail-quality-{pid}-*")) == []
 
 
 @pytest.mark.cluster

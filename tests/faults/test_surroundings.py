@@ -116,6 +116,18 @@ def test_files_that_may_not_be_long_enough(folder: Path, cluster: str, needs: st
     assert told == f"ulimit -f: files may become 8 MiB long, and {needs}; raise it with `ulimit -f unlimited`"
 
 
+@pytest.mark.parametrize(("cluster", "needs"), [("local", "Ray's processes need 256"), ("inline", "libraries need 64")])
+def test_too_few_files_at_once(folder: Path, cluster: str, needs: str) -> None:
+    told = refused(folder, cluster, lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60)))
+    assert told == f"ulimit -n: a process may have 60 files open, and {needs}; raise it with `ulimit -n 8192`"
+
+
+@pytest.mark.parametrize(("cluster", "needs"), [("local", "Ray's processes need 4,096"), ("inline", "libraries need 2,560")])
+def test_too_few_addresses(folder: Path, cluster: str, needs: str) -> None:
+    told = refused(folder, cluster, lambda: resource.setrlimit(resource.RLIMIT_AS, (2500 * 2**20, resource.RLIM_INFINITY)))
+    assert told == f"ulimit -v: a process may have 2,500 MiB of addresses, and {needs}; lift it with `ulimit -v unlimited`"
+
+
 @needs_root
 def test_locks_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE)
