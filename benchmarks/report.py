@@ -159,7 +159,7 @@ def store_rounds(folder: TrialFolder, stages: dict[str, np.ndarray], started: da
         {
             "round": pa.array(np.arange(rounds), pa.int32()),
             "started_at": pa.array(begun, pa.timestamp("us", "UTC")),
-            "started_monotonic_ns": np.arange(rounds),
+            "started_monotonic_ns": np.cumsum(durations) - durations,
             "duration_ns": durations,
             "process": pa.array(np.zeros(rounds), pa.int32()),
             "incomplete": np.zeros(rounds, dtype=bool),

@@ -12,6 +12,7 @@ import pyarrow as pa
 from orchestrator.configuration.server import NOT_ASKED
 from orchestrator.contracts import InputError, first_line
 from orchestrator.storage import merge, schema
+from orchestrator.storage.impossible import refuse_gaps_beside_arrivals, refuse_negative_gaps, refuse_overlapping_rounds
 from orchestrator.storage.layout import CAMPAIGN, TrialFolder, inside, trial_folder
 from orchestrator.storage.load import MEASURE_AGAIN, opened, read_campaign, read_table, read_trial
 from orchestrator.storage.losses import refuse_short_rounds
@@ -100,7 +101,11 @@ class Campaign:
 
     def rounds(self, trial_id: str) -> pa.Table:
         """Return one row per stored round, sorted by round; columns of ``schema.ROUNDS``."""
-        return merge.rounds(self._measured(trial_id), self.trial(trial_id).rounds)
+        record, folder = self.trial(trial_id), self._measured(trial_id)
+        rounds = merge.rounds(folder, record.rounds)
+        if not record.imported:
+            refuse_overlapping_rounds(folder, rounds)
+        return rounds
 
     def matrix(self, trial_id: str) -> RoundMatrix:
         """Return the times of all stored rounds as matrices over rounds and samples."""
@@ -174,12 +179,19 @@ class Campaign:
         return table
 
     def both(self, trial_id: str) -> tuple[pa.Table, pa.Table]:
-        """Return timings and rounds of a trial. Raises InputError also for a round that is shorter than what was timed in it."""
+        """Return timings and rounds of a trial.
+
+        Raises InputError also for stamps that cannot be: rounds shorter than what was timed in them or overlapping, and negative gaps.
+        """
         record = self.trial(trial_id)
         folder = self._measured(trial_id)
         timings, rounds = merge.both(folder, record.rounds)
-        if not record.imported:  # there, requests may overlap: their times add up to more than the round
+        refuse_negative_gaps(folder, timings)
+        if not record.imported:  # there, requests may overlap: their times add up to more than the round, and rounds are made of them
+            refuse_overlapping_rounds(folder, rounds)
             trial = self.record.planned(trial_id).trial
+            if trial.in_flight == 1:
+                refuse_gaps_beside_arrivals(folder, timings)
             refuse_short_rounds(folder, timings, rounds, trial.measurement.batch, trial.in_flight)
         return timings, rounds
 

@@ -4,7 +4,6 @@ import random
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +34,10 @@ class Clock:
 
     def __call__(self) -> int:
         self._now += self._random.randint(1, 9) * 1_000_000
+        return self._now
+
+    def now(self) -> int:
+        """Return the last reading."""
         return self._now
 
 
@@ -90,7 +93,7 @@ def measure(directory: Path, trials: list[PlannedTrial], day: int = 1, seed: int
     created = datetime(2026, 3, day, 12, 30, tzinfo=UTC)
     record = CampaignRecord(code_version="1.0", name=name, command=("+sweep=vision",), trials=tuple(trials), created_at=created)
     clock = Clock(seed)
-    monotonic = clock if paced else time.monotonic_ns
+    monotonic = clock if paced else clock.now
     with CampaignWriter.create(directory, record) as writer, tempfile.TemporaryDirectory() as scratch:
         executor = InlineExecutor(Path(scratch), directory.parent / "cache", clock, monotonic)  # without a guard, a process of its own
         run_trials(trials, executor, writer, Progress(len(trials), None), threading.Event())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,17 +14,21 @@ from hypothesis import strategies as st
 from virtual_clock import VirtualClock
 
 from orchestrator.configuration.config import Trial
+from orchestrator.contracts import InputError
 from orchestrator.measurement.cut_stream import cut_stream
 from orchestrator.measurement.failures import Stamps, TrialFailed
 from orchestrator.measurement.load_loop import Service, serve
 from orchestrator.measurement.stream_tables import Stream
 from orchestrator.measurement.timing import STAMPS, Stages
 from orchestrator.storage import schema
+from orchestrator.storage.impossible import refuse_gaps_beside_arrivals
+from orchestrator.storage.layout import TrialFolder
 from orchestrator.storage.losses import ShortRound, short_round
 from orchestrator.subject.schedule import Schedule, schedule_of
 
 SAMPLES = 7
 ORIGIN = 1_000
+FOLDER = TrialFolder(Path("trials/one"))
 
 
 def trial(**load: Any) -> Trial:
@@ -99,6 +105,7 @@ def test_arrivals_are_conserved(service: Service, seed: int, raises: int | None)
     assert outcomes.count("dropped") == int((stamps[:, 3] <= 0).sum())
     spans = [found.span(number, 10**18, 0)["duration_ns"] for number in range(schedule.rounds)]
     took = pa.table({"round": range(schedule.rounds), "duration_ns": spans, "stream": pa.array([0] * schedule.rounds, pa.int32())})
+    refuse_gaps_beside_arrivals(FOLDER, pa.Table.from_batches(rounds))
     if service.most == 1:
         assert short_round(pa.Table.from_batches(rounds), took, 1) is None
 
@@ -151,6 +158,29 @@ def test_rounds_of_a_stream_follow_one_another_without_a_hole() -> None:
     ends = found.ends_ns
     assert (np.diff(ends) > 0).all()
     assert ends[-1] == stamps[-1, 3]
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "complaint"),
+    [
+        (
+            "inference_ns",
+            lambda ns: ns // 1000,
+            r"round 0 has start_gap_ns \d+ at sample \d+, and by arrivals and times \d+ ns lie between",
+        ),
+        ("inference_ns", lambda ns: ns * 100, r"round 0 has start_gap_ns \d+ at sample \d+, and by arrivals and times -\d+ ns lie between"),
+        ("start_gap_ns", lambda ns: ns + 1, r"round 0 has start_gap_ns \d+ at sample \d+, and by arrivals and times \d+ ns lie between"),
+    ],
+)
+def test_times_that_do_not_fill_what_lies_between_starts_are_refused(column: str, change: Callable[[int], int], complaint: str) -> None:
+    _, schedule, stamps, _ = stream(Service(), 3)
+    rows = pa.Table.from_batches(
+        [Stream(schedule, stamps, ORIGIN, never="dropped").timings(number, number) for number in range(schedule.rounds)]
+    )
+    place = schema.TIMINGS.get_field_index(column)
+    values = pa.array([None if ns is None else change(ns) for ns in rows.column(column).to_pylist()], pa.int64())
+    with pytest.raises(InputError, match=f"^trials/one/timings: {complaint}"):
+        refuse_gaps_beside_arrivals(FOLDER, rows.set_column(place, schema.TIMINGS.field(column), values))
 
 
 def test_a_gap_that_reaches_into_the_round_before_makes_no_round_too_short() -> None:

@@ -57,6 +57,10 @@ class LeapingClock:
         self._now += int(1e6 * (1 + 0.3 * (self._readings // READINGS_PER_TRIAL)) * self._random.lognormal(0, 0.2))
         return self._now
 
+    def now(self) -> int:
+        """Return the last reading."""
+        return self._now
+
 
 def trial(system: str, runtime: str, rounds: int = 24, **model: object) -> Candidate:
     parsed = parse_trial(
@@ -99,7 +103,8 @@ def measured(folder: Path, candidates: list[Candidate]) -> Path:
         left_out=(LeftOut(pair=("null", "<i>tensorflow</i>"), reason="offers </script> no such runtime"),),
     )
     with CampaignWriter.create(folder / "results", record) as writer, tempfile.TemporaryDirectory() as scratch:
-        executor = InlineExecutor(Path(scratch), folder / "cache", LeapingClock())  # without a guard, which is a process of its own
+        clock = LeapingClock()
+        executor = InlineExecutor(Path(scratch), folder / "cache", clock, clock.now)  # without a guard, which is a process of its own
         run_trials(list(planned), executor, writer, Progress(len(planned), None), threading.Event())
     return folder / "results"
 

@@ -4,7 +4,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,10 @@ class FakeClock:
         self._now += 1_000_000
         return self._now
 
+    def now(self) -> int:
+        """Return the last reading."""
+        return self._now
+
 
 class NoisyClock(FakeClock):
     """Readings 10 ms +- 30 % apart."""
@@ -97,16 +101,18 @@ def measure(null_targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     def run(
         trials: list[PlannedTrial], stop: threading.Event | None = None, clock: FakeClock | None = None, rule_of: Any = own_rule
     ) -> Campaign:
-        directory = tmp_path / "results"
+        directory, clock = tmp_path / "results", clock or FakeClock()
+        began_ns = next(begins_ns)  # by a clock of the machine, which goes on while that of the times begins anew
         record = CampaignRecord(code_version="test", name="test", trials=tuple(trials))
         going_on = directory.exists()
         with (
             CampaignWriter.reopen(directory) if going_on else CampaignWriter.create(directory, record) as writer,
-            open_inline(tmp_path / "cache", clock or FakeClock()) as executor,
+            open_inline(tmp_path / "cache", clock, lambda: began_ns + clock.now()) as executor,
         ):
             run_trials(trials, executor, writer, Progress(len(trials), None), stop or threading.Event(), rule_of=rule_of)
         return open_campaign(directory)
 
+    begins_ns = count(0, 10**12)
     run_round = Worker.run_round
 
     def told(worker: Worker, number: int, visit: int | None = None) -> RoundResult:

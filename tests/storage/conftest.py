@@ -83,7 +83,7 @@ def make_round(
     told = {
         "round": pa.array([number], pa.int32()),
         "started_at": pa.array([datetime(2030, 1, 2, 3, 4, 5, number, tzinfo=UTC)], pa.timestamp("us", tz="UTC")),
-        "started_monotonic_ns": pa.array([10**9 * number]),
+        "started_monotonic_ns": pa.array([10**12 * number]),
         "duration_ns": pa.array([max(6_000_000 * samples, parts_ns)], pa.int64()),
         "process": pa.array([process], pa.int32()),
         "incomplete": pa.array([incomplete]),

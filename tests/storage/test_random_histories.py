@@ -45,7 +45,7 @@ def test_what_was_appended_is_what_is_read(
             if action == "append":
                 number = len(expected)
                 outcomes = [outcome for outcome, _ in values]
-                trial.append(*new_round(number, len(values), outcomes, times=times(values)))
+                trial.append(*new_round(number, len(values), outcomes, process=number, times=times(values)))  # whatever times: none overlap
                 expected[number] = values
             elif action == "wait":
                 clock.now += 1

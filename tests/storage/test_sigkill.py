@@ -22,7 +22,9 @@ directory, merges = Path(sys.argv[1]), sys.argv[2] == "merges"
 template = [pa.ipc.open_file(path).get_batch(0) for path in (directory / "timings.arrow", directory / "round.arrow")]
 
 def numbered(batch, number):
-    return batch.set_column(0, batch.schema.field(0), pa.array([number] * batch.num_rows, pa.int32()))
+    batch = batch.set_column(0, batch.schema.field(0), pa.array([number] * batch.num_rows, pa.int32()))
+    began = batch.schema.get_field_index("started_monotonic_ns")
+    return batch if began < 0 else batch.set_column(began, batch.schema.field(began), pa.array([number * 10**9]))
 
 with CampaignWriter.reopen(directory) as campaign:
     trial = campaign.trial(campaign.record.trials[0].trial_id)

@@ -42,6 +42,10 @@ class Clock:
         self._now += self._random.randint(1, 9) * 1_000_000
         return self._now
 
+    def now(self) -> int:
+        """Return the last reading."""
+        return self._now
+
 
 @contextmanager
 def importable() -> Iterator[None]:
@@ -84,7 +88,8 @@ def measure_small(directory: Path, day: int = 1, rounds: int = 6, samples: int =
             created_at=datetime(2026, 3, day, 12, 30, tzinfo=UTC), config=CampaignConfig(analysis=AnalysisConfig(thresholds_ms=(14,))),
         )  # fmt: skip
         with CampaignWriter.create(directory, record) as writer:
-            executor = InlineExecutor(Path(scratch), Path(scratch, "cache"), Clock(seed))  # without a guard, which is a process of its own
+            clock = Clock(seed)
+            executor = InlineExecutor(Path(scratch), Path(scratch, "cache"), clock, clock.now)  # without a guard, a process of its own
             run_trials(list(plan.trials), executor, writer, Progress(len(plan.trials), None), threading.Event())
     return directory
 
