@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import tempfile
 import time
@@ -26,7 +27,7 @@ from orchestrator.machine.host import Identity, cores_of_trial, numa_cores, own_
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.turn import Turn, this_campaign, turn_of
 from orchestrator.measurement.failures import Stamps
-from orchestrator.measurement.scratch import end_stream, remove_stale, scratch_root, stamps_path, take_stamps
+from orchestrator.measurement.scratch import STAMPS_PREFIX, end_stream, remove_stale, scratch_root, stamps_path, take_stamps
 from orchestrator.measurement.timing import Clock
 from orchestrator.measurement.worker import Worker
 from orchestrator.storage.handover import Prepared, RoundResult
@@ -162,7 +163,9 @@ class InlineExecutor:
 @contextmanager
 def open_inline(cache_dir: Path, clock: Clock = time.perf_counter_ns, monotonic: Clock = time.monotonic_ns) -> Iterator[InlineExecutor]:
     """Yield an executor; remove its stamps afterwards, and have the guard do it where the program is killed."""
-    remove_stale(own_folder_path())
-    with guarded() as guard, tempfile.TemporaryDirectory(prefix="tail-quality-", dir=scratch_root()) as folder:
+    root = scratch_root()
+    for place in (root, own_folder_path()):
+        remove_stale(place)
+    with guarded() as guard, tempfile.TemporaryDirectory(prefix=f"{STAMPS_PREFIX}{os.getpid()}-", dir=root) as folder:
         guard.remove_at_end(Path(folder))
         yield InlineExecutor(Path(folder), cache_dir, clock, monotonic)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import mmap
 import os
 import secrets
+import shutil
 import stat
 import sys
 import tempfile
@@ -42,7 +43,7 @@ def stamps_path(folder: Path) -> Path:
 
 
 def remove_stale(folder: Path) -> None:
-    """Delete this user's files of stamps whose process is dead, a day after it last wrote, and the pipes and logs of servers so named.
+    """Delete this user's files of stamps whose process is dead, a day after it last wrote, and pipes, logs of servers and folders so named.
 
     Until then they may still be fetched.
     """
@@ -52,10 +53,11 @@ def remove_stale(folder: Path) -> None:
         owner = path.name.removeprefix(STAMPS_PREFIX).split("-")[0]
         try:
             status = path.lstat()
-            ours = (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)) and status.st_uid == os.geteuid()
+            is_folder = stat.S_ISDIR(status.st_mode)
+            ours = (is_folder or stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)) and status.st_uid == os.geteuid()
             old = time.time() - status.st_mtime > KEEP_S
             if ours and owner.isdigit() and old and not psutil.pid_exists(int(owner)):
-                path.unlink()
+                shutil.rmtree(path) if is_folder else path.unlink()
         except OSError:
             continue  # another process was faster
 

@@ -149,10 +149,12 @@ def test_old_stamps_of_others_are_left_alone(public: Path) -> None:
     theirs = public / "tail-quality-999999999-x"
     assert as_stranger(lambda: (make_file(theirs), os.utime(theirs, (0, 0)))) == "done"
     ours = Scratch(public / "tail-quality-999999999-y", batches=1)
-    os.utime(ours.path, (0, 0))
+    folder = public / "tail-quality-999999999-z"
+    (folder / "stamps").mkdir(parents=True)
+    for path in (ours.path, folder):
+        os.utime(path, (0, 0))
     remove_stale(public)
-    assert theirs.exists()
-    assert not ours.path.exists()
+    assert [path.name for path in public.iterdir()] == [theirs.name]
 
 
 # --- locks
