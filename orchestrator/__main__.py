@@ -17,7 +17,6 @@ import sys
 from collections.abc import Callable, Sequence
 
 from orchestrator.commands import line
-from orchestrator.configuration.environment_values import without_asked
 from orchestrator.contracts import InputError
 from orchestrator.endings import ClusterLost, ends_the_program
 from orchestrator.execution.signals import Restart, go_on, handled_by, leave_word, received, say_last_words, stop_at_once
@@ -25,6 +24,9 @@ from orchestrator.report.readers import outlive_readers
 from orchestrator.report.text import printable
 
 USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
+
+
+READS_ENVIRONMENT = "orchestrator.configuration.environment_values"
 
 
 def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | None = None) -> int:
@@ -36,7 +38,12 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
             code = line.run(words)
             sys.stdout.flush()
     except InputError as error:
-        print(printable(f"error: {without_asked(' '.join(str(error).splitlines()))}"), file=sys.stderr)  # noqa: T201
+        told = " ".join(str(error).splitlines())
+        if READS_ENVIRONMENT in sys.modules:  # else no configuration was read, and help and mistakes in words wait for nothing heavy
+            from orchestrator.configuration.environment_values import without_asked
+
+            told = without_asked(told)
+        print(printable(f"error: {told}"), file=sys.stderr)  # noqa: T201
         return 2
     except ModuleNotFoundError as error:
         where = f"{sys.executable} lacks the package {(error.name or str(error)).partition('.')[0]}, which this program needs"
