@@ -56,6 +56,8 @@ def with_all_evidence(folder: TrialFolder, visit: int) -> None:
     if visit:
         columns["visit"] = np.arange(rounds) // visit
         columns["started_monotonic_ns"] += columns["visit"] * visit * int(took.mean())
+    first = table.column("started_at").cast(pa.int64())[0].as_py()
+    columns["started_at"] = first + columns["started_monotonic_ns"] // 1000  # by which rounds of processes without a boot's id are told
     for name, values in columns.items():
         at = schema.ROUNDS.names.index(name)
         table = table.set_column(at, schema.ROUNDS.field(at), pa.array(values).cast(schema.ROUNDS.field(at).type))
