@@ -7,6 +7,7 @@ import io
 import os
 import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -124,8 +125,13 @@ def test_too_few_files_at_once(folder: Path, cluster: str, needs: str) -> None:
 
 @pytest.mark.parametrize(("cluster", "needs"), [("local", "Ray's processes need 4,096"), ("inline", "libraries need 2,560")])
 def test_too_few_addresses(folder: Path, cluster: str, needs: str) -> None:
-    told = refused(folder, cluster, lambda: resource.setrlimit(resource.RLIMIT_AS, (2500 * 2**20, resource.RLIM_INFINITY)))
-    assert told == f"ulimit -v: a process may have 2,500 MiB of addresses, and {needs}; lift it with `ulimit -v unlimited`"
+    """In a program of its own: a copy of this process may have more addresses than the limit leaves."""
+    words = [*WORDS, f"cluster={cluster}", f"results_dir={folder / 'results'}"]
+    program = ["bash", "-c", 'ulimit -v 2560000; exec "$@"', "bash", sys.executable, "-m", "orchestrator", *words]
+    ended = subprocess.run(program, capture_output=True, text=True, check=False)
+    told = f"error: ulimit -v: a process may have 2,500 MiB of addresses, and {needs}; lift it with `ulimit -v unlimited`\n"
+    assert (ended.returncode, ended.stderr) == (2, told)
+    assert not (folder / "results").exists()
 
 
 @needs_root
