@@ -306,7 +306,8 @@ def await_keepers(owner: int, owner_started: float | None, patience_s: float) ->
 def _kill_whole(keeper: psutil.Process) -> None:
     """Kill a keeper and all that it has started."""
     for process in [*keeper.children(recursive=True), keeper]:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # the others stay to be killed
+            process.kill()
 
 
 def _keeps_for(process: psutil.Process, owner: int, owner_started: float | None) -> bool:

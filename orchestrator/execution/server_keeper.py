@@ -85,19 +85,26 @@ class Kept:
 
 def descendants() -> list[int]:
     """Return the living processes that descend from this one."""
-    parents: dict[int, int] = {}
+    table: dict[int, tuple[int, bool]] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             with suppress(OSError, ValueError, IndexError):
                 # The name, in parentheses, may hold anything.
                 state, parent = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
-                if state not in ("Z", "X"):
-                    parents[int(folder.name)] = int(parent)
-    found, own = [], {os.getpid()}
+                table[int(folder.name)] = int(parent), state not in ("Z", "X")
+    return living_below(os.getpid(), table)
+
+
+def living_below(process: int, table: Mapping[int, tuple[int, bool]]) -> list[int]:
+    """Return the living processes below one, from the parent of each and whether it lives.
+
+    One that has ended counts as a parent: it may have ended after its child was looked at, which was then still its own.
+    """
+    found, own = [], {process}
     while own:
-        own = {pid for pid, parent in parents.items() if parent in own}
+        own = {pid for pid, (parent, _) in table.items() if parent in own}
         found += sorted(own)
-    return found
+    return [pid for pid in found if table[pid][1]]
 
 
 def send(pids: list[int], number: int) -> None:

@@ -16,6 +16,7 @@ import pytest
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.execution.server import Server, await_keepers, with_port
+from orchestrator.execution.server_keeper import living_below
 from orchestrator.execution.server_log import take_log
 from orchestrator.execution.server_order import order_of, ready_url
 from orchestrator.machine.cores import allowed_cores, check_server_threads
@@ -188,3 +189,9 @@ def test_nobody_waits_for_the_keeper_of_another(start: Start) -> None:
     await_keepers(os.getpid(), psutil.Process().create_time() + 100, 0.0)
     assert server.how_it_ended() is None
     assert psutil.pid_exists(server.pid)
+
+
+def test_a_child_whose_parent_ends_while_one_looks_is_no_stranger() -> None:
+    """Process 2 has ended after 3 was looked at; 5 is nobody's here, and 6 a child of the keeper's own."""
+    table = {2: (1, False), 3: (2, True), 4: (3, True), 5: (9, True), 6: (1, True)}
+    assert sorted(living_below(1, table)) == [3, 4, 6]
