@@ -24,7 +24,6 @@ from orchestrator.contracts import InputError
 EXPRESSION = re.compile(r"\$\{oc\.env:([^{}:,\s]+)\}")
 SALT = b"tail-quality: a value of the environment in a trial's id"
 ITERATIONS = 200_000
-SHORTEST = SHORTEST_HIDDEN
 LONG = 40
 """A message may shorten a longer value."""
 OF_A_SERVER = ("command", "environment", "settings", "version_command")
@@ -81,7 +80,7 @@ def _server_with_values(server: ServerSettings) -> ServerSettings:
 def without_values(trial: Trial, text: str) -> str:
     """Return a text that a target may have written, such as an exception's message, with expressions in place of values.
 
-    Values of fewer than ``SHORTEST`` characters stay: they would be found in any text.
+    Values of fewer than ``SHORTEST_HIDDEN`` characters stay: they would be found in any text.
     """
     for name in variables_in(trial):
         text = _without_value(text, name)
@@ -91,7 +90,7 @@ def without_values(trial: Trial, text: str) -> str:
 def _without_value(text: str, name: str, most: int | None = None) -> str:
     """Return a text without the value of a variable; with ``most``, without its first so many characters and what follows of it, too."""
     value, instead = os.environ.get(name, ""), expression(name)
-    if len(value) < SHORTEST:
+    if len(value) < SHORTEST_HIDDEN:
         return text
     parts = [_secret(name, value).hide(part) for part in text.split(instead)]
     text = instead.join(part if most is None else _without_beginning(part, value, most, instead) for part in parts)
@@ -127,10 +126,10 @@ def without_asked(text: str) -> str:
 def _without_cut(text: str, value: str, instead: str) -> str:
     """Return a text without the beginning or end of a value that was cut off where a long message was shortened."""
     for end in reversed([*(found.start() for found in CUT.finditer(text)), len(text)]):
-        shown = next((size for size in range(len(value) - 1, SHORTEST - 1, -1) if text.endswith(value[:size], 0, end)), 0)
+        shown = next((size for size in range(len(value) - 1, SHORTEST_HIDDEN - 1, -1) if text.endswith(value[:size], 0, end)), 0)
         text = text[: end - shown] + (instead if shown else "") + text[end:]
     for start in reversed([found.end() for found in CUT.finditer(text)]):
-        shown = next((size for size in range(len(value) - 1, SHORTEST - 1, -1) if text.startswith(value[-size:], start)), 0)
+        shown = next((size for size in range(len(value) - 1, SHORTEST_HIDDEN - 1, -1) if text.startswith(value[-size:], start)), 0)
         text = text[:start] + (instead if shown else "") + text[start + shown :]
     return text
 
