@@ -111,7 +111,7 @@ def test_ctrl_c_finishes_the_round_and_says_how_to_go_on(tmp_path: Path) -> None
         "measurement.rule=rounds",
         f"results_dir={tmp_path / 'r'}",
     ]
-    command = program.hearing_command(*NULL, *words)
+    command = [sys.executable, "-m", "orchestrator", *NULL, *words]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
         try:
             until = time.monotonic() + 600

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from program import hearing_command, orchestrator
+from program import orchestrator
 
 from orchestrator.storage.writer import CampaignWriter
 
@@ -85,7 +86,7 @@ def test_an_extension_that_was_interrupted_is_finished_by_resume(tmp_path: Path)
     words = ["model.fault=interrupt", "model.at_round=35", "model.sample=3,99", f"model.once={marker}"]
     campaign = measured(tmp_path, "model=faulty", *words)
     # In a process of its own, which receives signals as the program does.
-    command = hearing_command("extend", "r", "--rounds", "60")
+    command = [sys.executable, "-m", "orchestrator", "extend", "r", "--rounds", "60"]
     done = subprocess.run(command, cwd=campaign, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 130, done.stderr
     assert "SIGINT: finishing the round" in done.stderr

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.__main__ import main
 from orchestrator.subject.targets import code_of_its_own
-
-HEARING = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-
-
-def hearing_command(*words: str | Path) -> list[str]:
-    """Return the command of a process of its own that hears Ctrl-C, also where this process ignores it, as in a shell's background."""
-    start = f"{HEARING}runpy.run_module('orchestrator', run_name='__main__', alter_sys=True)"
-    return [sys.executable, "-c", start, *map(str, words)]
 
 
 class Done(NamedTuple):
