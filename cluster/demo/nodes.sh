@@ -30,7 +30,7 @@ processes() { # HOST: ids, one a line
     sed 's|/proc/||; s|/ns||' || true
 }
 
-launch() { # HOST: starts its Ray node in the background
+launch() { # HOST: starts its Ray node in the background, which adds to the host's log
   local join enter memory
   if [[ $1 == head ]]; then
     enter=() memory=()
@@ -53,7 +53,7 @@ launch() { # HOST: starts its Ray node in the background
       taskset -c "$(cores "$1")" "$python" -P "$project/orchestrator/distributed/light_ray.py" start --block "${join[@]}" \
       --node-ip-address="$subnet.$(number "$1")" --temp-dir="$temporary/$1" \
       --object-store-memory=100000000 --include-log-monitor=false --disable-usage-stats
-  ) </dev/null >"$folder/$1.log" 2>&1 &
+  ) </dev/null >>"$folder/$1.log" 2>&1 &
   launched[$(number "$1")]=$!
   disown # else bash reports its death
 }
@@ -61,13 +61,15 @@ launch() { # HOST: starts its Ray node in the background
 start_node() { # HOST: up to three times where the machine is so busy that Ray gives up
   local said
   for _ in {1..3}; do
+    : >"$folder/$1.log" # what the node before said is no answer of this one
     launch "$1"
     ! await "$1" || return 0
     grep -qs 'timed out during startup' "$folder/$1.log" || break
     kill_processes "$1"
+    [[ $1 == head ]] || await_gone "$1"
   done
-  said=$(grep -v '^\s*$' "$folder/$1.log" | tail -n 1)
-  fail 1 "the Ray node of $1 did not start within $START_TIMEOUT_S s: $said; where a firewall is on, let it accept $subnet.0/24"
+  said=$(grep -v '^\s*$' "$folder/$1.log" | tail -n 1) || true
+  fail 1 "the Ray node of $1 did not start within $START_TIMEOUT_S s: ${said:-it wrote nothing}; where a firewall is on, let it accept $subnet.0/24"
 }
 
 await_gone() { # HOST: until Ray has noticed that its last node is gone, else two nodes have one label

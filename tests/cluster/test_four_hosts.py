@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from four_hosts import HOSTS_SCRIPT
 
 from orchestrator.distributed.light_ray import LIGHT_PROCESS, NO_AGENT, START_WORKER
 
@@ -183,3 +184,21 @@ def test_a_host_that_nobody_knows_is_not_made(hosts_script: Path, tmp_path: Path
     known = "two-cores one-core three-quarters half-core quarter-core"
     assert done.stderr == f"hosts.sh: host 'no-core' is none of {known}\n"
     assert not (tmp_path / "new").exists()
+
+
+def test_a_node_that_is_silent_has_not_started(tmp_path: Path) -> None:
+    """What the host's last node has written is no answer of a new one."""
+    (tmp_path / "half-core.log").write_text("Ray runtime started.\n")
+    script = """
+        set -euo pipefail
+        launched=()
+        source "$1/nodes.sh"
+        START_TIMEOUT_S=1 folder=$2 subnet=192.0.2
+        number() { echo 4; }
+        fail() { echo "$2"; exit "$1"; }
+        launch() { sleep 60 & launched[4]=$!; trap 'kill "${launched[4]}"' EXIT; }
+        start_node half-core
+    """
+    done = subprocess.run(["bash", "-c", script, "-", HOSTS_SCRIPT.parent, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout.startswith("the Ray node of half-core did not start within 1 s: it wrote nothing; ")
