@@ -200,7 +200,7 @@ class LoadedModel(Protocol):
         """Call the model."""
 
     def postprocess(self, outputs: Any) -> list[Any]:
-        """Turn the outputs into one answer per sample, as plain host values of the task's kind."""
+        """Turn the outputs into one answer per sample, as plain host values of the task's kind, which nothing changes later."""
 
 
 @runtime_checkable

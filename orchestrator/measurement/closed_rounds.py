@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from traceback import TracebackException
 
 from orchestrator.contracts import Reply
 from orchestrator.measurement import round_tables
 from orchestrator.measurement.around_rounds import AroundRounds
+from orchestrator.measurement.copied_answers import run_copied
 from orchestrator.measurement.failures import refuse_impossible, refuse_impossible_alone, refuse_miscounted
 from orchestrator.measurement.loaded_trial import LoadedTrial
 from orchestrator.measurement.timing import STAMPS, run_batches
@@ -24,6 +26,7 @@ class ClosedRounds:
     def __init__(self, loaded: LoadedTrial, around: AroundRounds, refuse_other_cores: Callable[[], None]) -> None:
         self._loaded, self._around, self._refuse_other_cores = loaded, around, refuse_other_cores
         self._visit: int | None = None
+        self._run_copied = partial(run_copied, loaded.trial.task.kind, loaded.trial.model.name)
 
     def run(self, number: int, visit: int | None = None) -> RoundResult:
         """Time one pass over every sample; a new ``visit`` begins with its lead-in. Warm-up rounds belong to none."""
@@ -42,7 +45,8 @@ class ClosedRounds:
         started = loaded.clock()
         replies: Sequence[Reply | None] = ()
         if loaded.asking is None:
-            answers, failed = run_batches(batches, loaded.stages, loaded.scratch.stamps, loaded.clock, first_raised)
+            run = self._run_copied if visit is None else run_batches
+            answers, failed = run(batches, loaded.stages, loaded.scratch.stamps, loaded.clock, first_raised)
         else:
             asked = loaded.asking.ask(batches, loaded.stages, loaded.scratch.stamps, loaded.clock, first_raised, most=loaded.lanes)
             answers, failed, replies = asked.answers, asked.errors, asked.replies
@@ -109,7 +113,7 @@ class ClosedRounds:
         stamps = _places(len(missing))
         batches = loaded.batches([[index] for index in missing])
         if loaded.asking is None:
-            answers, _ = run_batches(batches, loaded.stages, stamps, loaded.clock)
+            answers, _ = self._run_copied(batches, loaded.stages, stamps, loaded.clock)
         else:
             answers = loaded.asking.ask(batches, loaded.stages, stamps, loaded.clock, most=1).answers
         if loaded.cuda is not None:
