@@ -187,6 +187,21 @@ def written_as(form: str, folder: Path, rows: dict[str, list[Any]]) -> Path:
 FORMS = ("csv", "parquet", "jsonl")
 
 
+def test_words_for_nothing_are_names_in_columns_of_text(tmp_path) -> None:
+    words = ["nan", "NaN", "NULL", "null", "NA", "N/A", "None", "-", '""']
+    text = "sample,total_ms,slice_a,reference,tokens\n" + "".join(f"{word},5,{word},{word},NULL\n" for word in [*words, "s"])
+    batch = pa.Table.from_batches(next(table.read([written(tmp_path / "t.csv", text)], {})).batches)
+    for name in ("sample", "slice_a", "reference"):
+        assert batch.column(name).to_pylist() == [*words[:-1], None, "s"]
+    assert batch.column("tokens").null_count == len(words) + 1
+
+
+def test_a_word_among_numbers_is_no_sample_without_a_name(tmp_path, call) -> None:
+    rows = "".join(f"{number},5\n" for number in range(1000))
+    line = refused(call, written(tmp_path / "t.csv", f"sample,inference_ms\n{rows}nan,5\n"))
+    assert "line 1002: sample='nan' is no whole number as those before it" in line
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_columns_that_are_not_imported_are_named(form: str, tmp_path, imported) -> None:
     path = written_as(form, tmp_path, {"inference_ms": [5, 6], "ttft_ms": [1, 2], "words": [3, 4]})

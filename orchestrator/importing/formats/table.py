@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, AnyStr, TextIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
@@ -23,8 +24,8 @@ BLOCK_BYTES = 2**24
 BLOCK_ROWS = 2**18
 LONGEST_LINE = 2**26
 """Characters, bytes of JSON lines."""
-NOTHING = ("", "NULL", "null", "NaN", "nan")
-"""Cells of CSV that hold nothing."""
+NO_NUMBER = ("", "NULL", "null", "NaN", "nan")
+"""Cells of CSV that hold no number. Of text only an empty cell holds nothing: the others may be names."""
 SHOWN = 8
 UNFIT = (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError)
 NUMBERS = pa.float64()
@@ -101,14 +102,14 @@ def _refuse_two_times(path: Path, known: Iterable[str]) -> None:
             raise BadRecord(f"{path} has two columns for one time, {other} and {name}: remove one of them")
 
 
-def _type_of(name: str) -> pa.DataType | None:
-    """Return the type as which a column of CSV is read, or None for what pyarrow finds."""
+def _type_of(name: str) -> pa.DataType:
+    """Return the type as which a column of CSV is read. Samples are text, which may be made numbers of."""
     stem, _, unit = name.rpartition("_")
     if stem in TIMES and unit in UNITS:
         return WHOLE if unit == "ns" else NUMBERS
     if name in ("round", "input_size", "tokens"):
         return WHOLE
-    return NUMBERS if name.startswith("score_") else None if name == "sample" else TEXT
+    return NUMBERS if name.startswith("score_") else TEXT
 
 
 def _csv(path: Path, columns: Mapping[str, str], remarks: list[str]) -> Iterator[pa.RecordBatch]:
@@ -117,30 +118,40 @@ def _csv(path: Path, columns: Mapping[str, str], remarks: list[str]) -> Iterator
     known = {name: ours.get(name, name) for name in _taken(path, header, columns, remarks)}
     if twice := next((name for name in known if header.count(name) > 1), None):
         raise BadRecord(f"{path} has two columns {twice!r}: give each a name of its own")
-    types = {name: kind for name, our in known.items() if (kind := _type_of(our)) is not None}
-    if "sample" in known.values():
-        theirs = next(name for name, our in known.items() if our == "sample")
-        types[theirs] = WHOLE if _first_is_whole(path, header.index(theirs)) else TEXT
+    types = {name: _type_of(our) for name, our in known.items()}
+    samples = next((name for name, our in known.items() if our == "sample"), None)
+    whole_samples = samples if samples is not None and _first_is_whole(path, header.index(samples)) else None
     # A number that is written as 5.0 or 1e6 is read again, as a number with a fraction.
-    for attempt in (types, {name: NUMBERS if kind == WHOLE and known[name] != "sample" else kind for name, kind in types.items()}):
+    for attempt in (types, {name: NUMBERS if kind == WHOLE else kind for name, kind in types.items()}):
         options = pc_csv.ConvertOptions(
-            column_types=attempt, include_columns=list(known), null_values=list(NOTHING), strings_can_be_null=True
+            column_types=attempt, include_columns=list(known), null_values=list(NO_NUMBER), strings_can_be_null=False
         )
         try:
             yielded = False
             with pc_csv.open_csv(path, pc_csv.ReadOptions(block_size=BLOCK_BYTES), pc_csv.ParseOptions(), options) as reader:
                 for batch in reader:
-                    yield batch
+                    yield _with_empty_text(batch, whole_samples)
                     yielded = True
             return
         except (pa.ArrowException, OSError, EOFError) as error:
             last = error
-            if yielded or attempt == {
-                **attempt,
-                **{name: NUMBERS for name, kind in types.items() if kind == WHOLE and known[name] != "sample"},
-            }:
+            if yielded or WHOLE not in attempt.values():
                 break
+    if whole_samples is not None:
+        types[whole_samples] = WHOLE
     raise BadRecord(_first_wrong(path, header, known, types) or f"{path} cannot be read as CSV ({_short(last)}): export it again") from last
+
+
+def _with_empty_text(batch: pa.RecordBatch, whole_samples: str | None) -> pa.RecordBatch:
+    """Return a batch whose empty texts are null, and whose samples are numbers where they are whole ones. Raises ArrowInvalid."""
+    columns = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if name == whole_samples:
+            column = pc.utf8_trim_whitespace(column).cast(WHOLE)
+        elif column.type == TEXT:
+            column = pc.if_else(pc.equal(column, ""), pa.scalar(None, TEXT), column)
+        columns[name] = column
+    return pa.RecordBatch.from_pydict(columns)
 
 
 def _header(path: Path) -> list[str]:
@@ -164,7 +175,7 @@ def _first_wrong(path: Path, header: Sequence[str], known: Mapping[str, str], ty
             return f"{path} line {number} has {len(row)} cells, and the first line names {len(header)}: mend or remove it"
         for name, cell in zip(header, row, strict=True):
             kind = types.get(name)
-            if kind in (WHOLE, NUMBERS) and cell not in NOTHING and not _is_number(cell):
+            if kind in (WHOLE, NUMBERS) and cell not in NO_NUMBER and not _is_number(cell):
                 wanted = "whole number" if kind == WHOLE else "number"
                 return f"{path} line {number}: {known[name]}={cell[:40]!r} is no {wanted}: mend or remove it"
             if name in known and known[name] == "sample" and kind == WHOLE and not cell.strip().lstrip("-").isdecimal():
