@@ -112,6 +112,8 @@ def _rows(table: Path) -> Iterator[tuple[int, Mapping[str | None, str | list[str
             for column in COLUMNS:
                 if column not in columns:
                     raise _bad_row(table, 1, f"column {column!r} is missing (there are: {', '.join(columns) or 'none'}); add it")
+            if twice := next((column for column in columns if columns.count(column) > 1), None):
+                raise _bad_row(table, 1, f"two columns are called {twice!r}; give each a name of its own")
             for row in reader:
                 yield reader.line_num, row
         except (csv.Error, UnicodeDecodeError) as error:

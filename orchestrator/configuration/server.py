@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from orchestrator.configuration.fields import MOST_CORES, SECRET, Modules, Name
+from orchestrator.configuration.frozen import Frozen
 from orchestrator.configuration.server_words import LOOPBACK, complaint
 
 LONGEST_TIMEOUT_S = 86_400
@@ -26,7 +27,7 @@ STARTING = ("ready_url", "ready_s", "cores", "stop_s", "settings", "environment"
 """Keys that mean something only beside ``command``."""
 
 
-class ServerSettings(BaseModel):
+class ServerSettings(Frozen):
     """Which server is asked, and how; ``server=none`` is a model in this process.
 
     name
@@ -68,8 +69,6 @@ class ServerSettings(BaseModel):
         how long it may take to end before it is killed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
-
     name: Name = NOT_ASKED
     url: str | None = None
     token_env: str | None = None
@@ -84,8 +83,8 @@ class ServerSettings(BaseModel):
     ready_s: float = Field(60.0, gt=0, le=LONGEST_TIMEOUT_S)
     cores: Annotated[int, Field(gt=0, le=MOST_CORES)] | tuple[Annotated[int, Field(ge=0, lt=MOST_CORES)], ...] | None = None
     stop_s: float = Field(10.0, gt=0, le=LONGEST_TIMEOUT_S)
-    settings: dict[Setting, bool | int | float | str] = {}
-    environment: dict[Setting, str] = {}
+    settings: dict[Setting, bool | int | float | str] = Field({})
+    environment: dict[Setting, str] = Field({})
     packages: Modules = ()
     version_command: tuple[str, ...] = ()
 

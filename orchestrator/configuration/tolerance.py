@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from orchestrator.configuration.fields import Milliseconds
+from orchestrator.configuration.frozen import Frozen
 from orchestrator.contracts import InputError
 from orchestrator.stats.tolerance import LognormalTolerance, Tolerance, TolerancePoints, lognormal_from_p95
 
@@ -25,10 +27,8 @@ NS_PER_MS = 10**6
 Weight = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
 
 
-class ToleranceConfig(BaseModel):
+class ToleranceConfig(Frozen):
     """How long users wait: a lognormal law by its median and ``sigma`` or p95, or points with weights (null: equal ones)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
     median_ms: Milliseconds | None = None
     sigma: float | None = Field(None, gt=0, le=10)
@@ -93,18 +93,24 @@ def _read(path: Path) -> dict[str, list[float]]:
     where = f"analysis.tolerance.csv={path}"
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = [row for row, _ in zip(csv.reader(file), range(MOST_POINTS + 2), strict=False) if row]
+            reader = csv.reader(file, strict=True)
+            lines = [(reader.line_num, row) for row, _ in zip(reader, range(MOST_POINTS + 2), strict=False) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or "it is no CSV file of UTF-8"
         raise InputError(f"{where}: cannot be read ({reason}): name a CSV file with the columns tolerance_ms and weight") from error
-    head = [cell.strip() for cell in rows[0]] if rows else []
+    head = [cell.strip() for cell in lines[0][1]] if lines else []
     if head not in COLUMNS:
         raise InputError(f"{where}: its first line is {','.join(head)[:60]!r}: it must be `tolerance_ms` or `tolerance_ms,weight`")
-    if not 1 < len(rows) <= MOST_POINTS + 1:
+    if not 1 < len(lines) <= MOST_POINTS + 1:
         raise InputError(f"{where}: must hold 1 to {MOST_POINTS:,} points; merge points, with weights")
-    try:
-        values = [[float(cell) for _, cell in zip(head, row, strict=True)] for row in rows[1:]]
-    except ValueError as error:
-        raise InputError(f"{where}: every line must hold {len(head)} numbers: {error}") from error
+    values = [_numbers(row, len(head), f"{where}: line {number}") for number, row in lines[1:]]
     points = {"points_ms": [row[0] for row in values]}
     return points if len(head) == 1 else {**points, "weights": [row[1] for row in values]}
+
+
+def _numbers(row: list[str], count: int, where: str) -> list[float]:
+    with suppress(ValueError):
+        if len(row) == count and "_" not in "".join(row):
+            return [float(cell) for cell in row]
+    wanted = "one number" if count == 1 else f"{count} numbers"
+    raise InputError(f"{where}, {','.join(row)[:40]!r}, must hold {wanted}: correct it, with decimal points and no commas within numbers")

@@ -23,7 +23,7 @@ LONGEST_NS = 2**53
 class Record(BaseModel):
     """What is read of one object of another program; its other keys are passed over."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, strict=True)
 
 
 def read_document(path: Path) -> Any:

@@ -168,6 +168,7 @@ def _outcomes(column: pa.Array | None, refuse: Refuse) -> NDArray[np.int8] | Non
 
 def _nanoseconds(column: pa.Array, name: str, refuse: Refuse) -> tuple[NDArray[np.int64], Flags]:
     """Return times in ns, [rows], 0 where there is none, and where there is one."""
+    _refuse_truth(column, name, refuse)
     per = UNITS[name.rpartition("_")[2]]
     is_there = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
     if pa.types.is_timestamp(column.type):
@@ -223,12 +224,19 @@ def _answers(spool: Spool, columns: Mapping[str, pa.Array], found: Mapping[str, 
 
 def _whole(column: pa.Array, name: str, refuse: Refuse) -> tuple[NDArray[np.int64], Flags]:
     """Return whole numbers, [rows], 0 where there is none, and where there is one."""
+    _refuse_truth(column, name, refuse)
     is_there = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
     if pa.types.is_integer(column.type) and not pa.types.is_uint64(column.type):
         return np.asarray(column.cast(pa.int64()).fill_null(0).to_numpy(), dtype=np.int64), is_there
     values = np.where(is_there, np.nan_to_num(_floats(column, name, refuse), nan=0.5), 0.0)
     refuse((values != np.rint(values)) | (np.abs(values) >= 2.0**53), f"{name} must be a whole number")
     return values.astype(np.int64), is_there
+
+
+def _refuse_truth(column: pa.Array, name: str, refuse: Refuse) -> None:
+    """Refuse true and false, which would count as 1 and 0: they may be a score, never a time or a number of something."""
+    if pa.types.is_boolean(column.type):
+        refuse(np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=bool), f"{name} is true or false and must be a number")
 
 
 def _floats(column: pa.Array, name: str, refuse: Refuse) -> NDArray[np.float64]:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from orchestrator.configuration.fields import Percentile, explain
+from orchestrator.configuration.frozen import Frozen
 from orchestrator.contracts import InputError, first_line
 from orchestrator.storage.load import read_regular
 
@@ -23,13 +24,7 @@ Confidence = Annotated[float, Field(gt=0, lt=1)]
 Percentiles = Annotated[tuple[Percentile, ...], Field(min_length=1, max_length=20)]
 
 
-class Block(BaseModel):
-    """Base of all blocks: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Fluctuation(Block):
+class Fluctuation(Frozen):
     """C1."""
 
     percentile: Percentile
@@ -38,14 +33,14 @@ class Fluctuation(Block):
     rounds: Count
 
 
-class Choice(Block):
+class Choice(Frozen):
     """C2."""
 
     margin: Share
     confidence: Confidence
 
 
-class Enough(Block):
+class Enough(Frozen):
     """C3."""
 
     rjsd: Positive
@@ -54,7 +49,7 @@ class Enough(Block):
     trials: Share
 
 
-class Foretold(Block):
+class Foretold(Frozen):
     """C4."""
 
     percentile: Percentile
@@ -63,14 +58,14 @@ class Foretold(Block):
     misses: Share
 
 
-class Queries(Block):
+class Queries(Frozen):
     """How many queries MLPerf asks for, and which percentile they bound."""
 
     percentile: Percentile
     queries: Count
 
 
-class Inferences(Block):
+class Inferences(Frozen):
     """C5."""
 
     confidence: Confidence
@@ -79,14 +74,14 @@ class Inferences(Block):
     trials: Share
 
 
-class Factors(Block):
+class Factors(Frozen):
     """C6."""
 
     share: Share
     confidence: Confidence
 
 
-class Claims(Block):
+class Claims(Frozen):
     """Every claim's criteria."""
 
     fluctuation: Fluctuation
@@ -97,7 +92,7 @@ class Claims(Block):
     factors: Factors
 
 
-class Criteria(Block):
+class Criteria(Frozen):
     """What the study shows, and what claims are held to."""
 
     percentiles: Percentiles

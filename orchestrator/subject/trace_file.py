@@ -30,9 +30,11 @@ def read_trace(path: Path) -> NDArray[np.float64]:
         for a file that cannot be read, has no such column, or holds what is no time.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             values = list(_of_jsonl(file, path) if path.suffix in (".jsonl", ".json") else _of_csv(file, path))
-    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
         raise InputError(f"load.file={path}: cannot be read as arrival times ({error}); give a CSV or JSONL file") from error
     return np.array([_seconds(value, path, line) for line, value in values], dtype=np.float64)
 
@@ -45,16 +47,23 @@ def _of_jsonl(lines: Iterator[str], path: Path) -> Iterator[tuple[int, object]]:
 
 
 def _of_csv(lines: Iterator[str], path: Path) -> Iterator[tuple[int, object]]:
-    rows = ((number, row) for number, row in enumerate(csv.reader(lines), start=1) if row)
+    reader = csv.reader(lines, strict=True)
+    rows = ((reader.line_num, row) for row in reader if row)
     number, first = next(rows, (1, []))
     place = 0
     if len(first) > 1 or any(name in first for name in COLUMNS):
-        place = first.index(_column(first, path))
+        name = _column(first, path)
+        place = first.index(name)
+        if first.count(name) > 1:
+            raise InputError(f"load.file={path}: line {number} names two columns {name!r}; give each a name of its own")
     elif first:
         yield number, first[0]
     for number, row in rows:
-        if len(row) <= place:
-            raise InputError(f"load.file={path}: line {number} has no column {place + 1}; give every arrival its time")
+        if len(row) != len(first):
+            raise InputError(
+                f"load.file={path}: line {number}, {','.join(row)[:40]!r}, has {len(row)} cells, and the first line {len(first)}; "
+                "give every line as many as the first, write decimals with a point, and quote cells that contain commas"
+            )
         yield number, row[place]
 
 
@@ -66,9 +75,11 @@ def _column(names: object, path: Path) -> str:
 
 
 def _seconds(value: object, path: Path, line: int) -> float:
-    """Return a number of seconds, or those of an ISO time since 1970."""
+    """Return a number of seconds, or those of an ISO time since 1970. Python would take true for 1, and 1_0 for 10."""
     try:
-        seconds = float(value)  # type: ignore[arg-type]
+        seconds = math.nan if isinstance(value, bool) or "_" in str(value) else float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        seconds = math.inf
     except (TypeError, ValueError):
         try:
             seconds = datetime.fromisoformat(str(value).strip()).timestamp()
@@ -80,5 +91,7 @@ def _seconds(value: object, path: Path, line: int) -> float:
             "milliseconds by 1000, or write ISO times"
         )
     if not math.isfinite(seconds):
-        raise InputError(f"load.file={path}: {str(value)[:40]!r} in line {line} is no time; write seconds or ISO times")
+        raise InputError(
+            f"load.file={path}: {str(value)[:40]!r} in line {line} is no time; write seconds, with a decimal point, or ISO times"
+        )
     return seconds

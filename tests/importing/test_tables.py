@@ -142,6 +142,8 @@ MISTAKES = {
         "inference_ms,token_gaps_ms\n5,4\n": "token_gaps_ms is no list of times",
     },
     "jsonl": {
+        '{"inference_ms": true}\n{"inference_ms": false}\n': "line 1: inference_ms is true or false and must be a number",
+        '{"inference_ms": 5, "round": true}\n': "line 1: round is true or false and must be a number",
         '{"inference_ms": 5}\n{"inference_ms": "x"}\n': 'line 2: inference_ms="x" does not fit the values of this key before it',
         "\n" + '{"inference_ms": 5}\n' * 17 + '{"inference_ms": [5]}\n' + '{"inference_ms": 5}\n' * 9: "line 19: inference_ms=[5] does not",
         '{"inference_ms": 5, "score_a": 1}\n{"inference_ms": 5, "score_a": 99999999999999999999}\n': (

@@ -68,6 +68,7 @@ def test_classes_of_one_name_stay_apart(folder: Path) -> None:
         ("", 1, ["'file' is missing", "none"]),
         ("file,class_index\na.jpg,0\nnot_there.jpg,1\n", 3, ["'not_there.jpg' does not exist"]),
         ("file,class_index\nsub,1\n", 2, ["'sub' does not exist"]),
+        ("file,class_index,file\na.jpg,0,b.jpg\n", 1, ["two columns are called 'file'"]),
         ("file,class_index\na.jpg,zero\n", 2, ["'zero' is not a whole number"]),
         ("file,class_index\na.jpg,1.0\n", 2, ["'1.0' is not a whole number"]),
         ("file,class_index\na.jpg,\u00b2\n", 2, ["'\u00b2' is not a whole number"]),
