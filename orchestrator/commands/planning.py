@@ -150,9 +150,9 @@ def open_site(campaign: CampaignConfig, trials: Iterable[Trial]) -> AbstractCont
         check_surroundings(with_ray=campaign.cluster.name != "inline")
         check_turn()
     if campaign.cluster.name == "inline":
-        from orchestrator.execution.inline import open_inline
+        from orchestrator.execution.inline import InlineSite, open_inline
 
-        return LocalSite(lambda: open_inline(cache_dir()))
+        return InlineSite(lambda: open_inline(cache_dir()))
     from orchestrator.distributed.cluster import open_joined, open_local, open_local_executor
 
     if campaign.cluster.name == "address":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,19 +14,22 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
-from orchestrator.configuration.config import Trial
+from orchestrator.configuration.config import SystemConfig, Trial
 from orchestrator.configuration.environment_values import resolved
 from orchestrator.configuration.server import ServerSettings
+from orchestrator.contracts import InputError
 from orchestrator.endings import ends_the_program
-from orchestrator.execution.executor import as_fault
+from orchestrator.execution.executor import LocalSite, as_fault
 from orchestrator.execution.guard import guarded
 from orchestrator.execution.put_back import put_back
 from orchestrator.execution.worker_with_server import WorkerWithServer, take_server_log
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.environment import boot_id
-from orchestrator.machine.host import Identity, cores_of_trial, numa_cores, own_identity
+from orchestrator.machine.host import Identity, Machine, cores_of_trial, numa_cores, own_identity
+from orchestrator.machine.interpreter import same_interpreter
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.turn import Turn, this_campaign, turn_of
+from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.failures import Stamps
 from orchestrator.measurement.scratch import STAMPS_PREFIX, end_stream, remove_stale, scratch_root, stamps_path, take_stamps
 from orchestrator.measurement.timing import Clock
@@ -33,6 +37,8 @@ from orchestrator.measurement.worker import Worker
 from orchestrator.storage.handover import Prepared, RoundResult
 
 T = TypeVar("T")
+
+VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 
 
 class InlineJob(Generic[T]):
@@ -124,6 +130,36 @@ class InlineSession:
     def _prepare(self) -> Prepared:
         prepared = self._served.prepare()
         return replace(prepared, placement={**prepared.placement, "turn": self._turn.placement})
+
+
+class InlineSite(LocalSite):
+    """The driver's machine, for systems that the driver's own process can be."""
+
+    def machine(self, system: SystemConfig) -> Machine:
+        """Return this machine. Raises InputError for a system that names another Python or other GPUs than this process has."""
+        if told := why_not_here(system, sys.executable, os.environ):
+            raise InputError(told)
+        return super().machine(system)
+
+
+def why_not_here(system: SystemConfig, running: str, environment: Mapping[str, str]) -> str | None:
+    """Return what of a system this process cannot be, or None. Cores and threads are no part of it: *unpinned* flags them.
+
+    Parameters
+    ----------
+    running
+        the Python that runs this program.
+    environment
+        its variables: CUDA_VISIBLE_DEVICES was read, or will be, before any system could set it.
+    """
+    here = "cluster=inline measures in this program's own process"
+    if system.python is not None and not same_interpreter(system.python, running):
+        return f"system.python={system.python}: {here}, which {running} runs; name that one, or leave out cluster=inline"
+    wanted, seen = visible_devices(system.device), environment.get(VISIBLE_GPUS)
+    if system.device.startswith("cuda:") and seen is not None and seen != wanted:
+        set_it = f"set {VISIBLE_GPUS}={wanted} for it, or leave out cluster=inline"
+        return f"system.device={system.device}: {here}, which sees other GPUs by {VISIBLE_GPUS}={seen}; {set_it}"
+    return None
 
 
 class InlineExecutor:

@@ -162,6 +162,7 @@ def trials_table(results: CampaignAnalysis) -> Table:
         placement, cold = record.placement, record.cold_start
         stopping = record.stopping.reason if record.stopping is not None else None
         cores = ",".join(map(str, placement.get("cores") or ()))
+        held = " (not held to them)" if placement.get("pinned") is False else ""
         quota = f" (quota {placement['quota_cores']:g})" if placement.get("quota_cores") else ""
         rows.append(
             [
@@ -173,7 +174,7 @@ def trials_table(results: CampaignAnalysis) -> Table:
                 _last(record, rjsd_column(record, Clock.TOTAL)),
                 _last(record, "half_width"),
                 str(placement.get("host", "")),
-                f"{placement.get('device', '')} cores {cores}{quota}, {placement.get('threads', '')} threads" if placement else "",
+                f"{placement.get('device', '')} cores {cores}{held}{quota}, {placement.get('threads', '')} threads" if placement else "",
                 seconds(cold["load_ns"] / 1e9) if cold.get("load_ns") is not None else "",
                 milliseconds(cold.get("first_inference_ns")) if cold else "",
             ]

@@ -105,7 +105,8 @@ REMEDIES = {
         ("machine slower at the end", "machine faster at the end"),
         "its speed changed over the rounds; run `doctor` (heat, clock rate, other programs), then measure again",
     ),
-    "unpinned": "threads could run on other cores, too; leave out cluster=inline, which never pins, or ask for fewer system.cores",
+    "unpinned": "threads could run on other cores, too; leave out cluster=inline, which pins nothing and starts no fresh process, "
+    "or ask for fewer system.cores",
 }
 """What a flag means for a figure, and what to do about it."""
 REMEDIES_OF_IMPORTED = {
