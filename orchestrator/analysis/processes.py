@@ -99,7 +99,7 @@ def _row(
     rounds = sum(quality.size for quality in qualities)
     process_s, round_s = _process_s(repeats), float(np.mean([_round_s(data) for data in repeats]))
     process = max(float(means.var(ddof=1)) - long_run * len(repeats) / rounds, 0.0)
-    costs = None if process_s is None or round_s <= 0 else Costs(process, long_run, process_s, round_s)
+    costs = None if not process_s or round_s <= 0 else Costs(process, long_run, process_s, round_s)
     spent_s = None if costs is None else len(repeats) * costs.process_s + rounds * round_s
     # A little more than was spent: sums of floats must not lose a round.
     split = None if costs is None or spent_s is None or long_run <= 0 else best_split(costs, spent_s * (1 + 1e-9))

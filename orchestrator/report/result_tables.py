@@ -17,7 +17,7 @@ from orchestrator.report.table import Marks, Row, Table, bound, mean_within, row
 from orchestrator.report.text import milliseconds, percentile, quality, quality_within, seconds
 from orchestrator.report.token_gaps import token_gap_tables
 from orchestrator.stats.times import Clock
-from orchestrator.storage.records import OTHER_USERS, TrialRecord
+from orchestrator.storage.records import CLOCK_SET_BACK, OTHER_USERS, TrialRecord
 from orchestrator.storage.vocabulary import UNFINISHED
 
 NOT_CERTIFIED = "not certified"
@@ -186,18 +186,25 @@ def trials_table(results: CampaignAnalysis) -> Table:
             *("host", "placement read back", "load", "first inference"),
         ],
         rows=rows,
-        note="rJSD and half-width of mean tail quality as the stopping rule last saw them." + _other_users(results),
+        note="rJSD and half-width of mean tail quality as the stopping rule last saw them." + _of_machines(results),
         right=frozenset(["rounds", "rJSD inference", "rJSD total", "half-width", "load", "first inference"]),
     )
 
 
-def _other_users(results: CampaignAnalysis) -> str:
-    """Return a sentence on other users of the machines, once for all trials."""
-    found = sorted({str(record.placement.get("host", "")) for record in results.records if OTHER_USERS in record.flags})
-    hosts = ", ".join(found)
-    others = f" On {hosts}: {OTHER_USERS}, whose campaigns at the same time would show in these times." if found else ""
+def _of_machines(results: CampaignAnalysis) -> str:
+    """Return sentences on the machines, their other users and their clocks, once for all trials."""
+    hosts = _hosts_with(OTHER_USERS, results)
+    others = f" On {hosts}: {OTHER_USERS}, whose campaigns at the same time would show in these times." if hosts else ""
+    if hosts := _hosts_with(CLOCK_SET_BACK, results):
+        others += (
+            f" On {hosts}: {CLOCK_SET_BACK} while a trial was measured, whose times of day tell no order; durations have another clock."
+        )
     open_to = results.campaign.open_to
     return others + (f" Other users could have exchanged these results: {'; '.join(open_to)}." if open_to else "")
+
+
+def _hosts_with(flag: str, results: CampaignAnalysis) -> str:
+    return ", ".join(sorted({str(record.placement.get("host", "")) for record in results.records if flag in record.flags}))
 
 
 def _last(record: TrialRecord, column: str) -> str:

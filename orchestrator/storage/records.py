@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, ValidationInfo, field_validator, model_validator
 
 from orchestrator.configuration.config import CampaignConfig, Trial
 from orchestrator.configuration.frozen import Frozen
@@ -23,6 +23,10 @@ STARTED: tuple[State, ...] = ("running", "done", "failed", "interrupted")
 
 Plain = Annotated[str, AfterValidator(plain)]
 UtcTime = Annotated[AwareDatetime, AfterValidator(lambda time: _in_utc(time))]
+MOST = 2**31 - 1
+"""Rounds, samples and processes are counted in 32 bits, as the tables do."""
+LAST_S = 253_402_300_799
+"""The end of the year 9999, s since 1970."""
 Version = Annotated[int, Field(ge=1, le=schema.SCHEMA_VERSION)]
 
 
@@ -165,12 +169,12 @@ class Process(Frozen):
     ``created_s`` is when the operating system says it began (s since 1970), which tells it from a later process of the same id.
     """
 
-    process: int = Field(ge=0)
+    process: int = Field(ge=0, le=MOST)
     pid: int = Field(gt=0)
     host: str
     started_at: UtcTime
     boot_id: str | None = None
-    created_s: float | None = None
+    created_s: float | None = Field(None, ge=0, le=LAST_S)
 
 
 class Stopping(Frozen):
@@ -185,15 +189,17 @@ class TrialError(Frozen):
     """Something that went wrong: with one sample of a round, with a round, or with the trial."""
 
     message: str
-    round: int | None = Field(None, ge=0)
-    sample: int | None = Field(None, ge=0)
+    round: int | None = Field(None, ge=0, le=MOST)
+    sample: int | None = Field(None, ge=0, le=MOST)
 
 
 SHARED = "machine shared with other trials"
 """Others ran on the machine at the same time, as ``exclusive: false`` asks."""
 OTHER_USERS = "other users not excluded"
 """The turn on the machine was taken among this user's campaigns alone."""
-NOTES = frozenset({OTHER_USERS})
+CLOCK_SET_BACK = "clock set back"
+"""By the times of day it ended before it began. Stamps of rounds come from another clock, which nobody sets."""
+NOTES = frozenset({OTHER_USERS, CLOCK_SET_BACK})
 """Flags about the machine that take nothing from a figure: they stand where machines are described."""
 
 
@@ -202,9 +208,9 @@ class Fault(Frozen):
 
     name: FaultName
     message: str
-    process: int = Field(ge=0)
+    process: int = Field(ge=0, le=MOST)
     at: UtcTime = Field(default_factory=utc_now)
-    round: int | None = Field(None, ge=0)
+    round: int | None = Field(None, ge=0, le=MOST)
 
 
 class TrialRecord(PlannedTrial):
@@ -224,19 +230,26 @@ class TrialRecord(PlannedTrial):
     cold_start: Annotated[dict[str, Any], AfterValidator(allowed.known(allowed.COLD_START))] = Field(default_factory=dict)
     facts: dict[str, Any] = Field(default_factory=dict)
     metrics: tuple[str, ...] = ()
-    ideal: dict[str, float] = Field(default_factory=dict)
-    late: dict[str, FiniteFloat] = Field(default_factory=dict, exclude_if=lambda late: not late)
+    ideal: Annotated[dict[str, float], AfterValidator(allowed.figures)] = Field(default_factory=dict)
+    late: Annotated[dict[str, float], AfterValidator(allowed.figures)] = Field(default_factory=dict, exclude_if=lambda late: not late)
     stopping: Stopping | None = None
     errors: tuple[TrialError, ...] = ()
     started_at: UtcTime | None = None
     ended_at: UtcTime | None = None
     processes: tuple[Process, ...] = ()
-    rounds: int = Field(0, ge=0)
-    flags: tuple[str, ...] = ()
+    rounds: int = Field(0, ge=0, le=MOST)
+    flags: tuple[str, ...] = Field((), validate_default=True)
     faults: tuple[Fault, ...] = ()
-    looks: tuple[int, ...] = ()
-    extension: int | None = Field(None, ge=1)
+    looks: tuple[Annotated[int, Field(ge=0, le=MOST)], ...] = ()
+    extension: int | None = Field(None, ge=1, le=MOST)
     changes: tuple[str, ...] = ()
+
+    @field_validator("flags")
+    @classmethod
+    def _with_the_clock(cls, flags: tuple[str, ...], known: ValidationInfo) -> tuple[str, ...]:
+        began, ended = known.data.get("started_at"), known.data.get("ended_at")
+        is_back = began is not None and ended is not None and ended < began
+        return (*flags, CLOCK_SET_BACK) if is_back and CLOCK_SET_BACK not in flags else flags
 
     @property
     def imported(self) -> bool:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from orchestrator.contracts import InputError
 from orchestrator.storage.files import write_json
 from orchestrator.storage.load import read_json
-from orchestrator.storage.records import CampaignRecord, LeftOut, PlannedTrial, Process, Stopping, TrialError, TrialRecord
+from orchestrator.storage.records import CLOCK_SET_BACK, CampaignRecord, LeftOut, PlannedTrial, Process, Stopping, TrialError, TrialRecord
 
 NewRecord = Callable[..., CampaignRecord]
 
@@ -165,3 +165,33 @@ def test_a_seal_is_put_in_once(tmp_path: Path, new_record: NewRecord) -> None:
     record = new_record().model_copy(update={"code_digest": "0" * 64})
     write_json(path, record.model_dump(mode="json"))
     assert read_json(path, CampaignRecord) == record
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"cold_start": {"load_ns": -1}}, "cold_start: load_ns=-1 must be a time in ns, not negative"),
+        ({"cold_start": {"first_total_ns": 2**53}}, "first_total_ns=9007199254740992 must be a time in ns"),
+        ({"cold_start": {"warmup_rounds_ns": [5, -1]}}, r"warmup_rounds_ns=\[5, -1\] must be a list of whole times"),
+        ({"cold_start": {"earlier": [{"peak_memory_bytes": -1}]}}, "earlier.peak_memory_bytes=-1 must be a whole number"),
+        ({"placement": {"at_end": {"peak_memory_bytes": -1}}}, "at_end.peak_memory_bytes=-1 must be a whole number"),
+        ({"environment": {"memory_bytes": -1}}, "memory_bytes=-1 must be a whole number"),
+        ({"stopping": {"rule": "x", "checks": [{"rounds": 2, "rjsd_total": 1e300}]}}, "rjsd_total=1e[+]300 must be a root"),
+        ({"stopping": {"rule": "x", "checks": [{"rounds": 0}]}}, "rounds=0 must be a whole number of 32 bits, from 1 on"),
+        ({"stopping": {"rule": "x", "checks": [{"rounds": 2, "of_its_own": 1e300}]}}, "of_its_own=1e[+]300 must be a number from"),
+        ({"ideal": {"top1": -1e300}}, r"ideal: top1=-1e\+300 must be a number from"),
+        ({"rounds": 2**31}, "rounds=2147483648"),
+        ({"processes": [{"process": 0, "pid": 1, "host": "a", "started_at": "2030-01-01T00:00:00Z", "created_s": -1}]}, "created_s=-1"),
+    ],
+)
+def test_times_sizes_and_figures_that_cannot_be_are_named(tmp_path: Path, new_record: NewRecord, change: dict[str, Any], told: str) -> None:
+    write_json(tmp_path / "trial.json", {**full_trial(new_record().trials[0]).model_dump(mode="json"), **change})
+    with pytest.raises(InputError, match=rf"trial\.json is not what this program writes: .*{told}"):
+        read_json(tmp_path / "trial.json", TrialRecord)
+
+
+def test_a_clock_that_was_set_back_is_a_flag_about_the_machine(new_record: NewRecord) -> None:
+    began = datetime(2030, 1, 1, tzinfo=UTC)
+    record = TrialRecord(**dict(new_record().trials[0]), started_at=began, ended_at=began - timedelta(seconds=1), flags=("trend",))
+    assert record.flags == TrialRecord.model_validate(record.model_dump()).flags == ("trend", CLOCK_SET_BACK)
+    assert record.flags_of_figures == ("trend",)
