@@ -18,6 +18,7 @@ from orchestrator.machine.host import Identity, own_identity
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.own_processes import roots_beside
 from orchestrator.machine.turn import Turn
+from orchestrator.measurement.last_words import crash_path, keep_crashes
 from orchestrator.measurement.scratch import remove_stale, scratch_root, stamps_path
 from orchestrator.measurement.worker import Worker
 from orchestrator.storage.handover import Packed, Prepared, pack
@@ -34,6 +35,7 @@ class TimedActor:
         for folder in (scratch_root(), own_folder_path()):
             remove_stale(folder)
         self._scratch = scratch = stamps_path(scratch_root())
+        self._crashes = keep_crashes(scratch)
         # As plain values: the system's own Python may have another pydantic.
         trial = Trial.model_validate(document)
         cache = Path(cache_dir).expanduser()
@@ -82,3 +84,4 @@ class TimedActor:
     def close(self) -> None:
         """End the server, and remove what the process left."""
         self._worker.close()
+        crash_path(self._scratch).unlink(missing_ok=True)

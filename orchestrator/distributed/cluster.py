@@ -13,6 +13,7 @@ from pathlib import Path
 from orchestrator.configuration.config import CampaignConfig
 from orchestrator.contracts import InputError, first_line
 from orchestrator.distributed.light_process import left_for_later
+from orchestrator.distributed.light_ray import without_its_words
 from orchestrator.distributed.local import embedded_ray, forget_token, own_folder, prepare_environment
 from orchestrator.distributed.placement import stage_code
 from orchestrator.execution.executor import Executor, Site
@@ -52,7 +53,7 @@ class JoinedRay:
 
         forget_token()
         try:
-            with quiet_stderr(), deferred():
+            with quiet_stderr(), without_its_words(), deferred():
                 # Says within moments whether the token is right; ``ray.init`` would try again and again.
                 GcsClient(address=self._address).get_all_node_info(timeout=CONNECT_TIMEOUT_S)
                 ray.init(

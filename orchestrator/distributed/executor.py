@@ -27,15 +27,17 @@ from orchestrator.distributed.watch import ask
 from orchestrator.endings import Leaving
 from orchestrator.execution.executor import SessionLost, as_fault
 from orchestrator.execution.guard import Guard
-from orchestrator.execution.server import KEEPER_S, await_keepers
+from orchestrator.execution.server import KEEPER_S, await_keepers, described
 from orchestrator.execution.worker_with_server import log_path, take_server_log
 from orchestrator.machine.cores import THREAD_VARIABLES
+from orchestrator.machine.exit_watch import ExitWatch
 from orchestrator.machine.host import Identity, Machine, cores_of_trial, cores_offered, end_process, own_identity
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.surroundings import is_own
 from orchestrator.machine.turn import this_campaign, turn_of
 from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.failures import Stamps, TrialFailed
+from orchestrator.measurement.last_words import LastWords, crash_path, take_last_words
 from orchestrator.measurement.scratch import end_stream, take_stamps
 from orchestrator.storage.handover import Prepared, RoundResult, unpack
 
@@ -44,6 +46,8 @@ T = TypeVar("T")
 CLOSE_TIMEOUT_S = 10.0
 STAMPS_TIMEOUT_S = 60.0
 """Stamps are worth waiting for on a host that answers: without them a round that hung would vanish."""
+CODE_S = 2.0
+"""How long Ray may take to collect the exit code of a process that is gone."""
 ANSWER_TIMEOUT_S = 4.0
 """A host that does nothing for this long is lost; after ``round_timeout_s``, that is noticed within 10 s."""
 
@@ -98,6 +102,7 @@ class RaySession:
         self.shares_machine = shares_machine
         self._identity: Identity | None = None
         self._scratch: str | None = None
+        self._watch: ExitWatch | None = None
         self._bell: Bell | None = None
         self._resting = False
 
@@ -107,8 +112,11 @@ class RaySession:
 
         def keep(identity: Identity) -> Identity:
             self._identity, self._scratch = identity, ask(ray.get, scratch, timeout=CLOSE_TIMEOUT_S)
-            if self.shares_machine and self._guard is not None:
-                self._guard.remove_at_end(Path(self._scratch))
+            if self.shares_machine:
+                self._watch = ExitWatch(identity.pid)
+                if self._guard is not None:
+                    for path in (Path(self._scratch), crash_path(Path(self._scratch))):
+                        self._guard.remove_at_end(path)
             return identity
 
         return RayJob(self._handle.identify.remote(), self._leaving, keep)
@@ -177,6 +185,20 @@ class RaySession:
         """Have the process killed as soon as its node can be reached."""
         ask(ray.kill, self._handle)
 
+    def last_words(self) -> LastWords | None:
+        """Return what a process that has died leaves of its end; None where nothing is known, or its host does not answer."""
+        if self._scratch is None:
+            return None
+        code = None if self._watch is None else self._watch.code(CODE_S)
+        scratch = Path(self._scratch)
+        if self.shares_machine and (is_own(scratch) or is_own(crash_path(scratch))):
+            return take_last_words(scratch).ended(None if code is None else described(code))
+        try:
+            found: LastWords = ask(ray.get, on_node(self._node_id, take_last_words, scratch), timeout=STAMPS_TIMEOUT_S)
+        except RayError:
+            return None
+        return found
+
     def abandon(self) -> Stamps | None:
         """Kill the process and return what it has left of the round in flight. Raises TrialFailed for stamps that cannot be trusted."""
         ask(ray.kill, self._handle)
@@ -205,6 +227,8 @@ class RaySession:
         self._await_end()
 
     def _await_end(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
         if self._bell is not None:
             self._bell.remove()
         if self._identity is None:

@@ -44,6 +44,13 @@ def without(names: Sequence[str]) -> AbstractContextManager[None]:
     return replaced(Node, dict.fromkeys(names, lambda start: lambda self, **options: None))
 
 
+def without_its_words() -> AbstractContextManager[None]:
+    """Have a driver that joins a Ray meanwhile print nothing of what Ray says to all drivers: exceptions say what concerns ours."""
+    import ray._private.worker as drivers
+
+    return replaced(drivers, {"listen_error_messages": lambda listen: lambda worker, threads_stopped: None})
+
+
 @contextmanager
 def started_lightly() -> Iterator[None]:
     """Have a Ray that is started meanwhile start its processes with our programs."""

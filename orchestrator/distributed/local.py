@@ -19,7 +19,7 @@ from pathlib import Path
 
 from orchestrator.contracts import first_line
 from orchestrator.distributed.light_process import left_for_later
-from orchestrator.distributed.light_ray import started_lightly, without
+from orchestrator.distributed.light_ray import started_lightly, without, without_its_words
 from orchestrator.distributed.watch import Watch, waiting_in_steps, watched
 from orchestrator.endings import ClusterLost
 from orchestrator.execution.guard import MARK, Guard
@@ -167,7 +167,7 @@ def _start(folder: Path, working_dir: Path) -> None:
 
     # Only we handle signals, so Ray's warning about its own handler is of no use; nor is one about files: there are enough for one machine.
     logging.getLogger("ray._private.worker").addFilter(lambda record: not any(word in record.getMessage() for word in OF_NO_USE))
-    with in_groups_of_their_own(), without(HELPERS), started_lightly(), waiting_in_steps():
+    with in_groups_of_their_own(), without(HELPERS), started_lightly(), without_its_words(), waiting_in_steps():
         ray.init(
             address="local",
             _node_ip_address=LOOPBACK,

@@ -16,6 +16,7 @@ from orchestrator.configuration.environment_values import resolved
 from orchestrator.contracts import InputError
 from orchestrator.machine.host import Identity, Machine, read_machine
 from orchestrator.measurement.failures import Stamps, TrialFailed, unexpected
+from orchestrator.measurement.last_words import LastWords
 from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.storage.vocabulary import LossCause
 from orchestrator.subject.inspection import Inspector, Look
@@ -83,6 +84,9 @@ class Session(Protocol):
 
     def forget(self) -> None:
         """Let go of a process on a host that does not answer, without waiting for anything."""
+
+    def last_words(self) -> LastWords | None:
+        """Return what a process that has died leaves of its end, None where nothing is known. Its stamps stay."""
 
     def abandon(self) -> Stamps | None:
         """Kill the process and return what it has left of the round in flight. Raises TrialFailed for stamps that cannot be trusted."""

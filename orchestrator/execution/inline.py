@@ -112,6 +112,9 @@ class InlineSession:
     def forget(self) -> None:
         """Do nothing: the process is the driver's own."""
 
+    def last_words(self) -> None:
+        """Return nothing: the process is the driver's own, and lives."""
+
     def abandon(self) -> Stamps | None:
         """Return what is left of the round in flight. The process is the driver's own and lives on."""
         self._served.end_server()

@@ -14,9 +14,11 @@ from orchestrator.configuration.fields import MOST_ROUNDS
 from orchestrator.execution.executor import Executor, Job, Session, SessionLost
 from orchestrator.machine.host import Identity
 from orchestrator.measurement.failures import Stamps, TrialFailed, fault_of
+from orchestrator.measurement.last_words import told
 from orchestrator.running.steps import asking, step
 from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.subject.schedule import longest_stream_s
+from orchestrator.subject.targets import keep_traceback
 
 CALL_S, MOST_AT_ONCE = 0.05, 20
 """Rounds that take less than this together may be asked for in one call, and how many at most."""
@@ -232,6 +234,17 @@ class TimedProcess:
         """Return whether the host answers; true where no process has been started."""
         with step("asking whether its host answers"):
             return self._session is None or self._session.host_answers()
+
+    def told_of_death(self, error: SessionLost, preparing: bool) -> SessionLost:
+        """Return the loss of the process with what it leaves of its end: how, in which stage, and what to do."""
+        with step("asking how its process has ended"):
+            words = None if self._session is None else self._session.last_words()
+        if words is None:
+            return error
+        found = SessionLost(told(words, preparing, self._trial.load.is_open), error.cause)
+        if words.crash:
+            keep_traceback(found, words.crash)
+        return found
 
     def abandon(self, answers: bool) -> Stamps | None:
         """Let go of the process on a host that does not answer; else kill it and return what it has left of the round in flight."""

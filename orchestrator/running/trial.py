@@ -189,6 +189,8 @@ class TrialRun(TrialLife):
         calls, self._calls = self._calls, None
         answers = self._process.answers()
         lost = not answers or (isinstance(error, SessionLost) and error.cause == "machine")
+        if isinstance(error, SessionLost) and not lost:
+            error = self._process.told_of_death(error, preparing=calls is None)
         message = one_line(error) if lost else self._message(error)
         with step("naming a fault"):
             name = "host lost" if lost else fault_name(error)

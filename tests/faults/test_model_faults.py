@@ -54,6 +54,9 @@ def test_a_fault_is_named_and_forgiven_once(request: pytest.FixtureRequest, wher
     assert [(one["name"], one["round"]) for one in record["faults"]] == [(name, None if fault == "raise" else 7)]
     assert [one["process"] for one in record["processes"]] == [0, 1]
     assert "Traceback" not in done.stderr
+    assert "raylet" not in done.stderr
+    if fault == "kill":
+        assert ") at inference 4 of 20 of round 7: " in record["faults"][0]["message"]
     report = (folder / "report.md").read_text()
     assert f"| {record['trial_id']} | {name} | 0 |" in report
 
