@@ -10,10 +10,11 @@ from orchestrator.assessment.documents import to_document, to_junit, to_page, to
 from orchestrator.assessment.requirements import read_requirements
 from orchestrator.assessment.subjects import read_session
 from orchestrator.assessment.words import lines
+from orchestrator.commands.outputs import check_outputs
 from orchestrator.commands.report import refuse_twice
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.report.terminal import Terminal
-from orchestrator.storage.files import check_output_file, write_json, write_text
+from orchestrator.storage.files import write_json, write_text
 from orchestrator.storage.reader import open_campaign
 
 WRITERS = {"markdown": to_report, "junit": to_junit, "html": to_page}
@@ -24,9 +25,8 @@ def assess_campaigns(directories: Sequence[Path], asked: Path, overrides: Sequen
 
     Raises InputError for a mistake in the file of requirements.
     """
+    check_outputs({f"--{form}": place for form, place in files.items()}, directories, [asked], overrides)
     requirements = read_requirements(asked)
-    for place in files.values():
-        check_output_file(place)
     refuse_twice(directories)
     sessions = []
     for directory in directories:

@@ -13,19 +13,18 @@ from orchestrator.bundling import signing
 from orchestrator.bundling.archive import write_archive
 from orchestrator.bundling.contents import Required, bundle_of
 from orchestrator.bundling.verification import Verified, verify
+from orchestrator.commands.outputs import check_outputs
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import trials_counted
-from orchestrator.storage.files import check_output_file
-from orchestrator.storage.layout import refuse_campaign_folder
 from orchestrator.storage.reader import open_campaign
 
 
 def write_bundle(directory: Path, path: Path, overrides: Sequence[str], requirements: Path | None, key: Path | None) -> int:
     """Write a bundle, sign it where that is asked for, and say what it holds. Returns the exit code."""
     campaign = open_campaign(directory)
-    refuse_campaign_folder(path, "FILE", [campaign.directory])
-    check_output_file(path)
+    written = {"FILE": path, **{f"the signature {place}": one for place, one in enumerate(signing.signatures(path), start=1)}}
+    check_outputs(written, [campaign.directory], [requirements, key], overrides)
     if key is not None:
         signing.check_key(key)
     required = None if requirements is None else _required(requirements)

@@ -9,13 +9,14 @@ import pyarrow as pa
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.python_interface import Results
+from orchestrator.commands.outputs import check_outputs
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.export.csv_and_latex import latex_tables, to_csv
 from orchestrator.export.tidy import write_tidy
 from orchestrator.export.to_mlflow import export_to_mlflow
 from orchestrator.report.text import printable
-from orchestrator.storage.files import check_output_file, make_output_folder, write_text
+from orchestrator.storage.files import make_output_folder, write_text
 from orchestrator.storage.layout import refuse_campaign_folder
 from orchestrator.storage.reader import Campaign, open_campaign
 
@@ -73,8 +74,9 @@ def export_baseline(directory: Path, overrides: Sequence[str], path: Path, add: 
     from orchestrator.compare.sides import add_to_baseline, write_baseline
 
     campaign = open_campaign(directory)
-    refuse_campaign_folder(path, "baseline", [campaign.directory])
-    check_output_file(path)
+    check_outputs({"baseline": path}, [campaign.directory], words=overrides)
+    if path.exists() and not add:
+        _refuse_another(path)
     if add and not path.exists():
         raise InputError(f"baseline {path}: there is no such file to add to; begin one with `export baseline {path} {directory}`")
     if add:
@@ -82,3 +84,13 @@ def export_baseline(directory: Path, overrides: Sequence[str], path: Path, add: 
         return
     write_baseline(campaign, override_analysis(campaign.record.config.analysis, overrides), path)
     print(printable(f"baseline: {path}"))  # noqa: T201
+
+
+def _refuse_another(path: Path) -> None:
+    """Raise InputError where a file that is no baseline would be replaced by one."""
+    from orchestrator.compare.baseline import read_baseline
+
+    try:
+        read_baseline(path)
+    except InputError as error:
+        raise InputError(f"baseline {path}: is there and is no baseline that could be replaced ({error}): name another file") from error

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.analysis.several_campaigns import SeveralCampaigns
+from orchestrator.commands.outputs import check_outputs, refuse_inputs
 from orchestrator.commands.report import refuse_twice
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
@@ -20,6 +21,7 @@ from orchestrator.study.plots import draw
 from orchestrator.study.study import Study, make_study
 
 FOLDER = "study"
+DOCUMENT, FIGURES = "study.md", "study.json"
 
 
 def write_study(directories: Sequence[Path], overrides: Sequence[str], criteria: Path | None, to: Path | None, fill: Path | None) -> int:
@@ -27,20 +29,23 @@ def write_study(directories: Sequence[Path], overrides: Sequence[str], criteria:
     before = None if fill is None else _read(fill, "--fill")
     if to is not None:
         refuse_campaign_folder(to, "--to", directories)
+        refuse_inputs({f"--to {to}": to / name for name in (DOCUMENT, FIGURES)}, [criteria, fill], overrides)
+    if fill is not None:
+        check_outputs({"--fill": fill}, directories, [criteria], overrides)
     study = _study(directories, overrides, criteria)
     after = None if fill is None or before is None else filled(before, study, str(fill))
     folder = inside(directories[0], directories[0] / FOLDER) if to is None else to
     folder = make_output_folder(folder, "--to")
     for figure in study.figures:
         write_text(folder / f"{figure.name}.svg", draw(figure))
-    write_text(folder / "study.json", to_json(study))
-    write_text(folder / "study.md", to_document(study))
+    write_text(folder / FIGURES, to_json(study))
+    write_text(folder / DOCUMENT, to_document(study))
     if fill is not None and after is not None and after != before:
         write_text(fill, after)
     terminal = Terminal()
     terminal.table(study.tables["claims"].to_table())
     terminal.line()
-    terminal.line(f"study: {folder / 'study.md'}")
+    terminal.line(f"study: {folder / DOCUMENT}")
     return 0
 
 

@@ -132,10 +132,6 @@ def test_help_after_overrides_is_that_of_a_run(call: Call) -> None:
         (["history", "a", "--by", "commit"], "argument --by: invalid choice: 'commit'"),
         (["assess"], "assess takes one results directory or more, none was given: name one, such as results/latest"),
         (["assess", "a"], "assess needs --requirements FILE; docs/requirements.md says how one is written"),
-        (
-            ["assess", "a", "--requirements", "r.yaml", "--json", "x", "--html", "./x"],
-            "two forms of the assessment would be one file: give each a",
-        ),
         (["study", "a", "--check", "b", "--to", "c"], "--check writes nothing: leave out --fill and --to, or --check"),
         (["study", "a", "b"], "a study of several campaigns belongs into none of them: add --to FOLDER"),
         (["report", "a", "--only", "x"], "--only x: chooses among the figures that --figures writes; add --figures svg"),

@@ -52,8 +52,6 @@ def read(line: Line) -> Options:
     if found.requirements is None:
         raise InputError("assess needs --requirements FILE; docs/requirements.md says how one is written")
     files = {form: getattr(found, form) for form in FORMS if getattr(found, form) is not None}
-    if len({place.absolute() for place in files.values()}) < len(files):
-        raise InputError("two forms of the assessment would be one file: give each a name of its own")
     return Options(tuple(directories), found.requirements, tuple(overrides), found.full, files)
 
 

@@ -131,11 +131,11 @@ def _read_run(line: Line) -> PairedRun:
 def execute(options: Options) -> int:
     """Compare. Returns the exit code: with ``--gate`` what the gate says, else 1 where a trial of ``--run`` is not done, and 0."""
     from orchestrator.commands.compare import command_of, compare_campaigns, tell
+    from orchestrator.commands.outputs import check_outputs
     from orchestrator.report.text import printable
-    from orchestrator.storage.files import check_output_file
 
-    for file in filter(None, options.files.values()):
-        check_output_file(file)
+    outputs = {f"--{form}": file for form, file in options.files.items() if file is not None}
+    check_outputs(outputs, _campaigns(options), _files_read(options), options.overrides)
     baseline, candidate = options.baseline, options.candidate
     broken: tuple[str, ...] = ()
     if options.run is not None:
@@ -161,3 +161,16 @@ def execute(options: Options) -> int:
     for told in broken:
         print(printable(f"error: {told}"), file=sys.stderr)  # noqa: T201
     return comparison.exit_code(options.allow_no_verdict, options.accept_drift) if options.gate else int(bool(broken))
+
+
+def _campaigns(options: Options) -> list[Path]:
+    """Return the directories of the two campaigns; with ``--run`` these may yet have to be measured."""
+    if options.run is not None:
+        return [] if options.run.folder is None else [options.run.folder / side for side in ("a", "b")]
+    return [place for place in (options.baseline, options.candidate) if not place.is_file()]
+
+
+def _files_read(options: Options) -> list[Path]:
+    if options.run is not None:
+        return [Path(side) for side in options.run.sides if "=" not in side]
+    return [place for place in (options.baseline, options.candidate) if place.is_file()]
