@@ -42,20 +42,25 @@ VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 
 
 class InlineJob(Generic[T]):
-    """A call that runs when its result is asked for."""
+    """A call that runs when its result is asked for; ``limited`` is one that fails if it has taken longer than it may."""
 
-    def __init__(self, call: Callable[[], T]) -> None:
-        self._call = call
+    def __init__(self, call: Callable[[], T], limited: bool = False) -> None:
+        self._call, self._limited = call, limited
 
     def result(self, timeout: float | None = None) -> T:
-        """Make the call. The time limit cannot be kept within one process."""
+        """Make the call. Within one process it cannot be cut off at the time limit: a limited one raises TimeoutError once it has ended."""
+        began = time.monotonic()
         try:
             with put_back():
-                return self._call()
+                value = self._call()
         except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
             if ends_the_program(error):
                 raise
             raise as_fault(error) from error
+        took_s = time.monotonic() - began
+        if self._limited and timeout is not None and took_s > timeout:
+            raise TimeoutError(f"its rounds took {took_s:.3g} s and may take {timeout:g} s: raise measurement.round_timeout_s")
+        return value
 
 
 class InlineSession:
@@ -84,11 +89,11 @@ class InlineSession:
 
     def run_rounds(self, first: int, count: int, visit: int) -> InlineJob[list[RoundResult]]:
         """Run consecutive rounds of a visit."""
-        return InlineJob(lambda: self._served.run_rounds(first, count, visit))
+        return InlineJob(lambda: self._served.run_rounds(first, count, visit), limited=True)
 
     def run_stream(self, first: int, visit: int) -> InlineJob[list[RoundResult]]:
         """Serve the stream of a visit."""
-        return InlineJob(lambda: self._served.run_stream(first, visit))
+        return InlineJob(lambda: self._served.run_stream(first, visit), limited=True)
 
     def end_stream(self) -> None:
         """Have the stream under way end after its round."""

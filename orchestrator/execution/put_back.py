@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 STREAMS = (0, 1, 2)
 """Input, output and errors. Closed, the next file that is opened would take their place, and messages would go into stored rounds."""
+NAMES = ("stdin", "stdout", "stderr")
+"""What Python calls them. Replaced by None or another file, they would take the report from whoever waits for it."""
 
 
 @contextmanager
 def put_back() -> Iterator[None]:
     """Put the working directory and the standard streams back, whatever is done to them meanwhile."""
+    spoken = {name: getattr(sys, name) for name in NAMES}
     folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     kept = {number: copy for number in STREAMS if (copy := _copy_of(number)) is not None}
     was = {copy: _identity(copy) for copy in (folder, *kept.values())}
@@ -25,6 +29,8 @@ def put_back() -> Iterator[None]:
         for number, copy in kept.items():
             if was[copy] == _identity(copy) != _identity(number):
                 os.dup2(copy, number)
+        for name, stream in spoken.items():
+            setattr(sys, name, stream)
         for copy, identity in was.items():
             if _identity(copy) == identity:
                 os.close(copy)

@@ -36,13 +36,21 @@ class _WhileRead(io.FileIO):
                 )
 
 
+class _Kept(io.TextIOWrapper):
+    """A stream of this program's, which no code of a user's closes."""
+
+    def close(self) -> None:
+        """Write what is still to be written."""
+        self.flush()
+
+
 def while_read(stream: io.TextIOWrapper | None) -> io.TextIOWrapper:
     """Return a stream like this one that raises nothing when its reader leaves; one that takes everything where there is none."""
     if stream is None:  # closed from the start, as by >&-
         return Path(os.devnull).open("w", encoding="utf-8")
     stream.flush()
     whole = io.BufferedWriter(_WhileRead(stream.fileno(), "wb", closefd=False))
-    return io.TextIOWrapper(whole, stream.encoding, stream.errors, line_buffering=stream.line_buffering or stream.write_through)
+    return _Kept(whole, stream.encoding, stream.errors, line_buffering=stream.line_buffering or stream.write_through)
 
 
 def outlive_readers() -> None:

@@ -160,7 +160,7 @@ def trials_table(results: CampaignAnalysis) -> Table:
     rows = []
     for record in results.records:
         placement, cold = record.placement, record.cold_start
-        stopping = record.stopping.reason if record.stopping is not None else None
+        measured = rounds.get(record.trial_id, 0)
         cores = ",".join(map(str, placement.get("cores") or ()))
         held = " (not held to them)" if placement.get("pinned") is False else ""
         quota = f" (quota {placement['quota_cores']:g})" if placement.get("quota_cores") else ""
@@ -168,8 +168,8 @@ def trials_table(results: CampaignAnalysis) -> Table:
             [
                 record.trial_id,
                 record.state,
-                stopping or record.reason or "",
-                str(rounds.get(record.trial_id, 0)),
+                _stopped(record, measured),
+                str(measured),
                 _last(record, rjsd_column(record, Clock.INFERENCE)),
                 _last(record, rjsd_column(record, Clock.TOTAL)),
                 _last(record, "half_width"),
@@ -189,6 +189,28 @@ def trials_table(results: CampaignAnalysis) -> Table:
         note="rJSD and half-width of mean tail quality as the stopping rule last saw them." + _of_machines(results),
         right=frozenset(["rounds", "rJSD inference", "rJSD total", "half-width", "load", "first inference"]),
     )
+
+
+def _stopped(record: TrialRecord, rounds: int) -> str:
+    """Return why a trial has ended."""
+    if record.stopping is None:
+        return record.reason or ""
+    return (
+        why_stopped(record.stopping.reason, rounds, record.trial.measurement.max_rounds, record.trial.load.is_open) or record.reason or ""
+    )
+
+
+def why_stopped(reason: str | None, rounds: int, most: int, in_streams: bool) -> str | None:
+    """Return why the rule has ended a trial (pure). A stream is measured whole, also where the bound lies within it.
+
+    Examples
+    --------
+    >>> why_stopped("max_rounds", 225, most=24, in_streams=True)
+    'max_rounds=24, at the end of its stream'
+    >>> why_stopped("max_rounds", 24, most=24, in_streams=True)
+    'max_rounds'
+    """
+    return f"max_rounds={most}, at the end of its stream" if reason == "max_rounds" and in_streams and rounds > most else reason
 
 
 def _of_machines(results: CampaignAnalysis) -> str:

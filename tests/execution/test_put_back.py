@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -37,16 +38,22 @@ def closes_the_copies(before: set[int]) -> None:
     os.dup2(os.open("/dev/null", os.O_RDONLY), max(copies))
 
 
-@pytest.mark.parametrize("deed", [loses_its_folder, closes_the_streams, closes_the_copies])
+def replaces_the_streams(before: set[int]) -> None:
+    sys.stdin = sys.stdout = sys.stderr = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("deed", [loses_its_folder, closes_the_streams, closes_the_copies, replaces_the_streams])
 def test_a_model_takes_neither_the_working_directory_nor_the_streams(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: Callable[[set[int]], None]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gone").mkdir()
     streams, before = files(), opened()
+    spoken = sys.stdin, sys.stdout, sys.stderr
     with put_back():
         deed(before)
     assert (files(), Path.cwd()) == (streams, tmp_path)
+    assert (sys.stdin, sys.stdout, sys.stderr) == spoken
     for number in opened() - before:
         with suppress(OSError):
             os.close(number)
