@@ -196,7 +196,7 @@ class Composer:
 
     def _by_hydra(self, overrides: Sequence[str], where: str) -> DictConfig:
         try:
-            with bounded():
+            with bounded(), _environment(expressed=False):  # Hydra itself evaluates what names a file of a group
                 return compose("config", [*self._search, *overrides], return_hydra_config=True)
         except (AttributeError, KeyError) as error:  # of PyYAML, which trusts an explicit tag
             raise InputError(f"{where}: a YAML tag such as !!bool or !!timestamp does not fit its value; leave it out") from error

@@ -107,7 +107,7 @@ def test_what_cannot_be_had_from_its_expression_again_is_refused(token_words: li
         composed(token_words, "model.seen='${oc.decode:${oc.env:TQ_TEST_TOKEN}}'")
 
 
-@pytest.mark.parametrize("word", ["task.limit", "measurement.rule", "system.labels.x", "measurement.batch"])
+@pytest.mark.parametrize("word", ["task.limit", "measurement.rule", "system.labels.x", "measurement.batch", "model", "load", "+sweep"])
 @pytest.mark.parametrize("length", [1, 12])
 def test_a_key_that_refuses_a_value_shows_its_expression(
     call: Callable[..., Any], null_words: list[str], monkeypatch: pytest.MonkeyPatch, word: str, length: int
