@@ -28,7 +28,7 @@ from orchestrator.analysis.tail_quality import TailQualityRow, tail_quality_rows
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.token_gaps import TokenGapsRow, token_gaps_rows
 from orchestrator.analysis.tolerance import ToleranceRow, tolerance_rows
-from orchestrator.analysis.trial_data import TrialData, load_trials
+from orchestrator.analysis.trial_data import TrialData, judgeable, load_trials
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
@@ -66,6 +66,8 @@ class CampaignAnalysis:
         name of the file (without ``.parquet``) -> table, as they are stored.
     commands
         the words of each command line that measured it.
+    unjudged
+        by trial id why a user's own metric has judged it in part or not at all; what is judged stands in tables.
     """
 
     campaign: CampaignRecord
@@ -74,6 +76,7 @@ class CampaignAnalysis:
     groups: tuple[Group, ...]
     tables: Mapping[str, pa.Table]
     commands: tuple[tuple[str, ...], ...] = ()
+    unjudged: Mapping[str, str] = field(default_factory=dict)
     _rows: dict[str, tuple[pa.Table, Sequence[Row]]] = field(default_factory=dict, repr=False, compare=False)
 
     def rows(self, name: str) -> Sequence[Row]:
@@ -85,18 +88,21 @@ class CampaignAnalysis:
         return known[1]
 
 
-def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
+def analyse(campaign: Campaign, analysis: AnalysisConfig, leave_out: bool = False) -> CampaignAnalysis:
     """Compute every table of a campaign. Equal files, settings and seed give equal bytes.
+
+    With ``leave_out``, trials that a user's own metric cannot judge stand in no table, as long as there are others.
 
     Raises
     ------
     InputError
-        for an analysis key that names no trial, metric, slice or threshold, and for files that cannot be read.
+        for an analysis key that names no trial, metric, slice or threshold, for files that cannot be read, and for a metric that is broken.
     BrokenInterval
         for an interval that excludes its own figure.
     """
     trials = load_trials(campaign, analysis.metrics)
     check_names(trials, analysis)
+    trials, unjudged = judgeable(trials) if leave_out else (trials, {})
     groups = grouped(trials, analysis)
     records = tuple(campaign.trials())
     of_trials = [
@@ -130,6 +136,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig) -> CampaignAnalysis:
         groups=groups,
         tables={name: table_of(rows[name], form) for name, form in FORMS.items()},
         commands=campaign.commands,
+        unjudged=unjudged,
     )
 
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.own_metrics import AskedMetric
 from orchestrator.analysis.quality import JudgedByRound, JudgedMean
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.metrics import Answers, find_metric
-from orchestrator.metrics.interface import MeanMetric
+from orchestrator.metrics import Answers
 from orchestrator.stats.late_streaks import staleness
 from orchestrator.stats.times import Clock
 
@@ -32,8 +32,8 @@ def held_mean(data: TrialData, streams: Iterable[Answered]) -> float | None:
 
     None where the metric is no mean of scores of samples, there is no stream, or there are too many pairs to judge.
     """
-    judged, metric = data.judged(data.metric), find_metric(data.metric)
-    if not isinstance(judged, JudgedMean) or isinstance(judged, JudgedByRound) or not isinstance(metric, MeanMetric):
+    judged, metric = data.judged(data.metric), AskedMetric(data.metric)
+    if not isinstance(judged, JudgedMean) or isinstance(judged, JudgedByRound) or not metric.is_mean:
         return None
     samples = len(data.references)
     pairs = [_pairs(one, samples) for one in streams]
@@ -51,7 +51,7 @@ def held_mean(data: TrialData, streams: Iterable[Answered]) -> float | None:
     )
     gains = np.zeros(different.size)
     if known.any():
-        gains[known] = judged.scale.gained(np.asarray(metric.score(answers), dtype=np.float64))
+        gains[known] = judged.scale.gained(metric.score(answers))
     means = [of_stream.mean() for of_stream in np.split(gains[places], np.cumsum([one.size for one in pairs])[:-1])]
     return float(judged.scale.shown(float(np.mean(means))))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -10,8 +9,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from orchestrator.analysis.own_metrics import AskedMetric
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, Judged, MeanMetric, Part, PartedMetric, find_metric
+from orchestrator.metrics import Answers, Judged, Part
 from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.stats.intervals import RESAMPLES, between, intervals_of_rounds_to_come, rounds_intervals
 from orchestrator.stats.korn_graubard import ROUNDING, Interval
@@ -144,18 +144,15 @@ def judge(metric: str, answers: Answers) -> Judged:
     Raises
     ------
     InputError
-        for an unknown metric.
+        for an unknown metric, and a `MetricBroken` for one of the user's that is broken.
     NothingToKeep
         if answers are worth exactly what late ones are.
     """
-    found = find_metric(metric)
-    late: float | None = getattr(found, "late", None)
-    if late is not None and not (isinstance(late, int | float) and math.isfinite(late)):
-        raise InputError(f"metric {metric}: late={late!r}: must be a finite number, the score of a late sample")
-    if isinstance(found, MeanMetric):
-        return judged_mean(metric, _checked_scores(metric, found.score(answers), len(answers.predictions), late), late)
-    judged = found.judge(answers)
-    return judged if late is None else JudgedOnScale(judged, _scale(metric, judged.ideal(), late))
+    asked = AskedMetric(metric)
+    if asked.is_mean:
+        return judged_mean(metric, asked.score(answers), asked.late)
+    judged = asked.judge(answers)
+    return judged if asked.late is None else JudgedOnScale(judged, _scale(metric, judged.ideal(), asked.late))
 
 
 def judge_parts(metric: str, name: str, answers: Answers) -> dict[str, Part]:
@@ -163,30 +160,14 @@ def judge_parts(metric: str, name: str, answers: Answers) -> dict[str, Part]:
 
     A group by which there is nothing to keep is left out. Raises InputError for an unknown metric.
     """
-    found = find_metric(metric)
-    if not isinstance(found, PartedMetric) or name not in found.parts:
-        return {}
-    late: float | None = getattr(found, "late", None)
-    parts = {}
-    for group, part in found.judge_parts(name, answers).items():
+    asked = AskedMetric(metric)
+    late, parts = asked.late, {}
+    for group, part in asked.judge_parts(name, answers).items():
         if late is None:
             parts[group] = part
         elif (ideal := part.judged.ideal()) != late:
             parts[group] = Part(JudgedOnScale(part.judged, _scale(metric, ideal, late)), part.count)
     return parts
-
-
-def _checked_scores(metric: str, scores: object, samples: int, late: float | None) -> NDArray[np.float64]:
-    """Return the scores of a metric, [S]. Raises InputError where they are no such numbers."""
-    found = np.asarray(scores)
-    if found.shape != (samples,) or found.dtype.kind not in "iufb":
-        form = f"{found.dtype} of shape {found.shape}"
-        raise InputError(f"metric {metric}: score returned {form}; it must return {samples} numbers, one a sample")
-    wrong = ~np.isfinite(found) | (found < 0 if late is None else False)
-    if wrong.any():
-        bound = "finite and not negative, unless the metric has `late`" if late is None else "finite"
-        raise InputError(f"metric {metric}: score returned {found[wrong][0]}; scores must be {bound}")
-    return found.astype(np.float64)
 
 
 def judged_mean(metric: str, scores: NDArray[np.float64], late: float | None) -> Judged:

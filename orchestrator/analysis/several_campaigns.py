@@ -150,7 +150,7 @@ def analyse_several(several: SeveralCampaigns, wanted: AnalysisConfig) -> Campai
         as `analyse`, and where trials of one task and data digest have other samples or another metric.
     """
     _check_comparable(several, wanted.metrics)
-    return analyse(several, several.analysis(wanted))
+    return analyse(several, several.analysis(wanted), leave_out=True)
 
 
 def _check_comparable(several: SeveralCampaigns, metrics: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,18 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.beside_the_clocks import Beside, beside_the_clocks
 from orchestrator.analysis.known_answers import known_answers
-from orchestrator.analysis.quality import JudgedByRound, JudgedMean, Stake, at_stake, judge, judge_parts, judged_mean
+from orchestrator.analysis.own_metrics import AskedMetric, MetricBroken, OwnJudged
+from orchestrator.analysis.quality import (
+    JudgedByRound,
+    JudgedMean,
+    JudgedOnScale,
+    NothingToKeep,
+    Stake,
+    at_stake,
+    judge,
+    judge_parts,
+    judged_mean,
+)
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.visits_apart import (
     APART,
@@ -25,7 +36,7 @@ from orchestrator.analysis.visits_apart import (
     whole_streams,
 )
 from orchestrator.contracts import InputError, first_line
-from orchestrator.metrics import Answers, Judged, MeanMetric, Part, UnknownMetric, find_metric
+from orchestrator.metrics import Answers, Judged, Part, UnknownMetric, find_metric
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock, primary_of
 from orchestrator.storage import schema
 from orchestrator.storage.load import MEASURE_AGAIN
@@ -191,6 +202,18 @@ class TrialData:
             judged = judge(metric, self.answers(members))
             return self._by_round(metric, members, judged) if self.others and isinstance(judged, JudgedMean) else judged
 
+    def try_metric(self, metric: str) -> None:
+        """Judge all answers by a metric of the user's, at times of each clock too. Raises MetricBroken if it cannot."""
+        with self._named(metric):
+            if self._scored(metric) or AskedMetric(metric).is_ours:
+                return
+        with suppress(NothingToKeep):
+            judged = self.judged(metric)
+            if isinstance(judged, OwnJudged | JudgedOnScale):
+                with self._named(metric):
+                    for times in self.times.values():
+                        judged.curve(times, np.quantile(times, [0.0, 0.5, 0.9], method="inverted_cdf"))
+
     def parts(self, metric: str, name: str) -> dict[str, Part]:
         """Return the groups of a slice that a metric makes of parts of samples, none if it makes no such slice. Raises InputError."""
         with self._named(metric):
@@ -222,15 +245,14 @@ class TrialData:
 
     def _by_round(self, metric: str, members: NDArray[np.bool_], first: JudgedMean) -> JudgedMean:
         """Return a metric by the answers of each round; where some of them score worse than late ones, by the first answers alone."""
-        metric_itself = find_metric(metric)
-        assert isinstance(metric_itself, MeanMetric)
+        asked = AskedMetric(metric)
         chosen = [int(index) for index in np.flatnonzero(members)]
         by_round = np.tile(first.raw, (len(self.incomplete), 1))
         found = self.answers(members)
         for row, others in self.others.items():
             own = [others.get(index, answer) for index, answer in zip(chosen, found.predictions, strict=True)]
-            by_round[row] = np.asarray(metric_itself.score(replace(found, predictions=own)), dtype=np.float64)
-        if not np.isfinite(by_round).all() or (first.scale.gained(by_round) < 0).any():
+            by_round[row] = asked.score(replace(found, predictions=own))
+        if (first.scale.gained(by_round) < 0).any():
             return first
         return JudgedByRound(by_round.mean(axis=0), first.scale, by_round)
 
@@ -332,6 +354,29 @@ def load_trials(campaign: Campaign, metrics: Sequence[str] = ()) -> list[TrialDa
     loaded = map_in_threads(lambda record: _load(campaign, record), started)
     pa.default_memory_pool().release_unused()  # the tables that arrays were made of: else Arrow keeps their memory to itself
     return [data for data in loaded if data is not None]
+
+
+def judgeable(trials: Sequence[TrialData]) -> tuple[list[TrialData], dict[str, str]]:
+    """Return trials by those of their metrics that can judge them, at their own times too, and by trial id why others cannot.
+
+    A trial whose primary metric cannot is left out. Raises MetricBroken where none is left.
+    """
+    judged, why = [], dict[str, MetricBroken]()
+    for data in trials:
+        known = []
+        for metric in data.record.metrics:
+            try:
+                data.try_metric(metric)
+                known.append(metric)
+            except MetricBroken as error:
+                why.setdefault(data.trial_id, error)
+        if len(known) == len(data.record.metrics):
+            judged.append(data)
+        elif data.metric in known:
+            judged.append(replace(data, record=data.record.model_copy(update={"metrics": tuple(known)})))
+    if why and not judged:
+        raise next(iter(why.values()))
+    return judged, {trial_id: str(error).removeprefix(f"{trial_id}: ") for trial_id, error in why.items()}
 
 
 def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:

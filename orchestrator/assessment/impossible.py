@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.analysis.own_metrics import AskedMetric
 from orchestrator.assessment.case import NO_DEVICE
 from orchestrator.assessment.requirements import Requirement
 from orchestrator.assessment.rounds import too_little_room
 from orchestrator.contracts import InputError
-from orchestrator.metrics import find_metric
-from orchestrator.metrics.interface import Answers, MeanMetric
+from orchestrator.metrics import Answers
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.subject.schedule import length_of_stream
 
@@ -99,11 +99,11 @@ def _metric(requirement: Requirement, one: PlannedTrial, trials: Sequence[Planne
     if name is None or name in metrics:
         return ""
     try:
-        metric = find_metric(name)
+        asked = AskedMetric(name)
         if one.trial.task.kind in EXAMPLES:
             prediction, reference = EXAMPLES[one.trial.task.kind]
             answers = Answers([prediction], [reference])
-            metric.score(answers) if isinstance(metric, MeanMetric) else metric.judge(answers)
+            asked.score(answers) if asked.is_mean else asked.judge(answers)
     except InputError as error:
         known = f": its metrics are {', '.join(metrics)}" if metrics else ""
         return f"the metric {name} cannot judge the answers of task {one.trial.task.name}{known} ({error})"

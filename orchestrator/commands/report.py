@@ -113,18 +113,25 @@ def _cells(label: str, campaign: Campaign) -> list[str]:
 
 def report_one(
     directory: Path, overrides: Sequence[str], formats: Sequence[str], only: Sequence[str], full: bool, look: Look = PLAIN_LOOK
-) -> None:
-    """Report one campaign again; ``full`` prints every table of the summary."""
+) -> int:
+    """Report one campaign again; ``full`` prints every table of the summary. Returns the exit code."""
     overrides = _without_code(overrides)
     analysis = override_analysis(open_campaign(directory).record.config.analysis, overrides)
     results, ranked = _stored(directory, analysis, formats, only, look)
     print_summary(results, ranked, directory / "report.html", full=full)
+    return exit_code(results)
 
 
-def write_report(directory: Path, analysis: AnalysisConfig, full: bool = False) -> None:
-    """Write the result tables, report.md and report.html, and print the answer on stdout; ``full`` prints more of them."""
+def write_report(directory: Path, analysis: AnalysisConfig, full: bool = False) -> int:
+    """Do the same for what has just been measured."""
     results, ranked = _stored(directory, analysis)
     print_summary(results, ranked, directory / "report.html", full=full)
+    return exit_code(results)
+
+
+def exit_code(results: CampaignAnalysis) -> int:
+    """Return 1 where a user's own metric could not judge a trial, else 0."""
+    return 1 if results.unjudged else 0
 
 
 def store_report(directory: Path, analysis: AnalysisConfig) -> CampaignAnalysis:
@@ -140,7 +147,7 @@ def _stored(
     ``formats`` are those of figures as files, into ``figures/``; ``only`` names some of them, ``look`` says how
     they look.
     """
-    results = analyse(open_campaign(directory), analysis)
+    results = analyse(open_campaign(directory), analysis, leave_out=True)
     heed_signals()
     evidence, ranked = evidence_of(results), rankings(results)
     heed_signals()
@@ -165,8 +172,8 @@ def report_several(
     into: Path | None,
     full: bool,
     look: Look = PLAIN_LOOK,
-) -> None:
-    """Report several campaigns side by side."""
+) -> int:
+    """Report several campaigns side by side. Returns the exit code."""
     overrides = _without_code(overrides)
     folder = report_folder(into, directories)
     several, results = analyse_directories(directories, overrides)
@@ -185,6 +192,7 @@ def report_several(
     if formats:
         write_figures(folder.expanduser() / "figures", formats, only, results, evidence, look)
     print_summary(results, ranked, folder / "report.html", remarks, [table], full, directories)
+    return exit_code(results)
 
 
 def print_summary(

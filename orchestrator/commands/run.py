@@ -131,7 +131,7 @@ def measure(
                     raise Stopped(REPORTED) from None
             writer.look_after()
             heed_signals()
-            write_report(writer.directory, campaign.analysis, full)
+            reported = write_report(writer.directory, campaign.analysis, full)
             writer.look_after()
         except KeyboardInterrupt as interrupt:
             if REPORTED not in interrupt.args and ends_the_program(interrupt):
@@ -161,7 +161,7 @@ def measure(
         how = f"interrupted; {_how_to_go_on(writer)}" if unfinished else "interrupted when all was measured and reported"
         print(printable(how), file=sys.stderr)  # noqa: T201
         return 130
-    return 1 if states - {"done"} or writer.disturbances else 0
+    return 1 if states - {"done"} or writer.disturbances else reported
 
 
 def _stopped_at_once(writer: CampaignWriter, progress: Progress) -> None:

@@ -245,6 +245,13 @@ def problem_tables(results: CampaignAnalysis, unfinished: bool = True) -> Iterat
             columns=["trial", "state", "reason"],
             rows=[[planned.trial_id, planned.state, planned.reason or ""] for planned in bad],
         )
+    if results.unjudged:
+        yield Table(
+            title="Trials that a metric cannot judge",
+            columns=["trial", "why"],
+            rows=[[trial_id, why] for trial_id, why in results.unjudged.items()],
+            note="They are left out, or judged by their other metrics.",
+        )
     different = [found for group in results.groups for found in group.disagreements]
     if different:
         yield Table(

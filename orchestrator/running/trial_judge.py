@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from orchestrator.analysis.own_metrics import MetricBroken
 from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, NothingToKeep, ideal_quality, judge, scale_of
 from orchestrator.configuration.config import Trial
 from orchestrator.measurement.failures import TrialFailed
@@ -73,6 +74,8 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], kind: str) -> Trial
     ------
     TrialFailed
         for answers of another form, and where the primary metric is undefined.
+    MetricBroken
+        for a user's own metric that raises or returns no quality: another process would not help.
     """
     columns = {name: samples.column(name) for name in samples.column_names}
     slices = {name.removeprefix("slice_"): groups.to_pylist() for name, groups in columns.items() if name.startswith("slice_")}
@@ -82,6 +85,8 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], kind: str) -> Trial
         scales = {name: scale_of(metric) for name, metric in judged.items()}
         ideals = {name: found for name, metric in judged.items() if not math.isnan(found := ideal_quality(metric))}
         other_categories = names_other_categories(answers, kind)
+    except MetricBroken:
+        raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         what = f"metrics {', '.join(metrics)} cannot judge these answers of kind {kind}"
         message = f"{what} ({message_with_place(error)}); docs/tasks.md shows their form"

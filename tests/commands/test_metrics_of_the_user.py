@@ -155,7 +155,7 @@ def test_a_metric_is_computed_from_stored_answers(measured: Path, call: Call) ->
         (
             "mine.py",
             "class Mine:\n    name = 'short'\n    def score(self, answers): return [-1] * 20\n",
-            "score returned -1; scores must be finite and not",
+            r"score returned -1 .mine.py, line 3, in score.; scores must be finite and not",
         ),
         (
             "mine.py",
@@ -165,7 +165,7 @@ def test_a_metric_is_computed_from_stored_answers(measured: Path, call: Call) ->
         (
             "mine.py",
             "class Mine:\n    name = 'short'\n    def score(self, answers): 1 / 0\n",
-            "short cannot judge .*division by zero.: repair the metric",
+            r"metric short: score raised ZeroDivisionError: division by zero .mine.py, line 3, in score.; repair the metric",
         ),
     ],
 )

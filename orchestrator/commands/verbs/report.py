@@ -86,10 +86,8 @@ def execute(options: Options) -> int:
 
     look = look_of(options.style, options.width, options.title)
     if len(options.directories) == 1:
-        report_one(options.directories[0], options.overrides, options.figures, options.only, options.full, look)
-    else:
-        report_several(options.directories, options.overrides, options.figures, options.only, options.into, options.full, look)
-    return 0
+        return report_one(options.directories[0], options.overrides, options.figures, options.only, options.full, look)
+    return report_several(options.directories, options.overrides, options.figures, options.only, options.into, options.full, look)
 
 
 def _width(text: str) -> float:
