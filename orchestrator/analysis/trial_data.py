@@ -11,7 +11,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+import orchestrator
 from orchestrator.analysis.beside_the_clocks import Beside, beside_the_clocks
+from orchestrator.analysis.contradictions import OTHERWISE, refuse_other_data, refuse_other_means, why_otherwise
 from orchestrator.analysis.known_answers import known_answers
 from orchestrator.analysis.own_metrics import AskedMetric, MetricBroken, OwnJudged
 from orchestrator.analysis.quality import (
@@ -36,7 +38,7 @@ from orchestrator.analysis.visits_apart import (
     whole_streams,
 )
 from orchestrator.contracts import InputError, first_line
-from orchestrator.metrics import Answers, Judged, Part, UnknownMetric, find_metric
+from orchestrator.metrics import METRICS, Answers, Judged, Part, UnknownMetric, find_metric
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock, primary_of
 from orchestrator.storage import schema
 from orchestrator.storage.load import MEASURE_AGAIN
@@ -117,6 +119,8 @@ class TrialData:
         of streamed answers; None where there are none, or their gaps were not stored.
     others
         of a server's trial, by row of a round: answers by sample that differ from the first ones; each round's own are judged.
+    judged_here
+        whether this version of the program gave the answers their stored scores; None where it is not known, or answers came later.
     """
 
     record: TrialRecord
@@ -142,7 +146,9 @@ class TrialData:
     beside: Beside | None = field(default=None, repr=False)
     token_gaps: TokenGaps | None = None
     others: Mapping[int, Mapping[int, Any]] = field(default_factory=dict, repr=False)
+    judged_here: bool | None = None
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
+    _otherwise: dict[str, str] = field(default_factory=dict, repr=False)
     _log_medians: dict[Clock, NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
     @property
@@ -200,7 +206,17 @@ class TrialData:
             if self._scored(metric):
                 return judged_mean(metric, self.scores[metric][members], self.record.late.get(metric))
             judged = judge(metric, self.answers(members))
+            if members.all() and self.judged_here is not None and metric in METRICS:
+                self._compare(metric, judged)
             return self._by_round(metric, members, judged) if self.others and isinstance(judged, JudgedMean) else judged
+
+    def _compare(self, metric: str, judged: Judged) -> None:
+        """Note where a metric of ours finds other scores than are stored. Raises InputError where it is the metric that found those."""
+        if (why := why_otherwise(metric, judged, self.record, self.scores)) is None:
+            return
+        if self.judged_here:
+            raise InputError(f"{why}: one must be the other; {MEASURE_AGAIN}")
+        self._otherwise[metric] = why
 
     def try_metric(self, metric: str) -> None:
         """Judge all answers by a metric of the user's, at times of each clock too. Raises MetricBroken if it cannot."""
@@ -341,6 +357,8 @@ class TrialData:
             found.append("changes accepted")
         if self.different_answers:
             found.append("answers change")
+        if self.judged_here is False and self.judged(self.metric) and self._otherwise:
+            found.append(OTHERWISE)
         return tuple(dict.fromkeys(found))
 
 
@@ -353,7 +371,9 @@ def load_trials(campaign: Campaign, metrics: Sequence[str] = ()) -> list[TrialDa
     started = [record for record in records if record.started_at is not None]
     loaded = map_in_threads(lambda record: _load(campaign, record), started)
     pa.default_memory_pool().release_unused()  # the tables that arrays were made of: else Arrow keeps their memory to itself
-    return [data for data in loaded if data is not None]
+    trials = [data for data in loaded if data is not None]
+    refuse_other_data((data.record, data.references) for data in trials)
+    return trials
 
 
 def judgeable(trials: Sequence[TrialData]) -> tuple[list[TrialData], dict[str, str]]:
@@ -405,6 +425,8 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
     pauses = pauses_over_visits(matrix.visits, begins_ns(record, rounds), rounds.column("duration_ns").to_numpy(), lead_ins)
     streams = None if matrix.arrivals is None else matrix.visits
     visits, single = lying_apart(matrix.visits, pauses) if matrix.arrivals is None else (whole_streams(streams, matrix.incomplete), None)
+    scores = {name.removeprefix("score_"): samples.column(name).to_numpy() for name in samples.column_names if name.startswith("score_")}
+    refuse_other_means(record, scores)
     return TrialData(
         record=record,
         times=times,
@@ -414,7 +436,8 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         slices={
             name.removeprefix("slice_"): samples.column(name).to_pylist() for name in samples.column_names if name.startswith("slice_")
         },
-        scores={name.removeprefix("score_"): samples.column(name).to_numpy() for name in samples.column_names if name.startswith("score_")},
+        scores=scores,
+        judged_here=None if unanswered or record.imported else campaign.record.code_version == orchestrator.__version__,
         input_sizes=samples.column("input_size").to_numpy(),
         names=samples.column("name").to_pylist(),
         outcome=matrix.outcome,

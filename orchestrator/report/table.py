@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.contradictions import OTHERWISE
 from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED
@@ -100,6 +101,7 @@ REMEDIES = {
     "no quality": "the file holds no scores, so that on_time is the share of answers in time, right or wrong",
     "rounds by time": "the file holds no rounds: its requests were cut into rounds of equal size in order of time",
     "one round": "the file does not say which requests belong together, so that nothing is known of how rounds differ",
+    OTHERWISE: "another version of this program measured it, whose metric gave these answers other scores; figures are by today's",
     SHARED: "others ran at the same time: times may be longer than alone; measure with system.exclusive=true",
     **dict.fromkeys(
         ("machine slower at the end", "machine faster at the end"),

@@ -111,7 +111,18 @@ def read_trial(folder: TrialFolder, planned: PlannedTrial) -> TrialRecord | None
     record = read_json(path, TrialRecord)
     if record.trial_id != planned.trial_id:
         raise InputError(f"{path} is the record of {record.trial_id}: restore it from a copy")
+    if record.trial != planned.trial:
+        key, here, there = _first_difference(record.trial.model_dump(), planned.trial.model_dump())
+        raise InputError(f"{path} has trial.{key}={here}, and {CAMPAIGN} has {there}: a trial is what was planned; restore it from a copy")
     return record
+
+
+def _first_difference(one: Any, other: Any, key: str = "") -> tuple[str, str, str]:
+    """Return the first key in which two documents differ, and both values."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        name = next(name for name in (*one, *other) if name not in one or name not in other or one[name] != other[name])
+        return _first_difference(one.get(name), other.get(name), f"{key}.{name}" if key else str(name))
+    return key, str(one)[:40], str(other)[:40]
 
 
 def read_campaign(directory: Path) -> CampaignRecord:

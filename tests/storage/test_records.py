@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from orchestrator.contracts import InputError
 from orchestrator.storage.files import write_json
-from orchestrator.storage.load import read_json
+from orchestrator.storage.layout import TrialFolder
+from orchestrator.storage.load import read_json, read_trial
 from orchestrator.storage.records import CLOCK_SET_BACK, CampaignRecord, LeftOut, PlannedTrial, Process, Stopping, TrialError, TrialRecord
 
 NewRecord = Callable[..., CampaignRecord]
@@ -195,3 +196,14 @@ def test_a_clock_that_was_set_back_is_a_flag_about_the_machine(new_record: NewRe
     record = TrialRecord(**dict(new_record().trials[0]), started_at=began, ended_at=began - timedelta(seconds=1), flags=("trend",))
     assert record.flags == TrialRecord.model_validate(record.model_dump()).flags == ("trend", CLOCK_SET_BACK)
     assert record.flags_of_figures == ("trend",)
+
+
+def test_a_trial_is_the_one_that_was_planned(tmp_path: Path, new_record: NewRecord) -> None:
+    planned = new_record().trials[0]
+    other = planned.trial.model_copy(update={"system": planned.trial.system.model_copy(update={"name": "gpu"})})
+    folder = TrialFolder(tmp_path)
+    write_json(folder.record, full_trial(planned).model_copy(update={"trial": other}).model_dump(mode="json"))
+    with pytest.raises(
+        InputError, match=r"trial\.json has trial\.system\.name=gpu, and campaign\.json has cpu_1core: a trial is what was planned"
+    ):
+        read_trial(folder, planned)
