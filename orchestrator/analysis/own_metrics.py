@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.endings import ends_the_program
+from orchestrator.kept_settings import SettingsKept
 from orchestrator.metrics import Answers, Judged, MeanMetric, Part, PartedMetric, WholeTaskMetric, find_metric
 from orchestrator.subject.targets import harmless, keep_traceback, one_line, place_of, traceback_text
 
@@ -105,9 +106,9 @@ class AskedMetric:
         return float(late)
 
     def call(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call code of the user's, and keep how NumPy handles errors. Raises MetricBroken for what it raises, but for the program's end."""
+        """Call code of the user's, and keep the program's settings. Raises MetricBroken for what it raises, but for the program's end."""
         try:
-            with np.errstate():
+            with SettingsKept():
                 return function(*arguments)
         except BaseException as error:  # also SystemExit: nothing that a metric raises may end the program
             if ends_the_program(error):

@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from orchestrator.configuration.config import SystemConfig, Trial
 from orchestrator.configuration.environment_values import resolved
 from orchestrator.contracts import InputError
+from orchestrator.kept_settings import SettingsKept
 from orchestrator.machine.host import Identity, Machine, read_machine
 from orchestrator.measurement.failures import Stamps, TrialFailed, unexpected
 from orchestrator.measurement.last_words import LastWords
@@ -147,7 +148,8 @@ class LocalSite:
 
     def look(self, machine: Machine, trials: Sequence[Trial]) -> list[Look]:
         """Look in this process."""
-        return [self._inspector.look(resolved(trial)) for trial in trials]
+        with SettingsKept():
+            return [self._inspector.look(resolved(trial)) for trial in trials]
 
     def executor(self) -> AbstractContextManager[Executor]:
         """Return the executor that was asked for."""

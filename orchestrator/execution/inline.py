@@ -23,6 +23,7 @@ from orchestrator.execution.executor import LocalSite, as_fault
 from orchestrator.execution.guard import guarded
 from orchestrator.execution.put_back import put_back
 from orchestrator.execution.worker_with_server import WorkerWithServer, take_server_log
+from orchestrator.kept_settings import SettingsKept
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.environment import boot_id
 from orchestrator.machine.host import Identity, Machine, cores_of_trial, numa_cores, own_identity
@@ -51,7 +52,7 @@ class InlineJob(Generic[T]):
         """Make the call. Within one process it cannot be cut off at the time limit: a limited one raises TimeoutError once it has ended."""
         began = time.monotonic()
         try:
-            with put_back():
+            with put_back(), SettingsKept():
                 value = self._call()
         except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
             if ends_the_program(error):

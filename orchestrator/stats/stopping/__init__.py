@@ -13,6 +13,7 @@ from pkgutil import iter_modules
 from typing import Any
 
 from orchestrator.contracts import InputError
+from orchestrator.kept_settings import SettingsKept
 from orchestrator.stats.stopping.rule import CHECK_COLUMNS, Bounded, Decision, RoundObservation, RuleSettings, StoppingRule
 
 __all__ = ["CHECK_COLUMNS", "Decision", "RoundObservation", "StoppingRule", "make_rule"]
@@ -71,7 +72,8 @@ def make_rule(
         hint = f"did you mean {nearest[0]}?" if nearest else f"choose one of {', '.join(sorted(RULES))}"
         raise InputError(f"measurement.rule={name}: there is no such rule; {hint}")
     settings = RuleSettings(min_rounds, max_rounds, max_seconds, half_width, primary)
-    return Bounded(RULES[name](settings, **_checked(name, options or {})), settings)
+    with SettingsKept():
+        return Bounded(RULES[name](settings, **_checked(name, options or {})), settings)
 
 
 def _checked(rule: str, options: Mapping[str, Any]) -> dict[str, Any]:

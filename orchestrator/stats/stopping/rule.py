@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.kept_settings import SettingsKept
 from orchestrator.stats.convergence import DensityConvergence
 from orchestrator.stats.times import PRIMARY_CLOCK, SERVICE_CLOCKS, Clock, primary_of
 
@@ -180,7 +181,8 @@ class Bounded:
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Ask the rule, then apply the bounds."""
-        decision = self._rule.update(observation, now_s)
+        with SettingsKept():
+            decision = self._rule.update(observation, now_s)
         bound = self._bound_reached(observation.rounds, now_s)
         if self._enough_since_s is not None and decision.stop:
             return decision
