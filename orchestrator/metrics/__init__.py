@@ -21,6 +21,7 @@ from typing import Any, cast
 
 from orchestrator.contracts import InputError
 from orchestrator.endings import ends_the_program
+from orchestrator.kept_settings import SettingsKept
 from orchestrator.metrics.interface import Answers, Judged, MeanMetric, Metric, Part, PartedMetric, WholeTaskMetric
 
 __all__ = [
@@ -194,7 +195,8 @@ def _has_verdict(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> bool:
 def _import(name: str, path: Path) -> Metric:
     """Import the user's file and construct the metric, which may fail in any way."""
     try:
-        return dict(_metrics_of(import_module(path.stem)))[name]()  # type: ignore[no-any-return]
+        with SettingsKept():
+            return dict(_metrics_of(import_module(path.stem)))[name]()  # type: ignore[no-any-return]
     except BaseException as error:
         if ends_the_program(error):
             raise
@@ -205,7 +207,8 @@ def _import(name: str, path: Path) -> Metric:
 def _load(point: EntryPoint) -> Metric:
     """Import and construct a metric of another package, which may fail in any way."""
     try:
-        metric = point.load()()
+        with SettingsKept():
+            metric = point.load()()
     except BaseException as error:
         if ends_the_program(error):
             raise
