@@ -66,7 +66,8 @@ class Judged(Protocol):
     def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[float64]:
         """Return tail quality, [M, R], of times [R, S] in ns (+inf: none) at time bounds [M] in ns, late samples failed; NaN as ideal.
 
-        Where all samples are late it is 0, or the metric's ``late``.
+        Where all samples are late it is 0, or the metric's ``late``; where all are on time it is `ideal`. A metric of the user's own is
+        given arrays that it can only read.
         """
 
 
