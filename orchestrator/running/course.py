@@ -16,6 +16,7 @@ from orchestrator.measurement.cut_stream import cut_stream
 from orchestrator.measurement.failures import Stamps, TrialFailed, incomplete_round, refuse_short
 from orchestrator.metrics.interface import Scale
 from orchestrator.running.book import TrialBook, refuse_changed
+from orchestrator.running.rule_answer import checked_answer
 from orchestrator.running.steps import step
 from orchestrator.running.trial_judge import (
     TrialJudge,
@@ -154,6 +155,7 @@ class Course:
                 measured.column("visit")[0].as_py() if self._visits_are_units else None,
             )
             decision = self._rule.update(observation, self._clock.tick(measured))
+            decision = checked_answer(self._trial.measurement.rule, decision, observation.rounds)
             return _shown(decision, judge.scale)
 
     def store(self, result: RoundResult, decision: Decision) -> None:
