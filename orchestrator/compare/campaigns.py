@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from orchestrator.analysis.law import check_interval
 from orchestrator.analysis.trial_data import TrialData
@@ -62,8 +63,18 @@ class Comparison:
 
     @property
     def with_itself(self) -> bool:
-        """Whether the candidate is the baseline, or one of its campaigns."""
-        return any((one.name, one.measured_at) == (self.after.name, self.after.measured_at) for one in (self.before, *self.earlier))
+        """Whether name and time of the candidate are those of the baseline, or of the latest of its campaigns."""
+        return _named(self.before) == _named(self.after)
+
+    @property
+    def within_baseline(self) -> bool:
+        """Whether name and time of the candidate are those of any of the baseline's campaigns."""
+        return _named(self.after) in map(_named, self.earlier)
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two sides cannot be one measurement, whatever they are called."""
+        return bool(self.only_after or self.changes) or any(row.differs for row in self.rows)
 
     def exit_code(self, allow_no_verdict: bool = False, accept_drift: bool = False) -> int:
         """Return what the gate says of the campaigns: passed, alarm, or undecided."""
@@ -75,6 +86,10 @@ class Comparison:
         if WORSE in kinds:
             return ALARM
         return UNDECIDED if NO_VERDICT in kinds and not allow_no_verdict else PASSED
+
+
+def _named(campaign: Baseline) -> tuple[str, datetime]:
+    return campaign.name, campaign.measured_at
 
 
 def compare(

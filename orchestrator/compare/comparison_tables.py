@@ -24,7 +24,20 @@ HOW_TO_AVOID_DRIFT = (
 )
 
 
-SAME_CAMPAIGN = "Both sides are one campaign, compared with itself: no figure here says anything about a change."
+SAYS_NOTHING = "no figure here says anything about a change."
+SAME_CAMPAIGN = f"Both sides are one campaign, compared with itself: {SAYS_NOTHING}"
+CHANGED_CAMPAIGN = (
+    "Both sides have the name and the time of one campaign and hold different things, so that one of them has been measured further or "
+    f"changed since: {SAYS_NOTHING}"
+)
+ONE_OF_SEVERAL = f"The candidate is one of the campaigns of the baseline: {SAYS_NOTHING}"
+
+
+def about_one_campaign(comparison: Comparison) -> str | None:
+    """Return what is to be said where the candidate has the name and the time of a campaign of the baseline."""
+    if comparison.with_itself:
+        return CHANGED_CAMPAIGN if comparison.differs else SAME_CAMPAIGN
+    return ONE_OF_SEVERAL if comparison.within_baseline else None
 
 
 def sentences(comparison: Comparison) -> Iterator[str]:

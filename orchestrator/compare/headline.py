@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from orchestrator.compare.campaigns import ALARM, UNDECIDED, Comparison
-from orchestrator.compare.comparison_tables import SAME_CAMPAIGN, verdict_sentence
+from orchestrator.compare.comparison_tables import about_one_campaign, verdict_sentence
 from orchestrator.compare.remedies import commands, other_settings
 from orchestrator.compare.rows import MISSING
 
@@ -61,6 +61,6 @@ def headline(
     sentence = " ".join([sentence, *other_settings(comparison)])
     if not gated and comparison.drift and result != "no verdict":
         sentence += " The baseline is one campaign of another time, so that drift of the machine looks like a change."
-    if comparison.with_itself:
-        sentence += f" {SAME_CAMPAIGN}"
+    if told := about_one_campaign(comparison):
+        sentence += f" {told}"
     return Headline(result, sentence, tuple(commands(comparison, places, command, command_before, result == "no verdict")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,6 +137,8 @@ class Compared:
         the least drift of the machine that would turn the verdict; None if that is unknown or nothing would.
     nearest
         of a trial without a counterpart the candidate's trial of other settings that is most like it; None where there is none.
+    unlike
+        whether the candidate lacks it, or has other data, weights, samples or repeats, so that nothing could be compared.
     """
 
     match_key: str
@@ -159,11 +161,20 @@ class Compared:
     drift: Drift | None = None
     flags: tuple[str, ...] = ()
     nearest: Nearest | None = None
+    unlike: bool = False
 
     @property
     def kind(self) -> str:
         """The outcome without its reason."""
         return NO_VERDICT if self.outcome.startswith(NO_VERDICT) else self.outcome
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two sides cannot be one measurement."""
+        if self.unlike or len(self.means_before) != len(self.means):
+            return True
+        pairs = [(self.ideal_before or 0.0, self.ideal or 0.0), *zip(self.means_before, self.means, strict=True)]
+        return not all(math.isclose(mine, theirs) for mine, theirs in pairs)
 
     @property
     def smallest_effect(self) -> float:
@@ -200,18 +211,18 @@ def refused(before: BaselineTrial, repeats: Sequence[PlannedTrial], nearest: Pla
 
 def too_few(before: BaselineTrial, repeats: int, fewest: int) -> Compared:
     """Return the row of a trial with fewer repeats than earlier campaigns, whose means vary less than its own."""
-    return _row(before, f"{NO_VERDICT}: fewer repeats than the baseline", f"{repeats}, and its campaigns have {fewest}")
+    return _row(before, f"{NO_VERDICT}: fewer repeats than the baseline", f"{repeats}, and its campaigns have {fewest}", unlike=True)
 
 
 def _without_counterpart(before: BaselineTrial, nearest: PlannedTrial | None) -> Compared:
     if nearest is None:
-        return _row(before, MISSING, "the candidate has no such trial")
+        return _row(before, MISSING, "the candidate has no such trial", unlike=True)
     found = Nearest(nearest.match_key, nearest.trial, len(before.rounds))
     if settings := differences(before.trial, nearest.trial):
-        return _row(before, MISSING, f"the nearest, {nearest.match_key}, differs in {', '.join(settings)}", found)
+        return _row(before, MISSING, f"the nearest, {nearest.match_key}, differs in {', '.join(settings)}", found, unlike=True)
     drawn = drawn_otherwise(before.trial, nearest.trial)
     why = f"{nearest.match_key} has the same settings and another content" + (f", for it has {', '.join(drawn)}" if drawn else "")
-    return _row(before, f"{NO_VERDICT}: the data or weights differ", why, found if drawn else None)
+    return _row(before, f"{NO_VERDICT}: the data or weights differ", why, found if drawn else None, unlike=True)
 
 
 def measured(
@@ -230,7 +241,7 @@ def measured(
         yield _row(before, MISSING, f"{repeats - len(loaded)} of {repeats} repeats have no stored round")
         return
     if why := why_not_comparable(before, loaded, design):
-        yield _row(before, f"{NO_VERDICT}: {why}")
+        yield _row(before, f"{NO_VERDICT}: {why}", unlike=True)
         return
     ideal = mean_ideal(loaded)
     if before.ideal is None or ideal is None:
@@ -263,5 +274,6 @@ def measured(
         )
 
 
-def _row(before: BaselineTrial, outcome: str, why: str = "", nearest: Nearest | None = None) -> Compared:
-    return Compared(before.match_key, before.trial, outcome, why, metric=before.metric, flags=before.flags, nearest=nearest)
+def _row(before: BaselineTrial, outcome: str, why: str = "", nearest: Nearest | None = None, unlike: bool = False) -> Compared:
+    row = Compared(before.match_key, before.trial, outcome, why, metric=before.metric, flags=before.flags)
+    return replace(row, nearest=nearest, unlike=unlike)
