@@ -130,7 +130,9 @@ def raises(error: BaseException) -> Callable[..., Any]:
         ({"curve": lambda times, thresholds: shares(times, thresholds) * 0.3}, "returned 0.225 where every answer is on time"),
         ({"curve": lambda times, thresholds: shares(times, thresholds).clip(0.1)}, "returned 0.1 where every answer is late .*; it must be 0,"),
         ({"curve": lambda times, thresholds: shares(times, thresholds), "late": 9.0}, "returned 0 where every answer is late .* must be 9,"),
-        ({"ideal": lambda: np.nan}, "curve returned 0.75 .*; it must be NaN, as ideal"),
+        ({"curve": lambda times, thresholds: shares(times / 1e6, thresholds)}, "returned 0.75 where every answer is late"),
+        ({"curve": lambda times, thresholds: shares(times, thresholds - 1)}, "returned 0 where every answer is on time"),
+        ({"ideal": lambda: np.nan}, "curve returned 0.0 .*; it must be NaN, as ideal"),
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
