@@ -161,8 +161,8 @@ def _kind(column: Column) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text that LaTeX prints as it is, on one line."""
-    escaped = "".join(SPECIAL.get(character, character if character.isprintable() else " ") for character in text)
+    """Return text that LaTeX prints as it is, on one line, with the escapes of `printable`."""
+    escaped = "".join(SPECIAL.get(character, character) for character in printable(text))
     return re.sub("-(?=-)", "-{}", escaped)  # two hyphens would be a dash
 
 

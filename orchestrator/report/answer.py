@@ -14,7 +14,7 @@ from orchestrator.report.servers import server_notes
 from orchestrator.report.standings import Grade, Ranking, Standing, differing, rankings, shared
 from orchestrator.report.table import Marks, bound
 from orchestrator.report.terminal import STYLES, USUAL, stacked, wrapped
-from orchestrator.report.text import printable, quality, quality_within
+from orchestrator.report.text import printable, quality, quality_within, with_blanks
 
 NARROW = 60
 """A terminal below this width gets stacks."""
@@ -54,6 +54,9 @@ class Answer:
     shares: tuple[float, ...]
     grades: tuple[Grade, ...]
     notes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", tuple(tuple(map(with_blanks, row)) for row in self.rows))
 
 
 def answers(results: CampaignAnalysis, ranked: Sequence[Ranking] | None = None) -> Iterator[Answer]:

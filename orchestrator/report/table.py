@@ -13,14 +13,14 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED
 from orchestrator.analysis.slices import FEW_SAMPLES, FEWEST
 from orchestrator.analysis.tail_quality import IN_SAMPLE
-from orchestrator.report.text import ended, markdown_text, milliseconds, quality, quality_within
+from orchestrator.report.text import ended, markdown_text, milliseconds, quality, quality_within, with_blanks
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage.records import SHARED
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a title.
+    """Rows of text under a title. Blanks of a cell that no reader would see are written as `with_blanks` does.
 
     right
         names of the columns that hold numbers.
@@ -34,6 +34,11 @@ class Table:
     note: str = ""
     right: frozenset[str] = frozenset()
     within_ns: int | None = None
+
+    def __post_init__(self) -> None:
+        if any(with_blanks(cell) != cell for row in (self.columns, *self.rows) for cell in row):
+            object.__setattr__(self, "columns", tuple(map(with_blanks, self.columns)))
+            object.__setattr__(self, "rows", tuple(tuple(map(with_blanks, row)) for row in self.rows))
 
 
 def to_markdown(table: Table) -> str:

@@ -135,6 +135,22 @@ def _shown(character: str) -> str:
     return character if character.isprintable() else repr(character)[1:-1]
 
 
+BLANKS = re.compile(r"\A +| +\Z| {2,}")
+
+
+def with_blanks(name: str) -> str:
+    r"""Return a name whose line ends, and leading, trailing and repeated blanks are seen: else pages show two names as one.
+
+    Examples
+    --------
+    >>> print(with_blanks(" a b  c "))
+    \x20a b\x20\x20c\x20
+    """
+    if "\n" in name:
+        name = name.replace("\n", "\\n")
+    return BLANKS.sub(lambda found: r"\x20" * len(found[0]), name) if "  " in name or name != name.strip(" ") else name
+
+
 SPECIAL = re.compile(
     r"\\|[`|~$]"  # an escape, code, the end of a cell, struck-out text, mathematics
     r"|(?<!\s)\*|\*(?=\S)"  # emphasis; an asterisk on its own is none
@@ -160,7 +176,7 @@ def markdown_text(text: str, at_start: bool = False) -> str:
     at_start
         it begins a line, where a hash, a dash or a number would begin a heading or a list.
     """
-    plain = printable(" ".join(text.split()) if "\n" in text or "\r" in text or "\t" in text else text)
+    plain = printable(text)
     if at_start:
         plain = plain.lstrip()
     shown = SPECIAL.sub(r"\\\g<0>", plain.replace("&", "&amp;").replace("<", "&lt;"))

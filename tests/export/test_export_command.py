@@ -162,7 +162,7 @@ def test_latex_prints_any_text_as_it_is() -> None:
         "\\textasciitilde{}\\textasciicircum{}\\textless{}\\textgreater{}\\textbar{}"
     )
     assert escape("---") == "-{}-{}-"
-    assert escape("two\nlines\x1b[0m") == "two lines {[}0m"
+    assert escape("two\nlines\x1b[0m") == r"two\textbackslash{}nlines\textbackslash{}x1b{[}0m"
     row = to_latex(Table(title="t", columns=["a"], rows=[["x"], ["[2cm]"], ["*"]]), "n")
     assert "x \\\\\n{[}2cm{]} \\\\\n{*} \\\\\n" in row
 

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from orchestrator.report.table import Table, to_markdown
-from orchestrator.report.text import markdown_text, printable
+from orchestrator.report.text import markdown_text, printable, with_blanks
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 APART = "<!-- -->"
@@ -44,7 +44,11 @@ def shown(tokens: list[Token]) -> str:
 
 
 def plain(text: str) -> str:
-    return printable(" ".join(text.split()) if set(text) & set("\n\r\t") else text).strip()
+    return printable(text).strip()
+
+
+def cell(text: str) -> str:
+    return printable(with_blanks(text))
 
 
 @settings(max_examples=400)
@@ -57,8 +61,8 @@ def test_any_text_in_a_cell_a_heading_and_a_list_is_that_text(text: str) -> None
     assert not ADDRESS.search(source)
     tokens = PARSER.parse(source)
     inline = [shown(token.children or []).strip() for token in tokens if token.type == "inline"]
-    wanted = [f"T {text}", "system", f"c{text}", "s", text, text, "1", *([text] * 2 if plain(text) else [])]
-    assert inline == [plain(one) for one in wanted]
+    wanted = [plain(f"T {text}"), *map(cell, ["system", f"c{text}", "s", text, text, "1"]), *([plain(text)] * 2 if plain(text) else [])]
+    assert inline == wanted
     blocks = {token.type for token in tokens if token.nesting >= 0}
     assert blocks <= {
         "inline", "heading_open", "table_open", "thead_open", "tbody_open", "tr_open", "th_open", "td_open", "paragraph_open",

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 
 import pytest
 
 from orchestrator.__main__ import main
+from orchestrator.export.csv_and_latex import to_latex
 from orchestrator.report.progress import Progress
-from orchestrator.report.table import Table
+from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.terminal import Terminal
-from orchestrator.report.text import printable
+from orchestrator.report.text import printable, with_blanks
 
 STEERING = [
     *map(chr, range(0x20)),
@@ -46,6 +48,20 @@ def test_neither_tables_nor_lines_nor_progress_nor_errors_steer_a_terminal(capsy
     for text in capsys.readouterr():
         assert all(line.isprintable() for line in text.split("\n"))
         assert "\\u202e" in text
+
+
+def test_names_that_differ_in_blanks_look_different_wherever_a_table_goes() -> None:
+    names = ["x", "\tx", "x\n", "x\r", "x ", " x", "  x", "a b", "a  b", " ", "x\u00a0"]
+    table = Table("t", ["group"], [[name] for name in names])
+    stream = io.TextIOWrapper(io.BytesIO(), "utf-8", newline="")
+    Terminal(stream).table(table)
+    stream.seek(0)
+    for text in (stream.read(), to_markdown(table), to_latex(table, "t")):
+        cells = [" ".join(line.strip().strip("│|\\").split()) for line in text.splitlines() if re.search(r"x|a.*b", line)]
+        assert len({one for one in cells if "{" not in one or "textbackslash" in one}) >= len(names), text
+    assert [with_blanks(name) for name in ("a b", "", "x ", "a  b")] == ["a b", "", r"x\x20", r"a\x20\x20b"]
+    assert with_blanks("x\n") == r"x\n"  # in HTML, lines of a text stay lines
+    assert with_blanks(with_blanks(" x ")) == with_blanks(" x ")
 
 
 def test_a_stream_that_cannot_hold_a_letter_is_no_reason_to_end() -> None:

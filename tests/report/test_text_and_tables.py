@@ -76,4 +76,4 @@ def test_percentiles_keep_their_label() -> None:
 
 def test_names_cannot_break_a_table_or_become_html() -> None:
     text = to_markdown(Table("T", ["model", "n"], [["<b>a|b</b>\n&", "1"]], right=frozenset(["n"])))
-    assert text.splitlines()[2:5] == ["| model | n |", "| --- | ---: |", "| &lt;b>a\\|b&lt;/b> &amp; | 1 |"]
+    assert text.splitlines()[2:5] == ["| model | n |", "| --- | ---: |", "| &lt;b>a\\|b&lt;/b>\\\\n&amp; | 1 |"]
