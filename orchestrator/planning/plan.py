@@ -164,7 +164,8 @@ def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
     Raises
     ------
     InputError
-        if ``analysis.reference`` is neither the id nor the match key of a trial that can run, or no sample has a slice.
+        if ``analysis.reference`` is neither the id nor the match key of a trial that can run, no sample has a slice, or trials that would
+        stand in one table are judged by different metrics.
     """
     wanted = analysis.reference
     matching = [planned for planned in plan.trials if wanted in (planned.trial_id, planned.match_key)]
@@ -181,9 +182,26 @@ def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
                 f"analysis.metrics={metric}: the plan's tasks are judged by {known}; choose of these, or measure first and add another "
                 "by `report DIR analysis.metrics=[NAME]`"
             )
+    if not analysis.metrics:
+        _refuse_several_metrics(plan)
     if seen:
         looked_at = [candidate for candidate in plan.candidates.values() if candidate.inspection.samples]
         analysis.check_slices(name for candidate in looked_at for name in slices_of(candidate))
+
+
+def _refuse_several_metrics(plan: Plan) -> None:
+    """Refuse trials of one task and data whose first metrics differ: no table could hold them."""
+    judged: dict[tuple[str, str, bool], tuple[str, ...]] = {}
+    for planned in plan.trials:
+        inspection, trial = plan.candidates[planned.match_key].inspection, planned.trial
+        if planned.state == "planned" and (now := inspection.metrics):
+            before = judged.setdefault((trial.task.name, inspection.data_digest, trial.load.is_open), now)
+            if before[0] != now[0]:
+                shared = next((f", choose one that they share by analysis.metrics=[{name}]" for name in before if name in now), "")
+                raise InputError(
+                    f"task {trial.task.name}: its trials are judged by {before[0]} and by {now[0]}, which cannot stand in one table; give "
+                    f"them one metric{shared}, or measure them in campaigns of their own"
+                )
 
 
 def slices_of(candidate: Candidate) -> set[str]:

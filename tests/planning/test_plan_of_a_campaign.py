@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
 from orchestrator.machine.host import Machine
-from orchestrator.planning.plan import Candidate, make_plan_of, pair_up
+from orchestrator.planning.plan import Candidate, check_analysis, make_plan_of, pair_up
 from orchestrator.subject.inspection import Inspection
 
 MakeTrial = Callable[..., Trial]
@@ -103,3 +104,22 @@ def test_estimates_go_by_match_key(candidate: Callable[..., Candidate]) -> None:
     assert plan.estimates_s == {}
     key = plan.trials[0].match_key
     assert plan.with_estimates({key: 4.5}).estimates_s == {key: 4.5}
+
+
+def test_trials_that_no_table_could_hold_are_refused_before_they_are_measured(candidate: Callable[..., Candidate]) -> None:
+    def judged_by(*metrics: str, **keys: object) -> Candidate:
+        found = candidate(**keys)
+        return replace(found, inspection=replace(found.inspection, metrics=metrics))
+
+    def check(*candidates: Candidate, **analysis: object) -> None:
+        check_analysis(make_plan_of(candidates), AnalysisConfig.model_validate(analysis))
+
+    one = judged_by("top1", "top5")
+    check(one, judged_by("top1", measurement__batch=2), judged_by("accuracy", task__name="books"))
+    check(one, judged_by("top5", "top1", measurement__batch=2), metrics=["top5"])
+    with pytest.raises(
+        InputError, match=r"judged by top1 and by accuracy, .* give them one metric, or measure them in campaigns of their own$"
+    ):
+        check(one, judged_by("accuracy", measurement__batch=2))
+    with pytest.raises(InputError, match=r"judged by top1 and by top5, .* by analysis.metrics=\[top1\], or"):
+        check(one, judged_by("top5", "top1", measurement__batch=2))
