@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.metrics.interface import Answers
+from orchestrator.metrics.labels import TRUTH, of_one_form, types_of
 
 
 class Accuracy:
     """Share of right choices: (1/S) sum over samples of [the choice is the right one].
 
-    Predictions and references are one choice per sample, [S], all text (``A``) or all whole numbers; a prediction of None (no
-    choice was made) is wrong; scores are 0 or 1, [S].
+    Predictions and references are one choice per sample, [S], all text (``A``), all whole numbers, or all true and false; a
+    prediction of None (no choice was made) is wrong; scores are 0 or 1, [S].
 
     Examples
     --------
@@ -27,13 +28,13 @@ class Accuracy:
 
     def score(self, answers: Answers) -> NDArray[np.float64]:
         """Return 1 for each right choice, else 0. Raises InputError if text meets numbers, which could never be equal."""
-        made = [choice for choice in answers.predictions if choice is not None]
-        for form in (str, int | np.integer):
-            if all(isinstance(choice, form) for choice in (*made, *answers.references)):
-                right = [choice == truth for choice, truth in zip(answers.predictions, answers.references, strict=True)]
-                return np.array(right, dtype=np.float64)
-        forms = sorted({type(choice).__name__ for choice in (*made, *answers.references)})
-        raise InputError(f"choices and right answers of types {', '.join(forms)}: must be all text or all whole numbers")
+        choices = [*(choice for choice in answers.predictions if choice is not None), *answers.references]
+        if not of_one_form(choices):
+            raise InputError(
+                f"choices and right answers of types {types_of(choices)}: must be all text, all whole numbers, or all true and false"
+            )
+        right = [choice == truth for choice, truth in zip(answers.predictions, answers.references, strict=True)]
+        return np.array(right, dtype=np.float64)
 
 
 def top_k_scores(predictions: Sequence[Any] | NDArray[Any], references: Sequence[Any] | NDArray[Any], k: int) -> NDArray[np.float64]:
@@ -70,7 +71,8 @@ def top_k_scores(predictions: Sequence[Any] | NDArray[Any], references: Sequence
         return np.zeros(truth.size)
     if longest < k:
         raise InputError(f"top-{k} of predictions that rank {longest} classes: the model must return at least {k}")
-    guesses = _class_ids(np.concatenate([np.asarray(ranking) for ranking in ranked if len(ranking)]))
+    arrays = [np.asarray(ranking) for ranking in ranked if len(ranking)]
+    guesses = _class_ids(next((array for array in arrays if array.dtype.kind == "b"), np.concatenate(arrays)))
     sample = np.repeat(np.arange(truth.size), lengths)
     rank = np.arange(guesses.size) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     hit = (rank < k) & (guesses == truth[sample])
@@ -78,6 +80,8 @@ def top_k_scores(predictions: Sequence[Any] | NDArray[Any], references: Sequence
 
 
 def _class_ids(values: Sequence[Any] | NDArray[Any]) -> NDArray[np.int64]:
+    if not isinstance(values, np.ndarray) and (truth := next((value for value in values if isinstance(value, TRUTH)), None)) is not None:
+        raise InputError(f"class id {truth!r} of type bool: class ids must be whole numbers")
     ids = np.asarray(values)
     if ids.size and ids.dtype.kind not in "iu":
         raise InputError(f"class id {ids.flat[0]!r} of type {ids.dtype}: class ids must be whole numbers")

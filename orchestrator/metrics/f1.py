@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.metrics.interface import Answers
+from orchestrator.metrics.labels import of_one_form, types_of
 from orchestrator.stats.tail_quality import check_curve, comparable_bounds, quality_curve
 from orchestrator.stats.times import checked_times
 
@@ -49,7 +50,8 @@ def classified(answers: Answers) -> Classified:
     ----------
     answers
         predictions are one class per sample, or classes by rank of which the first counts; None or an empty ranking is no
-        answer. References are one class per sample. Classes are all text or all whole numbers.
+        answer. References are one class per sample. Classes are all text, all whole numbers, or all true and
+        false.
 
     Raises
     ------
@@ -68,9 +70,10 @@ def classified(answers: Answers) -> Classified:
     if not references:
         raise InputError("F1 of no samples: at least one sample is needed")
     named = [label for label in predictions if label is not None] + references
-    if not any(all(isinstance(label, form) for label in named) for form in (str, int | np.integer)):
-        forms = sorted({type(label).__name__ for label in named})
-        raise InputError(f"predicted and right classes of types {', '.join(forms)}: must be all text or all whole numbers")
+    if not of_one_form(named):
+        raise InputError(
+            f"predicted and right classes of types {types_of(named)}: must be all text, all whole numbers, or all true and false"
+        )
     number = {label: index for index, label in enumerate(sorted(set(named)))}
     return Classified(
         predicted=np.array([NO_ANSWER if label is None else number[label] for label in predictions], dtype=np.int64),

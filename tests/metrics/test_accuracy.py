@@ -30,11 +30,22 @@ def test_numbers_and_arrays():
     assert Accuracy().score(Answers(choices, truth)).tolist() == [1, 1, 0, 1]
     assert Accuracy().score(Answers(choices.tolist(), truth)).tolist() == [1, 1, 0, 1]
     assert Accuracy().score(Answers([None, None], [0, 1])).tolist() == [0, 0]
+    assert Accuracy().score(Answers([True, None, True], [True, False, False])).tolist() == [1, 0, 0]
 
 
 @pytest.mark.parametrize(
-    ("choices", "truth"), [(["A"], [0]), ([0], ["A"]), (["A", 1], ["A", "B"]), ([0.0], [0]), ([["A"]], ["A"]), (["A"], [None])]
+    ("choices", "truth"),
+    [
+        (["A"], [0]),
+        ([0], ["A"]),
+        (["A", 1], ["A", "B"]),
+        ([0.0], [0]),
+        ([["A"]], ["A"]),
+        (["A"], [None]),
+        ([True, False], [1, 0]),
+        ([1], [True]),
+    ],
 )
 def test_text_never_meets_numbers(choices, truth):
-    with pytest.raises(InputError, match="all text or all whole numbers"):
+    with pytest.raises(InputError, match="all text, all whole numbers, or all true and false"):
         Accuracy().score(Answers(choices, truth))

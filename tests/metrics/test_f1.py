@@ -162,10 +162,10 @@ def test_a_model_that_answers_nothing(metric):
 
 @BOTH
 @pytest.mark.parametrize(
-    ("predictions", "references"), [(["a"], [0]), ([0], ["a"]), ([[0.5]], [1]), ([["a"], [1]], ["a", "a"]), (["a"], [None])]
+    ("predictions", "references"), [(["a"], [0]), ([0], ["a"]), ([[0.5]], [1]), ([["a"], [1]], ["a", "a"]), (["a"], [None]), ([True], [1])]
 )
 def test_text_never_meets_numbers(metric, predictions, references):
-    with pytest.raises(InputError, match="all text or all whole numbers"):
+    with pytest.raises(InputError, match="all text, all whole numbers, or all true and false"):
         metric.judge(Answers(predictions, references))
 
 

@@ -63,7 +63,7 @@ def test_a_task_without_subjects():
 
 
 def test_text_never_meets_numbers():
-    with pytest.raises(InputError, match="all text or all whole numbers"):
+    with pytest.raises(InputError, match="all text, all whole numbers, or all true and false"):
         SubjectAccuracy().score(Answers([0], ["A"], {"subject": ["law"]}))
 
 

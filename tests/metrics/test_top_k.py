@@ -56,7 +56,16 @@ def test_a_failed_sample_scores_nothing():
 
 @pytest.mark.parametrize(
     ("predictions", "references"),
-    [([["cat"]], [1]), ([[1]], ["cat"]), ([[1.0]], [1]), ([[1], ["1"]], [1, 1]), ([[True]], [1]), ([[1]], [None])],
+    [
+        ([["cat"]], [1]),
+        ([[1]], ["cat"]),
+        ([[1.0]], [1]),
+        ([[1], ["1"]], [1, 1]),
+        ([[True]], [1]),
+        ([[1]], [None]),
+        ([[True], [3]], [1, 3]),
+        ([[1], [3]], [True, 3]),
+    ],
 )
 def test_class_ids_are_whole_numbers(predictions, references):
     with pytest.raises(InputError, match="whole numbers"):
