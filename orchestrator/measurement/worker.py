@@ -97,6 +97,7 @@ class Worker:
         """
         started = time.perf_counter_ns()
         moved = cores.pin(self._cores) if self._pin else ()
+        self._given = read_own()
         kernel_before_ns = kernel_ns()
         subject = open_subject(self._trial)
         if self._trial.server.is_asked:
@@ -182,12 +183,12 @@ class Worker:
 
     @tracebacks_kept()
     def read_back(self) -> dict[str, Any]:
-        """Return the placement as it is now, with ``flags``: what the model has changed of it since the warm-up.
+        """Return the placement as it is now, with ``flags``: what the model has changed of it.
 
         Raises InputError if threads compute elsewhere, or others than the trial says, as after the warm-up.
         """
         own = read_own()
-        flags = placement_kept(self._placement, own, self._pin)
+        flags = placement_kept(self._placement, own, self._pin, self._given)
         found = self._read_placement()
         return {
             **own,

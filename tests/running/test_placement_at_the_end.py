@@ -31,15 +31,15 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="th
 
 
 @pytest.fixture
-def meddled(null_targets: Path, tmp_path: Path) -> Callable[[str], TrialRecord]:
+def meddled(null_targets: Path, tmp_path: Path) -> Callable[..., TrialRecord]:
     """Measure a model that does something to the thread that measures it, which ends with the trial."""
 
-    def run(deed: str) -> TrialRecord:
+    def run(deed: str, at_round: int = 1) -> TrialRecord:
         target = {"kind": "image_classification"}
         document = {
             "model": {
                 "name": "meddling", "target": "meddling_targets:MeddlingModel", "runtimes": ["torch"], "deed": deed, "results": "r",
-                "at_round": 1, **target,
+                "at_round": at_round, **target,
             },
             "task": {"name": "numbers", "target": "null_targets:Numbers", "count": 4, **target},
             "system": {"name": "cpu_all"},
@@ -56,7 +56,7 @@ def meddled(null_targets: Path, tmp_path: Path) -> Callable[[str], TrialRecord]:
     return run
 
 
-def test_a_model_that_leaves_its_process_alone_has_no_flag(meddled: Callable[[str], TrialRecord]) -> None:
+def test_a_model_that_leaves_its_process_alone_has_no_flag(meddled: Callable[..., TrialRecord]) -> None:
     record = meddled("nothing")
     assert (record.state, record.flags_of_figures) == ("done", ())
     at_end = record.placement["at_end"]
@@ -79,14 +79,31 @@ def test_a_model_that_leaves_its_process_alone_has_no_flag(meddled: Callable[[st
         ),
     ],
 )
-def test_what_a_model_changes_is_flagged(meddled: Callable[[str], TrialRecord], deed: str, flag: str) -> None:
+def test_what_a_model_changes_is_flagged(meddled: Callable[..., TrialRecord], deed: str, flag: str) -> None:
     record = meddled(deed)
     assert record.state == "done"
     (told,) = record.flags_of_figures
     assert told.startswith(flag.format(own=os.nice(0), next=os.nice(0) + 1))
 
 
-def test_a_runtime_that_reads_back_other_threads_at_the_end_has_failed(meddled: Callable[[str], TrialRecord]) -> None:
+@pytest.mark.skipif(os.nice(0) == 19, reason="no process is nicer than 19; run this at less")
+def test_what_a_model_changes_from_its_first_inference_on_is_flagged(meddled: Callable[..., TrialRecord]) -> None:
+    record = meddled("nice", at_round=-2)
+    assert record.placement["niceness"] == os.nice(0) + 1
+    assert record.flags_of_figures == (f"niceness {os.nice(0)} at first and {os.nice(0) + 1} at the end",)
+
+
+def test_threads_of_frameworks_are_the_model_s_to_set_in_load() -> None:
+    own = {"niceness": 5, "scheduling_policy": "SCHED_BATCH", "measuring_cores": [1], "framework_threads": {"torch": 4}}
+    given = {"niceness": 0, "scheduling_policy": "SCHED_OTHER", "measuring_cores": [0, 1], "framework_threads": {}}
+    assert placement_kept(own, own, pinned=False, given=given) == (
+        "the thread that measures may use cores [0, 1] at first and [1] at the end",
+        "niceness 0 at first and 5 at the end",
+        "scheduling policy SCHED_OTHER at first and SCHED_BATCH at the end",
+    )
+
+
+def test_a_runtime_that_reads_back_other_threads_at_the_end_has_failed(meddled: Callable[..., TrialRecord]) -> None:
     record = meddled("pool")
     assert record.state == "failed"
     assert "runtime torch reads back 999 in pool intra_op" in (record.reason or "")
