@@ -63,14 +63,15 @@ def show_answers(directory: Path, trial: str | None, top: int) -> None:
         return
     trial_id = find_trial(campaign, trial)
     answers = latest_answers(campaign, trial_id, top)
-    terminal = Terminal()
     clock = Clock.RESPONSE if campaign.trial(trial_id).trial.load.is_open else PRIMARY_CLOCK
+    why, rounds = _why_table(campaign, trial_id, answers), _rounds_table(campaign, trial_id, answers)  # both may refuse what is stored
+    terminal = Terminal()
     terminal.table(_answers_table(trial_id, answers, clock))
     terminal.line()
-    if (why := _why_table(campaign, trial_id, answers)).rows:
+    if why.rows:
         terminal.table(why)
         terminal.line()
-    terminal.table(_rounds_table(campaign, trial_id, answers))
+    terminal.table(rounds)
 
 
 def find_trial(campaign: Campaign, wanted: str) -> str:

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -170,6 +170,7 @@ def opened(path: Path, remedy: str = MEASURE_AGAIN) -> Iterator[pq.ParquetFile]:
         check_parquet(path)
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _check_rows(file.metadata)
+            _check_names(file.schema_arrow.names)
             yield file
     except InputError:
         raise
@@ -184,6 +185,12 @@ def _check_rows(metadata: pq.FileMetaData) -> None:
     groups = sum(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
     if groups != metadata.num_rows:
         raise ValueError(f"its footer counts {metadata.num_rows} rows and {groups}")
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Raise ValueError for two columns of one name, of which readers would take one or the other."""
+    if len(set(names)) < len(names):
+        raise ValueError(f"column {next(name for name in names if names.count(name) > 1)!r} occurs twice")
 
 
 def _refuse_unreadable(path: Path, error: OSError) -> NoReturn:

@@ -114,7 +114,9 @@ class Campaign:
     def samples(self, trial_id: str) -> pa.Table:
         """Return one row per sample: its reference, first prediction, sizes, scores and slices."""
         path = self._folder(trial_id).samples
-        table = _existing(path, "the trial ended before its warm-up; measure it again")
+        if not path.exists():
+            raise InputError(f"{path} is missing: the trial ended before its warm-up; measure it again")
+        table = read_table(path)
         try:
             return conform_samples(table, self.record.planned(trial_id).trial.task.kind)
         except (pa.ArrowException, ValueError) as error:

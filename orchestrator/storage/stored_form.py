@@ -51,13 +51,11 @@ def conform_samples(table: pa.Table, kind: str) -> pa.Table:
     Raises
     ------
     ValueError
-        for a missing column, one that occurs twice, a value that does not fit, no sample, or one that occurs twice.
+        for a missing column, a value that does not fit, no sample, or one that occurs twice.
     """
     names = table.column_names
     if missing := [name for name in schema.SAMPLES.names if name not in names]:
         raise ValueError(f"column {missing[0]!r} is missing")
-    if len(set(names)) < len(names):
-        raise ValueError(f"column {next(name for name in names if names.count(name) > 1)!r} occurs twice")
     answers = dict(zip(("reference", "prediction"), schema.ANSWERS.get(kind, (None, None)), strict=True))
     columns = {}
     for name, column in zip(names, table.columns, strict=True):

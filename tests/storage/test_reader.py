@@ -54,6 +54,16 @@ def test_order_is_by_round_and_sample_whatever_the_parts(campaign: CampaignWrite
     assert rounds_of(campaign.directory, trial_id) == list(range(6))
 
 
+@pytest.mark.parametrize(("twin", "name"), [("timings", "round"), ("rounds", "duration_ns")])
+def test_two_columns_of_one_name_are_refused(campaign: CampaignWriter, three_parts: Path, trial_id: str, twin: str, name: str) -> None:
+    path = three_parts / twin / "part-00001.parquet"
+    table = pq.read_table(path)
+    write_parquet(path, table.append_column(table.schema.field(name), table.column(name)))
+    for read in (open_campaign(campaign.directory).timings, open_campaign(campaign.directory).rounds):
+        with pytest.raises(InputError, match=rf"{twin}/part-00001\.parquet .*column '{name}' occurs twice"):
+            read(trial_id)
+
+
 def test_a_copied_part_is_refused(campaign: CampaignWriter, three_parts: Path, trial_id: str) -> None:
     for twin in ("timings", "rounds"):
         shutil.copy(three_parts / twin / "part-00001.parquet", three_parts / twin / "part-00003.parquet")
