@@ -23,7 +23,7 @@ from orchestrator.configuration.config import CampaignConfig, Trial
 from orchestrator.configuration.environment_values import variables_in
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import Site
-from orchestrator.machine.other_users import others_of
+from orchestrator.machine.other_users import exchangers, others_of
 from orchestrator.planning.identity import match_key
 from orchestrator.planning.plan import NOWHERE
 from orchestrator.report.progress import Progress
@@ -53,7 +53,10 @@ def refuse_strangers_code(verb: str, directory: Path, code: Iterable[str], trust
     InputError
         if ``trust`` is not given and a file or folder belongs to another user, or can be written by everybody.
     """
-    found = list(strangers([*records_of(directory), *code_of(code)]))
+    folders = [Path(folder).expanduser() for folder in code]
+    files = list(code_of(folders))
+    ways = dict.fromkeys([directory, *folders, *(path for path in files if path.is_symlink())])
+    found = [*strangers([*records_of(directory), *files]), *dict.fromkeys(chain.from_iterable(map(exchangers, ways)))]
     if not found:
         return
     more = f" (and {len(found) - 1} more of its files and folders)" if len(found) > 1 else ""
@@ -73,13 +76,17 @@ def records_of(directory: Path) -> Iterator[Path]:
             yield trial / "trial.json"
 
 
-def code_of(folders: Iterable[str]) -> Iterator[Path]:
-    """Yield folders of code, and all folders in them and files that Python could import."""
+def code_of(folders: Iterable[Path]) -> Iterator[Path]:
+    """Yield folders of code, and all folders in them and files that Python could import, also behind links."""
     importable = tuple(all_suffixes())
+    seen: set[str] = set()
     for folder in folders:
-        path = Path(folder).expanduser()
-        yield path
-        yield from sorted(found for found in path.rglob("*") if found.name.endswith(importable) or found.is_dir())
+        yield folder
+        for at, inside, files in os.walk(folder, followlinks=True):
+            yield from (Path(at, name) for name in sorted([*inside, *(name for name in files if name.endswith(importable))]))
+            real = {name: os.path.realpath(f"{at}/{name}") for name in inside}
+            inside[:] = [name for name in sorted(inside) if real[name] not in seen]  # links may lead round in a circle
+            seen.update(real.values())
 
 
 def strangers(paths: Iterable[Path]) -> Iterator[str]:

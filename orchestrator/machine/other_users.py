@@ -62,6 +62,29 @@ def why_open(place: Path, status: os.stat_result) -> Open | None:
     return None
 
 
+def exchangers(path: Path) -> Iterator[str]:
+    """Say, one line each, who else could have a path lead to other code: through a link, or a folder on the way as it is written.
+
+    Root's folders and links are trusted here, and so are folders of *nobody* without a link on the way: those above a container's own.
+    """
+    way = list(_way_to(path))
+    holders = {place.parent for place in way if place.is_symlink()}
+    for place in way:
+        try:
+            status = place.lstat()
+        except OSError:
+            continue
+        link = stat.S_ISLNK(status.st_mode)
+        if place == path.absolute() and not link:
+            continue
+        told = f"{place}, {'a link' if link else 'a folder'} on the way to {path},"
+        trusted = {ROOT, os.geteuid(), *(() if link or place in holders else (nobody(),))}
+        if status.st_uid not in trusted:
+            yield f"{told} belongs to {user_named(status.st_uid)}, another user"
+        elif not link and status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+            yield f"{told} can be written by every user"
+
+
 def _way_to(directory: Path) -> Iterator[Path]:
     """Yield a path, the folders above it, and the same of what links among them lead to."""
     seen: set[Path] = set()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.configuration.config import CampaignConfig
+from orchestrator.machine.other_users import nobody
 from orchestrator.storage.records import CampaignRecord
 from orchestrator.storage.writer import CampaignWriter
 
@@ -95,3 +96,61 @@ def test_what_a_group_may_write_is_refused(call: Call, folder: Path, place: str)
     assert "nothing to go on with" in call("resume", "r")[2]
     (folder / place).chmod(0o775)
     assert f"{place} can be written by the group {SOMEBODY}: resume runs the code" in call("resume", "r")[2]
+
+
+def told_of(call: Call, folder: Path) -> str:
+    """Return what is refused; it takes nothing back but trust."""
+    code, _, err = call("resume", "r")
+    assert code == 2
+    assert "nothing to go on with" in call("resume", "r", "--trust")[2]
+    return err
+
+
+@pytest.mark.parametrize("place", ["code", "code/deep", "r"])
+def test_ones_own_links_need_no_trust(call: Call, folder: Path, place: str) -> None:
+    (folder / "moved").mkdir(mode=0o755)
+    (folder / place).rename(folder / "moved" / "it")
+    (folder / place).symlink_to(folder / "moved" / "it")
+    assert "nothing to go on with" in call("resume", "r")[2]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a link to another user takes root: run the tests as root")
+@pytest.mark.parametrize("place", ["code", "code/deep", "r"])
+@pytest.mark.parametrize("stranger", [SOMEBODY, nobody()])
+def test_a_link_of_another_user_is_refused_wherever_it_leads(call: Call, folder: Path, place: str, stranger: int) -> None:
+    """The code behind it is the user's own, and the link may lead elsewhere tomorrow."""
+    (folder / "theirs").mkdir(mode=0o755)
+    (folder / place).rename(folder / "own")
+    (folder / "theirs" / "link").symlink_to(folder / "own")
+    (folder / place).symlink_to(folder / "theirs" / "link")
+    os.chown(folder / "theirs" / "link", stranger, stranger, follow_symlinks=False)
+    assert "theirs/link, a link on the way to " in told_of(call, folder)
+    os.chown(folder / "theirs" / "link", 0, 0, follow_symlinks=False)
+    os.chown(folder / "theirs", stranger, stranger)
+    assert "theirs, a folder on the way to " in told_of(call, folder)
+
+
+def test_folders_above_the_code_count(call: Call, folder: Path) -> None:
+    """Whoever may write one can exchange what lies in it, unless it is sticky."""
+    above = folder / "above"
+    above.mkdir()
+    (folder / "code").rename(above / "code")
+    (folder / "code").symlink_to("above/code")
+    for mode, refused in ((0o777, True), (0o1777, False), (0o755, False)):
+        above.chmod(mode)
+        assert ("above, a folder on the way to" in call("resume", "r")[2]) is refused
+    if os.geteuid() == 0:
+        os.chown(above, SOMEBODY, SOMEBODY)
+        assert "above, a folder on the way to" in told_of(call, folder)
+        os.chown(above, nobody(), nobody())
+        assert "nothing to go on with" in call("resume", "r")[2]
+
+
+def test_code_behind_a_link_within_the_code_is_looked_at(call: Call, folder: Path) -> None:
+    """Python imports it as any other; a link that leads round in a circle is no trap."""
+    (folder / "code" / "deep" / "round").symlink_to("..")
+    (folder / "beside").mkdir(mode=0o755)
+    (folder / "beside" / "n.py").write_text("")
+    (folder / "beside" / "n.py").chmod(0o666)
+    (folder / "code" / "linked").symlink_to(folder / "beside")
+    assert "code/linked/n.py can be written by every user" in told_of(call, folder)
