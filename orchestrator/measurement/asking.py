@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import Any
 
@@ -161,6 +162,9 @@ class Client:
             answer.begin()
             headers_ns = clock()
             good = 200 <= answer.status < 300
+            if not good:
+                begin_final(answer)
+                headers_ns, good = clock(), 200 <= answer.status < 300
             lines = read_lines(answer, clock) if request.streamed and good else []
             body = b"" if request.streamed and good else read_body(answer)
             ended_ns = clock()
@@ -232,6 +236,16 @@ def joined(base: str, path: str) -> str:
     """Return the path of a request after that of a URL, of which some name the version of the language already: ``/v1`` once is enough."""
     first, slash, rest = path.removeprefix("/").partition("/")
     return f"{base}/{rest}" if slash and base.endswith(f"/{first}") else f"{base}{path}"
+
+
+def begin_final(answer: HTTPResponse) -> None:
+    """Go on to the final answer behind informational ones (RFC 9110, 15.2), of which Python's parser passes over 100 alone.
+
+    After a 101 there is none, because the server speaks another language then.
+    """
+    while 100 <= answer.status < 200 and answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
+        answer.headers = None  # type: ignore[assignment] # without headers it begins anew
+        answer.begin()
 
 
 def read_lines(answer: HTTPResponse, clock: Clock) -> list[tuple[int, bytes]]:

@@ -33,6 +33,7 @@ FAULTS = {
     6: ("redirects", "HTTP 302 Found: no more said"),
     7: ("no HTTP", "answered what is no HTTP (BadStatusLine: I am a teapot, short and stout)"),
     8: ("hangs after headers", "no whole answer within server.timeout_s=1.5"),
+    9: ("says 101", "HTTP 101 Other: no more said"),
 }
 
 
@@ -96,6 +97,19 @@ def test_a_connection_serves_many_requests_and_one_that_the_server_closed_is_not
     for _ in range(3):
         fresh.ask(asked(12))
     assert fresh.connections == 3
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_informational_answers_before_the_final_one_are_passed_over(streamed: bool, client_of: Clients) -> None:
+    with fault_server({30: "says 103 and 102 before"}) as server:
+        client = client_of(server, keep_alive=True)
+        found, plain = (client.ask(asked(number, streamed)) for number in (30, 31))
+        assert client.connections == 1
+    assert (found.body, [line for _, line in found.lines]) == (
+        plain.body.replace(b"31", b"30"),
+        [line.replace(b"31", b"30") for _, line in plain.lines],
+    )
+    assert found.headers.keys() == plain.headers.keys()
 
 
 def test_lines_of_a_stream_have_their_moments(server: FaultServer, client_of: Clients) -> None:

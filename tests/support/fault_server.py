@@ -178,6 +178,10 @@ FAULTS: dict[str, Misbehave] = {
     "closes": lambda server, connection, answer: connection.shutdown(socket.SHUT_RDWR),
     "error 500": lambda server, connection, answer: connection.sendall(http(b"no memory left", "text/plain", "500 Oh")),
     "redirects": lambda server, connection, answer: connection.sendall(http(b"", status="302 Found", more="Location: /elsewhere\r\n")),
+    "says 103 and 102 before": lambda server, connection, answer: connection.sendall(
+        b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\nConnection: close\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" + answer
+    ),
+    "says 101": lambda server, connection, answer: connection.sendall(http(b"", status="101 Other") + answer),
     "broken JSON": lambda server, connection, answer: connection.sendall(http(b'{"said": {"number": ')),
     "another form": lambda server, connection, answer: connection.sendall(http(b'{"answer": 3}')),
     "no HTTP": lambda server, connection, answer: connection.sendall(b"I am a teapot, short and stout\r\n\r\n"),
