@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -187,13 +188,18 @@ class Baseline(Frozen):
         return (self.model_copy(update={"added": ()}), *self.added)
 
     @property
+    def known_by(self) -> tuple[str, datetime]:
+        """Name and time, which tell one campaign from another: short ones follow one another within a second."""
+        return self.name, self.measured_at
+
+    @property
     def measured_when(self) -> str:
-        """Name and time, which tell one campaign from another."""
+        """Name and time in words."""
         return f"{self.name}, measured {self.measured_at:%Y-%m-%d %H:%M:%S} UTC"
 
     @model_validator(mode="after")
     def _campaigns_differ(self) -> Self:
-        told = [campaign.measured_when for campaign in self.campaigns]
+        told = [campaign.known_by for campaign in self.campaigns]
         if len(set(told)) < len(told) or any(campaign.added for campaign in self.added):
             raise ValueError("added must be further campaigns, each another one and without additions of its own")
         return self

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from orchestrator.analysis.law import check_interval
 from orchestrator.analysis.trial_data import TrialData
@@ -64,12 +63,12 @@ class Comparison:
     @property
     def with_itself(self) -> bool:
         """Whether name and time of the candidate are those of the baseline, or of the latest of its campaigns."""
-        return _named(self.before) == _named(self.after)
+        return self.before.known_by == self.after.known_by
 
     @property
     def within_baseline(self) -> bool:
         """Whether name and time of the candidate are those of any of the baseline's campaigns."""
-        return _named(self.after) in map(_named, self.earlier)
+        return self.after.known_by in [one.known_by for one in self.earlier]
 
     @property
     def differs(self) -> bool:
@@ -86,10 +85,6 @@ class Comparison:
         if WORSE in kinds:
             return ALARM
         return UNDECIDED if NO_VERDICT in kinds and not allow_no_verdict else PASSED
-
-
-def _named(campaign: Baseline) -> tuple[str, datetime]:
-    return campaign.name, campaign.measured_at
 
 
 def compare(
@@ -153,7 +148,7 @@ def compare(
         )
     if not rows:
         raise InputError(f"the baseline {whole[0].name} holds no trial: name a campaign that has some")
-    if any(row.design == "earlier campaigns" for row in rows) and candidate.measured_when in {one.measured_when for one in whole}:
+    if any(row.design == "earlier campaigns" for row in rows) and candidate.known_by in {one.known_by for one in whole}:
         raise InputError(f"{candidate.measured_when}, is one of the {len(whole)} campaigns of the baseline: compare another candidate")
     judged = sorted(judged_rows(rows, whole[0].slow_downs or SLOW_DOWNS, min_effect), key=_severity)
     _check(judged)
@@ -165,7 +160,7 @@ def compare(
         only_after=tuple(unmatched),
         changes=changes(whole[-1], candidate, stacks),
         earlier=whole,
-        drift=lone and whole[-1].measured_when != candidate.measured_when,
+        drift=lone and whole[-1].known_by != candidate.known_by,
         min_effect=min_effect,
         paired=bool(partner_of),
         differing=tuple(differing),

@@ -58,7 +58,7 @@ def add_to_baseline(campaign: Campaign, path: Path) -> Baseline:
             if trial.thresholds:
                 frozen.setdefault(trial.match_key, tuple(threshold.threshold for threshold in trial.thresholds))
     one_more = baseline_of(campaign, before.analysis, frozen)
-    if any(one_more.measured_when == earlier.measured_when for earlier in before.campaigns):
+    if any(one_more.known_by == earlier.known_by for earlier in before.campaigns):
         raise InputError(f"{path} has {one_more.measured_when} already: add another campaign")
     whole = before.model_copy(update={"added": (*before.added, one_more)})
     store_baseline(whole, path)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 from scipy import stats
 
 from orchestrator.analysis.trial_data import load_trials
-from orchestrator.compare.baseline import COARSE_STEP, STEP, StoredCurve, bounds_up_to, read_baseline
+from orchestrator.compare.baseline import COARSE_STEP, STEP, Baseline, StoredCurve, bounds_up_to, read_baseline
 from orchestrator.compare.sides import add_to_baseline, means_at, write_baseline
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
@@ -64,6 +65,17 @@ def change(path: Path, how: Callable[[dict[str, Any]], object]) -> None:
     document.pop("sha256")
     how(document)
     write_json(path, document)
+
+
+def test_campaigns_of_one_second_are_told_apart(measure: Any, tmp_path: Path) -> None:
+    """Small ones, measured one after the other, are two; the same one twice is refused."""
+    write_baseline(open_campaign(measure("a")), AnalysisConfig(), tmp_path / "base.json")
+    first = read_baseline(tmp_path / "base.json")
+    document = first.model_dump(mode="json")
+    later = {**document, "measured_at": (first.measured_at + timedelta(milliseconds=1)).isoformat()}
+    assert len(Baseline.model_validate({**document, "added": [later]}).campaigns) == 2
+    with pytest.raises(ValidationError, match="each another one"):
+        Baseline.model_validate({**document, "added": [document]})
 
 
 @pytest.mark.parametrize(
