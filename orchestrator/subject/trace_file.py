@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +40,18 @@ def read_trace(path: Path) -> NDArray[np.float64]:
 
 
 def _of_jsonl(lines: Iterator[str], path: Path) -> Iterator[tuple[int, object]]:
+    column: str | None = None
     for number, line in enumerate(lines, start=1):
         if line.strip():
             row = json.loads(line)
-            yield number, row[_column(row, path)] if isinstance(row, dict) else row
+            if isinstance(row, dict):
+                column = _column(row, path) if column is None else column
+                if column not in row:
+                    raise InputError(
+                        f"load.file={path}: line {number} has no {column!r}, as those before it have; give every line the same key"
+                    )
+                row = row[column]
+            yield number, row
 
 
 def _of_csv(lines: Iterator[str], path: Path) -> Iterator[tuple[int, object]]:
@@ -82,7 +90,8 @@ def _seconds(value: object, path: Path, line: int) -> float:
         seconds = math.inf
     except (TypeError, ValueError):
         try:
-            seconds = datetime.fromisoformat(str(value).strip()).timestamp()
+            moment = datetime.fromisoformat(str(value).strip())
+            seconds = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
         except ValueError:
             seconds = math.nan
     if abs(seconds) > LATEST_S:

@@ -80,6 +80,7 @@ def test_groups_larger_than_a_stream_are_refused_and_fill_no_memory(tmp_path: Pa
         ("b.csv", "id,arrival_s\n7,0.5\n8,1.5\n9,2.25\n"),
         ("c.jsonl", '{"arrival_s": 0.5}\n{"arrival_s": 1.5}\n{"arrival_s": 2.25}\n'),
         ("d.jsonl", "0.5\n1.5\n2.25\n"),
+        ("d.jsonl", '"1970-01-01T00:00:00.5"\n"1970-01-01T00:00:01.5"\n"1970-01-01 00:00:02.25"\n'),
         ("e.csv", "TIMESTAMP,tokens\n1970-01-01T00:00:00.5+00:00,1\n1970-01-01T00:00:01.5+00:00,2\n1970-01-01T00:00:02.250+00:00,3\n"),
     ],
 )
@@ -104,6 +105,7 @@ def test_times_of_a_file_in_every_form(tmp_path: Path, name: str, text: str) -> 
         ("a.csv", "1_0\n", "is no time"),
         ("a.jsonl", "true\n", "'True' in line 1 is no time"),
         ("a.jsonl", '{"arrival_s": 0}\n{"arrival_s": true}\n', "'True' in line 2 is no time"),
+        ("a.jsonl", '{"arrival_s": 0}\n{"time": 1}\n', "line 2 has no 'arrival_s', as those before it have"),
         ("a.jsonl", "1" + "0" * 400, "is no time"),
         ("a.jsonl", "[" * 100_000, "cannot be read"),
         ("a.jsonl", '{"at": 1}\n', "no column"),

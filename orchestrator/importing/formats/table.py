@@ -127,11 +127,12 @@ def _csv(path: Path, columns: Mapping[str, str], remarks: list[str]) -> Iterator
             column_types=attempt, include_columns=list(known), null_values=list(NO_NUMBER), strings_can_be_null=False
         )
         try:
-            yielded = False
+            yielded, rows = False, 0
             with pc_csv.open_csv(path, pc_csv.ReadOptions(block_size=BLOCK_BYTES), pc_csv.ParseOptions(), options) as reader:
                 for batch in reader:
                     yield _with_empty_text(batch, whole_samples)
-                    yielded = True
+                    yielded, rows = True, rows + batch.num_rows
+            _refuse_open_quotes(path, rows)
             return
         except (pa.ArrowException, OSError, EOFError) as error:
             last = error
@@ -152,6 +153,20 @@ def _with_empty_text(batch: pa.RecordBatch, whole_samples: str | None) -> pa.Rec
             column = pc.if_else(pc.equal(column, ""), pa.scalar(None, TEXT), column)
         columns[name] = column
     return pa.RecordBatch.from_pydict(columns)
+
+
+def _refuse_open_quotes(path: Path, rows: int) -> None:
+    """Raise BadRecord where a quote is not closed, behind which pyarrow takes all further lines for one cell.
+
+    Where there are no more lines than rows and the header, nothing was swallowed, and the file is not read in Python.
+    """
+    lines, quotes, last = 0, 0, b"\n"
+    with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
+        while block := file.read(2**20):
+            lines, quotes, last = lines + block.count(b"\n"), quotes + block.count(b'"'), block[-1:]
+    if quotes and lines + (last != b"\n") > rows + 1:
+        for _ in _csv_rows(path):
+            pass
 
 
 def _header(path: Path) -> list[str]:
