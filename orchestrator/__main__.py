@@ -13,8 +13,11 @@ if __name__ == "__main__":
 
 import errno
 import os
+import re
+import resource
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from orchestrator.commands import line
 from orchestrator.contracts import InputError
@@ -24,6 +27,11 @@ from orchestrator.report.readers import outlive_readers
 from orchestrator.report.text import printable
 
 USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
+WITHOUT_MEMORY = re.compile("failed to map segment|cannot allocate memory|cannot apply additional memory protection", re.IGNORECASE)
+"""What the system's loader says of a library that finds no room."""
+NO_MEMORY = (
+    "there is no more memory for this process; lift a limit of it (`ulimit -v unlimited`, a control group's), or end what else takes memory"
+)
 
 
 READS_ENVIRONMENT = "orchestrator.configuration.environment_values"
@@ -50,6 +58,11 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
         remedy = "use the Python of its environment (after make: source .venv/bin/activate), or install it: pip install '.[vision]'"
         print(printable(f"error: {where}: {remedy}"), file=sys.stderr)  # noqa: T201
         return 2
+    except ImportError as error:
+        if not WITHOUT_MEMORY.search(str(error)):
+            raise
+        print(f"error: a library could not be loaded: {NO_MEMORY}", file=sys.stderr)  # noqa: T201
+        return 1
     except KeyboardInterrupt as error:
         if not ends_the_program(error):
             return _refuse_to_leave(error)
@@ -63,16 +76,35 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
     except SystemExit as error:  # our code never raises it
         return _refuse_to_leave(error)
     except MemoryError:
-        remedy = "lift a limit of this process (`ulimit -v`, a control group's), or end what else takes memory"
-        print(f"error: there is no more memory for this process; {remedy}", file=sys.stderr)  # noqa: T201
+        print(f"error: {NO_MEMORY}", file=sys.stderr)  # noqa: T201
         return 1
     except OSError as error:
         if error.errno is None:
             raise
-        where = f"{str(error.filename)[:200]}: " if error.filename else ""
-        print(printable(f"error: {where}{error.strerror}; mend it and try again"), file=sys.stderr)  # noqa: T201
+        print(printable(f"error: {told_of_system(error)}"), file=sys.stderr)  # noqa: T201
         return 2 if error.errno in USERS_MISTAKES else 1
     return code
+
+
+def told_of_system(error: OSError) -> str:
+    """Return an error of the system in one line with its file, where that is known, and the remedy."""
+    where = f"{str(error.filename)[:200]}: " if error.filename else ""
+    if error.errno == errno.EFBIG:
+        limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        most = "the file system's longest" if limit == resource.RLIM_INFINITY else f"{limit / 1024:.0f} KiB (ulimit -f)"
+        what = where or "a file of the report or the results: "
+        return f"{what}would be longer than a file may be, {most}; raise it with `ulimit -f unlimited`"
+    if error.errno == errno.ENOENT and not _has_folder():
+        return f"{where}the current folder has been deleted; change to one that exists (cd)"
+    return f"{where}{error.strerror}; mend it and try again"
+
+
+def _has_folder() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _refuse_to_leave(error: SystemExit | KeyboardInterrupt) -> int:

@@ -7,6 +7,7 @@ imports anything slow: help comes at once.
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -232,6 +233,11 @@ def overrides_alone(line: Line) -> tuple[str, ...]:
     return line.words
 
 
+def _in_shell(word: str) -> str:
+    """Return how a shell is given a folder or file of this name."""
+    return shlex.quote(f"./{word}")
+
+
 def split(line: Line, takes_overrides: bool) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Return the directories and the overrides among the words of a line.
 
@@ -251,9 +257,9 @@ def split(line: Line, takes_overrides: bool) -> tuple[tuple[Path, ...], tuple[st
     directories = tuple(Path(word) for word in line.words if not is_override(word))
     for word in overrides:
         if _exists(word):
-            raise InputError(f"{word}: is read as KEY=VALUE, and a folder or file has that name; write ./{word} for that one")
+            raise InputError(f"{word}: is read as KEY=VALUE, and a folder or file has that name; write {_in_shell(word)} for that one")
         if not takes_overrides:
-            raise InputError(f"{word}: {line.verb} takes no KEY=VALUE; leave it out, or write ./{word} for a folder of that name")
+            raise InputError(f"{word}: {line.verb} takes no KEY=VALUE; leave it out, or write {_in_shell(word)} for a folder of that name")
     return directories, overrides
 
 

@@ -138,7 +138,12 @@ class Composer:
         for value in setting.values:
             parsed = self.parse(f"{setting.key}={value}").value()
             if not isinstance(parsed, str) or not parsed:
-                advice = nearest(value, self.choices(setting.key))
+                choices = self.choices(setting.key)
+                advice = (
+                    f"{value} is no name but a number, or a word of YAML's: rename the file"
+                    if value in choices
+                    else nearest(value, choices)
+                )
                 raise InputError(f"{setting.key}={value}: must be the name of one YAML in conf/{setting.key}; {advice}")
 
     def choices(self, group: str) -> list[str]:
@@ -232,7 +237,9 @@ def _environment(expressed: bool) -> Iterator[set[str]]:
     """Have ``${oc.env:NAME}`` give the value, or its expression where the variable is set. Yields the names of those asked for."""
     asked: set[str] = set()
 
-    def of_variable(name: str, *default: Any) -> str | None:
+    def of_variable(name: str = "", *default: Any) -> str | None:
+        if not name:
+            raise InputError("${oc.env:} names no variable; write ${oc.env:NAME}, or ${oc.env:NAME,VALUE} for one that may be missing")
         if name not in os.environ:
             found: str | None = env(name, *default)
             return found
@@ -274,6 +281,10 @@ def _refuse_shadowed_files(folders: Sequence[Path]) -> None:
     for folder in dict.fromkeys(folders):
         for group in (*BLOCKS, "sweep"):
             for path in sorted((folder / group).rglob("*.yaml")):
+                if not path.is_file():
+                    raise InputError(
+                        f"{path}: must be a regular file with YAML text, no folder, pipe or device; remove it or name it otherwise"
+                    )
                 first = seen.setdefault(path.relative_to(folder), path)
                 if not filecmp.cmp(first, path, shallow=False):
                     raise InputError(f"{path}: {first} has the same name and another content; rename one of them")

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import yaml
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, UnsupportedValueType
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+    UnsupportedInterpolationType,
+    UnsupportedValueType,
+)
 
 from orchestrator.configuration.keys import (
     BLOCKS,
@@ -19,6 +28,8 @@ from orchestrator.configuration.keys import (
 from orchestrator.configuration.plain_values import DEEPEST, PLAIN
 from orchestrator.contracts import InputError, first_line
 
+INTERPOLATIONS = "write ${oc.env:NAME} for a variable of the environment, ${KEY} for the value of another key, or a text without ${"
+warnings.filterwarnings("ignore", message="In the sequence", module="omegaconf")  # ${oc.env:NAME,} has an empty text where NAME is missing
 SHOWN = 80
 """Characters of a value that a message repeats."""
 
@@ -56,6 +67,10 @@ def _explain(error: Exception, where: str) -> str:
         return f"{error.full_key}: has no value yet; add {error.full_key}=VALUE"
     if isinstance(error, UnsupportedValueType):
         return f"{error.full_key}: {first_line(error)}; write {PLAIN}"
+    if isinstance(error, InterpolationResolutionError | UnsupportedInterpolationType) and error.full_key:
+        said = first_line(error)
+        ours = said.removeprefix("InputError raised while resolving interpolation: ")  # which has its remedy
+        return f"{error.full_key}: {ours}" if ours != said else f"{error.full_key}: {said}; {INTERPOLATIONS}"
     if isinstance(error, OmegaConfBaseException) and error.full_key:
         return f"{error.full_key}: {first_line(error)}"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:

@@ -10,8 +10,10 @@ from pathlib import Path
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import Container, OmegaConf
+from yaml.reader import Reader
 
 from orchestrator.configuration.plain_values import check_size
+from orchestrator.contracts import InputError
 
 SCHEME = "bounded"
 
@@ -29,9 +31,24 @@ class BoundedFiles(FileConfigSource):
         path = Path(self.path, self._normalize_file_name(config_path))
         if not path.is_file():
             return super().load_config(config_path)
-        text = path.read_text(encoding="utf-8")
+        text = text_of(path)
         parsed = copy.deepcopy(_parsed(text, str(path)))
         return ConfigResult(self.provider, f"{SCHEME}://{self.path}", parsed, self._get_header_dict(text[:512]))
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a YAML file. Raises InputError, with the line, for bytes that are no UTF-8 and characters that YAML has not."""
+    content = path.read_bytes()
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}, line {line}: is not UTF-8 text ({error.reason}); save the file as UTF-8") from error
+    strange = Reader.NON_PRINTABLE.search(text)
+    if strange is not None:
+        line = text[: strange.start()].count("\n") + 1
+        raise InputError(f"{path}, line {line}: the character U+{ord(strange[0]):04X} is not allowed in YAML; remove it")
+    return text
 
 
 @lru_cache(maxsize=256)

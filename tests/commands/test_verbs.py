@@ -189,6 +189,8 @@ def test_a_run_needs_no_verb_and_keeps_what_was_typed() -> None:
 def test_a_folder_with_an_equals_sign_in_its_name(call: Call, tmp_path: Path) -> None:
     (tmp_path / "a=b").mkdir()
     assert refused(call, "report", "a=b") == "a=b: is read as KEY=VALUE, and a folder or file has that name; write ./a=b for that one"
+    (tmp_path / "a=$b c").mkdir()
+    assert refused(call, "report", "a=$b c").endswith("write './a=$b c' for that one")
     for path in ("./a=b", "../x=y", str(tmp_path / "a=b"), "~/a=b"):
         assert read("report", path, "analysis.seed=1").directories == (Path(path),)  # type: ignore[attr-defined]
     long = f"analysis.thresholds_ms=[{','.join(map(str, range(1, 200)))}]"
