@@ -45,6 +45,8 @@ def in_one_line(where: str = "a value") -> Iterator[None]:
     except InputError:
         raise
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError) and error.filename is None:  # the current folder is gone, which is no mistake in a value
+            raise
         message = _explain(error, where).encode(errors="backslashreplace").decode()  # half of a surrogate pair cannot be printed
         raise InputError(message) from error
     except RecursionError as error:

@@ -18,8 +18,8 @@ from orchestrator.machine.host import Identity, own_identity
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.own_processes import roots_beside
 from orchestrator.machine.turn import Turn
-from orchestrator.measurement.last_words import crash_path, keep_crashes
-from orchestrator.measurement.scratch import remove_stale, scratch_root, stamps_path
+from orchestrator.measurement.last_words import keep_crashes
+from orchestrator.measurement.scratch import crash_path, remove_stale, scratch_root, stamps_path
 from orchestrator.measurement.worker import Worker
 from orchestrator.storage.handover import Packed, Prepared, pack
 

@@ -37,8 +37,8 @@ from orchestrator.machine.surroundings import is_own
 from orchestrator.machine.turn import this_campaign, turn_of
 from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.failures import Stamps, TrialFailed
-from orchestrator.measurement.last_words import LastWords, crash_path, take_last_words
-from orchestrator.measurement.scratch import end_stream, take_stamps
+from orchestrator.measurement.last_words import LastWords, take_last_words
+from orchestrator.measurement.scratch import crash_path, end_stream, take_stamps
 from orchestrator.storage.handover import Prepared, RoundResult, unpack
 
 T = TypeVar("T")

@@ -12,16 +12,11 @@ from typing import IO
 import numpy as np
 
 from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.scratch import read_scratch
+from orchestrator.measurement.scratch import crash_path, read_scratch
 from orchestrator.measurement.timing import IN_FLIGHT
 
 MOST_CHARACTERS = 20_000
 SUSPECTS = "its code called os._exit, or something killed it, as the kernel does where memory is short (see `dmesg`)"
-
-
-def crash_path(scratch: Path) -> Path:
-    """Return where a timed process writes in which line a fatal signal met it, by the name of its stamps."""
-    return scratch.with_name(f"{scratch.name}-crash")
 
 
 def keep_crashes(scratch: Path) -> IO[bytes]:

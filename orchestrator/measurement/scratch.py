@@ -42,6 +42,11 @@ def stamps_path(folder: Path) -> Path:
     return folder / f"{STAMPS_PREFIX}{os.getpid()}-{secrets.token_hex(16)}"
 
 
+def crash_path(scratch: Path) -> Path:
+    """Return where a timed process writes in which line a fatal signal met it, by the name of its stamps."""
+    return scratch.with_name(f"{scratch.name}-crash")
+
+
 def remove_stale(folder: Path) -> None:
     """Delete this user's files of stamps whose process is dead, a day after it last wrote, and pipes, logs of servers and folders so named.
 
@@ -122,10 +127,12 @@ def end_stream(path: Path) -> None:
 
 
 def take_stamps(path: Path) -> Stamps | None:
-    """Return what a timed process that is gone has left, and delete the file; None if it never began a round.
+    """Return what a timed process that is gone has left, and delete its files; None if it never began a round.
 
     Raises TrialFailed for a file that may be another user's, or is not as a process of ours leaves it.
     """
+    with suppress(OSError):
+        crash_path(path).unlink()
     try:
         (number, batches, monotonic_ns, wall_ns, origin_ns, _), stamps = read_scratch(path)
     except FileNotFoundError:
