@@ -139,8 +139,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-    except BaseException:
+    except BaseException as error:
         draft.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno == errno.EFBIG and error.filename is None:
+            error.filename = str(path)  # which a write does not say
         raise
     sync_folder(path.parent)
 

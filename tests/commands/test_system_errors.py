@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator import __main__ as program
 from orchestrator.commands import line
+from orchestrator.storage.files import write_text
 
 
 @pytest.mark.parametrize(
@@ -48,10 +49,12 @@ def test_a_file_that_may_not_become_so_long_is_named_with_the_limit(tmp_path: Pa
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
     try:
-        told = program.told_of_system(OSError(errno.EFBIG, "File too large", "report.html"))
+        with pytest.raises(OSError, match="File too large") as caught:
+            write_text(tmp_path / "report.html", "x" * 8193)
+        told = program.told_of_system(caught.value)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert told == "report.html: would be longer than a file may be, 8 KiB (ulimit -f); raise it with `ulimit -f unlimited`"
+    assert told == f"{tmp_path / 'report.html'}: would be longer than a file may be, 8 KiB (ulimit -f); raise it with `ulimit -f unlimited`"
 
 
 def test_a_current_folder_that_was_deleted_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
