@@ -35,7 +35,6 @@ class TimedActor:
         for folder in (scratch_root(), own_folder_path()):
             remove_stale(folder)
         self._scratch = scratch = stamps_path(scratch_root())
-        self._crashes = keep_crashes(scratch)
         # As plain values: the system's own Python may have another pydantic.
         trial = Trial.model_validate(document)
         cache = Path(cache_dir).expanduser()
@@ -56,6 +55,7 @@ class TimedActor:
 
     def prepare(self) -> Prepared:
         """Start the server, where the trial has one of its own; pin, load, warm up."""
+        self._crashes = keep_crashes(self._scratch)
         prepared = self._worker.prepare()
         context = ray.get_runtime_context()
         node = {"node_id": context.get_node_id(), "labels": context.get_node_labels(), "turn": self._turn.placement}
