@@ -117,20 +117,25 @@ def test_files_that_may_not_be_long_enough(folder: Path, cluster: str, needs: st
     assert told == f"ulimit -f: files may become 8 MiB long, and {needs}; raise it with `ulimit -f unlimited`"
 
 
-@pytest.mark.parametrize(("cluster", "needs"), [("local", "Ray's processes need 256"), ("inline", "libraries need 64")])
-def test_too_few_files_at_once(folder: Path, cluster: str, needs: str) -> None:
-    told = refused(folder, cluster, lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60)))
-    assert told == f"ulimit -n: a process may have 60 files open, and {needs}; raise it with `ulimit -n 8192`"
-
-
-@pytest.mark.parametrize(("cluster", "needs"), [("local", "Ray's processes need 4,096"), ("inline", "libraries need 2,560")])
-def test_too_few_addresses(folder: Path, cluster: str, needs: str) -> None:
-    """In a program of its own: a copy of this process may have more addresses than the limit leaves."""
+@pytest.mark.parametrize(
+    ("limit", "cluster", "told"),
+    [
+        ("-n 60", "local", "a process may have 60 files open, and Ray's processes need 256; raise it with `ulimit -n 8192`"),
+        ("-n 60", "inline", "a process may have 60 files open, and libraries need 64; raise it with `ulimit -n 8192`"),
+        (
+            "-v 2560000",
+            "local",
+            "a process may have 2,500 MiB of addresses, and Ray's processes need 4,096; lift it with `ulimit -v unlimited`",
+        ),
+        ("-v 2560000", "inline", "a process may have 2,500 MiB of addresses, and libraries need 2,560; lift it with `ulimit -v unlimited`"),
+    ],
+)
+def test_too_few_files_or_addresses(folder: Path, limit: str, cluster: str, told: str) -> None:
+    """In a program of its own: a copy of this process may have more of them than the limit leaves."""
     words = [*WORDS, f"cluster={cluster}", f"results_dir={folder / 'results'}"]
-    program = ["bash", "-c", 'ulimit -v 2560000; exec "$@"', "bash", sys.executable, "-m", "orchestrator", *words]
+    program = ["bash", "-c", f'ulimit {limit}; exec "$@"', "bash", sys.executable, "-m", "orchestrator", *words]
     ended = subprocess.run(program, capture_output=True, text=True, check=False)
-    told = f"error: ulimit -v: a process may have 2,500 MiB of addresses, and {needs}; lift it with `ulimit -v unlimited`\n"
-    assert (ended.returncode, ended.stderr) == (2, told)
+    assert (ended.returncode, ended.stderr) == (2, f"error: ulimit {limit[:2]}: {told}\n")
     assert not (folder / "results").exists()
 
 
