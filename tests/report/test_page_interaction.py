@@ -43,6 +43,15 @@ def test_a_trial_is_picked_and_hidden_from_legend_table_and_figure_alike(page: A
     assert {key for key, _ in traces(page, "percentiles")} == {"e1", "e3"}
 
 
+def test_a_button_of_the_legend_stays_while_its_figure_is_drawn_anew(page: Any) -> None:
+    """A click that begins before and ends afterwards is a click."""
+    traces(page, "tail-quality")
+    button = page.locator(".legend [data-pick=e2]:visible").first.element_handle()
+    slide(page, 30)
+    eventually(page, "document.querySelector('[data-chart=tail-quality-0]').dataset.drawnAt === '30'")
+    assert button.evaluate("button => button.isConnected")
+
+
 def test_the_slider_keeps_the_zoom_and_a_double_click_ends_it(page: Any) -> None:
     div = page.locator("[data-chart=tail-quality-0]")
     div.scroll_into_view_if_needed()

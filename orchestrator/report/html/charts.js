@@ -54,18 +54,24 @@ function tracesOf(chart, task) {
 function legend(chart, task) {
   const keys = [...new Set(visible(chart, { ...task, shown: new Set(task.entries.keys()) }).map(series => series.entry).filter(Boolean))];
   if (task.entries.size < 2) return;
+  const known = new Map([...chart.legend.children].map(button => [button.dataset.pick, button]));
   const buttons = keys.map(key => {
-    const button = document.createElement("button"), text = document.createElement("span");
-    button.type = "button"; button.className = "name"; button.dataset.pick = key;
+    const button = known.get(key) || legendButton(shortName(chart, task, key), key);
     button.setAttribute("aria-pressed", String(task.picked === key));
     button.classList.toggle("off", !task.shown.has(key));
-    text.textContent = shortName(chart, task, key);
-    button.append(swatch(task.entries.get(key)), text);
+    button.firstChild.replaceWith(swatch(task.entries.get(key)));
     return button;
   });
-  const had = document.activeElement, place = had && chart.legend.contains(had) ? had.dataset.pick : null;
-  chart.legend.replaceChildren(...buttons);
-  if (place) buttons.find(button => button.dataset.pick === place)?.focus();
+  // Buttons stay while a figure is drawn anew: a click that has begun, and the focus, would be lost with them.
+  if (buttons.length !== known.size || buttons.some((button, place) => button !== chart.legend.children[place])) chart.legend.replaceChildren(...buttons);
+}
+
+function legendButton(name, key) {
+  const button = document.createElement("button"), text = document.createElement("span");
+  button.type = "button"; button.className = "name"; button.dataset.pick = key;
+  text.textContent = name;
+  button.append(document.createElement("span"), text);
+  return button;
 }
 
 // What dashes stand for, under panels whose lines are named at their ends.
