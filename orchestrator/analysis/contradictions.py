@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, ideal_quality
 from orchestrator.contracts import InputError
@@ -37,7 +37,7 @@ def why_otherwise(metric: str, judged: Judged, record: TrialRecord, scores: Mapp
     stored = scores.get(metric)
     if stored is None or not isinstance(judged, JudgedMean | JudgedSignedMean):
         return None
-    other = ~(np.abs(judged.raw - stored) <= ROUNDING * np.maximum(1, np.abs(stored)))
+    other = ~_alike(judged.raw, stored)
     if not other.any():
         return None
     row = int(np.argmax(other))
@@ -67,5 +67,6 @@ def refuse_other_data(trials: Iterable[tuple[TrialRecord, Sequence[Any]]]) -> No
         raise InputError(f"trials/{record.trial_id} has {what}: repeats of one trial have the same data; {MEASURE_AGAIN}")
 
 
-def _alike(one: float, other: float) -> bool:
-    return abs(one - other) <= ROUNDING * max(1.0, abs(other))
+def _alike(found: ArrayLike, stored: ArrayLike) -> NDArray[np.bool_]:
+    """Return where figures are those that are stored, but for rounding."""
+    return np.asarray(np.abs(np.subtract(found, stored)) <= ROUNDING * np.maximum(1.0, np.abs(stored)))

@@ -117,14 +117,19 @@ def report_one(
     """Report one campaign again; ``full`` prints every table of the summary. Returns the exit code."""
     overrides = _without_code(overrides)
     analysis = override_analysis(open_campaign(directory).record.config.analysis, overrides)
+    return write_report(directory, analysis, full, formats, only, look)
+
+
+def write_report(
+    directory: Path,
+    analysis: AnalysisConfig,
+    full: bool = False,
+    formats: Sequence[str] = (),
+    only: Sequence[str] = (),
+    look: Look = PLAIN_LOOK,
+) -> int:
+    """Write the result tables, report.md and report.html, and print the answer on stdout. Returns the exit code."""
     results, ranked = _stored(directory, analysis, formats, only, look)
-    print_summary(results, ranked, directory / "report.html", full=full)
-    return exit_code(results)
-
-
-def write_report(directory: Path, analysis: AnalysisConfig, full: bool = False) -> int:
-    """Do the same for what has just been measured."""
-    results, ranked = _stored(directory, analysis)
     print_summary(results, ranked, directory / "report.html", full=full)
     return exit_code(results)
 

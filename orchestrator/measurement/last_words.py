@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import faulthandler
-import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,17 +11,16 @@ from typing import IO
 import numpy as np
 
 from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.scratch import crash_path, read_scratch
+from orchestrator.measurement.scratch import crash_path, open_own, read_scratch
 from orchestrator.measurement.timing import IN_FLIGHT
 
 MOST_CHARACTERS = 20_000
-SUSPECTS = "its code called os._exit, or something killed it, as the kernel does where memory is short (see `dmesg`)"
+KILLED = "something killed it, as the kernel does where memory is short (see `dmesg`)"
 
 
 def keep_crashes(scratch: Path) -> IO[bytes]:
     """Have a fatal signal, such as SIGSEGV or SIGABRT, write there in which line of which file it came. The file must stay open."""
-    path = crash_path(scratch)
-    file = open(path, "xb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))  # noqa: SIM115
+    file = open_own(crash_path(scratch), "xb")
     faulthandler.disable()  # enabled already, it would not take signals back that a library has taken since
     faulthandler.enable(file, all_threads=False)
     return file
@@ -55,10 +53,9 @@ class LastWords:
 def take_last_words(scratch: Path) -> LastWords:
     """Return what a process that is gone has left beside its stamps, which stay; its lines of code are deleted."""
     path, crash = crash_path(scratch), ""
+    with suppress(OSError), open_own(path, "rb") as file:
+        crash = file.read(MOST_CHARACTERS).decode(errors="replace")
     with suppress(OSError):
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC)) as file:
-            if os.fstat(file.fileno()).st_uid == os.geteuid():
-                crash = file.read(MOST_CHARACTERS).decode(errors="replace")
         path.unlink()
     try:
         (number, batches, _, began_ns, *_), stamps = read_scratch(scratch)
@@ -96,11 +93,9 @@ def _remedy(words: LastWords) -> str:
     if words.crash:
         return "traceback.txt of the trial has the line of code; mend that, or the library that it calls"
     if words.how == "signal SIGKILL":
-        return (
-            "something killed it, as the kernel does where memory is short (see `dmesg`); free memory, or choose a smaller model or batch"
-        )
+        return f"{KILLED}; free memory, or choose a smaller model or batch"
     if words.how is None:
-        return f"{SUSPECTS}; have the model raise an exception instead, or free memory"
+        return f"its code called os._exit, or {KILLED}; have the model raise an exception instead, or free memory"
     if words.how.startswith("exit code"):
         return "its code ended the process, as os._exit does; have the model raise an exception instead"
     return "see `dmesg`, and run the model's code alone to find what sends the signal"

@@ -5,6 +5,7 @@ Other users of the machine share the folder with us: they cannot guess, open or 
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import secrets
@@ -15,6 +16,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -121,9 +123,17 @@ class Scratch:
 
 def end_stream(path: Path) -> None:
     """Have the stream that is stamped here end after its round; nothing where there is no file of this user's any more."""
-    with suppress(OSError), open(path, "r+b", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC)) as file:
-        if os.fstat(file.fileno()).st_uid == os.geteuid():
-            os.pwrite(file.fileno(), (1).to_bytes(8, sys.byteorder), 8 * STOP)
+    with suppress(OSError), open_own(path, "r+b") as file:
+        os.pwrite(file.fileno(), (1).to_bytes(8, sys.byteorder), 8 * STOP)
+
+
+def open_own(path: Path, mode: str) -> IO[bytes]:
+    """Open a file of this user's by its own name, through no link; a new one is theirs alone. Raises OSError for another user's."""
+    file: IO[bytes] = open(path, mode, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))  # noqa: SIM115
+    if os.fstat(file.fileno()).st_uid != os.geteuid():
+        file.close()
+        raise PermissionError(errno.EPERM, "belongs to another user", str(path))
+    return file
 
 
 def take_stamps(path: Path) -> Stamps | None:
