@@ -16,7 +16,7 @@ from orchestrator.configuration.config import CampaignConfig, Trial, parse_campa
 from orchestrator.configuration.fields import FEWEST_ARRIVALS_PER_S
 from orchestrator.contracts import InputError
 from orchestrator.execution.executor import LocalSite, Site
-from orchestrator.execution.signals import heed_signals
+from orchestrator.execution.signals import deferred, heed_signals
 from orchestrator.machine.host import Machine
 from orchestrator.machine.surroundings import check_surroundings
 from orchestrator.machine.turn import check_turn
@@ -147,7 +147,8 @@ def open_site(campaign: CampaignConfig, trials: Iterable[Trial]) -> AbstractCont
     """
     heed_signals()
     if campaign.cluster.name != "address":
-        check_surroundings(with_ray=campaign.cluster.name != "inline")
+        with deferred():  # Python tries the folder of temporary files with a file, and is to remove it
+            check_surroundings(with_ray=campaign.cluster.name != "inline")
         check_turn()
     if campaign.cluster.name == "inline":
         from orchestrator.execution.inline import InlineSite, open_inline

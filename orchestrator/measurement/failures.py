@@ -65,16 +65,19 @@ def unexpected(error: BaseException) -> TrialFailed:
 
 @contextmanager
 def tracebacks_kept() -> Iterator[None]:
-    """Let exceptions leave a timed process so that nothing is lost on the way: as ours, and with their tracebacks as text."""
+    """Let exceptions leave a timed process so that nothing is lost on the way: as ours, and with their tracebacks as text.
+
+    Their causes stay behind. Ray would send the words of those as well, and ends the process over characters that UTF-8 lacks.
+    """
     try:
         yield
     except (InputError, TrialFailed) as error:
         keep_traceback(error)
-        raise
+        raise error from None
     except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
         if ends_the_program(error):
             raise
-        raise unexpected(error) from error
+        raise unexpected(error) from None
 
 
 FAULT: FaultName = "clock broken"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import IO
 
 import numpy as np
 
+from orchestrator.machine.locks import open_own_folder
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.scratch import crash_path, open_own, read_scratch
 from orchestrator.measurement.timing import IN_FLIGHT
@@ -19,7 +21,11 @@ KILLED = "something killed it, as the kernel does where memory is short (see `dm
 
 
 def keep_crashes(scratch: Path) -> IO[bytes]:
-    """Have a fatal signal, such as SIGSEGV or SIGABRT, write there in which line of which file it came. The file must stay open."""
+    """Have a fatal signal, such as SIGSEGV or SIGABRT, write there in which line of which file it came. The file must stay open.
+
+    Raises InputError if this user's folder is not theirs alone.
+    """
+    os.close(open_own_folder())
     file = open_own(crash_path(scratch), "xb")
     faulthandler.disable()  # enabled already, it would not take signals back that a library has taken since
     faulthandler.enable(file, all_threads=False)

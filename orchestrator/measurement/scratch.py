@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.contracts import InputError
+from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.surroundings import MEMORY, is_safe, user_named
 from orchestrator.measurement.failures import FAULT, Stamps, TrialFailed
 from orchestrator.measurement.timing import STAMPS
@@ -45,8 +46,11 @@ def stamps_path(folder: Path) -> Path:
 
 
 def crash_path(scratch: Path) -> Path:
-    """Return where a timed process writes in which line a fatal signal met it, by the name of its stamps."""
-    return scratch.with_name(f"{scratch.name}-crash")
+    """Return where a timed process writes in which line a fatal signal met it, by the name of its stamps.
+
+    In this user's own folder: it is there before the stamps, and its name would tell other users theirs.
+    """
+    return own_folder_path() / f"{scratch.name}-crash"
 
 
 def remove_stale(folder: Path) -> None:

@@ -31,12 +31,29 @@ def temporary(tmp_path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def start(folder: Path, *words: str, ignore: int | None = None) -> subprocess.Popen[str]:
+STOP_BY_A_TEMPORARY_FILE = """
+import os, time
+opened = os.open
+
+def open_and_stop(path, flags, *rest, **named):
+    descriptor = opened(path, flags, *rest, **named)
+    if flags & os.O_EXCL and os.path.dirname(path) == os.environ["TMPDIR"]:
+        os.open = opened
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+    return descriptor
+
+os.open = open_and_stop
+"""
+"""Has the first temporary file stop the program as soon as it is there."""
+
+
+def start(folder: Path, *words: str, ignore: int | None = None, before: str = "") -> subprocess.Popen[str]:
     """Start a campaign whose temporary files lie in a folder of its own, also where this process ignores signals."""
     ways = dict.fromkeys((signal.SIGTERM, signal.SIGHUP), "SIG_DFL") | ({} if ignore is None else {ignore: "SIG_IGN"})
     prelude = "".join(f"signal.signal({number:d}, signal.{way}); " for number, way in ways.items())
     interrupt = "signal.signal(signal.SIGINT, signal.default_int_handler)"
-    program = f"import signal; {prelude}{interrupt}; import runpy; runpy.run_module('orchestrator', run_name='__main__', alter_sys=True)"
+    program = f"import signal; {prelude}{interrupt}\n{before}\nimport runpy; runpy.run_module('orchestrator', run_name='__main__', alter_sys=True)"
     chosen = {word.partition("=")[0]: word for word in [*RULE, *words]}
     command = [sys.executable, "-c", program, *WORDS, "results_dir=r", *chosen.values()]
     environment = {**os.environ, "TMPDIR": str((folder / "t").readlink())}
@@ -98,6 +115,13 @@ def test_a_signal_in_the_first_moment_ends_the_program_with_130(tmp_path: Path, 
         _, told = driver.communicate(timeout=ENDLESS_S)
     assert driver.returncode == 130, told
     assert "Traceback" not in told
+    wait_until_nothing_is_left(tmp_path)
+
+
+def test_a_signal_while_the_temporary_folder_is_tried_leaves_no_file(tmp_path: Path) -> None:
+    with start(tmp_path, "cluster=inline", before=STOP_BY_A_TEMPORARY_FILE) as driver:
+        _, told = driver.communicate(timeout=ENDLESS_S)
+    assert driver.returncode == 130, told
     wait_until_nothing_is_left(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import platform
 import re
@@ -47,6 +48,16 @@ def test_a_fatal_signal_leaves_the_line_of_code(tmp_path: Path) -> None:
     assert found.ended("signal SIGABRT").crash
     assert not found.ended("signal SIGKILL").crash
     assert "while it loaded the model" in told(found, preparing=True, stream=False)
+
+
+def test_nothing_beside_the_stamps_tells_their_name(tmp_path: Path) -> None:
+    """Other users see the folder of the stamps, and one who knew their name could make them first."""
+    with keep_crashes(tmp_path / "stamps"):
+        faulthandler.disable()
+    assert not list(tmp_path.iterdir())
+    path = crash_path(tmp_path / "stamps")
+    assert path.parent.stat().st_mode & 0o077 == 0
+    path.unlink()
 
 
 def test_stamps_say_how_far_the_round_had_come(tmp_path: Path) -> None:

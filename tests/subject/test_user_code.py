@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +16,7 @@ import pytest
 from orchestrator.contracts import InputError
 from orchestrator.measurement.failures import TrialFailed, fault_of, tracebacks_kept
 from orchestrator.storage.trial_writer import MOST_BYTES, RULE, read_tracebacks, with_traceback
-from orchestrator.subject.targets import MOST_CHARACTERS, is_users, kept_traceback, place_of, resolve, traceback_text
+from orchestrator.subject.targets import MOST_CHARACTERS, is_users, kept_traceback, place_of, resolve, traceback_of, traceback_text
 
 MODEL = """\
 import json
@@ -72,6 +73,24 @@ def test_a_cause_tells_where_it_was_if_the_exception_itself_does_not(model: Any)
     failures: list[TrialFailed] = []
     wrapped()
     assert place_of(failures[0]) == " (model.py, line 7, in preprocess)"
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, InputError])
+def test_what_leaves_a_timed_process_can_be_sent(kind: type[Exception]) -> None:
+    """Ray encodes what Python prints of an exception, with all its causes."""
+
+    def raising() -> None:
+        with tracebacks_kept():
+            try:
+                raise RuntimeError("no letter: \ud800")
+            except RuntimeError as error:
+                if kind is RuntimeError:
+                    raise
+                raise InputError("cannot go on") from error
+
+    error = caught(raising)
+    assert "".join(traceback.format_exception(error)).encode()
+    assert r"no letter: \ud800" in traceback_of(error)
 
 
 def test_ours_python_s_and_frameworks_are_no_user_s_code() -> None:
