@@ -185,7 +185,8 @@ class LoadedModel(Protocol):
     """Weights in memory, ready to answer. The three stages are what the clocks measure."""
 
     facts: Mapping[str, Any]
-    """What the timed process reads back after loading, as plain JSON values. ``facts["threads"]`` maps each pool that computes to
+    """What the timed process reads back after loading, as plain JSON values: text, finite numbers, true, false, null, lists, and
+    dictionaries with text keys, nested at most 30 deep; else loading fails. ``facts["threads"]`` maps each pool that computes to
     its number of threads and is checked against the trial; ``facts["largest_difference"]`` and ``facts["tolerance"]`` compare the
     answers with eager execution, where the runtime is another; ``facts["cuda_events"]`` says that the model computes on PyTorch's current
     CUDA stream, where events time it."""
@@ -200,7 +201,7 @@ class LoadedModel(Protocol):
         """Call the model."""
 
     def postprocess(self, outputs: Any) -> list[Any]:
-        """Turn the outputs into one answer per sample, as plain host values of the task's kind, which nothing changes later."""
+        """Turn the outputs into a list of one answer per sample, as plain host values of the task's kind, which nothing changes later."""
 
 
 @runtime_checkable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import yaml
 
@@ -12,17 +11,20 @@ from orchestrator.contracts import InputError
 DEEPEST = 30
 """How deep a key's value may be nested."""
 
+LARGEST = 2**128
+"""No whole number in a file of this program lies further from 0."""
+
 PLAIN = "null, true, false, a number, text, a list or a mapping"
 SHOWN = 80
 
 
 def check_plain(document: object, path: tuple[str, ...] = ()) -> None:
-    """Refuse all but null, bools, finite numbers, valid Unicode text, lists, and mappings with text keys.
+    """Refuse all but null, bools, finite numbers, valid Unicode text, lists, and dictionaries with text keys, as JSON stores them.
 
     Parameters
     ----------
     document
-        a configuration: blocks of keys with their values.
+        a configuration, blocks of keys with their values, or a model's facts.
     path
         where in the configuration it stands.
 
@@ -34,13 +36,13 @@ def check_plain(document: object, path: tuple[str, ...] = ()) -> None:
     key = ".".join(path)[:SHOWN]
     if len(path) > DEEPEST + 2:  # a block, its key, and what is inside
         raise InputError(f"{'.'.join(path[:2])}: is nested more than {DEEPEST} deep; flatten it, or put it into a file of its own")
-    if isinstance(document, Mapping):
+    if isinstance(document, dict):
         for name, value in document.items():
             if not isinstance(name, str):
                 raise InputError(f"{key}: its key {_shown(name)} is no text; put it into quotes")
             _check_text(f"a key of {key}" if key else "a key", name)
             check_plain(value, (*path, name))
-    elif isinstance(document, list):
+    elif isinstance(document, list | tuple):
         for index, value in enumerate(document):
             check_plain(value, (*path, str(index)))
     elif isinstance(document, str):
@@ -48,7 +50,7 @@ def check_plain(document: object, path: tuple[str, ...] = ()) -> None:
     elif isinstance(document, int | float):
         _check_number(key, document)
     elif document is not None:
-        raise InputError(f"{key}={_shown(document)}: must be {PLAIN}; write it as text")
+        raise InputError(f"{key}={_shown(document)}: must be {PLAIN}; write it as one of these, such as text")
 
 
 def _check_text(key: str, text: str) -> None:
@@ -61,16 +63,14 @@ def _check_text(key: str, text: str) -> None:
 
 
 def _check_number(key: str, number: float) -> None:
-    try:
-        finite = math.isfinite(float(number))
-    except OverflowError:  # a whole number beyond all floats; Python would not even print it
-        raise InputError(f"{key}: is a whole number beyond 1.8e308; write a smaller one, or text") from None
-    if not finite:
+    if isinstance(number, int) and abs(number) > LARGEST:  # not shown: Python refuses to print the largest
+        raise InputError(f"{key}: is a whole number of more than 128 bits; write a smaller one, or text")
+    if not math.isfinite(number):
         raise InputError(f"{key}={number}: must be a finite number; write null for none, or a number that is large enough")
 
 
 def _shown(value: object) -> str:
-    return ascii(value)[:SHOWN]
+    return ascii(value)[:SHOWN].replace("\n", " ")
 
 
 MOST_VALUES = 20_000

@@ -12,7 +12,7 @@ from copy import deepcopy
 from traceback import TracebackException
 from typing import Any
 
-from orchestrator.measurement.failures import TrialFailed
+from orchestrator.measurement.failures import TrialFailed, refuse_miscounted
 from orchestrator.measurement.round_tables import digest_answers, right_form
 from orchestrator.measurement.timing import STAMPS, Clock, Stages, run_batches
 
@@ -31,7 +31,7 @@ def run_copied(
     Raises
     ------
     TrialFailed
-        if an answer is another one when all batches have ended, or has not the form of its kind.
+        if an answer is another one when all batches have ended, or has not the form of its kind, or there is not one per sample.
     """
     kept: list[Any] = []
     copies: list[Any] = []
@@ -42,6 +42,8 @@ def run_copied(
             (answered,), raised = run_batches([batch], stages, own, clock, first_raised)
             if raised:
                 errors[number] = raised[0]
+            elif answered is not None:
+                refuse_miscounted(answered, len(batch))
             kept.append(answered)
             copies.append(deepcopy(answered))
         if digest_answers(kept) != digest_answers(copies):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +30,8 @@ PLACE = re.compile(r" \([^()]*, line \d+, in [^()]*\)$")
 GPU = re.compile(r"\bCUDA\b|cuDNN|cuBLAS|NCCL|device-side assert", re.IGNORECASE)
 SERVER_ENDED = "the server that the campaign has started has ended"
 """How every message begins that names the death of such a server as the cause."""
+NO_LIST = (Mapping, Set, str, bytes, bytearray, memoryview)
+"""They have a length too, and a text or dictionary of length 1 would pass for a list of one answer: its letter or key."""
 
 
 def fault_of(message: str, otherwise: FaultName) -> FaultName:
@@ -156,8 +158,14 @@ def refuse_raised(trial: Trial, warmup: RoundResult, names: Sequence[str]) -> No
         raise failed
 
 
-def refuse_miscounted(answered: Sequence[object], samples: int) -> None:
-    """Raise TrialFailed if a batch of so many samples was not answered with one answer each."""
+def refuse_miscounted(answered: object, samples: int) -> None:
+    """Raise TrialFailed if a batch of so many samples was not answered with one answer each, in order."""
+    if not isinstance(answered, Sized) or isinstance(answered, NO_LIST):
+        raise TrialFailed(
+            f"the model's postprocess returned {type(answered).__name__} for a batch of {samples} and must return a list with one answer "
+            "per sample, in their order; put each answer into a list, such as [answer]",
+            "answers malformed",
+        )
     if len(answered) != samples:
         raise TrialFailed(
             f"the model returned {len(answered)} answers for {samples} samples; postprocess must return one per sample", "answers malformed"

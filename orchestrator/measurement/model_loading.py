@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.configuration.config import Trial
+from orchestrator.configuration.plain_values import check_plain
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
 from orchestrator.endings import ends_the_program
 from orchestrator.measurement.asking import Client
@@ -58,6 +59,10 @@ def _why_not_loaded(loaded: object) -> str | None:
         return f"its facts are {type(facts).__name__} and must be a mapping"
     if not isinstance(facts.get("threads", {}), Mapping):
         return f'its facts["threads"] is {type(facts["threads"]).__name__} and must map each pool to its number of threads'
+    try:
+        check_plain(dict(facts), ("facts",))
+    except InputError as error:
+        return str(error)
     return None
 
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.configuration.fields import explain
+from orchestrator.configuration.plain_values import LARGEST
 from orchestrator.contracts import InputError, first_line
 from orchestrator.storage import schema
 from orchestrator.storage.files import BrokenSeal, check_json, check_parquet
@@ -26,7 +27,6 @@ from orchestrator.storage.stored_form import conform
 T = TypeVar("T", bound=BaseModel)
 
 DEEPEST = 100
-LARGEST = 2**128
 MEASURE_AGAIN = "restore it from a copy, or measure the campaign again"
 LARGE = 10_000
 """Tables of fewer rows are read sooner than threads are woken."""

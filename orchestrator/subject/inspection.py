@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -263,9 +263,23 @@ def open_model(config: ModelConfig, options: Mapping[str, Any], digest_cache: Pa
     model: Model = resolve("model", config.target, options)
     with faults_of(f"model {config.name} ({config.target})"):
         model.check()
-        files = list(model.files())
+        files = _files(config.name, model)
         digest = digest_lines(digest_files(files, digest_cache))
         return OpenModel(model, digest, path_options(options, files), sum(Path(file).stat().st_size for file in files))
+
+
+def _files(name: str, model: Model) -> list[Path]:
+    """Return a model's files of weights."""
+    returned: object = model.files()
+    files = None if isinstance(returned, str | bytes) or not isinstance(returned, Iterable) else list(returned)
+    if files is None or not all(isinstance(file, Path) for file in files):
+        wrong = returned if files is None else next(file for file in files if not isinstance(file, Path))
+        within = "" if files is None else " within its list"
+        raise InputError(
+            f"model {name}: files() returned {type(wrong).__name__}{within}: it must return a list of pathlib.Path, one for each file of "
+            "weights; return [Path(...)], or [] where there is none"
+        )
+    return files
 
 
 def open_task(config: TaskConfig, options: Mapping[str, Any], digest_cache: Path | None = None) -> OpenTask:

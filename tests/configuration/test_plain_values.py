@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.configuration.composition import compose_trials
-from orchestrator.configuration.plain_values import DEEPEST, check_plain
+from orchestrator.configuration.plain_values import DEEPEST, LARGEST, check_plain
 from orchestrator.contracts import InputError
 
 Write = Callable[[str, str], Path]
 MODEL = "name: odd\nkind: numbers\ntarget: null_targets:NullModel\nruntimes: [torch]\n"
-UNPLAIN = "must be null, true, false, a number, text, a list or a mapping; write it as text"
+UNPLAIN = "must be null, true, false, a number, text, a list or a mapping; write it as one of these, such as text"
 
 
 def complaint(folder: Path, *overrides: str) -> str:
@@ -44,7 +44,9 @@ def complaint(folder: Path, *overrides: str) -> str:
         ("tag: .inf", "model.tag=inf: must be a finite number; write null for none"),
         ("tag: {of: [1, -.inf]}", "model.tag.of.1=-inf: must be a finite number"),
         ("tag: .nan", "model.tag=nan: must be a finite number"),
-        (f"tag: 0x{'f' * 5000}", "model.tag: is a whole number beyond 1.8e308; write a smaller one"),
+        (f"tag: 0x{'f' * 5000}", "model.tag: is a whole number of more than 128 bits; write a smaller one"),
+        (f"tag: {2**128}", ""),
+        (f"tag: {-(2**128) - 1}", "model.tag: is a whole number of more than 128 bits; write a smaller one"),
         ('tag: "a\\uD800"', "model.tag='a\\ud800': holds half of a surrogate pair and is no Unicode text"),
         ('tag: {"\\uD800": 1}', "a key of model.tag='\\ud800': holds half of a surrogate pair"),
         ("tag: {1: a}", "model.tag: its key 1 is no text; put it into quotes"),
@@ -80,7 +82,7 @@ def test_a_value_of_the_command_line_that_json_would_not_give_back(own_conf: Pat
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)) | st.binary(),
+    st.none() | st.booleans() | st.integers(-LARGEST, LARGEST) | st.floats() | st.text(st.characters(codec=None)) | st.binary(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec=None)) | st.integers(), inner),
     max_leaves=8,
 )

@@ -61,6 +61,12 @@ def test_an_answer_that_is_filled_again_is_refused(make: Callable[[], Callable[[
     assert refused.value.fault == "answers malformed"
 
 
+@pytest.mark.parametrize("returned", [{"a": 1}, {"a"}, "a", b"a"])
+def test_what_is_no_list_of_answers_is_refused_before_it_is_read(returned: Any) -> None:
+    with pytest.raises(TrialFailed, match=f"postprocess returned {type(returned).__name__} for a batch of 1 and must return a list"):
+        answers_of(lambda items: returned)
+
+
 def test_one_object_for_equal_answers_is_fine() -> None:
     table = [["cat"], ["dog"]]
     answers, _, _ = answers_of(lambda items: [table[items[0] % 2]])

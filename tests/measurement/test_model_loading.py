@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from orchestrator.configuration.config import Trial, parse_trial
+from orchestrator.configuration.plain_values import DEEPEST, PLAIN
 from orchestrator.contracts import LoadContext, LoadedModel, Model
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.model_loading import input_sizes, load_model
@@ -29,6 +31,17 @@ def trial() -> Trial:
             "measurement": {"min_rounds": 3},
         }
     )
+
+
+def loaded_with(facts: dict[str, Any]) -> object:
+    return SimpleNamespace(facts=facts, **STAGES)
+
+
+def nested(depth: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(depth):
+        found = [found]
+    return found
 
 
 class Returns:
@@ -51,6 +64,12 @@ class Returns:
         (SimpleNamespace(facts={}, input_size=len, preprocess=len, infer=len), "load returned SimpleNamespace, which has no postprocess"),
         (SimpleNamespace(facts=None, **STAGES), "its facts are NoneType and must be a mapping"),
         (SimpleNamespace(facts={"threads": "many"}, **STAGES), 'its facts["threads"] is str and must map each pool'),
+        (loaded_with({"x": object()}), "facts.x=<object object"),
+        (loaded_with({"x": [1.5, {"y": math.nan}]}), "facts.x.1.y=nan: must be a finite number; write null for none"),
+        (loaded_with({"x": {1: "a"}}), "facts.x: its key 1 is no text"),
+        (loaded_with({"x": np.zeros((2, 2))}), f"facts.x=array([[0., 0.],        [0., 0.]]): must be {PLAIN}"),
+        (loaded_with({"x": 2**200}), "facts.x: is a whole number of more than 128 bits"),
+        (loaded_with({"x": nested(5000)}), f"facts.x: is nested more than {DEEPEST} deep"),
     ],
 )
 def test_what_load_returns_is_named(trial: Trial, tmp_path: Path, loaded: object, wrong: str) -> None:
@@ -58,6 +77,13 @@ def test_what_load_returns_is_named(trial: Trial, tmp_path: Path, loaded: object
     with pytest.raises(TrialFailed) as caught:
         load_model(model, trial, 1, tmp_path, None)
     assert str(caught.value).startswith(f"model mine: {wrong}")
+    assert "\n" not in str(caught.value)
+
+
+def test_facts_of_plain_values_are_taken(trial: Trial, tmp_path: Path) -> None:
+    facts = {"threads": {"intra_op": 1}, "shape": (1, 3), "none": None, "text": "a", "scale": 0.5, "nested": nested(DEEPEST - 1)}
+    loaded = loaded_with(facts)
+    assert load_model(Returns(loaded), trial, 1, tmp_path, None) is loaded
 
 
 @pytest.mark.parametrize(("size", "shown"), [(None, "NoneType"), (1.5, "float"), ("12", "str"), (-1, "-1"), (2**63, str(2**63))])
