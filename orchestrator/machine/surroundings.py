@@ -110,8 +110,8 @@ def _check_for_ray(folder: Path) -> None:
     length = len(os.fsencode(folder))
     if length > most:
         raise InputError(
-            f"{folder}: {length} bytes are too long a name for the folder of temporary files: Ray's sockets lie there, and their names "
-            f"leave it {most}; name a shorter one with TMPDIR"
+            f"{folder}: the name of the folder of temporary files has {length} bytes and may have at most {most}: Ray's sockets lie there, "
+            f"and a socket's whole name has at most {LONGEST_SOCKET}; name a shorter one with TMPDIR"
         )
     if MEMORY.is_dir() and not os.access(MEMORY, os.W_OK):
         raise InputError(f"{MEMORY} cannot be written, and Ray keeps its objects there: mount it writable, mode 1777")

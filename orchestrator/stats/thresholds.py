@@ -291,7 +291,7 @@ def primary_threshold_of(requested: str | None, time_at: Callable[[float], int |
 def _time_or_percentile(requested: str | None) -> Threshold | float:
     """Return the absolute threshold that a choice names, or its percentile in percent. Raises InputError if it is neither."""
     chosen = DEFAULT_PRIMARY if requested is None else requested
-    match = re.fullmatch(r"p(?P<percentile>\d+(\.\d+)?)|(?P<ms>\d+(\.\d+)?) ?ms", chosen.strip())
+    match = re.fullmatch(r"p(?P<percentile>\d+(\.\d+)?)|(?P<ms>\d+(\.\d+)?(e[+-]?\d+)?) ?ms", chosen.strip())
     if match is None:
         raise InputError(f'primary threshold {chosen[:40]!r}: must be a percentile such as p95 or a time such as "50 ms"')
     if match["ms"]:

@@ -136,6 +136,7 @@ def test_primary_threshold():
     assert primary_threshold("p0.5", times) == Threshold("p0.5", 1, "reference", 0.5)
     assert primary_threshold(" 12.5 ms", times) == Threshold("12.5 ms", 12_500_000, "absolute")
     assert primary_threshold("40ms", None) == Threshold("40 ms", 40_000_000, "absolute")
+    assert primary_threshold("4e1 ms", None) == Threshold("40 ms", 40_000_000, "absolute")
     assert primary_threshold(None, None) is None
     assert primary_threshold(None, [1.0, math.inf]) is None
 
