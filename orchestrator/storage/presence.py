@@ -50,6 +50,11 @@ class Presence:
             if found is not None:
                 self._folders.setdefault(folder, found[:2])
 
+    def renew(self, folder: Path) -> None:
+        """Remember a folder that this driver has made in the place of one that is gone."""
+        self._folders.pop(folder, None)
+        self.keep(folder)
+
     def exchanged(self) -> str | None:
         """Return in one line which folder in the directory is another one now, or None. One that is missing is not: others notice it."""
         for folder, kept in self._folders.items():

@@ -115,6 +115,8 @@ class Campaign:
         """Return one row per sample: its reference, first prediction, sizes, scores and slices."""
         path = self._folder(trial_id).samples
         if not path.exists():
+            if rounds := self.trial(trial_id).rounds:
+                raise InputError(f"{path} is missing ({rounds} rounds are stored): {MEASURE_AGAIN}")
             raise InputError(f"{path} is missing: the trial ended before its warm-up; measure it again")
         table = read_table(path)
         try:

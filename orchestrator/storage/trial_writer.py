@@ -19,6 +19,7 @@ from orchestrator.storage.layout import TWINS, TrialFolder, part_name, parts
 from orchestrator.storage.load import MEASURE_AGAIN, read_regular, read_table
 from orchestrator.storage.merge import both, merge, recover, rounds
 from orchestrator.storage.records import TrialRecord
+from orchestrator.storage.removed import refuse_missing
 from orchestrator.storage.stored_form import conform, outcome_codes, used
 
 MOST_BYTES = 64 * 1024
@@ -70,6 +71,8 @@ class TrialWriter:
         numbers = rounds(folder).column("round")
         self._rounds = len(numbers)
         self._last = numbers[-1].as_py() if self._rounds else -1
+        self._parts = len(parts(folder.twin("rounds")))
+        self._files = {folder.samples} if folder.samples.exists() else set[Path]()
         self._waiting: list[tuple[pa.Table, pa.Table]] = []
         self._flushed_at = clock()
 
@@ -106,6 +109,7 @@ class TrialWriter:
         """Write ``predictions.parquet``: one row per sample, ``sample`` counted upward."""
         _refuse_unordered(samples.column("sample"))
         write_parquet(self._folder.samples, samples)
+        self._files.add(self._folder.samples)
 
     def write_warmup(self, timings: pa.RecordBatch) -> None:
         """Write the timings of warm-up rounds. Those of a later process follow the earlier ones, with rounds counted on."""
@@ -129,6 +133,7 @@ class TrialWriter:
         self._refuse_stored(number)
         make_folder(self._folder.answers)
         write_parquet(self._folder.answers_of(number), answers)
+        self._files.add(self._folder.answers_of(number))
 
     def write_traceback(self, heading: str, text: str) -> None:
         """Add to ``traceback.txt`` what code has raised, unless it stands there already."""
@@ -180,20 +185,40 @@ class TrialWriter:
         self.flush()
 
     def flush(self) -> None:
-        """Write the rounds appended since the last flush as one part: timings first, then the twin that makes them exist."""
+        """Write the rounds appended since the last flush as one part: timings first, then the twin that makes them exist.
+
+        Raises FileNotFoundError if rounds that were written before are gone: these would take their place.
+        """
         if self._waiting:
+            self._refuse_removed("rounds")
             # A part of timings whose twin could not be written holds these rounds: it is written again, under its name.
             number = max(parts(self._folder.twin("rounds")), default=-1) + 1
             timed, rows = (pa.concat_tables(tables) for tables in zip(*self._waiting, strict=True))
             write_parquet(self._folder.twin("timings") / part_name(number), used(timed), **encoding.TIMINGS)
             write_parquet(self._folder.twin("rounds") / part_name(number), used(rows))
             self._waiting.clear()
+            self._parts += 1
         self._flushed_at = self._clock()
 
     def finish(self) -> None:
-        """Flush, and merge all parts. More rounds may still follow."""
+        """Flush, and merge all parts. More rounds may still follow. Raises FileNotFoundError as `check_there` does."""
         self.flush()
+        self.check_there()
         merge(self._folder)
+        self._parts = len(parts(self._folder.twin("rounds")))
+
+    def check_there(self) -> None:
+        """Raise FileNotFoundError naming a file that was written and that somebody has removed since."""
+        for name in TWINS:
+            self._refuse_removed(name)
+        for path in sorted(self._files):
+            refuse_missing(path)
+
+    def _refuse_removed(self, name: str) -> None:
+        there = parts(self._folder.twin(name))
+        for number in range(self._parts):
+            if number not in there:
+                refuse_missing(self._folder.twin(name) / part_name(number))
 
     def _refuse_stored(self, number: int) -> None:
         if number <= self._last:

@@ -32,6 +32,7 @@ from orchestrator.storage.load import read_campaign, read_json, read_trial
 from orchestrator.storage.presence import CampaignLock, Presence
 from orchestrator.storage.reader import refuse_no_campaign
 from orchestrator.storage.records import STARTED, CampaignRecord, PlannedTrial, TrialRecord
+from orchestrator.storage.removed import lost_in, put_aside
 from orchestrator.storage.trial_writer import TrialWriter
 from orchestrator.storage.vocabulary import State
 
@@ -206,10 +207,47 @@ class CampaignWriter:
     def look_after(self) -> None:
         """Notice what others have done to the directory, and repair what can be; ``disturbances`` lists it.
 
-        Raises OSError if the directory is gone, or a trial's folder in it is another one; ``gone`` says so in words.
+        A trial that has ended and has lost files since has failed. Raises OSError if the directory is gone, or a trial's folder in it is
+        another one; ``gone`` says so in words.
         """
         with self._one_at_a_time:
             self._put_right()
+        for planned in self.record.trials:
+            trial = self._trials.get(planned.trial_id)
+            if trial is not None and planned.state in STARTED:
+                try:
+                    self._folder(planned.trial_id).record.stat()
+                    trial.check_there()
+                except FileNotFoundError as error:
+                    told = self.begin_anew(TrialRecord.from_plan(planned), error)
+                    if told is None:
+                        raise
+                    self.set_state(planned.trial_id, "failed", told)
+                    self.disturbances.append(f"{planned.trial_id}: {told}")
+
+    def begin_anew(self, record: TrialRecord, error: BaseException | None) -> str | None:
+        """Return in one line which files of a trial were removed and what to do, if ``error`` comes from that; None if it does not.
+
+        The trial's folder is made anew, without any round, so that readers and ``resume`` find what they look for. What was left in the
+        old one is kept beside it. ``record`` is what is known of the trial.
+        """
+        folder = self._folder(record.trial_id).path
+        with self._one_at_a_time:
+            lost = lost_in(folder, error)
+            if lost is None or self.gone() is not None:
+                return None
+            self._trials.pop(record.trial_id, None)
+            left = put_aside(folder)
+            for place in (folder.parent, folder):
+                if not place.is_dir():
+                    make_folder(place)
+                    self._presence.renew(place)
+            anew = TrialRecord.from_plan(self._of_plan(record.trial_id))
+            known = {"started_at": record.started_at, "processes": record.processes}
+            write_json(folder / "trial.json", anew.model_copy(update=known).model_dump(mode="json"))
+        rest = "" if left is None else f" (what is left is now {left.relative_to(self.directory)})"
+        what = f"{lost.relative_to(self.directory)} was removed while measuring, and a trial counts only with all of its files{rest}"
+        return f"{what}: measure this trial again with `resume --retry-failed`"
 
     def gone(self) -> str | None:
         """Return in one line what has become of the directory or of a trial's folder in it, or None if they are what they were."""

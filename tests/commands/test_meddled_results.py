@@ -28,12 +28,6 @@ def errors(answer: Any) -> list[str]:
     return [line for line in answer.err.splitlines() if line.startswith("error: ")]
 
 
-def test_a_campaign_that_nobody_meddles_with_ends_well(meddle: Callable[..., Any]) -> None:
-    answer = meddle("nothing")
-    assert answer.code == 0
-    assert errors(answer) == []
-
-
 @pytest.mark.parametrize("deed", ["remove", "replace", "folder"])
 def test_campaign_json_is_written_again_from_memory(meddle: Callable[..., Any], tmp_path: Path, deed: str) -> None:
     answer = meddle(deed)

@@ -192,6 +192,31 @@ def test_rounds_whose_second_twin_could_not_be_written_are_written_again(
     assert [path.name for path in (folder / "timings").iterdir()] == [FIRST]
 
 
+@pytest.mark.parametrize("twin", ["timings", "rounds"])
+def test_rounds_take_no_place_of_others_that_somebody_has_removed(
+    campaign: CampaignWriter, trial_id: str, new_round: NewRound, twin: str
+) -> None:
+    trial = campaign.trial(trial_id)
+    folder = campaign.directory / "trials" / trial_id
+    trial.append(*new_round(0))
+    trial.flush()
+    removed = (folder / twin / FIRST).rename(campaign.directory / FIRST)
+    trial.append(*new_round(1))
+    before = files(folder)
+    with pytest.raises(FileNotFoundError) as caught:
+        trial.finish()
+    assert caught.value.filename == str(folder / twin / FIRST)
+    assert twin == "timings" or files(folder) == before
+    removed.rename(folder / twin / FIRST)
+
+
+def test_samples_that_were_removed_later_are_no_trial_without_warm_up(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
+    folder = store(campaign, trial_id, new_round, "done")
+    (folder / "predictions.parquet").unlink()
+    with pytest.raises(InputError, match=r"predictions\.parquet is missing \(8 rounds are stored\): restore it from a copy"):
+        open_campaign(campaign.directory).samples(trial_id)
+
+
 def test_a_record_tells_of_stored_rounds_alone(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
     trial = campaign.trial(trial_id)
     record = TrialRecord.from_plan(campaign.record.planned(trial_id))

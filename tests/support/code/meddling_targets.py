@@ -34,6 +34,20 @@ def exchange(folder: Path) -> None:
     folder.with_name("copy").rename(folder)
 
 
+def take(name: str, whose: str) -> Callable[[Path], None]:
+    """Remove a file or folder of the trial whose record holds these words, once."""
+
+    def deed(results: Path) -> None:
+        marker = results.with_name(f"taken {name} {whose}")
+        if not marker.exists():
+            marker.touch()
+            (record,) = (path for path in results.glob("trials/*/trial.json") if whose in path.read_text())
+            path = record.parent / name
+            (shutil.rmtree if path.is_dir() else Path.unlink)(path)
+
+    return deed
+
+
 DEEDS: dict[str, Callable[[Path], object]] = {
     "nothing": lambda results: None,
     "remove": lambda results: (results / "campaign.json").unlink(),
@@ -45,6 +59,8 @@ DEEDS: dict[str, Callable[[Path], object]] = {
     "another": another,
     "delete": shutil.rmtree,
     "trials": lambda results: exchange(results / "trials"),
+    **{f"take {name}": take(name, f"take {name}") for name in (".", "rounds", "predictions.parquet")},
+    "take another": take(".", '"deed": "copy"'),
     "nice": lambda results: os.nice(1),
     "cores": lambda results: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
     "batch": lambda results: os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0)),
