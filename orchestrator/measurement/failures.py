@@ -22,7 +22,7 @@ from orchestrator.storage.losses import short_round
 from orchestrator.storage.stored_form import columns_batch, one_row, without_arrivals
 from orchestrator.storage.vocabulary import FaultName, InFlight
 from orchestrator.subject.samples import batches_of_round
-from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_text
+from orchestrator.subject.targets import harmless, keep_traceback, message_with_place, traceback_text
 
 OUT_OF_MEMORY = re.compile(r"MemoryError|out of memory|OutOfMemory", re.IGNORECASE)
 PLACE = re.compile(r" \([^()]*, line \d+, in [^()]*\)$")
@@ -45,11 +45,11 @@ def fault_of(message: str, otherwise: FaultName) -> FaultName:
 
 
 class TrialFailed(RuntimeError):
-    """A process of a trial cannot go on; the message is one line, and ``fault`` names what happened."""
+    """A process of a trial cannot go on; the message is one line of plain characters, and ``fault`` names what happened."""
 
     def __init__(self, message: str, fault: FaultName) -> None:
         # Both among the arguments: that is how exceptions travel between processes.
-        super().__init__(message, fault)
+        super().__init__(harmless(message), fault)
         self.fault = fault
 
     def __str__(self) -> str:

@@ -162,8 +162,8 @@ BIDIRECTIONAL = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u206
 
 
 def one_line(error: BaseException) -> str:
-    """Return the kind and the first line of an exception's message, without characters that could steer a terminal or that UTF-8 lacks."""
-    name, line = type(error).__name__, harmless(first_line(error))
+    """Return the kind and the first line of an exception's message."""
+    name, line = type(error).__name__, first_line(error)
     return name if line == name else f"{name}: {line}"
 
 
