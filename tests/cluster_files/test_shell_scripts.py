@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -157,6 +158,8 @@ def test_stop_ends_of_a_killed_leaders_session_only_what_works_in_its_folders(ho
     ) as leader:
         assert leader.stdout is not None
         members = [psutil.Process(int(leader.stdout.readline())) for _ in range(3)]
+        while any(member.name() != "sleep" for member in members):  # before that a member may not have come to its folder
+            time.sleep(0.01)
         stat = Path(f"/proc/{leader.pid}/stat").read_text().rpartition(") ")[2].split()
         node_folder(environment, f"{leader.pid} {stat[19]}")
         leader.kill()
