@@ -32,13 +32,12 @@ from orchestrator.execution.worker_with_server import log_path, take_server_log
 from orchestrator.machine.cores import THREAD_VARIABLES
 from orchestrator.machine.exit_watch import ExitWatch
 from orchestrator.machine.host import Identity, Machine, cores_of_trial, cores_offered, end_process, own_identity
-from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.surroundings import is_own
 from orchestrator.machine.turn import this_campaign, turn_of
 from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.failures import Stamps, TrialFailed
 from orchestrator.measurement.last_words import LastWords, take_last_words
-from orchestrator.measurement.scratch import crash_path, end_stream, take_stamps
+from orchestrator.measurement.scratch import companion_path, crash_path, end_stream, take_stamps
 from orchestrator.storage.handover import Prepared, RoundResult, unpack
 
 T = TypeVar("T")
@@ -160,7 +159,7 @@ class RaySession:
             return
         with suppress(OSError):
             if self._bell is None:
-                self._bell = Bell(own_folder_path() / f"{Path(self._scratch).name}-bell")
+                self._bell = Bell(companion_path(Path(self._scratch), "bell"))
                 if self._guard is not None:
                     self._guard.remove_at_end(self._bell.path)
             self._handle.rest.remote(str(self._bell.path))

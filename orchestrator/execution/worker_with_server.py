@@ -14,8 +14,8 @@ from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.execution.server import Server, started
 from orchestrator.execution.server_log import take_log
-from orchestrator.machine.locks import own_folder_path
 from orchestrator.measurement.failures import SERVER_ENDED, TrialFailed, tracebacks_kept
+from orchestrator.measurement.scratch import companion_path
 from orchestrator.measurement.worker import Worker
 from orchestrator.storage.facts import SERVER_STARTED
 from orchestrator.storage.handover import Prepared, RoundResult
@@ -26,8 +26,8 @@ NOTICED_S = 0.2
 
 
 def log_path(scratch: Path) -> Path:
-    """Return where the server of a timed process writes, by the name of that process's stamps: this user's own folder, on every host."""
-    return own_folder_path() / f"{scratch.name}-server.log"
+    """Return where the server of a timed process writes."""
+    return companion_path(scratch, "server.log")
 
 
 class WorkerWithServer:

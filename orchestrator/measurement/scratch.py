@@ -45,12 +45,17 @@ def stamps_path(folder: Path) -> Path:
     return folder / f"{STAMPS_PREFIX}{os.getpid()}-{secrets.token_hex(16)}"
 
 
-def crash_path(scratch: Path) -> Path:
-    """Return where a timed process writes in which line a fatal signal met it, by the name of its stamps.
+def companion_path(scratch: Path, kind: str) -> Path:
+    """Return where another file of a timed process lies, by the name of its stamps: in this user's own folder, on every host.
 
-    In this user's own folder: it is there before the stamps, and its name would tell other users theirs.
+    One that is there before the stamps would tell other users their name elsewhere.
     """
-    return own_folder_path() / f"{scratch.name}-crash"
+    return own_folder_path() / f"{scratch.name}-{kind}"
+
+
+def crash_path(scratch: Path) -> Path:
+    """Return where a timed process writes in which line a fatal signal met it."""
+    return companion_path(scratch, "crash")
 
 
 def remove_stale(folder: Path) -> None:

@@ -265,7 +265,7 @@ def open_model(config: ModelConfig, options: Mapping[str, Any], digest_cache: Pa
         model.check()
         files = _files(config.name, model)
         digest = digest_lines(digest_files(files, digest_cache))
-        return OpenModel(model, digest, path_options(options, files), sum(Path(file).stat().st_size for file in files))
+        return OpenModel(model, digest, path_options(options, files), sum(file.stat().st_size for file in files))
 
 
 def _files(name: str, model: Model) -> list[Path]:
