@@ -190,9 +190,8 @@ class TrialWriter:
         Raises FileNotFoundError if rounds that were written before are gone: these would take their place.
         """
         if self._waiting:
-            self._refuse_removed("rounds")
             # A part of timings whose twin could not be written holds these rounds: it is written again, under its name.
-            number = max(parts(self._folder.twin("rounds")), default=-1) + 1
+            number = max(self._parts_there("rounds"), default=-1) + 1
             timed, rows = (pa.concat_tables(tables) for tables in zip(*self._waiting, strict=True))
             write_parquet(self._folder.twin("timings") / part_name(number), used(timed), **encoding.TIMINGS)
             write_parquet(self._folder.twin("rounds") / part_name(number), used(rows))
@@ -210,15 +209,17 @@ class TrialWriter:
     def check_there(self) -> None:
         """Raise FileNotFoundError naming a file that was written and that somebody has removed since."""
         for name in TWINS:
-            self._refuse_removed(name)
+            self._parts_there(name)
         for path in sorted(self._files):
             refuse_missing(path)
 
-    def _refuse_removed(self, name: str) -> None:
+    def _parts_there(self, name: str) -> dict[int, Path]:
+        """Return the parts of a twin. Raises FileNotFoundError if one that was written is gone."""
         there = parts(self._folder.twin(name))
         for number in range(self._parts):
             if number not in there:
                 refuse_missing(self._folder.twin(name) / part_name(number))
+        return there
 
     def _refuse_stored(self, number: int) -> None:
         if number <= self._last:
