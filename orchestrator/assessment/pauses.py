@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from orchestrator.assessment.unseen import risk_of_look
-from orchestrator.stats.bounded_mean import risk_of_mean, units_to_show
+from orchestrator.stats.guard import risk_of_mean, units_to_show
 from orchestrator.stats.korn_graubard import ROUNDING, korn_graubard
 from orchestrator.stats.long_run import depend, long_run_spreads
 from orchestrator.stats.requirements import Kept, more_for_mean, rounds_keep

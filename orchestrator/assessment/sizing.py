@@ -27,7 +27,7 @@ from orchestrator.assessment.requirements import (
 from orchestrator.assessment.subjects import planned_for
 from orchestrator.assessment.unseen import ROUNDS_IN_A_ROW, risk_of_look
 from orchestrator.configuration.config import MeasurementConfig, Trial
-from orchestrator.stats.bounded_mean import planned_for_mean
+from orchestrator.stats.guard import planned_for_mean
 from orchestrator.stats.long_run import MIN_VISITS
 from orchestrator.stats.requirements import LEAST_FOR_MEAN, MARGIN, MOST_UNITS, POWER, planned_units
 from orchestrator.stats.times import Clock

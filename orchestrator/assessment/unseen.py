@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.bounded_mean import risk_of_mean, units_to_show
+from orchestrator.stats.guard import risk_of_mean, units_to_show
 
 ROUNDS_IN_A_ROW = 10
 """Of one stretch so many rounds count as a visit: they are not apart in time, and share most slow spells."""

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.bounded_mean import planned_for_mean, risk_of_mean, units_to_show
+from orchestrator.stats.guard import planned_for_mean, risk_of_mean, units_to_show
 from orchestrator.stats.requirements import planned_units
 
 

@@ -1,0 +1,27 @@
+"""Every constant of the estimators, with its source or the study that chose it.
+
+The studies are tables in docs/statistics/, made by ``python benchmarks/run_studies.py``.
+"""
+
+from __future__ import annotations
+
+CONFIDENCE = 0.95
+"""Of every interval that a report shows."""
+COSINES = 4
+"""Least degrees of freedom of the long-run variance (Lazarus, Lewis, Stock, Watson, JBES 36, 2018); study `coverage`."""
+COSINES_GROW = 0.4
+"""Degrees of freedom grow as this times V^(2/3), the rate of the same paper; study `coverage`."""
+COSINES_OF_CERTIFICATE = 3
+"""Degrees of freedom of a certificate, where the variance decides alone; study `certificates`."""
+FEWEST_UNITS = 12
+"""Fewer units are one stretch: they say nothing about later rounds; study `coverage`."""
+FEW_UNITS = 20
+"""Fewer units are flagged: spells that were not met leave no dependence to see; study `coverage`."""
+FEWEST_REPEATS = 3
+"""Replicates of a gate: fewer say too little about how much they differ; study `pairs`."""
+PAUSE = 1.0
+"""A visit is a unit if what stands between it and the next lasts at least as long as it does (statistics.md, *unit*)."""
+CERTIFY_ROUNDS = 120
+"""Rounds that a certificate rests on, fixed beforehand; study `certificates`."""
+ROUNDING = 1e-12
+"""Differences of quality below this are the rounding of sums, not losses."""
