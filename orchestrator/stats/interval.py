@@ -25,8 +25,8 @@ class Interval:
 
     method
         ``none`` where a single round says nothing (the interval is then everything possible), ``exact`` where nothing can vary.
-    parameters
-        what the method was given and estimated, as plain numbers.
+
+    ``parameters`` holds what the method was given and estimated, as plain numbers.
     """
 
     low: float
@@ -90,11 +90,11 @@ def mean_intervals(
         raise InputError(f"interval of an ideal quality of {ideal} with {answers} answers at stake: both must be positive")
     check_confidence(confidence)
     rounds = curve.shape[1]
-    best, least = np.maximum(ideal, curve.max(axis=1)), min(0.0, float(curve.min()))
+    best, lowest = np.maximum(ideal, curve.max(axis=1)), min(0.0, float(curve.min()))
     if ideal <= 0 and best.max(initial=0) <= 0:
         return [Interval(0.0, 0.0, confidence, "exact")] * len(curve)
     if ideal <= 0 or rounds == 1:
-        return [Interval(least, top, confidence, "none", {"rounds": rounds}) for top in best.tolist()]
+        return [Interval(lowest, top, confidence, "none", {"rounds": rounds}) for top in best.tolist()]
     of = units_of(rounds, units)
     found, number = spread(curve, of), rounds * answers
     given = {"rounds": rounds, "units": found.units, "degrees": found.degrees, "n": number}
@@ -108,7 +108,7 @@ def mean_intervals(
     else:
         error = np.sqrt(np.maximum(found.variance, (ideal / number) ** 2))
         half = float(t_quantile((1 + confidence) / 2, found.degrees)) * error
-        low, high = np.maximum(mean - half, least), np.minimum(mean + half, np.maximum(best, 1.0))
+        low, high = np.maximum(mean - half, lowest), np.minimum(mean + half, np.maximum(best, 1.0))
         own = [{"se": one} for one in error.tolist()]
     method: Method = "korn-graubard" if bounded else "t"
     return [Interval(*limits, confidence, method, given | more) for *limits, more in zip(low.tolist(), high.tolist(), own, strict=True)]

@@ -26,8 +26,8 @@ class Difference:
 
     method
         ``none`` where nothing shows how far the difference may lie from the truth: the interval is then all that is possible.
-    parameters
-        what the method was given and estimated, as plain numbers.
+
+    ``parameters`` holds what the method was given and estimated, as plain numbers.
     """
 
     difference: float

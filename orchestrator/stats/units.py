@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -50,7 +51,8 @@ def degrees_of(units: int) -> int:
     >>> [degrees_of(units) for units in (3, 30, 60, 120)]
     [2, 4, 6, 10]
     """
-    return max(1, min(max(COSINES, round(COSINES_GROW * units ** (2 / 3))), units - 1))
+    growing = max(COSINES, round(COSINES_GROW * math.pow(units, 2 / 3)))
+    return max(1, min(growing, units - 1))
 
 
 def spread(series: ArrayLike, units: Units, degrees: int | None = None) -> Spread:
