@@ -111,7 +111,8 @@ def mean_intervals(
         low, high = np.maximum(mean - half, lowest), np.minimum(mean + half, np.maximum(best, 1.0))
         own = [{"se": one} for one in error.tolist()]
     method: Method = "korn-graubard" if bounded else "t"
-    return [Interval(*limits, confidence, method, given | more) for *limits, more in zip(low.tolist(), high.tolist(), own, strict=True)]
+    limits = zip(low.tolist(), high.tolist(), own, strict=True)
+    return [Interval(least, most, confidence, method, given | more) for least, most, more in limits]
 
 
 def korn_graubard(share: ArrayLike, n: float, variance: ArrayLike, degrees: float, confidence: float = CONFIDENCE) -> Shares:
