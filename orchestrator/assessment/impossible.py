@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,15 +38,12 @@ class Outlook:
         by match key: how many samples there are, and what their task offers.
     reference
         the trial whose percentiles are thresholds, where the analysis names one.
-    alone
-        ids of the trials with which no other one takes turns.
     """
 
     planned: Sequence[PlannedTrial]
     samples: Mapping[str, int]
     offers: Mapping[str, Offer] = field(default_factory=dict)
     reference: str | None = None
-    alone: Set[str] = frozenset()
 
 
 def why_never(requirement: Requirement, trials: Sequence[PlannedTrial], outlook: Outlook) -> str:

@@ -16,7 +16,6 @@ from orchestrator.commands.line import find_verb
 from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.machine.host import cores_offered, format_cores, server_cores_offered
-from orchestrator.planning.parts import alone_on_their_machines
 from orchestrator.planning.plan import Candidate, Plan, lacks, slices_of
 from orchestrator.report.pasted import Command, typed_again
 from orchestrator.report.progress import Progress
@@ -96,8 +95,7 @@ def _sizes(requirements: Requirements, plan: Plan, reference: str | None) -> lis
     offers = {
         key: Offer(candidate.inspection.metrics, tuple(slices_of(candidate))) for key, candidate in plan.candidates.items() if samples[key]
     }
-    machines = {key: candidate.machine for key, candidate in plan.candidates.items()}
-    return sizes_of(requirements, Outlook(plan.trials, samples, offers, reference, alone_on_their_machines(plan.trials, machines)))
+    return sizes_of(requirements, Outlook(plan.trials, samples, offers, reference))
 
 
 def server_lines(plan: Plan) -> Iterator[str]:

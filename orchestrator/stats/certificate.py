@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.constants import CONFIDENCE, COSINES_OF_CERTIFICATE
+from orchestrator.stats.constants import CONFIDENCE, COSINES_OF_CERTIFICATE, FEW_UNITS, ROUNDING
 from orchestrator.stats.guard import risk_of_mean
 from orchestrator.stats.interval import check_confidence, effective_number
 from orchestrator.stats.times import checked_times
@@ -43,6 +44,81 @@ class Certificate:
     more_rounds: int = 0
 
 
+@dataclass(frozen=True)
+class Beyond:
+    """What rounds say of the share of rounds to come that lies beyond a value.
+
+    breaks
+        how many rounds do.
+    low, high
+        one-sided limits of the share.
+    effective
+        as how many independent rounds these count.
+    risk
+        of saying that no more than the allowed share does, whatever units were not seen; see `guard.risk_of_mean`.
+    """
+
+    breaks: int
+    low: float
+    high: float
+    effective: float
+    risk: float
+
+
+def few_units(units: Units | None) -> str:
+    """Return why units are too few for a verdict on rounds to come; empty where they are not.
+
+    Examples
+    --------
+    >>> few_units(np.arange(38) // 2), few_units(np.arange(40) // 2)
+    ('19 visits, fewer than 20, say too little about later rounds', '')
+    """
+    if units is None or not enough_units(units):
+        return "measured in one stretch, which says nothing about later rounds"
+    count = np.unique(units).size
+    return "" if count >= FEW_UNITS else f"{count} visits, fewer than {FEW_UNITS}, say too little about later rounds"
+
+
+def share_beyond(values: NDArray[np.float64], bound: float, units: Units, allowed: float, confidence: float = CONFIDENCE) -> Beyond:
+    """Return what rounds say of the share of rounds to come that lies beyond a bound.
+
+    Its limits are those of Korn and Graubard. The variance is taken once, at the quantile of 1 - ``allowed``, with 3 degrees of
+    freedom, and serves every bound.
+
+    Parameters
+    ----------
+    values, units : [R]
+        one number per round, +inf lies beyond every bound, and the unit of each round.
+    allowed
+        share of rounds that may lie beyond it.
+    confidence
+        of either limit.
+
+    Examples
+    --------
+    >>> found = share_beyond(np.random.default_rng(0).permutation(120) + 1.0, 118, np.arange(120) // 2, 0.1)
+    >>> found.breaks, round(found.low, 3), round(found.high, 3), round(found.effective)
+    (2, 0.0, 0.091, 46)
+    """
+    largest = np.finfo(np.float64).max
+    quantile = np.quantile(values, 1 - allowed, method="inverted_cdf")
+    at_quantile = (values > min(quantile, largest)).astype(np.float64)
+    known = spread(at_quantile[None], units, COSINES_OF_CERTIFICATE)
+    share = np.array([at_quantile.mean()])
+    effective = float(effective_number(share, values.size, known.variance, known.degrees, confidence)[0])
+    late = values > min(bound, largest)
+    x, rest = effective * late.mean(), effective * (~late).mean()
+    low = float(scipy.special.betaincinv(x, rest + 1, 1 - confidence)) if x else 0.0
+    high = float(scipy.special.betaincinv(x + 1, rest, confidence)) if rest else 1.0
+    kept = means_of_units((~late)[None].astype(np.float64), units)[0][0]
+    return Beyond(int(late.sum()), low, high, effective, risk_of_mean(kept, 1 - allowed))
+
+
+def shown_within(found: Beyond, allowed: float, confidence: float) -> bool:
+    """Return whether at most an allowed share of rounds to come lies beyond: by its upper limit, and by the guard."""
+    return found.high <= allowed and found.risk <= (1 - confidence) * (1 + ROUNDING)
+
+
 def certify(
     deadlines_ns: ArrayLike,
     units: Units | None,
@@ -53,16 +129,14 @@ def certify(
 ) -> Certificate:
     """Return a deadline that at least 1 - ``late_share`` of all rounds to come keep, with a confidence.
 
-    A value is certified if Korn and Graubard's upper limit of the share of rounds beyond it is at most ``late_share``. The variance
-    is taken once, at the quantile of 1 - ``late_share``, with 3 degrees of freedom, and serves every candidate. Candidates are tried
-    from the largest deadline down until the first fails. Each must also pass the guard (`guard.risk_of_mean`).
+    It is the shortest own deadline of a round beyond which `share_beyond` shows that no more than ``late_share`` lie.
 
     Parameters
     ----------
     deadlines_ns : [R]
         each round's own deadline in ns in order of round, +inf where it has none; see `round_deadlines.round_deadlines`.
     units : [R]
-        unit of each round: visits that lie apart. One stretch certifies nothing.
+        unit of each round: visits that lie apart, at least 20. One stretch certifies nothing.
     rounds
         number of rounds, fixed before anything was measured. The first so many count.
     late_share
@@ -92,36 +166,23 @@ def certify(
         missing = rounds - deadlines.size
         return Certificate(None, deadlines.size, reason=f"{missing} more rounds needed", more_rounds=missing)
     first, of = deadlines[:rounds], None if units is None else units[:rounds]
-    if of is None or not enough_units(of):
-        return Certificate(None, rounds, reason="measured in one stretch, which says nothing about later rounds")
-    return _certify(first, of, late_share, confidence)
+    few = few_units(of)
+    if of is None or few:
+        return Certificate(None, rounds, reason=few)
+    ordered, never = np.sort(first), int(np.isinf(first).sum())
 
+    def fails(count: int) -> bool:
+        found = share_beyond(first, float(ordered[rounds - 1 - count]), of, late_share, confidence)
+        return not shown_within(found, late_share, confidence)
 
-def _certify(first: NDArray[np.float64], units: Units, late_share: float, confidence: float) -> Certificate:
-    rounds, ordered = first.size, np.sort(first)
-    effective = _effective(first, units, late_share, confidence)
-    breaks = np.arange(math.floor(late_share * rounds) + 1)
-    upper = scipy.special.betaincinv(breaks * effective / rounds + 1, effective * (1 - breaks / rounds), confidence)
-    certified = None
-    for count in breaks[upper <= late_share].tolist():
-        candidate = float(ordered[rounds - 1 - count])
-        kept = means_of_units((first <= candidate)[None].astype(np.float64), units)[0][0]
-        if candidate < math.inf and risk_of_mean(kept, 1 - late_share) > 1 - confidence:
-            break
-        if candidate < math.inf:
-            certified = Certificate(candidate, rounds, int((first > candidate).sum()), effective)
-    if certified is not None:
-        return certified
-    never = int(np.isinf(first).sum())
+    # What fails at a longer deadline fails at every shorter one.
+    counts = range(never, math.floor(late_share * rounds) + 1)
+    shown = bisect.bisect_left(counts, True, key=fails)
+    deadline = float(ordered[rounds - never - max(shown, 1)]) if never < rounds else math.inf
+    found = share_beyond(first, deadline, of, late_share, confidence)
+    if shown:
+        return Certificate(deadline, rounds, found.breaks, found.effective)
+    reason = f"{rounds} rounds count as {found.effective:.0f}: slow rounds come in spells"
     if never:
-        return Certificate(None, rounds, never, effective, f"{never} of {rounds} rounds never keep the quality")
-    return Certificate(None, rounds, 0, effective, f"{rounds} rounds count as {effective:.0f}: slow rounds come in spells")
-
-
-def _effective(first: NDArray[np.float64], units: Units, late_share: float, confidence: float) -> float:
-    """Return as how many independent rounds these count for the share beyond the allowed quantile."""
-    bound = np.quantile(first, 1 - late_share, method="inverted_cdf")
-    beyond = (first > min(bound, np.finfo(np.float64).max)).astype(np.float64)
-    known = spread(beyond[None], units, COSINES_OF_CERTIFICATE)
-    share = np.array([beyond.mean()])
-    return float(effective_number(share, first.size, known.variance, known.degrees, confidence)[0])
+        reason = f"{never} of {rounds} rounds never keep the quality"
+    return Certificate(None, rounds, found.breaks, found.effective, reason)
