@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.constants import CONFIDENCE, COSINES_OF_CERTIFICATE, FEW_UNITS, ROUNDING
 from orchestrator.stats.guard import risk_of_mean
 from orchestrator.stats.interval import check_confidence, effective_number
 from orchestrator.stats.times import checked_times
-from orchestrator.stats.units import Units, enough_units, means_of_units, spread
+from orchestrator.stats.units import Floats, Units, enough_units, means_of_units, spread
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,19 @@ class Beyond:
         one-sided limits of the share.
     effective
         as how many independent rounds these count.
-    risk
-        of saying that no more than the allowed share does, whatever units were not seen; see `guard.risk_of_mean`.
+    kept : [V]
+        share of the rounds of each unit that do not.
     """
 
     breaks: int
     low: float
     high: float
     effective: float
-    risk: float
+    kept: Floats
+
+    def shows(self, allowed: float, confidence: float) -> bool:
+        """Return whether at most an allowed share lies beyond: by its upper limit, and by the guard."""
+        return self.high <= allowed and risk_of_mean(self.kept, 1 - allowed) <= (1 - confidence) * (1 + ROUNDING)
 
 
 def few_units(units: Units | None) -> str:
@@ -79,44 +83,43 @@ def few_units(units: Units | None) -> str:
     return "" if count >= FEW_UNITS else f"{count} visits, fewer than {FEW_UNITS}, say too little about later rounds"
 
 
-def share_beyond(values: NDArray[np.float64], bound: float, units: Units, allowed: float, confidence: float = CONFIDENCE) -> Beyond:
-    """Return what rounds say of the share of rounds to come that lies beyond a bound.
+def effective_rounds(values: Floats, units: Units, allowed: float, confidence: float) -> float:
+    """Return as how many independent rounds these count for the share beyond a value, of which so much is allowed.
 
-    Its limits are those of Korn and Graubard. The variance is taken once, at the quantile of 1 - ``allowed``, with 3 degrees of
-    freedom, and serves every bound.
+    The variance is taken once, at the quantile of 1 - ``allowed``, with 3 degrees of freedom, and serves every value.
+    """
+    quantile = np.quantile(values, 1 - allowed, method="inverted_cdf")
+    beyond = (values > min(quantile, np.finfo(np.float64).max)).astype(np.float64)
+    known = spread(beyond[None], units, COSINES_OF_CERTIFICATE)
+    share = np.array([beyond.mean()])
+    return float(effective_number(share, values.size, known.variance, known.degrees, confidence)[0])
+
+
+def share_beyond(values: Floats, bound: float, units: Units, effective: float, confidence: float) -> Beyond:
+    """Return what rounds say of the share of rounds to come that lies beyond a bound, with the limits of Korn and Graubard.
 
     Parameters
     ----------
     values, units : [R]
         one number per round, +inf lies beyond every bound, and the unit of each round.
-    allowed
-        share of rounds that may lie beyond it.
+    effective
+        as `effective_rounds` returns it.
     confidence
         of either limit.
 
     Examples
     --------
-    >>> found = share_beyond(np.random.default_rng(0).permutation(120) + 1.0, 118, np.arange(120) // 2, 0.1)
+    >>> values, visits = np.random.default_rng(0).permutation(120) + 1.0, np.arange(120) // 2
+    >>> found = share_beyond(values, 118, visits, effective_rounds(values, visits, 0.1, 0.95), 0.95)
     >>> found.breaks, round(found.low, 3), round(found.high, 3), round(found.effective)
     (2, 0.0, 0.091, 46)
     """
-    largest = np.finfo(np.float64).max
-    quantile = np.quantile(values, 1 - allowed, method="inverted_cdf")
-    at_quantile = (values > min(quantile, largest)).astype(np.float64)
-    known = spread(at_quantile[None], units, COSINES_OF_CERTIFICATE)
-    share = np.array([at_quantile.mean()])
-    effective = float(effective_number(share, values.size, known.variance, known.degrees, confidence)[0])
-    late = values > min(bound, largest)
-    x, rest = effective * late.mean(), effective * (~late).mean()
-    low = float(scipy.special.betaincinv(x, rest + 1, 1 - confidence)) if x else 0.0
-    high = float(scipy.special.betaincinv(x + 1, rest, confidence)) if rest else 1.0
+    late = values > min(bound, np.finfo(np.float64).max)
+    share = late.mean()
+    low = float(scipy.special.betaincinv(share * effective, (1 - share) * effective + 1, 1 - confidence)) if share else 0.0
+    high = float(scipy.special.betaincinv(share * effective + 1, (1 - share) * effective, confidence)) if share < 1 else 1.0
     kept = means_of_units((~late)[None].astype(np.float64), units)[0][0]
-    return Beyond(int(late.sum()), low, high, effective, risk_of_mean(kept, 1 - allowed))
-
-
-def shown_within(found: Beyond, allowed: float, confidence: float) -> bool:
-    """Return whether at most an allowed share of rounds to come lies beyond: by its upper limit, and by the guard."""
-    return found.high <= allowed and found.risk <= (1 - confidence) * (1 + ROUNDING)
+    return Beyond(int(late.sum()), low, high, effective, kept)
 
 
 def certify(
@@ -170,19 +173,16 @@ def certify(
     if of is None or few:
         return Certificate(None, rounds, reason=few)
     ordered, never = np.sort(first), int(np.isinf(first).sum())
+    effective = effective_rounds(first, of, late_share, confidence)
 
-    def fails(count: int) -> bool:
-        found = share_beyond(first, float(ordered[rounds - 1 - count]), of, late_share, confidence)
-        return not shown_within(found, late_share, confidence)
+    def beyond(count: int) -> Beyond:
+        return share_beyond(first, float(ordered[rounds - 1 - count]), of, effective, confidence)
 
     # What fails at a longer deadline fails at every shorter one.
     counts = range(never, math.floor(late_share * rounds) + 1)
-    shown = bisect.bisect_left(counts, True, key=fails)
-    deadline = float(ordered[rounds - never - max(shown, 1)]) if never < rounds else math.inf
-    found = share_beyond(first, deadline, of, late_share, confidence)
+    shown = bisect.bisect_left(counts, True, key=lambda count: not beyond(count).shows(late_share, confidence))
     if shown:
-        return Certificate(deadline, rounds, found.breaks, found.effective)
-    reason = f"{rounds} rounds count as {found.effective:.0f}: slow rounds come in spells"
-    if never:
-        reason = f"{never} of {rounds} rounds never keep the quality"
-    return Certificate(None, rounds, found.breaks, found.effective, reason)
+        count = never + shown - 1
+        return Certificate(float(ordered[rounds - 1 - count]), rounds, beyond(count).breaks, effective)
+    reason = f"{rounds} rounds count as {effective:.0f}: slow rounds come in spells"
+    return Certificate(None, rounds, never, effective, f"{never} of {rounds} rounds never keep the quality" if never else reason)

@@ -30,3 +30,5 @@ MARGIN = 0.25
 rounds shows anything."""
 POWER = 0.9
 """With this probability such a system is found to meet the requirement at the planned size; study `requirements`."""
+DEFF_PLANNED = 1.5
+"""A plan takes independent rounds to have this design effect: the larger of two estimates of it; study `requirements`."""

@@ -92,9 +92,9 @@ def risk_of_counted(gains: NDArray[np.float64], counts: NDArray[np.float64], at_
     return float(min(max(math.exp(logs[0].real) * area / math.pi, 0.0), 1.0))
 
 
-def fewest(shows: Callable[[int], bool]) -> int | None:
+def fewest(shows: Callable[[int], bool], least: int = 1) -> int | None:
     """Return the fewest units that show something, where more show it all the better; None where no 10^6 do."""
-    low, high = 0, 1
+    low, high = least - 1, least
     while not shows(high):
         if high >= MOST_UNITS:
             return None

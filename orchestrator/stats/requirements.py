@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -11,8 +13,8 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.certificate import certify, few_units, share_beyond, shown_within
-from orchestrator.stats.constants import COSINES_OF_CERTIFICATE, FEW_UNITS, MARGIN, POWER, ROUNDING
+from orchestrator.stats.certificate import certify, effective_rounds, few_units, share_beyond
+from orchestrator.stats.constants import COSINES_OF_CERTIFICATE, DEFF_PLANNED, FEW_UNITS, MARGIN, POWER, ROUNDING
 from orchestrator.stats.guard import fewest, risk_of_counted, risk_of_mean, units_to_show
 from orchestrator.stats.interval import clopper_pearson, effective_number, mean_intervals
 from orchestrator.stats.units import Units, degrees_of, means_of_units, units_of
@@ -31,10 +33,10 @@ class Shown:
         a mean, or the share that breaks a bound, and its limits in the long run.
     units
         how many rounds or processes it rests on.
-    more
-        how many more rounds or processes would show it, were they like these; None where none would, or none are missing.
     reason
         why it is not shown; empty where it is.
+    needed
+        finds how many rounds or processes would show it, were they like these; None where none would.
     certified
         the bound that a share keeps with the confidence asked for; None where there is none.
     effect
@@ -46,10 +48,16 @@ class Shown:
     low: float
     high: float
     units: int
-    more: int | None = None
     reason: str = ""
     certified: float | None = None
     effect: float = 1.0
+    needed: Callable[[], float | None] = field(default=lambda: None, repr=False)
+
+    @cached_property
+    def more(self) -> int | None:
+        """How many more would show it; None where none would, or none are missing."""
+        needed = self.needed()
+        return None if needed is None else max(math.ceil(needed - ROUNDING) - self.units, 1)
 
 
 def mean_reaches(
@@ -95,14 +103,16 @@ def mean_reaches(
         return Shown("met", mean, found.low, found.high, series.size, effect=effect)
     if not few and found.high < at_least:
         return Shown("not met", mean, found.low, found.high, series.size, effect=effect)
-    per_unit = series.size / means.size
-    # A half-width falls with the root of the number of rounds.
-    wider = 1.0 if reached else ((mean - found.low) / (mean - at_least)) ** 2 if mean > at_least else math.inf
-    unseen = units_to_show(means, at_least, error) if mean > at_least else None
-    needed = max(series.size * wider, math.inf if unseen is None else unseen * per_unit, FEW_UNITS * per_unit)
-    more = None if math.isinf(needed) else max(math.ceil(needed - ROUNDING) - series.size, 1)
+
+    def needed() -> float | None:
+        per_unit = series.size / means.size
+        unseen = units_to_show(means, at_least, error)
+        # A half-width falls with the root of the number of rounds.
+        wider = 1.0 if reached else ((mean - found.low) / (mean - at_least)) ** 2 if unseen else math.inf
+        return max(series.size * wider, unseen * per_unit, FEW_UNITS * per_unit) if unseen else None
+
     reason = few or ("visits that were not seen may be bad" if reached else "the interval reaches below what is asked")
-    return Shown("not shown", mean, found.low, found.high, series.size, more, reason, effect=effect)
+    return Shown("not shown", mean, found.low, found.high, series.size, reason, effect=effect, needed=needed)
 
 
 def rounds_keep(values: ArrayLike, bound: float, units: Units | None, rounds: int, *, late_share: float, error: float) -> Shown:
@@ -131,14 +141,14 @@ def rounds_keep(values: ArrayLike, bound: float, units: Units | None, rounds: in
     _check(given, bound, error)
     first = given[:rounds]
     of = units_of(first.size, None if units is None else units[:rounds])
-    found = share_beyond(first, bound, of, late_share, 1 - error)
+    found = share_beyond(first, bound, of, effective_rounds(first, of, late_share, 1 - error), 1 - error)
     few, missing = few_units(None if units is None else units[:rounds]), rounds - first.size
     share, effect = found.breaks / first.size, first.size / found.effective
     certified = certify(given, units, rounds, late_share=late_share, confidence=1 - error).ns
     verdict: Verdict = "not shown"
     if not few and found.low > late_share:
         verdict = "not met"
-    elif not few and not missing and shown_within(found, late_share, 1 - error):
+    elif not few and not missing and found.shows(late_share, 1 - error):
         verdict = "met"
     if verdict != "not shown":
         return Shown(verdict, share, found.low, found.high, first.size, certified=certified, effect=effect)
@@ -147,15 +157,15 @@ def rounds_keep(values: ArrayLike, bound: float, units: Units | None, rounds: in
         x = share * count / effect
         return bool(scipy.special.betaincinv(x + 1, count / effect - x, 1 - error) <= late_share)
 
-    kept = means_of_units((first <= bound)[None].astype(np.float64), of)[0][0]
-    wide = fewest(narrow) if share < late_share else None
-    unseen = units_to_show(kept, 1 - late_share, error)
-    needed = None if wide is None or unseen is None else max(wide, unseen * first.size / kept.size, rounds)
-    more = None if needed is None else max(math.ceil(needed - ROUNDING) - first.size, 1)
+    def needed() -> float | None:
+        unseen = units_to_show(found.kept, 1 - late_share, error)
+        wide = fewest(narrow) if unseen else None
+        return max(wide, unseen * first.size / found.kept.size, rounds) if wide and unseen else None
+
     reason = few or (f"{missing} rounds are missing of the {rounds} fixed beforehand" if missing else "too few for this share")
     if share >= late_share:
         reason = f"{found.breaks:,} of {first.size:,} rounds broke it, and a share of {late_share:.3g} may"
-    return Shown("not shown", share, found.low, found.high, first.size, more, reason, certified, effect)
+    return Shown("not shown", share, found.low, found.high, first.size, reason, certified, effect, needed)
 
 
 def starts_keep(values: ArrayLike, bound: float, *, late_share: float, error: float) -> Shown:
@@ -180,9 +190,14 @@ def starts_keep(values: ArrayLike, bound: float, *, late_share: float, error: fl
     verdict: Verdict = "met" if broke <= allowed else "not met" if low > late_share else "not shown"
     if verdict != "not shown":
         return Shown(verdict, broke / size, low, high, size, certified=certified)
-    needed = units_to_show((given <= bound).astype(np.float64), 1 - late_share, error)
-    reason = "more are needed" if needed else f"{broke:,} of {size:,} broke it, and a share of {late_share:.3g} may"
-    return Shown("not shown", broke / size, low, high, size, needed and max(needed - size, 1), reason, certified)
+    reason = (
+        "too few for this share" if broke < late_share * size else f"{broke:,} of {size:,} broke it, and a share of {late_share:.3g} may"
+    )
+
+    def needed() -> float | None:
+        return units_to_show((given <= bound).astype(np.float64), 1 - late_share, error)
+
+    return Shown("not shown", broke / size, low, high, size, reason, certified, needed=needed)
 
 
 def planned_units(kind: Kind, allowed: float, error: float, parts: float = 1, margin: float = MARGIN, power: float = POWER) -> int | None:
@@ -208,7 +223,7 @@ def planned_units(kind: Kind, allowed: float, error: float, parts: float = 1, ma
     Examples
     --------
     >>> planned_units("starts", 0.5, 0.05), planned_units("rounds", 0.1, 0.05, 2), planned_units("mean", 0.05, 0.05, 20)
-    (14, 114, 74)
+    (13, 83, 86)
     """
     each = max(1, math.floor(parts))
 
@@ -217,14 +232,14 @@ def planned_units(kind: Kind, allowed: float, error: float, parts: float = 1, ma
         lost = min(float(scipy.stats.binom.ppf(power, n, margin * allowed)) / n, 1.0)
         degrees = {"mean": degrees_of(units), "rounds": COSINES_OF_CERTIFICATE, "starts": n}[kind]
         tail = error / 2 if kind == "mean" else error
-        worth = effective_number(np.array([lost]), n, 0.0, degrees, 1 - tail)[0]
+        worth = effective_number(np.array([lost]), n, 0.0, degrees, 1 - tail)[0] / (1 if kind == "starts" else DEFF_PLANNED)
         return bool(
             lost < allowed
             and scipy.special.betaincinv(lost * worth + 1, (1 - lost) * worth, 1 - tail) <= allowed * (1 + ROUNDING)
             and _risk_where_lost(lost, each, units, allowed) <= error * (1 + ROUNDING)
         )
 
-    return fewest(shows)
+    return fewest(shows, 1 if kind == "starts" else FEW_UNITS)
 
 
 def _risk_where_lost(lost: float, parts: int, units: int, allowed: float) -> float:
