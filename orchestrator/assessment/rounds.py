@@ -25,8 +25,6 @@ from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 
 Floats = NDArray[np.float64]
-WORTH_SAYING = 1.05
-"""So many rounds that are worth one independent round are said."""
 Reading = Callable[[TrialData], Floats]
 """What every round of a trial has, [R]; the smaller the better, and positive."""
 
@@ -187,9 +185,8 @@ def missing_rounds(kept: Shown) -> str:
     """Return what is missing to a verdict, in words; empty where it was shown."""
     if kept.verdict != "not shown":
         return ""
-    effect = f"; {kept.effect:.1f} rounds are worth one independent round" if kept.effect > WORTH_SAYING else ""
     more = f": about {kept.more:,} more {'round' if kept.more == 1 else 'rounds'}" if kept.more else ": more of the same would not show it"
-    return f"{kept.reason}{more}{effect}"
+    return f"{kept.reason}{more}"
 
 
 def error_of(data: TrialData, error: float, least: int = 0, most: int = MOST_ROUNDS) -> float:

@@ -21,6 +21,7 @@ from orchestrator.stats.units import Units, degrees_of, means_of_units, units_of
 
 Verdict: TypeAlias = Literal["met", "not met", "not shown"]
 """*Met* and *not met* are both shown by the data; *not shown* is everything between."""
+TOO_FEW = "too few for this share"
 Kind: TypeAlias = Literal["mean", "rounds", "starts"]
 """What a requirement speaks of: a mean over rounds, a share of rounds, a share of fresh processes."""
 
@@ -34,13 +35,11 @@ class Shown:
     units
         how many rounds or processes it rests on.
     reason
-        why it is not shown; empty where it is.
+        why nothing is shown, if so.
     needed
-        finds how many rounds or processes would show it, were they like these; None where none would.
+        finds how many rounds or processes would show that it is met, were they like these; None where none would.
     certified
         the bound that a share keeps with the confidence asked for; None where there is none.
-    effect
-        how many rounds are worth one independent round.
     """
 
     verdict: Verdict
@@ -48,15 +47,14 @@ class Shown:
     low: float
     high: float
     units: int
-    reason: str = ""
+    reason: str
+    needed: Callable[[], float | None] = field(repr=False)
     certified: float | None = None
-    effect: float = 1.0
-    needed: Callable[[], float | None] = field(default=lambda: None, repr=False)
 
     @cached_property
     def more(self) -> int | None:
         """How many more would show it; None where none would, or none are missing."""
-        needed = self.needed()
+        needed = self.needed() if self.verdict == "not shown" else None
         return None if needed is None else max(math.ceil(needed - ROUNDING) - self.units, 1)
 
 
@@ -96,23 +94,17 @@ def mean_reaches(
     [found] = mean_intervals(series[None], ideal, answers, units, bounded=bounded, confidence=1 - error)
     mean, of = float(series.mean()), units_of(series.size, units)
     means = means_of_units(series[None], of)[0][0]
-    few, risk = few_units(units), risk_of_mean(means, at_least)
-    reached = found.low >= at_least * (1 - ROUNDING)
-    effect = series.size * answers / found.parameters.get("n_eff", series.size * answers)
-    if not few and reached and risk <= error * (1 + ROUNDING):
-        return Shown("met", mean, found.low, found.high, series.size, effect=effect)
-    if not few and found.high < at_least:
-        return Shown("not met", mean, found.low, found.high, series.size, effect=effect)
+    few, reached = few_units(units), found.low >= at_least * (1 - ROUNDING)
+    seen = reached and risk_of_mean(means, at_least) <= error * (1 + ROUNDING)
 
     def needed() -> float | None:
-        per_unit = series.size / means.size
-        unseen = units_to_show(means, at_least, error)
+        per_unit, unseen = _rounds_of_each(units), units_to_show(means, at_least, error) if units is not None else None
         # A half-width falls with the root of the number of rounds.
-        wider = 1.0 if reached else ((mean - found.low) / (mean - at_least)) ** 2 if unseen else math.inf
+        wider = 1.0 if reached or not unseen else ((mean - found.low) / (mean - at_least)) ** 2
         return max(series.size * wider, unseen * per_unit, FEW_UNITS * per_unit) if unseen else None
 
     reason = few or ("visits that were not seen may be bad" if reached else "the interval reaches below what is asked")
-    return Shown("not shown", mean, found.low, found.high, series.size, reason, effect=effect, needed=needed)
+    return Shown(_verdict(few, seen, found.high < at_least), mean, found.low, found.high, series.size, reason, needed)
 
 
 def rounds_keep(values: ArrayLike, bound: float, units: Units | None, rounds: int, *, late_share: float, error: float) -> Shown:
@@ -139,33 +131,26 @@ def rounds_keep(values: ArrayLike, bound: float, units: Units | None, rounds: in
     """
     given = np.asarray(values, dtype=np.float64)
     _check(given, bound, error)
-    first = given[:rounds]
-    of = units_of(first.size, None if units is None else units[:rounds])
+    first, own = given[:rounds], None if units is None else units[:rounds]
+    of, few, missing = units_of(first.size, own), few_units(own), rounds - first.size
     found = share_beyond(first, bound, of, effective_rounds(first, of, late_share, 1 - error), 1 - error)
-    few, missing = few_units(None if units is None else units[:rounds]), rounds - first.size
-    share, effect = found.breaks / first.size, first.size / found.effective
+    share, worth = found.breaks / first.size, found.effective / first.size
     certified = certify(given, units, rounds, late_share=late_share, confidence=1 - error).ns
-    verdict: Verdict = "not shown"
-    if not few and found.low > late_share:
-        verdict = "not met"
-    elif not few and not missing and found.shows(late_share, 1 - error):
-        verdict = "met"
-    if verdict != "not shown":
-        return Shown(verdict, share, found.low, found.high, first.size, certified=certified, effect=effect)
 
     def narrow(count: int) -> bool:
-        x = share * count / effect
-        return bool(scipy.special.betaincinv(x + 1, count / effect - x, 1 - error) <= late_share)
+        x = share * count * worth
+        return bool(scipy.special.betaincinv(x + 1, count * worth - x, 1 - error) <= late_share)
 
     def needed() -> float | None:
-        unseen = units_to_show(found.kept, 1 - late_share, error)
+        unseen = units_to_show(found.kept, 1 - late_share, error) if own is not None else None
         wide = fewest(narrow) if unseen else None
-        return max(wide, unseen * first.size / found.kept.size, rounds) if wide and unseen else None
+        return max(wide, max(unseen, FEW_UNITS) * _rounds_of_each(own), rounds) if wide and unseen else None
 
-    reason = few or (f"{missing} rounds are missing of the {rounds} fixed beforehand" if missing else "too few for this share")
-    if share >= late_share:
-        reason = f"{found.breaks:,} of {first.size:,} rounds broke it, and a share of {late_share:.3g} may"
-    return Shown("not shown", share, found.low, found.high, first.size, reason, certified, effect, needed)
+    verdict = _verdict(few, not missing and found.shows(late_share, 1 - error), found.low > late_share)
+    reason = few or _too_often(found.breaks, first.size, late_share)
+    if not reason:
+        reason = f"{missing} rounds are missing of the {rounds} fixed beforehand" if missing else TOO_FEW
+    return Shown(verdict, share, found.low, found.high, first.size, reason, needed, certified)
 
 
 def starts_keep(values: ArrayLike, bound: float, *, late_share: float, error: float) -> Shown:
@@ -187,17 +172,17 @@ def starts_keep(values: ArrayLike, bound: float, *, late_share: float, error: fl
     # Of so many that break the longest bound certified, the upper limit is still low enough.
     allowed = int((clopper_pearson(np.arange(size), size, 1 - 2 * error)[1] <= late_share * (1 + ROUNDING)).sum()) - 1
     certified = float(np.sort(given)[size - 1 - allowed]) if allowed >= 0 else None
-    verdict: Verdict = "met" if broke <= allowed else "not met" if low > late_share else "not shown"
-    if verdict != "not shown":
-        return Shown(verdict, broke / size, low, high, size, certified=certified)
-    reason = (
-        "too few for this share" if broke < late_share * size else f"{broke:,} of {size:,} broke it, and a share of {late_share:.3g} may"
+    gained = (given <= bound).astype(np.float64)
+    return Shown(
+        _verdict("", broke <= allowed, low > late_share),
+        broke / size,
+        low,
+        high,
+        size,
+        _too_often(broke, size, late_share) or TOO_FEW,
+        lambda: units_to_show(gained, 1 - late_share, error),
+        certified,
     )
-
-    def needed() -> float | None:
-        return units_to_show((given <= bound).astype(np.float64), 1 - late_share, error)
-
-    return Shown("not shown", broke / size, low, high, size, reason, certified, needed=needed)
 
 
 def planned_units(kind: Kind, allowed: float, error: float, parts: float = 1, margin: float = MARGIN, power: float = POWER) -> int | None:
@@ -240,6 +225,18 @@ def planned_units(kind: Kind, allowed: float, error: float, parts: float = 1, ma
         )
 
     return fewest(shows, 1 if kind == "starts" else FEW_UNITS)
+
+
+def _rounds_of_each(units: Units | None) -> float:
+    return 1.0 if units is None else units.size / np.unique(units).size
+
+
+def _verdict(few: str, met: bool, not_met: bool) -> Verdict:
+    return "not shown" if few else "met" if met else "not met" if not_met else "not shown"
+
+
+def _too_often(broke: int, size: int, late_share: float) -> str:
+    return f"{broke:,} of {size:,} broke it, and a share of {late_share:.3g} may" if broke >= late_share * size else ""
 
 
 def _risk_where_lost(lost: float, parts: int, units: int, allowed: float) -> float:
