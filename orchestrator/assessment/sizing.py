@@ -23,7 +23,7 @@ from orchestrator.assessment.requirements import (
     TailQualityAsked,
 )
 from orchestrator.assessment.subjects import planned_for
-from orchestrator.configuration.config import MeasurementConfig, Trial
+from orchestrator.configuration.config import Trial
 from orchestrator.stats.constants import FEW_UNITS, MARGIN, POWER
 from orchestrator.stats.guard import MOST_UNITS
 from orchestrator.stats.requirements import Kind, planned_units
@@ -171,7 +171,7 @@ def _size(requirement: Requirement, error: float, outlook: Outlook, counted: Cou
     )
     need = replace(need, remark="; ".join(filter(None, [need.remark, remark_of(requirement, trials, outlook)])))
     repeats = [sum(other.match_key == one.match_key for other in trials) for one in trials]
-    rounds = [fixed_beforehand(one.trial.measurement) if need.fixed else one.trial.measurement.min_rounds for one in must_show]
+    rounds = [one.trial.measurement.min_rounds for one in must_show]
     most = min(one.trial.measurement.max_rounds for one in must_show)
     return Size(requirement, len(trials), need, min(rounds), min(repeats), most, sum(systems.values()), unbroken)
 
@@ -194,11 +194,6 @@ def _held(requirement: Requirement, trials: Sequence[PlannedTrial], counted: Cou
     planned = Counter(one.match_key for one in trials)
     days = max(counted.days, least.sessions)
     return sum(max(max(number, counted.processes) * days, least.processes) for number in planned.values())
-
-
-def fixed_beforehand(measurement: MeasurementConfig) -> int:
-    """Return the number of rounds that a certificate of a finished trial rests on."""
-    return max(measurement.certify_rounds, measurement.max_rounds if measurement.rule == "rounds" else 0)
 
 
 def _need(

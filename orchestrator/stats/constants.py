@@ -32,3 +32,5 @@ POWER = 0.9
 """With this probability such a system is found to meet the requirement at the planned size; study `requirements`."""
 DEFF_PLANNED = 1.5
 """A plan takes independent rounds to have this design effect: the larger of two estimates of it; study `requirements`."""
+WELL_WITHIN = 0.5
+"""Values below this share of a required bound count as alike; study `requirements`."""

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.certificate import certify, effective_rounds, few_units, share_beyond
-from orchestrator.stats.constants import COSINES_OF_CERTIFICATE, DEFF_PLANNED, FEW_UNITS, MARGIN, POWER, ROUNDING
+from orchestrator.stats.constants import COSINES_OF_CERTIFICATE, DEFF_PLANNED, FEW_UNITS, MARGIN, POWER, ROUNDING, WELL_WITHIN
 from orchestrator.stats.guard import fewest, risk_of_counted, risk_of_mean, units_to_show
 from orchestrator.stats.interval import clopper_pearson, effective_number, mean_intervals
 from orchestrator.stats.units import Units, degrees_of, means_of_units, units_of
@@ -110,7 +110,8 @@ def mean_reaches(
 def rounds_keep(values: ArrayLike, bound: float, units: Units | None, rounds: int, *, late_share: float, error: float) -> Shown:
     """Return whether at least 1 - ``late_share`` of rounds to come keep a bound; *met* as of `certificate.certify`.
 
-    *Not met*: the lower limit of the share that breaks it lies above ``late_share``.
+    How values below half of the bound follow one another says nothing of those beyond it: they count as alike. *Not met*: the lower
+    limit of the share that breaks it lies above ``late_share``.
 
     Parameters
     ----------
@@ -133,7 +134,8 @@ def rounds_keep(values: ArrayLike, bound: float, units: Units | None, rounds: in
     _check(given, bound, error)
     first, own = given[:rounds], None if units is None else units[:rounds]
     of, few, missing = units_of(first.size, own), few_units(own), rounds - first.size
-    found = share_beyond(first, bound, of, effective_rounds(first, of, late_share, 1 - error), 1 - error)
+    alike = np.maximum(first, WELL_WITHIN * bound)
+    found = share_beyond(first, bound, of, effective_rounds(alike, of, late_share, 1 - error), 1 - error)
     share, worth = found.breaks / first.size, found.effective / first.size
     certified = certify(given, units, rounds, late_share=late_share, confidence=1 - error).ns
 
@@ -208,7 +210,7 @@ def planned_units(kind: Kind, allowed: float, error: float, parts: float = 1, ma
     Examples
     --------
     >>> planned_units("starts", 0.5, 0.05), planned_units("rounds", 0.1, 0.05, 2), planned_units("mean", 0.05, 0.05, 20)
-    (13, 83, 86)
+    (13, 114, 86)
     """
     each = max(1, math.floor(parts))
 

@@ -268,7 +268,7 @@ def test_of_several_processes_each_is_held_alone_and_the_worst_speaks(quick: Tim
     assert slow.said.endswith("in the worst of 3 processes")
     share = {"within": "20 ms", "share_of_rounds": 0.5}
     assert hold(alike, deadline=share).verdict == "met"
-    slowed = only(hold(one_is_slow, deadline={**share, "within": "18 ms"}))
+    slowed = only(hold(one_is_slow, deadline={**share, "within": "16 ms"}))
     assert slowed.verdict == "not met"
     assert "in the worst of 3 processes" in slowed.said
 
