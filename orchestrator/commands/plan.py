@@ -13,10 +13,12 @@ from orchestrator.assessment.sizing import Size, sizes_of
 from orchestrator.assessment.sizing_words import advice, sizes_table
 from orchestrator.commands.asked import Composing
 from orchestrator.commands.line import find_verb
-from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
+from orchestrator.commands.planning import compose_campaign, earlier_costs, earlier_round_times, known_campaigns, open_site, plan_on
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.machine.host import cores_offered, format_cores, server_cores_offered
+from orchestrator.planning.claims import GUESSED_S
 from orchestrator.planning.plan import Candidate, Plan, lacks, slices_of
+from orchestrator.report.claims import claims_table
 from orchestrator.report.pasted import Command, typed_again
 from orchestrator.report.progress import Progress
 from orchestrator.report.said_once import said_once
@@ -63,8 +65,20 @@ def execute(options: Composing) -> int:
         terminal.table(sizes_table(sizes))
         for line in advice(sizes):
             terminal.prose(line)
+    terminal.line()
+    terminal.table(claims_of(plan, earlier))
     terminal.prose(f"{trials_counted(len(plan.trials))}, {len(plan.infeasible)} infeasible; {_whole_time(plan)}")
     return 0
+
+
+def claims_of(plan: Plan, earlier: Sequence[Path]) -> Table:
+    """Return what each kind of claim takes of the trials that can run, one after another."""
+    runnable = [planned for planned in plan.trials if planned.state == "planned"]
+    known = earlier_round_times({planned.match_key for planned in runnable}, earlier)
+    guessed = {key: GUESSED_S * (candidate.inspection.samples or 0) for key, candidate in plan.candidates.items()}
+    unknown = len(runnable) - sum(planned.match_key in known for planned in runnable)
+    note = f"time: of all trials together; guessed at {GUESSED_S * 1e3:g} ms an answer of {trials_counted(unknown)}." if unknown else ""
+    return claims_table([known.get(planned.match_key, guessed[planned.match_key]) for planned in runnable], note)
 
 
 def remarks(plan: Plan) -> Iterator[str]:

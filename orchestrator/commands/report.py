@@ -14,6 +14,7 @@ from orchestrator.contracts import InputError
 from orchestrator.execution.signals import heed_signals
 from orchestrator.report.answer import answers, lines
 from orchestrator.report.capacity import bracket_tables, unsearched
+from orchestrator.report.claims import too_short_for
 from orchestrator.report.documents import made_together, report_texts
 from orchestrator.report.figures.evidence import evidence_of
 from orchestrator.report.figures.look import PLAIN_LOOK, Look
@@ -226,6 +227,8 @@ def print_summary(
         if sentence == RESUME and len(directories) < 2:
             sentence = Command(f"{ORCHESTRATOR} resume {shlex.quote(str(path.parent))}")
         (terminal.line if isinstance(sentence, Command) else terminal.prose)(sentence)
+    for sentence in too_short_for([data for group in results.groups for data in group.trials]):
+        terminal.prose(sentence)
     if not full:
         terminal.line(  # never broken: it is to be pasted
             f"All tables: the page, or `python -m orchestrator report {shlex.join(map(str, directories or [path.parent]))} --full`"
