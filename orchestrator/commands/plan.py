@@ -107,18 +107,13 @@ def _cycles(plan: Plan) -> dict[str, float]:
 
 
 def reach_lines(plan: Plan) -> Iterator[str]:
-    """Yield how long slow spells may be, for each length of a cycle, and which trials say nothing about later rounds."""
-    cycles = _cycles(plan)
-    stretch = in_one_stretch(cycles)
-    lengths: dict[float, list[str]] = {}
-    for planned in plan.trials:
-        if planned.state == "planned" and not planned.trial.load.is_open:
-            apart = planned.trial_id in cycles and planned.trial_id not in stretch
-            rounds = cycles[planned.trial_id] * (planned.trial.measurement.rounds_per_visit or 1) if apart else 0
-            lengths.setdefault(rounds, []).append(planned.trial_id)
+    """Yield how long slow spells may be, for each length of a cycle, and how many trials say nothing about later rounds."""
+    apart = {trial_id: cycle for trial_id, cycle in _cycles(plan).items() if trial_id not in in_one_stretch(_cycles(plan))}
+    closed = [planned for planned in plan.trials if planned.state == "planned" and not planned.trial.load.is_open]
+    lengths = Counter(apart.get(one.trial_id, 0) * (one.trial.measurement.rounds_per_visit or 0) for one in closed)
     for rounds, trials in lengths.items():
-        of = f"{trials_counted(len(trials))}: " if len(lengths) > 1 else ""
-        yield of + (reach_words(rounds, "rounds") if rounds else ONE_STRETCH)
+        words = reach_words(rounds, "rounds") if rounds else ONE_STRETCH
+        yield words if len(lengths) == 1 else f"{trials_counted(trials)}: {words}"
 
 
 ONE_STRETCH = "One stretch says nothing about later rounds: measure in visits (measurement.schedule=visits, measurement.pause=1)."

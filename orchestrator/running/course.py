@@ -16,7 +16,6 @@ from orchestrator.measurement.cut_stream import cut_stream
 from orchestrator.measurement.failures import Stamps, TrialFailed, incomplete_round, refuse_short
 from orchestrator.metrics.interface import Scale
 from orchestrator.running.book import TrialBook, refuse_changed
-from orchestrator.running.rule_answer import checked_answer
 from orchestrator.running.steps import step
 from orchestrator.running.trial_judge import (
     TrialJudge,
@@ -160,7 +159,6 @@ class Course:
                 self._clock.round_s,
             )
             decision = self._rule.update(observation, elapsed_s)
-            decision = checked_answer(self._trial.measurement.rule, decision, observation.rounds)
             return _shown(decision, judge.scale)
 
     def store(self, result: RoundResult, decision: Decision) -> None:
@@ -210,39 +208,33 @@ class RoundClock:
     """Seconds that the visits of a trial have taken, kept in ns: pauses within a visit count, those between two do not.
 
     Rounds that were stored without visits count as one; between two of their processes the last pause counts again.
+
+    Attributes
+    ----------
+    round_s
+        seconds that a round of its process takes, with what lies between visits.
     """
 
     def __init__(self) -> None:
+        self.round_s = 0.0
         self._at: tuple[int, int | None] | None = None
         self._ended_ns = 0
         self._pause_ns = 0
         self._elapsed_ns = 0
-        self._begun: tuple[int, int] | None = None
-        self._rounds = 0
-        self._whole_ns, self._whole_rounds = 0, 0
-
-    @property
-    def round_s(self) -> float:
-        """Seconds from one round to the next: with what lies between visits, once a second one of a process has begun."""
-        if self._whole_rounds:
-            return self._whole_ns / self._whole_rounds / 1e9
-        return self._elapsed_ns / self._rounds / 1e9
+        self._rounds, self._began_ns = 0, 0
 
     def tick(self, row: pa.RecordBatch) -> float:
         """Take in one round, a row of ``schema.ROUNDS``, and return the seconds passed at its end."""
         began_ns, duration_ns = (int(row.column(name)[0].as_py()) for name in ("started_monotonic_ns", "duration_ns"))
         process, visit = (row.column(name)[0].as_py() for name in ("process", "visit"))
-        of_process = self._at is not None and process == self._at[0]
+        if self._at is None or process != self._at[0]:
+            self._rounds, self._began_ns = 0, began_ns
         if self._at is not None and visit == self._at[1]:
-            if of_process:
+            if process == self._at[0]:
                 self._pause_ns = began_ns - self._ended_ns
             self._elapsed_ns += self._pause_ns
-        else:
-            if self._begun is not None and of_process:
-                self._whole_ns += began_ns - self._begun[0]
-                self._whole_rounds += self._rounds - self._begun[1]
-            self._begun = began_ns, self._rounds
         self._elapsed_ns += duration_ns
         self._rounds += 1
         self._at, self._ended_ns = (process, visit), began_ns + duration_ns
+        self.round_s = (self._ended_ns - self._began_ns) / self._rounds / 1e9
         return self._elapsed_ns / 1e9

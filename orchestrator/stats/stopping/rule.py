@@ -191,8 +191,6 @@ class Bounded:
         """Ask the rule, then apply the bounds."""
         with SettingsKept():
             decision = self._rule.update(observation, now_s)
-        if not isinstance(decision, Decision):  # whoever stores it says so
-            return decision
         bound = self._bound_reached(observation.rounds, now_s)
         if self._enough_since_s is not None and decision.stop:
             return decision
