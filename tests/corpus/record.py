@@ -58,6 +58,10 @@ def main() -> int:
     if not asked.check:
         for case, found in changed.items():
             stored_corpus.write_expected(case, found)
+        for path in stored_corpus.EXPECTED.iterdir():
+            if path.name.removesuffix(".json.xz") not in stored_corpus.CASES:
+                print(f"{path.name}: removed, as its case is")
+                path.unlink()
     print(f"{len(changed)} cases {'change' if asked.check else 'recorded'}")
     return 0
 

@@ -110,6 +110,7 @@ OTHER_SETTINGS = " ".join(
 )  # fmt: skip
 OTHER_METRIC = "analysis.metrics=[f1_macro] analysis.tolerance={points_ms:~[4,~8,~20]}"
 ASKED = "--requirements requirements.yaml"
+FALLBACK = "--deadline 1~ms --fallback echo-numbers-cpu_1core-torch-b1-89b43e82-r0"
 SKIP = "--group 2 --policy skip_late"
 CASES: dict[str, list[Call]] = {
     "vision": _read("vision", _replay("vision", "20,60"), _export("vision")),
@@ -128,12 +129,14 @@ CASES: dict[str, list[Call]] = {
     "batches": _read("batches"),
     "capacity": _read("capacity"),
     "searched": _read("searched/a"),
+    "found": _read("found")[:2],
     "rounds64": _read(
         "rounds64",
         _replay("rounds64", "300,900", "--policy newest --late-in 2/10 --error-after 5~ms"),
         _replay("rounds64", "500", "--load gamma --burstiness 0.5 --deadline 2~ms --queue-limit 3"),
     ),
     "rounds120": _read("rounds120", _replay("rounds120", "700", f"--load periodic {SKIP}")),
+    "pinned": _read("pinned", _replay("pinned", "600", FALLBACK), _export("pinned")),
     "broken": _read("broken"),
     "pairs": [
         call(
@@ -221,13 +224,18 @@ def first_trial(folder: Path, words: Sequence[str]) -> str:
 
 
 def found_in(case: str, folder: Path) -> Tables:
-    """Ask what a case asks of the corpus in a folder, and return all tables."""
+    """Ask what a case asks of the corpus in a folder, and return all tables.
+
+    Their names begin with the verb, and its number from its second call on: ``replay-2/replay``.
+    """
     found: Tables = {}
-    for number, (words, files, told) in enumerate(CASES[case]):
+    seen = Counter[str]()
+    for words, files, told in CASES[case]:
         trial = first_trial(folder, words) if "{trial}" in words else ""
         shown = [trial if word == "{trial}" else word for word in words]
         done = program.orchestrator(*shown, cwd=folder)
-        name = f"{number}-{words[0]}"
+        seen[words[0]] += 1
+        name = words[0] if seen[words[0]] == 1 else f"{words[0]}-{seen[words[0]]}"
         if "Traceback" in done.stderr:
             raise AssertionError(f"{' '.join(words)}: {done.stderr[-2000:]}")
         found[name] = {
