@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.studies.bars import Bar, Row, at_least, at_most
+from benchmarks.studies.bars import Bar, Row, at_least, at_most, exceeds
 from benchmarks.studies.series import IDEAL, RIGHT, SAMPLES, SETS, SPELLS, TRIALS, VISIT, Floats, Scenario, draw, generator, within_reach
 from orchestrator.stats.constants import MARGIN
 from orchestrator.stats.requirements import mean_reaches, planned_units, rounds_keep
 
 TITLE = "Requirements called met"
-DRAWS = REPETITIONS = 1_000
+REPETITIONS = 1_000
 ROUNDS = (60, 120, 240)
 ERROR = 0.05
 OUTSIDE = 1.02
@@ -128,4 +128,15 @@ def bars(rows: list[Row]) -> list[Bar]:
     return [
         at_most("requirements, within reach: falsely met", inside, "met (%)", 100 * ERROR),
         at_least("requirements, at the planned size, independent rounds: found met", planned, "met (%)", 80),
+    ]
+
+
+def failing(rows: list[Row]) -> list[Row]:
+    """Return the cells within reach that are falsely met too often."""
+    return [
+        row
+        for row in rows
+        if row["within reach"] == "yes"
+        and row["broken"] == "just too often"
+        and exceeds(float(row["met (%)"]), int(row["draws"]), 100 * ERROR)
     ]

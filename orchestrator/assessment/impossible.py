@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,12 +38,15 @@ class Outlook:
         by match key: how many samples there are, and what their task offers.
     reference
         the trial whose percentiles are thresholds, where the analysis names one.
+    one_stretch
+        ids of the trials that are measured in one stretch.
     """
 
     planned: Sequence[PlannedTrial]
     samples: Mapping[str, int]
     offers: Mapping[str, Offer] = field(default_factory=dict)
     reference: str | None = None
+    one_stretch: Set[str] = frozenset()
 
 
 def why_never(requirement: Requirement, trials: Sequence[PlannedTrial], outlook: Outlook) -> str:

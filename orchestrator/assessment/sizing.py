@@ -203,8 +203,9 @@ def _need(
     samples, least = outlook.samples.get(one.match_key, 0), requirement.evidence
     per_visit = _rounds_per_visit(one.trial, samples)
     found = NEEDS.get(requirement.kind, _share_of_rounds)(requirement.asked, odds, one, trials, samples)
-    if per_visit is None and (found.rounds or least.visits > 1):
-        return Need(cannot="a sequential schedule is one stretch, which says nothing about later rounds: measurement.schedule=visits")
+    one_stretch = per_visit is None or (one.trial_id in outlook.one_stretch and not one.trial.load.is_open)
+    if one_stretch and (found.rounds or least.visits > 1):
+        return Need(cannot=f"{one.trial_id} is measured in one stretch: measurement.schedule=visits measurement.pause=1")
     clock = getattr(requirement.asked, "clock", None)
     if clock == "response" and not one.trial.load.is_open:
         return Need(cannot="the clock response exists under load alone: add load= with load.rate_per_s=")
@@ -247,9 +248,10 @@ def _latency(asked: LatencyAsked, odds: Odds, one: PlannedTrial, trials: Sequenc
 
 
 def _share_of_rounds(asked: Any, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    """Return the need of a share of rounds; those of a visit that a streak or window runs through break a bound together."""
-    together = getattr(asked, "longest_streak", None) is not None or getattr(asked, "out_of", None) is not None
-    parts = 1 if together else _rounds_per_visit(one.trial, samples) or 1
+    """Return the need of a share of rounds; a streak or window that reaches into the next round breaks both together."""
+    reach = (getattr(asked, "longest_streak", None) or 0) + 2 * (getattr(asked, "out_of", None) or 0)
+    together = 1 + reach * one.trial.fixed_batch / max(samples, 1)
+    parts = (_rounds_per_visit(one.trial, samples) or 1) / together
     return _visits(odds.units("rounds", 1 - asked.share_of_rounds, parts), one, samples, fixed=True)
 
 

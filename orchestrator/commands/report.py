@@ -14,7 +14,6 @@ from orchestrator.contracts import InputError
 from orchestrator.execution.signals import heed_signals
 from orchestrator.report.answer import answers, lines
 from orchestrator.report.capacity import bracket_tables, unsearched
-from orchestrator.report.claims import too_short_for
 from orchestrator.report.documents import made_together, report_texts
 from orchestrator.report.figures.evidence import evidence_of
 from orchestrator.report.figures.look import PLAIN_LOOK, Look
@@ -29,6 +28,7 @@ from orchestrator.report.standings import Ranking, rankings
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.verdict import RESUME, verdict
+from orchestrator.report.what_it_takes import too_short_for
 from orchestrator.storage.files import make_output_folder, write_results
 from orchestrator.storage.layout import inside, refuse_campaign_folder
 from orchestrator.storage.reader import Campaign, open_campaign

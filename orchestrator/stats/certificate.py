@@ -185,4 +185,8 @@ def certify(
         count = never + shown - 1
         return Certificate(float(ordered[rounds - 1 - count]), rounds, beyond(count).breaks, effective)
     reason = f"{rounds} rounds count as {effective:.0f}: slow rounds come in spells"
-    return Certificate(None, rounds, never, effective, f"{never} of {rounds} rounds never keep the quality" if never else reason)
+    if never > late_share * rounds:
+        reason = f"{never} of {rounds} rounds never keep the quality"
+    elif beyond(never).high <= late_share:
+        reason = f"{np.unique(of).size} visits do not rule out bad ones that are rare"
+    return Certificate(None, rounds, never, effective, reason)

@@ -10,7 +10,7 @@ import pytest
 from built_trials import build_trial
 
 from orchestrator.planning.claims import CLAIMS, lacking, minutes
-from orchestrator.report.claims import claims_table, too_short_for
+from orchestrator.report.what_it_takes import claims_table, too_short_for
 from orchestrator.stats.constants import CERTIFY_ROUNDS, FEW_UNITS
 from orchestrator.stats.guard import units_to_show
 
