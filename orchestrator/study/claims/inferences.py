@@ -39,8 +39,8 @@ def inferences_table(material: Material, paths: Paths) -> StudyTable:
             continue
         times = data.inferences[PRIMARY_CLOCK]
         percentiles = [scenario.percentile for scenario in scenarios.values()]
-        for (name, scenario), found in zip(scenarios.items(), latency_percentiles(times, percentiles, visits=data.visits), strict=True):
-            effect = 1.0 if math.isnan(found.design_effect) else max(found.design_effect, 1.0)
+        for (name, scenario), found in zip(scenarios.items(), latency_percentiles(times, percentiles, data.visits), strict=True):
+            effect = found.samples / found.effective_samples
             used = until * times.shape[1]
             needed = math.ceil(scenario.queries * effect)
             widths = [half_width(scenario.percentile, of, wanted.confidence) for of in (used / effect, scenario.queries)]
