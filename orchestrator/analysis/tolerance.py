@@ -36,7 +36,7 @@ class ToleranceRow(Labels):
     interval_low: Annotated[float, "lower limit of the 95 % interval: of *rounds to come*, with repeats of *fresh processes*"]
     interval_high: Annotated[float, "upper limit"]
     interval_method: Annotated[str, "how it was found"]
-    interval_unit: Annotated[str, "what it takes as independent: `visits`, `rounds`, or with repeats `processes`"]
+    interval_unit: Annotated[str, "what it takes as independent: `visits`, `streams`, `rounds`, or with repeats `processes`"]
     interval_parameters: Annotated[Parameters, "what the method was given and estimated, numbers by name"]
     processes: Annotated[Int32, "how many repeats"]
     rounds: Annotated[Int32, "how many rounds they have in all"]
