@@ -91,7 +91,9 @@ class TrialData:
     visits
         units of intervals: number of the visit that each round belongs to, [R], ascending, not without gaps, where visits lie apart in time
         (`units.visits_apart`), or of its stream; else None.
-        Trials that were measured together on one machine had their visits of one number in one cycle.
+    turns
+        number of the visit of each round, [R], however long the pauses; None where there are none, and under load. Trials that were
+        measured together on one machine had their visits of one number in one cycle.
     slices
         per name of a slice the group of each sample, None if it belongs to none.
     scores
@@ -126,6 +128,7 @@ class TrialData:
     incomplete: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     visits: NDArray[np.int32] | None = None
+    turns: NDArray[np.int32] | None = None
     evidence: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
     arrivals: NDArray[np.float64] | None = None
     streams: NDArray[np.int32] | None = None
@@ -444,6 +447,7 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         outcome=matrix.outcome,
         incomplete=matrix.incomplete,
         visits=visits,
+        turns=matrix.visits if streams is None else None,
         streams=streams,
         different_answers=different,
         changed_samples=changed,

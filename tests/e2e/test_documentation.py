@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from program import orchestrator
 
-from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
 from orchestrator.analysis.tail_quality import IN_SAMPLE
 from orchestrator.compare.campaigns import TORN
 from orchestrator.report.figures import charts
