@@ -121,7 +121,8 @@ def can_play(data: TrialData) -> bool:
 def streams_of(data: TrialData) -> list[NDArray[np.intp]]:
     """Return the stored rounds of each stream, by place: those of a visit, else `ENOUGH_STREAMS` blocks of rounds that follow each other.
 
-    A visit of one round, by the median, is too short for a stream. Rounds that ended early have no times for the samples that were never measured, and are left out.
+    A visit of one round, by the median, is too short for a stream.
+    Rounds that ended early have no times for the samples that were never measured, and are left out.
     """
     whole = np.ones(len(data.times[PRIMARY_CLOCK]), dtype=np.bool_)
     whole[: data.incomplete.size] &= ~data.incomplete

@@ -54,9 +54,7 @@ class TailQualityRow(Labels):
     p1: Annotated[float | None, "the same of 1 %"]
     interval_low: Annotated[float, "lower limit of the 95 % interval of the mean of *rounds to come*, in one stretch of this period"]
     interval_high: Annotated[float, "upper limit"]
-    interval_method: Annotated[
-        str, "`korn-graubard`, `t` of metrics that are no mean, `exact`, `none`: [statistics.md](statistics.md)"
-    ]
+    interval_method: Annotated[str, "`korn-graubard`, `t` of metrics that are no mean, `exact`, `none`: [statistics.md](statistics.md)"]
     interval_unit: Annotated[str, "what it takes as independent: `visits`, `streams` or, in one stretch, `rounds`"]
     interval_parameters: Annotated[Parameters, "what the method was given and estimated, numbers by name"]
     ideal_low: Annotated[float | None, "lower limit of `ideal` over samples like these, where `task.limit` drew them"]
