@@ -67,6 +67,12 @@ def test_one_stretch_certifies_nothing(units: np.ndarray | None) -> None:
     assert (found.ns, found.reason) == (None, "measured in one stretch, which says nothing about later rounds")
 
 
+def test_few_long_visits_do_not_rule_out_bad_ones() -> None:
+    found = certify(np.full(120, 5.0), np.arange(120) // 10, 120)
+    assert (found.ns, found.reason) == (None, "12 visits do not rule out bad ones that are rare")
+    assert certify(np.full(120, 5.0), VISITS, 120).ns == 5.0
+
+
 def test_spells_make_rounds_count_as_few() -> None:
     slow = np.where((np.arange(120) >= 40) & (np.arange(120) < 60), 9.0, 1.0) + np.arange(120) / 1000
     found = certify(slow, VISITS, 120)
