@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from orchestrator.analysis.copies import copies_among, copies_in_words
+from orchestrator.analysis.units import FEW, ONE_STRETCH
 from orchestrator.assessment import quality, rounds, starts, systems
 from orchestrator.assessment.axes import unmatched
 from orchestrator.assessment.case import Case, NotShown
@@ -151,7 +152,7 @@ def _more_rounds(requirement: Requirement, basis: Basis) -> int | None:
 
 def _unaccepted(requirement: Requirement, flags: Sequence[str]) -> list[str]:
     """Return in words the flags that stand in the way of *met*."""
-    accepted = requirement.evidence.accept_flags
+    accepted = (*requirement.evidence.accept_flags, ONE_STRETCH, FEW)  # each judge counts units by itself
     found = [flag for flag in flags if not any(fnmatchcase(flag, pattern) for pattern in accepted)]
     return [f"flagged: {', '.join(found)}"] if found else []
 

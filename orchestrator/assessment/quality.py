@@ -37,8 +37,8 @@ class Series:
 def series_of(data: TrialData, members: NDArray[np.bool_], judged: Judged, clock: Clock, threshold_ns: int) -> Series:
     """Return what one process gained in each round at a threshold, by the judged answers of some samples, [S]."""
     times = data.times[clock] if members.all() else data.times[clock][:, members]
-    gained, stake = judged.curve(times, [threshold_ns])[0], data.stake(judged, members)
-    return Series(data, gained, judged.ideal(), stake.answers, isinstance(judged, JudgedMean))
+    gained = judged.curve(times, [threshold_ns])[0]
+    return Series(data, gained, judged.ideal(), data.answers_at_stake(judged, members), isinstance(judged, JudgedMean))
 
 
 def tail_quality(case: Case, asked: TailQualityAsked) -> Finding:
@@ -93,7 +93,7 @@ def finding_of_means(case: Case, parts: Sequence[Series], floor: float, scale: S
 def finding_of_mean(case: Case, part: Series, floor: float, scale: Scale, name: str, samples: int) -> Finding:
     """Return the finding on a mean gain of one process that must be at least ``floor``."""
     error = error_of(part.data, case.error)
-    found = mean_reaches(part.gained, floor, part.ideal, part.answers, part.data.visits_apart, bounded=part.bounded, error=error)
+    found = mean_reaches(part.gained, floor, part.ideal, part.answers, part.data.visits, bounded=part.bounded, error=error)
     low, high = scale.shown_limits(found.low, found.high)
     mean, asked = scale.shown(found.figure), scale.shown(floor)
     figure, within = (quality, quality_within) if scale == PLAIN else (_number, _numbers)

@@ -148,9 +148,7 @@ def finding_of_rounds(case: Case, values: Reading, asks: Asks, share: float) -> 
         rounds = rounds_of_certificate(data)
         error = error_of(data, case.error, data.record.trial.measurement.certify_rounds, rounds - 1)
         of_rounds = values(data)
-        found.append(
-            (rounds_keep(of_rounds, asks.bound, data.visits_apart, rounds, late_share=round(1 - share, 12), error=error), of_rounds)
-        )
+        found.append((rounds_keep(of_rounds, asks.bound, data.visits, rounds, late_share=round(1 - share, 12), error=error), of_rounds))
     verdict = worst(kept.verdict for kept, _ in found)
     kept, of_kept = max((each for each in found if each[0].verdict == verdict), key=lambda each: each[0].figure)
     observed = float(np.sort(of_kept[: kept.units])[math.ceil(share * kept.units - 1e-9) - 1])

@@ -37,7 +37,7 @@ def too_short_for(trials: Sequence[TrialData]) -> Iterator[str]:
     if not measured:
         return
     rounds = min(len(data.times[data.clock]) for data in measured)
-    visits = min(1 if data.visits_apart is None else int(np.unique(data.visits_apart).size) for data in measured)
+    visits = min(1 if data.visits is None else int(np.unique(data.visits).size) for data in measured)
     missing = lacking(visits, rounds)
     if missing:
         most = max(claim.rounds for claim in missing)

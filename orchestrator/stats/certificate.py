@@ -185,8 +185,9 @@ def certify(
         count = never + shown - 1
         return Certificate(float(ordered[rounds - 1 - count]), rounds, beyond(count).breaks, effective)
     reason = f"{rounds} rounds count as {effective:.0f}: slow rounds come in spells"
-    if never > late_share * rounds:
+    possible = float(scipy.special.betaincinv(1, effective, confidence)) <= late_share
+    if never > late_share * rounds or (possible and beyond(never).high > late_share):
         reason = f"{never} of {rounds} rounds never keep the quality"
-    elif beyond(never).high <= late_share:
+    elif possible:
         reason = f"{np.unique(of).size} visits do not rule out bad ones that are rare"
     return Certificate(None, rounds, never, effective, reason)
