@@ -12,7 +12,7 @@ from scipy import stats
 from orchestrator.contracts import InputError
 from orchestrator.stats.certification import samples_to_certify
 from orchestrator.stats.long_run import depend, long_run_spreads, means_of_visits
-from orchestrator.stats.paper_program.loop import course
+from orchestrator.study.program.course import course
 from orchestrator.stats.stopping import CHECK_COLUMNS, RULES, Decision, RoundObservation, by_name, make_rule
 from orchestrator.stats.stopping.rule import Bounded, Cadence, RuleSettings, StoppingRule, check_row
 from orchestrator.stats.stopping.settled import PrimaryQuality
