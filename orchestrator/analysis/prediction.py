@@ -156,7 +156,10 @@ def _rows(
 def _shown(show: Callable[[float], float], figures: Figures) -> list[tuple[float | None, float | None, float | None]]:
     """Return mean, variance and minimum at each threshold on the metric's scale; NaN is null."""
     means, variances, minima = (values.tolist() for values in figures)
-    return [(_number(show(mean)), _number(variance), _number(show(least))) for mean, variance, least in zip(means, variances, minima, strict=True)]
+    return [
+        (_number(show(mean)), _number(variance), _number(show(least)))
+        for mean, variance, least in zip(means, variances, minima, strict=True)
+    ]
 
 
 def _number(value: float) -> float | None:

@@ -30,8 +30,7 @@ SQUARES = np.arange(1, MESH_POINTS, dtype=np.float64) ** 2
 DECAY = -SQUARES * np.pi**2
 WEIGHTS = {order: 0.5 * np.pi ** (2 * order) * SQUARES**order for order in range(2, STAGES + 1)}
 SCALES = {
-    order: 2 * (1 + 0.5 ** (order + 0.5)) / 3 * math.prod(range(1, 2 * order, 2)) / math.sqrt(2 * np.pi)
-    for order in range(2, STAGES)
+    order: 2 * (1 + 0.5 ** (order + 0.5)) / 3 * math.prod(range(1, 2 * order, 2)) / math.sqrt(2 * np.pi) for order in range(2, STAGES)
 }
 
 

@@ -12,7 +12,7 @@ LEAF = 32
 """Laws of up to this many events are found one event at a time, without rounding to speak of; larger ones by transforms."""
 BLOCK = 2**18
 """Probabilities looked at in one step: enough to spare Python's overhead, few enough to bound memory."""
-LATTICE, FEWEST_LEVELS = 2**18, 60
+LATTICE, FEWEST_LEVELS = 2**15, 60
 """Points of the law of a weighted sum, and least steps of its largest weight: a multiple of 60, so that few right answers of one
 batch lie on the lattice."""
 

@@ -17,7 +17,7 @@ from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.laws import t_quantile
 from orchestrator.stats.poisson_binomial import poisson_binomial_pmf, weighted_sum_pmf
 from orchestrator.stats.tail_quality import quality_curve
-from orchestrator.stats.times import Times, checked_times
+from orchestrator.stats.times import checked_times
 from orchestrator.stats.units import Units, enough_units, spread, units_of
 
 Curve: TypeAlias = Callable[[ArrayLike, ArrayLike], Floats]
@@ -142,9 +142,7 @@ def predict_independent(scores: Floats, on_time: Floats, fitted: int, rounds: in
     return _with_limits(figures, figures.variance / fitted, fitted - 1, fitted, 1 + fitted / rounds, within)
 
 
-def _with_limits(
-    figures: Figures, variance: Floats, degrees: int, units: int, more: float, within: tuple[float, float]
-) -> Prediction:
+def _with_limits(figures: Figures, variance: Floats, degrees: int, units: int, more: float, within: tuple[float, float]) -> Prediction:
     half = t_quantile((1 + CONFIDENCE) / 2, degrees) * np.sqrt(np.where(variance > 0, variance, math.nan) * more)
     low, high = np.maximum(figures.mean - half, within[0]), np.minimum(figures.mean + half, within[1])
     return Prediction(*figures, low, high, degrees, units)

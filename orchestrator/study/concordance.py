@@ -35,13 +35,13 @@ def concordance(values: ArrayLike, random: np.random.Generator, permutations: in
     of_judges = ranks(np.asarray(values, dtype=np.float64))
     judges, items = of_judges.shape
     counts = [np.unique(row, return_counts=True)[1].astype(np.float64) for row in of_judges]
-    full = judges * (judges * (items**3 - items) - sum(float((count**3 - count).sum()) for count in counts)) / 12
+    full: float = judges * (judges * (items**3 - items) - sum(float((count**3 - count).sum()) for count in counts)) / 12
     if full <= 0:
         return Concordance(math.nan, math.nan)
     middle = judges * (items + 1) / 2
 
     def w(ranked: Floats) -> float:
-        return float(((ranked.sum(axis=0) - middle) ** 2).sum()) / full
+        return float(((ranked.sum(axis=0) - middle) ** 2).sum() / full)
 
     observed = w(of_judges)
     as_large = sum(w(random.permuted(of_judges, axis=1)) >= observed - 1e-12 for _ in range(permutations))

@@ -12,11 +12,11 @@ from scipy import stats
 from orchestrator.contracts import InputError
 from orchestrator.stats.certification import samples_to_certify
 from orchestrator.stats.long_run import depend, long_run_spreads, means_of_visits
-from orchestrator.study.program.course import course
 from orchestrator.stats.stopping import CHECK_COLUMNS, RULES, Decision, RoundObservation, by_name, make_rule
 from orchestrator.stats.stopping.rule import Bounded, Cadence, RuleSettings, StoppingRule, check_row
 from orchestrator.stats.stopping.settled import PrimaryQuality
 from orchestrator.stats.times import Clock
+from orchestrator.study.program.course import course
 
 SAMPLES = 200
 MS = 1e6

@@ -97,9 +97,7 @@ def _of_pool(
     found = []
     for view in views:
         conventional = min(range(len(systems)), key=[VIEWS[view](repeats) for repeats in systems].__getitem__)
-        against = {
-            rival: _limits(sides[conventional], side, confidence) for rival, side in enumerate(sides) if rival != conventional
-        }
+        against = {rival: _limits(sides[conventional], side, confidence) for rival, side in enumerate(sides) if rival != conventional}
         for place, threshold in enumerate(thresholds):
             best = int(np.argmax(means[:, place]))
             ideal = abs(systems[best][0].judged(systems[best][0].metric).ideal())
@@ -191,10 +189,10 @@ def choice_table(found: Sequence[Choice]) -> StudyTable:
         ],
         rows,
         "Views of latency choose a system and runtime for one model, since a smaller model is always faster; that of ideal quality chooses "
-        "among all models. Cost: tail quality of the best system less that of the chosen one, total time, with limits by a paired t over "
-        "repeats that took turns, else over visits of one cycle, Bonferroni over all choices of a task; without pairs all is open. The upper limit is the largest of all systems' "
-        "against the chosen one, also where that one came out best. Open: these data leave room for a cost and for none. The best of "
-        "several looks better than it is.",
+        "among all models. Cost: tail quality of the best system less that of the chosen one, total time. Limits: a paired t over repeats "
+        "that took turns, else over visits of one cycle, Bonferroni over all choices of a task; without pairs all is open. The upper limit "
+        "is the largest of all systems' against the chosen one, also where that one came out best. Open: these data leave room for a cost "
+        "and for none. The best of several looks better than it is.",
     )  # fmt: skip
 
 

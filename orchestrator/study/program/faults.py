@@ -17,7 +17,6 @@ from orchestrator.stats.divergence import NS_PER_S
 from orchestrator.stats.paper_densities import Density
 from orchestrator.stats.times import checked_times
 from orchestrator.study.program.per_record import (
-
     Settling,
     differences,
     distance_of,

@@ -32,6 +32,9 @@ class Settings(NamedTuple):
     largest: float = 0.2
 
 
+SHIPPED = Settings()
+
+
 def best_bandwidth(times_s: ArrayLike, choices: Sequence[float] = BANDWIDTHS_S) -> float:
     """Return the bandwidth of the greatest likelihood *in sample*, nearly always the narrowest; of equal ones the first."""
     times = np.asarray(times_s, dtype=np.float64)
@@ -74,7 +77,7 @@ class Settling(NamedTuple):
         return float(self.of_five[self.tries - self.of_five.shape[1] - 1].mean()) if len(self.of_five) else 1.0
 
 
-def settling(times_s: ArrayLike, settings: Settings = Settings()) -> Settling:
+def settling(times_s: ArrayLike, settings: Settings = SHIPPED) -> Settling:
     """Return how the density of one record's training times, [n] in seconds, settles (``check_minimum_n``).
 
     It is fitted to the first ``initial + step`` times, and to every ``step`` more.
