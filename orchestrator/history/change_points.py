@@ -121,10 +121,7 @@ def course(values: ArrayLike, expected_noise: float = 0.0, series: int = 1, erro
     scores = normal_scores(found)
     starts = [0]
     if found.size >= 2 * FEWEST and found.min() < found.max():
-        from ruptures import KernelCPD
-
-        ends = KernelCPD(kernel="linear", min_size=FEWEST).fit(scores[:, None]).predict(pen=penalty(found.size, series, error))
-        starts += [int(end) for end in ends[:-1]]
+        starts += _breaks(scores, penalty(found.size, series, error))
     while True:
         ends = [*starts[1:], found.size]
         levels = tuple(Level(start, end, float(found[start:end].mean())) for start, end in zip(starts, ends, strict=True) if end > start)
@@ -137,3 +134,11 @@ def course(values: ArrayLike, expected_noise: float = 0.0, series: int = 1, erro
         if not shifts or min(shifts) >= made.noise:
             return made
         del starts[1 + int(np.argmin(shifts))]
+
+
+def _breaks(scores: Floats, penalty_of_one: float) -> list[int]:
+    """Return where each level but the first begins."""
+    from ruptures import KernelCPD
+
+    ends = KernelCPD(kernel="linear", min_size=FEWEST).fit(scores[:, None]).predict(pen=penalty_of_one)
+    return [int(end) for end in ends[:-1]]
