@@ -163,9 +163,10 @@ def figures_of(qualities: Floats, rounds: int, units: Units | None = None) -> Fi
         starts = np.unique(units, return_index=True)[1]
         worst, drawn = np.minimum.reduceat(qualities, starts, axis=1), rounds * starts.size / count
     rank = max(1, math.ceil(worst.shape[1] * _level_of_median_minimum(drawn)))
+    ordered = np.sort(qualities, axis=1)
     # Equal qualities vary by rounding alone.
-    variance = np.where(np.ptp(qualities, axis=1) > 0, qualities.var(axis=1), 0.0) * _unbiased(count)
-    return Figures(qualities.mean(axis=1), variance, np.sort(worst, axis=1)[:, rank - 1])
+    variance = np.where(ordered[:, 0] < ordered[:, -1], ordered.var(axis=1), 0.0) * _unbiased(count)
+    return Figures(ordered.mean(axis=1), variance, np.sort(worst, axis=1)[:, rank - 1])
 
 
 def shares_on_time(times: ArrayLike, thresholds: ArrayLike) -> Floats:
