@@ -11,6 +11,7 @@ import numpy as np
 
 from orchestrator.analysis.quality import JudgedMean, ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.units import flags_of_units
 from orchestrator.stats.constants import CONFIDENCE
 from orchestrator.stats.prediction import (
     ANYTHING,
@@ -95,12 +96,14 @@ def prediction_rows(data: TrialData, flags: Sequence[str]) -> Iterator[Predictio
             own = halves if times is inferences else Halves(partial(quality_curve, scores), inferences, units=data.visits)
             ratios = ratio_of_variances(scores, own.quality, own.on_time)
             found["poisson-binomial"] = own, predict_independent(scores, own.on_time, len(own.fit), len(own.test))
+        of_fit = [*flags, *flags_of_units(halves.units, data.record.trial.load.is_open)]
         for method, (of, predicted) in found.items():
-            yield from _rows(data, clock, method, of, predicted, ratios.tolist(), flags)
+            told = list(dict.fromkeys(of_fit if method == "block-bootstrap" else flags))
+            yield from _rows(data, clock, method, of, predicted, ratios.tolist(), told)
 
 
 def _rows(
-    data: TrialData, clock: Clock, method: Method, of: Halves, predicted: Prediction, ratios: list[float], flags: Sequence[str]
+    data: TrialData, clock: Clock, method: Method, of: Halves, predicted: Prediction, ratios: list[float], flags: list[str]
 ) -> Iterator[PredictionRow]:
     judged = data.judged(data.metric)
     scale = scale_of(judged)
@@ -149,7 +152,7 @@ def _rows(
             "difference_as_in_paper_program_variance": as_in_program[1],
             "difference_as_in_paper_program_minimum": as_in_program[2],
             "variance_ratio": _number(ratios[place]),
-            "flags": list(flags),
+            "flags": flags,
         }
 
 

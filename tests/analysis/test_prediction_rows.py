@@ -52,7 +52,7 @@ def test_rows_tell_whether_the_prediction_was_right(build: Any, noise: Any) -> N
         found = [row for row in prediction_rows(build("a", times, right=45), ()) if row["method"] == "block-bootstrap"]
         assert {row["inside"] for row in found} == {right}
         assert all((row["predicted_low"] <= row["observed_mean"] <= row["predicted_high"]) == right for row in found)
-        assert all(row["flags"] == [] for row in found)
+        assert all(row["flags"] == ["one stretch"] for row in found)
 
 
 def test_a_fractional_score_has_its_contrast_without_a_draw(build: Any, noise: Any) -> None:
@@ -64,3 +64,11 @@ def test_a_fractional_score_has_its_contrast_without_a_draw(build: Any, noise: A
     assert [row["method"] for row in found] == ["block-bootstrap", "poisson-binomial"]
     assert found[0]["predicted_mean"] == pytest.approx(found[1]["predicted_mean"])
     assert found[1]["predicted_minimum"] * 20 == pytest.approx(round(found[1]["predicted_minimum"] * 20))
+
+
+@pytest.mark.parametrize(("visits", "flags"), [(60, []), (30, ["few units"]), (20, ["one stretch"])])
+def test_limits_say_of_how_few_units_they_are(build: Any, noise: Any, visits: int, flags: list[str]) -> None:
+    """Half of the visits predict the other half."""
+    data = build("a", noise(60, 50, 20), visits=np.arange(60) * visits // 60)
+    found = {row["method"]: row["flags"] for row in prediction_rows(data, ("unpinned",))}
+    assert found == {"block-bootstrap": ["unpinned", *flags], "poisson-binomial": ["unpinned"]}

@@ -141,7 +141,7 @@ def _limits(a: Side, b: Side, confidence: float) -> list[tuple[float, float]]:
 def _in_one_cycle(a: tuple[TrialData, Floats], b: tuple[TrialData, Floats]) -> Iterator[tuple[Floats, Floats]]:
     """Yield the qualities of two trials, [M, rounds], in every two visits of one cycle."""
     for visit in common_cycles(a[0], b[0]):
-        yield a[1][:, a[0].visits == visit], b[1][:, b[0].visits == visit]
+        yield a[1][:, a[0].turns == visit], b[1][:, b[0].turns == visit]
 
 
 def _mean_latency(repeats: Sequence[TrialData]) -> tuple[float, str]:
