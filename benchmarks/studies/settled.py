@@ -29,6 +29,7 @@ from benchmarks.studies.series import (
 )
 from orchestrator.stats.constants import LOOKS_GROW
 from orchestrator.stats.interval import mean_intervals
+from orchestrator.stats.stopping.settled import units_for
 
 TITLE = "Coverage where rule `settled` stopped"
 REPETITIONS = 1_000
@@ -67,7 +68,10 @@ def run(case: Case, draws: int, seed: int) -> list[Row]:
             low, high, rounds, settled = stopped(limits, wanted)
             truth = IDEAL * on_time
             covers = (low <= truth + 1e-12) & (truth - 1e-12 <= high)
-            told, later = (LOOKS[at] * (np.subtract(*limits[at][::-1]) / 2 / wanted) ** 2 for at in (0, -1))
+            told, later = (
+                VISIT * np.array([units_for(width / 2, wanted, LOOKS[at] // VISIT) for width in np.subtract(*limits[at][::-1])])
+                for at in (0, -1)
+            )
             lacks = told > FIRST
             found.append(
                 {
