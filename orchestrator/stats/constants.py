@@ -18,7 +18,9 @@ FEWEST_UNITS = 12
 FEW_UNITS = 20
 """Fewer units are flagged: spells that were not met leave no dependence to see; study `coverage`."""
 FEWEST_REPEATS = 3
-"""Replicates of a gate: fewer say too little about how much they differ; study `pairs`."""
+"""Fewer replicates or earlier campaigns say too little about how much they differ; study `pairs`."""
+POWER = 0.8
+"""Probability of finding the smallest change that counts as one that can be found (Cohen, 1988)."""
 PAUSE = 1.0
 """A visit is a unit if what stands between it and the next lasts at least as long as it does (statistics.md, *unit*)."""
 CERTIFY_ROUNDS = 120

@@ -16,9 +16,9 @@ from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.explain import EVIDENCE
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.comparison import holm_adjusted
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.long_run import drift_p_values, long_run_spreads
+from orchestrator.stats.pair import holm_adjusted
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
 from orchestrator.study.material import Material, who, who_columns
 from orchestrator.study.tables import Column, StudyTable, Value, known, named, numbers, p_value, significant, three, time_ms, whole

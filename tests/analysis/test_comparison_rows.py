@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from orchestrator.stats.comparison import compare_many_samples
 from scipy import stats
 
 from orchestrator.analysis import comparison
@@ -13,7 +14,6 @@ from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.late_answers import on_time_scores
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.stats.comparison import compare_many_samples
 from orchestrator.stats.thresholds import Threshold
 
 ANALYSIS = AnalysisConfig(seed=0, thresholds_ms=(21.0,))

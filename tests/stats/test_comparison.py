@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from orchestrator.stats.comparison import compare_many_samples, compare_rounds, compare_samples
 from scipy import stats
 
 from orchestrator.contracts import InputError
 from orchestrator.stats import comparison
-from orchestrator.stats.comparison import compare_many_samples, compare_rounds, compare_samples
 
 QUALITIES = st.lists(st.integers(0, 20).map(lambda right: right / 20), min_size=2, max_size=30)
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from orchestrator.stats.comparison import holm_adjusted
+from orchestrator.stats.replication import replicates
 from scipy import stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.comparison import holm_adjusted
 from orchestrator.stats.gate import gate
-from orchestrator.stats.replication import replicates
 
 MEANS = st.lists(st.integers(0, 600).map(lambda right: right / 600), min_size=1, max_size=6)
 UNKNOWN = "no verdict: noise floor unknown"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from orchestrator.stats.comparison import compare_rounds, compare_samples
+
 from orchestrator.stats.gate import gate
 from orchestrator.stats.intervals import rounds_interval, sampling_interval
 from orchestrator.stats.korn_graubard import korn_graubard

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.comparison import holm_adjusted
 from orchestrator.stats.intervals import rounds_interval, sampling_interval
 from orchestrator.stats.korn_graubard import clopper_pearson
 from orchestrator.stats.latency import latency_percentile
+from orchestrator.stats.pair import holm_adjusted
 from orchestrator.stats.thresholds import own_thresholds
 
 RANDOM = np.random.default_rng(0)

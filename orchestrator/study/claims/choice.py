@@ -9,13 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.comparison import of_systems
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.comparison import compare_rounds
 from orchestrator.stats.latency import percentiles_inverted_cdf
-from orchestrator.stats.laws import t_quantile
-from orchestrator.stats.replication import replicates
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.study.claims.claim import Claim, Verdict
@@ -99,13 +97,13 @@ def _of_pool(
             ideal = abs(systems[best][0].judged(systems[best][0].metric).ideal())
             by_round = [[curve[place] for curve in of] for of in curves]
             against = {
-                rival: _limits(by_round[conventional], by_round[rival], systems[rival], confidence)
+                rival: of_systems(systems[conventional], systems[rival], by_round[conventional], by_round[rival], confidence)
                 for rival in range(len(systems))
                 if rival != conventional
             }
             cost = float(means[best, place] - means[conventional, place])
-            low = against[best][0] if cost > 0 else 0.0
-            high = max(0.0, float(np.max([limits[1] for limits in against.values()])))
+            low = against[best].low if cost > 0 else 0.0
+            high = max(0.0, max(difference.high for difference in against.values()))
             theirs, ours = (short(group, systems[which][0]) for which in (conventional, best if cost > 0 else conventional))
             outcome = _outcome(cost, low, high, wanted.margin * ideal)
             share = cost / ideal if ideal else 0.0
@@ -117,20 +115,6 @@ def _outcome(cost: float, low: float, high: float, margin: float) -> Outcome:
     if cost >= margin and low > 0:
         return "costs"
     return "costs nothing" if high < margin else "open"
-
-
-def _limits(a: Sequence[Floats], b: Sequence[Floats], systems: Sequence[TrialData], confidence: float) -> tuple[float, float]:
-    """Return the limits of the difference b - a of qualities by round, one series a repeat.
-
-    Over fresh processes, Student's t with one variance for both sides, where both have repeats; otherwise over rounds, by Welch's t.
-    """
-    answers = systems[0].inferences[PRIMARY_CLOCK].shape[1]
-    if min(len(a), len(b)) < 2:
-        found = compare_rounds(a[0], b[0], confidence=confidence, resolution=1 / answers)
-        return found.low, found.high
-    of = replicates(systems[0].trial_id, [one.mean() for one in a], [one.mean() for one in b], 1 / (answers * a[0].size))
-    half = float(t_quantile((1 + confidence) / 2, of.degrees)) * of.sd * of.scale
-    return of.difference - half, of.difference + half
 
 
 def _mean_latency(repeats: Sequence[TrialData]) -> tuple[float, str]:
@@ -180,9 +164,9 @@ def choice_table(found: Sequence[Choice]) -> StudyTable:
         rows,
         "Views of latency choose a system and runtime for one model, since a smaller model is always faster; that of ideal quality chooses "
         "among all models. Cost: tail quality of the best system less that of the chosen one, total time, with limits over fresh processes "
-        "where there are repeats, else over rounds, Bonferroni over all choices of a task. The upper limit is the largest of all systems' "
-        "against the chosen one, also where that one came out best. Open: these data leave room for a cost and for none. The best of "
-        "several looks better than it is.",
+        "where there are 3 repeats, else over visits of one cycle, Bonferroni over all choices of a task. The upper limit is "
+        "the largest of all systems' against the chosen one, also where that one came out best. Open: these data leave room for a cost and "
+        "for none. The best of several looks better than it is.",
     )  # fmt: skip
 
 
