@@ -246,9 +246,19 @@ def common_cycles(before: TrialData, after: TrialData) -> NDArray[np.int32]:
 
 
 def common_repeats(before: Sequence[TrialData], after: Sequence[TrialData]) -> list[int]:
-    """Return the numbers of the repeats of two systems that alternate, each pair on one machine, ascending."""
+    """Return the numbers of the repeats of two systems that alternate, each pair on one machine, ascending.
+
+    They began in turns, or took turns in most visits, as repeats do that are loaded together.
+    """
     begins = [_begins_of_repeats(data) for data in (before, after)]
-    return sorted(number for host in begins[0].keys() & begins[1].keys() for number in _in_turns(begins[0][host], begins[1][host]))
+    found = {number for host in begins[0].keys() & begins[1].keys() for number in _in_turns(begins[0][host], begins[1][host])}
+    others = {data.record.trial.repeat: data for data in after}
+    for data in before:
+        other = others.get(data.record.trial.repeat)
+        if other is not None and (met := common_cycles(data, other).size):
+            visits = min(len(_begins_of_visits(one)) for one in (data, other))
+            found |= {data.record.trial.repeat} if 2 * met >= visits else set()
+    return sorted(found)
 
 
 def _in_turns(before: Mapping[int, float], after: Mapping[int, float]) -> list[int]:

@@ -38,7 +38,8 @@ def _no_deadline(group: Group) -> str:
     known = sorted(ns for ns in p95s if math.isfinite(ns))
     wanted = f"{float(f'{math.sqrt(known[0] * known[-1]) / NS_PER_MS:.2g}'):g}" if known else "VALUE"
     observed = f" (observed p95: {' to '.join(dict.fromkeys(milliseconds(ns) for ns in (known[0], known[-1])))})" if known else ""
-    return f"""No common deadline: add 'analysis.primary="{wanted} ms"' to rank systems{observed}."""
+    what = "to rank systems" if len(group.systems()) > 1 else "to see what is kept within it"
+    return f"""No common deadline: add 'analysis.primary="{wanted} ms"' {what}{observed}."""
 
 
 def _across_models(start: str, one: Ranking, models: Sequence[Sequence[Standing]]) -> str:
@@ -113,9 +114,9 @@ def _behind(best: Standing, behind: Sequence[Standing], systems: Sequence[Standi
         flagged = _flagged([one], shared)
         return f"at {mean_kept(one)}{_of_its(one, best)}{f' ({flagged})' if flagged else ''}"
 
-    first, last = behind[0], systems[-1]
+    first, last = behind[0], behind[-1]
     said = f"{_place(first, systems)} {at(first)}, {_by_how_much(best, first)}"
-    return said if first is last or last not in behind else f"{said}; the last, {_place(last, systems)}, {at(last)}"
+    return said if first is last else f"{said}; the last, {_place(last, systems)}, {at(last)}"
 
 
 def _flagged(some: Sequence[Standing], shared: Sequence[str]) -> str:

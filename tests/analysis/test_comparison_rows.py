@@ -109,5 +109,14 @@ def test_repeats_of_one_system_after_those_of_another_bear_none(build: Any, nois
     assert verdicts["b"]["interval_low"] is None
 
 
+def test_repeats_that_are_loaded_together_alternate_in_their_visits(build: Any, noise: Any) -> None:
+    trials = [build(name, noise(30, 20, 20), repeat=repeat) for name in "ab" for repeat in range(3)]
+    order = [0, 4, 2, 5, 1, 3]
+    at_once = in_turns(trials)
+    for data, place in zip(at_once, order, strict=True):
+        data.evidence["started_monotonic_ns"] -= 1e15 * data.record.trial.repeat - 1e9 * place
+    assert common_repeats(at_once[:3], at_once[3:]) == [0, 1, 2]
+
+
 def test_models_are_not_compared_with_each_other(build: Any, noise: Any) -> None:
     assert rows([build("a", noise(30, 20, 20)), build("a", noise(30, 20, 30), model="other")]) == []

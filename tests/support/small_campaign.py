@@ -85,7 +85,7 @@ def measure_small(directory: Path, day: int = 1, rounds: int = 6, samples: int =
         record = CampaignRecord(
             code_version="1.0", code_digest="ab", name="small", command=("+sweep=small", "model=null"), trials=plan.trials,
             sweep={"axes": {"model": "null,other"}, "set": ["task=numbers"]}, left_out=(LeftOut(pair=("null", "coco"), reason="other kind"),),
-            created_at=datetime(2026, 3, day, 12, 30, tzinfo=UTC), config=CampaignConfig(analysis=AnalysisConfig(thresholds_ms=(14,))),
+            created_at=datetime(2026, 3, day, 12, 30, tzinfo=UTC), config=CampaignConfig(analysis=AnalysisConfig(thresholds_ms=(14,), primary="14 ms")),
         )  # fmt: skip
         with CampaignWriter.create(directory, record) as writer:
             clock = Clock(seed)
