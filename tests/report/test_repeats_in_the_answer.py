@@ -164,7 +164,7 @@ def test_what_was_imported_is_not_measured_again(tmp_path: Path, monkeypatch: py
 
 
 def test_where_nothing_is_shown_the_nearest_deadline_is_named_at_which_systems_differ(tmp_path: Path) -> None:
-    campaign = open_campaign(measure_small(tmp_path / "r"))
+    campaign = open_campaign(measure_small(tmp_path / "r", rounds=30))
     analysis = campaign.record.config.analysis.model_copy(update={"thresholds_ms": (1, 8, 11, 14, 18), "primary": "1ms"})
     results = analyse(campaign, analysis)
     ranked = ranking(results, results.groups[0])
