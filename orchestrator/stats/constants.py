@@ -21,8 +21,14 @@ FEWEST_REPEATS = 3
 """Fewer replicates or earlier campaigns say too little about how much they differ; study `pairs`."""
 POWER = 0.8
 """Probability of finding the smallest change that counts as one that can be found (Cohen, 1988)."""
+LOOKS_GROW = 2.0
+"""Rule `settled` looks whenever rounds have grown by this factor: each look may err; study `settled`."""
 PAUSE = 1.0
 """A visit is a unit if what stands between it and the next lasts at least as long as it does (statistics.md, *unit*)."""
+REACH_OF_INTERVAL, REACH_OF_CERTIFICATE = 1.25, 2.5
+"""Cycles that slow spells may last, where they make up a sixth of the time; studies `coverage` and `certificates`."""
+REACH_ROUNDS = 60
+"""Rounds from which that holds."""
 CERTIFY_ROUNDS = 120
 """Rounds that a certificate rests on, fixed beforehand; study `certificates`."""
 ROUNDING = 1e-12
