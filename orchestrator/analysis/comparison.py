@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, TypedDict, cast
+from typing import Annotated, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,13 @@ from orchestrator.analysis.late_answers import one_inference, scores_of_units, u
 from orchestrator.analysis.quality import MOST_VALUES, JudgedMean, scale_of
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.metrics.interface import Scale
 from orchestrator.stats.constants import CONFIDENCE, FEWEST_REPEATS, FEWEST_UNITS
-from orchestrator.stats.gate import LEVEL, Outcome, Replicates, Verdict, gate
+from orchestrator.stats.gate import LEVEL, Replicates, Verdict, gate
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.pair import ANYWHERE, Answered, Difference, Limits, answered, compare_answered, paired
 from orchestrator.stats.thresholds import Threshold, default_reference
 from orchestrator.stats.times import Clock
 from orchestrator.stats.units import Floats, means_of_units
-from orchestrator.storage.stored_form import finite
 from orchestrator.storage.typed_rows import Int64, Labels, Parameters
 
 THIS_DATA_SET = "this data set"
@@ -191,8 +189,25 @@ def difference_row(
 ) -> ComparisonRow:
     """Return the row of a difference; ``means`` are those of the partner and of the side, as gains."""
     scale = scale_of(side.data.judged(side.data.metric))
-    before, after = map(scale.shown, means)
-    return _row(side, partner, threshold, scope, (before, after), _figures(found, scale))
+    low, high = sorted(map(scale.shown_difference, (found.low, found.high)))
+    known = found.method != "none"
+    return {
+        **side.data.record.labels(),
+        "baseline": partner.data.trial_id,
+        "metric": side.data.metric,
+        "clock": side.data.clock,
+        **threshold.columns(),
+        "scope": scope,
+        "baseline_mean": scale.shown(means[0]),
+        "mean": scale.shown(means[1]),
+        "difference": scale.shown_difference(found.difference),
+        "interval_low": low if known else None,
+        "interval_high": high if known else None,
+        "verdict": None,
+        "method": found.method,
+        "parameters": {"confidence": found.confidence, **found.parameters},
+        "flags": list(dict.fromkeys((*side.flags, *partner.flags))),
+    }
 
 
 def on_samples(before: Sequence[TrialData], after: Sequence[TrialData], threshold: Threshold) -> Difference | None:
@@ -331,20 +346,13 @@ class Match:
 
     def row(self, scope: str, found: Verdict | None) -> ComparisonRow:
         """Return the row of what the repeats show; None of a verdict where fewer than 3 alternate."""
-        scale = scale_of(self.members[0].data.judged(self.members[0].data.metric))
         before, after = (float(np.mean(of_repeats)) for of_repeats in self.means)
-        outcome: Outcome = "no verdict: noise floor unknown"
-        difference = Difference(after - before, *ANYWHERE, CONFIDENCE, "none")
-        if found is not None:
-            outcome, difference = found.outcome, found.found
-        figures = _figures(difference, scale)
-        if found is not None and difference.method != "none":
-            more = {"p_adjusted": found.p_value, "detectable_drop": found.detectable_drop}
-            figures["method"] = "paired t on repeats, Holm over trials; limits by Bonferroni"
-            figures["parameters"] = {**figures["parameters"], **more}
-        shown = scale.shown(before), scale.shown(after)
-        row = _row(self.members[0], self.baseline[0], self.threshold, scope, shown, figures, outcome)
-        return {**row, "flags": list(dict.fromkeys(flag for side in (*self.members, *self.baseline) for flag in side.flags))}
+        if found is None:
+            found = Verdict("no verdict: noise floor unknown", Difference(after - before, *ANYWHERE, CONFIDENCE, "none"))
+        row = difference_row(self.members[0], self.baseline[0], self.threshold, scope, (before, after), found.found)
+        more = {} if found.found.method == "none" else {"p_adjusted": found.p_value, "detectable_drop": found.detectable_drop}
+        flags = list(dict.fromkeys(flag for side in (*self.members, *self.baseline) for flag in side.flags))
+        return {**row, "verdict": found.outcome, "parameters": {**row["parameters"], **more}, "flags": flags}
 
 
 def judged_matches(matches: Mapping[str, Match], scope: str, level: float = LEVEL) -> dict[str, ComparisonRow]:
@@ -370,48 +378,3 @@ def _verdicts(contests: Sequence[Contest]) -> dict[str, ComparisonRow]:
             after = [float(side.quality(index).mean()) for side in members]
             matches[key] = Match(members, contest.baseline, primary, (before, after))
     return judged_matches(matches, FRESH_PROCESSES)
-
-
-class _Figures(TypedDict):
-    difference: float
-    interval_low: float | None
-    interval_high: float | None
-    method: str
-    parameters: Mapping[str, float]
-
-
-def _figures(found: Difference, scale: Scale) -> _Figures:
-    known = found.method != "none"
-    low, high = sorted(map(scale.shown_difference, (found.low, found.high)))
-    return {
-        "difference": scale.shown_difference(found.difference),
-        "interval_low": finite(low) if known else None,
-        "interval_high": finite(high) if known else None,
-        "method": found.method,
-        "parameters": {"confidence": found.confidence, **found.parameters},
-    }
-
-
-def _row(
-    side: Side,
-    partner: Side,
-    threshold: Threshold,
-    scope: str,
-    means: tuple[float, float],
-    figures: _Figures,
-    verdict: str | None = None,
-) -> ComparisonRow:
-    """Return a row; ``means`` are those of the partner and of the side."""
-    return {
-        **side.data.record.labels(),
-        "baseline": partner.data.trial_id,
-        "metric": side.data.metric,
-        "clock": side.data.clock,
-        **threshold.columns(),
-        "scope": scope,
-        "baseline_mean": means[0],
-        "mean": means[1],
-        **figures,
-        "verdict": verdict,
-        "flags": list(dict.fromkeys((*side.flags, *partner.flags))),
-    }

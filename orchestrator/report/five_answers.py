@@ -133,7 +133,7 @@ def _much(case: Case) -> Said:
 def _tie_in_short(case: Case, order: Order) -> str:
     """Say what is not shown worse than the best, and how much less that may be."""
     names = [case.name(one) for one in order.tied]
-    who = together(names) if len(names) < NAMED else f"{len(names)} of {len(order.others)} others"
+    who = together(names) if len(names) < NAMED else f"{len(names)} of {len(case.found) - 1} others"
     kind, much = how_alike(order)
     if kind == "exactly":
         return f"{who}: exactly as much"

@@ -170,41 +170,24 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Order:
-    """Systems, the best first, with what each after it is to it: see `ties`."""
+    """The best of some systems, what ties with it, what follows the tie, what of that is shown worse, and what was not tested."""
 
     best: Standing
-    others: tuple[tuple[Standing, Tie], ...]
-
-    def those(self, *kinds: Tie) -> tuple[Standing, ...]:
-        """Return the systems of some kinds, the best first."""
-        return tuple(one for one, kind in self.others if kind in kinds)
-
-    @property
-    def tied(self) -> tuple[Standing, ...]:
-        """What ties with the best."""
-        return self.those("tied")
-
-    @property
-    def worse(self) -> tuple[Standing, ...]:
-        """What is shown worse."""
-        return self.those("worse")
-
-    @property
-    def behind(self) -> tuple[Standing, ...]:
-        """What comes after the tie, whether or not it is shown worse."""
-        return self.those("worse", "behind")
-
-    @property
-    def untested(self) -> tuple[Standing, ...]:
-        """What was not tested."""
-        return self.those("not tested")
+    tied: tuple[Standing, ...]
+    behind: tuple[Standing, ...]
+    worse: tuple[Standing, ...]
+    untested: tuple[Standing, ...]
 
 
 def order_of(systems: Sequence[Standing]) -> Order:
-    """Return what some systems, the best first, are to the best."""
+    """Return what some systems, the best first, are to the best; see `ties`."""
     best, *others = systems
-    kinds = ties(one.tested.get(best.trials[0]) for one in others)
-    return Order(best, tuple(zip(others, kinds, strict=True)))
+    found = list(zip(others, ties(one.tested.get(best.trials[0]) for one in others), strict=True))
+
+    def those(*kinds: Tie) -> tuple[Standing, ...]:
+        return tuple(one for one, kind in found if kind in kinds)
+
+    return Order(best, those("tied"), those("worse", "behind"), those("worse"), those("not tested"))
 
 
 def ranking(results: CampaignAnalysis, group: Group) -> Ranking:

@@ -103,7 +103,8 @@ def on_shared_machine(case: Case) -> bool:
 def not_worse(case: Case, order: Order, than: str = "") -> str:
     """Say of the systems that tie with the best of their model what each keeps, and how much less that may be; ``than`` names the best."""
     one = len(order.tied) == 1
-    of_all = f"{counted(len(order.tied), len(order.others), 'others')}: " if len(order.tied) > NAMED else ""
+    size = len(order.tied) + len(order.behind) + len(order.untested)
+    of_all = f"{counted(len(order.tied), size, 'others')}: " if len(order.tied) > NAMED else ""
     names = of_all + listed([f"{case.name(tied)} ({mean_kept(tied)})" for tied in order.tied])
     kind, much = how_alike(order)
     if kind == "exactly":
