@@ -232,7 +232,7 @@ def of_visits(before: TrialData, after: TrialData, theirs: Floats, mine: Floats,
         return Difference(float(mine.mean() - theirs.mean()), *ANYWHERE, confidence, "none", {"units": int(common.size)})
     sides, rounds = [], []
     for data, quality in ((before, theirs), (after, mine)):
-        visits = cast(NDArray[np.int32], data.visits)
+        visits = cast(NDArray[np.int32], data.turns)
         both = np.isin(visits, common)
         means, sizes = means_of_units(quality[None, both], visits[both])
         sides.append(means[0])
@@ -291,9 +291,9 @@ def _in_turns(before: Mapping[int, float], after: Mapping[int, float]) -> list[i
 def _begins_of_visits(data: TrialData) -> dict[int, float]:
     """Return when each visit of a trial began, in ns of the machine's clock; nothing where there are no visits, or it is not known."""
     started = data.evidence.get("started_monotonic_ns")
-    if data.visits is None or started is None:
+    if data.turns is None or started is None:
         return {}
-    visits, first = np.unique(data.visits, return_index=True)
+    visits, first = np.unique(data.turns, return_index=True)
     return dict(zip(visits.tolist(), started[first].tolist(), strict=True))
 
 

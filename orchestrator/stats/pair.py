@@ -120,9 +120,11 @@ def _student(method: Method, difference: float, error: float, count: int, confid
     check_confidence(confidence)
     if count < FEWEST_REPEATS or error == 0:
         return Difference(difference, *within, confidence, "none", {"units": count})
+    difference = difference if abs(difference) > ROUNDING else 0.0
     half, t = float(t_quantile((1 + confidence) / 2, count - 1)) * error, difference / error
     given = {"units": count, "se": error, "t": t, "df": count - 1, "p_value": float(2 * t_sf(abs(t), count - 1))}
-    return Difference(difference, max(difference - half, within[0]), min(difference + half, within[1]), confidence, method, given)
+    low, high = max(difference - half, min(within[0], difference)), min(difference + half, max(within[1], difference))
+    return Difference(difference, low, high, confidence, method, given)
 
 
 def _sd(values: Floats, scale: Floats) -> float:

@@ -81,9 +81,9 @@ def _visits(trials: list[TrialData], rounds: int) -> tuple[int | None, int]:
     """Return into how many visits of equal size the first rounds of all trials fall, and how many rounds these are."""
     sizes = set()
     for data in trials:
-        if data.visits is None or bool(data.incomplete.any()):
+        if data.turns is None or bool(data.incomplete.any()):
             return None, rounds
-        sizes.add(tuple(np.unique(np.unique(data.visits[:rounds], return_counts=True)[1][:-1]).tolist()))
+        sizes.add(tuple(np.unique(np.unique(data.turns[:rounds], return_counts=True)[1][:-1]).tolist()))
     if len(sizes) != 1 or len(next(iter(sizes))) != 1:
         return None, rounds
     [[of_visit]] = sizes

@@ -65,6 +65,7 @@ def build_trial(
         input_sizes=np.ones(samples, dtype=np.int64),
         different_answers=0,
         visits=visits,
+        turns=visits,
     )
 
 
@@ -77,5 +78,5 @@ def in_turns(trials: Iterable[TrialData], rounds_per_visit: int = 2) -> list[Tri
         began_s = 1e6 * data.record.trial.repeat + 1e3 * visits + place + 1e-3 * rounds
         record = data.record.model_copy(update={"placement": {"boot_id": "one"}})
         evidence = data.evidence | {"started_monotonic_ns": 1e9 * began_s}
-        found.append(replace(data, record=record, visits=visits, evidence=evidence))
+        found.append(replace(data, record=record, visits=visits, turns=visits, evidence=evidence))
     return found
