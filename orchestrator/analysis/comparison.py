@@ -17,7 +17,7 @@ from orchestrator.analysis.quality import MOST_VALUES, JudgedMean, scale_of
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.constants import CONFIDENCE, FEWEST_REPEATS, FEWEST_UNITS
-from orchestrator.stats.gate import LEVEL, Replicates, Verdict, gate
+from orchestrator.stats.gate import LEVEL, Outcome, Replicates, Verdict, gate
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.pair import ANYWHERE, Answered, Difference, Limits, answered, compare_answered, paired
 from orchestrator.stats.thresholds import Threshold, default_reference
@@ -348,7 +348,9 @@ class Match:
         """Return the row of what the repeats show; None of a verdict where fewer than 3 alternate."""
         before, after = (float(np.mean(of_repeats)) for of_repeats in self.means)
         if found is None:
-            found = Verdict("no verdict: noise floor unknown", Difference(after - before, *ANYWHERE, CONFIDENCE, "none"))
+            enough = min(map(len, self.means)) >= FEWEST_REPEATS
+            outcome: Outcome = "no verdict: measured apart" if enough else "no verdict: noise floor unknown"
+            found = Verdict(outcome, Difference(after - before, *ANYWHERE, CONFIDENCE, "none"))
         row = difference_row(self.members[0], self.baseline[0], self.threshold, scope, (before, after), found.found)
         more = {} if found.found.method == "none" else {"p_adjusted": found.p_value, "detectable_drop": found.detectable_drop}
         flags = list(dict.fromkeys(flag for side in (*self.members, *self.baseline) for flag in side.flags))

@@ -19,7 +19,8 @@ LEVEL = 1 - CONFIDENCE
 """Probability that any trial of a family without a change has a verdict."""
 Design: TypeAlias = Literal["pairs", "earlier campaigns"]
 """How replicates belong together: repeats that alternate, or the means of campaigns of other days and the repeats of one more."""
-Outcome: TypeAlias = Literal["worse", "better", "no difference shown", "no verdict: noise floor unknown"]
+Outcome: TypeAlias = Literal["worse", "better", "no difference shown", "no verdict: noise floor unknown", "no verdict: measured apart"]
+"""The last is that of replicates without a design, which no gate takes."""
 
 
 @dataclass(frozen=True)

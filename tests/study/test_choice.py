@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from built_trials import build_trial
+from built_trials import build_trial, in_turns
 from numpy.typing import NDArray
 from synthetic_study import Effects, synthetic_campaign
 
@@ -23,7 +23,7 @@ from orchestrator.study.material import Material, read_material
 
 def material_of(times_ms: Mapping[str, list[NDArray[np.float64]]]) -> Material:
     """Return systems by name, each with the times of its repeats."""
-    trials = [build_trial(name, times, repeat=repeat) for name, of in times_ms.items() for repeat, times in enumerate(of)]
+    trials = in_turns(build_trial(name, times, repeat=repeat) for name, of in times_ms.items() for repeat, times in enumerate(of))
     analysis, records = AnalysisConfig(), tuple(data.record for data in trials)
     return Material(CampaignRecord(code_version="1", name="c"), records, grouped(trials, analysis), analysis, criteria())
 
