@@ -318,17 +318,6 @@ def replicates_of(before: Sequence[TrialData], after: Sequence[TrialData], means
     return Replicates(a, b, resolution=resolution, within=possible(before[0], after[0]))
 
 
-def of_systems(
-    before: Sequence[TrialData], after: Sequence[TrialData], theirs: Sequence[Floats], mine: Sequence[Floats], confidence: float
-) -> Difference:
-    """Return the difference of two systems from the quality of every round of each repeat: over repeats if 3 alternate, else visits."""
-    a, b = ([float(quality.mean()) for quality in of] for of in (theirs, mine))
-    replicates = replicates_of(before, after, (a, b))
-    if len(replicates.a) >= FEWEST_REPEATS:
-        return replicates.difference(confidence)
-    return of_visits(before[0], after[0], theirs[0], mine[0], confidence)
-
-
 @dataclass(frozen=True)
 class Match:
     """Two systems whose repeats are compared at a threshold; ``means`` are those of the baseline's repeats and of the members'."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 from typing import Annotated, Any, Literal, cast
@@ -228,7 +228,7 @@ def _divided(late: NDArray[np.bool_], same_samples: bool) -> dict[str, float | N
         return {"by_sample": None, "by_round": None, "by_neither": None}
     if not same_samples:
         return {"by_sample": None, "by_round": divided.by_round, "by_neither": 1 - divided.by_round}
-    return asdict(divided)
+    return divided._asdict()
 
 
 def _known(value: float) -> float | None:

@@ -29,8 +29,8 @@ APART = 0.9
 """Measured, by the medians of a trial, a pause lasts at least this share of a visit: clocks and starts vary."""
 REACH_OF_INTERVAL, REACH_OF_CERTIFICATE = 1.25, 2.5
 """Cycles that slow spells may last, where they make up a sixth of the time; studies `coverage` and `certificates`."""
-REACH_ROUNDS = 60
-"""Rounds from which that holds."""
+REACH_VISITS = 30
+"""From which on that holds: 60 rounds in visits of 2."""
 CERTIFY_ROUNDS = 120
 """Rounds that a certificate rests on, fixed beforehand; study `certificates`."""
 ROUNDING = 1e-12

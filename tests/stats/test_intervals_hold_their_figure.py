@@ -69,7 +69,7 @@ def test_metrics_that_are_means(kind: str, rounds: int, visits: int | None, idea
     quality = ideal * (1 - np.abs(changes(kind, rounds, random)))
     [found] = mean_intervals(quality[None], ideal, float(random.choice([0.3, 1.0, 18.0, 900.0])), in_visits(rounds, visits))
     assert found.low >= 0
-    assert found.high <= ideal
+    assert found.high <= ideal * (1 + 1e-12)  # a mean of equal numbers may lie above them by its rounding
     assert holds(found.low, float(quality.mean()), found.high)
 
 

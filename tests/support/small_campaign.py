@@ -73,7 +73,9 @@ def trial_of(wrong: list[int], system: str, repeat: int, rounds: int, samples: i
     return Candidate(trial, inspect(trial), read_machine())
 
 
-def measure_small(directory: Path, day: int = 1, rounds: int = 6, samples: int = 6, repeat: int = 1, seed: int = 0, primary: str | None = None) -> Path:
+def measure_small(
+    directory: Path, day: int = 1, rounds: int = 6, samples: int = 6, repeat: int = 1, seed: int = 0, primary: str | None = None
+) -> Path:
     """Measure the campaign into a new directory, in this process and on a clock of its own."""
     with importable(), tempfile.TemporaryDirectory() as scratch:
         candidates = [

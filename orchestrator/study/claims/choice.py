@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import pairwise
+from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from orchestrator.analysis.comparison import of_systems
+from orchestrator.analysis.comparison import common_cycles
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats.constants import FEWEST_REPEATS, FEWEST_UNITS
 from orchestrator.stats.latency import percentiles_inverted_cdf
+from orchestrator.stats.pair import paired
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.stats.units import Floats
 from orchestrator.study.claims.claim import Claim, Verdict
 from orchestrator.study.material import Material, short
 from orchestrator.study.tables import Column, StudyTable, Value, known, named, numbers, three, time_ms
 
 View = Literal["mean latency", "p99 latency", "ideal quality"]
-Floats = NDArray[np.float64]
+Side: TypeAlias = Sequence[tuple[TrialData, Floats]]
+"""The repeats of a system, each with its quality of every round at each threshold, [M, R]."""
 ALL = "all models"
 Outcome = Literal["costs", "costs nothing", "open"]
 
@@ -85,25 +90,20 @@ def _of_pool(
         return []
     names = len({repeats[0].record.trial.system.name for repeats in systems})
     bounds = [threshold.ns for threshold in thresholds]
-    curves = [[data.judged(data.metric).curve(data.times[PRIMARY_CLOCK], bounds) for data in repeats] for repeats in systems]
-    means = np.array([np.mean([curve.mean(axis=1) for curve in of], axis=0) for of in curves])
+    sides = [[(data, data.judged(data.metric).curve(data.times[PRIMARY_CLOCK], bounds)) for data in repeats] for repeats in systems]
+    means = np.array([np.mean([curve.mean(axis=1) for _, curve in side], axis=0) for side in sides])
     wanted = material.criteria.claims.choice
     confidence = 1 - (1 - wanted.confidence) / (tests * len(thresholds))
     found = []
     for view in views:
         conventional = min(range(len(systems)), key=[VIEWS[view](repeats) for repeats in systems].__getitem__)
+        against = {rival: _limits(sides[conventional], side, confidence) for rival, side in enumerate(sides) if rival != conventional}
         for place, threshold in enumerate(thresholds):
             best = int(np.argmax(means[:, place]))
             ideal = abs(systems[best][0].judged(systems[best][0].metric).ideal())
-            by_round = [[curve[place] for curve in of] for of in curves]
-            against = {
-                rival: of_systems(systems[conventional], systems[rival], by_round[conventional], by_round[rival], confidence)
-                for rival in range(len(systems))
-                if rival != conventional
-            }
             cost = float(means[best, place] - means[conventional, place])
-            low = against[best].low if cost > 0 else 0.0
-            high = max(0.0, max(difference.high for difference in against.values()))
+            low = against[best][place][0] if cost > 0 else 0.0
+            high = max(0.0, *(limits[place][1] for limits in against.values()))
             theirs, ours = (short(group, systems[which][0]) for which in (conventional, best if cost > 0 else conventional))
             outcome = _outcome(cost, low, high, wanted.margin * ideal)
             share = cost / ideal if ideal else 0.0
@@ -117,15 +117,41 @@ def _outcome(cost: float, low: float, high: float, margin: float) -> Outcome:
     return "costs nothing" if high < margin else "open"
 
 
+def _limits(a: Side, b: Side, confidence: float) -> list[tuple[float, float]]:
+    """Return the limits of the difference b - a at each threshold: all that is possible where nothing is paired.
+
+    Pairs are repeats, where three or more of either side took turns; else visits of one cycle, where there are 12 or more.
+    """
+    both = list(zip(a, b, strict=False))
+    begun = [[one.record.started_at.timestamp() if one.record.started_at else math.nan for one, _ in sides] for sides in both]
+    of_repeats = len(both) >= FEWEST_REPEATS and all(max(now) <= min(then) for now, then in pairwise(begun))
+    pairs = [(mine, its) for (_, mine), (_, its) in both] if of_repeats else [pair for sides in both for pair in _in_one_cycle(*sides)]
+    curves = [curve for _, curve in (*a, *b)]
+    least = min(0.0, *(float(curve.min()) for curve in curves))
+    ends = [max(data.judged(data.metric).ideal(), float(curve.max())) - least for data, curve in (a[0], b[0])]
+    within = -ends[0], ends[1]
+    if len(pairs) < (FEWEST_REPEATS if of_repeats else FEWEST_UNITS):
+        return [within] * len(curves[0])
+    means = np.array([[quality.mean(axis=1) for quality in pair] for pair in pairs])
+    answers = a[0][0].inferences[PRIMARY_CLOCK].shape[1] * min(quality.shape[1] for pair in pairs for quality in pair)
+    found = [paired(*units.T, confidence=confidence, resolution=1 / answers, within=within) for units in np.moveaxis(means, 2, 0)]
+    return [(one.low, one.high) for one in found]
+
+
+def _in_one_cycle(a: tuple[TrialData, Floats], b: tuple[TrialData, Floats]) -> Iterator[tuple[Floats, Floats]]:
+    """Yield the qualities of two trials, [M, rounds], in every two visits of one cycle."""
+    for visit in common_cycles(a[0], b[0]):
+        yield a[1][:, a[0].turns == visit], b[1][:, b[0].turns == visit]
+
+
 def _mean_latency(repeats: Sequence[TrialData]) -> tuple[float, str]:
     times = np.concatenate([data.inferences[PRIMARY_CLOCK].ravel() for data in repeats])
     return float(times.mean()), repeats[0].trial_id
 
 
 def _p99_latency(repeats: Sequence[TrialData]) -> tuple[float, str]:
-    return percentiles_inverted_cdf(np.concatenate([data.inferences[PRIMARY_CLOCK].ravel() for data in repeats]), [99])[0], repeats[
-        0
-    ].trial_id
+    times = np.concatenate([data.inferences[PRIMARY_CLOCK].ravel() for data in repeats])
+    return percentiles_inverted_cdf(times, [99])[0], repeats[0].trial_id
 
 
 def _ideal(repeats: Sequence[TrialData]) -> tuple[float, float, str]:
@@ -163,10 +189,10 @@ def choice_table(found: Sequence[Choice]) -> StudyTable:
         ],
         rows,
         "Views of latency choose a system and runtime for one model, since a smaller model is always faster; that of ideal quality chooses "
-        "among all models. Cost: tail quality of the best system less that of the chosen one, total time, with limits over fresh processes "
-        "where there are 3 repeats, else over visits of one cycle, Bonferroni over all choices of a task. The upper limit is "
-        "the largest of all systems' against the chosen one, also where that one came out best. Open: these data leave room for a cost and "
-        "for none. The best of several looks better than it is.",
+        "among all models. Cost: tail quality of the best system less that of the chosen one, total time. Limits: a paired t over repeats "
+        "that took turns, else over visits of one cycle, Bonferroni over all choices of a task; without pairs all is open. The upper limit "
+        "is the largest of all systems' against the chosen one, also where that one came out best. Open: these data leave room for a cost "
+        "and for none. The best of several looks better than it is.",
     )  # fmt: skip
 
 
