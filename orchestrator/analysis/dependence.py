@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.comparison import holm_adjusted
 from orchestrator.stats.long_run import (
     Dependence,
     constant,
@@ -17,6 +16,7 @@ from orchestrator.stats.long_run import (
     means_of_visits,
     visits_alike,
 )
+from orchestrator.stats.pair import holm_adjusted
 from orchestrator.stats.times import Clock
 
 FEW_ROUNDS = "few rounds for their dependence"

@@ -18,7 +18,7 @@ from orchestrator.commands.planning import compose_campaign, earlier_costs, earl
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.machine.host import cores_offered, format_cores, server_cores_offered
 from orchestrator.planning.claims import GUESSED_S
-from orchestrator.planning.parts import cycles_of, in_one_stretch
+from orchestrator.planning.parts import cycles_of
 from orchestrator.planning.plan import Candidate, Plan, lacks, slices_of
 from orchestrator.report.pasted import Command, typed_again
 from orchestrator.report.progress import Progress
@@ -115,7 +115,8 @@ def _sizes(requirements: Requirements, plan: Plan, reference: str | None) -> lis
     offers = {
         key: Offer(candidate.inspection.metrics, tuple(slices_of(candidate))) for key, candidate in plan.candidates.items() if samples[key]
     }
-    return sizes_of(requirements, Outlook(plan.trials, samples, offers, reference, in_one_stretch(_cycles(plan))))
+    stretches = frozenset(trial_id for trial_id, cycle in _cycles(plan).items() if not cycle)
+    return sizes_of(requirements, Outlook(plan.trials, samples, offers, reference, stretches))
 
 
 def _cycles(plan: Plan) -> dict[str, float]:
@@ -124,9 +125,9 @@ def _cycles(plan: Plan) -> dict[str, float]:
 
 def reach_lines(plan: Plan) -> Iterator[str]:
     """Yield how long slow spells may be, for each length of a cycle, and how many trials say nothing about later rounds."""
-    apart = {trial_id: cycle for trial_id, cycle in _cycles(plan).items() if trial_id not in in_one_stretch(_cycles(plan))}
+    cycles = _cycles(plan)
     closed = [planned for planned in plan.trials if planned.state == "planned" and not planned.trial.load.is_open]
-    lengths = Counter(apart.get(one.trial_id, 0) * (one.trial.measurement.rounds_per_visit or 0) for one in closed)
+    lengths = Counter(cycles.get(one.trial_id, 0) * (one.trial.measurement.rounds_per_visit or 0) for one in closed)
     for rounds, trials in lengths.items():
         words = reach_words(rounds, "rounds") if rounds else ONE_STRETCH
         yield words if len(lengths) == 1 else f"{trials_counted(trials)}: {words}"

@@ -18,7 +18,9 @@ FEWEST_UNITS = 12
 FEW_UNITS = 20
 """Fewer units are flagged: spells that were not met leave no dependence to see; study `coverage`."""
 FEWEST_REPEATS = 3
-"""Replicates of a gate: fewer say too little about how much they differ; study `pairs`."""
+"""Fewer replicates or earlier campaigns say too little about how much they differ; study `pairs`."""
+POWER = 0.8
+"""Probability of finding the smallest change that counts as one that can be found (Cohen, 1988)."""
 LOOKS_GROW = 2.0
 """Rule `settled` looks whenever rounds have grown by this factor: each look may err; study `settled`."""
 PAUSE = 1.0
