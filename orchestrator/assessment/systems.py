@@ -14,7 +14,7 @@ from orchestrator.assessment.quality import Series, finding_of_mean, mean_to_com
 from orchestrator.assessment.rates import parts_of_error
 from orchestrator.assessment.requirements import AnswersAsked, CapacityAsked
 from orchestrator.assessment.verdicts import Finding
-from orchestrator.stats.capacity_verdict import ENOUGH_STREAMS
+from orchestrator.stats.constants import FEWEST_UNITS
 from orchestrator.stats.times import Clock
 
 
@@ -91,7 +91,7 @@ def _at_rate(case: Case, data: TrialData, asked: CapacityAsked) -> Finding:
     name = f"tail quality at {rate_of(data):g}/s ({clock}) at {threshold.label}"
     finding = finding_of_mean(mean_to_come(case, part), part, floor, scale_of(judged), name, int(members.sum()))
     streams = 0 if data.visits is None else int(np.unique(data.visits).size)
-    if finding.verdict == "met" and streams < ENOUGH_STREAMS:
-        few = f"{ENOUGH_STREAMS - streams} more streams: the rounds of one share a queue"
+    if finding.verdict == "met" and streams < FEWEST_UNITS:
+        few = f"{FEWEST_UNITS - streams} more streams: the rounds of one share a queue"
         return replace(finding, verdict="not shown", missing=few)
     return finding
