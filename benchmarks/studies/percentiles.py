@@ -1,96 +1,94 @@
-"""Does the interval of a latency percentile cover the true percentile of rounds to come, also where rounds depend on each other?
-
-Bars, at p50, p90 and p95, those of means (`rounds_to_come`): in one stretch at least 90 % from 60 rounds but for bursts (86 %) and AR(1)
-0.95 (70 %), at least 93 % from 120 rounds but for AR(1) 0.95 (83 %); in visits, at the gaps that eight trials leave, at least 93 %. 30
-rounds in one stretch, visits beside one other trial, which lie closer together, and p99 of 20 samples stand without a bar. Percentiles with
-fewer than 10 effective samples beyond them are reported as `not certified`: their share is shown.
-"""
+"""How often do the limits of p95 and p99 of latency hold the long-run percentile, and how often is there no upper limit?"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from benchmarks.studies.rounds_to_come import EXCEPTIONS, IN_VISITS, LEAST
-from benchmarks.studies.scenarios import BURSTS, DEPENDENT, LOGNORMAL, ROUND_EFFECTS, STALLS, TRIALS, Scenario, generator
-from orchestrator.stats.latency import LatencyPercentile, latency_percentiles
+from benchmarks.studies.bars import Bar, Row, at_least, at_most, falls_short, mean_at_most
+from benchmarks.studies.coverage import Case
+from benchmarks.studies.series import ROUNDS, SAMPLES, SETS, STALL, STALL_SD, TRIALS, VISIT, Floats, Scenario, draw, generator, within_reach
+from orchestrator.stats.interval import effective_number
+from orchestrator.stats.percentile import ranks_of_limits
+from orchestrator.stats.units import spread
 
-TITLE = "Coverage of the 95 % interval of latency percentiles of rounds to come"
-REPETITIONS = 1000
-PERCENTILES = (50.0, 90.0, 95.0, 99.0)
-JUDGED = PERCENTILES[:3]
-
-
-@dataclass(frozen=True)
-class Case:
-    """Times of one kind, in rounds of so many samples: in one stretch, or in visits of so many rounds of so many trials that take turns."""
-
-    scenario: Scenario
-    samples: int
-    rounds: int
-    visit_rounds: int = 0
-    trials: int = TRIALS
-
-    @property
-    def name(self) -> str:
-        beside = "" if self.trials == TRIALS else f", {self.trials} trials"
-        return f"{self.scenario.name}, {self.rounds} rounds of {self.samples} samples in {self.measured_in}{beside}"
-
-    @property
-    def measured_in(self) -> str:
-        """Say how the rounds lie in time."""
-        return f"visits of {self.visit_rounds}" if self.visit_rounds else "one stretch"
+TITLE = "Coverage of percentiles of latency, and how often they have no upper limit"
+REPETITIONS = 1_000
+PERCENTILES = (95, 99)
+CASES = [Case(group, trials, one) for group, scenarios in SETS.items() for trials in TRIALS for one in scenarios if not one.drift]
 
 
-CASES = [
-    *(Case(scenario, 1000, 30) for scenario in (LOGNORMAL, STALLS, ROUND_EFFECTS, BURSTS)),
-    *(
-        Case(scenario, 20, rounds, visit_rounds)
-        for scenario in (LOGNORMAL, STALLS, ROUND_EFFECTS, *DEPENDENT)
-        for rounds, visit_rounds in ((30, 0), (60, 0), (120, 0), (60, 5), (120, 5))
-    ),
-    *(
-        Case(scenario, 20, rounds, 2, trials)
-        for scenario in (LOGNORMAL, ROUND_EFFECTS, *DEPENDENT)
-        for rounds in (30, 60)
-        for trials in (TRIALS, 2)
-    ),
-]
+def run(case: Case, draws: int, seed: int) -> list[Row]:
+    """Return one row per number of rounds and percentile."""
+    group, trials, scenario = case
+    random = generator(seed, "percentiles", *case)
+    [drawn] = draw(random, draws, ROUNDS[-1], trials, scenario)
+    times = log_times(random, drawn.effects, scenario)
+    found: list[Row] = []
+    for percentile in PERCENTILES:
+        truth = scenario.quantile(percentile / 100)
+        met, bad = drawn.met(scenario.beyond(truth, drawn.background))
+        for rounds in ROUNDS:
+            low, high = limits_of(times[:, :rounds], percentile)
+            found.append(
+                {
+                    "set": group,
+                    "trials": trials,
+                    "scenario": scenario.name,
+                    "rounds": rounds,
+                    "percentile": percentile,
+                    "bad stretches met": round(float(met[rounds - 1]), 2),
+                    "within reach": "yes" if within_reach(scenario, rounds, trials, met[rounds - 1], bad) else "no",
+                    "draws": draws,
+                    "covers (%)": 100 * float(((low <= truth) & (truth <= high)).mean()),
+                    "no upper limit (%)": 100 * float(np.isinf(high).mean()),
+                }
+            )
+    return found
 
 
-def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | float]]:
-    """Return one row per percentile."""
-    random = generator(seed, "percentiles", case.name)
-    found: list[list[LatencyPercentile]] = []
-    for _ in range(repetitions):
-        times, visits = case.scenario.trial(random, case.rounds, case.samples, case.visit_rounds, case.trials)
-        found.append(latency_percentiles(times, PERCENTILES, visits=visits))
-    return [_row(case, percentile, some) for percentile, some in zip(PERCENTILES, zip(*found, strict=True), strict=True)]
+def log_times(random: np.random.Generator, effects: Floats, scenario: Scenario) -> Floats:
+    """Draw the logarithm of the time of every sample, [draws, R, SAMPLES]."""
+    shape = (*effects.shape, SAMPLES)
+    own = scenario.own_sd * random.standard_normal(shape)
+    if scenario.stalls:
+        own = np.where(random.random(shape) < scenario.stalls, random.normal(STALL, STALL_SD, shape), own)
+    return own + effects[..., None]
 
 
-def _row(case: Case, percentile: float, found: tuple[LatencyPercentile, ...]) -> dict[str, str | int | float]:
-    truth = case.scenario.threshold_ns(percentile / 100)
-    covers = 100 * float(np.mean([one.low_ns <= truth <= one.high_ns for one in found]))
-    return {
-        "times": case.scenario.name,
-        "samples": case.samples,
-        "rounds": case.rounds,
-        "measured in": case.measured_in,
-        "trials": case.trials if case.visit_rounds else 1,
-        "percentile": percentile,
-        "covers (%)": covers,
-        "found dependent (%)": 100 * float(np.mean([one.dependent for one in found])),
-        "worth, median of independent times": float(np.median([one.interval_samples for one in found])),
-        "no upper limit (%)": 100 * float(np.mean([np.isinf(one.high_ns) for one in found])),
-        "not certified (%)": 100 * float(np.mean([not one.enough_beyond for one in found])),
-        "bar": bar(case, percentile, covers),
-    }
+def limits_of(times: Floats, percentile: int) -> tuple[Floats, Floats]:
+    """Return the limits of a percentile for each draw, [draws], by the parts of `percentile_limits`; infinite where there is none."""
+    draws, rounds, samples = times.shape
+    n = rounds * samples
+    ordered = np.sort(times.reshape(draws, n), axis=1)
+    estimate = ordered[:, -(-percentile * n // 100) - 1]
+    beyond = (times > estimate[:, None, None]).mean(axis=2)
+    known = spread(beyond, np.arange(rounds) // VISIT)
+    effective = effective_number(beyond.mean(axis=1), n, known.variance, known.degrees, 0.975)
+    low, high = ranks_of_limits(n, np.full(draws, percentile / 100), effective, 0.95)
+    framed = np.column_stack([np.full(draws, -np.inf), ordered, np.full(draws, np.inf)])
+    each = np.arange(draws)
+    return framed[each, low], framed[each, high]
 
 
-def bar(case: Case, percentile: float, covers: float) -> str:
-    """Return whether a row keeps its bar, where it has one."""
-    if percentile not in JUDGED or case.trials != TRIALS or (case.rounds not in LEAST and not case.visit_rounds):
-        return "none"
-    least = IN_VISITS if case.visit_rounds else EXCEPTIONS.get((case.scenario.name, case.rounds), LEAST[case.rounds])
-    return "holds" if covers >= least else "missed"
+def bars(rows: list[Row]) -> list[Bar]:
+    found = []
+    for group in SETS:
+        for percentile, rounds, most in ((95, 60, 5), (99, 120, 10)):
+            of = [row for row in _inside(rows) if row["set"] == group and row["percentile"] == percentile]
+            late = [row for row in of if int(row["rounds"]) >= rounds]
+            found += [
+                at_least(f"p{percentile}, {group}: covers", of, "covers (%)", 93),
+                mean_at_most(f"p{percentile}, {group}: no upper limit from {rounds} rounds on, %", late, "no upper limit (%)", most),
+            ]
+            if percentile == 95:
+                found.append(at_most(f"p95, {group}: no upper limit", of, "no upper limit (%)", 20))
+    return found
+
+
+def failing(rows: list[Row]) -> list[Row]:
+    """Return the cells within reach from 60 rounds on that fall short of 93 %."""
+    return [row for row in _inside(rows) if falls_short(float(row["covers (%)"]), int(row["draws"]), 93)]
+
+
+def _inside(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row["within reach"] == "yes" and int(row["rounds"]) >= 60]

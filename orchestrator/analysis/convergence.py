@@ -25,7 +25,6 @@ MEANINGS = {
     "quality_mean": "mean tail quality there so far",
     "half_width": "half of the width of its 95 % interval",
     "half_width_bound": "at most this is precise enough",
-    "not_exchangeable": "whether the rounds drift or resemble their neighbours",
     "percentile": "that is to be certified",
     "overruns": "inferences beyond it that are allowed",
     "samples_needed": "inferences that are needed",
@@ -77,4 +76,4 @@ def convergence_rows(record: TrialRecord) -> Iterator[dict[str, Any]]:
 
 def _own_numbers(check: Mapping[str, Any]) -> dict[str, float]:
     """Return the numbers that a rule reports besides the columns of all rules."""
-    return {name: float(value) for name, value in check.items() if name not in CHECK_COLUMNS and isinstance(value, int | float)}
+    return {name: float(value) for name, value in check.items() if name not in CHECK_COLUMNS and type(value) in (int, float)}

@@ -16,7 +16,7 @@ from orchestrator.commands.line import find_verb
 from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.machine.host import cores_offered, format_cores, server_cores_offered
-from orchestrator.planning.parts import alone_on_their_machines
+from orchestrator.planning.parts import cycles_of, in_one_stretch
 from orchestrator.planning.plan import Candidate, Plan, lacks, slices_of
 from orchestrator.report.pasted import Command, typed_again
 from orchestrator.report.progress import Progress
@@ -25,6 +25,7 @@ from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import seconds, trials_counted
 from orchestrator.report.trial_names import with_fitting_names
+from orchestrator.stats.reach import reach_words
 from orchestrator.stats.variance_components import Costs, best_common_split
 from orchestrator.storage.records import PlannedTrial
 
@@ -54,6 +55,8 @@ def execute(options: Composing) -> int:
     for line in server_lines(plan):
         terminal.prose(line)
     for line in plan.parts:
+        terminal.prose(line)
+    for line in reach_lines(plan):
         terminal.prose(line)
     if composition.excluded:
         terminal.prose(f"excluded by the sweep: {composition.excluded} combinations")
@@ -96,8 +99,24 @@ def _sizes(requirements: Requirements, plan: Plan, reference: str | None) -> lis
     offers = {
         key: Offer(candidate.inspection.metrics, tuple(slices_of(candidate))) for key, candidate in plan.candidates.items() if samples[key]
     }
-    machines = {key: candidate.machine for key, candidate in plan.candidates.items()}
-    return sizes_of(requirements, Outlook(plan.trials, samples, offers, reference, alone_on_their_machines(plan.trials, machines)))
+    return sizes_of(requirements, Outlook(plan.trials, samples, offers, reference, in_one_stretch(_cycles(plan))))
+
+
+def _cycles(plan: Plan) -> dict[str, float]:
+    return cycles_of(plan.trials, {key: candidate.machine for key, candidate in plan.candidates.items()})
+
+
+def reach_lines(plan: Plan) -> Iterator[str]:
+    """Yield how long slow spells may be, for each length of a cycle, and how many trials say nothing about later rounds."""
+    apart = {trial_id: cycle for trial_id, cycle in _cycles(plan).items() if trial_id not in in_one_stretch(_cycles(plan))}
+    closed = [planned for planned in plan.trials if planned.state == "planned" and not planned.trial.load.is_open]
+    lengths = Counter(apart.get(one.trial_id, 0) * (one.trial.measurement.rounds_per_visit or 0) for one in closed)
+    for rounds, trials in lengths.items():
+        words = reach_words(rounds, "rounds") if rounds else ONE_STRETCH
+        yield words if len(lengths) == 1 else f"{trials_counted(trials)}: {words}"
+
+
+ONE_STRETCH = "One stretch says nothing about later rounds: measure in visits (measurement.schedule=visits, measurement.pause=1)."
 
 
 def server_lines(plan: Plan) -> Iterator[str]:

@@ -34,6 +34,7 @@ from orchestrator.configuration.load import LoadConfig, refuse_empty_streams
 from orchestrator.configuration.server import MOST_UNASKED_IN_FLIGHT, ServerSettings
 from orchestrator.configuration.tolerance import with_tolerance_file
 from orchestrator.contracts import InputError
+from orchestrator.stats.constants import PAUSE
 
 T = TypeVar("T", bound=BaseModel)
 UUID = "(GPU|MIG)-[0-9A-Za-z-]+"
@@ -155,8 +156,9 @@ class MeasurementConfig(Frozen):
     """How a trial is measured and when it stops. ``max_seconds`` counts after ``min_rounds``; ``rule_options`` are the rule's own.
 
     ``schedule`` says how the trials of one machine share its time: in visits of ``visit_rounds`` rounds, ``interleaved`` (visits of one
-    round), or ``sequential``. ``lead_in`` is the number of untimed inferences at the start of each visit. ``certify_rounds`` is the number
-    of rounds that a certificate of a deadline rests on; of fewer, none is given.
+    round), or ``sequential``. ``pause`` is the least time between two visits of a trial, in lengths of the first. ``lead_in`` is the number
+    of untimed inferences at the start of each visit. ``certify_rounds`` is the number of rounds that a certificate of a deadline rests on;
+    of fewer, none is given.
     """
 
     batch: int = Field(1, gt=0, le=MOST_SAMPLES)
@@ -171,6 +173,7 @@ class MeasurementConfig(Frozen):
     order: Literal["fixed", "shuffled"] = "fixed"
     schedule: Literal["visits", "sequential", "interleaved"] = "visits"
     visit_rounds: int = Field(2, gt=0, le=MOST_ROUNDS)
+    pause: float = Field(PAUSE, ge=0, le=1000)
     lead_in: int = Field(3, ge=0, le=MOST_SAMPLES)
     garbage_collection: Literal["between_rounds", "on"] = "between_rounds"
     repeat: int = Field(1, gt=0, le=MOST_REPEATS)

@@ -35,7 +35,7 @@ NO_WORK = {
     "task": {"classes", "limit", "subset_seed", "memory_limit", "options"},
     "system": {"paths", "python"},
     "runtime": {"packages", "programs", "dtypes", "asks_server"},
-    "measurement": {"repeat", "round_timeout_s", "max_errors", "schedule", "visit_rounds", "lead_in", "certify_rounds"},
+    "measurement": {"repeat", "round_timeout_s", "max_errors", "schedule", "visit_rounds", "pause", "lead_in", "certify_rounds"},
 }
 """Keys outside the hash. They check, guard, locate or schedule the work and do not change it; the digest of the data
 says which samples a limit draws. ``schedule`` is hashed as the one value that most older ids held. Options are added one by one, without

@@ -9,6 +9,7 @@ from itertools import groupby
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.fields import DTYPE_BYTES
 from orchestrator.machine.host import Machine
+from orchestrator.stats.constants import PAUSE
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.subject.inspection import Inspection
 
@@ -77,8 +78,8 @@ def in_parts(
     return tuple(planned.model_copy(update={"part": parts.get(planned.trial_id, 0)}) for planned in trials), tuple(lines)
 
 
-def alone_on_their_machines(trials: Sequence[PlannedTrial], machines: Mapping[str, Machine]) -> frozenset[str]:
-    """Return the ids of the trials with which no other one takes turns: what is measured in visits then is one stretch.
+def cycles_of(trials: Sequence[PlannedTrial], machines: Mapping[str, Machine]) -> dict[str, float]:
+    """Return how many visits long the cycle of each trial in visits is, by id: all that take turns, or its own and its pause.
 
     ``machines`` are those of the trials by match key, ``trials`` such as `in_parts` returns. Those that share their machine
     (``exclusive: false``) are taken to take turns with each other.
@@ -88,7 +89,12 @@ def alone_on_their_machines(trials: Sequence[PlannedTrial], machines: Mapping[st
         if planned.state == "planned" and planned.trial.measurement.rounds_per_visit is not None:
             machine = machines[planned.match_key]
             found.setdefault((machine.boot_id or machine.host, planned.trial.system.exclusive, planned.part), []).append(planned)
-    return frozenset(of_one[0].trial_id for of_one in found.values() if len(of_one) == 1)
+    return {one.trial_id: max(len(of_one), 1 + one.trial.measurement.pause) for of_one in found.values() for one in of_one}
+
+
+def in_one_stretch(cycles: Mapping[str, float]) -> frozenset[str]:
+    """Return the ids of the trials whose visits follow one another too closely to be units, of those in visits."""
+    return frozenset(trial_id for trial_id, cycle in cycles.items() if cycle < 1 + PAUSE)
 
 
 def _server_line(host: str, trials: int) -> str:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.answer import Answer, answers
 from orchestrator.report.capacity import capacity_tables, unsearched
 from orchestrator.report.claims import (
@@ -41,6 +45,7 @@ from orchestrator.report.together import together_tables
 from orchestrator.report.token_gaps import token_gap_tables
 from orchestrator.report.tolerance import tolerance_tables
 from orchestrator.report.verdict import verdict
+from orchestrator.stats.reach import reach_words
 
 PICTURE = "report.svg"
 """The file with the picture, beside ``report.md``."""
@@ -113,8 +118,24 @@ def report_of(
     for name, makers in FOLDED:
         if tables := [table for make in makers for table in make(results)]:
             parts.append(folded(name, tables))
+    reach = reach_of_visits(data for group in results.groups for data in group.trials)
+    measured = "\n\n".join(filter(None, [measured, reach]))
     method = "\n".join([_opening("How this was measured"), *([measured, ""] if measured else []), METHOD, CLOSING])
     return "\n".join([*parts, method])
+
+
+def reach_of_visits(trials: Iterable[TrialData]) -> str:
+    """Say how long slow spells may be, by the shortest cycle of trials whose visits of the closed loop lie apart; empty without any."""
+    cycles_s = [float(np.median(np.diff(began_ns))) / 1e9 for data in trials if (began_ns := _begins(data)) is not None]
+    return reach_words(min(cycles_s), "s") if cycles_s else ""
+
+
+def _begins(data: TrialData) -> NDArray[np.float64] | None:
+    began_ns = data.evidence.get("started_monotonic_ns")
+    if data.visits is None or data.streams is not None or began_ns is None:
+        return None
+    first = np.unique(data.visits, return_index=True)[1]
+    return began_ns[first] if first.size > 1 else None
 
 
 def _item(sentence: str) -> str:

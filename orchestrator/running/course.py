@@ -16,7 +16,6 @@ from orchestrator.measurement.cut_stream import cut_stream
 from orchestrator.measurement.failures import Stamps, TrialFailed, incomplete_round, refuse_short
 from orchestrator.metrics.interface import Scale
 from orchestrator.running.book import TrialBook, refuse_changed
-from orchestrator.running.rule_answer import checked_answer
 from orchestrator.running.steps import step
 from orchestrator.running.trial_judge import (
     TrialJudge,
@@ -28,6 +27,7 @@ from orchestrator.running.trial_judge import (
     process_flags,
     quality_flags,
 )
+from orchestrator.stats.constants import PAUSE
 from orchestrator.stats.stopping import Decision, RoundObservation, StoppingRule
 from orchestrator.stats.times import primary_of
 from orchestrator.storage.handover import Prepared, RoundResult
@@ -90,7 +90,7 @@ class Course:
         if samples is None:
             return False
         with step("judging its answers"), SettingsKept():
-            self._judge = judge_samples(samples, self.book.record.metrics, self._trial.task.kind)
+            self._judge = judge_samples(samples, self.book.record.metrics, self._trial)
         for result in self.book.rounds():
             refuse_short(result, self._trial.measurement.batch, self._trial.in_flight)
             decision = self.decide(result)
@@ -109,7 +109,7 @@ class Course:
         flags = list(self.book.record.flags)
         if self._judge is None:
             with step("judging its answers"), SettingsKept():
-                self._judge = judge_samples(prepared.samples, prepared.metrics, self._trial.task.kind)
+                self._judge = judge_samples(prepared.samples, prepared.metrics, self._trial)
             self.book.store_samples(self._judge.samples)
         else:
             with step("comparing its processes"):
@@ -145,6 +145,7 @@ class Course:
         with step("asking its stopping rule"):
             judge, measured = self.judge, result.round
             self.round_s = measured.column("duration_ns")[0].as_py() / 1e9
+            elapsed_s = self._clock.tick(measured)
             times = clocks(result.timings)
             of_samples = times[primary_of(times.keys())]
             observation = RoundObservation(
@@ -153,9 +154,11 @@ class Course:
                 lambda threshold_ns: judge.gained(of_samples, threshold_ns),
                 judge.ideal,
                 measured.column("visit")[0].as_py() if self._visits_are_units else None,
+                judge.answers,
+                judge.bounded,
+                self._clock.round_s,
             )
-            decision = self._rule.update(observation, self._clock.tick(measured))
-            decision = checked_answer(self._trial.measurement.rule, decision, observation.rounds)
+            decision = self._rule.update(observation, elapsed_s)
             return _shown(decision, judge.scale)
 
     def store(self, result: RoundResult, decision: Decision) -> None:
@@ -182,8 +185,9 @@ class Course:
 
 
 def visits_are_units(trial: Trial, among_others: bool) -> bool:
-    """Return whether visits lie apart and tell how their rounds depend on each other, which those of one round do not (ADR 089)."""
-    return trial.load.is_open or (among_others and (trial.measurement.rounds_per_visit or 1) > 1)
+    """Return whether other trials' visits, a pause as long as a visit, or a stream's own schedule keep visits apart."""
+    in_visits = trial.measurement.rounds_per_visit is not None
+    return trial.load.is_open or (in_visits and (among_others or trial.measurement.pause >= PAUSE))
 
 
 def with_earlier(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,22 +208,33 @@ class RoundClock:
     """Seconds that the visits of a trial have taken, kept in ns: pauses within a visit count, those between two do not.
 
     Rounds that were stored without visits count as one; between two of their processes the last pause counts again.
+
+    Attributes
+    ----------
+    round_s
+        seconds that a round of its process takes, with what lies between visits.
     """
 
     def __init__(self) -> None:
+        self.round_s = 0.0
         self._at: tuple[int, int | None] | None = None
         self._ended_ns = 0
         self._pause_ns = 0
         self._elapsed_ns = 0
+        self._rounds, self._began_ns = 0, 0
 
     def tick(self, row: pa.RecordBatch) -> float:
         """Take in one round, a row of ``schema.ROUNDS``, and return the seconds passed at its end."""
         began_ns, duration_ns = (int(row.column(name)[0].as_py()) for name in ("started_monotonic_ns", "duration_ns"))
         process, visit = (row.column(name)[0].as_py() for name in ("process", "visit"))
+        if self._at is None or process != self._at[0]:
+            self._rounds, self._began_ns = 0, began_ns
         if self._at is not None and visit == self._at[1]:
             if process == self._at[0]:
                 self._pause_ns = began_ns - self._ended_ns
             self._elapsed_ns += self._pause_ns
         self._elapsed_ns += duration_ns
+        self._rounds += 1
         self._at, self._ended_ns = (process, visit), began_ns + duration_ns
+        self.round_s = (self._ended_ns - self._began_ns) / self._rounds / 1e9
         return self._elapsed_ns / 1e9

@@ -2,6 +2,7 @@
 
 Trials of one machine take turns, unless they may share it; machines work at the same time, each in a thread of its own. Trials that are
 loaded together have one visit each in every cycle, in an order drawn anew, so that they make progress together and meet the same machine.
+A trial that is still in its pause lets the next one go first; where all are, the machine waits.
 Where driver and system share a machine, everything of ours happens between rounds; a remote system is asked for its next round before the
 last one is stored.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -99,6 +101,7 @@ def run_trials(
     stop: threading.Event,
     primary: str | None = None,
     rule_of: Callable[[PlannedTrial, str | None], StoppingRule] = own_rule,
+    now_ns: Callable[[], int] = time.monotonic_ns,
 ) -> dict[str, State]:
     """Run the trials and return the state each ended in.
 
@@ -110,6 +113,8 @@ def run_trials(
         the user's primary threshold, or None.
     rule_of
         the rule of a trial with a primary threshold; its own one by default.
+    now_ns
+        the driver's clock, by which trials pause between their visits.
 
     Raises
     ------
@@ -146,10 +151,10 @@ def run_trials(
         for unit in lane:
             if not stop.is_set():
                 runs = [
-                    TrialRun(planned, partial(rule_of, planned, primary), executor, writer, observer, stop, among_others=len(unit) > 1)
+                    TrialRun(planned, partial(rule_of, planned, primary), executor, writer, observer, stop, now_ns, len(unit) > 1)
                     for planned in unit
                 ]
-                run_in_visits(runs, stop, campaign)
+                run_in_visits(runs, stop, campaign, now_ns)
                 states.update({run.trial_id: run.state for run in runs if run.state is not None})
 
     def run_machine(machine: str) -> None:
@@ -178,26 +183,38 @@ def await_leftovers(trials: Sequence[PlannedTrial], executor: Executor, writer: 
             executor.await_end(planned.trial, process.pid, process.created_s, process.boot_id)
 
 
-def run_in_visits(runs: Sequence[TrialRun], stop: threading.Event, campaign: str) -> None:
+def run_in_visits(runs: Sequence[TrialRun], stop: threading.Event, campaign: str, now_ns: Callable[[], int]) -> None:
     """Load all trials, then run them to their ends in cycles of one visit each; those behind the others have cycles of their own first.
 
     Visits of one cycle have one number in all trials. ``stop`` ends all after the round under way; what has not begun stays planned.
     """
     try:
-        rest = TrialRun.rest if len(runs) > 1 else lambda run: True
-        active = [run for run in runs if not stop.is_set() and run.start() and run.ready() and rest(run)]
+        active = [run for run in runs if not stop.is_set() and run.start() and run.ready() and run.rest()]
         number = max((run.next_visit for run in active), default=0)
         while active:
             last = min(run.progress for run in active)
             taking_part = {run.trial_id: run for run in active if run.progress < last + 1 or stop.is_set()}
-            turns = [taking_part[trial_id] for trial_id in order_of_cycle(taking_part, campaign, number)]
-            ended = [run for run in turns if not (run.visit(number) and rest(run))]
-            active = [run for run in active if run not in ended]
+            waiting = [taking_part[trial_id] for trial_id in order_of_cycle(taking_part, campaign, number)]
+            while waiting:
+                run = next_of(waiting, stop, now_ns)
+                waiting.remove(run)
+                if not (run.visit(number) and run.rest()):
+                    active.remove(run)
             number += 1
     finally:
         for run in runs:
             with suppress(Exception):  # some are left only while an exception passes
                 run.close()
+
+
+def next_of(waiting: Sequence[TrialRun], stop: threading.Event, now_ns: Callable[[], int]) -> TrialRun:
+    """Return the first trial whose pause is over, once there is one; the first of all where the user has stopped meanwhile."""
+    while not stop.is_set():
+        moment_ns = now_ns()
+        if found := next((run for run in waiting if run.due_ns <= moment_ns), None):
+            return found
+        stop.wait((min(run.due_ns for run in waiting) - moment_ns) / 1e9)
+    return waiting[0]
 
 
 def order_of_cycle(trial_ids: Iterable[str], campaign: str, number: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -37,8 +38,15 @@ class TrialRun(TrialLife):
         makes the rule that says when to stop.
     stop
         set from outside: what was asked for is finished and stored, then the trial is interrupted.
+    now_ns
+        the driver's clock.
     among_others
         whether visits of other trials come between its own.
+
+    Attributes
+    ----------
+    due_ns
+        when its next visit may begin: ``measurement.pause`` lengths of the last one after that.
     """
 
     def __init__(
@@ -49,9 +57,12 @@ class TrialRun(TrialLife):
         writer: CampaignWriter,
         observer: Observer,
         stop: threading.Event,
+        now_ns: Callable[[], int],
         among_others: bool = False,
     ) -> None:
         super().__init__(planned, writer, observer)
+        self.due_ns = now_ns()
+        self._now_ns = now_ns
         self._make_rule = make_rule
         self._among_others = among_others
         self._stop = stop
@@ -90,9 +101,11 @@ class TrialRun(TrialLife):
         assert calls is not None
         course.visit = number
         calls.begin_visit(number, self._planned.trial.measurement.rounds_per_visit)
-        going = True
+        began_ns, going = self._now_ns(), True
         while going and self._calls is calls and not calls.over:
             going = self._attempt(partial(self._take_rounds, course, calls))
+        ended_ns = self._now_ns()
+        self.due_ns = ended_ns + math.ceil(self._planned.trial.measurement.pause * (ended_ns - began_ns))
         return going
 
     def rest(self) -> bool:

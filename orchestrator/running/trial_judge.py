@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from orchestrator.analysis.own_metrics import MetricBroken
-from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, NothingToKeep, ideal_quality, judge, scale_of
+from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, NothingToKeep, at_stake, ideal_quality, judge, scale_of
 from orchestrator.configuration.config import Trial
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.metrics import Answers, Judged
@@ -23,7 +23,7 @@ from orchestrator.stats.times import LOAD_CLOCKS, PRIMARY_CLOCK, SERVICE_CLOCKS,
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.records import OTHER_USERS, SHARED
 from orchestrator.storage.schema import STAGES
-from orchestrator.subject.samples import first_of_batches
+from orchestrator.subject.samples import batch_numbers, first_of_batches
 from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_of
 
 
@@ -35,6 +35,8 @@ class TrialJudge:
         the answers, with the score of each sample for metrics that are means.
     ideals, lates
         ideal quality and, for metrics that give it, quality if all is late.
+    answers
+        how many answers a round can lose; every inference, of a metric that is no mean: what each costs takes long to find.
     other_categories
         whether boxes are called by other categories than the references have.
     """
@@ -42,6 +44,7 @@ class TrialJudge:
     samples: pa.Table
     ideals: dict[str, float]
     lates: dict[str, float]
+    answers: float
     _judged: Judged
     other_categories: bool = False
 
@@ -49,6 +52,11 @@ class TrialJudge:
     def scale(self) -> Scale:
         """How quality is counted."""
         return scale_of(self._judged)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether quality is a mean of scores, so that no loss is negative."""
+        return isinstance(self._judged, JudgedMean)
 
     @property
     def ideal(self) -> float:
@@ -60,7 +68,7 @@ class TrialJudge:
         return float(self._judged.curve(times_ns[np.newaxis], np.array([threshold_ns]))[0, 0])
 
 
-def judge_samples(samples: pa.Table, metrics: Sequence[str], kind: str) -> TrialJudge:
+def judge_samples(samples: pa.Table, metrics: Sequence[str], trial: Trial) -> TrialJudge:
     """Judge the answers of all samples.
 
     Parameters
@@ -77,7 +85,7 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], kind: str) -> Trial
     MetricBroken
         for a user's own metric that raises or returns no quality: another process would not help.
     """
-    columns = {name: samples.column(name) for name in samples.column_names}
+    kind, columns = trial.task.kind, {name: samples.column(name) for name in samples.column_names}
     slices = {name.removeprefix("slice_"): groups.to_pylist() for name, groups in columns.items() if name.startswith("slice_")}
     answers = Answers(columns["prediction"].to_pylist(), columns["reference"].to_pylist(), slices)
     try:
@@ -85,6 +93,9 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], kind: str) -> Trial
         scales = {name: scale_of(metric) for name, metric in judged.items()}
         ideals = {name: found for name, metric in judged.items() if not math.isnan(found := ideal_quality(metric))}
         other_categories = names_other_categories(answers, kind)
+        batch_of = batch_numbers(trial, samples.num_rows) if trial.fixed_batch > 1 else np.arange(samples.num_rows)
+        primary = judged[metrics[0]]
+        stake = at_stake(primary, samples.num_rows, batch_of).answers if isinstance(primary, JudgedMean) else batch_of.max(initial=0) + 1.0
     except MetricBroken:
         raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -99,7 +110,7 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], kind: str) -> Trial
         if isinstance(metric, JudgedMean | JudgedSignedMean) and f"score_{name}" not in columns:
             samples = samples.append_column(f"score_{name}", pa.array(metric.raw, pa.float64()))
     lates = {name: scale.late for name, scale in scales.items() if scale != PLAIN}
-    return TrialJudge(samples, ideals, lates, judged[metrics[0]], other_categories)
+    return TrialJudge(samples, ideals, lates, float(stake), primary, other_categories)
 
 
 def _judged(metrics: Sequence[str], answers: Answers) -> Iterator[tuple[str, Judged]]:

@@ -54,8 +54,8 @@ def certify(
     """Return a deadline that at least 1 - ``late_share`` of all rounds to come keep, with a confidence.
 
     A value is certified if Korn and Graubard's upper limit of the share of rounds beyond it is at most ``late_share``. The variance
-    is taken once, at the quantile of 1 - ``late_share``, with 3 degrees of freedom, and serves every candidate. Candidates are tried
-    from the largest deadline down until the first fails. Each must also pass the guard (`guard.risk_of_mean`).
+    is taken once, at the quantile of 1 - ``late_share``, with 3 degrees of freedom, and serves every candidate, so that all values
+    above one that is certified are certified too. The value must also pass the guard (`guard.risk_of_mean`), which keeps that order.
 
     Parameters
     ----------
@@ -102,16 +102,11 @@ def _certify(first: NDArray[np.float64], units: Units, late_share: float, confid
     effective = _effective(first, units, late_share, confidence)
     breaks = np.arange(math.floor(late_share * rounds) + 1)
     upper = scipy.special.betaincinv(breaks * effective / rounds + 1, effective * (1 - breaks / rounds), confidence)
-    certified = None
-    for count in breaks[upper <= late_share].tolist():
+    for count in breaks[upper <= late_share][::-1].tolist():
         candidate = float(ordered[rounds - 1 - count])
         kept = means_of_units((first <= candidate)[None].astype(np.float64), units)[0][0]
-        if candidate < math.inf and risk_of_mean(kept, 1 - late_share) > 1 - confidence:
-            break
-        if candidate < math.inf:
-            certified = Certificate(candidate, rounds, int((first > candidate).sum()), effective)
-    if certified is not None:
-        return certified
+        if candidate < math.inf and risk_of_mean(kept, 1 - late_share) <= 1 - confidence:
+            return Certificate(candidate, rounds, int((first > candidate).sum()), effective)
     never = int(np.isinf(first).sum())
     if never:
         return Certificate(None, rounds, never, effective, f"{never} of {rounds} rounds never keep the quality")

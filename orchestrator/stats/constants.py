@@ -19,8 +19,14 @@ FEW_UNITS = 20
 """Fewer units are flagged: spells that were not met leave no dependence to see; study `coverage`."""
 FEWEST_REPEATS = 3
 """Replicates of a gate: fewer say too little about how much they differ; study `pairs`."""
+LOOKS_GROW = 2.0
+"""Rule `settled` looks whenever rounds have grown by this factor: each look may err; study `settled`."""
 PAUSE = 1.0
 """A visit is a unit if what stands between it and the next lasts at least as long as it does (statistics.md, *unit*)."""
+REACH_OF_INTERVAL, REACH_OF_CERTIFICATE = 1.25, 2.5
+"""Cycles that slow spells may last, where they make up a sixth of the time; studies `coverage` and `certificates`."""
+REACH_ROUNDS = 60
+"""Rounds from which that holds."""
 CERTIFY_ROUNDS = 120
 """Rounds that a certificate rests on, fixed beforehand; study `certificates`."""
 ROUNDING = 1e-12

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from orchestrator.stats.constants import CONFIDENCE
 from orchestrator.stats.interval import effective_number
-from orchestrator.stats.units import Units, spread, units_of
+from orchestrator.stats.units import Floats, Units, spread, units_of
 
 
 @dataclass(frozen=True)
@@ -63,19 +63,30 @@ def percentile_limits(
     if not percentiles:
         return []
     n = ordered.size
-    p, tail = np.array(percentiles) / 100, (1 - confidence) / 2
+    p = np.array(percentiles) / 100
     if len(times) == 1:
         effective = np.full(p.size, float(n))
     else:
         beyond = np.stack([times_beyond(times, ordered[rank - 1]).mean(axis=1) for rank in ranks])
         known = spread(beyond, units_of(len(times), units))
-        effective = effective_number(beyond.mean(axis=1), n, known.variance, known.degrees, 1 - tail)
-    low = _first_rank(n, effective, lambda x, of: scipy.special.betainc(x + 1, np.maximum(of - x, 1e-9), p) <= 1 - tail)
-    high = _first_rank(n, effective, lambda x, of: (x > 0) & (scipy.special.betainc(np.maximum(x, 1e-9), of - x + 1, p) < tail))
+        effective = effective_number(beyond.mean(axis=1), n, known.variance, known.degrees, (1 + confidence) / 2)
+    low, high = ranks_of_limits(n, p, effective, confidence)
     return [Limits(*found) for found in zip(low.tolist(), high.tolist(), effective.tolist(), strict=True)]
 
 
-def _first_rank(n: int, effective: NDArray[np.float64], holds: Any) -> NDArray[np.int64]:
+def ranks_of_limits(n: int, p: Floats, effective: Floats, confidence: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the ranks of the limits of quantiles p, [M], of n times that count as so many independent ones, [M]; see `Limits`.
+
+    Clopper and Pearson's limits of x = k n_eff/n of n_eff hold p: the lower rank is the first k whose upper limit is at least p, the
+    upper one the first k whose lower limit is above p.
+    """
+    tail = (1 - confidence) / 2
+    low = _first_rank(n, effective, lambda x, of: scipy.special.betainc(x + 1, np.maximum(of - x, 1e-9), p) <= 1 - tail)
+    high = _first_rank(n, effective, lambda x, of: (x > 0) & (scipy.special.betainc(np.maximum(x, 1e-9), of - x + 1, p) < tail))
+    return low, high
+
+
+def _first_rank(n: int, effective: Floats, holds: Any) -> NDArray[np.int64]:
     """Return the first rank from 0 to n at which a condition on the share of times within holds, n + 1 where none does."""
     below, at = np.full(effective.size, -1), np.full(effective.size, n + 1)
     while (at - below).max() > 1:

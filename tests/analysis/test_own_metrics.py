@@ -170,10 +170,11 @@ def test_metrics_of_ours_keep_what_is_asked_of_the_user_s(name: str) -> None:
     OwnJudged(asked, asked.judge(answers), len(answers.predictions))
 
 
-def test_a_trial_is_failed_by_its_metric_and_not_by_its_answers(own: Any) -> None:
+def test_a_trial_is_failed_by_its_metric_and_not_by_its_answers(own: Any, build: Callable[..., TrialData]) -> None:
     samples = pa.table({"prediction": [1, 2], "reference": [1, 2]})
+    trial = build("cpu", np.full((3, 2), 5.0)).record.trial
     with pytest.raises(MetricBroken, match=r"^metric mine: .* raised ValueError: no"):
-        judge_samples(samples, [own(raises(ValueError("no")))], "numbers")
+        judge_samples(samples, [own(raises(ValueError("no")))], trial)
 
 
 def test_trials_that_it_can_judge_are_reported(own: Any, build: Callable[..., TrialData]) -> None:

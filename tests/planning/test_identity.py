@@ -90,6 +90,7 @@ def test_what_changes_the_work_changes_the_key(make_trial: MakeTrial, inspection
         {"measurement__schedule": "interleaved"},
         {"measurement__schedule": "sequential"},
         {"measurement__visit_rounds": 10},
+        {"measurement__pause": 0.0},
     ],
 )
 def test_what_leaves_the_work_alone_leaves_the_key_alone(make_trial: MakeTrial, inspection: Inspection, keys: dict[str, Any]) -> None:

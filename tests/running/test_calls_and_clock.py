@@ -131,3 +131,12 @@ def test_without_visits_pauses_count_and_between_processes_the_one_before_does()
     clock = RoundClock()
     rounds = [(0, 100), (0, 103), (1, 7), (1, 9)]
     assert [clock.tick(row(process, None, began, 2)) for process, began in rounds] == [2, 5, 8, 10]
+
+
+def test_a_round_takes_its_share_of_what_lies_between_visits() -> None:
+    clock = RoundClock()
+    found = []
+    for process, visit, began_s in ((0, 0, 100), (0, 0, 102), (0, 1, 116), (0, 1, 118), (1, 2, 5), (1, 3, 21)):
+        clock.tick(row(process, visit, began_s, 2))
+        found.append(clock.round_s)
+    assert found == [2, 2, 6, 5, 2, 9]

@@ -55,9 +55,9 @@ def test_trials_of_one_part_that_run_in_visits_are_one_unit() -> None:
     assert names(*trials) == [[[["a"], ["b", "d"], ["c"], ["e"]]]]
 
 
-def test_visits_of_one_round_or_of_a_trial_alone_are_no_units_of_the_stopping_rule() -> None:
+def test_visits_are_units_of_the_stopping_rule_where_others_or_a_pause_lie_between_them() -> None:
     trial = planned("a", [0], schedule="visits").trial
-    single = trial.model_copy(update={"measurement": trial.measurement.model_copy(update={"visit_rounds": 1})})
-    assert [visits_are_units(one, among_others=True) for one in (trial, single)] == [True, False]
-    assert not visits_are_units(trial, among_others=False)
+    short = trial.model_copy(update={"measurement": trial.measurement.model_copy(update={"pause": 0.9})})
+    assert visits_are_units(trial, among_others=False)
+    assert [visits_are_units(short, among_others=among) for among in (True, False)] == [True, False]
     assert not visits_are_units(planned("a", [0]).trial, among_others=True)

@@ -1,34 +1,34 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.certification import samples_to_certify
-from orchestrator.stats.long_run import depend, long_run_spreads, means_of_visits
+from orchestrator.stats.interval import mean_intervals
 from orchestrator.stats.paper_program.loop import course
 from orchestrator.stats.stopping import CHECK_COLUMNS, RULES, Decision, RoundObservation, by_name, make_rule
 from orchestrator.stats.stopping.rule import Bounded, Cadence, RuleSettings, StoppingRule, check_row
-from orchestrator.stats.stopping.settled import PrimaryQuality
 from orchestrator.stats.times import Clock
 
 SAMPLES = 200
 MS = 1e6
 
 
-def observation(number: int, total_ns: np.ndarray, ideal: float = 0.9) -> RoundObservation:
-    """Return a round whose quality is the ideal one times the share of samples on time."""
+def observation(number: int, total_ns: np.ndarray, ideal: float = 0.9, visit_rounds: int = 0, **more: Any) -> RoundObservation:
+    """Return a round whose quality is the ideal one times the share of samples on time, in visits of so many rounds if any."""
 
     def quality(threshold_ns: float) -> float:
         return ideal * float(np.mean(total_ns <= threshold_ns))
 
-    return RoundObservation(number, {Clock.INFERENCE: total_ns * 0.8, Clock.TOTAL: total_ns}, quality, ideal)
+    visit = number // visit_rounds if visit_rounds else None
+    return RoundObservation(number, {Clock.INFERENCE: total_ns * 0.8, Clock.TOTAL: total_ns}, quality, ideal, visit, **more)
 
 
 def steady(seed: int = 0, sigma: float = 0.1) -> Callable[[int], np.ndarray]:
@@ -40,11 +40,13 @@ def make(name: str, *, min_rounds: int = 30, max_rounds: int = 1000, **settings:
     return make_rule(name, min_rounds=min_rounds, max_rounds=max_rounds, **settings)
 
 
-def run(rule: StoppingRule, times: Callable[[int], np.ndarray], round_s: float = 2.0, limit: int = 2000) -> tuple[int, list[Decision]]:
-    """Feed rounds on a clock of ``round_s`` seconds a round until the rule stops."""
+def run(
+    rule: StoppingRule, times: Callable[[int], np.ndarray], clock_s: float = 2.0, limit: int = 2000, **more: Any
+) -> tuple[int, list[Decision]]:
+    """Feed rounds on a clock of ``clock_s`` seconds a round until the rule stops."""
     decisions = []
     for number in range(limit):
-        decisions.append(rule.update(observation(number, times(number)), now_s=1000 + (number + 1) * round_s))
+        decisions.append(rule.update(observation(number, times(number), **more), now_s=1000 + (number + 1) * clock_s))
         if decisions[-1].stop:
             return number + 1, decisions
     raise AssertionError("the rule never stopped")
@@ -69,7 +71,13 @@ def test_settled_stops_at_the_first_check_that_has_all_it_wants() -> None:
         assert last[f"rjsd_{clock}_as_in_paper_code"] is None
         assert last[f"bandwidth_{clock}_method"] == "isj"
     assert float(last["half_width"] or 1) <= float(last["half_width_bound"] or 0) == pytest.approx(0.018)
-    assert {row["not_exchangeable"] for row in seen} == {False}
+
+
+def half_width(qualities: np.ndarray, visit_rounds: int = 1, answers: float = SAMPLES, bounded: bool = True) -> float:
+    """Return half of the width of the interval that the report prints."""
+    units = np.arange(qualities.size) // visit_rounds
+    [found] = mean_intervals(qualities[None], 0.9, answers, units, bounded=bounded)
+    return (found.high - found.low) / 2
 
 
 def test_own_threshold_is_frozen_from_the_first_ten_rounds_and_applied_to_the_others() -> None:
@@ -91,7 +99,7 @@ def test_own_threshold_is_frozen_from_the_first_ten_rounds_and_applied_to_the_ot
     assert (last["primary_threshold"], last["primary_threshold_ns"], last["primary_threshold_origin"]) == ("p95", expected, "own")
     qualities = 0.9 * (times[10:30] <= expected).mean(axis=1)
     assert last["quality_mean"] == pytest.approx(qualities.mean())
-    assert last["half_width"] == pytest.approx(2.0930240544 * qualities.std(ddof=1) / np.sqrt(20))
+    assert last["half_width"] == pytest.approx(half_width(qualities))
     first = next(rows(decisions))
     assert (first["primary_threshold"], first["quality_mean"], first["half_width"]) == (None, None, None)
 
@@ -106,29 +114,50 @@ def test_a_threshold_in_ms_is_applied_from_the_first_round() -> None:
     assert first["quality_mean"] is not None
 
 
-def test_settled_waits_until_tail_quality_is_precise() -> None:
-    rng = np.random.default_rng(2)
-
-    def bursts(number: int) -> np.ndarray:
-        return steady(number)(number) * (2.0 if rng.random() < 0.1 else 1.0)
-
-    rounds, decisions = run(make("settled", primary="15 ms", max_rounds=2000), bursts)
-    assert decisions[-1].reason == "settled"
-    assert rounds > 100
-    for row in list(rows(decisions))[15:-1]:
-        assert float(row["half_width"] or 1) > float(row["half_width_bound"] or 0)
+def in_spells(number: int) -> np.ndarray:
+    """Return times that are half as long again in two rounds of every ten."""
+    return steady(number)(number) * (1.5 if number % 10 < 2 else 1.0)
 
 
-def test_slow_swings_that_times_alone_show_count_in_the_half_width() -> None:
-    primary, visits = PrimaryQuality("15 ms"), np.repeat(np.arange(24), 2)
-    qualities = np.where(np.isin(np.arange(48), (7, 31)), 0.85, 0.9)
-    for number, visit in enumerate(visits.tolist()):
-        times = np.full(SAMPLES, (12 if number < 24 else 10) * MS)
-        primary.add(RoundObservation(number, dict.fromkeys(Clock, times), lambda _, known=qualities[number]: known, 0.9, visit))
-    assert not depend(means_of_visits(qualities[None], visits), level=0.3).any()
-    [spread] = long_run_spreads([qualities], visits, alike=True)
-    assert primary.dependent()
-    assert primary.half_width(dependent=True) == pytest.approx(stats.t.ppf(0.975, 2) * np.sqrt(spread.variance))
+@pytest.mark.parametrize(("visit_rounds", "more"), [(2, {}), (0, {}), (2, {"answers": 40.0}), (2, {"bounded": False})])
+def test_settled_stops_at_the_first_look_whose_interval_is_narrow(visit_rounds: int, more: dict[str, Any]) -> None:
+    qualities = np.array([0.9 * float(np.mean(in_spells(number) <= 12 * MS)) for number in range(960)])
+    widths = {look: half_width(qualities[:look], visit_rounds or 1, **more) for look in (30, 60, 120, 240, 480, 960)}
+    bound = (widths[120] + widths[240]) / 2
+    assert bound < min(widths[30], widths[60])
+    rule = make("settled", primary="12 ms", half_width=bound / 0.9)
+    rounds, decisions = run(rule, in_spells, visit_rounds=visit_rounds, **more)
+    assert (rounds, decisions[-1].reason) == (240, "settled")
+    told = {row["rounds"]: row["half_width"] for row in rows(decisions)}
+    assert {look: told[look] for look in (30, 60, 120, 240)} == pytest.approx({look: widths[look] for look in (30, 60, 120, 240)})
+
+
+def test_a_trial_that_has_not_settled_says_how_many_minutes_it_lacks() -> None:
+    qualities = np.array([0.9 * float(np.mean(in_spells(number) <= 12 * MS)) for number in range(100)])
+    needed = 100 * (half_width(qualities, 2) / (0.02 * 0.9)) ** 2
+    bounds = {"primary": "12 ms", "max_rounds": 100}
+    ended = run(make("settled", **bounds), in_spells, visit_rounds=2, round_s=9.0)
+    assert (ended[0], ended[1][-1].reason) == (100, f"not settled: about {math.ceil((needed - 100) * 9 / 60)} more minutes")
+    ended = run(make("settled", **bounds), in_spells, visit_rounds=2)
+    assert ended[1][-1].reason == f"not settled: about {math.ceil(needed - 100):,} more rounds"
+    ended = run(make("settled", **bounds), in_spells, visit_rounds=2, round_s=0.001)
+    assert ended[1][-1].reason == "not settled: about 1 more minute"
+
+
+@pytest.mark.parametrize("bound", [{"max_rounds": 70}, {"max_seconds": 60.0}])
+def test_a_bound_that_ends_a_trial_is_a_look(bound: dict[str, Any]) -> None:
+    qualities = np.array([0.9 * float(np.mean(in_spells(number) <= 12 * MS)) for number in range(70)])
+    narrow = (half_width(qualities[:40], 2) + half_width(qualities, 2)) / 2 / 0.9
+    rounds, decisions = run(make("settled", primary="12 ms", min_rounds=40, half_width=narrow, **bound), in_spells, visit_rounds=2)
+    assert (rounds, decisions[-1].reason) == (70, "settled")
+
+
+def test_fewer_than_twelve_visits_settle_nothing() -> None:
+    own = {"half_width": 0.9, "min_rounds": 2}
+    for most, lacking in ((10, "max_rounds"), (12, "about 22 more minutes"), (30, "about 4 more minutes"), (34, "settled")):
+        rounds, decisions = run(make("settled", **own, max_rounds=most), steady(), visit_rounds=2, round_s=60.0)
+        assert rounds == most
+        assert (decisions[-1].reason or "").removeprefix("not settled: ") == lacking
 
 
 def test_densities_that_move_hold_nothing_up_and_are_told() -> None:
@@ -147,44 +176,8 @@ def test_densities_that_move_hold_nothing_up_and_are_told() -> None:
 def test_quality_that_never_moves_is_a_reason_of_its_own() -> None:
     rounds, decisions = run(make("settled", primary="100 ms"), steady())
     assert (rounds, decisions[-1].reason) == (30, "settled, quality constant")
-    assert list(rows(decisions))[-1]["half_width"] == pytest.approx(3 / (30 * SAMPLES))
+    assert list(rows(decisions))[-1]["half_width"] == pytest.approx(half_width(np.full(30, 0.9)))
     assert run(make("settled", primary="100 ms", half_width=0.0001, max_rounds=50), steady())[0] == 50
-
-
-def two_speeds(rounds_each: int) -> Callable[[int], np.ndarray]:
-    return lambda number: steady(number)(number) * (1.3 if number // rounds_each % 2 else 1.0)
-
-
-def test_rounds_that_depend_on_each_other_go_on_to_sixty() -> None:
-    rounds, decisions = run(make("settled", primary="11 ms", half_width=0.9), two_speeds(10))
-    assert (rounds, decisions[-1].reason) == (60, "settled")
-    seen = list(rows(decisions))
-    assert seen[-1]["not_exchangeable"] is True
-
-
-def test_their_half_width_is_that_of_rounds_to_come() -> None:
-    qualities = [0.9 * float(np.mean(two_speeds(10)(number) <= 11 * MS)) for number in range(60)]
-    [spread] = long_run_spreads([qualities])
-    _, decisions = run(make("settled", primary="11 ms", half_width=0.9), two_speeds(10))
-    expected = stats.t.ppf(0.975, spread.degrees) * np.sqrt(spread.variance)
-    assert list(rows(decisions))[-1]["half_width"] == pytest.approx(expected)
-
-
-def test_twelve_visits_that_lie_apart_are_enough() -> None:
-    rule = make("settled", primary="11 ms", half_width=0.9)
-    times = two_speeds(6)
-    decisions = []
-    for number in range(45):
-        seen = observation(number, times(number))
-        decisions.append(rule.update(RoundObservation(number, seen.times, seen.quality, seen.ideal, visit=number // 3), 2.0 * number))
-    assert [decision.stop for decision in decisions].index(True) + 1 in (34, 35, 36)
-
-
-def test_dependence_is_the_reason_where_a_bound_ends_the_trial() -> None:
-    ended = run(make("settled", primary="11 ms", max_rounds=100), two_speeds(10))
-    assert (ended[0], ended[1][-1].reason) == (100, "not settled: rounds depend on each other")
-    ended = run(make("settled", primary="11 ms", max_seconds=60), two_speeds(10))
-    assert (ended[0], ended[1][-1].reason) == (60, "not settled: rounds depend on each other")
 
 
 def test_nothing_settles_where_every_sample_is_late() -> None:
@@ -204,7 +197,7 @@ def test_some_late_samples_hold_nothing_up() -> None:
 
     rounds, decisions = run(make("settled"), times)
     assert decisions[-1].reason == "settled"
-    assert rounds <= 40
+    assert rounds <= 60
 
 
 def wide(seed: int = 0) -> Callable[[int], np.ndarray]:
@@ -332,8 +325,9 @@ def test_nothing_is_known_of_the_spread_where_no_sample_or_every_one_is_beyond()
 
 
 def test_max_seconds_count_after_min_rounds() -> None:
-    rounds, decisions = run(make("settled", primary="8 ms", half_width=1e-6, max_seconds=9), steady(), round_s=2)
-    assert (rounds, decisions[-1].reason) == (35, "max_seconds")
+    rounds, decisions = run(make("settled", primary="8 ms", half_width=1e-6, max_seconds=9), steady(), clock_s=2)
+    assert rounds == 35
+    assert (decisions[-1].reason or "").startswith("not settled: about ")
 
 
 def test_max_rounds_bound_every_rule() -> None:

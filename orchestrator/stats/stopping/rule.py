@@ -31,7 +31,6 @@ CHECK_COLUMNS: dict[str, type] = {
     "quality_mean": float,
     "half_width": float,
     "half_width_bound": float,
-    "not_exchangeable": bool,
     "percentile": float,
     "overruns": int,
     "samples_needed": int,
@@ -79,6 +78,12 @@ class RoundObservation:
         quality without a threshold.
     visit
         number of the visit that it belongs to, where visits lie apart in time; else None.
+    answers
+        how many answers a round can lose (`interval.mean_intervals`); None: each inference is one.
+    bounded
+        whether quality is a mean of scores, so that no loss is negative.
+    round_s
+        seconds from one round to the next, with those of other trials' visits and of pauses; None where that is not known.
     """
 
     number: int
@@ -86,6 +91,9 @@ class RoundObservation:
     quality: Callable[[float], float]
     ideal: float
     visit: int | None = None
+    answers: float | None = None
+    bounded: bool = True
+    round_s: float | None = None
 
     @property
     def primary_times(self) -> NDArray[np.float64]:
@@ -183,8 +191,6 @@ class Bounded:
         """Ask the rule, then apply the bounds."""
         with SettingsKept():
             decision = self._rule.update(observation, now_s)
-        if not isinstance(decision, Decision):  # whoever stores it says so
-            return decision
         bound = self._bound_reached(observation.rounds, now_s)
         if self._enough_since_s is not None and decision.stop:
             return decision

@@ -1,0 +1,66 @@
+"""How often is a certified deadline one that more than a tenth of all rounds miss, and how often is one issued?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from benchmarks.studies.bars import Bar, Row, at_least, at_most, exceeds
+from benchmarks.studies.coverage import Case
+from benchmarks.studies.series import SETS, TRIALS, VISIT, draw, generator
+from orchestrator.stats.certificate import certify
+
+TITLE = "False certificates"
+REPETITIONS = 1_000
+ROUNDS = (120, 240)
+LATE_SHARE = 0.1
+CYCLES = 2.5
+"""Spells up to so many cycles are within the certificate's reach."""
+CASES = [Case(group, trials, one) for group, scenarios in SETS.items() for trials in TRIALS for one in scenarios if not one.drift]
+
+
+def run(case: Case, draws: int, seed: int) -> list[Row]:
+    """Return one row per number of rounds; a round's own deadline is a third as uncertain as a sample's time."""
+    group, trials, scenario = case
+    rounds_of = replace(scenario, own_sd=scenario.own_sd / 3, stalls=0.0)
+    random = generator(seed, "certificates", *case)
+    truth = float(np.exp(rounds_of.quantile(1 - LATE_SHARE)))
+    found: list[Row] = []
+    for rounds in ROUNDS:
+        [drawn] = draw(random, draws, rounds, trials, rounds_of)
+        deadlines = np.exp(drawn.effects + rounds_of.own_sd * random.standard_normal(drawn.effects.shape))
+        units = np.arange(rounds) // VISIT
+        issued = [one.ns for one in (certify(of, units, rounds, late_share=LATE_SHARE) for of in deadlines) if one.ns is not None]
+        inside = scenario.spell <= CYCLES * VISIT * trials and scenario.correlation ** (VISIT * trials) <= 0.45
+        found.append(
+            {
+                "set": group,
+                "trials": trials,
+                "scenario": scenario.name,
+                "spell (cycles)": scenario.spell / (VISIT * trials),
+                "rounds": rounds,
+                "within reach": "yes" if inside else "no",
+                "draws": draws,
+                "issued (%)": 100 * len(issued) / draws,
+                "false (%)": 100 * sum(ns < truth for ns in issued) / draws,
+            }
+        )
+    return found
+
+
+def bars(rows: list[Row]) -> list[Bar]:
+    found = []
+    for group in SETS:
+        of = [row for row in rows if row["set"] == group and row["within reach"] == "yes"]
+        found.append(at_most(f"certificate, {group}: false", of, "false (%)", 5))
+        for rounds, least in ((120, 60), (240, 85)):
+            tens = [row for row in of if row["scenario"] == "spells of 10 at 1/6" and row["trials"] == 8 and row["rounds"] == rounds]
+            found.append(at_least(f"certificate, {group}: issued in spells of 10 at {rounds} rounds", tens, "issued (%)", least))
+    none = certify(np.arange(1.0, 121), None, 120).ns is None
+    return [*found, Bar("certificate from one stretch", "none" if none else "one", "none", none)]
+
+
+def failing(rows: list[Row]) -> list[Row]:
+    """Return the cells within reach that are false in more than 5 %."""
+    return [row for row in rows if row["within reach"] == "yes" and exceeds(float(row["false (%)"]), int(row["draws"]), 5)]

@@ -1,0 +1,143 @@
+"""How often does the interval of mean tail quality hold the long-run mean, and how wide is it beside an oracle's?
+
+The oracle knows the standard deviation of the mean. Where a trial stops at the first of 60, 120 and 240 rounds whose interval is
+narrow enough, "narrow enough" is the median width at 120 rounds of the same cell, so that half of the trials stop before the end.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.studies.bars import Bar, Row, at_least, falls_short, mean_at_most
+from benchmarks.studies.series import (
+    IDEAL,
+    ON_TIME,
+    RIGHT,
+    ROUNDS,
+    SAMPLES,
+    SETS,
+    TRIALS,
+    VISIT,
+    Floats,
+    Scenario,
+    draw,
+    generator,
+    within_reach,
+)
+from orchestrator.stats.constants import FEW_UNITS
+from orchestrator.stats.interval import mean_intervals
+
+TITLE = "Coverage of the mean, and width beside an oracle's"
+REPETITIONS = 1_000
+
+
+class Case(NamedTuple):
+    group: str
+    trials: int
+    scenario: Scenario
+
+
+CASES = [Case(group, trials, one) for group, scenarios in SETS.items() for trials in (*TRIALS, 1) for one in scenarios]
+
+
+def run(case: Case, draws: int, seed: int) -> list[Row]:
+    """Return one row per number of rounds and share on time."""
+    group, trials, scenario = case
+    random = generator(seed, "coverage", *case)
+    found: list[Row] = []
+    drawn = {}
+    for rounds in ROUNDS[::-1]:
+        if scenario.drift or rounds == ROUNDS[-1]:
+            [drawn[rounds]] = draw(random, draws, rounds, trials, scenario)
+        else:
+            drawn[rounds] = drawn[2 * rounds]
+    for on_time in ON_TIME:
+        deadline = scenario.quantile(on_time)
+        met, bad = drawn[ROUNDS[-1]].met(scenario.beyond(deadline, drawn[ROUNDS[-1]].background))
+        late = {rounds: scenario.beyond(deadline, drawn[rounds].effects) for rounds in ROUNDS}
+        lost = random.binomial(RIGHT, late[ROUNDS[-1]]) / SAMPLES
+        limits = {}
+        for rounds in ROUNDS:
+            loss = random.binomial(RIGHT, late[rounds]) / SAMPLES if scenario.drift else lost[:, :rounds]
+            limits[rounds] = low, high = limits_of(loss, trials)
+            signed = limits_of(loss, trials, bounded=False)
+            found.append(
+                {
+                    "set": group,
+                    "trials": trials,
+                    "scenario": scenario.name,
+                    "dependent": "yes" if scenario.dependent else "no",
+                    "rounds": rounds,
+                    "on time (%)": round(100 * on_time),
+                    "bad stretches met": round(float(met[rounds - 1]), 2),
+                    "within reach": "yes" if within_reach(scenario, rounds, trials, met[rounds - 1], bad) else "no",
+                    "draws": draws,
+                    "covers (%)": percent(low, high, on_time),
+                    "width over oracle's": float((high - low).mean() / (2 * 1.96 * loss.mean(axis=1).std())),
+                    "covers, Student's t (%)": percent(*signed, on_time),
+                }
+            )
+        found[-3]["covers, stops from 60 (%)"] = percent(*stopped(limits), on_time)
+    return [{"covers, stops from 60 (%)": ""} | row for row in found]
+
+
+def limits_of(loss: Floats, trials: int, bounded: bool = True) -> tuple[Floats, Floats]:
+    """Return the limits of quality of each draw, [draws]; one trial is one stretch."""
+    units = None if trials == 1 else np.arange(loss.shape[1]) // VISIT
+    found = mean_intervals(IDEAL - loss, IDEAL, RIGHT, units, bounded=bounded)
+    return np.array([one.low for one in found]), np.array([one.high for one in found])
+
+
+def stopped(limits: dict[int, tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
+    """Return the limits at the first number of rounds from 60 whose interval is narrow enough, else at the last."""
+    enough = np.median(np.subtract(*limits[120][::-1]))
+    low, high = (limit.copy() for limit in limits[ROUNDS[-1]])
+    for rounds in (120, 60):
+        narrow = np.subtract(*limits[rounds][::-1]) <= enough
+        low[narrow], high[narrow] = limits[rounds][0][narrow], limits[rounds][1][narrow]
+    return low, high
+
+
+def percent(low: Floats, high: Floats, on_time: float) -> float:
+    """Return how often limits hold the truth, in percent."""
+    truth = IDEAL * on_time
+    return 100 * float(((low <= truth + 1e-12) & (truth - 1e-12 <= high)).mean())
+
+
+def bars(rows: list[Row]) -> list[Bar]:
+    found = []
+    for group in SETS:
+        of = [row for row in rows if row["set"] == group]
+        inside = [row for row in of if row["within reach"] == "yes" and int(row["rounds"]) >= 60]
+        stops = [row for row in inside if row["covers, stops from 60 (%)"] != ""]
+        alone = [row for row in of if row["dependent"] == "no" and row["trials"] != 1]
+        found += [
+            at_least(f"mean, {group}: covers", inside, "covers (%)", 93, 0.95),
+            at_least(f"mean, {group}: covers", inside, "covers (%)", 90),
+            at_least(f"stops from 60 rounds, {group}: covers", stops, "covers, stops from 60 (%)", 93, 0.95),
+            at_least(f"stops from 60 rounds, {group}: covers", stops, "covers, stops from 60 (%)", 90),
+            mean_at_most(
+                f"width over oracle's, {group}, dependent", [row for row in inside if row["dependent"] == "yes"], "width over oracle's", 1.7
+            ),
+            *(
+                mean_at_most(
+                    f"width over oracle's, {group}, independent, {rounds} rounds",
+                    [row for row in alone if row["rounds"] == rounds],
+                    "width over oracle's",
+                    most,
+                )
+                for rounds, most in ((120, 1.5), (240, 1.35))
+            ),
+        ]
+    return [*found, Bar("fewer than 20 visits are flagged", f"below {FEW_UNITS}", "20", FEW_UNITS == 20)]
+
+
+def failing(rows: list[Row]) -> list[Row]:
+    """Return the cells within reach from 60 rounds on that fall short of 93 %."""
+    return [
+        row
+        for row in rows
+        if row["within reach"] == "yes" and int(row["rounds"]) >= 60 and falls_short(float(row["covers (%)"]), int(row["draws"]), 93)
+    ]

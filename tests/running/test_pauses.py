@@ -1,0 +1,214 @@
+"""No visit begins before its trial's pause is over; the visits of other trials fill it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.configuration.config import parse_trial
+from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession
+from orchestrator.machine.host import read_machine
+from orchestrator.planning.plan import Candidate, make_plan_of
+from orchestrator.report.progress import Progress
+from orchestrator.running.pipeline import run_in_visits, run_trials
+from orchestrator.storage.reader import Campaign, open_campaign
+from orchestrator.storage.records import CampaignRecord, PlannedTrial
+from orchestrator.storage.writer import CampaignWriter
+from orchestrator.subject.inspection import inspect
+
+
+class Stop(threading.Event):
+    """The user's stop on a clock in ns that moves only where somebody waits or works; it may come within the wait of a number."""
+
+    def __init__(self, in_wait: int | None = None) -> None:
+        super().__init__()
+        self.now_ns = 0
+        self.waited_ns: list[int] = []
+        self._in_wait = in_wait
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        if len(self.waited_ns) == self._in_wait:
+            self.set()
+        else:
+            self.waited_ns.append(round(timeout * 1e9))
+            self.now_ns += self.waited_ns[-1]
+        return self.is_set()
+
+
+class Visit(NamedTuple):
+    trial: str
+    number: int
+    began_ns: int
+    ended_ns: int
+
+
+class Run:
+    """A trial whose visits take times that are given; what `run_in_visits` knows of a `TrialRun`."""
+
+    def __init__(self, trial_id: str, durations_ns: Sequence[int], pause: float, stop: Stop, seen: list[Visit]) -> None:
+        self.trial_id, self._durations, self._pause, self._stop, self._seen = trial_id, list(durations_ns), pause, stop, seen
+        self.due_ns = self.next_visit = 0
+        self.progress = 0.0
+
+    def start(self) -> bool:
+        return True
+
+    ready = rest = start
+
+    def visit(self, number: int) -> bool:
+        if self._stop.is_set():
+            return False
+        began_ns = self._stop.now_ns
+        took_ns = self._durations.pop(0)
+        self._stop.now_ns += took_ns
+        self._seen.append(Visit(self.trial_id, number, began_ns, self._stop.now_ns))
+        self.due_ns = self._stop.now_ns + round(self._pause * took_ns)
+        self.progress += 1
+        return bool(self._durations)
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+def schedule(durations: dict[str, Sequence[int]], pause: float = 1.0, stop: Stop | None = None) -> tuple[list[Visit], Stop]:
+    stop, seen = stop or Stop(), []
+    runs = [Run(trial_id, of_trial, pause, stop, seen) for trial_id, of_trial in durations.items()]
+    run_in_visits(runs, stop, "campaign", lambda: stop.now_ns)  # type: ignore[arg-type]
+    return seen, stop
+
+
+def test_a_lone_trial_takes_twice_as_long() -> None:
+    seen, stop = schedule({"a": [7, 3, 5]})
+    assert [(one.began_ns, one.ended_ns) for one in seen] == [(0, 7), (14, 17), (20, 25)]
+    assert stop.waited_ns == [7, 3]
+    assert [one.number for one in seen] == [0, 1, 2]
+
+
+def test_without_a_pause_nobody_waits() -> None:
+    seen, stop = schedule({"a": [7, 3, 5]}, pause=0)
+    assert (seen[-1].ended_ns, stop.waited_ns) == (15, [])
+
+
+def test_two_trials_of_one_speed_fill_each_other_s_pauses() -> None:
+    seen, stop = schedule({"a": [5] * 8, "b": [5] * 8})
+    assert stop.waited_ns == []
+    assert all(one.trial != other.trial for one, other in pairwise(seen))
+
+
+def test_two_trials_of_unequal_speed_wait_for_the_slower_one() -> None:
+    seen, _ = schedule({"a": [10] * 4, "b": [1] * 4})
+    assert [after.began_ns - before.began_ns for before, after in pairwise(one for one in seen if one.trial == "a")] == [20] * 3
+
+
+def test_the_last_of_one_cycle_lets_another_one_be_first_of_the_next() -> None:
+    seen, stop = schedule({name: [5] * 50 for name in "abcd"})
+    assert stop.waited_ns == []
+    assert len({tuple(one.trial for one in seen[at : at + 4]) for at in range(0, 200, 4)}) > 10
+
+
+@given(
+    durations=st.dictionaries(st.sampled_from("abcde"), st.lists(st.integers(1, 50), min_size=1, max_size=8), min_size=1),
+    pause=st.sampled_from([0.0, 0.5, 1.0, 7.0]),
+)
+def test_no_visit_begins_before_its_pause_is_over_and_nobody_waits_in_vain(durations: dict[str, list[int]], pause: float) -> None:
+    seen, stop = schedule(durations, pause)
+    assert {name: len([one for one in seen if one.trial == name]) for name in durations} == {
+        name: len(of) for name, of in durations.items()
+    }
+    for name in durations:
+        for before, after in pairwise(one for one in seen if one.trial == name):
+            assert after.began_ns - before.ended_ns >= round(pause * (before.ended_ns - before.began_ns))
+    numbers = [one.number for one in seen]
+    assert numbers == sorted(numbers)
+    assert stop.now_ns == sum(map(sum, durations.values())) + sum(stop.waited_ns)
+
+
+def test_a_stop_ends_the_pause() -> None:
+    seen, stop = schedule({"a": [7, 3, 5]}, stop=Stop(in_wait=1))
+    assert [one.ended_ns for one in seen] == [7, 17]
+    assert stop.now_ns == 17
+
+
+def planned(rounds: int, **measurement: Any) -> list[PlannedTrial]:
+    kind = "image_classification"
+    options = {"sleep_ms": 0, "wrong": [3], "raises_on": [], "fails_to_load": False, "dies": False}
+    document = {
+        "model": {"name": "null", "kind": kind, "target": "null_targets:NullModel", "runtimes": ["torch"], **options},
+        "task": {"name": "numbers", "kind": kind, "target": "null_targets:Numbers", "count": 20},
+        "system": {"name": "cpu_all"},
+        "runtime": {"name": "torch"},
+        "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, **measurement},
+    }
+    trial = parse_trial(document)
+    return list(make_plan_of([Candidate(trial, inspect(trial), read_machine())]).trials)
+
+
+@pytest.fixture
+def measure(null_targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Campaign]:
+    """Measure a lone trial, 40 ns a round on the driver's clock, or go on with it."""
+
+    def run(stop: Stop, rounds: int | None = None, **measurement: Any) -> Campaign:
+        directory = tmp_path / "results"
+        trials = list(open_campaign(directory).record.trials) if rounds is None else planned(rounds, **measurement)
+        record = CampaignRecord(code_version="test", name="test", trials=tuple(trials))
+        ask = InlineSession.run_rounds
+
+        def run_rounds(session: InlineSession, first: int, count: int, visit: int) -> Any:
+            def call() -> Any:
+                stop.now_ns += 40
+                return ask(session, first, count, visit).result()
+
+            return InlineJob(call)
+
+        with (
+            monkeypatch.context() as patch,
+            CampaignWriter.create(directory, record) if rounds else CampaignWriter.reopen(directory) as writer,
+        ):
+            patch.setattr(InlineSession, "run_rounds", run_rounds)
+            executor = InlineExecutor(tmp_path / "scratch", tmp_path / "cache")
+            (tmp_path / "scratch").mkdir(exist_ok=True)
+            run_trials(trials, executor, writer, Progress(1, None), stop, now_ns=lambda: stop.now_ns)
+        return open_campaign(directory)
+
+    return run
+
+
+@pytest.mark.parametrize(("pause", "waited"), [(1.0, [80, 80]), (0.0, []), (2.5, [200, 200])])
+def test_a_trial_pauses_lengths_of_its_last_visit(measure: Callable[..., Campaign], pause: float, waited: list[int]) -> None:
+    stop = Stop()
+    campaign = measure(stop, rounds=5, pause=pause)
+    [trial] = campaign.record.trials
+    assert (trial.state, stop.waited_ns) == ("done", waited)
+    rounds = campaign.rounds(trial.trial_id)
+    assert rounds.column("visit").to_pylist() == [0, 0, 1, 1, 2]
+    assert rounds.column("lead_in").to_pylist() == [3, None, 3, None, 3]
+
+
+def test_a_sequential_trial_has_no_pause(measure: Callable[..., Campaign]) -> None:
+    stop = Stop()
+    measure(stop, rounds=5, schedule="sequential")
+    assert stop.waited_ns == []
+
+
+def test_a_trial_that_was_stopped_in_its_pause_goes_on_after_the_last_round(measure: Callable[..., Campaign]) -> None:
+    campaign = measure(Stop(in_wait=1), rounds=7)
+    [trial] = campaign.record.trials
+    assert (trial.state, trial.reason) == ("interrupted", "stopped by the user after 4 rounds")
+    stop = Stop()
+    campaign = measure(stop)
+    [trial] = campaign.record.trials
+    rounds = campaign.rounds(trial.trial_id)
+    assert (trial.state, stop.waited_ns) == ("done", [80])
+    assert rounds.column("round").to_pylist() == list(range(7))
+    assert rounds.column("process").to_pylist() == [0] * 4 + [1] * 3
+    visits = rounds.column("visit").to_pylist()
+    assert visits[:4] == [0, 0, 1, 1]
+    assert [visits.count(visit) for visit in sorted(set(visits))] == [2, 2, 2, 1]
