@@ -195,7 +195,7 @@ class Search:
         if self.tested:
             return f"at {self.tested[0].rate_per_s:.4g}/s, the lowest rate tested, {self.tested[0].why}"
         if self.pilot and self.estimate is None:
-            return f"no rate of the pilot counts: {NOT_KEPT}"
+            return "no rate of the pilot kept its schedule"
         if self.estimate is not None and self.estimate.rate_per_s == 0 and not self.next_rates()[0]:
             return f"the mean falls short even at {min(one.rate_per_s for one in self.pilot):.4g}/s"
         return ""

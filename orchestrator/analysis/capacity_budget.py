@@ -32,21 +32,24 @@ def length_of(search: Search, answers: int) -> Length:
     return Length(ramp, math.ceil(answers / _samples(search.closed)))
 
 
-def seconds_of(search: Search, rates: Sequence[float], streams: int, answers: int) -> float:
-    """Return how long so many streams of each rate take, with a process for each rate, in s."""
+def seconds_of(search: Search, rates: Sequence[float], streams: int, answers: int, pause: float = 0.0) -> float:
+    """Return how long so many streams of each rate take, with a process for each rate, in s.
+
+    ``pause`` stands between two streams, in streams: that of a trial with which no other takes turns.
+    """
     assert search.closed is not None
     arrivals = length_of(search, answers).arrivals(_samples(search.closed))
     served = search.closed_per_s or math.inf
-    return sum(_loading_s(search.closed.record) + SLACK * streams * arrivals / min(rate, served) for rate in rates)
+    return sum(_loading_s(search.closed.record) + SLACK * (1 + pause) * streams * arrivals / min(rate, served) for rate in rates)
 
 
-def next_seconds(search: Search, answers: int) -> float:
-    """Return how long the next rates of a search take, in s; 0 where it is over."""
+def next_seconds(search: Search, answers: int, alone: bool) -> float:
+    """Return how long the next rates of a search take, in s; 0 where it is over. ``alone``: no other takes turns with it."""
     rates, certify = search.next_rates()
-    return seconds_of(search, rates, STREAMS if certify else PILOT_STREAMS, answers)
+    return seconds_of(search, rates, STREAMS if certify else PILOT_STREAMS, answers, _pause(search) if alone and certify else 0.0)
 
 
-def seconds_to_come(search: Search, answers: int) -> tuple[float, float]:
+def seconds_to_come(search: Search, answers: int, alone: bool) -> tuple[float, float]:
     """Return about how long the pilot takes and what follows it, in s: what of both was not measured yet."""
     rates, certify = search.next_rates()
     if not rates:
@@ -58,7 +61,11 @@ def seconds_to_come(search: Search, answers: int) -> tuple[float, float]:
     around = [share * crossing for share in PILOT_AROUND]
     pilot = [] if certify else list(rates) if search.pilot else [*(share * throughput for share in PILOT_SHARES), *around]
     ladder = [rate for rate in rates_to_certify(Estimate(crossing, crossing, crossing), crossing) if not certify or rate >= rates[0]]
-    return seconds_of(search, pilot, PILOT_STREAMS, answers), seconds_of(search, ladder, STREAMS, answers)
+    return seconds_of(search, pilot, PILOT_STREAMS, answers), seconds_of(search, ladder, STREAMS, answers, _pause(search) if alone else 0.0)
+
+
+def _pause(search: Search) -> float:
+    return search.like.measurement.pause
 
 
 def _likely_share(search: Search, throughput: float) -> float:
@@ -72,6 +79,12 @@ def _likely_share(search: Search, throughput: float) -> float:
     return min(max(1 + math.log(1 - search.asked.keep) / (2 * waits), PILOT_SHARES[0]), 1.0)
 
 
+def all_seconds(searches: Sequence[Search], answers: Sequence[int]) -> float:
+    """Return about how long all searches take yet, in s."""
+    alone = len(searches) == 1
+    return sum(sum(seconds_to_come(search, number, alone)) for search, number in zip(searches, answers, strict=True))
+
+
 def answers_of(search: Search, question: CapacityQuestion, lost: int = ADVISED_LOST) -> int:
     """Return of how many answers a stream is to be that may lose so many; as many as were asked for, where that is so."""
     if question.answers is not None or search.closed is None:
@@ -80,7 +93,7 @@ def answers_of(search: Search, question: CapacityQuestion, lost: int = ADVISED_L
     return math.ceil(answers_of_stream(question.keep, lost) * _samples(search.closed) / max(1.0, worth))
 
 
-def answers_within(searches: Sequence[Search], question: CapacityQuestion, left_s: float | None) -> list[int]:
+def answers_within(searches: Sequence[Search], question: CapacityQuestion, left_s: float) -> list[int]:
     """Return of how many answers the streams of each search are: advised, fewer where time is short, never less than the fewest.
 
     Streams of a search that has begun stay as long as they are.
@@ -90,7 +103,7 @@ def answers_within(searches: Sequence[Search], question: CapacityQuestion, left_
     found: list[int] = []
     for lost in range(ADVISED_LOST, FEWEST_LOST - 1, -1):
         found = [answers_of(search, question, lost) for search in searches]
-        if left_s is None or sum(sum(seconds_to_come(one, answers)) for one, answers in zip(searches, found, strict=True)) <= left_s:
+        if all_seconds(searches, found) <= left_s:
             break
     return found
 

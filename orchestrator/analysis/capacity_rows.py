@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, cast
 
 from orchestrator.analysis.capacity import MeasuredRate, Search, searches_of, words_without_rate
-from orchestrator.analysis.capacity_budget import REPORT_S, answers_within, minutes, seconds_spent, seconds_to_come
+from orchestrator.analysis.capacity_budget import REPORT_S, all_seconds, answers_within, minutes, seconds_spent
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData
@@ -129,7 +129,4 @@ def _minutes_needed(searches: Sequence[Search], question: CapacityQuestion | Non
     if question is None or question.minutes is None:
         return None
     asked = [search for search in searches if search.closed is not None][: len(question.trials)]
-    to_come_s = sum(
-        sum(seconds_to_come(search, answers)) for search, answers in zip(asked, answers_within(asked, question, 0.0), strict=True)
-    )
-    return minutes(seconds_spent(asked) + to_come_s + REPORT_S)
+    return minutes(seconds_spent(asked) + all_seconds(asked, answers_within(asked, question, 0.0)) + REPORT_S)

@@ -17,6 +17,7 @@ from pathlib import Path
 from orchestrator.analysis.capacity import ANY_RATE, Search, searches_of
 from orchestrator.analysis.capacity_budget import (
     REPORT_S,
+    all_seconds,
     answers_within,
     length_of,
     minutes,
@@ -35,7 +36,7 @@ from orchestrator.execution.executor import Site
 from orchestrator.execution.signals import heed_signals
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
-from orchestrator.stats.capacity import answers_of_stream
+from orchestrator.stats.capacity import answers_of_stream, rounded_rate
 from orchestrator.stats.constants import FEWEST_LOST, PILOT_STREAMS, STREAMS
 from orchestrator.stats.stopping.capacity import Capacity
 from orchestrator.stats.thresholds import Threshold, primary_threshold
@@ -114,12 +115,12 @@ def at_rate(trial: Trial, rate_per_s: float, certify: bool, question: CapacityQu
     Every rate has arrivals of its own, so that none repeats what another has shown.
     """
     load, streams = trial.load, STREAMS if certify else PILOT_STREAMS
-    ramp_s = length.ramp / rate_per_s if load.ramp_s is None else load.ramp_s
+    ramp_s = rounded_rate(length.ramp / rate_per_s) if load.ramp_s is None else load.ramp_s
     arrivals = {
         "rate_per_s": rate_per_s,
         "seed": zlib.crc32(f"{load.seed} {rate_per_s} {certify}".encode()),
         "ramp_s": ramp_s,
-        "stream_s": ramp_s + (length.rounds - 0.5) * samples / rate_per_s,  # rounds are counted up
+        "stream_s": rounded_rate(ramp_s + (length.rounds - 0.5) * samples / rate_per_s),  # rounds are counted up
     }
     own = {
         "rule": Capacity.name,
@@ -159,7 +160,9 @@ class Explorer:
         begun = any(search.rates for search in searches)
         for line in [] if begun else forecast(searches, answers, spent_s + REPORT_S):
             progress.say(line)
-        takes_s = sum(map(next_seconds if begun else _all_seconds, searches, answers))
+        alone = len(searches) == 1
+        next_s = sum(next_seconds(search, number, alone) for search, number in zip(searches, answers, strict=True))
+        takes_s = next_s if begun else all_seconds(searches, answers)
         if takes_s > left_s:
             needed = minutes(spent_s + takes_s + REPORT_S)
             what = "the next rates" if begun else f"streams of {max(answers)} answers, the shortest"
@@ -190,14 +193,10 @@ class Explorer:
         return self._known
 
 
-def _all_seconds(search: Search, answers: int) -> float:
-    return sum(seconds_to_come(search, answers))
-
-
 def forecast(searches: Sequence[Search], answers: Sequence[int], other_s: float) -> list[str]:
     """Return what the search of a campaign will take, and where none is made, why; one line each."""
     lines = [f"{_name(search.like)}: no search, since {search.ending}" for search in searches if search.hopeless is not None]
-    parts = [seconds_to_come(search, number) for search, number in zip(searches, answers, strict=True)]
+    parts = [seconds_to_come(search, number, len(searches) == 1) for search, number in zip(searches, answers, strict=True)]
     pilot_s, certify_s = (sum(of_part) for of_part in zip(*parts, strict=True))
     if pilot_s:
         lengths = " and ".join(f"{number}" for number in sorted(set(answers)))

@@ -63,7 +63,7 @@ def answers_of_stream(keep: float, lost: float = ADVISED_LOST) -> int:
 
     Examples
     --------
-    >>> answers_of_stream(0.99), answers_of_stream(0.99, FEWEST_LOST), answers_of_stream(0.95)
+    >>> answers_of_stream(0.99), answers_of_stream(0.99, 3), answers_of_stream(0.95)
     (1000, 300, 200)
     """
     return math.ceil(lost / (1 - keep) - ROUNDING * lost / (1 - keep) ** 2)
@@ -171,8 +171,8 @@ def estimated(pilot: Sequence[PilotRate], keep: float, answers: float) -> Estima
     low, high, _ = korn_graubard([allowed], beside, [effect * allowed * keep / beside], degrees)
     # Where nothing is lost rates tell nothing of how fast it rises: there the interval reaches as far down as up.
     most = crossing(float(high[0]))
-    least = crossing(max(float(low[0]), float(rising[0]) * (1 + ROUNDING))) if rate else 0.0
-    return Estimate(rate, min(least, rate**2 / most) if math.isfinite(rate) else least, most)
+    least = crossing(max(float(low[0]), float(rising[0]) * (1 + ROUNDING)))
+    return Estimate(rate, min(least, rate**2 / most) if 0 < rate < math.inf else min(rate, least), most)
 
 
 def _near(rates: Floats, rate: float) -> NDArray[np.bool_]:

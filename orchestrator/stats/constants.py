@@ -45,7 +45,7 @@ PILOT_AROUND = (0.8, 0.9, 1.0, 1.1, 1.2)
 """Further rates of the pilot, in shares of what the first lead to; study `capacity`."""
 PILOT_BEYOND = (1.25, 1.6, 2.0, 2.5, 3.2)
 """The same above (times) or below (divided by) all rates so far, where the crossing lies there."""
-PILOT_MOST = 20
+PILOT_MOST = 25
 """Rates of a pilot at most."""
 FEWEST_LOST, ADVISED_LOST = 3, 10
 """Answers that a stream may lose: it is so long that it may lose 3, better 10; study `capacity`."""
