@@ -25,7 +25,7 @@ from orchestrator.stats.capacity import (
     rates_to_certify,
     streams_kept,
 )
-from orchestrator.stats.constants import PILOT_STREAMS, STREAMS, STREAMS_TO_KEEP
+from orchestrator.stats.constants import PILOT_AROUND, PILOT_STREAMS, PILOT_STREAMS_AROUND, STREAMS, STREAMS_TO_KEEP
 
 TITLE = "Capacity: false certificates, estimates and certified rates"
 REPETITIONS = 1000
@@ -138,7 +138,7 @@ class Case:
         if kind.stalls:
             stalled = np.flatnonzero(random.random(rates.size) < kind.stalls)
             services[stalled, random.integers(ramp, count, stalled.size)] += 1.5 * self.deadline
-        walk = np.zeros(shape)
+        walk = np.zeros(shape, dtype=np.float32)
         np.cumsum(services[:, :-1] - gaps[:, 1:] / rates.reshape(-1, 1), axis=1, out=walk[:, 1:])
         waits = walk - np.minimum.accumulate(walk, axis=1)
         lost = ((waits + services)[:, ramp:] > self.deadline).mean(axis=1)
@@ -147,8 +147,9 @@ class Case:
 
 
 TUNING = tuple(Case(kind, deadline, *keep) for kind in KINDS for deadline in (4, 8, 15) for keep in ((0.99, 300), (0.95, 200)))
-JUDGING = tuple(
-    Case(kind, deadline, *keep) for kind in (*KINDS, *OWN_KINDS) for deadline in (5, 12) for keep in ((0.99, 300), (0.95, 200), (0.9, 60))
+JUDGING = (
+    *(Case(kind, deadline, *keep) for kind in (*KINDS, *OWN_KINDS) for deadline in (5, 12) for keep in ((0.99, 300), (0.95, 200))),
+    *(Case(KINDS[0], deadline, 0.9, 60) for deadline in (5, 12)),
 )
 CASES = JUDGING
 
@@ -190,18 +191,20 @@ def searched(case: Case, searches: int, seed: int) -> tuple[list[Estimate], Floa
     """Return the estimate of each search, and the rate that each has certified, 0 for none."""
     random = np.random.default_rng([seed, 1])
     certify = len(rates_to_certify(Estimate(1, 1, 1), 1))
-    speeds = case.kind.speeds(random, searches, 2 * 5 * PILOT_STREAMS + certify * STREAMS)
+    speeds = case.kind.speeds(random, searches, 5 * (PILOT_STREAMS + PILOT_STREAMS_AROUND) + certify * STREAMS)
     found: list[Estimate | None] = [None] * searches
     pilots: list[list[PilotRate]] = [[] for _ in range(searches)]
     begun = 0
-    for _ in range(2):
-        rates = np.array([next_of_pilot(1.0, [one.rate_per_s for one in pilot], of) for pilot, of in zip(pilots, found, strict=True)])
-        orders = random.permuted(np.tile(np.arange(5), (searches, PILOT_STREAMS, 1)), axis=2)  # of the rates, anew in each cycle
-        taken = np.take_along_axis(
-            speeds[:, begun : begun + 5 * PILOT_STREAMS].reshape(searches, PILOT_STREAMS, 5), np.argsort(orders, axis=2), axis=2
+    for streams in (PILOT_STREAMS, PILOT_STREAMS_AROUND):
+        wanted = [next_of_pilot(1.0, [one.rate_per_s for one in pilot], of)[0] for pilot, of in zip(pilots, found, strict=True)]
+        # Where the first half was near enough already, a search goes on all the same: halves of all are drawn together.
+        rates = np.array(
+            [one or np.multiply(PILOT_AROUND, 1.0 if of is None else of.rate_per_s) for one, of in zip(wanted, found, strict=True)]
         )
-        lost = case.lost(random, np.repeat(rates[:, None], PILOT_STREAMS, axis=1), taken, case.ramp, case.answers)
-        begun += 5 * PILOT_STREAMS
+        orders = random.permuted(np.tile(np.arange(5), (searches, streams, 1)), axis=2)  # of the rates, anew in each cycle
+        taken = np.take_along_axis(speeds[:, begun : begun + 5 * streams].reshape(searches, streams, 5), np.argsort(orders, axis=2), axis=2)
+        lost = case.lost(random, np.repeat(rates[:, None], streams, axis=1), taken, case.ramp, case.answers)
+        begun += 5 * streams
         for number, pilot in enumerate(pilots):
             pilot += [PilotRate(float(rate), lost[number, :, place]) for place, rate in enumerate(rates[number])]
             found[number] = estimated(pilot, case.keep, case.answers)

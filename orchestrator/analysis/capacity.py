@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from orchestrator.stats.capacity import (
     streams_kept,
     whole_streams,
 )
+from orchestrator.stats.constants import STREAMS
 from orchestrator.stats.interval import Interval, mean_intervals
 from orchestrator.stats.stopping.capacity import Capacity
 from orchestrator.stats.thresholds import Threshold, primary_threshold, thresholds_from_ms
@@ -37,6 +38,14 @@ from orchestrator.storage.records import CapacityQuestion
 ANY_RATE = 1.0
 """Stands in the place of the rate of a trial that is searched."""
 Verdict = Literal["pilot", "kept", "not kept"]
+
+
+class Next(NamedTuple):
+    """Rates to measure next, samples a second, in so many streams each, and whether they are to be certified."""
+
+    rates: tuple[float, ...]
+    streams: int
+    certify: bool
 
 
 @dataclass(frozen=True)
@@ -173,17 +182,19 @@ class Search:
         trials = [*([self.closed] if self.closed is not None else []), *(one.data for one in self.rates)]
         return any(data.record.state != "done" for data in trials)
 
-    def next_rates(self) -> tuple[tuple[float, ...], bool]:
-        """Return the rates to measure next, samples a second, and whether these are to be certified; none where the search is over."""
-        if self.closed_per_s is None or self.failed or self.hopeless is not None or (self.pilot and self.estimate is None):
-            return (), False
+    def next_rates(self) -> Next:
+        """Return what to measure next; no rate where the search is over."""
+        stuck = self.closed_per_s is None or self.failed or self.hopeless is not None or (self.pilot and self.estimate is None)
+        if stuck or any(is_older(one.data.record.trial) for one in self.rates):
+            return Next((), 0, False)
         tested, pilot = self.tested, [one.rate_per_s for one in self.pilot]
-        if not tested and (rates := next_of_pilot(self.closed_per_s, pilot, self.estimate)):
-            return rates, False
+        rates, streams = next_of_pilot(self.closed_per_s or 0.0, pilot, self.estimate)
+        if rates and not tested:
+            return Next(rates, streams, False)
         if self.estimate is None or (tested and tested[-1].verdict != "kept"):
-            return (), True
+            return Next((), 0, True)
         done = tested[-1].rate_per_s if tested else 0.0
-        return tuple(rate for rate in rates_to_certify(self.estimate, max(pilot)) if rate > done)[:1], True
+        return Next(tuple(rate for rate in rates_to_certify(self.estimate, max(pilot)) if rate > done)[:1], STREAMS, True)
 
     @property
     def ending(self) -> str:
@@ -192,11 +203,13 @@ class Search:
             return ""
         if self.hopeless is not None:
             return "even back to back it keeps {:.3f} of the {:.3f} that is asked".format(*self.hopeless)
+        if any(is_older(one.data.record.trial) for one in self.rates):
+            return "its rates were chosen by an older version, whose streams certify nothing"
         if self.tested:
             return f"at {self.tested[0].rate_per_s:.4g}/s, the lowest rate tested, {self.tested[0].why}"
         if self.pilot and self.estimate is None:
             return "no rate of the pilot kept its schedule"
-        if self.estimate is not None and self.estimate.rate_per_s == 0 and not self.next_rates()[0]:
+        if self.estimate is not None and self.estimate.rate_per_s == 0 and not self.next_rates().rates:
             return f"the mean falls short even at {min(one.rate_per_s for one in self.pilot):.4g}/s"
         return ""
 
@@ -216,6 +229,11 @@ def question_of(trial: Trial) -> Asked | None:
     except (InputError, OverflowError, ValueError):  # the record may be a stranger's
         return None
     return found if 0 < found.keep < 1 else None
+
+
+def is_older(trial: Trial) -> bool:
+    """Return whether a rate was chosen by version 0.2.0 or before, which looked at it several times and called it certified or refuted."""
+    return "most_streams" in trial.measurement.rule_options
 
 
 def is_probe(trial: Trial) -> bool:

@@ -12,7 +12,7 @@ from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.arrivals import SECOND_NS
 from orchestrator.stats.capacity import Estimate, answers_of_stream, ramp_of_stream, rates_to_certify
-from orchestrator.stats.constants import ADVISED_LOST, FEWEST_LOST, PILOT_AROUND, PILOT_SHARES, PILOT_STREAMS, STREAMS
+from orchestrator.stats.constants import ADVISED_LOST, FEWEST_LOST, PILOT_AROUND, PILOT_SHARES, PILOT_STREAMS_AROUND, STREAMS
 from orchestrator.storage.records import CapacityQuestion, TrialRecord
 from orchestrator.subject.schedule import Length
 
@@ -45,13 +45,13 @@ def seconds_of(search: Search, rates: Sequence[float], streams: int, answers: in
 
 def next_seconds(search: Search, answers: int, alone: bool) -> float:
     """Return how long the next rates of a search take, in s; 0 where it is over. ``alone``: no other takes turns with it."""
-    rates, certify = search.next_rates()
-    return seconds_of(search, rates, STREAMS if certify else PILOT_STREAMS, answers, _pause(search) if alone and certify else 0.0)
+    rates, streams, certify = search.next_rates()
+    return seconds_of(search, rates, streams, answers, _pause(search) if alone and certify else 0.0)
 
 
 def seconds_to_come(search: Search, answers: int, alone: bool) -> tuple[float, float]:
     """Return about how long the pilot takes and what follows it, in s: what of both was not measured yet."""
-    rates, certify = search.next_rates()
+    rates, streams, certify = search.next_rates()
     if not rates:
         return 0.0, 0.0
     crossing = search.estimate.rate_per_s if search.estimate is not None else 0.0
@@ -59,9 +59,11 @@ def seconds_to_come(search: Search, answers: int, alone: bool) -> tuple[float, f
     if not 0 < crossing < math.inf:
         crossing = throughput * _likely_share(search, throughput)
     around = [share * crossing for share in PILOT_AROUND]
-    pilot = [] if certify else list(rates) if search.pilot else [*(share * throughput for share in PILOT_SHARES), *around]
+    pilot_s = 0.0 if certify else seconds_of(search, rates, streams, answers)
+    if not search.pilot:
+        pilot_s += seconds_of(search, around, PILOT_STREAMS_AROUND, answers)
     ladder = [rate for rate in rates_to_certify(Estimate(crossing, crossing, crossing), crossing) if not certify or rate >= rates[0]]
-    return seconds_of(search, pilot, PILOT_STREAMS, answers), seconds_of(search, ladder, STREAMS, answers, _pause(search) if alone else 0.0)
+    return pilot_s, seconds_of(search, ladder, STREAMS, answers, _pause(search) if alone else 0.0)
 
 
 def _pause(search: Search) -> float:

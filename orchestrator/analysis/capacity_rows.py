@@ -73,7 +73,7 @@ def capacity_rows(
                 **_of_search(search, data),
                 **own,
                 "minutes": None if question is None else question.minutes,
-                "minutes_needed": needed if search.next_rates()[0] else None,
+                "minutes_needed": needed if search.next_rates().rates else None,
                 "flags": list(flags[data.trial_id]),
             }
             yield cast(CapacityRow, row)

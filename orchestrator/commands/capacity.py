@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.analysis.capacity import ANY_RATE, Search, searches_of
+from orchestrator.analysis.capacity import ANY_RATE, Next, Search, is_older, searches_of
 from orchestrator.analysis.capacity_budget import (
     REPORT_S,
     all_seconds,
@@ -37,7 +37,7 @@ from orchestrator.execution.signals import heed_signals
 from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
 from orchestrator.stats.capacity import answers_of_stream, rounded_rate
-from orchestrator.stats.constants import FEWEST_LOST, PILOT_STREAMS, STREAMS
+from orchestrator.stats.constants import FEWEST_LOST
 from orchestrator.stats.stopping.capacity import Capacity
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.storage.reader import open_campaign
@@ -99,8 +99,8 @@ def time_of(deadline: str) -> Threshold:
 
 
 def refuse_older(record: CampaignRecord) -> None:
-    """Raise InputError for a search of version 0.2.0, which chose its rates in another way."""
-    if any("most_streams" in planned.trial.measurement.rule_options for planned in record.trials):
+    """Raise InputError for a search of an older version, which chose its rates in another way."""
+    if any(is_older(planned.trial) for planned in record.trials):
         raise InputError(f"this search was begun by version {record.code_version} and can only be reported; begin a new one")
 
 
@@ -109,24 +109,24 @@ def in_closed_loop(trial: Trial) -> Trial:
     return trial.model_copy(update={"load": LoadConfig(), "measurement": trial.measurement.model_copy(update=CLOSED)})
 
 
-def at_rate(trial: Trial, rate_per_s: float, certify: bool, question: CapacityQuestion, length: Length, samples: int) -> Trial:
-    """Return a searched trial, of so many samples, at a rate, with as many streams of a length as its part of the search has.
+def at_rate(trial: Trial, rate_per_s: float, wanted: Next, question: CapacityQuestion, length: Length, samples: int) -> Trial:
+    """Return a searched trial, of so many samples, at a rate, in streams of a length.
 
     Every rate has arrivals of its own, so that none repeats what another has shown.
     """
-    load, streams = trial.load, STREAMS if certify else PILOT_STREAMS
+    load, rounds = trial.load, wanted.streams * length.rounds
     ramp_s = rounded_rate(length.ramp / rate_per_s) if load.ramp_s is None else load.ramp_s
     arrivals = {
         "rate_per_s": rate_per_s,
-        "seed": zlib.crc32(f"{load.seed} {rate_per_s} {certify}".encode()),
+        "seed": zlib.crc32(f"{load.seed} {rate_per_s} {wanted.certify}".encode()),
         "ramp_s": ramp_s,
         "stream_s": rounded_rate(ramp_s + (length.rounds - 0.5) * samples / rate_per_s),  # rounds are counted up
     }
     own = {
         "rule": Capacity.name,
-        "rule_options": {"deadline_ms": time_of(question.deadline).ns / 1e6, "keep": question.keep, "certify": certify},
-        "min_rounds": streams * length.rounds,
-        "max_rounds": streams * length.rounds,
+        "rule_options": {"deadline_ms": time_of(question.deadline).ns / 1e6, "keep": question.keep, "certify": wanted.certify},
+        "min_rounds": rounds,
+        "max_rounds": rounds,
         "max_seconds": None,
     }
     return trial.model_copy(update={"load": load.model_copy(update=arrivals), "measurement": trial.measurement.model_copy(update=own)})
@@ -177,11 +177,10 @@ class Explorer:
     def _plan(self, searches: Sequence[Search], answers: Sequence[int]) -> tuple[PlannedTrial, ...]:
         chosen = []
         for candidate, search, number in zip(self._candidates(), searches, answers, strict=True):
-            rates, certify = search.next_rates()
-            samples = candidate.inspection.samples
+            samples, wanted = candidate.inspection.samples, search.next_rates()
             chosen += [
-                replace(candidate, trial=at_rate(candidate.trial, rate, certify, self._question, length_of(search, number), samples))
-                for rate in rates
+                replace(candidate, trial=at_rate(candidate.trial, rate, wanted, self._question, length_of(search, number), samples))
+                for rate in wanted.rates
             ]
         known = {one.trial_id for one in self._writer.record.trials}
         return tuple(one for one in make_plan_of(chosen).trials if one.trial_id not in known)
@@ -216,7 +215,7 @@ def searches_in(directory: Path, question: CapacityQuestion) -> list[Search]:
 
 def goes_on(searches: Sequence[Search]) -> bool:
     """Return whether anything is left to measure, by what is stored."""
-    return any(search.next_rates()[0] for search in searches)
+    return any(search.next_rates().rates for search in searches)
 
 
 def exit_code(code: int, directory: Path, question: CapacityQuestion) -> int:

@@ -21,6 +21,8 @@ from orchestrator.stats.constants import (
     PILOT_BEYOND,
     PILOT_MOST,
     PILOT_SHARES,
+    PILOT_STREAMS,
+    PILOT_STREAMS_AROUND,
     RAMP_DEADLINES,
     RAMP_OF_STREAM,
     ROUNDING,
@@ -179,8 +181,8 @@ def _near(rates: Floats, rate: float) -> NDArray[np.bool_]:
     return np.asarray((rates <= NEAR * rate) & (rate <= NEAR * rates))
 
 
-def next_of_pilot(throughput_per_s: float, rates: Sequence[float], estimate: Estimate | None) -> tuple[float, ...]:
-    """Return which rates of the pilot come next; none where it is over.
+def next_of_pilot(throughput_per_s: float, rates: Sequence[float], estimate: Estimate | None) -> tuple[tuple[float, ...], int]:
+    """Return which rates of the pilot come next, and in how many streams each; no rate where it is over.
 
     Parameters
     ----------
@@ -192,12 +194,13 @@ def next_of_pilot(throughput_per_s: float, rates: Sequence[float], estimate: Est
     Examples
     --------
     >>> next_of_pilot(100, [], None)
-    (20.0, 42.5, 65.0, 87.5, 110.0)
+    ((20.0, 42.5, 65.0, 87.5, 110.0), 2)
     >>> next_of_pilot(100, [20, 42.5, 65, 87.5, 110], Estimate(80, 70, 90))
-    (64.0, 72.0, 80.0, 88.0, 96.0)
+    ((64.0, 72.0, 80.0, 88.0, 96.0), 4)
     >>> next_of_pilot(100, [20, 42.5, 65, 87.5, 110], Estimate(math.inf, 70, math.inf))
-    (137.5, 176.0, 220.0, 275.0, 352.0)
+    ((137.5, 176.0, 220.0, 275.0, 352.0), 2)
     """
+    streams = PILOT_STREAMS
     if estimate is None:
         found = [share * throughput_per_s for share in PILOT_SHARES]
     elif estimate.rate_per_s == 0:
@@ -207,7 +210,8 @@ def next_of_pilot(throughput_per_s: float, rates: Sequence[float], estimate: Est
     else:
         enough = _near(np.array(rates), estimate.rate_per_s).sum() >= ENOUGH_NEAR
         found = [] if enough else [share * estimate.rate_per_s for share in PILOT_AROUND]
-    return tuple(map(rounded_rate, found)) if len(rates) + len(found) <= PILOT_MOST else ()
+        streams = PILOT_STREAMS_AROUND
+    return tuple(map(rounded_rate, found)) if len(rates) + len(found) <= PILOT_MOST else (), streams
 
 
 def rates_to_certify(estimate: Estimate, highest: float) -> tuple[float, ...]:

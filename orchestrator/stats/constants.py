@@ -37,8 +37,8 @@ STREAMS_TO_KEEP = 0.8
 """Share of streams that must keep the quality at a certified rate; study `capacity`."""
 CERTIFIED_SHARES = (0.65, 0.72, 0.8, 0.88, 0.96)
 """Rates to certify, in shares of the estimate, ascending: none follows one that failed; study `capacity`."""
-PILOT_STREAMS = 3
-"""Streams of each rate of the pilot; study `capacity`."""
+PILOT_STREAMS, PILOT_STREAMS_AROUND = 2, 4
+"""Streams of each of the pilot's rates that look for the crossing, and of those around it; study `capacity`."""
 PILOT_SHARES = (0.2, 0.425, 0.65, 0.875, 1.1)
 """First rates of the pilot, in shares of the closed loop's throughput; study `capacity`."""
 PILOT_AROUND = (0.8, 0.9, 1.0, 1.1, 1.2)

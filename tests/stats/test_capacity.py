@@ -96,7 +96,7 @@ def test_streams_that_differ_widen_the_interval() -> None:
 def test_a_pilot_ends_around_a_crossing_wherever_that_lies(share: float, throughput: float) -> None:
     truth, pilot = share * throughput, list[PilotRate]()
     found: Estimate | None = None
-    while rates := next_of_pilot(throughput, [one.rate_per_s for one in pilot], found):
+    while rates := next_of_pilot(throughput, [one.rate_per_s for one in pilot], found)[0]:
         pilot += losing({rate: 1 / (1 + math.exp(-30 * (rate / truth - 1.1))) for rate in rates})
         found = estimated(pilot, 0.95, 1e5)
         assert len(pilot) <= PILOT_MOST
@@ -109,7 +109,7 @@ def test_a_pilot_that_never_crosses_ends() -> None:
     for lost, expected in ((0.0, math.inf), (1.0, 0.0)):
         pilot: list[PilotRate] = []
         found: Estimate | None = None
-        while rates := next_of_pilot(100, [one.rate_per_s for one in pilot], found):
+        while rates := next_of_pilot(100, [one.rate_per_s for one in pilot], found)[0]:
             pilot += losing(dict.fromkeys(rates, lost))
             found = estimated(pilot, 0.95, 300)
         assert (len(pilot), found.rate_per_s if found else None) == (PILOT_MOST, expected)
