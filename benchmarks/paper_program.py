@@ -29,9 +29,10 @@ from orchestrator.contracts import first_line
 from orchestrator.metrics.detection import Map, Map50
 from orchestrator.metrics.detection_precision import MeanAveragePrecision
 from orchestrator.metrics.interface import Answers
-from orchestrator.stats.paper_program import densities, evaluation, loop, per_record, plots
-from orchestrator.stats.paper_program.per_record import Quality
-from orchestrator.stats.paper_program.run_order import directory_order, is_recorded
+from orchestrator.stats import paper_densities, paper_loop
+from orchestrator.study.program import course, evaluation, per_record, plots
+from orchestrator.study.program.per_record import Quality
+from orchestrator.study.program.run_order import directory_order, is_recorded
 
 Floats = NDArray[np.float64]
 NS_PER_S = 1e9
@@ -140,14 +141,11 @@ def _tail_qualities(times: Floats, records: Floats, judged: Judged) -> Iterator[
     bounds = evaluation.tail_latency(records)
     found = {name: evaluation.tail_quality(times, bounds, quality) for name, quality in judged.of_2024.items()}
     for index, percentile in enumerate(evaluation.PERCENTILES):
-        of_metrics = {name: _spread(of_one[index].per_round) for name, of_one in found.items()}
+        of_metrics = {name: _spread(of_one[index]) for name, of_one in found.items()}
         yield f"p{percentile:g}", {"threshold": float(bounds[index]), **of_metrics}
     if not judged.detection:
         hops = evaluation.hops(records)
-        curves = {
-            name: np.array([one.per_round for one in evaluation.tail_quality(times, hops, quality)])
-            for name, quality in judged.of_2024.items()
-        }
+        curves = {name: evaluation.tail_quality(times, hops, quality) for name, quality in judged.of_2024.items()}
         yield "multihop", {"thresholds": hops.tolist(), **{name: _over_rounds(curve) for name, curve in curves.items()}}
 
 
@@ -175,11 +173,11 @@ def convergence(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> d
 
 
 def _loop(records: Mapping[str, Floats], warm: int, fit_every: int, dropped: int) -> dict[str, Any]:
-    courses = {clock: loop.course(times[dropped:], warm, fit_every) for clock, times in records.items()}
+    courses = {clock: course.course(times[dropped:], warm, fit_every) for clock, times in records.items()}
     return {
         "warm_run": warm,
         "fit_run_number": fit_every,
-        "window_size": loop.WINDOW,
+        "window_size": paper_loop.WINDOW,
         "warm_rounds_in_pool": not dropped,
         "rounds_dropped_before": dropped,
         "error": next((one.error for one in courses.values() if one.error), None),
@@ -195,18 +193,18 @@ def _loop(records: Mapping[str, Floats], warm: int, fit_every: int, dropped: int
             }
             for same in zip(*(one.comparisons for one in courses.values()), strict=False)
         ],
-        "stops_after_run": {str(threshold): loop.stops_after(courses.values(), threshold) for threshold in STOPS_AT},
+        "stops_after_run": {str(threshold): course.stops_after(courses.values(), threshold) for threshold in STOPS_AT},
     }
 
 
-def _fit(fit: loop.Fit) -> dict[str, Any]:
+def _fit(fit: paper_loop.Fit) -> dict[str, Any]:
     return {"bandwidth": fit.bandwidth, "n": fit.records, "n_unique": fit.distinct, "range": fit.range}
 
 
-def _check(found: loop.Comparison) -> dict[str, Any]:
+def _check(found: paper_loop.Comparison) -> dict[str, Any]:
     return {
         "rjsd": found.rjsd,
-        "grid": [found.shortest, found.longest, densities.GRID_POINTS],
+        "grid": [found.shortest, found.longest, paper_densities.GRID_POINTS],
         "root_of_each_distance": np.sqrt(found.distances).tolist(),
     }
 
@@ -302,7 +300,7 @@ def regression(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> di
     runs = []
     for clock, times in timings.rounded_thrice.items():
         of_mean, of_variance = plots.regression(times[:, first], judged.sizes[first])
-        runs.append({"combine_type": clock, "error": None, "mean_time": vars(of_mean), "variance_of_time": vars(of_variance)})
+        runs.append({"combine_type": clock, "error": None, "mean_time": of_mean._asdict(), "variance_of_time": of_variance._asdict()})
     return {"runs": runs}
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.studies.scenarios import generator
-from orchestrator.stats.factors import divide_variance
+from orchestrator.study.variance import divide_variance
 
 TITLE = "Coverage of the 95 % intervals of omega^2, in percent"
 REPETITIONS = 300

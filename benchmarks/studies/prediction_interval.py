@@ -11,20 +11,21 @@ interval of independent samples, which sees no round.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from benchmarks.studies.scenarios import DEPENDENT, LOGNORMAL, ROUND_EFFECTS, Scenario, generator, scores
-from orchestrator.stats.prediction import Method
-from orchestrator.stats.prediction_validation import Validation, validate_prediction
+from orchestrator.stats.prediction import Halves, predict_independent, predict_rounds
+from orchestrator.stats.tail_quality import quality_curve
 
 TITLE = "Share of 95 % intervals, predicted from the first rounds, that hold the mean of the last 30, 20 samples"
 REPETITIONS = 1_000
 SAMPLES, VISIT_ROUNDS = 20, 5
 PERCENTILES = (60.0, 90.0, 95.0, 99.0)
-WAYS: dict[str, Method] = {"whole rounds": "block-bootstrap", "independent": "poisson-binomial"}
 LEAST = {"lognormal": 93.0, "AR(1) 0.95": 85.0}
 ENOUGH_FITTED = 90
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -50,32 +51,34 @@ CASES = [
 def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | float]]:
     """Return one row per percentile."""
     random = generator(seed, "prediction_interval", case.name)
-    found: dict[tuple[str, float], list[Validation]] = {(way, percentile): [] for way in WAYS for percentile in PERCENTILES}
     score = scores(SAMPLES)
+    held: dict[tuple[str, float], list[float]] = {(way, of): [] for way in ("whole rounds", "independent") for of in PERCENTILES}
+    widths: dict[float, list[float]] = {percentile: [] for percentile in PERCENTILES}
     for _ in range(repetitions):
         times, visits = case.scenario.trial(random, case.rounds, SAMPLES, VISIT_ROUNDS if case.visits else 0)
-        for way, method in WAYS.items():
-            for one in validate_prediction(score, times, random=random, method=method, percentiles=PERCENTILES, visits=visits):
-                found[way, one.percentile].append(one)
+        halves = Halves(partial(quality_curve, score), times, units=visits, percentiles=PERCENTILES)
+        whole = predict_rounds(halves.quality, len(halves.test), halves.units, (0.0, float(score.mean())))
+        apart = predict_independent(score, halves.on_time, len(halves.fit), len(halves.test))
+        for way, found in (("whole rounds", whole), ("independent", apart)):
+            inside = (found.low - ROUNDING <= halves.observed.mean) & (halves.observed.mean <= found.high + ROUNDING)
+            for percentile, low, one in zip(halves.percentiles.tolist(), found.low, inside.tolist(), strict=True):
+                if np.isfinite(low):
+                    held[way, percentile].append(100.0 * one)
+        for percentile, width in zip(halves.percentiles.tolist(), whole.high - whole.low, strict=True):
+            widths[percentile].append(float(width))
     return [
         {
             "times": case.scenario.name,
             "fitted rounds": case.rounds - 30,
             "measured in": "visits" if case.visits else "one stretch",
             "percentile": percentile,
-            "whole rounds: holds (%)": held(found["whole rounds", percentile]),
-            "independent: holds (%)": held(found["independent", percentile]),
-            "found dependent (%)": 100 * float(np.mean([one.unit != "rounds" for one in found["whole rounds", percentile]])),
-            "width, mean": float(np.nanmean([one.high - one.low for one in found["whole rounds", percentile]])),
-            "bar": bar(case, percentile, held(found["whole rounds", percentile])),
+            "whole rounds: holds (%)": float(np.mean(held["whole rounds", percentile])),
+            "independent: holds (%)": float(np.mean(held["independent", percentile])),
+            "width, mean": float(np.nanmean(widths[percentile])),
+            "bar": bar(case, percentile, float(np.mean(held["whole rounds", percentile]))),
         }
         for percentile in PERCENTILES
     ]
-
-
-def held(found: list[Validation]) -> float:
-    """Return the share of intervals, in percent, that hold the mean; where the fitted rounds do not vary there is none."""
-    return 100 * float(np.mean([one.inside for one in found if one.inside is not None]))
 
 
 def bar(case: Case, percentile: float, holds: float) -> str:

@@ -149,7 +149,7 @@ def _tables_of_trial(group: Group, common: float, analysis: AnalysisConfig, data
     return {
         "tail_quality": list(tail_quality_rows(data, group.thresholds, flags, analysis)),
         "latency": list(latency_rows(data, flags, analysis)),
-        "prediction": list(prediction_rows(data, flags, analysis)),
+        "prediction": list(prediction_rows(data, flags)),
         "deadline": list(deadline_rows(data, common, flags, analysis)),
         "explain": list(explain_rows(data, group.thresholds.primary, flags)),
         "load": list(load_rows(data, flags)),

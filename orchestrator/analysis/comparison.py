@@ -236,7 +236,7 @@ def of_rounds(
     """
     resolution = one_inference([before, after])
     if (common := common_cycles(before, after)).size >= FEWEST_PAIRS:
-        cycles = [cast(NDArray[np.int32], data.visits) for data in (before, after)]
+        cycles = [cast(NDArray[np.int32], data.turns) for data in (before, after)]
         in_both = [np.isin(visits, common) for visits in cycles]
         sides = zip((theirs, mine), cycles, in_both, strict=True)
         chosen = [means_of_visits(quality[None, some], visits[some])[0] for quality, visits, some in sides]
@@ -268,9 +268,9 @@ def common_cycles(before: TrialData, after: TrialData) -> NDArray[np.int32]:
 def _begins_of_visits(data: TrialData) -> dict[int, float]:
     """Return when each visit of a trial began, in ns of the machine's clock; nothing where there are no visits, or it is not known."""
     started = data.evidence.get("started_monotonic_ns")
-    if data.visits is None or started is None:
+    if data.turns is None or started is None:
         return {}
-    visits, first = np.unique(data.visits, return_index=True)
+    visits, first = np.unique(data.turns, return_index=True)
     return dict(zip(visits.tolist(), started[first].tolist(), strict=True))
 
 

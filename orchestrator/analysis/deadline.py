@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from orchestrator.analysis.quality import JudgedMean, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig, DeadlineConfig
-from orchestrator.stats.deadline import certify_deadline, contradicted
+from orchestrator.stats.certificate import certify
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
-from orchestrator.stats.thresholds import NS_PER_MS
 from orchestrator.stats.times import Clock
 from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
@@ -92,7 +91,7 @@ def _rows(data: TrialData, qualities: Mapping[str, float], flags: Sequence[str],
             "late_share": wanted.late_share,
             "confidence": wanted.confidence,
             "threshold_origin": "own",
-            "method": "order statistic",
+            "method": "korn-graubard",
             "flags": list(flags),
             **(_nothing_to_keep(len(data.times[clock])) if found is None else _promise(data, found, flags, wanted)),
         }
@@ -114,33 +113,21 @@ def _nothing_to_keep(rounds: int) -> _Promise:
 
 def _promise(data: TrialData, found: NDArray[np.float64], flags: Sequence[str], wanted: DeadlineConfig) -> _Promise:
     """Return what can be promised from the deadline of every round, [R]."""
-    first = rounds_of_certificate(data)
-    looks = (first, *(look for look in data.record.looks if look > first))
-    promise = certify_deadline(found, looks, late_share=wanted.late_share, confidence=wanted.confidence, visits=data.visits)
-    later = found[promise.rounds :] if promise.rounds else found[:0]
-    breaks = None if promise.ns is None else int((later > promise.ns).sum())
-    more = None if data.record.imported else promise.more_rounds or None  # no number of them certifies an imported one
-    reasons = [", ".join(flags), promise.reason if more or not promise.more_rounds else None]
-    if contradicted(promise, later, wanted.late_share):
-        reasons.append(f"withdrawn: {breaks} of {later.size} later rounds broke {math.ceil(promise.ns or 0) / NS_PER_MS:.3g} ms")
-    observed = percentile_inverted_cdf(found[: promise.rounds or None], 100 * (1 - wanted.late_share))
-    reason = "; ".join(filter(None, reasons)) or None
+    promise = certify(found, data.visits, rounds_of_certificate(data), late_share=wanted.late_share, confidence=wanted.confidence)
+    first, later = np.split(found, [promise.rounds])
+    observed = percentile_inverted_cdf(first, 100 * (1 - wanted.late_share))
+    reason = ", ".join(flags) or promise.reason or None
     certified = promise.ns is not None and reason is None
     return {
         "deadline_ns": math.ceil(promise.ns) if promise.ns is not None and certified else None,
         "certified": certified,
         "reason": reason,
         "observed_ns": math.ceil(observed) if math.isfinite(observed) else None,
-        "parameters": {
-            **({} if promise.rank is None else {"rank": float(promise.rank)}),
-            "look": float(promise.look),
-            "allowed_error": promise.allowed_error,
-            "design_effect": promise.design_effect,
-        },
-        "rounds": promise.rounds or found.size,
-        "later_rounds": int(later.size),
-        "later_breaks": breaks,
-        "more_rounds": more,
+        "parameters": {"breaks": float(promise.breaks), "n_eff": promise.effective},
+        "rounds": promise.rounds,
+        "later_rounds": later.size,
+        "later_breaks": int((later > promise.ns).sum()) if promise.ns is not None else None,
+        "more_rounds": None if data.record.imported else promise.more_rounds or None,  # no number of them certifies an imported one
     }
 
 
@@ -153,10 +140,9 @@ def _of_rounds(data: TrialData, clock: Clock, floors: Sequence[float]) -> dict[f
 
 
 def rounds_of_certificate(data: TrialData) -> int:
-    """Return the number of rounds, fixed before anything was measured, that a trial is first read at: of fewer nothing is certified.
+    """Return the number of rounds that a certificate rests on, fixed before anything was measured.
 
-    ``certify_rounds``, or all under rule ``rounds`` where these are more. In fewer rounds slow spells often have not come yet, and then
-    nothing tells that rounds depend on each other.
+    ``certify_rounds``, or all under rule ``rounds`` where these are more.
     """
     measurement = data.record.trial.measurement
     all_of_them = measurement.rule == "rounds" and len(data.times[data.clock]) >= measurement.max_rounds

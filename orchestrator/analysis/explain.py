@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 from typing import Annotated, Any, Literal, cast
@@ -16,6 +16,7 @@ from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.slow_rounds import FEWEST_ROUNDS, LEVEL, Association, association, disturbed, divide_lateness
 from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.units import correlation_of_neighbours
 from orchestrator.storage.typed_rows import Int32, Int64, Labels
 
 Floats = NDArray[np.float64]
@@ -129,6 +130,7 @@ class ExplainRow(Labels):
     by_sample: Annotated[float | None, "share of the variance of being late that goes with the sample; null where it cannot be told"]
     by_round: Annotated[float | None, "with the round"]
     by_neither: Annotated[float | None, "with neither"]
+    correlation_of_neighbours: Annotated[float, "of the logarithm of a round's median time with the next one's: spells of slow rounds"]
     flags: Annotated[list[str], "what a reader must know of the figures"]
 
 
@@ -163,6 +165,7 @@ def explain_rows(data: TrialData, threshold: Threshold | None, flags: Sequence[s
         "rounds": len(of_rounds),
         "late": float(of_rounds.mean()),
         **_divided(of_rounds, data.batch_of is not None),
+        "correlation_of_neighbours": float(correlation_of_neighbours(data.log_medians(data.clock)[None])[0]),
         "flags": [*flags, TOO_FEW] if len(late) < FEWEST_ROUNDS else list(flags),
     }
     named = _named(present, found)
@@ -225,7 +228,7 @@ def _divided(late: NDArray[np.bool_], same_samples: bool) -> dict[str, float | N
         return {"by_sample": None, "by_round": None, "by_neither": None}
     if not same_samples:
         return {"by_sample": None, "by_round": divided.by_round, "by_neither": 1 - divided.by_round}
-    return asdict(divided)
+    return divided._asdict()
 
 
 def _known(value: float) -> float | None:

@@ -8,11 +8,10 @@ from typing import Annotated
 
 import numpy as np
 
-from orchestrator.analysis.dependence import flags_of_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.stats.constants import CONFIDENCE
 from orchestrator.stats.latency import latency_percentiles
-from orchestrator.stats.percentile_limits import times_beyond
 from orchestrator.storage.typed_rows import Int64, Labels, Parameters
 
 
@@ -27,15 +26,14 @@ class LatencyRow(Labels):
     certified: Annotated[bool, "whether at least 10 independent times lie beyond and its interval has an upper limit"]
     samples_beyond: Annotated[Int64, "how many independent times lie beyond"]
     samples: Annotated[Int64, "how many inferences"]
-    effective_samples: Annotated[Int64, "how many independent ones they are worth"]
-    design_effect: Annotated[float | None, "by how much the share beyond varies more between rounds than between independent inferences"]
+    effective_samples: Annotated[Int64, "as how many independent ones they count for its interval"]
     mean_ns: Annotated[float | None, "mean of the times there are"]
     min_ns: Annotated[Int64 | None, "shortest time"]
     max_ns: Annotated[Int64 | None, "longest time"]
     without_time: Annotated[Int64, "inferences without a time"]
     threshold_origin: Annotated[str, "`own`: percentiles are those of the trial itself"]
     method: Annotated[str, "how the interval was found"]
-    unit: Annotated[str, "what the interval takes as independent: `rounds`, `visits` or `cosines`"]
+    unit: Annotated[str, "what the interval takes as independent: `visits`, `streams` or, in one stretch, `rounds`"]
     parameters: Annotated[Parameters, "what the method was given, numbers by name"]
     flags: Annotated[list[str], "what a reader must know of the figures"]
 
@@ -48,10 +46,7 @@ def latency_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisConfig
     for clock, times in data.inferences.items():
         finite = times[np.isfinite(times)]
         percentiles = sorted({50.0, *analysis.percentiles})
-        figures = latency_percentiles(times, percentiles, visits=data.visits, dependent=data.record.trial.load.is_open)
-        beyond = np.stack([times_beyond(times, found.value_ns).mean(axis=1) for found in figures])
-        of_each = flags_of_rows(beyond, np.array([found.dependent for found in figures]), data.visits, data.close_visits)
-        for percentile, found, own in zip(percentiles, figures, of_each, strict=True):
+        for percentile, found in zip(percentiles, latency_percentiles(times, percentiles, data.visits), strict=True):
             yield {
                 **data.record.labels(),
                 "clock": clock,
@@ -63,16 +58,15 @@ def latency_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisConfig
                 "samples_beyond": found.beyond,
                 "samples": found.samples,
                 "effective_samples": found.effective_samples,
-                "design_effect": None if math.isnan(found.design_effect) else found.design_effect,
                 "mean_ns": float(finite.mean()) if finite.size else None,
                 "min_ns": _whole(float(finite.min())) if finite.size else None,
                 "max_ns": _whole(float(finite.max())) if finite.size else None,
                 "without_time": int(times.size - finite.size),
                 "threshold_origin": "own",
                 "method": "order statistics",
-                "unit": found.unit,
-                "parameters": {"confidence": found.confidence, "n_eff": found.interval_samples},
-                "flags": [*flags, *own, *([] if found.certified else ["not certified"])],
+                "unit": data.unit_from(0),
+                "parameters": {"confidence": CONFIDENCE},
+                "flags": [*flags, *([] if found.certified else ["not certified"])],
             }
 
 

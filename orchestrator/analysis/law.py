@@ -12,12 +12,10 @@ ROUNDING = 1e-9
 INTERVALS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "tail_quality": (
         ("interval_low", "mean", "interval_high"),
-        ("session_low", "mean", "session_high"),
         ("ideal_low", "ideal", "ideal_high"),
     ),
     "slices": (
         ("interval_low", "mean", "interval_high"),
-        ("session_low", "mean", "session_high"),
         ("ideal_low", "ideal", "ideal_high"),
     ),
     "latency": (("interval_low_ns", "value_ns", "interval_high_ns"),),

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, NamedTuple
+from functools import partial
+from typing import Annotated
 
 import numpy as np
 
-from orchestrator.analysis.dependence import FEW_ROUNDS, MIN_ROUNDS
 from orchestrator.analysis.quality import JudgedMean, ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.stats.later_mean import ANYTHING
-from orchestrator.stats.prediction import DRAWS, Fitted, Method, variance_ratio_of
-from orchestrator.stats.prediction_validation import (
+from orchestrator.analysis.units import flags_of_units
+from orchestrator.stats.constants import CONFIDENCE
+from orchestrator.stats.prediction import (
+    ANYTHING,
+    ROUNDING,
     ROUNDS_TO_VALIDATE,
+    Figures,
     Halves,
-    Validation,
-    halves_of_mean,
-    validate_from_curve,
-    validate_prediction,
+    Method,
+    Prediction,
+    predict_independent,
+    predict_rounds,
+    ratio_of_variances,
 )
+from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.times import Clock
 from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 
@@ -51,9 +54,9 @@ class PredictionRow(Labels):
     inside: Annotated[bool | None, "whether `observed_mean` lies within `predicted_low` and `predicted_high`; null without them"]
     observed_variance: Annotated[float | None, "variance of tail quality between rounds, observed in the last rounds"]
     observed_minimum: Annotated[float | None, "tail quality of the worst round, observed in the last rounds"]
-    difference_mean: Annotated[float | None, "mean tail quality, observed minus predicted"]
-    difference_variance: Annotated[float | None, "variance of tail quality between rounds, observed minus predicted"]
-    difference_minimum: Annotated[float | None, "tail quality of the worst round, observed minus predicted"]
+    difference_mean: Annotated[float | None, "how far apart predicted and observed mean lie"]
+    difference_variance: Annotated[float | None, "the same of the variance"]
+    difference_minimum: Annotated[float | None, "the same of the worst round"]
     recomputed_threshold_ns: Annotated[Int64 | None, "the same percentile of the last rounds"]
     difference_as_in_paper_mean: Annotated[float | None, "`difference_mean` where the last rounds choose their own threshold"]
     difference_as_in_paper_variance: Annotated[float | None, "the same of the variance"]
@@ -72,124 +75,94 @@ class PredictionRow(Labels):
     flags: Annotated[list[str], "what a reader must know of the figures"]
 
 
-def prediction_rows(data: TrialData, flags: Sequence[str], analysis: AnalysisConfig) -> Iterator[PredictionRow]:
-    """Yield the rows of one trial for ``prediction.parquet``, for the primary metric; none where there are too few rounds."""
-    if len(data.times[data.clock]) < ROUNDS_TO_VALIDATE:
-        return
-    for clock in data.times:
-        ratios: list[float] | None = None
-        halves = _halves(data, clock)
-        for method in _methods(data):
-            random = np.random.default_rng([analysis.seed, zlib.crc32(f"{data.trial_id} {clock} {method}".encode())])
-            found = _validated(data, clock, method, random, halves)
-            # All methods are read at the same thresholds, those of the fitted rounds.
-            ratios = _variance_ratios(data, clock, found, halves) if ratios is None else ratios
-            for validation, ratio in zip(found, ratios, strict=True):
-                yield _row(data, clock, method, validation, ratio, flags)
+def prediction_rows(data: TrialData, flags: Sequence[str]) -> Iterator[PredictionRow]:
+    """Yield the rows of one trial for ``prediction.parquet``, for the primary metric; none where there are too few rounds.
 
-
-def _methods(data: TrialData) -> tuple[Method, ...]:
-    """Return the methods: whole rounds, and for contrast independent inferences, exact if scores are 0 or 1, else by drawing.
-
-    A metric that is no mean would have to be evaluated anew on thousands of drawn rounds, and where every round puts other samples
-    into a batch no inference has a distribution of its own: neither has a contrast.
+    For contrast with whole rounds, inferences are taken as independent, where the metric is a mean over them. Where every round
+    puts other samples into a batch no inference has a share on time of its own: there is no contrast.
     """
-    scores = data.scores_per_inference()
-    if scores is None:
-        return ("block-bootstrap",)
-    return ("block-bootstrap", "poisson-binomial" if np.isin(scores, (0, 1)).all() else "monte-carlo")
-
-
-def _halves(data: TrialData, clock: Clock) -> Halves | None:
-    """Return what all methods share of the rounds, None where they look at different times: at samples, and at batches of them."""
-    scores = data.scores_per_inference()
-    if scores is None or data.inferences[clock] is not data.times[clock]:
-        return None
-    return halves_of_mean(scores, data.times[clock], visits=data.visits)
-
-
-def _validated(data: TrialData, clock: Clock, method: Method, random: np.random.Generator, halves: Halves | None) -> tuple[Validation, ...]:
-    """Return what a method predicts; thresholds are percentiles of inferences, and what is drawn singly is an inference."""
-    times, scores = data.inferences[clock], data.scores_per_inference()
-    if scores is not None and (method != "block-bootstrap" or times is data.times[clock]):
-        return validate_prediction(scores, times, random=random, method=method, visits=data.visits, halves=halves)
-    judged = data.judged(data.metric)
+    judged, scores = data.judged(data.metric), data.scores_per_inference()
     within = (0.0, judged.ideal()) if isinstance(judged, JudgedMean) else ANYTHING
-    every = data.times[clock]
-    return validate_from_curve(judged.curve, every, random=random, method=method, inferences=times, visits=data.visits, within=within)
+    for clock, times in data.times.items():
+        if len(times) < ROUNDS_TO_VALIDATE:
+            continue
+        inferences = data.inferences[clock]
+        halves = Halves(judged.curve, times, inferences, data.visits)
+        found: dict[Method, tuple[Halves, Prediction]] = {
+            "block-bootstrap": (halves, predict_rounds(halves.quality, len(halves.test), halves.units, within))
+        }
+        ratios = np.full(halves.bounds.size, math.nan)
+        if scores is not None:
+            own = halves if times is inferences else Halves(partial(quality_curve, scores), inferences, units=data.visits)
+            ratios = ratio_of_variances(scores, own.quality, own.on_time)
+            found["poisson-binomial"] = own, predict_independent(scores, own.on_time, len(own.fit), len(own.test))
+        of_fit = [*flags, *flags_of_units(halves.units, data.record.trial.load.is_open)]
+        for method, (of, predicted) in found.items():
+            told = list(dict.fromkeys(of_fit if method == "block-bootstrap" else flags))
+            yield from _rows(data, clock, method, of, predicted, ratios.tolist(), told)
 
 
-def _variance_ratios(data: TrialData, clock: Clock, found: Sequence[Validation], halves: Halves | None) -> list[float]:
-    """Return one ratio per threshold, over the fitted rounds, of independent inferences; NaN where there is no contrast."""
-    scores = data.scores_per_inference()
-    if not found or scores is None:
-        return [math.nan] * len(found)
-    bounds = np.array([validation.threshold_ns for validation in found])
-    known = None if halves is None else halves.fitted
-    fitted = Fitted(scores, data.inferences[clock][: found[0].fit_rounds], bounds) if known is None else known
-    ratios: list[float] = variance_ratio_of(fitted).tolist()
-    return ratios
-
-
-def _row(data: TrialData, clock: Clock, method: Method, found: Validation, ratio: float, flags: Sequence[str]) -> PredictionRow:
+def _rows(
+    data: TrialData, clock: Clock, method: Method, of: Halves, predicted: Prediction, ratios: list[float], flags: list[str]
+) -> Iterator[PredictionRow]:
     judged = data.judged(data.metric)
     scale = scale_of(judged)
-    predicted, observed = (_shown(figures, scale.shown) for figures in (found.predicted, found.observed))
-    limits = (None, None) if found.inside is None else scale.shown_limits(found.low, found.high)
-    few = found.unit == "cosines" and found.fit_rounds < MIN_ROUNDS
-    differences = (found.difference, found.difference_as_in_paper, found.difference_as_in_paper_program)
-    difference, as_in_paper, as_in_program = (_shown(figures, scale.shown_difference) for figures in differences)
-    return {
-        **data.record.labels(),
-        "metric": data.metric,
-        "clock": clock,
-        "threshold": f"p{found.percentile:g}",
-        "threshold_ns": math.ceil(found.threshold_ns),
-        "threshold_origin": "own",
-        "method": method,
-        "parameters": {
-            "minimum_of_rounds": float(found.test_rounds),
-            "confidence": 0.95,
-            "degrees": found.degrees,
-            **({"draws": float(DRAWS)} if method == "monte-carlo" else {}),
-        },
-        "fit_rounds": found.fit_rounds,
-        "test_rounds": found.test_rounds,
-        "ideal": ideal_quality(judged),
-        "predicted_mean": predicted.mean,
-        "predicted_low": limits[0],
-        "predicted_high": limits[1],
-        "predicted_variance": predicted.variance,
-        "predicted_minimum": predicted.minimum,
-        "observed_mean": observed.mean,
-        "inside": found.inside,
-        "observed_variance": observed.variance,
-        "observed_minimum": observed.minimum,
-        "difference_mean": difference.mean,
-        "difference_variance": difference.variance,
-        "difference_minimum": difference.minimum,
-        "recomputed_threshold_ns": math.ceil(found.recomputed_threshold_ns) if math.isfinite(found.recomputed_threshold_ns) else None,
-        "difference_as_in_paper_mean": as_in_paper.mean,
-        "difference_as_in_paper_variance": as_in_paper.variance,
-        "difference_as_in_paper_minimum": as_in_paper.minimum,
-        "difference_as_in_paper_program_mean": as_in_program.mean,
-        "difference_as_in_paper_program_variance": as_in_program.variance,
-        "difference_as_in_paper_program_minimum": as_in_program.minimum,
-        "variance_ratio": _number(ratio),
-        "flags": [*flags, *([FEW_ROUNDS] if few else [])],
-    }
+    shown, observed = (_shown(scale.shown, figures) for figures in (predicted.figures, of.observed))
+    differences = [predicted.figures.difference(figures) for figures in (of.observed, of.at_recomputed)]
+    apart = [_shown(scale.shown_difference, figures) for figures in (*differences, of.difference_as_in_paper_program)]
+    outside = np.maximum(predicted.low - of.observed.mean, of.observed.mean - predicted.high)
+    for place, percentile in enumerate(of.percentiles.tolist()):
+        low, high = float(predicted.low[place]), float(predicted.high[place])
+        limits = (None, None) if math.isnan(low) else scale.shown_limits(low, high)
+        recomputed = float(of.recomputed[place])
+        difference, as_in_paper, as_in_program = (figures[place] for figures in apart)
+        yield {
+            **data.record.labels(),
+            "metric": data.metric,
+            "clock": clock,
+            "threshold": f"p{percentile:g}",
+            "threshold_ns": math.ceil(of.bounds[place]),
+            "threshold_origin": "own",
+            "method": method,
+            "parameters": {
+                "minimum_of_rounds": float(len(of.test)),
+                "confidence": CONFIDENCE,
+                "degrees": float(predicted.degrees),
+            },
+            "fit_rounds": len(of.fit),
+            "test_rounds": len(of.test),
+            "ideal": ideal_quality(judged),
+            "predicted_mean": shown[place][0],
+            "predicted_low": limits[0],
+            "predicted_high": limits[1],
+            "predicted_variance": shown[place][1],
+            "predicted_minimum": shown[place][2],
+            "observed_mean": observed[place][0],
+            "inside": None if math.isnan(low) else bool(outside[place] <= ROUNDING),
+            "observed_variance": observed[place][1],
+            "observed_minimum": observed[place][2],
+            "difference_mean": difference[0],
+            "difference_variance": difference[1],
+            "difference_minimum": difference[2],
+            "recomputed_threshold_ns": math.ceil(recomputed) if math.isfinite(recomputed) else None,
+            "difference_as_in_paper_mean": as_in_paper[0],
+            "difference_as_in_paper_variance": as_in_paper[1],
+            "difference_as_in_paper_minimum": as_in_paper[2],
+            "difference_as_in_paper_program_mean": as_in_program[0],
+            "difference_as_in_paper_program_variance": as_in_program[1],
+            "difference_as_in_paper_program_minimum": as_in_program[2],
+            "variance_ratio": _number(ratios[place]),
+            "flags": flags,
+        }
 
 
-class _Figures(NamedTuple):
-    mean: float | None
-    variance: float | None
-    minimum: float | None
-
-
-def _shown(figures: Sequence[float], show: Callable[[float], float]) -> _Figures:
-    """Return mean, variance and minimum on the metric's scale; NaN is null."""
-    mean, variance, minimum = figures
-    return _Figures(_number(show(mean)), _number(variance), _number(show(minimum)))
+def _shown(show: Callable[[float], float], figures: Figures) -> list[tuple[float | None, float | None, float | None]]:
+    """Return mean, variance and minimum at each threshold on the metric's scale; NaN is null."""
+    means, variances, minima = (values.tolist() for values in figures)
+    return [
+        (_number(show(mean)), _number(variance), _number(show(least)))
+        for mean, variance, least in zip(means, variances, minima, strict=True)
+    ]
 
 
 def _number(value: float) -> float | None:

@@ -9,19 +9,12 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.dependence import dependent_rows
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import JudgedMean, ideal_quality, in_blocks, scale_of
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.long_run import long_run_spreads
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.variance_components import (
-    FEWEST_PROCESSES,
-    Costs,
-    best_split,
-    mean_of_processes,
-    variance_components,
-)
+from orchestrator.stats.units import spread, units_of
+from orchestrator.stats.variance_components import FEWEST_PROCESSES, Costs, best_split, mean_of_processes, variance_components
 from orchestrator.storage.typed_rows import Int32, Int64, Labels
 
 
@@ -77,9 +70,9 @@ def _rows(group: Group, repeats: Sequence[TrialData], thresholds: Sequence[Thres
 
 
 def _variances(data: TrialData, curve: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the variance of a process's mean as that of rounds to come, [M], of the quality of every round, [M, R]."""
-    spreads = long_run_spreads(curve, data.visits, dependent_rows(data, curve, data.clock))
-    return np.array([spread.variance for spread in spreads])
+    """Return the variance of a process's mean in the long run, [M], of the quality of every round, [M, R]; 0 of one round."""
+    rounds = curve.shape[1]
+    return spread(curve, units_of(rounds, data.visits)).variance if rounds > 1 else np.zeros(len(curve))
 
 
 def _row(

@@ -13,11 +13,14 @@ from orchestrator.analysis.own_metrics import AskedMetric
 from orchestrator.contracts import InputError
 from orchestrator.metrics import Answers, Judged, Part
 from orchestrator.metrics.interface import PLAIN, Scale
+from orchestrator.stats.interval import Interval as MeanInterval
+from orchestrator.stats.interval import mean_intervals
 from orchestrator.stats.intervals import RESAMPLES, between, intervals_of_rounds_to_come, rounds_intervals
 from orchestrator.stats.korn_graubard import ROUNDING, Interval
 from orchestrator.stats.signed_intervals import Sway, signed_intervals
 from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.thinning import evenly_chosen
+from orchestrator.stats.units import Units
 
 MOST_TRIED = 1000
 """Most inferences whose cost is found one by one, for a metric that is no mean."""
@@ -201,6 +204,34 @@ def mean_curve(judged: Judged, times: NDArray[np.float64], thresholds: Sequence[
     """Return mean tail quality over rounds, [M], of times [R, S] in ns at time bounds [M] in ns; never M x R values at once."""
     means = [judged.curve(times, some).mean(axis=1) for some in in_blocks(thresholds, len(times))]
     return np.concatenate([np.empty(0), *means])
+
+
+def intervals(
+    judged: Judged, curve: NDArray[np.float64], answers: float, units: Units | None = None, confidence: float = CONFIDENCE
+) -> list[MeanInterval]:
+    """Return the intervals of mean tail quality, one per threshold, of what each round gains, [M, R].
+
+    ``answers`` is what `answers_at_stake` returns, ``units`` the unit of each round, [R].
+    """
+    return mean_intervals(curve, judged.ideal(), answers, units, bounded=isinstance(judged, JudgedMean), confidence=confidence)
+
+
+def answers_at_stake(judged: Judged, samples: int, inference_of: NDArray[np.intp] | None = None) -> float:
+    """Return how many answers a round can lose: (sum of w)^2/sum of w^2 of what each costs (Kish, *Survey Sampling*, section 11.7).
+
+    Answers of one inference are late together, so that they count as one.
+
+    Parameters
+    ----------
+    inference_of : [S]
+        number of the inference that each sample goes through; None: every sample has its own.
+    """
+    of = np.arange(samples) if inference_of is None else np.unique(inference_of, return_inverse=True)[1]
+    costs = np.bincount(of, weights=judged.scores) if isinstance(judged, JudgedMean) else _costs(judged, of)
+    lost = costs[costs > 0]
+    if not lost.size:
+        return 1.0
+    return float(lost.sum() ** 2 / (lost**2).sum() * (of.max() + 1) / costs.size)
 
 
 def at_stake(judged: Judged, samples: int, inference_of: NDArray[np.intp] | None = None) -> Stake:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypedDict
@@ -17,16 +16,14 @@ from orchestrator.analysis.quality import (
     JudgedMean,
     JudgedSignedMean,
     NothingToKeep,
-    Stake,
     better_of_each,
     ideal_quality,
-    intervals_of,
+    intervals,
     judge,
     scale_of,
 )
-from orchestrator.analysis.replay_beside import NOTHING, Beside, beside, of_streams, under_load
+from orchestrator.analysis.replay_beside import NOTHING, Beside, beside, under_load
 from orchestrator.analysis.replay_streams import Arrivals, Played, Rule, play, schedule_of, services_of, streams_of
-from orchestrator.analysis.tail_quality import UNEQUAL
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.metrics import Answers, Judged
 from orchestrator.stats.arrivals import SECOND_NS
@@ -64,7 +61,7 @@ class Kept(Labels):
     mean: Annotated[float, "tail quality on the response clock, late answers counted as failed: a mean over streams"]
     interval_low: Annotated[float, "lower limit of its 95 % interval over streams"]
     interval_high: Annotated[float, "upper limit"]
-    interval_method: Annotated[str, "how it was found; see [statistics.md](statistics.md)"]
+    interval_method: Annotated[str, "how it was found, over streams; see [statistics.md](statistics.md)"]
     interval_parameters: Annotated[Parameters, "what the method was given and estimated, numbers by name"]
     fallback: Annotated[str | None, "the trial that answers where this one is late; null where there is none"]
     fallback_mean: Annotated[float | None, "tail quality of both together"]
@@ -148,23 +145,21 @@ def replay_rows(
     rounds, services, judged = streams_of(data), services_of(data), data.judged(data.metric)
     if not rounds or math.isnan(judged.ideal()):
         return
-    scale, ideal = scale_of(judged), judged.ideal()
-    stake = _stake(data, judged, rounds)
+    scale = scale_of(judged)
     total = data.times[PRIMARY_CLOCK][np.concatenate(rounds)]
     timed = total[np.isfinite(total)]
     service_ns = float(timed.mean()) if timed.size else 1.0
     closed = float(judged.curve(total, [deadline.ns])[0].mean())
     at_rates = [_at(data, services, rounds, question, rate, deadline.ns) for rate in question.rates_per_s]
     alone = np.array([at.means(judged.curve(_responses(at.played), [deadline.ns])[0]) for at in at_rates])
-    random = np.random.default_rng([question.law.seed, zlib.crc32(data.trial_id.encode())])
-    intervals = intervals_of(alone, ideal, stake, random)
+    intervals_alone = intervals(judged, alone, _answers_at_stake(data, judged, rounds))
     together = intervals_together = None
     if question.fallback is not None:
         together = np.array([at.means(_gains_together(data, question.fallback, at, deadline.ns)) for at in at_rates])
         either = better_of_each(judged, question.fallback.judged(data.metric))
-        intervals_together = intervals_of(together, either.ideal(), _stake(data, either, rounds), random)
+        intervals_together = intervals(either, together, _answers_at_stake(data, either, rounds))
     for number, (rate, at) in enumerate(zip(question.rates_per_s, at_rates, strict=True)):
-        found = intervals[number]
+        found = intervals_alone[number]
         low, high = scale.shown_limits(found.low, found.high)
         both_low, both_high = (
             (None, None)
@@ -174,7 +169,7 @@ def replay_rows(
         never_drops = question.rule.queue_limit is None and question.rule.policy == "queue"
         grows = never_drops and (rate * service_ns >= SECOND_NS or _grows(at, service_ns))
         measured = under_load(data, question.law, question.rule, rate, deadline, others)
-        own = [UNEQUAL] * (not stake.balanced) + [FEW_STREAMS] * (len(rounds) < ENOUGH_STREAMS) + [OVERLOADED] * grows
+        own = [FEW_STREAMS] * (len(rounds) < ENOUGH_STREAMS) + [OVERLOADED] * grows
         yield {
             **data.record.labels(),
             "metric": data.metric,
@@ -192,7 +187,7 @@ def replay_rows(
             "mean": float(scale.shown(float(alone[number].mean()))),
             "interval_low": low,
             "interval_high": high,
-            "interval_method": f"{found.method} on streams",
+            "interval_method": found.method,
             "interval_parameters": {"confidence": found.confidence, **found.parameters},
             "fallback": None if question.fallback is None else question.fallback.trial_id,
             "fallback_mean": None if together is None else float(scale.shown(float(together[number].mean()))),
@@ -201,15 +196,15 @@ def replay_rows(
             "streams": len(rounds),
             "rounds": int(at.rounds.size),
             **_lateness(at.played, question, deadline.ns),
-            **(NOTHING if measured is None else beside(data, measured, deadline, question.law.seed, _held(data, at.played, deadline.ns))),
+            **(NOTHING if measured is None else beside(data, measured, deadline, _held(data, at.played, deadline.ns))),
             "flags": [*flags, *own],
         }
 
 
-def _stake(data: TrialData, judged: Judged, rounds: Sequence[NDArray[np.intp]]) -> Stake:
-    """Return what a stream of so many rounds can lose."""
+def _answers_at_stake(data: TrialData, judged: Judged, rounds: Sequence[NDArray[np.intp]]) -> float:
+    """Return how many answers a stream of so many rounds can lose."""
     every = np.ones(len(data.references), dtype=np.bool_)
-    return of_streams(data.stake(judged, every), float(np.mean([of_stream.size for of_stream in rounds])))
+    return data.answers_at_stake(judged, every) * float(np.mean([of_stream.size for of_stream in rounds]))
 
 
 def _at(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Annotated, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.held_answers import answered_under_load, held_mean
-from orchestrator.analysis.quality import Stake
 from orchestrator.analysis.replay_streams import Arrivals, Rule
 from orchestrator.analysis.served_streams import found_idle, inferences_of, served_streams, server_of
 from orchestrator.analysis.tail_quality import Figure
@@ -50,12 +48,6 @@ NOTHING: Beside = {
     "held_mean": None,
     "measured_held": None,
 }
-
-
-def of_streams(stake: Stake, rounds: float) -> Stake:
-    """Return what a stream can lose, of what a round can: its mean has so many times the answers."""
-    sway = stake.sway and replace(stake.sway, losing=stake.sway.losing * rounds, gaining=stake.sway.gaining * rounds)
-    return replace(stake, answers=stake.answers * rounds, sway=sway)
 
 
 def under_load(
@@ -105,12 +97,12 @@ def _is_part(arrived_ns: NDArray[np.float64], moments_ns: NDArray[np.float64]) -
     return own.size == traced.size and last <= moments_ns[-1] and bool((np.abs(own - traced) <= SAME_MOMENT_NS).all())
 
 
-def beside(data: TrialData, measured: TrialData, deadline: Threshold, seed: int, held: float | None) -> Beside:
+def beside(data: TrialData, measured: TrialData, deadline: Threshold, held: float | None) -> Beside:
     """Return what a trial under load kept, and what became of its times, against the same in a closed loop.
 
     ``held`` is replayed quality with the last answer held.
     """
-    figure = Figure(measured, measured.metric, "all", np.ones(len(measured.references), dtype=np.bool_), seed)
+    figure = Figure(measured, measured.metric, "all", np.ones(len(measured.references), dtype=np.bool_))
     if not figure.defined:
         return {**NOTHING, "measured": measured.trial_id}
     [kept] = figure.rows({Clock.RESPONSE: (deadline,)}, 0, ())

@@ -121,14 +121,15 @@ def can_play(data: TrialData) -> bool:
 def streams_of(data: TrialData) -> list[NDArray[np.intp]]:
     """Return the stored rounds of each stream, by place: those of a visit, else `ENOUGH_STREAMS` blocks of rounds that follow each other.
 
+    A visit of one round, by the median, is too short for a stream.
     Rounds that ended early have no times for the samples that were never measured, and are left out.
     """
     whole = np.ones(len(data.times[PRIMARY_CLOCK]), dtype=np.bool_)
     whole[: data.incomplete.size] &= ~data.incomplete
     rounds = np.flatnonzero(whole)
-    if data.visits is None:
+    if data.turns is None or np.median(np.unique(data.turns, return_counts=True)[1]) < 2:
         return [block for block in np.array_split(rounds, ENOUGH_STREAMS) if block.size]
-    visits = data.visits[rounds]
+    visits = data.turns[rounds]
     order = np.argsort(visits, kind="stable")
     return np.split(rounds[order], np.flatnonzero(np.diff(visits[order])) + 1) if rounds.size else []
 

@@ -59,7 +59,7 @@ def slice_rows(data: TrialData, common: ThresholdSet, flags: Sequence[str], anal
         for name in analysis.slices:
             for found in groups_of(data, metric, name):
                 try:
-                    figure = Figure(data, metric, f"{name}={found.group}", found.members, analysis.seed, found.judged)
+                    figure = Figure(data, metric, f"{name}={found.group}", found.members, found.judged)
                 except NothingToKeep:
                     continue
                 if figure.defined:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.dependence import alike_visits, dependence_of_rows, flags_of_rows
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.quality import (
-    JudgedMean,
-    JudgedSignedMean,
-    ideal_quality,
-    intervals_of,
-    intervals_to_come,
-    scale_of,
-)
+from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, ideal_quality, intervals, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics import Judged
-from orchestrator.stats.korn_graubard import Interval
+from orchestrator.stats.constants import CONFIDENCE
+from orchestrator.stats.interval import Interval
 from orchestrator.stats.times import Clock
 from orchestrator.stats.tolerance import DRAWN_TOLERANCES, Tolerance, TolerancePoints, curve_over_tolerance, quality_over_tolerance
 from orchestrator.stats.variance_components import mean_of_processes
@@ -44,6 +36,7 @@ class ToleranceRow(Labels):
     interval_low: Annotated[float, "lower limit of the 95 % interval: of *rounds to come*, with repeats of *fresh processes*"]
     interval_high: Annotated[float, "upper limit"]
     interval_method: Annotated[str, "how it was found"]
+    interval_unit: Annotated[str, "what it takes as independent: `visits`, `streams`, `rounds`, or with repeats `processes`"]
     interval_parameters: Annotated[Parameters, "what the method was given and estimated, numbers by name"]
     processes: Annotated[Int32, "how many repeats"]
     rounds: Annotated[Int32, "how many rounds they have in all"]
@@ -57,7 +50,7 @@ def tolerance_rows(groups: Sequence[Group], analysis: AnalysisConfig) -> Iterato
     for group in groups:
         for repeats in group.systems().values():
             for clock in group.clocks:
-                yield _row(group, repeats, clock, analysis.tolerance.law, analysis.tolerance.words, analysis.seed)
+                yield _row(group, repeats, clock, analysis.tolerance.law, analysis.tolerance.words)
 
 
 def rounds_over_tolerance(judged: Judged, times: NDArray[np.float64], law: Tolerance) -> NDArray[np.float64]:
@@ -67,12 +60,12 @@ def rounds_over_tolerance(judged: Judged, times: NDArray[np.float64], law: Toler
     return curve_over_tolerance(judged.curve, times, law)
 
 
-def _row(group: Group, repeats: Sequence[TrialData], clock: Clock, law: Tolerance, words: str, seed: int) -> ToleranceRow:
+def _row(group: Group, repeats: Sequence[TrialData], clock: Clock, law: Tolerance, words: str) -> ToleranceRow:
     first = repeats[0]
     judged = first.judged(first.metric)
     scale = scale_of(judged)
     gained = [rounds_over_tolerance(data.judged(data.metric), data.times[clock], law) for data in repeats]
-    mean, found, unit, own_flags = _interval(repeats, gained, clock, seed)
+    mean, found = _interval(repeats, gained, clock)
     low, high = scale.shown_limits(found.low, found.high)
     exact = isinstance(judged, JudgedMean | JudgedSignedMean) or isinstance(law, TolerancePoints)
     spreads = [each.var(ddof=1) for each in gained if each.size > 1]
@@ -89,31 +82,25 @@ def _row(group: Group, repeats: Sequence[TrialData], clock: Clock, law: Toleranc
         "sd": float(np.sqrt(np.mean(spreads))) if spreads else None,
         "interval_low": low,
         "interval_high": high,
-        "interval_method": found.method if unit == "rounds" else f"{found.method} on {unit}",
+        "interval_method": found.method,
+        "interval_unit": first.unit_from(0) if len(repeats) == 1 else "processes",
         "interval_parameters": {"confidence": found.confidence, **found.parameters},
         "processes": len(repeats),
         "rounds": sum(each.size for each in gained),
-        "flags": list(dict.fromkeys([*(flag for data in repeats for flag in group.flags[data.trial_id]), *own_flags])),
+        "flags": list(dict.fromkeys(flag for data in repeats for flag in group.flags[data.trial_id])),
     }
 
 
-def _interval(
-    repeats: Sequence[TrialData], gained: Sequence[NDArray[np.float64]], clock: Clock, seed: int
-) -> tuple[float, Interval, str, tuple[str, ...]]:
-    """Return the mean, its interval, the interval's unit, and flags: of rounds to come, or of fresh processes where there are repeats."""
-    first, curve = repeats[0], gained[0][np.newaxis]
+def _interval(repeats: Sequence[TrialData], gained: Sequence[NDArray[np.float64]], clock: Clock) -> tuple[float, Interval]:
+    """Return the mean with its interval: of rounds to come, or of fresh processes where there are repeats."""
+    first = repeats[0]
     judged = first.judged(first.metric)
-    ideal = judged.ideal()
-    stake = first.stake(judged, np.ones(len(first.references), dtype=bool))
-    dependent, weights = dependence_of_rows(first, curve, clock)
-    [flags] = flags_of_rows(curve, dependent, first.visits, first.close_visits)
     if len(repeats) == 1:
-        random = np.random.default_rng([seed, zlib.crc32(f"{first.trial_id} tolerance {clock}".encode())])
-        session = intervals_of(curve, ideal, stake, random)
-        [found] = intervals_to_come(curve, ideal, stake, session, weights, first.visits, alike=alike_visits(first, clock))
-        return float(curve.mean()), found, found.unit, flags
+        answers = first.answers_at_stake(judged, np.ones(len(first.references), dtype=bool))
+        [found] = intervals(judged, gained[0][np.newaxis], answers, first.visits)
+        return float(gained[0].mean()), found
     resolution = 1 / min(data.inferences[clock].size for data in repeats)
     mean, low, high = mean_of_processes([each.mean() for each in gained], resolution)
     if isinstance(judged, JudgedMean):
-        low, high = max(low, 0.0), min(high, max(ideal, mean))
-    return mean, Interval(low, high, 0.95, "t", {"processes": len(repeats)}), "processes", flags
+        low, high = max(low, 0.0), min(high, max(judged.ideal(), mean))
+    return mean, Interval(low, high, CONFIDENCE, "t", {"processes": len(repeats)})

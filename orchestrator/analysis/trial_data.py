@@ -22,24 +22,18 @@ from orchestrator.analysis.quality import (
     JudgedOnScale,
     NothingToKeep,
     Stake,
+    answers_at_stake,
     at_stake,
     judge,
     judge_parts,
     judged_mean,
 )
 from orchestrator.analysis.threads import map_in_threads
-from orchestrator.analysis.visits_apart import (
-    APART,
-    WELL_APART,
-    begins_ns,
-    lead_ins_ns,
-    lying_apart,
-    pauses_over_visits,
-    whole_streams,
-)
+from orchestrator.analysis.units import Unit, flags_of_units, visits_apart, whole_streams
 from orchestrator.contracts import InputError, first_line
 from orchestrator.metrics import METRICS, Answers, Judged, Part, UnknownMetric, find_metric
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock, primary_of
+from orchestrator.stats.units import Units, enough_units
 from orchestrator.storage import schema
 from orchestrator.storage.load import MEASURE_AGAIN
 from orchestrator.storage.matrix import RoundMatrix, round_matrix
@@ -95,13 +89,11 @@ class TrialData:
     names, outcome, incomplete
         of the samples; index into ``schema.OUTCOMES``, [R, S]; rounds that ended before all samples were measured, [R].
     visits
-        number of the visit that each round belongs to, [R], ascending, not without gaps, where visits of two rounds or more lie apart in
-        time or are streams: the units of intervals; else None.
-        Trials that were measured together on one machine had their visits of one number in one cycle.
-    single_visits
-        the same where visits of one round lie apart, which are no such units; else None.
-    close_visits
-        whether visits lie apart, and not far: by pauses of less than two and a half visits, as beside one or two other trials.
+        units of intervals: number of the visit that each round belongs to, [R], ascending, not without gaps, where visits lie apart in time
+        (`units.visits_apart`), or of its stream; else None.
+    turns
+        number of the visit of each round, [R], however long the pauses; None where there are none, and under load. Trials that were
+        measured together on one machine had their visits of one number in one cycle.
     slices
         per name of a slice the group of each sample, None if it belongs to none.
     scores
@@ -136,13 +128,12 @@ class TrialData:
     incomplete: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     visits: NDArray[np.int32] | None = None
+    turns: NDArray[np.int32] | None = None
     evidence: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
     arrivals: NDArray[np.float64] | None = None
     streams: NDArray[np.int32] | None = None
     overloaded: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     changed_samples: int = 0
-    single_visits: NDArray[np.int32] | None = None
-    close_visits: bool = False
     beside: Beside | None = field(default=None, repr=False)
     token_gaps: TokenGaps | None = None
     others: Mapping[int, Mapping[int, Any]] = field(default_factory=dict, repr=False)
@@ -156,10 +147,15 @@ class TrialData:
         """The trial's id."""
         return self.record.trial_id
 
-    @property
-    def visits_apart(self) -> NDArray[np.int32] | None:
-        """The number of the visit of each round, [R], where visits of whatever size lie apart or are streams; else None."""
-        return self.visits if self.single_visits is None else self.single_visits
+    def units_from(self, first_round: int) -> Units | None:
+        """Return the unit of each round from one on, [R], for `stats.units`; None where rounds form one stretch."""
+        return None if self.visits is None else self.visits[first_round:]
+
+    def unit_from(self, first_round: int) -> Unit:
+        """Return what intervals over the rounds from one on take as independent of each other."""
+        if not enough_units(self.units_from(first_round)):
+            return "rounds"
+        return "visits" if self.streams is None else "streams"
 
     @property
     def metric(self) -> str:
@@ -307,6 +303,14 @@ class TrialData:
         """
         return self.times[clock] if self.batch_of is None else self.inferences[clock]
 
+    def answers_at_stake(self, judged: Judged, members: NDArray[np.bool_]) -> float:
+        """Return how many answers a round can lose of a metric over the samples that are ``members``, [S].
+
+        Samples of a batch are late together. Where the order is shuffled, the batches of the first round stand for all.
+        """
+        of = None if self.record.trial.fixed_batch == 1 else batch_numbers(self.record.trial, members.size)[members]
+        return answers_at_stake(judged, int(members.sum()), of)
+
     def stake(self, judged: Judged, members: NDArray[np.bool_]) -> Stake:
         """Return what a round can lose of a metric over the samples that are ``members``, [S].
 
@@ -359,6 +363,7 @@ class TrialData:
             found.append("answers change")
         if self.judged_here is False and self.judged(self.metric) and self._otherwise:
             found.append(OTHERWISE)
+        found += flags_of_units(self.visits, under_load=self.record.trial.load.is_open)
         return tuple(dict.fromkeys(found))
 
 
@@ -421,10 +426,9 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         predictions, changed, different = known.answers, known.changed_samples, int(known.different.sum())
         evidence["different_answers"] = np.where(np.isnan(evidence["different_answers"]), np.nan, known.different)
     inferences = times_per_inference(record, matrix, times)
-    lead_ins = lead_ins_ns(rounds, next(iter(inferences.values())).shape[1])
-    pauses = pauses_over_visits(matrix.visits, begins_ns(record, rounds), rounds.column("duration_ns").to_numpy(), lead_ins)
     streams = None if matrix.arrivals is None else matrix.visits
-    visits, single = lying_apart(matrix.visits, pauses) if matrix.arrivals is None else (whole_streams(streams, matrix.incomplete), None)
+    each = next(iter(inferences.values())).shape[1]
+    visits = visits_apart(record, rounds, matrix.visits, each) if streams is None else whole_streams(streams, matrix.incomplete)
     scores = {name.removeprefix("score_"): samples.column(name).to_numpy() for name in samples.column_names if name.startswith("score_")}
     refuse_other_means(record, scores)
     return TrialData(
@@ -443,8 +447,7 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         outcome=matrix.outcome,
         incomplete=matrix.incomplete,
         visits=visits,
-        single_visits=single,
-        close_visits=matrix.arrivals is None and APART <= pauses < WELL_APART,
+        turns=matrix.visits if streams is None else None,
         streams=streams,
         different_answers=different,
         changed_samples=changed,

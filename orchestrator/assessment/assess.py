@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.analysis.copies import copies_among, copies_in_words
 from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
+from orchestrator.analysis.units import FEW, ONE_STRETCH
 from orchestrator.assessment import quality, rounds, starts, systems
 from orchestrator.assessment.axes import unmatched
 from orchestrator.assessment.case import Case, NotShown
@@ -133,7 +134,8 @@ def _lacking(case: Case, found: Finding, basis: Basis) -> list[str]:
     if requirement.capacity is not None:
         flags = [flag for flag in found.flags if flag not in (DRIFT, FEW_ROUNDS)]
         return [*_too_little(requirement, basis), *_unaccepted(requirement, flags)]
-    return [*subject.without_rounds, *_too_little(requirement, basis), *_unaccepted(requirement, subject.flags)]
+    flags = [flag for flag in subject.flags if flag not in (ONE_STRETCH, FEW)]  # each judge counts units by itself
+    return [*subject.without_rounds, *_too_little(requirement, basis), *_unaccepted(requirement, flags)]
 
 
 def _too_little(requirement: Requirement, basis: Basis) -> list[str]:

@@ -118,9 +118,9 @@ def mean_to_come(case: Case, part: Series) -> Mean:
     few = rounds < MIN_ROUNDS
     alike = alike_visits(part.data, part.clock)
     [found] = intervals_to_come(curve, part.ideal, part.stake, session, dependent | few, visits, confidence, alike)
-    [flags] = flags_of_rows(curve, dependent, visits, part.data.close_visits)
+    [flags] = flags_of_rows(curve, dependent, visits)
     method = found.method if found.unit == "rounds" else f"{found.method} on {found.unit}"
-    lacking = MIN_ROUNDS - rounds if few and (part.data.close_visits or not enough(visits)) else 0
+    lacking = MIN_ROUNDS - rounds if few and not enough(visits) else 0
     wider = float(ndtri(risk / 4) / ndtri(risk / 2))  # the next look halves it
     told = _dependence(part, found, bool(dependent[0]))
     return Mean(float(part.gained.mean()), found.low, found.high, method, flags, lacking, wider, case.error, told)

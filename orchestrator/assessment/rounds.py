@@ -182,7 +182,7 @@ def kept_of(data: TrialData, values: Floats, bound: float, share: float, error: 
     late_share = round(1 - share, 12)
     looks = (fixed, *data.record.looks)
     kept = rounds_keep(values, bound, late_share=late_share, error=error, looks=looks, visits=data.visits, missing=missing)
-    few = values.size < MIN_ROUNDS and (data.close_visits or not enough(data.visits))
+    few = values.size < MIN_ROUNDS and not enough(data.visits)
     if kept.verdict == "met" and few and np.ptp(np.maximum(values, WELL_WITHIN * bound)) > 0:
         more = MIN_ROUNDS - values.size
         kept = replace(kept, verdict="not shown", more=more, reason=f"{more} more rounds: nothing tells how so few depend on each other")

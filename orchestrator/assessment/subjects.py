@@ -141,7 +141,7 @@ class Subject:
 
 def _visits(data: TrialData) -> int:
     """Return how many visits lie apart in time, or streams; 1 where rounds are one stretch."""
-    return 1 if data.visits_apart is None else int(np.unique(data.visits_apart).size)
+    return 1 if data.visits is None else int(np.unique(data.visits).size)
 
 
 def subjects_of(requirement: Requirement, sessions: Sequence[Session], again: Set[tuple[int, str]] = frozenset()) -> list[Subject]:

@@ -55,14 +55,14 @@ def lacking(data: TrialData, gained: NDArray[np.float64], at_least: float, error
     enough = units_to_show(means, at_least, risk_of_look(error, extended + 1))
     visits = None if enough is None else max(enough - means.size, 1)
     rounds = None if visits is None else visits * round(gained.size / means.size)
-    return Lacking(rounds, _words(means.size, _way_apart(data) if data.visits_apart is None else "", visits, rounds))
+    return Lacking(rounds, _words(means.size, _way_apart(data) if data.visits is None else "", visits, rounds))
 
 
 def units_of(data: TrialData, rounds: int) -> NDArray[np.int64]:
     """Return the number of each round's visit, from 0 on, [R]; of ten rounds in a row where all are one stretch."""
-    if data.visits_apart is None:
+    if data.visits is None:
         return np.minimum(np.arange(rounds) // ROUNDS_IN_A_ROW, max(rounds // ROUNDS_IN_A_ROW, 1) - 1)
-    return np.unique(data.visits_apart, return_inverse=True)[1]
+    return np.unique(data.visits, return_inverse=True)[1]
 
 
 def _way_apart(data: TrialData) -> str:

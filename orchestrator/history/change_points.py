@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TypeAlias
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import scipy
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
+from orchestrator.stats.density import Floats
 from orchestrator.stats.laws import ranks
 
 FEWEST = 3
@@ -20,11 +21,8 @@ FROM_MEDIAN = 1.4826
 ERROR = 0.05
 """Probability of any change point at all in a history without one, over all its series."""
 
-Floats: TypeAlias = NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class Level:
+class Level(NamedTuple):
     """Campaigns ``start`` to ``end`` - 1 of a series, and their mean."""
 
     start: int
@@ -32,8 +30,7 @@ class Level:
     mean: float
 
 
-@dataclass(frozen=True)
-class Course:
+class Course(NamedTuple):
     """A series as levels, one after the other, and its noise.
 
     noise
@@ -47,7 +44,7 @@ class Course:
     @property
     def changes(self) -> tuple[tuple[Level, Level], ...]:
         """The levels before and after each change point."""
-        return tuple(zip(self.levels, self.levels[1:], strict=False))
+        return tuple(pairwise(self.levels))
 
 
 def normal_scores(values: ArrayLike) -> Floats:
@@ -89,16 +86,13 @@ def fewest_campaigns(series: int = 1) -> int:
     >>> fewest_campaigns(), fewest_campaigns(24)
     (21, 32)
     """
-    count = 2 * FEWEST
-    while _gain(normal_scores(np.arange(count)), count // 2) <= penalty(count, series):
+    count, gain = 2 * FEWEST - 1, 0.0
+    while count < 2 * FEWEST or gain <= penalty(count, series):
         count += 1
+        scores = normal_scores(np.arange(count))
+        parts = np.split(scores, [count // 2])
+        gain = sum(part.size * float(part.mean()) ** 2 for part in parts) - count * float(scores.mean()) ** 2
     return count
-
-
-def _gain(scores: Floats, at: int) -> float:
-    """Return by how much two levels lower the sum of squares, as against one."""
-    before, after, whole = scores[:at], scores[at:], scores
-    return float(before.size * before.mean() ** 2 + after.size * after.mean() ** 2 - whole.size * whole.mean() ** 2)
 
 
 def course(values: ArrayLike, expected_noise: float = 0.0, series: int = 1, error: float = ERROR) -> Course:
@@ -129,7 +123,13 @@ def course(values: ArrayLike, expected_noise: float = 0.0, series: int = 1, erro
     if found.size >= 2 * FEWEST and found.min() < found.max():
         starts += _breaks(scores, penalty(found.size, series, error))
     while True:
-        made = _course(found, starts, expected_noise)
+        ends = [*starts[1:], found.size]
+        levels = tuple(Level(start, end, float(found[start:end].mean())) for start, end in zip(starts, ends, strict=True) if end > start)
+        about = found - np.repeat([level.mean for level in levels], [level.end - level.start for level in levels])
+        # The median of absolute deviations, which a bad night does not move; the root mean square where more than half are 0.
+        noise = float(np.median(np.abs(about))) * FROM_MEDIAN if about.size else 0.0
+        noise = noise or math.sqrt(float((about**2).sum()) / max(found.size - len(levels), 1))
+        made = Course(levels, max(noise, expected_noise))
         shifts = [abs(after.mean - before.mean) for before, after in made.changes]
         if not shifts or min(shifts) >= made.noise:
             return made
@@ -142,19 +142,3 @@ def _breaks(scores: Floats, penalty_of_one: float) -> list[int]:
 
     ends = KernelCPD(kernel="linear", min_size=FEWEST).fit(scores[:, None]).predict(pen=penalty_of_one)
     return [int(end) for end in ends[:-1]]
-
-
-def _course(values: Floats, starts: list[int], expected_noise: float) -> Course:
-    ends = [*starts[1:], values.size]
-    levels = tuple(Level(start, end, float(values[start:end].mean())) for start, end in zip(starts, ends, strict=True) if end > start)
-    about = np.concatenate([values[level.start : level.end] - level.mean for level in levels]) if levels else np.zeros(1)
-    return Course(levels, max(_spread(about, max(values.size - len(levels), 1)), expected_noise))
-
-
-def _spread(about: Floats, degrees: int) -> float:
-    """Return the standard deviation of values about their levels by the median of absolute deviations, which a bad night does not move.
-
-    Where more than half of the values are those of their levels, it is the root mean square.
-    """
-    middle = float(np.median(np.abs(about))) * FROM_MEDIAN
-    return middle if middle > 0 else math.sqrt(float((about**2).sum()) / degrees)

@@ -215,7 +215,7 @@ def _split(row: Row) -> str:
 SHOWN = "p95"
 PREDICTION_NOTE = (
     "The first rounds predict the last; the threshold is a percentile of the first alone. block-bootstrap keeps the samples of a round "
-    "together; poisson-binomial and monte-carlo take every sample as independent. Worst: the median worst round of as many as were "
+    "together; poisson-binomial takes every sample as independent. Worst: the median worst round of as many as were "
     "tested. Variance ratio: how much more quality varies between rounds than independent samples would make it; far above 1, whole "
     "rounds are slow, and independence promises too much."
 )

@@ -21,10 +21,7 @@ from orchestrator.storage.records import CLOCK_SET_BACK, OTHER_USERS, TrialRecor
 from orchestrator.storage.vocabulary import UNFINISHED
 
 NOT_CERTIFIED = "not certified"
-ROUNDS_TO_COME = (
-    " In brackets the 95 % interval of the mean of rounds to come; where rounds depend on each other, that of this session is narrower "
-    "(session_low and session_high of tail_quality.parquet)."
-)
+ROUNDS_TO_COME = " In brackets the 95 % interval of the mean of rounds to come."
 
 
 def summary_tables(results: CampaignAnalysis) -> list[Table]:

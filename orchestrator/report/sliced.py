@@ -39,8 +39,8 @@ def _table(group: Group, threshold: Threshold, whole: Sequence[Row], rows: Seque
     shown, left_out = most_lost(rows)
     marks = Marks([*whole, *shown])
     note = (
-        f"Each group is judged alone, at the threshold of all; its interval is that of its own mean over rounds to come (session_low and "
-        f"session_high of slices.parquet: over this session), with these {unit}. slices.parquet has every threshold."
+        "Each group is judged alone, at the threshold of all; its interval is that of its own mean over rounds to come, with these "
+        f"{unit}. slices.parquet has every threshold."
     )
     more = f" Of {left_out + MOST_GROUPS} groups those {MOST_GROUPS} stand here that lose most." if left_out else ""
     return Table(

@@ -8,12 +8,13 @@ from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.contradictions import OTHERWISE
-from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED
 from orchestrator.analysis.slices import FEW_SAMPLES, FEWEST
 from orchestrator.analysis.tail_quality import IN_SAMPLE
+from orchestrator.analysis.units import FEW, ONE_STRETCH
 from orchestrator.report.text import ended, markdown_text, milliseconds, quality, quality_within, with_blanks
+from orchestrator.stats.constants import FEW_UNITS
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage.records import SHARED
 
@@ -95,8 +96,10 @@ def who(row: Row, group: Group, names: Sequence[str] | None = None) -> list[str]
 
 REMEDIES = {
     "unsteady": "the interval is wider than a tenth of ideal quality; `explain` tells what moves with slow rounds, more rounds narrow it",
-    FEW_ROUNDS: "slow rounds come in spells: the interval is too narrow; measure more rounds, such as measurement.min_rounds=120",
-    DRIFT: "the machine or the model changed in one direction; `doctor` looks for causes, and a longer session for its end",
+    ONE_STRETCH: "its interval is of this period and says nothing about later rounds; measure in visits that lie apart, by "
+    "measurement.pause=1 or more trials that take turns",
+    FEW: f"fewer than {FEW_UNITS} visits or streams may have met no slow spell; measure {FEW_UNITS} or more, with visits of 2 rounds by "
+    f"measurement.min_rounds={2 * FEW_UNITS}",
     IN_SAMPLE: "the deadline comes from its own times and its interval is too wide; set the deadline in ms with analysis.primary",
     NOT_KEPT: "samples were started late although nothing was due; quieten the machine, or try load.idle=spin",
     OVERLOADED: "samples arrive faster than they are answered, and figures grow with load.stream_s; lower load.rate_per_s",
@@ -118,8 +121,8 @@ REMEDIES = {
 """What a flag means for a figure, and what to do about it."""
 REMEDIES_OF_IMPORTED = {
     "unsteady": "the interval is wider than a tenth of ideal quality; import a longer run of the program that measured",
-    FEW_ROUNDS: "the interval is too narrow; import a longer run of the program that measured",
-    DRIFT: "the machine or the model changed in one direction; import a longer run of the program that measured",
+    ONE_STRETCH: "its interval is of this period and says nothing about later rounds; import repeats of the run on other days",
+    FEW: "few visits or streams may have met no slow spell; import a longer run of the program that measured",
     NOT_KEPT: "the program that measured sent late although nothing was due, or at another rate; import a run on a quieter machine",
     OVERLOADED: "samples arrive faster than they are answered, and figures grow with the length of the run; import one at a lower rate",
     FEW_STREAMS: "the rounds of a stream share a queue; import repeats of the run, which count as fresh processes",

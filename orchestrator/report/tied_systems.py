@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from orchestrator.analysis.dependence import FEW_ROUNDS
 from orchestrator.analysis.from_the_best import EXACTLY
-from orchestrator.analysis.tail_quality import IN_SAMPLE, UNEQUAL
+from orchestrator.analysis.tail_quality import IN_SAMPLE
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer_parts import Case
 from orchestrator.report.standing_words import NAMED, counted, difference, listed, mean_kept, share_less
@@ -21,8 +20,6 @@ WORDS = 3
 IN_SHORT = {
     SHARED: "machine shared",
     OTHER_USERS: "other users",
-    FEW_ROUNDS: "few rounds",
-    UNEQUAL: "unequal answers",
     "machine slower": "machine slower",
     "machine faster": "machine faster",
     "answers beyond": "other answers",

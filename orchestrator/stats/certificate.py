@@ -102,15 +102,18 @@ def _certify(first: NDArray[np.float64], units: Units, late_share: float, confid
     effective = _effective(first, units, late_share, confidence)
     breaks = np.arange(math.floor(late_share * rounds) + 1)
     upper = scipy.special.betaincinv(breaks * effective / rounds + 1, effective * (1 - breaks / rounds), confidence)
-    for count in breaks[upper <= late_share][::-1].tolist():
+    allowed, never = breaks[upper <= late_share][::-1].tolist(), int(np.isinf(first).sum())
+    for count in allowed:
         candidate = float(ordered[rounds - 1 - count])
         kept = means_of_units((first <= candidate)[None].astype(np.float64), units)[0][0]
         if candidate < math.inf and risk_of_mean(kept, 1 - late_share) <= 1 - confidence:
             return Certificate(candidate, rounds, int((first > candidate).sum()), effective)
-    never = int(np.isinf(first).sum())
-    if never:
-        return Certificate(None, rounds, never, effective, f"{never} of {rounds} rounds never keep the quality")
-    return Certificate(None, rounds, 0, effective, f"{rounds} rounds count as {effective:.0f}: slow rounds come in spells")
+    reason = f"{rounds} rounds count as {effective:.0f}: slow rounds come in spells"
+    if never > max(allowed, default=late_share * rounds):
+        reason = f"{never} of {rounds} rounds never keep the quality"
+    elif allowed:
+        reason = f"{np.unique(units).size} visits do not rule out bad ones that are rare"
+    return Certificate(None, rounds, never, effective, reason)
 
 
 def _effective(first: NDArray[np.float64], units: Units, late_share: float, confidence: float) -> float:

@@ -23,6 +23,8 @@ LOOKS_GROW = 2.0
 """Rule `settled` looks whenever rounds have grown by this factor: each look may err; study `settled`."""
 PAUSE = 1.0
 """A visit is a unit if what stands between it and the next lasts at least as long as it does (statistics.md, *unit*)."""
+APART = 0.9
+"""Measured, by the medians of a trial, a pause lasts at least this share of a visit: clocks and starts vary."""
 REACH_OF_INTERVAL, REACH_OF_CERTIFICATE = 1.25, 2.5
 """Cycles that slow spells may last, where they make up a sixth of the time; studies `coverage` and `certificates`."""
 REACH_ROUNDS = 60

@@ -90,7 +90,7 @@ def mean_intervals(
         raise InputError(f"interval of an ideal quality of {ideal} with {answers} answers at stake: both must be positive")
     check_confidence(confidence)
     rounds = curve.shape[1]
-    best, lowest = np.maximum(ideal, curve.max(axis=1)), min(0.0, float(curve.min()))
+    best, lowest = np.maximum(ideal, curve.max(axis=1)), float(curve.min(initial=0.0))
     if ideal <= 0 and best.max(initial=0) <= 0:
         return [Interval(0.0, 0.0, confidence, "exact")] * len(curve)
     if ideal <= 0 or rounds == 1:

@@ -1,31 +1,30 @@
+"""Percentiles of times: observed values, and what bounds them."""
+
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.certification import samples_to_certify
-from orchestrator.stats.laws import binomial_quantile
-from orchestrator.stats.long_run import Unit, Visits, depend, depend_by_quality_or_time, variance_ratios
-from orchestrator.stats.percentile_limits import limits_of_rounds, times_beyond
-from orchestrator.stats.times import Times, checked_times
+from orchestrator.stats.constants import CONFIDENCE
+from orchestrator.stats.interval import check_confidence
+from orchestrator.stats.percentile import percentile_limits
+from orchestrator.stats.times import checked_times
+from orchestrator.stats.units import Units
 
 __all__ = [
     "CLUSTERED",
     "MIN_BEYOND",
     "LatencyPercentile",
-    "design_effect",
-    "latency_percentile",
+    "latency_percentiles",
     "percentile_inverted_cdf",
     "percentile_rank",
-    "percentile_rank_limits",
     "percentiles_inverted_cdf",
     "samples_to_certify",
 ]
@@ -42,43 +41,25 @@ class LatencyPercentile:
     """A percentile of all times of a trial with its confidence interval.
 
     value_ns, low_ns, high_ns
-        the percentile and the limits of its interval; +inf where they fall on samples without a time or beyond the last sample,
-        and ``low_ns`` is 0 where no sample bounds it from below.
+        the percentile and its limits; +inf where they fall on samples without a time or beyond the last one. ``low_ns`` is 0 where no
+        sample bounds it from below.
     samples, effective_samples
-        number of times, and the number of independent ones they are worth.
+        how many times there are, and as how many independent ones they count (`interval.effective_number`).
     beyond
         how many of the effective samples lie beyond the percentile.
-    design_effect
-        see `design_effect`; NaN for a single round, where it cannot be known and times are taken as independent.
-    dependent
-        whether rounds depend on each other.
-    unit, interval_samples
-        what the interval takes as independent of each other, and as how many independent times it counts them all: fewer than
-        ``effective_samples`` where few units say how much they vary.
     """
 
-    percentile: float
     value_ns: float
     low_ns: float
     high_ns: float
-    confidence: float
     samples: int
     effective_samples: int
     beyond: int
-    design_effect: float
-    dependent: bool
-    unit: Unit
-    interval_samples: int
-
-    @property
-    def enough_beyond(self) -> bool:
-        """Whether at least `MIN_BEYOND` independent samples lie beyond the percentile."""
-        return self.beyond >= MIN_BEYOND
 
     @property
     def certified(self) -> bool:
-        """Whether enough samples lie beyond the percentile and its interval ends, so that it is reported as more than what was seen."""
-        return self.enough_beyond and math.isfinite(self.high_ns)
+        """Whether at least `MIN_BEYOND` independent samples lie beyond the percentile, and it has an upper limit."""
+        return self.beyond >= MIN_BEYOND and math.isfinite(self.high_ns)
 
 
 def percentile_rank(n: int, percentile: float) -> int:
@@ -147,186 +128,50 @@ def percentiles_inverted_cdf(x: ArrayLike, percentiles: Sequence[float]) -> list
     return found
 
 
-@lru_cache(maxsize=4096)
-def percentile_rank_limits(n: int, percentile: float, confidence: float = 0.95) -> tuple[int, int]:
-    """Return the ranks (from 1) of the two ordered values that enclose a percentile of the population.
-
-    With B ~ Bin(n, p): the largest l with P(B <= l - 1) <= (1 - confidence) / 2, and the smallest u with
-    P(B <= u - 1) >= (1 + confidence) / 2. Both tails keep their share of the error; no distribution is assumed. Conover,
-    *Practical Nonparametric Statistics*, section 3.2.
-
-    Parameters
-    ----------
-    n
-        number of independent values.
-    percentile
-        in percent.
-    confidence
-        of the two-sided interval, as a fraction.
-
-    Returns
-    -------
-    ``l`` from 0 (no value bounds the percentile from below) to n, ``u`` from 1 to n + 1 (none bounds it from above).
-
-    Examples
-    --------
-    >>> percentile_rank_limits(100, 50)
-    (40, 61)
-    """
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence {confidence}: must lie between 0 and 1, such as 0.95")
-    tail = (1 - confidence) / 2
-    share = float(Fraction(str(percentile)) / 100)
-    return binomial_quantile(tail, n, share), binomial_quantile(1 - tail, n, share) + 1
-
-
-def design_effect(beyond: NDArray[np.bool_]) -> float:
-    """Return by how much the mean of an indicator varies more between rounds than between independent samples.
-
-    deff = max(1, var(p_r) / (p (1 - p) / S)) with p_r the share in round r and p the share overall (Kish, *Survey Sampling*,
-    section 8.2, rounds as clusters).
-
-    Parameters
-    ----------
-    beyond : [R, S]
-        whether a sample lies beyond the percentile or threshold in question.
-
-    Returns
-    -------
-    The ratio, at least 1; 1 where the indicator never varies; NaN for a single round.
-
-    Examples
-    --------
-    >>> design_effect(np.array([[True, True], [False, False]]))
-    4.0
-    """
-    rounds, samples = beyond.shape
-    if rounds < 2:
-        return math.nan
-    shares = beyond.mean(axis=1)
-    share = shares.mean()
-    independent = share * (1 - share) / samples
-    return max(1.0, float(shares.var(ddof=1) / independent)) if independent > 0 else 1.0
-
-
-def dependence_effect(shares: NDArray[np.float64], visits: Visits | None = None) -> float:
-    """Return by how much the mean share beyond varies more than that of rounds which do not depend on each other, at least 1.
-
-    Parameters
-    ----------
-    shares : [R]
-        share of samples beyond, round by round.
-    visits : [R]
-        number of each round's visit, of visits that lie apart in time; None where there are none.
-
-    Examples
-    --------
-    >>> dependence_effect(np.array([0.1, 0.2] * 20)), dependence_effect(np.repeat([0.1, 0.2], 20)) > 5
-    (1.0, True)
-    """
-    return float(variance_ratios(shares[None], visits)[0]) if depend(shares[None], visits)[0] else 1.0
-
-
-def latency_percentile(
-    times: ArrayLike, percentile: float, confidence: float = 0.95, visits: Visits | None = None, dependent: bool = False
-) -> LatencyPercentile:
-    """Return a percentile of all times with an interval of that of rounds to come, from order statistics.
-
-    The interval of `percentile_rank_limits` takes all times as independent. Where rounds differ by more than that allows (design effect
-    above `CLUSTERED`) or depend on each other, it is that of `percentile_limits.limits_of_rounds`, which holds as the mean of tail quality
-    of rounds to come does.
+def latency_percentiles(
+    times: ArrayLike, percentiles: Sequence[float], units: Units | None = None, confidence: float = CONFIDENCE
+) -> list[LatencyPercentile]:
+    """Return percentiles of all times with the intervals of those of rounds to come, see `percentile.percentile_limits`.
 
     Parameters
     ----------
     times : [R, S]
-        times in ns, +inf for samples without one.
-    percentile
+        in ns, +inf for samples without one.
+    percentiles
         in percent.
+    units : [R]
+        unit of each round; None, or fewer than 12, for one stretch.
     confidence
         of the two-sided interval, as a fraction.
-    visits : [R]
-        number of each round's visit, of visits that lie apart in time; None where there are none.
-    dependent
-        whether rounds are known to depend on each other; else `depend_by_quality_or_time` tells.
 
     Raises
     ------
     InputError
-        if a time is NaN or not positive, there are none, or the percentile is out of range.
+        if a time is NaN or not positive, there are none, or a percentile or the confidence is out of range.
 
     Examples
     --------
-    >>> times = np.random.default_rng(0).permutation(np.arange(1, 2001)).reshape(1000, 2)
-    >>> p99 = latency_percentile(times, 99)
+    >>> times = np.random.default_rng(0).permutation(np.arange(1, 8001)).reshape(1000, 8)
+    >>> [p99] = latency_percentiles(times, [99], np.arange(1000) // 2)
     >>> p99.value_ns, p99.beyond, p99.certified
-    (1980, 20, True)
-    """
-    return latency_percentiles(times, [percentile], confidence, visits, dependent)[0]
-
-
-def latency_percentiles(
-    times: ArrayLike, percentiles: Sequence[float], confidence: float = 0.95, visits: Visits | None = None, dependent: bool = False
-) -> list[LatencyPercentile]:
-    """Return several percentiles, each as `latency_percentile` does, from times that are put in order once.
-
-    Examples
-    --------
-    >>> [found.value_ns for found in latency_percentiles([[1, 2, 3, 4]], [50, 75])]
-    [2, 3]
+    (7920, 70, True)
     """
     checked = checked_times(times)
+    check_confidence(confidence)
     if checked.ndim != 2:
-        raise ValueError(f"times of shape {checked.shape}: the shape must be [rounds, samples]")
+        raise InputError(f"times of shape {checked.shape}: the shape must be [rounds, samples]")
     ordered = np.sort(checked, axis=None)
-    log_medians = np.log(np.median(checked, axis=1))
-    found = [_of_independent(checked, ordered, percentile, confidence, visits) for percentile in percentiles]
-    depends = [dependent or bool(depend_by_quality_or_time(_shares(checked, one), log_medians, visits)[0]) for one in found]
-    alike = [place for place, one in enumerate(found) if depends[place] or design_effect(times_beyond(checked, one.value_ns)) > CLUSTERED]
-    ranks = [percentile_rank(ordered.size, percentiles[place]) for place in alike]
-    given = np.array(depends)[alike]
-    limits = limits_of_rounds(checked, ordered, [percentiles[place] for place in alike], ranks, given, visits, confidence)
-    for place, of_rounds in zip(alike, limits, strict=True):
-        found[place] = replace(
-            found[place],
-            low_ns=_time(ordered, of_rounds.low),
-            high_ns=_time(ordered, of_rounds.high),
-            dependent=depends[place],
-            unit=of_rounds.unit,
-            interval_samples=max(1, math.floor(of_rounds.worth)),
-        )
+    ranks = [percentile_rank(ordered.size, percentile) for percentile in percentiles]
+    limits = percentile_limits(checked, ordered, percentiles, ranks, units, confidence)
+    found = []
+    for percentile, rank, limit in zip(percentiles, ranks, limits, strict=True):
+        effective = max(1, math.floor(limit.effective))
+        value, low, high = (_time(ordered, at) for at in (rank, limit.low, limit.high))
+        found.append(LatencyPercentile(value, low, high, ordered.size, effective, effective - percentile_rank(effective, percentile)))
     return found
 
 
-def _of_independent(times: Times, ordered: NDArray[Any], percentile: float, confidence: float, visits: Visits | None) -> LatencyPercentile:
-    """Return a percentile with the interval of times that are independent."""
-    n = ordered.size
-    value: float = ordered[percentile_rank(n, percentile) - 1].item()
-    beyond = times_beyond(times, value)
-    effect = design_effect(beyond) * dependence_effect(beyond.mean(axis=1), visits)
-    effective = max(1, math.floor(n / effect)) if effect > CLUSTERED else n
-    low, high = percentile_rank_limits(n, percentile, confidence)
-    return LatencyPercentile(
-        percentile=percentile,
-        value_ns=value,
-        low_ns=_time(ordered, low),
-        high_ns=_time(ordered, high),
-        confidence=confidence,
-        samples=n,
-        effective_samples=effective,
-        beyond=effective - percentile_rank(effective, percentile),
-        design_effect=effect,
-        dependent=False,
-        unit="rounds",
-        interval_samples=n,
-    )
-
-
-def _shares(times: Times, found: LatencyPercentile) -> NDArray[np.float64]:
-    """Return the share of each round that lies beyond a percentile, [1, R]."""
-    return np.asarray(times_beyond(times, found.value_ns).mean(axis=1))[None]
-
-
-def _time(ordered: NDArray[Any], rank: int) -> float:
+def _time(ordered: NDArray[np.generic], rank: int) -> float:
     """Return the time of a rank from 1; 0 before the first and infinity behind the last."""
     if rank < 1:
         return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from orchestrator.stats.constants import CONFIDENCE
 from orchestrator.stats.interval import effective_number
-from orchestrator.stats.units import Floats, Units, spread, units_of
+from orchestrator.stats.units import Floats, Spread, Units, spread, units_of
 
 
 @dataclass(frozen=True)
@@ -63,36 +63,54 @@ def percentile_limits(
     if not percentiles:
         return []
     n = ordered.size
-    p = np.array(percentiles) / 100
-    if len(times) == 1:
-        effective = np.full(p.size, float(n))
-    else:
-        beyond = np.stack([times_beyond(times, ordered[rank - 1]).mean(axis=1) for rank in ranks])
-        known = spread(beyond, units_of(len(times), units))
-        effective = effective_number(beyond.mean(axis=1), n, known.variance, known.degrees, (1 + confidence) / 2)
-    low, high = ranks_of_limits(n, p, effective, confidence)
-    return [Limits(*found) for found in zip(low.tolist(), high.tolist(), effective.tolist(), strict=True)]
+    beyond = np.stack([times_beyond(times, ordered[rank - 1]).mean(axis=1) for rank in ranks])
+    of = units_of(len(times), units)
+    found = limits_of_quantiles(np.array(percentiles) / 100, beyond, of, n, confidence)
+    return [Limits(*one) for one in zip(*(column.tolist() for column in found), strict=True)]
 
 
-def ranks_of_limits(n: int, p: Floats, effective: Floats, confidence: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the ranks of the limits of quantiles p, [M], of n times that count as so many independent ones, [M]; see `Limits`.
+def limits_of_quantiles(
+    p: Floats, beyond: Floats, units: Units, n: int, confidence: float = CONFIDENCE
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """Return lower and upper ranks of quantiles p among n times, and as how many independent ones these count, [M] each.
 
-    Clopper and Pearson's limits of x = k n_eff/n of n_eff hold p: the lower rank is the first k whose upper limit is at least p, the
-    upper one the first k whose lower limit is above p.
+    The lower rank is the first k at which the upper limit of the share within, Clopper and Pearson's of k n_eff/n of n_eff, is at least
+    p; the upper one the first at which the lower limit is above p. Towards the largest times fewer of a slow spell lie beyond, so that
+    for the upper rank deff falls to 1 + (deff - 1) sqrt(s_k/s), s_k the share beyond rank k; but not below the number of late times
+    that a late one finds in its round, itself included (study `percentiles`).
+
+    Parameters
+    ----------
+    beyond : [M, R]
+        share of each round's times that lie beyond the estimate; its mean is s.
     """
-    tail = (1 - confidence) / 2
-    low = _first_rank(n, effective, lambda x, of: scipy.special.betainc(x + 1, np.maximum(of - x, 1e-9), p) <= 1 - tail)
-    high = _first_rank(n, effective, lambda x, of: (x > 0) & (scipy.special.betainc(np.maximum(x, 1e-9), of - x + 1, p) < tail))
-    return low, high
+    tail, share = (1 - confidence) / 2, beyond.mean(axis=1)
+    known = spread(beyond, units) if len(beyond.T) > 1 else Spread(np.zeros(p.size), n, 1)
+    alone, effective = (effective_number(share, n, v, known.degrees, 1 - tail) for v in (0.0, known.variance))
+    deff = alone / effective
+    some = np.maximum(share, 1 / n)
+    together = np.minimum((beyond**2).mean(axis=1) / some * n / len(beyond.T), deff)
+
+    def reaches(rank: NDArray[np.int64]) -> NDArray[np.bool_]:
+        x = rank / n * effective
+        return np.asarray(scipy.special.betainc(x + 1, np.maximum(effective - x, 1e-9), p) <= 1 - tail)
+
+    def exceeds(rank: NDArray[np.int64]) -> NDArray[np.bool_]:
+        falling = 1 + (deff - 1) * np.sqrt(np.minimum((1 - rank / n) / some, 1))
+        of = alone / np.maximum(falling, together)
+        x = rank / n * of
+        return np.asarray((rank > 0) & (scipy.special.betainc(np.maximum(x, 1e-9), of - x + 1, p) < tail))
+
+    return _first_rank(n, reaches), _first_rank(n, exceeds), effective
 
 
-def _first_rank(n: int, effective: Floats, holds: Any) -> NDArray[np.int64]:
-    """Return the first rank from 0 to n at which a condition on the share of times within holds, n + 1 where none does."""
-    below, at = np.full(effective.size, -1), np.full(effective.size, n + 1)
+def _first_rank(n: int, holds: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> NDArray[np.int64]:
+    """Return the first rank from 0 to n at which a condition holds that rises with the rank, n + 1 where none does."""
+    every = holds(np.array(n))
+    below, at = np.full(every.shape, -1), np.full(every.shape, n + 1)
     while (at - below).max() > 1:
         middle = (below + at) // 2
-        found = holds(np.minimum(middle / n, 1.0) * effective, effective)
-        open_ = at - below > 1
+        found, open_ = holds(np.minimum(middle, n)), at - below > 1
         below, at = np.where(open_ & ~found, middle, below), np.where(open_ & found, middle, at)
     return at
 

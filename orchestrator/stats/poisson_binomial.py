@@ -1,3 +1,5 @@
+"""The exact law of a sum of independent events: each counts 1, or a weight of its own."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -8,35 +10,19 @@ from orchestrator.stats.density import Floats
 
 LEAF = 32
 """Laws of up to this many events are found one event at a time, without rounding to speak of; larger ones by transforms."""
-IMPOSSIBLE = 1e-300
-"""Binomials of a probability below this overflow on their way, and are certainly 0 in double precision."""
-DIRECT = 64
-"""Sums with a law of up to this many counts are convolved as they stand, which is exact and faster than transforms."""
 BLOCK = 2**18
 """Probabilities looked at in one step: enough to spare Python's overhead, few enough to bound memory."""
+LATTICE, FEWEST_LEVELS = 2**15, 60
+"""Points of the law of a weighted sum, and least steps of its largest weight: a multiple of 60, so that few right answers of one
+batch lie on the lattice."""
 
 
 def poisson_binomial_pmf(probabilities: ArrayLike) -> Floats:
-    """Return the exact law of how many of n independent events happen, each with a probability of its own.
+    """Return the law of how many of n independent events happen, each with a probability of its own: [M, n + 1] of [M, n].
 
-    The law of a sum is the convolution of the laws of its parts: groups of 32 events one event at a time, then pairs of groups by
-    fast Fourier transforms, level by level (Biscarri, Zhao and Brunner, "A simple and fast method for computing the Poisson
-    binomial distribution function", Computational Statistics and Data Analysis 122, 2018). n log^2 n steps for each of the M
-    laws. Masses are right to about n x 1e-16, not in relation to their own size: one far below 1e-16 may come out as 0.
-
-    Parameters
-    ----------
-    probabilities : [M, n]
-        of the events, within 0 and 1; each row is a law of its own.
-
-    Returns
-    -------
-    [M, n + 1] probability of 0, 1, ..., n events, each row summing to 1.
-
-    Raises
-    ------
-    ValueError
-        if the shape is another, or a probability is NaN or not within 0 and 1.
+    Groups of 32 events one event at a time, then pairs of groups by fast Fourier transforms, level by level (Biscarri, Zhao and
+    Brunner, "A simple and fast method for computing the Poisson binomial distribution function", Computational Statistics and Data
+    Analysis 122, 2018). Masses are right to about n x 1e-16, not in relation to their own size.
 
     Examples
     --------
@@ -45,74 +31,51 @@ def poisson_binomial_pmf(probabilities: ArrayLike) -> Floats:
            [0.  , 1.  , 0.  ]])
     """
     chances = np.asarray(probabilities, dtype=np.float64)
-    if chances.ndim != 2:
-        raise ValueError(f"probabilities of shape {chances.shape}: the shape must be [laws, events]")
-    _check(chances)
+    if chances.ndim != 2 or not ((chances >= 0) & (chances <= 1)).all():  # NaN compares false as well
+        raise ValueError(f"probabilities of shape {chances.shape}: the shape must be [laws, events], all within 0 and 1")
     laws, events = chances.shape
+    groups = _power_of_two(-(-events // LEAF))
+    size = -(-events // groups)
     masses = np.empty((laws, events + 1))
     step = max(1, BLOCK // max(1, events))
     for start in range(0, laws, step):
-        masses[start : start + step] = _tree(chances[start : start + step])
+        some = chances[start : start + step]
+        padded = np.zeros((len(some), groups * size))  # an event that cannot happen adds nothing
+        padded[:, :events] = some
+        masses[start : start + step] = _summed(_one_by_one(padded.reshape(len(some), groups, size)))[:, : events + 1]
     return masses
 
 
-def binomial_sum_pmf(probabilities: ArrayLike, sizes: ArrayLike) -> Floats:
-    """Return the same law where many events share a probability: the sum of one binomial per distinct probability.
+def weighted_sum_pmf(probabilities: Floats, weights: Floats) -> tuple[Floats, float]:
+    """Return the law of the sum of the weights of those events that happen, [n] each, on a lattice from 0, and the lattice's step.
 
-    What is certain or impossible shifts the law and takes no part in the convolution.
-
-    Parameters
-    ----------
-    probabilities : [G]
-        of the events of each group, within 0 and 1.
-    sizes : [G]
-        number of events in each group, whole and not negative.
-
-    Returns
-    -------
-    [n + 1] probability of 0, 1, ..., n events, n the sum of the sizes.
-
-    Raises
-    ------
-    ValueError
-        if the shapes differ, a probability is NaN or not within 0 and 1, or a size is negative or no whole number.
+    The generalised Poisson-binomial law (Zhang, Hong, Balakrishnan, Journal of Statistical Computation and Simulation 88, 2018). A
+    weight between two points is shared between them, so that the mean is exact.
 
     Examples
     --------
-    >>> binomial_sum_pmf([0.5, 1.0], [2, 1])
-    array([0.  , 0.25, 0.5 , 0.25])
+    >>> law, step = weighted_sum_pmf(np.array([0.5, 0.5]), np.array([1.0, 2.0]))
+    >>> places = np.flatnonzero(law > 1e-9)
+    >>> (places * step).round(9).tolist(), law[places].round(9).tolist()
+    ([0.0, 1.0, 2.0, 3.0], [0.25, 0.25, 0.25, 0.25])
     """
-    chances, counts = np.asarray(probabilities, dtype=np.float64), np.asarray(sizes)
-    if chances.ndim != 1 or chances.shape != counts.shape:
-        raise ValueError(f"probabilities of shape {chances.shape} and sizes of shape {counts.shape}: both must be [groups]")
-    _check(chances)
-    if counts.size and (counts.dtype.kind not in "iu" or counts.min() < 0):
-        raise ValueError("sizes of groups must be whole numbers, not negative")
-    uncertain = (chances > IMPOSSIBLE) & (chances < 1) & (counts > 0)
-    inner = _summed(_binomials(chances[uncertain], counts[uncertain])) if uncertain.any() else np.ones(1)
-    certain = int(counts[chances == 1].sum())
-    law = np.zeros(int(counts.sum()) + 1)
-    law[certain : certain + inner.size] = inner
-    return law
+    events = weights.size
+    levels = max(1, LATTICE // (FEWEST_LEVELS * events)) * FEWEST_LEVELS
+    step = float(weights.max()) / levels or 1.0
+    place = np.floor(weights / step).astype(np.int64)
+    beyond = probabilities * (weights / step - place)
+    laws = np.zeros((1, _power_of_two(events), levels + 2))
+    laws[0, :, 0] = 1
+    of = laws[0, :events]
+    of[:, 0] -= probabilities
+    of[np.arange(events), place] += probabilities - beyond
+    of[np.arange(events), place + 1] += beyond
+    return _summed(laws)[0], step
 
 
-def _check(probabilities: Floats) -> None:
-    if not ((probabilities >= 0) & (probabilities <= 1)).all():  # NaN compares false as well
-        raise ValueError("probabilities must lie within 0 and 1")
-
-
-def _tree(probabilities: Floats) -> Floats:
-    """Return the laws of rows of events, [m, n + 1], pairing groups until one is left."""
-    rows, events = probabilities.shape
-    groups = 1 << ((events - 1) // LEAF).bit_length() if events else 1
-    size = -(-events // groups)
-    padded = np.zeros((rows, groups * size))  # an event that cannot happen adds nothing
-    padded[:, :events] = probabilities
-    laws = _one_by_one(padded.reshape(rows, groups, size))
-    while laws.shape[1] > 1:
-        laws = _convolved(laws[:, 0::2], laws[:, 1::2])
-    masses = laws[:, 0, : events + 1]
-    return np.asarray(masses / masses.sum(axis=-1, keepdims=True))
+def _power_of_two(count: int) -> int:
+    """Return the least power of two that is at least a count."""
+    return 1 << max(count - 1, 0).bit_length()
 
 
 def _one_by_one(probabilities: Floats) -> Floats:
@@ -126,30 +89,14 @@ def _one_by_one(probabilities: Floats) -> Floats:
     return np.moveaxis(law, 0, -1)
 
 
-def _binomials(probabilities: Floats, sizes: ArrayLike) -> list[Floats]:
-    """Return the binomial law of each group, freed of what SciPy's masses of very small probabilities miss of 1 (about 1e-14)."""
-    lengths = np.asarray(sizes) + 1
-    ends = np.cumsum(lengths)
-    events = np.arange(lengths.sum()) - np.repeat(ends - lengths, lengths)
-    masses = scipy.stats.binom.pmf(events, np.repeat(lengths - 1, lengths), np.repeat(probabilities, lengths))
-    return [law / law.sum() for law in np.split(np.asarray(masses), ends[:-1])]
-
-
-def _summed(laws: list[Floats]) -> Floats:
-    """Return the law of a sum, short laws first so that no transform is longer than it need be."""
-    while len(laws) > 1:
-        laws = sorted(laws, key=len)
-        paired = [
-            np.convolve(first, second) if len(first) <= DIRECT else _convolved(first, second)
-            for first, second in zip(laws[0::2], laws[1::2], strict=False)
-        ]
-        laws = paired + laws[2 * len(paired) :]
-    return laws[0]
-
-
-def _convolved(first: Floats, second: Floats) -> Floats:
-    """Return the law of the sum of two independent counts, over the last axis, freed of what transforms leave below 0."""
-    length = first.shape[-1] + second.shape[-1] - 1
-    size = scipy.fft.next_fast_len(length, real=True)
-    masses = np.maximum(scipy.fft.irfft(scipy.fft.rfft(first, size) * scipy.fft.rfft(second, size), size)[..., :length], 0)
-    return np.asarray(masses / masses.sum(axis=-1, keepdims=True))
+def _summed(laws: Floats) -> Floats:
+    """Return the laws of sums of counts, [m, length], from those of a power of two of independent counts each, [m, counts, size]."""
+    while laws.shape[1] > 1:
+        first, second = laws[:, 0::2], laws[:, 1::2]
+        length = 2 * laws.shape[2] - 1
+        size = scipy.fft.next_fast_len(length, real=True)
+        product = scipy.fft.rfft(first, size) * scipy.fft.rfft(second, size)
+        laws = np.maximum(scipy.fft.irfft(product, size)[..., :length], 0)  # what transforms leave below 0
+        laws /= laws.sum(axis=-1, keepdims=True)
+    law = laws[:, 0]
+    return np.asarray(law / law.sum(axis=-1, keepdims=True))

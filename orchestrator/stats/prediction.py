@@ -1,100 +1,73 @@
+"""Tail quality predicted from the first rounds of a trial, beside what its last rounds showed."""
+
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
+from orchestrator.stats.constants import CONFIDENCE
 from orchestrator.stats.density import Floats
-from orchestrator.stats.later_mean import ANYTHING, LaterMeans, Within, later_means, later_means_of_independent
-from orchestrator.stats.long_run import Visits, depend_by_quality_or_time, enough
-from orchestrator.stats.per_sample import EmpiricalTimes, SmoothedTimes, Source, per_sample_times
-from orchestrator.stats.poisson_binomial import binomial_sum_pmf, poisson_binomial_pmf
+from orchestrator.stats.latency import percentiles_inverted_cdf
+from orchestrator.stats.laws import t_quantile
+from orchestrator.stats.poisson_binomial import poisson_binomial_pmf, weighted_sum_pmf
 from orchestrator.stats.tail_quality import quality_curve
-from orchestrator.stats.times import Times
+from orchestrator.stats.times import checked_times
+from orchestrator.stats.units import Units, enough_units, spread, units_of
 
 Curve: TypeAlias = Callable[[ArrayLike, ArrayLike], Floats]
 """Tail quality [M, R] of times [R, S] at time bounds [M], both in ns."""
-Method: TypeAlias = Literal["block-bootstrap", "monte-carlo", "poisson-binomial"]
+Method: TypeAlias = Literal["block-bootstrap", "poisson-binomial"]
 
-DRAWS = 4000
-"""Rounds drawn by Monte Carlo: of 30 rounds the median minimum is a 2.3 % quantile, so that 91 draws lie below it."""
-TIMES_AT_ONCE = 2**21
+ANYTHING = (-math.inf, math.inf)
+"""Where nothing bounds a quality."""
+ROUNDS_TO_VALIDATE = 20
+"""With fewer rounds none can be spared for a test."""
+MOST_TEST_ROUNDS = 30
 ROUNDING = 1e-9
+VALIDATED_PERCENTILES = (60.0, 90.0, 95.0, 99.0)
 
 
 class Figures(NamedTuple):
-    """What is predicted, or observed, of tail quality at one threshold: mean, variance of one round, minimum of several."""
+    """Mean, variance of one round, and minimum of several, of tail quality at each threshold, [M] each."""
 
-    mean: float
-    variance: float
-    minimum: float
+    mean: Floats
+    variance: Floats
+    minimum: Floats
 
     def difference(self, other: Figures) -> Figures:
         """Return how far apart two sets of figures are, as absolute values."""
-        return Figures(*(abs(mine - its) for mine, its in zip(self, other, strict=True)))
+        return Figures(*(np.abs(mine - its) for mine, its in zip(self, other, strict=True)))
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """Tail quality to be expected of rounds that are like those observed.
 
-    mean, variance : [M]
-        of the quality of one round at each threshold; the variance is NaN from a single observed round.
-    minimum : [M]
-        the worst quality among ``rounds`` rounds, its median.
-    later
-        95 % intervals of the mean of ``rounds`` rounds.
-    method
-        ``block-bootstrap`` keeps the samples of a round together; the others take every sample as independent.
-    per_sample
-        how each sample's own distribution was found; None for the block bootstrap, which needs none.
-    rounds
-        how many rounds the minimum and the intervals are of.
-    draws
-        number of rounds drawn; None where the law is known exactly.
+    mean, variance, minimum : [M]
+        of one round, unbiased, and the median of the worst of the rounds to come.
+    low, high : [M]
+        95 % limits of their mean; NaN where the rounds at hand do not vary, and so do not say by how much others will.
+    degrees, units
+        of freedom of the limits, and how many units they come from.
     """
 
     mean: Floats
     variance: Floats
     minimum: Floats
-    later: LaterMeans
-    method: Method
-    per_sample: Source | None
-    rounds: int
-    draws: int | None = None
+    low: Floats
+    high: Floats
+    degrees: int
+    units: int
 
-    def at(self, index: int) -> Figures:
-        """Return the figures at the threshold of that index."""
-        return Figures(float(self.mean[index]), float(self.variance[index]), float(self.minimum[index]))
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """Rounds that several methods look at at the same time bounds, with what these take of them, each found once.
-
-    scores, times, thresholds
-        as in `predict_quality`, checked.
-    """
-
-    scores: Floats
-    times: Times
-    thresholds: Floats
-
-    @cached_property
-    def quality(self) -> Floats:
-        """Tail quality of each round, [M, R]."""
-        return quality_curve(self.scores, self.times, self.thresholds)
-
-    @cached_property
-    def on_time(self) -> Floats:
-        """Share of rounds in which each sample was on time, [M, S]."""
-        return EmpiricalTimes(self.times).on_time(self.thresholds)
+    @property
+    def figures(self) -> Figures:
+        """What is compared with the rounds that came."""
+        return Figures(self.mean, self.variance, self.minimum)
 
 
 def predict_quality(
@@ -103,18 +76,13 @@ def predict_quality(
     thresholds: ArrayLike,
     *,
     rounds: int,
-    random: np.random.Generator,
     method: Method = "block-bootstrap",
-    draws: int = DRAWS,
-    smooth_from: int | None = None,
-    visits: Visits | None = None,
-    fitted: Fitted | None = None,
+    units: Units | None = None,
 ) -> Prediction:
     """Predict tail quality of a metric that is a mean over samples (Yang et al., arXiv 2212.13925v3).
 
-    See `predict_from_curve` for the block bootstrap and Monte Carlo. ``poisson-binomial`` is the exact law of independence for
-    scores of 0 and 1: the number of right answers on time is a sum of independent events, each with the sample's own
-    probability to be on time; its quantiles, and so the minimum, come from no draw.
+    ``block-bootstrap`` takes whole rounds, see `predict_rounds`; ``poisson-binomial`` takes every sample as independent, see
+    `predict_independent`.
 
     Parameters
     ----------
@@ -125,168 +93,109 @@ def predict_quality(
     thresholds : [M]
         time bounds in ns, chosen without these rounds or frozen.
     rounds
-        how many rounds the minimum is to be of.
-    random
-        source of the draws of ``monte-carlo``; the other methods take none.
-    draws
-        number of rounds ``monte-carlo`` draws.
-    smooth_from
-        number of observed rounds from which on a sample's distribution is a kernel density; None: never, which predicts better
-        (see `per_sample.per_sample_times`).
-    visits : [R]
-        number of each round's visit, for ``block-bootstrap``; None where there are none.
-    fitted
-        the same scores, times and thresholds, where several methods share what they take of them.
-
-    Raises
-    ------
-    InputError
-        if there are no rounds or samples, a time, score, threshold or parameter is out of range, or ``poisson-binomial`` is asked
-        of scores other than 0 and 1.
+        how many rounds the minimum and the limits are of.
+    units : [R]
+        unit of each round, for ``block-bootstrap``.
 
     Examples
     --------
     >>> times = [[10, 10], [10, 30], [30, 30], [10, 10]]
-    >>> found = predict_quality([1, 1], times, [20], rounds=4, random=np.random.default_rng(0))
+    >>> found = predict_quality([1, 1], times, [20], rounds=4)
     >>> found.mean, found.minimum
     (array([0.625]), array([0.]))
     """
     score = np.asarray(scores, dtype=np.float64)
-    if method == "poisson-binomial":
-        return _exact_independence(score, times, thresholds, rounds, smooth_from, fitted)
-    predict = partial(predict_from_curve, partial(quality_curve, scores), times, thresholds, rounds=rounds, random=random, method=method)
-    within = (0.0, float(score.mean()) if score.size else 0.0)
-    known = fitted.quality if fitted is not None and method == "block-bootstrap" else None
-    return predict(draws=draws, smooth_from=smooth_from, visits=visits, within=within, known=known)
-
-
-def predict_from_curve(
-    curve: Curve,
-    times: ArrayLike,
-    thresholds: ArrayLike,
-    *,
-    rounds: int,
-    random: np.random.Generator,
-    method: Method = "block-bootstrap",
-    draws: int = DRAWS,
-    smooth_from: int | None = None,
-    visits: Visits | None = None,
-    within: Within = ANYTHING,
-    known: Floats | None = None,
-) -> Prediction:
-    """Predict tail quality of any metric (Yang et al., arXiv 2212.13925v3).
-
-    ``block-bootstrap`` draws whole rounds with replacement. A drawn round has the quality of an observed one, so that the law of
-    infinitely many resamples is known without drawing: the mean of the observed qualities, their variance, and as median minimum
-    of n rounds the smallest q with P(Q <= q) >= 1 - 2^(-1/n) (an order statistic; nothing worse than the worst round is ever
-    predicted). With at least 12 visits whole visits are drawn, and the minimum is that of as many as hold n rounds; intervals are
-    widened where the rounds' qualities or median times depend on each other. ``monte-carlo`` draws every sample's time from that
-    sample's own distribution, whatever the others take.
-
-    Variances of both are multiplied by R / (R - 1), which makes them unbiased: R rounds spread less around their own mean than
-    around the true one. (For metrics that are no mean, Monte Carlo's is so in first order; where kernel densities stand for the
-    samples, nothing is multiplied.)
-
-    Parameters
-    ----------
-    curve
-        tail quality [M, R] of times [R, S] in ns at time bounds [M] in ns.
-    within
-        the least and the greatest quality possible, to which intervals are clipped.
-    known : [M, R]
-        tail quality of these rounds, for ``block-bootstrap``, if that is known already.
-
-    The others, and the errors, are those of `predict_quality`.
-
-    Examples
-    --------
-    >>> slowest_half = lambda times, thresholds: (np.median(times, axis=1) <= np.asarray(thresholds)[:, None]).astype(float)
-    >>> times = [[10, 10, 30], [10, 30, 30], [10, 10, 10]]
-    >>> predict_from_curve(slowest_half, times, [20], rounds=30, random=np.random.default_rng(0)).minimum
-    array([0.])
-    """
-    _check(rounds, draws)
-    observed = per_sample_times(times, smooth_from)
+    qualities = quality_curve(score, times, thresholds)
     if method == "block-bootstrap":
-        qualities = curve(observed.times, thresholds) if known is None else known
-        figures = figures_of(qualities, rounds, visits)
-        dependent = depend_by_quality_or_time(qualities, np.log(np.median(observed.times, axis=1)), visits)
-        later = later_means(qualities, rounds, dependent=dependent, visits=visits, within=within)
-        return Prediction(*figures, later, method, None, rounds)
-    if method != "monte-carlo":
-        raise InputError(f"prediction method {method!r}: must be block-bootstrap or monte-carlo for a metric that is no mean of 0 and 1")
-    step = max(1, TIMES_AT_ONCE // max(1, observed.times.shape[1]))
-    parts = [curve(observed.draw(random, min(step, draws - done)), thresholds) for done in range(0, draws, step)]
-    mean, variance, minimum = figures_of(np.concatenate(parts, axis=1), rounds)
-    unbiased = variance * _for_own_mean(observed)
-    later = later_means_of_independent(mean, unbiased, len(observed.times), rounds, within=within)
-    return Prediction(mean, unbiased, minimum, later, method, observed.source, rounds, draws)
+        return predict_rounds(qualities, rounds, units, (0.0, float(score.mean())))
+    if method != "poisson-binomial":
+        raise InputError(f"prediction method {method!r}: must be block-bootstrap or poisson-binomial")
+    return predict_independent(score, shares_on_time(times, thresholds), qualities.shape[1], rounds)
+
+
+def predict_rounds(qualities: Floats, rounds: int, units: Units | None = None, within: tuple[float, float] = ANYTHING) -> Prediction:
+    """Predict from whole rounds, [M, R], each as likely as the others, so that samples of a round stay together.
+
+    The law of infinitely many resamples is known without drawing, see `figures_of`. The mean of n rounds lies within
+    mean +- t_nu sqrt(v (1 + R/n)), v being the variance of the mean of the R rounds at hand (`units.spread`) and v R/n that of n
+    rounds to come (Hahn and Meeker, *Statistical Intervals*, section 4.7), clipped to what is possible.
+    """
+    figures, count = figures_of(qualities, rounds, units), qualities.shape[1]
+    found = spread(qualities, units_of(count, units))
+    return _with_limits(figures, found.variance, found.degrees, found.units, 1 + count / rounds, within)
+
+
+def predict_independent(scores: Floats, on_time: Floats, fitted: int, rounds: int) -> Prediction:
+    """Predict from samples that are on time independently of each other, with the shares [M, S] of the fitted rounds.
+
+    The (generalised) Poisson-binomial law: mean and variance in closed form, the minimum from the law itself.
+    """
+    _check(rounds)
+    mean, variance = _independent_moments(scores, on_time)
+    if np.isin(scores, (0, 1)).all():
+        laws = [(law, 1.0) for law in poisson_binomial_pmf(on_time[:, scores == 1])]
+    else:
+        laws = [weighted_sum_pmf(shares, scores) for shares in on_time]
+    level = _level_of_median_minimum(rounds)
+    minimum = np.array([float((np.cumsum(law) >= level).argmax()) * step for law, step in laws]) / scores.size
+    figures, within = Figures(mean, variance * _unbiased(fitted), minimum), (0.0, float(scores.mean()))
+    return _with_limits(figures, figures.variance / fitted, fitted - 1, fitted, 1 + fitted / rounds, within)
+
+
+def _with_limits(figures: Figures, variance: Floats, degrees: int, units: int, more: float, within: tuple[float, float]) -> Prediction:
+    half = t_quantile((1 + CONFIDENCE) / 2, degrees) * np.sqrt(np.where(variance > 0, variance, math.nan) * more)
+    low, high = np.maximum(figures.mean - half, within[0]), np.minimum(figures.mean + half, within[1])
+    return Prediction(*figures, low, high, degrees, units)
+
+
+def figures_of(qualities: Floats, rounds: int, units: Units | None = None) -> Figures:
+    """Return mean, unbiased variance and median minimum of n rounds, [M] each, of qualities [M, R] that are equally likely.
+
+    The minimum is the smallest q with P(Q <= q) >= 1 - 2^(-1/n): an order statistic, nothing worse than the worst round is ever
+    predicted. With at least 12 units it is that of as many whole units as hold n rounds.
+    """
+    _check(rounds)
+    if not np.isfinite(qualities).all():
+        raise InputError("a prediction from qualities that are not finite: every round needs a number at every threshold")
+    count = qualities.shape[1]
+    worst, drawn = qualities, float(rounds)
+    if units is not None and enough_units(units):
+        starts = np.unique(units, return_index=True)[1]
+        worst, drawn = np.minimum.reduceat(qualities, starts, axis=1), rounds * starts.size / count
+    rank = max(1, math.ceil(worst.shape[1] * _level_of_median_minimum(drawn)))
+    ordered = np.sort(qualities, axis=1)
+    # Equal qualities vary by rounding alone.
+    variance = np.where(ordered[:, 0] < ordered[:, -1], ordered.var(axis=1), 0.0) * _unbiased(count)
+    return Figures(ordered.mean(axis=1), variance, np.sort(worst, axis=1)[:, rank - 1])
+
+
+def shares_on_time(times: ArrayLike, thresholds: ArrayLike) -> Floats:
+    """Return the share of rounds in which each sample was on time, [M, S], from times [R, S] at time bounds [M] in ns."""
+    of_samples = np.asarray(times).T
+    return quality_curve(np.ones(of_samples.shape[1]), of_samples, thresholds)
 
 
 def variance_ratio(scores: ArrayLike, times: ArrayLike, thresholds: ArrayLike) -> Floats:
-    """Return by how much quality varies more between rounds than it would if every sample went its own way.
+    """Return by how much quality varies more between rounds than if every sample went its own way, [M].
 
-    var(Q_r) / ((1/S^2) sum of s_i^2 var([t_ri <= theta])), both variances over the observed rounds with divisor R - 1: about 1
-    if samples are independent, far above if whole rounds are slow. The samples' distributions are empirical, whatever the number
-    of rounds, since a kernel density would add to the variance below.
-
-    Parameters
-    ----------
-    scores : [S]
-        score of each sample when it is on time, finite and not negative.
-    times : [R, S]
-        times in ns, +inf for samples without one.
-    thresholds : [M]
-        time bounds in ns.
-
-    Returns
-    -------
-    [M] ratios; NaN where no sample varies, so that independence knows no variance, and for a single round. Errors are those of
-    `predict_quality`.
+    var(Q_r) / ((1/S^2) sum of s_i^2 var([t_ri <= theta])), both with divisor R - 1: about 1 if samples are independent, far above
+    if whole rounds are slow; NaN where no sample varies.
 
     Examples
     --------
     >>> variance_ratio([1, 1], [[10, 10], [30, 30]], [5, 20])
     array([nan,  2.])
     """
-    checked = per_sample_times(times).times
-    return variance_ratio_of(Fitted(np.asarray(scores, dtype=np.float64), checked, np.asarray(thresholds)))
+    score = np.asarray(scores, dtype=np.float64)
+    return ratio_of_variances(score, quality_curve(score, times, thresholds), shares_on_time(times, thresholds))
 
 
-def variance_ratio_of(fitted: Fitted) -> Floats:
-    """Return what `variance_ratio` does."""
-    observed = figures_of(fitted.quality, 1)[1]
-    _, independent = _independent_moments(fitted.scores, fitted.on_time)
-    return _ratio(observed, independent * _unbiased(len(fitted.times)))
-
-
-def _exact_independence(
-    scores: Floats, times: ArrayLike, thresholds: ArrayLike, rounds: int, smooth_from: int | None, fitted: Fitted | None
-) -> Prediction:
-    """Return the Poisson-binomial prediction of scores of 0 and 1."""
-    _check(rounds, DRAWS)
-    observed = per_sample_times(times, smooth_from)
-    quality_curve(scores, observed.times[:1], thresholds)  # refuses scores and thresholds that are none
-    if not np.isin(scores, (0, 1)).all():
-        raise InputError("a Poisson-binomial prediction needs scores of 0 and 1; choose monte-carlo for others")
-    on_time = fitted.on_time if fitted is not None and smooth_from is None else observed.on_time(thresholds)
-    mean, variance = _independent_moments(scores, on_time)
-    laws = _laws_of_counts(on_time[:, scores == 1], observed)
-    fewest = (np.cumsum(laws, axis=1) >= _level_of_median_minimum(rounds)).argmax(axis=1)
-    unbiased = variance * _for_own_mean(observed)
-    later = later_means_of_independent(mean, unbiased, len(observed.times), rounds, within=(0.0, float(scores.mean())))
-    return Prediction(mean, unbiased, fewest / scores.size, later, "poisson-binomial", observed.source, rounds)
-
-
-def _laws_of_counts(on_time: Floats, observed: EmpiricalTimes | SmoothedTimes) -> Floats:
-    """Return the probability of 0 to n samples on time, [M, n + 1], from the probability of each, [M, n]."""
-    if isinstance(observed, SmoothedTimes):
-        return poisson_binomial_pmf(on_time)
-    trials = len(observed.times)
-    shares = np.arange(trials + 1) / trials
-    hits = np.rint(on_time * trials).astype(np.int64)
-    laws = [binomial_sum_pmf(shares, np.bincount(row, minlength=trials + 1)) for row in hits]
-    return np.array(laws).reshape(len(hits), on_time.shape[1] + 1)
+def ratio_of_variances(scores: Floats, qualities: Floats, on_time: Floats) -> Floats:
+    """Return what `variance_ratio` does, from qualities [M, R] and shares on time [M, S]."""
+    observed = figures_of(qualities, 1).variance
+    independent = _independent_moments(scores, on_time)[1] * _unbiased(qualities.shape[1])
+    ratio: Floats = np.divide(observed, independent, out=np.full(observed.shape, math.nan), where=independent > 0)
+    return ratio
 
 
 def _independent_moments(scores: Floats, on_time: Floats) -> tuple[Floats, Floats]:
@@ -294,46 +203,81 @@ def _independent_moments(scores: Floats, on_time: Floats) -> tuple[Floats, Float
     return on_time @ scores / scores.size, (on_time * (1 - on_time)) @ scores**2 / scores.size**2
 
 
-def _for_own_mean(observed: EmpiricalTimes | SmoothedTimes) -> float:
-    """Return what makes a variance around the observed rounds' own mean unbiased; a kernel density's is left as it is."""
-    return _unbiased(len(observed.times)) if isinstance(observed, EmpiricalTimes) else 1.0
-
-
 def _unbiased(count: int) -> float:
+    """Return what makes a variance around the observed rounds' own mean unbiased."""
     return count / (count - 1) if count > 1 else math.nan
 
 
-def figures_of(curve: Floats, rounds: int, visits: Visits | None = None) -> tuple[Floats, Floats, Floats]:
-    """Return mean, variance and median minimum of so many rounds, [M] each, of qualities [M, R] that are equally likely.
-
-    With at least 12 ``visits``, [R], the minimum is that of as many whole visits as hold so many rounds.
-    """
-    if not np.isfinite(curve).all():
-        raise InputError("a prediction from qualities that are not finite: every round needs a number at every threshold")
-    ordered = np.sort(curve, axis=1)
-    count = ordered.shape[1]
-    worst, drawn = ordered, float(rounds)
-    if enough(visits):
-        starts = np.unique(visits, return_index=True)[1]
-        worst, drawn = np.sort(np.minimum.reduceat(curve, starts, axis=1), axis=1), rounds * starts.size / count
-    rank = max(1, math.ceil(worst.shape[1] * _level_of_median_minimum(drawn)))
-    spreads = ordered[:, 0] < ordered[:, -1]  # equal qualities vary by rounding alone
-    variance = np.where(spreads, ordered.var(axis=1), 0.0) * _unbiased(count)
-    return ordered.mean(axis=1), variance, worst[:, rank - 1]
-
-
 def _level_of_median_minimum(rounds: float) -> float:
-    """Return the level of the quantile of one round that is the median of the minimum of several: 1 - 2^(-1/n), rounded down."""
+    """Return the level of the quantile of one round that is the median of the minimum of several, rounded down."""
     return -math.expm1(-math.log(2) / rounds) * (1 - ROUNDING)
 
 
-def _ratio(observed: Floats, independent: Floats) -> Floats:
-    ratio: Floats = np.divide(observed, independent, out=np.full(observed.shape, math.nan), where=independent > 0)
-    return ratio
-
-
-def _check(rounds: int, draws: int) -> None:
+def _check(rounds: int) -> None:
     if rounds < 1:
         raise InputError(f"minimum of {rounds} rounds: at least one round is needed")
-    if draws < 2:
-        raise InputError(f"draws={draws}: a variance takes at least 2")
+
+
+class Halves:
+    """A trial's first rounds, and its last min(30, R // 2) as their test: with visits, a test begins where one of them does.
+
+    fit, test
+        times, [R, S].
+    units
+        of the fitted rounds, [R]; None where there are none.
+    percentiles, bounds : [M]
+        of the fitted rounds, in percent and ns; one that falls on a sample without a time is left out.
+    recomputed : [M]
+        the same percentiles of the test rounds' own times.
+    quality : [M, R]
+        of the fitted rounds.
+    observed, at_recomputed
+        figures of the test rounds at either. The paper compares with the latter: an own percentile fixes the share of samples on
+        time, so that the mean agrees by construction, however much slower the test rounds are.
+    """
+
+    def __init__(
+        self,
+        curve: Curve,
+        times: ArrayLike,
+        inferences: ArrayLike | None = None,
+        units: Units | None = None,
+        percentiles: Sequence[float] = VALIDATED_PERCENTILES,
+    ) -> None:
+        """Divide times, [R, S], by the percentiles of ``inferences``, [R, B], where samples share some. Raises InputError."""
+        checked, pooled = checked_times(times), checked_times(times if inferences is None else inferences)
+        rounds = len(checked)
+        if rounds < ROUNDS_TO_VALIDATE:
+            raise InputError(f"validation of a prediction on {rounds} rounds: at least {ROUNDS_TO_VALIDATE} are needed; measure more")
+        tests = min(MOST_TEST_ROUNDS, rounds // 2)
+        if units is not None:
+            starts = np.flatnonzero(np.diff(units)) + 1
+            later = starts[starts >= rounds - tests]
+            tests = rounds - int(later[0]) if later.size else tests
+        self.fit, self.test = checked[:-tests], checked[-tests:]
+        self.units = None if units is None else units[:-tests]
+        bounds = np.array(percentiles_inverted_cdf(pooled[:-tests], percentiles))
+        self.percentiles, self.bounds = np.array(percentiles)[np.isfinite(bounds)], bounds[np.isfinite(bounds)]
+        self.recomputed = np.array(percentiles_inverted_cdf(pooled[-tests:], self.percentiles.tolist()))
+        self._curve = curve
+        self.quality = curve(self.fit, self.bounds)
+        self.observed, self.at_recomputed = (figures_of(curve(self.test, at), tests) for at in (self.bounds, self.recomputed))
+
+    @cached_property
+    def on_time(self) -> Floats:
+        """Share of the fitted rounds in which each sample was on time, [M, S]."""
+        return shares_on_time(self.fit, self.bounds)
+
+    @cached_property
+    def difference_as_in_paper_program(self) -> Figures:
+        """Absolute differences as the program takes them: it predicts nothing, and compares the least of R rounds with that of n.
+
+        Variances are divided by the number of rounds; each side has its own linear percentile of all samples' times, where what
+        takes that long is late. NaN if a sample has no time.
+        """
+        sides = []
+        for times in (self.fit, self.test):
+            below = np.nextafter(np.percentile(times, self.percentiles), 0)
+            quality = self._curve(times, below) if np.isfinite(times).all() else np.full((below.size, 1), math.nan)
+            sides.append(Figures(quality.mean(axis=1), quality.var(axis=1), quality.min(axis=1)))
+        return sides[0].difference(sides[1])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
+from orchestrator.stats.density import Floats
 from orchestrator.stats.laws import ranks
 
 LEVEL = 0.05
@@ -26,17 +26,14 @@ ORDERS, MANY_ROUNDS, ORDERS_OF_MANY = 999, 5_000, 199
 ROUNDING = 1e-9
 SEED = 0
 
-Floats = NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class Association:
+class Association(NamedTuple):
     """How evidence moves with the harm of the rounds.
 
-    correlations
-        Spearman's rank correlation of each harm with each series of evidence, trends taken out, [H, M]; NaN where either is constant.
-    p_values
-        one-sided, adjusted for all H x M tests, in the direction in which more evidence means more harm, [H, M]; 1 where NaN.
+    correlations : [H, M]
+        Spearman's rank correlation of each harm with each series of evidence, trends taken out; NaN where either is constant.
+    p_values : [H, M]
+        one-sided, adjusted for all tests, in the direction in which more evidence means more harm; 1 where NaN.
     method
         ``circular shifts`` or ``visits exchanged``.
     """
@@ -49,31 +46,24 @@ class Association:
 def association(harms: ArrayLike, evidence: ArrayLike, visits: ArrayLike | None = None) -> Association:
     """Return which evidence moves with the harm of rounds, rounds being alike in neighbourhoods and not independent.
 
-    Two statistics must both stand out: Spearman's rank correlation, which no single round makes, and the correlation of the harm's ranks
-    with the evidence itself. The second is needed because rates of rare events deceive ranks: a round twice as long has twice the chance
-    of one event, and any event ranks above none, though the mean rate is the same. Its expectation is 0 whatever the lengths of rounds,
-    if events come at one rate. A straight line over the rounds is taken out of ranks and evidence: what rises all along moves with
-    whatever else does.
+    Two statistics must both stand out: Spearman's rank correlation, which no single round makes, and the correlation of the harm's
+    ranks with the evidence itself. Rates of rare events deceive ranks: a round twice as long has twice the chance of one event, and
+    any event ranks above none; the second statistic has expectation 0 if events come at one rate. A straight line over the rounds is
+    taken out of ranks and evidence: what rises all along moves with whatever else does.
 
-    Each statistic is compared with its values when the evidence is moved against the harm, all of it at once: by circular shifts, or,
-    where there are visits, by exchanging visits of one length. P-values are those of the step-down maximum of standardised statistics
-    (Westfall and Young, *Resampling-Based Multiple Testing*, 1993, algorithm 2.8): Holm's procedure with the joint law in place of
-    Bonferroni's bound, which with R shifts could name nothing in fewer than 20 H M rounds.
+    Each statistic is compared with its values when all evidence is moved against the harm at once: by circular shifts, or by
+    exchanging visits of one length. P-values are those of the step-down maximum of standardised statistics (Westfall and Young,
+    *Resampling-Based Multiple Testing*, 1993, algorithm 2.8).
 
     Parameters
     ----------
     harms : [H, R]
         what is worse the larger it is: share of late answers, time of the round. +inf is allowed.
     evidence : [M, R]
-        rates or readings, signed so that more should mean more harm; NaN where a round has none. A series that differs from its median
-        in fewer than 6 rounds says nothing.
+        rates or readings, signed so that more should mean more harm; NaN where a round has none. A series that differs from its
+        median in fewer than 6 rounds says nothing.
     visits : [R]
         number of the visit of each round, NaN for none.
-
-    Raises
-    ------
-    InputError
-        if a harm is NaN.
 
     Examples
     --------
@@ -86,41 +76,20 @@ def association(harms: ArrayLike, evidence: ArrayLike, visits: ArrayLike | None 
         raise InputError("the harm of a round is NaN: every round needs a value")
     if harm.shape[1] != known.shape[1]:
         raise ValueError(f"{harm.shape[1]} rounds of harm and {known.shape[1]} of evidence: they must be the same")
-    of_harm, orders = _unit(_ranked(harm.copy())), _orders_of_visits(visits, harm.shape[1])
-    varies = _varies(known)
-    # One after the other, and every step in place: all evidence of a million rounds is 128 MiB, each copy of it as much again.
-    ranked = _compared(of_harm, _unit(_ranked(np.where(varies, known, 0.0))), orders)
-    plain = _compared(of_harm, _unit(np.where(varies, known, 0.0)), orders)
-    says = (of_harm != 0).any(axis=1)[:, None] & ranked.says[None, :]
-    method = "circular shifts" if orders is None else "visits exchanged"
-    return Association(np.where(says, ranked.observed, np.nan), np.maximum(ranked.p_values, plain.p_values), method)
-
-
-class _Compared(NamedTuple):
-    """One statistic of each harm with each series of evidence, [H, M], its p-values, [H, M], and which series are not constant, [M]."""
-
-    observed: Floats
-    p_values: Floats
-    says: NDArray[np.bool_]
-
-
-def _compared(harm: Floats, evidence: Floats, orders: Orders | None) -> _Compared:
-    values = _moved(harm, evidence, orders)
-    observed, shape = values[..., 0].copy(), values.shape[:2]
-    return _Compared(observed, _step_down(values.reshape(-1, values.shape[2])).reshape(shape), (evidence != 0).any(axis=1))
-
-
-def _ranked(series: Floats) -> Floats:
-    """Put the ranks of its values in the place of every series."""
-    for row in series:
-        row[:] = ranks(row)
-    return series
-
-
-def _varies(evidence: Floats) -> NDArray[np.bool_]:
-    """Return which series differ from their median in enough rounds to say anything, [M, 1]."""
-    middle = np.array([[np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else 0.0] for row in evidence])
-    return np.asarray((np.isfinite(evidence) & (evidence != middle)).sum(axis=1, keepdims=True) >= FEWEST_APART)
+    of_harm, starts = _unit(ranks(harm)), _starts_of_visits(visits)
+    middle = np.array([[np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else 0.0] for row in known])
+    varies = (np.isfinite(known) & (known != middle)).sum(axis=1, keepdims=True) >= FEWEST_APART
+    p_values, shape = [], (len(harm), len(known))
+    # One after the other, ranks last, every step in place: all evidence of a million rounds is 128 MiB, each copy as much again.
+    for plain in (True, False):
+        series = np.where(varies, known, 0.0)
+        for row in () if plain else series:
+            row[:] = ranks(row)
+        moved = _moved(of_harm, _unit(series), starts)
+        observed, says = moved[..., 0].copy(), (series != 0).any(axis=1)
+        p_values.append(_step_down(moved.reshape(-1, moved.shape[2])).reshape(shape))
+    says = (of_harm != 0).any(axis=1)[:, None] & says
+    return Association(np.where(says, observed, np.nan), np.maximum(*p_values), "visits exchanged" if starts else "circular shifts")
 
 
 def _unit(series: Floats) -> Floats:
@@ -128,68 +97,56 @@ def _unit(series: Floats) -> Floats:
 
     0 where a value is NaN, and all over a constant series.
     """
-    count, says = series.shape[1], np.zeros(len(series), dtype=np.bool_)
-    for place, row in enumerate(series):
+    line = np.arange(series.shape[1]) - (series.shape[1] - 1) / 2
+    line /= np.sqrt(max(line @ line, 1.0))
+    for row in series:
         known = np.isfinite(row)
         filled = np.where(known, row, 0.0)
         centred = np.where(known, filled - filled.sum() / max(known.sum(), 1), 0.0)
         scale = np.abs(centred).max(initial=0.0)
-        says[place] = scale > ROUNDING * max(np.abs(filled).max(initial=0.0), ROUNDING)
-        row[:] = centred / (scale if says[place] else 1.0)
-    line = np.arange(count) - (count - 1) / 2
-    line /= np.sqrt(max(line @ line, 1.0))
-    for place, (row, slope) in enumerate(zip(series, series @ line, strict=True)):
-        row -= slope * line
+        says = scale > ROUNDING * max(np.abs(filled).max(initial=0.0), ROUNDING)
+        row[:] = centred / (scale if says else 1.0)
+        row -= (row @ line) * line
         length = np.sqrt((row**2).sum())
-        row[:] = row / length if says[place] and length > ROUNDING else 0.0
+        row[:] = row / length if says and length > ROUNDING else 0.0
     return series
 
 
-@dataclass(frozen=True)
-class Orders:
-    """Orders of rounds in which visits of one length are exchanged, the given one first: each is drawn when it is asked for.
-
-    starts
-        the first rounds of the visits of each length.
-    count
-        how many orders there are besides the given one.
-    """
-
-    rounds: int
-    starts: Mapping[int, NDArray[np.intp]]
-    count: int
-
-    def __iter__(self) -> Iterator[NDArray[np.intp]]:
-        yield np.arange(self.rounds)
-        random, drawn = np.random.default_rng(SEED), dict[int, np.random.Generator]()
-        for length, starts in self.starts.items():  # each begins where all draws of the one before have ended
-            drawn[length] = deepcopy(random)
-            deque((random.permuted(starts) for _ in range(self.count)), maxlen=0)
-        for _ in range(self.count):
-            order = np.arange(self.rounds)
-            for length, starts in self.starts.items():
-                within = np.arange(length)
-                order[starts[:, None] + within] = drawn[length].permuted(starts)[:, None] + within
-            yield order
+Starts: TypeAlias = Mapping[int, NDArray[np.intp]]
+"""The first rounds of the visits of each length."""
 
 
-def _orders_of_visits(visits: ArrayLike | None, rounds: int) -> Orders | None:
-    """Return orders of the rounds in which visits of one length are exchanged; None for too few."""
-    if visits is None:
-        return None
-    of = np.asarray(visits, dtype=np.float64)
-    starts = np.flatnonzero(np.r_[True, of[1:] != of[:-1]]) if of.size else np.zeros(0, dtype=np.intp)
+def _starts_of_visits(visits: ArrayLike | None) -> Starts | None:
+    """Return the visits whose order may be exchanged; None for too few of one length."""
+    of = np.asarray([] if visits is None else visits, dtype=np.float64)
+    starts = np.flatnonzero(np.r_[True, of[1:] != of[:-1]][: of.size])
     lengths = np.diff(np.r_[starts, of.size])
-    if np.isnan(of).any() or not lengths.size or np.bincount(lengths).max() < FEWEST_VISITS:
+    if not of.size or np.isnan(of).any() or np.bincount(lengths).max() < FEWEST_VISITS:
         return None
-    by_length = {int(length): starts[lengths == length] for length in np.unique(lengths)}
-    return Orders(rounds, by_length, ORDERS if rounds <= MANY_ROUNDS else ORDERS_OF_MANY)
+    return {int(length): starts[lengths == length] for length in np.unique(lengths)}
 
 
-def _moved(harm: Floats, evidence: Floats, orders: Orders | None) -> Floats:
+def _orders(by_length: Starts) -> Iterator[NDArray[np.intp]]:
+    """Yield orders of the rounds in which visits of one length are exchanged, the given one first, each drawn when it is asked for."""
+    rounds = sum(length * starts.size for length, starts in by_length.items())
+    count = ORDERS if rounds <= MANY_ROUNDS else ORDERS_OF_MANY
+    yield np.arange(rounds)
+    random, drawn = np.random.default_rng(SEED), dict[int, np.random.Generator]()
+    for length, starts in by_length.items():  # each begins where all draws of the one before have ended
+        drawn[length] = deepcopy(random)
+        deque((random.permuted(starts) for _ in range(count)), maxlen=0)
+    for _ in range(count):
+        order = np.arange(rounds)
+        for length, starts in by_length.items():
+            within = np.arange(length)
+            order[starts[:, None] + within] = drawn[length].permuted(starts)[:, None] + within
+        yield order
+
+
+def _moved(harm: Floats, evidence: Floats, starts: Starts | None) -> Floats:
     """Return the products of harms with evidence moved against them, [H, M, ways], the observed ones first."""
-    if orders is not None:
-        return np.stack([harm @ evidence[:, order].T for order in orders], axis=-1)
+    if starts:
+        return np.stack([harm @ evidence[:, order].T for order in _orders(starts)], axis=-1)
     spectrum, found = np.fft.rfft(harm), np.empty((len(harm), *evidence.shape))
     for place, row in enumerate(evidence):
         found[:, place] = np.fft.irfft(spectrum * np.conj(np.fft.rfft(row)), n=harm.shape[1])
@@ -216,19 +173,10 @@ def _step_down(values: Floats) -> Floats:
 
 
 def disturbed(evidence: ArrayLike) -> NDArray[np.bool_]:
-    """Return which rounds have much of the evidence: those above the boundary between two classes that leaves least variance within them.
+    """Return which rounds, [R], have much of the evidence: above the boundary between two classes that leaves least variance within.
 
-    N. Otsu, "A threshold selection method from gray-level histograms", *IEEE Transactions on Systems, Man, and Cybernetics* 9, 1979. The
-    boundary depends on the evidence alone, and not on what became of the answers.
-
-    Parameters
-    ----------
-    evidence : [R]
-        more means more harm; NaN counts as quiet.
-
-    Returns
-    -------
-    [R]; no round where the evidence is constant.
+    N. Otsu, "A threshold selection method from gray-level histograms", *IEEE Transactions on Systems, Man, and Cybernetics* 9, 1979.
+    The boundary depends on the evidence alone, [R], more of which means more harm; NaN counts as quiet.
 
     Examples
     --------
@@ -240,14 +188,13 @@ def disturbed(evidence: ArrayLike) -> NDArray[np.bool_]:
     places = np.flatnonzero(np.diff(known) > 0)
     if not places.size:
         return np.zeros(values.shape, dtype=bool)
-    below = places + 1.0
-    sums = np.cumsum(known)
-    between = (sums[places] / below - (sums[-1] - sums[places]) / (known.size - below)) ** 2 * below * (known.size - below)
+    below, sums = places + 1.0, np.cumsum(known)
+    above = known.size - below
+    between = (sums[places] / below - (sums[-1] - sums[places]) / above) ** 2 * below * above
     return np.asarray(values > known[places[int(np.argmax(between))]])
 
 
-@dataclass(frozen=True)
-class Lateness:
+class Lateness(NamedTuple):
     """How much of the variance of being late belongs to samples, to rounds and to neither; the three add up to 1."""
 
     by_sample: float
@@ -256,22 +203,12 @@ class Lateness:
 
 
 def divide_lateness(late: ArrayLike) -> Lateness | None:
-    r"""Return the variance components of being late: a two-way layout with random samples and rounds and one answer in each cell.
+    """Return the variance components of being late, [R, S]: a two-way layout with random samples and rounds, one answer in each cell.
 
-    late_ri = m + round_r + sample_i + rest_ri. With mean squares MS of rounds, of samples and of the rest (R - 1, S - 1 and
-    (R - 1)(S - 1) degrees of freedom) the components are (MS_rounds - MS_rest)/S, (MS_samples - MS_rest)/R and MS_rest, those below 0
-    taken as 0: Searle, Casella and McCulloch, *Variance Components*, 1992, section 4.3. Divided by their sum each is the correlation
-    of being late between two answers of one sample in different rounds (``by_sample``), and of different samples in one round
-    (``by_round``).
-
-    Parameters
-    ----------
-    late : [R, S]
-        True where the answer to a sample was late in a round.
-
-    Returns
-    -------
-    None where the layout says nothing: fewer than 2 rounds or samples, or all answers late, or none.
+    With mean squares MS of rounds, of samples and of the rest the components are (MS_rounds - MS_rest)/S, (MS_samples - MS_rest)/R
+    and MS_rest, those below 0 taken as 0: Searle, Casella and McCulloch, *Variance Components*, 1992, section 4.3. Divided by their
+    sum each is the correlation of being late between two answers of one sample (``by_sample``) or of one round (``by_round``). None
+    where the layout says nothing: fewer than 2 rounds or samples, or all answers late, or none.
 
     Examples
     --------

@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
@@ -91,8 +92,7 @@ def spread(series: ArrayLike, units: Units, degrees: int | None = None) -> Sprea
     # Deviations of the units' means, weighted so that their mean is that of all rounds.
     deviations = sizes * count / values.shape[1] * (means - values.mean(axis=1, keepdims=True))
     cluster = (deviations**2).sum(axis=1) / (count - 1)
-    basis = np.cos(np.pi * np.arange(1, nu + 1)[:, None] * (np.arange(count) + 0.5) / count)
-    cosine = ((deviations @ basis.T) ** 2).mean(axis=1) * 2 / count
+    cosine = (scipy.fft.dct(deviations, norm="ortho")[:, 1 : nu + 1] ** 2).mean(axis=1)
     variance = np.maximum(cluster, cosine) / count
     variance[constant(means)] = 0
     return Spread(variance, nu, count)

@@ -6,17 +6,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.korn_graubard import check_confidence
+from orchestrator.stats.interval import check_confidence
 from orchestrator.stats.laws import t_quantile
-from orchestrator.stats.long_run import Visits
+from orchestrator.stats.units import Floats, Units
 
-Floats: TypeAlias = NDArray[np.float64]
 FEWEST_PROCESSES = 2
 MOST_PROCESSES = 1000
 """No split into more is looked for."""
@@ -42,7 +41,7 @@ class Components(NamedTuple):
 
 
 def variance_components(
-    qualities: Sequence[ArrayLike], visits: Sequence[Visits | None] | None = None, answers: Sequence[ArrayLike] | None = None
+    qualities: Sequence[ArrayLike], visits: Sequence[Units | None] | None = None, answers: Sequence[ArrayLike] | None = None
 ) -> Components:
     """Return the variance components of rounds within visits within processes, by analysis of variance.
 
@@ -104,7 +103,7 @@ def variance_components(
     return Components(of_process, of_visit, of_round - (0.0 if math.isnan(of_sample) else of_sample), of_sample)
 
 
-def _split(series: Floats, visits: Visits | None) -> list[Floats]:
+def _split(series: Floats, visits: Units | None) -> list[Floats]:
     """Return the rounds of each visit; all of them where there are no visits."""
     if visits is None:
         return [series]

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.concordance import concordance, spearman_of_pairs
-from orchestrator.stats.factors import Share, balanced, divide_variance
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
+from orchestrator.study.concordance import concordance, spearman_of_pairs
 from orchestrator.study.material import Material
 from orchestrator.study.tables import Column, StudyTable, Value, known, named, numbers, p_value, significant, three, whole
+from orchestrator.study.variance import Share, balanced, divide_variance
 
 Floats = NDArray[np.float64]
 MOST_SAMPLES, MOST_ROUNDS = 120, 120
@@ -81,9 +81,9 @@ def _visits(trials: list[TrialData], rounds: int) -> tuple[int | None, int]:
     """Return into how many visits of equal size the first rounds of all trials fall, and how many rounds these are."""
     sizes = set()
     for data in trials:
-        if data.visits is None or bool(data.incomplete.any()):
+        if data.turns is None or bool(data.incomplete.any()):
             return None, rounds
-        sizes.add(tuple(np.unique(np.unique(data.visits[:rounds], return_counts=True)[1][:-1]).tolist()))
+        sizes.add(tuple(np.unique(np.unique(data.turns[:rounds], return_counts=True)[1][:-1]).tolist()))
     if len(sizes) != 1 or len(next(iter(sizes))) != 1:
         return None, rounds
     [[of_visit]] = sizes
@@ -139,7 +139,7 @@ def agreement_table(material: Material) -> StudyTable:
             agreed = concordance(late, material.random("concordance", group.task, model, runtime))
             defined = medians[np.isfinite(medians)]
             spearman = [float(defined.mean()), float(defined.min())] if defined.size else [None, None]
-            rows.append([group.task, model, runtime, len(times), agreed.items, *spearman, known(agreed.w), known(agreed.p_value)])
+            rows.append([group.task, model, runtime, len(times), times[0].shape[1], *spearman, known(agreed.w), known(agreed.p_value)])
     return StudyTable(
         "agreement",
         "Whether the same samples are slow on every system, total time",

@@ -11,9 +11,9 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.colours import COLOURS
-from orchestrator.stats.input_size import moments
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.study.input_size import moments
 from orchestrator.study.material import Material, repeats_first, short, sizes_of
 from orchestrator.study.plots import Figure, Line, Plot, line_style
 from orchestrator.study.settling import Paths

@@ -9,28 +9,26 @@ from typing import Literal
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
-from orchestrator.analysis.dependence import dependent_rows
 from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.explain import EVIDENCE
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.comparison import holm_adjusted
+from orchestrator.stats.constants import ROUNDING
 from orchestrator.stats.latency import percentiles_inverted_cdf
-from orchestrator.stats.long_run import drift_p_values, long_run_spreads
+from orchestrator.stats.laws import t_sf
+from orchestrator.stats.pair import holm_adjusted
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
+from orchestrator.stats.units import Floats, spread, units_of
 from orchestrator.study.material import Material, who, who_columns
 from orchestrator.study.tables import Column, StudyTable, Value, known, named, numbers, p_value, significant, three, time_ms, whole
 
-Floats = NDArray[np.float64]
 Against = Literal["last rounds", "fresh process"]
 TEST_ROUNDS = 30
 FEWEST_ROUNDS = 20
 LEVEL = 0.01
 """At which evidence is said to differ between the rounds that predict and those predicted, of all evidence of a trial together."""
-ROUNDING = 1e-9
-"""By so small a share a difference may exceed its bar and be equal to it: means are sums of fractions."""
+FREQUENCIES = 8
 
 
 @dataclass(frozen=True)
@@ -171,30 +169,49 @@ def _differences(fit: Floats, test: Floats) -> tuple[float, float, float]:
 
 
 def explained(one: Foretold, bar: float, deviations: float) -> tuple[list[str], float, float]:
-    """Return what stored evidence says of a miss, the bar as dependent rounds would have it, and the p-value of a drift of all rounds.
+    """Return what stored evidence says of a miss, the bar by the long-run variance, and the p-value of a drift of all rounds.
 
-    What is looked at: whether rounds depend on each other, so that the standard deviation of a round says too little; whether quality
-    drifts; whether evidence that rounds carry differs between those that predict and those predicted (Mann-Whitney, Holm over all
-    evidence); incomplete rounds; and, of a fresh process, that it is one.
+    What is looked at: whether quality drifts; whether rounds depend on each other, so that the standard deviation of a round says
+    too little; whether evidence that rounds carry differs between those that predict and those predicted (Mann-Whitney, Holm over
+    all evidence); incomplete rounds; and, of a fresh process, that it is one.
     """
     said: list[str] = []
     wider, p = bar, math.nan
     if one.against == "last rounds":
-        series = np.concatenate([one.fit, one.test])[np.newaxis]
-        p = float(drift_p_values(series)[0]) if np.ptp(series) > 0 else math.nan
+        series = np.concatenate([one.fit, one.test])
+        p = drift_p_value(series)
         if p <= LEVEL:
             said.append(f"quality drifts over the session (p {p_value(p)})")
-        if dependent_rows(one.data, series, one.clock)[0]:
-            [spread] = long_run_spreads(series, one.data.visits)
-            wider = max(bar, deviations * math.sqrt(spread.variance * series.size * (1 / one.fit.size + 1 / one.test.size)))
+        [variance] = spread(series[None], units_of(series.size, one.data.visits)).variance
+        wider = max(bar, deviations * math.sqrt(variance * series.size * (1 / one.fit.size + 1 / one.test.size)))
+        if wider > bar:
             inside = "still beyond" if one.missed(wider) else "within"
-            said.append(f"rounds depend on each other: with their long-run variance the bar is {three(wider)}, {inside}")
+            said.append(f"with the long-run variance of its rounds the bar is {three(wider)}: {inside}")
     else:
         said.append("another process: what a process has of its own is no part of the bar")
     said += list(_evidence(one))
     if int(one.other.incomplete.sum()):
         said.append(f"{int(one.other.incomplete.sum())} incomplete rounds")
     return said, wider, p
+
+
+def drift_p_value(series: Floats) -> float:
+    """Return the two-sided p-value of a drift of a series, [R]: a change that goes on in one direction; NaN if it is constant.
+
+    The first cosine, half a period long, against the mean square of the next seven by Student's t on 7 degrees of freedom: rounds
+    that merely resemble their neighbours have those, too (Müller and Watson, "Low-frequency econometrics", *Advances in Economics
+    and Econometrics* 2, 2017).
+
+    Examples
+    --------
+    >>> round(drift_p_value(np.arange(30.0)), 2), round(drift_p_value(np.tile([0.0, 1.0], 15)), 2)
+    (0.0, 0.18)
+    """
+    if np.ptp(series) == 0:
+        return math.nan
+    basis = np.cos(np.pi * np.arange(1, FREQUENCIES + 1)[:, None] * (np.arange(series.size) + 0.5) / series.size)
+    x = basis @ (series - series.mean())
+    return float(2 * t_sf(np.abs(x[0]) / np.sqrt((x[1:] ** 2).mean()), FREQUENCIES - 1))
 
 
 def _evidence(one: Foretold) -> Iterator[str]:

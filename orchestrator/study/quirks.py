@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.contracts import InputError
-from orchestrator.stats.paper_program.per_record import division
-from orchestrator.stats.paper_quirks import (
-    Effect,
-    bandwidth_floor_effect,
-    least_rounds_always_70,
-    recomputed_percentile_effect,
-    run_order_effect,
-    train_jsd_divisor_effect,
-)
 from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.times import Clock
 from orchestrator.study.material import Material, repeats_first, who, who_columns
+from orchestrator.study.program.faults import Effect, Faults
 from orchestrator.study.tables import StudyTable, Value, named, numbers, three
 
-Floats = NDArray[np.float64]
 CLOCK = Clock.INFERENCE
 """The clock of the paper's published cells."""
 MOST_SAMPLES, MOST_IN_ALL, FEWEST = 10, 160, 4
@@ -38,15 +27,15 @@ NAMES = {
     "divisor of train JSD": "mean distance among training fits: divided by tries that compared nothing too, or by the comparisons made",
 }
 
-SETTLING = ("least rounds", "divisor of train JSD")
-
 
 def quirk_table(material: Material) -> StudyTable:
     """Return the effect of each difference on the first repeat of every system whose rounds all have times."""
     pairs = [(group, data) for group in material.groups for data in repeats_first(group.trials)]
     most = max(FEWEST, min(MOST_SAMPLES, MOST_IN_ALL // max(len(pairs), 1)))
     found = map_in_threads(lambda pair: list(_effects(pair[1], most)), pairs)
-    rows = [_row(group, data, *one) for (group, data), effects in zip(pairs, found, strict=True) for one in effects]
+    rows: list[list[Value]] = [
+        [*who(group, data), name, *effect] for (group, data), effects in zip(pairs, found, strict=True) for name, effect in effects
+    ]
     note = "; ".join(f"{name}: {what}" for name, what in NAMES.items())
     return StudyTable(
         "program",
@@ -59,46 +48,21 @@ def quirk_table(material: Material) -> StudyTable:
     )
 
 
-def _effects(data: TrialData, most: int) -> Iterator[tuple[str, float, float]]:
-    """Yield name, figure of the program and figure without the difference; those that the trial is too short for are left out."""
+def _effects(data: TrialData, most: int) -> Iterator[tuple[str, Effect]]:
+    """Yield each difference and its effect; none of a trial that is too short."""
     times = data.own_times(CLOCK)
     finite = np.asarray(np.isfinite(times).all(axis=1))
-    some = times[finite][:, evenly_chosen(times.shape[1], most)]
-    makers: dict[str, Callable[[], Effect[float]]] = {
-        "run order": lambda: run_order_effect(some),
-        "least rounds": lambda: _means(least_rounds_always_70(some)),
-        "bandwidth floor": lambda: bandwidth_floor_effect(some),
-        "recomputed percentile": lambda: _largest(data, finite),
-        "divisor of train JSD": lambda: train_jsd_divisor_effect(some),
-    }
-    for name, make in makers.items():
-        if name in SETTLING and not _window_fills(len(some)):
-            continue
-        try:
-            effect = make()
-        except InputError:
-            continue
-        yield name, effect.as_in_paper_program, effect.mended
-
-
-def _window_fills(rounds: int) -> bool:
-    """Return whether the program's settling compares any fit with a full window: of 61 to 89 rounds it never does."""
-    train, settings = division(rounds)
-    return train >= settings.initial + settings.step * (settings.window + 1)
-
-
-def _means(effect: Effect[NDArray[np.int64]]) -> Effect[float]:
-    return Effect(float(effect.as_in_paper_program.mean()), float(effect.mended.mean()))
-
-
-def _largest(data: TrialData, finite: NDArray[np.bool_]) -> Effect[float]:
-    """Return the largest difference of mean quality over percentiles."""
     judged = data.judged(data.metric)
-    if not isinstance(judged, JudgedMean):
-        raise InputError(f"{data.metric} is no mean over samples: the program's check has no scores")
-    found = recomputed_percentile_effect(data.times[CLOCK][finite], judged.scores)
-    return Effect(*(max(figures["mean"] for figures in side.values()) for side in found))
-
-
-def _row(group: Group, data: TrialData, name: str, theirs: float, mended: float) -> list[Value]:
-    return [*who(group, data), name, theirs, mended]
+    try:
+        of = Faults(times[finite][:, evenly_chosen(times.shape[1], most)])
+    except InputError:
+        return
+    yield "run order", of.run_order()
+    if of.window_fills():
+        yield "least rounds", Effect(*(float(np.mean(rounds)) for rounds in of.least_rounds()))
+    yield "bandwidth floor", of.bandwidth_floor()
+    if isinstance(judged, JudgedMean):
+        found = Faults(data.times[CLOCK][finite]).recomputed_percentile(judged.scores)
+        yield "recomputed percentile", Effect(*(max(figures["mean"] for figures in side.values()) for side in found))
+    if of.window_fills():
+        yield "divisor of train JSD", of.train_divisor()

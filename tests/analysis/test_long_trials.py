@@ -21,8 +21,6 @@ from orchestrator.compare.sides import baseline_of
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.charts import figures
-from orchestrator.report.figures.curves import bands
-from orchestrator.stats.deadline import certify_deadline
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage.losses import refuse_gap
 from orchestrator.storage.matrix import round_matrix
@@ -79,12 +77,6 @@ def test_a_baseline_of_a_long_trial_is_small(long_trial: Campaign) -> None:
     assert peak(lambda: baseline_of(long_trial, AnalysisConfig())) < 400 * MIB
 
 
-def test_equal_rounds_are_found_without_an_object_per_round() -> None:
-    curve = np.tile(np.arange(50_000) % 7 / 7, (8, 1))
-    stake = quality.Stake(1.0, True)
-    assert peak(lambda: bands(curve, 1.0, stake, 0)) < 80 * MIB
-
-
 @pytest.mark.parametrize("visits", [None, np.arange(6000) // 4], ids=["circular shifts", "visits exchanged"])
 def test_what_slow_rounds_go_with_is_found_in_little_memory_a_round(build: Build, visits: np.ndarray | None) -> None:
     """All evidence there can be is 16 numbers a round, and each way to move it against two harms makes 32: 384 bytes in all."""
@@ -136,9 +128,3 @@ def test_rounds_of_ever_other_samples_make_no_square() -> None:
 def test_a_part_of_an_absurd_number_costs_nothing() -> None:
     with pytest.raises(InputError, match=r"part-00002\.parquet is missing"):
         refuse_gap(Path("timings"), [0, 1, 999_999_999])
-
-
-def test_a_look_at_ever_so_many_rounds_costs_nothing() -> None:
-    found = certify_deadline(np.random.default_rng(0).permutation(59) + 1, looks=(59, 10**9), late_share=0.05)
-    assert found.ns == 59.0
-    assert found.allowed_error == 0.05

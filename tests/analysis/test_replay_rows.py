@@ -87,8 +87,8 @@ def test_little_load_is_the_closed_loop_and_too_much_is_told(data: TrialData) ->
     just_above = rows(data, 1.02e9 / float(data.times["total"].mean()))[0]
     assert just_above["flags"] == [OVERLOADED], "the wait has no end, though streams of 40 arrivals do not show that it grows"
     assert OVERLOADED not in rows(data, 200.0, rule=Rule("newest"))[0]["flags"]
-    assert FEW_STREAMS in rows(replace(data, visits=np.arange(30) // 5), 10.0)[0]["flags"]
-    assert len(streams_of(replace(data, visits=None))) == 12
+    assert FEW_STREAMS in rows(replace(data, turns=np.arange(30) // 5), 10.0)[0]["flags"]
+    assert len(streams_of(replace(data, turns=None))) == 12
 
 
 def test_a_fallback_answers_what_is_late(data: TrialData, build: Any) -> None:

@@ -16,7 +16,7 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 
 FIGURES = (
-    "mean", "worst", "sd", "ideal", "interval_low", "interval_high", "session_low", "session_high", "interval_method", "rounds", "samples",
+    "mean", "worst", "sd", "ideal", "interval_low", "interval_high", "interval_method", "rounds", "samples",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.groups import check_names, disagreements, threshold_set
-from orchestrator.analysis.quality import at_stake, judge
+from orchestrator.analysis.quality import answers_at_stake, judge
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.load import LoadConfig
@@ -70,5 +70,5 @@ def test_a_mean_metric_is_judged_once_for_all_thresholds() -> None:
     answers = Answers(predictions=[[1], [2], [3]], references=[1, 2, 9])
     judged = judge("top1", answers)
     assert judged.ideal() == pytest.approx(2 / 3)
-    assert at_stake(judged, 3).answers == pytest.approx(2)
+    assert answers_at_stake(judged, 3) == pytest.approx(2)
     np.testing.assert_allclose(judged.curve([[10.0, 20.0, 30.0]], [15, 25])[:, 0], [1 / 3, 2 / 3])

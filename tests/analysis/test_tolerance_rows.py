@@ -43,7 +43,7 @@ def test_one_trial_has_a_row_per_clock_with_its_interval(build: Any, noise: Nois
 def test_repeats_have_one_row_with_the_interval_over_processes(build: Any, noise: Noise) -> None:
     trials = [build("a", noise(20, 30, 10 + repeat / 5), repeat=repeat) for repeat in range(3)]
     [row] = [row for row in rows_of(trials) if row["clock"] == "total"]
-    assert (row["processes"], row["rounds"], row["interval_method"], row["trial"]) == (3, 60, "t on processes", "net-a-r0")
+    assert (row["processes"], row["rounds"], row["interval_unit"], row["trial"]) == (3, 60, "processes", "net-a-r0")
     alone = [next(row for row in rows_of([trial]) if row["clock"] == "total")["mean"] for trial in trials]
     assert row["mean"] == pytest.approx(np.mean(alone))
 

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from program import orchestrator
 
-from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
-from orchestrator.analysis.tail_quality import IN_SAMPLE, UNEQUAL
+from orchestrator.analysis.tail_quality import IN_SAMPLE
 from orchestrator.compare.campaigns import TORN
 from orchestrator.report.figures import charts
 from orchestrator.report.table import REMEDIES
@@ -30,7 +29,7 @@ SHORT = (
     "measurement.max_rounds=2", "measurement.warmup_rounds=1", "task.limit=4",
 )  # fmt: skip
 FLAGS = {
-    DRIFT, FEW_ROUNDS, IN_SAMPLE, UNEQUAL, TORN, OTHER_USERS, *REMEDIES,
+    IN_SAMPLE, TORN, OTHER_USERS, *REMEDIES,
     trial_judge.DIFFERS, trial_judge.NEVER_RIGHT, trial_judge.OTHER_CATEGORIES, trial_judge.SHARED,
 }  # fmt: skip
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.analysis.dependence import FEW_ROUNDS
 from orchestrator.analysis.tail_quality import IN_SAMPLE
+from orchestrator.analysis.units import FEW, ONE_STRETCH
 from orchestrator.configuration.analysis import DeadlineConfig
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer_parts import Case, Doubt, FiveAnswers, Piece
@@ -281,10 +281,10 @@ def test_several_flags_of_some_and_several_late_systems_of_another_model_are_cou
     [
         ((), ""),
         (("drift",), ", with reserve (drift)"),
-        ((FEW_ROUNDS, SHARED), ", with reserve (machine shared etc.)"),
+        ((ONE_STRETCH, SHARED), ", with reserve (machine shared etc.)"),
         (("unpinned", SHARED, "unpinned"), ", with reserve (machine shared, unpinned)"),
-        ((IN_SAMPLE, FEW_ROUNDS), ", with reserve (few rounds, in-sample)"),
-        ((FEW_ROUNDS, "drift", SHARED, IN_SAMPLE), ", with reserve (machine shared etc.)"),
+        ((IN_SAMPLE, FEW), ", with reserve (few units, in-sample)"),
+        ((FEW, "drift", SHARED, IN_SAMPLE), ", with reserve (machine shared etc.)"),
         (("a later process answers 3 samples otherwise", "answers change"), ", with reserve (answers change)"),
         (("niceness 0 at first and 5 at the end",), ", with reserve (flagged)"),
         (("2 incomplete rounds",), ", with reserve (2 incomplete rounds)"),

@@ -8,32 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.quality import Stake
-from orchestrator.report.figures.curves import bands, stretches
+from orchestrator.report.figures.curves import stretches
 from orchestrator.report.figures.grid import counted, density_on
 from orchestrator.report.html.moving import json_text
 from orchestrator.report.html.packed import LETTERS, Arrays, packed
 from orchestrator.report.text import quality_within
 from orchestrator.stats.density import bandwidth_isj, kde_on_grid
-from orchestrator.stats.intervals import rounds_interval
 from orchestrator.stats.latency import percentile_inverted_cdf
-
-
-def test_bands_are_the_interval_of_the_tables_but_for_resampling() -> None:
-    random = np.random.default_rng(2)
-    curve = np.stack([np.zeros(40), 0.8 - (random.random(40) < 0.05) / 20, 0.8 - random.gamma(1, 0.05, 40).clip(0, 0.8), np.full(40, 0.8)])
-    low, high = bands(curve, 0.8, Stake(80.0, True), seed=0)
-    for index, row in enumerate(curve):
-        told = rounds_interval(row, 0.8, 80.0, np.random.default_rng(0))
-        near = 0.15 * (told.high - told.low) if told.method == "bootstrap-t" else 1e-12
-        assert (low[index], high[index]) == pytest.approx((told.low, told.high), abs=near)
-
-
-@pytest.mark.parametrize(("ideal", "stake"), [(0.0, Stake(0.0, True)), (0.5, Stake(10.0, True)), (0.5, Stake(10.0, False))])
-def test_one_round_and_no_quality_have_a_band(ideal: float, stake: Stake) -> None:
-    low, high = bands(np.full((3, 1), ideal), ideal, stake, seed=0)
-    assert (low <= ideal).all()
-    assert (high >= ideal).all()
 
 
 def test_quantiles_of_counts_are_those_of_the_times() -> None:

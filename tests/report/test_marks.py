@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
+from orchestrator.analysis.units import FEW, ONE_STRETCH
 from orchestrator.report.table import REMEDIES, REMEDIES_OF_IMPORTED, Marks
 from orchestrator.running.trial_judge import OTHER_CATEGORIES, kernel_flags
 from orchestrator.storage.records import SHARED
 
 
 def test_each_flag_has_a_mark_of_its_own_and_is_explained() -> None:
-    rows = [{"flags": [DRIFT, "odd"]}, {"flags": []}, {"flags": ["odd"]}]
+    rows = [{"flags": [ONE_STRETCH, "two"]}, {"flags": []}, {"flags": ["two"]}]
     marks = Marks(rows)
     assert [marks.of(row) for row in rows] == [" (a, b)", "", " (b)"]
-    assert marks.note().startswith(" (a) drift: the machine or the model changed in one direction; ")
-    assert marks.note().endswith(" (b) odd.")
+    assert marks.note().startswith(" (a) one stretch: its interval is of this period and ")
+    assert marks.note().endswith(" (b) two.")
 
 
 def test_a_mark_that_asks_has_no_full_stop_behind_its_question() -> None:
@@ -19,7 +19,8 @@ def test_a_mark_that_asks_has_no_full_stop_behind_its_question() -> None:
 
 
 def test_a_remedy_is_told() -> None:
-    assert "measure more rounds" in Marks([{"flags": [FEW_ROUNDS]}]).note()
+    assert "measurement.pause=1" in Marks([{"flags": [ONE_STRETCH]}]).note()
+    assert "measurement.min_rounds=40" in Marks([{"flags": [FEW]}]).note()
     of_the_machine = {SHARED, *kernel_flags(100, 120), *kernel_flags(100, 80)}
     assert len(of_the_machine) == 3
     assert of_the_machine < REMEDIES.keys()
@@ -27,9 +28,9 @@ def test_a_remedy_is_told() -> None:
 
 def test_a_remedy_of_imported_trials_can_be_followed() -> None:
     assert REMEDIES_OF_IMPORTED.keys() < REMEDIES.keys()
-    imported, measured = {"flags": [FEW_ROUNDS, "imported"]}, {"flags": [FEW_ROUNDS]}
+    imported, measured = {"flags": [FEW, "imported"]}, {"flags": [FEW]}
     assert "import a longer run" in Marks([imported, {"flags": []}]).note()
-    assert "measure more rounds" in Marks([imported, measured]).note()
+    assert "measurement.min_rounds" in Marks([imported, measured]).note()
 
 
 def test_flags_said_elsewhere_have_no_mark() -> None:

@@ -170,7 +170,7 @@ def test_where_nothing_is_shown_the_nearest_deadline_is_named_at_which_systems_d
     ranked = ranking(results, results.groups[0])
     shown, nearest = answered(results)["shown"], differs_at(results, ranked)
     assert nearest is not None
-    assert shown.short.startswith("No difference shown, with reserve (unpinned), for these ")
+    assert shown.short.startswith("No difference shown, with reserve (unpinned, one stretch), for these ")
     pieces = [piece for line in shown.detail for piece in line]
     assert [(piece.text, piece.href) for piece in pieces if piece.href] == [
         (f"Within {nearest.label} systems differ.", f"#t={nearest.ns / 1e6:.12g}ms&clock=total")

@@ -14,7 +14,7 @@ import pytest
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED, load_flags, load_rows
 from orchestrator.analysis.trial_data import load_trials
-from orchestrator.analysis.visits_apart import whole_streams
+from orchestrator.analysis.units import whole_streams
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import parse_trial
 from orchestrator.execution.inline import InlineSession, open_inline

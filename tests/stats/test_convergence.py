@@ -10,7 +10,7 @@ from orchestrator.stats.convergence import Check, DensityConvergence
 from orchestrator.stats.density import bandwidth_isj, kde_on_grid, select_bandwidth
 from orchestrator.stats.divergence import fit_density, masses_on_common_grid
 from orchestrator.stats.histogram import LogHistogram
-from orchestrator.stats.paper_program.loop import course
+from orchestrator.study.program.course import course
 
 
 def lognormal(rounds: int, samples: int, seed: int = 0, sigma: float = 0.1) -> np.ndarray:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from orchestrator.stats import poisson_binomial
-from orchestrator.stats.poisson_binomial import LEAF, binomial_sum_pmf, poisson_binomial_pmf
+from orchestrator.stats.poisson_binomial import LEAF, poisson_binomial_pmf, weighted_sum_pmf
 
 chances = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1.0, 0.5, 1e-300, 1e-308, 1 - 2**-53]))
 rows = st.lists(chances, min_size=0, max_size=100)
@@ -67,7 +67,6 @@ def test_equals_the_direct_transform(shape) -> None:
 def test_equal_probabilities_give_a_binomial(n: int, p: float) -> None:
     expected = stats.binom.pmf(np.arange(n + 1), n, p)
     np.testing.assert_allclose(law_of(np.full(n, p)), expected, rtol=0, atol=1e-13)
-    np.testing.assert_allclose(binomial_sum_pmf([p], [n]), expected, rtol=0, atol=1e-13)
 
 
 def test_agrees_with_a_hundred_thousand_draws() -> None:
@@ -113,24 +112,33 @@ def test_the_law_of_what_does_not_happen_is_mirrored(probabilities) -> None:
     np.testing.assert_allclose(law_of(others), law_of(probabilities)[::-1], rtol=0, atol=1e-14)
 
 
-@settings(deadline=None)
-@given(st.lists(st.tuples(chances, st.integers(0, 30)), min_size=0, max_size=8))
-def test_groups_of_equal_events_have_the_law_of_their_events(groups) -> None:
-    probabilities, sizes = [p for p, _ in groups], [size for _, size in groups]
-    grouped = binomial_sum_pmf(probabilities, np.array(sizes, dtype=np.int64))
-    np.testing.assert_allclose(grouped, law_of(np.repeat(probabilities, np.array(sizes, dtype=int))), rtol=0, atol=1e-13)
-    assert grouped.sum() == pytest.approx(1, abs=1e-14)
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(chances, st.sampled_from([0.0, 0.25, 1.0, 1.5])), min_size=1, max_size=7))
+def test_weights_add_up_as_over_all_outcomes(events) -> None:
+    probabilities, weights = (np.array(of) for of in zip(*events, strict=True))
+    law, step = weighted_sum_pmf(probabilities, weights)
+    expected: dict[float, float] = {}
+    for outcome in itertools.product([0, 1], repeat=len(events)):
+        mass = math.prod(p if hit else 1 - p for p, hit in zip(probabilities, outcome, strict=True))
+        total = float(np.dot(outcome, weights))
+        expected[total] = expected.get(total, 0.0) + mass
+    at = np.arange(law.size) * step
+    for total, mass in expected.items():
+        assert law[np.abs(at - total) < 2 * step].sum() == pytest.approx(mass, abs=1e-9)
 
 
-@pytest.mark.parametrize("chance", [1e-20, 1e-100, 7.14159749533741e-203, 1e-250])
-def test_a_chance_too_small_to_matter_takes_nothing_from_no_event(chance: float) -> None:
-    assert binomial_sum_pmf([chance], [8])[0] == 1
+def test_weights_between_points_keep_mean_and_nearly_the_variance() -> None:
+    random = np.random.default_rng(0)
+    probabilities, weights = random.beta(9, 1, 5000), random.random(5000)
+    law, step = weighted_sum_pmf(probabilities, weights)
+    at = np.arange(law.size) * step
+    assert law @ at == pytest.approx(probabilities @ weights, rel=1e-10)
+    assert law @ (at - law @ at) ** 2 == pytest.approx((probabilities * (1 - probabilities)) @ weights**2, rel=2e-3)
 
 
-def test_certain_groups_are_exact() -> None:
-    assert binomial_sum_pmf([0.0, 1.0], [3, 2]).tolist() == [0, 0, 1, 0, 0, 0]
-    assert binomial_sum_pmf([], []).tolist() == [1]
-    assert binomial_sum_pmf([0.5], [0]).tolist() == [1]
+def test_weights_of_nothing() -> None:
+    law, _ = weighted_sum_pmf(np.array([0.5]), np.array([0.0]))
+    assert law[0] == 1
 
 
 def test_many_laws_at_once_equal_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,15 +164,8 @@ def test_events_given_are_left_as_they_were() -> None:
 def test_what_is_no_probability_is_refused(wrong: float) -> None:
     with pytest.raises(ValueError, match="within 0 and 1"):
         poisson_binomial_pmf([[0.5, wrong]])
-    with pytest.raises(ValueError, match="within 0 and 1"):
-        binomial_sum_pmf([wrong], [1])
 
 
 def test_shapes_and_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="laws, events"):
         poisson_binomial_pmf([0.5])
-    with pytest.raises(ValueError, match="groups"):
-        binomial_sum_pmf([0.5], [1, 2])
-    for sizes in ([-1], [1.5]):
-        with pytest.raises(ValueError, match="whole numbers"):
-            binomial_sum_pmf([0.5], sizes)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from functools import partial
 
 import numpy as np
 import pytest
@@ -11,17 +10,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats import prediction
-from orchestrator.stats.per_sample import SmoothedTimes
-from orchestrator.stats.prediction import predict_from_curve, predict_quality, variance_ratio
-from orchestrator.stats.tail_quality import quality_curve
+from orchestrator.stats.prediction import predict_quality, predict_rounds, variance_ratio
 
 INF = math.inf
-METHODS = ("block-bootstrap", "monte-carlo", "poisson-binomial")
-
-
-def generator() -> np.random.Generator:
-    return np.random.default_rng(0)
+METHODS = ("block-bootstrap", "poisson-binomial")
 
 
 def lognormal(rounds: int, samples: int, round_sd: float = 0.0, seed: int = 1) -> np.ndarray:
@@ -29,17 +21,10 @@ def lognormal(rounds: int, samples: int, round_sd: float = 0.0, seed: int = 1) -
     return 1e7 * np.exp(random.normal(0, 0.1, (rounds, samples)) + random.normal(0, round_sd, (rounds, 1)))
 
 
-def best_subject(times, thresholds) -> np.ndarray:
-    """A metric that is no mean over samples: the better of two halves."""
-    half = np.shape(times)[1] // 2
-    halves = [quality_curve(np.ones(half), part, thresholds) for part in (np.asarray(times)[:, :half], np.asarray(times)[:, half:])]
-    return np.maximum(*halves)
-
-
 @st.composite
 def campaigns(draw):
     rounds, samples = draw(st.integers(2, 5)), draw(st.integers(1, 4))
-    scores = draw(st.lists(st.sampled_from([0.0, 1.0]), min_size=samples, max_size=samples))
+    scores = draw(st.lists(st.sampled_from(draw(st.sampled_from([(0.0, 1.0), (0.0, 0.25, 1.0)]))), min_size=samples, max_size=samples))
     time = st.one_of(st.integers(1, 4).map(float), st.just(INF))
     times = draw(st.lists(st.lists(time, min_size=samples, max_size=samples), min_size=rounds, max_size=rounds))
     return np.array(scores), np.array(times), draw(st.integers(1, 40))
@@ -62,13 +47,13 @@ def median_minimum(qualities, rounds: int) -> float:
 def test_exact_independence_equals_every_combination_of_rounds(campaign) -> None:
     scores, times, rounds = campaign
     thresholds = [0.5, 2, 3]
-    found = predict_quality(scores, times, thresholds, rounds=rounds, random=generator(), method="poisson-binomial")
+    found = predict_quality(scores, times, thresholds, rounds=rounds, method="poisson-binomial")
     laws = [law_under_independence(scores, times, theta) for theta in thresholds]
     unbiased = len(times) / (len(times) - 1)
     np.testing.assert_allclose(found.mean, [law.mean() for law in laws], rtol=0, atol=1e-12)
     np.testing.assert_allclose(found.variance, [law.var() * unbiased for law in laws], rtol=0, atol=1e-12)
-    assert found.minimum.tolist() == [median_minimum(law, rounds) for law in laws]
-    assert (found.method, found.per_sample, found.rounds, found.draws) == ("poisson-binomial", "empirical", rounds, None)
+    assert found.minimum == pytest.approx([median_minimum(law, rounds) for law in laws], abs=1e-9)
+    assert (found.degrees, found.units) == (len(times) - 1, len(times))
 
 
 @settings(max_examples=60, deadline=None)
@@ -76,57 +61,28 @@ def test_exact_independence_equals_every_combination_of_rounds(campaign) -> None
 def test_block_bootstrap_equals_the_law_of_one_round_among_those_observed(campaign) -> None:
     scores, times, rounds = campaign
     thresholds = [2, INF]
-    found = predict_quality(scores, times, thresholds, rounds=rounds, random=generator())
+    found = predict_quality(scores, times, thresholds, rounds=rounds)
     for index, theta in enumerate(thresholds):
         observed = np.array([sum(s for s, t in zip(scores, row, strict=True) if t <= theta and t < INF) / len(scores) for row in times])
         assert found.mean[index] == pytest.approx(observed.mean(), abs=1e-12)
         assert found.variance[index] == pytest.approx(observed.var(ddof=1), abs=1e-12)
         assert found.minimum[index] == pytest.approx(median_minimum(observed, rounds), abs=1e-12)
-    assert (found.method, found.per_sample, found.draws) == ("block-bootstrap", None, None)
 
 
 def test_block_bootstrap_is_what_resampling_whole_rounds_tends_to() -> None:
     times, rounds, random = lognormal(40, 50, round_sd=0.1), 12, np.random.default_rng(5)
     quality = np.array([(row <= 1.1e7).mean() for row in times])
     resampled = np.array([[(times[r] <= 1.1e7).mean() for r in random.integers(40, size=rounds)] for _ in range(4000)])
-    found = predict_quality(np.ones(50), times, [1.1e7], rounds=rounds, random=generator())
+    found = predict_quality(np.ones(50), times, [1.1e7], rounds=rounds)
     assert resampled.mean() == pytest.approx(found.mean[0], abs=0.005)
     assert resampled.var() * 40 / 39 == pytest.approx(found.variance[0], rel=0.05)
     neighbours = np.searchsorted(np.sort(quality), [found.minimum[0], np.median(resampled.min(axis=1))])
     assert np.ptp(neighbours) <= 1
 
 
-@pytest.mark.parametrize(
-    ("times", "smooth_from"), [(lognormal(30, 60, 0.1), 100), (lognormal(100, 60, 0.1), 100)], ids=["empirical", "kde"]
-)
-def test_monte_carlo_agrees_with_the_exact_law(times, smooth_from: int) -> None:
-    scores, thresholds = (np.arange(60) % 4 > 0).astype(float), [0.95e7, 1.1e7, 1.3e7]
-    exact, drawn = (
-        predict_quality(scores, times, thresholds, rounds=30, random=generator(), method=method, draws=20_000, smooth_from=smooth_from)
-        for method in ("poisson-binomial", "monte-carlo")
-    )
-    assert exact.per_sample == drawn.per_sample == ("kde" if len(times) == 100 else "empirical")
-    assert drawn.draws == 20_000
-    standard_error = np.sqrt(exact.variance / 20_000)
-    assert (np.abs(drawn.mean - exact.mean) < 4 * standard_error).all()
-    np.testing.assert_allclose(drawn.variance, exact.variance, rtol=0.06)
-    assert (np.abs(drawn.minimum - exact.minimum) * 60 < 1.5).all()
-
-
-def test_smoothed_law_by_hand() -> None:
-    times = lognormal(100, 3)
-    found = predict_quality([1, 0, 1], times, [1.1e7], rounds=1, random=generator(), method="poisson-binomial", smooth_from=100)
-    p, _, q = SmoothedTimes(times).on_time([1.1e7])[0]
-    assert found.mean[0] == pytest.approx((p + q) / 3)
-    assert found.variance[0] == pytest.approx((p * (1 - p) + q * (1 - q)) / 9)
-    assert found.minimum[0] == pytest.approx(2 / 3)  # both on time with p q > 1/2, so that the median round has them both
-    assert p * q > 0.5
-    assert found.per_sample == "kde"
-
-
 def test_minimum_of_the_exact_law_is_binomial() -> None:
     times = np.tile(np.where(np.arange(20) < 19, 5.0, 50.0)[:, None], (1, 200))
-    found = predict_quality(np.ones(200), times, [10], rounds=30, random=generator(), method="poisson-binomial")
+    found = predict_quality(np.ones(200), times, [10], rounds=30, method="poisson-binomial")
     expected = next(k for k in range(201) if 1 - stats.binom.sf(k, 200, 0.95) ** 30 >= 0.5)
     assert found.minimum[0] == expected / 200
 
@@ -134,83 +90,51 @@ def test_minimum_of_the_exact_law_is_binomial() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_the_minimum_of_one_round_is_the_median_and_of_ever_more_rounds_the_worst(method) -> None:
     times = np.array([[5.0], [5.0], [50.0], [50.0], [50.0]])
-    of_rounds = [
-        predict_quality([1], times, [10], rounds=rounds, random=generator(), method=method, draws=999).minimum[0]
-        for rounds in (1, 2, 10**6)
-    ]
+    of_rounds = [predict_quality([1], times, [10], rounds=rounds, method=method).minimum[0] for rounds in (1, 2, 10**6)]
     assert of_rounds == [0, 0, 0]
-    mostly_on_time = predict_quality([1], times[:4], [10], rounds=1, random=generator(), method="block-bootstrap")
+    mostly_on_time = predict_quality([1], times[:4], [10], rounds=1, method="block-bootstrap")
     assert mostly_on_time.minimum[0] == 0
 
 
-@given(st.integers(1, 60), st.integers(1, 200))
+@given(st.integers(2, 60), st.integers(1, 200))
 def test_bootstrap_minimum_is_an_order_statistic(observed: int, rounds: int) -> None:
     times = 1e6 + np.triu(np.full((observed, observed), 1e9))  # round r has r samples on time
-    found = predict_quality(np.ones(observed), times, [1e8], rounds=rounds, random=generator()).minimum[0]
+    found = predict_quality(np.ones(observed), times, [1e8], rounds=rounds).minimum[0]
     rank = next(k for k in range(1, observed + 1) if 1 - (1 - k / observed) ** rounds >= 0.5 - 1e-9)
     assert found == pytest.approx((rank - 1) / observed)
 
 
-def test_fractional_scores_and_metrics_that_are_no_mean() -> None:
-    times, thresholds = lognormal(25, 10), [0.97e7, 1.05e7]
-    scores = np.linspace(0, 1, 10)
-    drawn = predict_quality(scores, times, thresholds, rounds=5, random=generator(), method="monte-carlo")
-    shares = (times[:, :, None] <= thresholds).mean(axis=0)
-    np.testing.assert_allclose(drawn.mean, (scores[:, None] * shares).mean(axis=0), atol=0.01)
-    variance = (scores[:, None] ** 2 * shares * (1 - shares)).sum(axis=0) / 100 * 25 / 24
-    np.testing.assert_allclose(drawn.variance, variance, rtol=0.1)
-
-    whole = predict_from_curve(best_subject, times, thresholds, rounds=5, random=generator(), method="block-bootstrap")
-    np.testing.assert_allclose(whole.mean, best_subject(times, thresholds).mean(axis=1))
-    independent = predict_from_curve(best_subject, times, thresholds, rounds=5, random=generator(), method="monte-carlo", draws=2000)
-    random = np.random.default_rng(3)
-    by_hand = np.array([[times[random.integers(25), i] for i in range(10)] for _ in range(2000)])
-    np.testing.assert_allclose(independent.mean, best_subject(by_hand, thresholds).mean(axis=1), atol=0.02)
-
-
-def test_draws_in_several_blocks_are_as_many_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prediction, "TIMES_AT_ONCE", 64)
-    drawn: list[int] = []
-
-    def curve(times, thresholds):
-        drawn.append(len(times))
-        return quality_curve(np.ones(10), times, thresholds)
-
-    predict_from_curve(curve, lognormal(25, 10), [1e7], rounds=5, random=generator(), method="monte-carlo", draws=20)
-    assert drawn == [6, 6, 6, 2]
-
-
-def test_two_draws_are_enough_for_a_variance() -> None:
-    found = predict_quality([1], [[5.0], [50.0]], [10], rounds=1, random=generator(), method="monte-carlo", draws=2)
-    assert found.draws == 2
-    assert found.variance[0] in (0, 0.5)
-
-
-def test_a_seed_fixes_the_draws() -> None:
-    first, second = (
-        predict_quality(np.ones(9), lognormal(20, 9), [1e7], rounds=3, random=generator(), method="monte-carlo", draws=50) for _ in range(2)
-    )
-    assert first.mean.tolist() == second.mean.tolist()
+@pytest.mark.parametrize("samples", [10, 3000])
+def test_the_minimum_of_any_scores_is_that_of_draws(samples: int) -> None:
+    times, thresholds, scores = lognormal(25, samples), [0.97e7, 1.05e7], np.linspace(0.01, 1, samples) ** 2
+    found = predict_quality(scores, times, thresholds, rounds=30, method="poisson-binomial")
+    random, shares = np.random.default_rng(3), (times[:, :, None] <= thresholds).mean(axis=0)
+    drawn = np.array([(random.random((4000, samples)) < share) @ scores / samples for share in shares.T])
+    np.testing.assert_allclose(found.mean, drawn.mean(axis=1), atol=4 * drawn.std() / math.sqrt(4000))
+    np.testing.assert_allclose(found.variance, drawn.var(axis=1) * 25 / 24, rtol=0.1)
+    level = 1 - 2 ** (-1 / 30)
+    near = [np.quantile(drawn, level + apart, axis=1) for apart in (-0.01, 0.01)]  # 4 standard errors
+    assert (near[0] <= found.minimum).all()
+    assert (found.minimum <= near[1]).all()
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("rounds", [1, 30, 100])
+@pytest.mark.parametrize("rounds", [2, 30, 100])
 def test_nothing_on_time_and_everything_on_time(method, rounds: int) -> None:
     times = np.full((rounds, 4), 7)
-    found = predict_quality([1, 1, 0, 1], times, [6, 7], rounds=30, random=generator(), method=method, draws=50)
+    found = predict_quality([1, 1, 0, 1], times, [6, 7], rounds=30, method=method)
     assert found.mean.tolist() == [0, 0.75]
     assert found.minimum.tolist() == [0, 0.75]
-    variance = found.variance.tolist()
-    assert variance == [0, 0] or (rounds == 1 and np.isnan(variance).all())
-    lost = predict_quality([1, 1], np.full((rounds, 2), INF), [INF], rounds=3, random=generator(), method=method, draws=50)
+    assert found.variance.tolist() == [0, 0]
+    lost = predict_quality([1, 1], np.full((rounds, 2), INF), [INF], rounds=3, method=method)
     assert lost.mean.tolist() == lost.minimum.tolist() == [0]
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_no_thresholds_and_no_right_answers(method) -> None:
-    none = predict_quality([1, 0], lognormal(20, 2), [], rounds=3, random=generator(), method=method, draws=50)
+    none = predict_quality([1, 0], lognormal(20, 2), [], rounds=3, method=method)
     assert none.mean.shape == none.variance.shape == none.minimum.shape == (0,)
-    wrong = predict_quality([0, 0], lognormal(20, 2), [1e7], rounds=3, random=generator(), method=method, draws=50)
+    wrong = predict_quality([0, 0], lognormal(20, 2), [1e7], rounds=3, method=method)
     assert (wrong.mean[0], wrong.variance[0], wrong.minimum[0]) == (0, 0, 0)
 
 
@@ -231,23 +155,9 @@ def test_ratio_by_hand() -> None:
     assert math.isnan(variance_ratio([1], [[5]], [9])[0])
 
 
-def test_ratio_of_any_metric_agrees_with_that_of_means() -> None:
-    times, scores = lognormal(120, 30, round_sd=0.05), np.linspace(0, 1, 30)
-    thresholds = [1e7, 1.1e7, 1.0]
-    exact = variance_ratio(scores, times, thresholds)
-    random = generator()
-    together, apart = (
-        predict_from_curve(partial(quality_curve, scores), times, thresholds, rounds=1, random=random, method=method, draws=10_000)
-        for method in ("block-bootstrap", "monte-carlo")
-    )
-    drawn = together.variance[:2] / apart.variance[:2]
-    assert math.isnan(exact[2])
-    np.testing.assert_allclose(drawn, exact[:2], rtol=0.06)
-
-
 def test_equal_qualities_vary_by_nothing_in_spite_of_rounding() -> None:
     assert np.full(14, 0.9).var() > 0
-    found = predict_quality([0.9], np.ones((14, 1)), [1, 0.5], rounds=3, random=generator())
+    found = predict_quality([0.9], np.ones((14, 1)), [1, 0.5], rounds=3)
     assert found.variance.tolist() == [0, 0]
     assert np.isnan(variance_ratio([0.9], np.ones((14, 1)), [1, 0.5])).all()
 
@@ -255,11 +165,10 @@ def test_equal_qualities_vary_by_nothing_in_spite_of_rounding() -> None:
 @pytest.mark.parametrize(
     ("scores", "times", "thresholds", "more", "told"),
     [
-        ([1], np.empty((0, 1)), [1], {}, "no rounds"),
-        ([1], [[1]], [1], {"rounds": 0}, "at least one round"),
-        ([1], [[1]], [1], {"rounds": 0, "method": "poisson-binomial"}, "at least one round"),
-        ([1], [[1]], [1], {"method": "monte-carlo", "draws": 1}, "draws=1"),
-        ([0.5], [[1]], [1], {"method": "poisson-binomial"}, "scores of 0 and 1"),
+        ([1], [[1]], [1], {}, "at least 2 are needed"),
+        ([1], [[1], [2]], [1], {"rounds": 0}, "at least one round"),
+        ([1], [[1], [2]], [1], {"rounds": 0, "method": "poisson-binomial"}, "at least one round"),
+        ([1], [[1], [2]], [1], {"method": "monte-carlo"}, "block-bootstrap or poisson-binomial"),
         *(
             (*wrong[:3], {"method": method}, wrong[3])
             for method in METHODS
@@ -274,22 +183,15 @@ def test_equal_qualities_vary_by_nothing_in_spite_of_rounding() -> None:
 )
 def test_what_is_refused(scores, times, thresholds, more, told) -> None:
     with pytest.raises(InputError, match=told):
-        predict_quality(scores, times, thresholds, **{"rounds": 3, "random": generator(), **more})
+        predict_quality(scores, times, thresholds, **{"rounds": 3, **more})
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_shapes_that_do_not_fit_are_refused(method) -> None:
     with pytest.raises(ValueError, match="shapes"):
-        predict_quality([1, 1], [[1]], [1], rounds=3, random=generator(), method=method)
+        predict_quality([1, 1], [[1]], [1], rounds=3, method=method)
 
 
-@pytest.mark.parametrize(
-    ("curve", "times", "more", "told"),
-    [
-        (best_subject, [[1, 2]], {"method": "poisson-binomial"}, "no mean of 0 and 1"),
-        (lambda times, _: np.full((1, len(times)), math.nan), [[1], [2]], {}, "not finite"),
-    ],
-)
-def test_curves_that_are_refused(curve, times, more, told) -> None:
-    with pytest.raises(InputError, match=told):
-        predict_from_curve(curve, times, [1], rounds=3, random=generator(), **more)
+def test_qualities_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(InputError, match="not finite"):
+        predict_rounds(np.array([[1.0, math.nan]]), 3)

@@ -7,31 +7,23 @@ import pytest
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.comparison import holm_adjusted
-from orchestrator.stats.intervals import rounds_interval, sampling_interval
-from orchestrator.stats.korn_graubard import clopper_pearson
-from orchestrator.stats.latency import latency_percentile
+from orchestrator.stats.interval import clopper_pearson, sampling_interval
+from orchestrator.stats.latency import latency_percentiles
 from orchestrator.stats.thresholds import own_thresholds
-
-RANDOM = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: rounds_interval([0.1, 0.2], 0.5, 9, RANDOM, confidence=95), "confidence 95: must lie between 0 and 1"),
-        (lambda: rounds_interval([[0.1, 0.2]], 0.5, 9, RANDOM), r"shape \(1, 2\): needs \[rounds\]"),
-        (lambda: rounds_interval([0.1], float("nan"), 9, RANDOM), "ideal quality of nan"),
-        (lambda: rounds_interval([0.1], 0.5, float("nan"), RANDOM), "nan answers at stake"),
-        (lambda: clopper_pearson(5, 3), "5 successes of 3"),
         (lambda: clopper_pearson(1, 3, confidence=1.5), "confidence 1.5"),
         (lambda: sampling_interval([-1.0, 1.0]), "finite and not negative"),
         (lambda: sampling_interval([1.0], confidence=2), "confidence 2"),
         (lambda: holm_adjusted([0.1, -1]), "p-values of shape"),
         (lambda: holm_adjusted([0.1, float("nan")]), "each between 0 and 1"),
         (lambda: holm_adjusted([[0.1]]), r"must be \[tests\]"),
-        (lambda: latency_percentile(np.ones((3, 40)), 50, confidence=95), "confidence 95"),
-        (lambda: latency_percentile(np.ones((3, 40)), 50, confidence=1), "confidence 1: must"),
-        (lambda: latency_percentile(np.ones((3, 40)), 50, confidence=0), "confidence 0: must"),
+        (lambda: latency_percentiles(np.ones((3, 40)), [50], confidence=95), "confidence 95"),
+        (lambda: latency_percentiles(np.ones((3, 40)), [50], confidence=1), "confidence 1: must"),
+        (lambda: latency_percentiles(np.ones((3, 40)), [50], confidence=0), "confidence 0: must"),
     ],
 )
 def test_what_has_no_meaning_is_refused_in_one_line(call: Callable[[], object], says: str) -> None:
@@ -43,9 +35,3 @@ def test_what_has_no_meaning_is_refused_in_one_line(call: Callable[[], object], 
 def test_times_that_are_no_rounds_are_refused() -> None:
     with pytest.raises(ValueError, match=r"must be \[rounds, samples\]"):
         own_thresholds([1, 2, 3], [95])
-
-
-def test_an_ideal_of_zero_says_nothing_about_rounds_that_are_better() -> None:
-    found = rounds_interval([0.1, 0.2], 0.0, 0.0, RANDOM)
-    assert (found.low, found.high, found.method) == (0.0, 0.2, "none")
-    assert rounds_interval([0.0, 0.0], 0.0, 0.0, RANDOM).method == "exact"

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.slow_rounds import LEVEL, Lateness, _orders_of_visits, association, disturbed, divide_lateness
+from orchestrator.stats.slow_rounds import LEVEL, Lateness, _orders, _starts_of_visits, association, disturbed, divide_lateness
 
 
 def level(x: np.ndarray) -> np.ndarray:
@@ -37,9 +37,9 @@ def test_one_test_is_that_of_scipy_over_all_shifts() -> None:
 
 def test_visits_of_one_length_are_exchanged_and_others_stay() -> None:
     visits = np.repeat([3, 1, 7, 4, 6, 9, 8], [2, 2, 2, 3, 2, 2, 2])
-    drawn = _orders_of_visits(visits, 15)
-    assert drawn is not None
-    orders = np.array(list(drawn))
+    starts = _starts_of_visits(visits)
+    assert starts is not None
+    orders = np.array(list(_orders(starts)))
     assert (np.sort(orders, axis=1) == np.arange(15)).all()
     assert (orders[0] == np.arange(15)).all()
     assert (orders[:, 6:9] == [6, 7, 8]).all()

@@ -12,10 +12,10 @@ import pytest
 from orchestrator.contracts import InputError
 from orchestrator.stats.certification import samples_to_certify
 from orchestrator.stats.interval import mean_intervals
-from orchestrator.stats.paper_program.loop import course
 from orchestrator.stats.stopping import CHECK_COLUMNS, RULES, Decision, RoundObservation, by_name, make_rule
 from orchestrator.stats.stopping.rule import Bounded, Cadence, RuleSettings, StoppingRule, check_row
 from orchestrator.stats.times import Clock
+from orchestrator.study.program.course import course
 
 SAMPLES = 200
 MS = 1e6

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 from built_trials import build_trial
 from numpy.typing import NDArray
+from scipy import stats
 from synthetic_study import Effects, synthetic_campaign
 
 from orchestrator.analysis.groups import grouped
@@ -20,10 +23,19 @@ from orchestrator.study.claims.claim import Claim
 from orchestrator.study.criteria import Criteria, read_criteria, shipped_criteria
 from orchestrator.study.material import Material, read_material
 
+STARTED = datetime(2026, 2, 3, tzinfo=UTC)
 
-def material_of(times_ms: Mapping[str, list[NDArray[np.float64]]]) -> Material:
-    """Return systems by name, each with the times of its repeats."""
-    trials = [build_trial(name, times, repeat=repeat) for name, of in times_ms.items() for repeat, times in enumerate(of)]
+
+def material_of(times_ms: Mapping[str, list[NDArray[np.float64]]], turns: bool = True) -> Material:
+    """Return systems by name, each with the times of its repeats; they take ``turns`` in visits of two rounds, or come one by one."""
+    trials = []
+    for place, (name, of) in enumerate(times_ms.items()):
+        for repeat, times in enumerate(of):
+            visits = (np.arange(len(times)) // 2).astype(np.int32)
+            began_s = (visits * 100 if turns else place * 10**6 + visits) + place
+            started = STARTED + timedelta(hours=repeat if turns else 10 * place + repeat)
+            data = build_trial(name, times, repeat=repeat, visits=visits, placement={"boot_id": "b"}, started_at=started)
+            trials.append(replace(data, evidence={"started_monotonic_ns": 1e9 * (3600 * repeat + began_s) + np.arange(len(times))}))
     analysis, records = AnalysisConfig(), tuple(data.record for data in trials)
     return Material(CampaignRecord(code_version="1", name="c"), records, grouped(trials, analysis), analysis, criteria())
 
@@ -51,11 +63,35 @@ def test_a_tie_of_few_rounds_does_not_show_that_the_choice_costs_nothing(repeats
     assert {claim.verdict for claim in by_latency(material)} == {"not shown"}
 
 
-def test_a_tie_of_many_rounds_shows_that_the_choice_costs_nothing() -> None:
+def test_a_tie_of_many_visits_shows_that_the_choice_costs_nothing() -> None:
     same = [drawn(0, 2000, 40)]
-    material = material_of({"one": same, "other": same})
-    assert all(0 < one.high < 0.01 for one in choices(material))
-    assert {claim.verdict for claim in by_latency(material)} == {"fails"}
+    found = choices(material_of({"one": same, "other": same}))
+    assert found
+    assert all(0 < one.high < 0.01 for one in found)
+    assert {claim.verdict for claim in by_latency(material_of({"one": same, "other": same}))} == {"fails"}
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_systems_that_were_measured_one_after_the_other_show_nothing(repeats: int) -> None:
+    times = {"one": [drawn(seed, 200, 40) for seed in range(repeats)], "slow": [drawn(seed + 9, 200, 40) * 1.2 for seed in range(repeats)]}
+    apart, together = (choices(material_of(times, turns=turns)) for turns in (False, True))
+    assert all(one.outcome == "open" for one in apart)
+    assert any(one.outcome == "costs nothing" for one in together)
+    assert [one.cost for one in apart] == [one.cost for one in together]
+
+
+def test_limits_are_those_of_a_paired_t_over_repeats() -> None:
+    """The fast system has stalls, which the mean shows and the median does not; Bonferroni over two views and all thresholds."""
+    random = np.random.default_rng(4)
+    steady = [random.lognormal(2.3, 0.05, (60, 40)) for _ in range(4)]
+    stalls = [random.lognormal(2.0, 0.05, (60, 40)) * np.where(random.random((60, 40)) < 0.1 + 0.01 * k, 2.0, 1.0) for k in range(4)]
+    found = choices(material_of({"stalls": stalls, "steady": steady}))
+    common = len({one.threshold.ns for one in found})
+    [one] = [one for one in found if one.view == "mean latency" and one.outcome == "costs"][:1]
+    bound = one.threshold.ns / 1e6
+    each = np.array([(its <= bound).mean() - (mine <= bound).mean() for mine, its in zip(stalls, steady, strict=True)])
+    half = stats.t.ppf(1 - 0.05 / (2 * 2 * common), 3) * each.std(ddof=1) / 2
+    assert (one.cost, one.low) == pytest.approx((each.mean(), each.mean() - half))
 
 
 def test_the_upper_limit_is_that_of_the_rival_that_is_known_least() -> None:

@@ -1,4 +1,4 @@
-"""The round at which rJSD settles, and the design effect, recomputed with numpy by the steps that docs/statistics.md gives."""
+"""The round at which rJSD settles, recomputed with numpy by the steps that docs/statistics.md gives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import grouped
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.stats.latency import latency_percentile
 from orchestrator.stats.sheather_jones import solve_bandwidth
 from orchestrator.stats.times import Clock
 from orchestrator.storage.records import CampaignRecord
@@ -93,36 +92,3 @@ def test_rjsd_and_the_round_at_which_it_settles_follow_from_the_page() -> None:
     larger = np.maximum(*ours.values())
     bound = float(np.sort(larger)[3])
     assert settled_on_both(paths, bound + 1e-9) == 6 + int(np.flatnonzero(larger <= bound + 1e-9)[0])
-
-
-def test_the_design_effect_of_dependent_rounds_follows_from_the_page() -> None:
-    random = np.random.default_rng(3)
-    level = np.zeros(80)
-    for place in range(1, 80):
-        level[place] = 0.9 * level[place - 1] + random.normal()
-    times = np.exp(16 + 0.1 * level[:, None] + 0.1 * random.normal(size=(80, 10)))
-    p90 = latency_percentile(times, 90)
-    share = (times > p90.value_ns).mean(axis=1)
-    variance = share.var(ddof=1)
-    long_run = of_a_series(share)
-    clustered = max(1, variance / (share.mean() * (1 - share.mean()) / 10))
-    assert long_run / variance > 2
-    assert p90.design_effect == pytest.approx(clustered * max(1, long_run / variance))
-
-    visits = np.repeat(np.arange(16), 5)
-    sums = np.array([(share - share.mean())[visits == number].sum() for number in range(16)])
-    of_visits = 16 / (15 * 80) * (sums**2).sum() / variance
-    means = share.reshape(16, 5).mean(axis=1)
-    resembling = of_a_series(means) / means.var(ddof=1)
-    assert of_visits > 1
-    assert resembling > 1
-    assert latency_percentile(times, 90, visits=visits).design_effect == pytest.approx(clustered * of_visits * resembling)
-
-
-def of_a_series(values: Floats) -> float:
-    """Long-run variance by 8 cosines, and not below what neighbours say."""
-    count, centred = values.size, values - values.mean()
-    places = np.arange(1, count + 1)
-    x = [np.sqrt(2 / count) * (centred * np.cos(np.pi * j * (places - 0.5) / count)).sum() for j in range(1, 9)]
-    alike = (centred[:-1] * centred[1:]).sum() / (centred**2).sum()
-    return float(max(np.mean(np.square(x)), values.var(ddof=1) * (1 + alike) / (1 - alike)))

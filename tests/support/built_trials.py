@@ -64,4 +64,5 @@ def build_trial(
         input_sizes=np.ones(samples, dtype=np.int64),
         different_answers=0,
         visits=visits,
+        turns=visits,
     )

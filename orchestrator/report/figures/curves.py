@@ -2,83 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from orchestrator.analysis.dependence import alike_visits, dependence_of_rows, flags_of_rows
 from orchestrator.analysis.law import check_interval
-from orchestrator.analysis.quality import Stake, ideal_quality, in_blocks, intervals_of, intervals_to_come, scale_of
-from orchestrator.analysis.tail_quality import UNEQUAL
+from orchestrator.analysis.quality import ideal_quality, in_blocks, intervals, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.figures.chart import Floats
 from orchestrator.report.figures.grid import Grid
 from orchestrator.stats.times import Clock
 
-RESAMPLES = 999
-"""Resamples of a band; the figures of tables have 19,999."""
-
-
-def bands(
-    curve: Floats,
-    ideal: float,
-    stake: Stake,
-    seed: int,
-    dependent: Floats | None = None,
-    visits: NDArray[np.int32] | None = None,
-    alike: bool = False,
-) -> tuple[Floats, Floats]:
-    """Return 95 % limits of mean tail quality of rounds to come at every threshold.
-
-    Thresholds between which no sample's time lies have equal rounds, and share one interval.
-
-    Parameters
-    ----------
-    curve : [G, R]
-        tail quality per threshold and round.
-    ideal
-        quality without a threshold.
-    stake
-        what a round can lose.
-    seed
-        of the resamples.
-    dependent : [G]
-        how far the evidence goes that rounds depend on each other, 0 to 1 (`dependence.dependence_of_rows`); None: at no threshold.
-    visits : [R]
-        number of each round's visit; None where there are none.
-    alike
-        whether times say that neighbouring visits resemble each other.
-
-    Returns
-    -------
-    [G], [G] lower and upper limits.
-    """
-    ordered = np.sort(curve, axis=1)
-    number: dict[bytes, int] = {}  # NumPy's own search for equal rows makes a Python object per round
-    place = [number.setdefault(hashlib.sha256(row.tobytes()).digest(), len(number)) for row in ordered]
-    distinct = ordered[[place.index(row) for row in range(len(number))]]
-    random = np.random.default_rng([seed, curve.shape[1]])
-    session = intervals_of(distinct, ideal, stake, random, RESAMPLES)
-    found = [session[number] for number in place]
-    if dependent is not None:
-        found = intervals_to_come(curve, ideal, stake, found, dependent, visits, alike=alike)
-    limits = np.array([(interval.low, interval.high) for interval in found])
-    # Products of matrices may differ in their last digits from machine to machine; pages should not.
-    low, high = limits.T.round(12)
-    return low, high
-
-
 BINS = 24
 """In the histogram of rounds."""
 
-Known = Mapping[int, Mapping[str, Any]]
-"""Rows of ``tail_quality.parquet`` by threshold in ns."""
+Known = Mapping[int, Sequence[str]]
+"""Flags of the rows of ``tail_quality.parquet``, by threshold in ns."""
 
 
 @dataclass(frozen=True)
@@ -120,17 +61,13 @@ class Curve:
         return np.asarray(self.sign * getattr(self, other))
 
 
-def curve_of(
-    data: TrialData, clock: Clock, grid: Grid, stake: Stake, known: Known, points: int, seed: int, flags: Sequence[str] = ()
-) -> Curve:
+def curve_of(data: TrialData, clock: Clock, grid: Grid, answers: float, known: Known, points: int, flags: Sequence[str] = ()) -> Curve:
     """Return the curve of a trial, whose every figure has these ``flags``.
 
     Parameters
     ----------
-    stake
-        what a round can lose.
-    known
-        figures that the result tables hold already; they are taken over.
+    answers
+        how many answers a round can lose.
     points
         most stretches of rounds.
     """
@@ -141,22 +78,13 @@ def curve_of(
     first = judged.curve(times, grid.ns[list(blocks[0])])
     best = float(first.max()) if len(blocks) == 1 else max(float(judged.curve(times, grid.ns[list(some)]).max()) for some in blocks)
     edges = np.linspace(0, max(ideal, best) or 1.0, BINS + 1)
-    parts, flagged, alike = [], [], alike_visits(data, clock)
-    everywhere = [*flags, *([] if stake.balanced else [UNEQUAL])]
+    parts, flagged = [], []
     for some in blocks:
         quality = first if some is blocks[0] else judged.curve(times, grid.ns[list(some)])
-        dependent, weights = dependence_of_rows(data, quality, clock)
-        low, high = bands(quality, ideal, stake, seed, weights, data.visits, alike)
-        for place, (index, own) in enumerate(zip(some, flags_of_rows(quality, dependent, data.visits, data.close_visits), strict=True)):
-            ns = int(grid.ns[index])
-            flagged.append(tuple(known[ns]["flags"]) if ns in known else (*everywhere, *own))
-            if ns in known:
-                low[place], high[place] = sorted(scale.gained(known[ns][f"interval_{limit}"]) for limit in ("low", "high"))
-            elif grid.labels[index]:
-                random = np.random.default_rng([seed, zlib.crc32(f"0:{data.trial_id} {clock} {ns}".encode())])
-                session = intervals_of(quality[place][None], ideal, stake, random)
-                [found] = intervals_to_come(quality[place][None], ideal, stake, session, weights[place][None], data.visits, alike=alike)
-                low[place], high[place] = found.low, found.high
+        found = intervals(judged, quality, answers, data.visits)
+        # Products of matrices may differ in their last digits from machine to machine; pages should not.
+        low, high = np.array([(interval.low, interval.high) for interval in found]).T.round(12)
+        flagged += [tuple(known.get(int(grid.ns[index]), flags)) for index in some]
         centres, means, worst = stretches(quality, points)
         parts.append((quality.mean(axis=1), quality.min(axis=1), low, high, means, worst, _shares(quality, edges)))
     mean, least, low, high, means, worst, shares = map(np.concatenate, zip(*parts, strict=True))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from orchestrator.analysis.groups import Group, ThresholdSet
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.contracts import InputError
-from orchestrator.report.figures.curves import Curve, curve_of
+from orchestrator.report.figures.curves import Curve, Known, curve_of
 from orchestrator.report.figures.evidence import Evidence, of_all
 from orchestrator.report.figures.grid import Grid, Times, counted, grid_of, pooled
 from orchestrator.report.figures.of_processes import of_processes
@@ -187,9 +186,6 @@ class Reading:
         return f"{self.group.task} ({self.metric})"
 
 
-Row = Mapping[str, Any]
-
-
 def readings(results: CampaignAnalysis, evidence: Mapping[str, Evidence]) -> list[Reading]:
     """Return what is drawn, per task.
 
@@ -211,11 +207,11 @@ def readings(results: CampaignAnalysis, evidence: Mapping[str, Evidence]) -> lis
 def _reading(
     results: CampaignAnalysis,
     group: Group,
-    known: Mapping[tuple[str, str], Mapping[int, Row]],
+    known: Mapping[tuple[str, str], Known],
     evidence: Mapping[str, Evidence],
     trials: int,
 ) -> Reading:
-    entries, metric, seed = entries_of(group), group.trials[0].metric, results.analysis.seed
+    entries, metric = entries_of(group), group.trials[0].metric
     members = [(clock, entry) for entry in entries for clock in group.clocks]
     counts = map_in_threads(lambda member: counted(member[1].data.inferences[member[0]]), members)
     times = {(clock, entry.key): count for (clock, entry), count in zip(members, counts, strict=True)}
@@ -225,8 +221,8 @@ def _reading(
 
     def curve(member: tuple[Clock, Entry]) -> Curve:
         clock, entry = member
-        stake = entry.data.stake(entry.data.judged(metric), np.ones(len(entry.data.references), dtype=bool))
-        return curve_of(entry.data, clock, grids[clock], stake, known.get((entry.key, clock), {}), points, seed, entry.flags)
+        answers = entry.data.answers_at_stake(entry.data.judged(metric), np.ones(len(entry.data.references), dtype=bool))
+        return curve_of(entry.data, clock, grids[clock], answers, known.get((entry.key, clock), {}), points, entry.flags)
 
     curves = {(clock, entry.key): found for (clock, entry), found in zip(members, map_in_threads(curve, members), strict=True)}
     of_entries = {entry.key: evidence[entry.key] for entry in entries if entry.key in evidence}
@@ -243,11 +239,11 @@ def _reading(
     return Reading(results, group, entries, systems, grids, times, curves, of_entries, points)
 
 
-def _known(results: CampaignAnalysis) -> dict[tuple[str, str], dict[int, Row]]:
-    """Return the stored figures at common thresholds, by trial and clock."""
+def _known(results: CampaignAnalysis) -> dict[tuple[str, str], dict[int, Sequence[str]]]:
+    """Return the flags of the stored figures at common thresholds, by trial and clock."""
     metrics = {data.trial_id: data.metric for group in results.groups for data in group.trials}
-    found: dict[tuple[str, str], dict[int, Row]] = {}
+    found: dict[tuple[str, str], dict[int, Sequence[str]]] = {}
     for row in results.rows("tail_quality"):
         if row["slice"] == "all" and row["threshold_origin"] != "own" and row["metric"] == metrics.get(row["trial"]):
-            found.setdefault((row["trial"], row["clock"]), {}).setdefault(row["threshold_ns"], row)
+            found.setdefault((row["trial"], row["clock"]), {}).setdefault(row["threshold_ns"], row["flags"])
     return found

@@ -125,7 +125,6 @@ def render(
         most_open=MOST_OPEN,
         environments=[*([combined] if combined is not None else []), trials_table(results), stack_table(results.records)],
         overhead=overhead(evidence),
-        seed=results.analysis.seed,
         flags=flags,
         words=words(),
         models=MODELS,

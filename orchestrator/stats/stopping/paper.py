@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.divergence import NS_PER_S
-from orchestrator.stats.paper_program.loop import FIT_EVERY, THRESHOLD, WARM, PaperLoop
+from orchestrator.stats.paper_loop import FIT_EVERY, THRESHOLD, WARM, PaperLoop
 from orchestrator.stats.stopping.rule import AllClocks, CheckRow, Decision, RoundObservation, RuleSettings, check_row
 from orchestrator.stats.times import SERVICE_CLOCKS, Clock
 

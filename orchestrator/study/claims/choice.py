@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import pairwise
+from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from orchestrator.analysis.comparison import common_cycles
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.comparison import compare_rounds
+from orchestrator.stats.constants import FEWEST_REPEATS, FEWEST_UNITS
 from orchestrator.stats.latency import percentiles_inverted_cdf
-from orchestrator.stats.laws import t_quantile
-from orchestrator.stats.replication import replicates
+from orchestrator.stats.pair import paired
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.stats.units import Floats
 from orchestrator.study.claims.claim import Claim, Verdict
 from orchestrator.study.material import Material, short
 from orchestrator.study.tables import Column, StudyTable, Value, known, named, numbers, three, time_ms
 
 View = Literal["mean latency", "p99 latency", "ideal quality"]
-Floats = NDArray[np.float64]
+Side: TypeAlias = Sequence[tuple[TrialData, Floats]]
+"""The repeats of a system, each with its quality of every round at each threshold, [M, R]."""
 ALL = "all models"
 Outcome = Literal["costs", "costs nothing", "open"]
 
@@ -87,25 +90,20 @@ def _of_pool(
         return []
     names = len({repeats[0].record.trial.system.name for repeats in systems})
     bounds = [threshold.ns for threshold in thresholds]
-    curves = [[data.judged(data.metric).curve(data.times[PRIMARY_CLOCK], bounds) for data in repeats] for repeats in systems]
-    means = np.array([np.mean([curve.mean(axis=1) for curve in of], axis=0) for of in curves])
+    sides = [[(data, data.judged(data.metric).curve(data.times[PRIMARY_CLOCK], bounds)) for data in repeats] for repeats in systems]
+    means = np.array([np.mean([curve.mean(axis=1) for _, curve in side], axis=0) for side in sides])
     wanted = material.criteria.claims.choice
     confidence = 1 - (1 - wanted.confidence) / (tests * len(thresholds))
     found = []
     for view in views:
         conventional = min(range(len(systems)), key=[VIEWS[view](repeats) for repeats in systems].__getitem__)
+        against = {rival: _limits(sides[conventional], side, confidence) for rival, side in enumerate(sides) if rival != conventional}
         for place, threshold in enumerate(thresholds):
             best = int(np.argmax(means[:, place]))
             ideal = abs(systems[best][0].judged(systems[best][0].metric).ideal())
-            by_round = [[curve[place] for curve in of] for of in curves]
-            against = {
-                rival: _limits(by_round[conventional], by_round[rival], systems[rival], confidence)
-                for rival in range(len(systems))
-                if rival != conventional
-            }
             cost = float(means[best, place] - means[conventional, place])
-            low = against[best][0] if cost > 0 else 0.0
-            high = max(0.0, float(np.max([limits[1] for limits in against.values()])))
+            low = against[best][place][0] if cost > 0 else 0.0
+            high = max(0.0, *(limits[place][1] for limits in against.values()))
             theirs, ours = (short(group, systems[which][0]) for which in (conventional, best if cost > 0 else conventional))
             outcome = _outcome(cost, low, high, wanted.margin * ideal)
             share = cost / ideal if ideal else 0.0
@@ -119,18 +117,31 @@ def _outcome(cost: float, low: float, high: float, margin: float) -> Outcome:
     return "costs nothing" if high < margin else "open"
 
 
-def _limits(a: Sequence[Floats], b: Sequence[Floats], systems: Sequence[TrialData], confidence: float) -> tuple[float, float]:
-    """Return the limits of the difference b - a of qualities by round, one series a repeat.
+def _limits(a: Side, b: Side, confidence: float) -> list[tuple[float, float]]:
+    """Return the limits of the difference b - a at each threshold: all that is possible where nothing is paired.
 
-    Over fresh processes, Student's t with one variance for both sides, where both have repeats; otherwise over rounds, by Welch's t.
+    Pairs are repeats, where three or more of either side took turns; else visits of one cycle, where there are 12 or more.
     """
-    answers = systems[0].inferences[PRIMARY_CLOCK].shape[1]
-    if min(len(a), len(b)) < 2:
-        found = compare_rounds(a[0], b[0], confidence=confidence, resolution=1 / answers)
-        return found.low, found.high
-    of = replicates(systems[0].trial_id, [one.mean() for one in a], [one.mean() for one in b], 1 / (answers * a[0].size))
-    half = float(t_quantile((1 + confidence) / 2, of.degrees)) * of.sd * of.scale
-    return of.difference - half, of.difference + half
+    both = list(zip(a, b, strict=False))
+    begun = [[one.record.started_at.timestamp() if one.record.started_at else math.nan for one, _ in sides] for sides in both]
+    of_repeats = len(both) >= FEWEST_REPEATS and all(max(now) <= min(then) for now, then in pairwise(begun))
+    pairs = [(mine, its) for (_, mine), (_, its) in both] if of_repeats else [pair for sides in both for pair in _in_one_cycle(*sides)]
+    curves = [curve for _, curve in (*a, *b)]
+    least = min(0.0, *(float(curve.min()) for curve in curves))
+    ends = [max(data.judged(data.metric).ideal(), float(curve.max())) - least for data, curve in (a[0], b[0])]
+    within = -ends[0], ends[1]
+    if len(pairs) < (FEWEST_REPEATS if of_repeats else FEWEST_UNITS):
+        return [within] * len(curves[0])
+    means = np.array([[quality.mean(axis=1) for quality in pair] for pair in pairs])
+    answers = a[0][0].inferences[PRIMARY_CLOCK].shape[1] * min(quality.shape[1] for pair in pairs for quality in pair)
+    found = [paired(*units.T, confidence=confidence, resolution=1 / answers, within=within) for units in np.moveaxis(means, 2, 0)]
+    return [(one.low, one.high) for one in found]
+
+
+def _in_one_cycle(a: tuple[TrialData, Floats], b: tuple[TrialData, Floats]) -> Iterator[tuple[Floats, Floats]]:
+    """Yield the qualities of two trials, [M, rounds], in every two visits of one cycle."""
+    for visit in common_cycles(a[0], b[0]):
+        yield a[1][:, a[0].turns == visit], b[1][:, b[0].turns == visit]
 
 
 def _mean_latency(repeats: Sequence[TrialData]) -> tuple[float, str]:
@@ -139,9 +150,8 @@ def _mean_latency(repeats: Sequence[TrialData]) -> tuple[float, str]:
 
 
 def _p99_latency(repeats: Sequence[TrialData]) -> tuple[float, str]:
-    return percentiles_inverted_cdf(np.concatenate([data.inferences[PRIMARY_CLOCK].ravel() for data in repeats]), [99])[0], repeats[
-        0
-    ].trial_id
+    times = np.concatenate([data.inferences[PRIMARY_CLOCK].ravel() for data in repeats])
+    return percentiles_inverted_cdf(times, [99])[0], repeats[0].trial_id
 
 
 def _ideal(repeats: Sequence[TrialData]) -> tuple[float, float, str]:
@@ -179,10 +189,10 @@ def choice_table(found: Sequence[Choice]) -> StudyTable:
         ],
         rows,
         "Views of latency choose a system and runtime for one model, since a smaller model is always faster; that of ideal quality chooses "
-        "among all models. Cost: tail quality of the best system less that of the chosen one, total time, with limits over fresh processes "
-        "where there are repeats, else over rounds, Bonferroni over all choices of a task. The upper limit is the largest of all systems' "
-        "against the chosen one, also where that one came out best. Open: these data leave room for a cost and for none. The best of "
-        "several looks better than it is.",
+        "among all models. Cost: tail quality of the best system less that of the chosen one, total time. Limits: a paired t over repeats "
+        "that took turns, else over visits of one cycle, Bonferroni over all choices of a task; without pairs all is open. The upper limit "
+        "is the largest of all systems' against the chosen one, also where that one came out best. Open: these data leave room for a cost "
+        "and for none. The best of several looks better than it is.",
     )  # fmt: skip
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from orchestrator.stats.korn_graubard import clopper_pearson
-from orchestrator.study.tables import Column, StudyTable, Value, named, numbers, significant, three
+from orchestrator.stats.interval import clopper_pearson
+from orchestrator.study.tables import Column, StudyTable, Value, named, numbers, significant
 
 Verdict = Literal["holds", "fails", "not shown"]
 
@@ -61,17 +61,16 @@ def counted(count: int, out_of: int) -> str:
     >>> counted(0, 0)
     '0 of 0'
     """
-    if not out_of:
-        return f"{count} of {out_of}"
-    low, high = clopper_pearson(count, out_of)
-    return f"{count} of {out_of} ({three(count / out_of)} [{three(low)}, {three(high)}])"
+    figures = share_figures(count, out_of)
+    share = "{share:.3f} [{low:.3f}, {high:.3f}]".format(**figures) if figures else ""
+    return f"{count} of {out_of}" + (f" ({share})" if share else "")
 
 
 def share_figures(count: int, out_of: int) -> dict[str, float]:
     """Return the share of cases and its 95 % limits (Clopper and Pearson), by name; nothing without a case."""
     if not out_of:
         return {}
-    low, high = clopper_pearson(count, out_of)
+    low, high = (float(limit) for limit in clopper_pearson(count, out_of))
     return {"share": count / out_of, "low": low, "high": high}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from orchestrator.stats.korn_graubard import clopper_pearson
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.study.claims.claim import Claim, Verdict, counted, share_figures
@@ -42,10 +41,11 @@ def enough_claim(material: Material, table: StudyTable) -> Claim:
     """Return the claim's verdict: it fails where even the upper 95 % limit of the share lies below what is wanted."""
     wanted = material.criteria.claims.enough
     shown = [bool(row[-1]) for row in table.rows]
+    figures = share_figures(sum(shown), len(shown))
     verdict: Verdict = "not shown"
-    if shown and sum(shown) >= wanted.trials * len(shown):
+    if figures and figures["share"] >= wanted.trials:
         verdict = "holds"
-    elif shown and clopper_pearson(float(sum(shown)), len(shown))[1] < wanted.trials:
+    elif figures and figures["high"] < wanted.trials:
         verdict = "fails"
     return Claim(
         "C3",
@@ -53,5 +53,5 @@ def enough_claim(material: Material, table: StudyTable) -> Claim:
         f"the rounds until then are within {wanted.within:g} of ideal quality of the rest, in {wanted.trials:.0%} of trials",
         verdict,
         f"{counted(sum(shown), len(shown))} trials that settled",
-        {"settled": len(shown), "enough": sum(shown), **share_figures(sum(shown), len(shown))},
+        {"settled": len(shown), "enough": sum(shown), **figures},
     )

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from orchestrator.stats.factors import SAMPLE
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.study.claims.claim import Claim, Verdict
 from orchestrator.study.factors import Division
 from orchestrator.study.material import Material
 from orchestrator.study.tables import three
+from orchestrator.study.variance import SAMPLE
 
 CLAIMS = {"C6a": ("system", "system"), "C6b": ("runtime", "framework"), "C6c": (SAMPLE, "input"), "C6d": ("model", "model")}
 

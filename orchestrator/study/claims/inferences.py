@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import scipy
+from numpy.typing import NDArray
 
 from orchestrator.stats.certification import samples_to_certify
-from orchestrator.stats.latency import latency_percentiles
+from orchestrator.stats.latency import percentiles_inverted_cdf
+from orchestrator.stats.percentile import times_beyond
 from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.stats.units import Units, spread, units_of
 from orchestrator.study.claims.claim import Claim, by_share, counted, share_figures
 from orchestrator.study.criteria import Queries
 from orchestrator.study.material import Material, who, who_columns
@@ -28,6 +32,13 @@ def half_width(percentile: float, inferences: float, confidence: float) -> float
     return float(scipy.special.ndtri((1 + confidence) / 2)) * math.sqrt(share * (1 - share) / inferences)
 
 
+def design_effect(times: NDArray[np.float64], value: float, units: Units | None) -> float:
+    """Return by how much the share of times beyond one, [R, S], varies more than that of independent times; at least 1."""
+    beyond = times_beyond(times, value).mean(axis=1)
+    independent = beyond.mean() * (1 - beyond.mean()) / times.size
+    return max(1.0, float(spread(beyond[None], units_of(len(times), units)).variance[0] / independent)) if independent > 0 else 1.0
+
+
 def inferences_table(material: Material, paths: Paths) -> StudyTable:
     """Return, per trial and scenario, how many inferences there were when rJSD settled, and how many an equal guarantee takes."""
     wanted = material.criteria.claims.inferences
@@ -39,8 +50,8 @@ def inferences_table(material: Material, paths: Paths) -> StudyTable:
             continue
         times = data.inferences[PRIMARY_CLOCK]
         percentiles = [scenario.percentile for scenario in scenarios.values()]
-        for (name, scenario), found in zip(scenarios.items(), latency_percentiles(times, percentiles, visits=data.visits), strict=True):
-            effect = 1.0 if math.isnan(found.design_effect) else max(found.design_effect, 1.0)
+        for (name, scenario), value in zip(scenarios.items(), percentiles_inverted_cdf(times, percentiles), strict=True):
+            effect = design_effect(times, value, data.visits)
             used = until * times.shape[1]
             needed = math.ceil(scenario.queries * effect)
             widths = [half_width(scenario.percentile, of, wanted.confidence) for of in (used / effect, scenario.queries)]

@@ -22,10 +22,6 @@ MEANS = {
     False: "Mean over rounds with its 95 % interval as a band",
     True: "Mean over processes with its 95 % interval as a band, and each process as a thin line",
 }
-BANDS = {
-    False: "Bands come from 999 resamples, at the common thresholds from 19,999; of more than 200 rounds both are Student's t.",
-    True: "Bands are Student's t over processes, of a system with one process over rounds.",
-}
 """What the note says of a campaign without and with repeats."""
 
 
@@ -46,8 +42,7 @@ def curve_chart(reading: Reading) -> Chart:
         section="quality",
         place=1,
         title="Tail quality against threshold",
-        note=f"{MEANS[reading.repeated]}, or the worst round. Each value holds until the next threshold of the grid. "
-        f"{BANDS[reading.repeated]}",
+        note=f"{MEANS[reading.repeated]}, or the worst round. Each value holds until the next threshold of the grid.",
         x=Axis(TIME, log=True),
         y=Axis(reading.metric),
         series=series,

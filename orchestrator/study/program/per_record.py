@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.stats.density import Floats
-from orchestrator.stats.paper_program.densities import GRID_POINTS, Density, distances, distances_at
+from orchestrator.stats.paper_densities import GRID_POINTS, Density, distances, distances_at
 
 Quality: TypeAlias = Callable[[NDArray[np.bool_]], Floats]
 """Quality of every round, [R], from which samples are answered in time, [R, S]."""
@@ -24,8 +23,7 @@ NO_TRAINING = "ValueError: Found array with 0 sample(s) (shape=(0, 1)) while a m
 TEST_ROUNDS = 30
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What ``*_stat.sh`` sets: rounds before the first fit, rounds between fits, fits compared with, and the largest distance."""
 
     initial: int = 30
@@ -34,8 +32,11 @@ class Settings:
     largest: float = 0.2
 
 
+SHIPPED = Settings()
+
+
 def best_bandwidth(times_s: ArrayLike, choices: Sequence[float] = BANDWIDTHS_S) -> float:
-    """Return the bandwidth of the greatest likelihood *in sample*, which the narrowest has nearly always; of equal ones the first."""
+    """Return the bandwidth of the greatest likelihood *in sample*, nearly always the narrowest; of equal ones the first."""
     times = np.asarray(times_s, dtype=np.float64)
     apart = (times[:, None] - times) ** 2
     return max(choices, key=lambda h: float(np.log(np.exp(-0.5 * apart / h**2).mean(axis=1) / h).sum()))
@@ -48,11 +49,11 @@ def fit(times_s: ArrayLike) -> Density:
 
 def distance_of(first: Density, second: Density) -> float:
     """Return the distance of two densities on 1,000 points from the shortest time of both to the longest (``check_fit``)."""
-    return float(distances(first, [second], min(first.shortest, second.shortest), max(first.longest, second.longest))[0])
+    both = np.concatenate([first.times, second.times])
+    return float(distances(first, [second], float(both.min()), float(both.max()))[0])
 
 
-@dataclass(frozen=True)
-class Settling:
+class Settling(NamedTuple):
     """How one record's density settles.
 
     compared_at : [C]
@@ -76,7 +77,7 @@ class Settling:
         return float(self.of_five[self.tries - self.of_five.shape[1] - 1].mean()) if len(self.of_five) else 1.0
 
 
-def settling(times_s: ArrayLike, settings: Settings = Settings()) -> Settling:
+def settling(times_s: ArrayLike, settings: Settings = SHIPPED) -> Settling:
     """Return how the density of one record's training times, [n] in seconds, settles (``check_minimum_n``).
 
     It is fitted to the first ``initial + step`` times, and to every ``step`` more.
@@ -84,8 +85,16 @@ def settling(times_s: ArrayLike, settings: Settings = Settings()) -> Settling:
     times = np.asarray(times_s, dtype=np.float64)
     sizes = range(settings.initial + settings.step, times.size + 1, settings.step)
     bandwidths = [best_bandwidth(times[:size]) for size in sizes]
-    compared = range(settings.window, len(sizes))
-    found = [_nested_distances(times, sizes[at - settings.window : at + 1], bandwidths[at - settings.window : at + 1]) for at in compared]
+    compared, found = range(settings.window, len(sizes)), []
+    for at in compared:
+        # The kernels of earlier fits are among those of the last.
+        most, window = times[: sizes[at]], range(at - settings.window, at + 1)
+        grid = np.linspace(most.min(), most.max(), GRID_POINTS)
+        kernels = {
+            h: np.exp(-0.5 * ((grid[:, None] - most) / h) ** 2) / (h * math.sqrt(2 * np.pi)) for h in {bandwidths[one] for one in window}
+        }
+        *earlier, current = [kernels[bandwidths[one]][:, : sizes[one]].mean(axis=1) for one in window]
+        found.append(distances_at(current, np.stack(earlier)))
     of_five = np.array(found).reshape(-1, settings.window)
     settled = np.flatnonzero((of_five <= settings.largest).all(axis=1))
     last = settings.window + int(settled[0]) if settled.size else len(sizes) - 1
@@ -93,21 +102,11 @@ def settling(times_s: ArrayLike, settings: Settings = Settings()) -> Settling:
     return Settling(tuple(sizes[at] for at in compared), of_five, rounds, last + 1)
 
 
-def _nested_distances(times: Floats, sizes: Sequence[int], bandwidths: Sequence[float]) -> Floats:
-    """Return `distances` of the density of the first ``sizes[-1]`` times from those of fewer, whose kernels are among its own."""
-    most = times[: sizes[-1]]
-    grid = np.linspace(most.min(), most.max(), GRID_POINTS)
-    kernels = {h: np.exp(-0.5 * ((grid[:, None] - most) / h) ** 2) / (h * math.sqrt(2 * np.pi)) for h in set(bandwidths)}
-    *earlier, current = [kernels[h][:, :size].mean(axis=1) for size, h in zip(sizes, bandwidths, strict=True)]
-    return distances_at(current, np.stack(earlier))
-
-
 def mean_train_distance(found: Sequence[Settling]) -> float:
     """Return what the program prints as the mean train JSD: a sum over tries, divided by the number of all tries.
 
-    Each try adds the mean distance of the records that are done with it, settled or, at the last, left over; a try with which none is done
-    adds nothing, and before the window is full none is. With only the sixth fit compared, as is usual, the figure is a sixth of the mean
-    distance.
+    Each try adds the mean distance of the records that are done with it; before the window is full none is. With only the sixth
+    fit compared, as is usual, the figure is a sixth of the mean distance.
     """
     tries = max(one.tries for one in found)
     if not tries:
@@ -126,15 +125,14 @@ def share_percentiles(rounds: Sequence[int]) -> dict[str, int]:
     return {f"i{share}": int(np.percentile(rounds, share)) for share in SHARES}
 
 
-@dataclass(frozen=True)
-class Side:
+class Side(NamedTuple):
     """Quality of the train or test rounds at a threshold in seconds, one value per round."""
 
     threshold: float
     per_round: Floats
 
     @property
-    def figures(self) -> Mapping[str, float]:
+    def figures(self) -> dict[str, float]:
         """Mean, least and variance (ddof 0) over rounds, by the program's names."""
         return {"mean": float(self.per_round.mean()), "min": float(self.per_round.min()), "var": float(self.per_round.var())}
 
@@ -142,19 +140,17 @@ class Side:
 def prediction_check(
     times_s: Floats, train: int, quality: Quality, percentiles: Sequence[int] = PERCENTILES, *, frozen: bool = False
 ) -> dict[int, tuple[Side, Side]]:
-    """Return both sides, train and test, of the program's check that train rounds tell of test rounds (``check_quality``), by percentile.
+    """Return train and test of the program's check that train rounds tell of test rounds (``check_quality``), by percentile.
 
     A sample is answered in time where its time is *below* the threshold, a linear percentile of all samples' times.
 
     Parameters
     ----------
     times_s : [R, S]
-        in seconds, in the order read.
-    train
-        how many rounds are for training; the others are for the test.
+        in seconds, in the order read; the first ``train`` rounds are for training.
     frozen
-        whether test rounds are held to the train rounds' percentile. The program takes each side's own, which says little: the share that
-        is answered in time is then the same by construction.
+        whether test rounds are held to the train rounds' percentile. The program takes each side's own: the share that is answered
+        in time is then the same by construction.
     """
     found = {}
     for percentile in percentiles:
@@ -173,8 +169,8 @@ def differences(sides: tuple[Side, Side]) -> dict[str, float]:
 def division(rounds: int) -> tuple[int, Settings]:
     """Return how many of R rounds are for training, and what the settling is given.
 
-    The program tests on the last 30 rounds read and trains on those before. Where fewer than 61 rounds leave too few, 30 % are for the
-    test and the settings shrink with them, as when outputs of the program's functions were recorded for such sets.
+    The program tests on the last 30 rounds read. Where fewer than 61 rounds leave too few to train on, 30 % are for the test and
+    the settings shrink with them, as when outputs of the program's functions were recorded for such sets.
     """
     if rounds > 2 * TEST_ROUNDS:
         return rounds - TEST_ROUNDS, Settings()

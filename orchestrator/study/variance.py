@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.korn_graubard import check_confidence
+from orchestrator.stats.constants import ROUNDING
+from orchestrator.stats.density import Floats
 from orchestrator.stats.laws import t_quantile
 
-Floats: TypeAlias = NDArray[np.float64]
 RESAMPLES = 999
 SAMPLE, PROCESS, SAMPLE_IN_PROCESS, ROUND, REST = "sample", "process", "sample x process", "round", "rest"
 VISIT, SAMPLE_IN_VISIT = "visit", "sample x visit"
 NOT_DRAWN = (VISIT, SAMPLE_IN_VISIT, ROUND)
 """Units that no resample draws: it says nothing of how well their shares are known."""
-FEWEST = 2
-ROUNDING = 1e-12
 LEAST_PART = 1e-3
 """Of a share as measured: no resample counts as less, where it drew one unit alone and so shows no variance among units."""
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(NamedTuple):
     """How much of the variance of the log time of one inference a source has.
 
     variance
@@ -45,12 +40,9 @@ class Share:
 
 
 def balanced(levels: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    """Return the levels per factor, rising, of the largest complete part of a design that leaving out one level after another finds.
+    """Return the levels per factor, rising, of the largest complete part of a design, from each combination's level of each factor.
 
-    Parameters
-    ----------
-    levels
-        per measured combination its level of each factor.
+    One level after another is left out until the part is complete.
 
     Examples
     --------
@@ -115,12 +107,7 @@ class _Design:
     def components(self, of_processes: Floats | None = None, of_samples: Floats | None = None) -> tuple[dict[str, float], dict[str, float]]:
         """Return the variance of every source, negative estimates as they are, and what was taken off each as noise.
 
-        Parameters
-        ----------
-        of_processes : [C, P]
-            weights in place of equal ones, 1 in a row.
-        of_samples : [I]
-            the same of samples; at most one of both is given.
+        At most one of both is given: weights of processes, [C, P], 1 in a row, or of samples, [I], in place of equal ones.
         """
         p, i, c = self.processes, self.samples, self.cells
         weight_p = np.full((c, p), 1 / p) if of_processes is None else of_processes
@@ -210,36 +197,25 @@ def divide_variance(
     Intervals are a two-way bootstrap. Processes are drawn within each combination of levels, samples for all at once, one of both at a
     time; the variances that their draws show are corrected by n/(n - 1) and added. What is drawn is the log odds of a share before its
     noise is taken off, ln((share + noise)/(1 - share)), which has no bound; its limits are Student's t, with Satterthwaite's degrees
-    of freedom (*Biometrics Bulletin* 2, 1946) of both parts. Inferences are no replicates and are never drawn, nor are visits and rounds,
-    whose shares have no interval.
+    of freedom (*Biometrics Bulletin* 2, 1946) of both parts. Visits and rounds are never drawn: their shares have no interval.
 
     Parameters
     ----------
     log_times : [*sizes, P, R, I]
         log time by level of each factor, process, round and inference, all finite; R in order of time.
     sizes
-        levels of each factor, in the order of the axes.
+        levels of each factor, in the order of the axes; one of one level has no share.
     visits
         how many visits of R / visits rounds each process had; None without visits.
 
     Returns
     -------
-    Shares by name: ``model``, ``model x system``, ``system x sample``, ``sample``, ``process``, ``round``... A factor of one level has
-    none. With one process a combination ``process`` is NaN and intervals are NaN: what is a system's and what a process's cannot be told.
-
-    Raises
-    ------
-    InputError
-        for fewer than 2 samples, rounds or resamples, or times that are not finite.
+    Shares by name: ``model``, ``model x system``, ``system x sample``, ``sample``, ``process``, ``round``... With one process a
+    combination, ``process`` and intervals are NaN: what is a system's and what a process's cannot be told.
     """
     table = np.asarray(log_times, dtype=np.float64)
-    if table.ndim != len(sizes) + 3 or table.shape[: len(sizes)] != tuple(sizes.values()):
-        raise ValueError(f"log times of shape {table.shape} and factors {dict(sizes)}: the shape must be [*sizes, P, R, I]")
-    if min(table.shape[-2:]) < FEWEST or not np.isfinite(table).all():
+    if min(table.shape[-2:]) < 2 or not np.isfinite(table).all():
         raise InputError(f"factors of {table.shape[-2]} rounds of {table.shape[-1]} inferences: at least 2 of each, all with a time")
-    if resamples < FEWEST:
-        raise InputError(f"resamples={resamples}: at least 2, so that they show a variance; {RESAMPLES} are usual")
-    check_confidence(confidence)
     design = _Design(table.reshape(-1, *table.shape[-3:]), sizes, visits)
     found, noise = design.components()
     names = list(found)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from orchestrator.stats.density import Floats
-from orchestrator.stats.paper_program.per_record import Quality
+from orchestrator.study.program.per_record import Quality
 
 PERCENTILES = (90.0, 95.0, 99.0, 99.9)
 HOPS = 100
@@ -27,18 +26,6 @@ def hops(records_s: ArrayLike) -> Floats:
     return np.linspace(records.min(), records.max(), HOPS)
 
 
-@dataclass(frozen=True)
-class TailQuality:
-    """Quality of every round at one threshold.
-
-    per_round : [R]
-        NaN where the quality is not defined, such as of no pictures at all.
-    """
-
-    threshold: float
-    per_round: Floats
-
-
-def tail_quality(times_s: Floats, thresholds: ArrayLike, quality: Quality) -> list[TailQuality]:
-    """Return quality at each threshold, of times [R, S] in seconds: a sample is answered if its time is *at most* the threshold."""
-    return [TailQuality(float(bound), quality(times_s <= bound)) for bound in np.asarray(thresholds)]
+def tail_quality(times_s: Floats, thresholds: ArrayLike, quality: Quality) -> Floats:
+    """Return quality, [M, R], of times [R, S] in seconds: a sample is answered if its time is *at most* the threshold."""
+    return np.array([quality(times_s <= bound) for bound in np.asarray(thresholds)])

@@ -6,7 +6,7 @@ from effort import EFFORT
 from numpy.typing import NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.factors import balanced, divide_variance
+from orchestrator.study.variance import balanced, divide_variance
 
 SIZES = {"model": 2, "runtime": 2, "system": 3}
 SD = {"sample": 0.3, "system x sample": 0.1, "process": 0.08, "visit": 0.05, "round": 0.06, "sample x process": 0.04, "rest": 0.1}
@@ -159,11 +159,6 @@ def test_an_interval_is_as_wide_as_the_processes_and_samples_are_few() -> None:
     assert widths[1] > 3 * widths[0]
 
 
-def test_one_resample_is_refused() -> None:
-    with pytest.raises(InputError, match=r"resamples=1: at least 2, so that they show a variance; \d+ are usual"):
-        divide_variance(drawn(np.random.default_rng(0)), SIZES, np.random.default_rng(0), resamples=1)
-
-
 def test_one_process_leaves_its_share_unknown() -> None:
     random = np.random.default_rng(4)
     found = divide_variance(drawn(random, processes=1), SIZES, random)
@@ -193,8 +188,6 @@ def test_the_same_seed_gives_the_same_intervals() -> None:
 
 def test_what_is_no_design_is_refused() -> None:
     random = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="the shape must be"):
-        divide_variance(np.zeros((2, 2, 2)), SIZES, random)
     with pytest.raises(InputError, match="all with a time"):
         divide_variance(np.full((2, 2, 3, 2, 2, 2), np.inf), SIZES, random)
 

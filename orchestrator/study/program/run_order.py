@@ -20,8 +20,7 @@ DETECTION = "15 3 4 7 8 5 2 19 9 14 10 16 6 20 11 17 1 13 18 12"
 def directory_order(rounds: int, detection: bool = False) -> NDArray[np.int64]:
     """Return the order, [R] numbers of rounds from 0, in which the program reads the files of that many rounds.
 
-    It is the one recorded on one ext4 file system, as far as that goes. Another file system has another, and that of more files is not
-    known: theirs is the order of the SHA-256 of their numbers, as good a disorder as any.
+    Recorded on one ext4 file system; that of more files is not known, and theirs is the order of the SHA-256 of their numbers.
 
     Examples
     --------

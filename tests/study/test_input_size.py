@@ -7,7 +7,7 @@ import pytest
 import scipy
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.input_size import least_squares, moments, time_on_size
+from orchestrator.study.input_size import least_squares, moments, time_on_size
 
 RANDOM = np.random.default_rng(1)
 
@@ -39,4 +39,4 @@ def test_time_that_grows_with_size_is_explained_by_it() -> None:
 
 
 def test_what_does_not_vary_has_no_share() -> None:
-    assert math.isnan(least_squares([1, 2], [3, 3]).r_squared)
+    assert math.isnan(least_squares(np.array([1.0, 2.0]), np.array([3.0, 3.0])).r_squared)

@@ -17,9 +17,10 @@ from paper_sets import PAPER_SETS, expected, needs_paper_sets
 from scipy.spatial.distance import jensenshannon
 
 from benchmarks.paper_program import SECTIONS, Judged, Timings, read_answers, read_order, read_timings, sections
+from orchestrator.stats import paper_densities as densities
 from orchestrator.stats.density import mixture
-from orchestrator.stats.paper_program import densities, evaluation, loop, per_record, plots
-from orchestrator.stats.paper_program.run_order import directory_order, is_recorded
+from orchestrator.study.program import course, evaluation, per_record, plots
+from orchestrator.study.program.run_order import directory_order, is_recorded
 
 EQUAL = 1e-9
 """Also where a density is fitted: the same equations are solved by the same ``brentq``."""
@@ -77,11 +78,11 @@ def test_every_recorded_number_is_ours(name: str, scale: int, names: list[str]) 
 @needs_paper_sets
 def test_the_loop_stops_where_the_program_stopped() -> None:
     timings = read("stop")[0]
-    courses = [loop.course(times[:27], warm=1, fit_every=1) for times in timings.rounded_once.values()]
+    courses = [course.course(times[:27], warm=1, fit_every=1) for times in timings.rounded_once.values()]
     recorded = expected("stop")["convergence"]["loops"][0]
-    assert loop.stops_after(courses, 0.05) == recorded["stops_after_run"]["0.05"] == 27
-    assert loop.stops_after(courses, 0.02) is None
-    assert loop.stops_after([one.__class__(one.fits, one.comparisons[:-1]) for one in courses], 0.05) is None
+    assert course.stops_after(courses, 0.05) == recorded["stops_after_run"]["0.05"] == 27
+    assert course.stops_after(courses, 0.02) is None
+    assert course.stops_after([one.__class__(one.fits, one.comparisons[:-1]) for one in courses], 0.05) is None
 
 
 @needs_paper_sets
@@ -198,7 +199,7 @@ def test_rjsd_is_the_root_of_the_mean_of_scipys_distances() -> None:
 )
 def test_fits_and_comparisons_come_when_the_program_makes_them(warm: int, fit_every: int, fits: list[int], compared: list[int]) -> None:
     rounds = np.random.default_rng(0).lognormal(-4, 0.3, (30, 20))
-    found = loop.course(rounds, warm, fit_every)
+    found = course.course(rounds, warm, fit_every)
     assert [fit.rounds for fit in found.fits[:3]] == fits
     assert [comparison.rounds for comparison in found.comparisons[:2]] == compared
     assert found.comparisons[0].earlier == tuple(fit.rounds for fit in found.fits[:5])
@@ -206,7 +207,7 @@ def test_fits_and_comparisons_come_when_the_program_makes_them(warm: int, fit_ev
 
 
 def test_the_error_that_ends_the_program_ends_the_course() -> None:
-    found = loop.course(np.full((5, 3), 0.01))
+    found = course.course(np.full((5, 3), 0.01))
     assert (found.fits, found.error) == ((), "ValueError: Root finding did not converge. Need more data.")
     with pytest.raises(ValueError, match="bandwidth=0"):
         densities.Density(np.array([0.01]), 0.0)
@@ -214,7 +215,7 @@ def test_the_error_that_ends_the_program_ends_the_course() -> None:
 
 def test_nothing_is_fitted_while_no_sample_has_a_time() -> None:
     timed = np.random.default_rng(0).lognormal(-4, 0.3, (6, 20))
-    found = loop.course(np.concatenate([np.full((3, 20), np.inf), timed]))
+    found = course.course(np.concatenate([np.full((3, 20), np.inf), timed]))
     assert [fit.rounds for fit in found.fits] == [5, 7, 9]
     assert [fit.records for fit in found.fits] == [40, 80, 120]
 
@@ -222,7 +223,7 @@ def test_nothing_is_fitted_while_no_sample_has_a_time() -> None:
 def test_samples_without_a_time_are_in_no_pool() -> None:
     rounds = np.random.default_rng(0).lognormal(-4, 0.3, (15, 20))
     late = np.concatenate([rounds, np.full((15, 2), np.inf)], axis=1)
-    assert loop.course(late).comparisons[0].rjsd == loop.course(rounds).comparisons[0].rjsd
+    assert course.course(late).comparisons[0].rjsd == course.course(rounds).comparisons[0].rjsd
 
 
 def test_late_means_above_in_2024_and_at_or_above_in_2023() -> None:
@@ -231,7 +232,7 @@ def test_late_means_above_in_2024_and_at_or_above_in_2023() -> None:
     def share(on_time: np.ndarray) -> np.ndarray:
         return np.asarray(on_time.mean(axis=1))
 
-    assert evaluation.tail_quality(times, [2.0], share)[0].per_round == pytest.approx([2 / 3])
+    assert evaluation.tail_quality(times, [2.0], share)[0] == pytest.approx([2 / 3])
     sides = per_record.prediction_check(np.tile(times, (2, 1)), 1, share, [50])[50]
     assert sides[0].threshold == 2
     assert sides[0].per_round == pytest.approx([1 / 3])

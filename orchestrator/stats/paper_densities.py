@@ -1,9 +1,9 @@
-"""How the program fits a density to times, and how far it takes two of them to be apart."""
+"""How the paper's program fits a density to times, and how far it takes two of them to be apart (see `study.program`)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,6 @@ from orchestrator.stats.divergence import jensen_shannon_distance
 GRID_POINTS = 1000
 ADDED = 1e-8
 """To each density, so that none is 0."""
-
 MESH_POINTS = 1024
 PADDING = 6.0
 """In the unit of the data, whatever that is: for times in seconds the mesh reaches 6 s beyond them."""
@@ -25,16 +24,20 @@ LONGEST_TIME = 1.0
 FEW_PAIRS = 2**18
 """Of a time and a point: so many are evaluated one by one."""
 NEGLIGIBLE = 1e-17
-
 WITHOUT_ROOT = "Root finding did not converge. Need more data."
+
+SQUARES = np.arange(1, MESH_POINTS, dtype=np.float64) ** 2
+DECAY = -SQUARES * np.pi**2
+WEIGHTS = {order: 0.5 * np.pi ** (2 * order) * SQUARES**order for order in range(2, STAGES + 1)}
+SCALES = {
+    order: 2 * (1 + 0.5 ** (order + 0.5)) / 3 * math.prod(range(1, 2 * order, 2)) / math.sqrt(2 * np.pi) for order in range(2, STAGES)
+}
 
 
 def kdepy_bandwidth(pool: ArrayLike, distinct: int | None = None) -> float:
-    """Return the bandwidth that KDEpy 1.1.12 calls improved Sheather-Jones, in the unit of the data.
+    """Return the bandwidth that KDEpy 1.1.12 calls improved Sheather-Jones, in the unit of the data, on which it depends.
 
-    It depends on that unit, for two reasons: its mesh reaches 6 units beyond the data, and the diffusion time, which is in units of the
-    mesh's length, is scaled by the data's range. The root is the one that ``brentq`` finds with its default tolerance of 2e-12, which is
-    coarse beside times in seconds; its bracket ends at a value that grows with the number of distinct data.
+    Its mesh reaches 6 units beyond the data, and the diffusion time, in units of the mesh's length, is scaled by the data's range.
 
     Parameters
     ----------
@@ -52,32 +55,19 @@ def kdepy_bandwidth(pool: ArrayLike, distinct: int | None = None) -> float:
     low, high = float(values.min()), float(values.max())
     padding = max(PADDING, 0.5 * (high - low))
     mesh = np.linspace(low - padding, high + padding, MESH_POINTS)
-    power = scipy.fft.dct(_shared_between_neighbours(values, mesh))[1:] ** 2
+    position = (values - mesh[0]) / ((mesh[-1] - mesh[0]) / (MESH_POINTS - 1))
+    left = position.astype(np.int64)
+    to_the_right = np.bincount(left, position - left, MESH_POINTS)
+    shared = np.bincount(left, minlength=MESH_POINTS) - to_the_right
+    shared[1:] += to_the_right[:-1]
+    power = scipy.fft.dct(shared / values.size)[1:] ** 2
     return math.sqrt(_diffusion_time(power, distinct or np.unique(values).size)) * (high - low)
 
 
-def _shared_between_neighbours(values: Floats, mesh: Floats) -> Floats:
-    """Return [mesh] shares of the values, each value's divided between the two points of the mesh beside it."""
-    position = (values - mesh[0]) / ((mesh[-1] - mesh[0]) / (mesh.size - 1))
-    left = position.astype(np.int64)
-    to_the_right = np.bincount(left, position - left, mesh.size)
-    shared = np.bincount(left, minlength=mesh.size) - to_the_right
-    shared[1:] += to_the_right[:-1]
-    return np.asarray(shared / values.size)
-
-
-SQUARES = np.arange(1, MESH_POINTS, dtype=np.float64) ** 2
-DECAY = -SQUARES * np.pi**2
-WEIGHTS = {order: 0.5 * np.pi ** (2 * order) * SQUARES**order for order in range(2, STAGES + 1)}
-
-
 def _diffusion_time(power: Floats, distinct: int) -> float:
-    """Return the root of t - xi(t) that the program takes, from squared cosine coefficients [1023] and the number of distinct data."""
+    """Return the root of t - xi(t) that ``brentq`` finds with its default tolerance, from squared cosine coefficients, [1023]."""
     weighted = {order: weights * power for order, weights in WEIGHTS.items()}
     faded = np.empty_like(DECAY)
-    scales = {
-        order: 2 * (1 + 0.5 ** (order + 0.5)) / 3 * math.prod(range(1, 2 * order, 2)) / math.sqrt(2 * np.pi) for order in range(2, STAGES)
-    }
 
     def roughness(order: int, time: float) -> np.float64:
         np.exp(np.multiply(DECAY, time, out=faded), out=faded)
@@ -86,41 +76,25 @@ def _diffusion_time(power: Floats, distinct: int) -> float:
     def excess(time: float) -> float:
         norm = roughness(STAGES, time)
         for order in range(STAGES - 1, 1, -1):
-            norm = roughness(order, (scales[order] / (distinct * norm)) ** (2 / (3 + 2 * order)))
+            norm = roughness(order, (SCALES[order] / (distinct * norm)) ** (2 / (3 + 2 * order)))
         return float(time - (2 * distinct * math.sqrt(np.pi) * norm) ** -0.4)
 
     longest = 1e-11 + 0.01 * (min(max(distinct, 50), 1050) - 50) / 1000
     with np.errstate(divide="ignore", over="ignore"):
         while longest < LONGEST_TIME:
-            root = _root_below(excess, longest)
+            try:
+                root = float(scipy.optimize.brentq(excess, 0.0, longest))
+            except ValueError:
+                root = 0.0
             if root > 0:
                 return root
             longest *= 2
     raise ValueError(WITHOUT_ROOT)
 
 
-def _root_below(excess: Callable[[float], float], longest: float) -> float:
-    """Return the root between 0 and the longest time, or 0 if there is none."""
-    try:
-        return float(scipy.optimize.brentq(excess, 0.0, longest))
-    except ValueError:
-        return 0.0
-
-
 @dataclass(frozen=True)
 class Density:
-    """A Gaussian kernel density: scikit-learn's ``KernelDensity`` with the default kernel.
-
-    times : [n]
-        in any order.
-    bandwidth
-        standard deviation of the kernel, in the unit of the times.
-
-    Raises
-    ------
-    ValueError
-        if the bandwidth is not above 0.
-    """
+    """A Gaussian kernel density of times, [n] in any order: scikit-learn's ``KernelDensity``, which refuses a bandwidth of 0."""
 
     times: Floats
     bandwidth: float
@@ -128,16 +102,6 @@ class Density:
     def __post_init__(self) -> None:
         if not self.bandwidth > 0:
             raise ValueError(f"bandwidth={self.bandwidth}: must be above 0, as scikit-learn wants it")
-
-    @property
-    def shortest(self) -> float:
-        """The shortest time."""
-        return float(self.times.min())
-
-    @property
-    def longest(self) -> float:
-        """The longest time."""
-        return float(self.times.max())
 
     def at(self, grid: Floats) -> Floats:
         """Return the density at equidistant rising points [m] from the shortest time or below to the longest or above."""
@@ -151,8 +115,8 @@ def _by_moments(times: Floats, grid: Floats, step: float, bandwidth: float) -> F
     """Return what `density.mixture` does, within 1e-15 of a kernel's height, where the step is at most the bandwidth.
 
     With u from the nearest point of the grid to another, and d from there to a time, in bandwidths, a kernel is
-    exp(-u^2/2) exp(-d^2/2) sum over k of (u d)^k / k!, where d is at most a half: so that each order of moments of d is shared by all times
-    near a point, and each takes one convolution. Greengard and Strain, "The Fast Gauss Transform", SIAM J. Sci. Stat. Comput. 12 (1991).
+    exp(-u^2/2) exp(-d^2/2) sum over k of (u d)^k / k!, d being at most a half: each order of moments of d is shared by all times
+    near a point and takes one convolution. Greengard and Strain, "The Fast Gauss Transform", SIAM J. Sci. Stat. Comput. 12 (1991).
     """
     nearest = np.rint((times - grid[0]) / step).astype(np.int64)
     away = (times - grid[nearest]) / bandwidth
@@ -169,19 +133,16 @@ def _by_moments(times: Floats, grid: Floats, step: float, bandwidth: float) -> F
 
 
 def distances(current: Density, others: Sequence[Density], shortest: float, longest: float) -> Floats:
-    """Return SciPy's ``jensenshannon`` (the root of the divergence, natural logarithm) between the current density and each other one.
-
-    Densities are read at 1,000 equidistant points from the shortest time to the longest, and 1e-8 is added to each.
-    """
+    """Return SciPy's ``jensenshannon`` between a density and each other one, on 1,000 points from the shortest time to the longest."""
     grid = np.linspace(shortest, longest, GRID_POINTS)
     return distances_at(current.at(grid), np.stack([other.at(grid) for other in others]))
 
 
 def distances_at(current: Floats, others: Floats) -> Floats:
-    """Return the distances of densities at the same points, [m] and [others, m]."""
+    """Return the distances of densities at the same points, [m] and [others, m], with 1e-8 added to each."""
     return jensen_shannon_distance(current + ADDED, others + ADDED)
 
 
 def rjsd(of_window: Floats) -> float:
-    """Return what the program calls rJSD: the root of the mean *distance*, which is a root itself, so a fourth root of divergences."""
+    """Return what the program calls rJSD: the root of the mean *distance*, so a fourth root of divergences."""
     return math.sqrt(float(of_window.mean()))

@@ -1,0 +1,131 @@
+"""What counts as a unit of intervals, and what its number says of the figures of every table."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy.stats import beta, t
+
+from orchestrator.analysis.groups import grouped
+from orchestrator.analysis.latency import latency_rows
+from orchestrator.analysis.tail_quality import tail_quality_rows
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.units import FEW, ONE_STRETCH, begins_ns, flags_of_units, visits_apart
+from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.storage.records import Process
+
+ANALYSIS = AnalysisConfig(seed=0, thresholds_ms=(22.0,))
+SPELLS = np.repeat([1.0, 1.2], 10)
+
+
+def row_of(data: TrialData) -> dict[str, Any]:
+    [group] = grouped([data], ANALYSIS)
+    found = [dict(row) for row in tail_quality_rows(data, group.thresholds, group.flags[data.trial_id], ANALYSIS)]
+    [row] = [row for row in found if row["clock"] == PRIMARY_CLOCK and row["threshold"] == "22 ms"]
+    return row
+
+
+def slow_spells(noise: Any, rounds: int) -> np.ndarray:
+    """Half of the rounds at a slower speed, ten in a row."""
+    times: np.ndarray = noise(rounds, 20, 20) * np.resize(SPELLS, rounds)[:, None]
+    return times
+
+
+def test_the_interval_of_a_mean_is_that_of_korn_and_graubard_over_visits(build: Any, noise: Any) -> None:
+    times, visits = slow_spells(noise, 60), np.repeat(np.arange(30), 2)
+    row = row_of(build("a", times, visits=visits))
+    assert (row["interval_method"], row["interval_unit"], row["flags"]) == ("korn-graubard", "visits", [])
+    share = (times > 22).mean(axis=1).reshape(30, 2).mean(axis=1)
+    angles = np.pi * (np.arange(30) + 0.5) / 30
+    cosines = [np.sqrt(2 / 30) * (share * np.cos(j * angles)).sum() for j in (1, 2, 3, 4)]
+    variance = max(share.var(ddof=1), np.mean(np.square(cosines))) / 30
+    p, n = share.mean(), 1200
+    effective = n / (variance / (p * (1 - p) / n)) * (t.ppf(0.975, n - 1) / t.ppf(0.975, 4)) ** 2
+    x = p * effective
+    assert 1 - row["interval_high"] == pytest.approx(beta.ppf(0.025, x, effective - x + 1))
+    assert 1 - row["interval_low"] == pytest.approx(beta.ppf(0.975, x + 1, effective - x))
+    given = dict(row["interval_parameters"])
+    assert (given["units"], given["degrees"], given["n_eff"]) == (30, 4, pytest.approx(effective))
+
+
+@pytest.mark.parametrize(
+    ("visits", "unit", "flags"),
+    [(None, "rounds", [ONE_STRETCH]), (11, "rounds", [ONE_STRETCH]), (12, "visits", [FEW]), (19, "visits", [FEW]), (20, "visits", [])],
+)
+def test_few_visits_are_flagged_whatever_the_rounds_show(build: Any, noise: Any, visits: int | None, unit: str, flags: list[str]) -> None:
+    numbers = None if visits is None else np.arange(60) * visits // 60
+    data = build("a", noise(60, 20, 20), visits=numbers)
+    row = row_of(data)
+    assert (row["interval_unit"], row["flags"]) == (unit, flags)
+    assert dict(row["interval_parameters"])["units"] == (60 if unit == "rounds" else visits)
+    for one in latency_rows(data, data.flags, ANALYSIS):
+        assert (one["unit"], [flag for flag in one["flags"] if flag != "not certified"]) == (unit, flags)
+
+
+def test_streams_are_flagged_as_few_and_never_as_a_stretch() -> None:
+    assert flags_of_units(np.arange(11), under_load=True) == ()
+    assert flags_of_units(np.arange(12), under_load=True) == (FEW,)
+
+
+def test_an_interval_without_seed_is_the_same_every_time(build: Any, noise: Any) -> None:
+    times = noise(60, 20, 20)
+    assert row_of(build("a", times)) == row_of(build("a", times))
+
+
+def test_slow_spells_widen_the_interval_of_visits(build: Any, noise: Any) -> None:
+    visits, times = np.repeat(np.arange(40), 2), slow_spells(noise, 80)
+    mixed = times[np.random.default_rng(0).permutation(80)]
+    widths = [row["interval_high"] - row["interval_low"] for row in (row_of(build("a", each, visits=visits)) for each in (times, mixed))]
+    assert widths[0] > 1.3 * widths[1]
+
+
+def rounds_of(pause_s: float, visit_rounds: int, lead_in: int = 0) -> tuple[np.ndarray, pa.Table]:
+    """Twenty rounds of 1 s, four inferences each, with pauses between visits."""
+    visits = np.repeat(np.arange(20 // visit_rounds, dtype=np.int32), visit_rounds)
+    began_ns = (1e9 * (np.arange(20) + pause_s * visits)).astype(np.int64)
+    columns = {"lead_in": [lead_in] * 20, "duration_ns": [10**9] * 20, "started_monotonic_ns": began_ns}
+    return visits, pa.table({name: pa.array(values, pa.int64()) for name, values in columns.items()})
+
+
+@pytest.mark.parametrize(
+    ("pause_s", "visit_rounds", "lead_in", "apart"),
+    [
+        (4.4, 5, 0, False),
+        (4.6, 5, 0, True),
+        (0.0, 1, 0, False),
+        (0.8, 1, 0, False),
+        (1.0, 1, 0, True),
+        (1.0, 1, 2, False),
+        (2.5, 1, 2, True),
+    ],
+)
+def test_visits_lie_apart_where_pauses_last_as_long(build: Any, pause_s: float, visit_rounds: int, lead_in: int, apart: bool) -> None:
+    """Inferences that lead into a visit belong to it: two of four take half a second."""
+    visits, rounds = rounds_of(pause_s, visit_rounds, lead_in)
+    record = build("a", np.full((2, 1), 20.0)).record
+    assert (visits_apart(record, rounds, visits, 4) is visits) is apart
+
+
+def test_without_two_visits_nothing_lies_apart(build: Any) -> None:
+    record = build("a", np.full((2, 1), 20.0)).record
+    visits, rounds = rounds_of(3.0, 20)
+    assert visits_apart(record, rounds, visits, 4) is None
+    assert visits_apart(record, rounds, None, 4) is None
+
+
+@pytest.mark.parametrize(("starts", "steady"), [(["one", "one"], True), ([], True), (["one", "two"], False), ([None], False)])
+def test_rounds_begin_by_the_steady_clock_of_one_start_of_the_machine(build: Any, starts: list[str | None], steady: bool) -> None:
+    record = build("a", np.full((2, 1), 20.0)).record
+    processes = [
+        Process(process=number, pid=1, host="h", started_at=datetime(2026, 1, 1, tzinfo=UTC), boot_id=boot_id)
+        for number, boot_id in enumerate(starts)
+    ]
+    set_back = pa.array([2_000_000, 1_000_000], pa.timestamp("us", "UTC"))
+    rounds = pa.table({"started_at": set_back, "started_monotonic_ns": [5, 6]})
+    began = begins_ns(record.model_copy(update={"processes": tuple(processes)}), rounds)
+    assert began.tolist() == ([5, 6] if steady else [2 * 10**9, 10**9])
