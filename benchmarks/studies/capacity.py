@@ -161,6 +161,11 @@ class Truth:
     mean_rate: float
     share_rate: float
 
+    @property
+    def lowest(self) -> float:
+        """Up to which rate both hold: of short streams more than one in five may lose too much where the mean still keeps it."""
+        return float(np.fmin(self.mean_rate, self.share_rate))
+
 
 def truth_of(case: Case, seed: int) -> Truth:
     """Return the truth, from streams of one long series: long ones for the mean, those of the case for the share."""
@@ -240,8 +245,8 @@ def run(case: Case, repetitions: int, seed: int) -> list[Row]:
             "within 10 % (%)": 100 * float(near.mean()),
             "covers (%)": 100 * float(((low <= truth.mean_rate) & (truth.mean_rate <= high)).mean()),
             "width": float(np.median((high - low) / truth.mean_rate)),
-            "certified, of true rate": float(np.median(certified) / truth.mean_rate),
-            "near enough (%)": 100 * float((certified >= CERTIFIED_BAR[case.keep] * truth.mean_rate).mean()),
+            "certified, of mean's": float(np.median(certified) / truth.mean_rate),
+            "near enough (%)": 100 * float((certified >= CERTIFIED_BAR[case.keep] * truth.lowest).mean()),
             "draws": repetitions,
         }
     ]

@@ -48,7 +48,7 @@ class CapacityRow(Labels):
     estimate_high_per_s: Annotated[float | None, "upper limit; null where it lies above all rates of the pilot"]
     certified_per_s: Annotated[float | None, "the highest rate that is certified; null for none"]
     ending: Annotated[str, "why none is certified; empty where one is"]
-    minutes: Annotated[float | None, "the budget of `--minutes`; null for none"]
+    minutes: Annotated[float | None, "the budget of `--minutes`; null for none, and where a rate was measured"]
     minutes_needed: Annotated[float | None, "about what a budget must be for the search to end; null where it has, or has no budget"]
     flags: Annotated[list[str], "what a reader must know of the figures"]
 
@@ -72,7 +72,7 @@ def capacity_rows(
                 "load": words_without_rate(search.like.load),
                 **_of_search(search, data),
                 **own,
-                "minutes": None if question is None else question.minutes,
+                "minutes": None if question is None or search.rates else question.minutes,
                 "minutes_needed": needed if search.next_rates().rates else None,
                 "flags": list(flags[data.trial_id]),
             }

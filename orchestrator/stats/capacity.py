@@ -153,6 +153,7 @@ def estimated(pilot: Sequence[PilotRate], keep: float, answers: float) -> Estima
     [109, 98, 119]
     """
     from scipy.optimize import isotonic_regression
+    from scipy.special import logit
 
     ordered = sorted(pilot, key=lambda one: one.rate_per_s)
     rates, streams = np.array([one.rate_per_s for one in ordered]), np.array([one.lost.size for one in ordered])
@@ -161,7 +162,7 @@ def estimated(pilot: Sequence[PilotRate], keep: float, answers: float) -> Estima
     rising = isotonic_regression((share * number + 0.5) / (number + 1), weights=streams).x
 
     def crossing(lost: float) -> float:
-        at = np.interp(math.log(lost / (1 - lost)), np.log(rising / (1 - rising)), np.log(rates), -math.inf, math.inf)
+        at = np.interp(logit(lost), logit(rising), np.log(rates), -math.inf, math.inf)
         return float(np.exp(at))
 
     rate = crossing(allowed)
