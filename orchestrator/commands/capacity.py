@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.analysis.capacity import ANY_RATE, Next, Search, is_older, searches_of
+from orchestrator.analysis.capacity import ANY_RATE, Next, Search, is_older, searches_of, words_without_rate
 from orchestrator.analysis.capacity_budget import (
     REPORT_S,
     all_seconds,
@@ -171,7 +171,7 @@ class Explorer:
         planned = self._plan(searches, answers)
         if planned:
             self._writer.add(planned)
-            progress.add(planned, {one.trial_id: _name(one.trial) for one in planned})
+            progress.add(planned, {one.trial_id: _name(one.trial, one.trial.load.words) for one in planned})
         return [one for one in planned if one.state == "planned"]
 
     def _plan(self, searches: Sequence[Search], answers: Sequence[int]) -> tuple[PlannedTrial, ...]:
@@ -194,7 +194,11 @@ class Explorer:
 
 def forecast(searches: Sequence[Search], answers: Sequence[int], other_s: float) -> list[str]:
     """Return what the search of a campaign will take, and where none is made, why; one line each."""
-    lines = [f"{_name(search.like)}: no search, since {search.ending}" for search in searches if search.hopeless is not None]
+    lines = [
+        f"{_name(search.like, words_without_rate(search.like.load))}: no search, since {search.ending}"
+        for search in searches
+        if search.hopeless is not None
+    ]
     parts = [seconds_to_come(search, number, len(searches) == 1) for search, number in zip(searches, answers, strict=True)]
     pilot_s, certify_s = (sum(of_part) for of_part in zip(*parts, strict=True))
     if pilot_s:
@@ -204,8 +208,8 @@ def forecast(searches: Sequence[Search], answers: Sequence[int], other_s: float)
     return lines
 
 
-def _name(trial: Trial) -> str:
-    return f"{trial.model.name} {trial.system.name} {trial.runtime.name} {trial.load.words}"
+def _name(trial: Trial, load: str) -> str:
+    return f"{trial.model.name} {trial.system.name} {trial.runtime.name} {load}"
 
 
 def searches_in(directory: Path, question: CapacityQuestion) -> list[Search]:

@@ -129,7 +129,8 @@ def estimate_text(row: Row) -> str:
 
 def flags_of_search(rows: Sequence[Row]) -> Row:
     """Return the flags of the certified rate."""
-    return {"flags": [flag for row in rows if row["rate_per_s"] == row["certified_per_s"] for flag in row["flags"]]}
+    certified = [row for row in rows if row["verdict"] == "kept" and row["rate_per_s"] == row["certified_per_s"]]
+    return {"flags": [flag for row in certified for flag in row["flags"]]}
 
 
 def _required(row: Row) -> str:
