@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.analysis.capacity import at_any_rate, question_of
+from orchestrator.analysis.capacity import at_any_rate
 from orchestrator.assessment.subjects import Measured, Subject
 from orchestrator.configuration.config import Trial
 from orchestrator.planning.identity import NO_WORK, OF_SERVER
@@ -51,12 +51,6 @@ def _by_digests(trials: Sequence[Measured]) -> list[list[Measured]]:
     if not known:
         return [list(trials)]
     return [[each for each in trials if (each.record.digests or known[0]) == one] for one in known]
-
-
-def parts_of_error(trial: Trial, rates: int) -> int:
-    """Return into how many parts the error of a verdict is divided: by all rates that are measured, and all looks of a search at one."""
-    searched = question_of(trial)
-    return rates * (1 if searched is None else len(searched[1].looks))
 
 
 def planned_by_rate(planned: Sequence[PlannedTrial]) -> list[list[PlannedTrial]]:

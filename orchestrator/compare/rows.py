@@ -60,9 +60,9 @@ def interval_of(
         return None
     [data] = loaded
     judged = data.judged(data.metric)
-    stake = data.stake(judged, np.ones(len(data.references), dtype=np.bool_))
+    answers = data.answers_at_stake(judged, np.ones(len(data.references), dtype=np.bool_))
     curve, bounded = judged.curve(data.times[data.clock], [ns]), isinstance(judged, JudgedMean)
-    [found] = mean_intervals(curve, ideal, stake.answers, data.visits, bounded=bounded)
+    [found] = mean_intervals(curve, ideal, answers, data.visits, bounded=bounded)
     return found.low, found.high
 
 

@@ -21,8 +21,8 @@ from orchestrator.stats.thresholds import Threshold
 
 DEADLINE_NOTE = (
     "With {confidence:.0%} confidence at least {kept:.0%} of rounds like these keep {quality:.0%} of ideal quality, when every answer "
-    "after the deadline counts as failed. Only rounds whose number was fixed beforehand count; where rounds depend on each other, more are "
-    "needed, and later rounds that break a deadline withdraw it. What was seen holds for this session, and is no promise.{common}"
+    "after the deadline counts as failed. Only rounds whose number was fixed beforehand count, in visits that lie apart. What was seen "
+    "holds for this session, and is no promise.{common}"
 )
 COMMON = " Where models differ in ideal quality, the floor that all of them can keep stands beside each one's own (common)."
 

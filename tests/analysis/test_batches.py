@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from orchestrator.analysis.comparison import comparison_rows, contests_of
-from orchestrator.analysis.dependence import dependent_rows
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.late_answers import on_time_scores, one_inference
 from orchestrator.analysis.prediction import prediction_rows
@@ -19,6 +18,7 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics import Answers
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.stats.units import correlation_of_neighbours
 from orchestrator.subject.samples import batches_of_round
 
 Build = Callable[..., TrialData]
@@ -122,8 +122,8 @@ def test_the_median_of_a_round_is_that_of_its_inferences(build: Build) -> None:
     total = np.hstack([np.repeat(steady, 21, axis=1), np.repeat(30.0 + np.arange(40)[:, None], 3, axis=1)])
     drifting = build("cpu", total, right=21, measurement={"batch": 21})
     singles = build("cpu", total, right=21)
-    alternating = np.arange(40)[None] % 2.0
-    assert [bool(dependent_rows(data, alternating, PRIMARY_CLOCK)[0]) for data in (drifting, singles)] == [True, False]
+    correlations = [float(correlation_of_neighbours(data.log_medians(PRIMARY_CLOCK)[None])[0]) for data in (drifting, singles)]
+    assert correlations[0] > 0.8 > 0.5 > correlations[1]
 
 
 def test_the_least_step_of_a_comparison_is_one_inference(batched: Callable[..., TrialData]) -> None:
