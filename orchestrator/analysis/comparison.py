@@ -16,7 +16,7 @@ from orchestrator.analysis.late_answers import one_inference, scores_of_units, u
 from orchestrator.analysis.quality import MOST_VALUES, JudgedMean, scale_of
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.constants import CONFIDENCE, FEWEST_REPEATS, FEWEST_UNITS
+from orchestrator.stats.constants import CONFIDENCE, FEWEST_REPEATS, FEWEST_UNITS, ROUNDING
 from orchestrator.stats.gate import LEVEL, Outcome, Replicates, Verdict, gate
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.pair import ANYWHERE, Answered, Difference, Limits, answered, compare_answered, paired, untested
@@ -339,7 +339,7 @@ class Match:
         if found is None:
             enough = min(map(len, self.means)) >= FEWEST_REPEATS
             outcome: Outcome = "no verdict: measured apart" if enough else "no verdict: noise floor unknown"
-            found = Verdict(outcome, untested(after - before))
+            found = Verdict(outcome, untested(after - before if abs(after - before) > ROUNDING else 0.0))
         row = difference_row(self.members[0], self.baseline[0], self.threshold, scope, (before, after), found.found)
         more = {} if found.found.method == "none" else {"p_adjusted": found.p_value, "detectable_drop": found.detectable_drop}
         flags = list(dict.fromkeys(flag for side in (*self.members, *self.baseline) for flag in side.flags))

@@ -117,8 +117,7 @@ def one_more(
 
 def untested(difference: float, units: int = 0) -> Difference:
     """Return a difference that nothing tests: it has no limits."""
-    rounding = abs(difference) <= ROUNDING
-    return Difference(0.0 if rounding else difference, *ANYWHERE, CONFIDENCE, "none", {"units": units})
+    return Difference(difference, *ANYWHERE, CONFIDENCE, "none", {"units": units})
 
 
 def _student(method: Method, difference: float, error: float, count: int, confidence: float, within: Limits) -> Difference:
