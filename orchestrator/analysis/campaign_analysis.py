@@ -114,7 +114,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig, leave_out: bool = Fals
     rows["convergence"] = [row for record in records for row in convergence_rows(record)]
     contests = [contests_of(group) for group in groups]
     rows["comparison"] = [
-        *comparison_rows([contest for of_group in contests for contest in of_group], analysis),
+        *comparison_rows([contest for of_group in contests for contest in of_group]),
         *(
             row
             for group, of_group in zip(groups, contests, strict=True)

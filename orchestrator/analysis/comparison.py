@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, TypedDict, cast
+from typing import Annotated, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.dependence import dependent_rows
 from orchestrator.analysis.groups import Group, ThresholdSet
 from orchestrator.analysis.late_answers import one_inference, scores_of_units, unit_size
-from orchestrator.analysis.quality import MOST_VALUES, scale_of
+from orchestrator.analysis.quality import MOST_VALUES, JudgedMean, scale_of
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.metrics.interface import Scale
-from orchestrator.stats.comparison import MANY_ANSWERS, Answered, Difference, answered, compare_answered, compare_rounds, compare_samples
-from orchestrator.stats.gate import LEVEL, Verdict, gate
+from orchestrator.stats.constants import CONFIDENCE, FEWEST_REPEATS, FEWEST_UNITS, ROUNDING
+from orchestrator.stats.gate import LEVEL, Outcome, Replicates, Verdict, gate
 from orchestrator.stats.latency import percentile_inverted_cdf
-from orchestrator.stats.long_run import Spread, long_run_spreads, means_of_visits
+from orchestrator.stats.pair import ANYWHERE, Answered, Difference, Limits, answered, compare_answered, paired, untested
 from orchestrator.stats.thresholds import Threshold, default_reference
 from orchestrator.stats.times import Clock
-from orchestrator.storage.stored_form import finite
+from orchestrator.stats.units import Floats, means_of_units
 from orchestrator.storage.typed_rows import Int64, Labels, Parameters
 
 THIS_DATA_SET = "this data set"
@@ -49,15 +45,15 @@ class ComparisonRow(Labels):
     threshold_origin: Annotated[str, "`absolute` or `reference`"]
     threshold_reference: Annotated[str | None, "the trial whose percentile it is, where the origin is `reference`"]
     scope: Annotated[
-        str, "`this data set` (rounds vary), `samples like these` (samples too), `fresh processes` (repeats); `best of ...`: minus the best"
+        str, "`this data set` (visits vary), `samples like these` (samples too), `fresh processes` (repeats); `best of ...`: minus the best"
     ]
     baseline_mean: Annotated[float, "mean tail quality of the baseline"]
     mean: Annotated[float, "mean tail quality of the trial"]
-    difference: Annotated[float, "of tail quality, trial minus baseline"]
-    interval_low: Annotated[float | None, "lower limit of its interval; null where nothing bounds it"]
-    interval_high: Annotated[float | None, "upper limit; null where nothing bounds it"]
+    difference: Annotated[float, "trial minus baseline, over the visits or repeats that both have, where these alternate"]
+    interval_low: Annotated[float | None, "lower limit of its interval; null where the two do not alternate"]
+    interval_high: Annotated[float | None, "upper limit; null where the two do not alternate"]
     verdict: Annotated[str | None, "what the repeats show; of the scopes `fresh processes` and `best of fresh processes` alone"]
-    method: Annotated[str, "how the interval was found"]
+    method: Annotated[str, "how the interval was found; `none` where the two do not alternate"]
     parameters: Annotated[Parameters, "what the method was given and estimated, numbers by name"]
     flags: Annotated[list[str], "what a reader must know of either trial"]
 
@@ -72,13 +68,13 @@ class Side:
 
     data: TrialData
     bounds: Sequence[int]
-    curve: NDArray[np.float64] | None
+    curve: Floats | None
     flags: Sequence[str]
     known: dict[tuple[int, int], Answered] = field(default_factory=dict, repr=False)
 
-    def quality(self, index: int) -> NDArray[np.float64]:
+    def quality(self, index: int) -> Floats:
         """Return the quality of every round, [R], at the threshold of that index."""
-        found: NDArray[np.float64] = _curve(self.data, [self.bounds[index]])[0] if self.curve is None else self.curve[index]
+        found: Floats = _curve(self.data, [self.bounds[index]])[0] if self.curve is None else self.curve[index]
         return found
 
     def answered(self, threshold: Threshold, size: int) -> Answered:
@@ -109,13 +105,13 @@ class Contest:
         yield from self.others.values()
 
 
-def comparison_rows(contests: Sequence[Contest], analysis: AnalysisConfig) -> Iterator[ComparisonRow]:
+def comparison_rows(contests: Sequence[Contest]) -> Iterator[ComparisonRow]:
     """Yield the rows against baselines for ``comparison.parquet``, on the total clock and for the primary metric of each task."""
     contests = [contest for contest in contests if contest.others]
     verdicts = _verdicts(contests)
     for contest in contests:
         sides = [side for members in contest.others.values() for side in members]
-        found = map_in_threads(partial(_rows_of_side, contest, seed=analysis.seed), sides)
+        found = map_in_threads(partial(_rows_of_side, contest), sides)
         rows = {side.data.trial_id: of_side for side, of_side in zip(sides, found, strict=True)}
         for key, members in contest.others.items():
             for side in members:
@@ -124,11 +120,11 @@ def comparison_rows(contests: Sequence[Contest], analysis: AnalysisConfig) -> It
                 yield verdicts[key]
 
 
-def _rows_of_side(contest: Contest, side: Side, seed: int) -> list[ComparisonRow]:
+def _rows_of_side(contest: Contest, side: Side) -> list[ComparisonRow]:
     """Return the rows of one trial against the baseline's repeat of equal number, or its first."""
     by_repeat = {partner.data.record.trial.repeat: partner for partner in contest.baseline}
     partner = by_repeat.get(side.data.record.trial.repeat, contest.baseline[0])
-    return [row for index, threshold in enumerate(contest.bounds) for row in _rows(side, partner, index, threshold, seed)]
+    return [row for index, threshold in enumerate(contest.bounds) for row in _rows(side, partner, index, threshold)]
 
 
 def contests_of(group: Group) -> list[Contest]:
@@ -151,12 +147,12 @@ def _contests(group: Group) -> Iterator[Contest]:
         yield Contest(group.thresholds, group.clock, baseline, sides)
 
 
-def _small_curve(bounds: Sequence[int], data: TrialData) -> NDArray[np.float64] | None:
+def _small_curve(bounds: Sequence[int], data: TrialData) -> Floats | None:
     """Return the quality of every round at all thresholds, [M, R], or None if that is too large to be kept."""
     return _curve(data, bounds) if len(bounds) * len(data.times[data.clock]) <= MOST_VALUES else None
 
 
-def _curve(data: TrialData, bounds: Sequence[int]) -> NDArray[np.float64]:
+def _curve(data: TrialData, bounds: Sequence[int]) -> Floats:
     return data.judged(data.metric).curve(data.times[data.clock], bounds)
 
 
@@ -174,12 +170,17 @@ def _median(data: TrialData) -> float:
     return percentile_inverted_cdf(data.inferences[data.clock], 50)
 
 
-def _rows(side: Side, partner: Side, index: int, threshold: Threshold, seed: int) -> Iterator[ComparisonRow]:
+def _rows(side: Side, partner: Side, index: int, threshold: Threshold) -> Iterator[ComparisonRow]:
     mine, theirs = side.quality(index), partner.quality(index)
     means = float(theirs.mean()), float(mine.mean())
-    yield difference_row(side, partner, threshold, THIS_DATA_SET, means, of_rounds(partner.data, side.data, theirs, mine))
-    those = _of_samples(partner, side, threshold, seed)
-    if those is not None:
+    here = of_visits(partner.data, side.data, theirs, mine)
+    yield difference_row(side, partner, threshold, THIS_DATA_SET, means, here)
+    size = unit_size([partner.data, side.data])
+    if size is not None:
+        those = untested(means[1] - means[0])
+        if here.method != "none":
+            within = possible(partner.data, side.data)
+            those = compare_answered(partner.answered(threshold, size), side.answered(threshold, size), within=within)
         yield difference_row(side, partner, threshold, SAMPLES_LIKE_THESE, means, those)
 
 
@@ -188,81 +189,103 @@ def difference_row(
 ) -> ComparisonRow:
     """Return the row of a difference; ``means`` are those of the partner and of the side, as gains."""
     scale = scale_of(side.data.judged(side.data.metric))
-    before, after = map(scale.shown, means)
-    return _row(side, partner, threshold, scope, (before, after), _figures(found, scale))
+    low, high = sorted(map(scale.shown_difference, (found.low, found.high)))
+    known = found.method != "none"
+    return {
+        **side.data.record.labels(),
+        "baseline": partner.data.trial_id,
+        "metric": side.data.metric,
+        "clock": side.data.clock,
+        **threshold.columns(),
+        "scope": scope,
+        "baseline_mean": scale.shown(means[0]),
+        "mean": scale.shown(means[1]),
+        "difference": scale.shown_difference(found.difference),
+        "interval_low": low if known else None,
+        "interval_high": high if known else None,
+        "verdict": None,
+        "method": found.method,
+        "parameters": {"confidence": found.confidence, **found.parameters},
+        "flags": list(dict.fromkeys((*side.flags, *partner.flags))),
+    }
 
 
-def _of_samples(before: Side, after: Side, threshold: Threshold, seed: int) -> Difference | None:
-    """Return the difference on *samples like these*, None for a metric that is no mean over samples.
+def on_samples(before: Sequence[TrialData], after: Sequence[TrialData], threshold: Threshold) -> Difference | None:
+    """Return the difference of the first repeats of two systems of one task, of whatever models, on *samples like these*.
 
-    Of many answers, what the baseline is found to be is kept: all other trials of its model are compared with it.
+    None for a metric that is no mean over samples, and where the two systems do not alternate.
     """
-    size = unit_size([before.data, after.data])
-    if size is None:
+    size = unit_size([before[0], after[0]])
+    if size is None or not alternate(before, after):
         return None
-    if min(_answers(before.data, size), _answers(after.data, size)) >= MANY_ANSWERS:
-        return compare_answered(before.answered(threshold, size), answered(scores_of_units(after.data, threshold, size)))
-    random = np.random.default_rng([seed, zlib.crc32(f"{after.data.trial_id} {before.data.trial_id} {threshold.label}".encode())])
-    theirs, mine = (scores_of_units(each.data, threshold, size) for each in (before, after))
-    return compare_samples(theirs, mine, random)
+    theirs, mine = (answered(scores_of_units(of[0], threshold, size)) for of in (before, after))
+    return compare_answered(theirs, mine, within=possible(before[0], after[0]))
 
 
-def on_samples(before: TrialData, after: TrialData, threshold: Threshold, seed: int) -> Difference | None:
-    """Return the difference of two trials of one task, of whatever models, on *samples like these*: a gain where ``after`` keeps more.
-
-    None for a metric that is no mean over samples.
-    """
-    return _of_samples(Side(before, [threshold.ns], None, ()), Side(after, [threshold.ns], None, ()), threshold, seed)
-
-
-def _answers(data: TrialData, size: int) -> int:
-    """Return how many units of so many samples a trial has answered, in all rounds."""
-    rounds, samples = data.times[data.clock].shape
-    found: int = rounds * -(-samples // size)
-    return found
-
-
-FEWEST_PAIRS = 6
-"""Cycles that both trials had a visit in, from which on these are paired."""
-
-
-def of_rounds(
-    before: TrialData, after: TrialData, theirs: NDArray[np.float64], mine: NDArray[np.float64], confidence: float = 0.95
-) -> Difference:
+def of_visits(before: TrialData, after: TrialData, theirs: Floats, mine: Floats, confidence: float = CONFIDENCE) -> Difference:
     """Return the difference on *this data set*, from the quality of every round of either trial, [R].
 
-    Visits of one cycle met the same machine: their means are paired. Trials that did not take turns are compared by Welch's t, with the
-    long-run variance where rounds depend on each other.
+    Visits of one cycle met the same machine: their means are paired. With fewer than 12 of them there are no limits.
     """
-    resolution = one_inference([before, after])
-    if (common := common_cycles(before, after)).size >= FEWEST_PAIRS:
-        cycles = [cast(NDArray[np.int32], data.turns) for data in (before, after)]
-        in_both = [np.isin(visits, common) for visits in cycles]
-        sides = zip((theirs, mine), cycles, in_both, strict=True)
-        chosen = [means_of_visits(quality[None, some], visits[some])[0] for quality, visits, some in sides]
-        per_visit = min(visits.size / np.unique(visits).size for visits in cycles)
-        return compare_rounds(*chosen, paired=True, confidence=confidence, resolution=resolution / per_visit)
-    spreads = _spread(before, theirs), _spread(after, mine)
-    return compare_rounds(theirs, mine, confidence=confidence, resolution=resolution, spreads=spreads)
+    common = common_cycles(before, after)
+    if common.size < FEWEST_UNITS:
+        return untested(float(mine.mean() - theirs.mean()), int(common.size))
+    sides, rounds = [], []
+    for data, quality in ((before, theirs), (after, mine)):
+        visits = cast(NDArray[np.int32], data.turns)
+        both = np.isin(visits, common)
+        means, sizes = means_of_units(quality[None, both], visits[both])
+        sides.append(means[0])
+        rounds.append(sizes.min())
+    resolution = one_inference([before, after]) / min(rounds)
+    return paired(*sides, confidence=confidence, resolution=resolution, within=possible(before, after))
+
+
+def possible(before: TrialData, after: TrialData) -> Limits:
+    """Return the least and the greatest difference that is possible, as gains: all of one is lost and nothing of the other."""
+    judged = [data.judged(data.metric) for data in (before, after)]
+    bounded = all(isinstance(one, JudgedMean) for one in judged)
+    return (-judged[0].ideal(), judged[1].ideal()) if bounded else ANYWHERE
+
+
+def alternate(before: Sequence[TrialData], after: Sequence[TrialData]) -> bool:
+    """Return whether two systems have enough visits or repeats that alternate to be told apart."""
+    return bool(common_cycles(before[0], after[0]).size >= FEWEST_UNITS) or len(common_repeats(before, after)) >= FEWEST_REPEATS
 
 
 def common_cycles(before: TrialData, after: TrialData) -> NDArray[np.int32]:
-    """Return the numbers of the visits that two trials made in one cycle, taking turns on one machine, ascending.
-
-    Visits of one number are of one cycle where both began after all visits of lower numbers and before all of higher ones, by the
-    machine's own clock. Numbers alone do not tell: trials that were measured one after the other count theirs from 0, too.
-    """
+    """Return the numbers of the visits that two trials made in one cycle, taking turns on one machine, ascending."""
     hosts = [data.record.placement.get("boot_id") for data in (before, after)]
-    begins = [_begins_of_visits(data) for data in (before, after)]
-    if hosts[0] is None or hosts[0] != hosts[1]:
-        return np.zeros(0, dtype=np.int32)
-    common = np.array(sorted(begins[0].keys() & begins[1].keys()), dtype=np.int32)
-    both = np.array([[of_trial[int(visit)] for visit in common] for of_trial in begins]).reshape(2, -1)
-    first, last = both.min(axis=0), both.max(axis=0)
-    together = np.ones(common.size, dtype=np.bool_)
-    together[1:] &= first[1:] > np.maximum.accumulate(last)[:-1]
-    together[:-1] &= last[:-1] < np.minimum.accumulate(first[::-1])[::-1][1:]
-    return common[together]
+    met = hosts[0] is not None and hosts[0] == hosts[1]
+    return np.array(_in_turns(_begins_of_visits(before), _begins_of_visits(after)) if met else [], dtype=np.int32)
+
+
+def common_repeats(before: Sequence[TrialData], after: Sequence[TrialData]) -> list[int]:
+    """Return the numbers of the repeats of two systems that alternate, each pair on one machine, ascending.
+
+    They began in turns, or took turns in most visits, as repeats do that are loaded together.
+    """
+    begins = [_begins_of_repeats(data) for data in (before, after)]
+    found = {number for host in begins[0].keys() & begins[1].keys() for number in _in_turns(begins[0][host], begins[1][host])}
+    others = {data.record.trial.repeat: data for data in after}
+    for data in before:
+        other = others.get(data.record.trial.repeat)
+        if other is not None and (met := common_cycles(data, other).size):
+            visits = min(len(_begins_of_visits(one)) for one in (data, other))
+            found |= {data.record.trial.repeat} if 2 * met >= visits else set()
+    return sorted(found)
+
+
+def _in_turns(before: Mapping[int, float], after: Mapping[int, float]) -> list[int]:
+    """Return the numbers of which both began after all of lower numbers and before all of higher ones, by the machine's own clock.
+
+    Numbers alone do not tell: trials that were measured one after the other count theirs from 0, too.
+    """
+    common = sorted(before.keys() & after.keys())
+    first, last = ([end(before[number], after[number]) for number in common] for end in (min, max))
+    so_far = [-math.inf, *np.maximum.accumulate(last)]
+    to_come = [*np.minimum.accumulate(first[::-1])[::-1][1:], math.inf]
+    return [number for place, number in enumerate(common) if first[place] > so_far[place] and last[place] < to_come[place]]
 
 
 def _begins_of_visits(data: TrialData) -> dict[int, float]:
@@ -274,109 +297,75 @@ def _begins_of_visits(data: TrialData) -> dict[int, float]:
     return dict(zip(visits.tolist(), started[first].tolist(), strict=True))
 
 
-def _spread(data: TrialData, quality: NDArray[np.float64]) -> Spread | None:
-    """Return how well the mean of one trial is known where its rounds depend on each other."""
-    [dependent] = dependent_rows(data, quality[None], data.clock).tolist()
-    return long_run_spreads(quality[None], data.visits)[0] if dependent else None
+def _begins_of_repeats(repeats: Sequence[TrialData]) -> dict[str, dict[int, float]]:
+    """Return when the first round of each repeat began, by machine and number."""
+    found: dict[str, dict[int, float]] = {}
+    for data in repeats:
+        started, host = data.evidence.get("started_monotonic_ns"), data.record.placement.get("boot_id")
+        if started is not None and host is not None:
+            found.setdefault(host, {})[data.record.trial.repeat] = float(started[0])
+    return found
+
+
+def replicates_of(before: Sequence[TrialData], after: Sequence[TrialData], means: tuple[Sequence[float], Sequence[float]]) -> Replicates:
+    """Return the means of those repeats of two systems that alternate."""
+    common = common_repeats(before, after)
+    a, b = (
+        [mean for data, mean in zip(repeats, of_repeats, strict=True) if data.record.trial.repeat in common]
+        for repeats, of_repeats in zip((before, after), means, strict=True)
+    )
+    resolution = 1 / min(data.inferences[data.clock].size for data in (*before, *after))
+    return Replicates(a, b, resolution=resolution, within=possible(before[0], after[0]))
+
+
+@dataclass(frozen=True)
+class Match:
+    """Two systems whose repeats are compared at a threshold; ``means`` are those of the baseline's repeats and of the members'."""
+
+    members: Sequence[Side]
+    baseline: Sequence[Side]
+    threshold: Threshold
+    means: tuple[Sequence[float], Sequence[float]]
+
+    @property
+    def replicates(self) -> Replicates:
+        """The means of those repeats that alternate."""
+        before, after = ([side.data for side in repeats] for repeats in (self.baseline, self.members))
+        return replicates_of(before, after, self.means)
+
+    def row(self, scope: str, found: Verdict | None) -> ComparisonRow:
+        """Return the row of what the repeats show; None of a verdict where fewer than 3 alternate."""
+        before, after = (float(np.mean(of_repeats)) for of_repeats in self.means)
+        if found is None:
+            enough = min(map(len, self.means)) >= FEWEST_REPEATS
+            outcome: Outcome = "no verdict: measured apart" if enough else "no verdict: noise floor unknown"
+            found = Verdict(outcome, untested(after - before if abs(after - before) > ROUNDING else 0.0))
+        row = difference_row(self.members[0], self.baseline[0], self.threshold, scope, (before, after), found.found)
+        more = {} if found.found.method == "none" else {"p_adjusted": found.p_value, "detectable_drop": found.detectable_drop}
+        flags = list(dict.fromkeys(flag for side in (*self.members, *self.baseline) for flag in side.flags))
+        return {**row, "verdict": found.outcome, "parameters": {**row["parameters"], **more}, "flags": flags}
+
+
+def judged_matches(matches: Mapping[str, Match], scope: str, level: float = LEVEL) -> dict[str, ComparisonRow]:
+    """Return the row of each match; those of which at least 3 repeats alternate are one family."""
+    replicates = {key: match.replicates for key, match in matches.items()}
+    verdicts = gate({key: of for key, of in replicates.items() if len(of.a) >= FEWEST_REPEATS}, level)
+    return {key: match.row(scope, verdicts.get(key)) for key, match in matches.items()}
 
 
 def _verdicts(contests: Sequence[Contest]) -> dict[str, ComparisonRow]:
     """Return per match key what its repeats show against the baseline's at the primary threshold.
 
-    All match keys of the campaign are one family, so that at most 5 % of campaigns wrongly call any system worse.
+    All match keys of the campaign are one family, so that at most 5 % of campaigns wrongly tell any system from its baseline.
     """
-    before: dict[str, list[float]] = {}
-    after: dict[str, list[float]] = {}
-    resolutions: dict[str, float] = {}
-    sides: dict[str, tuple[Sequence[Side], Sequence[Side], Threshold]] = {}
+    matches: dict[str, Match] = {}
     for contest in contests:
         primary = contest.thresholds.primary
         if primary is None or primary not in contest.bounds:
             continue
         index = contest.bounds.index(primary)
+        before = [float(side.quality(index).mean()) for side in contest.baseline]
         for key, members in contest.others.items():
-            before[key] = [float(side.quality(index).mean()) for side in contest.baseline]
-            after[key] = [float(side.quality(index).mean()) for side in members]
-            resolutions[key] = 1 / min(side.data.inferences[side.data.clock].size for side in members)
-            sides[key] = members, contest.baseline, primary
-    found = gate(before, after, resolutions=resolutions)
-    level = LEVEL / max(1, len(found))
-    return {key: verdict_row(*sides[key], FRESH_PROCESSES, (before[key], after[key]), found[key], level) for key in sides}
-
-
-def verdict_row(
-    members: Sequence[Side],
-    baseline: Sequence[Side],
-    threshold: Threshold,
-    scope: str,
-    means: tuple[Sequence[float], Sequence[float]],
-    found: Verdict,
-    level: float,
-) -> ComparisonRow:
-    """Return the row of what repeats show; ``means`` are of the baseline's repeats and of the members', ``level`` is that of a bound."""
-    parameters = {
-        "repeats": found.repeats_b,
-        "baseline_repeats": found.repeats_a,
-        "degrees_of_freedom": found.degrees,
-        "sd": found.sd,
-        "p_worse": found.p_worse,
-        "p_better": found.p_better,
-        "detectable_drop": found.detectable_drop,
-        "one_sided_level": level,
-    }
-    scale = scale_of(members[0].data.judged(members[0].data.metric))
-    low, high = sorted(map(scale.shown_difference, (found.low, found.high)))
-    figures: _Figures = {
-        "difference": scale.shown_difference(found.difference),
-        "interval_low": finite(low),
-        "interval_high": finite(high),
-        "method": "pooled t on repeats, Holm over trials; one-sided bounds, Bonferroni",
-        "parameters": {name: float(value) for name, value in parameters.items() if math.isfinite(value)},
-    }
-    before, after = (scale.shown(float(np.mean(of_repeats))) for of_repeats in means)
-    row = _row(members[0], baseline[0], threshold, scope, (before, after), figures, found.outcome)
-    return {**row, "flags": list(dict.fromkeys(flag for side in (*members, *baseline) for flag in side.flags))}
-
-
-class _Figures(TypedDict):
-    difference: float
-    interval_low: float | None
-    interval_high: float | None
-    method: str
-    parameters: Mapping[str, float]
-
-
-def _figures(found: Difference, scale: Scale) -> _Figures:
-    low, high = sorted(map(scale.shown_difference, (found.low, found.high)))
-    return {
-        "difference": scale.shown_difference(found.difference),
-        "interval_low": finite(low),
-        "interval_high": finite(high),
-        "method": found.method,
-        "parameters": {"confidence": found.confidence, **found.parameters},
-    }
-
-
-def _row(
-    side: Side,
-    partner: Side,
-    threshold: Threshold,
-    scope: str,
-    means: tuple[float, float],
-    figures: _Figures,
-    verdict: str | None = None,
-) -> ComparisonRow:
-    """Return a row; ``means`` are those of the partner and of the side."""
-    return {
-        **side.data.record.labels(),
-        "baseline": partner.data.trial_id,
-        "metric": side.data.metric,
-        "clock": side.data.clock,
-        **threshold.columns(),
-        "scope": scope,
-        "baseline_mean": means[0],
-        "mean": means[1],
-        **figures,
-        "verdict": verdict,
-        "flags": list(dict.fromkeys((*side.flags, *partner.flags))),
-    }
+            after = [float(side.quality(index).mean()) for side in members]
+            matches[key] = Match(members, contest.baseline, primary, (before, after))
+    return judged_matches(matches, FRESH_PROCESSES)

@@ -13,13 +13,14 @@ from orchestrator.analysis.comparison import (
     FROM_BEST_HERE,
     ComparisonRow,
     Contest,
+    Match,
     Side,
     difference_row,
-    of_rounds,
-    verdict_row,
+    judged_matches,
+    of_visits,
 )
 from orchestrator.analysis.deadline import NEVER, Deadlines, longest
-from orchestrator.stats.gate import LEVEL, gate
+from orchestrator.stats.gate import LEVEL
 from orchestrator.stats.thresholds import Threshold
 
 EXACTLY = 9
@@ -75,23 +76,14 @@ def rows_from_the_best(contests: Sequence[Contest], deadlines: Mapping[str, Dead
 
 def _from_best(systems: Sequence[System], threshold: Threshold) -> Iterator[ComparisonRow]:
     best, *others = systems
-    if len(best.repeats) == 1:
-        confidence = 1 - 2 * LEVEL / (len(systems) * max(1, len(others)))
-        for other in (one for one in others if len(one.repeats) == 1):
-            [partner], [side] = best.repeats, other.repeats
-            found = of_rounds(partner.data, side.data, best.rounds[0], other.rounds[0], confidence)
-            yield difference_row(side, partner, threshold, FROM_BEST_HERE, (best.means[0], other.means[0]), found)
+    several = len(best.repeats) > 1
+    others = [one for one in others if (len(one.repeats) > 1) == several]
+    if several:
+        matches = {str(place): Match(one.repeats, best.repeats, threshold, (best.means, one.means)) for place, one in enumerate(others)}
+        yield from judged_matches(matches, FROM_BEST_FRESH, 2 * LEVEL / len(systems)).values()
         return
-    several = {str(place): one for place, one in enumerate(others) if len(one.repeats) > 1}
-    resolutions = {place: _resolution((*best.repeats, *one.repeats)) for place, one in several.items()}
-    level = LEVEL / len(systems)
-    after = {place: one.means for place, one in several.items()}
-    verdicts = gate(dict.fromkeys(several, best.means), after, level=level, resolutions=resolutions)
-    for place, one in several.items():
-        means = best.means, one.means
-        yield verdict_row(one.repeats, best.repeats, threshold, FROM_BEST_FRESH, means, verdicts[place], level / len(several))
-
-
-def _resolution(repeats: Sequence[Side]) -> float:
-    """Return by how much one answer changes the mean of a repeat."""
-    return 1 / min(side.data.inferences[side.data.clock].size for side in repeats)
+    confidence = 1 - 2 * LEVEL / (len(systems) * max(1, len(systems) - 1))
+    for other in others:
+        [partner], [side] = best.repeats, other.repeats
+        found = of_visits(partner.data, side.data, best.rounds[0], other.rounds[0], confidence)
+        yield difference_row(side, partner, threshold, FROM_BEST_HERE, (best.means[0], other.means[0]), found)

@@ -9,7 +9,6 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from orchestrator.analysis.copies import copies_among, copies_in_words
-from orchestrator.analysis.dependence import DRIFT, FEW_ROUNDS
 from orchestrator.analysis.units import FEW, ONE_STRETCH
 from orchestrator.assessment import quality, rounds, starts, systems
 from orchestrator.assessment.axes import unmatched
@@ -21,7 +20,6 @@ from orchestrator.assessment.subjects import Session, subjects_of
 from orchestrator.assessment.verdicts import Assessed, Assessment, Basis, Finding, many, worst
 from orchestrator.contracts import InputError
 from orchestrator.metrics import UnknownMetric, find_metric, known_metrics
-from orchestrator.stats.intervals import RESAMPLES
 
 
 def _answers(case: Case, asked: AnswersAsked) -> Finding:
@@ -43,8 +41,8 @@ JUDGES: Mapping[str, Callable[[Case, Any], Finding]] = {
 """What judges a requirement of each kind."""
 
 
-def assess(requirements: Requirements, sessions: Sequence[Session], resamples: int = RESAMPLES) -> Assessment:
-    """Return the verdict on every requirement; equal files, settings and seed give equal assessments.
+def assess(requirements: Requirements, sessions: Sequence[Session]) -> Assessment:
+    """Return the verdict on every requirement; equal files and settings give equal assessments.
 
     A requirement is *met* where every system that it is for is shown to meet it, *not met* where any is shown not to, else *not shown*.
     Each may risk the error that `Requirements.error_of` gives; a *met* needs all its systems, so that these need no share of it. A trial
@@ -56,8 +54,6 @@ def assess(requirements: Requirements, sessions: Sequence[Session], resamples: i
         as `requirements.read_requirements` returns them.
     sessions
         campaigns as `subjects.read_session` returns them.
-    resamples
-        of the bootstrap.
 
     Raises
     ------
@@ -70,10 +66,7 @@ def assess(requirements: Requirements, sessions: Sequence[Session], resamples: i
     again = {(copy.campaign, copy.trial_id) for copy in copies}
     return Assessment(
         requirements,
-        tuple(
-            _assessed(requirement, requirements.error_of(requirement), sessions, again, resamples)
-            for requirement in requirements.requirements
-        ),
+        tuple(_assessed(requirement, requirements.error_of(requirement), sessions, again) for requirement in requirements.requirements),
         tuple(_campaign(session) for session in sessions),
         (*copies_in_words(copies), *machines_in_words([record for session in sessions for record in session.records])),
     )
@@ -97,13 +90,13 @@ def _check_metric(requirement: Requirement, sessions: Sequence[Session]) -> None
         ) from error
 
 
-def _assessed(requirement: Requirement, error: float, sessions: Sequence[Session], again: Set[tuple[int, str]], resamples: int) -> Assessed:
+def _assessed(requirement: Requirement, error: float, sessions: Sequence[Session], again: Set[tuple[int, str]]) -> Assessed:
     subjects = subjects_of(requirement, sessions, again)
     if requirement.capacity is not None:
         subjects = by_rate(subjects)
     every = [texts for session in sessions for texts in session.texts]
     findings = (
-        *(_finding(Case(requirement, subject, error, resamples)) for subject in subjects),
+        *(_finding(Case(requirement, subject, error)) for subject in subjects),
         *(Finding("not shown", "no figure", why) for why in unmatched(requirement, every)),
     )
     return Assessed(requirement, worst(one.verdict for one in findings), error, findings)
@@ -132,10 +125,8 @@ def _lacking(case: Case, found: Finding, basis: Basis) -> list[str]:
     """Return in words what stands in the way of *met*. Of a rate that is kept, its own trial counts: higher ones may be overloaded."""
     requirement, subject = case.requirement, case.subject
     if requirement.capacity is not None:
-        flags = [flag for flag in found.flags if flag not in (DRIFT, FEW_ROUNDS)]
-        return [*_too_little(requirement, basis), *_unaccepted(requirement, flags)]
-    flags = [flag for flag in subject.flags if flag not in (ONE_STRETCH, FEW)]  # each judge counts units by itself
-    return [*subject.without_rounds, *_too_little(requirement, basis), *_unaccepted(requirement, flags)]
+        return [*_too_little(requirement, basis), *_unaccepted(requirement, found.flags)]
+    return [*subject.without_rounds, *_too_little(requirement, basis), *_unaccepted(requirement, subject.flags)]
 
 
 def _too_little(requirement: Requirement, basis: Basis) -> list[str]:
@@ -161,7 +152,7 @@ def _more_rounds(requirement: Requirement, basis: Basis) -> int | None:
 
 def _unaccepted(requirement: Requirement, flags: Sequence[str]) -> list[str]:
     """Return in words the flags that stand in the way of *met*."""
-    accepted = requirement.evidence.accept_flags
+    accepted = (*requirement.evidence.accept_flags, ONE_STRETCH, FEW)  # each judge counts units by itself
     found = [flag for flag in flags if not any(fnmatchcase(flag, pattern) for pattern in accepted)]
     return [f"flagged: {', '.join(found)}"] if found else []
 

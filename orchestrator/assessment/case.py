@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
-
-import numpy as np
 
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.requirements import Requirement
 from orchestrator.assessment.subjects import Subject
 from orchestrator.assessment.verdicts import Finding
-from orchestrator.stats.intervals import RESAMPLES
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
 
@@ -31,15 +27,11 @@ class NotShown(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """A requirement, a system with at least one trial that has rounds, and the probability of a false verdict that it may risk.
-
-    ``resamples`` are those of the bootstrap.
-    """
+    """A requirement, a system with at least one trial that has rounds, and the probability of a false verdict that it may risk."""
 
     requirement: Requirement
     subject: Subject
     error: float
-    resamples: int = RESAMPLES
 
     @property
     def trials(self) -> list[TrialData]:
@@ -65,11 +57,6 @@ class Case:
         if found.origin == "reference" and found.reference in self.subject.of_its_group:
             raise NotShown(f"{text} is that of {found.reference}, which is this very system: ask for a time, such as 50 ms")
         return found
-
-    def random(self) -> np.random.Generator:
-        """Return a source of random numbers of its own, by ``analysis.seed``."""
-        seed = self.subject.trials[0].session.analysis.seed
-        return np.random.default_rng([seed, zlib.crc32(f"{self.requirement.id} {self.subject.match_key}".encode())])
 
     def lacks(self, what: str, remedy: str) -> NotShown:
         """Return that stored data lack something, with what would bring it: of imported trials nothing here does."""

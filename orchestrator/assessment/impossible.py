@@ -38,15 +38,15 @@ class Outlook:
         by match key: how many samples there are, and what their task offers.
     reference
         the trial whose percentiles are thresholds, where the analysis names one.
-    alone
-        ids of the trials with which no other one takes turns.
+    one_stretch
+        ids of the trials that are measured in one stretch.
     """
 
     planned: Sequence[PlannedTrial]
     samples: Mapping[str, int]
     offers: Mapping[str, Offer] = field(default_factory=dict)
     reference: str | None = None
-    alone: Set[str] = frozenset()
+    one_stretch: Set[str] = frozenset()
 
 
 def why_never(requirement: Requirement, trials: Sequence[PlannedTrial], outlook: Outlook) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,6 @@ from orchestrator.assessment.subjects import Measured, Subject
 from orchestrator.configuration.config import Trial
 from orchestrator.planning.identity import NO_WORK, OF_SERVER
 from orchestrator.storage.records import PlannedTrial
-
-FIRST_LOOK = 6
-"""Streams after which a search of version 0.2.0 looked at a rate first."""
 
 
 def by_rate(subjects: Sequence[Subject]) -> list[Subject]:
@@ -55,15 +51,6 @@ def _by_digests(trials: Sequence[Measured]) -> list[list[Measured]]:
     if not known:
         return [list(trials)]
     return [[each for each in trials if (each.record.digests or known[0]) == one] for one in known]
-
-
-def parts_of_error(trial: Trial, rates: int) -> int:
-    """Return into how many parts the error of a verdict is divided: by all rates that are measured.
-
-    In version 0.2.0 a search looked at a rate after 6, 12, 24, ... streams, each of which has a part.
-    """
-    most = int(trial.measurement.rule_options.get("most_streams", FIRST_LOOK))
-    return rates * (1 + math.ceil(math.log2(max(1.0, most / FIRST_LOOK))))
 
 
 def planned_by_rate(planned: Sequence[PlannedTrial]) -> list[list[PlannedTrial]]:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.dependence import MIN_ROUNDS
+from orchestrator.analysis.deadline import rounds_of_certificate
 from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import Case, NotShown
 from orchestrator.assessment.judged import judged_part
 from orchestrator.assessment.requirements import AnswersAsked, DeadlineAsked, LateAnswersAsked
-from orchestrator.assessment.unseen import lacking
 from orchestrator.assessment.verdicts import Finding, worst
+from orchestrator.configuration.fields import MOST_ROUNDS
 from orchestrator.report.text import milliseconds
 from orchestrator.stats.late_streaks import silences, streak_of_each, worst_window_of_each
-from orchestrator.stats.long_run import MIN_VISITS, enough
-from orchestrator.stats.requirements import WELL_WITHIN, Kept, rounds_keep
+from orchestrator.stats.requirements import Shown, rounds_keep
 from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 
@@ -144,74 +143,54 @@ class Asks:
 
 def finding_of_rounds(case: Case, values: Reading, asks: Asks, share: float) -> Finding:
     """Return the finding on what a share of rounds must keep: every process alone must keep it, and the worst one speaks for all."""
-    read = [values(data) for data in case.trials]
-    found = [(kept_of(data, of, asks.bound, share, case.error), of) for data, of in zip(case.trials, read, strict=True)]
+    found = []
+    for data in case.trials:
+        rounds = rounds_of_certificate(data)
+        error = error_of(data, case.error, data.record.trial.measurement.certify_rounds, rounds - 1)
+        of_rounds = values(data)
+        found.append((rounds_keep(of_rounds, asks.bound, data.visits, rounds, late_share=round(1 - share, 12), error=error), of_rounds))
     verdict = worst(kept.verdict for kept, _ in found)
-    kept, of_kept = max((each for each in found if each[0].verdict == verdict), key=lambda each: each[0].broke / each[0].units)
-    observed = float(np.sort(of_kept)[math.ceil(share * of_kept.size - 1e-9) - 1])
+    kept, of_kept = max((each for each in found if each[0].verdict == verdict), key=lambda each: each[0].figure)
+    observed = float(np.sort(of_kept[: kept.units])[math.ceil(share * kept.units - 1e-9) - 1])
     many = f" in the worst of {len(found)} processes" if len(found) > 1 else ""
     certified = "" if kept.certified is None or kept.certified == math.inf else f", certified {asks.words(kept.certified)}"
     seen = asks.words(observed) if math.isfinite(observed) else asks.endless
     said = (
-        f"{asks.name}: at most {seen} in {share:.6g} of {kept.units} rounds{many}{certified}; {kept.broke} "
-        f"{'round breaks' if kept.broke == 1 else 'rounds break'} the bound, of rounds to come a share in [{kept.low:.3f}, "
+        f"{asks.name}: at most {seen} in {share:.6g} of {kept.units} rounds{many}{certified}; {broken(kept)} "
+        f"{'round breaks' if broken(kept) == 1 else 'rounds break'} the bound, of rounds to come a share in [{kept.low:.3f}, "
         f"{kept.high:.3f}]; asked: at most {asks.words(asks.bound)} in at least {share:.6g} of rounds"
     )
-    effect = f"; {kept.design_effect:.1f} rounds are worth one independent round" if kept.design_effect > 1 else ""
     return Finding(
-        verdict,
+        kept.verdict,
         said,
-        "" if verdict != "not shown" else f"{kept.reason}{effect}",
-        figure=kept.broke / kept.units,
+        missing_rounds(kept),
+        figure=kept.figure,
         low=kept.low,
         high=kept.high,
         asked=1 - share,
         unit="share of rounds that break it",
-        more_rounds=kept.more if verdict == "not shown" else None,
-        method="order statistic",
+        more_rounds=kept.more,
+        method="certificate",
     )
 
 
-def kept_of(data: TrialData, values: Floats, bound: float, share: float, error: float) -> Kept:
-    """Return whether a share of a trial's rounds keeps a bound, from the rounds that were fixed beforehand.
-
-    *Met* takes 60 rounds or 12 visits that do not lie close, unless rounds do not vary: of fewer, dependence often goes unseen. It takes
-    visits enough to have shown bad ones, too, of which all rounds break the bound.
-    """
-    fixed, missing = _fixed_rounds(data)
-    late_share = round(1 - share, 12)
-    looks = (fixed, *data.record.looks)
-    kept = rounds_keep(values, bound, late_share=late_share, error=error, looks=looks, visits=data.visits, missing=missing)
-    few = values.size < MIN_ROUNDS and not enough(data.visits)
-    if kept.verdict == "met" and few and np.ptp(np.maximum(values, WELL_WITHIN * bound)) > 0:
-        more = MIN_ROUNDS - values.size
-        kept = replace(kept, verdict="not shown", more=more, reason=f"{more} more rounds: nothing tells how so few depend on each other")
-    if kept.verdict == "not met" or (kept.verdict == "not shown" and kept.more is None):
-        return kept
-    unseen = lacking(data, (values <= bound).astype(np.float64), share, error)
-    if unseen is None or (kept.verdict == "not shown" and (unseen.rounds or 0) <= (kept.more or 0)):
-        return kept
-    return replace(kept, verdict="not shown", more=unseen.rounds, reason=unseen.words)
+def broken(kept: Shown) -> int:
+    """Return how many rounds, visits or processes break the bound."""
+    return round(kept.figure * kept.units)
 
 
-def _fixed_rounds(data: TrialData) -> tuple[int, int]:
-    """Return the number of rounds fixed before anything was measured, and how many are missing where they depend on each other.
+def missing_rounds(kept: Shown) -> str:
+    """Return what is missing to a verdict, in words; empty where it was shown."""
+    if kept.verdict != "not shown":
+        return ""
+    more = f": about {kept.more:,} more {'round' if kept.more == 1 else 'rounds'}" if kept.more else ": more of the same would not show it"
+    return f"{kept.reason}{more}"
 
-    All under rule ``rounds``; else ``certify_rounds``, or those of the first 12 visits (and ``min_rounds`` at least) where these are fewer.
-    A trial that stopped before, or was extended and so looked at before, is read at ``min_rounds``.
-    """
-    measurement, stopping = data.record.trial.measurement, data.record.stopping
-    if measurement.rule == "rounds" and stopping is not None and stopping.reason == "max_rounds":
-        return measurement.max_rounds, 0
-    wanted, rounds = measurement.certify_rounds, len(data.times[data.clock])
-    if data.visits is not None:
-        in_visits = np.unique(data.visits, return_index=True)[1]
-        of_visits = int(in_visits[MIN_VISITS]) if in_visits.size > MIN_VISITS else MIN_VISITS * measurement.visit_rounds
-        wanted = min(wanted, max(of_visits, measurement.min_rounds))
-    extended = bool(data.record.looks) or (stopping is not None and stopping.reason == "extended")
-    if rounds >= wanted and not extended:
-        return wanted, 0
-    return min(measurement.min_rounds, wanted), max(wanted - rounds, 0)
+
+def error_of(data: TrialData, error: float, least: int = 0, most: int = MOST_ROUNDS) -> float:
+    """Return the error that a verdict may risk: half for each look at so many rounds before the trial was extended."""
+    looks = sum(least <= look <= most for look in data.record.looks)
+    return float(error / 2**looks)
 
 
 @dataclass(frozen=True)

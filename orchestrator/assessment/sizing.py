@@ -12,37 +12,27 @@ from typing import Any
 from orchestrator.assessment.axes import texts_of, unmatched
 from orchestrator.assessment.case import STREAMED
 from orchestrator.assessment.impossible import Outlook, remark_of, why_never
-from orchestrator.assessment.pauses import least_visits
-from orchestrator.assessment.rates import deciding, parts_of_error, planned_by_rate
+from orchestrator.assessment.rates import deciding, planned_by_rate
 from orchestrator.assessment.requirements import (
     AnswersAsked,
     CapacityAsked,
     FirstInferenceAsked,
-    LateAnswersAsked,
     LatencyAsked,
     Requirement,
     Requirements,
     TailQualityAsked,
 )
 from orchestrator.assessment.subjects import planned_for
-from orchestrator.assessment.unseen import ROUNDS_IN_A_ROW, risk_of_look
-from orchestrator.configuration.config import MeasurementConfig, Trial
-from orchestrator.stats.guard import planned_for_mean
-from orchestrator.stats.long_run import MIN_VISITS
-from orchestrator.stats.requirements import LEAST_FOR_MEAN, MARGIN, MOST_UNITS, POWER, planned_units
+from orchestrator.configuration.config import Trial
+from orchestrator.stats.constants import FEW_UNITS, MARGIN, POWER
+from orchestrator.stats.guard import MOST_UNITS
+from orchestrator.stats.requirements import Kind, planned_units
 from orchestrator.stats.times import Clock
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.subject.schedule import length_of_stream
 
 RIGHT = 0.5
 """Share of the samples that a plan takes to be answered rightly: what they lose is what shows tail quality."""
-COST_OF_MEAN = 2.0
-"""Times as many answers as exact binomial tails take: an interval over rounds must find out how much these vary, and has a reserve."""
-COST_OF_WINDOWS = 1.5
-"""The same of windows that reach into other rounds: how much rounds depend on each other is found out from the few that break a bound."""
-
-COMPANY = "plan others that take turns with it, or measurement.repeat=4"
-"""What makes stretches of a trial that is alone on its machine visits."""
 
 
 @dataclass(frozen=True)
@@ -57,38 +47,20 @@ class Odds:
         of each all starts are taken together.
     margin
         how often systems break a bound, as a share of how often they may; 0 where they never do.
-    one_stretch
-        whether rounds follow one another although they are measured in visits: no other trial takes turns with theirs.
     """
 
     error: float
     trials: int = 1
     systems: int = 1
     margin: float = MARGIN
-    one_stretch: bool = False
 
-    def rounds(self, allowed: float) -> int | None:
-        """Return how many independent units each trial needs, of which a share may break the bound; None where no number will do."""
-        return _units(round(allowed, 12), self.error / 2, self.margin, POWER ** (1 / self.trials))
-
-    def starts(self, allowed: float) -> int | None:
-        """Return how many fresh processes, or visits, each system needs; None where no number will do."""
-        return _units(round(allowed, 12), self.error / 2, self.margin, POWER ** (1 / self.systems))
-
-    def visits(self, allowed: float, answers: float) -> int | None:
-        """Return how many visits each trial needs to show bad ones, if these are not rare enough to be borne, with so many answers each."""
-        power = POWER ** (1 / self.trials)
-        return _visits(round(allowed, 12), risk_of_look(self.error), max(1, math.floor(answers)), self.margin, power)
+    def units(self, kind: Kind, allowed: float, parts: float = 1) -> int | None:
+        """Return how many visits each trial needs, or starts each system; None where no number will do."""
+        power = POWER ** (1 / (self.systems if kind == "starts" else self.trials))
+        return _units(kind, round(allowed, 12), self.error, max(1, math.floor(parts)), self.margin, power)
 
 
-@cache
-def _visits(allowed: float, error: float, answers: int, margin: float, power: float) -> int | None:
-    return planned_for_mean(allowed, error, answers, margin, power)
-
-
-@cache
-def _units(allowed: float, error: float, margin: float, power: float) -> int | None:
-    return planned_units(allowed, error, margin, power)
+_units = cache(planned_units)
 
 
 @dataclass(frozen=True)
@@ -103,8 +75,6 @@ class Need:
         why no such campaign can show it; empty where one can.
     remark
         what the numbers take for granted.
-    alone
-        whether no other trial takes turns with it, so that its rounds are one stretch although they are measured in visits.
     """
 
     rounds: int = 0
@@ -113,7 +83,6 @@ class Need:
     fixed: bool = False
     cannot: str = ""
     remark: str = ""
-    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,7 +171,7 @@ def _size(requirement: Requirement, error: float, outlook: Outlook, counted: Cou
     )
     need = replace(need, remark="; ".join(filter(None, [need.remark, remark_of(requirement, trials, outlook)])))
     repeats = [sum(other.match_key == one.match_key for other in trials) for one in trials]
-    rounds = [fixed_beforehand(one.trial.measurement) if need.fixed else one.trial.measurement.min_rounds for one in must_show]
+    rounds = [one.trial.measurement.min_rounds for one in must_show]
     most = min(one.trial.measurement.max_rounds for one in must_show)
     return Size(requirement, len(trials), need, min(rounds), min(repeats), most, sum(systems.values()), unbroken)
 
@@ -215,9 +184,8 @@ def _at_stake(
         return trials, Odds(error, _held(requirement, trials, counted), len({one.match_key for one in trials}))
     by_rate = planned_by_rate(trials)
     most = max(_held(requirement, of_one, counted) for of_one in by_rate)
-    parts = max(parts_of_error(one.trial, most) for one in trials)
     must_show = [one for of_one in by_rate for one in deciding(of_one, requirement.capacity.at_least_per_s)]
-    return must_show, Odds(error / parts, len(by_rate), len(by_rate))
+    return must_show, Odds(error / most, len(by_rate), len(by_rate))
 
 
 def _held(requirement: Requirement, trials: Sequence[PlannedTrial], counted: Counted) -> int:
@@ -228,38 +196,23 @@ def _held(requirement: Requirement, trials: Sequence[PlannedTrial], counted: Cou
     return sum(max(max(number, counted.processes) * days, least.processes) for number in planned.values())
 
 
-def fixed_beforehand(measurement: MeasurementConfig) -> int:
-    """Return the number of rounds that a certificate of a finished trial rests on."""
-    if measurement.rule == "rounds":
-        return measurement.max_rounds
-    return min(measurement.certify_rounds, max(MIN_VISITS * (measurement.rounds_per_visit or 1), measurement.min_rounds))
-
-
 def _need(
     requirement: Requirement, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], outlook: Outlook, counted: Counted
 ) -> Need:
-    """Return what a requirement needs of one planned trial. Several processes of it take turns with each other."""
-    samples = outlook.samples.get(one.match_key, 0)
-    least, per_visit = requirement.evidence, _rounds_per_visit(one.trial, samples)
-    alone = one.trial_id in outlook.alone and not one.trial.load.is_open and counted.processes < 2
-    asks = NEEDS.get(requirement.kind, _share_of_rounds)
-    found = asks(requirement.asked, replace(odds, one_stretch=alone), one, trials, samples)
-    if per_visit is None and least.visits > 1:
-        return Need(cannot=f"a sequential schedule has one visit, and {least.visits} are asked for: measurement.schedule=visits")
-    if alone and least.visits > 1:
-        return Need(cannot=f"its trial is alone on its machine: all rounds are one visit, and {least.visits} are asked for: {COMPANY}")
+    """Return what a requirement needs of one planned trial."""
+    samples, least = outlook.samples.get(one.match_key, 0), requirement.evidence
+    per_visit = _rounds_per_visit(one.trial, samples)
+    found = NEEDS.get(requirement.kind, _share_of_rounds)(requirement.asked, odds, one, trials, samples)
+    one_stretch = per_visit is None or (one.trial_id in outlook.one_stretch and not one.trial.load.is_open)
+    if one_stretch and (found.rounds or least.visits > 1):
+        return Need(cannot=f"{one.trial_id} is measured in one stretch: measurement.schedule=visits measurement.pause=1")
     clock = getattr(requirement.asked, "clock", None)
     if clock == "response" and not one.trial.load.is_open:
         return Need(cannot="the clock response exists under load alone: add load= with load.rate_per_s=")
     if clock in (Clock.FIRST_TOKEN, Clock.PER_TOKEN) and not one.trial.server.is_asked:
         return Need(cannot=f"the clock {clock} exists {STREAMED}")
-    # Where rounds depend on each other, an interval needs 12 visits, and so does a rate; of one round, or none, they are no units.
-    units = one.trial.load.is_open or (not alone and (per_visit or 1) > 1)
-    apart = MIN_VISITS * (per_visit or 1) if units else LEAST_FOR_MEAN
-    # What comes nowhere near its bound depends on nothing; but a rate takes its streams.
-    apart = apart if found.rounds and (odds.margin or one.trial.load.is_open) else 0
-    rounds = max(found.rounds, apart, least.rounds, least.visits * (per_visit or 1))
-    return Need(rounds, max(found.processes, least.processes), least.sessions, found.fixed, found.cannot, found.remark, alone)
+    rounds = max(found.rounds, one.trial.measurement.certify_rounds if found.fixed else 0, least.rounds, least.visits * (per_visit or 1))
+    return Need(rounds, max(found.processes, least.processes), least.sessions, found.fixed, found.cannot, found.remark)
 
 
 def _rounds_per_visit(trial: Trial, samples: int) -> int | None:
@@ -269,32 +222,24 @@ def _rounds_per_visit(trial: Trial, samples: int) -> int | None:
     return trial.measurement.rounds_per_visit
 
 
-def _rounds(units: int | None, per_round: float = 1.0, fixed: bool = False) -> Need:
-    """Return the need of so many independent units, of which a round has so many."""
+def _visits(units: int | None, one: PlannedTrial, samples: int, fixed: bool = False) -> Need:
+    """Return the need of so many visits, at least as many as are flagged below."""
     if units is None:
-        return Need(cannot=f"it takes more than {MOST_UNITS:,} rounds: ask for a smaller share or a lower confidence")
-    return Need(math.ceil(units / per_round), fixed=fixed)
-
-
-def _in_visits(found: Need, allowed: float, odds: Odds, one: PlannedTrial, samples: int, per_round: float) -> Need:
-    """Return a need of rounds with as many visits as would show bad ones; a round has so many answers that are late on their own."""
-    rounds = (None if odds.one_stretch else _rounds_per_visit(one.trial, samples)) or ROUNDS_IN_A_ROW
-    visits = odds.visits(allowed, rounds * per_round)
-    return found if found.cannot else _rounds(None) if visits is None else replace(found, rounds=max(found.rounds, visits * rounds))
+        return Need(cannot=f"it takes more than {MOST_UNITS:,} visits: ask for a smaller share or a lower confidence")
+    return Need(max(units, FEW_UNITS) * (_rounds_per_visit(one.trial, samples) or 1), fixed=fixed)
 
 
 def _mean(allowed: float, odds: Odds, one: PlannedTrial, samples: int, per_round: float) -> Need:
-    """Return the need of a mean of which a share may be lost."""
-    found = _rounds(odds.rounds(allowed), max(per_round, 1.0) / COST_OF_MEAN)
-    least = LEAST_FOR_MEAN if odds.margin else 0  # nothing depends where every round agrees
-    return _in_visits(replace(found, rounds=max(found.rounds, least)), allowed, odds, one, samples, per_round)
+    """Return the need of a mean of which a share may be lost, over rounds that can lose so many answers each."""
+    return _visits(odds.units("mean", allowed, (_rounds_per_visit(one.trial, samples) or 1) * per_round), one, samples)
 
 
 def _tail_quality(asked: TailQualityAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
     if asked.share_of_rounds is not None:
         return _share_of_rounds(asked, odds, one, trials, samples)
     if asked.of == "absolute":
-        return Need(LEAST_FOR_MEAN, remark="how far ideal quality lies above an absolute bound is not known before it is measured")
+        remark = "how far ideal quality lies above an absolute bound is not known before it is measured"
+        return replace(_visits(FEW_UNITS, one, samples), remark=remark)
     return _mean(1 - asked.at_least, odds, one, samples, RIGHT * samples / one.trial.fixed_batch)
 
 
@@ -303,36 +248,25 @@ def _latency(asked: LatencyAsked, odds: Odds, one: PlannedTrial, trials: Sequenc
 
 
 def _share_of_rounds(asked: Any, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    allowed = 1 - asked.share_of_rounds
-    return _in_visits(_rounds(odds.rounds(allowed), fixed=True), allowed, odds, one, samples, 1.0)
-
-
-def _late_answers(asked: LateAnswersAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    """Return the need of rounds of which a streak or the windows of n answers reach into the next, so that these break a bound together."""
-    around = 0 if asked.out_of is None else 2 * asked.out_of - (asked.at_most or 0) - 2  # of windows before and after too many late ones
-    reach = asked.longest_streak or around
-    per_round = 1 / (1 + reach * one.trial.fixed_batch / max(samples, 1))
-    cost = 1.0 if asked.out_of is None else COST_OF_WINDOWS
-    allowed = 1 - asked.share_of_rounds
-    return _in_visits(_rounds(odds.rounds(allowed), per_round / cost, fixed=True), allowed, odds, one, samples, per_round)
+    """Return the need of a share of rounds; a streak or window that reaches into the next round breaks both together."""
+    reach = (getattr(asked, "longest_streak", None) or 0) + 2 * (getattr(asked, "out_of", None) or 0)
+    together = 1 + reach * one.trial.fixed_batch / max(samples, 1)
+    parts = (_rounds_per_visit(one.trial, samples) or 1) / together
+    return _visits(odds.units("rounds", 1 - asked.share_of_rounds, parts), one, samples, fixed=True)
 
 
 def _first_inference(asked: FirstInferenceAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
     if asked.state == "cold":
         return _starts(asked, odds, one, trials, samples)
-    allowed = 1 - asked.share_of_starts
-    units, visits = odds.rounds(allowed), odds.visits(allowed, 1)
-    if units is None or visits is None:
-        return _rounds(None)
-    per_visit = _rounds_per_visit(one.trial, samples)
-    if per_visit is None or not one.trial.measurement.lead_in:
-        return Need(cannot="a first inference after a pause needs visits with a lead-in: measurement.schedule=visits")
-    fewest = least_visits(allowed, risk_of_look(odds.error))
-    return Need((max(units, visits, fewest) + 1) * per_visit)  # the first visit of a process comes after no pause
+    if not one.trial.measurement.lead_in:
+        return Need(cannot="a first inference after a pause needs visits with a lead-in: measurement.lead_in=3")
+    units = odds.units("rounds", 1 - asked.share_of_starts)
+    # The first visit of a process comes after no pause.
+    return _visits(None if units is None else max(units, FEW_UNITS) + 1, one, samples)
 
 
 def _starts(asked: Any, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    units = odds.starts(1 - asked.share_of_starts)
+    units = odds.units("starts", 1 - asked.share_of_starts)
     if units is None:
         return Need(cannot=f"it takes more than {MOST_UNITS:,} fresh processes: ask for a smaller share of starts")
     return Need(processes=units)
@@ -354,7 +288,6 @@ def _capacity(asked: CapacityAsked, odds: Odds, one: PlannedTrial, trials: Seque
 NEEDS: Mapping[str, Callable[[Any, Odds, PlannedTrial, Sequence[PlannedTrial], int], Need]] = {
     "tail_quality": _tail_quality,
     "latency": _latency,
-    "late_answers": _late_answers,
     "first_inference": _first_inference,
     "cold_start": _starts,
     "memory": _starts,

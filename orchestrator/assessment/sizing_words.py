@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from orchestrator.assessment.sizing import COMPANY, Size, days_of, processes_to_add
+from orchestrator.assessment.sizing import Size, days_of, processes_to_add
 from orchestrator.configuration.config import MeasurementConfig
 from orchestrator.report.table import Table
-from orchestrator.stats.requirements import MARGIN, POWER
+from orchestrator.stats.constants import MARGIN, POWER
 
 NUMBERS = ("trials", "rounds needed", "rounds planned", "processes needed", "processes planned", "days")
 IF_NEVER_BROKEN = "if never broken"
@@ -52,8 +52,6 @@ def advice(sizes: Sequence[Size]) -> Iterator[str]:
             yield f"{one.requirement.id} cannot be shown: {one.need.cannot}"
         elif one.need.remark:
             yield f"{one.requirement.id}: {one.need.remark}"
-    if any(one.need.alone for one in sizes):
-        yield f"a trial that is alone on its machine has its rounds in one stretch, of which ten count as a visit: {COMPANY}"
     short = [one for one in sizes if not one.need.cannot and not one.enough]
     words = " ".join(_words(short))
     took = _seconds(sizes, short)

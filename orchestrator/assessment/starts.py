@@ -11,11 +11,11 @@ import numpy as np
 from orchestrator.analysis.resources import cold_starts, paused_firsts
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import NO_DEVICE, Case, NotShown
-from orchestrator.assessment.pauses import visits_keep
 from orchestrator.assessment.requirements import ColdStartAsked, FirstInferenceAsked, MemoryAsked
+from orchestrator.assessment.rounds import broken, error_of, missing_rounds
 from orchestrator.assessment.verdicts import Finding, worst
 from orchestrator.report.text import milliseconds, seconds
-from orchestrator.stats.requirements import Kept, starts_keep
+from orchestrator.stats.requirements import Shown, rounds_keep, starts_keep
 
 MIB = 2**20
 ONE = {"processes": "process", "visits": "visit"}
@@ -38,11 +38,11 @@ def _after_a_pause(case: Case, asked: FirstInferenceAsked) -> Finding:
         firsts = list(paused_firsts(data))
         if not firsts:
             raise case.lacks("no visit has stored its first inference", "measure in visits with a lead-in (measurement.lead_in)")
-        late_share = round(1 - asked.share_of_starts, 12)
-        kept = visits_keep(firsts, float(asked.within), late_share=late_share, error=case.error, extended=len(data.record.looks))
-        found.append((kept, firsts))
+        late_share, visits = round(1 - asked.share_of_starts, 12), np.arange(len(firsts))
+        error = error_of(data, case.error)
+        found.append((rounds_keep(firsts, float(asked.within), visits, len(firsts), late_share=late_share, error=error), firsts))
     verdict = worst(kept.verdict for kept, _ in found)
-    kept, firsts = max((each for each in found if each[0].verdict == verdict), key=lambda each: each[0].broke / each[0].units)
+    kept, firsts = max((each for each in found if each[0].verdict == verdict), key=lambda each: each[0].figure)
     name = "first inference after a pause" + (f", in the worst of {len(found)} processes" if len(found) > 1 else "")
     return _finding_of(kept, firsts, float(asked.within), asked.share_of_starts, name, "visits", milliseconds)
 
@@ -126,7 +126,7 @@ def _finding(
 
 
 def _finding_of(
-    kept: Kept,
+    kept: Shown,
     values: Sequence[float],
     bound: float,
     share: float,
@@ -139,20 +139,11 @@ def _finding_of(
     longest = words(largest) if math.isfinite(largest) else "any time"
     certified = "" if kept.certified is None or math.isinf(kept.certified) else f", certified {words(kept.certified)}"
     said = (
-        f"{name}: at most {longest} in {len(values)} {ONE[units] if len(values) == 1 else units}{certified}; {kept.broke} of them "
+        f"{name}: at most {longest} in {len(values)} {ONE[units] if len(values) == 1 else units}{certified}; {broken(kept)} of them "
         f"break the bound, of those to come a share in [{kept.low:.3f}, {kept.high:.3f}]; "
         f"asked: at most {words(bound)} in at least {share:.6g} of them"
     )
-    missing = "" if kept.verdict != "not shown" else _missing(kept, units)
+    missing = missing_rounds(kept).replace("rounds", units).replace("round", ONE[units])
     return Finding(
         kept.verdict, said, missing, figure=largest, low=None, high=kept.certified, asked=bound, unit=unit, method="order statistic"
     )
-
-
-def _missing(kept: Kept, units: str) -> str:
-    """Return how many more processes or visits it takes, or why none would do."""
-    if units == "visits":
-        return kept.reason
-    if kept.more is None:
-        return kept.reason.replace("rounds", units).replace("round", ONE[units])
-    return f"{kept.more:,} more fresh {ONE[units] if kept.more == 1 else units} needed"

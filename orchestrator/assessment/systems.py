@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import Case, NotShown
 from orchestrator.assessment.judged import judged_part
-from orchestrator.assessment.quality import Series, finding_of_mean, mean_to_come
-from orchestrator.assessment.rates import parts_of_error
+from orchestrator.assessment.quality import finding_of_mean, series_of
 from orchestrator.assessment.requirements import AnswersAsked, CapacityAsked
 from orchestrator.assessment.verdicts import Finding
-from orchestrator.stats.constants import FEWEST_UNITS
 from orchestrator.stats.times import Clock
 
 
@@ -55,8 +51,8 @@ def capacity(case: Case, asked: CapacityAsked) -> Finding:
     trials = [data for data in case.trials if data.record.trial.load.rate_per_s is not None]
     if not trials:
         raise NotShown("no trial under load with a rate was measured: use `capacity`, or load= with load.rate_per_s=")
-    parts = [replace(case, error=case.error / parts_of_error(data.record.trial, len(trials))) for data in trials]
-    findings = [(rate_of(data), _flagged(case, data, _at_rate(part, data, asked))) for part, data in zip(parts, trials, strict=True)]
+    part = replace(case, error=case.error / len(trials))
+    findings = [(rate_of(data), _flagged(case, data, _at_rate(part, data, asked))) for data in trials]
     failing = [one for one in findings if one[1].verdict == "not met" and one[0] <= asked.at_least_per_s]
     keeping = [one for one in findings if one[1].verdict == "met" and one[0] >= asked.at_least_per_s]
     if failing and keeping:
@@ -87,11 +83,6 @@ def _at_rate(case: Case, data: TrialData, asked: CapacityAsked) -> Finding:
     clock = Clock.RESPONSE
     threshold = case.threshold(asked.threshold, clock)
     members, judged, floor = judged_part(data, asked.metric, "all", asked.keep, "ideal")
-    part = Series(data, clock, judged.curve(data.times[clock], [threshold.ns])[0], judged.ideal(), data.stake(judged, members))
+    part = series_of(data, members, judged, clock, threshold.ns)
     name = f"tail quality at {rate_of(data):g}/s ({clock}) at {threshold.label}"
-    finding = finding_of_mean(mean_to_come(case, part), part, floor, scale_of(judged), name, int(members.sum()))
-    streams = 0 if data.visits is None else int(np.unique(data.visits).size)
-    if finding.verdict == "met" and streams < FEWEST_UNITS:
-        few = f"{FEWEST_UNITS - streams} more streams: the rounds of one share a queue"
-        return replace(finding, verdict="not shown", missing=few)
-    return finding
+    return finding_of_mean(case, part, floor, scale_of(judged), name, int(members.sum()))

@@ -34,7 +34,6 @@ def compare_campaigns(
 def tell(
     comparison: Comparison,
     allow_no_verdict: bool,
-    accept_drift: bool,
     power: bool,
     files: Mapping[str, Path | None],
     full: bool = False,
@@ -48,7 +47,7 @@ def tell(
     how to come to a verdict where there is none.
     """
     found = list(sentences(comparison))
-    head = headline(comparison, places, command, allow_no_verdict, accept_drift, command_before)
+    head = headline(comparison, places, command, allow_no_verdict, command_before)
     tables = list(comparison_tables(comparison, power))
     terminal = Terminal()
     terminal.prose(head.sentence, STYLE_OF_RESULT[head.result])
@@ -73,7 +72,7 @@ def tell(
     for form, path in files.items():
         if path is not None:
             if form == "json":
-                write_json(path, to_document(comparison, allow_no_verdict, accept_drift))
+                write_json(path, to_document(comparison, allow_no_verdict))
             else:
                 write_text(path, (to_comment if form == "markdown" else to_page)(written))
             terminal.line(f"written: {path}")

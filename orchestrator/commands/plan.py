@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 from orchestrator.assessment.impossible import Offer, Outlook
@@ -13,10 +14,11 @@ from orchestrator.assessment.sizing import Size, sizes_of
 from orchestrator.assessment.sizing_words import advice, sizes_table
 from orchestrator.commands.asked import Composing
 from orchestrator.commands.line import find_verb
-from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
+from orchestrator.commands.planning import compose_campaign, earlier_costs, earlier_round_times, known_campaigns, open_site, plan_on
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.machine.host import cores_offered, format_cores, server_cores_offered
-from orchestrator.planning.parts import cycles_of, in_one_stretch
+from orchestrator.planning.claims import GUESSED_S
+from orchestrator.planning.parts import cycles_of
 from orchestrator.planning.plan import Candidate, Plan, lacks, slices_of
 from orchestrator.report.pasted import Command, typed_again
 from orchestrator.report.progress import Progress
@@ -25,6 +27,7 @@ from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import seconds, trials_counted
 from orchestrator.report.trial_names import with_fitting_names
+from orchestrator.report.what_it_takes import claims_table
 from orchestrator.stats.reach import reach_words
 from orchestrator.stats.variance_components import Costs, best_common_split
 from orchestrator.storage.records import PlannedTrial
@@ -67,8 +70,21 @@ def execute(options: Composing) -> int:
         terminal.table(sizes_table(sizes))
         for line in advice(sizes):
             terminal.prose(line)
+    terminal.line()
+    terminal.table(claims_of(plan, earlier))
     terminal.prose(f"{trials_counted(len(plan.trials))}, {len(plan.infeasible)} infeasible; {_whole_time(plan)}")
     return 0
+
+
+def claims_of(plan: Plan, earlier: Sequence[Path]) -> Table:
+    """Return what each kind of claim takes of the trials that can run, one after another."""
+    runnable = [planned for planned in plan.trials if planned.state == "planned"]
+    known = earlier_round_times({planned.match_key for planned in runnable}, earlier)
+    samples = {key: candidate.inspection.samples or 0 for key, candidate in plan.candidates.items()}
+    rates = {planned.match_key: planned.trial.load.rate_per_s or 1 / GUESSED_S for planned in runnable}
+    unknown = len(runnable) - sum(planned.match_key in known for planned in runnable)
+    note = f"time: of all trials together; guessed at {GUESSED_S * 1e3:g} ms an answer of {trials_counted(unknown)}." if unknown else ""
+    return claims_table([known.get(key, samples[key] / rates[key]) for key in map(attrgetter("match_key"), runnable)], note)
 
 
 def remarks(plan: Plan) -> Iterator[str]:
@@ -99,7 +115,8 @@ def _sizes(requirements: Requirements, plan: Plan, reference: str | None) -> lis
     offers = {
         key: Offer(candidate.inspection.metrics, tuple(slices_of(candidate))) for key, candidate in plan.candidates.items() if samples[key]
     }
-    return sizes_of(requirements, Outlook(plan.trials, samples, offers, reference, in_one_stretch(_cycles(plan))))
+    stretches = frozenset(trial_id for trial_id, cycle in _cycles(plan).items() if not cycle)
+    return sizes_of(requirements, Outlook(plan.trials, samples, offers, reference, stretches))
 
 
 def _cycles(plan: Plan) -> dict[str, float]:
@@ -108,9 +125,9 @@ def _cycles(plan: Plan) -> dict[str, float]:
 
 def reach_lines(plan: Plan) -> Iterator[str]:
     """Yield how long slow spells may be, for each length of a cycle, and how many trials say nothing about later rounds."""
-    apart = {trial_id: cycle for trial_id, cycle in _cycles(plan).items() if trial_id not in in_one_stretch(_cycles(plan))}
+    cycles = _cycles(plan)
     closed = [planned for planned in plan.trials if planned.state == "planned" and not planned.trial.load.is_open]
-    lengths = Counter(apart.get(one.trial_id, 0) * (one.trial.measurement.rounds_per_visit or 0) for one in closed)
+    lengths = Counter(cycles.get(one.trial_id, 0) * (one.trial.measurement.rounds_per_visit or 0) for one in closed)
     for rounds, trials in lengths.items():
         words = reach_words(rounds, "rounds") if rounds else ONE_STRETCH
         yield words if len(lengths) == 1 else f"{trials_counted(trials)}: {words}"

@@ -47,11 +47,21 @@ def earlier_durations(match_keys: Iterable[str], campaigns: Sequence[Path]) -> d
     campaigns
         results directories to look into. Files that cannot be read are passed over.
     """
-    found: dict[str, float] = {}
+    return {key: took for key, (took, _) in _latest(match_keys, campaigns).items()}
+
+
+def earlier_round_times(match_keys: Iterable[str], campaigns: Sequence[Path]) -> dict[str, float]:
+    """Return the same divided by the rounds of that trial."""
+    return {key: took / max(rounds, 1) for key, (took, rounds) in _latest(match_keys, campaigns).items()}
+
+
+def _latest(match_keys: Iterable[str], campaigns: Sequence[Path]) -> dict[str, tuple[float, int]]:
+    """Return seconds and rounds of the latest finished trial of each match key."""
+    found: dict[str, tuple[float, int]] = {}
     for key in set(match_keys):
         ends = [end for folder in campaigns for path in folder.glob(f"trials/{key}-r*/trial.json") if (end := _end_and_seconds(path))]
         if ends:
-            found[key] = max(ends)[1]
+            found[key] = max(ends)[1:]
     return found
 
 
@@ -85,17 +95,17 @@ def known_campaigns(results: Path, results_dir: str | None) -> list[Path]:
     return [folder for folder in [*results.glob("*/*"), *beside] if (folder / "campaign.json").is_file()]
 
 
-def _end_and_seconds(path: Path) -> tuple[datetime, float] | None:
-    """Return when a trial ended and how long it took, in s, by its record and rounds; None unless it is done and can be read."""
+def _end_and_seconds(path: Path) -> tuple[datetime, float, int] | None:
+    """Return when a trial ended, how long it took, in s, and its rounds; None unless it is done and can be read."""
     try:
         record = read_json(path, TrialRecord)
         if record.state != "done" or record.started_at is None or record.ended_at is None:
             return None
         if record.trial.measurement.schedule == "sequential":
-            return record.ended_at, (record.ended_at - record.started_at).total_seconds()
+            return record.ended_at, (record.ended_at - record.started_at).total_seconds(), record.rounds
         cold = record.cold_start
         rounds_ns = [sum(read_table(part).column("duration_ns").to_pylist()) for part in path.parent.glob("rounds/part-*.parquet")]
-        return record.ended_at, (cold["load_ns"] + sum(cold["warmup_rounds_ns"]) + sum(rounds_ns)) / 1e9
+        return record.ended_at, (cold["load_ns"] + sum(cold["warmup_rounds_ns"]) + sum(rounds_ns)) / 1e9, record.rounds
     except (InputError, OSError, ValueError, LookupError, TypeError):
         return None
 

@@ -28,6 +28,7 @@ from orchestrator.report.standings import Ranking, rankings
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.verdict import RESUME, verdict
+from orchestrator.report.what_it_takes import too_short_for
 from orchestrator.storage.files import make_output_folder, write_results
 from orchestrator.storage.layout import inside, refuse_campaign_folder
 from orchestrator.storage.reader import Campaign, open_campaign
@@ -226,6 +227,8 @@ def print_summary(
         if sentence == RESUME and len(directories) < 2:
             sentence = Command(f"{ORCHESTRATOR} resume {shlex.quote(str(path.parent))}")
         (terminal.line if isinstance(sentence, Command) else terminal.prose)(sentence)
+    for sentence in too_short_for([data for group in results.groups for data in group.trials]):
+        terminal.prose(sentence)
     if not full:
         terminal.line(  # never broken: it is to be pasted
             f"All tables: the page, or `python -m orchestrator report {shlex.join(map(str, directories or [path.parent]))} --full`"

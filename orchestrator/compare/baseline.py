@@ -103,8 +103,10 @@ class BaselineThreshold(Frozen):
 
     means
         tail quality of each repeat, a mean over its rounds.
-    slowed, quickened
-        mean tail quality if every time were longer, or shorter, by each of the campaign's ``slow_downs``; empty if that was not asked for.
+    slowed
+        mean tail quality if every time were longer by each of the campaign's ``slow_downs``; empty if that was not asked for.
+    quickened
+        of files of version 0.2.0; not used.
     """
 
     label: str
@@ -209,9 +211,9 @@ class Baseline(Frozen):
         keys = [trial.match_key for trial in self.trials]
         if len(set(keys)) < len(keys):
             raise ValueError("a match_key occurs twice; every trial needs one of its own")
-        lengths = {len(of) for trial in self.trials for one in trial.thresholds for of in (one.slowed, one.quickened)}
+        lengths = {len(one.slowed) for trial in self.trials for one in trial.thresholds}
         if not lengths <= {0, len(self.slow_downs)}:
-            raise ValueError("slowed and quickened must have one figure for each of slow_downs")
+            raise ValueError("slowed must have one figure for each of slow_downs")
         return self
 
 

@@ -18,7 +18,7 @@ from orchestrator.compare.verdicts import judged_rows
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
-from orchestrator.stats.replication import Design
+from orchestrator.stats.gate import Design
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import PlannedTrial
 
@@ -35,8 +35,6 @@ class Comparison:
         the baseline: one campaign, or the latest of several, which are its ``earlier``.
     only_after
         match keys that the baseline does not have.
-    drift
-        whether some verdict rests on one campaign that was measured at another time than the candidate.
     min_effect
         what the gate must be able to find; None where no gate was asked for.
     paired, differing
@@ -53,7 +51,6 @@ class Comparison:
     only_after: tuple[str, ...]
     changes: tuple[Change, ...]
     earlier: tuple[Baseline, ...] = ()
-    drift: bool = False
     min_effect: float | None = None
     paired: bool = False
     differing: tuple[str, ...] = ()
@@ -75,16 +72,17 @@ class Comparison:
         """Whether the two sides cannot be one measurement, whatever they are called."""
         return bool(self.only_after or self.changes) or any(row.differs for row in self.rows)
 
-    def exit_code(self, allow_no_verdict: bool = False, accept_drift: bool = False) -> int:
-        """Return what the gate says of the campaigns: passed, alarm, or undecided."""
+    @property
+    def apart(self) -> bool:
+        """Whether some trial was measured apart from its counterpart."""
+        return any(row.apart for row in self.rows)
+
+    def exit_code(self, allow_no_verdict: bool = False) -> int:
+        """Return what the gate says of the campaigns: passed, alarm, or undecided, as whatever was measured apart is."""
         kinds = {row.kind for row in self.rows}
-        if kinds & {FAILED, MISSING}:
+        if kinds & {FAILED, MISSING, WORSE}:
             return ALARM
-        if self.drift and not accept_drift:
-            return UNDECIDED
-        if WORSE in kinds:
-            return ALARM
-        return UNDECIDED if NO_VERDICT in kinds and not allow_no_verdict else PASSED
+        return UNDECIDED if self.apart or (NO_VERDICT in kinds and not allow_no_verdict) else PASSED
 
 
 def compare(
@@ -93,7 +91,7 @@ def compare(
     """Compare every trial of a baseline with its counterpart.
 
     Thresholds are the baseline's: per trial the primary percentile of its own total times, and the user's absolute ones. All
-    of them are one family, in which the probability of any false ``worse`` is held to 5 %. The timings of one match key at a time are in
+    of them are one family, in which the probability of any false verdict is held to 5 %. The timings of one match key at a time are in
     memory.
 
     Parameters
@@ -139,7 +137,7 @@ def compare(
         marks = [TORN] if design == "pairs" and isinstance(before, Campaign) and torn((before, after), loaded_before, loaded) else []
         differing.update(dict.fromkeys(differences(trial.trial, repeats[0].trial) if design == "pairs" and repeats else ()))
         load = differing_load(trial.load, load_of(loaded))
-        found = measured(trial, loaded_before, loaded, analysis.seed, len(repeats), design)
+        found = measured(trial, loaded_before, loaded, len(repeats), design)
         marks += [LOAD_DIFFERS] if load else []
         rows += (replace(row, flags=(*row.flags, *marks)) for row in found)
         mine_and_theirs = [{name: (texts[side],) for name, texts in load.items()} for side in (0, 1)]
@@ -148,11 +146,12 @@ def compare(
         )
     if not rows:
         raise InputError(f"the baseline {whole[0].name} holds no trial: name a campaign that has some")
-    if any(row.design == "earlier campaigns" for row in rows) and candidate.known_by in {one.known_by for one in whole}:
+    if any(row.replicates is not None and row.replicates.design == "earlier campaigns" for row in rows) and candidate.known_by in {
+        one.known_by for one in whole
+    }:
         raise InputError(f"{candidate.measured_when}, is one of the {len(whole)} campaigns of the baseline: compare another candidate")
     judged = sorted(judged_rows(rows, whole[0].slow_downs or SLOW_DOWNS, min_effect), key=_severity)
     _check(judged)
-    lone = any(row.verdict is not None and row.design == "two samples" for row in judged)
     return Comparison(
         before=whole[-1],
         after=candidate,
@@ -160,7 +159,6 @@ def compare(
         only_after=tuple(unmatched),
         changes=changes(whole[-1], candidate, stacks),
         earlier=whole,
-        drift=lone and whole[-1].known_by != candidate.known_by,
         min_effect=min_effect,
         paired=bool(partner_of),
         differing=tuple(differing),
@@ -184,7 +182,7 @@ def _trials(mine: Mapping[str, Sequence[PlannedTrial]], whole: Sequence[Baseline
 
 def _sides(
     before: Campaign | Baseline, after: Campaign, partner_of: Mapping[str, str], analysis: AnalysisConfig, power: bool
-) -> Iterator[tuple[BaselineTrial, Sequence[TrialData], Design]]:
+) -> Iterator[tuple[BaselineTrial, Sequence[TrialData], Design | None]]:
     """Yield the trials of a baseline, with their timings where it has them, and how its repeats belong to the candidate's."""
     if isinstance(before, Baseline):
         yield from ((trial, (), design) for trial, design in stored_sides(before, analysis))
@@ -197,18 +195,19 @@ def _sides(
             else None
         )
         loaded = load_repeats(before, [one for one in repeats if done is None or one.trial.repeat in done], analysis.metrics)
-        reduced = reduce(repeats, loaded, analysis, slowed=power).model_copy(update={"load": load_of(loaded)})
-        yield reduced, loaded, "two samples" if done is None else "pairs"
+        paired = done is not None
+        reduced = reduce(repeats, loaded, analysis, slowed=power and paired).model_copy(update={"load": load_of(loaded)})
+        yield reduced, loaded, "pairs" if paired else None
 
 
 def _check(rows: Sequence[Compared]) -> None:
     """Raise BrokenInterval if a difference lies outside its own interval."""
     for row in rows:
-        for found in (row.verdict, row.scopes.this_data_set, row.scopes.samples_like_these):
+        for found in (row.difference, row.samples_like_these):
             if found is not None:
                 label = row.threshold.label if row.threshold is not None else "no threshold"
                 check_interval(f"difference of trial {row.match_key} ({label})", found.low, found.difference, found.high)
 
 
 def _severity(row: Compared) -> tuple[int, float]:
-    return SEVERITY.index(row.kind), row.verdict.difference if row.verdict is not None else 0.0
+    return SEVERITY.index(row.kind), row.difference.difference if row.difference is not None else 0.0

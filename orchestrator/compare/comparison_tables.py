@@ -13,12 +13,12 @@ from orchestrator.compare.rows import NO_VERDICT, Compared
 from orchestrator.compare.verdicts import percent
 from orchestrator.report.condensed import condensed
 from orchestrator.report.table import Table
-from orchestrator.report.text import milliseconds, quality, signed, trials_counted
-from orchestrator.stats.comparison import Difference
-from orchestrator.stats.replication import FEWEST_REPEATS
+from orchestrator.report.text import milliseconds, quality, quality_within, signed, trials_counted
+from orchestrator.stats.constants import FEWEST_REPEATS
+from orchestrator.stats.pair import Difference
 
 UNKNOWN, BLIND = "noise floor unknown", "too blind"
-HOW_TO_AVOID_DRIFT = (
+HOW_TO_MEASURE_PAIRS = (
     "measure both sides in pairs (`compare --run A B`), or add campaigns to the baseline until it has "
     f"{FEWEST_REPEATS} (`export baseline --add FILE DIR`)"
 )
@@ -60,18 +60,8 @@ def sentences(comparison: Comparison) -> Iterator[str]:
             f"The load of the machine differed ({', '.join(what)}) in {trials_counted(len(loaded))}, marked as such: the machine may be "
             "what their verdicts show; see What else changed."
         )
-    if comparison.drift:
-        yield _drift_sentence(comparison)
-
-
-def _drift_sentence(comparison: Comparison) -> str:
-    """Say what drift would do to the verdicts that rest on one campaign."""
-    turns = [row.drift.share for row in comparison.rows if row.drift is not None and row.design == "two samples"]
-    least = f" A drift of {percent(min(map(abs, turns)))} of all times would turn a verdict." if turns else ""
-    return (
-        "The verdicts rest on one campaign that was measured at another time: a machine that was slower or faster then looks like a change."
-        f"{least} To keep drift out, {HOW_TO_AVOID_DRIFT}."
-    )
+    if comparison.apart:
+        yield f"Both sides were measured apart, so that a machine that was slower or faster looks like a change: {HOW_TO_MEASURE_PAIRS}."
 
 
 def outcomes(comparison: Comparison) -> Counter[str]:
@@ -88,17 +78,12 @@ def outcomes_text(comparison: Comparison) -> str:
     return ", ".join(f"{kinds[kind]} {kind}" for kind in SEVERITY if kinds[kind])
 
 
-def verdict_sentence(comparison: Comparison, allow_no_verdict: bool, accept_drift: bool) -> str:
+def verdict_sentence(comparison: Comparison, allow_no_verdict: bool) -> str:
     """Return what the gate says, or would say: its result as the first words, then why."""
     count = outcomes(comparison)[NO_VERDICT]
-    code = comparison.exit_code(allow_no_verdict, accept_drift)
+    code = comparison.exit_code(allow_no_verdict)
     if code == ALARM:
         return f"Fail: {outcomes_text(comparison)}."
-    if code == UNDECIDED and comparison.drift and not accept_drift:
-        return (
-            "No verdict: one campaign, measured at another time, is the baseline, so that drift of the machine looks like a change; "
-            f"{HOW_TO_AVOID_DRIFT}, or take it that nothing has drifted with --accept-drift."
-        )
     if code == UNDECIDED:
         return f"No verdict on {trials_counted(count)}: {_reasons(comparison)}."
     if count:
@@ -110,7 +95,7 @@ def _reasons(comparison: Comparison) -> str:
     """Return why trials have no verdict, each reason once."""
     reasons = dict.fromkeys(row.outcome.partition(": ")[2] for row in comparison.rows if row.kind == NO_VERDICT)
     remedy = {
-        UNKNOWN: f"{UNKNOWN}, at least {FEWEST_REPEATS} repeats a side are needed (measurement.repeat={FEWEST_REPEATS})",
+        UNKNOWN: f"{UNKNOWN}, at least {FEWEST_REPEATS} pairs are needed (--pairs)",
         BLIND: f"{BLIND}, a slow-down of {percent(comparison.min_effect or 0)} (--min-effect) could pass unseen: take more repeats, or "
         "another threshold (analysis.primary=p50)",
     }
@@ -126,27 +111,17 @@ def threshold_text(row: Compared) -> str:
     return f"baseline's {row.threshold.label} = {milliseconds(row.threshold.ns)}"
 
 
-def fresh_processes_text(row: Compared) -> str:
-    """Write the difference between means over repeats with its bounds, or a dash."""
-    if row.verdict is None:
-        return "-"
-    found = row.verdict
-    known = found.degrees > 0 and found.high < float("inf")
-    return f"{signed(found.difference)} {f'[{signed(found.low)}, {signed(found.high)}]' if known else '[unknown]'}"
-
-
 def difference_text(found: Difference | None) -> str:
-    """Write a difference over rounds with its 95 % interval, or a dash."""
+    """Write a difference with its limits, if it has any, or a dash."""
     if found is None:
         return "-"
-    known = found.low > -float("inf")
-    return f"{signed(found.difference)} {f'[{signed(found.low)}, {signed(found.high)}]' if known else '[unknown]'}"
+    return f"{signed(found.difference)}{'' if found.method == 'none' else f' [{signed(found.low)}, {signed(found.high)}]'}"
 
 
 def slow_down_text(row: Compared) -> str:
     """Write the smallest slow-down that would be found."""
     if row.verdict is None or row.verdict.detectable_drop == float("inf"):
-        return f"unknown: at least {FEWEST_REPEATS} repeats a side are needed"
+        return f"unknown: at least {FEWEST_REPEATS} pairs are needed"
     if row.slow_down is None:
         return "none: no slow-down costs that much quality here"
     return f"all times {percent(row.slow_down)} longer"
@@ -161,26 +136,14 @@ def smallest_text(row: Compared) -> str:
     return percent(row.smallest_effect) + ("" if row.slowed else " of quality")
 
 
-def drift_text(row: Compared) -> str:
-    """Write the drift that turns a verdict, and into which."""
-    if row.drift is None or row.design != "two samples":
-        return "-"
-    sign = "-" if row.drift.share < 0 else "+"
-    return f"{sign}{percent(abs(row.drift.share))}: {row.drift.becomes}"
-
-
 NOTE = (
-    "Mean tail quality on the total clock (under load: response), candidate minus baseline; a negative difference is a loss. fresh "
-    "processes: means of repeats, with one-sided bounds that hold for all rows together (family-wise 5 %, Holm); the verdict rests on "
-    "it alone. this data set: rounds of these processes, 95 %. samples like these: rounds and samples, 95 %. no difference shown does "
-    "not say that there is none."
+    "Mean tail quality on the total clock (under load: response) with 95 % intervals of each side by itself. difference: candidate minus "
+    "baseline, of fresh processes, negative where the candidate is worse; its limits hold for all rows together (95 %, Bonferroni), and "
+    "the verdict (Holm) rests on it. Sides that were measured apart have neither. samples like these: rounds and samples, 95 %. no "
+    "difference shown does not say that there is none."
 )
 SHORT_NOTE = "Mean tail quality; the difference, candidate minus baseline, is that of fresh processes."
 MORE = " More columns: --full."
-DRIFT_NOTE = (
-    " drift that turns it: the least change of all times, from the machine alone, with which no difference shown becomes worse or "
-    "better, or which alone explains the change that is shown."
-)
 GATE_NOTE = " would find: the smallest slow-down of all times that these repeats would find with 80 % probability."
 POWER_NOTE = (
     "Smallest drop of quality that these repeats would find with 80 % probability, and the slow-down of all times of the baseline that "
@@ -191,8 +154,9 @@ POWER_NOTE = (
 Texts = Callable[[Compared], str]
 MEANS: Mapping[str, Texts] = {
     "threshold": threshold_text,
-    "before": lambda row: _mean(row.means_before),
-    "now": lambda row: _mean(row.means),
+    "before": lambda row: _mean(row.means_before, row.interval_before),
+    "now": lambda row: _mean(row.means, row.interval),
+    "difference": lambda row: difference_text(row.difference),
 }
 """Columns that every table of verdicts begins with, after the names."""
 
@@ -217,9 +181,8 @@ def short_table(comparison: Comparison, more: str = MORE) -> Table:
 
     ``more`` says where all columns are.
     """
-    figures: dict[str, Texts] = {**MEANS, "difference": fresh_processes_text}
     columns: dict[str, Texts] = {
-        **(figures if any(row.means for row in comparison.rows) else {}),
+        **(MEANS if any(row.means for row in comparison.rows) else {}),
         "verdict": lambda row: f"{row.outcome} (other settings)" if row.nearest is not None else _verdict_text(row),
         "flags": lambda row: ", ".join(row.flags),
     }
@@ -230,19 +193,14 @@ def short_table(comparison: Comparison, more: str = MORE) -> Table:
 def _verdicts(comparison: Comparison) -> Table:
     columns: dict[str, Texts] = {
         **MEANS,
-        "fresh processes": fresh_processes_text,
-        "this data set": lambda row: difference_text(row.scopes.this_data_set),
-        "samples like these": lambda row: difference_text(row.scopes.samples_like_these),
+        "samples like these": lambda row: difference_text(row.samples_like_these),
         "verdict": _verdict_text,
     }
-    right = frozenset(["before", "now", "fresh processes", "this data set", "samples like these"])
+    right = frozenset(["before", "now", "difference", "samples like these"])
     note = NOTE
     if comparison.min_effect is not None:
         columns["would find"] = smallest_text
         note += GATE_NOTE
-    if comparison.drift:
-        columns["drift that turns it"] = drift_text
-        note += DRIFT_NOTE
     columns["flags"] = lambda row: ", ".join(row.flags)
     return _filled(comparison, "Comparison with the baseline", columns, note, right)
 
@@ -267,7 +225,7 @@ def _power(comparison: Comparison) -> Table:
         if row.verdict is None:
             continue
         known = row.verdict.detectable_drop < float("inf")
-        counts = f"{row.verdict.repeats_a} and {row.verdict.repeats_b}"
+        counts = f"{len(row.means_before)} and {len(row.means)}"
         drop = f"{row.verdict.detectable_drop:.3f}" if known else "-"
         rows.append([*_who(row, who), threshold_text(row), counts, drop, slow_down_text(row)])
     return Table(
@@ -302,5 +260,7 @@ def _label(row: Compared, column: str) -> str:
     return labels.get(column) or str(getattr(trial, column).name)
 
 
-def _mean(means: tuple[float, ...]) -> str:
-    return quality(sum(means) / len(means)) if means else "-"
+def _mean(means: tuple[float, ...], interval: tuple[float, float] | None) -> str:
+    if not means:
+        return "-"
+    return f"{quality(sum(means) / len(means))}{'' if interval is None else f' {quality_within(*interval)}'}"

@@ -1,4 +1,4 @@
-"""The picture of a comparison: each trial's difference between fresh processes with its bounds, over the noise floor."""
+"""The picture of a comparison: each trial's difference between fresh processes with its limits, over the noise floor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROW, TOP, BOTTOM, PLOT_WIDTH = 26.0, 44.0, 48.0, 460.0
 MOST_LETTERS = 60
 COLOURS = {WORSE: "#b3261e", "better": "#00694a"}
 NOTE = (
-    "Dot and line: the difference between means of fresh processes, with its one-sided bounds for all rows together. Grey band: the noise "
+    "Dot and line: the difference between means of fresh processes, with its limits for all rows together. Grey band: the noise "
     "floor, the smallest drop that these repeats would find with 80 % probability. Left of zero the candidate is worse."
 )
 """What the marks mean."""
@@ -23,9 +23,7 @@ NOTE = (
 
 def difference_picture(comparison: Comparison) -> str | None:
     """Return the picture as SVG, worst trials on top, or None where no trial has a difference with bounds."""
-    rows = [
-        row for row in comparison.rows if row.verdict is not None and math.isfinite(row.verdict.low) and math.isfinite(row.verdict.high)
-    ]
+    rows = [row for row in comparison.rows if row.verdict is not None and row.verdict.found.method != "none"]
     if not rows:
         return None
     names = [label_of(row, name) for row, name in zip(rows, names_of(comparison, rows), strict=True)]
@@ -60,17 +58,14 @@ def label_of(row: Compared, names: Sequence[str]) -> str:
 
 def _limits(row: Compared) -> tuple[float, ...]:
     assert row.verdict is not None
-    floor = row.verdict.detectable_drop
-    return (row.verdict.low, row.verdict.high, floor if math.isfinite(floor) else 0.0)
+    return row.verdict.found.low, row.verdict.found.high, row.verdict.detectable_drop
 
 
 def _row(drawing: Drawing, y: float, row: Compared, name: str, left: float, x_of: Callable[[float], float]) -> None:
-    found = row.verdict
-    assert found is not None
+    assert row.verdict is not None
+    found, floor = row.verdict.found, row.verdict.detectable_drop
     colour = COLOURS.get(row.kind, INK)
-    if math.isfinite(found.detectable_drop):
-        start, end = x_of(-found.detectable_drop), x_of(found.detectable_drop)
-        drawing.box(start, y - ROW * 0.36, max(end - start, 1.0), ROW * 0.72, "#9aa3ad", 0.35)
+    drawing.box(x_of(-floor), y - ROW * 0.36, max(x_of(floor) - x_of(-floor), 1.0), ROW * 0.72, "#9aa3ad", 0.35)
     drawing.path([(x_of(found.low), y), (x_of(found.high), y)], colour, 2)
     for limit in (found.low, found.high):
         drawing.path([(x_of(limit), y - 5), (x_of(limit), y + 5)], colour, 2)
@@ -82,7 +77,7 @@ def _row(drawing: Drawing, y: float, row: Compared, name: str, left: float, x_of
 def _outcome(row: Compared) -> str:
     """Write the difference of a row and what it comes to."""
     assert row.verdict is not None
-    return f"{signed(row.verdict.difference)} {row.kind}"
+    return f"{signed(row.verdict.found.difference)} {row.kind}"
 
 
 def _ticks(reach: float) -> list[float]:

@@ -17,22 +17,21 @@ from orchestrator.report.markdown import folded
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.template import page_of
 from orchestrator.report.text import markdown_text
-from orchestrator.stats.comparison import Difference
+from orchestrator.stats.pair import Difference
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.schema import SCHEMA_VERSION
 from orchestrator.storage.stored_form import finite
 
 
-def to_document(comparison: Comparison, allow_no_verdict: bool = False, accept_drift: bool = False) -> dict[str, Any]:
+def to_document(comparison: Comparison, allow_no_verdict: bool = False) -> dict[str, Any]:
     """Return the comparison as mappings, lists, texts and finite numbers. Without a gate there is no exit code of one."""
     gated = comparison.min_effect is not None
     return {
         "schema_version": SCHEMA_VERSION,
-        "gate_exit_code": comparison.exit_code(allow_no_verdict, accept_drift) if gated else None,
+        "gate_exit_code": comparison.exit_code(allow_no_verdict) if gated else None,
         "allow_no_verdict": allow_no_verdict,
-        "accept_drift": accept_drift,
         "min_effect": comparison.min_effect,
-        "drift": comparison.drift,
+        "measured_apart": comparison.apart,
         "baseline": _campaign(comparison.before),
         "baseline_campaigns": [_campaign(side) for side in comparison.earlier],
         "candidate": _campaign(comparison.after),
@@ -63,7 +62,7 @@ def _campaign(side: Baseline) -> dict[str, Any]:
 
 
 def _row(row: Compared) -> dict[str, Any]:
-    trial, threshold, scopes = row.trial, row.threshold, row.scopes
+    trial, threshold = row.trial, row.threshold
     return {
         "match_key": row.match_key,
         "model": trial.model.name,
@@ -82,45 +81,39 @@ def _row(row: Compared) -> dict[str, Any]:
         "ideal": row.ideal,
         "baseline_mean": _mean(row.means_before),
         "mean": _mean(row.means),
+        "baseline_interval": row.interval_before and list(row.interval_before),
+        "interval": row.interval and list(row.interval),
         "baseline_repeat_means": list(row.means_before),
         "repeat_means": list(row.means),
-        "design": row.design,
+        "design": row.replicates and row.replicates.design,
         "fresh_processes": _fresh_processes(row),
-        "this_data_set": _difference(scopes.this_data_set),
-        "samples_like_these": _difference(scopes.samples_like_these),
+        "samples_like_these": _difference(row.samples_like_these),
         "flags": list(row.flags),
     }
 
 
 def _fresh_processes(row: Compared) -> dict[str, Any] | None:
-    found = row.verdict
-    if found is None:
-        return None
+    found = _difference(row.difference)
+    if found is None or row.verdict is None:
+        return found
     return {
-        "difference": found.difference,
-        "low": finite(found.low),
-        "high": finite(found.high),
-        "p_worse": found.p_worse,
-        "p_better": found.p_better,
-        "sd": finite(found.sd),
-        "degrees_of_freedom": found.degrees,
-        "baseline_repeats": found.repeats_a,
-        "repeats": found.repeats_b,
-        "detectable_drop": finite(found.detectable_drop),
+        **found,
+        "p_value": row.verdict.p_value,
+        "degrees_of_freedom": row.verdict.found.parameters.get("df"),
+        "detectable_drop": finite(row.verdict.detectable_drop),
         "detectable_slow_down": row.slow_down,
         "smallest_effect": finite(row.smallest_effect),
-        "drift_that_turns_it": row.drift and row.drift.share,
-        "turned_verdict": row.drift and row.drift.becomes,
     }
 
 
 def _difference(found: Difference | None) -> dict[str, Any] | None:
     if found is None:
         return None
+    known = found.method != "none"
     return {
         "difference": found.difference,
-        "low": finite(found.low),
-        "high": finite(found.high),
+        "low": found.low if known else None,
+        "high": found.high if known else None,
         "confidence": found.confidence,
         "method": found.method,
     }

@@ -37,7 +37,6 @@ def headline(
     places: tuple[Path, Path] = (Path("A"), Path("B")),
     command: Sequence[str] = (),
     allow_no_verdict: bool = False,
-    accept_drift: bool = False,
     command_before: Sequence[str] = (),
 ) -> Headline:
     """Return what a comparison comes to.
@@ -48,19 +47,16 @@ def headline(
         of baseline and candidate, as the command line named them.
     command, command_before
         the words that measured the candidate, and the baseline where that is a campaign.
-    allow_no_verdict, accept_drift
-        as the gate was told; without a gate drift is named and decides nothing.
+    allow_no_verdict
+        as the gate was told.
     """
-    gated = comparison.min_effect is not None
-    code = comparison.exit_code(allow_no_verdict, accept_drift or not gated)
+    code = comparison.exit_code(allow_no_verdict)
     result: Result = "fail" if code == ALARM else "no verdict" if code == UNDECIDED else "pass"
-    if not gated and all(row.kind == MISSING for row in comparison.rows):
+    if comparison.min_effect is None and all(row.kind == MISSING for row in comparison.rows):
         result, sentence = "no verdict", "No verdict: there is nothing to compare."
     else:
-        sentence = verdict_sentence(comparison, allow_no_verdict, accept_drift or not gated)
+        sentence = verdict_sentence(comparison, allow_no_verdict)
     sentence = " ".join([sentence, *other_settings(comparison)])
-    if not gated and comparison.drift and result != "no verdict":
-        sentence += " The baseline is one campaign of another time, so that drift of the machine looks like a change."
     if told := about_one_campaign(comparison):
         sentence += f" {told}"
     return Headline(result, sentence, tuple(commands(comparison, places, command, command_before, result == "no verdict")))

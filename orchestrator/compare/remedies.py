@@ -11,12 +11,11 @@ from orchestrator.compare.comparison_tables import BLIND, UNKNOWN
 from orchestrator.compare.rows import FINISH, MISSING, NO_VERDICT, Compared
 from orchestrator.compare.settings import differences, drawn_otherwise, sides_of
 from orchestrator.configuration.config import Trial
-from orchestrator.report.pasted import ORCHESTRATOR, measured_again, plain_word, words_again
+from orchestrator.report.pasted import ORCHESTRATOR, plain_word, words_again
 from orchestrator.report.text import trials_counted
-from orchestrator.stats.replication import FEWEST_REPEATS
 
-ENOUGH_REPEATS = 5
-"""Repeats that are asked for where the fewest that give a verdict would find little."""
+MORE_PAIRS = 10
+"""Pairs that are asked for where fewer were too blind."""
 NOT_MEASURED_AGAIN = ("capacity", "import")
 """Verbs whose trials no command measures again: rates of a search, and what another program has measured."""
 AXES = ("model", "task", "system", "runtime")
@@ -70,56 +69,39 @@ def commands(
     before, after = (plain_word(str(place), name) for place, name in zip(places, "AB", strict=True))
     if any(FINISH in row.why for row in comparison.rows):
         yield f"{ORCHESTRATOR} resume {after}  # finish the candidate, then compare again"
-    yield from _of_settings(comparison, before, command, command_before)
+    yield from _of_settings(comparison, command, command_before)
     if not undecided:
         return
     reasons = {row.outcome.partition(": ")[2] for row in comparison.rows if row.kind == NO_VERDICT}
     words = words_again(command)
-    if UNKNOWN in reasons:
-        yield f"{measured_again(command, f'measurement.repeat={ENOUGH_REPEATS}')}  # both sides; {FEWEST_REPEATS} repeats are the fewest"
+    if comparison.apart or UNKNOWN in reasons:
+        yield f"{ORCHESTRATOR} compare --run A B {words} --gate  # in pairs; A and B: folders of code, or overrides"
     if BLIND in reasons:
         yield f"{ORCHESTRATOR} compare {before} {after} --gate analysis.primary=p50  # a threshold at which quality feels speed"
-        yield f"{ORCHESTRATOR} compare --run A B {words} --pairs {2 * ENOUGH_REPEATS} --gate  # more repeats, in pairs"
-    if comparison.drift and comparison.min_effect is not None:
-        yield f"{ORCHESTRATOR} compare --run A B {words} --gate  # in pairs; A and B: folders of code, or overrides"
-        yield f"{ORCHESTRATOR} compare {before} {after} --gate --accept-drift  # if nothing has drifted in between"
+        yield f"{ORCHESTRATOR} compare --run A B {words} --pairs {MORE_PAIRS} --gate  # more repeats, in pairs"
 
 
-def _of_settings(comparison: Comparison, before: str, command: Sequence[str], command_before: Sequence[str]) -> Iterator[str]:
-    """Yield what says what other settings change, in pairs, and what measures the candidate with the settings of the baseline."""
-    kinds: dict[tuple[Side, Side] | None, list[Compared]] = {}
+def _of_settings(comparison: Comparison, command: Sequence[str], command_before: Sequence[str]) -> Iterator[str]:
+    """Yield what says what other settings change, in pairs."""
+    kinds: dict[tuple[Side, Side] | None, list[Trial]] = {}
     for row in _with_nearest(comparison):
         assert row.nearest is not None
-        kinds.setdefault(sides_of(row.trial, row.nearest.trial, (*command, *command_before)), []).append(row)
-    known = [(sides, rows) for sides, rows in kinds.items() if sides is not None] if command else []
-    for sides, rows in sorted(known, key=lambda kind: -len(kind[1]))[:MOST_KINDS]:
-        yield from _of_kind(sides, rows, comparison.after_trials, before, command)
-    alone = [row for row in comparison.rows if row.kind == MISSING and row.nearest is None and FINISH not in row.why]
-    if alone and command_before and command_before[0] not in NOT_MEASURED_AGAIN:
-        again = measured_again(command_before, f"measurement.repeat={ENOUGH_REPEATS}")
-        yield f"{again}  # the trials of the baseline, as it measured them"
+        sides = sides_of(row.trial, row.nearest.trial, (*command, *command_before))
+        kinds.setdefault(sides, []).append(row.nearest.trial)
+    known = [(sides, trials) for sides, trials in kinds.items() if sides is not None] if command else []
+    for sides, trials in sorted(known, key=lambda kind: -len(kind[1]))[:MOST_KINDS]:
+        yield from _of_kind(sides, trials, comparison.after_trials, command)
 
 
-def _of_kind(
-    sides: tuple[Side, Side], rows: Sequence[Compared], trials: Sequence[Trial], before: str, command: Sequence[str]
-) -> Iterator[str]:
-    """Yield both commands for trials that differ in the same settings."""
-    nearest = [row.nearest for row in rows if row.nearest is not None]
+def _of_kind(sides: tuple[Side, Side], nearest: Sequence[Trial], trials: Sequence[Trial], command: Sequence[str]) -> Iterator[str]:
+    """Yield the command for trials that differ in the same settings; none where samples differ, which are never compared."""
     set_here = {_key(word) for words in sides for word in words}
-    narrowed = narrowing([one.trial for one in nearest], trials, [axis for axis in AXES if axis not in set_here])
+    narrowed = narrowing(nearest, trials, [axis for axis in AXES if axis not in set_here])
     given_anew = {_key(word) for word in narrowed}
     common = [*(word for word in _typed(command, set_here) if _key(word) not in given_anew), *narrowed]
     a, b = (_in_one_word(words) for words in sides)
-    if a is None or b is None:
-        return
-    if not any(key.startswith("task.") and key != "task.preload" for key in set_here):  # other samples are never compared
+    if a and b and not any(key.startswith("task.") and key != "task.preload" for key in set_here):
         yield f"{ORCHESTRATOR} compare --run {a} {b} {words_again(common)} --gate  # what these settings change, in pairs"
-    again = measured_again([*common, *sides[0]], f"measurement.repeat={ENOUGH_REPEATS}")
-    fewest = min(one.repeats_before for one in nearest)
-    if fewest >= FEWEST_REPEATS:
-        yield f"{again}  # the candidate with the settings of the baseline; then compare {before} with it"
-    else:
-        yield f"{again}  # for either side, in equal settings: the baseline has too few repeats ({fewest}; {FEWEST_REPEATS} are the fewest)"
 
 
 def _key(word: str) -> str:

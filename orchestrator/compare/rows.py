@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from orchestrator.analysis.late_answers import on_time_scores, one_inference
+from orchestrator.analysis.comparison import possible, replicates_of
+from orchestrator.analysis.late_answers import on_time_scores
+from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.baseline import BaselineTrial
 from orchestrator.compare.settings import differences, drawn_otherwise
 from orchestrator.compare.sides import digests_of, flags_of_repeats, mean_ideal, means_at, not_done
 from orchestrator.configuration.config import Trial
-from orchestrator.stats.comparison import Difference, compare_rounds, compare_samples
-from orchestrator.stats.gate import Verdict
-from orchestrator.stats.replication import Design
+from orchestrator.stats.constants import FEWEST_REPEATS
+from orchestrator.stats.gate import Design, Replicates, Verdict
+from orchestrator.stats.interval import mean_intervals
+from orchestrator.stats.pair import ANYWHERE, Difference, answered, compare_answered, untested
 from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.variance_components import FEWEST_PROCESSES, mean_of_processes
 from orchestrator.storage.records import PlannedTrial
 
 WHOSE = {"data": "data", "model": "weights"}
 
 
-def why_not_comparable(before: BaselineTrial, loaded: Sequence[TrialData], design: Design) -> str | None:
+def why_not_comparable(before: BaselineTrial, loaded: Sequence[TrialData], design: Design | None) -> str | None:
     """Return why the figures of two matched trials cannot be compared, or None. Models of a pair may be two."""
     theirs = digests_of(loaded)
     for name, whose in WHOSE.items():
@@ -41,76 +43,41 @@ def why_not_comparable(before: BaselineTrial, loaded: Sequence[TrialData], desig
     return f"{before.samples} samples were measured before and {samples} now" if samples != before.samples else None
 
 
-@dataclass(frozen=True)
-class Scopes:
-    """Differences of mean tail quality, candidate minus baseline; None if a scope has none.
-
-    this_data_set
-        rounds of all repeats could have come out otherwise.
-    samples_like_these
-        rounds and samples could have been others; None for a metric that is no mean over samples.
-    """
-
-    this_data_set: Difference | None = None
-    samples_like_these: Difference | None = None
-
-
-def scopes_of(before: Sequence[TrialData], after: Sequence[TrialData], threshold: Threshold, seed: int) -> Scopes:
-    """Return both scopes for the repeats of one match key, their rounds pooled.
-
-    The two sides were never interleaved with each other, so that no round has a partner.
-
-    Parameters
-    ----------
-    before, after
-        repeats of the baseline, none if it is a file, and of the candidate.
-    threshold
-        on the total clock.
-    seed
-        of the bootstrap; equal seeds give equal figures.
-    """
-    if not before or not after:
-        return Scopes()
-    here, there = (np.concatenate([_qualities(data, threshold) for data in side]) for side in (before, after))
-    this = compare_rounds(here, there, resolution=one_inference([*before, *after]))
+def on_samples(before: Sequence[TrialData], after: Sequence[TrialData], threshold: Threshold) -> Difference | None:
+    """Return the difference on *samples like these*, all rounds of the repeats pooled; None for a metric that is no mean over samples."""
     scores = on_time_scores(before, after, threshold)
-    if scores is None:
-        return Scopes(this)
-    random = np.random.default_rng([seed, zlib.crc32(f"{before[0].record.match_key} {threshold.label}".encode())])
-    return Scopes(this, compare_samples(*scores, random))
+    return None if scores is None else compare_answered(*map(answered, scores), within=possible(before[0], after[0]))
 
 
-def _qualities(data: TrialData, threshold: Threshold) -> NDArray[np.float64]:
-    qualities: NDArray[np.float64] = data.judged(data.metric).curve(data.times[data.clock], [threshold.ns])[0]
-    return qualities
+def interval_of(
+    means: Sequence[float], loaded: Sequence[TrialData], ideal: float, ns: int, resolution: float
+) -> tuple[float, float] | None:
+    """Return the interval of one side by itself: over its repeats, or of a single one over its visits; None of a single one in a file."""
+    if len(means) >= FEWEST_PROCESSES:
+        _, low, high = mean_of_processes(means, resolution)
+        return max(low, 0.0), min(high, max(ideal, *means))
+    if not loaded:
+        return None
+    [data] = loaded
+    judged = data.judged(data.metric)
+    answers = data.answers_at_stake(judged, np.ones(len(data.references), dtype=np.bool_))
+    curve, bounded = judged.curve(data.times[data.clock], [ns]), isinstance(judged, JudgedMean)
+    [found] = mean_intervals(curve, ideal, answers, data.visits, bounded=bounded)
+    return found.low, found.high
 
 
 NO_VERDICT, MISSING, FAILED, WORSE = "no verdict", "missing", "failed", "worse"
 SAME = "no difference shown"
+APART = f"{NO_VERDICT}: measured apart"
 FINISH = "finish the campaign with `resume`"
 
 
 @dataclass(frozen=True)
-class Drift:
-    """A change of the machine's speed between two measurements that alone would make a verdict another one.
-
-    share
-        by which all times of the candidate were longer (shorter, if negative) for that reason.
-    becomes
-        the verdict without it, or, where no difference is shown, with it.
-    """
-
-    share: float
-    becomes: str
-
-
-@dataclass(frozen=True)
 class Nearest:
-    """A trial of the candidate that is most like one of the baseline without a counterpart, and how often that one was measured."""
+    """A trial of the candidate that is most like one of the baseline without a counterpart."""
 
     match_key: str
     trial: Trial
-    repeats_before: int
 
 
 @dataclass(frozen=True)
@@ -123,18 +90,16 @@ class Compared:
         reason of an outcome without figures, in words.
     threshold, means_before, means
         None and empty where nothing could be compared. The means are one per repeat.
-    resolution
-        change of a repeat's mean by one inference in one round.
-    design
-        how the repeats of both sides belong together.
-    slowed, quickened
-        the baseline's mean quality if all its times were longer, or shorter, by each of its ``slow_downs``.
-    verdict, scopes
-        what the repeats show, None if nothing could be compared; what the rounds show.
+    interval_before, interval
+        of either side by itself; None where nothing shows it.
+    replicates
+        what the verdict rests on; None of two campaigns that were measured apart.
+    slowed
+        the baseline's mean quality if all its times were longer by each of its ``slow_downs``.
+    verdict, samples_like_these
+        what the replicates show; what the samples show of pairs.
     slow_down
         share by which all times may grow before the repeats show it with 80 % power; None if that is unknown.
-    drift
-        the least drift of the machine that would turn the verdict; None if that is unknown or nothing would.
     nearest
         of a trial without a counterpart the candidate's trial of other settings that is most like it; None where there is none.
     unlike
@@ -151,14 +116,13 @@ class Compared:
     ideal: float | None = None
     means_before: tuple[float, ...] = ()
     means: tuple[float, ...] = ()
-    resolution: float = 0.0
-    design: Design = "two samples"
+    interval_before: tuple[float, float] | None = None
+    interval: tuple[float, float] | None = None
+    replicates: Replicates | None = None
     slowed: tuple[float, ...] = ()
-    quickened: tuple[float, ...] = ()
     verdict: Verdict | None = None
-    scopes: Scopes = field(default_factory=Scopes)
+    samples_like_these: Difference | None = None
     slow_down: float | None = None
-    drift: Drift | None = None
     flags: tuple[str, ...] = ()
     nearest: Nearest | None = None
     unlike: bool = False
@@ -167,6 +131,20 @@ class Compared:
     def kind(self) -> str:
         """The outcome without its reason."""
         return NO_VERDICT if self.outcome.startswith(NO_VERDICT) else self.outcome
+
+    @property
+    def apart(self) -> bool:
+        """Whether both sides have figures and were measured apart, so that drift of the machine looks like a change."""
+        return bool(self.means) and self.replicates is None
+
+    @property
+    def difference(self) -> Difference | None:
+        """The difference, now minus before, without limits where there is no verdict; None where nothing could be compared."""
+        if self.verdict is not None:
+            return self.verdict.found
+        if not self.means:
+            return None
+        return untested(float(np.mean(self.means) - np.mean(self.means_before)))
 
     @property
     def differs(self) -> bool:
@@ -217,7 +195,7 @@ def too_few(before: BaselineTrial, repeats: int, fewest: int) -> Compared:
 def _without_counterpart(before: BaselineTrial, nearest: PlannedTrial | None) -> Compared:
     if nearest is None:
         return _row(before, MISSING, "the candidate has no such trial", unlike=True)
-    found = Nearest(nearest.match_key, nearest.trial, len(before.rounds))
+    found = Nearest(nearest.match_key, nearest.trial)
     if settings := differences(before.trial, nearest.trial):
         return _row(before, MISSING, f"the nearest, {nearest.match_key}, differs in {', '.join(settings)}", found, unlike=True)
     drawn = drawn_otherwise(before.trial, nearest.trial)
@@ -226,16 +204,12 @@ def _without_counterpart(before: BaselineTrial, nearest: PlannedTrial | None) ->
 
 
 def measured(
-    before: BaselineTrial,
-    loaded_before: Sequence[TrialData],
-    loaded: Sequence[TrialData],
-    seed: int,
-    repeats: int,
-    design: Design = "two samples",
+    before: BaselineTrial, loaded_before: Sequence[TrialData], loaded: Sequence[TrialData], repeats: int, design: Design | None
 ) -> Iterator[Compared]:
     """Yield the rows of a trial that both sides have, one per threshold, without verdicts.
 
-    ``loaded_before`` is empty where the baseline is a file; ``repeats`` is how many the candidate should have.
+    ``loaded_before`` is empty where the baseline is a file; ``repeats`` is how many the candidate should have; ``design`` is None of two
+    campaigns that were measured apart.
     """
     if len(loaded) < repeats:
         yield _row(before, MISSING, f"{repeats - len(loaded)} of {repeats} repeats have no stored round")
@@ -252,24 +226,29 @@ def measured(
         return
     thresholds = [stored.threshold for stored in before.thresholds]
     inferences = loaded[0].inferences[loaded[0].clock].shape[1]
-    fewest = min(*before.rounds, *(len(data.times[data.clock]) for data in loaded))
+    resolution = 1 / (inferences * min(*before.rounds, *(len(data.times[data.clock]) for data in loaded)))
+    within = (-before.ideal, ideal) if isinstance(loaded[0].judged(loaded[0].metric), JudgedMean) else ANYWHERE
     flags = dict.fromkeys((*before.flags, *before.not_done, *flags_of_repeats(loaded, thresholds)))
     for stored, threshold, means in zip(before.thresholds, thresholds, means_at(loaded, thresholds), strict=True):
+        replicates = None if design is None else Replicates(stored.means, means, design, resolution, within)
+        if design == "pairs":
+            alternating = replicates_of(loaded_before, loaded, (stored.means, means))
+            replicates = None if len(alternating.a) < FEWEST_REPEATS <= len(means) else alternating
         yield Compared(
             match_key=before.match_key,
             trial=before.trial,
-            outcome=NO_VERDICT,
+            outcome=APART,
             metric=before.metric,
             threshold=threshold,
             ideal_before=before.ideal,
             ideal=ideal,
             means_before=stored.means,
             means=tuple(means),
-            resolution=1 / (fewest * inferences),
-            design=design,
+            interval_before=interval_of(stored.means, loaded_before, before.ideal, threshold.ns, resolution),
+            interval=interval_of(means, loaded, ideal, threshold.ns, resolution),
+            replicates=replicates,
             slowed=stored.slowed,
-            quickened=stored.quickened,
-            scopes=scopes_of(loaded_before, loaded, threshold, seed),
+            samples_like_these=on_samples(loaded_before, loaded, threshold) if replicates and design == "pairs" else None,
             flags=tuple(flags),
         )
 

@@ -154,7 +154,7 @@ def reduce(
 ) -> BaselineTrial:
     """Return the figures of one match key at its own thresholds, or at those ``frozen`` before.
 
-    ``slowed`` asks for those of longer and shorter times too, ``curve`` for those at all other thresholds.
+    ``slowed`` asks for those of longer times too, ``curve`` for those at all other thresholds.
     """
     first = BaselineTrial(match_key=repeats[0].match_key, trial=repeats[0].trial, not_done=not_done(repeats))
     if not loaded:
@@ -177,7 +177,6 @@ def reduce(
                 origin="absolute" if threshold.origin == "absolute" else "reference",
                 means=tuple(of_repeats),
                 slowed=_at_other_speeds(loaded, bounds_if_slowed(threshold)) if slowed else (),
-                quickened=_at_other_speeds(loaded, bounds_if_quickened(threshold)) if slowed else (),
             )
             for threshold, of_repeats in zip(thresholds, means_at(loaded, thresholds), strict=True)
         ),
@@ -255,11 +254,6 @@ def not_done(repeats: Iterable[PlannedTrial]) -> tuple[str, ...]:
 def bounds_if_slowed(threshold: Threshold) -> list[float]:
     """Return the bounds in ns that stand for all times longer by each of the shares: t (1 + s) is on time where t <= theta / (1 + s)."""
     return [threshold.ns / (1 + share) for share in SLOW_DOWNS]
-
-
-def bounds_if_quickened(threshold: Threshold) -> list[float]:
-    """Return the bounds in ns that stand for all times shorter: t / (1 + s) is on time where t <= theta (1 + s)."""
-    return [threshold.ns * (1 + share) for share in SLOW_DOWNS]
 
 
 def _at_other_speeds(loaded: Sequence[TrialData], bounds: Sequence[float]) -> tuple[float, ...]:

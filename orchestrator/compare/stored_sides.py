@@ -7,20 +7,21 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from orchestrator.compare.baseline import Baseline, BaselineThreshold, BaselineTrial
-from orchestrator.compare.sides import bounds_if_quickened, bounds_if_slowed
+from orchestrator.compare.sides import bounds_if_slowed
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
-from orchestrator.stats.replication import FEWEST_REPEATS, Design
+from orchestrator.stats.constants import FEWEST_REPEATS
+from orchestrator.stats.gate import Design
 from orchestrator.stats.thresholds import Threshold, primary_threshold, primary_threshold_of
 
 AGAIN = "compare with the campaign's directory, or export the baseline again"
 
 
-def stored_sides(before: Baseline, analysis: AnalysisConfig) -> Iterator[tuple[BaselineTrial, Design]]:
-    """Yield the trials of a baseline file at the thresholds that ``analysis`` asks for, and how their figures are to be tested.
+def stored_sides(before: Baseline, analysis: AnalysisConfig) -> Iterator[tuple[BaselineTrial, Design | None]]:
+    """Yield the trials of a baseline file at the thresholds that ``analysis`` asks for, and how their figures are tested.
 
-    Where at least 3 campaigns have a trial, its figures are the means of these campaigns; else the repeats of the latest that has it. The
-    first campaign that has it gives its thresholds.
+    Where at least 3 campaigns have a trial, its figures are the means of these campaigns; else the repeats of the latest that has it, which
+    nothing tests. The first campaign that has it gives its thresholds.
 
     Raises
     ------
@@ -34,14 +35,14 @@ def stored_sides(before: Baseline, analysis: AnalysisConfig) -> Iterator[tuple[B
     for stored in trials.values():
         measured = [trial for trial in stored if trial.thresholds]
         if not measured:
-            yield stored[-1], "two samples"
+            yield stored[-1], None
             continue
         alike = [trial for trial in measured if (trial.metric, trial.samples) == (measured[-1].metric, measured[-1].samples)]
         thresholds = _asked(alike[0], before.analysis, analysis)
         found = [[_figures(trial, threshold) for threshold in _common(thresholds, alike)] for trial in alike]
         latest = alike[-1]
         if len(alike) < FEWEST_REPEATS:
-            yield latest.model_copy(update={"thresholds": tuple(found[-1])}), "two samples"
+            yield latest.model_copy(update={"thresholds": tuple(found[-1])}), None
             continue
         kept = [
             of_latest.model_copy(update={"means": tuple(float(np.mean(of_campaign[place].means)) for of_campaign in found)})
@@ -107,11 +108,6 @@ def _figures(trial: BaselineTrial, threshold: Threshold) -> BaselineThreshold:
             return stored
     curve = trial.curve
     assert curve is not None
-    slowed, quickened = (
-        tuple(float(np.mean(curve.at(bound))) for bound in bounds)
-        for bounds in (bounds_if_slowed(threshold), bounds_if_quickened(threshold))
-    )
+    slowed = tuple(float(np.mean(curve.at(bound))) for bound in bounds_if_slowed(threshold))
     origin = "absolute" if threshold.origin == "absolute" else "reference"
-    return BaselineThreshold(
-        label=threshold.label, ns=threshold.ns, origin=origin, means=curve.at(threshold.ns), slowed=slowed, quickened=quickened
-    )
+    return BaselineThreshold(label=threshold.label, ns=threshold.ns, origin=origin, means=curve.at(threshold.ns), slowed=slowed)

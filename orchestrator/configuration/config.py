@@ -122,13 +122,9 @@ class SystemConfig(Frozen):
         return tuple(f"cuda:{name}" if indices else name for name in self.device.removeprefix("cuda:").split(","))
 
     @model_validator(mode="after")
-    def _gpus_once(self) -> SystemConfig:
+    def _each_once(self) -> SystemConfig:
         if len(set(self.gpus)) < len(self.gpus):
             raise ValueError(f"device={self.device} names a GPU twice; list each GPU once in system.device")
-        return self
-
-    @model_validator(mode="after")
-    def _cores_once(self) -> SystemConfig:
         if isinstance(self.cores, tuple) and len(set(self.cores)) < len(self.cores):
             raise ValueError(f"cores={list(self.cores)} names a core twice; list each core once in system.cores")
         return self

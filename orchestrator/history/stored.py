@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from orchestrator.analysis.campaign_analysis import FORMS
-from orchestrator.analysis.dependence import dependent_rows
 from orchestrator.analysis.quality import ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.configuration.config import MeasurementConfig
 from orchestrator.contracts import InputError
+from orchestrator.stats.constants import CONFIDENCE
 from orchestrator.stats.laws import t_quantile
-from orchestrator.stats.long_run import long_run_spreads
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.stats.units import spread, units_of
 from orchestrator.storage.layout import CAMPAIGN, inside, trial_folder
 from orchestrator.storage.load import opened, read_json
 from orchestrator.storage.reader import open_campaign
@@ -228,6 +228,5 @@ def _half_width(data: TrialData, gains: NDArray[np.float64]) -> float:
     rounds = gains.shape[1]
     if rounds < 2:
         return 0.0
-    dependent = dependent_rows(data, gains, data.clock) if rounds >= FEW_ROUNDS else np.zeros(1, dtype=np.bool_)
-    (spread,) = long_run_spreads(gains, data.visits, dependent)
-    return float(t_quantile(0.975, spread.degrees)) * math.sqrt(spread.variance)
+    found = spread(gains, units_of(rounds, data.visits))
+    return float(t_quantile((1 + CONFIDENCE) / 2, found.degrees)) * math.sqrt(found.variance[0])

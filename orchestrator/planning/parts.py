@@ -81,20 +81,16 @@ def in_parts(
 def cycles_of(trials: Sequence[PlannedTrial], machines: Mapping[str, Machine]) -> dict[str, float]:
     """Return how many visits long the cycle of each trial in visits is, by id: all that take turns, or its own and its pause.
 
-    ``machines`` are those of the trials by match key, ``trials`` such as `in_parts` returns. Those that share their machine
-    (``exclusive: false``) are taken to take turns with each other.
+    It is 0 where visits follow one another too closely to be units. ``machines`` are those of the trials by match key, ``trials`` such as
+    `in_parts` returns. Those that share their machine (``exclusive: false``) are taken to take turns with each other.
     """
     found: dict[tuple[str, bool, int], list[PlannedTrial]] = {}
     for planned in trials:
         if planned.state == "planned" and planned.trial.measurement.rounds_per_visit is not None:
-            machine = machines[planned.match_key]
-            found.setdefault((machine.boot_id or machine.host, planned.trial.system.exclusive, planned.part), []).append(planned)
-    return {one.trial_id: max(len(of_one), 1 + one.trial.measurement.pause) for of_one in found.values() for one in of_one}
-
-
-def in_one_stretch(cycles: Mapping[str, float]) -> frozenset[str]:
-    """Return the ids of the trials whose visits follow one another too closely to be units, of those in visits."""
-    return frozenset(trial_id for trial_id, cycle in cycles.items() if cycle < 1 + PAUSE)
+            host = (machine := machines[planned.match_key]).boot_id or machine.host
+            found.setdefault((host, planned.trial.system.exclusive, planned.part), []).append(planned)
+    cycles = {one.trial_id: max(len(of_one), 1 + one.trial.measurement.pause) for of_one in found.values() for one in of_one}
+    return {trial_id: cycle if cycle >= 1 + PAUSE else 0 for trial_id, cycle in cycles.items()}
 
 
 def _server_line(host: str, trials: int) -> str:

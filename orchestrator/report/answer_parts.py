@@ -102,7 +102,7 @@ class Case:
     @property
     def compares_models(self) -> bool:
         """Whether models were tested against each other here."""
-        return self.tested and self.ranked.like_these is not None
+        return self.tested and self.ranked.tests_models
 
     @property
     def samples(self) -> int:

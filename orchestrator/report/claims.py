@@ -21,8 +21,8 @@ from orchestrator.stats.thresholds import Threshold
 
 DEADLINE_NOTE = (
     "With {confidence:.0%} confidence at least {kept:.0%} of rounds like these keep {quality:.0%} of ideal quality, when every answer "
-    "after the deadline counts as failed. Only rounds whose number was fixed beforehand count; where rounds depend on each other, more are "
-    "needed, and later rounds that break a deadline withdraw it. What was seen holds for this session, and is no promise.{common}"
+    "after the deadline counts as failed. Only rounds whose number was fixed beforehand count, in visits that lie apart. What was seen "
+    "holds for this session, and is no promise.{common}"
 )
 COMMON = " Where models differ in ideal quality, the floor that all of them can keep stands beside each one's own (common)."
 
@@ -73,10 +73,11 @@ def _table(group: Group, threshold: Threshold, trials: Sequence[Sequence[Row]]) 
         title=f"Differences of tail quality in {group.task} ({group.trials[0].metric}, {group.clock} time) within {bound(threshold)}",
         columns=[*who_columns(group), "minus baseline", "this data set", "samples like these", "fresh processes"],
         rows=[_comparison_cells(rows, group, marks) for rows in trials],
-        note="Mean tail quality minus the baseline's, with 95 % intervals: over rounds of these processes (this data set), and over "
-        "rounds and samples (samples like these). A fresh process differs from the last by more than its rounds show: only repeats "
-        "(measurement.repeat=3 or more) give a verdict on whether a system is better or worse. It stands in the row of the first "
-        "repeat, at the primary threshold, with one-sided bounds that hold for all trials together." + marks.note(),
+        note="Mean tail quality minus the baseline's, with 95 % intervals: over visits that alternate (this data set), and over "
+        "rounds and samples (samples like these); without at least 12 of both trials that alternate there are no limits. A fresh process "
+        "differs from the last by more than its rounds show: only repeats (measurement.repeat=3 or more) give a verdict on whether a "
+        "system is better or worse. It stands in the row of the first repeat, at the primary threshold, with limits that hold for all "
+        "trials together." + marks.note(),
         right=frozenset(["this data set", "samples like these"]),
         within_ns=threshold.ns,
     )
@@ -117,7 +118,7 @@ def from_the_best_tables(results: CampaignAnalysis, everywhere: bool = False) ->
             rows = [row for row in found if threshold.is_of(row) and row["scope"] in FROM_BEST]
             if rows:
                 marks = Marks(rows)
-                cells = [_from_best_cells(row, systems[row["baseline"]], marks, group, threshold, results.analysis.seed) for row in rows]
+                cells = [_from_best_cells(row, systems[row["baseline"]], marks, group, threshold) for row in rows]
                 by_test = BY_TEST_NOTE if any(map(_is_by_test, rows)) else ""
                 what = f"{group.task} ({group.trials[0].metric}, {group.clock} time)"
                 yield Table(
@@ -130,11 +131,11 @@ def from_the_best_tables(results: CampaignAnalysis, everywhere: bool = False) ->
                 )
 
 
-def _from_best_cells(row: Row, best: Trial, marks: Marks, group: Group, threshold: Threshold, seed: int) -> list[str]:
+def _from_best_cells(row: Row, best: Trial, marks: Marks, group: Group, threshold: Threshold) -> list[str]:
     of_model = f"{best.model.name} on " if best.model.name != row["model"] else ""
     said = _is_shown(row)
     if of_model and apart_by(row):
-        less = less_on_samples(group, row["trial"], row["baseline"], threshold, seed)
+        less = less_on_samples(group, row["trial"], row["baseline"], threshold)
         said += f"; {SAMPLES_LIKE_THESE}: {'not tested' if less is None else 'shown' if less else 'not shown'}"
     return [f"{of_model}{best.system.name} with {best.runtime.name}", _difference(row, marks), said]
 
@@ -166,8 +167,8 @@ def _difference(row: Row | None, marks: Marks) -> str:
     if row is None:
         return "-"
     low, high = row["interval_low"], row["interval_high"]
-    interval = within(low, high, "+") if low is not None and high is not None else "[unknown]"
-    return f"{signed(row['difference'])} {interval}{marks.of(row)}"
+    interval = f" {within(low, high, '+')}" if low is not None and high is not None else ""
+    return f"{signed(row['difference'])}{interval}{marks.of(row)}"
 
 
 MEAN = "mean [95 % interval]"

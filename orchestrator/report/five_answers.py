@@ -82,12 +82,14 @@ def _wins(case: Case) -> Said:
 def _best_alone(case: Case, order: Order, none: str) -> str:
     """Say which system of the one model keeps most, and how many are not shown worse."""
     name, size = case.name(order.best), len(case.found)
-    if order.tied and not order.behind:
+    if len(order.tied) == size - 1:
         return f"{none or 'No winner: '}{counted(size, size, 'systems')} tie, {ends_of([order.best, *order.tied])}"
     if order.tied and none:
         return f"{none}most: {name}, {of_ideal(order.best, '')}"
     if order.tied:
         return f"{name}, {of_ideal(order.best, '')}; {len(order.tied)} of {size - 1} others not shown worse"
+    if not order.worse:
+        return f"{none}{name} is ahead, {of_ideal(order.best, '')}; not tested"
     more = "more" if size == 2 else "most"
     return f"{none}{name} keeps {more}, {of_ideal(order.best, '')}" if none else f"{name}, {of_ideal(order.best)}"
 
@@ -111,17 +113,17 @@ def _much(case: Case) -> Said:
     first = models[0]
     best, *others = case.ranked.heads
     if len(models) == 1:
-        if first.tied and not first.behind:
+        if len(first.tied) == len(case.found) - 1:
             return Said(question, f"A tie: {how_far_apart(first, case.name(best))}", (plain(f"{here}."),))
         if first.tied:
             return Said(question, _tie_in_short(case, first), (plain(f"{here}."), *_behind(case, first)))
-        next_behind, last = first.behind[0], first.behind[-1]
+        next_behind, last = case.found[1], case.found[-1]
         more = plain(f"{here}; {case.name(next_behind)} keeps {mean_kept(next_behind)}.")
         of_last = (plain(f"The last: {case.name(last)}, {mean_kept(last)}."),) if last is not next_behind else ()
         return Said(question, written_more(best, next_behind, case.name(next_behind)), (more, *of_last))
     heads = leading(case)
     if len(heads) > 1:
-        return Said(question, f"A tie: {how_far_apart(Order(best, tuple(heads[1:]), ()), best.model)}", (plain(f"{here}."),))
+        return Said(question, f"A tie: {how_far_apart(case.ranked.models, best.model)}", (plain(f"{here}."),))
     second = others[0]
     as_much = best.level[0] == second.level[0]
     short = f"Nothing: as much as {second.model}" if as_much else written_more(best, second, second.model)
@@ -131,11 +133,11 @@ def _much(case: Case) -> Said:
 def _tie_in_short(case: Case, order: Order) -> str:
     """Say what is not shown worse than the best, and how much less that may be."""
     names = [case.name(one) for one in order.tied]
-    who = together(names) if len(names) < NAMED else f"{len(names)} of {len(names) + len(order.behind)} others"
+    who = together(names) if len(names) < NAMED else f"{len(names)} of {len(case.found) - 1} others"
     kind, much = how_alike(order)
     if kind == "exactly":
         return f"{who}: exactly as much"
-    return f"{who}: not told apart, means up to {much} less" if kind == "means" else f"{who} not shown worse: at most {much} less"
+    return f"{who} not shown worse: means up to {much} less" if kind == "means" else f"{who} not shown worse: at most {much} less"
 
 
 def _behind(case: Case, order: Order) -> Iterator[Line]:
@@ -202,6 +204,8 @@ def _model_row(case: Case, order: Order) -> tuple[str, ...]:
         f"{case.name(order.best)}, {of_ideal(order.best)}{alike}",
         f"{case.name(first)}, {mean_kept(first)}: {written_less(order.best, first, ' less')}"
         if first
+        else "not tested"
+        if order.untested
         else "none: all tie"
         if order.tied
         else "none",

@@ -33,12 +33,12 @@ class Scopes:
 def scopes_of(ranked: Ranking) -> Scopes:
     """Return for whom it is shown that others keep less than the best: other models, of one model other systems."""
     if len(list(by_model(ranked.found))) == 1:
-        of_systems: Known = "shown" if order_of(ranked.found).behind else "not shown"
+        order = order_of(ranked.found)
+        of_systems: Known = "shown" if order.worse else "not shown" if order.tied else "not tested"
         return Scopes(of_systems, "not tested", _fresh(ranked, of_systems))
-    if ranked.like_these is None:
+    if not ranked.tests_models:
         return Scopes("not tested", "not tested", "not tested")
-    best, *others = ranked.heads
-    of_models: Known = "not shown" if any(best.ties(one) for one in others) else "shown"
+    of_models: Known = "not shown" if ranked.models.tied else "shown"
     return Scopes(of_models, "shown" if ranked.models_apart else "not shown", _fresh(ranked, of_models))
 
 

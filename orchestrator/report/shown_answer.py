@@ -25,13 +25,13 @@ def _whether(case: Case, found: Scopes, reserve: str) -> str:
     """Say whether a difference is shown and for whom, in a dozen words."""
     models = case.models
     if found.here == "not tested":
-        return "Models were not tested against each other"
+        return f"{'Models' if len(models) > 1 else 'Systems'} were not tested against each other"
     if found.here == "not shown":
         if len(models) == 1 and all(one.keeps_all for one in case.found):
             return "No difference: all keep all there is"
         return f"No difference shown{reserve}{',' if reserve else ''} for {_these(case)}"
     if len(models) == 1 and models[0].tied:
-        count = len(models[0].behind)
+        count = len(models[0].worse)
         return f"Yes{reserve}: {count} {'others keep' if count > 1 else 'other keeps'} less on {_these(case)}"
     return f"Yes{reserve}, for {shown_for(found, case.samples)}"
 
@@ -43,7 +43,7 @@ def _these(case: Case) -> str:
 def _scopes_told(case: Case, found: Scopes) -> tuple[Line, ...]:
     """Say in which order systems are that do not all tie, and what is known of other samples and of fresh processes."""
     tie = case.models[0] if len(case.models) == 1 else None
-    order = f"Less than {case.name(tie.best)}; no order within the tie." if tie and tie.tied and tie.behind else ""
+    order = f"Less than {case.name(tie.best)}; no order within the tie." if tie and tie.tied and tie.worse else ""
     told = [order] if order else []
     if found.here != "not tested":
         each = told_of_samples(case.ranked.group, found.samples_like_these), told_of_processes(case.ranked, found.fresh_processes)

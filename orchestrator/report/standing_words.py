@@ -30,16 +30,23 @@ def mean_kept(one: Standing) -> str:
     return quality(one.mean) if one.scale == PLAIN else f"{100 * one.kept:.1f} %"
 
 
+def kept_less(best: Standing, other: Standing) -> float:
+    """Return what the other keeps less: by their difference where it was tested, over what both have in common, else by their means."""
+    found = other.less.get(best.trials[0])
+    if found is not None and other.scale == PLAIN:
+        return found.difference
+    return round(best.scale.gained(best.mean) - best.scale.gained(other.mean), EXACTLY)
+
+
 def share_less(best: Standing, other: Standing) -> float:
     """Return what the other keeps less, as a share of what the best one would keep without a threshold."""
     ideal = best.scale.gained(best.ideal)
-    return (best.scale.gained(best.mean) - best.scale.gained(other.mean)) / ideal if ideal else 0.0
+    return kept_less(best, other) / ideal if ideal else 0.0
 
 
 def difference(best: Standing, other: Standing, less: str = "") -> str:
     """Write a difference of quality with its interval, or with the limits that agree with its test; ``less`` stands behind it."""
-    found = other.less.get(best.trials[0]) if other.is_compared(best) else None
-    told = quality(round(best.mean - other.mean, EXACTLY))
+    found, told = other.less.get(best.trials[0]), quality(kept_less(best, other))
     if found is None:
         return told + less
     if found.test and found.low <= 0 < found.high:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
@@ -12,6 +12,7 @@ from orchestrator.analysis.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.analysis.from_the_best import EXACTLY
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
+from orchestrator.analysis.ranking import Tie, ties
 from orchestrator.metrics.interface import Scale
 from orchestrator.report.table import WHO, Row, rows_of
 from orchestrator.stats.thresholds import Threshold
@@ -33,8 +34,12 @@ def is_unsteady(low: float, high: float, ideal: float) -> bool:
 
 @dataclass(frozen=True)
 class Less:
-    """Between which limits lies what one keeps less than another; ``test`` is what the verdict rests on where it is no interval."""
+    """What one keeps less than another over the visits or repeats of both, with its limits.
 
+    ``test`` is what the verdict rests on where it is no interval.
+    """
+
+    difference: float
     low: float
     high: float
     test: str = ""
@@ -57,8 +62,8 @@ class Standing:
     processes
         how many repeats there are.
     tested
-        whether a stored difference tells it from another system, by the first trial of that one: from the best of its model, and of the
-        models' best ones from the best of all.
+        whether a stored difference shows that it keeps less than the best of its model, and of the models' best ones than the best of all,
+        by the first trial of that one; missing where that was not tested.
     less
         what it keeps less than such a best one, by the first trial of that one.
     deadlines
@@ -105,16 +110,6 @@ class Standing:
         """The share of ideal quality that the mean keeps."""
         return self.scale.kept(self.mean, self.ideal) if self.ideal != self.scale.late else 1.0
 
-    def is_compared(self, other: Standing) -> bool:
-        """Return whether a difference of the two is stored."""
-        return other.trials[0] in self.tested
-
-    def ties(self, other: Standing) -> bool:
-        """Return whether the data do not tell the two apart: by their stored difference, else by intervals that have a point in common."""
-        if self.is_compared(other):
-            return not self.tested[other.trials[0]]
-        return self.low <= other.high and other.low <= self.high
-
     def grade(self, share: float) -> Grade:
         """Return *good* where the whole interval keeps this share of ideal quality, *bad* where none of it does, else *doubtful*."""
         ends = sorted(self.scale.gained(end) for end in (self.low, self.high))
@@ -137,31 +132,35 @@ class Ranking:
     found: tuple[Standing, ...]
     like_these: frozenset[str] | None = None
 
-    def is_apart(self, best: Standing, other: Standing) -> bool:
-        """Return whether the data tell two systems apart; of two models, on samples like these."""
-        if best.names["model"] != other.names["model"] and other.names["model"] not in (self.like_these or ()):
-            return False
-        return not best.ties(other)
-
-    def here_alone(self, best: Standing, others: Iterable[Standing]) -> list[Standing]:
-        """Return the systems of other models that keep less on the samples of the task, and are not shown to on others like them."""
-        return [one for one in others if one.model != best.model and not best.ties(one) and not self.is_apart(best, one)]
-
     @property
     def heads(self) -> list[Standing]:
         """The best system of each model, the best first."""
         return [systems[0] for systems in by_model(self.found)]
 
     @property
+    def models(self) -> Order:
+        """What the models' best systems are to the best of all."""
+        return order_of(self.heads)
+
+    @property
+    def tests_models(self) -> bool:
+        """Whether the models' best systems were tested against the best of all, here and on samples like these."""
+        return self.like_these is not None and not self.models.untested
+
+    @property
+    def here_alone(self) -> list[Standing]:
+        """The models' best systems that keep less on the samples of the task, and are not shown to on others like them."""
+        return [one for one in self.models.worse if one.model not in (self.like_these or ())]
+
+    @property
     def models_apart(self) -> bool:
-        """Whether the best model is told from all others."""
-        return all(self.is_apart(self.heads[0], one) for one in self.heads[1:])
+        """Whether the best model is told from all others, also on samples like these."""
+        return len(self.models.worse) == len(self.heads) - 1 and not self.here_alone
 
     @property
     def nothing_shown(self) -> bool:
         """Whether nothing is told from the best of its model, nor the best of any model from that of another."""
-        pairs = [(systems[0], one) for systems in by_model(self.found) for one in systems[1:]]
-        return all(best.ties(one) for best, one in (*pairs, *((self.heads[0], head) for head in self.heads[1:])))
+        return not any(order.worse for order in (self.models, *map(order_of, by_model(self.found))))
 
     @property
     def best_keep_all(self) -> bool:
@@ -171,39 +170,46 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Order:
-    """The systems of one model: the best, what the data do not tell from it, and what is behind; each the best first."""
+    """The best of some systems, what ties with it, what follows the tie, what of that is shown worse, and what was not tested."""
 
     best: Standing
     tied: tuple[Standing, ...]
     behind: tuple[Standing, ...]
+    worse: tuple[Standing, ...]
+    untested: tuple[Standing, ...]
 
 
 def order_of(systems: Sequence[Standing]) -> Order:
-    """Return what ties with the first of some systems, and what is behind it."""
+    """Return what some systems, the best first, are to the best; see `ties`."""
     best, *others = systems
-    return Order(best, tuple(one for one in others if one.ties(best)), tuple(one for one in others if not one.ties(best)))
+    found = list(zip(others, ties(one.tested.get(best.trials[0]) for one in others), strict=True))
+
+    def those(*kinds: Tie) -> tuple[Standing, ...]:
+        return tuple(one for one, kind in found if kind in kinds)
+
+    return Order(best, those("tied"), those("worse", "behind"), those("worse"), those("not tested"))
 
 
 def ranking(results: CampaignAnalysis, group: Group) -> Ranking:
     """Return the ranking of one group."""
     found = tuple(standings(results, group))
-    return Ranking(group, found, _less_on_samples(found, group, results.analysis.seed))
+    return Ranking(group, found, _less_on_samples(found, group))
 
 
-def _less_on_samples(found: Sequence[Standing], group: Group, seed: int) -> frozenset[str] | None:
+def _less_on_samples(found: Sequence[Standing], group: Group) -> frozenset[str] | None:
     """Return the models whose best system keeps less than the best of all on samples like these: the first process of each is compared."""
     primary = group.thresholds.primary
     if primary is None:
         return frozenset()
     heads = [systems[0] for systems in by_model(found)]
-    told = {other.model: less_on_samples(group, other.trials[0], heads[0].trials[0], primary, seed) for other in heads[1:]}
+    told = {other.model: less_on_samples(group, other.trials[0], heads[0].trials[0], primary) for other in heads[1:]}
     return None if None in told.values() else frozenset(model for model, less in told.items() if less)
 
 
-def less_on_samples(group: Group, trial: str, best: str, threshold: Threshold, seed: int) -> bool | None:
-    """Return whether a trial keeps less than that of another model on samples like these; None of metrics that are no mean over samples."""
-    data = {one.trial_id: one for one in group.trials}
-    found = on_samples(data[trial], data[best], threshold, seed)
+def less_on_samples(group: Group, trial: str, best: str, threshold: Threshold) -> bool | None:
+    """Return whether a system keeps less than that of another model on samples like these; None where that cannot be tested."""
+    system_of = {one.trial_id: repeats for repeats in group.systems().values() for one in repeats}
+    found = on_samples(system_of[trial], system_of[best], threshold)
     return None if found is None else bool(found.low > 0 and found.parameters["samples_that_differ"] >= FEWEST_THAT_DIFFER)
 
 
@@ -213,9 +219,12 @@ def rankings(results: CampaignAnalysis) -> tuple[Ranking, ...]:
 
 
 def standings(results: CampaignAnalysis, group: Group) -> list[Standing]:
-    """Return what the systems of a group keep at its primary threshold, the best first; nothing where it has none."""
+    """Return what the systems of a group keep at its deadline, the best first; nothing where it has none in ms.
+
+    A percentile is one of the systems' own times, which makes that system look better the slower it is.
+    """
     primary = group.thresholds.primary
-    if primary is None:
+    if primary is None or primary.origin != "absolute":
         return []
     metric = group.trials[0].metric
     scale = scale_of(group.trials[0].judged(metric))
@@ -244,7 +253,7 @@ def standings(results: CampaignAnalysis, group: Group) -> list[Standing]:
 
 
 def _compared(results: CampaignAnalysis, group: Group, ns: int, repeats: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, Any]]:
-    """Return per system what its stored differences say, by the first trial of the other: whether they tell the two apart, and the loss.
+    """Return per system what its stored differences say, by the first trial of the other: whether it keeps less, and how much.
 
     Of single processes that is the difference of these rounds, of repeats what fresh processes have shown.
     """
@@ -255,18 +264,17 @@ def _compared(results: CampaignAnalysis, group: Group, ns: int, repeats: Mapping
         apart = apart_by(row) if row["threshold_ns"] == ns and row["scope"] in FROM_BEST else None
         one, other = system_of.get(row["trial"]), system_of.get(row["baseline"])
         if apart is not None and one is not None and other is not None:
-            found[one]["tested"][first[other]] = found[other]["tested"][first[one]] = apart
-            if row["interval_low"] is not None and row["interval_high"] is not None:
-                found[one]["less"][first[other]] = Less(-row["interval_high"], -row["interval_low"], rests_on(row))
+            found[one]["tested"][first[other]] = apart
+            found[one]["less"][first[other]] = Less(-row["difference"], -row["interval_high"], -row["interval_low"], rests_on(row))
     return found
 
 
 def apart_by(row: Row) -> bool | None:
-    """Return whether a stored difference from the best tells the two apart; None where nothing is known of it."""
-    if row["scope"] == FROM_BEST_FRESH:
-        return {"worse": True, "better": True, "no difference shown": False}.get(row["verdict"])
-    if row["interval_low"] is None or row["interval_high"] is None:
+    """Return whether a stored difference from the best shows that one worse; None where that was not tested."""
+    if row["method"] == "none":
         return None
+    if row["scope"] == FROM_BEST_FRESH:
+        return bool(row["verdict"] == "worse")
     return bool(row["interval_low"] > 0 or row["interval_high"] < 0)
 
 
@@ -275,10 +283,9 @@ def rests_on(row: Row) -> str:
 
     It goes step by step over the pairs (Holm's method) and so may find what the interval, which holds for all pairs at once, leaves open.
     """
-    side = {"worse": "p_worse", "better": "p_better"}.get(row["verdict"] or "")
-    if row["scope"] != FROM_BEST_FRESH or side is None:
+    if row["scope"] != FROM_BEST_FRESH or row["verdict"] not in ("worse", "better"):
         return ""
-    return f"p {dict(row['parameters'])[side]:.2g} with all pairs counted"
+    return f"p {dict(row['parameters'])['p_adjusted']:.2g} with all pairs counted"
 
 
 def _standing(repeats: Sequence[Row], fresh: Row | None, scale: Scale, group: Group) -> Standing:

@@ -75,8 +75,8 @@ def ends_of(tied: Sequence[Standing]) -> str:
 
 def leading(case: Case) -> list[Standing]:
     """Return the best systems of the models that are not told from the best one; that one alone where models were not compared."""
-    best, *others = case.ranked.heads
-    return [best, *(one for one in others if best.ties(one))] if case.compares_models else [best]
+    models = case.ranked.models
+    return [models.best, *models.tied] if case.compares_models else [models.best]
 
 
 def tied_systems(case: Case) -> list[Standing]:
@@ -100,7 +100,7 @@ def on_shared_machine(case: Case) -> bool:
 def not_worse(case: Case, order: Order, than: str = "") -> str:
     """Say of the systems that tie with the best of their model what each keeps, and how much less that may be; ``than`` names the best."""
     one = len(order.tied) == 1
-    size = len(order.tied) + len(order.behind)
+    size = len(order.tied) + len(order.behind) + len(order.untested)
     of_all = f"{counted(len(order.tied), size, 'others')}: " if len(order.tied) > NAMED else ""
     names = of_all + listed([f"{case.name(tied)} ({mean_kept(tied)})" for tied in order.tied])
     kind, much = how_alike(order)
@@ -108,7 +108,7 @@ def not_worse(case: Case, order: Order, than: str = "") -> str:
         return f"{names} {'keeps' if one else 'keep'} exactly as much{f' as {than}' if than else ''}"
     are = "is" if one else "are"
     if kind == "means":
-        return f"{names} {are} not told {f'from {than}' if than else 'apart'} by intervals; means up to {much} less"
+        return f"{names} {are} not shown worse{f' than {than}' if than else ''}; means up to {much} less"
     return f"{names} {are} not shown worse{f' than {than}' if than else ''}: may keep up to {much} less"
 
 
@@ -124,7 +124,7 @@ def how_alike(order: Order) -> tuple[str, str]:
 
 
 def _limits(best: Standing, one: Standing) -> Less | None:
-    return one.less.get(best.trials[0]) if one.is_compared(best) else None
+    return one.less.get(best.trials[0])
 
 
 def less_at_most(order: Order) -> float:
@@ -139,7 +139,7 @@ def how_far_apart(order: Order, name: str, apart: str = " apart") -> str:
     if kind == "exactly":
         return "exactly as much"
     if kind == "means":
-        return f"means up to {much}{apart}, no interval of that"
+        return f"means up to {much}{apart}"
     found = [limits for one in tied if (limits := _limits(best, one))]
     most = quality_at_most(max(max(abs(one.low), abs(one.high)) for one in found))
     return f"at most {most}{apart if len(tied) == 1 else f' from {name}'}"

@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
+from orchestrator.analysis.groups import Group
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.scopes import sample_count, scopes_of, sentence, told_of_samples
 from orchestrator.report.standing_words import counted, difference, listed, mean_kept, share_less
 from orchestrator.report.standings import Ranking, Standing, by_model, order_of
 from orchestrator.report.table import bound
-from orchestrator.report.text import quality
+from orchestrator.report.text import milliseconds, quality
+from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.stats.thresholds import NS_PER_MS
 
 
 def winners(one: Ranking) -> Iterator[str]:
     """Yield which model and which system of a group keep most at its primary threshold, and by how much."""
     task = one.group.task
     primary = one.group.thresholds.primary
-    if primary is None:
-        yield f"{task}: {_no_threshold(one)}"
+    if primary is None or not one.found:
+        yield f"{task}: {_no_deadline(one.group)}"
         return
     metric = one.group.trials[0].metric
     models = list(by_model(one.found))
@@ -31,19 +32,14 @@ def winners(one: Ranking) -> Iterator[str]:
         yield _across_systems(f"{start} within {bound(primary)}:", metric, systems)
 
 
-def _no_threshold(one: Ranking) -> str:
-    """Say why trials have no common threshold, and how to set one."""
-    reference = one.group.thresholds.reference
-    if reference is None:
-        return "no trial can be the reference, since each has failed, so there is no common threshold."
-    data = next(data for data in one.group.trials if data.trial_id == reference.trial)
-    late = int(np.count_nonzero(data.outcome))
-    if not late:
-        return "the reference has no time at the percentile asked for, so there is no common threshold."
-    return (
-        f"{late:,} of {data.outcome.size:,} answers of the reference {reference.trial} have no time, so that there is no common threshold "
-        'at its percentile; set one in ms, such as analysis.primary="200 ms".'
-    )
+def _no_deadline(group: Group) -> str:
+    """Ask for a deadline in ms, near the times that were observed."""
+    p95s = [percentile_inverted_cdf(data.served(group.clock), 95) for data in group.trials if data.served(group.clock).size]
+    known = sorted(ns for ns in p95s if math.isfinite(ns))
+    wanted = f"{float(f'{math.sqrt(known[0] * known[-1]) / NS_PER_MS:.2g}'):g}" if known else "VALUE"
+    observed = f" (observed p95: {' to '.join(dict.fromkeys(milliseconds(ns) for ns in (known[0], known[-1])))})" if known else ""
+    what = "to rank systems" if len(group.systems()) > 1 else "to see what is kept within it"
+    return f"""No common deadline: add 'analysis.primary="{wanted} ms"' {what}{observed}."""
 
 
 def _across_models(start: str, one: Ranking, models: Sequence[Sequence[Standing]]) -> str:
@@ -55,9 +51,9 @@ def _across_models(start: str, one: Ranking, models: Sequence[Sequence[Standing]
     named = [f"{head.model}{'' if where else f' ({place})'}" for head, place in zip((best, *others), places, strict=True)]
     told = [f"{name} {metric} {_of_ideal(head)}" for name, head in zip(named, (best, *others), strict=True)]
     said = f"{where}{'; '.join([*told[:3], *([f'{len(told) - 3} more'] if len(told) > 3 else [])])}"
-    if one.like_these is None:
+    if not one.tests_models:
         return f"{start} models were not tested against each other: {said}."
-    tied, here_alone = [other for other in others if best.ties(other)], one.here_alone(best, others)
+    tied, here_alone = one.models.tied, one.here_alone
     found, these = scopes_of(one), f"these {sample_count(one.group)} samples"
     elsewhere = sentence(told_of_samples(one.group, found.samples_like_these))
     if tied:
@@ -86,6 +82,8 @@ def _across_systems(start: str, metric: str, systems: Sequence[Standing]) -> str
         most = ", the most" if behind else ""
         said = f"{_place(best, systems)} keeps {_kept(best, metric, _flagged([best], shared))}{most}"
     after = f" Behind: {_behind(best, behind, systems, shared)}." if behind else ""
+    if order.untested:
+        after += f" Not tested against it: {listed([_place(other, systems) for other in order.untested])}."
     whose = "Both" if len(systems) == 2 else f"All {len(systems)}"
     return f"{start} {said}.{after}{f' {whose} flagged: {listed(shared)}.' if shared else ''}"
 
@@ -95,13 +93,11 @@ def _tie(best: Standing, alike: Sequence[Standing], systems: Sequence[Standing],
     tied = [best, *alike]
     exact = sum(one.level == best.level for one in tied)
     exactly = "" if exact == 1 else ", exactly" if exact == len(tied) else f", {exact} of them exactly"
-    untested = sum(not one.is_compared(best) for one in alike)
-    by = f", {'' if untested == len(alike) else f'{untested} '}by intervals alone" if untested and exact < len(tied) else ""
     names = [_place(one, systems) for one in tied]
     names[0] += _first_by(best) if exact > 1 else ""
     flagged = _flagged(tied, shared).replace("flagged:", "flagged among them:")
     last = mean_kept(tied[-1])
-    kept = _kept(best, metric, flagged, "" if last == mean_kept(best) else f" to {last}", exactly + by)
+    kept = _kept(best, metric, flagged, "" if last == mean_kept(best) else f" to {last}", exactly)
     return f"tie of {counted(len(tied), len(systems), 'systems')} at {kept}: {listed(names)}"
 
 
@@ -118,9 +114,9 @@ def _behind(best: Standing, behind: Sequence[Standing], systems: Sequence[Standi
         flagged = _flagged([one], shared)
         return f"at {mean_kept(one)}{_of_its(one, best)}{f' ({flagged})' if flagged else ''}"
 
-    first, last = behind[0], systems[-1]
+    first, last = behind[0], behind[-1]
     said = f"{_place(first, systems)} {at(first)}, {_by_how_much(best, first)}"
-    return said if first is last or last not in behind else f"{said}; the last, {_place(last, systems)}, {at(last)}"
+    return said if first is last else f"{said}; the last, {_place(last, systems)}, {at(last)}"
 
 
 def _flagged(some: Sequence[Standing], shared: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from orchestrator.analysis.own_metrics import MetricBroken
-from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, NothingToKeep, at_stake, ideal_quality, judge, scale_of
+from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, NothingToKeep, answers_at_stake, ideal_quality, judge, scale_of
 from orchestrator.configuration.config import Trial
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.metrics import Answers, Judged
@@ -95,7 +95,8 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], trial: Trial) -> Tr
         other_categories = names_other_categories(answers, kind)
         batch_of = batch_numbers(trial, samples.num_rows) if trial.fixed_batch > 1 else np.arange(samples.num_rows)
         primary = judged[metrics[0]]
-        stake = at_stake(primary, samples.num_rows, batch_of).answers if isinstance(primary, JudgedMean) else batch_of.max(initial=0) + 1.0
+        inferences = float(batch_of.max(initial=0) + 1)
+        stake = answers_at_stake(primary, samples.num_rows, batch_of) if isinstance(primary, JudgedMean) else inferences
     except MetricBroken:
         raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -110,7 +111,7 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], trial: Trial) -> Tr
         if isinstance(metric, JudgedMean | JudgedSignedMean) and f"score_{name}" not in columns:
             samples = samples.append_column(f"score_{name}", pa.array(metric.raw, pa.float64()))
     lates = {name: scale.late for name, scale in scales.items() if scale != PLAIN}
-    return TrialJudge(samples, ideals, lates, float(stake), primary, other_categories)
+    return TrialJudge(samples, ideals, lates, stake, primary, other_categories)
 
 
 def _judged(metrics: Sequence[str], answers: Answers) -> Iterator[tuple[str, Judged]]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.constants import CONFIDENCE, COSINES_OF_CERTIFICATE
+from orchestrator.stats.constants import CONFIDENCE, COSINES_OF_CERTIFICATE, FEW_UNITS, ROUNDING
 from orchestrator.stats.guard import risk_of_mean
 from orchestrator.stats.interval import check_confidence, effective_number
 from orchestrator.stats.times import checked_times
-from orchestrator.stats.units import Units, enough_units, means_of_units, spread
+from orchestrator.stats.units import Floats, Units, enough_units, means_of_units, spread
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,84 @@ class Certificate:
     more_rounds: int = 0
 
 
+@dataclass(frozen=True)
+class Beyond:
+    """What rounds say of the share of rounds to come that lies beyond a value.
+
+    breaks
+        how many rounds do.
+    low, high
+        one-sided limits of the share.
+    effective
+        as how many independent rounds these count.
+    kept : [V]
+        share of the rounds of each unit that do not.
+    """
+
+    breaks: int
+    low: float
+    high: float
+    effective: float
+    kept: Floats
+
+    def shows(self, allowed: float, confidence: float) -> bool:
+        """Return whether at most an allowed share lies beyond: by its upper limit, and by the guard."""
+        return self.high <= allowed and risk_of_mean(self.kept, 1 - allowed) <= (1 - confidence) * (1 + ROUNDING)
+
+
+def few_units(units: Units | None) -> str:
+    """Return why units are too few for a verdict on rounds to come; empty where they are not.
+
+    Examples
+    --------
+    >>> few_units(np.arange(38) // 2), few_units(np.arange(40) // 2)
+    ('19 visits, fewer than 20, say too little about later rounds', '')
+    """
+    if units is None or not enough_units(units):
+        return "measured in one stretch, which says nothing about later rounds"
+    count = np.unique(units).size
+    return "" if count >= FEW_UNITS else f"{count} visits, fewer than {FEW_UNITS}, say too little about later rounds"
+
+
+def effective_rounds(values: Floats, units: Units, allowed: float, confidence: float) -> float:
+    """Return as how many independent rounds these count for the share beyond a value, of which so much is allowed.
+
+    The variance is taken once, at the quantile of 1 - ``allowed``, with 3 degrees of freedom, and serves every value.
+    """
+    quantile = np.quantile(values, 1 - allowed, method="inverted_cdf")
+    beyond = (values > min(quantile, np.finfo(np.float64).max)).astype(np.float64)
+    known = spread(beyond[None], units, COSINES_OF_CERTIFICATE)
+    share = np.array([beyond.mean()])
+    return float(effective_number(share, values.size, known.variance, known.degrees, confidence)[0])
+
+
+def share_beyond(values: Floats, bound: float, units: Units, effective: float, confidence: float) -> Beyond:
+    """Return what rounds say of the share of rounds to come that lies beyond a bound, with the limits of Korn and Graubard.
+
+    Parameters
+    ----------
+    values, units : [R]
+        one number per round, +inf lies beyond every bound, and the unit of each round.
+    effective
+        as `effective_rounds` returns it.
+    confidence
+        of either limit.
+
+    Examples
+    --------
+    >>> values, visits = np.random.default_rng(0).permutation(120) + 1.0, np.arange(120) // 2
+    >>> found = share_beyond(values, 118, visits, effective_rounds(values, visits, 0.1, 0.95), 0.95)
+    >>> found.breaks, round(found.low, 3), round(found.high, 3), round(found.effective)
+    (2, 0.0, 0.091, 46)
+    """
+    late = values > min(bound, np.finfo(np.float64).max)
+    share = late.mean()
+    low = float(scipy.special.betaincinv(share * effective, (1 - share) * effective + 1, 1 - confidence)) if share else 0.0
+    high = float(scipy.special.betaincinv(share * effective + 1, (1 - share) * effective, confidence)) if share < 1 else 1.0
+    kept = means_of_units((~late)[None].astype(np.float64), units)[0][0]
+    return Beyond(int(late.sum()), low, high, effective, kept)
+
+
 def certify(
     deadlines_ns: ArrayLike,
     units: Units | None,
@@ -53,16 +132,14 @@ def certify(
 ) -> Certificate:
     """Return a deadline that at least 1 - ``late_share`` of all rounds to come keep, with a confidence.
 
-    A value is certified if Korn and Graubard's upper limit of the share of rounds beyond it is at most ``late_share``. The variance
-    is taken once, at the quantile of 1 - ``late_share``, with 3 degrees of freedom, and serves every candidate, so that all values
-    above one that is certified are certified too. The value must also pass the guard (`guard.risk_of_mean`), which keeps that order.
+    It is the shortest own deadline of a round beyond which `share_beyond` shows that no more than ``late_share`` lie.
 
     Parameters
     ----------
     deadlines_ns : [R]
         each round's own deadline in ns in order of round, +inf where it has none; see `round_deadlines.round_deadlines`.
     units : [R]
-        unit of each round: visits that lie apart. One stretch certifies nothing.
+        unit of each round: visits that lie apart, at least 20. One stretch certifies nothing.
     rounds
         number of rounds, fixed before anything was measured. The first so many count.
     late_share
@@ -92,34 +169,25 @@ def certify(
         missing = rounds - deadlines.size
         return Certificate(None, deadlines.size, reason=f"{missing} more rounds needed", more_rounds=missing)
     first, of = deadlines[:rounds], None if units is None else units[:rounds]
-    if of is None or not enough_units(of):
-        return Certificate(None, rounds, reason="measured in one stretch, which says nothing about later rounds")
-    return _certify(first, of, late_share, confidence)
+    few = few_units(of)
+    if of is None or few:
+        return Certificate(None, rounds, reason=few)
+    ordered, never = np.sort(first), int(np.isinf(first).sum())
+    effective = effective_rounds(first, of, late_share, confidence)
 
+    def beyond(count: int) -> Beyond:
+        return share_beyond(first, float(ordered[rounds - 1 - count]), of, effective, confidence)
 
-def _certify(first: NDArray[np.float64], units: Units, late_share: float, confidence: float) -> Certificate:
-    rounds, ordered = first.size, np.sort(first)
-    effective = _effective(first, units, late_share, confidence)
-    breaks = np.arange(math.floor(late_share * rounds) + 1)
-    upper = scipy.special.betaincinv(breaks * effective / rounds + 1, effective * (1 - breaks / rounds), confidence)
-    allowed, never = breaks[upper <= late_share][::-1].tolist(), int(np.isinf(first).sum())
-    for count in allowed:
-        candidate = float(ordered[rounds - 1 - count])
-        kept = means_of_units((first <= candidate)[None].astype(np.float64), units)[0][0]
-        if candidate < math.inf and risk_of_mean(kept, 1 - late_share) <= 1 - confidence:
-            return Certificate(candidate, rounds, int((first > candidate).sum()), effective)
+    # What fails at a longer deadline fails at every shorter one.
+    counts = range(never, math.floor(late_share * rounds) + 1)
+    shown = bisect.bisect_left(counts, True, key=lambda count: not beyond(count).shows(late_share, confidence))
+    if shown:
+        count = never + shown - 1
+        return Certificate(float(ordered[rounds - 1 - count]), rounds, beyond(count).breaks, effective)
     reason = f"{rounds} rounds count as {effective:.0f}: slow rounds come in spells"
-    if never > max(allowed, default=late_share * rounds):
+    possible = float(scipy.special.betaincinv(1, effective, confidence)) <= late_share
+    if never > late_share * rounds or (possible and beyond(never).high > late_share):
         reason = f"{never} of {rounds} rounds never keep the quality"
-    elif allowed:
-        reason = f"{np.unique(units).size} visits do not rule out bad ones that are rare"
+    elif possible:
+        reason = f"{np.unique(of).size} visits do not rule out bad ones that are rare"
     return Certificate(None, rounds, never, effective, reason)
-
-
-def _effective(first: NDArray[np.float64], units: Units, late_share: float, confidence: float) -> float:
-    """Return as how many independent rounds these count for the share beyond the allowed quantile."""
-    bound = np.quantile(first, 1 - late_share, method="inverted_cdf")
-    beyond = (first > min(bound, np.finfo(np.float64).max)).astype(np.float64)
-    known = spread(beyond[None], units, COSINES_OF_CERTIFICATE)
-    share = np.array([beyond.mean()])
-    return float(effective_number(share, first.size, known.variance, known.degrees, confidence)[0])

@@ -18,7 +18,9 @@ FEWEST_UNITS = 12
 FEW_UNITS = 20
 """Fewer units are flagged: spells that were not met leave no dependence to see; study `coverage`."""
 FEWEST_REPEATS = 3
-"""Replicates of a gate: fewer say too little about how much they differ; study `pairs`."""
+"""Fewer replicates or earlier campaigns say too little about how much they differ; study `pairs`."""
+POWER = 0.8
+"""Probability of finding the smallest change that counts as one that can be found (Cohen, 1988)."""
 LOOKS_GROW = 2.0
 """Rule `settled` looks whenever rounds have grown by this factor: each look may err; study `settled`."""
 PAUSE = 1.0
@@ -27,8 +29,8 @@ APART = 0.9
 """Measured, by the medians of a trial, a pause lasts at least this share of a visit: clocks and starts vary."""
 REACH_OF_INTERVAL, REACH_OF_CERTIFICATE = 1.25, 2.5
 """Cycles that slow spells may last, where they make up a sixth of the time; studies `coverage` and `certificates`."""
-REACH_ROUNDS = 60
-"""Rounds from which that holds."""
+REACH_VISITS = 30
+"""From which on that holds: 60 rounds in visits of 2."""
 CERTIFY_ROUNDS = 120
 """Rounds that a certificate rests on, fixed beforehand; study `certificates`."""
 ROUNDING = 1e-12
@@ -53,3 +55,12 @@ FEWEST_LOST, ADVISED_LOST = 3, 10
 """Answers that a stream may lose: it is so long that it may lose 3, better 10; study `capacity`."""
 RAMP_DEADLINES, RAMP_OF_STREAM = 5, 0.05
 """A stream's ramp: so many deadlines of the closed loop's throughput, or this share of the stream; study `capacity`."""
+MARGIN = 0.25
+"""A plan is for a system that breaks a requirement this often, as a share of how often it may: at the bound itself no number of
+rounds shows anything."""
+POWER = 0.9
+"""With this probability such a system is found to meet the requirement at the planned size; study `requirements`."""
+DEFF_PLANNED = 1.5
+"""A plan takes independent rounds to have this design effect: the larger of two estimates of it; study `requirements`."""
+WELL_WITHIN = 0.5
+"""Values below this share of a required bound count as alike; study `requirements`."""

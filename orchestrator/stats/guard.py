@@ -58,7 +58,7 @@ def risk_of_mean(gains: ArrayLike, at_least: float, times: float = 1.0) -> float
     if given.ndim != 1 or not given.size or not np.isfinite(given).all() or not at_least > 0:
         raise InputError(f"gains of shape {given.shape}, at least {at_least}: finite numbers, one per unit, and a mean above 0 are needed")
     values, counts = np.unique(np.maximum(given, 0.0), return_counts=True)
-    return _risk(values, np.asarray(counts * times, dtype=np.float64), at_least)
+    return risk_of_counted(values, np.asarray(counts * times, dtype=np.float64), at_least)
 
 
 def units_to_show(gains: ArrayLike, at_least: float, error: float) -> int | None:
@@ -72,47 +72,10 @@ def units_to_show(gains: ArrayLike, at_least: float, error: float) -> int | None
     given = np.asarray(gains, dtype=np.float64)
     if given.mean() <= at_least:
         return None
-    return _fewest(lambda units: risk_of_mean(given, at_least, units / given.size) <= error)
+    return fewest(lambda units: risk_of_mean(given, at_least, units / given.size) <= error)
 
 
-def planned_for_mean(allowed: float, error: float, answers: float, margin: float, power: float) -> int | None:
-    """Return how many units to plan, so that a system that loses seldom enough is found to lose no more than a share.
-
-    Parameters
-    ----------
-    allowed
-        share that may be lost in the mean.
-    error
-        risk of a false verdict.
-    answers
-        how many independent parts of a unit can be lost, each wholly.
-    margin
-        how much the system loses, as a share of ``allowed``.
-    power
-        probability of finding it.
-
-    Returns
-    -------
-    None where none up to 10^6 will do.
-
-    Examples
-    --------
-    >>> planned_for_mean(0.1, 0.025, 1, 0.25, 0.9), planned_for_mean(0.1, 0.025, 10**6, 0.25, 0.9)
-    (114, 47)
-    """
-    parts = max(1, math.floor(answers))
-
-    def shows(units: int) -> bool:
-        lost = min(scipy.stats.binom.ppf(power, units * parts, margin * allowed) / (units * parts), 1.0)
-        least, most = (int(scipy.stats.binom.ppf(tail, parts, lost)) for tail in (1e-9, 1 - 1e-9))
-        each = np.arange(least, most + 1)
-        chances = scipy.stats.binom.pmf(each, parts, lost)
-        return lost < allowed and _risk((1 - each / parts)[::-1], units * chances[::-1] / chances.sum(), 1 - allowed) <= error
-
-    return _fewest(shows)
-
-
-def _risk(gains: NDArray[np.float64], counts: NDArray[np.float64], at_least: float) -> float:
+def risk_of_counted(gains: NDArray[np.float64], counts: NDArray[np.float64], at_least: float) -> float:
     """Return the probability that sum c_i E_i is above 0, where c_i = 1 - g_i/at_least comes counts_i times, and once c = 1."""
     each = np.append(1.0, 1 - gains / at_least)
     number = np.append(1.0, counts)
@@ -129,9 +92,9 @@ def _risk(gains: NDArray[np.float64], counts: NDArray[np.float64], at_least: flo
     return float(min(max(math.exp(logs[0].real) * area / math.pi, 0.0), 1.0))
 
 
-def _fewest(shows: Callable[[int], bool]) -> int | None:
+def fewest(shows: Callable[[int], bool], least: int = 1) -> int | None:
     """Return the fewest units that show something, where more show it all the better; None where no 10^6 do."""
-    low, high = 0, 1
+    low, high = least - 1, least
     while not shows(high):
         if high >= MOST_UNITS:
             return None

@@ -1,4 +1,4 @@
-"""The difference of two trials: Student's t over units that alternate, and nothing else gives a verdict."""
+"""The difference of two trials: Student's t over units that alternate, or one more campaign against several of other days."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from orchestrator.stats.interval import check_confidence
 from orchestrator.stats.laws import t_quantile, t_sf
 from orchestrator.stats.units import Floats
 
-Method: TypeAlias = Literal["paired t", "two-way variance", "none"]
+Method: TypeAlias = Literal["paired t", "prediction", "two-way variance", "none"]
+Limits: TypeAlias = tuple[float, float]
+ANYWHERE: Limits = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def paired(
     *,
     confidence: float = CONFIDENCE,
     resolution: float = 0.0,
-    within: tuple[float, float] = (-math.inf, math.inf),
+    within: Limits = ANYWHERE,
 ) -> Difference:
     """Return the difference of two trials whose units alternate: Student's t on the differences, V - 1 degrees of freedom.
 
@@ -63,7 +65,7 @@ def paired(
 
     Returns
     -------
-    b - a, with ``t``, ``df`` and the two-sided ``p_value`` among its parameters; fewer than 3 pairs show nothing.
+    b - a, with ``t``, ``df``, ``se`` and the two-sided ``p_value`` among its parameters; fewer than 3 pairs show nothing.
 
     Examples
     --------
@@ -72,24 +74,74 @@ def paired(
     (-0.0133, -0.028, 0.001)
     """
     before, after = _finite(a), _finite(b)
-    check_confidence(confidence)
     if before.size != after.size:
         raise InputError(f"paired comparison of {before.size} with {after.size} units: every unit needs its partner")
+    least = math.sqrt(2) * _not_negative(resolution) / before.size
+    each = after - before
+    error = max(_sd(each, before) / math.sqrt(before.size), least)
+    return _student("paired t", float(each.mean()), error, before.size, confidence, within)
+
+
+def one_more(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    confidence: float = CONFIDENCE,
+    resolution: float = 0.0,
+    within: Limits = ANYWHERE,
+) -> Difference:
+    """Return the difference of one more campaign from K earlier ones: s sqrt(1 + 1/K) is its standard error, K - 1 degrees of freedom.
+
+    The prediction of a further observation: Hahn and Meeker, *Statistical Intervals*, section 4.7.
+
+    Parameters
+    ----------
+    a : [K]
+        means of the earlier campaigns.
+    b : [repeats]
+        means of the repeats of the one more.
+    resolution
+        change of a repeat's mean by one answer.
+
+    Examples
+    --------
+    >>> found = one_more([0.80, 0.84, 0.82], [0.80, 0.78])
+    >>> round(found.difference, 4), round(found.parameters["se"], 4)
+    (-0.03, 0.0231)
+    """
+    before, after = _finite(a), _finite(b)
+    sd = max(_sd(before, before), _not_negative(resolution) / after.size)
+    error = sd * math.sqrt(1 + 1 / before.size)
+    return _student("prediction", float(after.mean() - before.mean()), error, before.size, confidence, within)
+
+
+def untested(difference: float, units: int = 0) -> Difference:
+    """Return a difference that nothing tests: it has no limits."""
+    return Difference(difference, *ANYWHERE, CONFIDENCE, "none", {"units": units})
+
+
+def _student(method: Method, difference: float, error: float, count: int, confidence: float, within: Limits) -> Difference:
+    """Return a difference with the limits of Student's t; without limits where fewer than 3 units, or no noise, say nothing of it."""
+    check_confidence(confidence)
+    if count < FEWEST_REPEATS or error == 0:
+        return Difference(difference, *within, confidence, "none", {"units": count})
+    difference = difference if abs(difference) > ROUNDING else 0.0
+    half, t = float(t_quantile((1 + confidence) / 2, count - 1)) * error, difference / error
+    given = {"units": count, "se": error, "t": t, "df": count - 1, "p_value": float(2 * t_sf(abs(t), count - 1))}
+    low, high = max(difference - half, min(within[0], difference)), min(difference + half, max(within[1], difference))
+    return Difference(difference, low, high, confidence, method, given)
+
+
+def _sd(values: Floats, scale: Floats) -> float:
+    """Return the standard deviation of some values, 0 where they differ by rounding alone."""
+    differ = values.size > 1 and np.ptp(values) > ROUNDING * max(1.0, float(np.abs(scale).max()))
+    return float(values.std(ddof=1)) if differ else 0.0
+
+
+def _not_negative(resolution: float) -> float:
     if not 0 <= resolution < math.inf:
         raise InputError(f"resolution {resolution}: must be a number that is not negative")
-    count, each = before.size, after - before
-    difference = float(each.mean())
-    if count < FEWEST_REPEATS:
-        return Difference(difference, *within, confidence, "none", {"pairs": count})
-    sd = float(each.std(ddof=1)) if np.ptp(each) > ROUNDING * max(1.0, float(np.abs(before).max())) else 0.0
-    error = max(sd / math.sqrt(count), math.sqrt(2) * resolution / count)
-    if error == 0:
-        return Difference(difference, *within, confidence, "none", {"pairs": count})
-    half = float(t_quantile((1 + confidence) / 2, count - 1)) * error
-    low, high = max(difference - half, within[0]), min(difference + half, within[1])
-    p_value = float(2 * t_sf(abs(difference) / error, count - 1))
-    given = {"pairs": count, "t": difference / error, "df": count - 1, "p_value": p_value}
-    return Difference(difference, low, high, confidence, "paired t", given)
+    return resolution
 
 
 @dataclass(frozen=True)
@@ -133,9 +185,7 @@ def answered(on_time_scores: ArrayLike) -> Answered:
     return Answered(len(scores), mean, largest, variance, columns, scores.mean(axis=0))
 
 
-def compare_answered(
-    a: Answered, b: Answered, *, confidence: float = CONFIDENCE, within: tuple[float, float] = (-math.inf, math.inf)
-) -> Difference:
+def compare_answered(a: Answered, b: Answered, *, confidence: float = CONFIDENCE, within: Limits = ANYWHERE) -> Difference:
     """Return the difference of two trials on *samples like these*: samples and rounds could have come out otherwise.
 
     The variance of the two-way bootstrap in closed form, and normal limits: of scores X around their mean, with row sums r and column

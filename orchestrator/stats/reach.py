@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from orchestrator.stats.constants import REACH_OF_CERTIFICATE, REACH_OF_INTERVAL, REACH_ROUNDS
+from orchestrator.stats.constants import REACH_OF_CERTIFICATE, REACH_OF_INTERVAL, REACH_VISITS
 
 
 class Reach(NamedTuple):
@@ -31,11 +31,11 @@ def reach_words(cycle: float, unit: str) -> str:
     Examples
     --------
     >>> print(reach_words(16, "rounds"))
-    A cycle has 16 rounds. From 60 rounds on intervals hold for slow spells of up to 20 rounds, certificates for up to 40 (1.25 and \
+    A cycle has 16 rounds. From 30 visits on intervals hold for slow spells of up to 20 rounds, certificates for up to 40 (1.25 and \
 2.5 cycles).
     """
     interval, certificate = reach_of(cycle)
     return (
-        f"A cycle has {cycle:.3g} {unit}. From {REACH_ROUNDS} rounds on intervals hold for slow spells of up to {interval:.3g} {unit}, "
+        f"A cycle has {cycle:.3g} {unit}. From {REACH_VISITS} visits on intervals hold for slow spells of up to {interval:.3g} {unit}, "
         f"certificates for up to {certificate:.3g} ({REACH_OF_INTERVAL:g} and {REACH_OF_CERTIFICATE:g} cycles)."
     )

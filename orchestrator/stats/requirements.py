@@ -1,10 +1,11 @@
-"""Whether data show that a requirement is met: verdicts that err seldom, and how many rounds would give one."""
+"""Whether data show that a requirement is met, and how many units would show it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -12,205 +13,195 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.deadline import certify_deadline, contradicted, next_risk
-from orchestrator.stats.korn_graubard import ROUNDING, clopper_pearson
-from orchestrator.stats.laws import ranks
-from orchestrator.stats.long_run import Visits, depend, variance_ratios
+from orchestrator.stats.certificate import certify, effective_rounds, few_units, share_beyond
+from orchestrator.stats.constants import COSINES_OF_CERTIFICATE, DEFF_PLANNED, FEW_UNITS, MARGIN, POWER, ROUNDING, WELL_WITHIN
+from orchestrator.stats.guard import fewest, risk_of_counted, risk_of_mean, units_to_show
+from orchestrator.stats.interval import clopper_pearson, effective_number, mean_intervals
+from orchestrator.stats.units import Units, degrees_of, means_of_units, units_of
 
 Verdict: TypeAlias = Literal["met", "not met", "not shown"]
 """*Met* and *not met* are both shown by the data; *not shown* is everything between."""
-
-MARGIN = 0.25
-"""A plan is for a system that breaks a requirement this often, as a share of how often it may: at the bound itself no number of rounds
-shows anything."""
-POWER = 0.9
-"""With this probability such a system is found to meet the requirement at the planned size."""
-WELL_WITHIN = 0.5
-"""Values below this share of the bound are alike: how they follow one another says nothing of values beyond the bound."""
-MOST_UNITS = 10**6
-"""More rounds than these are never measured."""
-LEAST_FOR_MEAN = 60
-"""Rounds below which a mean is not planned: of fewer in one stretch nothing tells whether they depend on each other."""
+TOO_FEW = "too few for this share"
+Kind: TypeAlias = Literal["mean", "rounds", "starts"]
+"""What a requirement speaks of: a mean over rounds, a share of rounds, a share of fresh processes."""
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Whether a share of units (rounds, or starts of a process) keeps a bound.
+class Shown:
+    """What data show of one requirement.
 
-    broke, units
-        how many broke it, of all.
-    low, high
-        limits of the share that breaks it, of units to come.
-    certified
-        the bound that so large a share keeps, with the confidence asked for; None where there is none.
-    more
-        how many more units would show that the bound is kept, were they like these; None where none would, or none are missing.
+    figure, low, high
+        a mean, or the share that breaks a bound, and its limits in the long run.
+    units
+        how many rounds or processes it rests on.
     reason
-        why it is not shown; empty where it is.
-    design_effect
-        how many units are worth one independent one.
+        why nothing is shown, if so.
+    needed
+        finds how many rounds or processes would show that it is met, were they like these; None where none would.
+    certified
+        the bound that a share keeps with the confidence asked for; None where there is none.
     """
 
     verdict: Verdict
-    broke: int
-    units: int
+    figure: float
     low: float
     high: float
-    certified: float | None
-    more: int | None = None
-    reason: str = ""
-    design_effect: float = 1.0
+    units: int
+    reason: str
+    needed: Callable[[], float | None] = field(repr=False)
+    certified: float | None = None
+
+    @cached_property
+    def more(self) -> int | None:
+        """How many more would show it; None where none would, or none are missing."""
+        needed = self.needed() if self.verdict == "not shown" else None
+        return None if needed is None else max(math.ceil(needed - ROUNDING) - self.units, 1)
 
 
-def by_interval(low: float, high: float, at_least: float) -> Verdict:
-    """Return the verdict on a figure that must be at least so large, from its two-sided interval.
+def mean_reaches(
+    gained: ArrayLike,
+    at_least: float,
+    ideal: float,
+    answers: float,
+    units: Units | None,
+    *,
+    bounded: bool = True,
+    error: float,
+) -> Shown:
+    """Return whether rounds to come gain at least so much in the mean.
 
-    A true figure below the bound is called met where the interval lies above it, which a two-sided interval of confidence 1 - e does with
-    probability e/2; the other half is for *not met*.
+    *Met*: the lower limit of the interval of confidence 1 - ``error`` reaches it, and so does the guard at this error. *Not met*: the
+    upper limit lies below.
+
+    Parameters
+    ----------
+    gained : [R]
+        by each round, in order.
+    ideal, answers, units, bounded
+        as of `interval.mean_intervals`.
+    error
+        probability of a false verdict.
 
     Examples
     --------
-    >>> [by_interval(low, high, 0.9) for low, high in ((0.91, 0.95), (0.8, 0.89), (0.8, 0.95))]
-    ['met', 'not met', 'not shown']
+    >>> rounds = np.tile([0.9, 0.88], 60)
+    >>> visits = np.arange(120) // 2
+    >>> [mean_reaches(rounds, asked, 0.9, 18, visits, error=0.05).verdict for asked in (0.81, 0.889, 0.9)]
+    ['met', 'not shown', 'not met']
     """
-    if low >= at_least - ROUNDING * abs(at_least):
-        return "met"
-    return "not met" if high < at_least else "not shown"
+    series = np.asarray(gained, dtype=np.float64)
+    _check(series, at_least, error)
+    [found] = mean_intervals(series[None], ideal, answers, units, bounded=bounded, confidence=1 - error)
+    mean, of = float(series.mean()), units_of(series.size, units)
+    means = means_of_units(series[None], of)[0][0]
+    few, reached = few_units(units), found.low >= at_least * (1 - ROUNDING)
+    seen = reached and risk_of_mean(means, at_least) <= error * (1 + ROUNDING)
+
+    def needed() -> float | None:
+        per_unit, unseen = _rounds_of_each(units), units_to_show(means, at_least, error) if units is not None else None
+        # A half-width falls with the root of the number of rounds.
+        wider = 1.0 if reached or not unseen else ((mean - found.low) / (mean - at_least)) ** 2
+        return max(series.size * wider, unseen * per_unit, FEW_UNITS * per_unit) if unseen else None
+
+    reason = few or ("visits that were not seen may be bad" if reached else "the interval reaches below what is asked")
+    return Shown(_verdict(few, seen, found.high < at_least), mean, found.low, found.high, series.size, reason, needed)
 
 
-def rounds_keep(
-    values: ArrayLike,
-    bound: float,
-    *,
-    late_share: float,
-    error: float,
-    looks: tuple[int, ...],
-    visits: Visits | None = None,
-    missing: int = 0,
-) -> Kept:
-    """Return whether at least 1 - ``late_share`` of rounds keep a bound.
+def rounds_keep(values: ArrayLike, bound: float, units: Units | None, rounds: int, *, late_share: float, error: float) -> Shown:
+    """Return whether at least 1 - ``late_share`` of rounds to come keep a bound; *met* as of `certificate.certify`.
 
-    *Met* rests on `deadline.certify_deadline` at the confidence 1 - error/2: the value that so large a share keeps lies within the bound,
-    and later rounds do not speak against it. *Not met* rests on all rounds: the lower Clopper-Pearson limit of the share that breaks the
-    bound, of as many independent rounds as these are worth, lies above ``late_share`` at the same confidence.
+    How values below half of the bound follow one another says nothing of those beyond it: they count as alike. *Not met*: the lower
+    limit of the share that breaks it lies above ``late_share``.
 
     Parameters
     ----------
     values : [R]
         one positive number per round, in order; +inf keeps no bound.
-    bound
-        the largest value that keeps it.
-    late_share
-        share of rounds that may break it.
+    units : [R]
+        as of `certificate.certify`.
+    rounds
+        how many count, fixed before anything was measured: of fewer nothing is *met*.
     error
-        probability of a false verdict, half of it on either side.
-    looks
-        numbers of rounds that were fixed beforehand, rising; those of `deadline.certify_deadline`.
-    visits : [R]
-        number of each round's visit; None where there are none.
-    missing
-        rounds that are still missing to a number fixed beforehand, if rounds depend on each other.
+        probability of a false verdict.
 
     Examples
     --------
-    >>> shuffled = np.random.default_rng(0).permutation(60) + 1
-    >>> rounds_keep(shuffled, 60, late_share=0.1, error=0.05, looks=(60,)).verdict
-    'met'
-    >>> rounds_keep(shuffled, 40, late_share=0.1, error=0.05, looks=(60,)).verdict
-    'not met'
-    >>> few = rounds_keep(shuffled[:20], 60, late_share=0.1, error=0.05, looks=(20,))
-    >>> few.verdict, few.more, few.reason
-    ('not shown', 16, '16 more rounds needed')
+    >>> shuffled, visits = np.random.default_rng(0).permutation(120) + 1.0, np.arange(120) // 2
+    >>> [rounds_keep(shuffled, bound, visits, 120, late_share=0.1, error=0.05).verdict for bound in (118, 110, 60)]
+    ['met', 'not shown', 'not met']
     """
     given = np.asarray(values, dtype=np.float64)
-    _check_bound(given, bound, error)
-    alike = np.maximum(given, WELL_WITHIN * bound)
-    promise = certify_deadline(alike, looks, late_share=late_share, confidence=1 - error / 2, visits=visits)
-    broke = given > bound
-    effect = _effect(broke, alike, visits)
-    low, high = clopper_pearson(float(broke.sum()) / effect, given.size / effect, 1 - error)
-    certified = None if promise.ns is None or promise.rank is None else float(np.sort(given[: promise.rounds])[promise.rank - 1])
-    verdict, reason, more = _verdict(promise.ns, bound, low > late_share), promise.reason or "", promise.more_rounds or None
-    later = given[promise.rounds :]
-    if verdict == "met" and missing and promise.design_effect > 1:
-        verdict, more, reason = "not shown", missing, f"rounds depend on each other: {missing} more needed"
-    elif verdict == "met" and contradicted(replace(promise, ns=bound), later, late_share):
-        verdict, more, reason = "not shown", None, f"{int((later > bound).sum())} of {later.size} later rounds broke it"
-    elif verdict != "not shown":
-        more, reason = None, ""
-    elif promise.rank is not None or broke.any():
-        reached = [look for look in looks if look <= given.size]
-        left = next_risk(reached, late_share=late_share, confidence=1 - error / 2)
-        projected, told = _projected(int(broke.sum()), late_share, left, max(effect, promise.design_effect), given.size)
-        if promise.rank is not None or projected is None or projected > promise.more_rounds:
-            more, reason = projected, told
-    return Kept(verdict, int(broke.sum()), given.size, low, high, certified, more, reason, max(effect, promise.design_effect))
+    _check(given, bound, error)
+    first, own = given[:rounds], None if units is None else units[:rounds]
+    of, few, missing = units_of(first.size, own), few_units(own), rounds - first.size
+    alike = np.maximum(first, WELL_WITHIN * bound)
+    found = share_beyond(first, bound, of, effective_rounds(alike, of, late_share, 1 - error), 1 - error)
+    share, worth = found.breaks / first.size, found.effective / first.size
+    certified = certify(given, units, rounds, late_share=late_share, confidence=1 - error).ns
+
+    def narrow(count: int) -> bool:
+        x = share * count * worth
+        return bool(scipy.special.betaincinv(x + 1, count * worth - x, 1 - error) <= late_share)
+
+    def needed() -> float | None:
+        unseen = units_to_show(found.kept, 1 - late_share, error) if own is not None else None
+        wide = fewest(narrow) if unseen else None
+        return max(wide, max(unseen, FEW_UNITS) * _rounds_of_each(own), rounds) if wide and unseen else None
+
+    verdict = _verdict(few, not missing and found.shows(late_share, 1 - error), found.low > late_share)
+    reason = few or _too_often(found.breaks, first.size, late_share)
+    if not reason:
+        reason = f"{missing} rounds are missing of the {rounds} fixed beforehand" if missing else TOO_FEW
+    return Shown(verdict, share, found.low, found.high, first.size, reason, needed, certified)
 
 
-def starts_keep(values: ArrayLike, bound: float, *, late_share: float, error: float) -> Kept:
+def starts_keep(values: ArrayLike, bound: float, *, late_share: float, error: float) -> Shown:
     """Return whether at least 1 - ``late_share`` of starts keep a bound: each a fresh process, so that they are independent.
 
-    Parameters and examples are those of `rounds_keep`, with one value per start.
+    The limits are those of Clopper and Pearson. Parameters are those of `rounds_keep`, with one value per start.
 
     Examples
     --------
-    >>> starts_keep([1.0] * 6, 2.0, late_share=0.5, error=0.05).verdict
+    >>> starts_keep([1.0] * 5, 2.0, late_share=0.5, error=0.05).verdict
     'met'
     >>> starts_keep([1.0] * 4, 2.0, late_share=0.5, error=0.05).more
-    2
+    1
     """
     given = np.asarray(values, dtype=np.float64)
-    _check_bound(given, bound, error)
-    broke = int((given > bound).sum())
-    low, high = clopper_pearson(broke, given.size, 1 - error)
-    allowed = _most_broken(given.size, late_share, error / 2)
-    if broke <= allowed:
-        return Kept("met", broke, given.size, low, high, float(np.sort(given)[given.size - 1 - allowed]))
-    certified = float(np.sort(given)[given.size - 1 - allowed]) if allowed >= 0 else None
-    if low > late_share:
-        return Kept("not met", broke, given.size, low, high, certified)
-    more, reason = _projected(broke, late_share, error / 2, 1.0, given.size)
-    return Kept("not shown", broke, given.size, low, high, certified, more, reason)
+    _check(given, bound, error)
+    size, broke = given.size, int((given > bound).sum())
+    low, high = (float(limit) for limit in clopper_pearson(broke, size, 1 - 2 * error))
+    # Of so many that break the longest bound certified, the upper limit is still low enough.
+    allowed = int((clopper_pearson(np.arange(size), size, 1 - 2 * error)[1] <= late_share * (1 + ROUNDING)).sum()) - 1
+    certified = float(np.sort(given)[size - 1 - allowed]) if allowed >= 0 else None
+    gained = (given <= bound).astype(np.float64)
+    return Shown(
+        _verdict("", broke <= allowed, low > late_share),
+        broke / size,
+        low,
+        high,
+        size,
+        _too_often(broke, size, late_share) or TOO_FEW,
+        lambda: units_to_show(gained, 1 - late_share, error),
+        certified,
+    )
 
 
-def rounds_to_show(breaking: float, allowed: float, error: float, *, beyond: int = 0, parts: bool = False) -> int | None:
-    """Return the fewest independent units that show that at most a share ``allowed`` breaks a bound, where ``breaking`` of them do.
+def planned_units(kind: Kind, allowed: float, error: float, parts: float = 1, margin: float = MARGIN, power: float = POWER) -> int | None:
+    """Return how many visits (or starts) to plan, so that a system that loses seldom enough is found to lose no more than a share.
 
-    The smallest n above ``beyond`` with P(Bin(n, allowed) <= floor(breaking n)) <= error; None where none up to 10^6 does. Rounded up with
-    ``parts``: of units that stand for several dependent ones, a part of one may break it.
-
-    Examples
-    --------
-    >>> rounds_to_show(0.0, 0.1, 0.05), rounds_to_show(0.1, 0.1, 0.05), rounds_to_show(0.0, 0.1, 0.05, beyond=40)
-    (29, None, 41)
-    """
-    if breaking >= allowed:
-        return None
-
-    # From a quarter of what the normal law says: from 1 on it takes long where the shares are near each other.
-    normal = 0.25 * scipy.special.ndtri(error) ** 2 * allowed * (1 - allowed) / (allowed - breaking) ** 2
-
-    def shows(units: NDArray[np.float64]) -> NDArray[np.bool_]:
-        breaks = np.ceil(breaking * units - ROUNDING) if parts else np.floor(breaking * units + ROUNDING)
-        risk = scipy.special.bdtr(breaks, units.astype(np.int64), allowed)
-        return np.asarray(risk <= error * (1 + ROUNDING))
-
-    return _first(shows, allowed, error, max(normal, beyond + 1))
-
-
-def planned_units(allowed: float, error: float, margin: float = MARGIN, power: float = POWER) -> int | None:
-    """Return how many independent units to plan, so that a system that breaks a bound rarely enough is found to keep it.
+    Where rounds are independent of each other; else it takes more.
 
     Parameters
     ----------
     allowed
-        share of units that may break it.
-    error
-        probability of calling it kept where more do.
+        share of answers, rounds or starts that may be lost.
+    parts
+        how many of these a visit has.
     margin
-        how often the system breaks it, as a share of ``allowed``.
+        how much the system loses, as a share of ``allowed``.
     power
-        probability of finding that it keeps it.
+        probability of finding that it meets the requirement.
 
     Returns
     -------
@@ -218,90 +209,50 @@ def planned_units(allowed: float, error: float, margin: float = MARGIN, power: f
 
     Examples
     --------
-    >>> planned_units(0.1, 0.025), planned_units(0.5, 0.025)
-    (114, 17)
+    >>> planned_units("starts", 0.5, 0.05), planned_units("rounds", 0.1, 0.05, 2), planned_units("mean", 0.05, 0.05, 20)
+    (13, 114, 86)
     """
+    each = max(1, math.floor(parts))
 
-    def enough(units: NDArray[np.float64]) -> NDArray[np.bool_]:
-        rank = scipy.stats.binom.ppf(error, units, allowed)
-        most = np.where(scipy.stats.binom.cdf(rank, units, allowed) <= error, rank, rank - 1)
-        return np.asarray((most >= 0) & (scipy.stats.binom.cdf(most, units, margin * allowed) >= power))
+    def shows(units: int) -> bool:
+        n = units * each
+        lost = min(float(scipy.stats.binom.ppf(power, n, margin * allowed)) / n, 1.0)
+        degrees = {"mean": degrees_of(units), "rounds": COSINES_OF_CERTIFICATE, "starts": n}[kind]
+        tail = error / 2 if kind == "mean" else error
+        worth = effective_number(np.array([lost]), n, 0.0, degrees, 1 - tail)[0] / (1 if kind == "starts" else DEFF_PLANNED)
+        return bool(
+            lost < allowed
+            and scipy.special.betaincinv(lost * worth + 1, (1 - lost) * worth, 1 - tail) <= allowed * (1 + ROUNDING)
+            and _risk_where_lost(lost, each, units, allowed) <= error * (1 + ROUNDING)
+        )
 
-    return _first(enough, allowed, error, 1.0)
-
-
-def more_for_mean(rounds: int, mean: float, low: float, at_least: float, wider: float = 1.0) -> int | None:
-    """Return how many more rounds bring the lower limit of a mean to a bound, where the mean stays; None where it lies below.
-
-    An interval's half-width falls with the root of the number of rounds. The next look may risk less: its interval is ``wider`` so many
-    times at equal numbers.
-
-    Examples
-    --------
-    >>> more_for_mean(30, 0.92, 0.88, 0.90), more_for_mean(30, 0.89, 0.85, 0.90), more_for_mean(30, 0.92, 0.88, 0.90, wider=1.5)
-    (90, None, 240)
-    """
-    if mean <= at_least or low >= at_least:
-        return None
-    needed = rounds * (wider * (mean - low) / (mean - at_least)) ** 2
-    return math.ceil(needed - ROUNDING) - rounds if needed < MOST_UNITS else None
+    return fewest(shows, 1 if kind == "starts" else FEW_UNITS)
 
 
-def _verdict(certified: float | None, bound: float, breaks_too_often: bool) -> Verdict:
-    if breaks_too_often:
-        return "not met"
-    return "met" if certified is not None and certified <= bound else "not shown"
+def _rounds_of_each(units: Units | None) -> float:
+    return 1.0 if units is None else units.size / np.unique(units).size
 
 
-def _effect(broke: NDArray[np.bool_], values: NDArray[np.float64], visits: Visits | None) -> float:
-    """Return how many rounds are worth one independent round for the share that breaks a bound; 1 where they do not depend."""
-    series = broke.astype(np.float64)[None]
-    if not depend(np.concatenate([series, ranks(values)[None]]), visits).any():
-        return 1.0
-    return float(variance_ratios(series, visits)[0])
+def _verdict(few: str, met: bool, not_met: bool) -> Verdict:
+    return "not shown" if few else "met" if met else "not met" if not_met else "not shown"
 
 
-def _projected(broke: int, allowed: float, error: float, effect: float, units: int) -> tuple[int | None, str]:
-    """Return how many more rounds would show it to a look that may risk this error, were they like these, and the reason in words.
-
-    Fewer than there are would not do, although they might have shown it: they have been looked at.
-    """
-    if error <= 0:
-        return None, "earlier looks risked all the error allowed"
-    needed = rounds_to_show(broke / units, allowed, error, beyond=int(units / effect), parts=effect > 1)
-    if needed is None:
-        seen = f"{broke:,} of {units:,} {'round' if units == 1 else 'rounds'}"
-        return None, f"{seen} broke it, and a share of {allowed:.3g} may: more of the same would not show it"
-    more = max(math.ceil(needed * effect - ROUNDING) - units, 1)
-    return more, f"{more:,} more rounds needed" if more > 1 else "1 more round needed"
+def _too_often(broke: int, size: int, late_share: float) -> str:
+    return f"{broke:,} of {size:,} broke it, and a share of {late_share:.3g} may" if broke >= late_share * size else ""
 
 
-def _most_broken(units: int, allowed: float, error: float) -> int:
-    """Return how many of these units may break a bound and still show that at most a share does; -1 if not even none."""
-    counts = np.arange(units)
-    return int((scipy.special.bdtr(counts, units, allowed) <= error * (1 + ROUNDING)).sum()) - 1
+def _risk_where_lost(lost: float, parts: int, units: int, allowed: float) -> float:
+    """Return the guard's risk where each of the parts of a unit is lost so often, independently."""
+    least, most = (int(scipy.stats.binom.ppf(tail, parts, lost)) for tail in (1e-9, 1 - 1e-9))
+    each = np.arange(most, least - 1, -1)
+    chances = scipy.stats.binom.pmf(each, parts, lost)
+    return risk_of_counted(1 - each / parts, units * chances / chances.sum(), 1 - allowed)
 
 
-def _first(holds: Callable[[NDArray[np.float64]], NDArray[np.bool_]], allowed: float, error: float, least: float) -> int | None:
-    """Return the smallest number of units that a vectorised condition holds for, looked for in blocks that double.
-
-    It begins at ``least``, and where units of which none breaks the bound would do: (1 - allowed)^n = error.
-    """
-    fewest = max(math.log(error) / math.log1p(-allowed), least)
-    start, size = max(1, math.ceil(min(fewest, MOST_UNITS + 1) - ROUNDING)), 64
-    while start <= MOST_UNITS:
-        units = np.arange(start, start + size, dtype=np.float64)
-        found = holds(units)
-        if found.any():
-            return int(units[int(found.argmax())])
-        start, size = start + size, min(2 * size, 2**18)
-    return None
-
-
-def _check_bound(values: NDArray[np.float64], bound: float, error: float) -> None:
+def _check(values: NDArray[np.float64], bound: float, error: float) -> None:
     if values.ndim != 1 or not values.size:
         raise InputError(f"values of shape {values.shape}: one number per round is needed, and at least one")
     if not 0 < bound < math.inf:
         raise InputError(f"bound {bound}: must be a positive number")
-    if not 0 < error < 1:
-        raise InputError(f"error {error}: must lie between 0 and 1, such as 0.05")
+    if not 0 < error < 0.5:
+        raise InputError(f"error {error}: must lie between 0 and 0.5, such as 0.05")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.korn_graubard import ROUNDING
+from orchestrator.stats.constants import ROUNDING
 from orchestrator.stats.tail_quality import check_curve
 from orchestrator.stats.times import Times, checked_times
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.convergence import DensityConvergence
-from orchestrator.stats.divergence import divergences, fit_density
+from orchestrator.stats.divergence import Fit, divergences, fit_density
 from orchestrator.stats.histogram import LogHistogram
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
 from orchestrator.stats.thinning import evenly_chosen
@@ -99,6 +99,13 @@ def per_trial(material: Material) -> int:
     return max(FEWEST_SAMPLES, min(material.criteria.most_samples, MOST_SAMPLES_IN_ALL // max(trials, 1)))
 
 
+def _rows(material: Material, cells: Callable[[TrialData], list[Value] | None]) -> list[list[Value]]:
+    """Return a row of every trial that has cells."""
+    pairs = list(material.trials())
+    found = map_in_threads(cells, [data for _, data in pairs])
+    return [[*who(group, data), *of] for (group, data), of in zip(pairs, found, strict=True) if of is not None]
+
+
 def least_rounds_table(material: Material) -> StudyTable:
     """Return the rounds after which 80, 85, 90 and 95 % of samples have settled, by the paper's rule."""
     most = per_trial(material)
@@ -111,9 +118,7 @@ def least_rounds_table(material: Material) -> StudyTable:
         found = rounds_needed_by_share(rounds_each_sample_needs(times[:MOST_ROUNDS, some]))
         return [some.size, *(known(found[share]) for share in SHARES)]
 
-    pairs = list(material.trials())
-    found = map_in_threads(needed, [data for _, data in pairs])
-    rows = [[*who(group, data), *cells] for (group, data), cells in zip(pairs, found, strict=True) if cells is not None]
+    rows = _rows(material, needed)
     return StudyTable(
         "least_rounds",
         "Least rounds, total time",
@@ -131,12 +136,18 @@ def distance_of_last(times: Floats, tests: int) -> Floats:
     """
     found = np.full(times.shape[1], np.nan)
     for place, own in enumerate(times.T):
-        parts = [LogHistogram(), LogHistogram()]
-        counts = [part.add(some) for part, some in zip(parts, (own[:-tests], own[-tests:]), strict=True)]
-        if min(counts) >= FEWEST_TIMES:
-            first, last = (fit_density(part) for part in parts)
+        parts = own[:-tests], own[-tests:]
+        if min(int(np.isfinite(part).sum()) for part in parts) >= FEWEST_TIMES:
+            first, last = map(fit_of, parts)
             found[place] = float(np.sqrt(divergences(first, [last])[0]))
     return found
+
+
+def fit_of(times: Floats) -> Fit:
+    """Return the density of the log of times that are finite."""
+    history = LogHistogram()
+    history.add(times)
+    return fit_density(history)
 
 
 def distance_table(material: Material) -> StudyTable:
@@ -151,16 +162,9 @@ def distance_table(material: Material) -> StudyTable:
         found = found[np.isfinite(found)]
         if not found.size:
             return None
-        return [
-            len(times) - TEST_ROUNDS,
-            TEST_ROUNDS,
-            found.size,
-            *(float(value) for value in (found.mean(), np.median(found), found.max())),
-        ]
+        return [len(times) - TEST_ROUNDS, TEST_ROUNDS, found.size, *map(float, (found.mean(), np.median(found), found.max()))]
 
-    pairs = list(material.trials())
-    found = map_in_threads(distances, [data for _, data in pairs])
-    rows = [[*who(group, data), *cells] for (group, data), cells in zip(pairs, found, strict=True) if cells is not None]
+    rows = _rows(material, distances)
     return StudyTable(
         "train_test",
         "Distance between the densities of each sample's first and last rounds, total time",

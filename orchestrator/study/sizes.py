@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.density import kde_on_grid, log_times, select_bandwidth
-from orchestrator.stats.divergence import Fit, fit_density, jensen_shannon_distance, masses_on_common_grid
-from orchestrator.stats.histogram import LogHistogram
+from orchestrator.stats.divergence import Fit, jensen_shannon_distance, masses_on_common_grid
 from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS
 from orchestrator.study.input_size import time_on_size
 from orchestrator.study.material import Material, repeats_first, short, sizes_of, who, who_columns
+from orchestrator.study.settling import fit_of
 from orchestrator.study.tables import StudyTable, Value, known, named, numbers, significant, three, whole
 
 Floats = NDArray[np.float64]
@@ -78,7 +78,7 @@ def heat_maps(material: Material) -> list[Heat]:
             continue
         ordered = usable[np.argsort(of_samples[usable], kind="stable")]
         ordered = ordered[evenly_chosen(ordered.size, material.criteria.most_samples)]
-        found.append(Heat(group, fastest, _distances([_fit(times[:, place]) for place in ordered]), of_samples[ordered]))
+        found.append(Heat(group, fastest, _distances([fit_of(times[:, place]) for place in ordered]), of_samples[ordered]))
     return found
 
 
@@ -94,12 +94,6 @@ def heat_table(maps: list[Heat]) -> StudyTable:
     return StudyTable(
         "heat", "Distance between the densities of samples, total time", columns, rows, "Jensen-Shannon distance, at most 0.833."
     )
-
-
-def _fit(times: Floats) -> Fit:
-    history = LogHistogram()
-    history.add(times)
-    return fit_density(history)
 
 
 def _distances(fits: list[Fit]) -> Floats:

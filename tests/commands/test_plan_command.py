@@ -46,6 +46,22 @@ def test_how_many_rounds_a_trial_takes_is_one_number_where_no_rule_decides(
     assert said in " ".join(out.split())
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["system=cpu_1core"], ["A cycle has 4 rounds."]),
+        (["system=cpu_1core", "measurement.pause=7"], ["A cycle has 16 rounds.", "up to 20 rounds", "up to 40 "]),
+        (["-m", "system=cpu_1core,cpu_all", "measurement.visit_rounds=3", "measurement.repeat=2"], ["A cycle has 12 rounds."]),
+        (["system=cpu_1core", "measurement.schedule=sequential"], ["One stretch says nothing about later rounds"]),
+        (["system=cpu_1core", "measurement.pause=0"], ["One stretch says nothing about later rounds"]),
+    ],
+)
+def test_a_plan_says_how_long_slow_spells_may_be(call: Call, null_words: list[str], words: list[str], said: list[str]) -> None:
+    code, out, _ = call("plan", *null_words, *words)
+    assert code == 0
+    assert all(part in " ".join(out.split()) for part in said), out
+
+
 def test_infeasible_trials_are_listed_with_exit_code_0(call: Call, null_words: list[str]) -> None:
     code, out, _ = call("plan", *null_words, "-m", "system.cores=1,[4000]")
     assert code == 0

@@ -34,7 +34,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = [
         "--config-dir", "conf", "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo",
         f"system={','.join(NAMES)}", "cluster=inline", "-m", "model.sleep_ms=0", "measurement.rule=rounds", "measurement.min_rounds=3",
-        "measurement.max_rounds=3", "--quiet",
+        "measurement.max_rounds=3", 'analysis.primary="1 ms"', "--quiet",
     ]  # fmt: skip
     (folder / "words").write_text("\n".join(words))
     for name in ("r", "s"):

@@ -5,8 +5,10 @@ import shutil
 import tempfile
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -18,7 +20,7 @@ from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
 from orchestrator.running.pipeline import run_trials
 from orchestrator.storage.handover import RoundResult
-from orchestrator.storage.records import CampaignRecord
+from orchestrator.storage.records import CampaignRecord, Pairing, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.inspection import inspect
 
@@ -54,8 +56,8 @@ class NoisyClock:
 class Processes(InlineExecutor):
     """Gives every process a speed of its own."""
 
-    def __init__(self, scratch: Path, cache_dir: Path, seed: int, slower: Mapping[str, float], noise: float) -> None:
-        self._told = NoisyClock()
+    def __init__(self, scratch: Path, cache_dir: Path, clock: NoisyClock, seed: int, slower: Mapping[str, float], noise: float) -> None:
+        self._told = clock
         super().__init__(scratch, cache_dir, self._told, self._told)
         self._seed, self._slower, self._noise = seed, slower, noise
 
@@ -77,6 +79,51 @@ class Processes(InlineExecutor):
         return session
 
 
+def plan_of(
+    repeats: int, rounds: int, systems: tuple[str, ...], model: Mapping[str, object], task: Mapping[str, object], max_errors: int
+) -> tuple[PlannedTrial, ...]:
+    candidates = []
+    for system in systems:
+        document = {
+            "model": {
+                "name": "null", "kind": "image_classification", "target": "null_targets:NullModel", "runtimes": ["torch"],
+                "sleep_ms": 0, "wrong": [3, 7], "raises_on": [], "fails_to_load": False, "dies": False, **model,
+            },
+            "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 20, **task},
+            "system": {"name": system, "cores": 1 if system == "cpu_1core" else None},
+            "runtime": {"name": "torch"},
+            "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "repeat": repeats, "max_errors": max_errors, "lead_in": 0, "visit_rounds": 5},
+        }  # fmt: skip
+        trial = parse_trial(document)
+        candidates.append(Candidate(trial, inspect(trial), read_machine()))
+    return make_plan_of(candidates).trials
+
+
+@contextmanager
+def opened(
+    directory: Path,
+    clock: NoisyClock,
+    *,
+    repeats: int = 3,
+    seed: int = 0,
+    slower: Mapping[str, float] | None = None,
+    noise: float = 0.05,
+    rounds: int = 20,
+    systems: tuple[str, ...] = ("cpu_1core", "cpu_all"),
+    model: Mapping[str, object] | None = None,
+    task: Mapping[str, object] | None = None,
+    max_errors: int = 0,
+    name_of_campaign: str | None = None,
+    **record_fields: object,
+) -> Iterator[tuple[tuple[PlannedTrial, ...], Callable[[list[PlannedTrial]], object]]]:
+    """A campaign's trials, and what measures some of them."""
+    trials = plan_of(repeats, rounds, systems, model or {}, task or {}, max_errors)
+    record = CampaignRecord(**{"code_version": "test", "name": name_of_campaign or directory.name, "trials": trials, **record_fields})
+    with CampaignWriter.create(directory, record) as writer, tempfile.TemporaryDirectory() as scratch:
+        executor = Processes(Path(scratch), directory.parent / "cache", clock, seed, slower or {}, noise)
+        yield trials, lambda some: run_trials(some, executor, writer, Progress(len(some), None), threading.Event())
+
+
 @pytest.fixture(scope="session")
 def measured() -> dict[str, Path]:
     """Campaigns by their options, as far as tests have asked for them: equal options give equal times, so that one is enough."""
@@ -88,60 +135,48 @@ def measure(null_targets: Path, tmp_path: Path, tmp_path_factory: pytest.TempPat
     """Measures a campaign of cpu_1core and cpu_all on a clock with noise, and returns its directory, a copy of the test's own."""
 
     def run(name: str, **options: object) -> Path:
-        options = {"repeats": 3, "seed": 0, **options}
         asked = repr((name, sorted(options.items())))
         if asked not in measured:
-            directory = tmp_path_factory.mktemp("measured") / name
-            campaign(directory, name, **options)  # type: ignore[arg-type]
-            measured[asked] = directory
+            measured[asked] = tmp_path_factory.mktemp("measured") / name
+            with opened(measured[asked], NoisyClock(), **options) as (trials, go):  # type: ignore[arg-type]
+                go(list(trials))
         return Path(shutil.copytree(measured[asked], tmp_path / name, symlinks=True))
 
-    def campaign(
-        directory: Path,
-        name: str,
-        *,
-        repeats: int,
-        seed: int,
-        slower: Mapping[str, float] | None = None,
-        noise: float = 0.05,
-        rounds: int = 20,
-        systems: tuple[str, ...] = ("cpu_1core", "cpu_all"),
-        model: Mapping[str, object] | None = None,
-        task: Mapping[str, object] | None = None,
-        max_errors: int = 0,
-        name_of_campaign: str | None = None,
-        **record_fields: object,
-    ) -> None:
-        candidates = []
-        for system in systems:
-            document = {
-                "model": {
-                    "name": "null", "kind": "image_classification", "target": "null_targets:NullModel", "runtimes": ["torch"],
-                    "sleep_ms": 0, "wrong": [3, 7], "raises_on": [], "fails_to_load": False, "dies": False, **(model or {}),
-                },
-                "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 20, **(task or {})},
-                "system": {"name": system, "cores": 1 if system == "cpu_1core" else None},
-                "runtime": {"name": "torch"},
-                "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "repeat": repeats, "max_errors": max_errors, "lead_in": 0, "visit_rounds": 5},
-            }  # fmt: skip
-            trial = parse_trial(document)
-            candidates.append(Candidate(trial, inspect(trial), read_machine()))
-        plan = make_plan_of(candidates)
-        record = CampaignRecord(**{"code_version": "test", "name": name_of_campaign or name, "trials": plan.trials, **record_fields})
-        with CampaignWriter.create(directory, record) as writer, tempfile.TemporaryDirectory() as scratch:
-            executor = Processes(Path(scratch), directory.parent / "cache", seed, slower or {}, noise)
-            run_trials(list(plan.trials), executor, writer, Progress(len(plan.trials), None), threading.Event())
+    return run
+
+
+@pytest.fixture
+def measure_pairs(
+    null_targets: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, measured: dict[str, Path]
+) -> Callable[..., tuple[Path, Path]]:
+    """Measures two such campaigns in pairs, as ``compare --run`` does; ``before`` has options of the first alone, ``after`` of the second."""
+
+    def run(before: Mapping[str, object] | None = None, after: Mapping[str, object] | None = None, **options: object) -> tuple[Path, Path]:
+        asked = repr((before, after, sorted(options.items())))
+        if asked not in measured:
+            folder, clock = tmp_path_factory.mktemp("pairs"), NoisyClock()
+            measured[asked] = folder
+            sides: list[tuple[Literal["a", "b"], Mapping[str, object]]] = [("a", before or {}), ("b", {"seed": 1, **(after or {})})]
+            with ExitStack() as stack:
+                pair = [
+                    stack.enter_context(opened(folder / name, clock, **{"pairing": Pairing(id="0" * 32, side=name), **options, **own}))
+                    for name, own in sides
+                ]
+                for steps in zip(*(trials for trials, _ in pair), strict=True):
+                    for (_, go), planned in zip(pair, steps, strict=True):
+                        go([planned])
+        copy = Path(shutil.copytree(measured[asked], tmp_path / f"pairs{len(list(tmp_path.glob('pairs*')))}", symlinks=True))
+        return copy / "a", copy / "b"
 
     return run
 
 
 @pytest.fixture
 def compare(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    """Runs ``compare``, which takes it that nothing has drifted unless told otherwise; its exit code and what it printed."""
+    """Runs ``compare``; its exit code and what it printed."""
 
     def run(*paths: Path, overrides: tuple[str, ...] = (), **options: object) -> tuple[int, str]:
         capsys.readouterr()
-        options.setdefault("accept_drift", True)
         files = {form: options.pop(f"{form}_file", None) for form in FORMS}
         code = execute(Options(*paths, overrides=overrides, files=files, **options))  # type: ignore[arg-type]
         return code, capsys.readouterr().out

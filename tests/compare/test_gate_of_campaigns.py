@@ -2,17 +2,23 @@ from __future__ import annotations
 
 import html
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.contracts import InputError
-from orchestrator.stats.gate import gate
+from orchestrator.stats.gate import Replicates, gate
+from orchestrator.stats.interval import mean_intervals
 from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.storage.files import write_json
+from orchestrator.storage.load import read_json
 from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import Pairing, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
 
 pytestmark = pytest.mark.slow
@@ -22,48 +28,77 @@ def verdicts(path: Path) -> dict[str, str]:
     return {row["system"]: row["verdict"] for row in json.loads(path.read_text())["trials"]}
 
 
-def test_a_campaign_compared_with_itself_shows_nothing(measure: Any, compare: Any) -> None:
-    """It passes, as one that has not changed does; where a slow-down could pass unseen, or a trial has failed, it does not."""
+def test_a_campaign_compared_with_itself_says_nothing(measure: Any, compare: Any) -> None:
     campaign = measure("a")
     code, out = compare(campaign, campaign, gate=True)
-    assert code == 0
-    assert out.count("no difference shown") == 4  # the verdict, two rows, the count
+    assert code == 3
     assert "Both sides are one campaign, compared with itself" in " ".join(out.split())
-    assert out.splitlines()[0].startswith("Pass: 2 no difference shown.")
-    assert compare(campaign, campaign, gate=True, min_effect=1e-6)[0] == 3
     with CampaignWriter.reopen(campaign) as writer:
         writer.set_state(writer.record.trials[0].trial_id, "failed", "out of memory")
     assert compare(campaign, campaign, gate=True)[0] == 1
 
 
-def test_without_repeats_there_is_no_verdict(measure: Any, compare: Any) -> None:
-    campaign = measure("a", repeats=1)
-    code, out = compare(campaign, campaign, gate=True)
+def test_campaigns_measured_apart_have_both_intervals_and_no_verdict(measure: Any, compare: Any, tmp_path: Path) -> None:
+    command = ("-m", "model=null", "task=numbers", "results_dir=x")
+    before, after = measure("a", repeats=5), measure("s", repeats=5, seed=1, slower={"cpu_1core": 0.1}, command=command)
+    for options in ({}, {"allow_no_verdict": True}):
+        code, out = compare(before, after, gate=True, json_file=tmp_path / "found.json", **options)
+        assert code == 3
+        assert out.splitlines()[:3] == [
+            "No verdict on 2 trials: measured apart.",
+            "What would give a verdict:",
+            "python -m orchestrator compare --run A B -m model=null task=numbers --gate  # in pairs; A and B: folders of code, or overrides",
+        ]
+    assert compare(before, after)[0] == 0
+    for row in json.loads((tmp_path / "found.json").read_text())["trials"]:
+        assert (row["verdict"], row["design"], row["samples_like_these"]) == ("no verdict: measured apart", None, None)
+        found = row["fresh_processes"]
+        assert found["difference"] == pytest.approx(row["mean"] - row["baseline_mean"])
+        assert (found["method"], found["low"], found["high"]) == ("none", None, None)
+        for interval, means in ((row["baseline_interval"], row["baseline_repeat_means"]), (row["interval"], row["repeat_means"])):
+            t = stats.ttest_1samp(means, 0).confidence_interval()
+            assert interval == pytest.approx([t.low, min(t.high, 0.9)])
+    missing = measure("one", systems=("cpu_all",))
+    assert compare(before, missing, gate=True)[0] == 1
+
+
+def test_a_single_process_has_the_interval_of_its_visits(measure: Any, compare: Any, tmp_path: Path) -> None:
+    campaign = measure("a", repeats=1, rounds=60)
+    compare(campaign, measure("b", repeats=1, rounds=60, seed=1), json_file=tmp_path / "found.json")
+    rows = {row["system"]: row for row in json.loads((tmp_path / "found.json").read_text())["trials"]}
+    for data in load_trials(open_campaign(campaign)):
+        row = rows[data.record.trial.system.name]
+        curve = data.judged("top1").curve(data.times["total"], [row["threshold_ns"]])
+        [expected] = mean_intervals(curve, 0.9, 18.0, data.visits)
+        assert row["baseline_interval"] == pytest.approx([expected.low, expected.high])
+
+
+def test_without_pairs_enough_there_is_no_verdict(measure_pairs: Any, compare: Any) -> None:
+    pair = measure_pairs(repeats=2)
+    code, out = compare(*pair, gate=True)
     assert code == 3
     assert "no verdict: noise floor unknown" in out
-    code, out = compare(campaign, campaign, gate=True, allow_no_verdict=True)
+    code, out = compare(*pair, gate=True, allow_no_verdict=True)
     assert code == 0
-    assert out.startswith("Pass, although 2 trials have no verdict, which was allowed. ")
-    assert compare(campaign, campaign)[0] == 0
+    assert out.startswith("Pass, although 2 trials have no verdict, which was allowed.")
+    assert compare(*pair)[0] == 0
 
 
-def test_the_gate_finds_exactly_the_slower_system(measure: Any, compare: Any, tmp_path: Path) -> None:
+def test_the_gate_finds_exactly_the_slower_system(measure_pairs: Any, compare: Any, tmp_path: Path) -> None:
     """10 % more inference time is 5 % more total time here, and processes differ by 1 %."""
-    before = measure("a", repeats=5)
-    after = measure("s", repeats=5, seed=1, slower={"cpu_1core": 0.1})
+    before, after = measure_pairs(repeats=6, after={"slower": {"cpu_1core": 0.1}})
     code, out = compare(before, after, gate=True, json_file=tmp_path / "found.json")
     assert code == 1
     assert verdicts(tmp_path / "found.json") == {"cpu_1core": "worse", "cpu_all": "no difference shown"}
-    assert "one campaign, compared with itself" not in " ".join(out.split())
     assert out.splitlines()[0] == "Fail: 1 worse, 1 no difference shown."
     assert compare(before, after)[0] == 0
     # The other way round it is a gain, which passes.
-    code, _ = compare(after, before, gate=True, json_file=tmp_path / "back.json")
+    code, _ = compare(after, before, gate=True, min_effect=10.0, json_file=tmp_path / "back.json")
     assert (code, verdicts(tmp_path / "back.json")) == (0, {"cpu_1core": "better", "cpu_all": "no difference shown"})
 
 
-def test_figures_follow_from_the_stored_timings(measure: Any, compare: Any, tmp_path: Path) -> None:
-    before, after = measure("a"), measure("b", seed=1)
+def test_figures_follow_from_the_stored_timings(measure_pairs: Any, compare: Any, tmp_path: Path) -> None:
+    before, after = measure_pairs(repeats=4)
     compare(before, after, json_file=tmp_path / "found.json", power=True)
     sides: list[dict[str, list[Any]]] = [{}, {}]
     for side, directory in zip(sides, (before, after), strict=True):
@@ -79,69 +114,45 @@ def test_figures_follow_from_the_stored_timings(measure: Any, compare: Any, tmp_
         }
 
     here, there = means(sides[0]), means(sides[1])
-    expected = gate(here, there, resolutions=dict.fromkeys(here, 1 / 400))
+    expected = gate({key: Replicates(here[key], there[key], resolution=1 / 400, within=(-0.9, 0.9)) for key in here})
     for row in json.loads((tmp_path / "found.json").read_text())["trials"]:
         key = row["match_key"]
-        assert row["threshold_ns"] == thresholds[key]
+        assert (row["threshold_ns"], row["design"]) == (thresholds[key], "pairs")
         np.testing.assert_allclose(row["baseline_repeat_means"], here[key], atol=1e-12)
         np.testing.assert_allclose(row["repeat_means"], there[key], atol=1e-12)
-        found = row["fresh_processes"]
-        verdict = expected[key]
+        found, verdict = row["fresh_processes"], expected[key]
         np.testing.assert_allclose(
-            [found[name] for name in ("difference", "low", "high", "p_worse", "sd", "detectable_drop")],
-            [verdict.difference, verdict.low, verdict.high, verdict.p_worse, verdict.sd, verdict.detectable_drop],
+            [found[name] for name in ("difference", "low", "high", "p_value", "detectable_drop")],
+            [verdict.found.difference, verdict.found.low, verdict.found.high, verdict.p_value, verdict.detectable_drop],
             atol=1e-12,
         )
-        lost = np.mean(here[key]) - np.mean(means(sides[0], found["detectable_slow_down"])[key])
-        assert lost >= verdict.detectable_drop
-        less = np.mean(here[key]) - np.mean(means(sides[0], found["detectable_slow_down"] / 1.17)[key])
-        assert less < verdict.detectable_drop
-        assert row["this_data_set"]["difference"] == pytest.approx(verdict.difference)
-        assert row["samples_like_these"]["method"] == "two-way bootstrap"
+        if found["detectable_slow_down"] is not None:
+            lost = np.mean(here[key]) - np.mean(means(sides[0], found["detectable_slow_down"])[key])
+            assert lost >= verdict.detectable_drop
+            less = np.mean(here[key]) - np.mean(means(sides[0], found["detectable_slow_down"] / 1.17)[key])
+            assert less < verdict.detectable_drop
+        assert row["samples_like_these"]["method"] == "two-way variance"
 
 
-def test_drift_that_turns_a_verdict_costs_what_it_takes(measure: Any, compare: Any, tmp_path: Path) -> None:
-    before, after = measure("a"), measure("b", seed=1, slower={"cpu_1core": 0.1})
-    compare(before, after, json_file=tmp_path / "found.json", power=True)
-    compare(after, before, json_file=tmp_path / "back.json", power=True)
-    turned = []
-    for name, directory in (("found", before), ("back", after)):
-        times: dict[str, list[Any]] = {}
-        for data in load_trials(open_campaign(directory)):
-            times.setdefault(data.record.match_key, []).append(data.times["total"])
-        right = np.array([number not in (3, 7) for number in range(20)])
-        for row in json.loads((tmp_path / f"{name}.json").read_text())["trials"]:
-            found, share = row["fresh_processes"], row["fresh_processes"]["drift_that_turns_it"]
-            changed = [(one * (1 + share) if share > 0 else one / (1 - share)) <= row["threshold_ns"] for one in times[row["match_key"]]]
-            moved = np.mean([(of_repeat * right).mean() for of_repeat in changed]) - row["baseline_mean"]
-            if row["verdict"] == "no difference shown":
-                assert moved <= -found["high"] if found["turned_verdict"] == "worse" else moved >= -found["low"]
-            else:
-                assert found["turned_verdict"] == "no difference shown"
-                assert moved <= found["high"] < 0 if row["verdict"] == "worse" else moved >= found["low"] > 0
-            turned.append((row["verdict"], share > 0))
-    assert {("worse", True), ("better", False)} < set(turned)
+def test_pairs_that_do_not_alternate_have_no_verdict(measure_pairs: Any, compare: Any, tmp_path: Path) -> None:
+    """As where one side was lost and measured anew after the other."""
+    before, _ = measure_pairs()
+    record = open_campaign(before).record
+    after = Path(shutil.copytree(before, tmp_path / "later"))
+    pairing = {"pairing": Pairing(id="0" * 32, side="b")}
+    write_json(after / "campaign.json", record.model_copy(update=pairing).model_dump(mode="json"))
+    assert compare(before, after, gate=True, json_file=tmp_path / "same.json")[0] == 0
+    assert set(verdicts(tmp_path / "same.json").values()) == {"no difference shown"}
+    for folder in after.glob("trials/*"):
+        record_of = read_json(folder / "trial.json", TrialRecord)
+        elsewhere = record_of.model_copy(update={"placement": record_of.placement | {"boot_id": "another"}})
+        write_json(folder / "trial.json", elsewhere.model_dump(mode="json"))
+    assert compare(before, after, gate=True, json_file=tmp_path / "apart.json")[0] == 3
+    assert set(verdicts(tmp_path / "apart.json").values()) == {"no verdict: measured apart"}
 
 
-def test_one_campaign_of_another_time_needs_drift_to_be_accepted(measure: Any, compare: Any, tmp_path: Path) -> None:
-    before, after, slow = (
-        measure("a", repeats=5),
-        measure("b", repeats=5, seed=1),
-        measure("s", repeats=5, seed=1, slower={"cpu_1core": 0.1}),
-    )
-    for candidate in (after, slow):
-        code, out = compare(before, candidate, gate=True, accept_drift=False)
-        assert code == 3
-        assert "--accept-drift" in out.splitlines()[0]
-        assert "of all times would turn a verdict" in " ".join(out.split())
-    assert compare(before, before, gate=True, accept_drift=False)[0] == 0
-    assert [compare(before, candidate, gate=True)[0] for candidate in (after, slow)] == [0, 1]
-    missing = measure("one", systems=("cpu_all",))
-    assert compare(before, missing, gate=True, accept_drift=False)[0] == 1
-
-
-def test_a_gate_that_cannot_see_says_so(measure: Any, compare: Any, tmp_path: Path) -> None:
-    before, after = measure("a"), measure("b", seed=1)
+def test_a_gate_that_cannot_see_says_so(measure_pairs: Any, compare: Any, tmp_path: Path) -> None:
+    before, after = measure_pairs(repeats=6)
     compare(before, after, json_file=tmp_path / "found.json", gate=True)
     effects = [row["fresh_processes"]["smallest_effect"] for row in json.loads((tmp_path / "found.json").read_text())["trials"]]
     least = min(effects) * 0.99
@@ -156,11 +167,12 @@ def test_a_gate_that_cannot_see_says_so(measure: Any, compare: Any, tmp_path: Pa
     assert compare(before, after, json_file=tmp_path / "found.json", **options)[0] == 0
     assert None in [row["fresh_processes"]["smallest_effect"] for row in json.loads((tmp_path / "found.json").read_text())["trials"]]
     # What is found is found, however blind the gate is to less.
-    assert compare(before, measure("s", seed=1, slower={"cpu_all": 0.5}), gate=True, min_effect=1e-6)[0] == 1
+    slow = measure_pairs(repeats=6, after={"slower": {"cpu_all": 0.5}})
+    assert compare(*slow, gate=True, min_effect=1e-6)[0] == 1
 
 
-def test_the_users_thresholds_are_of_the_same_family(measure: Any, compare: Any, tmp_path: Path) -> None:
-    before, after = measure("a"), measure("b", seed=1)
+def test_the_users_thresholds_are_of_the_same_family(measure_pairs: Any, compare: Any, tmp_path: Path) -> None:
+    before, after = measure_pairs()
     compare(before, after, json_file=tmp_path / "one.json")
     compare(before, after, json_file=tmp_path / "more.json", overrides=("analysis.thresholds_ms=[4,5]",))
     one, more = (json.loads((tmp_path / name).read_text())["trials"] for name in ("one.json", "more.json"))
@@ -185,9 +197,9 @@ def test_a_trial_that_only_one_side_has(measure: Any, compare: Any) -> None:
     code, out = compare(both, one, gate=True)
     assert code == 1
     assert "missing (the candidate has no such trial)" in out
-    assert out.startswith("Fail: 1 missing, 1 no difference shown. The candidate has nothing like 1 trial of the baseline.\n")
+    assert out.startswith("Fail: 1 missing, 1 no verdict. The candidate has nothing like 1 trial of the baseline.\n")
     code, out = compare(one, both, gate=True)
-    assert code == 0
+    assert code == 3
     assert "Only the candidate has null-numbers-cpu_1core-torch-b1-" in out
 
 
@@ -200,19 +212,15 @@ def test_other_settings_are_another_trial_and_told(measure: Any, compare: Any, t
     assert "differs in model.sleep_ms 0 -> 0.01" in (tmp_path / "found.json").read_text()
     code, out = compare(before, after, html_file=tmp_path / "c.html", markdown_file=tmp_path / "c.md")
     said = f"No verdict: there is nothing to compare. {differ}"
-    commands = [
+    command = (
         "python -m orchestrator compare --run model.sleep_ms=0 model.sleep_ms=0.01 -m model=null task=numbers system=cpu_1core,cpu_all "
-        "--gate  # what these settings change, in pairs",
-        "python -m orchestrator -m model=null task=numbers system=cpu_1core,cpu_all model.sleep_ms=0 measurement.repeat=5  # the candidate "
-        f"with the settings of the baseline; then compare {before} with it",
-    ]
-    assert (code, out.splitlines()[:4]) == (0, [said, "What would give a verdict:", *commands])
+        "--gate  # what these settings change, in pairs"
+    )
+    assert (code, out.splitlines()[:3]) == (0, [said, "What would give a verdict:", command])
     assert "missing (other settings)" in out
     for written in (html.unescape((tmp_path / "c.html").read_text()), (tmp_path / "c.md").read_text().replace("\\", "")):
         assert said in written.replace("&gt;", ">")
-        assert all(command in written for command in commands)
-    few = measure("few", repeats=1)
-    assert "for either side, in equal settings: the baseline has too few repeats (1; 3 are the fewest)" in compare(few, after)[1]
+        assert command in written
 
 
 def test_a_repeat_that_failed_fails_the_trial(measure: Any, compare: Any) -> None:
@@ -223,7 +231,6 @@ def test_a_repeat_that_failed_fails_the_trial(measure: Any, compare: Any) -> Non
     code, out = compare(before, after, gate=True, allow_no_verdict=True)
     assert code == 1
     assert "repeat 2 failed: process killed" in " ".join(out.split())
-    # A repeat of the baseline that failed leaves two, which are too few.
     assert compare(after, before, gate=True)[0] == 3
 
 
@@ -247,21 +254,19 @@ def test_a_trial_that_failed_before_any_round(measure: Any, compare: Any) -> Non
 
 
 @pytest.mark.parametrize("rounds", [1, 2])
-def test_few_rounds_without_any_spread(measure: Any, compare: Any, rounds: int, tmp_path: Path) -> None:
+def test_few_rounds_without_any_spread(measure_pairs: Any, compare: Any, rounds: int, tmp_path: Path) -> None:
     """Every time is the same: no repeat differs from another, which shows no noise and is not none."""
-    before = measure("a", rounds=rounds, noise=0.0)
-    code, _ = compare(before, before, gate=True, json_file=tmp_path / "same.json", power=True)
-    assert code == 0
+    compare(*measure_pairs(rounds=rounds, noise=0.0), gate=True, json_file=tmp_path / "same.json", power=True)
     for row in json.loads((tmp_path / "same.json").read_text())["trials"]:
-        assert row["fresh_processes"]["sd"] == pytest.approx(1 / (20 * rounds))
-    after = measure("b", rounds=rounds, noise=0.0, slower={"cpu_all": 0.1})
-    code, _ = compare(before, after, gate=True, json_file=tmp_path / "slower.json")
+        half = stats.t.isf(0.05 / 4, 2) * np.sqrt(2) / 3 / (20 * rounds)
+        assert row["fresh_processes"]["high"] == pytest.approx(min(half, 0.9))
+    slower = measure_pairs(rounds=rounds, noise=0.0, after={"slower": {"cpu_all": 0.1}})
+    code, _ = compare(*slower, gate=True, min_effect=10.0, json_file=tmp_path / "slower.json")
     assert (code, verdicts(tmp_path / "slower.json")) == (1, {"cpu_1core": "no difference shown", "cpu_all": "worse"})
 
 
-def test_a_model_that_is_never_right_has_no_drop(measure: Any, compare: Any) -> None:
-    campaign = measure("a", model={"wrong": list(range(20))})
-    code, out = compare(campaign, campaign, gate=True, power=True)
+def test_a_model_that_is_never_right_has_no_drop(measure_pairs: Any, compare: Any) -> None:
+    code, out = compare(*measure_pairs(model={"wrong": list(range(20))}), gate=True, power=True)
     assert code == 3
     assert "no slow-down costs that much quality" in " ".join(out.split())
     assert "no verdict: too blind (it could find no slow-down)" in " ".join(out.split())

@@ -27,8 +27,8 @@ NASTY = '<img src=x onerror=alert(1)> [link](https://x.example) @somebody & | "\
 
 
 @pytest.fixture
-def written(measure: Any, compare: Any, tmp_path: Path) -> Path:
-    before, after = measure("a", name_of_campaign=NASTY), measure("b", seed=1, slower={"cpu_all": 0.1})
+def written(measure_pairs: Any, compare: Any, tmp_path: Path) -> Path:
+    before, after = measure_pairs({"name_of_campaign": NASTY}, {"slower": {"cpu_all": 0.2}})
     files = {"json_file": tmp_path / "c.json", "html_file": tmp_path / "c.html", "markdown_file": tmp_path / "c.md"}
     code, out = compare(before, after, power=True, gate=True, **files)
     assert code == 1
@@ -42,15 +42,15 @@ def test_json_has_stable_keys_and_no_infinities(written: Path) -> None:
     text = (written / "c.json").read_text()
     document = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert list(document) == [
-        *("schema_version", "gate_exit_code", "allow_no_verdict", "accept_drift", "min_effect", "drift", "baseline", "baseline_campaigns"),
+        *("schema_version", "gate_exit_code", "allow_no_verdict", "min_effect", "measured_apart", "baseline", "baseline_campaigns"),
         *("candidate", "trials", "only_in_candidate", "capacities", "changes"),
         "sha256",
     ]
     assert document["gate_exit_code"] == 1
     assert document["trials"][0]["verdict"] == "worse"
     assert set(document["trials"][0]["fresh_processes"]) == {
-        *("difference", "low", "high", "p_worse", "p_better", "sd", "degrees_of_freedom", "baseline_repeats", "repeats"),
-        *("detectable_drop", "detectable_slow_down", "smallest_effect", "drift_that_turns_it", "turned_verdict"),
+        *("difference", "low", "high", "confidence", "method", "p_value", "degrees_of_freedom"),
+        *("detectable_drop", "detectable_slow_down", "smallest_effect"),
     }
 
 
@@ -93,8 +93,8 @@ def test_the_page_says_pass_or_fail_first_then_draws_the_differences_and_then_li
     assert comment.index("## Candidate against baseline") < comment.index("<details>") < comment.index("## What these repeats would find")
 
 
-def test_the_picture_draws_differences_and_bounds_to_scale(measure: Any, compare: Any) -> None:
-    before, after = measure("a"), measure("b", seed=1, slower={"cpu_all": 0.1})
+def test_the_picture_draws_differences_and_limits_to_scale(measure_pairs: Any) -> None:
+    before, after = measure_pairs(after={"slower": {"cpu_all": 0.1}})
     comparison = compare_campaigns(open_campaign(before), open_campaign(after), AnalysisConfig())
     svg = difference_picture(comparison) or ""
     dots = [float(place) for place in re.findall(r'<circle cx="([-\d.]+)"', svg)]
@@ -103,7 +103,7 @@ def test_the_picture_draws_differences_and_bounds_to_scale(measure: Any, compare
         for ends in re.findall(r'd="M([-\d.]+) [\d.]+ L([-\d.]+) [\d.]+" fill="none" stroke="[#\w]+" stroke-width="2"', svg)
     ]
     spans = [ends for ends in lines if ends[0] != ends[1]]
-    found = [row.verdict for row in comparison.rows if row.verdict is not None]
+    found = [row.verdict.found for row in comparison.rows if row.verdict is not None]
     (zero,) = {float(place) for place in re.findall(r'd="M([-\d.]+) 44 L\1 [\d.]+" fill="none" stroke="#1b1f24"', svg)}
     per_unit = (dots[0] - zero) / found[0].difference
     for verdict, dot, (low, high) in zip(found, dots, spans, strict=True):
@@ -112,8 +112,8 @@ def test_the_picture_draws_differences_and_bounds_to_scale(measure: Any, compare
         )
 
 
-def test_the_picture_has_room_for_what_each_row_comes_to(measure: Any, compare: Any) -> None:
-    before, after = measure("a"), measure("b", seed=1)
+def test_the_picture_has_room_for_what_each_row_comes_to(measure_pairs: Any) -> None:
+    before, after = measure_pairs()
     svg = difference_picture(compare_campaigns(open_campaign(before), open_campaign(after), AnalysisConfig())) or ""
     [width] = re.findall(r'viewBox="0 0 ([\d.]+)', svg)
     outcomes = re.findall(r'<text x="([\d.]+)"[^>]*>([^<]*no difference shown)<', svg)
@@ -131,7 +131,7 @@ def test_without_bounds_there_is_no_picture_but_a_command(measure: Any, compare:
     page = (tmp_path / "c.html").read_text()
     assert "<svg" not in page
     assert '<p class="verdict no-verdict">No verdict on 2 trials: ' in page
-    command = "python -m orchestrator +sweep=mine 'code=[mine]' KEY=VALUE measurement.repeat=5  # both sides"
+    command = "python -m orchestrator compare --run A B +sweep=mine 'code=[mine]' KEY=VALUE --gate  # in pairs"
     assert command in html.unescape(page)
     assert (
         said.index("No verdict on 2 trials: ")
@@ -141,22 +141,20 @@ def test_without_bounds_there_is_no_picture_but_a_command(measure: Any, compare:
     assert command in (tmp_path / "c.md").read_text()
 
 
-def test_each_lack_of_a_verdict_has_a_command_that_gives_one(measure: Any) -> None:
-    before, after = open_campaign(measure("a")), open_campaign(measure("b", seed=1))
+def test_each_lack_of_a_verdict_has_a_command_that_gives_one(measure: Any, measure_pairs: Any) -> None:
     places = Path("base.json"), Path("results/new")
-    drifted = compare_campaigns(before, after, AnalysisConfig(), min_effect=0.2)
-    assert [command.partition("  #")[0] for command in headline(drifted, places, ("+sweep=mine",)).commands] == [
+    apart = compare_campaigns(open_campaign(measure("a")), open_campaign(measure("b", seed=1)), AnalysisConfig())
+    in_pairs = [open_campaign(side) for side in measure_pairs()]
+    blind = compare_campaigns(*in_pairs, AnalysisConfig(), min_effect=0.0001)
+    commands = [command for one in (apart, blind) for command in headline(one, places, ("+sweep=mine",)).commands]
+    assert [command.partition("  #")[0] for command in commands] == [
         "python -m orchestrator compare --run A B +sweep=mine --gate",
-        "python -m orchestrator compare base.json results/new --gate --accept-drift",
+        "python -m orchestrator compare base.json results/new --gate analysis.primary=p50",
+        "python -m orchestrator compare --run A B +sweep=mine --pairs 10 --gate",
     ]
-    assert headline(drifted, places, accept_drift=True) == Headline("pass", "Pass: 2 no difference shown.")
-    blind = compare_campaigns(before, after, AnalysisConfig(), min_effect=0.0001)
-    commands = headline(blind, places, ("+sweep=mine",), accept_drift=True).commands
-    assert all(map(read_of, [*commands, *headline(drifted, places, ("+sweep=mine",)).commands])), "their verbs take all of them"
-    assert commands[0].startswith("python -m orchestrator compare base.json results/new --gate analysis.primary=p50")
-    assert commands[1].startswith("python -m orchestrator compare --run A B +sweep=mine --pairs 10 --gate")
-    ungated = headline(compare_campaigns(before, after, AnalysisConfig()), places)
-    assert ungated.sentence.startswith("Pass: 2 no difference shown. The baseline is one campaign of another time")
+    assert all(map(read_of, commands)), "their verbs take all of them"
+    seeing = compare_campaigns(*in_pairs, AnalysisConfig(), min_effect=10.0)
+    assert headline(seeing, places) == Headline("pass", "Pass: 2 no difference shown.")
 
 
 def read_of(command: str) -> Any:
@@ -168,13 +166,13 @@ def read_of(command: str) -> Any:
     return load(verb).read(parse(verb, rest, typed))
 
 
-def test_a_command_that_measures_again_has_all_options_and_a_search_has_none(measure: Any) -> None:
+def test_a_command_that_measures_pairs_has_all_options_and_a_search_has_none(measure: Any) -> None:
     single = open_campaign(measure("a", repeats=1))
     undecided = compare_campaigns(single, single, AnalysisConfig(), min_effect=0.2)
     words = ("run", "--config-dir", "mine", "--config-dir", "yours", "model=null", 'analysis.primary="50 ms"', "measurement.repeat=1")
-    again = read_of(headline(undecided, command=words).commands[0])
+    again = read_of(headline(undecided, command=words).commands[0]).run
     assert [str(one) for one in again.config_dirs] == ["mine", "yours"]
-    assert again.overrides == ("model=null", 'analysis.primary="50 ms"', "measurement.repeat=5")
+    assert again.overrides == ("model=null", 'analysis.primary="50 ms"')
     search = ("capacity", "model=null", "--deadline", "50 ms", "--keep", "0.9", "--minutes", "4")
     found = headline(undecided, command=search)
     assert (found.result, found.commands) == ("no verdict", ()), "capacity repeats no rate"

@@ -62,7 +62,7 @@ def test_runs_hold_parameters_metrics_and_artifacts(
                 assert run.data.metrics[f"{key}/{figure}"] == row[figure]
     files = {path.name for path in (folder / "artifacts").rglob("*") if path.is_file()}
     assert files == {
-        "trial.json", "report.md", "report.svg", "tail_quality.csv", "latency.csv", "convergence.csv", "prediction.csv", "deadline.csv", "comparison.csv",
+        "trial.json", "report.md", "tail_quality.csv", "latency.csv", "convergence.csv", "prediction.csv", "deadline.csv", "comparison.csv",
         "explain.csv", "processes.csv", "tolerance.csv", "load.csv", "capacity.csv", "slices.csv", "resources.csv", "server_cost.csv", "token_gaps.csv",
     }  # fmt: skip
     with pytest.raises(InputError, match="holds the campaign vision 2026-03-01T12-30-00Z already"):

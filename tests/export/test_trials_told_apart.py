@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import to_report
 from orchestrator.report.verdict import verdict
@@ -18,12 +19,13 @@ pytestmark = pytest.mark.slow
 
 Campaigns = Callable[..., Path]
 Plan = Callable[..., PlannedTrial]
+AT = AnalysisConfig(primary="22 ms")
 
 
 def test_settings_stand_beside_equal_names(campaigns: Campaigns, planned: Plan) -> None:
     trials = [planned([3]), planned([4]), planned([3, 7])]  # the last model has another name
     campaign = open_campaign(campaigns("settings", trials))
-    results = analyse(campaign, campaign.record.config.analysis)
+    results = analyse(campaign, AT)
     (group,) = results.groups
     assert list(group.settings.values()) == ["model.wrong=[3]", "model.wrong=[4]", ""]
     text = to_report(results)
@@ -52,7 +54,7 @@ def test_other_data_of_one_name_have_tables_and_titles_of_their_own(campaigns: C
 def test_the_verdict_ranks_systems_and_not_their_repeats(campaigns: Campaigns, planned: Plan) -> None:
     trials = [planned([3], repeat=number) for number in range(3)] + [planned([3], repeat=number, batch=2) for number in range(3)]
     campaign = open_campaign(campaigns("repeats", trials))
-    (told,) = verdict(analyse(campaign, campaign.record.config.analysis))
+    (told,) = verdict(analyse(campaign, AT))
     assert "tie of both systems at " in told
     assert "mean of 3 processes" in told
     assert told.index("cpu_all with torch, batch 1") < told.index("cpu_all with torch, batch 2")

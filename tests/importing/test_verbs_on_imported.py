@@ -45,7 +45,7 @@ def campaigns(tmp_path_factory) -> tuple[Path, Path]:
 def test_report_status_compare_export_explain_inspect(campaigns, call, tmp_path) -> None:
     scored, plain = campaigns
     for directory in campaigns:
-        answer = call("report", directory)
+        answer = call("report", directory, 'analysis.primary="13 ms"')
         assert (answer.code, answer.err) == (0, "")
         assert "another program measured it" in answer.out
         assert (directory / "report.html").exists()

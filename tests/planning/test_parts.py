@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.configuration.config import Trial
 from orchestrator.machine.host import Machine
-from orchestrator.planning.parts import FRAMEWORK_BYTES, SHARE, cycles_of, held_bytes, in_one_stretch, in_parts
+from orchestrator.planning.parts import FRAMEWORK_BYTES, SHARE, cycles_of, held_bytes, in_parts
 from orchestrator.planning.plan import Candidate, Plan, make_plan_of
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.subject.inspection import Inspection
@@ -88,14 +88,11 @@ def test_a_cycle_has_the_visits_of_all_that_take_turns_or_a_visit_and_its_pause(
 
     assert cycles(plan("abc", room=9)) == {0: 3, 1: 3, 2: 3}
     assert cycles(plan("abc", room=2.5)) == {0: 2, 1: 2, 2: 2}
-    assert cycles(plan("abc", room=2.5, measurement__pause=0)) == {0: 2, 1: 2, 2: 1}
+    assert cycles(plan("abc", room=2.5, measurement__pause=0)) == {0: 2, 1: 2, 2: 0}
+    assert cycles(plan("a", room=9, measurement__pause=0.9)) == {0: 0}
     assert cycles(plan("a", room=9, measurement__pause=7)) == {0: 8}
     assert cycles(plan("a", room=9, measurement__repeat=2)) == {0: 2, 1: 2}
     assert cycles(plan("a", room=9, measurement__schedule="sequential")) == {}
-
-
-def test_visits_that_follow_one_another_closely_are_one_stretch() -> None:
-    assert in_one_stretch({"a": 1, "b": 1.9, "c": 2, "d": 8}) == {"a", "b"}
 
 
 def test_weights_count_by_parameters_or_by_their_files(make_trial: MakeTrial, inspection: Inspection) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from built_trials import build_trial
 from markdown_it import MarkdownIt
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
@@ -27,7 +29,7 @@ from orchestrator.report.colours import COLOURS, DASHES, styles
 from orchestrator.report.explained import slow_rounds_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.figures.reading import readings
-from orchestrator.report.markdown import FOLDED, PICTURE, to_report
+from orchestrator.report.markdown import FOLDED, PICTURE, reach_of_visits, to_report
 from orchestrator.report.quality_picture import label_of, quality_picture
 from orchestrator.report.resources import resources_tables
 from orchestrator.report.result_tables import (
@@ -82,7 +84,7 @@ def visible(text: str) -> list[str]:
 @pytest.fixture(scope="module")
 def stored() -> Any:
     campaign = open_campaign(OLD_CAMPAIGN)
-    return analyse(campaign, campaign.record.config.analysis)
+    return analyse(campaign, campaign.record.config.analysis.model_copy(update={"primary": "14 ms"}))
 
 
 def test_of_eight_trials_at_most_sixty_lines_are_visible(eight_trials: Any) -> None:
@@ -197,3 +199,13 @@ def test_no_two_lines_look_alike_while_there_are_pairs_left() -> None:
     found = styles(wanted)
     assert len(set(found.values())) == len(wanted)
     assert [found[number][0] for number in range(len(COLOURS))] == list(COLOURS)
+
+
+@pytest.mark.parametrize(("pause_s", "said"), [(2.0, "A cycle has 4 s."), (6.0, "slow spells of up to 10 s, certificates for up to 20 ")])
+def test_the_method_says_how_long_slow_spells_may_be(pause_s: float, said: str) -> None:
+    visits = np.repeat(np.arange(20, dtype=np.int32), 2)
+    began_ns = 1e9 * (np.arange(40) + pause_s * visits)
+    trial = replace(build_trial("cpu", np.full((40, 3), 5.0), visits=visits), evidence={"started_monotonic_ns": began_ns})
+    longer = replace(trial, evidence={"started_monotonic_ns": 3 * began_ns})
+    assert said in reach_of_visits([longer, trial])
+    assert reach_of_visits([replace(trial, visits=None)]) == reach_of_visits([]) == ""

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
+from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import parse_trial
 from orchestrator.execution.executor import SessionLost
 from orchestrator.execution.inline import InlineJob, InlineSession, open_inline
@@ -253,6 +255,26 @@ def test_trials_take_turns_in_visits(measure: Callable[..., Campaign]) -> None:
     assert {trial.state for trial in campaign.record.trials} == {"done"}
     assert rounds.column("visit").to_pylist() == [0, 0, 0, 1, 1, 1, 2]
     assert len(campaign.trial(trials[0].trial_id).processes) == 1
+
+
+def test_rule_settled_has_the_half_width_of_the_interval_that_is_reported(measure: Callable[..., Campaign]) -> None:
+    measurement = {"rule": "settled", "min_rounds": 40, "max_rounds": 40}
+    trials = [one for wrong in ([3], [3, 7], [1, 2, 3]) for one in planned(model={"wrong": wrong}, measurement=measurement)]
+    campaign = measure(trials, clock=NoisyClock())
+    rows = analyse(campaign, AnalysisConfig()).tables["tail_quality"].to_pylist()
+    for trial in trials:
+        stopping = campaign.trial(trial.trial_id).stopping
+        assert stopping is not None
+        check = stopping.checks[-1]
+        [row] = [
+            row
+            for row in rows
+            if (row["trial"], row["metric"], row["clock"]) == (trial.trial_id, "top1", "total")
+            and (row["threshold_origin"], row["threshold_ns"]) == ("own", check["primary_threshold_ns"])
+        ]
+        assert check["quality_mean"] == pytest.approx(row["mean"], rel=1e-12)
+        assert check["half_width"] == pytest.approx((row["interval_high"] - row["interval_low"]) / 2, rel=1e-12)
+        assert dict(row["interval_parameters"])["units"] == 15
 
 
 def test_interleaved_trials_have_visits_of_one_round(measure: Callable[..., Campaign]) -> None:

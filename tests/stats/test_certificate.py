@@ -68,8 +68,8 @@ def test_one_stretch_certifies_nothing(units: np.ndarray | None) -> None:
 
 
 def test_few_long_visits_do_not_rule_out_bad_ones() -> None:
-    found = certify(np.full(120, 5.0), np.arange(120) // 10, 120)
-    assert (found.ns, found.reason) == (None, "12 visits do not rule out bad ones that are rare")
+    found = certify(np.full(120, 5.0), np.arange(120) // 6, 120)
+    assert (found.ns, found.reason) == (None, "20 visits do not rule out bad ones that are rare")
     assert certify(np.full(120, 5.0), VISITS, 120).ns == 5.0
 
 
@@ -126,3 +126,10 @@ def test_false_certificates_are_rare() -> None:
 def test_parameters_out_of_range(arguments: dict[str, object], says: str) -> None:
     with pytest.raises(InputError, match=says):
         certify(**({"deadlines_ns": np.ones(120), "units": VISITS, "rounds": 120} | arguments))  # type: ignore[arg-type]
+
+
+def test_fewer_than_twenty_visits_certify_nothing() -> None:
+    deadlines = np.full(120, 5.0)
+    few = certify(deadlines, np.arange(120) // 7, 120)
+    assert (few.ns, few.reason) == (None, "18 visits, fewer than 20, say too little about later rounds")
+    assert certify(deadlines, np.arange(120) // 6, 120, late_share=0.2).ns == 5.0

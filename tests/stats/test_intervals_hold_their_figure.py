@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.stats.comparison import compare_rounds, compare_samples
-from orchestrator.stats.gate import gate
 from orchestrator.stats.interval import mean_intervals, sampling_interval
 from orchestrator.stats.latency import latency_percentiles
+from orchestrator.stats.pair import answered, compare_answered, one_more, paired
 
 ROUNDING = 1e-9
 ROUNDS = st.sampled_from([1, 2, 6, 30])
@@ -87,12 +86,11 @@ def test_rounds_whose_own_answers_beat_the_ideal_of_all(lift: float) -> None:
 def test_differences(kind: str, rounds: int, others: int, samples: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     a, b = (np.stack([1 + changes(kind, samples, random) for _ in range(count)]) for count in (rounds, others))
-    this = compare_rounds(a.mean(axis=1), b.mean(axis=1), resolution=random.choice([0.0, 1 / samples]))
-    assert holds(this.low, this.difference, this.high)
-    those = compare_samples(a, b, random, resamples=199)
-    assert holds(those.low, those.difference, those.high)
-    for verdict in gate({"t": a.mean(axis=1)}, {"t": b.mean(axis=1)}, resolutions={"t": 1 / samples}).values():
-        assert holds(verdict.low, verdict.difference, verdict.high)
+    units, resolution = min(rounds, others), random.choice([0.0, 1 / samples])
+    before, after = a.mean(axis=1), b.mean(axis=1)
+    this, more = paired(before[:units], after[:units], resolution=resolution), one_more(before, after, resolution=resolution)
+    for found in (this, more, compare_answered(answered(a), answered(b))):
+        assert holds(found.low, found.difference, found.high)
 
 
 @settings(max_examples=60, deadline=None)

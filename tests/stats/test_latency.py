@@ -73,34 +73,37 @@ def test_percentile_refuses(x, percentile, says):
 VISITS = np.arange(60) // 2
 
 
-def share_limits(times, value, units, degrees):
-    """Korn and Graubard's limits of the share of times beyond a value, by SciPy."""
-    beyond = times > value
-    share, n = beyond.mean(), times.size
-    variance = spread(beyond.mean(axis=1)[None], units).variance[0]
-    deff = max(1, variance / (share * (1 - share) / n))
-    return n / deff * (stats.t.ppf(0.975, n - 1) / stats.t.ppf(0.975, degrees)) ** 2
+def counts(times, value, units, degrees):
+    """As how many independent times these count were rounds alike, and by which factor as fewer, by SciPy."""
+    share, n = (times > value).mean(), times.size
+    variance = spread((times > value).mean(axis=1)[None], units).variance[0]
+    alone = n * (stats.t.ppf(0.975, n - 1) / stats.t.ppf(0.975, degrees)) ** 2
+    return alone, max(1, variance / (share * (1 - share) / n))
 
 
 @pytest.mark.parametrize("percentile", [50, 90, 95])
-def test_limits_are_the_outermost_times_whose_share_may_be_that_of_the_percentile(percentile):
+def test_limits_are_those_of_the_share_within_each_time(percentile):
     random = np.random.default_rng(percentile)
     times = random.lognormal(0, 0.2, (60, 20)) * np.repeat(random.lognormal(0, 0.1, 30), 2)[:, None]
     [found] = latency_percentiles(times, [percentile], VISITS)
     assert found.value_ns == percentile_inverted_cdf(times, percentile)
-    effective = share_limits(times, found.value_ns, VISITS, 4)
-    assert found.effective_samples == math.floor(effective)
+    alone, deff = counts(times, found.value_ns, VISITS, 4)
+    assert found.effective_samples == math.floor(alone / deff)
     assert found.beyond == found.effective_samples - percentile_rank(found.effective_samples, percentile)
-    may_be = []
-    for rank, time in enumerate(np.sort(times.ravel()), start=1):
-        x = rank / times.size * effective
-        low = stats.beta.ppf(0.025, x, effective - x + 1)
-        high = stats.beta.ppf(0.975, x + 1, effective - x) if x < effective else 1.0
-        if low <= percentile / 100 <= high:
-            may_be.append(time)
-    assert found.low_ns == may_be[0]
-    # The first time whose share is too high bounds it, since times between two ranks have the share of the lower.
-    assert found.high_ns == np.sort(times.ravel())[np.searchsorted(np.sort(times.ravel()), may_be[-1]) + 1]
+    late = (times > found.value_ns).sum(axis=1)
+    together, ordered, p = (late**2).sum() / late.sum(), np.sort(times.ravel()), percentile / 100
+    low, high = None, None
+    for rank, time in enumerate(ordered, start=1):
+        of = alone / deff
+        x = rank / times.size * of
+        if low is None and (x >= of or stats.beta.ppf(0.975, x + 1, of - x) >= p):
+            low = time
+        falling = 1 + (deff - 1) * math.sqrt(min((times.size - rank) / late.sum(), 1))
+        of = alone / max(falling, min(together, deff))
+        x = rank / times.size * of
+        if high is None and stats.beta.ppf(0.025, x, of - x + 1) > p:
+            high = time
+    assert (found.low_ns, found.high_ns) == (low, math.inf if high is None else high)
 
 
 def test_one_round_counts_all_its_times_as_independent():

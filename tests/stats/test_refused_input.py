@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.comparison import holm_adjusted
 from orchestrator.stats.interval import clopper_pearson, sampling_interval
 from orchestrator.stats.latency import latency_percentiles
+from orchestrator.stats.pair import holm_adjusted
 from orchestrator.stats.thresholds import own_thresholds
 
 

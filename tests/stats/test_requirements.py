@@ -1,4 +1,4 @@
-"""Verdicts of known shares and sizes, against exact binomial sums and by simulation."""
+"""Verdicts against exact tails, brute force and simulation."""
 
 from __future__ import annotations
 
@@ -9,188 +9,182 @@ import pytest
 from scipy import stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.deadline import certify_deadline
-from orchestrator.stats.requirements import (
-    by_interval,
-    more_for_mean,
-    planned_units,
-    rounds_keep,
-    rounds_to_show,
-    starts_keep,
-)
+from orchestrator.stats.certificate import certify
+from orchestrator.stats.guard import risk_of_mean, units_to_show
+from orchestrator.stats.interval import mean_intervals
+from orchestrator.stats.requirements import mean_reaches, planned_units, rounds_keep, starts_keep
+
+VISITS = np.arange(120) // 2
 
 
-@pytest.mark.parametrize("allowed", [0.01, 0.1, 0.5])
-@pytest.mark.parametrize("error", [0.05, 0.001])
-def test_the_fewest_units_without_a_break(allowed: float, error: float) -> None:
-    found = rounds_to_show(0.0, allowed, error)
-    assert found == math.ceil(math.log(error) / math.log1p(-allowed) - 1e-12)
+def upper(broke: int, rounds: int, error: float) -> float:
+    """The definition: Clopper-Pearson's limit of as many rounds as these are worth with 3 degrees of freedom, if independent."""
+    worth = rounds * (stats.t.ppf(1 - error, rounds - 1) / stats.t.ppf(1 - error, 3)) ** 2
+    return float(stats.beta.ppf(1 - error, broke / rounds * worth + 1, (1 - broke / rounds) * worth))
 
 
-@pytest.mark.parametrize("breaking", [0.02, 0.05, 0.08])
-def test_units_with_breaks_by_brute_force(breaking: float) -> None:
-    found = rounds_to_show(breaking, 0.1, 0.05)
-    units = np.arange(1, 5000)
-    shows = stats.binom.cdf(np.floor(breaking * units + 1e-9), units, 0.1) <= 0.05
-    assert found == units[shows.argmax()]
+def test_a_share_of_rounds_has_the_limit_of_its_definition() -> None:
+    values = np.full(120, 1.0)
+    found = rounds_keep(values, 2.0, VISITS, 120, late_share=0.1, error=0.05)
+    assert (found.verdict, found.figure, found.low, found.units) == ("met", 0.0, 0.0, 120)
+    assert found.high == pytest.approx(upper(0, 120, 0.05))
 
 
-@pytest.mark.parametrize(("allowed", "error"), [(0.1, 0.025), (0.5, 0.025), (0.05, 0.001)])
-def test_the_planned_size_has_its_power_and_one_less_has_not(allowed: float, error: float) -> None:
-    def power(units: int) -> float:
-        counts = np.arange(units + 1)
-        shown = stats.binom.cdf(counts, units, allowed) <= error
-        return float(stats.binom.pmf(counts, units, allowed / 4)[shown].sum())
-
-    found = planned_units(allowed, error)
-    assert found is not None
-    assert power(found) >= 0.9 > max(power(units) for units in range(1, found))
-
-
-def test_more_rounds_than_anybody_measures_are_none() -> None:
-    assert rounds_to_show(0.0, 1e-7, 0.05) is None
-    assert rounds_to_show(0.1, 0.1, 0.05) is None
-    assert planned_units(1e-7, 0.025) is None
+def test_met_is_what_the_certificate_says() -> None:
+    random = np.random.default_rng(1)
+    for _ in range(40):
+        values = 5 + random.lognormal(0, 0.3, 120)
+        promise = certify(values, VISITS, 120).ns
+        if promise is None:
+            continue
+        for bound, verdict in ((promise, "met"), (np.nextafter(promise, 0), "not shown")):
+            found = rounds_keep(values, bound, VISITS, 120, late_share=0.1, error=0.05)
+            assert (found.verdict, found.certified) == (verdict, promise)
 
 
-def test_starts_are_judged_by_exact_tails() -> None:
-    """Of 20 starts 0.5^20 sum over k <= 5 is 0.0207, and over k <= 6 it is 0.0577."""
-    values = np.ones(20)
-    values[:5] = 3
-    assert starts_keep(values, 2.0, late_share=0.5, error=0.05).verdict == "met"
-    values[5] = 3
-    assert starts_keep(values, 2.0, late_share=0.5, error=0.05).verdict == "not shown"
-    values[:15] = 3
-    assert starts_keep(values, 2.0, late_share=0.5, error=0.05).verdict == "not met"
+def test_values_well_within_the_bound_count_as_alike() -> None:
+    """A drift of values that all lie far below the bound; then of values near it."""
+    drift = np.linspace(1, 2, 120)
+    assert rounds_keep(drift, 4.0, VISITS, 120, late_share=0.5, error=0.05).verdict == "met"
+    assert rounds_keep(drift, 2.5, VISITS, 120, late_share=0.5, error=0.05).verdict == "not shown"
 
 
-def test_rounds_far_within_a_bound_are_alike_however_they_follow_one_another() -> None:
-    slow_then_fast = np.repeat([10.0, 14.0], 30)
-    far = rounds_keep(slow_then_fast, 1000.0, late_share=0.1, error=0.05, looks=(60,))
-    assert (far.verdict, far.design_effect, far.certified) == ("met", 1.0, 14.0)
-    near = rounds_keep(slow_then_fast, 15.0, late_share=0.1, error=0.05, looks=(60,))
-    assert near.verdict == "not shown"
-    assert near.design_effect > 5
-    assert near.more is not None
+def test_rounds_of_few_visits_or_one_stretch_show_nothing() -> None:
+    values = np.full(120, 1.0)
+    for units, more in ((None, None), (np.arange(120) // 12, 12 * 29 - 120), (np.arange(120) // 8, 8 * 29 - 120)):
+        found = rounds_keep(values, 2.0, units, 120, late_share=0.1, error=0.05)
+        assert (found.verdict, found.more) == ("not shown", more)  # 0.9^29 < 0.05
+        assert rounds_keep(values, 0.5, units, 120, late_share=0.1, error=0.05).verdict == "not shown"
+        for asked in (0.5, 2.0):
+            assert mean_reaches(values, asked, 1.0, 10, units, error=0.05).verdict == "not shown"
+    assert mean_reaches(values, 0.5, 1.0, 10, np.arange(120) // 8, error=0.05).more == 40
+    assert mean_reaches(values, 0.5, 1.0, 10, None, error=0.05).more is None
 
 
-def test_looks_that_have_risked_all_leave_nothing_to_project() -> None:
-    found = rounds_keep([1.0, 2.0, 3.0], 1.5, late_share=0.5, error=0.5, looks=(2,))
-    assert (found.verdict, found.broke, found.more, found.reason) == ("not shown", 2, None, "earlier looks risked all the error allowed")
+def test_missing_rounds_allow_no_met() -> None:
+    values = np.full(100, 1.0)
+    found = rounds_keep(values, 2.0, VISITS[:100], 120, late_share=0.1, error=0.05)
+    assert (found.verdict, found.more, found.reason) == ("not shown", 20, "20 rounds are missing of the 120 fixed beforehand")
+    assert rounds_keep(values, 0.5, VISITS[:100], 120, late_share=0.1, error=0.05).verdict == "not met"
+    later = np.append(np.full(120, 1.0), np.full(40, 9.0))
+    assert rounds_keep(later, 2.0, np.arange(160) // 2, 120, late_share=0.1, error=0.05).verdict == "met"
 
 
-def test_later_rounds_withdraw_what_earlier_ones_have_shown() -> None:
-    values = np.r_[np.ones(60), np.tile([1.0, 1.0, 9.0], 20)]
-    found = rounds_keep(values, 2.0, late_share=0.2, error=0.05, looks=(60,))
+@pytest.mark.parametrize("broken", [2, 5])
+def test_so_many_more_rounds_like_these_show_a_share(broken: int) -> None:
+    """Rounds that are repeated as they are, until the upper limit comes down."""
+    values = np.full(60, 1.0)
+    values[:: 60 // broken] = 9.0
+    late = float((values > 2).mean())
+    found = rounds_keep(values, 2.0, np.arange(60) // 2, 60, late_share=max(2 * late, 0.05), error=0.05)
     assert found.verdict == "not shown"
-    assert found.reason == "20 of 60 later rounds broke it"
+    assert found.more is not None
+    times = math.ceil((60 + found.more) / 60)
+    enough = np.tile(values, times)
+    assert rounds_keep(enough, 2.0, np.arange(enough.size) // 2, enough.size, late_share=max(2 * late, 0.05), error=0.05).verdict == "met"
 
 
-def test_rounds_without_a_time_break_every_bound() -> None:
-    values = np.where(np.arange(60) % 2 == 0, np.inf, 1.0)
-    assert rounds_keep(values, 2.0, late_share=0.1, error=0.05, looks=(60,)).verdict == "not met"
+def test_a_share_that_is_broken_too_often_is_shown_by_no_more_of_the_same() -> None:
+    values = np.where(np.arange(120) % 8, 1.0, 9.0)
+    found = rounds_keep(values, 2.0, VISITS, 120, late_share=0.1, error=0.05)
+    assert (found.verdict, found.more, found.reason) == ("not shown", None, "15 of 120 broke it, and a share of 0.1 may")
 
 
-def test_rounds_that_are_missing_to_a_fixed_number() -> None:
-    """Where rounds depend on each other, a trial that stopped early is not read at all."""
-    values = np.repeat(np.random.default_rng(3).lognormal(0, 0.2, 30), 4)
-    found = rounds_keep(values, 1.6, late_share=0.5, error=0.05, looks=(100,), missing=20)
-    assert found.design_effect > 1
-    assert (found.verdict, found.more) == ("not shown", 20)
-    assert rounds_keep(values, 1.6, late_share=0.5, error=0.05, looks=(100,)).verdict == "met"
+def test_a_mean_is_met_by_its_interval_and_the_guard() -> None:
+    random = np.random.default_rng(2)
+    for _ in range(20):
+        gained = random.binomial(18, 0.97, 120) / 20
+        [interval] = mean_intervals(gained[None], 0.9, 18, VISITS)
+        means = gained.reshape(60, 2).mean(axis=1)
+        for asked in (0.75, 0.8, 0.83, 0.85, 0.86, 0.87, 0.9):
+            met = interval.low >= asked and risk_of_mean(means, asked) <= 0.05
+            expected = "met" if met else "not met" if interval.high < asked else "not shown"
+            found = mean_reaches(gained, asked, 0.9, 18, VISITS, error=0.05)
+            assert (found.verdict, found.low, found.high) == (expected, interval.low, interval.high)
+
+
+def test_a_mean_that_visits_not_seen_may_lower_takes_more_of_them() -> None:
+    """0.95^58 > 0.05 > 0.95^59."""
+    found = mean_reaches(np.ones(100), 0.95, 1.0, 10**4, np.arange(100) // 2, error=0.05)
+    assert (found.verdict, found.more, found.reason) == ("not shown", 18, "visits that were not seen may be bad")
+    assert mean_reaches(np.ones(118), 0.95, 1.0, 10**4, np.arange(118) // 2, error=0.05).verdict == "met"
+
+
+def test_a_mean_whose_interval_is_wide_takes_as_many_more_as_narrow_it() -> None:
+    gained = np.random.default_rng(3).binomial(10, 0.9, 120) / 10
+    found = mean_reaches(gained, 0.88, 1.0, 10, VISITS, error=0.05)
+    assert found.reason == "the interval reaches below what is asked"
+    narrow = 120 * ((found.figure - found.low) / (found.figure - 0.88)) ** 2
+    unseen = units_to_show(gained.reshape(60, 2).mean(axis=1), 0.88, 0.05)
+    assert found.more == math.ceil(max(narrow, 2 * (unseen or 0))) - 120
+    assert mean_reaches(gained, found.figure, 1.0, 10, VISITS, error=0.05).more is None
+
+
+def test_a_metric_that_may_gain_has_the_interval_of_student() -> None:
+    gained = np.random.default_rng(4).normal(0.5, 0.05, 120)
+    found = mean_reaches(gained, 0.4, 0.5, 10, VISITS, bounded=False, error=0.05)
+    [interval] = mean_intervals(gained[None], 0.5, 10, VISITS, bounded=False)
+    assert (found.verdict, found.low, found.high) == ("met", interval.low, interval.high)
+
+
+@pytest.mark.parametrize("late_share", [0.5, 0.1])
+@pytest.mark.parametrize("size", [4, 5, 28, 29, 60])
+def test_starts_by_exact_tails(late_share: float, size: int) -> None:
+    for broke in range(size + 1):
+        values = np.where(np.arange(size) < broke, 3.0, 1.0)
+        found = starts_keep(values, 2.0, late_share=late_share, error=0.05)
+        met = stats.binom.cdf(broke, size, late_share) <= 0.05
+        not_met = stats.binom.sf(broke - 1, size, late_share) < 0.05
+        assert found.verdict == ("met" if met else "not met" if not_met else "not shown")
+        if found.more is not None:
+            worth = [stats.binom.cdf(broke * (size + more) / size, size + more, late_share) for more in (found.more, 0)]
+            assert found.verdict == "not shown"
+            assert broke or worth[0] <= 0.05 < worth[1]
+
+
+def test_starts_certify_the_longest_that_enough_keep() -> None:
+    """P(Bin(29, 0.1) = 0) < 0.05: the longest of 29; of 46 one may be longer."""
+    values = np.random.default_rng(5).permutation(46) + 1.0
+    assert starts_keep(values, 100, late_share=0.1, error=0.05).certified == 45
+    assert starts_keep(values[:29], 100, late_share=0.1, error=0.05).certified == values[:29].max()
+    assert starts_keep(values[:28], 100, late_share=0.1, error=0.05).certified is None
+
+
+def test_planned_starts_have_their_power_by_exact_tails() -> None:
+    for allowed in (0.5, 0.1, 0.01):
+        found = planned_units("starts", allowed, 0.05)
+        assert found is not None
+        counts = np.arange(found + 1)
+        shown = stats.binom.cdf(counts, found, allowed) <= 0.05
+        assert stats.binom.pmf(counts, found, allowed / 4)[shown].sum() >= 0.9
+    assert planned_units("starts", 1e-7, 0.05) is None
+
+
+@pytest.mark.parametrize(("allowed", "seed"), [(0.2, 6), (0.1, 7)])
+def test_a_bound_that_is_seldom_broken_is_found_at_the_planned_size(allowed: float, seed: int) -> None:
+    rounds = 2 * (planned_units("rounds", allowed, 0.05, 2) or 0)
+    drawn = np.random.default_rng(seed).random((100, rounds)) + 1
+    units = np.arange(rounds) // 2
+    met = [rounds_keep(row, 2 - allowed / 4, units, rounds, late_share=allowed, error=0.05).verdict == "met" for row in drawn]
+    assert np.mean(met) >= 0.8
+
+
+def test_a_mean_that_seldom_loses_is_found_at_the_planned_size() -> None:
+    visits = planned_units("mean", 0.05, 0.05, 40) or 0
+    gained = np.random.default_rng(8).binomial(20, 1 - 0.05 / 4, (100, 2 * visits)) / 20
+    units = np.arange(2 * visits) // 2
+    met = [mean_reaches(row, 0.95, 1.0, 20, units, error=0.05).verdict == "met" for row in gained]
+    assert np.mean(met) >= 0.8
 
 
 @pytest.mark.parametrize(("share", "most"), [(0.102, 0.06), (0.2, 0.01)])
 def test_a_bound_that_is_broken_too_often_is_seldom_called_kept(share: float, most: float) -> None:
-    random = np.random.default_rng(11)
-    drawn = random.random((200, 114))
-    met = [rounds_keep(row + 1, 2 - share, late_share=0.1, error=0.05, looks=(114,)).verdict == "met" for row in drawn]
+    drawn = np.random.default_rng(11).random((200, 120)) + 1
+    met = [rounds_keep(row, 2 - share, VISITS, 120, late_share=0.1, error=0.05).verdict == "met" for row in drawn]
     assert np.mean(met) <= most
-
-
-def test_a_bound_that_is_seldom_broken_is_found_at_the_planned_size() -> None:
-    drawn = np.random.default_rng(12).random((100, 114))
-    met = [rounds_keep(row + 1, 2 - 0.025, late_share=0.1, error=0.05, looks=(114,)).verdict == "met" for row in drawn]
-    assert np.mean(met) >= 0.8
-
-
-def test_limits_on_the_bound_itself() -> None:
-    assert by_interval(0.9, 0.95, 0.9) == "met"
-    assert by_interval(0.8, 0.9, 0.9) == "not shown"
-    assert more_for_mean(30, 0.9, 0.85, 0.9) is None
-    assert more_for_mean(30, 0.95, 0.92, 0.9) is None
 
 
 @pytest.mark.parametrize(("values", "bound", "error"), [([], 1.0, 0.05), ([1.0], 0.0, 0.05), ([1.0], 1.0, 0.0), ([[1.0]], 1.0, 0.05)])
 def test_what_cannot_be_judged_is_refused(values: list[float], bound: float, error: float) -> None:
     with pytest.raises(InputError):
         starts_keep(values, bound, late_share=0.5, error=error)
-
-
-def test_what_is_certified_is_one_of_the_values_and_may_be_the_bound_itself() -> None:
-    values = np.random.default_rng(2).permutation(60) + 101.0
-    promise = certify_deadline(values, (60,), late_share=0.1, confidence=1 - 0.05 / 2)
-    kept = rounds_keep(values, float(promise.ns or 0), late_share=0.1, error=0.05, looks=(60,))
-    assert (kept.verdict, kept.certified) == ("met", promise.ns)
-    assert np.sum(values <= promise.ns) == promise.rank
-    below = rounds_keep(values, float(promise.ns or 0) - 0.5, late_share=0.1, error=0.05, looks=(60,))
-    assert (below.verdict, below.certified) == ("not shown", promise.ns)
-
-
-def test_one_round_that_is_missing_is_told_in_the_singular() -> None:
-    """0.9^36 < 0.025 < 0.9^35."""
-    found = rounds_keep(np.random.default_rng(3).permutation(35) + 101.0, 300.0, late_share=0.1, error=0.05, looks=(35,))
-    assert (found.verdict, found.more, found.reason) == ("not shown", 1, "1 more round needed")
-
-
-def test_a_further_look_needs_more_rounds_than_there_are_and_risks_half_of_what_is_left() -> None:
-    """One of the first 37 rounds broke the bound. They spent 0.9^37 = 0.0203 of 0.025; of 80 rounds at most one breaks it by chance in 0.0022."""
-    values = np.random.default_rng(3).permutation(60) + 101.0
-    values[5] = 500.0
-    found = rounds_keep(values, 300.0, late_share=0.1, error=0.05, looks=(37,))
-    assert (found.verdict, found.more, found.reason) == ("not shown", 20, "20 more rounds needed")
-    left = (0.025 - 0.9**37) / 2
-    assert stats.binom.cdf(1, 80, 0.1) <= left < stats.binom.cdf(1, 79, 0.1)
-    shown = np.r_[values, np.full(20, 101.0)]
-    assert rounds_keep(shown, 300.0, late_share=0.1, error=0.05, looks=(37, 80)).verdict == "met"
-    assert rounds_keep(shown[:79], 300.0, late_share=0.1, error=0.05, looks=(37, 79)).verdict == "not shown"
-
-
-@pytest.mark.parametrize("broken", [0, 1, 2, 3])
-def test_starts_that_are_missing_are_counted_from_those_there_are(broken: int) -> None:
-    """Of 12 starts two broke it: 15 of which two do would show it, 14 would not, and 11 of which one did are fewer than there are."""
-    values = np.ones(12)
-    values[:broken] = 3
-    found = starts_keep(values, 2.0, late_share=0.5, error=0.0125)
-    if found.verdict == "met":
-        assert stats.binom.cdf(broken, 12, 0.5) <= 0.0125 / 2
-        return
-    assert found.more is not None
-
-    def shown(units: int) -> bool:
-        return bool(stats.binom.cdf(broken * units // 12, units, 0.5) <= 0.0125 / 2)
-
-    assert shown(12 + found.more)
-    assert not any(shown(units) for units in range(13, 12 + found.more))
-    assert broken != 2 or found.more == 3
-
-
-def test_rounds_that_depend_on_each_other_are_missing_as_many_times_over() -> None:
-    """Two spells of three rounds broke it, of 120: more are missing than if none had, and with them it is shown."""
-    level = np.random.default_rng(5).random(40) * 0.001 + 1
-    level[[7, 23]] = 9.0
-    found = rounds_keep(np.repeat(level, 3), 1.5, late_share=0.1, error=0.002, looks=(120,))
-    assert (found.verdict, found.broke, found.design_effect > 1) == ("not shown", 6, True)
-    assert found.more is not None
-    assert 120 + found.more > 66 * found.design_effect  # 0.9^66 < 0.001 < 0.9^65
-    worth = int((120 + found.more) / found.design_effect + 1e-9)
-    assert stats.binom.cdf(math.ceil(0.05 * worth - 1e-9), worth, 0.1) <= 0.001
-
-
-def test_a_mean_at_its_next_look_has_a_wider_interval() -> None:
-    assert more_for_mean(30, 0.92, 0.88, 0.90, wider=1.5) == 240
-
-
-def test_a_look_that_risked_all_leaves_nothing_for_another() -> None:
-    found = rounds_keep([1.0, 3.0], 2.0, late_share=0.5, error=0.5, looks=(2,))  # P(Bin(2, 0.5) = 0) is all of 0.5/2
-    assert (found.verdict, found.more, found.reason) == ("not shown", None, "earlier looks risked all the error allowed")

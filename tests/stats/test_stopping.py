@@ -12,9 +12,12 @@ import pytest
 from orchestrator.contracts import InputError
 from orchestrator.stats.certification import samples_to_certify
 from orchestrator.stats.interval import mean_intervals
+from orchestrator.stats.laws import t_quantile
 from orchestrator.stats.stopping import CHECK_COLUMNS, RULES, Decision, RoundObservation, by_name, make_rule
 from orchestrator.stats.stopping.rule import Bounded, Cadence, RuleSettings, StoppingRule, check_row
+from orchestrator.stats.stopping.settled import units_for
 from orchestrator.stats.times import Clock
+from orchestrator.stats.units import degrees_of
 from orchestrator.study.program.course import course
 
 SAMPLES = 200
@@ -134,7 +137,7 @@ def test_settled_stops_at_the_first_look_whose_interval_is_narrow(visit_rounds: 
 
 def test_a_trial_that_has_not_settled_says_how_many_minutes_it_lacks() -> None:
     qualities = np.array([0.9 * float(np.mean(in_spells(number) <= 12 * MS)) for number in range(100)])
-    needed = 100 * (half_width(qualities, 2) / (0.02 * 0.9)) ** 2
+    needed = 2 * units_for(half_width(qualities, 2), 0.02 * 0.9, 50)
     bounds = {"primary": "12 ms", "max_rounds": 100}
     ended = run(make("settled", **bounds), in_spells, visit_rounds=2, round_s=9.0)
     assert (ended[0], ended[1][-1].reason) == (100, f"not settled: about {math.ceil((needed - 100) * 9 / 60)} more minutes")
@@ -142,6 +145,17 @@ def test_a_trial_that_has_not_settled_says_how_many_minutes_it_lacks() -> None:
     assert ended[1][-1].reason == f"not settled: about {math.ceil(needed - 100):,} more rounds"
     ended = run(make("settled", **bounds), in_spells, visit_rounds=2, round_s=0.001)
     assert ended[1][-1].reason == "not settled: about 1 more minute"
+
+
+@pytest.mark.parametrize(("units", "sd"), [(30, 0.2), (60, 0.1), (100, 0.3)])
+def test_units_for_a_bound_make_an_interval_as_narrow(units: int, sd: float) -> None:
+    """By Student's t of a series whose spread stays as it is."""
+
+    def wide(count: float) -> float:
+        return float(t_quantile(0.975, degrees_of(round(count)))) * sd / math.sqrt(count)
+
+    assert wide(units_for(wide(units), 0.02, units)) == pytest.approx(0.02, rel=0.1)
+    assert units_for(0.01, 0.02, 30) < 30 < units_for(0.0201, 0.02, 30)
 
 
 @pytest.mark.parametrize("bound", [{"max_rounds": 70}, {"max_seconds": 60.0}])

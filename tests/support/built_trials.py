@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,3 +67,16 @@ def build_trial(
         visits=visits,
         turns=visits,
     )
+
+
+def in_turns(trials: Iterable[TrialData], rounds_per_visit: int = 2) -> list[TrialData]:
+    """Return trials as if they had taken turns in visits on one machine, all those of one repeat before those of the next."""
+    found = []
+    for place, data in enumerate(trials):
+        rounds = np.arange(len(data.times["total"]))
+        visits = (rounds // rounds_per_visit).astype(np.int32)
+        began_s = 1e6 * data.record.trial.repeat + 1e3 * visits + place + 1e-3 * rounds
+        record = data.record.model_copy(update={"placement": {"boot_id": "one"}})
+        evidence = data.evidence | {"started_monotonic_ns": 1e9 * began_s}
+        found.append(replace(data, record=record, visits=visits, turns=visits, evidence=evidence))
+    return found

@@ -25,7 +25,7 @@ def session_of(trials: Sequence[TrialData], lost: Sequence[TrialRecord] = ()) ->
 def hold_all(sessions: Sequence[Sequence[TrialData]], lost: Sequence[TrialRecord] = (), **entry: Any) -> Assessment:
     """Hold trials of one or more campaigns against one requirement; each campaign lost some, too."""
     found = Requirements.model_validate({"requirements": [{"id": "R", "text": "asked", **entry}]})
-    return assess(found, [session_of(trials, lost) for trials in sessions], resamples=999)
+    return assess(found, [session_of(trials, lost) for trials in sessions])
 
 
 def hold(*sessions: Sequence[TrialData], **entry: Any) -> Assessed:

@@ -73,7 +73,9 @@ def trial_of(wrong: list[int], system: str, repeat: int, rounds: int, samples: i
     return Candidate(trial, inspect(trial), read_machine())
 
 
-def measure_small(directory: Path, day: int = 1, rounds: int = 6, samples: int = 6, repeat: int = 1, seed: int = 0) -> Path:
+def measure_small(
+    directory: Path, day: int = 1, rounds: int = 6, samples: int = 6, repeat: int = 1, seed: int = 0, primary: str | None = None
+) -> Path:
     """Measure the campaign into a new directory, in this process and on a clock of its own."""
     with importable(), tempfile.TemporaryDirectory() as scratch:
         candidates = [
@@ -85,7 +87,7 @@ def measure_small(directory: Path, day: int = 1, rounds: int = 6, samples: int =
         record = CampaignRecord(
             code_version="1.0", code_digest="ab", name="small", command=("+sweep=small", "model=null"), trials=plan.trials,
             sweep={"axes": {"model": "null,other"}, "set": ["task=numbers"]}, left_out=(LeftOut(pair=("null", "coco"), reason="other kind"),),
-            created_at=datetime(2026, 3, day, 12, 30, tzinfo=UTC), config=CampaignConfig(analysis=AnalysisConfig(thresholds_ms=(14,))),
+            created_at=datetime(2026, 3, day, 12, 30, tzinfo=UTC), config=CampaignConfig(analysis=AnalysisConfig(thresholds_ms=(14,), primary=primary)),
         )  # fmt: skip
         with CampaignWriter.create(directory, record) as writer:
             clock = Clock(seed)

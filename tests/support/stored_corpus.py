@@ -151,7 +151,7 @@ CASES: dict[str, list[Call]] = {
             "out/days.json",
         ),
         call(
-            "compare c/history/day1 c/history/day2 --gate --accept-drift --json out/same.json",
+            "compare c/history/day1 c/history/day2 --gate --json out/same.json",
             "out/same.json",
         ),
         call(

@@ -38,8 +38,8 @@ class Options:
         directories or files; with ``run`` both are folders of the directory into which it measures.
     run
         what is measured in pairs first; None compares what is there.
-    gate, allow_no_verdict, accept_drift
-        whether the exit code says what was found, whether no verdict passes, and whether drift of the machine is taken for none.
+    gate, allow_no_verdict
+        whether the exit code says what was found, and whether no verdict passes.
     min_effect
         a slow-down, as a share of all times, that the gate must be able to find.
     power, full
@@ -53,7 +53,6 @@ class Options:
     overrides: tuple[str, ...] = ()
     gate: bool = False
     allow_no_verdict: bool = False
-    accept_drift: bool = False
     min_effect: float = MIN_EFFECT
     power: bool = False
     files: Mapping[str, Path | None] = field(default_factory=dict)
@@ -71,7 +70,6 @@ def add_options(parser: LineParser) -> None:
     add_quiet(parser)
     parser.flag("--gate", help="exit code 0 for pass, 1 for fail, 3 for no verdict")
     parser.flag("--allow-no-verdict", help="with --gate: a trial without a verdict passes")
-    parser.flag("--accept-drift", help="with --gate: the machine has not drifted since A")
     parser.option("--min-effect", type=share, metavar="PERCENT", help="with --gate: slow-down it must find (default 20)")
     parser.flag("--power", help="say which change these repeats would find")
     parser.flag("--full", help="print every figure and flag, not the verdicts alone")
@@ -94,7 +92,7 @@ def read(line: Line) -> Options:
             f"compare takes a baseline (a results directory or a file of `export baseline`) and the results directory of the candidate; "
             f"{counted(directories)}; see `orchestrator compare --help`"
         )
-    for option in ("allow_no_verdict", "accept_drift", "min_effect"):
+    for option in ("allow_no_verdict", "min_effect"):
         if getattr(found, option) not in (False, None) and not found.gate:
             raise InputError(f"--{option.replace('_', '-')} says how --gate counts: add --gate")
     return Options(
@@ -103,7 +101,6 @@ def read(line: Line) -> Options:
         overrides=overrides,
         gate=found.gate,
         allow_no_verdict=found.allow_no_verdict,
-        accept_drift=found.accept_drift,
         min_effect=MIN_EFFECT if found.min_effect is None else found.min_effect,
         power=found.power,
         files={form: getattr(found, form) for form in FORMS},
@@ -150,7 +147,6 @@ def execute(options: Options) -> int:
     tell(
         comparison,
         options.allow_no_verdict,
-        options.accept_drift,
         options.power,
         options.files,
         options.full,
@@ -160,7 +156,7 @@ def execute(options: Options) -> int:
     )
     for told in broken:
         print(printable(f"error: {told}"), file=sys.stderr)  # noqa: T201
-    return comparison.exit_code(options.allow_no_verdict, options.accept_drift) if options.gate else int(bool(broken))
+    return comparison.exit_code(options.allow_no_verdict) if options.gate else int(bool(broken))
 
 
 def _campaigns(options: Options) -> list[Path]:

@@ -216,7 +216,7 @@ def _not_tested(asker: Asker, clock: Clock, ns: int) -> tuple[Line, ...]:
     reading = asker.reading
     nearest = min(read_at(reading.group, everywhere=True), key=lambda one: abs(math.log(one.ns / ns)))
     of = "" if clock == reading.clock else f" of {reading.clock} time"
-    said = f"Intervals alone say what ties here; differences were tested at common deadlines{of}: "
+    said = f"Differences were tested at common deadlines{of}: "
     return ((Piece(said), Piece(f"the nearest is {_timed(reading, nearest)}", asker.link(nearest.ns)), Piece(".")),)
 
 

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from orchestrator.stats.constants import FEWEST_UNITS, LOOKS_GROW
+from orchestrator.stats.constants import CONFIDENCE, FEWEST_UNITS, LOOKS_GROW
 from orchestrator.stats.interval import mean_intervals
+from orchestrator.stats.laws import t_quantile
 from orchestrator.stats.stopping.rule import (
     AllClocks,
     Cadence,
@@ -25,7 +26,7 @@ from orchestrator.stats.thresholds import (
     thresholds_from_percentiles,
 )
 from orchestrator.stats.times import Times
-from orchestrator.stats.units import constant
+from orchestrator.stats.units import constant, degrees_of
 
 
 class RunningThreshold:
@@ -126,13 +127,31 @@ class Settled:
         return (found.high - found.low) / 2
 
     def _needed(self, half_width: float, bound: float) -> float:
-        """Return how many rounds are missing: a half-width falls with the root of their number."""
-        few = 0.0 if None in self._visits else FEWEST_UNITS / len(set(self._visits))
-        wide = (half_width / bound) ** 2 if bound > 0 else 0.0
-        return (max(few, wide) - 1) * len(self._qualities)
+        """Return how many rounds are missing."""
+        visits = None not in self._visits
+        units = len(set(self._visits)) if visits else len(self._visits)
+        wanted = max(units_for(half_width, bound, units), FEWEST_UNITS if visits else 0)
+        return (wanted / units - 1) * len(self._qualities)
 
     def _settled(self) -> str:
         return CONSTANT if constant(np.array([self._qualities]))[0] else "settled"
+
+
+def units_for(half_width: float, bound: float, units: int) -> float:
+    """Return about how many units make a half-width of so many units as small as a bound.
+
+    It falls with the root of their number, and with the quantile of Student's t, whose degrees of freedom grow.
+
+    Examples
+    --------
+    >>> round(units_for(0.09, 0.045, 30))
+    77
+    """
+    if half_width <= bound:
+        return units * (half_width / bound) ** 2 if bound > 0 else 0.0
+    more = units * (half_width / bound) ** 2
+    now, then = (t_quantile((1 + CONFIDENCE) / 2, degrees_of(round(count))) for count in (units, more))
+    return max(units + 1, more * float(then / now) ** 2)
 
 
 def _lacking(rounds: float, round_s: float | None) -> str:

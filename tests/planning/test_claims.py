@@ -1,0 +1,53 @@
+"""What claims take: the table of the documentation, and what a campaign is too short for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from built_trials import build_trial
+
+from orchestrator.planning.claims import CLAIMS, lacking, minutes
+from orchestrator.report.what_it_takes import claims_table, too_short_for
+from orchestrator.stats.constants import CERTIFY_ROUNDS, FEW_UNITS
+from orchestrator.stats.guard import units_to_show
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "requirements.md"
+
+
+def test_the_documentation_has_the_table() -> None:
+    rows = [f"| {one.what} | {one.visits} | {one.rounds or '-'} | {one.why} |" for one in CLAIMS]
+    assert "\n".join(rows) in DOCUMENT.read_text("utf-8")
+
+
+def test_claims_take_what_the_estimators_do() -> None:
+    sizes = {one.what: one for one in CLAIMS}
+    assert sizes["a certified deadline"].rounds == CERTIFY_ROUNDS
+    assert sizes["a requirement met"].visits >= (units_to_show([1.0] * 30, 0.95, 0.05) or 0) == 59
+    assert all(one.visits >= FEW_UNITS and one.rounds in (2 * one.visits, 0) for one in CLAIMS)
+
+
+@pytest.mark.parametrize(("visits", "rounds", "missing"), [(60, 120, 0), (59, 120, 3), (60, 119, 3), (29, 60, 5), (1, 1000, 5)])
+def test_what_is_lacking(visits: int, rounds: int, missing: int) -> None:
+    assert len(lacking(visits, rounds)) == missing
+
+
+def test_rows_have_the_time_of_all_trials() -> None:
+    rows = claims_table([0.5, 1.5]).rows
+    assert [row[-1] for row in rows] == ["2 min 00 s", "2 min 00 s", *["4 min 00 s"] * 3, "-"]
+    assert minutes(60, []) == 0
+
+
+def test_the_shortest_trial_says_what_the_campaign_is_too_short_for() -> None:
+    def trial(system: str, rounds: int) -> object:
+        made = build_trial(system, np.full((rounds, 5), 10.0), visits=np.arange(rounds, dtype=np.int32) // 2)
+        return replace(made, evidence={"duration_ns": np.full(rounds, 1e9)})
+
+    short, long = trial("one", 80), trial("two", 120)
+    [told] = too_short_for([long, short])  # type: ignore[list-item]
+    assert told.startswith("80 rounds in 40 visits are too few for a p99 with an upper limit, a certified deadline, a requirement met: ")
+    assert told.endswith("measurement.min_rounds=120 in visits is enough, and takes about 4 min 00 s")
+    assert not list(too_short_for([long]))  # type: ignore[list-item]
+    assert not list(too_short_for([]))

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from orchestrator.contracts import InputError
+from orchestrator.stats.pair import answered, compare_answered, one_more, paired
+
+QUALITIES = st.lists(st.integers(0, 20).map(lambda right: right / 20), min_size=3, max_size=30)
+
+
+def seeded(seed=0):
+    return np.random.default_rng(seed)
+
+
+def limits(found):
+    return found.difference, found.low, found.high
+
+
+def compared(a, b, **options):
+    return compare_answered(answered(a), answered(b), **options)
+
+
+@pytest.mark.parametrize(("units", "confidence"), [(3, 0.95), (12, 0.9), (60, 0.99)])
+def test_pairs_equal_scipys(units, confidence):
+    random = seeded(units)
+    shared = 0.1 * random.normal(size=units)
+    a, b = 0.8 + shared, 0.78 + shared + 0.01 * random.normal(size=units)
+    found, expected = paired(a, b, confidence=confidence), stats.ttest_rel(b, a)
+    assert (found.method, found.confidence) == ("paired t", confidence)
+    assert found.difference == pytest.approx(b.mean() - a.mean())
+    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval(confidence)))
+    values = {"t": expected.statistic, "df": units - 1, "p_value": expected.pvalue, "se": stats.sem(b - a)}
+    assert dict(found.parameters) == pytest.approx({"units": units, **values})
+
+
+def test_one_more_campaign_is_predicted_as_hahn_and_meeker_do():
+    """s = 0.02 and t(0.975; 2) = 4.3027, so that one more mean is expected within 0.82 -+ 4.3027 x 0.02 x sqrt(1 + 1/3)."""
+    found = one_more([0.80, 0.84, 0.82], [0.70, 0.72])
+    assert limits(found) == pytest.approx((-0.11, -0.11 - 0.09937, -0.11 + 0.09937), abs=1e-5)
+    assert (found.method, found.parameters["df"]) == ("prediction", 2)
+    means = seeded(10).normal(0.8, 0.01, (2000, 6))
+    missed = np.mean([one_more(row[:5], row[5:]).parameters["p_value"] <= 0.05 for row in means])
+    assert missed == pytest.approx(0.05, abs=0.015)
+
+
+@pytest.mark.parametrize("test", [paired, one_more])
+def test_two_units_say_nothing(test):
+    found = test([0.8, 0.7], [0.7, 0.9], within=(-1, 1))
+    assert limits(found) == pytest.approx((0.05, -1, 1))
+    assert (found.method, found.parameters) == ("none", {"units": 2})
+
+
+def test_units_that_agree_show_no_noise_which_is_not_none():
+    a = np.full(12, 0.9)
+    assert paired(a, a - 0.1 + 1e-16).method == one_more(a, a).method == "none"
+    found = paired(a, a, resolution=1 / 50)
+    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, 11, 0, math.sqrt(2) / 12 / 50))
+    assert one_more(a, a[:2], resolution=1 / 50).parameters["se"] == pytest.approx(0.01 * math.sqrt(1 + 1 / 12))
+
+
+@pytest.mark.parametrize("test", [paired, one_more])
+def test_limits_are_clipped_to_what_is_possible(test):
+    random = seeded(1)
+    a, b = random.random(12), random.random(12)
+    free = test(a, b, confidence=0.9999)
+    assert free.low < -0.3 < 0.3 < free.high
+    assert limits(test(a, b, confidence=0.9999, within=(-0.3, 0.2))) == (free.difference, -0.3, 0.2)
+
+
+@given(QUALITIES, QUALITIES, st.randoms(use_true_random=False), st.floats(0, 2))
+def test_laws_of_pairs(a, b, shuffler, shift):
+    a, b = a[: len(b)], b[: len(a)]
+    found = paired(a, b, resolution=0.01)
+    assert found.low <= found.difference <= found.high
+    swapped = paired(b, a, resolution=0.01)
+    assert limits(swapped) == pytest.approx((-found.difference, -found.high, -found.low), abs=1e-9)
+    order = list(range(len(a)))
+    shuffler.shuffle(order)
+    moved = paired([a[i] + shift for i in order], [b[i] + shift for i in order], resolution=0.01)
+    assert limits(moved) == pytest.approx(limits(found), abs=1e-9)
+    assert paired(a, b, resolution=0.05).high >= found.high
+
+
+@pytest.mark.parametrize("wrong", [[], [math.nan, 0.5, 0.5], [math.inf] * 3, [[0.5] * 3]])
+@pytest.mark.parametrize("test", [paired, one_more])
+def test_means_refused(test, wrong):
+    with pytest.raises(InputError, match="means of units"):
+        test(wrong, [0.5] * 3)
+    with pytest.raises(InputError, match="means of units"):
+        test([0.5] * 3, wrong)
+
+
+def test_incomplete_pairs_and_parameters_refused():
+    with pytest.raises(InputError, match="partner"):
+        paired([0.5, 0.6], [0.5, 0.6, 0.7])
+    for wrong in (-0.1, math.nan, math.inf):
+        for test in (paired, one_more):
+            with pytest.raises(InputError, match="resolution"):
+                test([0.5] * 3, [0.5] * 3, resolution=wrong)
+    for wrong in (0, 1, 95, math.nan):
+        with pytest.raises(InputError, match="confidence"):
+            paired([0.5] * 3, [0.5] * 3, confidence=wrong)
+        with pytest.raises(InputError, match="confidence"):
+            compared(np.eye(3), np.eye(3), confidence=wrong)
+
+
+def answers(random, rounds, samples, on_time):
+    """Scores of samples that are unlike each other in being right and in being on time."""
+    right = random.random(samples) < 0.8
+    chance = on_time ** (1 + np.arange(samples) % 3)
+    return right * (random.random((rounds, samples)) < chance)
+
+
+@pytest.mark.parametrize(("rounds", "samples", "on_time"), [(30, 400, 0.95), (400, 30, 0.99), (60, 60, 0.5)])
+def test_the_variance_of_samples_is_that_of_many_resamples(rounds, samples, on_time):
+    a, b = answers(seeded(11), rounds, samples, on_time), answers(seeded(12), rounds, samples, on_time**2)
+    draw, found = seeded(), compared(a, b)
+    drawn = []
+    for _ in range(2000):
+        chosen = draw.integers(samples, size=samples)
+        rows = draw.integers(rounds, size=(2, rounds))
+        drawn.append(b[rows[1]][:, chosen].mean() - a[rows[0]][:, chosen].mean())
+    assert found.method == "two-way variance"
+    assert found.difference == pytest.approx(b.mean() - a.mean())
+    assert (found.high - found.low) / 2 / stats.norm.isf(0.025) == pytest.approx(np.std(drawn), rel=0.08)
+
+
+def test_the_variance_of_samples_by_brute_force():
+    """Every one of the 3^3 x 3^3 x 2^2 resamples of two trials of 3 rounds and 2 samples, all equally likely."""
+    a, b = seeded(13).random((3, 2)), seeded(14).random((3, 2))
+    means = [
+        b[np.ix_(rb, s)].mean() - a[np.ix_(ra, s)].mean()
+        for ra in itertools.product(range(3), repeat=3)
+        for rb in itertools.product(range(3), repeat=3)
+        for s in itertools.product(range(2), repeat=2)
+    ]
+    found = compared(a, b)
+    assert (found.high - found.low) / 2 / stats.norm.isf(0.025) == pytest.approx(np.std(means), rel=1e-9)
+    assert compared(a, b, within=(-0.1, 0.1)).low >= -0.1
+
+
+def test_the_same_samples_on_both_sides():
+    scores = np.tile(np.arange(40) % 2, (10, 1)).astype(float)
+    same = compared(scores, scores[:5])
+    assert (same.method, limits(same)) == ("none", (0, -math.inf, math.inf))
+    assert same.parameters["samples_that_differ"] == 0
+    late = scores.copy()
+    late[:5] = 0
+    assert compared(scores, late).high < 0
+
+
+@pytest.mark.parametrize("shapes", [((1, 5), (4, 5)), ((4, 5), (1, 5)), ((4, 1), (4, 1))])
+def test_one_round_or_sample_says_nothing(shapes):
+    assert compared(*(seeded(6).random(shape) for shape in shapes)).method == "none"
+
+
+@pytest.mark.parametrize("wrong", [[0.5, 0.5], np.empty((0, 3)), np.empty((3, 0)), [[math.nan, 1]]])
+def test_scores_refused(wrong):
+    with pytest.raises(InputError, match="on-time scores"):
+        answered(wrong)
+
+
+def test_other_samples_refused():
+    with pytest.raises(InputError, match="same samples"):
+        compared(np.ones((2, 3)), np.ones((2, 4)))
+
+
+@given(st.integers(2, 8), st.integers(2, 8), st.integers(2, 10), st.integers(0, 1000))
+def test_laws_of_comparing_samples(rounds_a, rounds_b, samples, seed):
+    random = seeded(seed)
+    a, b = answers(random, rounds_a, samples, 0.8).astype(float), answers(random, rounds_b, samples, 0.6).astype(float)
+    found, mirrored, shifted = compared(a, b), compared(1 - a, 1 - b), compared(a + 1, b + 3)
+    assert found.low <= found.difference <= found.high
+    assert limits(mirrored) == pytest.approx((-found.difference, -found.high, -found.low), abs=1e-9)
+    if found.method != "none":
+        assert limits(shifted) == pytest.approx([2 + limit for limit in limits(found)], abs=1e-9)
