@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.load import NOT_KEPT, OVERLOADED, load_flags
+from orchestrator.analysis.quality import intervals
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.configuration.load import LoadConfig
@@ -29,7 +30,7 @@ from orchestrator.stats.capacity import (
     whole_streams,
 )
 from orchestrator.stats.constants import STREAMS
-from orchestrator.stats.interval import Interval, mean_intervals
+from orchestrator.stats.interval import Interval
 from orchestrator.stats.stopping.capacity import Capacity
 from orchestrator.stats.thresholds import Threshold, primary_threshold, thresholds_from_ms
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
@@ -106,8 +107,7 @@ class MeasuredRate:
 
     def mean_interval(self) -> Interval:
         """Return the interval of mean quality, with streams as units."""
-        bounded = self.data.stake(self.data.judged(self.data.metric), _everything(self.data)).sway is None
-        return mean_intervals([self.ideal * (1 - self.lost)], self.ideal, self.at_stake, bounded=bounded)[0]
+        return intervals(self.data.judged(self.data.metric), self.ideal * (1 - self.lost[np.newaxis]), self.at_stake)[0]
 
 
 @dataclass(frozen=True)
@@ -141,10 +141,8 @@ class Search:
             return None
         judged = self.closed.judged(self.closed.metric)
         curve, ideal = judged.curve(self.closed.times[PRIMARY_CLOCK], [self.asked.deadline.ns]), judged.ideal()
-        stake = self.closed.stake(judged, _everything(self.closed))
-        interval = mean_intervals(curve, ideal, max(1.0, stake.answers), bounded=stake.sway is None)[0]
-        floor = self.asked.keep * ideal
-        return (float(curve.mean()), floor) if interval.high < floor else None
+        floor, high = self.asked.keep * ideal, intervals(judged, curve, answers_of_round(self.closed))[0].high
+        return (float(curve.mean()), floor) if high < floor else None
 
     @property
     def pilot(self) -> list[MeasuredRate]:
@@ -214,8 +212,9 @@ class Search:
         return ""
 
 
-def _everything(data: TrialData) -> NDArray[np.bool_]:
-    return np.ones(len(data.references), dtype=np.bool_)
+def answers_of_round(data: TrialData) -> float:
+    """Return how many answers a round can lose by the primary metric."""
+    return data.answers_at_stake(data.judged(data.metric), np.ones(len(data.references), dtype=np.bool_))
 
 
 def question_of(trial: Trial) -> Asked | None:
@@ -298,7 +297,7 @@ def _measured(data: TrialData, asked: Asked) -> MeasuredRate:
         1 - kept / ideal if ideal > 0 and math.isfinite(ideal) else np.zeros(0),
         ideal,
         rounds * times.shape[1],
-        max(1.0, rounds * data.stake(judged, _everything(data)).answers),
+        rounds * answers_of_round(data),
         next((problem for problem in (NOT_KEPT, OVERLOADED) if problem in flags), ""),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from orchestrator.analysis.capacity import Search
+from orchestrator.analysis.capacity import Search, answers_of_round
 from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.arrivals import SECOND_NS
@@ -91,8 +91,7 @@ def answers_of(search: Search, question: CapacityQuestion, lost: int = ADVISED_L
     """Return of how many answers a stream is to be that may lose so many; as many as were asked for, where that is so."""
     if question.answers is not None or search.closed is None:
         return question.answers or 0
-    worth = search.closed.stake(search.closed.judged(search.closed.metric), np.ones(_samples(search.closed), dtype=np.bool_)).answers
-    return math.ceil(answers_of_stream(question.keep, lost) * _samples(search.closed) / max(1.0, worth))
+    return math.ceil(answers_of_stream(question.keep, lost) * _samples(search.closed) / answers_of_round(search.closed))
 
 
 def answers_within(searches: Sequence[Search], question: CapacityQuestion, left_s: float) -> list[int]:
