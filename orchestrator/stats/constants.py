@@ -31,8 +31,6 @@ REACH_OF_INTERVAL, REACH_OF_CERTIFICATE = 1.25, 2.5
 """Cycles that slow spells may last, where they make up a sixth of the time; studies `coverage` and `certificates`."""
 REACH_VISITS = 30
 """From which on that holds: 60 rounds in visits of 2."""
-CERTIFY_ROUNDS = 120
-"""Rounds that a certificate rests on, fixed beforehand; study `certificates`."""
 ROUNDING = 1e-12
 """Differences of quality below this are the rounding of sums, not losses."""
 STREAMS = 30
@@ -58,7 +56,7 @@ RAMP_DEADLINES, RAMP_OF_STREAM = 5, 0.05
 MARGIN = 0.25
 """A plan is for a system that breaks a requirement this often, as a share of how often it may: at the bound itself no number of
 rounds shows anything."""
-POWER = 0.9
+POWER_PLANNED = 0.9
 """With this probability such a system is found to meet the requirement at the planned size; study `requirements`."""
 DEFF_PLANNED = 1.5
 """A plan takes independent rounds to have this design effect: the larger of two estimates of it; study `requirements`."""
