@@ -123,7 +123,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig, leave_out: bool = Fals
     ]
     rows["processes"] = list(process_rows(groups))
     rows["tolerance"] = list(tolerance_rows(groups, analysis))
-    rows["capacity"] = list(capacity_rows(groups, campaign.record.capacity))
+    rows["capacity"] = list(capacity_rows(groups, campaign.record.capacity, rows["load"]))
     rows["resources"] = [row for group in groups for row in resources_rows(group)]
     rows["server_cost"] = list(server_cost_rows(groups))
     rows["token_gaps"] = [row for group in groups for row in token_gaps_rows(group)]

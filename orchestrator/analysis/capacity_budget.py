@@ -1,111 +1,127 @@
-"""Which rates come next in the searches of a campaign, and how many streams each may have of the time that is left."""
+"""How long the searches of a campaign take, and how long a stream may be so that they end in time."""
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
 
-from orchestrator.analysis.capacity import Search
-from orchestrator.analysis.capacity_expected import expected_of
+from orchestrator.analysis.capacity import Search, answers_of_round
 from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.arrivals import SECOND_NS
-from orchestrator.stats.capacity_streams import affordable, least_streams, probes_to_come, streams_within
-from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.capacity import Estimate, answers_of_stream, ramp_of_stream, rates_to_certify
+from orchestrator.stats.constants import ADVISED_LOST, FEWEST_LOST, PILOT_AROUND, PILOT_SHARES, PILOT_STREAMS_AROUND, STREAMS
 from orchestrator.storage.records import CapacityQuestion, TrialRecord
-from orchestrator.subject.schedule import Length, length_of_stream
+from orchestrator.subject.schedule import Length
 
-ENDING_S = 15.0
-"""Of a budget, for ending the executor and the program."""
-LEAST_REPORT_S = 5.0
-"""Processor time of a report, whatever is in it."""
-REPORTS_PER_READING = 12.0
-"""What is in it takes a report so much longer than reading and judging it: 8 to 10 times where that is mAP, which takes longest."""
-USUAL_PACE = 1.1
-"""Measuring takes so much longer than what is stored of it, until that is seen."""
-LONGEST_S = 10**6
-"""Of a budget that is looked for."""
 BETWEEN_S = 2.0
 """Between two trials, for choosing a rate and the rest of what nobody counts."""
+REPORT_S = 20.0
+"""Of a budget, for the report and for ending."""
+SLACK = 1.1
+"""Measuring takes so much longer than its streams."""
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A rate in samples a second to measure next, its streams at most, and for how long, in s; None where there is no budget."""
+def length_of(search: Search, answers: int) -> Length:
+    """Return a stream of at least so many answers, in whole rounds, with its ramp."""
+    assert search.closed is not None
+    assert search.asked is not None
+    ramp = ramp_of_stream(answers, search.asked.deadline.ns / SECOND_NS, search.closed_per_s or 0.0)
+    return Length(ramp, math.ceil(answers / _samples(search.closed)))
 
-    rate_per_s: float
-    most_streams: int
-    most_s: float | None = None
 
+def seconds_of(search: Search, rates: Sequence[float], streams: int, answers: int, pause: float = 0.0) -> float:
+    """Return how long so many streams of each rate take, with a process for each rate, in s.
 
-@dataclass(frozen=True)
-class Standing:
-    """How the searches of a campaign stand.
-
-    guesses
-        where each is expected to end, in samples a second; None where nothing tells.
-    rates
-        what each measures next, in samples a second; None where it is over.
-    reading_s, slowdown
-        how long it took to read and judge what is stored, and how many times as long as it kept a processor busy.
+    ``pause`` stands between two streams, in streams: that of a trial with which no other takes turns.
     """
-
-    searches: tuple[Search, ...]
-    guesses: tuple[float | None, ...]
-    rates: tuple[float | None, ...]
-    reading_s: float
-    slowdown: float = 1.0
-
-    @property
-    def report_s(self) -> float:
-        """How long it may take to report and to end."""
-        return ENDING_S + LEAST_REPORT_S * self.slowdown + REPORTS_PER_READING * self.reading_s
-
-    @property
-    def wide(self) -> int:
-        """How many would go on, had they time."""
-        return sum(rate is not None for rate in self.rates)
+    assert search.closed is not None
+    arrivals = length_of(search, answers).arrivals(_samples(search.closed))
+    served = search.closed_per_s or math.inf
+    return sum(_loading_s(search.closed.record) + SLACK * (1 + pause) * streams * arrivals / min(rate, served) for rate in rates)
 
 
-def standing_of(
-    searches: Sequence[Search], question: CapacityQuestion, deadline: Threshold, reading_s: float, slowdown: float = 1.0
-) -> Standing:
-    """Return how searches stand, of which what is stored was read in so many s."""
-    guesses = tuple(expected_of(search, deadline, question.keep) for search in searches)
-    rates = tuple(search.next_rate(guess) for search, guess in zip(searches, guesses, strict=True))
-    return Standing(tuple(searches), guesses, rates, reading_s, slowdown)
+def next_seconds(search: Search, answers: int, alone: bool) -> float:
+    """Return how long the next rates of a search take, in s; 0 where it is over. ``alone``: no other takes turns with it."""
+    rates, streams, certify = search.next_rates()
+    return seconds_of(search, rates, streams, answers, _pause(search) if alone and certify else 0.0)
+
+
+def seconds_to_come(search: Search, answers: int, alone: bool) -> tuple[float, float]:
+    """Return about how long the pilot takes and what follows it, in s: what of both was not measured yet."""
+    rates, streams, certify = search.next_rates()
+    if not rates:
+        return 0.0, 0.0
+    crossing = search.estimate.rate_per_s if search.estimate is not None else 0.0
+    throughput = search.closed_per_s or 0.0
+    if not 0 < crossing < math.inf:
+        crossing = throughput * _likely_share(search, throughput)
+    around = [share * crossing for share in PILOT_AROUND]
+    pilot_s = 0.0 if certify else seconds_of(search, rates, streams, answers)
+    if not search.pilot:
+        pilot_s += seconds_of(search, around, PILOT_STREAMS_AROUND, answers)
+    ladder = [rate for rate in rates_to_certify(Estimate(crossing, crossing, crossing), crossing) if not certify or rate >= rates[0]]
+    return pilot_s, seconds_of(search, ladder, STREAMS, answers, _pause(search) if alone else 0.0)
+
+
+def _pause(search: Search) -> float:
+    return search.like.measurement.pause
+
+
+def _likely_share(search: Search, throughput: float) -> float:
+    """Return at which share of the throughput the mean is likely to cross what is asked.
+
+    Waits in heavy traffic are exponential (Kingman, Proceedings of the Cambridge Philosophical Society 57, 1961): of a wait of x constant
+    services, P(W > x) = exp(-2 (1 - rho) x).
+    """
+    assert search.asked is not None
+    waits = max(search.asked.deadline.ns / SECOND_NS * throughput - 1, 1e-9)
+    return min(max(1 + math.log(1 - search.asked.keep) / (2 * waits), PILOT_SHARES[0]), 1.0)
+
+
+def all_seconds(searches: Sequence[Search], answers: Sequence[int]) -> float:
+    """Return about how long all searches take yet, in s."""
+    alone = len(searches) == 1
+    return sum(sum(seconds_to_come(search, number, alone)) for search, number in zip(searches, answers, strict=True))
+
+
+def answers_of(search: Search, question: CapacityQuestion, lost: int = ADVISED_LOST) -> int:
+    """Return of how many answers a stream is to be that may lose so many; as many as were asked for, where that is so."""
+    if question.answers is not None or search.closed is None:
+        return question.answers or 0
+    return math.ceil(answers_of_stream(question.keep, lost) * _samples(search.closed) / answers_of_round(search.closed))
+
+
+def answers_within(searches: Sequence[Search], question: CapacityQuestion, left_s: float) -> list[int]:
+    """Return of how many answers the streams of each search are: advised, fewer where time is short, never less than the fewest.
+
+    Streams of a search that has begun stay as long as they are.
+    """
+    if any(search.rates for search in searches):
+        return [search.rates[0].answers if search.rates else answers_of(search, question) for search in searches]
+    found: list[int] = []
+    for lost in range(ADVISED_LOST, FEWEST_LOST - 1, -1):
+        found = [answers_of(search, question, lost) for search in searches]
+        if all_seconds(searches, found) <= left_s:
+            break
+    return found
 
 
 def seconds_spent(searches: Sequence[Search]) -> float:
     """Return how long measuring has taken by what is stored, in s; what others' campaigns kept it waiting is left out."""
-    return sum(_loading_s(data.record) + _measured_s(data) for data in _trials(searches))
+    trials = [data for search in searches for data in (search.closed, *(one.data for one in search.rates)) if data is not None]
+    return sum(_loading_s(data.record) + float(np.nansum(spans_ns(data.evidence))) / SECOND_NS for data in trials)
 
 
-def pace_of(took_s: float, stored_s: float) -> float:
-    """Return how much longer measuring took than what is stored of it."""
-    return max(1.0, took_s / stored_s) if stored_s > 0 else USUAL_PACE
+def minutes(seconds: float) -> float:
+    """Return a time in s as minutes that are promised: up to the next whole one."""
+    return float(math.ceil(seconds / 60))
 
 
-def seconds_left(minutes: float | None, spent_s: float, report_s: float, pace: float = USUAL_PACE) -> float | None:
-    """Return how much may be measured yet, in s that are stored, so that the report is there in time; None where there is no budget.
-
-    Examples
-    --------
-    >>> seconds_left(5, 120, 30.0, pace=2.0)
-    75.0
-    """
-    return None if minutes is None else (60 * minutes - spent_s - report_s) / pace
-
-
-def _trials(searches: Iterable[Search]) -> Iterator[TrialData]:
-    for search in searches:
-        yield from [search.closed] if search.closed is not None else []
-        yield from (measured.data for measured in search.probes)
+def _samples(closed: TrialData) -> int:
+    return int(closed.times[closed.clock].shape[1])
 
 
 def _loading_s(record: TrialRecord) -> float:
@@ -116,68 +132,3 @@ def _loading_s(record: TrialRecord) -> float:
     if record.started_at is not None and record.processes:
         started_s = (record.processes[0].started_at - record.started_at).total_seconds()
     return BETWEEN_S + max(0.0, started_s) + loaded_ns / SECOND_NS
-
-
-def _measured_s(data: TrialData) -> float:
-    """Return how long rounds and ramps of a trial took, in s."""
-    return float(np.nansum(spans_ns(data.evidence))) / SECOND_NS
-
-
-def choices(standing: Standing, question: CapacityQuestion, left_s: float | None) -> list[Choice | None]:
-    """Return what to measure next of each search; None where it is over, or too little time is left to decide anything.
-
-    What is left of a budget is shared evenly by the searches that go on; without one a rate may take ``question.max_seconds``.
-    """
-    loads = [_loading_s(search.closed.record) for search in standing.searches if search.closed is not None]
-    share_s = None if left_s is None or not standing.wide else left_s / standing.wide - sum(loads) / max(1, len(loads))
-    return [
-        None if rate is None else _choice(search, rate, guess, question, share_s)
-        for search, rate, guess in zip(standing.searches, standing.rates, standing.guesses, strict=True)
-    ]
-
-
-def least_s(standing: Standing, question: CapacityQuestion) -> int:
-    """Return how much must be left, in s that are stored, for any search to measure another rate."""
-    return bisect_left(range(LONGEST_S), True, key=lambda left_s: any(choices(standing, question, left_s)))
-
-
-def minutes_needed(standing: Standing, question: CapacityQuestion) -> float | None:
-    """Return about which budget a campaign needs whose searches measure one rate more; None without a budget, or where it was enough."""
-    if question.minutes is None or not standing.wide:
-        return None
-    takes_s = seconds_spent(standing.searches) + standing.report_s + USUAL_PACE * least_s(standing, question)
-    return float(math.ceil(1.1 * takes_s / 60)) if takes_s > 60 * question.minutes else None
-
-
-def _choice(search: Search, rate_per_s: float, guess: float | None, question: CapacityQuestion, share_s: float | None) -> Choice | None:
-    if share_s is None:
-        return Choice(rate_per_s, _streams_without_budget(search, question, rate_per_s))
-    refutes = rate_per_s > (guess or math.inf)
-    bracket, span = search.bracket, search.span
-    assert span is not None
-    lowest = rate_per_s if refutes else bracket.certified or span.lowest
-    found = affordable(rate_per_s, lowest, partial(_streams_within, search, question, share_s, refutes))
-    return None if found is None else Choice(*found, share_s)
-
-
-def _streams_without_budget(search: Search, question: CapacityQuestion, rate_per_s: float) -> int:
-    length, answers, stream_s = _stream(search, rate_per_s)
-    return max(least_streams(length.rounds * answers, question.keep), int(question.max_seconds / stream_s))
-
-
-def _streams_within(search: Search, question: CapacityQuestion, share_s: float, refutes: bool, rate_per_s: float) -> int | None:
-    length, answers, stream_s = _stream(search, rate_per_s)
-    utilisation = min(1.0, rate_per_s / (search.closed_per_s or math.inf))
-    least = least_streams(length.rounds * answers, question.keep, utilisation)
-    seconds = min(question.max_seconds, share_s / probes_to_come(search.bracket))
-    return streams_within(seconds, share_s, stream_s, least, refutes)
-
-
-def _stream(search: Search, rate_per_s: float) -> tuple[Length, float, float]:
-    """Return how long a stream is, what each round of it can lose, in answers, and its seconds."""
-    closed = search.closed
-    assert closed is not None
-    samples = closed.times[closed.clock].shape[1]
-    length = length_of_stream(search.like.load, rate_per_s, samples)
-    slower = max(1.0, rate_per_s / (search.closed_per_s or math.inf))  # what more comes than is served, is waited for at the end
-    return length, samples * min(closed.judged(closed.metric).ideal(), 1.0), slower * length.arrivals(samples) / rate_per_s

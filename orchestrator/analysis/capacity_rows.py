@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any, cast
 
-from orchestrator.analysis.capacity import MeasuredProbe, Search, asked_of, searches_of, words_without_rate
-from orchestrator.analysis.capacity_budget import minutes_needed, standing_of
+from orchestrator.analysis.capacity import MeasuredRate, Search, searches_of, words_without_rate
+from orchestrator.analysis.capacity_budget import REPORT_S, all_seconds, answers_within, minutes, seconds_spent
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import ideal_quality, scale_of
-from orchestrator.stats.thresholds import primary_threshold
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats.constants import STREAMS_TO_KEEP
 from orchestrator.storage.records import CapacityQuestion
 from orchestrator.storage.typed_rows import Int32, Int64, Labels
 
@@ -23,96 +24,109 @@ class CapacityRow(Labels):
 
     search: Annotated[Int32, "number of the search, from 0: trials that differ in their rate alone"]
     load: Annotated[str, "the load without its rate, such as `poisson newest`"]
-    rate_per_s: Annotated[float | None, "samples that arrived in a second, on average; null where no rate was measured"]
+    rate_per_s: Annotated[float | None, "offered: samples that arrived in a second, on average; null where no rate was measured"]
+    delivered_per_s: Annotated[float | None, "the same as our loop delivered it, see `load.parquet`"]
     threshold: Annotated[str, "label of the deadline"]
     threshold_ns: Annotated[Int64, "an answer is on time when its response, from arrival to answer, is at most this"]
     keep: Annotated[float, "the share of ideal quality that is required"]
     closed_per_s: Annotated[float | None, "samples a second of the same trial in a closed loop; null where it was not measured"]
     metric: Annotated[str, "the primary metric"]
     ideal: Annotated[float, "quality without a threshold"]
-    streams: Annotated[Int32, "how many whole streams the verdict rests on; the unit of the interval"]
+    streams: Annotated[Int32, "how many whole streams were measured; the unit of the interval and of the certificate"]
+    answers: Annotated[Int32, "how many answers each of them has"]
+    streams_kept: Annotated[Int32, "how many of them keep the required share of ideal quality"]
+    least_share: Annotated[float | None, "the share of streams that keep it is at least this (95 %, Clopper-Pearson, one-sided)"]
+    share: Annotated[float, "the share of streams that must keep it"]
     mean: Annotated[float | None, "tail quality on the response clock, a mean over these streams; null where no rate was measured"]
     interval_low: Annotated[float | None, "lower limit of its interval"]
     interval_high: Annotated[float | None, "upper limit"]
-    confidence: Annotated[float | None, "of that interval: at most 5 % of searches give any wrong verdict"]
-    verdict: Annotated[str, "`keeps`, `fails`, `undecided`, or `not measured` where the search has measured no rate"]
-    certified_per_s: Annotated[float | None, "the search as a whole: the highest rate that keeps below all that fail; null for none"]
-    refuted_per_s: Annotated[float | None, "the lowest rate that fails; null where none did"]
+    confidence: Annotated[float | None, "of that interval"]
+    verdict: Annotated[str, "`kept`, `not kept`, `pilot`, or `not measured` where the search has measured no rate"]
+    why: Annotated[str, "what the verdict rests on"]
+    estimate_per_s: Annotated[float | None, "the search as a whole: the rate at which mean quality crosses what is required"]
+    estimate_low_per_s: Annotated[float | None, "lower limit of its 95 % interval; null where it lies below all rates of the pilot"]
+    estimate_high_per_s: Annotated[float | None, "upper limit; null where it lies above all rates of the pilot"]
+    certified_per_s: Annotated[float | None, "the highest rate that is certified; null for none"]
+    ending: Annotated[str, "why none is certified; empty where one is"]
     minutes: Annotated[float | None, "the budget of `--minutes`; null for none, and where a rate was measured"]
-    minutes_needed: Annotated[float | None, "about what a budget must be for one rate of each search; null where none was too short"]
+    minutes_needed: Annotated[float | None, "about what a budget must be for the search to end; null where it has, or has no budget"]
     flags: Annotated[list[str], "what a reader must know of the figures"]
 
 
-def capacity_rows(groups: Sequence[Group], question: CapacityQuestion | None) -> Iterator[CapacityRow]:
-    """Yield the rows of a campaign; none where nothing was searched."""
-    trials = [data for group in groups for data in group.trials]
+def capacity_rows(
+    groups: Sequence[Group], question: CapacityQuestion | None, load_rows: Sequence[Mapping[str, Any]] = ()
+) -> Iterator[CapacityRow]:
+    """Yield the rows of a campaign; none where nothing was searched. ``load_rows`` are those of ``load.parquet``."""
     flags = {trial_id: found for group in groups for trial_id, found in group.flags.items()}
-    searches = searches_of(trials, () if question is None else question.trials)
+    delivered = {row["trial"]: row["delivered_per_s"] for row in load_rows}
+    searches = searches_of([data for group in groups for data in group.trials], question)
+    needed = _minutes_needed(searches, question)
     for number, search in enumerate(searches):
-        shown = [one for one in search.probes if math.isfinite(one.judgement.mean)]  # else there is nothing to be right about
-        for measured in shown:
-            yield _row(number, search, measured, flags)
-        if not shown and question is not None:
-            yield from _unmeasured(number, searches[: len(question.trials)], question, flags)
+        rates = [_of_rate(one, delivered) for one in search.rates] or [_of_closed_loop(search)]
+        for data, own in zip([*(one.data for one in search.rates), search.closed], rates, strict=False):
+            if data is None or search.asked is None or math.isnan(ideal_quality(data.judged(data.metric))):
+                continue  # nothing was measured, or there is nothing to be right about
+            row: dict[str, Any] = {
+                **data.record.labels(),
+                "search": number,
+                "load": words_without_rate(search.like.load),
+                **_of_search(search, data),
+                **own,
+                "minutes": None if question is None or search.rates else question.minutes,
+                "minutes_needed": needed if search.next_rates().rates else None,
+                "flags": list(flags[data.trial_id]),
+            }
+            yield cast(CapacityRow, row)
 
 
-def _row(number: int, search: Search, measured: MeasuredProbe, flags: Mapping[str, Sequence[str]]) -> CapacityRow:
-    data, found, bracket = measured.data, measured.judgement, search.bracket
-    deadline, requirement = asked_of(data)
-    scale = scale_of(data.judged(data.metric))
-    low, high = scale.shown_limits(found.low, found.high)
+def _of_search(search: Search, data: TrialData) -> dict[str, Any]:
+    """Return what all rows of a search have in common."""
+    assert search.asked is not None
+    estimate = [None if one in (0, math.inf) else one for one in search.estimate or (None, None, None)]
     return {
-        **data.record.labels(),
-        "search": number,
-        "load": words_without_rate(search.like.load),
-        "rate_per_s": measured.probe.rate_per_s,
-        "threshold": deadline.label,
-        "threshold_ns": deadline.ns,
-        "keep": requirement.keep,
+        "threshold": search.asked.deadline.label,
+        "threshold_ns": search.asked.deadline.ns,
+        "keep": search.asked.keep,
+        "share": STREAMS_TO_KEEP,
         "closed_per_s": search.closed_per_s,
         "metric": data.metric,
-        "ideal": scale.shown(data.judged(data.metric).ideal()),
-        "streams": found.streams,
-        "mean": scale.shown(found.mean),
+        "ideal": ideal_quality(data.judged(data.metric)),
+        "estimate_per_s": estimate[0],
+        "estimate_low_per_s": estimate[1],
+        "estimate_high_per_s": estimate[2],
+        "certified_per_s": None if search.certified is None else search.certified.rate_per_s,
+        "ending": search.ending,
+    }
+
+
+def _of_rate(one: MeasuredRate, delivered: Mapping[str, float | None]) -> dict[str, Any]:
+    scale, interval = scale_of(one.data.judged(one.data.metric)), one.mean_interval()
+    low, high = scale.shown_limits(interval.low, interval.high)
+    return {
+        "rate_per_s": one.rate_per_s,
+        "delivered_per_s": delivered.get(one.data.trial_id),
+        "streams": one.lost.size,
+        "answers": one.answers,
+        "streams_kept": one.kept,
+        "least_share": one.least_share,
+        "mean": scale.shown(one.ideal * (1 - float(one.lost.mean()))),
         "interval_low": low,
         "interval_high": high,
-        "confidence": found.confidence,
-        "verdict": found.verdict,
-        "certified_per_s": bracket.certified,
-        "refuted_per_s": bracket.refuted,
-        "minutes": None,
-        "minutes_needed": None,
-        "flags": list(flags[data.trial_id]),
+        "confidence": interval.confidence,
+        "verdict": one.verdict,
+        "why": one.why,
     }
 
 
-def _unmeasured(
-    number: int, searches: Sequence[Search], question: CapacityQuestion, flags: Mapping[str, Sequence[str]]
-) -> Iterator[CapacityRow]:
-    """Yield the row of a search without a rate, from its closed loop; none where that has no round, or nothing to be right about."""
-    deadline, closed = primary_threshold(question.deadline, None), searches[number].closed
-    if deadline is None or closed is None or math.isnan(closed.judged(closed.metric).ideal()):
-        return
-    yield {
-        **closed.record.labels(),
-        "search": number,
-        "load": words_without_rate(searches[number].like.load),
-        "rate_per_s": None,
-        "threshold": deadline.label,
-        "threshold_ns": deadline.ns,
-        "keep": question.keep,
-        "closed_per_s": searches[number].closed_per_s,
-        "metric": closed.metric,
-        "ideal": ideal_quality(closed.judged(closed.metric)),
-        "streams": 0,
-        "mean": None,
-        "interval_low": None,
-        "interval_high": None,
-        "confidence": None,
-        "verdict": NOT_MEASURED,
-        "certified_per_s": None,
-        "refuted_per_s": None,
-        "minutes": question.minutes,
-        "minutes_needed": minutes_needed(standing_of(searches, question, deadline, 0.0), question),
-        "flags": list(flags[closed.trial_id]),
-    }
+def _of_closed_loop(search: Search) -> dict[str, Any]:
+    nothing = ("rate_per_s", "delivered_per_s", "least_share", "mean", "interval_low", "interval_high", "confidence")
+    counts = dict.fromkeys(("streams", "answers", "streams_kept"), 0)
+    return {**dict.fromkeys(nothing), **counts, "verdict": NOT_MEASURED, "why": search.ending}
+
+
+def _minutes_needed(searches: Sequence[Search], question: CapacityQuestion | None) -> float | None:
+    """Return about which budget the searches need to end; None without a budget."""
+    if question is None or question.minutes is None:
+        return None
+    asked = [search for search in searches if search.closed is not None][: len(question.trials)]
+    return minutes(seconds_spent(asked) + all_seconds(asked, answers_within(asked, question, 0.0)) + REPORT_S)

@@ -16,10 +16,10 @@ from orchestrator.analysis.late_answers import one_inference, scores_of_units, u
 from orchestrator.analysis.quality import MOST_VALUES, JudgedMean, scale_of
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.constants import CONFIDENCE, FEWEST_REPEATS, FEWEST_UNITS
+from orchestrator.stats.constants import CONFIDENCE, FEWEST_REPEATS, FEWEST_UNITS, ROUNDING
 from orchestrator.stats.gate import LEVEL, Outcome, Replicates, Verdict, gate
 from orchestrator.stats.latency import percentile_inverted_cdf
-from orchestrator.stats.pair import ANYWHERE, Answered, Difference, Limits, answered, compare_answered, paired
+from orchestrator.stats.pair import ANYWHERE, Answered, Difference, Limits, answered, compare_answered, paired, untested
 from orchestrator.stats.thresholds import Threshold, default_reference
 from orchestrator.stats.times import Clock
 from orchestrator.stats.units import Floats, means_of_units
@@ -177,7 +177,7 @@ def _rows(side: Side, partner: Side, index: int, threshold: Threshold) -> Iterat
     yield difference_row(side, partner, threshold, THIS_DATA_SET, means, here)
     size = unit_size([partner.data, side.data])
     if size is not None:
-        those = Difference(means[1] - means[0], *ANYWHERE, CONFIDENCE, "none")
+        those = untested(means[1] - means[0])
         if here.method != "none":
             within = possible(partner.data, side.data)
             those = compare_answered(partner.answered(threshold, size), side.answered(threshold, size), within=within)
@@ -229,7 +229,7 @@ def of_visits(before: TrialData, after: TrialData, theirs: Floats, mine: Floats,
     """
     common = common_cycles(before, after)
     if common.size < FEWEST_UNITS:
-        return Difference(float(mine.mean() - theirs.mean()), *ANYWHERE, confidence, "none", {"units": int(common.size)})
+        return untested(float(mine.mean() - theirs.mean()), int(common.size))
     sides, rounds = [], []
     for data, quality in ((before, theirs), (after, mine)):
         visits = cast(NDArray[np.int32], data.turns)
@@ -339,7 +339,7 @@ class Match:
         if found is None:
             enough = min(map(len, self.means)) >= FEWEST_REPEATS
             outcome: Outcome = "no verdict: measured apart" if enough else "no verdict: noise floor unknown"
-            found = Verdict(outcome, Difference(after - before, *ANYWHERE, CONFIDENCE, "none"))
+            found = Verdict(outcome, untested(after - before if abs(after - before) > ROUNDING else 0.0))
         row = difference_row(self.members[0], self.baseline[0], self.threshold, scope, (before, after), found.found)
         more = {} if found.found.method == "none" else {"p_adjusted": found.p_value, "detectable_drop": found.detectable_drop}
         flags = list(dict.fromkeys(flag for side in (*self.members, *self.baseline) for flag in side.flags))

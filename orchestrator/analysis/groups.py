@@ -233,7 +233,8 @@ UNTOLD = (
 )  # fmt: skip
 """Where a server is, how it is reached and how it is started, which its name says; and which model a server's is."""
 STOPPING = ("measurement.rule", "measurement.rule_options", "measurement.min_rounds", "measurement.max_rounds", "measurement.max_seconds")
-"""When a trial ends: no name where another setting tells trials apart, as their rate does."""
+OF_STREAMS = ("load.seed", "load.stream_s", "load.ramp_s")
+"""When a trial ends, and what its streams are: no name where another setting tells trials apart, as their rate does."""
 
 LOAD, LAW = "load.", "load.name"
 """Where laws differ most keys of the one say nothing of the other, so that words name them."""
@@ -274,7 +275,7 @@ def as_typed(key: str) -> str:
 
 
 def _stops(key: str) -> bool:
-    return any(key == name or key.startswith(f"{name}.") for name in STOPPING)
+    return any(key == name or key.startswith(f"{name}.") for name in (*STOPPING, *OF_STREAMS))
 
 
 def _distinct(settings: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -13,20 +13,14 @@ from orchestrator.analysis.own_metrics import AskedMetric
 from orchestrator.contracts import InputError
 from orchestrator.metrics import Answers, Judged, Part
 from orchestrator.metrics.interface import PLAIN, Scale
-from orchestrator.stats.interval import Interval as MeanInterval
-from orchestrator.stats.interval import mean_intervals
-from orchestrator.stats.intervals import RESAMPLES, between, intervals_of_rounds_to_come, rounds_intervals
-from orchestrator.stats.korn_graubard import ROUNDING, Interval
-from orchestrator.stats.signed_intervals import Sway, signed_intervals
+from orchestrator.stats.constants import CONFIDENCE, ROUNDING
+from orchestrator.stats.interval import Interval, mean_intervals
 from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.units import Units
 
 MOST_TRIED = 1000
 """Most inferences whose cost is found one by one, for a metric that is no mean."""
-BALANCED = 0.5
-CONFIDENCE = 0.95
-"""Of every interval that a report shows."""
 MOST_VALUES = 2**22
 """Qualities by threshold and round, or made-up times by round and sample, in memory at once: 32 MiB."""
 
@@ -111,25 +105,6 @@ def scale_of(judged: Judged) -> Scale:
     return getattr(judged, "scale", PLAIN)
 
 
-@dataclass(frozen=True)
-class Stake:
-    """What a round can lose.
-
-    answers
-        (sum of w)^2 / (sum of w^2) of what each inference costs: their number, where all cost the same (Kish, *Survey Sampling*,
-        section 11.7). Answers of one inference are late together, so that they count as one.
-    balanced
-        whether that is at least half of the inferences that cost anything. Where it is not, rounds that lost a few light answers do
-        not show what the heavy ones cost.
-    sway
-        what a round can lose and gain by a metric that is no mean over samples, else None.
-    """
-
-    answers: float
-    balanced: bool
-    sway: Sway | None = None
-
-
 class NothingToKeep(InputError):
     """Answers are worth exactly what late ones are."""
 
@@ -208,7 +183,7 @@ def mean_curve(judged: Judged, times: NDArray[np.float64], thresholds: Sequence[
 
 def intervals(
     judged: Judged, curve: NDArray[np.float64], answers: float, units: Units | None = None, confidence: float = CONFIDENCE
-) -> list[MeanInterval]:
+) -> list[Interval]:
     """Return the intervals of mean tail quality, one per threshold, of what each round gains, [M, R].
 
     ``answers`` is what `answers_at_stake` returns, ``units`` the unit of each round, [R].
@@ -234,90 +209,6 @@ def answers_at_stake(judged: Judged, samples: int, inference_of: NDArray[np.intp
     return float(lost.sum() ** 2 / (lost**2).sum() * (of.max() + 1) / costs.size)
 
 
-def at_stake(judged: Judged, samples: int, inference_of: NDArray[np.intp] | None = None) -> Stake:
-    """Return what a round can lose, and whether its inferences weigh about alike.
-
-    Parameters
-    ----------
-    inference_of : [S]
-        number of the inference that each sample goes through; None: every sample has its own.
-    """
-    of = np.arange(samples) if inference_of is None else np.unique(inference_of, return_inverse=True)[1]
-    inferences = int(of.max()) + 1 if samples else 0
-    costs = np.asarray(np.bincount(of, weights=judged.scores) if isinstance(judged, JudgedMean) else _costs(judged, of), dtype=np.float64)
-    loss, losing, costly = _weighed(costs[costs > 0], inferences / costs.size)
-    gain, gaining, _ = _weighed(-costs[costs < 0], inferences / costs.size)
-    sway = None if isinstance(judged, JudgedMean) else Sway(loss, losing, gain, gaining, _lowest(judged, of, costs))
-    return Stake(losing, losing >= BALANCED * costly, sway)
-
-
-def intervals_of(
-    curve: NDArray[np.float64],
-    ideal: float,
-    stake: Stake,
-    random: np.random.Generator,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-) -> list[Interval]:
-    """Return the intervals of mean tail quality over rounds, one per threshold, of either kind of metric.
-
-    Parameters
-    ----------
-    curve : [M, R]
-        tail quality per threshold and round.
-    stake
-        what a round can lose.
-    random, resamples
-        of the bootstrap, for a metric that is a mean.
-    confidence
-        as a fraction.
-    """
-    if stake.sway is not None:
-        return signed_intervals(curve, ideal, _sway_of(stake.sway, curve), confidence)
-    return rounds_intervals(curve, ideal, stake.answers, random, balanced=stake.balanced, confidence=confidence, resamples=resamples)
-
-
-def intervals_to_come(
-    curve: NDArray[np.float64],
-    ideal: float,
-    stake: Stake,
-    session: Sequence[Interval],
-    dependent: ArrayLike,
-    visits: NDArray[np.int32] | None,
-    confidence: float = CONFIDENCE,
-    alike: NDArray[np.bool_] | bool = False,
-) -> list[Interval]:
-    """Return the intervals of the long-run mean of tail quality, that of rounds to come, of either kind of metric.
-
-    Parameters
-    ----------
-    curve, ideal, stake
-        as in `intervals_of`.
-    session
-        what that returned, one per threshold.
-    dependent : [M]
-        at which thresholds rounds depend on each other, or how far the evidence goes, 0 to 1; see `dependence.dependence_of_rows`.
-    visits : [R]
-        number of each round's visit; None where there are none.
-    confidence
-        as a fraction, that of `session`.
-    alike : [M], or one for all
-        whether times say that neighbouring visits resemble each other, see `long_run.visits_alike`.
-    """
-    if stake.sway is None:
-        return intervals_of_rounds_to_come(curve, ideal, stake.answers, session, dependent, visits, confidence, alike)
-    sway = _sway_of(stake.sway, curve)
-    weights = np.asarray(dependent, dtype=np.float64)
-    chosen = np.flatnonzero(weights).tolist()
-    found = list(session)
-    if chosen:
-        of_chosen = np.broadcast_to(alike, len(curve))[chosen]
-        widened = signed_intervals(curve[chosen], ideal, sway, confidence, weights[chosen] > 0, visits, of_chosen)
-        for index, one in zip(chosen, widened, strict=True):
-            found[index] = between(session[index], one, float(weights[index]))
-    return found
-
-
 def better_of_each(judged: Judged, other: Judged) -> Judged:
     """Return what no round exceeds in which either of two answers counts for a sample, by two trials' answers to the same samples.
 
@@ -329,30 +220,6 @@ def better_of_each(judged: Judged, other: Judged) -> Judged:
         raw = scale.shown(np.maximum(*gains))
         return JudgedMean(raw, scale) if min(map(np.min, gains)) >= 0 else JudgedSignedMean(raw, scale)
     return other if scale_of(other) == scale and other.ideal() > judged.ideal() else judged
-
-
-def _sway_of(sway: Sway, curve: NDArray[np.float64]) -> Sway:
-    """Return a sway whose lowest quality lies above none that was seen."""
-    return replace(sway, lowest=min(sway.lowest, float(curve.min())))
-
-
-def _lowest(judged: Judged, inference_of: NDArray[np.intp], costs: NDArray[np.float64]) -> float:
-    """Return the least that a round can gain: with exactly the answers on time that are worse than late ones.
-
-    Of more than 1,000 inferences, those not tried count as late.
-    """
-    if scale_of(judged) == PLAIN:
-        return 0.0
-    times = np.where(np.isin(inference_of, _tried(inference_of)[costs < 0]), 1.0, np.inf)
-    return min(0.0, float(judged.curve(times[np.newaxis], [1.0])[0, 0]))
-
-
-def _weighed(weights: NDArray[np.float64], share: float) -> tuple[float, float, float]:
-    """Return sum, Kish's number and plain number of weights, scaled up to all inferences from those that were looked at."""
-    if not weights.size:
-        return 0.0, 0.0, 0.0
-    total = float(weights.sum())
-    return total * share, total**2 / float((weights**2).sum()) * share, weights.size * share
 
 
 def _costs(judged: Judged, inference_of: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -21,9 +21,7 @@ from orchestrator.analysis.quality import (
     JudgedMean,
     JudgedOnScale,
     NothingToKeep,
-    Stake,
     answers_at_stake,
-    at_stake,
     judge,
     judge_parts,
     judged_mean,
@@ -310,14 +308,6 @@ class TrialData:
         """
         of = None if self.record.trial.fixed_batch == 1 else batch_numbers(self.record.trial, members.size)[members]
         return answers_at_stake(judged, int(members.sum()), of)
-
-    def stake(self, judged: Judged, members: NDArray[np.bool_]) -> Stake:
-        """Return what a round can lose of a metric over the samples that are ``members``, [S].
-
-        Samples of a batch are late together. Where the order is shuffled, the batches of the first round stand for all.
-        """
-        of = None if self.record.trial.fixed_batch == 1 else batch_numbers(self.record.trial, members.size)[members]
-        return at_stake(judged, int(members.sum()), of)
 
     def scores_per_inference(self) -> NDArray[np.float64] | None:
         """Return what each inference adds to quality times the number of inferences, [B], so that their mean is ideal quality.

@@ -24,7 +24,7 @@ from orchestrator.assessment.requirements import (
 )
 from orchestrator.assessment.subjects import planned_for
 from orchestrator.configuration.config import Trial
-from orchestrator.stats.constants import FEW_UNITS, MARGIN, POWER
+from orchestrator.stats.constants import FEW_UNITS, MARGIN, POWER_PLANNED
 from orchestrator.stats.guard import MOST_UNITS
 from orchestrator.stats.requirements import Kind, planned_units
 from orchestrator.stats.times import Clock
@@ -56,7 +56,7 @@ class Odds:
 
     def units(self, kind: Kind, allowed: float, parts: float = 1) -> int | None:
         """Return how many visits each trial needs, or starts each system; None where no number will do."""
-        power = POWER ** (1 / (self.systems if kind == "starts" else self.trials))
+        power = POWER_PLANNED ** (1 / (self.systems if kind == "starts" else self.trials))
         return _units(kind, round(allowed, 12), self.error, max(1, math.floor(parts)), self.margin, power)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from orchestrator.assessment.sizing import Size, days_of, processes_to_add
 from orchestrator.configuration.config import MeasurementConfig
 from orchestrator.report.table import Table
-from orchestrator.stats.constants import MARGIN, POWER
+from orchestrator.stats.constants import MARGIN, POWER_PLANNED
 
 NUMBERS = ("trials", "rounds needed", "rounds planned", "processes needed", "processes planned", "days")
 IF_NEVER_BROKEN = "if never broken"
@@ -38,7 +38,7 @@ def sizes_table(sizes: Sequence[Size]) -> Table:
         ],
         note=(
             f"For systems that break a requirement {MARGIN:g} times as often as they may, which are then found to meet it, in all their "
-            f"processes, with a probability of {POWER:.0%}; rounds that depend on each other take more."
+            f"processes, with a probability of {POWER_PLANNED:.0%}; rounds that depend on each other take more."
             f"{NEVER_BROKEN_WORDS if any(one.enough_if_never_broken and not one.enough for one in sizes) else ''}"
         ),
         right=frozenset(NUMBERS),

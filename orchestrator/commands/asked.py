@@ -103,8 +103,8 @@ class CapacitySearch:
         a time, such as ``50 ms``.
     keep
         the share of ideal quality that is required.
-    max_seconds
-        how long the streams of one rate may take.
+    answers
+        of a stream, at least; None for as many as ``keep`` takes.
     minutes
         within which the command ends, with its report; None for no limit.
     """
@@ -112,7 +112,7 @@ class CapacitySearch:
     composing: Composing
     deadline: str
     keep: float
-    max_seconds: float
+    answers: int | None = None
     minutes: float | None = None
 
 

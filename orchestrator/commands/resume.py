@@ -14,7 +14,7 @@ from pathlib import Path
 
 from orchestrator.analysis.capacity_budget import seconds_spent
 from orchestrator.commands.asked import GoingOn
-from orchestrator.commands.capacity import Explorer, exit_code, goes_on, standing_in, time_is_up
+from orchestrator.commands.capacity import Explorer, exit_code, goes_on, refuse_older, searches_in
 from orchestrator.commands.planning import look_at, open_site
 from orchestrator.commands.results_folder import looked_at
 from orchestrator.commands.run import measure
@@ -139,13 +139,12 @@ def execute(options: GoingOn) -> int:
         add_code_folders(campaign.code)
         chosen = _chosen(writer, options)
         question = writer.record.capacity if options.verb == "resume" else None
-        standing = None if question is None else standing_in(writer.directory, question)
-        over = question is None or standing is None or not goes_on(standing, question)
-        if not chosen and over:
-            spent = "" if question is None or standing is None else time_is_up(standing, question)
-            more = f"; {spent}, and a new search with more --minutes finds more" if spent else ""
+        if question is not None:
+            refuse_older(writer.record)
+        searches = [] if question is None else searches_in(writer.directory, question)
+        if not chosen and not goes_on(searches):
             look = f"see it with `report {shlex.quote(str(writer.directory))}`"
-            raise InputError(f"{writer.directory} has nothing to go on with{_advice(writer)}{more}; {look}")
+            raise InputError(f"{writer.directory} has nothing to go on with{_advice(writer)}; {look}")
         with open_site(campaign, [planned.trial for planned in (chosen or writer.record.trials)]) as site:
             changes = list_changes(writer, campaign, chosen or writer.record.trials, site)
             different = list(dict.fromkeys(chain.from_iterable(changes.values())))
@@ -159,9 +158,7 @@ def execute(options: GoingOn) -> int:
             with Progress(0, None if options.quiet else sys.stderr) as waiting:
                 waiting.say(f"going on with {len(chosen)} of {len(writer.record.trials)} trials in {writer.directory}")
             accepted = options.accept_changes
-            further = None
-            if question is not None and standing is not None:
-                further = Explorer(question, site, writer, began_s, seconds_spent(standing.searches))
+            further = None if question is None else Explorer(question, site, writer, began_s, seconds_spent(searches))
             code = measure(writer, campaign, chosen, options.quiet, site, _rules(writer), accepted, options.full, further)
             return code if question is None else exit_code(code, writer.directory, question)
 

@@ -1,40 +1,51 @@
-"""Capacities of two campaigns side by side: up to which rate of arrivals each search was certified, and from which refuted."""
+"""Capacities of two campaigns side by side: the certified rate of each search, and its estimate."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from orchestrator.analysis.capacity import Search, asked_of, is_probe, searches_of, words_without_rate
+from orchestrator.analysis.capacity import Search, is_probe, searches_of, words_without_rate
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.report.table import Table
-from orchestrator.stats.capacity_search import Bracket
+from orchestrator.stats.capacity import Estimate
 from orchestrator.storage.reader import Campaign
 
-Outcome = Literal["higher", "lower", "no difference shown"]
 NOTE = (
-    "Each is certified up to the first rate and refuted from the second. higher and lower: the brackets lie apart; each is wrong in at "
-    "most 5 % of searches. One process a rate: the gate does not count them."
+    "The certified rate, and the estimate of the rate at which mean quality falls below what is required, with its 95 % interval. They "
+    "were measured apart, so that there is no verdict."
 )
 
 
 @dataclass(frozen=True)
-class ComparedCapacity:
-    """One search of both campaigns: what it is called, and its brackets."""
+class Capacity:
+    """What a search has found, in samples a second; None for nothing."""
 
-    names: tuple[str, ...]
-    before: Bracket
-    after: Bracket
+    certified: float | None
+    estimate: Estimate | None
 
     @property
-    def outcome(self) -> Outcome:
-        """Which lies above the other, where no rate can be both."""
-        if self.after.certified is not None and self.before.refuted is not None and self.after.certified >= self.before.refuted:
-            return "higher"
-        if self.before.certified is not None and self.after.refuted is not None and self.after.refuted <= self.before.certified:
-            return "lower"
-        return "no difference shown"
+    def numbers(self) -> dict[str, float | None]:
+        """The same as plain numbers."""
+        rate, low, high = (one if one is not None and 0 < one < math.inf else None for one in self.estimate or (None, None, None))
+        return {"certified_per_s": self.certified, "estimate_per_s": rate, "estimate_low_per_s": low, "estimate_high_per_s": high}
+
+    def __str__(self) -> str:
+        certified = "no rate" if self.certified is None else f"{self.certified:.4g}"
+        if self.estimate is None:
+            return certified
+        rate, low, high = self.estimate
+        return f"{certified}, {rate:.3g} [{low:.3g}, {high:.3g}]"
+
+
+@dataclass(frozen=True)
+class ComparedCapacity:
+    """One search of both campaigns: what it is called, and what each has found."""
+
+    names: tuple[str, ...]
+    before: Capacity
+    after: Capacity
 
 
 def compared_capacities(before: Campaign, after: Campaign, metrics: Sequence[str]) -> tuple[ComparedCapacity, ...]:
@@ -42,28 +53,24 @@ def compared_capacities(before: Campaign, after: Campaign, metrics: Sequence[str
     if not all(any(is_probe(planned.trial) for planned in campaign.record.trials) for campaign in (before, after)):
         return ()
     mine, theirs = (dict(_named(searches_of(load_trials(campaign, metrics)))) for campaign in (before, after))
-    return tuple(ComparedCapacity(names, bracket, theirs[names]) for names, bracket in mine.items() if names in theirs)
+    return tuple(ComparedCapacity(names, found, theirs[names]) for names, found in mine.items() if names in theirs)
 
 
-def _named(searches: Sequence[Search]) -> Iterator[tuple[tuple[str, ...], Bracket]]:
+def _named(searches: Sequence[Search]) -> Iterator[tuple[tuple[str, ...], Capacity]]:
     for search in searches:
-        if search.probes:
-            trial, (deadline, requirement) = search.like, asked_of(search.probes[0].data)
+        if search.rates and search.asked is not None:
+            trial, asked = search.like, search.asked
             what = (trial.model.name, trial.task.name, trial.system.name, trial.runtime.name, str(trial.measurement.batch))
-            yield (*what, words_without_rate(trial.load), f"{deadline.label}, {100 * requirement.keep:g} %"), search.bracket
+            names = (*what, words_without_rate(trial.load), f"{asked.deadline.label}, {100 * asked.keep:g} %")
+            yield names, Capacity(None if search.certified is None else search.certified.rate_per_s, search.estimate)
 
 
 def capacity_table(found: Sequence[ComparedCapacity]) -> Table:
     """Return the searches as a table."""
     return Table(
         title="Capacity: samples a second",
-        columns=["model", "task", "system", "runtime", "batch", "load", "within", "before", "now", "verdict"],
-        rows=[[*one.names, _text(one.before), _text(one.after), one.outcome] for one in found],
+        columns=["model", "task", "system", "runtime", "batch", "load", "within", "before", "now"],
+        rows=[[*one.names, str(one.before), str(one.after)] for one in found],
         note=NOTE,
         right=frozenset(["before", "now"]),
     )
-
-
-def _text(bracket: Bracket) -> str:
-    certified = "no rate" if bracket.certified is None else f"{bracket.certified:.4g}"
-    return f"{certified} to {'?' if bracket.refuted is None else f'{bracket.refuted:.4g}'}"

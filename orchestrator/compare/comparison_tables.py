@@ -165,7 +165,7 @@ def comparison_tables(comparison: Comparison, power: bool) -> Iterator[Table]:
     """Yield the verdicts, capacities, what the repeats can find if that was asked for, and what else changed."""
     yield _verdicts(comparison)
     if comparison.capacities:
-        yield condensed(capacity_table(comparison.capacities), ["before", "now", "verdict"])
+        yield condensed(capacity_table(comparison.capacities), ["before", "now"])
     if power:
         yield _power(comparison)
     if comparison.changes:

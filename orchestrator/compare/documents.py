@@ -40,9 +40,8 @@ def to_document(comparison: Comparison, allow_no_verdict: bool = False) -> dict[
         "capacities": [
             {
                 "names": list(one.names),
-                "baseline": [one.before.certified, one.before.refuted],
-                "candidate": [one.after.certified, one.after.refuted],
-                "verdict": one.outcome,
+                "baseline": one.before.numbers,
+                "candidate": one.after.numbers,
             }
             for one in comparison.capacities
         ],

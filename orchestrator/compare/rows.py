@@ -16,10 +16,10 @@ from orchestrator.compare.baseline import BaselineTrial
 from orchestrator.compare.settings import differences, drawn_otherwise
 from orchestrator.compare.sides import digests_of, flags_of_repeats, mean_ideal, means_at, not_done
 from orchestrator.configuration.config import Trial
-from orchestrator.stats.constants import CONFIDENCE, FEWEST_REPEATS
+from orchestrator.stats.constants import FEWEST_REPEATS
 from orchestrator.stats.gate import Design, Replicates, Verdict
 from orchestrator.stats.interval import mean_intervals
-from orchestrator.stats.pair import ANYWHERE, Difference, answered, compare_answered
+from orchestrator.stats.pair import ANYWHERE, Difference, answered, compare_answered, untested
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.variance_components import FEWEST_PROCESSES, mean_of_processes
 from orchestrator.storage.records import PlannedTrial
@@ -144,7 +144,7 @@ class Compared:
             return self.verdict.found
         if not self.means:
             return None
-        return Difference(float(np.mean(self.means) - np.mean(self.means_before)), *ANYWHERE, CONFIDENCE, "none")
+        return untested(float(np.mean(self.means) - np.mean(self.means_before)))
 
     @property
     def differs(self) -> bool:

@@ -31,14 +31,32 @@ REACH_OF_INTERVAL, REACH_OF_CERTIFICATE = 1.25, 2.5
 """Cycles that slow spells may last, where they make up a sixth of the time; studies `coverage` and `certificates`."""
 REACH_VISITS = 30
 """From which on that holds: 60 rounds in visits of 2."""
-CERTIFY_ROUNDS = 120
-"""Rounds that a certificate rests on, fixed beforehand; study `certificates`."""
 ROUNDING = 1e-12
 """Differences of quality below this are the rounding of sums, not losses."""
+STREAMS = 30
+"""Streams of a rate that is to be certified, their number fixed beforehand; study `capacity`."""
+STREAMS_TO_KEEP = 0.8
+"""Share of streams that must keep the quality at a certified rate; study `capacity`."""
+CERTIFIED_SHARES = (0.65, 0.72, 0.8, 0.88, 0.96)
+"""Rates to certify, in shares of the estimate, ascending: none follows one that failed; study `capacity`."""
+PILOT_STREAMS, PILOT_STREAMS_AROUND = 2, 4
+"""Streams of each of the pilot's rates that look for the crossing, and of those around it; study `capacity`."""
+PILOT_SHARES = (0.2, 0.425, 0.65, 0.875, 1.1)
+"""First rates of the pilot, in shares of the closed loop's throughput; study `capacity`."""
+PILOT_AROUND = (0.8, 0.9, 1.0, 1.1, 1.2)
+"""Further rates of the pilot, in shares of what the first lead to; study `capacity`."""
+PILOT_BEYOND = (1.25, 1.6, 2.0, 2.5, 3.2)
+"""The same above (times) or below (divided by) all rates so far, where the crossing lies there."""
+PILOT_MOST = 25
+"""Rates of a pilot at most."""
+FEWEST_LOST, ADVISED_LOST = 3, 10
+"""Answers that a stream may lose: it is so long that it may lose 3, better 10; study `capacity`."""
+RAMP_DEADLINES, RAMP_OF_STREAM = 5, 0.05
+"""A stream's ramp: so many deadlines of the closed loop's throughput, or this share of the stream; study `capacity`."""
 MARGIN = 0.25
 """A plan is for a system that breaks a requirement this often, as a share of how often it may: at the bound itself no number of
 rounds shows anything."""
-POWER = 0.9
+POWER_PLANNED = 0.9
 """With this probability such a system is found to meet the requirement at the planned size; study `requirements`."""
 DEFF_PLANNED = 1.5
 """A plan takes independent rounds to have this design effect: the larger of two estimates of it; study `requirements`."""

@@ -115,6 +115,11 @@ def one_more(
     return _student("prediction", float(after.mean() - before.mean()), error, before.size, confidence, within)
 
 
+def untested(difference: float, units: int = 0) -> Difference:
+    """Return a difference that nothing tests: it has no limits."""
+    return Difference(difference, *ANYWHERE, CONFIDENCE, "none", {"units": units})
+
+
 def _student(method: Method, difference: float, error: float, count: int, confidence: float, within: Limits) -> Difference:
     """Return a difference with the limits of Student's t; without limits where fewer than 3 units, or no noise, say nothing of it."""
     check_confidence(confidence)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.certificate import certify, effective_rounds, few_units, share_beyond
-from orchestrator.stats.constants import COSINES_OF_CERTIFICATE, DEFF_PLANNED, FEW_UNITS, MARGIN, POWER, ROUNDING, WELL_WITHIN
+from orchestrator.stats.constants import COSINES_OF_CERTIFICATE, DEFF_PLANNED, FEW_UNITS, MARGIN, POWER_PLANNED, ROUNDING, WELL_WITHIN
 from orchestrator.stats.guard import fewest, risk_of_counted, risk_of_mean, units_to_show
 from orchestrator.stats.interval import clopper_pearson, effective_number, mean_intervals
 from orchestrator.stats.units import Units, degrees_of, means_of_units, units_of
@@ -187,7 +187,9 @@ def starts_keep(values: ArrayLike, bound: float, *, late_share: float, error: fl
     )
 
 
-def planned_units(kind: Kind, allowed: float, error: float, parts: float = 1, margin: float = MARGIN, power: float = POWER) -> int | None:
+def planned_units(
+    kind: Kind, allowed: float, error: float, parts: float = 1, margin: float = MARGIN, power: float = POWER_PLANNED
+) -> int | None:
     """Return how many visits (or starts) to plan, so that a system that loses seldom enough is found to lose no more than a share.
 
     Where rounds are independent of each other; else it takes more.

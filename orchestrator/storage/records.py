@@ -98,13 +98,14 @@ class Pairing(Frozen):
 class CapacityQuestion(Frozen):
     """What `capacity` was asked: up to which rate answers within ``deadline`` keep ``keep`` of ideal quality.
 
-    ``max_seconds`` is how long the streams of one rate may take before it counts as undecided, ``minutes`` within which all is measured and
-    reported, null for no limit. ``trials`` are searched, at any rate.
+    ``answers`` is how many a stream has at least, null for as many as that share takes, ``minutes`` within which all is measured and
+    reported, null for no limit. ``trials`` are searched, at any rate. ``max_seconds`` bounded a rate in version 0.2.0.
     """
 
     deadline: str
     keep: float = Field(gt=0, lt=1)
-    max_seconds: float = Field(gt=0)
+    answers: int | None = Field(None, gt=0, exclude_if=lambda answers: answers is None)
+    max_seconds: float | None = Field(None, gt=0, exclude_if=lambda seconds: seconds is None)
     minutes: float | None = Field(None, gt=0, exclude_if=lambda minutes: minutes is None)
     trials: tuple[Trial, ...] = Field(min_length=1)
 

@@ -6,25 +6,23 @@ import argparse
 
 from orchestrator.commands.asked import CapacitySearch, Composing
 from orchestrator.commands.line import Line, overrides_alone
-from orchestrator.commands.parser import LineParser, number
+from orchestrator.commands.parser import LineParser, count, number
 from orchestrator.commands.shared_options import add_config_dir, add_full, add_quiet, add_trust
 from orchestrator.contracts import InputError
 
 SUMMARY = "up to which rate of arrivals is quality kept in time?"
 ABOUT = """\
-Measure each trial that the words describe under one rate of arrivals after another, until it is known up to which it
-keeps its quality. `resume DIR` goes on with it. Exit code 3: a trial keeps it at no rate. See docs/load.md."""
+Estimate for each trial that the words describe up to which rate of arrivals it keeps its quality, then certify a rate
+near to that. `resume DIR` goes on with it. Exit code 3: no rate of a trial is certified. See docs/load.md."""
 WORDS = "KEY=VALUE..."
 EXAMPLES = (
     "capacity model=efficientnet_lite0 task=imagenet_samples load=poisson --deadline '50 ms'",
     "capacity model=scene_detector task=digit_scenes system=cpu_1core,cpu_all --deadline '20 ms' --minutes 10",
 )
 KEEP = 0.99
-MAX_SECONDS = 60.0
-LONGEST_S = 10**6
-SHORTEST_MINUTES = 1.0
+SHORTEST_MINUTES, LONGEST_MINUTES = 1.0, 10**4
 OURS = (
-    "load.rate_per_s", "measurement.rule", "measurement.rule_options", "measurement.min_rounds", "measurement.max_rounds",
+    "load.rate_per_s", "load.stream_s", "measurement.rule", "measurement.rule_options", "measurement.min_rounds", "measurement.max_rounds",
     "measurement.max_seconds", "measurement.repeat", "analysis.primary",
 )  # fmt: skip
 """Keys that this command gives itself."""
@@ -36,9 +34,8 @@ def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
     parser.option("--deadline", metavar="TIME", help="from arrival to answer at most, such as '50 ms'")
     parser.option("--keep", type=_share, metavar="SHARE", help=f"of ideal quality that the mean must keep (default {KEEP:g})")
-    help_text = f"a rate is undecided after so long (default {MAX_SECONDS:g})"
-    parser.option("--max-seconds", type=_seconds, metavar="S", help=help_text)
-    help_text = "end within so many minutes, with a report; without --max-seconds a rate may take what is left"
+    parser.option("--answers", type=count, metavar="N", help="of a stream (default: 10 answers of it may be lost)")
+    help_text = "end within so many minutes, with a report; streams are shorter where that is little"
     parser.option("--minutes", type=_minutes, metavar="M", help=help_text)
     add_config_dir(parser)
     add_full(parser)
@@ -68,8 +65,7 @@ def read(line: Line) -> CapacitySearch:
         full=found.full,
         trust=found.trust,
     )
-    longest_s = MAX_SECONDS if found.minutes is None else 60 * found.minutes
-    return CapacitySearch(composing, found.deadline, found.keep or KEEP, found.max_seconds or longest_s, found.minutes)
+    return CapacitySearch(composing, found.deadline, found.keep or KEEP, found.answers, found.minutes)
 
 
 def execute(options: CapacitySearch) -> int:
@@ -85,13 +81,7 @@ def _share(text: str) -> float:
     return value
 
 
-def _seconds(text: str) -> float:
-    if not 0 < (value := number(text)) <= LONGEST_S:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a number of seconds up to {LONGEST_S:,}, such as 60")
-    return value
-
-
 def _minutes(text: str) -> float:
-    if not SHORTEST_MINUTES <= (value := number(text)) <= LONGEST_S / 60:
+    if not SHORTEST_MINUTES <= (value := number(text)) <= LONGEST_MINUTES:
         raise argparse.ArgumentTypeError(f"{text[:40]!r}: must be a number of minutes from {SHORTEST_MINUTES:g} on, such as 10")
     return value
