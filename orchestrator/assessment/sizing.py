@@ -201,7 +201,7 @@ def _need(
 ) -> Need:
     """Return what a requirement needs of one planned trial."""
     samples, least = outlook.samples.get(one.match_key, 0), requirement.evidence
-    per_visit = _rounds_per_visit(one.trial, samples)
+    per_visit = rounds_per_visit(one.trial, samples)
     found = NEEDS.get(requirement.kind, _share_of_rounds)(requirement.asked, odds, one, trials, samples)
     one_stretch = per_visit is None or (one.trial_id in outlook.one_stretch and not one.trial.load.is_open)
     if one_stretch and (found.rounds or least.visits > 1):
@@ -215,7 +215,7 @@ def _need(
     return Need(rounds, max(found.processes, least.processes), least.sessions, found.fixed, found.cannot, found.remark)
 
 
-def _rounds_per_visit(trial: Trial, samples: int) -> int | None:
+def rounds_per_visit(trial: Trial, samples: int) -> int | None:
     """Return how many rounds a visit has, under load a stream; None where all are one stretch."""
     if trial.load.is_open:
         return length_of_stream(trial.load, trial.load.rate_per_s, max(samples, 1)).rounds if trial.load.rate_per_s is not None else 1
@@ -226,12 +226,12 @@ def _visits(units: int | None, one: PlannedTrial, samples: int, fixed: bool = Fa
     """Return the need of so many visits, at least as many as are flagged below."""
     if units is None:
         return Need(cannot=f"it takes more than {MOST_UNITS:,} visits: ask for a smaller share or a lower confidence")
-    return Need(max(units, FEW_UNITS) * (_rounds_per_visit(one.trial, samples) or 1), fixed=fixed)
+    return Need(max(units, FEW_UNITS) * (rounds_per_visit(one.trial, samples) or 1), fixed=fixed)
 
 
 def _mean(allowed: float, odds: Odds, one: PlannedTrial, samples: int, per_round: float) -> Need:
     """Return the need of a mean of which a share may be lost, over rounds that can lose so many answers each."""
-    return _visits(odds.units("mean", allowed, (_rounds_per_visit(one.trial, samples) or 1) * per_round), one, samples)
+    return _visits(odds.units("mean", allowed, (rounds_per_visit(one.trial, samples) or 1) * per_round), one, samples)
 
 
 def _tail_quality(asked: TailQualityAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
@@ -251,7 +251,7 @@ def _share_of_rounds(asked: Any, odds: Odds, one: PlannedTrial, trials: Sequence
     """Return the need of a share of rounds; a streak or window that reaches into the next round breaks both together."""
     reach = (getattr(asked, "longest_streak", None) or 0) + 2 * (getattr(asked, "out_of", None) or 0)
     together = 1 + reach * one.trial.fixed_batch / max(samples, 1)
-    parts = (_rounds_per_visit(one.trial, samples) or 1) / together
+    parts = (rounds_per_visit(one.trial, samples) or 1) / together
     return _visits(odds.units("rounds", 1 - asked.share_of_rounds, parts), one, samples, fixed=True)
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import attrgetter
 from pathlib import Path
 
 from orchestrator.assessment.impossible import Offer, Outlook
 from orchestrator.assessment.requirements import Requirements, read_requirements
-from orchestrator.assessment.sizing import Size, sizes_of
+from orchestrator.assessment.sizing import Size, rounds_per_visit, sizes_of
 from orchestrator.assessment.sizing_words import advice, sizes_table
 from orchestrator.commands.asked import Composing
 from orchestrator.commands.line import find_verb
@@ -84,7 +83,9 @@ def claims_of(plan: Plan, earlier: Sequence[Path]) -> Table:
     rates = {planned.match_key: planned.trial.load.rate_per_s or 1 / GUESSED_S for planned in runnable}
     unknown = len(runnable) - sum(planned.match_key in known for planned in runnable)
     note = f"time: of all trials together; guessed at {GUESSED_S * 1e3:g} ms an answer of {trials_counted(unknown)}." if unknown else ""
-    return claims_table([known.get(key, samples[key] / rates[key]) for key in map(attrgetter("match_key"), runnable)], note)
+    took = {key: known.get(key, samples[key] / rate) for key, rate in rates.items()}
+    sizes = [(took[one.match_key], rounds_per_visit(one.trial, samples[one.match_key]) or 1) for one in runnable]
+    return claims_table(sizes, note)
 
 
 def remarks(plan: Plan) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
 from dataclasses import dataclass
 
 GUESSED_S = 0.01
@@ -41,12 +41,12 @@ def lacking(visits: int, rounds: int) -> list[Claim]:
     return [claim for claim in CLAIMS if claim.rounds and (visits < claim.visits or rounds < claim.rounds)]
 
 
-def minutes(rounds: int, rounds_s: Iterable[float]) -> float:
-    """Return how many minutes so many rounds of each trial take, one after another, of trials whose rounds take so long.
+def rounds_of(claim: Claim, per_visit: float) -> int:
+    """Return the rounds that a claim takes in visits of so many rounds.
 
     Examples
     --------
-    >>> minutes(120, [0.5, 1.5])
-    4.0
+    >>> [rounds_of(CLAIMS[0], per_visit) for per_visit in (1, 2, 14)]
+    [60, 60, 420]
     """
-    return rounds * sum(rounds_s) / 60
+    return max(claim.rounds, math.ceil(claim.visits * per_visit)) if claim.rounds else 0

@@ -7,24 +7,20 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.planning.claims import CLAIMS, lacking, minutes
+from orchestrator.planning.claims import CLAIMS, lacking, rounds_of
 from orchestrator.report.table import Table
 from orchestrator.report.text import seconds
 
 
-def claims_table(rounds_s: Sequence[float], note: str = "") -> Table:
-    """Return a row per claim, with what it takes of all trials, whose rounds take so long."""
+def claims_table(trials: Sequence[tuple[float, float]], note: str = "") -> Table:
+    """Return a row per claim, with what it takes of all trials: how long a round of each lasts, in s, and the rounds of a visit."""
+    took = [sum(s * rounds_of(claim, per_visit) for s, per_visit in trials) for claim in CLAIMS]
     return Table(
         title="What each claim takes",
         columns=["claim", "visits", "rounds", "time"],
         rows=[
-            [
-                claim.what,
-                str(claim.visits),
-                str(claim.rounds or "-"),
-                seconds(60 * minutes(claim.rounds, rounds_s)) if claim.rounds else "-",
-            ]
-            for claim in CLAIMS
+            [claim.what, str(claim.visits), str(claim.rounds or "-"), seconds(of) if claim.rounds else "-"]
+            for claim, of in zip(CLAIMS, took, strict=True)
         ],
         note=note,
         right=frozenset(["visits", "rounds", "time"]),
@@ -40,9 +36,10 @@ def too_short_for(trials: Sequence[TrialData]) -> Iterator[str]:
     visits = min(1 if data.visits is None else int(np.unique(data.visits).size) for data in measured)
     missing = lacking(visits, rounds)
     if missing:
-        most = max(claim.rounds for claim in missing)
-        took = minutes(most, [float(np.nanmean(data.evidence["duration_ns"])) / 1e9 for data in measured])
+        needed = max(rounds_of(claim, rounds / visits if visits > 1 else 1) for claim in missing)
+        took = needed * sum(float(np.nanmean(data.evidence["duration_ns"])) / 1e9 for data in measured)
         yield (
-            f"{rounds} rounds in {visits} visits are too few for {', '.join(claim.what for claim in missing)}: "
-            f"measurement.min_rounds={most} in visits is enough, and takes about {seconds(60 * took)}"
+            f"{rounds} rounds in {visits} {'visit' if visits == 1 else 'visits'} are too few for "
+            f"{', '.join(claim.what for claim in missing)}: "
+            f"measurement.min_rounds={needed} in visits is enough, and takes about {seconds(took)}"
         )

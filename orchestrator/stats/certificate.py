@@ -15,7 +15,7 @@ from orchestrator.stats.constants import CONFIDENCE, COSINES_OF_CERTIFICATE, FEW
 from orchestrator.stats.guard import risk_of_mean
 from orchestrator.stats.interval import check_confidence, effective_number
 from orchestrator.stats.times import checked_times
-from orchestrator.stats.units import Floats, Units, enough_units, means_of_units, spread
+from orchestrator.stats.units import Floats, Units, means_of_units, spread
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ def few_units(units: Units | None) -> str:
     >>> few_units(np.arange(38) // 2), few_units(np.arange(40) // 2)
     ('19 visits, fewer than 20, say too little about later rounds', '')
     """
-    if units is None or not enough_units(units):
+    count = 0 if units is None else np.unique(units).size
+    if count < 2:
         return "measured in one stretch, which says nothing about later rounds"
-    count = np.unique(units).size
     return "" if count >= FEW_UNITS else f"{count} visits, fewer than {FEW_UNITS}, say too little about later rounds"
 
 

@@ -395,7 +395,7 @@ def test_a_rate_is_sustained_where_it_or_a_higher_one_keeps_quality() -> None:
     few = only(hold([at_rate(40, late_in(30, {}))], capacity={**asked, "keep": 0.3, "at_least_per_s": 30}, **accept))
     assert (few.verdict, few.missing) == (
         "not shown",
-        "measured at 40/s: measured in one stretch, which says nothing about later rounds: about 30 more rounds",
+        "measured at 40/s: 10 visits, fewer than 20, say too little about later rounds: about 30 more rounds",
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from built_trials import build_trial
 
-from orchestrator.planning.claims import CLAIMS, lacking, minutes
+from orchestrator.planning.claims import CLAIMS, lacking, rounds_of
 from orchestrator.report.what_it_takes import claims_table, too_short_for
 from orchestrator.stats.constants import CERTIFY_ROUNDS, FEW_UNITS
 from orchestrator.stats.guard import units_to_show
@@ -35,9 +35,9 @@ def test_what_is_lacking(visits: int, rounds: int, missing: int) -> None:
 
 
 def test_rows_have_the_time_of_all_trials() -> None:
-    rows = claims_table([0.5, 1.5]).rows
+    rows = claims_table([(0.5, 2), (1.5, 1)]).rows
     assert [row[-1] for row in rows] == ["2 min 00 s", "2 min 00 s", *["4 min 00 s"] * 3, "-"]
-    assert minutes(60, []) == 0
+    assert [rounds_of(one, 14) for one in CLAIMS] == [420, 420, 840, 840, 840, 0]
 
 
 def test_the_shortest_trial_says_what_the_campaign_is_too_short_for() -> None:
