@@ -63,7 +63,7 @@ def test_every_function_and_file_that_the_page_names_exists() -> None:
 
 
 def test_the_table_of_constants_has_their_values() -> None:
-    rows = re.findall(r"^\| ((?:`[A-Z_]+`(?:, )?)+) \| ([\d., ]+) \|", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| ((?:`[A-Z_]+`(?:, )?)+) \| ([\d.e, -]+) \|", PAGE, re.MULTILINE)
     assert len(rows) > 5
     for names, values in rows:
         assert [getattr(constants, name) for name in re.findall(r"[A-Z_]+", names)] == [float(value) for value in values.split(",")]
