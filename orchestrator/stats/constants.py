@@ -13,6 +13,8 @@ COSINES_GROW = 0.4
 """Degrees of freedom grow as this times V^(2/3), the rate of the same paper; study `coverage`."""
 COSINES_OF_CERTIFICATE = 3
 """Degrees of freedom of a certificate, where the variance decides alone; study `certificates`."""
+TAIL = 0.1
+"""Power of the share beyond a time with which the design effect falls towards the largest times; study `percentiles`."""
 FEWEST_UNITS = 12
 """Fewer units are one stretch: they say nothing about later rounds; study `coverage`."""
 FEW_UNITS = 20
