@@ -1,7 +1,6 @@
 """How often does the interval of mean tail quality hold the long-run mean, and how wide is it beside an oracle's?
 
-The oracle knows the standard deviation of the mean. Where a trial stops at the first of 60, 120 and 240 rounds whose interval is
-narrow enough, "narrow enough" is the median width at 120 rounds of the same cell, so that half of the trials stop before the end.
+The oracle knows the standard deviation of the mean.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from benchmarks.studies.series import (
     generator,
     within_reach,
 )
-from orchestrator.stats.constants import FEW_UNITS
+from orchestrator.analysis.units import flags_of_units
 from orchestrator.stats.interval import mean_intervals
 
 TITLE = "Coverage of the mean, and width beside an oracle's"
@@ -58,10 +57,9 @@ def run(case: Case, draws: int, seed: int) -> list[Row]:
         met, bad = drawn[ROUNDS[-1]].met(scenario.beyond(deadline, drawn[ROUNDS[-1]].background))
         late = {rounds: scenario.beyond(deadline, drawn[rounds].effects) for rounds in ROUNDS}
         lost = random.binomial(RIGHT, late[ROUNDS[-1]]) / SAMPLES
-        limits = {}
         for rounds in ROUNDS:
             loss = random.binomial(RIGHT, late[rounds]) / SAMPLES if scenario.drift else lost[:, :rounds]
-            limits[rounds] = low, high = limits_of(loss, trials)
+            low, high = limits_of(loss, trials)
             signed = limits_of(loss, trials, bounded=False)
             found.append(
                 {
@@ -79,8 +77,7 @@ def run(case: Case, draws: int, seed: int) -> list[Row]:
                     "covers, Student's t (%)": percent(*signed, on_time),
                 }
             )
-        found[-3]["covers, stops from 60 (%)"] = percent(*stopped(limits), on_time)
-    return [{"covers, stops from 60 (%)": ""} | row for row in found]
+    return found
 
 
 def limits_of(loss: Floats, trials: int, bounded: bool = True) -> tuple[Floats, Floats]:
@@ -88,16 +85,6 @@ def limits_of(loss: Floats, trials: int, bounded: bool = True) -> tuple[Floats, 
     units = None if trials == 1 else np.arange(loss.shape[1]) // VISIT
     found = mean_intervals(IDEAL - loss, IDEAL, RIGHT, units, bounded=bounded)
     return np.array([one.low for one in found]), np.array([one.high for one in found])
-
-
-def stopped(limits: dict[int, tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
-    """Return the limits at the first number of rounds from 60 whose interval is narrow enough, else at the last."""
-    enough = np.median(np.subtract(*limits[120][::-1]))
-    low, high = (limit.copy() for limit in limits[ROUNDS[-1]])
-    for rounds in (120, 60):
-        narrow = np.subtract(*limits[rounds][::-1]) <= enough
-        low[narrow], high[narrow] = limits[rounds][0][narrow], limits[rounds][1][narrow]
-    return low, high
 
 
 def percent(low: Floats, high: Floats, on_time: float) -> float:
@@ -111,13 +98,10 @@ def bars(rows: list[Row]) -> list[Bar]:
     for group in SETS:
         of = [row for row in rows if row["set"] == group]
         inside = [row for row in of if row["within reach"] == "yes" and int(row["rounds"]) >= 60]
-        stops = [row for row in inside if row["covers, stops from 60 (%)"] != ""]
         alone = [row for row in of if row["dependent"] == "no" and row["trials"] != 1]
         found += [
             at_least(f"mean, {group}: covers", inside, "covers (%)", 93, 0.95),
             at_least(f"mean, {group}: covers", inside, "covers (%)", 90),
-            at_least(f"stops from 60 rounds, {group}: covers", stops, "covers, stops from 60 (%)", 93, 0.95),
-            at_least(f"stops from 60 rounds, {group}: covers", stops, "covers, stops from 60 (%)", 90),
             mean_at_most(
                 f"width over oracle's, {group}, dependent", [row for row in inside if row["dependent"] == "yes"], "width over oracle's", 1.7
             ),
@@ -131,7 +115,8 @@ def bars(rows: list[Row]) -> list[Bar]:
                 for rounds, most in ((120, 1.5), (240, 1.35))
             ),
         ]
-    return [*found, Bar("fewer than 20 visits are flagged", f"below {FEW_UNITS}", "20", FEW_UNITS == 20)]
+    flagged = [visits for visits in range(1, 60) if flags_of_units(np.arange(VISIT * visits) // VISIT, under_load=False)]
+    return [*found, Bar("few visits are flagged", f"up to {max(flagged)}", "1 to 19", flagged == list(range(1, 20)))]
 
 
 def failing(rows: list[Row]) -> list[Row]:

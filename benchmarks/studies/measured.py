@@ -40,8 +40,9 @@ def run(rounds: int, draws: int, seed: int) -> list[Row]:
         truth = IDEAL - lost[: rounds * trials].mean()
         covers = (low <= truth) & (truth <= high)
         found.append({"rounds": rounds, "of": f"mean, {100 * share:g} % on time", "draws": draws, "covers (%)": 100 * float(covers.mean())})
+    ordered = np.sort(times[at].reshape(draws, -1), axis=1)
     for percentile in PERCENTILES:
-        low, high = percentile_limits_of(times[at], percentile)
+        low, high = percentile_limits_of(times[at], ordered, percentile)
         truth = np.quantile(times, percentile / 100, method="inverted_cdf")
         covers = (low <= truth) & (truth <= high)
         found.append({"rounds": rounds, "of": f"p{percentile}", "draws": draws, "covers (%)": 100 * float(covers.mean())})

@@ -25,13 +25,15 @@ def run(case: Case, draws: int, seed: int) -> list[Row]:
     random = generator(seed, "percentiles", *case)
     [drawn] = draw(random, draws, ROUNDS[-1], trials, scenario)
     times = log_times(random, drawn.effects, scenario)
+    truths = {percentile: scenario.quantile(percentile / 100) for percentile in PERCENTILES}
+    bad = {percentile: drawn.met(scenario.beyond(truth, drawn.background)) for percentile, truth in truths.items()}
     found: list[Row] = []
-    for percentile in PERCENTILES:
-        truth = scenario.quantile(percentile / 100)
-        met, bad = drawn.met(scenario.beyond(truth, drawn.background))
-        in_a_gap = abs(scenario.share - (1 - percentile / 100)) < 1e-9
-        for rounds in ROUNDS:
-            low, high = limits_of(times[:, :rounds], percentile)
+    for rounds in ROUNDS:
+        ordered = np.sort(times[:, :rounds].reshape(draws, -1), axis=1)
+        for percentile, truth in truths.items():
+            low, high = limits_of(times[:, :rounds], ordered, percentile)
+            met, share = float(bad[percentile][0][rounds - 1]), bad[percentile][1]
+            in_a_gap = abs(scenario.share - (1 - percentile / 100)) < 1e-9
             found.append(
                 {
                     "set": group,
@@ -39,8 +41,8 @@ def run(case: Case, draws: int, seed: int) -> list[Row]:
                     "scenario": scenario.name,
                     "rounds": rounds,
                     "percentile": percentile,
-                    "bad stretches met": round(float(met[rounds - 1]), 2),
-                    "within reach": "yes" if within_reach(scenario, rounds, trials, met[rounds - 1], bad) and not in_a_gap else "no",
+                    "bad stretches met": round(met, 2),
+                    "within reach": "yes" if within_reach(scenario, rounds, trials, met, share) and not in_a_gap else "no",
                     "draws": draws,
                     "covers (%)": 100 * float(((low <= truth) & (truth <= high)).mean()),
                     "no upper limit (%)": 100 * float(np.isinf(high).mean()),
@@ -58,11 +60,13 @@ def log_times(random: np.random.Generator, effects: Floats, scenario: Scenario) 
     return own + effects[..., None]
 
 
-def limits_of(times: Floats, percentile: int) -> tuple[Floats, Floats]:
-    """Return the limits of a percentile for each draw, [draws], by the parts of `percentile_limits`; infinite where there is none."""
+def limits_of(times: Floats, ordered: Floats, percentile: int) -> tuple[Floats, Floats]:
+    """Return the limits of a percentile for each draw, [draws], by the parts of `percentile_limits`; infinite where there is none.
+
+    times : [draws, R, S]; ordered : [draws, R S], the same in order.
+    """
     draws, rounds, samples = times.shape
     n = rounds * samples
-    ordered = np.sort(times.reshape(draws, n), axis=1)
     estimate = ordered[:, -(-percentile * n // 100) - 1]
     beyond = (times > estimate[:, None, None]).mean(axis=2)
     low, high, _ = limits_of_quantiles(np.full(draws, percentile / 100), beyond, np.arange(rounds) // VISIT, n)

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.studies.scenarios import BURSTS, IDEAL, MEDIAN_NS, ROUND_EFFECTS, WITH_BAR, Scenario, generator, scores
-from orchestrator.stats.prediction import Figures, Halves, predict_independent, predict_rounds, ratio_of_variances
+from orchestrator.analysis.halves import Halves
+from orchestrator.stats.prediction import Figures, predict_independent, predict_rounds, ratio_of_variances
 from orchestrator.stats.tail_quality import quality_curve
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from functools import partial
 import numpy as np
 
 from benchmarks.studies.scenarios import DEPENDENT, LOGNORMAL, ROUND_EFFECTS, Scenario, generator, scores
-from orchestrator.stats.prediction import Halves, predict_independent, predict_rounds
+from orchestrator.analysis.halves import Halves
+from orchestrator.stats.prediction import predict_independent, predict_rounds
 from orchestrator.stats.tail_quality import quality_curve
 
 TITLE = "Share of 95 % intervals, predicted from the first rounds, that hold the mean of the last 30, 20 samples"

@@ -7,6 +7,7 @@ on its own: all their answers are late, or half of them.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -87,6 +88,7 @@ def run(case: Case, draws: int, seed: int) -> list[Row]:
     return found
 
 
+@cache
 def _deadline(case: Case, truth: float) -> float:
     """Return the log time beyond which so large a part of the allowed share lies."""
     if case.scenario.name in (BAD, BAD_HALF):

@@ -1,18 +1,19 @@
 """Times whose truth is known in closed form, shared by the studies.
 
 Every time is drawn from a mixture of lognormals, samples are alike, and the quality of an on-time sample is fixed. Round effects,
-bursts and drift break what intervals assume.
+bursts break what intervals assume.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, signal, stats
+
+from benchmarks.studies.series import generator as generator
 
 MEDIAN_NS = 10e6
 IDEAL = 0.9
@@ -20,7 +21,6 @@ INTO_BURST, OUT_OF_BURST = 1 / 20, 1 / 4
 CHANGES_SPEED = 1 / 10
 TRIALS = 8
 """Of one machine that take turns in visits."""
-BLOCKS_FOR_SD, ROUNDS_IN_BLOCK = 100, 500
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,13 @@ class Scenario:
 
     round_sd is the log sd of an effect shared by a round, and correlation that of the effects of neighbouring rounds (an autoregressive
     process of first order); burst the log slow-down of rounds in a burst (entered by 1 round in 20, left by 1 in 4), regime that of rounds
-    at the slower of two speeds, which change every 10 rounds on average; drift the rise of log time from the first round to the last in
-    standard deviations of a round's log median.
+    at the slower of two speeds, which change every 10 rounds on average.
     """
 
     name: str
     parts: tuple[tuple[float, float, float], ...]
     round_sd: float = 0.0
     burst: float = 0.0
-    drift: float = 0.0
     correlation: float = 0.0
     regime: float = 0.0
 
@@ -53,20 +51,13 @@ class Scenario:
         return begins / (begins + ends) if slower else 0.0
 
     def on_time(self, log_threshold: float) -> float:
-        """Return the probability of a time at most 10 ms x exp(log_threshold), over rounds of every kind, drift left out."""
+        """Return the probability of a time at most 10 ms x exp(log_threshold), over rounds of every kind."""
         shift = ((1 - self.slow_share, 0.0), (self.slow_share, self._slow[0]))
         return sum(
             chance * share * float(stats.norm.cdf((log_threshold - mean - slow) / math.hypot(sd, self.round_sd)))
             for chance, slow in shift
             for share, mean, sd in self.parts
         )
-
-    def law_of_effects(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return values of a round's effect and their chances, drift left out: the normal part in 200 slices of equal chance."""
-        slices = self.round_sd * stats.norm.ppf((np.arange(200) + 0.5) / 200) if self.round_sd else np.zeros(1)
-        values = np.concatenate([slices, slices + self._slow[0]])
-        chances = np.repeat([1 - self.slow_share, self.slow_share], slices.size) / slices.size
-        return values, chances
 
     def log_threshold(self, on_time: float) -> float:
         """Return the logarithm, over 10 ms, of the time within which this share of samples is on time."""
@@ -78,11 +69,7 @@ class Scenario:
 
     def times(self, random: np.random.Generator, rounds: int, samples: int) -> NDArray[np.float64]:
         """Draw times in ns, [rounds, samples]."""
-        log_times = self.log_times(random, self.effects(random, rounds), samples)
-        if self.drift:
-            rise = self.drift * _sd_of_log_median(replace(self, drift=0.0), samples)
-            log_times += rise * np.linspace(0, 1, rounds)[:, None]
-        return MEDIAN_NS * np.exp(log_times)
+        return MEDIAN_NS * np.exp(self.log_times(random, self.effects(random, rounds), samples))
 
     def trial(
         self, random: np.random.Generator, rounds: int, samples: int, visit_rounds: int = 0, trials: int = TRIALS
@@ -98,7 +85,7 @@ class Scenario:
         return MEDIAN_NS * np.exp(self.log_times(random, effects[chosen], samples)), visits
 
     def effects(self, random: np.random.Generator, rounds: int) -> NDArray[np.float64]:
-        """Draw what each round adds to the logarithm of all its times, [rounds], drift left out."""
+        """Draw what each round adds to the logarithm of all its times, [rounds]."""
         found = np.zeros(rounds)
         if self.round_sd:
             fresh = random.normal(0, self.round_sd, rounds)
@@ -130,40 +117,6 @@ class Scenario:
 
 
 @dataclass(frozen=True)
-class StallsInSpells(Scenario):
-    """Times of two parts of which the second, the slow one, comes in spells of whole rounds, and there twice as often as its share says.
-
-    Spells, and the stretches between them, last spell_rounds rounds on average. Rounds' medians show effects of rounds, and no spell.
-    """
-
-    spell_rounds: int = 60
-
-    def times(self, random: np.random.Generator, rounds: int, samples: int) -> NDArray[np.float64]:
-        """Draw times in ns, [rounds, samples]."""
-        return self._of_rounds(random, rounds, np.arange(rounds), samples)
-
-    def trial(
-        self, random: np.random.Generator, rounds: int, samples: int, visit_rounds: int = 0, trials: int = TRIALS
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
-        """Draw times of a trial in ns, and the visit of each round; see `Scenario.trial`."""
-        if not visit_rounds:
-            return self.times(random, rounds, samples), None
-        chosen, visits = in_turns(random, rounds, visit_rounds, trials)
-        return self._of_rounds(random, rounds * trials, chosen, samples), visits
-
-    def _of_rounds(self, random: np.random.Generator, rounds: int, chosen: NDArray[np.int64], samples: int) -> NDArray[np.float64]:
-        """Draw the times of some of so many rounds."""
-        (_, mean, sd), (share, slow_mean, slow_sd) = self.parts
-        effects = self.effects(random, rounds)[chosen]
-        changes = np.cumsum(random.random(rounds) < 1 / self.spell_rounds)[chosen]
-        in_spell = (changes + random.integers(2)) % 2 == 1
-        slow = random.random((chosen.size, samples)) < np.where(in_spell, 2 * share, 0)[:, None]
-        log_times = np.where(slow, slow_mean, mean) + np.where(slow, slow_sd, sd) * random.standard_normal(slow.shape)
-        found: NDArray[np.float64] = MEDIAN_NS * np.exp(log_times + effects[:, None])
-        return found
-
-
-@dataclass(frozen=True)
 class RoundsOfOneKind:
     """Times of one kind, in rounds of so many samples: a case of several studies."""
 
@@ -173,16 +126,6 @@ class RoundsOfOneKind:
     @property
     def name(self) -> str:
         return f"{self.scenario.name}, {self.samples} samples"
-
-
-@cache
-def _sd_of_log_median(scenario: Scenario, samples: int) -> float:
-    """Return the standard deviation of a round's log median, from 50,000 rounds of a fixed seed."""
-    random = np.random.default_rng(0)
-    medians = [
-        np.median(scenario.log_times(random, scenario.effects(random, ROUNDS_IN_BLOCK), samples), axis=1) for _ in range(BLOCKS_FOR_SD)
-    ]
-    return float(np.std(medians, ddof=1))
 
 
 def in_turns(random: np.random.Generator, rounds: int, visit_rounds: int, trials: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -197,11 +140,6 @@ def scores(samples: int) -> NDArray[np.float64]:
     return (np.arange(samples) < round(IDEAL * samples)).astype(float)
 
 
-def generator(seed: int, *case: str | float) -> np.random.Generator:
-    """Return the source of randomness that belongs to a case, whatever ran before it."""
-    return np.random.default_rng([seed, *" ".join(map(str, case)).encode()])
-
-
 LOGNORMAL = Scenario("lognormal", ((1.0, 0.0, 0.1),))
 BIMODAL = Scenario("bimodal", ((0.8, 0.0, 0.05), (0.2, 0.5, 0.05)))
 STALLS = Scenario("1 % stalls", ((0.99, 0.0, 0.05), (0.01, 2.0, 0.5)))
@@ -211,6 +149,5 @@ WITH_BAR = (LOGNORMAL, BIMODAL, STALLS)
 WITHOUT_BAR = (ROUND_EFFECTS, BURSTS)
 TWO_SPEEDS = replace(LOGNORMAL, name="two speeds", regime=0.3)
 AUTOREGRESSIVE = tuple(replace(ROUND_EFFECTS, name=f"AR(1) {correlation}", correlation=correlation) for correlation in (0.5, 0.8, 0.95))
-STALLS_IN_SPELLS = StallsInSpells("stalls in spells", ((0.95, 0.0, 0.05), (0.05, 2.0, 0.5)), round_sd=0.05, correlation=0.5)
 DEPENDENT = (BURSTS, TWO_SPEEDS, *AUTOREGRESSIVE)
 """Rounds that resemble their neighbours."""

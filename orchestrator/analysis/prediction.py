@@ -9,6 +9,7 @@ from typing import Annotated
 
 import numpy as np
 
+from orchestrator.analysis.halves import ROUNDS_TO_VALIDATE, Halves
 from orchestrator.analysis.quality import JudgedMean, ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.units import flags_of_units
@@ -16,9 +17,7 @@ from orchestrator.stats.constants import CONFIDENCE
 from orchestrator.stats.prediction import (
     ANYTHING,
     ROUNDING,
-    ROUNDS_TO_VALIDATE,
     Figures,
-    Halves,
     Method,
     Prediction,
     predict_independent,

@@ -19,6 +19,7 @@ from orchestrator.machine.host import cores_offered, format_cores, server_cores_
 from orchestrator.planning.claims import GUESSED_S
 from orchestrator.planning.parts import cycles_of
 from orchestrator.planning.plan import Candidate, Plan, lacks, slices_of
+from orchestrator.planning.reach import reach_words
 from orchestrator.report.pasted import Command, typed_again
 from orchestrator.report.progress import Progress
 from orchestrator.report.said_once import said_once
@@ -27,7 +28,6 @@ from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import seconds, trials_counted
 from orchestrator.report.trial_names import with_fitting_names
 from orchestrator.report.what_it_takes import claims_table
-from orchestrator.stats.reach import reach_words
 from orchestrator.stats.variance_components import Costs, best_common_split
 from orchestrator.storage.records import PlannedTrial
 

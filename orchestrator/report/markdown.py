@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.planning.reach import reach_words
 from orchestrator.report.answer import Answer, answers
 from orchestrator.report.capacity import capacity_tables, unsearched
 from orchestrator.report.claims import (
@@ -45,7 +46,6 @@ from orchestrator.report.together import together_tables
 from orchestrator.report.token_gaps import token_gap_tables
 from orchestrator.report.tolerance import tolerance_tables
 from orchestrator.report.verdict import verdict
-from orchestrator.stats.reach import reach_words
 
 PICTURE = "report.svg"
 """The file with the picture, beside ``report.md``."""

@@ -14,7 +14,7 @@ from orchestrator.analysis.slices import FEW_SAMPLES, FEWEST
 from orchestrator.analysis.tail_quality import IN_SAMPLE
 from orchestrator.analysis.units import FEW, ONE_STRETCH
 from orchestrator.report.text import ended, markdown_text, milliseconds, quality, quality_within, with_blanks
-from orchestrator.stats.constants import FEW_UNITS
+from orchestrator.stats.constants import FEW_UNITS, FEWEST_UNITS
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage.records import SHARED
 
@@ -96,8 +96,8 @@ def who(row: Row, group: Group, names: Sequence[str] | None = None) -> list[str]
 
 REMEDIES = {
     "unsteady": "the interval is wider than a tenth of ideal quality; `explain` tells what moves with slow rounds, more rounds narrow it",
-    ONE_STRETCH: "its interval is of this period and says nothing about later rounds; measure in visits that lie apart, by "
-    "measurement.pause=1 or more trials that take turns",
+    ONE_STRETCH: f"its interval is of this period and says nothing about later rounds; measure {FEWEST_UNITS} visits that lie apart, or "
+    f"more, with measurement.min_rounds={2 * FEWEST_UNITS} and measurement.pause=1",
     FEW: f"fewer than {FEW_UNITS} visits or streams may have met no slow spell; measure {FEW_UNITS} or more, with visits of 2 rounds by "
     f"measurement.min_rounds={2 * FEW_UNITS}",
     IN_SAMPLE: "the deadline comes from its own times and its interval is too wide; set the deadline in ms with analysis.primary",

@@ -13,6 +13,8 @@ COSINES_GROW = 0.4
 """Degrees of freedom grow as this times V^(2/3), the rate of the same paper; study `coverage`."""
 COSINES_OF_CERTIFICATE = 3
 """Degrees of freedom of a certificate, where the variance decides alone; study `certificates`."""
+TAIL = 0.1
+"""Power of the share beyond a time with which the design effect falls towards the largest times; study `percentiles`."""
 FEWEST_UNITS = 12
 """Fewer units are one stretch: they say nothing about later rounds; study `coverage`."""
 FEW_UNITS = 20
@@ -31,6 +33,8 @@ REACH_OF_INTERVAL, REACH_OF_CERTIFICATE = 1.25, 2.5
 """Cycles that slow spells may last, where they make up a sixth of the time; studies `coverage` and `certificates`."""
 REACH_VISITS = 30
 """From which on that holds: 60 rounds in visits of 2."""
+CERTIFY_ROUNDS = 120
+"""Rounds that a certificate rests on unless the user says otherwise, fixed beforehand; study `certificates`."""
 ROUNDING = 1e-12
 """Differences of quality below this are the rounding of sums, not losses."""
 STREAMS = 30

@@ -10,17 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 from orchestrator.contracts import InputError
 
 
-def longest_streak(late: ArrayLike) -> int:
-    """Return the most late answers in a row, of answers [N] in order of arrival.
-
-    Examples
-    --------
-    >>> longest_streak([True, False, True, True])
-    2
-    """
-    return int(staleness(late).max(initial=0))
-
-
 def staleness(late: ArrayLike) -> NDArray[np.int64]:
     """Return how old the last answer on time is at each arrival, in frames, [N]: 0 where the answer itself is on time.
 

@@ -1,8 +1,7 @@
-"""Student's t, quantiles of the binomial law, and ranks, without `scipy.stats`, which takes longer to import than all else."""
+"""Student's t and ranks, without `scipy.stats`, which takes longer to import than all else."""
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import numpy as np
@@ -11,11 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Numbers = float | Floats
-
-MOST = 10**7
-"""The number of draws up to which binomial probabilities are as precise as `CLOSE` says."""
-CLOSE = 1e-7
-"""How near to a probability of the law, as a part of it, one is that rounding could put on its other side."""
 
 
 def t_cdf(t: Numbers, degrees: Numbers) -> Floats:
@@ -62,24 +56,6 @@ def t_isf(probability: Numbers, degrees: Numbers) -> Floats:
     2.228
     """
     return -t_quantile(probability, degrees)
-
-
-def binomial_quantile(probability: float, draws: int, share: float) -> int:
-    """Return the least count that a binomial law does not exceed with at least this probability.
-
-    Examples
-    --------
-    >>> binomial_quantile(0.975, 100, 0.5)
-    60
-    """
-    if 0 < share < 1 and draws <= MOST:
-        count = math.ceil(scipy.special.bdtrik(probability, draws, share))
-        here = float(scipy.special.bdtr(count, draws, share))
-        below = float(scipy.special.bdtr(count - 1, draws, share)) if count else 0.0
-        apart = CLOSE * min(probability, 1 - probability)
-        if below + apart < probability < here - apart:
-            return count
-    return int(scipy.stats.binom.ppf(probability, draws, share))
 
 
 def ranks(values: ArrayLike, ties: Literal["average", "least", "dense"] = "average") -> Floats:

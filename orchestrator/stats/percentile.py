@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from orchestrator.stats.constants import CONFIDENCE
+from orchestrator.stats.constants import CONFIDENCE, TAIL
 from orchestrator.stats.interval import effective_number
 from orchestrator.stats.units import Floats, Spread, Units, spread, units_of
 
@@ -76,8 +76,8 @@ def limits_of_quantiles(
 
     The lower rank is the first k at which the upper limit of the share within, Clopper and Pearson's of k n_eff/n of n_eff, is at least
     p; the upper one the first at which the lower limit is above p. Towards the largest times fewer of a slow spell lie beyond, so that
-    for the upper rank deff falls to 1 + (deff - 1) sqrt(s_k/s), s_k the share beyond rank k; but not below the number of late times
-    that a late one finds in its round, itself included (study `percentiles`).
+    for the upper rank deff falls to 1 + (deff - 1) (s_k/s)^TAIL, s_k the share beyond rank k. But as many late times as a late one
+    finds in its round, itself included, count as one at least (study `percentiles`).
 
     Parameters
     ----------
@@ -89,15 +89,15 @@ def limits_of_quantiles(
     alone, effective = (effective_number(share, n, v, known.degrees, 1 - tail) for v in (0.0, known.variance))
     deff = alone / effective
     some = np.maximum(share, 1 / n)
-    together = np.minimum((beyond**2).mean(axis=1) / some * n / len(beyond.T), deff)
+    most = n / np.clip((beyond**2).mean(axis=1) / some * n / len(beyond.T), 1, deff)
 
     def reaches(rank: NDArray[np.int64]) -> NDArray[np.bool_]:
         x = rank / n * effective
         return np.asarray(scipy.special.betainc(x + 1, np.maximum(effective - x, 1e-9), p) <= 1 - tail)
 
     def exceeds(rank: NDArray[np.int64]) -> NDArray[np.bool_]:
-        falling = 1 + (deff - 1) * np.sqrt(np.minimum((1 - rank / n) / some, 1))
-        of = alone / np.maximum(falling, together)
+        falling = 1 + (deff - 1) * np.minimum((1 - rank / n) / some, 1) ** TAIL
+        of = np.minimum(alone / falling, most)
         x = rank / n * of
         return np.asarray((rank > 0) & (scipy.special.betainc(np.maximum(x, 1e-9), of - x + 1, p) < tail))
 

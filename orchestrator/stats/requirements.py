@@ -38,8 +38,8 @@ class Shown:
         why nothing is shown, if so.
     needed
         finds how many rounds or processes would show that it is met, were they like these; None where none would.
-    certified
-        the bound that a share keeps with the confidence asked for; None where there is none.
+    certify
+        finds the bound that a share keeps with the confidence asked for; None where there is none.
     """
 
     verdict: Verdict
@@ -49,7 +49,12 @@ class Shown:
     units: int
     reason: str
     needed: Callable[[], float | None] = field(repr=False)
-    certified: float | None = None
+    certify: Callable[[], float | None] = field(default=lambda: None, repr=False)
+
+    @cached_property
+    def certified(self) -> float | None:
+        """The bound that a share keeps with the confidence asked for; None where there is none."""
+        return self.certify()
 
     @cached_property
     def more(self) -> int | None:
@@ -137,7 +142,6 @@ def rounds_keep(values: ArrayLike, bound: float, units: Units | None, rounds: in
     alike = np.maximum(first, WELL_WITHIN * bound)
     found = share_beyond(first, bound, of, effective_rounds(alike, of, late_share, 1 - error), 1 - error)
     share, worth = found.breaks / first.size, found.effective / first.size
-    certified = certify(given, units, rounds, late_share=late_share, confidence=1 - error).ns
 
     def narrow(count: int) -> bool:
         x = share * count * worth
@@ -152,7 +156,16 @@ def rounds_keep(values: ArrayLike, bound: float, units: Units | None, rounds: in
     reason = few or _too_often(found.breaks, first.size, late_share)
     if not reason:
         reason = f"{missing} rounds are missing of the {rounds} fixed beforehand" if missing else TOO_FEW
-    return Shown(verdict, share, found.low, found.high, first.size, reason, needed, certified)
+    return Shown(
+        verdict,
+        share,
+        found.low,
+        found.high,
+        first.size,
+        reason,
+        needed,
+        lambda: certify(given, units, rounds, late_share=late_share, confidence=1 - error).ns,
+    )
 
 
 def starts_keep(values: ArrayLike, bound: float, *, late_share: float, error: float) -> Shown:
@@ -173,7 +186,7 @@ def starts_keep(values: ArrayLike, bound: float, *, late_share: float, error: fl
     low, high = (float(limit) for limit in clopper_pearson(broke, size, 1 - 2 * error))
     # Of so many that break the longest bound certified, the upper limit is still low enough.
     allowed = int((clopper_pearson(np.arange(size), size, 1 - 2 * error)[1] <= late_share * (1 + ROUNDING)).sum()) - 1
-    certified = float(np.sort(given)[size - 1 - allowed]) if allowed >= 0 else None
+    longest = float(np.sort(given)[size - 1 - allowed]) if allowed >= 0 else None
     gained = (given <= bound).astype(np.float64)
     return Shown(
         _verdict("", broke <= allowed, low > late_share),
@@ -183,7 +196,7 @@ def starts_keep(values: ArrayLike, bound: float, *, late_share: float, error: fl
         size,
         _too_often(broke, size, late_share) or TOO_FEW,
         lambda: units_to_show(gained, 1 - late_share, error),
-        certified,
+        lambda: longest,
     )
 
 

@@ -98,8 +98,8 @@ def test_limits_are_those_of_the_share_within_each_time(percentile):
         x = rank / times.size * of
         if low is None and (x >= of or stats.beta.ppf(0.975, x + 1, of - x) >= p):
             low = time
-        falling = 1 + (deff - 1) * math.sqrt(min((times.size - rank) / late.sum(), 1))
-        of = alone / max(falling, min(together, deff))
+        falling = 1 + (deff - 1) * min((times.size - rank) / late.sum(), 1) ** 0.1
+        of = min(alone / falling, times.size / min(together, deff))
         x = rank / times.size * of
         if high is None and stats.beta.ppf(0.025, x, of - x + 1) > p:
             high = time

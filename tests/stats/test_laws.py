@@ -7,7 +7,7 @@ import pytest
 import scipy
 from effort import EFFORT
 
-from orchestrator.stats.laws import binomial_quantile, ranks, t_cdf, t_isf, t_quantile, t_sf
+from orchestrator.stats.laws import ranks, t_cdf, t_isf, t_quantile, t_sf
 
 DRAWS = 20_000 * EFFORT
 rng = np.random.default_rng(14)
@@ -23,16 +23,6 @@ def test_students_t() -> None:
     np.testing.assert_array_equal(t_isf(probabilities, degrees), scipy.stats.t.isf(probabilities, degrees))
     np.testing.assert_array_equal(t_cdf(values, degrees), scipy.stats.t.cdf(values, degrees))
     np.testing.assert_array_equal(t_sf(values, degrees), scipy.stats.t.sf(values, degrees))
-
-
-def test_quantiles_of_the_binomial_law() -> None:
-    """Those whose probability is a value of the law are among them: 0.1 of one draw with 0.9."""
-    draws = 400 * EFFORT
-    counts = np.concatenate([[1, 1, 2, 4, 10**9], (10 ** rng.uniform(0, 7, draws)).astype(int)])
-    shares = np.concatenate([[0.9, 0.5, 0.5, 0.5, 0.5], rng.choice([0.0, 0.01, 0.5, 0.9, 0.95, 0.99, 0.999, 0.99999, 1.0], draws)])
-    asked = np.concatenate([[0.1, 0.5, 0.75, 0.0625, 0.975], rng.choice([0.0005, 0.025, 0.05, 0.1, 0.5, 0.9, 0.95, 0.975, 0.9995], draws)])
-    found = [binomial_quantile(*each) for each in zip(asked.tolist(), counts.tolist(), shares.tolist(), strict=True)]
-    np.testing.assert_array_equal(found, scipy.stats.binom.ppf(asked, counts, shares))
 
 
 @pytest.mark.parametrize("shape", [(30,), (5, 40), (0, 3), (3, 0), (1,)])

@@ -12,9 +12,10 @@ import pytest
 
 from benchmarks import run_studies
 from benchmarks.run_studies import find_studies, judge, run_case, told, write_rows
-from benchmarks.studies import coverage
+from benchmarks.studies import certificates, coverage
 from benchmarks.studies.bars import Bar, at_least, at_most, exceeds, falls_short, mean_at_most
 from benchmarks.studies.series import SETS, Scenario, draw, generator, within_reach
+from orchestrator.stats.certificate import certify
 
 STUDIES = find_studies()
 
@@ -95,6 +96,15 @@ def test_failing_cells_of_a_study_are_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(coverage, "bars", lambda rows: [])
     _, cells = judge("coverage", STUDIES["coverage"], rows)
     assert cells == [{"study": "coverage", "cell": "scenario inside; within reach yes; rounds 60; draws 1000; covers (%) 70"}]
+
+
+def test_certificates_of_all_draws_at_once_are_those_of_certify() -> None:
+    [drawn] = draw(generator(2), 40, 120, 8, next(one for one in SETS["tuning"] if one.name == "spells of 10 at 1/6"))
+    deadlines = np.exp(drawn.effects + 0.03 * generator(3).standard_normal(drawn.effects.shape))
+    units = np.arange(120) // 2
+    each = [certify(row, units, 120).ns or np.inf for row in deadlines]
+    assert certificates.certified(deadlines, units).tolist() == each
+    assert len(set(each)) > 10
 
 
 @pytest.mark.parametrize("scenario", [one for one in SETS["judging"] if not one.drift], ids=lambda one: one.name)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from orchestrator.analysis.halves import VALIDATED_PERCENTILES, Halves
 from orchestrator.contracts import InputError
-from orchestrator.stats.prediction import VALIDATED_PERCENTILES, Halves, Prediction, predict_independent, predict_rounds
+from orchestrator.stats.prediction import Prediction, predict_independent, predict_rounds
 from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.units import spread
 

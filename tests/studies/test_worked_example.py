@@ -1,0 +1,79 @@
+"""The page of statistics: its example gives what the package computes, its tables are those of the CSV files, its names exist."""
+
+from __future__ import annotations
+
+import csv
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from orchestrator.stats import constants
+from orchestrator.stats.interval import mean_intervals
+from orchestrator.stats.pair import paired
+from orchestrator.stats.percentile import percentile_limits
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "statistics.md").read_text("utf-8")
+DEADLINE_NS = 100_000_000
+
+
+def blocks() -> tuple[str, str]:
+    """Return the program of the example and what it prints."""
+    found = re.search(r"```python\n(import numpy.*?)```\n\n```\n(.*?)```", PAGE, re.DOTALL)
+    assert found
+    return found[1], found[2]
+
+
+def test_the_example_prints_what_the_page_says() -> None:
+    program, says = blocks()
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout == says
+
+
+def test_the_example_agrees_with_the_package() -> None:
+    table = pq.read_table(ROOT / "docs" / "statistics" / "example.parquet")
+    times, right = (table[name].to_numpy().reshape(2, 120, 20) for name in ("time_ns", "right"))
+    quality, units = 0.9 - ((times > DEADLINE_NS) & right).sum(axis=2) / 20, np.arange(120) // 2
+    [mean] = mean_intervals(quality[:1], 0.9, 18, units)
+    ordered = np.sort(times[0].ravel())
+    [ranks] = percentile_limits(times[0], ordered, [95], [2280], units)
+    difference = paired(*quality.reshape(2, 60, 2).mean(axis=2), resolution=1 / 40, within=(-0.9, 0.9))
+    expected = [
+        *(quality[0].mean(), mean.low, mean.high),
+        *(difference.difference, difference.low, difference.high),
+        *(ordered[2279], ordered[ranks.low - 1], ordered[ranks.high - 1]),
+    ]
+    printed = [float(number) for number in re.findall(r"-?\d[\d.e+-]*", re.sub(r"p95", "", blocks()[1]))]
+    assert printed == pytest.approx(expected, rel=1e-6)
+
+
+def test_every_function_and_file_that_the_page_names_exists() -> None:
+    named = re.findall(r"`(stats\.[\w.]+)`", PAGE)
+    assert len(named) > 10
+    for name in named:
+        assert pkgutil.resolve_name(f"orchestrator.{name}")
+    for file in re.findall(r"\]\((statistics/\w+\.\w+)\)", PAGE):
+        assert (ROOT / "docs" / file).exists(), file
+
+
+def test_the_table_of_constants_has_their_values() -> None:
+    rows = re.findall(r"^\| ((?:`[A-Z_]+`(?:, )?)+) \| ([\d.e, -]+) \|", PAGE, re.MULTILINE)
+    assert len(rows) > 5
+    for names, values in rows:
+        assert [getattr(constants, name) for name in re.findall(r"[A-Z_]+", names)] == [float(value) for value in values.split(",")]
+
+
+def test_the_table_of_coverage_is_that_of_its_rows() -> None:
+    with (ROOT / "docs" / "statistics" / "coverage.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["set"] == "judging" and row["within reach"] == "yes"]
+    shown = [line.split(" | ") for line in PAGE.splitlines() if line.startswith("| AR(1) | ")]
+    assert [line[1] for line in shown] == ["60", "120", "240"]
+    for _, rounds, cells, mean, least, _ in shown:
+        covers = [float(row["covers (%)"]) for row in rows if row["scenario"].startswith("AR(1)") and row["rounds"] == rounds]
+        assert (int(cells), float(mean), float(least)) == (len(covers), round(float(np.mean(covers)), 1), round(min(covers), 1))
