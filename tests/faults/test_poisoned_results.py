@@ -51,6 +51,7 @@ POISONS = [
     "{{ 7 * 7 }}{% include 'x' %}",
     "%s%n{0}{x!r}",
 ]  # fmt: skip
+WITHIN = "analysis.primary=60000ms"
 pytestmark = pytest.mark.slow
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
@@ -96,8 +97,8 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clean")
     measure_small(folder / "a")
     measure_small(folder / "b", day=2)
-    assert main(["report", str(folder / "a")]) == 0
-    assert main(["report", str(folder / "a"), str(folder / "b"), "--into", str(folder / "both")]) == 0
+    assert main(["report", str(folder / "a"), WITHIN]) == 0
+    assert main(["report", str(folder / "a"), str(folder / "b"), WITHIN, "--into", str(folder / "both")]) == 0
     assert main(["compare", str(folder / "a"), str(folder / "b"), "--html", str(folder / "c.html")]) == 0
     assert main(["export", "baseline", str(folder / "baseline.json"), str(folder / "b")]) == 0
     return folder
@@ -290,8 +291,8 @@ def test_tables_and_reports_show_poison_as_text(work: Path, clean: Path, capsys:
     one_line(capsys, ["status", a], codes=(0,))
     for trial in (path.name for path in (work / "a" / "trials").iterdir()):
         one_line(capsys, ["inspect", a, trial], codes=(0, 2))
-    one_line(capsys, ["report", a], codes=(0,))
-    one_line(capsys, ["report", a, b, "--into", both], codes=(0,))
+    one_line(capsys, ["report", a, WITHIN], codes=(0,))
+    one_line(capsys, ["report", a, b, WITHIN, "--into", both], codes=(0,))
     for folder, usual in ((work / "a", clean / "a"), (work / "both", clean / "both")):
         shows_text_alone((folder / "report.md").read_text("utf-8"))
         is_harmless_svg((folder / "report.svg").read_text("utf-8"))
