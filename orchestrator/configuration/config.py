@@ -34,7 +34,7 @@ from orchestrator.configuration.load import LoadConfig, refuse_empty_streams
 from orchestrator.configuration.server import MOST_UNASKED_IN_FLIGHT, ServerSettings
 from orchestrator.configuration.tolerance import with_tolerance_file
 from orchestrator.contracts import InputError
-from orchestrator.stats.constants import PAUSE
+from orchestrator.stats.constants import CERTIFY_ROUNDS, PAUSE
 
 T = TypeVar("T", bound=BaseModel)
 UUID = "(GPU|MIG)-[0-9A-Za-z-]+"
@@ -163,7 +163,7 @@ class MeasurementConfig(Frozen):
     max_rounds: int = Field(1000, gt=0, le=MOST_ROUNDS)
     max_seconds: float | None = Field(None, gt=0, le=10**9)
     half_width: float = Field(0.02, gt=0, lt=1)
-    certify_rounds: int = Field(120, gt=0, le=MOST_ROUNDS)
+    certify_rounds: int = Field(CERTIFY_ROUNDS, gt=0, le=MOST_ROUNDS)
     warmup_rounds: int = Field(2, gt=0, le=1000)
     round_timeout_s: float = Field(600.0, gt=0, le=MOST_SECONDS)
     order: Literal["fixed", "shuffled"] = "fixed"

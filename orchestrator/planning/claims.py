@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from orchestrator.stats.constants import CERTIFY_ROUNDS
+
 GUESSED_S = 0.01
 """What an answer takes where nothing was measured before."""
 
@@ -23,7 +25,7 @@ CLAIMS = (
     Claim("an interval of a mean", 30, 60, "below 20 visits it is flagged; from 30 on it covers 93 % within reach"),
     Claim("a difference of 10 %", 30, 60, "of two trials that take turns, found in 4 of 5 sweeps at a deadline that 80 % meet"),
     Claim("a p99 with an upper limit", 60, 120, "fewer rounds often have none where slow rounds come in spells"),
-    Claim("a certified deadline", 60, 120, "for 90 % of rounds: `measurement.certify_rounds`"),
+    Claim("a certified deadline", 60, CERTIFY_ROUNDS, "for 90 % of rounds: `measurement.certify_rounds`"),
     Claim("a requirement met", 60, 120, "95 % of ideal quality kept: 59 visits rule out that one in twenty is bad"),
     Claim("a rate certified by `capacity`", 180, 0, "streams: 10 rates of 3 as a pilot, then 5 rates of 30"),
 )

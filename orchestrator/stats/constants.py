@@ -33,6 +33,8 @@ REACH_OF_INTERVAL, REACH_OF_CERTIFICATE = 1.25, 2.5
 """Cycles that slow spells may last, where they make up a sixth of the time; studies `coverage` and `certificates`."""
 REACH_VISITS = 30
 """From which on that holds: 60 rounds in visits of 2."""
+CERTIFY_ROUNDS = 120
+"""Rounds that a certificate rests on unless the user says otherwise, fixed beforehand; study `certificates`."""
 ROUNDING = 1e-12
 """Differences of quality below this are the rounding of sums, not losses."""
 STREAMS = 30
