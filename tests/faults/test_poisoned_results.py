@@ -51,7 +51,6 @@ POISONS = [
     "{{ 7 * 7 }}{% include 'x' %}",
     "%s%n{0}{x!r}",
 ]  # fmt: skip
-WITHIN = "analysis.primary=60000ms"
 pytestmark = pytest.mark.slow
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
@@ -95,10 +94,10 @@ def one_line(capsys: pytest.CaptureFixture[str], words: list[str], codes: tuple[
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clean")
-    measure_small(folder / "a")
-    measure_small(folder / "b", day=2)
-    assert main(["report", str(folder / "a"), WITHIN]) == 0
-    assert main(["report", str(folder / "a"), str(folder / "b"), WITHIN, "--into", str(folder / "both")]) == 0
+    measure_small(folder / "a", primary="14ms")
+    measure_small(folder / "b", day=2, primary="14ms")
+    assert main(["report", str(folder / "a")]) == 0
+    assert main(["report", str(folder / "a"), str(folder / "b"), "--into", str(folder / "both")]) == 0
     assert main(["compare", str(folder / "a"), str(folder / "b"), "--html", str(folder / "c.html")]) == 0
     assert main(["export", "baseline", str(folder / "baseline.json"), str(folder / "b")]) == 0
     return folder
@@ -108,7 +107,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def poisoned(clean: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """The campaign with poison wherever its reader takes it; and at how many places. Whatever is refused is so in one line."""
     folder = tmp_path_factory.mktemp("poisoned")
-    measure_small(folder / "a")
+    measure_small(folder / "a", primary="14ms")
     (folder / "baseline.json").write_bytes((clean / "baseline.json").read_bytes())
     assert main(["report", str(folder / "a")]) == 0
     taken = 0
@@ -153,8 +152,8 @@ def is_read(document: Any, model: type[BaseModel]) -> bool:
 
 
 def is_looked_up(at: Place) -> bool:
-    """Return whether a text is the name of a metric, which analysis must find."""
-    return at[0] in ("metrics", "trials") and at[-1 if at[0] == "trials" else 0] in ("metric", "metrics")
+    """Return whether a text is the name of a metric, which analysis must find, or the deadline that it reads."""
+    return at[-1] == "primary" or at[0] in ("metrics", "trials") and at[-1 if at[0] == "trials" else 0] in ("metric", "metrics")
 
 
 def refuses_in_one_line(path: Path, folder: Path) -> None:
@@ -291,8 +290,8 @@ def test_tables_and_reports_show_poison_as_text(work: Path, clean: Path, capsys:
     one_line(capsys, ["status", a], codes=(0,))
     for trial in (path.name for path in (work / "a" / "trials").iterdir()):
         one_line(capsys, ["inspect", a, trial], codes=(0, 2))
-    one_line(capsys, ["report", a, WITHIN], codes=(0,))
-    one_line(capsys, ["report", a, b, WITHIN, "--into", both], codes=(0,))
+    one_line(capsys, ["report", a], codes=(0,))
+    one_line(capsys, ["report", a, b, "--into", both], codes=(0,))
     for folder, usual in ((work / "a", clean / "a"), (work / "both", clean / "both")):
         shows_text_alone((folder / "report.md").read_text("utf-8"))
         is_harmless_svg((folder / "report.svg").read_text("utf-8"))
