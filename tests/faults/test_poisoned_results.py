@@ -153,7 +153,7 @@ def is_read(document: Any, model: type[BaseModel]) -> bool:
 
 def is_looked_up(at: Place) -> bool:
     """Return whether a text is the name of a metric, which analysis must find, or the deadline that it reads."""
-    return at[-1] == "primary" or at[0] in ("metrics", "trials") and at[-1 if at[0] == "trials" else 0] in ("metric", "metrics")
+    return at[-1] == "primary" or (at[0] in ("metrics", "trials") and at[-1 if at[0] == "trials" else 0] in ("metric", "metrics"))
 
 
 def refuses_in_one_line(path: Path, folder: Path) -> None:
