@@ -84,7 +84,8 @@ class Halves:
         """
         sides = []
         for times in (self.fit, self.test):
-            below = np.nextafter(np.percentile(times, self.percentiles), 0)
-            quality = self._curve(times, below) if np.isfinite(times).all() else np.full((below.size, 1), math.nan)
+            quality = np.full((self.percentiles.size, 1), math.nan)
+            if np.isfinite(times).all():
+                quality = self._curve(times, np.nextafter(np.percentile(times, self.percentiles), 0))
             sides.append(Figures(quality.mean(axis=1), quality.var(axis=1), quality.min(axis=1)))
         return sides[0].difference(sides[1])

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
-from orchestrator.report.servers import server_notes
 from orchestrator.report.standings import Grade, Ranking, Standing, differing, rankings, shared
 from orchestrator.report.table import Marks, bound
 from orchestrator.report.terminal import STYLES, USUAL, stacked, wrapped
@@ -94,7 +93,7 @@ def _answer(group: Group, found: Sequence[Standing], share: float) -> Answer:
         names=len(apart),
         shares=tuple(max(0.0, one.scale.gained(one.mean)) / most if most > 0 else 0.0 for one in found),
         grades=tuple(one.grade(share) for one in found),
-        notes=(*marks.sentences(), *server_notes(group)),
+        notes=tuple(marks.sentences()),
     )
 
 

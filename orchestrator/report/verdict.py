@@ -10,6 +10,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.comparison import FRESH_PROCESSES
 from orchestrator.report.capacity import capacity_sentences, unsearched
 from orchestrator.report.pasted import ORCHESTRATOR, Command, measured_again, plain_word
+from orchestrator.report.servers import server_notes
 from orchestrator.report.standings import Ranking, by_model, rankings
 from orchestrator.report.text import trials_counted
 from orchestrator.report.winners import winners
@@ -29,6 +30,7 @@ def verdict(results: CampaignAnalysis, ranked: Sequence[Ranking] | None = None) 
     yield from capacity_sentences(results)
     for one in unsearched(ranked):
         yield from winners(one)
+        yield from server_notes(one.group)
     yield from what_next(results, unsearched(ranked))
     yield from cautions(results)
 

@@ -15,6 +15,8 @@ from orchestrator.report.text import milliseconds, quality
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.thresholds import NS_PER_MS
 
+NO_P95 = " (more than 5 % of answers have no time)"
+
 
 def winners(one: Ranking) -> Iterator[str]:
     """Yield which model and which system of a group keep most at its primary threshold, and by how much."""
@@ -37,7 +39,7 @@ def _no_deadline(group: Group) -> str:
     p95s = [percentile_inverted_cdf(data.served(group.clock), 95) for data in group.trials if data.served(group.clock).size]
     known = sorted(ns for ns in p95s if math.isfinite(ns))
     wanted = f"{float(f'{math.sqrt(known[0] * known[-1]) / NS_PER_MS:.2g}'):g}" if known else "VALUE"
-    observed = f" (observed p95: {' to '.join(dict.fromkeys(milliseconds(ns) for ns in (known[0], known[-1])))})" if known else ""
+    observed = f" (observed p95: {' to '.join(dict.fromkeys(milliseconds(ns) for ns in (known[0], known[-1])))})" if known else NO_P95
     what = "to rank systems" if len(group.systems()) > 1 else "to see what is kept within it"
     return f"""No common deadline: add 'analysis.primary="{wanted} ms"' {what}{observed}."""
 

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +33,9 @@ def allotment(tmp_path: Path) -> Allotment:
     def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "SLURM_"))}
         command = [*namespaces, str(HERE / "slurm_allotment"), str(PROJECT), str(tmp_path), *words]
-        return subprocess.run(command, env=kept | variables, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, env=kept | {"TAIL_QUALITY_PYTHON": sys.executable} | variables, capture_output=True, text=True, check=False
+        )
 
     return run
 

@@ -31,7 +31,8 @@ def orchestrator(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A campaign of two systems under the embedded Ray, and what was printed."""
     folder = tmp_path_factory.mktemp("campaign")
-    done = orchestrator("-m", *NULL, *SHORT, "system=cpu_1core,cpu_all", "model.sleep_ms=1", f"results_dir={folder / 'r'}", cwd=folder)
+    words = ["system=cpu_1core,cpu_all", "model.sleep_ms=1", "analysis.primary=60000ms", f"results_dir={folder / 'r'}"]
+    done = orchestrator("-m", *NULL, *SHORT, *words, cwd=folder)
     assert done.returncode == 0, done.stderr
     (folder / "out").write_text(done.stdout)
     (folder / "err").write_text(done.stderr)

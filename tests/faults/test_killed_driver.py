@@ -42,9 +42,11 @@ def run(directory: Path, kill_after_s: float | None = None) -> bool:
     return True
 
 
-def without(table: pa.Table) -> pa.Table:
-    """A table without what tells of processes: the flag that rounds of several processes may earn."""
-    return table.drop_columns([name for name in ("flags",) if name in table.column_names])
+def without(folder: Path, name: str) -> pa.Table:
+    """A table without flags, which rounds of several processes may earn, and without what rests on visits that trials have in common."""
+    dropped = ["flags", *(["difference", "interval_low", "interval_high", "parameters"] if name == "comparison" else [])]
+    table = pq.read_table(folder / f"{name}.parquet")
+    return table.drop_columns([column for column in dropped if column in table.column_names])
 
 
 def die_at(directory: Path, number: int) -> None:
@@ -69,7 +71,7 @@ def check_whole(directory: Path, undisturbed: Path, rounds: int) -> None:
         assert timings.num_rows == rounds * 20
         assert not timings.group_by(["round", "sample"]).aggregate([([], "count_all")]).num_rows < rounds * 20
     for name in TABLES:
-        expected, found = (without(pq.read_table(folder / f"{name}.parquet")) for folder in (undisturbed, directory))
+        expected, found = (without(folder, name) for folder in (undisturbed, directory))
         assert found.equals(expected), name
     assert not list(directory.rglob("*.tmp"))
 

@@ -94,8 +94,8 @@ def one_line(capsys: pytest.CaptureFixture[str], words: list[str], codes: tuple[
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clean")
-    measure_small(folder / "a")
-    measure_small(folder / "b", day=2)
+    measure_small(folder / "a", primary="14ms")
+    measure_small(folder / "b", day=2, primary="14ms")
     assert main(["report", str(folder / "a")]) == 0
     assert main(["report", str(folder / "a"), str(folder / "b"), "--into", str(folder / "both")]) == 0
     assert main(["compare", str(folder / "a"), str(folder / "b"), "--html", str(folder / "c.html")]) == 0
@@ -107,7 +107,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def poisoned(clean: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """The campaign with poison wherever its reader takes it; and at how many places. Whatever is refused is so in one line."""
     folder = tmp_path_factory.mktemp("poisoned")
-    measure_small(folder / "a")
+    measure_small(folder / "a", primary="14ms")
     (folder / "baseline.json").write_bytes((clean / "baseline.json").read_bytes())
     assert main(["report", str(folder / "a")]) == 0
     taken = 0
@@ -152,8 +152,8 @@ def is_read(document: Any, model: type[BaseModel]) -> bool:
 
 
 def is_looked_up(at: Place) -> bool:
-    """Return whether a text is the name of a metric, which analysis must find."""
-    return at[0] in ("metrics", "trials") and at[-1 if at[0] == "trials" else 0] in ("metric", "metrics")
+    """Return whether a text is the name of a metric, which analysis must find, or the deadline that it reads."""
+    return at[-1] == "primary" or (at[0] in ("metrics", "trials") and at[-1 if at[0] == "trials" else 0] in ("metric", "metrics"))
 
 
 def refuses_in_one_line(path: Path, folder: Path) -> None:

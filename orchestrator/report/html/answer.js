@@ -19,13 +19,18 @@ function moveAnswer(task) {
   if (!at) return;
   const answer = task.answers.said[at[task.at]], near = task.asked === null ? "" : `, the nearest computed to ${task.asked / 1e6} ms`;
   const inList = document.getElementById(`in-short-${task.number}`);
-  answer.rows.forEach(([question, short, lines], index) => {
-    const row = task.section.querySelector(`[data-answer="${index}"]`);
-    if (!row) return;
-    row.querySelector("dt").textContent = question + (index ? "" : near);
-    row.querySelector("dd").replaceChildren(made("strong", short), ...detailOf(lines));
-    inList?.querySelector(`[data-answer-of="${index}"]`)?.replaceChildren(made("strong", short), ...detailOf(lines));
+  task.section.querySelectorAll("[data-answer]").forEach(row => row.remove());
+  task.section.querySelector(".answer dl").prepend(...answer.rows.map(([question, short, lines], index) => {
+    const row = made("div"), told = made("dd");
+    row.dataset.answer = index;
     row.classList.toggle("doubt", index === answer.rows.length - 1 && lines.length > 0);
+    told.append(made("strong", short), ...detailOf(lines));
+    row.append(made("dt", question + (index ? "" : near)), told);
+    return row;
+  }));
+  inList?.querySelectorAll("[data-answer-of]").forEach((cell, index) => {
+    const [, short, lines] = answer.rows[index] ?? ["", "", []];
+    cell.replaceChildren(made("strong", short), ...detailOf(lines));
   });
   const within = inList?.querySelector("[data-within-of]");
   if (within) within.textContent = answer.rows[0][0].replace(/^.* within /, "within ") + near;

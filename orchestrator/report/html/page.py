@@ -23,6 +23,7 @@ from orchestrator.report.html.moving import as_shown, chart_data, json_text, mov
 from orchestrator.report.html.packed import Arrays, packed
 from orchestrator.report.html.sections import overhead, problems, task_section, unwell
 from orchestrator.report.result_tables import stack_table, trials_table
+from orchestrator.report.servers import server_notes
 from orchestrator.report.standings import Ranking, rankings
 from orchestrator.report.table import Table
 from orchestrator.report.template import shown
@@ -135,7 +136,7 @@ def _beside_the_answers(results: CampaignAnalysis, sentences: Sequence[str], ran
     """Return the sentences that stand in no answer of a task."""
     if not results.groups:
         return ["No trial has a stored round."]
-    answers = {sentence for one in ranked for sentence in winners(one)} | {*what_next(results, ranked)}
+    answers = {sentence for one in ranked for sentence in (*winners(one), *server_notes(one.group))} | {*what_next(results, ranked)}
     return [sentence for sentence in sentences or cautions(results) if sentence not in answers]
 
 

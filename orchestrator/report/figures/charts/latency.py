@@ -82,7 +82,8 @@ def percentile_chart(reading: Reading) -> Chart:
     for clock in reading.clocks:
         for entry in reading.systems:
             times = reading.times[clock, entry.key]
-            shares = np.append(times.shares(), 1 - 0.5 / times.size)  # the last is the slowest of all
+            slowest, stored = 1 - 0.5 / times.size, effective[entry.members[0].key, clock][0]
+            shares = np.unique([*times.shares(), *stored[stored < slowest], slowest])
             odds, values = 1 / (1 - shares), times.at(shares)
             independent = sum(_at_next(*effective[one.key, clock], shares) for one in entry.members)
             unsure = (1 - shares) * independent < MIN_BEYOND - 1e-9
