@@ -22,12 +22,12 @@ class Claim:
 
 
 CLAIMS = (
-    Claim("an interval of a mean", 30, 60, "below 20 visits it is flagged; from 30 on it covers 93 % within reach"),
-    Claim("a difference of 10 %", 30, 60, "of two trials that take turns, found in 4 of 5 sweeps at a deadline that 80 % meet"),
+    Claim("an interval of a mean", 30, 30, "below 20 visits it is flagged; from 30 on it covers 93 % within reach"),
+    Claim("a difference of 10 %", 30, 30, "of two trials that take turns, found in 4 of 5 sweeps at a deadline that 80 % meet"),
     Claim("a p99 with an upper limit", 60, 120, "fewer rounds often have none where slow rounds come in spells"),
     Claim("a certified deadline", 60, CERTIFY_ROUNDS, "for 90 % of rounds: `measurement.certify_rounds`"),
     Claim("a requirement met", 60, 120, "95 % of ideal quality kept: 59 visits rule out that one in twenty is bad"),
-    Claim("a rate certified by `capacity`", 180, 0, "streams: 10 rates of 3 as a pilot, then 5 rates of 30"),
+    Claim("a rate certified by `capacity`", 180, 0, "streams: 30 of a pilot at 10 rates, then 5 rates of 30"),
 )
 """In order of size."""
 
@@ -49,6 +49,6 @@ def rounds_of(claim: Claim, per_visit: float) -> int:
     Examples
     --------
     >>> [rounds_of(CLAIMS[0], per_visit) for per_visit in (1, 2, 14)]
-    [60, 60, 420]
+    [30, 60, 420]
     """
     return max(claim.rounds, math.ceil(claim.visits * per_visit)) if claim.rounds else 0
