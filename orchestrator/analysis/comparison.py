@@ -50,10 +50,10 @@ class ComparisonRow(Labels):
     baseline_mean: Annotated[float, "mean tail quality of the baseline"]
     mean: Annotated[float, "mean tail quality of the trial"]
     difference: Annotated[float, "trial minus baseline, over the visits or repeats that both have, where these alternate"]
-    interval_low: Annotated[float | None, "lower limit of its interval; null where the two do not alternate"]
-    interval_high: Annotated[float | None, "upper limit; null where the two do not alternate"]
+    interval_low: Annotated[float | None, "lower limit of its interval; null where the two do not alternate, or no answer differs"]
+    interval_high: Annotated[float | None, "upper limit; null where the two do not alternate, or no answer differs"]
     verdict: Annotated[str | None, "what the repeats show; of the scopes `fresh processes` and `best of fresh processes` alone"]
-    method: Annotated[str, "how the interval was found; `none` where the two do not alternate"]
+    method: Annotated[str, "how the interval was found; `none` where the limits are null"]
     parameters: Annotated[Parameters, "what the method was given and estimated, numbers by name"]
     flags: Annotated[list[str], "what a reader must know of either trial"]
 
