@@ -84,7 +84,9 @@ def claims_of(plan: Plan, earlier: Sequence[Path]) -> Table:
     unknown = len(runnable) - sum(planned.match_key in known for planned in runnable)
     note = f"time: of all trials together; guessed at {GUESSED_S * 1e3:g} ms an answer of {trials_counted(unknown)}." if unknown else ""
     took = {key: known.get(key, samples[key] / rate) for key, rate in rates.items()}
-    sizes = [(took[one.match_key], rounds_per_visit(one.trial, samples[one.match_key]) or 1) for one in runnable]
+    sizes = [
+        (took[one.match_key], rounds_per_visit(one.trial, samples[one.match_key]) or 1, one.trial.measurement.pause) for one in runnable
+    ]
     return claims_table(sizes, note)
 
 

@@ -7,24 +7,36 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.planning.claims import CLAIMS, lacking, rounds_of
+from orchestrator.planning.claims import CLAIMS, Claim, lacking, rounds_of
 from orchestrator.report.table import Table
 from orchestrator.report.text import seconds
 
 
-def claims_table(trials: Sequence[tuple[float, float]], note: str = "") -> Table:
-    """Return a row per claim, with what it takes of all trials: how long a round of each lasts, in s, and the rounds of a visit."""
-    took = [sum(s * rounds_of(claim, per_visit) for s, per_visit in trials) for claim in CLAIMS]
+def claims_table(trials: Sequence[tuple[float, float, float]], note: str = "") -> Table:
+    """Return a row per claim, with what it takes of all trials.
+
+    Takes of each trial how long a round lasts, in s, the rounds of a visit, and the pause after it, in lengths of a visit.
+    """
     return Table(
         title="What each claim takes",
         columns=["claim", "visits", "rounds", "time"],
         rows=[
-            [claim.what, str(claim.visits), str(claim.rounds or "-"), seconds(of) if claim.rounds else "-"]
-            for claim, of in zip(CLAIMS, took, strict=True)
+            [claim.what, str(claim.visits), *([str(_rounds(claim, trials)), seconds(_took(claim, trials))] if claim.rounds else "--")]
+            for claim in CLAIMS
         ],
         note=note,
         right=frozenset(["visits", "rounds", "time"]),
     )
+
+
+def _rounds(claim: Claim, trials: Sequence[tuple[float, float, float]]) -> int:
+    return max((rounds_of(claim, per_visit) for _, per_visit, _ in trials), default=claim.rounds)
+
+
+def _took(claim: Claim, trials: Sequence[tuple[float, float, float]]) -> float:
+    """Return the seconds of trials that take turns: all visits, or those of one trial and its pauses where these are longer."""
+    each = [(round_s * rounds_of(claim, per_visit), pause) for round_s, per_visit, pause in trials]
+    return max(sum(s for s, _ in each), max((s * (1 + pause) for s, pause in each), default=0.0))
 
 
 def too_short_for(trials: Sequence[TrialData]) -> Iterator[str]:
@@ -36,10 +48,13 @@ def too_short_for(trials: Sequence[TrialData]) -> Iterator[str]:
     visits = min(1 if data.visits is None else int(np.unique(data.visits).size) for data in measured)
     missing = lacking(visits, rounds)
     if missing:
-        needed = max(rounds_of(claim, rounds / visits if visits > 1 else 1) for claim in missing)
-        took = needed * sum(float(np.nanmean(data.evidence["duration_ns"])) / 1e9 for data in measured)
+        per_visit = rounds / visits if visits > 1 else 1.0
+        lasts = [float(np.nanmean(data.evidence["duration_ns"])) / 1e9 for data in measured]
+        pauses = [data.record.trial.measurement.pause for data in measured]
+        sizes = [(round_s, per_visit, pause) for round_s, pause in zip(lasts, pauses, strict=True)]
+        longest = max(missing, key=lambda claim: rounds_of(claim, per_visit))
         yield (
-            f"{rounds} rounds in {visits} {'visit' if visits == 1 else 'visits'} are too few for "
+            f"{rounds} rounds in {f'{visits} visits' if visits > 1 else 'one stretch'} are too few for "
             f"{', '.join(claim.what for claim in missing)}: "
-            f"measurement.min_rounds={needed} in visits is enough, and takes about {seconds(took)}"
+            f"measurement.min_rounds={rounds_of(longest, per_visit)} in visits is enough, and takes about {seconds(_took(longest, sizes))}"
         )

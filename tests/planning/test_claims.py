@@ -18,7 +18,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "requirements.md"
 
 
 def test_the_documentation_has_the_table() -> None:
-    rows = [f"| {one.what} | {one.visits} | {one.rounds or '-'} | {one.why} |" for one in CLAIMS]
+    rows = [f"| {one.what} | {one.visits} | {rounds_of(one, 2) or '-'} | {one.why} |" for one in CLAIMS]
     assert "\n".join(rows) in DOCUMENT.read_text("utf-8")
 
 
@@ -35,9 +35,15 @@ def test_what_is_lacking(visits: int, rounds: int, missing: int) -> None:
 
 
 def test_rows_have_the_time_of_all_trials() -> None:
-    rows = claims_table([(0.5, 2), (1.5, 1)]).rows
-    assert [row[-1] for row in rows] == ["1 min 15 s", "1 min 15 s", *["4 min 00 s"] * 3, "-"]
+    rows = claims_table([(0.5, 2, 1), (1.5, 1, 1)]).rows
+    assert [row[-1] for row in rows] == ["1 min 30 s", "1 min 30 s", *["6 min 00 s"] * 3, "-"]
+    assert [row[2] for row in rows] == ["60", "60", *["120"] * 3, "-"]
     assert [rounds_of(one, 14) for one in CLAIMS] == [420, 420, 840, 840, 840, 0]
+
+
+@pytest.mark.parametrize(("pause", "took"), [(0, "1 min 00 s"), (1, "2 min 00 s"), (59, "1 h 00 min")])
+def test_a_lone_trial_takes_its_pauses_too(pause: float, took: str) -> None:
+    assert claims_table([(1.0, 2, pause)]).rows[0][-1] == took
 
 
 def test_the_shortest_trial_says_what_the_campaign_is_too_short_for() -> None:
