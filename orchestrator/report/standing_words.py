@@ -49,6 +49,8 @@ def difference(best: Standing, other: Standing, less: str = "") -> str:
     found, told = other.less.get(best.trials[0]), quality(kept_less(best, other))
     if found is None:
         return told + less
+    if quality(best.scale.gained(best.mean) - best.scale.gained(other.mean)) != told:
+        less += " over common visits"
     if found.test and found.low <= 0 < found.high:
         return f"{told}{less}, above 0 and at most {quality_at_most(found.high)}"
     return f"{told} {within(found.low, found.high)}{less}"
