@@ -71,7 +71,7 @@ def test_a_winner_is_said_with_the_difference_over_common_visits_and_its_limits(
     other = replace(standing("b", 0.4, 0.2, 0.5, {"m a": True}), less={"m a": Less(0.16, 0.1101, 0.2099)})
     assert said(best, other) == [
         "pictures, m, within 5 ms: a with r keeps 0.500 of 0.811 (top1), the most. "
-        "Behind: b with r at 0.400, 0.160 [0.110, 0.210] less (19.7 % of ideal quality)."
+        "Behind: b with r at 0.400, 0.160 [0.110, 0.210] less over common visits (19.7 % of ideal quality)."
     ]
 
 
