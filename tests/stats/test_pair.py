@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.pair import answered, compare_answered, one_more, paired
+from orchestrator.stats.pair import answered, compare_answered, one_more, paired, untested
 
 QUALITIES = st.lists(st.integers(0, 20).map(lambda right: right / 20), min_size=3, max_size=30)
 
@@ -181,3 +181,9 @@ def test_laws_of_comparing_samples(rounds_a, rounds_b, samples, seed):
     assert limits(mirrored) == pytest.approx((-found.difference, -found.high, -found.low), abs=1e-9)
     if found.method != "none":
         assert limits(shifted) == pytest.approx([2 + limit for limit in limits(found)], abs=1e-9)
+
+
+def test_what_nothing_tests_has_no_limits():
+    found = untested(-0.1, 5)
+    assert (found.difference, found.low, found.high, found.method) == (-0.1, -math.inf, math.inf, "none")
+    assert found.parameters == {"units": 5}

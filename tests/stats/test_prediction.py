@@ -195,3 +195,12 @@ def test_shapes_that_do_not_fit_are_refused(method) -> None:
 def test_qualities_that_are_not_finite_are_refused() -> None:
     with pytest.raises(InputError, match="not finite"):
         predict_rounds(np.array([[1.0, math.nan]]), 3)
+
+
+def test_the_worst_of_later_rounds_is_that_of_whole_units():
+    qualities = np.tile([0.9, 0.8, 0.7, 0.6], 6)[None]
+    of_rounds, of_units = (predict_rounds(qualities, 2, units) for units in (None, np.arange(24) // 2))
+    assert of_rounds.minimum == [0.7]  # 7 of 24 rounds or fewer are worse than the median minimum of two
+    assert of_units.minimum == [0.6]  # two rounds are one unit, whose minimum is 0.8 or 0.6
+    assert of_units.figures.mean == of_rounds.figures.mean == pytest.approx([0.75])
+    assert of_units.figures.difference(of_rounds.figures).minimum == pytest.approx([0.1])
