@@ -56,7 +56,7 @@ def peer_seconds(size: int) -> float | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checks", type=int, default=31)
+    parser.add_argument("--checks", type=int, default=101)
     parser.add_argument("--no-peer", action="store_true", help="leave scikit-learn out, which takes most of the time")
     arguments = parser.parse_args()
     random = np.random.default_rng(1)
@@ -74,6 +74,8 @@ def main() -> None:
         print(f"{size:>9,} {statistics.median(durations):>11.1f} ms {min(durations):>9.1f} ms   {shown:>28}")
     ratio = statistics.median(ours[SIZES[1]]) / statistics.median(ours[SIZES[0]])
     print(f"bars: {BAR_MS:.0f} ms at {SIZES[1]:,}; cost there over cost at {SIZES[0]:,} at most {BAR_RATIO}: {ratio:.2f}")
+    if ratio > BAR_RATIO or statistics.median(ours[SIZES[1]]) > BAR_MS:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":
