@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from orchestrator.stats.constants import APART, FEW_UNITS, FEWEST_UNITS
-from orchestrator.stats.units import Units
+from orchestrator.stats.units import Units, number_of_units
 from orchestrator.storage.records import TrialRecord
 
 Unit: TypeAlias = Literal["visits", "streams", "rounds"]
@@ -21,7 +21,7 @@ FEW = "few units"
 
 def flags_of_units(units: Units | None, under_load: bool) -> tuple[str, ...]:
     """Return the flags that the number of units earns; under load `load.load_flags` tells of too few streams."""
-    count = 0 if units is None else np.unique(units).size
+    count = number_of_units(units)
     if count >= FEWEST_UNITS:
         return (FEW,) if count < FEW_UNITS else ()
     return () if under_load else (ONE_STRETCH,)

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from orchestrator.analysis.groups import Group, grouped
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.assessment.axes import is_for, settings_of, texts_of
@@ -17,6 +15,7 @@ from orchestrator.assessment.verdicts import Basis
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.stats.times import Clock
+from orchestrator.stats.units import number_of_units
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial, TrialRecord
 
@@ -141,7 +140,7 @@ class Subject:
 
 def _visits(data: TrialData) -> int:
     """Return how many visits lie apart in time, or streams; 1 where rounds are one stretch."""
-    return 1 if data.visits is None else int(np.unique(data.visits).size)
+    return max(1, number_of_units(data.visits))
 
 
 def subjects_of(requirement: Requirement, sessions: Sequence[Session], again: Set[tuple[int, str]] = frozenset()) -> list[Subject]:

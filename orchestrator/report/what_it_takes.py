@@ -10,6 +10,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.planning.claims import CLAIMS, Claim, lacking, rounds_of
 from orchestrator.report.table import Table
 from orchestrator.report.text import seconds
+from orchestrator.stats.units import number_of_units
 
 
 def claims_table(trials: Sequence[tuple[float, float, float]], note: str = "") -> Table:
@@ -45,7 +46,7 @@ def too_short_for(trials: Sequence[TrialData]) -> Iterator[str]:
     if not measured:
         return
     rounds = min(len(data.times[data.clock]) for data in measured)
-    visits = min(1 if data.visits is None else int(np.unique(data.visits).size) for data in measured)
+    visits = min(max(1, number_of_units(data.visits)) for data in measured)
     missing = lacking(visits, rounds)
     if missing:
         per_visit = rounds / visits if visits > 1 else 1.0

@@ -28,7 +28,7 @@ from orchestrator.stats.constants import (
     ROUNDING,
     STREAMS_TO_KEEP,
 )
-from orchestrator.stats.interval import clopper_pearson, korn_graubard
+from orchestrator.stats.interval import binomial_limits, korn_graubard
 from orchestrator.stats.units import Floats, Units, means_of_units
 
 DIGITS = 6
@@ -125,7 +125,7 @@ def least_share(kept: int, streams: int) -> float:
     >>> [round(least_share(kept, 30), 3) for kept in (30, 28, 27)]
     [0.905, 0.805, 0.761]
     """
-    return float(clopper_pearson(kept, streams, 2 * CONFIDENCE - 1)[0]) if streams else 0.0
+    return float(binomial_limits(kept, streams, 1 - CONFIDENCE)[0]) if streams else 0.0
 
 
 def is_certified(kept: int, streams: int) -> bool:

@@ -7,15 +7,15 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import scipy
 from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.constants import CONFIDENCE, COSINES_OF_CERTIFICATE, FEW_UNITS, ROUNDING
 from orchestrator.stats.guard import risk_of_mean
-from orchestrator.stats.interval import check_confidence, effective_number
+from orchestrator.stats.interval import binomial_limits, check_confidence, effective_number
+from orchestrator.stats.percentile import times_beyond
 from orchestrator.stats.times import checked_times
-from orchestrator.stats.units import Floats, Units, means_of_units, spread
+from orchestrator.stats.units import Floats, Units, means_of_units, number_of_units, spread
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def few_units(units: Units | None) -> str:
     >>> few_units(np.arange(38) // 2), few_units(np.arange(40) // 2)
     ('19 visits, fewer than 20, say too little about later rounds', '')
     """
-    count = 0 if units is None else np.unique(units).size
+    count = number_of_units(units)
     if count < 2:
         return "measured in one stretch, which says nothing about later rounds"
     return "" if count >= FEW_UNITS else f"{count} visits, fewer than {FEW_UNITS}, say too little about later rounds"
@@ -89,7 +89,7 @@ def effective_rounds(values: Floats, units: Units, allowed: float, confidence: f
     The variance is taken once, at the quantile of 1 - ``allowed``, with 3 degrees of freedom, and serves every value.
     """
     quantile = np.quantile(values, 1 - allowed, method="inverted_cdf")
-    beyond = (values > min(quantile, np.finfo(np.float64).max)).astype(np.float64)
+    beyond = times_beyond(values, quantile).astype(np.float64)
     known = spread(beyond[None], units, COSINES_OF_CERTIFICATE)
     share = np.array([beyond.mean()])
     return float(effective_number(share, values.size, known.variance, known.degrees, confidence)[0])
@@ -114,10 +114,8 @@ def share_beyond(values: Floats, bound: float, units: Units, effective: float, c
     >>> found.breaks, round(found.low, 3), round(found.high, 3), round(found.effective)
     (2, 0.0, 0.091, 46)
     """
-    late = values > min(bound, np.finfo(np.float64).max)
-    share = late.mean()
-    low = float(scipy.special.betaincinv(share * effective, (1 - share) * effective + 1, 1 - confidence)) if share else 0.0
-    high = float(scipy.special.betaincinv(share * effective + 1, (1 - share) * effective, confidence)) if share < 1 else 1.0
+    late = times_beyond(values, bound)
+    low, high = (float(limit) for limit in binomial_limits(late.mean() * effective, effective, 1 - confidence))
     kept = means_of_units((~late)[None].astype(np.float64), units)[0][0]
     return Beyond(int(late.sum()), low, high, effective, kept)
 
@@ -185,9 +183,9 @@ def certify(
         count = never + shown - 1
         return Certificate(float(ordered[rounds - 1 - count]), rounds, beyond(count).breaks, effective)
     reason = f"{rounds} rounds count as {effective:.0f}: slow rounds come in spells"
-    possible = float(scipy.special.betaincinv(1, effective, confidence)) <= late_share
+    possible = binomial_limits(0, effective, 1 - confidence)[1] <= late_share
     if never > late_share * rounds or (possible and beyond(never).high > late_share):
         reason = f"{never} of {rounds} rounds never keep the quality"
     elif possible:
-        reason = f"{np.unique(of).size} visits do not rule out bad ones that are rare"
+        reason = f"{number_of_units(of)} visits do not rule out bad ones that are rare"
     return Certificate(None, rounds, never, effective, reason)

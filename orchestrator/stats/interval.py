@@ -152,13 +152,17 @@ def clopper_pearson(successes: ArrayLike, n: ArrayLike, confidence: float = CONF
     [0.0, 0.1157]
     """
     check_confidence(confidence)
+    return binomial_limits(successes, n, (1 - confidence) / 2)
+
+
+def binomial_limits(successes: ArrayLike, n: ArrayLike, error: float) -> tuple[Floats, Floats]:
+    """Return the same limits, each of which may err with a probability of its own: one-sided, at the confidence 1 - ``error``."""
     x, of = np.broadcast_arrays(np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64))
     if not ((x >= 0) & (x <= of)).all():
         raise InputError(f"{x.max()} successes of {of.min()}: must lie between 0 and their number")
-    tail = (1 - confidence) / 2
     some, not_all = x > 0, x < of
-    low = np.where(some, scipy.special.betaincinv(np.where(some, x, 1.0), of - x + 1, tail), 0.0)
-    high = np.where(not_all, scipy.special.betaincinv(x + 1, np.where(not_all, of - x, 1.0), 1 - tail), 1.0)
+    low = np.where(some, scipy.special.betaincinv(np.where(some, x, 1.0), of - x + 1, error), 0.0)
+    high = np.where(not_all, scipy.special.betaincinv(x + 1, np.where(not_all, of - x, 1.0), 1 - error), 1.0)
     return low, high
 
 

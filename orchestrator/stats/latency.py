@@ -19,7 +19,6 @@ from orchestrator.stats.times import checked_times
 from orchestrator.stats.units import Units
 
 __all__ = [
-    "CLUSTERED",
     "MIN_BEYOND",
     "LatencyPercentile",
     "latency_percentiles",
@@ -31,9 +30,6 @@ __all__ = [
 
 MIN_BEYOND = 10
 """A percentile with fewer independent samples beyond it is reported as ``not certified``."""
-
-CLUSTERED = 1.5
-"""A larger design effect says that samples of one round are alike; the number of samples is then divided by it."""
 
 
 @dataclass(frozen=True)

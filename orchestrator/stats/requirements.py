@@ -16,8 +16,8 @@ from orchestrator.contracts import InputError
 from orchestrator.stats.certificate import certify, effective_rounds, few_units, share_beyond
 from orchestrator.stats.constants import COSINES_OF_CERTIFICATE, DEFF_PLANNED, FEW_UNITS, MARGIN, POWER_PLANNED, ROUNDING, WELL_WITHIN
 from orchestrator.stats.guard import fewest, risk_of_counted, risk_of_mean, units_to_show
-from orchestrator.stats.interval import clopper_pearson, effective_number, mean_intervals
-from orchestrator.stats.units import Units, degrees_of, means_of_units, units_of
+from orchestrator.stats.interval import binomial_limits, effective_number, mean_intervals
+from orchestrator.stats.units import Units, degrees_of, means_of_units, number_of_units, units_of
 
 Verdict: TypeAlias = Literal["met", "not met", "not shown"]
 """*Met* and *not met* are both shown by the data; *not shown* is everything between."""
@@ -144,8 +144,7 @@ def rounds_keep(values: ArrayLike, bound: float, units: Units | None, rounds: in
     share, worth = found.breaks / first.size, found.effective / first.size
 
     def narrow(count: int) -> bool:
-        x = share * count * worth
-        return bool(scipy.special.betaincinv(x + 1, count * worth - x, 1 - error) <= late_share)
+        return bool(binomial_limits(share * count * worth, count * worth, error)[1] <= late_share)
 
     def needed() -> float | None:
         unseen = units_to_show(found.kept, 1 - late_share, error) if own is not None else None
@@ -153,9 +152,8 @@ def rounds_keep(values: ArrayLike, bound: float, units: Units | None, rounds: in
         return max(wide, max(unseen, FEW_UNITS) * _rounds_of_each(own), rounds) if wide and unseen else None
 
     verdict = _verdict(few, not missing and found.shows(late_share, 1 - error), found.low > late_share)
-    reason = few or _too_often(found.breaks, first.size, late_share)
-    if not reason:
-        reason = f"{missing} rounds are missing of the {rounds} fixed beforehand" if missing else TOO_FEW
+    otherwise = f"{missing} rounds are missing of the {rounds} fixed beforehand" if missing else TOO_FEW
+    reason = few or _too_often(found.breaks, first.size, late_share) or otherwise
     return Shown(
         verdict,
         share,
@@ -183,9 +181,9 @@ def starts_keep(values: ArrayLike, bound: float, *, late_share: float, error: fl
     given = np.asarray(values, dtype=np.float64)
     _check(given, bound, error)
     size, broke = given.size, int((given > bound).sum())
-    low, high = (float(limit) for limit in clopper_pearson(broke, size, 1 - 2 * error))
+    low, high = (float(limit) for limit in binomial_limits(broke, size, error))
     # Of so many that break the longest bound certified, the upper limit is still low enough.
-    allowed = int((clopper_pearson(np.arange(size), size, 1 - 2 * error)[1] <= late_share * (1 + ROUNDING)).sum()) - 1
+    allowed = int((binomial_limits(np.arange(size), size, error)[1] <= late_share * (1 + ROUNDING)).sum()) - 1
     longest = float(np.sort(given)[size - 1 - allowed]) if allowed >= 0 else None
     gained = (given <= bound).astype(np.float64)
     return Shown(
@@ -237,7 +235,7 @@ def planned_units(
         worth = effective_number(np.array([lost]), n, 0.0, degrees, 1 - tail)[0] / (1 if kind == "starts" else DEFF_PLANNED)
         return bool(
             lost < allowed
-            and scipy.special.betaincinv(lost * worth + 1, (1 - lost) * worth, 1 - tail) <= allowed * (1 + ROUNDING)
+            and binomial_limits(lost * worth, worth, tail)[1] <= allowed * (1 + ROUNDING)
             and _risk_where_lost(lost, each, units, allowed) <= error * (1 + ROUNDING)
         )
 
@@ -245,7 +243,7 @@ def planned_units(
 
 
 def _rounds_of_each(units: Units | None) -> float:
-    return 1.0 if units is None else units.size / np.unique(units).size
+    return 1.0 if units is None else units.size / number_of_units(units)
 
 
 def _verdict(few: str, met: bool, not_met: bool) -> Verdict:

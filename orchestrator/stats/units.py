@@ -34,9 +34,14 @@ class Spread(NamedTuple):
     units: int
 
 
+def number_of_units(units: Units | None) -> int:
+    """Return how many units there are; 0 without any."""
+    return 0 if units is None else int(np.unique(units).size)
+
+
 def enough_units(units: Units | None) -> bool:
     """Return whether there are enough units to say something about later rounds."""
-    return units is not None and np.unique(units).size >= FEWEST_UNITS
+    return number_of_units(units) >= FEWEST_UNITS
 
 
 def units_of(rounds: int, units: Units | None) -> Units:

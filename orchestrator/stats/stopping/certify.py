@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.stats.certification import samples_to_certify
-from orchestrator.stats.latency import CLUSTERED, percentile_inverted_cdf
+from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.stopping.rule import (
     AllClocks,
     Cadence,
@@ -21,6 +21,8 @@ from orchestrator.stats.thresholds import FREEZING_ROUNDS
 PERCENTILE = 99
 CONFIDENCE = 0.99
 OVERRUNS = 1
+CLUSTERED = 1.5
+"""A larger design effect says that samples of one round are alike; the number of samples is then divided by it."""
 LONGEST_NS = float(np.finfo(np.float64).max)
 
 
