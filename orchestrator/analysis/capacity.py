@@ -214,7 +214,7 @@ class Search:
 
 def answers_of_round(data: TrialData) -> float:
     """Return how many answers a round can lose by the primary metric."""
-    return data.answers_at_stake(data.judged(data.metric), np.ones(len(data.references), dtype=np.bool_))
+    return data.answers_at_stake(data.judged(data.metric))
 
 
 def question_of(trial: Trial) -> Asked | None:

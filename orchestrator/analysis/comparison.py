@@ -257,7 +257,7 @@ def common_cycles(before: TrialData, after: TrialData) -> NDArray[np.int32]:
     """Return the numbers of the visits that two trials made in one cycle, taking turns on one machine, ascending."""
     hosts = [data.record.placement.get("boot_id") for data in (before, after)]
     met = hosts[0] is not None and hosts[0] == hosts[1]
-    return np.array(_in_turns(_begins_of_visits(before), _begins_of_visits(after)) if met else [], dtype=np.int32)
+    return np.array(_in_turns(begins_of_visits(before), begins_of_visits(after)) if met else [], dtype=np.int32)
 
 
 def common_repeats(before: Sequence[TrialData], after: Sequence[TrialData]) -> list[int]:
@@ -271,7 +271,7 @@ def common_repeats(before: Sequence[TrialData], after: Sequence[TrialData]) -> l
     for data in before:
         other = others.get(data.record.trial.repeat)
         if other is not None and (met := common_cycles(data, other).size):
-            visits = min(len(_begins_of_visits(one)) for one in (data, other))
+            visits = min(len(begins_of_visits(one)) for one in (data, other))
             found |= {data.record.trial.repeat} if 2 * met >= visits else set()
     return sorted(found)
 
@@ -288,7 +288,7 @@ def _in_turns(before: Mapping[int, float], after: Mapping[int, float]) -> list[i
     return [number for place, number in enumerate(common) if first[place] > so_far[place] and last[place] < to_come[place]]
 
 
-def _begins_of_visits(data: TrialData) -> dict[int, float]:
+def begins_of_visits(data: TrialData) -> dict[int, float]:
     """Return when each visit of a trial began, in ns of the machine's clock; nothing where there are no visits, or it is not known."""
     started = data.evidence.get("started_monotonic_ns")
     if data.turns is None or started is None:

@@ -203,8 +203,7 @@ def replay_rows(
 
 def _answers_at_stake(data: TrialData, judged: Judged, rounds: Sequence[NDArray[np.intp]]) -> float:
     """Return how many answers a stream of so many rounds can lose."""
-    every = np.ones(len(data.references), dtype=np.bool_)
-    return data.answers_at_stake(judged, every) * float(np.mean([of_stream.size for of_stream in rounds]))
+    return data.answers_at_stake(judged) * float(np.mean([of_stream.size for of_stream in rounds]))
 
 
 def _at(

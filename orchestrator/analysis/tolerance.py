@@ -96,8 +96,7 @@ def _interval(repeats: Sequence[TrialData], gained: Sequence[NDArray[np.float64]
     first = repeats[0]
     judged = first.judged(first.metric)
     if len(repeats) == 1:
-        answers = first.answers_at_stake(judged, np.ones(len(first.references), dtype=bool))
-        [found] = intervals(judged, gained[0][np.newaxis], answers, first.visits)
+        [found] = intervals(judged, gained[0][np.newaxis], first.answers_at_stake(judged), first.visits)
         return float(gained[0].mean()), found
     resolution = 1 / min(data.inferences[clock].size for data in repeats)
     mean, low, high = mean_of_processes([each.mean() for each in gained], resolution)

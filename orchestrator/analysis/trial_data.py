@@ -301,13 +301,14 @@ class TrialData:
         """
         return self.times[clock] if self.batch_of is None else self.inferences[clock]
 
-    def answers_at_stake(self, judged: Judged, members: NDArray[np.bool_]) -> float:
-        """Return how many answers a round can lose of a metric over the samples that are ``members``, [S].
+    def answers_at_stake(self, judged: Judged, members: NDArray[np.bool_] | None = None) -> float:
+        """Return how many answers a round can lose of a metric over the samples that are ``members``, [S], by default all.
 
         Samples of a batch are late together. Where the order is shuffled, the batches of the first round stand for all.
         """
-        of = None if self.record.trial.fixed_batch == 1 else batch_numbers(self.record.trial, members.size)[members]
-        return answers_at_stake(judged, int(members.sum()), of)
+        some = np.ones(len(self.references), dtype=np.bool_) if members is None else members
+        of = None if self.record.trial.fixed_batch == 1 else batch_numbers(self.record.trial, some.size)[some]
+        return answers_at_stake(judged, int(some.sum()), of)
 
     def scores_per_inference(self) -> NDArray[np.float64] | None:
         """Return what each inference adds to quality times the number of inferences, [B], so that their mean is ideal quality.

@@ -10,7 +10,7 @@ import numpy as np
 
 from orchestrator.analysis.comparison import possible, replicates_of
 from orchestrator.analysis.late_answers import on_time_scores
-from orchestrator.analysis.quality import JudgedMean
+from orchestrator.analysis.quality import JudgedMean, intervals
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.baseline import BaselineTrial
 from orchestrator.compare.settings import differences, drawn_otherwise
@@ -18,7 +18,6 @@ from orchestrator.compare.sides import digests_of, flags_of_repeats, mean_ideal,
 from orchestrator.configuration.config import Trial
 from orchestrator.stats.constants import FEWEST_REPEATS
 from orchestrator.stats.gate import Design, Replicates, Verdict
-from orchestrator.stats.interval import mean_intervals
 from orchestrator.stats.pair import ANYWHERE, Difference, answered, compare_answered, untested
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.variance_components import FEWEST_PROCESSES, mean_of_processes
@@ -60,9 +59,7 @@ def interval_of(
         return None
     [data] = loaded
     judged = data.judged(data.metric)
-    answers = data.answers_at_stake(judged, np.ones(len(data.references), dtype=np.bool_))
-    curve, bounded = judged.curve(data.times[data.clock], [ns]), isinstance(judged, JudgedMean)
-    [found] = mean_intervals(curve, ideal, answers, data.visits, bounded=bounded)
+    [found] = intervals(judged, judged.curve(data.times[data.clock], [ns]), data.answers_at_stake(judged), data.visits)
     return found.low, found.high
 
 

@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.comparison import begins_of_visits
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.planning.reach import reach_words
 from orchestrator.report.answer import Answer, answers
@@ -126,16 +126,9 @@ def report_of(
 
 def reach_of_visits(trials: Iterable[TrialData]) -> str:
     """Say how long slow spells may be, by the shortest cycle of trials whose visits of the closed loop lie apart; empty without any."""
-    cycles_s = [float(np.median(np.diff(began_ns))) / 1e9 for data in trials if (began_ns := _begins(data)) is not None]
+    begins_ns = (list(begins_of_visits(data).values()) for data in trials if data.visits is not None)
+    cycles_s = [float(np.median(np.diff(of_trial))) / 1e9 for of_trial in begins_ns if len(of_trial) > 1]
     return reach_words(min(cycles_s), "s") if cycles_s else ""
-
-
-def _begins(data: TrialData) -> NDArray[np.float64] | None:
-    began_ns = data.evidence.get("started_monotonic_ns")
-    if data.visits is None or data.streams is not None or began_ns is None:
-        return None
-    first = np.unique(data.visits, return_index=True)[1]
-    return began_ns[first] if first.size > 1 else None
 
 
 def _item(sentence: str) -> str:

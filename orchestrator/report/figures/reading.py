@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group, ThresholdSet
 from orchestrator.analysis.threads import map_in_threads
@@ -221,7 +219,7 @@ def _reading(
 
     def curve(member: tuple[Clock, Entry]) -> Curve:
         clock, entry = member
-        answers = entry.data.answers_at_stake(entry.data.judged(metric), np.ones(len(entry.data.references), dtype=bool))
+        answers = entry.data.answers_at_stake(entry.data.judged(metric))
         return curve_of(entry.data, clock, grids[clock], answers, known.get((entry.key, clock), {}), points, entry.flags)
 
     curves = {(clock, entry.key): found for (clock, entry), found in zip(members, map_in_threads(curve, members), strict=True)}
