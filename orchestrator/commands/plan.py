@@ -13,7 +13,7 @@ from orchestrator.assessment.sizing import Size, rounds_per_visit, sizes_of
 from orchestrator.assessment.sizing_words import advice, sizes_table
 from orchestrator.commands.asked import Composing
 from orchestrator.commands.line import find_verb
-from orchestrator.commands.planning import compose_campaign, earlier_costs, earlier_round_times, known_campaigns, open_site, plan_on
+from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.machine.host import cores_offered, format_cores, server_cores_offered
 from orchestrator.planning.claims import GUESSED_S
@@ -70,20 +70,19 @@ def execute(options: Composing) -> int:
         for line in advice(sizes):
             terminal.prose(line)
     terminal.line()
-    terminal.table(claims_of(plan, earlier))
+    terminal.table(claims_of(plan))
     terminal.prose(f"{trials_counted(len(plan.trials))}, {len(plan.infeasible)} infeasible; {_whole_time(plan)}")
     return 0
 
 
-def claims_of(plan: Plan, earlier: Sequence[Path]) -> Table:
+def claims_of(plan: Plan) -> Table:
     """Return what each kind of claim takes of the trials that can run, one after another."""
     runnable = [planned for planned in plan.trials if planned.state == "planned"]
-    known = earlier_round_times({planned.match_key for planned in runnable}, earlier)
     samples = {key: candidate.inspection.samples or 0 for key, candidate in plan.candidates.items()}
     rates = {planned.match_key: planned.trial.load.rate_per_s or 1 / GUESSED_S for planned in runnable}
-    unknown = len(runnable) - sum(planned.match_key in known for planned in runnable)
+    unknown = len(runnable) - sum(planned.match_key in plan.rounds_s for planned in runnable)
     note = f"time: of all trials together; guessed at {GUESSED_S * 1e3:g} ms an answer of {trials_counted(unknown)}." if unknown else ""
-    took = {key: known.get(key, samples[key] / rate) for key, rate in rates.items()}
+    took = {key: plan.rounds_s.get(key, samples[key] / rate) for key, rate in rates.items()}
     sizes = [
         (took[one.match_key], rounds_per_visit(one.trial, samples[one.match_key]) or 1, one.trial.measurement.pause) for one in runnable
     ]

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.commands.asked import Composing
 from orchestrator.configuration.composer import shipped_folder
@@ -37,8 +37,15 @@ from orchestrator.subject.schedule import length_of_stream, refuse_cut_groups
 from orchestrator.subject.targets import add_code_folders, check_packages
 
 
-def earlier_durations(match_keys: Iterable[str], campaigns: Sequence[Path]) -> dict[str, float]:
-    """Return how long the latest finished trial of each match key took, in s: from start to end or, in visits, to load and in its rounds.
+class Earlier(NamedTuple):
+    """How long a finished trial took, in s, in all and per round: from start to end or, in visits, to load and in its rounds."""
+
+    took_s: float
+    round_s: float
+
+
+def earlier_trials(match_keys: Iterable[str], campaigns: Sequence[Path]) -> dict[str, Earlier]:
+    """Return how long the latest finished trial of each match key took.
 
     Parameters
     ----------
@@ -47,21 +54,12 @@ def earlier_durations(match_keys: Iterable[str], campaigns: Sequence[Path]) -> d
     campaigns
         results directories to look into. Files that cannot be read are passed over.
     """
-    return {key: took for key, (took, _) in _latest(match_keys, campaigns).items()}
-
-
-def earlier_round_times(match_keys: Iterable[str], campaigns: Sequence[Path]) -> dict[str, float]:
-    """Return the same divided by the rounds of that trial."""
-    return {key: took / max(rounds, 1) for key, (took, rounds) in _latest(match_keys, campaigns).items()}
-
-
-def _latest(match_keys: Iterable[str], campaigns: Sequence[Path]) -> dict[str, tuple[float, int]]:
-    """Return seconds and rounds of the latest finished trial of each match key."""
-    found: dict[str, tuple[float, int]] = {}
+    found: dict[str, Earlier] = {}
     for key in set(match_keys):
         ends = [end for folder in campaigns for path in folder.glob(f"trials/{key}-r*/trial.json") if (end := _end_and_seconds(path))]
         if ends:
-            found[key] = max(ends)[1:]
+            _, took_s, rounds = max(ends)
+            found[key] = Earlier(took_s, took_s / max(rounds, 1))
     return found
 
 
@@ -199,7 +197,9 @@ def plan_on(site: Site, composed: Composed, rates_are_known: bool = True) -> Pla
     if differing:
         raise InputError(f"require_same_stack=true: {differing}; install the same versions or set require_same_stack=false")
     earlier = known_campaigns(Path("results"), composed.campaign.results_dir)
-    return plan.with_estimates(earlier_durations(plan.candidates, earlier))
+    known = earlier_trials(plan.candidates, earlier)
+    took_s, rounds_s = ({key: one[place] for key, one in known.items()} for place in range(2))
+    return plan.with_estimates(took_s, rounds_s)
 
 
 def _check_groups(candidates: Sequence[Candidate], rates_are_known: bool) -> None:

@@ -48,8 +48,8 @@ class Plan:
 
     left_out
         choices that were not paired, each once, and why.
-    candidates, estimates_s
-        by match key: what a trial was planned from, and how long it took before (s), where that is known.
+    candidates, estimates_s, rounds_s
+        by match key: what a trial was planned from, and how long it and each of its rounds took before (s), where that is known.
     duplicates
         number of trials that were composed more than once.
     unpaired
@@ -62,6 +62,7 @@ class Plan:
     left_out: tuple[LeftOut, ...] = ()
     candidates: Mapping[str, Candidate] = field(default_factory=dict)
     estimates_s: Mapping[str, float] = field(default_factory=dict)
+    rounds_s: Mapping[str, float] = field(default_factory=dict)
     duplicates: int = 0
     unpaired: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
@@ -71,9 +72,9 @@ class Plan:
         """Trials that their machine cannot run."""
         return tuple(planned for planned in self.trials if planned.state == "infeasible")
 
-    def with_estimates(self, estimates_s: Mapping[str, float]) -> Plan:
-        """Return this plan with how long its trials took before, in s by match key."""
-        return replace(self, estimates_s=dict(estimates_s))
+    def with_estimates(self, estimates_s: Mapping[str, float], rounds_s: Mapping[str, float] | None = None) -> Plan:
+        """Return this plan with how long its trials took before, and each of their rounds, in s by match key."""
+        return replace(self, estimates_s=dict(estimates_s), rounds_s=dict(rounds_s or {}))
 
 
 def pair_up(trials: Sequence[Trial]) -> tuple[list[Trial], tuple[LeftOut, ...]]:

@@ -11,7 +11,7 @@ from small_campaign import measure_small
 from stored_trials import store
 
 from orchestrator.commands.plan import split_lines
-from orchestrator.commands.planning import earlier_costs, earlier_durations, known_campaigns
+from orchestrator.commands.planning import earlier_costs, earlier_trials, known_campaigns
 from orchestrator.planning.plan import Plan
 from orchestrator.report.pasted import Command
 from orchestrator.stats.variance_components import Costs, best_split
@@ -19,6 +19,10 @@ from orchestrator.storage.files import write_json
 from orchestrator.storage.reader import open_campaign
 
 KEY = "echo-numbers-cpu_all-torch-b1-0123abcd"
+
+
+def earlier_durations(match_keys: list[str], campaigns: list[Path]) -> dict[str, float]:
+    return {key: found.took_s for key, found in earlier_trials(match_keys, campaigns).items()}
 
 
 def test_the_latest_finished_repeat_counts(tmp_path: Path) -> None:
@@ -40,6 +44,7 @@ def test_of_a_trial_in_visits_its_own_time_counts(tmp_path: Path) -> None:
     expected = (sum(rounds.column("duration_ns").to_pylist()) + cold["load_ns"] + sum(cold["warmup_rounds_ns"])) / 1e9
     assert rounds.num_rows == 6
     assert earlier_durations([trial.match_key], [directory]) == {trial.match_key: pytest.approx(expected)}
+    assert earlier_trials([trial.match_key], [directory])[trial.match_key].round_s == pytest.approx(expected / 6)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"state": "done"}', '{"state": "done", "started_at": 1, "ended_at": 2}', "[" * 100_000])
