@@ -50,9 +50,7 @@ def capacity_sentences(results: CampaignAnalysis) -> Iterator[str]:
     for rows in searches(results):
         row = rows[0]
         start = f"{row['task']} under {row['load']}, {' '.join(row[name] for name in WHO)}: {_required(row)} within {row['threshold']} is"
-        certified = [one for one in rows if one["rate_per_s"] == row["certified_per_s"] and one["verdict"] == "kept"]
-        if certified:
-            [one] = certified
+        if one := certified_row(rows):
             yield (
                 f"{start} certified up to {_rate(one['rate_per_s'])}: at least {100 * one['share']:g} % of streams of {one['answers']} "
                 f"answers keep it there (95 % confidence; {one['streams_kept']} of {one['streams']} did).{_estimate_sentence(row)}"
@@ -129,8 +127,13 @@ def estimate_text(row: Row) -> str:
 
 def flags_of_search(rows: Sequence[Row]) -> Row:
     """Return the flags of the certified rate."""
-    certified = [row for row in rows if row["verdict"] == "kept" and row["rate_per_s"] == row["certified_per_s"]]
-    return {"flags": [flag for row in certified for flag in row["flags"]]}
+    certified = certified_row(rows)
+    return {"flags": certified["flags"] if certified else []}
+
+
+def certified_row(rows: Sequence[Row]) -> Row | None:
+    """Return the row of the certified rate of a search; None without one."""
+    return next((row for row in rows if row["verdict"] == "kept" and row["rate_per_s"] == row["certified_per_s"]), None)
 
 
 def _required(row: Row) -> str:

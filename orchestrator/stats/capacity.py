@@ -17,6 +17,8 @@ from orchestrator.stats.constants import (
     ADVISED_LOST,
     CERTIFIED_SHARES,
     CONFIDENCE,
+    ENOUGH_NEAR,
+    NEAR,
     PILOT_AROUND,
     PILOT_BEYOND,
     PILOT_MOST,
@@ -33,8 +35,6 @@ from orchestrator.stats.units import Floats, Units, means_of_units
 
 DIGITS = 6
 """Of a rate: it stands in the ids of trials."""
-NEAR, ENOUGH_NEAR = 1.3, 4
-"""A pilot is over when so many of its rates lie within this ratio of the estimate."""
 
 
 class PilotRate(NamedTuple):

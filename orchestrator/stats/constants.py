@@ -51,6 +51,8 @@ PILOT_AROUND = (0.8, 0.9, 1.0, 1.1, 1.2)
 """Further rates of the pilot, in shares of what the first lead to; study `capacity`."""
 PILOT_BEYOND = (1.25, 1.6, 2.0, 2.5, 3.2)
 """The same above (times) or below (divided by) all rates so far, where the crossing lies there."""
+NEAR, ENOUGH_NEAR = 1.3, 4
+"""A pilot is over when so many of its rates lie within this ratio of the estimate; study `capacity`."""
 PILOT_MOST = 25
 """Rates of a pilot at most."""
 FEWEST_LOST, ADVISED_LOST = 3, 10
