@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.studies.bars import Bar, Row, at_least, falls_short, mean_at_most
 from benchmarks.studies.series import (
@@ -72,9 +73,9 @@ def run(case: Case, draws: int, seed: int) -> list[Row]:
                     "bad stretches met": round(float(met[rounds - 1]), 2),
                     "within reach": "yes" if within_reach(scenario, rounds, trials, met[rounds - 1], bad) else "no",
                     "draws": draws,
-                    "covers (%)": percent(low, high, on_time),
+                    "covers (%)": 100 * float(hold(low, high, on_time).mean()),
                     "width over oracle's": float((high - low).mean() / (2 * 1.96 * loss.mean(axis=1).std())),
-                    "covers, Student's t (%)": percent(*signed, on_time),
+                    "covers, Student's t (%)": 100 * float(hold(*signed, on_time).mean()),
                 }
             )
     return found
@@ -87,10 +88,10 @@ def limits_of(loss: Floats, trials: int, bounded: bool = True) -> tuple[Floats, 
     return np.array([one.low for one in found]), np.array([one.high for one in found])
 
 
-def percent(low: Floats, high: Floats, on_time: float) -> float:
-    """Return how often limits hold the truth, in percent."""
+def hold(low: Floats, high: Floats, on_time: float) -> NDArray[np.bool_]:
+    """Return which limits hold the truth, [draws]."""
     truth = IDEAL * on_time
-    return 100 * float(((low <= truth + 1e-12) & (truth - 1e-12 <= high)).mean())
+    return (low <= truth + 1e-12) & (truth - 1e-12 <= high)
 
 
 def bars(rows: list[Row]) -> list[Bar]:

@@ -8,11 +8,11 @@ trial that does not settle at 60 rounds tells how many more it needs: beside it 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from benchmarks.studies.bars import Bar, Row, at_least, falls_short
+from benchmarks.studies.coverage import Case, hold, limits_of
 from benchmarks.studies.series import (
     IDEAL,
     ON_TIME,
@@ -28,7 +28,6 @@ from benchmarks.studies.series import (
     within_reach,
 )
 from orchestrator.stats.constants import LOOKS_GROW
-from orchestrator.stats.interval import mean_intervals
 from orchestrator.stats.stopping.settled import units_for
 
 TITLE = "Coverage where rule `settled` stopped"
@@ -38,12 +37,6 @@ LOOKS = [round(FIRST * LOOKS_GROW**number) for number in range(round(math.log(LA
 HALF_WIDTHS = (0.02, 0.05)
 """Wanted, as shares of ideal quality: the default, and that of the vision sweep."""
 NEIGHBOUR = Scenario("a neighbour for 4 s of 12", slow=0.3, share=1 / 3, spell=9)
-
-
-class Case(NamedTuple):
-    group: str
-    trials: int
-    scenario: Scenario
 
 
 CASES = [
@@ -62,12 +55,11 @@ def run(case: Case, draws: int, seed: int) -> list[Row]:
         deadline = scenario.quantile(on_time)
         met, bad = drawn.met(scenario.beyond(deadline, drawn.background))
         lost = random.binomial(RIGHT, scenario.beyond(deadline, drawn.effects)) / SAMPLES
-        limits = [limits_of(lost[:, :look]) for look in LOOKS]
+        limits = [limits_of(lost[:, :look], trials) for look in LOOKS]
         for half_width in HALF_WIDTHS:
             wanted = half_width * IDEAL
             low, high, rounds, settled = stopped(limits, wanted)
-            truth = IDEAL * on_time
-            covers = (low <= truth + 1e-12) & (truth - 1e-12 <= high)
+            covers = hold(low, high, on_time)
             told, later = (
                 VISIT * np.array([units_for(width / 2, wanted, LOOKS[at] // VISIT) for width in np.subtract(*limits[at][::-1])])
                 for at in (0, -1)
@@ -91,12 +83,6 @@ def run(case: Case, draws: int, seed: int) -> list[Row]:
                 }
             )
     return found
-
-
-def limits_of(lost: Floats) -> tuple[Floats, Floats]:
-    """Return the limits of quality of each draw, [draws]."""
-    found = mean_intervals(IDEAL - lost, IDEAL, RIGHT, np.arange(lost.shape[1]) // VISIT)
-    return np.array([one.low for one in found]), np.array([one.high for one in found])
 
 
 def stopped(limits: list[tuple[Floats, Floats]], wanted: float) -> tuple[Floats, Floats, Floats, Floats]:
