@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from virtual_clock import at_rest
 
 from orchestrator.commands.verbs.compare import FORMS, Options, execute
 from orchestrator.configuration.config import Trial, parse_trial
@@ -121,7 +122,7 @@ def opened(
     record = CampaignRecord(**{"code_version": "test", "name": name_of_campaign or directory.name, "trials": trials, **record_fields})
     with CampaignWriter.create(directory, record) as writer, tempfile.TemporaryDirectory() as scratch:
         executor = Processes(Path(scratch), directory.parent / "cache", clock, seed, slower or {}, noise)
-        yield trials, lambda some: run_trials(some, executor, writer, Progress(len(some), None), threading.Event())
+        yield trials, lambda some: run_trials(some, executor, writer, Progress(len(some), None), threading.Event(), now_ns=at_rest)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from virtual_clock import at_rest
 
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.configuration.config import parse_trial
@@ -96,7 +97,7 @@ def measure(directory: Path, trials: list[PlannedTrial], day: int = 1, seed: int
     monotonic = clock if paced else clock.now
     with CampaignWriter.create(directory, record) as writer, tempfile.TemporaryDirectory() as scratch:
         executor = InlineExecutor(Path(scratch), directory.parent / "cache", clock, monotonic)  # without a guard, a process of its own
-        run_trials(trials, executor, writer, Progress(len(trials), None), threading.Event())
+        run_trials(trials, executor, writer, Progress(len(trials), None), threading.Event(), now_ns=at_rest)
     campaign = open_campaign(directory)
     write_results(directory, analyse(campaign, campaign.record.config.analysis).tables, {})
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from browsing import DESK, slide, unfold
+from virtual_clock import at_rest
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.configuration.config import parse_trial
@@ -105,7 +106,7 @@ def measured(folder: Path, candidates: list[Candidate]) -> Path:
     with CampaignWriter.create(folder / "results", record) as writer, tempfile.TemporaryDirectory() as scratch:
         clock = LeapingClock()
         executor = InlineExecutor(Path(scratch), folder / "cache", clock, clock.now)  # without a guard, which is a process of its own
-        run_trials(list(planned), executor, writer, Progress(len(planned), None), threading.Event())
+        run_trials(list(planned), executor, writer, Progress(len(planned), None), threading.Event(), now_ns=at_rest)
     return folder / "results"
 
 

@@ -11,6 +11,8 @@ import tempfile
 import threading
 from pathlib import Path
 
+from virtual_clock import at_rest
+
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial, parse_trial
@@ -109,7 +111,7 @@ def main(directory: Path, hold_at: int | None = None) -> None:
         writer = CampaignWriter.create(directory, CampaignRecord(code_version="test", name="test", trials=trials))
     with writer, tempfile.TemporaryDirectory() as scratch:
         executor = Sessions(Path(scratch), directory.parent / "cache", Clock(), hold_at)
-        run_trials(trials, executor, writer, Progress(len(trials), None), threading.Event())
+        run_trials(trials, executor, writer, Progress(len(trials), None), threading.Event(), now_ns=at_rest)
     write_results(directory, analyse(open_campaign(directory), AnalysisConfig()).tables, {})
 
 

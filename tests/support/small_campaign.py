@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from virtual_clock import at_rest
 
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import CampaignConfig, parse_trial
@@ -92,7 +93,7 @@ def measure_small(
         with CampaignWriter.create(directory, record) as writer:
             clock = Clock(seed)
             executor = InlineExecutor(Path(scratch), Path(scratch, "cache"), clock, clock.now)  # without a guard, a process of its own
-            run_trials(list(plan.trials), executor, writer, Progress(len(plan.trials), None), threading.Event())
+            run_trials(list(plan.trials), executor, writer, Progress(len(plan.trials), None), threading.Event(), now_ns=at_rest)
     return directory
 
 
