@@ -15,8 +15,8 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import Trial
 from orchestrator.report.table import Marks, Table, bound, mean_within, read_at, who, who_columns
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, seconds, signed, within
+from orchestrator.stats.laws import evenly_chosen
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
-from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.thresholds import Threshold
 
 DEADLINE_NOTE = (

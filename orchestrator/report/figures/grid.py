@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import JudgedMean
 from orchestrator.report.figures.chart import Floats
-from orchestrator.stats.arrivals import SECOND_NS
 from orchestrator.stats.divergence import Fit, fit_density
 from orchestrator.stats.histogram import LOG_STEP, REACH, LogHistogram, smoothed
+from orchestrator.stats.queueing import SECOND_NS
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
 
