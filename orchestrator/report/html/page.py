@@ -14,6 +14,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.ranking import Ranking, rankings
 from orchestrator.report.figures.evidence import Evidence
 from orchestrator.report.figures.reading import Reading, readings
 from orchestrator.report.five_answers import MODELS
@@ -24,7 +25,6 @@ from orchestrator.report.html.packed import Arrays, packed
 from orchestrator.report.html.sections import overhead, problems, task_section, unwell
 from orchestrator.report.result_tables import stack_table, trials_table
 from orchestrator.report.servers import server_notes
-from orchestrator.report.standings import Ranking, rankings
 from orchestrator.report.table import Table
 from orchestrator.report.template import shown
 from orchestrator.report.text import printable
