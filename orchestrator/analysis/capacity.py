@@ -17,7 +17,6 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import InputError
-from orchestrator.stats.arrivals import SECOND_NS
 from orchestrator.stats.capacity import (
     Estimate,
     PilotRate,
@@ -31,7 +30,8 @@ from orchestrator.stats.capacity import (
 )
 from orchestrator.stats.constants import STREAMS
 from orchestrator.stats.interval import Interval
-from orchestrator.stats.stopping.capacity import Capacity
+from orchestrator.stats.queueing import SECOND_NS
+from orchestrator.stats.stopping.rounds import Capacity
 from orchestrator.stats.thresholds import Threshold, primary_threshold, thresholds_from_ms
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.records import CapacityQuestion

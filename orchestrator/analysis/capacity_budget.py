@@ -10,9 +10,9 @@ import numpy as np
 from orchestrator.analysis.capacity import Search, answers_of_round
 from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.arrivals import SECOND_NS
 from orchestrator.stats.capacity import Estimate, answers_of_stream, ramp_of_stream, rates_to_certify
 from orchestrator.stats.constants import ADVISED_LOST, FEWEST_LOST, PILOT_AROUND, PILOT_SHARES, PILOT_STREAMS_AROUND, STREAMS
+from orchestrator.stats.queueing import SECOND_NS
 from orchestrator.storage.records import CapacityQuestion, TrialRecord
 from orchestrator.subject.schedule import Length
 

@@ -18,9 +18,9 @@ from orchestrator.analysis.quality import (
     scale_of,
 )
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.arrivals import SECOND_NS
 from orchestrator.stats.divergence import fit_density
 from orchestrator.stats.histogram import LOG_STEP, REACH, LogHistogram, smoothed
+from orchestrator.stats.queueing import SECOND_NS
 from orchestrator.stats.times import Clock
 from orchestrator.stats.variance_components import mean_of_processes
 
@@ -55,9 +55,7 @@ class Times:
         if not self.size:
             return np.zeros(0)
         decades = max(1.0, np.log10(self.size))
-        return np.concatenate(
-            [[0.0], 1 - 10 ** -np.linspace(0.05, decades, int(PER_DECADE * decades))]
-        )
+        return np.concatenate([[0.0], 1 - 10 ** -np.linspace(0.05, decades, int(PER_DECADE * decades))])
 
     def at(self, shares: Floats) -> Floats:
         """Return the time in ms that each share of inferences keeps to; NaN on those without one."""
@@ -253,16 +251,11 @@ def stretches(values: Floats, points: int) -> tuple[Floats, Floats, Floats]:
     parts = np.array_split(np.arange(values.size), min(points, values.size))
     known = [part[np.isfinite(values[part])] for part in parts]
     centres = np.array([part.mean() for part in parts])
-    means, minima = (
-        np.array([float(of(values[part])) if part.size else np.nan for part in known])
-        for of in (np.mean, np.min)
-    )
+    means, minima = (np.array([float(of(values[part])) if part.size else np.nan for part in known]) for of in (np.mean, np.min))
     return centres, means, minima
 
 
-def curve_of_processes(
-    repeats: Sequence[TrialData], curves: Sequence[Curve], clock: Clock
-) -> Curve:
+def curve_of_processes(repeats: Sequence[TrialData], curves: Sequence[Curve], clock: Clock) -> Curve:
     """Return the curve of a system that was repeated, by the rule of ``processes.parquet``.
 
     It has the mean of the processes' means, with Student's t over them, and the worst round of all;
@@ -279,8 +272,7 @@ def curve_of_processes(
     low, high = (scale.shown(limit) for limit in ((low, high) if scale.sign > 0 else (high, low)))
     worst = np.stack([curve.worst for curve in curves])
     rounds, worst_rounds, centres = (
-        np.concatenate([getattr(curve, name) for curve in curves])
-        for name in ("rounds", "worst_rounds", "centres")
+        np.concatenate([getattr(curve, name) for curve in curves]) for name in ("rounds", "worst_rounds", "centres")
     )
     return replace(
         first,

@@ -21,8 +21,8 @@ from orchestrator.analysis.served_streams import (
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.stats import queueing
-from orchestrator.stats.arrivals import SECOND_NS
 from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.stats.queueing import SECOND_NS
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage import schema

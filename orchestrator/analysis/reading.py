@@ -89,9 +89,7 @@ def evidence_of(results: CampaignAnalysis) -> dict[str, Evidence]:
             if column in data.evidence and not np.isnan(data.evidence[column]).all()
         }
         beside = data.beside
-        found[data.trial_id] = Evidence(
-            beside.started_ms, known, beside.stage_means_ns, beside.gap_ns
-        )
+        found[data.trial_id] = Evidence(beside.started_ms, known, beside.stage_means_ns, beside.gap_ns)
     return found
 
 
@@ -127,7 +125,7 @@ class Entry:
     @property
     def model(self) -> str:
         """The name of its model."""
-        return self.place[0]
+        return self.data.record.trial.model.name
 
     @property
     def members(self) -> tuple[Entry, ...]:
@@ -138,10 +136,7 @@ class Entry:
 def entries_of(group: Group) -> tuple[Entry, ...]:
     """Return the trials of a group in their order; InputError if different metrics judge them."""
     if len({data.metric for data in group.trials}) > 1:
-        raise InputError(
-            f"trials of {group.task} are judged by different metrics, which cannot stand in one "
-            "table: report them apart"
-        )
+        raise InputError(f"trials of {group.task} are judged by different metrics, which cannot stand in one table: report them apart")
     names = {
         data.trial_id: (trial.model.name, trial.system.name, trial.runtime.name, f"batch {batch}")
         for data in group.trials
@@ -256,12 +251,7 @@ class Reading:
         """
         by_mean, by_worst = (
             laws.ranks(
-                -np.stack(
-                    [
-                        np.round(self.curves[clock, entry.key].oriented(name), 9)
-                        for entry in self.systems
-                    ]
-                ).T,
+                -np.stack([np.round(self.curves[clock, entry.key].oriented(name), 9) for entry in self.systems]).T,
                 "dense",
             )
             for name in ("mean", "worst")
@@ -278,9 +268,7 @@ class Reading:
         """
         grid, names = self.grids[self.clock], [entry.label for entry in self.systems]
         curves = [self.curves[self.clock, entry.key] for entry in self.systems]
-        means, lows, highs = (
-            np.stack([curve.oriented(name) for curve in curves]) for name in ("mean", "low", "high")
-        )
+        means, lows, highs = (np.stack([curve.oriented(name) for curve in curves]) for name in ("mean", "low", "high"))
         common = [index for index, label in enumerate(grid.labels) if label]
         for before, after in pairwise(common):
             first, last = (means[:, None, at] - means[None, :, at] for at in (before, after))
@@ -319,10 +307,7 @@ def _reading(
     members = [(clock, entry) for entry in entries for clock in group.clocks]
     counts = map_in_threads(lambda member: counted(member[1].data.inferences[member[0]]), members)
     times = {(clock, one.key): count for (clock, one), count in zip(members, counts, strict=True)}
-    grids = {
-        clock: grid_of(group, clock, [times[clock, entry.key] for entry in entries])
-        for clock in group.clocks
-    }
+    grids = {clock: grid_of(group, clock, [times[clock, entry.key] for entry in entries]) for clock in group.clocks}
 
     def curve(member: tuple[Clock, Entry]) -> Curve:
         clock, entry = member
@@ -337,9 +322,7 @@ def _reading(
         for clock in group.clocks:
             data = [entry.data for entry in system.processes]
             times[clock, system.key] = pooled([times[clock, key] for key in keys])
-            curves[clock, system.key] = curve_of_processes(
-                data, [curves[clock, key] for key in keys], clock
-            )
+            curves[clock, system.key] = curve_of_processes(data, [curves[clock, key] for key in keys], clock)
         if all(key in seen for key in keys):
             stages = [seen[key].stage_means_ns for key in keys]
             means = {

@@ -13,7 +13,7 @@ from orchestrator.analysis.replay_streams import Arrivals, Rule
 from orchestrator.analysis.served_streams import found_idle, inferences_of, served_streams, server_of
 from orchestrator.analysis.tail_quality import Figure
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.arrivals import mean_rate
+from orchestrator.stats.queueing import mean_rate
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.load import ENOUGH_STREAMS
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats import arrivals
-from orchestrator.stats.service_policies import Policy, serve
+from orchestrator.stats import queueing
+from orchestrator.stats.queueing import Policy, serve
 from orchestrator.stats.times import PRIMARY_CLOCK
 
 Law: TypeAlias = Literal["periodic", "poisson", "gamma", "trace"]
@@ -42,14 +42,14 @@ class Arrivals:
     def of(self, count: int, rate_per_s: float, random: np.random.Generator) -> Moments:
         """Return ``count`` moments in ns, ascending, at a mean rate of samples."""
         if self.law != "trace":
-            return arrivals.drawn(self.law, count, rate_per_s, random, self.group, self.burstiness)
+            return queueing.drawn(self.law, count, rate_per_s, random, self.group, self.burstiness)
         assert self.trace_ns is not None
         return _scaled_trace(self.trace_ns, count, rate_per_s)
 
 
 def _scaled_trace(trace_ns: Moments, count: int, rate_per_s: float) -> Moments:
     """Return a trace, as often as it takes, at another mean rate."""
-    once_ns = trace_ns.size * arrivals.SECOND_NS / rate_per_s
+    once_ns = trace_ns.size * queueing.SECOND_NS / rate_per_s
     recorded_ns = int(trace_ns[-1]) * trace_ns.size / int((trace_ns > 0).sum())
     times, places = np.divmod(np.arange(count), trace_ns.size)
     return np.rint(trace_ns[places] * (once_ns / recorded_ns) + once_ns * times).astype(np.int64)
@@ -57,7 +57,7 @@ def _scaled_trace(trace_ns: Moments, count: int, rate_per_s: float) -> Moments:
 
 @dataclass(frozen=True)
 class Rule:
-    """What is served next, see `service_policies.serve`; ``skip_late`` skips by the deadline."""
+    """What is served next, see `queueing.serve`; ``skip_late`` skips by the deadline."""
 
     policy: Policy = "queue"
     queue_limit: int | None = None
@@ -153,7 +153,7 @@ def schedule_of(law: Arrivals, rate_per_s: float, rounds: int, samples: int, str
     The ramp goes through the same rounds before that. The same seed and number give the same arrivals whatever the trial.
     """
     random = np.random.default_rng([law.seed, stream])
-    ramp = math.ceil(max(arrivals.LEAST_RAMP_S * rate_per_s, arrivals.RAMP_SHARE * rounds * samples))
+    ramp = math.ceil(max(queueing.LEAST_RAMP_S * rate_per_s, queueing.RAMP_SHARE * rounds * samples))
     before = -(-ramp // samples)
     moments = law.of(ramp + rounds * samples, rate_per_s, random)
     orders = [random.permutation(samples) for _ in range(rounds + before)]

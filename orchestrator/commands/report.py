@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.analysis.ranking import Ranking, rankings
 from orchestrator.analysis.reading import evidence_of, readings
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several, short, stored_tables
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -23,7 +24,6 @@ from orchestrator.report.markdown import PICTURE, report_of
 from orchestrator.report.pasted import ORCHESTRATOR, Command
 from orchestrator.report.quality_picture import quality_picture
 from orchestrator.report.result_tables import summary_tables, trouble_tables
-from orchestrator.report.standings import Ranking, rankings
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.verdict import RESUME, verdict

@@ -27,7 +27,7 @@ from orchestrator.analysis.served_streams import (
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.schedules import short
-from orchestrator.stats.arrivals import gamma, mean_rate, periodic, poisson
+from orchestrator.stats.queueing import gamma, mean_rate, periodic, poisson
 from orchestrator.storage import schema
 from orchestrator.storage.stored_form import table_of
 from orchestrator.storage.typed_rows import form_of

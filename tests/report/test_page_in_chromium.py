@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from browsing import DESK, FIGURES, PHONE, cells, eventually, see_all, slide
 
+from orchestrator.analysis.ranking import is_unsteady
 from orchestrator.analysis.reading import readings
-from orchestrator.report.standings import is_unsteady
 from orchestrator.report.text import milliseconds, quality, quality_within
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

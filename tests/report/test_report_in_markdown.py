@@ -15,6 +15,7 @@ from built_trials import build_trial
 from markdown_it import MarkdownIt
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.analysis.ranking import standings
 from orchestrator.analysis.reading import readings
 from orchestrator.commands.report import store_report
 from orchestrator.report.claims import (
@@ -41,7 +42,6 @@ from orchestrator.report.result_tables import (
     trials_table,
 )
 from orchestrator.report.sliced import slice_tables
-from orchestrator.report.standings import standings
 from orchestrator.report.svg import Drawing, spread
 from orchestrator.report.table import Table
 from orchestrator.report.text import quality

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.curves import Floats
+from orchestrator.analysis.flags import UNSTEADY
 from orchestrator.analysis.quality import scale_of
+from orchestrator.analysis.ranking import WIDE, Ranking
 from orchestrator.analysis.reading import Entry, Reading
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer_parts import FiveAnswers, Piece
@@ -19,7 +21,6 @@ from orchestrator.report.html.glossary import Word, anchor_of
 from orchestrator.report.html.packed import Arrays
 from orchestrator.report.html.panels import colours_of
 from orchestrator.report.html.ranking import claims_by_clock, top_of
-from orchestrator.report.standings import UNSTEADY, WIDE, Ranking
 from orchestrator.report.table import Table
 from orchestrator.report.template import shown
 from orchestrator.stats.times import Clock

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.ranking import Ranking
 from orchestrator.analysis.reading import Evidence, Reading
 from orchestrator.report.capacity import capacity_tables
 from orchestrator.report.claims import (
@@ -29,7 +30,6 @@ from orchestrator.report.schedules import load_tables
 from orchestrator.report.server_cost import server_cost_tables
 from orchestrator.report.servers import server_tables
 from orchestrator.report.sliced import slice_tables
-from orchestrator.report.standings import Ranking
 from orchestrator.report.started_servers import started_server_tables
 from orchestrator.report.table import Table, who_columns
 from orchestrator.report.text import milliseconds, trials_counted
