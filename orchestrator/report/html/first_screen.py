@@ -14,8 +14,8 @@ from orchestrator.analysis.flags import UNSTEADY, told_of
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.ranking import Ranking, Standing, apart_by, ranking
+from orchestrator.analysis.reading import Entry, Reading
 from orchestrator.report.answer_parts import Case, Doubt, FiveAnswers, Line, Piece
-from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.five_answers import five_answers, without_deadline
 from orchestrator.report.html.glossary import UNCERTIFIED, Word, words
 from orchestrator.report.pasted import Command
