@@ -69,7 +69,7 @@ def _answer(group: Group, found: Sequence[Standing], share: float) -> Answer:
     primary = group.thresholds.primary
     assert primary is not None
     apart = differing(found)
-    marks = Marks([{"flags": one.marks} for one in found])
+    marks = Marks([{"flags": one.marks} for one in found], trials=[data.record.trial for data in group.trials])
     several, marked = any(one.processes > 1 for one in found), any(one.marks for one in found)
     most = max(max(one.scale.gained(one.ideal), one.scale.gained(one.mean)) for one in found)
     heads = [*apart, "kept", "95 % interval", "worst", IDEAL, *([PROCESSES] if several else []), *([MARKS] if marked else [])]
