@@ -13,7 +13,7 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composition import code_folders, override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.execution.signals import heed_signals
-from orchestrator.report.answer import answers, lines
+from orchestrator.report.answer import answers
 from orchestrator.report.capacity import bracket_tables, unsearched
 from orchestrator.report.documents import made_together, report_texts
 from orchestrator.report.figures.evidence import evidence_of
@@ -215,13 +215,9 @@ def print_summary(
     ``ranked`` is what `rankings` returns; ``full`` prints the cross-system tables and the deadlines as well.
     """
     terminal = Terminal()
-    for table in (*first, *(summary_tables(results) if full else [*trouble_tables(results, unfinished=False), *bracket_tables(results)])):
+    found = summary_tables(results) if full else [*trouble_tables(results, unfinished=False), *bracket_tables(results)]
+    for table in (*first, *found, *answers(unsearched(ranked))):
         terminal.table(table)
-        terminal.line()
-    for answer in answers(results, unsearched(ranked)):
-        terminal.lines(lines(answer, terminal.width, terminal.fine))
-        for note in answer.notes:
-            terminal.prose(note)
         terminal.line()
     for sentence in verdict(results, ranked) if said is None else said:
         if sentence == RESUME and len(directories) < 2:
