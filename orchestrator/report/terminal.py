@@ -94,7 +94,7 @@ def _in_columns(columns: Columns, right: frozenset[str], sizes: Sequence[int], g
     made = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0), expand=wraps, leading=wraps)
     for (head, *cells), size in zip(columns, sizes, strict=True):
         share = size + gap - 1 if _widest(cells) > size else None
-        made.add_column(Text(head), justify="right" if head in right else "left", width=size, ratio=share)
+        made.add_column(Text(head), justify="right" if head in right else "left", width=size, ratio=share, overflow="fold")
     heads, *rows = zip(*columns, strict=True)
     for row in rows:
         made.add_row(*(Text(cell, style_of(head, cell)) for head, cell in zip(heads, row, strict=True)))

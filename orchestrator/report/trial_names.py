@@ -17,7 +17,7 @@ from orchestrator.storage.records import PlannedTrial
 HEADS = ("model", "task", "system", "runtime", "load", "batch", "repeat")
 Remark = TypeVar("Remark", bound=Hashable)
 MOST_NAMED = 4
-"""Of more trials that a remark is true of, their number is said."""
+"""By more models, systems and so on trials are not told apart."""
 
 
 def names_of(trial: Trial) -> tuple[str, ...]:
@@ -70,19 +70,33 @@ def with_names(table: Table, trials: Sequence[PlannedTrial], width: int) -> Tabl
     ends = id_ends([one.trial_id for one in trials])
     rows = [[*names_of(one.trial), *row[1:], end] for row, one, end in zip(table.rows, trials, ends, strict=True)]
     named = replace(table, columns=[*HEADS, *table.columns[1:], "id ends"], rows=rows)
-    return condensed(named, ["state", "id ends"])
+    return condensed(named, ["id ends"])
 
 
 def said_once(trials: Sequence[PlannedTrial], remarks: Mapping[str, Sequence[Remark]]) -> Iterator[tuple[str, Remark]]:
-    """Yield each remark, which ``remarks`` holds by trial, with the trials that it is true of."""
-    whose: dict[Remark, list[str]] = {}
+    """Yield each remark, which ``remarks`` holds by trial, with the trials that it is true of.
+
+    Examples
+    --------
+    What is true of all of two systems and of no other is said of ``system cpu_1core, cpu_all (4 trials)``.
+    """
+    whose: dict[Remark, list[PlannedTrial]] = {}
     for one in trials:
         for remark in dict.fromkeys(remarks.get(one.trial_id, ())):
-            whose.setdefault(remark, []).append(one.trial_id)
+            whose.setdefault(remark, []).append(one)
     short = short_names(trials)
-    for remark, ids in whose.items():
-        names = [short[trial] for trial in ids]
-        some = names if len(ids) <= MOST_NAMED else [*names[:2], "..."]
-        counted = f"{trials_counted(len(ids))} ({', '.join(some)})"
-        everybody = "all trials" if len(trials) > 1 else trials[0].trial_id
-        yield (everybody if len(ids) == len(trials) else counted if len(ids) > MOST_NAMED else ", ".join(names)), remark
+    for remark, ones in whose.items():
+        if len(ones) == len(trials):
+            yield ("all trials" if len(trials) > 1 else trials[0].trial_id), remark
+        else:
+            alike = _alike(ones, trials) if len(ones) > 1 else None
+            yield alike or ", ".join(short[one.trial_id] for one in ones), remark
+
+
+def _alike(ones: Sequence[PlannedTrial], trials: Sequence[PlannedTrial]) -> str | None:
+    """Return the few names by which some trials are told from all others."""
+    for place, head in enumerate(HEADS):
+        values = dict.fromkeys(names_of(one.trial)[place] for one in ones)
+        if len(values) <= MOST_NAMED and sum(names_of(one.trial)[place] in values for one in trials) == len(ones):
+            return f"{head} {', '.join(values)} ({trials_counted(len(ones))})"
+    return None
