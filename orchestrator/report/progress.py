@@ -104,8 +104,9 @@ class Progress:
 
     def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
         """Say how many rounds are done, how many there can be, what the last one took, and how far the rule is from its end."""
-        for name, limit, said in DISTANCES if decision.check else ():
-            value, bound = decision.check.get(name), decision.check.get(limit)
+        check = decision.check or {}
+        for name, limit, said in DISTANCES:
+            value, bound = check.get(name), check.get(limit)
             if isinstance(value, float) and isinstance(bound, float):
                 # Checks are rarer than rounds: the last one is shown until the next.
                 self._checks[planned.trial_id] = said.format(value, bound)
