@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.analysis.law import check_interval
 from orchestrator.analysis.quality import ideal_quality, in_blocks, intervals, scale_of
+from orchestrator.analysis.table import check_interval
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.figures.chart import Floats

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.analysis.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.analysis.quality import scale_of
+from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.report.figures.charts.quality import ranks
 from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.html.glossary import Word, words
