@@ -10,12 +10,12 @@ import pyarrow as pa
 from orchestrator.analysis.groups import Group, check_names, grouped
 from orchestrator.analysis.table import (
     Context,
-    Row,
     Table,
+    all_rows,
     check_intervals,
-    rows_of,
     tables,
 )
+from orchestrator.analysis.table import Row as Row
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData, judgeable, load_trials
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -54,6 +54,12 @@ class CampaignAnalysis:
         return known[1]
 
 
+def rows_of(results: CampaignAnalysis, name: str, group: Group) -> list[Row]:
+    """Return the rows of a result table that belong to trials of the group."""
+    members = {data.trial_id for data in group.trials}
+    return [row for row in results.rows(name) if row["trial"] in members]
+
+
 def analyse(campaign: Campaign, analysis: AnalysisConfig, leave_out: bool = False) -> CampaignAnalysis:
     """Compute every table of a campaign. Equal files, settings and seed give equal bytes.
 
@@ -74,7 +80,7 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig, leave_out: bool = Fals
     context.rows.update(_rows_of_trials(of_trials, context))
     for name, one in tables().items():
         if name not in context.rows:
-            context.rows[name] = rows_of(one, context)
+            context.rows[name] = all_rows(one, context)
         check_intervals(name, one.columns, context.rows[name])
     return CampaignAnalysis(
         campaign=campaign.record,

@@ -136,7 +136,7 @@ def table(
     return declare
 
 
-def rows_of(one: Table, context: Context) -> list[Row]:
+def all_rows(one: Table, context: Context) -> list[Row]:
     """Return all rows of a table."""
     if one.per == "campaign":
         return list(one.rows(context))

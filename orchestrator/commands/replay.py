@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.campaign_analysis import Row
 from orchestrator.analysis.groups import Group, check_names, grouped
 from orchestrator.analysis.replay import REPLAY, Question, replay_rows
 from orchestrator.analysis.replay_streams import Arrivals, Law, Moments, Rule, can_play
@@ -20,7 +21,6 @@ from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.report.replay_picture import replay_picture
 from orchestrator.report.replayed import replay_tables
-from orchestrator.report.table import Row
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import printable
 from orchestrator.stats import queueing

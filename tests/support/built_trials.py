@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group, grouped
-from orchestrator.analysis.table import Context, Row, rows_of, tables
+from orchestrator.analysis.table import Context, Row, all_rows, tables
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial, parse_trial
@@ -86,8 +86,8 @@ def rows_made(
     records = tuple(data.record for group in groups for data in group.trials)
     context = Context(settings, cast(Any, None), records, groups)
     for before in ("deadline",) if name == "comparison" else ():
-        context.rows[before] = rows_of(tables()[before], context)
-    return rows_of(tables()[name], context)
+        context.rows[before] = all_rows(tables()[before], context)
+    return all_rows(tables()[name], context)
 
 
 def in_turns(trials: Iterable[TrialData], rounds_per_visit: int = 2) -> list[TrialData]:
