@@ -178,8 +178,7 @@ def steps(directory: Path) -> None:
     """Report in this process and print what each step costs, by the clock and by processors; the command makes both texts at once."""
     from orchestrator.analysis.campaign_analysis import analyse
     from orchestrator.analysis.ranking import rankings
-    from orchestrator.report.figures.evidence import evidence_of
-    from orchestrator.report.figures.reading import readings
+    from orchestrator.analysis.reading import evidence_of, readings
     from orchestrator.report.html.page import render
     from orchestrator.report.markdown import to_report
     from orchestrator.storage.reader import open_campaign

@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.ranking import standings
+from orchestrator.analysis.reading import readings
 from orchestrator.commands.report import store_report
 from orchestrator.report.claims import (
     comparison_tables,
@@ -29,7 +30,6 @@ from orchestrator.report.claims import (
 from orchestrator.report.colours import COLOURS, DASHES, styles
 from orchestrator.report.explained import slow_rounds_tables
 from orchestrator.report.faults import fault_tables
-from orchestrator.report.figures.reading import readings
 from orchestrator.report.markdown import FOLDED, PICTURE, reach_of_visits, to_report
 from orchestrator.report.quality_picture import label_of, quality_picture
 from orchestrator.report.resources import resources_tables

@@ -9,9 +9,9 @@ from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.ranking import rankings
+from orchestrator.analysis.reading import readings
 from orchestrator.commands.report import store_report
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.report.figures.reading import readings
 from orchestrator.report.html.first_screen import Asker
 from orchestrator.report.html.glossary import UNCERTIFIED, flag_words
 from orchestrator.report.html.sections import task_section

@@ -15,8 +15,7 @@ from markupsafe import Markup
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.ranking import Ranking, rankings
-from orchestrator.report.figures.evidence import Evidence
-from orchestrator.report.figures.reading import Reading, readings
+from orchestrator.analysis.reading import Evidence, Reading, readings
 from orchestrator.report.five_answers import MODELS
 from orchestrator.report.html.first_screen import Asker
 from orchestrator.report.html.glossary import flag_words, words
