@@ -130,7 +130,7 @@ def write_report(
 ) -> int:
     """Write the result tables, report.md and report.html, and print the answer on stdout. Returns the exit code."""
     results, ranked = _stored(directory, analysis, formats, only, look)
-    print_summary(results, ranked, directory / "report.html", full=full)
+    print_summary(results, ranked, directory / "report.html", full=full, figures=bool(formats))
     return exit_code(results)
 
 
@@ -196,7 +196,7 @@ def report_several(
     write_results(folder.expanduser(), stored_tables(results, several), texts)
     if formats:
         write_figures(folder.expanduser() / "figures", formats, only, results, evidence, look)
-    print_summary(results, ranked, folder / "report.html", remarks, [table], full, directories)
+    print_summary(results, ranked, folder / "report.html", remarks, [table], full, directories, bool(formats))
     return exit_code(results)
 
 
@@ -208,8 +208,9 @@ def print_summary(
     first: Sequence[Table] = (),
     full: bool = False,
     directories: Sequence[Path] = (),
+    figures: bool = False,
 ) -> None:
-    """Print what went wrong, the answer, and in words the verdict, or the sentences ``said``; the last line says where the report is.
+    """Print what went wrong, the answer, and in words the verdict, or the sentences ``said``; the last lines say where the files are.
 
     ``ranked`` is what `rankings` returns; ``full`` prints the cross-system tables and the deadlines as well.
     """
@@ -228,4 +229,6 @@ def print_summary(
         terminal.line(  # never broken: it is to be pasted
             f"All tables: the page, or `python -m orchestrator report {shlex.join(map(str, directories or [path.parent]))} --full`"
         )
+    if figures:
+        terminal.line(f"figures: {path.parent / 'figures'}")
     terminal.line(f"report: {path}")
