@@ -12,8 +12,8 @@ from loaded_trials import loaded_trial
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.latency import latency_rows
 from orchestrator.analysis.load import NOT_KEPT, OVERLOADED, LoadRow, load_flags, load_rows
-from orchestrator.analysis.replay_beside import services_after_idling
-from orchestrator.analysis.served_streams import (
+from orchestrator.analysis.replay import services_after_idling
+from orchestrator.analysis.load import (
     Served,
     Server,
     delivered_per_s,
