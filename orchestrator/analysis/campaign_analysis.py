@@ -88,6 +88,12 @@ class CampaignAnalysis:
         return known[1]
 
 
+def rows_of(results: CampaignAnalysis, name: str, group: Group) -> list[Row]:
+    """Return the rows of a result table that belong to trials of the group."""
+    members = {data.trial_id for data in group.trials}
+    return [row for row in results.rows(name) if row["trial"] in members]
+
+
 def analyse(campaign: Campaign, analysis: AnalysisConfig, leave_out: bool = False) -> CampaignAnalysis:
     """Compute every table of a campaign. Equal files, settings and seed give equal bytes.
 

@@ -15,7 +15,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig, DeadlineConfig
 from orchestrator.stats.certificate import certify
 from orchestrator.stats.latency import percentile_inverted_cdf
-from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
+from orchestrator.stats.tail_quality import mean_deadlines, round_deadlines
 from orchestrator.stats.times import Clock
 from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 

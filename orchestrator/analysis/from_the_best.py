@@ -20,7 +20,7 @@ from orchestrator.analysis.comparison import (
     of_visits,
 )
 from orchestrator.analysis.deadline import NEVER, Deadlines, longest
-from orchestrator.stats.gate import LEVEL
+from orchestrator.stats.pair import LEVEL
 from orchestrator.stats.thresholds import Threshold
 
 EXACTLY = 9

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats import queueing
-from orchestrator.stats.arrivals import SECOND_NS
 from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.stats.queueing import SECOND_NS
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage import schema

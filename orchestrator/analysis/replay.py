@@ -44,10 +44,9 @@ from orchestrator.analysis.replay_streams import (
 from orchestrator.analysis.tail_quality import Figure
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.metrics import Answers, Judged
-from orchestrator.stats.arrivals import SECOND_NS
-from orchestrator.stats.late_streaks import late_in_windows, silences, staleness
 from orchestrator.stats.latency import percentile_inverted_cdf, percentiles_inverted_cdf
-from orchestrator.stats.queueing import backlog_grows
+from orchestrator.stats.queueing import SECOND_NS, backlog_grows
+from orchestrator.stats.slow_rounds import late_in_windows, silences, staleness
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.stored_form import finite

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.load import ENOUGH_STREAMS
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats import arrivals
-from orchestrator.stats.service_policies import Policy, serve
+from orchestrator.stats import queueing
+from orchestrator.stats.queueing import Policy, serve
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
 
@@ -46,10 +46,10 @@ class Arrivals:
         """Return ``count`` moments in ns, ascending, at a mean rate of samples."""
         if self.law != "trace":
             shape = self.group, self.burstiness
-            return arrivals.drawn(self.law, count, rate_per_s, random, *shape)
+            return queueing.drawn(self.law, count, rate_per_s, random, *shape)
         assert self.trace_ns is not None
         size = self.trace_ns.size
-        once_ns = size * arrivals.SECOND_NS / rate_per_s
+        once_ns = size * queueing.SECOND_NS / rate_per_s
         recorded_ns = int(self.trace_ns[-1]) * size / int((self.trace_ns > 0).sum())
         times, places = np.divmod(np.arange(count), size)
         moments = self.trace_ns[places] * (once_ns / recorded_ns) + once_ns * times
@@ -58,7 +58,7 @@ class Arrivals:
 
 @dataclass(frozen=True)
 class Rule:
-    """What is served next, see `service_policies.serve`; ``skip_late`` skips by the deadline."""
+    """What is served next, see `queueing.serve`; ``skip_late`` skips by the deadline."""
 
     policy: Policy = "queue"
     queue_limit: int | None = None
@@ -155,7 +155,7 @@ def schedule_of(
     """
     random = np.random.default_rng([law.seed, stream])
     ramp = math.ceil(
-        max(arrivals.LEAST_RAMP_S * rate_per_s, arrivals.RAMP_SHARE * rounds * samples)
+        max(queueing.LEAST_RAMP_S * rate_per_s, queueing.RAMP_SHARE * rounds * samples)
     )
     before = -(-ramp // samples)
     moments = law.of(ramp + rounds * samples, rate_per_s, random)
@@ -231,7 +231,7 @@ def _has_rate(other: TrialData, law: Arrivals, rate_per_s: float) -> bool:
         return False
     assert other.arrivals is not None
     assert other.streams is not None
-    same = abs(arrivals.mean_rate(law.trace_ns) * load.speed / rate_per_s - 1) < SAME_RATE
+    same = abs(queueing.mean_rate(law.trace_ns) * load.speed / rate_per_s - 1) < SAME_RATE
     whole = np.setdiff1d(other.streams, other.streams[other.incomplete])
     parts = [np.sort(other.arrivals[other.streams == number].ravel()) for number in whole]
     moments_ns = law.trace_ns / load.speed

@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.campaign_analysis import Row
 from orchestrator.analysis.groups import Group, check_names, grouped
 from orchestrator.analysis.law import check_intervals
 from orchestrator.analysis.replay import Question, ReplayRow, replay_rows
@@ -20,11 +21,10 @@ from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.report.replay_picture import replay_picture
 from orchestrator.report.replayed import replay_tables
-from orchestrator.report.table import Row
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import printable
-from orchestrator.stats import arrivals
-from orchestrator.stats.service_policies import Policy
+from orchestrator.stats import queueing
+from orchestrator.stats.queueing import Policy
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.files import make_output_folder, write_results
@@ -152,8 +152,8 @@ def _law(options: Replaying) -> tuple[Arrivals, Sequence[float]]:
     rates = options.rates_per_s
     if options.trace is not None:
         try:
-            trace = arrivals.trace(read_trace(options.trace), group=options.group)
+            trace = queueing.trace(read_trace(options.trace), group=options.group)
         except InputError as error:
             raise InputError(f"--trace {options.trace}: {str(error).removeprefix(f'load.file={options.trace}: ')}") from error
-        rates = rates or (arrivals.mean_rate(trace),)
+        rates = rates or (queueing.mean_rate(trace),)
     return Arrivals(cast(Law, options.law), options.group, options.burstiness, options.seed, trace), rates

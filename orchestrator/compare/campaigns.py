@@ -18,7 +18,7 @@ from orchestrator.compare.verdicts import judged_rows
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
-from orchestrator.stats.gate import Design
+from orchestrator.stats.pair import Design
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import PlannedTrial
 

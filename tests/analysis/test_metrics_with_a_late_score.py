@@ -14,12 +14,12 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.deadline import deadline_rows, lowest_ideal
 from orchestrator.analysis.groups import grouped, threshold_set
 from orchestrator.analysis.law import check_intervals
+from orchestrator.analysis.ranking import ranking
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.metrics import METRICS, Answers
-from orchestrator.report.standings import ranking
 from orchestrator.report.winners import winners
 
 LATE = 10.0

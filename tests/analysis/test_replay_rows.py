@@ -21,8 +21,7 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.metrics import Answers, find_metric
 from orchestrator.metrics.interface import Scale
-from orchestrator.stats.arrivals import mean_rate
-from orchestrator.stats.service_policies import POLICIES, Policy, serve
+from orchestrator.stats.queueing import POLICIES, Policy, mean_rate, serve
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
 from orchestrator.storage.stored_form import table_of

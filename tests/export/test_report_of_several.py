@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.__main__ import main
+from orchestrator.analysis.reading import evidence_of
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several
 from orchestrator.commands.verbs.report import Options, execute
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
-from orchestrator.report.figures.evidence import evidence_of
 from orchestrator.report.html.page import render
 from orchestrator.storage.files import write_json
 from orchestrator.storage.reader import open_campaign

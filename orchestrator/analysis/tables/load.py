@@ -11,7 +11,7 @@ from orchestrator.analysis.load import Floats, delivery_of, percentile
 from orchestrator.analysis.table import FLAGS, Column, Context, Row, table
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.load import LoadConfig
-from orchestrator.stats.arrivals import SECOND_NS
+from orchestrator.stats.queueing import SECOND_NS
 from orchestrator.stats.queueing import spacing_p_value
 from orchestrator.storage import schema
 
