@@ -20,8 +20,8 @@ from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats import capacity, constants
-from orchestrator.stats.queueing import SECOND_NS
 from orchestrator.stats.capacity import Estimate, PilotRate
+from orchestrator.stats.queueing import SECOND_NS
 from orchestrator.stats.stopping.rounds import Capacity
 from orchestrator.stats.thresholds import Threshold, primary_threshold, thresholds_from_ms
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock

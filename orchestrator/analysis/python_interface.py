@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
@@ -12,11 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.analysis.campaign_analysis import ROWS
+from orchestrator.analysis.table import tables
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.stored_form import table_of
-from orchestrator.storage.typed_rows import differing_column
 
 WORDS = ("trial", "match_key", "model", "task", "system", "runtime", "server")
 TRIALS = pa.schema(
@@ -112,19 +110,16 @@ class Results:
 
     def table(self, name: str) -> pa.Table:
         """Return a result table by the name of its file, such as ``tail_quality``."""
-        table = self._campaign.table(name)
-        if (differing := differing_column(table, ROWS[name])) is not None:
+        if name not in tables():
             raise InputError(
-                f"{self.directory / name}.parquet is no {name} table of this program "
-                f"(column {differing}): write it with `python -m orchestrator report "
-                f"{shlex.quote(str(self.directory))}`"
+                f"result table {name!r} is unknown: choose one of {', '.join(tables())}"
             )
-        return table
+        return self._campaign.table(name, tables()[name].schema)
 
     def __getattr__(self, name: str) -> Callable[[], pa.Table]:
-        if name not in ROWS:
+        if name not in tables():
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return partial(self.table, name)
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *ROWS})
+        return sorted({*super().__dir__(), *tables()})

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Any, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,128 +50,13 @@ from orchestrator.stats.slow_rounds import late_in_windows, silences, staleness
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.stored_form import finite
-from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 from orchestrator.subject.schedule import refuse_cut_groups
 
-
-class Kept(Labels):
-    """What was asked of a trial, and what it keeps of its quality."""
-
-    metric: Annotated[str, "the primary metric"]
-    law: Annotated[str, "of arrivals: `periodic`, `poisson`, `gamma` or `trace`"]
-    group: Annotated[Int32, "samples that arrive at once"]
-    burstiness: Annotated[float | None, "shape of the gamma law; null of others"]
-    rate_per_s: Annotated[float, "samples a second"]
-    policy: Annotated[str, "what is served next: `queue`, `newest` or `skip_late`"]
-    queue_limit: Annotated[
-        Int32 | None, "an arrival that finds so many waiting is dropped; null for no limit"
-    ]
-    seed: Annotated[Int64, "of the arrivals and of the order of samples"]
-    utilisation: Annotated[float, "rate x mean total time of the trial, closed loop"]
-    threshold: Annotated[str, "label of the deadline"]
-    threshold_ns: Annotated[
-        Int64, "an answer is on time when its response, from arrival to answer, is at most this"
-    ]
-    threshold_origin: Annotated[str, "`absolute` or `reference`"]
-    threshold_reference: Annotated[
-        str | None, "the trial whose percentile it is, where the origin is `reference`"
-    ]
-    ideal: Annotated[float, "quality without a threshold"]
-    closed_mean: Annotated[
-        float,
-        "tail quality of the same rounds in the closed loop they were measured in, on the total clock",
-    ]
-    mean: Annotated[
-        float,
-        "tail quality on the response clock, late answers counted as failed: a mean over streams",
-    ]
-    interval_low: Annotated[float, "lower limit of its 95 % interval over streams"]
-    interval_high: Annotated[float, "upper limit"]
-    interval_method: Annotated[
-        str, "how it was found, over streams; see [statistics.md](statistics.md)"
-    ]
-    interval_parameters: Annotated[
-        Parameters, "what the method was given and estimated, numbers by name"
-    ]
-    fallback: Annotated[
-        str | None, "the trial that answers where this one is late; null where there is none"
-    ]
-    fallback_mean: Annotated[float | None, "tail quality of both together"]
-    fallback_low: Annotated[float | None, "lower limit of its 95 % interval over streams"]
-    fallback_high: Annotated[float | None, "upper limit"]
-    streams: Annotated[Int32, "how many; the unit of intervals"]
-    rounds: Annotated[Int32, "stored rounds in them"]
-
-
-class Lateness(TypedDict):
-    """How late answers are, and how they follow each other."""
-
-    arrivals: Annotated[Int64, "samples that arrived, ramps left out, as from all that follows"]
-    late: Annotated[float, "share of answers that were late or never came"]
-    dropped: Annotated[float, "share of samples that were never started"]
-    mean_wait_ns: Annotated[
-        float | None, "from arrival to start, of those that were; null where all were dropped"
-    ]
-    response_p50_ns: Annotated[
-        float | None, "from arrival to answer; null where that many answers never came"
-    ]
-    response_p99_ns: Annotated[float | None, "the same"]
-    staleness_mean: Annotated[
-        float,
-        "age of the last answer on time, in arrivals, when an answer is due: 0 where that one is on time",
-    ]
-    staleness_p99: Annotated[Int64, "the same"]
-    longest_streak: Annotated[Int64, "most late answers in a row"]
-    window_late: Annotated[Int32 | None, "k of the k-of-n rule; null where none was asked for"]
-    window_length: Annotated[Int32 | None, "its n"]
-    windows_broken: Annotated[
-        float | None, "share of the windows of n consecutive answers of which at least k are late"
-    ]
-    warnings: Annotated[Int64, "stretches of late answers, one alone included"]
-    errors: Annotated[
-        Int64 | None,
-        "those that lasted longer than `error_after_ns`; null where none was asked for",
-    ]
-    error_after_ns: Annotated[Int64 | None, "how long there may be no answer"]
-    longest_silence_ns: Annotated[
-        Int64,
-        "from when the first late answer was due to the next one on time, or to the stream's end",
-    ]
-
-
-class Beside(TypedDict):
-    """What the same trial kept when it was measured under this load."""
-
-    measured: Annotated[
-        str | None, "the same trial as it was measured under this load; null where it was not"
-    ]
-    measured_mean: Annotated[
-        float | None,
-        "its tail quality on the response clock, as its report has it: a mean over rounds",
-    ]
-    measured_low: Annotated[float | None, "lower limit of its 95 % interval of rounds to come"]
-    measured_high: Annotated[float | None, "upper limit"]
-    service_change: Annotated[
-        float | None, "its mean total time over that of the closed loop, less 1"
-    ]
-    idle_penalty: Annotated[
-        float | None,
-        "the penalty of idling: median total time of its samples that found the server idle, over the closed loop's, less 1",
-    ]
-    held_mean: Annotated[
-        float | None,
-        "replayed quality if the last answer on time is kept until the next; null if nothing was measured",
-    ]
-    measured_held: Annotated[
-        float | None,
-        "the same of what was measured; both null of a metric that is no mean over samples",
-    ]
-
-
-class ReplayRow(Kept, Lateness, Beside):
-    """One row per trial and rate."""
-
-    flags: Annotated[list[str], "what a reader must know of the figures"]
+BESIDE = (
+    *("measured", "measured_mean", "measured_low", "measured_high"),
+    *("service_change", "idle_penalty", "held_mean", "measured_held"),
+)
+"""Columns of what was measured under the same load."""
 
 
 @dataclass(frozen=True)
@@ -367,7 +252,9 @@ def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) ->
         lasted.append(quiet.lasted_ns)
         if n is not None:
             windows.append(late_in_windows(late[kept], n))
-    age, streak, silent, of_window = map(np.concatenate, (ages, streaks, lasted, windows))
+    age, streak, silent, of_window = (
+        np.concatenate(each) for each in (ages, streaks, lasted, windows)
+    )
     return {
         "arrivals": responses.size,
         "late": float((responses > deadline_ns).mean()),
@@ -392,7 +279,7 @@ def _beside(
     data: TrialData, measured: TrialData | None, played: Sequence[Played], deadline: Threshold
 ) -> dict[str, Any]:
     """Return what a trial under load kept and what became of its times, against the closed loop."""
-    found: dict[str, Any] = dict.fromkeys(Beside.__annotations__)
+    found: dict[str, Any] = dict.fromkeys(BESIDE)
     if measured is None:
         return found
     found["measured"] = measured.trial_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from orchestrator.analysis.capacity import (
@@ -30,38 +30,125 @@ NOT_MEASURED = "not measured"
 @table(
     "capacity",
     (
-    Column("search", "int32", "number of the search, from 0: trials that differ in their rate alone"),
-    Column("load", "str", "the load without its rate, such as `poisson newest`", "load"),
-    Column("rate_per_s", "float?", "offered: samples that arrived in a second, on average; null where no " "rate was measured", "offered", "per_s"),
-    Column("delivered_per_s", "float?", "the same as our loop delivered it, see `load.parquet`", "delivered", "per_s"),
-    Column("threshold", "str", "label of the deadline"),
-    Column("threshold_ns", "int64", "an answer is on time when its response, from arrival to answer, is at " "most this"),
-    Column("keep", "float", "the share of ideal quality that is required"),
-    Column("closed_per_s", "float?", "samples a second of the same trial in a closed loop; null where it was " "not measured", "closed loop", "per_s"),
-    METRIC,
-    Column("ideal", "float", "quality without a threshold"),
-    Column("streams", "int32", "how many whole streams were measured; the unit of the interval and of " "the certificate", "of streams", "count"),
-    Column("answers", "int32", "how many answers each of them has"),
-    Column("streams_kept", "int32", "how many of them keep the required share of ideal quality", "streams kept", "count"),
-    Column("least_share", "float?", "the share of streams that keep it is at least this (95 %, " "Clopper-Pearson, one-sided)"),
-    Column("share", "float", "the share of streams that must keep it"),
-    Column("mean", "float?", "tail quality on the response clock, a mean over these streams; null " "where no rate was measured", "kept", "quality [interval_low, interval_high]"),
-    Column("interval_low", "float?", "lower limit of its interval"),
-    Column("interval_high", "float?", "upper limit"),
-    Column("confidence", "float?", "of that interval"),
-    Column("verdict", "str", "`kept`, `not kept`, `pilot`, or `not measured` where the search has " "measured no rate", "verdict"),
-    Column("why", "str", "what the verdict rests on", "why"),
-    Column("estimate_per_s", "float?", "the search as a whole: the rate at which mean quality crosses what is " "required", "estimate", "per_s"),
-    Column("estimate_low_per_s", "float?", "lower limit of its 95 % interval; null where it lies below all rates of " "the pilot", "at least", "per_s"),
-    Column("estimate_high_per_s", "float?", "upper limit; null where it lies above all rates of the pilot", "at most", "per_s"),
-    Column("certified_per_s", "float?", "the highest rate that is certified; null for none", "certified up to", "per_s"),
-    Column("ending", "str", "why none is certified; empty where one is", "why none", "text"),
-    Column("minutes", "float?", "the budget of `--minutes`; null for none, and where a rate was measured"),
-    Column("minutes_needed", "float?", "about what a budget must be for the search to end; null where it has, " "or has no budget"),
-    FLAGS,
+        Column(
+            "search",
+            "int32",
+            "number of the search, from 0: trials that differ in their rate alone",
+        ),
+        Column("load", "str", "the load without its rate, such as `poisson newest`", "load"),
+        Column(
+            "rate_per_s",
+            "float?",
+            "offered: samples that arrived in a second, on average; null where no "
+            "rate was measured",
+            "offered",
+            "per_s",
+        ),
+        Column(
+            "delivered_per_s",
+            "float?",
+            "the same as our loop delivered it, see `load.parquet`",
+            "delivered",
+            "per_s",
+        ),
+        Column("threshold", "str", "label of the deadline"),
+        Column(
+            "threshold_ns",
+            "int64",
+            "an answer is on time when its response, from arrival to answer, is at most this",
+        ),
+        Column("keep", "float", "the share of ideal quality that is required"),
+        Column(
+            "closed_per_s",
+            "float?",
+            "samples a second of the same trial in a closed loop; null where it was not measured",
+            "closed loop",
+            "per_s",
+        ),
+        METRIC,
+        Column("ideal", "float", "quality without a threshold"),
+        Column(
+            "streams",
+            "int32",
+            "how many whole streams were measured; the unit of the interval and of the certificate",
+            "of streams",
+            "count",
+        ),
+        Column("answers", "int32", "how many answers each of them has"),
+        Column(
+            "streams_kept",
+            "int32",
+            "how many of them keep the required share of ideal quality",
+            "streams kept",
+            "count",
+        ),
+        Column(
+            "least_share",
+            "float?",
+            "the share of streams that keep it is at least this (95 %, Clopper-Pearson, one-sided)",
+        ),
+        Column("share", "float", "the share of streams that must keep it"),
+        Column(
+            "mean",
+            "float?",
+            "tail quality on the response clock, a mean over these streams; null "
+            "where no rate was measured",
+            "kept",
+            "quality [interval_low, interval_high]",
+        ),
+        Column("interval_low", "float?", "lower limit of its interval"),
+        Column("interval_high", "float?", "upper limit"),
+        Column("confidence", "float?", "of that interval"),
+        Column(
+            "verdict",
+            "str",
+            "`kept`, `not kept`, `pilot`, or `not measured` where the search has measured no rate",
+            "verdict",
+        ),
+        Column("why", "str", "what the verdict rests on", "why"),
+        Column(
+            "estimate_per_s",
+            "float?",
+            "the search as a whole: the rate at which mean quality crosses what is required",
+            "estimate",
+            "per_s",
+        ),
+        Column(
+            "estimate_low_per_s",
+            "float?",
+            "lower limit of its 95 % interval; null where it lies below all rates of the pilot",
+            "at least",
+            "per_s",
+        ),
+        Column(
+            "estimate_high_per_s",
+            "float?",
+            "upper limit; null where it lies above all rates of the pilot",
+            "at most",
+            "per_s",
+        ),
+        Column(
+            "certified_per_s",
+            "float?",
+            "the highest rate that is certified; null for none",
+            "certified up to",
+            "per_s",
+        ),
+        Column("ending", "str", "why none is certified; empty where one is", "why none", "text"),
+        Column(
+            "minutes",
+            "float?",
+            "the budget of `--minutes`; null for none, and where a rate was measured",
+        ),
+        Column(
+            "minutes_needed",
+            "float?",
+            "about what a budget must be for the search to end; null where it has, "
+            "or has no budget",
+        ),
+        FLAGS,
     ),
     "campaign",
-    after=("load",),
     views=(
         View(
             "capacity",
@@ -105,7 +192,7 @@ NOT_MEASURED = "not measured"
     ),
 )
 def capacity(context: Context) -> Iterator[Row]:
-    """Yield the rates of each search in the order in which they were measured, or its closed loop."""
+    """Yield the rates of each search in the order they were measured, or its closed loop."""
     question = context.campaign.capacity
     flags = {trial_id: found for group in context.groups for trial_id, found in group.flags.items()}
     delivered = {row["trial"]: row["delivered_per_s"] for row in context.rows["load"]}
@@ -171,9 +258,7 @@ def _of_closed_loop(search: Search) -> dict[str, Any]:
     return {**dict.fromkeys(nothing), **counts, "verdict": NOT_MEASURED, "why": search.ending}
 
 
-def _minutes_needed(
-    searches: Sequence[Search], question: CapacityQuestion | None
-) -> float | None:
+def _minutes_needed(searches: Sequence[Search], question: CapacityQuestion | None) -> float | None:
     """Return about which budget the searches need to end; None without a budget."""
     if question is None or question.minutes is None:
         return None

@@ -174,36 +174,105 @@ BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE
 @table(
     "explain",
     (
-    Column("evidence", "str", "what it is called", "evidence"),
-    Column("column", "str", "its column of `rounds/`"),
-    Column("unit", "str", "of what is tested: *per second*, *cores*, *share of the round*: the " "column over the time of the round, under load of the stream"),
-    Column("source", "str", "`I/O`, `runtime`, `hardware` or `system`, a perspective of arXiv 2209.05487"),
-    Column("role", "str", "`cause`, or `sign`: it tells that the process waited, and not for whom", "role"),
-    Column("place", "int32?", "place among what is named, from 1, causes before signs; null where it " "is not named", "place", "count"),
-    Column("late_correlation", "float?", "rank correlation with the share of late inferences; null where either " "says nothing", "with late answers", "number"),
-    Column("late_p", "float", "its one-sided p-value, adjusted for all tests of the trial", "p", "p"),
-    Column("time_correlation", "float?", "rank correlation with the mean total time of a round's inferences", "with time", "number"),
-    Column("time_p", "float", "its p-value, likewise", "p of it", "p"),
-    Column("method", "str", "`circular shifts` or `visits exchanged`"),
-    Column("boundary", "float?", "disturbed rounds lie beyond it, in `unit`; null where all rounds are alike"),
-    Column("quiet_rounds", "int32", "how many rounds, under load streams, have little of it"),
-    Column("quiet_late", "float?", "share of late inferences in them"),
-    Column("quiet_mean", "float?", "tail quality in them, a mean over rounds", "quiet", "quality"),
-    Column("disturbed_rounds", "int32", "how many have much of it"),
-    Column("disturbed_late", "float?", "share of late inferences in them"),
-    Column("disturbed_mean", "float?", "tail quality in them", "disturbed", "quality"),
-    METRIC,
-    Column("threshold", "str", "label of the primary threshold, on the total clock, under load on " "`response`"),
-    Column("threshold_ns", "int64", "the time bound"),
-    Column("threshold_origin", "str", "`absolute` or `reference`"),
-    Column("threshold_reference", "str?", "the trial whose percentile it is, where the origin is `reference`"),
-    Column("rounds", "int32", "how many rounds there are"),
-    Column("late", "float", "share of late inferences, of the trial as all that follows", "late", "share"),
-    Column("by_sample", "float?", "share of the variance of being late that goes with the sample; null " "where it cannot be told", "by sample", "share"),
-    Column("by_round", "float?", "with the round", "by round", "share"),
-    Column("by_neither", "float?", "with neither", "by neither", "share"),
-    Column("correlation_of_neighbours", "float", "of the logarithm of a round's median time with the next one's: spells " "of slow rounds"),
-    FLAGS,
+        Column("evidence", "str", "what it is called", "evidence"),
+        Column("column", "str", "its column of `rounds/`"),
+        Column(
+            "unit",
+            "str",
+            "of what is tested: *per second*, *cores*, *share of the round*: the "
+            "column over the time of the round, under load of the stream",
+        ),
+        Column(
+            "source",
+            "str",
+            "`I/O`, `runtime`, `hardware` or `system`, a perspective of arXiv 2209.05487",
+        ),
+        Column(
+            "role",
+            "str",
+            "`cause`, or `sign`: it tells that the process waited, and not for whom",
+            "role",
+        ),
+        Column(
+            "place",
+            "int32?",
+            "place among what is named, from 1, causes before signs; null where it is not named",
+            "place",
+            "count",
+        ),
+        Column(
+            "late_correlation",
+            "float?",
+            "rank correlation with the share of late inferences; null where either says nothing",
+            "with late answers",
+            "number",
+        ),
+        Column(
+            "late_p",
+            "float",
+            "its one-sided p-value, adjusted for all tests of the trial",
+            "p",
+            "p",
+        ),
+        Column(
+            "time_correlation",
+            "float?",
+            "rank correlation with the mean total time of a round's inferences",
+            "with time",
+            "number",
+        ),
+        Column("time_p", "float", "its p-value, likewise", "p of it", "p"),
+        Column("method", "str", "`circular shifts` or `visits exchanged`"),
+        Column(
+            "boundary",
+            "float?",
+            "disturbed rounds lie beyond it, in `unit`; null where all rounds are alike",
+        ),
+        Column("quiet_rounds", "int32", "how many rounds, under load streams, have little of it"),
+        Column("quiet_late", "float?", "share of late inferences in them"),
+        Column(
+            "quiet_mean", "float?", "tail quality in them, a mean over rounds", "quiet", "quality"
+        ),
+        Column("disturbed_rounds", "int32", "how many have much of it"),
+        Column("disturbed_late", "float?", "share of late inferences in them"),
+        Column("disturbed_mean", "float?", "tail quality in them", "disturbed", "quality"),
+        METRIC,
+        Column(
+            "threshold",
+            "str",
+            "label of the primary threshold, on the total clock, under load on `response`",
+        ),
+        Column("threshold_ns", "int64", "the time bound"),
+        Column("threshold_origin", "str", "`absolute` or `reference`"),
+        Column(
+            "threshold_reference",
+            "str?",
+            "the trial whose percentile it is, where the origin is `reference`",
+        ),
+        Column("rounds", "int32", "how many rounds there are"),
+        Column(
+            "late",
+            "float",
+            "share of late inferences, of the trial as all that follows",
+            "late",
+            "share",
+        ),
+        Column(
+            "by_sample",
+            "float?",
+            "share of the variance of being late that goes with the sample; null "
+            "where it cannot be told",
+            "by sample",
+            "share",
+        ),
+        Column("by_round", "float?", "with the round", "by round", "share"),
+        Column("by_neither", "float?", "with neither", "by neither", "share"),
+        Column(
+            "correlation_of_neighbours",
+            "float",
+            "of the logarithm of a round's median time with the next one's: spells of slow rounds",
+        ),
+        FLAGS,
     ),
     "trial",
     views=(
@@ -230,7 +299,7 @@ BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE
             "most 5 % of trials. It concerns the part *by round* alone. A sign tells that the "
             "process waited, and not for whom. Quiet and disturbed: mean tail quality in rounds "
             "with little and with much of it; no round is dropped.",
-            where={"place": NAMED},
+            where={"place": tuple(range(1, 1 + len(EVIDENCE)))},
             labels={
                 "evidence": "evidence",
                 "role": "role",
@@ -254,9 +323,7 @@ def explain(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
     if threshold is None or not present:
         return
     spans = spans_ns(data.evidence)
-    signed = np.array(
-        [one.harm * one.figures(data.evidence[one.column], spans) for one in present]
-    )
+    signed = np.array([one.harm * one.figures(data.evidence[one.column], spans) for one in present])
     times = data.inferences[data.clock]
     of_rounds, visits = times > threshold.ns, data.visits
     late: NDArray[Any] = of_rounds

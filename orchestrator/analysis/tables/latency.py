@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.table import ANY_CLOCK, FLAGS, Column, Context, Row, table
+from orchestrator.analysis.table import FLAGS, Column, Context, Row, table
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.constants import CONFIDENCE
 from orchestrator.stats.latency import latency_percentiles
@@ -17,24 +17,50 @@ from orchestrator.stats.latency import latency_percentiles
 @table(
     "latency",
     (
-    Column("clock", "str", "`inference`, `total`, under load `response`, of streams `first_token`, " "`per_token`", "clock"),
-    Column("percentile", "float", "in percent"),
-    Column("value_ns", "int64?", "the time; null where it falls on an inference without one", "time", "ms [interval_low_ns, interval_high_ns]"),
-    Column("interval_low_ns", "int64?", "lower limit of its 95 % interval, that of *rounds to come*"),
-    Column("interval_high_ns", "int64?", "upper limit; null where nothing bounds it"),
-    Column("certified", "bool", "whether at least 10 independent times lie beyond and its interval has " "an upper limit"),
-    Column("samples_beyond", "int64", "how many independent times lie beyond"),
-    Column("samples", "int64", "how many inferences"),
-    Column("effective_samples", "int64", "as how many independent ones they count for its interval"),
-    Column("mean_ns", "float?", "mean of the times there are"),
-    Column("min_ns", "int64?", "shortest time"),
-    Column("max_ns", "int64?", "longest time"),
-    Column("without_time", "int64", "inferences without a time"),
-    Column("threshold_origin", "str", "`own`: percentiles are those of the trial itself"),
-    Column("method", "str", "how the interval was found"),
-    Column("unit", "str", "what the interval takes as independent: `visits`, `streams` or, in one " "stretch, `rounds`"),
-    Column("parameters", "map", "what the method was given, numbers by name"),
-    FLAGS,
+        Column(
+            "clock",
+            "str",
+            "`inference`, `total`, under load `response`, of streams `first_token`, `per_token`",
+            "clock",
+        ),
+        Column("percentile", "float", "in percent"),
+        Column(
+            "value_ns",
+            "int64?",
+            "the time; null where it falls on an inference without one",
+            "time",
+            "ms [interval_low_ns, interval_high_ns]",
+        ),
+        Column(
+            "interval_low_ns",
+            "int64?",
+            "lower limit of its 95 % interval, that of *rounds to come*",
+        ),
+        Column("interval_high_ns", "int64?", "upper limit; null where nothing bounds it"),
+        Column(
+            "certified",
+            "bool",
+            "whether at least 10 independent times lie beyond and its interval has an upper limit",
+        ),
+        Column("samples_beyond", "int64", "how many independent times lie beyond"),
+        Column("samples", "int64", "how many inferences"),
+        Column(
+            "effective_samples", "int64", "as how many independent ones they count for its interval"
+        ),
+        Column("mean_ns", "float?", "mean of the times there are"),
+        Column("min_ns", "int64?", "shortest time"),
+        Column("max_ns", "int64?", "longest time"),
+        Column("without_time", "int64", "inferences without a time"),
+        Column("threshold_origin", "str", "`own`: percentiles are those of the trial itself"),
+        Column("method", "str", "how the interval was found"),
+        Column(
+            "unit",
+            "str",
+            "what the interval takes as independent: `visits`, `streams` or, in one "
+            "stretch, `rounds`",
+        ),
+        Column("parameters", "map", "what the method was given, numbers by name"),
+        FLAGS,
     ),
     "trial",
     title="Latency of {task}",
@@ -43,7 +69,7 @@ from orchestrator.stats.latency import latency_percentiles
     section="Latency",
 )
 def latency(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
-    """Yield a row per clock and percentile; times are null where they fall on an inference without one."""
+    """Yield a row per clock and percentile; a time that falls on no answer is null."""
     percentiles = sorted({50.0, *context.analysis.percentiles})
     for clock, times in data.inferences.items():
         finite = times[np.isfinite(times)]

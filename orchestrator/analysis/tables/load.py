@@ -11,8 +11,7 @@ from orchestrator.analysis.load import Floats, delivery_of, percentile
 from orchestrator.analysis.table import FLAGS, Column, Context, Row, table
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.load import LoadConfig
-from orchestrator.stats.queueing import SECOND_NS
-from orchestrator.stats.queueing import spacing_p_value
+from orchestrator.stats.queueing import SECOND_NS, spacing_p_value
 from orchestrator.storage import schema
 
 UNKNOWN = "unknown"
@@ -22,29 +21,101 @@ UNKNOWN = "unknown"
 @table(
     "load",
     (
-    Column("load", "str", "the load in words, such as `poisson 40/s newest`", "load"),
-    Column("policy", "str", "what is served when the server becomes free; `unknown` of imported trials"),
-    Column("idle", "str", "what the process does until the next arrival: `sleep`, `spin` or `unknown`", "idle"),
-    Column("streams", "int32", "how many; the unit of intervals", "streams", "count"),
-    Column("rounds", "int32", "of all streams"),
-    Column("arrivals", "int64", "samples that arrived in them"),
-    Column("asked_per_s", "float?", "samples a second that the load asks for; null for a trace", "asked", "per_s"),
-    Column("scheduled_per_s", "float?", "samples a second of the schedule as it was drawn; null where no stream " "has two moments", "scheduled", "per_s"),
-    Column("delivered_per_s", "float?", "the same of starts and drops, had no sample waited for another: what " "our loop made of it", "delivered", "per_s"),
-    Column("own_delay_p50_ns", "float?", "own delay: start minus arrival of samples that found the server idle " "for `load.spin_us`", "own delay p50", "delay"),
-    Column("own_delay_p99_ns", "float?", "the same", "p99", "delay"),
-    Column("own_delay_max_ns", "float?", "the same"),
-    Column("idle_arrivals", "int64", "samples that found the server idle so long"),
-    Column("gap_error_p50_ns", "float?", "by how much the distance of two such starts differs from that of their " "arrivals"),
-    Column("gap_error_p99_ns", "float?", "the same", "gap error", "delay"),
-    Column("spacing_p", "float?", "p-value of the schedule's gaps against the law asked for; null for " "`periodic` and `trace`", "spacing", "p"),
-    Column("queued_gap_p50_ns", "float?", "from the end of an inference to the next start where samples waited", "queued gap", "delay"),
-    Column("utilisation", "float?", "scheduled rate x mean time that a served sample took, its part of a " "batch's; null if none was", "utilisation", "number"),
-    Column("mean_wait_ns", "float?", "mean of arrival to start", "mean wait", "ms"),
-    Column("dropped_share", "float", "samples that were never started", "dropped", "share"),
-    Column("overloaded_streams", "int32", "streams that ended early because too many samples waited", "overloaded streams", "count"),
-    Column("foreign_cpu_ns", "float?", "time that other processes had on the trial's cores, of all streams", "foreign CPU", "s"),
-    FLAGS,
+        Column("load", "str", "the load in words, such as `poisson 40/s newest`", "load"),
+        Column(
+            "policy",
+            "str",
+            "what is served when the server becomes free; `unknown` of imported trials",
+        ),
+        Column(
+            "idle",
+            "str",
+            "what the process does until the next arrival: `sleep`, `spin` or `unknown`",
+            "idle",
+        ),
+        Column("streams", "int32", "how many; the unit of intervals", "streams", "count"),
+        Column("rounds", "int32", "of all streams"),
+        Column("arrivals", "int64", "samples that arrived in them"),
+        Column(
+            "asked_per_s",
+            "float?",
+            "samples a second that the load asks for; null for a trace",
+            "asked",
+            "per_s",
+        ),
+        Column(
+            "scheduled_per_s",
+            "float?",
+            "samples a second of the schedule as it was drawn; null where no stream "
+            "has two moments",
+            "scheduled",
+            "per_s",
+        ),
+        Column(
+            "delivered_per_s",
+            "float?",
+            "the same of starts and drops, had no sample waited for another: what "
+            "our loop made of it",
+            "delivered",
+            "per_s",
+        ),
+        Column(
+            "own_delay_p50_ns",
+            "float?",
+            "own delay: start minus arrival of samples that found the server idle "
+            "for `load.spin_us`",
+            "own delay p50",
+            "delay",
+        ),
+        Column("own_delay_p99_ns", "float?", "the same", "p99", "delay"),
+        Column("own_delay_max_ns", "float?", "the same"),
+        Column("idle_arrivals", "int64", "samples that found the server idle so long"),
+        Column(
+            "gap_error_p50_ns",
+            "float?",
+            "by how much the distance of two such starts differs from that of their arrivals",
+        ),
+        Column("gap_error_p99_ns", "float?", "the same", "gap error", "delay"),
+        Column(
+            "spacing_p",
+            "float?",
+            "p-value of the schedule's gaps against the law asked for; null for "
+            "`periodic` and `trace`",
+            "spacing",
+            "p",
+        ),
+        Column(
+            "queued_gap_p50_ns",
+            "float?",
+            "from the end of an inference to the next start where samples waited",
+            "queued gap",
+            "delay",
+        ),
+        Column(
+            "utilisation",
+            "float?",
+            "scheduled rate x mean time that a served sample took, its part of a "
+            "batch's; null if none was",
+            "utilisation",
+            "number",
+        ),
+        Column("mean_wait_ns", "float?", "mean of arrival to start", "mean wait", "ms"),
+        Column("dropped_share", "float", "samples that were never started", "dropped", "share"),
+        Column(
+            "overloaded_streams",
+            "int32",
+            "streams that ended early because too many samples waited",
+            "overloaded streams",
+            "count",
+        ),
+        Column(
+            "foreign_cpu_ns",
+            "float?",
+            "time that other processes had on the trial's cores, of all streams",
+            "foreign CPU",
+            "s",
+        ),
+        FLAGS,
     ),
     "trial",
     title="Schedules of {task}",

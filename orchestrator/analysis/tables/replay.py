@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.table import FLAGS, METRIC, Column, View
+from orchestrator.analysis.table import FLAGS, METRIC, Column
 
 REPLAY = (
     METRIC,
@@ -11,22 +11,69 @@ REPLAY = (
     Column("burstiness", "float?", "shape of the gamma law; null of others"),
     Column("rate_per_s", "float", "samples a second", "rate", "per_s"),
     Column("policy", "str", "what is served next: `queue`, `newest` or `skip_late`"),
-    Column("queue_limit", "int32?", "an arrival that finds so many waiting is dropped; null for no limit"),
+    Column(
+        "queue_limit",
+        "int32?",
+        "an arrival that finds so many waiting is dropped; null for no limit",
+    ),
     Column("seed", "int64", "of the arrivals and of the order of samples"),
-    Column("utilisation", "float", "rate x mean total time of the trial, closed loop", "utilisation", "number"),
+    Column(
+        "utilisation",
+        "float",
+        "rate x mean total time of the trial, closed loop",
+        "utilisation",
+        "number",
+    ),
     Column("threshold", "str", "label of the deadline"),
-    Column("threshold_ns", "int64", "an answer is on time when its response, from arrival to answer, is at " "most this"),
+    Column(
+        "threshold_ns",
+        "int64",
+        "an answer is on time when its response, from arrival to answer, is at most this",
+    ),
     Column("threshold_origin", "str", "`absolute` or `reference`"),
-    Column("threshold_reference", "str?", "the trial whose percentile it is, where the origin is `reference`"),
+    Column(
+        "threshold_reference",
+        "str?",
+        "the trial whose percentile it is, where the origin is `reference`",
+    ),
     Column("ideal", "float", "quality without a threshold"),
-    Column("closed_mean", "float", "tail quality of the same rounds in the closed loop they were measured " "in, on the total clock", "closed", "quality"),
-    Column("mean", "float", "tail quality on the response clock, late answers counted as failed: a " "mean over streams", "kept", "quality [interval_low, interval_high]"),
+    Column(
+        "closed_mean",
+        "float",
+        "tail quality of the same rounds in the closed loop they were measured "
+        "in, on the total clock",
+        "closed",
+        "quality",
+    ),
+    Column(
+        "mean",
+        "float",
+        "tail quality on the response clock, late answers counted as failed: a mean over streams",
+        "kept",
+        "quality [interval_low, interval_high]",
+    ),
     Column("interval_low", "float", "lower limit of its 95 % interval over streams"),
     Column("interval_high", "float", "upper limit"),
-    Column("interval_method", "str", "how it was found, over streams; see [statistics.md](statistics.md)"),
-    Column("interval_parameters", "map", "what the method was given and estimated, numbers by name"),
-    Column("fallback", "str?", "the trial that answers where this one is late; null where there is none"),
-    Column("fallback_mean", "float?", "tail quality of both together", "with fallback", "quality [fallback_low, fallback_high]"),
+    Column(
+        "interval_method",
+        "str",
+        "how it was found, over streams; see [statistics.md](statistics.md)",
+    ),
+    Column(
+        "interval_parameters", "map", "what the method was given and estimated, numbers by name"
+    ),
+    Column(
+        "fallback",
+        "str?",
+        "the trial that answers where this one is late; null where there is none",
+    ),
+    Column(
+        "fallback_mean",
+        "float?",
+        "tail quality of both together",
+        "with fallback",
+        "quality [fallback_low, fallback_high]",
+    ),
     Column("fallback_low", "float?", "lower limit of its 95 % interval over streams"),
     Column("fallback_high", "float?", "upper limit"),
     Column("streams", "int32", "how many; the unit of intervals"),
@@ -34,27 +81,98 @@ REPLAY = (
     Column("arrivals", "int64", "samples that arrived, ramps left out, as from all that follows"),
     Column("late", "float", "share of answers that were late or never came", "late", "share"),
     Column("dropped", "float", "share of samples that were never started", "dropped", "share"),
-    Column("mean_wait_ns", "float?", "from arrival to start, of those that were; null where all were dropped", "mean wait", "ms"),
-    Column("response_p50_ns", "float?", "from arrival to answer; null where that many answers never came"),
+    Column(
+        "mean_wait_ns",
+        "float?",
+        "from arrival to start, of those that were; null where all were dropped",
+        "mean wait",
+        "ms",
+    ),
+    Column(
+        "response_p50_ns",
+        "float?",
+        "from arrival to answer; null where that many answers never came",
+    ),
     Column("response_p99_ns", "float?", "the same", "p99 response", "ms"),
-    Column("staleness_mean", "float", "age of the last answer on time, in arrivals, when an answer is due: 0 " "where that one is on time"),
+    Column(
+        "staleness_mean",
+        "float",
+        "age of the last answer on time, in arrivals, when an answer is due: 0 "
+        "where that one is on time",
+    ),
     Column("staleness_p99", "int64", "the same", "stale p99", "count"),
     Column("longest_streak", "int64", "most late answers in a row", "streak", "count"),
     Column("window_late", "int32?", "k of the k-of-n rule; null where none was asked for"),
     Column("window_length", "int32?", "its n"),
-    Column("windows_broken", "float?", "share of the windows of n consecutive answers of which at least k are late", "windows broken", "share"),
-    Column("warnings", "int64", "stretches of late answers, one alone included", "warnings", "count"),
-    Column("errors", "int64?", "those that lasted longer than `error_after_ns`; null where none was " "asked for", "errors", "count"),
+    Column(
+        "windows_broken",
+        "float?",
+        "share of the windows of n consecutive answers of which at least k are late",
+        "windows broken",
+        "share",
+    ),
+    Column(
+        "warnings", "int64", "stretches of late answers, one alone included", "warnings", "count"
+    ),
+    Column(
+        "errors",
+        "int64?",
+        "those that lasted longer than `error_after_ns`; null where none was asked for",
+        "errors",
+        "count",
+    ),
     Column("error_after_ns", "int64?", "how long there may be no answer"),
-    Column("longest_silence_ns", "int64", "from when the first late answer was due to the next one on time, or to " "the stream's end", "silence", "ms"),
-    Column("measured", "str?", "the same trial as it was measured under this load; null where it was not"),
-    Column("measured_mean", "float?", "its tail quality on the response clock, as its report has it: a mean " "over rounds", "measured", "quality [measured_low, measured_high]"),
+    Column(
+        "longest_silence_ns",
+        "int64",
+        "from when the first late answer was due to the next one on time, or to the stream's end",
+        "silence",
+        "ms",
+    ),
+    Column(
+        "measured",
+        "str?",
+        "the same trial as it was measured under this load; null where it was not",
+    ),
+    Column(
+        "measured_mean",
+        "float?",
+        "its tail quality on the response clock, as its report has it: a mean over rounds",
+        "measured",
+        "quality [measured_low, measured_high]",
+    ),
     Column("measured_low", "float?", "lower limit of its 95 % interval of rounds to come"),
     Column("measured_high", "float?", "upper limit"),
-    Column("service_change", "float?", "its mean total time over that of the closed loop, less 1", "times", "signed share"),
-    Column("idle_penalty", "float?", "the penalty of idling: median total time of its samples that found the " "server idle, over the closed loop's, less 1", "after idling", "signed share"),
-    Column("held_mean", "float?", "replayed quality if the last answer on time is kept until the next; " "null if nothing was measured", "held", "quality"),
-    Column("measured_held", "float?", "the same of what was measured; both null of a metric that is no mean " "over samples", "held, measured", "quality"),
+    Column(
+        "service_change",
+        "float?",
+        "its mean total time over that of the closed loop, less 1",
+        "times",
+        "signed share",
+    ),
+    Column(
+        "idle_penalty",
+        "float?",
+        "the penalty of idling: median total time of its samples that found the "
+        "server idle, over the closed loop's, less 1",
+        "after idling",
+        "signed share",
+    ),
+    Column(
+        "held_mean",
+        "float?",
+        "replayed quality if the last answer on time is kept until the next; "
+        "null if nothing was measured",
+        "held",
+        "quality",
+    ),
+    Column(
+        "measured_held",
+        "float?",
+        "the same of what was measured; both null of a metric that is no mean over samples",
+        "held, measured",
+        "quality",
+    ),
     FLAGS,
 )
 """Beside the labels of a trial."""

@@ -18,24 +18,94 @@ from orchestrator.stats.times import PRIMARY_CLOCK
 @table(
     "resources",
     (
-    Column("processes", "int32", "how many fresh processes timed its rounds; of several, the largest " "figure counts"),
-    Column("load_ns", "int64?", "from the start of its work until the model is loaded", "load", "s"),
-    Column("first_inference_ns", "int64?", "the first model call of the process, before anything is warm"),
-    Column("first_total_ns", "int64?", "the same with preprocess and postprocess", "first", "ms"),
-    Column("warm_first_ns", "int64?", "total time of the first inference after the warm-up; null under load", "warm first", "ms"),
-    Column("paused_first_ns", "int64?", "the longest total time of a first inference after the pause before a " "later visit", "after a pause", "ms"),
-    Column("resident_peak_bytes", "int64?", "most resident memory of the process, from its start to its end", "memory", "memory"),
-    Column("resident_round_peak_bytes", "int64?", "the same while rounds, under load streams, were timed", "in rounds", "memory"),
-    Column("gpu_memory_peak_bytes", "int64?", "most memory of its GPUs that the process held right after a round, by " "the driver", "GPU memory", "memory"),
-    Column("gpu_allocated_peak_bytes", "int64?", "most that PyTorch's tensors took on its GPUs, loading included", "GPU tensors", "memory"),
-    Column("rounds", "int32", "how many rounds"),
-    Column("samples", "int32", "how many samples", "samples", "count"),
-    Column("changed_rounds", "int32?", "rounds with an answer other than the first round's; null where none, or " "only the first, is stored"),
-    Column("changed_samples", "int32?", "samples with such an answer; null likewise", "changed answers", "count"),
-    Column("most_changed", "int32?", "such answers in the round that has most; null likewise"),
-    Column("compared_with", "str?", "the first trial of the same model and data; null for that trial itself"),
-    Column("differing_samples", "int32?", "samples answered otherwise than there, numbers with a fraction to " "within 0.1 %; null where no answer is stored", "other answers", "count"),
-    FLAGS,
+        Column(
+            "processes",
+            "int32",
+            "how many fresh processes timed its rounds; of several, the largest figure counts",
+        ),
+        Column(
+            "load_ns", "int64?", "from the start of its work until the model is loaded", "load", "s"
+        ),
+        Column(
+            "first_inference_ns",
+            "int64?",
+            "the first model call of the process, before anything is warm",
+        ),
+        Column(
+            "first_total_ns", "int64?", "the same with preprocess and postprocess", "first", "ms"
+        ),
+        Column(
+            "warm_first_ns",
+            "int64?",
+            "total time of the first inference after the warm-up; null under load",
+            "warm first",
+            "ms",
+        ),
+        Column(
+            "paused_first_ns",
+            "int64?",
+            "the longest total time of a first inference after the pause before a later visit",
+            "after a pause",
+            "ms",
+        ),
+        Column(
+            "resident_peak_bytes",
+            "int64?",
+            "most resident memory of the process, from its start to its end",
+            "memory",
+            "memory",
+        ),
+        Column(
+            "resident_round_peak_bytes",
+            "int64?",
+            "the same while rounds, under load streams, were timed",
+            "in rounds",
+            "memory",
+        ),
+        Column(
+            "gpu_memory_peak_bytes",
+            "int64?",
+            "most memory of its GPUs that the process held right after a round, by the driver",
+            "GPU memory",
+            "memory",
+        ),
+        Column(
+            "gpu_allocated_peak_bytes",
+            "int64?",
+            "most that PyTorch's tensors took on its GPUs, loading included",
+            "GPU tensors",
+            "memory",
+        ),
+        Column("rounds", "int32", "how many rounds"),
+        Column("samples", "int32", "how many samples", "samples", "count"),
+        Column(
+            "changed_rounds",
+            "int32?",
+            "rounds with an answer other than the first round's; null where none, or "
+            "only the first, is stored",
+        ),
+        Column(
+            "changed_samples",
+            "int32?",
+            "samples with such an answer; null likewise",
+            "changed answers",
+            "count",
+        ),
+        Column("most_changed", "int32?", "such answers in the round that has most; null likewise"),
+        Column(
+            "compared_with",
+            "str?",
+            "the first trial of the same model and data; null for that trial itself",
+        ),
+        Column(
+            "differing_samples",
+            "int32?",
+            "samples answered otherwise than there, numbers with a fraction to "
+            "within 0.1 %; null where no answer is stored",
+            "other answers",
+            "count",
+        ),
+        FLAGS,
     ),
     "group",
     title="First inferences, memory and changed answers of {task}",
@@ -97,7 +167,7 @@ def _answers(data: TrialData) -> bool:
 
 
 def cold_starts(stored: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the cold starts of a trial's processes, the first one first, as ``trial.json`` has them."""
+    """Return the cold starts in ``trial.json``, of a trial's processes in their order."""
     return [*stored.get("earlier", ()), stored] if stored else []
 
 
@@ -140,7 +210,7 @@ def _of_rounds(data: TrialData, name: str) -> NDArray[np.float64]:
 
 
 def _most(data: TrialData, name: str) -> float | None:
-    """Return the largest value of a column of the rounds that has 64 bits, None where none is known."""
+    """Return the largest known value of 64 bits of a column of the rounds, or None."""
     return max(filter(lambda value: abs(value) < 2.0**63, _of_rounds(data, name)), default=None)
 
 

@@ -12,15 +12,36 @@ from orchestrator.analysis.trial_data import TrialData
 @table(
     "token_gaps",
     (
-    Column("answers", "int64", "streamed answers with content, of all rounds", "answers", "count"),
-    Column("gaps", "int64", "times from one piece of content to the next; pieces are tokens, unless " "the server puts several into one", "gaps", "count"),
-    Column("p50_ns", "int64", "median of all gaps", "gap p50", "ms"),
-    Column("p95_ns", "int64", "95th percentile of all gaps", "gap p95", "ms"),
-    Column("p99_ns", "int64", "99th percentile of all gaps", "gap p99", "ms"),
-    Column("longest_ns", "int64", "the longest gap", "longest", "ms"),
-    Column("longest_p50_ns", "int64", "median of the longest gap of each answer: half of all answers stood " "still for longer", "longest in an answer p50", "ms"),
-    Column("longest_p99_ns", "int64", "99th percentile of the longest gap of each answer", "p99 of answers", "ms"),
-    FLAGS,
+        Column(
+            "answers", "int64", "streamed answers with content, of all rounds", "answers", "count"
+        ),
+        Column(
+            "gaps",
+            "int64",
+            "times from one piece of content to the next; pieces are tokens, unless "
+            "the server puts several into one",
+            "gaps",
+            "count",
+        ),
+        Column("p50_ns", "int64", "median of all gaps", "gap p50", "ms"),
+        Column("p95_ns", "int64", "95th percentile of all gaps", "gap p95", "ms"),
+        Column("p99_ns", "int64", "99th percentile of all gaps", "gap p99", "ms"),
+        Column("longest_ns", "int64", "the longest gap", "longest", "ms"),
+        Column(
+            "longest_p50_ns",
+            "int64",
+            "median of the longest gap of each answer: half of all answers stood still for longer",
+            "longest in an answer p50",
+            "ms",
+        ),
+        Column(
+            "longest_p99_ns",
+            "int64",
+            "99th percentile of the longest gap of each answer",
+            "p99 of answers",
+            "ms",
+        ),
+        FLAGS,
     ),
     "trial",
     title="Gaps between tokens of {task}",
