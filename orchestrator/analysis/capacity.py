@@ -108,9 +108,7 @@ class Search:
         if self.closed is None:
             return None
         took_ns = self.closed.evidence["duration_ns"][~self.closed.incomplete]
-        return (
-            float(self.samples * took_ns.size / took_ns.sum() * SECOND_NS) if took_ns.size else None
-        )
+        return float(self.samples * took_ns.size / took_ns.sum() * SECOND_NS) if took_ns.size else None
 
     @property
     def samples(self) -> int:
@@ -147,8 +145,7 @@ class Search:
         if not usable:
             return None
         pilot = [  # an overloaded rate has lost all
-            PilotRate(one.rate_per_s, np.ones_like(one.lost) if one.problem else one.lost)
-            for one in usable
+            PilotRate(one.rate_per_s, np.ones_like(one.lost) if one.problem else one.lost) for one in usable
         ]
         at_stake = max(one.at_stake for one in usable)
         return capacity.estimated(pilot, usable[0].asked.keep, at_stake)
@@ -182,9 +179,7 @@ class Search:
         if self.certified is not None:
             return ""
         if self.hopeless is not None:
-            return "even back to back it keeps {:.3f} of the {:.3f} that is asked".format(
-                *self.hopeless
-            )
+            return "even back to back it keeps {:.3f} of the {:.3f} that is asked".format(*self.hopeless)
         if self._is_older:
             return "its rates were chosen by an older version, whose streams certify nothing"
         if self.tested:
@@ -250,9 +245,7 @@ def _with(trial: Trial, load: LoadConfig) -> Trial:
     return trial.model_copy(update={"load": load, "measurement": measurement})
 
 
-def searches_of(
-    trials: Sequence[TrialData], question: CapacityQuestion | None = None
-) -> list[Search]:
+def searches_of(trials: Sequence[TrialData], question: CapacityQuestion | None = None) -> list[Search]:
     """Return the searches: those asked for in their order, even without a rate, then others."""
     probes = [at_any_rate(trial) for trial in (question.trials if question else ())]
     likes = {like.model_dump_json(): like for like in probes}
@@ -264,9 +257,7 @@ def searches_of(
             likes.setdefault(like.model_dump_json(), like)
             rates.setdefault(like.model_dump_json(), []).append(_measured(data, asked))
     closed = {
-        _with(data.record.trial, LoadConfig()).model_dump_json(): data
-        for data in trials
-        if likes and not data.record.trial.load.is_open
+        _with(data.record.trial, LoadConfig()).model_dump_json(): data for data in trials if likes and not data.record.trial.load.is_open
     }
     deadline = primary_threshold(question.deadline, None) if question else None
     of_question = Asked(deadline, question.keep) if question and deadline else None
@@ -321,9 +312,7 @@ def next_seconds(search: Search, answers: int, alone: bool) -> float:
     return _seconds(search, rates, streams, answers, alone and certify) if rates else 0.0
 
 
-def _seconds(
-    search: Search, rates: Sequence[float], streams: int, answers: int, pausing: bool = False
-) -> float:
+def _seconds(search: Search, rates: Sequence[float], streams: int, answers: int, pausing: bool = False) -> float:
     """Return how long so many streams of each rate take, with a process for each rate, in s."""
     assert search.closed is not None
     arrivals = length_of(search, answers).arrivals(search.samples)
@@ -365,9 +354,7 @@ def all_seconds(searches: Sequence[Search], answers: Sequence[int]) -> float:
     return sum(map(sum, parts))
 
 
-def answers_within(
-    searches: Sequence[Search], question: CapacityQuestion, left_s: float
-) -> list[int]:
+def answers_within(searches: Sequence[Search], question: CapacityQuestion, left_s: float) -> list[int]:
     """Return the answers of a stream of each search: advised, or fewer where time is short.
 
     Streams of a search that has begun stay as long as they are.
@@ -392,11 +379,7 @@ def answers_within(
 def seconds_spent(searches: Sequence[Search]) -> float:
     """Return how long measuring has taken by what is stored, in s, without waits for others."""
     known = [data for one in searches for data in (one.closed, *(rate.data for rate in one.rates))]
-    return sum(
-        _loading_s(data.record) + float(np.nansum(spans_ns(data.evidence))) / SECOND_NS
-        for data in known
-        if data is not None
-    )
+    return sum(_loading_s(data.record) + float(np.nansum(spans_ns(data.evidence))) / SECOND_NS for data in known if data is not None)
 
 
 def minutes(seconds: float) -> float:

@@ -157,9 +157,7 @@ def replay_rows(
         }
 
 
-def _figures(
-    data: TrialData, judged: Judged, at_rates: Sequence[_Streams], gains: Sequence[Floats]
-) -> list[dict[str, Any]]:
+def _figures(data: TrialData, judged: Judged, at_rates: Sequence[_Streams], gains: Sequence[Floats]) -> list[dict[str, Any]]:
     """Return per rate the mean over streams, with its interval, of what each round gains, [r]."""
     scale, sizes = scale_of(judged), [one.schedule.rounds for one in at_rates[0].played]
     means = np.array([at.means(gain) for at, gain in zip(at_rates, gains, strict=True)])
@@ -189,14 +187,9 @@ def _at(
     """Return the streams of a trial at one rate, and of the fallback under the same arrivals."""
     law, rule, other = question.law, question.rule, question.fallback
     samples, services = len(data.references), services_of(data)
-    schedules = [
-        schedule_of(law, rate_per_s, own.size, samples, number) for number, own in enumerate(rounds)
-    ]
+    schedules = [schedule_of(law, rate_per_s, own.size, samples, number) for number, own in enumerate(rounds)]
     refuse_cut_groups(law.group, min(one.moments_ns.size for one in schedules), "--group")
-    played = [
-        play(data, services, own, schedule, rule, deadline_ns)
-        for own, schedule in zip(rounds, schedules, strict=True)
-    ]
+    played = [play(data, services, own, schedule, rule, deadline_ns) for own, schedule in zip(rounds, schedules, strict=True)]
     if other is None:
         return _Streams(played, ())
     of_other, whole = services_of(other), np.concatenate(streams_of(other))
@@ -240,9 +233,9 @@ def _gains_together(data: TrialData, other: TrialData, at: _Streams, deadline_ns
 def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) -> dict[str, Any]:
     waits = np.concatenate([one.wait_ns[one.after_ramp] for one in played])
     responses = np.concatenate([one.response_ns[one.after_ramp] for one in played])
-    started, limit, (k, n) = waits >= 0, question.error_after_ns, question.window or (None, None)
+    started, limit, window = waits >= 0, question.error_after_ns, question.window
     p50, p99 = map(finite, percentiles_inverted_cdf(responses, [50, 99]))
-    ages, streaks, lasted, windows = [], [], [], [np.zeros(0)]
+    ages, streaks, lasted, windows = [], [], [], []
     for one in played:
         late, kept, moments = one.response_ns > deadline_ns, one.after_ramp, one.schedule.moments_ns
         answered = moments + np.where(late, 0, one.response_ns).astype(np.int64)
@@ -250,11 +243,8 @@ def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) ->
         ages.append(staleness(late)[kept])
         streaks.append(quiet.answers)
         lasted.append(quiet.lasted_ns)
-        if n is not None:
-            windows.append(late_in_windows(late[kept], n))
-    age, streak, silent, of_window = (
-        np.concatenate(each) for each in (ages, streaks, lasted, windows)
-    )
+        windows.append(late_in_windows(late[kept], window[1]) if window else np.zeros(0))
+    age, streak, silent, of_window = (np.concatenate(each) for each in (ages, streaks, lasted, windows))
     return {
         "arrivals": responses.size,
         "late": float((responses > deadline_ns).mean()),
@@ -265,9 +255,9 @@ def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) ->
         "staleness_mean": float(age.mean()),
         "staleness_p99": int(percentile_inverted_cdf(age, 99)),
         "longest_streak": int(streak.max(initial=0)),
-        "window_late": k,
-        "window_length": n,
-        "windows_broken": float((of_window >= k).mean()) if of_window.size else None,
+        "window_late": window and window[0],
+        "window_length": window and window[1],
+        "windows_broken": float((of_window >= window[0]).mean()) if window and of_window.size else None,
         "warnings": streak.size,
         "errors": None if limit is None else int((silent > limit).sum()),
         "error_after_ns": limit,
@@ -275,9 +265,7 @@ def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) ->
     }
 
 
-def _beside(
-    data: TrialData, measured: TrialData | None, played: Sequence[Played], deadline: Threshold
-) -> dict[str, Any]:
+def _beside(data: TrialData, measured: TrialData | None, played: Sequence[Played], deadline: Threshold) -> dict[str, Any]:
     """Return what a trial under load kept and what became of its times, against the closed loop."""
     found: dict[str, Any] = dict.fromkeys(BESIDE)
     if measured is None:
@@ -295,10 +283,7 @@ def _beside(
         found["service_change"] = float(services.mean() / closed.mean() - 1)
     if idle.size and closed.size:
         found["idle_penalty"] = float(np.median(idle) / np.median(closed) - 1)
-    held = (
-        Answered(one.schedule.samples, one.response_ns > deadline.ns, one.after_ramp)
-        for one in played
-    )
+    held = (Answered(one.schedule.samples, one.response_ns > deadline.ns, one.after_ramp) for one in played)
     return found | {
         "measured_mean": kept["mean"],
         "measured_low": kept["interval_low"],

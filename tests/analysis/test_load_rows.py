@@ -12,18 +12,20 @@ from loaded_trials import loaded_trial
 
 from orchestrator.analysis.curves import counted, grid_of
 from orchestrator.analysis.groups import grouped
-from orchestrator.analysis.load import NOT_KEPT, OVERLOADED, load_flags
-from orchestrator.analysis.replay import services_after_idling
 from orchestrator.analysis.load import (
+    NOT_KEPT,
+    OVERLOADED,
     Served,
     Server,
     delivered_per_s,
     found_idle,
     inferences_of,
     lateness,
+    load_flags,
     most_at_once,
     scheduled_per_s,
 )
+from orchestrator.analysis.replay import services_after_idling
 from orchestrator.analysis.table import tables
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.configuration.analysis import AnalysisConfig

@@ -39,8 +39,7 @@ NOT_MEASURED = "not measured"
         Column(
             "rate_per_s",
             "float?",
-            "offered: samples that arrived in a second, on average; null where no "
-            "rate was measured",
+            "offered: samples that arrived in a second, on average; null where no rate was measured",
             "offered",
             "per_s",
         ),
@@ -91,8 +90,7 @@ NOT_MEASURED = "not measured"
         Column(
             "mean",
             "float?",
-            "tail quality on the response clock, a mean over these streams; null "
-            "where no rate was measured",
+            "tail quality on the response clock, a mean over these streams; null where no rate was measured",
             "kept",
             "quality [interval_low, interval_high]",
         ),
@@ -143,8 +141,7 @@ NOT_MEASURED = "not measured"
         Column(
             "minutes_needed",
             "float?",
-            "about what a budget must be for the search to end; null where it has, "
-            "or has no budget",
+            "about what a budget must be for the search to end; null where it has, or has no budget",
         ),
         FLAGS,
     ),
@@ -200,7 +197,8 @@ def capacity(context: Context) -> Iterator[Row]:
     needed = _minutes_needed(searches, question)
     for number, search in enumerate(searches):
         rates = [(one.data, _of_rate(one)) for one in search.rates]
-        for data, own in rates or [(search.closed, _of_closed_loop(search))]:
+        closed = [(search.closed, _of_closed_loop(search))]
+        for data, own in rates or closed:
             if data is None or search.asked is None:
                 continue
             ideal = ideal_quality(data.judged(data.metric))

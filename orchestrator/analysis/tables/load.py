@@ -46,24 +46,21 @@ UNKNOWN = "unknown"
         Column(
             "scheduled_per_s",
             "float?",
-            "samples a second of the schedule as it was drawn; null where no stream "
-            "has two moments",
+            "samples a second of the schedule as it was drawn; null where no stream has two moments",
             "scheduled",
             "per_s",
         ),
         Column(
             "delivered_per_s",
             "float?",
-            "the same of starts and drops, had no sample waited for another: what "
-            "our loop made of it",
+            "the same of starts and drops, had no sample waited for another: what our loop made of it",
             "delivered",
             "per_s",
         ),
         Column(
             "own_delay_p50_ns",
             "float?",
-            "own delay: start minus arrival of samples that found the server idle "
-            "for `load.spin_us`",
+            "own delay: start minus arrival of samples that found the server idle for `load.spin_us`",
             "own delay p50",
             "delay",
         ),
@@ -79,8 +76,7 @@ UNKNOWN = "unknown"
         Column(
             "spacing_p",
             "float?",
-            "p-value of the schedule's gaps against the law asked for; null for "
-            "`periodic` and `trace`",
+            "p-value of the schedule's gaps against the law asked for; null for `periodic` and `trace`",
             "spacing",
             "p",
         ),
@@ -94,8 +90,7 @@ UNKNOWN = "unknown"
         Column(
             "utilisation",
             "float?",
-            "scheduled rate x mean time that a served sample took, its part of a "
-            "batch's; null if none was",
+            "scheduled rate x mean time that a served sample took, its part of a batch's; null if none was",
             "utilisation",
             "number",
         ),

@@ -40,8 +40,7 @@ REPLAY = (
     Column(
         "closed_mean",
         "float",
-        "tail quality of the same rounds in the closed loop they were measured "
-        "in, on the total clock",
+        "tail quality of the same rounds in the closed loop they were measured in, on the total clock",
         "closed",
         "quality",
     ),
@@ -59,9 +58,7 @@ REPLAY = (
         "str",
         "how it was found, over streams; see [statistics.md](statistics.md)",
     ),
-    Column(
-        "interval_parameters", "map", "what the method was given and estimated, numbers by name"
-    ),
+    Column("interval_parameters", "map", "what the method was given and estimated, numbers by name"),
     Column(
         "fallback",
         "str?",
@@ -97,8 +94,7 @@ REPLAY = (
     Column(
         "staleness_mean",
         "float",
-        "age of the last answer on time, in arrivals, when an answer is due: 0 "
-        "where that one is on time",
+        "age of the last answer on time, in arrivals, when an answer is due: 0 where that one is on time",
     ),
     Column("staleness_p99", "int64", "the same", "stale p99", "count"),
     Column("longest_streak", "int64", "most late answers in a row", "streak", "count"),
@@ -111,9 +107,7 @@ REPLAY = (
         "windows broken",
         "share",
     ),
-    Column(
-        "warnings", "int64", "stretches of late answers, one alone included", "warnings", "count"
-    ),
+    Column("warnings", "int64", "stretches of late answers, one alone included", "warnings", "count"),
     Column(
         "errors",
         "int64?",
@@ -153,16 +147,14 @@ REPLAY = (
     Column(
         "idle_penalty",
         "float?",
-        "the penalty of idling: median total time of its samples that found the "
-        "server idle, over the closed loop's, less 1",
+        "the penalty of idling: median total time of its samples that found the server idle, over the closed loop's, less 1",
         "after idling",
         "signed share",
     ),
     Column(
         "held_mean",
         "float?",
-        "replayed quality if the last answer on time is kept until the next; "
-        "null if nothing was measured",
+        "replayed quality if the last answer on time is kept until the next; null if nothing was measured",
         "held",
         "quality",
     ),

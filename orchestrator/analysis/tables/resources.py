@@ -23,17 +23,13 @@ from orchestrator.stats.times import PRIMARY_CLOCK
             "int32",
             "how many fresh processes timed its rounds; of several, the largest figure counts",
         ),
-        Column(
-            "load_ns", "int64?", "from the start of its work until the model is loaded", "load", "s"
-        ),
+        Column("load_ns", "int64?", "from the start of its work until the model is loaded", "load", "s"),
         Column(
             "first_inference_ns",
             "int64?",
             "the first model call of the process, before anything is warm",
         ),
-        Column(
-            "first_total_ns", "int64?", "the same with preprocess and postprocess", "first", "ms"
-        ),
+        Column("first_total_ns", "int64?", "the same with preprocess and postprocess", "first", "ms"),
         Column(
             "warm_first_ns",
             "int64?",
@@ -81,8 +77,7 @@ from orchestrator.stats.times import PRIMARY_CLOCK
         Column(
             "changed_rounds",
             "int32?",
-            "rounds with an answer other than the first round's; null where none, or "
-            "only the first, is stored",
+            "rounds with an answer other than the first round's; null where none, or only the first, is stored",
         ),
         Column(
             "changed_samples",
@@ -100,8 +95,7 @@ from orchestrator.stats.times import PRIMARY_CLOCK
         Column(
             "differing_samples",
             "int32?",
-            "samples answered otherwise than there, numbers with a fraction to "
-            "within 0.1 %; null where no answer is stored",
+            "samples answered otherwise than there, numbers with a fraction to within 0.1 %; null where no answer is stored",
             "other answers",
             "count",
         ),
@@ -140,12 +134,9 @@ def resources(context: Context, group: Group) -> Iterator[Row]:
         yield {
             **data.record.labels(),
             "processes": max(1, len(data.record.processes)),
-            **{
-                name: _largest(start.get(name) for start in starts)
-                for name in ("load_ns", "first_inference_ns", "first_total_ns")
-            },
+            **{name: _largest(start.get(name) for start in starts) for name in ("load_ns", "first_inference_ns", "first_total_ns")},
             "warm_first_ns": _largest(warm_firsts(data)),
-            "paused_first_ns": _largest(filter(math.isfinite, paused_firsts(data))),
+            "paused_first_ns": _largest(value for value in paused_firsts(data) if math.isfinite(value)),
             "resident_peak_bytes": _largest([*resident, at_end.get("peak_memory_bytes")]),
             "resident_round_peak_bytes": _largest([_most(data, "resident_peak_bytes")]),
             "gpu_memory_peak_bytes": _largest([_most(data, "gpu_memory_bytes")]),
@@ -193,9 +184,7 @@ def paused_firsts(data: TrialData) -> list[float]:
     """
     asked, leads = _of_rounds(data, "lead_in"), _of_rounds(data, "lead_in_first_ns")
     times = np.where((asked > 0) & ~np.isfinite(leads), np.inf, leads)
-    found: list[float] = times[
-        np.setdiff1d(np.flatnonzero(~np.isnan(times)), _first_rows(data))
-    ].tolist()
+    found: list[float] = times[np.setdiff1d(np.flatnonzero(~np.isnan(times)), _first_rows(data))].tolist()
     return found
 
 
@@ -211,7 +200,8 @@ def _of_rounds(data: TrialData, name: str) -> NDArray[np.float64]:
 
 def _most(data: TrialData, name: str) -> float | None:
     """Return the largest known value of 64 bits of a column of the rounds, or None."""
-    return max(filter(lambda value: abs(value) < 2.0**63, _of_rounds(data, name)), default=None)
+    values = _of_rounds(data, name)
+    return max(values[np.abs(values) < 2.0**63].tolist(), default=None)
 
 
 def _largest(values: Iterable[float | None]) -> int | None:
