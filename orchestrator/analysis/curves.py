@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.law import check_interval
 from orchestrator.analysis.quality import (
     JudgedMean,
     ideal_quality,
@@ -17,6 +16,7 @@ from orchestrator.analysis.quality import (
     intervals,
     scale_of,
 )
+from orchestrator.analysis.table import check_interval
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.divergence import fit_density
 from orchestrator.stats.histogram import LOG_STEP, REACH, LogHistogram, smoothed
