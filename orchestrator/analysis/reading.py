@@ -349,8 +349,6 @@ def percentiles_of(reading: Reading) -> Iterator[tuple[Clock, Entry, Floats, Flo
         times = reading.times[clock, entry.key]
         tables, slowest = [stored[one.key, clock] for one in entry.members], 1 - 0.5 / times.size
         shares = np.unique([*times.shares(), *tables[0][0][tables[0][0] < slowest], slowest])
-        independent = sum(
-            samples[np.minimum(np.searchsorted(known, shares - 1e-9), len(known) - 1)] for known, samples in tables
-        )
+        independent = sum(samples[np.minimum(np.searchsorted(known, shares - 1e-9), len(known) - 1)] for known, samples in tables)
         unsure = (1 - shares) * independent < MIN_BEYOND - 1e-9
         yield clock, entry, shares, times.at(shares), max(int(np.argmax(unsure)), 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import platformdirs
@@ -71,14 +72,10 @@ def inches(text: str) -> float:
     """
     found = WIDTH.fullmatch(text)
     if found is None:
-        raise InputError(
-            f"{text[:40]!r}: a width with its unit was expected, such as 3.3in, 84mm, 8.4cm or 240pt"
-        )
+        raise InputError(f"{text[:40]!r}: a width with its unit was expected, such as 3.3in, 84mm, 8.4cm or 240pt")
     width = float(found[1]) * INCHES[found[2]]
     if not NARROWEST <= width <= WIDEST:
-        raise InputError(
-            f"{text!r}: a figure must be {NARROWEST:g} to {WIDEST:g} inches wide: choose another width"
-        )
+        raise InputError(f"{text!r}: a figure must be {NARROWEST:g} to {WIDEST:g} inches wide: choose another width")
     return width
 
 
@@ -166,12 +163,12 @@ def script() -> str:
 
     It takes a second to make, so that it is kept in the user's cache folder.
     """
-    kept = Path(platformdirs.user_cache_dir("tail-quality"), f"vega-{vl_convert.__version__}.js")
+    kept = Path(platformdirs.user_cache_dir("tail-quality"), f"vega-{version('vl-convert-python')}.js")
     try:
         return kept.read_text("utf-8")
     except OSError:
-        made = vl_convert.javascript_bundle()
+        made = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     kept.parent.mkdir(parents=True, exist_ok=True)
     with replacing(kept) as file:
         file.write(made.encode())
-    return str(made)
+    return made

@@ -1,4 +1,4 @@
-"""What charts share: colours, axes, marks and what a page moves, as parts of a Vega-Lite specification."""
+"""What charts share: colours, axes, marks and what a page moves, as parts of Vega-Lite."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from orchestrator.analysis.curves import Floats
 from orchestrator.analysis.reading import Entry, Reading
 from orchestrator.contracts import InputError
-from orchestrator.report.colours import COLOURS, DARK_COLOURS, DASHES, pairs
+from orchestrator.report.colours import COLOURS, DARK_COLOURS, DASHES, line_styles
 from orchestrator.report.text import printable
 
 Section = Literal["quality", "latency", "rounds", "ranking", "settling", "prediction", "causes"]
@@ -228,7 +228,7 @@ class Lines:
         places = dict.fromkeys(self._place(one) for one in systems)
         number = {place: at for at, place in enumerate(places)}
         self._heads = {}
-        wanted = {}
+        wanted: dict[str, tuple[int, int]] = {}
         for one in systems:
             name = one.label.removeprefix(f"{one.model} · ") if self.apart else one.label
             colour = number[self._place(one)] if len(number) > 1 else one.dash
@@ -236,12 +236,12 @@ class Lines:
             for member in (one, *one.processes):
                 told = {"s": printable(name), "k": keys[one.key], "of": printable(member.label)}
                 self._heads[member.key] = told | ({"m": printable(one.model)} if self.apart else {})
-        self.styles = pairs((name, *pair) for name, pair in wanted.items())
+        self.styles = line_styles((name, *pair) for name, pair in wanted.items())
 
     def _place(self, entry: Entry) -> tuple[str, ...]:
         return entry.place[1:] if self.apart else entry.place
 
-    def row(self, entry: Entry, clock: str | None = None, **columns: Any) -> Spec:
+    def row(self, entry: Entry, clock: Any = None, **columns: Any) -> Spec:
         """Return a row of data: names of the system, and a list of numbers for each column."""
         head = self._heads[entry.key] | ({"clock": str(clock)} if clock else {})
         return head | {

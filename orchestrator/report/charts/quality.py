@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from orchestrator.analysis.reading import Reading
@@ -23,6 +25,7 @@ MEANS = {
     True: "Mean over processes with its 95 % interval as a band, each process as a thin line",
 }
 """What the note says of a campaign without and with repeats."""
+ONE = "One point per round."
 FIGURES = ("mean", "worst round")
 CHOSEN = [{"calculate": "figure == 'mean' ? datum.mean : datum.worst", "as": "y"}]
 
@@ -106,13 +109,13 @@ def rounds_chart(reading: Reading) -> Chart:
             longest = max(longest, -(-len(entry.data.times[clock]) // len(curve.centres)))
             numbers = {"x": curve.centres + 1, "mean": curve.rounds, "worst": curve.worst_rounds}
             rows.append(lines.row(entry, clock, **numbers))
-    drawn = f"A point stands for up to {longest} rounds in a row." if longest > 1 else ""
+    drawn = f"A point stands for up to {longest} rounds in a row." if longest > 1 else ONE
     return Chart(
         name="rounds",
         section="rounds",
         place=1,
         title="Tail quality over rounds",
-        note=f"At the primary threshold, {primary(reading)}. {drawn or 'One point per round.'}",
+        note=f"At the primary threshold, {primary(reading)}. {drawn}",
         spec=lines.spec(
             reading,
             rows,
@@ -138,7 +141,8 @@ def histogram_chart(reading: Reading) -> Chart:
         section="rounds",
         place=2,
         title="Histogram of rounds",
-        note=f"Share of rounds by their tail quality at the primary threshold, {primary(reading)}, in 24 bins.",
+        note="Share of rounds by their tail quality at the primary threshold, "
+        f"{primary(reading)}, in 24 bins.",
         spec=lines.spec(
             reading,
             rows,
@@ -152,7 +156,7 @@ def histogram_chart(reading: Reading) -> Chart:
 def capacity_chart(reading: Reading) -> Chart:
     """Return mean tail quality at the deadline against the rate, a line for each search."""
     members = {entry.key: entry for entry in reading.entries}
-    lines, searches = Lines(reading), {}
+    lines, searches = Lines(reading), dict[int, list[dict[str, Any]]]()
     for row in reading.results.tables["capacity"].to_pylist():
         if row["trial"] in members and row["rate_per_s"] is not None:
             searches.setdefault(row["search"], []).append(row)

@@ -6,7 +6,15 @@ import numpy as np
 
 from orchestrator.analysis.convergence import rjsd_column
 from orchestrator.analysis.reading import Reading
-from orchestrator.report.charts.draw import Chart, Lines, channel, level, mark, metric_words, rounded
+from orchestrator.report.charts.draw import (
+    Chart,
+    Lines,
+    channel,
+    level,
+    mark,
+    metric_words,
+    rounded,
+)
 
 MOST_CHECKS = 500
 """Most checks drawn of a trial, evenly chosen."""
@@ -19,7 +27,8 @@ METHODS_NOTE = (
 
 def settling_chart(reading: Reading) -> Chart:
     """Return the rJSD trajectory of every trial."""
-    lines, rows, bounds = Lines(reading), [], {}
+    lines, rows = Lines(reading), []
+    bounds: dict[str, float] = {}
     for entry in reading.entries:
         stopping = entry.data.record.stopping
         checks = [dict(check) for check in (stopping.checks if stopping else ())]
@@ -53,7 +62,7 @@ def settling_chart(reading: Reading) -> Chart:
 
 def prediction_chart(reading: Reading) -> Chart:
     """Return predicted against observed tail quality."""
-    lines, methods = Lines(reading), {}
+    lines, methods = Lines(reading), dict[str, None]()
     members = {entry.key: entry for entry in reading.entries}
     found: dict[tuple[str, ...], list[tuple[float, float, str]]] = {}
     for row in reading.results.rows("prediction"):

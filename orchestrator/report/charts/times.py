@@ -19,12 +19,10 @@ from orchestrator.report.charts.draw import (
     whole,
 )
 
-POINTS, OUTERMOST = 160, 0.0005
+POINTS, OUTERMOST = 120, 0.0005
 """Points of a density, and the share of inferences beyond its drawn part at either end."""
-FAINTEST = 1e-3
-"""Density below this share of its peak is not drawn."""
 MOST_SAMPLES, FEWEST_SIZES, MOST_MOMENTS = 200, 5, 150
-"""Samples drawn against their size of input, from so many different sizes on; points of evidence."""
+"""Samples drawn against their size, from so many different sizes on; points of evidence."""
 STAGES = ("preprocess", "inference", "postprocess")
 TIP = ("x", "time (ms)")
 
@@ -33,17 +31,13 @@ def density_chart(reading: Reading) -> Chart:
     """Return the densities of log time."""
     lines, rows = Lines(reading), []
     for clock in reading.clocks:
-        ends = np.array([OUTERMOST, 1 - OUTERMOST])
-        timed = {one.key: reading.times[clock, one.key] for one in reading.systems}
-        found = [times.at(ends) for times in timed.values() if times.timed]
-        low, high = (of([ms for pair in found for ms in pair if ms > 0], initial=start)
-                     for of, start in ((np.min, np.inf), (np.max, 0)))  # fmt: skip
-        for entry in reading.systems if high else ():
-            if timed[entry.key].timed:
+        for entry in reading.systems:
+            times = reading.times[clock, entry.key]
+            if times.timed:
+                ends = np.array([OUTERMOST, min(1 - OUTERMOST, times.timed / times.size)])
+                low, high = times.at(ends)
                 ms = np.geomspace(low / 1.1, high * 1.1, POINTS)
-                y = timed[entry.key].density(ms)
-                seen = y > FAINTEST * y.max()
-                rows.append(lines.row(entry, clock, x=ms[seen], y=y[seen]))
+                rows.append(lines.row(entry, clock, x=ms, y=times.density(ms)))
     return Chart(
         name="density",
         section="latency",
@@ -90,7 +84,7 @@ def distribution_chart(reading: Reading) -> Chart:
 
 
 def percentile_chart(reading: Reading) -> Chart:
-    """Return time by percentile, in the manner of HdrHistogram: each further nine takes as much room."""
+    """Return time by percentile as HdrHistogram draws it: each further nine takes as much room."""
     lines, rows, last = Lines(reading), [], 2.0
     for clock, entry, shares, ms, certain in percentiles_of(reading):
         odds = 1 / (1 - shares)
@@ -126,7 +120,7 @@ def percentile_chart(reading: Reading) -> Chart:
 
 
 def size_chart(reading: Reading) -> Chart:
-    """Return each sample's median total time, which is its batch's, against the size of its input."""
+    """Return each sample's median total time, its batch's, against the size of its input."""
     lines, rows, most = Lines(reading), [], 0
     for entry in reading.systems:
         sizes = entry.data.input_sizes
@@ -158,11 +152,17 @@ def size_chart(reading: Reading) -> Chart:
 def stage_chart(reading: Reading) -> Chart:
     """Return the mean time per stage, bars that add up to the total time."""
     rows = [
-        {"s": entry.label, "stage": stage, "at": STAGES.index(stage), "ms": rounded([means[stage] / NS_PER_MS])[0]}
+        {
+            "s": entry.label,
+            "stage": stage,
+            "at": STAGES.index(stage),
+            "ms": rounded([means[stage] / NS_PER_MS])[0],
+        }
         for entry in reading.systems
         for means in [getattr(reading.evidence.get(entry.key), "stage_means_ns", {})]
-        for stage in STAGES
+        for at, stage in enumerate(STAGES)
         if stage in means
+        for ms in rounded([means[stage] / NS_PER_MS])
     ]
     names = list(dict.fromkeys(row["s"] for row in rows))
     y = {"field": "s", "type": "nominal", "sort": names, "axis": None}
