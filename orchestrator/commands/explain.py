@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import Row
-from orchestrator.analysis.explain import explain_rows
 from orchestrator.analysis.groups import Group, check_names, grouped
+from orchestrator.analysis.tables.explain import explain
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.commands.inspect import find_trial
 from orchestrator.configuration.composition import override_analysis
@@ -66,4 +66,4 @@ def _show_one(groups: Sequence[Group], trial_id: str) -> None:
 
 def _rows(group: Group, trial_id: str) -> list[Row]:
     data = next(data for data in group.trials if data.trial_id == trial_id)
-    return [dict(row) for row in explain_rows(data, group.thresholds.primary, group.flags[trial_id])]
+    return list(explain(None, group, data))
