@@ -11,15 +11,14 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_of
 from orchestrator.analysis.comparison import FROM_BEST, FROM_BEST_FRESH, on_samples
-from orchestrator.analysis.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.analysis.flags import UNSTEADY
 from orchestrator.analysis.from_the_best import EXACTLY
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
+from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.metrics.interface import Scale
 from orchestrator.stats.thresholds import Threshold
 
-Grade: TypeAlias = Literal["good", "doubtful", "bad"]
 Tie: TypeAlias = Literal["tied", "worse", "behind", "not tested"]
 """Of a system after the best: in the tie, shown worse, below one outside the tie though not shown
 worse, or not tested."""
@@ -101,14 +100,6 @@ class Standing:
     def kept(self) -> float:
         """The share of ideal quality that the mean keeps."""
         return self.scale.kept(self.mean, self.ideal) if self.ideal != self.scale.late else 1.0
-
-    def grade(self, share: float) -> Grade:
-        """Return *good* where the whole interval keeps this share of ideal quality, else how not."""
-        low, high = sorted(self.scale.gained(end) for end in (self.low, self.high))
-        wanted = share * self.scale.gained(self.ideal)
-        if high < wanted:
-            return "bad"
-        return "good" if low >= wanted and not self.marks else "doubtful"
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ RESULTS = "results"
 """The folder of a bundle that is a campaign's directory: every verb reads it."""
 ENVIRONMENT = "environment.json"
 BILL = "sbom.cdx.json"
-REPORT = "report.md"
 
 
 @dataclass(frozen=True)

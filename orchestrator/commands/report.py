@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
@@ -14,7 +15,7 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composition import code_folders, override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.execution.signals import heed_signals
-from orchestrator.report.answer import answers, lines
+from orchestrator.report.answer import answers
 from orchestrator.report.capacity import bracket_tables, unsearched
 from orchestrator.report.documents import made_together, report_texts
 from orchestrator.report.figures.look import PLAIN_LOOK, Look
@@ -128,7 +129,7 @@ def write_report(
 ) -> int:
     """Write the result tables, report.md and report.html, and print the answer on stdout. Returns the exit code."""
     results, ranked = _stored(directory, analysis, formats, only, look)
-    print_summary(results, ranked, directory / "report.html", full=full)
+    print_summary(results, ranked, directory / "report.html", full=full, figures=bool(formats))
     return exit_code(results)
 
 
@@ -194,7 +195,7 @@ def report_several(
     write_results(folder.expanduser(), stored_tables(results, several), texts)
     if formats:
         write_figures(folder.expanduser() / "figures", formats, only, results, evidence, look)
-    print_summary(results, ranked, folder / "report.html", said, [table], full, directories)
+    print_summary(results, ranked, folder / "report.html", said, [table], full, directories, bool(formats))
     return exit_code(results)
 
 
@@ -206,23 +207,22 @@ def print_summary(
     first: Sequence[Table] = (),
     full: bool = False,
     directories: Sequence[Path] = (),
+    figures: bool = False,
 ) -> None:
     """Print what went wrong, the answer, and at most six lines on each task; the last says where the report is.
 
     ``found`` is what `findings` returns, if that is known already; ``full`` prints the cross-system tables and the deadlines as well.
     """
     terminal = Terminal()
-    for table in (*first, *(summary_tables(results) if full else [*trouble_tables(results, unfinished=False), *bracket_tables(results)])):
+    below = summary_tables(results) if full else [*trouble_tables(results, unfinished=False), *bracket_tables(results)]
+    kept = [replace(table, note=table.note if full else "") for table in answers(unsearched(ranked))]
+    for table in (*first, *below, *kept):
         terminal.table(table)
-        terminal.line()
-    for answer in answers(results, unsearched(ranked)):
-        terminal.lines(lines(answer, terminal.width, terminal.fine))
-        for note in answer.notes if full else ():
-            terminal.prose(note)
         terminal.line()
     said = findings(results, ranked) if found is None else list(found)
     if len(directories) < 2:
         resume = Finding("next_step", "", {"command": f"{ORCHESTRATOR} resume {shlex.quote(str(path.parent))}"})
         said = [resume if one.values.get("command") == RESUME else one for one in said]
-    for line in text_lines([*said, Finding("report", "", {"path": str(path)})], terminal.width):
+    drawn = [Finding("figures", "", {"path": str(path.parent / "figures")})] if figures else []
+    for line in text_lines([*said, *drawn, Finding("report", "", {"path": str(path)})], terminal.width):
         terminal.line(line)

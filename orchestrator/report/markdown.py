@@ -12,7 +12,7 @@ from orchestrator.analysis.comparison import begins_of_visits
 from orchestrator.analysis.ranking import Ranking, rankings
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.planning.reach import reach_words
-from orchestrator.report.answer import Answer, answers
+from orchestrator.report.answer import answers
 from orchestrator.report.capacity import capacity_tables, unsearched
 from orchestrator.report.claims import (
     comparison_tables,
@@ -26,7 +26,7 @@ from orchestrator.report.claims import (
 from orchestrator.report.explained import slow_rounds_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.findings import Finding, findings
-from orchestrator.report.findings.say import coded, say
+from orchestrator.report.findings.say import say
 from orchestrator.report.resources import resources_tables
 from orchestrator.report.result_tables import (
     cross_system_tables,
@@ -109,11 +109,11 @@ def report_of(
     first
         tables that are folded before all others.
     """
-    found = list(answers(results, unsearched(ranked)))
+    found = list(answers(unsearched(ranked)))
     head = [f"# {markdown_text(title)}", ""]
     head += [f"- {say(one, 'markdown')}" for one in said]
     head += ["", *([f"![Quality against threshold, one line a system]({PICTURE})", ""] if found else [])]
-    parts = ["\n".join(head), *map(_answer, found)]
+    parts = ["\n".join(head), *map(to_markdown, found)]
     parts += [folded(table.title, [table]) for table in first]
     for name, makers in FOLDED:
         if tables := [table for make in makers for table in make(results)]:
@@ -142,10 +142,3 @@ CLOSING = "</details>\n"
 def _opening(name: str) -> str:
     """Return what begins a folded part; its name is one of ours."""
     return f"<details>\n<summary>{name}</summary>\n"
-
-
-def _answer(answer: Answer) -> str:
-    """Return the answer as a table, and below it what its marks mean."""
-    right = frozenset(answer.heads[answer.names :]) - {"marks"}
-    table = to_markdown(Table(answer.title, answer.heads, answer.rows, right=right))
-    return "\n".join([table, *(f"- {coded(note, 'markdown')}" for note in answer.notes), ""])

@@ -199,7 +199,7 @@ def test_a_finding_is_said_in_every_medium_and_names_steer_none(medium: Any) -> 
 
 def test_a_terminal_has_six_lines_and_breaks_no_command(results: CampaignAnalysis) -> None:
     said = [*findings(replace(results, analysis=results.campaign.config.analysis), rankings(results)), Finding("report", "", {"path": "p"})]
-    lines = list(text_lines(said, None))
+    lines = list(text_lines(said, 1000))
     assert len(lines) <= 6
     assert [line.partition(":")[0] for line in lines] == ["Best within 14 ms", "Runner-up", "Caution", "Next", "Report"]
     narrow = list(text_lines(said, 60))

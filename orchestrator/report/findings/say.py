@@ -32,6 +32,8 @@ CODE: dict[Medium, str] = {"markdown": "`{}`", "html": "<code>{}</code>"}
 JOINED = {"deadline_kept": "winner", "too_short": "caution", "unfinished": "caution"}
 """Kinds that a terminal says on the line of another kind where that stands before."""
 MOST_NAMES = 3
+SHORTEST = 20
+"""Cells of a line beside its label, also where a terminal is narrower."""
 
 
 def say(finding: Finding, medium: Medium) -> str:
@@ -50,8 +52,8 @@ def said(finding: Finding, medium: Medium) -> str:
     return _macro(finding, medium, "said")
 
 
-def text_lines(found: Sequence[Finding], width: int | None) -> Iterator[str]:
-    """Yield findings for a terminal, labels in a column; a command is never broken."""
+def text_lines(found: Sequence[Finding], width: int) -> Iterator[str]:
+    """Yield findings for a terminal, labels in a column; a command and a path are never broken."""
     lines: list[tuple[Finding, str, str]] = []
     for finding in found:
         begins, told = label(finding, "text"), said(finding, "text")
@@ -67,8 +69,9 @@ def text_lines(found: Sequence[Finding], width: int | None) -> Iterator[str]:
         if several and of.subject not in ("", subject):
             subject = of.subject
             yield printable(subject)
-        room = None if width is None or "command" in of.values else width - indent
-        for place, line in enumerate(wrapped(told, room)):
+        whole = not {"command", "path"}.isdisjoint(of.values)
+        broken = [told] if whole else wrapped(told, max(SHORTEST, width - indent))
+        for place, line in enumerate(broken):
             yield f"{'' if place else begins:<{indent}}{line}"
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.analysis.reading import Reading
+from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.report.findings import Finding
 from orchestrator.report.findings.say import label, said
 from orchestrator.report.html.glossary import Word

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.campaign_analysis import Row
-from orchestrator.analysis.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.analysis.flags import UNSTEADY
 from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.ranking import is_unsteady
 from orchestrator.analysis.reading import Entry, Reading
+from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.report.html.glossary import Word, words
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within
 
