@@ -157,7 +157,8 @@ def mark(kind: str, tooltip: Sequence[tuple[str, str]] = (), **encoding: Any) ->
         "point": {"type": "point", "strokeDash": [1, 0]},
         "tips": {"type": "point", "size": 120, "opacity": 0, "filled": True},
     }
-    shown = encoding | {"opacity": _opacity(0.15)} if kind.endswith("band") else encoding
+    unseen = {"opacity": {"value": 0}} if kind == "tips" else {}
+    shown = encoding | ({"opacity": _opacity(0.15)} if kind.endswith("band") else unseen)
     if tooltip:
         titles = [("of", "system"), *tooltip]
         shown = shown | {"tooltip": [{"field": one, "title": title} for one, title in titles]}
