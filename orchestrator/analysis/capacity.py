@@ -31,7 +31,7 @@ from orchestrator.stats.capacity import (
 from orchestrator.stats.constants import STREAMS
 from orchestrator.stats.interval import Interval
 from orchestrator.stats.queueing import SECOND_NS
-from orchestrator.stats.stopping.rounds import Capacity
+from orchestrator.stats.stopping.rules import Capacity
 from orchestrator.stats.thresholds import Threshold, primary_threshold, thresholds_from_ms
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.records import CapacityQuestion

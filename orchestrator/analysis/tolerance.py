@@ -15,8 +15,8 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics import Judged
 from orchestrator.stats.constants import CONFIDENCE
 from orchestrator.stats.interval import Interval
+from orchestrator.stats.tail_quality import DRAWN_TOLERANCES, Tolerance, TolerancePoints, curve_over_tolerance, quality_over_tolerance
 from orchestrator.stats.times import Clock
-from orchestrator.stats.tolerance import DRAWN_TOLERANCES, Tolerance, TolerancePoints, curve_over_tolerance, quality_over_tolerance
 from orchestrator.stats.variance_components import mean_of_processes
 from orchestrator.storage.typed_rows import Int32, Labels, Parameters
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
 from orchestrator.report.figures.reading import Reading
-from orchestrator.stats import laws
+from orchestrator.stats import units
 from orchestrator.stats.times import Clock
 
 TIME = "threshold (ms)"
@@ -107,9 +107,9 @@ def ranks(reading: Reading, clock: Clock) -> dict[str, Floats]:
     """Return the place of every system at every threshold, [G]: by mean, then by worst round; equal ones share the better place."""
     means = np.stack([np.round(reading.curves[clock, entry.key].oriented("mean"), 9) for entry in reading.systems])
     worst = np.stack([np.round(reading.curves[clock, entry.key].oriented("worst"), 9) for entry in reading.systems])
-    by_mean, by_worst = (laws.ranks(-each.T, "dense") for each in (means, worst))
+    by_mean, by_worst = (units.ranks(-each.T, "dense") for each in (means, worst))
     keys = by_mean * (len(means) + 1) + by_worst
-    places = laws.ranks(keys, "least").T
+    places = units.ranks(keys, "least").T
     places[:, np.isnan(places).any(axis=0)] = np.nan
     return {entry.key: places[number] for number, entry in enumerate(reading.systems)}
 
