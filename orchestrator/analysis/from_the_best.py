@@ -19,7 +19,7 @@ from orchestrator.analysis.comparison import (
     judged_matches,
     of_visits,
 )
-from orchestrator.analysis.deadline import NEVER, Deadlines, longest
+from orchestrator.analysis.tables.deadline import NEVER, Deadlines, longest
 from orchestrator.stats.pair import LEVEL
 from orchestrator.stats.thresholds import Threshold
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.analysis.campaign_analysis import ROWS
+from orchestrator.analysis.table import tables
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.stored_form import table_of
-from orchestrator.storage.typed_rows import differing_column
 
 
 class Results:
@@ -104,13 +102,9 @@ class Results:
 
     def table(self, name: str) -> pa.Table:
         """Return a result table by the name of its file, such as ``tail_quality``."""
-        table = self._campaign.table(name)
-        if (differing := differing_column(table, ROWS[name])) is not None:
-            raise InputError(
-                f"{self.directory / name}.parquet is no {name} table of this program (column {differing}): "
-                f"write it with `python -m orchestrator report {shlex.quote(str(self.directory))}`"
-            )
-        return table
+        if name not in tables():
+            raise InputError(f"result table {name!r} is unknown: choose one of {', '.join(tables())}")
+        return self._campaign.table(name, tables()[name].schema)
 
     def tail_quality(self) -> pa.Table:
         """Return tail quality per trial, metric, clock and threshold."""

@@ -32,7 +32,7 @@ from orchestrator.stats.slow_rounds import late_in_windows, silences, staleness
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.stored_form import finite
-from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
+from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters, bridged
 from orchestrator.subject.schedule import refuse_cut_groups
 
 Floats = NDArray[np.float64]
@@ -95,6 +95,14 @@ class ReplayRow(Kept, Lateness, Beside):
     """One row per trial and rate."""
 
     flags: Annotated[list[str], "what a reader must know of the figures"]
+
+
+REPLAY = bridged(
+    ReplayRow,
+    ("interval_low", "mean", "interval_high"),
+    ("fallback_low", "fallback_mean", "fallback_high"),
+    ("measured_low", "measured_mean", "measured_high"),
+)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.deadline import rounds_of_certificate
 from orchestrator.analysis.quality import JudgedMean
+from orchestrator.analysis.tables.deadline import rounds_of_certificate
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import Case, NotShown
 from orchestrator.assessment.judged import judged_part

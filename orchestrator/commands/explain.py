@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.analysis.campaign_analysis import Row
 from orchestrator.analysis.explain import explain_rows
 from orchestrator.analysis.groups import Group, check_names, grouped
 from orchestrator.analysis.trial_data import load_trials
@@ -13,7 +14,6 @@ from orchestrator.commands.inspect import find_trial
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.report.explained import evidence_table, sentences, slow_rounds_table
-from orchestrator.report.table import Row
 from orchestrator.report.terminal import Terminal, wrapped
 from orchestrator.report.text import printable
 from orchestrator.storage.reader import open_campaign

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.analysis.ranking import Ranking, rankings
+from orchestrator.analysis.reading import evidence_of, readings
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several, short, stored_tables
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composition import code_folders, override_analysis
@@ -15,16 +17,13 @@ from orchestrator.execution.signals import heed_signals
 from orchestrator.report.answer import answers, lines
 from orchestrator.report.capacity import bracket_tables, unsearched
 from orchestrator.report.documents import made_together, report_texts
-from orchestrator.report.figures.evidence import evidence_of
 from orchestrator.report.figures.look import PLAIN_LOOK, Look
-from orchestrator.report.figures.reading import readings
 from orchestrator.report.figures.static import write_figures
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import PICTURE, report_of
 from orchestrator.report.pasted import ORCHESTRATOR, Command
 from orchestrator.report.quality_picture import quality_picture
 from orchestrator.report.result_tables import summary_tables, trouble_tables
-from orchestrator.report.standings import Ranking, rankings
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.verdict import RESUME, verdict

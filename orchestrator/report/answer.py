@@ -10,7 +10,7 @@ from rich.text import Text
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
-from orchestrator.report.standings import Grade, Ranking, Standing, differing, rankings, shared
+from orchestrator.analysis.ranking import Grade, Ranking, Standing, differing, rankings, shared
 from orchestrator.report.table import Marks, bound
 from orchestrator.report.terminal import STYLES, USUAL, stacked, wrapped
 from orchestrator.report.text import printable, quality, quality_within, with_blanks

@@ -9,6 +9,7 @@ import numpy as np
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.comparison import begins_of_visits
+from orchestrator.analysis.ranking import Ranking, rankings
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.planning.reach import reach_words
 from orchestrator.report.answer import Answer, answers
@@ -38,7 +39,6 @@ from orchestrator.report.schedules import load_tables
 from orchestrator.report.server_cost import server_cost_tables
 from orchestrator.report.servers import server_tables
 from orchestrator.report.sliced import slice_tables
-from orchestrator.report.standings import Ranking, rankings
 from orchestrator.report.started_servers import started_server_tables
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text, printable, trials_counted

@@ -119,7 +119,7 @@ def korn_graubard(
     Number of Positive Counts Estimated from Survey Data", Survey Methodology 24, 1998.
 
     >>> [each.round(3).tolist() for each in korn_graubard([0.0, 0.1], 60, [0.0, 0.004], 4)]
-    [[0.0, 0.004], [0.112, 0.411], [31.226, 11.71]]
+    [[0.0, 0.004], [0.112, 0.411], [31.165, 11.687]]
     """
     pi = np.asarray(share, dtype=np.float64)
     effective = effective_number(pi, n, variance, degrees, (1 + confidence) / 2)

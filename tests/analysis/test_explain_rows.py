@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.explain import EVIDENCE, TOO_FEW, explain_rows
+from orchestrator.analysis.table import tables
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.explained import evidence_table, sentences
 from orchestrator.stats.slow_rounds import divide_lateness
@@ -67,7 +67,7 @@ def test_under_load_evidence_of_a_stream_is_divided_by_the_time_of_the_stream(di
 
 def test_the_co_runner_is_the_first_cause(disturbed: TrialData) -> None:
     found = list(explain_rows(disturbed, LIMIT, ("a flag",)))
-    assert table_of(found, FORMS["explain"]).num_rows == len(found)
+    assert table_of(found, tables()["explain"].schema).num_rows == len(found)
     assert [(row["column"], row["place"]) for row in found] == [
         ("foreign_cpu_ns", 1), ("run_delay_ns", 2), ("program_cpu_ns", None), ("major_faults", None), ("minor_faults", None),
     ]  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from loaded_trials import loaded_trial
 
+from orchestrator.analysis.curves import counted, grid_of
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.latency import latency_rows
 from orchestrator.analysis.load import NOT_KEPT, OVERLOADED, LoadRow, load_flags, load_rows
@@ -25,7 +26,6 @@ from orchestrator.analysis.served_streams import (
 )
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.report.figures.grid import counted, grid_of
 from orchestrator.report.schedules import short
 from orchestrator.stats.queueing import gamma, mean_rate, periodic, poisson
 from orchestrator.storage import schema

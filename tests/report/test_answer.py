@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from orchestrator.analysis.ranking import Standing, by_model, differing, shared
 from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.report.answer import Answer, bar_of, lines
 from orchestrator.report.condensed import condensed
-from orchestrator.report.standings import Standing, by_model, differing, shared
 from orchestrator.report.table import Table
 
 WORDS = st.text(string.ascii_letters + string.digits + "_.-é漢", min_size=1, max_size=20)

@@ -16,11 +16,11 @@ from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.analysis.comparison import on_samples
+from orchestrator.analysis.curves import roundest
+from orchestrator.analysis.ranking import Less, Ranking, Standing, ranking, rests_on
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer import answers
 from orchestrator.report.claims import from_the_best_tables
-from orchestrator.report.figures.grid import roundest
-from orchestrator.report.standings import Less, Ranking, Standing, ranking, rests_on
 from orchestrator.report.text import milliseconds
 from orchestrator.report.winners import winners
 from orchestrator.stats.latency import percentile_inverted_cdf

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from orchestrator.analysis.convergence import rjsd_column
+from orchestrator.analysis.reading import Reading
 from orchestrator.report.figures.chart import Axis, Chart, Series
-from orchestrator.report.figures.reading import Reading
 from orchestrator.stats.units import evenly_chosen
 
 MOST_CHECKS = 1000
