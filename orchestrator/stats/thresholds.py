@@ -228,12 +228,16 @@ def _time_or_percentile(requested: str | None) -> Threshold | float:
     """Return the absolute threshold that a choice names, or its percentile in percent."""
     chosen = DEFAULT_PRIMARY if requested is None else requested
     match = PRIMARY.fullmatch(chosen.strip())
-    if match and match["ms"]:
-        return thresholds_from_ms([float(match["ms"])])[0]
-    if match is None or not 0 < float(match["percentile"]) < 100:
+    if match is None:
         raise InputError(
-            f"primary threshold {chosen[:40]!r}: must be a percentile above p0 and below p100, "
-            'such as p95, or a time such as "50 ms"'
+            f"primary threshold {chosen[:40]!r}: "
+            'must be a percentile such as p95 or a time such as "50 ms"'
+        )
+    if match["ms"]:
+        return thresholds_from_ms([float(match["ms"])])[0]
+    if not 0 < float(match["percentile"]) < 100:
+        raise InputError(
+            f"primary threshold {chosen[:40]!r}: must lie above p0 and below p100, such as p99"
         )
     return float(match["percentile"])
 
