@@ -84,7 +84,7 @@ for (const table of navigator.clipboard ? document.querySelectorAll(".table") : 
   const cell = (each) => `"${each.textContent.trim().replaceAll('"', '""')}"`;
   const lines = () => [...table.querySelectorAll("tr")].map((row) => [...row.cells].map(cell).join(",")).join("\n");
   button.addEventListener("click", () => navigator.clipboard.writeText(lines()));
-  if (table.querySelector("table")) table.querySelector("h3, h4").append(" ", button);
+  if (table.querySelector("table")) table.querySelector("h3").append(" ", button);
 }
 
 const theme = document.getElementById("theme");
@@ -101,3 +101,4 @@ theme.addEventListener("click", () => {
 prefers.addEventListener("change", recolour);
 for (const [event, on] of [["beforeprint", true], ["afterprint", false]]) addEventListener(event, () => { paper = on; recolour(); });
 recolour();
+root.dataset.ready = "";
