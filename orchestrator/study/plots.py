@@ -85,10 +85,10 @@ def _plot(plot: Plot, look: Spec) -> Spec:
             layers.append(flat | {"mark": {"type": "area", "opacity": 0.15}, "encoding": band})
         mark = {"type": "circle", "size": 12, "opacity": 1} if line.points else {"type": "line"}
         layers.append(flat | {"mark": mark, "encoding": {"x": x, "y": y, **look}})
-    marks = {"values": [{"x": place, "words": name} for place, name in plot.x_marks]}
+    marks = {"values": [{"x": place, "words": name, "n": number} for number, (place, name) in enumerate(plot.x_marks)]}
     rule, text = (
         {"type": "rule", "strokeDash": [2, 3], "color": QUIET},
-        {"type": "text", "align": "left", "color": QUIET, "dx": 2, "fontSize": 9},
+        {"type": "text", "align": "left", "color": QUIET, "dx": 2, "dy": {"expr": "-10 * datum.n"}, "fontSize": 9},
     )
     over = [
         {"data": marks, "mark": rule, "encoding": {"x": x}},

@@ -11,10 +11,10 @@ import pytest
 
 from orchestrator.analysis.reading import Entry, readings
 from orchestrator.contracts import InputError
+from orchestrator.report.chart_files import write_figures
 from orchestrator.report.figures.charts import figures
 from orchestrator.report.figures.charts.latency import percentile_chart
 from orchestrator.report.figures.charts.quality import curve_chart
-from orchestrator.report.figures.static import write_figures
 from orchestrator.report.html.page import render, without_workers
 from orchestrator.report.html.panels import figure_of
 

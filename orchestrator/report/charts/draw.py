@@ -54,9 +54,8 @@ def config(text: float = 12, small: float = 11, line: float = 2) -> Spec:
         "background": "transparent",
         "font": "sans-serif",
         "view": {"stroke": None},
-        "line": {"strokeWidth": line, "clip": True},
-        "area": {"clip": True},
-        "point": {"strokeWidth": 0.75 * line, "size": 14 * line, "clip": True},
+        "line": {"strokeWidth": line},
+        "point": {"strokeWidth": 0.75 * line, "size": 14 * line},
         "rule": {"color": INK, "strokeWidth": 0.75 * line},
         "text": {"color": INK, "fontSize": small},
         "title": {"color": INK, "fontSize": 1.1 * text, "anchor": "start", "offset": 10},
@@ -81,6 +80,7 @@ def config(text: float = 12, small: float = 11, line: float = 2) -> Spec:
             "orient": "bottom",
             "symbolStrokeWidth": line,
             "symbolSize": 30 * text,
+            "symbolOpacity": 1,
             "offset": 8,
         },
     }
@@ -162,7 +162,7 @@ def mark(kind: str, tooltip: Sequence[tuple[str, str]] = (), **encoding: Any) ->
     if tooltip:
         titles = [("of", "system"), *tooltip]
         shown = shown | {"tooltip": [{"field": one, "title": title} for one, title in titles]}
-    return {"name": kind, "mark": kinds[kind], "encoding": shown}
+    return {"name": kind, "mark": kinds[kind] | {"clip": True}, "encoding": shown}
 
 
 def _opacity(most: float) -> Spec:
