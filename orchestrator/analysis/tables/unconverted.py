@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.analysis.capacity_rows import CapacityRow, capacity_rows
 from orchestrator.analysis.comparison import ComparisonRow, comparison_rows, contests_of
 from orchestrator.analysis.convergence import CONVERGENCE_ROW, convergence_rows
-from orchestrator.analysis.explain import ExplainRow, explain_rows
 from orchestrator.analysis.from_the_best import rows_from_the_best
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.latency import LatencyRow, latency_rows
-from orchestrator.analysis.load import LoadRow, load_rows
 from orchestrator.analysis.prediction import PredictionRow, prediction_rows
 from orchestrator.analysis.processes import ProcessRow, process_rows
-from orchestrator.analysis.resources import ResourcesRow, resources_rows
-from orchestrator.analysis.server_cost import ServerCostRow, server_cost_rows
 from orchestrator.analysis.slices import SliceRow, slice_rows
 from orchestrator.analysis.table import Context, Row, table
 from orchestrator.analysis.tables.deadline import kept_from
 from orchestrator.analysis.tail_quality import TailQualityRow, tail_quality_rows
-from orchestrator.analysis.token_gaps import TokenGapsRow, token_gaps_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.storage.typed_rows import bridged
 
 MEAN = ("interval_low", "mean", "interval_high")
 IDEAL = ("ideal_low", "ideal", "ideal_high")
-TIME = ("interval_low_ns", "value_ns", "interval_high_ns")
 PREDICTED = ("predicted_low", "predicted_mean", "predicted_high")
 DIFFERENCE = ("interval_low", "difference", "interval_high")
 
@@ -37,24 +29,9 @@ def _tail_quality(context: Context, group: Group, data: TrialData) -> Iterator[R
     yield from tail_quality_rows(data, group.thresholds, flags, context.analysis)
 
 
-@table("latency", bridged(LatencyRow, TIME), "trial")
-def _latency(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
-    yield from latency_rows(data, group.flags[data.trial_id], context.analysis)
-
-
 @table("prediction", bridged(PredictionRow, PREDICTED), "trial")
 def _prediction(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
     yield from prediction_rows(data, group.flags[data.trial_id])
-
-
-@table("explain", bridged(ExplainRow), "trial")
-def _explain(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
-    yield from explain_rows(data, group.thresholds.primary, group.flags[data.trial_id])
-
-
-@table("load", bridged(LoadRow), "trial")
-def _load(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
-    yield from load_rows(data, group.flags[data.trial_id])
 
 
 @table("slices", bridged(SliceRow, MEAN, IDEAL), "trial")
@@ -79,23 +56,3 @@ def _comparison(context: Context) -> Iterator[Row]:
 @table("processes", bridged(ProcessRow, MEAN), "campaign")
 def _processes(context: Context) -> Iterator[Row]:
     yield from process_rows(context.groups)
-
-
-@table("capacity", bridged(CapacityRow, MEAN), "campaign")
-def _capacity(context: Context) -> Iterator[Row]:
-    yield from capacity_rows(context.groups, context.campaign.capacity, context.rows["load"])
-
-
-@table("resources", bridged(ResourcesRow), "group")
-def _resources(context: Context, group: Group) -> Iterator[Row]:
-    yield from resources_rows(group)
-
-
-@table("server_cost", bridged(ServerCostRow), "campaign")
-def _server_cost(context: Context) -> Iterator[Row]:
-    yield from server_cost_rows(context.groups)
-
-
-@table("token_gaps", bridged(TokenGapsRow), "group")
-def _token_gaps(context: Context, group: Group) -> Iterator[Row]:
-    yield from token_gaps_rows(group)
