@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, scale_of
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.report.colours import COLOURS
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.study.input_size import moments
 from orchestrator.study.material import Material, repeats_first, short, sizes_of
-from orchestrator.study.plots import Figure, Line, Plot, line_style
+from orchestrator.study.plots import Figure, Line, Plot
 from orchestrator.study.settling import Paths
 from orchestrator.study.sizes import Densities, Heat
 from orchestrator.study.tables import plain
@@ -42,10 +41,10 @@ def _curves(material: Material, group: Group) -> Figure:
     count = material.criteria.first_rounds
     plots = [_curve(material, group, data, count) for data in repeats_first(group.trials)]
     caption = (
-        f"Quality within a threshold on total time over the first {count} rounds of each system: mean (line), one standard deviation "
-        "(band), worst and best round (thin), quality without a threshold (dashes). Dotted: the trial's own percentiles."
+        f"Quality within a threshold on total time over the first {count} rounds of each system: mean, one standard deviation (band), "
+        "worst and best round, quality without a threshold (dashes). Dotted: the trial's own percentiles."
     )
-    return Figure(f"quality-{plain(group.task)}", f"Quality curves, {group.task}", plots, caption=caption)
+    return Figure(f"quality-{plain(group.task)}", f"Quality curves, {group.task}", plots, caption)
 
 
 def _curve(material: Material, group: Group, data: TrialData, count: int) -> Plot:
@@ -70,9 +69,9 @@ def _curve(material: Material, group: Group, data: TrialData, count: int) -> Plo
     ]
     ideal = scale_of(judged).shown(judged.ideal())
     lines = [
-        Line(ms, quality.min(axis=1).tolist(), COLOURS[1], width=0.8),
-        Line(ms, quality.max(axis=1).tolist(), COLOURS[3], width=0.8),
-        Line(ms, mean.tolist(), COLOURS[0], low=(mean - sd).tolist(), high=(mean + sd).tolist()),
+        Line("mean", ms, mean.tolist(), low=(mean - sd).tolist(), high=(mean + sd).tolist()),
+        Line("worst round", ms, quality.min(axis=1).tolist()),
+        Line("best round", ms, quality.max(axis=1).tolist()),
     ]
     return Plot(short(group, data), "threshold (ms)", data.metric, lines, log_x=True, x_marks=marks, y_marks=[ideal])
 
@@ -84,39 +83,35 @@ def _tails(material: Material, group: Group) -> Figure:
     places = [float(number) for number in range(len(percentiles))]
     latency, quality = [], []
     common = {threshold.percentile: threshold.ns for threshold in group.thresholds.percentiles[PRIMARY_CLOCK]}
-    for number, data in enumerate(firsts):
-        colour, dash = line_style(number)
+    for data in firsts:
         own = percentiles_inverted_cdf(data.inferences[PRIMARY_CLOCK], percentiles)
-        latency.append(Line(places, [bound / NS_PER_MS for bound in own], colour, dash=dash))
+        latency.append(Line(short(group, data), places, [bound / NS_PER_MS for bound in own]))
         judged = data.judged(data.metric)
         known = [(place, common[one]) for place, one in zip(places, percentiles, strict=True) if one in common]
         if known:
             gained = judged.curve(data.times[PRIMARY_CLOCK], [ns for _, ns in known]).mean(axis=1)
-            quality.append(Line([place for place, _ in known], scale_of(judged).shown(gained).tolist(), colour, dash=dash))
+            quality.append(Line(short(group, data), [place for place, _ in known], scale_of(judged).shown(gained).tolist()))
     words = [(place, f"p{one:g}") for place, one in zip(places, percentiles, strict=True)]
     metric = group.trials[0].metric
     plots = [
         Plot("Tail latency", "percentile", "ms", latency, x_ticks=words),
         Plot("Tail quality at the reference's percentiles", "percentile", metric, quality, x_ticks=words),
     ]
-    legend = [(short(group, data), *line_style(number)) for number, data in enumerate(firsts)]
-    return Figure(
-        f"tail-{plain(group.task)}", f"Tail latency and tail quality, {group.task}", plots, legend, caption="First repeats, total time."
-    )
+    return Figure(f"tail-{plain(group.task)}", f"Tail latency and tail quality, {group.task}", plots, "First repeats, total time.")
 
 
 def _settling(material: Material, group: Group, paths: Paths) -> Figure:
     """Return rJSD over rounds of every system's first repeat, both clocks."""
     bound = material.criteria.claims.enough.rjsd
-    colours = {Clock.INFERENCE: COLOURS[0], Clock.TOTAL: COLOURS[1]}
     plots = []
     for data in repeats_first(group.trials):
         of_trial = paths[data.trial_id]
-        lines = [Line(of_trial[clock].rounds.tolist(), of_trial[clock].rjsd.tolist(), colour) for clock, colour in colours.items()]
+        lines = [
+            Line(clock.value, of_trial[clock].rounds.tolist(), of_trial[clock].rjsd.tolist()) for clock in (Clock.INFERENCE, Clock.TOTAL)
+        ]
         plots.append(Plot(short(group, data), "rounds", "rJSD", lines, y_marks=[bound], from_zero=True))
-    legend = [(clock.value, colour, "") for clock, colour in colours.items()]
     caption = f"Distance of the density of all times so far from its earlier fits; dashes: {bound:g}."
-    return Figure(f"rjsd-{plain(group.task)}", f"rJSD over fits, {group.task}", plots, legend, caption=caption)
+    return Figure(f"rjsd-{plain(group.task)}", f"rJSD over fits, {group.task}", plots, caption)
 
 
 def _sizes(material: Material) -> Iterator[Figure]:
@@ -129,13 +124,13 @@ def _sizes(material: Material) -> Iterator[Figure]:
                 plots.append(_size(group, data, sizes))
         if plots:
             caption = "Mean inference time of each sample over rounds against its input size."
-            yield Figure(f"size-{plain(group.task)}", f"Time and input size, {group.task}", plots, caption=caption)
+            yield Figure(f"size-{plain(group.task)}", f"Time and input size, {group.task}", plots, caption)
 
 
 def _size(group: Group, data: TrialData, sizes: NDArray[np.float64]) -> Plot:
     means, _ = moments(data.own_times(Clock.INFERENCE))
     known = np.isfinite(means)
-    line = Line(sizes[known].tolist(), means[known].tolist(), points=True)
+    line = Line("", sizes[known].tolist(), means[known].tolist(), points=True)
     return Plot(short(group, data), "input size", "ms", [line], from_zero=True)
 
 
@@ -147,7 +142,7 @@ def _heat(maps: Sequence[Heat]) -> Figure:
         for one in maps
     ]
     caption = "Jensen-Shannon distance between the densities of two samples' total times, samples in order of input size from top and left."
-    return Figure("heat", "Distances between samples", plots, caption=caption)
+    return Figure("heat", "Distances between samples", plots, caption)
 
 
 def _densities(found: Sequence[Densities]) -> Figure:
@@ -157,16 +152,10 @@ def _densities(found: Sequence[Densities]) -> Figure:
             f"{one.group.task}: {one.sample}"[:44],
             "total time (ms)",
             "density of log time",
-            [
-                Line(one.ms.tolist(), density.tolist(), line_style(number)[0], dash=line_style(number)[1])
-                for number, (_, density) in enumerate(one.lines)
-            ],
+            [Line(name, one.ms.tolist(), density.tolist()) for name, density in one.lines],
             log_x=True,
             from_zero=True,
         )
         for one in found
     ]
-    names = list(dict.fromkeys((name, *line_style(number)) for one in found for number, (name, _) in enumerate(one.lines)))
-    return Figure(
-        "density", "One sample on every system", plots, names, caption="Kernel density of log total time over the rounds of each system."
-    )
+    return Figure("density", "One sample on every system", plots, "Kernel density of log total time over the rounds of each system.")
