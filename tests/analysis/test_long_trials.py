@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from built_trials import explained
+from orchestrator.report.figures.charts import figures
 
 from benchmarks.report import write
 from orchestrator.analysis import quality
@@ -21,7 +22,6 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.sides import baseline_of
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
-from orchestrator.report.figures.charts import figures
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage.losses import refuse_gap
 from orchestrator.storage.matrix import round_matrix

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import stored_corpus
+from orchestrator.report.figures.charts.capacity import capacity_chart
 
 from orchestrator.analysis.capacity import searches_of
 from orchestrator.analysis.load import NOT_KEPT, OVERLOADED
@@ -18,7 +19,6 @@ from orchestrator.analysis.reading import readings
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.commands import capacity
 from orchestrator.contracts import InputError
-from orchestrator.report.figures.charts.capacity import capacity_chart
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import PlannedTrial
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from orchestrator.report.figures.chart import SECTIONS, Chart
 
 from orchestrator.analysis.quality import judge, scale_of
 from orchestrator.metrics import METRICS, Answers
-from orchestrator.report.figures.chart import SECTIONS, Chart
 from orchestrator.stats.stopping import RULES, RoundObservation, make_rule
 from orchestrator.stats.times import Clock
 

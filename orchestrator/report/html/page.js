@@ -10,6 +10,7 @@ let paper = false;
 function sized(spec, wide) {
   const made = structuredClone(spec);
   made.params.find((one) => one.name === "wide").value = wide;
+  if (made.height?.step) return Object.assign(made, { width: wide - 40 });
   if (!made.facet) return Object.assign(made, { width: wide, autosize: { type: "fit-x", contains: "padding" } });
   made.columns = Math.max(1, Math.min(3, Math.floor(wide / 300)));
   made.spec.width = Math.floor((wide - 50) / made.columns - 20);
@@ -19,7 +20,7 @@ function sized(spec, wide) {
 async function draw(element) {
   drawn.set(element, null);
   const spec = sized(charts[element.dataset.chart], element.clientWidth);
-  const { view } = await vegaEmbed(element, spec, { actions: false, ast: true, renderer: "svg", logLevel: 1 });
+  const { view } = await vegaEmbed(element, spec, { actions: false, ast: true, renderer: "svg" });
   drawn.set(element, view);
   update(element);
 }

@@ -37,8 +37,9 @@ from orchestrator.stats.times import Clock
 HERE = "orchestrator.report.html"
 FIRST = ("capacity", "tail-quality")
 """Charts beside what is found."""
+COMMON = "Tail quality at every threshold"
 CHARTS = {
-    "Tail quality at every threshold": ("ranking", "rounds"),
+    COMMON: ("ranking", "rounds"),
     "Own percentiles and predictions": ("prediction",),
     "Latency": ("latency",),
     "Slow rounds": ("causes", "settling"),
@@ -72,13 +73,16 @@ def render(
     """
     found = readings(results, evidence or {}) if found is None else found
     ranked = rankings(results) if ranked is None else ranked
-    of_all = list(of_campaign(results, ranked)) if said is None else [one for one in said if not one.subject]
+    whole = (
+        of_campaign(results, ranked) if said is None else (one for one in said if not one.subject)
+    )
     tasks = [_task(number, *pair) for number, pair in enumerate(zip(found, ranked, strict=True))]
     flags = dict.fromkeys(name for task in tasks for row in task["rows"] for name in row["flags"])
     campaign = results.campaign
     when = f"Measured {campaign.created_at:%Y-%m-%d %H:%M} UTC, version {campaign.code_version}"
     several = [combined] if combined is not None else []
-    scripts = {"theme": text_of(HERE, "theme.js"), "library": script(), "page": text_of(HERE, "page.js")}
+    own = {name: text_of(HERE, f"{name}.js") for name in ("theme", "page")}
+    scripts = own | {"library": script()}
     data = {
         "tasks": [task["moved"] for task in tasks],
         "charts": {name: chart.spec for task in tasks for name, chart in task["charts"]},
@@ -93,7 +97,7 @@ def render(
         data=Markup(_json(data)),  # noqa: S704 - no letter of it begins markup
         measured=when,
         command=printable(shlex.join(campaign.command)),
-        said=_in_html(of_all),
+        said=_in_html(whole),
         tasks=tasks,
         problems=[*problem_tables(results), *fault_tables(results)],
         set_up=[*several, trials_table(results), stack_table(results.records), *_loop(found)],
@@ -109,14 +113,12 @@ def _task(number: int, reading: Reading, ranked: Ranking) -> dict[str, Any]:
     charts = [(f"{chart.name}-{number}", chart) for chart in charts_of(reading)]
     grids = {clock: _moved(reading, clock) for clock in reading.clocks}
     top = max(max(curve.ideal, float(curve.high.max())) for curve in reading.curves.values()) or 1.0
-    parts = [
-        Part(
-            title,
-            [one for one in charts if one[1].section in CHARTS.get(title, ()) and one[1].name not in FIRST],
-            [*(table for make in makers for table in make(results)), *(_flips(reading) if "ranking" in CHARTS.get(title, ()) else ())],
-        )
-        for title, makers in FOLDED
-    ]
+    parts = []
+    for title, makers in FOLDED:
+        mine = [one for one in charts if one[1].section in CHARTS.get(title, ())]
+        tables = [table for make in makers for table in make(results)]
+        tables += _flips(reading) if title == COMMON else ()
+        parts.append(Part(title, [one for one in mine if one[1].name not in FIRST], tables))
     return {
         "number": number,
         "title": reading.title,
@@ -149,7 +151,10 @@ def _moved(reading: Reading, clock: Clock) -> dict[str, Any]:
             "order": [int(place) + before / 1000 for place in places],
             "mean": [quality(mean) for mean in curve.mean],
             "worst": [quality(worst) for worst in curve.worst],
-            "interval": [quality_within(*ends, curve.ideal) for ends in zip(curve.low, curve.high, strict=True)],
+            "interval": [
+                quality_within(*ends, curve.ideal)
+                for ends in zip(curve.low, curve.high, strict=True)
+            ],
         }
     names = [_named(int(ns), label) for ns, label in zip(grid.ns, grid.labels, strict=True)]
     return {"ms": grid.ms.tolist(), "names": names, "start": grid.start, "systems": systems}
@@ -189,7 +194,10 @@ def _rows(reading: Reading, moved: Mapping[str, Any]) -> list[dict[str, Any]]:
 def kept_by_system(reading: Reading, clock: Clock) -> dict[str, Deadlines]:
     """Return from which deadline on all processes of each system keep its quality, by its key."""
     known = kept_from(reading.results.rows("deadline"), clock)
-    return {entry.key: longest(known.get(one.key, NEVER) for one in entry.members) for entry in reading.systems}
+    return {
+        entry.key: longest(known.get(one.key, NEVER) for one in entry.members)
+        for entry in reading.systems
+    }
 
 
 def _kept(deadlines: Deadlines) -> str:
@@ -202,14 +210,20 @@ MOST_FLIPS = 40
 
 def _flips(reading: Reading) -> Iterator[Table]:
     """Yield which systems change places between neighbouring common thresholds."""
-    found = sorted(reading.flips(), key=lambda flip: not flip[-1]) if len(reading.systems) > 1 else []
+    found = (
+        sorted(reading.flips(), key=lambda flip: not flip[-1]) if len(reading.systems) > 1 else []
+    )
     more = f" {len(found) - MOST_FLIPS} more are not shown." if len(found) > MOST_FLIPS else ""
     if found:
         yield Table(
             title="Ranking flips",
             columns=["ahead", "of", "within", "but behind within", "intervals"],
-            rows=[[*names, "apart at both" if apart else "overlap"] for *names, apart in found[:MOST_FLIPS]],
-            note=f"Pairs that change order between neighbouring common thresholds, {reading.clock} time.{more}",
+            rows=[
+                [*names, "apart at both" if apart else "overlap"]
+                for *names, apart in found[:MOST_FLIPS]
+            ],
+            note="Pairs that change order between neighbouring common thresholds, "
+            f"{reading.clock} time.{more}",
         )
 
 
@@ -222,16 +236,18 @@ def _loop(found: Iterable[Reading]) -> Iterator[Table]:
         if (seen := reading.evidence.get(entry.key)) is not None and seen.gap_ns is not None
     ]
     if rows:
-        note = "From the last stamp of a sample to the first of the next: outside all clocks. A batch counts once."
-        heads = ["median", "p99"]
-        yield Table("Our own loop between two samples", ["trial", *heads], rows, note, frozenset(heads))
+        title, heads = "Our own loop between two samples", ["median", "p99"]
+        note = "From a sample's last stamp to the next one's first: outside all clocks."
+        yield Table(title, ["trial", *heads], rows, note, frozenset(heads))
 
 
 def _explained(name: str) -> dict[str, str]:
     """Return the glossary's entry of a flag."""
     flag = flag_of(name)
-    meaning = f"{flag.meaning[:1].upper()}{flag.meaning[1:]}.{f' What helps: {flag.remedy}.' if flag.remedy else ''}"
-    return {"name": name, "meaning": meaning, "anchor": f"flag-{re.sub('[^a-z0-9]+', '-', name.lower())}"}
+    helps = f" What helps: {flag.remedy}." if flag.remedy else ""
+    anchor = re.sub("[^a-z0-9]+", "-", name.lower())
+    meaning = f"{flag.meaning[:1].upper()}{flag.meaning[1:]}.{helps}"
+    return {"name": name, "meaning": meaning, "anchor": f"flag-{anchor}"}
 
 
 def _json(document: Any) -> str:
