@@ -144,10 +144,10 @@ class Figure:
         ideal_low, ideal_high = (None, None) if sampling is None else scale.shown_limits(sampling.low, sampling.high)
         found = zip(places, curve, intervals(self._judged, curve, self._answers, units), strict=True)
         for (clock, threshold), gained, interval in found:
-            summary = summarize(gained, self._ideal, LOWER)
+            summary = summarize(gained, LOWER)
             low, high = scale.shown_limits(interval.low, interval.high)
             in_sample = [IN_SAMPLE] if threshold.reference == self._data.trial_id else []
-            lower = {each.percentile: scale.shown(each.quality) if each.certified else None for each in summary.lower}
+            lower = {percent: None if below is None else scale.shown(below) for percent, below in summary.lower.items()}
             yield {
                 **self._data.record.labels(),
                 "metric": self._metric,
@@ -169,7 +169,7 @@ class Figure:
                 "ideal_low": ideal_low,
                 "ideal_high": ideal_high,
                 "first_round": first_round,
-                "rounds": summary.rounds,
+                "rounds": gained.size,
                 "samples": int(self._members.sum()),
                 "flags": list(dict.fromkeys([*flags, *of_units, *in_sample])),
             }
