@@ -15,7 +15,7 @@ import orchestrator
 from orchestrator.analysis.beside_the_clocks import Beside, beside_the_clocks
 from orchestrator.analysis.contradictions import OTHERWISE, refuse_other_data, refuse_other_means, why_otherwise
 from orchestrator.analysis.known_answers import known_answers
-from orchestrator.analysis.own_metrics import AskedMetric, MetricBroken, OwnJudged
+from orchestrator.analysis.own_metrics import AskedMetric, MetricBroken
 from orchestrator.analysis.quality import (
     JudgedByRound,
     JudgedMean,
@@ -219,7 +219,7 @@ class TrialData:
                 return
         with suppress(NothingToKeep):
             judged = self.judged(metric)
-            if isinstance(judged, OwnJudged | JudgedOnScale):
+            if isinstance(judged, JudgedOnScale):
                 with self._named(metric):
                     for times in self.times.values():
                         judged.curve(times, np.quantile(times, [0.0, 0.5, 0.9], method="inverted_cdf"))
