@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import isnan
 from typing import TypeAlias, TypeVar
 
@@ -94,7 +94,7 @@ class JudgedOnScale:
     def curve(self, times: ArrayLike, thresholds: ArrayLike) -> Floats:
         seen = np.broadcast_to(times, np.shape(times)), np.asarray(thresholds)  # times: read-only
         shape, undefined = (seen[1].size, len(seen[0])), isnan(self.raw)
-        found = self.asked.numbers(self.judged.curve, seen, shape, undefined=undefined)
+        found = self.asked.numbers("curve", self.judged, seen, shape, undefined=undefined)
         return self.scale.gained(found)
 
 
@@ -123,7 +123,7 @@ def judge(metric: str, answers: Answers) -> Judged:
     asked = AskedMetric(metric)
     if asked.is_mean:
         return judged_mean(metric, asked.score(answers), asked.late)
-    return on_scale(asked, asked.judge(answers), len(answers.predictions))
+    return on_scale(asked, asked.call("judge", asked.metric, answers), len(answers.predictions))
 
 
 def judge_parts(metric: str, name: str, answers: Answers) -> dict[str, Part]:
@@ -131,11 +131,13 @@ def judge_parts(metric: str, name: str, answers: Answers) -> dict[str, Part]:
 
     A group with nothing to keep is left out. Raises InputError for an unknown metric.
     """
-    asked, found = AskedMetric(metric), {}
-    for group, part in asked.judge_parts(name, answers).items():
+    asked, found = AskedMetric(metric), dict[str, Part]()
+    made = name in getattr(asked.metric, "parts", ())
+    parts = asked.call("judge_parts", asked.metric, name, answers) if made else {}
+    for group, part in parts.items():
         with suppress(NothingToKeep):
             judged = on_scale(asked, part.judged, len(answers.predictions))
-            found[group] = replace(part, judged=judged)
+            found[group] = Part(judged, part.count)
     return found
 
 
@@ -143,14 +145,14 @@ def on_scale(asked: AskedMetric, judged: Judged, samples: int) -> Judged:
     """Try a metric of the user's once, with all answers on time and all late."""
     if asked.is_ours:
         return judged
-    ideal, late = float(asked.call(judged.ideal)), asked.late or 0.0
+    ideal, late = float(asked.call("ideal", judged)), asked.late or 0.0
     scale = PLAIN if asked.late is None else _scale(asked.name, ideal, late)
     found = JudgedOnScale(asked, judged, ideal, scale)
     ends = found.curve(np.array([[2.0], [np.inf]]).repeat(samples, axis=1), [2.0])[0]
     expected = [found.ideal(), 0 * found.ideal()]  # NaN where nothing can be right
     if not np.allclose(ends, expected, 0, AGREE * max(abs(ideal), abs(late)), equal_nan=True):
         rule = f"ideal(), {ideal:g}, where all is on time, and {late:g} where all is late"
-        raise asked.broken(judged.curve, scale.shown(ends), rule)
+        raise asked.broken("curve", scale.shown(ends), rule)
     return found
 
 

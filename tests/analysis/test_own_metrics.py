@@ -14,7 +14,6 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-import orchestrator
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.own_metrics import AskedMetric, MetricBroken
 from orchestrator.analysis.quality import judge, on_scale
@@ -127,7 +126,8 @@ def test_metrics_of_ours_keep_what_is_asked_of_the_user_s(name: str) -> None:
     answers = Answers(BOXES, TRUTH) if name.startswith("map") else Answers(["a", "b", None, "b"], ["a", "b", "a", "a"])
     asked = AskedMetric(name)
     asked.is_ours = False
-    assert on_scale(asked, asked.judge(answers), len(answers.predictions)).ideal() == asked.judge(answers).ideal()
+    judged = asked.call("judge", asked.metric, answers)
+    assert on_scale(asked, judged, len(answers.predictions)).ideal() == judged.ideal()
 
 
 def test_a_trial_is_failed_by_its_metric_and_not_by_its_answers(own: Any, build: Callable[..., TrialData]) -> None:

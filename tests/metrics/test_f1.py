@@ -164,7 +164,7 @@ def test_what_is_refused(metric):
         judged.curve([[math.nan]], [1])
     with pytest.raises(InputError, match="NaN bounds nothing"):
         judged.curve([[1.0]], [math.nan])
-    with pytest.raises((ValueError, IndexError), match="shapes must be|boolean index did not match"):
+    with pytest.raises((ValueError, IndexError), match=r"shapes must be|boolean index did not match"):
         judged.curve([[1.0, 2.0]], [1])
 
 
