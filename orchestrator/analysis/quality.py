@@ -1,5 +1,6 @@
 """One interface over both kinds of metric: compare answers once, then read quality at any times.
 
+A user's own metric is called here alone, and what it returns is checked once, where it is read.
 A judged metric counts quality as what is gained over late answers; `scale_of` says how to show it.
 """
 
@@ -7,22 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isnan
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from orchestrator.analysis.own_metrics import AskedMetric
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, Judged, Part
+from orchestrator.metrics import Answers, Judged, MeanMetric, Part, find_metric
 from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.stats.constants import CONFIDENCE, ROUNDING
 from orchestrator.stats.interval import Interval, mean_intervals
 from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.units import Units
+from orchestrator.subject.targets import keep_traceback, one_line, place_of, traceback_text
 
 AGREE = 1e-5  # of ideal or late quality: a metric may compute in single precision
 MOST_TRIED = 1000  # inferences whose cost is found one by one, for a metric that is no mean
@@ -32,12 +33,75 @@ Item = TypeVar("Item")
 Floats: TypeAlias = NDArray[np.float64]
 
 
+class MetricBroken(InputError):
+    """A user's own metric raises, or returns what is no quality."""
+
+
+class AskedMetric:
+    """A metric by its name; ``late`` is its score of a late sample, None if it does not say.
+
+    Raises InputError for an unknown metric, and MetricBroken where one of the user's is broken.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name, self.metric = name, find_metric(name)
+        self.is_ours = type(self.metric).__module__.startswith("orchestrator.metrics.")
+        self.is_mean = isinstance(self.metric, MeanMetric)
+        self.late: float | None = getattr(self.metric, "late", None)
+
+    def score(self, answers: Answers) -> Floats:
+        """Return the score of each sample, [S]."""
+        least = 0.0 if self.late is None else -np.inf
+        return self.numbers("score", self.metric, (answers,), (len(answers.predictions),), least)
+
+    def numbers(
+        self,
+        name: str,
+        of: object,
+        arguments: tuple[Any, ...],
+        shape: tuple[int, ...],
+        least: float = -np.inf,
+        undefined: bool = False,
+    ) -> Floats:
+        """Return a copy of what a method returns, refused if it is no quality of this shape."""
+        found = np.array(self.call(name, of, *arguments), dtype=np.float64)
+        fits = np.isnan(found) if undefined else np.isfinite(found) & (found >= least)
+        if found.shape != shape or not fits.all():
+            rule = "finite, and not negative unless there is `late`" if least == 0 else "finite"
+            rule = "NaN, as ideal()" if undefined else rule
+            found = found[~fits] if found.shape == shape else found
+            raise self.broken(name, found, f"{rule}, of shape {shape}")
+        return found
+
+    def broken(self, name: str, found: NDArray[Any], rule: str) -> MetricBroken:
+        """Return the error for what a method has returned."""
+        what = f"{found.ravel()[:2].tolist()} of shape {found.shape}"
+        return MetricBroken(f"metric {self.name}: {name} returned {what}; it must be {rule}")
+
+    def call(self, name: str, of: object, *arguments: Any) -> Any:
+        """Call a method of a metric; what one of the user's raises is a MetricBroken."""
+        try:
+            return getattr(of, name)(*arguments)
+        except Exception as error:
+            if self.is_ours:
+                raise
+            raised = f"{name} raised {one_line(error)}{place_of(error)}"
+            broken = MetricBroken(f"metric {self.name}: {raised}; repair it, or name another")
+            keep_traceback(broken, traceback_text(error))
+            raise broken from error
+
+
 @dataclass(frozen=True)
 class _Mean:
-    """A metric that is a mean of scores, [S]; ``raw`` are those on the metric's own scale."""
+    """A metric that is a mean of scores, [S]; ``raw`` are those on the metric's own scale.
+
+    Where each round has answers of its own, ``by_round`` are their scores, [R, S], and ``raw`` is
+    the mean of these, which stands for other rounds, as for a prediction.
+    """
 
     raw: Floats
     scale: Scale = PLAIN
+    by_round: Floats | None = None
 
     @property
     def scores(self) -> Floats:
@@ -51,7 +115,11 @@ class JudgedMean(_Mean):
     """A mean of scores of which none is worse than that of a late sample."""
 
     def curve(self, times: ArrayLike, thresholds: ArrayLike) -> Floats:
-        return quality_curve(self.scores, times, thresholds)
+        rounds = np.asarray(times)
+        if self.by_round is None or rounds.shape != self.by_round.shape:
+            return quality_curve(self.scores, times, thresholds)
+        pairs = zip(self.scale.gained(self.by_round), rounds, strict=True)
+        return np.hstack([quality_curve(scores, row[None], thresholds) for scores, row in pairs])
 
 
 class JudgedSignedMean(_Mean):
@@ -60,23 +128,6 @@ class JudgedSignedMean(_Mean):
     def curve(self, times: ArrayLike, thresholds: ArrayLike) -> Floats:
         better, worse = np.maximum(self.scores, 0), np.maximum(-self.scores, 0)
         return quality_curve(better, times, thresholds) - quality_curve(worse, times, thresholds)
-
-
-@dataclass(frozen=True)
-class JudgedByRound(JudgedMean):
-    """A mean whose scores, [R, S], are those of each round's own answers; ``raw`` is their mean.
-
-    Where other rounds than these are asked about, as for a prediction, the mean stands for each.
-    """
-
-    by_round: Floats = field(default_factory=lambda: np.zeros((0, 0)))
-
-    def curve(self, times: ArrayLike, thresholds: ArrayLike) -> Floats:
-        rounds = np.asarray(times)
-        if rounds.shape != self.by_round.shape:
-            return super().curve(times, thresholds)
-        pairs = zip(self.scale.gained(self.by_round), rounds, strict=True)
-        return np.hstack([quality_curve(scores, row[None], thresholds) for scores, row in pairs])
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.analysis.own_metrics import AskedMetric
+from orchestrator.analysis.quality import AskedMetric
 from orchestrator.assessment.case import NO_DEVICE
 from orchestrator.assessment.requirements import Requirement
 from orchestrator.assessment.rounds import too_little_room

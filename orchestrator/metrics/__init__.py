@@ -103,11 +103,8 @@ def find_metric(name: str) -> Metric:
     if not targets:
         known = known_metrics()
         near = [f"did you mean {one}?" for one in get_close_matches(name, known, n=1)]
-        hint = near or [f"known are {', '.join(known)}"]
-        where = [] if _OWN else ["for one of yours add code=[DIR]"]
-        raise UnknownMetric(
-            f"metric {name!r}: there is none of that name; {'; '.join([*hint, *where])}"
-        )
+        hint = near[0] if near else f"known are {', '.join(known)}; of yours with code=[DIR]"
+        raise UnknownMetric(f"metric {name!r}: there is none of that name; {hint}")
     if len(targets) > 1:
         raise InputError(
             f"metric {name!r}: is there several times ({', '.join(targets)}); leave one of them"

@@ -35,7 +35,6 @@ IOU_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10))
 RECALL_POINTS = np.linspace(0.0, 1.0, 101)
 ALL_AREAS = (0.0, 1e5**2)  # of objects in square pixels, both ends included
 AREAS = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e5**2)}
-BY_AREA, BY_CLASS = "area", "class"
 
 
 @dataclass(frozen=True)
@@ -235,7 +234,7 @@ class Map:
     name: str = "map"
     iou_thresholds: Sequence[float] = IOU_THRESHOLDS
     areas: tuple[float, float] = ALL_AREAS
-    parts: Sequence[str] = (BY_AREA, BY_CLASS)
+    parts: Sequence[str] = ("area", "class")
 
     def judge(self, answers: Answers) -> Judged:
         truth, found = ground_truth(answers.references), detections(answers.predictions)
@@ -243,7 +242,7 @@ class Map:
 
     def judge_parts(self, name: str, answers: Answers) -> Mapping[str, Part]:
         truth, found = ground_truth(answers.references), detections(answers.predictions)
-        if name == BY_AREA:
+        if name == "area":
             parts = {group: self._part(truth, found, areas) for group, areas in AREAS.items()}
         else:
             parts = {
@@ -266,12 +265,10 @@ def _of_class(boxes: Boxes, label: int) -> Boxes:
 Map50 = partial(Map, "map50", IOU_THRESHOLDS[:1])
 Map75 = partial(Map, "map75", IOU_THRESHOLDS[5:6])
 MapSmall, MapMedium, MapLarge = (
-    partial(Map, f"map_{size}", areas=areas, parts=(BY_CLASS,)) for size, areas in AREAS.items()
+    partial(Map, f"map_{size}", areas=areas, parts=("class",)) for size, areas in AREAS.items()
 )
 
-FEWEST = 10  # boxes for a statement
-FITS = 0.5  # IoU from which on a box is taken to be of the object
-HARDLY_ANY = 0.05
+FITS, FEWEST, HARDLY_ANY = 0.5, 10, 0.05  # IoU with an object, boxes for a statement, share of them
 
 
 def names_other_categories(answers: Answers, kind: str) -> bool:

@@ -1,59 +1,57 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.metrics.accuracy import check_one_form
-from orchestrator.metrics.interface import Answers, Judged
+from orchestrator.metrics.interface import Answers
 from orchestrator.stats.tail_quality import quality_curve
-
-NO_ANSWER = -1
 
 
 @dataclass(frozen=True)
-class Classified:
-    """Answers and references, [S], as numbers of ``classes``, which are those that occur anywhere.
+class F1:
+    """2 TP / (2 TP + FP + FN): the mean over classes (macro), or of all classes together (micro).
 
-    As scikit-learn's default set of labels; a sample without an answer is predicted `NO_ANSWER`.
-    A late sample has no answer either: it is a false negative (FN) of the right class and a false
-    positive (FP) of none, so that quality may fall when a wrong answer comes in time.
+    Predictions are one class per sample, or classes by rank of which the first counts; None or an
+    empty ranking is no answer. References are one class per sample. Classes are all text, all whole
+    numbers, or all true and false; those count that are right or answered anywhere, and one without
+    TP, FP and FN scores 0 (scikit-learn's default ``labels``, and ``zero_division=0``).
+
+    A late sample has no answer: it is an FN of the right class and an FP of none, so that quality
+    may fall when a wrong answer comes in time.
+
+    Examples
+    --------
+    >>> answers = Answers(predictions=["a", "b", "b"], references=["a", "b", "a"])
+    >>> F1Macro().judge(answers).curve([[10, 20, 30]], [10, 20, 30]).T.round(3)
+    array([[0.333, 0.833, 0.667]])
+    >>> F1Micro().judge(answers).curve([[10, 20, 30]], [10, 20, 30]).T.round(3)
+    array([[0.5  , 0.8  , 0.667]])
     """
 
-    predicted: NDArray[np.int64]
-    reference: NDArray[np.int64]
-    classes: int
+    name: str
 
-    @classmethod
-    def of(cls, answers: Answers) -> Self:
-        """Compare answers with references.
-
-        Predictions are one class per sample, or classes by rank of which the first counts; None or
-        an empty ranking is no answer. References are one class per sample. Classes are all text,
-        all whole numbers, or all true and false.
-
-        Examples
-        --------
-        >>> Classified.of(Answers(["cat", None, "dog"], ["cat", "cat", "owl"])).predicted
-        array([ 0, -1,  1])
-        """
+    def judge(self, answers: Answers) -> JudgedF1:
+        """Compare answers with references. Raises InputError where text meets numbers."""
         predictions, references = [*map(_first, answers.predictions)], [*answers.references]
         named = [label for label in predictions if label is not None] + references
         check_one_form(named, "predicted and right classes")
-        number = {label: index for index, label in enumerate(sorted(set(named)))}
-        predicted = [NO_ANSWER if label is None else number[label] for label in predictions]
-        reference = [number[label] for label in references]
-        return cls(np.array(predicted), np.array(reference), len(number))
+        number = {label: index for index, label in enumerate(dict.fromkeys(named))}
+        predicted = np.array([number.get(label, -1) for label in predictions])
+        reference = np.array([number[label] for label in references])
+        right = predicted == reference
+        if self.name == "f1_micro":
+            return JudgedF1(right, [(np.flatnonzero(predicted >= 0), right.size)])
+        samples = np.bincount(reference, minlength=len(number)).tolist()
+        return JudgedF1(right, [(np.flatnonzero(predicted == c), n) for c, n in enumerate(samples)])
 
-    def ideal(self) -> float:
-        return float(self.curve(np.ones((1, self.predicted.size)), [1.0])[0, 0])
 
-    def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
-        raise NotImplementedError
+F1Macro, F1Micro = partial(F1, "f1_macro"), partial(F1, "f1_micro")
 
 
 def _first(prediction: Any) -> Any:
@@ -62,58 +60,27 @@ def _first(prediction: Any) -> Any:
     return prediction
 
 
-class JudgedF1Macro(Classified):
-    """Mean over classes of 2 TP / (2 TP + FP + FN), where TP is right answers of the class.
+@dataclass(frozen=True)
+class JudgedF1:
+    """Which samples are answered right, [S], and for each class the samples answered by it.
 
-    A class without TP, FP and FN scores 0 (scikit-learn's ``labels`` and ``zero_division=0``).
-
-    Examples
-    --------
-    >>> judged = F1Macro().judge(Answers(predictions=["a", "b", "b"], references=["a", "b", "a"]))
-    >>> judged.curve([[10, 20, 30]], [10, 20, 30]).round(3)
-    array([[0.333],
-           [0.833],
-           [0.667]])
+    With each class comes how many samples it is the right one of.
     """
+
+    right: NDArray[np.bool_]
+    classes: Sequence[tuple[NDArray[np.intp], int]]
+
+    def ideal(self) -> float:
+        return float(self.curve(np.ones((1, self.right.size)), [1.0])[0, 0])
 
     def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
         time = np.asarray(times)
-        found = np.zeros((np.size(thresholds), len(time)))
-        for number in range(self.classes):
-            own = self.predicted == number
-            if own.any():
-                right = quality_curve(self.reference[own] == number, time[:, own], thresholds)
-                named = quality_curve(np.ones(own.sum()), time[:, own], thresholds)
-                of_class = np.count_nonzero(self.reference == number) / own.sum()
-                found += 2 * right / np.maximum(named + of_class, 1 / own.sum())
-        return found / self.classes
-
-
-class JudgedF1Micro(Classified):
-    """F1 over the answers of all classes: 2 (right answers on time) / (answers on time + S).
-
-    Examples
-    --------
-    >>> judged = F1Micro().judge(Answers(predictions=["a", "b", "b"], references=["a", "b", "a"]))
-    >>> judged.curve([[10, 20, 30]], [10, 20, 30]).round(3)
-    array([[0.5  ],
-           [0.8  ],
-           [0.667]])
-    """
-
-    def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
-        right = quality_curve(self.predicted == self.reference, times, thresholds)
-        answered = quality_curve(self.predicted != NO_ANSWER, times, thresholds)
-        return 2 * right / (answered + 1)
-
-
-@dataclass(frozen=True)
-class F1:
-    """A metric by what it judges with."""
-
-    name: str
-    judge: Callable[[Answers], Judged]
-
-
-F1Macro = partial(F1, "f1_macro", JudgedF1Macro.of)
-F1Micro = partial(F1, "f1_micro", JudgedF1Micro.of)
+        total = np.zeros((np.size(thresholds), len(time)))
+        for own, to_find in self.classes:
+            if own.size:
+                of_class = time.take(own, axis=1)
+                right = quality_curve(self.right[own], of_class, thresholds)
+                named = quality_curve(np.ones(own.size), of_class, thresholds)
+                # A class without samples and answers on time has no right ones either: 0 / 1.
+                total += 2 * right / np.maximum(named + to_find / own.size, 1 / own.size)
+        return total / len(self.classes)

@@ -15,8 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.own_metrics import AskedMetric, MetricBroken
-from orchestrator.analysis.quality import judge, on_scale
+from orchestrator.analysis.quality import AskedMetric, MetricBroken, judge, on_scale
 from orchestrator.analysis.trial_data import TrialData, judgeable
 from orchestrator.commands.report import exit_code
 from orchestrator.configuration.analysis import AnalysisConfig

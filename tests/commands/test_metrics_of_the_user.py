@@ -123,10 +123,10 @@ def test_a_metric_is_computed_from_stored_answers(measured: Path, call: Call) ->
     code, _, complaint = call("report", "r", "analysis.metrics=[rms]")
     assert (code, complaint.count("\n")) == (2, 1)
     assert "metric 'rms': there is none of that name" in complaint
-    code, _, complaint = call("report", "r", "analysis.metrics=[rms]", "code=[code]")
-    assert code == 0, complaint
-    assert {row["metric"] for row in rows("tail_quality")} == {"rms"}
-    assert {row["ideal"] for row in rows("tail_quality")} == {(3 / 20) ** 0.5}
+    for name in ("rms", "distances_of_mine:RootMeanSquare"):
+        code, _, complaint = call("report", "r", f"analysis.metrics=[{name}]", "code=[code]")
+        assert code == 0, complaint
+        assert {(row["metric"], row["ideal"]) for row in rows("tail_quality")} == {(name, (3 / 20) ** 0.5)}
     code, _, complaint = call("report", "r", "analysis.metrics=[accuracy]")
     assert (code, complaint.count("\n")) == (2, 1)
     assert "choices and right answers of types int, list: must be all text" in complaint

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator import metrics
 from orchestrator.configuration.config import Trial
 from orchestrator.execution.executor import LocalSite
 from orchestrator.execution.inline import InlineJob
