@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from orchestrator.analysis.quality import AskedMetric, JudgedMean
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.metrics import Answers
-from orchestrator.stats.late_streaks import staleness
+from orchestrator.stats.slow_rounds import staleness
 from orchestrator.stats.times import Clock
 
 MOST_PAIRS = 200_000

@@ -20,8 +20,8 @@ from orchestrator.metrics import Answers, Judged, MeanMetric, Part, find_metric
 from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.stats.constants import CONFIDENCE, ROUNDING
 from orchestrator.stats.interval import Interval, mean_intervals
+from orchestrator.stats.laws import evenly_chosen
 from orchestrator.stats.tail_quality import quality_curve
-from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.units import Units
 from orchestrator.subject.targets import keep_traceback, one_line, place_of, traceback_text
 
@@ -256,9 +256,7 @@ def intervals(
     return mean_intervals(curve, ideal, answers, units, bounded=bounded, confidence=confidence)
 
 
-def answers_at_stake(
-    judged: Judged, samples: int, inference_of: NDArray[np.intp] | None = None
-) -> float:
+def answers_at_stake(judged: Judged, samples: int, inference_of: NDArray[np.intp] | None = None) -> float:
     """Return how many answers a round can lose: (sum of w)^2 / sum of w^2 of what each costs.
 
     Kish, *Survey Sampling*, section 11.7. Answers of one inference are late together and count as

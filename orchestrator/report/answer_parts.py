@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrator.analysis.ranking import Order, Ranking, Standing, by_model, order_of
 from orchestrator.configuration.analysis import DeadlineConfig
-from orchestrator.report.standings import Order, Ranking, Standing, by_model, order_of
 
 
 @dataclass(frozen=True)

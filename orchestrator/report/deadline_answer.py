@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
+from orchestrator.analysis.ranking import Order, Standing
 from orchestrator.report.answer_parts import Case, Line, Said, kept_from_ns, plain
 from orchestrator.report.standing_words import listed
-from orchestrator.report.standings import Order, Standing
 from orchestrator.report.text import milliseconds
 from orchestrator.report.tied_systems import LATE_FOR_OTHERS, full_name, leading, on_shared_machine, tied_systems, with_reserve
 

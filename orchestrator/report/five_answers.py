@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from orchestrator.analysis.flags import UNSTEADY
+from orchestrator.analysis.ranking import Order, shared
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer_parts import Case, FiveAnswers, Line, Piece, Said, kept_from_ns, plain
 from orchestrator.report.deadline_answer import from_when, is_it_kept, only_from_when, promise
 from orchestrator.report.scopes import scopes_of, sentence, told_of_processes, told_of_samples
 from orchestrator.report.shown_answer import is_it_shown
 from orchestrator.report.standing_words import NAMED, counted, listed, mean_kept
-from orchestrator.report.standings import UNSTEADY, Order, shared
 from orchestrator.report.tied_systems import (
     ends_of,
     full_name,

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from orchestrator.analysis.comparison import FRESH_PROCESSES, SAMPLES_LIKE_THESE
 from orchestrator.analysis.groups import Group
-from orchestrator.report.standings import Ranking, by_model, order_of
+from orchestrator.analysis.ranking import Ranking, by_model, order_of
 
 Known: TypeAlias = Literal["shown", "not shown", "not tested"]
 OTHERS = f"other {SAMPLES_LIKE_THESE}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from orchestrator.analysis.flags import UNSTEADY
 from orchestrator.analysis.tail_quality import IN_SAMPLE
 from orchestrator.report.answer_parts import Case, Line, Said, plain
 from orchestrator.report.scopes import Scopes, scopes_of, sentence, shown_for, told_of_processes, told_of_samples
 from orchestrator.report.standing_words import listed
-from orchestrator.report.standings import UNSTEADY
 from orchestrator.report.text import ended
 from orchestrator.report.tied_systems import LATE_FOR_OTHERS, compared, full_name, with_reserve
 

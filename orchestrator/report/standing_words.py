@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestrator.analysis.from_the_best import EXACTLY
+from orchestrator.analysis.ranking import Standing
 from orchestrator.metrics.interface import PLAIN
-from orchestrator.report.standings import Standing
 from orchestrator.report.text import quality, quality_at_most, within
 
 NAMED = 4

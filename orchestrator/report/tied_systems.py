@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from orchestrator.analysis.from_the_best import EXACTLY
+from orchestrator.analysis.ranking import Less, Order, Standing
 from orchestrator.analysis.tail_quality import IN_SAMPLE
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer_parts import Case
 from orchestrator.report.standing_words import NAMED, counted, difference, listed, mean_kept, share_less
-from orchestrator.report.standings import Less, Order, Standing
 from orchestrator.report.text import quality, quality_at_most
 from orchestrator.storage.records import OTHER_USERS, SHARED
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.comparison import FRESH_PROCESSES
+from orchestrator.analysis.ranking import Ranking, by_model, rankings
 from orchestrator.report.capacity import capacity_sentences, unsearched
 from orchestrator.report.pasted import ORCHESTRATOR, Command, measured_again, plain_word
 from orchestrator.report.servers import server_notes
-from orchestrator.report.standings import Ranking, by_model, rankings
 from orchestrator.report.text import trials_counted
 from orchestrator.report.winners import winners
 from orchestrator.storage.vocabulary import UNFINISHED

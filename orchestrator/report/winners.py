@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.groups import Group
+from orchestrator.analysis.ranking import Ranking, Standing, by_model, order_of
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.scopes import sample_count, scopes_of, sentence, told_of_samples
 from orchestrator.report.standing_words import counted, difference, listed, mean_kept, share_less
-from orchestrator.report.standings import Ranking, Standing, by_model, order_of
 from orchestrator.report.table import bound
 from orchestrator.report.text import milliseconds, quality
 from orchestrator.stats.latency import percentile_inverted_cdf

@@ -1,4 +1,4 @@
-"""Student's t and ranks, without `scipy.stats`, which takes longer to import than all else."""
+"""Student's t, ranks and thinning, without `scipy.stats`, which takes longer to import than all else."""
 
 from __future__ import annotations
 
@@ -80,3 +80,14 @@ def ranks(values: ArrayLike, ties: Literal["average", "least", "dense"] = "avera
     np.put_along_axis(found, order, np.repeat(places, counts).reshape(table.shape), axis=-1)
     found[np.isnan(table)] = np.nan
     return found
+
+
+def evenly_chosen(count: int, most: int) -> NDArray[np.intp]:
+    """Return at most ``most`` of the numbers below ``count``, evenly chosen and rising, the first and the last among them.
+
+    Examples
+    --------
+    >>> evenly_chosen(10, 4)
+    array([0, 3, 6, 9])
+    """
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.intp))

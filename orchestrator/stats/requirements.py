@@ -13,9 +13,17 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.certificate import certify, effective_rounds, few_units, share_beyond
+from orchestrator.stats.certificate import (
+    certify,
+    effective_rounds,
+    few_units,
+    fewest,
+    risk_of_counted,
+    risk_of_mean,
+    share_beyond,
+    units_to_show,
+)
 from orchestrator.stats.constants import COSINES_OF_CERTIFICATE, DEFF_PLANNED, FEW_UNITS, MARGIN, POWER_PLANNED, ROUNDING, WELL_WITHIN
-from orchestrator.stats.guard import fewest, risk_of_counted, risk_of_mean, units_to_show
 from orchestrator.stats.interval import binomial_limits, effective_number, mean_intervals
 from orchestrator.stats.units import Units, degrees_of, means_of_units, number_of_units, units_of
 

@@ -11,8 +11,8 @@ import numpy as np
 import scipy
 
 from orchestrator.analysis.evidence_span import spans_ns
-from orchestrator.analysis.explain import EVIDENCE
 from orchestrator.analysis.groups import Group
+from orchestrator.analysis.tables.explain import EVIDENCE
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.constants import ROUNDING
 from orchestrator.stats.latency import percentiles_inverted_cdf

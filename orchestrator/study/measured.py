@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.analysis.tolerance import tolerance_rows
+from orchestrator.analysis.table import Context, all_rows, tables
 from orchestrator.storage.records import TrialRecord
 from orchestrator.study.material import WHO, Material, who
 from orchestrator.study.tables import Column, StudyTable, Value, named, numbers, three, whole
@@ -89,7 +89,8 @@ def trouble(records: Sequence[TrialRecord]) -> StudyTable:
 
 def tolerance_table(material: Material) -> StudyTable:
     """Return tail quality averaged over users' tolerance, one row a system; no rows without ``analysis.tolerance``."""
-    found = {row["trial"]: row for row in tolerance_rows(material.groups, material.analysis) if row["clock"] == "total"}
+    context = Context(material.analysis, material.campaign, material.records, material.groups)
+    found = {row["trial"]: row for row in all_rows(tables()["tolerance"], context) if row["clock"] == "total"}
     rows: list[list[Value]] = [
         [*who(group, data)[:-1], row["tolerance"], row["mean"], row["interval_low"], row["interval_high"], row["worst"], row["ideal"],
          row["samples"]]

@@ -10,7 +10,7 @@ from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.contracts import InputError
-from orchestrator.stats.thinning import evenly_chosen
+from orchestrator.stats.laws import evenly_chosen
 from orchestrator.stats.times import Clock
 from orchestrator.study.material import Material, repeats_first, who, who_columns
 from orchestrator.study.program.faults import Effect, Faults

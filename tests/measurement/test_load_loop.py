@@ -15,8 +15,7 @@ from orchestrator.configuration.load import LoadConfig
 from orchestrator.measurement.load_loop import Service, service_of
 from orchestrator.measurement.timing import DROPPED
 from orchestrator.measurement.waiting import waiting
-from orchestrator.stats.arrivals import gamma, periodic, poisson
-from orchestrator.stats.queueing import md1_mean_wait, md1_waits_up_to, waits
+from orchestrator.stats.queueing import gamma, md1_mean_wait, md1_waits_up_to, periodic, poisson, waits
 
 SERVICE_NS = 10_000_000
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from orchestrator.analysis.ranking import Less, Ranking, Standing
 from orchestrator.analysis.tail_quality import IN_SAMPLE
 from orchestrator.analysis.units import FEW, ONE_STRETCH
 from orchestrator.configuration.analysis import DeadlineConfig
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer_parts import Case, Doubt, FiveAnswers, Piece
 from orchestrator.report.five_answers import five_answers
-from orchestrator.report.standings import Less, Ranking, Standing
 from orchestrator.report.tied_systems import with_reserve
 from orchestrator.storage.records import SHARED
 

@@ -14,13 +14,13 @@ from browsing import DESK, cells, eventually, follow, slide
 from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.analysis.ranking import ranking
+from orchestrator.analysis.reading import Reading, readings
 from orchestrator.report.answer_parts import FiveAnswers
-from orchestrator.report.figures.reading import Reading, readings
 from orchestrator.report.html.first_screen import Asker, answers_everywhere, answers_of
 from orchestrator.report.html.glossary import flag_words
 from orchestrator.report.html.page import render
 from orchestrator.report.html.sections import unwell
-from orchestrator.report.standings import ranking
 from orchestrator.report.text import milliseconds, quality
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign

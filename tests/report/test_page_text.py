@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.analysis.reading import Entry, readings
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.charts import figures
 from orchestrator.report.figures.charts.latency import percentile_chart
-from orchestrator.report.figures.charts.quality import curve_chart, flips
-from orchestrator.report.figures.reading import Entry, readings
+from orchestrator.report.figures.charts.quality import curve_chart
 from orchestrator.report.figures.static import write_figures
 from orchestrator.report.html.page import render, without_workers
 from orchestrator.report.html.panels import figure_of
@@ -151,7 +151,7 @@ def test_flips_are_all_pairs_that_change_places(report: Any) -> None:
         for other in means
         if means[one][before] > means[other][before] + 1e-9 and means[one][after] < means[other][after] - 1e-9
     }
-    assert {flip[:4] for flip in flips(reading)} == expected
+    assert {flip[:4] for flip in reading.flips()} == expected
 
 
 def test_what_failed_stands_with_its_reason(report: Any) -> None:

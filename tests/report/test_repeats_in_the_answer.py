@@ -11,17 +11,17 @@ import pytest
 from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.analysis.ranking import Ranking, apart_by, ranking, rankings
+from orchestrator.analysis.reading import readings
 from orchestrator.report.answer_parts import Said
 from orchestrator.report.figures.charts import charts_of
 from orchestrator.report.figures.charts.quality import curve_chart
-from orchestrator.report.figures.reading import readings
 from orchestrator.report.html.first_screen import Asker, answers_of, differs_at
 from orchestrator.report.html.glossary import flag_words
 from orchestrator.report.html.ranking import kept_deadlines, ranked_rows
 from orchestrator.report.markdown import to_report
 from orchestrator.report.pasted import Command, measured_again
 from orchestrator.report.result_tables import trouble_tables
-from orchestrator.report.standings import Ranking, apart_by, ranking, rankings
 from orchestrator.report.text import milliseconds, quality
 from orchestrator.report.verdict import repeats_needed, verdict, what_next
 from orchestrator.storage.reader import open_campaign

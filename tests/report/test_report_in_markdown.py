@@ -15,6 +15,8 @@ from built_trials import build_trial
 from markdown_it import MarkdownIt
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.analysis.ranking import standings
+from orchestrator.analysis.reading import readings
 from orchestrator.commands.report import store_report
 from orchestrator.report.claims import (
     comparison_tables,
@@ -28,7 +30,6 @@ from orchestrator.report.claims import (
 from orchestrator.report.colours import COLOURS, DASHES, styles
 from orchestrator.report.explained import slow_rounds_tables
 from orchestrator.report.faults import fault_tables
-from orchestrator.report.figures.reading import readings
 from orchestrator.report.markdown import FOLDED, PICTURE, reach_of_visits, to_report
 from orchestrator.report.quality_picture import label_of, quality_picture
 from orchestrator.report.resources import resources_tables
@@ -41,7 +42,6 @@ from orchestrator.report.result_tables import (
     trials_table,
 )
 from orchestrator.report.sliced import slice_tables
-from orchestrator.report.standings import standings
 from orchestrator.report.svg import Drawing, spread
 from orchestrator.report.table import Table
 from orchestrator.report.text import quality

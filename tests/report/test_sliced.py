@@ -8,15 +8,15 @@ import pytest
 from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.ranking import rankings
+from orchestrator.analysis.reading import readings
 from orchestrator.commands.report import store_report
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.report.figures.reading import readings
 from orchestrator.report.html.first_screen import Asker
 from orchestrator.report.html.glossary import UNCERTIFIED, flag_words
 from orchestrator.report.html.sections import task_section
 from orchestrator.report.result_tables import summary_tables
 from orchestrator.report.sliced import MOST_GROUPS, most_lost, slice_tables
-from orchestrator.report.standings import rankings
 from orchestrator.report.table import Table
 from orchestrator.report.text import quality, quality_within
 from orchestrator.storage.reader import open_campaign

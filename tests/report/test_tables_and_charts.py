@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orchestrator.analysis.ranking import rankings
+from orchestrator.analysis.reading import readings
 from orchestrator.contracts import InputError
 from orchestrator.report.claims import comparison_tables, deadline_tables
 from orchestrator.report.figures.chart import SECTIONS, Axis, Chart, Series
 from orchestrator.report.figures.charts import MAKERS, charts_of
 from orchestrator.report.figures.charts.causes import size_chart
-from orchestrator.report.figures.reading import readings
 from orchestrator.report.markdown import to_report
 from orchestrator.report.progress import Progress
 from orchestrator.report.result_tables import cross_system_tables, latency_tables, problem_tables, summary_tables
-from orchestrator.report.standings import rankings
 from orchestrator.report.text import milliseconds, quality
 from orchestrator.report.verdict import verdict
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.certificate import certify
-from orchestrator.stats.guard import risk_of_mean
+from orchestrator.stats.certificate import certify, risk_of_mean
 from orchestrator.stats.units import spread
 
 VISITS = np.arange(120) // 2

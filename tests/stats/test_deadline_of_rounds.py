@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.stats import round_deadlines as deadline
-from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
-from orchestrator.stats.tail_quality import quality_curve
+from orchestrator.stats import tail_quality as deadline
+from orchestrator.stats.tail_quality import mean_deadlines, quality_curve, round_deadlines
 
 SCORES = (1.0, 0.0, 0.5, 1.0, 0.3, 1.0)
 PENALTIES = (0.5, -0.4, 0.3, 0.6, -0.2, 0.2)

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.gate import Replicates, gate
-from orchestrator.stats.pair import holm_adjusted
+from orchestrator.stats.pair import Replicates, gate, holm_adjusted
 
 UNKNOWN = "no verdict: noise floor unknown"
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.guard import risk_of_mean, units_to_show
+from orchestrator.stats.certificate import risk_of_mean, units_to_show
 
 
 @pytest.mark.parametrize(("units", "bad"), [(1, 0), (10, 0), (77, 0), (77, 1), (300, 5), (5000, 20)])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.late_streaks import late_in_windows, silences, staleness, streak_of_each, worst_window_of_each
+from orchestrator.stats.slow_rounds import late_in_windows, silences, staleness, streak_of_each, worst_window_of_each
 
 FLAGS = st.lists(st.booleans(), max_size=40)
 

@@ -13,7 +13,7 @@ from scipy import stats
 
 from orchestrator.contracts import InputError
 from orchestrator.stats import queueing
-from orchestrator.stats.arrivals import poisson
+from orchestrator.stats.queueing import poisson
 
 
 def by_recursion(arrivals: list[int], services: list[int]) -> list[int]:

@@ -9,8 +9,7 @@ import pytest
 from scipy import stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.certificate import certify
-from orchestrator.stats.guard import risk_of_mean, units_to_show
+from orchestrator.stats.certificate import certify, risk_of_mean, units_to_show
 from orchestrator.stats.interval import mean_intervals
 from orchestrator.stats.requirements import mean_reaches, planned_units, rounds_keep, starts_keep
 

@@ -11,9 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.arrivals import poisson
-from orchestrator.stats.queueing import md1_mean_wait
-from orchestrator.stats.service_policies import POLICIES, Policy, serve
+from orchestrator.stats.queueing import POLICIES, Policy, md1_mean_wait, poisson, serve
 
 
 def simulated(arrivals: list[int], services: list[int], policy: Policy, deadline: int | None, limit: int | None) -> list[int]:

@@ -9,17 +9,18 @@ from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.comparison import FROM_BEST
-from orchestrator.analysis.deadline import NEVER, Deadlines, kept_from, longest
+from orchestrator.analysis.flags import UNSTEADY, told_of
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
+from orchestrator.analysis.ranking import Ranking, Standing, apart_by, ranking
+from orchestrator.analysis.reading import Entry, Reading
+from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.report.answer_parts import Case, Doubt, FiveAnswers, Line, Piece
-from orchestrator.report.figures.reading import Entry, Reading
 from orchestrator.report.five_answers import five_answers, without_deadline
 from orchestrator.report.html.glossary import UNCERTIFIED, Word, words
 from orchestrator.report.pasted import Command
 from orchestrator.report.servers import server_notes
-from orchestrator.report.standings import UNSTEADY, Ranking, Standing, apart_by, ranking
-from orchestrator.report.table import REMEDIES, read_at
+from orchestrator.report.table import read_at
 from orchestrator.report.text import milliseconds
 from orchestrator.report.verdict import Needed, what_is_needed
 from orchestrator.report.winners import winners
@@ -258,7 +259,7 @@ def _doubts(asker: Asker, ranked: Ranking, rows: Mapping[str, Mapping[str, Any]]
 
 def _remedy(flag: str) -> str:
     """Return what a flag does to figures and what to do about it, as the marks say it; of an unsteady system the latter alone."""
-    told = REMEDIES.get(flag, "")
+    told = "" if flag == UNCERTIFIED else told_of(flag)
     return ((told.partition("; ")[2] if flag == UNSTEADY else "") or told).replace("`", "")
 
 

@@ -8,18 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.analysis.curves import Floats
+from orchestrator.analysis.flags import UNSTEADY
 from orchestrator.analysis.quality import scale_of
+from orchestrator.analysis.ranking import WIDE, Ranking
+from orchestrator.analysis.reading import Entry, Reading
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer_parts import FiveAnswers, Piece
-from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
-from orchestrator.report.figures.charts.quality import ranks
-from orchestrator.report.figures.reading import Entry, Reading
+from orchestrator.report.figures.chart import Axis, Chart, Series
 from orchestrator.report.html.first_screen import Asker, answers_everywhere, kept_by_system
 from orchestrator.report.html.glossary import Word, anchor_of
 from orchestrator.report.html.packed import Arrays
 from orchestrator.report.html.panels import colours_of
 from orchestrator.report.html.ranking import claims_by_clock, top_of
-from orchestrator.report.standings import UNSTEADY, WIDE, Ranking
 from orchestrator.report.table import Table
 from orchestrator.report.template import shown
 from orchestrator.stats.times import Clock
@@ -90,7 +91,7 @@ def moving_data(asker: Asker, ranked: Ranking, arrays: Arrays) -> dict[str, Any]
     """Return what the slider needs: thresholds per clock, the answers and per trial the figures at each of them."""
     reading, flags = asker.reading, asker.flags
     claims = claims_by_clock(reading)
-    places = {clock: ranks(reading, clock) for clock in reading.clocks}
+    places = {clock: reading.ranks(clock) for clock in reading.clocks}
     kept = {clock: _by_deadline(reading, clock) for clock in reading.clocks}
     keys, colours = reading.short_keys(), colours_of(reading)
     judged = reading.group.trials[0].judged(reading.metric)
@@ -162,7 +163,7 @@ def _entry_data(
             "flags": [sets.index(tuple(found)) for found in curve.flags],
             "place": [int(place) for place in places[clock][entry.key]],
             "kept": kept[clock][entry.key],
-            "rounds": arrays.drawn(curve.worst_rounds),
+            "rounds": arrays.drawn(curve.worst_rounds[None, :]),
             "centres": arrays.drawn(curve.centres, log=True),
             "bars": [reading.curves[clock, one.key].centres.size for one in entry.members],
             **claims[clock],

@@ -14,8 +14,8 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.report.figures.evidence import Evidence
-from orchestrator.report.figures.reading import Reading, readings
+from orchestrator.analysis.ranking import Ranking, rankings
+from orchestrator.analysis.reading import Evidence, Reading, readings
 from orchestrator.report.five_answers import MODELS
 from orchestrator.report.html.first_screen import Asker
 from orchestrator.report.html.glossary import flag_words, words
@@ -24,7 +24,6 @@ from orchestrator.report.html.packed import Arrays, packed
 from orchestrator.report.html.sections import overhead, problems, task_section, unwell
 from orchestrator.report.result_tables import stack_table, trials_table
 from orchestrator.report.servers import server_notes
-from orchestrator.report.standings import Ranking, rankings
 from orchestrator.report.table import Table
 from orchestrator.report.template import shown
 from orchestrator.report.text import printable

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.ranking import Ranking
+from orchestrator.analysis.reading import Evidence, Reading
 from orchestrator.report.capacity import capacity_tables
 from orchestrator.report.claims import (
     comparison_tables,
@@ -18,9 +20,6 @@ from orchestrator.report.claims import (
 from orchestrator.report.explained import evidence_tables, slow_rounds_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.figures.charts import charts_of
-from orchestrator.report.figures.charts.quality import MOST_FLIPS, flips
-from orchestrator.report.figures.evidence import Evidence
-from orchestrator.report.figures.reading import Reading
 from orchestrator.report.html.first_screen import Asker, FirstScreen, first_screen
 from orchestrator.report.html.panels import Figure, figure_of
 from orchestrator.report.html.ranking import Kept, RankedRow, kept_deadlines, ranked_rows
@@ -31,7 +30,6 @@ from orchestrator.report.schedules import load_tables
 from orchestrator.report.server_cost import server_cost_tables
 from orchestrator.report.servers import server_tables
 from orchestrator.report.sliced import slice_tables
-from orchestrator.report.standings import Ranking
 from orchestrator.report.started_servers import started_server_tables
 from orchestrator.report.table import Table, who_columns
 from orchestrator.report.text import milliseconds, trials_counted
@@ -40,6 +38,7 @@ from orchestrator.report.token_gaps import token_gap_tables
 from orchestrator.report.tolerance import tolerance_tables
 from orchestrator.stats.times import Clock
 
+MOST_FLIPS = 40
 OPEN = {
     "tail-quality": "answer", "capacity": "capacity", "percentiles": "latency", "evidence": "slow", "stages": "causes",
     "input-size": "causes",
@@ -214,7 +213,7 @@ def _latency_by_clock(own: CampaignAnalysis, clocks: Sequence[Clock]) -> dict[st
 
 def flip_table(reading: Reading) -> Table:
     """Return which trials change places between neighbouring common thresholds."""
-    found = list(flips(reading))
+    found = list(reading.flips())
     more = f" {len(found) - MOST_FLIPS} more are not shown." if len(found) > MOST_FLIPS else ""
     note = f"Pairs whose mean tail quality changes order between neighbouring common thresholds, {reading.clock} time."
     return Table(

@@ -1,4 +1,4 @@
-"""A fixed number of rounds."""
+"""A fixed number of rounds, or of streams of a rate."""
 
 from __future__ import annotations
 
@@ -19,3 +19,12 @@ class Rounds:
         self._densities.add(observation)
         due = self._cadence.due(observation.rounds, now_s)
         return Decision(False, None, check_row(self._densities.check()) if due else None)
+
+
+class Capacity(Rounds):
+    """Never stop: ``max_rounds`` does. The options say what the search asks, and whether the rate is to be certified."""
+
+    name = "capacity"
+
+    def __init__(self, settings: RuleSettings, *, deadline_ms: float = 50.0, keep: float = 0.99, certify: bool = False) -> None:
+        super().__init__(settings)

@@ -9,8 +9,7 @@ import scipy
 from numpy.typing import NDArray
 
 from orchestrator.stats.certification import samples_to_certify
-from orchestrator.stats.latency import percentiles_inverted_cdf
-from orchestrator.stats.percentile import times_beyond
+from orchestrator.stats.latency import percentiles_inverted_cdf, times_beyond
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.stats.units import Units, spread, units_of
 from orchestrator.study.claims.claim import Claim, by_share, counted, share_figures
