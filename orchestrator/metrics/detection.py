@@ -70,7 +70,8 @@ class OfClass:
         for start in range(0, len(on_time), step):
             there = on_time[start : start + step].take(self.picture, axis=1)
             inside = np.cumsum(there & self.inside, axis=1, dtype=np.int32)
-            for matched, right in zip(self.matched, self.right, strict=True):
+            sets, points = [], []
+            for run, (matched, right) in enumerate(zip(self.matched, self.right, strict=True)):
                 # Precision peaks only where a right detection has just been counted.
                 at = np.flatnonzero(matched)
                 counted = there.take(at, axis=1)
@@ -78,9 +79,13 @@ class OfClass:
                 count = np.cumsum(hits, axis=1, dtype=np.int32)
                 wrong = inside.take(at, axis=1) - np.cumsum(counted & self.inside[at], axis=1)
                 precision = np.where(hits, count / np.maximum(count + wrong, 1), 0.0)
-                best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-                of_points = np.where(hits, weights[count - 1], 0.0)
-                total[start : start + step] += (of_points * best).sum(axis=1)
+                # Less its run, and that again: campaigns of before were rounded in this way.
+                best = np.maximum.accumulate((precision - run)[:, ::-1], axis=1)[:, ::-1] + run
+                sets.append(np.nonzero(hits)[0])
+                points.append(weights[count[hits] - 1] * best[hits])
+            # In turn, so that equal qualities of different sets of pictures are equal numbers.
+            found = np.bincount(np.concatenate(sets), np.concatenate(points), len(there))
+            total[start : start + step] = found
         return total
 
 

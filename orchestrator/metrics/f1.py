@@ -41,7 +41,7 @@ class F1:
         predictions, references = [*map(_first, answers.predictions)], [*answers.references]
         named = [label for label in predictions if label is not None] + references
         check_one_form(named, "predicted and right classes")
-        number = {label: index for index, label in enumerate(dict.fromkeys(named))}
+        number = {label: index for index, label in enumerate(sorted(set(named)))}
         predicted = np.array([number.get(label, -1) for label in predictions])
         reference = np.array([number[label] for label in references])
         right = predicted == reference
@@ -81,6 +81,7 @@ class JudgedF1:
                 of_class = time.take(own, axis=1)
                 right = quality_curve(self.right[own], of_class, thresholds)
                 named = quality_curve(np.ones(own.size), of_class, thresholds)
+                right, named = np.rint(own.size * right), np.rint(own.size * named)
                 # A class without samples and answers on time has no right ones either: 0 / 1.
-                total += 2 * right / np.maximum(named + to_find / own.size, 1 / own.size)
+                total += 2 * right / np.maximum(named + to_find, 1)
         return total / len(self.classes)
