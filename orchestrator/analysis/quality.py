@@ -20,9 +20,8 @@ from orchestrator.metrics import Answers, Judged, MeanMetric, Part, find_metric
 from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.stats.constants import CONFIDENCE, ROUNDING
 from orchestrator.stats.interval import Interval, mean_intervals
-from orchestrator.stats.laws import evenly_chosen
 from orchestrator.stats.tail_quality import quality_curve
-from orchestrator.stats.units import Units
+from orchestrator.stats.units import Units, evenly_chosen
 from orchestrator.subject.targets import keep_traceback, one_line, place_of, traceback_text
 
 AGREE = 1e-5  # of ideal or late quality: a metric may compute in single precision

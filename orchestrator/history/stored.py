@@ -24,9 +24,8 @@ from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.configuration.config import MeasurementConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.constants import CONFIDENCE
-from orchestrator.stats.laws import t_quantile
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
-from orchestrator.stats.units import spread, units_of
+from orchestrator.stats.units import spread, t_quantile, units_of
 from orchestrator.storage.layout import CAMPAIGN, REPORT, inside, trial_folder
 from orchestrator.storage.load import opened, read_json
 from orchestrator.storage.reader import open_campaign

@@ -15,9 +15,9 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import Trial
 from orchestrator.report.table import Marks, Table, bound, mean_within, read_at, who, who_columns
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, seconds, signed, within
-from orchestrator.stats.laws import evenly_chosen
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
 from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.units import evenly_chosen
 
 DEADLINE_NOTE = (
     "With {confidence:.0%} confidence at least {kept:.0%} of rounds like these keep {quality:.0%} of ideal quality, when every answer "

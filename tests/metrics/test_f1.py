@@ -137,7 +137,7 @@ def test_times_too_large_for_a_float_are_told_apart():
 def test_the_first_of_a_ranking_counts():
     judged = F1Macro().judge(Answers([[7, 2], (3, 7), [], None], [7, 7, 7, 7]))
     assert judged.right.tolist() == [True, False, False, False]
-    assert [(own.tolist(), to_find) for own, to_find in judged.classes] == [([0], 4), ([1], 0)]
+    assert [(own.tolist(), to_find) for own, to_find in judged.classes] == [([1], 0), ([0], 4)]
     array = np.array([[7, 2], [3, 7]], dtype=np.int32)
     assert F1Micro().judge(Answers(array, np.array([7, 7]))).right.tolist() == [True, False]
     assert F1Micro().judge(Answers(["ab", "b"], ["ab", "a"])).right.tolist() == [True, False]
