@@ -75,6 +75,8 @@ def _read(answers: Iterable[Any], what: str, names: tuple[str, ...]) -> Boxes:
     rows: list[tuple[NDArray[Any], ...]] = []
     for index, answer in enumerate(answers):
         where = f"{what} of sample {index}"
+        if not isinstance(answer or {}, Mapping):
+            raise InputError(f"{where}: must be a mapping with {', '.join(names)}")
         given = {name: answer[name] for name in names if answer and answer.get(name) is not None}
         labels = _numbers(given.get("labels", ()), None, f"{where}: labels", kinds="iu")
         shape, nothing = labels.shape, np.zeros(labels.shape)

@@ -111,3 +111,8 @@ def assert_refused(read, answer, says):
         read([EMPTY | {"scores": []}, answer])
     assert "of sample 1" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("read", "answer"), [(ground_truth, 7), (detections, [[0, 1, 2, 3]])])
+def test_other_forms_refused(read, answer):
+    assert_refused(read, answer, "must be a mapping")
