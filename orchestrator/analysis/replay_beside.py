@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from orchestrator.analysis.held_answers import answered_under_load, held_mean
 from orchestrator.analysis.replay_streams import Arrivals, Rule
 from orchestrator.analysis.served_streams import found_idle, inferences_of, served_streams, server_of
-from orchestrator.analysis.tail_quality import Figure
+from orchestrator.analysis.tables.tail_quality import figure_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.queueing import mean_rate
 from orchestrator.stats.thresholds import Threshold
@@ -102,10 +102,10 @@ def beside(data: TrialData, measured: TrialData, deadline: Threshold, held: floa
 
     ``held`` is replayed quality with the last answer held.
     """
-    figure = Figure(measured, measured.metric, "all", np.ones(len(measured.references), dtype=np.bool_))
-    if not figure.defined:
+    figure = figure_of(measured, measured.metric)
+    if figure is None:
         return {**NOTHING, "measured": measured.trial_id}
-    [kept] = figure.rows({Clock.RESPONSE: (deadline,)}, 0, ())
+    [kept] = figure.rows({Clock.RESPONSE: (deadline,)}, ())
     closed, services = (of.times[PRIMARY_CLOCK][np.isfinite(of.times[PRIMARY_CLOCK])] for of in (data, measured))
     idle = services_after_idling(measured)
     return {

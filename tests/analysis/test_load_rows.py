@@ -24,7 +24,7 @@ from orchestrator.analysis.served_streams import (
     most_at_once,
     scheduled_per_s,
 )
-from orchestrator.analysis.tail_quality import tail_quality_rows
+from orchestrator.analysis.tables.tail_quality import tail_quality_rows
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.schedules import short
 from orchestrator.stats.queueing import gamma, mean_rate, periodic, poisson

@@ -15,7 +15,7 @@ from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, better_o
 from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, REPLAY, Question, ReplayRow, replay_rows
 from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play, play, schedule_of, services_of, streams_of
 from orchestrator.analysis.table import check_intervals
-from orchestrator.analysis.tail_quality import tail_quality_rows
+from orchestrator.analysis.tables.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.load import LoadConfig
