@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from built_trials import rows_made
 from loaded_trials import loaded_trial
 
 from orchestrator.analysis.curves import counted, grid_of
@@ -24,7 +25,6 @@ from orchestrator.analysis.served_streams import (
     most_at_once,
     scheduled_per_s,
 )
-from orchestrator.analysis.tables.tail_quality import tail_quality_rows
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.schedules import short
 from orchestrator.stats.queueing import gamma, mean_rate, periodic, poisson
@@ -53,7 +53,7 @@ def test_a_trial_of_which_nothing_was_served_is_late_throughout_and_ends_no_repo
         assert grid.ns.size > 0
         assert 0 <= grid.start < grid.ns.size
     [data] = dropped[:1]
-    assert all(row["mean"] == 0 for row in tail_quality_rows(data, group.thresholds, (), analysis))
+    assert all(row["mean"] == 0 for row in rows_made("tail_quality", replace(group, trials=(data,)), analysis))
     assert {row["value_ns"] for row in latency_rows(data, (), analysis)} == {None}
     [row] = load_rows(data, ())
     assert (row["utilisation"], row["mean_wait_ns"], row["dropped_share"]) == (None, None, 1)

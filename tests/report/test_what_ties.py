@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from orchestrator.report.claims import from_the_best_tables
 from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import analyse
@@ -21,6 +20,7 @@ from orchestrator.analysis.ranking import Less, Ranking, Standing, ranking, rest
 from orchestrator.analysis.turns import on_samples
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer import answers
+from orchestrator.report.result_tables import shown
 from orchestrator.report.text import milliseconds
 from orchestrator.report.winners import winners
 from orchestrator.stats.latency import percentile_inverted_cdf
@@ -170,8 +170,8 @@ def test_what_ties_is_what_the_stored_difference_from_the_best_says(tmp_path: Pa
         assert baseline is found[0]
         assert one.tested == {baseline.trials[0]: row["verdict"] == "worse"}
         assert one.less[baseline.trials[0]].difference == -row["difference"]
-    [table] = from_the_best_tables(results)
-    assert [cells[-1].startswith("not shown") for cells in table.rows] == [row["verdict"] == "no difference shown" for row in rows]
+    [table] = shown(results, "from_the_best")
+    assert [cells[-1] for cells in table.rows] == [row["verdict"] for row in rows]
     primary = group.thresholds.primary
     assert primary is not None
     sides = [[data for data in group.trials if data.trial_id in each.trials] for each in found[:2]]
