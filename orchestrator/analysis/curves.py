@@ -248,10 +248,13 @@ def curve_of(
 
 def stretches(values: Floats, points: int) -> tuple[Floats, Floats, Floats]:
     """Return centres, means and minima of at most ``points`` stretches of values, NaN left out."""
-    parts = np.array_split(np.arange(values.size), min(points, values.size))
-    known = [part[np.isfinite(values[part])] for part in parts]
-    centres = np.array([part.mean() for part in parts])
-    means, minima = (np.array([float(of(values[part])) if part.size else np.nan for part in known]) for of in (np.mean, np.min))
+    starts = np.linspace(0, values.size, min(points, values.size), endpoint=False).astype(np.int64)
+    known = np.isfinite(values)
+    counts = np.add.reduceat(known, starts, dtype=np.float64)
+    counts[counts == 0] = np.nan
+    means = np.add.reduceat(np.where(known, values, 0.0), starts) / counts
+    minima = np.minimum.reduceat(np.where(known, values, np.inf), starts) * counts / counts
+    centres = (starts + np.append(starts[1:], values.size) - 1) / 2
     return centres, means, minima
 
 

@@ -27,7 +27,8 @@ from orchestrator.analysis.groups import Group, ThresholdSet
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.contracts import InputError
-from orchestrator.stats import laws
+from orchestrator.stats import units
+from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.times import Clock
 
 Floats = NDArray[np.float64]
@@ -250,13 +251,13 @@ class Reading:
         Equal ones share the better place.
         """
         by_mean, by_worst = (
-            laws.ranks(
+            units.ranks(
                 -np.stack([np.round(self.curves[clock, entry.key].oriented(name), 9) for entry in self.systems]).T,
                 "dense",
             )
             for name in ("mean", "worst")
         )
-        places = laws.ranks(by_mean * (len(self.systems) + 1) + by_worst, "least").T
+        places = units.ranks(by_mean * (len(self.systems) + 1) + by_worst, "least").T
         places[:, np.isnan(places).any(axis=0)] = np.nan
         return {entry.key: of for entry, of in zip(self.systems, places, strict=True)}
 
@@ -331,3 +332,23 @@ def _reading(
             }
             seen[system.key] = Evidence(np.zeros(0), {}, means, None)
     return Reading(results, group, entries, systems, grids, times, curves, seen)
+
+
+def percentiles_of(reading: Reading) -> Iterator[tuple[Clock, Entry, Floats, Floats, int]]:
+    """Yield per clock and system rising shares of inferences, their times in ms, and how many of them are certified.
+
+    At least one is; each counts as many independent inferences as the table has at the next percentile, none where nothing bounds it.
+    """
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for row in reading.results.rows("latency"):
+        unbounded = not row["certified"] and row["samples_beyond"] >= MIN_BEYOND
+        effective = 0 if unbounded else row["effective_samples"]
+        found.setdefault((row["trial"], row["clock"]), []).append((row["percentile"] / 100, effective))
+    stored = {key: np.array(sorted(rows), dtype=np.float64).T for key, rows in found.items()}
+    for clock, entry in ((clock, entry) for clock in reading.clocks for entry in reading.systems):
+        times = reading.times[clock, entry.key]
+        tables, slowest = [stored[one.key, clock] for one in entry.members], 1 - 0.5 / times.size
+        shares = np.unique([*times.shares(), *tables[0][0][tables[0][0] < slowest], slowest])
+        independent = sum(samples[np.minimum(np.searchsorted(known, shares - 1e-9), len(known) - 1)] for known, samples in tables)
+        unsure = (1 - shares) * independent < MIN_BEYOND - 1e-9
+        yield clock, entry, shares, times.at(shares), max(int(np.argmax(unsure)), 1)

@@ -12,21 +12,16 @@ from orchestrator.analysis.ranking import Ranking, rankings
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import begins_of_visits
 from orchestrator.planning.reach import reach_words
-from orchestrator.report.answer import Answer, answers
-from orchestrator.report.capacity import capacity_tables, unsearched
-from orchestrator.report.explained import slow_rounds_tables
+from orchestrator.report.answer import answers
+from orchestrator.report.capacity import unsearched
 from orchestrator.report.faults import fault_tables
-from orchestrator.report.pasted import Command
-from orchestrator.report.resources import resources_tables
+from orchestrator.report.findings import Finding, findings
+from orchestrator.report.findings.say import say
 from orchestrator.report.result_tables import problem_tables, shown_in, stack_table, trials_table
-from orchestrator.report.schedules import load_tables
-from orchestrator.report.server_cost import server_cost_tables
 from orchestrator.report.servers import server_tables
 from orchestrator.report.started_servers import started_server_tables
 from orchestrator.report.table import Table, to_markdown
-from orchestrator.report.text import markdown_text, printable, trials_counted
-from orchestrator.report.token_gaps import token_gap_tables
-from orchestrator.report.verdict import verdict
+from orchestrator.report.text import markdown_text, printable
 
 PICTURE = "report.svg"
 """The file with the picture, beside ``report.md``."""
@@ -45,18 +40,20 @@ down; times have three digits or are whole ms. The exact figures, with every int
 
 Maker = Callable[[CampaignAnalysis], Iterable[Table]]
 FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
-    ("Capacity", (capacity_tables,)),
+    ("Capacity", ()),
     ("Tail quality at every threshold", ()),
     ("Deadlines kept", ()),
     ("Differences, fresh processes and other figures", ()),
     ("Slices: tail quality of groups of samples", ()),
     ("Own percentiles and predictions", ()),
     ("Latency", ()),
-    ("Schedules under load", (load_tables,)),
-    ("Servers", (server_tables, token_gap_tables, server_cost_tables, started_server_tables)),
-    ("Slow rounds", (slow_rounds_tables,)),
+    ("Schedules", ()),
+    ("Servers", (server_tables, started_server_tables)),
+    ("Gaps between tokens", ()),
+    ("What servers cost", ()),
+    ("Slow rounds", ()),
     ("Trials: where each ran and how it ended", (lambda results: [trials_table(results)],)),
-    ("First inferences, memory and changed answers", (resources_tables,)),
+    ("First inferences and memory", ()),
     ("Problems, machines and versions", (problem_tables, fault_tables, lambda results: [stack_table(results.records)])),
 )
 """What is folded: the section of declared tables, by what one reads to open it, and other tables after them."""
@@ -68,18 +65,18 @@ def to_report(results: CampaignAnalysis, ranked: Sequence[Ranking] | None = None
     created = f"{results.campaign.created_at:%Y-%m-%d %H:%M} UTC"
     command = printable(shlex.join(results.campaign.command)).replace("`", "'")
     measured = f"Measured {created} with version {markdown_text(results.campaign.code_version)}: `{command or ' '}`"
-    return report_of(f"Tail quality: {results.campaign.name}", verdict(results, ranked), results, ranked, measured)
+    return report_of(f"Tail quality: {results.campaign.name}", findings(results, ranked), results, ranked, measured)
 
 
 def report_of(
     title: str,
-    sentences: Iterable[str],
+    said: Sequence[Finding],
     results: CampaignAnalysis,
     ranked: Sequence[Ranking],
     measured: str = "",
     first: Sequence[Table] = (),
 ) -> str:
-    """Return a report: the sentences, the answer and its picture, and folded all the rest.
+    """Return a report: what is found, the answer and its picture, and folded all the rest.
 
     Parameters
     ----------
@@ -90,11 +87,11 @@ def report_of(
     first
         tables that are folded before all others.
     """
-    found = list(answers(results, unsearched(ranked)))
+    found = list(answers(unsearched(ranked)))
     head = [f"# {markdown_text(title)}", ""]
-    head += [_item(sentence) for sentence in (*sentences, *_not_done(results))]
+    head += [f"- {say(one, 'markdown')}" for one in said]
     head += ["", *([f"![Quality against threshold, one line a system]({PICTURE})", ""] if found else [])]
-    parts = ["\n".join(head), *(to_markdown(_table(answer)) for answer in found)]
+    parts = ["\n".join(head), *map(to_markdown, found)]
     parts += [folded(table.title, [table]) for table in first]
     for name, makers in FOLDED:
         if tables := [*shown_in(results, name), *(table for make in makers for table in make(results))]:
@@ -112,11 +109,6 @@ def reach_of_visits(trials: Iterable[TrialData]) -> str:
     return reach_words(min(cycles_s), "s") if cycles_s else ""
 
 
-def _item(sentence: str) -> str:
-    """Return a sentence as an item of a list, or a command as the code that the item above ends with."""
-    return f"  `{sentence}`" if isinstance(sentence, Command) else f"- {markdown_text(sentence, at_start=True)}"
-
-
 def folded(name: str, tables: Iterable[Table]) -> str:
     """Return tables that are shown once a reader opens them by their name."""
     return "\n".join([_opening(name), *(to_markdown(table) for table in tables), CLOSING])
@@ -128,16 +120,3 @@ CLOSING = "</details>\n"
 def _opening(name: str) -> str:
     """Return what begins a folded part; its name is one of ours."""
     return f"<details>\n<summary>{name}</summary>\n"
-
-
-def _not_done(results: CampaignAnalysis) -> Iterable[str]:
-    """Say how many trials are not done, which a table of those that are does not show."""
-    bad = [planned for planned in results.campaign.trials if planned.state != "done"]
-    if bad:
-        what = ", ".join(dict.fromkeys(planned.state for planned in bad))
-        yield f"Of {trials_counted(len(results.campaign.trials))}, {len(bad)} not done ({what}): see Problems, machines and versions below."
-
-
-def _table(answer: Answer) -> Table:
-    """Return the answer as a table with what its marks mean."""
-    return Table(answer.title, answer.heads, answer.rows, " ".join(answer.notes), frozenset(answer.heads[answer.names :]) - {"marks"})

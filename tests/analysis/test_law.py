@@ -9,8 +9,8 @@ import pytest
 from built_trials import rows_made
 from numpy.typing import NDArray
 
-from orchestrator.analysis.replay import REPLAY
 from orchestrator.analysis.table import LIMITS, BrokenInterval, check_interval, check_intervals, tables
+from orchestrator.analysis.tables.replay import REPLAY
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 

@@ -12,9 +12,10 @@ from built_trials import rows_made
 
 from orchestrator.analysis.held_answers import Answered, held_mean
 from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, better_of_each
-from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, REPLAY, Question, ReplayRow, replay_rows
+from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, Question, replay_rows
 from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play, play, schedule_of, services_of, streams_of
 from orchestrator.analysis.table import check_intervals
+from orchestrator.analysis.tables.replay import REPLAY
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.load import LoadConfig
@@ -37,7 +38,7 @@ def data(build: Any, noise: Any) -> TrialData:
     return build("a", noise(30, 20, 15), right=16, visits=np.arange(30) // 2)
 
 
-def rows(data: TrialData, *rates: float, **more: Any) -> list[ReplayRow]:
+def rows(data: TrialData, *rates: float, **more: Any) -> list[Any]:
     found = list(replay_rows(data, Question(**{"law": POISSON, "rates_per_s": rates, "rule": Rule(), **more}), LIMIT, ()))
     assert table_of(found, schema_of((*LABELS, *REPLAY))).num_rows == len(found)
     return found

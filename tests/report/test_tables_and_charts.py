@@ -10,17 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.analysis.ranking import rankings
 from orchestrator.analysis.reading import readings
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.chart import SECTIONS, Axis, Chart, Series
 from orchestrator.report.figures.charts import MAKERS, charts_of
 from orchestrator.report.figures.charts.causes import size_chart
-from orchestrator.report.markdown import to_report
 from orchestrator.report.progress import Progress
 from orchestrator.report.result_tables import problem_tables, shown, summary_tables
 from orchestrator.report.text import milliseconds, quality
-from orchestrator.report.verdict import verdict
 
 pytestmark = pytest.mark.slow  # the campaign takes seconds to measure
 
@@ -68,15 +65,6 @@ def test_comparisons_stand_at_the_primary_threshold_unless_all_are_asked_for(rep
     one, every = (list(shown(report.results, "comparison", everywhere=everywhere)) for everywhere in (False, True))
     assert 0 < len(one) < len(every)
     assert {table.title for table in one} <= {table.title for table in every}
-
-
-def test_the_verdict_names_first_the_system_that_keeps_most(report: Any) -> None:
-    sentence = next(iter(verdict(report.results)))
-    first, *others = rankings(report.results)[0].found
-    assert f"{first.names['system']} with {first.names['runtime']} keeps {quality(first.mean)} of " in sentence
-    assert all(first.level >= other.level for other in others)
-    assert "Not tested against it: " in sentence, "they did not take turns"
-    assert sentence in to_report(report.results).replace("\\", "")
 
 
 def test_figures_come_in_the_order_of_the_sections(report: Any) -> None:

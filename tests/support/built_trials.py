@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +15,7 @@ from orchestrator.analysis.table import Context, Row, all_rows, tables
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial, parse_trial
+from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage.records import PlannedTrial, Stopping, TrialRecord
 from orchestrator.subject.samples import batches_of_round
 
@@ -88,6 +90,12 @@ def rows_made(
     for before in ("deadline",) if name == "comparison" else ():
         context.rows[before] = all_rows(tables()[before], context)
     return all_rows(tables()[name], context)
+
+
+def explained(data: TrialData, primary: Threshold | None, flags: Sequence[str] = ()) -> list[Any]:
+    """Return the rows of ``explain.parquet`` of one trial within a threshold."""
+    group = SimpleNamespace(thresholds=SimpleNamespace(primary=primary), flags={data.trial_id: flags})
+    return list(tables()["explain"].rows(None, group, data))
 
 
 def in_turns(trials: Iterable[TrialData], rounds_per_visit: int = 2) -> list[TrialData]:
