@@ -102,9 +102,7 @@ def quality_curve(scores: ArrayLike, times: ArrayLike, thresholds: ArrayLike) ->
     return curve
 
 
-def summarize(
-    qualities: ArrayLike, ideal: float, percentiles: Sequence[float] = (10, 5, 1)
-) -> TailQuality:
+def summarize(qualities: ArrayLike, ideal: float, percentiles: Sequence[float] = (10, 5, 1)) -> TailQuality:
     """Return what is reported of the tail quality of rounds, [R], at one threshold.
 
     Percentiles are in percent, over rounds, inverted: p1 of 30 rounds is the worst round.
@@ -219,9 +217,7 @@ def _of_right_answers(times: Times, samples: int, floors: Sequence[float]) -> Fl
 
 def _check_floors(floors: Sequence[float]) -> None:
     if not all(0 < floor < np.inf for floor in floors):
-        raise InputError(
-            f"quality floor {floors}: must be positive and finite; any deadline keeps 0"
-        )
+        raise InputError(f"quality floor {floors}: must be positive and finite; any deadline keeps 0")
 
 
 def _ranks(times: Times) -> Floats:
@@ -290,9 +286,7 @@ class TolerancePoints:
 
     def points(self) -> tuple[Floats, Floats]:
         """Return the tolerances, rising, and their shares, those of equal tolerance together."""
-        points, weights = (
-            np.asarray(one, dtype=np.float64) for one in (self.points_ns, self.weights)
-        )
+        points, weights = (np.asarray(one, dtype=np.float64) for one in (self.points_ns, self.weights))
         places, of = np.unique(points, return_inverse=True)
         sums = np.bincount(of, weights=weights, minlength=places.size)
         return places, sums / sums.sum()
@@ -311,10 +305,7 @@ def lognormal_from_p95(median_ns: float, p95_ns: float) -> LognormalTolerance:
     0.668
     """
     if not p95_ns > median_ns > 0:
-        raise InputError(
-            f"tolerance with median {median_ns:g} ns and p95 {p95_ns:g} ns: "
-            "p95 must lie above a positive median"
-        )
+        raise InputError(f"tolerance with median {median_ns:g} ns and p95 {p95_ns:g} ns: p95 must lie above a positive median")
     sigma = float(np.log(p95_ns / median_ns) / scipy.special.ndtri(0.95))
     return LognormalTolerance(median_ns, sigma)
 
