@@ -72,7 +72,7 @@ def test_a_server_gives_the_answers_of_the_same_model_in_process(measure: Measur
     assert "Servers of numbers" in report
     page = render(results)
     assert "<dt>Server</dt>" in page
-    assert "the weights behind it are unknown" in page
+    assert "whose weights are unknown" in page
 
 
 @pytest.mark.parametrize("load", [{}, {"name": "periodic", "rate_per_s": 100, "stream_s": 0.36, "ramp_s": 0.01}], ids=["closed", "load"])
