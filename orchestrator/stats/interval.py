@@ -82,8 +82,9 @@ def mean_intervals(
     if ideal <= 0 and best.max(initial=0) <= 0:
         return [Interval(0.0, 0.0, confidence, "exact")] * len(curve)
     if ideal <= 0 or rounds == 1:
-        nothing = {"rounds": rounds}
-        return [Interval(lowest, top, confidence, "none", nothing) for top in best.tolist()]
+        return [
+            Interval(lowest, top, confidence, "none", {"rounds": rounds}) for top in best.tolist()
+        ]
     found, number = spread(curve, units_of(rounds, units)), rounds * answers
     given = {"rounds": rounds, "units": found.units, "degrees": found.degrees, "n": number}
     mean = curve.mean(axis=1)
@@ -112,7 +113,7 @@ def mean_intervals(
 def korn_graubard(
     share: ArrayLike, n: float, variance: ArrayLike, degrees: float, confidence: float = CONFIDENCE
 ) -> tuple[Floats, Floats, Floats]:
-    """Return the limits of shares of n answers, [M], and as how many independent answers these count.
+    """Return the limits of shares of n answers, [M], and how many independent ones these count as.
 
     deff = max(1, variance/(pi (1 - pi)/n)); n_eff = (n/deff) (t_{n-1}/t_nu)^2; Clopper-Pearson with
     pi n_eff of n_eff. Korn and Graubard, "Confidence Intervals for Proportions with Small Expected

@@ -155,7 +155,7 @@ def percentile_limits(
 def limits_of_quantiles(
     p: Floats, beyond: Floats, units: Units, n: int, confidence: float = CONFIDENCE
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """Return the ranks of limits of quantiles p among n times, and their effective number, [M] each.
+    """Return the ranks of limits of quantiles p among n times, and the effective number, [M] each.
 
     The lower rank is the first k at which the upper limit of the share within, Clopper and
     Pearson's of k n_eff/n of n_eff, is at least p; the upper one the first at which the lower limit
@@ -192,7 +192,7 @@ def limits_of_quantiles(
 def _first_rank(
     n: int, holds: Callable[[NDArray[np.int64]], NDArray[np.bool_]]
 ) -> NDArray[np.int64]:
-    """Return the first rank from 0 to n at which a condition that rises with it holds, else n + 1."""
+    """Return the first rank of 0 to n at which a condition rising with it holds, else n + 1."""
     every = holds(np.array(n))
     below, at = np.full(every.shape, -1), np.full(every.shape, n + 1)
     while (at - below).max() > 1:
