@@ -161,7 +161,9 @@ def _is_near(rates: Floats, rate: float) -> NDArray[np.bool_]:
     return np.asarray((rates <= NEAR * rate) & (rate <= NEAR * rates))
 
 
-def next_of_pilot(throughput_per_s: float, rates: Sequence[float], estimate: Estimate | None) -> tuple[tuple[float, ...], int]:
+def next_of_pilot(
+    throughput_per_s: float, rates: Sequence[float], estimate: Estimate | None
+) -> tuple[tuple[float, ...], int]:
     """Return which rates of the pilot come next, and in how many streams; none where it is over.
 
     ``throughput_per_s`` is that of the closed loop; ``estimate`` is what the rates so far lead to.

@@ -91,7 +91,9 @@ def mean_intervals(
     if bounded:
         loss = ideal - mean
         share = np.clip(np.where(np.abs(loss) < ROUNDING * ideal, 0, loss) / ideal, 0, 1)
-        least, most, effective = korn_graubard(share, number, found.variance / ideal**2, found.degrees, confidence)
+        least, most, effective = korn_graubard(
+            share, number, found.variance / ideal**2, found.degrees, confidence
+        )
         low, high = ideal * (1 - most), np.maximum(ideal * (1 - least), mean)
         own = {"pi": share, "n_eff": effective}
     else:
@@ -102,7 +104,10 @@ def mean_intervals(
         own = {"se": error}
     method: Method = "korn-graubard" if bounded else "t"
     each = zip(low.tolist(), high.tolist(), *(one.tolist() for one in own.values()), strict=True)
-    return [Interval(low, high, confidence, method, given | dict(zip(own, more, strict=True))) for low, high, *more in each]
+    return [
+        Interval(low, high, confidence, method, given | dict(zip(own, more, strict=True)))
+        for low, high, *more in each
+    ]
 
 
 def korn_graubard(
@@ -122,7 +127,9 @@ def korn_graubard(
     return *clopper_pearson(pi * effective, effective, confidence), effective
 
 
-def effective_number(share: Floats, n: float, variance: ArrayLike, degrees: float, quantile: float) -> Floats:
+def effective_number(
+    share: Floats, n: float, variance: ArrayLike, degrees: float, quantile: float
+) -> Floats:
     """Return as how many independent answers n answers count, [M]; see `korn_graubard`."""
     independent = share * (1 - share) / n
     deff = np.maximum(1.0, np.asarray(variance) / np.where(independent > 0, independent, np.inf))
@@ -131,7 +138,9 @@ def effective_number(share: Floats, n: float, variance: ArrayLike, degrees: floa
     return np.asarray(n / deff * shrink, dtype=np.float64)
 
 
-def clopper_pearson(successes: ArrayLike, n: ArrayLike, confidence: float = CONFIDENCE) -> tuple[Floats, Floats]:
+def clopper_pearson(
+    successes: ArrayLike, n: ArrayLike, confidence: float = CONFIDENCE
+) -> tuple[Floats, Floats]:
     """Return the exact limits of proportions, [M], continued to counts that are no whole numbers.
 
     Clopper and Pearson, Biometrika 26, 1934, in beta form: B(a/2; x, n - x + 1) and

@@ -42,7 +42,9 @@ class Association(NamedTuple):
     method: str
 
 
-def association(harms: ArrayLike, evidence: ArrayLike, visits: ArrayLike | None = None) -> Association:
+def association(
+    harms: ArrayLike, evidence: ArrayLike, visits: ArrayLike | None = None
+) -> Association:
     """Return which evidence moves with the harm of rounds, rounds being alike in neighbourhoods.
 
     Two statistics must both stand out: Spearman's rank correlation, which no single round makes,
