@@ -28,7 +28,7 @@ from orchestrator.report.findings import Finding, of_campaign, of_task
 from orchestrator.report.findings.say import coded, label, said
 from orchestrator.report.html.words import WORDS
 from orchestrator.report.markdown import FOLDED, METHOD
-from orchestrator.report.result_tables import problem_tables, stack_table, trials_table
+from orchestrator.report.result_tables import problem_tables, shown_in, stack_table, trials_table
 from orchestrator.report.table import Table
 from orchestrator.report.template import page_of, text_of
 from orchestrator.report.text import milliseconds, printable, quality, quality_within
@@ -116,7 +116,7 @@ def _task(number: int, reading: Reading, ranked: Ranking) -> dict[str, Any]:
     parts = []
     for title, makers in FOLDED:
         mine = [one for one in charts if one[1].section in CHARTS.get(title, ())]
-        tables = [table for make in makers for table in make(results)]
+        tables = [*shown_in(results, title), *(table for make in makers for table in make(results))]
         tables += _flips(reading) if title == COMMON else ()
         parts.append(Part(title, [one for one in mine if one[1].name not in FIRST], tables))
     return {
