@@ -72,7 +72,7 @@ EXPECTED: dict[str, Callable[[NDArray[np.bool_]], NDArray[np.float64]]] = {
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     for metric in (Error, KindError, Rms):
-        monkeypatch.setitem(METRICS, metric.name, metric)
+        monkeypatch.setitem(METRICS, metric.name, f"{__name__}:{metric.__name__}")
 
 
 @pytest.fixture
