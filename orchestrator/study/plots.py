@@ -95,7 +95,8 @@ def _plot(plot: Plot, look: Spec) -> Spec:
         {"data": marks, "mark": text, "encoding": {"x": x, "text": {"field": "words"}, "y": {"value": SIZE[1] - 6}}},
     ]
     layers += [*(over if plot.x_marks else []), *level({"" if number else " ": place for number, place in enumerate(plot.y_marks)})]
-    return {"title": _title(plot), "width": SIZE[0], "height": SIZE[1], "layer": layers}
+    nothing = {"data": {"values": [{}]}, "mark": {"type": "text", "text": "nothing to show"}}
+    return {"title": _title(plot), "width": SIZE[0], "height": SIZE[1], "layer": layers or [nothing]}
 
 
 def _heat(plot: Plot) -> Spec:

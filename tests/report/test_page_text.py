@@ -170,7 +170,7 @@ def test_a_campaign_without_a_round_has_a_page(report: Any) -> None:
 def test_figures_become_real_files(report: Any, tmp_path: Path, form: str) -> None:
     written = write_figures(tmp_path, [form], ["tail-quality", "stages"], report.results, report.evidence)
     assert [path.name for path in written] == [f"tail-quality.{form}", f"stages.{form}"]
-    begins = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}[form]
+    begins = {"svg": b"<svg", "pdf": b"%PDF", "png": b"\x89PNG"}[form]
     first = written[0].read_bytes()
     assert first.startswith(begins)
     write_figures(tmp_path / "again", [form], ["tail-quality"], report.results, report.evidence)
