@@ -15,7 +15,7 @@ from orchestrator.configuration.config import Trial
 from orchestrator.report.standings import apart_by, less_on_samples, rests_on
 from orchestrator.report.table import Marks, Row, Table, bound, mean_within, read_at, rows_of, who, who_columns
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, seconds, signed, within
-from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
+from orchestrator.stats.convergence import SHARES, rounds_each_sample_needs, rounds_needed_by_share
 from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.thresholds import Threshold
 

@@ -1,0 +1,307 @@
+"""C4: do the first rounds predict the last, and one process another, at a threshold set beforehand?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import scipy
+
+from orchestrator.analysis.evidence_span import spans_ns
+from orchestrator.analysis.explain import EVIDENCE
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats.constants import ROUNDING
+from orchestrator.stats.laws import t_sf
+from orchestrator.stats.pair import holm_adjusted
+from orchestrator.stats.prediction import Figures, compare
+from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
+from orchestrator.stats.units import Floats, spread, units_of
+from orchestrator.study.claims import Claim, Verdict, counted
+from orchestrator.study.material import WHO_COLUMNS, Material, who
+from orchestrator.study.tables import (
+    Row,
+    StudyTable,
+    named,
+    numbers,
+    p_value,
+    significant,
+    three,
+    time_ms,
+    whole,
+    words,
+)
+
+Against = Literal["last rounds", "fresh process"]
+TEST_ROUNDS = 30
+FEWEST_ROUNDS = 20
+LEVEL = 0.01
+"""At which evidence is said to differ between rounds that predict and those predicted, of all evidence."""
+FREQUENCIES = 8
+SAYS: dict[Against, tuple[str, str]] = {
+    "last rounds": ("C4a", "The first rounds predict the last"),
+    "fresh process": ("C4b", "One process predicts a fresh one"),
+}
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """Quality of rounds that predict, [n], and of those predicted, [m], at one threshold.
+
+    fit, test
+        at the fitted rounds' own percentile, as a gain over quality where all is late.
+    own : [m]
+        at the predicted rounds' own percentile, as the paper's program measures.
+    bar
+        max(least x ideal, deviations x sd of a fitted round x sqrt(1/n + 1/m)).
+    """
+
+    group: Group
+    data: TrialData
+    other: TrialData
+    against: Against
+    clock: Clock
+    percentile: float
+    threshold_ns: float
+    fit: Floats
+    test: Floats
+    own: Floats
+    bar: float
+
+    @property
+    def gained(self) -> float:
+        """By how much more the later rounds keep than those that were fitted; negative if less."""
+        return float(self.test.mean() - self.fit.mean())
+
+    def missed(self, bar: float | None = None) -> bool:
+        """Return whether the means differ by more than a bar, or than its own, but for rounding."""
+        return abs(self.gained) > (self.bar if bar is None else bar) * (1 + ROUNDING)
+
+    @property
+    def label(self) -> str:
+        """What is predicted, in words."""
+        repeat = f"process of repeat {self.other.record.trial.repeat}"
+        return self.against if self.data is self.other else repeat
+
+
+def split(rounds: int) -> int:
+    """Return how many of a trial's rounds predict: all but the last 30, half of fewer than 60."""
+    return rounds - min(TEST_ROUNDS, rounds // 2)
+
+
+def foretold(
+    material: Material,
+    percentiles: Sequence[float],
+    against: Against,
+    clocks: Sequence[Clock] = SHOWN_SERVICE_CLOCKS,
+) -> Iterator[Foretold]:
+    """Yield what the first rounds of each trial say of its last, or the first repeat of every other."""
+    wanted = material.criteria.claims.prediction
+    for group, data, other in _pairs(material, against):
+        judged = data.judged(data.metric)
+        rounds = len(data.times[PRIMARY_CLOCK])
+        if rounds < FEWEST_ROUNDS:
+            continue
+        fitted = split(rounds) if data is other else rounds
+        first, last = slice(fitted), slice(fitted if data is other else 0, None)
+        for clock in clocks:
+            parts = (data.times[clock][first], other.times[clock][last])
+            pooled = (data.inferences[clock][first], other.inferences[clock][last])
+            curves = (judged.curve, other.judged(other.metric).curve)
+            found = compare(curves, parts, percentiles, pooled)
+            for percentile, bound, _, fit, test, own in zip(*found, strict=True):
+                of_rounds = math.sqrt(1 / fit.size + 1 / test.size) * fit.std(ddof=1)
+                bar = max(wanted.least * abs(judged.ideal()), wanted.deviations * float(of_rounds))
+                at = (clock, float(percentile), float(bound))
+                yield Foretold(group, data, other, against, *at, fit, test, own, bar)
+
+
+def _pairs(material: Material, against: Against) -> Iterator[tuple[Group, TrialData, TrialData]]:
+    """Yield the trials that predict, each with what it predicts."""
+    if against == "last rounds":
+        yield from ((group, data, data) for group, data in material.trials())
+    else:
+        for group in material.groups:
+            for first, *others in group.systems().values():
+                yield from ((group, first, other) for other in others)
+
+
+def prediction_table(material: Material) -> StudyTable:
+    """Return |first - last| of quality at frozen thresholds, the bar, and the paper's own measure."""
+    wanted, criteria = material.criteria.predicted_percentiles, material.criteria.claims.prediction
+    rows: list[Row] = []
+    for one in (
+        *foretold(material, wanted, "last rounds"),
+        *foretold(material, wanted, "fresh process", (PRIMARY_CLOCK,)),
+    ):
+        fit, frozen, own = map(Figures.of, (one.fit, one.test, one.own))
+        rows.append(
+            [
+                *(*who(one.group, one.data), one.label, one.clock, f"p{one.percentile:g}"),
+                *(one.fit.size, one.test.size, one.threshold_ns),
+                *(
+                    float(figure)
+                    for of in (frozen, own)
+                    for figure in _in_order(fit.difference(of))
+                ),
+                *(one.bar, one.missed()),
+            ]
+        )
+    figures = [
+        column
+        for how in ("frozen", "as in paper")
+        for column in (
+            *numbers(three, f"mean {how}", f"min {how}"),
+            *numbers(significant, f"variance {how}"),
+        )
+    ]
+    return StudyTable(
+        "prediction",
+        "First rounds against last, and a process against a fresh one: absolute differences of quality",
+        [
+            *(*WHO_COLUMNS, *named("against", "clock", "percentile")),
+            *(*numbers(whole, "fit", "test"), *numbers(time_ms, "threshold")),
+            *(*figures, *numbers(three, "bar"), *words("miss")),
+        ],
+        rows,
+        "Frozen: the threshold is the percentile of the rounds that predict. As in paper: each side "
+        "at the same percentile of its own times, so that the means agree by construction. Variance "
+        f"divides by the number of rounds, as theirs. Bar: max({criteria.least:g} of ideal quality, "
+        f"{criteria.deviations:g} sd_round sqrt(1/n_fit + 1/n_test)).",
+    )
+
+
+def _in_order(figures: Figures) -> tuple[Floats, Floats, Floats]:
+    return figures.mean, figures.minimum, figures.variance
+
+
+def explained(one: Foretold, deviations: float) -> tuple[list[str], float, float]:
+    """Return what stored evidence says of a miss, the bar by the long-run variance, and p of a drift.
+
+    What is looked at: whether quality drifts over all rounds; whether rounds depend on each other,
+    so that the standard deviation of a round says too little; whether evidence that rounds carry
+    differs between those that predict and those predicted (Mann-Whitney, Holm over all evidence);
+    incomplete rounds; and, of a fresh process, that it is one.
+    """
+    said: list[str] = []
+    wider, p = one.bar, math.nan
+    if one.data is one.other:
+        series = np.concatenate([one.fit, one.test])
+        p = drift_p_value(series)
+        if p <= LEVEL:
+            said.append(f"quality drifts over the session (p {p_value(p)})")
+        [variance] = spread(series[None], units_of(series.size, one.data.visits)).variance
+        more = series.size * (1 / one.fit.size + 1 / one.test.size)
+        wider = max(one.bar, deviations * math.sqrt(variance * more))
+        if wider > one.bar:
+            inside = "still beyond" if one.missed(wider) else "within"
+            said.append(
+                f"with the long-run variance of its rounds the bar is {three(wider)}: {inside}"
+            )
+    else:
+        said.append("another process: what a process has of its own is no part of the bar")
+    said += _evidence(one)
+    if incomplete := int(one.other.incomplete.sum()):
+        said.append(f"{incomplete} incomplete rounds")
+    return said, wider, p
+
+
+def drift_p_value(series: Floats) -> float:
+    """Return the two-sided p-value of a drift of a series, [R]: a change in one direction.
+
+    The first cosine, half a period long, against the mean square of the next seven by Student's t
+    on 7 degrees of freedom: rounds that merely resemble their neighbours have those, too (Müller
+    and Watson, "Low-frequency econometrics", *Advances in Economics and Econometrics* 2, 2017).
+    NaN if the series is constant.
+
+    Examples
+    --------
+    >>> round(drift_p_value(np.arange(30.0)), 2), round(drift_p_value(np.tile([0.0, 1.0], 15)), 2)
+    (0.0, 0.18)
+    """
+    if np.ptp(series) == 0:
+        return math.nan
+    middles = (np.arange(series.size) + 0.5) / series.size
+    basis = np.cos(np.pi * np.arange(1, FREQUENCIES + 1)[:, None] * middles)
+    x = basis @ (series - series.mean())
+    return float(2 * t_sf(np.abs(x[0]) / np.sqrt((x[1:] ** 2).mean()), FREQUENCIES - 1))
+
+
+def _evidence(one: Foretold) -> list[str]:
+    """Return which evidence differs between the rounds that predict and those predicted."""
+    sides = (one.data.evidence, one.other.evidence)
+    present = [of for of in EVIDENCE if all(of.column in side for side in sides)]
+    found: list[str] = []
+    p_values: list[float] = []
+    for evidence in present:
+        before, after = (evidence.figures(side[evidence.column], spans_ns(side)) for side in sides)
+        if one.data is one.other:
+            before, after = before[: one.fit.size], after[one.fit.size :]
+        before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+        if before.size and after.size and np.ptp(np.concatenate([before, after])):
+            then, now = (significant(float(np.median(of))) for of in (before, after))
+            found.append(f"{evidence.name} {then} then {now} {evidence.unit}")
+            p_values.append(float(scipy.stats.mannwhitneyu(before, after).pvalue))
+    adjusted = holm_adjusted(p_values) if p_values else []
+    return [
+        f"{said} (p {p_value(float(p))})"
+        for said, p in zip(found, adjusted, strict=True)
+        if p <= LEVEL
+    ]
+
+
+def miss_table(material: Material, found: Sequence[Foretold]) -> StudyTable:
+    """Return every miss at the percentile of the criterion, with what stored evidence says of it."""
+    wanted = material.criteria.claims.prediction
+    rows: list[Row] = []
+    for one in found:
+        if one.missed():
+            said, wider, p = explained(one, wanted.deviations)
+            reasons = "; ".join(said) or "nothing that is stored explains it"
+            figures = (one.gained, one.bar, wider, p, reasons)
+            rows.append([*who(one.group, one.data), one.label, *figures])
+    return StudyTable(
+        "misses",
+        f"Misses at p{wanted.percentile:g} of total time, and what stored evidence says of each",
+        [
+            *(*WHO_COLUMNS, *named("against")),
+            *numbers(three, "difference", "bar", "bar if dependent"),
+            *(*numbers(p_value, "drift p"), *words("evidence")),
+        ],
+        rows,
+        "Difference: mean of the rounds predicted less that of the rounds that predict; positive "
+        "where later rounds kept more."
+        if rows
+        else "No prediction missed.",
+    )
+
+
+def prediction_claims(material: Material, found: Sequence[Foretold]) -> list[Claim]:
+    """Return the verdicts on C4: how many predictions miss, one a trial or pair of processes."""
+    wanted = material.criteria.claims.prediction
+    claims = []
+    for against, (name, says) in SAYS.items():
+        mine = [one for one in found if one.against == against]
+        misses = sum(one.missed() for one in mine)
+        said, figures = counted(misses, len(mine))
+        said += " miss"
+        verdict: Verdict = "not shown"
+        if mine:
+            verdict = "holds" if misses <= wanted.misses * len(mine) + 1e-9 else "fails"
+            sizes = sorted({(one.fit.size, one.test.size) for one in mine})
+            parts = [f"{fit} and {test}" for fit, test in sizes[:3]] + ["..."] * (len(sizes) > 3)
+            said += f"; rounds {', '.join(parts)}"
+        if verdict == "holds" and figures["high"] > wanted.misses:
+            said += f"; the limits reach beyond {wanted.misses:.1%}: not shown beyond these trials"
+        criterion = (
+            f"at most {wanted.misses:.1%} miss the mean by more than max({wanted.least:g} of ideal "
+            f"quality, {wanted.deviations:g} sd_round sqrt(1/n_fit + 1/n_test)), within "
+            f"p{wanted.percentile:g}"
+        )
+        says = f"{says}, at a threshold that the former set"
+        shown = {"predictions": len(mine), "misses": misses, **figures}
+        claims.append(Claim(name, says, criterion, verdict, said, shown))
+    return claims
