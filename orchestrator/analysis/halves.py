@@ -28,10 +28,12 @@ class Halves:
         times, [R, S].
     units
         of the fitted rounds, [R]; None where there are none.
-    compared
-        qualities of both at the percentiles of either (`stats.prediction.compare`).
-    observed, at_own
-        figures of the test rounds at the fitted rounds' percentiles, and at their own.
+    percentiles, bounds, recomputed : [M]
+        of the fitted rounds, in percent and ns, and the same percentiles of the test rounds (`stats.prediction.compare`).
+    quality : [M, R]
+        of the fitted rounds.
+    observed, at_recomputed
+        figures of the test rounds at either.
     """
 
     def __init__(
@@ -55,13 +57,14 @@ class Halves:
         self.fit, self.test = checked[:-tests], checked[-tests:]
         self.units = None if units is None else units[:-tests]
         self._curves = (curve, curve)
-        self.compared = compare(self._curves, (self.fit, self.test), percentiles, (pooled[:-tests], pooled[-tests:]))
-        self.observed, self.at_own = (figures_of(of, tests) for of in (self.compared.frozen, self.compared.own))
+        found = compare(self._curves, (self.fit, self.test), percentiles, (pooled[:-tests], pooled[-tests:]))
+        self.percentiles, self.bounds, self.recomputed, self.quality, *later = found
+        self.observed, self.at_recomputed = (figures_of(quality, tests) for quality in later)
 
     @cached_property
     def on_time(self) -> Floats:
         """Share of the fitted rounds in which each sample was on time, [M, S]."""
-        return shares_on_time(self.fit, self.compared.bounds)
+        return shares_on_time(self.fit, self.bounds)
 
     @cached_property
     def difference_as_in_paper_program(self) -> Figures:
@@ -69,8 +72,8 @@ class Halves:
 
         NaN if a sample has no time.
         """
-        unknown = np.full(self.compared.percentiles.size, math.nan)
+        unknown = np.full(self.percentiles.size, math.nan)
         if not (np.isfinite(self.fit).all() and np.isfinite(self.test).all()):
             return Figures(unknown, unknown, unknown)
-        sides = compare(self._curves, (self.fit, self.test), self.compared.percentiles.tolist(), as_in_program=True)
+        sides = compare(self._curves, (self.fit, self.test), self.percentiles.tolist(), as_in_program=True)
         return Figures.of(sides.fit).difference(Figures.of(sides.own))

@@ -87,12 +87,12 @@ def prediction_rows(data: TrialData, flags: Sequence[str]) -> Iterator[Predictio
         inferences = data.inferences[clock]
         halves = Halves(judged.curve, times, inferences, data.visits)
         found: dict[str, tuple[Halves, Prediction]] = {
-            "block-bootstrap": (halves, predict_rounds(halves.compared.fit, len(halves.test), halves.units, within))
+            "block-bootstrap": (halves, predict_rounds(halves.quality, len(halves.test), halves.units, within))
         }
-        ratios = np.full(halves.compared.bounds.size, math.nan)
+        ratios = np.full(halves.bounds.size, math.nan)
         if scores is not None:
             own = halves if times is inferences else Halves(partial(quality_curve, scores), inferences, units=data.visits)
-            ratios = ratio_of_variances(scores, own.compared.fit, own.on_time)
+            ratios = ratio_of_variances(scores, own.quality, own.on_time)
             found["poisson-binomial"] = own, predict_independent(scores, own.on_time, len(own.fit), len(own.test))
         of_fit = [*flags, *flags_of_units(halves.units, data.record.trial.load.is_open)]
         for method, (of, predicted) in found.items():
@@ -106,20 +106,20 @@ def _rows(
     judged = data.judged(data.metric)
     scale = scale_of(judged)
     shown, observed = (_shown(scale.shown, figures) for figures in (predicted.figures, of.observed))
-    differences = [predicted.figures.difference(figures) for figures in (of.observed, of.at_own)]
+    differences = [predicted.figures.difference(figures) for figures in (of.observed, of.at_recomputed)]
     apart = [_shown(scale.shown_difference, figures) for figures in (*differences, of.difference_as_in_paper_program)]
     outside = np.maximum(predicted.low - of.observed.mean, of.observed.mean - predicted.high)
-    for place, percentile in enumerate(of.compared.percentiles.tolist()):
+    for place, percentile in enumerate(of.percentiles.tolist()):
         low, high = float(predicted.low[place]), float(predicted.high[place])
         limits = (None, None) if math.isnan(low) else scale.shown_limits(low, high)
-        recomputed = float(of.compared.own_bounds[place])
+        recomputed = float(of.recomputed[place])
         difference, as_in_paper, as_in_program = (figures[place] for figures in apart)
         yield {
             **data.record.labels(),
             "metric": data.metric,
             "clock": clock,
             "threshold": f"p{percentile:g}",
-            "threshold_ns": math.ceil(of.compared.bounds[place]),
+            "threshold_ns": math.ceil(of.bounds[place]),
             "threshold_origin": "own",
             "method": method,
             "parameters": {

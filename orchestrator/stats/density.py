@@ -157,7 +157,7 @@ def kde_on_grid(x: Floats, grid: Floats, bandwidth: float) -> Floats:
     array([0.3989, 0.242 ])
     """
     density = np.zeros(grid.size)
-    for some in np.array_split(x, -(-x.size * grid.size // PAIRS_AT_ONCE)):
+    for some in np.array_split(x, 1 + x.size * grid.size // PAIRS_AT_ONCE):
         density += np.exp(-0.5 * ((grid - some[:, None]) / bandwidth) ** 2).sum(axis=0)
     return np.asarray(density / (x.size * bandwidth * math.sqrt(2 * math.pi)))
 

@@ -1,10 +1,9 @@
-"""The variance of log time among models, runtimes, systems, samples, processes, visits and rounds."""
+"""The variance of log time among its sources: model, runtime, system, sample, process, round..."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +21,7 @@ VISIT, SAMPLE_IN_VISIT = "visit", "sample x visit"
 NOT_DRAWN = (VISIT, SAMPLE_IN_VISIT, ROUND)
 """Units that no resample draws: it says nothing of how well their shares are known."""
 LEAST_PART = 1e-3
-"""Of a share as measured: no resample counts as less, which drew one unit alone and so no variance."""
+"""Of a share as measured: no resample counts as less, such as one that drew one unit alone."""
 
 
 class Share(NamedTuple):
@@ -68,126 +67,108 @@ def balanced(levels: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
 
 
 class _Within:
-    """Covariances of samples within processes: what all samples share, and each sample's own way."""
+    """Mean squares within processes: of what all samples share, and of each sample's own way."""
 
-    def __init__(self, values: Floats, degrees: int, times: int = 1) -> None:
-        """Divide the sums of products over the middle axes of [C, P, .., I] by ``degrees / times``."""
-        cells, processes, *_, samples = values.shape
-        self._pooled = np.zeros((samples, samples))
-        self._shared, self._each = np.empty((cells, processes)), np.empty((cells, processes))
-        for place in np.ndindex(cells, processes):
-            flat = values[place].reshape(-1, samples)
-            products = flat.T @ flat * (times / degrees)
-            self._shared[place], self._each[place] = products.mean(), np.diag(products).mean()
-            self._pooled += products / (cells * processes)
+    def __init__(self, values: Floats, factor: float) -> None:
+        """Take sums of products over the middle axes of [C, P, .., I] times ``factor``."""
+        flat = values.reshape(*values.shape[:2], -1, values.shape[-1])
+        products = [[one.T @ one * factor for one in cell] for cell in flat]
+        self._pooled = np.mean(products, axis=(0, 1))
+        self._shared = np.array([[one.mean() for one in cell] for cell in products])
+        self._each = np.array([[np.diag(one).mean() for one in cell] for cell in products])
 
-    def mean_squares(
-        self, of_processes: Floats, of_samples: Floats | None, among_samples: float
-    ) -> tuple[float, float]:
-        """Return both, with weights of processes, [C, P], or instead with those of samples, [I]."""
+    def __call__(self, of_processes: Floats, of_samples: Floats | None) -> tuple[float, float]:
+        """Return both, with weights of processes, [C, P], or else with those of samples, [I]."""
         if of_samples is None:
-            cells = len(of_processes)
-            shared = float((of_processes * self._shared).sum() / cells)
-            each = float((of_processes * self._each).sum() / cells)
+            both = [(of_processes * of).sum() / len(of) for of in (self._shared, self._each)]
         else:
-            shared = float(of_samples @ self._pooled @ of_samples)
-            each = float(of_samples @ np.diag(self._pooled))
-        return shared, (each - shared) * among_samples
+            both = [of_samples @ self._pooled @ of_samples, of_samples @ np.diag(self._pooled)]
+        shared, each = map(float, both)
+        return shared, each - shared
 
 
 class _Design:
-    """Sufficient figures of a balanced table of log times, [C, P, R, I], its cells in order of levels."""
+    """Sufficient figures of a balanced table of log times, [C, P, R, I], C in order of levels."""
 
     def __init__(self, log_times: Floats, sizes: Mapping[str, int], visits: int | None) -> None:
         self.sizes = {name: size for name, size in sizes.items() if size > 1}
         self.cells, self.processes, self.rounds, self.samples = log_times.shape
         self.means = log_times.mean(axis=2)
-        count = visits or 1
-        self.has_visits = 1 < count < self.rounds and self.rounds % count == 0
-        count = count if self.has_visits else 1
-        about_means = log_times - self.means[:, :, None]
-        of_visits = about_means.reshape(self.cells, self.processes, count, -1, self.samples)
-        visit_means = of_visits.mean(axis=3)
-        self.per_visit = self.rounds // count
-        about_visits = of_visits - visit_means[:, :, :, None]
-        self.within = _Within(about_visits, max(count * (self.per_visit - 1), 1))
-        self.between = _Within(visit_means, max(count - 1, 1), self.per_visit)
+        self.visits = visits if visits and self.rounds % visits == 0 else 1
+        self.visits = self.visits if self.visits < self.rounds else 1
+        of_visits = (log_times - self.means[:, :, None]).reshape(
+            self.cells, self.processes, self.visits, -1, self.samples
+        )
+        means = of_visits.mean(axis=3)
+        m = self.rounds // self.visits
+        self.within = _Within(of_visits - means[:, :, :, None], 1 / max(self.visits * (m - 1), 1))
+        self.between = _Within(means, m / max(self.visits - 1, 1))
 
     def components(
         self, of_processes: Floats | None = None, of_samples: Floats | None = None
-    ) -> tuple[dict[str, float], dict[str, float]]:
-        """Return every source's variance, also negative, and what was taken off each as noise.
+    ) -> dict[str, tuple[float, float]]:
+        """Return every source's variance with noise, and that noise; the variance may be less.
 
         At most one is given: weights of processes, [C, P], 1 in a row, or of samples, [I].
         """
-        p, i, c = self.processes, self.samples, self.cells
+        p, i, c, m = self.processes, self.samples, self.cells, self.rounds // self.visits
         weight_p = np.full((c, p), 1 / p) if of_processes is None else of_processes
         weight_i = np.full(i, 1 / i) if of_samples is None else of_samples
         # Of equal weights 1/P and 1/I: how much less a mean varies than one of those it is of.
         part_p, part_i = float((weight_p**2).sum()) / c, float((weight_i**2).sum())
-        among_processes = _unbiased(part_p) if p > 1 else np.nan
-        among_samples = _unbiased(part_i)
+        among_p, among_i = _unbiased(part_p) if p > 1 else np.nan, _unbiased(part_i)
         of_cells = np.einsum("cp,cpi->ci", weight_p, self.means)
         spread = self.means - of_cells[:, None]
-        process_means = spread @ weight_i
-        own_way = spread - process_means[:, :, None]
-        process = float(np.einsum("cp,cp->", weight_p, process_means**2)) / c * among_processes
-        own = float(np.einsum("cp,cpi,i->", weight_p, own_way**2, weight_i)) / c
-        own *= among_processes * among_samples
-        of_one, own_of_one = (0.0, 0.0) if p == 1 else (process, own)
-        found: dict[str, float] = {}
-        noise: dict[str, float] = {}
-        parts = self._parts(of_cells)
-        for count in range(1, len(self.sizes) + 1):
-            for names in combinations(self.sizes, count):
-                degrees = math.prod(self.sizes[name] - 1 for name in names)
-                effects = parts[names].reshape(c, i)
-                mean = effects @ weight_i
-                squares = float((((effects - mean[:, None]) ** 2) @ weight_i).sum())
-                squares *= among_samples / degrees
-                name, with_samples = " x ".join(names), " x ".join((*names, SAMPLE))
-                of_mean = squares * part_i + of_one * part_p - own_of_one * part_p * part_i
-                noise[name] = degrees * of_mean / c
-                noise[with_samples] = degrees * own_of_one * part_p / c
-                found[name] = float((mean**2).sum()) / c - noise[name]
-                found[with_samples] = degrees * squares / c - noise[with_samples]
-        sample_means = of_cells.mean(axis=0)
-        noise[SAMPLE] = own_of_one * part_p / c
-        about = (sample_means - weight_i @ sample_means) ** 2
-        found[SAMPLE] = float(weight_i @ about) * among_samples - noise[SAMPLE]
-        rounds, rest = self.within.mean_squares(weight_p, of_samples, among_samples)
-        last, last_noise = (
-            {ROUND: rounds - rest * part_i, REST: rest},
-            {ROUND: rest * part_i, REST: 0.0},
-        )
-        upper, upper_own = rounds, rest
-        if self.has_visits:
-            upper, upper_own = self.between.mean_squares(weight_p, of_samples, among_samples)
-            visit = (upper - upper_own * part_i - last[ROUND]) / self.per_visit
-            of_sample = (upper_own - rest) / self.per_visit
-            last = {VISIT: visit, SAMPLE_IN_VISIT: of_sample, **last}
-            visit_noise = upper / self.per_visit - visit
-            last_noise |= {VISIT: visit_noise, SAMPLE_IN_VISIT: rest / self.per_visit}
-        noise[PROCESS] = own * part_i + (upper - upper_own * part_i) / self.rounds
-        noise[SAMPLE_IN_PROCESS] = upper_own / self.rounds
-        found[PROCESS] = process - noise[PROCESS]
-        found[SAMPLE_IN_PROCESS] = own - noise[SAMPLE_IN_PROCESS]
-        return found | last, noise | last_noise
+        means = spread @ weight_i
+        own_ways = ((spread - means[:, :, None]) ** 2) @ weight_i
+        process = float((weight_p * means**2).sum()) / c * among_p
+        own = float((weight_p * own_ways).sum()) / c * among_p * among_i
+        of_one, own_of_one = (0.0, 0.0) if p == 1 else (process * part_p, own * part_p)
+        found: dict[str, tuple[float, float]] = {}
+        for names, part in self._parts(of_cells).items():
+            degrees = math.prod(self.sizes[name] - 1 for name in names)
+            mean = part @ weight_i
+            squares = float(((part - mean[:, None]) ** 2 @ weight_i).sum()) * among_i / degrees
+            of_mean = squares * part_i + of_one - own_of_one * part_i
+            found[" x ".join(names)] = float((mean**2).sum()) / c, degrees * of_mean / c
+            with_samples = degrees * squares / c, degrees * own_of_one / c
+            found[" x ".join((*names, SAMPLE))] = with_samples
+        of_all = of_cells.mean(axis=0)
+        of_sample = float(weight_i @ (of_all - weight_i @ of_all) ** 2) * among_i
+        rounds, rest = self.within(weight_p, of_samples)
+        rest *= among_i
+        visits, of_visits = rounds, rest
+        last = {ROUND: (rounds, rest * part_i), REST: (rest, 0.0)}
+        if self.visits > 1:
+            visits, of_visits = self.between(weight_p, of_samples)
+            of_visits *= among_i
+            noise = (of_visits - rest) * part_i + rounds
+            own_visit = of_visits / m, rest / m
+            last = {VISIT: (visits / m, noise / m), SAMPLE_IN_VISIT: own_visit, **last}
+        of_process = own * part_i + (visits - of_visits * part_i) / self.rounds
+        return found | {
+            SAMPLE: (of_sample, own_of_one / c),
+            PROCESS: (process, of_process),
+            SAMPLE_IN_PROCESS: (own, of_visits / self.rounds),
+            **last,
+        }
 
     def _parts(self, of_cells: Floats) -> dict[tuple[str, ...], Floats]:
-        """Return the effects in every cell, [*sizes, I], by set of factors: they add up to it."""
-        table = of_cells.reshape(*self.sizes.values(), self.samples)
-        parts: dict[tuple[str, ...], Floats] = {(): table}
+        """Return the effects of every set of factors in every cell, [C, I], in order of size."""
+        parts = {(): of_cells.reshape(*self.sizes.values(), self.samples)}
         for axis, name in enumerate(self.sizes):
             for names, table in list(parts.items()):
                 mean = table.mean(axis=axis, keepdims=True)
                 parts[names] = np.broadcast_to(mean, table.shape)
                 parts[*names, name] = table - mean
-        return parts
+        del parts[()]
+        place = {name: number for number, name in enumerate(self.sizes)}
+        order = sorted(parts, key=lambda names: (len(names), [place[name] for name in names]))
+        return {names: parts[names].reshape(of_cells.shape) for names in order}
 
 
 def _unbiased(part: float) -> float:
-    """Return what makes the mean square about a weighted mean unbiased, 0 where all weight is on one.
+    """Return what makes a mean square about a weighted mean unbiased, 0 with all weight on one.
 
     Examples
     --------
@@ -245,22 +226,24 @@ def divide_variance(
         shape = f"{table.shape[-2]} rounds of {table.shape[-1]} inferences"
         raise InputError(f"factors of {shape}: at least 2 of each, all with a time")
     design = _Design(table.reshape(-1, *table.shape[-3:]), sizes, visits)
-    found, noise = design.components()
-    shares, noises = _shares(found, noise)
-    low = high = np.full(len(found), np.nan)
+    components = design.components()
+    shares, noises = _shares(components)
+    low = high = np.full(len(components), np.nan)
     if design.processes > 1:
         low, high = _limits(design, shares, noises, random, resamples, confidence)
-        low, high = (np.where(np.isin([*found], NOT_DRAWN), np.nan, edge) for edge in (low, high))
-    figures = zip(found.values(), *(of.tolist() for of in (shares, low, high)), strict=True)
-    return {name: Share(*one) for name, one in zip(found, figures, strict=True)}
+    return {
+        name: Share(whole - noise, share, *((np.nan, np.nan) if name in NOT_DRAWN else limits))
+        for (name, (whole, noise)), share, *limits in zip(
+            components.items(), shares.tolist(), low.tolist(), high.tolist(), strict=True
+        )
+    }
 
 
-def _shares(found: Mapping[str, float], noise: Mapping[str, float]) -> tuple[Floats, Floats]:
-    """Return variances and noise, [n], over the sum of all variances that are known."""
-    both = np.array([[of[name] for name in found] for of in (found, noise)])
-    total = np.nansum(both[0])
-    shares, noises = both / total if total > 0 else np.zeros_like(both)
-    return shares, noises
+def _shares(components: Mapping[str, tuple[float, float]]) -> Floats:
+    """Return variances and their noise, [2, n], over the sum of all variances that are known."""
+    whole, noise = np.array([*components.values()]).T
+    total = np.nansum(whole - noise)
+    return np.array([whole - noise, noise]) / total if total > 0 else np.zeros((2, whole.size))
 
 
 def _limits(
@@ -281,22 +264,19 @@ def _limits(
         above, below = np.maximum(share + noise, least_above), np.maximum(1 - share, least_below)
         return np.log(above, out=np.zeros_like(above), where=above > 0) - np.log(below)
 
-    drawn = np.empty((2, resamples, shares.size))
-    for number in range(resamples):
-        weights = random.multinomial(p, np.full(p, 1 / p), size=c) / p
-        drawn[0, number] = log_odds(*_shares(*design.components(of_processes=weights)))
-        weights = random.multinomial(i, np.full(i, 1 / i)) / i
-        drawn[1, number] = log_odds(*_shares(*design.components(of_samples=weights)))
-    by_processes, by_samples = drawn.var(axis=1, ddof=1) * [[p / (p - 1)], [i / (i - 1)]]
-    both = by_processes + by_samples
-    squares = by_processes**2 / (c * (p - 1)) + by_samples**2 / (i - 1)
+    drawn = np.empty((resamples, 2, shares.size))
+    for both in drawn:
+        of_processes = random.multinomial(p, np.full(p, 1 / p), size=c) / p
+        of_samples = random.multinomial(i, np.full(i, 1 / i)) / i
+        both[0] = log_odds(*_shares(design.components(of_processes=of_processes)))
+        both[1] = log_odds(*_shares(design.components(of_samples=of_samples)))
+    variances = drawn.var(axis=0, ddof=1) * [[p / (p - 1)], [i / (i - 1)]]
+    both = variances.sum(axis=0)
+    squares = (variances**2 / [[c * (p - 1)], [i - 1]]).sum(axis=0)
     degrees = np.divide(both**2, squares, out=np.ones_like(both), where=squares > 0)
     reach = t_quantile((1 + confidence) / 2, degrees) * np.sqrt(both)
-    centre = log_odds(shares, noises)
-    known = (whole > 0) & (both > 0)
-    limits = []
-    for edge in (centre - reach, centre + reach):
-        # share = (odds - noise) / (1 + odds), written so that large odds do not overflow
-        limit = (1 - noises * np.exp(-edge)) / (1 + np.exp(-edge))
-        limits.append(np.where(known, limit.clip(0, 1), shares))
-    return np.minimum(limits[0], shares), np.maximum(limits[1], shares)
+    # share = (odds - noise) / (1 + odds), written so that large odds do not overflow
+    against = np.exp(-(log_odds(shares, noises) + np.array([[-1], [1]]) * reach))
+    limits = ((1 - noises * against) / (1 + against)).clip(0, 1)
+    low, high = np.where((whole > 0) & (both > 0), limits, shares)
+    return np.minimum(low, shares), np.maximum(high, shares)

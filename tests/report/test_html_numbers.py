@@ -13,7 +13,7 @@ from orchestrator.report.figures.grid import counted, density_on
 from orchestrator.report.html.moving import json_text
 from orchestrator.report.html.packed import LETTERS, Arrays, packed
 from orchestrator.report.text import quality_within
-from orchestrator.stats.density import bandwidth_isj, kde_on_grid
+from orchestrator.stats.density import kde_on_grid, select_bandwidth
 from orchestrator.stats.latency import percentile_inverted_cdf
 
 
@@ -34,7 +34,7 @@ def test_density_of_counts_is_that_of_the_times() -> None:
     assert fit is not None
     places = np.linspace(15.2, 16.8, 50)
     logs = np.log(times.ravel())
-    assert density_on(fit, places) == pytest.approx(kde_on_grid(logs, places, bandwidth_isj(logs)), abs=0.02)
+    assert density_on(fit, places) == pytest.approx(kde_on_grid(logs, places, select_bandwidth(logs).value), abs=0.02)
 
 
 def test_no_times_at_all_have_neither_density_nor_quantile() -> None:
