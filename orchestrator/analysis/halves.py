@@ -58,8 +58,8 @@ class Halves:
         self.units = None if units is None else units[:-tests]
         self._curves = (curve, curve)
         found = compare(self._curves, (self.fit, self.test), percentiles, (pooled[:-tests], pooled[-tests:]))
-        self.percentiles, self.bounds, self.recomputed, self.quality, *later = found
-        self.observed, self.at_recomputed = (figures_of(quality, tests) for quality in later)
+        self.percentiles, self.bounds, self.recomputed, self.quality, *_ = found
+        self.observed, self.at_recomputed = (figures_of(quality, tests) for quality in (found.frozen, found.own))
 
     @cached_property
     def on_time(self) -> Floats:

@@ -103,9 +103,7 @@ def settling(
                 yield rounds, distances(fits[-1], fits[-window - 1 : -1])
 
 
-def rounds_each_sample_needs(
-    times: ArrayLike, initial: int = 30, step: int = 5, window: int = 5, largest: float = 0.2
-) -> Floats:
+def rounds_each_sample_needs(times: ArrayLike, initial: int = 30, step: int = 5, window: int = 5, largest: float = 0.2) -> Floats:
     """Return after how many rounds each sample's own density has settled, [S]; +inf if it has not.
 
     That of a column of times, [R, S] in ns, has at the first fit of log time whose Jensen-Shannon
@@ -124,9 +122,7 @@ def rounds_each_sample_needs(
     return np.array(needed)
 
 
-def rounds_needed_by_share(
-    rounds: ArrayLike, shares: Sequence[float] = SHARES
-) -> dict[float, float]:
+def rounds_needed_by_share(rounds: ArrayLike, shares: Sequence[float] = SHARES) -> dict[float, float]:
     """Return after how many rounds so many percent of samples have settled; +inf where fewer have.
 
     Examples

@@ -22,9 +22,7 @@ class LogHistogram:
     number: 1.2 MB where the longest time is 10 times the shortest.
     """
 
-    def __init__(
-        self, step: float = LOG_STEP, first: int = 0, counts: NDArray[np.int64] | None = None
-    ) -> None:
+    def __init__(self, step: float = LOG_STEP, first: int = 0, counts: NDArray[np.int64] | None = None) -> None:
         self.step = step
         self.first = first
         self.counts = np.zeros(0, dtype=np.int64) if counts is None else counts
@@ -37,7 +35,7 @@ class LogHistogram:
     def occupied(self) -> tuple[Floats, Floats]:
         """Return the log time in the middle of every bin that holds a time, and how many it holds."""
         index = np.flatnonzero(self.counts)
-        return (self.first + index + 0.5) * self.step, self.counts[index].astype(np.float64)
+        return np.asarray((self.first + index + 0.5) * self.step), self.counts[index].astype(np.float64)
 
     def add(self, times_ns: ArrayLike) -> None:
         """Count the times that samples have; InputError for one that is NaN, zero or negative."""

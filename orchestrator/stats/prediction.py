@@ -16,9 +16,10 @@ from orchestrator.stats.density import Floats
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.laws import t_quantile
 from orchestrator.stats.tail_quality import quality_curve
+from orchestrator.stats.times import Times
 from orchestrator.stats.units import Units, enough_units, spread, units_of
 
-Curve: TypeAlias = Callable[[Floats, Floats], Floats]
+Curve: TypeAlias = Callable[[ArrayLike, ArrayLike], Floats]
 """Quality, [M, R], of times, [R, S], at bounds, [M]: on time is what takes at most its bound."""
 ANYTHING = (-math.inf, math.inf)
 """Where nothing bounds a quality."""
@@ -51,9 +52,9 @@ class Compared(NamedTuple):
 
 def compare(
     curves: Sequence[Curve],
-    parts: Sequence[Floats],
+    parts: Sequence[Times],
     percentiles: Sequence[float],
-    pooled: Sequence[Floats] | None = None,
+    pooled: Sequence[Times] | None = None,
     *,
     as_in_program: bool = False,
 ) -> Compared:
@@ -150,9 +151,7 @@ def predict_independent(scores: Floats, on_time: Floats, fitted: int, rounds: in
     return _with_limits(figures, of_mean, fitted - 1, fitted, (0.0, float(scores.mean())))
 
 
-def _with_limits(
-    figures: Figures, variance: Floats, degrees: int, units: int, within: tuple[float, float]
-) -> Prediction:
+def _with_limits(figures: Figures, variance: Floats, degrees: int, units: int, within: tuple[float, float]) -> Prediction:
     sd = np.sqrt(np.where(variance > 0, variance, math.nan))
     half = t_quantile((1 + CONFIDENCE) / 2, degrees) * sd
     low, high = (
@@ -199,7 +198,7 @@ def ratio_of_variances(scores: Floats, qualities: Floats, on_time: Floats) -> Fl
     observed = figures_of(qualities, 1).variance
     independent = _independent_moments(scores, on_time)[1] * _unbiased(qualities.shape[1])
     unknown = np.full(observed.shape, math.nan)
-    return np.divide(observed, independent, out=unknown, where=independent > 0)
+    return np.asarray(np.divide(observed, independent, out=unknown, where=independent > 0))
 
 
 def _independent_moments(scores: Floats, on_time: Floats) -> tuple[Floats, Floats]:

@@ -32,11 +32,11 @@ CLAIMS: dict[str, View] = {"C2a": "mean latency", "C2b": "p99 latency", "C2c": "
 NOTE = (
     "Views of latency choose a system and runtime for one model, since a smaller model is always "
     "faster; that of ideal quality chooses among all models. Cost: tail quality of the best system "
-    "less that of the chosen one, total time. Limits: a paired t over repeats that took turns, else "
-    "over visits of one cycle, Bonferroni over all choices of a task; without pairs all is open. "
-    "The upper limit is the largest of all systems' against the chosen one, also where that one "
-    "came out best. Open: these data leave room for a cost and for none. The best of several looks "
-    "better than it is."
+    "less that of the chosen one, total time. Limits: a paired t over repeats that took turns, "
+    "else over visits of one cycle, Bonferroni over all choices of a task; without pairs all is "
+    "open. The upper limit is the largest of all systems' against the chosen one, also where that "
+    "one came out best. Open: these data leave room for a cost and for none. The best of several "
+    "looks better than it is."
 )
 
 
@@ -77,7 +77,7 @@ def choices(material: Material) -> list[Choice]:
         of_model: dict[str, list[System]] = {}
         for repeats in systems:
             of_model.setdefault(repeats[0].record.trial.model.name, []).append(repeats)
-        views = [
+        views: list[tuple[str, Sequence[System], View]] = [
             (among, some, view)
             for among, some in of_model.items()
             for view in (CLAIMS["C2a"], CLAIMS["C2b"])
@@ -240,8 +240,8 @@ def choice_claims(material: Material, found: Sequence[Choice]) -> list[Claim]:
             said = "only one system to choose from"
         says = f"The system with the best {view} is not the one with the best tail quality"
         criterion = (
-            f"at one common threshold at least, the choice costs {wanted.margin:g} of ideal quality "
-            f"or more, with {wanted.confidence:.0%} confidence that it costs any"
+            f"at one common threshold at least, the choice costs {wanted.margin:g} of ideal "
+            f"quality or more, with {wanted.confidence:.0%} confidence that it costs any"
         )
         claims.append(Claim(name, says, criterion, verdict, said, figures))
     return claims

@@ -105,7 +105,7 @@ class Criteria(Frozen):
 
 
 def shipped_criteria() -> Path:
-    """Return where the shipped file lies: inside the package in a wheel, beside it in a checkout."""
+    """Return where the shipped file lies: inside the package in a wheel, else beside it."""
     package = Path(__file__).resolve().parents[1]
     inside = package / "conf" / "study.yaml"
     return inside if inside.is_file() else package.parent / "conf" / "study.yaml"
@@ -113,20 +113,17 @@ def shipped_criteria() -> Path:
 
 def read_criteria(path: Path) -> Criteria:
     """Return the criteria of a file; InputError names the first key that breaks a rule."""
-    form = "write a whole file in the form of conf/study.yaml"
     try:
         return Criteria.model_validate(yaml.safe_load(read_regular(path)))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}): {form}") from error
-    except ValidationError as error:
-        raise InputError(f"{path}: {explain(error)}; {form}") from error
-    except (yaml.YAMLError, ValueError, LookupError, RecursionError) as error:
-        raise InputError(f"{path}: is no YAML ({first_line(error)}): {form}") from error
+    except (OSError, yaml.YAMLError, ValueError, LookupError, RecursionError) as error:
+        said = explain(error) if isinstance(error, ValidationError) else first_line(error)
+        form = "write a whole file in the form of conf/study.yaml"
+        raise InputError(f"{path}: cannot be read ({said}): {form}") from error
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim, the criterion it is held to, and what was found: in words, and their numbers by name."""
+    """A claim, what it is held to, and what was found: in words, and their numbers by name."""
 
     name: str
     claim: str
@@ -143,11 +140,11 @@ def claims_table(found: Sequence[Claim]) -> StudyTable:
         "Claims of the paper, on these systems",
         [*named("claim"), *words("says", "held to", "verdict", "found")],
         [[one.name, one.claim, one.criterion, one.verdict, one.figure] for one in found],
-        "Criteria stand in conf/study.yaml and were fixed beforehand. Not shown: these data neither "
-        "bear the claim out nor contradict it. Behind a count of trials: its share and the 95 % "
-        "Clopper-Pearson limits of the share, of as many independent trials. Trials of one system "
-        "or of one session have something in common, so that limits of the share in other sessions "
-        "lie further apart.",
+        "Criteria stand in conf/study.yaml and were fixed beforehand. Not shown: these data "
+        "neither bear the claim out nor contradict it. Behind a count of trials: its share and the "
+        "95 % Clopper-Pearson limits of the share, of as many independent trials. Trials of one "
+        "system or of one session have something in common, so that limits of the share in other "
+        "sessions lie further apart.",
     )
 
 
@@ -168,17 +165,15 @@ def counted(count: int, out_of: int) -> tuple[str, dict[str, float]]:
     >>> counted(15, 96)[0], counted(0, 0)
     ('15 of 96 (0.156 [0.090, 0.245])', ('0 of 0', {}))
     """
-    said = f"{count} of {out_of}"
     if not out_of:
-        return said, {}
-    low, high = (float(limit) for limit in clopper_pearson(count, out_of))
-    share = count / out_of
-    found = {"share": share, "low": low, "high": high}
-    return f"{said} ({share:.3f} [{low:.3f}, {high:.3f}])", found
+        return f"{count} of {out_of}", {}
+    share, (low, high) = count / out_of, map(float, clopper_pearson(count, out_of))
+    said = f"{count} of {out_of} ({share:.3f} [{low:.3f}, {high:.3f}])"
+    return said, {"share": share, "low": low, "high": high}
 
 
 def by_share(count: int, out_of: int, wanted: float) -> Verdict:
-    """Return *holds* where at least a share of cases does, *not shown* without a case, else *fails*."""
+    """Return *holds* where at least a share of cases does, *not shown* without a case."""
     if not out_of:
         return "not shown"
     return "holds" if count >= wanted * out_of - 1e-9 else "fails"

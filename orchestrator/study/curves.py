@@ -26,7 +26,7 @@ from orchestrator.study.tables import (
 
 
 def quality_table(material: Material) -> StudyTable:
-    """Return quality over rounds at the trial's own percentiles: of the first rounds, and of all."""
+    """Return quality over rounds at own percentiles: of the first rounds, and of all."""
     wanted = material.criteria
     rows: list[Row] = []
     for group, data in material.trials():
@@ -36,20 +36,22 @@ def quality_table(material: Material) -> StudyTable:
             for count in dict.fromkeys((min(wanted.first_rounds, every), every)):
                 pooled = data.inferences[clock][:count]
                 bounds = percentiles_inverted_cdf(pooled, wanted.percentiles)
-                quality = scale_of(judged).shown(judged.curve(data.times[clock][:count], bounds))
-                means, least, most = quality.mean(axis=1), quality.min(axis=1), quality.max(axis=1)
-                sd = quality.std(axis=1, ddof=1) if count > 1 else np.full(len(quality), np.nan)
+                curve = judged.curve(data.times[clock][:count], bounds)
                 of = "all" if count == every else f"first {count}"
-                rows += [
-                    [
-                        *(*who(group, data), clock, of, f"p{percentile:g}", count),
-                        *(len(data.references), bound, ideal_quality(judged), *figures),
+                for percentile, bound, gained in zip(
+                    wanted.percentiles, bounds, curve, strict=True
+                ):
+                    quality = scale_of(judged).shown(gained)
+                    sd = float(quality.std(ddof=1)) if count > 1 else None
+                    figures = [
+                        float(quality.mean()),
+                        float(quality.min()),
+                        float(quality.max()),
+                        sd,
                     ]
-                    for percentile, bound, *figures in zip(
-                        wanted.percentiles, bounds, *map(np.ndarray.tolist, (means, least, most, sd)),
-                        strict=True,
-                    )
-                ]  # fmt: skip
+                    label = [*who(group, data), clock, of, f"p{percentile:g}"]
+                    sizes = [count, len(data.references)]
+                    rows.append([*label, *sizes, bound, ideal_quality(judged), *figures])
     return StudyTable(
         "quality",
         "Quality over rounds at own percentiles",
@@ -99,7 +101,8 @@ def tail_table(material: Material) -> StudyTable:
         ],
         rows,
         "Tail latency: the trial's own percentile of all its times. Tail quality there, and at the "
-        "same percentile of the reference trial of the task, which is one threshold for all systems.",
+        "same percentile of the reference trial of the task, which is one threshold for all "
+        "systems.",
     )
 
 
@@ -142,7 +145,8 @@ def fluctuation_table(material: Material) -> StudyTable:
         rows.append([*who(group, data), quality.size, *bound, spread, sd, ratio, fluctuates])
     return StudyTable(
         "fluctuation",
-        f"Quality over rounds within p{wanted.percentile:g} of the trial's first rounds, total time",
+        f"Quality over rounds within p{wanted.percentile:g} of the trial's first rounds, "
+        "total time",
         [
             *(*WHO_COLUMNS, *numbers(whole, "rounds"), *numbers(time_ms, "threshold")),
             *(*numbers(three, "range of ideal", "sd"), *numbers(significant, "variance ratio")),
@@ -151,8 +155,8 @@ def fluctuation_table(material: Material) -> StudyTable:
         rows,
         "Range: best less worst round, as a share of ideal quality. Variance ratio: variance "
         "between rounds over what independent inferences would show, each with its own share of "
-        "rounds on time; about 1 is chance alone. A dash: the metric is no mean over samples, or no "
-        "sample is sometimes late.",
+        "rounds on time; about 1 is chance alone. A dash: the metric is no mean over samples, or "
+        "no sample is sometimes late.",
     )
 
 

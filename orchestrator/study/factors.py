@@ -33,7 +33,7 @@ from orchestrator.study.variance import SAMPLE, Share, balanced, divide_variance
 MOST_SAMPLES, MOST_ROUNDS = 120, 120
 FACTORS = ("model", "runtime", "system")
 LATE = 90.0
-"""Late is what lies beyond this percentile of a system's own times: the same share on every system."""
+"""Late is what lies beyond this percentile of a system's own times: one share everywhere."""
 PERMUTATIONS = 1999
 CLAIMS = {
     "C6a": ("system", "system"),
@@ -109,7 +109,7 @@ def _complete(data: TrialData, clock: Clock) -> Floats:
 
 
 def _visits(trials: Sequence[TrialData], rounds: int) -> tuple[int | None, int]:
-    """Return into how many equal visits the first rounds of all trials fall, and how many rounds."""
+    """Return into how many equal visits the first rounds of all trials fall, and the rounds."""
     sizes: set[tuple[int, ...]] = set()
     for data in trials:
         if data.turns is None or bool(data.incomplete.any()):
@@ -140,9 +140,9 @@ def factor_table(found: Sequence[Division]) -> StudyTable:
         ],
         rows,
         "Model, runtime and system are fixed; samples, processes, visits and rounds are random. "
-        "omega2: the row's variance over the sum of all rows' variances of its task and clock, each "
-        "with its sign. A negative variance of rounds says that answers of one round are less alike "
-        "than answers of different rounds. Intervals: a two-way bootstrap over processes and "
+        "omega2: the row's variance over the sum of all rows' variances of its task and clock, "
+        "each with its sign. A negative variance of rounds says that answers of one round are less "
+        "alike than answers of different rounds. Intervals: a two-way bootstrap over processes and "
         "samples; single inferences are never drawn, nor are visits and rounds, whose rows have "
         "none. No interval at all: one process a system, so that what is the system's and what the "
         "process's cannot be told. Design (models x runtimes x systems): "
@@ -182,7 +182,7 @@ def factor_claims(material: Material, found: Sequence[Division]) -> list[Claim]:
 
 
 def agreement_table(material: Material) -> StudyTable:
-    """Return, per task, model and runtime, whether the same samples are slow and late everywhere."""
+    """Return per task, model and runtime whether the same samples are slow everywhere."""
     rows: list[Row] = []
     for group in material.groups:
         of: dict[tuple[str, str], list[Floats]] = {}

@@ -19,7 +19,7 @@ from orchestrator.study.sizes import NS_PER_MS, Densities, Heat, moments
 from orchestrator.study.tables import plain
 
 STEPS, FEWER = 60, 12
-"""Thresholds of a quality curve; fewer of a metric that is no mean, whose values take long to find."""
+"""Thresholds of a quality curve; fewer of a metric that is no mean, whose values take long."""
 
 
 def figures_of(
@@ -43,8 +43,8 @@ def _curves(material: Material, group: Group) -> Figure:
     plots = [_curve(material, group, data, count) for data in repeats_first(group.trials)]
     caption = (
         f"Quality within a threshold on total time over the first {count} rounds of each system: "
-        "mean (line), one standard deviation (band), worst and best round (thin), quality without a "
-        "threshold (dashes). Dotted: the trial's own percentiles."
+        "mean (line), one standard deviation (band), worst and best round (thin), quality without "
+        "a threshold (dashes). Dotted: the trial's own percentiles."
     )
     name, title = f"quality-{plain(group.task)}", f"Quality curves, {group.task}"
     return Figure(name, title, plots, caption=caption)
@@ -58,9 +58,7 @@ def _curve(material: Material, group: Group, data: TrialData, count: int) -> Plo
     low, high = np.quantile(finite, [0.001, 0.999]).tolist()
     steps = STEPS if isinstance(judged, JudgedMean | JudgedSignedMean) else FEWER
     grid = np.geomspace(low * 0.95, max(high, low * 1.01) * 1.05, steps)
-    quality, ideal = (
-        scale_of(judged).shown(of) for of in (judged.curve(times, grid), judged.ideal())
-    )
+    quality = scale_of(judged).shown(judged.curve(times, grid))
     mean, sd = quality.mean(axis=1), quality.std(axis=1)
     ms, percentiles = (grid / NS_PER_MS).tolist(), material.criteria.percentiles
     bounds = percentiles_inverted_cdf(data.inferences[PRIMARY_CLOCK][:count], percentiles)
@@ -77,7 +75,7 @@ def _curve(material: Material, group: Group, data: TrialData, count: int) -> Plo
         *(short(group, data), "threshold (ms)", data.metric, lines),
         log_x=True,
         x_marks=marks,
-        y_marks=[ideal],
+        y_marks=[scale_of(judged).shown(judged.ideal())],
     )
 
 

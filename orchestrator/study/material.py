@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from orchestrator.stats.density import Floats
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.study.claims import Criteria
-from orchestrator.study.tables import Row, StudyTable, named, numbers, three, whole, words
+from orchestrator.study.tables import Row, StudyTable, Value, named, numbers, three, whole, words
 
 WHO = ("task", "model", "runtime", "system")
 """What names a measured system, in tables and figures."""
@@ -94,14 +95,11 @@ def measured_table(material: Material) -> StudyTable:
             ", ".join(sorted({getattr(trial, part).name for trial in trials})) for part in WHO[1:]
         ]
         first = group.trials[0]
-        rows.append(
-            [
-                *(group.task, first.metric, len(first.references), *names, len(trials)),
-                max(trial.repeat for trial in trials) + 1,
-                " to ".join(map(str, sorted({min(counts), max(counts)}))),
-                sum(data.outcome.size for data in group.trials),
-            ]
-        )
+        repeats = max(trial.repeat for trial in trials) + 1
+        rounds = " to ".join(map(str, sorted({min(counts), max(counts)})))
+        answers = sum(data.outcome.size for data in group.trials)
+        of_task: list[Value] = [group.task, first.metric, len(first.references)]
+        rows.append([*of_task, *names, len(trials), repeats, rounds, answers])
     columns = [
         *named("task"), *words("metric"), *numbers(whole, "samples"),
         *words("models", "runtimes", "systems"), *numbers(whole, "trials", "repeats"),
@@ -167,8 +165,8 @@ def trouble_table(material: Material) -> StudyTable:
 
 
 def tolerance_table(material: Material) -> StudyTable:
-    """Return tail quality averaged over users' tolerance; no rows without ``analysis.tolerance``."""
-    found = {
+    """Return tail quality averaged over users' tolerance, if ``analysis.tolerance`` is set."""
+    found: dict[str, Mapping[str, Any]] = {
         row["trial"]: row
         for row in tolerance_rows(material.groups, material.analysis)
         if row["clock"] == "total"

@@ -1,4 +1,4 @@
-"""Small plots side by side as SVG: axes, lines, bands, points and cells, each placed by its data."""
+"""Small plots side by side as SVG: axes, lines, bands, points and cells, placed by data."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def draw(figure: Figure) -> str:
 
 
 def title_lines(title: str) -> list[str]:
-    """Return a plot's title in one line or two, broken behind a comma or a colon where the plot is not wide enough for one."""
+    """Return a plot's title in one line, or in two broken behind a comma or a colon."""
     if width_of(title, TITLE_SIZE) <= WIDTH:
         return [title]
     breaks = [place.end() for place in re.finditer(r"[,:] ", title)]

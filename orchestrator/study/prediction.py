@@ -1,4 +1,4 @@
-"""C4: do the first rounds predict the last, and one process another, at a threshold set beforehand?"""
+"""C4: first rounds predict the last, and one process another, at a threshold set beforehand."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Against = Literal["last rounds", "fresh process"]
 TEST_ROUNDS = 30
 FEWEST_ROUNDS = 20
 LEVEL = 0.01
-"""At which evidence is said to differ between rounds that predict and those predicted, of all evidence."""
+"""At which evidence is said to differ, of all evidence of a trial together."""
 FREQUENCIES = 8
 SAYS: dict[Against, tuple[str, str]] = {
     "last rounds": ("C4a", "The first rounds predict the last"),
@@ -87,25 +87,21 @@ class Foretold:
         return self.against if self.data is self.other else repeat
 
 
-def split(rounds: int) -> int:
-    """Return how many of a trial's rounds predict: all but the last 30, half of fewer than 60."""
-    return rounds - min(TEST_ROUNDS, rounds // 2)
-
-
 def foretold(
     material: Material,
     percentiles: Sequence[float],
     against: Against,
     clocks: Sequence[Clock] = SHOWN_SERVICE_CLOCKS,
 ) -> Iterator[Foretold]:
-    """Yield what the first rounds of each trial say of its last, or the first repeat of every other."""
+    """Yield what first rounds say of the last of a trial, or the first repeat of every other."""
     wanted = material.criteria.claims.prediction
     for group, data, other in _pairs(material, against):
         judged = data.judged(data.metric)
         rounds = len(data.times[PRIMARY_CLOCK])
         if rounds < FEWEST_ROUNDS:
             continue
-        fitted = split(rounds) if data is other else rounds
+        # All but the last 30 rounds predict these, half of fewer than 60.
+        fitted = rounds - min(TEST_ROUNDS, rounds // 2) if data is other else rounds
         first, last = slice(fitted), slice(fitted if data is other else 0, None)
         for clock in clocks:
             parts = (data.times[clock][first], other.times[clock][last])
@@ -119,67 +115,52 @@ def foretold(
                 yield Foretold(group, data, other, against, *at, fit, test, own, bar)
 
 
-def _pairs(material: Material, against: Against) -> Iterator[tuple[Group, TrialData, TrialData]]:
-    """Yield the trials that predict, each with what it predicts."""
+def _pairs(material: Material, against: Against) -> list[tuple[Group, TrialData, TrialData]]:
+    """Return the trials that predict, each with what it predicts."""
     if against == "last rounds":
-        yield from ((group, data, data) for group, data in material.trials())
-    else:
-        for group in material.groups:
-            for first, *others in group.systems().values():
-                yield from ((group, first, other) for other in others)
+        return [(group, data, data) for group, data in material.trials()]
+    systems = [(group, of) for group in material.groups for of in group.systems().values()]
+    return [(group, first, other) for group, (first, *others) in systems for other in others]
 
 
 def prediction_table(material: Material) -> StudyTable:
-    """Return |first - last| of quality at frozen thresholds, the bar, and the paper's own measure."""
+    """Return differences of quality at frozen thresholds, the bar, and the paper's measure."""
     wanted, criteria = material.criteria.predicted_percentiles, material.criteria.claims.prediction
     rows: list[Row] = []
     for one in (
         *foretold(material, wanted, "last rounds"),
         *foretold(material, wanted, "fresh process", (PRIMARY_CLOCK,)),
     ):
-        fit, frozen, own = map(Figures.of, (one.fit, one.test, one.own))
-        rows.append(
-            [
-                *(*who(one.group, one.data), one.label, one.clock, f"p{one.percentile:g}"),
-                *(one.fit.size, one.test.size, one.threshold_ns),
-                *(
-                    float(figure)
-                    for of in (frozen, own)
-                    for figure in _in_order(fit.difference(of))
-                ),
-                *(one.bar, one.missed()),
-            ]
-        )
-    figures = [
-        column
-        for how in ("frozen", "as in paper")
-        for column in (
-            *numbers(three, f"mean {how}", f"min {how}"),
-            *numbers(significant, f"variance {how}"),
-        )
-    ]
+        apart = [Figures.of(one.fit).difference(Figures.of(of)) for of in (one.test, one.own)]
+        figures = (float(figure) for of in apart for figure in (of.mean, of.minimum, of.variance))
+        label = (one.label, one.clock, f"p{one.percentile:g}", one.fit.size, one.test.size)
+        judged = (one.bar, one.missed())
+        rows.append([*who(one.group, one.data), *label, one.threshold_ns, *figures, *judged])
     return StudyTable(
         "prediction",
-        "First rounds against last, and a process against a fresh one: absolute differences of quality",
+        "First rounds against last, and a process against a fresh one: absolute differences of "
+        "quality",
         [
             *(*WHO_COLUMNS, *named("against", "clock", "percentile")),
             *(*numbers(whole, "fit", "test"), *numbers(time_ms, "threshold")),
-            *(*figures, *numbers(three, "bar"), *words("miss")),
+            *(
+                *numbers(three, "mean frozen", "min frozen"),
+                *numbers(significant, "variance frozen"),
+            ),
+            *numbers(three, "mean as in paper", "min as in paper"),
+            *numbers(significant, "variance as in paper"),
+            *(*numbers(three, "bar"), *words("miss")),
         ],
         rows,
-        "Frozen: the threshold is the percentile of the rounds that predict. As in paper: each side "
-        "at the same percentile of its own times, so that the means agree by construction. Variance "
-        f"divides by the number of rounds, as theirs. Bar: max({criteria.least:g} of ideal quality, "
-        f"{criteria.deviations:g} sd_round sqrt(1/n_fit + 1/n_test)).",
+        "Frozen: the threshold is the percentile of the rounds that predict. As in paper: each "
+        "side at the same percentile of its own times, so that the means agree by construction. "
+        f"Variance divides by the number of rounds, as theirs. Bar: max({criteria.least:g} of "
+        f"ideal quality, {criteria.deviations:g} sd_round sqrt(1/n_fit + 1/n_test)).",
     )
 
 
-def _in_order(figures: Figures) -> tuple[Floats, Floats, Floats]:
-    return figures.mean, figures.minimum, figures.variance
-
-
 def explained(one: Foretold, deviations: float) -> tuple[list[str], float, float]:
-    """Return what stored evidence says of a miss, the bar by the long-run variance, and p of a drift.
+    """Return what is stored of a miss, the bar by the long-run variance, and p of a drift.
 
     What is looked at: whether quality drifts over all rounds; whether rounds depend on each other,
     so that the standard deviation of a round says too little; whether evidence that rounds carry
@@ -233,28 +214,22 @@ def drift_p_value(series: Floats) -> float:
 def _evidence(one: Foretold) -> list[str]:
     """Return which evidence differs between the rounds that predict and those predicted."""
     sides = (one.data.evidence, one.other.evidence)
-    present = [of for of in EVIDENCE if all(of.column in side for side in sides)]
-    found: list[str] = []
-    p_values: list[float] = []
-    for evidence in present:
+    found: dict[str, float] = {}
+    for evidence in (of for of in EVIDENCE if all(of.column in side for side in sides)):
         before, after = (evidence.figures(side[evidence.column], spans_ns(side)) for side in sides)
         if one.data is one.other:
             before, after = before[: one.fit.size], after[one.fit.size :]
         before, after = before[np.isfinite(before)], after[np.isfinite(after)]
         if before.size and after.size and np.ptp(np.concatenate([before, after])):
             then, now = (significant(float(np.median(of))) for of in (before, after))
-            found.append(f"{evidence.name} {then} then {now} {evidence.unit}")
-            p_values.append(float(scipy.stats.mannwhitneyu(before, after).pvalue))
-    adjusted = holm_adjusted(p_values) if p_values else []
-    return [
-        f"{said} (p {p_value(float(p))})"
-        for said, p in zip(found, adjusted, strict=True)
-        if p <= LEVEL
-    ]
+            said = f"{evidence.name} {then} then {now} {evidence.unit}"
+            found[said] = float(scipy.stats.mannwhitneyu(before, after).pvalue)
+    adjusted = zip(found, holm_adjusted([*found.values()]) if found else [], strict=True)
+    return [f"{said} (p {p_value(float(p))})" for said, p in adjusted if p <= LEVEL]
 
 
 def miss_table(material: Material, found: Sequence[Foretold]) -> StudyTable:
-    """Return every miss at the percentile of the criterion, with what stored evidence says of it."""
+    """Return every miss at the criterion's percentile, with what stored evidence says of it."""
     wanted = material.criteria.claims.prediction
     rows: list[Row] = []
     for one in found:

@@ -1,4 +1,4 @@
-"""Was enough measured? C3: an rJSD below its bound says so; C5: fewer inferences than MLPerf's do."""
+"""C3: an rJSD below its bound says that enough was measured; C5: fewer inferences than MLPerf's."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def enough_claim(material: Material, table: StudyTable) -> Claim:
 
 
 def half_width(percentile: float, inferences: float, confidence: float) -> float:
-    """Return how well independent inferences fix the share on time: z sqrt(p (1 - p) / n), as MLPerf.
+    """Return how well inferences fix the share on time, as MLPerf: z sqrt(p (1 - p) / n).
 
     Examples
     --------
@@ -243,10 +243,7 @@ def half_width(percentile: float, inferences: float, confidence: float) -> float
 
 
 def design_effect(times: Floats, value: float, units: Units | None) -> float:
-    """Return how much more the share beyond a time varies than that of independent times; at least 1.
-
-    Times are [R, S].
-    """
+    """Return how much more the share beyond a time varies than if independent; at least 1."""
     beyond = times_beyond(times, value).mean(axis=1)
     independent = beyond.mean() * (1 - beyond.mean()) / times.size
     [variance] = spread(beyond[None], units_of(len(times), units)).variance
@@ -254,7 +251,7 @@ def design_effect(times: Floats, value: float, units: Units | None) -> float:
 
 
 def inferences_table(material: Material, paths: Paths) -> StudyTable:
-    """Return how many inferences there were when rJSD settled, and how many MLPerf's count takes."""
+    """Return the inferences when rJSD settled, and those that MLPerf's guarantee takes."""
     wanted = material.criteria.claims.inferences
     scenarios = {"single stream": wanted.single_stream, "server": wanted.server}
     rows: list[Row] = []
@@ -286,9 +283,9 @@ def inferences_table(material: Material, paths: Paths) -> StudyTable:
         ],
         rows,
         "Half-width: of the share of answers within the percentile, at the confidence of the "
-        "criteria, of as many independent inferences as those used are worth (used / design effect). "
-        "Equal guarantee: MLPerf's count times the design effect, since inferences of one round "
-        "depend on each other. Early stopping: inferences that bound the percentile if none "
+        "criteria, of as many independent inferences as those used are worth (used / design "
+        "effect). Equal guarantee: MLPerf's count times the design effect, since inferences of one "
+        "round depend on each other. Early stopping: inferences that bound the percentile if none "
         "overruns, LoadGen's rule, likewise.",
     )
 

@@ -58,7 +58,7 @@ def least_squares(x: ArrayLike, y: Floats) -> Line:
 
 
 def moments(times_ns: ArrayLike) -> tuple[Floats, Floats]:
-    """Return each sample's mean time in ms and variance (ddof 1), [S], of those it has among [R, S].
+    """Return each sample's mean time in ms and variance (ddof 1), [S], of times [R, S] in ns.
 
     NaN with fewer than 2.
     """
@@ -153,7 +153,7 @@ def heat_table(maps: Sequence[Heat]) -> StudyTable:
 
 @dataclass(frozen=True)
 class Densities:
-    """The density of the log time of one sample, [G], at times in ms, [G], by name of the system."""
+    """The density of one sample's log time, [G], at times in ms, [G], by name of the system."""
 
     group: Group
     sample: str

@@ -1,8 +1,7 @@
 """From a stored campaign to everything that its study holds, as text and as JSON.
 
-A document holds the study's figures between markers, ``<!-- study:KEY -->`` and ``<!-- /study -->``:
-with KEY ``TABLE`` a whole table, with ``TABLE/ROW/COLUMN`` what stands in one cell. All else in a
-document is its author's.
+A document holds figures of the study between ``<!-- study:KEY -->`` and ``<!-- /study -->``: a
+whole table with KEY ``TABLE``, what stands in one cell with ``TABLE/ROW/COLUMN``.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ from orchestrator.study.prediction import (
     prediction_claims,
     prediction_table,
 )
-from orchestrator.study.quirks import quirk_table
+from orchestrator.study.program import quirk_table
 from orchestrator.study.settling import (
     distance_table,
     enough_claim,
@@ -244,7 +243,7 @@ def differences(text: str, study: Study, name: str) -> Iterator[Place]:
 
 
 def _texts(text: str, study: Study, name: str) -> dict[str, str]:
-    """Return what is to stand between a document's markers, by key; errors are those of `filled`."""
+    """Return what is to stand between a document's markers, by key, or refuse it."""
     keys = [match["key"] for match in MARKER.finditer(text)]
     opening, closing = text.count(OPENS), text.count(CLOSES)
     if not keys:

@@ -20,7 +20,7 @@ significant: Form = "{:.3g}".format
 whole: Form = "{:,.0f}".format
 time_ms: Form = milliseconds
 DIGITS = 10
-"""Significant digits of a number in ``study.json``: the last ones of a sum differ between processors."""
+"""Significant digits of a number in ``study.json``: a sum's last ones differ by processor."""
 
 
 def p_value(value: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -155,16 +156,18 @@ class _Design:
 
     def _parts(self, of_cells: Floats) -> dict[tuple[str, ...], Floats]:
         """Return the effects of every set of factors in every cell, [C, I], in order of size."""
-        parts = {(): of_cells.reshape(*self.sizes.values(), self.samples)}
+        parts: dict[tuple[str, ...], Floats] = {}
+        parts[()] = of_cells.reshape(*self.sizes.values(), self.samples)
         for axis, name in enumerate(self.sizes):
             for names, table in list(parts.items()):
                 mean = table.mean(axis=axis, keepdims=True)
                 parts[names] = np.broadcast_to(mean, table.shape)
                 parts[*names, name] = table - mean
-        del parts[()]
-        place = {name: number for number, name in enumerate(self.sizes)}
-        order = sorted(parts, key=lambda names: (len(names), [place[name] for name in names]))
-        return {names: parts[names].reshape(of_cells.shape) for names in order}
+        return {
+            names: parts[names].reshape(of_cells.shape)
+            for count in range(1, len(self.sizes) + 1)
+            for names in combinations(self.sizes, count)
+        }
 
 
 def _unbiased(part: float) -> float:

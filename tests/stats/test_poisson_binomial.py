@@ -155,5 +155,3 @@ def test_events_given_are_left_as_they_were() -> None:
     probabilities = np.full((1, 40), 0.25)
     poisson_binomial_pmf(probabilities)
     assert (probabilities == 0.25).all()
-
-

@@ -14,7 +14,7 @@ RANDOM = np.random.default_rng(1)
 def test_a_line_is_scipy_s() -> None:
     x, y = RANDOM.random(20), RANDOM.random(20)
     expected = scipy.stats.linregress(x, y)
-    assert least_squares(x, y) [:3] == pytest.approx((expected.slope, expected.intercept, expected.rvalue**2))
+    assert least_squares(x, y)[:3] == pytest.approx((expected.slope, expected.intercept, expected.rvalue**2))
 
 
 def test_moments_leave_out_what_has_no_time() -> None:
