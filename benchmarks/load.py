@@ -27,7 +27,7 @@ import psutil
 from orchestrator.measurement.load_loop import Service, serve
 from orchestrator.measurement.timing import STAMPS, Stages, run_batches
 from orchestrator.measurement.waiting import waiting
-from orchestrator.stats.arrivals import poisson
+from orchestrator.stats.queueing import poisson
 
 SAMPLES, REPEATS, SLICES = 100_000, 7, 10
 SPIN_NS = 200_000

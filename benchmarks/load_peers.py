@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from orchestrator.measurement.load_loop import Service, serve
 from orchestrator.measurement.timing import STAMPS, Stages
 from orchestrator.measurement.waiting import waiting
-from orchestrator.stats.arrivals import poisson
+from orchestrator.stats.queueing import poisson
 
 SPIN_NS = 200_000
 CLIENTS = {"ours, sleep": ("sleep", SPIN_NS), "ours, sleep without spin": ("sleep", 0), "ours, spin": ("spin", SPIN_NS)}

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.stats.arrivals import poisson
-from orchestrator.stats.service_policies import serve
+from orchestrator.stats.queueing import poisson, serve
 
 QUEUE_BAR_MS, POLICY_BAR_MS = 50.0, 1000.0
 RULES: dict[str, dict[str, Any]] = {

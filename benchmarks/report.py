@@ -177,11 +177,10 @@ def store_rounds(folder: TrialFolder, stages: dict[str, np.ndarray], started: da
 def steps(directory: Path) -> None:
     """Report in this process and print what each step costs, by the clock and by processors; the command makes both texts at once."""
     from orchestrator.analysis.campaign_analysis import analyse
-    from orchestrator.report.figures.evidence import evidence_of
-    from orchestrator.report.figures.reading import readings
+    from orchestrator.analysis.ranking import rankings
+    from orchestrator.analysis.reading import evidence_of, readings
     from orchestrator.report.html.page import render
     from orchestrator.report.markdown import to_report
-    from orchestrator.report.standings import rankings
     from orchestrator.storage.reader import open_campaign
 
     started, used = time.perf_counter(), time.process_time()

@@ -41,7 +41,7 @@ from orchestrator.measurement.client_cost import as_http, instant_server
 from orchestrator.measurement.in_flight import Arrivals, InFlight
 from orchestrator.measurement.timing import STAMPS, Stages
 from orchestrator.measurement.waiting import waiting
-from orchestrator.stats.arrivals import periodic, poisson
+from orchestrator.stats.queueing import periodic, poisson
 from tasks.runtimes.openai import Asking
 
 OURS = "this client"

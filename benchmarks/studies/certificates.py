@@ -12,9 +12,8 @@ from scipy import special
 from benchmarks.studies.bars import Bar, Row, at_least, at_most, exceeds
 from benchmarks.studies.coverage import Case
 from benchmarks.studies.series import SETS, TRIALS, VISIT, Floats, draw, generator
-from orchestrator.stats.certificate import certify
+from orchestrator.stats.certificate import certify, risk_of_mean
 from orchestrator.stats.constants import CONFIDENCE, COSINES_OF_CERTIFICATE
-from orchestrator.stats.guard import risk_of_mean
 from orchestrator.stats.interval import effective_number
 from orchestrator.stats.units import Units, spread
 

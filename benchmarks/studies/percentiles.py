@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.studies.bars import Bar, Row, at_least, at_most, falls_short, mean_at_most
 from benchmarks.studies.coverage import Case
 from benchmarks.studies.series import ROUNDS, SAMPLES, SETS, STALL, STALL_SD, TRIALS, VISIT, Floats, Scenario, draw, generator, within_reach
-from orchestrator.stats.percentile import limits_of_quantiles
+from orchestrator.stats.latency import limits_of_quantiles
 
 TITLE = "Coverage of percentiles of latency, and how often they have no upper limit"
 REPETITIONS = 1_000

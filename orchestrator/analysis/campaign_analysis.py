@@ -4,58 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from orchestrator.analysis.capacity_rows import CapacityRow, capacity_rows
-from orchestrator.analysis.comparison import ComparisonRow, comparison_rows, contests_of
-from orchestrator.analysis.convergence import CONVERGENCE_ROW, convergence_rows
-from orchestrator.analysis.deadline import DeadlineRow, deadline_rows, kept_from, lowest_ideal
-from orchestrator.analysis.explain import ExplainRow, explain_rows
-from orchestrator.analysis.from_the_best import rows_from_the_best
 from orchestrator.analysis.groups import Group, check_names, grouped
-from orchestrator.analysis.latency import LatencyRow, latency_rows
-from orchestrator.analysis.law import check_intervals
-from orchestrator.analysis.load import LoadRow, load_rows
-from orchestrator.analysis.prediction import PredictionRow, prediction_rows
-from orchestrator.analysis.processes import ProcessRow, process_rows
-from orchestrator.analysis.resources import ResourcesRow, resources_rows
-from orchestrator.analysis.server_cost import ServerCostRow, server_cost_rows
-from orchestrator.analysis.slices import SliceRow, slice_rows
-from orchestrator.analysis.tail_quality import TailQualityRow, tail_quality_rows
+from orchestrator.analysis.table import (
+    Context,
+    Table,
+    all_rows,
+    check_intervals,
+    tables,
+)
+from orchestrator.analysis.table import Row as Row
 from orchestrator.analysis.threads import map_in_threads
-from orchestrator.analysis.token_gaps import TokenGapsRow, token_gaps_rows
-from orchestrator.analysis.tolerance import ToleranceRow, tolerance_rows
 from orchestrator.analysis.trial_data import TrialData, judgeable, load_trials
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.storage.stored_form import table_of
-from orchestrator.storage.typed_rows import form_of
-
-Row: TypeAlias = Mapping[str, Any]
-ROWS: dict[str, Any] = {
-    "tail_quality": TailQualityRow,
-    "latency": LatencyRow,
-    "convergence": CONVERGENCE_ROW,
-    "prediction": PredictionRow,
-    "deadline": DeadlineRow,
-    "comparison": ComparisonRow,
-    "explain": ExplainRow,
-    "processes": ProcessRow,
-    "tolerance": ToleranceRow,
-    "load": LoadRow,
-    "capacity": CapacityRow,
-    "slices": SliceRow,
-    "resources": ResourcesRow,
-    "server_cost": ServerCostRow,
-    "token_gaps": TokenGapsRow,
-}
-"""The rows of every result table, by the name of its file."""
-FORMS = {name: form_of(row) for name, row in ROWS.items()}
-TABLES_OF_TRIALS = ("tail_quality", "latency", "prediction", "deadline", "explain", "load", "slices")
 
 
 @dataclass(frozen=True)
@@ -88,6 +54,12 @@ class CampaignAnalysis:
         return known[1]
 
 
+def rows_of(results: CampaignAnalysis, name: str, group: Group) -> list[Row]:
+    """Return the rows of a result table that belong to trials of the group."""
+    members = {data.trial_id for data in group.trials}
+    return [row for row in results.rows(name) if row["trial"] in members]
+
+
 def analyse(campaign: Campaign, analysis: AnalysisConfig, leave_out: bool = False) -> CampaignAnalysis:
     """Compute every table of a campaign. Equal files, settings and seed give equal bytes.
 
@@ -103,55 +75,30 @@ def analyse(campaign: Campaign, analysis: AnalysisConfig, leave_out: bool = Fals
     trials = load_trials(campaign, analysis.metrics)
     check_names(trials, analysis)
     trials, unjudged = judgeable(trials) if leave_out else (trials, {})
-    groups = grouped(trials, analysis)
-    records = tuple(campaign.trials())
-    of_trials = [
-        tables
-        for group in groups
-        for tables in map_in_threads(partial(_tables_of_trial, group, lowest_ideal(group.trials), analysis), group.trials)
-    ]
-    rows = {name: [row for tables in of_trials for row in tables[name]] for name in TABLES_OF_TRIALS}
-    rows["convergence"] = [row for record in records for row in convergence_rows(record)]
-    contests = [contests_of(group) for group in groups]
-    rows["comparison"] = [
-        *comparison_rows([contest for of_group in contests for contest in of_group]),
-        *(
-            row
-            for group, of_group in zip(groups, contests, strict=True)
-            for row in rows_from_the_best(of_group, kept_from(rows["deadline"], group.clock))
-        ),
-    ]
-    rows["processes"] = list(process_rows(groups))
-    rows["tolerance"] = list(tolerance_rows(groups, analysis))
-    rows["capacity"] = list(capacity_rows(groups, campaign.record.capacity, rows["load"]))
-    rows["resources"] = [row for group in groups for row in resources_rows(group)]
-    rows["server_cost"] = list(server_cost_rows(groups))
-    rows["token_gaps"] = [row for group in groups for row in token_gaps_rows(group)]
-    for name, of_table in rows.items():
-        check_intervals(name, of_table)
+    context = Context(analysis, campaign.record, tuple(campaign.trials()), grouped(trials, analysis))
+    of_trials = [one for one in tables().values() if one.per == "trial"]
+    context.rows.update(_rows_of_trials(of_trials, context))
+    for name, one in tables().items():
+        if name not in context.rows:
+            context.rows[name] = all_rows(one, context)
+        check_intervals(name, one.columns, context.rows[name])
     return CampaignAnalysis(
         campaign=campaign.record,
-        records=records,
+        records=context.records,
         analysis=analysis,
-        groups=groups,
-        tables={name: table_of(rows[name], form) for name, form in FORMS.items()},
+        groups=context.groups,
+        tables={name: table_of(context.rows[name], one.schema) for name, one in tables().items()},
         commands=campaign.commands,
         unjudged=unjudged,
     )
 
 
-def _tables_of_trial(group: Group, common: float, analysis: AnalysisConfig, data: TrialData) -> dict[str, list[Row]]:
-    """Return the rows of one trial in every table that needs no other trial but the reference.
+def _rows_of_trials(some: Sequence[Table], context: Context) -> dict[str, list[Row]]:
+    """Return the rows of tables that need one trial at a time, whose trials share the cores."""
+    trials = [(group, data) for group in context.groups for data in group.trials]
 
-    ``common`` is the quality that every model of the group can keep.
-    """
-    flags = group.flags[data.trial_id]
-    return {
-        "tail_quality": list(tail_quality_rows(data, group.thresholds, flags, analysis)),
-        "latency": list(latency_rows(data, flags, analysis)),
-        "prediction": list(prediction_rows(data, flags)),
-        "deadline": list(deadline_rows(data, common, flags, analysis)),
-        "explain": list(explain_rows(data, group.thresholds.primary, flags)),
-        "load": list(load_rows(data, flags)),
-        "slices": list(slice_rows(data, group.thresholds, flags, analysis)),
-    }
+    def of_trial(one: tuple[Group, TrialData]) -> list[list[Row]]:
+        return [list(each.rows(context, *one)) for each in some]
+
+    found = map_in_threads(of_trial, trials)
+    return {each.name: [row for of_one in found for row in of_one[number]] for number, each in enumerate(some)}

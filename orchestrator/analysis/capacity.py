@@ -1,4 +1,4 @@
-"""Searches for the rate of arrivals up to which a system keeps its tail quality, read from the trials that they have measured."""
+"""Searches for the rate of arrivals up to which a system keeps its tail quality."""
 
 from __future__ import annotations
 
@@ -6,43 +6,38 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.load import NOT_KEPT, OVERLOADED, load_flags
 from orchestrator.analysis.quality import intervals
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import InputError
-from orchestrator.stats.arrivals import SECOND_NS
-from orchestrator.stats.capacity import (
-    Estimate,
-    PilotRate,
-    estimated,
-    is_certified,
-    least_share,
-    next_of_pilot,
-    rates_to_certify,
-    streams_kept,
-    whole_streams,
-)
-from orchestrator.stats.constants import STREAMS
-from orchestrator.stats.interval import Interval
-from orchestrator.stats.stopping.capacity import Capacity
+from orchestrator.stats import capacity, constants
+from orchestrator.stats.capacity import Estimate, PilotRate
+from orchestrator.stats.queueing import SECOND_NS
+from orchestrator.stats.stopping.rules import Capacity
 from orchestrator.stats.thresholds import Threshold, primary_threshold, thresholds_from_ms
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
-from orchestrator.storage.records import CapacityQuestion
+from orchestrator.storage.records import CapacityQuestion, TrialRecord
+from orchestrator.subject.schedule import Length
 
 ANY_RATE = 1.0
 """Stands in the place of the rate of a trial that is searched."""
-Verdict = Literal["pilot", "kept", "not kept"]
+BETWEEN_S, REPORT_S = 2.0, 20.0
+"""What choosing a rate takes between two trials, and what a budget keeps for the report."""
+SLACK = 1.1
+"""Measuring takes so much longer than its streams."""
 
 
 class Next(NamedTuple):
-    """Rates to measure next, samples a second, in so many streams each, and whether they are to be certified."""
+    """Rates to measure next, samples a second, in so many streams each, and whether to certify."""
 
     rates: tuple[float, ...]
     streams: int
@@ -51,7 +46,7 @@ class Next(NamedTuple):
 
 @dataclass(frozen=True)
 class Asked:
-    """Answers within ``deadline`` must keep ``keep`` of ideal quality; ``certify`` is false for a rate of the pilot."""
+    """Answers within ``deadline`` must keep ``keep`` of ideal quality; a pilot does not certify."""
 
     deadline: Threshold
     keep: float
@@ -60,10 +55,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class MeasuredRate:
-    """A rate that was measured, in streams.
+    """A rate that was measured, in samples a second, in V streams.
 
-    lost : [V]
-        share of ideal quality that each whole stream lost.
+    lost, kept
+        share of ideal quality that each whole stream lost, [V]; how many lost no more than allowed.
     answers, at_stake
         of a stream, and as how many of those that it can lose they count.
     problem
@@ -72,52 +67,34 @@ class MeasuredRate:
 
     data: TrialData
     asked: Asked
+    rate_per_s: float
     lost: NDArray[np.float64]
+    kept: int
     ideal: float
     answers: int
     at_stake: float
     problem: str
 
     @property
-    def rate_per_s(self) -> float:
-        """Samples a second, as asked for."""
-        return self.data.record.trial.load.rate_per_s or 0.0
-
-    @property
-    def kept(self) -> int:
-        """How many streams keep the quality."""
-        return streams_kept(self.lost, self.asked.keep)
-
-    @property
-    def least_share(self) -> float:
-        """Share of streams that keep it, at least."""
-        return least_share(self.kept, self.lost.size)
-
-    @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Literal["pilot", "kept", "not kept"]:
         """What the rate has shown; rates of the pilot only lead to those that are tested."""
         if not self.asked.certify:
             return "pilot"
-        return "kept" if not self.problem and is_certified(self.kept, self.lost.size) else "not kept"
+        certified = not self.problem and capacity.is_certified(self.kept, self.lost.size)
+        return "kept" if certified else "not kept"
 
     @property
     def why(self) -> str:
         """What the verdict rests on, in a few words."""
         return self.problem or f"{self.kept} of {self.lost.size} streams keep it"
 
-    def mean_interval(self) -> Interval:
-        """Return the interval of mean quality, with streams as units."""
-        return intervals(self.data.judged(self.data.metric), self.ideal * (1 - self.lost[np.newaxis]), self.at_stake)[0]
-
 
 @dataclass(frozen=True)
 class Search:
     """All rates of one trial.
 
-    like
-        the trial, with any rate.
-    closed
-        the same in a closed loop; None where it was not measured.
+    like, closed
+        the trial, with any rate; the same in a closed loop, None where it was not measured.
     """
 
     like: Trial
@@ -131,8 +108,13 @@ class Search:
         if self.closed is None:
             return None
         took_ns = self.closed.evidence["duration_ns"][~self.closed.incomplete]
-        samples = self.closed.times[self.closed.clock].shape[1]
-        return float(samples * took_ns.size / took_ns.sum() * SECOND_NS) if took_ns.size else None
+        return float(self.samples * took_ns.size / took_ns.sum() * SECOND_NS) if took_ns.size else None
+
+    @property
+    def samples(self) -> int:
+        """Samples of a round; only where it was measured in a closed loop."""
+        assert self.closed is not None
+        return int(self.closed.times[self.closed.clock].shape[1])
 
     @cached_property
     def hopeless(self) -> tuple[float, float] | None:
@@ -140,8 +122,9 @@ class Search:
         if self.closed is None or self.asked is None:
             return None
         judged = self.closed.judged(self.closed.metric)
-        curve, ideal = judged.curve(self.closed.times[PRIMARY_CLOCK], [self.asked.deadline.ns]), judged.ideal()
-        floor, high = self.asked.keep * ideal, intervals(judged, curve, answers_of_round(self.closed))[0].high
+        curve = judged.curve(self.closed.times[PRIMARY_CLOCK], [self.asked.deadline.ns])
+        floor = self.asked.keep * judged.ideal()
+        high = intervals(judged, curve, answers_of_round(self.closed))[0].high
         return (float(curve.mean()), floor) if high < floor else None
 
     @property
@@ -152,47 +135,43 @@ class Search:
     @property
     def tested(self) -> list[MeasuredRate]:
         """The rates to certify that were measured, ascending."""
-        return sorted((one for one in self.rates if one.asked.certify), key=lambda one: one.rate_per_s)
+        found = [one for one in self.rates if one.asked.certify]
+        return sorted(found, key=lambda one: one.rate_per_s)
 
     @cached_property
     def estimate(self) -> Estimate | None:
-        """Where mean quality crosses what is asked; None without a rate whose schedule was kept. An overloaded rate has lost all."""
+        """Where mean quality crosses what is asked; None without a rate that kept its schedule."""
         usable = [one for one in self.pilot if one.problem != NOT_KEPT]
         if not usable:
             return None
-        lost = [np.ones_like(one.lost) if one.problem else one.lost for one in usable]
-        pilot = [PilotRate(one.rate_per_s, of_streams) for one, of_streams in zip(usable, lost, strict=True)]
-        return estimated(pilot, usable[0].asked.keep, max(one.at_stake for one in usable))
+        pilot = [  # an overloaded rate has lost all
+            PilotRate(one.rate_per_s, np.ones_like(one.lost) if one.problem else one.lost) for one in usable
+        ]
+        at_stake = max(one.at_stake for one in usable)
+        return capacity.estimated(pilot, usable[0].asked.keep, at_stake)
 
     @property
     def certified(self) -> MeasuredRate | None:
         """The highest rate that is certified: none follows one that failed."""
-        found = None
-        for one in self.tested:
-            if one.verdict != "kept":
-                break
-            found = one
-        return found
-
-    @property
-    def failed(self) -> bool:
-        """Whether a trial of it has not ended as it should, so that it cannot go on."""
-        trials = [*([self.closed] if self.closed is not None else []), *(one.data for one in self.rates)]
-        return any(data.record.state != "done" for data in trials)
+        kept = list(takewhile(lambda one: one.verdict == "kept", self.tested))
+        return kept[-1] if kept else None
 
     def next_rates(self) -> Next:
         """Return what to measure next; no rate where the search is over."""
-        stuck = self.closed_per_s is None or self.failed or self.hopeless is not None or (self.pilot and self.estimate is None)
-        if stuck or any(is_older(one.data.record.trial) for one in self.rates):
+        known = [*([self.closed] if self.closed else []), *(one.data for one in self.rates)]
+        unfinished = any(data.record.state != "done" for data in known)
+        lost = self.hopeless is not None or (self.pilot and self.estimate is None)
+        if self.closed_per_s is None or unfinished or lost or self._is_older:
             return Next((), 0, False)
         tested, pilot = self.tested, [one.rate_per_s for one in self.pilot]
-        rates, streams = next_of_pilot(self.closed_per_s or 0.0, pilot, self.estimate)
+        rates, streams = capacity.next_of_pilot(self.closed_per_s, pilot, self.estimate)
         if rates and not tested:
             return Next(rates, streams, False)
         if self.estimate is None or (tested and tested[-1].verdict != "kept"):
             return Next((), 0, True)
         done = tested[-1].rate_per_s if tested else 0.0
-        return Next(tuple(rate for rate in rates_to_certify(self.estimate, max(pilot)) if rate > done)[:1], STREAMS, True)
+        ladder = capacity.rates_to_certify(self.estimate, max(pilot))
+        return Next(tuple(rate for rate in ladder if rate > done)[:1], constants.STREAMS, True)
 
     @property
     def ending(self) -> str:
@@ -201,15 +180,22 @@ class Search:
             return ""
         if self.hopeless is not None:
             return "even back to back it keeps {:.3f} of the {:.3f} that is asked".format(*self.hopeless)
-        if any(is_older(one.data.record.trial) for one in self.rates):
+        if self._is_older:
             return "its rates were chosen by an older version, whose streams certify nothing"
         if self.tested:
-            return f"at {self.tested[0].rate_per_s:.4g}/s, the lowest rate tested, {self.tested[0].why}"
+            first = self.tested[0]
+            return f"at {first.rate_per_s:.4g}/s, the lowest rate tested, {first.why}"
         if self.pilot and self.estimate is None:
             return "no rate of the pilot kept its schedule"
-        if self.estimate is not None and self.estimate.rate_per_s == 0 and not self.next_rates().rates:
-            return f"the mean falls short even at {min(one.rate_per_s for one in self.pilot):.4g}/s"
+        over = self.estimate is not None and not self.next_rates().rates
+        if over and self.estimate is not None and self.estimate.rate_per_s == 0:
+            lowest = min(one.rate_per_s for one in self.pilot)
+            return f"the mean falls short even at {lowest:.4g}/s"
         return ""
+
+    @property
+    def _is_older(self) -> bool:
+        return any(is_older(one.data.record.trial) for one in self.rates)
 
 
 def answers_of_round(data: TrialData) -> float:
@@ -221,7 +207,12 @@ def question_of(trial: Trial) -> Asked | None:
     """Return what a trial that is a rate of a search is asked; None of any other."""
     if trial.measurement.rule != Capacity.name or trial.load.rate_per_s is None:
         return None
-    options = {"deadline_ms": 50.0, "keep": 0.99, "certify": False, **trial.measurement.rule_options}
+    options = {
+        "deadline_ms": 50.0,
+        "keep": 0.99,
+        "certify": False,
+        **trial.measurement.rule_options,
+    }
     try:
         [deadline] = thresholds_from_ms([float(options["deadline_ms"])])
         found = Asked(deadline, float(options["keep"]), bool(options["certify"]))
@@ -231,7 +222,7 @@ def question_of(trial: Trial) -> Asked | None:
 
 
 def is_older(trial: Trial) -> bool:
-    """Return whether a rate was chosen by version 0.2.0 or before, which looked at it several times and called it certified or refuted."""
+    """Return whether version 0.2.0 or before chose a rate: it looked several times."""
     return "most_streams" in trial.measurement.rule_options
 
 
@@ -241,60 +232,60 @@ def is_probe(trial: Trial) -> bool:
 
 
 def at_any_rate(trial: Trial) -> Trial:
-    """Return what all rates of a search have in common: a trial without its arrivals' moments and without how it is stopped."""
+    """Return what all rates of a search share: all but the arrivals and how it is stopped."""
     arrivals = {"rate_per_s": ANY_RATE, "seed": 0, "stream_s": None, "ramp_s": None}
-    return trial.model_copy(update={"load": trial.load.model_copy(update=arrivals), "measurement": _unstopped(trial.measurement)})
+    return _with(trial, trial.load.model_copy(update=arrivals))
 
 
-def _unstopped(measurement: MeasurementConfig) -> MeasurementConfig:
-    defaults = MeasurementConfig()
-    changed = {name: getattr(defaults, name) for name in ("rule", "rule_options", "min_rounds", "max_rounds", "max_seconds")}
-    return measurement.model_copy(update=changed)
-
-
-def _in_closed_loop(trial: Trial) -> Trial:
-    return trial.model_copy(update={"load": LoadConfig(), "measurement": _unstopped(trial.measurement)})
+def _with(trial: Trial, load: LoadConfig) -> Trial:
+    """Return a trial under another load, stopped as by default."""
+    stopping = ("rule", "rule_options", "min_rounds", "max_rounds", "max_seconds")
+    changed = {name: getattr(MeasurementConfig(), name) for name in stopping}
+    measurement = trial.measurement.model_copy(update=changed)
+    return trial.model_copy(update={"load": load, "measurement": measurement})
 
 
 def searches_of(trials: Sequence[TrialData], question: CapacityQuestion | None = None) -> list[Search]:
-    """Return the searches among trials: those that were asked for in their order, even without a rate yet, then others."""
-    likes = {_key(like): like for like in map(at_any_rate, () if question is None else question.trials)}
+    """Return the searches: those asked for in their order, even without a rate, then others."""
+    probes = [at_any_rate(trial) for trial in (question.trials if question else ())]
+    likes = {like.model_dump_json(): like for like in probes}
     rates: dict[str, list[MeasuredRate]] = {}
     for data in trials:
         asked = question_of(data.record.trial)
         if asked is not None and data.streams is not None and Clock.RESPONSE in data.times:
             like = at_any_rate(data.record.trial)
-            likes.setdefault(_key(like), like)
-            rates.setdefault(_key(like), []).append(_measured(data, asked))
-    closed = {_key(_in_closed_loop(data.record.trial)): data for data in trials if likes and not data.record.trial.load.is_open}
-    deadline = None if question is None else primary_threshold(question.deadline, None)
-    of_question = None if question is None or deadline is None else Asked(deadline, question.keep)
+            likes.setdefault(like.model_dump_json(), like)
+            rates.setdefault(like.model_dump_json(), []).append(_measured(data, asked))
+    closed = {
+        _with(data.record.trial, LoadConfig()).model_dump_json(): data for data in trials if likes and not data.record.trial.load.is_open
+    }
+    deadline = primary_threshold(question.deadline, None) if question else None
+    of_question = Asked(deadline, question.keep) if question and deadline else None
     return [
         Search(
             like,
             rates[key][0].asked if key in rates else of_question,
-            closed.get(_key(_in_closed_loop(like))),
+            closed.get(_with(like, LoadConfig()).model_dump_json()),
             tuple(one for one in rates.get(key, ()) if one.lost.size),
         )
         for key, like in likes.items()
     ]
 
 
-def _key(trial: Trial) -> str:
-    return trial.model_dump_json()
-
-
 def _measured(data: TrialData, asked: Asked) -> MeasuredRate:
     assert data.streams is not None
     judged, times = data.judged(data.metric), data.times[Clock.RESPONSE]
-    ideal = judged.ideal()
-    kept = whole_streams(judged.curve(times, [asked.deadline.ns])[0], data.streams, data.cut_short)
+    ideal, curve = judged.ideal(), judged.curve(times, [asked.deadline.ns])[0]
+    kept = capacity.whole_streams(curve, data.streams, data.cut_short)
+    lost = 1 - kept / ideal if ideal > 0 and math.isfinite(ideal) else np.zeros(0)
     rounds = int(np.unique(data.streams, return_counts=True)[1].max())
     flags = load_flags(data, asked.deadline)
     return MeasuredRate(
         data,
         asked,
-        1 - kept / ideal if ideal > 0 and math.isfinite(ideal) else np.zeros(0),
+        data.record.trial.load.rate_per_s or 0.0,
+        lost,
+        capacity.streams_kept(lost, asked.keep),
         ideal,
         rounds * times.shape[1],
         rounds * answers_of_round(data),
@@ -304,5 +295,105 @@ def _measured(data: TrialData, asked: Asked) -> MeasuredRate:
 
 def words_without_rate(load: LoadConfig) -> str:
     """Return a load in words, without its rate."""
-    pace = f" {load.rate_per_s:g}/s"
-    return load.words.replace(pace, "", 1)
+    return load.words.replace(f" {load.rate_per_s:g}/s", "", 1)
+
+
+def length_of(search: Search, answers: int) -> Length:
+    """Return a stream of at least so many answers, in whole rounds, with its ramp."""
+    assert search.asked is not None
+    deadline_s = search.asked.deadline.ns / SECOND_NS
+    ramp = capacity.ramp_of_stream(answers, deadline_s, search.closed_per_s or 0.0)
+    return Length(ramp, math.ceil(answers / search.samples))
+
+
+def next_seconds(search: Search, answers: int, alone: bool) -> float:
+    """Return how long the next rates take, in s; ``alone``: no other search takes turns with it."""
+    rates, streams, certify = search.next_rates()
+    return _seconds(search, rates, streams, answers, alone and certify) if rates else 0.0
+
+
+def _seconds(search: Search, rates: Sequence[float], streams: int, answers: int, pausing: bool = False) -> float:
+    """Return how long so many streams of each rate take, with a process for each rate, in s."""
+    assert search.closed is not None
+    arrivals = length_of(search, answers).arrivals(search.samples)
+    pauses = 1 + (search.like.measurement.pause if pausing else 0.0)
+    measured, served = SLACK * pauses * streams * arrivals, search.closed_per_s or math.inf
+    loading_s = _loading_s(search.closed.record)
+    return sum(loading_s + measured / min(rate, served) for rate in rates)
+
+
+def seconds_to_come(search: Search, answers: int, alone: bool) -> tuple[float, float]:
+    """Return about how long the rest of the pilot takes and what follows it, in s.
+
+    Where no estimate says at which rate the mean crosses what is asked: waits in heavy traffic are
+    exponential (Kingman, Proceedings of the Cambridge Philosophical Society 57, 1961), of a wait of
+    x constant services P(W > x) = exp(-2 (1 - rho) x).
+    """
+    rates, streams, certify = search.next_rates()
+    if not rates:
+        return 0.0, 0.0
+    throughput = search.closed_per_s or 0.0
+    crossing = search.estimate.rate_per_s if search.estimate is not None else 0.0
+    if search.asked is not None and not 0 < crossing < math.inf:
+        waits = max(search.asked.deadline.ns / SECOND_NS * throughput - 1, 1e-9)
+        share = 1 + math.log(1 - search.asked.keep) / (2 * waits)
+        crossing = throughput * min(max(share, constants.PILOT_SHARES[0]), 1.0)
+    pilot_s = 0.0 if certify else _seconds(search, rates, streams, answers)
+    if not search.pilot:
+        around = [share * crossing for share in constants.PILOT_AROUND]
+        pilot_s += _seconds(search, around, constants.PILOT_STREAMS_AROUND, answers)
+    ladder = capacity.rates_to_certify(Estimate(crossing, crossing, crossing), crossing)
+    left = [rate for rate in ladder if not certify or rate >= rates[0]]
+    return pilot_s, _seconds(search, left, constants.STREAMS, answers, alone)
+
+
+def all_seconds(searches: Sequence[Search], answers: Sequence[int]) -> float:
+    """Return about how long all searches take yet, in s."""
+    alone = len(searches) == 1
+    parts = (seconds_to_come(*one, alone) for one in zip(searches, answers, strict=True))
+    return sum(map(sum, parts))
+
+
+def answers_within(searches: Sequence[Search], question: CapacityQuestion, left_s: float) -> list[int]:
+    """Return the answers of a stream of each search: advised, or fewer where time is short.
+
+    Streams of a search that has begun stay as long as they are.
+    """
+
+    def answers(search: Search, lost: int = constants.ADVISED_LOST) -> int:
+        if question.answers is not None or search.closed is None:
+            return question.answers or 0
+        of_stream = capacity.answers_of_stream(question.keep, lost)
+        return math.ceil(of_stream * search.samples / answers_of_round(search.closed))
+
+    if any(search.rates for search in searches):
+        return [one.rates[0].answers if one.rates else answers(one) for one in searches]
+    found: list[int] = []
+    for lost in range(constants.ADVISED_LOST, constants.FEWEST_LOST - 1, -1):
+        found = [answers(search, lost) for search in searches]
+        if all_seconds(searches, found) <= left_s:
+            break
+    return found
+
+
+def seconds_spent(searches: Sequence[Search]) -> float:
+    """Return how long measuring has taken by what is stored, in s, without waits for others."""
+    known = [data for one in searches for data in (one.closed, *(rate.data for rate in one.rates))]
+    return sum(_loading_s(data.record) + float(np.nansum(spans_ns(data.evidence))) / SECOND_NS for data in known if data is not None)
+
+
+def minutes(seconds: float) -> float:
+    """Return a time in s as minutes that are promised: up to the next whole one."""
+    return float(math.ceil(seconds / 60))
+
+
+def _loading_s(record: TrialRecord) -> float:
+    """Return what a trial took before its first round, in s, without its turn on the machine."""
+    cold = [record.cold_start, *(record.cold_start.get("earlier") or ())]
+    parts = ([one.get(name) or 0 for name in ("load_ns", "first_total_ns")] for one in cold)
+    warmed = (one.get("warmup_rounds_ns") or () for one in cold)
+    loaded_ns = sum(map(sum, parts)) + sum(map(sum, warmed))
+    started_s = 0.0
+    if record.started_at is not None and record.processes:
+        started_s = (record.processes[0].started_at - record.started_at).total_seconds()
+    return BETWEEN_S + max(0.0, started_s) + loaded_ns / SECOND_NS

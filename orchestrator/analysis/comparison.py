@@ -17,9 +17,22 @@ from orchestrator.analysis.quality import MOST_VALUES, JudgedMean, scale_of
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.constants import CONFIDENCE, FEWEST_REPEATS, FEWEST_UNITS, ROUNDING
-from orchestrator.stats.gate import LEVEL, Outcome, Replicates, Verdict, gate
 from orchestrator.stats.latency import percentile_inverted_cdf
-from orchestrator.stats.pair import ANYWHERE, Answered, Difference, Limits, answered, compare_answered, paired, untested
+from orchestrator.stats.pair import (
+    ANYWHERE,
+    LEVEL,
+    Answered,
+    Difference,
+    Limits,
+    Outcome,
+    Replicates,
+    Verdict,
+    answered,
+    compare_answered,
+    gate,
+    paired,
+    untested,
+)
 from orchestrator.stats.thresholds import Threshold, default_reference
 from orchestrator.stats.times import Clock
 from orchestrator.stats.units import Floats, means_of_units

@@ -19,8 +19,8 @@ from orchestrator.analysis.comparison import (
     judged_matches,
     of_visits,
 )
-from orchestrator.analysis.deadline import NEVER, Deadlines, longest
-from orchestrator.stats.gate import LEVEL
+from orchestrator.analysis.tables.deadline import NEVER, Deadlines, longest
+from orchestrator.stats.pair import LEVEL
 from orchestrator.stats.thresholds import Threshold
 
 EXACTLY = 9

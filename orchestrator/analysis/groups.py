@@ -198,6 +198,16 @@ class Group:
         }
         return tuple(name for name, differs in found.items() if differs)
 
+    @cached_property
+    def lowest_ideal(self) -> float:
+        """The lowest ideal quality, as a gain, which every model can keep; 0 if none is ever right."""
+        ideals = (data.judged(data.metric).ideal() for data in self.trials)
+        return min((ideal for ideal in ideals if ideal > 0), default=0.0)
+
+    def flags_of(self, trials: Iterable[TrialData]) -> list[str]:
+        """Return the flags of figures over several trials, each once."""
+        return list(dict.fromkeys(flag for data in trials for flag in self.flags[data.trial_id]))
+
     def systems(self) -> dict[str, list[TrialData]]:
         """Return the repeats of every measured system, by match key."""
         found: dict[str, list[TrialData]] = {}

@@ -12,7 +12,7 @@ from orchestrator.analysis.own_metrics import AskedMetric
 from orchestrator.analysis.quality import JudgedByRound, JudgedMean
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.metrics import Answers
-from orchestrator.stats.late_streaks import staleness
+from orchestrator.stats.slow_rounds import staleness
 from orchestrator.stats.times import Clock
 
 MOST_PAIRS = 200_000

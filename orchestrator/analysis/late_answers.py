@@ -1,9 +1,9 @@
-"""The latest answers of a trial: those without a time, then the slowest, each with its neighbours in time."""
+"""The latest answers of a trial, and the scores of answers on time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from orchestrator.storage.reader import Campaign
 from orchestrator.storage.stored_form import finite
 from orchestrator.subject.samples import batches_that_ran
 
+Floats = NDArray[np.float64]
 RANK = tuple(schema.OUTCOMES.index(name) for name in ("error", "timeout", "lost", "dropped", "ok"))
 """The order in which outcomes are listed: those with a cause first."""
 
@@ -29,7 +30,7 @@ class Answer:
     """One inference: a sample, or all samples of a batch that share its outcome.
 
     before_ns, after_ns
-        total time of the inference before and after it in the same round; None if there is none, or if it has no time.
+        total time of the inference before and after it in the same round; None where it has none.
     """
 
     names: tuple[str, ...]
@@ -44,83 +45,81 @@ class Answer:
 
 
 def latest_answers(campaign: Campaign, trial_id: str, count: int) -> list[Answer]:
-    """Return ``count`` answers of a trial: those not ``ok``, by outcome, round and sample, then the others by falling total time.
+    """Return ``count`` answers: those not ``ok``, by outcome, round and sample, then the slowest.
 
-    Raises
-    ------
-    InputError
-        if the trial has no stored round.
+    Raises InputError for a trial without a stored round.
     """
-    record = campaign.trial(trial_id)
-    matrix = campaign.matrix(trial_id)
+    record, matrix = campaign.trial(trial_id), campaign.matrix(trial_id)
     if not matrix.outcome.size:
         raise InputError(f"{trial_id} has no stored round (it is {record.state}): choose another trial")
     samples = campaign.samples(trial_id)
-    names = dict(zip(samples.column("sample").to_pylist(), samples.column("name").to_pylist(), strict=True))
+    columns = (samples.column(name).to_pylist() for name in ("sample", "name"))
+    names = dict(zip(*columns, strict=True))
     if unknown := set(matrix.samples.tolist()) - names.keys():
         raise InputError(f"{trial_id} has timings of sample {min(unknown)}, which its predictions.parquet lacks: restore it from a copy")
-    found: list[Answer] = []
-    seen: set[tuple[int, int, int]] = set()
-    orders: dict[int, list[list[int]]] = {}
-    for row, column in _by_lateness(matrix):
-        number, outcome = int(matrix.rounds[row]), int(matrix.outcome[row, column])
-        if number not in orders:
-            total_ns = np.full(len(names), np.inf)
-            total_ns[matrix.samples] = matrix.times[primary_of(matrix.times.keys())][row]
-            orders[number] = batches_that_ran(record.trial, number, total_ns, bool(matrix.incomplete[row]))
-        batches = orders[number]
-        place = next(at for at, batch in enumerate(batches) if int(matrix.samples[column]) in batch)
-        if (number, place, outcome) not in seen:
-            seen.add((number, place, outcome))
-            found.append(_answer(matrix, row, column, batches, place, names))
+    total = matrix.times[primary_of(matrix.times.keys())]
+    ranks = np.argsort(RANK)[matrix.outcome]
+    order = np.lexsort((-np.where(matrix.late, np.inf, total).ravel(), ranks.ravel()))
+    found: dict[tuple[int, int, int], Answer] = {}
+    batches: dict[int, list[list[int]]] = {}
+    for row, column in (divmod(int(place), total.shape[1]) for place in order):
+        if row not in batches:
+            times = np.full(len(names), np.inf)
+            times[matrix.samples] = total[row]
+            number, cut_short = int(matrix.rounds[row]), bool(matrix.incomplete[row])
+            batches[row] = batches_that_ran(record.trial, number, times, cut_short)
+        sample, of_round = int(matrix.samples[column]), batches[row]
+        place = next(at for at, batch in enumerate(of_round) if sample in batch)
+        key = row, place, int(matrix.outcome[row, column])
+        if key not in found:
+            found[key] = _answer(matrix, row, column, of_round, place, names)
         if len(found) == count:
             break
-    return found
+    return list(found.values())
 
 
-def _by_lateness(matrix: RoundMatrix) -> Iterator[tuple[int, int]]:
-    """Yield row and column of every answer, the latest first."""
-    ranks = np.empty(len(RANK), dtype=np.int64)
-    ranks[list(RANK)] = np.arange(len(RANK))
-    total = np.where(matrix.late, np.inf, matrix.times[primary_of(matrix.times.keys())])
-    order = np.lexsort((-total.ravel(), ranks[matrix.outcome].ravel()))
-    for place in order:
-        row, column = np.unravel_index(place, total.shape)
-        yield int(row), int(column)
-
-
-def _answer(matrix: RoundMatrix, row: int, column: int, batches: Sequence[Sequence[int]], place: int, names: Mapping[int, str]) -> Answer:
+def _answer(
+    matrix: RoundMatrix,
+    row: int,
+    column: int,
+    batches: Sequence[Sequence[int]],
+    place: int,
+    names: Mapping[int, str],
+) -> Answer:
     columns = {int(sample): at for at, sample in enumerate(matrix.samples)}
-    outcomes, outcome = matrix.outcome[row], int(matrix.outcome[row, column])
-    members = [sample for sample in batches[place] if sample in columns and outcomes[columns[sample]] == outcome]
+    outcomes, total = matrix.outcome[row], matrix.times[primary_of(matrix.times.keys())][row]
+    preprocess, inference, postprocess = (
+        finite(matrix.stages[name][row, column]) for name in ("preprocess_ns", "inference_ns", "postprocess_ns")
+    )
+    here = [one for one in batches[place] if one in columns]
 
     def neighbour(at: int) -> float | None:
-        known = [columns[sample] for sample in batches[at] if sample in columns] if 0 <= at < len(batches) else []
-        return finite(matrix.times[primary_of(matrix.times.keys())][row, known[0]]) if known else None
+        batch = batches[at] if 0 <= at < len(batches) else []
+        return next((finite(total[columns[one]]) for one in batch if one in columns), None)
 
     return Answer(
-        names=tuple(names[sample] for sample in members),
-        round=int(matrix.rounds[row]),
-        outcome=schema.OUTCOMES[outcome],
-        total_ns=finite(matrix.times[primary_of(matrix.times.keys())][row, column]),
-        preprocess_ns=finite(matrix.stages["preprocess_ns"][row, column]),
-        inference_ns=finite(matrix.stages["inference_ns"][row, column]),
-        postprocess_ns=finite(matrix.stages["postprocess_ns"][row, column]),
-        before_ns=neighbour(place - 1),
-        after_ns=neighbour(place + 1),
+        tuple(names[one] for one in here if outcomes[columns[one]] == outcomes[column]),
+        int(matrix.rounds[row]),
+        schema.OUTCOMES[outcomes[column]],
+        finite(total[column]),
+        preprocess,
+        inference,
+        postprocess,
+        neighbour(place - 1),
+        neighbour(place + 1),
     )
 
 
 def one_inference(trials: Sequence[TrialData]) -> float:
-    """Return the largest share of a round that one inference makes up in any trial: answers of a batch are on time together."""
-    fewest: int = min(data.inferences[data.clock].shape[1] for data in trials)
-    return 1 / fewest
+    """Return the largest share of a round that one inference makes up in any trial.
+
+    Answers of a batch are on time together.
+    """
+    return max(1 / int(data.inferences[data.clock].shape[1]) for data in trials)
 
 
-def on_time_scores(
-    before: Sequence[TrialData], after: Sequence[TrialData], threshold: Threshold
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return per side the score of each unit in each round of its trials, [R, U], the late ones 0; None if there is no such score."""
+def on_time_scores(before: Sequence[TrialData], after: Sequence[TrialData], threshold: Threshold) -> tuple[Floats, Floats] | None:
+    """Return per side each unit's score in each round, [R, U], 0 if late; None as `unit_size`."""
     size = unit_size([*before, *after])
     if size is None:
         return None
@@ -129,24 +128,24 @@ def on_time_scores(
 
 
 def unit_size(trials: Sequence[TrialData]) -> int | None:
-    """Return how many samples make a unit of a comparison of these trials; None for a metric that is no mean over samples.
+    """Return how many samples make a unit of a comparison; None for a metric that is no mean.
 
-    A unit is a sample. Where a trial puts the same samples into a batch in every round, these come on time together round after round,
-    and drawn one by one they would pass for independent: a unit is then all samples of a batch, the same ones on both sides, so that
-    batches of 4 and of 6 make units of 12. Means over units are means over samples.
+    A unit is a sample. Samples that share a batch in every round are on time together, and drawn
+    one by one they would pass for independent: a unit is then all samples of a batch, the same ones
+    on both sides, so that batches of 4 and of 6 make units of 12.
     """
     if any(not isinstance(data.judged(data.metric), JudgedMean) for data in trials):
         return None
-    return math.lcm(*(1 if data.batch_of is None else data.record.trial.measurement.batch for data in trials))
+    sizes = (data.record.trial.measurement.batch for data in trials if data.batch_of is not None)
+    return math.lcm(*sizes)
 
 
-def scores_of_units(data: TrialData, threshold: Threshold, size: int) -> NDArray[np.float64]:
-    """Return the score of each unit of so many samples in each round of a trial, [R, U], the late ones 0."""
+def scores_of_units(data: TrialData, threshold: Threshold, size: int) -> Floats:
+    """Return the score of each unit in each round of a trial, [R, U], the late ones 0."""
     judged = data.judged(data.metric)
     assert isinstance(judged, JudgedMean)
-    scores: NDArray[np.float64] = judged.scores * (data.times[data.clock] <= threshold.ns)
-    samples = scores.shape[1]
+    scores: Floats = judged.scores * (data.times[data.clock] <= threshold.ns)
     if size == 1:
         return scores
-    sums = np.add.reduceat(scores, np.arange(0, samples, size), axis=1)
-    return np.asarray(sums * (sums.shape[1] / samples))
+    sums = np.add.reduceat(scores, np.arange(0, scores.shape[1], size), axis=1)
+    return np.asarray(sums * (sums.shape[1] / scores.shape[1]))

@@ -1,109 +1,256 @@
-"""Proof of the schedule: what a load asked for, what was delivered, what our own loop added, and whether the backlog grew."""
+"""Trials under load: how streams were served, what our loop delivered, and their flags."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import heapq
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.served_streams import (
-    Served,
-    delivered_per_s,
-    found_idle,
-    inferences_of,
-    scheduled_per_s,
-    served_streams,
-    server_of,
-)
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.load import LoadConfig
 from orchestrator.stats import queueing
-from orchestrator.stats.arrivals import SECOND_NS
 from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.stats.queueing import SECOND_NS
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage import schema
-from orchestrator.storage.typed_rows import Int32, Int64, Labels
 
+Floats = NDArray[np.float64]
 NOT_KEPT = "schedule not kept"
 OVERLOADED = "overloaded"
-FEW_STREAMS = "few streams"
-ENOUGH_STREAMS = 12
-UNKNOWN = "unknown"
-"""What is not told of imported trials."""
+FEW_STREAMS, ENOUGH_STREAMS = "few streams", 12
 LONGEST_DELAY_NS, DELAY_SHARE = 1_000_000, 0.01
 """Our own delay may take the longer of 1 ms and this share of the primary threshold, by its p99."""
 RATE_OFF = 0.005
 """By this share the delivered rate may differ from that of the schedule."""
-
-
-class LoadRow(Labels):
-    """One row per trial under load. Ramps are left out."""
-
-    load: Annotated[str, "the load in words, such as `poisson 40/s newest`"]
-    policy: Annotated[str, "what is served when the server becomes free; `unknown` of imported trials"]
-    idle: Annotated[str, "what the process does until the next arrival: `sleep`, `spin` or `unknown`"]
-    streams: Annotated[Int32, "how many; the unit of intervals"]
-    rounds: Annotated[Int32, "of all streams"]
-    arrivals: Annotated[Int64, "samples that arrived in them"]
-    asked_per_s: Annotated[float | None, "samples a second that the load asks for; null for a trace"]
-    scheduled_per_s: Annotated[float | None, "samples a second of the schedule as it was drawn; null where no stream has two moments"]
-    delivered_per_s: Annotated[float | None, "the same of starts and drops, had no sample waited for another: what our loop made of it"]
-    own_delay_p50_ns: Annotated[float | None, "own delay: start minus arrival of samples that found the server idle for `load.spin_us`"]
-    own_delay_p99_ns: Annotated[float | None, "the same"]
-    own_delay_max_ns: Annotated[float | None, "the same"]
-    idle_arrivals: Annotated[Int64, "samples that found the server idle so long"]
-    gap_error_p50_ns: Annotated[float | None, "by how much the distance of two such starts differs from that of their arrivals"]
-    gap_error_p99_ns: Annotated[float | None, "the same"]
-    spacing_p: Annotated[float | None, "p-value of the schedule's gaps against the law asked for; null for `periodic` and `trace`"]
-    queued_gap_p50_ns: Annotated[float | None, "from the end of an inference to the next start where samples waited"]
-    utilisation: Annotated[float | None, "scheduled rate x mean time that a served sample took, its part of a batch's; null if none was"]
-    mean_wait_ns: Annotated[float | None, "mean of arrival to start"]
-    dropped_share: Annotated[float, "samples that were never started"]
-    overloaded_streams: Annotated[Int32, "streams that ended early because too many samples waited"]
-    foreign_cpu_ns: Annotated[float | None, "time that other processes had on the trial's cores, of all streams"]
-    flags: Annotated[list[str], "what a reader must know of the figures"]
+FAILED = (schema.ERROR, schema.TIMEOUT, schema.LOST)
+"""Outcomes of samples that kept the server busy, nobody knows from when to when."""
 
 
 @dataclass(frozen=True)
-class _Delivery:
-    """What became of a schedule: samples a second as drawn and as delivered, our own part of it, and how busy the server was.
+class Served:
+    """A stream's arrivals in their order: N of them, ns from its start.
 
+    at, start, end
+        when each arrived, started and ended, [N]; NaN where it has no time.
+    failed
+        whether it was started and has no time all the same, [N].
+    begins_idle
+        whether the server had nothing to do at its begin; unknown of a stream without its ramp.
+    """
+
+    at: Floats
+    start: Floats
+    end: Floats
+    failed: NDArray[np.bool_]
+    begins_idle: bool = False
+
+
+@dataclass(frozen=True)
+class Server:
+    """How a trial serves.
+
+    lanes
+        how many samples could be on their way at once.
+    batch, batch_wait_ns
+        samples of an inference at most; how long its oldest waits for others.
+    longest_ns
+        how long a sample that failed was on its way at most.
+    """
+
+    lanes: int = 1
+    batch: int = 1
+    batch_wait_ns: float = 0.0
+    longest_ns: float = math.inf
+
+
+@dataclass(frozen=True)
+class Inferences:
+    """What served a stream: B inferences in the order of their starts, ns from the stream's start.
+
+    of
+        the number of each arrival's inference, [N]; -1 where it has none.
+    due, free
+        since when all samples that it waited for were there, and the server, [B]. ``free`` is NaN
+        where that is unknown, after a ramp or a sample that failed; -inf where it always was.
+    """
+
+    of: NDArray[np.intp]
+    due: Floats
+    free: Floats
+    start: Floats
+    end: Floats
+
+
+def served_streams(data: TrialData) -> tuple[list[Served], Server]:
+    """Return the streams of a trial under load that no fault cut short, and how it serves.
+
+    Of imported ones, rounds may lack a sample, which then never arrived. They have no ramp, and one
+    begins when all before it has ended; of the first nothing is known where requests are left over.
+    As many samples could be on their way as ever were at once.
+    """
+    assert data.arrivals is not None
+    assert data.streams is not None
+    trial, imported = data.record.trial, data.record.imported
+    cut = set() if imported else set(data.streams[data.incomplete].tolist())
+    whole = imported and data.record.facts.get("imported", {}).get("left_over") == 0
+    streams = []
+    for number, stream in enumerate(np.unique(data.streams)):
+        if int(stream) in cut:
+            continue
+        mine = data.streams == stream
+        at = data.arrivals[mine].ravel()
+        order = np.argsort(at, kind="stable")[: np.count_nonzero(np.isfinite(at))]
+        end = at + data.times[Clock.RESPONSE][mine].ravel()
+        end[~np.isfinite(end)] = np.nan
+        start = end - data.times[PRIMARY_CLOCK][mine].ravel()
+        failed = np.isin(data.outcome[mine].ravel(), FAILED)
+        begins_idle = whole or (imported and number > 0)
+        streams.append(Served(at[order], start[order], end[order], failed[order], begins_idle))
+    lanes = trial.in_flight
+    if imported:
+        lanes = max((most_at_once(one.start, one.end) for one in streams), default=1)
+    wait_ns, longest_ns = trial.load.batch_wait_ms * 1e6, trial.server.timeout_s * SECOND_NS
+    return streams, Server(lanes, trial.measurement.batch, wait_ns, longest_ns)
+
+
+def most_at_once(starts: Floats, ends: Floats) -> int:
+    """Return how many samples of a stream were on their way at once at most, at least 1."""
+    begun, over = np.sort(starts[np.isfinite(starts)]), np.sort(ends[np.isfinite(ends)])
+    running = np.arange(1, begun.size + 1) - np.searchsorted(over, begun, side="right")
+    return int(running.max(initial=1))
+
+
+def inferences_of(stream: Served, server: Server) -> Inferences:
+    """Return the inferences of a stream; a batch is due when full, or having waited long enough."""
+    of = np.full(stream.at.size, -1, dtype=np.intp)
+    served = np.flatnonzero(np.isfinite(stream.start))
+    at, start = stream.at[served], stream.start[served]
+    if server.lanes > 1:
+        of[served] = np.arange(served.size)
+        free = free_in_lanes(stream.at, stream.end, server.lanes, server.longest_ns)[served]
+        return Inferences(of, at, free, start, stream.end[served])
+    first = np.ones(served.size, dtype=bool)
+    first[1:] = np.diff(start) != 0
+    of[served] = np.cumsum(first) - 1
+    heads = np.flatnonzero(first)
+    lasts = np.append(heads[1:], served.size)[: heads.size] - 1
+    full = lasts - heads + 1 >= server.batch
+    start, end = start[heads], stream.end[served][heads]
+    # Of a batch that began in the ramp or ends after the last round only some samples are here.
+    due = np.minimum(np.where(full, at[lasts], at[heads] + server.batch_wait_ns), start)
+    free = np.full(start.size, -math.inf if stream.begins_idle else math.nan)
+    free[1:] = end[:-1]
+    failures = np.cumsum(stream.failed)[served[heads]]
+    free[np.diff(failures, prepend=0) > 0] = np.nan
+    return Inferences(of, due, free, start, end)
+
+
+def free_in_lanes(at: Floats, end: Floats, lanes: int, longest_ns: float) -> Floats:
+    """Return since when one of several lanes could take each arrival, in ns, [N].
+
+    What the ramp kept busy is not known: as many as there are lanes count as free. A request that
+    failed has no end: its lane counts as taken for as long as it may have been.
+    """
+    free = np.full(at.size, -math.inf)
+    taken: list[float] = []
+    for number, (moment, over) in enumerate(zip(at.tolist(), end.tolist(), strict=True)):
+        if len(taken) >= lanes:
+            free[number] = heapq.heappop(taken)
+        longest = max(moment, free[number]) + longest_ns
+        heapq.heappush(taken, over if math.isfinite(over) else longest)
+    return free
+
+
+def found_idle(served: Inferences, idle_ns: float = 0.0) -> NDArray[np.bool_]:
+    """Return which inferences found the server idle, since at least ``idle_ns``, [B]."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(served.due - served.free >= idle_ns) & ~np.isnan(served.free)
+
+
+def lateness(served: Inferences, lanes: int = 1) -> Floats:
+    """Return how much earlier each inference had started if our own loop took no time, in ns, [B].
+
+    Of one lane by Lindley's recursion, from every inference before which the server's state is not
+    known: what our loop adds between two inferences puts off all that wait, until the server is
+    idle. Of several lanes it is what was added to that start alone.
+    """
+    if lanes > 1:
+        return served.start - np.fmax(served.due, served.free)
+    found = np.zeros(served.start.size)
+    unknown = np.isnan(served.free)
+    begins = np.flatnonzero(unknown | (np.arange(unknown.size) == 0))
+    for first, stop in zip(begins, np.append(begins[1:], served.start.size), strict=False):
+        part = slice(int(first), int(stop))
+        ready = served.due[part].copy()
+        if unknown[first]:
+            ready[:1] = served.start[part][:1]
+        services = np.rint(served.end - served.start)[part].astype(np.int64)
+        waits = queueing.waits(np.rint(ready).astype(np.int64), services)
+        found[part] = served.start[part] - ready - waits
+    return found
+
+
+def delivered_per_s(streams: Iterable[Served], server: Server, group: int = 1) -> float | None:
+    """Return the rate at which samples were started or dropped, had none waited for another.
+
+    Each at its arrival and `lateness`: that a sample waits for the server is the system's doing;
+    what our loop adds to that is ours. None where no stream has two moments.
+    """
+    moments = []
+    for stream in streams:
+        served, moved = inferences_of(stream, server), stream.at.copy()
+        moved[served.of >= 0] += lateness(served, server.lanes)[served.of[served.of >= 0]]
+        moments.append((stream.at, moved))
+    return _per_s(moments, group)
+
+
+def scheduled_per_s(streams: Iterable[Served], group: int = 1) -> float | None:
+    """Return the rate of the schedule as drawn, samples a second; None without two moments."""
+    return _per_s([(one.at, one.at) for one in streams], group)
+
+
+def _per_s(streams: Iterable[tuple[Floats, Floats]], group: int) -> float | None:
+    """Return the rate of streams of arrivals, [N], at other moments, [N], the first left out.
+
+    The last group counts as a whole.
+    """
+    counted, span_ns = 0, 0.0
+    for at, moments in streams:
+        if at.size and moments[-1] > moments[0]:
+            first, last = int((at == at[0]).sum()), int((at == at[-1]).sum())
+            counted += int(at.size) - first - last + max(group, last)
+            span_ns += float(moments[-1] - moments[0])
+    return counted * SECOND_NS / span_ns if span_ns else None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What became of a schedule: samples a second as drawn and as delivered, and our part of it.
+
+    utilisation
+        scheduled rate times the mean time of a served sample; ``lanes`` can be on their way.
     delays, gap_errors, queued_gaps, waits
         ns, of all streams together.
-    utilisation
-        as in `LoadRow`; ``lanes`` samples can be on their way at once.
     """
 
     streams: Sequence[Served]
     scheduled: float | None
     delivered: float | None
-    delays: NDArray[np.float64]
-    gap_errors: NDArray[np.float64]
-    queued_gaps: NDArray[np.float64]
-    waits: NDArray[np.float64]
     utilisation: float | None
     lanes: int
-
-    @property
-    def outrun(self) -> bool:
-        """Whether samples arrive faster than the server answers them, our own part left out."""
-        return self.utilisation is not None and self.utilisation >= self.lanes
-
-    @property
-    def off(self) -> bool:
-        """Whether our loop has made another rate of the schedule; what it adds to a server that cannot keep up is no matter."""
-        if self.scheduled is None or self.delivered is None or self.outrun:
-            return False
-        return abs(self.delivered / self.scheduled - 1) > RATE_OFF
+    delays: Floats
+    gap_errors: Floats
+    queued_gaps: Floats
+    waits: Floats
 
 
-def _delivery(data: TrialData) -> _Delivery:
-    streams, load = served_streams(data), data.record.trial.load
-    server = server_of(data, streams)
+def delivery_of(data: TrialData) -> Delivery:
+    """Return what became of the schedule of a trial under load."""
+    (streams, server), load = served_streams(data), data.record.trial.load
     delays, errors, queued, waits = ([np.zeros(0)] for _ in range(4))
     busy_ns = 0.0
     for stream in streams:
@@ -114,95 +261,41 @@ def _delivery(data: TrialData) -> _Delivery:
         queued.append((served.start - served.free)[served.due <= served.free])
         waits.append((stream.start - stream.at)[np.isfinite(stream.start)])
         busy_ns += float((served.end - served.start).sum())
-    scheduled, started = scheduled_per_s(streams, load.group), sum(one.size for one in waits)
-    return _Delivery(
-        streams,
-        scheduled,
-        delivered_per_s(streams, server, load.group),
-        delays=np.concatenate(delays),
-        gap_errors=np.concatenate(errors),
-        queued_gaps=np.concatenate(queued),
-        waits=np.concatenate(waits),
-        utilisation=None if scheduled is None or not started else scheduled * busy_ns / started / SECOND_NS,
-        lanes=server.lanes,
-    )
-
-
-def load_rows(data: TrialData, flags: Sequence[str]) -> Iterator[LoadRow]:
-    """Yield the row of one trial for ``load.parquet``; none for a closed loop. ``flags`` hold those of `load_flags`."""
-    if data.arrivals is None or data.streams is None:
-        return
-    load, delivery = data.record.trial.load, _delivery(data)
-    delays, waits = delivery.delays, delivery.waits
-    evidence = data.evidence.get("foreign_cpu_ns", np.zeros(0))
-    yield {
-        **data.record.labels(),
-        "load": load.words,
-        "policy": UNKNOWN if data.record.imported else load.policy,
-        "idle": UNKNOWN if data.record.imported else load.idle,
-        "streams": len(np.unique(data.streams)),
-        "rounds": len(data.streams),
-        "arrivals": int(data.arrivals.size),
-        "asked_per_s": load.rate_per_s,
-        "scheduled_per_s": delivery.scheduled,
-        "delivered_per_s": delivery.delivered,
-        "own_delay_p50_ns": _percentile(delays, 50),
-        "own_delay_p99_ns": _percentile(delays, 99),
-        "own_delay_max_ns": _percentile(delays, 100),
-        "idle_arrivals": delays.size,
-        "gap_error_p50_ns": _percentile(delivery.gap_errors, 50),
-        "gap_error_p99_ns": _percentile(delivery.gap_errors, 99),
-        "spacing_p": _spacing([one.at for one in delivery.streams if one.at.size > 1], load),
-        "queued_gap_p50_ns": _percentile(delivery.queued_gaps, 50),
-        "utilisation": delivery.utilisation,
-        "mean_wait_ns": float(waits.mean()) if waits.size else None,
-        "dropped_share": float((data.outcome == schema.DROPPED).mean()),
-        "overloaded_streams": int(np.unique(data.streams[data.overloaded]).size),
-        "foreign_cpu_ns": float(np.nansum(evidence)) if np.isfinite(evidence).any() else None,
-        "flags": list(flags),
-    }
+    of_all = map(np.concatenate, (delays, errors, queued, waits))
+    rate, started = scheduled_per_s(streams, load.group), sum(one.size for one in waits)
+    utilisation = None if rate is None or not started else rate * busy_ns / started / SECOND_NS
+    delivered = delivered_per_s(streams, server, load.group)
+    return Delivery(streams, rate, delivered, utilisation, server.lanes, *of_all)
 
 
 def load_flags(data: TrialData, primary: Threshold | None) -> tuple[str, ...]:
-    """Return what must be known of every figure of a trial under load; nothing of a closed loop."""
+    """Return what must be known of every figure of a trial under load; nothing of a closed loop.
+
+    It is overloaded where a stream ended early for its backlog, or waits grow through the streams.
+    Where nothing is ever dropped they do so too when more arrives than can be answered, though
+    streams were too short to show it.
+    """
     if data.arrivals is None or data.streams is None:
         return ()
-    delivery = _delivery(data)
+    delivery, load = delivery_of(data), data.record.trial.load
+    outrun = delivery.utilisation is not None and delivery.utilisation >= delivery.lanes
+    off = False  # what our loop adds to a server that cannot keep up is no matter
+    if delivery.scheduled is not None and delivery.delivered is not None and not outrun:
+        off = abs(delivery.delivered / delivery.scheduled - 1) > RATE_OFF
     allowed = max(LONGEST_DELAY_NS, DELAY_SHARE * (primary.ns if primary is not None else 0))
-    late = (_percentile(delivery.delays, 99) or 0.0) > allowed
-    few = len(np.unique(data.streams)) < ENOUGH_STREAMS
-    return (
-        *([NOT_KEPT] if late or delivery.off else []),
-        *([OVERLOADED] if is_overloaded(data, delivery) else []),
-        *([FEW_STREAMS] if few else []),
-    )
-
-
-def is_overloaded(data: TrialData, delivery: _Delivery) -> bool:
-    """Return whether a stream ended early for its backlog, or waits grow through the streams.
-
-    Where nothing is ever dropped they do so too when more arrives than can be answered, though streams were too short to show it.
-    """
-    if bool(data.overloaded.any()) or (delivery.outrun and never_drops(data.record.trial.load)):
-        return True
+    never_drops = load.policy == "queue" and load.queue_limit is None
     served = data.times[PRIMARY_CLOCK][np.isfinite(data.times[PRIMARY_CLOCK])]
-    series = [(one.at[np.isfinite(one.start)], (one.start - one.at)[np.isfinite(one.start)]) for one in delivery.streams]
-    return bool(served.size) and queueing.backlog_grows(series, float(served.mean()))
+    known = [(one, np.isfinite(one.start)) for one in delivery.streams]
+    waits = [(one.at[some], (one.start - one.at)[some]) for one, some in known]
+    grows = served.size > 0 and queueing.backlog_grows(waits, float(served.mean()))
+    found = {
+        NOT_KEPT: off or (percentile(delivery.delays, 99) or 0.0) > allowed,
+        OVERLOADED: bool(data.overloaded.any()) or (outrun and never_drops) or grows,
+        FEW_STREAMS: len(np.unique(data.streams)) < ENOUGH_STREAMS,
+    }
+    return tuple(flag for flag, holds in found.items() if holds)
 
 
-def never_drops(load: LoadConfig) -> bool:
-    """Return whether every sample waits until it is served."""
-    return load.policy == "queue" and load.queue_limit is None
-
-
-def _spacing(moments: Sequence[NDArray[np.float64]], load: LoadConfig) -> float | None:
-    """Return the p-value of the gaps between groups against the law asked for; a group that a stream's end or ramp cuts counts once."""
-    if load.name not in ("poisson", "gamma") or not moments or load.rate_per_s is None:
-        return None
-    gaps = np.concatenate([np.diff(np.unique(at) if load.group > 1 else at) for at in moments])
-    shape = load.burstiness if load.name == "gamma" else 1.0
-    return queueing.spacing_p_value(gaps, load.group * SECOND_NS / load.rate_per_s, shape) if gaps.size else None
-
-
-def _percentile(values: NDArray[np.float64], percent: float) -> float | None:
+def percentile(values: Floats, percent: float) -> float | None:
+    """Return a percentile of values, None where there are none."""
     return float(percentile_inverted_cdf(values, percent)) if values.size else None

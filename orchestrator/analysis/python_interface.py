@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.analysis.campaign_analysis import ROWS
+from orchestrator.analysis.table import tables
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.stored_form import table_of
-from orchestrator.storage.typed_rows import differing_column
+
+WORDS = ("trial", "match_key", "model", "task", "system", "runtime", "server")
+TRIALS = pa.schema(
+    [
+        *((name, pa.string()) for name in WORDS),
+        *((name, pa.int32()) for name in ("batch", "repeat")),
+        *((name, pa.string()) for name in ("state", "reason", "stopped")),
+        ("flags", pa.list_(pa.string())),
+    ]
+)
 
 
 class Results:
-    """The stored results of one campaign, as Arrow tables. Columns and units are those of docs/results.md.
+    """The stored results of one campaign, as Arrow tables; docs/results.md has columns and units.
 
-    Every method reads from the disk when it is called, and raises InputError for an unknown trial, a damaged file, or a result table
-    that `report` has not written yet.
+    Every result table has a method of its name, such as `tail_quality`. Every method reads from the
+    disk when it is called, and raises InputError for an unknown trial, a damaged file, or a result
+    table that `report` has not written yet.
 
     Examples
     --------
     >>> import orchestrator
     >>> results = orchestrator.open("results/latest")
     >>> trial = results.trials().column("trial")[0].as_py()
-    >>> results.timings(trial).num_rows == results.rounds(trial).num_rows * results.samples(trial).num_rows
+    >>> rounds, samples = results.rounds(trial), results.samples(trial)
+    >>> results.timings(trial).num_rows == rounds.num_rows * samples.num_rows
     True
     >>> quality = results.tail_quality().to_pylist()
     >>> all(row["worst"] <= row["mean"] + 1e-12 for row in quality)
@@ -60,12 +72,6 @@ class Results:
 
     def trials(self) -> pa.Table:
         """Return one row per trial: what was measured, its state and why it stopped."""
-        columns = {
-            "trial": pa.string(), "match_key": pa.string(), "model": pa.string(), "task": pa.string(), "system": pa.string(),
-            "runtime": pa.string(), "server": pa.string(), "batch": pa.int32(), "repeat": pa.int32(), "state": pa.string(),
-            "reason": pa.string(),
-            "stopped": pa.string(), "flags": pa.list_(pa.string()),
-        }  # fmt: skip
         rows = [
             {
                 **record.labels(),
@@ -76,14 +82,14 @@ class Results:
             }
             for record in self._campaign.trials()
         ]
-        return table_of(rows, pa.schema(list(columns.items())))
+        return table_of(rows, TRIALS)
 
     def trial(self, trial: str) -> dict[str, Any]:
-        """Return the content of ``trial.json`` as plain values: configuration, placement, stack, environment, digests, faults."""
+        """Return the content of ``trial.json`` as plain values."""
         return self._campaign.trial(trial).model_dump(mode="json")
 
     def timings(self, trial: str) -> pa.Table:
-        """Return one row per sample per stored round, sorted by round and sample. Durations are null unless ``ok``."""
+        """Return one row per round and sample, in order; durations are null unless ``ok``."""
         return self._campaign.timings(trial)
 
     def rounds(self, trial: str) -> pa.Table:
@@ -99,75 +105,19 @@ class Results:
         return self._campaign.warmup(trial)
 
     def answers(self, trial: str, round_number: int) -> pa.Table | None:
-        """Return the answers of a round that differ from the first round's, or None if none do."""
+        """Return the answers of a round that differ from the first round's; None if none do."""
         return self._campaign.answers(trial, round_number)
 
     def table(self, name: str) -> pa.Table:
         """Return a result table by the name of its file, such as ``tail_quality``."""
-        table = self._campaign.table(name)
-        if (differing := differing_column(table, ROWS[name])) is not None:
-            raise InputError(
-                f"{self.directory / name}.parquet is no {name} table of this program (column {differing}): "
-                f"write it with `python -m orchestrator report {shlex.quote(str(self.directory))}`"
-            )
-        return table
+        if name not in tables():
+            raise InputError(f"result table {name!r} is unknown: choose one of {', '.join(tables())}")
+        return self._campaign.table(name, tables()[name].schema)
 
-    def tail_quality(self) -> pa.Table:
-        """Return tail quality per trial, metric, clock and threshold."""
-        return self.table("tail_quality")
+    def __getattr__(self, name: str) -> Callable[[], pa.Table]:
+        if name not in tables():
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return partial(self.table, name)
 
-    def latency(self) -> pa.Table:
-        """Return percentiles of the times per trial and clock."""
-        return self.table("latency")
-
-    def convergence(self) -> pa.Table:
-        """Return the trajectory of each trial's stopping rule."""
-        return self.table("convergence")
-
-    def deadline(self) -> pa.Table:
-        """Return the deadline that each trial can promise, per clock and quality floor."""
-        return self.table("deadline")
-
-    def prediction(self) -> pa.Table:
-        """Return tail quality predicted from the first rounds beside what the last rounds showed, per method."""
-        return self.table("prediction")
-
-    def comparison(self) -> pa.Table:
-        """Return differences of tail quality from a baseline, per threshold and scope."""
-        return self.table("comparison")
-
-    def explain(self) -> pa.Table:
-        """Return which evidence moves with late answers, and whose these are."""
-        return self.table("explain")
-
-    def processes(self) -> pa.Table:
-        """Return tail quality of fresh processes with its variance components, per match key with repeats and threshold."""
-        return self.table("processes")
-
-    def tolerance(self) -> pa.Table:
-        """Return tail quality averaged over users' tolerance, per system; no rows without ``analysis.tolerance``."""
-        return self.table("tolerance")
-
-    def load(self) -> pa.Table:
-        """Return what each load asked for and what was delivered, per trial under load."""
-        return self.table("load")
-
-    def capacity(self) -> pa.Table:
-        """Return the rates that searches have measured, each with its verdict and the bracket of its search."""
-        return self.table("capacity")
-
-    def slices(self) -> pa.Table:
-        """Return tail quality of each group of the slices that ``analysis.slices`` names, in the columns of `tail_quality` and more."""
-        return self.table("slices")
-
-    def resources(self) -> pa.Table:
-        """Return cold and warm first inferences, peaks of memory and changed answers, per trial."""
-        return self.table("resources")
-
-    def server_cost(self) -> pa.Table:
-        """Return how much longer servers took than the same models in the timed process, per pair of trials."""
-        return self.table("server_cost")
-
-    def token_gaps(self) -> pa.Table:
-        """Return the times between the tokens of streamed answers, per trial that has such."""
-        return self.table("token_gaps")
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *tables()})

@@ -16,8 +16,7 @@ from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.stats.constants import CONFIDENCE, ROUNDING
 from orchestrator.stats.interval import Interval, mean_intervals
 from orchestrator.stats.tail_quality import quality_curve
-from orchestrator.stats.thinning import evenly_chosen
-from orchestrator.stats.units import Units
+from orchestrator.stats.units import Units, evenly_chosen
 
 MOST_TRIED = 1000
 """Most inferences whose cost is found one by one, for a metric that is no mean."""

@@ -1,18 +1,148 @@
-"""Which systems tie with the best: decided here and nowhere else."""
+"""What each system keeps at the primary threshold, the best first, and what ties with the best.
+
+It is decided here and nowhere else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Literal, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeAlias
+
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_of
+from orchestrator.analysis.comparison import FROM_BEST, FROM_BEST_FRESH, on_samples
+from orchestrator.analysis.flags import UNSTEADY
+from orchestrator.analysis.from_the_best import EXACTLY
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.quality import scale_of
+from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
+from orchestrator.metrics.interface import Scale
+from orchestrator.stats.thresholds import Threshold
 
 Tie: TypeAlias = Literal["tied", "worse", "behind", "not tested"]
-"""Of a system after the best: in the tie, shown worse, below one outside the tie though not shown worse, or not tested."""
+"""Of a system after the best: in the tie, shown worse, below one outside the tie though not shown
+worse, or not tested."""
+WHO = ("model", "system", "runtime")
+NAMES = (*WHO, "batch", "settings")
+"""Headings of names, in the order in which they are shown."""
+WIDE = 0.1
+"""Share of ideal quality above which an interval is called unsteady."""
+FEWEST_THAT_DIFFER = 10
+"""Samples that come out otherwise with two models, from which on resamples tell them apart."""
+
+
+def is_unsteady(low: float, high: float, ideal: float) -> bool:
+    """Return whether an interval is wider than a tenth of ideal quality, that as a gain."""
+    return abs(high - low) > WIDE * abs(ideal)
+
+
+class Less(NamedTuple):
+    """What one keeps less than another over the visits or repeats of both, with its limits.
+
+    ``shown`` says whether that is shown, ``test`` by what where that is not the interval.
+    """
+
+    shown: bool
+    difference: float
+    low: float
+    high: float
+    test: str = ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What one system keeps with one model: a trial, or its repeats together.
+
+    names
+        by heading of `NAMES`.
+    mean, low, high
+        tail quality with its 95 % interval, of rounds to come; of repeats over fresh processes.
+    worst, ideal
+        the worst round, and quality without a threshold.
+    less
+        what it keeps less, by the first trial of the best of its model, and for the best of a model
+        of the best of all; missing where that is not tested.
+    deadlines
+        from which on all its processes keep their quality, see `kept_from`.
+    """
+
+    names: Mapping[str, str]
+    trials: tuple[str, ...]
+    mean: float
+    low: float
+    high: float
+    worst: float
+    ideal: float
+    scale: Scale
+    processes: int
+    flags: tuple[str, ...]
+    less: Mapping[str, Less] = field(default_factory=dict)
+    deadlines: Deadlines = NEVER
+
+    @property
+    def model(self) -> str:
+        """The name of its model."""
+        return self.names["model"]
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The flags, and that the interval is wide."""
+        wide = is_unsteady(self.low, self.high, self.scale.gained(self.ideal))
+        return (*self.flags, UNSTEADY) if wide else self.flags
+
+    @property
+    def level(self) -> tuple[float, float]:
+        """What it keeps, as gains: systems of one level keep exactly as much."""
+        mean, worst = self.scale.gained(self.mean), self.scale.gained(self.worst)
+        return round(mean, EXACTLY), round(worst, EXACTLY)
+
+    @property
+    def kept(self) -> float:
+        """The share of ideal quality that the mean keeps."""
+        return self.scale.kept(self.mean, self.ideal) if self.ideal != self.scale.late else 1.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """The best of some systems, and what each of the others, the best first, is to it."""
+
+    best: Standing
+    others: tuple[tuple[Standing, Tie], ...]
+
+    def those(self, *kinds: Tie) -> list[Standing]:
+        """Return the others that are of these kinds."""
+        return [one for one, kind in self.others if kind in kinds]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The systems of a group at its primary threshold, the best first; none without such a one.
+
+    like_these
+        models whose best system keeps less than the best of all also on samples like these; None
+        where that is not tested, as for metrics that are no mean over samples.
+    """
+
+    group: Group
+    found: tuple[Standing, ...]
+    like_these: frozenset[str] | None = None
+
+    @property
+    def orders(self) -> list[Order]:
+        """The systems of each model, that of the best first."""
+        return [order_of(systems) for systems in by_model(self.found)]
+
+    @property
+    def models(self) -> Order:
+        """The best system of each model."""
+        return order_of([order.best for order in self.orders])
 
 
 def ties(shown_worse: Iterable[bool | None]) -> Iterator[Tie]:
-    """Yield what each system after the best is, down the ranking, from whether it is shown worse; None where that is not tested.
+    """Yield what each system after the best is, down the ranking, from whether it is shown worse.
 
-    The tie is an interval of the ranking: it ends at the first system that is shown worse, or is not tested.
+    None is not tested. The tie is an interval of the ranking: it ends at the first system that is
+    shown worse, or is not tested.
 
     Examples
     --------
@@ -23,3 +153,140 @@ def ties(shown_worse: Iterable[bool | None]) -> Iterator[Tie]:
     for worse in shown_worse:
         in_tie = in_tie and worse is False
         yield "tied" if in_tie else "not tested" if worse is None else "worse" if worse else "behind"
+
+
+def order_of(systems: Sequence[Standing]) -> Order:
+    """Return what some systems, the best first, are to the best; see `ties`."""
+    best, *others = systems
+    tested = (one.less.get(best.trials[0]) for one in others)
+    kinds = ties(None if less is None else less.shown for less in tested)
+    return Order(best, tuple(zip(others, kinds, strict=True)))
+
+
+def by_model(found: Sequence[Standing]) -> Iterator[list[Standing]]:
+    """Yield the systems of each model, that of the best first."""
+    for model in dict.fromkeys(one.model for one in found):
+        yield [one for one in found if one.model == model]
+
+
+def rankings(results: CampaignAnalysis) -> tuple[Ranking, ...]:
+    """Return the ranking of every group."""
+    return tuple(ranking(results, group) for group in results.groups)
+
+
+def ranking(results: CampaignAnalysis, group: Group) -> Ranking:
+    """Return the ranking of one group; the first process of each model's best is compared."""
+    found, primary = standings(results, group), group.thresholds.primary
+    heads = [systems[0] for systems in by_model(found)]
+    told = {other.model: less_on_samples(group, other.trials[0], heads[0].trials[0], primary) for other in heads[1:] if primary is not None}
+    less = frozenset(model for model, is_less in told.items() if is_less)
+    return Ranking(group, found, None if None in told.values() else less)
+
+
+def less_on_samples(group: Group, trial: str, best: str, threshold: Threshold) -> bool | None:
+    """Return whether a system keeps less than that of another model on samples like these.
+
+    None is not tested.
+    """
+    system_of = {one.trial_id: repeats for repeats in group.systems().values() for one in repeats}
+    found = on_samples(system_of[trial], system_of[best], threshold)
+    if found is None:
+        return None
+    return bool(found.low > 0 and found.parameters["samples_that_differ"] >= FEWEST_THAT_DIFFER)
+
+
+def standings(results: CampaignAnalysis, group: Group) -> tuple[Standing, ...]:
+    """Return what the systems of a group keep at its deadline, the best first; nothing without one.
+
+    A percentile is no deadline: one of the systems' own times makes that system look better the
+    slower it is.
+    """
+    primary = group.thresholds.primary
+    if primary is None or primary.origin != "absolute":
+        return ()
+    metric = group.trials[0].metric
+    scale = scale_of(group.trials[0].judged(metric))
+    rows = {
+        row["trial"]: row
+        for row in rows_of(results, "tail_quality", group)
+        if (row["clock"], row["metric"], row["slice"]) == (group.clock, metric, "all")
+        and row["threshold_origin"] != "own"
+        and row["threshold_ns"] == primary.ns
+    }
+    repeats: dict[str, list[Row]] = {}
+    for row in rows.values():
+        repeats.setdefault(row["match_key"], []).append(row)
+    fresh = {row["match_key"]: row for row in rows_of(results, "processes", group) if row["threshold_ns"] == primary.ns}
+    less = _less(results, group, primary.ns, repeats)
+    deadlines = kept_from(rows_of(results, "deadline", group), group.clock)
+    found = []
+    for key, processes in repeats.items():
+        first, mean_of = processes[0], fresh.get(key, processes[0])
+        names = {**first, "settings": group.settings[first["trial"]]}
+        found.append(
+            Standing(
+                names={name: str(names[name]) for name in NAMES},
+                trials=tuple(row["trial"] for row in processes),
+                mean=mean_of["mean"],
+                low=mean_of["interval_low"],
+                high=mean_of["interval_high"],
+                worst=min((row["worst"] for row in processes), key=scale.gained),
+                ideal=first["ideal"],
+                scale=scale,
+                processes=len(processes),
+                flags=tuple(dict.fromkeys(flag for row in processes for flag in row["flags"])),
+                less=less[key],
+                deadlines=longest(deadlines.get(row["trial"], NEVER) for row in processes),
+            )
+        )
+    return tuple(sorted(found, key=lambda one: (-one.level[0], -one.level[1], *one.deadlines)))
+
+
+def _less(results: CampaignAnalysis, group: Group, ns: int, repeats: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, Less]]:
+    """Return per system what it keeps less, by the first trial of the other.
+
+    Of single processes that is the difference of these rounds, of repeats what fresh processes
+    have shown.
+    """
+    system_of = {row["trial"]: key for key, rows in repeats.items() for row in rows}
+    found: dict[str, dict[str, Less]] = {key: {} for key in repeats}
+    for row in rows_of(results, "comparison", group):
+        is_wanted = row["threshold_ns"] == ns and row["scope"] in FROM_BEST
+        apart = apart_by(row) if is_wanted else None
+        one, other = system_of.get(row["trial"]), system_of.get(row["baseline"])
+        if apart is not None and one is not None and other is not None:
+            limits = -row["interval_high"], -row["interval_low"]
+            less = Less(apart, -row["difference"], *limits, rests_on(row))
+            found[one][repeats[other][0]["trial"]] = less
+    return found
+
+
+def apart_by(row: Row) -> bool | None:
+    """Return whether a stored difference from the best shows that one worse; None is not tested."""
+    if row["method"] == "none":
+        return None
+    if row["scope"] == FROM_BEST_FRESH:
+        return bool(row["verdict"] == "worse")
+    return bool(row["interval_low"] > 0 or row["interval_high"] < 0)
+
+
+def rests_on(row: Row) -> str:
+    """Write the test that a verdict of fresh processes rests on, if it shows a difference.
+
+    It goes step by step over the pairs (Holm's method) and so may find what the interval, which
+    holds for all pairs at once, leaves open.
+    """
+    if row["scope"] != FROM_BEST_FRESH or row["verdict"] not in ("worse", "better"):
+        return ""
+    return f"p {dict(row['parameters'])['p_adjusted']:.2g} with all pairs counted"
+
+
+def differing(found: Sequence[Standing]) -> list[str]:
+    """Return the headings of the names that tell the systems apart; the first where none does."""
+    return [name for name in NAMES if len({one.names[name] for one in found}) > 1] or [NAMES[0]]
+
+
+def shared(found: Sequence[Standing]) -> list[str]:
+    """Return the names that all systems have in common."""
+    apart = differing(found)
+    return [found[0].names[name] for name in WHO if name not in apart]

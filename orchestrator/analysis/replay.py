@@ -1,17 +1,25 @@
-"""What tail quality would be if samples arrived by a schedule: the answer of stored closed-loop times, with rules for late answers."""
+"""What tail quality would be if samples arrived by a schedule, from closed-loop times."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.held_answers import Answered, held_mean
-from orchestrator.analysis.load import ENOUGH_STREAMS, FEW_STREAMS, OVERLOADED
+from orchestrator.analysis.held_answers import Answered, answered_under_load, held_mean
+from orchestrator.analysis.load import (
+    ENOUGH_STREAMS,
+    FEW_STREAMS,
+    OVERLOADED,
+    found_idle,
+    inferences_of,
+    served_streams,
+)
 from orchestrator.analysis.quality import (
     JudgedMean,
     JudgedSignedMean,
@@ -22,80 +30,33 @@ from orchestrator.analysis.quality import (
     judge,
     scale_of,
 )
-from orchestrator.analysis.replay_beside import NOTHING, Beside, beside, under_load
-from orchestrator.analysis.replay_streams import Arrivals, Played, Rule, play, schedule_of, services_of, streams_of
+from orchestrator.analysis.replay_streams import (
+    Arrivals,
+    Floats,
+    Played,
+    Rule,
+    play,
+    schedule_of,
+    services_of,
+    streams_of,
+    under_load,
+)
+from orchestrator.analysis.tail_quality import Figure
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.metrics import Answers, Judged
-from orchestrator.stats.arrivals import SECOND_NS
-from orchestrator.stats.late_streaks import late_in_windows, silences, staleness
 from orchestrator.stats.latency import percentile_inverted_cdf, percentiles_inverted_cdf
-from orchestrator.stats.queueing import backlog_grows
+from orchestrator.stats.queueing import SECOND_NS, backlog_grows
+from orchestrator.stats.slow_rounds import late_in_windows, silences, staleness
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.stored_form import finite
-from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters
 from orchestrator.subject.schedule import refuse_cut_groups
 
-Floats = NDArray[np.float64]
-Window = tuple[int, int]
-
-
-class Kept(Labels):
-    """What was asked of a trial, and what it keeps of its quality."""
-
-    metric: Annotated[str, "the primary metric"]
-    law: Annotated[str, "of arrivals: `periodic`, `poisson`, `gamma` or `trace`"]
-    group: Annotated[Int32, "samples that arrive at once"]
-    burstiness: Annotated[float | None, "shape of the gamma law; null of others"]
-    rate_per_s: Annotated[float, "samples a second"]
-    policy: Annotated[str, "what is served next: `queue`, `newest` or `skip_late`"]
-    queue_limit: Annotated[Int32 | None, "an arrival that finds so many waiting is dropped; null for no limit"]
-    seed: Annotated[Int64, "of the arrivals and of the order of samples"]
-    utilisation: Annotated[float, "rate x mean total time of the trial, closed loop"]
-    threshold: Annotated[str, "label of the deadline"]
-    threshold_ns: Annotated[Int64, "an answer is on time when its response, from arrival to answer, is at most this"]
-    threshold_origin: Annotated[str, "`absolute` or `reference`"]
-    threshold_reference: Annotated[str | None, "the trial whose percentile it is, where the origin is `reference`"]
-    ideal: Annotated[float, "quality without a threshold"]
-    closed_mean: Annotated[float, "tail quality of the same rounds in the closed loop they were measured in, on the total clock"]
-    mean: Annotated[float, "tail quality on the response clock, late answers counted as failed: a mean over streams"]
-    interval_low: Annotated[float, "lower limit of its 95 % interval over streams"]
-    interval_high: Annotated[float, "upper limit"]
-    interval_method: Annotated[str, "how it was found, over streams; see [statistics.md](statistics.md)"]
-    interval_parameters: Annotated[Parameters, "what the method was given and estimated, numbers by name"]
-    fallback: Annotated[str | None, "the trial that answers where this one is late; null where there is none"]
-    fallback_mean: Annotated[float | None, "tail quality of both together"]
-    fallback_low: Annotated[float | None, "lower limit of its 95 % interval over streams"]
-    fallback_high: Annotated[float | None, "upper limit"]
-    streams: Annotated[Int32, "how many; the unit of intervals"]
-    rounds: Annotated[Int32, "stored rounds in them"]
-
-
-class Lateness(TypedDict):
-    """How late answers are, and how they follow each other."""
-
-    arrivals: Annotated[Int64, "samples that arrived, ramps left out, as from all that follows"]
-    late: Annotated[float, "share of answers that were late or never came"]
-    dropped: Annotated[float, "share of samples that were never started"]
-    mean_wait_ns: Annotated[float | None, "from arrival to start, of those that were; null where all were dropped"]
-    response_p50_ns: Annotated[float | None, "from arrival to answer; null where that many answers never came"]
-    response_p99_ns: Annotated[float | None, "the same"]
-    staleness_mean: Annotated[float, "age of the last answer on time, in arrivals, when an answer is due: 0 where that one is on time"]
-    staleness_p99: Annotated[Int64, "the same"]
-    longest_streak: Annotated[Int64, "most late answers in a row"]
-    window_late: Annotated[Int32 | None, "k of the k-of-n rule; null where none was asked for"]
-    window_length: Annotated[Int32 | None, "its n"]
-    windows_broken: Annotated[float | None, "share of the windows of n consecutive answers of which at least k are late"]
-    warnings: Annotated[Int64, "stretches of late answers, one alone included"]
-    errors: Annotated[Int64 | None, "those that lasted longer than `error_after_ns`; null where none was asked for"]
-    error_after_ns: Annotated[Int64 | None, "how long there may be no answer"]
-    longest_silence_ns: Annotated[Int64, "from when the first late answer was due to the next one on time, or to the stream's end"]
-
-
-class ReplayRow(Kept, Lateness, Beside):
-    """One row per trial and rate."""
-
-    flags: Annotated[list[str], "what a reader must know of the figures"]
+BESIDE = (
+    *("measured", "measured_mean", "measured_low", "measured_high"),
+    *("service_change", "idle_penalty", "held_mean", "measured_held"),
+)
+"""Columns of what was measured under the same load."""
 
 
 @dataclass(frozen=True)
@@ -116,17 +77,16 @@ class Question:
     rates_per_s: Sequence[float]
     rule: Rule
     fallback: TrialData | None = None
-    window: Window | None = None
+    window: tuple[int, int] | None = None
     error_after_ns: int | None = None
 
 
 @dataclass(frozen=True)
 class _Streams:
-    """All streams at one rate, and which rounds of the fallback's stand beside them."""
+    """All streams at one rate, and the fallback's under the same arrivals."""
 
     played: Sequence[Played]
     beside: Sequence[Played]
-    rounds: NDArray[np.intp]
 
     def means(self, gains: Floats) -> Floats:
         """Return the mean over the rounds of each stream, [T], of what each round gains, [r]."""
@@ -136,98 +96,109 @@ class _Streams:
 
 
 def replay_rows(
-    data: TrialData, question: Question, deadline: Threshold, flags: Sequence[str], others: Sequence[TrialData] = ()
-) -> Iterator[ReplayRow]:
-    """Yield one row per rate; none where no round is complete, or there is nothing to be right about.
+    data: TrialData,
+    question: Question,
+    deadline: Threshold,
+    flags: Sequence[str],
+    others: Sequence[TrialData] = (),
+) -> Iterator[dict[str, Any]]:
+    """Yield one row per rate; none where no round is complete, or nothing can be right.
 
-    Where one of ``others`` is the same trial under the same load, what it has measured stands beside.
+    Where one of ``others`` is the same trial under the same load, what it measured stands beside.
     """
-    rounds, services, judged = streams_of(data), services_of(data), data.judged(data.metric)
+    rounds, judged = streams_of(data), data.judged(data.metric)
+    law, rule, fallback = question.law, question.rule, question.fallback
     if not rounds or math.isnan(judged.ideal()):
         return
-    scale = scale_of(judged)
     total = data.times[PRIMARY_CLOCK][np.concatenate(rounds)]
     timed = total[np.isfinite(total)]
     service_ns = float(timed.mean()) if timed.size else 1.0
     closed = float(judged.curve(total, [deadline.ns])[0].mean())
-    at_rates = [_at(data, services, rounds, question, rate, deadline.ns) for rate in question.rates_per_s]
-    alone = np.array([at.means(judged.curve(_responses(at.played), [deadline.ns])[0]) for at in at_rates])
-    intervals_alone = intervals(judged, alone, _answers_at_stake(data, judged, rounds))
-    together = intervals_together = None
-    if question.fallback is not None:
-        together = np.array([at.means(_gains_together(data, question.fallback, at, deadline.ns)) for at in at_rates])
-        either = better_of_each(judged, question.fallback.judged(data.metric))
-        intervals_together = intervals(either, together, _answers_at_stake(data, either, rounds))
-    for number, (rate, at) in enumerate(zip(question.rates_per_s, at_rates, strict=True)):
-        found = intervals_alone[number]
-        low, high = scale.shown_limits(found.low, found.high)
-        both_low, both_high = (
-            (None, None)
-            if intervals_together is None
-            else scale.shown_limits(intervals_together[number].low, intervals_together[number].high)
-        )
-        never_drops = question.rule.queue_limit is None and question.rule.policy == "queue"
-        grows = never_drops and (rate * service_ns >= SECOND_NS or _grows(at, service_ns))
-        measured = under_load(data, question.law, question.rule, rate, deadline, others)
-        own = [FEW_STREAMS] * (len(rounds) < ENOUGH_STREAMS) + [OVERLOADED] * grows
+    at_rates = [_at(data, rounds, question, rate, deadline.ns) for rate in question.rates_per_s]
+    gains = [judged.curve(_responses(at.played), [deadline.ns])[0] for at in at_rates]
+    alone = _figures(data, judged, at_rates, gains)
+    together: list[dict[str, Any]] = [{} for _ in at_rates]
+    if fallback is not None:
+        either = better_of_each(judged, fallback.judged(data.metric))
+        gains = [_gains_together(data, fallback, at, deadline.ns) for at in at_rates]
+        together = _figures(data, either, at_rates, gains)
+    for rate, at, own, both in zip(question.rates_per_s, at_rates, alone, together, strict=True):
+        grows = rule.queue_limit is None and rule.policy == "queue"
+        if grows and rate * service_ns < SECOND_NS:
+            after = [(one, one.after_ramp) for one in at.played]
+            waits = [(one.schedule.moments_ns[kept], one.wait_ns[kept]) for one, kept in after]
+            grows = backlog_grows(waits, service_ns)
+        measured = under_load(data, law, rule, rate, deadline, others)
+        few = [FEW_STREAMS] * (len(rounds) < ENOUGH_STREAMS)
         yield {
             **data.record.labels(),
             "metric": data.metric,
-            "law": question.law.law,
-            "group": question.law.group,
-            "burstiness": question.law.burstiness if question.law.law == "gamma" else None,
+            "law": law.law,
+            "group": law.group,
+            "burstiness": law.burstiness if law.law == "gamma" else None,
             "rate_per_s": rate,
-            "policy": question.rule.policy,
-            "queue_limit": question.rule.queue_limit,
-            "seed": question.law.seed,
+            "policy": rule.policy,
+            "queue_limit": rule.queue_limit,
+            "seed": law.seed,
             "utilisation": rate * service_ns / SECOND_NS,
             **deadline.columns(),
             "ideal": ideal_quality(judged),
-            "closed_mean": float(scale.shown(closed)),
-            "mean": float(scale.shown(float(alone[number].mean()))),
-            "interval_low": low,
-            "interval_high": high,
-            "interval_method": found.method,
-            "interval_parameters": {"confidence": found.confidence, **found.parameters},
-            "fallback": None if question.fallback is None else question.fallback.trial_id,
-            "fallback_mean": None if together is None else float(scale.shown(float(together[number].mean()))),
-            "fallback_low": both_low,
-            "fallback_high": both_high,
+            "closed_mean": float(scale_of(judged).shown(closed)),
+            **own,
+            "fallback": None if fallback is None else fallback.trial_id,
+            "fallback_mean": both.get("mean"),
+            "fallback_low": both.get("interval_low"),
+            "fallback_high": both.get("interval_high"),
             "streams": len(rounds),
-            "rounds": int(at.rounds.size),
+            "rounds": total.shape[0],
             **_lateness(at.played, question, deadline.ns),
-            **(NOTHING if measured is None else beside(data, measured, deadline, _held(data, at.played, deadline.ns))),
-            "flags": [*flags, *own],
+            **_beside(data, measured, at.played, deadline),
+            "flags": [*flags, *few, *[OVERLOADED] * grows],
         }
 
 
-def _answers_at_stake(data: TrialData, judged: Judged, rounds: Sequence[NDArray[np.intp]]) -> float:
-    """Return how many answers a stream of so many rounds can lose."""
-    return data.answers_at_stake(judged) * float(np.mean([of_stream.size for of_stream in rounds]))
+def _figures(data: TrialData, judged: Judged, at_rates: Sequence[_Streams], gains: Sequence[Floats]) -> list[dict[str, Any]]:
+    """Return per rate the mean over streams, with its interval, of what each round gains, [r]."""
+    scale, sizes = scale_of(judged), [one.schedule.rounds for one in at_rates[0].played]
+    means = np.array([at.means(gain) for at, gain in zip(at_rates, gains, strict=True)])
+    at_stake = data.answers_at_stake(judged) * float(np.mean(sizes))
+    rows = []
+    for mean, found in zip(means, intervals(judged, means, at_stake), strict=True):
+        low, high = scale.shown_limits(found.low, found.high)
+        rows.append(
+            {
+                "mean": float(scale.shown(float(mean.mean()))),
+                "interval_low": low,
+                "interval_high": high,
+                "interval_method": found.method,
+                "interval_parameters": {"confidence": found.confidence, **found.parameters},
+            }
+        )
+    return rows
 
 
 def _at(
     data: TrialData,
-    services: NDArray[np.int64],
     rounds: Sequence[NDArray[np.intp]],
     question: Question,
     rate_per_s: float,
     deadline_ns: int,
 ) -> _Streams:
     """Return the streams of a trial at one rate, and of the fallback under the same arrivals."""
-    samples = len(data.references)
-    schedules = [schedule_of(question.law, rate_per_s, own.size, samples, number) for number, own in enumerate(rounds)]
-    refuse_cut_groups(question.law.group, min(schedule.moments_ns.size for schedule in schedules), "--group")
-    played = [play(data, services, own, schedule, question.rule, deadline_ns) for own, schedule in zip(rounds, schedules, strict=True)]
-    other, beside = question.fallback, []
-    if other is not None:
-        of_other, whole = services_of(other), np.concatenate(streams_of(other))
-        first = 0
-        for schedule in schedules:
-            own = np.take(whole, np.arange(first, first + schedule.rounds), mode="wrap")
-            beside.append(play(other, of_other, own, schedule, question.rule, deadline_ns))
-            first += schedule.rounds
-    return _Streams(played, beside, np.concatenate(rounds))
+    law, rule, other = question.law, question.rule, question.fallback
+    samples, services = len(data.references), services_of(data)
+    schedules = [schedule_of(law, rate_per_s, own.size, samples, number) for number, own in enumerate(rounds)]
+    refuse_cut_groups(law.group, min(one.moments_ns.size for one in schedules), "--group")
+    played = [play(data, services, own, schedule, rule, deadline_ns) for own, schedule in zip(rounds, schedules, strict=True)]
+    if other is None:
+        return _Streams(played, ())
+    of_other, whole = services_of(other), np.concatenate(streams_of(other))
+    numbers = np.split(np.arange(sum(map(len, rounds))), np.cumsum([*map(len, rounds)])[:-1])
+    beside = [
+        play(other, of_other, np.take(whole, own, mode="wrap"), schedule, rule, deadline_ns)
+        for own, schedule in zip(numbers, schedules, strict=True)
+    ]
+    return _Streams(played, beside)
 
 
 def _responses(played: Sequence[Played]) -> Floats:
@@ -236,62 +207,44 @@ def _responses(played: Sequence[Played]) -> Floats:
 
 
 def _gains_together(data: TrialData, other: TrialData, at: _Streams, deadline_ns: int) -> Floats:
-    """Return what each round gains, [r], where the fallback's answer counts for a sample that is late and which it answers on time."""
+    """Return what each round gains, [r], if the fallback's answers on time count where late.
+
+    A metric that is no mean judges the answers of both together.
+    """
     own, beside = _responses(at.played), _responses(at.beside)
     late = own > deadline_ns
-    judged, judged_other = data.judged(data.metric), other.judged(data.metric)
-    means = JudgedMean | JudgedSignedMean
-    if isinstance(judged, means) and isinstance(judged_other, means) and scale_of(judged) == scale_of(judged_other):
-        filled = np.where(late, beside, np.inf)
-        both: Floats = judged.curve(own, [deadline_ns])[0] + judged_other.curve(filled, [deadline_ns])[0]
-        return both
+    judged, theirs = data.judged(data.metric), other.judged(data.metric)
+    means, scale = JudgedMean | JudgedSignedMean, scale_of(judged)
+    if isinstance(judged, means) and isinstance(theirs, means) and scale == scale_of(theirs):
+        filled = theirs.curve(np.where(late, beside, np.inf), [deadline_ns])[0]
+        return np.asarray(judged.curve(own, [deadline_ns])[0] + filled)
+    gains = np.zeros(len(late))
     times = np.where(late & (beside > deadline_ns), np.inf, 1.0)
-    return np.array([_gain_of_round(data, other, *one) for one in zip(late, times, strict=True)])
+    for place, of_round in enumerate(late):
+        answers = zip(of_round, data.predictions, other.predictions, strict=True)
+        mixed = [second if is_late else first for is_late, first, second in answers]
+        with suppress(NothingToKeep):
+            both = judge(data.metric, Answers(mixed, data.references, data.slices))
+            found = float(both.curve(times[[place]], [1.0])[0, 0])
+            gains[place] = scale.gained(scale_of(both).shown(found))
+    return gains
 
 
-def _gain_of_round(data: TrialData, other: TrialData, late: NDArray[np.bool_], times: Floats) -> float:
-    """Return what a round gains whose late answers are another trial's, [S]; by a metric that must see them all at once."""
-    mixed = [theirs if is_late else own for is_late, own, theirs in zip(late, data.predictions, other.predictions, strict=True)]
-    try:
-        judged = judge(data.metric, Answers(mixed, data.references, data.slices))
-    except NothingToKeep:
-        return 0.0
-    quality = scale_of(judged).shown(float(judged.curve(times[np.newaxis], [1.0])[0, 0]))
-    return scale_of(data.judged(data.metric)).gained(quality)
-
-
-def _grows(at: _Streams, service_ns: float) -> bool:
-    """Return whether the backlog grows through the streams."""
-    kept = [(one.schedule.moments_ns[one.after_ramp], one.wait_ns[one.after_ramp]) for one in at.played]
-    return backlog_grows(kept, service_ns)
-
-
-def _held(data: TrialData, played: Sequence[Played], deadline_ns: int) -> float | None:
-    """Return quality with the last answer held, of streams as they would have run."""
-    return held_mean(data, [Answered(one.schedule.samples, one.response_ns > deadline_ns, one.after_ramp) for one in played])
-
-
-def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) -> Lateness:
+def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) -> dict[str, Any]:
     waits = np.concatenate([one.wait_ns[one.after_ramp] for one in played])
     responses = np.concatenate([one.response_ns[one.after_ramp] for one in played])
-    started = waits >= 0
+    started, limit, window = waits >= 0, question.error_after_ns, question.window
     p50, p99 = map(finite, percentiles_inverted_cdf(responses, [50, 99]))
-    ages, broken, windows, answers, lasted = [], 0, 0, [], []
+    ages, streaks, lasted, windows = [], [], [], []
     for one in played:
-        late, kept = one.response_ns > deadline_ns, one.after_ramp
-        due = one.schedule.moments_ns + deadline_ns
-        answered = one.schedule.moments_ns + np.where(late, 0, one.response_ns).astype(np.int64)
+        late, kept, moments = one.response_ns > deadline_ns, one.after_ramp, one.schedule.moments_ns
+        answered = moments + np.where(late, 0, one.response_ns).astype(np.int64)
+        quiet = silences(late[kept], (moments + deadline_ns)[kept], answered[kept])
         ages.append(staleness(late)[kept])
-        quiet = silences(late[kept], due[kept], answered[kept])
-        answers.append(quiet.answers)
+        streaks.append(quiet.answers)
         lasted.append(quiet.lasted_ns)
-        if question.window is not None:
-            late_of_each = late_in_windows(late[kept], question.window[1])
-            broken += int((late_of_each >= question.window[0]).sum())
-            windows += late_of_each.size
-    age, streaks, silent = np.concatenate(ages), np.concatenate(answers), np.concatenate(lasted)
-    limit = question.error_after_ns
-    k, n = (None, None) if question.window is None else question.window
+        windows.append(late_in_windows(late[kept], window[1]) if window else np.zeros(0))
+    age, streak, silent, of_window = (np.concatenate(each) for each in (ages, streaks, lasted, windows))
     return {
         "arrivals": responses.size,
         "late": float((responses > deadline_ns).mean()),
@@ -301,12 +254,48 @@ def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) ->
         "response_p99_ns": p99,
         "staleness_mean": float(age.mean()),
         "staleness_p99": int(percentile_inverted_cdf(age, 99)),
-        "longest_streak": int(streaks.max(initial=0)),
-        "window_late": k,
-        "window_length": n,
-        "windows_broken": broken / windows if windows else None,
-        "warnings": streaks.size,
+        "longest_streak": int(streak.max(initial=0)),
+        "window_late": window and window[0],
+        "window_length": window and window[1],
+        "windows_broken": float((of_window >= window[0]).mean()) if window and of_window.size else None,
+        "warnings": streak.size,
         "errors": None if limit is None else int((silent > limit).sum()),
         "error_after_ns": limit,
         "longest_silence_ns": int(silent.max(initial=0)),
     }
+
+
+def _beside(data: TrialData, measured: TrialData | None, played: Sequence[Played], deadline: Threshold) -> dict[str, Any]:
+    """Return what a trial under load kept and what became of its times, against the closed loop."""
+    found: dict[str, Any] = dict.fromkeys(BESIDE)
+    if measured is None:
+        return found
+    found["measured"] = measured.trial_id
+    everything = np.ones(len(measured.references), dtype=np.bool_)
+    figure = Figure(measured, measured.metric, "all", everything)
+    if not figure.defined:
+        return found
+    [kept] = figure.rows({Clock.RESPONSE: (deadline,)}, 0, ())
+    of_both = (one.times[PRIMARY_CLOCK] for one in (data, measured))
+    closed, services = (times[np.isfinite(times)] for times in of_both)
+    idle = services_after_idling(measured)
+    if services.size and closed.size:
+        found["service_change"] = float(services.mean() / closed.mean() - 1)
+    if idle.size and closed.size:
+        found["idle_penalty"] = float(np.median(idle) / np.median(closed) - 1)
+    held = (Answered(one.schedule.samples, one.response_ns > deadline.ns, one.after_ramp) for one in played)
+    return found | {
+        "measured_mean": kept["mean"],
+        "measured_low": kept["interval_low"],
+        "measured_high": kept["interval_high"],
+        "held_mean": held_mean(data, held),
+        "measured_held": held_mean(measured, answered_under_load(measured, deadline.ns)),
+    }
+
+
+def services_after_idling(data: TrialData) -> Floats:
+    """Return total times, ns, of samples that found the server idle, without a ramp's first."""
+    streams, server = served_streams(data)
+    inferences = [inferences_of(one, server) for one in streams]
+    services = ((one.end - one.start)[found_idle(one)] for one in inferences)
+    return np.concatenate([np.zeros(0), *services])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -11,14 +12,16 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.load import ENOUGH_STREAMS
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats import arrivals
-from orchestrator.stats.service_policies import Policy, serve
+from orchestrator.stats import queueing
+from orchestrator.stats.queueing import Policy, serve
+from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
 
 Law: TypeAlias = Literal["periodic", "poisson", "gamma", "trace"]
-LAWS: tuple[Law, ...] = ("periodic", "poisson", "gamma", "trace")
-
-Moments = NDArray[np.int64]
+Moments: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float64]
+SAME_RATE, SAME_MOMENT_NS = 1e-5, 1000.0
+"""Rates that differ by less than this share are one; by so much may moments of a trace differ."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Arrivals:
     burstiness
         shape of a gamma law.
     trace_ns
-        moments of a recorded trace from its first on, ascending; it begins again after a mean gap where a stream needs more.
+        moments of a recorded trace from its first on, ascending; it begins again after a mean gap.
     """
 
     law: Law
@@ -42,22 +45,20 @@ class Arrivals:
     def of(self, count: int, rate_per_s: float, random: np.random.Generator) -> Moments:
         """Return ``count`` moments in ns, ascending, at a mean rate of samples."""
         if self.law != "trace":
-            return arrivals.drawn(self.law, count, rate_per_s, random, self.group, self.burstiness)
+            shape = self.group, self.burstiness
+            return queueing.drawn(self.law, count, rate_per_s, random, *shape)
         assert self.trace_ns is not None
-        return _scaled_trace(self.trace_ns, count, rate_per_s)
-
-
-def _scaled_trace(trace_ns: Moments, count: int, rate_per_s: float) -> Moments:
-    """Return a trace, as often as it takes, at another mean rate."""
-    once_ns = trace_ns.size * arrivals.SECOND_NS / rate_per_s
-    recorded_ns = int(trace_ns[-1]) * trace_ns.size / int((trace_ns > 0).sum())
-    times, places = np.divmod(np.arange(count), trace_ns.size)
-    return np.rint(trace_ns[places] * (once_ns / recorded_ns) + once_ns * times).astype(np.int64)
+        size = self.trace_ns.size
+        once_ns = size * queueing.SECOND_NS / rate_per_s
+        recorded_ns = int(self.trace_ns[-1]) * size / int((self.trace_ns > 0).sum())
+        times, places = np.divmod(np.arange(count), size)
+        moments = self.trace_ns[places] * (once_ns / recorded_ns) + once_ns * times
+        return np.rint(moments).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What is served next, see `service_policies.serve`; ``skip_late`` skips by the deadline."""
+    """What is served next, see `queueing.serve`; ``skip_late`` skips by the deadline."""
 
     policy: Policy = "queue"
     queue_limit: int | None = None
@@ -71,8 +72,6 @@ class Schedule:
         when each comes, from the start of the stream.
     places, samples : [N]
         in which of the stream's rounds it is, and which sample; every round has each sample once.
-    rounds, round_size
-        how many rounds, of how many samples.
     """
 
     moments_ns: Moments
@@ -87,8 +86,6 @@ class Schedule:
 class Played:
     """A stream as it would have run: N arrivals in their order, those of the ramp first.
 
-    schedule
-        what arrived when.
     wait_ns : int64 [N]
         arrival to start; -1 where it was dropped.
     response_ns : float64 [N]
@@ -97,14 +94,14 @@ class Played:
 
     schedule: Schedule
     wait_ns: NDArray[np.int64]
-    response_ns: NDArray[np.float64]
+    response_ns: Floats
 
     @property
     def after_ramp(self) -> slice:
         """The arrivals that count."""
         return slice(self.schedule.ramp, None)
 
-    def by_round(self) -> NDArray[np.float64]:
+    def by_round(self) -> Floats:
         """Return the responses in ns by round and sample, [r, S]."""
         schedule, kept = self.schedule, self.after_ramp
         found = np.empty((schedule.rounds, schedule.round_size))
@@ -113,16 +110,17 @@ class Played:
 
 
 def can_play(data: TrialData) -> bool:
-    """Return whether a trial's times are those of a closed loop, one sample after another; others hold waits, or several at once."""
+    """Return whether times are those of a closed loop, one sample after another, without waits."""
     trial = data.record.trial
-    return trial.measurement.batch == 1 and trial.in_flight == 1 and set(data.times) == {"inference", "total"}
+    alone = trial.measurement.batch == 1 and trial.in_flight == 1
+    return alone and set(data.times) == {"inference", "total"}
 
 
 def streams_of(data: TrialData) -> list[NDArray[np.intp]]:
-    """Return the stored rounds of each stream, by place: those of a visit, else `ENOUGH_STREAMS` blocks of rounds that follow each other.
+    """Return the stored rounds of each stream, by place: those of a visit, else blocks of rounds.
 
-    A visit of one round, by the median, is too short for a stream.
-    Rounds that ended early have no times for the samples that were never measured, and are left out.
+    A visit of one round, by the median, is too short for a stream. Rounds that ended early have no
+    times for the samples that were never measured, and are left out.
     """
     whole = np.ones(len(data.times[PRIMARY_CLOCK]), dtype=np.bool_)
     whole[: data.incomplete.size] &= ~data.incomplete
@@ -131,14 +129,14 @@ def streams_of(data: TrialData) -> list[NDArray[np.intp]]:
         return [block for block in np.array_split(rounds, ENOUGH_STREAMS) if block.size]
     visits = data.turns[rounds]
     order = np.argsort(visits, kind="stable")
-    return np.split(rounds[order], np.flatnonzero(np.diff(visits[order])) + 1) if rounds.size else []
+    begins = np.flatnonzero(np.diff(visits[order])) + 1
+    return np.split(rounds[order], begins) if rounds.size else []
 
 
 def services_of(data: TrialData) -> NDArray[np.int64]:
-    """Return how long each inference occupies the server, ns, [R, S].
+    """Return how long each inference occupies the server, ns, [R, S]: its stored total time.
 
-    That is its stored total time. A sample on which the model failed has none: it counts as long as the longest of its round, and its
-    answer is late.
+    A sample on which the model failed counts as long as the longest of its round.
     """
     times = data.times[PRIMARY_CLOCK]
     known = np.isfinite(times)
@@ -148,34 +146,96 @@ def services_of(data: TrialData) -> NDArray[np.int64]:
 
 
 def schedule_of(law: Arrivals, rate_per_s: float, rounds: int, samples: int, stream: int) -> Schedule:
-    """Return the schedule of a stream by its number: whole rounds in their stored order, each in a new order of samples.
+    """Return the schedule of a stream by its number: rounds as stored, in new orders of samples.
 
-    The ramp goes through the same rounds before that. The same seed and number give the same arrivals whatever the trial.
+    The ramp goes through the same rounds before that. The same seed and number give the same
+    arrivals whatever the trial.
     """
     random = np.random.default_rng([law.seed, stream])
-    ramp = math.ceil(max(arrivals.LEAST_RAMP_S * rate_per_s, arrivals.RAMP_SHARE * rounds * samples))
+    ramp = math.ceil(max(queueing.LEAST_RAMP_S * rate_per_s, queueing.RAMP_SHARE * rounds * samples))
     before = -(-ramp // samples)
     moments = law.of(ramp + rounds * samples, rate_per_s, random)
     orders = [random.permutation(samples) for _ in range(rounds + before)]
-    whole = np.concatenate(orders[:rounds]), np.repeat(np.arange(rounds), samples)
-    first = np.concatenate(orders[rounds:])[:ramp], np.repeat(np.arange(before) % rounds, samples)[:ramp]
-    return Schedule(moments, np.concatenate([first[1], whole[1]]), np.concatenate([first[0], whole[0]]), ramp, rounds, samples)
+    first = np.repeat(np.arange(before) % rounds, samples)[:ramp]
+    places = np.concatenate([first, np.repeat(np.arange(rounds), samples)])
+    ramped = np.concatenate(orders[rounds:])[:ramp]
+    chosen = np.concatenate([ramped, *orders[:rounds]])
+    return Schedule(moments, places, chosen, ramp, rounds, samples)
 
 
 def play(
-    data: TrialData, services: NDArray[np.int64], rounds: NDArray[np.intp], schedule: Schedule, rule: Rule, deadline_ns: int
+    data: TrialData,
+    services: NDArray[np.int64],
+    rounds: NDArray[np.intp],
+    schedule: Schedule,
+    rule: Rule,
+    deadline_ns: int,
 ) -> Played:
     """Return a stream of a trial under arrivals.
 
-    Parameters
-    ----------
-    services : [R, S]
-        as `services_of` gives them.
-    rounds : [schedule.rounds]
-        which stored rounds the stream is made of, by place.
+    ``services``, [R, S], are those of `services_of`; ``rounds``, [r], the stored ones by place.
     """
     at = rounds[schedule.places], schedule.samples
     skips_by = deadline_ns if rule.policy == "skip_late" else None
     served = serve(schedule.moments_ns, services[at], rule.policy, skips_by, rule.queue_limit)
     response = np.where(served.dropped, np.inf, served.wait_ns + data.times[PRIMARY_CLOCK][at])
     return Played(schedule, served.wait_ns, response)
+
+
+def under_load(
+    data: TrialData,
+    law: Arrivals,
+    rule: Rule,
+    rate_per_s: float,
+    deadline: Threshold,
+    trials: Iterable[TrialData],
+) -> TrialData | None:
+    """Return the trial that measured under a load what a closed loop measured without, or None."""
+    mine = data.record.trial
+    shape = law.burstiness if law.law == "gamma" else 1.0
+    asked = (law.law, law.group, shape, rule.policy, rule.queue_limit)
+    for other in trials:
+        theirs, load = other.record.trial, other.record.trial.load
+        shape = load.burstiness if load.name == "gamma" else 1.0
+        skips = load.policy != "skip_late" or round((load.deadline_ms or 0) * 1e6) == deadline.ns
+        if (
+            all(getattr(theirs, part) == getattr(mine, part) for part in ("model", "task", "system", "runtime", "repeat"))
+            and other.record.digests.get("data") == data.record.digests.get("data")
+            and other.arrivals is not None
+            and theirs.measurement.batch == 1
+            and asked == (load.name, load.group, shape, load.policy, load.queue_limit)
+            and skips
+            and _has_rate(other, law, rate_per_s)
+        ):
+            return other
+    return None
+
+
+def _has_rate(other: TrialData, law: Arrivals, rate_per_s: float) -> bool:
+    """Return whether a trial was measured at a rate, or with the moments of a trace at that rate.
+
+    Its arrivals are then moments of the trace, none left out between first and last; whole streams
+    say so.
+    """
+    load = other.record.trial.load
+    if load.rate_per_s is not None:
+        return abs(load.rate_per_s / rate_per_s - 1) < SAME_RATE
+    if law.trace_ns is None:
+        return False
+    assert other.arrivals is not None
+    assert other.streams is not None
+    same = abs(queueing.mean_rate(law.trace_ns) * load.speed / rate_per_s - 1) < SAME_RATE
+    whole = np.setdiff1d(other.streams, other.streams[other.incomplete])
+    parts = [np.sort(other.arrivals[other.streams == number].ravel()) for number in whole]
+    moments_ns = law.trace_ns / load.speed
+    return same and bool(parts) and all(_is_part(part, moments_ns) for part in parts)
+
+
+def _is_part(arrived_ns: Floats, moments_ns: Floats) -> bool:
+    first, last = arrived_ns[[0, -1]] - SAME_MOMENT_NS  # at the last some may be of no round
+    own, traced = (
+        arrived_ns[arrived_ns < last],
+        moments_ns[(moments_ns >= first) & (moments_ns < last)],
+    )
+    same = own.size == traced.size and bool((np.abs(own - traced) <= SAME_MOMENT_NS).all())
+    return same and bool(last <= moments_ns[-1])

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.deadline import rounds_of_certificate
 from orchestrator.analysis.quality import JudgedMean
+from orchestrator.analysis.tables.deadline import rounds_of_certificate
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import Case, NotShown
 from orchestrator.assessment.judged import judged_part
@@ -19,9 +19,9 @@ from orchestrator.assessment.requirements import AnswersAsked, DeadlineAsked, La
 from orchestrator.assessment.verdicts import Finding, worst
 from orchestrator.configuration.fields import MOST_ROUNDS
 from orchestrator.report.text import milliseconds
-from orchestrator.stats.late_streaks import silences, streak_of_each, worst_window_of_each
 from orchestrator.stats.requirements import Shown, rounds_keep
-from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
+from orchestrator.stats.slow_rounds import silences, streak_of_each, worst_window_of_each
+from orchestrator.stats.tail_quality import mean_deadlines, round_deadlines
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 
 Floats = NDArray[np.float64]

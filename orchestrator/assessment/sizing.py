@@ -24,8 +24,8 @@ from orchestrator.assessment.requirements import (
 )
 from orchestrator.assessment.subjects import planned_for
 from orchestrator.configuration.config import Trial
+from orchestrator.stats.certificate import MOST_UNITS
 from orchestrator.stats.constants import FEW_UNITS, MARGIN, POWER_PLANNED
-from orchestrator.stats.guard import MOST_UNITS
 from orchestrator.stats.requirements import Kind, planned_units
 from orchestrator.stats.times import Clock
 from orchestrator.storage.records import PlannedTrial

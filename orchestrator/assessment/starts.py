@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.analysis.resources import cold_starts, paused_firsts
+from orchestrator.analysis.tables.resources import cold_starts, paused_firsts
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import NO_DEVICE, Case, NotShown
 from orchestrator.assessment.requirements import ColdStartAsked, FirstInferenceAsked, MemoryAsked

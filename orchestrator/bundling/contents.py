@@ -9,6 +9,8 @@ from pathlib import Path
 
 import orchestrator
 from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.analysis.ranking import rankings
+from orchestrator.analysis.reading import evidence_of
 from orchestrator.assessment.verdicts import Assessment
 from orchestrator.bundling.archive import Entry, entry_of
 from orchestrator.bundling.held import assessment_files, held_against
@@ -18,8 +20,6 @@ from orchestrator.bundling.surroundings import environment_of
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.documents import report_texts
-from orchestrator.report.figures.evidence import evidence_of
-from orchestrator.report.standings import rankings
 from orchestrator.storage.files import json_text, write_results
 from orchestrator.storage.layout import CAMPAIGN, OF_A_TRIAL, OVERRIDES, TWINS, TrialFolder, answers, inside, parts, trial_folder
 from orchestrator.storage.reader import Campaign
@@ -29,7 +29,6 @@ RESULTS = "results"
 """The folder of a bundle that is a campaign's directory: every verb reads it."""
 ENVIRONMENT = "environment.json"
 BILL = "sbom.cdx.json"
-REPORT = "report.md"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import orchestrator
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.assessment.documents import to_document
 from orchestrator.assessment.verdicts import Assessment
-from orchestrator.bundling.contents import BILL, ENVIRONMENT, REPORT, RESULTS
+from orchestrator.bundling.contents import BILL, ENVIRONMENT, RESULTS
 from orchestrator.bundling.held import ASSESSMENT, ASSESSMENT_TEXT, REQUIREMENTS, assessment_text, held_against, verdicts_of
 from orchestrator.bundling.manifest import NAME, Manifest
 from orchestrator.bundling.sameness import document_difference, table_difference, text_difference
@@ -24,6 +24,7 @@ from orchestrator.bundling.unpack import unpack
 from orchestrator.contracts import InputError
 from orchestrator.report.markdown import to_report
 from orchestrator.storage.files import json_text
+from orchestrator.storage.layout import REPORT
 from orchestrator.storage.load import read_table
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.subject.code_files import digest_code
@@ -94,7 +95,7 @@ def _differences(folder: Path, campaign: Campaign, results: CampaignAnalysis, ma
         if file in manifest.files:
             if (difference := _table_difference(folder, file, table, same)) is not None:
                 yield f"{file}: {difference}"
-        elif same:
+        elif same and table.num_rows:
             yield f"{file}: is missing"
 
 

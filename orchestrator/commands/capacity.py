@@ -14,15 +14,20 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.analysis.capacity import ANY_RATE, Next, Search, is_older, searches_of, words_without_rate
-from orchestrator.analysis.capacity_budget import (
+from orchestrator.analysis.capacity import (
+    ANY_RATE,
     REPORT_S,
+    Next,
+    Search,
     all_seconds,
     answers_within,
+    is_older,
     length_of,
     minutes,
     next_seconds,
+    searches_of,
     seconds_to_come,
+    words_without_rate,
 )
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.commands.asked import CapacitySearch
@@ -38,7 +43,7 @@ from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
 from orchestrator.stats.capacity import answers_of_stream, rounded_rate
 from orchestrator.stats.constants import FEWEST_LOST
-from orchestrator.stats.stopping.capacity import Capacity
+from orchestrator.stats.stopping.rules import Capacity
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, CapacityQuestion, PlannedTrial

@@ -6,20 +6,16 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.analysis.explain import explain_rows
+from orchestrator.analysis.campaign_analysis import Row
 from orchestrator.analysis.groups import Group, check_names, grouped
+from orchestrator.analysis.tables.explain import explain
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.commands.inspect import find_trial
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.report.explained import evidence_table, sentences, slow_rounds_table
-from orchestrator.report.table import Row
-from orchestrator.report.terminal import Terminal, wrapped
-from orchestrator.report.text import printable
+from orchestrator.report.terminal import Terminal
 from orchestrator.storage.reader import open_campaign
-
-NARROW = 80
-"""Sentences are at most as wide as this."""
 
 
 def show_causes(directory: Path, trial: str | None, overrides: Sequence[str] = ()) -> None:
@@ -63,12 +59,11 @@ def _show_one(groups: Sequence[Group], trial_id: str) -> None:
         raise InputError(f"{trial_id} has no stored round with a time and evidence: choose another trial")
     terminal = Terminal()
     for sentence in sentences(rows, group.clock):
-        for line in wrapped(printable(sentence), min(terminal.width or NARROW, NARROW)):
-            terminal.prose(line)
+        terminal.prose(sentence)
     terminal.line()
     terminal.table(evidence_table(trial_id, rows))
 
 
 def _rows(group: Group, trial_id: str) -> list[Row]:
     data = next(data for data in group.trials if data.trial_id == trial_id)
-    return [dict(row) for row in explain_rows(data, group.thresholds.primary, group.flags[trial_id])]
+    return list(explain(None, group, data))

@@ -39,7 +39,8 @@ def export_files(directory: Path, overrides: Sequence[str], to: Path, formats: S
 def _csv(results: CampaignAnalysis, campaign: Campaign, folder: Path) -> None:
     write_text(folder / "trials.csv", to_csv(_trials(campaign)))
     for name, table in results.tables.items():
-        write_text(folder / f"{name}.csv", to_csv(table))
+        if table.num_rows:
+            write_text(folder / f"{name}.csv", to_csv(table))
 
 
 def _trials(campaign: Campaign) -> pa.Table:

@@ -9,10 +9,12 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.campaign_analysis import Row
 from orchestrator.analysis.groups import Group, check_names, grouped
-from orchestrator.analysis.law import check_intervals
-from orchestrator.analysis.replay import Question, ReplayRow, replay_rows
+from orchestrator.analysis.replay import Question, replay_rows
 from orchestrator.analysis.replay_streams import Arrivals, Law, Moments, Rule, can_play
+from orchestrator.analysis.table import check_intervals
+from orchestrator.analysis.tables.replay import REPLAY
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.commands.asked import Replaying
 from orchestrator.commands.inspect import find_trial
@@ -20,18 +22,17 @@ from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.report.replay_picture import replay_picture
 from orchestrator.report.replayed import replay_tables
-from orchestrator.report.table import Row
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import printable
-from orchestrator.stats import arrivals
-from orchestrator.stats.service_policies import Policy
+from orchestrator.stats import queueing
+from orchestrator.stats.queueing import Policy
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.storage.columns import LABELS, schema_of
 from orchestrator.storage.files import make_output_folder, write_results
 from orchestrator.storage.layout import refuse_campaign_folder
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.stored_form import table_of
-from orchestrator.storage.typed_rows import form_of
 from orchestrator.subject.trace_file import read_trace
 
 
@@ -67,9 +68,9 @@ def replay(options: Replaying) -> None:
         for table in replay_tables(group, rows):
             terminal.table(table)
             terminal.line()
-    check_intervals("replay", [row for _, rows in answers for row in rows])
+    check_intervals("replay", REPLAY, [row for _, rows in answers for row in rows])
     picture = replay_picture(answers)
-    table = table_of([row for _, rows in answers for row in rows], form_of(ReplayRow))
+    table = table_of([row for _, rows in answers for row in rows], schema_of((*LABELS, *REPLAY)))
     if picture is None:
         (folder / "replay.svg").unlink(missing_ok=True)  # that of an earlier question
     write_results(folder, {"replay": table}, {} if picture is None else {"replay.svg": picture})
@@ -152,8 +153,8 @@ def _law(options: Replaying) -> tuple[Arrivals, Sequence[float]]:
     rates = options.rates_per_s
     if options.trace is not None:
         try:
-            trace = arrivals.trace(read_trace(options.trace), group=options.group)
+            trace = queueing.trace(read_trace(options.trace), group=options.group)
         except InputError as error:
             raise InputError(f"--trace {options.trace}: {str(error).removeprefix(f'load.file={options.trace}: ')}") from error
-        rates = rates or (arrivals.mean_rate(trace),)
+        rates = rates or (queueing.mean_rate(trace),)
     return Arrivals(cast(Law, options.law), options.group, options.burstiness, options.seed, trace), rates

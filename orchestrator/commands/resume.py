@@ -12,7 +12,7 @@ from importlib.machinery import all_suffixes
 from itertools import chain
 from pathlib import Path
 
-from orchestrator.analysis.capacity_budget import seconds_spent
+from orchestrator.analysis.capacity import seconds_spent
 from orchestrator.commands.asked import GoingOn
 from orchestrator.commands.capacity import Explorer, exit_code, goes_on, refuse_older, searches_in
 from orchestrator.commands.planning import look_at, open_site

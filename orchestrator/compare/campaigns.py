@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.analysis.law import check_interval
+from orchestrator.analysis.table import check_interval
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.baseline import Baseline, BaselineTrial
 from orchestrator.compare.capacities import ComparedCapacity, compared_capacities
@@ -18,7 +18,7 @@ from orchestrator.compare.verdicts import judged_rows
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
-from orchestrator.stats.gate import Design
+from orchestrator.stats.pair import Design
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import PlannedTrial
 

@@ -17,8 +17,7 @@ from orchestrator.compare.settings import differences, drawn_otherwise
 from orchestrator.compare.sides import digests_of, flags_of_repeats, mean_ideal, means_at, not_done
 from orchestrator.configuration.config import Trial
 from orchestrator.stats.constants import FEWEST_REPEATS
-from orchestrator.stats.gate import Design, Replicates, Verdict
-from orchestrator.stats.pair import ANYWHERE, Difference, answered, compare_answered, untested
+from orchestrator.stats.pair import ANYWHERE, Design, Difference, Replicates, Verdict, answered, compare_answered, untested
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.variance_components import FEWEST_PROCESSES, mean_of_processes
 from orchestrator.storage.records import PlannedTrial

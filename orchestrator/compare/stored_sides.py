@@ -11,7 +11,7 @@ from orchestrator.compare.sides import bounds_if_slowed
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.constants import FEWEST_REPEATS
-from orchestrator.stats.gate import Design
+from orchestrator.stats.pair import Design
 from orchestrator.stats.thresholds import Threshold, primary_threshold, primary_threshold_of
 
 AGAIN = "compare with the campaign's directory, or export the baseline again"

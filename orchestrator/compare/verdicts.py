@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from orchestrator.compare.rows import NO_VERDICT, SAME, Compared
-from orchestrator.stats.gate import Verdict, gate
+from orchestrator.stats.pair import Verdict, gate
 
 TOO_BLIND = f"{NO_VERDICT}: too blind"
 

@@ -17,8 +17,7 @@ from orchestrator.configuration.fields import (
 )
 from orchestrator.configuration.frozen import Frozen
 from orchestrator.contracts import InputError
-from orchestrator.stats.arrivals import LEAST_RAMP_S, RAMP_SHARE
-from orchestrator.stats.service_policies import Policy
+from orchestrator.stats.queueing import LEAST_RAMP_S, RAMP_SHARE, Policy
 
 LoadLaw = Literal["closed", "periodic", "poisson", "gamma", "trace"]
 

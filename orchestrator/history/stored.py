@@ -18,16 +18,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.quality import ideal_quality, scale_of
+from orchestrator.analysis.table import tables
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.configuration.config import MeasurementConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.constants import CONFIDENCE
-from orchestrator.stats.laws import t_quantile
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
-from orchestrator.stats.units import spread, units_of
-from orchestrator.storage.layout import CAMPAIGN, inside, trial_folder
+from orchestrator.stats.units import spread, t_quantile, units_of
+from orchestrator.storage.layout import CAMPAIGN, REPORT, inside, trial_folder
 from orchestrator.storage.load import opened, read_json
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import UtcTime
@@ -160,9 +159,11 @@ def read_stored(directory: Path) -> Stored:
 def _read(directory: Path, name: str, columns: Sequence[str]) -> pa.Table:
     path = inside(directory, directory / f"{name}.parquet")
     remedy = f"write it with `python -m orchestrator report {shlex.quote(str(directory))}`"
+    form = pa.schema([tables()[name].schema.field(column) for column in columns])
+    if not path.is_file() and (directory / REPORT).is_file():
+        return form.empty_table()  # a report writes no table without rows
     if not path.is_file():
         raise InputError(f"{path} is missing: {remedy}")
-    form = pa.schema([FORMS[name].field(column) for column in columns])
     with opened(path, remedy) as file:
         return conform(file.read(columns=[column for column in columns if column in file.schema_arrow.names]), form)
 

@@ -15,7 +15,7 @@ from typing import Any
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.endings import ends_the_program
 from orchestrator.measurement.timing import DROPPED, IN_FLIGHT, STAMPS, Clock, Stages
-from orchestrator.stats.service_policies import Policy
+from orchestrator.stats.queueing import Policy
 from orchestrator.subject.targets import message_with_place
 
 WaitUntil = Callable[[int], int]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_of
 from orchestrator.analysis.capacity import is_probe
-from orchestrator.analysis.capacity_rows import NOT_MEASURED
+from orchestrator.analysis.ranking import WHO, Ranking
+from orchestrator.analysis.tables.capacity import NOT_MEASURED
 from orchestrator.report.condensed import condensed
-from orchestrator.report.standings import Ranking
-from orchestrator.report.table import WHO, Marks, Row, Table, rows_of
+from orchestrator.report.table import Marks, Table
 from orchestrator.report.text import quality, quality_within
 
 NOTE = (

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_of
 from orchestrator.analysis.comparison import FRESH_PROCESSES, FROM_BEST, SAMPLES_LIKE_THESE, THIS_DATA_SET
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
+from orchestrator.analysis.ranking import apart_by, less_on_samples, rests_on
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import Trial
-from orchestrator.report.standings import apart_by, less_on_samples, rests_on
-from orchestrator.report.table import Marks, Row, Table, bound, mean_within, read_at, rows_of, who, who_columns
+from orchestrator.report.table import Marks, Table, bound, mean_within, read_at, who, who_columns
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within, seconds, signed, within
 from orchestrator.stats.convergence import SHARES, rounds_each_sample_needs, rounds_needed_by_share
-from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.units import evenly_chosen
 
 DEADLINE_NOTE = (
     "With {confidence:.0%} confidence at least {kept:.0%} of rounds like these keep {quality:.0%} of ideal quality, when every answer "

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from itertools import product
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 COLOURS = ("#0072b2", "#d55e00", "#000000", "#009e73", "#b5457f", "#56b4e9", "#4b0092", "#e69f00")
 """After Okabe and Ito (Color Universal Design, 2008), for thin lines on white: violet in place of yellow, and a darker purple."""
+DARK_COLOURS = ("#4aa3df", "#ff8a3d", "#ffffff", "#2fc79a", "#e884b6", "#a5d8f7", "#b79cf0", "#f2c14e")
+"""The same hues in the same order, for a dark ground."""
 DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1.2, 1.6), (7, 2, 1.2, 2), (2.5, 1.2), (9, 2.5, 3, 2.5))
 """Lengths of strokes and gaps, in widths of the line; none is a whole line."""
 
 AMOUNT = "#1f3f77"
 """What is shaded by how much there is of it, at its most."""
 
+Key = TypeVar("Key", bound=Hashable)
 Style: TypeAlias = tuple[str, tuple[float, ...]]
 
 
@@ -33,21 +36,23 @@ def strokes(dashes: Sequence[float], width: float = 2.0) -> str:
     return " ".join(f"{width * length:g}" for length in dashes)
 
 
-def styles(wanted: Iterable[tuple[Hashable, int, int]]) -> dict[Hashable, Style]:
-    """Return a colour with dashes for each line, no two alike while there are such.
+def line_styles(wanted: Iterable[tuple[Key, int, int]]) -> dict[Key, tuple[int, tuple[float, ...]]]:
+    """Return the number of a colour, and dashes, for each line, no two alike while there are such.
 
-    Parameters
-    ----------
-    wanted
-        a key, and the numbers of its colour and of its dashes, which it gets unless another line has this pair.
+    ``wanted`` are a key and the numbers of its colour and its dashes, which it gets unless another line has this pair.
     """
     pairs = list(product(range(len(DASHES)), range(len(COLOURS))))
     taken: set[tuple[int, int]] = set()
-    found: dict[Hashable, Style] = {}
+    found: dict[Key, tuple[int, tuple[float, ...]]] = {}
     for key, colour, dash in wanted:
         pair = dash % len(DASHES), colour % len(COLOURS)
         if pair in taken:
             pair = next((free for free in pairs if free not in taken), pair)
         taken.add(pair)
-        found[key] = COLOURS[pair[1]], DASHES[pair[0]]
+        found[key] = pair[1], DASHES[pair[0]]
     return found
+
+
+def styles(wanted: Iterable[tuple[Hashable, int, int]]) -> dict[Hashable, Style]:
+    """Return a colour with dashes for each line, as `line_styles` does."""
+    return {key: (COLOURS[colour], dashes) for key, (colour, dashes) in line_styles(wanted).items()}

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.ranking import Ranking
+from orchestrator.analysis.reading import Evidence, readings
 from orchestrator.analysis.threads import map_in_threads
-from orchestrator.report.figures.evidence import Evidence
-from orchestrator.report.figures.reading import readings
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import PICTURE, to_report
 from orchestrator.report.quality_picture import quality_picture
-from orchestrator.report.standings import Ranking
 
 
 def report_texts(results: CampaignAnalysis, evidence: Mapping[str, Evidence], ranked: Sequence[Ranking]) -> dict[str, str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.explain import BY_NAME, TOO_FEW
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_of
 from orchestrator.analysis.groups import Group
-from orchestrator.report.table import Marks, Row, Table, bound, rows_of, who, who_columns
+from orchestrator.analysis.tables.explain import BY_NAME, TOO_FEW
+from orchestrator.report.table import Marks, Table, bound, who, who_columns
 from orchestrator.report.text import milliseconds, per_cent, quality
 from orchestrator.stats.slow_rounds import LEVEL
 from orchestrator.stats.times import Clock

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.ranking import Ranking, Standing, differing, rankings, shared
+from orchestrator.analysis.reading import Reading, readings
 from orchestrator.metrics.interface import Scale
 from orchestrator.report.colours import strokes, styles
-from orchestrator.report.figures.reading import Reading, readings
-from orchestrator.report.standings import Ranking, Standing, differing, rankings, shared
 from orchestrator.report.svg import INK, QUIET, RULE, Drawing, Point, spread, width_of
 from orchestrator.report.table import bound
 from orchestrator.report.text import quality

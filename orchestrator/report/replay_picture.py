@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from orchestrator.analysis.campaign_analysis import Row
 from orchestrator.analysis.groups import Group
 from orchestrator.report.colours import COLOURS
 from orchestrator.report.quality_picture import even_ticks, ticks
 from orchestrator.report.replayed import words_of
 from orchestrator.report.svg import INK, QUIET, RULE, Drawing, spread, width_of
-from orchestrator.report.table import Row, who
+from orchestrator.report.table import who
 from orchestrator.report.text import quality
 
 PLOT_WIDTH, PLOT_HEIGHT = 520.0, 300.0

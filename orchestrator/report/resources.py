@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.report.table import Row, Table, rows_of, who, who_columns
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_of
+from orchestrator.report.table import Table, who, who_columns
 from orchestrator.report.text import memory, milliseconds, seconds
 
 OF_GPU = ("GPU memory", "GPU tensors")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_of
 from orchestrator.analysis.convergence import rjsd_column
 from orchestrator.analysis.groups import Group
 from orchestrator.report.capacity import capacity_tables
@@ -13,7 +13,7 @@ from orchestrator.report.faults import fault_tables
 from orchestrator.report.resources import resources_tables
 from orchestrator.report.server_cost import server_cost_tables
 from orchestrator.report.sliced import slice_tables
-from orchestrator.report.table import Marks, Row, Table, bound, mean_within, rows_of, who, who_columns
+from orchestrator.report.table import Marks, Table, bound, mean_within, who, who_columns
 from orchestrator.report.text import milliseconds, percentile, quality, quality_within, seconds
 from orchestrator.report.token_gaps import token_gap_tables
 from orchestrator.stats.times import Clock

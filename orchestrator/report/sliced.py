@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_of
 from orchestrator.analysis.groups import Group
-from orchestrator.report.table import Marks, Row, Table, bound, mean_within, rows_of, who, who_columns
+from orchestrator.report.table import Marks, Table, bound, mean_within, who, who_columns
 from orchestrator.report.text import quality
 from orchestrator.stats.thresholds import Threshold
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.report.table import Marks, Table, mean_within, rows_of, who, who_columns
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
+from orchestrator.report.table import Marks, Table, mean_within, who, who_columns
 from orchestrator.report.text import quality
 
 NOTE = "An answer counts if every clock named keeps its own bound. In brackets the 95 % interval of the mean of rounds to come."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.report.table import Marks, Table, rows_of, who, who_columns
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
+from orchestrator.report.table import Marks, Table, who, who_columns
 from orchestrator.report.text import milliseconds
 
 NOTE = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
 from orchestrator.analysis.quality import scale_of
-from orchestrator.report.table import Marks, Table, mean_within, rows_of, who, who_columns
+from orchestrator.report.table import Marks, Table, mean_within, who, who_columns
 from orchestrator.report.text import quality
 
 NOTE = (

@@ -14,10 +14,9 @@ from orchestrator.contracts import InputError
 from orchestrator.stats.constants import CONFIDENCE
 from orchestrator.stats.density import Floats
 from orchestrator.stats.latency import percentiles_inverted_cdf
-from orchestrator.stats.laws import t_quantile
 from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.times import Times
-from orchestrator.stats.units import Units, enough_units, spread, units_of
+from orchestrator.stats.units import Units, enough_units, spread, t_quantile, units_of
 
 Curve: TypeAlias = Callable[[ArrayLike, ArrayLike], Floats]
 """Quality, [M, R], of times, [R, S], at bounds, [M]: on time is what takes at most its bound."""

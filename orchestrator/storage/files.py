@@ -247,8 +247,14 @@ def write_link(link: Path, target: Path) -> None:
 
 
 def write_results(directory: Path, tables: Mapping[str, pa.Table], texts: Mapping[str, str]) -> None:
-    """Write result tables as ``<name>.parquet`` and texts under their own names; each file is whole or not there."""
+    """Write result tables as ``<name>.parquet``, those that have rows, and texts under their own names.
+
+    Each file is whole or not there.
+    """
     for name, table in tables.items():
-        write_parquet(directory / f"{name}.parquet", table)
+        if table.num_rows:
+            write_parquet(directory / f"{name}.parquet", table)
+        else:
+            (directory / f"{name}.parquet").unlink(missing_ok=True)
     for name, text in texts.items():
         write_text(directory / name, text)

@@ -12,6 +12,7 @@ from orchestrator.contracts import InputError
 
 CAMPAIGN = "campaign.json"
 OVERRIDES = "overrides.yaml"
+REPORT = "report.md"
 LOCK = ".lock"
 TWINS = ("timings", "rounds")
 """Folders of parts: a round exists if and only if both hold it."""

@@ -12,14 +12,14 @@ import pyarrow as pa
 from orchestrator.configuration.server import NOT_ASKED
 from orchestrator.contracts import InputError, first_line
 from orchestrator.storage import merge, schema
+from orchestrator.storage.columns import differing_column
 from orchestrator.storage.impossible import refuse_gaps_beside_arrivals, refuse_negative_gaps, refuse_overlapping_rounds
-from orchestrator.storage.layout import CAMPAIGN, TrialFolder, inside, trial_folder
+from orchestrator.storage.layout import CAMPAIGN, REPORT, TrialFolder, inside, trial_folder
 from orchestrator.storage.load import MEASURE_AGAIN, opened, read_campaign, read_table, read_trial
 from orchestrator.storage.losses import refuse_short_rounds
 from orchestrator.storage.matrix import RoundMatrix, round_matrix
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.stored_form import conform_samples
-from orchestrator.storage.typed_rows import Labels, differing_column
 
 BELOW = ("*", "*/*", "results/*/*")
 """Where campaigns lie below a folder that holds several: ``results/<sweep>/<time>``."""
@@ -168,14 +168,14 @@ class Campaign:
             elif different:
                 raise InputError(f"{path} is missing (rounds/ counts {different} answers in it): {MEASURE_AGAIN}")
 
-    def table(self, name: str) -> pa.Table:
-        """Return a result table by its name, one of ``schema.RESULT_TABLES``."""
-        if name not in schema.RESULT_TABLES:
-            raise InputError(f"result table {name!r} is unknown: choose one of {', '.join(schema.RESULT_TABLES)}")
+    def table(self, name: str, form: pa.Schema) -> pa.Table:
+        """Return a result table; it is empty where a report has written none of that name."""
         remedy = f"write it with `python -m orchestrator report {shlex.quote(str(self.directory))}`"
         path = inside(self.directory, self.directory / f"{name}.parquet")
+        if not path.exists() and (self.directory / REPORT).exists():
+            return form.empty_table()
         table = _with_server(_existing(path, remedy))
-        if (differing := differing_column(table, Labels)) is not None:
+        if (differing := differing_column(table, form)) is not None:
             raise InputError(f"{path} is no {name} table of this program (column {differing}): {remedy}")
         strangers = set(table.column("trial").unique().to_pylist()) - {planned.trial_id for planned in self.record.trials}
         if strangers:

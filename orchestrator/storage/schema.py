@@ -1,4 +1,4 @@
-"""The pyarrow schemas of what is measured, and the names of the result tables. Durations are int64 nanoseconds, ids int32."""
+"""The pyarrow schemas of what is measured. Durations are int64 nanoseconds, ids int32."""
 
 from __future__ import annotations
 
@@ -19,12 +19,6 @@ DROPPED = OUTCOMES.index("dropped")
 
 STAGES = ("preprocess_ns", "inference_ns", "postprocess_ns")
 """The stages between the four stamps of a sample. Their sum is the total clock."""
-
-RESULT_TABLES = (
-    "tail_quality", "latency", "convergence", "prediction", "deadline", "comparison", "explain", "processes", "tolerance", "load",
-    "capacity", "slices", "resources", "server_cost", "token_gaps",
-)  # fmt: skip
-"""Tables that analysis writes beside ``campaign.json``, each as ``<name>.parquet``."""
 
 TIMINGS = pa.schema(
     [

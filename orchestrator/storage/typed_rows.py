@@ -9,6 +9,8 @@ from typing import Annotated, Any, NamedTuple, TypedDict, get_args, get_origin, 
 
 import pyarrow as pa
 
+from orchestrator.storage import columns as declared
+
 Int32 = Annotated[int, pa.int32()]
 Int64 = Annotated[int, pa.int64()]
 Parameters = Annotated[Mapping[str, float], pa.map_(pa.string(), pa.float64())]
@@ -101,3 +103,17 @@ def _type_in_words(kind: pa.DataType) -> str:
     if pa.types.is_list(kind):
         return "list of strings"
     return "float64" if kind == pa.float64() else str(kind)
+
+
+KINDS = {kind: name for name, kind in declared.TYPES.items()}
+
+
+def bridged(row: type | Mapping[str, Any], *intervals: tuple[str, str, str]) -> tuple[declared.Column, ...]:
+    """Return the columns of a row as they are declared, without the labels; intervals are lower limit, figure and upper limit."""
+    limits = {figure: f"[{low}, {high}]" for low, figure, high in intervals}
+    known = {column.name for column in declared.LABELS}
+    return tuple(
+        declared.Column(one.name, KINDS[one.type] + "?" * one.nullable, one.meaning, form=limits.get(one.name, ""))
+        for one in columns_of(row)
+        if one.name not in known
+    )

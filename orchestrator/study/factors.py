@@ -13,9 +13,8 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.density import Floats
 from orchestrator.stats.latency import percentiles_inverted_cdf
-from orchestrator.stats.laws import ranks
-from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
+from orchestrator.stats.units import evenly_chosen, ranks
 from orchestrator.study.claims import Claim, Verdict
 from orchestrator.study.material import Material
 from orchestrator.study.tables import (

@@ -5,12 +5,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from orchestrator.analysis.groups import Group, check_names, grouped
-from orchestrator.analysis.tolerance import tolerance_rows
+from orchestrator.analysis.table import Context, all_rows, tables
 from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
@@ -166,9 +165,10 @@ def trouble_table(material: Material) -> StudyTable:
 
 def tolerance_table(material: Material) -> StudyTable:
     """Return tail quality averaged over users' tolerance, if ``analysis.tolerance`` is set."""
-    found: dict[str, Mapping[str, Any]] = {
+    context = Context(material.analysis, material.campaign, material.records, material.groups)
+    found = {
         row["trial"]: row
-        for row in tolerance_rows(material.groups, material.analysis)
+        for row in all_rows(tables()["tolerance"], context)
         if row["clock"] == "total"
     }
     figures = ("tolerance", "mean", "interval_low", "interval_high", "worst", "ideal", "samples")

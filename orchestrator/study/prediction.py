@@ -11,15 +11,14 @@ import numpy as np
 import scipy
 
 from orchestrator.analysis.evidence_span import spans_ns
-from orchestrator.analysis.explain import EVIDENCE
 from orchestrator.analysis.groups import Group
+from orchestrator.analysis.tables.explain import EVIDENCE
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.constants import ROUNDING
-from orchestrator.stats.laws import t_sf
 from orchestrator.stats.pair import holm_adjusted
 from orchestrator.stats.prediction import Figures, compare
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
-from orchestrator.stats.units import Floats, spread, units_of
+from orchestrator.stats.units import Floats, spread, t_sf, units_of
 from orchestrator.study.claims import Claim, Verdict, counted
 from orchestrator.study.material import WHO_COLUMNS, Material, who
 from orchestrator.study.tables import (

@@ -33,8 +33,8 @@ from orchestrator.stats.paper import (
     distances,
 )
 from orchestrator.stats.prediction import compare
-from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.times import Clock, Times
+from orchestrator.stats.units import evenly_chosen
 from orchestrator.study.material import WHO_COLUMNS, Material, repeats_first, who
 from orchestrator.study.tables import Row, StudyTable, named, numbers, three
 

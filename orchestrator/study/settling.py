@@ -21,11 +21,9 @@ from orchestrator.stats.convergence import (
 )
 from orchestrator.stats.density import Floats
 from orchestrator.stats.divergence import divergences, fit_times
-from orchestrator.stats.latency import percentiles_inverted_cdf
-from orchestrator.stats.percentile import times_beyond
-from orchestrator.stats.thinning import evenly_chosen
+from orchestrator.stats.latency import percentiles_inverted_cdf, times_beyond
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
-from orchestrator.stats.units import Units, spread, units_of
+from orchestrator.stats.units import Units, evenly_chosen, spread, units_of
 from orchestrator.study.claims import Claim, Verdict, by_share, counted
 from orchestrator.study.material import WHO_COLUMNS, Material, who
 from orchestrator.study.tables import (

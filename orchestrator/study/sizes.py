@@ -14,8 +14,8 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.density import Floats, kde_on_grid, log_times, select_bandwidth
 from orchestrator.stats.divergence import fit_times, jensen_shannon_distance, masses_on_common_grid
-from orchestrator.stats.thinning import evenly_chosen
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS
+from orchestrator.stats.units import evenly_chosen
 from orchestrator.study.material import WHO_COLUMNS, Material, repeats_first, short, sizes_of, who
 from orchestrator.study.tables import Row, StudyTable, named, numbers, significant, three, whole
 

@@ -13,8 +13,8 @@ from orchestrator.configuration.config import Trial
 from orchestrator.configuration.fields import LONGEST_STREAM_S
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import InputError
-from orchestrator.stats import arrivals
-from orchestrator.stats.arrivals import LEAST_RAMP_S, RAMP_SHARE
+from orchestrator.stats import queueing
+from orchestrator.stats.queueing import LEAST_RAMP_S, RAMP_SHARE
 from orchestrator.subject.trace_file import read_trace
 
 LEAST_STREAM_S, LEAST_ROUNDS = 10.0, 2
@@ -103,7 +103,7 @@ def schedule_of(trial: Trial, samples: int, stream: int) -> Schedule:
         assert load.rate_per_s is not None
         length = length_of_stream(load, load.rate_per_s, samples)
         count = length.arrivals(samples)
-        moments = arrivals.drawn(load.name, count, load.rate_per_s, random, load.group, load.burstiness)
+        moments = queueing.drawn(load.name, count, load.rate_per_s, random, load.group, load.burstiness)
     orders = [random.permutation(samples) for _ in range(length.rounds + -(-length.ramp // samples))]
     whole = np.concatenate([np.concatenate(orders[length.rounds :] or [np.zeros(0, np.intp)])[: length.ramp], *orders[: length.rounds]])
     return Schedule(moments, whole.astype(np.intp), length.ramp, samples)
@@ -118,7 +118,7 @@ def refuse_cut_groups(group: int, arrivals: int, key: str = "load.group", stream
 def mean_rate(trial: Trial) -> float:
     """Return the rate that a trial's load asks for, in samples a second. Raises InputError for a damaged trace."""
     load = trial.load
-    return load.rate_per_s if load.rate_per_s is not None else arrivals.mean_rate(_trace_of(load))
+    return load.rate_per_s if load.rate_per_s is not None else queueing.mean_rate(_trace_of(load))
 
 
 def longest_stream_s(trial: Trial, samples: int) -> float:
@@ -127,7 +127,7 @@ def longest_stream_s(trial: Trial, samples: int) -> float:
     if load.rate_per_s is not None:
         return 2 * length_of_stream(load, load.rate_per_s, samples).arrivals(samples) / load.rate_per_s + load.max_backlog_s
     try:
-        return int(schedule_of(trial, samples, 0).moments_ns[-1]) / arrivals.SECOND_NS + load.max_backlog_s
+        return int(schedule_of(trial, samples, 0).moments_ns[-1]) / queueing.SECOND_NS + load.max_backlog_s
     except InputError:  # the trace lies on the system's host alone
         return float(LONGEST_STREAM_S)
 
@@ -135,7 +135,7 @@ def longest_stream_s(trial: Trial, samples: int) -> float:
 def _trace_of(load: LoadConfig) -> NDArray[np.int64]:
     assert load.file is not None
     try:
-        return arrivals.trace(read_trace(Path(load.file)), load.speed, load.group)
+        return queueing.trace(read_trace(Path(load.file)), load.speed, load.group)
     except InputError as error:
         raise InputError(str(error) if load.file in str(error) else f"load.file={load.file}: {error}") from error
 
@@ -143,10 +143,10 @@ def _trace_of(load: LoadConfig) -> NDArray[np.int64]:
 def _traced(load: LoadConfig, samples: int) -> tuple[NDArray[np.int64], Length]:
     """Return the beginning of a trace that fills whole rounds; without ``load.stream_s`` as many as it holds."""
     moments = _trace_of(load)
-    length_s = load.stream_s if load.stream_s is not None else (int(moments[-1]) + 1) / arrivals.SECOND_NS
+    length_s = load.stream_s if load.stream_s is not None else (int(moments[-1]) + 1) / queueing.SECOND_NS
     ramp_s = load.ramp_s if load.ramp_s is not None else max(LEAST_RAMP_S, RAMP_SHARE * length_s)
-    within = int(np.searchsorted(moments, length_s * arrivals.SECOND_NS))
-    ramp = int(np.searchsorted(moments, ramp_s * arrivals.SECOND_NS))
+    within = int(np.searchsorted(moments, length_s * queueing.SECOND_NS))
+    ramp = int(np.searchsorted(moments, ramp_s * queueing.SECOND_NS))
     held = (moments.size - ramp) // samples
     if held < 1:
         of_samples = f" of {samples} samples" if samples > 1 else ""

@@ -7,10 +7,10 @@ import pytest
 from built_trials import in_turns
 from scipy import stats
 
-from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.comparison import common_repeats, comparison_rows, contests_of
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.late_answers import on_time_scores
+from orchestrator.analysis.table import tables
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.pair import answered, compare_answered
@@ -27,7 +27,7 @@ def rows(trials: list[TrialData], analysis: AnalysisConfig = ANALYSIS) -> list[d
 def test_every_system_is_compared_with_one_baseline(build: Any, noise: Any) -> None:
     slow, middle, fast = (build(name, noise(30, 40, ms)) for name, ms in (("slow", 24), ("middle", 20), ("fast", 16)))
     found = rows([slow, middle, fast])
-    assert all(set(row) == set(FORMS["comparison"].names) for row in found)
+    assert all(set(row) == set(tables()["comparison"].schema.names) for row in found)
     assert {row["baseline"] for row in found} == {"net-middle-r0"}
     assert {row["trial"] for row in found} == {"net-slow-r0", "net-fast-r0"}
     assert {row["scope"] for row in found} == {"this data set", "samples like these", "fresh processes"}

@@ -6,17 +6,24 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.convergence import convergence_rows, rjsd_column
+from orchestrator.analysis.table import LABELS, tables
 from orchestrator.stats.stopping import RoundObservation, make_rule
 from orchestrator.stats.stopping.rule import CHECK_COLUMNS
 from orchestrator.stats.times import Clock
 from orchestrator.storage.records import Stopping, TrialRecord
-from orchestrator.storage.typed_rows import Labels, form_of
 
 
 def test_every_column_of_a_check_is_stored() -> None:
-    assert FORMS["convergence"].names == [*form_of(Labels).names, "rule", "reason", *CHECK_COLUMNS, "method", "parameters", "flags"]
+    assert tables()["convergence"].schema.names == [
+        *(one.name for one in LABELS),
+        "rule",
+        "reason",
+        *CHECK_COLUMNS,
+        "method",
+        "parameters",
+        "flags",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -41,5 +48,5 @@ def test_the_checks_of_every_rule_fit_the_table_also_from_json(name: str, reason
     assert column == ("rjsd_total_as_in_paper_code" if name == "paper" else "rjsd_total")
     assert checks[-1][column] > 0
     for each in (record, TrialRecord.model_validate_json(record.model_dump_json())):
-        table = pa.Table.from_pylist(list(convergence_rows(each)), schema=FORMS["convergence"])
+        table = pa.Table.from_pylist(list(convergence_rows(each)), schema=tables()["convergence"].schema)
         assert table.column("rounds").to_pylist() == [check["rounds"] for check in checks]

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from built_trials import rows_made
 from scipy.stats import beta
 
-from orchestrator.analysis.campaign_analysis import FORMS
-from orchestrator.analysis.deadline import deadline_rows, lowest_ideal
+from orchestrator.analysis.table import tables
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig, DeadlineConfig
 
@@ -29,8 +29,8 @@ def build(build: Any) -> Any:
     return made
 
 
-def rows(trials: list[TrialData], flags: tuple[str, ...] = (), analysis: AnalysisConfig = ANALYSIS) -> list[dict[str, Any]]:
-    return [row for data in trials for row in deadline_rows(data, lowest_ideal(trials), flags, analysis)]
+def rows(trials: list[TrialData], flags: tuple[str, ...] = (), analysis: AnalysisConfig = ANALYSIS) -> list[Any]:
+    return rows_made("deadline", trials, analysis, flags)
 
 
 def of(found: list[dict[str, Any]], clock: str, reference: str = "own") -> dict[str, Any]:
@@ -41,7 +41,7 @@ def of(found: list[dict[str, Any]], clock: str, reference: str = "own") -> dict[
 def test_a_deadline_rests_on_the_rounds_fixed_beforehand(build: Any, noise: Any) -> None:
     times = noise(150, 50, 20)
     found = of(rows([build("a", times, visits=np.repeat(np.arange(75), 2))]), "total")
-    assert set(found) == set(FORMS["deadline"].names)
+    assert set(found) == set(tables()["deadline"].schema.names)
     assert found["certified"]
     # 99 % of 50 right answers leaves none to lose: a round's own deadline is its longest time.
     own = np.sort(times[:120].max(axis=1))
@@ -114,7 +114,7 @@ def test_a_model_that_is_always_wrong_promises_nothing_and_hides_no_other(build:
     own = {row["system"]: row for row in found if row["reference"] == "own"}
     assert own["a"]["reason"] == "no answer is right, so there is no quality to keep"
     assert own["b"]["certified"]
-    assert all(set(row) == set(FORMS["deadline"].names) for row in found)
+    assert all(set(row) == set(tables()["deadline"].schema.names) for row in found)
 
 
 def test_slow_spells_cost_the_certificate(build: Any, noise: Any) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from built_trials import explained
 
-from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.evidence_span import spans_ns
-from orchestrator.analysis.explain import EVIDENCE, TOO_FEW, explain_rows
+from orchestrator.analysis.table import tables
+from orchestrator.analysis.tables.explain import EVIDENCE, TOO_FEW
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.explained import evidence_table, sentences
 from orchestrator.stats.slow_rounds import divide_lateness
@@ -45,7 +46,7 @@ def test_a_round_whose_samples_were_all_dropped_has_no_share_of_time(disturbed: 
     (foreign,) = (evidence for evidence in EVIDENCE if evidence.column == "foreign_cpu_ns")
     figures = foreign.figures(disturbed.evidence["foreign_cpu_ns"], took)
     assert np.flatnonzero(np.isnan(figures)).tolist() == [7]
-    first, *_ = explain_rows(replace(disturbed, evidence=disturbed.evidence | {"duration_ns": took}), LIMIT, ())
+    first, *_ = explained(replace(disturbed, evidence=disturbed.evidence | {"duration_ns": took}), LIMIT, ())
     assert (first["column"], first["place"]) == ("foreign_cpu_ns", 1)
 
 
@@ -66,8 +67,8 @@ def test_under_load_evidence_of_a_stream_is_divided_by_the_time_of_the_stream(di
 
 
 def test_the_co_runner_is_the_first_cause(disturbed: TrialData) -> None:
-    found = list(explain_rows(disturbed, LIMIT, ("a flag",)))
-    assert table_of(found, FORMS["explain"]).num_rows == len(found)
+    found = list(explained(disturbed, LIMIT, ("a flag",)))
+    assert table_of(found, tables()["explain"].schema).num_rows == len(found)
     assert [(row["column"], row["place"]) for row in found] == [
         ("foreign_cpu_ns", 1), ("run_delay_ns", 2), ("program_cpu_ns", None), ("major_faults", None), ("minor_faults", None),
     ]  # fmt: skip
@@ -89,7 +90,7 @@ def test_the_co_runner_is_the_first_cause(disturbed: TrialData) -> None:
 
 
 def test_text_and_table_show_the_same_p_values(disturbed: TrialData) -> None:
-    found = [dict(row) for row in explain_rows(disturbed, LIMIT, ())]
+    found = [dict(row) for row in explained(disturbed, LIMIT, ())]
     found[0] |= {"late_correlation": 0.5, "late_p": 0.006, "time_correlation": 0.6, "time_p": 0.001}
     assert "(moves with late answers, rank correlation 0.50, p 0.006)" in " ".join(sentences(found, Clock.TOTAL))
     table = evidence_table("a trial", found)
@@ -109,7 +110,7 @@ def test_a_quota_and_the_program_itself_are_causes_of_their_own(disturbed: Trial
         ("throttled_ns", "First cause: throttling by a CPU quota (moves with late answers"),
         ("program_cpu_ns", "First cause: CPU time of this program's other processes (moves with late answers"),
     ):
-        found = [dict(row) for row in explain_rows(replace(disturbed, evidence=quiet | {column: took}), LIMIT, ())]
+        found = [dict(row) for row in explained(replace(disturbed, evidence=quiet | {column: took}), LIMIT, ())]
         assert (found[0]["column"], found[0]["place"]) == (column, 1)
         said = " ".join(sentences(found, Clock.TOTAL))
         assert told in said
@@ -118,14 +119,14 @@ def test_a_quota_and_the_program_itself_are_causes_of_their_own(disturbed: Trial
 
 def test_rounds_of_before_do_not_tell_other_programs_from_this_one(disturbed: TrialData) -> None:
     stored = {name: values for name, values in disturbed.evidence.items() if name != "program_cpu_ns"}
-    said = " ".join(sentences([dict(row) for row in explain_rows(replace(disturbed, evidence=stored), LIMIT, ())], Clock.TOTAL))
+    said = " ".join(sentences([dict(row) for row in explained(replace(disturbed, evidence=stored), LIMIT, ())], Clock.TOTAL))
     assert "First cause: CPU time of other processes, this program's own included (moves with" in said
     assert "Remedy: run nothing else on this machine" in said
 
 
 def test_a_sign_without_a_cause_is_told_as_one(disturbed: TrialData) -> None:
     evidence = {**disturbed.evidence, "foreign_cpu_ns": disturbed.evidence["duration_ns"]}
-    found = [dict(row) for row in explain_rows(replace(disturbed, evidence=evidence), LIMIT, ())]
+    found = [dict(row) for row in explained(replace(disturbed, evidence=evidence), LIMIT, ())]
     assert [(row["column"], row["role"], row["place"]) for row in found[:2]] == [
         ("run_delay_ns", "sign", 1),
         ("foreign_cpu_ns", "cause", None),
@@ -137,7 +138,7 @@ def test_a_sign_without_a_cause_is_told_as_one(disturbed: TrialData) -> None:
 
 
 def test_visits_are_exchanged_where_there_are_any(disturbed: TrialData) -> None:
-    found = list(explain_rows(replace(disturbed, visits=np.arange(60) // 5), LIMIT, ()))
+    found = list(explained(replace(disturbed, visits=np.arange(60) // 5), LIMIT, ()))
     assert {row["method"] for row in found} == {"visits exchanged"}
     assert found[0]["late_p"] < 1 / 60
 
@@ -149,7 +150,7 @@ def test_nothing_is_named_in_few_rounds(disturbed: TrialData) -> None:
         inferences={clock: times[:19] for clock, times in disturbed.inferences.items()},
         evidence={name: values[:19] for name, values in disturbed.evidence.items()},
     )
-    found = [dict(row) for row in explain_rows(few, LIMIT, ())]
+    found = [dict(row) for row in explained(few, LIMIT, ())]
     assert all(row["place"] is None and row["flags"] == [TOO_FEW] for row in found)
     assert TOO_FEW in " ".join(sentences(found, Clock.TOTAL))
 
@@ -159,16 +160,16 @@ def test_less_frequency_is_harm_and_an_idle_gpu_is_none(disturbed: TrialData) ->
     mhz = 3000.0 - 500 * SLOW + random.random(60)
     rounds = disturbed.evidence["duration_ns"]
     slow = replace(disturbed, evidence={"duration_ns": rounds, "frequency_mhz": mhz, "gpu_throttle_reasons": np.where(SLOW, 1.0, 0.0)})
-    first, other = explain_rows(slow, LIMIT, ())
+    first, other = explained(slow, LIMIT, ())
     assert (first["column"], first["place"], first["boundary"]) == ("frequency_mhz", 1, mhz[~SLOW].min())
     assert first["late_correlation"] > 0.5
     assert (other["place"], other["late_correlation"]) == (None, None)
     hot = replace(disturbed, evidence={"duration_ns": rounds, "gpu_throttle_reasons": np.where(SLOW, 1.0 + 0x40, 1.0)})
-    assert [row["place"] for row in explain_rows(hot, LIMIT, ())] == [1]
+    assert [row["place"] for row in explained(hot, LIMIT, ())] == [1]
 
 
 def test_answers_that_are_never_late_are_explained_by_time_alone(disturbed: TrialData) -> None:
-    first, *_ = explain_rows(disturbed, Threshold("9 s", 9 * 10**9, "absolute"), ())
+    first, *_ = explained(disturbed, Threshold("9 s", 9 * 10**9, "absolute"), ())
     assert (first["place"], first["late_correlation"], first["late_p"]) == (1, None, 1.0)
     assert (first["late"], first["by_round"], first["by_neither"]) == (0.0, None, None)
     assert "moves with the time of rounds" in " ".join(sentences([dict(first)], Clock.TOTAL))
@@ -177,14 +178,14 @@ def test_answers_that_are_never_late_are_explained_by_time_alone(disturbed: Tria
 def test_samples_in_batches_of_others_have_no_share(build: Any, noise: Any) -> None:
     data = build("a", np.repeat(noise(30, 5, 20), 4, axis=1), measurement={"batch": 4, "order": "shuffled"})
     data = replace(data, evidence={"duration_ns": np.full(30, 1e9), "minor_faults": np.arange(30.0)})
-    (row,) = explain_rows(data, Threshold("20 ms", 20_000_000, "absolute"), ())
+    (row,) = explained(data, Threshold("20 ms", 20_000_000, "absolute"), ())
     assert row["by_sample"] is None
     assert row["by_round"] + row["by_neither"] == 1
 
 
 def test_without_evidence_or_threshold_there_is_no_row(disturbed: TrialData) -> None:
-    assert list(explain_rows(disturbed, None, ())) == []
-    assert list(explain_rows(replace(disturbed, evidence={}), LIMIT, ())) == []
+    assert list(explained(disturbed, None, ())) == []
+    assert list(explained(replace(disturbed, evidence={}), LIMIT, ())) == []
 
 
 def test_every_evidence_is_a_column_of_the_rounds() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -7,24 +8,29 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.groups import threshold_set
-from orchestrator.analysis.law import INTERVALS, BrokenInterval, check_interval, check_intervals
-from orchestrator.analysis.replay import ReplayRow
+from orchestrator.analysis.table import LIMITS, BrokenInterval, check_interval, check_intervals, tables
+from orchestrator.analysis.tables.replay import REPLAY
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.storage.typed_rows import form_of
 
 Noise = Callable[[int, int, float], NDArray[np.float64]]
 MARGINAL = ("f1_micro", "f1_macro")
 
 
-def test_every_table_with_an_interval_is_looked_at() -> None:
-    forms = {**FORMS, "replay": form_of(ReplayRow)}
-    with_limits = {name for name, form in forms.items() if any("low" in column for column in form.names)}
-    assert with_limits == set(INTERVALS)
-    assert all(set(columns) <= set(forms[name].names) for name, of_table in INTERVALS.items() for columns in of_table)
+DECLARED = {name: one.columns for name, one in tables().items()} | {"replay": REPLAY}
+OF_QUARTERS = {"cost_low_ns", "estimate_low_per_s"}
+"""Of quarters the whole need not lie between least and largest; an estimate may lie outside the rates of its pilot."""
+
+
+def test_every_interval_is_looked_at() -> None:
+    for name, columns in DECLARED.items():
+        names = {column.name for column in columns}
+        limits = [found.groups() for column in columns if (found := LIMITS.search(column.form))]
+        assert all({low, high} <= names for low, high in limits)
+        lower = {one for one in names if re.search(r"(^|_)low(_|$)", one)} - OF_QUARTERS
+        assert lower == {low for low, _ in limits}, name
 
 
 @pytest.mark.parametrize(
@@ -42,15 +48,10 @@ def test_every_table_with_an_interval_is_looked_at() -> None:
     ],
 )
 def test_an_interval_that_excludes_its_figure_is_an_error_that_names_it(table: str, row: dict[str, Any]) -> None:
-    whole = {"trial": "net-digits-r0", **{name: None for of in INTERVALS[table] for name in of}, **row}
-    rows = [{**whole, **fill(table, whole)}]
+    columns = DECLARED[table]
+    whole = {"trial": "net-digits-r0", **dict.fromkeys(column.name for column in columns), **row}
     with pytest.raises(BrokenInterval, match=f"net-digits-r0 in {table} .*please report it"):
-        check_intervals(table, rows)
-
-
-def fill(table: str, row: dict[str, Any]) -> dict[str, Any]:
-    """Figures of intervals that a case is not about."""
-    return {figure: 0.5 for _, figure, _ in INTERVALS[table] if row[figure] is None and table != "latency"}
+        check_intervals(table, columns, [whole])
 
 
 @pytest.mark.parametrize("limits", [(0.5, 0.5, 0.5), (0.5 + 1e-12, 0.5, 0.7), (None, 0.5, None), (None, -3.0, 1.0), (4.0, 5.0, np.inf)])
@@ -66,7 +67,7 @@ def test_late_wrong_answers_lift_the_mean_and_its_interval(build: Callable[..., 
     data = build("cpu", total, right=28, metrics=(metric, "top1"))
     analysis = AnalysisConfig(seed=0, thresholds_ms=[40])
     rows = list(tail_quality_rows(data, threshold_set([data], analysis), (), analysis))
-    check_intervals("tail_quality", rows)
+    check_intervals("tail_quality", DECLARED["tail_quality"], rows)
     methods = {row["metric"]: set() for row in rows}
     for row in rows:
         methods[row["metric"]].add(row["interval_method"])

@@ -7,30 +7,32 @@ from typing import Any
 
 import numpy as np
 import pytest
+from built_trials import rows_made
 from loaded_trials import loaded_trial
 
+from orchestrator.analysis.curves import counted, grid_of
 from orchestrator.analysis.groups import grouped
-from orchestrator.analysis.latency import latency_rows
-from orchestrator.analysis.load import NOT_KEPT, OVERLOADED, LoadRow, load_flags, load_rows
-from orchestrator.analysis.replay_beside import services_after_idling
-from orchestrator.analysis.served_streams import (
+from orchestrator.analysis.load import (
+    NOT_KEPT,
+    OVERLOADED,
     Served,
     Server,
     delivered_per_s,
     found_idle,
     inferences_of,
     lateness,
+    load_flags,
     most_at_once,
     scheduled_per_s,
 )
+from orchestrator.analysis.replay import services_after_idling
+from orchestrator.analysis.table import tables
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.report.figures.grid import counted, grid_of
 from orchestrator.report.schedules import short
-from orchestrator.stats.arrivals import gamma, mean_rate, periodic, poisson
+from orchestrator.stats.queueing import gamma, mean_rate, periodic, poisson
 from orchestrator.storage import schema
 from orchestrator.storage.stored_form import table_of
-from orchestrator.storage.typed_rows import form_of
 
 ROUNDS, SAMPLES = 24, 10
 EVENLY = np.tile(np.arange(2 * SAMPLES).reshape(2, SAMPLES) * 50.0, (ROUNDS // 2, 1))
@@ -54,10 +56,10 @@ def test_a_trial_of_which_nothing_was_served_is_late_throughout_and_ends_no_repo
         assert 0 <= grid.start < grid.ns.size
     [data] = dropped[:1]
     assert all(row["mean"] == 0 for row in tail_quality_rows(data, group.thresholds, (), analysis))
-    assert {row["value_ns"] for row in latency_rows(data, (), analysis)} == {None}
-    [row] = load_rows(data, ())
+    assert {row["value_ns"] for row in rows_made("latency", [data], analysis)} == {None}
+    [row] = rows_made("load", [data])
     assert (row["utilisation"], row["mean_wait_ns"], row["dropped_share"]) == (None, None, 1)
-    assert table_of([row], form_of(LoadRow)).num_rows == 1
+    assert table_of([row], tables()["load"].schema).num_rows == 1
 
 
 def seen(at: Any, start: Any = None, end: Any = None, failed: Any = None) -> Served:
@@ -148,7 +150,7 @@ def test_what_waited_for_a_failed_sample_or_for_its_batch_is_no_delay_of_ours() 
     total = np.where(at == 300, np.inf, 15.0)
     failing = loaded_trial("a", total, at, waits, per_stream=1, untimed=schema.ERROR)
     assert NOT_KEPT not in load_flags(failing, None)
-    [row] = load_rows(failing, ())
+    [row] = rows_made("load", [failing])
     assert row["own_delay_max_ns"] == pytest.approx(10_000)
     assert row["idle_arrivals"] == 7 * ROUNDS
     assert services_after_idling(failing).size == 7 * ROUNDS
@@ -160,7 +162,7 @@ def test_what_waited_for_a_failed_sample_or_for_its_batch_is_no_delay_of_ours() 
         "b", np.full((ROUNDS, SAMPLES), 15.0), pairs, waiting + 0.01, per_stream=1, load={"batch_wait_ms": 5.0}, measurement={"batch": 2}
     )
     assert NOT_KEPT not in load_flags(batched, None)
-    [row] = load_rows(batched, ())
+    [row] = rows_made("load", [batched])
     assert row["own_delay_max_ns"] == pytest.approx(10_000)
     assert row["utilisation"] == pytest.approx(row["scheduled_per_s"] * 0.0075), "a batch of two is half an inference each"  # type: ignore[operator]
 

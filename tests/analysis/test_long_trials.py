@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from built_trials import explained
 
 from benchmarks.report import write
 from orchestrator.analysis import quality
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.analysis.explain import EVIDENCE, explain_rows
+from orchestrator.analysis.tables.explain import EVIDENCE
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.sides import baseline_of
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -86,7 +87,7 @@ def test_what_slow_rounds_go_with_is_found_in_little_memory_a_round(build: Build
     evidence = {"duration_ns": data.times[data.clock][:, 0]} | {one.column: random.lognormal(size=rounds) for one in EVIDENCE}
     trial = replace(data, evidence=evidence, visits=visits)
     limit = Threshold("9 ms", 9_000_000, "absolute")
-    assert peak(lambda: list(explain_rows(trial, limit, ()))) < 900 * rounds
+    assert peak(lambda: list(explained(trial, limit))) < 900 * rounds
 
 
 def test_figures_in_blocks_are_those_of_one_block(build: Build, noise: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:

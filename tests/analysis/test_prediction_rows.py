@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.analysis.campaign_analysis import FORMS
 from orchestrator.analysis.prediction import prediction_rows
+from orchestrator.analysis.table import tables
 
 
 def test_rows_tell_what_the_last_rounds_showed_of_the_first_rounds_prediction(build: Any, noise: Any) -> None:
     times = noise(60, 50, 20)
     found = list(prediction_rows(build("a", times, right=45), ()))
-    assert all(set(row) == set(FORMS["prediction"].names) for row in found)
+    assert all(set(row) == set(tables()["prediction"].schema.names) for row in found)
     assert {row["method"] for row in found} == {"block-bootstrap", "poisson-binomial"}
     [row] = [row for row in found if (row["clock"], row["threshold"], row["method"]) == ("total", "p90", "block-bootstrap")]
     bound = np.sort(times[:30].ravel())[1349]

@@ -11,22 +11,22 @@ import pytest
 
 from orchestrator.analysis.groups import ThresholdSet
 from orchestrator.analysis.held_answers import Answered, held_mean
-from orchestrator.analysis.law import check_intervals
 from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, better_of_each
-from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, Question, ReplayRow, replay_rows
+from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, Question, replay_rows
 from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play, play, schedule_of, services_of, streams_of
+from orchestrator.analysis.table import check_intervals
+from orchestrator.analysis.tables.replay import REPLAY
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.metrics import Answers, find_metric
 from orchestrator.metrics.interface import Scale
-from orchestrator.stats.arrivals import mean_rate
-from orchestrator.stats.service_policies import POLICIES, Policy, serve
+from orchestrator.stats.queueing import POLICIES, Policy, mean_rate, serve
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
+from orchestrator.storage.columns import LABELS, columns_in_markdown, schema_of
 from orchestrator.storage.stored_form import table_of
-from orchestrator.storage.typed_rows import Labels, columns_in_markdown, form_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "load.md").read_text("utf-8")
 LIMIT = Threshold("25 ms", 25_000_000, "absolute")
@@ -39,9 +39,9 @@ def data(build: Any, noise: Any) -> TrialData:
     return build("a", noise(30, 20, 15), right=16, visits=np.arange(30) // 2)
 
 
-def rows(data: TrialData, *rates: float, **more: Any) -> list[ReplayRow]:
+def rows(data: TrialData, *rates: float, **more: Any) -> list[Any]:
     found = list(replay_rows(data, Question(**{"law": POISSON, "rates_per_s": rates, "rule": Rule(), **more}), LIMIT, ()))
-    assert table_of(found, form_of(ReplayRow)).num_rows == len(found)
+    assert table_of(found, schema_of((*LABELS, *REPLAY))).num_rows == len(found)
     return found
 
 
@@ -106,7 +106,7 @@ def test_with_a_better_fallback_the_interval_reaches_what_both_can_keep(build: A
     better = build("b", np.full((30, 20), 1.0), right=20)
     found = rows(slow, 5.0, 55.0, 100.0, fallback=better)
     assert max(row["fallback_mean"] for row in found) > slow.judged("top1").ideal()  # type: ignore[type-var]
-    check_intervals("replay", found)
+    check_intervals("replay", REPLAY, found)
     assert all(0 < row["fallback_low"] < row["fallback_high"] <= 1 for row in found if row["fallback_mean"])  # type: ignore[operator]
 
 
@@ -172,7 +172,7 @@ def test_a_trace_keeps_its_form_at_another_rate() -> None:
 
 
 def test_the_page_has_the_columns() -> None:
-    assert columns_in_markdown(ReplayRow, after=Labels) in PAGE
+    assert columns_in_markdown(REPLAY) in PAGE
 
 
 def held_by_hand(data: TrialData, streams: list[tuple[Any, Any, int]]) -> float:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from built_trials import rows_made
 from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import analyse
-from orchestrator.analysis.groups import grouped
-from orchestrator.analysis.resources import resources_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.running.course import with_earlier
@@ -23,8 +22,7 @@ LATER = {"load_ns": 9, "first_inference_ns": 60, "first_total_ns": None, "peak_m
 
 
 def rows_of(*trials: TrialData) -> list[Any]:
-    [group] = grouped(trials, AnalysisConfig())
-    return list(resources_rows(group))
+    return rows_made("resources", trials)
 
 
 def with_rounds(data: TrialData, **columns: list[float]) -> TrialData:

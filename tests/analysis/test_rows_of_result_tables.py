@@ -1,58 +1,59 @@
-"""The rows of result tables, their Parquet schemas and the page that describes them are one thing."""
+"""Columns of result tables are declared once: schema, documentation and views follow."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypedDict
 
 import pyarrow as pa
 import pytest
 
-from orchestrator.analysis.campaign_analysis import FORMS, ROWS
-from orchestrator.storage.schema import RESULT_TABLES
-from orchestrator.storage.typed_rows import Int32, Int64, Labels, Parameters, columns_in_markdown, columns_of, form_of
+from orchestrator.analysis.table import LABELS, Column, documented, tables
+from orchestrator.storage.columns import columns_in_markdown, schema_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "results.md").read_text("utf-8")
+MINE = (
+    Column("count", "int32", "how many"),
+    Column("longest_ns", "int64?", "the longest"),
+    Column("share", "float?", "a share"),
+    Column("parameters", "map", "numbers"),
+    Column("flags", "list", "flags"),
+)
 
 
-class Mine(TypedDict):
-    count: Annotated[Int32, "how many"]
-    longest_ns: Annotated[Int64 | None, "the longest"]
-    share: Annotated[float | None, "a share"]
-    parameters: Annotated[Parameters, "numbers"]
-    flags: Annotated[list[str], "flags"]
+def test_a_schema_follows_from_columns() -> None:
+    fields = [
+        pa.field("count", pa.int32(), nullable=False),
+        pa.field("longest_ns", pa.int64()),
+        pa.field("share", pa.float64()),
+        pa.field("parameters", pa.map_(pa.string(), pa.float64()), nullable=False),
+        pa.field("flags", pa.list_(pa.string()), nullable=False),
+    ]
+    assert schema_of(MINE).equals(pa.schema(fields))
+    assert "| `longest_ns` | int64, or null | the longest |" in columns_in_markdown(MINE)
 
 
-def test_a_schema_follows_from_a_row() -> None:
-    assert form_of(Mine).equals(
-        pa.schema(
-            [
-                pa.field("count", pa.int32(), nullable=False),
-                pa.field("longest_ns", pa.int64()),
-                pa.field("share", pa.float64()),
-                pa.field("parameters", pa.map_(pa.string(), pa.float64()), nullable=False),
-                pa.field("flags", pa.list_(pa.string()), nullable=False),
-            ]
-        )
-    )
-    assert [column.meaning for column in columns_of(Mine)] == ["how many", "the longest", "a share", "numbers", "flags"]
+@pytest.mark.parametrize("name", tables())
+def test_every_column_has_a_meaning_and_views_name_columns_that_there_are(name: str) -> None:
+    columns = {column.name: column for column in (*LABELS, *tables()[name].columns)}
+    assert all(column.meaning for column in columns.values())
+    for view in tables()[name].views:
+        shown = {*view.where, *view.labels, *view.split, *filter(None, [view.across])}
+        assert shown <= columns.keys()
+        assert view.section
 
 
-def test_every_table_has_a_row_that_begins_with_the_labels() -> None:
-    assert set(ROWS) == set(RESULT_TABLES)
-    labels = form_of(Labels).names
-    assert all(form.names[: len(labels)] == labels for form in FORMS.values())
-    assert all(column.meaning for row in ROWS.values() for column in columns_of(row))
+def test_tables_that_rest_on_others_are_made_after_them() -> None:
+    order = list(tables())
+    for name, one in tables().items():
+        assert all(order.index(before) < order.index(name) for before in one.after)
 
 
-def test_the_page_has_the_columns_that_all_tables_begin_with() -> None:
-    assert columns_in_markdown(Labels) in PAGE
+def test_the_page_lists_the_columns_of_every_table() -> None:
+    assert columns_in_markdown(LABELS) in PAGE
+    assert documented(PAGE) == PAGE, "run `python docs/columns.py`"
 
 
-@pytest.mark.parametrize("name", ROWS)
-def test_the_page_has_the_columns_of_every_table(name: str) -> None:
-    section = PAGE.partition(f"### `{name}.parquet`\n\n")[2].partition("\n##")[0]
-    lines = columns_in_markdown(ROWS[name], after=Labels).splitlines()
-    missing = [line for line in lines if line not in section.splitlines()]
-    assert missing == [], f"docs/results.md lacks, under {name}.parquet:\n" + "\n".join(missing)
-    assert [line for line in section.splitlines() if line.startswith("|")] == lines
+def test_a_table_that_the_page_lacks_is_added() -> None:
+    page = documented("# Results\n\n### `other.parquet`\n\nText.\n")
+    assert "### `other.parquet`\n\nText.\n" in page
+    assert all(columns_in_markdown(one.columns) in page for one in tables().values())

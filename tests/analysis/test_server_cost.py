@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.analysis.server_cost import _medians, server_cost_rows
+from orchestrator.analysis.tables.server_cost import medians, server_cost
 from orchestrator.stats.times import Clock
 
 
@@ -60,7 +60,7 @@ def test_a_served_trial_stands_against_that_of_its_model() -> None:
         _Data("other repeat", _trial("m", asked=False, repeat=1), IN, [1, 2, 3]),
         _Data("served", _trial("m", asked=True), OUT, [1, 2, 4]),
     )
-    (row,) = server_cost_rows([group])  # type: ignore[list-item]
+    (row,) = server_cost(Any, group)  # type: ignore[arg-type]
     assert (row["trial"], row["against"], row["clock"]) == ("served", "inside", "total")
     assert (row["different_answers"], row["samples"]) == (1, 3)
     assert (row["in_process_p50_ns"], row["served_p50_ns"], row["cost_p50_ns"]) == (2e6, 4e6, 2e6)
@@ -70,10 +70,10 @@ def test_a_served_trial_stands_against_that_of_its_model() -> None:
 
 
 def test_without_both_there_is_nothing_to_say() -> None:
-    assert not list(server_cost_rows([_Group(_Data("inside", _trial("m", asked=False), IN, [1, 2, 3]))]))  # type: ignore[list-item]
-    assert not list(server_cost_rows([_Group(_Data("served", _trial("m", asked=True), OUT, [1, 2, 3]))]))  # type: ignore[list-item]
+    assert not list(server_cost(Any, _Group(_Data("inside", _trial("m", asked=False), IN, [1, 2, 3]))))  # type: ignore[arg-type]
+    assert not list(server_cost(Any, _Group(_Data("served", _trial("m", asked=True), OUT, [1, 2, 3]))))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("rounds", [1, 3])
 def test_few_rounds_are_not_divided(rounds: int) -> None:
-    assert _medians(np.array([[1.0, 2.0, 9.0]] * rounds)) == [2.0] * 4
+    assert medians(np.array([[1.0, 2.0, 9.0]] * rounds)) == [2.0] * 4

@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from built_trials import rows_made
 from numpy.typing import NDArray
 
-from orchestrator.analysis.groups import grouped
-from orchestrator.analysis.tolerance import tolerance_rows
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.tolerance import ToleranceConfig
 from orchestrator.stats.tail_quality import quality_curve
@@ -18,7 +17,7 @@ LAW = AnalysisConfig(tolerance=ToleranceConfig(points_ms=(9, 11), weights=(1, 3)
 
 
 def rows_of(trials: list[Any], analysis: AnalysisConfig = LAW) -> list[Any]:
-    return list(tolerance_rows(grouped(trials, analysis), analysis))
+    return rows_made("tolerance", trials, analysis)
 
 
 def test_without_a_law_there_is_no_row(build: Any, noise: Noise) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from built_trials import rows_made
 from scipy.stats import beta, t
 
 from orchestrator.analysis.groups import grouped
-from orchestrator.analysis.latency import latency_rows
 from orchestrator.analysis.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.units import FEW, ONE_STRETCH, begins_ns, flags_of_units, visits_apart
@@ -63,7 +63,7 @@ def test_few_visits_are_flagged_whatever_the_rounds_show(build: Any, noise: Any,
     row = row_of(data)
     assert (row["interval_unit"], row["flags"]) == (unit, flags)
     assert dict(row["interval_parameters"])["units"] == (60 if unit == "rounds" else visits)
-    for one in latency_rows(data, data.flags, ANALYSIS):
+    for one in rows_made("latency", [data], ANALYSIS):
         assert (one["unit"], [flag for flag in one["flags"] if flag != "not certified"]) == (unit, flags)
 
 

@@ -12,9 +12,9 @@ from scipy import stats
 
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.contracts import InputError
-from orchestrator.stats.gate import Replicates, gate
 from orchestrator.stats.interval import mean_intervals
 from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.stats.pair import Replicates, gate
 from orchestrator.storage.files import write_json
 from orchestrator.storage.load import read_json
 from orchestrator.storage.reader import open_campaign

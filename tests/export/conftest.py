@@ -99,7 +99,7 @@ def measure(directory: Path, trials: list[PlannedTrial], day: int = 1, seed: int
         executor = InlineExecutor(Path(scratch), directory.parent / "cache", clock, monotonic)  # without a guard, a process of its own
         run_trials(trials, executor, writer, Progress(len(trials), None), threading.Event(), now_ns=at_rest)
     campaign = open_campaign(directory)
-    write_results(directory, analyse(campaign, campaign.record.config.analysis).tables, {})
+    write_results(directory, analyse(campaign, campaign.record.config.analysis).tables, {"report.md": ""})
 
 
 @pytest.fixture

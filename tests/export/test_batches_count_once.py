@@ -9,11 +9,11 @@ import pytest
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.convergence import convergence_rows
+from orchestrator.analysis.reading import evidence_of
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.claims import rounds_needed_tables
-from orchestrator.report.figures.evidence import evidence_of
 from orchestrator.storage.reader import Campaign, open_campaign
 
 pytestmark = pytest.mark.slow

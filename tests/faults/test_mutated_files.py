@@ -10,9 +10,9 @@ import fake_clock_campaign
 import pytest
 from effort import EFFORT
 
+from orchestrator.analysis.python_interface import Results
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import Campaign, open_campaign
-from orchestrator.storage.schema import RESULT_TABLES
 from orchestrator.subject.targets import code_of_its_own
 
 MUTATIONS = 200
@@ -69,8 +69,8 @@ def read_everything(directory: Path) -> None:
     for record in campaign.trials():
         campaign.matrix(record.trial_id)
         campaign.samples(record.trial_id)
-    for name in RESULT_TABLES:
-        campaign.table(name)
+    for path in campaign.directory.glob("*.parquet"):
+        Results(campaign.directory).table(path.stem)
 
 
 def read_part(directory: Path, path: Path) -> None:
@@ -78,7 +78,7 @@ def read_part(directory: Path, path: Path) -> None:
     below = path.relative_to(directory).parts[1:]
     campaign = open_campaign(directory)
     if path.suffix == ".parquet" and not below:
-        campaign.table(path.stem)
+        Results(directory).table(path.stem)
     elif below:
         campaign.trials()
         campaign.matrix(below[0])

@@ -26,12 +26,12 @@ from small_campaign import contents, measure_small, read_document, reseal_json, 
 
 import orchestrator
 from orchestrator.__main__ import main
+from orchestrator.analysis.table import tables
 from orchestrator.compare.baseline import Baseline
 from orchestrator.compare.documents import FOLDED_IN_COMMENT
 from orchestrator.report.markdown import FOLDED, PICTURE
 from orchestrator.report.text import printable
 from orchestrator.storage.records import CampaignRecord, TrialRecord
-from orchestrator.storage.schema import RESULT_TABLES
 
 Place = tuple[str | int, ...]
 
@@ -343,4 +343,4 @@ def test_mlflow_holds_poison_as_text(work: Path, capsys: pytest.CaptureFixture[s
 def test_scripts_read_poison_as_it_is(work: Path) -> None:
     results = orchestrator.open(work / "a")
     assert results.trials().num_rows == 3
-    assert all(results.table(name).num_rows >= 0 for name in RESULT_TABLES)
+    assert all(results.table(name).num_rows >= 0 for name in tables())

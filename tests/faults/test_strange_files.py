@@ -18,8 +18,8 @@ from small_campaign import measure_small, read_document, reseal_json, reseal_tab
 
 import orchestrator
 from orchestrator.__main__ import main
+from orchestrator.analysis.table import tables
 from orchestrator.contracts import InputError
-from orchestrator.storage.schema import RESULT_TABLES
 
 MUTATIONS = 70 * EFFORT
 OF_ANALYSIS = 1
@@ -258,7 +258,7 @@ def test_no_verb_ends_in_a_traceback(pristine: Path, tmp_path: Path, capsys: pyt
         light, heavy = commands(folder)
         if path.name == "baseline.json":
             chosen = [["compare", str(path), str(folder / "b"), "--power"]]
-        elif path.stem in RESULT_TABLES:  # no verb reads them, but scripts do
+        elif path.stem in tables():  # no verb reads them, but scripts do
             chosen = []
             try:
                 orchestrator.open(path.parent).table(path.stem).to_pylist()

@@ -20,11 +20,11 @@ from browsing import DESK, slide, unfold
 from virtual_clock import at_rest
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.analysis.reading import Evidence, evidence_of
 from orchestrator.configuration.config import parse_trial
 from orchestrator.execution.inline import InlineExecutor
 from orchestrator.machine.host import read_machine
 from orchestrator.planning.plan import Candidate, make_plan_of
-from orchestrator.report.figures.evidence import Evidence, evidence_of
 from orchestrator.report.html.page import render
 from orchestrator.report.progress import Progress
 from orchestrator.running.pipeline import run_trials

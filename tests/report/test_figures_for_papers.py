@@ -15,12 +15,12 @@ from small_campaign import measure_small
 
 import orchestrator.report.html
 from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.analysis.reading import entries_of, readings
 from orchestrator.contracts import InputError
 from orchestrator.report.colours import COLOURS, DASHES
 from orchestrator.report.figures.axis_words import axis_words
 from orchestrator.report.figures.charts import figures
 from orchestrator.report.figures.look import LOOKS, inches, look_of
-from orchestrator.report.figures.reading import entries_of, readings
 from orchestrator.report.figures.static import HEIGHT, drawn_figure, write_figures
 from orchestrator.report.html.panels import colours_of
 from orchestrator.storage.reader import open_campaign

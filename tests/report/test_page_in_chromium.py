@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from browsing import DESK, FIGURES, PHONE, cells, eventually, see_all, slide
 
-from orchestrator.report.figures.reading import readings
-from orchestrator.report.standings import is_unsteady
+from orchestrator.analysis.ranking import is_unsteady
+from orchestrator.analysis.reading import readings
 from orchestrator.report.text import milliseconds, quality, quality_within
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -90,7 +90,7 @@ def test_the_slider_moves_figures(report: Any, page: Any) -> None:
         return json.loads(div.evaluate("div => JSON.stringify([div.data.map(trace => trace.y), div.layout.shapes])"))
 
     slide(page, 5)
-    before = {name: drawn(name) for name in ("rounds", "rounds-histogram", "tail-quality", "percentiles", "ranking")}
+    before = {name: drawn(name) for name in ("tail-quality", "percentiles", "ranking")}
     slide(page, 80)
 
     def moved(name: str) -> list[Any]:
@@ -102,8 +102,6 @@ def test_the_slider_moves_figures(report: Any, page: Any) -> None:
         pytest.fail(f"{name} does not move")
 
     after = {name: moved(name) for name in before}
-    for name in ("rounds", "rounds-histogram"):
-        assert before[name][0] != after[name][0]
     for name in ("tail-quality", "percentiles", "ranking"):
         assert before[name][0] == after[name][0]
         assert before[name][1] != after[name][1]

@@ -8,15 +8,16 @@ import pytest
 from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.flags import FLAGS
+from orchestrator.analysis.ranking import rankings
+from orchestrator.analysis.reading import readings
 from orchestrator.commands.report import store_report
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.report.figures.reading import readings
 from orchestrator.report.html.first_screen import Asker
 from orchestrator.report.html.glossary import UNCERTIFIED, flag_words
 from orchestrator.report.html.sections import task_section
 from orchestrator.report.result_tables import summary_tables
 from orchestrator.report.sliced import MOST_GROUPS, most_lost, slice_tables
-from orchestrator.report.standings import rankings
 from orchestrator.report.table import Table
 from orchestrator.report.text import quality, quality_within
 from orchestrator.storage.reader import open_campaign
@@ -54,7 +55,7 @@ def test_every_group_stands_below_the_whole(directory: Path) -> None:
         assert row["mean [95 % interval]"].startswith(
             f"{quality(found['mean'])} {quality_within(found['interval_low'], found['interval_high'], found['ideal'])}"
         )
-    assert "few samples: the group has fewer than 30" in tables[0].note
+    assert FLAGS["few samples"].meaning in tables[0].note
     assert tables[0].title in {table.title for table in summary_tables(results)}
     assert "by parity" in (directory / "report.md").read_text("utf-8")
     assert [table for table in tables_of_page(results) if " by " in table.title] == tables[:2]  # of the primary metric alone

@@ -10,18 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orchestrator.analysis.reading import readings
 from orchestrator.contracts import InputError
 from orchestrator.report.claims import comparison_tables, deadline_tables
 from orchestrator.report.figures.chart import SECTIONS, Axis, Chart, Series
 from orchestrator.report.figures.charts import MAKERS, charts_of
 from orchestrator.report.figures.charts.causes import size_chart
-from orchestrator.report.figures.reading import readings
-from orchestrator.report.markdown import to_report
 from orchestrator.report.progress import Progress
 from orchestrator.report.result_tables import cross_system_tables, latency_tables, problem_tables, summary_tables
-from orchestrator.report.standings import rankings
 from orchestrator.report.text import milliseconds, quality
-from orchestrator.report.verdict import verdict
 
 pytestmark = pytest.mark.slow  # the campaign takes seconds to measure
 
@@ -70,15 +67,6 @@ def test_comparisons_stand_at_the_primary_threshold_unless_all_are_asked_for(rep
     one, every = (list(comparison_tables(report.results, everywhere=everywhere)) for everywhere in (False, True))
     assert 0 < len(one) < len(every)
     assert {table.title for table in one} <= {table.title for table in every}
-
-
-def test_the_verdict_names_first_the_system_that_keeps_most(report: Any) -> None:
-    sentence = next(iter(verdict(report.results)))
-    first, *others = rankings(report.results)[0].found
-    assert f"{first.names['system']} with {first.names['runtime']} keeps {quality(first.mean)} of " in sentence
-    assert all(first.level >= other.level for other in others)
-    assert "Not tested against it: " in sentence, "they did not take turns"
-    assert sentence in to_report(report.results).replace("\\", "")
 
 
 def test_figures_come_in_the_order_of_the_sections(report: Any) -> None:

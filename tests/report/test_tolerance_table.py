@@ -6,14 +6,14 @@ from pathlib import Path
 
 from small_campaign import measure_small
 
+from orchestrator.analysis.ranking import ranking
+from orchestrator.analysis.reading import readings
 from orchestrator.commands.report import store_report
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.tolerance import ToleranceConfig
-from orchestrator.report.figures.reading import readings
 from orchestrator.report.html.first_screen import Asker
 from orchestrator.report.html.glossary import UNCERTIFIED, flag_words
 from orchestrator.report.html.sections import task_section
-from orchestrator.report.standings import ranking
 from orchestrator.report.text import quality, quality_within
 from orchestrator.report.tolerance import tolerance_tables
 from orchestrator.storage.reader import open_campaign

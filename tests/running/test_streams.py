@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from built_trials import rows_made
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED, load_flags, load_rows
+from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED, load_flags
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.analysis.units import whole_streams
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -222,4 +223,4 @@ def test_a_schedule_that_we_did_not_keep_is_told(measure: Callable[..., Campaign
     assert NOT_KEPT not in load_flags(late, Threshold("1000 ms", 10**9, "absolute"))  # of 1 s, 2 ms are less than 1 %
     closed = replace(data, arrivals=None)
     assert load_flags(closed, None) == ()
-    assert list(load_rows(closed, [])) == []
+    assert rows_made("load", [closed]) == []

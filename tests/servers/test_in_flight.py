@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from served_trials import document_of
 from virtual_clock import VirtualClock
 
-from orchestrator.analysis.served_streams import free_in_lanes
+from orchestrator.analysis.load import free_in_lanes
 from orchestrator.configuration.config import parse_trial
 from orchestrator.contracts import ServerFault, ServerTimeout
 from orchestrator.measurement.failures import Stamps, TrialFailed, incomplete_round, refuse_impossible_alone

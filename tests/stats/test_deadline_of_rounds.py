@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.stats import round_deadlines as deadline
-from orchestrator.stats.round_deadlines import mean_deadlines, round_deadlines
-from orchestrator.stats.tail_quality import quality_curve
+from orchestrator.stats import tail_quality as deadline
+from orchestrator.stats.tail_quality import mean_deadlines, quality_curve, round_deadlines
 
 SCORES = (1.0, 0.0, 0.5, 1.0, 0.3, 1.0)
 PENALTIES = (0.5, -0.4, 0.3, 0.6, -0.2, 0.2)
@@ -77,7 +76,7 @@ def test_whole_numbers_of_ns_and_wrong_input_of_a_mean() -> None:
     curve = partial(quality_curve, np.ones(30))
     assert mean_deadlines(np.ones(30), times, [0.5]).tolist() == [round_deadlines(curve, times, 0.5).tolist()]
     assert mean_deadlines([1, 1], np.empty((0, 2)), [0.5]).shape == (1, 0)
-    with pytest.raises(InputError, match="quality floor 0"):
+    with pytest.raises(InputError, match=r"quality floor \[0\]"):
         mean_deadlines([1], [[1]], [0])
     with pytest.raises(InputError, match="not negative"):
         mean_deadlines([-1, 1], [[1, 2]], [0.5])
@@ -175,5 +174,3 @@ def test_floors_refused(floor: float) -> None:
 def test_times_refused() -> None:
     with pytest.raises(InputError, match="time of nan"):
         round_deadlines(partial(quality_curve, [1]), [[math.nan]], 0.5)
-    with pytest.raises(ValueError, match="rounds, samples"):
-        round_deadlines(partial(quality_curve, [1]), [1], 0.5)

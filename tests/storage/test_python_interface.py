@@ -14,12 +14,11 @@ import pytest
 from sample_tables import samples_of
 
 import orchestrator
-from orchestrator.analysis.campaign_analysis import FORMS
+from orchestrator.analysis.table import tables
 from orchestrator.contracts import InputError
 from orchestrator.storage import schema
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.records import Stopping, TrialRecord
-from orchestrator.storage.schema import RESULT_TABLES
 from orchestrator.storage.writer import CampaignWriter
 
 NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
@@ -78,9 +77,12 @@ def test_result_tables(measured: Path) -> None:
     with pytest.raises(InputError, match=r"tail_quality\.parquet is missing: .*report"):
         orchestrator.open(measured).tail_quality()
     results = orchestrator.open(measured)
-    for name in RESULT_TABLES:
-        write_parquet(measured / f"{name}.parquet", FORMS[name].empty_table())
-        assert getattr(results, name)().schema.equals(FORMS[name])
+    for name in tables():
+        write_parquet(measured / f"{name}.parquet", tables()[name].schema.empty_table())
+        assert getattr(results, name)().schema.equals(tables()[name].schema)
+        (measured / f"{name}.parquet").unlink()
+    (measured / "report.md").touch()
+    assert results.tail_quality().num_rows == 0, "a report writes no table without rows"
 
 
 def test_importing_is_cheap_and_opening_is_lazy() -> None:

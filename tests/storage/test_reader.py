@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from sample_tables import samples_of
 
+from orchestrator.analysis.python_interface import Results
 from orchestrator.contracts import InputError
 from orchestrator.storage import merge
 from orchestrator.storage.files import write_parquet
@@ -94,9 +95,9 @@ def test_what_is_not_there_yet(campaign: CampaignWriter, trial_id: str) -> None:
     with pytest.raises(InputError, match=r"predictions\.parquet is missing: the trial ended before its warm-up"):
         reader.samples(trial_id)
     with pytest.raises(InputError, match=r"tail_quality\.parquet is missing: write it with .* report"):
-        reader.table("tail_quality")
-    with pytest.raises(InputError, match="'secrets' is unknown: choose one of tail_quality"):
-        reader.table("secrets")
+        Results(campaign.directory).tail_quality()
+    with pytest.raises(InputError, match=r"'secrets' is unknown: choose one of .*tail_quality"):
+        Results(campaign.directory).table("secrets")
 
 
 def test_no_campaign_and_no_trial(tmp_path: Path, campaign: CampaignWriter) -> None:
@@ -242,7 +243,7 @@ def test_parquet_of_something_else_is_named(campaign: CampaignWriter, three_part
 def test_a_damaged_result_table_says_how_to_write_it_again(campaign: CampaignWriter) -> None:
     (campaign.directory / "tail_quality.parquet").write_bytes(b"PAR1 no PAR1")
     with pytest.raises(InputError, match=r"tail_quality\.parquet is not a whole Parquet file .*report"):
-        open_campaign(campaign.directory).table("tail_quality")
+        Results(campaign.directory).tail_quality()
 
 
 def test_the_record_of_another_trial_is_refused(campaign: CampaignWriter, trial_id: str) -> None:

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 from sample_tables import samples_of
 
-from orchestrator.analysis.campaign_analysis import FORMS
+from orchestrator.analysis.python_interface import Results
+from orchestrator.analysis.table import tables
 from orchestrator.contracts import InputError
 from orchestrator.storage.files import draft_of, write_parquet, write_results, write_text
 from orchestrator.storage.layout import inside
@@ -34,7 +35,7 @@ def measured(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> Pa
     trial.write_warmup(new_round(0)[0])
     trial.write_record(TrialRecord.from_plan(campaign.record.planned(trial_id)))
     campaign.set_state(trial_id, "done")
-    write_parquet(campaign.directory / "latency.parquet", FORMS["latency"].empty_table())
+    write_parquet(campaign.directory / "latency.parquet", tables()["latency"].schema.empty_table())
     campaign.close()
     read_all(campaign.directory, trial_id)
     return campaign.directory
@@ -42,7 +43,7 @@ def measured(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> Pa
 
 def read_all(directory: Path, trial_id: str) -> None:
     reader = open_campaign(directory)
-    reader.matrix(trial_id), reader.samples(trial_id), reader.warmup(trial_id), reader.table("latency")
+    reader.matrix(trial_id), reader.samples(trial_id), reader.warmup(trial_id), Results(directory).latency()
 
 
 def go_on(directory: Path, trial_id: str) -> None:
@@ -103,7 +104,7 @@ def test_writing_replaces_links_and_leaves_their_targets(measured: Path, tmp_pat
     for name in ("latency.parquet", "report.md", draft_of(measured / "report.md").name):
         (measured / name).unlink(missing_ok=True)
         (measured / name).symlink_to(mine)
-    write_results(measured, {"latency": FORMS["latency"].empty_table()}, {"report.md": "# report"})
+    write_results(measured, {"latency": tables()["latency"].schema.empty_table()}, {"report.md": "# report"})
     assert mine.read_text() == "years of work"
     assert (measured / "report.md").read_text() == "# report"
     assert not (measured / "latency.parquet").is_symlink()

@@ -11,7 +11,8 @@ import pytest
 from sample_tables import samples_of
 
 import orchestrator
-from orchestrator.analysis.campaign_analysis import FORMS
+from orchestrator.analysis.python_interface import Results
+from orchestrator.analysis.table import tables
 from orchestrator.contracts import InputError
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.layout import file_identity
@@ -47,18 +48,18 @@ def test_the_file_of_another_trial_is_refused(campaign: CampaignWriter, measured
 
 
 def test_a_renamed_result_table_is_refused(campaign: CampaignWriter) -> None:
-    write_parquet(campaign.directory / "latency.parquet", FORMS["latency"].empty_table())
+    write_parquet(campaign.directory / "latency.parquet", tables()["latency"].schema.empty_table())
     (campaign.directory / "latency.parquet").rename(campaign.directory / "deadline.parquet")
     with pytest.raises(InputError, match=r"deadline\.parquet .*of another trial or table.*: write it with .*report"):
-        open_campaign(campaign.directory).table("deadline")
+        Results(campaign.directory).deadline()
 
 
 def test_a_result_table_has_the_columns_of_its_name(campaign: CampaignWriter) -> None:
     path = campaign.directory / "deadline.parquet"
-    write_parquet(path, FORMS["latency"].empty_table())
+    write_parquet(path, tables()["latency"].schema.empty_table())
     with pytest.raises(InputError, match=r"deadline\.parquet is no deadline table of this program \(column metric\): write it with"):
         orchestrator.open(campaign.directory).deadline()
-    more = FORMS["deadline"].empty_table().append_column("later", pa.array([], pa.int8()))
+    more = tables()["deadline"].schema.empty_table().append_column("later", pa.array([], pa.int8()))
     write_parquet(path, more)
     assert orchestrator.open(campaign.directory).deadline().equals(more)
 
@@ -68,11 +69,11 @@ def test_a_result_table_tells_of_trials_of_its_campaign(campaign: CampaignWriter
         **campaign.record.trials[0].labels(), "rule": "rounds", "rounds": 5, "method": "rjsd", "parameters": [], "flags": [],
     }  # fmt: skip
     path = campaign.directory / "convergence.parquet"
-    write_parquet(path, pa.Table.from_pylist([row], FORMS["convergence"]))
-    assert open_campaign(campaign.directory).table("convergence").num_rows == 1
-    write_parquet(path, pa.Table.from_pylist([row, {**row, "trial": "other-r0"}], FORMS["convergence"]))
+    write_parquet(path, pa.Table.from_pylist([row], tables()["convergence"].schema))
+    assert Results(campaign.directory).convergence().num_rows == 1
+    write_parquet(path, pa.Table.from_pylist([row, {**row, "trial": "other-r0"}], tables()["convergence"].schema))
     with pytest.raises(InputError, match=r"convergence\.parquet is of another campaign \(it names trial other-r0\)"):
-        open_campaign(campaign.directory).table("convergence")
+        Results(campaign.directory).convergence()
 
 
 def test_damage_to_the_warm_up_is_found_by_whoever_reads_rounds(campaign: CampaignWriter, measured: Path, trial_id: str) -> None:

@@ -15,8 +15,8 @@ import pytest
 
 from orchestrator.stats import constants
 from orchestrator.stats.interval import mean_intervals
+from orchestrator.stats.latency import percentile_limits
 from orchestrator.stats.pair import paired
-from orchestrator.stats.percentile import percentile_limits
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "statistics.md").read_text("utf-8")

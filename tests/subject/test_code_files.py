@@ -91,7 +91,7 @@ def test_another_model_of_ours_does_not_count() -> None:
         "tasks.runtimes.onnx_runtime",
         "orchestrator.stats.density",
     } <= found.keys()
-    assert not {"tasks.models.nanodet", "tasks.mmlu", "orchestrator.report.result_tables", "orchestrator.stats.gate"} & found.keys()
+    assert not {"tasks.models.nanodet", "tasks.mmlu", "orchestrator.report.result_tables", "orchestrator.stats.pair"} & found.keys()
 
 
 @pytest.mark.slow

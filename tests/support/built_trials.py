@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.analysis.groups import Group, grouped
+from orchestrator.analysis.table import Context, Row, all_rows, tables
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial, parse_trial
+from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage.records import PlannedTrial, Stopping, TrialRecord
 from orchestrator.subject.samples import batches_of_round
 
@@ -67,6 +72,30 @@ def build_trial(
         visits=visits,
         turns=visits,
     )
+
+
+def rows_made(
+    name: str,
+    trials: Sequence[TrialData] | Group,
+    analysis: AnalysisConfig | None = None,
+    flags: Sequence[str] | None = None,
+) -> list[Row]:
+    """Return the rows of a result table; ``flags`` are those of all trials, in place of their own."""
+    settings = analysis or AnalysisConfig(seed=0)
+    groups = (trials,) if isinstance(trials, Group) else grouped(trials, settings)
+    if flags is not None:
+        groups = tuple(replace(one, flags=dict.fromkeys(one.flags, tuple(flags))) for one in groups)
+    records = tuple(data.record for group in groups for data in group.trials)
+    context = Context(settings, cast(Any, None), records, groups)
+    for before in ("deadline",) if name == "comparison" else ():
+        context.rows[before] = all_rows(tables()[before], context)
+    return all_rows(tables()[name], context)
+
+
+def explained(data: TrialData, primary: Threshold | None, flags: Sequence[str] = ()) -> list[Any]:
+    """Return the rows of ``explain.parquet`` of one trial within a threshold."""
+    group = SimpleNamespace(thresholds=SimpleNamespace(primary=primary), flags={data.trial_id: flags})
+    return list(tables()["explain"].rows(None, group, data))
 
 
 def in_turns(trials: Iterable[TrialData], rounds_per_visit: int = 2) -> list[TrialData]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from orchestrator.analysis.reading import Reading
 from orchestrator.report.figures.chart import Chart
-from orchestrator.report.figures.reading import Reading
 
 METRICS = {
     "top1": "top-1 accuracy",

@@ -6,16 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
+from orchestrator.analysis.curves import Floats
 from orchestrator.contracts import InputError
 
 Kind = Literal["line", "step", "points", "bars"]
 Section = Literal["quality", "latency", "rounds", "ranking", "settling", "prediction", "causes"]
 """A part of the page."""
 SECTIONS: tuple[Section, ...] = get_args(Section)
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

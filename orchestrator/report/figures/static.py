@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.reading import Evidence, Reading
 from orchestrator.contracts import InputError
 from orchestrator.report.colours import COLOURS, Style, styles
 from orchestrator.report.figures.axis_words import axis_words
 from orchestrator.report.figures.chart import Axis, Chart, Series
 from orchestrator.report.figures.charts import figures
-from orchestrator.report.figures.evidence import Evidence
 from orchestrator.report.figures.look import PLAIN_LOOK, POINTS_PER_INCH, Look
-from orchestrator.report.figures.reading import Reading
 from orchestrator.storage.files import replacing
 
 FORMATS = ("svg", "pdf", "png")

@@ -7,36 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from orchestrator.report.standings import UNSTEADY
-from orchestrator.report.table import REMEDIES, REMEDIES_OF_IMPORTED
+from orchestrator.analysis.flags import UNSTEADY, flag_of
 
-FLAGS = {
-    "running": "The trial was not done when this page was written; its figures are of the rounds so far.",
-    "failed": "The trial ended with an error; its figures are of the rounds before it. See the problems below.",
-    "interrupted": "The trial was stopped before its rule ended it; `resume` goes on with it.",
-    "not certified": "Too few independent inferences lie beyond the percentile, or nothing bounds it from above; it may change much.",
-    "in-sample": "The threshold was chosen from the same rounds that are judged by it.",
-    "one stretch": "Fewer than 12 visits lie apart: the interval is of this period, and nothing tells of later rounds.",
-    "few units": "Fewer than 20 visits or streams: slow spells that were not met leave nothing to see.",
-    "imported": "Another program measured it; only its file was read here.",
-    "no quality": "The file holds no scores: what is shown is the share of answers in time, right or wrong.",
-    "rounds by time": "Requests were cut into rounds of equal size in order of time, since the file holds no rounds.",
-    "one round": "All requests count as one round, so that nothing is known of how rounds differ.",
-    "unpinned": "The threads of the trial were not held to the cores of its system.",
-    "machine shared": "Other trials ran on the machine at the same time, which may have slowed this one.",
-    "other users": "Campaigns of other users of the machine could not be held off while this one was measured.",
-    "answers beyond tolerance": "The runtime's answers differ from those of eager PyTorch by more than was allowed.",
-    "no answer is right": "Nothing was right even without a threshold: task and model hardly fit each other.",
-    "boxes fit": "Boxes are right and their categories are not: look at the numbers of the classes.",
-    "a later process answers": "A fresh process of the same trial gave other answers.",
-    "torn pair": "The two sides of a pair were not measured next to each other.",
-    "schedule not kept": "Samples were started late although nothing was due, or not at the schedule's rate: waits are partly our own.",
-    "overloaded": "The backlog grows through the streams: samples arrive faster than this system answers. A finding, not a fault.",
-    "few samples": "The group of a slice is small: its figure is of these samples alone.",
-    "few streams": "The rounds of a stream share a queue, and there are fewer than 12 streams: intervals may be too narrow.",
-    "incomplete": "Some rounds ended before all samples were measured; what is missing counts as late.",
-}
-"""What flags mean, by how they begin."""
 UNCERTIFIED = "deadline not certified"
 """What the page itself finds doubtful."""
 WORDS = {
@@ -82,15 +54,11 @@ def flag_words(flags: Iterable[str]) -> dict[str, Word]:
     return {flag: Word(f"flag-{number}", flag, _meaning(flag)) for number, flag in enumerate(sorted(set(flags)))}
 
 
-def _meaning(flag: str) -> str:
-    known = [meaning for begins, meaning in FLAGS.items() if flag.startswith(begins)]
-    told = (
-        known[0]
-        if known
-        else "A note of the measurement on these figures; docs/results.md and docs/statistics.md tell where it comes from."
-    )
-    of_imported = f" Of imported trials: {REMEDIES_OF_IMPORTED[flag]}." if flag in REMEDIES_OF_IMPORTED else ""
-    return f"{told} What it does to a figure, and what helps: {REMEDIES[flag]}.{of_imported}" if flag in REMEDIES else told
+def _meaning(name: str) -> str:
+    flag = flag_of(name)
+    of_imported = f" Of imported trials: {flag.of_imported}." if flag.of_imported else ""
+    helps = f" What helps: {flag.remedy}." if flag.remedy else ""
+    return f"{flag.meaning[:1].upper()}{flag.meaning[1:]}.{helps}{of_imported}"
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.report.figures.chart import Floats
+from orchestrator.analysis.curves import Floats
 
 LEVELS = 65_534
 """Steps in which quality by round is drawn; 65,535 stands for no value."""

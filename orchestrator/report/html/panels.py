@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from orchestrator.analysis.reading import Entry, Reading
 from orchestrator.report.figures.chart import Chart
-from orchestrator.report.figures.reading import Entry, Reading, place_of
 
 MOST_TOGETHER = 10
 """Trials of several models that one panel holds."""
@@ -61,7 +61,7 @@ def colours_of(reading: Reading) -> dict[str, int]:
     """Return the number of each line's colour by its key: in panels of models that of its system, the same in all of them."""
     if len(_models_apart(reading.systems)) < 2:
         return {entry.key: entry.colour for entry in reading.systems}
-    places = {entry.key: place_of(entry.data, reading.group)[1:] for entry in reading.systems}
+    places = {entry.key: entry.place[1:] for entry in reading.systems}
     numbers = {place: number for number, place in enumerate(dict.fromkeys(places.values()))}
     if len(numbers) == 1:
         return {entry.key: entry.dash for entry in reading.systems}

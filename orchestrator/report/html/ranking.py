@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.analysis.deadline import NEVER, Deadlines, kept_from, longest
+from orchestrator.analysis.campaign_analysis import Row
+from orchestrator.analysis.flags import UNSTEADY
 from orchestrator.analysis.quality import scale_of
-from orchestrator.report.figures.charts.quality import ranks
-from orchestrator.report.figures.reading import Entry, Reading
+from orchestrator.analysis.ranking import is_unsteady
+from orchestrator.analysis.reading import Entry, Reading
+from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.report.html.glossary import Word, words
-from orchestrator.report.standings import UNSTEADY, is_unsteady
-from orchestrator.report.table import Row
 from orchestrator.report.text import milliseconds, quality, quality_at_least, quality_within
 
 LEFT, WIDTH = 5, 150
@@ -62,7 +62,7 @@ def along(value: float, top: float) -> float:
 def ranked_rows(reading: Reading, flags: Mapping[str, Word]) -> list[RankedRow]:
     """Return the rows as they stand on paper and before the slider is moved: total clock, primary threshold."""
     clock = reading.clock
-    at, places, claims, top = reading.grids[clock].start, ranks(reading, clock), claims_by_clock(reading), top_of(reading)
+    at, places, claims, top = reading.grids[clock].start, reading.ranks(clock), claims_by_clock(reading), top_of(reading)
     scale = scale_of(reading.group.trials[0].judged(reading.metric))
     wide = next(word for word in words() if word.term == UNSTEADY)
     rows = []

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.ranking import Ranking
+from orchestrator.analysis.reading import Evidence, Reading
 from orchestrator.report.capacity import capacity_tables
 from orchestrator.report.claims import (
     comparison_tables,
@@ -18,10 +20,8 @@ from orchestrator.report.claims import (
 from orchestrator.report.explained import evidence_tables, slow_rounds_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.figures.charts import charts_of
-from orchestrator.report.figures.charts.quality import MOST_FLIPS, flips
-from orchestrator.report.figures.evidence import Evidence
-from orchestrator.report.figures.reading import Reading
-from orchestrator.report.html.first_screen import Asker, FirstScreen, first_screen
+from orchestrator.report.findings import of_task
+from orchestrator.report.html.first_screen import Asker, in_html
 from orchestrator.report.html.panels import Figure, figure_of
 from orchestrator.report.html.ranking import Kept, RankedRow, kept_deadlines, ranked_rows
 from orchestrator.report.html.strips import Strip, strips
@@ -31,7 +31,6 @@ from orchestrator.report.schedules import load_tables
 from orchestrator.report.server_cost import server_cost_tables
 from orchestrator.report.servers import server_tables
 from orchestrator.report.sliced import slice_tables
-from orchestrator.report.standings import Ranking
 from orchestrator.report.started_servers import started_server_tables
 from orchestrator.report.table import Table, who_columns
 from orchestrator.report.text import milliseconds, trials_counted
@@ -40,6 +39,7 @@ from orchestrator.report.token_gaps import token_gap_tables
 from orchestrator.report.tolerance import tolerance_tables
 from orchestrator.stats.times import Clock
 
+MOST_FLIPS = 40
 OPEN = {
     "tail-quality": "answer", "capacity": "capacity", "percentiles": "latency", "evidence": "slow", "stages": "causes",
     "input-size": "causes",
@@ -90,7 +90,7 @@ class TaskSection:
     keys: Mapping[str, str]
     several: bool
     repeated: bool
-    answer: FirstScreen
+    answer: Sequence[tuple[str, str]]
     rows: Sequence[RankedRow]
     kept: Kept
     strips: Sequence[Strip]
@@ -105,11 +105,6 @@ class TaskSection:
     threshold_label: str
     positions: int
     start: int
-
-    @property
-    def within(self) -> str:
-        """The deadline of the answers, as the end of a line that begins with the section's title."""
-        return f"within {self.answer.answers.rows[0].question.partition(' within ')[2] or self.threshold}"
 
     def all_figures(self) -> Iterator[Figure]:
         """Yield every figure."""
@@ -145,7 +140,7 @@ def task_section(number: int, asker: Asker, ranked: Ranking) -> TaskSection:
         keys=reading.short_keys(),
         several=several,
         repeated=reading.repeated,
-        answer=first_screen(asker, ranked),
+        answer=in_html(of_task(results, ranked)),
         rows=ranked_rows(reading, flags),
         kept=kept_deadlines(reading),
         strips=strips(reading, results),
@@ -214,7 +209,7 @@ def _latency_by_clock(own: CampaignAnalysis, clocks: Sequence[Clock]) -> dict[st
 
 def flip_table(reading: Reading) -> Table:
     """Return which trials change places between neighbouring common thresholds."""
-    found = list(flips(reading))
+    found = list(reading.flips())
     more = f" {len(found) - MOST_FLIPS} more are not shown." if len(found) > MOST_FLIPS else ""
     note = f"Pairs whose mean tail quality changes order between neighbouring common thresholds, {reading.clock} time."
     return Table(

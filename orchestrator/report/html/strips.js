@@ -39,7 +39,7 @@ function summary(canvas, task) {
   const entry = task.entries.get(canvas.dataset.strip), clock = entry.clocks[task.clock], bars = canvas.bars;
   const slow = bars.filter(value => (value ?? 0) < task.keep * clock.ideal - 1e-6).length, worst = bars.indexOf(Math.min(...bars));
   canvas.closest("li").querySelector("[data-told]").textContent =
-    `${slow} of ${bars.length} below, worst ${nearest(clock.worst[task.at])} in ${roundOf(clock, worst)}`;
+    `${slow} of ${bars.length} below, worst ${nearest(bars[worst])} in ${roundOf(clock, worst)}`;
 }
 
 function drawStrips(task) {

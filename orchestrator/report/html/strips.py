@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
+from orchestrator.analysis.reading import Entry, Reading
 from orchestrator.report.explained import first_cause
-from orchestrator.report.figures.reading import Entry, Reading
-from orchestrator.report.table import rows_of
 
 
 @dataclass(frozen=True)

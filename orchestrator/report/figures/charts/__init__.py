@@ -12,10 +12,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.reading import Evidence, Reading, readings
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.chart import SECTIONS, Chart
-from orchestrator.report.figures.evidence import Evidence
-from orchestrator.report.figures.reading import Reading, readings
 
 Maker = Callable[[Reading], Chart]
 

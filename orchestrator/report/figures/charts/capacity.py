@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from orchestrator.analysis.reading import Reading
 from orchestrator.report.figures.chart import Axis, Chart, Series
-from orchestrator.report.figures.reading import Reading
 
 
 def capacity_chart(reading: Reading) -> Chart:

@@ -6,11 +6,9 @@ import zlib
 
 import numpy as np
 
+from orchestrator.analysis.curves import NS_PER_MS, stretches
+from orchestrator.analysis.reading import MEASURES, Reading
 from orchestrator.report.figures.chart import Axis, Chart, Series
-from orchestrator.report.figures.curves import stretches
-from orchestrator.report.figures.evidence import MEASURES
-from orchestrator.report.figures.grid import NS_PER_MS
-from orchestrator.report.figures.reading import Reading
 
 MOST_SAMPLES = 200
 FEWEST_SIZES = 5
@@ -75,11 +73,11 @@ def evidence_chart(reading: Reading) -> Chart:
     for measure in MEASURES:
         for entry in reading.entries:
             seen = reading.evidence.get(entry.key)
-            if seen is not None and measure in seen.stored:
-                _, values, _ = stretches(seen.figures(measure)[None, :], MOST_MOMENTS)
-                _, when, _ = stretches(seen.started_ms[None, :], MOST_MOMENTS)
+            if seen is not None and measure in seen.measures:
+                _, values, _ = stretches(seen.measures[measure], MOST_MOMENTS)
+                _, when, _ = stretches(seen.started_ms, MOST_MOMENTS)
                 together = max(together, -(-seen.started_ms.size // MOST_MOMENTS))
-                series.append(Series(entry.label, when[0], values[0], "line", entry.key, tags={"measure": measure}))
+                series.append(Series(entry.label, when, values, "line", entry.key, tags={"measure": measure}))
                 measures.append(measure)
     drawn = f" A point is the mean of up to {together} rounds in a row." if together > 1 else ""
     return Chart(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
-from orchestrator.report.figures.grid import NS_PER_MS, density_on
-from orchestrator.report.figures.reading import Reading
+from orchestrator.analysis.curves import Floats
+from orchestrator.analysis.reading import Reading
+from orchestrator.report.figures.chart import Axis, Chart, Series
 from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.times import Clock
 
@@ -24,9 +24,9 @@ def density_chart(reading: Reading) -> Chart:
     for clock in reading.clocks:
         places = _places(reading, clock)
         for entry in reading.systems:
-            fit = reading.times[clock, entry.key].fit()
-            if fit is not None and places.size:
-                density = density_on(fit, np.log(places * NS_PER_MS))
+            times = reading.times[clock, entry.key]
+            if times.timed and places.size:
+                density = times.density(places)
                 series.append(Series(entry.label, places, density, "line", entry.key, tags={"clock": clock}))
     return Chart(
         name="density",

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
-
 import numpy as np
 
-from orchestrator.report.figures.chart import Axis, Chart, Floats, Series
-from orchestrator.report.figures.reading import Reading
-from orchestrator.stats import laws
-from orchestrator.stats.times import Clock
+from orchestrator.analysis.reading import Reading
+from orchestrator.report.figures.chart import Axis, Chart, Series
 
 TIME = "threshold (ms)"
-MOST_FLIPS = 40
-LEAST = 1e-9
-"""Differences of quality below this are the rounding of sums."""
 
 
 MEANS = {
@@ -52,7 +44,7 @@ def curve_chart(reading: Reading) -> Chart:
 
 
 def rounds_chart(reading: Reading) -> Chart:
-    """Return tail quality over rounds at the chosen threshold."""
+    """Return tail quality over rounds at the primary threshold."""
     series = []
     longest = max(
         -(-len(entry.data.times[entry.data.clock]) // reading.curves[reading.clock, entry.key].centres.size) for entry in reading.entries
@@ -71,7 +63,7 @@ def rounds_chart(reading: Reading) -> Chart:
         section="rounds",
         place=1,
         title="Tail quality over rounds",
-        note="At the chosen threshold. "
+        note="At the primary threshold. "
         + (
             f"A point stands for up to {longest} rounds in a row: their mean, or the worst of them." if together else "One point per round."
         ),
@@ -83,19 +75,19 @@ def rounds_chart(reading: Reading) -> Chart:
 
 
 def histogram_chart(reading: Reading) -> Chart:
-    """Return how rounds spread over tail quality at the chosen threshold."""
+    """Return how rounds spread over tail quality at the primary threshold."""
     series = []
     for clock in reading.clocks:
         for entry in reading.entries:
             curve = reading.curves[clock, entry.key]
-            shares = np.concatenate([100 * curve.shares, np.zeros((len(curve.shares), 1))], axis=1)
+            shares = np.append(100 * curve.shares, 0.0)
             series.append(Series(entry.label, curve.edges, shares, "step", entry.key, tags={"clock": clock}))
     return Chart(
         name="rounds-histogram",
         section="rounds",
         place=2,
         title="Histogram of rounds",
-        note="At the chosen threshold: share of all rounds by their quality, in 24 bins.",
+        note="At the primary threshold: share of all rounds by their quality, in 24 bins.",
         x=Axis(reading.metric),
         y=Axis("rounds (%)"),
         series=series,
@@ -103,20 +95,9 @@ def histogram_chart(reading: Reading) -> Chart:
     )
 
 
-def ranks(reading: Reading, clock: Clock) -> dict[str, Floats]:
-    """Return the place of every system at every threshold, [G]: by mean, then by worst round; equal ones share the better place."""
-    means = np.stack([np.round(reading.curves[clock, entry.key].oriented("mean"), 9) for entry in reading.systems])
-    worst = np.stack([np.round(reading.curves[clock, entry.key].oriented("worst"), 9) for entry in reading.systems])
-    by_mean, by_worst = (laws.ranks(-each.T, "dense") for each in (means, worst))
-    keys = by_mean * (len(means) + 1) + by_worst
-    places = laws.ranks(keys, "least").T
-    places[:, np.isnan(places).any(axis=0)] = np.nan
-    return {entry.key: places[number] for number, entry in enumerate(reading.systems)}
-
-
 def rank_chart(reading: Reading) -> Chart:
     """Return who is ahead at which threshold."""
-    places = {clock: ranks(reading, clock) for clock in reading.clocks}
+    places = {clock: reading.ranks(clock) for clock in reading.clocks}
     series = [
         Series(entry.label, reading.grids[clock].ms, places[clock][entry.key], "step", entry.key, tags={"clock": clock})
         for clock in reading.clocks
@@ -135,18 +116,3 @@ def rank_chart(reading: Reading) -> Chart:
         choices={"clock": reading.clocks},
         threshold="x",
     )
-
-
-def flips(reading: Reading) -> Iterator[tuple[str, str, str, str, bool]]:
-    """Yield pairs of trials that change places between neighbouring common thresholds on the total clock.
-
-    Who is ahead at first, who afterwards, both thresholds, and whether the intervals lie apart at both.
-    """
-    grid, entries = reading.grids[reading.clock], reading.systems
-    curves = [reading.curves[reading.clock, entry.key] for entry in entries]
-    means, lows, highs = (np.stack([curve.oriented(name) for curve in curves]) for name in ("mean", "low", "high"))
-    for before, after in pairwise(index for index, label in enumerate(grid.labels) if label):
-        first, last = (means[:, None, at] - means[None, :, at] for at in (before, after))
-        for one, other in np.argwhere((first > LEAST) & (last < -LEAST)):
-            apart = lows[one, before] > highs[other, before] and lows[other, after] > highs[one, after]
-            yield entries[one].label, entries[other].label, grid.labels[before], grid.labels[after], bool(apart)

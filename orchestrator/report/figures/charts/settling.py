@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from orchestrator.analysis.convergence import rjsd_column
+from orchestrator.analysis.reading import Reading
 from orchestrator.report.figures.chart import Axis, Chart, Series
-from orchestrator.report.figures.reading import Reading
-from orchestrator.stats.thinning import evenly_chosen
+from orchestrator.stats.units import evenly_chosen
 
 MOST_CHECKS = 1000
 """Most checks drawn of a trial; of more, evenly chosen ones are drawn, with the first and the last."""

@@ -1,0 +1,294 @@
+"""What charts draw of one trial or system: its times, thresholds, and tail quality against them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.quality import (
+    JudgedMean,
+    ideal_quality,
+    in_blocks,
+    intervals,
+    scale_of,
+)
+from orchestrator.analysis.table import check_interval
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats.divergence import fit_density
+from orchestrator.stats.histogram import LOG_STEP, REACH, LogHistogram, smoothed
+from orchestrator.stats.queueing import SECOND_NS
+from orchestrator.stats.times import Clock
+from orchestrator.stats.variance_components import mean_of_processes
+
+Floats = NDArray[np.float64]
+NS_PER_MS = 1e6
+MOST_CELLS = 2**14
+PER_DECADE = 20
+"""Points of a percentile plot from 90 % to 99 %, and so on."""
+BETWEEN, FEWER = 48, 12
+"""Thresholds evenly spaced in log time, and as many at shares of all inferences; the latter where
+the metric is no mean of scores and is evaluated at each."""
+BINS = 24
+"""In the histogram of rounds."""
+MOST_POINTS, FEWEST_POINTS, DRAWN_POINTS = 400, 20, 4000
+"""Stretches of rounds of one trial, and of all trials together."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """All times of a trial on one clock, one per inference; ``size`` counts those without a time too."""
+
+    histogram: LogHistogram
+    size: int
+
+    @property
+    def timed(self) -> int:
+        """How many inferences have a time."""
+        return int(self.histogram.counts.sum())
+
+    def shares(self) -> Floats:
+        """Return shares of inferences to draw the distribution at: close to 1 they come by decades."""
+        if not self.size:
+            return np.zeros(0)
+        decades = max(1.0, np.log10(self.size))
+        return np.concatenate([[0.0], 1 - 10 ** -np.linspace(0.05, decades, int(PER_DECADE * decades))])
+
+    def at(self, shares: Floats) -> Floats:
+        """Return the time in ms that each share of inferences keeps to; NaN on those without one."""
+        if not self.timed:
+            return np.full(shares.shape, np.nan)
+        of_timed = shares * self.size / self.timed
+        found = np.exp(self.histogram.quantiles(np.minimum(of_timed, 1))) / NS_PER_MS
+        return np.asarray(np.where(of_timed > 1 + 1e-12, np.nan, found))
+
+    def density(self, ms: Floats) -> Floats:
+        """Return the density of log time at times in ms; it integrates to 1 over the logarithm."""
+        fit = fit_density(self.histogram)
+        step, margin = fit.cells.step, REACH * fit.bandwidth.value
+        low, high = fit.cells.first * step - margin, fit.cells.end * step + margin
+        while (high - low) / step > MOST_CELLS:
+            step *= 2
+        first = int(np.floor(low / step))
+        size = int(np.ceil(high / step)) - first
+        cells = fit.cells.on_grid(step, first, size)[None, :]
+        masses = smoothed(cells, np.array([fit.bandwidth.value / step]))[0]
+        centres = (first + np.arange(size) + 0.5) * step
+        density = masses / masses.sum() / step
+        return np.asarray(np.interp(np.log(ms * NS_PER_MS), centres, density, left=0, right=0))
+
+
+def counted(times: Floats) -> Times:
+    """Count times, [R, B] in ns, one per inference."""
+    with np.errstate(divide="ignore"):
+        logs = np.log(times.ravel())
+    bins = np.floor(logs[np.isfinite(logs)] / LOG_STEP).astype(np.int64)
+    if not bins.size:
+        return Times(LogHistogram(), times.size)
+    first = int(bins.min())
+    return Times(LogHistogram(LOG_STEP, first, np.bincount(bins - first)), times.size)
+
+
+def pooled(several: Sequence[Times]) -> Times:
+    """Return the times of all processes of one system together."""
+    found = [times.histogram for times in several if times.timed]
+    size = sum(times.size for times in several)
+    if not found:
+        return Times(LogHistogram(), size)
+    first = min(histogram.first for histogram in found)
+    length = max(histogram.end for histogram in found) - first
+    counts = np.sum([histogram.on_grid(LOG_STEP, first, length) for histogram in found], axis=0)
+    return Times(LogHistogram(LOG_STEP, first, counts.astype(np.int64)), size)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rising thresholds of one clock.
+
+    labels
+        names of the common thresholds; empty for the points between them.
+    start
+        index of the primary threshold, or of the middle one where there is none.
+    """
+
+    ns: NDArray[np.int64]
+    labels: tuple[str, ...]
+    start: int
+
+    @property
+    def ms(self) -> Floats:
+        """The thresholds in ms."""
+        return self.ns / NS_PER_MS
+
+
+def grid_of(group: Group, clock: Clock, times: Sequence[Times]) -> Grid:
+    """Return the common thresholds of a clock and others from the fastest to the slowest time.
+
+    One stands for all where there is neither: all answers are late at it.
+    """
+    common = group.thresholds.common(clock)
+    mean = isinstance(group.trials[0].judged(group.trials[0].metric), JudgedMean)
+    timed, between = [member for member in times if member.timed], BETWEEN if mean else FEWER
+    places: set[int] = {threshold.ns for threshold in common}
+    if timed:
+        found = np.concatenate([member.at(member.shares()) for member in timed])
+        found = np.sort(found[np.isfinite(found)]) * NS_PER_MS
+        evenly = roundest(np.geomspace(found[0], found[-1], between))
+        by_share = found[np.linspace(0, len(found) - 1, between).astype(np.int64)]
+        places |= {int(np.ceil(ns)) for ns in (*evenly, *by_share)}
+    primary = group.thresholds.primary
+    alone = SECOND_NS if primary is None else primary.ns
+    ns = np.array(sorted(places or {alone}), dtype=np.int64)
+    labels = [dict.fromkeys(one.label for one in common if one.ns == place) for place in ns]
+    start = len(ns) // 2 if primary is None else int(np.searchsorted(ns, primary.ns))
+    return Grid(ns, tuple(map(", ".join, labels)), min(start, len(ns) - 1))
+
+
+def roundest(places: Floats) -> Floats:
+    """Return rising times, each with as few digits as tell it from its neighbours; the ends stay.
+
+    Examples
+    --------
+    >>> [float(place) for place in roundest(np.array([18.4, 27.3, 29.1, 31.0, 33.2]))]
+    [18.4, 25.0, 30.0, 32.0, 33.2]
+    """
+    rounded = places.copy()
+    for index in range(1, len(places) - 1):
+        low, high = np.sqrt(places[index - 1 : index + 1] * places[index : index + 2])
+        decade = 10.0 ** np.floor(np.log10(high))
+        for step in decade * np.array([1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001]):
+            nearest = np.round(np.round(places[index] / step) * step, 3)
+            if low < nearest <= high:
+                rounded[index] = nearest
+                break
+    return rounded
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Tail quality of a trial or system on one clock.
+
+    mean, worst, low, high
+        [G], over rounds, with the interval of the mean.
+    rounds, worst_rounds, centres
+        [K], mean and worst round of each stretch of rounds at the primary threshold, and the number
+        of the round in its middle.
+    shares, edges
+        [B] and [B + 1], share of rounds by quality at the primary threshold.
+    flags
+        [G], of the figures at each threshold.
+    sign
+        -1 where a smaller quality is the better one.
+    """
+
+    ideal: float
+    mean: Floats
+    worst: Floats
+    low: Floats
+    high: Floats
+    rounds: Floats
+    worst_rounds: Floats
+    centres: Floats
+    shares: Floats
+    edges: Floats
+    flags: tuple[tuple[str, ...], ...]
+    sign: float = 1.0
+
+    def oriented(self, name: str) -> Floats:
+        """Return one of ``mean``, ``worst``, ``low`` and ``high`` so that more is better."""
+        other = {"low": "high", "high": "low"}.get(name, name) if self.sign < 0 else name
+        return np.asarray(self.sign * getattr(self, other))
+
+
+def curve_of(
+    data: TrialData,
+    clock: Clock,
+    grid: Grid,
+    known: Mapping[int, Sequence[str]],
+    points: int,
+    flags: Sequence[str] = (),
+) -> Curve:
+    """Return the curve of a trial.
+
+    ``known`` are the flags of stored figures by threshold in ns, ``flags`` those of all others, and
+    ``points`` the most stretches of rounds.
+    """
+    judged, times = data.judged(data.metric), data.times[clock]
+    scale, answers = scale_of(judged), data.answers_at_stake(judged)
+    parts, at = [], np.zeros(0)
+    for some in in_blocks(range(len(grid.ns)), len(times)):
+        quality = judged.curve(times, grid.ns[list(some)])
+        if grid.start in some:
+            at = quality[some.index(grid.start)]
+        found = intervals(judged, quality, answers, data.visits)
+        # The last digits of matrix products differ from machine to machine; pages should not.
+        low, high = np.array([(interval.low, interval.high) for interval in found]).T.round(12)
+        parts.append((quality.mean(axis=1), quality.min(axis=1), low, high))
+    mean, worst, low, high = map(np.concatenate, zip(*parts, strict=True))
+    for ns, *limits in zip(grid.ns, low, mean.tolist(), high, strict=True):
+        check_interval(f"mean quality of {data.trial_id} within {ns} ns ({clock} time)", *limits)
+    ends = min(0.0, float(at.min())), max(judged.ideal(), float(at.max())) or 1.0
+    counts, edges = np.histogram(at, BINS, ends)
+    centres, rounds, worst_rounds = stretches(at, points)
+    gains = mean, worst, low, high, rounds, worst_rounds, edges
+    mean, worst, low, high, rounds, worst_rounds, edges = map(scale.shown, gains)
+    shares = counts / at.size
+    if scale.sign < 0:
+        low, high, shares, edges = high, low, shares[::-1], edges[::-1]
+    return Curve(
+        ideal_quality(judged),
+        *(mean, worst, low, high, rounds, worst_rounds, centres, shares, edges),
+        flags=tuple(tuple(known.get(int(ns), flags)) for ns in grid.ns),
+        sign=scale.sign,
+    )
+
+
+def stretches(values: Floats, points: int) -> tuple[Floats, Floats, Floats]:
+    """Return centres, means and minima of at most ``points`` stretches of values, NaN left out."""
+    starts = np.linspace(0, values.size, min(points, values.size), endpoint=False).astype(np.int64)
+    known = np.isfinite(values)
+    counts = np.add.reduceat(known, starts, dtype=np.float64)
+    counts[counts == 0] = np.nan
+    means = np.add.reduceat(np.where(known, values, 0.0), starts) / counts
+    minima = np.minimum.reduceat(np.where(known, values, np.inf), starts) * counts / counts
+    centres = (starts + np.append(starts[1:], values.size) - 1) / 2
+    return centres, means, minima
+
+
+def curve_of_processes(repeats: Sequence[TrialData], curves: Sequence[Curve], clock: Clock) -> Curve:
+    """Return the curve of a system that was repeated, by the rule of ``processes.parquet``.
+
+    It has the mean of the processes' means, with Student's t over them, and the worst round of all;
+    rounds stand one process after another.
+    """
+    first, judged = curves[0], repeats[0].judged(repeats[0].metric)
+    scale = scale_of(judged)
+    gains = scale.gained(np.stack([curve.mean for curve in curves], axis=1))
+    resolution = 1 / min(data.inferences[clock].size for data in repeats)
+    mean, low, high = np.array([mean_of_processes(row, resolution) for row in gains]).T
+    if isinstance(judged, JudgedMean):
+        low = np.maximum(low, 0.0)
+        high = np.minimum(high, np.maximum(scale.gained(first.ideal), mean))
+    low, high = (scale.shown(limit) for limit in ((low, high) if scale.sign > 0 else (high, low)))
+    worst = np.stack([curve.worst for curve in curves])
+    rounds, worst_rounds, centres = (
+        np.concatenate([getattr(curve, name) for curve in curves]) for name in ("rounds", "worst_rounds", "centres")
+    )
+    return replace(
+        first,
+        mean=scale.shown(mean),
+        worst=worst.min(axis=0) if first.sign > 0 else worst.max(axis=0),
+        low=low,
+        high=high,
+        rounds=rounds,
+        worst_rounds=worst_rounds,
+        centres=centres,
+        shares=np.mean([curve.shares for curve in curves], axis=0),
+        flags=tuple(
+            tuple(dict.fromkeys(flag for flags in of_all for flag in flags))
+            for of_all in zip(*(curve.flags for curve in curves), strict=True)
+        ),
+    )

@@ -1,0 +1,175 @@
+"""The flags of figures: what each means, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.stats.constants import FEW_UNITS, FEWEST_UNITS
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag by its name, which is what stands in tables less the detail: numbers and brackets.
+
+    remedy
+        clauses with ``; `` between them; one whose settings a trial has already is left out.
+    of_imported
+        the remedy where another program measured: nothing here can go on with its trials.
+    """
+
+    name: str
+    meaning: str
+    remedy: str = ""
+    of_imported: str = ""
+
+
+UNSTEADY = "unsteady"
+IMPORTED = "imported"
+_OTHER_SPEED = (
+    "fixed work took another time after the rounds than before",
+    "run `doctor` (heat, clock rate, other programs), then measure again",
+)
+_NOT_DONE = "the trial is not done, and its figures are of the rounds so far"
+_INCOMPLETE = ("rounds ended early, and their missing samples count as late", "the table of faults names the samples")
+_PLACED = ("the model, or something else, changed the process while it measured", "find what does; measure again")
+FLAGS = {
+    flag.name: flag
+    for flag in (
+        Flag(
+            UNSTEADY,
+            "the interval is wider than a tenth of ideal quality: rounds differ much",
+            "`explain` shows what moves with slow rounds; more rounds narrow the interval",
+            "import a longer run of the program that measured",
+        ),
+        Flag(
+            "one stretch",
+            f"fewer than {FEWEST_UNITS} visits lie apart: the interval is of this period and says nothing about later rounds",
+            f"measure visits that lie apart: measurement.schedule=visits, measurement.pause=1, measurement.min_rounds={2 * FEWEST_UNITS}",
+            "import repeats of the run on other days",
+        ),
+        Flag(
+            "few units",
+            f"fewer than {FEW_UNITS} visits or streams may have met no slow spell",
+            f"measure more visits, with measurement.min_rounds={2 * FEW_UNITS}",
+            "import a longer run of the program that measured",
+        ),
+        Flag(
+            "in-sample",
+            "the deadline is a percentile of this system's own times, so that its interval is too wide",
+            "set a deadline in ms with analysis.primary",
+        ),
+        Flag(
+            "schedule not kept",
+            "samples were started late although nothing was due, or not at the schedule's rate",
+            "load.idle=spin; quieten the machine",
+            "import a run on a quieter machine",
+        ),
+        Flag(
+            "overloaded",
+            "samples arrive faster than they are answered, so that figures grow with the length of a stream: a finding, not a fault",
+            "lower load.rate_per_s",
+            "import a run at a lower rate",
+        ),
+        Flag(
+            "few streams",
+            f"the rounds of a stream share a queue, and fewer than {FEWEST_UNITS} streams make intervals too narrow",
+            f"measure {FEWEST_UNITS} streams or more",
+            "import repeats of the run, which count as fresh processes",
+        ),
+        Flag("few samples", "the group of a slice is small, so that its figure is of these samples alone", "add samples to the task"),
+        Flag(IMPORTED, "another program measured it; its cores, threads and neighbours are unknown, and no deadline is certified"),
+        Flag("no quality", "the file holds no scores: on_time is the share of answers in time, right or wrong", "import scores"),
+        Flag("rounds by time", "the file holds no rounds: its requests were cut into rounds of equal size in order of time"),
+        Flag("one round", "the file does not say which requests belong together, so that nothing is known of how rounds differ"),
+        Flag(
+            "unpinned",
+            "threads could run on other cores, too: cluster=inline pins nothing and starts no fresh process",
+            "leave out cluster=inline; ask for fewer system.cores",
+        ),
+        Flag(
+            "machine shared with other trials",
+            "others ran at the same time, so that times may be longer than alone",
+            "measure with system.exclusive=true",
+        ),
+        Flag("machine slower at the end", *_OTHER_SPEED),
+        Flag("machine faster at the end", *_OTHER_SPEED),
+        Flag("other users not excluded", "campaigns of other users of the machine could not be held off", "ask who else was there"),
+        Flag(
+            "judged otherwise than when measured",
+            "another version of this program measured it, whose metric gave these answers other scores; figures are by today's",
+            "measure again to compare with new figures",
+        ),
+        Flag("clock set back", "somebody set the clock while the trial ran; times come from a clock that nobody sets"),
+        Flag("running", _NOT_DONE),
+        Flag("interrupted", _NOT_DONE, "go on with `resume`"),
+        Flag("failed", _NOT_DONE, "repair what the error names; `resume --retry-failed`"),
+        Flag("incomplete round", *_INCOMPLETE),
+        Flag("incomplete rounds", *_INCOMPLETE),
+        Flag(
+            "not certified",
+            "fewer than 10 independent inferences lie beyond the percentile, or its interval has no upper limit",
+            "more rounds; a lower percentile",
+        ),
+        Flag(
+            "no answer is right even without a threshold",
+            "ideal quality is 0: task and model hardly fit each other",
+            "check labels and weights",
+        ),
+        Flag(
+            "boxes fit but their categories are not the references': class numbers in place of category ids?",
+            "boxes are right and their categories are not",
+            "map class numbers to category ids in `postprocess`",
+        ),
+        Flag("answers change", "rounds gave different answers to the same sample", "runtime.deterministic=true"),
+        Flag("a later process answers samples otherwise", "a fresh process of the trial gave other answers", "runtime.deterministic=true"),
+        Flag("a later process has another placement", "after a fault or a pause the process ran elsewhere", "measure it in one session"),
+        Flag("niceness at first and at the end", *_PLACED),
+        Flag("scheduling policy at first and at the end", *_PLACED),
+        Flag("the thread that measures may use cores at first and at the end", *_PLACED),
+        Flag("answers beyond tolerance of eager PyTorch's", "the runtime computes other values than PyTorch in fp32"),
+        Flag("changes accepted", "code, data or host differ from those at the start", "measure anew before you publish"),
+        Flag("torn pair", "the sides of a pair were not measured next to each other", "measure more pairs"),
+        Flag("load differs", "other work differed between the sides of a comparison", "measure in pairs, on a quiet machine"),
+    )
+}
+"""Every flag, by name."""
+DETAIL = re.compile(r" \(.*\)$|(?<![\w.-])-?\d+ |\[[^\]]*\] |SCHED_\w+ ")
+SETTING = re.compile(r"([a-z_]+(?:\.[a-z_]+)+)=(\w+)")
+
+
+def flag_of(told: str) -> Flag:
+    """Return the flag that stands in a table, whose name may carry a detail; one of the same name that says nothing for a flag unknown."""
+    name = DETAIL.sub("", told)
+    return FLAGS.get(name, Flag(name, "a note of the measurement on these figures"))
+
+
+def told_of(told: str, imported: bool = False, trials: Sequence[Any] = ()) -> str:
+    """Return what a flag means, and what to do about it that these trials' settings do not yet."""
+    flag = flag_of(told)
+    return "; ".join([flag.meaning, *remedies(flag, trials, imported)])
+
+
+def remedies(flag: Flag, trials: Sequence[Any], imported: bool = False) -> list[str]:
+    """Return the clauses of a remedy whose settings some of these trials (`Trial`) have not."""
+    told = flag.of_imported if imported and flag.of_imported else flag.remedy
+    return [clause for clause in told.split("; ") if clause and missing(clause, trials) != []]
+
+
+def missing(clause: str, trials: Sequence[Any]) -> list[str] | None:
+    """Return the settings of a clause that some trials have not; None where it names none."""
+    found = SETTING.findall(clause)
+    if not found:
+        return None
+    return [f"{key}={wanted}" for key, wanted in found if not trials or not all(_has(one, key, wanted) for one in trials)]
+
+
+def _has(trial: Any, key: str, wanted: str) -> bool:
+    found = trial
+    for name in key.split("."):
+        found = getattr(found, name, None)
+    if wanted.isdigit() and isinstance(found, int | float):
+        return found >= int(wanted)
+    return str(found).lower() == wanted

@@ -1,0 +1,219 @@
+"""Result tables, each declared beside the function that yields its rows."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import pyarrow as pa
+
+from orchestrator.storage.columns import LABELS as LABELS
+from orchestrator.storage.columns import Column as Column
+from orchestrator.storage.columns import columns_in_markdown, schema_of
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.groups import Group
+    from orchestrator.configuration.analysis import AnalysisConfig
+    from orchestrator.storage.records import CampaignRecord, TrialRecord
+
+
+SERVICE = "`inference`, `total`, under load `response`, of streams `first_token`, `per_token`"
+METRIC = Column("metric", "str", "the primary metric")
+CLOCK = Column("clock", "str", "`total`, under load `response`")
+ANY_CLOCK = Column("clock", "str", SERVICE, "clock")
+THRESHOLD = (
+    Column("threshold", "str", "its label, such as `p99` or `50 ms`"),
+    Column("threshold_ns", "int64", "an answer is on time when its time is at most this"),
+    Column("threshold_origin", "str", "`absolute`, `reference` or `own`"),
+    Column(
+        "threshold_reference",
+        "str?",
+        "the trial whose percentile it is, where the origin is `reference`",
+    ),
+)
+PARAMETERS = Column("parameters", "map", "what the method was given and estimated, numbers by name")
+FLAGS = Column("flags", "list", "what a reader must know of the figures")
+
+Row: TypeAlias = Mapping[str, Any]
+Rows: TypeAlias = Callable[..., Iterable[Row]]
+Per: TypeAlias = Literal["trial", "group", "campaign"]
+ORDER: tuple[Per, ...] = ("trial", "group", "campaign")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the rows of a table are made from; ``rows`` are those of the tables made before."""
+
+    analysis: AnalysisConfig
+    campaign: CampaignRecord
+    records: tuple[TrialRecord, ...]
+    groups: tuple[Group, ...]
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class View:
+    """A table as reports show it: one table per group of trials.
+
+    where
+        by column the value of the rows that are shown, several values in a tuple. ``@clock``,
+        ``@metric`` and ``@together`` stand for the first clock, the primary metric, the clocks of
+        ``analysis.together_ms``, ``!`` before it for any other; the column ``threshold`` with
+        ``@primary`` for the primary threshold.
+    labels
+        headings by column that replace those of the columns, in this order; empty: all with one.
+    across
+        a column of which each value becomes a column of cells.
+    split
+        columns whose values each have a table of their own.
+    title
+        with names of columns, and of ``task``, ``metric``, ``clock``, ``bound``, in braces.
+    section
+        of the report.
+    """
+
+    name: str
+    title: str
+    note: str = ""
+    where: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    across: str = ""
+    split: tuple[str, ...] = ()
+    section: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A result table: its columns after `LABELS`, what yields its rows, and its views.
+
+    per
+        ``rows`` takes (context, group, data) of each ``trial``, (context, group), or (context).
+    after
+        tables of the same kind that are made before it.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    rows: Rows
+    per: Per
+    views: tuple[View, ...] = ()
+    after: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Its Parquet schema."""
+        return schema_of((*LABELS, *self.columns))
+
+
+DECLARED: dict[str, Table] = {}
+
+
+def table(
+    name: str,
+    columns: Iterable[Column],
+    per: Per,
+    after: tuple[str, ...] = (),
+    views: Iterable[View] = (),
+    title: str = "",
+    **view: Any,
+) -> Callable[[Rows], Rows]:
+    """Declare a result table, of which the decorated function yields the rows.
+
+    With a title it has a view of its own name, with the further fields of `View`.
+    """
+
+    def declare(rows: Rows) -> Rows:
+        own = [View(name, title, **view)] if title else []
+        DECLARED[name] = Table(name, tuple(columns), rows, per, (*own, *views), after)
+        return rows
+
+    return declare
+
+
+def all_rows(one: Table, context: Context) -> list[Row]:
+    """Return all rows of a table."""
+    if one.per == "campaign":
+        return list(one.rows(context))
+    if one.per == "group":
+        return [row for group in context.groups for row in one.rows(context, group)]
+    return [row for group in context.groups for data in group.trials for row in one.rows(context, group, data)]
+
+
+@cache
+def tables() -> Mapping[str, Table]:
+    """Return all tables, declared in ``analysis/tables/``, in the order in which rows are made."""
+    from orchestrator.analysis import tables as folder
+
+    for module in iter_modules(folder.__path__, f"{folder.__name__}."):
+        import_module(module.name)
+    ordered: dict[str, Table] = {}
+
+    def add(one: Table) -> None:
+        for name in one.after:
+            add(DECLARED[name])
+        ordered[one.name] = one
+
+    for one in sorted(DECLARED.values(), key=lambda one: ORDER.index(one.per)):
+        add(one)
+    return ordered
+
+
+SECTION = re.compile(r"(?<=^### `)(\w+)(\.parquet`\n\n)(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def documented(page: str) -> str:
+    """Return docs/results.md with the columns of all tables; one it lacks comes last."""
+
+    def columns(match: re.Match[str]) -> str:
+        one = tables().get(match[1])
+        if one is None:
+            return match[0]
+        text = re.sub(r"^\|.*\n", "", match[3], flags=re.MULTILINE).strip()
+        return f"{match[1]}{match[2]}{text}\n\n{columns_in_markdown(one.columns)}\n"
+
+    lacking = [name for name in tables() if f"### `{name}.parquet`\n" not in page]
+    return SECTION.sub(columns, page + "".join(f"\n### `{name}.parquet`\n\n" for name in lacking))
+
+
+LIMITS = re.compile(r"\[(\w+), (\w+)\]")
+"""Of a form: the columns with the limits of the figure."""
+ROUNDING = 1e-9
+"""How far sums may differ: in quality, or as a share of a time."""
+TELLING = ("metric", "slice", "clock", "threshold", "percentile", "scope", "rate_per_s")
+"""Columns that tell a row from the others of its trial."""
+
+
+class BrokenInterval(RuntimeError):
+    """An interval that excludes its own figure: a fault of this program."""
+
+
+def check_intervals(name: str, columns: Iterable[Column], rows: Iterable[Row]) -> None:
+    """Check that each interval contains its figure, before a table is written.
+
+    A null time is never reached, and infinite; another null figure has no interval. Raises
+    BrokenInterval, which names the trial and the row.
+    """
+    limits = [(one, LIMITS.search(one.form)) for one in columns]
+    for row in rows:
+        for column, names in limits:
+            is_time = column.type == "int64?"
+            if names is None or (row[column.name] is None and not is_time):
+                continue
+            low, figure, high = (math.inf if is_time and row[of] is None else row[of] for of in (names[1], column.name, names[2]))
+            place = ", ".join(f"{of} {row[of]}" for of in TELLING if row.get(of) is not None)
+            check_interval(f"{column.name} of trial {row['trial']} in {name} ({place})", low, figure, high)
+
+
+def check_interval(what: str, low: float | None, figure: float, high: float | None) -> None:
+    """Raise BrokenInterval if a figure lies outside its interval; a limit of None bounds nothing."""
+    rounding = ROUNDING * max(1.0, abs(figure)) if math.isfinite(figure) else 0.0
+    if (low is None or low - rounding <= figure) and (high is None or figure <= high + rounding):
+        return
+    limits = f"[{low}, {high}]"
+    raise BrokenInterval(f"internal error: {what} is {figure}, outside its own interval {limits}; please report it")

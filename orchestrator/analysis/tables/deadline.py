@@ -1,0 +1,205 @@
+"""The deadline that each trial can promise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.quality import JudgedMean, scale_of
+from orchestrator.analysis.table import (
+    ANY_CLOCK,
+    FLAGS,
+    METRIC,
+    PARAMETERS,
+    Column,
+    Context,
+    Row,
+    table,
+)
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.configuration.analysis import DeadlineConfig
+from orchestrator.stats.certificate import certify
+from orchestrator.stats.latency import percentile_inverted_cdf
+from orchestrator.stats.tail_quality import mean_deadlines, round_deadlines
+from orchestrator.stats.times import Clock
+
+NOTHING_TO_KEEP: Mapping[str, Any] = {
+    "deadline_ns": None,
+    "certified": False,
+    "reason": "no answer is right, so there is no quality to keep",
+    "observed_ns": None,
+    "parameters": {},
+    "later_rounds": 0,
+    "later_breaks": None,
+    "more_rounds": None,
+}
+
+
+@table(
+    "deadline",
+    (
+        METRIC,
+        ANY_CLOCK,
+        Column(
+            "reference",
+            "str",
+            "whose ideal quality the floor is a share of: `own`, or `common` to all models",
+            "ideal quality",
+        ),
+        Column("reference_quality", "float", "that ideal quality"),
+        Column("quality_share", "float", "the share of it that is to be kept", "of it", "share"),
+        Column("floor", "float", "the quality that is to be kept", "keep", "floor"),
+        Column("late_share", "float", "share of rounds that may keep less"),
+        Column("confidence", "float", "of the promise"),
+        Column(
+            "deadline_ns",
+            "int64?",
+            "within it a share of 1 - `late_share` of rounds keeps the floor; null unless `certified`",
+            "deadline",
+            "ms",
+        ),
+        Column("certified", "bool", "whether that can be promised"),
+        Column("reason", "str?", "why it cannot", "why not certified"),
+        Column(
+            "observed_ns",
+            "int64?",
+            "the bound that this share of the measured rounds kept, an observation and no promise",
+            "observed",
+            "ms",
+        ),
+        Column("threshold_origin", "str", "`own`: the trial's own rounds choose it"),
+        Column("method", "str", "how it was found"),
+        PARAMETERS,
+        Column(
+            "rounds",
+            "int32",
+            "how many rounds it rests on; those there are, where they are too few to be read",
+            "rounds",
+            "count",
+        ),
+        Column("later_rounds", "int32", "how many rounds came after them"),
+        Column(
+            "later_breaks",
+            "int32?",
+            "how many of those did not keep it; null where nothing was certified",
+        ),
+        Column(
+            "more_rounds",
+            "int32?",
+            "how many more would be needed; null of imported trials, which none certify",
+        ),
+        FLAGS,
+    ),
+    per="trial",
+    title="Deadlines of {task} ({metric}, {clock} time)",
+    note="With the stated confidence, a share of at least 1 - `analysis.deadline.late_share` of "
+    "rounds keeps this quality within the deadline. *Observed* holds for the measured rounds "
+    "only. *Common*: the ideal quality that all models reach.",
+    where={"clock": "@clock"},
+    section="Deadlines kept",
+)
+def deadline(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
+    """Yield a row per clock and floor: a share of ideal quality, the trial's own or the common."""
+    judged, wanted = data.judged(data.metric), context.analysis.deadline
+    if math.isnan(judged.ideal()):
+        return
+    qualities = {"own": judged.ideal(), "common": group.lowest_ideal}
+    floors = {reference: wanted.quality * quality for reference, quality in qualities.items()}
+    positive = sorted({floor for floor in floors.values() if floor > 0})
+    by_clock = {clock: _of_rounds(data, clock, positive) for clock in data.times}
+    scale, flags = scale_of(judged), group.flags[data.trial_id]
+    for reference, clock in product(qualities, data.times):
+        found = by_clock[clock].get(floors[reference])
+        yield {
+            **data.record.labels(),
+            "metric": data.metric,
+            "clock": clock,
+            "reference": reference,
+            "reference_quality": scale.shown(qualities[reference]),
+            "quality_share": wanted.quality,
+            "floor": scale.shown(floors[reference]),
+            "late_share": wanted.late_share,
+            "confidence": wanted.confidence,
+            "threshold_origin": "own",
+            "method": "korn-graubard",
+            "rounds": len(data.times[clock]),
+            "flags": list(flags),
+            **(NOTHING_TO_KEEP if found is None else _promise(data, found, flags, wanted)),
+        }
+
+
+def _promise(data: TrialData, found: NDArray[np.float64], flags: Sequence[str], wanted: DeadlineConfig) -> Row:
+    """Return what can be promised from the deadline of every round, [R]."""
+    promise = certify(
+        found,
+        data.visits,
+        rounds_of_certificate(data),
+        late_share=wanted.late_share,
+        confidence=wanted.confidence,
+    )
+    first, later = np.split(found, [promise.rounds])
+    observed = percentile_inverted_cdf(first, 100 * (1 - wanted.late_share))
+    reason = ", ".join(flags) or promise.reason or None
+    certified = promise.ns is not None and reason is None
+    return {
+        "deadline_ns": math.ceil(promise.ns) if promise.ns is not None and certified else None,
+        "certified": certified,
+        "reason": reason,
+        "observed_ns": math.ceil(observed) if math.isfinite(observed) else None,
+        "parameters": {"breaks": float(promise.breaks), "n_eff": promise.effective},
+        "rounds": promise.rounds,
+        "later_rounds": later.size,
+        "later_breaks": None if promise.ns is None else int((later > promise.ns).sum()),
+        "more_rounds": None if data.record.imported else promise.more_rounds or None,
+    }
+
+
+def _of_rounds(data: TrialData, clock: Clock, floors: Sequence[float]) -> dict[float, NDArray[np.float64]]:
+    """Return by quality floor the deadline of every round, [R]."""
+    judged, times = data.judged(data.metric), data.times[clock]
+    if isinstance(judged, JudgedMean):
+        return dict(zip(floors, mean_deadlines(judged.scores, times, floors), strict=True))
+    return {floor: round_deadlines(judged.curve, times, floor) for floor in floors}
+
+
+def rounds_of_certificate(data: TrialData) -> int:
+    """Return the number of rounds that a certificate rests on, fixed before measuring.
+
+    ``certify_rounds``, or all under rule ``rounds`` where these are more.
+    """
+    measurement = data.record.trial.measurement
+    complete = len(data.times[data.clock]) >= measurement.max_rounds
+    everything = measurement.rule == "rounds" and complete
+    return max(measurement.certify_rounds, measurement.max_rounds if everything else 0)
+
+
+Deadlines: TypeAlias = tuple[float, float]
+NEVER: Deadlines = (math.inf, math.inf)
+
+
+def kept_from(rows: Iterable[Row], clock: str) -> dict[str, Deadlines]:
+    """Return from which deadlines on each trial keeps its own quality: certified, observed, in ns.
+
+    Of systems that keep exactly as much, the one with the shortest deadline stands first.
+    """
+    return {
+        row["trial"]: (_or_never(row["deadline_ns"]), _or_never(row["observed_ns"]))
+        for row in rows
+        if (row["clock"], row["reference"]) == (clock, "own")
+    }
+
+
+def _or_never(ns: float | None) -> float:
+    return math.inf if ns is None else ns
+
+
+def longest(of_processes: Iterable[Deadlines]) -> Deadlines:
+    """Return from which deadlines on all processes of a system keep their quality."""
+    certified, observed = zip(*of_processes, strict=True)
+    return max(certified), max(observed)

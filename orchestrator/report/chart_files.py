@@ -1,0 +1,174 @@
+"""Charts as files: SVG, PDF and PNG for papers, slides and pages without scripts; and the script that draws them in a page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import platformdirs
+import vl_convert
+
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.reading import Evidence
+from orchestrator.contracts import InputError
+from orchestrator.report.charts import figures
+from orchestrator.report.charts.draw import Spec, config
+from orchestrator.storage.files import replacing
+
+FORMATS = ("svg", "pdf", "png")
+POINTS_PER_INCH = 72.0
+INCHES = {"in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4, "pt": 1 / POINTS_PER_INCH}
+"""Inches per unit; a point is that of PDF, 1/72 in."""
+WIDTH = re.compile(r"(\d+(?:\.\d+)?)(in|cm|mm|pt)")
+NARROWEST, WIDEST = 1.5, 40.0
+PPI = 300
+SIZE = re.compile(r'width="([\d.]+)" height="([\d.]+)"')
+IN_POINTS = r'width="\1pt" height="\2pt"'
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a figure in a file looks.
+
+    width
+        in inches.
+    text, small, line
+        in points: letters of titles, of labels, and the width of a line.
+    title
+        whether the figure says what it is; a caption does so in a paper.
+    """
+
+    width: float
+    text: float
+    small: float
+    line: float
+    title: bool = True
+
+
+PLAIN_LOOK = Look(width=8.0, text=10, small=9, line=1.6)
+LOOKS = {
+    "paper": Look(width=3.3, text=8, small=7, line=1.1),
+    "talk": Look(width=10.0, text=18, small=15, line=3.0),
+}
+"""A column of a paper, at the size at which it is printed, and a slide."""
+
+
+def look_of(style: str | None = None, width: float | None = None, title: bool = True) -> Look:
+    """Return a look of ``LOOKS``, of None that of a page, with another width in inches if given."""
+    look = PLAIN_LOOK if style is None else LOOKS[style]
+    return replace(look, width=look.width if width is None else width, title=title)
+
+
+def inches(text: str) -> float:
+    """Read a width with its unit, as inches; InputError if it is none, or no figure has it.
+
+    Examples
+    --------
+    >>> inches("3.3in"), round(inches("84mm"), 2), inches("252pt")
+    (3.3, 3.31, 3.5)
+    """
+    found = WIDTH.fullmatch(text)
+    if found is None:
+        raise InputError(f"{text[:40]!r}: a width with its unit was expected, such as 3.3in, 84mm, 8.4cm or 240pt")
+    width = float(found[1]) * INCHES[found[2]]
+    if not NARROWEST <= width <= WIDEST:
+        raise InputError(f"{text!r}: a figure must be {NARROWEST:g} to {WIDEST:g} inches wide: choose another width")
+    return width
+
+
+def sized(spec: Spec, wide: float, small: float = 11) -> Spec:
+    """Return a specification for a room that is so many px wide; ``small`` letters are its labels."""
+    room = {"name": "wide", "value": wide * 11 / small}
+    made = spec | {"params": [*(one for one in spec["params"] if one["name"] != "wide"), room]}
+    panel = made
+    if "facet" in made:
+        columns = max(1, min(3, int(wide // 260)))
+        panel = made["spec"] = dict(spec["spec"])
+        made["columns"], panel["width"] = columns, int((wide - 50) / columns - 20)
+    else:
+        made |= {"width": wide, "autosize": {"type": "fit-x", "contains": "padding"}}
+    if not isinstance(panel["height"], dict):
+        panel["height"] = int(min(320, max(170, 0.5 * panel["width"])))
+    return made
+
+
+def svg_of(spec: Spec, look: Look = PLAIN_LOOK, title: str = "") -> str:
+    """Return a specification as SVG, as wide as the look says."""
+    wide = look.width * POINTS_PER_INCH
+    made = sized(_without_tips(spec), wide, look.small)
+    made["config"] = config(look.text, look.small, look.line)
+    made |= {"background": "white", "padding": 4} | ({"title": {"text": title}} if title else {})
+    svg = vl_convert.vegalite_to_svg(made)
+    found = SIZE.search(svg)
+    if found is not None and "facet" in made:
+        made["spec"]["width"] += int((wide - float(found[1])) / made["columns"])
+        svg = vl_convert.vegalite_to_svg(made)
+    return svg
+
+
+def _without_tips(spec: Spec) -> Spec:
+    """Return a specification without what only a pointer finds."""
+    layers = spec.get("layer")
+    made = dict(spec)
+    if "spec" in spec:
+        made["spec"] = _without_tips(spec["spec"])
+    if layers is not None:
+        made["layer"] = [_without_tips(one) for one in layers if one.get("name") != "tips"]
+    return made
+
+
+def write_figures(
+    directory: Path,
+    formats: Sequence[str],
+    only: Collection[str],
+    results: CampaignAnalysis,
+    evidence: Mapping[str, Evidence] | None = None,
+    look: Look = PLAIN_LOOK,
+) -> list[Path]:
+    """Write figures into a folder and return the paths of their files.
+
+    ``formats`` are some of ``FORMATS``; ``only`` names figures, none writes all.
+    Raises InputError for an unknown format or name.
+    """
+    for form in formats:
+        if form not in FORMATS:
+            raise InputError(f"--figures {form}: no such format; choose some of {','.join(FORMATS)}")
+    found = figures(results, evidence)
+    for name in only:
+        if name not in found:
+            raise InputError(f"--only {name}: no such figure; choose one of {', '.join(found)}")
+    directory.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, (reading, chart) in found.items():
+        if not only or name in only:
+            title = f"{chart.title}: {reading.title}" if look.title else ""
+            svg = svg_of(chart.spec, look, title)
+            for form in formats:
+                content = {
+                    "svg": lambda svg=svg: SIZE.sub(IN_POINTS, svg, count=1).encode(),
+                    "pdf": lambda svg=svg: vl_convert.svg_to_pdf(svg),
+                    "png": lambda svg=svg: vl_convert.svg_to_png(svg, ppi=PPI),
+                }[form]()
+                with replacing(directory / f"{name}.{form}") as file:  # what lies there may be a link to somewhere else
+                    file.write(content)
+                written.append(directory / f"{name}.{form}")
+    return written
+
+
+def script() -> str:
+    """Return the JavaScript that draws charts in a page: Vega, Vega-Lite and vegaEmbed.
+
+    It takes a second to make, so that it is kept in the user's cache folder.
+    """
+    kept = Path(platformdirs.user_cache_dir("tail-quality"), f"vega-{version('vl-convert-python')}.js")
+    try:
+        return kept.read_text("utf-8")
+    except OSError:
+        made = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(kept) as file:
+        file.write(made.encode())
+    return made

@@ -1,0 +1,335 @@
+"""What charts share: colours, axes, marks and what a page moves, as parts of Vega-Lite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from orchestrator.analysis.curves import Floats
+from orchestrator.analysis.reading import Entry, Reading
+from orchestrator.contracts import InputError
+from orchestrator.report.colours import COLOURS, DARK_COLOURS, DASHES, line_styles
+from orchestrator.report.text import printable
+
+Section = Literal["quality", "latency", "rounds", "ranking", "settling", "prediction", "causes"]
+"""A part of the page."""
+SECTIONS: tuple[Section, ...] = get_args(Section)
+Spec = dict[str, Any]
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+INK, QUIET, LINES = (
+    {"expr": f"dark ? '{dark}' : '{light}'"}
+    for light, dark in (("#1b1f24", "#e8ebee"), ("#56606b", "#a9b3bd"), ("#e3e6ea", "#343b43"))
+)
+MOST_IN_LEGEND, MOST_TOGETHER = 16, 10
+"""Lines named in a legend, and systems of several models that one panel holds."""
+LETTER = 5.3
+"""Width of a letter on average in a legend, in px."""
+SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down")
+CLOCKS = {
+    "total": "total time",
+    "inference": "inference time",
+    "response": "response time",
+    "first_token": "time to first token",
+    "per_token": "time per token",
+}
+METRICS = {
+    "top1": "top-1 accuracy",
+    "top5": "top-5 accuracy",
+    "subject_accuracy": "accuracy by subject",
+    "map": "mean average precision",
+    "map50": "mean average precision at 50 % overlap",
+    "map75": "mean average precision at 75 % overlap",
+    "f1_macro": "macro F1",
+    "f1_micro": "micro F1",
+}
+
+
+def config(text: float = 12, small: float = 11, line: float = 2) -> Spec:
+    """Return the look of a chart: sizes of titles and of labels, and the width of a line, in px."""
+    return {
+        "background": "transparent",
+        "font": "sans-serif",
+        "view": {"stroke": None},
+        "line": {"strokeWidth": line, "clip": True},
+        "area": {"clip": True},
+        "point": {"strokeWidth": 0.75 * line, "size": 14 * line, "clip": True},
+        "rule": {"color": INK, "strokeWidth": 0.75 * line},
+        "text": {"color": INK, "fontSize": small},
+        "title": {"color": INK, "fontSize": 1.1 * text, "anchor": "start", "offset": 10},
+        "header": {"labelColor": INK, "labelFontSize": text, "labelFontWeight": "bold"},
+        "axis": {
+            "labelColor": QUIET,
+            "titleColor": QUIET,
+            "tickColor": QUIET,
+            "gridColor": LINES,
+            "domainColor": QUIET,
+            "labelFontSize": small,
+            "titleFontSize": text,
+            "titleFontWeight": "normal",
+            "labelOverlap": "greedy",
+            "labelSeparation": 4,
+        },
+        "legend": {
+            "labelColor": INK,
+            "titleColor": INK,
+            "labelFontSize": small,
+            "labelLimit": 0,
+            "orient": "bottom",
+            "symbolStrokeWidth": line,
+            "symbolSize": 30 * text,
+            "offset": 8,
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure.
+
+    name
+        as in ``--only NAME`` and in names of files.
+    section, place
+        the part of the page that it stands in, and its place there, the lowest first.
+    spec
+        Vega-Lite, whose parameters ``deadline`` (ms), ``clock``, ``picked`` (short key of a system,
+        or nothing) and ``dark`` a page may set; those with a ``bind`` are a reader's own choice.
+    """
+
+    name: str
+    section: Section
+    title: str
+    note: str
+    spec: Spec
+    place: int = 100
+
+    def __post_init__(self) -> None:
+        if self.section not in SECTIONS:
+            sections = ", ".join(SECTIONS)
+            raise InputError(
+                f"figure {self.name}: section={self.section!r}: must be one of {sections}"
+            )
+
+
+def rounded(values: Iterable[float], digits: int = 4) -> list[float | None]:
+    """Return what a screen shows of numbers; None where one is not finite."""
+    return [float(f"{one:.{digits}g}") if math.isfinite(one) else None for one in values]
+
+
+def corners(*columns: Floats) -> list[list[float | None]]:
+    """Return columns of steps without the places at which nothing changes; the first is x."""
+    table = np.array([rounded(column) for column in columns], dtype=np.float64)
+    same = np.all(np.nan_to_num(table[1:, 1:]) == np.nan_to_num(table[1:, :-1]), axis=0)
+    kept = ~np.concatenate([[False], same])
+    kept[-1] = True
+    return [rounded(column) for column in table[:, kept]]
+
+
+def channel(field: str, title: Any, log: bool = False, **more: Any) -> Spec:
+    """Return a position that encodes numbers; ``more`` is its axis, but for ``domain``."""
+    scale: Spec = {"type": "log", "nice": False} if log else {"zero": False}
+    scale |= {"domain": more.pop("domain")} if "domain" in more else {}
+    axis = {"title": title} | ({"format": "~g", "tickCount": 8} if log else {}) | more
+    return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
+
+
+def on_clock(before: str) -> Spec:
+    """Return an axis title that ends with the name of the clock that is drawn."""
+    words = ", ".join(f"'{clock}': '{name}'" for clock, name in CLOCKS.items())
+    return {"expr": f"'{before}' + ({{{words}}}[clock] || clock) + ' (ms)'"}
+
+
+def metric_words(reading: Reading) -> str:
+    """Return the name of a metric on an axis."""
+    return METRICS.get(reading.metric, printable(reading.metric))
+
+
+def mark(kind: str, tooltip: Sequence[tuple[str, str]] = (), **encoding: Any) -> Spec:
+    """Return a layer: a line, ``step``, ``band``, ``point``, or invisible points that tell."""
+    kinds: dict[str, Spec] = {
+        "line": {"type": "line"},
+        "step": {"type": "line", "interpolate": "step-after"},
+        "band": {"type": "area"},
+        "step-band": {"type": "area", "interpolate": "step-after"},
+        "point": {"type": "point", "strokeDash": [1, 0]},
+        "tips": {"type": "point", "size": 120, "opacity": 0, "filled": True},
+    }
+    shown = encoding | {"opacity": _opacity(0.15)} if kind.endswith("band") else encoding
+    if tooltip:
+        titles = [("of", "system"), *tooltip]
+        shown = shown | {"tooltip": [{"field": one, "title": title} for one, title in titles]}
+    return {"name": kind, "mark": kinds[kind], "encoding": shown}
+
+
+def _opacity(most: float) -> Spec:
+    unlit = {"or": [{"not": {"param": "lit"}}, "picked != '' && datum.k != picked"]}
+    return {
+        "condition": [{"test": unlit, "value": 0.1 * most}, {"test": "datum.faint", "value": 0.4}],
+        "value": most,
+    }
+
+
+def rule(side: str, last: float = math.inf) -> list[Spec]:
+    """Return the mark of the deadline on an axis of time, x or y, which ends at ``last``."""
+    late = f"deadline > {min(last / 2, 1e300):.6g}"
+    place = {"field": "at", "type": "quantitative"}
+    text: Spec = {"type": "text", "baseline": "bottom", "align": "left", "dx": 4, "dy": -2}
+    if side == "x":
+        text |= {
+            "align": {"expr": f"{late} ? 'right' : 'left'"},
+            "dx": {"expr": f"{late} ? -4 : 4"},
+        }
+    told = {"x": place, "y": {"value": 2}} if side == "x" else {"y": place, "x": {"value": 0}}
+    return [
+        {
+            "data": {"values": [{}]},
+            "transform": [
+                {"calculate": "deadline", "as": "at"},
+                {"calculate": "format(deadline, '.4~g') + ' ms'", "as": "words"},
+            ],
+            "layer": [
+                {"mark": {"type": "rule", "strokeDash": [5, 3]}, "encoding": {side: place}},
+                {"mark": text, "encoding": {**told, "text": {"field": "words"}}},
+            ],
+        }
+    ]
+
+
+def level(values: Mapping[str, float]) -> list[Spec]:
+    """Return horizontal lines with their names."""
+    rows = [{"at": value, "words": name} for name, value in values.items()]
+    place = {"field": "at", "type": "quantitative"}
+    text = {"type": "text", "align": "left", "baseline": "bottom", "dx": 3, "dy": -2}
+    return [
+        {"data": {"values": rows}, "mark": kind, "encoding": {"y": place, **encoding}}
+        for kind, encoding in (
+            ({"type": "rule", "strokeDash": [2, 3], "color": QUIET}, {}),
+            ({**text, "color": QUIET}, {"x": {"value": 0}, "text": {"field": "words"}}),
+        )
+        if rows
+    ]
+
+
+class Lines:
+    """The systems of a chart: their names, colours and dashes, and whether models have panels."""
+
+    def __init__(self, reading: Reading) -> None:
+        systems, keys = reading.systems, reading.short_keys()
+        start = reading.grids[reading.clock].start
+        ranks = reading.ranks(reading.clock)
+        systems = tuple(
+            sorted(systems, key=lambda one: float(np.nan_to_num(ranks[one.key][start])))
+        )
+        self.models = list(dict.fromkeys(one.model for one in systems))
+        self.apart = len(self.models) > 1 and len(systems) > MOST_TOGETHER
+        places = dict.fromkeys(self._place(one) for one in systems)
+        number = {place: at for at, place in enumerate(places)}
+        self._heads = {}
+        wanted: dict[str, tuple[int, int]] = {}
+        for one in systems:
+            name = one.label.removeprefix(f"{one.model} · ") if self.apart else one.label
+            colour = number[self._place(one)] if len(number) > 1 else one.dash
+            wanted.setdefault(printable(name), (colour, one.dash))
+            for member in (one, *one.processes):
+                told = {"s": printable(name), "k": keys[one.key], "of": printable(member.label)}
+                self._heads[member.key] = told | ({"m": printable(one.model)} if self.apart else {})
+        self.styles = line_styles((name, *pair) for name, pair in wanted.items())
+
+    def _place(self, entry: Entry) -> tuple[str, ...]:
+        return entry.place[1:] if self.apart else entry.place
+
+    def row(self, entry: Entry, clock: Any = None, **columns: Any) -> Spec:
+        """Return a row of data: names of the system, and a list of numbers for each column."""
+        head = self._heads[entry.key] | ({"clock": str(clock)} if clock else {})
+        return head | {
+            name: rounded(values) if isinstance(values, np.ndarray) else values
+            for name, values in columns.items()
+        }
+
+    def spec(
+        self,
+        reading: Reading,
+        rows: Sequence[Spec],
+        layers: Sequence[Spec],
+        over: Sequence[Spec] = (),
+        choices: Mapping[str, Sequence[str]] | None = None,
+        transform: Sequence[Spec] = (),
+        **encoding: Any,
+    ) -> Spec:
+        """Return a specification.
+
+        ``layers`` are drawn for each system and share ``encoding``, ``over`` once above them all;
+        of ``choices`` the first is drawn until a reader makes another.
+        """
+        names = list(self.styles)
+        legend: Spec = {"title": None, "columns": self._columns(names)}
+        if len(names) > MOST_IN_LEGEND:
+            legend["values"] = names[:MOST_IN_LEGEND]
+        if layers[0]["name"] != "point":
+            legend["symbolType"] = "stroke"
+        colours: list[Any] = [{"expr": f"ink[{colour}]"} for colour, _ in self.styles.values()]
+        dashes = [dash for _, dash in self.styles.values()]
+        signs: dict[str, list[Any]] = {
+            "strokeDash": [[2 * stroke for stroke in dash] or [1, 0] for dash in dashes],
+            "shape": [SHAPES[DASHES.index(dash)] for dash in dashes],
+        }
+        sign = "shape" if layers[0]["name"] == "point" else "strokeDash"
+        by_name = {"field": "s", "type": "nominal", "legend": legend if len(names) > 1 else None}
+        shared = {
+            "color": {**by_name, "scale": {"domain": names, "range": colours}},
+            sign: {**by_name, "scale": {"domain": names, "range": signs[sign]}},
+            "detail": [{"field": "of"}, {"field": "faint"}],
+            "opacity": _opacity(1),
+        }
+        lit = {"name": "lit", "select": {"type": "point", "fields": ["s"]}, "bind": "legend"}
+        first, *others = layers
+        drawn = [{"params": [lit], **first}, *others]
+        return whole(
+            reading,
+            rows,
+            [{"layer": drawn, "encoding": shared | encoding}, *over],
+            choices or {},
+            transform,
+            self.models if self.apart else (),
+        )
+
+    @staticmethod
+    def _columns(names: Sequence[str]) -> Spec:
+        return {"expr": f"max(1, floor(wide / {int(LETTER * max(map(len, names)) + 50)}))"}
+
+
+def whole(
+    reading: Reading,
+    rows: Sequence[Spec],
+    layers: Sequence[Spec],
+    choices: Mapping[str, Sequence[str]] | None = None,
+    transform: Sequence[Spec] = (),
+    models: Sequence[str] = (),
+) -> Spec:
+    """Return a specification of rows, whose lists are flattened; each of ``models`` has a panel."""
+    lists = [name for name, value in rows[0].items() if isinstance(value, list)] if rows else []
+    clocked = [{"filter": "datum.clock == clock"}] if rows and "clock" in rows[0] else []
+    start: Any = {"dark": False, "wide": 640, "clock": str(reading.clock), "picked": ""}
+    grid = reading.grids[reading.clock]
+    start["deadline"] = rounded([grid.ms[grid.start]], 12)[0]
+    params = [{"name": name, "value": value} for name, value in start.items()]
+    ink = f"dark ? {list(DARK_COLOURS)} : {list(COLOURS)}"
+    selects = [
+        {"name": name, "value": made[0], "bind": {"input": "select", "options": list(made)}}
+        for name, made in (choices or {}).items()
+    ]
+    panel: Spec = {"width": 640, "height": 300, "layer": list(layers)}
+    if models:
+        facet = {"field": "m", "type": "nominal", "title": None, "sort": list(models)}
+        panel = {"facet": facet, "columns": 2, "spec": panel}
+    return {
+        "$schema": SCHEMA,
+        "config": config(),
+        "params": [*params, {"name": "ink", "expr": ink}, *selects],
+        "data": {"values": list(rows)},
+        "transform": [*clocked, *([{"flatten": lists}] if lists else []), *transform],
+        **panel,
+    }

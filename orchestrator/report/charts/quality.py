@@ -1,0 +1,203 @@
+"""Tail quality against threshold and over rounds, who is ahead of whom, and capacity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from orchestrator.analysis.reading import Reading
+from orchestrator.report.charts.draw import (
+    Chart,
+    Lines,
+    channel,
+    corners,
+    level,
+    mark,
+    metric_words,
+    on_clock,
+    rule,
+)
+from orchestrator.report.text import milliseconds
+
+MEANS = {
+    False: "Mean over rounds with its 95 % interval as a band",
+    True: "Mean over processes with its 95 % interval as a band, each process as a thin line",
+}
+"""What the note says of a campaign without and with repeats."""
+ONE = "One point per round."
+FIGURES = ("mean", "worst round")
+CHOSEN = [{"calculate": "figure == 'mean' ? datum.mean : datum.worst", "as": "y"}]
+
+
+def curve_chart(reading: Reading) -> Chart:
+    """Return tail quality against threshold, with bands."""
+    lines, rows = Lines(reading), []
+    names = ("mean", "low", "high", "worst")
+    for clock in reading.clocks:
+        ms = reading.grids[clock].ms
+        for entry in reading.systems:
+            for one in (entry, *entry.processes):
+                curve = reading.curves[clock, one.key]
+                columns = corners(ms, *(getattr(curve, name) for name in names))
+                drawn = dict(zip(("x", *names), columns, strict=True))
+                rows.append(lines.row(one, clock, faint=one is not entry, **drawn))
+    curves = [reading.curves[reading.clock, entry.key] for entry in reading.systems]
+    ideals = {curve.ideal for curve in curves}
+    bottom = min(0.0, *(float(curve.worst.min()) for curve in curves))
+    top = max(max(curve.ideal, float(curve.high.max())) for curve in curves)
+    last = float(reading.grids[reading.clock].ms[-1])
+    told = [("x", "threshold (ms)"), ("mean", "mean"), ("low", "low"), ("high", "high")]
+    band = mark("step-band", y={"field": "low"}, y2={"field": "high"})
+    band["transform"] = [{"filter": "figure == 'mean' && !datum.faint"}]
+    return Chart(
+        name="tail-quality",
+        section="quality",
+        place=1,
+        title="Tail quality against threshold",
+        note=f"{MEANS[reading.repeated]}, or the worst round. Each value holds until the next "
+        "threshold that was computed.",
+        spec=lines.spec(
+            reading,
+            rows,
+            [mark("step"), band, mark("tips", [*told, ("worst", "worst round")])],
+            [*rule("x", last), *level({"ideal": ideals.pop()} if len(ideals) == 1 else {})],
+            {"figure": FIGURES},
+            CHOSEN,
+            x=channel("x", on_clock("threshold on "), log=True),
+            y=channel("y", f"tail quality ({metric_words(reading)})", domain=[bottom, 1.04 * top]),
+        ),
+    )
+
+
+def rank_chart(reading: Reading) -> Chart:
+    """Return who is ahead at which threshold."""
+    lines = Lines(reading)
+    rows = []
+    for clock in reading.clocks if len(reading.systems) > 1 else ():
+        ranks, ms = reading.ranks(clock), reading.grids[clock].ms
+        for entry in reading.systems:
+            x, y = corners(ms, ranks[entry.key])
+            rows.append(lines.row(entry, clock, x=x, y=y))
+    last = float(reading.grids[reading.clock].ms[-1])
+    places = channel("y", "place (1 is best)", format="d", tickMinStep=1)
+    places["scale"] |= {"reverse": True}
+    return Chart(
+        name="ranking",
+        section="ranking",
+        place=1,
+        title="Ranking by threshold",
+        note="By mean tail quality, then by the worst round; systems that keep the same share the "
+        "better place. Lines cross where a ranking flips.",
+        spec=lines.spec(
+            reading,
+            rows,
+            [mark("step"), mark("tips", [("x", "threshold (ms)"), ("y", "place")])],
+            rule("x", last),
+            x=channel("x", on_clock("threshold on "), log=True),
+            y=places,
+        ),
+    )
+
+
+def rounds_chart(reading: Reading) -> Chart:
+    """Return tail quality over rounds at the primary threshold."""
+    lines, rows, longest = Lines(reading), [], 1
+    for clock in reading.clocks:
+        for entry in reading.entries:
+            curve = reading.curves[clock, entry.key]
+            longest = max(longest, -(-len(entry.data.times[clock]) // len(curve.centres)))
+            numbers = {"x": curve.centres + 1, "mean": curve.rounds, "worst": curve.worst_rounds}
+            rows.append(lines.row(entry, clock, **numbers))
+    drawn = f"A point stands for up to {longest} rounds in a row." if longest > 1 else ONE
+    return Chart(
+        name="rounds",
+        section="rounds",
+        place=1,
+        title="Tail quality over rounds",
+        note=f"At the primary threshold, {primary(reading)}. {drawn}",
+        spec=lines.spec(
+            reading,
+            rows,
+            [mark("line"), mark("tips", [("x", "round"), ("y", "tail quality")])],
+            choices={"figure": FIGURES} if longest > 1 else {},
+            transform=CHOSEN if longest > 1 else [{"calculate": "datum.mean", "as": "y"}],
+            x=channel("x", "round", tickMinStep=1, format="d"),
+            y=channel("y", f"tail quality ({metric_words(reading)})"),
+        ),
+    )
+
+
+def histogram_chart(reading: Reading) -> Chart:
+    """Return how rounds spread over tail quality at the primary threshold."""
+    lines, rows = Lines(reading), []
+    for clock in reading.clocks:
+        for entry in reading.entries:
+            curve = reading.curves[clock, entry.key]
+            x, y = corners(curve.edges, np.append(100 * curve.shares, 0.0))
+            rows.append(lines.row(entry, clock, x=x, y=y))
+    return Chart(
+        name="rounds-histogram",
+        section="rounds",
+        place=2,
+        title="Histogram of rounds",
+        note="Share of rounds by their tail quality at the primary threshold, "
+        f"{primary(reading)}, in 24 bins.",
+        spec=lines.spec(
+            reading,
+            rows,
+            [mark("step"), mark("tips", [("x", "tail quality from"), ("y", "rounds (%)")])],
+            x=channel("x", f"tail quality of a round ({metric_words(reading)})"),
+            y=channel("y", "share of rounds (%)"),
+        ),
+    )
+
+
+def capacity_chart(reading: Reading) -> Chart:
+    """Return mean tail quality at the deadline against the rate, a line for each search."""
+    members = {entry.key: entry for entry in reading.entries}
+    lines, searches = Lines(reading), dict[int, list[dict[str, Any]]]()
+    for row in reading.results.tables["capacity"].to_pylist():
+        if row["trial"] in members and row["rate_per_s"] is not None:
+            searches.setdefault(row["search"], []).append(row)
+    rows, floors, names = [], {}, ("mean", "interval_low", "interval_high")
+    for found in searches.values():
+        found.sort(key=lambda row: float(row["rate_per_s"]))
+        first = found[0]
+        columns = {"x": "rate_per_s", **dict(zip(("y", "low", "high"), names, strict=True))}
+        numbers = {
+            name: np.array([row[column] for row in found], float)
+            for name, column in columns.items()
+        }
+        rows.append(lines.row(members[first["trial"]], **numbers))
+        floor = float(first["keep"]) * float(first["ideal"])
+        floors[f"required {floor:.3g}"] = floor
+    return Chart(
+        name="capacity",
+        section="quality",
+        place=0,
+        title="Capacity: tail quality against the rate of arrivals",
+        note="At the deadline that was asked for, on the response clock; each rate is a trial of "
+        "its own. A line bends where a system no longer keeps up: the knee. Bands are the "
+        "intervals that the verdicts rest on.",
+        spec=lines.spec(
+            reading,
+            rows,
+            [
+                mark("line"),
+                mark("band", y={"field": "low"}, y2={"field": "high"}),
+                mark(
+                    "point", [("x", "samples/s"), ("y", "mean"), ("low", "low"), ("high", "high")]
+                ),
+            ],
+            level(floors),
+            x=channel("x", "samples a second", log=True),
+            y=channel("y", f"tail quality ({metric_words(reading)})"),
+        ),
+    )
+
+
+def primary(reading: Reading) -> str:
+    """Return the time of the primary threshold."""
+    grid = reading.grids[reading.clock]
+    return milliseconds(int(grid.ns[grid.start]))
