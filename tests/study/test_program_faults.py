@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from paper_sets import columns, expected, inference_times, needs_paper_sets
 
-from orchestrator.study import quirks
+from orchestrator.study.program import effects
 
 MS = 1e-3
 
 
 def effects_of(times_ms: np.ndarray, scores: np.ndarray | None = None) -> dict[str, tuple[float, float]]:
-    return {name: both for name, *both in quirks.effects(times_ms * MS, times_ms * MS, scores)}
+    return {name: both for name, *both in effects(times_ms * MS, times_ms * MS, scores)}
 
 
 def drifting(rounds: int = 100, samples: int = 4) -> np.ndarray:
