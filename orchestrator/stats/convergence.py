@@ -37,7 +37,7 @@ class Check(NamedTuple):
 
 
 class DensityConvergence:
-    """Convergence of the pooled density of all times: equation (5) of Yang et al., arXiv 2212.13925v3.
+    """Convergence of the density of all times: equation (5) of Yang et al., arXiv 2212.13925v3.
 
     A check fits a Gaussian kernel density in log time to all times so far and compares it with the
     fits of the last ``window`` checks. These are kept as counts and bandwidth and evaluated anew on
@@ -65,7 +65,7 @@ class DensityConvergence:
         return self.check() if self.rounds % self.fit_every == 0 else Check(self.rounds)
 
     def add(self, times_ns: ArrayLike) -> None:
-        """Add one round of times in ns, +inf for samples without one; InputError for what is no time."""
+        """Add one round of times in ns, +inf without one; InputError for what is no time."""
         self._history.add(times_ns)
         self.rounds += 1
 
@@ -103,7 +103,9 @@ def settling(
                 yield rounds, distances(fits[-1], fits[-window - 1 : -1])
 
 
-def rounds_each_sample_needs(times: ArrayLike, initial: int = 30, step: int = 5, window: int = 5, largest: float = 0.2) -> Floats:
+def rounds_each_sample_needs(
+    times: ArrayLike, initial: int = 30, step: int = 5, window: int = 5, largest: float = 0.2
+) -> Floats:
     """Return after how many rounds each sample's own density has settled, [S]; +inf if it has not.
 
     That of a column of times, [R, S] in ns, has at the first fit of log time whose Jensen-Shannon
@@ -122,7 +124,9 @@ def rounds_each_sample_needs(times: ArrayLike, initial: int = 30, step: int = 5,
     return np.array(needed)
 
 
-def rounds_needed_by_share(rounds: ArrayLike, shares: Sequence[float] = SHARES) -> dict[float, float]:
+def rounds_needed_by_share(
+    rounds: ArrayLike, shares: Sequence[float] = SHARES
+) -> dict[float, float]:
     """Return after how many rounds so many percent of samples have settled; +inf where fewer have.
 
     Examples

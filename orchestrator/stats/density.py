@@ -33,7 +33,9 @@ class Bandwidth(NamedTuple):
     method: Literal["isj", "silverman"]
 
 
-def select_bandwidth(x: ArrayLike, weights: ArrayLike | None = None, resolution: float = 0.0) -> Bandwidth:
+def select_bandwidth(
+    x: ArrayLike, weights: ArrayLike | None = None, resolution: float = 0.0
+) -> Bandwidth:
     """Return the bandwidth of a Gaussian kernel density and the method that found it.
 
     Improved Sheather-Jones (`solve_bandwidth`) on 2,048 bins from 12 interquartile ranges below the
@@ -123,7 +125,9 @@ def solve_bandwidth(masses: Floats, width: float, resolution: float) -> float | 
         norm = roughness(STAGES, time)
         for order in range(STAGES - 1, 1, -1):
             scale = (1 + 0.5 ** (order + 0.5)) / 3 * math.prod(range(1, 2 * order, 2))
-            time_of_order = (scale / (size * math.sqrt(math.pi / 2) * norm)) ** (2 / (3 + 2 * order))
+            time_of_order = (scale / (size * math.sqrt(math.pi / 2) * norm)) ** (
+                2 / (3 + 2 * order)
+            )
             norm = roughness(order, time_of_order)
         return float(time - (2 * size * np.sqrt(np.pi) * norm) ** -0.4)
 

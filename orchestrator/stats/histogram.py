@@ -15,14 +15,16 @@ REACH = 8
 
 
 class LogHistogram:
-    """Counts of log time: bin k, from ``first`` on, holds times from exp(k step) to exp((k + 1) step).
+    """Counts of log time: bin k, from ``first`` on, is that from k step to (k + 1) step.
 
     Since no bin depends on the data, the counts of two rounds add up, and pairs of bins merge
     exactly into bins of twice the width. Its size is that of the range of times, whatever their
     number: 1.2 MB where the longest time is 10 times the shortest.
     """
 
-    def __init__(self, step: float = LOG_STEP, first: int = 0, counts: NDArray[np.int64] | None = None) -> None:
+    def __init__(
+        self, step: float = LOG_STEP, first: int = 0, counts: NDArray[np.int64] | None = None
+    ) -> None:
         self.step = step
         self.first = first
         self.counts = np.zeros(0, dtype=np.int64) if counts is None else counts
@@ -33,9 +35,11 @@ class LogHistogram:
         return self.first + self.counts.size
 
     def occupied(self) -> tuple[Floats, Floats]:
-        """Return the log time in the middle of every bin that holds a time, and how many it holds."""
+        """Return the log time in the middle of every occupied bin, and how many it holds."""
         index = np.flatnonzero(self.counts)
-        return np.asarray((self.first + index + 0.5) * self.step), self.counts[index].astype(np.float64)
+        return np.asarray((self.first + index + 0.5) * self.step), self.counts[index].astype(
+            np.float64
+        )
 
     def add(self, times_ns: ArrayLike) -> None:
         """Count the times that samples have; InputError for one that is NaN, zero or negative."""
@@ -51,7 +55,7 @@ class LogHistogram:
         np.add.at(self.counts, bins - self.first, 1)
 
     def quantiles(self, shares: ArrayLike) -> Floats:
-        """Return the log times in the middle of the bins where the distribution reaches each share."""
+        """Return the middles of the bins where the distribution reaches each share."""
         cumulated = np.cumsum(self.counts)
         index = np.searchsorted(cumulated, np.asarray(shares) * cumulated[-1])
         return np.asarray((self.first + index + 0.5) * self.step)
@@ -65,7 +69,7 @@ class LogHistogram:
         return LogHistogram(self.step * factor, first, padded.reshape(-1, factor).sum(axis=1))
 
     def on_grid(self, step: float, first: int, size: int) -> Floats:
-        """Return weights, [size], in bins of ``step`` from bin ``first`` on; wider bins are shared evenly."""
+        """Return weights in ``size`` bins of ``step`` from ``first`` on; wider bins are shared."""
         source = self if step <= self.step else self.coarsened(round(step / self.step))
         factor = round(source.step / step)
         before = source.first * factor - first

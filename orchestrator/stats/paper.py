@@ -1,7 +1,7 @@
-"""The convergence loop of the paper's program (``run_tq.py``), in seconds, since it depends on the unit.
+"""The convergence loop of the paper's program (``run_tq.py``), in seconds: the unit matters.
 
-Yang et al., arXiv 2212.13925v3; github.com/Jason-Young-AI/Tail-Quality, commit cfcf8c8 (Apache-2.0),
-re-implemented from what it does, with none of its text.
+Yang et al., arXiv 2212.13925v3; github.com/Jason-Young-AI/Tail-Quality, commit cfcf8c8
+(Apache-2.0), re-implemented from what it does, with none of its text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ADDED = 1e-8
 """To each density, so that none is 0."""
 MESH_POINTS = 1024
 PADDING = 6.0
-"""In the unit of the data, whatever that is: for times in seconds the mesh reaches 6 s beyond them."""
+"""In the unit of the data, whatever that is: of times in seconds the mesh reaches 6 s beyond."""
 STAGES = 7
 LONGEST_TIME = 1.0
 FEW_PAIRS = 2**18
@@ -40,7 +40,7 @@ WEIGHTS = {s: 0.5 * np.pi ** (2 * s) * SQUARES**s for s in range(2, STAGES + 1)}
 
 
 def kdepy_bandwidth(pool: Floats, distinct: int) -> float:
-    """Return the bandwidth that KDEpy 1.1.12 calls improved Sheather-Jones, in the unit of the data.
+    """Return the bandwidth that KDEpy 1.1.12 calls improved Sheather-Jones, in the data's unit.
 
     Its mesh reaches 6 units beyond the data, and the diffusion time, in units of the mesh's length,
     is scaled by the data's range. ValueError with KDEpy's own message, if there is no root below a
@@ -145,7 +145,7 @@ class Fit(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """A fit beside those of the window, the oldest first, on a grid from ``shortest`` to ``longest``.
+    """A fit beside those of the window, the oldest first, on a grid between two times.
 
     ``earlier`` : rounds of these fits.
     """
@@ -173,7 +173,7 @@ class PaperLoop:
         self._earlier: deque[Fit] = deque(maxlen=window)
 
     def add(self, times_s: ArrayLike) -> tuple[Fit | None, Comparison | None]:
-        """Take in a round's records in seconds, without those of +inf; return its fit and comparison.
+        """Take in a round's records, without those of +inf; return its fit and comparison.
 
         ValueError where the program ends with one, because there is no bandwidth; the round counts.
         """

@@ -1,4 +1,4 @@
-"""Tail quality to be expected of rounds like those observed, and what the rounds that came showed."""
+"""Tail quality to be expected of rounds like those observed, and what later rounds showed."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ that few right answers of one batch lie on the lattice."""
 
 
 class Compared(NamedTuple):
-    """Quality of rounds that predict (``fit``) and of those predicted, at percentiles of their times.
+    """Quality of rounds that predict (``fit``) and of those predicted, at their percentiles.
 
     bounds, own_bounds : [M]
         the percentiles of the fitted and of the predicted rounds' times.
     fit, frozen, own : [M, n], [M, m], [M, m]
-        of each round: fitted at ``bounds``, predicted at ``bounds``, and predicted at ``own_bounds``.
+        of each round: fitted and predicted at ``bounds``, and predicted at ``own_bounds``.
         The paper compares with the latter: an own percentile fixes the share of samples on time, so
         that the mean agrees by construction, however much slower the predicted rounds are.
     """
@@ -80,7 +80,7 @@ def compare(
 
 
 class Figures(NamedTuple):
-    """Mean, variance of one round, and minimum of several, of tail quality at each threshold, [M]."""
+    """Mean, variance of one round, and minimum of several, of quality at each threshold, [M]."""
 
     mean: Floats
     variance: Floats
@@ -150,7 +150,9 @@ def predict_independent(scores: Floats, on_time: Floats, fitted: int, rounds: in
     return _with_limits(figures, of_mean, fitted - 1, fitted, (0.0, float(scores.mean())))
 
 
-def _with_limits(figures: Figures, variance: Floats, degrees: int, units: int, within: tuple[float, float]) -> Prediction:
+def _with_limits(
+    figures: Figures, variance: Floats, degrees: int, units: int, within: tuple[float, float]
+) -> Prediction:
     sd = np.sqrt(np.where(variance > 0, variance, math.nan))
     half = t_quantile((1 + CONFIDENCE) / 2, degrees) * sd
     low, high = (
@@ -182,7 +184,7 @@ def figures_of(qualities: Floats, rounds: int, units: Units | None = None) -> Fi
 
 
 def shares_on_time(times: ArrayLike, thresholds: ArrayLike) -> Floats:
-    """Return the share of rounds in which each sample is on time, [M, S], from times [R, S] in ns."""
+    """Return the share of rounds in which each sample is on time, [M, S], of times [R, S]."""
     of_samples = np.asarray(times).T
     return quality_curve(np.ones(of_samples.shape[1]), of_samples, thresholds)
 
@@ -277,7 +279,7 @@ def _power_of_two(count: int) -> int:
 
 
 def _summed(laws: Floats) -> Floats:
-    """Return the laws of sums, [m, length], of a power of two of independent counts, [m, counts, size]."""
+    """Return the laws of sums of a power of two of independent counts, [m, counts, size]."""
     while laws.shape[1] > 1:
         length = 2 * laws.shape[2] - 1
         size = scipy.fft.next_fast_len(length, real=True)

@@ -21,7 +21,8 @@ def standing(mean: float, low: float, high: float, *, processes: int = 1, flags:
 def ranked(*found: Standing) -> list[Ranking]:
     primary = SimpleNamespace(label="50 ms", ns=50_000_000, origin="absolute")
     thresholds = SimpleNamespace(primary=primary)
-    group = SimpleNamespace(task="numbers", trials=[SimpleNamespace(metric="top1")], thresholds=thresholds)
+    data = SimpleNamespace(metric="top1", record=SimpleNamespace(trial=None))
+    group = SimpleNamespace(task="numbers", trials=[data], thresholds=thresholds)
     return [Ranking(cast("Any", group), found)]
 
 
@@ -37,6 +38,7 @@ def test_a_row_has_the_names_that_differ_and_the_figures_as_they_are_rounded() -
     assert table.right == {"kept", "95 % interval", "worst", "ideal", "processes"}
     assert table.note.startswith("(a) drift: ")
     assert "(b) unsteady: " in table.note
+    assert next(answers(ranked(*found), brief=True)).note == "(a) drift, (b) unsteady"
 
 
 def test_processes_are_a_column_where_a_system_has_several_and_marks_where_one_has_any() -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import analyse
-from orchestrator.analysis.comparison import on_samples
 from orchestrator.analysis.curves import roundest
 from orchestrator.analysis.ranking import ranking
-from orchestrator.report.claims import from_the_best_tables
+from orchestrator.analysis.turns import on_samples
+from orchestrator.report.result_tables import shown
 from orchestrator.storage.reader import open_campaign
 
 
@@ -31,8 +31,8 @@ def test_what_ties_is_what_the_stored_difference_from_the_best_says(tmp_path: Pa
         assert baseline is found[0]
         assert {trial: less.shown for trial, less in one.less.items()} == {baseline.trials[0]: row["verdict"] == "worse"}
         assert one.less[baseline.trials[0]].difference == -row["difference"]
-    [table] = from_the_best_tables(results)
-    assert [cells[-1].startswith("not shown") for cells in table.rows] == [row["verdict"] == "no difference shown" for row in rows]
+    [table] = shown(results, "from_the_best")
+    assert [cells[-1] for cells in table.rows] == [row["verdict"] for row in rows]
     primary = group.thresholds.primary
     assert primary is not None
     sides = [[data for data in group.trials if data.trial_id in each.trials] for each in found[:2]]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.from_the_best import EXACTLY
 from orchestrator.analysis.ranking import Ranking, Standing, Tie
+from orchestrator.analysis.tables.comparison import EXACTLY
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.findings import Finding
 from orchestrator.report.findings.winner import name_of
