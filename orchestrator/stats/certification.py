@@ -41,7 +41,7 @@ def samples_to_certify(percentile: float, confidence: float, overruns: int) -> i
         too_few, enough = enough, 2 * enough
         if enough > MOST_SAMPLES:
             raise InputError(
-                f"percentile {percentile}: certifying it takes more than {MOST_SAMPLES:.0e} samples; "
+                f"percentile {percentile}: it takes more than {MOST_SAMPLES:.0e} samples; "
                 "choose a lower one"
             )
     while enough - too_few > 1:
