@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_of
 from orchestrator.analysis.capacity import is_probe
 from orchestrator.analysis.ranking import WHO, Ranking
-from orchestrator.analysis.tables.capacity import NOT_MEASURED
 from orchestrator.report.condensed import condensed
 from orchestrator.report.table import Marks, Table
 from orchestrator.report.text import quality, quality_within
@@ -78,7 +77,7 @@ def bracket_tables(results: CampaignAnalysis) -> Iterator[Table]:
 def probe_tables(results: CampaignAnalysis) -> Iterator[Table]:
     """Yield per task and deadline what every rate has shown; nothing where none was measured."""
     for (task, threshold), found in by_task(results).items():
-        rows = [row for of_search in found for row in of_search if row["verdict"] != NOT_MEASURED]
+        rows = [row for of_search in found for row in of_search if row["verdict"] != "not measured"]
         if not rows:
             continue
         marks = Marks(rows)

@@ -75,7 +75,9 @@ class Evidence:
 ALONE = "run nothing else on this machine, or give the trial cores of its own (system.cores)"
 COOL = "cool the device, or cap its power so that it holds one clock"
 FOREIGN = Evidence("foreign_cpu_ns", "CPU time of other programs", "cores", "system", ALONE)
-FOREIGN_OF_BEFORE = replace(FOREIGN, name="CPU time of other processes, this program's own included")
+FOREIGN_OF_BEFORE = replace(
+    FOREIGN, name="CPU time of other processes, this program's own included"
+)
 """Of rounds that do not tell the two apart: campaigns of before."""
 EVIDENCE = (
     Evidence(
@@ -118,7 +120,9 @@ EVIDENCE = (
         "system",
         "let nothing else run on this GPU",
     ),
-    Evidence("major_faults", "major page faults", "per second", "I/O", "give the machine more memory"),
+    Evidence(
+        "major_faults", "major page faults", "per second", "I/O", "give the machine more memory"
+    ),
     Evidence(
         "minor_faults",
         "minor page faults",
@@ -134,7 +138,9 @@ EVIDENCE = (
         "compute in no more threads than there are cores",
         origin=False,
     ),
-    Evidence("cpu_pressure_ns", "any thread waiting for a core", SHARE, "system", ALONE, origin=False),
+    Evidence(
+        "cpu_pressure_ns", "any thread waiting for a core", SHARE, "system", ALONE, origin=False
+    ),
     Evidence(
         "involuntary_switches",
         "involuntary context switches",
@@ -198,23 +204,23 @@ BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE
             "float?",
             "rank correlation with the share of late inferences; null where either says nothing",
             "with late answers",
-            "number",
+            "number .2f",
         ),
         Column(
             "late_p",
             "float",
             "its one-sided p-value, adjusted for all tests of the trial",
             "p",
-            "p",
+            "number .3f",
         ),
         Column(
             "time_correlation",
             "float?",
             "rank correlation with the mean total time of a round's inferences",
             "with time",
-            "number",
+            "number .2f",
         ),
-        Column("time_p", "float", "its p-value, likewise", "p of it", "p"),
+        Column("time_p", "float", "its p-value, likewise", "p of it", "number .3f"),
         Column("method", "str", "`circular shifts` or `visits exchanged`"),
         Column(
             "boundary",
@@ -223,7 +229,9 @@ BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE
         ),
         Column("quiet_rounds", "int32", "how many rounds, under load streams, have little of it"),
         Column("quiet_late", "float?", "share of late inferences in them"),
-        Column("quiet_mean", "float?", "tail quality in them, a mean over rounds", "quiet", "quality"),
+        Column(
+            "quiet_mean", "float?", "tail quality in them, a mean over rounds", "quiet", "quality"
+        ),
         Column("disturbed_rounds", "int32", "how many have much of it"),
         Column("disturbed_late", "float?", "share of late inferences in them"),
         Column("disturbed_mean", "float?", "tail quality in them", "disturbed", "quality"),
@@ -272,6 +280,7 @@ BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE
             "Late: share of inferences beyond the threshold. Of the variance of being late, a part "
             "goes with the sample (the input), a part with the round (the machine), and the rest "
             "with neither: the system itself varies from one inference to the next.",
+            where={"threshold": "@primary"},
             labels={
                 "late": "late",
                 "by_neither": "by neither",
@@ -351,7 +360,7 @@ def explain(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
             "time_correlation": finite(found.correlations[1, at]),
             "time_p": float(found.p_values[1, at]),
             "method": found.method,
-            "boundary": _boundary(evidence, signed[at], much),
+            "boundary": float(evidence.harm * np.nanmax(signed[at][~much])) if much.any() else None,
             **_side("quiet", ~much, late, quality),
             **_side("disturbed", much, late, quality),
             **shared,
@@ -378,11 +387,9 @@ def _named(present: Sequence[Evidence], found: Association) -> list[int]:
     return sorted(places, key=lambda at: (not present[at].origin, p_values[at], -correlations[at]))
 
 
-def _boundary(evidence: Evidence, signed: Floats, much: NDArray[np.bool_]) -> float | None:
-    return float(evidence.harm * np.nanmax(signed[~much])) if much.any() else None
-
-
-def _side(name: str, chosen: NDArray[np.bool_], late: NDArray[Any], quality: Floats) -> dict[str, object]:
+def _side(
+    name: str, chosen: NDArray[np.bool_], late: NDArray[Any], quality: Floats
+) -> dict[str, object]:
     """Return the columns of the quiet rounds or of the disturbed ones."""
     some = bool(chosen.any())
     return {

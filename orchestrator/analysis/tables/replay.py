@@ -9,7 +9,7 @@ REPLAY = (
     Column("law", "str", "of arrivals: `periodic`, `poisson`, `gamma` or `trace`"),
     Column("group", "int32", "samples that arrive at once"),
     Column("burstiness", "float?", "shape of the gamma law; null of others"),
-    Column("rate_per_s", "float", "samples a second", "rate", "per_s"),
+    Column("rate_per_s", "float", "samples a second", "rate", "number .4g"),
     Column("policy", "str", "what is served next: `queue`, `newest` or `skip_late`"),
     Column(
         "queue_limit",
@@ -22,7 +22,7 @@ REPLAY = (
         "float",
         "rate x mean total time of the trial, closed loop",
         "utilisation",
-        "number",
+        "number .2f",
     ),
     Column("threshold", "str", "label of the deadline"),
     Column(
@@ -142,14 +142,14 @@ REPLAY = (
         "float?",
         "its mean total time over that of the closed loop, less 1",
         "times",
-        "signed share",
+        "number +.1%",
     ),
     Column(
         "idle_penalty",
         "float?",
         "the penalty of idling: median total time of its samples that found the server idle, over the closed loop's, less 1",
         "after idling",
-        "signed share",
+        "number +.1%",
     ),
     Column(
         "held_mean",
@@ -168,4 +168,61 @@ REPLAY = (
     FLAGS,
 )
 """Beside the labels of a trial."""
-VIEWS = ()
+ASKED = "{law}, {policy}, response within {bound}"
+"""What is asked of the trials of a table, beside a group, a limit or a burstiness."""
+REPLAYED = View(
+    "replay",
+    "Replay of {task} ({metric}): " + ASKED,
+    "Played back from times of a closed loop, which idling and other work of a real load would "
+    "change. closed: tail quality of the same rounds, each sample started when the last had ended. "
+    "kept: late and dropped samples count as failed; a mean over streams with its 95 % interval. "
+    "with fallback: another trial answers on a machine of its own what is late here.",
+    labels={
+        "rate_per_s": "rate",
+        "utilisation": "utilisation",
+        "closed_mean": "closed",
+        "mean": "kept",
+        "fallback": "fallback",
+        "fallback_mean": "with fallback",
+    },
+)
+STREAKS = View(
+    "streaks",
+    "Late answers of {task} one after another",
+    "late: of all answers, dropped ones included. stale p99: age of the last answer on time when "
+    "an answer is due, in arrivals. streak: most late answers in a row. windows broken: of the "
+    "k-of-n rule. warnings: stretches of late answers; errors: those that lasted too long. silence: "
+    "the longest time from when a late answer was due to the next one on time.",
+    labels={
+        "rate_per_s": "rate",
+        "arrivals": "arrivals",
+        "late": "late",
+        "dropped": "dropped",
+        "mean_wait_ns": "mean wait",
+        "response_p99_ns": "p99 response",
+        "staleness_p99": "stale p99",
+        "longest_streak": "streak",
+        "windows_broken": "windows broken",
+        "warnings": "warnings",
+        "errors": "errors",
+        "longest_silence_ns": "silence",
+    },
+)
+MEASURED = View(
+    "measured",
+    "Replayed and measured, of {task} ({metric}): " + ASKED,
+    "The same trial as it was measured under this load. times: its mean total time against the "
+    "closed loop's. after idling: by how much the median of samples that found the server idle "
+    "lies above the closed loop's, since clocks and caches are colder then. A replay knows "
+    "neither. held: quality if the last answer on time is kept until the next; samples come in "
+    "random order, and pictures of a camera, each like the one before, would keep more.",
+    labels={
+        "rate_per_s": "rate",
+        "mean": "replayed",
+        "measured_mean": "measured",
+        "service_change": "times",
+        "idle_penalty": "after idling",
+        "held_mean": "held",
+        "measured_held": "held, measured",
+    },
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -23,13 +22,17 @@ from orchestrator.stats.times import PRIMARY_CLOCK
             "int32",
             "how many fresh processes timed its rounds; of several, the largest figure counts",
         ),
-        Column("load_ns", "int64?", "from the start of its work until the model is loaded", "load", "s"),
+        Column(
+            "load_ns", "int64?", "from the start of its work until the model is loaded", "load", "s"
+        ),
         Column(
             "first_inference_ns",
             "int64?",
             "the first model call of the process, before anything is warm",
         ),
-        Column("first_total_ns", "int64?", "the same with preprocess and postprocess", "first", "ms"),
+        Column(
+            "first_total_ns", "int64?", "the same with preprocess and postprocess", "first", "ms"
+        ),
         Column(
             "warm_first_ns",
             "int64?",
@@ -124,7 +127,7 @@ def resources(context: Context, group: Group) -> Iterator[Row]:
         is_first = first.trial_id == data.trial_id
         compared = not is_first and _answers(data) and _answers(first)
         resident, allocated = (
-            [*(start.get(cold) for start in starts), _most(data, warm)]
+            [*(start.get(cold) for start in starts), *_of_rounds(data, warm)]
             for cold, warm in (
                 ("peak_memory_bytes", "resident_peak_bytes"),
                 ("gpu_allocated_peak_bytes", "gpu_allocated_peak_bytes"),
@@ -134,12 +137,15 @@ def resources(context: Context, group: Group) -> Iterator[Row]:
         yield {
             **data.record.labels(),
             "processes": max(1, len(data.record.processes)),
-            **{name: _largest(start.get(name) for start in starts) for name in ("load_ns", "first_inference_ns", "first_total_ns")},
+            **{
+                name: _largest(start.get(name) for start in starts)
+                for name in ("load_ns", "first_inference_ns", "first_total_ns")
+            },
             "warm_first_ns": _largest(warm_firsts(data)),
-            "paused_first_ns": _largest(value for value in paused_firsts(data) if math.isfinite(value)),
+            "paused_first_ns": _largest(paused_firsts(data)),
             "resident_peak_bytes": _largest([*resident, at_end.get("peak_memory_bytes")]),
-            "resident_round_peak_bytes": _largest([_most(data, "resident_peak_bytes")]),
-            "gpu_memory_peak_bytes": _largest([_most(data, "gpu_memory_bytes")]),
+            "resident_round_peak_bytes": _largest(_of_rounds(data, "resident_peak_bytes")),
+            "gpu_memory_peak_bytes": _largest(_of_rounds(data, "gpu_memory_bytes")),
             "gpu_allocated_peak_bytes": _largest(allocated),
             "rounds": rounds,
             "samples": len(data.references),
@@ -184,7 +190,9 @@ def paused_firsts(data: TrialData) -> list[float]:
     """
     asked, leads = _of_rounds(data, "lead_in"), _of_rounds(data, "lead_in_first_ns")
     times = np.where((asked > 0) & ~np.isfinite(leads), np.inf, leads)
-    found: list[float] = times[np.setdiff1d(np.flatnonzero(~np.isnan(times)), _first_rows(data))].tolist()
+    found: list[float] = times[
+        np.setdiff1d(np.flatnonzero(~np.isnan(times)), _first_rows(data))
+    ].tolist()
     return found
 
 
@@ -196,12 +204,6 @@ def _first_rows(data: TrialData) -> NDArray[np.intp]:
 def _of_rounds(data: TrialData, name: str) -> NDArray[np.float64]:
     """Return a column of the rounds, [R]; NaN where it was not stored."""
     return data.evidence.get(name, np.full(len(data.times[data.clock]), np.nan))
-
-
-def _most(data: TrialData, name: str) -> float | None:
-    """Return the largest known value of 64 bits of a column of the rounds, or None."""
-    values = _of_rounds(data, name)
-    return max(values[np.abs(values) < 2.0**63].tolist(), default=None)
 
 
 def _largest(values: Iterable[float | None]) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,27 +78,23 @@ QUARTERS = 4
 )
 def server_cost(context: Context, group: Group) -> Iterator[Row]:
     """Yield a row per trial that a server answered and trial of that model in the timed process."""
-    for data in group.trials:
-        for other in group.trials if data.record.trial.server.is_asked else ():
-            if _comparable(data, other):
-                yield _row(group, data, other)
-
-
-def _comparable(served: TrialData, inside: TrialData) -> bool:
-    one, other = served.record.trial, inside.record.trial
-    return (
-        not other.server.is_asked
-        and one.model.stands_for == other.model.name
-        and one.measurement.batch == other.measurement.batch
-        and (one.system, one.load, one.repeat) == (other.system, other.load, other.repeat)
-    )
+    for data, other in product(group.trials, repeat=2):
+        one, two = data.record.trial, other.record.trial
+        if (
+            one.server.is_asked > two.server.is_asked
+            and one.model.stands_for == two.model.name
+            and one.measurement.batch == two.measurement.batch
+            and (one.system, one.load, one.repeat) == (two.system, two.load, two.repeat)
+        ):
+            yield _row(group, data, other)
 
 
 def _row(group: Group, data: TrialData, other: TrialData) -> Row:
     """Return the row of a pair; samples without an answer count as infinite."""
     served, inside = data.times[group.clock], other.times[group.clock]
     (served_p50, served_p99), (inside_p50, inside_p99) = (
-        [float(percentile_inverted_cdf(times.ravel(), percent)) for percent in (50, 99)] for times in (served, inside)
+        [float(percentile_inverted_cdf(times.ravel(), percent)) for percent in (50, 99)]
+        for times in (served, inside)
     )
     quarters = zip(medians(served), medians(inside), strict=True)
     differences = [one - two for one, two in quarters if math.isfinite(one) and math.isfinite(two)]
