@@ -16,7 +16,6 @@ from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, l
 from orchestrator.metrics.interface import Scale
 from orchestrator.stats.thresholds import Threshold
 
-Grade: TypeAlias = Literal["good", "doubtful", "bad"]
 Tie: TypeAlias = Literal["tied", "worse", "behind", "not tested"]
 """Of a system after the best: in the tie, shown worse, below one outside the tie though not shown worse, or not tested."""
 WHO = ("model", "system", "runtime")
@@ -110,14 +109,6 @@ class Standing:
     def kept(self) -> float:
         """The share of ideal quality that the mean keeps."""
         return self.scale.kept(self.mean, self.ideal) if self.ideal != self.scale.late else 1.0
-
-    def grade(self, share: float) -> Grade:
-        """Return *good* where the whole interval keeps this share of ideal quality, *bad* where none of it does, else *doubtful*."""
-        ends = sorted(self.scale.gained(end) for end in (self.low, self.high))
-        wanted = share * self.scale.gained(self.ideal)
-        if ends[1] < wanted:
-            return "bad"
-        return "good" if ends[0] >= wanted and not self.marks else "doubtful"
 
 
 @dataclass(frozen=True)

@@ -110,5 +110,5 @@ def _indented(text: str, width: int) -> Iterator[Text]:
         yield Text(f"{' ' * (VERDICT_WIDTH + 2)}{line}")
 
 
-def _wrapped(text: str, width: int) -> Iterator[str]:
+def _wrapped(text: str, width: int) -> list[str]:
     return wrapped(printable(text), max(width - VERDICT_WIDTH - 2, 20))

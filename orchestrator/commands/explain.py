@@ -14,12 +14,8 @@ from orchestrator.commands.inspect import find_trial
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.report.explained import evidence_table, sentences, slow_rounds_table
-from orchestrator.report.terminal import Terminal, wrapped
-from orchestrator.report.text import printable
+from orchestrator.report.terminal import Terminal
 from orchestrator.storage.reader import open_campaign
-
-NARROW = 80
-"""Sentences are at most as wide as this."""
 
 
 def show_causes(directory: Path, trial: str | None, overrides: Sequence[str] = ()) -> None:
@@ -63,8 +59,7 @@ def _show_one(groups: Sequence[Group], trial_id: str) -> None:
         raise InputError(f"{trial_id} has no stored round with a time and evidence: choose another trial")
     terminal = Terminal()
     for sentence in sentences(rows, group.clock):
-        for line in wrapped(printable(sentence), min(terminal.width or NARROW, NARROW)):
-            terminal.prose(line)
+        terminal.prose(sentence)
     terminal.line()
     terminal.table(evidence_table(trial_id, rows))
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator.analysis.late_answers import Answer, latest_answers
 from orchestrator.contracts import InputError
 from orchestrator.report.pasted import ORCHESTRATOR
-from orchestrator.report.said_once import said_once
 from orchestrator.report.table import Table
-from orchestrator.report.terminal import Terminal, fits
+from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import memory, milliseconds, trials_counted
-from orchestrator.report.trial_names import id_ends, with_fitting_names, without
+from orchestrator.report.trial_names import id_ends, said_once, with_names
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import TrialRecord
@@ -57,7 +55,7 @@ def show_answers(directory: Path, trial: str | None, top: int) -> None:
     """Print the latest answers of one trial, or the trials where none is named."""
     campaign = open_campaign(directory)
     if trial is None:
-        print_trials(campaign, ids=True)
+        print_trials(campaign)
         Terminal().prose("choose one, by how its id begins or ends:")
         Terminal().line(f"python -m orchestrator inspect {shlex.quote(str(directory))} TRIAL")  # never broken: it is to be pasted
         return
@@ -171,38 +169,18 @@ def show_status(directory: Path) -> None:
     print_trials(open_campaign(directory))
 
 
-def print_trials(campaign: Campaign, ids: bool = False) -> None:
-    """Print one line per trial, and how many there are of each state; ``ids``: with what names each trial on a command line."""
+def print_trials(campaign: Campaign) -> None:
+    """Print a line per trial, why trials ended, and how many there are of each state."""
     records = campaign.trials()
     terminal = Terminal()
-    trials = [(record.trial_id, record.trial) for record in records]
-    table = with_one_host_said(_trials_table(campaign, records))
-    named = with_fitting_names(table, trials, terminal.width, ids)
-    if fits(named, terminal.width) or WHY not in named.columns:
-        terminal.table(named)
-    else:
-        terminal.table(with_fitting_names(without(table, WHY), trials, terminal.width, ids))
-        for whom, (state, why) in said_once(records, {record.trial_id: _why(record) for record in records}):
-            terminal.prose(f"{state}: {whom}: {why}")
+    terminal.table(with_names(_trials_table(campaign, records), records, terminal.width))
+    for whom, (state, why) in said_once(records, {record.trial_id: _why(record) for record in records}):
+        terminal.prose(f"{state}: {whom}: {why}")
     counts = Counter(record.state for record in records)
-    states = ", ".join(f"{count} {state}" for state, count in counts.items())
-    terminal.line(f"{trials_counted(len(records))}: {states}")
+    terminal.line(f"{trials_counted(len(records))}: {', '.join(f'{count} {state}' for state, count in counts.items())}")
     if any(state in UNFINISHED for state in counts):
         terminal.prose("Not finished. If no run of it is under way, go on with:")
         terminal.line(f"{ORCHESTRATOR} resume {shlex.quote(str(campaign.directory))}")
-
-
-def with_one_host_said(table: Table) -> Table:
-    """Return a table of trials with the host in its note where some have not been anywhere yet and all others were on that one."""
-    hosts = {row[list(table.columns).index(HOST)] for row in table.rows}
-    if len(hosts) != 2 or "" not in hosts:
-        return table
-    return replace(without(table, HOST), note=f"{HOST.capitalize()}: {max(hosts)}.")
-
-
-HOST = "host"
-WHY = "why"
-"""Heading of why each trial ended; where it does not fit, each reason stands below with the trials that ended so."""
 
 
 def _why(record: TrialRecord) -> list[tuple[str, str]]:
@@ -214,7 +192,7 @@ def _why(record: TrialRecord) -> list[tuple[str, str]]:
 def _trials_table(campaign: Campaign, records: list[TrialRecord]) -> Table:
     return Table(
         title=f"Campaign {campaign.record.name}",
-        columns=["trial", "state", "rounds", "faults", HOST, WHY],
+        columns=["trial", "state", "rounds", "faults", "host"],
         rows=[
             [
                 record.trial_id,
@@ -222,7 +200,6 @@ def _trials_table(campaign: Campaign, records: list[TrialRecord]) -> Table:
                 str(campaign.rounds(record.trial_id).num_rows) if record.started_at else "0",
                 str(len(record.faults)),
                 str(record.placement.get("host", "")),
-                *(why for _, why in _why(record) or [("", "")]),
             ]
             for record in records
         ],

@@ -22,11 +22,10 @@ from orchestrator.planning.plan import Candidate, Plan, lacks, slices_of
 from orchestrator.planning.reach import reach_words
 from orchestrator.report.pasted import Command, typed_again
 from orchestrator.report.progress import Progress
-from orchestrator.report.said_once import said_once
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import seconds, trials_counted
-from orchestrator.report.trial_names import with_fitting_names
+from orchestrator.report.trial_names import said_once, with_names
 from orchestrator.report.what_it_takes import claims_table
 from orchestrator.stats.variance_components import Costs, best_common_split
 from orchestrator.storage.records import PlannedTrial
@@ -43,8 +42,7 @@ def execute(options: Composing) -> int:
     composition = composed.composition
     terminal = Terminal()
     table = plan_table(plan)
-    trials = [(planned.trial_id, planned.trial) for planned in plan.trials]
-    terminal.table(table if options.full else with_fitting_names(table, trials, terminal.width))
+    terminal.table(table if options.full else with_names(table, plan.trials, terminal.width))
     for line in _remarks_by_trial(plan) if options.full else remarks(plan):
         terminal.prose(line)
     for left in plan.left_out:
@@ -207,7 +205,6 @@ def _option(name: str) -> Callable[[Trial], str]:
 
 
 WORK: tuple[tuple[str, Callable[[Trial], str]], ...] = (
-    ("batch", lambda trial: str(trial.measurement.batch)),
     ("split", _option("split")),
     ("shots", _option("shots")),
     ("precision", lambda trial: trial.runtime.dtype),
@@ -233,7 +230,7 @@ def plan_table(plan: Plan) -> Table:
         ],
         rows=[_row(plan, planned) for planned in plan.trials],
         note="time: what an earlier trial of the same kind took, else the bound that max_seconds sets after min_rounds.",
-        right=frozenset(["threads", "samples", "batch", "shots"]),
+        right=frozenset(["threads", "samples", "shots"]),
     )
 
 

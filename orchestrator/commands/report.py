@@ -14,7 +14,7 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composition import code_folders, override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.execution.signals import heed_signals
-from orchestrator.report.answer import answers, lines
+from orchestrator.report.answer import answers
 from orchestrator.report.capacity import bracket_tables, unsearched
 from orchestrator.report.documents import made_together, report_texts
 from orchestrator.report.figures.look import PLAIN_LOOK, Look
@@ -130,7 +130,7 @@ def write_report(
 ) -> int:
     """Write the result tables, report.md and report.html, and print the answer on stdout. Returns the exit code."""
     results, ranked = _stored(directory, analysis, formats, only, look)
-    print_summary(results, ranked, directory / "report.html", full=full)
+    print_summary(results, ranked, directory / "report.html", full=full, figures=bool(formats))
     return exit_code(results)
 
 
@@ -196,7 +196,7 @@ def report_several(
     write_results(folder.expanduser(), stored_tables(results, several), texts)
     if formats:
         write_figures(folder.expanduser() / "figures", formats, only, results, evidence, look)
-    print_summary(results, ranked, folder / "report.html", remarks, [table], full, directories)
+    print_summary(results, ranked, folder / "report.html", remarks, [table], full, directories, bool(formats))
     return exit_code(results)
 
 
@@ -208,19 +208,16 @@ def print_summary(
     first: Sequence[Table] = (),
     full: bool = False,
     directories: Sequence[Path] = (),
+    figures: bool = False,
 ) -> None:
-    """Print what went wrong, the answer, and in words the verdict, or the sentences ``said``; the last line says where the report is.
+    """Print what went wrong, the answer, and in words the verdict, or the sentences ``said``; the last lines say where the files are.
 
     ``ranked`` is what `rankings` returns; ``full`` prints the cross-system tables and the deadlines as well.
     """
     terminal = Terminal()
-    for table in (*first, *(summary_tables(results) if full else [*trouble_tables(results, unfinished=False), *bracket_tables(results)])):
+    found = summary_tables(results) if full else [*trouble_tables(results, unfinished=False), *bracket_tables(results)]
+    for table in (*first, *found, *answers(unsearched(ranked))):
         terminal.table(table)
-        terminal.line()
-    for answer in answers(results, unsearched(ranked)):
-        terminal.lines(lines(answer, terminal.width, terminal.fine))
-        for note in answer.notes:
-            terminal.prose(note)
         terminal.line()
     for sentence in verdict(results, ranked) if said is None else said:
         if sentence == RESUME and len(directories) < 2:
@@ -232,4 +229,6 @@ def print_summary(
         terminal.line(  # never broken: it is to be pasted
             f"All tables: the page, or `python -m orchestrator report {shlex.join(map(str, directories or [path.parent]))} --full`"
         )
+    if figures:
+        terminal.line(f"figures: {path.parent / 'figures'}")
     terminal.line(f"report: {path}")

@@ -25,8 +25,9 @@ from orchestrator.endings import ClusterLost, Stopped, ends_the_program
 from orchestrator.execution.executor import Site
 from orchestrator.execution.signals import Restart, handled_by, heed_signals, leave_word, received, say_last_words, stop_at_once
 from orchestrator.planning.plan import Plan
-from orchestrator.report.progress import Progress, short_names
+from orchestrator.report.progress import Progress
 from orchestrator.report.text import printable, trials_counted
+from orchestrator.report.trial_names import short_names
 from orchestrator.running.pipeline import own_rule, run_trials
 from orchestrator.stats.stopping import StoppingRule
 from orchestrator.storage.records import CampaignRecord, CapacityQuestion, Fault, Pairing, PlannedTrial

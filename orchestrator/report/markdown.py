@@ -12,7 +12,7 @@ from orchestrator.analysis.comparison import begins_of_visits
 from orchestrator.analysis.ranking import Ranking, rankings
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.planning.reach import reach_words
-from orchestrator.report.answer import Answer, answers
+from orchestrator.report.answer import answers
 from orchestrator.report.capacity import capacity_tables, unsearched
 from orchestrator.report.claims import (
     comparison_tables,
@@ -109,11 +109,11 @@ def report_of(
     first
         tables that are folded before all others.
     """
-    found = list(answers(results, unsearched(ranked)))
+    found = list(answers(unsearched(ranked)))
     head = [f"# {markdown_text(title)}", ""]
     head += [_item(sentence) for sentence in (*sentences, *_not_done(results))]
     head += ["", *([f"![Quality against threshold, one line a system]({PICTURE})", ""] if found else [])]
-    parts = ["\n".join(head), *(to_markdown(_table(answer)) for answer in found)]
+    parts = ["\n".join(head), *map(to_markdown, found)]
     parts += [folded(table.title, [table]) for table in first]
     for name, makers in FOLDED:
         if tables := [table for make in makers for table in make(results)]:
@@ -155,8 +155,3 @@ def _not_done(results: CampaignAnalysis) -> Iterable[str]:
     if bad:
         what = ", ".join(dict.fromkeys(planned.state for planned in bad))
         yield f"Of {trials_counted(len(results.campaign.trials))}, {len(bad)} not done ({what}): see Problems, machines and versions below."
-
-
-def _table(answer: Answer) -> Table:
-    """Return the answer as a table with what its marks mean."""
-    return Table(answer.title, answer.heads, answer.rows, " ".join(answer.notes), frozenset(answer.heads[answer.names :]) - {"marks"})

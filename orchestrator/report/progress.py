@@ -6,7 +6,6 @@ import math
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
@@ -23,78 +22,40 @@ from orchestrator.storage.vocabulary import State
 
 DRAW_EVERY_S = 0.5
 LINE_EVERY_S = 10.0
-
-
-def short_names(trials: Sequence[PlannedTrial]) -> dict[str, str]:
-    """Return what trials of one campaign are called while they run, by id: what differs among them; the id where that is not enough.
-
-    Examples
-    --------
-    Two trials on different systems are called by the systems' names, with the repeat where there are several: ``cpu_1core r2``.
-    """
-    parts = {one.trial_id: _parts(one) for one in trials}
-    differ = [len(set(column)) > 1 for column in zip(*parts.values(), strict=True)]
-    names = {trial: " ".join(part for part, apart in zip(of_one, differ, strict=True) if apart) for trial, of_one in parts.items()}
-    if len(trials) == 1:
-        return {trial: of_one[0] for trial, of_one in parts.items()}
-    alike = Counter(names.values())
-    return {trial: name if alike[name] == 1 else trial for trial, name in names.items()}
-
-
-def _parts(one: PlannedTrial) -> tuple[str, ...]:
-    trial = one.trial
-    batch, repeat = f"batch {trial.measurement.batch}", f"r{trial.repeat}"
-    return (trial.model.name, trial.task.name, trial.system.name, trial.runtime.name, batch, repeat)
-
-
 DISTANCES = (
-    ("half_width", "half_width_bound", "quality known to +- {:.3f} (wanted {:.3f})"),
-    ("rjsd_total_as_in_paper_code", "rjsd_bound", "rJSD as in the paper's program {:.3f} (bound {:g})"),
-    ("rjsd_total", "rjsd_bound", "rJSD {:.3f} (bound {:g})"),
+    ("half_width", "half_width_bound", ", quality known to +- {:.3f} (wanted {:.3f})"),
+    ("rjsd_total_as_in_paper_code", "rjsd_bound", ", rJSD as in the paper's program {:.3f} (bound {:g})"),
+    ("rjsd_total", "rjsd_bound", ", rJSD {:.3f} (bound {:g})"),
 )
 """What a check holds, the bound of it, and how both are said; the first that is known is."""
-
-
-def _how_far(check: Mapping[str, object]) -> str | None:
-    """Return how far the rule is from its end: the half-width of the interval that it waits for, or else the distance of densities."""
-    for name, limit, said in DISTANCES:
-        value, bound = check.get(name), check.get(limit)
-        if isinstance(value, float) and isinstance(bound, float):
-            return said.format(value, bound)
-    return None
 
 
 class Progress:
     """Follows a campaign of ``trials`` trials. Each thread that measures has one line: that of the trial whose turn it is there.
 
-    Parameters
-    ----------
-    stream
-        where to write; None (``--quiet``) writes nothing but, once, for whom the campaign waits: it may wait for ever.
-    names
-        what trials are called here, by id; others are called by their id.
+    Without a stream (``--quiet``) it writes nothing but, once, for whom the campaign waits, which may be for ever. Trials are
+    called by ``names``, or else by their ids. ``waited_s`` is how long they have waited for other campaigns.
     """
 
     def __init__(self, trials: int, stream: TextIO | None = sys.stderr, names: Mapping[str, str] | None = None) -> None:
+        self.waited_s = 0.0
         self._trials = trials
-        self._names = names or {}
+        self._names = dict(names or {})
         self._wait_told = stream is not None
-        self._waiting_since: dict[str, float] = {}
-        self._waited_s: dict[tuple[str, float], float] = {}
+        self._waits: dict[str, tuple[float, float]] = {}
         self._done = 0
         self._started = time.monotonic()
         self._drawn = 0.0
         self._lines: dict[int, tuple[PlannedTrial, str]] = {}
-        self._shares: dict[str, float] = {}
         self._checks: dict[str, str] = {}
         self._lock = threading.RLock()  # a signal may have the thread that holds it say something
         self._console = Console(file=stream, stderr=True) if stream is not None else None
-        self._live: Live | None = None
+        # No thread of rich's own: it would draw while a round is timed.
+        terminal = self._console is not None and self._console.is_terminal
+        self._live = Live(console=self._console, auto_refresh=False, transient=True) if terminal else None
 
     def __enter__(self) -> Progress:
-        if self._console is not None and self._console.is_terminal:
-            # No thread of rich's own: it would draw while a round is timed.
-            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        if self._live is not None:
             self._live.start()
         return self
 
@@ -112,12 +73,7 @@ class Progress:
         """Count further trials, and call them by these names."""
         with self._lock:
             self._trials += len(trials)
-            self._names = {**self._names, **names}
-
-    @property
-    def waited_s(self) -> float:
-        """How long its trials have waited, in s, for machines that other campaigns measured on."""
-        return sum(self._waited_s.values())
+            self._names |= names
 
     def fall_silent(self) -> None:
         """Write nothing more, whatever threads have to say that still end: the caller has the last word."""
@@ -130,32 +86,36 @@ class Progress:
 
     def turn_awaited(self, planned: PlannedTrial, holder: str) -> None:
         """Say for whom it waits, and for how long it has."""
-        first = planned.trial_id not in self._waiting_since
-        since = self._waiting_since.setdefault(planned.trial_id, time.monotonic())
-        so_far_s = self._waited_s[planned.trial_id, since] = time.monotonic() - since
-        waited = "" if first else f" {seconds(so_far_s)} so far"
-        message = f"waits{waited}: {holder} measures on that machine"
+        now, first = time.monotonic(), planned.trial_id not in self._waits
+        with self._lock:
+            since, last = self._waits.get(planned.trial_id, (now, now))
+            self._waits[planned.trial_id] = since, now
+            self.waited_s += now - last
+        message = f"waits{'' if first else f' {seconds(now - since)} so far'}: {holder} measures on that machine"
         self._show(planned, message, now=first)
         if not self._wait_told:
             self._wait_told = True
-            sys.stderr.write(f"{printable(self._name(planned))}: {printable(message)}\n")
+            sys.stderr.write(f"{printable(f'{self._name(planned)}: {message}')}\n")
 
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
         """Say that it is warm."""
-        self._waiting_since.pop(planned.trial_id, None)
+        self._waits.pop(planned.trial_id, None)
         self._show(planned, f"warm after {seconds(prepared.cold_start['load_ns'] / 1e9)} of loading", now=False)
 
     def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
-        """Say how far it has come and, by the bounds of its rule, how far it may go."""
-        measurement = planned.trial.measurement
-        self._shares[planned.trial_id] = min(1.0, done.rounds / measurement.min_rounds)
-        if (known := _how_far(decision.check or {})) is not None:
-            # Checks are rarer than rounds: the last one is shown until the next.
-            self._checks[planned.trial_id] = f", {known}"
-        shown = self._checks.get(planned.trial_id, "")
+        """Say how many rounds are done, how many there can be, what the last one took, and how far the rule is from its end."""
+        check = decision.check or {}
+        for name, limit, said in DISTANCES:
+            value, bound = check.get(name), check.get(limit)
+            if isinstance(value, float) and isinstance(bound, float):
+                # Checks are rarer than rounds: the last one is shown until the next.
+                self._checks[planned.trial_id] = said.format(value, bound)
+                break
+        most = planned.trial.measurement
+        fixed = most.min_rounds == most.max_rounds or (most.rule == "rounds" and most.max_seconds is None)
         p99 = f", p99 {milliseconds(done.p99_ns)}" if math.isfinite(done.p99_ns) else ""
-        message = f"round {done.rounds} of {measurement.min_rounds}+, {seconds(done.duration_s)} each{p99}{shown}"
-        self._show(planned, message, now=False)
+        rounds = f"round {done.rounds} of {'' if fixed else 'at most '}{most.max_rounds}, {seconds(done.duration_s)}"
+        self._show(planned, rounds + p99 + self._checks.get(planned.trial_id, ""), now=False)
 
     def fault_seen(self, planned: PlannedTrial, fault: Fault) -> None:
         """Say what happened."""
@@ -166,40 +126,25 @@ class Progress:
         with self._lock:
             self._done += 1
             self._lines = {thread: line for thread, line in self._lines.items() if line[0] is not planned}
-            self._checks.pop(planned.trial_id, None)
-            self._shares.pop(planned.trial_id, None)
-            self._waiting_since.pop(planned.trial_id, None)
+            self._waits.pop(planned.trial_id, None)
             if self._live is not None:
                 self._live.update(self._drawn_lines())
-        ended = f"[{self._done}/{self._trials}] {self._name(planned)} {state}"
-        self.say(f"{ended}: {reason}" if reason else ended)
+        self.say(f"[{self._done}/{self._trials}] {self._name(planned)} {state}" + (f": {reason}" if reason else ""))
 
     def _name(self, planned: PlannedTrial) -> str:
         return self._names.get(planned.trial_id, planned.trial_id)
 
     def _show(self, planned: PlannedTrial, text: str, now: bool) -> None:
         with self._lock:
-            if self._console is None:
-                return
-            line = f"{self._name(planned)}: {text}"
+            line, elapsed = f"{self._name(planned)}: {text}", time.monotonic()
             self._lines[threading.get_ident()] = planned, line
-            elapsed = time.monotonic()
-            due = elapsed - self._drawn >= (DRAW_EVERY_S if self._live is not None else LINE_EVERY_S)
-            if not (now or due):
-                return
-            self._drawn = elapsed
-            if self._live is not None:
-                self._live.update(self._drawn_lines(), refresh=True)
-            else:
-                self._console.print(Text(printable(line)), soft_wrap=True)
+            if now or elapsed - self._drawn >= (DRAW_EVERY_S if self._live is not None else LINE_EVERY_S):
+                self._drawn = elapsed
+                if self._live is None or self._console is None:
+                    self.say(line)
+                else:
+                    self._live.update(self._drawn_lines(), refresh=True)
 
     def _drawn_lines(self) -> Text:
-        elapsed = time.monotonic() - self._started
-        head = f"{self._done} of {self._trials} trials, {seconds(elapsed)} so far{self._left(elapsed)}"
-        below = (Text(f"\n  {printable(line)}") for _, line in self._lines.values())
-        return Text(head, style="bold").append_text(Text("", style="not bold").join(below))
-
-    def _left(self, elapsed: float) -> str:
-        """Return how long the rest takes at least: a trial has come as far as its rounds fill ``min_rounds``; then its rule decides."""
-        share = (self._done + sum(self._shares.values())) / max(1, self._trials)
-        return f", at least {seconds(elapsed / share * (1 - share))} left" if 0 < share < 1 else ""
+        head = f"{self._done} of {self._trials} trials done, {seconds(time.monotonic() - self._started)}"
+        return Text("\n  ").join([Text(head, style="bold"), *(Text(printable(line)) for _, line in self._lines.values())])

@@ -1,102 +1,53 @@
-"""The trials of a campaign in a table: their full ids where these fit, else what tells them apart, each part in a column of its own."""
+"""What the trials of a campaign are called, alone, in a table, and together."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from orchestrator.configuration.config import Trial
 from orchestrator.report.condensed import condensed
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import fits
+from orchestrator.report.text import trials_counted
+from orchestrator.storage.records import PlannedTrial
 
 HEADS = ("model", "task", "system", "runtime", "load", "batch", "repeat")
-ABOVE = 5
-"""How many of them stand in the title where all trials share them; the others do in the note."""
-NO_LOAD = "closed"
-"""What a title need not say."""
-IDS = "id ends"
-FOLLOWS = (
-    *((head, ("system",)) for head in ("host", "device", "cores", "threads")),
-    *((head, ("task",)) for head in ("samples", "split", "shots")),
-    ("precision", ("runtime", "model")),
-    ("batch", ("model", "runtime")),
-    ("task", ("model",)),
-)
-"""Columns that often follow from a name, and from which; in the order in which a table that does not fit is freed of them."""
+Remark = TypeVar("Remark", bound=Hashable)
+MOST_NAMED = 4
+"""By more models, systems and so on trials are not told apart."""
 
 
-def with_fitting_names(table: Table, trials: Sequence[tuple[str, Trial]], width: int | None, ids: bool = False) -> Table:
-    """Return a table of trials with what all have in common said once, and with names that fit.
-
-    Parameters
-    ----------
-    table
-        a row per trial, with the column ``trial``.
-    trials
-        id and trial of each row.
-    width
-        of the terminal, in cells; None if nothing limits it.
-        On a terminal, ids in which a name is cut do not tell systems apart for a reader, and are no names that fit.
-    ids
-        whether the ends of ids are shown also where they do not fit beside all else, in a table of their own below.
-    """
-    whole = condensed(table, ["trial", "state"])
-    if len(trials) < 2 or (fits(whole, width) and (width is None or not any(map(_is_cut, trials)))):
-        return whole
-    place = list(table.columns).index("trial")
-    ends = id_ends([trial_id for trial_id, _ in trials])
-    names = [names_of(trial) for _, trial in trials]
-    apart = [at for at in range(len(HEADS)) if at >= ABOVE or len({of_trial[at] for of_trial in names}) > 1]
-    shared = [names[0][at] for at in range(len(HEADS)) if at not in apart and names[0][at] != NO_LOAD]
-    others = [at for at, head in enumerate(table.columns) if at != place and head not in HEADS]
-    rows = [
-        [*(of_trial[at] for at in apart), *(row[at] for at in others), end]
-        for row, of_trial, end in zip(table.rows, names, ends, strict=True)
-    ]
-    columns = [*(HEADS[at] for at in apart), *(table.columns[at] for at in others), IDS]
-    title = f"{table.title}: {', '.join(shared)}" if shared else table.title
-    found = condensed(replace(table, title=title, columns=columns, rows=rows), [IDS])
-    told = {tuple(row[at] for at, head in enumerate(found.columns) if head in HEADS) for row in found.rows}
-    bare = without(found, IDS) if len(told) == len(found.rows) else found
-    if ids or fits(found, width):
-        return found
-    for head, names_before in FOLLOWS:
-        if not fits(bare, width):
-            bare = _said_by_name(bare, head, names_before)
-    return bare
-
-
-def _is_cut(trial: tuple[str, Trial]) -> bool:
-    """Return whether the id of a trial lacks a part of one of its names, or writes one in other letters."""
-    trial_id, of = trial
-    return any(name not in trial_id for name in (of.model.name, of.task.name, of.system.name, of.runtime.name))
-
-
-def _said_by_name(table: Table, head: str, names: Sequence[str]) -> Table:
-    """Return a table without a column that follows from one of these names, each of which has two rows on average: its note says it."""
-    columns = list(table.columns)
-    for name in (name for name in names if head in columns and name in columns):
-        known = [row for row in table.rows if row[columns.index(head)]]
-        pairs = dict.fromkeys((row[columns.index(name)], row[columns.index(head)]) for row in known)
-        if pairs and len({of for of, _ in pairs}) == len(pairs) and 2 * len(pairs) <= len(known):
-            whose: dict[str, list[str]] = {}
-            for of, cell in pairs:
-                whose.setdefault(cell, []).append(of)
-            said = "; ".join(f"{cell} of {', '.join(of)}" for cell, of in whose.items())
-            return replace(without(table, head), note=f"{head.capitalize()}: {said}. {table.note}".strip())
-    return table
-
-
-def names_of(trial: Trial) -> list[str]:
+def names_of(trial: Trial) -> tuple[str, ...]:
     """Return what a trial is called, in the order of `HEADS`."""
-    names = [trial.model.name, trial.task.name, trial.system.name, trial.runtime.name, trial.load.words]
-    return [*names, str(trial.measurement.batch), str(trial.repeat)]
+    names = trial.model.name, trial.task.name, trial.system.name, trial.runtime.name
+    return (*names, trial.load.words, str(trial.measurement.batch), str(trial.repeat))
+
+
+def short_names(trials: Sequence[PlannedTrial]) -> dict[str, str]:
+    """Return what differs among the names of trials, by id; the id where that is not enough.
+
+    Examples
+    --------
+    Two trials on different systems are called by the systems' names, with the repeat where there
+    are several: ``cpu_1core r2``.
+    """
+    if len(trials) == 1:
+        return {trials[0].trial_id: trials[0].trial.model.name}
+    signs = dict.fromkeys(HEADS, "") | {"batch": "batch ", "repeat": "r"}
+    columns = [
+        [sign + name for name in column] if len(set(column)) > 1 else []
+        for sign, column in zip(signs.values(), zip(*(names_of(one.trial) for one in trials), strict=True), strict=True)
+    ]
+    names = [" ".join(parts) for parts in zip(*filter(None, columns), strict=True)]
+    alike = Counter(names)
+    return {one.trial_id: name if alike[name] == 1 else one.trial_id for one, name in zip(trials, names or [""] * len(trials), strict=True)}
 
 
 def id_ends(ids: Sequence[str]) -> list[str]:
-    """Return the hash and the repeat of each id, which name it as well; the whole id where they do not.
+    """Return the hash and the repeat of each id, which name it as well; the whole id else.
 
     Examples
     --------
@@ -108,11 +59,44 @@ def id_ends(ids: Sequence[str]) -> list[str]:
     return [end if alike[end] == 1 else one for one, end in zip(ids, ends, strict=True)]
 
 
-def without(table: Table, head: str) -> Table:
-    """Return a table without a column."""
-    place = list(table.columns).index(head)
-    return replace(
-        table,
-        columns=[column for column in table.columns if column != head],
-        rows=[[*row[:place], *row[place + 1 :]] for row in table.rows],
-    )
+def with_names(table: Table, trials: Sequence[PlannedTrial], width: int) -> Table:
+    """Return a table of trials that says once what all share.
+
+    Their ids, its first column, give way to names and the ends of ids where they do not fit.
+    """
+    whole = condensed(table, ["trial", "state"])
+    if len(trials) < 2 or fits(whole, width):
+        return whole
+    ends = id_ends([one.trial_id for one in trials])
+    rows = [[*names_of(one.trial), *row[1:], end] for row, one, end in zip(table.rows, trials, ends, strict=True)]
+    named = replace(table, columns=[*HEADS, *table.columns[1:], "id ends"], rows=rows)
+    return condensed(named, ["id ends"])
+
+
+def said_once(trials: Sequence[PlannedTrial], remarks: Mapping[str, Sequence[Remark]]) -> Iterator[tuple[str, Remark]]:
+    """Yield each remark, which ``remarks`` holds by trial, with the trials that it is true of.
+
+    Examples
+    --------
+    What is true of all of two systems and of no other is said of ``system cpu_1core, cpu_all (4 trials)``.
+    """
+    whose: dict[Remark, list[PlannedTrial]] = {}
+    for one in trials:
+        for remark in dict.fromkeys(remarks.get(one.trial_id, ())):
+            whose.setdefault(remark, []).append(one)
+    short = short_names(trials)
+    for remark, ones in whose.items():
+        if len(ones) == len(trials):
+            yield ("all trials" if len(trials) > 1 else trials[0].trial_id), remark
+        else:
+            alike = _alike(ones, trials) if len(ones) > 1 else None
+            yield alike or ", ".join(short[one.trial_id] for one in ones), remark
+
+
+def _alike(ones: Sequence[PlannedTrial], trials: Sequence[PlannedTrial]) -> str | None:
+    """Return the few names by which some trials are told from all others."""
+    for place, head in enumerate(HEADS):
+        values = dict.fromkeys(names_of(one.trial)[place] for one in ones)
+        if len(values) <= MOST_NAMED and sum(names_of(one.trial)[place] in values for one in trials) == len(ones):
+            return f"{head} {', '.join(values)} ({trials_counted(len(ones))})"
+    return None

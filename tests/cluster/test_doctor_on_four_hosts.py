@@ -16,9 +16,9 @@ QUOTAS = {"half-core": "0.5 cores", "quarter-core": "0.25 cores"}
 
 def doctor(hosts: Any, *words: str, machines: str) -> tuple[int, dict[tuple[str, str], tuple[str, str]]]:
     """The exit code, and grade and value of every line by host and what was looked at."""
-    done = hosts.orchestrator("doctor", "--all", "--quiet", *words, machines=machines, cwd=hosts.folder)
+    done = hosts.orchestrator("doctor", "--all", "--quiet", *words, machines=machines, cwd=hosts.folder, COLUMNS="2000")
     assert done.stderr == ""
-    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in done.stdout.splitlines() if line.startswith("│")]
+    rows = [cells for line in done.stdout.splitlines()[3:] if len(cells := re.split(r" {2,}", line.strip())) == 5]
     return done.returncode, {(host, what): (grade, seen) for host, what, grade, seen, _ in rows}
 
 

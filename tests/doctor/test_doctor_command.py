@@ -19,15 +19,15 @@ def doctor(*overrides: str) -> int:
 
 
 def lines_of(out: str) -> list[list[str]]:
-    return [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
+    return [cells for line in out.splitlines()[3:] if len(cells := re.split(r" {2,}", line.strip())) == 5]
 
 
-def test_this_machine_is_examined_without_ray(capsys: pytest.CaptureFixture[str]) -> None:
+def test_this_machine_is_examined_without_ray(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "2000")
     code = doctor("system=cpu_1core,v100", "system.cores=1")
     out, err = capsys.readouterr()
     lines = lines_of(out)
     assert err == ""
-    assert {len(cells) for cells in lines} == {5}
     grades = [grade for _, _, grade, _, _ in lines]
     assert set(grades) <= {"good", "doubtful", "bad"}
     assert code == 1 == int("bad" in grades)
@@ -55,7 +55,7 @@ def test_problems_alone_are_named_unless_all_is_asked_for(
     brief = capsys.readouterr().out
     assert re.search(r"(\d+) lines: (\d+) good, (\d+) doubtful, (\d+) bad", everything) is not None
     assert len(brief) < len(everything)
-    assert not re.search(r"│\s*good\s*│", brief)
+    assert not re.search(r" good  ", brief)
     assert all(len(line) <= width for line in brief.splitlines()[:-1])
 
 

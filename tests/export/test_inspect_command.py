@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_what_is_printed(campaigns: Make, planned: Plan, capsys: pytest.CaptureF
     assert inspect(directory, "null2", top=3) == 0
     out = capsys.readouterr().out
     assert "Latest answers of null2-numbers" in out
-    assert out.count("│ number-5 │ error") == 3
+    assert len(re.findall(r"^number-5 +error ", out, re.MULTILINE)) == 3
     assert "Why answers have no time" in out
     assert out.count("RuntimeError: cannot read [5]") == 3
     for heading in ("involuntary switches", "major faults", "steal", "foreign CPU", "load", "memory", "median of 30"):
@@ -111,7 +112,7 @@ def test_a_trial_without_rounds_is_told(campaigns: Make, planned: Plan) -> None:
         inspect(directory, "null1")
 
 
-def test_why_trials_ended_stands_once_below_where_it_does_not_fit(
+def test_why_trials_ended_stands_once_below(
     campaigns: Make, planned: Plan, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = campaigns("monday", [planned([3]), planned([3, 7], raises_on=[*range(20)])])
@@ -120,4 +121,3 @@ def test_why_trials_ended_stands_once_below_where_it_does_not_fit(
     lines = capsys.readouterr().out.splitlines()
     assert "done: null1: max_rounds" in lines
     assert [line for line in lines if line.startswith("failed: null2: ")]
-    assert not [line for line in lines if "why" in line]

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pytest
 from rich.console import Console
 
 from orchestrator.configuration.config import parse_trial
-from orchestrator.report.progress import Progress, short_names
+from orchestrator.report.progress import Progress
 from orchestrator.running.life import RoundDone
 from orchestrator.stats.stopping import Decision
 from orchestrator.storage.handover import Prepared
@@ -17,14 +18,14 @@ from orchestrator.storage.records import PlannedTrial
 GOES_ON = Decision(False, None, None)
 
 
-def planned(name: str) -> PlannedTrial:
+def planned(name: str, measurement: Mapping[str, object] | None = None) -> PlannedTrial:
     target = {"kind": "k", "target": "a:B"}
     document = {
         "model": {"name": name, "runtimes": ["r"], **target},
         "task": {"name": "t", **target},
         "system": {"name": "s"},
         "runtime": {"name": "r"},
-        "measurement": {"min_rounds": 6, "max_rounds": 6},
+        "measurement": measurement or {"min_rounds": 6, "max_rounds": 6},
     }
     return PlannedTrial(trial_id=f"{name}-r0", match_key=name, trial=parse_trial(document))
 
@@ -40,9 +41,9 @@ def test_the_live_line_is_that_of_the_trial_whose_turn_it_is() -> None:
     first, second = planned("first"), planned("second")
     progress = Progress(2, io.StringIO())
     progress.round_done(first, RoundDone(3, 0.5, 1e7), GOES_ON)
-    assert "first-r0: round 3 of 6+" in shown(progress)
+    assert "first-r0: round 3 of 6, 0.5 s, p99 10.0 ms" in shown(progress)
     progress.round_done(second, RoundDone(1, 0.5, 1e7), GOES_ON)
-    assert "second-r0: round 1 of 6+" in shown(progress)
+    assert "second-r0: round 1 of 6, " in shown(progress)
     assert "first-r0" not in shown(progress)
     progress.trial_ended(first, "done", None)
     assert "second-r0" in shown(progress)
@@ -50,16 +51,18 @@ def test_the_live_line_is_that_of_the_trial_whose_turn_it_is() -> None:
     assert "second-r0: round" not in shown(progress)
 
 
-def test_the_time_left_counts_the_rounds_of_trials_under_way() -> None:
-    progress = Progress(4, None)
-    assert progress._left(60.0) == ""
-    for name in ("a", "b"):
-        progress.round_done(planned(name), RoundDone(3, 0.5, 1e7), GOES_ON)  # half of two trials: a quarter of the campaign
-    assert progress._left(60.0) == ", at least 3 min 00 s left"
-    progress.trial_ended(planned("a"), "done", None)
-    assert progress._left(60.0) == ", at least 1 min 40 s left"
-    progress.round_done(planned("b"), RoundDone(9, 0.5, 1e7), GOES_ON)
-    assert progress._left(60.0) == ", at least 1 min 00 s left"
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"rule": "settled"}, "round 30 of at most 40, "),
+        ({"rule": "rounds", "max_seconds": 9}, "round 30 of at most 40, "),
+        ({"rule": "rounds"}, "round 30 of 40, "),
+    ],
+)
+def test_the_bound_of_rounds_is_that_of_the_rule(rule: dict[str, object], said: str) -> None:
+    progress = Progress(1, io.StringIO())
+    progress.round_done(planned("a", {"min_rounds": 14, "max_rounds": 40, **rule}), RoundDone(30, 0.5, 1e7), GOES_ON)
+    assert said in shown(progress)
 
 
 def test_nothing_is_said_after_the_last_word() -> None:
@@ -73,14 +76,9 @@ def test_nothing_is_said_after_the_last_word() -> None:
     assert said == stream.getvalue() == "late-r0: loading\n"
 
 
-def test_trials_are_called_by_what_differs_among_them() -> None:
-    first, second = planned("first"), planned("second")
-    assert short_names([first, second]) == {"first-r0": "first", "second-r0": "second"}
-    assert short_names([first]) == {"first-r0": "first"}
-    alike = first.model_copy(update={"trial_id": "other-r0"})
-    assert short_names([first, alike]) == {"first-r0": "first-r0", "other-r0": "other-r0"}
+def test_a_trial_is_called_by_its_name() -> None:
     stream = io.StringIO()
-    Progress(2, stream, short_names([first, second])).trial_started(second)
+    Progress(2, stream, {"second-r0": "second"}).trial_started(planned("second"))
     assert stream.getvalue() == "second: loading\n"
 
 
@@ -116,7 +114,7 @@ def test_it_shows_how_far_the_rule_is_from_its_end() -> None:
     )
     assert "quality known to +- 0.031 (wanted 0.018)" in shown(progress)
     progress.round_done(trial, RoundDone(5, 0.5, 1e7), GOES_ON)
-    assert "round 5 of 6+, 0.5 s each, p99 10.0 ms, quality known to" in shown(progress)
+    assert "round 5 of 6, 0.5 s, p99 10.0 ms, quality known to" in shown(progress)
 
 
 def test_a_quiet_campaign_says_once_for_whom_it_waits(capsys: pytest.CaptureFixture[str]) -> None:
