@@ -49,6 +49,10 @@ class ThresholdSet:
             return found
         return (*found, self.primary)
 
+    def by_clock(self, data: TrialData) -> dict[Clock, tuple[Threshold, ...]]:
+        """Return the thresholds that compare systems, of each clock that a trial and its group have."""
+        return {clock: self.common(clock) for clock in data.times if clock in self.percentiles}
+
 
 def clocks_of(trials: Sequence[TrialData]) -> tuple[Clock, ...]:
     """Return the clocks that all trials of a group have, the one that counts first before the others."""

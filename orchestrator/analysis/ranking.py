@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_of
-from orchestrator.analysis.comparison import FROM_BEST, FROM_BEST_FRESH, on_samples
 from orchestrator.analysis.flags import UNSTEADY
-from orchestrator.analysis.from_the_best import EXACTLY
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
+from orchestrator.analysis.tables.comparison import EXACTLY, FROM_BEST, FROM_BEST_FRESH
 from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
+from orchestrator.analysis.turns import on_samples
 from orchestrator.metrics.interface import Scale
 from orchestrator.stats.thresholds import Threshold
 

@@ -41,7 +41,7 @@ from orchestrator.analysis.replay_streams import (
     streams_of,
     under_load,
 )
-from orchestrator.analysis.tail_quality import Figure
+from orchestrator.analysis.tables.tail_quality import figure_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.metrics import Answers, Judged
 from orchestrator.stats.latency import percentile_inverted_cdf, percentiles_inverted_cdf
@@ -271,11 +271,10 @@ def _beside(data: TrialData, measured: TrialData | None, played: Sequence[Played
     if measured is None:
         return found
     found["measured"] = measured.trial_id
-    everything = np.ones(len(measured.references), dtype=np.bool_)
-    figure = Figure(measured, measured.metric, "all", everything)
-    if not figure.defined:
+    figure = figure_of(measured, measured.metric)
+    if figure is None:
         return found
-    [kept] = figure.rows({Clock.RESPONSE: (deadline,)}, 0, ())
+    [kept] = figure.rows({Clock.RESPONSE: (deadline,)}, ())
     of_both = (one.times[PRIMARY_CLOCK] for one in (data, measured))
     closed, services = (times[np.isfinite(times)] for times in of_both)
     idle = services_after_idling(measured)

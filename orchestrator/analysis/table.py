@@ -61,31 +61,36 @@ class Context:
 class View:
     """A table as reports show it: one table per group of trials.
 
-    where
-        by column the value of the rows that are shown, several values in a tuple. ``@clock``,
-        ``@metric`` and ``@together`` stand for the first clock, the primary metric, the clocks of
-        ``analysis.together_ms``, ``!`` before it for any other; the column ``threshold`` with
-        ``@primary`` for the primary threshold.
-    labels
-        headings by column that replace those of the columns, in this order; empty: all with one.
-    across
-        a column of which each value becomes a column of cells.
-    split
-        columns whose values each have a table of their own.
-    title
-        with names of columns, and of ``task``, ``metric``, ``clock``, ``bound``, in braces.
+    title, note
+        with, in braces, columns of the first row, and ``task``, ``metric``, ``clock``, ``bound``
+        (the threshold) and ``reference`` (whose percentiles thresholds are, as a sentence).
     section
         of the report.
+    where
+        by column the value of the rows that are shown, several in a tuple. ``@clock``, ``@metric``
+        and ``@together`` stand for the first clock, the primary metric and the clocks of
+        ``analysis.together_ms``, with ``!`` before them for any other; ``@primary`` in the column
+        ``threshold`` for the primary threshold.
+    labels
+        headings by column, in place of those of the columns.
+    across, cells
+        a column of which each value is a heading, and the columns whose cells stand below it.
+    split
+        columns whose values each have a table of their own.
+    order
+        column of the rows that stay where there are too many to be shown, the lowest first.
     """
 
     name: str
     title: str
     note: str = ""
+    section: str = ""
     where: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     across: str = ""
+    cells: tuple[str, ...] = ()
     split: tuple[str, ...] = ()
-    section: str = ""
+    order: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,11 @@ def all_rows(one: Table, context: Context) -> list[Row]:
     if one.per == "group":
         return [row for group in context.groups for row in one.rows(context, group)]
     return [row for group in context.groups for data in group.trials for row in one.rows(context, group, data)]
+
+
+def views() -> dict[str, tuple[Table, View]]:
+    """Return by name what reports show of which table."""
+    return {view.name: (one, view) for one in tables().values() for view in one.views}
 
 
 @cache

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.quality import NothingToKeep, scale_of
-from orchestrator.analysis.slices import groups_of
+from orchestrator.analysis.tables.slices import groups_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import NotShown
 from orchestrator.contracts import InputError

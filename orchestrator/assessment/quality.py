@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.quality import JudgedMean, scale_of
-from orchestrator.analysis.slices import FEWEST
+from orchestrator.analysis.tables.slices import FEWEST
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.case import Case
 from orchestrator.assessment.judged import judged_part

@@ -14,9 +14,8 @@ import pyarrow as pa
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
 from orchestrator.export.latex_columns import GAP_PT, LEADING_PT, TEXT_PT, Column, blocks, pieces
-from orchestrator.report.claims import comparison_tables, deadline_tables, other_figure_tables
 from orchestrator.report.condensed import condensed
-from orchestrator.report.result_tables import cross_system_tables, latency_tables, own_threshold_tables
+from orchestrator.report.result_tables import shown
 from orchestrator.report.table import Table
 from orchestrator.report.text import printable
 
@@ -107,26 +106,26 @@ BLOCK = r"""\begin{{tabular}}{{@{{}}{columns}@{{}}}}
 \bottomrule
 \end{{tabular}}"""
 NEXT_BLOCK = "\n\n\\medskip\n"
+LATEX = {
+    "tail-quality": "tail_quality",
+    "own-thresholds": "own_thresholds",
+    "other-figures": "other_metrics",
+    "deadline": "deadline",
+    "comparison": "comparison",
+    "latency": "latency",
+}
+"""Names of files, and of the views that they hold."""
 
 
 def latex_tables(results: CampaignAnalysis) -> Iterator[tuple[str, str]]:
     """Yield name and text of every table of figures; the name comes from us alone, never from the results."""
-    kinds = {
-        "tail-quality": cross_system_tables,
-        "own-thresholds": own_threshold_tables,
-        "other-figures": other_figure_tables,
-        "deadline": deadline_tables,
-        "comparison": comparison_tables,
-        "latency": latency_tables,
-    }
-    for kind, tables in kinds.items():
+    for kind, name in LATEX.items():
         number = 0
         for group in results.groups:
-            for table in tables(replace(results, groups=(group,))):
-                if table.rows:
-                    number += 1
-                    origin = _primary_origin(group) if kind in ("comparison", "other-figures") else ""
-                    yield f"{kind}-{number}", to_latex(table, f"{kind}-{number}", origin)
+            for table in shown(replace(results, groups=(group,)), name):
+                number += 1
+                origin = _primary_origin(group) if kind in ("comparison", "other-figures") else ""
+                yield f"{kind}-{number}", to_latex(table, f"{kind}-{number}", origin)
 
 
 def to_latex(table: Table, name: str, origin: str = "") -> str:

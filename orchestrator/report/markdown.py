@@ -8,43 +8,24 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.comparison import begins_of_visits
 from orchestrator.analysis.ranking import Ranking, rankings
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.turns import begins_of_visits
 from orchestrator.planning.reach import reach_words
 from orchestrator.report.answer import answers
 from orchestrator.report.capacity import capacity_tables, unsearched
-from orchestrator.report.claims import (
-    comparison_tables,
-    deadline_tables,
-    from_the_best_tables,
-    other_figure_tables,
-    prediction_tables,
-    process_tables,
-    rounds_needed_tables,
-)
 from orchestrator.report.explained import slow_rounds_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.pasted import Command
 from orchestrator.report.resources import resources_tables
-from orchestrator.report.result_tables import (
-    cross_system_tables,
-    latency_tables,
-    own_threshold_tables,
-    problem_tables,
-    stack_table,
-    trials_table,
-)
+from orchestrator.report.result_tables import problem_tables, shown_in, stack_table, trials_table
 from orchestrator.report.schedules import load_tables
 from orchestrator.report.server_cost import server_cost_tables
 from orchestrator.report.servers import server_tables
-from orchestrator.report.sliced import slice_tables
 from orchestrator.report.started_servers import started_server_tables
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text, printable, trials_counted
-from orchestrator.report.together import together_tables
 from orchestrator.report.token_gaps import token_gap_tables
-from orchestrator.report.tolerance import tolerance_tables
 from orchestrator.report.verdict import verdict
 
 PICTURE = "report.svg"
@@ -65,20 +46,20 @@ down; times have three digits or are whole ms. The exact figures, with every int
 Maker = Callable[[CampaignAnalysis], Iterable[Table]]
 FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
     ("Capacity", (capacity_tables,)),
-    ("Tail quality at every threshold", (cross_system_tables, together_tables, tolerance_tables)),
-    ("Deadlines kept", (deadline_tables,)),
-    ("Differences, fresh processes and other figures", (from_the_best_tables, comparison_tables, process_tables, other_figure_tables)),
-    ("Slices: tail quality of groups of samples", (slice_tables,)),
-    ("Own percentiles and predictions", (own_threshold_tables, prediction_tables)),
-    ("Latency", (latency_tables,)),
+    ("Tail quality at every threshold", ()),
+    ("Deadlines kept", ()),
+    ("Differences, fresh processes and other figures", ()),
+    ("Slices: tail quality of groups of samples", ()),
+    ("Own percentiles and predictions", ()),
+    ("Latency", ()),
     ("Schedules under load", (load_tables,)),
     ("Servers", (server_tables, token_gap_tables, server_cost_tables, started_server_tables)),
     ("Slow rounds", (slow_rounds_tables,)),
-    ("Trials: where each ran and how it ended", (lambda results: [trials_table(results)], rounds_needed_tables)),
+    ("Trials: where each ran and how it ended", (lambda results: [trials_table(results)],)),
     ("First inferences, memory and changed answers", (resources_tables,)),
     ("Problems, machines and versions", (problem_tables, fault_tables, lambda results: [stack_table(results.records)])),
 )
-"""What is folded, by what one reads to open it; together all tables of the report, in its order."""
+"""What is folded: the section of declared tables, by what one reads to open it, and other tables after them."""
 
 
 def to_report(results: CampaignAnalysis, ranked: Sequence[Ranking] | None = None) -> str:
@@ -116,7 +97,7 @@ def report_of(
     parts = ["\n".join(head), *map(to_markdown, found)]
     parts += [folded(table.title, [table]) for table in first]
     for name, makers in FOLDED:
-        if tables := [table for make in makers for table in make(results)]:
+        if tables := [*shown_in(results, name), *(table for make in makers for table in make(results))]:
             parts.append(folded(name, tables))
     reach = reach_of_visits(data for group in results.groups for data in group.trials)
     measured = "\n\n".join(filter(None, [measured, reach]))

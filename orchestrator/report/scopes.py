@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from orchestrator.analysis.comparison import FRESH_PROCESSES, SAMPLES_LIKE_THESE
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.ranking import Ranking, by_model, order_of
+from orchestrator.analysis.tables.comparison import FRESH_PROCESSES, SAMPLES_LIKE_THESE
 
 Known: TypeAlias = Literal["shown", "not shown", "not tested"]
 OTHERS = f"other {SAMPLES_LIKE_THESE}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.analysis.flags import UNSTEADY
-from orchestrator.analysis.tail_quality import IN_SAMPLE
+from orchestrator.analysis.tables.tail_quality import IN_SAMPLE
 from orchestrator.report.answer_parts import Case, Line, Said, plain
 from orchestrator.report.scopes import Scopes, scopes_of, sentence, shown_for, told_of_processes, told_of_samples
 from orchestrator.report.standing_words import listed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.analysis.from_the_best import EXACTLY
 from orchestrator.analysis.ranking import Standing
+from orchestrator.analysis.tables.comparison import EXACTLY
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.text import quality, quality_at_most, within
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from orchestrator.analysis.from_the_best import EXACTLY
 from orchestrator.analysis.ranking import Less, Order, Standing
-from orchestrator.analysis.tail_quality import IN_SAMPLE
+from orchestrator.analysis.tables.comparison import EXACTLY
+from orchestrator.analysis.tables.tail_quality import IN_SAMPLE
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer_parts import Case
 from orchestrator.report.standing_words import NAMED, counted, difference, listed, mean_kept, share_less

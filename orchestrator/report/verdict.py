@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.comparison import FRESH_PROCESSES
 from orchestrator.analysis.ranking import Ranking, by_model, rankings
+from orchestrator.analysis.tables.comparison import FRESH_PROCESSES
 from orchestrator.report.capacity import capacity_sentences, unsearched
 from orchestrator.report.pasted import ORCHESTRATOR, Command, measured_again, plain_word
 from orchestrator.report.servers import server_notes

@@ -8,11 +8,11 @@ from built_trials import in_turns
 from numpy.typing import NDArray
 from scipy import stats
 
-from orchestrator.analysis.comparison import comparison_rows, contests_of
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.late_answers import on_time_scores, one_inference
-from orchestrator.analysis.prediction import prediction_rows
 from orchestrator.analysis.quality import answers_at_stake, intervals, judge
+from orchestrator.analysis.tables.comparison import comparison_rows, contests_of
+from orchestrator.analysis.tables.prediction import prediction_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics import Answers

@@ -7,11 +7,12 @@ import pytest
 from built_trials import in_turns
 from scipy import stats
 
-from orchestrator.analysis.comparison import common_repeats, comparison_rows, contests_of
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.late_answers import on_time_scores
 from orchestrator.analysis.table import tables
+from orchestrator.analysis.tables.comparison import comparison_rows, contests_of
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.turns import common_repeats
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.pair import answered, compare_answered
 from orchestrator.stats.thresholds import Threshold

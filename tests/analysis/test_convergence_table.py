@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from orchestrator.analysis.convergence import convergence_rows, rjsd_column
 from orchestrator.analysis.table import LABELS, tables
+from orchestrator.analysis.tables.convergence import convergence_rows, rjsd_column
 from orchestrator.stats.stopping import RoundObservation, make_rule
 from orchestrator.stats.stopping.rule import CHECK_COLUMNS
 from orchestrator.stats.times import Clock

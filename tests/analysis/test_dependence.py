@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.analysis.comparison import THIS_DATA_SET, common_cycles, comparison_rows, contests_of
 from orchestrator.analysis.groups import grouped
+from orchestrator.analysis.tables.comparison import THIS_DATA_SET, comparison_rows, contests_of
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.turns import common_cycles
 from orchestrator.configuration.analysis import AnalysisConfig
 
 ANALYSIS = AnalysisConfig(seed=0, thresholds_ms=(22.0,))

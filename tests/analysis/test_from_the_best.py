@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from orchestrator.analysis.comparison import contests_of
-from orchestrator.analysis.from_the_best import rows_from_the_best
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.ranking import ties
+from orchestrator.analysis.tables.comparison import contests_of, rows_from_the_best
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from orchestrator.analysis.groups import threshold_set
 from orchestrator.analysis.table import LIMITS, BrokenInterval, check_interval, check_intervals, tables
 from orchestrator.analysis.tables.replay import REPLAY
-from orchestrator.analysis.tail_quality import tail_quality_rows
+from orchestrator.analysis.tables.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 

@@ -27,7 +27,7 @@ from orchestrator.analysis.load import (
 )
 from orchestrator.analysis.replay import services_after_idling
 from orchestrator.analysis.table import tables
-from orchestrator.analysis.tail_quality import tail_quality_rows
+from orchestrator.analysis.tables.tail_quality import tail_quality_rows
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.schedules import short
 from orchestrator.stats.queueing import gamma, mean_rate, periodic, poisson

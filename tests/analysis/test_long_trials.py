@@ -92,7 +92,7 @@ def test_what_slow_rounds_go_with_is_found_in_little_memory_a_round(build: Build
 
 def test_figures_in_blocks_are_those_of_one_block(build: Build, noise: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
     from orchestrator.analysis.groups import grouped
-    from orchestrator.analysis.tail_quality import tail_quality_rows
+    from orchestrator.analysis.tables.tail_quality import tail_quality_rows
 
     data = build("one", noise(40, 20, 10.0), right=15)
     asked = AnalysisConfig(thresholds_ms=(9.0, 10.0, 11.0, 12.0))

@@ -15,7 +15,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import grouped, threshold_set
 from orchestrator.analysis.ranking import ranking
 from orchestrator.analysis.table import check_intervals, tables
-from orchestrator.analysis.tail_quality import tail_quality_rows
+from orchestrator.analysis.tables.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError

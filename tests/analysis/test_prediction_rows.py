@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.analysis.prediction import prediction_rows
 from orchestrator.analysis.table import tables
+from orchestrator.analysis.tables.prediction import prediction_rows
 
 
 def test_rows_tell_what_the_last_rounds_showed_of_the_first_rounds_prediction(build: Any, noise: Any) -> None:

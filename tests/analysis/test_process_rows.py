@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from orchestrator.analysis.groups import grouped
-from orchestrator.analysis.processes import process_rows
+from orchestrator.analysis.tables.processes import process_rows
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.variance_components import Costs, best_split, variance_components
 

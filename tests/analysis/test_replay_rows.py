@@ -16,7 +16,7 @@ from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, Question, repl
 from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play, play, schedule_of, services_of, streams_of
 from orchestrator.analysis.table import check_intervals
 from orchestrator.analysis.tables.replay import REPLAY
-from orchestrator.analysis.tail_quality import tail_quality_rows
+from orchestrator.analysis.tables.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.load import LoadConfig

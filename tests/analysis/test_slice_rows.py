@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.groups import check_names, grouped
-from orchestrator.analysis.slices import FEW_SAMPLES, FEWEST, slice_rows
-from orchestrator.analysis.tail_quality import tail_quality_rows
+from orchestrator.analysis.tables.slices import FEW_SAMPLES, FEWEST, slice_rows
+from orchestrator.analysis.tables.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError

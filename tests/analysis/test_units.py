@@ -12,7 +12,7 @@ from built_trials import rows_made
 from scipy.stats import beta, t
 
 from orchestrator.analysis.groups import grouped
-from orchestrator.analysis.tail_quality import tail_quality_rows
+from orchestrator.analysis.tables.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.units import FEW, ONE_STRETCH, begins_ns, flags_of_units, visits_apart
 from orchestrator.configuration.analysis import AnalysisConfig

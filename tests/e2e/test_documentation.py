@@ -13,7 +13,7 @@ import pytest
 from program import orchestrator
 
 from orchestrator.analysis.flags import FLAGS, flag_of
-from orchestrator.analysis.tail_quality import IN_SAMPLE
+from orchestrator.analysis.tables.tail_quality import IN_SAMPLE
 from orchestrator.compare.campaigns import TORN
 from orchestrator.report.figures import charts
 from orchestrator.running.trial_judge import DIFFERS, NEVER_RIGHT, OTHER_CATEGORIES, SHARED

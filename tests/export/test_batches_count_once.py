@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from orchestrator.report.claims import rounds_needed_tables
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.analysis.convergence import convergence_rows
 from orchestrator.analysis.reading import evidence_of
+from orchestrator.analysis.tables.convergence import convergence_rows
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
-from orchestrator.report.claims import rounds_needed_tables
 from orchestrator.storage.reader import Campaign, open_campaign
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.analysis.ranking import Less, Ranking, Standing
-from orchestrator.analysis.tail_quality import IN_SAMPLE
+from orchestrator.analysis.tables.tail_quality import IN_SAMPLE
 from orchestrator.analysis.units import FEW, ONE_STRETCH
 from orchestrator.configuration.analysis import DeadlineConfig
 from orchestrator.metrics.interface import PLAIN

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from orchestrator.report.claims import from_the_best_tables
 from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import analyse
-from orchestrator.analysis.comparison import on_samples
 from orchestrator.analysis.curves import roundest
 from orchestrator.analysis.ranking import Less, Ranking, Standing, ranking, rests_on
+from orchestrator.analysis.turns import on_samples
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer import answers
-from orchestrator.report.claims import from_the_best_tables
 from orchestrator.report.text import milliseconds
 from orchestrator.report.winners import winners
 from orchestrator.stats.latency import percentile_inverted_cdf

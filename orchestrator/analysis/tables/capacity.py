@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from orchestrator.analysis.capacity import (
     REPORT_S,
     MeasuredRate,
-    Search,
     all_seconds,
     answers_within,
     minutes,
@@ -21,7 +20,6 @@ from orchestrator.analysis.quality import ideal_quality, intervals, scale_of
 from orchestrator.analysis.table import FLAGS, METRIC, Column, Context, Row, View, table
 from orchestrator.stats.capacity import least_share
 from orchestrator.stats.constants import STREAMS_TO_KEEP
-from orchestrator.storage.records import CapacityQuestion
 
 ESTIMATE = ("estimate_per_s", "estimate_low_per_s", "estimate_high_per_s")
 UNKNOWN = ("rate_per_s", "least_share", "mean", "interval_low", "interval_high", "confidence")

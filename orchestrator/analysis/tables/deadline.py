@@ -54,7 +54,7 @@ NOTHING_TO_KEEP: Mapping[str, Any] = {
         ),
         Column("reference_quality", "float", "that ideal quality"),
         Column("quality_share", "float", "the share of it that is to be kept", "of it", "share"),
-        Column("floor", "float", "the quality that is to be kept", "keep", "floor"),
+        Column("floor", "float", "the quality that is to be kept", "keep", "quality"),
         Column("late_share", "float", "share of rounds that may keep less"),
         Column("confidence", "float", "of the promise"),
         Column(

@@ -75,9 +75,7 @@ class Evidence:
 ALONE = "run nothing else on this machine, or give the trial cores of its own (system.cores)"
 COOL = "cool the device, or cap its power so that it holds one clock"
 FOREIGN = Evidence("foreign_cpu_ns", "CPU time of other programs", "cores", "system", ALONE)
-FOREIGN_OF_BEFORE = replace(
-    FOREIGN, name="CPU time of other processes, this program's own included"
-)
+FOREIGN_OF_BEFORE = replace(FOREIGN, name="CPU time of other processes, this program's own included")
 """Of rounds that do not tell the two apart: campaigns of before."""
 EVIDENCE = (
     Evidence(
@@ -120,9 +118,7 @@ EVIDENCE = (
         "system",
         "let nothing else run on this GPU",
     ),
-    Evidence(
-        "major_faults", "major page faults", "per second", "I/O", "give the machine more memory"
-    ),
+    Evidence("major_faults", "major page faults", "per second", "I/O", "give the machine more memory"),
     Evidence(
         "minor_faults",
         "minor page faults",
@@ -138,9 +134,7 @@ EVIDENCE = (
         "compute in no more threads than there are cores",
         origin=False,
     ),
-    Evidence(
-        "cpu_pressure_ns", "any thread waiting for a core", SHARE, "system", ALONE, origin=False
-    ),
+    Evidence("cpu_pressure_ns", "any thread waiting for a core", SHARE, "system", ALONE, origin=False),
     Evidence(
         "involuntary_switches",
         "involuntary context switches",
@@ -229,9 +223,7 @@ BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE
         ),
         Column("quiet_rounds", "int32", "how many rounds, under load streams, have little of it"),
         Column("quiet_late", "float?", "share of late inferences in them"),
-        Column(
-            "quiet_mean", "float?", "tail quality in them, a mean over rounds", "quiet", "quality"
-        ),
+        Column("quiet_mean", "float?", "tail quality in them, a mean over rounds", "quiet", "quality"),
         Column("disturbed_rounds", "int32", "how many have much of it"),
         Column("disturbed_late", "float?", "share of late inferences in them"),
         Column("disturbed_mean", "float?", "tail quality in them", "disturbed", "quality"),
@@ -387,9 +379,7 @@ def _named(present: Sequence[Evidence], found: Association) -> list[int]:
     return sorted(places, key=lambda at: (not present[at].origin, p_values[at], -correlations[at]))
 
 
-def _side(
-    name: str, chosen: NDArray[np.bool_], late: NDArray[Any], quality: Floats
-) -> dict[str, object]:
+def _side(name: str, chosen: NDArray[np.bool_], late: NDArray[Any], quality: Floats) -> dict[str, object]:
     """Return the columns of the quiet rounds or of the disturbed ones."""
     some = bool(chosen.any())
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.table import FLAGS, METRIC, Column
+from orchestrator.analysis.table import FLAGS, METRIC, Column, View
 
 REPLAY = (
     METRIC,

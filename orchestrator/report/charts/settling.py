@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from orchestrator.analysis.convergence import rjsd_column
+from orchestrator.analysis.tables.convergence import rjsd_column
 from orchestrator.analysis.reading import Reading
 from orchestrator.report.charts.draw import (
     Chart,

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.comparison import FROM_BEST
 from orchestrator.analysis.flags import UNSTEADY, told_of
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.ranking import Ranking, Standing, apart_by, ranking
 from orchestrator.analysis.reading import Entry, Reading
+from orchestrator.analysis.tables.comparison import FROM_BEST
 from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.report.answer_parts import Case, Doubt, FiveAnswers, Line, Piece
 from orchestrator.report.five_answers import five_answers, without_deadline

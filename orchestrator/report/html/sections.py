@@ -9,14 +9,6 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.ranking import Ranking
 from orchestrator.analysis.reading import Evidence, Reading
 from orchestrator.report.capacity import capacity_tables
-from orchestrator.report.claims import (
-    comparison_tables,
-    deadline_tables,
-    from_the_best_tables,
-    other_figure_tables,
-    prediction_tables,
-    process_tables,
-)
 from orchestrator.report.explained import evidence_tables, slow_rounds_tables
 from orchestrator.report.faults import fault_tables
 from orchestrator.report.figures.charts import charts_of
@@ -25,17 +17,14 @@ from orchestrator.report.html.panels import Figure, figure_of
 from orchestrator.report.html.ranking import Kept, RankedRow, kept_deadlines, ranked_rows
 from orchestrator.report.html.strips import Strip, strips
 from orchestrator.report.resources import resources_tables
-from orchestrator.report.result_tables import cross_system_tables, latency_tables, own_threshold_tables, problem_tables
+from orchestrator.report.result_tables import problem_tables, shown
 from orchestrator.report.schedules import load_tables
 from orchestrator.report.server_cost import server_cost_tables
 from orchestrator.report.servers import server_tables
-from orchestrator.report.sliced import slice_tables
 from orchestrator.report.started_servers import started_server_tables
 from orchestrator.report.table import Table, who_columns
 from orchestrator.report.text import milliseconds, trials_counted
-from orchestrator.report.together import together_tables
 from orchestrator.report.token_gaps import token_gap_tables
-from orchestrator.report.tolerance import tolerance_tables
 from orchestrator.stats.times import Clock
 
 MOST_FLIPS = 40
@@ -127,12 +116,12 @@ def task_section(number: int, asker: Asker, ranked: Ranking) -> TaskSection:
     own = replace(results, groups=tuple(group for group in results.groups if group is reading.group))
     several = len(reading.systems) > 1
     drawn = [chart for chart in charts_of(reading) if several or chart.name not in COMPARING]
-    shown: dict[str, list[Figure]] = {}
+    open_ones: dict[str, list[Figure]] = {}
     folded: dict[str, list[Figure]] = {}
     for chart in drawn:
         figure = figure_of(chart, reading, number)
         if chart.name in OPEN:
-            shown.setdefault(OPEN[chart.name], []).append(figure)
+            open_ones.setdefault(OPEN[chart.name], []).append(figure)
         else:
             folded.setdefault(chart.section, []).append(figure)
     grid = reading.grids[reading.clock]
@@ -148,7 +137,7 @@ def task_section(number: int, asker: Asker, ranked: Ranking) -> TaskSection:
         rows=ranked_rows(reading, flags),
         kept=kept_deadlines(reading),
         strips=strips(reading, results),
-        figures=shown,
+        figures=open_ones,
         names=len(who_columns(reading.group)),
         latency=_latency_by_clock(own, reading.clocks),
         capacity=list(capacity_tables(own)),
@@ -166,30 +155,30 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
     """Yield what a statistician asks, in the order of the questions."""
     several = len(reading.entries) > 1
     described: dict[str, tuple[str, list[Table]]] = {
-        "processes": ("Fresh processes", list(process_tables(own))),
+        "processes": ("Fresh processes", list(shown(own, "processes"))),
         "quality": (
             "Differences" if several else "Tail quality at every threshold",
             [
-                *cross_system_tables(own),
-                *together_tables(own),
-                *tolerance_tables(own),
-                *(from_the_best_tables(own, everywhere=True) if several else ()),
-                *(comparison_tables(own, everywhere=True) if several else ()),
+                *shown(own, "tail_quality"),
+                *shown(own, "together"),
+                *shown(own, "tolerance"),
+                *(shown(own, "from_the_best", everywhere=True) if several else ()),
+                *(shown(own, "comparison", everywhere=True) if several else ()),
             ],
         ),
-        "deadlines": ("Deadlines in full", list(deadline_tables(own))),
+        "deadlines": ("Deadlines in full", list(shown(own, "deadline"))),
         "ranking": ("Where the ranking flips", [flip_table(reading)] if len(reading.systems) > 1 else []),
         "rounds": ("Rounds", []),
         "settling": ("How trials settled", []),
-        "prediction": ("Prediction", list(prediction_tables(own))),
-        "own": ("Own percentiles", list(own_threshold_tables(own))),
+        "prediction": ("Prediction", list(shown(own, "prediction"))),
+        "own": ("Own percentiles", list(shown(own, "own_thresholds"))),
         "latency": ("Distribution of times", []),
         "schedule": ("Schedules under load", list(load_tables(own))),
         "servers": ("Servers", [*server_tables(own), *token_gap_tables(own), *server_cost_tables(own), *started_server_tables(own)]),
         "causes": ("Our own loop", list(gap_table(reading))),
-        "more": ("Other metrics", list(other_figure_tables(own, everywhere=True))),
+        "more": ("Other metrics", list(shown(own, "other_metrics", everywhere=True))),
         "resources": ("First inferences, memory and changed answers", list(resources_tables(own))),
-        "slices": ("Slices", list(slice_tables(own, primary_metric=True))),
+        "slices": ("Slices", list(shown(own, "slices"))),
     }
     for anchor, (title, tables) in described.items():
         if tables or figures.get(anchor):
@@ -198,7 +187,7 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
 
 def _latency_by_clock(own: CampaignAnalysis, clocks: Sequence[Clock]) -> dict[str, Table]:
     """Return the table of percentiles, one for each clock."""
-    [table] = latency_tables(own)
+    [table] = shown(own, "latency")
     place = list(table.columns).index("clock")
     return {
         clock: replace(

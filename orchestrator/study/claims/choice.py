@@ -10,10 +10,10 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from orchestrator.analysis.comparison import common_cycles
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import ideal_quality, scale_of
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.turns import common_cycles
 from orchestrator.stats.constants import FEWEST_REPEATS, FEWEST_UNITS
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.pair import paired

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from orchestrator.analysis.convergence import rjsd_column
 from orchestrator.analysis.reading import Reading
+from orchestrator.analysis.tables.convergence import rjsd_column
 from orchestrator.report.figures.chart import Axis, Chart, Series
 from orchestrator.stats.laws import evenly_chosen
 

@@ -1,0 +1,238 @@
+"""Tail quality predicted from a trial's first rounds, beside what its last rounds showed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.halves import ROUNDS_TO_VALIDATE, Halves
+from orchestrator.analysis.quality import JudgedMean, ideal_quality, scale_of
+from orchestrator.analysis.table import (
+    ANY_CLOCK,
+    FLAGS,
+    METRIC,
+    PARAMETERS,
+    THRESHOLD,
+    Column,
+    Context,
+    Row,
+    table,
+)
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.units import flags_of_units
+from orchestrator.stats.constants import CONFIDENCE
+from orchestrator.stats.prediction import (
+    ANYTHING,
+    ROUNDING,
+    Figures,
+    Method,
+    Prediction,
+    predict_independent,
+    predict_rounds,
+    ratio_of_variances,
+)
+from orchestrator.stats.tail_quality import quality_curve
+from orchestrator.stats.times import Clock
+
+FIGURES = ("mean", "variance", "minimum")
+SAME = "the same of the variance", "the same of the worst round"
+
+
+@table(
+    "prediction",
+    (
+        METRIC,
+        ANY_CLOCK,
+        Column("threshold", "str", "a percentile of the first rounds"),
+        THRESHOLD[1],
+        Column("threshold_origin", "str", "`own`"),
+        Column("method", "str", "how it was predicted", "method"),
+        PARAMETERS,
+        Column("fit_rounds", "int32", "how many rounds predict", "first rounds", "count"),
+        Column("test_rounds", "int32", "how many rounds are predicted", "last rounds", "count"),
+        Column("ideal", "float", "quality without a threshold"),
+        Column(
+            "predicted_mean",
+            "float?",
+            "mean tail quality, predicted from the first rounds",
+            "mean [95 % interval]",
+            "quality [predicted_low, predicted_high]",
+        ),
+        Column(
+            "predicted_low",
+            "float?",
+            "lower limit of the 95 % interval of the mean of the last rounds; null where the first do not vary",
+        ),
+        Column("predicted_high", "float?", "upper limit"),
+        Column(
+            "predicted_variance",
+            "float?",
+            "variance of tail quality between rounds, predicted from the first rounds",
+        ),
+        Column(
+            "predicted_minimum",
+            "float?",
+            "tail quality of the worst of the last rounds: its median, predicted from the first",
+            "worst",
+            "quality",
+        ),
+        Column(
+            "observed_mean",
+            "float?",
+            "mean tail quality, observed in the last rounds",
+            "observed",
+            "quality",
+        ),
+        Column(
+            "inside",
+            "bool?",
+            "whether `observed_mean` lies within `predicted_low` and `predicted_high`; null without them",
+        ),
+        Column(
+            "observed_variance",
+            "float?",
+            "variance of tail quality between rounds, observed in the last rounds",
+        ),
+        Column(
+            "observed_minimum",
+            "float?",
+            "tail quality of the worst round, observed in the last rounds",
+            "observed worst",
+            "quality",
+        ),
+        Column("difference_mean", "float?", "how far apart predicted and observed mean lie"),
+        Column("difference_variance", "float?", SAME[0]),
+        Column("difference_minimum", "float?", SAME[1]),
+        Column("recomputed_threshold_ns", "int64?", "the same percentile of the last rounds"),
+        Column(
+            "difference_as_in_paper_mean",
+            "float?",
+            "`difference_mean` where the last rounds choose their own threshold",
+        ),
+        Column("difference_as_in_paper_variance", "float?", SAME[0]),
+        Column(
+            "difference_as_in_paper_minimum",
+            "float?",
+            f"{SAME[1]}: a predicted median minimum beside an observed one",
+        ),
+        Column(
+            "difference_as_in_paper_program_mean",
+            "float?",
+            "mean tail quality of the last rounds beside that of the first, each at its own percentile, as the paper's program has it",
+        ),
+        Column("difference_as_in_paper_program_variance", "float?", SAME[0]),
+        Column(
+            "difference_as_in_paper_program_minimum",
+            "float?",
+            f"{SAME[1]}: raw minima, of rounds that differ in number",
+        ),
+        Column(
+            "variance_ratio",
+            "float?",
+            "variance between rounds over what it were if inferences were independent",
+            "variance ratio",
+            "number .1f",
+        ),
+        FLAGS,
+    ),
+    per="trial",
+    title="Predicted against observed tail quality of {task} ({metric}, {clock} time, {threshold})",
+    note="The first rounds predict the last; the threshold is a percentile of the first alone. "
+    "block-bootstrap keeps the samples of a round together; poisson-binomial takes samples as "
+    "independent. Worst: the median worst round of as many as were tested. Variance ratio: how much "
+    "more quality varies between rounds than independent samples would make it.",
+    where={"clock": "@clock", "threshold": "p95"},
+    section="Own percentiles and predictions",
+)
+def prediction(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
+    """Yield a row per clock, percentile and method; none where there are too few rounds.
+
+    For contrast with whole rounds, inferences are taken as independent, where the metric is a mean
+    over them and each has a share on time of its own.
+    """
+    judged, scores = data.judged(data.metric), data.scores_per_inference()
+    flags = group.flags[data.trial_id]
+    within = (0.0, judged.ideal()) if isinstance(judged, JudgedMean) else ANYTHING
+    for clock, times in data.times.items():
+        if len(times) < ROUNDS_TO_VALIDATE:
+            continue
+        inferences = data.inferences[clock]
+        halves = Halves(judged.curve, times, inferences, data.visits)
+        whole = predict_rounds(halves.quality, len(halves.test), halves.units, within)
+        ratios = np.full(halves.bounds.size, math.nan)
+        independent = []
+        if scores is not None:
+            own = halves
+            if times is not inferences:
+                own = Halves(partial(quality_curve, scores), inferences, units=data.visits)
+            ratios = ratio_of_variances(scores, own.quality, own.on_time)
+            found = predict_independent(scores, own.on_time, len(own.fit), len(own.test))
+            independent = list(_rows(data, clock, "poisson-binomial", own, found))
+        of_fit = [*flags, *flags_of_units(halves.units, data.record.trial.load.is_open)]
+        for rows, told in (
+            (_rows(data, clock, "block-bootstrap", halves, whole), of_fit),
+            (independent, flags),
+        ):
+            for row, ratio in zip(rows, ratios.tolist(), strict=False):
+                yield {**row, "variance_ratio": _number(ratio), "flags": list(dict.fromkeys(told))}
+
+
+def _rows(data: TrialData, clock: Clock, method: Method, of: Halves, predicted: Prediction) -> Iterator[Row]:
+    judged = data.judged(data.metric)
+    scale = scale_of(judged)
+    given, observed = (_shown(scale.shown, one) for one in (predicted.figures, of.observed))
+    apart = [
+        _shown(scale.shown_difference, one)
+        for one in (
+            predicted.figures.difference(of.observed),
+            predicted.figures.difference(of.at_recomputed),
+            of.difference_as_in_paper_program,
+        )
+    ]
+    names = ("difference", "difference_as_in_paper", "difference_as_in_paper_program")
+    outside = np.maximum(predicted.low - of.observed.mean, of.observed.mean - predicted.high)
+    for place, percentile in enumerate(of.percentiles.tolist()):
+        low, high = float(predicted.low[place]), float(predicted.high[place])
+        unknown = math.isnan(low)
+        limits = (None, None) if unknown else scale.shown_limits(low, high)
+        recomputed = float(of.recomputed[place])
+        figures = {"predicted": given, "observed": observed, **dict(zip(names, apart, strict=True))}
+        yield {
+            **data.record.labels(),
+            "metric": data.metric,
+            "clock": clock,
+            "threshold": f"p{percentile:g}",
+            "threshold_ns": math.ceil(of.bounds[place]),
+            "threshold_origin": "own",
+            "method": method,
+            "parameters": {
+                "minimum_of_rounds": float(len(of.test)),
+                "confidence": CONFIDENCE,
+                "degrees": float(predicted.degrees),
+            },
+            "fit_rounds": len(of.fit),
+            "test_rounds": len(of.test),
+            "ideal": ideal_quality(judged),
+            "predicted_low": limits[0],
+            "predicted_high": limits[1],
+            "inside": None if unknown else bool(outside[place] <= ROUNDING),
+            "recomputed_threshold_ns": math.ceil(recomputed) if math.isfinite(recomputed) else None,
+            **{f"{name}_{figure}": value for name, found in figures.items() for figure, value in zip(FIGURES, found[place], strict=True)},
+        }
+
+
+def _shown(show: Callable[[float], float], figures: Figures) -> list[list[float | None]]:
+    """Return mean, variance and minimum at each threshold on the metric's scale; NaN is null."""
+    means, variances, minima = (values.tolist() for values in figures)
+    return [
+        [_number(show(mean)), _number(variance), _number(show(least))]
+        for mean, variance, least in zip(means, variances, minima, strict=True)
+    ]
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value

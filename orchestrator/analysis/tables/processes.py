@@ -1,0 +1,250 @@
+"""Tail quality of fresh processes, where it varies, and how time is best split among them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.quality import JudgedMean, ideal_quality, in_blocks, scale_of
+from orchestrator.analysis.table import (
+    CLOCK,
+    FLAGS,
+    METRIC,
+    THRESHOLD,
+    Column,
+    Context,
+    Row,
+    table,
+)
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.units import spread, units_of
+from orchestrator.stats.variance_components import (
+    FEWEST_PROCESSES,
+    Costs,
+    best_split,
+    mean_of_processes,
+    variance_components,
+)
+
+SD = "number .4f"
+
+
+@table(
+    "processes",
+    (
+        METRIC,
+        CLOCK,
+        *THRESHOLD,
+        Column("primary", "bool", "whether it is the one threshold for rules and gates"),
+        Column("ideal", "float", "quality without a threshold, of the first repeat"),
+        Column("processes", "int32", "how many repeats, each a fresh process", "repeats", "count"),
+        Column("rounds", "int32", "how many rounds they have in all"),
+        Column(
+            "mean",
+            "float",
+            "tail quality, the mean of the repeats' means",
+            "mean [95 % interval]",
+            "quality [interval_low, interval_high]",
+        ),
+        Column(
+            "interval_low",
+            "float",
+            "lower limit of the 95 % interval of the mean of *fresh processes*, Student's t over repeats",
+        ),
+        Column("interval_high", "float", "upper limit"),
+        Column(
+            "process_sd",
+            "float",
+            "standard deviation of what a process has of its own",
+            "process sd",
+            SD,
+        ),
+        Column(
+            "visit_sd",
+            "float?",
+            "of what a visit has of its own; null without visits",
+            "visit sd",
+            SD,
+        ),
+        Column("round_sd", "float", "of what a round has of its own", "round sd", SD),
+        Column(
+            "sample_sd",
+            "float?",
+            "of a round from its samples' own ways; null where the metric is no mean of them",
+            "samples' sd",
+            SD,
+        ),
+        Column(
+            "long_run_sd",
+            "float",
+            "of a round in the long run: the mean of R rounds of a process varies by this over the root of R",
+        ),
+        Column(
+            "process_long_run_sd",
+            "float",
+            "of a process, from the spread of the repeats' means less what `long_run_sd` explains of it",
+        ),
+        Column(
+            "process_s",
+            "float?",
+            "what a fresh process costs before its first round, loading and warming up, in s; null if unknown",
+            "a process costs",
+            "s",
+        ),
+        Column(
+            "round_s",
+            "float",
+            "what a round costs, its answers' total time, in s",
+            "a round costs",
+            "s",
+        ),
+        Column(
+            "best_rounds",
+            "float?",
+            "rounds of a process that a large budget is best split into; null if processes do not differ",
+            "best rounds",
+            "number .0f",
+        ),
+        Column(
+            "split_processes",
+            "int32?",
+            "into how many processes the time of these repeats is best split",
+            "best split: processes",
+            "count",
+        ),
+        Column("split_rounds", "int32?", "how many rounds each of those has", "of rounds", "count"),
+        Column(
+            "split_half_width",
+            "float?",
+            "half-width of the 95 % interval over processes to be expected of that",
+            "half-width",
+            "number .3f",
+        ),
+        FLAGS,
+    ),
+    per="group",
+    title="Fresh processes of {task} ({metric}, {clock} time) within {threshold}",
+    note="The interval is Student's t over the means of repeats, and speaks of processes to come. "
+    "Standard deviations of tail quality: what a process, a visit, a round and the samples of a "
+    "round have each of their own. Best rounds: how many a process has where a large budget is best "
+    "spent. Best split: of the time that these repeats took.",
+    where={"primary": True},
+    section="Differences, fresh processes and other figures",
+)
+def processes(context: Context, group: Group) -> Iterator[Row]:
+    """Yield a row per system with repeats and common threshold, on the first clock."""
+    for repeats in group.systems().values():
+        if len(repeats) < FEWEST_PROCESSES:
+            continue
+        most = max(len(data.times[data.clock]) for data in repeats)
+        for some in in_blocks(group.thresholds.common(group.clock), most):
+            bounds = [threshold.ns for threshold in some]
+            curves = [data.judged(data.metric).curve(data.times[data.clock], bounds) for data in repeats]
+            long_run = np.mean(
+                [_variances(data, curve) * curve.shape[1] for data, curve in zip(repeats, curves, strict=True)],
+                axis=0,
+            )
+            for index, threshold in enumerate(some):
+                qualities = [curve[index] for curve in curves]
+                yield _row(group, repeats, threshold, qualities, float(long_run[index]))
+
+
+def _variances(data: TrialData, curve: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the long-run variance of a process's mean, [M], of quality [M, R]; 0 of one round."""
+    rounds = curve.shape[1]
+    if rounds == 1:
+        return np.zeros(len(curve))
+    return spread(curve, units_of(rounds, data.visits)).variance
+
+
+def _row(
+    group: Group,
+    repeats: Sequence[TrialData],
+    threshold: Threshold,
+    qualities: Sequence[NDArray[np.float64]],
+    long_run: float,
+) -> Row:
+    first = repeats[0]
+    judged = first.judged(first.metric)
+    scale = scale_of(judged)
+    means = np.array([quality.mean() for quality in qualities])
+    resolution = 1 / min(data.inferences[data.clock].size for data in repeats)
+    mean, low, high = mean_of_processes(means, resolution)
+    if isinstance(judged, JudgedMean):
+        low, high = max(low, 0.0), min(high, max(judged.ideal(), mean))
+    shown = scale.shown_limits(low, high)
+    visits = [data.visits for data in repeats]
+    found = variance_components(qualities, visits, _answers(repeats, threshold))
+    rounds = sum(quality.size for quality in qualities)
+    process_s, round_s = _process_s(repeats), float(np.mean([_round_s(data) for data in repeats]))
+    process = max(float(means.var(ddof=1)) - long_run * len(repeats) / rounds, 0.0)
+    costs, split = None, None
+    if process_s and round_s > 0:
+        costs = Costs(process, long_run, process_s, round_s)
+        # A little more than was spent: sums of floats must not lose a round.
+        spent_s = (len(repeats) * process_s + rounds * round_s) * (1 + 1e-9)
+        split = best_split(costs, spent_s) if long_run > 0 else None
+    finite = costs is not None and math.isfinite(costs.best_rounds)
+    return {
+        **first.record.labels(),
+        "metric": first.metric,
+        "clock": group.clock,
+        **threshold.columns(),
+        "primary": threshold == group.thresholds.primary,
+        "ideal": ideal_quality(judged),
+        "processes": len(repeats),
+        "rounds": rounds,
+        "mean": scale.shown(mean),
+        "interval_low": shown[0],
+        "interval_high": shown[1],
+        "process_sd": math.sqrt(found.process),
+        "visit_sd": _root(found.visit),
+        "round_sd": math.sqrt(found.round),
+        "sample_sd": _root(found.sample),
+        "long_run_sd": math.sqrt(long_run),
+        "process_long_run_sd": math.sqrt(process),
+        "process_s": process_s,
+        "round_s": round_s,
+        "best_rounds": costs.best_rounds if costs is not None and finite else None,
+        "split_processes": split and split.processes,
+        "split_rounds": split and split.rounds,
+        "split_half_width": split and split.half_width,
+        "flags": group.flags_of(repeats),
+    }
+
+
+def _answers(repeats: Sequence[TrialData], threshold: Threshold) -> list[NDArray[np.float64]] | None:
+    """Return what each inference adds to each round, [R, B] per process; None where not known."""
+    found = []
+    for data in repeats:
+        scores = data.scores_per_inference()
+        if scores is None:
+            return None
+        found.append(scores * (data.inferences[data.clock] <= threshold.ns))
+    return found
+
+
+def _process_s(repeats: Sequence[TrialData]) -> float | None:
+    """Return the mean time of loading and warming up, in s; None if a record does not tell."""
+    costs = []
+    for data in repeats:
+        cold = data.record.cold_start
+        if cold.get("load_ns") is None or cold.get("warmup_rounds_ns") is None:
+            return None
+        costs.append((cold["load_ns"] + sum(cold["warmup_rounds_ns"])) / 1e9)
+    return float(np.mean(costs))
+
+
+def _round_s(data: TrialData) -> float:
+    """Return the median over rounds of what all inferences with an answer take, in s."""
+    times = data.inferences[data.clock]
+    return float(np.median(np.where(np.isfinite(times), times, 0.0).sum(axis=1))) / 1e9
+
+
+def _root(variance: float) -> float | None:
+    return None if math.isnan(variance) else math.sqrt(variance)

@@ -1,0 +1,300 @@
+"""Tail quality of every trial, metric, clock and threshold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.quality import (
+    JudgedMean,
+    NothingToKeep,
+    ideal_quality,
+    in_blocks,
+    intervals,
+    scale_of,
+)
+from orchestrator.analysis.table import FLAGS, SERVICE, THRESHOLD, Column, Context, Row, View, table
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.units import flags_of_units
+from orchestrator.configuration.analysis import ClockName
+from orchestrator.metrics import Judged
+from orchestrator.stats.interval import sampling_interval
+from orchestrator.stats.tail_quality import summarize
+from orchestrator.stats.thresholds import Threshold, own_thresholds, thresholds_from_ms
+from orchestrator.stats.times import Clock
+
+IN_SAMPLE = "in-sample"
+"""Flags a figure at a threshold that the same rounds have set."""
+EVERY = "Tail quality at every threshold"
+MEAN = Column(
+    "mean",
+    "float",
+    "tail quality, a mean over rounds",
+    "mean [95 % interval]",
+    "quality [interval_low, interval_high]",
+)
+WORST = Column("worst", "float", "tail quality of the worst round", "worst", "quality")
+INTERVAL = (
+    Column(
+        "interval_low",
+        "float",
+        "lower limit of the 95 % interval of the mean of *rounds to come*, in one stretch of this period",
+    ),
+    Column("interval_high", "float", "upper limit"),
+)
+COLUMNS = (
+    Column("metric", "str", "its name"),
+    Column("slice", "str", "`all`, or in `slices.parquet` one group of a slice as `NAME=GROUP`"),
+    Column("clock", "str", f"{SERVICE}; several are joined by `and`"),
+    Column("threshold", "str", "its label, such as `p99` or `50 ms`", form="bound"),
+    *THRESHOLD[1:],
+    Column(
+        "ideal",
+        "float",
+        "quality without a threshold",
+        "ideal",
+        "quality [ideal_low, ideal_high]",
+    ),
+    MEAN,
+    WORST,
+    Column("sd", "float?", "standard deviation over rounds; null of one round"),
+    Column(
+        "p10",
+        "float?",
+        "tail quality that 10 % of rounds lie below; null where fewer than 10 rounds do",
+    ),
+    Column("p5", "float?", "the same of 5 %"),
+    Column("p1", "float?", "the same of 1 %"),
+    *INTERVAL,
+    Column(
+        "interval_method",
+        "str",
+        "`korn-graubard`, `t` of metrics that are no mean, `exact`, `none`: [statistics.md](statistics.md)",
+    ),
+    Column(
+        "interval_unit",
+        "str",
+        "what it takes as independent: `visits`, `streams` or, in one stretch, `rounds`",
+    ),
+    Column("interval_parameters", "map", "what the method was given and estimated, numbers by name"),
+    Column(
+        "ideal_low",
+        "float?",
+        "lower limit of `ideal` over samples like these, where `task.limit` drew them",
+    ),
+    Column("ideal_high", "float?", "upper limit"),
+    Column("first_round", "int32", "the figures cover rounds from this one on"),
+    Column("rounds", "int32", "how many rounds they cover", form="count"),
+    Column("samples", "int32", "how many samples", form="count"),
+    FLAGS,
+)
+COMMON = {"slice": "all", "metric": "@metric"}
+
+
+@table(
+    "tail_quality",
+    COLUMNS,
+    per="trial",
+    title="Tail quality of {task} ({metric}) at {threshold_origin} thresholds: mean [95 % interval] / worst round",
+    note="{reference}In brackets the 95 % interval of the mean of rounds to come.",
+    section=EVERY,
+    where={**COMMON, "clock": "@clock", "threshold_origin": ("reference", "absolute")},
+    split=("threshold_origin",),
+    across="threshold",
+    labels={"ideal": "ideal"},
+    cells=("mean", "worst"),
+    views=(
+        View(
+            "together",
+            "Tail quality of {task} ({metric}) with {clock} within {threshold}",
+            "An answer counts if every clock named keeps its own bound. In brackets the 95 % interval of the mean of rounds to come.",
+            EVERY,
+            where={**COMMON, "clock": "@together"},
+            labels={"mean": "kept", "worst": "worst round", "ideal": "ideal"},
+        ),
+        View(
+            "other_metrics",
+            "Other metrics of {task} ({clock} time) within {bound}",
+            section="Differences, fresh processes and other figures",
+            where={"metric": "!@metric", "clock": "@clock", "threshold": "@primary"},
+            labels={
+                "metric": "metric",
+                "samples": "samples",
+                "ideal": "ideal",
+                "mean": "mean [95 % interval]",
+                "worst": "worst",
+            },
+        ),
+        View(
+            "own_thresholds",
+            "Tail quality of {task} ({metric}) at each trial's own percentiles",
+            "A trial's own percentile fixes the share of samples on time: these figures describe "
+            "one system and rank none. Thresholds are those of the first 10 rounds and applied to "
+            "the others; with fewer than 20 rounds they are in-sample.",
+            "Own percentiles and predictions",
+            where={**COMMON, "threshold_origin": "own"},
+            labels={
+                "clock": "clock",
+                "threshold": "percentile",
+                "threshold_ns": "threshold",
+                "ideal": "ideal",
+                "mean": "mean [95 % interval]",
+                "worst": "worst",
+                "rounds": "rounds",
+            },
+        ),
+    ),
+)
+def tail_quality(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
+    """Yield a row per metric, clock and threshold: the trial's own, the common ones, and a set."""
+    analysis, flags = context.analysis, group.flags[data.trial_id]
+    found = {clock: own_thresholds(times, analysis.percentiles) for clock, times in data.inferences.items()}
+    own, first_round = {clock: at.thresholds for clock, at in found.items()}, found[data.clock].first_round
+    own_flags = (*flags, IN_SAMPLE) if found[data.clock].in_sample else flags
+    bounds_ms = dict(analysis.together_ms or {})
+    for metric in data.record.metrics:
+        if (figure := figure_of(data, metric)) is not None:
+            yield from figure.rows(own, own_flags, first_round)
+            yield from figure.rows(group.thresholds.by_clock(data), flags)
+            yield from together(data, metric, bounds_ms, flags)
+
+
+def figure_of(
+    data: TrialData,
+    metric: str,
+    slice_name: str = "all",
+    members: NDArray[np.bool_] | None = None,
+    judged: Judged | None = None,
+) -> Figure | None:
+    """Return a metric of the samples that are ``members``, [S], by default all, or of parts of them.
+
+    None where there is nothing to be right about, or answers are worth what late ones are.
+    """
+    some = np.ones(len(data.references), dtype=bool) if members is None else members
+    try:
+        if judged is None:
+            judged = data.judged(metric) if some.all() else data.judged_of_some(metric, some)
+    except NothingToKeep:
+        return None
+    return None if math.isnan(judged.ideal()) else Figure(data, metric, slice_name, some, judged)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One metric of all samples, of a group of them, or of parts of them; ``members`` are [S]."""
+
+    data: TrialData
+    metric: str
+    slice: str
+    members: NDArray[np.bool_]
+    judged: Judged
+
+    @cached_property
+    def answers(self) -> float:
+        """How many answers a round can lose."""
+        return self.data.answers_at_stake(self.judged, self.members)
+
+    def rows(
+        self,
+        thresholds: Mapping[Clock, Sequence[Threshold]],
+        flags: Sequence[str],
+        first_round: int = 0,
+    ) -> Iterator[Row]:
+        """Yield one row per clock and threshold; the figures cover rounds from one on."""
+        places = [(clock, one) for clock, of_clock in thresholds.items() for one in of_clock]
+        members = slice(None) if self.members.all() else self.members  # a slice copies nothing
+        times = {clock: self.data.times[clock][first_round:, members] for clock in thresholds}
+        for some in in_blocks(places, len(self.data.times[self.data.clock]) - first_round):
+            yield from self._rows(some, times, flags, first_round)
+
+    def _rows(
+        self,
+        places: Sequence[tuple[Clock, Threshold]],
+        times: Mapping[Clock, NDArray[np.float64]],
+        flags: Sequence[str],
+        first_round: int,
+    ) -> Iterator[Row]:
+        data, judged, scale = self.data, self.judged, scale_of(self.judged)
+        bounds = {clock: [one.ns for of, one in places if of == clock] for clock in times}
+        curve = np.concatenate([judged.curve(times[clock], ns) for clock, ns in bounds.items() if ns])
+        units, ideal = data.units_from(first_round), judged.ideal()
+        drawn = None
+        if data.record.trial.task.limit is not None and isinstance(judged, JudgedMean):
+            drawn = sampling_interval(judged.scores)
+        ideal_limits = (None, None) if drawn is None else scale.shown_limits(drawn.low, drawn.high)
+        found = intervals(judged, curve, self.answers, units)
+        for (clock, threshold), gained, interval in zip(places, curve, found, strict=True):
+            summary = summarize(gained, ideal, (10.0, 5.0, 1.0))
+            low, high = scale.shown_limits(interval.low, interval.high)
+            p10, p5, p1 = (scale.shown(each.quality) if each.certified else None for each in summary.lower)
+            own_flags = (
+                *flags,
+                *flags_of_units(units, data.record.trial.load.is_open),
+                *([IN_SAMPLE] if threshold.reference == data.trial_id else []),
+            )
+            yield {
+                **data.record.labels(),
+                "metric": self.metric,
+                "slice": self.slice,
+                "clock": clock,
+                **threshold.columns(),
+                "ideal": ideal_quality(judged),
+                "mean": scale.shown(summary.mean),
+                "worst": scale.shown(summary.worst),
+                "sd": None if math.isnan(summary.sd) else summary.sd,
+                "p10": p10,
+                "p5": p5,
+                "p1": p1,
+                "interval_low": low,
+                "interval_high": high,
+                "interval_method": interval.method,
+                "interval_unit": data.unit_from(first_round),
+                "interval_parameters": {"confidence": interval.confidence, **interval.parameters},
+                "ideal_low": ideal_limits[0],
+                "ideal_high": ideal_limits[1],
+                "first_round": first_round,
+                "rounds": summary.rounds,
+                "samples": int(self.members.sum()),
+                "flags": list(dict.fromkeys(own_flags)),
+            }
+
+
+def together(data: TrialData, metric: str, bounds_ms: Mapping[ClockName, float], flags: Sequence[str]) -> Iterator[Row]:
+    """Yield the row of a set of bounds: an answer is on time when each clock keeps its own.
+
+    The set stands as a clock whose time is that of the first, as late as the latest of the set.
+    """
+    clocks = [Clock(name) for name in bounds_ms]
+    if not clocks or any(clock not in data.times for clock in clocks):
+        return
+    bounds = [thresholds_from_ms([bound])[0] for bound in bounds_ms.values()]
+    ns = [bound.ns for bound in bounds]
+    name = cast(Clock, " and ".join(clocks))  # of several clocks, which is none of them
+    known = replace(
+        data,
+        times={**data.times, name: latest([data.times[clock] for clock in clocks], ns)},
+        inferences={
+            **data.inferences,
+            name: latest([data.inferences[clock] for clock in clocks], ns),
+        },
+    )
+    threshold = Threshold(" and ".join(bound.label for bound in bounds), ns[0], "absolute")
+    if (figure := figure_of(known, metric)) is not None:
+        yield from figure.rows({name: (threshold,)}, flags)
+
+
+def latest(times: Sequence[NDArray[np.float64]], bounds: Sequence[int]) -> NDArray[np.float64]:
+    """Return times in ns that are at most the first bound where each is at most its own."""
+    first = bounds[0]
+    pairs = list(zip(times, bounds, strict=True))
+    on_time = np.logical_and.reduce([of_clock <= bound for of_clock, bound in pairs])
+    late = np.maximum.reduce([of_clock * (first / bound) for of_clock, bound in pairs])
+    found: NDArray[np.float64] = np.where(on_time, np.clip(late, 1, first), np.maximum(late, first + 1))
+    return found

@@ -1,0 +1,150 @@
+"""Differences of trials that took turns on one machine, in cycles of visits or repeat by repeat."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.analysis.late_answers import one_inference, scores_of_units, unit_size
+from orchestrator.analysis.quality import JudgedMean
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats.constants import CONFIDENCE, FEWEST_REPEATS, FEWEST_UNITS
+from orchestrator.stats.pair import (
+    ANYWHERE,
+    Difference,
+    Limits,
+    Replicates,
+    answered,
+    compare_answered,
+    paired,
+    untested,
+)
+from orchestrator.stats.thresholds import Threshold
+from orchestrator.stats.units import Floats, means_of_units
+
+
+def on_samples(before: Sequence[TrialData], after: Sequence[TrialData], threshold: Threshold) -> Difference | None:
+    """Return the difference of the first repeats of two systems on *samples like these*.
+
+    None for a metric that is no mean over samples, and where the two do not alternate.
+    """
+    size = unit_size([before[0], after[0]])
+    if size is None or not alternate(before, after):
+        return None
+    theirs, mine = (answered(scores_of_units(of[0], threshold, size)) for of in (before, after))
+    return compare_answered(theirs, mine, within=possible(before[0], after[0]))
+
+
+def of_visits(
+    before: TrialData,
+    after: TrialData,
+    theirs: Floats,
+    mine: Floats,
+    confidence: float = CONFIDENCE,
+) -> Difference:
+    """Return the difference on *this data set*, from the quality of every round of either, [R].
+
+    Visits of one cycle met the same machine: their means are paired. With fewer than 12 of them
+    there are no limits.
+    """
+    common = common_cycles(before, after)
+    if common.size < FEWEST_UNITS:
+        return untested(float(mine.mean() - theirs.mean()), int(common.size))
+    sides, rounds = [], []
+    for data, quality in ((before, theirs), (after, mine)):
+        visits = cast(NDArray[np.int32], data.turns)
+        both = np.isin(visits, common)
+        means, sizes = means_of_units(quality[None, both], visits[both])
+        sides.append(means[0])
+        rounds.append(sizes.min())
+    resolution = one_inference([before, after]) / min(rounds)
+    within = possible(before, after)
+    return paired(*sides, confidence=confidence, resolution=resolution, within=within)
+
+
+def possible(before: TrialData, after: TrialData) -> Limits:
+    """Return the least and the greatest difference that is possible, as gains."""
+    judged = [data.judged(data.metric) for data in (before, after)]
+    bounded = all(isinstance(one, JudgedMean) for one in judged)
+    return (-judged[0].ideal(), judged[1].ideal()) if bounded else ANYWHERE
+
+
+def replicates_of(
+    before: Sequence[TrialData],
+    after: Sequence[TrialData],
+    means: tuple[Sequence[float], Sequence[float]],
+) -> Replicates:
+    """Return the means of those repeats of two systems that alternate."""
+    common = common_repeats(before, after)
+    a, b = (
+        [mean for data, mean in zip(repeats, found, strict=True) if data.record.trial.repeat in common]
+        for repeats, found in zip((before, after), means, strict=True)
+    )
+    resolution = 1 / min(data.inferences[data.clock].size for data in (*before, *after))
+    return Replicates(a, b, resolution=resolution, within=possible(before[0], after[0]))
+
+
+def alternate(before: Sequence[TrialData], after: Sequence[TrialData]) -> bool:
+    """Return whether enough visits or repeats of two systems alternate to tell them apart."""
+    enough = common_cycles(before[0], after[0]).size >= FEWEST_UNITS
+    return bool(enough) or len(common_repeats(before, after)) >= FEWEST_REPEATS
+
+
+def common_cycles(before: TrialData, after: TrialData) -> NDArray[np.int32]:
+    """Return the numbers, rising, of visits that two trials made in one cycle on one machine."""
+    hosts = [data.record.placement.get("boot_id") for data in (before, after)]
+    met = hosts[0] is not None and hosts[0] == hosts[1]
+    numbers = _in_turns(begins_of_visits(before), begins_of_visits(after)) if met else []
+    return np.array(numbers, dtype=np.int32)
+
+
+def common_repeats(before: Sequence[TrialData], after: Sequence[TrialData]) -> list[int]:
+    """Return the numbers of the repeats of two systems that alternate, each pair on one machine.
+
+    They began in turns, or took turns in most visits, as repeats do that are loaded together.
+    """
+    begins = [_begins_of_repeats(data) for data in (before, after)]
+    found = {number for host in begins[0].keys() & begins[1].keys() for number in _in_turns(begins[0][host], begins[1][host])}
+    others = {data.record.trial.repeat: data for data in after}
+    for data in before:
+        other = others.get(data.record.trial.repeat)
+        if other is not None and (met := common_cycles(data, other).size):
+            visits = min(len(begins_of_visits(one)) for one in (data, other))
+            found |= {data.record.trial.repeat} if 2 * met >= visits else set()
+    return sorted(found)
+
+
+def _in_turns(before: Mapping[int, float], after: Mapping[int, float]) -> list[int]:
+    """Return the numbers of which both began after all of lower and before all of higher ones.
+
+    Numbers alone do not tell: trials measured one after the other count theirs from 0, too.
+    """
+    common = sorted(before.keys() & after.keys())
+    first, last = ([end(before[number], after[number]) for number in common] for end in (min, max))
+    so_far = [-math.inf, *np.maximum.accumulate(last)]
+    to_come = [*np.minimum.accumulate(first[::-1])[::-1][1:], math.inf]
+    return [number for place, number in enumerate(common) if first[place] > so_far[place] and last[place] < to_come[place]]
+
+
+def begins_of_visits(data: TrialData) -> dict[int, float]:
+    """Return when each visit began, in ns of the machine's clock; nothing where not known."""
+    started = data.evidence.get("started_monotonic_ns")
+    if data.turns is None or started is None:
+        return {}
+    visits, first = np.unique(data.turns, return_index=True)
+    return dict(zip(visits.tolist(), started[first].tolist(), strict=True))
+
+
+def _begins_of_repeats(repeats: Sequence[TrialData]) -> dict[str, dict[int, float]]:
+    """Return when the first round of each repeat began, by machine and number."""
+    found: dict[str, dict[int, float]] = {}
+    for data in repeats:
+        started = data.evidence.get("started_monotonic_ns")
+        host = data.record.placement.get("boot_id")
+        if started is not None and host is not None:
+            found.setdefault(host, {})[data.record.trial.repeat] = float(started[0])
+    return found
