@@ -77,6 +77,8 @@ class View:
         a column of which each value is a heading, and the columns whose cells stand below it.
     split
         columns whose values each have a table of their own.
+    without
+        names of trials that are not shown: of ``batch``, ``settings`` and ``repeat``.
     order
         column of the rows that stay where there are too many to be shown, the lowest first.
     """
@@ -91,6 +93,7 @@ class View:
     cells: tuple[str, ...] = ()
     split: tuple[str, ...] = ()
     order: str = ""
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from orchestrator.configuration.composition import code_folders, override_analys
 from orchestrator.contracts import InputError
 from orchestrator.execution.signals import heed_signals
 from orchestrator.report.answer import answers
-from orchestrator.report.capacity import bracket_tables, unsearched
+from orchestrator.report.capacity import unsearched
 from orchestrator.report.documents import made_together, report_texts
 from orchestrator.report.figures.look import PLAIN_LOOK, Look
 from orchestrator.report.figures.static import write_figures
@@ -23,7 +23,7 @@ from orchestrator.report.html.page import render
 from orchestrator.report.markdown import PICTURE, report_of
 from orchestrator.report.pasted import ORCHESTRATOR, Command
 from orchestrator.report.quality_picture import quality_picture
-from orchestrator.report.result_tables import summary_tables, trouble_tables
+from orchestrator.report.result_tables import shown, summary_tables, trouble_tables
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.verdict import RESUME, verdict
@@ -215,7 +215,7 @@ def print_summary(
     ``ranked`` is what `rankings` returns; ``full`` prints the cross-system tables and the deadlines as well.
     """
     terminal = Terminal()
-    found = summary_tables(results) if full else [*trouble_tables(results, unfinished=False), *bracket_tables(results)]
+    found = summary_tables(results) if full else [*trouble_tables(results, unfinished=False), *shown(results, "capacity")]
     for table in (*first, *found, *answers(unsearched(ranked))):
         terminal.table(table)
         terminal.line()

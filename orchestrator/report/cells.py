@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.table import LIMITS, Column, Row
 from orchestrator.report.text import (
+    delay,
     memory,
     milliseconds,
     per_cent,
@@ -34,6 +35,8 @@ FORMATTERS: Mapping[str, Callable[[Any], str]] = {
     "signed": signed,
     "ms": milliseconds,
     "s": seconds,
+    "time": lambda ns: seconds(ns / 1e9),
+    "delay": delay,
     "share": per_cent,
     "memory": memory,
     "percentile": percentile,

@@ -13,19 +13,12 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import begins_of_visits
 from orchestrator.planning.reach import reach_words
 from orchestrator.report.answer import answers
-from orchestrator.report.capacity import capacity_tables, unsearched
-from orchestrator.report.explained import slow_rounds_tables
-from orchestrator.report.faults import fault_tables
+from orchestrator.report.capacity import unsearched
 from orchestrator.report.pasted import Command
-from orchestrator.report.resources import resources_tables
+from orchestrator.report.record_tables import fault_tables, server_tables
 from orchestrator.report.result_tables import problem_tables, shown_in, stack_table, trials_table
-from orchestrator.report.schedules import load_tables
-from orchestrator.report.server_cost import server_cost_tables
-from orchestrator.report.servers import server_tables
-from orchestrator.report.started_servers import started_server_tables
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text, printable, trials_counted
-from orchestrator.report.token_gaps import token_gap_tables
 from orchestrator.report.verdict import verdict
 
 PICTURE = "report.svg"
@@ -45,18 +38,18 @@ down; times have three digits or are whole ms. The exact figures, with every int
 
 Maker = Callable[[CampaignAnalysis], Iterable[Table]]
 FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
-    ("Capacity", (capacity_tables,)),
+    ("Capacity", ()),
     ("Tail quality at every threshold", ()),
     ("Deadlines kept", ()),
     ("Differences, fresh processes and other figures", ()),
     ("Slices: tail quality of groups of samples", ()),
     ("Own percentiles and predictions", ()),
     ("Latency", ()),
-    ("Schedules under load", (load_tables,)),
-    ("Servers", (server_tables, token_gap_tables, server_cost_tables, started_server_tables)),
-    ("Slow rounds", (slow_rounds_tables,)),
+    ("Schedules under load", ()),
+    ("Servers", (server_tables,)),
+    ("Slow rounds", ()),
     ("Trials: where each ran and how it ended", (lambda results: [trials_table(results)],)),
-    ("First inferences, memory and changed answers", (resources_tables,)),
+    ("First inferences, memory and changed answers", ()),
     ("Problems, machines and versions", (problem_tables, fault_tables, lambda results: [stack_table(results.records)])),
 )
 """What is folded: the section of declared tables, by what one reads to open it, and other tables after them."""

@@ -11,7 +11,7 @@ from orchestrator.analysis.ranking import Ranking, by_model, rankings
 from orchestrator.analysis.tables.comparison import FRESH_PROCESSES
 from orchestrator.report.capacity import capacity_sentences, unsearched
 from orchestrator.report.pasted import ORCHESTRATOR, Command, measured_again, plain_word
-from orchestrator.report.servers import server_notes
+from orchestrator.report.record_tables import server_notes
 from orchestrator.report.text import trials_counted
 from orchestrator.report.winners import winners
 from orchestrator.storage.vocabulary import UNFINISHED

@@ -29,7 +29,7 @@ from orchestrator.analysis.replay import services_after_idling
 from orchestrator.analysis.table import tables
 from orchestrator.analysis.tables.tail_quality import tail_quality_rows
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.report.schedules import short
+from orchestrator.report.text import delay
 from orchestrator.stats.queueing import gamma, mean_rate, periodic, poisson
 from orchestrator.storage import schema
 from orchestrator.storage.stored_form import table_of
@@ -183,4 +183,4 @@ def test_a_queue_that_our_loop_builds_is_told_from_one_that_the_server_does() ->
 
 
 def test_delays_are_written_in_the_unit_that_suits_them() -> None:
-    assert [short(ns) for ns in (None, 8263, 999_499, 999_500, 15_013_858)] == ["-", "8.26 us", "999 us", "1 ms", "15.0 ms"]
+    assert [delay(ns) for ns in (None, 8263, 999_499, 999_500, 15_013_858)] == ["-", "8.26 us", "999 us", "1 ms", "15.0 ms"]

@@ -159,6 +159,7 @@ NOTHING = {
             "rate at which mean quality falls below it, with the limits of its 95 % interval. "
             "closed loop: the throughput back to back.",
             split=("threshold", "keep"),
+            without=("settings",),
             labels={
                 "load": "load",
                 "certified_per_s": "certified up to",
@@ -178,6 +179,7 @@ NOTHING = {
             "ascending, until one fails.",
             where={"verdict": ("pilot", "kept", "not kept")},
             split=("threshold", "keep"),
+            without=("settings",),
             labels={
                 "load": "load",
                 "rate_per_s": "offered",

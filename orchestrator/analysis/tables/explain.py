@@ -267,7 +267,7 @@ BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE
     "trial",
     views=(
         View(
-            "whose late answers are",
+            "lateness",
             "Late answers of {task} ({metric}, {clock} time) within {bound}, and whose they are",
             "Late: share of inferences beyond the threshold. Of the variance of being late, a part "
             "goes with the sample (the input), a part with the round (the machine), and the rest "
@@ -282,7 +282,7 @@ BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE
             section="Slow rounds",
         ),
         View(
-            "slow rounds",
+            "slow_rounds",
             "What moves with slow rounds of {task}",
             "Stored evidence that moves with late answers or with the time of rounds: rank "
             "correlations over rounds, a straight line taken out, with one-sided p-values adjusted "
@@ -302,6 +302,25 @@ BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE
                 "disturbed_mean": "disturbed",
             },
             section="Slow rounds",
+        ),
+        View(
+            "evidence",
+            "Evidence of {trial}",
+            "Rank correlations over rounds, a straight line taken out, each with its p-value: "
+            f"one-sided, adjusted for all tests of the trial. With either up to {LEVEL:g} the "
+            "evidence is named and has a place. A dash: constant, or other than its median in "
+            "fewer than 6 rounds.",
+            split=("trial",),
+            without=("model", "system", "runtime", "batch", "settings", "repeat"),
+            labels={
+                "place": "place",
+                "evidence": "evidence",
+                "role": "role",
+                "late_correlation": "with late answers",
+                "late_p": "p",
+                "time_correlation": "with time",
+                "time_p": "p of it",
+            },
         ),
     ),
 )

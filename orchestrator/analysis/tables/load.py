@@ -108,7 +108,7 @@ UNKNOWN = "unknown"
             "float?",
             "time that other processes had on the trial's cores, of all streams",
             "foreign CPU",
-            "s",
+            "time",
         ),
         FLAGS,
     ),
@@ -121,7 +121,7 @@ UNKNOWN = "unknown"
     "idle server differs from that of their arrivals; spacing is the p-value of the schedule's "
     "gaps against the law asked for. Waiting for other samples is the system's own, and part of "
     "its response. Of imported trials our loop is that of the program that measured.",
-    section="Schedules",
+    section="Schedules under load",
 )
 def load(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
     """Yield the row of a trial; none for a closed loop."""

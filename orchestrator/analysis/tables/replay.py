@@ -168,11 +168,9 @@ REPLAY = (
     FLAGS,
 )
 """Beside the labels of a trial."""
-ASKED = "{law}, {policy}, response within {bound}"
-"""What is asked of the trials of a table, beside a group, a limit or a burstiness."""
 REPLAYED = View(
     "replay",
-    "Replay of {task} ({metric}): " + ASKED,
+    "Replay of {task} ({metric}): {asked}",
     "Played back from times of a closed loop, which idling and other work of a real load would "
     "change. closed: tail quality of the same rounds, each sample started when the last had ended. "
     "kept: late and dropped samples count as failed; a mean over streams with its 95 % interval. "
@@ -210,7 +208,7 @@ STREAKS = View(
 )
 MEASURED = View(
     "measured",
-    "Replayed and measured, of {task} ({metric}): " + ASKED,
+    "Replayed and measured, of {task} ({metric}): {asked}",
     "The same trial as it was measured under this load. times: its mean total time against the "
     "closed loop's. after idling: by how much the median of samples that found the server idle "
     "lies above the closed loop's, since clocks and caches are colder then. A replay knows "

@@ -22,7 +22,7 @@ from orchestrator.stats.times import PRIMARY_CLOCK
             "int32",
             "how many fresh processes timed its rounds; of several, the largest figure counts",
         ),
-        Column("load_ns", "int64?", "from the start of its work until the model is loaded", "load", "s"),
+        Column("load_ns", "int64?", "from the start of its work until the model is loaded", "load", "time"),
         Column(
             "first_inference_ns",
             "int64?",
@@ -108,7 +108,7 @@ from orchestrator.stats.times import PRIMARY_CLOCK
     "was timed. Changed answers: samples that some round answers otherwise than the first round. "
     "Other answers: samples answered otherwise than by the first trial of the same model; - is "
     "that trial, and what is not known, since no answers are stored.",
-    section="First inferences and memory",
+    section="First inferences, memory and changed answers",
 )
 def resources(context: Context, group: Group) -> Iterator[Row]:
     """Yield the rows of a group's trials; of several processes the largest figure counts."""

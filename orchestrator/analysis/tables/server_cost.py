@@ -74,7 +74,7 @@ QUARTERS = 4
     "of the rounds: sending and reading, the server's own work and queue, and what its cores are "
     "better or worse at. The client's own part stands under Servers. Answers differ where scores "
     "or corners are more than 0.1 % apart.",
-    section="What servers cost",
+    section="Servers",
 )
 def server_cost(context: Context, group: Group) -> Iterator[Row]:
     """Yield a row per trial that a server answered and trial of that model in the timed process."""

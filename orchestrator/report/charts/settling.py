@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from orchestrator.analysis.tables.convergence import rjsd_column
 from orchestrator.analysis.reading import Reading
+from orchestrator.analysis.tables.convergence import rjsd_column
 from orchestrator.report.charts.draw import (
     Chart,
     Lines,

@@ -19,7 +19,7 @@ from orchestrator.report.answer_parts import Case, Doubt, FiveAnswers, Line, Pie
 from orchestrator.report.five_answers import five_answers, without_deadline
 from orchestrator.report.html.glossary import UNCERTIFIED, Word, words
 from orchestrator.report.pasted import Command
-from orchestrator.report.servers import server_notes
+from orchestrator.report.record_tables import server_notes
 from orchestrator.report.table import read_at
 from orchestrator.report.text import milliseconds
 from orchestrator.report.verdict import Needed, what_is_needed

@@ -22,8 +22,8 @@ from orchestrator.report.html.glossary import flag_words, words
 from orchestrator.report.html.moving import as_shown, chart_data, json_text, moving_data, table_data
 from orchestrator.report.html.packed import Arrays, packed
 from orchestrator.report.html.sections import overhead, problems, task_section, unwell
+from orchestrator.report.record_tables import server_notes
 from orchestrator.report.result_tables import stack_table, trials_table
-from orchestrator.report.servers import server_notes
 from orchestrator.report.table import Table
 from orchestrator.report.template import shown
 from orchestrator.report.text import printable
