@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 
 from orchestrator.contracts import first_line
 from orchestrator.metrics.detection import Map, Map50
-from orchestrator.metrics.detection_precision import MeanAveragePrecision
 from orchestrator.metrics.interface import Answers
 from orchestrator.stats import paper_densities, paper_loop
 from orchestrator.study.program import course, evaluation, per_record, plots
@@ -372,7 +371,7 @@ def _detections(path: Path, timings: Timings) -> Judged:
             references[one["image_id"]][name].append(one[key])
     predictions = [{"boxes": one["boxes"], "labels": one["labels"], "scores": one["scores"]} for one in found]
     answers = Answers(predictions, [references[one["image_id"]] for one in found])
-    wide, narrow = (MeanAveragePrecision(metric().judge(answers).matches) for metric in (Map, Map50))
+    wide, narrow = (metric().judge(answers) for metric in (Map, Map50))
 
     def of_2024(on_time: NDArray[np.bool_]) -> Floats:
         return np.where(on_time.any(axis=1), narrow.of(on_time), np.nan)

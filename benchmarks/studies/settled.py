@@ -28,7 +28,7 @@ from benchmarks.studies.series import (
     within_reach,
 )
 from orchestrator.stats.constants import LOOKS_GROW
-from orchestrator.stats.stopping.settled import units_for
+from orchestrator.stats.stopping.rules import units_for
 
 TITLE = "Coverage where rule `settled` stopped"
 REPETITIONS = 1_000

@@ -22,7 +22,7 @@ from orchestrator.contracts import InputError
 from orchestrator.stats import capacity, constants
 from orchestrator.stats.capacity import Estimate, PilotRate
 from orchestrator.stats.queueing import SECOND_NS
-from orchestrator.stats.stopping.rounds import Capacity
+from orchestrator.stats.stopping.rules import Capacity
 from orchestrator.stats.thresholds import Threshold, primary_threshold, thresholds_from_ms
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.records import CapacityQuestion, TrialRecord

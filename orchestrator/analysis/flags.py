@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from orchestrator.stats.constants import FEW_UNITS, FEWEST_UNITS
 
@@ -45,7 +47,7 @@ FLAGS = {
         Flag(
             "one stretch",
             f"fewer than {FEWEST_UNITS} visits lie apart: the interval is of this period and says nothing about later rounds",
-            f"measure visits that lie apart, with measurement.min_rounds={2 * FEWEST_UNITS} and measurement.pause=1",
+            f"measure visits that lie apart: measurement.schedule=visits, measurement.pause=1, measurement.min_rounds={2 * FEWEST_UNITS}",
             "import repeats of the run on other days",
         ),
         Flag(
@@ -62,19 +64,19 @@ FLAGS = {
         Flag(
             "schedule not kept",
             "samples were started late although nothing was due, or not at the schedule's rate",
-            "quieten the machine; load.idle=spin",
+            "load.idle=spin; quieten the machine",
             "import a run on a quieter machine",
         ),
         Flag(
             "overloaded",
-            "samples arrive faster than they are answered, so that figures grow with the length of a stream",
-            "a finding, not a fault; lower load.rate_per_s",
+            "samples arrive faster than they are answered, so that figures grow with the length of a stream: a finding, not a fault",
+            "lower load.rate_per_s",
             "import a run at a lower rate",
         ),
         Flag(
             "few streams",
             f"the rounds of a stream share a queue, and fewer than {FEWEST_UNITS} streams make intervals too narrow",
-            f"measure more streams, with measurement.min_rounds={FEWEST_UNITS}",
+            f"measure {FEWEST_UNITS} streams or more",
             "import repeats of the run, which count as fresh processes",
         ),
         Flag("few samples", "the group of a slice is small, so that its figure is of these samples alone", "add samples to the task"),
@@ -84,8 +86,8 @@ FLAGS = {
         Flag("one round", "the file does not say which requests belong together, so that nothing is known of how rounds differ"),
         Flag(
             "unpinned",
-            "threads could run on other cores, too",
-            "leave out cluster=inline, which pins nothing and starts no fresh process; else ask for fewer system.cores",
+            "threads could run on other cores, too: cluster=inline pins nothing and starts no fresh process",
+            "leave out cluster=inline; ask for fewer system.cores",
         ),
         Flag(
             "machine shared with other trials",
@@ -144,7 +146,30 @@ def flag_of(told: str) -> Flag:
     return FLAGS.get(name, Flag(name, "a note of the measurement on these figures"))
 
 
-def told_of(told: str, imported: bool = False) -> str:
-    """Return what a flag means and what to do about it."""
+def told_of(told: str, imported: bool = False, trials: Sequence[Any] = ()) -> str:
+    """Return what a flag means, and what to do about it that these trials' settings do not yet."""
     flag = flag_of(told)
-    return "; ".join(filter(None, [flag.meaning, (imported and flag.of_imported) or flag.remedy]))
+    return "; ".join([flag.meaning, *remedies(flag, trials, imported)])
+
+
+def remedies(flag: Flag, trials: Sequence[Any], imported: bool = False) -> list[str]:
+    """Return the clauses of a remedy whose settings some of these trials (`Trial`) have not."""
+    told = flag.of_imported if imported and flag.of_imported else flag.remedy
+    return [clause for clause in told.split("; ") if clause and missing(clause, trials) != []]
+
+
+def missing(clause: str, trials: Sequence[Any]) -> list[str] | None:
+    """Return the settings of a clause that some trials have not; None where it names none."""
+    found = SETTING.findall(clause)
+    if not found:
+        return None
+    return [f"{key}={wanted}" for key, wanted in found if not trials or not all(_has(one, key, wanted) for one in trials)]
+
+
+def _has(trial: Any, key: str, wanted: str) -> bool:
+    found = trial
+    for name in key.split("."):
+        found = getattr(found, name, None)
+    if wanted.isdigit() and isinstance(found, int | float):
+        return found >= int(wanted)
+    return str(found).lower() == wanted

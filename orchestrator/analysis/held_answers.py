@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.own_metrics import AskedMetric
-from orchestrator.analysis.quality import JudgedByRound, JudgedMean
+from orchestrator.analysis.quality import AskedMetric, JudgedMean
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.metrics import Answers
 from orchestrator.stats.slow_rounds import staleness
@@ -33,7 +32,7 @@ def held_mean(data: TrialData, streams: Iterable[Answered]) -> float | None:
     None where the metric is no mean of scores of samples, there is no stream, or there are too many pairs to judge.
     """
     judged, metric = data.judged(data.metric), AskedMetric(data.metric)
-    if not isinstance(judged, JudgedMean) or isinstance(judged, JudgedByRound) or not metric.is_mean:
+    if not isinstance(judged, JudgedMean) or judged.by_round is not None or not metric.is_mean:
         return None
     samples = len(data.references)
     pairs = [_pairs(one, samples) for one in streams]

@@ -1,103 +1,155 @@
-"""One interface over both kinds of metric: compare answers once, then read quality at any times and thresholds."""
+"""One interface over both kinds of metric: compare answers once, then read quality at any times.
+
+A user's own metric is called here alone, and what it returns is checked once, where it is read.
+A judged metric counts quality as what is gained over late answers; `scale_of` says how to show it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from contextlib import suppress
+from dataclasses import dataclass
+from math import isnan
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from orchestrator.analysis.own_metrics import AskedMetric
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, Judged, Part
+from orchestrator.metrics import Answers, Judged, MeanMetric, Part, find_metric
 from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.stats.constants import CONFIDENCE, ROUNDING
 from orchestrator.stats.interval import Interval, mean_intervals
-from orchestrator.stats.laws import evenly_chosen
 from orchestrator.stats.tail_quality import quality_curve
-from orchestrator.stats.units import Units
+from orchestrator.stats.units import Units, evenly_chosen
+from orchestrator.subject.targets import keep_traceback, one_line, place_of, traceback_text
 
-MOST_TRIED = 1000
-"""Most inferences whose cost is found one by one, for a metric that is no mean."""
-MOST_VALUES = 2**22
-"""Qualities by threshold and round, or made-up times by round and sample, in memory at once: 32 MiB."""
+AGREE = 1e-5  # of ideal or late quality: a metric may compute in single precision
+MOST_TRIED = 1000  # inferences whose cost is found one by one, for a metric that is no mean
+MOST_VALUES = 2**22  # qualities by threshold and round in memory at once: 32 MiB
 
 Item = TypeVar("Item")
+Floats: TypeAlias = NDArray[np.float64]
+
+
+class MetricBroken(InputError):
+    """A user's own metric raises, or returns what is no quality."""
+
+
+class AskedMetric:
+    """A metric by its name; ``late`` is its score of a late sample, None if it does not say.
+
+    Raises InputError for an unknown metric, and MetricBroken where one of the user's is broken.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name, self.metric = name, find_metric(name)
+        self.is_ours = type(self.metric).__module__.startswith("orchestrator.metrics.")
+        self.is_mean = isinstance(self.metric, MeanMetric)
+        self.late: float | None = getattr(self.metric, "late", None)
+
+    def score(self, answers: Answers) -> Floats:
+        """Return the score of each sample, [S]."""
+        least = 0.0 if self.late is None else -np.inf
+        return self.numbers("score", self.metric, (answers,), (len(answers.predictions),), least)
+
+    def numbers(
+        self,
+        name: str,
+        of: object,
+        arguments: tuple[Any, ...],
+        shape: tuple[int, ...],
+        least: float = -np.inf,
+        undefined: bool = False,
+    ) -> Floats:
+        """Return a copy of what a method returns, refused if it is no quality of this shape."""
+        found = np.array(self.call(name, of, *arguments), dtype=np.float64)
+        fits = np.isnan(found) if undefined else np.isfinite(found) & (found >= least)
+        if found.shape != shape or not fits.all():
+            rule = "finite, and not negative unless there is `late`" if least == 0 else "finite"
+            rule = "NaN, as ideal()" if undefined else rule
+            found = found[~fits] if found.shape == shape else found
+            raise self.broken(name, found, f"{rule}, of shape {shape}")
+        return found
+
+    def broken(self, name: str, found: NDArray[Any], rule: str) -> MetricBroken:
+        """Return the error for what a method has returned."""
+        what = f"{found.ravel()[:2].tolist()} of shape {found.shape}"
+        return MetricBroken(f"metric {self.name}: {name} returned {what}; it must be {rule}")
+
+    def call(self, name: str, of: object, *arguments: Any) -> Any:
+        """Call a method of a metric; what one of the user's raises is a MetricBroken."""
+        try:
+            return getattr(of, name)(*arguments)
+        except Exception as error:
+            if self.is_ours:
+                raise
+            raised = f"{name} raised {one_line(error)}{place_of(error)}"
+            broken = MetricBroken(f"metric {self.name}: {raised}; repair it, or name another")
+            keep_traceback(broken, traceback_text(error))
+            raise broken from error
 
 
 @dataclass(frozen=True)
-class JudgedMean:
-    """A metric that is a mean of scores, [S], of which none is worse than that of a late sample."""
+class _Mean:
+    """A metric that is a mean of scores, [S]; ``raw`` are those on the metric's own scale.
 
-    raw: NDArray[np.float64]
+    Where each round has answers of its own, ``by_round`` are their scores, [R, S], and ``raw`` is
+    the mean of these, which stands for other rounds, as for a prediction.
+    """
+
+    raw: Floats
     scale: Scale = PLAIN
+    by_round: Floats | None = None
 
     @property
-    def scores(self) -> NDArray[np.float64]:
-        """What each sample gains."""
+    def scores(self) -> Floats:
         return self.scale.gained(self.raw)
 
     def ideal(self) -> float:
-        """Return the mean score."""
         return float(self.scores.mean())
 
-    def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
-        """Return tail quality, [M, R], of times [R, S] in ns at time bounds [M] in ns."""
-        return quality_curve(self.scores, times, thresholds)
+
+class JudgedMean(_Mean):
+    """A mean of scores of which none is worse than that of a late sample."""
+
+    def curve(self, times: ArrayLike, thresholds: ArrayLike) -> Floats:
+        rounds = np.asarray(times)
+        if self.by_round is None or rounds.shape != self.by_round.shape:
+            return quality_curve(self.scores, times, thresholds)
+        pairs = zip(self.scale.gained(self.by_round), rounds, strict=True)
+        return np.hstack([quality_curve(scores, row[None], thresholds) for scores, row in pairs])
 
 
-@dataclass(frozen=True)
-class JudgedByRound(JudgedMean):
-    """A metric whose scores, [R, S], are those of each round's own answers; ``raw`` is their mean over rounds.
+class JudgedSignedMean(_Mean):
+    """A mean of scores, some worse than that of a late sample: it were better without these."""
 
-    Where other rounds than these are asked about, as for a prediction, the mean stands for each.
-    """
-
-    by_round: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
-
-    def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
-        """Return tail quality, [M, R], of times [R, S] in ns at time bounds [M] in ns."""
-        of_rounds = np.asarray(times)
-        if of_rounds.shape != self.by_round.shape:
-            return super().curve(times, thresholds)
-        gained = self.scale.gained(self.by_round)
-        rows = [quality_curve(scores, row[np.newaxis], thresholds) for scores, row in zip(gained, of_rounds, strict=True)]
-        return np.concatenate(rows, axis=1)
-
-
-@dataclass(frozen=True)
-class JudgedSignedMean:
-    """A metric that is a mean of scores, [S], some worse than that of a late sample: without these answers quality would be better."""
-
-    raw: NDArray[np.float64]
-    scale: Scale
-
-    def ideal(self) -> float:
-        """Return the mean of what each sample gains."""
-        return float(self.scale.gained(self.raw).mean())
-
-    def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
-        """Return tail quality, [M, R], of times [R, S] in ns at time bounds [M] in ns."""
-        gained = self.scale.gained(self.raw)
-        return quality_curve(np.maximum(gained, 0), times, thresholds) - quality_curve(np.maximum(-gained, 0), times, thresholds)
+    def curve(self, times: ArrayLike, thresholds: ArrayLike) -> Floats:
+        better, worse = np.maximum(self.scores, 0), np.maximum(-self.scores, 0)
+        return quality_curve(better, times, thresholds) - quality_curve(worse, times, thresholds)
 
 
 @dataclass(frozen=True)
 class JudgedOnScale:
-    """A metric that is no mean, as a gain."""
+    """A metric of the user's that is no mean, as a gain; ``raw`` is ideal quality on its scale."""
 
+    asked: AskedMetric
     judged: Judged
+    raw: float
     scale: Scale
 
     def ideal(self) -> float:
-        """Return what is gained without a threshold."""
-        return self.scale.gained(self.judged.ideal())
+        return self.scale.gained(self.raw)
 
-    def curve(self, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
-        """Return what is gained, [M, R], of times [R, S] in ns at time bounds [M] in ns."""
-        return self.scale.gained(self.judged.curve(times, thresholds))
+    def curve(self, times: ArrayLike, thresholds: ArrayLike) -> Floats:
+        seen = np.broadcast_to(times, np.shape(times)), np.asarray(thresholds)  # times: read-only
+        shape, undefined = (seen[1].size, len(seen[0])), isnan(self.raw)
+        found = self.asked.numbers("curve", self.judged, seen, shape, undefined=undefined)
+        return self.scale.gained(found)
+
+
+class NothingToKeep(InputError):
+    """Answers are worth exactly what late ones are."""
 
 
 def scale_of(judged: Judged) -> Scale:
@@ -105,138 +157,135 @@ def scale_of(judged: Judged) -> Scale:
     return getattr(judged, "scale", PLAIN)
 
 
-class NothingToKeep(InputError):
-    """Answers are worth exactly what late ones are."""
-
-
 def ideal_quality(judged: Judged) -> float:
     """Return ideal quality on the metric's scale."""
-    if isinstance(judged, JudgedMean | JudgedSignedMean):
-        return float(judged.raw.mean())
-    return judged.judged.ideal() if isinstance(judged, JudgedOnScale) else judged.ideal()
+    if isinstance(judged, _Mean | JudgedOnScale):
+        return float(np.mean(judged.raw))
+    return judged.ideal()
 
 
 def judge(metric: str, answers: Answers) -> Judged:
     """Compare answers with references.
 
-    Raises
-    ------
-    InputError
-        for an unknown metric, and a `MetricBroken` for one of the user's that is broken.
-    NothingToKeep
-        if answers are worth exactly what late ones are.
+    Raises InputError for an unknown metric, MetricBroken for one of the user's that is broken, and
+    NothingToKeep.
     """
     asked = AskedMetric(metric)
     if asked.is_mean:
         return judged_mean(metric, asked.score(answers), asked.late)
-    judged = asked.judge(answers)
-    return judged if asked.late is None else JudgedOnScale(judged, _scale(metric, judged.ideal(), asked.late))
+    return on_scale(asked, asked.call("judge", asked.metric, answers), len(answers.predictions))
 
 
 def judge_parts(metric: str, name: str, answers: Answers) -> dict[str, Part]:
-    """Return the groups of a slice that a metric makes of parts of samples, none if it makes no such slice.
+    """Return the groups of a slice that a metric makes of parts of samples, if it does.
 
-    A group by which there is nothing to keep is left out. Raises InputError for an unknown metric.
+    A group with nothing to keep is left out. Raises InputError for an unknown metric.
     """
-    asked = AskedMetric(metric)
-    late, parts = asked.late, {}
-    for group, part in asked.judge_parts(name, answers).items():
-        if late is None:
-            parts[group] = part
-        elif (ideal := part.judged.ideal()) != late:
-            parts[group] = Part(JudgedOnScale(part.judged, _scale(metric, ideal, late)), part.count)
-    return parts
+    asked, found = AskedMetric(metric), dict[str, Part]()
+    made = name in getattr(asked.metric, "parts", ())
+    parts = asked.call("judge_parts", asked.metric, name, answers) if made else {}
+    for group, part in parts.items():
+        with suppress(NothingToKeep):
+            judged = on_scale(asked, part.judged, len(answers.predictions))
+            found[group] = Part(judged, part.count)
+    return found
 
 
-def judged_mean(metric: str, scores: NDArray[np.float64], late: float | None) -> Judged:
-    """Return a metric that is a mean of scores, [S]; ``late`` is the score of a late sample, None if the metric does not say.
+def on_scale(asked: AskedMetric, judged: Judged, samples: int) -> Judged:
+    """Try a metric of the user's once, with all answers on time and all late."""
+    if asked.is_ours:
+        return judged
+    ideal, late = float(asked.call("ideal", judged)), asked.late or 0.0
+    scale = PLAIN if asked.late is None else _scale(asked.name, ideal, late)
+    found = JudgedOnScale(asked, judged, ideal, scale)
+    ends = found.curve(np.array([[2.0], [np.inf]]).repeat(samples, axis=1), [2.0])[0]
+    expected = [found.ideal(), 0 * found.ideal()]  # NaN where nothing can be right
+    if not np.allclose(ends, expected, 0, AGREE * max(abs(ideal), abs(late)), equal_nan=True):
+        rule = f"ideal(), {ideal:g}, where all is on time, and {late:g} where all is late"
+        raise asked.broken("curve", scale.shown(ends), rule)
+    return found
 
-    Raises NothingToKeep if answers are worth exactly what late ones are.
+
+def judged_mean(metric: str, scores: Floats, late: float | None) -> Judged:
+    """Return a metric that is a mean of scores, [S]; ``late`` is that of a late sample, if it says.
+
+    Raises NothingToKeep.
     """
     if late is None:
         return JudgedMean(scores)
     raw = np.asarray(scores, dtype=np.float64)
     scale = _scale(metric, float(raw.mean()), late)
-    return JudgedMean(raw, scale) if (scale.gained(raw) >= 0).all() else JudgedSignedMean(raw, scale)
+    return (JudgedMean if (scale.gained(raw) >= 0).all() else JudgedSignedMean)(raw, scale)
 
 
 def _scale(metric: str, ideal: float, late: float) -> Scale:
     if ideal == late:
         raise NothingToKeep(
-            f"metric {metric}: quality without a threshold is {late:g}, as if all were late: there is nothing to keep; choose another "
-            "by analysis.metrics=[NAME]"
+            f"metric {metric}: quality without a threshold is {late:g}, as if all were late: there "
+            "is nothing to keep; choose another by analysis.metrics=[NAME]"
         )
     return Scale(late, 1.0 if ideal > late else -1.0)
 
 
 def in_blocks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    """Yield items in blocks of at most `MOST_VALUES` values, each item taking ``size``: one block if all fit."""
+    """Yield items in blocks of at most `MOST_VALUES` values, each item taking ``size``."""
     step = max(1, MOST_VALUES // max(1, size))
     return (items[start : start + step] for start in range(0, len(items), step))
 
 
-def mean_curve(judged: Judged, times: NDArray[np.float64], thresholds: Sequence[float]) -> NDArray[np.float64]:
-    """Return mean tail quality over rounds, [M], of times [R, S] in ns at time bounds [M] in ns; never M x R values at once."""
-    means = [judged.curve(times, some).mean(axis=1) for some in in_blocks(thresholds, len(times))]
-    return np.concatenate([np.empty(0), *means])
+def mean_curve(judged: Judged, times: Floats, thresholds: Sequence[float]) -> Floats:
+    """Return mean tail quality over rounds, [M], of times [R, S] in ns at time bounds [M] in ns."""
+    blocks = in_blocks(thresholds, len(times))
+    return np.concatenate([np.empty(0), *(judged.curve(times, one).mean(axis=1) for one in blocks)])
 
 
 def intervals(
-    judged: Judged, curve: NDArray[np.float64], answers: float, units: Units | None = None, confidence: float = CONFIDENCE
+    judged: Judged,
+    curve: Floats,
+    answers: float,
+    units: Units | None = None,
+    confidence: float = CONFIDENCE,
 ) -> list[Interval]:
-    """Return the intervals of mean tail quality, one per threshold, of what each round gains, [M, R].
+    """Return the intervals of mean tail quality of what each round gains, [M, R], by threshold.
 
     ``answers`` is what `answers_at_stake` returns, ``units`` the unit of each round, [R].
     """
-    return mean_intervals(curve, judged.ideal(), answers, units, bounded=isinstance(judged, JudgedMean), confidence=confidence)
+    bounded = isinstance(judged, JudgedMean)
+    ideal = judged.ideal()
+    return mean_intervals(curve, ideal, answers, units, bounded=bounded, confidence=confidence)
 
 
 def answers_at_stake(judged: Judged, samples: int, inference_of: NDArray[np.intp] | None = None) -> float:
-    """Return how many answers a round can lose: (sum of w)^2/sum of w^2 of what each costs (Kish, *Survey Sampling*, section 11.7).
+    """Return how many answers a round can lose: (sum of w)^2 / sum of w^2 of what each costs.
 
-    Answers of one inference are late together, so that they count as one.
-
-    Parameters
-    ----------
-    inference_of : [S]
-        number of the inference that each sample goes through; None: every sample has its own.
+    Kish, *Survey Sampling*, section 11.7. Answers of one inference are late together and count as
+    one: ``inference_of``, [S], is its number; None if every sample has its own. For a metric that
+    is no mean, inferences spread over all are late alone in turn.
     """
-    of = np.arange(samples) if inference_of is None else np.unique(inference_of, return_inverse=True)[1]
-    costs = np.bincount(of, weights=judged.scores) if isinstance(judged, JudgedMean) else _costs(judged, of)
+    of = np.arange(samples)
+    if inference_of is not None:
+        of = np.unique(inference_of, return_inverse=True)[1]
+    inferences = int(of.max()) + 1
+    if isinstance(judged, JudgedMean):
+        costs = np.asarray(np.bincount(of, weights=judged.scores), dtype=np.float64)
+    else:
+        tried, ideal = evenly_chosen(inferences, MOST_TRIED).tolist(), judged.ideal()
+        late = (np.array(some)[:, None] == of for some in in_blocks(tried, samples))
+        left = [judged.curve(np.where(one, np.inf, 1.0), [1.0])[0] for one in late]
+        costs = ideal - np.concatenate(left)
+        costs[np.abs(costs) < ROUNDING * ideal] = 0.0
     lost = costs[costs > 0]
-    if not lost.size:
-        return 1.0
-    return float(lost.sum() ** 2 / (lost**2).sum() * (of.max() + 1) / costs.size)
+    return float(lost.sum() ** 2 / (lost**2).sum() * inferences / costs.size) if lost.size else 1.0
 
 
 def better_of_each(judged: Judged, other: Judged) -> Judged:
-    """Return what no round exceeds in which either of two answers counts for a sample, by two trials' answers to the same samples.
+    """Return what no round exceeds in which either of two trials' answers counts for a sample.
 
-    Of a metric that is no mean over samples the better of both stands for that, as a gain of the first one's.
+    Of a metric that is no mean, the better of both stands for that, as a gain of the first one's.
     """
     scale = scale_of(judged)
-    if isinstance(judged, JudgedMean | JudgedSignedMean) and isinstance(other, JudgedMean | JudgedSignedMean):
+    if isinstance(judged, _Mean) and isinstance(other, _Mean):
         gains = scale.gained(judged.raw), scale.gained(other.raw)
-        raw = scale.shown(np.maximum(*gains))
-        return JudgedMean(raw, scale) if min(map(np.min, gains)) >= 0 else JudgedSignedMean(raw, scale)
+        kind = JudgedMean if min(map(np.min, gains)) >= 0 else JudgedSignedMean
+        return kind(scale.shown(np.maximum(*gains)), scale)
     return other if scale_of(other) == scale and other.ideal() > judged.ideal() else judged
-
-
-def _costs(judged: Judged, inference_of: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the quality lost if one inference alone is late, for up to 1,000 inferences spread over all."""
-    tried = _tried(inference_of)
-    kept = [_without(judged, some, inference_of) for some in in_blocks(tried.tolist(), inference_of.size)]
-    lost: NDArray[np.float64] = judged.ideal() - np.concatenate(kept)
-    return np.where(np.abs(lost) < ROUNDING * judged.ideal(), 0.0, lost)
-
-
-def _tried(inference_of: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the inferences that are looked at one by one."""
-    return evenly_chosen(int(inference_of.max()) + 1, MOST_TRIED)
-
-
-def _without(judged: Judged, late: Sequence[int], inference_of: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the quality left if one inference alone is late, for each of ``late``."""
-    times = np.where(inference_of == np.array(late)[:, None], np.inf, 1.0)
-    left: NDArray[np.float64] = judged.curve(times, [1.0])[0]
-    return left

@@ -1,10 +1,13 @@
-"""What each system keeps at the primary threshold, the best first, and what ties with the best: decided here and nowhere else."""
+"""What each system keeps at the primary threshold, the best first, and what ties with the best.
+
+It is decided here and nowhere else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeAlias
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_of
 from orchestrator.analysis.flags import UNSTEADY
@@ -17,28 +20,29 @@ from orchestrator.metrics.interface import Scale
 from orchestrator.stats.thresholds import Threshold
 
 Tie: TypeAlias = Literal["tied", "worse", "behind", "not tested"]
-"""Of a system after the best: in the tie, shown worse, below one outside the tie though not shown worse, or not tested."""
+"""Of a system after the best: in the tie, shown worse, below one outside the tie though not shown
+worse, or not tested."""
 WHO = ("model", "system", "runtime")
-
-
+NAMES = (*WHO, "batch", "settings")
+"""Headings of names, in the order in which they are shown."""
 WIDE = 0.1
 """Share of ideal quality above which an interval is called unsteady."""
 FEWEST_THAT_DIFFER = 10
-"""Samples that come out otherwise with two models, from which on resamples of samples are trusted to tell the models apart."""
+"""Samples that come out otherwise with two models, from which on resamples tell them apart."""
 
 
 def is_unsteady(low: float, high: float, ideal: float) -> bool:
-    """Return whether an interval is wider than a tenth of ideal quality, that as a gain over quality where all is late."""
+    """Return whether an interval is wider than a tenth of ideal quality, that as a gain."""
     return abs(high - low) > WIDE * abs(ideal)
 
 
-@dataclass(frozen=True)
-class Less:
+class Less(NamedTuple):
     """What one keeps less than another over the visits or repeats of both, with its limits.
 
-    ``test`` is what the verdict rests on where it is no interval.
+    ``shown`` says whether that is shown, ``test`` by what where that is not the interval.
     """
 
+    shown: bool
     difference: float
     low: float
     high: float
@@ -50,22 +54,14 @@ class Standing:
     """What one system keeps with one model: a trial, or its repeats together.
 
     names
-        what it is called, by heading: model, system, runtime, batch, settings.
+        by heading of `NAMES`.
     mean, low, high
-        tail quality with its 95 % interval, of rounds to come; over fresh processes where there are repeats.
-    worst
-        the worst of its rounds.
-    ideal
-        quality without a threshold.
-    kept
-        share of ideal quality.
-    processes
-        how many repeats there are.
-    tested
-        whether a stored difference shows that it keeps less than the best of its model, and of the models' best ones than the best of all,
-        by the first trial of that one; missing where that was not tested.
+        tail quality with its 95 % interval, of rounds to come; of repeats over fresh processes.
+    worst, ideal
+        the worst round, and quality without a threshold.
     less
-        what it keeps less than such a best one, by the first trial of that one.
+        what it keeps less, by the first trial of the best of its model, and for the best of a model
+        of the best of all; missing where that is not tested.
     deadlines
         from which on all its processes keep their quality, see `kept_from`.
     """
@@ -80,7 +76,6 @@ class Standing:
     scale: Scale
     processes: int
     flags: tuple[str, ...]
-    tested: Mapping[str, bool] = field(default_factory=dict)
     less: Mapping[str, Less] = field(default_factory=dict)
     deadlines: Deadlines = NEVER
 
@@ -98,12 +93,8 @@ class Standing:
     @property
     def level(self) -> tuple[float, float]:
         """What it keeps, as gains: systems of one level keep exactly as much."""
-        return round(self.scale.gained(self.mean), EXACTLY), round(self.scale.gained(self.worst), EXACTLY)
-
-    @property
-    def keeps_all(self) -> bool:
-        """Whether it keeps all there is: its mean is ideal quality."""
-        return round(self.scale.gained(self.ideal) - self.scale.gained(self.mean), EXACTLY) <= 0
+        mean, worst = self.scale.gained(self.mean), self.scale.gained(self.worst)
+        return round(mean, EXACTLY), round(worst, EXACTLY)
 
     @property
     def kept(self) -> float:
@@ -112,12 +103,24 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Order:
+    """The best of some systems, and what each of the others, the best first, is to it."""
+
+    best: Standing
+    others: tuple[tuple[Standing, Tie], ...]
+
+    def those(self, *kinds: Tie) -> list[Standing]:
+        """Return the others that are of these kinds."""
+        return [one for one, kind in self.others if kind in kinds]
+
+
+@dataclass(frozen=True)
 class Ranking:
-    """The systems of a group at its primary threshold, the best first; none where it has no such threshold.
+    """The systems of a group at its primary threshold, the best first; none without such a one.
 
     like_these
-        models whose best system keeps less than the best of all also on samples like these; None if that was not tested, as for metrics
-        that are no mean over samples.
+        models whose best system keeps less than the best of all also on samples like these; None
+        where that is not tested, as for metrics that are no mean over samples.
     """
 
     group: Group
@@ -125,56 +128,21 @@ class Ranking:
     like_these: frozenset[str] | None = None
 
     @property
-    def heads(self) -> list[Standing]:
-        """The best system of each model, the best first."""
-        return [systems[0] for systems in by_model(self.found)]
+    def orders(self) -> list[Order]:
+        """The systems of each model, that of the best first."""
+        return [order_of(systems) for systems in by_model(self.found)]
 
     @property
     def models(self) -> Order:
-        """What the models' best systems are to the best of all."""
-        return order_of(self.heads)
-
-    @property
-    def tests_models(self) -> bool:
-        """Whether the models' best systems were tested against the best of all, here and on samples like these."""
-        return self.like_these is not None and not self.models.untested
-
-    @property
-    def here_alone(self) -> list[Standing]:
-        """The models' best systems that keep less on the samples of the task, and are not shown to on others like them."""
-        return [one for one in self.models.worse if one.model not in (self.like_these or ())]
-
-    @property
-    def models_apart(self) -> bool:
-        """Whether the best model is told from all others, also on samples like these."""
-        return len(self.models.worse) == len(self.heads) - 1 and not self.here_alone
-
-    @property
-    def nothing_shown(self) -> bool:
-        """Whether nothing is told from the best of its model, nor the best of any model from that of another."""
-        return not any(order.worse for order in (self.models, *map(order_of, by_model(self.found))))
-
-    @property
-    def best_keep_all(self) -> bool:
-        """Whether the best system of every model keeps all there is."""
-        return all(one.keeps_all for one in self.heads)
-
-
-@dataclass(frozen=True)
-class Order:
-    """The best of some systems, what ties with it, what follows the tie, what of that is shown worse, and what was not tested."""
-
-    best: Standing
-    tied: tuple[Standing, ...]
-    behind: tuple[Standing, ...]
-    worse: tuple[Standing, ...]
-    untested: tuple[Standing, ...]
+        """The best system of each model."""
+        return order_of([order.best for order in self.orders])
 
 
 def ties(shown_worse: Iterable[bool | None]) -> Iterator[Tie]:
-    """Yield what each system after the best is, down the ranking, from whether it is shown worse; None where that is not tested.
+    """Yield what each system after the best is, down the ranking, from whether it is shown worse.
 
-    The tie is an interval of the ranking: it ends at the first system that is shown worse, or is not tested.
+    None is not tested. The tie is an interval of the ranking: it ends at the first system that is
+    shown worse, or is not tested.
 
     Examples
     --------
@@ -190,50 +158,52 @@ def ties(shown_worse: Iterable[bool | None]) -> Iterator[Tie]:
 def order_of(systems: Sequence[Standing]) -> Order:
     """Return what some systems, the best first, are to the best; see `ties`."""
     best, *others = systems
-    found = list(zip(others, ties(one.tested.get(best.trials[0]) for one in others), strict=True))
-
-    def those(*kinds: Tie) -> tuple[Standing, ...]:
-        return tuple(one for one, kind in found if kind in kinds)
-
-    return Order(best, those("tied"), those("worse", "behind"), those("worse"), those("not tested"))
+    tested = (one.less.get(best.trials[0]) for one in others)
+    kinds = ties(None if less is None else less.shown for less in tested)
+    return Order(best, tuple(zip(others, kinds, strict=True)))
 
 
-def ranking(results: CampaignAnalysis, group: Group) -> Ranking:
-    """Return the ranking of one group."""
-    found = tuple(standings(results, group))
-    return Ranking(group, found, _less_on_samples(found, group))
-
-
-def _less_on_samples(found: Sequence[Standing], group: Group) -> frozenset[str] | None:
-    """Return the models whose best system keeps less than the best of all on samples like these: the first process of each is compared."""
-    primary = group.thresholds.primary
-    if primary is None:
-        return frozenset()
-    heads = [systems[0] for systems in by_model(found)]
-    told = {other.model: less_on_samples(group, other.trials[0], heads[0].trials[0], primary) for other in heads[1:]}
-    return None if None in told.values() else frozenset(model for model, less in told.items() if less)
-
-
-def less_on_samples(group: Group, trial: str, best: str, threshold: Threshold) -> bool | None:
-    """Return whether a system keeps less than that of another model on samples like these; None where that cannot be tested."""
-    system_of = {one.trial_id: repeats for repeats in group.systems().values() for one in repeats}
-    found = on_samples(system_of[trial], system_of[best], threshold)
-    return None if found is None else bool(found.low > 0 and found.parameters["samples_that_differ"] >= FEWEST_THAT_DIFFER)
+def by_model(found: Sequence[Standing]) -> Iterator[list[Standing]]:
+    """Yield the systems of each model, that of the best first."""
+    for model in dict.fromkeys(one.model for one in found):
+        yield [one for one in found if one.model == model]
 
 
 def rankings(results: CampaignAnalysis) -> tuple[Ranking, ...]:
-    """Return the ranking of every group, which a report works out once for the terminal, report.md, its picture and the page."""
+    """Return the ranking of every group."""
     return tuple(ranking(results, group) for group in results.groups)
 
 
-def standings(results: CampaignAnalysis, group: Group) -> list[Standing]:
-    """Return what the systems of a group keep at its deadline, the best first; nothing where it has none in ms.
+def ranking(results: CampaignAnalysis, group: Group) -> Ranking:
+    """Return the ranking of one group; the first process of each model's best is compared."""
+    found, primary = standings(results, group), group.thresholds.primary
+    heads = [systems[0] for systems in by_model(found)]
+    told = {other.model: less_on_samples(group, other.trials[0], heads[0].trials[0], primary) for other in heads[1:] if primary is not None}
+    less = frozenset(model for model, is_less in told.items() if is_less)
+    return Ranking(group, found, None if None in told.values() else less)
 
-    A percentile is one of the systems' own times, which makes that system look better the slower it is.
+
+def less_on_samples(group: Group, trial: str, best: str, threshold: Threshold) -> bool | None:
+    """Return whether a system keeps less than that of another model on samples like these.
+
+    None is not tested.
+    """
+    system_of = {one.trial_id: repeats for repeats in group.systems().values() for one in repeats}
+    found = on_samples(system_of[trial], system_of[best], threshold)
+    if found is None:
+        return None
+    return bool(found.low > 0 and found.parameters["samples_that_differ"] >= FEWEST_THAT_DIFFER)
+
+
+def standings(results: CampaignAnalysis, group: Group) -> tuple[Standing, ...]:
+    """Return what the systems of a group keep at its deadline, the best first; nothing without one.
+
+    A percentile is no deadline: one of the systems' own times makes that system look better the
+    slower it is.
     """
     primary = group.thresholds.primary
     if primary is None or primary.origin != "absolute":
-        return []
+        return ()
     metric = group.trials[0].metric
     scale = scale_of(group.trials[0].judged(metric))
     rows = {
@@ -247,38 +217,52 @@ def standings(results: CampaignAnalysis, group: Group) -> list[Standing]:
     for row in rows.values():
         repeats.setdefault(row["match_key"], []).append(row)
     fresh = {row["match_key"]: row for row in rows_of(results, "processes", group) if row["threshold_ns"] == primary.ns}
-    compared = _compared(results, group, primary.ns, repeats)
+    less = _less(results, group, primary.ns, repeats)
     deadlines = kept_from(rows_of(results, "deadline", group), group.clock)
-    found = [
-        replace(
-            _standing(members, fresh.get(key), scale, group),
-            **compared.get(key, {}),
-            deadlines=longest(deadlines.get(row["trial"], NEVER) for row in members),
+    found = []
+    for key, processes in repeats.items():
+        first, mean_of = processes[0], fresh.get(key, processes[0])
+        names = {**first, "settings": group.settings[first["trial"]]}
+        found.append(
+            Standing(
+                names={name: str(names[name]) for name in NAMES},
+                trials=tuple(row["trial"] for row in processes),
+                mean=mean_of["mean"],
+                low=mean_of["interval_low"],
+                high=mean_of["interval_high"],
+                worst=min((row["worst"] for row in processes), key=scale.gained),
+                ideal=first["ideal"],
+                scale=scale,
+                processes=len(processes),
+                flags=tuple(dict.fromkeys(flag for row in processes for flag in row["flags"])),
+                less=less[key],
+                deadlines=longest(deadlines.get(row["trial"], NEVER) for row in processes),
+            )
         )
-        for key, members in repeats.items()
-    ]
-    return sorted(found, key=lambda one: (-one.level[0], -one.level[1], *one.deadlines))
+    return tuple(sorted(found, key=lambda one: (-one.level[0], -one.level[1], *one.deadlines)))
 
 
-def _compared(results: CampaignAnalysis, group: Group, ns: int, repeats: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, Any]]:
-    """Return per system what its stored differences say, by the first trial of the other: whether it keeps less, and how much.
+def _less(results: CampaignAnalysis, group: Group, ns: int, repeats: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, Less]]:
+    """Return per system what it keeps less, by the first trial of the other.
 
-    Of single processes that is the difference of these rounds, of repeats what fresh processes have shown.
+    Of single processes that is the difference of these rounds, of repeats what fresh processes
+    have shown.
     """
-    first = {key: rows[0]["trial"] for key, rows in repeats.items()}
     system_of = {row["trial"]: key for key, rows in repeats.items() for row in rows}
-    found: dict[str, dict[str, Any]] = {key: {"tested": {}, "less": {}} for key in repeats}
+    found: dict[str, dict[str, Less]] = {key: {} for key in repeats}
     for row in rows_of(results, "comparison", group):
-        apart = apart_by(row) if row["threshold_ns"] == ns and row["scope"] in FROM_BEST else None
+        is_wanted = row["threshold_ns"] == ns and row["scope"] in FROM_BEST
+        apart = apart_by(row) if is_wanted else None
         one, other = system_of.get(row["trial"]), system_of.get(row["baseline"])
         if apart is not None and one is not None and other is not None:
-            found[one]["tested"][first[other]] = apart
-            found[one]["less"][first[other]] = Less(-row["difference"], -row["interval_high"], -row["interval_low"], rests_on(row))
+            limits = -row["interval_high"], -row["interval_low"]
+            less = Less(apart, -row["difference"], *limits, rests_on(row))
+            found[one][repeats[other][0]["trial"]] = less
     return found
 
 
 def apart_by(row: Row) -> bool | None:
-    """Return whether a stored difference from the best shows that one worse; None where that was not tested."""
+    """Return whether a stored difference from the best shows that one worse; None is not tested."""
     if row["method"] == "none":
         return None
     if row["scope"] == FROM_BEST_FRESH:
@@ -287,39 +271,18 @@ def apart_by(row: Row) -> bool | None:
 
 
 def rests_on(row: Row) -> str:
-    """Write what a verdict of fresh processes rests on, if it shows a difference: a test.
+    """Write the test that a verdict of fresh processes rests on, if it shows a difference.
 
-    It goes step by step over the pairs (Holm's method) and so may find what the interval, which holds for all pairs at once, leaves open.
+    It goes step by step over the pairs (Holm's method) and so may find what the interval, which
+    holds for all pairs at once, leaves open.
     """
     if row["scope"] != FROM_BEST_FRESH or row["verdict"] not in ("worse", "better"):
         return ""
     return f"p {dict(row['parameters'])['p_adjusted']:.2g} with all pairs counted"
 
 
-def _standing(repeats: Sequence[Row], fresh: Row | None, scale: Scale, group: Group) -> Standing:
-    first = repeats[0]
-    mean_of = fresh or first
-    names = {key: str(value) for key, value in ({**first, "settings": group.settings[first["trial"]]}).items() if key in NAMES}
-    return Standing(
-        names={key: names[key] for key in NAMES},
-        trials=tuple(row["trial"] for row in repeats),
-        mean=mean_of["mean"],
-        low=mean_of["interval_low"],
-        high=mean_of["interval_high"],
-        worst=min((row["worst"] for row in repeats), key=scale.gained),
-        ideal=first["ideal"],
-        scale=scale,
-        processes=len(repeats),
-        flags=tuple(dict.fromkeys(flag for row in repeats for flag in row["flags"])),
-    )
-
-
-NAMES = (*WHO, "batch", "settings")
-"""Headings of names, in the order in which they are shown."""
-
-
 def differing(found: Sequence[Standing]) -> list[str]:
-    """Return the headings of the names that tell the systems apart; that of the first name where none does."""
+    """Return the headings of the names that tell the systems apart; the first where none does."""
     return [name for name in NAMES if len({one.names[name] for one in found}) > 1] or [NAMES[0]]
 
 
@@ -327,21 +290,3 @@ def shared(found: Sequence[Standing]) -> list[str]:
     """Return the names that all systems have in common."""
     apart = differing(found)
     return [found[0].names[name] for name in WHO if name not in apart]
-
-
-class OfModel(Protocol):
-    """A system, or what stands for it in a figure."""
-
-    @property
-    def model(self) -> str:
-        """The name of its model."""
-        ...
-
-
-System = TypeVar("System", bound=OfModel)
-
-
-def by_model(found: Sequence[System]) -> Iterator[list[System]]:
-    """Yield the systems of each model, that of the best first."""
-    for model in dict.fromkeys(one.model for one in found):
-        yield [one for one in found if one.model == model]

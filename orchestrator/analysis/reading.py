@@ -27,7 +27,7 @@ from orchestrator.analysis.groups import Group, ThresholdSet
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.contracts import InputError
-from orchestrator.stats import laws
+from orchestrator.stats import units
 from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.times import Clock
 
@@ -251,13 +251,13 @@ class Reading:
         Equal ones share the better place.
         """
         by_mean, by_worst = (
-            laws.ranks(
+            units.ranks(
                 -np.stack([np.round(self.curves[clock, entry.key].oriented(name), 9) for entry in self.systems]).T,
                 "dense",
             )
             for name in ("mean", "worst")
         )
-        places = laws.ranks(by_mean * (len(self.systems) + 1) + by_worst, "least").T
+        places = units.ranks(by_mean * (len(self.systems) + 1) + by_worst, "least").T
         places[:, np.isnan(places).any(axis=0)] = np.nan
         return {entry.key: of for entry, of in zip(self.systems, places, strict=True)}
 

@@ -78,7 +78,9 @@ class View:
     split
         columns whose values each have a table of their own.
     without
-        names of trials that are not shown: of ``batch``, ``settings`` and ``repeat``.
+        names of trials that are not shown, such as ``settings``.
+    flags
+        what flags mean here, in place of `FLAGS`.
     order
         column of the rows that stay where there are too many to be shown, the lowest first.
     """
@@ -94,6 +96,7 @@ class View:
     split: tuple[str, ...] = ()
     order: str = ""
     without: tuple[str, ...] = ()
+    flags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ import orchestrator
 from orchestrator.analysis.beside_the_clocks import Beside, beside_the_clocks
 from orchestrator.analysis.contradictions import OTHERWISE, refuse_other_data, refuse_other_means, why_otherwise
 from orchestrator.analysis.known_answers import known_answers
-from orchestrator.analysis.own_metrics import AskedMetric, MetricBroken, OwnJudged
 from orchestrator.analysis.quality import (
-    JudgedByRound,
+    AskedMetric,
     JudgedMean,
     JudgedOnScale,
+    MetricBroken,
     NothingToKeep,
     answers_at_stake,
     judge,
@@ -219,7 +219,7 @@ class TrialData:
                 return
         with suppress(NothingToKeep):
             judged = self.judged(metric)
-            if isinstance(judged, OwnJudged | JudgedOnScale):
+            if isinstance(judged, JudgedOnScale):
                 with self._named(metric):
                     for times in self.times.values():
                         judged.curve(times, np.quantile(times, [0.0, 0.5, 0.9], method="inverted_cdf"))
@@ -264,7 +264,7 @@ class TrialData:
             by_round[row] = asked.score(replace(found, predictions=own))
         if (first.scale.gained(by_round) < 0).any():
             return first
-        return JudgedByRound(by_round.mean(axis=0), first.scale, by_round)
+        return JudgedMean(by_round.mean(axis=0), first.scale, by_round)
 
     @property
     def slices_offered(self) -> set[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.analysis.own_metrics import AskedMetric
+from orchestrator.analysis.quality import AskedMetric
 from orchestrator.assessment.case import NO_DEVICE
 from orchestrator.assessment.requirements import Requirement
 from orchestrator.assessment.rounds import too_little_room
@@ -103,7 +103,7 @@ def _metric(requirement: Requirement, one: PlannedTrial, trials: Sequence[Planne
         if one.trial.task.kind in EXAMPLES:
             prediction, reference = EXAMPLES[one.trial.task.kind]
             answers = Answers([prediction], [reference])
-            asked.score(answers) if asked.is_mean else asked.judge(answers)
+            asked.call("score" if asked.is_mean else "judge", asked.metric, answers)
     except InputError as error:
         known = f": its metrics are {', '.join(metrics)}" if metrics else ""
         return f"the metric {name} cannot judge the answers of task {one.trial.task.name}{known} ({error})"

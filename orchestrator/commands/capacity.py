@@ -43,7 +43,7 @@ from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.progress import Progress
 from orchestrator.stats.capacity import answers_of_stream, rounded_rate
 from orchestrator.stats.constants import FEWEST_LOST
-from orchestrator.stats.stopping.rounds import Capacity
+from orchestrator.stats.stopping.rules import Capacity
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, CapacityQuestion, PlannedTrial

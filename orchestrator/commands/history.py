@@ -13,14 +13,14 @@ from orchestrator.history.copies import LeftOut, without_copies
 from orchestrator.history.page import Pictured, to_page
 from orchestrator.history.picture import history_picture
 from orchestrator.history.points import by_code, points_of, shared_thresholds
-from orchestrator.history.series import HistoryRow, Series, change_rows, changes_of, history_rows, series_of, tests_of
+from orchestrator.history.series import HISTORY, Series, change_rows, changes_of, history_rows, series_of, tests_of
 from orchestrator.history.stored import Row, Stored, at_threshold, find_campaigns, read_stored
 from orchestrator.history.tables import changes_table, names_of, sentences, series_tables, title_of
 from orchestrator.report.terminal import Terminal
+from orchestrator.storage.columns import schema_of
 from orchestrator.storage.files import make_output_folder, write_results
 from orchestrator.storage.layout import CAMPAIGN, refuse_campaign_folder
 from orchestrator.storage.stored_form import table_of
-from orchestrator.storage.typed_rows import form_of
 
 SHOWN = 3
 """Campaigns that are left out and of which it is said why; of others"""
@@ -49,7 +49,7 @@ def show_history(folder: Path, threshold: str | None, sweep: str | None, of_code
     pictures = [Pictured(_name(one, names), history_picture(one, of_code)) for one in series]
     written_to = make_output_folder(to or folder, "--to")
     of_points = list(history_rows(series, [_below(one.directory, folder) for one in stored], thresholds))
-    written = {"history": table_of(of_points, form_of(HistoryRow)), "change_points": change_rows(changes)}
+    written = {"history": table_of(of_points, schema_of(HISTORY)), "change_points": change_rows(changes)}
     write_results(written_to, written, {"history.html": to_page(title, said, tables, pictures)})
     terminal.prose(title)
     for sentence in said:

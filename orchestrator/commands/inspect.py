@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from orchestrator.analysis.late_answers import Answer, latest_answers
 from orchestrator.contracts import InputError
 from orchestrator.report.pasted import ORCHESTRATOR
 from orchestrator.report.table import Table
-from orchestrator.report.terminal import Terminal
+from orchestrator.report.terminal import Terminal, fits
 from orchestrator.report.text import memory, milliseconds, trials_counted
 from orchestrator.report.trial_names import id_ends, said_once, with_names
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
@@ -170,12 +171,18 @@ def show_status(directory: Path) -> None:
 
 
 def print_trials(campaign: Campaign) -> None:
-    """Print a line per trial, why trials ended, and how many there are of each state."""
+    """Print a line per trial, why trials ended, below where that does not fit, and how many there are of each state."""
     records = campaign.trials()
     terminal = Terminal()
-    terminal.table(with_names(_trials_table(campaign, records), records, terminal.width))
-    for whom, (state, why) in said_once(records, {record.trial_id: _why(record) for record in records}):
-        terminal.prose(f"{state}: {whom}: {why}")
+    table = _trials_table(campaign, records)
+    named = with_names(table, records, terminal.width)
+    if fits(named, terminal.width):
+        terminal.table(named)
+    else:
+        without = replace(table, columns=table.columns[:-1], rows=[row[:-1] for row in table.rows])
+        terminal.table(with_names(without, records, terminal.width))
+        for whom, (state, why) in said_once(records, {record.trial_id: _why(record) for record in records}):
+            terminal.prose(f"{state}: {whom}: {why}")
     counts = Counter(record.state for record in records)
     terminal.line(f"{trials_counted(len(records))}: {', '.join(f'{count} {state}' for state, count in counts.items())}")
     if any(state in UNFINISHED for state in counts):
@@ -192,7 +199,7 @@ def _why(record: TrialRecord) -> list[tuple[str, str]]:
 def _trials_table(campaign: Campaign, records: list[TrialRecord]) -> Table:
     return Table(
         title=f"Campaign {campaign.record.name}",
-        columns=["trial", "state", "rounds", "faults", "host"],
+        columns=["trial", "state", "rounds", "faults", "host", "why"],
         rows=[
             [
                 record.trial_id,
@@ -200,6 +207,7 @@ def _trials_table(campaign: Campaign, records: list[TrialRecord]) -> Table:
                 str(campaign.rounds(record.trial_id).num_rows) if record.started_at else "0",
                 str(len(record.faults)),
                 str(record.placement.get("host", "")),
+                *(why for _, why in _why(record) or [("", "")]),
             ]
             for record in records
         ],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
@@ -19,15 +20,16 @@ from orchestrator.report.capacity import unsearched
 from orchestrator.report.documents import made_together, report_texts
 from orchestrator.report.figures.look import PLAIN_LOOK, Look
 from orchestrator.report.figures.static import write_figures
+from orchestrator.report.findings import Finding, findings
+from orchestrator.report.findings.next_step import RESUME
+from orchestrator.report.findings.say import text_lines
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import PICTURE, report_of
-from orchestrator.report.pasted import ORCHESTRATOR, Command
+from orchestrator.report.pasted import ORCHESTRATOR
 from orchestrator.report.quality_picture import quality_picture
 from orchestrator.report.result_tables import shown, summary_tables, trouble_tables
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
-from orchestrator.report.verdict import RESUME, verdict
-from orchestrator.report.what_it_takes import too_short_for
 from orchestrator.storage.files import make_output_folder, write_results
 from orchestrator.storage.layout import inside, refuse_campaign_folder
 from orchestrator.storage.reader import Campaign, open_campaign
@@ -61,10 +63,12 @@ def report_folder(into: Path | None, directories: Sequence[Path]) -> Path:
 COMBINED = "Tail quality of several campaigns"
 
 
-def remarks_on_several(several: SeveralCampaigns, results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[str]:
-    """Yield the verdict, and what keeps trials of these campaigns from being compared."""
-    yield from verdict(results, ranked)
-    yield from _different_data(several)
+def findings_of_several(several: SeveralCampaigns, results: CampaignAnalysis, ranked: Sequence[Ranking]) -> list[Finding]:
+    """Return what is found, and what keeps trials of these campaigns from being compared."""
+    found = [one for one in findings(results, ranked) if one.kind != "different_data"]  # said below, with the campaigns
+    for task, digests in several.different_data.items():
+        data = [{"labels": list(labels), "digest": short(digest)} for digest, labels in digests.items()]
+        found.append(Finding("other_data", "", {"task": task, "data": data}))
     first, *others = several.campaigns
     differing = [
         label
@@ -72,13 +76,8 @@ def remarks_on_several(several: SeveralCampaigns, results: CampaignAnalysis, ran
         if campaign.record.config.analysis != first.record.config.analysis
     ]
     if differing:
-        yield (f"All campaigns are read with the analysis settings of {several.labels[0]}; those of {', '.join(differing)} differ.")
-
-
-def _different_data(several: SeveralCampaigns) -> Iterator[str]:
-    for task, digests in several.different_data.items():
-        data = "; ".join(f"{', '.join(labels)} (digest {short(digest)})" for digest, labels in digests.items())
-        yield f"{task}: the data differ, so that these trials share no table: {data}."
+        found.append(Finding("other_settings", "", {"first": several.labels[0], "differing": differing}))
+    return found
 
 
 def campaigns_table(several: SeveralCampaigns) -> Table:
@@ -185,18 +184,18 @@ def report_several(
     make_output_folder(folder, "--into")
     evidence, ranked = evidence_of(results), rankings(results)
     found = readings(results, evidence)
-    remarks, table = list(remarks_on_several(several, results, ranked)), campaigns_table(several)
+    said, table = findings_of_several(several, results, ranked), campaigns_table(several)
     texts = made_together(
         {
-            "report.md": lambda: report_of(COMBINED, remarks, results, ranked, first=[table]),
-            "report.html": lambda: render(results, evidence, sentences=remarks, combined=table, found=found, ranked=ranked),
+            "report.md": lambda: report_of(COMBINED, said, results, ranked, first=[table]),
+            "report.html": lambda: render(results, evidence, said=said, combined=table, found=found, ranked=ranked),
             PICTURE: lambda: quality_picture(results, found, ranked),
         }
     )
     write_results(folder.expanduser(), stored_tables(results, several), texts)
     if formats:
         write_figures(folder.expanduser() / "figures", formats, only, results, evidence, look)
-    print_summary(results, ranked, folder / "report.html", remarks, [table], full, directories, bool(formats))
+    print_summary(results, ranked, folder / "report.html", said, [table], full, directories, bool(formats))
     return exit_code(results)
 
 
@@ -204,31 +203,26 @@ def print_summary(
     results: CampaignAnalysis,
     ranked: Sequence[Ranking],
     path: Path,
-    said: Iterable[str] | None = None,
+    found: Sequence[Finding] | None = None,
     first: Sequence[Table] = (),
     full: bool = False,
     directories: Sequence[Path] = (),
     figures: bool = False,
 ) -> None:
-    """Print what went wrong, the answer, and in words the verdict, or the sentences ``said``; the last lines say where the files are.
+    """Print what went wrong, the answer, and at most six lines on each task; the last says where the report is.
 
-    ``ranked`` is what `rankings` returns; ``full`` prints the cross-system tables and the deadlines as well.
+    ``found`` is what `findings` returns, if that is known already; ``full`` prints the cross-system tables and the deadlines as well.
     """
     terminal = Terminal()
-    found = summary_tables(results) if full else [*trouble_tables(results, unfinished=False), *shown(results, "capacity")]
-    for table in (*first, *found, *answers(unsearched(ranked))):
+    below = summary_tables(results) if full else [*trouble_tables(results, unfinished=False), *shown(results, "capacity")]
+    kept = [replace(table, note=table.note if full else "") for table in answers(unsearched(ranked))]
+    for table in (*first, *below, *kept):
         terminal.table(table)
         terminal.line()
-    for sentence in verdict(results, ranked) if said is None else said:
-        if sentence == RESUME and len(directories) < 2:
-            sentence = Command(f"{ORCHESTRATOR} resume {shlex.quote(str(path.parent))}")
-        (terminal.line if isinstance(sentence, Command) else terminal.prose)(sentence)
-    for sentence in too_short_for([data for group in results.groups for data in group.trials]):
-        terminal.prose(sentence)
-    if not full:
-        terminal.line(  # never broken: it is to be pasted
-            f"All tables: the page, or `python -m orchestrator report {shlex.join(map(str, directories or [path.parent]))} --full`"
-        )
-    if figures:
-        terminal.line(f"figures: {path.parent / 'figures'}")
-    terminal.line(f"report: {path}")
+    said = findings(results, ranked) if found is None else list(found)
+    if len(directories) < 2:
+        resume = Finding("next_step", "", {"command": f"{ORCHESTRATOR} resume {shlex.quote(str(path.parent))}"})
+        said = [resume if one.values.get("command") == RESUME else one for one in said]
+    drawn = [Finding("figures", "", {"path": str(path.parent / "figures")})] if figures else []
+    for line in text_lines([*said, *drawn, Finding("report", "", {"path": str(path)})], terminal.width):
+        terminal.line(line)

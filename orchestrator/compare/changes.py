@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.baseline import Baseline
-from orchestrator.stats.laws import t_isf
+from orchestrator.stats.units import t_quantile
 from orchestrator.storage.records import TrialRecord
 
 ENVIRONMENT = ("host", "processor", "logical_cores", "memory_bytes", "governor", "turbo")
@@ -151,7 +151,7 @@ def differing_load(before: Mapping[str, Sequence[float]], after: Mapping[str, Se
         degrees = mine.size + theirs.size - 2
         if degrees:
             spread = math.sqrt((float(((mine - mine.mean()) ** 2).sum()) + float(((theirs - theirs.mean()) ** 2).sum())) / degrees)
-            least = max(least, float(t_isf(SURE / 2, degrees)) * spread * math.sqrt(1 / mine.size + 1 / theirs.size))
+            least = max(least, -float(t_quantile(SURE / 2, degrees)) * spread * math.sqrt(1 / mine.size + 1 / theirs.size))
         if difference >= least and difference > 0:
             found[load.name] = (load.form.format(mine.mean()), load.form.format(theirs.mean()))
     return found

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from orchestrator.configuration.fields import Milliseconds
 from orchestrator.configuration.frozen import Frozen
 from orchestrator.contracts import InputError
-from orchestrator.stats.tolerance import LognormalTolerance, Tolerance, TolerancePoints, lognormal_from_p95
+from orchestrator.stats.tail_quality import LognormalTolerance, Tolerance, TolerancePoints, lognormal_from_p95
 
 TOLERANCE = "analysis.tolerance"
 """The key; one law replaces another as a whole."""

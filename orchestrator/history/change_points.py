@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.density import Floats
-from orchestrator.stats.laws import ranks
+from orchestrator.stats.units import ranks
 
 FEWEST = 3
 """Campaigns of a level: one night that goes wrong is no change."""

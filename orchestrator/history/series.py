@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Literal, TypedDict
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from orchestrator.history.change_points import FEWEST, Course, course
 from orchestrator.history.points import Key, Point
+from orchestrator.storage.columns import Column, schema_of
 from orchestrator.storage.stored_form import table_of
-from orchestrator.storage.typed_rows import Int32, Int64, form_of
 
 Figure = Literal["tail quality", "deadline"]
-UtcTime = Annotated[datetime, pa.timestamp("us", tz="UTC")]
 
 
 @dataclass(frozen=True)
@@ -99,39 +97,39 @@ def _changes(series: Series, figure: Figure) -> Iterator[Change]:
         yield Change(series, figure, places[before.end - 1], places[after.start], *levels, of_figure.noise)
 
 
-class HistoryRow(TypedDict):
-    """One row per campaign, or per code with ``--by code``, and system."""
+HISTORY = (
+    Column("campaign", "str", "the campaign's folder, below that of the history; the first one of a code"),
+    Column("campaigns", "int32", "how many campaigns the row is of"),
+    Column("created_at", "time", "when the campaign was begun"),
+    Column("code", "str", "version of the program, and the first 8 letters of the digest of the code that measured"),
+    Column("match_key", "str", "what trials that are the same work share"),
+    Column("model", "str", "its name"),
+    Column("task", "str", "its name"),
+    Column("system", "str", "its name"),
+    Column("runtime", "str", "its name"),
+    Column("batch", "int32", "samples per inference"),
+    Column("metric", "str", "the primary metric"),
+    Column("clock", "str", "`total`, under load `response`"),
+    Column("threshold_ns", "int64", "the one threshold at which all campaigns are read"),
+    Column("ideal", "float", "quality without a threshold"),
+    Column("mean", "float", "tail quality, a mean over rounds, and over processes"),
+    Column("interval_low", "float", "lower limit of its 95 % interval from rounds and visits"),
+    Column("interval_high", "float", "upper limit"),
+    Column("processes", "int32", "how many fresh processes it is of"),
+    Column("process_low", "float?", "lower limit of its 95 % interval over processes; null of one process"),
+    Column("process_high", "float?", "upper limit"),
+    Column("rounds", "int32", "how many rounds it is of"),
+    Column("deadline_ns", "int64?", "the deadline that is certified; null where none is"),
+    Column("level", "float", "mean of the level that it belongs to"),
+    Column("noise", "float", "standard deviation of one campaign of the series about its level"),
+    Column("change", "bool", "whether a level of tail quality begins here"),
+    Column("deadline_level_ns", "float?", "geometric mean of the level of deadlines; null where none is certified"),
+    Column("deadline_change", "bool", "whether a level of deadlines begins here"),
+)
+"""One row per campaign, or per code with ``--by code``, and system."""
 
-    campaign: Annotated[str, "the campaign's folder, below that of the history; the first one of a code"]
-    campaigns: Annotated[Int32, "how many campaigns the row is of"]
-    created_at: Annotated[UtcTime, "when the campaign was begun"]
-    code: Annotated[str, "version of the program, and the first 8 letters of the digest of the code that measured"]
-    match_key: Annotated[str, "what trials that are the same work share"]
-    model: Annotated[str, "its name"]
-    task: Annotated[str, "its name"]
-    system: Annotated[str, "its name"]
-    runtime: Annotated[str, "its name"]
-    batch: Annotated[Int32, "samples per inference"]
-    metric: Annotated[str, "the primary metric"]
-    clock: Annotated[str, "`total`, under load `response`"]
-    threshold_ns: Annotated[Int64, "the one threshold at which all campaigns are read"]
-    ideal: Annotated[float, "quality without a threshold"]
-    mean: Annotated[float, "tail quality, a mean over rounds, and over processes"]
-    interval_low: Annotated[float, "lower limit of its 95 % interval from rounds and visits"]
-    interval_high: Annotated[float, "upper limit"]
-    processes: Annotated[Int32, "how many fresh processes it is of"]
-    process_low: Annotated[float | None, "lower limit of its 95 % interval over processes; null of one process"]
-    process_high: Annotated[float | None, "upper limit"]
-    rounds: Annotated[Int32, "how many rounds it is of"]
-    deadline_ns: Annotated[Int64 | None, "the deadline that is certified; null where none is"]
-    level: Annotated[float, "mean of the level that it belongs to"]
-    noise: Annotated[float, "standard deviation of one campaign of the series about its level"]
-    change: Annotated[bool, "whether a level of tail quality begins here"]
-    deadline_level_ns: Annotated[float | None, "geometric mean of the level of deadlines; null where none is certified"]
-    deadline_change: Annotated[bool, "whether a level of deadlines begins here"]
 
-
-def history_rows(series: Sequence[Series], folders: Sequence[str], thresholds: Mapping[str, int]) -> Iterator[HistoryRow]:
+def history_rows(series: Sequence[Series], folders: Sequence[str], thresholds: Mapping[str, int]) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of ``history.parquet``; ``folders`` are those of all campaigns, in order of time."""
     for one in series:
         levels = {place: level for level in one.quality.levels for place in range(level.start, level.end)}
@@ -171,31 +169,31 @@ def history_rows(series: Sequence[Series], folders: Sequence[str], thresholds: M
             }
 
 
-class ChangeRow(TypedDict):
-    """One row per change point."""
-
-    figure: Annotated[str, "`tail quality` or `deadline`"]
-    match_key: Annotated[str, "what trials that are the same work share"]
-    model: Annotated[str, "its name"]
-    task: Annotated[str, "its name"]
-    system: Annotated[str, "its name"]
-    runtime: Annotated[str, "its name"]
-    batch: Annotated[Int32, "samples per inference"]
-    last_before: Annotated[UtcTime, "when the last campaign of the level before was begun"]
-    first_after: Annotated[UtcTime, "when the first campaign of the level after was begun"]
-    code_before: Annotated[str, "the code of the former"]
-    code_after: Annotated[str, "the code of the latter"]
-    level_before: Annotated[float, "mean tail quality, or geometric mean of deadlines in ns, of the level before"]
-    level_after: Annotated[float, "the same of the level after"]
-    noise: Annotated[float, "standard deviation of one campaign about its level; of deadlines as a share"]
+CHANGE_POINTS = (
+    Column("figure", "str", "`tail quality` or `deadline`"),
+    Column("match_key", "str", "what trials that are the same work share"),
+    Column("model", "str", "its name"),
+    Column("task", "str", "its name"),
+    Column("system", "str", "its name"),
+    Column("runtime", "str", "its name"),
+    Column("batch", "int32", "samples per inference"),
+    Column("last_before", "time", "when the last campaign of the level before was begun"),
+    Column("first_after", "time", "when the first campaign of the level after was begun"),
+    Column("code_before", "str", "the code of the former"),
+    Column("code_after", "str", "the code of the latter"),
+    Column("level_before", "float", "mean tail quality, or geometric mean of deadlines in ns, of the level before"),
+    Column("level_after", "float", "the same of the level after"),
+    Column("noise", "float", "standard deviation of one campaign about its level; of deadlines as a share"),
+)
+"""One row per change point."""
 
 
 def change_rows(changes: Sequence[Change]) -> pa.Table:
     """Return ``change_points.parquet``."""
-    return table_of([_change_row(change) for change in changes], form_of(ChangeRow))
+    return table_of([_change_row(change) for change in changes], schema_of(CHANGE_POINTS))
 
 
-def _change_row(change: Change) -> ChangeRow:
+def _change_row(change: Change) -> dict[str, Any]:
     key, points = change.series.key, change.series.points
     model, system, runtime, batch = key.names
     before, after = points[change.before], points[change.after]

@@ -24,10 +24,9 @@ from orchestrator.analysis.trial_data import TrialData, load_trials
 from orchestrator.configuration.config import MeasurementConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.constants import CONFIDENCE
-from orchestrator.stats.laws import t_quantile
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
-from orchestrator.stats.units import spread, units_of
-from orchestrator.storage.layout import CAMPAIGN, REPORT, inside, trial_folder
+from orchestrator.stats.units import spread, t_quantile, units_of
+from orchestrator.storage.layout import CAMPAIGN, inside, trial_folder
 from orchestrator.storage.load import opened, read_json
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import UtcTime
@@ -161,9 +160,9 @@ def _read(directory: Path, name: str, columns: Sequence[str]) -> pa.Table:
     path = inside(directory, directory / f"{name}.parquet")
     remedy = f"write it with `python -m orchestrator report {shlex.quote(str(directory))}`"
     form = pa.schema([tables()[name].schema.field(column) for column in columns])
-    if not path.is_file() and (directory / REPORT).is_file():
-        return form.empty_table()  # a report writes no table without rows
     if not path.is_file():
+        if name != "tail_quality":
+            return form.empty_table()  # a table without rows is not written
         raise InputError(f"{path} is missing: {remedy}")
     with opened(path, remedy) as file:
         return conform(file.read(columns=[column for column in columns if column in file.schema_arrow.names]), form)
@@ -213,7 +212,7 @@ def _measured(directory: Path, thresholds: Mapping[str, int], wanted: set[str]) 
         mean, scale = float(np.mean(gains)), scale_of(judged)
         low, high = scale.shown_limits(mean - half, mean + half)
         yield {
-            **{name: labels[name] for name in NAMES},  # type: ignore[literal-required]
+            **{name: labels[name] for name in NAMES},
             "metric": data.metric,
             "clock": data.clock,
             "threshold_ns": threshold_ns,

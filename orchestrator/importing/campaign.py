@@ -25,7 +25,7 @@ from orchestrator.importing.recording import BadRecord, Recording
 from orchestrator.importing.rounds import Arrangement, arranged, first_double
 from orchestrator.importing.spool import MISSING, Spool, filled
 from orchestrator.importing.tables import timings_of, write_rounds
-from orchestrator.metrics import METRICS
+from orchestrator.metrics import METRICS, MeanMetric, find_metric
 from orchestrator.planning.identity import match_key, trial_id
 from orchestrator.storage import schema
 from orchestrator.storage.records import CampaignRecord, PlannedTrial, Stopping, TrialRecord
@@ -110,7 +110,7 @@ def _read(recording: Recording, folder: Path, names: Names) -> _Read:
         raise BadRecord(f"{recording.place} holds {spool.rows:,} requests, and none was answered: there is no time to import")
     metrics = tuple(sorted(name.removeprefix("score_") for name in spool.present if name.startswith("score_")))
     for metric in metrics:
-        if metric in METRICS and not hasattr(METRICS[metric], "score"):
+        if metric in METRICS and not isinstance(find_metric(metric), MeanMetric):
             raise InputError(f"score_{metric}: {metric} is no mean over samples, so that no sample has a score of it; leave the column out")
     why_closed = _why_closed(recording, spool)
     moment = "start_ns" if why_closed is not None else "arrival_ns"

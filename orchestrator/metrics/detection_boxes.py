@@ -1,8 +1,8 @@
-"""Boxes as tasks and models give them, one dictionary per picture, and as arrays over all pictures."""
+"""Boxes as tasks and models give them, one dictionary per picture, and as arrays over pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,205 +11,126 @@ from numpy.typing import NDArray
 
 from orchestrator.contracts import InputError
 
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+Flags: TypeAlias = NDArray[np.bool_]
+
+BLOCK = 2**18  # pairs of boxes compared in one step: bounds the memory of crowded pictures
+
 
 @dataclass(frozen=True)
-class GroundTruth:
-    """The right boxes of all pictures one after the other, G of them, in the order given.
+class Boxes:
+    """The boxes of all pictures one after the other, N of them, in the order given.
 
     pictures
         how many there are, with and without boxes.
-    picture, label : [G]
+    picture, label : [N]
         which picture a box belongs to, counted from 0, and its category id.
-    boxes : [G, 4]
+    boxes : [N, 4]
         x, y, width, height in pixels of the original picture.
-    areas : [G]
-        of the object in square pixels, which may be smaller than its box.
-    crowd : [G]
-        whether the box surrounds a group of objects not told apart.
+    areas : [N]
+        in square pixels, of the right object, which may be smaller than its box.
+    crowd, scores : [N]
+        whether a right box surrounds objects not told apart; how sure the model is of a found one.
     """
 
     pictures: int
-    picture: NDArray[np.int64]
-    label: NDArray[np.int64]
-    boxes: NDArray[np.float64]
-    areas: NDArray[np.float64]
-    crowd: NDArray[np.bool_]
+    picture: Ints
+    label: Ints
+    boxes: Floats
+    areas: Floats
+    crowd: Flags
+    scores: Floats
 
 
-@dataclass(frozen=True)
-class Detections:
-    """The boxes a model found in all pictures one after the other, D of them, in the order given.
+def ground_truth(references: Iterable[Mapping[str, Any]]) -> Boxes:
+    """Return the right boxes. Raises InputError for a reference of another form.
 
-    picture, label, boxes
-        as in `GroundTruth`.
-    scores : [D]
-        how sure the model is, on any scale.
-    """
-
-    picture: NDArray[np.int64]
-    label: NDArray[np.int64]
-    boxes: NDArray[np.float64]
-    scores: NDArray[np.float64]
-
-
-def ground_truth(references: Sequence[Mapping[str, Any]] | NDArray[Any]) -> GroundTruth:
-    """Return the references of all pictures as arrays.
-
-    Parameters
-    ----------
-    references : [S]
-        for each picture ``boxes`` [n, 4], ``labels`` [n], and where there are any ``areas`` [n] (else width x height) and
-        ``crowd`` [n] of 0 or 1 (else 0).
-
-    Raises
-    ------
-    InputError
-        if a reference lacks boxes or labels, lengths differ, a label is no whole number, or a box or area is not finite or has
-        a negative size.
+    Each picture has ``boxes`` [n, 4], ``labels`` [n], and where there are any ``areas`` [n] (else
+    width x height) and ``crowd`` [n] of 0 or 1 (else 0).
 
     Examples
     --------
     >>> ground_truth([{"boxes": [[0, 0, 4, 5]], "labels": [7]}]).areas
     array([20.])
     """
-    rows = []
-    for index, reference in enumerate(references):
-        where = f"reference of sample {index}"
-        boxes, labels = _boxes_and_labels(reference, where)
-        areas, crowd = reference.get("areas"), reference.get("crowd")
-        areas = boxes[:, 2] * boxes[:, 3] if areas is None else _sizes(areas, len(boxes), f"{where}: areas")
-        crowd = np.zeros(len(boxes), dtype=bool) if crowd is None else _truth_values(crowd, len(boxes), f"{where}: crowd")
-        rows.append((labels, boxes, areas, crowd))
-    picture, (labels, boxes, areas, crowd) = _joined(rows)
-    return GroundTruth(len(rows), picture, labels, boxes, areas, crowd)
+    return _read(references, "reference", ("labels", "boxes", "areas", "crowd"))
 
 
-def detections(predictions: Iterable[Mapping[str, Any] | None] | NDArray[Any]) -> Detections:
-    """Return the predictions of all pictures as arrays.
+def detections(predictions: Iterable[Mapping[str, Any] | None]) -> Boxes:
+    """Return the boxes found. Raises InputError for a prediction of another form.
 
-    Parameters
-    ----------
-    predictions : [S]
-        for each picture ``boxes`` [n, 4], ``labels`` [n] and ``scores`` [n]; None or an empty one found nothing.
-
-    Raises
-    ------
-    InputError
-        as in `ground_truth`, and if a score is not finite.
+    Each picture has ``boxes`` [n, 4], ``labels`` [n] and ``scores`` [n]; None, an empty one and one
+    of null alone, as read back from a file, found nothing.
 
     Examples
     --------
     >>> detections([None, {"boxes": [[0, 0, 4, 5]], "labels": [7], "scores": [0.9]}]).picture
     array([1])
     """
-    rows = []
-    for index, prediction in enumerate(predictions):
-        where = f"prediction of sample {index}"
-        found = {"boxes": [], "labels": [], "scores": []} if prediction is None or _is_empty(prediction) else prediction
-        boxes, labels = _boxes_and_labels(found, where)
-        rows.append((labels, boxes, _numbers(found.get("scores"), len(boxes), f"{where}: scores")))
-    picture, (labels, boxes, scores) = _joined(rows)
-    return Detections(picture, labels, boxes, scores)
+    return _read(predictions, "prediction", ("labels", "boxes", "scores"))
 
 
-def _is_empty(prediction: Mapping[str, Any]) -> bool:
-    """Return whether a prediction is empty; one that is read back from a file has null for every value."""
-    return len(prediction) == 0 or (isinstance(prediction, Mapping) and all(value is None for value in prediction.values()))
+def _read(answers: Iterable[Any], what: str, names: tuple[str, ...]) -> Boxes:
+    rows: list[tuple[NDArray[Any], ...]] = []
+    for index, answer in enumerate(answers):
+        where = f"{what} of sample {index}"
+        if not isinstance(answer or {}, Mapping):
+            raise InputError(f"{where}: must be a mapping with {', '.join(names)}")
+        given = {name: answer[name] for name in names if answer and answer.get(name) is not None}
+        labels = _numbers(given.get("labels", ()), None, f"{where}: labels", kinds="iu")
+        shape, nothing = labels.shape, np.zeros(labels.shape)
+        boxes = _numbers(given.get("boxes", ()), (*shape, 4), f"{where}: boxes")
+        _numbers(boxes[:, 2:], (*shape, 2), f"{where}: widths and heights", 0)
+        areas = given.get("areas", boxes[:, 2] * boxes[:, 3])
+        areas = _numbers(areas, shape, f"{where}: areas", 0)
+        crowd = given.get("crowd", nothing)
+        crowd = _numbers(crowd, shape, f"{where}: crowd", 0, 1, kinds="biuf")
+        scores = given.get("scores", () if "scores" in names else nothing)
+        scores = _numbers(scores, shape, f"{where}: scores")
+        rows.append((labels.astype(np.int64), boxes, areas, crowd.astype(bool), scores))
+    picture = np.repeat(np.arange(len(rows)), [len(row[0]) for row in rows])
+    return Boxes(len(rows), picture, *map(np.concatenate, zip(*rows, strict=True)))
 
 
-def _boxes_and_labels(answer: Mapping[str, Any], where: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    if not isinstance(answer, Mapping):
-        raise InputError(f"{where} is of type {type(answer).__name__}: must be a mapping with boxes and labels")
-    labels = _array(answer.get("labels"), f"{where}: labels")
-    if labels.ndim != 1 or (labels.size and labels.dtype.kind not in "iu"):
-        raise InputError(f"{where}: labels of type {labels.dtype} and shape {labels.shape}: must be a list of whole numbers")
-    boxes = _numbers(answer.get("boxes"), len(labels), f"{where}: boxes", width=4)
-    _sizes(boxes[:, 2:], len(labels), f"{where}: widths and heights", width=2)
-    return boxes, labels.astype(np.int64)
-
-
-def _truth_values(values: Any, count: int, where: str) -> NDArray[np.bool_]:
-    given = _array(values, where)
-    if given.shape != (count,) or not np.isin(given, (0, 1)).all():
-        raise InputError(f"{where} {given.tolist()}: must be 0 or 1 for each of the {count} boxes")
-    return given.astype(bool)
-
-
-def _sizes(values: Any, count: int, where: str, width: int = 0) -> NDArray[np.float64]:
-    sizes = _numbers(values, count, where, width)
-    if sizes.size and sizes.min() < 0:
-        raise InputError(f"{where} hold {sizes.min()}: must not be negative; boxes are [x, y, width, height]")
-    return sizes
-
-
-def _numbers(values: Any, count: int, where: str, width: int = 0) -> NDArray[np.float64]:
-    """Return finite numbers, [count] or [count, width]."""
-    given = _array(values, where)
-    shape = (count, width) if width else (count,)
-    if given.size == 0:
-        given = given.reshape(0, *shape[1:]).astype(np.float64)
-    if given.shape != shape or given.dtype.kind not in "iuf":
-        raise InputError(f"{where} of type {given.dtype} and shape {given.shape}: must be numbers of shape {shape}, one entry per label")
-    if not np.isfinite(given).all():
-        raise InputError(f"{where} hold {given[~np.isfinite(given)][0]}: must be finite")
-    return given.astype(np.float64)
-
-
-def _array(values: Any, where: str) -> NDArray[Any]:
-    if values is None:
-        raise InputError(f"{where} are missing: give a list, empty where there are no boxes")
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise InputError(f"{where} are of uneven lengths: must be one entry per box, a box being [x, y, width, height]") from error
-
-
-def _joined(rows: Sequence[tuple[NDArray[Any], ...]]) -> tuple[NDArray[np.int64], list[NDArray[Any]]]:
-    """Return the picture of each box, and the columns of all pictures one after the other."""
-    if not rows:
-        raise InputError("detections in no pictures: at least one sample is needed")
-    lengths = [len(row[0]) for row in rows]
-    return np.repeat(np.arange(len(rows)), lengths), [np.concatenate(column) for column in zip(*rows, strict=True)]
-
-
-BLOCK = 2**18
-"""Pairs of boxes compared in one step: bounds the memory of crowded pictures."""
-
-Pairs: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+def _numbers(
+    values: Any,
+    shape: tuple[int, ...] | None,
+    where: str,
+    least: float = -np.inf,
+    most: float = np.inf,
+    kinds: str = "iuf",
+) -> NDArray[Any]:
+    """Return finite numbers of a shape, or a list of any length."""
+    given = np.asarray(values)
+    shape = (given.size,) if shape is None else shape
+    given = given if given.size else np.empty((0, *shape[1:]))
+    if given.shape != shape or (given.size and given.dtype.kind not in kinds):
+        raise InputError(
+            f"{where} of type {given.dtype} and shape {given.shape}: must be "
+            f"{'whole ' if kinds == 'iu' else ''}numbers of shape {shape}, one entry per label"
+        )
+    fits = np.isfinite(given) & (given >= least) & (given <= most)
+    if not fits.all():
+        raise InputError(f"{where} hold {given[~fits][0]}: must be finite, {least:g} to {most:g}")
+    return given if kinds == "iu" else given.astype(np.float64)
 
 
 def overlapping_pairs(
-    found: NDArray[np.float64],
-    found_group: NDArray[np.int64],
-    truth: NDArray[np.float64],
-    truth_group: NDArray[np.int64],
-    crowd: NDArray[np.bool_],
-    least: float,
-) -> Pairs:
-    """Return the pairs of a detection and a ground-truth box of one group that overlap enough.
+    found: Floats, found_group: Ints, truth: Floats, truth_group: Ints, crowd: Flags, least: float
+) -> tuple[Ints, Ints, Floats]:
+    """Return the pairs of a detection and a right box of one group that overlap by ``least`` (> 0).
 
-    Parameters
-    ----------
-    found, truth : [D, 4], [G, 4]
-        boxes as x, y, width, height.
-    found_group, truth_group : [D], [G]
-        rising; only boxes of one group are compared.
-    crowd : [G]
-        ground truth whose overlap is the share of the detection that lies inside it.
-    least
-        smallest overlap, above 0.
-
-    Returns
-    -------
-    [P], [P], [P]: indices of detection and ground truth, and their overlap; in order of detection, then ground truth.
+    Boxes are [D, 4] and [G, 4], groups rise. Returns indices of detection and right box, and their
+    overlap, [P] each, in order of detection, then right box.
     """
     first = np.searchsorted(truth_group, found_group, side="left")
     count = np.searchsorted(truth_group, found_group, side="right") - first
     before = np.cumsum(count) - count
     pairs = []
-    for detections in np.split(np.arange(len(found)), np.flatnonzero(np.diff(before // BLOCK)) + 1):
-        detection = np.repeat(detections, count[detections])
-        box = first[detection] + np.arange(detection.size) - (before[detection] - before[detections[:1]])
+    for some in np.split(np.arange(len(found)), np.flatnonzero(np.diff(before // BLOCK)) + 1):
+        detection = np.repeat(some, count[some])
+        box = first[detection] + np.arange(detection.size) - (before[detection] - before[some[:1]])
         overlap = box_overlap(found[detection], truth[box], crowd[box])
         enough = overlap >= least
         pairs.append((detection[enough], box[enough], overlap[enough]))
@@ -217,10 +138,8 @@ def overlapping_pairs(
     return detection, box, overlap
 
 
-def box_overlap(found: NDArray[np.float64], truth: NDArray[np.float64], crowd: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return intersection over union of each pair of boxes, and intersection over the detection's area for a crowd, [P].
-
-    Boxes that only touch overlap by 0.
+def box_overlap(found: Floats, truth: Floats, crowd: Flags) -> Floats:
+    """Return intersection over union of pairs of boxes, [P]; over the detection's area for a crowd.
 
     Examples
     --------
@@ -229,6 +148,7 @@ def box_overlap(found: NDArray[np.float64], truth: NDArray[np.float64], crowd: N
     """
     right_bottom = np.minimum(found[:, :2] + found[:, 2:], truth[:, :2] + truth[:, 2:])
     sides = np.maximum(right_bottom - np.maximum(found[:, :2], truth[:, :2]), 0)
-    area, truth_area, shared = found[:, 2] * found[:, 3], truth[:, 2] * truth[:, 3], sides[:, 0] * sides[:, 1]
+    area, truth_area = found[:, 2] * found[:, 3], truth[:, 2] * truth[:, 3]
+    shared = sides[:, 0] * sides[:, 1]
     whole = np.where(crowd, area, area + truth_area - shared)
     return np.asarray(np.divide(shared, whole, out=np.zeros_like(shared), where=shared > 0))

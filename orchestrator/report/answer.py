@@ -16,7 +16,10 @@ def answers(ranked: Sequence[Ranking]) -> Iterator[Table]:
     for one in ranked:
         if one.found and (primary := one.group.thresholds.primary) is not None:
             names = differing(one.found)
-            marks = Marks([{"flags": standing.marks} for standing in one.found])
+            marks = Marks(
+                [{"flags": standing.marks} for standing in one.found],
+                trials=[data.record.trial for data in one.group.trials],
+            )
             several = any(standing.processes > 1 for standing in one.found)
             marked = any(standing.marks for standing in one.found)
             more = [*(["processes"] if several else []), *(["marks"] if marked else [])]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_of
 from orchestrator.analysis.capacity import is_probe
-from orchestrator.analysis.ranking import WHO, Ranking
+from orchestrator.analysis.ranking import Ranking
 
 
 def searches(results: CampaignAnalysis) -> list[list[Row]]:
@@ -21,27 +21,6 @@ def searches(results: CampaignAnalysis) -> list[list[Row]]:
 def unsearched(ranked: Sequence[Ranking]) -> list[Ranking]:
     """Return the rankings of trials that are no part of a search, whose rates rank nothing."""
     return [one for one in ranked if not any(is_probe(data.record.trial) for data in one.group.trials)]
-
-
-def capacity_sentences(results: CampaignAnalysis) -> Iterator[str]:
-    """Yield in words what each search has found."""
-    for rows in searches(results):
-        row, certified = rows[0], certified_row(rows)
-        asked = f"{100 * row['keep']:g} % of {row['metric']} within {row['threshold']}"
-        who = " ".join(row[name] for name in WHO)
-        said = f"certified at no rate: {row['ending'] or 'the search has not come so far'}."
-        if certified is not None:
-            said = (
-                f"certified up to {certified['rate_per_s']:.4g}/s: at least "
-                f"{100 * certified['share']:g} % of streams of {certified['answers']} answers "
-                f"keep it there (95 % confidence; {certified['streams_kept']} of "
-                f"{certified['streams']} did)."
-            )
-        elif row["minutes_needed"] is not None:
-            said += f" The search needs about {row['minutes_needed']:g} min."
-        if row["estimate_per_s"] is not None:
-            said += f" Mean quality falls below it at about {estimate_text(row)}."
-        yield f"{row['task']} under {row['load']}, {who}: {asked} is {said}"
 
 
 def estimate_text(row: Row) -> str:

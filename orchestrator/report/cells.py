@@ -1,7 +1,8 @@
 """Cells of tables, written as the forms of declared columns say.
 
 The first word of a form names the formatter. ``[low, high]`` after it names the columns of the
-limits, which follow the figure in brackets. ``number`` takes a format, such as ``number .4f``.
+limits, which follow the figure in brackets. ``number`` takes a format, such as ``number .4f``;
+a time in ns that is written in ``s`` is converted.
 """
 
 from __future__ import annotations
@@ -26,6 +27,23 @@ from orchestrator.report.text import (
 
 TEXTS = ("", "text", "flags", "system", "bound")
 """Forms of columns that hold no numbers."""
+
+
+def per_second(rate: float) -> str:
+    """Write a rate with three significant digits."""
+    return f"{rate:.3g}/s"
+
+
+def delay(ns: float) -> str:
+    """Write a time that may be far below a millisecond."""
+    return milliseconds(ns) if ns >= 1e6 else f"{ns / 1000:.3g} µs"
+
+
+def p_value(p: float) -> str:
+    """Write a p-value with three decimals; less than 0.001 as such."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 FORMATTERS: Mapping[str, Callable[[Any], str]] = {
     "": str,
     "text": str,
@@ -40,6 +58,9 @@ FORMATTERS: Mapping[str, Callable[[Any], str]] = {
     "share": per_cent,
     "memory": memory,
     "percentile": percentile,
+    "per_s": per_second,
+    "delay": delay,
+    "p": p_value,
 }
 
 
@@ -54,7 +75,9 @@ def cell(column: Column, row: Row, group: Group) -> str:
         return f"{value}{time if row['threshold_origin'] == 'reference' else ''}"
     if form == "system":
         return _system(value, row, group)
-    text = f"{value:{rest}}" if form == "number" else FORMATTERS[form](value)
+    if form == "s" and column.name.endswith("_ns"):
+        value /= 1e9
+    text = f"{value:{rest or '.2f'}}" if form == "number" else FORMATTERS[form](value)
     limits = LIMITS.search(rest)
     if limits is None or None in (ends := (row[limits[1]], row[limits[2]])):
         return text

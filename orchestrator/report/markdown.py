@@ -14,12 +14,12 @@ from orchestrator.analysis.turns import begins_of_visits
 from orchestrator.planning.reach import reach_words
 from orchestrator.report.answer import answers
 from orchestrator.report.capacity import unsearched
-from orchestrator.report.pasted import Command
+from orchestrator.report.findings import Finding, findings
+from orchestrator.report.findings.say import say
 from orchestrator.report.record_tables import fault_tables, server_tables
 from orchestrator.report.result_tables import problem_tables, shown_in, stack_table, trials_table
 from orchestrator.report.table import Table, to_markdown
-from orchestrator.report.text import markdown_text, printable, trials_counted
-from orchestrator.report.verdict import verdict
+from orchestrator.report.text import markdown_text, printable
 
 PICTURE = "report.svg"
 """The file with the picture, beside ``report.md``."""
@@ -61,18 +61,18 @@ def to_report(results: CampaignAnalysis, ranked: Sequence[Ranking] | None = None
     created = f"{results.campaign.created_at:%Y-%m-%d %H:%M} UTC"
     command = printable(shlex.join(results.campaign.command)).replace("`", "'")
     measured = f"Measured {created} with version {markdown_text(results.campaign.code_version)}: `{command or ' '}`"
-    return report_of(f"Tail quality: {results.campaign.name}", verdict(results, ranked), results, ranked, measured)
+    return report_of(f"Tail quality: {results.campaign.name}", findings(results, ranked), results, ranked, measured)
 
 
 def report_of(
     title: str,
-    sentences: Iterable[str],
+    said: Sequence[Finding],
     results: CampaignAnalysis,
     ranked: Sequence[Ranking],
     measured: str = "",
     first: Sequence[Table] = (),
 ) -> str:
-    """Return a report: the sentences, the answer and its picture, and folded all the rest.
+    """Return a report: what is found, the answer and its picture, and folded all the rest.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def report_of(
     """
     found = list(answers(unsearched(ranked)))
     head = [f"# {markdown_text(title)}", ""]
-    head += [_item(sentence) for sentence in (*sentences, *_not_done(results))]
+    head += [f"- {say(one, 'markdown')}" for one in said]
     head += ["", *([f"![Quality against threshold, one line a system]({PICTURE})", ""] if found else [])]
     parts = ["\n".join(head), *map(to_markdown, found)]
     parts += [folded(table.title, [table]) for table in first]
@@ -105,11 +105,6 @@ def reach_of_visits(trials: Iterable[TrialData]) -> str:
     return reach_words(min(cycles_s), "s") if cycles_s else ""
 
 
-def _item(sentence: str) -> str:
-    """Return a sentence as an item of a list, or a command as the code that the item above ends with."""
-    return f"  `{sentence}`" if isinstance(sentence, Command) else f"- {markdown_text(sentence, at_start=True)}"
-
-
 def folded(name: str, tables: Iterable[Table]) -> str:
     """Return tables that are shown once a reader opens them by their name."""
     return "\n".join([_opening(name), *(to_markdown(table) for table in tables), CLOSING])
@@ -121,11 +116,3 @@ CLOSING = "</details>\n"
 def _opening(name: str) -> str:
     """Return what begins a folded part; its name is one of ours."""
     return f"<details>\n<summary>{name}</summary>\n"
-
-
-def _not_done(results: CampaignAnalysis) -> Iterable[str]:
-    """Say how many trials are not done, which a table of those that are does not show."""
-    bad = [planned for planned in results.campaign.trials if planned.state != "done"]
-    if bad:
-        what = ", ".join(dict.fromkeys(planned.state for planned in bad))
-        yield f"Of {trials_counted(len(results.campaign.trials))}, {len(bad)} not done ({what}): see Problems, machines and versions below."

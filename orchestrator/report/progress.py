@@ -22,12 +22,6 @@ from orchestrator.storage.vocabulary import State
 
 DRAW_EVERY_S = 0.5
 LINE_EVERY_S = 10.0
-DISTANCES = (
-    ("half_width", "half_width_bound", ", quality known to +- {:.3f} (wanted {:.3f})"),
-    ("rjsd_total_as_in_paper_code", "rjsd_bound", ", rJSD as in the paper's program {:.3f} (bound {:g})"),
-    ("rjsd_total", "rjsd_bound", ", rJSD {:.3f} (bound {:g})"),
-)
-"""What a check holds, the bound of it, and how both are said; the first that is known is."""
 
 
 class Progress:
@@ -47,7 +41,6 @@ class Progress:
         self._started = time.monotonic()
         self._drawn = 0.0
         self._lines: dict[int, tuple[PlannedTrial, str]] = {}
-        self._checks: dict[str, str] = {}
         self._lock = threading.RLock()  # a signal may have the thread that holds it say something
         self._console = Console(file=stream, stderr=True) if stream is not None else None
         # No thread of rich's own: it would draw while a round is timed.
@@ -103,19 +96,12 @@ class Progress:
         self._show(planned, f"warm after {seconds(prepared.cold_start['load_ns'] / 1e9)} of loading", now=False)
 
     def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
-        """Say how many rounds are done, how many there can be, what the last one took, and how far the rule is from its end."""
-        check = decision.check or {}
-        for name, limit, said in DISTANCES:
-            value, bound = check.get(name), check.get(limit)
-            if isinstance(value, float) and isinstance(bound, float):
-                # Checks are rarer than rounds: the last one is shown until the next.
-                self._checks[planned.trial_id] = said.format(value, bound)
-                break
+        """Say how many rounds are done, how many there can be, and what the last one took."""
         most = planned.trial.measurement
         fixed = most.min_rounds == most.max_rounds or (most.rule == "rounds" and most.max_seconds is None)
         p99 = f", p99 {milliseconds(done.p99_ns)}" if math.isfinite(done.p99_ns) else ""
-        rounds = f"round {done.rounds} of {'' if fixed else 'at most '}{most.max_rounds}, {seconds(done.duration_s)}"
-        self._show(planned, rounds + p99 + self._checks.get(planned.trial_id, ""), now=False)
+        bound = f"{'' if fixed else 'at most '}{most.max_rounds}"
+        self._show(planned, f"round {done.rounds} of {bound}, {seconds(done.duration_s)}{p99}", now=False)
 
     def fault_seen(self, planned: PlannedTrial, fault: Fault) -> None:
         """Say what happened."""

@@ -92,21 +92,6 @@ def server_tables(results: CampaignAnalysis) -> Iterator[Table]:
     )
 
 
-def server_notes(group: Group) -> Iterator[str]:
-    """Yield once for each server what must be known of the figures of its trials."""
-    told: dict[str, list[TrialRecord]] = {}
-    for data in group.trials:
-        if data.record.trial.server.is_asked:
-            told.setdefault(data.record.trial.server.name, []).append(data.record)
-    for name, records in told.items():
-        alone, at_once = (_most(client_part(record, "total", together) for record in records) for together in (False, True))
-        own_part = "what of its times is the client's own is not known"
-        if alone:
-            several = f"; with several requests at once at most {at_once}" if at_once else ""
-            own_part = f"{alone} of a total time are the client's own, measured against a server that answers at once{several}"
-        yield f"Server {name}: {own_part}; the weights behind it are unknown."
-
-
 def client_part(record: TrialRecord, what: str, at_once: bool = False) -> Part | None:
     """Return the client's own part of a ``request`` or a ``total``; None where it is not known.
 
@@ -206,12 +191,3 @@ def _started(record: TrialRecord, found: Mapping[str, Any]) -> dict[str, str]:
         "versions": ", ".join(versions) or "-",
         "command": " ".join(command)[:LONGEST_COMMAND],
     }
-
-
-def _most(parts: Iterable[Part | None]) -> str:
-    """Write the largest p50 and the largest p99 of those that are known; nothing of none."""
-    known = [part for part in parts if part is not None]
-    if not known:
-        return ""
-    p50, p99 = (milliseconds(max(one)) for one in zip(*known, strict=True))
-    return f"{p50} (p99 {p99})"

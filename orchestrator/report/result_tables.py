@@ -106,13 +106,14 @@ def text_table(
     if total > MOST_ROWS:
         lowest = sorted(range(total), key=lambda place: rows[place][view.order] if view.order else 0)
         rows = [rows[place] for place in sorted(lowest[:MOST_ROWS])]
-    marks = Marks(rows if "flags" in columns and "flags" not in labels else ())
+    flagged = "flags" in columns and "flags" not in labels
+    marks = Marks(rows if flagged else (), remedies=view.flags)
     several = len({row["repeat"] for row in rows}) > 1
     left_out = {*view.without, *([] if several else ["repeat"])}
     names = [name for name in who_columns(group) if name not in left_out]
 
     def text(name: str, row: Row) -> str:
-        return cell(columns[name], row, group) + (marks.of(row) if name == marked else "")
+        return cell(columns[name], row, group) + (marks.of(row) if flagged and name == marked else "")
 
     cells: dict[tuple[str, ...], dict[str, str]] = {}
     for row in rows:

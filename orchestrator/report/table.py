@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from orchestrator.analysis.campaign_analysis import Row
 from orchestrator.analysis.flags import IMPORTED, told_of
@@ -87,13 +88,17 @@ class Marks:
         with ``flags``; those in ``without`` are said elsewhere.
     remedies
         what flags mean here, in place of their meaning and remedy in `FLAGS`.
+    trials
+        whose settings make remedies needless.
     """
 
-    def __init__(self, rows: Iterable[Row], without: Collection[str] = (), remedies: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, rows: Iterable[Row], without: Collection[str] = (), remedies: Mapping[str, str] | None = None, trials: Sequence[Any] = ()
+    ) -> None:
         of_rows = [set(row["flags"]) for row in rows]
         flags = sorted(set[str]().union(*of_rows) - set(without))
         own = set[str]().union(*(flags for flags in of_rows if IMPORTED not in flags))
-        self._told = {flag: told_of(flag, flag not in own) for flag in flags} | dict(remedies or {})
+        self._told = {flag: told_of(flag, flag not in own, trials) for flag in flags} | dict(remedies or {})
         self._letters = {flag: _letters(number) for number, flag in enumerate(flags)}
 
     def of(self, row: Row) -> str:

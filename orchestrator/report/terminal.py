@@ -6,7 +6,6 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import TextIO
 
 from rich import box
@@ -79,7 +78,9 @@ def fits(table: Table, width: int) -> bool:
 
 def laid_out(table: Table, width: int) -> RichTable | None:
     """Return a table of rich with figures and words whole, if need be with one column for all names; None where that is too wide."""
-    for columns in (_columns(table), _columns(with_names_in_one(table))):
+    plain = _columns(table)
+    names = [" · ".join(filter(None, row)) for row in zip(*(one for one in plain if one[0] in NAMES), strict=True)]
+    for columns in (plain, [names, *(one for one in plain if one[0] not in NAMES)]) if names else (plain,):
         whole = [max(_widest(cells), _longest_word([head])) for head, *cells in columns]
         wraps = [size if column[0] in table.right else _longest_word(column) for column, size in zip(columns, whole, strict=True)]
         for sizes in ([*map(_widest, columns)], whole, *([wraps] if len(table.rows) > 1 else [])):
@@ -99,16 +100,6 @@ def _in_columns(columns: Columns, right: frozenset[str], sizes: Sequence[int], g
     for row in rows:
         made.add_row(*(Text(cell, style_of(head, cell)) for head, cell in zip(heads, row, strict=True)))
     return made
-
-
-def with_names_in_one(table: Table) -> Table:
-    """Return a table whose names stand in one column: ``model · system``."""
-    places = [at for at, head in enumerate(table.columns) if head in NAMES]
-    head, *rows = (
-        [" · ".join(row[at] for at in places if row[at]), *(cell for at, cell in enumerate(row) if at not in places)]
-        for row in (table.columns, *table.rows)
-    )
-    return replace(table, columns=head, rows=rows) if places else table
 
 
 def style_of(head: str, cell: str) -> str:

@@ -11,11 +11,7 @@ def milliseconds(ns: float | None) -> str:
     if ns is None:
         return "-"
     ms = ns / 1e6
-    if ms >= 100:
-        return f"{ms:.0f} ms"
-    if ms >= 10:
-        return f"{ms:.1f} ms"
-    return f"{ms:.2f} ms" if ms >= 1 else f"{ms:.3g} ms"
+    return f"{ms:.{0 if ms >= 100 else 1 if ms >= 10 else 2}f} ms" if ms >= 1 else f"{ms:.3g} ms"
 
 
 def delay(ns: float | None) -> str:
@@ -129,15 +125,8 @@ def printable(text: str) -> str:
     Control characters (C0, C1), marks of direction, characters without width, separators of lines and halves of surrogate pairs are
     written as Python escapes them, such as ``\x1b``.
     """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_shown(character) for character in text)
-
-
-def _shown(character: str) -> str:
-    if character in INVISIBLE:
-        return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
-    return character if character.isprintable() else repr(character)[1:-1]
+    shown = (one if one.isprintable() and one not in INVISIBLE else one.encode("unicode_escape").decode() for one in text)
+    return "".join(shown)
 
 
 BLANKS = re.compile(r"\A +| +\Z| {2,}")
@@ -151,9 +140,7 @@ def with_blanks(name: str) -> str:
     >>> print(with_blanks(" a b  c "))
     \x20a b\x20\x20c\x20
     """
-    if "\n" in name:
-        name = name.replace("\n", "\\n")
-    return BLANKS.sub(lambda found: r"\x20" * len(found[0]), name) if "  " in name or name != name.strip(" ") else name
+    return BLANKS.sub(lambda found: r"\x20" * len(found[0]), name.replace("\n", "\\n"))
 
 
 SPECIAL = re.compile(
@@ -167,7 +154,7 @@ SPECIAL = re.compile(
 BRACKETS = re.compile(r"[\[\]]")
 INTERVAL = re.compile(r"(?<![!\]\\])\[[-+0-9., %]*\](?![(\[:{])")
 """Brackets around figures alone, with nothing beside them that would make them a link."""
-BEGINS = re.compile(r"[-+#=>*:]|\d{1,9}[.)](?=\s|$)")
+BEGINS = re.compile(r"\A(?:[-+#=>*:]|\d{1,9}[.)](?=\s|$))")
 SOMEBODY = re.compile(r"@(?=\S)")
 
 
@@ -181,21 +168,10 @@ def markdown_text(text: str, at_start: bool = False) -> str:
     at_start
         it begins a line, where a hash, a dash or a number would begin a heading or a list.
     """
-    plain = printable(text)
-    if at_start:
-        plain = plain.lstrip()
+    plain = printable(text).lstrip() if at_start else printable(text)
     shown = SPECIAL.sub(r"\\\g<0>", plain.replace("&", "&amp;").replace("<", "&lt;"))
-    shown = _bracketed(shown)
+    ours = {place for match in INTERVAL.finditer(shown) for place in (match.start(), match.end() - 1)}
+    shown = BRACKETS.sub(lambda match: match[0] if match.start() in ours else f"\\{match[0]}", shown)
     # Escaped or not, an address of mail and a mention are found in the finished text: a comment in between keeps them apart.
     shown = SOMEBODY.sub("@<!-- -->", shown)
-    return BEGINS.sub(_escape_last, shown, count=1) if at_start and BEGINS.match(shown) else shown
-
-
-def _bracketed(text: str) -> str:
-    kept = [match.span() for match in INTERVAL.finditer(text)]
-    ours = {place for start, end in kept for place in (start, end - 1)}
-    return BRACKETS.sub(lambda match: match[0] if match.start() in ours else f"\\{match[0]}", text)
-
-
-def _escape_last(match: re.Match[str]) -> str:
-    return f"{match[0][:-1]}\\{match[0][-1]}"
+    return BEGINS.sub(lambda match: f"{match[0][:-1]}\\{match[0][-1]}", shown) if at_start else shown

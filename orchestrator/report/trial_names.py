@@ -15,6 +15,7 @@ from orchestrator.report.text import trials_counted
 from orchestrator.storage.records import PlannedTrial
 
 HEADS = ("model", "task", "system", "runtime", "load", "batch", "repeat")
+SIGNS = {"batch": "batch ", "repeat": "r"}
 Remark = TypeVar("Remark", bound=Hashable)
 MOST_NAMED = 4
 """By more models, systems and so on trials are not told apart."""
@@ -36,14 +37,11 @@ def short_names(trials: Sequence[PlannedTrial]) -> dict[str, str]:
     """
     if len(trials) == 1:
         return {trials[0].trial_id: trials[0].trial.model.name}
-    signs = dict.fromkeys(HEADS, "") | {"batch": "batch ", "repeat": "r"}
-    columns = [
-        [sign + name for name in column] if len(set(column)) > 1 else []
-        for sign, column in zip(signs.values(), zip(*(names_of(one.trial) for one in trials), strict=True), strict=True)
-    ]
-    names = [" ".join(parts) for parts in zip(*filter(None, columns), strict=True)]
+    columns = [*zip(*(names_of(one.trial) for one in trials), strict=True)]
+    differ = [(SIGNS.get(head, ""), column) for head, column in zip(HEADS, columns, strict=True) if len(set(column)) > 1]
+    names = [" ".join(sign + column[at] for sign, column in differ) for at in range(len(trials))]
     alike = Counter(names)
-    return {one.trial_id: name if alike[name] == 1 else one.trial_id for one, name in zip(trials, names or [""] * len(trials), strict=True)}
+    return {one.trial_id: name if alike[name] == 1 else one.trial_id for one, name in zip(trials, names, strict=True)}
 
 
 def id_ends(ids: Sequence[str]) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -40,22 +41,24 @@ def _took(claim: Claim, trials: Sequence[tuple[float, float, float]]) -> float:
     return max(sum(s for s, _ in each), max((s * (1 + pause) for s, pause in each), default=0.0))
 
 
-def too_short_for(trials: Sequence[TrialData]) -> Iterator[str]:
-    """Yield what the shortest of these trials are too short to show, and how long a sweep that could takes."""
+def too_short_for(trials: Sequence[TrialData]) -> dict[str, Any] | None:
+    """Return what the shortest of these trials are too short to show, and how long a sweep that could takes; None if nothing."""
     measured = [data for data in trials if not data.record.imported]
-    if not measured:
-        return
-    rounds = min(len(data.times[data.clock]) for data in measured)
-    visits = min(max(1, number_of_units(data.visits)) for data in measured)
-    missing = lacking(visits, rounds)
-    if missing:
-        per_visit = rounds / visits if visits > 1 else 1.0
-        lasts = [float(np.nanmean(data.evidence["duration_ns"])) / 1e9 for data in measured]
-        pauses = [data.record.trial.measurement.pause for data in measured]
-        sizes = [(round_s, per_visit, pause) for round_s, pause in zip(lasts, pauses, strict=True)]
-        longest = max(missing, key=lambda claim: rounds_of(claim, per_visit))
-        yield (
-            f"{rounds} rounds in {f'{visits} visits' if visits > 1 else 'one stretch'} are too few for "
-            f"{', '.join(claim.what for claim in missing)}: "
-            f"measurement.min_rounds={rounds_of(longest, per_visit)} in visits is enough, and takes about {seconds(_took(longest, sizes))}"
-        )
+    rounds = min((len(data.times[data.clock]) for data in measured), default=0)
+    visits = min((max(1, number_of_units(data.visits)) for data in measured), default=0)
+    missing = lacking(visits, rounds) if measured else []
+    if not missing:
+        return None
+    per_visit = rounds / visits if visits > 1 else 1.0
+    lasts = [float(np.nanmean(data.evidence["duration_ns"])) / 1e9 for data in measured]
+    pauses = [data.record.trial.measurement.pause for data in measured]
+    sizes = [(round_s, per_visit, pause) for round_s, pause in zip(lasts, pauses, strict=True)]
+    longest = max(missing, key=lambda claim: rounds_of(claim, per_visit))
+    return {
+        "rounds": rounds,
+        "visits": visits,
+        "missing": len(missing),
+        "claims": sum(claim.rounds > 0 for claim in CLAIMS),
+        "min_rounds": rounds_of(longest, per_visit),
+        "takes": seconds(_took(longest, sizes)),
+    }

@@ -12,8 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from orchestrator.analysis.own_metrics import MetricBroken
-from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, NothingToKeep, answers_at_stake, ideal_quality, judge, scale_of
+from orchestrator.analysis.quality import (
+    JudgedMean,
+    JudgedSignedMean,
+    MetricBroken,
+    NothingToKeep,
+    answers_at_stake,
+    ideal_quality,
+    judge,
+    scale_of,
+)
 from orchestrator.configuration.config import Trial
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.metrics import Answers, Judged

@@ -1,7 +1,8 @@
-"""The rate of arrivals up to which quality is kept: estimated from a pilot, certified by counting streams (pure).
+"""The rate of arrivals up to which quality is kept: estimated from a pilot, certified by streams.
 
-A *stream* of n answers begins with an empty queue and arrivals of its own. It keeps the quality if it loses at most floor((1 - keep) n)
-of the answers that are right without a deadline.
+A *stream* of n answers begins with an empty queue and arrivals of its own. It keeps the quality if
+it loses at most floor((1 - keep) n) of the answers that are right without a deadline. Rates are in
+samples a second.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.stats.constants import (
@@ -33,19 +35,19 @@ from orchestrator.stats.constants import (
 from orchestrator.stats.interval import binomial_limits, korn_graubard
 from orchestrator.stats.units import Floats, Units, means_of_units
 
+# Of a rate: it stands in the ids of trials.
 DIGITS = 6
-"""Of a rate: it stands in the ids of trials."""
 
 
 class PilotRate(NamedTuple):
-    """A rate of the pilot in samples a second, and what each of its streams lost of ideal quality, [V]."""
+    """A rate of the pilot, and what each of its streams lost of ideal quality, [V]."""
 
     rate_per_s: float
     lost: Floats
 
 
 class Estimate(NamedTuple):
-    """The rate at which mean quality crosses what is asked, and its interval, in samples a second.
+    """The rate at which mean quality crosses what is asked, and its interval.
 
     0 lies below all rates of the pilot, infinity above them.
     """
@@ -56,15 +58,13 @@ class Estimate(NamedTuple):
 
 
 def rounded_rate(rate_per_s: float) -> float:
-    """Return a rate in samples a second with as many digits as count."""
+    """Return a rate with as many digits as count."""
     return float(f"{rate_per_s:.{DIGITS}g}")
 
 
 def answers_of_stream(keep: float, lost: float = ADVISED_LOST) -> int:
-    """Return how long a stream must be that may lose so many answers: 3/(1 - keep) at least, 10/(1 - keep) better.
+    """Return the length of a stream that may lose so many: 3/(1 - keep) at least, 10/ better.
 
-    Examples
-    --------
     >>> answers_of_stream(0.99), answers_of_stream(0.99, 3), answers_of_stream(0.95)
     (1000, 300, 200)
     """
@@ -72,34 +72,26 @@ def answers_of_stream(keep: float, lost: float = ADVISED_LOST) -> int:
 
 
 def ramp_of_stream(answers: int, deadline_s: float, throughput_per_s: float) -> int:
-    """Return how many arrivals before its answers fill the queue of a stream; no more than answers.
+    """Return how many arrivals before its answers fill the queue of a stream, at most as many.
 
-    Examples
-    --------
     >>> ramp_of_stream(300, 0.05, 200), ramp_of_stream(300, 0.001, 200), ramp_of_stream(300, 9, 200)
     (50, 15, 300)
     """
-    return math.ceil(min(answers, max(RAMP_OF_STREAM * answers, RAMP_DEADLINES * deadline_s * throughput_per_s)))
+    filling = max(RAMP_OF_STREAM * answers, RAMP_DEADLINES * deadline_s * throughput_per_s)
+    return math.ceil(min(answers, filling))
 
 
 def whole_streams(values: ArrayLike, streams: Units, cut: ArrayLike = False) -> Floats:
-    """Return the mean of each whole stream, in order, [V].
+    """Return the mean of the values of rounds, [R], over each whole stream, in order, [V].
 
-    Parameters
-    ----------
-    values : [R]
-        one of each round.
-    streams : [R]
-        the stream of each round; one with fewer rounds than the longest was cut short, and is left out.
-    cut : [R], or one for all
-        whether a round ended before all its samples: its stream is left out, too.
+    A stream with fewer rounds than the longest was cut short, and is left out; so is one with a
+    round that ended before all its samples (``cut``, [R] or one for all).
 
-    Examples
-    --------
     >>> whole_streams([1.0, 0.5, 0.0, 1.0, 1.0], np.array([0, 0, 1, 2, 2]))
     array([0.75, 1.  ])
     """
-    rounds = np.stack(np.broadcast_arrays(np.asarray(values, dtype=np.float64), np.asarray(cut, dtype=np.float64)))
+    both = np.asarray(values, dtype=np.float64), np.asarray(cut, dtype=np.float64)
+    rounds = np.stack(np.broadcast_arrays(*both))
     if not rounds.size:
         return np.zeros(0)
     (means, broken), sizes = means_of_units(rounds, streams)
@@ -107,21 +99,13 @@ def whole_streams(values: ArrayLike, streams: Units, cut: ArrayLike = False) -> 
 
 
 def streams_kept(lost: ArrayLike, keep: float) -> int:
-    """Return how many streams keep a share of ideal quality, of what each lost, [V].
-
-    Examples
-    --------
-    >>> streams_kept([0.0, 3 / 300, 4 / 300], 0.99)
-    2
-    """
+    """Return how many streams keep a share of ideal quality, of what each lost, [V]."""
     return int((np.asarray(lost) <= 1 - keep + ROUNDING).sum())
 
 
 def least_share(kept: int, streams: int) -> float:
-    """Return the share of streams that keep the quality at least, at 95 % (Clopper and Pearson, one-sided).
+    """Return the least share of streams that keep it, at 95 % (Clopper and Pearson, one-sided).
 
-    Examples
-    --------
     >>> [round(least_share(kept, 30), 3) for kept in (30, 28, 27)]
     [0.905, 0.805, 0.761]
     """
@@ -129,77 +113,67 @@ def least_share(kept: int, streams: int) -> float:
 
 
 def is_certified(kept: int, streams: int) -> bool:
-    """Return whether so many streams of all show that at least a share of 0.8 keeps the quality."""
+    """Return whether so many streams show that at least a share of 0.8 keeps the quality."""
     return least_share(kept, streams) >= STREAMS_TO_KEEP
 
 
 def estimated(pilot: Sequence[PilotRate], keep: float, answers: float) -> Estimate:
-    """Return where mean quality crosses a share of ideal quality.
+    """Return where mean quality crosses a share of ideal quality; a stream can lose ``answers``.
 
-    Lost shares rise with the rate (isotonic regression: Barlow, Bartholomew, Bremner, Brunk, *Statistical Inference under Order
-    Restrictions*, 1972); between two rates their logits are linear in its logarithm. The interval is that of the rates at which as much
-    is lost as Korn and Graubard's limits of the allowed share allow, by the streams of the two rates beside the crossing; how much
-    streams differ is taken from all rates near it.
+    Lost shares rise with the rate (isotonic regression: Barlow, Bartholomew, Bremner, Brunk,
+    *Statistical Inference under Order Restrictions*, 1972); between two rates their logits are
+    linear in its logarithm. The interval is that of the rates at which as much is lost as Korn and
+    Graubard's limits of the allowed share allow, by the streams of the two rates beside the
+    crossing; how much streams differ is taken from all rates near it.
 
-    Parameters
-    ----------
-    answers
-        that each stream can lose.
-
-    Examples
-    --------
-    >>> pilot = [PilotRate(rate, np.full(3, lost)) for rate, lost in ((80, 0.0), (100, 0.005), (120, 0.02))]
+    >>> lost = {80: 0.0, 100: 0.005, 120: 0.02}
+    >>> pilot = [PilotRate(rate, np.full(3, share)) for rate, share in lost.items()]
     >>> [round(rate) for rate in estimated(pilot, 0.99, 300)]
     [109, 98, 119]
     """
-    from scipy.optimize import isotonic_regression
-    from scipy.special import logit
-
     ordered = sorted(pilot, key=lambda one: one.rate_per_s)
-    rates, streams = np.array([one.rate_per_s for one in ordered]), np.array([one.lost.size for one in ordered])
-    share = np.clip([one.lost.mean() for one in ordered], 0, 1)
+    rates, lost = np.array([one.rate_per_s for one in ordered]), [one.lost for one in ordered]
+    streams, share = (
+        np.array([each.size for each in lost]),
+        np.clip([each.mean() for each in lost], 0, 1),
+    )
     number, allowed = streams * answers, 1 - keep
-    rising = isotonic_regression((share * number + 0.5) / (number + 1), weights=streams).x
+    smoothed = (share * number + 0.5) / (number + 1)
+    rising = scipy.optimize.isotonic_regression(smoothed, weights=streams).x
+    logit = scipy.special.logit
 
-    def crossing(lost: float) -> float:
-        at = np.interp(logit(lost), logit(rising), np.log(rates), -math.inf, math.inf)
+    def crossing(share: float) -> float:
+        at = np.interp(logit(share), logit(rising), np.log(rates), -math.inf, math.inf)
         return float(np.exp(at))
 
     rate = crossing(allowed)
-    near, spare = _near(rates, rate), share * (1 - share) * (streams - 1) / answers
-    spread = sum(one.lost.var() * one.lost.size for one, counts in zip(ordered, near, strict=True) if counts)
+    near, spare = _is_near(rates, rate), share * (1 - share) * (streams - 1) / answers
+    spread = sum(each.var() * each.size for each, is_in in zip(lost, near, strict=True) if is_in)
     effect = max(1.0, spread / spare[near].sum()) if spare[near].any() else 1.0
     beside = float(number[max(0, int((rates < rate).sum()) - 1) :][:2].sum())
     degrees = max(1, int((streams[near] - 1).sum()))
     low, high, _ = korn_graubard([allowed], beside, [effect * allowed * keep / beside], degrees)
-    # Where nothing is lost rates tell nothing of how fast it rises: there the interval reaches as far down as up.
+    # Where nothing is lost rates tell nothing of how fast it rises: there the interval reaches as
+    # far down as up.
     most = crossing(float(high[0]))
     least = crossing(max(float(low[0]), float(rising[0]) * (1 + ROUNDING)))
-    return Estimate(rate, min(least, rate**2 / most) if 0 < rate < math.inf else min(rate, least), most)
+    inside = 0 < rate < math.inf
+    return Estimate(rate, min(least, rate**2 / most if inside else rate), most)
 
 
-def _near(rates: Floats, rate: float) -> NDArray[np.bool_]:
+def _is_near(rates: Floats, rate: float) -> NDArray[np.bool_]:
     return np.asarray((rates <= NEAR * rate) & (rate <= NEAR * rates))
 
 
 def next_of_pilot(throughput_per_s: float, rates: Sequence[float], estimate: Estimate | None) -> tuple[tuple[float, ...], int]:
-    """Return which rates of the pilot come next, and in how many streams each; no rate where it is over.
+    """Return which rates of the pilot come next, and in how many streams; none where it is over.
 
-    Parameters
-    ----------
-    throughput_per_s
-        of the closed loop, in samples a second.
-    rates, estimate
-        those so far, and what they lead to.
+    ``throughput_per_s`` is that of the closed loop; ``estimate`` is what the rates so far lead to.
 
-    Examples
-    --------
     >>> next_of_pilot(100, [], None)
     ((20.0, 42.5, 65.0, 87.5, 110.0), 2)
     >>> next_of_pilot(100, [20, 42.5, 65, 87.5, 110], Estimate(80, 70, 90))
     ((64.0, 72.0, 80.0, 88.0, 96.0), 4)
-    >>> next_of_pilot(100, [20, 42.5, 65, 87.5, 110], Estimate(math.inf, 70, math.inf))
-    ((137.5, 176.0, 220.0, 275.0, 352.0), 2)
     """
     streams = PILOT_STREAMS
     if estimate is None:
@@ -209,18 +183,18 @@ def next_of_pilot(throughput_per_s: float, rates: Sequence[float], estimate: Est
     elif math.isinf(estimate.rate_per_s):
         found = [max(rates) * share for share in PILOT_BEYOND]
     else:
-        enough = _near(np.array(rates), estimate.rate_per_s).sum() >= ENOUGH_NEAR
+        enough = _is_near(np.array(rates), estimate.rate_per_s).sum() >= ENOUGH_NEAR
         found = [] if enough else [share * estimate.rate_per_s for share in PILOT_AROUND]
         streams = PILOT_STREAMS_AROUND
-    return tuple(map(rounded_rate, found)) if len(rates) + len(found) <= PILOT_MOST else (), streams
+    room = len(rates) + len(found) <= PILOT_MOST
+    return tuple(map(rounded_rate, found)) if room else (), streams
 
 
 def rates_to_certify(estimate: Estimate, highest: float) -> tuple[float, ...]:
-    """Return which rates are tested one after another, ascending, until one fails; ``highest`` is the pilot's highest rate.
+    """Return which rates are tested, ascending, until one fails; the pilot went up to ``highest``.
 
-    Examples
-    --------
     >>> rates_to_certify(Estimate(100, 90, 110), 120)
     (65.0, 72.0, 80.0, 88.0, 96.0)
     """
-    return tuple(rounded_rate(share * min(estimate.rate_per_s, highest)) for share in CERTIFIED_SHARES if estimate.rate_per_s > 0)
+    rate = min(estimate.rate_per_s, highest)
+    return tuple(rounded_rate(share * rate) for share in CERTIFIED_SHARES if rate > 0)

@@ -1,4 +1,4 @@
-"""The deadline that a system can promise, and the guard against bad units that have not been seen."""
+"""The deadline that a system can promise, and the guard against bad units that were not seen."""
 
 from __future__ import annotations
 
@@ -9,70 +9,55 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from orchestrator.contracts import InputError
 from orchestrator.stats.constants import CONFIDENCE, COSINES_OF_CERTIFICATE, FEW_UNITS, ROUNDING
-from orchestrator.stats.interval import binomial_limits, check_confidence, effective_number
+from orchestrator.stats.interval import binomial_limits, effective_number
 from orchestrator.stats.latency import times_beyond
 from orchestrator.stats.times import checked_times
 from orchestrator.stats.units import Floats, Units, means_of_units, number_of_units, spread
 
+# More units than these are never measured.
 MOST_UNITS = 10**6
-"""More units than these are never measured."""
+# Of the rule of trapezoids over x, u = sinh(x), which is exact to many digits: the function is
+# analytic near the real line.
 STEP = 0.05
 NODES = np.arange(0.0, 12.0, STEP)
-"""Of the rule of trapezoids over x, u = sinh(x), which is exact to many digits: the function is analytic near the real line."""
 
 
 def risk_of_mean(gains: ArrayLike, at_least: float, times: float = 1.0) -> float:
-    """Return the risk of saying that units like these gain ``at_least`` so much in the mean, which holds whatever their law is.
+    """Return the risk of saying that units like these gain so much in the mean, whatever their law.
 
-    To the n units is added one that gained nothing, the least there can be, and all get random weights: the spacings of n uniform numbers.
-    The risk is the probability that the weighted mean lies below what is asked [1, 2]. Of n units that all gained the same g it is
-    (at_least/g)^n: so probable are n good units where a share 1 - at_least/g of all gains nothing. Of units that gained 0 or 1 it is that
-    of Clopper and Pearson. No law is known for which it errs more often than it says, and the proof is open.
+    To the n units, [n], is added one that gained nothing, the least there can be, and all get
+    random weights: the spacings of n uniform numbers. The risk is the probability that the weighted
+    mean lies below what is asked [1, 2]. Of n units that all gained the same g it is
+    (at_least/g)^n: so probable are n good units where a share 1 - at_least/g of all gains nothing.
+    Of units that gained 0 or 1 it is that of Clopper and Pearson. No law is known for which it errs
+    more often than it says, and the proof is open. Each unit counts ``times`` times.
 
-    Parameters
-    ----------
-    gains : [n]
-        what each independent unit gained, at least 0.
-    at_least
-        the mean that is asked for, above 0.
-    times
-        as if each of the units had been seen so many times.
+    A weighted sum of spacings lies below a where sum (a - g_i) E_i > 0, E_i exponential. Its
+    probability is an integral of the sum's moment generating function along a line through the
+    saddle point [3], by the rule of trapezoids after u = sinh(x).
 
-    Notes
-    -----
-    A weighted sum of spacings lies below a where sum (a - g_i) E_i > 0, E_i exponential. Its probability is an integral of the sum's
-    moment generating function along a line through the saddle point [3], by the rule of trapezoids after u = sinh(x).
+    .. [1] N. Gaffke. Three test statistics for a nonparametric one-sided hypothesis on the mean of
+       a nonnegative variable. Mathematical Methods of Statistics 14(4), 2005.
+    .. [2] E. Learned-Miller, P. S. Thomas. A new confidence interval for the mean of a bounded
+       random variable. arXiv:1905.06208, 2019.
+    .. [3] H. E. Daniels. Tail probability approximations. International Statistical Review 55(1),
+       1987.
 
-    References
-    ----------
-    .. [1] N. Gaffke. Three test statistics for a nonparametric one-sided hypothesis on the mean of a nonnegative variable. Mathematical
-       Methods of Statistics 14(4), 2005.
-    .. [2] E. Learned-Miller, P. S. Thomas. A new confidence interval for the mean of a bounded random variable. arXiv:1905.06208, 2019.
-    .. [3] H. E. Daniels. Tail probability approximations. International Statistical Review 55(1), 1987.
-
-    Examples
-    --------
     >>> round(risk_of_mean([0.9] * 72, 0.95 * 0.9), 4), round(0.95**72, 4)
     (0.0249, 0.0249)
-    >>> round(risk_of_mean([1] * 99 + [0], 0.95), 4), round(float(scipy.stats.binom.cdf(1, 100, 0.05)), 4)
-    (0.0371, 0.0371)
     """
-    given = np.asarray(gains, dtype=np.float64)
-    if given.ndim != 1 or not given.size or not np.isfinite(given).all() or not at_least > 0:
-        raise InputError(f"gains of shape {given.shape}, at least {at_least}: finite numbers, one per unit, and a mean above 0 are needed")
-    values, counts = np.unique(np.maximum(given, 0.0), return_counts=True)
+    values, counts = np.unique(np.maximum(gains, 0.0), return_counts=True)
     return risk_of_counted(values, np.asarray(counts * times, dtype=np.float64), at_least)
 
 
 def units_to_show(gains: ArrayLike, at_least: float, error: float) -> int | None:
-    """Return the fewest units that show a mean with no more risk than ``error``, were all like these; None where no 10^6 do.
+    """Return the fewest units like these that show a mean with no more risk than ``error``.
 
-    Examples
-    --------
+    None where no 10^6 do.
+
     >>> units_to_show([1.0] * 30, 0.95, 0.025), units_to_show([1.0, 0.0], 0.95, 0.025)
     (72, None)
     """
@@ -82,8 +67,8 @@ def units_to_show(gains: ArrayLike, at_least: float, error: float) -> int | None
     return fewest(lambda units: risk_of_mean(given, at_least, units / given.size) <= error)
 
 
-def risk_of_counted(gains: NDArray[np.float64], counts: NDArray[np.float64], at_least: float) -> float:
-    """Return the probability that sum c_i E_i is above 0, where c_i = 1 - g_i/at_least comes counts_i times, and once c = 1."""
+def risk_of_counted(gains: Floats, counts: Floats, at_least: float) -> float:
+    """Return P(sum c_i E_i > 0): c_i = 1 - g_i/at_least comes counts_i times, and once c = 1."""
     each = np.append(1.0, 1 - gains / at_least)
     number = np.append(1.0, counts)
 
@@ -100,7 +85,7 @@ def risk_of_counted(gains: NDArray[np.float64], counts: NDArray[np.float64], at_
 
 
 def fewest(shows: Callable[[int], bool], least: int = 1) -> int | None:
-    """Return the fewest units that show something, where more show it all the better; None where no 10^6 do."""
+    """Return the fewest units that show something, where more show it better; None of no 10^6."""
     low, high = least - 1, least
     while not shows(high):
         if high >= MOST_UNITS:
@@ -114,20 +99,11 @@ def fewest(shows: Callable[[int], bool], least: int = 1) -> int | None:
 
 @dataclass(frozen=True)
 class Certificate:
-    """The deadline a system can promise, or why there is none.
+    """The deadline in ns that a system can promise, or the reason why there is none.
 
-    ns
-        the deadline; None where none is certified.
-    rounds
-        how many it rests on.
-    breaks
-        how many of these did not keep it; of the best candidate where none is certified.
-    effective
-        as how many independent rounds they count.
-    reason
-        why there is no deadline; empty where there is one.
-    more_rounds
-        how many are missing to the number fixed beforehand.
+    It rests on so many rounds, which count as ``effective`` independent ones and of which
+    ``breaks`` do not keep it; without a deadline these are of the best candidate. ``more_rounds``
+    are missing to the number fixed beforehand.
     """
 
     ns: float | None
@@ -142,76 +118,59 @@ class Certificate:
 class Beyond:
     """What rounds say of the share of rounds to come that lies beyond a value.
 
-    breaks
-        how many rounds do.
-    low, high
-        one-sided limits of the share.
-    effective
-        as how many independent rounds these count.
-    kept : [V]
-        share of the rounds of each unit that do not.
+    ``breaks`` rounds do; ``low`` and ``high`` are one-sided limits of the share, and ``kept``, [V],
+    is the share of each unit's rounds that do not.
     """
 
     breaks: int
     low: float
     high: float
-    effective: float
     kept: Floats
 
     def shows(self, allowed: float, confidence: float) -> bool:
-        """Return whether at most an allowed share lies beyond: by its upper limit, and by the guard."""
-        return self.high <= allowed and risk_of_mean(self.kept, 1 - allowed) <= (1 - confidence) * (1 + ROUNDING)
+        """Return whether at most an allowed share lies beyond, by upper limit and guard."""
+        error = (1 - confidence) * (1 + ROUNDING)
+        return self.high <= allowed and risk_of_mean(self.kept, 1 - allowed) <= error
 
 
 def few_units(units: Units | None) -> str:
-    """Return why units are too few for a verdict on rounds to come; empty where they are not.
-
-    Examples
-    --------
-    >>> few_units(np.arange(38) // 2), few_units(np.arange(40) // 2)
-    ('19 visits, fewer than 20, say too little about later rounds', '')
-    """
+    """Return why units are too few for a verdict on rounds to come; empty where they are not."""
     count = number_of_units(units)
     if count < 2:
         return "measured in one stretch, which says nothing about later rounds"
-    return "" if count >= FEW_UNITS else f"{count} visits, fewer than {FEW_UNITS}, say too little about later rounds"
+    few = f"{count} visits, fewer than {FEW_UNITS}, say too little about later rounds"
+    return few if count < FEW_UNITS else ""
 
 
 def effective_rounds(values: Floats, units: Units, allowed: float, confidence: float) -> float:
-    """Return as how many independent rounds these count for the share beyond a value, of which so much is allowed.
+    """Return as how many independent rounds these count for an allowed share beyond a value.
 
-    The variance is taken once, at the quantile of 1 - ``allowed``, with 3 degrees of freedom, and serves every value.
+    The variance is taken once, at the quantile of 1 - ``allowed``, with 3 degrees of freedom, and
+    serves every value.
     """
     quantile = np.quantile(values, 1 - allowed, method="inverted_cdf")
     beyond = times_beyond(values, quantile).astype(np.float64)
     known = spread(beyond[None], units, COSINES_OF_CERTIFICATE)
     share = np.array([beyond.mean()])
-    return float(effective_number(share, values.size, known.variance, known.degrees, confidence)[0])
+    found = effective_number(share, values.size, known.variance, known.degrees, confidence)
+    return float(found[0])
 
 
 def share_beyond(values: Floats, bound: float, units: Units, effective: float, confidence: float) -> Beyond:
-    """Return what rounds say of the share of rounds to come that lies beyond a bound, with the limits of Korn and Graubard.
+    """Return what values of rounds, [R], say of those beyond a bound, by Korn and Graubard.
 
-    Parameters
-    ----------
-    values, units : [R]
-        one number per round, +inf lies beyond every bound, and the unit of each round.
-    effective
-        as `effective_rounds` returns it.
-    confidence
-        of either limit.
+    ``effective`` is as `effective_rounds` returns it, ``confidence`` that of either limit.
 
-    Examples
-    --------
     >>> values, visits = np.random.default_rng(0).permutation(120) + 1.0, np.arange(120) // 2
-    >>> found = share_beyond(values, 118, visits, effective_rounds(values, visits, 0.1, 0.95), 0.95)
-    >>> found.breaks, round(found.low, 3), round(found.high, 3), round(found.effective)
+    >>> effective = effective_rounds(values, visits, 0.1, 0.95)
+    >>> found = share_beyond(values, 118, visits, effective, 0.95)
+    >>> found.breaks, round(found.low, 3), round(found.high, 3), round(effective)
     (2, 0.0, 0.091, 46)
     """
     late = times_beyond(values, bound)
-    low, high = (float(limit) for limit in binomial_limits(late.mean() * effective, effective, 1 - confidence))
+    limits = binomial_limits(late.mean() * effective, effective, 1 - confidence)
     kept = means_of_units((~late)[None].astype(np.float64), units)[0][0]
-    return Beyond(int(late.sum()), low, high, effective, kept)
+    return Beyond(int(late.sum()), float(limits[0]), float(limits[1]), kept)
 
 
 def certify(
@@ -222,44 +181,35 @@ def certify(
     late_share: float = 0.10,
     confidence: float = CONFIDENCE,
 ) -> Certificate:
-    """Return a deadline that at least 1 - ``late_share`` of all rounds to come keep, with a confidence.
+    """Return a deadline that at least 1 - ``late_share`` of all rounds to come keep.
 
-    It is the shortest own deadline of a round beyond which `share_beyond` shows that no more than ``late_share`` lie.
+    It is the shortest own deadline of a round beyond which `share_beyond` shows that no more than
+    ``late_share`` lie.
 
     Parameters
     ----------
     deadlines_ns : [R]
-        each round's own deadline in ns in order of round, +inf where it has none; see `tail_quality.round_deadlines`.
+        each round's own deadline in order of round, +inf where it has none; see
+        `tail_quality.round_deadlines`.
     units : [R]
-        unit of each round: visits that lie apart, at least 20. One stretch certifies nothing.
+        visits that lie apart, at least 20. One stretch certifies nothing.
     rounds
         number of rounds, fixed before anything was measured. The first so many count.
-    late_share
-        share of rounds that may miss the deadline.
 
     Raises
     ------
     InputError
-        if a parameter is out of range, or a deadline is NaN or not positive.
+        if a deadline is NaN or not positive.
 
-    Examples
-    --------
     >>> shuffled = np.random.default_rng(0).permutation(120) + 1.0
     >>> found = certify(shuffled, np.arange(120) // 2, 120)
     >>> found.ns, found.breaks
     (118.0, 2)
-    >>> certify(shuffled, None, 120).reason
-    'measured in one stretch, which says nothing about later rounds'
     """
     deadlines = np.asarray(checked_times(deadlines_ns), dtype=np.float64)
-    check_confidence(confidence)
-    if deadlines.ndim != 1 or rounds < 1:
-        raise InputError(f"deadlines of shape {deadlines.shape}, {rounds} rounds: one deadline per round is needed")
-    if not 0 < late_share < 1:
-        raise InputError(f"late_share {late_share}: must lie between 0 and 1, such as 0.1")
-    if deadlines.size < rounds:
-        missing = rounds - deadlines.size
-        return Certificate(None, deadlines.size, reason=f"{missing} more rounds needed", more_rounds=missing)
+    if missing := max(rounds - deadlines.size, 0):
+        reason = f"{missing} more rounds needed"
+        return Certificate(None, deadlines.size, reason=reason, more_rounds=missing)
     first, of = deadlines[:rounds], None if units is None else units[:rounds]
     few = few_units(of)
     if of is None or few:
@@ -275,11 +225,13 @@ def certify(
     shown = bisect.bisect_left(counts, True, key=lambda count: not beyond(count).shows(late_share, confidence))
     if shown:
         count = never + shown - 1
-        return Certificate(float(ordered[rounds - 1 - count]), rounds, beyond(count).breaks, effective)
-    reason = f"{rounds} rounds count as {effective:.0f}: slow rounds come in spells"
+        ns = float(ordered[rounds - 1 - count])
+        return Certificate(ns, rounds, beyond(count).breaks, effective)
     possible = binomial_limits(0, effective, 1 - confidence)[1] <= late_share
     if never > late_share * rounds or (possible and beyond(never).high > late_share):
         reason = f"{never} of {rounds} rounds never keep the quality"
     elif possible:
         reason = f"{number_of_units(of)} visits do not rule out bad ones that are rare"
+    else:
+        reason = f"{rounds} rounds count as {effective:.0f}: slow rounds come in spells"
     return Certificate(None, rounds, never, effective, reason)

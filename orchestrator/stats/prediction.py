@@ -11,10 +11,9 @@ from numpy.typing import ArrayLike
 from orchestrator.contracts import InputError
 from orchestrator.stats.constants import CONFIDENCE
 from orchestrator.stats.density import Floats
-from orchestrator.stats.laws import t_quantile
 from orchestrator.stats.poisson_binomial import poisson_binomial_pmf, weighted_sum_pmf
 from orchestrator.stats.tail_quality import quality_curve
-from orchestrator.stats.units import Units, enough_units, spread, units_of
+from orchestrator.stats.units import Units, enough_units, spread, t_quantile, units_of
 
 Method: TypeAlias = Literal["block-bootstrap", "poisson-binomial"]
 

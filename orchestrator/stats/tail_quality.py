@@ -1,50 +1,47 @@
-"""Tail quality at time bounds, and the deadline of every round: the shortest bound from which on its quality keeps a floor."""
+"""Tail quality at time bounds, and the deadline of every round at a floor of quality."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.constants import ROUNDING
 from orchestrator.stats.latency import MIN_BEYOND, percentile_inverted_cdf, percentile_rank
 from orchestrator.stats.times import Times, checked_times
+from orchestrator.stats.units import Floats
 
+# Samples looked at in one step: enough to spare Python's overhead, few enough to stay in the
+# processor's cache.
 BLOCK = 2**15
-"""Samples looked at in one step: enough to spare Python's overhead, few enough to stay in the processor's cache."""
+# Time bounds looked at in one step: few at first, for a metric may be slow; then twice as many.
+FIRST_BLOCK, LARGEST_BLOCK = 4, 512
+TIMES_AT_ONCE = 2**21
+# Tolerances of equal probability that stand for a law without points, where quality is no mean.
+DRAWN_TOLERANCES = 100
+# Tail quality, [M, R], of times [R, S] at time bounds [M]; it may depend on times only by which of
+# them are on time.
+Curve: TypeAlias = Callable[[ArrayLike, ArrayLike], Floats]
 
 
-@dataclass(frozen=True)
-class RoundPercentile:
-    """A percentile of tail quality over rounds, and how many rounds lie below it."""
+class RoundPercentile(NamedTuple):
+    """A percentile of tail quality over rounds; ``certified`` if enough rounds lie below it."""
 
     percentile: float
     quality: float
-    rounds_below: int
-
-    @property
-    def certified(self) -> bool:
-        """Whether enough rounds lie below the percentile for it to be reported."""
-        return self.rounds_below >= MIN_BEYOND
+    certified: bool
 
 
 @dataclass(frozen=True)
 class TailQuality:
-    """Tail quality at one threshold over the rounds of a trial.
+    """Tail quality at one threshold over rounds; ``ideal`` is quality without a threshold.
 
-    ideal
-        quality without a threshold.
-    mean, worst, sd
-        over rounds; ``sd`` divides by rounds - 1 and is NaN for a single round.
-    lower
-        lower percentiles over rounds, as asked for.
-    rounds
-        how many there are.
+    ``sd`` divides by rounds - 1 and is NaN for a single round; ``lower`` are the percentiles.
     """
 
     ideal: float
@@ -55,46 +52,42 @@ class TailQuality:
     rounds: int
 
 
-def quality_curve(scores: ArrayLike, times: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
-    """Return tail quality of every threshold and round for a metric that is a mean over samples.
+def quality_curve(scores: ArrayLike, times: ArrayLike, thresholds: ArrayLike) -> Floats:
+    """Return tail quality of every threshold and round, [M, R], of a mean over samples.
 
-    Q(theta, r) = (1/S) sum of s_i over the samples on time, t[r, i] <= theta: a late sample scores 0 and stays in the
-    denominator (Yang et al., "Quality at the Tail of Machine Learning Inference", arXiv 2212.13925v3, section 3). A sample
-    without a time is late at every threshold, infinity included.
+    Q(theta, r) = (1/S) sum of s_i over the samples on time, t[r, i] <= theta: a late sample scores
+    0 and stays in the denominator (Yang et al., "Quality at the Tail of Machine Learning
+    Inference", arXiv 2212.13925v3, section 3). A sample without a time is late at every threshold,
+    infinity included.
 
-    Each time is sorted into the gap between two thresholds, the scores in a gap are summed, and the sums are accumulated over
-    the thresholds: R S log M steps.
+    Each time is sorted into the gap between two thresholds, the scores in a gap are summed, and the
+    sums are accumulated over the thresholds: R S log M steps.
 
     Parameters
     ----------
     scores : [S]
         score of each sample when it is on time, finite and not negative.
     times : [R, S]
-        times in ns, +inf for a sample whose outcome was not ``ok``.
+        in ns, +inf for a sample whose outcome was not ``ok``.
     thresholds : [M]
         time bounds in ns, in any order; +inf is allowed.
-
-    Returns
-    -------
-    [M, R] tail quality.
 
     Raises
     ------
     InputError
-        if a time is NaN or not positive, a score is negative or not finite, a threshold is NaN, or there are no samples.
+        if a time is NaN or not positive, a score is negative or not finite, a threshold is NaN, or
+        there are no samples.
 
-    Examples
-    --------
     >>> quality_curve([1, 0, 1], [[10, 20, 30], [10, 20, 99]], [9, 10, 50])
     array([[0.        , 0.        ],
            [0.33333333, 0.33333333],
            [0.66666667, 0.33333333]])
     """
-    score, time, bound = np.asarray(scores, dtype=np.float64), checked_times(times), np.asarray(thresholds)
+    score, time = np.asarray(scores, dtype=np.float64), checked_times(times)
+    bound = np.asarray(thresholds)
     check_curve(score, time, bound)
     rounds, samples = time.shape
-    gaps = bound.size + 1
-    order = np.argsort(bound, kind="stable")
+    gaps, order = bound.size + 1, np.argsort(bound, kind="stable")
     ordered = comparable_bounds(bound[order], time)
     in_gap = np.empty((rounds, gaps))
     step = max(1, BLOCK // samples)
@@ -110,61 +103,35 @@ def quality_curve(scores: ArrayLike, times: ArrayLike, thresholds: ArrayLike) ->
 
 
 def summarize(qualities: ArrayLike, ideal: float, percentiles: Sequence[float] = (10, 5, 1)) -> TailQuality:
-    """Return what is reported of tail quality at one threshold.
+    """Return what is reported of the tail quality of rounds, [R], at one threshold.
 
-    Parameters
-    ----------
-    qualities : [R]
-        tail quality of each round.
-    ideal
-        quality without a threshold.
-    percentiles
-        in percent, over rounds, as the inverted distribution function: p1 of 30 rounds is the worst round.
+    Percentiles are in percent, over rounds, inverted: p1 of 30 rounds is the worst round.
 
-    Raises
-    ------
-    InputError
-        if there are no rounds, or a quality is not finite.
-
-    Examples
-    --------
-    >>> summarize([0.8, 0.6, 0.7], ideal=0.9).worst
-    0.6
     """
     quality = np.asarray(qualities, dtype=np.float64)
-    if not quality.size or not np.isfinite(quality).all():
-        raise InputError(f"tail quality of {quality.size} rounds: at least one round is needed, and finite numbers")
     rounds = quality.size
-    return TailQuality(
-        ideal=ideal,
-        mean=float(quality.mean()),
-        worst=float(quality.min()),
-        sd=float(quality.std(ddof=1)) if rounds > 1 else float("nan"),
-        lower=tuple(
-            RoundPercentile(percentile, percentile_inverted_cdf(quality, percentile), percentile_rank(rounds, percentile) - 1)
-            for percentile in percentiles
-        ),
-        rounds=rounds,
-    )
+    sd = float(quality.std(ddof=1)) if rounds > 1 else float("nan")
+    lower = []
+    for percentile in percentiles:
+        certified = percentile_rank(rounds, percentile) - 1 >= MIN_BEYOND
+        value = percentile_inverted_cdf(quality, percentile)
+        lower.append(RoundPercentile(percentile, value, certified))
+    mean, worst = float(quality.mean()), float(quality.min())
+    return TailQuality(ideal, mean, worst, sd, tuple(lower), rounds)
 
 
-def check_curve(scores: NDArray[np.float64], times: Times, thresholds: NDArray[np.generic]) -> None:
-    """Refuse what no curve can be made of; parameters and errors are those of `quality_curve`."""
-    if scores.ndim != 1 or times.ndim != 2 or thresholds.ndim != 1 or times.shape[1] != scores.size:
-        raise ValueError(
-            f"scores of shape {scores.shape}, times of shape {times.shape}, thresholds of shape {thresholds.shape}: "
-            "the shapes must be [S], [R, S] and [M]"
-        )
-    if not scores.size:
-        raise InputError("tail quality of no samples: at least one sample is needed")
-    if not np.isfinite(scores).all() or scores.min() < 0:
-        raise InputError("scores must be finite and not negative: a late sample scores 0, which nothing may undercut")
-    if thresholds.dtype.kind not in "iuf" or np.isnan(thresholds.astype(np.float64)).any():
+def check_curve(scores: Floats, times: Times, thresholds: NDArray[np.generic]) -> None:
+    """Refuse what no curve can be made of; see `quality_curve`."""
+    if times.ndim != 2 or times.shape[1] != scores.size:
+        raise ValueError(f"shapes of times {times.shape} and scores: must be [R, S] and [S]")
+    if not scores.size or not np.isfinite(scores).all() or scores.min() < 0:
+        raise InputError("scores must be finite and not negative, and not of no samples: late is 0")
+    if np.isnan(thresholds.astype(np.float64)).any():
         raise InputError("thresholds must be numbers of ns: NaN bounds nothing")
 
 
 def comparable_bounds(thresholds: NDArray[np.generic], times: Times) -> Times:
-    """Return thresholds in the type of the times, so that no comparison rounds, and finite, so that inf is late at them all."""
+    """Return thresholds in the type of the times, so that no comparison rounds, and finite."""
     if times.dtype == np.float64:
         return np.minimum(thresholds.astype(np.float64), np.finfo(np.float64).max)
     if thresholds.dtype.kind != "f":
@@ -173,52 +140,38 @@ def comparable_bounds(thresholds: NDArray[np.generic], times: Times) -> Times:
     return np.floor(np.clip(thresholds.astype(np.float64), 0, largest)).astype(np.int64)
 
 
-Curve: TypeAlias = Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]
-"""Tail quality, [M, R], of times [R, S] at time bounds [M]; it may depend on times only by which of them are on time."""
+def round_deadlines(curve: Curve, times: ArrayLike, floor: float) -> Floats:
+    """Return for every round the smallest time bound from which on its quality keeps the floor, [R].
 
-FIRST_BLOCK, LARGEST_BLOCK = 4, 512
-"""Time bounds looked at in one step: few at first, for a metric may be slow; then twice as many each time."""
-
-
-def round_deadlines(curve: Curve, times: ArrayLike, floor: float) -> NDArray[np.float64]:
-    """Return for every round the smallest time bound from which on its quality keeps the floor.
-
-    T_r = min {theta : Q(theta', r) >= floor for every theta' >= theta}. Between two neighbouring times of a round nothing
-    changes, so T_r is one of its own times, and exact. Quality need not rise with the time bound (F1 and mAP may dip): bounds are
-    looked at from the longest time downwards until quality first falls below the floor, all rounds at once, so that a metric is
-    evaluated about as often as samples may be late.
-
-    Rounds are made comparable by replacing times by their ranks from the longest, which leaves the same samples on time.
+    T_r = min {theta : Q(theta', r) >= floor for every theta' >= theta}. Between two neighbouring
+    times of a round nothing changes, so T_r is one of its own times, and exact; +inf where a round
+    misses the floor even without a time bound. Quality need not rise with the time bound (F1 and
+    mAP may dip): bounds are looked at from the longest time downwards until quality first falls
+    below the floor, all rounds at once, so that a metric is evaluated about as often as samples may
+    be late. Rounds are made comparable by replacing times by their ranks from the longest, which
+    leaves the same samples on time.
 
     Parameters
     ----------
     curve
-        tail quality by times and time bounds, such as ``Judged.curve``; 0 where all samples are late.
+        such as ``Judged.curve``; 0 where all samples are late.
     times : [R, S]
-        times in ns, +inf for a sample whose outcome was not ``ok``.
+        in ns, +inf for a sample whose outcome was not ``ok``.
     floor
-        smallest quality that will do, positive: a share of reference quality. Differences of 1e-12 of it are the rounding of sums.
-
-    Returns
-    -------
-    [R] deadlines in ns; +inf where a round misses the floor even without a time bound.
+        smallest quality that will do. Differences of 1e-12 of it are the rounding of sums.
 
     Raises
     ------
     InputError
-        if a time is NaN or not positive, or the floor is not a positive finite number.
+        if a time is NaN or not positive, or the floor is not positive.
 
-    Examples
-    --------
     >>> from functools import partial
-    >>> from orchestrator.stats.tail_quality import quality_curve
     >>> all_right = partial(quality_curve, [1, 1, 1, 1])
-    >>> round_deadlines(all_right, [[10, 20, 30, 40], [40, 10, 99, 10], [1, 2, np.inf, np.inf]], floor=0.75)
+    >>> times = [[10, 20, 30, 40], [40, 10, 99, 10], [1, 2, np.inf, np.inf]]
+    >>> round_deadlines(all_right, times, floor=0.75)
     array([30., 40., inf])
     """
     checked = checked_times(times)
-    if checked.ndim != 2:
-        raise ValueError(f"times of shape {checked.shape}: the shape must be [rounds, samples]")
     _check_floors([floor])
     ranks = _ranks(checked)
     lowest = _lowest_rank(curve, ranks, floor * (1 - ROUNDING))
@@ -226,31 +179,12 @@ def round_deadlines(curve: Curve, times: ArrayLike, floor: float) -> NDArray[np.
     return np.asarray(at_bound.min(axis=1, initial=np.inf), dtype=np.float64)
 
 
-def mean_deadlines(scores: ArrayLike, times: ArrayLike, floors: Sequence[float]) -> NDArray[np.float64]:
-    """Return what `round_deadlines` does at several floors, for a metric that is a mean of scores which are not negative.
+def mean_deadlines(scores: ArrayLike, times: ArrayLike, floors: Sequence[float]) -> Floats:
+    """Return the same at several floors, [F, R], of a mean of scores [S] that are not negative.
 
-    Such a metric never falls as the time bound rises, so that the scores of a round summed in order of time show its deadline.
+    Such a metric never falls as the time bound rises, so that the scores of a round summed in order
+    of time show its deadline.
 
-    Parameters
-    ----------
-    scores : [S]
-        score of each sample when it is on time.
-    times : [R, S]
-        times in ns, +inf for a sample whose outcome was not ``ok``.
-    floors : [F]
-        smallest qualities that will do.
-
-    Returns
-    -------
-    [F, R] deadlines in ns; +inf where a round misses the floor even without a time bound.
-
-    Raises
-    ------
-    InputError
-        as `round_deadlines` and `tail_quality.quality_curve` do.
-
-    Examples
-    --------
     >>> mean_deadlines([1, 1, 1, 1], [[10, 20, 30, 40], [1, 2, np.inf, np.inf]], [0.75, 0.5])
     array([[30., inf],
            [20.,  2.]])
@@ -258,34 +192,36 @@ def mean_deadlines(scores: ArrayLike, times: ArrayLike, floors: Sequence[float])
     score, checked = np.asarray(scores, dtype=np.float64), checked_times(times)
     check_curve(score, checked, np.empty(0))
     _check_floors(floors)
+    rounds, samples = checked.shape
     if np.isin(score, (0, 1)).all():
-        return _of_right_answers(checked[:, score == 1], score.size, floors)
+        return _of_right_answers(checked[:, score == 1], samples, floors)
     order = np.argsort(checked, axis=1)
     ordered = np.take_along_axis(checked, order, axis=1)
-    reached = np.cumsum(score[order], axis=1) / score.size
-    first = np.array([(reached < floor * (1 - ROUNDING)).sum(axis=1) for floor in floors], dtype=np.int64)
-    padded = np.column_stack([ordered, np.full(len(checked), np.inf)])
-    return np.asarray(padded[np.arange(len(checked)), first.reshape(len(floors), len(checked))], dtype=np.float64)
+    padded = np.column_stack([ordered, np.full(rounds, np.inf)])
+    reached = np.cumsum(score[order], axis=1) / samples
+    needed = [(reached < floor * (1 - ROUNDING)).sum(axis=1) for floor in floors]
+    found = [padded[np.arange(rounds), place] for place in needed]
+    return np.array(found, dtype=np.float64).reshape(len(floors), rounds)
 
 
-def _of_right_answers(times: Times, samples: int, floors: Sequence[float]) -> NDArray[np.float64]:
-    """Return the deadlines of rounds of so many samples, [F, R], from the times of right answers, [R, N]: the last one that is needed."""
+def _of_right_answers(times: Times, samples: int, floors: Sequence[float]) -> Floats:
+    """Return the deadlines from the times of right answers, [R, N]: the last one that is needed."""
     reached = np.arange(1, times.shape[1] + 1) / samples
     needed = [int((reached < floor * (1 - ROUNDING)).sum()) for floor in floors]
     places = sorted({place for place in needed if place < reached.size})
     ordered = np.partition(times, places, axis=1) if places else times
-    found = [ordered[:, place] if place < reached.size else np.full(len(times), np.inf) for place in needed]
+    never = np.full(len(times), np.inf)
+    found = [ordered[:, place] if place < reached.size else never for place in needed]
     return np.array(found, dtype=np.float64).reshape(len(floors), len(times))
 
 
 def _check_floors(floors: Sequence[float]) -> None:
-    for floor in floors:
-        if not 0 < floor < math.inf:
-            raise InputError(f"quality floor {floor}: must be a positive finite number; any deadline keeps a floor of 0")
+    if not all(0 < floor < np.inf for floor in floors):
+        raise InputError(f"quality floor {floors}: must be positive and finite; any deadline keeps 0")
 
 
-def _ranks(times: Times) -> NDArray[np.float64]:
-    """Return times by rank within their round, [R, S]: the longest has S, equal ones share a rank, and inf stays."""
+def _ranks(times: Times) -> Floats:
+    """Return the rank of times in their round, [R, S]: S the longest, equal ones alike, inf kept."""
     order = np.argsort(times, axis=1)
     ordered = np.take_along_axis(times, order, axis=1)
     finite = np.isfinite(ordered)
@@ -298,19 +234,103 @@ def _ranks(times: Times) -> NDArray[np.float64]:
     return ranks
 
 
-def _lowest_rank(curve: Curve, ranks: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
-    """Return the lowest rank of each round from which on its quality keeps the floor, [R]; +inf where there is none."""
-    rounds, samples = ranks.shape
-    lowest = np.full(rounds, np.inf)
+def _lowest_rank(curve: Curve, ranks: Floats, floor: float) -> Floats:
+    """Return the lowest rank of each round from which on its quality keeps the floor, [R], or inf."""
+    lowest = np.full(len(ranks), np.inf)
     shortest = ranks.min(axis=1, initial=np.inf)
     undecided = np.flatnonzero(shortest < np.inf)
-    top, block = samples, FIRST_BLOCK
+    top, block = ranks.shape[1], FIRST_BLOCK
     while undecided.size:
         bounds = np.arange(top, max(top - block, 0), -1)
         keeps = curve(ranks[undecided], bounds) >= floor
         kept = np.where(keeps.all(axis=0), bounds.size, keeps.argmin(axis=0))
         some = kept > 0
-        lowest[undecided[some]] = np.maximum(top - kept[some] + 1, shortest[undecided[some]])
+        deepest = np.maximum(top - kept[some] + 1, shortest[undecided[some]])
+        lowest[undecided[some]] = deepest
         undecided = undecided[(kept == bounds.size) & (lowest[undecided] > shortest[undecided])]
         top, block = top - block, min(2 * block, LARGEST_BLOCK)
     return lowest
+
+
+@dataclass(frozen=True)
+class LognormalTolerance:
+    """The logarithm of users' tolerance is normal, with ``sigma`` around that of the median."""
+
+    median_ns: float
+    sigma: float
+
+    def waits(self, times: ArrayLike) -> Floats:
+        """Return the share of users who wait at least so long: Phi((log median - log t) / sigma)."""
+        logs = np.log(checked_times(times).astype(np.float64))
+        return np.asarray(scipy.special.ndtr((np.log(self.median_ns) - logs) / self.sigma))
+
+    def points(self) -> tuple[Floats, Floats]:
+        """Return the middles of 100 classes of equal probability, in ns, and their shares."""
+        middles = (np.arange(DRAWN_TOLERANCES) + 0.5) / DRAWN_TOLERANCES
+        places = self.median_ns * np.exp(self.sigma * scipy.special.ndtri(middles))
+        return places, np.full(DRAWN_TOLERANCES, 1 / DRAWN_TOLERANCES)
+
+
+@dataclass(frozen=True)
+class TolerancePoints:
+    """Users of given tolerances, [K] in ns, so many of each in any unit, [K]."""
+
+    points_ns: tuple[float, ...]
+    weights: tuple[float, ...]
+
+    def waits(self, times: ArrayLike) -> Floats:
+        """Return the share of users whose tolerance is at least each time, 0 for +inf."""
+        places, shares = self.points()
+        from_here = np.append(np.cumsum(shares[::-1])[::-1], 0.0)
+        return np.asarray(from_here[np.searchsorted(places, checked_times(times), side="left")])
+
+    def points(self) -> tuple[Floats, Floats]:
+        """Return the tolerances, rising, and their shares, those of equal tolerance together."""
+        points, weights = (np.asarray(one, dtype=np.float64) for one in (self.points_ns, self.weights))
+        places, of = np.unique(points, return_inverse=True)
+        sums = np.bincount(of, weights=weights, minlength=places.size)
+        return places, sums / sums.sum()
+
+
+# How long users wait.
+Tolerance: TypeAlias = LognormalTolerance | TolerancePoints
+
+
+def lognormal_from_p95(median_ns: float, p95_ns: float) -> LognormalTolerance:
+    """Return the lognormal law with this median and this 95th percentile.
+
+    Raises InputError unless the percentile lies above the median.
+
+    >>> round(lognormal_from_p95(100.0, 300.0).sigma, 3)
+    0.668
+    """
+    if not p95_ns > median_ns > 0:
+        raise InputError(f"tolerance with median {median_ns:g} ns and p95 {p95_ns:g} ns: p95 must lie above a positive median")
+    sigma = float(np.log(p95_ns / median_ns) / scipy.special.ndtri(0.95))
+    return LognormalTolerance(median_ns, sigma)
+
+
+def quality_over_tolerance(scores: ArrayLike, times: ArrayLike, tolerance: Tolerance) -> Floats:
+    """Return the tail quality of each round averaged over users' tolerance, [R], of a mean.
+
+    A user of tolerance T counts the answers that took at most T, so that the mean over users of
+    Q(T, r) = (1/S) sum of s_i [t_ri <= T] is (1/S) sum of s_i P(T >= t_ri): the integral of the
+    step curve of quality against the law of tolerance, without a grid (after Yang, "From tail
+    quality to landscape", TBench 2025). Scores, [S], and times, [R, S], are those of
+    `quality_curve`, and so are the errors.
+
+    >>> quality_over_tolerance([1, 1], [[10, 20], [10, 99]], TolerancePoints((15, 30), (1, 1)))
+    array([0.75, 0.5 ])
+    """
+    score, time = np.asarray(scores, dtype=np.float64), checked_times(times)
+    check_curve(score, time, np.empty(0))
+    step = max(1, TIMES_AT_ONCE // score.size)
+    starts = range(0, len(time), step)
+    blocks = [tolerance.waits(time[at : at + step]) @ score / score.size for at in starts]
+    return np.concatenate([np.empty(0), *blocks])
+
+
+def curve_over_tolerance(curve: Curve, times: ArrayLike, tolerance: Tolerance) -> Floats:
+    """Return the same for any metric, from its quality at the law's points: exact for points."""
+    places, shares = tolerance.points()
+    return np.asarray(shares @ curve(checked_times(times), places))

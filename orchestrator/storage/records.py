@@ -15,7 +15,6 @@ from orchestrator.contracts import InputError
 from orchestrator.storage import facts as allowed
 from orchestrator.storage import schema
 from orchestrator.storage.layout import plain
-from orchestrator.storage.typed_rows import Labels
 from orchestrator.storage.vocabulary import FaultName, Origin, State
 
 STARTED: tuple[State, ...] = ("running", "done", "failed", "interrupted")
@@ -66,7 +65,7 @@ class PlannedTrial(Frozen):
         fields = {name: getattr(self, name) for name in PlannedTrial.model_fields}
         return PlannedTrial.model_validate({**fields, "state": state, "reason": reason})
 
-    def labels(self) -> Labels:
+    def labels(self) -> dict[str, Any]:
         """Return the columns that every result table begins with."""
         return {
             "trial": self.trial_id,

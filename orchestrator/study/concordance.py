@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from orchestrator.stats.density import Floats
-from orchestrator.stats.laws import ranks
+from orchestrator.stats.units import ranks
 
 PERMUTATIONS = 1999
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.latency import percentiles_inverted_cdf
-from orchestrator.stats.laws import evenly_chosen
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
+from orchestrator.stats.units import evenly_chosen
 from orchestrator.study.concordance import concordance, spearman_of_pairs
 from orchestrator.study.material import Material
 from orchestrator.study.tables import Column, StudyTable, Value, known, named, numbers, p_value, significant, three, whole

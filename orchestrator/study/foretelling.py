@@ -16,10 +16,9 @@ from orchestrator.analysis.tables.explain import EVIDENCE
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.constants import ROUNDING
 from orchestrator.stats.latency import percentiles_inverted_cdf
-from orchestrator.stats.laws import t_sf
 from orchestrator.stats.pair import holm_adjusted
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
-from orchestrator.stats.units import Floats, spread, units_of
+from orchestrator.stats.units import Floats, spread, t_sf, units_of
 from orchestrator.study.material import Material, who, who_columns
 from orchestrator.study.tables import Column, StudyTable, Value, known, named, numbers, p_value, significant, three, time_ms, whole
 

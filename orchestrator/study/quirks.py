@@ -10,8 +10,8 @@ from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.contracts import InputError
-from orchestrator.stats.laws import evenly_chosen
 from orchestrator.stats.times import Clock
+from orchestrator.stats.units import evenly_chosen
 from orchestrator.study.material import Material, repeats_first, who, who_columns
 from orchestrator.study.program.faults import Effect, Faults
 from orchestrator.study.tables import StudyTable, Value, named, numbers, three

@@ -13,9 +13,9 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.convergence import DensityConvergence
 from orchestrator.stats.divergence import Fit, divergences, fit_density
 from orchestrator.stats.histogram import LogHistogram
-from orchestrator.stats.laws import evenly_chosen
 from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
+from orchestrator.stats.units import evenly_chosen
 from orchestrator.study.material import Material, who, who_columns
 from orchestrator.study.tables import StudyTable, Value, known, numbers, three, whole
 

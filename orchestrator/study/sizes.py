@@ -11,8 +11,8 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.density import kde_on_grid, log_times, select_bandwidth
 from orchestrator.stats.divergence import Fit, jensen_shannon_distance, masses_on_common_grid
-from orchestrator.stats.laws import evenly_chosen
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS
+from orchestrator.stats.units import evenly_chosen
 from orchestrator.study.input_size import time_on_size
 from orchestrator.study.material import Material, repeats_first, short, sizes_of, who, who_columns
 from orchestrator.study.settling import fit_of

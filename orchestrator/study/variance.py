@@ -12,7 +12,7 @@ import numpy as np
 from orchestrator.contracts import InputError
 from orchestrator.stats.constants import ROUNDING
 from orchestrator.stats.density import Floats
-from orchestrator.stats.laws import t_quantile
+from orchestrator.stats.units import t_quantile
 
 RESAMPLES = 999
 SAMPLE, PROCESS, SAMPLE_IN_PROCESS, ROUND, REST = "sample", "process", "sample x process", "round", "rest"

@@ -4,15 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from built_trials import in_turns
+from built_trials import in_turns, rows_made
 from numpy.typing import NDArray
 from scipy import stats
 
-from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.late_answers import on_time_scores, one_inference
 from orchestrator.analysis.quality import answers_at_stake, intervals, judge
-from orchestrator.analysis.tables.comparison import comparison_rows, contests_of
-from orchestrator.analysis.tables.prediction import prediction_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics import Answers
@@ -65,7 +62,7 @@ def test_intervals_without_losses_are_as_wide_as_so_many_inferences_allow(metric
 
 def test_independent_batches_have_a_variance_ratio_of_about_one(batched: Callable[..., TrialData]) -> None:
     data = batched(20 * np.random.default_rng(2).lognormal(0, 0.1, (400, 6)), 4, right=22)
-    rows = [row for row in prediction_rows(data, ()) if row["clock"] == "total"]
+    rows = [row for row in rows_made("prediction", [data], flags=()) if row["clock"] == "total"]
     assert {row["method"] for row in rows} == {"block-bootstrap", "poisson-binomial"}
     assert all(0.7 < row["variance_ratio"] < 1.4 for row in rows)  # as samples, it was the size of the batch
     for row in rows:
@@ -128,11 +125,7 @@ def test_the_median_of_a_round_is_that_of_its_inferences(build: Build) -> None:
 
 def test_the_least_step_of_a_comparison_is_one_inference(batched: Callable[..., TrialData]) -> None:
     steady = in_turns(batched(np.full((30, 6), ms), 4, f"at{ms}ms") for ms in (10.0, 12.0))
-    rows = [
-        row
-        for row in comparison_rows([one for group in grouped(steady, ANALYSIS) for one in contests_of(group)])
-        if row["scope"] == "this data set"
-    ]
+    rows = [row for row in rows_made("comparison", steady, ANALYSIS) if row["scope"] == "this data set"]
     widths = [row["interval_high"] - row["interval_low"] for row in rows]
     error = np.sqrt(2) * (1 / 6 / 2) / 15  # one of 6 batches in a visit of 2 rounds, of 15 visits
     assert max(widths) == pytest.approx(stats.t.isf(0.025, 14) * error)  # all of one is late: the other half is not possible

@@ -4,13 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from built_trials import in_turns
+from built_trials import in_turns, rows_made
 from scipy import stats
 
-from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.late_answers import on_time_scores
 from orchestrator.analysis.table import tables
-from orchestrator.analysis.tables.comparison import comparison_rows, contests_of
+from orchestrator.analysis.tables.comparison import FROM_BEST
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import common_repeats
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -22,7 +21,7 @@ UNKNOWN = "no verdict: noise floor unknown"
 
 
 def rows(trials: list[TrialData], analysis: AnalysisConfig = ANALYSIS) -> list[dict[str, Any]]:
-    return list(comparison_rows([one for group in grouped(trials, analysis) for one in contests_of(group)]))
+    return [row for row in rows_made("comparison", trials, analysis) if row["scope"] not in FROM_BEST]
 
 
 def test_every_system_is_compared_with_one_baseline(build: Any, noise: Any) -> None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from orchestrator.analysis.table import LABELS, tables
-from orchestrator.analysis.tables.convergence import convergence_rows, rjsd_column
+from orchestrator.analysis.table import LABELS, Context, tables
+from orchestrator.analysis.tables.convergence import convergence, rjsd_column
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.stopping import RoundObservation, make_rule
 from orchestrator.stats.stopping.rule import CHECK_COLUMNS
 from orchestrator.stats.times import Clock
@@ -48,5 +49,7 @@ def test_the_checks_of_every_rule_fit_the_table_also_from_json(name: str, reason
     assert column == ("rjsd_total_as_in_paper_code" if name == "paper" else "rjsd_total")
     assert checks[-1][column] > 0
     for each in (record, TrialRecord.model_validate_json(record.model_dump_json())):
-        table = pa.Table.from_pylist(list(convergence_rows(each)), schema=tables()["convergence"].schema)
+        table = pa.Table.from_pylist(
+            list(convergence(Context(AnalysisConfig(), cast(Any, None), (each,), ()))), schema=tables()["convergence"].schema
+        )
         assert table.column("rounds").to_pylist() == [check["rounds"] for check in checks]

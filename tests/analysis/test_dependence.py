@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from built_trials import rows_made
 
-from orchestrator.analysis.groups import grouped
-from orchestrator.analysis.tables.comparison import THIS_DATA_SET, comparison_rows, contests_of
+from orchestrator.analysis.tables.comparison import THIS_DATA_SET
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import common_cycles
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -23,7 +23,7 @@ def slow_spells(noise: Any, rounds: int) -> np.ndarray:
 
 
 def of_this_data_set(trials: list[TrialData]) -> dict[str, Any]:
-    found = comparison_rows([one for group in grouped(trials, ANALYSIS) for one in contests_of(group)])
+    found = rows_made("comparison", trials, ANALYSIS)
     [row] = [dict(row) for row in found if (row["scope"], row["threshold"]) == (THIS_DATA_SET, "22 ms")]
     return row
 

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from built_trials import in_turns
+from built_trials import in_turns, rows_made
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.ranking import ties
-from orchestrator.analysis.tables.comparison import contests_of, rows_from_the_best
+from orchestrator.analysis.tables.comparison import FROM_BEST
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 
@@ -21,8 +20,8 @@ ANALYSIS = AnalysisConfig(seed=0, thresholds_ms=(21.0,))
 
 
 def rows(trials: list[TrialData]) -> list[dict[str, Any]]:
-    [group] = grouped(in_turns(trials), ANALYSIS)
-    return [row for row in rows_from_the_best(contests_of(group)) if row["threshold"] == "21 ms"]
+    found = rows_made("comparison", in_turns(trials), ANALYSIS)
+    return [row for row in found if row["threshold"] == "21 ms" and row["scope"] in FROM_BEST]
 
 
 def test_each_system_is_compared_with_the_best_at_the_level_of_all_pairs(build: Any, noise: Any) -> None:

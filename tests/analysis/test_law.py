@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from built_trials import rows_made
 from numpy.typing import NDArray
 
-from orchestrator.analysis.groups import threshold_set
 from orchestrator.analysis.table import LIMITS, BrokenInterval, check_interval, check_intervals, tables
 from orchestrator.analysis.tables.replay import REPLAY
-from orchestrator.analysis.tables.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 
@@ -66,7 +65,7 @@ def test_late_wrong_answers_lift_the_mean_and_its_interval(build: Callable[..., 
     total[:, 28:] *= np.where(np.random.default_rng(1).random((rounds, 12)) < 0.7, 5, 1)  # the wrong ones are slow
     data = build("cpu", total, right=28, metrics=(metric, "top1"))
     analysis = AnalysisConfig(seed=0, thresholds_ms=[40])
-    rows = list(tail_quality_rows(data, threshold_set([data], analysis), (), analysis))
+    rows = rows_made("tail_quality", [data], analysis, ())
     check_intervals("tail_quality", DECLARED["tail_quality"], rows)
     methods = {row["metric"]: set() for row in rows}
     for row in rows:

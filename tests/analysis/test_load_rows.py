@@ -27,7 +27,6 @@ from orchestrator.analysis.load import (
 )
 from orchestrator.analysis.replay import services_after_idling
 from orchestrator.analysis.table import tables
-from orchestrator.analysis.tables.tail_quality import tail_quality_rows
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.text import delay
 from orchestrator.stats.queueing import gamma, mean_rate, periodic, poisson
@@ -55,7 +54,7 @@ def test_a_trial_of_which_nothing_was_served_is_late_throughout_and_ends_no_repo
         assert grid.ns.size > 0
         assert 0 <= grid.start < grid.ns.size
     [data] = dropped[:1]
-    assert all(row["mean"] == 0 for row in tail_quality_rows(data, group.thresholds, (), analysis))
+    assert all(row["mean"] == 0 for row in rows_made("tail_quality", replace(group, trials=(data,)), analysis))
     assert {row["value_ns"] for row in rows_made("latency", [data], analysis)} == {None}
     [row] = rows_made("load", [data])
     assert (row["utilisation"], row["mean_wait_ns"], row["dropped_share"]) == (None, None, 1)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from built_trials import explained
+from built_trials import explained, rows_made
 
 from benchmarks.report import write
 from orchestrator.analysis import quality
@@ -91,15 +91,11 @@ def test_what_slow_rounds_go_with_is_found_in_little_memory_a_round(build: Build
 
 
 def test_figures_in_blocks_are_those_of_one_block(build: Build, noise: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
-    from orchestrator.analysis.groups import grouped
-    from orchestrator.analysis.tables.tail_quality import tail_quality_rows
-
     data = build("one", noise(40, 20, 10.0), right=15)
     asked = AnalysisConfig(thresholds_ms=(9.0, 10.0, 11.0, 12.0))
-    [group] = grouped([data], asked)
-    whole = list(tail_quality_rows(data, group.thresholds, (), asked))
+    whole = rows_made("tail_quality", [data], asked, ())
     monkeypatch.setattr(quality, "MOST_VALUES", 80)  # two thresholds of 40 rounds
-    parts = list(tail_quality_rows(data, group.thresholds, (), asked))
+    parts = rows_made("tail_quality", [data], asked, ())
     for one, other in zip(whole, parts, strict=True):
         assert one.keys() == other.keys()
         for name, value in one.items():

@@ -4,14 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from built_trials import rows_made
 
 from orchestrator.analysis.table import tables
-from orchestrator.analysis.tables.prediction import prediction_rows
 
 
 def test_rows_tell_what_the_last_rounds_showed_of_the_first_rounds_prediction(build: Any, noise: Any) -> None:
     times = noise(60, 50, 20)
-    found = list(prediction_rows(build("a", times, right=45), ()))
+    found = rows_made("prediction", [build("a", times, right=45)], flags=())
     assert all(set(row) == set(tables()["prediction"].schema.names) for row in found)
     assert {row["method"] for row in found} == {"block-bootstrap", "poisson-binomial"}
     [row] = [row for row in found if (row["clock"], row["threshold"], row["method"]) == ("total", "p90", "block-bootstrap")]
@@ -30,17 +30,17 @@ def test_slow_rounds_show_in_the_variance_ratio(build: Any, noise: Any) -> None:
     stormy = calm * np.where(np.arange(60) % 3 == 0, 1.3, 1.0)[:, None]
     ratio = {}
     for name, times in (("calm", calm), ("stormy", stormy)):
-        rows = prediction_rows(build(name, times), ())
+        rows = rows_made("prediction", [build(name, times)], flags=())
         [ratio[name]] = {row["variance_ratio"] for row in rows if (row["clock"], row["threshold"]) == ("total", "p60")}
     assert ratio["calm"] < 3 < 10 < ratio["stormy"]
 
 
 def test_too_few_rounds_predict_nothing(build: Any, noise: Any) -> None:
-    assert list(prediction_rows(build("a", noise(19, 20, 20)), ())) == []
+    assert rows_made("prediction", [build("a", noise(19, 20, 20))], flags=()) == []
 
 
 def test_a_metric_that_is_no_mean_has_the_block_bootstrap_alone(build: Any, noise: Any) -> None:
-    found = list(prediction_rows(build("a", noise(40, 20, 20), metrics=("f1_macro",)), ()))
+    found = rows_made("prediction", [build("a", noise(40, 20, 20), metrics=("f1_macro",))], flags=())
     assert {row["method"] for row in found} == {"block-bootstrap"}
     assert {row["variance_ratio"] for row in found} == {None}
 
@@ -49,7 +49,7 @@ def test_rows_tell_whether_the_prediction_was_right(build: Any, noise: Any) -> N
     calm = noise(60, 50, 20)
     slower_at_the_end = calm * np.where(np.arange(60) < 30, 1.0, 1.5)[:, None]
     for times, right in ((calm, True), (slower_at_the_end, False)):
-        found = [row for row in prediction_rows(build("a", times, right=45), ()) if row["method"] == "block-bootstrap"]
+        found = [row for row in rows_made("prediction", [build("a", times, right=45)], flags=()) if row["method"] == "block-bootstrap"]
         assert {row["inside"] for row in found} == {right}
         assert all((row["predicted_low"] <= row["observed_mean"] <= row["predicted_high"]) == right for row in found)
         assert all(row["flags"] == ["one stretch"] for row in found)
@@ -58,7 +58,7 @@ def test_rows_tell_whether_the_prediction_was_right(build: Any, noise: Any) -> N
 def test_a_fractional_score_has_its_contrast_without_a_draw(build: Any, noise: Any) -> None:
     """Of batches of four a round adds 0, 3 or 4 right answers of one batch; the worst of n rounds has no draw to come from."""
     times = np.repeat(noise(60, 5, 20), 4, axis=1)
-    once, again = (list(prediction_rows(build("a", times, right=18, measurement={"batch": 4}), ())) for _ in range(2))
+    once, again = (rows_made("prediction", [build("a", times, right=18, measurement={"batch": 4})], flags=()) for _ in range(2))
     assert once == again
     found = [row for row in once if (row["clock"], row["threshold"]) == ("total", "p90")]
     assert [row["method"] for row in found] == ["block-bootstrap", "poisson-binomial"]
@@ -70,5 +70,5 @@ def test_a_fractional_score_has_its_contrast_without_a_draw(build: Any, noise: A
 def test_limits_say_of_how_few_units_they_are(build: Any, noise: Any, visits: int, flags: list[str]) -> None:
     """Half of the visits predict the other half."""
     data = build("a", noise(60, 50, 20), visits=np.arange(60) * visits // 60)
-    found = {row["method"]: row["flags"] for row in prediction_rows(data, ("unpinned",))}
+    found = {row["method"]: row["flags"] for row in rows_made("prediction", [data], flags=("unpinned",))}
     assert found == {"block-bootstrap": ["unpinned", *flags], "poisson-binomial": ["unpinned"]}

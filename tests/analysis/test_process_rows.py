@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from built_trials import rows_made
 from scipy import stats
 
-from orchestrator.analysis.groups import grouped
-from orchestrator.analysis.tables.processes import process_rows
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.variance_components import Costs, best_split, variance_components
 
@@ -24,7 +23,7 @@ def repeats(build: Any, noise: Any, rounds: int = 40, **more: Any) -> list[Any]:
 
 
 def rows_of(trials: list[Any]) -> list[Any]:
-    return list(process_rows(grouped(trials, ANALYSIS)))
+    return rows_made("processes", trials, ANALYSIS)
 
 
 def test_the_interval_is_students_over_repeats(build: Any, noise: Any) -> None:

@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from built_trials import rows_made
 
-from orchestrator.analysis.groups import ThresholdSet
 from orchestrator.analysis.held_answers import Answered, held_mean
 from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, better_of_each
 from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, Question, replay_rows
 from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play, play, schedule_of, services_of, streams_of
 from orchestrator.analysis.table import check_intervals
 from orchestrator.analysis.tables.replay import REPLAY
-from orchestrator.analysis.tables.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.load import LoadConfig
@@ -219,8 +218,7 @@ def test_what_was_measured_under_the_same_load_stands_beside(data: TrialData) ->
     assert (same["measured"], other["measured"]) == ("loaded-r0", None)
     on_time = slower["total"] + waits <= LIMIT.ns
     assert same["measured_mean"] == pytest.approx((on_time * ([1.0] * 16 + [0.0] * 4)).mean())
-    at_limit = ThresholdSet(None, dict.fromkeys(loaded.times, ()), (LIMIT,), LIMIT)
-    reported = tail_quality_rows(loaded, at_limit, (), AnalysisConfig(seed=3))
+    reported = rows_made("tail_quality", [loaded], AnalysisConfig(seed=3, thresholds_ms=(LIMIT.ns / 1e6,)))
     [row] = [row for row in reported if (row["clock"], row["threshold"]) == ("response", LIMIT.label)]
     assert [same[f"measured_{name}"] for name in ("low", "mean", "high")] == [  # type: ignore[literal-required]
         row["interval_low"], row["mean"], row["interval_high"],

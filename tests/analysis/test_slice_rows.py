@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from built_trials import rows_made
 
-from orchestrator.analysis.groups import check_names, grouped
-from orchestrator.analysis.tables.slices import FEW_SAMPLES, FEWEST, slice_rows
-from orchestrator.analysis.tables.tail_quality import tail_quality_rows
+from orchestrator.analysis.groups import check_names
+from orchestrator.analysis.tables.slices import FEW_SAMPLES, FEWEST
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
@@ -23,14 +23,12 @@ FIGURES = (
 def rows_of(data: TrialData, *slices: str, **settings: Any) -> list[Any]:
     analysis = AnalysisConfig(slices=slices, thresholds_ms=(10, 12), **settings)
     check_names([data], analysis)
-    [group] = grouped([data], analysis)
-    return list(slice_rows(data, group.thresholds, group.flags[data.trial_id], analysis))
+    return rows_made("slices", [data], analysis)
 
 
 def whole_of(data: TrialData) -> list[Any]:
     analysis = AnalysisConfig(thresholds_ms=(10, 12))
-    [group] = grouped([data], analysis)
-    return list(tail_quality_rows(data, group.thresholds, (), analysis))
+    return rows_made("tail_quality", [data], analysis, ())
 
 
 def at(rows: list[Any], **wanted: Any) -> dict[str, Any]:

@@ -11,8 +11,6 @@ import pytest
 from built_trials import rows_made
 from scipy.stats import beta, t
 
-from orchestrator.analysis.groups import grouped
-from orchestrator.analysis.tables.tail_quality import tail_quality_rows
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.units import FEW, ONE_STRETCH, begins_ns, flags_of_units, visits_apart
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -24,8 +22,7 @@ SPELLS = np.repeat([1.0, 1.2], 10)
 
 
 def row_of(data: TrialData) -> dict[str, Any]:
-    [group] = grouped([data], ANALYSIS)
-    found = [dict(row) for row in tail_quality_rows(data, group.thresholds, group.flags[data.trial_id], ANALYSIS)]
+    found = [dict(row) for row in rows_made("tail_quality", [data], ANALYSIS)]
     [row] = [row for row in found if row["clock"] == PRIMARY_CLOCK and row["threshold"] == "22 ms"]
     return row
 

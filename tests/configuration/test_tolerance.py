@@ -8,7 +8,7 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.configuration.config import CampaignConfig, parse_campaign
 from orchestrator.contracts import InputError
-from orchestrator.stats.tolerance import LognormalTolerance, TolerancePoints
+from orchestrator.stats.tail_quality import LognormalTolerance, TolerancePoints
 
 
 def chosen(text: str, stored: AnalysisConfig | None = None) -> AnalysisConfig:

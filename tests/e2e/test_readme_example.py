@@ -32,7 +32,7 @@ def test_the_worked_example_runs_from_a_folder_outside_the_package(tmp_path: Pat
         cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "report: out/report.html"
+    assert done.stdout.splitlines()[-1].split() == ["Report:", "out/report.html"]
     (path,) = (tmp_path / "out" / "trials").glob("*/trial.json")
     trial = json.loads(path.read_text())
     assert trial["state"] == "done"

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator import metrics
 from orchestrator.configuration.config import Trial
 from orchestrator.execution.executor import LocalSite
 from orchestrator.execution.inline import InlineJob
@@ -107,16 +106,7 @@ def by_a_task_that_is_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "has no Missing" in site.look(site.machine(trial.system), [trial])[0].missing[0]
 
 
-def by_a_metric_that_is_imported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "import os, sys\n\nos.umask(0o777)\nsys.setrecursionlimit(50_000)\nclass Mine:\n    name = 'spoils'\n    def score(self, answers): ..."
-    (folder / "metric_that_spoils.py").write_text(text)
-    monkeypatch.syspath_prepend(folder)
-    metrics.add_folders([folder])
-    assert metrics.find_metric("spoils").name == "spoils"
-    metrics.forget_folders([folder])
-
-
-@pytest.mark.parametrize("spoiling", [by_a_metric_that_is_imported, by_a_rule, by_a_model_in_this_process, by_a_task_that_is_looked_at])
+@pytest.mark.parametrize("spoiling", [by_a_rule, by_a_model_in_this_process, by_a_task_that_is_looked_at])
 def test_settings_are_kept_wherever_the_driver_calls_code_of_a_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoiling: Callable[[Path, pytest.MonkeyPatch], None]
 ) -> None:

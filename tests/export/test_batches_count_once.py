@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from orchestrator.report.claims import rounds_needed_tables
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.reading import evidence_of
-from orchestrator.analysis.tables.convergence import convergence_rows
 from orchestrator.analysis.trial_data import load_trials
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
@@ -47,7 +45,7 @@ def twins(campaigns: Make, planned: Plan) -> Callable[..., tuple[Campaign, Campa
 @pytest.mark.parametrize("rule", ["settled", "certify", "paper", "rounds"])
 def test_a_batch_is_one_time_to_every_stopping_rule(twins: Callable[..., tuple[Campaign, Campaign]], rule: str) -> None:
     checks, those_of_batches = (
-        without_names(row for record in campaign.trials() for row in convergence_rows(record)) for campaign in twins(rule=rule)
+        without_names(analyse(campaign, AnalysisConfig(seed=0)).rows("convergence")) for campaign in twins(rule=rule)
     )
     assert checks
     assert any(check["rjsd_total"] is not None for check in checks)
@@ -110,11 +108,9 @@ def test_means_of_stages_add_up_to_the_mean_total_time(campaigns: Make, planned:
 
 def test_samples_of_one_fixed_batch_settle_as_one(campaigns: Make, planned: Plan) -> None:
     fixed = analyse(measured(campaigns, planned), AnalysisConfig(seed=0))
-    [table] = rounds_needed_tables(fixed)
     [data] = [data for group in fixed.groups for data in group.trials]
     assert data.batch_of is not None
     assert data.batch_of.tolist() == [sample // 4 for sample in range(22)]
-    assert "a batch of the same ones counting once" in table.note
 
 
 def test_a_shuffled_batch_has_no_distribution_of_its_own(campaigns: Make, planned: Plan) -> None:

@@ -50,7 +50,7 @@ def test_one_table_holds_the_trials_of_both_days(
     assert page.count("<td>2026-03-05 12:30</td>") == 1  # the table of campaigns
     assert "2026-03-05 12:30: measured " in page
     out = capsys.readouterr().out
-    assert out.splitlines()[-1] == f"report: {tmp_path / 'both' / 'report.html'}"
+    assert out.splitlines()[-1].split(maxsplit=1) == ["Report:", str(tmp_path / "both" / "report.html")]
 
     quality = pq.read_table(tmp_path / "both" / "tail_quality.parquet").to_pylist()
     assert {row["campaign"] for row in quality} == {"2026-03-01 12:30", "2026-03-05 12:30"}
@@ -82,7 +82,7 @@ def test_campaigns_of_other_data_share_no_table_and_the_report_says_so(campaigns
     monday, friday = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3], count=10)], day=5)
     report(monday, friday, into=tmp_path / "both")
     text = (tmp_path / "both" / "report.md").read_text("utf-8")
-    assert "- numbers: the data differ, so that these trials share no table: 2026-03-01 12:30 (digest " in text
+    assert "- Data: trials of numbers share no table, since their data differ: 2026-03-01 12:30 (digest " in text
     tables = [part.split("\n\n") for part in text.split("## ")[1:]]
     across = [part for part in tables if part[0].startswith("Tail quality of numbers (data ")]
     assert len(across) >= 4
@@ -158,7 +158,7 @@ def test_a_new_folder_is_the_default(
     monkeypatch.chdir(tmp_path)
     report(monday, friday)
     (folder,) = (tmp_path / "results" / "combined").iterdir()
-    assert capsys.readouterr().out.endswith(f"report: results/combined/{folder.name}/report.html\n")
+    assert capsys.readouterr().out.endswith(f" results/combined/{folder.name}/report.html\n")
 
 
 def change_record(directory: Path, **fields: object) -> None:
@@ -174,7 +174,7 @@ def test_data_that_nobody_recorded_equal_nothing_else(campaigns: Make, planned: 
     for directory in (monday, friday):
         change_record(directory, digests={})
     report(monday, friday, into=tmp_path / "both")
-    assert "share no table: 2026-03-01 12:30 (digest not recorded); 2026-03-05 12:30 (digest not recorded)" in (
+    assert "share no table, since their data differ: 2026-03-01 12:30 (digest not recorded); 2026-03-05 12:30 (digest not recorded)" in (
         tmp_path / "both" / "report.md"
     ).read_text("utf-8")
     assert not (tmp_path / "both" / "comparison.parquet").exists()

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.analysis.ranking import rankings
 from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.report.findings import findings
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import to_report
-from orchestrator.report.verdict import verdict
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import PlannedTrial
 
@@ -32,9 +33,6 @@ def test_settings_stand_beside_equal_names(campaigns: Campaigns, planned: Plan) 
     assert "| null1 | cpu_all | torch | model.wrong=[3] |" in text
     assert "| null1 | cpu_all | torch | model.wrong=[4] |" in text
     assert "| null2 | cpu_all | torch |  |" in text
-    (told,) = [sentence for sentence in verdict(results) if sentence.startswith("null1 within")]
-    assert "model.wrong=[3]" in told
-    assert "model.wrong=[4]" in told or "all 2 trials" in told
     page = render(results)
     assert "null1 · model.wrong=[4]" in page
 
@@ -45,17 +43,16 @@ def test_other_data_of_one_name_have_tables_and_titles_of_their_own(campaigns: C
     titles = [group.task for group in results.groups]
     assert titles == [f"numbers (data {group.data_digest[:8]})" for group in results.groups]
     assert len(set(titles)) == 2
-    assert any(sentence.startswith("Trials of numbers measured 2 different sets of data") for sentence in verdict(results))
+    assert [one.values["count"] for one in findings(results, rankings(results)) if one.kind == "different_data"] == [2]
     text = to_report(results)
     assert all(f"## Tail quality of {title}" in text for title in titles)
     assert all(title in render(results) for title in titles)
 
 
-def test_the_verdict_ranks_systems_and_not_their_repeats(campaigns: Campaigns, planned: Plan) -> None:
+def test_the_answer_ranks_systems_and_not_their_repeats(campaigns: Campaigns, planned: Plan) -> None:
     trials = [planned([3], repeat=number) for number in range(3)] + [planned([3], repeat=number, batch=2) for number in range(3)]
     campaign = open_campaign(campaigns("repeats", trials))
-    (told,) = verdict(analyse(campaign, AT))
-    assert "tie of both systems at " in told
-    assert "mean of 3 processes" in told
-    assert told.index("cpu_all with torch, batch 1") < told.index("cpu_all with torch, batch 2")
-    assert "repeat 0" not in told
+    results = analyse(campaign, AT)
+    found = {one.kind: one.values for one in findings(results, rankings(results))}
+    assert (found["winner"]["processes"], found["winner"]["systems"], found["winner"]["tied"]) == (3, 2, 1)
+    assert (found["winner"]["name"], found["runner_up"]["name"]) == ("batch 1", "batch 2")

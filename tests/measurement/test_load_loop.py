@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from md1 import md1_mean_wait, md1_waits_up_to
 from numpy.typing import NDArray
 from virtual_clock import run
 
@@ -15,7 +16,7 @@ from orchestrator.configuration.load import LoadConfig
 from orchestrator.measurement.load_loop import Service, service_of
 from orchestrator.measurement.timing import DROPPED
 from orchestrator.measurement.waiting import waiting
-from orchestrator.stats.queueing import gamma, md1_mean_wait, md1_waits_up_to, periodic, poisson, waits
+from orchestrator.stats.queueing import gamma, periodic, poisson, waits
 
 SERVICE_NS = 10_000_000
 

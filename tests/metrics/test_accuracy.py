@@ -1,21 +1,13 @@
 from __future__ import annotations
 
-import doctest
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, accuracy
+from orchestrator.metrics import Answers
 from orchestrator.metrics.accuracy import Accuracy
-
-
-def test_examples_run():
-    result = doctest.testmod(accuracy)
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 @given(st.lists(st.tuples(st.sampled_from(["A", "B", "C", "D", None]), st.sampled_from("ABCD")), max_size=30))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import doctest
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,13 +17,10 @@ from orchestrator.metrics import (
     WholeTaskMetric,
     detection,
     detection_boxes,
-    detection_precision,
     find_metric,
 )
-from orchestrator.metrics.detection import judge_detections, mean_average_precision_curve
+from orchestrator.metrics.detection import AREAS, Map, MeanAveragePrecision, match_detections
 from orchestrator.metrics.detection_boxes import box_overlap, detections, ground_truth
-from orchestrator.metrics.detection_matching import match_detections
-from orchestrator.metrics.detection_precision import MeanAveragePrecision
 
 NAMES = [name for name in METRICS if name.startswith("map")]
 BOX, ELSEWHERE = [10, 10, 50, 50], [200, 10, 50, 50]
@@ -49,7 +47,7 @@ def random_answers(seed, pictures):
     return Answers(predictions, references)
 
 
-@pytest.mark.parametrize("module", [detection, detection_boxes, detection_precision])
+@pytest.mark.parametrize("module", [detection, detection_boxes])
 def test_examples_run(module):
     result = doctest.testmod(module)
     assert result.attempted > 0
@@ -152,30 +150,26 @@ def test_an_iou_threshold_of_one():
     box = [0.7, 0.7, 0.1, 0.1]  # rounding keeps its IoU with itself below 1
     assert box_overlap(np.array([box]), np.array([box]), np.array([False]))[0] < 1
     answers = Answers([answer(box, score=0.5)], [answer(box)])
-    assert judge_detections(answers, np.array([1.0])).ideal() == pytest.approx(1)
+    assert Map("map", (1.0,)).judge(answers).ideal() == pytest.approx(1)
 
 
 def test_matches():
     reference = {"boxes": [BOX, [0, 0, 100, 100]], "labels": [7, 7], "crowd": [0, 1]}
     prediction = {"boxes": [[20, 20, 50, 50], ELSEWHERE, BOX], "labels": [7, 7, 7], "scores": [0.5, 0.7, 0.9]}
-    matches = match_detections(ground_truth([answer(), reference]), detections([None, prediction]), [0.5, 1.0], (0, 1e10))
-    assert (matches.pictures, matches.to_find.tolist(), matches.picture.tolist(), matches.class_index.tolist()) == (
-        2,
-        [1],
-        [1] * 3,
-        [0] * 3,
-    )
-    assert matches.matched.tolist() == [[True, False, True]] * 2
-    assert matches.ignored.tolist() == [[False, False, True]] * 2
+    truth, found = ground_truth([answer(), reference]), detections([None, prediction])
+    [one] = match_detections(truth, found, [0.5, 1.0], (0, 1e10))
+    assert (one.to_find, one.pictures.tolist(), one.picture.tolist()) == (1, [1], [0])  # the right one is the surest
+    [one] = match_detections(truth, replace(found, scores=-found.scores), [0.5, 1.0], (0, 1e10))
+    assert one.matched.tolist() == [[True, False, True]] * 2
+    assert one.right.tolist() == [[False, False, True]] * 2
 
 
 def test_a_curve_of_matches():
-    precision = MeanAveragePrecision(
-        match_detections(ground_truth([answer(BOX)]), detections([answer(BOX, score=0.5)]), [0.5, 0.75], (0, 1e10))
-    )
-    assert mean_average_precision_curve(precision, [[5]], [4, 5]) == pytest.approx(np.array([[0], [1]]))
-    assert mean_average_precision_curve(precision, [[5]], []).shape == (0, 1)
-    assert mean_average_precision_curve(precision, np.empty((0, 1)), [4]).shape == (1, 0)
+    classes = match_detections(ground_truth([answer(BOX)]), detections([answer(BOX, score=0.5)]), [0.5, 0.75], (0, 1e10))
+    judged = MeanAveragePrecision(1, classes)
+    assert judged.curve([[5]], [4, 5]) == pytest.approx(np.array([[0], [1]]))
+    assert judged.curve([[5]], []).shape == (0, 1)
+    assert judged.curve(np.empty((0, 1)), [4]).shape == (1, 0)
 
 
 @pytest.mark.parametrize(("times", "thresholds"), [([[0]], [1]), ([[math.nan]], [1]), ([[1]], [math.nan])])
@@ -185,7 +179,7 @@ def test_times_and_thresholds_refused(times, thresholds):
 
 
 def test_times_of_other_samples_refused():
-    with pytest.raises(ValueError, match="shapes must be"):
+    with pytest.raises(ValueError, match="shapes"):
         find_metric("map").judge(random_answers(0, 2)).curve([[1, 2, 3]], [1])
 
 
@@ -202,7 +196,7 @@ def test_many_sets_of_pictures_in_several_blocks(monkeypatch):
     answers, times = random_answers(7, 70), random.integers(1, 100, (9, 70))  # more pictures than a number has bits
     expected = [find_metric(name).judge(answers).curve(times, [20, 50, 90]) for name in NAMES]
     monkeypatch.setattr(detection, "MOST_FLAGS", 1)
-    monkeypatch.setattr(detection_precision, "BLOCK", 1)
+    monkeypatch.setattr(detection, "BLOCK", 1)
     for name, curve in zip(NAMES, expected, strict=True):
         np.testing.assert_array_equal(find_metric(name).judge(answers).curve(times, [20, 50, 90]), curve)
 
@@ -216,8 +210,7 @@ def test_parts_by_area_are_the_metrics_of_these_areas_and_hold_every_box_once(na
     assert sum(part.count for part in parts.values()) == sum(len(reference["labels"]) for reference in answers.references)
     times = np.random.default_rng(4).integers(1, 100, (3, 40))
     for group, part in parts.items():
-        areas = getattr(detection, group.upper())
-        alone = judge_detections(answers, metric.iou_thresholds, areas)
+        alone = replace(metric, areas=AREAS[group]).judge(answers)
         np.testing.assert_array_equal(part.judged.curve(times, [30, 60, np.inf]), alone.curve(times, [30, 60, np.inf]))
 
 

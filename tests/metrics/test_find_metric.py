@@ -10,7 +10,7 @@ import pytest
 from orchestrator import metrics
 from orchestrator.contracts import InputError
 from orchestrator.metrics import METRICS, Answers, Judged, MeanMetric, WholeTaskMetric, find_metric
-from orchestrator.metrics.accuracy import Top1
+from orchestrator.metrics.accuracy import TopK
 
 PLUGIN = '''
 import numpy as np
@@ -107,7 +107,31 @@ def test_unknown_name_near_one_of_another_package(plugin):
 
 
 def test_our_own_metric_cannot_be_replaced(plugin):
-    assert isinstance(find_metric("top1"), Top1)
+    assert isinstance(find_metric("top1"), TopK)
+
+
+def test_a_metric_of_the_user_s_is_found_by_its_target_and_by_its_name(tmp_path, monkeypatch):
+    text = PLUGIN.replace('"f1"', '"mine"')
+    (tmp_path / "metrics_by_target.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    metrics.add_folders([tmp_path])
+    try:
+        assert [find_metric(name).name for name in ("metrics_by_target:F1", "mine")] == ["mine", "mine"]
+        with pytest.raises(InputError, match="no weights"):
+            find_metric("metrics_by_target:Broken")
+    finally:
+        metrics.forget_folders([tmp_path])
+    for name in ("metrics_by_target:F1", "mine", "os:abort"):  # a stranger's campaign may name anything
+        with pytest.raises(metrics.UnknownMetric):
+            find_metric(name)
+
+
+def test_a_name_is_that_of_a_class_which_scores_or_judges(tmp_path):
+    file = tmp_path / "some.py"
+    file.write_text("class Base:\n    def score(self, answers): ...\n\n\nclass A(Base):\n    unit = 'ms'\n\n    name: str = 'a'\n")
+    assert metrics.names_in(file) == {"a": "some:A"}
+    file.write_text("class Model:\n    name = 'a'\n")
+    assert metrics.names_in(file) == {}
 
 
 @pytest.mark.parametrize(("name", "says"), [("half", "score or judge"), ("broken", "no weights"), ("absent", "no_such_module_anywhere")])
@@ -127,7 +151,7 @@ def test_two_packages_that_offer_one_name(plugin):
 def test_answers_need_one_entry_per_sample():
     answers = Answers(np.zeros((2, 5)), [1, 2], {"subject": ["law", "art"]})
     assert len(answers.predictions) == 2
-    with pytest.raises(ValueError, match="one per sample"):
+    with pytest.raises(ValueError, match="one entry per sample"):
         Answers([1, 2], [1])
-    with pytest.raises(ValueError, match="one per sample"):
+    with pytest.raises(ValueError, match="one entry per sample"):
         Answers([1], [1], {"subject": []})

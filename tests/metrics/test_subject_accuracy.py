@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 from collections import defaultdict
 
 import numpy as np
@@ -9,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, MeanMetric, accuracy, find_metric
+from orchestrator.metrics import Answers, MeanMetric, find_metric
 from orchestrator.metrics.accuracy import SubjectAccuracy
 from orchestrator.stats.tail_quality import quality_curve
 
@@ -26,12 +25,6 @@ def by_subject(questions, threshold):
     for subject, choice, truth, time in questions:
         found[subject].append(choice == truth and time <= threshold)
     return sum(sum(right) / len(right) for right in found.values()) / len(found)
-
-
-def test_examples_run():
-    result = doctest.testmod(accuracy)
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 @given(QUESTIONS, st.integers(0, 10))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orchestrator.contracts import InputError
 from orchestrator.metrics import Answers, accuracy
-from orchestrator.metrics.accuracy import Top1, Top5, top_k_scores
+from orchestrator.metrics.accuracy import Top1, Top5, TopK
 
 
 @pytest.mark.parametrize("module", [accuracy])
@@ -25,10 +25,10 @@ def test_scores_one_sample_at_a_time(answers, k):
     longest = max(map(len, predictions), default=0)
     if 0 < longest < k:
         with pytest.raises(InputError, match=f"top-{k}"):
-            top_k_scores(predictions, references, k)
+            TopK(f"top{k}", k).score(Answers(predictions, references))
     else:
         expected = [float(truth in ranking[:k]) for ranking, truth in answers]
-        assert top_k_scores(predictions, references, k).tolist() == expected
+        assert TopK(f"top{k}", k).score(Answers(predictions, references)).tolist() == expected
 
 
 @given(st.integers(1, 20), st.integers(0, 2**32 - 1))
@@ -70,8 +70,3 @@ def test_a_failed_sample_scores_nothing():
 def test_class_ids_are_whole_numbers(predictions, references):
     with pytest.raises(InputError, match="whole numbers"):
         Top1().score(Answers(predictions, references))
-
-
-def test_both_are_for_image_classification():
-    assert Top1().name == "top1"
-    assert Top5().name == "top5"

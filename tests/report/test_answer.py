@@ -21,7 +21,8 @@ def standing(mean: float, low: float, high: float, *, processes: int = 1, flags:
 def ranked(*found: Standing) -> list[Ranking]:
     primary = SimpleNamespace(label="50 ms", ns=50_000_000, origin="absolute")
     thresholds = SimpleNamespace(primary=primary)
-    group = SimpleNamespace(task="numbers", trials=[SimpleNamespace(metric="top1")], thresholds=thresholds)
+    data = SimpleNamespace(metric="top1", record=SimpleNamespace(trial=None))
+    group = SimpleNamespace(task="numbers", trials=[data], thresholds=thresholds)
     return [Ranking(cast("Any", group), found)]
 
 

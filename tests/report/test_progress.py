@@ -102,21 +102,6 @@ def test_a_trial_that_waits_says_for_whom_and_how_long(monkeypatch: pytest.Monke
     assert progress.waited_s == 18
 
 
-def test_it_shows_how_far_the_rule_is_from_its_end() -> None:
-    progress, trial = Progress(1, io.StringIO()), planned("a")
-    progress.round_done(trial, RoundDone(3, 0.5, 1e7), Decision(False, None, {"rjsd_total": 0.123, "rjsd_bound": 0.05}))
-    assert "10.0 ms, rJSD 0.123 (bound 0.05)" in shown(progress)
-    by_program = {"rjsd_total": 0.02, "rjsd_total_as_in_paper_code": 0.321, "rjsd_bound": 0.05}
-    progress.round_done(trial, RoundDone(3, 0.5, 1e7), Decision(False, None, by_program))
-    assert "10.0 ms, rJSD as in the paper's program 0.321 (bound 0.05)" in shown(progress)
-    progress.round_done(
-        trial, RoundDone(4, 0.5, 1e7), Decision(False, None, {"rjsd_total": 0.1, "half_width": 0.031, "half_width_bound": 0.018})
-    )
-    assert "quality known to +- 0.031 (wanted 0.018)" in shown(progress)
-    progress.round_done(trial, RoundDone(5, 0.5, 1e7), GOES_ON)
-    assert "round 5 of 6, 0.5 s, p99 10.0 ms, quality known to" in shown(progress)
-
-
 def test_a_quiet_campaign_says_once_for_whom_it_waits(capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress(2, None)
     for name in ("first", "first", "second"):

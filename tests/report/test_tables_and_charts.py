@@ -10,18 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.analysis.ranking import rankings
 from orchestrator.analysis.reading import readings
 from orchestrator.contracts import InputError
-from orchestrator.report.claims import comparison_tables, deadline_tables
 from orchestrator.report.figures.chart import SECTIONS, Axis, Chart, Series
 from orchestrator.report.figures.charts import MAKERS, charts_of
 from orchestrator.report.figures.charts.causes import size_chart
-from orchestrator.report.markdown import to_report
 from orchestrator.report.progress import Progress
-from orchestrator.report.result_tables import cross_system_tables, latency_tables, problem_tables, summary_tables
+from orchestrator.report.result_tables import problem_tables, shown, summary_tables
 from orchestrator.report.text import milliseconds, quality
-from orchestrator.report.verdict import verdict
 
 pytestmark = pytest.mark.slow  # the campaign takes seconds to measure
 
@@ -32,7 +28,7 @@ def rows(report: Any, name: str, **columns: Any) -> list[dict[str, Any]]:
 
 
 def test_every_cell_of_the_cross_system_tables_is_its_row(report: Any) -> None:
-    tables = list(cross_system_tables(report.results))
+    tables = list(shown(report.results, "tail_quality"))
     assert [("reference" in table.title, "absolute" in table.title) for table in tables] == [(True, False), (False, True)]
     for table, origin in zip(tables, ("reference", "absolute"), strict=True):
         metric = re.search(r"\((\w+)\)", table.title)[1]  # type: ignore[index]
@@ -40,18 +36,17 @@ def test_every_cell_of_the_cross_system_tables_is_its_row(report: Any) -> None:
         heads = [column for column in table.columns if column.endswith(("ms", "ms)"))]
         assert len(table.rows) * len(heads) == len(stored) > 8
         cells = [cell for row in table.rows for cell in row[-len(heads) :]]
-        shown = sorted(cell.split()[0] for cell in cells)
-        assert shown == sorted(quality(row["mean"]) for row in stored)
+        assert sorted(cell.split()[0] for cell in cells) == sorted(quality(row["mean"]) for row in stored)
 
 
 def test_the_deadlines_are_those_of_the_rows(report: Any) -> None:
-    [table] = deadline_tables(report.results)
+    [table] = shown(report.results, "deadline")
     for row in rows(report, "deadline", clock="total", reference="own", certified=True):
         assert any(milliseconds(row["deadline_ns"]) in " ".join(cells) for cells in table.rows)
 
 
 def test_latency_of_every_trial_and_clock_stands_in_a_table(report: Any) -> None:
-    tables = list(latency_tables(report.results))
+    tables = list(shown(report.results, "latency"))
     trials = {row["trial"] for row in rows(report, "latency")}
     assert sum(len(table.rows) for table in tables) >= len(trials)
     cells = [cell for table in tables for row in table.rows for cell in row]
@@ -67,18 +62,9 @@ def test_failed_trials_stand_among_the_problems_and_not_in_the_summary(report: A
 
 
 def test_comparisons_stand_at_the_primary_threshold_unless_all_are_asked_for(report: Any) -> None:
-    one, every = (list(comparison_tables(report.results, everywhere=everywhere)) for everywhere in (False, True))
+    one, every = (list(shown(report.results, "comparison", everywhere=everywhere)) for everywhere in (False, True))
     assert 0 < len(one) < len(every)
     assert {table.title for table in one} <= {table.title for table in every}
-
-
-def test_the_verdict_names_first_the_system_that_keeps_most(report: Any) -> None:
-    sentence = next(iter(verdict(report.results)))
-    first, *others = rankings(report.results)[0].found
-    assert f"{first.names['system']} with {first.names['runtime']} keeps {quality(first.mean)} of " in sentence
-    assert all(first.level >= other.level for other in others)
-    assert "Not tested against it: " in sentence, "they did not take turns"
-    assert sentence in to_report(report.results).replace("\\", "")
 
 
 def test_figures_come_in_the_order_of_the_sections(report: Any) -> None:

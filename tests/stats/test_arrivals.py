@@ -83,8 +83,3 @@ def test_a_trace_counts_from_its_first_time_and_is_scaled() -> None:
 def test_a_trace_that_is_none_is_refused(times: list[float]) -> None:
     with pytest.raises(InputError, match="at least two"):
         queueing.trace(times)
-
-
-def test_a_trace_of_more_arrivals_than_memory_should_hold_is_refused() -> None:
-    with pytest.raises(InputError, match=r"load\.group=50000001: 2 arrival times .* more than 100,000,000"):
-        queueing.trace([0.0, 1.0], group=50_000_001)

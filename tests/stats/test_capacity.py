@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from md1 import md1_waits_up_to
 from scipy.stats import binomtest
 
 from benchmarks.studies.capacity import ALIKE, Case, Kind, searched, truth_of
@@ -24,7 +25,6 @@ from orchestrator.stats.capacity import (
     whole_streams,
 )
 from orchestrator.stats.constants import PILOT_MOST
-from orchestrator.stats.queueing import md1_waits_up_to
 from orchestrator.stats.stopping import make_rule
 
 

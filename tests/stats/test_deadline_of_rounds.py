@@ -76,7 +76,7 @@ def test_whole_numbers_of_ns_and_wrong_input_of_a_mean() -> None:
     curve = partial(quality_curve, np.ones(30))
     assert mean_deadlines(np.ones(30), times, [0.5]).tolist() == [round_deadlines(curve, times, 0.5).tolist()]
     assert mean_deadlines([1, 1], np.empty((0, 2)), [0.5]).shape == (1, 0)
-    with pytest.raises(InputError, match="quality floor 0"):
+    with pytest.raises(InputError, match=r"quality floor \[0\]"):
         mean_deadlines([1], [[1]], [0])
     with pytest.raises(InputError, match="not negative"):
         mean_deadlines([-1, 1], [[1, 2]], [0.5])
@@ -174,5 +174,3 @@ def test_floors_refused(floor: float) -> None:
 def test_times_refused() -> None:
     with pytest.raises(InputError, match="time of nan"):
         round_deadlines(partial(quality_curve, [1]), [[math.nan]], 0.5)
-    with pytest.raises(ValueError, match="rounds, samples"):
-        round_deadlines(partial(quality_curve, [1]), [1], 0.5)

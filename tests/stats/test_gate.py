@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from orchestrator.contracts import InputError
 from orchestrator.stats.pair import Replicates, gate, holm_adjusted
 
 UNKNOWN = "no verdict: noise floor unknown"
@@ -88,12 +87,6 @@ def test_resolution_is_the_least_noise():
 
 def test_no_trials():
     assert gate({}) == {}
-
-
-@pytest.mark.parametrize("level", [0, 0.6, 5, math.nan])
-def test_levels_refused(level):
-    with pytest.raises(InputError, match="level"):
-        gate(trials(0, [0.0]), level)
 
 
 MEANS = st.lists(st.tuples(*[st.integers(0, 600).map(lambda right: right / 600)] * 2), min_size=1, max_size=6)

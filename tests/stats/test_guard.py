@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from orchestrator.contracts import InputError
 from orchestrator.stats.certificate import risk_of_mean, units_to_show
 
 
@@ -32,9 +31,3 @@ def test_units_to_show_are_the_fewest() -> None:
     assert found is not None
     assert risk_of_mean(gains, 0.95, found / 30) <= 0.02 < risk_of_mean(gains, 0.95, (found - 1) / 30)
     assert units_to_show(gains, 0.9999, 0.02) is None
-
-
-@pytest.mark.parametrize(("gains", "at_least"), [([], 0.5), ([[1.0]], 0.5), ([np.nan], 0.5), ([1.0], 0.0)])
-def test_what_is_no_gain_is_refused(gains: list[float], at_least: float) -> None:
-    with pytest.raises(InputError, match="finite numbers, one per unit"):
-        risk_of_mean(gains, at_least)

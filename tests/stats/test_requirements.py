@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from orchestrator.contracts import InputError
 from orchestrator.stats.certificate import certify, risk_of_mean, units_to_show
 from orchestrator.stats.interval import mean_intervals
 from orchestrator.stats.requirements import mean_reaches, planned_units, rounds_keep, starts_keep
@@ -181,9 +180,3 @@ def test_a_bound_that_is_broken_too_often_is_seldom_called_kept(share: float, mo
     drawn = np.random.default_rng(11).random((200, 120)) + 1
     met = [rounds_keep(row, 2 - share, VISITS, 120, late_share=0.1, error=0.05).verdict == "met" for row in drawn]
     assert np.mean(met) <= most
-
-
-@pytest.mark.parametrize(("values", "bound", "error"), [([], 1.0, 0.05), ([1.0], 0.0, 0.05), ([1.0], 1.0, 0.0), ([[1.0]], 1.0, 0.05)])
-def test_what_cannot_be_judged_is_refused(values: list[float], bound: float, error: float) -> None:
-    with pytest.raises(InputError):
-        starts_keep(values, bound, late_share=0.5, error=error)

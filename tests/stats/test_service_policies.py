@@ -9,9 +9,9 @@ import pytest
 from effort import EFFORT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from md1 import md1_mean_wait
 
-from orchestrator.contracts import InputError
-from orchestrator.stats.queueing import POLICIES, Policy, md1_mean_wait, poisson, serve
+from orchestrator.stats.queueing import POLICIES, Policy, poisson, serve
 
 
 def simulated(arrivals: list[int], services: list[int], policy: Policy, deadline: int | None, limit: int | None) -> list[int]:
@@ -70,21 +70,3 @@ def test_a_queue_waits_as_long_as_pollaczek_and_khinchine_say() -> None:
     within = serve(arrivals, services, "skip_late", 20_000_000)
     assert within.wait_ns.max() <= 20_000_000
     assert 0 < within.dropped.mean() < 0.1
-
-
-@pytest.mark.parametrize(
-    ("given_to", "told"),
-    [
-        (([1, 2], [1]), "2 arrivals and 1 services"),
-        (([2, 1], [1, 1]), "arrivals must ascend"),
-        (([1, 2], [1, 0]), "a positive time"),
-        (([1.5], [1]), "give whole numbers of ns"),
-        (([1], [1], "skip_late"), "give deadline_ns with it alone"),
-        (([1], [1], "queue", 5), "give deadline_ns with it alone"),
-        (([1], [1], "queue", None, 0), "a queue limit of 0"),
-        (([1], [1], "random"), "there is no such choice"),
-    ],
-)
-def test_what_is_no_such_queue_is_refused(given_to: tuple[object, ...], told: str) -> None:
-    with pytest.raises(InputError, match=told):
-        serve(*given_to)  # type: ignore[arg-type]

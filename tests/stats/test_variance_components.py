@@ -81,10 +81,6 @@ def test_single_rounds_and_samples() -> None:
     got = variance_components([[0.8], [0.9]], [np.array([0]), np.array([0])], [np.array([[0.8]]), np.array([[0.9]])])
     assert got.process == pytest.approx(0.005)
     assert (got.round, math.isnan(got.visit), math.isnan(got.sample)) == (0, True, True)
-    with pytest.raises(InputError, match="1 processes: at least 2"):
-        variance_components([[0.5, 0.6]])
-    with pytest.raises(InputError, match="each with a round"):
-        variance_components([[0.5, 0.6], []])
 
 
 def test_the_mean_of_processes_is_students() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.analysis.load import FEW_STREAMS, OVERLOADED
 from orchestrator.analysis.table import FLAGS, METRIC, Column, View
 
 REPLAY = (
@@ -168,6 +169,11 @@ REPLAY = (
     FLAGS,
 )
 """Beside the labels of a trial."""
+REMEDIES = {
+    OVERLOADED: "samples arrive faster than they are answered, and figures grow with the length of a stream; lower --rate",
+    FEW_STREAMS: "the rounds of a stream share a queue; here a stream is a visit of the closed loop, of which it takes 12 or more",
+}
+"""What flags mean of a replay, which has no load of its own."""
 REPLAYED = View(
     "replay",
     "Replay of {task} ({metric}): {asked}",
@@ -183,6 +189,7 @@ REPLAYED = View(
         "fallback": "fallback",
         "fallback_mean": "with fallback",
     },
+    flags=REMEDIES,
 )
 STREAKS = View(
     "streaks",
@@ -205,6 +212,7 @@ STREAKS = View(
         "errors": "errors",
         "longest_silence_ns": "silence",
     },
+    flags=REMEDIES,
 )
 MEASURED = View(
     "measured",
@@ -223,4 +231,5 @@ MEASURED = View(
         "held_mean": "held",
         "measured_held": "held, measured",
     },
+    flags=REMEDIES,
 )

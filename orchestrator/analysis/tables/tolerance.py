@@ -20,14 +20,14 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.metrics import Judged
 from orchestrator.stats.constants import CONFIDENCE
 from orchestrator.stats.interval import Interval
-from orchestrator.stats.times import Clock
-from orchestrator.stats.tolerance import (
+from orchestrator.stats.tail_quality import (
     DRAWN_TOLERANCES,
     Tolerance,
     TolerancePoints,
     curve_over_tolerance,
     quality_over_tolerance,
 )
+from orchestrator.stats.times import Clock
 from orchestrator.stats.variance_components import mean_of_processes
 
 

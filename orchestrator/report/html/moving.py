@@ -11,12 +11,11 @@ import numpy as np
 from orchestrator.analysis.curves import Floats
 from orchestrator.analysis.flags import UNSTEADY
 from orchestrator.analysis.quality import scale_of
-from orchestrator.analysis.ranking import WIDE, Ranking
+from orchestrator.analysis.ranking import WIDE
 from orchestrator.analysis.reading import Entry, Reading
 from orchestrator.metrics.interface import PLAIN
-from orchestrator.report.answer_parts import FiveAnswers, Piece
 from orchestrator.report.figures.chart import Axis, Chart, Series
-from orchestrator.report.html.first_screen import Asker, answers_everywhere, kept_by_system
+from orchestrator.report.html.first_screen import Asker, kept_by_system
 from orchestrator.report.html.glossary import Word, anchor_of
 from orchestrator.report.html.packed import Arrays
 from orchestrator.report.html.panels import colours_of
@@ -87,8 +86,8 @@ def as_shown(document: Any) -> Any:
     return [as_shown(one) for one in document] if isinstance(document, list | tuple) else shown(document)
 
 
-def moving_data(asker: Asker, ranked: Ranking, arrays: Arrays) -> dict[str, Any]:
-    """Return what the slider needs: thresholds per clock, the answers and per trial the figures at each of them."""
+def moving_data(asker: Asker, arrays: Arrays) -> dict[str, Any]:
+    """Return what the slider needs: thresholds per clock and per trial the figures at each of them."""
     reading, flags = asker.reading, asker.flags
     claims = claims_by_clock(reading)
     places = {clock: reading.ranks(clock) for clock in reading.clocks}
@@ -101,7 +100,6 @@ def moving_data(asker: Asker, ranked: Ranking, arrays: Arrays) -> dict[str, Any]
         "metric": reading.metric,
         "scale": None if scale == PLAIN else {"late": scale.late, "sign": scale.sign},
         "wide": {"share": WIDE, "term": UNSTEADY, "anchor": anchor_of(UNSTEADY)},
-        "answers": _answers(asker, ranked),
         "runtimes": [[entry.dash, entry.data.record.trial.runtime.name] for entry in reading.systems],
         "top": top_of(reading),
         "keep": reading.results.analysis.deadline.quality,
@@ -120,25 +118,6 @@ def _by_deadline(reading: Reading, clock: Clock) -> dict[str, int]:
     """Return the order of the systems by the deadlines that they keep: it decides between those of one place."""
     kept = kept_by_system(reading, clock)
     return {key: order for order, key in enumerate(sorted(kept, key=lambda key: kept[key]))}
-
-
-def _answers(asker: Asker, ranked: Ranking) -> dict[str, Any]:
-    """Return the answers, each different one once, and by clock which of them stands at each place of the grid."""
-    known: dict[FiveAnswers, int] = {}
-    places = {
-        str(clock): [known.setdefault(answers, len(known)) for answers in found]
-        for clock, found in answers_everywhere(asker, ranked).items()
-    }
-    return {"said": [_answer(answers) for answers in known], "at": places}
-
-
-def _answer(answers: FiveAnswers) -> dict[str, Any]:
-    rows = [[said.question, said.short, [[_piece(piece) for piece in line] for line in said.detail]] for said in answers.rows]
-    return {"rows": rows, "models": [list(cells) for cells in answers.models]}
-
-
-def _piece(piece: Piece) -> list[str]:
-    return [piece.text, piece.href, piece.kind]
 
 
 def _entry_data(

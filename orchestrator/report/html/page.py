@@ -16,19 +16,16 @@ from markupsafe import Markup
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.ranking import Ranking, rankings
 from orchestrator.analysis.reading import Evidence, Reading, readings
-from orchestrator.report.five_answers import MODELS
-from orchestrator.report.html.first_screen import Asker
+from orchestrator.report.findings import Finding, of_campaign
+from orchestrator.report.html.first_screen import Asker, in_html
 from orchestrator.report.html.glossary import flag_words, words
 from orchestrator.report.html.moving import as_shown, chart_data, json_text, moving_data, table_data
 from orchestrator.report.html.packed import Arrays, packed
 from orchestrator.report.html.sections import overhead, problems, task_section, unwell
-from orchestrator.report.record_tables import server_notes
 from orchestrator.report.result_tables import stack_table, trials_table
 from orchestrator.report.table import Table
 from orchestrator.report.template import shown
 from orchestrator.report.text import printable
-from orchestrator.report.verdict import cautions, what_next
-from orchestrator.report.winners import winners
 
 HERE = files("orchestrator.report.html")
 FIRST = ("theme.js", "unpack.js")
@@ -56,7 +53,7 @@ MOST_OPEN = 24
 def render(
     results: CampaignAnalysis,
     evidence: Mapping[str, Evidence] | None = None,
-    sentences: Sequence[str] = (),
+    said: Sequence[Finding] | None = None,
     combined: Table | None = None,
     found: Sequence[Reading] | None = None,
     ranked: Sequence[Ranking] | None = None,
@@ -69,8 +66,8 @@ def render(
         the campaign that is reported, or several read as one.
     evidence
         by trial, from `evidence_of`; its figures are left out without it.
-    sentences, combined
-        if ``results`` are of several campaigns read as one: the sentences of them, and the table of them.
+    said, combined
+        if ``results`` are of several campaigns read as one: what `findings` returns and more, and the table of them.
     found
         what is drawn, from `readings`, if it is known already.
     ranked
@@ -86,13 +83,13 @@ def render(
     ranked = rankings(results) if ranked is None else ranked
     flags = flag_words(_flags(results, found))
     not_done = unwell(results)
-    askers = [Asker(reading, flags, not_done) for reading in found]
+    askers = [Asker(reading, flags) for reading in found]
     pairs = list(zip(askers, ranked, strict=True))
     sections = [task_section(number, asker, of_task) for number, (asker, of_task) in enumerate(pairs)]
     arrays = Arrays()
     moved = as_shown(
         {
-            "tasks": [moving_data(asker, of_task, arrays) for asker, of_task in pairs],
+            "tasks": [moving_data(asker, arrays) for asker in askers],
             "charts": {
                 panel.name: {
                     "task": section.number,
@@ -118,7 +115,7 @@ def render(
         campaign=results.campaign,
         command=printable(shlex.join(results.campaign.command)),
         combined=combined,
-        sentences=_beside_the_answers(results, sentences, ranked),
+        found=in_html(of_campaign(results, ranked) if said is None else (one for one in said if not one.subject)),
         sections=sections,
         problems=problems(results),
         unwell=not_done,
@@ -127,16 +124,7 @@ def render(
         overhead=overhead(evidence),
         flags=flags,
         words=words(),
-        models=MODELS,
     )
-
-
-def _beside_the_answers(results: CampaignAnalysis, sentences: Sequence[str], ranked: Sequence[Ranking]) -> list[str]:
-    """Return the sentences that stand in no answer of a task."""
-    if not results.groups:
-        return ["No trial has a stored round."]
-    answers = {sentence for one in ranked for sentence in (*winners(one), *server_notes(one.group))} | {*what_next(results, ranked)}
-    return [sentence for sentence in sentences or cautions(results) if sentence not in answers]
 
 
 def _flags(results: CampaignAnalysis, found: Iterable[Reading]) -> set[str]:

@@ -9,7 +9,8 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.ranking import Ranking
 from orchestrator.analysis.reading import Evidence, Reading
 from orchestrator.report.figures.charts import charts_of
-from orchestrator.report.html.first_screen import Asker, FirstScreen, first_screen
+from orchestrator.report.findings import of_task
+from orchestrator.report.html.first_screen import Asker, in_html
 from orchestrator.report.html.panels import Figure, figure_of
 from orchestrator.report.html.ranking import Kept, RankedRow, kept_deadlines, ranked_rows
 from orchestrator.report.html.strips import Strip, strips
@@ -70,7 +71,7 @@ class TaskSection:
     keys: Mapping[str, str]
     several: bool
     repeated: bool
-    answer: FirstScreen
+    answer: Sequence[tuple[str, str]]
     rows: Sequence[RankedRow]
     kept: Kept
     strips: Sequence[Strip]
@@ -85,11 +86,6 @@ class TaskSection:
     threshold_label: str
     positions: int
     start: int
-
-    @property
-    def within(self) -> str:
-        """The deadline of the answers, as the end of a line that begins with the section's title."""
-        return f"within {self.answer.answers.rows[0].question.partition(' within ')[2] or self.threshold}"
 
     def all_figures(self) -> Iterator[Figure]:
         """Yield every figure."""
@@ -125,7 +121,7 @@ def task_section(number: int, asker: Asker, ranked: Ranking) -> TaskSection:
         keys=reading.short_keys(),
         several=several,
         repeated=reading.repeated,
-        answer=first_screen(asker, ranked),
+        answer=in_html(of_task(results, ranked)),
         rows=ranked_rows(reading, flags),
         kept=kept_deadlines(reading),
         strips=strips(reading, results),

@@ -15,9 +15,10 @@ from orchestrator.kept_settings import SettingsKept
 from orchestrator.stats.convergence import DensityConvergence
 from orchestrator.stats.times import PRIMARY_CLOCK, SERVICE_CLOCKS, Clock, primary_of
 
+# One row of a trial's trajectory, or a part of it.
 CheckRow: TypeAlias = dict[str, float | int | str | None]
-"""One row of a trial's trajectory, or a part of it."""
-
+# What every row tells, None where its rule does not look or does not know yet, so that rows of
+# different rules make one table. Other numbers of a rule stand in ``parameters`` of that table.
 CHECK_COLUMNS: dict[str, type] = {
     "rounds": int,
     "rjsd_bound": float,
@@ -37,24 +38,21 @@ CHECK_COLUMNS: dict[str, type] = {
     "samples_effective": float,
     "design_effect": float,
 }
-"""What every row tells, None where its rule does not look or does not know yet, so that rows of different rules make one table. A rule
-may tell numbers of its own besides, which stand in ``parameters`` of that table."""
-
-
+# What ``parameters`` holds of every rule.
 RESERVED = ("window", "confidence")
-"""What ``parameters`` of the table holds of every rule."""
+# A check is due after so many rounds and seconds, and when the history has grown so much.
+ROUNDS_APART, SECONDS_APART, GROWTH = 2, 0.5, 1.05
+# Of rJSD.
+BOUND = 0.05
 
 
 @dataclass(frozen=True)
 class RuleSettings:
-    """What the user has set for every rule.
+    """What the user has set for every rule; ``max_seconds`` count after ``min_rounds``.
 
-    max_seconds
-        counts after ``min_rounds``.
-    half_width
-        the largest half-width of the 95 % interval of mean tail quality that is precise enough, as a share of ideal quality.
-    primary
-        the user's primary threshold, such as ``50 ms`` or ``p95``, or None for the trial's own p95.
+    ``half_width`` is the largest one of the 95 % interval of mean tail quality that is precise
+    enough, as a share of ideal quality. ``primary`` is the primary threshold, such as ``50 ms`` or
+    ``p95``; None is the trial's own p95.
     """
 
     min_rounds: int
@@ -66,24 +64,21 @@ class RuleSettings:
 
 @dataclass(frozen=True)
 class RoundObservation:
-    """One round as a stopping rule sees it.
+    """One round, numbered from 0, as a stopping rule sees it.
 
-    number
-        from 0.
     times
-        per clock [B], ns, one time per inference, +inf for one without a time: samples of a batch share theirs, which is one observation.
+        per clock [B], ns, one time per inference, +inf for one without a time: samples of a batch
+        share theirs, which is one observation.
     quality
-        tail quality of this round, over its samples, at a time bound in ns on the primary clock.
-    ideal
-        quality without a threshold.
+        tail quality of this round at a time bound in ns on the primary clock; ``ideal`` without.
     visit
-        number of the visit that it belongs to, where visits lie apart in time; else None.
+        number of its visit, where visits lie apart in time; else None.
     answers
         how many answers a round can lose (`interval.mean_intervals`); None: each inference is one.
     bounded
         whether quality is a mean of scores, so that no loss is negative.
     round_s
-        seconds from one round to the next, with those of other trials' visits and of pauses; None where that is not known.
+        seconds from one round to the next, with those of other trials' visits and of pauses.
     """
 
     number: int
@@ -108,14 +103,9 @@ class RoundObservation:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a rule says after a round.
+    """Whether the trial ends here, and why; a row of the trajectory, where the rule checked.
 
-    stop
-        whether the trial ends here.
-    reason
-        why it stops; with ``stop`` false, what stands against stopping; it is the reason where a bound ends the trial.
-    check
-        a row of the trajectory, where the rule checked.
+    With ``stop`` false, the reason stands against stopping: it counts where a bound ends the trial.
     """
 
     stop: bool
@@ -124,17 +114,17 @@ class Decision:
 
 
 def check_row(*parts: CheckRow) -> CheckRow:
-    """Return one row of all columns from the parts that are known, with what the rule tells besides at its end.
+    """Return one row of all columns from the parts that are known, other numbers at its end.
 
-    Raises TypeError where that is no number, or has a name that is taken.
+    Raises TypeError where such a number is none, or has a name that is taken.
     """
-    known: CheckRow = {column: value for part in parts for column, value in part.items()}
+    known = {column: value for part in parts for column, value in part.items()}
     for column in known.keys() - CHECK_COLUMNS.keys():
         value = known[column]
-        if not isinstance(value, Real) or not math.isfinite(value):
-            raise TypeError(f"{column}={value!r}: a number of a rule's own must be a finite int or float")
-        if column in RESERVED:
-            raise TypeError(f"{column}: is a parameter of every rule; call the rule's own number otherwise")
+        if not isinstance(value, Real) or not math.isfinite(value) or column in RESERVED:
+            raise TypeError(
+                f"{column}={value!r}: a number of a rule's own must be a finite int or float, and not be called {' or '.join(RESERVED)}"
+            )
         known[column] = float(value)
     return {**dict.fromkeys(CHECK_COLUMNS), **known}
 
@@ -142,34 +132,29 @@ def check_row(*parts: CheckRow) -> CheckRow:
 class StoppingRule(Protocol):
     """One way to tell that enough was measured. It sees every round and knows no bounds.
 
-    A rule is constructed with `RuleSettings`, and with keyword arguments of its own, each with a default: what the user sets by
-    ``measurement.rule_options.NAME=VALUE``.
+    It is constructed with `RuleSettings`, and with keyword arguments of its own, each with a
+    default: what the user sets by ``measurement.rule_options.NAME=VALUE``.
     """
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Take in one round; ``now_s`` is a clock that only ever grows."""
 
 
-ROUNDS_APART = 2
-SECONDS_APART = 0.5
-GROWTH = 1.05
-
-
 class Cadence:
-    """When a check is due: every 2 rounds, at most twice a second, and not before the history has grown by 5 %.
+    """When a check is due: every 2 rounds, at most twice a second, not before 5 % more history.
 
-    Checks take time on the machine between its rounds, about 8 ms each; so their share of it stays small however short a round or
-    long a trial. Two rounds are the paper's own distance between fits; a rule whose every look may err takes fewer.
+    A check takes about 8 ms between rounds; so its share of the time stays small however short a
+    round or long a trial. Two rounds are the paper's own distance between fits; a rule whose every
+    look may err takes fewer.
     """
 
     def __init__(self, rounds_apart: int = ROUNDS_APART) -> None:
         self._rounds_apart = rounds_apart
-        self._rounds = 0
-        self._at_s = float("-inf")
+        self._rounds, self._at_s = 0, -math.inf
 
     def due(self, rounds: int, now_s: float) -> bool:
         """Return whether to check after so many rounds; a check that is due counts as made."""
-        grown = rounds >= self._rounds + self._rounds_apart and rounds >= GROWTH * self._rounds
+        grown = rounds >= max(self._rounds + self._rounds_apart, GROWTH * self._rounds)
         if not grown or now_s < self._at_s + SECONDS_APART:
             return False
         self._rounds, self._at_s = rounds, now_s
@@ -179,38 +164,31 @@ class Cadence:
 class Bounded:
     """Any rule, held to ``min_rounds``, ``max_rounds`` and ``max_seconds``.
 
-    The seconds count from the end of the last of ``min_rounds`` rounds, so that they never cost a trial a round it must have.
+    The seconds count from the end of the last of ``min_rounds`` rounds, so that they never cost a
+    trial a round it must have.
     """
 
     def __init__(self, rule: StoppingRule, settings: RuleSettings) -> None:
-        self._rule = rule
-        self._settings = settings
+        self._rule, self._settings = rule, settings
         self._enough_since_s: float | None = None
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Ask the rule, then apply the bounds."""
         with SettingsKept():
             decision = self._rule.update(observation, now_s)
-        bound = self._bound_reached(observation.rounds, now_s)
-        if self._enough_since_s is not None and decision.stop:
-            return decision
-        if bound is not None:
-            return Decision(True, decision.reason or bound, decision.check)
-        return Decision(False, None, decision.check)
-
-    def _bound_reached(self, rounds: int, now_s: float) -> str | None:
-        """Return the name of the upper bound that ends the trial, if one does."""
-        if rounds < self._settings.min_rounds:
-            return None
+        if observation.rounds < self._settings.min_rounds:
+            return Decision(False, None, decision.check)
         if self._enough_since_s is None:
             self._enough_since_s = now_s
-        if rounds >= self._settings.max_rounds:
-            return "max_rounds"
-        allowed_s = self._settings.max_seconds
-        return "max_seconds" if allowed_s is not None and now_s - self._enough_since_s >= allowed_s else None
-
-
-BOUND = 0.05
+        if decision.stop:
+            return decision
+        allowed_s, bound = self._settings.max_seconds, None
+        if observation.rounds >= self._settings.max_rounds:
+            bound = "max_rounds"
+        elif allowed_s is not None and now_s - self._enough_since_s >= allowed_s:
+            bound = "max_seconds"
+        reason = None if bound is None else decision.reason or bound
+        return Decision(bound is not None, reason, decision.check)
 
 
 class AllClocks:

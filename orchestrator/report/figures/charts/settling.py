@@ -7,7 +7,7 @@ import numpy as np
 from orchestrator.analysis.reading import Reading
 from orchestrator.analysis.tables.convergence import rjsd_column
 from orchestrator.report.figures.chart import Axis, Chart, Series
-from orchestrator.stats.laws import evenly_chosen
+from orchestrator.stats.units import evenly_chosen
 
 MOST_CHECKS = 1000
 """Most checks drawn of a trial; of more, evenly chosen ones are drawn, with the first and the last."""

@@ -1,0 +1,62 @@
+"""What follows the best system: the next of its model, and the best ones of other models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.ranking import Ranking, Standing, Tie
+from orchestrator.analysis.tables.comparison import EXACTLY
+from orchestrator.metrics.interface import PLAIN
+from orchestrator.report.findings import Finding
+from orchestrator.report.findings.winner import name_of
+
+PLACE = 20
+VERDICTS = {"tied": "tie", "worse": "shown", "behind": "not shown", "not tested": "not tested"}
+
+
+def of_task(results: CampaignAnalysis, one: Ranking) -> Iterator[Finding]:
+    """Yield the runner-up; then the other models, where the runner-up is none of them."""
+    if not one.found or one.found[0].level[0] <= 0:
+        return
+    systems = [(other, kind) for other, kind in one.orders[0].others]
+    models = [
+        (other, kind if one.like_these is not None else "not tested")
+        for other, kind in one.models.others
+    ]
+    others = [_told(one, other, kind) for other, kind in (systems or models)]
+    if others:
+        more = sum(other["verdict"] == "tie" for other in others[1:])
+        yield Finding(
+            "runner_up", one.group.task, {**others[0], "more_tied": more}, others[0]["flags"]
+        )
+    rest = models if systems else models[1:]
+    if rest:
+        yield Finding(
+            "other_models", one.group.task, {"models": [_told(one, *other) for other in rest]}
+        )
+
+
+def _told(one: Ranking, other: Standing, kind: Tie) -> dict[str, Any]:
+    """Return what is known of the difference between a system and the best."""
+    best = one.found[0]
+    less = other.less.get(best.trials[0]) if kind != "not tested" else None
+    gained = best.scale.gained(best.mean) - best.scale.gained(other.mean)
+    difference = less.difference if less and best.scale == PLAIN else round(gained, EXACTLY)
+    ideal = best.scale.gained(best.ideal)
+    return {
+        "name": name_of(other, one.found),
+        "model": other.model,
+        "mean": other.mean,
+        "plain": best.scale == PLAIN,
+        "difference": difference,
+        "share": difference / ideal if ideal else 0.0,
+        "low": less.low if less else None,
+        "high": less.high if less else None,
+        "test": less.test if less else "",
+        "verdict": VERDICTS[kind],
+        "only_here": other.model != best.model and other.model not in (one.like_these or ()),
+        "samples": len(one.group.trials[0].references),
+        "flags": other.marks,
+    }

@@ -1,0 +1,128 @@
+"""Findings in words, for a terminal, in Markdown and in HTML: one template per kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from typing import Any, Literal, TypeAlias
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from orchestrator.report.findings import Finding
+from orchestrator.report.terminal import wrapped
+from orchestrator.report.text import (
+    markdown_text,
+    milliseconds,
+    per_cent,
+    printable,
+    quality,
+    quality_within,
+    within,
+)
+
+Medium: TypeAlias = Literal["text", "markdown", "html"]
+SHOWN: dict[Medium, Callable[[str], str]] = {
+    "text": printable,
+    "markdown": markdown_text,
+    "html": lambda text: escape(printable(text)),
+}
+"""How names of strangers are written so that nothing in them steers the medium."""
+CODE: dict[Medium, str] = {"markdown": "`{}`", "html": "<code>{}</code>"}
+JOINED = {"deadline_kept": "winner", "too_short": "caution", "unfinished": "caution"}
+"""Kinds that a terminal says on the line of another kind where that stands before."""
+MOST_NAMES = 3
+SHORTEST = 20
+"""Cells of a line beside its label, also where a terminal is narrower."""
+
+
+def say(finding: Finding, medium: Medium) -> str:
+    """Return a finding in words, its label first."""
+    begins = label(finding, medium)
+    return f"{begins}: {said(finding, medium)}" if begins else said(finding, medium)
+
+
+def label(finding: Finding, medium: Medium) -> str:
+    """Return the few words that a finding is listed under; empty where it needs none."""
+    return _macro(finding, medium, "label")
+
+
+def said(finding: Finding, medium: Medium) -> str:
+    """Return a finding in words without its label."""
+    return _macro(finding, medium, "said")
+
+
+def text_lines(found: Sequence[Finding], width: int) -> Iterator[str]:
+    """Yield findings for a terminal, labels in a column; a command and a path are never broken."""
+    lines: list[tuple[Finding, str, str]] = []
+    for finding in found:
+        begins, told = label(finding, "text"), said(finding, "text")
+        if lines and lines[-1][0].kind == JOINED.get(finding.kind):
+            first, before, line = lines.pop()
+            lines.append((first, before, f"{line}; {begins.lower()} {told}"))
+        else:
+            lines.append((finding, f"{begins}: " if begins else "", told))
+    indent = max((len(begins) for _, begins, _ in lines), default=0)
+    several = len({of.subject for of, *_ in lines if of.subject}) > 1
+    subject = ""
+    for of, begins, told in lines:
+        if several and of.subject not in ("", subject):
+            subject = of.subject
+            yield printable(subject)
+        whole = not {"command", "path"}.isdisjoint(of.values)
+        broken = [told] if whole else wrapped(told, max(SHORTEST, width - indent))
+        for place, line in enumerate(broken):
+            yield f"{'' if place else begins:<{indent}}{line}"
+
+
+def coded(text: str, medium: Medium) -> Markup:
+    """Return text of ours whose words in backticks are code."""
+    parts = enumerate(text.split("`"))
+    return Markup("").join(
+        _code(part, medium, "`{}`") if place % 2 else _shown(part, medium) for place, part in parts
+    )
+
+
+def _code(text: str, medium: Medium, plain: str = "{}") -> Markup:
+    shown = printable(text).replace("`", "'") if medium == "markdown" else SHOWN[medium](text)
+    return Markup(CODE.get(medium, plain).format(shown))  # noqa: S704 - escaped for its medium
+
+
+def _shown(value: object, medium: Medium) -> Markup:
+    return value if isinstance(value, Markup) else Markup(SHOWN[medium](str(value)))  # noqa: S704 - escaped for its medium
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Write names with commas, of many the first three."""
+    chosen = list(names)
+    more = len(chosen) - MOST_NAMES
+    return f"{', '.join(chosen[:MOST_NAMES])}{f' and {more} more' if more > 0 else ''}"
+
+
+@cache
+def _environment(medium: Medium) -> Environment:
+    made = Environment(  # noqa: S701 - every value is escaped for its medium by finalize
+        loader=PackageLoader("orchestrator.report.findings"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: _shown(value, medium),
+    )
+    filters: dict[str, Callable[..., str]] = {
+        "code": lambda text: _code(text, medium),
+        "coded": lambda text: coded(text, medium),
+        "interval": lambda one: within(one["low"], one["high"]),
+        "kept_within": lambda one: quality_within(one["low"], one["high"], one["ideal"]),
+        "listed": _listed,
+        "ms": milliseconds,
+        "per_cent": per_cent,
+        "quality": quality,
+    }
+    made.filters |= filters
+    return made
+
+
+def _macro(finding: Finding, medium: Medium, name: str) -> str:
+    template = _environment(medium).get_template(f"{finding.kind}.j2")
+    module: Any = template.make_module({**finding.values, "subject": finding.subject})
+    return str(getattr(module, name)()).strip()
