@@ -13,7 +13,6 @@ from typing import Any
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.table import LIMITS, Column, Row
 from orchestrator.report.text import (
-    delay,
     memory,
     milliseconds,
     per_cent,
@@ -30,8 +29,8 @@ TEXTS = ("", "text", "flags", "system", "bound")
 
 
 def per_second(rate: float) -> str:
-    """Write a rate with three significant digits."""
-    return f"{rate:.3g}/s"
+    """Write a rate with four significant digits."""
+    return f"{rate:.4g}/s"
 
 
 def delay(ns: float) -> str:
@@ -53,8 +52,6 @@ FORMATTERS: Mapping[str, Callable[[Any], str]] = {
     "signed": signed,
     "ms": milliseconds,
     "s": seconds,
-    "time": lambda ns: seconds(ns / 1e9),
-    "delay": delay,
     "share": per_cent,
     "memory": memory,
     "percentile": percentile,

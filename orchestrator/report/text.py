@@ -14,11 +14,6 @@ def milliseconds(ns: float | None) -> str:
     return f"{ms:.{0 if ms >= 100 else 1 if ms >= 10 else 2}f} ms" if ms >= 1 else f"{ms:.3g} ms"
 
 
-def delay(ns: float | None) -> str:
-    """Write a delay in us, from 1 ms on in ms; a dash where there is none."""
-    return f"{ns / 1000:.3g} us" if ns is not None and ns < 999_500 else milliseconds(ns)
-
-
 def seconds(s: float) -> str:
     """Write a duration as a person would say it."""
     if s < 60:

@@ -205,7 +205,7 @@ BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE
             "float",
             "its one-sided p-value, adjusted for all tests of the trial",
             "p",
-            "number .3f",
+            "p",
         ),
         Column(
             "time_correlation",
@@ -214,7 +214,7 @@ BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE
             "with time",
             "number .2f",
         ),
-        Column("time_p", "float", "its p-value, likewise", "p of it", "number .3f"),
+        Column("time_p", "float", "its p-value, likewise", "p of it", "p"),
         Column("method", "str", "`circular shifts` or `visits exchanged`"),
         Column(
             "boundary",

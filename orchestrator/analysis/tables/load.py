@@ -78,7 +78,7 @@ UNKNOWN = "unknown"
             "float?",
             "p-value of the schedule's gaps against the law asked for; null for `periodic` and `trace`",
             "spacing",
-            "number .2f",
+            "p",
         ),
         Column(
             "queued_gap_p50_ns",
@@ -108,7 +108,7 @@ UNKNOWN = "unknown"
             "float?",
             "time that other processes had on the trial's cores, of all streams",
             "foreign CPU",
-            "time",
+            "s",
         ),
         FLAGS,
     ),

@@ -10,7 +10,7 @@ REPLAY = (
     Column("law", "str", "of arrivals: `periodic`, `poisson`, `gamma` or `trace`"),
     Column("group", "int32", "samples that arrive at once"),
     Column("burstiness", "float?", "shape of the gamma law; null of others"),
-    Column("rate_per_s", "float", "samples a second", "rate", "number .4g"),
+    Column("rate_per_s", "float", "samples a second", "rate", "per_s"),
     Column("policy", "str", "what is served next: `queue`, `newest` or `skip_late`"),
     Column(
         "queue_limit",

@@ -22,7 +22,7 @@ from orchestrator.stats.times import PRIMARY_CLOCK
             "int32",
             "how many fresh processes timed its rounds; of several, the largest figure counts",
         ),
-        Column("load_ns", "int64?", "from the start of its work until the model is loaded", "load", "time"),
+        Column("load_ns", "int64?", "from the start of its work until the model is loaded", "load", "s"),
         Column(
             "first_inference_ns",
             "int64?",
