@@ -310,6 +310,7 @@ BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE
             f"one-sided, adjusted for all tests of the trial. With either up to {LEVEL:g} the "
             "evidence is named and has a place. A dash: constant, or other than its median in "
             "fewer than 6 rounds.",
+            section="One trial",
             split=("trial",),
             without=("model", "system", "runtime", "batch", "settings", "repeat"),
             labels={
