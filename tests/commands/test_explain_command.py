@@ -37,10 +37,9 @@ def test_all_trials_and_one_within_80_columns(campaign: Path, call: Call, monkey
 
 def test_a_folder_with_a_blank_in_its_name_is_quoted_in_what_is_to_be_pasted(campaign: Path, call: Call) -> None:
     campaign.rename(campaign.with_name("my campaign"))
-    said = [call(*words, "my campaign")[1] for words in (["report"], ["explain"], ["inspect"])]
-    assert "`python -m orchestrator report 'my campaign' --full`" in said[0]
-    assert "python -m orchestrator explain 'my campaign' TRIAL\n" in said[1]
-    assert "python -m orchestrator inspect 'my campaign' TRIAL\n" in said[2]
+    said = [call(*words, "my campaign")[1] for words in (["explain"], ["inspect"])]
+    assert "python -m orchestrator explain 'my campaign' TRIAL\n" in said[0]
+    assert "python -m orchestrator inspect 'my campaign' TRIAL\n" in said[1]
 
 
 def test_the_table_of_a_report_holds_the_same(campaign: Path, call: Call) -> None:
