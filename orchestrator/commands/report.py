@@ -20,7 +20,7 @@ from orchestrator.report.documents import made_together, report_texts
 from orchestrator.report.figures.look import PLAIN_LOOK, Look
 from orchestrator.report.figures.static import write_figures
 from orchestrator.report.findings import Finding, findings
-from orchestrator.report.findings.next_step import RESUME
+from orchestrator.report.findings.campaign import RESUME
 from orchestrator.report.findings.say import text_lines
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import PICTURE, report_of
