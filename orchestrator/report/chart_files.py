@@ -30,7 +30,7 @@ WIDTH = re.compile(r"(\d+(?:\.\d+)?)(in|cm|mm|pt)")
 NARROWEST, WIDEST = 1.5, 40.0
 PPI = 300
 SIZE = re.compile(r'width="([\d.]+)" height="([\d.]+)"')
-CLIP = re.compile(r'(id="|url\(#|href="#)')
+IDS = re.compile(r'((?:id="|url\(#)[a-z_]+)(\d+)')
 IN_POINTS = r'width="\1pt" height="\2pt"'
 
 
@@ -113,6 +113,9 @@ def svg_of(spec: Spec, title: str = "", look: Look = PLAIN_LOOK) -> str:
     if "facet" in made and (found := SIZE.search(svg)):
         made["spec"]["width"] += int((wide - float(found[1])) / made["columns"])
         svg = vl_convert.vegalite_to_svg(made)
+    # Vega counts its clips on from picture to picture; equal charts give equal bytes.
+    numbers: dict[str, int] = {}
+    svg = IDS.sub(lambda one: f"{one[1]}{numbers.setdefault(one[2], len(numbers))}", svg)
     about = html.escape(printable(title), quote=True)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{about}" ', 1)
 
@@ -124,7 +127,7 @@ def stacked(pictures: Sequence[str]) -> str:
     sizes = [(float(found[1]), float(found[2])) for found in map(SIZE.search, pictures) if found]
     wide, parts, below = max(width for width, _ in sizes), [], 0.0
     for number, (picture, (_, height)) in enumerate(zip(pictures, sizes, strict=True)):
-        apart = CLIP.sub(rf"\g<1>part{number}-", picture)
+        apart = IDS.sub(rf"\g<1>{number}-\g<2>", picture)
         parts.append(apart.replace("<svg ", f'<svg y="{below:g}" ', 1))
         below += height
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide:g}" height="{below:g}"'

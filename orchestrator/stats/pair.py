@@ -140,7 +140,8 @@ def _finite(values: ArrayLike) -> Floats:
     checked = np.asarray(values, dtype=np.float64)
     if checked.ndim != 1 or not checked.size or not np.isfinite(checked).all():
         raise InputError(
-            f"means of units of shape {checked.shape}: one finite number per unit is needed, and at least one"
+            f"means of units of shape {checked.shape}: "
+            "one finite number per unit is needed, and at least one"
         )
     return checked
 

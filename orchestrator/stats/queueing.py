@@ -94,7 +94,8 @@ def trace(times_s: ArrayLike, speed: float = 1.0, group: int = 1) -> Moments:
     times = np.sort(np.asarray(times_s, dtype=np.float64))
     if times.size < 2 or not np.isfinite(times).all() or times[0] == times[-1]:
         raise InputError(
-            f"a trace of {times.size} arrival times: it needs at least two different ones, all finite numbers of seconds"
+            f"a trace of {times.size} arrival times: "
+            "it needs at least two different ones, all finite numbers of seconds"
         )
     moments = np.rint((times - times[0]) * (SECOND_NS / speed)).astype(np.int64)
     return np.repeat(moments, group)

@@ -230,7 +230,8 @@ def _time_or_percentile(requested: str | None) -> Threshold | float:
     match = PRIMARY.fullmatch(chosen.strip())
     if match is None:
         raise InputError(
-            f'primary threshold {chosen[:40]!r}: must be a percentile such as p95 or a time such as "50 ms"'
+            f"primary threshold {chosen[:40]!r}: "
+            'must be a percentile such as p95 or a time such as "50 ms"'
         )
     if match["ms"]:
         return thresholds_from_ms([float(match["ms"])])[0]

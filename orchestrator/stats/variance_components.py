@@ -122,7 +122,8 @@ def mean_of_processes(
     found = np.asarray(means, dtype=np.float64)
     if found.size < FEWEST_PROCESSES or not np.isfinite(found).all():
         raise InputError(
-            f"interval over {found.size} processes: at least {FEWEST_PROCESSES} finite means are needed"
+            f"interval over {found.size} processes: "
+            f"at least {FEWEST_PROCESSES} finite means are needed"
         )
     mean, sd = float(found.mean()), max(float(found.std(ddof=1)), resolution)
     half = student_t(found.size, confidence) * sd / math.sqrt(found.size)

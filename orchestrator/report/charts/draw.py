@@ -164,7 +164,8 @@ def mark(kind: str, tooltip: Sequence[tuple[str, str]] = (), **encoding: Any) ->
     if tooltip:
         titles = [("of", "system"), *tooltip]
         shown = shown | {"tooltip": [{"field": one, "title": title} for one, title in titles]}
-    return {"name": kind, "mark": kinds[kind] | {"clip": True}, "encoding": shown}
+    clip = kind not in ("point", "tips")
+    return {"name": kind, "mark": kinds[kind] | {"clip": clip}, "encoding": shown}
 
 
 def _opacity(most: float) -> Spec:

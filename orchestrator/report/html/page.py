@@ -23,11 +23,11 @@ from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, l
 from orchestrator.report.chart_files import script
 from orchestrator.report.charts import charts_of
 from orchestrator.report.charts.draw import Chart
-from orchestrator.report.faults import fault_tables
 from orchestrator.report.findings import Finding, of_campaign, of_task
 from orchestrator.report.findings.say import coded, label, said
 from orchestrator.report.html.words import WORDS
 from orchestrator.report.markdown import FOLDED, METHOD
+from orchestrator.report.record_tables import fault_tables
 from orchestrator.report.result_tables import problem_tables, shown_in, stack_table, trials_table
 from orchestrator.report.table import Table
 from orchestrator.report.template import page_of, text_of
@@ -39,7 +39,7 @@ FIRST = ("capacity", "tail-quality")
 """Charts beside what is found."""
 COMMON = "Tail quality at every threshold"
 CHARTS = {
-    COMMON: ("ranking", "rounds"),
+    COMMON: ("quality", "ranking", "rounds"),
     "Own percentiles and predictions": ("prediction",),
     "Latency": ("latency",),
     "Slow rounds": ("causes", "settling"),
