@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group, check_names, grouped
-from orchestrator.analysis.trial_data import TrialData, load_trials
+from orchestrator.analysis.loading import load_trials
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import Campaign
