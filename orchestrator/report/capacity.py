@@ -8,8 +8,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_
 from orchestrator.analysis.capacity import is_probe
 from orchestrator.analysis.ranking import WHO, Ranking
 from orchestrator.analysis.tables.capacity import NOT_MEASURED
-from orchestrator.report.condensed import condensed
-from orchestrator.report.table import Marks, Table
+from orchestrator.report.table import Marks, Table, condensed
 from orchestrator.report.text import quality, quality_within
 
 NOTE = (

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from orchestrator.analysis.campaign_analysis import Row
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.load import FEW_STREAMS, OVERLOADED
-from orchestrator.report.condensed import condensed
-from orchestrator.report.table import Marks, Table, mean_within, who, who_columns
+from orchestrator.report.table import Marks, Table, condensed, mean_within, who, who_columns
 from orchestrator.report.text import milliseconds, per_cent, quality, quality_within
 
 ABOUT_QUALITY = (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
-from orchestrator.analysis.groups import Group
+from orchestrator.analysis.groups import Group, Threshold
 from orchestrator.analysis.table import LABELS, LIMITS, Column, Row, View, views
 from orchestrator.analysis.tables.convergence import rjsd_column
 from orchestrator.report.capacity import capacity_tables
@@ -17,8 +17,6 @@ from orchestrator.report.server_cost import server_cost_tables
 from orchestrator.report.table import Marks, Table, bound, read_at, who, who_columns
 from orchestrator.report.text import milliseconds, seconds
 from orchestrator.report.token_gaps import token_gap_tables
-from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import Clock
 from orchestrator.storage.records import CLOCK_SET_BACK, OTHER_USERS, TrialRecord
 from orchestrator.storage.vocabulary import UNFINISHED
 
@@ -200,8 +198,8 @@ def trials_table(results: CampaignAnalysis) -> Table:
                 "state": record.state,
                 "stopped": (record.stopping and record.stopping.reason) or record.reason or "",
                 "rounds": str(0 if data is None else len(data.times[data.clock])),
-                "rJSD inference": _last(record, rjsd_column(record, Clock.INFERENCE)),
-                "rJSD total": _last(record, rjsd_column(record, Clock.TOTAL)),
+                "rJSD inference": _last(record, rjsd_column(record, "inference")),
+                "rJSD total": _last(record, rjsd_column(record, "total")),
                 "half-width": _last(record, "half_width"),
                 "host": str(record.placement.get("host", "")),
                 "placement read back": _placement(record.placement),
