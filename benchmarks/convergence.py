@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.stats.convergence import DensityConvergence
-from orchestrator.stats.density import bandwidth_isj
+from orchestrator.stats.density import select_bandwidth
 
 SIZES = (10**4, 10**6)
 ROUND = 1000
@@ -50,7 +50,7 @@ def peer_seconds(size: int) -> float | None:
         return None
     times_s = draw(np.random.default_rng(0), size) / 1e9
     grid = np.linspace(times_s.min(), times_s.max(), 1000)[:, np.newaxis]
-    density = KernelDensity(bandwidth=bandwidth_isj(times_s))
+    density = KernelDensity(bandwidth=select_bandwidth(times_s).value)
     return milliseconds(lambda: density.fit(times_s[:, np.newaxis]).score_samples(grid)) / 1000
 
 

@@ -11,12 +11,12 @@ import time
 import numpy as np
 from scipy import stats
 
-from orchestrator.stats.density import bandwidth_isj, kde_on_grid
+from orchestrator.stats.density import kde_on_grid, select_bandwidth
 
 
 def over_the_optimum(n: int, seeds: range) -> float:
     """Return the mean bandwidth of standard normal data over 1.059 n^(-1/5)."""
-    return float(np.mean([bandwidth_isj(np.random.default_rng(seed).normal(size=n)) for seed in seeds]) / (1.059 * n**-0.2))
+    return float(np.mean([select_bandwidth(np.random.default_rng(seed).normal(size=n)).value for seed in seeds]) / (1.059 * n**-0.2))
 
 
 def moved_by_one_outlier(seeds: range) -> float:
@@ -24,9 +24,9 @@ def moved_by_one_outlier(seeds: range) -> float:
     changes = []
     for seed in seeds:
         times = np.random.default_rng(seed).lognormal(16, 0.1, 3000)
-        before = bandwidth_isj(np.log(times))
+        before = select_bandwidth(np.log(times)).value
         times[0] = 100 * np.median(times)
-        changes.append(abs(bandwidth_isj(np.log(times)) / before - 1))
+        changes.append(abs(select_bandwidth(np.log(times)).value / before - 1))
     return max(changes)
 
 
@@ -34,7 +34,7 @@ def time_of_a_density(n: int, with_peer: bool) -> str:
     x = np.random.default_rng(0).normal(size=n)
     grid = np.linspace(-5, 5, 1000)
     start = time.perf_counter()
-    bandwidth = bandwidth_isj(x)
+    bandwidth = select_bandwidth(x).value
     found = time.perf_counter()
     density = kde_on_grid(x, grid, bandwidth)
     done = time.perf_counter()

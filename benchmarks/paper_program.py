@@ -18,7 +18,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +28,23 @@ from numpy.typing import NDArray
 from orchestrator.contracts import first_line
 from orchestrator.metrics.detection import Map, Map50
 from orchestrator.metrics.interface import Answers
-from orchestrator.stats import paper_densities, paper_loop
-from orchestrator.study.program import course, evaluation, per_record, plots
-from orchestrator.study.program.per_record import Quality
-from orchestrator.study.program.run_order import directory_order, is_recorded
+from orchestrator.stats import paper
+from orchestrator.stats.paper import NS_PER_S
+from orchestrator.stats.prediction import Figures, compare
+from orchestrator.study import program
+from orchestrator.study.program import Quality, directory_order, is_recorded, quality_at
+from orchestrator.study.sizes import least_squares
 
 Floats = NDArray[np.float64]
-NS_PER_S = 1e9
 LOOPS = [(1, 1), (1, 2), (1, 6), (2, 1), (5, 2), (30, 6)]
 """Warm rounds and rounds between fits: as the program is, and given the data without its warm rounds."""
 STOPS_AT = (0.05, 0.02)
+TAILS = (90.0, 95.0, 99.0, 99.9)
+HOPS = 100
+"""How many thresholds a curve of 2024 has, from the shortest time to the longest."""
+SHARES = (80, 85, 90, 95)
+NO_TRAINING = "ValueError: Found array with 0 sample(s) (shape=(0, 1)) while a minimum of 1 is required by KernelDensity."
+"""How the script of 2023 ends where the last 30 rounds are all there are, with the message of scikit-learn."""
 CLOCKS = {"i": "inference", "pip": "total"}
 
 
@@ -123,13 +130,15 @@ def sections(timings: Timings, judged: Judged, order: Mapping[str, Any], only: S
 
 
 def tail_latency(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> dict[str, Any]:
-    percentiles = (0, *evaluation.PERCENTILES, 100)
+    percentiles = (0, *TAILS, 100)
     return {
-        clock: {
-            f"p{name:g}": value for name, value in zip(percentiles, evaluation.tail_latency(records, percentiles).tolist(), strict=True)
-        }
+        clock: dict(zip((f"p{name:g}" for name in percentiles), _occurring(records, percentiles).tolist(), strict=True))
         for clock, records in _records(timings)
     }
+
+
+def _occurring(records: Floats, percentiles: Sequence[float]) -> Floats:
+    return np.asarray(np.percentile(records, percentiles, method="inverted_cdf"))
 
 
 def tail_quality(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,15 +146,14 @@ def tail_quality(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> 
 
 
 def _tail_qualities(times: Floats, records: Floats, judged: Judged) -> Iterator[tuple[str, Any]]:
-    bounds = evaluation.tail_latency(records)
-    found = {name: evaluation.tail_quality(times, bounds, quality) for name, quality in judged.of_2024.items()}
-    for index, percentile in enumerate(evaluation.PERCENTILES):
+    bounds, hops = _occurring(records, TAILS), np.linspace(records.min(), records.max(), HOPS)
+    found = {name: quality_at(quality, times, bounds) for name, quality in judged.of_2024.items()}
+    for index, percentile in enumerate(TAILS):
         of_metrics = {name: _spread(of_one[index]) for name, of_one in found.items()}
         yield f"p{percentile:g}", {"threshold": float(bounds[index]), **of_metrics}
     if not judged.detection:
-        hops = evaluation.hops(records)
-        curves = {name: evaluation.tail_quality(times, hops, quality) for name, quality in judged.of_2024.items()}
-        yield "multihop", {"thresholds": hops.tolist(), **{name: _over_rounds(curve) for name, curve in curves.items()}}
+        curves = {name: _over_rounds(quality_at(quality, times, hops)) for name, quality in judged.of_2024.items()}
+        yield "multihop", {"thresholds": hops.tolist(), **curves}
 
 
 def _spread(per_round: Floats) -> dict[str, Any]:
@@ -172,11 +180,11 @@ def convergence(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> d
 
 
 def _loop(records: Mapping[str, Floats], warm: int, fit_every: int, dropped: int) -> dict[str, Any]:
-    courses = {clock: course.course(times[dropped:], warm, fit_every) for clock, times in records.items()}
+    courses = {clock: program.course(times[dropped:], warm, fit_every) for clock, times in records.items()}
     return {
         "warm_run": warm,
         "fit_run_number": fit_every,
-        "window_size": paper_loop.WINDOW,
+        "window_size": paper.WINDOW,
         "warm_rounds_in_pool": not dropped,
         "rounds_dropped_before": dropped,
         "error": next((one.error for one in courses.values() if one.error), None),
@@ -192,39 +200,41 @@ def _loop(records: Mapping[str, Floats], warm: int, fit_every: int, dropped: int
             }
             for same in zip(*(one.comparisons for one in courses.values()), strict=False)
         ],
-        "stops_after_run": {str(threshold): course.stops_after(courses.values(), threshold) for threshold in STOPS_AT},
+        "stops_after_run": {str(threshold): program.stops_after(courses.values(), threshold) for threshold in STOPS_AT},
     }
 
 
-def _fit(fit: paper_loop.Fit) -> dict[str, Any]:
+def _fit(fit: paper.Fit) -> dict[str, Any]:
     return {"bandwidth": fit.bandwidth, "n": fit.records, "n_unique": fit.distinct, "range": fit.range}
 
 
-def _check(found: paper_loop.Comparison) -> dict[str, Any]:
+def _check(found: paper.Comparison) -> dict[str, Any]:
     return {
         "rjsd": found.rjsd,
-        "grid": [found.shortest, found.longest, paper_densities.GRID_POINTS],
+        "grid": [found.shortest, found.longest, paper.GRID_POINTS],
         "root_of_each_distance": np.sqrt(found.distances).tolist(),
     }
 
 
 def statistics(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "runs": [
-            {"order": name, "combine_type": clock, **_run(times[np.array(order[name]) - 1], timings, judged)}
-            for name in ("numeric", "iterdir")
-            for clock, times in timings.rounded_thrice.items()
-        ]
-    }
+    return {"runs": [{**run, **_run(times, timings, judged)} for run, times in _read_in_orders(timings, order)]}
+
+
+def _read_in_orders(timings: Timings, order: Mapping[str, Any]) -> Iterator[tuple[dict[str, str], Floats]]:
+    for name in ("numeric", "iterdir"):
+        for clock, times in timings.rounded_thrice.items():
+            yield {"order": name, "combine_type": clock}, times[np.array(order[name]) - 1]
 
 
 def _run(times: Floats, timings: Timings, judged: Judged) -> dict[str, Any]:
-    train, settings = per_record.division(len(times))
+    train, settings = program.division(len(times))
     by_function = _by_function(times, timings.first_of_batch, judged.of_2023, train, settings)
-    whole, script = len(times) - per_record.TEST_ROUNDS, per_record.Settings()
+    whole = len(times) - program.TEST_ROUNDS
     if whole <= 0:
-        return {"unmodified": {"error": per_record.NO_TRAINING}, "by_function": by_function}
-    as_called = by_function if train == whole else _by_function(times, timings.first_of_batch, judged.of_2023, whole, script)
+        return {"unmodified": {"error": NO_TRAINING}, "by_function": by_function}
+    as_called = by_function
+    if train != whole:
+        as_called = _by_function(times, timings.first_of_batch, judged.of_2023, whole, program.SHIPPED)
     same = ("train_rounds", "test_rounds", "least_rounds_after_adding_init", "mean_train_jsd")
     unmodified = {
         **{name: as_called[name] for name in same},
@@ -236,15 +246,14 @@ def _run(times: Floats, timings: Timings, judged: Judged) -> dict[str, Any]:
     return {"unmodified": unmodified, "by_function": by_function}
 
 
-def _by_function(times: Floats, first: NDArray[np.int64], quality: Quality, train: int, settings: per_record.Settings) -> dict[str, Any]:
+def _by_function(times: Floats, first: NDArray[np.int64], quality: Quality, train: int, settings: program.Settings) -> dict[str, Any]:
     records = times[:, first].T
-    found = [per_record.settling(one[:train], settings) for one in records]
-    least = [one.rounds for one in found]
-    added = per_record.with_initial_added(least, settings.initial, train)
-    fits = [(per_record.fit(one[:train]), per_record.fit(one[train:])) for one in records]
-    distances = [per_record.distance_of(*both) for both in fits]
-    shares, shares_added = per_record.share_percentiles(least), per_record.share_percentiles(added)
-    sides = per_record.prediction_check(times, train, quality)
+    found = [program.settling(one[:train], settings) for one in records]
+    least = np.array([one.rounds for one in found])
+    added = np.minimum(least + settings.initial, train)
+    fits = [(program.fit(one[:train]), program.fit(one[train:])) for one in records]
+    distances = [program.distance_of(*both) for both in fits]
+    curve, parts = partial(quality_at, quality), (times[:train], times[train:])
     return {
         "train_rounds": train,
         "test_rounds": len(times) - train,
@@ -252,45 +261,51 @@ def _by_function(times: Floats, first: NDArray[np.int64], quality: Quality, trai
         "step": settings.step,
         "tolerance": settings.window,
         "threshold": settings.largest,
-        "least_rounds": least,
-        "least_rounds_after_adding_init": added,
-        "percentiles_of_least_rounds": {name: [shares[name], shares_added[name]] for name in shares},
+        "least_rounds": least.tolist(),
+        "least_rounds_after_adding_init": added.tolist(),
+        "percentiles_of_least_rounds": {f"i{share}": [int(np.percentile(of, share)) for of in (least, added)] for share in SHARES},
         "compared_at_rounds": list(found[0].compared_at),
-        "largest_of_five_distances": [one.of_five.max(axis=1, initial=0).tolist() for one in found],
-        "mean_train_jsd": per_record.mean_train_distance(found),
+        "largest_of_five_distances": [one.of_window.max(axis=1, initial=0).tolist() for one in found],
+        "mean_train_jsd": program.mean_train_distance(found),
         "bandwidth": {side: [both[index].bandwidth for both in fits] for index, side in enumerate(("train", "test"))},
         "jsd_train_test": distances,
         "mean_jsd_train_test": float(np.mean(distances)),
         "quality": {
-            f"p{percentile}": {"difference": per_record.differences(both), **dict(zip(("train", "test"), map(_side, both), strict=True))}
-            for percentile, both in sides.items()
+            f"p{percentile}": {
+                "difference": _named(Figures.of(fit).difference(Figures.of(own))),
+                "train": _side(bound, fit),
+                "test": _side(own_bound, own),
+            }
+            for percentile, bound, own_bound, fit, _, own in zip(
+                *compare([curve] * 2, parts, program.PERCENTILES, as_in_program=True), strict=True
+            )
         },
     }
 
 
-def _side(side: per_record.Side) -> dict[str, Any]:
-    return {"threshold": side.threshold, **side.figures, "per_round": side.per_round.tolist()}
+def _side(threshold: float, per_round: Floats) -> dict[str, Any]:
+    return {"threshold": float(threshold), **_named(Figures.of(per_round)), "per_round": per_round.tolist()}
+
+
+def _named(figures: Figures) -> dict[str, float]:
+    return {"mean": float(figures.mean), "min": float(figures.minimum), "var": float(figures.variance)}
 
 
 def draw_qualities(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "metric": judged.metric,
-        "runs": [
-            {"order": name, "combine_type": clock, **_drawn(times[np.array(order[name]) - 1], judged.of_2023)}
-            for name in ("numeric", "iterdir")
-            for clock, times in timings.rounded_thrice.items()
-        ],
-    }
+    runs = [{**run, **_drawn(times[: program.ROUNDS_DRAWN], judged.of_2023)} for run, times in _read_in_orders(timings, order)]
+    return {"metric": judged.metric, "runs": runs}
 
 
 def _drawn(times: Floats, quality: Quality) -> dict[str, Any]:
-    curve = plots.quality_curve(times, quality)
-    marked = zip(plots.MARKED, curve.marked.tolist(), curve.at_marked, strict=True)
+    thresholds, marked = program.drawn_thresholds(times)
+    # In 2023 a sample is in time only below a threshold.
+    at, at_marked = (quality_at(quality, times, np.nextafter(bounds, 0)) for bounds in (thresholds, marked))
+    special = zip(program.MARKED, marked.tolist(), at_marked, strict=True)
     return {
-        "rounds_used": curve.qualities.shape[1],
-        "thresholds": curve.thresholds.tolist(),
-        **_over_rounds(curve.qualities),
-        "special": {f"p{percentile}": {"threshold": bound, **_spread(per_round)} for percentile, bound, per_round in marked},
+        "rounds_used": len(times),
+        "thresholds": thresholds.tolist(),
+        **_over_rounds(at),
+        "special": {f"p{percentile}": {"threshold": bound, **_spread(per_round)} for percentile, bound, per_round in special},
     }
 
 
@@ -298,8 +313,10 @@ def regression(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> di
     first = timings.first_of_batch
     runs = []
     for clock, times in timings.rounded_thrice.items():
-        of_mean, of_variance = plots.regression(times[:, first], judged.sizes[first])
-        runs.append({"combine_type": clock, "error": None, "mean_time": of_mean._asdict(), "variance_of_time": of_variance._asdict()})
+        of = {"mean_time": times[:, first].mean(axis=0), "variance_of_time": times[:, first].var(axis=0, ddof=1)}
+        lines = {name: least_squares(judged.sizes[first], values) for name, values in of.items()}
+        found = {name: {"mse": line.mse, "r2": line.r_squared} for name, line in lines.items()}
+        runs.append({"combine_type": clock, "error": None, **found})
     return {"runs": runs}
 
 

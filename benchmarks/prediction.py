@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from orchestrator.stats.poisson_binomial import poisson_binomial_pmf
-from orchestrator.stats.prediction import predict_quality
+from orchestrator.stats.prediction import poisson_binomial_pmf, predict_independent, shares_on_time
 
 BAR_S = 5.0
 DRAWS = 100_000
@@ -77,7 +76,7 @@ def report_predictions(samples: int, thresholds: int) -> None:
         times = (10e6 * np.exp(random.normal(0, 0.1, (100, samples)))).astype(np.int64)
         bounds = np.quantile(times, np.linspace(0.01, 0.999, thresholds), method="inverted_cdf")
         took = seconds(
-            lambda scores=scores, times=times, bounds=bounds: predict_quality(scores, times, bounds, rounds=30, method="poisson-binomial")
+            lambda scores=scores, times=times, bounds=bounds: predict_independent(scores, shares_on_time(times, bounds), 100, 30)
         )
         print(f"whole prediction from 100 rounds, scores {kind}, probabilities included: {took:.2f} s")
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from orchestrator.stats.density import bandwidth_isj
+from orchestrator.stats.density import select_bandwidth
 
 TITLE = "Improved Sheather-Jones bandwidth: optimum, scale law, outlier"
 REPETITIONS = 1500
@@ -47,12 +47,12 @@ def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | f
     first = seeds[:OF_BAR]
     optimum = 1.059 * case.n**-0.2
     if case.name == OPTIMUM:
-        ratios = np.array([bandwidth_isj(_normal(case.n, one)) / optimum for one in seeds])
+        ratios = np.array([select_bandwidth(_normal(case.n, one)).value / optimum for one in seeds])
         rows = [_mean_row(case, OPTIMUM, ratios[:OF_BAR], bar=0.05)]
         return [*rows, _mean_row(case, OPTIMUM, ratios)] if repetitions > OF_BAR else rows
     if case.name == PAIRS:
         exact = np.array([_by_pairs(_normal(case.n, one)) for one in first])
-        ours = np.array([bandwidth_isj(_normal(case.n, one)) for one in first])
+        ours = np.array([select_bandwidth(_normal(case.n, one)).value for one in first])
         return [_mean_row(case, PAIRS_OPTIMUM, exact / optimum), _mean_row(case, PAIRS, ours / exact)]
     if case.name == SCALE:
         return [_largest_row(case, [_off_scale(_normal(case.n, one)) for one in first], 1e-9)]
@@ -64,15 +64,15 @@ def _normal(n: int, seed: int) -> NDArray[np.float64]:
 
 
 def _off_scale(x: NDArray[np.float64]) -> float:
-    h = bandwidth_isj(x)
-    return max(abs(bandwidth_isj(scale * x) / (scale * h) - 1) for scale in SCALES)
+    h = select_bandwidth(x).value
+    return max(abs(select_bandwidth(scale * x).value / (scale * h) - 1) for scale in SCALES)
 
 
 def _moved(seed: int, n: int) -> float:
     times = np.random.default_rng(seed).lognormal(16, 0.1, n)
-    before = bandwidth_isj(np.log(times))
+    before = select_bandwidth(np.log(times)).value
     times[0] = 100 * np.median(times)
-    return float(abs(bandwidth_isj(np.log(times)) / before - 1))
+    return float(abs(select_bandwidth(np.log(times)).value / before - 1))
 
 
 def _by_pairs(x: NDArray[np.float64]) -> float:

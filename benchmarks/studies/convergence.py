@@ -12,8 +12,7 @@ import numpy as np
 
 from benchmarks.studies.scenarios import WITH_BAR, RoundsOfOneKind, generator
 from orchestrator.stats.convergence import DensityConvergence
-from orchestrator.stats.divergence import NS_PER_S
-from orchestrator.stats.paper_loop import PaperLoop
+from orchestrator.stats.paper import NS_PER_S, PaperLoop
 
 TITLE = "Rounds until rJSD <= 0.05 by the definition, and the figure of the paper's program"
 REPETITIONS = 10

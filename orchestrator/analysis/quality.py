@@ -66,8 +66,8 @@ class AskedMetric:
         found = np.array(self.call(name, of, *arguments), dtype=np.float64)
         fits = np.isnan(found) if undefined else np.isfinite(found) & (found >= least)
         if found.shape != shape or not fits.all():
-            rule = "finite, and not negative unless there is `late`" if least == 0 else "finite"
-            rule = "NaN, as ideal()" if undefined else rule
+            positive = ", and not negative unless there is `late`" if least == 0 else ""
+            rule = "NaN, as ideal()" if undefined else f"finite{positive}"
             found = found[~fits] if found.shape == shape else found
             raise self.broken(name, found, f"{rule}, of shape {shape}")
         return found
@@ -250,9 +250,14 @@ def intervals(
 
     ``answers`` is what `answers_at_stake` returns, ``units`` the unit of each round, [R].
     """
-    bounded = isinstance(judged, JudgedMean)
-    ideal = judged.ideal()
-    return mean_intervals(curve, ideal, answers, units, bounded=bounded, confidence=confidence)
+    return mean_intervals(
+        curve,
+        judged.ideal(),
+        answers,
+        units,
+        bounded=isinstance(judged, JudgedMean),
+        confidence=confidence,
+    )
 
 
 def answers_at_stake(judged: Judged, samples: int, inference_of: NDArray[np.intp] | None = None) -> float:

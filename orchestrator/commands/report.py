@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
@@ -215,8 +214,7 @@ def print_summary(
     """
     terminal = Terminal()
     below = summary_tables(results) if full else [*trouble_tables(results, unfinished=False), *bracket_tables(results)]
-    kept = [replace(table, note=table.note if full else "") for table in answers(unsearched(ranked))]
-    for table in (*first, *below, *kept):
+    for table in (*first, *below, *answers(unsearched(ranked), brief=not full)):
         terminal.table(table)
         terminal.line()
     said = findings(results, ranked) if found is None else list(found)

@@ -14,11 +14,10 @@ from orchestrator.report.terminal import Terminal
 from orchestrator.storage.files import make_output_folder, write_text
 from orchestrator.storage.layout import inside, refuse_campaign_folder
 from orchestrator.storage.reader import open_campaign
-from orchestrator.study.criteria import read_criteria, shipped_criteria
-from orchestrator.study.document import differences, filled, in_words, to_document, to_json
+from orchestrator.study.claims import read_criteria, shipped_criteria
 from orchestrator.study.material import read_material
 from orchestrator.study.plots import draw
-from orchestrator.study.study import Study, make_study
+from orchestrator.study.study import Study, differences, filled, make_study, to_document, to_json
 
 FOLDER = "study"
 DOCUMENT, FIGURES = "study.md", "study.json"
@@ -56,7 +55,7 @@ def check_document(directories: Sequence[Path], overrides: Sequence[str], criter
     terminal = Terminal()
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        terminal.prose(f"{in_words(found[0], str(path))}{more}")
+        terminal.prose(f"{found[0].in_words(str(path))}{more}")
         return 1
     terminal.prose(f"{path}: every figure is that of the stored results")
     return 0

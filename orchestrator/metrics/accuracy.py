@@ -32,10 +32,9 @@ def check_one_form(
         ):
             return
     types = ", ".join(sorted({type(label).__name__ for label in labels}))
-    rule = "must be all text, all whole numbers, or all true and false"
-    raise InputError(
-        f"{what} of types {types}: {rule if len(forms) > 1 else 'must be whole numbers'}"
-    )
+    several = "all text, all whole numbers, or all true and false"
+    rule = several if len(forms) > 1 else "whole numbers"
+    raise InputError(f"{what} of types {types}: must be {rule}")
 
 
 class Accuracy:

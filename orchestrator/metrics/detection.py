@@ -124,33 +124,11 @@ def match_detections(
     )
     by_preference = np.lexsort((-box, -iou, not_to_find[box], detection))
     detection, box, iou = detection[by_preference], box[by_preference], iou[by_preference]
-    match = _take_in_turn(detection, box, iou[:, None] >= bounds, group, crowd)
+    overlaps = iou[:, None] >= bounds
 
-    class_index = group % labels.size
-    by_class = np.lexsort((-found.scores[order], class_index))
-    match, order = match[by_class].T, order[by_class]
-    inside = (found.areas[order] >= low) & (found.areas[order] <= high)
-    right = np.append(~not_to_find, False)[match]  # the last entry is for no match, -1
-    stops = np.cumsum(np.bincount(class_index, minlength=labels.size))
-    counts = inside | (match >= 0).any(axis=0)
-    classes = []
-    for boxes, start, stop in zip(to_find, [0, *stops], stops, strict=False):
-        last = np.flatnonzero(right[:, start:stop].any(axis=0)).max(initial=-1)
-        own = start + np.flatnonzero(counts[start : start + last + 1])
-        pictures, picture = np.unique(found.picture[order[own]], return_inverse=True)
-        columns = inside[own], match[:, own] >= 0, right[:, own]
-        classes.append(OfClass(int(boxes), pictures, picture, *columns))
-    return classes
-
-
-def _take_in_turn(detection: Ints, box: Ints, overlaps: Flags, group: Ints, crowd: Flags) -> Ints:
-    """Return the box that each detection takes, [D, T], or -1.
-
-    Pairs of a group come in turn: detections by falling score, each with its boxes by preference.
-    Groups know nothing of each other: a step of the loop does the next pair of every group.
-    """
-    match = np.full((group.size, overlaps.shape[1]), -1)
-    taken = np.zeros((crowd.size, overlaps.shape[1]), dtype=bool)
+    # Groups know nothing of each other: a step of the loop does the next pair of every group.
+    match = np.full((order.size, bounds.size), -1)
+    taken = np.zeros((crowd.size, bounds.size), dtype=bool)
     _, start, length = np.unique(group[detection], return_index=True, return_counts=True)
     longest_first = np.argsort(-length, kind="stable")
     start, length = start[longest_first], length[longest_first]
@@ -160,7 +138,22 @@ def _take_in_turn(detection: Ints, box: Ints, overlaps: Flags, group: Ints, crow
         takes = overlaps[pair] & (match[by] < 0) & (crowd[target, None] | ~taken[target])
         match[by] = np.where(takes, target[:, None], match[by])
         taken[target] |= takes
-    return match
+
+    class_index = group % labels.size
+    by_class = np.lexsort((-found.scores[order], class_index))
+    match, order = match[by_class].T, order[by_class]
+    inside = (found.areas[order] >= low) & (found.areas[order] <= high)
+    right = np.append(~not_to_find, False)[match]  # the last entry is for no match, -1
+    stops = np.cumsum(np.bincount(class_index, minlength=labels.size))
+    counts = inside | (match >= 0).any(axis=0)
+    classes = []
+    for boxes, begin, stop in zip(to_find, [0, *stops], stops, strict=False):
+        last = np.flatnonzero(right[:, begin:stop].any(axis=0)).max(initial=-1)
+        own = begin + np.flatnonzero(counts[begin : begin + last + 1])
+        pictures, picture = np.unique(found.picture[order[own]], return_inverse=True)
+        columns = inside[own], match[:, own] >= 0, right[:, own]
+        classes.append(OfClass(int(boxes), pictures, picture, *columns))
+    return classes
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,6 @@ class Answers:
     references: Sequence[Any] | NDArray[Any]
     slices: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        if any(
-            len(one) != len(self.predictions) for one in (self.references, *self.slices.values())
-        ):
-            raise ValueError("predictions, references and slices need one entry per sample")
-
 
 @runtime_checkable
 class MeanMetric(Protocol):

@@ -11,8 +11,8 @@ from orchestrator.report.text import quality, quality_within
 KEPT = ("kept", "95 % interval", "worst", "ideal")
 
 
-def answers(ranked: Sequence[Ranking]) -> Iterator[Table]:
-    """Yield what the systems of each group keep that has a primary threshold."""
+def answers(ranked: Sequence[Ranking], brief: bool = False) -> Iterator[Table]:
+    """Yield what the systems of each group keep that has a primary threshold; ``brief`` names marks and explains none."""
     for one in ranked:
         if one.found and (primary := one.group.thresholds.primary) is not None:
             names = differing(one.found)
@@ -28,7 +28,7 @@ def answers(ranked: Sequence[Ranking]) -> Iterator[Table]:
                 title=f"{what}: {one.group.trials[0].metric} kept within {bound(primary)}",
                 columns=[*names, *KEPT, *more],
                 rows=[_row(standing, names, marks, more) for standing in one.found],
-                note=marks.note().strip(),
+                note=marks.legend() if brief else marks.note().strip(),
                 right=frozenset([*KEPT, "processes"]),
             )
 

@@ -44,21 +44,6 @@ def unsearched(ranked: Sequence[Ranking]) -> list[Ranking]:
     return [one for one in ranked if not any(is_probe(data.record.trial) for data in one.group.trials)]
 
 
-def capacity_sentences(results: CampaignAnalysis) -> Iterator[str]:
-    """Yield in words what each search has found."""
-    for rows in searches(results):
-        row = rows[0]
-        start = f"{row['task']} under {row['load']}, {' '.join(row[name] for name in WHO)}: {_required(row)} within {row['threshold']} is"
-        if one := certified_row(rows):
-            yield (
-                f"{start} certified up to {_rate(one['rate_per_s'])}: at least {100 * one['share']:g} % of streams of {one['answers']} "
-                f"answers keep it there (95 % confidence; {one['streams_kept']} of {one['streams']} did).{_estimate_sentence(row)}"
-            )
-        else:
-            why = row["ending"] or "the search has not come so far"
-            yield f"{start} certified at no rate: {why}.{_needs(row)}{_estimate_sentence(row)}"
-
-
 def bracket_tables(results: CampaignAnalysis) -> Iterator[Table]:
     """Yield per task and deadline what its searches have found; nothing where nothing was searched."""
     for (task, threshold), found in by_task(results).items():
@@ -149,11 +134,3 @@ def _found(rows: Sequence[Row], marks: Marks) -> list[str]:
     certified, closed = row["certified_per_s"], row["closed_per_s"]
     share = "-" if certified is None or closed is None else f"{100 * certified / closed:.0f} %"
     return [("no rate" if certified is None else _rate(certified)) + marks.of(flags_of_search(rows)), estimate_text(row), share]
-
-
-def _needs(row: Row) -> str:
-    return "" if row["minutes_needed"] is None else f" The search needs about {row['minutes_needed']:g} min."
-
-
-def _estimate_sentence(row: Row) -> str:
-    return "" if row["estimate_per_s"] is None else f" Mean quality falls below it at about {estimate_text(row)}."

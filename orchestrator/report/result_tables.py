@@ -101,12 +101,13 @@ def _table(
     below = view.cells or (limited if view.across else ())
     labels = {name: head for name, head in labels.items() if name not in below}
     figures = [name for name in (*labels, *below) if columns[name].form not in TEXTS]
-    marked = limited[-1] if limited else figures[0]
+    flagged = "flags" in columns and "flags" not in labels
+    marked = [*figures[:1], *limited][-1] if flagged else ""
     total = len(rows)
     if total > MOST_ROWS:
         lowest = sorted(range(total), key=lambda place: rows[place][view.order] if view.order else 0)
         rows = [rows[place] for place in sorted(lowest[:MOST_ROWS])]
-    marks = Marks(rows if "flags" in columns and "flags" not in labels else ())
+    marks = Marks(rows if flagged else ())
     several = len({row["repeat"] for row in rows}) > 1
     names = [name for name in who_columns(group) if several or name != "repeat"]
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.table import Table, who, who_columns
 from orchestrator.report.text import milliseconds
@@ -35,32 +34,6 @@ def server_tables(results: CampaignAnalysis) -> Iterator[Table]:
                 note=NOTE,
                 right=frozenset(HEADS[1:]),
             )
-
-
-def server_notes(group: Group) -> Iterator[str]:
-    """Yield what must be known of every figure of a trial that a server answered, once for each server."""
-    told: dict[str, list[TrialRecord]] = {}
-    for data in group.trials:
-        if data.record.trial.server.is_asked:
-            told.setdefault(data.record.trial.server.name, []).append(data.record)
-    for name, records in told.items():
-        alone = _most(client_part(record, "total") for record in records)
-        at_once = _most(client_part(record, "total", at_once=True) for record in records)
-        own_part = "what of its times is the client's own is not known"
-        if alone is not None:
-            several = "" if at_once is None else f"; with several requests at once at most {_words(at_once)}"
-            own_part = f"{_words(alone)} of a total time are the client's own, measured against a server that answers at once{several}"
-        yield f"Server {name}: {own_part}; the weights behind it are unknown."
-
-
-def _most(parts: Iterable[tuple[float, float] | None]) -> tuple[float, float] | None:
-    """Return the largest p50 and the largest p99 of those that are known, None of none."""
-    known = [part for part in parts if part is not None]
-    return (max(p50 for p50, _ in known), max(p99 for _, p99 in known)) if known else None
-
-
-def _words(part: tuple[float, float]) -> str:
-    return f"{milliseconds(part[0])} (p99 {milliseconds(part[1])})"
 
 
 def client_part(record: TrialRecord, what: str, at_once: bool = False) -> tuple[float, float] | None:

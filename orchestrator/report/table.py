@@ -134,6 +134,10 @@ class Marks:
         for flag, letter in self._letters.items():
             yield ended(f"({letter}) {flag}: {self._told[flag]}")
 
+    def legend(self) -> str:
+        """Return what the letters stand for, in one line."""
+        return ", ".join(f"({letter}) {flag}" for flag, letter in self._letters.items())
+
     def note(self) -> str:
         """Return the sentences that explain the marks, or nothing."""
         return "".join(f" {one}" for one in self.sentences())

@@ -77,8 +77,8 @@ def ramp_of_stream(answers: int, deadline_s: float, throughput_per_s: float) -> 
     >>> ramp_of_stream(300, 0.05, 200), ramp_of_stream(300, 0.001, 200), ramp_of_stream(300, 9, 200)
     (50, 15, 300)
     """
-    filling = max(RAMP_OF_STREAM * answers, RAMP_DEADLINES * deadline_s * throughput_per_s)
-    return math.ceil(min(answers, filling))
+    by_deadline = RAMP_DEADLINES * deadline_s * throughput_per_s
+    return math.ceil(min(answers, max(RAMP_OF_STREAM * answers, by_deadline)))
 
 
 def whole_streams(values: ArrayLike, streams: Units, cut: ArrayLike = False) -> Floats:
@@ -133,10 +133,7 @@ def estimated(pilot: Sequence[PilotRate], keep: float, answers: float) -> Estima
     """
     ordered = sorted(pilot, key=lambda one: one.rate_per_s)
     rates, lost = np.array([one.rate_per_s for one in ordered]), [one.lost for one in ordered]
-    streams, share = (
-        np.array([each.size for each in lost]),
-        np.clip([each.mean() for each in lost], 0, 1),
-    )
+    streams, share = np.array([(each.size, np.clip(each.mean(), 0, 1)) for each in lost]).T
     number, allowed = streams * answers, 1 - keep
     smoothed = (share * number + 0.5) / (number + 1)
     rising = scipy.optimize.isotonic_regression(smoothed, weights=streams).x
@@ -157,15 +154,16 @@ def estimated(pilot: Sequence[PilotRate], keep: float, answers: float) -> Estima
     # far down as up.
     most = crossing(float(high[0]))
     least = crossing(max(float(low[0]), float(rising[0]) * (1 + ROUNDING)))
-    inside = 0 < rate < math.inf
-    return Estimate(rate, min(least, rate**2 / most if inside else rate), most)
+    return Estimate(rate, min(least, rate**2 / most if 0 < rate < math.inf else rate), most)
 
 
 def _is_near(rates: Floats, rate: float) -> NDArray[np.bool_]:
     return np.asarray((rates <= NEAR * rate) & (rate <= NEAR * rates))
 
 
-def next_of_pilot(throughput_per_s: float, rates: Sequence[float], estimate: Estimate | None) -> tuple[tuple[float, ...], int]:
+def next_of_pilot(
+    throughput_per_s: float, rates: Sequence[float], estimate: Estimate | None
+) -> tuple[tuple[float, ...], int]:
     """Return which rates of the pilot come next, and in how many streams; none where it is over.
 
     ``throughput_per_s`` is that of the closed loop; ``estimate`` is what the rates so far lead to.

@@ -156,7 +156,9 @@ def effective_rounds(values: Floats, units: Units, allowed: float, confidence: f
     return float(found[0])
 
 
-def share_beyond(values: Floats, bound: float, units: Units, effective: float, confidence: float) -> Beyond:
+def share_beyond(
+    values: Floats, bound: float, units: Units, effective: float, confidence: float
+) -> Beyond:
     """Return what values of rounds, [R], say of those beyond a bound, by Korn and Graubard.
 
     ``effective`` is as `effective_rounds` returns it, ``confidence`` that of either limit.
@@ -222,7 +224,9 @@ def certify(
 
     # What fails at a longer deadline fails at every shorter one.
     counts = range(never, math.floor(late_share * rounds) + 1)
-    shown = bisect.bisect_left(counts, True, key=lambda count: not beyond(count).shows(late_share, confidence))
+    shown = bisect.bisect_left(
+        counts, True, key=lambda count: not beyond(count).shows(late_share, confidence)
+    )
     if shown:
         count = never + shown - 1
         ns = float(ordered[rounds - 1 - count])

@@ -82,15 +82,18 @@ def mean_intervals(
     if ideal <= 0 and best.max(initial=0) <= 0:
         return [Interval(0.0, 0.0, confidence, "exact")] * len(curve)
     if ideal <= 0 or rounds == 1:
-        nothing = {"rounds": rounds}
-        return [Interval(lowest, top, confidence, "none", nothing) for top in best.tolist()]
+        return [
+            Interval(lowest, top, confidence, "none", {"rounds": rounds}) for top in best.tolist()
+        ]
     found, number = spread(curve, units_of(rounds, units)), rounds * answers
     given = {"rounds": rounds, "units": found.units, "degrees": found.degrees, "n": number}
     mean = curve.mean(axis=1)
     if bounded:
         loss = ideal - mean
         share = np.clip(np.where(np.abs(loss) < ROUNDING * ideal, 0, loss) / ideal, 0, 1)
-        least, most, effective = korn_graubard(share, number, found.variance / ideal**2, found.degrees, confidence)
+        least, most, effective = korn_graubard(
+            share, number, found.variance / ideal**2, found.degrees, confidence
+        )
         low, high = ideal * (1 - most), np.maximum(ideal * (1 - least), mean)
         own = {"pi": share, "n_eff": effective}
     else:
@@ -101,13 +104,16 @@ def mean_intervals(
         own = {"se": error}
     method: Method = "korn-graubard" if bounded else "t"
     each = zip(low.tolist(), high.tolist(), *(one.tolist() for one in own.values()), strict=True)
-    return [Interval(low, high, confidence, method, given | dict(zip(own, more, strict=True))) for low, high, *more in each]
+    return [
+        Interval(low, high, confidence, method, given | dict(zip(own, more, strict=True)))
+        for low, high, *more in each
+    ]
 
 
 def korn_graubard(
     share: ArrayLike, n: float, variance: ArrayLike, degrees: float, confidence: float = CONFIDENCE
 ) -> tuple[Floats, Floats, Floats]:
-    """Return the limits of shares of n answers, [M], and as how many independent answers these count.
+    """Return the limits of shares of n answers, [M], and how many independent ones these count as.
 
     deff = max(1, variance/(pi (1 - pi)/n)); n_eff = (n/deff) (t_{n-1}/t_nu)^2; Clopper-Pearson with
     pi n_eff of n_eff. Korn and Graubard, "Confidence Intervals for Proportions with Small Expected
@@ -121,7 +127,9 @@ def korn_graubard(
     return *clopper_pearson(pi * effective, effective, confidence), effective
 
 
-def effective_number(share: Floats, n: float, variance: ArrayLike, degrees: float, quantile: float) -> Floats:
+def effective_number(
+    share: Floats, n: float, variance: ArrayLike, degrees: float, quantile: float
+) -> Floats:
     """Return as how many independent answers n answers count, [M]; see `korn_graubard`."""
     independent = share * (1 - share) / n
     deff = np.maximum(1.0, np.asarray(variance) / np.where(independent > 0, independent, np.inf))
@@ -130,7 +138,9 @@ def effective_number(share: Floats, n: float, variance: ArrayLike, degrees: floa
     return np.asarray(n / deff * shrink, dtype=np.float64)
 
 
-def clopper_pearson(successes: ArrayLike, n: ArrayLike, confidence: float = CONFIDENCE) -> tuple[Floats, Floats]:
+def clopper_pearson(
+    successes: ArrayLike, n: ArrayLike, confidence: float = CONFIDENCE
+) -> tuple[Floats, Floats]:
     """Return the exact limits of proportions, [M], continued to counts that are no whole numbers.
 
     Clopper and Pearson, Biometrika 26, 1934, in beta form: B(a/2; x, n - x + 1) and

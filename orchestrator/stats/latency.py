@@ -53,7 +53,9 @@ def percentile_rank(n: int, percentile: float) -> int:
     999
     """
     if n < 1 or not 0 <= percentile <= 100:
-        raise InputError(f"percentile {percentile} of {n} values: must lie within 0 and 100, of at least one")
+        raise InputError(
+            f"percentile {percentile} of {n} values: must lie within 0 and 100, of at least one"
+        )
     return max(1, math.ceil(Fraction(str(percentile)) * n / 100))
 
 
@@ -77,7 +79,9 @@ def percentiles_inverted_cdf(x: ArrayLike, percentiles: Sequence[float]) -> list
     values = np.asarray(x).ravel()
     indices = [percentile_rank(values.size, percentile) - 1 for percentile in percentiles]
     if values.dtype.kind == "f" and np.isnan(values).any():
-        raise InputError(f"percentile {percentiles[0]} of values with NaN: remove or replace them first")
+        raise InputError(
+            f"percentile {percentiles[0]} of values with NaN: remove or replace them first"
+        )
     found: list[float] = np.partition(values, indices)[indices].tolist() if indices else []
     return found
 
@@ -151,7 +155,7 @@ def percentile_limits(
 def limits_of_quantiles(
     p: Floats, beyond: Floats, units: Units, n: int, confidence: float = CONFIDENCE
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """Return the ranks of limits of quantiles p among n times, and their effective number, [M] each.
+    """Return the ranks of limits of quantiles p among n times, and the effective number, [M] each.
 
     The lower rank is the first k at which the upper limit of the share within, Clopper and
     Pearson's of k n_eff/n of n_eff, is at least p; the upper one the first at which the lower limit
@@ -164,7 +168,9 @@ def limits_of_quantiles(
     """
     tail, share, rounds = (1 - confidence) / 2, beyond.mean(axis=1), beyond.shape[1]
     known = spread(beyond, units) if rounds > 1 else Spread(np.zeros(p.size), n, 1)
-    alone, effective = (effective_number(share, n, v, known.degrees, 1 - tail) for v in (0.0, known.variance))
+    alone, effective = (
+        effective_number(share, n, v, known.degrees, 1 - tail) for v in (0.0, known.variance)
+    )
     deff, some = alone / effective, np.maximum(share, 1 / n)
     most = n / np.clip((beyond**2).mean(axis=1) / some * n / rounds, 1, deff)
 
@@ -183,8 +189,10 @@ def limits_of_quantiles(
     return _first_rank(n, reaches), _first_rank(n, exceeds), effective
 
 
-def _first_rank(n: int, holds: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> NDArray[np.int64]:
-    """Return the first rank from 0 to n at which a condition that rises with it holds, else n + 1."""
+def _first_rank(
+    n: int, holds: Callable[[NDArray[np.int64]], NDArray[np.bool_]]
+) -> NDArray[np.int64]:
+    """Return the first rank of 0 to n at which a condition rising with it holds, else n + 1."""
     every = holds(np.array(n))
     below, at = np.full(every.shape, -1), np.full(every.shape, n + 1)
     while (at - below).max() > 1:

@@ -115,7 +115,9 @@ def untested(difference: float, units: int = 0) -> Difference:
     return Difference(difference, *ANYWHERE, CONFIDENCE, "none", {"units": units})
 
 
-def _student(method: Method, difference: float, error: float, count: int, confidence: float, within: Limits) -> Difference:
+def _student(
+    method: Method, difference: float, error: float, count: int, confidence: float, within: Limits
+) -> Difference:
     """Return a difference with the limits of Student's t, or none from few units or no noise."""
     if count < FEWEST_REPEATS or error == 0:
         return Difference(difference, *within, confidence, "none", {"units": count})
@@ -137,7 +139,10 @@ def _sd(values: Floats, scale: Floats) -> float:
 def _finite(values: ArrayLike) -> Floats:
     checked = np.asarray(values, dtype=np.float64)
     if checked.ndim != 1 or not checked.size or not np.isfinite(checked).all():
-        raise InputError(f"means of units of shape {checked.shape}: one finite number per unit is needed, and at least one")
+        raise InputError(
+            f"means of units of shape {checked.shape}: "
+            "one finite number per unit is needed, and at least one"
+        )
     return checked
 
 
@@ -170,7 +175,9 @@ def answered(on_time_scores: ArrayLike) -> Answered:
     return Answered(rounds, mean, largest, variance, columns, scores.mean(axis=0))
 
 
-def compare_answered(a: Answered, b: Answered, *, confidence: float = CONFIDENCE, within: Limits = ANYWHERE) -> Difference:
+def compare_answered(
+    a: Answered, b: Answered, *, confidence: float = CONFIDENCE, within: Limits = ANYWHERE
+) -> Difference:
     """Return the difference of two trials on *samples like these*, with normal limits.
 
     The variance of the two-way bootstrap in closed form: of scores X around their mean, with row
@@ -265,7 +272,9 @@ def gate(trials: Mapping[str, Replicates], level: float = LEVEL) -> dict[str, Ve
     found, p_values = {}, {}
     for trial, one in trials.items():
         test = paired if one.design == "pairs" else one_more
-        found[trial] = difference = test(one.a, one.b, confidence=1 - each, resolution=one.resolution, within=one.within)
+        found[trial] = difference = test(
+            one.a, one.b, confidence=1 - each, resolution=one.resolution, within=one.within
+        )
         if difference.method != "none":
             p_values[trial] = difference.parameters["p_value"]
     adjusted = dict(zip(p_values, holm_adjusted(list(p_values.values())).tolist(), strict=True))

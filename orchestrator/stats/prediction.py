@@ -1,33 +1,95 @@
-"""Tail quality to be expected of rounds that are like those observed."""
+"""Tail quality to be expected of rounds like those observed, and what later rounds showed."""
 
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.constants import CONFIDENCE
 from orchestrator.stats.density import Floats
-from orchestrator.stats.poisson_binomial import poisson_binomial_pmf, weighted_sum_pmf
+from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.tail_quality import quality_curve
+from orchestrator.stats.times import Times
 from orchestrator.stats.units import Units, enough_units, spread, t_quantile, units_of
 
-Method: TypeAlias = Literal["block-bootstrap", "poisson-binomial"]
-
+Curve: TypeAlias = Callable[[ArrayLike, ArrayLike], Floats]
+"""Quality, [M, R], of times, [R, S], at bounds, [M]: on time is what takes at most its bound."""
 ANYTHING = (-math.inf, math.inf)
 """Where nothing bounds a quality."""
 ROUNDING = 1e-9
+LEAF = 32
+"""Laws of up to so many events are found one event at a time; larger ones by transforms."""
+LATTICE, FEWEST_LEVELS = 2**15, 60
+"""Points of the law of a weighted sum, and least steps of its largest weight: a multiple of 60, so
+that few right answers of one batch lie on the lattice."""
+
+
+class Compared(NamedTuple):
+    """Quality of rounds that predict (``fit``) and of those predicted, at their percentiles.
+
+    bounds, own_bounds : [M]
+        the percentiles of the fitted and of the predicted rounds' times.
+    fit, frozen, own : [M, n], [M, m], [M, m]
+        of each round: fitted and predicted at ``bounds``, and predicted at ``own_bounds``.
+        The paper compares with the latter: an own percentile fixes the share of samples on time, so
+        that the mean agrees by construction, however much slower the predicted rounds are.
+    """
+
+    percentiles: Floats
+    bounds: Floats
+    own_bounds: Floats
+    fit: Floats
+    frozen: Floats
+    own: Floats
+
+
+def compare(
+    curves: Sequence[Curve],
+    parts: Sequence[Times],
+    percentiles: Sequence[float],
+    pooled: Sequence[Times] | None = None,
+    *,
+    as_in_program: bool = False,
+) -> Compared:
+    """Compare rounds that predict with those predicted, at each percentile that has a finite time.
+
+    Parameters
+    ----------
+    curves, parts, pooled
+        quality, times and, where samples share some, one time per inference of both.
+    as_in_program
+        percentiles are linear, and what takes exactly that long is late: so ``calculate_stats.py``
+        of the paper's program has it.
+    """
+    sides = parts if pooled is None else pooled
+    if as_in_program:
+        both = np.array([np.percentile(side, percentiles) for side in sides])
+    else:
+        both = np.array([percentiles_inverted_cdf(side, percentiles) for side in sides])
+    finite = np.isfinite(both[0])
+    bounds, own_bounds = both[:, finite]
+    at, own_at = np.nextafter(both[:, finite], 0) if as_in_program else (bounds, own_bounds)
+    qualities = (curves[0](parts[0], at), curves[1](parts[1], at), curves[1](parts[1], own_at))
+    return Compared(np.array(percentiles)[finite], bounds, own_bounds, *qualities)
 
 
 class Figures(NamedTuple):
-    """Mean, variance of one round, and minimum of several, of tail quality at each threshold, [M] each."""
+    """Mean, variance of one round, and minimum of several, of quality at each threshold, [M]."""
 
     mean: Floats
     variance: Floats
     minimum: Floats
+
+    @classmethod
+    def of(cls, qualities: Floats) -> Figures:
+        """Return those of qualities, [M, R], as they are; the variance is divided by R."""
+        return cls(qualities.mean(axis=-1), qualities.var(axis=-1), qualities.min(axis=-1))
 
     def difference(self, other: Figures) -> Figures:
         """Return how far apart two sets of figures are, as absolute values."""
@@ -35,117 +97,80 @@ class Figures(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """Tail quality to be expected of rounds that are like those observed.
+    """Tail quality to be expected, of one round: unbiased, and the median of the worst to come.
 
-    mean, variance, minimum : [M]
-        of one round, unbiased, and the median of the worst of the rounds to come.
     low, high : [M]
-        95 % limits of their mean; NaN where the rounds at hand do not vary, and so do not say by how much others will.
+        95 % limits of the mean of the rounds to come; NaN where the rounds at hand do not vary.
     degrees, units
         of freedom of the limits, and how many units they come from.
     """
 
-    mean: Floats
-    variance: Floats
-    minimum: Floats
+    figures: Figures
     low: Floats
     high: Floats
     degrees: int
     units: int
 
-    @property
-    def figures(self) -> Figures:
-        """What is compared with the rounds that came."""
-        return Figures(self.mean, self.variance, self.minimum)
 
-
-def predict_quality(
-    scores: ArrayLike,
-    times: ArrayLike,
-    thresholds: ArrayLike,
-    *,
+def predict_rounds(
+    qualities: Floats,
     rounds: int,
-    method: Method = "block-bootstrap",
     units: Units | None = None,
+    within: tuple[float, float] = ANYTHING,
 ) -> Prediction:
-    """Predict tail quality of a metric that is a mean over samples (Yang et al., arXiv 2212.13925v3).
+    """Predict from whole rounds, [M, R], each as likely as the others.
 
-    ``block-bootstrap`` takes whole rounds, see `predict_rounds`; ``poisson-binomial`` takes every sample as independent, see
-    `predict_independent`.
-
-    Parameters
-    ----------
-    scores : [S]
-        score of each sample when it is on time, finite and not negative.
-    times : [R, S]
-        times in ns, +inf for samples without one.
-    thresholds : [M]
-        time bounds in ns, chosen without these rounds or frozen.
-    rounds
-        how many rounds the minimum and the limits are of.
-    units : [R]
-        unit of each round, for ``block-bootstrap``.
-
-    Examples
-    --------
-    >>> times = [[10, 10], [10, 30], [30, 30], [10, 10]]
-    >>> found = predict_quality([1, 1], times, [20], rounds=4)
-    >>> found.mean, found.minimum
-    (array([0.625]), array([0.]))
+    So samples of a round stay together. The law of infinitely many resamples is known without
+    drawing, see `figures_of`. The mean of n rounds lies within mean +- t_nu sqrt(v (1 + R/n)), v
+    being the variance of the mean of the R rounds at hand (`units.spread`) and v R/n that of n
+    rounds to come (Hahn and Meeker, *Statistical Intervals*, section 4.7), clipped to ``within``.
     """
-    score = np.asarray(scores, dtype=np.float64)
-    qualities = quality_curve(score, times, thresholds)
-    if method == "block-bootstrap":
-        return predict_rounds(qualities, rounds, units, (0.0, float(score.mean())))
-    if method != "poisson-binomial":
-        raise InputError(f"prediction method {method!r}: must be block-bootstrap or poisson-binomial")
-    return predict_independent(score, shares_on_time(times, thresholds), qualities.shape[1], rounds)
-
-
-def predict_rounds(qualities: Floats, rounds: int, units: Units | None = None, within: tuple[float, float] = ANYTHING) -> Prediction:
-    """Predict from whole rounds, [M, R], each as likely as the others, so that samples of a round stay together.
-
-    The law of infinitely many resamples is known without drawing, see `figures_of`. The mean of n rounds lies within
-    mean +- t_nu sqrt(v (1 + R/n)), v being the variance of the mean of the R rounds at hand (`units.spread`) and v R/n that of n
-    rounds to come (Hahn and Meeker, *Statistical Intervals*, section 4.7), clipped to what is possible.
-    """
-    figures, count = figures_of(qualities, rounds, units), qualities.shape[1]
+    count = qualities.shape[1]
     found = spread(qualities, units_of(count, units))
-    return _with_limits(figures, found.variance, found.degrees, found.units, 1 + count / rounds, within)
+    figures = figures_of(qualities, rounds, units)
+    more = 1 + count / rounds
+    return _with_limits(figures, found.variance * more, found.degrees, found.units, within)
 
 
 def predict_independent(scores: Floats, on_time: Floats, fitted: int, rounds: int) -> Prediction:
-    """Predict from samples that are on time independently of each other, with the shares [M, S] of the fitted rounds.
+    """Predict from samples that are on time independently, with shares [M, S] of the fitted rounds.
 
-    The (generalised) Poisson-binomial law: mean and variance in closed form, the minimum from the law itself.
+    The (generalised) Poisson-binomial law: mean and variance in closed form, the minimum from the
+    law itself.
     """
-    _check(rounds)
     mean, variance = _independent_moments(scores, on_time)
     if np.isin(scores, (0, 1)).all():
         laws = [(law, 1.0) for law in poisson_binomial_pmf(on_time[:, scores == 1])]
     else:
         laws = [weighted_sum_pmf(shares, scores) for shares in on_time]
     level = _level_of_median_minimum(rounds)
-    minimum = np.array([float((np.cumsum(law) >= level).argmax()) * step for law, step in laws]) / scores.size
-    figures, within = Figures(mean, variance * _unbiased(fitted), minimum), (0.0, float(scores.mean()))
-    return _with_limits(figures, figures.variance / fitted, fitted - 1, fitted, 1 + fitted / rounds, within)
+    minimum = [float((np.cumsum(law) >= level).argmax()) * step / scores.size for law, step in laws]
+    figures = Figures(mean, variance * _unbiased(fitted), np.array(minimum))
+    of_mean = figures.variance * (1 / fitted + 1 / rounds)
+    return _with_limits(figures, of_mean, fitted - 1, fitted, (0.0, float(scores.mean())))
 
 
-def _with_limits(figures: Figures, variance: Floats, degrees: int, units: int, more: float, within: tuple[float, float]) -> Prediction:
-    half = t_quantile((1 + CONFIDENCE) / 2, degrees) * np.sqrt(np.where(variance > 0, variance, math.nan) * more)
-    low, high = np.maximum(figures.mean - half, within[0]), np.minimum(figures.mean + half, within[1])
-    return Prediction(*figures, low, high, degrees, units)
+def _with_limits(
+    figures: Figures, variance: Floats, degrees: int, units: int, within: tuple[float, float]
+) -> Prediction:
+    sd = np.sqrt(np.where(variance > 0, variance, math.nan))
+    half = t_quantile((1 + CONFIDENCE) / 2, degrees) * sd
+    low, high = (
+        np.maximum(figures.mean - half, within[0]),
+        np.minimum(figures.mean + half, within[1]),
+    )
+    return Prediction(figures, low, high, degrees, units)
 
 
 def figures_of(qualities: Floats, rounds: int, units: Units | None = None) -> Figures:
-    """Return mean, unbiased variance and median minimum of n rounds, [M] each, of qualities [M, R] that are equally likely.
+    """Return mean, unbiased variance and median minimum of n rounds that are equally likely, [M].
 
-    The minimum is the smallest q with P(Q <= q) >= 1 - 2^(-1/n): an order statistic, nothing worse than the worst round is ever
-    predicted. With at least 12 units it is that of as many whole units as hold n rounds.
+    The minimum is the smallest q of the qualities, [M, R], with P(Q <= q) >= 1 - 2^(-1/n): an order
+    statistic, nothing worse than the worst round is ever predicted. With at least 12 units it is
+    that of as many whole units as hold n rounds.
     """
-    _check(rounds)
     if not np.isfinite(qualities).all():
-        raise InputError("a prediction from qualities that are not finite: every round needs a number at every threshold")
+        raise InputError("a prediction from qualities that are not finite: each must be a number")
     count = qualities.shape[1]
     worst, drawn = qualities, float(rounds)
     if units is not None and enough_units(units):
@@ -159,37 +184,28 @@ def figures_of(qualities: Floats, rounds: int, units: Units | None = None) -> Fi
 
 
 def shares_on_time(times: ArrayLike, thresholds: ArrayLike) -> Floats:
-    """Return the share of rounds in which each sample was on time, [M, S], from times [R, S] at time bounds [M] in ns."""
+    """Return the share of rounds in which each sample is on time, [M, S], of times [R, S]."""
     of_samples = np.asarray(times).T
     return quality_curve(np.ones(of_samples.shape[1]), of_samples, thresholds)
 
 
-def variance_ratio(scores: ArrayLike, times: ArrayLike, thresholds: ArrayLike) -> Floats:
-    """Return by how much quality varies more between rounds than if every sample went its own way, [M].
-
-    var(Q_r) / ((1/S^2) sum of s_i^2 var([t_ri <= theta])), both with divisor R - 1: about 1 if samples are independent, far above
-    if whole rounds are slow; NaN where no sample varies.
-
-    Examples
-    --------
-    >>> variance_ratio([1, 1], [[10, 10], [30, 30]], [5, 20])
-    array([nan,  2.])
-    """
-    score = np.asarray(scores, dtype=np.float64)
-    return ratio_of_variances(score, quality_curve(score, times, thresholds), shares_on_time(times, thresholds))
-
-
 def ratio_of_variances(scores: Floats, qualities: Floats, on_time: Floats) -> Floats:
-    """Return what `variance_ratio` does, from qualities [M, R] and shares on time [M, S]."""
+    """Return by how much quality varies more between rounds than if samples were independent, [M].
+
+    var(Q_r) / ((1/S^2) sum of s_i^2 var([t_ri <= theta])), both with divisor R - 1, from qualities
+    [M, R] and shares on time [M, S]: about 1 if samples are independent, far above if whole rounds
+    are slow; NaN where no sample varies.
+    """
     observed = figures_of(qualities, 1).variance
     independent = _independent_moments(scores, on_time)[1] * _unbiased(qualities.shape[1])
-    ratio: Floats = np.divide(observed, independent, out=np.full(observed.shape, math.nan), where=independent > 0)
-    return ratio
+    unknown = np.full(observed.shape, math.nan)
+    return np.asarray(np.divide(observed, independent, out=unknown, where=independent > 0))
 
 
 def _independent_moments(scores: Floats, on_time: Floats) -> tuple[Floats, Floats]:
-    """Return mean and variance of quality, [M] each, where samples are on time independently with probabilities [M, S]."""
-    return on_time @ scores / scores.size, (on_time * (1 - on_time)) @ scores**2 / scores.size**2
+    """Return mean and variance of quality, where samples are on time with chances [M, S]."""
+    variance = (on_time * (1 - on_time)) @ scores**2 / scores.size**2
+    return on_time @ scores / scores.size, variance
 
 
 def _unbiased(count: int) -> float:
@@ -198,10 +214,76 @@ def _unbiased(count: int) -> float:
 
 
 def _level_of_median_minimum(rounds: float) -> float:
-    """Return the level of the quantile of one round that is the median of the minimum of several, rounded down."""
+    """Return the level of one round that is the median of the minimum of several, rounded down."""
     return -math.expm1(-math.log(2) / rounds) * (1 - ROUNDING)
 
 
-def _check(rounds: int) -> None:
-    if rounds < 1:
-        raise InputError(f"minimum of {rounds} rounds: at least one round is needed")
+def poisson_binomial_pmf(chances: Floats) -> Floats:
+    """Return the law of how many of n independent events happen: [M, n + 1] of chances [M, n].
+
+    Groups of 32 events one event at a time, then pairs of groups by fast Fourier transforms
+    (Biscarri, Zhao and Brunner, "A simple and fast method for computing the Poisson binomial
+    distribution function", Computational Statistics and Data Analysis 122, 2018). Masses are right
+    to about n x 1e-16, not in relation to their own size.
+
+    Examples
+    --------
+    >>> poisson_binomial_pmf(np.array([[0.5, 0.5], [0.0, 1.0]]))
+    array([[0.25, 0.5 , 0.25],
+           [0.  , 1.  , 0.  ]])
+    """
+    laws, events = chances.shape
+    groups = _power_of_two(-(-events // LEAF))
+    size = -(-events // groups)
+    # An event that cannot happen adds nothing.
+    padded = np.pad(chances, ((0, 0), (0, groups * size - events)))
+    of_groups = np.zeros((laws, groups, size + 1))
+    of_groups[..., 0] = 1
+    for chance in np.moveaxis(padded.reshape(laws, groups, size), -1, 0)[..., np.newaxis]:
+        happens = of_groups[..., :-1] * chance
+        of_groups *= 1 - chance
+        of_groups[..., 1:] += happens
+    return _summed(of_groups)[:, : events + 1]
+
+
+def weighted_sum_pmf(chances: Floats, weights: Floats) -> tuple[Floats, float]:
+    """Return the law of the sum of the weights of events that happen, on a lattice, and its step.
+
+    The generalised Poisson-binomial law (Zhang, Hong, Balakrishnan, Journal of Statistical
+    Computation and Simulation 88, 2018), from 0. A weight between two points is shared between
+    them, so that the mean is exact.
+
+    Examples
+    --------
+    >>> law, step = weighted_sum_pmf(np.array([0.5, 0.5]), np.array([1.0, 2.0]))
+    >>> places = np.flatnonzero(law > 1e-9)
+    >>> (places * step).round(9).tolist(), law[places].round(9).tolist()
+    ([0.0, 1.0, 2.0, 3.0], [0.25, 0.25, 0.25, 0.25])
+    """
+    events = np.arange(weights.size)
+    levels = max(1, LATTICE // (FEWEST_LEVELS * weights.size)) * FEWEST_LEVELS
+    step = float(weights.max()) / levels or 1.0
+    place = np.floor(weights / step).astype(np.int64)
+    beyond = chances * (weights / step - place)
+    laws = np.zeros((1, _power_of_two(weights.size), levels + 2))
+    laws[0, :, 0] = 1
+    laws[0, events, 0] -= chances
+    laws[0, events, place] += chances - beyond
+    laws[0, events, place + 1] += beyond
+    return _summed(laws)[0], step
+
+
+def _power_of_two(count: int) -> int:
+    """Return the least power of two that is at least a count."""
+    return 1 << max(count - 1, 0).bit_length()
+
+
+def _summed(laws: Floats) -> Floats:
+    """Return the laws of sums of a power of two of independent counts, [m, counts, size]."""
+    while laws.shape[1] > 1:
+        length = 2 * laws.shape[2] - 1
+        size = scipy.fft.next_fast_len(length, real=True)
+        product = scipy.fft.rfft(laws[:, 0::2], size) * scipy.fft.rfft(laws[:, 1::2], size)
+        laws = np.maximum(scipy.fft.irfft(product, size)[..., :length], 0)  # what is left below 0
+        laws /= laws.sum(axis=-1, keepdims=True)
+    return np.asarray(laws[:, 0] / laws[:, 0].sum(axis=-1, keepdims=True))

@@ -74,7 +74,9 @@ def poisson(count: int, rate_per_s: float, random: np.random.Generator, group: i
     return gamma(count, rate_per_s, 1.0, random, group)
 
 
-def gamma(count: int, rate_per_s: float, shape: float, random: np.random.Generator, group: int = 1) -> Moments:
+def gamma(
+    count: int, rate_per_s: float, shape: float, random: np.random.Generator, group: int = 1
+) -> Moments:
     """Return ``count`` moments whose gaps between groups follow a gamma law: less than 1 is bursty.
 
     The squared coefficient of variation of a gap is 1 / shape.
@@ -91,7 +93,10 @@ def trace(times_s: ArrayLike, speed: float = 1.0, group: int = 1) -> Moments:
     """
     times = np.sort(np.asarray(times_s, dtype=np.float64))
     if times.size < 2 or not np.isfinite(times).all() or times[0] == times[-1]:
-        raise InputError(f"a trace of {times.size} arrival times: it needs at least two different ones, all finite numbers of seconds")
+        raise InputError(
+            f"a trace of {times.size} arrival times: "
+            "it needs at least two different ones, all finite numbers of seconds"
+        )
     moments = np.rint((times - times[0]) * (SECOND_NS / speed)).astype(np.int64)
     return np.repeat(moments, group)
 
@@ -127,7 +132,11 @@ def backlog_grows(streams: Sequence[tuple[ArrayLike, ArrayLike]], service_ns: fl
     ``streams`` are arrivals and waits in ns, in order of arrival, without dropped samples;
     ``service_ns`` is the mean time of one inference.
     """
-    halves = [(np.asarray(at)[np.size(at) // 2 :], np.asarray(wait)[np.size(wait) // 2 :]) for at, wait in streams if np.size(at) >= 4]
+    halves = [
+        (np.asarray(at)[np.size(at) // 2 :], np.asarray(wait)[np.size(wait) // 2 :])
+        for at, wait in streams
+        if np.size(at) >= 4
+    ]
     if not halves:
         return False
     growing = sum(theil_sen_slope(at, wait) > 0 for at, wait in halves)

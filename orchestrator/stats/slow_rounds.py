@@ -42,7 +42,9 @@ class Association(NamedTuple):
     method: str
 
 
-def association(harms: ArrayLike, evidence: ArrayLike, visits: ArrayLike | None = None) -> Association:
+def association(
+    harms: ArrayLike, evidence: ArrayLike, visits: ArrayLike | None = None
+) -> Association:
     """Return which evidence moves with the harm of rounds, rounds being alike in neighbourhoods.
 
     Two statistics must both stand out: Spearman's rank correlation, which no single round makes,
@@ -74,11 +76,10 @@ def association(harms: ArrayLike, evidence: ArrayLike, visits: ArrayLike | None 
     if np.isnan(harm).any():
         raise InputError("the harm of a round is NaN: every round needs a value")
     of_harm, starts = _unit(ranks(harm)), _starts_of_visits(visits)
-    with_values = (row[np.isfinite(row)] for row in known)
-    middle = np.array([[np.median(row) if row.size else 0.0] for row in with_values])
+    rows, p_values = (row[np.isfinite(row)] for row in known), []
+    middle = np.array([[np.median(row) if row.size else 0.0] for row in rows])
     differ = np.isfinite(known) & (known != middle)
     varies = differ.sum(axis=1, keepdims=True) >= FEWEST_APART
-    p_values = []
     # One after the other, ranks last, every step in place: all evidence of a million rounds is
     # 128 MiB, each copy as much again.
     for plain in (True, False):
@@ -124,7 +125,7 @@ def _starts_of_visits(visits: ArrayLike | None) -> Starts | None:
 
 
 def _orders(by_length: Starts) -> Iterator[NDArray[np.intp]]:
-    """Yield orders of the rounds in which visits of one length are exchanged, the given one first."""
+    """Yield orders of the rounds with visits of one length exchanged, the given one first."""
     rounds = sum(length * starts.size for length, starts in by_length.items())
     count = ORDERS if rounds <= MANY_ROUNDS else ORDERS_OF_MANY
     yield np.arange(rounds)

@@ -29,27 +29,17 @@ DRAWN_TOLERANCES = 100
 Curve: TypeAlias = Callable[[ArrayLike, ArrayLike], Floats]
 
 
-class RoundPercentile(NamedTuple):
-    """A percentile of tail quality over rounds; ``certified`` if enough rounds lie below it."""
+class TailQuality(NamedTuple):
+    """Tail quality at one threshold over rounds.
 
-    percentile: float
-    quality: float
-    certified: bool
-
-
-@dataclass(frozen=True)
-class TailQuality:
-    """Tail quality at one threshold over rounds; ``ideal`` is quality without a threshold.
-
-    ``sd`` divides by rounds - 1 and is NaN for a single round; ``lower`` are the percentiles.
+    ``sd`` divides by rounds - 1 and is NaN for a single round; ``lower`` are percentiles, None
+    where too few rounds lie below one for it to be reported.
     """
 
-    ideal: float
     mean: float
     worst: float
     sd: float
-    lower: tuple[RoundPercentile, ...]
-    rounds: int
+    lower: dict[float, float | None]
 
 
 def quality_curve(scores: ArrayLike, times: ArrayLike, thresholds: ArrayLike) -> Floats:
@@ -102,22 +92,18 @@ def quality_curve(scores: ArrayLike, times: ArrayLike, thresholds: ArrayLike) ->
     return curve
 
 
-def summarize(qualities: ArrayLike, ideal: float, percentiles: Sequence[float] = (10, 5, 1)) -> TailQuality:
+def summarize(qualities: ArrayLike, percentiles: Sequence[float] = (10, 5, 1)) -> TailQuality:
     """Return what is reported of the tail quality of rounds, [R], at one threshold.
 
     Percentiles are in percent, over rounds, inverted: p1 of 30 rounds is the worst round.
-
     """
     quality = np.asarray(qualities, dtype=np.float64)
-    rounds = quality.size
-    sd = float(quality.std(ddof=1)) if rounds > 1 else float("nan")
-    lower = []
+    lower = {}
     for percentile in percentiles:
-        certified = percentile_rank(rounds, percentile) - 1 >= MIN_BEYOND
-        value = percentile_inverted_cdf(quality, percentile)
-        lower.append(RoundPercentile(percentile, value, certified))
-    mean, worst = float(quality.mean()), float(quality.min())
-    return TailQuality(ideal, mean, worst, sd, tuple(lower), rounds)
+        enough = percentile_rank(quality.size, percentile) > MIN_BEYOND
+        lower[percentile] = percentile_inverted_cdf(quality, percentile) if enough else None
+    sd = float(quality.std(ddof=1)) if quality.size > 1 else float("nan")
+    return TailQuality(float(quality.mean()), float(quality.min()), sd, lower)
 
 
 def check_curve(scores: Floats, times: Times, thresholds: NDArray[np.generic]) -> None:
@@ -141,7 +127,7 @@ def comparable_bounds(thresholds: NDArray[np.generic], times: Times) -> Times:
 
 
 def round_deadlines(curve: Curve, times: ArrayLike, floor: float) -> Floats:
-    """Return for every round the smallest time bound from which on its quality keeps the floor, [R].
+    """Return the smallest time bound from which on the quality of each round keeps a floor, [R].
 
     T_r = min {theta : Q(theta', r) >= floor for every theta' >= theta}. Between two neighbouring
     times of a round nothing changes, so T_r is one of its own times, and exact; +inf where a round
@@ -217,11 +203,13 @@ def _of_right_answers(times: Times, samples: int, floors: Sequence[float]) -> Fl
 
 def _check_floors(floors: Sequence[float]) -> None:
     if not all(0 < floor < np.inf for floor in floors):
-        raise InputError(f"quality floor {floors}: must be positive and finite; any deadline keeps 0")
+        raise InputError(
+            f"quality floor {floors}: must be positive and finite; any deadline keeps 0"
+        )
 
 
 def _ranks(times: Times) -> Floats:
-    """Return the rank of times in their round, [R, S]: S the longest, equal ones alike, inf kept."""
+    """Return the rank of times in their round, [R, S]: longest S, equal ones alike, inf kept."""
     order = np.argsort(times, axis=1)
     ordered = np.take_along_axis(times, order, axis=1)
     finite = np.isfinite(ordered)
@@ -235,7 +223,7 @@ def _ranks(times: Times) -> Floats:
 
 
 def _lowest_rank(curve: Curve, ranks: Floats, floor: float) -> Floats:
-    """Return the lowest rank of each round from which on its quality keeps the floor, [R], or inf."""
+    """Return the lowest rank of each round from which on quality keeps the floor, [R], or inf."""
     lowest = np.full(len(ranks), np.inf)
     shortest = ranks.min(axis=1, initial=np.inf)
     undecided = np.flatnonzero(shortest < np.inf)
@@ -260,7 +248,7 @@ class LognormalTolerance:
     sigma: float
 
     def waits(self, times: ArrayLike) -> Floats:
-        """Return the share of users who wait at least so long: Phi((log median - log t) / sigma)."""
+        """Return the share of users waiting so long: Phi((log median - log t) / sigma)."""
         logs = np.log(checked_times(times).astype(np.float64))
         return np.asarray(scipy.special.ndtr((np.log(self.median_ns) - logs) / self.sigma))
 
@@ -286,7 +274,9 @@ class TolerancePoints:
 
     def points(self) -> tuple[Floats, Floats]:
         """Return the tolerances, rising, and their shares, those of equal tolerance together."""
-        points, weights = (np.asarray(one, dtype=np.float64) for one in (self.points_ns, self.weights))
+        points, weights = (
+            np.asarray(one, dtype=np.float64) for one in (self.points_ns, self.weights)
+        )
         places, of = np.unique(points, return_inverse=True)
         sums = np.bincount(of, weights=weights, minlength=places.size)
         return places, sums / sums.sum()
@@ -305,7 +295,10 @@ def lognormal_from_p95(median_ns: float, p95_ns: float) -> LognormalTolerance:
     0.668
     """
     if not p95_ns > median_ns > 0:
-        raise InputError(f"tolerance with median {median_ns:g} ns and p95 {p95_ns:g} ns: p95 must lie above a positive median")
+        raise InputError(
+            f"tolerance with median {median_ns:g} ns and p95 {p95_ns:g} ns: "
+            "p95 must lie above a positive median"
+        )
     sigma = float(np.log(p95_ns / median_ns) / scipy.special.ndtri(0.95))
     return LognormalTolerance(median_ns, sigma)
 

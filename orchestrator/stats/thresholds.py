@@ -153,7 +153,9 @@ def own_thresholds(times: ArrayLike, percentiles: Iterable[float]) -> OwnThresho
     return OwnThresholds(found, 0 if in_sample else FREEZING_ROUNDS, in_sample)
 
 
-def default_reference(p50s_ns: Mapping[str, float], failed: Collection[str] = ()) -> Reference | None:
+def default_reference(
+    p50s_ns: Mapping[str, float], failed: Collection[str] = ()
+) -> Reference | None:
     """Return the trial of one task with the median p50 of total time, by trial id.
 
     Equal trials are ranked by id; of an even number the faster of the middle two is taken. Where
@@ -170,7 +172,9 @@ def default_reference(p50s_ns: Mapping[str, float], failed: Collection[str] = ()
     return None
 
 
-def common_thresholds(trials_ns: Sequence[tuple[float, float]], count: int = 5) -> tuple[Threshold, ...]:
+def common_thresholds(
+    trials_ns: Sequence[tuple[float, float]], count: int = 5
+) -> tuple[Threshold, ...]:
     """Return absolute thresholds that span what the systems of one task need.
 
     Log-spaced from the fastest trial's p50 to the slowest trial's p99 (by p50; an infinite trial
@@ -184,10 +188,14 @@ def common_thresholds(trials_ns: Sequence[tuple[float, float]], count: int = 5) 
     if not finite:
         return ()
     spaced = sorted({*map(_round_125, np.geomspace(min(finite)[0], max(finite)[1], count))})
-    return tuple(Threshold(f"{_plain(Fraction(ns, NS_PER_MS))} ms", ns, "absolute") for ns in spaced)
+    return tuple(
+        Threshold(f"{_plain(Fraction(ns, NS_PER_MS))} ms", ns, "absolute") for ns in spaced
+    )
 
 
-def primary_threshold(requested: str | None, reference_times: ArrayLike | None, reference: str | None = None) -> Threshold | None:
+def primary_threshold(
+    requested: str | None, reference_times: ArrayLike | None, reference: str | None = None
+) -> Threshold | None:
     """Return the one threshold that rules and gates look at: the user's choice, or p95.
 
     A percentile is that of the reference trial's total times in ns, of any shape: None where there
@@ -205,7 +213,9 @@ def primary_threshold(requested: str | None, reference_times: ArrayLike | None, 
     return next(iter(thresholds_from_percentiles(times, [asked], "reference", reference)), None)
 
 
-def primary_threshold_of(requested: str | None, time_at: Callable[[float], int | None]) -> Threshold | None:
+def primary_threshold_of(
+    requested: str | None, time_at: Callable[[float], int | None]
+) -> Threshold | None:
     """Return the same where the reference's times in ns are known by their percentiles alone."""
     asked = _time_or_percentile(requested)
     if isinstance(asked, Threshold):
@@ -219,11 +229,16 @@ def _time_or_percentile(requested: str | None) -> Threshold | float:
     chosen = DEFAULT_PRIMARY if requested is None else requested
     match = PRIMARY.fullmatch(chosen.strip())
     if match is None:
-        raise InputError(f'primary threshold {chosen[:40]!r}: must be a percentile such as p95 or a time such as "50 ms"')
+        raise InputError(
+            f"primary threshold {chosen[:40]!r}: "
+            'must be a percentile such as p95 or a time such as "50 ms"'
+        )
     if match["ms"]:
         return thresholds_from_ms([float(match["ms"])])[0]
     if not 0 < float(match["percentile"]) < 100:
-        raise InputError(f"primary threshold {chosen[:40]!r}: must lie above p0 and below p100, such as p99")
+        raise InputError(
+            f"primary threshold {chosen[:40]!r}: must lie above p0 and below p100, such as p99"
+        )
     return float(match["percentile"])
 
 

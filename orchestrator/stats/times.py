@@ -66,7 +66,14 @@ def checked_times(times: ArrayLike) -> Times:
     Raises InputError if a time is NaN, zero or negative.
     """
     given = np.asarray(times)
-    checked: Times = given.astype(np.float64, copy=False) if given.dtype.kind == "f" else given.astype(np.int64, copy=False)
+    checked: Times = (
+        given.astype(np.float64, copy=False)
+        if given.dtype.kind == "f"
+        else given.astype(np.int64, copy=False)
+    )
     if checked.size and not checked.min() > 0:  # NaN compares false as well
-        raise InputError(f"a time of {checked.min()} ns was given: times are positive numbers of ns, inf where there is none")
+        raise InputError(
+            f"a time of {checked.min()} ns was given: "
+            "times are positive numbers of ns, inf where there is none"
+        )
     return checked

@@ -71,7 +71,9 @@ def spread(series: ArrayLike, units: Units, degrees: int | None = None) -> Sprea
     means, sizes = means_of_units(values, units)
     count = sizes.size
     if count < 2:
-        raise InputError(f"variance of a mean over {count} units: at least 2 are needed; measure in visits")
+        raise InputError(
+            f"variance of a mean over {count} units: at least 2 are needed; measure in visits"
+        )
     nu = min(degrees_of(count) if degrees is None else degrees, count - 1)
     # Deviations of the units' means, weighted so that their mean is that of all rounds.
     deviations = sizes * count / values.shape[1] * (means - values.mean(axis=1, keepdims=True))

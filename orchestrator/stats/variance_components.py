@@ -107,7 +107,9 @@ def student_t(count: int, confidence: float = 0.95) -> float:
     return float(t_quantile((1 + confidence) / 2, count - 1))
 
 
-def mean_of_processes(means: ArrayLike, resolution: float = 0.0, confidence: float = 0.95) -> tuple[float, float, float]:
+def mean_of_processes(
+    means: ArrayLike, resolution: float = 0.0, confidence: float = 0.95
+) -> tuple[float, float, float]:
     """Return mean, lower and upper limit of what a fresh process has in the mean.
 
     Student's t on the means of n processes, [n], at least 2. Processes that all agree show no
@@ -119,7 +121,10 @@ def mean_of_processes(means: ArrayLike, resolution: float = 0.0, confidence: flo
     """
     found = np.asarray(means, dtype=np.float64)
     if found.size < FEWEST_PROCESSES or not np.isfinite(found).all():
-        raise InputError(f"interval over {found.size} processes: at least {FEWEST_PROCESSES} finite means are needed")
+        raise InputError(
+            f"interval over {found.size} processes: "
+            f"at least {FEWEST_PROCESSES} finite means are needed"
+        )
     mean, sd = float(found.mean()), max(float(found.std(ddof=1)), resolution)
     half = student_t(found.size, confidence) * sd / math.sqrt(found.size)
     return mean, mean - half, mean + half

@@ -1,74 +1,104 @@
-"""What time depends on: shares of the variance of log time, and whether systems put samples in one order."""
+"""C6: what time depends on, and whether systems put samples in one order."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats.density import Floats
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
-from orchestrator.stats.units import evenly_chosen
-from orchestrator.study.concordance import concordance, spearman_of_pairs
+from orchestrator.stats.units import evenly_chosen, ranks
+from orchestrator.study.claims import Claim, Verdict
 from orchestrator.study.material import Material
-from orchestrator.study.tables import Column, StudyTable, Value, known, named, numbers, p_value, significant, three, whole
-from orchestrator.study.variance import Share, balanced, divide_variance
+from orchestrator.study.tables import (
+    Row,
+    StudyTable,
+    named,
+    numbers,
+    p_value,
+    significant,
+    three,
+    whole,
+)
+from orchestrator.study.variance import SAMPLE, Share, balanced, divide_variance
 
-Floats = NDArray[np.float64]
 MOST_SAMPLES, MOST_ROUNDS = 120, 120
 FACTORS = ("model", "runtime", "system")
 LATE = 90.0
-"""Late is what lies beyond this percentile of a system's own times: the same share on every system."""
+"""Late is what lies beyond this percentile of a system's own times: one share everywhere."""
+PERMUTATIONS = 1999
+CLAIMS = {
+    "C6a": ("system", "system"),
+    "C6b": ("runtime", "framework"),
+    "C6c": (SAMPLE, "input"),
+    "C6d": ("model", "model"),
+}
 
 
-@dataclass(frozen=True)
-class Division:
-    """The shares of one task and clock, and the design they are of."""
+class Division(NamedTuple):
+    """The shares of one task and clock, and the design they are of, in words."""
 
-    group: Group
+    task: str
     clock: Clock
-    levels: Mapping[str, tuple[str, ...]]
-    processes: int
-    rounds: int
-    visits: int | None
-    samples: int
+    design: str
     shares: Mapping[str, Share]
 
 
 def divisions(material: Material) -> list[Division]:
-    """Return the shares of every task and clock with a balanced design of two systems' worth of trials or more."""
-    return [
-        found for group in material.groups for clock in SHOWN_SERVICE_CLOCKS if (found := _division(material, group, clock)) is not None
-    ]
+    """Return the shares of every task and clock with a balanced design of two trials or more."""
+    found = (
+        _division(material, group, clock)
+        for group in material.groups
+        for clock in SHOWN_SERVICE_CLOCKS
+    )
+    return [one for one in found if one is not None]
 
 
 def _division(material: Material, group: Group, clock: Clock) -> Division | None:
-    cells: dict[tuple[str, ...], list[TrialData]] = {}
+    cells: dict[tuple[str, ...], Sequence[TrialData]] = {}
     for repeats in group.systems().values():
         trial = repeats[0].record.trial
-        cells.setdefault((trial.model.name, trial.runtime.name, trial.system.name), list(repeats))
+        cells.setdefault((trial.model.name, trial.runtime.name, trial.system.name), repeats)
     levels = balanced(list(cells))
-    kept = {cell: repeats for cell, repeats in cells.items() if all(name in of for name, of in zip(cell, levels, strict=True))}
-    finite = {cell: [one for one in (_complete(data, clock) for data in repeats) if len(one) > 1] for cell, repeats in kept.items()}
-    if len(kept) < 2 or not all(finite.values()):
+    kept = {
+        cell: cells[cell]
+        for cell in sorted(cells)
+        if all(name in of for name, of in zip(cell, levels, strict=True))
+    }
+    finite = [[_complete(data, clock) for data in repeats] for repeats in kept.values()]
+    finite = [[times for times in repeats if len(times) > 1] for repeats in finite]
+    if len(kept) < 2 or not all(finite):
         return None
-    processes = min(len(repeats) for repeats in finite.values())
-    rounds = min(min(len(one) for one in repeats) for repeats in finite.values())
-    samples = min(one.shape[1] for repeats in finite.values() for one in repeats)
-    visits, rounds = _visits([data for repeats in kept.values() for data in repeats], min(rounds, MOST_ROUNDS))
-    if samples < 2 or rounds < 2:
+    processes = min(map(len, finite))
+    least_rounds = min(len(times) for repeats in finite for times in repeats)
+    samples = min(times.shape[1] for repeats in finite for times in repeats)
+    trials = [data for repeats in kept.values() for data in repeats]
+    visits, rounds = _visits(trials, min(least_rounds, MOST_ROUNDS))
+    if samples < 2:
         return None
     some = evenly_chosen(samples, MOST_SAMPLES)
-    table = np.log(np.stack([np.stack([one[:rounds, some] for one in finite[cell][:processes]]) for cell in sorted(finite)]))
+    table = np.log([[times[:rounds, some] for times in repeats[:processes]] for repeats in finite])
     sizes = {name: len(of) for name, of in zip(FACTORS, levels, strict=True)}
-    random = material.random("factors", group.task, clock)
-    confidence = material.criteria.claims.factors.confidence
-    shares = divide_variance(table.reshape(*sizes.values(), *table.shape[1:]), sizes, random, visits=visits, confidence=confidence)
-    return Division(group, clock, dict(zip(FACTORS, levels, strict=True)), processes, rounds, visits, some.size, shares)
+    shares = divide_variance(
+        table.reshape(*sizes.values(), *table.shape[1:]),
+        sizes,
+        material.random("factors", group.task, clock),
+        visits=visits,
+        confidence=material.criteria.claims.factors.confidence,
+    )
+    design = (
+        f"{group.task}: {' x '.join(map(str, sizes.values()))} levels, {processes} processes each, "
+        f"{rounds} rounds {'without' if visits is None else f'in {visits}'} visits, "
+        f"{some.size} samples"
+    )
+    return Division(group.task, clock, design, shares)
 
 
 def _complete(data: TrialData, clock: Clock) -> Floats:
@@ -77,79 +107,171 @@ def _complete(data: TrialData, clock: Clock) -> Floats:
     return np.asarray(times[np.isfinite(times).all(axis=1)])
 
 
-def _visits(trials: list[TrialData], rounds: int) -> tuple[int | None, int]:
-    """Return into how many visits of equal size the first rounds of all trials fall, and how many rounds these are."""
-    sizes = set()
+def _visits(trials: Sequence[TrialData], rounds: int) -> tuple[int | None, int]:
+    """Return into how many equal visits the first rounds of all trials fall, and the rounds."""
+    sizes: set[tuple[int, ...]] = set()
     for data in trials:
         if data.turns is None or bool(data.incomplete.any()):
             return None, rounds
-        sizes.add(tuple(np.unique(np.unique(data.turns[:rounds], return_counts=True)[1][:-1]).tolist()))
-    if len(sizes) != 1 or len(next(iter(sizes))) != 1:
+        counts = np.unique(data.turns[:rounds], return_counts=True)[1]
+        sizes.add(tuple(np.unique(counts[:-1]).tolist()))
+    of_visit = sizes.pop()
+    if sizes or len(of_visit) != 1 or of_visit[0] < 2 or rounds < 2 * of_visit[0]:
         return None, rounds
-    [[of_visit]] = sizes
-    whole_visits = rounds // of_visit
-    return (whole_visits, whole_visits * of_visit) if whole_visits > 1 and of_visit > 1 else (None, rounds)
+    visits = rounds // of_visit[0]
+    return visits, visits * of_visit[0]
 
 
-def factor_table(found: list[Division]) -> StudyTable:
+def factor_table(found: Sequence[Division]) -> StudyTable:
     """Return omega^2 of every source, per task and clock."""
-    rows: list[list[Value]] = [
-        [one.group.task, one.clock, source, known(share.variance), known(share.omega_squared), known(share.low), known(share.high)]
+    rows: list[Row] = [
+        [one.task, one.clock, source, *share]
         for one in found
         for source, share in one.shares.items()
     ]
-    designs = "; ".join(
-        f"{one.group.task}: {' x '.join(str(len(one.levels[name])) for name in FACTORS)} levels, {one.processes} processes each, "
-        f"{one.rounds} rounds {_visits_in_words(one)}, {one.samples} samples"
-        for one in found
-        if one.clock == PRIMARY_CLOCK
-    )
+    designs = "; ".join(one.design for one in found if one.clock == PRIMARY_CLOCK)
     return StudyTable(
         "factors",
         "What log time depends on: share of its variance",
-        [*named("task", "clock", "source"), *numbers(significant, "variance"), *numbers(three, "omega2", "low", "high")],
+        [
+            *named("task", "clock", "source"),
+            *(*numbers(significant, "variance"), *numbers(three, "omega2", "low", "high")),
+        ],
         rows,
-        "Model, runtime and system are fixed; samples, processes, visits and rounds are random. omega2: the row's variance over the sum of "
-        "all rows' variances of its task and clock, each with its sign. A negative variance of rounds says that answers of one round are "
-        "less alike than answers of different rounds. Intervals: a two-way bootstrap over processes and samples; single inferences are "
-        "never drawn, nor are visits and rounds, whose rows have none. No interval at all: one process a system, so that what is the "
-        "system's and what the process's cannot be "
-        f"told. Design (models x runtimes x systems): {designs or 'none is balanced'}.",
+        "Model, runtime and system are fixed; samples, processes, visits and rounds are random. "
+        "omega2: the row's variance over the sum of all rows' variances of its task and clock, "
+        "each with its sign. A negative variance of rounds says that answers of one round are less "
+        "alike than answers of different rounds. Intervals: a two-way bootstrap over processes and "
+        "samples; single inferences are never drawn, nor are visits and rounds, whose rows have "
+        "none. No interval at all: one process a system, so that what is the system's and what the "
+        "process's cannot be told. Design (models x runtimes x systems): "
+        f"{designs or 'none is balanced'}.",
     )
 
 
-def _visits_in_words(one: Division) -> str:
-    return "without visits" if one.visits is None else f"in {one.visits} visits"
+def factor_claims(material: Material, found: Sequence[Division]) -> list[Claim]:
+    """Return the verdict on each factor: it must matter in every task in which it has levels."""
+    wanted = material.criteria.claims.factors
+    claims = []
+    for name, (source, word) in CLAIMS.items():
+        shares = {
+            one.task: one.shares[source]
+            for one in found
+            if one.clock == PRIMARY_CLOCK and source in one.shares
+        }
+        verdict: Verdict = "not shown"
+        if shares and all(share.low >= wanted.share for share in shares.values()):
+            verdict = "holds"
+        elif any(share.high < wanted.share for share in shares.values()):
+            verdict = "fails"
+        figures = "; ".join(
+            f"{task} {three(share.omega_squared)}"
+            + ("" if math.isnan(share.low) else f" [{three(share.low)}, {three(share.high)}]")
+            for task, share in shares.items()
+        )
+        criterion = (
+            f"omega2 of log total time at least {wanted.share:g} in every task, with "
+            f"{wanted.confidence:.0%} confidence"
+        )
+        figures = figures or "no balanced design in which it has several levels"
+        says = f"The {word} changes inference time"
+        omegas = {task: share.omega_squared for task, share in shares.items()}
+        claims.append(Claim(name, says, criterion, verdict, figures, omegas))
+    return claims
 
 
 def agreement_table(material: Material) -> StudyTable:
-    """Return, per task, model and runtime, whether the same samples are slow and late on every system."""
-    rows: list[list[Value]] = []
+    """Return per task, model and runtime whether the same samples are slow everywhere."""
+    rows: list[Row] = []
     for group in material.groups:
-        of: dict[tuple[str, str], list[TrialData]] = {}
-        for repeats in group.systems().values():
-            trial = repeats[0].record.trial
-            of.setdefault((trial.model.name, trial.runtime.name), []).append(repeats[0])
-        for (model, runtime), trials in of.items():
-            times = [data.own_times(PRIMARY_CLOCK) for data in trials]
-            if len(times) < 2 or len({one.shape[1] for one in times}) > 1 or times[0].shape[1] < 3:
+        of: dict[tuple[str, str], list[Floats]] = {}
+        for first, *_ in group.systems().values():
+            trial = first.record.trial
+            times = first.own_times(PRIMARY_CLOCK)
+            of.setdefault((trial.model.name, trial.runtime.name), []).append(times)
+        for names, systems in of.items():
+            samples = systems[0].shape[1]
+            if len(systems) < 2 or len({times.shape[1] for times in systems}) > 1 or samples < 3:
                 continue
-            medians = spearman_of_pairs(np.array([np.median(one, axis=0) for one in times]))
-            late = np.array([(one > percentiles_inverted_cdf(one, [LATE])[0]).mean(axis=0) for one in times])
-            agreed = concordance(late, material.random("concordance", group.task, model, runtime))
+            medians = spearman_of_pairs([np.median(times, axis=0) for times in systems])
             defined = medians[np.isfinite(medians)]
-            spearman = [float(defined.mean()), float(defined.min())] if defined.size else [None, None]
-            rows.append([group.task, model, runtime, len(times), times[0].shape[1], *spearman, known(agreed.w), known(agreed.p_value)])
+            spearman = (
+                [float(defined.mean()), float(defined.min())] if defined.size else [None, None]
+            )
+            late = [
+                (times > percentiles_inverted_cdf(times, [LATE])[0]).mean(axis=0)
+                for times in systems
+            ]
+            agreed = concordance(late, material.random("concordance", group.task, *names))
+            rows.append([group.task, *names, len(systems), samples, *spearman, *agreed])
     return StudyTable(
         "agreement",
         "Whether the same samples are slow on every system, total time",
         [
-            *named("task", "model", "runtime"),
-            *numbers(whole, "systems", "samples"),
+            *(*named("task", "model", "runtime"), *numbers(whole, "systems", "samples")),
             *numbers(three, "Spearman mean", "Spearman least", "Kendall W of lateness"),
-            Column("p", p_value),
+            *numbers(p_value, "p"),
         ],
         rows,
-        "Spearman: rank correlation of samples' median times between two systems, over all pairs. Kendall's W: whether systems agree on "
-        f"which samples are late, beyond p{LATE:g} of each system's own times; p by 1,999 permutations of samples within systems.",
+        "Spearman: rank correlation of samples' median times between two systems, over all pairs. "
+        "Kendall's W: whether systems agree on which samples are late, beyond "
+        f"p{LATE:g} of each system's own times; p by 1,999 permutations of samples within systems.",
     )
+
+
+class Concordance(NamedTuple):
+    """Kendall's W, 0 to 1, and the p-value of no agreement; both NaN where nobody tells apart."""
+
+    w: float
+    p_value: float
+
+
+def concordance(
+    values: ArrayLike, random: np.random.Generator, permutations: int = PERMUTATIONS
+) -> Concordance:
+    """Return Kendall's W of what k judges give to n items, [k, n], with a permutation test.
+
+    W = 12 S / (k^2 (n^3 - n) - k T), with S the squared deviations of the items' rank sums and T
+    the sum over judges and groups of ties of (t^3 - t) (Kendall and Babington Smith, *Annals of
+    Mathematical Statistics* 10, 1939; Siegel and Castellan, section 9.7).
+
+    Examples
+    --------
+    >>> concordance([[1, 2, 3], [3, 2, 1]], np.random.default_rng(0)).w
+    0.0
+    """
+    of_judges = ranks(np.asarray(values, dtype=np.float64))
+    judges, items = of_judges.shape
+    counts = [np.unique(row, return_counts=True)[1].astype(np.float64) for row in of_judges]
+    ties = sum(float((count**3 - count).sum()) for count in counts)
+    full: float = judges * (judges * (items**3 - items) - ties) / 12
+    if full <= 0:
+        return Concordance(math.nan, math.nan)
+    middle = judges * (items + 1) / 2
+
+    def w(ranked: Floats) -> float:
+        return float(((ranked.sum(axis=0) - middle) ** 2).sum() / full)
+
+    observed = w(of_judges)
+    drawn = (w(random.permuted(of_judges, axis=1)) for _ in range(permutations))
+    as_large = sum(one >= observed - 1e-12 for one in drawn)
+    return Concordance(observed, (1 + as_large) / (1 + permutations))
+
+
+def spearman_of_pairs(values: ArrayLike) -> Floats:
+    """Return Spearman's correlation of every two rows of [k, n]: (0, 1), (0, 2)...
+
+    It is NaN of a constant row.
+
+    Examples
+    --------
+    >>> spearman_of_pairs([[1, 2, 3], [2, 4, 9], [3, 2, 1]]).round(3).tolist()
+    [1.0, -1.0, -1.0]
+    """
+    centred = ranks(np.asarray(values, dtype=np.float64))
+    centred = centred - centred.mean(axis=1, keepdims=True)
+    lengths = np.sqrt((centred**2).sum(axis=1))
+    products = np.outer(lengths, lengths)
+    unknown = np.full_like(products, np.nan)
+    correlations = np.divide(centred @ centred.T, products, out=unknown, where=products > 0)
+    return np.asarray(correlations[np.triu_indices(len(centred), 1)])

@@ -1,26 +1,28 @@
-"""What a study works on: the trials of a campaign by task, and the names by which it calls them."""
+"""What a study works on, what was measured, and where."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group, check_names, grouped
 from orchestrator.analysis.loading import load_trials
+from orchestrator.analysis.table import Context, all_rows, tables
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
+from orchestrator.stats.density import Floats
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
-from orchestrator.study.criteria import Criteria
-from orchestrator.study.tables import Column, named
+from orchestrator.study.claims import Criteria
+from orchestrator.study.tables import Row, StudyTable, Value, named, numbers, three, whole, words
 
 WHO = ("task", "model", "runtime", "system")
 """What names a measured system, in tables and figures."""
+WHO_COLUMNS = named(*WHO, "repeat")
 
 
 @dataclass(frozen=True)
@@ -33,42 +35,33 @@ class Material:
     analysis: AnalysisConfig
     criteria: Criteria
 
-    def trials(self) -> Iterator[tuple[Group, TrialData]]:
-        """Yield every trial with its task."""
-        for group in self.groups:
-            for data in group.trials:
-                yield group, data
+    def trials(self) -> list[tuple[Group, TrialData]]:
+        """Return every trial with its task."""
+        return [(group, data) for group in self.groups for data in group.trials]
 
     def random(self, *names: object) -> np.random.Generator:
-        """Return a source of random numbers of its own, by ``analysis.seed`` and what it is for."""
-        return np.random.default_rng([self.analysis.seed, zlib.crc32(" ".join(map(str, names)).encode())])
+        """Return random numbers of its own, by ``analysis.seed`` and what they are for."""
+        return np.random.default_rng(
+            [self.analysis.seed, zlib.crc32(" ".join(map(str, names)).encode())]
+        )
 
 
 def read_material(campaign: Campaign, analysis: AnalysisConfig, criteria: Criteria) -> Material:
-    """Return the trials of a campaign that have rounds.
-
-    Raises
-    ------
-    InputError
-        if none has, and for files that cannot be read.
-    """
+    """Return the trials of a campaign that have rounds; InputError if none has."""
     trials = load_trials(campaign, analysis.metrics)
     if not trials:
-        raise InputError(f"{campaign.record.name}: no trial has a stored round, so that there is nothing to study: measure it first")
+        name = campaign.record.name
+        raise InputError(f"{name}: no trial has a stored round to study: measure it first")
     check_names(trials, analysis)
-    return Material(campaign.record, tuple(campaign.trials()), grouped(trials, analysis), analysis, criteria)
+    records = tuple(campaign.trials())
+    return Material(campaign.record, records, grouped(trials, analysis), analysis, criteria)
 
 
 def who(group: Group, data: TrialData) -> list[str]:
     """Return the cells that name a trial."""
-    trial = data.record.trial
-    settings = f" ({group.settings[data.trial_id]})" if group.settings.get(data.trial_id) else ""
-    return [group.task, trial.model.name, trial.runtime.name, f"{trial.system.name}{settings}", str(trial.repeat)]
-
-
-def who_columns() -> list[Column]:
-    """Return the columns of these cells."""
-    return named(*WHO, "repeat")
+    trial, settings = data.record.trial, group.settings.get(data.trial_id)
+    system = trial.system.name + (f" ({settings})" if settings else "")
+    return [group.task, trial.model.name, trial.runtime.name, system, str(trial.repeat)]
 
 
 def short(group: Group, data: TrialData) -> str:
@@ -76,16 +69,150 @@ def short(group: Group, data: TrialData) -> str:
     return ", ".join(who(group, data)[1:4])
 
 
-def sizes_of(data: TrialData) -> NDArray[np.float64] | None:
-    """Return the input size of each column of `own_times`, [B]: of a batch the mean of its samples; None where nothing tells them apart."""
-    if data.record.trial.measurement.batch == 1 or data.batch_of is None:
-        sizes = data.input_sizes.astype(np.float64)
-    else:
-        counts = np.bincount(data.batch_of)
-        sizes = np.bincount(data.batch_of, weights=data.input_sizes.astype(np.float64)) / counts
+def sizes_of(data: TrialData) -> Floats | None:
+    """Return the input size of each column of `own_times`, [B]; None where all are alike.
+
+    Of a batch it is the mean of its samples.
+    """
+    sizes = data.input_sizes.astype(np.float64)
+    if data.record.trial.measurement.batch > 1 and data.batch_of is not None:
+        sizes = np.bincount(data.batch_of, weights=sizes) / np.bincount(data.batch_of)
     return sizes if np.unique(sizes).size > 1 else None
 
 
 def repeats_first(trials: Sequence[TrialData]) -> list[TrialData]:
     """Return the first repeat of every measured system."""
     return list({data.record.match_key: data for data in reversed(trials)}.values())[::-1]
+
+
+def measured_table(material: Material) -> StudyTable:
+    """Return per task what was measured on it."""
+    rows: list[Row] = []
+    for group in material.groups:
+        trials = [data.record.trial for data in group.trials]
+        counts = [len(data.outcome) for data in group.trials]
+        names = [
+            ", ".join(sorted({getattr(trial, part).name for trial in trials})) for part in WHO[1:]
+        ]
+        first = group.trials[0]
+        repeats = max(trial.repeat for trial in trials) + 1
+        rounds = " to ".join(map(str, sorted({min(counts), max(counts)})))
+        answers = sum(data.outcome.size for data in group.trials)
+        of_task: list[Value] = [group.task, first.metric, len(first.references)]
+        rows.append([*of_task, *names, len(trials), repeats, rounds, answers])
+    columns = [
+        *named("task"), *words("metric"), *numbers(whole, "samples"),
+        *words("models", "runtimes", "systems"), *numbers(whole, "trials", "repeats"),
+        *words("rounds a trial"), *numbers(whole, "answers"),
+    ]  # fmt: skip
+    return StudyTable("measured", "What was measured", columns, rows, _allocations(material))
+
+
+def _allocations(material: Material) -> str:
+    """Say which systems lie on one machine, by the boot id; nothing where all lie apart."""
+    machines: dict[str, set[str]] = {}
+    for record in material.records:
+        boot = record.placement.get("boot_id") or record.environment.get("boot_id")
+        if boot is not None and record.started_at is not None:
+            machines.setdefault(str(boot), set()).add(record.trial.system.name)
+    told = [
+        f"{', '.join(systems)} are {len(systems)} allocations of one machine, "
+        f"not {len(systems)} machines"
+        for systems in sorted(map(sorted, machines.values()))
+        if len(systems) > 1
+    ]
+    return "; ".join(told) + ("." if told else "")
+
+
+def environment_table(material: Material) -> StudyTable:
+    """Return where each system's trials ran."""
+    found: dict[tuple[str, ...], int] = {}
+    for record in material.records:
+        if record.started_at is not None:
+            cells = (record.trial.system.name, record.trial.runtime.name, *_where(record))
+            found[cells] = found.get(cells, 0) + 1
+    of_place = words("host", "processor", "device", "cores", "quota", "versions")
+    columns = [*named("system", "runtime"), *of_place, *numbers(whole, "trials")]
+    rows: list[Row] = [[*cells, count] for cells, count in sorted(found.items())]
+    return StudyTable("environment", "Environment", columns, rows)
+
+
+def _where(record: TrialRecord) -> tuple[str, ...]:
+    place = record.placement
+    cores, quota = place.get("cores"), place.get("quota_cores")
+    versions = record.stack.get("versions")
+    stack = versions if isinstance(versions, Mapping) else record.stack
+    known = [f"{name} {value}" for name, value in sorted(stack.items()) if isinstance(value, str)]
+    return (
+        str(place.get("host") or "-"),
+        str(record.environment.get("processor") or "-"),
+        str(place.get("name") or place.get("device") or record.trial.system.device),
+        ", ".join(map(str, cores)) if isinstance(cores, list | tuple) else "-",
+        f"{quota:g} cores" if isinstance(quota, int | float) else "-",
+        ", ".join(known) or "-",
+    )
+
+
+def trouble_table(material: Material) -> StudyTable:
+    """Return the trials that are not done."""
+    rows: list[Row] = [
+        [record.trial_id, record.state, record.reason or "-"]
+        for record in material.records
+        if record.state != "done"
+    ]
+    columns = [*named("trial"), *words("state", "reason")]
+    return StudyTable("not_done", "Trials that are not done", columns, rows)
+
+
+def tolerance_table(material: Material) -> StudyTable:
+    """Return tail quality averaged over users' tolerance, if ``analysis.tolerance`` is set."""
+    context = Context(material.analysis, material.campaign, material.records, material.groups)
+    found = {
+        row["trial"]: row
+        for row in all_rows(tables()["tolerance"], context)
+        if row["clock"] == "total"
+    }
+    figures = ("tolerance", "mean", "interval_low", "interval_high", "worst", "ideal", "samples")
+    rows: list[Row] = [
+        [*who(group, data)[:-1], *(found[data.trial_id][name] for name in figures)]
+        for group, data in material.trials()
+        if data.trial_id in found
+    ]
+    columns = [
+        *named(*WHO), *words("tolerance"), *numbers(three, "mean", "low", "high", "worst", "ideal"),
+        *numbers(whole, "samples"),
+    ]  # fmt: skip
+    return StudyTable(
+        "tolerance",
+        "Tail quality averaged over users' tolerance, total time",
+        columns,
+        rows,
+        ""
+        if rows
+        else "No law of tolerance was given: `analysis.tolerance={median_ms: 200, p95_ms: 500}` "
+        "averages over one.",
+    )
+
+
+def limits(material: Material) -> list[str]:
+    """Return what these data cannot test."""
+    measured = [record for record in material.records if record.started_at is not None]
+    trials = [record.trial for record in measured]
+    machines = {record.placement.get("boot_id") for record in measured}
+    most_rounds = max(len(data.outcome) for _, data in material.trials())
+    said = {
+        "The paper's own hardware and its 19 cells: other systems were measured, so that its "
+        "numbers are neither confirmed nor refuted.": True,
+        "GPUs: nothing was measured on one, and so nothing of what a missing synchronisation does "
+        "to a clock.": all(trial.system.device_kind == "cpu" for trial in trials),
+        "Machines: all systems are allocations of one, so that differences between machines cannot "
+        "be seen.": len(machines) == 1 and len({trial.system.name for trial in trials}) > 1,
+        "TensorFlow, the paper's second framework: it is none of the runtimes here.": (
+            "tensorflow" not in {trial.runtime.name for trial in trials}
+        ),
+        "Fresh processes: every system was measured in one, so that what belongs to a process "
+        "cannot be told from the system's.": all(trial.repeat == 0 for trial in trials),
+        "100 rounds, as the paper has them: these trials have fewer.": most_rounds < 100,
+        "Load from several users at once: requests came one after another.": True,
+    }
+    return [limit for limit, holds in said.items() if holds]

@@ -1,4 +1,4 @@
-"""Small plots side by side as SVG: axes, lines, bands, points and cells, each placed by its data."""
+"""Small plots side by side as SVG: axes, lines, bands, points and cells, placed by data."""
 
 from __future__ import annotations
 
@@ -80,21 +80,28 @@ def draw(figure: Figure) -> str:
     rows = math.ceil(len(figure.plots) / columns)
     cell = (LEFT + WIDTH + RIGHT, TOP + HEIGHT + BOTTOM)
     width = columns * cell[0] + 8
-    beside = max(1, int(width // (60 + max((width_of(name, 12) for name, *_ in figure.legend), default=0.0))))
+    beside = max(
+        1, int(width // (60 + max((width_of(name, 12) for name, *_ in figure.legend), default=0.0)))
+    )
     below = -(-len(figure.legend) // beside)
     drawing = Drawing(width, 30 + rows * cell[1] + LEGEND_LINE * below + 8, figure.title)
     drawing.text(8, 20, figure.title, bold=True, size=15)
     for number, plot in enumerate(figure.plots):
-        _plot(drawing, plot, number % columns * cell[0] + LEFT, 30 + number // columns * cell[1] + TOP)
+        _plot(
+            drawing, plot, number % columns * cell[0] + LEFT, 30 + number // columns * cell[1] + TOP
+        )
     for number, (name, colour, dash) in enumerate(figure.legend):
-        x, y = 12 + number // below * width / beside, 30 + rows * cell[1] + LEGEND_LINE * (number % below + 0.6)
+        x, y = (
+            12 + number // below * width / beside,
+            30 + rows * cell[1] + LEGEND_LINE * (number % below + 0.6),
+        )
         drawing.path([(x, y - 4), (x + 28, y - 4)], colour, 2.5, dash)
         drawing.text(x + 34, y, name, INK, 12)
     return drawing.to_svg()
 
 
 def title_lines(title: str) -> list[str]:
-    """Return a plot's title in one line or two, broken behind a comma or a colon where the plot is not wide enough for one."""
+    """Return a plot's title in one line, or in two broken behind a comma or a colon."""
     if width_of(title, TITLE_SIZE) <= WIDTH:
         return [title]
     breaks = [place.end() for place in re.finditer(r"[,:] ", title)]
@@ -113,7 +120,10 @@ def _plot(drawing: Drawing, plot: Plot, left: float, top: float) -> None:
     if plot.cells:
         _cells(drawing, plot, left, top)
         return
-    xs, ys = _finite(line.x for line in plot.lines), _finite(values for line in plot.lines for values in (line.y, line.low, line.high))
+    xs, ys = (
+        _finite(line.x for line in plot.lines),
+        _finite(values for line in plot.lines for values in (line.y, line.low, line.high)),
+    )
     ys += list(plot.y_marks)
     if not xs or not ys:
         drawing.text(left + 8, top + 20, "nothing to show", QUIET, 11)
@@ -146,7 +156,9 @@ def _axes(
     for value in even_ticks(y_low, y_high):
         drawing.path([(left, y_of(value)), (left + WIDTH, y_of(value))], RULE)
         drawing.text(left - 5, y_of(value) + 4, f"{value:.10g}", QUIET, 10, "end")
-    places = plot.x_ticks or [(value, f"{value:.4g}") for value in (ticks if plot.log_x else even_ticks)(x_low, x_high)]
+    places = plot.x_ticks or [
+        (value, f"{value:.4g}") for value in (ticks if plot.log_x else even_ticks)(x_low, x_high)
+    ]
     step = -(-len(places) // MOST_TICKS) if places else 1
     for value, name in places[::step]:
         drawing.path([(x_of(value), bottom), (x_of(value), bottom + 4)], QUIET)
@@ -160,9 +172,14 @@ def _axes(
     drawing.path([(left, top), (left, bottom), (left + WIDTH, bottom)], QUIET)
 
 
-def _line(drawing: Drawing, line: Line, x_of: Callable[[float], float], y_of: Callable[[float], float]) -> None:
+def _line(
+    drawing: Drawing, line: Line, x_of: Callable[[float], float], y_of: Callable[[float], float]
+) -> None:
     if len(line.low):
-        edge = list(zip(line.x, line.low, strict=True)) + list(zip(line.x, line.high, strict=True))[::-1]
+        edge = (
+            list(zip(line.x, line.low, strict=True))
+            + list(zip(line.x, line.high, strict=True))[::-1]
+        )
         drawing.area([(x_of(x), y_of(y)) for x, y in edge], line.colour, 0.15)
     places = [(x_of(x), y_of(y)) for x, y in zip(line.x, line.y, strict=True) if math.isfinite(y)]
     if line.points:
@@ -177,7 +194,14 @@ def _cells(drawing: Drawing, plot: Plot, left: float, top: float) -> None:
     size = min(WIDTH, HEIGHT) / len(plot.cells)
     for row, values in enumerate(plot.cells):
         for column, value in enumerate(values):
-            drawing.box(left + column * size, top + row * size, size, size, AMOUNT, max(0.0, min(1.0, value / plot.most)))
+            drawing.box(
+                left + column * size,
+                top + row * size,
+                size,
+                size,
+                AMOUNT,
+                max(0.0, min(1.0, value / plot.most)),
+            )
     drawing.text(left, top + HEIGHT + 17, f"white 0, dark {significant(plot.most)}", QUIET, 10)
 
 

@@ -1,25 +1,43 @@
-"""Whether enough was measured: rJSD over fits, the rounds that each sample needs, and how far the last rounds lie from the others."""
+"""C3: an rJSD below its bound says that enough was measured; C5: fewer inferences than MLPerf's."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.convergence import DensityConvergence
-from orchestrator.stats.divergence import Fit, divergences, fit_density
-from orchestrator.stats.histogram import LogHistogram
-from orchestrator.stats.per_sample import SHARES, rounds_each_sample_needs, rounds_needed_by_share
+from orchestrator.stats.certification import samples_to_certify
+from orchestrator.stats.convergence import (
+    SHARES,
+    DensityConvergence,
+    rounds_each_sample_needs,
+    rounds_needed_by_share,
+)
+from orchestrator.stats.density import Floats
+from orchestrator.stats.divergence import divergences, fit_times
+from orchestrator.stats.latency import percentiles_inverted_cdf, times_beyond
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
-from orchestrator.stats.units import evenly_chosen
-from orchestrator.study.material import Material, who, who_columns
-from orchestrator.study.tables import StudyTable, Value, known, numbers, three, whole
+from orchestrator.stats.units import Units, evenly_chosen, spread, units_of
+from orchestrator.study.claims import Claim, Verdict, by_share, counted
+from orchestrator.study.material import WHO_COLUMNS, Material, who
+from orchestrator.study.tables import (
+    Row,
+    StudyTable,
+    Value,
+    named,
+    numbers,
+    significant,
+    three,
+    whole,
+    words,
+)
 
-Floats = NDArray[np.float64]
 MOST_FITS = 50
 """A trial's density is fitted at most so often."""
 MOST_SAMPLES_IN_ALL, FEWEST_SAMPLES = 720, 10
@@ -27,10 +45,11 @@ LEAST_ROUNDS, MOST_ROUNDS = 55, 200
 TEST_ROUNDS, FEWEST_TO_TEST = 30, 60
 FEWEST_TIMES = 5
 """Of a sample in a part of the rounds, for a density."""
+FEWEST_LEFT = 10
+PERCENTILE = 95.0
 
 
-@dataclass(frozen=True)
-class Path:
+class Path(NamedTuple):
     """rJSD of one trial and clock: after how many rounds, and its values."""
 
     rounds: NDArray[np.int64]
@@ -38,8 +57,8 @@ class Path:
 
     def settled(self, bound: float) -> int | None:
         """Return after how many rounds it was first at most ``bound``, or None."""
-        within = np.flatnonzero(self.rjsd <= bound)
-        return int(self.rounds[within[0]]) if within.size else None
+        within = self.rounds[self.rjsd <= bound]
+        return int(within[0]) if within.size else None
 
 
 Paths = Mapping[str, Mapping[Clock, Path]]
@@ -49,19 +68,17 @@ def paths_of(material: Material) -> Paths:
     """Return rJSD over fits of every trial, by its id."""
     window = material.criteria.claims.enough.window
 
-    def path(data: TrialData) -> dict[Clock, Path]:
-        return {clock: _path(data.inferences[clock], window) for clock in SHOWN_SERVICE_CLOCKS}
+    def path(times: Floats) -> Path:
+        convergence = DensityConvergence(window, fit_every=-(-len(times) // MOST_FITS))
+        checks = [check for check in map(convergence.update, times) if check.rjsd is not None]
+        rounds = np.array([check.rounds for check in checks], dtype=np.int64)
+        return Path(rounds, np.array([check.rjsd for check in checks], dtype=np.float64))
+
+    def paths(data: TrialData) -> dict[Clock, Path]:
+        return {clock: path(data.inferences[clock]) for clock in SHOWN_SERVICE_CLOCKS}
 
     trials = [data for _, data in material.trials()]
-    return dict(zip((data.trial_id for data in trials), map_in_threads(path, trials), strict=True))
-
-
-def _path(times: Floats, window: int) -> Path:
-    """Return rJSD over fits of times [R, B], at most `MOST_FITS` of them."""
-    convergence = DensityConvergence(window, fit_every=-(-len(times) // MOST_FITS))
-    checks = [convergence.update(of_round) for of_round in times]
-    found = [(check.rounds, check.rjsd) for check in checks if check.rjsd is not None]
-    return Path(np.array([rounds for rounds, _ in found], dtype=np.int64), np.array([rjsd for _, rjsd in found]))
+    return dict(zip((data.trial_id for data in trials), map_in_threads(paths, trials), strict=True))
 
 
 def settled_on_both(paths: Mapping[Clock, Path], bound: float) -> int | None:
@@ -73,103 +90,236 @@ def settled_on_both(paths: Mapping[Clock, Path], bound: float) -> int | None:
 def rjsd_table(material: Material, paths: Paths) -> StudyTable:
     """Return when rJSD settled, and where it ended."""
     bound = material.criteria.claims.enough.rjsd
-    rows: list[list[Value]] = []
+    rows: list[Row] = []
     for group, data in material.trials():
-        of_trial = paths[data.trial_id]
-        last = [known(float(of_trial[clock].rjsd[-1])) if of_trial[clock].rjsd.size else None for clock in SHOWN_SERVICE_CLOCKS]
-        settled = [of_trial[clock].settled(bound) for clock in SHOWN_SERVICE_CLOCKS]
-        rows.append([*who(group, data), *settled, settled_on_both(of_trial, bound), *last, len(data.times[PRIMARY_CLOCK])])
-    names = [f"settled {clock}" for clock in SHOWN_SERVICE_CLOCKS]
+        of_trial = [paths[data.trial_id][clock] for clock in SHOWN_SERVICE_CLOCKS]
+        last = [float(path.rjsd[-1]) if path.rjsd.size else None for path in of_trial]
+        settled = [path.settled(bound) for path in of_trial]
+        both = settled_on_both(paths[data.trial_id], bound)
+        rows.append([*who(group, data), *settled, both, *last, len(data.times[PRIMARY_CLOCK])])
+    settled_at = [f"settled {clock}" for clock in SHOWN_SERVICE_CLOCKS]
     return StudyTable(
         "rjsd",
         f"rJSD over fits, and the first round at which it was at most {bound:g}",
         [
-            *who_columns(), *numbers(whole, *names, "settled both"), *numbers(three, *(f"last {clock}" for clock in SHOWN_SERVICE_CLOCKS)),
+            *(*WHO_COLUMNS, *numbers(whole, *settled_at, "settled both")),
+            *numbers(three, *(f"last {clock}" for clock in SHOWN_SERVICE_CLOCKS)),
             *numbers(whole, "rounds"),
         ],
         rows,
-        "rJSD: root of the mean Jensen-Shannon divergence (natural logarithm) between the density of all log times so far and its "
-        "earlier fits, as the paper's equation (5) defines it; its program takes another root. A dash: not reached.",
-    )  # fmt: skip
-
-
-def per_trial(material: Material) -> int:
-    """Return how many samples of a trial have densities of their own fitted."""
-    trials = sum(1 for _ in material.trials())
-    return max(FEWEST_SAMPLES, min(material.criteria.most_samples, MOST_SAMPLES_IN_ALL // max(trials, 1)))
-
-
-def _rows(material: Material, cells: Callable[[TrialData], list[Value] | None]) -> list[list[Value]]:
-    """Return a row of every trial that has cells."""
-    pairs = list(material.trials())
-    found = map_in_threads(cells, [data for _, data in pairs])
-    return [[*who(group, data), *of] for (group, data), of in zip(pairs, found, strict=True) if of is not None]
-
-
-def least_rounds_table(material: Material) -> StudyTable:
-    """Return the rounds after which 80, 85, 90 and 95 % of samples have settled, by the paper's rule."""
-    most = per_trial(material)
-
-    def needed(data: TrialData) -> list[Value] | None:
-        times = data.own_times(PRIMARY_CLOCK)
-        if len(times) < LEAST_ROUNDS:
-            return None
-        some = evenly_chosen(times.shape[1], most)
-        found = rounds_needed_by_share(rounds_each_sample_needs(times[:MOST_ROUNDS, some]))
-        return [some.size, *(known(found[share]) for share in SHARES)]
-
-    rows = _rows(material, needed)
-    return StudyTable(
-        "least_rounds",
-        "Least rounds, total time",
-        [*who_columns(), *numbers(whole, "samples", *(f"{share:g} %" for share in SHARES))],
-        rows,
-        f"After so many rounds the density of so many samples' own times moved by a distance of at most 0.2 over five fits; of trials of "
-        f"{LEAST_ROUNDS} rounds or more. A dash: more rounds than there are, or than {MOST_ROUNDS}.",
+        "rJSD: root of the mean Jensen-Shannon divergence (natural logarithm) between the density "
+        "of all log times so far and its earlier fits, as the paper's equation (5) defines it; its "
+        "program takes another root. A dash: not reached.",
     )
 
 
-def distance_of_last(times: Floats, tests: int) -> Floats:
-    """Return per column of times [R, B] the Jensen-Shannon distance between the densities of the last rounds and of the others, [B].
+def _rows(material: Material, cells: Callable[[Floats], list[Value] | None]) -> list[Row]:
+    """Return a row of every trial that has cells, from the times of some of its samples."""
+    pairs = material.trials()
+    fair = MOST_SAMPLES_IN_ALL // max(len(pairs), 1)
+    most = max(FEWEST_SAMPLES, min(material.criteria.most_samples, fair))
 
-    NaN where one of them has fewer than 5 times.
-    """
-    found = np.full(times.shape[1], np.nan)
-    for place, own in enumerate(times.T):
-        parts = own[:-tests], own[-tests:]
-        if min(int(np.isfinite(part).sum()) for part in parts) >= FEWEST_TIMES:
-            first, last = map(fit_of, parts)
-            found[place] = float(np.sqrt(divergences(first, [last])[0]))
-    return found
+    def of(data: TrialData) -> list[Value] | None:
+        times = data.own_times(PRIMARY_CLOCK)
+        return cells(times[:, evenly_chosen(times.shape[1], most)])
+
+    found = map_in_threads(of, [data for _, data in pairs])
+    return [[*who(*pair), *row] for pair, row in zip(pairs, found, strict=True) if row is not None]
 
 
-def fit_of(times: Floats) -> Fit:
-    """Return the density of the log of times that are finite."""
-    history = LogHistogram()
-    history.add(times)
-    return fit_density(history)
+def least_rounds_table(material: Material) -> StudyTable:
+    """Return the rounds after which 80, 85, 90 and 95 % of samples have settled."""
+
+    def needed(times: Floats) -> list[Value] | None:
+        if len(times) < LEAST_ROUNDS:
+            return None
+        found = rounds_needed_by_share(rounds_each_sample_needs(times[:MOST_ROUNDS]))
+        return [times.shape[1], *found.values()]
+
+    return StudyTable(
+        "least_rounds",
+        "Least rounds, total time",
+        [*WHO_COLUMNS, *numbers(whole, "samples", *(f"{share:g} %" for share in SHARES))],
+        _rows(material, needed),
+        f"After so many rounds the density of so many samples' own times moved by a distance of at "
+        f"most 0.2 over five fits; of trials of {LEAST_ROUNDS} rounds or more. A dash: more rounds "
+        f"than there are, or than {MOST_ROUNDS}.",
+    )
 
 
 def distance_table(material: Material) -> StudyTable:
     """Return how far the densities of samples in the last rounds lie from those in the others."""
-    most = per_trial(material)
 
-    def distances(data: TrialData) -> list[Value] | None:
-        times = data.own_times(PRIMARY_CLOCK)
+    def distances(times: Floats) -> list[Value] | None:
         if len(times) < FEWEST_TO_TEST:
             return None
-        found = distance_of_last(times[:, evenly_chosen(times.shape[1], most)], TEST_ROUNDS)
-        found = found[np.isfinite(found)]
-        if not found.size:
+        parts = times[:-TEST_ROUNDS].T, times[-TEST_ROUNDS:].T
+        found = [
+            math.sqrt(divergences(fit_times(first), [fit_times(last)])[0])
+            for first, last in zip(*parts, strict=True)
+            if min(np.isfinite(part).sum() for part in (first, last)) >= FEWEST_TIMES
+        ]
+        if not found:
             return None
-        return [len(times) - TEST_ROUNDS, TEST_ROUNDS, found.size, *map(float, (found.mean(), np.median(found), found.max()))]
+        figures = (float(np.mean(found)), float(np.median(found)), max(found))
+        return [len(times) - TEST_ROUNDS, TEST_ROUNDS, len(found), *figures]
 
-    rows = _rows(material, distances)
     return StudyTable(
         "train_test",
         "Distance between the densities of each sample's first and last rounds, total time",
-        [*who_columns(), *numbers(whole, "first rounds", "last rounds", "samples"), *numbers(three, "mean", "median", "largest")],
-        rows,
-        "Jensen-Shannon distance, in the true order of rounds. Densities of few times differ by chance alone: of 70 and 30 times drawn "
-        "from one law the distance is about 0.1 to 0.2.",
+        [
+            *(*WHO_COLUMNS, *numbers(whole, "first rounds", "last rounds", "samples")),
+            *numbers(three, "mean", "median", "largest"),
+        ],
+        _rows(material, distances),
+        "Jensen-Shannon distance, in the true order of rounds. Densities of few times differ by "
+        "chance alone: of 70 and 30 times drawn from one law the distance is about 0.1 to 0.2.",
     )
+
+
+def enough_table(material: Material, paths: Paths) -> StudyTable:
+    """Return what the rounds until rJSD settled say of the rest, where enough rounds are left."""
+    wanted = material.criteria.claims.enough
+    rows: list[Row] = []
+    for group, data in material.trials():
+        until = settled_on_both(paths[data.trial_id], wanted.rjsd)
+        times = data.times[PRIMARY_CLOCK]
+        if until is None or len(times) - until < FEWEST_LEFT:
+            continue
+        bound = percentiles_inverted_cdf(data.inferences[PRIMARY_CLOCK][:until], [PERCENTILE])
+        judged = data.judged(data.metric)
+        quality = judged.curve(times, bound)[0]
+        difference = abs(float(quality[:until].mean() - quality[until:].mean()))
+        within = wanted.within * abs(judged.ideal())
+        figures = (len(times) - until, difference, within, difference <= within)
+        rows.append([*who(group, data), until, *figures])
+    return StudyTable(
+        "enough",
+        f"Rounds until rJSD was at most {wanted.rjsd:g} on both clocks, against the rest: "
+        f"p{PERCENTILE:g} of the former, total time",
+        [
+            *(*WHO_COLUMNS, *numbers(whole, "until then", "rest")),
+            *(*numbers(three, "difference", "allowed"), *words("enough")),
+        ],
+        rows,
+        f"Of trials in which at least {FEWEST_LEFT} rounds are left. rJSD sees the density of all "
+        "times together and nothing of its tail.",
+    )
+
+
+def enough_claim(material: Material, table: StudyTable) -> Claim:
+    """Return the verdict on C3: it fails where even the upper limit of the share is too low."""
+    wanted, settled = material.criteria.claims.enough, len(table.rows)
+    enough = sum(bool(row[-1]) for row in table.rows)
+    said, figures = counted(enough, settled)
+    verdict: Verdict = "not shown"
+    if figures and figures["share"] >= wanted.trials:
+        verdict = "holds"
+    elif figures and figures["high"] < wanted.trials:
+        verdict = "fails"
+    return Claim(
+        "C3",
+        f"An rJSD of at most {wanted.rjsd:g} means that enough was measured",
+        f"the rounds until then are within {wanted.within:g} of ideal quality of the rest, in "
+        f"{wanted.trials:.0%} of trials",
+        verdict,
+        f"{said} trials that settled",
+        {"settled": settled, "enough": enough, **figures},
+    )
+
+
+def half_width(percentile: float, inferences: float, confidence: float) -> float:
+    """Return how well inferences fix the share on time, as MLPerf: z sqrt(p (1 - p) / n).
+
+    Examples
+    --------
+    >>> round(half_width(99, 262_742, 0.99), 6)
+    0.0005
+    """
+    share, z = percentile / 100, float(scipy.special.ndtri((1 + confidence) / 2))
+    return z * math.sqrt(share * (1 - share) / inferences)
+
+
+def design_effect(times: Floats, value: float, units: Units | None) -> float:
+    """Return how much more the share beyond a time varies than if independent; at least 1."""
+    beyond = times_beyond(times, value).mean(axis=1)
+    independent = beyond.mean() * (1 - beyond.mean()) / times.size
+    [variance] = spread(beyond[None], units_of(len(times), units)).variance
+    return max(1.0, float(variance / independent)) if independent > 0 else 1.0
+
+
+def inferences_table(material: Material, paths: Paths) -> StudyTable:
+    """Return the inferences when rJSD settled, and those that MLPerf's guarantee takes."""
+    wanted = material.criteria.claims.inferences
+    scenarios = {"single stream": wanted.single_stream, "server": wanted.server}
+    rows: list[Row] = []
+    for group, data in material.trials():
+        until = settled_on_both(paths[data.trial_id], material.criteria.claims.enough.rjsd)
+        if until is None:
+            continue
+        times = data.inferences[PRIMARY_CLOCK]
+        used = until * times.shape[1]
+        for name, scenario in scenarios.items():
+            [value] = percentiles_inverted_cdf(times, [scenario.percentile])
+            effect = design_effect(times, value, data.visits)
+            early = samples_to_certify(scenario.percentile, wanted.confidence, 0)
+            needed = (math.ceil(scenario.queries * effect), math.ceil(early * effect))
+            widths = [
+                half_width(scenario.percentile, of, wanted.confidence)
+                for of in (used / effect, scenario.queries)
+            ]
+            of_mlperf = scenario.queries
+            rows.append([*who(group, data), name, used, of_mlperf, effect, *needed, *widths])
+    return StudyTable(
+        "inferences",
+        "Inferences until rJSD settled, against MLPerf's counts",
+        [
+            *(*WHO_COLUMNS, *named("scenario"), *numbers(whole, "used", "MLPerf asks")),
+            *numbers(significant, "design effect"),
+            *numbers(whole, "equal guarantee takes", "early stopping takes"),
+            *numbers(significant, "half-width", "MLPerf's half-width"),
+        ],
+        rows,
+        "Half-width: of the share of answers within the percentile, at the confidence of the "
+        "criteria, of as many independent inferences as those used are worth (used / design "
+        "effect). Equal guarantee: MLPerf's count times the design effect, since inferences of one "
+        "round depend on each other. Early stopping: inferences that bound the percentile if none "
+        "overruns, LoadGen's rule, likewise.",
+    )
+
+
+def inferences_claims(material: Material, table: StudyTable) -> list[Claim]:
+    """Return the verdict on C5 per scenario: fewer inferences, and as narrow a half-width."""
+    wanted = material.criteria.claims.inferences
+    names = [column.name for column in table.columns]
+    rows = [dict(zip(names, row, strict=True)) for row in table.rows]
+    claims = []
+    for name, scenario, of in (
+        ("C5a", "single stream", wanted.single_stream),
+        ("C5b", "server", wanted.server),
+    ):
+        mine: list[dict[str, Any]] = [row for row in rows if row["scenario"] == scenario]
+        fewer = [row for row in mine if row["used"] < of.queries]
+        equal = sum(row["half-width"] <= row["MLPerf's half-width"] for row in fewer)
+        enough = sum(row["used"] >= row["early stopping takes"] for row in fewer)
+        said, figures = counted(equal, len(mine))
+        claims.append(
+            Claim(
+                name,
+                f"Fewer inferences than MLPerf's {of.queries:,} ({scenario}) suffice",
+                f"fewer until rJSD settles, and p{of.percentile:g} known as narrowly, in "
+                f"{wanted.trials:.0%} of trials",
+                by_share(equal, len(mine), wanted.trials),
+                f"fewer in {len(fewer)} of {len(mine)} trials that settled; of these {len(fewer)}, "
+                f"as narrowly in {equal} and enough by early stopping in {enough}; both fewer and "
+                f"as narrowly in {said}",
+                {
+                    "settled": len(mine),
+                    "fewer": len(fewer),
+                    "as narrowly": equal,
+                    "enough by early stopping": enough,
+                    **figures,
+                },
+            )
+        )
+    return claims

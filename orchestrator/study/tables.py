@@ -12,37 +12,15 @@ from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds
 
 Value: TypeAlias = str | int | float | bool | None
+Row: TypeAlias = Sequence[Value]
 Form: TypeAlias = Callable[[float], str]
+
+three: Form = "{:z.3f}".format
+significant: Form = "{:.3g}".format
+whole: Form = "{:,.0f}".format
+time_ms: Form = milliseconds
 DIGITS = 10
-"""Significant digits of a number in ``study.json``: the last ones of a sum differ between processors."""
-NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.]+")
-DASH = "-"
-
-
-def three(value: float) -> str:
-    """Write a number with three decimals; 0.000 has no sign."""
-    text = f"{value:.3f}"
-    return text if float(text) else "0.000"
-
-
-def significant(value: float) -> str:
-    """Write a number with three significant digits."""
-    return f"{value:.3g}"
-
-
-def whole(value: float) -> str:
-    """Write a count."""
-    return f"{value:,.0f}"
-
-
-def percent(value: float) -> str:
-    """Write a share in percent."""
-    return f"{100 * value:.0f} %"
-
-
-def time_ms(value: float) -> str:
-    """Write a time in ns as ms."""
-    return milliseconds(value)
+"""Significant digits of a number in ``study.json``: a sum's last ones differ by processor."""
 
 
 def p_value(value: float) -> str:
@@ -52,16 +30,16 @@ def p_value(value: float) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, and how its numbers are written; None for words, which name the row where ``label`` is set."""
+    """A column and how its numbers are written; words name the row where ``label`` is set."""
 
     name: str
     form: Form | None = None
     label: bool = False
 
     def text(self, value: Value) -> str:
-        """Return a cell."""
+        """Return a cell; a dash where there is no value, or no finite one."""
         if value is None or (isinstance(value, float) and not math.isfinite(value)):
-            return DASH
+            return "-"
         if isinstance(value, bool):
             return "yes" if value else "no"
         return str(value) if isinstance(value, str) or self.form is None else self.form(value)
@@ -72,6 +50,11 @@ def named(*names: str) -> list[Column]:
     return [Column(name, label=True) for name in names]
 
 
+def words(*names: str) -> list[Column]:
+    """Return columns of words."""
+    return [Column(name) for name in names]
+
+
 def numbers(form: Form, *names: str) -> list[Column]:
     """Return columns of numbers that are written alike."""
     return [Column(name, form) for name in names]
@@ -79,37 +62,39 @@ def numbers(form: Form, *names: str) -> list[Column]:
 
 @dataclass(frozen=True)
 class StudyTable:
-    """One table.
+    """One table: rows are values in the order of the columns, None or NaN where there is none.
 
-    name
-        by which a document asks for it, such as ``claims``.
-    rows
-        values in the order of the columns; numbers that do not exist are None.
+    ``name`` is that by which a document asks for it, such as ``claims``.
     """
 
     name: str
     title: str
     columns: Sequence[Column]
-    rows: Sequence[Sequence[Value]]
+    rows: Sequence[Row]
     note: str = ""
 
     def to_table(self) -> Table:
         """Return what a reader sees."""
-        cells = [[column.text(value) for column, value in zip(self.columns, row, strict=True)] for row in self.rows]
+        cells = [
+            [column.text(value) for column, value in zip(self.columns, row, strict=True)]
+            for row in self.rows
+        ]
         right = frozenset(column.name for column in self.columns if column.form is not None)
         return Table(self.title, [column.name for column in self.columns], cells, self.note, right)
 
     def to_json(self) -> dict[str, object]:
         """Return the table as plain values."""
-        rows = [dict(zip((column.name for column in self.columns), map(stored, row), strict=True)) for row in self.rows]
+        names = [column.name for column in self.columns]
+        rows = [dict(zip(names, map(_stored, row), strict=True)) for row in self.rows]
         return {"title": self.title, "rows": rows, "note": self.note}
 
     def numbers(self) -> Iterator[tuple[str, str]]:
-        """Yield every cell as ``TABLE/ROW/COLUMN`` and what is written there; rows of equal names are told apart by their number."""
+        """Yield every cell as ``TABLE/ROW/COLUMN`` and its text; rows of one name are numbered."""
         seen: dict[str, int] = {}
         for row in self.rows:
             pairs = list(zip(self.columns, row, strict=True))
-            key = "-".join(plain(column.text(value)) for column, value in pairs if column.label) or "row"
+            labels = [plain(column.text(value)) for column, value in pairs if column.label]
+            key = "-".join(labels) or "row"
             seen[key] = seen.get(key, 0) + 1
             key = key if seen[key] == 1 else f"{key}-{seen[key]}"
             for column, value in pairs:
@@ -118,18 +103,11 @@ class StudyTable:
 
 def plain(text: str) -> str:
     """Return a name of letters, digits, dots and underscores."""
-    return NOT_PLAIN.sub("_", text).strip("_")
+    return re.sub(r"[^A-Za-z0-9_.]+", "_", text).strip("_")
 
 
-def stored(value: Value) -> Value:
+def _stored(value: Value) -> Value:
     """Return a value as JSON holds it: finite, with ten significant digits."""
-    if isinstance(value, bool) or not isinstance(value, float | int):
+    if not isinstance(value, float):
         return value
-    if not math.isfinite(value):
-        return None
-    return int(value) if isinstance(value, int) else float(f"{value:.{DIGITS}g}")
-
-
-def known(value: float | None) -> float | None:
-    """Return a number, or None where there is none."""
-    return None if value is None or not math.isfinite(value) else float(value)
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.curves import counted, stretches
-from orchestrator.stats.density import bandwidth_isj, kde_on_grid
+from orchestrator.stats.density import kde_on_grid, select_bandwidth
 from orchestrator.stats.latency import percentile_inverted_cdf
 
 
@@ -24,7 +24,7 @@ def test_density_of_counts_is_that_of_the_times() -> None:
     places = np.linspace(15.2, 16.8, 50)
     logs = np.log(times.ravel())
     found = counted(times).density(np.exp(places) / 1e6)
-    assert found == pytest.approx(kde_on_grid(logs, places, bandwidth_isj(logs)), abs=0.02)
+    assert found == pytest.approx(kde_on_grid(logs, places, select_bandwidth(logs).value), abs=0.02)
 
 
 def test_no_times_at_all_have_no_quantile() -> None:

@@ -108,7 +108,7 @@ def test_percentiles_on_samples_without_a_time() -> None:
     times[:20, 0] = math.inf
     assert halves_of(np.ones(10), times).percentiles.tolist() == [60, 90]
     none = halves_of(np.ones(10), times, percentiles=[95])
-    assert (none.bounds.size, whole_rounds(none).mean.size, none.difference_as_in_paper_program.mean.size) == (0, 0, 0)
+    assert (none.bounds.size, whole_rounds(none).figures.mean.size, none.difference_as_in_paper_program.mean.size) == (0, 0, 0)
     late_test = halves_of(np.ones(10), times[::-1], percentiles=[99])
     assert late_test.recomputed.tolist() == [math.inf]
     assert late_test.at_recomputed.mean == pytest.approx([0.9])
@@ -120,8 +120,8 @@ def test_the_interval_of_the_later_mean_by_hand() -> None:
     predicted = whole_rounds(found)
     known = spread(found.quality, np.arange(50))
     half = stats.t.ppf(0.975, known.degrees) * np.sqrt(known.variance * (1 + 50 / 30))
-    assert predicted.low == pytest.approx(np.maximum(predicted.mean - half, 0))
-    assert predicted.high == pytest.approx(np.minimum(predicted.mean + half, 1))
+    assert predicted.low == pytest.approx(np.maximum(predicted.figures.mean - half, 0))
+    assert predicted.high == pytest.approx(np.minimum(predicted.figures.mean + half, 1))
     assert (predicted.degrees, predicted.units) == (5, 50)
 
 
@@ -143,7 +143,7 @@ def test_with_visits_the_test_is_whole_visits_and_they_are_what_is_drawn() -> No
     predicted = whole_rounds(found)
     assert (len(found.fit), predicted.units) == (68, 34)
     worst = found.quality.reshape(34, 2).min(axis=1)
-    assert predicted.minimum.tolist() == [np.quantile(worst, 1 - 2 ** (-1 / 15), method="inverted_cdf")]
+    assert predicted.figures.minimum.tolist() == [np.quantile(worst, 1 - 2 ** (-1 / 15), method="inverted_cdf")]
     means = found.quality.reshape(34, 2).mean(axis=1)
     half = stats.t.ppf(0.975, predicted.degrees) * means.std(ddof=1) * math.sqrt(1 / 34 + 1 / 15)
     assert predicted.low == pytest.approx([means.mean() - half])  # visits that alternate: the cluster variance is the larger
@@ -158,9 +158,9 @@ def test_rounds_that_do_not_vary_predict_no_limits() -> None:
 def test_the_interval_of_independent_samples_by_hand() -> None:
     found = halves_of(np.ones(50), lognormal(80, 50))
     predicted = predict_independent(np.ones(50), found.on_time, 50, 30)
-    half = stats.t.ppf(0.975, 49) * np.sqrt(predicted.variance * (1 / 50 + 1 / 30))
-    assert predicted.low == pytest.approx(predicted.mean - half)
-    assert predicted.high == pytest.approx(np.minimum(predicted.mean + half, 1.0))
+    half = stats.t.ppf(0.975, 49) * np.sqrt(predicted.figures.variance * (1 / 50 + 1 / 30))
+    assert predicted.low == pytest.approx(predicted.figures.mean - half)
+    assert predicted.high == pytest.approx(np.minimum(predicted.figures.mean + half, 1.0))
 
 
 def test_limits_lie_within_what_is_possible() -> None:

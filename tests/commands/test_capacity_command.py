@@ -63,8 +63,8 @@ def test_a_search_is_a_campaign_that_goes_on_after_a_kill(call: Call, null_words
     monkeypatch.setenv("COLUMNS", "80")
     code, out, err = call("resume", "found", "--quiet")
     assert (code, err) == (0, "")
-    assert all(len(line) <= 80 for line in out.splitlines() if not line.startswith(("All tables", "report:")))
-    assert "at least 80 % of streams of 25 answers keep it there (95 % confidence; 30 of 30 did)" in " ".join(out.split())
+    assert all(len(line) <= 80 for line in out.splitlines() if not line.startswith("Report:"))
+    assert "at which at least 80 % of streams of 25 answers keep 50 % of top1 within 100000 ms (30 of 30 did)" in " ".join(out.split())
     campaign = open_campaign("found")
     assert {record.state for record in campaign.trials()} == {"done"}
     closed, *rates = campaign.trials()
@@ -137,7 +137,7 @@ def test_a_budget_that_is_too_short_names_the_minutes(call: Call, null_words: li
     (row,) = pq.read_table("brief/capacity.parquet").to_pylist()
     assert (row["verdict"], row["rate_per_s"], row["minutes"]) == ("not measured", None, 1)
     assert row["minutes_needed"] > 1
-    assert f"The search needs about {row['minutes_needed']:g} min." in " ".join(out.split())
+    assert f"the search needs about {row['minutes_needed']:g} min to keep 99.99 % of top1" in " ".join(out.split())
 
 
 def test_what_an_older_version_has_searched_is_read_anew(call: Call) -> None:

@@ -4,7 +4,6 @@ import doctest
 import importlib
 import sys
 
-import numpy as np
 import pytest
 
 from orchestrator import metrics
@@ -34,9 +33,6 @@ class Guesses:
         on_time = np.asarray(times)[None] <= np.asarray(thresholds)[:, None, None]
         return 2 * (on_time & self.right).sum(axis=2) / (on_time.sum(axis=2) + self.right.size)
 
-class Half:
-    name = "half"
-
 class Broken:
     def __init__(self):
         raise RuntimeError("no weights")
@@ -44,7 +40,6 @@ class Broken:
 
 ENTRY_POINTS = """[orchestrator.metrics]
 f1 = {module}:F1
-half = {module}:Half
 broken = {module}:Broken
 absent = no_such_module_anywhere:Metric
 top1 = {module}:F1
@@ -134,7 +129,7 @@ def test_a_name_is_that_of_a_class_which_scores_or_judges(tmp_path):
     assert metrics.names_in(file) == {}
 
 
-@pytest.mark.parametrize(("name", "says"), [("half", "score or judge"), ("broken", "no weights"), ("absent", "no_such_module_anywhere")])
+@pytest.mark.parametrize(("name", "says"), [("broken", "no weights"), ("absent", "no_such_module_anywhere")])
 def test_metric_of_another_package_that_cannot_be_used(plugin, name, says):
     with pytest.raises(InputError, match=says) as caught:
         find_metric(name)
@@ -146,12 +141,3 @@ def test_two_packages_that_offer_one_name(plugin):
     importlib.invalidate_caches()
     with pytest.raises(InputError, match=r"plugin_with_metrics:F1, rival_with_metrics:F1"):
         find_metric("f1")
-
-
-def test_answers_need_one_entry_per_sample():
-    answers = Answers(np.zeros((2, 5)), [1, 2], {"subject": ["law", "art"]})
-    assert len(answers.predictions) == 2
-    with pytest.raises(ValueError, match="one entry per sample"):
-        Answers([1, 2], [1])
-    with pytest.raises(ValueError, match="one entry per sample"):
-        Answers([1], [1], {"subject": []})

@@ -37,6 +37,7 @@ def test_a_row_has_the_names_that_differ_and_the_figures_as_they_are_rounded() -
     assert table.right == {"kept", "95 % interval", "worst", "ideal", "processes"}
     assert table.note.startswith("(a) drift: ")
     assert "(b) unsteady: " in table.note
+    assert next(answers(ranked(*found), brief=True)).note == "(a) drift, (b) unsteady"
 
 
 def test_processes_are_a_column_where_a_system_has_several_and_marks_where_one_has_any() -> None:

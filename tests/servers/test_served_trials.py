@@ -67,13 +67,12 @@ def test_a_server_gives_the_answers_of_the_same_model_in_process(measure: Measur
     results = analyse(campaign, AnalysisConfig(thresholds_ms=(1000,)))
     assert [group.disagreements for group in results.groups] == [()]
     report = to_report(results)
-    assert "Server numbers: " in report
+    assert "- Server: numbers, whose weights are unknown; " in report
     assert "are the client's own" in report
-    assert "the weights behind it are unknown" in report
     assert "Servers of numbers" in report
     page = render(results)
-    assert "Who answered" in page
-    assert "the weights behind it are unknown" in page
+    assert "<dt>Server</dt>" in page
+    assert "whose weights are unknown" in page
 
 
 @pytest.mark.parametrize("load", [{}, {"name": "periodic", "rate_per_s": 100, "stream_s": 0.36, "ramp_s": 0.01}], ids=["closed", "load"])
@@ -93,8 +92,8 @@ def test_every_fault_is_an_outcome_and_the_trial_goes_on(measure: Measure, load:
     rows = [row for row in results.tables["tail_quality"].to_pylist() if (row["threshold"], row["metric"]) == ("10000 ms", "top1")]
     assert {round(row["mean"], 9) for row in rows if row["slice"] == "all"} == {round(2 / SAMPLES, 9)}
     assert "4" in to_report(results)
-    assert "No common deadline" in to_report(results)
-    assert "more than 5 % of answers have no time" in to_report(results)
+    assert "- No deadline: " in to_report(results)
+    assert "no p95 was observed" in to_report(results)
 
 
 def test_an_answer_of_two_rows_is_the_error_of_that_request(measure: Measure) -> None:

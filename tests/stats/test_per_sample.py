@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.per_sample import rounds_each_sample_needs, rounds_needed_by_share
+from orchestrator.stats.convergence import rounds_each_sample_needs, rounds_needed_by_share
 
 
 def test_steady_samples_need_the_fewest_rounds_and_drifting_ones_more() -> None:
@@ -24,14 +24,14 @@ def test_too_few_rounds_settle_nothing() -> None:
 def test_a_sample_that_starts_late_counts_from_its_first_time() -> None:
     times = np.random.default_rng(0).lognormal(16, 0.1, (80, 1))
     times[:40] = np.inf
-    assert rounds_each_sample_needs(times, largest_distance=1.0).tolist() == [70]
+    assert rounds_each_sample_needs(times, largest=1.0).tolist() == [70]
     assert rounds_each_sample_needs(np.full((80, 1), np.inf)).tolist() == [np.inf]
 
 
 def test_every_distance_of_the_window_counts() -> None:
     times = np.random.default_rng(0).lognormal(16, 0.1, (60, 1))
-    assert rounds_each_sample_needs(times, initial=10, step=10, window=2, largest_distance=1.0).tolist() == [40]
-    assert rounds_each_sample_needs(times, largest_distance=1e-6).tolist() == [np.inf]
+    assert rounds_each_sample_needs(times, initial=10, step=10, window=2, largest=1.0).tolist() == [40]
+    assert rounds_each_sample_needs(times, largest=1e-6).tolist() == [np.inf]
 
 
 def test_shares_are_inverted_percentiles() -> None:

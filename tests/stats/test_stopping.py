@@ -17,7 +17,7 @@ from orchestrator.stats.stopping.rule import Bounded, Cadence, RuleSettings, Sto
 from orchestrator.stats.stopping.rules import units_for
 from orchestrator.stats.times import Clock
 from orchestrator.stats.units import degrees_of, t_quantile
-from orchestrator.study.program.course import course
+from orchestrator.study.program import course
 
 SAMPLES = 200
 MS = 1e6

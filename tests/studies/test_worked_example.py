@@ -47,7 +47,7 @@ def test_the_example_agrees_with_the_package() -> None:
     expected = [
         *(quality[0].mean(), mean.low, mean.high),
         *(difference.difference, difference.low, difference.high),
-        *(ordered[2279], ordered[ranks.low - 1], ordered[ranks.high - 1]),
+        *(ordered[2279], ordered[ranks[0] - 1], ordered[ranks[1] - 1]),
     ]
     printed = [float(number) for number in re.findall(r"-?\d[\d.e+-]*", re.sub(r"p95", "", blocks()[1]))]
     assert printed == pytest.approx(expected, rel=1e-6)

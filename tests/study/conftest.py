@@ -8,7 +8,7 @@ import pytest
 from synthetic_study import Effects, synthetic_campaign
 
 from orchestrator.storage.reader import open_campaign
-from orchestrator.study.criteria import read_criteria, shipped_criteria
+from orchestrator.study.claims import read_criteria, shipped_criteria
 from orchestrator.study.material import Material, read_material
 from orchestrator.study.study import Study, make_study
 

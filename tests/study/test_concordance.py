@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy
 
-from orchestrator.study.concordance import concordance, spearman_of_pairs
+from orchestrator.study.factors import concordance, spearman_of_pairs
 
 RANDOM = np.random.default_rng(5)
 

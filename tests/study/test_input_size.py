@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import scipy
 
-from orchestrator.contracts import InputError
-from orchestrator.study.input_size import least_squares, moments, time_on_size
+from orchestrator.study.sizes import least_squares, moments
 
 RANDOM = np.random.default_rng(1)
 
@@ -15,7 +14,7 @@ RANDOM = np.random.default_rng(1)
 def test_a_line_is_scipy_s() -> None:
     x, y = RANDOM.random(20), RANDOM.random(20)
     expected = scipy.stats.linregress(x, y)
-    assert least_squares(x, y) == pytest.approx((expected.slope, expected.intercept, expected.rvalue**2))
+    assert least_squares(x, y)[:3] == pytest.approx((expected.slope, expected.intercept, expected.rvalue**2))
 
 
 def test_moments_leave_out_what_has_no_time() -> None:
@@ -31,11 +30,11 @@ def test_moments_leave_out_what_has_no_time() -> None:
 def test_time_that_grows_with_size_is_explained_by_it() -> None:
     sizes = np.array([1, 2, 4, 8, 16])
     times = (5 + 2 * sizes) * 1e6 * (1 + 1e-6 * RANDOM.standard_normal((50, 5)))
-    mean, variance = time_on_size(times, sizes)
-    assert mean == pytest.approx((2, 5, 1), abs=1e-4)
+    mean, variance = (least_squares(sizes, of) for of in moments(times))
+    assert mean[:3] == pytest.approx((2, 5, 1), abs=1e-4)
     assert variance.slope > 0
-    with pytest.raises(InputError, match="at least 2 sizes"):
-        time_on_size(times, [3] * 5)
+    level = least_squares([3] * 5, moments(times)[0])
+    assert (level.slope, level.r_squared) == (0, 0)
 
 
 def test_what_does_not_vary_has_no_share() -> None:

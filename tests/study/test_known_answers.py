@@ -13,12 +13,11 @@ from synthetic_study import Effects, synthetic_campaign
 
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign
-from orchestrator.study.claims.choice import choice_claims, choices
-from orchestrator.study.claims.fluctuation import fluctuation_claim
-from orchestrator.study.claims.prediction import prediction_claims
-from orchestrator.study.criteria import read_criteria, shipped_criteria
-from orchestrator.study.foretelling import of_last_rounds
+from orchestrator.study.choice import choice_claims, choices
+from orchestrator.study.claims import read_criteria, shipped_criteria
+from orchestrator.study.curves import fluctuation_claim
 from orchestrator.study.material import Material, read_material
+from orchestrator.study.prediction import foretold, prediction_claims
 from orchestrator.study.study import Study
 
 EFFECTS = Effects(bursts={"two_cores": (0.06, 6.0)}, drift={"half_core": 0.3}, slope=0.1, process_sd=0.01)
@@ -80,7 +79,7 @@ def test_steady_times_are_predicted(tmp_path: Path) -> None:
     steady = Effects(model={"small": 0.0}, runtime={"torch": 0.0}, process_sd=0.0, round_sd=0.0)
     campaign = open_campaign(synthetic_campaign(tmp_path / "steady", steady, repeats=4, rounds=60, samples=12))
     material = read_material(campaign, campaign.record.config.analysis, read_criteria(shipped_criteria()))
-    [last, fresh] = prediction_claims(material, list(of_last_rounds(material, [95], [Clock.TOTAL])))
+    [last, fresh] = prediction_claims(material, list(foretold(material, [95], "last rounds", [Clock.TOTAL])))
     assert (last.verdict, last.numbers["predictions"]) == ("holds", 8)
     assert (fresh.verdict, fresh.figure) == ("not shown", "0 of 0 miss")
 
@@ -132,7 +131,7 @@ def test_a_claim_that_holds_by_its_count_says_where_its_limits_do_not(tmp_path: 
     steady = Effects(model={"small": 0.0}, runtime={"torch": 0.0}, process_sd=0.0, round_sd=0.0)
     campaign = open_campaign(synthetic_campaign(tmp_path / "few", steady, repeats=1, rounds=60, samples=12))
     material = read_material(campaign, campaign.record.config.analysis, read_criteria(shipped_criteria()))
-    [last, _] = prediction_claims(material, list(of_last_rounds(material, [95], [Clock.TOTAL])))
+    [last, _] = prediction_claims(material, list(foretold(material, [95], "last rounds", [Clock.TOTAL])))
     assert (last.verdict, last.numbers["predictions"], last.numbers["misses"]) == ("holds", 2, 0)
     assert "the limits reach beyond 16.7%" in last.figure
 

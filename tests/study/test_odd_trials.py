@@ -17,11 +17,10 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.tolerance import ToleranceConfig
 from orchestrator.contracts import InputError
 from orchestrator.storage.records import CampaignRecord, utc_now
-from orchestrator.study.criteria import read_criteria, shipped_criteria
-from orchestrator.study.document import to_document, to_json
+from orchestrator.study.claims import read_criteria, shipped_criteria
 from orchestrator.study.material import Material
 from orchestrator.study.plots import draw
-from orchestrator.study.study import Study, make_study
+from orchestrator.study.study import Study, make_study, to_document, to_json
 from orchestrator.subject.samples import batches_of_round
 
 SAMPLES = 12
@@ -68,12 +67,8 @@ def test_a_study_is_made_of_whatever_is_stored(case: str, rounds: int) -> None:
 
 def test_without_times_every_answer_is_late() -> None:
     study = studied(rounds=24, **CASES["nothing has a time"])
-    assert all(
-        row[study.tables["tail"].columns.index(column)] is None
-        for column in study.tables["tail"].columns
-        if column.name == "tail latency"
-        for row in study.tables["tail"].rows
-    )
+    rows: list[dict[str, Any]] = study.tables["tail"].to_json()["rows"]  # type: ignore[assignment]
+    assert all(row["tail latency"] is None for row in rows)
     assert [row[-1] for row in study.tables["fluctuation"].rows] == [False] * 4
 
 

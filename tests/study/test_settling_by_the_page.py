@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import grouped
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.stats.sheather_jones import solve_bandwidth
+from orchestrator.stats.density import solve_bandwidth
 from orchestrator.stats.times import Clock
 from orchestrator.storage.records import CampaignRecord
-from orchestrator.study.criteria import read_criteria, shipped_criteria
+from orchestrator.study.claims import read_criteria, shipped_criteria
 from orchestrator.study.material import Material
 from orchestrator.study.settling import paths_of, settled_on_both
 

@@ -247,4 +247,4 @@ def test_a_round_runs_from_the_command_line(checkpoint: Path, pictures: list[Ima
     ran = orchestrator(*words, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert "detr_resnet50" in ran.stdout
-    assert "report:" in ran.stdout
+    assert "Report:" in ran.stdout

@@ -29,7 +29,6 @@ from orchestrator.stats.prediction import (
     ANYTHING,
     ROUNDING,
     Figures,
-    Method,
     Prediction,
     predict_independent,
     predict_rounds,
@@ -181,7 +180,7 @@ def prediction(context: Context, group: Group, data: TrialData) -> Iterator[Row]
                 yield {**row, "variance_ratio": _number(ratio), "flags": list(dict.fromkeys(told))}
 
 
-def _rows(data: TrialData, clock: Clock, method: Method, of: Halves, predicted: Prediction) -> Iterator[Row]:
+def _rows(data: TrialData, clock: Clock, method: str, of: Halves, predicted: Prediction) -> Iterator[Row]:
     judged = data.judged(data.metric)
     scale = scale_of(judged)
     given, observed = (_shown(scale.shown, one) for one in (predicted.figures, of.observed))

@@ -224,16 +224,16 @@ class Figure:
         data, judged, scale = self.data, self.judged, scale_of(self.judged)
         bounds = {clock: [one.ns for of, one in places if of == clock] for clock in times}
         curve = np.concatenate([judged.curve(times[clock], ns) for clock, ns in bounds.items() if ns])
-        units, ideal = data.units_from(first_round), judged.ideal()
+        units = data.units_from(first_round)
         drawn = None
         if data.record.trial.task.limit is not None and isinstance(judged, JudgedMean):
             drawn = sampling_interval(judged.scores)
         ideal_limits = (None, None) if drawn is None else scale.shown_limits(drawn.low, drawn.high)
         found = intervals(judged, curve, self.answers, units)
         for (clock, threshold), gained, interval in zip(places, curve, found, strict=True):
-            summary = summarize(gained, ideal, (10.0, 5.0, 1.0))
+            summary = summarize(gained)
             low, high = scale.shown_limits(interval.low, interval.high)
-            p10, p5, p1 = (scale.shown(each.quality) if each.certified else None for each in summary.lower)
+            p10, p5, p1 = (None if below is None else scale.shown(below) for below in summary.lower.values())
             own_flags = (
                 *flags,
                 *flags_of_units(units, data.record.trial.load.is_open),
@@ -260,7 +260,7 @@ class Figure:
                 "ideal_low": ideal_limits[0],
                 "ideal_high": ideal_limits[1],
                 "first_round": first_round,
-                "rounds": summary.rounds,
+                "rounds": gained.size,
                 "samples": int(self.members.sum()),
                 "flags": list(dict.fromkeys(own_flags)),
             }

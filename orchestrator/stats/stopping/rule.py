@@ -123,7 +123,8 @@ def check_row(*parts: CheckRow) -> CheckRow:
         value = known[column]
         if not isinstance(value, Real) or not math.isfinite(value) or column in RESERVED:
             raise TypeError(
-                f"{column}={value!r}: a number of a rule's own must be a finite int or float, and not be called {' or '.join(RESERVED)}"
+                f"{column}={value!r}: a number of a rule's own must be a finite int or float, "
+                f"and not be called {' or '.join(RESERVED)}"
             )
         known[column] = float(value)
     return {**dict.fromkeys(CHECK_COLUMNS), **known}

@@ -123,7 +123,9 @@ class Settled:
         rounds, size = len(self._qualities), observation.primary_times.size
         answers = size if observation.answers is None else observation.answers
         visits = None if None in self._visits else np.array(self._visits)
-        [found] = mean_intervals([self._qualities], observation.ideal, answers, visits, bounded=observation.bounded)
+        [found] = mean_intervals(
+            [self._qualities], observation.ideal, answers, visits, bounded=observation.bounded
+        )
         half_width = (found.high - found.low) / 2
         units = rounds if visits is None else len(set(self._visits))
         least = 0 if visits is None else FEWEST_UNITS

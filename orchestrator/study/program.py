@@ -1,0 +1,333 @@
+"""What the paper's program does (`stats.paper`), in seconds; where it differs from its words.
+
+`course` is what its loop of 2024 sees of stored rounds (``run_tq.py``); the rest is its analysis of
+each record's own times, of 2023 (``calculate_stats.py``, ``draw_qualities.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from hashlib import sha256
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from orchestrator.analysis.quality import JudgedMean
+from orchestrator.analysis.threads import map_in_threads
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats import convergence
+from orchestrator.stats.density import Floats, select_bandwidth
+from orchestrator.stats.paper import (
+    FIT_EVERY,
+    NS_PER_S,
+    THRESHOLD,
+    WARM,
+    WINDOW,
+    Comparison,
+    Density,
+    Fit,
+    PaperLoop,
+    distances,
+)
+from orchestrator.stats.prediction import compare
+from orchestrator.stats.times import Clock, Times
+from orchestrator.stats.units import evenly_chosen
+from orchestrator.study.material import WHO_COLUMNS, Material, repeats_first, who
+from orchestrator.study.tables import Row, StudyTable, named, numbers, three
+
+Quality: TypeAlias = Callable[[NDArray[np.bool_]], Floats]
+"""Quality of every round, [R], from which samples are answered in time, [R, S]."""
+
+BANDWIDTHS_S = (0.005, 0.01, 0.03, 0.07, 0.1)
+PERCENTILES = (99, 95, 90, 60)
+"""Of the check that training rounds tell of test rounds (``check_quality``)."""
+TEST_ROUNDS = 30
+ROUNDS_DRAWN = 20
+STEPS_DRAWN = 10
+MARKED = (90, 95, 99)
+DEVIATIONS = 3
+CLASSIFICATION = (
+    "88 3 74 2 35 41 97 47 69 17 6 72 51 95 49 42 50 33 62 58 54 84 19 16 24 93 26 79 34 61 71 52 "
+    "25 11 23 100 21 73 92 80 13 5 68 85 65 30 83 32 64 28 4 63 70 86 91 76 56 53 43 45 82 57 10 "
+    "20 27 55 46 78 8 12 40 94 90 99 31 1 9 29 22 39 77 15 89 60 75 59 18 44 37 48 87 67 7 38 66 "
+    "14 96 81 98 36"
+)
+"""As recorded for files ``ViT_Run100.time.1`` to ``.100``. Fewer files keep their order."""
+DETECTION = "15 3 4 7 8 5 2 19 9 14 10 16 6 20 11 17 1 13 18 12"
+"""As recorded for files ``DETR_Run100.time.1`` to ``.20``."""
+
+
+CLOCK = Clock.INFERENCE
+"""The clock of the paper's published cells."""
+MOST_SAMPLES, MOST_IN_ALL, FEWEST = 10, 160, 4
+FEWEST_ROUNDS = 20
+"""With fewer there is no sixth fit among the training rounds."""
+DIFFERENCES = {
+    "run order": "mean train/test distance: rounds in the order in which a directory lists their "
+    "files, or in the true one",
+    "least rounds": "mean of the rounds a sample needs: 30 added once more and cut at 70, or as "
+    "found",
+    "bandwidth floor": "mean train/test distance: bandwidths of 5 ms and more, or such as suit the "
+    "times",
+    "recomputed percentile": "largest |train - test| of mean quality: each side at its own "
+    "percentile, or at that of the training rounds",
+    "divisor of train JSD": "mean distance among training fits: divided by tries that compared "
+    "nothing too, or by the comparisons made",
+}
+
+
+class Course(NamedTuple):
+    """What the loop saw of one clock, and the message of the error that ended it."""
+
+    fits: Sequence[Fit]
+    comparisons: Sequence[Comparison]
+    error: str | None = None
+
+
+def course(
+    rounds_s: Iterable[ArrayLike],
+    warm: int = WARM,
+    fit_every: int = FIT_EVERY,
+    window: int = WINDOW,
+) -> Course:
+    """Return what the loop sees of one clock's rounds of records if it never stops."""
+    loop = PaperLoop(warm, fit_every, window)
+    fits: list[Fit] = []
+    comparisons: list[Comparison] = []
+    for times_s in rounds_s:
+        try:
+            fit, comparison = loop.add(times_s)
+        except ValueError as error:
+            return Course(fits, comparisons, f"ValueError: {error}")
+        fits += [] if fit is None else [fit]
+        comparisons += [] if comparison is None else [comparison]
+    return Course(fits, comparisons)
+
+
+def stops_after(courses: Iterable[Course], threshold: float = THRESHOLD) -> int | None:
+    """Return the first round at which the rJSD of every clock is within the threshold, or None."""
+    seen = [{one.rounds: one.rjsd for one in clock.comparisons} for clock in courses]
+    settled = (
+        rounds
+        for rounds in sorted(seen[-1])
+        if all(of.get(rounds, math.inf) <= threshold for of in seen)
+    )
+    return next(settled, None)
+
+
+def quality_at(quality: Quality, times_s: Floats, bounds: ArrayLike) -> Floats:
+    """Return quality, [M, R], of times [R, S]: in time is what takes *at most* a bound."""
+    return np.array([quality(times_s <= bound) for bound in np.asarray(bounds)])
+
+
+class Settings(NamedTuple):
+    """What ``*_stat.sh`` sets: rounds before the first fit, between fits, fits compared with."""
+
+    initial: int = 30
+    step: int = 5
+    window: int = 5
+    largest: float = 0.2
+
+
+SHIPPED = Settings()
+
+
+def division(rounds: int) -> tuple[int, Settings]:
+    """Return how many of R rounds are for training, and what the settling is given.
+
+    The program tests on the last 30 rounds read. Where fewer than 61 rounds leave too few to train
+    on, 30 % are for the test and the settings shrink with them, as when outputs of the program's
+    functions were recorded for such sets.
+    """
+    if rounds > 2 * TEST_ROUNDS:
+        return rounds - TEST_ROUNDS, SHIPPED
+    train = rounds - rounds * 3 // 10
+    return train, Settings(initial=train * 30 // 70, step=max(1, train * 5 // 70))
+
+
+def best_bandwidth(times_s: ArrayLike, choices: Sequence[float] = BANDWIDTHS_S) -> float:
+    """Return the bandwidth of the greatest likelihood *in sample*, nearly always the narrowest."""
+    times = np.asarray(times_s, dtype=np.float64)
+    apart = (times[:, None] - times) ** 2
+
+    def likelihood(h: float) -> float:
+        return float(np.log(np.exp(-0.5 * apart / h**2).mean(axis=1) / h).sum())
+
+    return max(choices, key=likelihood)
+
+
+def fit(times_s: Times) -> Density:
+    """Return the density of one record's times, [n]."""
+    return Density(np.asarray(times_s, dtype=np.float64), best_bandwidth(times_s))
+
+
+def distance_of(first: Density, second: Density) -> float:
+    """Return the distance of two densities over the times of both (``check_fit``)."""
+    both = np.concatenate([first.times, second.times])
+    return float(distances(first, [second], float(both.min()), float(both.max()))[0])
+
+
+class Settling(NamedTuple):
+    """How one record's density settles.
+
+    compared_at, of_window : [C], [C, window]
+        after how many rounds a fit has a full window before it, and its distances to the window.
+    rounds, tries
+        the first such number with all distances within the bound, or that of training rounds; and
+        the fits up to there, those without a full window among them.
+    """
+
+    compared_at: tuple[int, ...]
+    of_window: Floats
+    rounds: int
+    tries: int
+
+    @property
+    def mean_at_last(self) -> float:
+        """Mean distance at the last try; 1, the program's placeholder, if no window ever fills."""
+        last = self.tries - self.of_window.shape[1] - 1
+        return float(self.of_window[last].mean()) if len(self.of_window) else 1.0
+
+
+def settling(times_s: Floats, settings: Settings = SHIPPED) -> Settling:
+    """Return how the density of one record's training times, [n], settles (``check_minimum_n``)."""
+
+    def apart(current: Density, earlier: Sequence[Density]) -> Floats:
+        return distances(current, earlier, float(current.times.min()), float(current.times.max()))
+
+    initial, step, window, largest = settings
+    found = list(convergence.settling(times_s, fit, apart, initial, step, window))
+    of_window = np.array([one for _, one in found]).reshape(-1, window)
+    rounds = next((at for at, one in found if (one <= largest).all()), times_s.size)
+    tries = len(range(initial + step, rounds + 1, step))
+    return Settling(tuple(at for at, _ in found), of_window, rounds, tries)
+
+
+def mean_train_distance(found: Sequence[Settling]) -> float:
+    """Return the program's mean train JSD: a sum over tries, divided by the number of all tries.
+
+    Each try adds the mean distance of the records that are done with it; before the window is full
+    none is. With only the sixth fit compared, as is usual, it is a sixth of the mean distance.
+    """
+    tries = max(one.tries for one in found)
+    done = [[one.mean_at_last for one in found if one.tries == n] for n in range(1, tries + 1)]
+    return sum(float(np.mean(of_try)) for of_try in done if of_try) / tries if tries else math.nan
+
+
+def drawn_thresholds(times_s: Floats) -> tuple[Floats, Floats]:
+    """Return thresholds of a curve of times [R, S], and its marks p90, p95, p99, which occur.
+
+    Thresholds go from the least to the greatest of the samples' own mean -+ 3 sd (ddof 0), which do
+    not go beyond the sample's extremes. They are ``arange``'s with one step added, so that for a
+    rounding error there is one more at times.
+    """
+    mean, spread = times_s.mean(axis=0), DEVIATIONS * times_s.std(axis=0)
+    low = np.maximum(mean - spread, times_s.min(axis=0)).min()
+    high = np.minimum(mean + spread, times_s.max(axis=0)).max()
+    step = (high - low) / STEPS_DRAWN
+    return np.arange(low, high + step, step), np.percentile(times_s, MARKED, method="lower")
+
+
+def directory_order(rounds: int, detection: bool = False) -> NDArray[np.int64]:
+    """Return the order, [R] from 0, in which ``iterdir()`` lists the files of so many rounds.
+
+    Recorded on one ext4 file system, where it is that of a hash of names; that of more files is not
+    known, and theirs is the order of the SHA-256 of their numbers.
+
+    Examples
+    --------
+    >>> directory_order(4)
+    array([2, 1, 3, 0])
+    """
+    order = [int(number) for number in (DETECTION if detection else CLASSIFICATION).split()]
+    if not is_recorded(rounds, detection):
+        numbers = range(1, rounds + 1)
+        order = sorted(numbers, key=lambda number: sha256(str(number).encode()).digest())
+    return np.array([number - 1 for number in order if number <= rounds], dtype=np.int64)
+
+
+def is_recorded(rounds: int, detection: bool = False) -> bool:
+    """Return whether the order of so many files was recorded, and is no stand-in."""
+    return rounds <= len((DETECTION if detection else CLASSIFICATION).split())
+
+
+def quirk_table(material: Material) -> StudyTable:
+    """Return the effect of each difference on the first repeat of every system."""
+    pairs = [(group, data) for group in material.groups for data in repeats_first(group.trials)]
+    most = max(FEWEST, min(MOST_SAMPLES, MOST_IN_ALL // max(len(pairs), 1)))
+
+    def effects_of(pair: tuple[object, TrialData]) -> list[Row]:
+        data = pair[1]
+        records = data.own_times(CLOCK)
+        complete = np.isfinite(records).all(axis=1)
+        some = records[complete][:, evenly_chosen(records.shape[1], most)] / NS_PER_S
+        judged = data.judged(data.metric)
+        scores = judged.scores if isinstance(judged, JudgedMean) else None
+        return list(effects(some, data.times[CLOCK][complete] / NS_PER_S, scores))
+
+    found = map_in_threads(effects_of, pairs)
+    rows = [[*who(*pair), *row] for pair, of in zip(pairs, found, strict=True) for row in of]
+    note = "; ".join(f"{name}: {what}" for name, what in DIFFERENCES.items())
+    columns = [*WHO_COLUMNS, *named("difference"), *numbers(three, "as in its program", "mended")]
+    return StudyTable(
+        "program",
+        "What each difference of the paper's program from its words does to these timings, "
+        "inference time",
+        columns,
+        rows,
+        f"{note}. Of the first repeat of every trial, rounds that have all times and up to {most} "
+        "samples, evenly chosen; recomputed percentile of all samples, and of metrics that are a "
+        "mean over samples alone: of others, such as mAP, its check has no scores. That it does "
+        "not synchronise a GPU cannot be tried here.",
+    )
+
+
+def effects(
+    records: Floats, times: Floats, scores: Floats | None = None
+) -> Iterator[tuple[str, float, float]]:
+    """Yield each difference of the program with its figure as there and mended.
+
+    All else is as in the program, in the true order of rounds; none of fewer than 20 rounds.
+    ``records`` : [R, B], ``times`` : [R, S] of the samples that have ``scores``, [S].
+    """
+
+    def suited(times_s: Floats) -> Density:
+        return Density(times_s, select_bandwidth(times_s, resolution=1 / NS_PER_S).value)
+
+    if len(records) < FEWEST_ROUNDS:
+        return
+    train, settings = division(len(records))
+    in_true_order = _mean_distance(records, train, fit)
+    found = [settling(one, settings) for one in records[:train].T]
+    window_fills = train >= settings.initial + settings.step * (settings.window + 1)
+    as_listed = _mean_distance(records[directory_order(len(records))], train, fit)
+    yield "run order", as_listed, in_true_order
+    if window_fills:
+        least = np.array([one.rounds for one in found])
+        added = np.minimum(least + settings.initial, train)
+        yield "least rounds", float(added.mean()), float(least.mean())
+    yield "bandwidth floor", in_true_order, _mean_distance(records, train, suited)
+    if scores is not None:
+
+        def quality(on_time: NDArray[np.bool_]) -> Floats:
+            return np.asarray((on_time * scores).mean(axis=1))
+
+        curves, parts = [partial(quality_at, quality)] * 2, (times[:train], times[train:])
+        sides = compare(curves, parts, PERCENTILES, as_in_program=True)
+        fit_means = sides.fit.mean(axis=1)
+        own, frozen = (
+            float(np.abs(fit_means - of.mean(axis=1)).max()) for of in (sides.own, sides.frozen)
+        )
+        yield "recomputed percentile", own, frozen
+    if window_fills:
+        mended = float(np.mean([one.mean_at_last for one in found]))
+        yield "divisor of train JSD", mean_train_distance(found), mended
+
+
+def _mean_distance(records: Floats, train: int, fitted: Callable[[Floats], Density]) -> float:
+    """Return the mean distance of the records' densities in training and test rounds."""
+    parts = [(one[:train], one[train:]) for one in records.T]
+    return float(np.mean([distance_of(*map(fitted, both)) for both in parts]))
