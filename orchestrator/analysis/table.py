@@ -77,6 +77,10 @@ class View:
         a column of which each value is a heading, and the columns whose cells stand below it.
     split
         columns whose values each have a table of their own.
+    without
+        names of trials that are not shown, such as ``settings``.
+    flags
+        what flags mean here, in place of `FLAGS`.
     order
         column of the rows that stay where there are too many to be shown, the lowest first.
     """
@@ -91,6 +95,8 @@ class View:
     cells: tuple[str, ...] = ()
     split: tuple[str, ...] = ()
     order: str = ""
+    without: tuple[str, ...] = ()
+    flags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

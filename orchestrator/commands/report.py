@@ -15,18 +15,16 @@ from orchestrator.configuration.composition import code_folders, override_analys
 from orchestrator.contracts import InputError
 from orchestrator.execution.signals import heed_signals
 from orchestrator.report.answer import answers
-from orchestrator.report.capacity import bracket_tables, unsearched
+from orchestrator.report.capacity import unsearched
+from orchestrator.report.chart_files import PLAIN_LOOK, Look, quality_picture, write_figures
 from orchestrator.report.documents import made_together, report_texts
-from orchestrator.report.figures.look import PLAIN_LOOK, Look
-from orchestrator.report.figures.static import write_figures
 from orchestrator.report.findings import Finding, findings
-from orchestrator.report.findings.next_step import RESUME
+from orchestrator.report.findings.campaign import RESUME
 from orchestrator.report.findings.say import text_lines
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import PICTURE, report_of
 from orchestrator.report.pasted import ORCHESTRATOR
-from orchestrator.report.quality_picture import quality_picture
-from orchestrator.report.result_tables import summary_tables, trouble_tables
+from orchestrator.report.result_tables import shown, summary_tables, trouble_tables
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.storage.files import make_output_folder, write_results
@@ -213,7 +211,7 @@ def print_summary(
     ``found`` is what `findings` returns, if that is known already; ``full`` prints the cross-system tables and the deadlines as well.
     """
     terminal = Terminal()
-    below = summary_tables(results) if full else [*trouble_tables(results, unfinished=False), *bracket_tables(results)]
+    below = summary_tables(results) if full else [*trouble_tables(results, unfinished=False), *shown(results, "capacity")]
     for table in (*first, *below, *answers(unsearched(ranked), brief=not full)):
         terminal.table(table)
         terminal.line()

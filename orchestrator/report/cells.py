@@ -29,8 +29,8 @@ TEXTS = ("", "text", "flags", "system", "bound")
 
 
 def per_second(rate: float) -> str:
-    """Write a rate with three significant digits."""
-    return f"{rate:.3g}/s"
+    """Write a rate with four significant digits."""
+    return f"{rate:.4g}/s"
 
 
 def delay(ns: float) -> str:

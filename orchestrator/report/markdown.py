@@ -14,12 +14,10 @@ from orchestrator.analysis.turns import begins_of_visits
 from orchestrator.planning.reach import reach_words
 from orchestrator.report.answer import answers
 from orchestrator.report.capacity import unsearched
-from orchestrator.report.faults import fault_tables
 from orchestrator.report.findings import Finding, findings
 from orchestrator.report.findings.say import say
+from orchestrator.report.record_tables import fault_tables, server_tables
 from orchestrator.report.result_tables import problem_tables, shown_in, stack_table, trials_table
-from orchestrator.report.servers import server_tables
-from orchestrator.report.started_servers import started_server_tables
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text, printable
 
@@ -47,13 +45,11 @@ FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
     ("Slices: tail quality of groups of samples", ()),
     ("Own percentiles and predictions", ()),
     ("Latency", ()),
-    ("Schedules", ()),
-    ("Servers", (server_tables, started_server_tables)),
-    ("Gaps between tokens", ()),
-    ("What servers cost", ()),
+    ("Schedules under load", ()),
+    ("Servers", (server_tables,)),
     ("Slow rounds", ()),
     ("Trials: where each ran and how it ended", (lambda results: [trials_table(results)],)),
-    ("First inferences and memory", ()),
+    ("First inferences, memory and changed answers", ()),
     ("Problems, machines and versions", (problem_tables, fault_tables, lambda results: [stack_table(results.records)])),
 )
 """What is folded: the section of declared tables, by what one reads to open it, and other tables after them."""

@@ -9,14 +9,10 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.table import LABELS, LIMITS, Column, Row, View, views
 from orchestrator.analysis.tables.convergence import rjsd_column
-from orchestrator.report.capacity import capacity_tables
 from orchestrator.report.cells import TEXTS, cell
-from orchestrator.report.faults import fault_tables
-from orchestrator.report.resources import resources_tables
-from orchestrator.report.server_cost import server_cost_tables
+from orchestrator.report.record_tables import fault_tables
 from orchestrator.report.table import Marks, Table, bound, read_at, who, who_columns
 from orchestrator.report.text import milliseconds, seconds
-from orchestrator.report.token_gaps import token_gap_tables
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
 from orchestrator.storage.records import CLOCK_SET_BACK, OTHER_USERS, TrialRecord
@@ -29,13 +25,13 @@ def summary_tables(results: CampaignAnalysis) -> list[Table]:
     """Return what is printed at the end of a campaign: what went wrong, and how systems compare."""
     return [
         *trouble_tables(results),
-        *capacity_tables(results),
+        *shown_in(results, "Capacity"),
         *shown(results, "tail_quality"),
         *shown(results, "slices"),
         *shown(results, "deadline"),
-        *resources_tables(results),
-        *token_gap_tables(results),
-        *server_cost_tables(results),
+        *shown(results, "resources"),
+        *shown(results, "token_gaps"),
+        *shown(results, "server_cost"),
     ]
 
 
@@ -61,7 +57,7 @@ def shown(results: CampaignAnalysis, name: str, everywhere: bool = False) -> Ite
                 if _is_wanted(row, view.where, group, results, threshold):
                     parts.setdefault(tuple(row[column] for column in view.split), []).append(row)
             for part in parts.values():
-                yield _table(view, declared.columns, group, part, threshold)
+                yield text_table(view, declared.columns, group, part, threshold)
 
 
 def _is_wanted(
@@ -90,30 +86,34 @@ def _is_wanted(
     return True
 
 
-def _table(
+def text_table(
     view: View,
     declared: Iterable[Column],
     group: Group,
     rows: Sequence[Row],
     threshold: Threshold | None,
+    **more: str,
 ) -> Table:
+    """Return rows as text; ``more`` stands in the title. A column of nulls is left out."""
     columns = {column.name: column for column in (*LABELS, *declared)}
     labels = view.labels or {one.name: one.label for one in columns.values() if one.label}
     limited = [name for name in (*labels, *view.cells) if LIMITS.search(columns[name].form)]
     below = view.cells or (limited if view.across else ())
-    labels = {name: head for name, head in labels.items() if name not in below}
+    labels = {name: head for name, head in labels.items() if name not in below and any(row[name] is not None for row in rows)}
     figures = [name for name in (*labels, *below) if columns[name].form not in TEXTS]
     marked = limited[-1] if limited else figures[0]
     total = len(rows)
     if total > MOST_ROWS:
         lowest = sorted(range(total), key=lambda place: rows[place][view.order] if view.order else 0)
         rows = [rows[place] for place in sorted(lowest[:MOST_ROWS])]
-    marks = Marks(rows if "flags" in columns and "flags" not in labels else ())
+    flagged = "flags" in columns and "flags" not in labels
+    marks = Marks(rows if flagged else (), remedies=view.flags)
     several = len({row["repeat"] for row in rows}) > 1
-    names = [name for name in who_columns(group) if several or name != "repeat"]
+    left_out = {*view.without, *([] if several else ["repeat"])}
+    names = [name for name in who_columns(group) if name not in left_out]
 
     def text(name: str, row: Row) -> str:
-        return cell(columns[name], row, group) + (marks.of(row) if name == marked else "")
+        return cell(columns[name], row, group) + (marks.of(row) if flagged and name == marked else "")
 
     cells: dict[tuple[str, ...], dict[str, str]] = {}
     for row in rows:
@@ -130,13 +130,14 @@ def _table(
         "clock": rows[0].get("clock", group.clock),
         "bound": "" if threshold is None else bound(threshold),
         "reference": _reference(group, rows[0]),
+        **more,
     }
-    more = f" {total - MOST_ROWS} rows are not shown." if total > MOST_ROWS else ""
+    hidden = f" {total - MOST_ROWS} rows are not shown." if total > MOST_ROWS else ""
     return Table(
         title=view.title.format_map(told),
         columns=[*names, *labels.values(), *heads],
         rows=[[*fixed, *(found.get(head, "-") for head in heads)] for fixed, found in cells.items()],
-        note=f"{view.note.format_map(told)}{more}{marks.note()}".strip(),
+        note=f"{view.note.format_map(told)}{hidden}{marks.note()}".strip(),
         right=frozenset([*heads, *(head for name, head in labels.items() if name in figures)]),
         within_ns=None if threshold is None else threshold.ns,
     )

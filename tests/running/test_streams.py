@@ -112,7 +112,7 @@ def test_the_response_clock_stands_in_every_table_and_first(measure: Callable[..
     assert not any(row["certified"] for row in results.tables["deadline"].to_pylist())
     text = to_report(results)
     assert "Schedules of numbers under poisson 100/s" in text
-    assert "| foreign CPU | queued gap |" in text
+    assert "| gap error | spacing |" in text
     assert "(top1, response time)" in text
     assert "percentiles of the response time of" in text
     assert "total time)" not in text

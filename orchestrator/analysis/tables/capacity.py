@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from orchestrator.analysis.capacity import (
     REPORT_S,
     MeasuredRate,
-    Search,
     all_seconds,
     answers_within,
     minutes,
@@ -21,10 +20,15 @@ from orchestrator.analysis.quality import ideal_quality, intervals, scale_of
 from orchestrator.analysis.table import FLAGS, METRIC, Column, Context, Row, View, table
 from orchestrator.stats.capacity import least_share
 from orchestrator.stats.constants import STREAMS_TO_KEEP
-from orchestrator.storage.records import CapacityQuestion
 
-NOT_MEASURED = "not measured"
-"""In the place of a verdict, where a search has measured no rate."""
+ESTIMATE = ("estimate_per_s", "estimate_low_per_s", "estimate_high_per_s")
+UNKNOWN = ("rate_per_s", "least_share", "mean", "interval_low", "interval_high", "confidence")
+NOTHING = {
+    **dict.fromkeys(UNKNOWN),
+    **dict.fromkeys(("streams", "answers", "streams_kept"), 0),
+    "verdict": "not measured",
+}
+"""Of a search that has measured no rate."""
 
 
 @table(
@@ -149,12 +153,13 @@ NOT_MEASURED = "not measured"
     views=(
         View(
             "capacity",
-            "Capacity of {task}: {keep} of {metric} within {threshold}",
+            "Capacity of {task}: {keep:g} of {metric} within {threshold}",
             "certified up to: the highest rate at which at least 80 % of streams are shown to keep "
             "the required quality; at most 5 % of searches certify too high a rate. estimate: the "
             "rate at which mean quality falls below it, with the limits of its 95 % interval. "
             "closed loop: the throughput back to back.",
             split=("threshold", "keep"),
+            without=("settings",),
             labels={
                 "load": "load",
                 "certified_per_s": "certified up to",
@@ -168,12 +173,13 @@ NOT_MEASURED = "not measured"
         ),
         View(
             "rates",
-            "Rates measured of {task}: {keep} of {metric} within {threshold}",
+            "Rates measured of {task}: {keep:g} of {metric} within {threshold}",
             "kept: tail quality on the response clock, a mean over streams, with its 95 % interval. "
             "Rates of the pilot lead to the estimate; the others are tested one after another, "
             "ascending, until one fails.",
             where={"verdict": ("pilot", "kept", "not kept")},
             split=("threshold", "keep"),
+            without=("settings",),
             labels={
                 "load": "load",
                 "rate_per_s": "offered",
@@ -194,10 +200,14 @@ def capacity(context: Context) -> Iterator[Row]:
     flags = {trial_id: found for group in context.groups for trial_id, found in group.flags.items()}
     delivered = {row["trial"]: row["delivered_per_s"] for row in context.rows["load"]}
     searches = searches_of([data for group in context.groups for data in group.trials], question)
-    needed = _minutes_needed(searches, question)
+    needed = None
+    if question is not None and question.minutes is not None:
+        asked = [one for one in searches if one.closed is not None][: len(question.trials)]
+        left_s = all_seconds(asked, answers_within(asked, question, 0.0))
+        needed = minutes(seconds_spent(asked) + left_s + REPORT_S)
     for number, search in enumerate(searches):
         rates = [(one.data, _of_rate(one)) for one in search.rates]
-        closed = [(search.closed, _of_closed_loop(search))]
+        closed = [(search.closed, {**NOTHING, "why": search.ending})]
         for data, own in rates or closed:
             if data is None or search.asked is None:
                 continue
@@ -227,9 +237,6 @@ def capacity(context: Context) -> Iterator[Row]:
             }
 
 
-ESTIMATE = ("estimate_per_s", "estimate_low_per_s", "estimate_high_per_s")
-
-
 def _of_rate(one: MeasuredRate) -> dict[str, Any]:
     judged, kept = one.data.judged(one.data.metric), one.ideal * (1 - one.lost)
     [interval] = intervals(judged, kept[None], one.at_stake)
@@ -248,18 +255,3 @@ def _of_rate(one: MeasuredRate) -> dict[str, Any]:
         "verdict": one.verdict,
         "why": one.why,
     }
-
-
-def _of_closed_loop(search: Search) -> dict[str, Any]:
-    nothing = ("rate_per_s", "least_share", "mean", "interval_low", "interval_high", "confidence")
-    counts = dict.fromkeys(("streams", "answers", "streams_kept"), 0)
-    return {**dict.fromkeys(nothing), **counts, "verdict": NOT_MEASURED, "why": search.ending}
-
-
-def _minutes_needed(searches: Sequence[Search], question: CapacityQuestion | None) -> float | None:
-    """Return about which budget the searches need to end; None without a budget."""
-    if question is None or question.minutes is None:
-        return None
-    asked = [one for one in searches if one.closed is not None][: len(question.trials)]
-    left_s = all_seconds(asked, answers_within(asked, question, 0.0))
-    return minutes(seconds_spent(asked) + left_s + REPORT_S)

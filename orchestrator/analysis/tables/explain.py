@@ -198,7 +198,7 @@ BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE
             "float?",
             "rank correlation with the share of late inferences; null where either says nothing",
             "with late answers",
-            "number",
+            "number .2f",
         ),
         Column(
             "late_p",
@@ -212,7 +212,7 @@ BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE
             "float?",
             "rank correlation with the mean total time of a round's inferences",
             "with time",
-            "number",
+            "number .2f",
         ),
         Column("time_p", "float", "its p-value, likewise", "p of it", "p"),
         Column("method", "str", "`circular shifts` or `visits exchanged`"),
@@ -267,11 +267,12 @@ BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE
     "trial",
     views=(
         View(
-            "whose late answers are",
+            "lateness",
             "Late answers of {task} ({metric}, {clock} time) within {bound}, and whose they are",
             "Late: share of inferences beyond the threshold. Of the variance of being late, a part "
             "goes with the sample (the input), a part with the round (the machine), and the rest "
             "with neither: the system itself varies from one inference to the next.",
+            where={"threshold": "@primary"},
             labels={
                 "late": "late",
                 "by_neither": "by neither",
@@ -281,7 +282,7 @@ BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE
             section="Slow rounds",
         ),
         View(
-            "slow rounds",
+            "slow_rounds",
             "What moves with slow rounds of {task}",
             "Stored evidence that moves with late answers or with the time of rounds: rank "
             "correlations over rounds, a straight line taken out, with one-sided p-values adjusted "
@@ -301,6 +302,26 @@ BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE
                 "disturbed_mean": "disturbed",
             },
             section="Slow rounds",
+        ),
+        View(
+            "evidence",
+            "Evidence of {trial}",
+            "Rank correlations over rounds, a straight line taken out, each with its p-value: "
+            f"one-sided, adjusted for all tests of the trial. With either up to {LEVEL:g} the "
+            "evidence is named and has a place. A dash: constant, or other than its median in "
+            "fewer than 6 rounds.",
+            section="One trial",
+            split=("trial",),
+            without=("model", "system", "runtime", "batch", "settings", "repeat"),
+            labels={
+                "place": "place",
+                "evidence": "evidence",
+                "role": "role",
+                "late_correlation": "with late answers",
+                "late_p": "p",
+                "time_correlation": "with time",
+                "time_p": "p of it",
+            },
         ),
     ),
 )
@@ -351,7 +372,7 @@ def explain(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
             "time_correlation": finite(found.correlations[1, at]),
             "time_p": float(found.p_values[1, at]),
             "method": found.method,
-            "boundary": _boundary(evidence, signed[at], much),
+            "boundary": float(evidence.harm * np.nanmax(signed[at][~much])) if much.any() else None,
             **_side("quiet", ~much, late, quality),
             **_side("disturbed", much, late, quality),
             **shared,
@@ -376,10 +397,6 @@ def _named(present: Sequence[Evidence], found: Association) -> list[int]:
     correlations = np.nan_to_num(found.correlations, nan=-1.0).max(axis=0)
     places = [at for at in range(len(present)) if p_values[at] <= LEVEL]
     return sorted(places, key=lambda at: (not present[at].origin, p_values[at], -correlations[at]))
-
-
-def _boundary(evidence: Evidence, signed: Floats, much: NDArray[np.bool_]) -> float | None:
-    return float(evidence.harm * np.nanmax(signed[~much])) if much.any() else None
 
 
 def _side(name: str, chosen: NDArray[np.bool_], late: NDArray[Any], quality: Floats) -> dict[str, object]:

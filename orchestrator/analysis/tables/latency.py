@@ -23,7 +23,7 @@ from orchestrator.stats.latency import latency_percentiles
             "`inference`, `total`, under load `response`, of streams `first_token`, `per_token`",
             "clock",
         ),
-        Column("percentile", "float", "in percent"),
+        Column("percentile", "float", "in percent", form="percentile"),
         Column(
             "value_ns",
             "int64?",

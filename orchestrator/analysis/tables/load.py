@@ -41,30 +41,30 @@ UNKNOWN = "unknown"
             "float?",
             "samples a second that the load asks for; null for a trace",
             "asked",
-            "per_s",
+            "number .6g",
         ),
         Column(
             "scheduled_per_s",
             "float?",
             "samples a second of the schedule as it was drawn; null where no stream has two moments",
             "scheduled",
-            "per_s",
+            "number .6g",
         ),
         Column(
             "delivered_per_s",
             "float?",
             "the same of starts and drops, had no sample waited for another: what our loop made of it",
             "delivered",
-            "per_s",
+            "number .6g",
         ),
         Column(
             "own_delay_p50_ns",
             "float?",
             "own delay: start minus arrival of samples that found the server idle for `load.spin_us`",
-            "own delay p50",
+            "own delay",
             "delay",
         ),
-        Column("own_delay_p99_ns", "float?", "the same", "p99", "delay"),
+        Column("own_delay_p99_ns", "float?", "the same", "own delay p99", "delay"),
         Column("own_delay_max_ns", "float?", "the same"),
         Column("idle_arrivals", "int64", "samples that found the server idle so long"),
         Column(
@@ -92,7 +92,7 @@ UNKNOWN = "unknown"
             "float?",
             "scheduled rate x mean time that a served sample took, its part of a batch's; null if none was",
             "utilisation",
-            "number",
+            "number .2f",
         ),
         Column("mean_wait_ns", "float?", "mean of arrival to start", "mean wait", "ms"),
         Column("dropped_share", "float", "samples that were never started", "dropped", "share"),
@@ -114,14 +114,14 @@ UNKNOWN = "unknown"
     ),
     "trial",
     title="Schedules of {task}",
-    note="Asked, scheduled and delivered are samples a second. Own delay is what our loop added "
+    note="Asked, scheduled and delivered are samples a second. Own delay (median, p99) is what our loop added "
     "where a sample found the server idle; foreign CPU is the time that other processes had on "
     "the trial's cores meanwhile; queued gap (p50) is from the end of an inference to the next "
     "start where samples waited; gap error (p99) is by how much the distance of two starts at an "
     "idle server differs from that of their arrivals; spacing is the p-value of the schedule's "
     "gaps against the law asked for. Waiting for other samples is the system's own, and part of "
     "its response. Of imported trials our loop is that of the program that measured.",
-    section="Schedules",
+    section="Schedules under load",
 )
 def load(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
     """Yield the row of a trial; none for a closed loop."""

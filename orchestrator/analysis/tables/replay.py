@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.analysis.table import FLAGS, METRIC, Column
+from orchestrator.analysis.load import FEW_STREAMS, OVERLOADED
+from orchestrator.analysis.table import FLAGS, METRIC, Column, View
 
 REPLAY = (
     METRIC,
@@ -22,7 +23,7 @@ REPLAY = (
         "float",
         "rate x mean total time of the trial, closed loop",
         "utilisation",
-        "number",
+        "number .2f",
     ),
     Column("threshold", "str", "label of the deadline"),
     Column(
@@ -142,14 +143,14 @@ REPLAY = (
         "float?",
         "its mean total time over that of the closed loop, less 1",
         "times",
-        "signed share",
+        "number +.1%",
     ),
     Column(
         "idle_penalty",
         "float?",
         "the penalty of idling: median total time of its samples that found the server idle, over the closed loop's, less 1",
         "after idling",
-        "signed share",
+        "number +.1%",
     ),
     Column(
         "held_mean",
@@ -168,4 +169,67 @@ REPLAY = (
     FLAGS,
 )
 """Beside the labels of a trial."""
-VIEWS = ()
+REMEDIES = {
+    OVERLOADED: "samples arrive faster than they are answered, and figures grow with the length of a stream; lower --rate",
+    FEW_STREAMS: "the rounds of a stream share a queue; here a stream is a visit of the closed loop, of which it takes 12 or more",
+}
+"""What flags mean of a replay, which has no load of its own."""
+REPLAYED = View(
+    "replay",
+    "Replay of {task} ({metric}): {asked}",
+    "Played back from times of a closed loop, which idling and other work of a real load would "
+    "change. closed: tail quality of the same rounds, each sample started when the last had ended. "
+    "kept: late and dropped samples count as failed; a mean over streams with its 95 % interval. "
+    "with fallback: another trial answers on a machine of its own what is late here.",
+    labels={
+        "rate_per_s": "rate",
+        "utilisation": "utilisation",
+        "closed_mean": "closed",
+        "mean": "kept",
+        "fallback": "fallback",
+        "fallback_mean": "with fallback",
+    },
+    flags=REMEDIES,
+)
+STREAKS = View(
+    "streaks",
+    "Late answers of {task} one after another",
+    "late: of all answers, dropped ones included. stale p99: age of the last answer on time when "
+    "an answer is due, in arrivals. streak: most late answers in a row. windows broken: of the "
+    "k-of-n rule. warnings: stretches of late answers; errors: those that lasted too long. silence: "
+    "the longest time from when a late answer was due to the next one on time.",
+    labels={
+        "rate_per_s": "rate",
+        "arrivals": "arrivals",
+        "late": "late",
+        "dropped": "dropped",
+        "mean_wait_ns": "mean wait",
+        "response_p99_ns": "p99 response",
+        "staleness_p99": "stale p99",
+        "longest_streak": "streak",
+        "windows_broken": "windows broken",
+        "warnings": "warnings",
+        "errors": "errors",
+        "longest_silence_ns": "silence",
+    },
+    flags=REMEDIES,
+)
+MEASURED = View(
+    "measured",
+    "Replayed and measured, of {task} ({metric}): {asked}",
+    "The same trial as it was measured under this load. times: its mean total time against the "
+    "closed loop's. after idling: by how much the median of samples that found the server idle "
+    "lies above the closed loop's, since clocks and caches are colder then. A replay knows "
+    "neither. held: quality if the last answer on time is kept until the next; samples come in "
+    "random order, and pictures of a camera, each like the one before, would keep more.",
+    labels={
+        "rate_per_s": "rate",
+        "mean": "replayed",
+        "measured_mean": "measured",
+        "service_change": "times",
+        "idle_penalty": "after idling",
+        "held_mean": "held",
+        "measured_held": "held, measured",
+    },
+    flags=REMEDIES,
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -109,7 +108,7 @@ from orchestrator.stats.times import PRIMARY_CLOCK
     "was timed. Changed answers: samples that some round answers otherwise than the first round. "
     "Other answers: samples answered otherwise than by the first trial of the same model; - is "
     "that trial, and what is not known, since no answers are stored.",
-    section="First inferences and memory",
+    section="First inferences, memory and changed answers",
 )
 def resources(context: Context, group: Group) -> Iterator[Row]:
     """Yield the rows of a group's trials; of several processes the largest figure counts."""
@@ -124,7 +123,7 @@ def resources(context: Context, group: Group) -> Iterator[Row]:
         is_first = first.trial_id == data.trial_id
         compared = not is_first and _answers(data) and _answers(first)
         resident, allocated = (
-            [*(start.get(cold) for start in starts), _most(data, warm)]
+            [*(start.get(cold) for start in starts), *_of_rounds(data, warm)]
             for cold, warm in (
                 ("peak_memory_bytes", "resident_peak_bytes"),
                 ("gpu_allocated_peak_bytes", "gpu_allocated_peak_bytes"),
@@ -136,10 +135,10 @@ def resources(context: Context, group: Group) -> Iterator[Row]:
             "processes": max(1, len(data.record.processes)),
             **{name: _largest(start.get(name) for start in starts) for name in ("load_ns", "first_inference_ns", "first_total_ns")},
             "warm_first_ns": _largest(warm_firsts(data)),
-            "paused_first_ns": _largest(value for value in paused_firsts(data) if math.isfinite(value)),
+            "paused_first_ns": _largest(paused_firsts(data)),
             "resident_peak_bytes": _largest([*resident, at_end.get("peak_memory_bytes")]),
-            "resident_round_peak_bytes": _largest([_most(data, "resident_peak_bytes")]),
-            "gpu_memory_peak_bytes": _largest([_most(data, "gpu_memory_bytes")]),
+            "resident_round_peak_bytes": _largest(_of_rounds(data, "resident_peak_bytes")),
+            "gpu_memory_peak_bytes": _largest(_of_rounds(data, "gpu_memory_bytes")),
             "gpu_allocated_peak_bytes": _largest(allocated),
             "rounds": rounds,
             "samples": len(data.references),
@@ -196,12 +195,6 @@ def _first_rows(data: TrialData) -> NDArray[np.intp]:
 def _of_rounds(data: TrialData, name: str) -> NDArray[np.float64]:
     """Return a column of the rounds, [R]; NaN where it was not stored."""
     return data.evidence.get(name, np.full(len(data.times[data.clock]), np.nan))
-
-
-def _most(data: TrialData, name: str) -> float | None:
-    """Return the largest known value of 64 bits of a column of the rounds, or None."""
-    values = _of_rounds(data, name)
-    return max(values[np.abs(values) < 2.0**63].tolist(), default=None)
 
 
 def _largest(values: Iterable[float | None]) -> int | None:

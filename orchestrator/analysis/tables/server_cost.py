@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,24 +74,19 @@ QUARTERS = 4
     "of the rounds: sending and reading, the server's own work and queue, and what its cores are "
     "better or worse at. The client's own part stands under Servers. Answers differ where scores "
     "or corners are more than 0.1 % apart.",
-    section="What servers cost",
+    section="Servers",
 )
 def server_cost(context: Context, group: Group) -> Iterator[Row]:
     """Yield a row per trial that a server answered and trial of that model in the timed process."""
-    for data in group.trials:
-        for other in group.trials if data.record.trial.server.is_asked else ():
-            if _comparable(data, other):
-                yield _row(group, data, other)
-
-
-def _comparable(served: TrialData, inside: TrialData) -> bool:
-    one, other = served.record.trial, inside.record.trial
-    return (
-        not other.server.is_asked
-        and one.model.stands_for == other.model.name
-        and one.measurement.batch == other.measurement.batch
-        and (one.system, one.load, one.repeat) == (other.system, other.load, other.repeat)
-    )
+    for data, other in product(group.trials, repeat=2):
+        one, two = data.record.trial, other.record.trial
+        if (
+            one.server.is_asked > two.server.is_asked
+            and one.model.stands_for == two.model.name
+            and one.measurement.batch == two.measurement.batch
+            and (one.system, one.load, one.repeat) == (two.system, two.load, two.repeat)
+        ):
+            yield _row(group, data, other)
 
 
 def _row(group: Group, data: TrialData, other: TrialData) -> Row:

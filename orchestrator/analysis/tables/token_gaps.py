@@ -45,7 +45,7 @@ from orchestrator.analysis.trial_data import TrialData
     note="A gap is the time from one piece of an answer to the next, as the client received them, "
     "over all answers of all rounds. Pieces are tokens unless the server puts several into one. "
     "Longest in an answer: how long each answer stood still at most.",
-    section="Gaps between tokens",
+    section="Servers",
 )
 def token_gaps(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
     """Yield the row of a trial with streamed answers of which any has two pieces."""

@@ -8,7 +8,7 @@ from itertools import groupby
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.ranking import Ranking
 from orchestrator.report.findings import Finding
-from orchestrator.report.servers import client_part
+from orchestrator.report.record_tables import client_part
 
 PLACE = 28
 

@@ -8,24 +8,16 @@ from dataclasses import dataclass, replace
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.ranking import Ranking
 from orchestrator.analysis.reading import Evidence, Reading
-from orchestrator.report.capacity import capacity_tables
-from orchestrator.report.explained import evidence_tables, slow_rounds_tables
-from orchestrator.report.faults import fault_tables
 from orchestrator.report.figures.charts import charts_of
 from orchestrator.report.findings import of_task
 from orchestrator.report.html.first_screen import Asker, in_html
 from orchestrator.report.html.panels import Figure, figure_of
 from orchestrator.report.html.ranking import Kept, RankedRow, kept_deadlines, ranked_rows
 from orchestrator.report.html.strips import Strip, strips
-from orchestrator.report.resources import resources_tables
-from orchestrator.report.result_tables import problem_tables, shown
-from orchestrator.report.schedules import load_tables
-from orchestrator.report.server_cost import server_cost_tables
-from orchestrator.report.servers import server_tables
-from orchestrator.report.started_servers import started_server_tables
+from orchestrator.report.record_tables import fault_tables, server_tables
+from orchestrator.report.result_tables import problem_tables, shown, shown_in
 from orchestrator.report.table import Table, who_columns
 from orchestrator.report.text import milliseconds, trials_counted
-from orchestrator.report.token_gaps import token_gap_tables
 from orchestrator.stats.times import Clock
 
 MOST_FLIPS = 40
@@ -136,8 +128,8 @@ def task_section(number: int, asker: Asker, ranked: Ranking) -> TaskSection:
         figures=open_ones,
         names=len(who_columns(reading.group)),
         latency=_latency_by_clock(own, reading.clocks),
-        capacity=list(capacity_tables(own)),
-        slow=[*slow_rounds_tables(own), *evidence_tables(own)],
+        capacity=list(shown_in(own, "Capacity")),
+        slow=list(shown_in(own, "Slow rounds")),
         folded=list(_folded(number, reading, own, folded)),
         threshold=milliseconds(int(grid.ns[grid.start])),
         threshold_ns=int(grid.ns[grid.start]),
@@ -169,11 +161,11 @@ def _folded(number: int, reading: Reading, own: CampaignAnalysis, figures: Mappi
         "prediction": ("Prediction", list(shown(own, "prediction"))),
         "own": ("Own percentiles", list(shown(own, "own_thresholds"))),
         "latency": ("Distribution of times", []),
-        "schedule": ("Schedules under load", list(load_tables(own))),
-        "servers": ("Servers", [*server_tables(own), *token_gap_tables(own), *server_cost_tables(own), *started_server_tables(own)]),
+        "schedule": ("Schedules under load", list(shown(own, "load"))),
+        "servers": ("Servers", [*shown_in(own, "Servers"), *server_tables(own)]),
         "causes": ("Our own loop", list(gap_table(reading))),
         "more": ("Other metrics", list(shown(own, "other_metrics", everywhere=True))),
-        "resources": ("First inferences, memory and changed answers", list(resources_tables(own))),
+        "resources": ("First inferences, memory and changed answers", list(shown(own, "resources"))),
         "slices": ("Slices", list(shown(own, "slices"))),
     }
     for anchor, (title, tables) in described.items():

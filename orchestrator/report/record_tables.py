@@ -1,0 +1,193 @@
+"""Tables of what records say: faults, accepted changes, missing answers, and servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.groups import Group
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.report.table import Table, who, who_columns
+from orchestrator.report.text import milliseconds, quality
+from orchestrator.storage import schema
+from orchestrator.storage.facts import SERVER_STARTED
+from orchestrator.storage.records import TrialRecord
+
+MOST_SAMPLES, LONGEST_COMMAND = 20, 300
+FAILED = ("error", "timeout", "lost")
+"""Outcomes that are faults. What a policy drops under load is none."""
+Part = tuple[float, float]
+"""p50 and p99 of the client's own part of a time, in ns."""
+
+
+def fault_tables(results: CampaignAnalysis) -> Iterator[Table]:
+    """Yield faults, accepted changes, samples without an answer, and incomplete rounds."""
+    yield from _table(
+        "Faults",
+        [
+            {
+                "trial": record.trial_id,
+                "fault": fault.name,
+                "process": str(fault.process),
+                "round in flight": "" if fault.round is None else str(fault.round),
+                "what happened": fault.message,
+            }
+            for record in results.records
+            for fault in record.faults
+        ],
+        "After its first fault a trial goes on in a fresh process. A round in flight that the "
+        "model's process left behind is stored as far as it came; one that the machine or the "
+        "network took is measured again.",
+    )
+    yield from _table(
+        "Changes accepted",
+        [
+            {"trial": record.trial_id, "what had changed before it went on": change}
+            for record in results.records
+            for change in record.changes
+        ],
+        "Rounds of these trials were measured with different code, data or hosts: no deadline is certified from them.",
+    )
+    for group in results.groups:
+        missing = [row for data in group.trials for row in _unanswered(data)]
+        more = len(missing) - MOST_SAMPLES
+        yield from _table(
+            f"Samples of {group.task} without an answer",
+            missing[:MOST_SAMPLES],
+            "They count as late at every threshold. `inspect` with their trial says why."
+            + (f" {more} more are not shown." if more > 0 else ""),
+            [f"rounds {name}" for name in FAILED],
+        )
+        yield from _two_readings(group)
+
+
+def server_tables(results: CampaignAnalysis) -> Iterator[Table]:
+    """Yield per task the servers that answered, then those that the campaign has started."""
+    trials = [data for group in results.groups for data in group.trials]
+    for group in results.groups:
+        served = [data for data in group.trials if data.record.trial.server.is_asked]
+        names = who_columns(group)
+        rows = [{**dict(zip(names, who(data.record.labels(), group), strict=True)), **_server(data)} for data in served]
+        yield from _table(
+            f"Servers of {group.task}",
+            rows,
+            "Inference is from the moment a request was sent to the last byte of its answer, "
+            "network included; preprocess and postprocess are the client's. Its own part (p50, "
+            "p99) was measured against a server on the client's host that answers at once, over "
+            "TLS where the trial is: one request after another, and as the trial sends them. What "
+            "weights a server holds is not known. No request was sent twice.",
+            list(_server(served[0]))[1:] if served else (),
+        )
+    started = [(data.record, data.record.facts.get(SERVER_STARTED)) for data in trials]
+    yield from _table(
+        "Servers started",
+        [_started(record, found) for record, found in started if isinstance(found, Mapping)],
+        "Each ran beside its client, on cores that the client had not, from before the model was "
+        "loaded to after the last round; what it wrote is in server-N.log in the trial's folder, "
+        "for process N.",
+        ["processes", "ready after"],
+    )
+
+
+def client_part(record: TrialRecord, what: str, at_once: bool = False) -> Part | None:
+    """Return the client's own part of a ``request`` or a ``total``; None where it is not known.
+
+    ``at_once`` chooses that of requests as the trial sends them, several at once.
+    """
+    figures = record.facts.get("client")
+    if at_once and isinstance(figures, Mapping):
+        figures = figures.get("at_once")
+    if not isinstance(figures, Mapping):
+        return None
+    part: list[Any] = [figures.get(f"{what}_{word}_ns") for word in ("p50", "p99")]
+    known = all(type(one) in (int, float) and 0 <= one < 2**53 for one in part)
+    return (float(part[0]), float(part[1])) if known else None
+
+
+def _table(title: str, rows: Sequence[Mapping[str, str]], note: str, right: Iterable[str] = ()) -> Iterator[Table]:
+    """Yield a table of rows by heading; nothing without a row."""
+    if rows:
+        cells = [list(row.values()) for row in rows]
+        yield Table(title, list(rows[0]), cells, note, frozenset(right))
+
+
+def _unanswered(data: TrialData) -> list[dict[str, str]]:
+    """Return the samples without a time in some round; first those that hung or raised."""
+    codes = [schema.OUTCOMES.index(name) for name in FAILED]
+    counts = np.stack([(data.outcome == code).sum(axis=0) for code in codes])
+    affected = np.flatnonzero(counts.any(axis=0)).tolist()
+    order = sorted(affected, key=lambda sample: (-int(counts[:-1, sample].sum()), sample))
+    return [
+        {
+            "trial": data.trial_id,
+            "sample": data.names[sample],
+            **{f"rounds {name}": str(counts[at, sample]) for at, name in enumerate(FAILED)},
+        }
+        for sample in order
+    ]
+
+
+def _two_readings(group: Group) -> Iterator[Table]:
+    cut = [data for data in group.trials if data.incomplete.any() and not data.incomplete.all()]
+    if not cut:
+        return
+    primary = group.thresholds.primary
+    bound_ns, label = (primary.ns, primary.label) if primary else (0.0, "the longest time measured")
+    if primary is None:  # every answer that came at all is on time
+        bound_ns = max(float(data.times[data.clock][~data.incomplete].max()) for data in cut)
+    rows = []
+    for data in cut:
+        rounds = data.judged(data.metric).curve(data.times[data.clock], [bound_ns])[0]
+        rows.append(
+            {
+                "trial": data.trial_id,
+                "incomplete rounds": str(int(data.incomplete.sum())),
+                "mean, as late": quality(rounds.mean()),
+                "worst, as late": quality(rounds.min()),
+                "mean, left out": quality(rounds[~data.incomplete].mean()),
+                "worst, left out": quality(rounds[~data.incomplete].min()),
+            }
+        )
+    yield from _table(
+        f"Incomplete rounds of {group.task} within {label} ({milliseconds(bound_ns)}): two readings",
+        rows,
+        "What was not measured counts as late, as in every other table, or its rounds are left out.",
+        list(rows[0])[1:],
+    )
+
+
+def _server(data: TrialData) -> dict[str, str]:
+    def own(what: str, at_once: bool = False) -> str:
+        return ", ".join(map(milliseconds, client_part(data.record, what, at_once) or ())) or "-"
+
+    return {
+        "server": data.record.trial.server.name,
+        "in flight": str(data.record.trial.in_flight),
+        "requests": f"{data.outcome.size:,}",
+        "errors": f"{(data.outcome == schema.ERROR).sum():,}",
+        "timeouts": f"{(data.outcome == schema.TIMEOUT).sum():,}",
+        "client, request": own("request"),
+        "client, total": own("total"),
+        "client, several at once": own("total", at_once=True),
+    }
+
+
+def _started(record: TrialRecord, found: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a record says of a server; it may be a stranger's."""
+    cores, command = ([str(one) for one in found[name]] if isinstance(found.get(name), list) else [] for name in ("cores", "command"))
+    packages, ready = found.get("packages"), found.get("ready_s")
+    versions = [str(found["version"])] if found.get("version") else []
+    if isinstance(packages, Mapping):
+        versions += [f"{name} {version}" for name, version in packages.items()]
+    return {
+        "trial": record.trial_id,
+        "server": str(found.get("name", "")),
+        "cores": ",".join(cores),
+        "processes": str(found.get("processes", "")),
+        "ready after": f"{ready:.3g} s" if isinstance(ready, int | float) else "-",
+        "versions": ", ".join(versions) or "-",
+        "command": " ".join(command)[:LONGEST_COMMAND],
+    }
