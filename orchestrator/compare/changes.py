@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.analysis.evidence_span import spans_ns
+from orchestrator.analysis.evidence import spans_ns
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.baseline import Baseline
 from orchestrator.stats.units import t_quantile

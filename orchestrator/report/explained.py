@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from orchestrator.analysis.evidence import BY_NAME
 from orchestrator.analysis.table import Row
-from orchestrator.analysis.tables.explain import BY_NAME, TOO_FEW
+from orchestrator.analysis.tables.explain import TOO_FEW
 from orchestrator.report.text import milliseconds, per_cent, quality
 from orchestrator.stats.slow_rounds import LEVEL
 from orchestrator.stats.times import Clock
