@@ -16,16 +16,14 @@ from orchestrator.contracts import InputError
 from orchestrator.execution.signals import heed_signals
 from orchestrator.report.answer import answers
 from orchestrator.report.capacity import unsearched
+from orchestrator.report.chart_files import PLAIN_LOOK, Look, quality_picture, write_figures
 from orchestrator.report.documents import made_together, report_texts
-from orchestrator.report.figures.look import PLAIN_LOOK, Look
-from orchestrator.report.figures.static import write_figures
 from orchestrator.report.findings import Finding, findings
-from orchestrator.report.findings.next_step import RESUME
+from orchestrator.report.findings.campaign import RESUME
 from orchestrator.report.findings.say import text_lines
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import PICTURE, report_of
 from orchestrator.report.pasted import ORCHESTRATOR
-from orchestrator.report.quality_picture import quality_picture
 from orchestrator.report.result_tables import shown, summary_tables, trouble_tables
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal

@@ -18,8 +18,8 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.ranking import rankings
 from orchestrator.contracts import InputError
 from orchestrator.export.csv_and_latex import to_csv
+from orchestrator.report.chart_files import quality_picture
 from orchestrator.report.markdown import PICTURE, to_report
-from orchestrator.report.quality_picture import quality_picture
 from orchestrator.storage.records import TrialRecord
 
 LONGEST = 250

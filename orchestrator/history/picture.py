@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 
 from orchestrator.history.points import Point
 from orchestrator.history.series import Figure, Series
-from orchestrator.report.quality_picture import even_ticks
-from orchestrator.report.svg import INK, QUIET, RULE, Drawing
-from orchestrator.report.text import milliseconds, quality
+from orchestrator.report.chart_files import Look, stacked, svg_of
+from orchestrator.report.charts.draw import Spec, channel, whole
+from orchestrator.report.text import milliseconds, printable, quality
 
-PLOT_WIDTH, PLOT_HEIGHT = 900.0, 180.0
-LEFT, TOP, BOTTOM, RIGHT = 74.0, 44.0, 40.0, 24.0
+LOOK = Look(width=12.5, text=12, small=11, line=2)
 DOT, NOISE, VISITS, PROCESSES, CHANGE = "#0072b2", "#9aa3ad", "#56b4e9", "#e69f00", "#b3261e"
 FEW = 300
 """Points of more campaigns are joined by a line in place of a disc each."""
@@ -25,128 +23,67 @@ NOTE = (
 )
 
 
-class Span(NamedTuple):
-    """A level: the places of its points, its value, and that with the noise of one campaign to either side."""
-
-    start: int
-    end: int
-    value: float
-    low: float
-    high: float
-
-
-class Panel(NamedTuple):
-    """A figure: its values, limits of the noise of each, and levels. ``places`` are those of the points that have it."""
-
-    figure: Figure
-    places: Sequence[int]
-    values: Sequence[float]
-    visits: Sequence[tuple[float, float]]
-    processes: Sequence[tuple[float, float] | None]
-    levels: Sequence[Span]
-
-
 def history_picture(series: Series, of_code: bool) -> str:
     """Return the picture as SVG: a panel of tail quality, and one of deadlines where any is certified. ``of_code``: a point is a code."""
-    panels = [_quality(series), *([_deadline(series)] if series.certified else [])]
-    height = TOP + PLOT_HEIGHT + BOTTOM
-    drawing = Drawing(LEFT + PLOT_WIDTH + RIGHT, height * len(panels), f"History of {' '.join(series.key.names)}")
-    places = _across(series.points, of_code)
-    for number, panel in enumerate(panels):
-        _draw(drawing, number * height, series, panel, places)
-        _dates(drawing, number * height + TOP + PLOT_HEIGHT, series.points, places, of_code)
-    return drawing.to_svg()
+    panels: list[Figure] = ["tail quality", *(["deadline"] if series.certified else [])]  # type: ignore[list-item]
+    titles = {"tail quality": f"{series.key.metric} within the threshold", "deadline": "certified deadline (ms)"}
+    return stacked([svg_of(history_spec(series, panel, of_code), titles[panel], LOOK) for panel in panels])
 
 
-def _quality(series: Series) -> Panel:
-    noise = series.quality.noise
-    return Panel(
-        "tail quality",
-        series.places("tail quality"),
-        [point.mean for point in series.points],
-        [point.interval for point in series.points],
-        [point.process_interval for point in series.points],
-        [Span(level.start, level.end, level.mean, level.mean - noise, level.mean + noise) for level in series.quality.levels],
-    )
+def history_spec(series: Series, figure: Figure, of_code: bool) -> Spec:
+    """Return the specification of one panel: points, their limits, levels with their noise, and change points."""
+    places, course = series.places(figure), series.course(figure)
+    rows = [_row(place, series.points[place], figure, of_code) for place in places]
+    levels = [
+        {"from": rows[level.start]["x"], "to": rows[level.end - 1]["x"]}
+        | {name: _shown(figure, level.mean + by * course.noise) for name, by in (("value", 0), ("low", -1), ("high", 1))}
+        for level in course.levels
+    ]
+    changes = [
+        {
+            "x": levels[number]["from"],
+            "words": f"{series.points[places[after.start]].at:%Y-%m-%d}: {_words(figure, before.mean, after.mean)}",
+        }
+        for number, (before, after) in enumerate(course.changes, start=1)
+    ]
+    codes = [printable(point.code) for point in series.points]
+    time: Spec = {"field": "x", "type": "temporal", "scale": {"type": "utc"}, "axis": {"title": None, "format": "%Y-%m-%d"}}
+    x = channel("x", None, format="d", tickMinStep=1, labelExpr=f"({codes})[datum.value]") if of_code else time
+    y, span = channel("value", None), {"x": x | {"field": "from"}, "x2": {"field": "to"}}
+    late = rows[0]["x"] + 0.7 * (rows[-1]["x"] - rows[0]["x"])
+    band = {"type": "rule", "strokeWidth": 4} if len(rows) == 1 else {"type": "area", "opacity": 0.35}
+    label = {"type": "text", "color": CHANGE, "baseline": "top"}
+    layers: list[tuple[Sequence[Spec] | None, Spec, Spec]] = [
+        (levels, {"type": "rect", "color": NOISE, "opacity": 0.3}, {**span, "y": y | {"field": "low"}, "y2": {"field": "high"}}),
+        *(
+            (None, band | {"color": colour}, {"x": x, "y": y | {"field": f"{of}_low"}, "y2": {"field": f"{of}_high"}})
+            for of, colour in (("processes", PROCESSES), ("visits", VISITS))
+            if any(f"{of}_low" in row for row in rows)
+        ),
+        (None, {"type": "line" if len(rows) > FEW else "circle", "color": DOT, "opacity": 1}, {"x": x, "y": y}),
+        (levels, {"type": "rule", "strokeWidth": 2}, {**span, "y": y}),
+        (changes, {"type": "rule", "color": CHANGE, "strokeDash": [5, 3]}, {"x": x}),
+        *(
+            ([one for one in changes if (one["x"] > late) == right], label | side, {"x": x, "y": {"value": 0}, "text": {"field": "words"}})
+            for right, side in ((False, {"align": "left", "dx": 6}), (True, {"align": "right", "dx": -6}))
+        ),
+    ]
+    drawn = [({} if data is None else {"data": {"values": data}}) | {"mark": mark, "encoding": of} for data, mark, of in layers]
+    return whole(rows, drawn)
 
 
-def _deadline(series: Series) -> Panel:
-    values = [(series.points[place].deadline_ns or 1) / NS_PER_MS for place in series.certified]
-    noise = series.deadline.noise
-    levels = [Span(level.start, level.end, *(_ms(level.mean + by) for by in (0.0, -noise, noise))) for level in series.deadline.levels]
-    return Panel("deadline", series.certified, values, [], [], levels)
+def _row(place: int, point: Point, figure: Figure, of_code: bool) -> Spec:
+    row: Spec = {"x": place if of_code else point.at.timestamp() * 1000}
+    if figure == "deadline":
+        return row | {"value": (point.deadline_ns or 1) / NS_PER_MS}
+    limits = {"visits": point.interval, "processes": point.process_interval}
+    known = {f"{name}_{side}": value for name, pair in limits.items() if pair for side, value in zip(("low", "high"), pair, strict=True)}
+    return row | {"value": point.mean} | known
 
 
-def _ms(log_ns: float) -> float:
-    return float(np.exp(log_ns)) / NS_PER_MS
+def _shown(figure: Figure, level: float) -> float:
+    return float(np.exp(level)) / NS_PER_MS if figure == "deadline" else level
 
 
-def _across(points: Sequence[Point], of_code: bool) -> list[float]:
-    """Return where each point stands from left to right: by time, or one beside the other."""
-    moments = [float(place) for place in range(len(points))] if of_code else [point.at.timestamp() for point in points]
-    span = (moments[-1] - moments[0]) or 1.0
-    return [LEFT + PLOT_WIDTH * (0.5 if len(points) == 1 else (moment - moments[0]) / span) for moment in moments]
-
-
-def _draw(drawing: Drawing, above: float, series: Series, panel: Panel, across: Sequence[float]) -> None:
-    limits = [limit for pair in (*panel.visits, *panel.processes) if pair is not None for limit in pair]
-    every = [*panel.values, *limits, *(value for level in panel.levels for value in (level.low, level.high))]
-    low, high = min(every), max(every)
-    pad = 0.05 * (high - low) or max(abs(high) * 0.05, 1e-6)
-    low, high = low - pad, high + pad
-
-    def y_of(value: float) -> float:
-        return above + TOP + PLOT_HEIGHT * (high - value) / (high - low)
-
-    bottom = above + TOP + PLOT_HEIGHT
-    title = f"{series.key.metric} within the threshold" if panel.figure == "tail quality" else "certified deadline (ms)"
-    drawing.text(8, above + 18, title, bold=True)
-    for value in even_ticks(low, high):
-        drawing.path([(LEFT, y_of(value)), (LEFT + PLOT_WIDTH, y_of(value))], RULE)
-        drawing.text(LEFT - 6, y_of(value) + 4, f"{value:.4g}", QUIET, 12, "end")
-    xs = [across[place] for place in panel.places]
-    for level in panel.levels:
-        left, width = xs[level.start], max(xs[level.end - 1] - xs[level.start], 1.0)
-        drawing.box(left, y_of(level.high), width, y_of(level.low) - y_of(level.high), NOISE, 0.3)
-    _band(drawing, [(x, pair) for x, pair in zip(xs, panel.processes, strict=False) if pair is not None], y_of, PROCESSES)
-    _band(drawing, list(zip(xs, panel.visits, strict=False)), y_of, VISITS)
-    if len(xs) > FEW:
-        drawing.path([(x, y_of(value)) for x, value in zip(xs, panel.values, strict=True)], DOT)
-    else:
-        for x, value in zip(xs, panel.values, strict=True):
-            drawing.dot(x, y_of(value), DOT, 2.5)
-    for number, level in enumerate(panel.levels):
-        start = xs[level.start]
-        drawing.path([(start, y_of(level.value)), (max(xs[level.end - 1], start + 2), y_of(level.value))], INK, 2)
-        if number:
-            at = series.points[panel.places[level.start]].at
-            drawing.path([(start, above + TOP), (start, bottom)], CHANGE, 1.5, "5 3")
-            label = _change_words(panel, number)
-            late = start > LEFT + 0.7 * PLOT_WIDTH
-            drawing.text(start + (-6 if late else 6), above + TOP - 6, f"{at:%Y-%m-%d}: {label}", CHANGE, 12, "end" if late else "start")
-
-
-def _change_words(panel: Panel, number: int) -> str:
-    before, after = panel.levels[number - 1].value, panel.levels[number].value
-    if panel.figure == "deadline":
-        return f"{milliseconds(before * NS_PER_MS)} to {milliseconds(after * NS_PER_MS)}"
-    return f"{quality(before)} to {quality(after)}"
-
-
-def _band(drawing: Drawing, limits: Sequence[tuple[float, tuple[float, float]]], y_of: Callable[[float], float], colour: str) -> None:
-    """Draw what lies between two limits of every point; a stroke for one point alone."""
-    if len(limits) == 1:
-        x, (low, high) = limits[0]
-        drawing.path([(x, y_of(low)), (x, y_of(high))], colour, 4)
-    elif limits:
-        upper = [(x, y_of(high)) for x, (_, high) in limits]
-        drawing.area([*upper, *((x, y_of(low)) for x, (low, _) in reversed(limits))], colour, 0.35)
-
-
-def _dates(drawing: Drawing, bottom: float, points: Sequence[Point], across: Sequence[float], of_code: bool) -> None:
-    """Write below the plot when, or by which code, some of the points were measured."""
-    for place in sorted({round(share * (len(points) - 1)) for share in (0, 0.25, 0.5, 0.75, 1)}):
-        anchor = "start" if place == 0 and len(points) > 1 else "end" if place == len(points) - 1 and place else "middle"
-        words = points[place].code if of_code else f"{points[place].at:%Y-%m-%d}"
-        drawing.path([(across[place], bottom), (across[place], bottom + 5)], QUIET)
-        drawing.text(across[place], bottom + 19, words, QUIET, 12, anchor)
+def _words(figure: Figure, *levels: float) -> str:
+    return " to ".join(milliseconds(float(np.exp(level))) if figure == "deadline" else quality(level) for level in levels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,10 +13,13 @@ import platformdirs
 import vl_convert
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.reading import Evidence
+from orchestrator.analysis.ranking import Ranking, rankings
+from orchestrator.analysis.reading import Evidence, Reading, readings
 from orchestrator.contracts import InputError
 from orchestrator.report.charts import figures
 from orchestrator.report.charts.draw import Spec, config
+from orchestrator.report.charts.quality import curve_chart
+from orchestrator.report.text import printable, quality
 from orchestrator.storage.files import replacing
 
 FORMATS = ("svg", "pdf", "png")
@@ -26,6 +30,7 @@ WIDTH = re.compile(r"(\d+(?:\.\d+)?)(in|cm|mm|pt)")
 NARROWEST, WIDEST = 1.5, 40.0
 PPI = 300
 SIZE = re.compile(r'width="([\d.]+)" height="([\d.]+)"')
+IDS = re.compile(r'((?:id="|url\(#)[a-z_]+)(\d+)')
 IN_POINTS = r'width="\1pt" height="\2pt"'
 
 
@@ -84,6 +89,8 @@ def sized(spec: Spec, wide: float, small: float = 11) -> Spec:
     room = {"name": "wide", "value": wide * 11 / small}
     made = spec | {"params": [*(one for one in spec["params"] if one["name"] != "wide"), room]}
     panel = made
+    if "concat" in made:
+        return made
     if "facet" in made:
         columns = max(1, min(3, int(wide // 260)))
         panel = made["spec"] = dict(spec["spec"])
@@ -95,18 +102,58 @@ def sized(spec: Spec, wide: float, small: float = 11) -> Spec:
     return made
 
 
-def svg_of(spec: Spec, look: Look = PLAIN_LOOK, title: str = "") -> str:
-    """Return a specification as SVG, as wide as the look says."""
+def svg_of(spec: Spec, title: str = "", look: Look = PLAIN_LOOK) -> str:
+    """Return a specification as SVG on white ground, in px of 1/72 in."""
     wide = look.width * POINTS_PER_INCH
     made = sized(_without_tips(spec), wide, look.small)
-    made["config"] = config(look.text, look.small, look.line)
-    made |= {"background": "white", "padding": 4} | ({"title": {"text": title}} if title else {})
+    made["config"] = config(look.text, look.small, look.line) | {"aria": False}
+    made |= {"background": "white", "padding": 4}
+    made |= {"title": {"text": printable(title)}} if title and look.title else {}
     svg = vl_convert.vegalite_to_svg(made)
-    found = SIZE.search(svg)
-    if found is not None and "facet" in made:
+    if "facet" in made and (found := SIZE.search(svg)):
         made["spec"]["width"] += int((wide - float(found[1])) / made["columns"])
         svg = vl_convert.vegalite_to_svg(made)
-    return svg
+    # Vega counts its clips on from picture to picture; equal charts give equal bytes.
+    numbers: dict[str, int] = {}
+    svg = IDS.sub(lambda one: f"{one[1]}{numbers.setdefault(one[2], len(numbers))}", svg)
+    about = html.escape(printable(title), quote=True)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{about}" ', 1)
+
+
+def stacked(pictures: Sequence[str]) -> str:
+    """Return SVG with several pictures one below the other."""
+    if len(pictures) == 1:
+        return pictures[0]
+    sizes = [(float(found[1]), float(found[2])) for found in map(SIZE.search, pictures) if found]
+    wide, parts, below = max(width for width, _ in sizes), [], 0.0
+    for number, (picture, (_, height)) in enumerate(zip(pictures, sizes, strict=True)):
+        apart = IDS.sub(rf"\g<1>{number}-\g<2>", picture)
+        parts.append(apart.replace("<svg ", f'<svg y="{below:g}" ', 1))
+        below += height
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide:g}" height="{below:g}"'
+    return f'{head} viewBox="0 0 {wide:g} {below:g}">{"".join(parts)}</svg>'
+
+
+def quality_picture(
+    results: CampaignAnalysis,
+    read: Sequence[Reading] | None = None,
+    ranked: Sequence[Ranking] | None = None,
+) -> str | None:
+    """Return mean tail quality of every system against the threshold, as SVG, one panel a task.
+
+    Legends say what each keeps at the primary threshold; None where no task has one. ``read`` and
+    ``ranked`` are `readings` and `rankings` of the results, if these are known already.
+    """
+    ranked = rankings(results) if ranked is None else ranked
+    read = readings(results, {}) if read is None and any(one.found for one in ranked) else read
+    found = []
+    for reading, one in zip(read or (), ranked, strict=bool(read)):
+        means = {trial: each.mean for each in one.found for trial in each.trials}
+        kept = {entry.key: quality(means[entry.members[0].key]) for entry in reading.systems if entry.members[0].key in means}
+        if kept:
+            chart = curve_chart(reading, kept)
+            found.append(svg_of(chart.spec, f"{chart.title}: {reading.title}"))
+    return stacked(found) if found else None
 
 
 def _without_tips(spec: Spec) -> Spec:
@@ -144,8 +191,7 @@ def write_figures(
     written = []
     for name, (reading, chart) in found.items():
         if not only or name in only:
-            title = f"{chart.title}: {reading.title}" if look.title else ""
-            svg = svg_of(chart.spec, look, title)
+            svg = svg_of(chart.spec, f"{chart.title}: {reading.title}", look)
             for form in formats:
                 content = {
                     "svg": lambda svg=svg: SIZE.sub(IN_POINTS, svg, count=1).encode(),

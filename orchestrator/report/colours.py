@@ -8,8 +8,8 @@ from typing import TypeAlias, TypeVar
 
 COLOURS = ("#0072b2", "#d55e00", "#000000", "#009e73", "#b5457f", "#56b4e9", "#4b0092", "#e69f00")
 """After Okabe and Ito (Color Universal Design, 2008), for thin lines on white: violet in place of yellow, and a darker purple."""
-DARK_COLOURS = ("#4aa3df", "#ff8a3d", "#ffffff", "#2fc79a", "#e884b6", "#a5d8f7", "#b79cf0", "#f2c14e")
-"""The same hues in the same order, for a dark ground."""
+DARK_COLOURS = ("#56a9e8", "#f28c4b", "#f2f4f7", "#4ce08f", "#ff5fa8", "#f22963", "#a877ff", "#fcc91c")
+"""As many for a dark ground."""
 DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1.2, 1.6), (7, 2, 1.2, 2), (2.5, 1.2), (9, 2.5, 3, 2.5))
 """Lengths of strokes and gaps, in widths of the line; none is a whole line."""
 

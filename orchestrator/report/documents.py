@@ -8,9 +8,9 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.ranking import Ranking
 from orchestrator.analysis.reading import Evidence, readings
 from orchestrator.analysis.threads import map_in_threads
+from orchestrator.report.chart_files import quality_picture
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import PICTURE, to_report
-from orchestrator.report.quality_picture import quality_picture
 
 
 def report_texts(results: CampaignAnalysis, evidence: Mapping[str, Evidence], ranked: Sequence[Ranking]) -> dict[str, str]:

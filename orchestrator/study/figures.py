@@ -9,11 +9,10 @@ import numpy as np
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, scale_of
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.report.colours import COLOURS
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.study.material import Material, repeats_first, short, sizes_of
-from orchestrator.study.plots import Figure, Line, Plot, line_style
+from orchestrator.study.plots import Figure, Line, Plot
 from orchestrator.study.settling import Paths
 from orchestrator.study.sizes import NS_PER_MS, Densities, Heat, moments
 from orchestrator.study.tables import plain
@@ -43,11 +42,11 @@ def _curves(material: Material, group: Group) -> Figure:
     plots = [_curve(material, group, data, count) for data in repeats_first(group.trials)]
     caption = (
         f"Quality within a threshold on total time over the first {count} rounds of each system: "
-        "mean (line), one standard deviation (band), worst and best round (thin), quality without "
-        "a threshold (dashes). Dotted: the trial's own percentiles."
+        "mean, one standard deviation (band), worst and best round, quality without a threshold "
+        "(dashes). Dotted: the trial's own percentiles."
     )
     name, title = f"quality-{plain(group.task)}", f"Quality curves, {group.task}"
-    return Figure(name, title, plots, caption=caption)
+    return Figure(name, title, plots, caption)
 
 
 def _curve(material: Material, group: Group, data: TrialData, count: int) -> Plot:
@@ -67,9 +66,9 @@ def _curve(material: Material, group: Group, data: TrialData, count: int) -> Plo
         for percentile, bound in zip(percentiles, bounds, strict=True)
     ]
     lines = [
-        Line(ms, quality.min(axis=1).tolist(), COLOURS[1], width=0.8),
-        Line(ms, quality.max(axis=1).tolist(), COLOURS[3], width=0.8),
-        Line(ms, mean.tolist(), COLOURS[0], low=(mean - sd).tolist(), high=(mean + sd).tolist()),
+        Line("mean", ms, mean.tolist(), low=(mean - sd).tolist(), high=(mean + sd).tolist()),
+        Line("worst round", ms, quality.min(axis=1).tolist()),
+        Line("best round", ms, quality.max(axis=1).tolist()),
     ]
     return Plot(
         *(short(group, data), "threshold (ms)", data.metric, lines),
@@ -87,44 +86,41 @@ def _tails(material: Material, group: Group) -> Figure:
     known = [place for place, one in zip(places, percentiles, strict=True) if one in common]
     bounds = [common[one] for one in percentiles if one in common]
     latency, quality = [], []
-    for number, data in enumerate(firsts):
-        colour, dash = line_style(number)
+    for data in firsts:
+        name = short(group, data)
         own = percentiles_inverted_cdf(data.inferences[PRIMARY_CLOCK], percentiles)
-        latency.append(Line(places, [bound / NS_PER_MS for bound in own], colour, dash=dash))
+        latency.append(Line(name, places, [bound / NS_PER_MS for bound in own]))
         if known:
             judged = data.judged(data.metric)
             gained = judged.curve(data.times[PRIMARY_CLOCK], bounds).mean(axis=1)
-            quality.append(Line(known, scale_of(judged).shown(gained).tolist(), colour, dash=dash))
+            quality.append(Line(name, known, scale_of(judged).shown(gained).tolist()))
     words = [(place, f"p{one:g}") for place, one in zip(places, percentiles, strict=True)]
     metric, at_reference = group.trials[0].metric, "Tail quality at the reference's percentiles"
     plots = [
         Plot("Tail latency", "percentile", "ms", latency, x_ticks=words),
         Plot(at_reference, "percentile", metric, quality, x_ticks=words),
     ]
-    legend = [(short(group, data), *line_style(number)) for number, data in enumerate(firsts)]
     name, title = f"tail-{plain(group.task)}", f"Tail latency and tail quality, {group.task}"
-    return Figure(name, title, plots, legend, caption="First repeats, total time.")
+    return Figure(name, title, plots, "First repeats, total time.")
 
 
 def _settling(material: Material, group: Group, paths: Paths) -> Figure:
     """Return rJSD over rounds of every system's first repeat, both clocks."""
     bound = material.criteria.claims.enough.rjsd
-    colours = {Clock.INFERENCE: COLOURS[0], Clock.TOTAL: COLOURS[1]}
     plots = []
     for data in repeats_first(group.trials):
         lines = [
-            Line(path.rounds.tolist(), path.rjsd.tolist(), colour)
-            for clock, colour in colours.items()
+            Line(clock.value, path.rounds.tolist(), path.rjsd.tolist())
+            for clock in (Clock.INFERENCE, Clock.TOTAL)
             for path in [paths[data.trial_id][clock]]
         ]
         name = short(group, data)
         plots.append(Plot(name, "rounds", "rJSD", lines, y_marks=[bound], from_zero=True))
-    legend = [(clock.value, colour, "") for clock, colour in colours.items()]
     caption = (
         f"Distance of the density of all times so far from its earlier fits; dashes: {bound:g}."
     )
     name, title = f"rjsd-{plain(group.task)}", f"rJSD over fits, {group.task}"
-    return Figure(name, title, plots, legend, caption=caption)
+    return Figure(name, title, plots, caption)
 
 
 def _sizes(group: Group) -> Figure:
@@ -135,11 +131,11 @@ def _sizes(group: Group) -> Figure:
         if sizes is not None:
             means, _ = moments(data.own_times(Clock.INFERENCE))
             known = np.isfinite(means)
-            line = Line(sizes[known].tolist(), means[known].tolist(), points=True)
+            line = Line("", sizes[known].tolist(), means[known].tolist(), points=True)
             plots.append(Plot(short(group, data), "input size", "ms", [line], from_zero=True))
     caption = "Mean inference time of each sample over rounds against its input size."
     name, title = f"size-{plain(group.task)}", f"Time and input size, {group.task}"
-    return Figure(name, title, plots, caption=caption)
+    return Figure(name, title, plots, caption)
 
 
 def _heat(maps: Sequence[Heat]) -> Figure:
@@ -157,23 +153,18 @@ def _heat(maps: Sequence[Heat]) -> Figure:
         "Jensen-Shannon distance between the densities of two samples' total times, samples in "
         "order of input size from top and left."
     )
-    return Figure("heat", "Distances between samples", plots, caption=caption)
+    return Figure("heat", "Distances between samples", plots, caption)
 
 
 def _densities(found: Sequence[Densities]) -> Figure:
     """Return the density of one sample on every system, one plot a task."""
-    names = dict.fromkeys(
-        (name, *line_style(number)) for one in found for number, name in enumerate(one.lines)
-    )
     plots = []
     for one in found:
         lines = [
-            Line(one.ms.tolist(), density.tolist(), colour, dash=dash)
-            for number, density in enumerate(one.lines.values())
-            for colour, dash in [line_style(number)]
+            Line(name, one.ms.tolist(), density.tolist()) for name, density in one.lines.items()
         ]
         title = f"{one.group.task}: {one.sample}"[:44]
         axes = ("total time (ms)", "density of log time")
         plots.append(Plot(title, *axes, lines, log_x=True, from_zero=True))
     caption = "Kernel density of log total time over the rounds of each system."
-    return Figure("density", "One sample on every system", plots, list(names), caption=caption)
+    return Figure("density", "One sample on every system", plots, caption)

@@ -28,7 +28,7 @@ def test_tables_fit_80_columns_and_rows_and_a_picture_are_written(campaign: Path
     rows = pq.read_table(campaign / "replay.parquet").to_pylist()
     assert [row["rate_per_s"] for row in rows] == [20, 50, 100] * 2
     assert all(f"{row['mean']:.3f}" in out for row in rows)
-    assert (campaign / "replay.svg").read_text().count("<circle") == 6
+    assert all(f">{row['mean']:.3f} " in (campaign / "replay.svg").read_text() for row in rows if row["rate_per_s"] == 100)
     assert call("replay", "campaign", "--rate", "20", "--to", "out")[0] == 0
     assert [path.name for path in Path("out").iterdir()] == ["replay.parquet"]
     assert call("replay", "campaign", "--rate", "20")[0] == 0

@@ -15,7 +15,7 @@ import pytest
 from orchestrator.commands import line, verbs
 from orchestrator.commands.verbs.report import FORMATS
 from orchestrator.contracts import InputError
-from orchestrator.report.figures.static import FORMATS as FIGURES
+from orchestrator.report.chart_files import FORMATS as FIGURES
 
 Call = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]

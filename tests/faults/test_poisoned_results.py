@@ -210,10 +210,13 @@ FOLDS = {"</details>\n", *(f"<details>\n<summary>{name}</summary>\n" for name in
 OUR_PICTURE = f"![Quality against threshold, one line a system]({PICTURE})"
 
 
+SHAPES = {"svg", "g", "title", "rect", "path", "circle", "line", "text", "tspan", "defs", "clipPath"}
+
+
 def is_harmless_svg(text: str) -> None:
     """Fail where a picture holds anything but shapes and text, or an attribute that leads anywhere or runs."""
     for element in ElementTree.fromstring(text).iter():
-        assert element.tag.removeprefix("{http://www.w3.org/2000/svg}") in {"svg", "title", "rect", "path", "circle", "text"}
+        assert element.tag.removeprefix("{http://www.w3.org/2000/svg}") in SHAPES
         assert not {name for name in element.attrib if name.startswith("on") or "href" in name or name == "style"}
     assert all(line.isprintable() for line in text.split("\n"))
 

@@ -95,7 +95,7 @@ def test_a_copied_campaign_is_one_campaign_whatever_its_record_says(tmp_path: Pa
 def test_the_page_draws_each_series_and_runs_nothing(campaigns: Path) -> None:
     assert orchestrator("history", campaigns, "--to", "page", cwd=campaigns).returncode == 0
     page = (campaigns / "page" / "history.html").read_text()
-    assert page.count("<svg") == 2
+    assert page.count('class="scroll picture"') == 2
     assert page.count("2026-04-20: ") == 2
     assert "<script" not in page
     assert "default-src 'none'" in page

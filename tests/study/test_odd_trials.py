@@ -62,7 +62,7 @@ def test_a_study_is_made_of_whatever_is_stored(case: str, rounds: int) -> None:
     assert {row["verdict"] for row in document["tables"]["claims"]["rows"]} <= {"holds", "fails", "not shown"}
     assert len(document["tables"]["tolerance"]["rows"]) == 2
     assert "nan" not in to_document(study).lower().split()
-    assert all("nan" not in draw(figure) for figure in study.figures)
+    assert all("NaN" not in draw(figure) for figure in study.figures)
 
 
 def test_without_times_every_answer_is_late() -> None:

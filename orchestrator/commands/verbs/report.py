@@ -82,7 +82,7 @@ def read(line: Line) -> Options:
 def execute(options: Options) -> int:
     """Report one campaign, or several side by side. Returns the exit code."""
     from orchestrator.commands.report import report_one, report_several
-    from orchestrator.report.figures.look import look_of
+    from orchestrator.report.chart_files import look_of
 
     look = look_of(options.style, options.width, options.title)
     if len(options.directories) == 1:
@@ -91,7 +91,7 @@ def execute(options: Options) -> int:
 
 
 def _width(text: str) -> float:
-    from orchestrator.report.figures.look import inches
+    from orchestrator.report.chart_files import inches
 
     try:
         return inches(text)

@@ -54,9 +54,8 @@ def config(text: float = 12, small: float = 11, line: float = 2) -> Spec:
         "background": "transparent",
         "font": "sans-serif",
         "view": {"stroke": None},
-        "line": {"strokeWidth": line, "clip": True},
-        "area": {"clip": True},
-        "point": {"strokeWidth": 0.75 * line, "size": 14 * line, "clip": True},
+        "line": {"strokeWidth": line},
+        "point": {"strokeWidth": 0.75 * line, "size": 14 * line},
         "rule": {"color": INK, "strokeWidth": 0.75 * line},
         "text": {"color": INK, "fontSize": small},
         "title": {"color": INK, "fontSize": 1.1 * text, "anchor": "start", "offset": 10},
@@ -81,6 +80,7 @@ def config(text: float = 12, small: float = 11, line: float = 2) -> Spec:
             "orient": "bottom",
             "symbolStrokeWidth": line,
             "symbolSize": 30 * text,
+            "symbolOpacity": 1,
             "offset": 8,
         },
     }
@@ -129,8 +129,9 @@ def corners(*columns: Floats) -> list[list[float | None]]:
 
 
 def channel(field: str, title: Any, log: bool = False, **more: Any) -> Spec:
-    """Return a position that encodes numbers; ``more`` is its axis, but for ``domain``."""
-    scale: Spec = {"type": "log", "nice": False} if log else {"zero": False}
+    """Return a position of numbers; ``more`` is its axis, but for ``domain`` and ``zero``."""
+    zero = more.pop("zero", False)
+    scale: Spec = {"type": "log", "nice": False} if log else {"zero": zero}
     scale |= {"domain": more.pop("domain")} if "domain" in more else {}
     axis = {"title": title} | ({"format": "~g", "tickCount": 8} if log else {}) | more
     return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
@@ -161,7 +162,8 @@ def mark(kind: str, tooltip: Sequence[tuple[str, str]] = (), **encoding: Any) ->
     if tooltip:
         titles = [("of", "system"), *tooltip]
         shown = shown | {"tooltip": [{"field": one, "title": title} for one, title in titles]}
-    return {"name": kind, "mark": kinds[kind], "encoding": shown}
+    clip = kind not in ("point", "tips")
+    return {"name": kind, "mark": kinds[kind] | {"clip": clip}, "encoding": shown}
 
 
 def _opacity(most: float) -> Spec:
@@ -214,32 +216,33 @@ def level(values: Mapping[str, float]) -> list[Spec]:
 
 
 class Lines:
-    """The systems of a chart: their names, colours and dashes, and whether models have panels."""
+    """The systems of a chart: their names, colours and dashes, and whether models have panels.
 
-    def __init__(self, reading: Reading) -> None:
-        systems, keys = reading.systems, reading.short_keys()
-        start = reading.grids[reading.clock].start
-        ranks = reading.ranks(reading.clock)
-        systems = tuple(
-            sorted(systems, key=lambda one: float(np.nan_to_num(ranks[one.key][start])))
-        )
-        self.models = list(dict.fromkeys(one.model for one in systems))
-        self.apart = len(self.models) > 1 and len(systems) > MOST_TOGETHER
-        places = dict.fromkeys(self._place(one) for one in systems)
-        number = {place: at for at, place in enumerate(places)}
+    ``kept`` is what stands before names where no model has a panel, by the key of the system.
+    """
+
+    def __init__(self, reading: Reading, kept: Mapping[str, str] | None = None) -> None:
+        keys, ranks = reading.short_keys(), reading.ranks(reading.clock)
+        grid = reading.grids[reading.clock]
+        systems = sorted(reading.systems, key=lambda one: float(ranks[one.key][grid.start]))
+        self.start = {"clock": str(reading.clock), "deadline": float(f"{grid.ms[grid.start]:.12g}")}
+        self.models = list(dict.fromkeys(printable(one.model) for one in systems))
+        self.models *= len(self.models) > 1 and len(systems) > MOST_TOGETHER
+        places = [one.place[bool(self.models) :] for one in systems]
+        numbers = {place: at for at, place in enumerate(dict.fromkeys(places))}
         self._heads = {}
         wanted: dict[str, tuple[int, int]] = {}
-        for one in systems:
-            name = one.label.removeprefix(f"{one.model} · ") if self.apart else one.label
-            colour = number[self._place(one)] if len(number) > 1 else one.dash
-            wanted.setdefault(printable(name), (colour, one.dash))
+        for one, place in zip(systems, places, strict=True):
+            name = one.label.removeprefix(f"{one.model} · ") if self.models else one.label
+            before = kept.get(one.key, "") if kept and not self.models else ""
+            name = f"{before} {printable(name)}".strip()
+            colour = numbers[place] if len(numbers) > 1 else one.dash
+            wanted.setdefault(name, (colour, one.dash))
             for member in (one, *one.processes):
-                told = {"s": printable(name), "k": keys[one.key], "of": printable(member.label)}
-                self._heads[member.key] = told | ({"m": printable(one.model)} if self.apart else {})
+                told = {"s": name, "k": keys[one.key], "of": printable(member.label)}
+                of_model = {"m": printable(one.model)} if self.models else {}
+                self._heads[member.key] = told | of_model
         self.styles = line_styles((name, *pair) for name, pair in wanted.items())
-
-    def _place(self, entry: Entry) -> tuple[str, ...]:
-        return entry.place[1:] if self.apart else entry.place
 
     def row(self, entry: Entry, clock: Any = None, **columns: Any) -> Spec:
         """Return a row of data: names of the system, and a list of numbers for each column."""
@@ -251,7 +254,6 @@ class Lines:
 
     def spec(
         self,
-        reading: Reading,
         rows: Sequence[Spec],
         layers: Sequence[Spec],
         over: Sequence[Spec] = (),
@@ -264,47 +266,45 @@ class Lines:
         ``layers`` are drawn for each system and share ``encoding``, ``over`` once above them all;
         of ``choices`` the first is drawn until a reader makes another.
         """
-        names = list(self.styles)
-        legend: Spec = {"title": None, "columns": self._columns(names)}
-        if len(names) > MOST_IN_LEGEND:
-            legend["values"] = names[:MOST_IN_LEGEND]
-        if layers[0]["name"] != "point":
-            legend["symbolType"] = "stroke"
-        colours: list[Any] = [{"expr": f"ink[{colour}]"} for colour, _ in self.styles.values()]
-        dashes = [dash for _, dash in self.styles.values()]
-        signs: dict[str, list[Any]] = {
-            "strokeDash": [[2 * stroke for stroke in dash] or [1, 0] for dash in dashes],
-            "shape": [SHAPES[DASHES.index(dash)] for dash in dashes],
-        }
         sign = "shape" if layers[0]["name"] == "point" else "strokeDash"
-        by_name = {"field": "s", "type": "nominal", "legend": legend if len(names) > 1 else None}
-        shared = {
-            "color": {**by_name, "scale": {"domain": names, "range": colours}},
-            sign: {**by_name, "scale": {"domain": names, "range": signs[sign]}},
-            "detail": [{"field": "of"}, {"field": "faint"}],
-            "opacity": _opacity(1),
-        }
+        named = by_name(self.styles, sign) | {"opacity": _opacity(1)}
+        named["detail"] = [{"field": "of"}, {"field": "faint"}]
         lit = {"name": "lit", "select": {"type": "point", "fields": ["s"]}, "bind": "legend"}
         first, *others = layers
-        drawn = [{"params": [lit], **first}, *others]
-        return whole(
-            reading,
-            rows,
-            [{"layer": drawn, "encoding": shared | encoding}, *over],
-            choices or {},
-            transform,
-            self.models if self.apart else (),
-        )
+        drawn = {"layer": [{"params": [lit], **first}, *others], "encoding": named | encoding}
+        return whole(rows, [drawn, *over], self.start, choices, transform, self.models)
 
-    @staticmethod
-    def _columns(names: Sequence[str]) -> Spec:
-        return {"expr": f"max(1, floor(wide / {int(LETTER * max(map(len, names)) + 50)}))"}
+
+def by_name(
+    styles: Mapping[str, tuple[int, Sequence[float]]],
+    sign: str = "strokeDash",
+) -> Spec:
+    """Return the encoding of the field ``s`` by colours and dashes, or shapes, with a legend."""
+    names = list(styles)
+    room = int(LETTER * max(map(len, names), default=0) + 50)
+    legend: Spec = {"title": None, "columns": {"expr": f"max(1, floor(wide / {room}))"}}
+    legend |= {"values": names[:MOST_IN_LEGEND]} if len(names) > MOST_IN_LEGEND else {}
+    legend |= {"symbolType": "stroke"} if sign == "strokeDash" else {}
+    ranges: dict[str, list[Any]] = {
+        "color": [{"expr": f"ink[{colour}]"} for colour, _ in styles.values()],
+        "strokeDash": [[2 * one for one in dash] or [1, 0] for _, dash in styles.values()],
+        "shape": [SHAPES[DASHES.index(tuple(dash))] for _, dash in styles.values()],
+    }
+    return {
+        name: {
+            "field": "s",
+            "type": "nominal",
+            "legend": legend if len(names) > 1 else None,
+            "scale": {"domain": names, "range": ranges[name]},
+        }
+        for name in ("color", sign)
+    }
 
 
 def whole(
-    reading: Reading,
     rows: Sequence[Spec],
     layers: Sequence[Spec],
+    start: Mapping[str, Any] | None = None,
     choices: Mapping[str, Sequence[str]] | None = None,
     transform: Sequence[Spec] = (),
     models: Sequence[str] = (),
@@ -312,10 +312,7 @@ def whole(
     """Return a specification of rows, whose lists are flattened; each of ``models`` has a panel."""
     lists = [name for name, value in rows[0].items() if isinstance(value, list)] if rows else []
     clocked = [{"filter": "datum.clock == clock"}] if rows and "clock" in rows[0] else []
-    start: Any = {"dark": False, "wide": 640, "clock": str(reading.clock), "picked": ""}
-    grid = reading.grids[reading.clock]
-    start["deadline"] = rounded([grid.ms[grid.start]], 12)[0]
-    params = [{"name": name, "value": value} for name, value in start.items()]
+    values = {"dark": False, "wide": 640, "picked": "", **(start or {})}
     ink = f"dark ? {list(DARK_COLOURS)} : {list(COLOURS)}"
     selects = [
         {"name": name, "value": made[0], "bind": {"input": "select", "options": list(made)}}
@@ -328,7 +325,10 @@ def whole(
     return {
         "$schema": SCHEMA,
         "config": config(),
-        "params": [*params, {"name": "ink", "expr": ink}, *selects],
+        "params": [
+            *({"name": name, "value": value} for name, value in values.items()),
+            *({"name": "ink", "expr": ink}, *selects),
+        ],
         "data": {"values": list(rows)},
         "transform": [*clocked, *([{"flatten": lists}] if lists else []), *transform],
         **panel,

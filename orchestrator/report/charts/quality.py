@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,9 @@ FIGURES = ("mean", "worst round")
 CHOSEN = [{"calculate": "figure == 'mean' ? datum.mean : datum.worst", "as": "y"}]
 
 
-def curve_chart(reading: Reading) -> Chart:
-    """Return tail quality against threshold, with bands."""
-    lines, rows = Lines(reading), []
+def curve_chart(reading: Reading, kept: Mapping[str, str] | None = None) -> Chart:
+    """Return tail quality against threshold, with bands; ``kept`` stands before systems' names."""
+    lines, rows = Lines(reading, kept), []
     names = ("mean", "low", "high", "worst")
     for clock in reading.clocks:
         ms = reading.grids[clock].ms
@@ -58,7 +59,6 @@ def curve_chart(reading: Reading) -> Chart:
         note=f"{MEANS[reading.repeated]}, or the worst round. Each value holds until the next "
         "threshold that was computed.",
         spec=lines.spec(
-            reading,
             rows,
             [mark("step"), band, mark("tips", [*told, ("worst", "worst round")])],
             [*rule("x", last), *level({"ideal": ideals.pop()} if len(ideals) == 1 else {})],
@@ -90,7 +90,6 @@ def rank_chart(reading: Reading) -> Chart:
         note="By mean tail quality, then by the worst round; systems that keep the same share the "
         "better place. Lines cross where a ranking flips.",
         spec=lines.spec(
-            reading,
             rows,
             [mark("step"), mark("tips", [("x", "threshold (ms)"), ("y", "place")])],
             rule("x", last),
@@ -117,7 +116,6 @@ def rounds_chart(reading: Reading) -> Chart:
         title="Tail quality over rounds",
         note=f"At the primary threshold, {primary(reading)}. {drawn}",
         spec=lines.spec(
-            reading,
             rows,
             [mark("line"), mark("tips", [("x", "round"), ("y", "tail quality")])],
             choices={"figure": FIGURES} if longest > 1 else {},
@@ -144,7 +142,6 @@ def histogram_chart(reading: Reading) -> Chart:
         note="Share of rounds by their tail quality at the primary threshold, "
         f"{primary(reading)}, in 24 bins.",
         spec=lines.spec(
-            reading,
             rows,
             [mark("step"), mark("tips", [("x", "tail quality from"), ("y", "rounds (%)")])],
             x=channel("x", f"tail quality of a round ({metric_words(reading)})"),
@@ -181,7 +178,6 @@ def capacity_chart(reading: Reading) -> Chart:
         "its own. A line bends where a system no longer keeps up: the knee. Bands are the "
         "intervals that the verdicts rest on.",
         spec=lines.spec(
-            reading,
             rows,
             [
                 mark("line"),

@@ -50,7 +50,6 @@ def settling_chart(reading: Reading) -> Chart:
         "while the trial ran. It says that the density is stable, and nothing of the tail. Under "
         "rule paper it is the figure of the paper's program.",
         spec=lines.spec(
-            reading,
             rows,
             [mark("line"), mark("tips", [("x", "rounds"), ("y", "rJSD")])],
             level(bounds),
@@ -93,7 +92,6 @@ def prediction_chart(reading: Reading) -> Chart:
         title="Predicted against observed",
         note=METHODS_NOTE,
         spec=lines.spec(
-            reading,
             rows,
             [mark("point", told)],
             [diagonal],

@@ -46,7 +46,6 @@ def density_chart(reading: Reading) -> Chart:
         note="Gaussian kernel density of log time, bandwidth by Improved Sheather-Jones. Computed "
         "from all inferences of all rounds; drawn from the 0.05th to the 99.95th percentile.",
         spec=lines.spec(
-            reading,
             rows,
             [mark("line"), mark("tips", [TIP, ("y", "density")])],
             rule("x"),
@@ -73,7 +72,6 @@ def distribution_chart(reading: Reading) -> Chart:
         note="Share of inferences that take at most this long, over all rounds. Those without a "
         "time count and are never reached.",
         spec=lines.spec(
-            reading,
             rows,
             [mark("line"), mark("tips", [TIP, ("y", "inferences (%)")])],
             rule("x"),
@@ -109,7 +107,6 @@ def percentile_chart(reading: Reading) -> Chart:
         "it, and those of a round that are alike count as fewer."
         + (" Of repeats, all processes together." if reading.repeated else ""),
         spec=lines.spec(
-            reading,
             rows,
             [mark("line"), mark("tips", [("p", "percentile"), ("y", "time (ms)")])],
             rule("y"),
@@ -139,7 +136,6 @@ def size_chart(reading: Reading) -> Chart:
         title="Time against input size",
         note=f"Median total time of each sample over all rounds.{drawn}",
         spec=lines.spec(
-            reading,
             rows,
             [mark("point", [("x", "input size"), ("y", "median time (ms)")])],
             rule("y"),
@@ -186,7 +182,7 @@ def stage_chart(reading: Reading) -> Chart:
         "mark": {"type": "text", "align": "left", "baseline": "bottom", "dy": 2},
         "encoding": {"y": y, "x": {"value": 0}, "text": {"field": "s"}},
     }
-    spec = whole(reading, rows, [bars, text]) | {"height": {"step": 32}}
+    spec = whole(rows, [bars, text]) | {"height": {"step": 32}}
     return Chart(
         name="stages",
         section="causes",
@@ -227,7 +223,6 @@ def evidence_chart(reading: Reading) -> Chart:
         "dropped for it."
         + (f" A point is the mean of up to {together} rounds in a row." if together > 1 else ""),
         spec=lines.spec(
-            reading,
             rows,
             [mark("line"), mark("tips", [("y", "value")])],
             choices={"measure": measures} if measures else {},

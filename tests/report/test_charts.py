@@ -1,0 +1,282 @@
+"""Charts hold the numbers that were analysed, and their files have the size, colours and names that were asked for."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import altair
+import numpy as np
+import pytest
+from small_campaign import measure_small
+
+from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.analysis.ranking import rankings
+from orchestrator.analysis.reading import Reading, entries_of, readings
+from orchestrator.contracts import InputError
+from orchestrator.report.chart_files import (
+    LOOKS,
+    inches,
+    look_of,
+    quality_picture,
+    script,
+    sized,
+    stacked,
+    svg_of,
+    write_figures,
+)
+from orchestrator.report.charts import MAKERS, charts_of, figures
+from orchestrator.report.charts.draw import SECTIONS, Chart, Lines, corners, rounded, whole
+from orchestrator.report.charts.quality import curve_chart, rounds_chart
+from orchestrator.report.charts.times import size_chart
+from orchestrator.report.colours import COLOURS, DARK_COLOURS, DASHES, line_styles
+from orchestrator.report.text import quality
+from orchestrator.storage.reader import open_campaign
+
+pytestmark = pytest.mark.slow  # the campaign takes seconds to measure
+# Of Machado, Oliveira and Fernandes (2009), IEEE TVCG 15(6), severity 1, for linear RGB.
+SEEN_BY = {
+    "all": np.eye(3),
+    "protanopes": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
+    "deuteranopes": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
+    "tritanopes": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+}
+
+
+def lab(colour: str, matrix: Any) -> Any:
+    """A colour in CIELAB (D65) as it is seen through a matrix."""
+    rgb = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(matrix @ linear, 0, 1)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ seen
+    ratio = xyz / np.array([0.95047, 1.0, 1.08883])
+    f = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("reader", SEEN_BY)
+@pytest.mark.parametrize(("colours", "ground"), [(COLOURS, "#ffffff"), (DARK_COLOURS, "#14171b")])
+def test_colours_differ_for_every_reader(reader: str, colours: tuple[str, ...], ground: str) -> None:
+    """A difference of 14 in CIELAB is several times what is just seen side by side."""
+    assert len(colours) == 8
+    seen = {colour: lab(colour, SEEN_BY[reader]) for colour in (*colours, ground)}
+    for one, other in combinations(colours, 2):
+        assert np.linalg.norm(seen[one] - seen[other]) > 14, (reader, one, other)
+    for colour in colours:
+        assert np.linalg.norm(seen[colour] - seen[ground]) > 30
+
+
+def test_no_two_lines_look_alike_while_there_are_pairs_left() -> None:
+    found = line_styles((number, number, 0) for number in range(len(COLOURS) * len(DASHES)))
+    assert len(set(found.values())) == len(found) == len(COLOURS) * len(set(DASHES))
+    assert [found[number][0] for number in range(len(COLOURS))] == list(range(len(COLOURS)))
+
+
+def test_repeats_look_like_their_system_and_runtimes_of_one_system_differ_in_colour(tmp_path: Path) -> None:
+    campaign = open_campaign(measure_small(tmp_path / "r", repeat=3))
+    (reading,) = readings(analyse(campaign, campaign.record.config.analysis), {})
+    looks = {entry.label: (entry.colour, entry.dash) for entry in reading.entries}
+    assert looks == {
+        f"{system} · repeat {repeat}": (number, 0) for repeat in range(3) for number, system in enumerate(("cpu_all", "cpu_1"))
+    }
+    rows = curve_chart(reading).spec["data"]["values"]
+    assert {(row["s"], row["of"]) for row in rows if row["faint"]} == {(label.partition(" · ")[0], label) for label in looks}
+    one_system = [entry for entry in reading.entries if entry.system_label == "cpu_1"]
+    other = one_system[0].data.record.trial.model_copy(
+        update={"runtime": one_system[0].data.record.trial.runtime.model_copy(update={"name": "other"})}
+    )
+    first, second = one_system[0].data, one_system[1].data
+    second = replace(second, record=second.record.model_copy(update={"trial": other, "match_key": "other"}))
+    found = entries_of(replace(reading.group, trials=(first, second)))
+    assert [(entry.label, entry.colour, entry.dash) for entry in found] == [("torch", 0, 0), ("other", 1, 1)]
+
+
+@pytest.fixture(scope="module")
+def reading(report: Any) -> Reading:
+    return readings(report.results, report.evidence)[0]
+
+
+def test_figures_come_in_the_order_of_the_sections(reading: Reading) -> None:
+    charts = charts_of(reading)
+    assert [chart.name for chart in charts] == [
+        "tail-quality", "density", "distribution", "percentiles", "rounds", "rounds-histogram", "ranking", "rjsd", "prediction",
+        "stages", "evidence",
+    ]  # fmt: skip
+    places = [SECTIONS.index(chart.section) for chart in charts]
+    assert places == sorted(places)
+    assert len(MAKERS) == len(charts) + 2  # the inputs have too few sizes, and nothing was searched
+
+
+def test_a_figure_says_where_it_stands() -> None:
+    with pytest.raises(InputError, match=r"figure mine: section='latencies': must be one of quality, latency, "):
+        Chart("mine", "latencies", "", "", {})  # type: ignore[arg-type]
+
+
+def test_curves_are_drawn_at_the_stored_values(report: Any, reading: Reading) -> None:
+    drawn = {(row["k"], row["clock"]): row for row in curve_chart(reading).spec["data"]["values"]}
+    keys, compared = reading.short_keys(), 0
+    for row in report.results.rows("tail_quality"):
+        if row["metric"] == reading.metric and row["slice"] == "all" and row["threshold_origin"] != "own":
+            line = drawn[keys[row["trial"]], row["clock"]]
+            at = np.searchsorted(line["x"], float(f"{row['threshold_ns'] / 1e6:.4g}"), side="right") - 1
+            found = [line[name][at] for name in ("mean", "low", "high", "worst")]
+            assert found == pytest.approx([row[name] for name in ("mean", "interval_low", "interval_high", "worst")], rel=1e-3)
+            compared += 1
+    assert compared > 8
+
+
+def test_rounds_are_those_of_the_primary_threshold(reading: Reading) -> None:
+    grid, [data] = reading.grids["total"], [one.data for one in reading.entries[:1]]  # type: ignore[index]
+    of_rounds = data.judged(data.metric).curve(data.times[data.clock], [grid.ns[grid.start]])[0]
+    [row] = [row for row in rounds_chart(reading).spec["data"]["values"] if (row["k"], row["clock"]) == ("e1", "total")]
+    assert row["mean"] == row["worst"] == pytest.approx(of_rounds, rel=1e-3)
+    assert row["x"] == list(range(1, len(of_rounds) + 1))
+
+
+@pytest.mark.parametrize(("sizes", "drawn"), [(4, False), (5, True)])
+def test_time_is_drawn_against_input_size_from_five_sizes_on(reading: Reading, sizes: int, drawn: bool) -> None:
+    entries = tuple(replace(entry, data=replace(entry.data, input_sizes=np.arange(20) % sizes)) for entry in reading.entries)
+    found = size_chart(replace(reading, entries=entries, systems=entries)).spec["data"]["values"]
+    assert bool(found) is drawn
+
+
+def test_many_systems_have_a_panel_for_each_model_in_which_a_system_looks_the_same(crowd: Any) -> None:
+    (reading,) = readings(crowd.results, crowd.evidence)
+    assert len(reading.systems) == 24
+    spec = curve_chart(reading, dict.fromkeys((entry.key for entry in reading.systems), "0.9")).spec
+    assert spec["facet"]["sort"] == ["null", "other", "third"]
+    lines = spec["spec"]["layer"][0]["encoding"]
+    assert lines["color"]["scale"]["domain"] == [
+        f"{system} · {runtime}" for system in ("one", "two", "three", "four") for runtime in ("torch", "onnxruntime")
+    ]
+    assert [colour["expr"] for colour in lines["color"]["scale"]["range"]] == [f"ink[{at // 2}]" for at in range(8)]
+    assert len({(row["s"], row["m"]) for row in spec["data"]["values"]}) == 24
+    assert (sized(spec, 340)["columns"], sized(spec, 1200)["columns"]) == (1, 3)
+
+
+def test_a_legend_names_at_most_sixteen_lines_the_best_first(crowd: Any) -> None:
+    (reading,) = readings(crowd.results, crowd.evidence)
+    one = tuple(
+        replace(entry, label=f"system {number}", data=named(entry.data, "null")) for number, entry in enumerate(reading.systems[::-1])
+    )
+    lines = Lines(replace(reading, systems=one))
+    legend = lines.spec([], curve_chart(reading).spec["spec"]["layer"][0]["layer"])["layer"][0]["encoding"]["color"]["legend"]
+    ranks = reading.ranks(reading.clock)
+    places = [ranks[one[int(name.split()[1])].key][reading.grids[reading.clock].start] for name in legend["values"]]
+    assert len(places) == 16
+    assert places == sorted(places)
+
+
+def named(data: Any, model: str) -> Any:
+    record = data.record
+    trial = record.trial.model_copy(update={"model": record.trial.model.model_copy(update={"name": model})})
+    return replace(data, record=record.model_copy(update={"trial": trial}))
+
+
+def test_every_specification_is_valid_and_small(report: Any, crowd: Any) -> None:
+    for results in (report.results, crowd.results):
+        named = figures(results, report.evidence if results is report.results else crowd.evidence)
+        assert sum(len(json.dumps(chart.spec, allow_nan=False, separators=(",", ":"))) for _, chart in named.values()) < 500_000
+        for _, chart in named.values():
+            text = json.dumps(chart.spec)
+            # Vega takes an expression as an axis title; the schema of Vega-Lite does not say so.
+            valid = re.sub(r'"title": \{"expr": "[^"]*"\}', '"title": "words"', text)
+            altair.Chart.from_dict(json.loads(valid))
+
+
+def test_steps_keep_every_change_and_both_ends() -> None:
+    x, y, z = corners(np.arange(6.0), np.array([0, 0, 1, 1, 1, 1.0]), np.array([2, 2, 2, 3, 3, np.nan]))
+    assert (x, y, z) == ([0, 2, 3, 5], [0, 1, 1, 1], [2, 2, 3, None])
+    assert rounded([1 / 3, np.inf, 12345.678]) == [0.3333, None, 12350.0]
+
+
+@pytest.mark.parametrize(("style", "width"), [("paper", None), ("paper", inches("84mm")), ("talk", None), (None, 5.0)])
+def test_a_pdf_is_as_wide_as_it_was_asked_to_be_and_its_text_is_no_picture(report: Any, tmp_path: Path, style: str, width: float) -> None:
+    look = look_of(style, width)
+    (path,) = write_figures(tmp_path, ["pdf"], ["tail-quality" if width else "stages"], report.results, report.evidence, look)
+    pdf = path.read_bytes()
+    ((wide, high),) = re.findall(rb"/MediaBox ?\[\s?0 0 ([\d.]+) ([\d.]+)", pdf)
+    assert float(wide) == pytest.approx(72 * look.width, abs=1)
+    assert 0.3 * float(wide) < float(high)
+    assert b"/FontFile" in pdf
+
+
+@pytest.mark.parametrize("style", [*LOOKS, None])
+def test_every_figure_is_written_as_wide_as_asked_and_no_text_is_smaller_than_seven_points(
+    eight_trials: Any, tmp_path: Path, style: str | None
+) -> None:
+    look = look_of(style)
+    written = write_figures(tmp_path, ["svg"], [], eight_trials, None, look)
+    assert {path.stem for path in written} == set(figures(eight_trials))
+    for path in written:
+        root = ElementTree.parse(path).getroot()
+        sizes = [float(found) for found in re.findall(r'font-size="([\d.]+)px"', path.read_text("utf-8"))]
+        assert len(sizes) > 5
+        assert min(sizes) >= look.small >= 7
+        assert float(root.attrib["width"].removesuffix("pt")) == pytest.approx(72 * look.width, abs=1)
+
+
+def test_a_png_has_300_dots_an_inch(report: Any, tmp_path: Path) -> None:
+    (path,) = write_figures(tmp_path, ["png"], ["ranking"], report.results, look=look_of("paper"))
+    head = path.read_bytes()
+    assert int.from_bytes(head[16:20], "big") == pytest.approx(300 * 3.3, abs=3)
+
+
+def test_a_figure_has_a_title_unless_it_is_told_not_to_and_axes_with_units(report: Any, tmp_path: Path) -> None:
+    for title in (True, False):
+        (path,) = write_figures(tmp_path, ["svg"], ["tail-quality"], report.results, look=look_of("talk", title=title))
+        text = path.read_text("utf-8")
+        assert (">Tail quality against threshold" in text) == title
+        assert ">threshold on total time (ms)<" in text
+        assert ">tail quality (top-1 accuracy)<" in text
+
+
+def test_the_picture_names_every_system_with_what_it_keeps(eight_trials: Any) -> None:
+    svg = quality_picture(eight_trials) or ""
+    for one in rankings(eight_trials)[0].found:
+        assert any(found.startswith(f"{quality(one.mean)} ") and one.names["runtime"] in found for found in re.findall(r">([^<]+)<", svg))
+    read = readings(eight_trials, {})
+    flat = [replace(one, curves={key: replace(curve, mean=0 * curve.mean) for key, curve in one.curves.items()}) for one in read]
+    assert quality_picture(eight_trials, read) == svg != quality_picture(eight_trials, flat)
+
+
+def test_names_in_a_picture_are_text() -> None:
+    rows = [{"s": '<a href="x">&', "x": 1}]
+    layer = {"mark": "text", "encoding": {"text": {"field": "s"}, "x": {"field": "x", "type": "quantitative"}}}
+    svg = svg_of(whole(rows, [layer]), '<script>"&\x1b\u202e')
+    root = ElementTree.fromstring(svg)
+    assert root.attrib["aria-label"] == '<script>"&\\x1b\\u202e'
+    assert {element.tag.rpartition("}")[2] for element in root.iter()} <= {"svg", "g", "path", "text", "rect", "line", "defs", "clipPath"}
+    assert '<a href="x">&' in {element.text for element in root.iter()}
+
+
+def test_pictures_stand_below_each_other_with_clips_of_their_own() -> None:
+    one = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="7"><clipPath id="clip0"/><g clip-path="url(#clip0)"/></svg>'
+    root = ElementTree.fromstring(stacked([one, one]))
+    assert (root.attrib["width"], root.attrib["height"]) == ("10", "14")
+    assert [part.attrib.get("y") for part in root] == ["0", "7"]
+    assert len({element.attrib["id"] for element in root.iter() if "id" in element.attrib}) == 2
+
+
+def test_the_script_is_kept_and_ends_nothing_of_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made = script()
+    (kept,) = tmp_path.rglob("*.js")
+    assert kept.read_text("utf-8") == made == script()
+    assert "</script" not in made
+    assert "window.vegaEmbed" in made
+
+
+@pytest.mark.parametrize("text", ["3.3", "in", "-3in", "3,3in", "3 in", "0.1mm", "9999pt", "nanin"])
+def test_widths_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"expected, such as 3\.3in|inches wide: choose another width"):
+        inches(text)
+
+
+def test_units_of_width() -> None:
+    assert [round(inches(text), 6) for text in ("5.08cm", "50.8mm", "144pt", "2in")] == [2.0] * 4
