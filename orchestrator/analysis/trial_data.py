@@ -127,7 +127,6 @@ class TrialData:
     judged_here: bool | None = None
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
     _otherwise: dict[str, str] = field(default_factory=dict, repr=False)
-    _log_medians: dict[Clock, NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
     @property
     def trial_id(self) -> str:
@@ -166,12 +165,6 @@ class TrialData:
         """Return the times of a clock without those of samples that were dropped, of which there was no inference; any shape."""
         dropped = self.outcome == schema.DROPPED
         return self.inferences[clock][~dropped] if self.arrivals is not None and dropped.any() else self.inferences[clock]
-
-    def log_medians(self, clock: Clock) -> NDArray[np.float64]:
-        """Return the logarithm of each round's median time in ns, [R], which is done once per clock; +inf where most have none."""
-        if clock not in self._log_medians:
-            self._log_medians[clock] = np.log(np.median(self.inferences[clock], axis=1))
-        return self._log_medians[clock]
 
     def judged(self, metric: str) -> Judged:
         """Return the answers of all samples compared with the references, which is done once per metric."""

@@ -346,7 +346,7 @@ def explain(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
         signed, visits = signed[:, first], None
         late, times, quality = (_means_from(values, first) for values in (late, times, quality))
     found = association([late.mean(axis=1), times.mean(axis=1)], signed, visits)
-    neighbours = correlation_of_neighbours(data.log_medians(data.clock)[None])
+    neighbours = correlation_of_neighbours(np.log(np.median(data.inferences[data.clock], axis=1))[None])
     shared = {
         "metric": data.metric,
         **threshold.columns(),
