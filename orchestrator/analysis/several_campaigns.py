@@ -1,4 +1,4 @@
-"""Campaigns of different days or places read as one: their trials stand side by side, each known by its campaign."""
+"""Campaigns of different days or places read as one."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ NOT_RECORDED = "not recorded"
 class SeveralCampaigns(Campaign):
     """Campaigns as one, analysed like any other; it has no files of its own.
 
-    A trial's id and match key begin with the label of its campaign, so that the same trial of another day is another trial and no
-    repeat of it. A system's name ends with the label: systems stand for what differs between days. A task's name ends with a digest
-    where campaigns measured different data under that name, which keeps them in tables of their own.
+    A trial's id and match key begin with the label of its campaign, so that the same trial of
+    another day is no repeat of it. A system's name ends with the label. A task's name ends with a
+    digest where campaigns measured different data under that name: these have tables of their own.
 
     labels
-        one per campaign, in their order: the time it was created, after its name where names differ.
+        one per campaign: the time it was created, after its name where names differ.
     different_data
         per task whose data differ, the labels of the campaigns by digest.
     """
@@ -50,7 +50,9 @@ class SeveralCampaigns(Campaign):
     @property
     def commands(self) -> tuple[tuple[str, ...], ...]:
         """The words of the command lines that measured them, each once."""
-        return tuple(dict.fromkeys(words for campaign in self.campaigns for words in campaign.commands))
+        return tuple(
+            dict.fromkeys(words for campaign in self.campaigns for words in campaign.commands)
+        )
 
     def trial(self, trial_id: str) -> TrialRecord:
         """Return what is known of a trial."""

@@ -69,18 +69,18 @@ class TrialData:
     times
         per clock, ns, [R, S]; +inf where the outcome is not ``ok``. For what is judged by sample.
     inferences
-        the same, one time per inference, [R, B], in the order they ran: for code that takes times as
-        data. With one sample per inference the arrays of ``times``, in order of sample.
+        the same, one time per inference, [R, B], in the order they ran: for code that takes times
+        as data. With one sample per inference the arrays of ``times``, in order of sample.
     references, predictions
         one per sample; an answer is the first that there is, of whichever round.
     names, outcome, incomplete
         of the samples; index into ``schema.OUTCOMES``, [R, S]; rounds that ended early, [R].
     visits
-        units of intervals: number of the visit of each round, [R], ascending, where visits lie apart
+        units of intervals: number of the visit of each round, [R], rising, where visits lie apart
         in time (`units.visits_apart`), or of its stream; else None.
     turns
-        number of the visit of each round, [R], however long the pauses; None under load. Trials that
-        were measured together had their visits of one number in one cycle.
+        number of the visit of each round, [R], however long the pauses; None under load. Trials
+        that were measured together had their visits of one number in one cycle.
     slices
         per name of a slice the group of each sample, None if it belongs to none.
     scores
@@ -93,7 +93,7 @@ class TrialData:
     beside
         what stands beside the clocks; None where it was not read.
     different_answers, changed_samples
-        answers of all rounds that differ from the first round's, and how many samples they belong to.
+        answers of all rounds that differ from the first round's, and of how many samples.
     token_gaps
         of streamed answers; None where there are none, or their gaps were not stored.
     others
@@ -150,15 +150,23 @@ class TrialData:
 
     @property
     def cut_short(self) -> NDArray[np.bool_]:
-        """Whether each round ended before all its samples, [R]; where that is not known, none did."""
-        return self.incomplete if self.incomplete.size else np.zeros(len(self.times[self.clock]), dtype=np.bool_)
+        """Whether each round ended before all its samples, [R]; where not known, none did."""
+        return (
+            self.incomplete
+            if self.incomplete.size
+            else np.zeros(len(self.times[self.clock]), dtype=np.bool_)
+        )
 
     def as_run(self, clock: Clock, row: int) -> NDArray[np.float64]:
         """Return the times of a round's inferences in ns, [B], in the order in which they ran."""
         if self.record.trial.fixed_batch > 1:
             return np.asarray(self.inferences[clock][row])
         number = self.evidence.get("round")
-        order = order_of_round(self.record.trial, self.times[clock].shape[1], row if number is None else int(number[row]))
+        order = order_of_round(
+            self.record.trial,
+            self.times[clock].shape[1],
+            row if number is None else int(number[row]),
+        )
         return np.asarray(self.times[clock][row, order])
 
     def served(self, clock: Clock) -> NDArray[np.float64]:
@@ -185,11 +193,17 @@ class TrialData:
         """
         with self._named(metric):
             if self._scored(metric):
-                return judged_mean(metric, self.scores[metric][members], self.record.late.get(metric))
+                return judged_mean(
+                    metric, self.scores[metric][members], self.record.late.get(metric)
+                )
             judged = judge(metric, self.answers(members))
             if members.all() and self.judged_here is not None and metric in METRICS:
                 self._compare(metric, judged)
-            return self._by_round(metric, members, judged) if self.others and isinstance(judged, JudgedMean) else judged
+            return (
+                self._by_round(metric, members, judged)
+                if self.others and isinstance(judged, JudgedMean)
+                else judged
+            )
 
     def _compare(self, metric: str, judged: Judged) -> None:
         """Note where a metric of ours finds other scores than are stored.
@@ -199,10 +213,20 @@ class TrialData:
         ideal, known = ideal_quality(judged), self.record.ideal.get(metric, math.nan)
         stored, why = self.scores.get(metric), ""
         if math.isfinite(known) and not is_alike(ideal, known):
-            why = f"the answers in predictions.parquet give {metric}={ideal:.9g}, and trial.json has ideal {metric}={known:.9g}"
-        elif stored is not None and hasattr(judged, "raw") and not (alike := is_alike(judged.raw, stored)).all():
+            why = (
+                f"the answers in predictions.parquet give {metric}={ideal:.9g}, and trial.json has "
+                f"ideal {metric}={known:.9g}"
+            )
+        elif (
+            stored is not None
+            and hasattr(judged, "raw")
+            and not (alike := is_alike(judged.raw, stored)).all()
+        ):
             row = int(np.argmin(alike))
-            why = f"predictions.parquet has score_{metric}={stored[row]:.9g} at sample {row}, whose answer gives {judged.raw[row]:.9g}"
+            why = (
+                f"predictions.parquet has score_{metric}={stored[row]:.9g} at sample {row}, whose "
+                f"answer gives {judged.raw[row]:.9g}"
+            )
         if why and self.judged_here:
             raise InputError(f"{why}: one must be the other; {MEASURE_AGAIN}")
         if why:
@@ -215,7 +239,9 @@ class TrialData:
             if isinstance(judged, JudgedOnScale):
                 with self._named(metric):
                     for times in self.times.values():
-                        judged.curve(times, np.quantile(times, [0.0, 0.5, 0.9], method="inverted_cdf"))
+                        judged.curve(
+                            times, np.quantile(times, [0.0, 0.5, 0.9], method="inverted_cdf")
+                        )
 
     def parts(self, metric: str, name: str) -> dict[str, Part]:
         """Return the groups of a slice that a metric makes of parts of samples, if it does."""
@@ -241,11 +267,12 @@ class TrialData:
             raise type(error)(f"{self.trial_id}: {error}") from error
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise InputError(
-                f"{metric} cannot judge the stored answers of {self.trial_id} ({first_line(error)}): repair the metric, or name another"
+                f"{metric} cannot judge the stored answers of {self.trial_id} "
+                f"({first_line(error)}): repair the metric, or name another"
             ) from error
 
     def _by_round(self, metric: str, members: NDArray[np.bool_], first: JudgedMean) -> JudgedMean:
-        """Return a metric by the answers of each round; by the first where some are worse than late."""
+        """Return a metric by the answers of each round; by the first where some lose quality."""
         asked, found = AskedMetric(metric), self.answers(members)
         by_round = np.tile(first.raw, (len(self.incomplete), 1))
         for row, others in self.others.items():
@@ -273,7 +300,9 @@ class TrialData:
         return Answers(
             predictions=[self.predictions[index] for index in chosen],
             references=[self.references[index] for index in chosen],
-            slices={name: [groups[index] for index in chosen] for name, groups in self.slices.items()},
+            slices={
+                name: [groups[index] for index in chosen] for name, groups in self.slices.items()
+            },
         )
 
     @property
@@ -282,7 +311,11 @@ class TrialData:
         trial = self.record.trial
         if trial.fixed_batch > 1 and trial.measurement.order == "shuffled":
             return None
-        return np.arange(len(self.references)) if trial.fixed_batch == 1 else batch_numbers(self.record.trial, len(self.references))
+        return (
+            np.arange(len(self.references))
+            if trial.fixed_batch == 1
+            else batch_numbers(self.record.trial, len(self.references))
+        )
 
     def own_times(self, clock: Clock) -> NDArray[np.float64]:
         """Return times in ns whose columns have one distribution each, [R, B].
@@ -297,7 +330,11 @@ class TrialData:
         Samples of a batch are late together; of a shuffled order the first round's batches count.
         """
         some = self.everything if members is None else members
-        of = None if self.record.trial.fixed_batch == 1 else batch_numbers(self.record.trial, some.size)[some]
+        of = (
+            None
+            if self.record.trial.fixed_batch == 1
+            else batch_numbers(self.record.trial, some.size)[some]
+        )
         return answers_at_stake(judged, int(some.sum()), of)
 
     def scores_per_inference(self) -> NDArray[np.float64] | None:
@@ -315,7 +352,7 @@ class TrialData:
 
     @property
     def group(self) -> tuple[str, str, bool]:
-        """What trials share that stand in one table: task, digest of its data, under load or not."""
+        """What trials of one table share: task, digest of its data, under load or not."""
         trial = self.record.trial
         return trial.task.name, str(self.record.digests.get("data")), trial.load.is_open
 
