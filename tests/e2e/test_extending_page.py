@@ -17,11 +17,12 @@ from orchestrator.analysis import tables as declared_tables
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.analysis.quality import judge, scale_of
 from orchestrator.analysis.ranking import rankings
+from orchestrator.analysis.reading import readings
 from orchestrator.commands.report import store_report
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics import METRICS, Answers
 from orchestrator.report import findings
-from orchestrator.report.figures.chart import SECTIONS, Chart
+from orchestrator.report.chart_files import svg_of
 from orchestrator.report.findings import say
 from orchestrator.report.result_tables import shown
 from orchestrator.report.text import milliseconds
@@ -60,13 +61,15 @@ def test_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (stop.check or {})["moved"] == pytest.approx(0)
 
 
-def test_the_figure() -> None:
-    class Reading:
-        entries = ()
-
-    chart = names(EXAMPLES[3])["median_chart"](Reading())
-    assert isinstance(chart, Chart)
-    assert chart.section in SECTIONS
+def test_the_figure(tmp_path: Path) -> None:
+    campaign = open_campaign(measure_small(tmp_path / "r", rounds=6))
+    [reading] = readings(analyse(campaign, campaign.record.config.analysis), {})
+    chart = names(EXAMPLES[3])["median_chart"](reading)
+    drawn = {row["of"]: row["y"] for row in chart.spec["data"]["values"]}
+    for entry in reading.entries:
+        medians = np.median(entry.data.inferences[Clock.TOTAL], axis=1) / 1e6
+        assert drawn[entry.label] == pytest.approx(medians, rel=1e-3)
+    assert "<svg" in svg_of(chart.spec)
 
 
 def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
