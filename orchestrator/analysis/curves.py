@@ -82,7 +82,7 @@ class Times:
 
 
 def counted(times: Floats) -> Times:
-    """Count times, [R, B] in ns, one per inference."""
+    """Count times in ns, one per inference."""
     with np.errstate(divide="ignore"):
         logs = np.log(times.ravel())
     bins = np.floor(logs[np.isfinite(logs)] / LOG_STEP).astype(np.int64)
@@ -90,18 +90,6 @@ def counted(times: Floats) -> Times:
         return Times(LogHistogram(), times.size)
     first = int(bins.min())
     return Times(LogHistogram(LOG_STEP, first, np.bincount(bins - first)), times.size)
-
-
-def pooled(several: Sequence[Times]) -> Times:
-    """Return the times of all processes of one system together."""
-    found = [times.histogram for times in several if times.timed]
-    size = sum(times.size for times in several)
-    if not found:
-        return Times(LogHistogram(), size)
-    first = min(histogram.first for histogram in found)
-    length = max(histogram.end for histogram in found) - first
-    counts = np.sum([histogram.on_grid(LOG_STEP, first, length) for histogram in found], axis=0)
-    return Times(LogHistogram(LOG_STEP, first, counts.astype(np.int64)), size)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from orchestrator.analysis.curves import (
     curve_of,
     curve_of_processes,
     grid_of,
-    pooled,
 )
 from orchestrator.analysis.groups import Group, ThresholdSet
 from orchestrator.analysis.threads import map_in_threads
@@ -322,7 +321,7 @@ def _reading(
         keys = [entry.key for entry in system.processes]
         for clock in group.clocks:
             data = [entry.data for entry in system.processes]
-            times[clock, system.key] = pooled([times[clock, key] for key in keys])
+            times[clock, system.key] = counted(np.concatenate([one.inferences[clock].ravel() for one in data]))
             curves[clock, system.key] = curve_of_processes(data, [curves[clock, key] for key in keys], clock)
         if all(key in seen for key in keys):
             stages = [seen[key].stage_means_ns for key in keys]
