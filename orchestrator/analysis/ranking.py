@@ -17,7 +17,6 @@ from orchestrator.analysis.tables.comparison import EXACTLY, FROM_BEST, FROM_BES
 from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.analysis.turns import on_samples
 from orchestrator.metrics.interface import Scale
-from orchestrator.stats.thresholds import Threshold
 
 Tie: TypeAlias = Literal["tied", "worse", "behind", "not tested"]
 """Of a system after the best: in the tie, shown worse, below one outside the tie though not shown
@@ -39,14 +38,16 @@ def is_unsteady(low: float, high: float, ideal: float) -> bool:
 class Less(NamedTuple):
     """What one keeps less than another over the visits or repeats of both, with its limits.
 
-    ``shown`` says whether that is shown, ``test`` by what where that is not the interval.
+    ``shown`` says whether that is shown. ``p``, with all pairs counted, is of the test of fresh
+    processes: it goes step by step over the pairs (Holm's method) and so may find what the
+    interval, which holds for all pairs at once, leaves open.
     """
 
     shown: bool
     difference: float
     low: float
     high: float
-    test: str = ""
+    p: float | None = None
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,6 @@ class Standing:
         """What it keeps, as gains: systems of one level keep exactly as much."""
         mean, worst = self.scale.gained(self.mean), self.scale.gained(self.worst)
         return round(mean, EXACTLY), round(worst, EXACTLY)
-
-    @property
-    def kept(self) -> float:
-        """The share of ideal quality that the mean keeps."""
-        return self.scale.kept(self.mean, self.ideal) if self.ideal != self.scale.late else 1.0
 
 
 @dataclass(frozen=True)
@@ -175,24 +171,20 @@ def rankings(results: CampaignAnalysis) -> tuple[Ranking, ...]:
 
 
 def ranking(results: CampaignAnalysis, group: Group) -> Ranking:
-    """Return the ranking of one group; the first process of each model's best is compared."""
+    """Return the ranking of one group; on samples the models' best systems are compared."""
     found, primary = standings(results, group), group.thresholds.primary
-    heads = [systems[0] for systems in by_model(found)]
-    told = {other.model: less_on_samples(group, other.trials[0], heads[0].trials[0], primary) for other in heads[1:] if primary is not None}
-    less = frozenset(model for model, is_less in told.items() if is_less)
-    return Ranking(group, found, None if None in told.values() else less)
-
-
-def less_on_samples(group: Group, trial: str, best: str, threshold: Threshold) -> bool | None:
-    """Return whether a system keeps less than that of another model on samples like these.
-
-    None is not tested.
-    """
+    if not found or primary is None:
+        return Ranking(group, found, frozenset())
     system_of = {one.trial_id: repeats for repeats in group.systems().values() for one in repeats}
-    found = on_samples(system_of[trial], system_of[best], threshold)
-    if found is None:
-        return None
-    return bool(found.low > 0 and found.parameters["samples_that_differ"] >= FEWEST_THAT_DIFFER)
+    best, *others = (systems[0] for systems in by_model(found))
+    less, tested = set(), True
+    for other in others:
+        told = on_samples(system_of[other.trials[0]], system_of[best.trials[0]], primary)
+        if told is None:
+            tested = False
+        elif told.low > 0 and told.parameters["samples_that_differ"] >= FEWEST_THAT_DIFFER:
+            less.add(other.model)
+    return Ranking(group, found, frozenset(less) if tested else None)
 
 
 def standings(results: CampaignAnalysis, group: Group) -> tuple[Standing, ...]:
@@ -251,34 +243,17 @@ def _less(results: CampaignAnalysis, group: Group, ns: int, repeats: Mapping[str
     system_of = {row["trial"]: key for key, rows in repeats.items() for row in rows}
     found: dict[str, dict[str, Less]] = {key: {} for key in repeats}
     for row in rows_of(results, "comparison", group):
-        is_wanted = row["threshold_ns"] == ns and row["scope"] in FROM_BEST
-        apart = apart_by(row) if is_wanted else None
         one, other = system_of.get(row["trial"]), system_of.get(row["baseline"])
-        if apart is not None and one is not None and other is not None:
-            limits = -row["interval_high"], -row["interval_low"]
-            less = Less(apart, -row["difference"], *limits, rests_on(row))
-            found[one][repeats[other][0]["trial"]] = less
+        tested = row["scope"] in FROM_BEST and row["method"] != "none"
+        if not tested or row["threshold_ns"] != ns or one is None or other is None:
+            continue
+        low, high = -row["interval_high"], -row["interval_low"]
+        shown, p = low > 0 or high < 0, None
+        if row["scope"] == FROM_BEST_FRESH:
+            shown = row["verdict"] == "worse"
+            p = dict(row["parameters"])["p_adjusted"] if shown else None
+        found[one][repeats[other][0]["trial"]] = Less(shown, -row["difference"], low, high, p)
     return found
-
-
-def apart_by(row: Row) -> bool | None:
-    """Return whether a stored difference from the best shows that one worse; None is not tested."""
-    if row["method"] == "none":
-        return None
-    if row["scope"] == FROM_BEST_FRESH:
-        return bool(row["verdict"] == "worse")
-    return bool(row["interval_low"] > 0 or row["interval_high"] < 0)
-
-
-def rests_on(row: Row) -> str:
-    """Write the test that a verdict of fresh processes rests on, if it shows a difference.
-
-    It goes step by step over the pairs (Holm's method) and so may find what the interval, which
-    holds for all pairs at once, leaves open.
-    """
-    if row["scope"] != FROM_BEST_FRESH or row["verdict"] not in ("worse", "better"):
-        return ""
-    return f"p {dict(row['parameters'])['p_adjusted']:.2g} with all pairs counted"
 
 
 def differing(found: Sequence[Standing]) -> list[str]:

@@ -19,7 +19,7 @@ from orchestrator.report.capacity import unsearched
 from orchestrator.report.chart_files import PLAIN_LOOK, Look, quality_picture, write_figures
 from orchestrator.report.documents import made_together, report_texts
 from orchestrator.report.findings import Finding, findings
-from orchestrator.report.findings.next_step import RESUME
+from orchestrator.report.findings.campaign import RESUME
 from orchestrator.report.findings.say import text_lines
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import PICTURE, report_of

@@ -9,12 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_campaign import measure_small
 
+from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.analysis.quality import judge, scale_of
+from orchestrator.analysis.ranking import rankings
 from orchestrator.metrics import METRICS, Answers
+from orchestrator.report import findings
 from orchestrator.report.figures.chart import SECTIONS, Chart
+from orchestrator.report.findings import say
 from orchestrator.stats.stopping import RULES, RoundObservation, make_rule
 from orchestrator.stats.times import Clock
+from orchestrator.storage.reader import open_campaign
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text("utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -54,3 +60,20 @@ def test_the_figure() -> None:
     chart = names(EXAMPLES[3])["median_chart"](Reading())
     assert isinstance(chart, Chart)
     assert chart.section in SECTIONS
+
+
+def test_the_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [example] = [one for one in EXAMPLES if "rounds_in_all" in one]
+    [template] = re.findall(r"```jinja\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "rounds_in_all.py").write_text(example, "utf-8")
+    (tmp_path / "templates" / "rounds_in_all.j2").write_text(template, "utf-8")
+    campaign = open_campaign(measure_small(tmp_path / "r"))
+    results = analyse(campaign, campaign.record.config.analysis)
+    monkeypatch.setattr(findings, "__path__", [*findings.__path__, str(tmp_path)])
+    for cached in (findings._modules, say._environment):
+        cached.cache_clear()
+    *_, last = findings.findings(results, rankings(results))
+    assert say.say(last, "markdown") == f"Measured: {sum(record.rounds for record in results.records)} rounds, see `status`"
+    for cached in (findings._modules, say._environment):
+        cached.cache_clear()

@@ -12,12 +12,12 @@ import pytest
 from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.analysis.ranking import Less, Ranking, Standing, rankings, rests_on
+from orchestrator.analysis.ranking import Less, Ranking, Standing, rankings
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.report.findings import Finding, findings, of_campaign, of_task
+from orchestrator.report.findings.campaign import RESUME
 from orchestrator.report.findings.caution import hint
-from orchestrator.report.findings.next_step import RESUME
 from orchestrator.report.findings.say import say, text_lines
 from orchestrator.report.markdown import to_report
 from orchestrator.storage.reader import open_campaign
@@ -95,12 +95,6 @@ def test_the_deadline_is_kept_from_where_the_best_keeps_it_and_missed_by_what_ti
     assert [values[key] for key in ("kept", "from_ns", "certified", "missed_by", "first")] == [False, 6e6, False, ["b"], "c"]
     certified = found(replace(best, deadlines=(4e6, 3e6)), tied)["deadline_kept"].values
     assert [certified[key] for key in ("kept", "from_ns", "certified")] == [True, 4e6, True]
-
-
-def test_what_a_verdict_of_processes_rests_on() -> None:
-    row = {"scope": "best of fresh processes", "verdict": "worse", "parameters": [("p_adjusted", 0.0041)]}
-    assert rests_on(row) == "p 0.0041 with all pairs counted"
-    assert not rests_on({**row, "verdict": "no difference shown"})
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def _told(one: Ranking, other: Standing, kind: Tie) -> dict[str, Any]:
         "share": difference / ideal if ideal else 0.0,
         "low": less.low if less else None,
         "high": less.high if less else None,
-        "test": less.test if less else "",
+        "p": less.p if less else None,
         "verdict": VERDICTS[kind],
         "only_here": other.model != best.model and other.model not in (one.like_these or ()),
         "samples": len(one.group.trials[0].references),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from orchestrator.report import findings
 from orchestrator.report.findings import Finding
 from orchestrator.report.terminal import wrapped
 from orchestrator.report.text import (
@@ -102,7 +104,7 @@ def _listed(names: Iterable[str]) -> str:
 @cache
 def _environment(medium: Medium) -> Environment:
     made = Environment(  # noqa: S701 - every value is escaped for its medium by finalize
-        loader=PackageLoader("orchestrator.report.findings"),
+        loader=FileSystemLoader([Path(folder) / "templates" for folder in findings.__path__]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -1,4 +1,4 @@
-"""Which system keeps most within the deadline, or why none can be named."""
+"""Which system keeps most within the deadline and from which one on, or why none can be named."""
 
 from __future__ import annotations
 
@@ -22,18 +22,23 @@ def name_of(one: Standing, found: Sequence[Standing]) -> str:
     return " · ".join(words.get(head, one.names[head]) for head in heads if one.names[head])
 
 
+def kept_from_ns(one: Standing) -> float:
+    """Return from which deadline on a system keeps its quality: certified, else as observed."""
+    certified, observed = one.deadlines
+    return certified if math.isfinite(certified) else observed
+
+
 def of_task(results: CampaignAnalysis, one: Ranking) -> Iterator[Finding]:
-    """Yield the best system with what it keeps; without a deadline that there is none."""
-    group = one.group
-    if not one.found or group.thresholds.primary is None:
+    """Yield the best system and whether it keeps the deadline; without one that there is none."""
+    group, found, primary = one.group, one.found, one.group.thresholds.primary
+    if not found or primary is None:
         yield Finding("no_deadline", group.task, _asked_for(results, one))
         return
-    best = one.found[0]
-    alike = one.orders[0].those("tied")
-    alike += one.models.those("tied") if one.like_these is not None else []
-    values: dict[str, Any] = {
-        "within": bound(group.thresholds.primary),
-        "name": name_of(best, one.found),
+    best, tied = found[0], one.orders[0].those("tied")
+    alike = one.models.those("tied") if one.like_these is not None else []
+    values = {
+        "within": bound(primary),
+        "name": name_of(best, found),
         "metric": group.trials[0].metric,
         "mean": best.mean,
         "low": best.low,
@@ -41,11 +46,31 @@ def of_task(results: CampaignAnalysis, one: Ranking) -> Iterator[Finding]:
         "ideal": best.ideal,
         "plain": best.scale == PLAIN,
         "processes": best.processes,
-        "systems": len(one.found),
-        "tied": len(alike),
+        "systems": len(found),
+        "tied": len(tied) + len(alike),
     }
     kind = "winner" if best.level[0] > 0 else "nothing_kept"
     yield Finding(kind, group.task, values, best.marks)
+    more_rounds = [
+        0 if row["flags"] else row["more_rounds"] or 0
+        for row in rows_of(results, "deadline", group)
+        if row["trial"] in best.trials and (row["clock"], row["reference"]) == (group.clock, "own")
+    ]
+    others = [*tied, *one.models.those("tied", "worse", "behind")]
+    first = min(found, key=kept_from_ns)
+    kept = {
+        "kept": kept_from_ns(best) <= primary.ns,
+        "from_ns": kept_from_ns(best) if math.isfinite(kept_from_ns(best)) else None,
+        "certified": math.isfinite(best.deadlines[0]),
+        "rounds": 1 - results.analysis.deadline.late_share,
+        "more_rounds": max(more_rounds, default=0) if all(more_rounds) else 0,
+        "missed_by": [
+            name_of(other, found) for other in others if kept_from_ns(other) > primary.ns
+        ],
+        "first": name_of(first, found) if kept_from_ns(first) < kept_from_ns(best) else None,
+        "first_ns": kept_from_ns(first),
+    }
+    yield Finding("deadline_kept", group.task, kept, best.flags)
 
 
 def _asked_for(results: CampaignAnalysis, one: Ranking) -> dict[str, Any]:
