@@ -14,9 +14,10 @@ from small_campaign import measure_small
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.analysis.quality import judge, scale_of
 from orchestrator.analysis.ranking import rankings
+from orchestrator.analysis.reading import readings
 from orchestrator.metrics import METRICS, Answers
 from orchestrator.report import findings
-from orchestrator.report.figures.chart import SECTIONS, Chart
+from orchestrator.report.chart_files import svg_of
 from orchestrator.report.findings import say
 from orchestrator.stats.stopping import RULES, RoundObservation, make_rule
 from orchestrator.stats.times import Clock
@@ -53,13 +54,15 @@ def test_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (stop.check or {})["moved"] == pytest.approx(0)
 
 
-def test_the_figure() -> None:
-    class Reading:
-        entries = ()
-
-    chart = names(EXAMPLES[3])["median_chart"](Reading())
-    assert isinstance(chart, Chart)
-    assert chart.section in SECTIONS
+def test_the_figure(tmp_path: Path) -> None:
+    [example] = [one for one in EXAMPLES if "median_chart" in one]
+    campaign = open_campaign(measure_small(tmp_path / "r"))
+    [reading] = readings(analyse(campaign, campaign.record.config.analysis), {})
+    chart = names(example)["median_chart"](reading)
+    rows = chart.spec["data"]["values"]
+    medians = [np.median(entry.data.inferences[reading.clock], axis=1) / 1e6 for entry in reading.entries]
+    assert [row["y"] for row in rows] == [pytest.approx(found, rel=1e-3) for found in medians]
+    assert "<svg" in svg_of(chart.spec, chart.title)
 
 
 def test_the_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
