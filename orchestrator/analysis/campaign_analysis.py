@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from orchestrator.analysis.groups import Group, check_names, grouped
+from orchestrator.analysis.loading import judgeable, load_trials
 from orchestrator.analysis.table import (
     Context,
     Table,
@@ -17,7 +18,7 @@ from orchestrator.analysis.table import (
 )
 from orchestrator.analysis.table import Row as Row
 from orchestrator.analysis.threads import map_in_threads
-from orchestrator.analysis.trial_data import TrialData, judgeable, load_trials
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord

@@ -12,10 +12,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.load import NOT_KEPT, OVERLOADED, load_flags
 from orchestrator.analysis.quality import intervals
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.units import spans_ns
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import InputError

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 
@@ -14,7 +12,7 @@ from orchestrator.analysis.trial_data import TrialData
 
 @dataclass(frozen=True)
 class Copy:
-    """A trial whose every round is one of another trial of the same match key; the places are those of their campaigns."""
+    """A trial whose every round is one of another, with the places of their campaigns."""
 
     campaign: int
     trial_id: str
@@ -23,16 +21,11 @@ class Copy:
 
 
 def copies_among(campaigns: Sequence[Sequence[TrialData]]) -> list[Copy]:
-    """Return the trials that show nothing that another one does not, of all campaigns together.
+    """Return the trials that show nothing that another does not, of the trials of each campaign.
 
-    One is a copy of another where the times of all its rounds are the other's first ones, sample by sample: two processes never take
-    the same nanoseconds throughout. So one that was copied and then extended is found, too, and the longer one is kept; of equal ones
-    the first. Trials without any answer are told apart by nothing, so that all of them count.
-
-    Parameters
-    ----------
-    campaigns
-        the trials with rounds of each campaign.
+    The times of all rounds of a copy are the other's first ones: two processes never take the same
+    nanoseconds throughout. So one that was copied and then extended is found, too, and the longer
+    one is kept; of equal ones the first. Trials without any answer all count.
     """
     placed = [(place, data) for place, trials in enumerate(campaigns) for data in trials if np.isfinite(data.times[data.clock]).any()]
     placed.sort(key=lambda one: -len(one[1].times[one[1].clock]))
@@ -60,18 +53,15 @@ def copies_in_words(copies: Sequence[Copy], names: Sequence[str] | None = None) 
 
     ``names`` are those of all campaigns; without them they are counted from 1, in the order given.
     """
-    ordered = sorted(copies, key=_places)
-    trials_of = Counter(map(_places, ordered))
-    for places, of_pair in groupby(ordered, key=_places):
-        first, number = next(of_pair), trials_of[places]
+    by_pair: dict[tuple[int, int], list[Copy]] = {}
+    for copy in copies:
+        by_pair.setdefault((copy.campaign, copy.of_campaign), []).append(copy)
+    for places, of_pair in sorted(by_pair.items()):
         campaign, original = (f"campaign {place + 1}" if names is None else names[place] for place in places)
-        if number == 1:
-            where = "" if campaign == original else f" of {original}"
-            yield f"{first.trial_id} of {campaign} has the times of {first.of_trial_id}{where}: it is a copy and counts once"
+        where = "" if campaign == original else f" of {original}"
+        if len(of_pair) == 1:
+            times = f"{of_pair[0].trial_id} of {campaign} has the times of {of_pair[0].of_trial_id}"
+            yield f"{times}{where}: it is a copy and counts once"
         else:
-            where = "others of it" if campaign == original else f"trials of {original}"
-            yield f"{number} trials of {campaign} have the times of {where}: they are copies and count once"
-
-
-def _places(copy: Copy) -> tuple[int, int]:
-    return copy.campaign, copy.of_campaign
+            others = f"trials{where}" if where else "others of it"
+            yield (f"{len(of_pair)} trials of {campaign} have the times of {others}: they are copies and count once")

@@ -16,11 +16,14 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats import thresholds
 from orchestrator.stats.latency import percentiles_inverted_cdf
-from orchestrator.stats.thresholds import Reference, Threshold
+from orchestrator.stats.thresholds import Reference
+from orchestrator.stats.thresholds import Threshold as Threshold
 from orchestrator.stats.times import Clock, primary_of, shown
 
 MOST_GROUPS = 1_000
 """Of one slice: every group is an analysis of its own."""
+TOLERANCE = 1e-3
+"""Of answers that are the same."""
 
 
 @dataclass(frozen=True)
@@ -43,55 +46,53 @@ class ThresholdSet:
     primary: Threshold | None
 
     def common(self, clock: Clock) -> tuple[Threshold, ...]:
-        """Return every threshold of a clock that compares systems; the primary one is among those of the total clock."""
+        """Return every threshold of a clock that compares systems, on the first the primary one."""
         found = self.percentiles[clock] + self.absolute
-        if clock != primary_of(self.percentiles.keys()) or self.primary is None or self.primary in found:
+        if clock != primary_of(self.percentiles.keys()):
             return found
-        return (*found, self.primary)
+        return found if self.primary is None or self.primary in found else (*found, self.primary)
 
     def by_clock(self, data: TrialData) -> dict[Clock, tuple[Threshold, ...]]:
-        """Return the thresholds that compare systems, of each clock that a trial and its group have."""
+        """Return the thresholds that compare systems, of each clock of a trial and its group."""
         return {clock: self.common(clock) for clock in data.times if clock in self.percentiles}
 
 
-def clocks_of(trials: Sequence[TrialData]) -> tuple[Clock, ...]:
-    """Return the clocks that all trials of a group have, the one that counts first before the others."""
-    return shown([clock for clock in Clock if all(clock in data.times for data in trials)])
-
-
 def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> ThresholdSet:
-    """Return the common thresholds of trials of one task; percentiles are those of inferences, in which a batch counts once.
+    """Return the common thresholds of trials of one task; percentiles are those of inferences.
 
-    Samples that a policy under load has dropped have no inference. A trial of which most inferences have no time is a reference only
-    where ``analysis.reference`` names it, or no trial has more.
-
-    Raises
-    ------
-    InputError
-        if ``analysis.reference`` names no trial of the campaign's tasks.
+    Samples that a policy under load has dropped have no inference. A trial of which most inferences
+    have no time is a reference only where ``analysis.reference`` names it, or no trial has more.
     """
-    ends = {data.trial_id: of_trial for data, of_trial in zip(trials, map_in_threads(_ends, trials), strict=True)}
-    p50s = {trial: p50 for trial, (p50, _) in ends.items()}
-    reference = _reference(trials, p50s, analysis.reference)
-    chosen = None if reference is None else next(data for data in trials if data.trial_id == reference.trial)
-    spans = [(p50, p99) for p50, p99 in ends.values()]
-    primary = (
-        thresholds.primary_threshold(analysis.primary, None)
-        if chosen is None
-        else thresholds.primary_threshold(analysis.primary, chosen.served(chosen.clock), chosen.trial_id)
-    )
-    absolute = {threshold.ns: threshold for threshold in (*thresholds.common_thresholds(spans), *analysis.thresholds)}
-    return ThresholdSet(
-        reference=reference,
-        percentiles={
-            clock: ()
-            if chosen is None
-            else thresholds.thresholds_from_percentiles(chosen.served(clock), analysis.percentiles, "reference", chosen.trial_id)
-            for clock in clocks_of(trials)
-        },
-        absolute=tuple(absolute[ns] for ns in sorted(absolute)),
-        primary=primary,
-    )
+    ends = map_in_threads(_ends, trials)
+    p50s = {data.trial_id: p50 for data, (p50, _) in zip(trials, ends, strict=True)}
+    wanted = analysis.reference
+    named = [data for data in trials if wanted in (data.trial_id, data.record.match_key)]
+    if named:
+        reference: Reference | None = Reference(named[0].trial_id)
+    else:
+        timed = {trial: p50 for trial, p50 in p50s.items() if math.isfinite(p50)}
+        failed = [data.trial_id for data in trials if data.record.state == "failed"]
+        reference = thresholds.default_reference(timed or p50s, failed=failed)
+    clocks, ranks = clocks_of(trials), analysis.percentiles
+    percentiles: dict[Clock, tuple[Threshold, ...]] = dict.fromkeys(clocks, ())
+    primary = None
+    if reference is None:
+        primary = thresholds.primary_threshold(analysis.primary, None)
+    else:
+        chosen = next(data for data in trials if data.trial_id == reference.trial)
+        name = chosen.trial_id
+        primary = thresholds.primary_threshold(analysis.primary, chosen.served(chosen.clock), name)
+        for clock in clocks:
+            times = chosen.served(clock)
+            percentiles[clock] = thresholds.thresholds_from_percentiles(times, ranks, "reference", name)
+    absolute = (*thresholds.common_thresholds(ends), *analysis.thresholds)
+    rising = sorted({one.ns: one for one in absolute}.items())
+    return ThresholdSet(reference, percentiles, tuple(one for _, one in rising), primary)
+
+
+def clocks_of(trials: Sequence[TrialData]) -> tuple[Clock, ...]:
+    """Return the clocks that all trials have, the one that counts first before the others."""
+    return shown([clock for clock in Clock if all(clock in data.times for data in trials)])
 
 
 def _ends(data: TrialData) -> tuple[float, float]:
@@ -101,31 +102,22 @@ def _ends(data: TrialData) -> tuple[float, float]:
     return p50, p99
 
 
-def _reference(trials: Sequence[TrialData], p50s: Mapping[str, float], wanted: str | None) -> Reference | None:
-    matching = [data.trial_id for data in trials if wanted in (data.trial_id, data.record.match_key)]
-    if matching:
-        return Reference(matching[0])
-    timed = {trial: p50 for trial, p50 in p50s.items() if math.isfinite(p50)}
-    return thresholds.default_reference(timed or p50s, failed=[data.trial_id for data in trials if data.record.state == "failed"])
-
-
 def check_names(trials: Sequence[TrialData], analysis: AnalysisConfig) -> None:
-    """Raise InputError where ``analysis.reference`` names no trial at all, or ``analysis.slices`` what no trial's samples have."""
+    """Raise InputError for a reference that names no trial, or a slice that no sample has."""
     wanted = analysis.reference
-    if wanted is not None and not any(wanted in (data.trial_id, data.record.match_key) for data in trials):
+    names = {name for data in trials for name in (data.trial_id, data.record.match_key)}
+    if wanted is not None and wanted not in names:
         raise analysis.unknown_reference([data.trial_id for data in trials])
     if trials:
         analysis.check_slices(name for data in trials for name in data.slices_offered)
-    for data in trials if analysis.slices else ():
+    for data in trials:
         for name in analysis.slices:
             if (groups := len(set(data.groups_of(name)))) > MOST_GROUPS:
                 raise InputError(
-                    f"analysis.slices={name}: {data.trial_id} has {groups:,} groups of it, more than {MOST_GROUPS:,}; group its values "
-                    "in the task, such as by ranges of a number, or leave it out"
+                    f"analysis.slices={name}: {data.trial_id} has {groups:,} groups of it, more "
+                    f"than {MOST_GROUPS:,}; group its values in the task, such as by ranges of a "
+                    "number, or leave it out"
                 )
-
-
-TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -139,7 +131,7 @@ class Disagreement:
 
 
 def alike(mine: Any, theirs: Any) -> bool:
-    """Return whether two answers are the same, numbers with a fraction (scores, corners of boxes) to within 0.1 %."""
+    """Return whether two answers are the same, numbers with a fraction to within 0.1 %."""
     if isinstance(mine, float) and isinstance(theirs, float):
         return math.isclose(mine, theirs, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
     if isinstance(mine, dict) and isinstance(theirs, dict):
@@ -150,12 +142,13 @@ def alike(mine: Any, theirs: Any) -> bool:
 
 
 def disagreements(trials: Sequence[TrialData]) -> list[Disagreement]:
-    """Return the trials that answer differently from the first trial of the same model and data."""
+    """Return the trials that answer differently from the first of the same model and data."""
     found = []
     firsts: dict[tuple[str, str, bool, str], TrialData] = {}
     for data in trials:
         first = firsts.setdefault((*data.group, data.record.trial.model.stands_for), data)
-        different = sum(not alike(mine, theirs) for mine, theirs in zip(data.predictions, first.predictions, strict=True))
+        pairs = zip(data.predictions, first.predictions, strict=True)
+        different = 0 if data is first else sum(not alike(*pair) for pair in pairs)
         if different:
             found.append(Disagreement(first.trial_id, data.trial_id, different, len(data.predictions)))
     return found
@@ -163,10 +156,10 @@ def disagreements(trials: Sequence[TrialData]) -> list[Disagreement]:
 
 @dataclass(frozen=True)
 class Group:
-    """Trials that may stand in one table: the same task, the same data by digest, and all under load or none.
+    """Trials that may stand in one table: of one task and data by digest, all under load or none.
 
     task
-        its name, with the digest's first letters where other trials of the campaign had other data under that name.
+        its name, with the digest's first letters where other trials had other data of that name.
     flags
         per trial id the flags of all its figures.
     settings
@@ -194,17 +187,16 @@ class Group:
     @cached_property
     def told_apart_by(self) -> tuple[str, ...]:
         """What tells its trials apart, besides model, system and runtime."""
-        keys = [data.record.match_key for data in self.trials]
         found = {
             "batch": len({data.record.trial.measurement.batch for data in self.trials}) > 1,
             "settings": any(self.settings.values()),
-            "repeat": len(set(keys)) < len(keys),
+            "repeat": len(self.systems()) < len(self.trials),
         }
         return tuple(name for name, differs in found.items() if differs)
 
     @cached_property
     def lowest_ideal(self) -> float:
-        """The lowest ideal quality, as a gain, which every model can keep; 0 if none is ever right."""
+        """The lowest ideal quality, as a gain, which every model can keep; 0 if none is right."""
         ideals = (data.judged(data.metric).ideal() for data in self.trials)
         return min((ideal for ideal in ideals if ideal > 0), default=0.0)
 
@@ -226,7 +218,7 @@ def grouped(trials: Iterable[TrialData], analysis: AnalysisConfig) -> tuple[Grou
     for data in trials:
         groups.setdefault(data.group, []).append(data)
     named = Counter(task for task, _ in {(task, digest) for task, digest, _ in groups})
-    return tuple(_group(members, analysis, by_digest=named[task] > 1) for (task, _, _), members in groups.items())
+    return tuple(_group(members, analysis, named[key[0]] > 1) for key, members in groups.items())
 
 
 def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, by_digest: bool) -> Group:
@@ -236,69 +228,67 @@ def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, by_digest: boo
     task = f"{task} under {loads.pop() if len(loads) == 1 else 'load'}" if is_open else task
     found = threshold_set(trials, analysis)
     flags = {data.trial_id: tuple(dict.fromkeys((*data.flags, *load_flags(data, found.primary)))) for data in trials}
-    return Group(task, digest, tuple(trials), found, flags, tuple(disagreements(trials)), telling_settings(trials))
+    different = tuple(disagreements(trials))
+    return Group(task, digest, tuple(trials), found, flags, different, telling_settings(trials))
 
 
 NAMED = ("model.name", "task.name", "system.name", "runtime.name", "measurement.batch", "repeat")
 """Settings that every table shows."""
 UNTOLD = (
-    "model.same_as", "server.url", "server.token_env", "server.token_file", "server.ca", "server.ready_url", "server.ready_s",
-    "server.stop_s", "server.command", "server.version_command", "server.packages",
+    "model.same_as", "server.url", "server.token_env", "server.token_file", "server.ca",
+    "server.ready_url", "server.ready_s", "server.stop_s", "server.command",
+    "server.version_command", "server.packages",
 )  # fmt: skip
-"""Where a server is, how it is reached and how it is started, which its name says; and which model a server's is."""
-STOPPING = ("measurement.rule", "measurement.rule_options", "measurement.min_rounds", "measurement.max_rounds", "measurement.max_seconds")
-OF_STREAMS = ("load.seed", "load.stream_s", "load.ramp_s")
-"""When a trial ends, and what its streams are: no name where another setting tells trials apart, as their rate does."""
-
-LOAD, LAW = "load.", "load.name"
-"""Where laws differ most keys of the one say nothing of the other, so that words name them."""
+"""Where a server is, how it is reached and started, which its name says; whose model it has."""
+MINOR = (
+    "measurement.rule", "measurement.rule_options", "measurement.min_rounds",
+    "measurement.max_rounds", "measurement.max_seconds", "load.seed", "load.stream_s",
+    "load.ramp_s",
+)  # fmt: skip
+"""When a trial ends, and what its streams are: no name where another setting tells trials apart."""
+LAW = "load.name"
+"""Where laws differ most keys of one say nothing of the other, so that words name them."""
 
 
 def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
-    """Return per trial id the settings in which it differs from others of equal names, as typed, loads of several laws in words."""
-    settings = {data.trial_id: dict(flattened(data.record.trial.model_dump(mode="json"))) for data in trials}
-    alike: dict[tuple[Any, ...], list[str]] = {}
-    for trial_id, of_trial in settings.items():
-        alike.setdefault(tuple(of_trial.get(key) for key in NAMED), []).append(trial_id)
-    differences = {}
-    for members in alike.values():
-        keys = sorted({key for trial_id in members for key in settings[trial_id]})
-        differing = [key for key in keys if key not in UNTOLD and len({str(settings[trial_id].get(key)) for trial_id in members}) > 1]
-        of_members = [settings[trial_id] for trial_id in members]
-        others = [key for key in differing if not _stops(key)]
-        if _distinct(of_members, others) == _distinct(of_members, differing):
-            differing = others
-        words: dict[str, str] = {}
-        if LAW in differing:
-            words = {data.trial_id: data.record.trial.load.all_words for data in trials if data.trial_id in members}
-            differing = [key for key in differing if not key.startswith(LOAD) or _tells_more(key, words, settings)]
-        for trial_id in members:
-            told = [f"{as_typed(key)}={settings[trial_id].get(key)}" for key in sorted(differing, key=as_typed)]
-            differences[trial_id] = ", ".join([*([words[trial_id]] if words else []), *told])
-    return differences
+    """Return per trial id the settings that tell it from others of equal names, as typed."""
+    alike: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
+    loads = {data.trial_id: data.record.trial.load.all_words for data in trials}
+    for data in trials:
+        settings = dict(flattened(data.record.trial.model_dump(mode="json")))
+        names = tuple(settings.get(key) for key in NAMED)
+        alike.setdefault(names, {})[data.trial_id] = settings
+    return {trial: ", ".join(words) for members in alike.values() for trial, words in _telling(members, loads).items()}
 
 
-def _tells_more(key: str, words: Mapping[str, str], settings: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Return whether a key differs between trials whose loads have the same words."""
-    return len({(of_load, str(settings[trial_id].get(key))) for trial_id, of_load in words.items()}) > len(set(words.values()))
+def _telling(members: Mapping[str, Mapping[str, Any]], loads: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return what tells trials of equal names apart, by id, from the settings of each."""
+    keys = sorted({key for settings in members.values() for key in settings} - {*UNTOLD})
+    values = {key: [str(settings.get(key)) for settings in members.values()] for key in keys}
+    differing = [key for key in keys if len(set(values[key])) > 1]
 
+    def distinct(some: Sequence[str]) -> int:
+        return len(set(zip(*(values[key] for key in some), strict=True)))
 
-def as_typed(key: str) -> str:
-    """Return a key as a user writes it: a load is chosen by its name."""
-    return "load" if key == "load.name" else key
-
-
-def _stops(key: str) -> bool:
-    return any(key == name or key.startswith(f"{name}.") for name in (*STOPPING, *OF_STREAMS))
-
-
-def _distinct(settings: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> int:
-    """Return how many of these settings are told apart by some keys."""
-    return len({tuple(str(of_trial.get(key)) for key in keys) for of_trial in settings})
+    major = [key for key in differing if not any(f"{key}.".startswith(f"{one}.") for one in MINOR)]
+    if distinct(major) == distinct(differing):
+        differing = major
+    by_words = LAW in differing
+    if by_words:
+        values["words"] = [loads[trial] for trial in members]
+        differing = [key for key in differing if not key.startswith("load.") or distinct(["words", key]) > distinct(["words"])]
+    typed = sorted(("load" if key == LAW else key, key) for key in differing)
+    return {
+        trial: [
+            *([loads[trial]] if by_words else []),
+            *(f"{name}={settings.get(key)}" for name, key in typed),
+        ]
+        for trial, settings in members.items()
+    }
 
 
 def flattened(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted keys and values; the options of a target stand beside its other keys, as in its YAML."""
+    """Yield dotted keys and values; options of a target stand beside its other keys."""
     for key, value in document.items():
         if isinstance(value, Mapping):
             yield from flattened(value, prefix if key == "options" else f"{prefix}{key}.")

@@ -2,75 +2,64 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-import orchestrator
-from orchestrator.analysis.beside_the_clocks import Beside, beside_the_clocks
-from orchestrator.analysis.contradictions import OTHERWISE, refuse_other_data, refuse_other_means, why_otherwise
-from orchestrator.analysis.known_answers import known_answers
 from orchestrator.analysis.quality import (
     AskedMetric,
     JudgedMean,
     JudgedOnScale,
-    MetricBroken,
     NothingToKeep,
     answers_at_stake,
+    ideal_quality,
     judge,
     judge_parts,
     judged_mean,
 )
-from orchestrator.analysis.threads import map_in_threads
-from orchestrator.analysis.units import Unit, flags_of_units, visits_apart, whole_streams
+from orchestrator.analysis.units import Unit, flags_of_units
 from orchestrator.contracts import InputError, first_line
 from orchestrator.metrics import METRICS, Answers, Judged, Part, UnknownMetric, find_metric
-from orchestrator.stats.times import PRIMARY_CLOCK, Clock, primary_of
+from orchestrator.stats.times import Clock, primary_of
 from orchestrator.stats.units import Units, enough_units
 from orchestrator.storage import schema
 from orchestrator.storage.load import MEASURE_AGAIN
-from orchestrator.storage.matrix import RoundMatrix, round_matrix
-from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
-from orchestrator.storage.token_gaps import TokenGaps, token_gaps
-from orchestrator.subject.samples import batch_numbers, first_of_batches, order_of_round
+from orchestrator.storage.token_gaps import TokenGaps
+from orchestrator.subject.samples import batch_numbers, order_of_round
 from orchestrator.subject.slices import PICTURES, SIZE, groups_by_size, slices_offered
 
-Times = Mapping[Clock, NDArray[np.float64]]
+OTHERWISE = "judged otherwise than when measured"
+"""Flag: another version of this program measured it, whose metrics gave these answers other scores."""
+ROUNDING = 1e-9
 
 
-def times_per_inference(record: TrialRecord, matrix: RoundMatrix, times: Times) -> Times:
-    """Return one time per inference and clock, [R, B], of the times of all samples, [R, S]: the same arrays where a batch is one sample.
+def is_alike(found: ArrayLike, stored: ArrayLike) -> NDArray[np.bool_]:
+    """Return where figures are those that are stored, but for rounding."""
+    rounding = ROUNDING * np.maximum(1.0, np.abs(stored))
+    return np.asarray(np.abs(np.subtract(found, stored)) <= rounding)
 
-    Raises InputError if samples of one batch have different times.
+
+@dataclass(frozen=True)
+class Beside:
+    """What is stored beside the clocks of a trial.
+
+    started_ms
+        when each round began, ms since 1970, [R].
+    stage_means_ns
+        mean time per stage, of the inferences that have a time.
+    gap_ns
+        median and p99 of our own loop between two inferences. None if a round has only one.
     """
-    if record.trial.fixed_batch == 1:
-        return times
-    first = _first(record, matrix)
-    return {clock: np.take_along_axis(of_samples, first, axis=1) for clock, of_samples in times.items()}
 
-
-def rows_per_inference(record: TrialRecord, matrix: RoundMatrix, timings: pa.Table) -> pa.Table:
-    """Return one row of stored timings per inference; errors are those of `times_per_inference`."""
-    if record.trial.fixed_batch == 1:
-        return timings
-    chosen = np.zeros(matrix.outcome.shape, dtype=bool)
-    np.put_along_axis(chosen, _first(record, matrix), True, axis=1)
-    row = np.searchsorted(matrix.rounds, timings.column("round").to_numpy())
-    column = np.searchsorted(matrix.samples, timings.column("sample").to_numpy())
-    return timings.filter(pa.array(chosen[row, column]))
-
-
-def _first(record: TrialRecord, matrix: RoundMatrix) -> NDArray[np.intp]:
-    try:
-        return first_of_batches(record.trial, matrix.rounds, matrix.times[PRIMARY_CLOCK], matrix.incomplete)
-    except InputError as error:
-        raise InputError(f"{record.trial_id}: {error}") from error
+    started_ms: NDArray[np.float64]
+    stage_means_ns: Mapping[str, float]
+    gap_ns: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -205,12 +194,21 @@ class TrialData:
             return self._by_round(metric, members, judged) if self.others and isinstance(judged, JudgedMean) else judged
 
     def _compare(self, metric: str, judged: Judged) -> None:
-        """Note where a metric of ours finds other scores than are stored. Raises InputError where it is the metric that found those."""
-        if (why := why_otherwise(metric, judged, self.record, self.scores)) is None:
-            return
-        if self.judged_here:
+        """Note where a metric of ours finds other scores than are stored.
+
+        Raises InputError where it is the metric that found those.
+        """
+        ideal, known = ideal_quality(judged), self.record.ideal.get(metric, math.nan)
+        stored, why = self.scores.get(metric), ""
+        if math.isfinite(known) and not is_alike(ideal, known):
+            why = f"the answers in predictions.parquet give {metric}={ideal:.9g}, and trial.json has ideal {metric}={known:.9g}"
+        elif stored is not None and hasattr(judged, "raw") and not (alike := is_alike(judged.raw, stored)).all():
+            row = int(np.argmin(alike))
+            why = f"predictions.parquet has score_{metric}={stored[row]:.9g} at sample {row}, whose answer gives {judged.raw[row]:.9g}"
+        if why and self.judged_here:
             raise InputError(f"{why}: one must be the other; {MEASURE_AGAIN}")
-        self._otherwise[metric] = why
+        if why:
+            self._otherwise[metric] = why
 
     def try_metric(self, metric: str) -> None:
         """Judge all answers by a metric of the user's, at times of each clock too. Raises MetricBroken if it cannot."""
@@ -231,15 +229,11 @@ class TrialData:
 
     def _scored(self, metric: str) -> bool:
         """Return whether the stored scores of a metric count, and not the answers."""
-        if metric not in self.scores:
-            return False
-        if self.record.imported:
-            return True
-        try:
-            find_metric(metric)
-        except UnknownMetric:
-            return True
-        return False
+        if metric in self.scores and not self.record.imported:
+            with suppress(UnknownMetric):
+                find_metric(metric)
+                return False
+        return metric in self.scores
 
     @contextmanager
     def _named(self, metric: str) -> Iterator[None]:
@@ -339,133 +333,17 @@ class TrialData:
     @property
     def flags(self) -> tuple[str, ...]:
         """The flags of every figure of this trial."""
-        found = list(self.record.flags_of_figures)
-        if self.record.placement.get("pinned") is False:
-            found.append("unpinned")
-        if self.record.imported:
-            found.append("imported")
-        if self.record.state != "done":
-            found.append(self.record.state)
-        if unmeasured := int(self.incomplete.sum()):
-            found.append(f"{unmeasured} incomplete {'round' if unmeasured == 1 else 'rounds'}")
-        if self.record.changes:
-            found.append("changes accepted")
-        if self.different_answers:
-            found.append("answers change")
-        if self.judged_here is False and self.judged(self.metric) and self._otherwise:
-            found.append(OTHERWISE)
-        found += flags_of_units(self.visits, under_load=self.record.trial.load.is_open)
-        return tuple(dict.fromkeys(found))
-
-
-def load_trials(campaign: Campaign, metrics: Sequence[str] = ()) -> list[TrialData]:
-    """Return every trial of a campaign that has at least one round, in the order of the plan.
-
-    ``metrics``, the primary one first, replace those it was measured by.
-    """
-    records = (record.model_copy(update={"metrics": tuple(metrics)}) if metrics else record for record in campaign.trials())
-    started = [record for record in records if record.started_at is not None]
-    loaded = map_in_threads(lambda record: _load(campaign, record), started)
-    pa.default_memory_pool().release_unused()  # the tables that arrays were made of: else Arrow keeps their memory to itself
-    trials = [data for data in loaded if data is not None]
-    refuse_other_data((data.record, data.references) for data in trials)
-    return trials
-
-
-def judgeable(trials: Sequence[TrialData]) -> tuple[list[TrialData], dict[str, str]]:
-    """Return trials by those of their metrics that can judge them, at their own times too, and by trial id why others cannot.
-
-    A trial whose primary metric cannot is left out. Raises MetricBroken where none is left.
-    """
-    judged, why = [], dict[str, MetricBroken]()
-    for data in trials:
-        known = []
-        for metric in data.record.metrics:
-            try:
-                data.try_metric(metric)
-                known.append(metric)
-            except MetricBroken as error:
-                why.setdefault(data.trial_id, error)
-        if len(known) == len(data.record.metrics):
-            judged.append(data)
-        elif data.metric in known:
-            judged.append(replace(data, record=data.record.model_copy(update={"metrics": tuple(known)})))
-    if why and not judged:
-        raise next(iter(why.values()))
-    return judged, {trial_id: str(error).removeprefix(f"{trial_id}: ") for trial_id, error in why.items()}
-
-
-def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
-    timings, rounds = campaign.both(record.trial_id)
-    if not rounds.num_rows:
-        return None
-    matrix = round_matrix(timings, rounds, with_stages=False)
-    samples = campaign.samples(record.trial_id)
-    if not np.array_equal(matrix.samples, samples.column("sample").to_numpy()):
-        message = (
-            f"{record.trial_id} has timings of {matrix.samples.size} samples and answers to {samples.num_rows}, which are not the same"
+        unmeasured, record = int(self.incomplete.sum()), self.record
+        otherwise = self.judged_here is False and self.judged(self.metric) and self._otherwise
+        told = (
+            (record.placement.get("pinned") is False, "unpinned"),
+            (record.imported, "imported"),
+            (record.state != "done", record.state),
+            (unmeasured, f"{unmeasured} incomplete {'round' if unmeasured == 1 else 'rounds'}"),
+            (record.changes, "changes accepted"),
+            (self.different_answers, "answers change"),
+            (otherwise, OTHERWISE),
         )
-        raise InputError(f"{message}: {MEASURE_AGAIN}")
-    times = matrix.times
-    different = int(np.asarray(rounds.column("different_answers").fill_null(0)).sum())
-    predictions, evidence = samples.column("prediction").to_pylist(), _numbers(rounds)
-    changed = campaign.changed_samples(record.trial_id, rounds) if different else 0
-    unanswered = different > 0 and any(answer is None for answer in predictions)
-    others = _other_answers(campaign, record, matrix) if unanswered or record.trial.server.is_asked else {}
-    if unanswered:
-        known = known_answers(predictions, others, len(matrix.rounds))
-        predictions, changed, different = known.answers, known.changed_samples, int(known.different.sum())
-        evidence["different_answers"] = np.where(np.isnan(evidence["different_answers"]), np.nan, known.different)
-    inferences = times_per_inference(record, matrix, times)
-    streams = None if matrix.arrivals is None else matrix.visits
-    each = next(iter(inferences.values())).shape[1]
-    visits = visits_apart(record, rounds, matrix.visits, each) if streams is None else whole_streams(streams, matrix.incomplete)
-    scores = {name.removeprefix("score_"): samples.column(name).to_numpy() for name in samples.column_names if name.startswith("score_")}
-    refuse_other_means(record, scores)
-    return TrialData(
-        record=record,
-        times=times,
-        inferences=inferences,
-        references=samples.column("reference").to_pylist(),
-        predictions=predictions,
-        slices={
-            name.removeprefix("slice_"): samples.column(name).to_pylist() for name in samples.column_names if name.startswith("slice_")
-        },
-        scores=scores,
-        judged_here=None if unanswered or record.imported else campaign.record.code_version == orchestrator.__version__,
-        input_sizes=samples.column("input_size").to_numpy(),
-        names=samples.column("name").to_pylist(),
-        outcome=matrix.outcome,
-        incomplete=matrix.incomplete,
-        visits=visits,
-        turns=matrix.visits if streams is None else None,
-        streams=streams,
-        different_answers=different,
-        changed_samples=changed,
-        evidence=evidence,
-        token_gaps=token_gaps(timings),
-        others=others if record.trial.server.is_asked else {},
-        arrivals=matrix.arrivals,
-        overloaded=np.asarray(rounds.column("overloaded").fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_),
-        beside=beside_the_clocks(rounds, rows_per_inference(record, matrix, timings)),
-    )
-
-
-def _other_answers(campaign: Campaign, record: TrialRecord, matrix: RoundMatrix) -> dict[int, dict[int, Any]]:
-    """Return the answers of a trial's rounds that differ from the first ones, by row of the round and by sample."""
-    rows = {int(number): row for row, number in enumerate(matrix.rounds)}
-    return {
-        rows[number]: dict(zip(table.column("sample").to_pylist(), table.column("prediction").to_pylist(), strict=True))
-        for number, table in campaign.other_answers(record.trial_id)
-        if number in rows
-    }
-
-
-def _numbers(rounds: pa.Table) -> dict[str, NDArray[np.float64]]:
-    """Return the columns of integers and of floats. Those that hold nothing are one array."""
-    numeric = [field.name for field in rounds.schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)]
-    nothing = np.full(rounds.num_rows, np.nan)
-    return {
-        name: nothing if column.null_count == len(column) else column.cast(pa.float64(), safe=False).to_numpy()
-        for name, column in zip(numeric, rounds.select(numeric).columns, strict=True)
-    }
+        found = [*record.flags_of_figures, *(flag for holds, flag in told if holds)]
+        found += flags_of_units(self.visits, under_load=record.trial.load.is_open)
+        return tuple(dict.fromkeys(found))

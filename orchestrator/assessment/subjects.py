@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from orchestrator.analysis.groups import Group, grouped
-from orchestrator.analysis.trial_data import TrialData, load_trials
+from orchestrator.analysis.loading import load_trials
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.axes import is_for, settings_of, texts_of
 from orchestrator.assessment.requirements import Requirement
 from orchestrator.assessment.values_asked import AXES

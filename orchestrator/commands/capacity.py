@@ -29,7 +29,7 @@ from orchestrator.analysis.capacity import (
     seconds_to_come,
     words_without_rate,
 )
-from orchestrator.analysis.trial_data import load_trials
+from orchestrator.analysis.loading import load_trials
 from orchestrator.commands.asked import CapacitySearch
 from orchestrator.commands.planning import compose_campaign, look_at, open_site, plan_on
 from orchestrator.commands.results_folder import looked_at

@@ -19,9 +19,8 @@ from orchestrator.doctor.findings import GRADES, Examined, Finding, host_names, 
 from orchestrator.doctor.judge import judge_all
 from orchestrator.doctor.judge_cluster import judge_place, missing_system
 from orchestrator.machine.host import read_machine
-from orchestrator.report.condensed import condensed
 from orchestrator.report.progress import Progress
-from orchestrator.report.table import Table
+from orchestrator.report.table import Table, condensed
 from orchestrator.report.terminal import Terminal
 from orchestrator.subject.digests import cache_dir
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import check_names, grouped
+from orchestrator.analysis.loading import load_trials
 from orchestrator.analysis.table import Context, tables
-from orchestrator.analysis.trial_data import load_trials
 from orchestrator.commands.inspect import find_trial
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.campaign_analysis import Row
 from orchestrator.analysis.groups import Group, check_names, grouped
+from orchestrator.analysis.loading import load_trials
 from orchestrator.analysis.replay import Question, replay_rows
 from orchestrator.analysis.replay_streams import Arrivals, Law, Moments, Rule, can_play
 from orchestrator.analysis.table import check_intervals
 from orchestrator.analysis.tables.replay import REPLAY
-from orchestrator.analysis.trial_data import TrialData, load_trials
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.commands.asked import Replaying
 from orchestrator.commands.inspect import find_trial
 from orchestrator.configuration.composition import override_analysis

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.analysis.capacity import Search, is_probe, searches_of, words_without_rate
-from orchestrator.analysis.trial_data import load_trials
+from orchestrator.analysis.loading import load_trials
 from orchestrator.report.table import Table
 from orchestrator.stats.capacity import Estimate
 from orchestrator.storage.reader import Campaign

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.units import spans_ns
 from orchestrator.compare.baseline import Baseline
 from orchestrator.stats.units import t_quantile
 from orchestrator.storage.records import TrialRecord

@@ -11,8 +11,7 @@ from orchestrator.compare.capacities import capacity_table
 from orchestrator.compare.changes import LOAD_DIFFERS, LOADS
 from orchestrator.compare.rows import NO_VERDICT, Compared
 from orchestrator.compare.verdicts import percent
-from orchestrator.report.condensed import condensed
-from orchestrator.report.table import Table
+from orchestrator.report.table import Table, condensed
 from orchestrator.report.text import milliseconds, quality, quality_within, signed, trials_counted
 from orchestrator.stats.constants import FEWEST_REPEATS
 from orchestrator.stats.pair import Difference

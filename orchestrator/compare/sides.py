@@ -11,8 +11,9 @@ import numpy as np
 
 from orchestrator.analysis.capacity import is_probe
 from orchestrator.analysis.load import load_flags
+from orchestrator.analysis.loading import load_trials
 from orchestrator.analysis.quality import JudgedMean, mean_curve, scale_of
-from orchestrator.analysis.trial_data import TrialData, load_trials
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.baseline import (
     COARSE_STEP,
     STEP,

@@ -14,9 +14,8 @@ import pyarrow as pa
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
 from orchestrator.export.latex_columns import GAP_PT, LEADING_PT, TEXT_PT, Column, blocks, pieces
-from orchestrator.report.condensed import condensed
 from orchestrator.report.result_tables import shown
-from orchestrator.report.table import Table
+from orchestrator.report.table import Table, condensed
 from orchestrator.report.text import printable
 
 FORMULA = ("=", "+", "-", "@", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}", "\N{FULLWIDTH HYPHEN-MINUS}",

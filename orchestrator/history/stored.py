@@ -18,9 +18,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from orchestrator.analysis.loading import load_trials
 from orchestrator.analysis.quality import ideal_quality, scale_of
 from orchestrator.analysis.table import tables
-from orchestrator.analysis.trial_data import TrialData, load_trials
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import MeasurementConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.constants import CONFIDENCE

@@ -12,8 +12,7 @@ from orchestrator.history.points import NAMES, threshold_words
 from orchestrator.history.series import Change, Series
 from orchestrator.history.stored import Stored
 from orchestrator.history.surroundings import Surroundings
-from orchestrator.report.condensed import condensed
-from orchestrator.report.table import Table
+from orchestrator.report.table import Table, condensed
 from orchestrator.report.text import milliseconds, quality
 
 BARS = "▁▂▃▄▅▆▇█"

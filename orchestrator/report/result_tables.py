@@ -6,15 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
-from orchestrator.analysis.groups import Group
+from orchestrator.analysis.groups import Group, Threshold
 from orchestrator.analysis.table import LABELS, LIMITS, Column, Row, View, views
 from orchestrator.analysis.tables.convergence import rjsd_column
 from orchestrator.report.cells import TEXTS, cell
 from orchestrator.report.record_tables import fault_tables
 from orchestrator.report.table import Marks, Table, bound, read_at, who, who_columns
 from orchestrator.report.text import milliseconds, seconds
-from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import Clock
 from orchestrator.storage.records import CLOCK_SET_BACK, OTHER_USERS, TrialRecord
 from orchestrator.storage.vocabulary import UNFINISHED
 
@@ -101,7 +99,7 @@ def text_table(
     below = view.cells or (limited if view.across else ())
     labels = {name: head for name, head in labels.items() if name not in below and any(row[name] is not None for row in rows)}
     figures = [name for name in (*labels, *below) if columns[name].form not in TEXTS]
-    marked = limited[-1] if limited else figures[0]
+    marked = [*figures[:1], *limited][-1]
     total = len(rows)
     if total > MOST_ROWS:
         lowest = sorted(range(total), key=lambda place: rows[place][view.order] if view.order else 0)
@@ -201,8 +199,8 @@ def trials_table(results: CampaignAnalysis) -> Table:
                 "state": record.state,
                 "stopped": (record.stopping and record.stopping.reason) or record.reason or "",
                 "rounds": str(0 if data is None else len(data.times[data.clock])),
-                "rJSD inference": _last(record, rjsd_column(record, Clock.INFERENCE)),
-                "rJSD total": _last(record, rjsd_column(record, Clock.TOTAL)),
+                "rJSD inference": _last(record, rjsd_column(record, "inference")),
+                "rJSD total": _last(record, rjsd_column(record, "total")),
                 "half-width": _last(record, "half_width"),
                 "host": str(record.placement.get("host", "")),
                 "placement read back": _placement(record.placement),

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.analysis.campaign_analysis import Row
 from orchestrator.analysis.flags import IMPORTED, told_of
-from orchestrator.analysis.groups import Group
+from orchestrator.analysis.groups import Group, Threshold
 from orchestrator.analysis.ranking import WHO
 from orchestrator.report.text import ended, markdown_text, milliseconds, quality, quality_within, with_blanks
-from orchestrator.stats.thresholds import Threshold
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,26 @@ class Table:
         if any(with_blanks(cell) != cell for row in (self.columns, *self.rows) for cell in row):
             object.__setattr__(self, "columns", tuple(map(with_blanks, self.columns)))
             object.__setattr__(self, "rows", tuple(tuple(map(with_blanks, row)) for row in self.rows))
+
+
+def condensed(table: Table, names: Collection[str]) -> Table:
+    """Return a table without the columns in which all rows are equal; its note says them. Those in ``names`` stay.
+
+    Examples
+    --------
+    >>> made = condensed(Table("Plan", ["trial", "host", "faults"], [["a", "vm", ""], ["b", "vm", ""]]), ["trial"])
+    >>> made.columns, made.note
+    (['trial'], 'In all: host vm.')
+    """
+    if len(table.rows) < 2:
+        return table
+    alike = [place for place, head in enumerate(table.columns) if head not in names and len({row[place] for row in table.rows}) == 1]
+    said = [f"{table.columns[place]} {table.rows[0][place]}" for place in alike if table.rows[0][place]]
+    left = [place for place in range(len(table.columns)) if place not in alike]
+    note = " ".join(part for part in (f"In all: {', '.join(said)}." if said else "", table.note) if part)
+    return replace(
+        table, columns=[table.columns[place] for place in left], rows=[[row[place] for place in left] for row in table.rows], note=note
+    )
 
 
 def to_markdown(table: Table) -> str:

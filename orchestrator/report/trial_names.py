@@ -8,8 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from orchestrator.configuration.config import Trial
-from orchestrator.report.condensed import condensed
-from orchestrator.report.table import Table
+from orchestrator.report.table import Table, condensed
 from orchestrator.report.terminal import fits
 from orchestrator.report.text import trials_counted
 from orchestrator.storage.records import PlannedTrial

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from orchestrator.analysis.groups import Group, check_names, grouped
+from orchestrator.analysis.loading import load_trials
 from orchestrator.analysis.table import Context, all_rows, tables
-from orchestrator.analysis.trial_data import TrialData, load_trials
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.density import Floats

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from orchestrator.analysis.contradictions import OTHERWISE, refuse_other_data, refuse_other_means
+from orchestrator.analysis.loading import refuse_other_data, refuse_other_means
+from orchestrator.analysis.trial_data import OTHERWISE
 from orchestrator.contracts import InputError
 
 TIMES = np.full((3, 4), 5.0)

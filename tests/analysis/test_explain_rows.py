@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from built_trials import explained
 
-from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.table import tables
 from orchestrator.analysis.tables.explain import EVIDENCE, TOO_FEW
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.units import spans_ns
 from orchestrator.report.explained import sentences
 from orchestrator.stats.slow_rounds import divide_lateness
 from orchestrator.stats.thresholds import Threshold

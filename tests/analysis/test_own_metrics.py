@@ -15,8 +15,9 @@ import pytest
 from numpy.typing import NDArray
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.loading import judgeable
 from orchestrator.analysis.quality import AskedMetric, MetricBroken, judge, on_scale
-from orchestrator.analysis.trial_data import TrialData, judgeable
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.commands.report import exit_code
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError

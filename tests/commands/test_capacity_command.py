@@ -14,8 +14,8 @@ import stored_corpus
 
 from orchestrator.analysis.capacity import searches_of
 from orchestrator.analysis.load import NOT_KEPT, OVERLOADED
+from orchestrator.analysis.loading import load_trials
 from orchestrator.analysis.reading import readings
-from orchestrator.analysis.trial_data import load_trials
 from orchestrator.commands import capacity
 from orchestrator.contracts import InputError
 from orchestrator.report.figures.charts.capacity import capacity_chart

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import stats
 
-from orchestrator.analysis.trial_data import load_trials
+from orchestrator.analysis.loading import load_trials
 from orchestrator.compare.baseline import COARSE_STEP, STEP, Baseline, StoredCurve, bounds_up_to, read_baseline
 from orchestrator.compare.sides import add_to_baseline, means_at, write_baseline
 from orchestrator.configuration.analysis import AnalysisConfig

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from orchestrator.analysis.trial_data import load_trials
+from orchestrator.analysis.loading import load_trials
 from orchestrator.contracts import InputError
 from orchestrator.stats.interval import mean_intervals
 from orchestrator.stats.latency import percentile_inverted_cdf

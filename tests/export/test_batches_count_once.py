@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.analysis.loading import load_trials
 from orchestrator.analysis.reading import evidence_of
-from orchestrator.analysis.trial_data import load_trials
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import Campaign, open_campaign

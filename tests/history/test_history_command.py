@@ -149,7 +149,7 @@ def test_campaigns_that_cannot_be_read_are_named_and_left_out(source: Path, tmp_
     assert done.stdout.startswith("History of small: 2 campaigns")
     assert (
         f"Left out: {made[1].name}/tail_quality.parquet is missing: write it with `python -m orchestrator report {made[1].name}`"
-        in done.stdout
+        in " ".join(done.stdout.split())
     )
     assert f"Left out: {made[2].name} is being measured, or was interrupted" in done.stdout
 

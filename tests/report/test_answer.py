@@ -9,8 +9,7 @@ from typing import Any, cast
 from orchestrator.analysis.ranking import Ranking, Standing, by_model, differing, shared
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.answer import answers
-from orchestrator.report.condensed import condensed
-from orchestrator.report.table import Table
+from orchestrator.report.table import Table, condensed
 
 
 def standing(mean: float, low: float, high: float, *, processes: int = 1, flags: tuple[str, ...] = (), **names: str) -> Standing:

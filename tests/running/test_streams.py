@@ -14,7 +14,7 @@ from built_trials import rows_made
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED, load_flags
-from orchestrator.analysis.trial_data import load_trials
+from orchestrator.analysis.loading import load_trials
 from orchestrator.analysis.units import whole_streams
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import parse_trial

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
+from typing import TypeAlias
 
 import numpy as np
 
@@ -83,17 +84,20 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Contest:
-    """All trials of one model on one task: the baseline's repeats, and by match key the others'."""
+class System:
+    """The repeats of a system, and the quality of their rounds at one threshold, as gains."""
 
-    group: Group
-    baseline: Sequence[Side]
-    others: Mapping[str, Sequence[Side]]
+    repeats: Sequence[Side]
+    rounds: Sequence[Floats]
 
-    @property
-    def bounds(self) -> tuple[Threshold, ...]:
-        """The thresholds that compare systems."""
-        return self.group.thresholds.common(self.group.clock)
+    @cached_property
+    def means(self) -> list[float]:
+        """The mean of each repeat."""
+        return [float(quality.mean()) for quality in self.rounds]
+
+
+Contest: TypeAlias = dict[str, list[Side]]
+"""All trials of one model on one task by match key, the baseline's first."""
 
 
 @table(
@@ -170,18 +174,21 @@ class Contest:
 def comparison(context: Context) -> Iterator[Row]:
     """Yield the differences from each model's baseline, then of each task those from the best."""
     by_group = [(group, contests_of(group)) for group in context.groups]
-    contests = [one for _, of_group in by_group for one in of_group if one.others]
+    contests = [(group, one) for group, of_group in by_group for one in of_group]
     verdicts = _verdicts(contests)
-    for contest in contests:
-        sides = [side for members in contest.others.values() for side in members]
-        found = dict(zip(map(id, sides), map_in_threads(partial(_rows, contest), sides), strict=True))
-        for key, members in contest.others.items():
+    for group, contest in contests:
+        baseline, *others = contest.values()
+        sides = [side for members in others for side in members]
+        found = map_in_threads(partial(_rows, group, baseline), sides)
+        rows = {side.data.trial_id: of_side for side, of_side in zip(sides, found, strict=True)}
+        for key, members in list(contest.items())[1:]:
             for side in members:
-                yield from found[id(side)]
+                yield from rows[side.data.trial_id]
             if key in verdicts:
                 yield verdicts[key]
     for group, of_group in by_group:
-        yield from from_the_best(of_group, kept_from(context.rows["deadline"], group.clock))
+        deadlines = kept_from(context.rows["deadline"], group.clock)
+        yield from from_the_best(group, of_group, deadlines)
 
 
 def contests_of(group: Group) -> list[Contest]:
@@ -190,12 +197,13 @@ def contests_of(group: Group) -> list[Contest]:
     if not bounds:
         return []
     curves = map_in_threads(partial(_small_curve, bounds), group.trials)
-    models: dict[str, dict[str, list[Side]]] = {}
+    models: dict[str, Contest] = {}
     for data, curve in zip(group.trials, curves, strict=True):
         side = Side(data, bounds, curve, group.flags[data.trial_id])
         of_model = models.setdefault(data.record.trial.model.name, {})
         of_model.setdefault(data.record.match_key, []).append(side)
-    return [Contest(group, sides.pop(_baseline(group, sides)), sides) for sides in models.values()]
+    firsts = [_baseline(group, sides) for sides in models.values()]
+    return [{first: sides[first]} | sides for first, sides in zip(firsts, models.values(), strict=True)]
 
 
 def _small_curve(bounds: Sequence[int], data: TrialData) -> Floats | None:
@@ -225,13 +233,13 @@ def _median(data: TrialData) -> float:
     return percentile_inverted_cdf(data.inferences[data.clock], 50)
 
 
-def _rows(contest: Contest, side: Side) -> list[Row]:
+def _rows(group: Group, baseline: Sequence[Side], side: Side) -> list[Row]:
     """Return the rows of one trial against the baseline's repeat of equal number, or its first."""
-    by_repeat = {one.data.record.trial.repeat: one for one in contest.baseline}
-    partner = by_repeat.get(side.data.record.trial.repeat, contest.baseline[0])
+    by_repeat = {one.data.record.trial.repeat: one for one in baseline}
+    partner = by_repeat.get(side.data.record.trial.repeat, baseline[0])
     size = unit_size([partner.data, side.data])
     rows = []
-    for index, threshold in enumerate(contest.bounds):
+    for index, threshold in enumerate(group.thresholds.common(group.clock)):
         mine, theirs = side.quality(index), partner.quality(index)
         means = float(theirs.mean()), float(mine.mean())
         here = of_visits(partner.data, side.data, theirs, mine)
@@ -276,108 +284,82 @@ def difference_row(
     }
 
 
-@dataclass(frozen=True)
-class Match:
-    """Repeats of two systems at a threshold, each with the means of its repeats, as gains."""
-
-    baseline: Sequence[Side]
-    members: Sequence[Side]
-    threshold: Threshold
-    means: tuple[Sequence[float], Sequence[float]]
-
-    def row(self, scope: str, found: Verdict | None) -> Row:
-        """Return the row of what the repeats show; no verdict where fewer than 3 alternate."""
-        before, after = (float(np.mean(of_repeats)) for of_repeats in self.means)
-        if found is None:
-            enough = min(map(len, self.means)) >= FEWEST_REPEATS
-            outcome: Outcome = "no verdict: measured apart" if enough else "no verdict: noise floor unknown"
-            difference = after - before if abs(after - before) > ROUNDING else 0.0
-            found = Verdict(outcome, untested(difference))
-        first = self.members[0], self.baseline[0]
-        row = difference_row(*first, self.threshold, scope, (before, after), found.found)
-        tested = {"p_adjusted": found.p_value, "detectable_drop": found.detectable_drop}
-        flags = (flag for side in (*self.members, *self.baseline) for flag in side.flags)
-        return {
-            **row,
-            "verdict": found.outcome,
-            "parameters": row["parameters"] | ({} if found.found.method == "none" else tested),
-            "flags": list(dict.fromkeys(flags)),
-        }
+def _of_repeats(before: System, after: System, threshold: Threshold, scope: str, found: Verdict | None) -> Row:
+    """Return the row of what repeats show; no verdict where fewer than 3 alternate."""
+    means = float(np.mean(before.means)), float(np.mean(after.means))
+    if found is None:
+        enough = min(len(before.means), len(after.means)) >= FEWEST_REPEATS
+        outcome: Outcome = "no verdict: measured apart" if enough else "no verdict: noise floor unknown"
+        difference = means[1] - means[0]
+        found = Verdict(outcome, untested(difference if abs(difference) > ROUNDING else 0.0))
+    row = difference_row(after.repeats[0], before.repeats[0], threshold, scope, means, found.found)
+    tested = {"p_adjusted": found.p_value, "detectable_drop": found.detectable_drop}
+    flags = (flag for side in (*after.repeats, *before.repeats) for flag in side.flags)
+    return {
+        **row,
+        "verdict": found.outcome,
+        "parameters": row["parameters"] | ({} if found.found.method == "none" else tested),
+        "flags": list(dict.fromkeys(flags)),
+    }
 
 
-def judged_matches(matches: Mapping[str, Match], scope: str, level: float = LEVEL) -> dict[str, Row]:
-    """Return the row of each match; those of which at least 3 repeats alternate are one family."""
+Pairs: TypeAlias = Mapping[str, tuple[System, System, Threshold]]
+
+
+def judged_pairs(pairs: Pairs, scope: str, level: float = LEVEL) -> dict[str, Row]:
+    """Return the row of each pair; those of which at least 3 repeats alternate are one family."""
     enough = {}
-    for key, match in matches.items():
-        before, after = ([one.data for one in of] for of in (match.baseline, match.members))
-        found = replicates_of(before, after, match.means)
+    for key, (before, after, _) in pairs.items():
+        theirs, ours = ([side.data for side in one.repeats] for one in (before, after))
+        found = replicates_of(theirs, ours, (before.means, after.means))
         if len(found.a) >= FEWEST_REPEATS:
             enough[key] = found
     verdicts = gate(enough, level)
-    return {key: match.row(scope, verdicts.get(key)) for key, match in matches.items()}
+    return {key: _of_repeats(*pair, scope, verdicts.get(key)) for key, pair in pairs.items()}
 
 
-def _verdicts(contests: Sequence[Contest]) -> dict[str, Row]:
+def _verdicts(contests: Iterable[tuple[Group, Contest]]) -> dict[str, Row]:
     """Return per match key what its repeats show against the baseline's, at the primary threshold.
 
     All match keys of the campaign are one family, so that at most 5 % of campaigns wrongly tell any
     system from its baseline.
     """
-    matches: dict[str, Match] = {}
-    for contest in contests:
-        primary = contest.group.thresholds.primary
-        if primary is None or primary not in contest.bounds:
-            continue
-        index = contest.bounds.index(primary)
-        before = [float(side.quality(index).mean()) for side in contest.baseline]
-        for key, members in contest.others.items():
-            after = [float(side.quality(index).mean()) for side in members]
-            matches[key] = Match(contest.baseline, members, primary, (before, after))
-    return judged_matches(matches, FRESH_PROCESSES)
+    pairs: dict[str, tuple[System, System, Threshold]] = {}
+    for group, contest in contests:
+        primary, bounds = group.thresholds.primary, group.thresholds.common(group.clock)
+        if primary is not None and primary in bounds:
+            first, *_ = systems = [_system(of, bounds.index(primary)) for of in contest.values()]
+            found = {key: (first, one, primary) for key, one in zip(contest, systems, strict=True)}
+            pairs |= dict(list(found.items())[1:])
+    return judged_pairs(pairs, FRESH_PROCESSES)
 
 
-@dataclass(frozen=True)
-class System:
-    """A system: its repeats, the quality of their rounds at a threshold, as gains, its deadlines."""
-
-    repeats: Sequence[Side]
-    rounds: Sequence[Floats]
-    deadlines: Deadlines = NEVER
-
-    @property
-    def means(self) -> list[float]:
-        """The mean of each repeat."""
-        return [float(quality.mean()) for quality in self.rounds]
-
-    @property
-    def standing(self) -> tuple[float, ...]:
-        """What sorts systems, the best first: by mean, worst round, then deadlines."""
-        worst = min(float(quality.min()) for quality in self.rounds)
-        return -round(float(np.mean(self.means)), EXACTLY), -round(worst, EXACTLY), *self.deadlines
+def _system(repeats: Sequence[Side], index: int) -> System:
+    return System(repeats, [side.quality(index) for side in repeats])
 
 
-def from_the_best(contests: Sequence[Contest], deadlines: Mapping[str, Deadlines]) -> Iterator[Row]:
+def from_the_best(group: Group, contests: Sequence[Contest], deadlines: Mapping[str, Deadlines]) -> Iterator[Row]:
     """Yield per threshold of one task the differences from the best of each model and of all.
 
     The best is found from the same rounds. So each difference is held to a level at which all pairs
     that could have been asked for are right together with 95 % confidence: by Bonferroni, of
     repeats by Holm's method over the pairs with the best.
     """
-    for index, threshold in enumerate(contests[0].bounds if contests else ()):
+
+    def standing(one: System) -> tuple[float, ...]:
+        """Return what sorts systems, the best first: by mean, worst round, then deadlines."""
+        worst = min(float(quality.min()) for quality in one.rounds)
+        kept = longest(deadlines.get(side.data.trial_id, NEVER) for side in one.repeats)
+        return -round(float(np.mean(one.means)), EXACTLY), -round(worst, EXACTLY), *kept
+
+    for index, threshold in enumerate(group.thresholds.common(group.clock) if contests else ()):
         heads = []
         for contest in contests:
-            found = (
-                System(
-                    repeats,
-                    [side.quality(index) for side in repeats],
-                    longest(deadlines.get(side.data.trial_id, NEVER) for side in repeats),
-                )
-                for repeats in (contest.baseline, *contest.others.values())
-            )
-            systems = sorted(found, key=lambda one: one.standing)
+            found = [_system(repeats, index) for repeats in contest.values()]
+            systems = sorted(found, key=standing)
             yield from _from_best(systems, threshold)
             heads.append(systems[0])
-        yield from _from_best(sorted(heads, key=lambda one: one.standing), threshold)
+        yield from _from_best(sorted(heads, key=standing), threshold)
 
 
 def _from_best(systems: Sequence[System], threshold: Threshold) -> Iterator[Row]:
@@ -385,8 +367,8 @@ def _from_best(systems: Sequence[System], threshold: Threshold) -> Iterator[Row]
     several = len(best.repeats) > 1
     others = [one for one in others if (len(one.repeats) > 1) == several]
     if several:
-        matches = {str(place): Match(best.repeats, one.repeats, threshold, (best.means, one.means)) for place, one in enumerate(others)}
-        yield from judged_matches(matches, FROM_BEST_FRESH, 2 * LEVEL / len(systems)).values()
+        pairs = {str(place): (best, one, threshold) for place, one in enumerate(others)}
+        yield from judged_pairs(pairs, FROM_BEST_FRESH, 2 * LEVEL / len(systems)).values()
         return
     confidence = 1 - 2 * LEVEL / (len(systems) * max(1, len(systems) - 1))
     for other in others:

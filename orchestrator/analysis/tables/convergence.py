@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.analysis.table import FLAGS, Column, Context, Row, table
 from orchestrator.stats.stopping import CHECK_COLUMNS
-from orchestrator.stats.times import SERVICE_CLOCKS, Clock
+from orchestrator.stats.times import SERVICE_CLOCKS
 from orchestrator.storage.records import TrialRecord
 
 MEANINGS = {
@@ -67,7 +67,7 @@ def convergence(context: Context) -> Iterator[Row]:
             }
 
 
-def rjsd_column(record: TrialRecord, clock: Clock) -> str:
+def rjsd_column(record: TrialRecord, clock: str) -> str:
     """Return the column of the distance that a trial's rule looked at."""
     by_program = record.stopping is not None and record.stopping.rule == "paper"
     return f"rjsd_{clock}_as_in_paper_code" if by_program else f"rjsd_{clock}"

@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.evidence_span import spans_ns
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.table import FLAGS, METRIC, Column, Context, Row, View, table
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.units import spans_ns
 from orchestrator.stats.slow_rounds import (
     FEWEST_ROUNDS,
     LEVEL,
