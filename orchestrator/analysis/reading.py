@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.curves import (
@@ -15,6 +14,7 @@ from orchestrator.analysis.curves import (
     FEWEST_POINTS,
     MOST_POINTS,
     Curve,
+    Floats,
     Grid,
     Times,
     counted,
@@ -22,7 +22,7 @@ from orchestrator.analysis.curves import (
     curve_of_processes,
     grid_of,
 )
-from orchestrator.analysis.groups import Group, ThresholdSet
+from orchestrator.analysis.groups import Group
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.contracts import InputError
@@ -30,7 +30,6 @@ from orchestrator.stats import units
 from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.times import Clock
 
-Floats = NDArray[np.float64]
 LEAST = 1e-9
 """Differences of quality below this are the rounding of sums."""
 MEASURES = {
@@ -205,11 +204,6 @@ class Reading:
     times: Mapping[tuple[Clock, str], Times]
     curves: Mapping[tuple[Clock, str], Curve]
     evidence: Mapping[str, Evidence]
-
-    @property
-    def thresholds(self) -> ThresholdSet:
-        """The thresholds that all of them are read at."""
-        return self.group.thresholds
 
     @property
     def clocks(self) -> tuple[Clock, ...]:
