@@ -130,8 +130,11 @@ class Ranking:
 
     @property
     def models(self) -> Order:
-        """The best system of each model."""
-        return order_of([order.best for order in self.orders])
+        """The best system of each model; none is tested where samples like these cannot be."""
+        order = order_of([order.best for order in self.orders])
+        if self.like_these is not None:
+            return order
+        return Order(order.best, tuple((other, "not tested") for other, _ in order.others))
 
 
 def ties(shown_worse: Iterable[bool | None]) -> Iterator[Tie]:

@@ -24,17 +24,26 @@ from orchestrator.report.text import markdown_text, printable
 PICTURE = "report.svg"
 """The file with the picture, beside ``report.md``."""
 
-METHOD = """## Method
-
-A *round* is one pass over every sample of the task. An answer is *on time* when its time is at most the threshold; tail quality is the
-quality of a round with every late sample counted as failed (Yang et al., arXiv 2212.13925v3). The clock *inference* is the model call
-alone; *total* is preprocess + inference + postprocess, from the sample's encoded bytes to the answer as plain values. Outside both
-clocks: the queue, the network, and the disk unless `task.preload=none`. Under load *response* counts from a sample's arrival, queue
-included. Where a server answered, inference is from sending the request to the last byte of the answer, network included; of streamed
-answers *first_token* counts from the arrival (in a closed loop, the start) to the first token, and *per_token* is the time between two.
-Quality is rounded to three decimals, though nothing below 1 to 1.000; intervals are rounded outward and what a deadline keeps is rounded
-down; times have three digits or are whole ms. The exact figures, with every interval, stand in the Parquet files beside this report.
-"""
+METHOD = (
+    "A round is one pass over every sample of the task. An answer is on time when its time is at "
+    "most the threshold; tail quality is the quality of a round with every late sample counted as "
+    "failed (Yang et al., arXiv 2212.13925v3), ideal quality that without a threshold. A sample "
+    "without an answer is late at every threshold.",
+    "The clock inference is the model call alone; total is preprocess, inference and postprocess, "
+    "from the sample's encoded bytes to the answer as plain values. Outside both clocks: the "
+    "queue, the network, and the disk unless `task.preload=none`. Under load response counts from "
+    "a sample's arrival, queue included. Where a server answered, inference is from sending the "
+    "request to the last byte of the answer, network included; of streamed answers first_token "
+    "counts from the arrival (in a closed loop, the start) to the first token, and per_token is "
+    "the time between two.",
+    "Every mean has a 95 % interval of the mean of rounds to come, for these samples and "
+    "processes. Its units are visits that lie apart, or streams; a trial of fewer than 12 units "
+    "is one stretch, and its interval is of this period.",
+    "Quality is rounded to three decimals, though nothing below 1 to 1.000; intervals are rounded "
+    "outward and what a deadline keeps is rounded down; times have three digits or are whole ms. "
+    "The exact figures stand in the Parquet files beside this report.",
+)
+"""How everything was measured, by paragraph; words in backticks are code."""
 
 Maker = Callable[[CampaignAnalysis], Iterable[Table]]
 FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
@@ -48,11 +57,14 @@ FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
     ("Schedules under load", ()),
     ("Servers", (server_tables,)),
     ("Slow rounds", ()),
-    ("Trials: where each ran and how it ended", (lambda results: [trials_table(results)],)),
     ("First inferences, memory and changed answers", ()),
+)
+"""What is folded of tasks: the section of declared tables, by what one reads to open it, and other tables after them."""
+OF_CAMPAIGN: tuple[tuple[str, tuple[Maker, ...]], ...] = (
+    ("Trials: where each ran and how it ended", (lambda results: [trials_table(results)],)),
     ("Problems, machines and versions", (problem_tables, fault_tables, lambda results: [stack_table(results.records)])),
 )
-"""What is folded: the section of declared tables, by what one reads to open it, and other tables after them."""
+"""The same of the campaign."""
 
 
 def to_report(results: CampaignAnalysis, ranked: Sequence[Ranking] | None = None) -> str:
@@ -89,12 +101,12 @@ def report_of(
     head += ["", *([f"![Quality against threshold, one line a system]({PICTURE})", ""] if found else [])]
     parts = ["\n".join(head), *map(to_markdown, found)]
     parts += [folded(table.title, [table]) for table in first]
-    for name, makers in FOLDED:
+    for name, makers in (*FOLDED, *OF_CAMPAIGN):
         if tables := [*shown_in(results, name), *(table for make in makers for table in make(results))]:
             parts.append(folded(name, tables))
     reach = reach_of_visits(data for group in results.groups for data in group.trials)
     measured = "\n\n".join(filter(None, [measured, reach]))
-    method = "\n".join([_opening("How this was measured"), *([measured, ""] if measured else []), METHOD, CLOSING])
+    method = "\n".join([_opening("How this was measured"), *([measured, ""] if measured else []), "\n\n".join(METHOD), CLOSING])
     return "\n".join([*parts, method])
 
 

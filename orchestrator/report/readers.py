@@ -12,36 +12,22 @@ STDOUT, STDERR = 1, 2
 
 
 class _WhileRead(io.FileIO):
-    """A file descriptor that takes everything, and passes it on as long as there is somebody at the other end."""
+    """A file descriptor that takes everything, and passes it on while somebody reads and there is room."""
 
     told = False
 
     def write(self, data: object, /) -> int:
-        """Write, as to any file, unless the reader has left, or nothing can be written."""
+        """Write, as to any file; that a full disk takes nothing is told once, on stderr."""
         try:
             return super().write(data)  # type: ignore[arg-type]
-        except BrokenPipeError:
-            pass
         except OSError as error:
-            self._tell(error)
+            if not isinstance(error, BrokenPipeError) and self.fileno() == STDOUT and not self.told:
+                self.told = True
+                with suppress(OSError):
+                    os.write(
+                        STDERR, f"standard output: {error.strerror}; only files are written\n".encode()
+                    )
         return memoryview(data).nbytes  # type: ignore[arg-type]
-
-    def _tell(self, error: OSError) -> None:
-        """Say once, on what else there is, that nothing more is printed: a full disk is otherwise taken for one of the results."""
-        if self.fileno() == STDOUT and not self.told:
-            self.told = True
-            with suppress(OSError):
-                os.write(
-                    STDERR, f"standard output: {error.strerror}; the rest is not printed, and files are written all the same\n".encode()
-                )
-
-
-class _Kept(io.TextIOWrapper):
-    """A stream of this program's, which no code of a user's closes."""
-
-    def close(self) -> None:
-        """Write what is still to be written."""
-        self.flush()
 
 
 def while_read(stream: io.TextIOWrapper | None) -> io.TextIOWrapper:
@@ -50,7 +36,7 @@ def while_read(stream: io.TextIOWrapper | None) -> io.TextIOWrapper:
         return Path(os.devnull).open("w", encoding="utf-8")
     stream.flush()
     whole = io.BufferedWriter(_WhileRead(stream.fileno(), "wb", closefd=False))
-    return _Kept(whole, stream.encoding, stream.errors, line_buffering=stream.line_buffering or stream.write_through)
+    return io.TextIOWrapper(whole, stream.encoding, stream.errors, line_buffering=stream.line_buffering or stream.write_through)
 
 
 def outlive_readers() -> None:

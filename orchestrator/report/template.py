@@ -1,24 +1,42 @@
-"""Pages in HTML from a template that lies beside the code that fills it."""
+"""Pages in HTML from templates that lie beside the code that fills them, on the base of all pages."""
 
 from __future__ import annotations
 
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from orchestrator.report.text import printable
 
+BASE = "orchestrator.report.html"
+
 
 def page_of(package: str, name: str, **values: Any) -> str:
-    """Return the template ``name`` of a package, filled: values are text unless it calls them safe, and none may be missing.
+    """Return the template ``name`` of a package, filled: values are text unless they are Markup.
 
-    Nothing in a text steers, hides or turns the direction of writing.
+    None may be missing. Nothing in a text steers, hides or turns the direction of writing.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=shown)
-    return environment.from_string((files(package) / name).read_text(encoding="utf-8")).render(**values)
+
+    def load(asked: str) -> str:
+        return text_of(package if (files(package) / asked).is_file() else BASE, asked)
+
+    environment = Environment(
+        loader=FunctionLoader(load),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=shown,
+    )
+    return environment.get_template(name).render(**values)
+
+
+def text_of(package: str, name: str) -> str:
+    """Return a file that lies in a package."""
+    return (files(package) / name).read_text(encoding="utf-8")
 
 
 def shown(value: Any) -> Any:
-    """Return what a template writes of a value: text in which nothing steers, hides or turns the direction of writing; lines stay lines."""
-    return "\n".join(map(printable, value.split("\n"))) if type(value) is str else value  # Markup is HTML of ours
+    """Return text in which nothing steers, hides or turns; its lines stay lines. Markup is ours."""
+    return "\n".join(map(printable, value.split("\n"))) if type(value) is str else value

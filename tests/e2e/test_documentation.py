@@ -15,7 +15,7 @@ from program import orchestrator
 from orchestrator.analysis.flags import FLAGS, flag_of
 from orchestrator.analysis.tables.tail_quality import IN_SAMPLE
 from orchestrator.compare.campaigns import TORN
-from orchestrator.report.figures import charts
+from orchestrator.report import charts
 from orchestrator.running.trial_judge import DIFFERS, NEVER_RIGHT, OTHER_CATEGORIES, SHARED
 from orchestrator.storage.records import OTHER_USERS
 

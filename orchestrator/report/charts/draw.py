@@ -158,7 +158,9 @@ def mark(kind: str, tooltip: Sequence[tuple[str, str]] = (), **encoding: Any) ->
         "point": {"type": "point", "strokeDash": [1, 0]},
         "tips": {"type": "point", "size": 120, "opacity": 0, "filled": True},
     }
-    shown = encoding | {"opacity": _opacity(0.15)} if kind.endswith("band") else encoding
+    own: Spec = {"opacity": _opacity(0.15)} if kind.endswith("band") else {}
+    own |= {"opacity": {"value": 0}} if kind == "tips" else {}
+    shown = encoding | own
     if tooltip:
         titles = [("of", "system"), *tooltip]
         shown = shown | {"tooltip": [{"field": one, "title": title} for one, title in titles]}
@@ -270,7 +272,11 @@ class Lines:
         named = by_name(self.styles, sign) | {"opacity": _opacity(1)}
         named["detail"] = [{"field": "of"}, {"field": "faint"}]
         lit = {"name": "lit", "select": {"type": "point", "fields": ["s"]}, "bind": "legend"}
-        first, *others = layers
+        signed = {sign: named.pop(sign)}
+        first, *others = (
+            one if one["name"].endswith("band") else {**one, "encoding": signed | one["encoding"]}
+            for one in layers
+        )
         drawn = {"layer": [{"params": [lit], **first}, *others], "encoding": named | encoding}
         return whole(rows, [drawn, *over], self.start, choices, transform, self.models)
 

@@ -26,7 +26,6 @@ DROPPED = {
 
 
 def of_campaign(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[Finding]:
-    """Yield what keeps trials from being compared, what imported files lack, and what to run."""
     if not ranked:
         yield Finding("nothing_stored", "", {})
     tasks = Counter(task for task, _ in {group.trials[0].group[:2] for group in results.groups})

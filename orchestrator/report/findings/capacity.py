@@ -13,7 +13,6 @@ PLACE = 25
 
 
 def of_campaign(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[Finding]:
-    """Yield what each search has found."""
     for rows in searches(results):
         row, certified = rows[0], certified_row(rows)
         yield Finding(

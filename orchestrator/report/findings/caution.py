@@ -18,7 +18,6 @@ WORD = re.compile(r"`[^`]+`")
 
 
 def of_campaign(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[Finding]:
-    """Yield how many trials have which flag and what helps, and what is too short."""
     whose: dict[str, list[TrialData]] = {}
     for one in unsearched(ranked):
         unsteady = {trial for of in one.found if UNSTEADY in of.marks for trial in of.trials}

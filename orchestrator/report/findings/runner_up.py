@@ -17,25 +17,15 @@ VERDICTS = {"tied": "tie", "worse": "shown", "behind": "not shown", "not tested"
 
 
 def of_task(results: CampaignAnalysis, one: Ranking) -> Iterator[Finding]:
-    """Yield the runner-up; then the other models, where the runner-up is none of them."""
     if not one.found or one.found[0].level[0] <= 0:
         return
-    systems = [(other, kind) for other, kind in one.orders[0].others]
-    models = [
-        (other, kind if one.like_these is not None else "not tested")
-        for other, kind in one.models.others
-    ]
-    others = [_told(one, other, kind) for other, kind in (systems or models)]
-    if others:
+    systems, models = one.orders[0].others, one.models.others
+    if others := [_told(one, *other) for other in systems or models]:
+        first = others[0]
         more = sum(other["verdict"] == "tie" for other in others[1:])
-        yield Finding(
-            "runner_up", one.group.task, {**others[0], "more_tied": more}, others[0]["flags"]
-        )
-    rest = models if systems else models[1:]
-    if rest:
-        yield Finding(
-            "other_models", one.group.task, {"models": [_told(one, *other) for other in rest]}
-        )
+        yield Finding("runner_up", one.group.task, {**first, "more_tied": more}, first["flags"])
+    if rest := [_told(one, *other) for other in (models if systems else models[1:])]:
+        yield Finding("other_models", one.group.task, {"models": rest})
 
 
 def _told(one: Ranking, other: Standing, kind: Tie) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -33,9 +33,6 @@ SHOWN: dict[Medium, Callable[[str], str]] = {
 CODE: dict[Medium, str] = {"markdown": "`{}`", "html": "<code>{}</code>"}
 JOINED = {"deadline_kept": "winner", "too_short": "caution", "unfinished": "caution"}
 """Kinds that a terminal says on the line of another kind where that stands before."""
-MOST_NAMES = 3
-SHORTEST = 20
-"""Cells of a line beside its label, also where a terminal is narrower."""
 
 
 def say(finding: Finding, medium: Medium) -> str:
@@ -65,14 +62,14 @@ def text_lines(found: Sequence[Finding], width: int) -> Iterator[str]:
         else:
             lines.append((finding, f"{begins}: " if begins else "", told))
     indent = max((len(begins) for _, begins, _ in lines), default=0)
-    several = len({of.subject for of, *_ in lines if of.subject}) > 1
-    subject = ""
+    subjects = {of.subject for of, *_ in lines} - {""}
+    subject = "" if len(subjects) > 1 else subjects.pop() if subjects else ""
     for of, begins, told in lines:
-        if several and of.subject not in ("", subject):
+        if of.subject not in ("", subject):
             subject = of.subject
             yield printable(subject)
         whole = not {"command", "path"}.isdisjoint(of.values)
-        broken = [told] if whole else wrapped(told, max(SHORTEST, width - indent))
+        broken = [told] if whole else wrapped(told, max(20, width - indent))
         for place, line in enumerate(broken):
             yield f"{'' if place else begins:<{indent}}{line}"
 
@@ -94,13 +91,6 @@ def _shown(value: object, medium: Medium) -> Markup:
     return value if isinstance(value, Markup) else Markup(SHOWN[medium](str(value)))  # noqa: S704 - escaped for its medium
 
 
-def _listed(names: Iterable[str]) -> str:
-    """Write names with commas, of many the first three."""
-    chosen = list(names)
-    more = len(chosen) - MOST_NAMES
-    return f"{', '.join(chosen[:MOST_NAMES])}{f' and {more} more' if more > 0 else ''}"
-
-
 @cache
 def _environment(medium: Medium) -> Environment:
     made = Environment(  # noqa: S701 - every value is escaped for its medium by finalize
@@ -115,7 +105,6 @@ def _environment(medium: Medium) -> Environment:
         "coded": lambda text: coded(text, medium),
         "interval": lambda one: within(one["low"], one["high"]),
         "kept_within": lambda one: quality_within(one["low"], one["high"], one["ideal"]),
-        "listed": _listed,
         "ms": milliseconds,
         "per_cent": per_cent,
         "quality": quality,

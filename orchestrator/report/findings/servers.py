@@ -14,7 +14,6 @@ PLACE = 28
 
 
 def of_task(results: CampaignAnalysis, one: Ranking) -> Iterator[Finding]:
-    """Yield each server that was asked, with the largest p50 and p99 of the client's own part."""
     asked = [data.record for data in one.group.trials if data.record.trial.server.is_asked]
     asked.sort(key=lambda record: record.trial.server.name)
     for name, records in groupby(asked, key=lambda record: record.trial.server.name):

@@ -29,13 +29,11 @@ def kept_from_ns(one: Standing) -> float:
 
 
 def of_task(results: CampaignAnalysis, one: Ranking) -> Iterator[Finding]:
-    """Yield the best system and whether it keeps the deadline; without one that there is none."""
     group, found, primary = one.group, one.found, one.group.thresholds.primary
     if not found or primary is None:
         yield Finding("no_deadline", group.task, _asked_for(results, one))
         return
     best, tied = found[0], one.orders[0].those("tied")
-    alike = one.models.those("tied") if one.like_these is not None else []
     values = {
         "within": bound(primary),
         "name": name_of(best, found),
@@ -47,7 +45,7 @@ def of_task(results: CampaignAnalysis, one: Ranking) -> Iterator[Finding]:
         "plain": best.scale == PLAIN,
         "processes": best.processes,
         "systems": len(found),
-        "tied": len(tied) + len(alike),
+        "tied": len(tied) + len(one.models.those("tied")),
     }
     kind = "winner" if best.level[0] > 0 else "nothing_kept"
     yield Finding(kind, group.task, values, best.marks)
@@ -56,7 +54,7 @@ def of_task(results: CampaignAnalysis, one: Ranking) -> Iterator[Finding]:
         for row in rows_of(results, "deadline", group)
         if row["trial"] in best.trials and (row["clock"], row["reference"]) == (group.clock, "own")
     ]
-    others = [*tied, *one.models.those("tied", "worse", "behind")]
+    others = [*tied, *(order.best for order in one.orders[1:])]
     first = min(found, key=kept_from_ns)
     kept = {
         "kept": kept_from_ns(best) <= primary.ns,
