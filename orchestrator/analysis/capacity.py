@@ -28,12 +28,10 @@ from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.records import CapacityQuestion, TrialRecord
 from orchestrator.subject.schedule import Length
 
-ANY_RATE = 1.0
-"""Stands in the place of the rate of a trial that is searched."""
+ANY_RATE = 1.0  # in the place of the rate of a trial that is searched
 BETWEEN_S, REPORT_S = 2.0, 20.0
 """What choosing a rate takes between two trials, and what a budget keeps for the report."""
-SLACK = 1.1
-"""Measuring takes so much longer than its streams."""
+SLACK = 1.1  # measuring takes so much longer than its streams
 
 
 class Next(NamedTuple):

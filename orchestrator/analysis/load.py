@@ -24,8 +24,7 @@ OVERLOADED = "overloaded"
 FEW_STREAMS, ENOUGH_STREAMS = "few streams", 12
 LONGEST_DELAY_NS, DELAY_SHARE = 1_000_000, 0.01
 """Our own delay may take the longer of 1 ms and this share of the primary threshold, by its p99."""
-RATE_OFF = 0.005
-"""By this share the delivered rate may differ from that of the schedule."""
+RATE_OFF = 0.005  # by this share the delivered rate may differ from that of the schedule
 FAILED = (schema.ERROR, schema.TIMEOUT, schema.LOST)
 """Outcomes of samples that kept the server busy, nobody knows from when to when."""
 

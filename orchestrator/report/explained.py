@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from orchestrator.analysis.evidence import BY_NAME
 from orchestrator.analysis.table import Row
-from orchestrator.analysis.tables.explain import BY_NAME, TOO_FEW
+from orchestrator.analysis.tables.explain import TOO_FEW
 from orchestrator.report.text import milliseconds, per_cent, quality
 from orchestrator.stats.slow_rounds import LEVEL
 from orchestrator.stats.times import Clock
@@ -52,12 +53,3 @@ def sentences(rows: Sequence[Row], clock: Clock) -> Iterator[str]:
             for side in ("quiet", "disturbed")
         ]
         yield f"Tail quality is {' and '.join(sides)}; no round is dropped."
-
-
-def first_cause(row: Row) -> str:
-    """Return the first named evidence of slow rounds, from a row of ``explain.parquet``."""
-    if row["place"] is None:
-        return "too few rounds" if TOO_FEW in row["flags"] else "none named"
-    correlations = (row[f"{name}_correlation"] for name in ("late", "time"))
-    name = row["evidence"] if row["role"] == "cause" else f"none, a sign: {row['evidence']}"
-    return f"{name} ({max(one for one in correlations if one is not None):.2f})"

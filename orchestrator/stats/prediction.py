@@ -23,8 +23,6 @@ Curve: TypeAlias = Callable[[ArrayLike, ArrayLike], Floats]
 ANYTHING = (-math.inf, math.inf)
 """Where nothing bounds a quality."""
 ROUNDING = 1e-9
-LEAF = 32
-"""Laws of up to so many events are found one event at a time; larger ones by transforms."""
 LATTICE, FEWEST_LEVELS = 2**15, 60
 """Points of the law of a weighted sum, and least steps of its largest weight: a multiple of 60, so
 that few right answers of one batch lie on the lattice."""
@@ -221,9 +219,9 @@ def _level_of_median_minimum(rounds: float) -> float:
 def poisson_binomial_pmf(chances: Floats) -> Floats:
     """Return the law of how many of n independent events happen: [M, n + 1] of chances [M, n].
 
-    Groups of 32 events one event at a time, then pairs of groups by fast Fourier transforms
-    (Biscarri, Zhao and Brunner, "A simple and fast method for computing the Poisson binomial
-    distribution function", Computational Statistics and Data Analysis 122, 2018). Masses are right
+    Events are joined in pairs, and these in pairs again, by fast Fourier transforms (Biscarri, Zhao
+    and Brunner, "A simple and fast method for computing the Poisson binomial distribution
+    function", Computational Statistics and Data Analysis 122, 2018). Masses are right
     to about n x 1e-16, not in relation to their own size.
 
     Examples
@@ -233,17 +231,11 @@ def poisson_binomial_pmf(chances: Floats) -> Floats:
            [0.  , 1.  , 0.  ]])
     """
     laws, events = chances.shape
-    groups = _power_of_two(-(-events // LEAF))
-    size = -(-events // groups)
-    # An event that cannot happen adds nothing.
-    padded = np.pad(chances, ((0, 0), (0, groups * size - events)))
-    of_groups = np.zeros((laws, groups, size + 1))
-    of_groups[..., 0] = 1
-    for chance in np.moveaxis(padded.reshape(laws, groups, size), -1, 0)[..., np.newaxis]:
-        happens = of_groups[..., :-1] * chance
-        of_groups *= 1 - chance
-        of_groups[..., 1:] += happens
-    return _summed(of_groups)[:, : events + 1]
+    of_events = np.zeros((laws, _power_of_two(events), 2))
+    of_events[..., 0] = 1
+    of_events[:, :events, 0] -= chances
+    of_events[:, :events, 1] = chances
+    return _summed(of_events)[:, : events + 1]
 
 
 def weighted_sum_pmf(chances: Floats, weights: Floats) -> tuple[Floats, float]:

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 import scipy
 
+from orchestrator.analysis.evidence import EVIDENCE
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.tables.explain import EVIDENCE
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.units import spans_ns
 from orchestrator.stats.constants import ROUNDING

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from built_trials import explained
 
+from orchestrator.analysis.evidence import EVIDENCE
 from orchestrator.analysis.table import tables
-from orchestrator.analysis.tables.explain import EVIDENCE, TOO_FEW
+from orchestrator.analysis.tables.explain import TOO_FEW
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.units import spans_ns
 from orchestrator.report.explained import sentences

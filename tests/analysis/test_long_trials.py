@@ -16,7 +16,7 @@ from built_trials import explained, rows_made
 from benchmarks.report import write
 from orchestrator.analysis import quality
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.analysis.tables.explain import EVIDENCE
+from orchestrator.analysis.evidence import EVIDENCE
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.sides import baseline_of
 from orchestrator.configuration.analysis import AnalysisConfig
