@@ -19,14 +19,13 @@ from orchestrator.analysis.quality import (
 from orchestrator.analysis.table import check_interval
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.divergence import fit_density
-from orchestrator.stats.histogram import LOG_STEP, REACH, LogHistogram, smoothed
+from orchestrator.stats.histogram import LOG_STEP, LogHistogram
 from orchestrator.stats.queueing import SECOND_NS
 from orchestrator.stats.times import Clock
 from orchestrator.stats.variance_components import mean_of_processes
 
 Floats = NDArray[np.float64]
 NS_PER_MS = 1e6
-MOST_CELLS = 2**14
 PER_DECADE = 20
 """Points of a percentile plot from 90 % to 99 %, and so on."""
 BETWEEN, FEWER = 48, 12
@@ -70,21 +69,14 @@ class Times:
     def density(self, ms: Floats) -> Floats:
         """Return the density of log time at times in ms; it integrates to 1 over the logarithm."""
         fit = fit_density(self.histogram)
-        step, margin = fit.cells.step, REACH * fit.bandwidth.value
-        low, high = fit.cells.first * step - margin, fit.cells.end * step + margin
-        while (high - low) / step > MOST_CELLS:
-            step *= 2
-        first = int(np.floor(low / step))
-        size = int(np.ceil(high / step)) - first
-        cells = fit.cells.on_grid(step, first, size)[None, :]
-        masses = smoothed(cells, np.array([fit.bandwidth.value / step]))[0]
-        centres = (first + np.arange(size) + 0.5) * step
-        density = masses / masses.sum() / step
-        return np.asarray(np.interp(np.log(ms * NS_PER_MS), centres, density, left=0, right=0))
+        logs, counts = fit.cells.occupied()
+        away = (np.log(ms * NS_PER_MS)[:, np.newaxis] - logs) / fit.bandwidth.value
+        weights = counts / (counts.sum() * fit.bandwidth.value * np.sqrt(2 * np.pi))
+        return np.asarray(np.exp(-(away**2) / 2) @ weights)
 
 
 def counted(times: Floats) -> Times:
-    """Count times, [R, B] in ns, one per inference."""
+    """Count times in ns, one per inference."""
     with np.errstate(divide="ignore"):
         logs = np.log(times.ravel())
     bins = np.floor(logs[np.isfinite(logs)] / LOG_STEP).astype(np.int64)
@@ -92,18 +84,6 @@ def counted(times: Floats) -> Times:
         return Times(LogHistogram(), times.size)
     first = int(bins.min())
     return Times(LogHistogram(LOG_STEP, first, np.bincount(bins - first)), times.size)
-
-
-def pooled(several: Sequence[Times]) -> Times:
-    """Return the times of all processes of one system together."""
-    found = [times.histogram for times in several if times.timed]
-    size = sum(times.size for times in several)
-    if not found:
-        return Times(LogHistogram(), size)
-    first = min(histogram.first for histogram in found)
-    length = max(histogram.end for histogram in found) - first
-    counts = np.sum([histogram.on_grid(LOG_STEP, first, length) for histogram in found], axis=0)
-    return Times(LogHistogram(LOG_STEP, first, counts.astype(np.int64)), size)
 
 
 @dataclass(frozen=True)

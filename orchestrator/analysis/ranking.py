@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_of
+from orchestrator.analysis.capacity import is_probe
 from orchestrator.analysis.flags import UNSTEADY
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
@@ -173,6 +174,13 @@ def by_model(found: Sequence[Standing]) -> Iterator[list[Standing]]:
 def rankings(results: CampaignAnalysis) -> tuple[Ranking, ...]:
     """Return the ranking of every group."""
     return tuple(ranking(results, group) for group in results.groups)
+
+
+def unsearched(ranked: Iterable[Ranking]) -> list[Ranking]:
+    """Return the rankings of trials that are no part of a search, whose rates rank nothing."""
+    return [
+        one for one in ranked if not any(is_probe(data.record.trial) for data in one.group.trials)
+    ]
 
 
 def ranking(results: CampaignAnalysis, group: Group) -> Ranking:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.curves import (
@@ -15,15 +14,15 @@ from orchestrator.analysis.curves import (
     FEWEST_POINTS,
     MOST_POINTS,
     Curve,
+    Floats,
     Grid,
     Times,
     counted,
     curve_of,
     curve_of_processes,
     grid_of,
-    pooled,
 )
-from orchestrator.analysis.groups import Group, ThresholdSet
+from orchestrator.analysis.groups import Group
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.contracts import InputError
@@ -31,7 +30,6 @@ from orchestrator.stats import units
 from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.times import Clock
 
-Floats = NDArray[np.float64]
 LEAST = 1e-9
 """Differences of quality below this are the rounding of sums."""
 MEASURES = {
@@ -213,11 +211,6 @@ class Reading:
     evidence: Mapping[str, Evidence]
 
     @property
-    def thresholds(self) -> ThresholdSet:
-        """The thresholds that all of them are read at."""
-        return self.group.thresholds
-
-    @property
     def clocks(self) -> tuple[Clock, ...]:
         """The clocks of its figures, the one that counts first before the others."""
         return self.group.clocks
@@ -337,7 +330,9 @@ def _reading(
         keys = [entry.key for entry in system.processes]
         for clock in group.clocks:
             data = [entry.data for entry in system.processes]
-            times[clock, system.key] = pooled([times[clock, key] for key in keys])
+            times[clock, system.key] = counted(
+                np.concatenate([one.inferences[clock].ravel() for one in data])
+            )
             curves[clock, system.key] = curve_of_processes(
                 data, [curves[clock, key] for key in keys], clock
             )
