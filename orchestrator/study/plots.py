@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import cycle, product
 
 from orchestrator.report.chart_files import Look, svg_of
-from orchestrator.report.charts.draw import QUIET, Spec, by_name, channel, level, rounded, whole
+from orchestrator.report.charts.draw import (
+    MOST_IN_LEGEND,
+    QUIET,
+    Spec,
+    by_name,
+    channel,
+    level,
+    rounded,
+    whole,
+)
 from orchestrator.report.colours import COLOURS, DASHES
 from orchestrator.report.text import printable
 
@@ -14,6 +24,7 @@ LOOK = Look(width=16, text=12, small=10, line=1.5)
 WIDTH, HEIGHT, COLUMNS = 230, 160, 4
 LONG = 40
 """Letters of a title that stands in two lines."""
+OWN_LEGEND: Spec = {"title": None, "columns": 1, "symbolType": "stroke"}
 Values = Sequence[float]
 
 
@@ -58,19 +69,31 @@ class Figure:
 
 def draw(figure: Figure) -> str:
     """Return the figure as SVG: equal plots give equal text."""
-    names = dict.fromkeys(printable(line.name) for plot in figure.plots for line in plot.lines)
-    styles = {
-        name: (number % len(COLOURS), DASHES[number // len(COLOURS) % len(DASHES)])
-        for number, name in enumerate(names)
-    }
+    shared, looks = _look(line for plot in figure.plots for line in plot.lines), []
+    for plot in figure.plots:
+        own = _look(plot.lines)
+        own["color"]["legend"] = own["strokeDash"]["legend"] = OWN_LEGEND
+        looks.append(own if len(shared["color"]["scale"]["domain"]) > MOST_IN_LEGEND else shared)
     made = whole([], [])
+    apart = "independent" if looks[0] is not shared else "shared"
     spec = {name: made[name] for name in ("$schema", "config", "params")} | {
         "concat": [
-            _heat(one) if one.cells else _plot(one, by_name(styles)) for one in figure.plots
+            _heat(plot) if plot.cells else _plot(plot, look)
+            for plot, look in zip(figure.plots, looks, strict=True)
         ],
         "columns": COLUMNS,
+        "resolve": {"scale": {"color": apart, "strokeDash": apart}},
     }
     return svg_of(spec, figure.title, LOOK)
+
+
+def _look(lines: Iterable[Line]) -> Spec:
+    """Return the encoding of lines by their names."""
+    names = dict.fromkeys(printable(line.name) for line in lines)
+    pairs = product(DASHES, range(len(COLOURS)))
+    return by_name(
+        {name: (colour, dash) for name, (dash, colour) in zip(names, cycle(pairs), strict=False)}
+    )
 
 
 def _plot(plot: Plot, look: Spec) -> Spec:
