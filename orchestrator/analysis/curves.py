@@ -39,7 +39,7 @@ MOST_POINTS, FEWEST_POINTS, DRAWN_POINTS = 400, 20, 4000
 
 @dataclass(frozen=True)
 class Times:
-    """All times of a trial on one clock, one per inference; ``size`` counts those without a time too."""
+    """Times of a trial on one clock, one per inference; ``size`` counts those without one too."""
 
     histogram: LogHistogram
     size: int
@@ -50,14 +50,16 @@ class Times:
         return int(self.histogram.counts.sum())
 
     def shares(self) -> Floats:
-        """Return shares of inferences to draw the distribution at: close to 1 they come by decades."""
+        """Return shares of inferences to draw a distribution at; near 1 they come by decades."""
         if not self.size:
             return np.zeros(0)
         decades = max(1.0, np.log10(self.size))
-        return np.concatenate([[0.0], 1 - 10 ** -np.linspace(0.05, decades, int(PER_DECADE * decades))])
+        return np.concatenate(
+            [[0.0], 1 - 10 ** -np.linspace(0.05, decades, int(PER_DECADE * decades))]
+        )
 
     def at(self, shares: Floats) -> Floats:
-        """Return the time in ms that each share of inferences keeps to; NaN on those without one."""
+        """Return the time in ms that each share of inferences keeps to; NaN where there is none."""
         if not self.timed:
             return np.full(shares.shape, np.nan)
         of_timed = shares * self.size / self.timed
@@ -238,7 +240,9 @@ def stretches(values: Floats, points: int) -> tuple[Floats, Floats, Floats]:
     return centres, means, minima
 
 
-def curve_of_processes(repeats: Sequence[TrialData], curves: Sequence[Curve], clock: Clock) -> Curve:
+def curve_of_processes(
+    repeats: Sequence[TrialData], curves: Sequence[Curve], clock: Clock
+) -> Curve:
     """Return the curve of a system that was repeated, by the rule of ``processes.parquet``.
 
     It has the mean of the processes' means, with Student's t over them, and the worst round of all;
@@ -255,7 +259,8 @@ def curve_of_processes(repeats: Sequence[TrialData], curves: Sequence[Curve], cl
     low, high = (scale.shown(limit) for limit in ((low, high) if scale.sign > 0 else (high, low)))
     worst = np.stack([curve.worst for curve in curves])
     rounds, worst_rounds, centres = (
-        np.concatenate([getattr(curve, name) for curve in curves]) for name in ("rounds", "worst_rounds", "centres")
+        np.concatenate([getattr(curve, name) for curve in curves])
+        for name in ("rounds", "worst_rounds", "centres")
     )
     return replace(
         first,

@@ -153,7 +153,12 @@ def all_rows(one: Table, context: Context) -> list[Row]:
         return list(one.rows(context))
     if one.per == "group":
         return [row for group in context.groups for row in one.rows(context, group)]
-    return [row for group in context.groups for data in group.trials for row in one.rows(context, group, data)]
+    return [
+        row
+        for group in context.groups
+        for data in group.trials
+        for row in one.rows(context, group, data)
+    ]
 
 
 def views() -> dict[str, tuple[Table, View]]:
@@ -221,15 +226,22 @@ def check_intervals(name: str, columns: Iterable[Column], rows: Iterable[Row]) -
             is_time = column.type == "int64?"
             if names is None or (row[column.name] is None and not is_time):
                 continue
-            low, figure, high = (math.inf if is_time and row[of] is None else row[of] for of in (names[1], column.name, names[2]))
+            low, figure, high = (
+                math.inf if is_time and row[of] is None else row[of]
+                for of in (names[1], column.name, names[2])
+            )
             place = ", ".join(f"{of} {row[of]}" for of in TELLING if row.get(of) is not None)
-            check_interval(f"{column.name} of trial {row['trial']} in {name} ({place})", low, figure, high)
+            check_interval(
+                f"{column.name} of trial {row['trial']} in {name} ({place})", low, figure, high
+            )
 
 
 def check_interval(what: str, low: float | None, figure: float, high: float | None) -> None:
-    """Raise BrokenInterval if a figure lies outside its interval; a limit of None bounds nothing."""
+    """Raise BrokenInterval if a figure lies outside its interval; None bounds nothing."""
     rounding = ROUNDING * max(1.0, abs(figure)) if math.isfinite(figure) else 0.0
     if (low is None or low - rounding <= figure) and (high is None or figure <= high + rounding):
         return
     limits = f"[{low}, {high}]"
-    raise BrokenInterval(f"internal error: {what} is {figure}, outside its own interval {limits}; please report it")
+    raise BrokenInterval(
+        f"internal error: {what} is {figure}, outside its own interval {limits}; please report it"
+    )

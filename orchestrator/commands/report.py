@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.analysis.ranking import Ranking, rankings
+from orchestrator.analysis.ranking import Ranking, rankings, unsearched
 from orchestrator.analysis.reading import evidence_of, readings
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several, short, stored_tables
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -15,7 +15,6 @@ from orchestrator.configuration.composition import code_folders, override_analys
 from orchestrator.contracts import InputError
 from orchestrator.execution.signals import heed_signals
 from orchestrator.report.answer import answers
-from orchestrator.report.capacity import unsearched
 from orchestrator.report.chart_files import PLAIN_LOOK, Look, quality_picture, warm, write_figures
 from orchestrator.report.documents import made_together, report_texts
 from orchestrator.report.findings import Finding, findings

@@ -70,18 +70,17 @@ def _is_wanted(
         "@metric": group.trials[0].metric,
         "@together": " and ".join(results.analysis.together_ms or ()),
     }
-    for column, value in where.items():
+
+    def holds(column: str, value: Any) -> bool:
         if value == "@primary":
-            found = threshold is not None and threshold.is_of(row)
-        elif isinstance(value, tuple):
-            found = row[column] in value
-        elif isinstance(value, str) and value.startswith("!"):
-            found = row[column] != names.get(value[1:], value[1:])
-        else:
-            found = row[column] == (names.get(value, value) if isinstance(value, str) else value)
-        if not found:
-            return False
-    return True
+            return threshold is not None and threshold.is_of(row)
+        if isinstance(value, tuple):
+            return row[column] in value
+        asked = str(value)
+        wanted = names.get(asked.removeprefix("!"), value)
+        return bool((row[column] == wanted) != asked.startswith("!"))
+
+    return all(holds(column, value) for column, value in where.items())
 
 
 def text_table(
