@@ -180,7 +180,10 @@ def tables() -> Mapping[str, Table]:
             add(DECLARED[name])
         ordered[one.name] = one
 
-    for one in sorted(DECLARED.values(), key=lambda one: ORDER.index(one.per)):
+    # Whichever module was imported first: by file, those of one file in their order.
+    for one in sorted(
+        DECLARED.values(), key=lambda one: (ORDER.index(one.per), one.rows.__module__)
+    ):
         add(one)
     return ordered
 
