@@ -205,8 +205,9 @@ def documented(page: str) -> str:
     return SECTION.sub(columns, page + "".join(f"\n### `{name}.parquet`\n\n" for name in lacking))
 
 
-LIMITS = re.compile(r"\[(\w+), (\w+)\]")
-"""Of a form: the columns with the limits of the figure."""
+LIMITS = re.compile(r"[\[(](\w+), (\w+)[\])]")
+"""Of a form: the columns with the limits of the figure, in round brackets where not shown."""
+SHOWN_LIMITS = re.compile(r"\[(\w+), (\w+)\]")
 ROUNDING = 1e-9
 """How far sums may differ: in quality, or as a share of a time."""
 TELLING = ("metric", "slice", "clock", "threshold", "percentile", "scope", "rate_per_s")
