@@ -41,6 +41,7 @@ _PLACED = (
     "the model, or something else, changed the process while it measured",
     "find what does; measure again",
 )
+# Every flag, by name.
 FLAGS = {
     flag.name: flag
     for flag in (
@@ -204,7 +205,6 @@ FLAGS = {
         ),
     )
 }
-"""Every flag, by name."""
 DETAIL = re.compile(r" \(.*\)$|(?<![\w.-])-?\d+ |\[[^\]]*\] |SCHED_\w+ ")
 SETTING = re.compile(r"([a-z_]+(?:\.[a-z_]+)+)=(\w+)")
 

@@ -20,10 +20,8 @@ from orchestrator.stats.thresholds import Reference
 from orchestrator.stats.thresholds import Threshold as Threshold
 from orchestrator.stats.times import Clock, primary_of, shown
 
-MOST_GROUPS = 1_000
-"""Of one slice: every group is an analysis of its own."""
-TOLERANCE = 1e-3
-"""Of answers that are the same."""
+MOST_GROUPS = 1_000  # Of one slice: every group is an analysis of its own.
+TOLERANCE = 1e-3  # Of answers that are the same.
 
 
 @dataclass(frozen=True)
@@ -239,22 +237,22 @@ def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, by_digest: boo
     return Group(task, digest, tuple(trials), found, flags, different, telling_settings(trials))
 
 
+# Settings that every table shows.
 NAMED = ("model.name", "task.name", "system.name", "runtime.name", "measurement.batch", "repeat")
-"""Settings that every table shows."""
+# Where a server is, how it is reached and started, which its name says; whose model it has.
 UNTOLD = (
     "model.same_as", "server.url", "server.token_env", "server.token_file", "server.ca",
     "server.ready_url", "server.ready_s", "server.stop_s", "server.command",
     "server.version_command", "server.packages",
 )  # fmt: skip
-"""Where a server is, how it is reached and started, which its name says; whose model it has."""
+# When a trial ends, and what its streams are: no name where another setting tells trials apart.
 MINOR = (
     "measurement.rule", "measurement.rule_options", "measurement.min_rounds",
     "measurement.max_rounds", "measurement.max_seconds", "load.seed", "load.stream_s",
     "load.ramp_s",
 )  # fmt: skip
-"""When a trial ends, and what its streams are: no name where another setting tells trials apart."""
+# Where laws differ most keys of one say nothing of the other, so that words name them.
 LAW = "load.name"
-"""Where laws differ most keys of one say nothing of the other, so that words name them."""
 
 
 def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:

@@ -205,13 +205,12 @@ def documented(page: str) -> str:
     return SECTION.sub(columns, page + "".join(f"\n### `{name}.parquet`\n\n" for name in lacking))
 
 
+# Of a form: the columns with the limits of the figure, in round brackets where not shown.
 LIMITS = re.compile(r"[\[(](\w+), (\w+)[\])]")
-"""Of a form: the columns with the limits of the figure, in round brackets where not shown."""
 SHOWN_LIMITS = re.compile(r"\[(\w+), (\w+)\]")
-ROUNDING = 1e-9
-"""How far sums may differ: in quality, or as a share of a time."""
+ROUNDING = 1e-9  # How far sums may differ: in quality, or as a share of a time.
+# Columns that tell a row from the others of its trial.
 TELLING = ("metric", "slice", "clock", "threshold", "percentile", "scope", "rate_per_s")
-"""Columns that tell a row from the others of its trial."""
 
 
 class BrokenInterval(RuntimeError):

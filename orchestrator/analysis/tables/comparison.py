@@ -49,10 +49,8 @@ SAMPLES_LIKE_THESE = "samples like these"
 FRESH_PROCESSES = "fresh processes"
 FROM_BEST_HERE = "best of this data set"
 FROM_BEST_FRESH = "best of fresh processes"
-FROM_BEST = (FROM_BEST_HERE, FROM_BEST_FRESH)
-"""Scopes of the rows whose baseline is the best."""
-EXACTLY = 9
-"""Decimals in which means that differ by rounding alone are equal."""
+FROM_BEST = (FROM_BEST_HERE, FROM_BEST_FRESH)  # Scopes of the rows whose baseline is the best.
+EXACTLY = 9  # Decimals in which means that differ by rounding alone are equal.
 SECTION = "Differences, fresh processes and other figures"
 
 
@@ -98,8 +96,8 @@ class System:
         return [float(quality.mean()) for quality in self.rounds]
 
 
+# All trials of one model on one task by match key, the baseline's first.
 Contest: TypeAlias = dict[str, list[Side]]
-"""All trials of one model on one task by match key, the baseline's first."""
 
 
 @table(

@@ -17,9 +17,9 @@ from orchestrator.metrics import Judged
 from orchestrator.subject.slices import in_order
 
 FEW_SAMPLES = "few samples"
+# Samples or boxes of a group: of fewer, a share of a half is known to no better than +-0.19 of
+# others like them (Clopper and Pearson, *Biometrika* 26, 1934).
 FEWEST = 30
-"""Samples or boxes of a group: of fewer, a share of a half is known to no better than +-0.19 of
-others like them (Clopper and Pearson, *Biometrika* 26, 1934)."""
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,7 @@ from orchestrator.stats.tail_quality import summarize
 from orchestrator.stats.thresholds import Threshold, own_thresholds, thresholds_from_ms
 from orchestrator.stats.times import Clock
 
-IN_SAMPLE = "in-sample"
-"""Flags a figure at a threshold that the same rounds have set."""
+IN_SAMPLE = "in-sample"  # Flags a figure at a threshold that the same rounds have set.
 EVERY = "Tail quality at every threshold"
 MEAN = Column(
     "mean",

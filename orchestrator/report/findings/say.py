@@ -24,15 +24,15 @@ from orchestrator.report.text import (
 )
 
 Medium: TypeAlias = Literal["text", "markdown", "html"]
+# How names of strangers are written so that nothing in them steers the medium.
 SHOWN: dict[Medium, Callable[[str], str]] = {
     "text": printable,
     "markdown": markdown_text,
     "html": lambda text: escape(printable(text)),
 }
-"""How names of strangers are written so that nothing in them steers the medium."""
 CODE: dict[Medium, str] = {"markdown": "`{}`", "html": "<code>{}</code>"}
+# Kinds that a terminal says on the line of another kind where that stands before.
 JOINED = {"deadline_kept": "winner", "too_short": "caution", "unfinished": "caution"}
-"""Kinds that a terminal says on the line of another kind where that stands before."""
 
 
 def say(finding: Finding, medium: Medium) -> str:
