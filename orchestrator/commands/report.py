@@ -11,7 +11,6 @@ from orchestrator.analysis.ranking import Ranking, rankings, unsearched
 from orchestrator.analysis.reading import evidence_of
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several, short, stored_tables
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.configuration.composition import code_folders, override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.execution.signals import heed_signals
 from orchestrator.report.chart_files import PLAIN_LOOK, Look, drawing_meanwhile, write_figures
@@ -34,7 +33,7 @@ def analyse_directories(directories: Sequence[Path], overrides: Sequence[str]) -
     """Return the campaigns of all directories and what analysis finds in them, with the settings of the first."""
     refuse_twice(directories)
     several = SeveralCampaigns([open_campaign(directory) for directory in directories])
-    analysis = override_analysis(several.record.config.analysis, overrides)
+    analysis = _overridden(several.record.config.analysis, overrides)
     return several, analyse_several(several, analysis)
 
 
@@ -105,7 +104,7 @@ def report_one(
 ) -> int:
     """Report one campaign again; ``full`` prints every table of the summary. Returns the exit code."""
     overrides = _without_code(overrides)
-    analysis = override_analysis(open_campaign(directory).record.config.analysis, overrides)
+    analysis = _overridden(open_campaign(directory).record.config.analysis, overrides)
     return write_report(directory, analysis, full, formats, only, look)
 
 
@@ -154,9 +153,21 @@ def _stored(
 
 def _without_code(overrides: Sequence[str]) -> Sequence[str]:
     """Register metrics in the folders of ``code=[DIR]``, and return the other overrides. A campaign's own folders are not searched."""
+    if not overrides:
+        return overrides
+    from orchestrator.configuration.composition import code_folders
+
     folders, others = code_folders(overrides)
     add_code_folders(folders)
     return others
+
+
+def _overridden(stored: AnalysisConfig, overrides: Sequence[str]) -> AnalysisConfig:
+    if not overrides:  # Hydra takes 0.1 s to import
+        return stored
+    from orchestrator.configuration.composition import override_analysis
+
+    return override_analysis(stored, overrides)
 
 
 def report_several(
