@@ -180,7 +180,10 @@ def tables() -> Mapping[str, Table]:
             add(DECLARED[name])
         ordered[one.name] = one
 
-    for one in sorted(DECLARED.values(), key=lambda one: ORDER.index(one.per)):
+    # Whichever module was imported first: by file, those of one file in their order.
+    for one in sorted(
+        DECLARED.values(), key=lambda one: (ORDER.index(one.per), one.rows.__module__)
+    ):
         add(one)
     return ordered
 
@@ -202,8 +205,9 @@ def documented(page: str) -> str:
     return SECTION.sub(columns, page + "".join(f"\n### `{name}.parquet`\n\n" for name in lacking))
 
 
-LIMITS = re.compile(r"\[(\w+), (\w+)\]")
-"""Of a form: the columns with the limits of the figure."""
+LIMITS = re.compile(r"[\[(](\w+), (\w+)[\])]")
+"""Of a form: the columns with the limits of the figure, in round brackets where not shown."""
+SHOWN_LIMITS = re.compile(r"\[(\w+), (\w+)\]")
 ROUNDING = 1e-9
 """How far sums may differ: in quality, or as a share of a time."""
 TELLING = ("metric", "slice", "clock", "threshold", "percentile", "scope", "rate_per_s")

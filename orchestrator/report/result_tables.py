@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
 from orchestrator.analysis.groups import Group, Threshold
-from orchestrator.analysis.table import LABELS, LIMITS, Column, Row, View, views
+from orchestrator.analysis.table import LABELS, SHOWN_LIMITS, Column, Row, View, views
 from orchestrator.analysis.tables.convergence import rjsd_column
 from orchestrator.report.cells import TEXTS, cell
 from orchestrator.report.record_tables import fault_tables
@@ -94,7 +94,7 @@ def text_table(
     """Return rows as text; ``more`` stands in the title. A column of nulls is left out."""
     columns = {column.name: column for column in (*LABELS, *declared)}
     labels = view.labels or {one.name: one.label for one in columns.values() if one.label}
-    limited = [name for name in (*labels, *view.cells) if LIMITS.search(columns[name].form)]
+    limited = [name for name in (*labels, *view.cells) if SHOWN_LIMITS.search(columns[name].form)]
     below = view.cells or (limited if view.across else ())
     labels = {name: head for name, head in labels.items() if name not in below and any(row[name] is not None for row in rows)}
     figures = [name for name in (*labels, *below) if columns[name].form not in TEXTS]

@@ -61,7 +61,7 @@ COLUMNS = (
         "float",
         "quality without a threshold",
         "ideal",
-        "quality [ideal_low, ideal_high]",
+        "quality (ideal_low, ideal_high)",
     ),
     MEAN,
     WORST,
