@@ -136,9 +136,7 @@ class Search:
             PilotRate(one.rate_per_s, np.ones_like(one.lost) if one.problem else one.lost)
             for one in usable
         ]
-        return capacity.estimated(
-            pilot, usable[0].asked.keep, max(one.at_stake for one in usable)
-        )
+        return capacity.estimated(pilot, usable[0].asked.keep, max(one.at_stake for one in usable))
 
     @property
     def certified(self) -> MeasuredRate | None:
@@ -196,8 +194,8 @@ def question_of(trial: Trial) -> Asked | None:
     """Return what a trial that is a rate of a search is asked; None of any other."""
     if trial.measurement.rule != Capacity.name or trial.load.rate_per_s is None:
         return None
-    options = {"deadline_ms": 50.0, "keep": 0.99, "certify": False}
-    options |= trial.measurement.rule_options
+    usual = {"deadline_ms": 50.0, "keep": 0.99, "certify": False}
+    options = {**usual, **trial.measurement.rule_options}
     with suppress(InputError, OverflowError, ValueError):  # the record may be a stranger's
         [deadline] = thresholds_from_ms([float(options["deadline_ms"])])
         if 0 < float(options["keep"]) < 1:

@@ -196,14 +196,15 @@ def curve_of(
         check_interval(f"mean quality of {data.trial_id} within {ns} ns ({clock} time)", *figures)
     ends = min(0.0, float(at.min())), max(judged.ideal(), float(at.max())) or 1.0
     counts, edges = np.histogram(at, BINS, ends)
-    centres, *of_rounds = stretches(at, points)
+    centres, rounds, worst_rounds = stretches(at, points)
     turn = slice(None, None, 1 if scale.sign > 0 else -1)
+    low, high = (low, high)[turn]
     return Curve(
         ideal_quality(judged),
-        *map(scale.shown, (mean, worst, *(low, high)[turn], *of_rounds)),
-        centres,
-        (counts / at.size)[turn],
-        scale.shown(edges)[turn],
+        *map(scale.shown, (mean, worst, low, high, rounds, worst_rounds)),
+        centres=centres,
+        shares=(counts / at.size)[turn],
+        edges=scale.shown(edges)[turn],
         flags=tuple(tuple(known.get(int(ns), flags)) for ns in grid.ns),
         sign=scale.sign,
     )
@@ -237,10 +238,10 @@ def curve_of_processes(
         low = np.maximum(low, 0.0)
         high = np.minimum(high, np.maximum(scale.gained(first.ideal), mean))
     limits = (low, high) if scale.sign > 0 else (high, low)
-    of_rounds = {
-        name: np.concatenate([getattr(curve, name) for curve in curves])
+    rounds, worst_rounds, centres = (
+        np.concatenate([getattr(curve, name) for curve in curves])
         for name in ("rounds", "worst_rounds", "centres")
-    }
+    )
     flags = zip(*(curve.flags for curve in curves), strict=True)
     return replace(
         first,
@@ -248,7 +249,9 @@ def curve_of_processes(
         worst=first.sign * worst.min(axis=0),
         low=scale.shown(limits[0]),
         high=scale.shown(limits[1]),
+        rounds=rounds,
+        worst_rounds=worst_rounds,
+        centres=centres,
         shares=np.mean([curve.shares for curve in curves], axis=0),
         flags=tuple(tuple(dict.fromkeys(chain(*of_all))) for of_all in flags),
-        **of_rounds,
     )
