@@ -26,7 +26,7 @@ from orchestrator.analysis.units import Unit, flags_of_units
 from orchestrator.contracts import InputError, first_line
 from orchestrator.metrics import METRICS, Answers, Judged, Part, UnknownMetric, find_metric
 from orchestrator.stats.times import Clock, primary_of
-from orchestrator.stats.units import Units, enough_units
+from orchestrator.stats.units import Units, enough_units, number_of_units
 from orchestrator.storage import schema
 from orchestrator.storage.load import MEASURE_AGAIN
 from orchestrator.storage.records import TrialRecord
@@ -132,6 +132,11 @@ class TrialData:
     def trial_id(self) -> str:
         """The trial's id."""
         return self.record.trial_id
+
+    @property
+    def visit_count(self) -> int:
+        """How many visits lie apart in time, or streams; 1 where rounds are one stretch."""
+        return max(1, number_of_units(self.visits))
 
     def units_from(self, first_round: int) -> Units | None:
         """Return the unit of each round from one on, [R]; None where rounds form one stretch."""
