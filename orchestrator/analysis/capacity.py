@@ -123,8 +123,9 @@ class Search:
     @property
     def tested(self) -> list[MeasuredRate]:
         """The rates to certify that were measured, ascending."""
-        certified = (one for one in self.rates if one.asked.certify)
-        return sorted(certified, key=lambda one: one.rate_per_s)
+        return sorted(
+            (one for one in self.rates if one.asked.certify), key=lambda one: one.rate_per_s
+        )
 
     @cached_property
     def estimate(self) -> Estimate | None:
@@ -146,10 +147,11 @@ class Search:
 
     def next_rates(self) -> Next:
         """Return what to measure next; no rate where the search is over."""
-        known = [*([self.closed] if self.closed else []), *(one.data for one in self.rates)]
-        unfinished = any(data.record.state != "done" for data in known)
+        known = (self.closed, *(one.data for one in self.rates))
         lost = self.hopeless is not None or (self.pilot and self.estimate is None)
-        if self.closed_per_s is None or unfinished or lost or self._is_older:
+        if self.closed_per_s is None or lost or self._is_older:
+            return Next()
+        if any(data is not None and data.record.state != "done" for data in known):
             return Next()
         tested, pilot = self.tested, [one.rate_per_s for one in self.pilot]
         rates, streams = capacity.next_of_pilot(self.closed_per_s, pilot, self.estimate)
@@ -215,8 +217,8 @@ def is_probe(trial: Trial) -> bool:
 
 def at_any_rate(trial: Trial) -> Trial:
     """Return what all rates of a search share: all but the arrivals and how it is stopped."""
-    arrivals = {"rate_per_s": ANY_RATE, "seed": 0, "stream_s": None, "ramp_s": None}
-    return _with(trial, trial.load.model_copy(update=arrivals))
+    own = {"rate_per_s": ANY_RATE, "seed": 0, "stream_s": None, "ramp_s": None}
+    return _with(trial, trial.load.model_copy(update=own))
 
 
 def _with(trial: Trial, load: LoadConfig) -> Trial:
@@ -231,9 +233,9 @@ def searches_of(
     trials: Sequence[TrialData], question: CapacityQuestion | None = None
 ) -> list[Search]:
     """Return the searches: those asked for in their order, even without a rate, then others."""
-    likes = map(at_any_rate, question.trials if question else ())
     found: dict[str, tuple[Trial, list[MeasuredRate]]] = {
-        like.model_dump_json(): (like, []) for like in likes
+        like.model_dump_json(): (like, [])
+        for like in map(at_any_rate, question.trials if question else ())
     }
     for data in trials:
         asked = question_of(data.record.trial)
@@ -289,22 +291,15 @@ def length_of(search: Search, answers: int) -> Length:
     return Length(ramp, math.ceil(answers / search.samples))
 
 
-def next_seconds(search: Search, answers: int, alone: bool) -> float:
-    """Return how long the next rates take, in s; ``alone``: no other search takes turns with it."""
-    rates, streams, certify = search.next_rates()
-    return _seconds(search, rates, streams, answers, alone and certify)
-
-
-def _seconds(
-    search: Search, rates: Sequence[float], streams: int, answers: int, pausing: bool = False
-) -> float:
-    """Return how long so many streams of each rate take, with a process for each rate, in s."""
+def seconds_of(search: Search, wanted: Next, answers: int, alone: bool) -> float:
+    """Return how long rates take, each in a process, in s; ``alone``: no other takes turns."""
     if search.closed is None:
         return 0.0
     arrivals = length_of(search, answers).arrivals(search.samples)
-    pauses = 1 + (search.like.measurement.pause if pausing else 0.0)
-    measured, served = SLACK * pauses * streams * arrivals, search.closed_per_s or math.inf
-    return sum(_loading_s(search.closed.record) + measured / min(rate, served) for rate in rates)
+    pauses = 1 + (search.like.measurement.pause if alone and wanted.certify else 0.0)
+    measured, served = SLACK * pauses * wanted.streams * arrivals, search.closed_per_s or math.inf
+    loading_s = _loading_s(search.closed.record)
+    return sum(loading_s + measured / min(rate, served) for rate in wanted.rates)
 
 
 def seconds_to_come(search: Search, answers: int, alone: bool) -> tuple[float, float]:
@@ -313,8 +308,8 @@ def seconds_to_come(search: Search, answers: int, alone: bool) -> tuple[float, f
     Waits in heavy traffic are exponential (Kingman, Proceedings of the Cambridge Philosophical
     Society 57, 1961): of x constant services P(W > x) = exp(-2 (1 - rho) x).
     """
-    rates, streams, certify = search.next_rates()
-    if not rates:
+    wanted = search.next_rates()
+    if not wanted.rates:
         return 0.0, 0.0
     throughput = search.closed_per_s or 0.0
     crossing = search.estimate.rate_per_s if search.estimate is not None else 0.0
@@ -322,19 +317,19 @@ def seconds_to_come(search: Search, answers: int, alone: bool) -> tuple[float, f
         waits = max(search.asked.deadline.ns / SECOND_NS * throughput - 1, 1e-9)
         share = 1 + math.log(1 - search.asked.keep) / (2 * waits)
         crossing = throughput * min(max(share, constants.PILOT_SHARES[0]), 1.0)
-    pilot_s = 0.0 if certify else _seconds(search, rates, streams, answers)
-    if not search.pilot:
-        around = [share * crossing for share in constants.PILOT_AROUND]
-        pilot_s += _seconds(search, around, constants.PILOT_STREAMS_AROUND, answers)
     ladder = capacity.rates_to_certify(Estimate(crossing, crossing, crossing), crossing)
-    left = [rate for rate in ladder if not certify or rate >= rates[0]]
-    return pilot_s, _seconds(search, left, constants.STREAMS, answers, alone)
+    left = tuple(rate for rate in ladder if not wanted.certify or rate >= wanted.rates[0])
+    pilot = [] if wanted.certify else [wanted]
+    if not search.pilot:
+        around = tuple(share * crossing for share in constants.PILOT_AROUND)
+        pilot.append(Next(around, constants.PILOT_STREAMS_AROUND))
+    pilot_s = sum(seconds_of(search, one, answers, alone) for one in pilot)
+    return pilot_s, seconds_of(search, Next(left, constants.STREAMS, True), answers, alone)
 
 
 def all_seconds(searches: Sequence[Search], answers: Sequence[int]) -> float:
     """Return about how long all searches take yet, in s."""
-    alone = len(searches) == 1
-    pairs = zip(searches, answers, strict=True)
+    pairs, alone = zip(searches, answers, strict=True), len(searches) == 1
     return sum(sum(seconds_to_come(search, number, alone)) for search, number in pairs)
 
 
@@ -346,13 +341,12 @@ def answers_within(
     def answers(search: Search, lost: int) -> int:
         if question.answers is not None or search.closed is None:
             return question.answers or 0
-        of_stream = capacity.answers_of_stream(question.keep, lost)
-        return math.ceil(of_stream * search.samples / answers_of_round(search.closed))
+        rounds = capacity.answers_of_stream(question.keep, lost) / answers_of_round(search.closed)
+        return math.ceil(rounds * search.samples)
 
     fewest, advised = constants.FEWEST_LOST, constants.ADVISED_LOST
     if any(search.rates for search in searches):
-        begun = [(one, one.rates) for one in searches]
-        return [rates[0].answers if rates else answers(one, advised) for one, rates in begun]
+        return [one.rates[0].answers if one.rates else answers(one, advised) for one in searches]
     shorter = ([answers(one, lost) for one in searches] for lost in range(advised, fewest, -1))
     fits = (found for found in shorter if all_seconds(searches, found) <= left_s)
     return next(fits, None) or [answers(one, fewest) for one in searches]

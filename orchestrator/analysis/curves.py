@@ -200,8 +200,13 @@ def curve_of(
     turn = slice(None, None, 1 if scale.sign > 0 else -1)
     low, high = (low, high)[turn]
     return Curve(
-        ideal_quality(judged),
-        *map(scale.shown, (mean, worst, low, high, rounds, worst_rounds)),
+        ideal=ideal_quality(judged),
+        mean=scale.shown(mean),
+        worst=scale.shown(worst),
+        low=scale.shown(low),
+        high=scale.shown(high),
+        rounds=scale.shown(rounds),
+        worst_rounds=scale.shown(worst_rounds),
         centres=centres,
         shares=(counts / at.size)[turn],
         edges=scale.shown(edges)[turn],
