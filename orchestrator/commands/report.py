@@ -8,7 +8,6 @@ from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.ranking import Ranking, rankings, unsearched
-from orchestrator.analysis.reading import evidence_of
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several, short, stored_tables
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
@@ -143,11 +142,11 @@ def _stored(
     with drawing_meanwhile():
         results = analyse(open_campaign(directory), analysis, leave_out=True)
         heed_signals()
-        evidence, ranked = evidence_of(results), rankings(results)
+        ranked = rankings(results)
         heed_signals()
-        write_results(directory, results.tables, report_texts(results, evidence, ranked))
+        write_results(directory, results.tables, report_texts(results, ranked))
         if formats:
-            write_figures(inside(directory, directory / "figures"), formats, only, results, evidence, look)
+            write_figures(inside(directory, directory / "figures"), formats, only, results, look)
     return results, ranked
 
 
@@ -185,12 +184,12 @@ def report_several(
     with drawing_meanwhile():
         several, results = analyse_directories(directories, overrides)
         make_output_folder(folder, "--into")
-        evidence, ranked = evidence_of(results), rankings(results)
+        ranked = rankings(results)
         said, table = findings_of_several(several, results, ranked), campaigns_table(several)
-        texts = report_texts(results, evidence, ranked, said, table)
+        texts = report_texts(results, ranked, said, table)
         write_results(folder.expanduser(), stored_tables(results, several), texts)
         if formats:
-            write_figures(folder.expanduser() / "figures", formats, only, results, evidence, look)
+            write_figures(folder.expanduser() / "figures", formats, only, results, look)
     print_summary(results, ranked, folder / "report.html", said, [table], full, directories, bool(formats))
     return exit_code(results)
 

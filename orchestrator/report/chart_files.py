@@ -6,7 +6,7 @@ import html
 import json
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -18,7 +18,7 @@ import vl_convert
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.ranking import Ranking, rankings
-from orchestrator.analysis.reading import Evidence, Reading, readings
+from orchestrator.analysis.reading import Reading, readings
 from orchestrator.contracts import InputError
 from orchestrator.report.charts import figures
 from orchestrator.report.charts.draw import Spec, config
@@ -195,7 +195,7 @@ def quality_picture(
     if not any(one.found for one in ranked):
         return None
     found = []
-    for reading, one in zip(readings(results, {}) if read is None else read, ranked, strict=True):
+    for reading, one in zip(readings(results) if read is None else read, ranked, strict=True):
         means = {trial: quality(each.mean) for each in one.found for trial in each.trials}
         firsts = {entry.key: entry.members[0].key for entry in reading.systems}
         kept = {key: means[first] for key, first in firsts.items() if first in means}
@@ -210,7 +210,6 @@ def write_figures(
     formats: Sequence[str],
     only: Collection[str],
     results: CampaignAnalysis,
-    evidence: Mapping[str, Evidence] | None = None,
     look: Look = PLAIN_LOOK,
 ) -> list[Path]:
     """Write figures into a folder and return the paths of their files.
@@ -223,7 +222,7 @@ def write_figures(
             raise InputError(
                 f"--figures {form}: no such format; choose some of {','.join(FORMATS)}"
             )
-    found = figures(results, evidence)
+    found = figures(results)
     for name in only:
         if name not in found:
             raise InputError(f"--only {name}: no such figure; choose one of {', '.join(found)}")

@@ -37,14 +37,14 @@ def answers(ranked: Sequence[Ranking], brief: bool = False) -> Iterator[Table]:
                 quality_within(standing.low, standing.high, standing.ideal)
                 for standing in one.found
             ],
-            "worst": [quality(standing.worst) for standing in one.found],
+            "worst round": [quality(standing.worst) for standing in one.found],
             "ideal": [quality(standing.ideal) for standing in one.found],
         }
         if any(standing.processes > 1 for standing in one.found):
             columns["processes"] = [str(standing.processes) for standing in one.found]
         right = frozenset(columns) - {*names}
         if any(standing.marks for standing in one.found):
-            columns["marks"] = [marks.letters({"flags": each.marks}) for each in one.found]
+            columns["flags"] = [marks.letters({"flags": each.marks}) for each in one.found]
         what = ", ".join([one.group.task, *shared(one.found)])
         yield Table(
             title=f"{what}: {one.group.trials[0].metric} kept within {bound(primary)}",

@@ -48,6 +48,7 @@ class Terminal:
             markup=False,
             emoji=False,
         )
+        self.fine = self._console.encoding.startswith("utf")
 
     def table(self, table: Table) -> None:
         """Print a table with its title and note."""

@@ -16,6 +16,7 @@ from orchestrator.report.record_tables import client_part
 from orchestrator.report.table import bound
 
 PLACE = 10
+ROUNDED = 0.0005  # the difference of common visits may miss that of printed means by more
 VERDICTS = {"tied": "tie", "worse": "shown", "behind": "not shown", "not tested": "not tested"}
 
 
@@ -91,15 +92,15 @@ def _best(
         for row in rows_of(results, "deadline", group)
         if row["trial"] in best.trials and (row["clock"], row["reference"]) == (group.clock, "own")
     ]
-    others = [*tied, *(order.best for order in one.orders[1:])]
     first, from_ns = min(found, key=_kept_from), _kept_from(best)
     kept = {
         "kept": from_ns <= primary_ns,
         "from_ns": from_ns if math.isfinite(from_ns) else None,
         "certified": math.isfinite(best.deadlines[0]),
+        "share": results.analysis.deadline.quality,
         "rounds": 1 - results.analysis.deadline.late_share,
         "more_rounds": max(more_rounds, default=0) if all(more_rounds) else 0,
-        "missed_by": [_name_of(other, found) for other in others if _kept_from(other) > primary_ns],
+        "missed_by": [_name_of(other, found) for other in tied if _kept_from(other) > primary_ns],
         "first": _name_of(first, found) if _kept_from(first) < from_ns else None,
         "first_ns": _kept_from(first),
     }
@@ -117,8 +118,10 @@ def _difference(one: Ranking, other: Standing, kind: Tie) -> dict[str, Any]:
         "name": _name_of(other, one.found),
         "model": other.model,
         "mean": other.mean,
+        "from_ns": _kept_from(other),
         "plain": best.scale == PLAIN,
         "difference": difference,
+        "common": less is not None and abs(difference - gained) > ROUNDED,
         "share": difference / ideal if ideal else 0.0,
         "low": less.low if less else None,
         "high": less.high if less else None,

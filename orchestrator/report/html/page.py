@@ -8,7 +8,7 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.flags import UNSTEADY, flag_of
 from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.ranking import Ranking, is_unsteady, rankings
-from orchestrator.analysis.reading import Entry, Evidence, Reading, readings
+from orchestrator.analysis.reading import Entry, Reading, readings
 from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.report.chart_files import quality_picture, script
@@ -78,7 +78,6 @@ WORDS = {
 
 def report_texts(
     results: CampaignAnalysis,
-    evidence: Mapping[str, Evidence],
     ranked: Sequence[Ranking],
     found: Sequence[Finding] | None = None,
     combined: Table | None = None,
@@ -88,19 +87,18 @@ def report_texts(
     ``found`` and ``combined`` are the findings and the table of several campaigns read as one. The
     files are made at the same time, as the picture is drawn by another process.
     """
-    read = readings(results, evidence)
-    makers = {
+    read = readings(results)
+    makers: dict[str, Callable[[], str | None]] = {
         PICTURE: lambda: quality_picture(results, read, ranked),
         "report.md": lambda: to_report(results, ranked, found, combined),
-        "report.html": lambda: render(results, evidence, found, combined, read, ranked),
+        "report.html": lambda: render(results, found, combined, read, ranked),
     }
-    made = map_in_threads(lambda make: make(), makers.values())
+    made = map_in_threads(lambda name: makers[name](), makers)
     return {name: text for name, text in zip(makers, made, strict=True) if text is not None}
 
 
 def render(
     results: CampaignAnalysis,
-    evidence: Mapping[str, Evidence] | None = None,
     found: Sequence[Finding] | None = None,
     combined: Table | None = None,
     read: Sequence[Reading] | None = None,
@@ -112,7 +110,7 @@ def render(
     `rankings` return, where that is known. Raises InputError if trials of one task are judged by
     different metrics.
     """
-    read = readings(results, evidence or {}) if read is None else read
+    read = readings(results) if read is None else read
     ranked = rankings(results) if ranked is None else ranked
     whole = (
         of_campaign(results, ranked) if found is None else (one for one in found if not one.subject)
@@ -276,10 +274,10 @@ def _flips(reading: Reading) -> Iterator[Table]:
 def _loop(read: Iterable[Reading]) -> Iterator[Table]:
     """Yield the time that our own loop took between two samples in each trial."""
     rows = [
-        [entry.key, *(f"{ns / 1000:.3g} µs" for ns in seen.gap_ns)]
+        [entry.key, *(f"{ns / 1000:.3g} µs" for ns in entry.data.beside.gap_ns)]
         for reading in read
         for entry in reading.entries
-        if (seen := reading.evidence.get(entry.key)) is not None and seen.gap_ns is not None
+        if entry.data.beside is not None and entry.data.beside.gap_ns is not None
     ]
     if rows:
         title, heads = "Our own loop between two samples", ["median", "p99"]
