@@ -168,7 +168,6 @@ def _beside(
 def _other_answers(
     campaign: Campaign, record: TrialRecord, matrix: RoundMatrix
 ) -> dict[int, dict[int, Any]]:
-    """Return the answers of rounds that differ from the first ones, by row and by sample."""
     rows = {int(number): row for row, number in enumerate(matrix.rounds)}
     return {
         rows[number]: dict(

@@ -182,7 +182,7 @@ def problem_tables(results: CampaignAnalysis, unfinished: bool = True) -> list[T
         Table(
             "Trials that a metric cannot judge",
             ["trial", "why"],
-            list(results.unjudged.items()),
+            [list(pair) for pair in results.unjudged.items()],
             "They are left out, or judged by their other metrics.",
         ),
         Table(
