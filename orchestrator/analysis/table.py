@@ -29,7 +29,9 @@ CLOCK = Column("clock", "str", "`total`, under load `response`")
 ANY_CLOCK = Column("clock", "str", SERVICE, "clock")
 THRESHOLD = (
     Column("threshold", "str", "its label, such as `p99` or `50 ms`"),
-    Column("threshold_ns", "int64", "an answer is on time when its time is at most this"),
+    Column(
+        "threshold_ns", "int64", "an answer is on time when its time is at most this", form="ms"
+    ),
     Column("threshold_origin", "str", "`absolute`, `reference` or `own`"),
     Column(
         "threshold_reference",

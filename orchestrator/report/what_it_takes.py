@@ -56,7 +56,7 @@ def too_short_for(trials: Sequence[TrialData]) -> dict[str, Any] | None:
     return {
         "rounds": rounds,
         "visits": visits,
-        "missing": len(missing),
+        "missing": [claim.what for claim in missing],
         "claims": sum(claim.rounds > 0 for claim in CLAIMS),
         "min_rounds": rounds_of(longest, per_visit),
         "takes": seconds(_took(longest, sizes)),
