@@ -116,7 +116,7 @@ def deadline(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
     by_clock: dict[Clock, dict[float, NDArray[np.float64]]] = {}  # of every round, [R], by floor
     for clock, times in data.times.items():
         if isinstance(judged, JudgedMean):
-            found = mean_deadlines(judged.scores, times, positive)
+            found = list(mean_deadlines(judged.scores, times, positive))
         else:
             found = [round_deadlines(judged.curve, times, floor) for floor in positive]
         by_clock[clock] = dict(zip(positive, found, strict=True))
