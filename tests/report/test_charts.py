@@ -192,8 +192,8 @@ def test_every_specification_is_valid_and_small(report: Any, crowd: Any) -> None
 
 
 def test_steps_keep_every_change_and_both_ends() -> None:
-    x, y, z = corners(np.arange(6.0), np.array([0, 0, 1, 1, 1, 1.0]), np.array([2, 2, 2, 3, 3, np.nan]))
-    assert (x, y, z) == ([0, 2, 3, 5], [0, 1, 1, 1], [2, 2, 3, None])
+    steps = corners(x=np.arange(6.0), y=np.array([0, 0, 1, 1, 1, 1.0]), z=np.array([2, 2, 2, 3, 3, np.nan]))
+    assert (steps["x"], steps["y"], steps["z"]) == ([0, 2, 3, 5], [0, 1, 1, 1], [2, 2, 3, None])
     assert rounded([1 / 3, np.inf, 12345.678]) == [0.3333, None, 12350.0]
 
 

@@ -238,10 +238,10 @@ class Figure:
             [judged.curve(times[clock], ns) for clock, ns in bounds.items() if ns]
         )
         units = data.units_from(first_round)
-        drawn = None
+        ideal_low, ideal_high = None, None
         if data.record.trial.task.limit is not None and isinstance(judged, JudgedMean):
             drawn = sampling_interval(judged.scores)
-        ideal_limits = (None, None) if drawn is None else scale.shown_limits(drawn.low, drawn.high)
+            ideal_low, ideal_high = scale.shown_limits(drawn.low, drawn.high)
         found = intervals(judged, curve, self.answers, units)
         for (clock, threshold), gained, interval in zip(places, curve, found, strict=True):
             summary = summarize(gained)
@@ -272,8 +272,8 @@ class Figure:
                 "interval_method": interval.method,
                 "interval_unit": data.unit_from(first_round),
                 "interval_parameters": {"confidence": interval.confidence, **interval.parameters},
-                "ideal_low": ideal_limits[0],
-                "ideal_high": ideal_limits[1],
+                "ideal_low": ideal_low,
+                "ideal_high": ideal_high,
                 "first_round": first_round,
                 "rounds": gained.size,
                 "samples": int(self.members.sum()),

@@ -34,8 +34,8 @@ def page_of(package: str, name: str, **values: Any) -> str:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    base = {"style": Markup(text_of("page.css")), "policy": STILL}  # noqa: S704 - ours
-    return environment.get_template(name).render(**base | values)
+    style = Markup(text_of("page.css"))  # noqa: S704 - ours
+    return environment.get_template(name).render({"style": style, "policy": STILL} | values)
 
 
 def text_of(name: str, package: str = __name__) -> str:
