@@ -175,8 +175,10 @@ def stacked(pictures: Sequence[str]) -> str:
         apart = IDS.sub(rf"\g<1>{number}-\g<2>", picture)
         parts.append(apart.replace("<svg ", f'<svg y="{below:g}" ', 1))
         below += height
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide:g}" height="{below:g}"'
-    return f'{head} viewBox="0 0 {wide:g} {below:g}">{"".join(parts)}</svg>'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide:g}" height="{below:g}" '
+        f'viewBox="0 0 {wide:g} {below:g}">{"".join(parts)}</svg>'
+    )
 
 
 def quality_picture(

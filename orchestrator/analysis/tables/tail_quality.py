@@ -169,12 +169,11 @@ def tail_quality(context: Context, group: Group, data: TrialData) -> Iterator[Ro
         found[data.clock].first_round,
     )
     own_flags = (*flags, IN_SAMPLE) if found[data.clock].in_sample else flags
-    bounds_ms = dict(analysis.together_ms or {})
     for metric in data.record.metrics:
         if (figure := figure_of(data, metric)) is not None:
             yield from figure.rows(own, own_flags, first_round)
             yield from figure.rows(group.thresholds.by_clock(data), flags)
-            yield from together(data, metric, bounds_ms, flags)
+            yield from together(data, metric, analysis.together_ms or {}, flags)
 
 
 def figure_of(
