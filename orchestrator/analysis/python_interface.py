@@ -1,5 +1,3 @@
-"""The small Python interface, for notebooks and scripts: Arrow tables and nothing else."""
-
 from __future__ import annotations
 
 from collections import Counter

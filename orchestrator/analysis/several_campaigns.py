@@ -1,5 +1,3 @@
-"""Campaigns of different days or places read as one."""
-
 from __future__ import annotations
 
 import re
@@ -79,7 +77,6 @@ class SeveralCampaigns(Campaign):
         return trial_folder(campaign.directory, record.trial_id)
 
     def _tags(self, label: str, record: TrialRecord) -> dict[str, Any]:
-        """Return the fields of a trial that name its campaign."""
         system, task = record.trial.system, record.trial.task
         if task.name in self.different_data and _has_data(record):
             name = f"{task.name} (data {short(_digest(label, record))})"
@@ -92,7 +89,6 @@ class SeveralCampaigns(Campaign):
         }
 
     def _combined_record(self) -> CampaignRecord:
-        """Return what the report knows of all campaigns, with the settings of the first."""
         records = [campaign.record for campaign in self.campaigns]
         trials = tuple(
             campaign.record.planned(record.trial_id).model_copy(update=self._tags(label, record))
@@ -116,7 +112,6 @@ def _digest(label: str, record: TrialRecord) -> str:
 
 
 def _has_data(record: TrialRecord) -> bool:
-    """Return whether a trial came far enough to have data: one that failed earlier has none."""
     return bool(record.digests.get("data") or record.rounds)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.contracts import InputError
 from orchestrator.metrics import Answers, Judged, MeanMetric, WholeTaskMetric, f1, find_metric
-from orchestrator.metrics.f1 import F1Macro, F1Micro
+from orchestrator.metrics.accuracy import F1Macro, F1Micro
 from orchestrator.stats.tail_quality import quality_curve
 
 BOTH = pytest.mark.parametrize("metric", [F1Micro(), F1Macro()], ids=["micro", "macro"])

@@ -1,5 +1,3 @@
-"""Which stored evidence moves with the slow rounds of a trial, and whose its late answers are."""
-
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -251,7 +249,6 @@ def explain(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
 
 
 def _is_known(data: TrialData, column: str) -> bool:
-    """Return whether any round has it."""
     return bool(np.isfinite(data.evidence.get(column, np.empty(0))).any())
 
 
@@ -273,7 +270,6 @@ def _named(present: Sequence[Evidence], found: Association) -> list[int]:
 def _side(
     name: str, chosen: NDArray[np.bool_], late: NDArray[Any], quality: Floats
 ) -> dict[str, object]:
-    """Return the columns of the quiet rounds or of the disturbed ones."""
     some = bool(chosen.any())
     return {
         f"{name}_rounds": int(chosen.sum()),

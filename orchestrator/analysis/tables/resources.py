@@ -1,5 +1,3 @@
-"""What a trial takes beside its times: first inferences, memory, and answers that changed."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -161,7 +159,6 @@ def resources(context: Context, group: Group) -> Iterator[Row]:
 
 
 def _answers(data: TrialData) -> bool:
-    """Return whether any answer of a trial is stored."""
     return any(answer is not None for answer in data.predictions)
 
 
@@ -199,7 +196,6 @@ def paused_firsts(data: TrialData) -> list[float]:
 
 
 def _first_rows(data: TrialData) -> NDArray[np.intp]:
-    """Return the places of the first round of each process."""
     return np.unique(_of_rounds(data, "process"), return_index=True)[1]
 
 
