@@ -49,8 +49,8 @@ class Results:
         self._campaign = open_campaign(directory)
 
     def __repr__(self) -> str:
-        counts = Counter(planned.state for planned in self._campaign.record.trials)
-        states = ", ".join(f"{count} {state}" for state, count in counts.items())
+        counts = Counter(planned.state for planned in self._campaign.record.trials).items()
+        states = ", ".join(f"{count} {state}" for state, count in counts)
         return f"<results of {self.name!r}, {self.created_at:%Y-%m-%d %H:%M} UTC, trials: {states}>"
 
     @property
