@@ -70,17 +70,19 @@ class Results:
 
     def trials(self) -> pa.Table:
         """Return one row per trial: what was measured, its state and why it stopped."""
-        rows = [
-            {
-                **record.labels(),
-                "state": record.state,
-                "reason": record.reason,
-                "stopped": record.stopping and record.stopping.reason,
-                "flags": list(record.flags),
-            }
-            for record in self._campaign.trials()
-        ]
-        return table_of(rows, TRIALS)
+        return table_of(
+            [
+                {
+                    **record.labels(),
+                    "state": record.state,
+                    "reason": record.reason,
+                    "stopped": record.stopping and record.stopping.reason,
+                    "flags": list(record.flags),
+                }
+                for record in self._campaign.trials()
+            ],
+            TRIALS,
+        )
 
     def trial(self, trial: str) -> dict[str, Any]:
         """Return the content of ``trial.json`` as plain values."""

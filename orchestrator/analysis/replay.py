@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.held_answers import Answered, answered_under_load, held_mean
 from orchestrator.analysis.load import (
     ENOUGH_STREAMS,
     FEW_STREAMS,
@@ -31,9 +30,12 @@ from orchestrator.analysis.quality import (
     scale_of,
 )
 from orchestrator.analysis.replay_streams import (
+    Answered,
     Arrivals,
     Played,
     Rule,
+    answered_under_load,
+    held_mean,
     play,
     schedule_of,
     services_of,

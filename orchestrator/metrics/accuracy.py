@@ -34,8 +34,9 @@ def check_one_form(
     )
     if not any(alike):
         types = ", ".join(sorted({type(label).__name__ for label in labels}))
-        several = "all text, all whole numbers, or all true and false"
-        rule = several if len(forms) > 1 else "whole numbers"
+        rule = (
+            "all text, all whole numbers, or all true and false" if forms[1:] else "whole numbers"
+        )
         raise InputError(f"{what} of types {types}: must be {rule}")
 
 
