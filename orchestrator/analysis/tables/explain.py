@@ -203,7 +203,7 @@ def explain(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
     signed = np.array([one.harm * one.figures(data.evidence[one.column], spans) for one in present])
     times, visits = data.inferences[data.clock], data.visits
     late: NDArray[Any] = times > threshold.ns
-    of_rounds, medians = late, np.median(times, axis=1)
+    of_rounds = late
     quality = scale_of(judged).shown(judged.curve(data.times[data.clock], [threshold.ns])[0])
     if data.streams is not None:
         # Under load, evidence is that of a whole stream, and stands in its first round.
@@ -211,6 +211,7 @@ def explain(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
         signed, visits = signed[:, first], None
         late, times, quality = (_means_from(values, first) for values in (late, times, quality))
     found = association([late.mean(axis=1), times.mean(axis=1)], signed, visits)
+    medians = np.median(data.inferences[data.clock], axis=1)
     shared = {
         "metric": data.metric,
         **threshold.columns(),
