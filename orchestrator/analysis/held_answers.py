@@ -14,8 +14,7 @@ from orchestrator.metrics import Answers
 from orchestrator.stats.slow_rounds import staleness
 from orchestrator.stats.times import Clock
 
-MOST_PAIRS = 200_000
-"""Of an answer and another sample, which are judged one by one."""
+MOST_PAIRS = 200_000  # Of an answer and another sample, which are judged one by one.
 
 
 class Answered(NamedTuple):
