@@ -226,7 +226,7 @@ def poisson_binomial_pmf(chances: Floats) -> Floats:
 
     Examples
     --------
-    >>> poisson_binomial_pmf(np.array([[0.5, 0.5], [0.0, 1.0]]))
+    >>> poisson_binomial_pmf(np.array([[0.5, 0.5], [0.0, 1.0]])).round(9)
     array([[0.25, 0.5 , 0.25],
            [0.  , 1.  , 0.  ]])
     """

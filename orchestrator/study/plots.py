@@ -8,6 +8,8 @@ from itertools import cycle, product
 
 from orchestrator.report.chart_files import Look, svg_of
 from orchestrator.report.charts.draw import (
+    COLOURS,
+    DASHES,
     MOST_IN_LEGEND,
     QUIET,
     Spec,
@@ -17,7 +19,6 @@ from orchestrator.report.charts.draw import (
     rounded,
     whole,
 )
-from orchestrator.report.colours import COLOURS, DASHES
 from orchestrator.report.text import printable
 
 LOOK = Look(width=16, text=12, small=10, line=1.5)
