@@ -21,6 +21,7 @@ from orchestrator.analysis.reading import Reading, entries_of, readings
 from orchestrator.contracts import InputError
 from orchestrator.report.chart_files import (
     LOOKS,
+    drawing_meanwhile,
     inches,
     look_of,
     quality_picture,
@@ -255,6 +256,13 @@ def test_names_in_a_picture_are_text() -> None:
     assert root.attrib["aria-label"] == '<script>"&\\x1b\\u202e'
     assert {element.tag.rpartition("}")[2] for element in root.iter()} <= {"svg", "g", "path", "text", "rect", "line", "defs", "clipPath"}
     assert '<a href="x">&' in {element.text for element in root.iter()}
+
+
+def test_another_process_draws_the_same(reading: Reading) -> None:
+    spec = curve_chart(reading).spec
+    with drawing_meanwhile():
+        drawn = svg_of(spec, "é")
+    assert drawn == svg_of(spec, "é")
 
 
 def test_pictures_stand_below_each_other_with_clips_of_their_own() -> None:
