@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -22,12 +21,12 @@ from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.stats.units import Floats
 from orchestrator.study.claims import Claim, Verdict
 from orchestrator.study.material import Material, short
-from orchestrator.study.tables import Row, StudyTable, named, numbers, three, time_ms, words
+from orchestrator.study.tables import StudyTable, three
 
 View = Literal["mean latency", "p99 latency", "ideal quality"]
 System: TypeAlias = Sequence[TrialData]
+# The repeats of a system, each with its quality of every round at each threshold, [M, R].
 Side: TypeAlias = Sequence[tuple[TrialData, Floats]]
-"""The repeats of a system, each with its quality of every round at each threshold, [M, R]."""
 CLAIMS: dict[str, View] = {"C2a": "mean latency", "C2b": "p99 latency", "C2c": "ideal quality"}
 NOTE = (
     "Views of latency choose a system and runtime for one model, since a smaller model is always "
@@ -40,24 +39,17 @@ NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """What one view chooses at one threshold, what tail quality chooses, and what that costs.
 
-    among
-        the model whose systems and runtimes are chosen from, or all models.
-    systems
-        how many systems there are among these, whatever their runtimes and models.
-    cost, share
-        in tail quality, and as a share of the best system's ideal quality.
-    low, high
-        limits of the cost: the lower one against the best system by estimate, the upper one
-        against every rival of the chosen one.
+    ``among`` is the model whose systems and runtimes are chosen from, or all models, and
+    ``systems`` how many systems there are among these. ``share`` is the cost as a share of the best
+    system's ideal quality; of the limits of the cost the lower one is against the best system by
+    estimate, the upper one against every rival of the chosen one.
     """
 
     task: str
     among: str
-    systems: int
     view: View
     threshold: Threshold
     conventional: str
@@ -67,36 +59,32 @@ class Choice:
     low: float
     high: float
     outcome: Literal["costs", "costs nothing", "open"]
+    systems: int
 
 
 def choices(material: Material) -> list[Choice]:
     """Return the choices of every view at every common threshold of every task."""
-    found = []
+    found: list[Choice] = []
     for group in material.groups:
-        systems = list(group.systems().values())
         of_model: dict[str, list[System]] = {}
-        for repeats in systems:
+        for repeats in group.systems().values():
             of_model.setdefault(repeats[0].record.trial.model.name, []).append(repeats)
-        views: list[tuple[str, Sequence[System], View]] = [
-            (among, some, view)
-            for among, some in of_model.items()
-            for view in (CLAIMS["C2a"], CLAIMS["C2b"])
-        ]
-        views += [("all models", systems, CLAIMS["C2c"])] if len(of_model) > 1 else []
-        for among, some, view in views:
-            found += _of_view(material, group, among, some, view, len(views))
+        views = [(*of, CLAIMS[name]) for of in of_model.items() for name in ("C2a", "C2b")]
+        if len(of_model) > 1:
+            views.append(("all models", [*group.systems().values()], CLAIMS["C2c"]))
+        for among, systems, view in views:
+            if len(systems) > 1:
+                found += _of_view(material, group, among, systems, view, len(views))
     return found
 
 
 def _of_view(
     material: Material, group: Group, among: str, systems: Sequence[System], view: View, tests: int
-) -> list[Choice]:
+) -> Iterator[Choice]:
     common = {one.ns: one for one in group.thresholds.common(PRIMARY_CLOCK)}
-    bounds = sorted(common)
-    if len(systems) < 2 or not bounds:
-        return []
-    wanted = material.criteria.claims.choice
-    confidence = 1 - (1 - wanted.confidence) / (tests * len(bounds))
+    bounds, wanted = sorted(common), material.criteria.claims.choice
+    confidence = 1 - (1 - wanted.confidence) / (tests * max(len(bounds), 1))
+    judged = [repeats[0].judged(repeats[0].metric) for repeats in systems]
     sides = [
         [
             (data, data.judged(data.metric).curve(data.times[PRIMARY_CLOCK], bounds))
@@ -106,40 +94,29 @@ def _of_view(
     ]
     means = np.array([np.mean([curve.mean(axis=1) for _, curve in side], axis=0) for side in sides])
     chosen = min(range(len(systems)), key=lambda number: _order(view, systems[number]))
-    against = {
-        rival: _limits(sides[chosen], side, confidence)
-        for rival, side in enumerate(sides)
-        if rival != chosen
-    }
-    found = []
+    limits = [_limits(sides[chosen], side, confidence) for side in sides]
+    names = [short(group, repeats[0]) for repeats in systems]
+    machines = {repeats[0].record.trial.system.name for repeats in systems}
     for place, bound in enumerate(bounds):
         best = int(np.argmax(means[:, place]))
-        ideal = abs(systems[best][0].judged(systems[best][0].metric).ideal())
-        cost = float(means[best, place] - means[chosen, place])
-        low = against[best][place][0] if cost > 0 else 0.0
-        high = max(0.0, *(of_rival[place][1] for of_rival in against.values()))
-        margin = wanted.margin * ideal
-        found.append(
-            Choice(
-                group.task,
-                among,
-                len({repeats[0].record.trial.system.name for repeats in systems}),
-                view,
-                common[bound],
-                short(group, systems[chosen][0]),
-                short(group, systems[best if cost > 0 else chosen][0]),
-                cost,
-                cost / ideal if ideal else 0.0,
-                low,
-                high,
-                "costs"
-                if cost >= margin and low > 0
-                else "costs nothing"
-                if high < margin
-                else "open",
-            )
+        cost, ideal = float(means[best, place] - means[chosen, place]), abs(judged[best].ideal())
+        low = limits[best][place][0] if cost > 0 else 0.0
+        rivals = (each[place][1] for rival, each in enumerate(limits) if rival != chosen)
+        high, margin = max(0.0, *rivals), wanted.margin * ideal
+        yield Choice(
+            group.task,
+            among,
+            view,
+            common[bound],
+            names[chosen],
+            names[best if cost > 0 else chosen],
+            cost,
+            cost / ideal if ideal else 0.0,
+            low,
+            high,
+            "costs" if cost >= margin and low > 0 else "costs nothing" if high < margin else "open",
+            len(machines),
         )
-    return found
 
 
 def _order(view: View, repeats: System) -> tuple[float | str, ...]:
@@ -177,39 +154,30 @@ def _limits(a: Side, b: Side, confidence: float) -> list[tuple[float, float]]:
             for visit in common_cycles(one, other)
         ]
     )
-    curves = [curve for _, curve in (*a, *b)]
-    least = min(0.0, *(float(curve.min()) for curve in curves))
-    ends = [
-        max(data.judged(data.metric).ideal(), float(curve.max())) - least
+    least = min(float(curve.min(initial=0.0)) for _, curve in (*a, *b))
+    mine, its = (
+        max(data.judged(data.metric).ideal(), float(curve.max(initial=0.0))) - least
         for data, curve in (a[0], b[0])
-    ]
-    within = -ends[0], ends[1]
+    )
     if len(pairs) < (FEWEST_REPEATS if of_repeats else FEWEST_UNITS):
-        return [within] * len(curves[0])
+        return [(-mine, its)] * len(a[0][1])
     means = np.array([[quality.mean(axis=1) for quality in pair] for pair in pairs])
     rounds = min(quality.shape[1] for pair in pairs for quality in pair)
     finest = 1 / (a[0][0].inferences[PRIMARY_CLOCK].shape[1] * rounds)
-    found = [
-        paired(*units.T, confidence=confidence, resolution=finest, within=within)
+    found = (
+        paired(*units.T, confidence=confidence, resolution=finest, within=(-mine, its))
         for units in np.moveaxis(means, 2, 0)
-    ]
+    )
     return [(one.low, one.high) for one in found]
 
 
 def choice_table(found: Sequence[Choice]) -> StudyTable:
     """Return every choice."""
-    rows: list[Row] = [
-        [
-            *(one.task, one.among, one.view, one.threshold.label, float(one.threshold.ns)),
-            *(one.conventional, one.by_tail),
-            *(one.cost, one.share, one.low, one.high, one.outcome),
-        ]
-        for one in found
-    ]  # fmt: skip
+    rows = [(*one[:3], one.threshold.label, float(one.threshold.ns), *one[4:-1]) for one in found]
     columns = [
-        *(*named("task", "among", "view", "threshold"), *numbers(time_ms, "time")),
-        *words("chosen by the view", "chosen by tail quality"),
-        *(*numbers(three, "cost", "cost of ideal", "low", "high"), *words("outcome")),
+        *(("name", "task", "among", "view", "threshold"), ("ms", "time")),
+        ("words", "chosen by the view", "chosen by tail quality"),
+        *(("three", "cost", "cost of ideal", "low", "high"), ("words", "outcome")),
     ]
     title = "Which system each view chooses, and what that costs in tail quality"
     return StudyTable("choice", title, columns, rows, NOTE)
@@ -217,31 +185,28 @@ def choice_table(found: Sequence[Choice]) -> StudyTable:
 
 def choice_claims(material: Material, found: Sequence[Choice]) -> list[Claim]:
     """Return the verdict on each conventional view, by its choices among several systems."""
-    wanted = material.criteria.claims.choice
-    claims = []
+    wanted, claims = material.criteria.claims.choice, []
     for name, view in CLAIMS.items():
-        of_view = [one for one in found if one.view == view]
-        mine = [one for one in of_view if one.systems > 1]
+        mine = [one for one in found if one.view == view and one.systems > 1]
         costing = [one for one in mine if one.outcome == "costs"]
-        figures: dict[str, float] = {"thresholds": len(mine), "costing": len(costing)}
+        numbers: dict[str, float] = {"thresholds": len(mine), "costing": len(costing)}
         verdict: Verdict = "not shown"
         said = f"a worse choice at {len(costing)} of {len(mine)} thresholds"
         if costing:
-            verdict = "holds"
-            largest = max(costing, key=lambda one: one.share)
-            figures["largest cost"] = largest.share
+            verdict, largest = "holds", max(costing, key=lambda one: one.share)
+            numbers["largest cost"] = largest.share
             said += (
                 f"; at most {three(largest.share)} of ideal quality, {largest.task}, "
                 f"{largest.among}, within {largest.threshold.label}"
             )
         elif mine and all(one.outcome == "costs nothing" for one in mine):
             verdict = "fails"
-        elif of_view and not mine:
+        elif not mine and any(one.view == view for one in found):
             said = "only one system to choose from"
         says = f"The system with the best {view} is not the one with the best tail quality"
         criterion = (
             f"at one common threshold at least, the choice costs {wanted.margin:g} of ideal "
             f"quality or more, with {wanted.confidence:.0%} confidence that it costs any"
         )
-        claims.append(Claim(name, says, criterion, verdict, said, figures))
+        claims.append(Claim(name, says, criterion, verdict, said, numbers))
     return claims

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import scipy
@@ -19,26 +18,14 @@ from orchestrator.stats.pair import holm_adjusted
 from orchestrator.stats.prediction import Figures, compare
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
 from orchestrator.stats.units import Floats, spread, t_sf, units_of
-from orchestrator.study.claims import Claim, Verdict, counted
+from orchestrator.study.claims import Claim, by_share, counted
 from orchestrator.study.material import WHO_COLUMNS, Material, who
-from orchestrator.study.tables import (
-    Row,
-    StudyTable,
-    named,
-    numbers,
-    p_value,
-    significant,
-    three,
-    time_ms,
-    whole,
-    words,
-)
+from orchestrator.study.tables import Row, StudyTable, p_value, significant, three
 
 Against = Literal["last rounds", "fresh process"]
 TEST_ROUNDS = 30
 FEWEST_ROUNDS = 20
-LEVEL = 0.01
-"""At which evidence is said to differ, of all evidence of a trial together."""
+LEVEL = 0.01  # at which evidence is said to differ, of all evidence of a trial together
 FREQUENCIES = 8
 SAYS: dict[Against, tuple[str, str]] = {
     "last rounds": ("C4a", "The first rounds predict the last"),
@@ -46,16 +33,12 @@ SAYS: dict[Against, tuple[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Foretold:
+class Foretold(NamedTuple):
     """Quality of rounds that predict, [n], and of those predicted, [m], at one threshold.
 
-    fit, test
-        at the fitted rounds' own percentile, as a gain over quality where all is late.
-    own : [m]
-        at the predicted rounds' own percentile, as the paper's program measures.
-    bar
-        max(least x ideal, deviations x sd of a fitted round x sqrt(1/n + 1/m)).
+    ``fit`` and ``test`` are at the fitted rounds' own percentile, as a gain over quality where all
+    is late; ``own``, [m], is at the predicted rounds' own, as the paper's program measures. ``bar``
+    is max(least x ideal, deviations x sd of a fitted round x sqrt(1/n + 1/m)).
     """
 
     group: Group
@@ -94,18 +77,22 @@ def foretold(
 ) -> Iterator[Foretold]:
     """Yield what first rounds say of the last of a trial, or the first repeat of every other."""
     wanted = material.criteria.claims.prediction
-    for group, data, other in _pairs(material, against):
-        judged = data.judged(data.metric)
-        rounds = len(data.times[PRIMARY_CLOCK])
+    pairs = [(group, data, data) for group, data in material.trials()]
+    if against == "fresh process":
+        systems = [(group, of) for group in material.groups for of in group.systems().values()]
+        pairs = [(group, first, other) for group, (first, *others) in systems for other in others]
+    for group, data, other in pairs:
+        rounds, last = len(data.times[PRIMARY_CLOCK]), 0
         if rounds < FEWEST_ROUNDS:
             continue
-        # All but the last 30 rounds predict these, half of fewer than 60.
-        fitted = rounds - min(TEST_ROUNDS, rounds // 2) if data is other else rounds
-        first, last = slice(fitted), slice(fitted if data is other else 0, None)
+        judged, fitted = data.judged(data.metric), rounds
+        if data is other:
+            # All but the last 30 rounds predict these, half of fewer than 60.
+            fitted = last = rounds - min(TEST_ROUNDS, rounds // 2)
+        curves = (judged.curve, other.judged(other.metric).curve)
         for clock in clocks:
-            parts = (data.times[clock][first], other.times[clock][last])
-            pooled = (data.inferences[clock][first], other.inferences[clock][last])
-            curves = (judged.curve, other.judged(other.metric).curve)
+            parts = (data.times[clock][:fitted], other.times[clock][last:])
+            pooled = (data.inferences[clock][:fitted], other.inferences[clock][last:])
             found = compare(curves, parts, percentiles, pooled)
             for percentile, bound, _, fit, test, own in zip(*found, strict=True):
                 of_rounds = math.sqrt(1 / fit.size + 1 / test.size) * fit.std(ddof=1)
@@ -114,21 +101,13 @@ def foretold(
                 yield Foretold(group, data, other, against, *at, fit, test, own, bar)
 
 
-def _pairs(material: Material, against: Against) -> list[tuple[Group, TrialData, TrialData]]:
-    """Return the trials that predict, each with what it predicts."""
-    if against == "last rounds":
-        return [(group, data, data) for group, data in material.trials()]
-    systems = [(group, of) for group in material.groups for of in group.systems().values()]
-    return [(group, first, other) for group, (first, *others) in systems for other in others]
-
-
 def prediction_table(material: Material) -> StudyTable:
     """Return differences of quality at frozen thresholds, the bar, and the paper's measure."""
-    wanted, criteria = material.criteria.predicted_percentiles, material.criteria.claims.prediction
-    rows: list[Row] = []
+    wanted, rows = material.criteria.claims.prediction, list[Row]()
+    percentiles = material.criteria.predicted_percentiles
     for one in (
-        *foretold(material, wanted, "last rounds"),
-        *foretold(material, wanted, "fresh process", (PRIMARY_CLOCK,)),
+        *foretold(material, percentiles, "last rounds"),
+        *foretold(material, percentiles, "fresh process", (PRIMARY_CLOCK,)),
     ):
         apart = [Figures.of(one.fit).difference(Figures.of(of)) for of in (one.test, one.own)]
         figures = (float(figure) for of in apart for figure in (of.mean, of.minimum, of.variance))
@@ -140,25 +119,21 @@ def prediction_table(material: Material) -> StudyTable:
         "First rounds against last, and a process against a fresh one: absolute differences of "
         "quality",
         [
-            *(*WHO_COLUMNS, *named("against", "clock", "percentile")),
-            *(*numbers(whole, "fit", "test"), *numbers(time_ms, "threshold")),
-            *(
-                *numbers(three, "mean frozen", "min frozen"),
-                *numbers(significant, "variance frozen"),
-            ),
-            *numbers(three, "mean as in paper", "min as in paper"),
-            *numbers(significant, "variance as in paper"),
-            *(*numbers(three, "bar"), *words("miss")),
+            *(WHO_COLUMNS, ("name", "against", "clock", "percentile")),
+            *(("whole", "fit", "test"), ("ms", "threshold")),
+            *(("three", "mean frozen", "min frozen"), ("significant", "variance frozen")),
+            ("three", "mean as in paper", "min as in paper"),
+            *(("significant", "variance as in paper"), ("three", "bar"), ("words", "miss")),
         ],
         rows,
         "Frozen: the threshold is the percentile of the rounds that predict. As in paper: each "
         "side at the same percentile of its own times, so that the means agree by construction. "
-        f"Variance divides by the number of rounds, as theirs. Bar: max({criteria.least:g} of "
-        f"ideal quality, {criteria.deviations:g} sd_round sqrt(1/n_fit + 1/n_test)).",
+        f"Variance divides by the number of rounds, as theirs. Bar: max({wanted.least:g} of "
+        f"ideal quality, {wanted.deviations:g} sd_round sqrt(1/n_fit + 1/n_test)).",
     )
 
 
-def explained(one: Foretold, deviations: float) -> tuple[list[str], float, float]:
+def explained(one: Foretold, deviations: float) -> tuple[str, float, float]:
     """Return what is stored of a miss, the bar by the long-run variance, and p of a drift.
 
     What is looked at: whether quality drifts over all rounds; whether rounds depend on each other,
@@ -166,13 +141,12 @@ def explained(one: Foretold, deviations: float) -> tuple[list[str], float, float
     differs between those that predict and those predicted (Mann-Whitney, Holm over all evidence);
     incomplete rounds; and, of a fresh process, that it is one.
     """
-    said: list[str] = []
+    said = ["another process: what a process has of its own is no part of the bar"]
     wider, p = one.bar, math.nan
     if one.data is one.other:
         series = np.concatenate([one.fit, one.test])
         p = drift_p_value(series)
-        if p <= LEVEL:
-            said.append(f"quality drifts over the session (p {p_value(p)})")
+        said = [f"quality drifts over the session (p {p_value(p)})"] if p <= LEVEL else []
         [variance] = spread(series[None], units_of(series.size, one.data.visits)).variance
         more = series.size * (1 / one.fit.size + 1 / one.test.size)
         wider = max(one.bar, deviations * math.sqrt(variance * more))
@@ -181,12 +155,10 @@ def explained(one: Foretold, deviations: float) -> tuple[list[str], float, float
             said.append(
                 f"with the long-run variance of its rounds the bar is {three(wider)}: {inside}"
             )
-    else:
-        said.append("another process: what a process has of its own is no part of the bar")
     said += _evidence(one)
     if incomplete := int(one.other.incomplete.sum()):
         said.append(f"{incomplete} incomplete rounds")
-    return said, wider, p
+    return "; ".join(said) or "nothing that is stored explains it", wider, p
 
 
 def drift_p_value(series: Floats) -> float:
@@ -229,21 +201,19 @@ def _evidence(one: Foretold) -> list[str]:
 
 def miss_table(material: Material, found: Sequence[Foretold]) -> StudyTable:
     """Return every miss at the criterion's percentile, with what stored evidence says of it."""
-    wanted = material.criteria.claims.prediction
-    rows: list[Row] = []
+    wanted, rows = material.criteria.claims.prediction, list[Row]()
     for one in found:
         if one.missed():
-            said, wider, p = explained(one, wanted.deviations)
-            reasons = "; ".join(said) or "nothing that is stored explains it"
+            reasons, wider, p = explained(one, wanted.deviations)
             figures = (one.gained, one.bar, wider, p, reasons)
             rows.append([*who(one.group, one.data), one.label, *figures])
     return StudyTable(
         "misses",
         f"Misses at p{wanted.percentile:g} of total time, and what stored evidence says of each",
         [
-            *(*WHO_COLUMNS, *named("against")),
-            *numbers(three, "difference", "bar", "bar if dependent"),
-            *(*numbers(p_value, "drift p"), *words("evidence")),
+            *(WHO_COLUMNS, ("name", "against")),
+            ("three", "difference", "bar", "bar if dependent"),
+            *(("p", "drift p"), ("words", "evidence")),
         ],
         rows,
         "Difference: mean of the rounds predicted less that of the rounds that predict; positive "
@@ -253,29 +223,28 @@ def miss_table(material: Material, found: Sequence[Foretold]) -> StudyTable:
     )
 
 
-def prediction_claims(material: Material, found: Sequence[Foretold]) -> list[Claim]:
-    """Return the verdicts on C4: how many predictions miss, one a trial or pair of processes."""
+def prediction_claims(material: Material, found: Sequence[Foretold]) -> Iterator[Claim]:
+    """Yield the verdicts on C4: how many predictions miss, one a trial or pair of processes."""
     wanted = material.criteria.claims.prediction
-    claims = []
     for against, (name, says) in SAYS.items():
         mine = [one for one in found if one.against == against]
         misses = sum(one.missed() for one in mine)
         said, figures = counted(misses, len(mine))
+        verdict = by_share(len(mine) - misses, len(mine), 1 - wanted.misses)
         said += " miss"
-        verdict: Verdict = "not shown"
         if mine:
-            verdict = "holds" if misses <= wanted.misses * len(mine) + 1e-9 else "fails"
             sizes = sorted({(one.fit.size, one.test.size) for one in mine})
             parts = [f"{fit} and {test}" for fit, test in sizes[:3]] + ["..."] * (len(sizes) > 3)
             said += f"; rounds {', '.join(parts)}"
         if verdict == "holds" and figures["high"] > wanted.misses:
             said += f"; the limits reach beyond {wanted.misses:.1%}: not shown beyond these trials"
-        criterion = (
+        yield Claim(
+            name,
+            f"{says}, at a threshold that the former set",
             f"at most {wanted.misses:.1%} miss the mean by more than max({wanted.least:g} of ideal "
             f"quality, {wanted.deviations:g} sd_round sqrt(1/n_fit + 1/n_test)), within "
-            f"p{wanted.percentile:g}"
+            f"p{wanted.percentile:g}",
+            verdict,
+            said,
+            {"predictions": len(mine), "misses": misses, **figures},
         )
-        says = f"{says}, at a threshold that the former set"
-        shown = {"predictions": len(mine), "misses": misses, **figures}
-        claims.append(Claim(name, says, criterion, verdict, said, shown))
-    return claims

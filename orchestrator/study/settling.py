@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from orchestrator.analysis.groups import Group
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.certification import samples_to_certify
+from orchestrator.stats.certificate import samples_to_certify
 from orchestrator.stats.convergence import (
     SHARES,
     DensityConvergence,
@@ -20,31 +21,19 @@ from orchestrator.stats.convergence import (
     rounds_needed_by_share,
 )
 from orchestrator.stats.density import Floats
-from orchestrator.stats.divergence import divergences, fit_times
+from orchestrator.stats.convergence import divergences, fit_times
 from orchestrator.stats.latency import percentiles_inverted_cdf, times_beyond
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
 from orchestrator.stats.units import Units, evenly_chosen, spread, units_of
 from orchestrator.study.claims import Claim, Verdict, by_share, counted
 from orchestrator.study.material import WHO_COLUMNS, Material, who
-from orchestrator.study.tables import (
-    Row,
-    StudyTable,
-    Value,
-    named,
-    numbers,
-    significant,
-    three,
-    whole,
-    words,
-)
+from orchestrator.study.tables import Row, StudyTable, Value
 
-MOST_FITS = 50
-"""A trial's density is fitted at most so often."""
+MOST_FITS = 50  # of a trial's density
 MOST_SAMPLES_IN_ALL, FEWEST_SAMPLES = 720, 10
 LEAST_ROUNDS, MOST_ROUNDS = 55, 200
 TEST_ROUNDS, FEWEST_TO_TEST = 30, 60
-FEWEST_TIMES = 5
-"""Of a sample in a part of the rounds, for a density."""
+FEWEST_TIMES = 5  # of a sample in a part of the rounds, for a density
 FEWEST_LEFT = 10
 PERCENTILE = 95.0
 
@@ -70,9 +59,10 @@ def paths_of(material: Material) -> Paths:
 
     def path(times: Floats) -> Path:
         convergence = DensityConvergence(window, fit_every=-(-len(times) // MOST_FITS))
-        checks = [check for check in map(convergence.update, times) if check.rjsd is not None]
-        rounds = np.array([check.rounds for check in checks], dtype=np.int64)
-        return Path(rounds, np.array([check.rjsd for check in checks], dtype=np.float64))
+        checks = map(convergence.update, times)
+        found = [(check.rounds, check.rjsd) for check in checks if check.rjsd is not None]
+        rounds, rjsd = np.array(found, dtype=np.float64).reshape(-1, 2).T
+        return Path(rounds.astype(np.int64), rjsd)
 
     def paths(data: TrialData) -> dict[Clock, Path]:
         return {clock: path(data.inferences[clock]) for clock in SHOWN_SERVICE_CLOCKS}
@@ -89,22 +79,20 @@ def settled_on_both(paths: Mapping[Clock, Path], bound: float) -> int | None:
 
 def rjsd_table(material: Material, paths: Paths) -> StudyTable:
     """Return when rJSD settled, and where it ended."""
-    bound = material.criteria.claims.enough.rjsd
-    rows: list[Row] = []
+    bound, rows = material.criteria.claims.enough.rjsd, list[Row]()
     for group, data in material.trials():
         of_trial = [paths[data.trial_id][clock] for clock in SHOWN_SERVICE_CLOCKS]
-        last = [float(path.rjsd[-1]) if path.rjsd.size else None for path in of_trial]
         settled = [path.settled(bound) for path in of_trial]
-        both = settled_on_both(paths[data.trial_id], bound)
-        rows.append([*who(group, data), *settled, both, *last, len(data.times[PRIMARY_CLOCK])])
-    settled_at = [f"settled {clock}" for clock in SHOWN_SERVICE_CLOCKS]
+        settled.append(settled_on_both(paths[data.trial_id], bound))
+        last = [float(path.rjsd[-1]) if path.rjsd.size else None for path in of_trial]
+        rows.append([*who(group, data), *settled, *last, len(data.times[PRIMARY_CLOCK])])
     return StudyTable(
         "rjsd",
         f"rJSD over fits, and the first round at which it was at most {bound:g}",
         [
-            *(*WHO_COLUMNS, *numbers(whole, *settled_at, "settled both")),
-            *numbers(three, *(f"last {clock}" for clock in SHOWN_SERVICE_CLOCKS)),
-            *numbers(whole, "rounds"),
+            WHO_COLUMNS,
+            ("whole", *(f"settled {clock}" for clock in SHOWN_SERVICE_CLOCKS), "settled both"),
+            *(("three", *(f"last {clock}" for clock in SHOWN_SERVICE_CLOCKS)), ("whole", "rounds")),
         ],
         rows,
         "rJSD: root of the mean Jensen-Shannon divergence (natural logarithm) between the density "
@@ -113,33 +101,33 @@ def rjsd_table(material: Material, paths: Paths) -> StudyTable:
     )
 
 
-def _rows(material: Material, cells: Callable[[Floats], list[Value] | None]) -> list[Row]:
+def _rows(material: Material, cells: Callable[[Floats], Sequence[Value]]) -> list[Row]:
     """Return a row of every trial that has cells, from the times of some of its samples."""
     pairs = material.trials()
     fair = MOST_SAMPLES_IN_ALL // max(len(pairs), 1)
     most = max(FEWEST_SAMPLES, min(material.criteria.most_samples, fair))
 
-    def of(data: TrialData) -> list[Value] | None:
-        times = data.own_times(PRIMARY_CLOCK)
+    def of(pair: tuple[Group, TrialData]) -> Sequence[Value]:
+        times = pair[1].own_times(PRIMARY_CLOCK)
         return cells(times[:, evenly_chosen(times.shape[1], most)])
 
-    found = map_in_threads(of, [data for _, data in pairs])
-    return [[*who(*pair), *row] for pair, row in zip(pairs, found, strict=True) if row is not None]
+    found = map_in_threads(of, pairs)
+    return [[*who(*pair), *row] for pair, row in zip(pairs, found, strict=True) if row]
 
 
 def least_rounds_table(material: Material) -> StudyTable:
     """Return the rounds after which 80, 85, 90 and 95 % of samples have settled."""
 
-    def needed(times: Floats) -> list[Value] | None:
+    def needed(times: Floats) -> Sequence[Value]:
         if len(times) < LEAST_ROUNDS:
-            return None
+            return ()
         found = rounds_needed_by_share(rounds_each_sample_needs(times[:MOST_ROUNDS]))
-        return [times.shape[1], *found.values()]
+        return times.shape[1], *found.values()
 
     return StudyTable(
         "least_rounds",
         "Least rounds, total time",
-        [*WHO_COLUMNS, *numbers(whole, "samples", *(f"{share:g} %" for share in SHARES))],
+        [WHO_COLUMNS, ("whole", "samples", *(f"{share:g} %" for share in SHARES))],
         _rows(material, needed),
         f"After so many rounds the density of so many samples' own times moved by a distance of at "
         f"most 0.2 over five fits; of trials of {LEAST_ROUNDS} rounds or more. A dash: more rounds "
@@ -150,26 +138,25 @@ def least_rounds_table(material: Material) -> StudyTable:
 def distance_table(material: Material) -> StudyTable:
     """Return how far the densities of samples in the last rounds lie from those in the others."""
 
-    def distances(times: Floats) -> list[Value] | None:
-        if len(times) < FEWEST_TO_TEST:
-            return None
+    def distances(times: Floats) -> Sequence[Value]:
         parts = times[:-TEST_ROUNDS].T, times[-TEST_ROUNDS:].T
         found = [
             math.sqrt(divergences(fit_times(first), [fit_times(last)])[0])
             for first, last in zip(*parts, strict=True)
-            if min(np.isfinite(part).sum() for part in (first, last)) >= FEWEST_TIMES
+            if len(times) >= FEWEST_TO_TEST
+            and min(np.isfinite(part).sum() for part in (first, last)) >= FEWEST_TIMES
         ]
         if not found:
-            return None
+            return ()
         figures = (float(np.mean(found)), float(np.median(found)), max(found))
-        return [len(times) - TEST_ROUNDS, TEST_ROUNDS, len(found), *figures]
+        return len(times) - TEST_ROUNDS, TEST_ROUNDS, len(found), *figures
 
     return StudyTable(
         "train_test",
         "Distance between the densities of each sample's first and last rounds, total time",
         [
-            *(*WHO_COLUMNS, *numbers(whole, "first rounds", "last rounds", "samples")),
-            *numbers(three, "mean", "median", "largest"),
+            *(WHO_COLUMNS, ("whole", "first rounds", "last rounds", "samples")),
+            ("three", "mean", "median", "largest"),
         ],
         _rows(material, distances),
         "Jensen-Shannon distance, in the true order of rounds. Densities of few times differ by "
@@ -179,18 +166,15 @@ def distance_table(material: Material) -> StudyTable:
 
 def enough_table(material: Material, paths: Paths) -> StudyTable:
     """Return what the rounds until rJSD settled say of the rest, where enough rounds are left."""
-    wanted = material.criteria.claims.enough
-    rows: list[Row] = []
+    wanted, rows = material.criteria.claims.enough, list[Row]()
     for group, data in material.trials():
-        until = settled_on_both(paths[data.trial_id], wanted.rjsd)
-        times = data.times[PRIMARY_CLOCK]
+        until, times = settled_on_both(paths[data.trial_id], wanted.rjsd), data.times[PRIMARY_CLOCK]
         if until is None or len(times) - until < FEWEST_LEFT:
             continue
         bound = percentiles_inverted_cdf(data.inferences[PRIMARY_CLOCK][:until], [PERCENTILE])
         judged = data.judged(data.metric)
-        quality = judged.curve(times, bound)[0]
+        quality, within = judged.curve(times, bound)[0], wanted.within * abs(judged.ideal())
         difference = abs(float(quality[:until].mean() - quality[until:].mean()))
-        within = wanted.within * abs(judged.ideal())
         figures = (len(times) - until, difference, within, difference <= within)
         rows.append([*who(group, data), until, *figures])
     return StudyTable(
@@ -198,8 +182,8 @@ def enough_table(material: Material, paths: Paths) -> StudyTable:
         f"Rounds until rJSD was at most {wanted.rjsd:g} on both clocks, against the rest: "
         f"p{PERCENTILE:g} of the former, total time",
         [
-            *(*WHO_COLUMNS, *numbers(whole, "until then", "rest")),
-            *(*numbers(three, "difference", "allowed"), *words("enough")),
+            *(WHO_COLUMNS, ("whole", "until then", "rest")),
+            *(("three", "difference", "allowed"), ("words", "enough")),
         ],
         rows,
         f"Of trials in which at least {FEWEST_LEFT} rounds are left. rJSD sees the density of all "
@@ -213,10 +197,8 @@ def enough_claim(material: Material, table: StudyTable) -> Claim:
     enough = sum(bool(row[-1]) for row in table.rows)
     said, figures = counted(enough, settled)
     verdict: Verdict = "not shown"
-    if figures and figures["share"] >= wanted.trials:
-        verdict = "holds"
-    elif figures and figures["high"] < wanted.trials:
-        verdict = "fails"
+    if figures and (figures["share"] >= wanted.trials or figures["high"] < wanted.trials):
+        verdict = "holds" if figures["share"] >= wanted.trials else "fails"
     return Claim(
         "C3",
         f"An rJSD of at most {wanted.rjsd:g} means that enough was measured",
@@ -250,34 +232,29 @@ def design_effect(times: Floats, value: float, units: Units | None) -> float:
 
 def inferences_table(material: Material, paths: Paths) -> StudyTable:
     """Return the inferences when rJSD settled, and those that MLPerf's guarantee takes."""
-    wanted = material.criteria.claims.inferences
-    scenarios = {"single stream": wanted.single_stream, "server": wanted.server}
-    rows: list[Row] = []
+    wanted, rows = material.criteria.claims.inferences, list[Row]()
     for group, data in material.trials():
         until = settled_on_both(paths[data.trial_id], material.criteria.claims.enough.rjsd)
         if until is None:
             continue
         times = data.inferences[PRIMARY_CLOCK]
         used = until * times.shape[1]
-        for name, scenario in scenarios.items():
-            [value] = percentiles_inverted_cdf(times, [scenario.percentile])
+        for name, of in (("single stream", wanted.single_stream), ("server", wanted.server)):
+            [value] = percentiles_inverted_cdf(times, [of.percentile])
             effect = design_effect(times, value, data.visits)
-            early = samples_to_certify(scenario.percentile, wanted.confidence, 0)
-            needed = (math.ceil(scenario.queries * effect), math.ceil(early * effect))
-            widths = [
-                half_width(scenario.percentile, of, wanted.confidence)
-                for of in (used / effect, scenario.queries)
-            ]
-            of_mlperf = scenario.queries
-            rows.append([*who(group, data), name, used, of_mlperf, effect, *needed, *widths])
+            early = samples_to_certify(of.percentile, wanted.confidence, 0)
+            needed = (math.ceil(count * effect) for count in (of.queries, early))
+            counts = (used / effect, of.queries)
+            widths = (half_width(of.percentile, each, wanted.confidence) for each in counts)
+            rows.append([*who(group, data), name, used, of.queries, effect, *needed, *widths])
     return StudyTable(
         "inferences",
         "Inferences until rJSD settled, against MLPerf's counts",
         [
-            *(*WHO_COLUMNS, *named("scenario"), *numbers(whole, "used", "MLPerf asks")),
-            *numbers(significant, "design effect"),
-            *numbers(whole, "equal guarantee takes", "early stopping takes"),
-            *numbers(significant, "half-width", "MLPerf's half-width"),
+            *(WHO_COLUMNS, ("name", "scenario"), ("whole", "used", "MLPerf asks")),
+            ("significant", "design effect"),
+            ("whole", "equal guarantee takes", "early stopping takes"),
+            ("significant", "half-width", "MLPerf's half-width"),
         ],
         rows,
         "Half-width: of the share of answers within the percentile, at the confidence of the "
@@ -288,12 +265,10 @@ def inferences_table(material: Material, paths: Paths) -> StudyTable:
     )
 
 
-def inferences_claims(material: Material, table: StudyTable) -> list[Claim]:
-    """Return the verdict on C5 per scenario: fewer inferences, and as narrow a half-width."""
+def inferences_claims(material: Material, table: StudyTable) -> Iterator[Claim]:
+    """Yield the verdict on C5 per scenario: fewer inferences, and as narrow a half-width."""
     wanted = material.criteria.claims.inferences
-    names = [column.name for column in table.columns]
-    rows = [dict(zip(names, row, strict=True)) for row in table.rows]
-    claims = []
+    rows = [dict(zip(table.heads, row, strict=True)) for row in table.rows]
     for name, scenario, of in (
         ("C5a", "single stream", wanted.single_stream),
         ("C5b", "server", wanted.server),
@@ -303,23 +278,15 @@ def inferences_claims(material: Material, table: StudyTable) -> list[Claim]:
         equal = sum(row["half-width"] <= row["MLPerf's half-width"] for row in fewer)
         enough = sum(row["used"] >= row["early stopping takes"] for row in fewer)
         said, figures = counted(equal, len(mine))
-        claims.append(
-            Claim(
-                name,
-                f"Fewer inferences than MLPerf's {of.queries:,} ({scenario}) suffice",
-                f"fewer until rJSD settles, and p{of.percentile:g} known as narrowly, in "
-                f"{wanted.trials:.0%} of trials",
-                by_share(equal, len(mine), wanted.trials),
-                f"fewer in {len(fewer)} of {len(mine)} trials that settled; of these {len(fewer)}, "
-                f"as narrowly in {equal} and enough by early stopping in {enough}; both fewer and "
-                f"as narrowly in {said}",
-                {
-                    "settled": len(mine),
-                    "fewer": len(fewer),
-                    "as narrowly": equal,
-                    "enough by early stopping": enough,
-                    **figures,
-                },
-            )
+        numbers = {"settled": len(mine), "fewer": len(fewer), "as narrowly": equal}
+        yield Claim(
+            name,
+            f"Fewer inferences than MLPerf's {of.queries:,} ({scenario}) suffice",
+            f"fewer until rJSD settles, and p{of.percentile:g} known as narrowly, in "
+            f"{wanted.trials:.0%} of trials",
+            by_share(equal, len(mine), wanted.trials),
+            f"fewer in {len(fewer)} of {len(mine)} trials that settled; of these {len(fewer)}, "
+            f"as narrowly in {equal} and enough by early stopping in {enough}; both fewer and "
+            f"as narrowly in {said}",
+            numbers | {"enough by early stopping": enough} | figures,
         )
-    return claims

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import zip_longest
 from typing import NamedTuple
 
 from orchestrator.contracts import InputError
@@ -18,45 +18,19 @@ from orchestrator.report.markdown import CLOSING
 from orchestrator.report.table import to_markdown
 from orchestrator.report.text import markdown_text
 from orchestrator.stats.times import PRIMARY_CLOCK
-from orchestrator.study.choice import choice_claims, choice_table, choices
-from orchestrator.study.claims import claims_table, figures_table
-from orchestrator.study.curves import (
-    fluctuation_claim,
-    fluctuation_table,
-    latency_table,
-    quality_table,
-    tail_table,
+from orchestrator.study import (
+    choice,
+    claims,
+    curves,
+    factors,
+    material,
+    prediction,
+    settling,
+    sizes,
 )
-from orchestrator.study.factors import agreement_table, divisions, factor_claims, factor_table
-from orchestrator.study.figures import figures_of
-from orchestrator.study.material import (
-    Material,
-    environment_table,
-    limits,
-    measured_table,
-    tolerance_table,
-    trouble_table,
-)
-from orchestrator.study.plots import Figure
-from orchestrator.study.prediction import (
-    SAYS,
-    foretold,
-    miss_table,
-    prediction_claims,
-    prediction_table,
-)
+from orchestrator.study.figures import Figure, figures_of
+from orchestrator.study.material import Material
 from orchestrator.study.program import quirk_table
-from orchestrator.study.settling import (
-    distance_table,
-    enough_claim,
-    enough_table,
-    inferences_claims,
-    inferences_table,
-    least_rounds_table,
-    paths_of,
-    rjsd_table,
-)
-from orchestrator.study.sizes import densities_of_one_sample, heat_maps, heat_table, size_table
 from orchestrator.study.tables import StudyTable
 
 SCHEMA_VERSION = 1
@@ -70,6 +44,7 @@ METHOD = (
     "*Inference* is the model call alone, *total* runs from encoded bytes to the answer. Every "
     "number below is computed from stored timings, and stands in `study.json`."
 )
+# Folded parts: their tables by name, and their figures by how names begin.
 SECTIONS = (
     ("Quality over rounds (C1)", ("fluctuation", "quality"), ("quality",)),
     (
@@ -92,11 +67,9 @@ SECTIONS = (
     ("The paper's program", ("program",), ()),
     ("Environment", ("environment", "not_done"), ()),
 )
-"""Folded parts: their tables by name, and their figures by how names begin."""
 
 
-@dataclass(frozen=True)
-class Study:
+class Study(NamedTuple):
     """What was found, and ``limits``: what these data cannot test."""
 
     name: str
@@ -110,59 +83,57 @@ class Study:
         return {key: text for table in self.tables.values() for key, text in table.numbers()}
 
 
-def make_study(material: Material) -> Study:
+def make_study(of: Material) -> Study:
     """Compute the study of a campaign. Equal files, settings and seed give equal studies."""
-    paths = paths_of(material)
-    maps, densities = heat_maps(material), densities_of_one_sample(material)
-    divided, chosen = divisions(material), choices(material)
-    one_threshold = [material.criteria.claims.prediction.percentile]
+    paths, maps = settling.paths_of(of), list(sizes.heat_maps(of))
+    divided, chosen = list(factors.divisions(of)), choice.choices(of)
+    percentile = [of.criteria.claims.prediction.percentile]
     predictions = [
         one
-        for against in SAYS
-        for one in foretold(material, one_threshold, against, (PRIMARY_CLOCK,))
+        for against in prediction.SAYS
+        for one in prediction.foretold(of, percentile, against, (PRIMARY_CLOCK,))
     ]
-    fluctuates, enough = fluctuation_table(material), enough_table(material, paths)
-    inferences = inferences_table(material, paths)
-    claims = [
-        fluctuation_claim(material, fluctuates),
-        *choice_claims(material, chosen),
-        enough_claim(material, enough),
-        *prediction_claims(material, predictions),
-        *inferences_claims(material, inferences),
-        *factor_claims(material, divided),
+    fluctuates, enough = curves.fluctuation_table(of), settling.enough_table(of, paths)
+    inferences = settling.inferences_table(of, paths)
+    found = [
+        curves.fluctuation_claim(of, fluctuates),
+        *choice.choice_claims(of, chosen),
+        settling.enough_claim(of, enough),
+        *prediction.prediction_claims(of, predictions),
+        *settling.inferences_claims(of, inferences),
+        *factors.factor_claims(of, divided),
     ]
     tables = [
-        measured_table(material),
-        claims_table(claims),
-        figures_table(claims),
+        material.measured_table(of),
+        claims.claims_table(found),
+        claims.figures_table(found),
         fluctuates,
-        quality_table(material),
-        latency_table(material),
-        tail_table(material),
-        tolerance_table(material),
-        choice_table(chosen),
-        rjsd_table(material, paths),
+        curves.quality_table(of),
+        curves.latency_table(of),
+        curves.tail_table(of),
+        material.tolerance_table(of),
+        choice.choice_table(chosen),
+        settling.rjsd_table(of, paths),
         enough,
-        least_rounds_table(material),
-        distance_table(material),
-        prediction_table(material),
-        miss_table(material, predictions),
+        settling.least_rounds_table(of),
+        settling.distance_table(of),
+        prediction.prediction_table(of),
+        prediction.miss_table(of, predictions),
         inferences,
-        factor_table(divided),
-        agreement_table(material),
-        size_table(material),
-        heat_table(maps),
-        quirk_table(material),
-        environment_table(material),
-        trouble_table(material),
+        factors.factor_table(divided),
+        factors.agreement_table(of),
+        sizes.size_table(of),
+        sizes.heat_table(maps),
+        quirk_table(of),
+        material.environment_table(of),
+        material.trouble_table(of),
     ]
-    campaign = material.campaign
     return Study(
-        campaign.name,
-        f"{campaign.created_at:%Y-%m-%d %H:%M} UTC, version {campaign.code_version}",
-        limits(material),
+        of.campaign.name,
+        f"{of.campaign.created_at:%Y-%m-%d %H:%M} UTC, version {of.campaign.code_version}",
+        material.limits(of),
         {table.name: table for table in tables},
-        figures_of(material, paths, maps, densities),
+        figures_of(of, paths, maps, sizes.densities_of_one_sample(of)),
     )
 
 
@@ -172,15 +143,17 @@ def to_document(study: Study) -> str:
     lines += [f"Measured {markdown_text(study.measured)}.", ""]
     lines += [_marked(study.tables["measured"]), _marked(study.tables["claims"])]
     for title, names, figures in SECTIONS:
-        lines += [f"<details>\n<summary>{title}</summary>\n"]
-        lines += [
-            f"![{markdown_text(one.title)}]({one.name}.svg)\n\n{markdown_text(one.caption)}\n"
-            for one in study.figures
-            if one.name.split("-")[0] in figures
-        ]
+        pictures = [one for one in study.figures if one.name.split("-")[0] in figures]
         tables = [study.tables[name] for name in names]
-        lines += [_marked(table) for table in tables if table.rows or table.note]
-        lines += [CLOSING]
+        lines += [
+            f"<details>\n<summary>{title}</summary>\n",
+            *(
+                f"![{markdown_text(one.title)}]({one.name}.svg)\n\n{markdown_text(one.caption)}\n"
+                for one in pictures
+            ),
+            *(_marked(table) for table in tables if table.rows or table.note),
+            CLOSING,
+        ]
     said = "\n".join(f"- {markdown_text(limit)}" for limit in study.limits)
     return "\n".join([*lines, "## What cannot be tested here", "", said, ""])
 
@@ -205,25 +178,6 @@ def to_json(study: Study) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-class Place(NamedTuple):
-    """What stands between two markers of a document, and what should."""
-
-    line: int
-    key: str
-    stands: str
-    wanted: str
-
-    def in_words(self, name: str) -> str:
-        """Say in one line where a document differs: the first line of a table that does."""
-        stands, wanted = (text.splitlines() or [""] for text in (self.stands, self.wanted))
-        number = 0
-        while stands[number : number + 1] == wanted[number : number + 1]:
-            number += 1
-        mine, its = ("".join(of[number : number + 1])[:120] for of in (stands, wanted))
-        where = f"{name}, line {self.line + number}: {self.key}"
-        return f"{where} says {mine!r}, and the stored results {its!r}"
-
-
 def filled(text: str, study: Study, name: str) -> str:
     """Return a document with the study's figures between its markers.
 
@@ -233,13 +187,16 @@ def filled(text: str, study: Study, name: str) -> str:
     return MARKER.sub(lambda one: f"{OPENS}{one['key']} -->{texts[one['key']]}{CLOSES}", text)
 
 
-def differences(text: str, study: Study, name: str) -> Iterator[Place]:
-    """Yield where a document says something else than the study; errors are those of `filled`."""
+def differences(text: str, study: Study, name: str) -> Iterator[str]:
+    """Yield in a line each where a document says something else than the study; see `filled`."""
     texts = _texts(text, study, name)
     for match in MARKER.finditer(text):
-        stands, wanted = match["text"], texts[match["key"]]
-        if stands != wanted:
-            yield Place(text.count("\n", 0, match.start()) + 1, match["key"], stands, wanted)
+        stands, wanted = (of.splitlines() or [""] for of in (match["text"], texts[match["key"]]))
+        pairs = enumerate(zip_longest(stands, wanted, fillvalue=""))
+        if match["text"] != texts[match["key"]]:
+            at, (mine, its) = next((one for one in pairs if len(set(one[1])) > 1), (0, ("", "")))
+            where = f"{name}, line {text.count(chr(10), 0, match.start()) + 1 + at}: {match['key']}"
+            yield f"{where} says {mine[:120]!r}, and the stored results {its[:120]!r}"
 
 
 def _texts(text: str, study: Study, name: str) -> dict[str, str]:
@@ -254,9 +211,8 @@ def _texts(text: str, study: Study, name: str) -> dict[str, str]:
         raise InputError(f"{name}: has {pairs}: end each by {CLOSES}")
     known = {key: markdown_text(cell) for key, cell in study.numbers().items()}
     known |= {key: f"\n{to_markdown(table.to_table())}" for key, table in study.tables.items()}
-    for key in keys:
-        if key not in known:
-            near = get_close_matches(key, known, n=1) or ["claims"]
-            told = f"the study has no such figure; the nearest is {near[0]}"
-            raise InputError(f"{name}: study:{key[:100]}: {told}")
+    if unknown := next((key for key in keys if key not in known), None):
+        [near] = get_close_matches(unknown, known, n=1) or ["claims"]
+        told = f"the study has no such figure; the nearest is {near}"
+        raise InputError(f"{name}: study:{unknown[:100]}: {told}")
     return known

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,14 +14,10 @@ from orchestrator.report.text import milliseconds
 
 Value: TypeAlias = str | int | float | bool | None
 Row: TypeAlias = Sequence[Value]
-Form: TypeAlias = Callable[[float], str]
 
-three: Form = "{:z.3f}".format
-significant: Form = "{:.3g}".format
-whole: Form = "{:,.0f}".format
-time_ms: Form = milliseconds
-DIGITS = 10
-"""Significant digits of a number in ``study.json``: a sum's last ones differ by processor."""
+three = "{:z.3f}".format
+significant = "{:.3g}".format
+DIGITS = 10  # significant digits in study.json: a sum's last ones differ by processor
 
 
 def p_value(value: float) -> str:
@@ -28,82 +25,71 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column and how its numbers are written; words name the row where ``label`` is set."""
-
-    name: str
-    form: Form | None = None
-    label: bool = False
-
-    def text(self, value: Value) -> str:
-        """Return a cell; a dash where there is no value, or no finite one."""
-        if value is None or (isinstance(value, float) and not math.isfinite(value)):
-            return "-"
-        if isinstance(value, bool):
-            return "yes" if value else "no"
-        return str(value) if isinstance(value, str) or self.form is None else self.form(value)
-
-
-def named(*names: str) -> list[Column]:
-    """Return columns of words that name a row."""
-    return [Column(name, label=True) for name in names]
-
-
-def words(*names: str) -> list[Column]:
-    """Return columns of words."""
-    return [Column(name) for name in names]
-
-
-def numbers(form: Form, *names: str) -> list[Column]:
-    """Return columns of numbers that are written alike."""
-    return [Column(name, form) for name in names]
+# How a column is written; ``name`` are words that name the row.
+FORMS: Mapping[str, Callable[[float], str]] = {
+    "name": str,
+    "words": str,
+    "whole": "{:,.0f}".format,
+    "three": three,
+    "significant": significant,
+    "ms": milliseconds,
+    "p": p_value,
+}
 
 
 @dataclass(frozen=True)
 class StudyTable:
-    """One table: rows are values in the order of the columns, None or NaN where there is none.
+    """One table, which a document asks for by ``name``; None or NaN where there is no value.
 
-    ``name`` is that by which a document asks for it, such as ``claims``.
+    ``columns`` are groups of columns in order, each the form of `FORMS` and then their names.
     """
 
     name: str
     title: str
-    columns: Sequence[Column]
+    columns: Sequence[Sequence[str]]
     rows: Sequence[Row]
     note: str = ""
 
+    @property
+    def heads(self) -> dict[str, str]:
+        """The form of each column, by its name."""
+        return {name: form for form, *names in self.columns for name in names}
+
     def to_table(self) -> Table:
         """Return what a reader sees."""
-        cells = [
-            [column.text(value) for column, value in zip(self.columns, row, strict=True)]
-            for row in self.rows
-        ]
-        right = frozenset(column.name for column in self.columns if column.form is not None)
-        return Table(self.title, [column.name for column in self.columns], cells, self.note, right)
+        heads, words = self.heads, ("name", "words")
+        rows = [list(map(_written, row, heads.values())) for row in self.rows]
+        right = frozenset(name for name, form in heads.items() if form not in words)
+        return Table(self.title, list(heads), rows, self.note, right)
 
     def to_json(self) -> dict[str, object]:
         """Return the table as plain values."""
-        names = [column.name for column in self.columns]
-        rows = [dict(zip(names, map(_stored, row), strict=True)) for row in self.rows]
+        rows = [dict(zip(self.heads, map(_stored, row), strict=True)) for row in self.rows]
         return {"title": self.title, "rows": rows, "note": self.note}
 
     def numbers(self) -> Iterator[tuple[str, str]]:
         """Yield every cell as ``TABLE/ROW/COLUMN`` and its text; rows of one name are numbered."""
-        seen: dict[str, int] = {}
-        for row in self.rows:
-            pairs = list(zip(self.columns, row, strict=True))
-            labels = [plain(column.text(value)) for column, value in pairs if column.label]
-            key = "-".join(labels) or "row"
-            seen[key] = seen.get(key, 0) + 1
-            key = key if seen[key] == 1 else f"{key}-{seen[key]}"
-            for column, value in pairs:
-                yield f"{self.name}/{key}/{plain(column.name)}", column.text(value)
+        seen = Counter[str]()
+        for cells in self.to_table().rows:
+            pairs = list(zip(self.heads.items(), cells, strict=True))
+            key = "-".join(plain(text) for (_, form), text in pairs if form == "name") or "row"
+            seen[key] += 1
+            row = key if seen[key] == 1 else f"{key}-{seen[key]}"
+            yield from ((f"{self.name}/{row}/{plain(name)}", text) for (name, _), text in pairs)
 
 
 def plain(text: str) -> str:
     """Return a name of letters, digits, dots and underscores."""
     return re.sub(r"[^A-Za-z0-9_.]+", "_", text).strip("_")
+
+
+def _written(value: Value, form: str) -> str:
+    """Return a cell; a dash where there is no value, or no finite one."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return str(value)
+    return FORMS[form](value) if value is not None and math.isfinite(value) else "-"
 
 
 def _stored(value: Value) -> Value:

@@ -15,25 +15,21 @@ from orchestrator.stats.density import Floats
 from orchestrator.stats.units import t_quantile
 
 RESAMPLES = 999
-SAMPLE, PROCESS, SAMPLE_IN_PROCESS, ROUND, REST = (
-    "sample", "process", "sample x process", "round", "rest",
-)  # fmt: skip
-VISIT, SAMPLE_IN_VISIT = "visit", "sample x visit"
+SAMPLE, PROCESS, SAMPLE_IN_PROCESS = "sample", "process", "sample x process"
+VISIT, SAMPLE_IN_VISIT, ROUND, REST = "visit", "sample x visit", "round", "rest"
+# Units that no resample draws: it says nothing of how well their shares are known.
 NOT_DRAWN = (VISIT, SAMPLE_IN_VISIT, ROUND)
-"""Units that no resample draws: it says nothing of how well their shares are known."""
+# Of a share as measured: no resample counts as less, such as one that drew one unit alone.
 LEAST_PART = 1e-3
-"""Of a share as measured: no resample counts as less, such as one that drew one unit alone."""
 
 
 class Share(NamedTuple):
     """How much of the variance of the log time of one inference a source has.
 
-    variance
-        in squared units of log time; of a fixed factor the mean square of its effects. Negative as
-        it is: answers of one round, say, are then less alike than answers of different rounds.
-    omega_squared, low, high
-        that over the sum of all, each with its sign, and its interval; NaN where the design does
-        not tell.
+    ``variance`` is in squared units of log time, of a fixed factor the mean square of its effects.
+    It is negative as it is: answers of one round, say, are then less alike than answers of
+    different rounds. ``omega_squared`` is that over the sum of all, each with its sign, with limits
+    that are NaN where the design does not tell.
     """
 
     variance: float

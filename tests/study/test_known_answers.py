@@ -108,7 +108,7 @@ def test_fewer_inferences_and_as_narrowly_stand_with_their_own_denominators(stud
 
 def test_the_median_ratio_of_variances_says_of_how_many_trials_it_is(study: Study, material: Material) -> None:
     table = study.tables["fluctuation"]
-    ratio = [column.name for column in table.columns].index("variance ratio")
+    ratio = list(table.heads).index("variance ratio")
     assert (
         "median variance 1" in fluctuation_claim(material, table).figure or "median variance 0" in fluctuation_claim(material, table).figure
     )
