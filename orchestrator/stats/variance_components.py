@@ -90,14 +90,13 @@ def variance_components(
     return Components(of_process, of_visit, alone, of_sample)
 
 
+# The variance that samples bring to a round's quality; NaN from single ones.
 def _of_samples(answers: Sequence[ArrayLike]) -> float:
-    """Return the variance that samples bring to a round's quality; NaN from single ones."""
     squares, degrees, size = 0.0, 0, 1
-    for each in answers:
-        table = np.asarray(each, dtype=np.float64)
+    for table in (np.asarray(each, dtype=np.float64) for each in answers):
         left = table - table.mean(axis=0) - table.mean(axis=1, keepdims=True) + table.mean()
         squares, size = squares + float((left**2).sum()), table.shape[1]
-        degrees += (table.shape[0] - 1) * (table.shape[1] - 1)
+        degrees += (len(table) - 1) * (size - 1)
     return squares / degrees / size if degrees else math.nan
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -21,22 +22,13 @@ from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.stats.units import Floats
 from orchestrator.study.claims import Claim, Verdict
 from orchestrator.study.material import Material, short
-from orchestrator.study.tables import StudyTable, three
+from orchestrator.study.tables import Row, table, three
 
 View = Literal["mean latency", "p99 latency", "ideal quality"]
 System: TypeAlias = Sequence[TrialData]
 # The repeats of a system, each with its quality of every round at each threshold, [M, R].
 Side: TypeAlias = Sequence[tuple[TrialData, Floats]]
 CLAIMS: dict[str, View] = {"C2a": "mean latency", "C2b": "p99 latency", "C2c": "ideal quality"}
-NOTE = (
-    "Views of latency choose a system and runtime for one model, since a smaller model is always "
-    "faster; that of ideal quality chooses among all models. Cost: tail quality of the best system "
-    "less that of the chosen one, total time. Limits: a paired t over repeats that took turns, "
-    "else over visits of one cycle, Bonferroni over all choices of a task; without pairs all is "
-    "open. The upper limit is the largest of all systems' against the chosen one, also where that "
-    "one came out best. Open: these data leave room for a cost and for none. The best of several "
-    "looks better than it is."
-)
 
 
 class Choice(NamedTuple):
@@ -62,6 +54,7 @@ class Choice(NamedTuple):
     systems: int
 
 
+@lru_cache(maxsize=1)
 def choices(material: Material) -> list[Choice]:
     """Return the choices of every view at every common threshold of every task."""
     found: list[Choice] = []
@@ -119,8 +112,8 @@ def _of_view(
         )
 
 
+# What orders systems by a view, the best first; of equal ideal quality the fastest.
 def _order(view: View, repeats: System) -> tuple[float | str, ...]:
-    """Return what orders systems by a view, the best first; of equal ideal quality the fastest."""
     times = np.concatenate([data.inferences[PRIMARY_CLOCK].ravel() for data in repeats])
     if view == "p99 latency":
         return percentiles_inverted_cdf(times, [99])[0], repeats[0].trial_id
@@ -171,16 +164,25 @@ def _limits(a: Side, b: Side, confidence: float) -> list[tuple[float, float]]:
     return [(one.low, one.high) for one in found]
 
 
-def choice_table(found: Sequence[Choice]) -> StudyTable:
-    """Return every choice."""
-    rows = [(*one[:3], one.threshold.label, float(one.threshold.ns), *one[4:-1]) for one in found]
-    columns = [
+@table(
+    "choice",
+    "Which system each view chooses, and what that costs in tail quality",
+    [
         *(("name", "task", "among", "view", "threshold"), ("ms", "time")),
         ("words", "chosen by the view", "chosen by tail quality"),
         *(("three", "cost", "cost of ideal", "low", "high"), ("words", "outcome")),
-    ]
-    title = "Which system each view chooses, and what that costs in tail quality"
-    return StudyTable("choice", title, columns, rows, NOTE)
+    ],
+    "Views of latency choose a system and runtime for one model, since a smaller model is always "
+    "faster; that of ideal quality chooses among all models. Cost: tail quality of the best system "
+    "less that of the chosen one, total time. Limits: a paired t over repeats that took turns, "
+    "else over visits of one cycle, Bonferroni over all choices of a task; without pairs all is "
+    "open. The upper limit is the largest of all systems' against the chosen one, also where that "
+    "one came out best. Open: these data leave room for a cost and for none. The best of several "
+    "looks better than it is.",
+)
+def _choice(material: Material) -> Iterator[Row]:
+    for one in choices(material):
+        yield [*one[:3], one.threshold.label, float(one.threshold.ns), *one[4:-1]]
 
 
 def choice_claims(material: Material, found: Sequence[Choice]) -> list[Claim]:

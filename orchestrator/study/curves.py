@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from orchestrator.analysis.quality import ideal_quality, scale_of
@@ -12,12 +14,23 @@ from orchestrator.stats.thresholds import FREEZING_ROUNDS
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.study.claims import Claim, by_share, counted
 from orchestrator.study.material import WHO_COLUMNS, Material, who
-from orchestrator.study.tables import Row, StudyTable, significant, three
+from orchestrator.study.tables import Row, StudyTable, significant, table, three
 
 
-def quality_table(material: Material) -> StudyTable:
-    """Return quality over rounds at own percentiles: of the first rounds, and of all."""
-    wanted, rows = material.criteria.percentiles, list[Row]()
+@table(
+    "quality",
+    "Quality over rounds at own percentiles",
+    [
+        *(WHO_COLUMNS, ("name", "clock", "rounds used", "percentile")),
+        *(("whole", "rounds", "samples"), ("ms", "threshold")),
+        ("three", "ideal", "mean", "min", "max", "sd"),
+    ],
+    "Thresholds are percentiles of the trial's own times of these rounds, as the paper takes "
+    "them: an own percentile fixes how many answers are late, so that these rows describe one "
+    "trial and rank none. sd over rounds, divided by rounds - 1.",
+)
+def _quality(material: Material) -> Iterator[Row]:
+    wanted = material.criteria.percentiles
     for group, data, clock in material.clocks():
         judged, every = data.judged(data.metric), len(data.times[clock])
         for count in dict.fromkeys((min(material.criteria.first_rounds, every), every)):
@@ -29,25 +42,23 @@ def quality_table(material: Material) -> StudyTable:
                 figures = (float(one) for one in (quality.mean(), quality.min(), quality.max()))
                 sd = float(quality.std(ddof=1)) if count > 1 else None
                 sizes = (count, len(data.references), bound, ideal_quality(judged))
-                rows.append([*label, f"p{percentile:g}", *sizes, *figures, sd])
-    return StudyTable(
-        "quality",
-        "Quality over rounds at own percentiles",
-        [
-            *(WHO_COLUMNS, ("name", "clock", "rounds used", "percentile")),
-            *(("whole", "rounds", "samples"), ("ms", "threshold")),
-            ("three", "ideal", "mean", "min", "max", "sd"),
-        ],
-        rows,
-        "Thresholds are percentiles of the trial's own times of these rounds, as the paper takes "
-        "them: an own percentile fixes how many answers are late, so that these rows describe one "
-        "trial and rank none. sd over rounds, divided by rounds - 1.",
-    )
+                yield [*label, f"p{percentile:g}", *sizes, *figures, sd]
 
 
-def tail_table(material: Material) -> StudyTable:
-    """Return tail latency and tail quality from p90 to p99.9."""
-    percentiles, rows = material.criteria.tail_percentiles, list[Row]()
+@table(
+    "tail",
+    "Tail latency and tail quality",
+    [
+        *(WHO_COLUMNS, ("name", "clock", "percentile")),
+        *(("ms", "tail latency"), ("three", "tail quality"), ("ms", "reference threshold")),
+        *(("three", "tail quality there", "ideal"), ("whole", "samples")),
+    ],
+    "Tail latency: the trial's own percentile of all its times. Tail quality there, and at the "
+    "same percentile of the reference trial of the task, which is one threshold for all "
+    "systems.",
+)
+def _tail(material: Material) -> Iterator[Row]:
+    percentiles = material.criteria.tail_percentiles
     for group, data, clock in material.clocks():
         judged = data.judged(data.metric)
         own = percentiles_inverted_cdf(data.inferences[clock], percentiles)
@@ -58,38 +69,42 @@ def tail_table(material: Material) -> StudyTable:
         columns = (percentiles, own, common, *curve.reshape(2, -1).tolist())
         for percentile, bound, ns, kept, there in zip(*columns, strict=True):
             at = (ns, None if ns is None else there, ideal_quality(judged), len(data.references))
-            rows.append([*who(group, data), clock, f"p{percentile:g}", bound, kept, *at])
-    return StudyTable(
-        "tail",
-        "Tail latency and tail quality",
-        [
-            *(WHO_COLUMNS, ("name", "clock", "percentile")),
-            *(("ms", "tail latency"), ("three", "tail quality"), ("ms", "reference threshold")),
-            *(("three", "tail quality there", "ideal"), ("whole", "samples")),
-        ],
-        rows,
-        "Tail latency: the trial's own percentile of all its times. Tail quality there, and at the "
-        "same percentile of the reference trial of the task, which is one threshold for all "
-        "systems.",
-    )
+            yield [*who(group, data), clock, f"p{percentile:g}", bound, kept, *at]
 
 
-def latency_table(material: Material) -> StudyTable:
-    """Return mean and percentiles of time: the conventional view."""
-    rows: list[Row] = []
+@table(
+    "latency",
+    "Latency",
+    [
+        *(WHO_COLUMNS, ("name", "clock"), ("ms", "mean", "p50", "p99")),
+        ("whole", "inferences"),
+    ],
+)
+def _latency(material: Material) -> Iterator[Row]:
     for group, data, clock in material.clocks():
         times = data.inferences[clock]
         finite = times[np.isfinite(times)]
         mean = float(finite.mean()) if finite.size else None
         tails = percentiles_inverted_cdf(times, [50, 99])
-        rows.append([*who(group, data), clock, mean, *tails, times.size])
-    of = (("name", "clock"), ("ms", "mean", "p50", "p99"), ("whole", "inferences"))
-    return StudyTable("latency", "Latency", [WHO_COLUMNS, *of], rows)
+        yield [*who(group, data), clock, mean, *tails, times.size]
 
 
-def fluctuation_table(material: Material) -> StudyTable:
-    """Return the range of quality over rounds at a threshold that the trial's first rounds set."""
-    wanted, rows = material.criteria.claims.fluctuation, list[Row]()
+@table(
+    "fluctuation",
+    "Quality over rounds within p{c.fluctuation.percentile:g} of the trial's first rounds, "
+    "total time",
+    [
+        *(WHO_COLUMNS, ("whole", "rounds"), ("ms", "threshold")),
+        *(("three", "range of ideal", "sd"), ("significant", "variance ratio")),
+        ("words", "fluctuates"),
+    ],
+    "Range: best less worst round, as a share of ideal quality. Variance ratio: variance "
+    "between rounds over what independent inferences would show, each with its own share of "
+    "rounds on time; about 1 is chance alone. A dash: the metric is no mean over samples, or "
+    "no sample is sometimes late.",
+)
+def _fluctuation(material: Material) -> Iterator[Row]:
+    wanted = material.criteria.claims.fluctuation
     for group, data in material.trials():
         times, inferences = data.times[PRIMARY_CLOCK], data.inferences[PRIMARY_CLOCK]
         if len(times) < wanted.rounds:
@@ -104,22 +119,7 @@ def fluctuation_table(material: Material) -> StudyTable:
             ratio = float(ratio_of_variances(scores, curve, shares)[0])
         spread = float(np.ptp(quality)) / ideal if ideal else 0.0
         figures = (spread, float(quality.std(ddof=1)), ratio, spread >= wanted.range)
-        rows.append([*who(group, data), quality.size, *bound, *figures])
-    return StudyTable(
-        "fluctuation",
-        f"Quality over rounds within p{wanted.percentile:g} of the trial's first rounds, "
-        "total time",
-        [
-            *(WHO_COLUMNS, ("whole", "rounds"), ("ms", "threshold")),
-            *(("three", "range of ideal", "sd"), ("significant", "variance ratio")),
-            ("words", "fluctuates"),
-        ],
-        rows,
-        "Range: best less worst round, as a share of ideal quality. Variance ratio: variance "
-        "between rounds over what independent inferences would show, each with its own share of "
-        "rounds on time; about 1 is chance alone. A dash: the metric is no mean over samples, or "
-        "no sample is sometimes late.",
-    )
+        yield [*who(group, data), quality.size, *bound, *figures]
 
 
 def fluctuation_claim(material: Material, table: StudyTable) -> Claim:

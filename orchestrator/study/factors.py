@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
 from orchestrator.stats.units import evenly_chosen, ranks
 from orchestrator.study.claims import Claim, Verdict
 from orchestrator.study.material import Material, repeats_first
-from orchestrator.study.tables import Row, StudyTable, three
+from orchestrator.study.tables import Row, table, three
 from orchestrator.study.variance import SAMPLE, Share, balanced, divide_variance
 
 MOST_SAMPLES, MOST_ROUNDS = 120, 120
@@ -41,8 +42,10 @@ class Division(NamedTuple):
     shares: Mapping[str, Share]
 
 
-def divisions(material: Material) -> Iterator[Division]:
-    """Yield the shares of every task and clock with a balanced design of two trials or more."""
+@lru_cache(maxsize=1)
+def divisions(material: Material) -> list[Division]:
+    """Return the shares of every task and clock with a balanced design of two trials or more."""
+    found: list[Division] = []
     for group in material.groups:
         cells: dict[tuple[str, ...], Sequence[TrialData]] = {}
         for repeats in group.systems().values():
@@ -55,7 +58,8 @@ def divisions(material: Material) -> Iterator[Division]:
             if all(name in of for name, of in zip(cell, levels, strict=True))
         ]
         for clock in SHOWN_SERVICE_CLOCKS if len(kept) > 1 else ():
-            yield from _division(material, group.task, clock, kept, levels)
+            found += _division(material, group.task, clock, kept, levels)
+    return found
 
 
 def _division(
@@ -96,8 +100,8 @@ def _division(
     yield Division(task, clock, design, shares)
 
 
+# Into how many equal visits the first rounds of all trials fall, and the rounds.
 def _visits(trials: Sequence[TrialData], rounds: int) -> tuple[int | None, int]:
-    """Return into how many equal visits the first rounds of all trials fall, and the rounds."""
     of_visits = [
         []
         if data.turns is None or data.incomplete.any()
@@ -111,21 +115,9 @@ def _visits(trials: Sequence[TrialData], rounds: int) -> tuple[int | None, int]:
     return rounds // size, rounds // size * size
 
 
-def factor_table(found: Sequence[Division]) -> StudyTable:
-    """Return omega^2 of every source, per task and clock."""
-    designs = "; ".join(one.design for one in found if one.clock == PRIMARY_CLOCK)
-    return StudyTable(
-        "factors",
-        "What log time depends on: share of its variance",
-        [
-            *(("name", "task", "clock", "source"), ("significant", "variance")),
-            ("three", "omega2", "low", "high"),
-        ],
-        [
-            [one.task, one.clock, source, *share]
-            for one in found
-            for source, share in one.shares.items()
-        ],
+def _factors_note(material: Material) -> str:
+    designs = (one.design for one in divisions(material) if one.clock == PRIMARY_CLOCK)
+    return (
         "Model, runtime and system are fixed; samples, processes, visits and rounds are random. "
         "omega2: the row's variance over the sum of all rows' variances of its task and clock, "
         "each with its sign. A negative variance of rounds says that answers of one round are less "
@@ -133,8 +125,23 @@ def factor_table(found: Sequence[Division]) -> StudyTable:
         "samples; single inferences are never drawn, nor are visits and rounds, whose rows have "
         "none. No interval at all: one process a system, so that what is the system's and what the "
         "process's cannot be told. Design (models x runtimes x systems): "
-        f"{designs or 'none is balanced'}.",
+        f"{'; '.join(designs) or 'none is balanced'}."
     )
+
+
+@table(
+    "factors",
+    "What log time depends on: share of its variance",
+    [
+        *(("name", "task", "clock", "source"), ("significant", "variance")),
+        ("three", "omega2", "low", "high"),
+    ],
+    _factors_note,
+)
+def _factors(material: Material) -> Iterator[Row]:
+    for one in divisions(material):
+        for source, share in one.shares.items():
+            yield [one.task, one.clock, source, *share]
 
 
 def factor_claims(material: Material, found: Sequence[Division]) -> Iterator[Claim]:
@@ -164,9 +171,18 @@ def factor_claims(material: Material, found: Sequence[Division]) -> Iterator[Cla
         )
 
 
-def agreement_table(material: Material) -> StudyTable:
-    """Return per task, model and runtime whether the same samples are slow everywhere."""
-    rows: list[Row] = []
+@table(
+    "agreement",
+    "Whether the same samples are slow on every system, total time",
+    [
+        *(("name", "task", "model", "runtime"), ("whole", "systems", "samples")),
+        *(("three", "Spearman mean", "Spearman least", "Kendall W of lateness"), ("p", "p")),
+    ],
+    "Spearman: rank correlation of samples' median times between two systems, over all pairs. "
+    "Kendall's W: whether systems agree on which samples are late, beyond "
+    f"p{LATE:g} of each system's own times; p by 1,999 permutations of samples within systems.",
+)
+def _agreement(material: Material) -> Iterator[Row]:
     for group in material.groups:
         of: dict[tuple[str, ...], list[Floats]] = {}
         for first in repeats_first(group):
@@ -182,19 +198,7 @@ def agreement_table(material: Material) -> StudyTable:
             beyond = [times > percentiles_inverted_cdf(times, [LATE])[0] for times in systems]
             late = [times.mean(axis=0) for times in beyond]
             agreed = concordance(late, material.random("concordance", *names))
-            rows.append([*names, len(systems), samples, *spearman, *agreed])
-    return StudyTable(
-        "agreement",
-        "Whether the same samples are slow on every system, total time",
-        [
-            *(("name", "task", "model", "runtime"), ("whole", "systems", "samples")),
-            *(("three", "Spearman mean", "Spearman least", "Kendall W of lateness"), ("p", "p")),
-        ],
-        rows,
-        "Spearman: rank correlation of samples' median times between two systems, over all pairs. "
-        "Kendall's W: whether systems agree on which samples are late, beyond "
-        f"p{LATE:g} of each system's own times; p by 1,999 permutations of samples within systems.",
-    )
+            yield [*names, len(systems), samples, *spearman, *agreed]
 
 
 class Concordance(NamedTuple):

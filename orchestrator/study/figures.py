@@ -17,8 +17,8 @@ from orchestrator.report.text import printable
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.study.material import Material, repeats_first, short, sizes_of
-from orchestrator.study.settling import Paths
-from orchestrator.study.sizes import NS_PER_MS, Densities, Heat, moments
+from orchestrator.study.settling import paths_of
+from orchestrator.study.sizes import NS_PER_MS, densities_of_one_sample, heat_maps, moments
 from orchestrator.study.tables import plain
 
 # Thresholds of a quality curve; fewer of a metric that is no mean, whose values take long.
@@ -115,7 +115,6 @@ def _lines(plot: Plot, look: Spec) -> Spec:
 
 
 def _cells(plot: Plot) -> Spec:
-    """Return a heat map, white at 0 and dark at its most."""
     rows = [{"row": row, "column": column, "d": d} for (row, column), d in plot.cells]
     scale = {"domain": [0, plot.most], "range": ["#ffffff", "#1f3f77"]}
     legend = {"title": None, "orient": "right"}
@@ -139,24 +138,21 @@ def _frame(plot: Plot, width: int) -> Spec:
     return {"title": {"text": lines, "fontSize": 11}, "width": width, "height": HEIGHT}
 
 
-def figures_of(
-    material: Material, paths: Paths, maps: Sequence[Heat], densities: Iterable[Densities]
-) -> list[Figure]:
+def figures_of(material: Material) -> list[Figure]:
     """Return every figure that has a plot, in the order of the tables."""
     groups = material.groups
     found = [
         *(_curves(material, group) for group in groups),
         *(_tails(material, group) for group in groups),
-        *(_settling(material, group, paths) for group in groups),
+        *(_settling(material, group) for group in groups),
         *map(_sizes, groups),
-        _heat(maps),
-        _densities(densities),
+        _heat(material),
+        _densities(material),
     ]
     return [figure for figure in found if figure.plots]
 
 
 def _curves(material: Material, group: Group) -> Figure:
-    """Return quality against threshold of every system's first repeat and first rounds."""
     count = material.criteria.first_rounds
     return Figure(
         f"quality-{plain(group.task)}",
@@ -191,7 +187,6 @@ def _curve(material: Material, group: Group, data: TrialData, count: int) -> Plo
 
 
 def _tails(material: Material, group: Group) -> Figure:
-    """Return tail latency, and tail quality at the reference's percentiles, from p90 to p99.9."""
     percentiles, metric = material.criteria.tail_percentiles, group.trials[0].metric
     common = {one.percentile: one.ns for one in group.thresholds.percentiles[PRIMARY_CLOCK]}
     places, bounds = np.arange(len(percentiles)), [common.get(one, np.nan) for one in percentiles]
@@ -216,11 +211,10 @@ def _tails(material: Material, group: Group) -> Figure:
     )
 
 
-def _settling(material: Material, group: Group, paths: Paths) -> Figure:
-    """Return rJSD over rounds of every system's first repeat, both clocks."""
+def _settling(material: Material, group: Group) -> Figure:
     bound, plots = material.criteria.claims.enough.rjsd, list[Plot]()
     for data in repeats_first(group):
-        of = paths[data.trial_id]
+        of = paths_of(material)[data.trial_id]
         lines = [
             Line(str(clock), of[clock].rounds, of[clock].rjsd)
             for clock in (Clock.INFERENCE, Clock.TOTAL)
@@ -234,7 +228,6 @@ def _settling(material: Material, group: Group, paths: Paths) -> Figure:
 
 
 def _sizes(group: Group) -> Figure:
-    """Return mean time against input size; no plots where inputs do not differ."""
     plots = []
     for data in repeats_first(group):
         if (sizes := sizes_of(data)) is not None:
@@ -246,8 +239,8 @@ def _sizes(group: Group) -> Figure:
     return Figure(f"size-{plain(group.task)}", f"Time and input size, {group.task}", plots, caption)
 
 
-def _heat(maps: Sequence[Heat]) -> Figure:
-    """Return the distances between samples, one map a task."""
+def _heat(material: Material) -> Figure:
+    maps = heat_maps(material)
     most = max((float(one.distances.max()) for one in maps), default=0.0) or 1.0
     plots = []
     for group, data, distances, _ in maps:
@@ -260,11 +253,10 @@ def _heat(maps: Sequence[Heat]) -> Figure:
     return Figure("heat", "Distances between samples", plots, caption)
 
 
-def _densities(found: Iterable[Densities]) -> Figure:
-    """Return the density of one sample on every system, one plot a task."""
+def _densities(material: Material) -> Figure:
     axes = ("total time (ms)", "density of log time")
     plots = []
-    for title, ms, of_systems in found:
+    for title, ms, of_systems in densities_of_one_sample(material):
         lines = [Line(name, ms, density) for name, density in of_systems.items()]
         plots.append(Plot(title[:44], *axes, lines, log_x=True, from_zero=True))
     caption = "Kernel density of log total time over the rounds of each system."

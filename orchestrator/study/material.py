@@ -20,14 +20,14 @@ from orchestrator.stats.times import SHOWN_SERVICE_CLOCKS, Clock
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.study.claims import Criteria
-from orchestrator.study.tables import Row, StudyTable
+from orchestrator.study.tables import Row, table
 
 # What names a measured system, in tables and figures.
 WHO = ("task", "model", "runtime", "system")
 WHO_COLUMNS = ("name", *WHO, "repeat")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Material:
     """A stored campaign as a study reads it."""
 
@@ -95,9 +95,33 @@ def repeats_first(group: Group) -> list[TrialData]:
     return [first for first, *_ in group.systems().values()]
 
 
-def measured_table(material: Material) -> StudyTable:
-    """Return per task what was measured on it."""
-    rows: list[Row] = []
+# Which systems lie on one machine, by the boot id.
+def _allocations(material: Material) -> str:
+    machines: dict[str, set[str]] = {}
+    for record in material.records:
+        boot = record.placement.get("boot_id") or record.environment.get("boot_id")
+        if boot is not None and record.started_at is not None:
+            machines.setdefault(str(boot), set()).add(record.trial.system.name)
+    told = [
+        f"{', '.join(systems)} are {len(systems)} allocations of one machine, "
+        f"not {len(systems)} machines"
+        for systems in sorted(map(sorted, machines.values()))
+        if len(systems) > 1
+    ]
+    return "; ".join(told) + ("." if told else "")
+
+
+@table(
+    "measured",
+    "What was measured",
+    [
+        *(("name", "task"), ("words", "metric"), ("whole", "samples")),
+        *(("words", "models", "runtimes", "systems"), ("whole", "trials", "repeats")),
+        *(("words", "rounds a trial"), ("whole", "answers")),
+    ],
+    _allocations,
+)
+def _measured(material: Material) -> Iterator[Row]:
     for group in material.groups:
         first, trials = group.trials[0], [data.record.trial for data in group.trials]
         names = [{getattr(trial, part).name for trial in trials} for part in WHO[1:]]
@@ -108,34 +132,22 @@ def measured_table(material: Material) -> StudyTable:
             sum(data.outcome.size for data in group.trials),
         )
         of_task = (group.task, first.metric, len(first.references))
-        rows.append([*of_task, *(", ".join(sorted(of)) for of in names), len(trials), *figures])
-    # Systems of one boot id lie on one machine.
-    machines: dict[str, set[str]] = {}
-    for record in material.records:
-        boot = record.placement.get("boot_id") or record.environment.get("boot_id")
-        if boot is not None and record.started_at is not None:
-            machines.setdefault(str(boot), set()).add(record.trial.system.name)
-    note = "; ".join(
-        f"{', '.join(systems)} are {len(systems)} allocations of one machine, "
-        f"not {len(systems)} machines"
-        for systems in sorted(map(sorted, machines.values()))
-        if len(systems) > 1
-    )
-    columns = [
-        *(("name", "task"), ("words", "metric"), ("whole", "samples")),
-        *(("words", "models", "runtimes", "systems"), ("whole", "trials", "repeats")),
-        *(("words", "rounds a trial"), ("whole", "answers")),
-    ]
-    return StudyTable("measured", "What was measured", columns, rows, note and f"{note}.")
+        yield [*of_task, *(", ".join(sorted(of)) for of in names), len(trials), *figures]
 
 
-def environment_table(material: Material) -> StudyTable:
-    """Return where each system's trials ran."""
+@table(
+    "environment",
+    "Environment",
+    [
+        ("name", "system", "runtime"),
+        ("words", "host", "processor", "device", "cores", "quota", "versions"),
+        ("whole", "trials"),
+    ],
+)
+def _environment(material: Material) -> Iterator[Row]:
     found = Counter(map(_where, (one for one in material.records if one.started_at is not None)))
-    of_place = ("host", "processor", "device", "cores", "quota", "versions")
-    columns = [("name", "system", "runtime"), ("words", *of_place), ("whole", "trials")]
-    rows: list[Row] = [(*cells, count) for cells, count in sorted(found.items())]
-    return StudyTable("environment", "Environment", columns, rows)
+    for cells, count in sorted(found.items()):
+        yield [*cells, count]
 
 
 def _where(record: TrialRecord) -> tuple[str, ...]:
@@ -153,37 +165,30 @@ def _where(record: TrialRecord) -> tuple[str, ...]:
     )
 
 
-def trouble_table(material: Material) -> StudyTable:
-    """Return the trials that are not done."""
+@table("not_done", "Trials that are not done", [("name", "trial"), ("words", "state", "reason")])
+def _not_done(material: Material) -> Iterator[Row]:
     records = (record for record in material.records if record.state != "done")
-    rows = [[record.trial_id, record.state, record.reason or "-"] for record in records]
-    columns = [("name", "trial"), ("words", "state", "reason")]
-    return StudyTable("not_done", "Trials that are not done", columns, rows)
+    yield from ([one.trial_id, one.state, one.reason or "-"] for one in records)
 
 
-def tolerance_table(material: Material) -> StudyTable:
-    """Return tail quality averaged over users' tolerance, if ``analysis.tolerance`` is set."""
+@table(
+    "tolerance",
+    "Tail quality averaged over users' tolerance, total time",
+    [
+        *(("name", *WHO), ("words", "tolerance")),
+        *(("three", "mean", "low", "high", "worst", "ideal"), ("whole", "samples")),
+    ],
+    without_rows="No law of tolerance was given: "
+    "`analysis.tolerance={{median_ms: 200, p95_ms: 500}}` averages over one.",
+)
+def _tolerance(material: Material) -> Iterator[Row]:
     context = Context(material.analysis, material.campaign, material.records, material.groups)
     rows = all_rows(tables()["tolerance"], context)
     found = {row["trial"]: row for row in rows if row["clock"] == "total"}
     figures = ("tolerance", "mean", "interval_low", "interval_high", "worst", "ideal", "samples")
-    return StudyTable(
-        "tolerance",
-        "Tail quality averaged over users' tolerance, total time",
-        [
-            *(("name", *WHO), ("words", "tolerance")),
-            *(("three", "mean", "low", "high", "worst", "ideal"), ("whole", "samples")),
-        ],
-        [
-            [*who(group, data)[:-1], *(found[data.trial_id][name] for name in figures)]
-            for group, data in material.trials()
-            if data.trial_id in found
-        ],
-        ""
-        if found
-        else "No law of tolerance was given: `analysis.tolerance={median_ms: 200, p95_ms: 500}` "
-        "averages over one.",
-    )
+    for group, data in material.trials():
+        if data.trial_id in found:
+            yield [*who(group, data)[:-1], *(found[data.trial_id][name] for name in figures)]
 
 
 def limits(material: Material) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -20,7 +22,7 @@ from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
 from orchestrator.stats.units import Floats, spread, t_sf, units_of
 from orchestrator.study.claims import Claim, by_share, counted
 from orchestrator.study.material import WHO_COLUMNS, Material, who
-from orchestrator.study.tables import Row, StudyTable, p_value, significant, three
+from orchestrator.study.tables import Row, p_value, significant, table, three
 
 Against = Literal["last rounds", "fresh process"]
 TEST_ROUNDS = 30
@@ -101,9 +103,30 @@ def foretold(
                 yield Foretold(group, data, other, against, *at, fit, test, own, bar)
 
 
-def prediction_table(material: Material) -> StudyTable:
-    """Return differences of quality at frozen thresholds, the bar, and the paper's measure."""
-    wanted, rows = material.criteria.claims.prediction, list[Row]()
+@lru_cache(maxsize=1)
+def predictions(material: Material) -> list[Foretold]:
+    """Return what claims are about: every prediction of total time at their percentile."""
+    percentile = [material.criteria.claims.prediction.percentile]
+    both = (foretold(material, percentile, against, (PRIMARY_CLOCK,)) for against in SAYS)
+    return list(chain(*both))
+
+
+@table(
+    "prediction",
+    "First rounds against last, and a process against a fresh one: absolute differences of quality",
+    [
+        *(WHO_COLUMNS, ("name", "against", "clock", "percentile")),
+        *(("whole", "fit", "test"), ("ms", "threshold")),
+        *(("three", "mean frozen", "min frozen"), ("significant", "variance frozen")),
+        ("three", "mean as in paper", "min as in paper"),
+        *(("significant", "variance as in paper"), ("three", "bar"), ("words", "miss")),
+    ],
+    "Frozen: the threshold is the percentile of the rounds that predict. As in paper: each "
+    "side at the same percentile of its own times, so that the means agree by construction. "
+    "Variance divides by the number of rounds, as theirs. Bar: max({c.prediction.least:g} of "
+    "ideal quality, {c.prediction.deviations:g} sd_round sqrt(1/n_fit + 1/n_test)).",
+)
+def _prediction(material: Material) -> Iterator[Row]:
     percentiles = material.criteria.predicted_percentiles
     for one in (
         *foretold(material, percentiles, "last rounds"),
@@ -113,24 +136,7 @@ def prediction_table(material: Material) -> StudyTable:
         figures = (float(figure) for of in apart for figure in (of.mean, of.minimum, of.variance))
         label = (one.label, one.clock, f"p{one.percentile:g}", one.fit.size, one.test.size)
         judged = (one.bar, one.missed())
-        rows.append([*who(one.group, one.data), *label, one.threshold_ns, *figures, *judged])
-    return StudyTable(
-        "prediction",
-        "First rounds against last, and a process against a fresh one: absolute differences of "
-        "quality",
-        [
-            *(WHO_COLUMNS, ("name", "against", "clock", "percentile")),
-            *(("whole", "fit", "test"), ("ms", "threshold")),
-            *(("three", "mean frozen", "min frozen"), ("significant", "variance frozen")),
-            ("three", "mean as in paper", "min as in paper"),
-            *(("significant", "variance as in paper"), ("three", "bar"), ("words", "miss")),
-        ],
-        rows,
-        "Frozen: the threshold is the percentile of the rounds that predict. As in paper: each "
-        "side at the same percentile of its own times, so that the means agree by construction. "
-        f"Variance divides by the number of rounds, as theirs. Bar: max({wanted.least:g} of "
-        f"ideal quality, {wanted.deviations:g} sd_round sqrt(1/n_fit + 1/n_test)).",
-    )
+        yield [*who(one.group, one.data), *label, one.threshold_ns, *figures, *judged]
 
 
 def explained(one: Foretold, deviations: float) -> tuple[str, float, float]:
@@ -182,8 +188,8 @@ def drift_p_value(series: Floats) -> float:
     return float(2 * t_sf(np.abs(x[0]) / np.sqrt((x[1:] ** 2).mean()), FREQUENCIES - 1))
 
 
+# Which evidence differs between the rounds that predict and those predicted.
 def _evidence(one: Foretold) -> list[str]:
-    """Return which evidence differs between the rounds that predict and those predicted."""
     sides = (one.data.evidence, one.other.evidence)
     found: dict[str, float] = {}
     for evidence in (of for of in EVIDENCE if all(of.column in side for side in sides)):
@@ -199,28 +205,25 @@ def _evidence(one: Foretold) -> list[str]:
     return [f"{said} (p {p_value(float(p))})" for said, p in adjusted if p <= LEVEL]
 
 
-def miss_table(material: Material, found: Sequence[Foretold]) -> StudyTable:
-    """Return every miss at the criterion's percentile, with what stored evidence says of it."""
-    wanted, rows = material.criteria.claims.prediction, list[Row]()
-    for one in found:
+@table(
+    "misses",
+    "Misses at p{c.prediction.percentile:g} of total time, and what stored evidence says of each",
+    [
+        *(WHO_COLUMNS, ("name", "against")),
+        ("three", "difference", "bar", "bar if dependent"),
+        *(("p", "drift p"), ("words", "evidence")),
+    ],
+    "Difference: mean of the rounds predicted less that of the rounds that predict; positive "
+    "where later rounds kept more.",
+    without_rows="No prediction missed.",
+)
+def _misses(material: Material) -> Iterator[Row]:
+    wanted = material.criteria.claims.prediction
+    for one in predictions(material):
         if one.missed():
             reasons, wider, p = explained(one, wanted.deviations)
             figures = (one.gained, one.bar, wider, p, reasons)
-            rows.append([*who(one.group, one.data), one.label, *figures])
-    return StudyTable(
-        "misses",
-        f"Misses at p{wanted.percentile:g} of total time, and what stored evidence says of each",
-        [
-            *(WHO_COLUMNS, ("name", "against")),
-            ("three", "difference", "bar", "bar if dependent"),
-            *(("p", "drift p"), ("words", "evidence")),
-        ],
-        rows,
-        "Difference: mean of the rounds predicted less that of the rounds that predict; positive "
-        "where later rounds kept more."
-        if rows
-        else "No prediction missed.",
-    )
+            yield [*who(one.group, one.data), one.label, *figures]
 
 
 def prediction_claims(material: Material, found: Sequence[Foretold]) -> Iterator[Claim]:

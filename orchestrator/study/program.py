@@ -37,7 +37,7 @@ from orchestrator.stats.prediction import compare
 from orchestrator.stats.times import Clock, Times
 from orchestrator.stats.units import evenly_chosen
 from orchestrator.study.material import WHO_COLUMNS, Material, who
-from orchestrator.study.tables import Row, StudyTable
+from orchestrator.study.tables import Row, table
 
 # Quality of every round, [R], from which samples are answered in time, [R, S].
 Quality: TypeAlias = Callable[[NDArray[np.bool_]], Floats]
@@ -244,32 +244,40 @@ def is_recorded(rounds: int, detection: bool = False) -> bool:
     return rounds <= len((DETECTION if detection else CLASSIFICATION).split())
 
 
-def quirk_table(material: Material) -> StudyTable:
-    """Return the effect of each difference on the first repeat of every system."""
-    pairs = list(material.firsts())
-    most = max(FEWEST, min(MOST_SAMPLES, MOST_IN_ALL // max(len(pairs), 1)))
+def _most_samples(material: Material) -> int:
+    return max(FEWEST, min(MOST_SAMPLES, MOST_IN_ALL // max(len(list(material.firsts())), 1)))
+
+
+def _program_note(material: Material) -> str:
+    differences = "; ".join(f"{name}: {what}" for name, what in DIFFERENCES.items())
+    return (
+        f"{differences}. Of the first repeat of every trial, rounds that have all times and up to "
+        f"{_most_samples(material)} samples, evenly chosen; recomputed percentile of all samples, "
+        "and of metrics that are a mean over samples alone: of others, such as mAP, its check has "
+        "no scores. That it does not synchronise a GPU cannot be tried here."
+    )
+
+
+@table(
+    "program",
+    "What each difference of the paper's program from its words does to these timings, "
+    "inference time",
+    [WHO_COLUMNS, ("name", "difference"), ("three", "as in its program", "mended")],
+    _program_note,
+)
+def _program(material: Material) -> Iterator[Row]:
+    most = _most_samples(material)
 
     def effects_of(pair: tuple[Group, TrialData]) -> list[Row]:
-        group, data = pair
-        records, judged = data.own_times(CLOCK), data.judged(data.metric)
+        records, judged = pair[1].own_times(CLOCK), pair[1].judged(pair[1].metric)
         complete = np.isfinite(records).all(axis=1)
         some = records[complete][:, evenly_chosen(records.shape[1], most)] / NS_PER_S
         scores = judged.scores if isinstance(judged, JudgedMean) else None
-        found = effects(some, data.times[CLOCK][complete] / NS_PER_S, scores)
-        return [[*who(group, data), *row] for row in found]
+        found = effects(some, pair[1].times[CLOCK][complete] / NS_PER_S, scores)
+        return [[*who(*pair), *row] for row in found]
 
-    note = "; ".join(f"{name}: {what}" for name, what in DIFFERENCES.items())
-    return StudyTable(
-        "program",
-        "What each difference of the paper's program from its words does to these timings, "
-        "inference time",
-        [WHO_COLUMNS, ("name", "difference"), ("three", "as in its program", "mended")],
-        [row for rows in map_in_threads(effects_of, pairs) for row in rows],
-        f"{note}. Of the first repeat of every trial, rounds that have all times and up to {most} "
-        "samples, evenly chosen; recomputed percentile of all samples, and of metrics that are a "
-        "mean over samples alone: of others, such as mAP, its check has no scores. That it does "
-        "not synchronise a GPU cannot be tried here.",
-    )
+    for rows in map_in_threads(effects_of, material.firsts()):
+        yield from rows
 
 
 def effects(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,17 +18,18 @@ from orchestrator.stats.certificate import samples_to_certify
 from orchestrator.stats.convergence import (
     SHARES,
     DensityConvergence,
+    divergences,
+    fit_times,
     rounds_each_sample_needs,
     rounds_needed_by_share,
 )
 from orchestrator.stats.density import Floats
-from orchestrator.stats.convergence import divergences, fit_times
 from orchestrator.stats.latency import percentiles_inverted_cdf, times_beyond
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
 from orchestrator.stats.units import Units, evenly_chosen, spread, units_of
 from orchestrator.study.claims import Claim, Verdict, by_share, counted
 from orchestrator.study.material import WHO_COLUMNS, Material, who
-from orchestrator.study.tables import Row, StudyTable, Value
+from orchestrator.study.tables import Row, StudyTable, Value, table
 
 MOST_FITS = 50  # of a trial's density
 MOST_SAMPLES_IN_ALL, FEWEST_SAMPLES = 720, 10
@@ -53,6 +55,7 @@ class Path(NamedTuple):
 Paths = Mapping[str, Mapping[Clock, Path]]
 
 
+@lru_cache(maxsize=1)
 def paths_of(material: Material) -> Paths:
     """Return rJSD over fits of every trial, by its id."""
     window = material.criteria.claims.enough.window
@@ -77,32 +80,30 @@ def settled_on_both(paths: Mapping[Clock, Path], bound: float) -> int | None:
     return Path(paths[PRIMARY_CLOCK].rounds, both).settled(bound)
 
 
-def rjsd_table(material: Material, paths: Paths) -> StudyTable:
-    """Return when rJSD settled, and where it ended."""
-    bound, rows = material.criteria.claims.enough.rjsd, list[Row]()
+@table(
+    "rjsd",
+    "rJSD over fits, and the first round at which it was at most {c.enough.rjsd:g}",
+    [
+        WHO_COLUMNS,
+        ("whole", *(f"settled {clock}" for clock in SHOWN_SERVICE_CLOCKS), "settled both"),
+        *(("three", *(f"last {clock}" for clock in SHOWN_SERVICE_CLOCKS)), ("whole", "rounds")),
+    ],
+    "rJSD: root of the mean Jensen-Shannon divergence (natural logarithm) between the density "
+    "of all log times so far and its earlier fits, as the paper's equation (5) defines it; its "
+    "program takes another root. A dash: not reached.",
+)
+def _rjsd(material: Material) -> Iterator[Row]:
+    bound = material.criteria.claims.enough.rjsd
     for group, data in material.trials():
-        of_trial = [paths[data.trial_id][clock] for clock in SHOWN_SERVICE_CLOCKS]
+        of_trial = [paths_of(material)[data.trial_id][clock] for clock in SHOWN_SERVICE_CLOCKS]
         settled = [path.settled(bound) for path in of_trial]
-        settled.append(settled_on_both(paths[data.trial_id], bound))
+        settled.append(settled_on_both(paths_of(material)[data.trial_id], bound))
         last = [float(path.rjsd[-1]) if path.rjsd.size else None for path in of_trial]
-        rows.append([*who(group, data), *settled, *last, len(data.times[PRIMARY_CLOCK])])
-    return StudyTable(
-        "rjsd",
-        f"rJSD over fits, and the first round at which it was at most {bound:g}",
-        [
-            WHO_COLUMNS,
-            ("whole", *(f"settled {clock}" for clock in SHOWN_SERVICE_CLOCKS), "settled both"),
-            *(("three", *(f"last {clock}" for clock in SHOWN_SERVICE_CLOCKS)), ("whole", "rounds")),
-        ],
-        rows,
-        "rJSD: root of the mean Jensen-Shannon divergence (natural logarithm) between the density "
-        "of all log times so far and its earlier fits, as the paper's equation (5) defines it; its "
-        "program takes another root. A dash: not reached.",
-    )
+        yield [*who(group, data), *settled, *last, len(data.times[PRIMARY_CLOCK])]
 
 
+# A row of every trial that has cells, from the times of some of its samples.
 def _rows(material: Material, cells: Callable[[Floats], Sequence[Value]]) -> list[Row]:
-    """Return a row of every trial that has cells, from the times of some of its samples."""
     pairs = material.trials()
     fair = MOST_SAMPLES_IN_ALL // max(len(pairs), 1)
     most = max(FEWEST_SAMPLES, min(material.criteria.most_samples, fair))
@@ -115,29 +116,35 @@ def _rows(material: Material, cells: Callable[[Floats], Sequence[Value]]) -> lis
     return [[*who(*pair), *row] for pair, row in zip(pairs, found, strict=True) if row]
 
 
-def least_rounds_table(material: Material) -> StudyTable:
-    """Return the rounds after which 80, 85, 90 and 95 % of samples have settled."""
-
+@table(
+    "least_rounds",
+    "Least rounds, total time",
+    [WHO_COLUMNS, ("whole", "samples", *(f"{share:g} %" for share in SHARES))],
+    "After so many rounds the density of so many samples' own times moved by a distance of at "
+    f"most 0.2 over five fits; of trials of {LEAST_ROUNDS} rounds or more. A dash: more rounds "
+    f"than there are, or than {MOST_ROUNDS}.",
+)
+def _least_rounds(material: Material) -> Iterable[Row]:
     def needed(times: Floats) -> Sequence[Value]:
         if len(times) < LEAST_ROUNDS:
             return ()
         found = rounds_needed_by_share(rounds_each_sample_needs(times[:MOST_ROUNDS]))
         return times.shape[1], *found.values()
 
-    return StudyTable(
-        "least_rounds",
-        "Least rounds, total time",
-        [WHO_COLUMNS, ("whole", "samples", *(f"{share:g} %" for share in SHARES))],
-        _rows(material, needed),
-        f"After so many rounds the density of so many samples' own times moved by a distance of at "
-        f"most 0.2 over five fits; of trials of {LEAST_ROUNDS} rounds or more. A dash: more rounds "
-        f"than there are, or than {MOST_ROUNDS}.",
-    )
+    return _rows(material, needed)
 
 
-def distance_table(material: Material) -> StudyTable:
-    """Return how far the densities of samples in the last rounds lie from those in the others."""
-
+@table(
+    "train_test",
+    "Distance between the densities of each sample's first and last rounds, total time",
+    [
+        *(WHO_COLUMNS, ("whole", "first rounds", "last rounds", "samples")),
+        ("three", "mean", "median", "largest"),
+    ],
+    "Jensen-Shannon distance, in the true order of rounds. Densities of few times differ by "
+    "chance alone: of 70 and 30 times drawn from one law the distance is about 0.1 to 0.2.",
+)
+def _train_test(material: Material) -> Iterable[Row]:
     def distances(times: Floats) -> Sequence[Value]:
         parts = times[:-TEST_ROUNDS].T, times[-TEST_ROUNDS:].T
         found = [
@@ -151,24 +158,25 @@ def distance_table(material: Material) -> StudyTable:
         figures = (float(np.mean(found)), float(np.median(found)), max(found))
         return len(times) - TEST_ROUNDS, TEST_ROUNDS, len(found), *figures
 
-    return StudyTable(
-        "train_test",
-        "Distance between the densities of each sample's first and last rounds, total time",
-        [
-            *(WHO_COLUMNS, ("whole", "first rounds", "last rounds", "samples")),
-            ("three", "mean", "median", "largest"),
-        ],
-        _rows(material, distances),
-        "Jensen-Shannon distance, in the true order of rounds. Densities of few times differ by "
-        "chance alone: of 70 and 30 times drawn from one law the distance is about 0.1 to 0.2.",
-    )
+    return _rows(material, distances)
 
 
-def enough_table(material: Material, paths: Paths) -> StudyTable:
-    """Return what the rounds until rJSD settled say of the rest, where enough rounds are left."""
-    wanted, rows = material.criteria.claims.enough, list[Row]()
+@table(
+    "enough",
+    "Rounds until rJSD was at most {c.enough.rjsd:g} on both clocks, against the rest: "
+    f"p{PERCENTILE:g} of the former, total time",
+    [
+        *(WHO_COLUMNS, ("whole", "until then", "rest")),
+        *(("three", "difference", "allowed"), ("words", "enough")),
+    ],
+    f"Of trials in which at least {FEWEST_LEFT} rounds are left. rJSD sees the density of all "
+    "times together and nothing of its tail.",
+)
+def _enough(material: Material) -> Iterator[Row]:
+    wanted = material.criteria.claims.enough
     for group, data in material.trials():
-        until, times = settled_on_both(paths[data.trial_id], wanted.rjsd), data.times[PRIMARY_CLOCK]
+        until = settled_on_both(paths_of(material)[data.trial_id], wanted.rjsd)
+        times = data.times[PRIMARY_CLOCK]
         if until is None or len(times) - until < FEWEST_LEFT:
             continue
         bound = percentiles_inverted_cdf(data.inferences[PRIMARY_CLOCK][:until], [PERCENTILE])
@@ -176,19 +184,7 @@ def enough_table(material: Material, paths: Paths) -> StudyTable:
         quality, within = judged.curve(times, bound)[0], wanted.within * abs(judged.ideal())
         difference = abs(float(quality[:until].mean() - quality[until:].mean()))
         figures = (len(times) - until, difference, within, difference <= within)
-        rows.append([*who(group, data), until, *figures])
-    return StudyTable(
-        "enough",
-        f"Rounds until rJSD was at most {wanted.rjsd:g} on both clocks, against the rest: "
-        f"p{PERCENTILE:g} of the former, total time",
-        [
-            *(WHO_COLUMNS, ("whole", "until then", "rest")),
-            *(("three", "difference", "allowed"), ("words", "enough")),
-        ],
-        rows,
-        f"Of trials in which at least {FEWEST_LEFT} rounds are left. rJSD sees the density of all "
-        "times together and nothing of its tail.",
-    )
+        yield [*who(group, data), until, *figures]
 
 
 def enough_claim(material: Material, table: StudyTable) -> Claim:
@@ -230,11 +226,25 @@ def design_effect(times: Floats, value: float, units: Units | None) -> float:
     return max(1.0, float(variance / independent)) if independent > 0 else 1.0
 
 
-def inferences_table(material: Material, paths: Paths) -> StudyTable:
-    """Return the inferences when rJSD settled, and those that MLPerf's guarantee takes."""
-    wanted, rows = material.criteria.claims.inferences, list[Row]()
+@table(
+    "inferences",
+    "Inferences until rJSD settled, against MLPerf's counts",
+    [
+        *(WHO_COLUMNS, ("name", "scenario"), ("whole", "used", "MLPerf asks")),
+        ("significant", "design effect"),
+        ("whole", "equal guarantee takes", "early stopping takes"),
+        ("significant", "half-width", "MLPerf's half-width"),
+    ],
+    "Half-width: of the share of answers within the percentile, at the confidence of the "
+    "criteria, of as many independent inferences as those used are worth (used / design "
+    "effect). Equal guarantee: MLPerf's count times the design effect, since inferences of one "
+    "round depend on each other. Early stopping: inferences that bound the percentile if none "
+    "overruns, LoadGen's rule, likewise.",
+)
+def _inferences(material: Material) -> Iterator[Row]:
+    wanted, bound = material.criteria.claims.inferences, material.criteria.claims.enough.rjsd
     for group, data in material.trials():
-        until = settled_on_both(paths[data.trial_id], material.criteria.claims.enough.rjsd)
+        until = settled_on_both(paths_of(material)[data.trial_id], bound)
         if until is None:
             continue
         times = data.inferences[PRIMARY_CLOCK]
@@ -246,23 +256,7 @@ def inferences_table(material: Material, paths: Paths) -> StudyTable:
             needed = (math.ceil(count * effect) for count in (of.queries, early))
             counts = (used / effect, of.queries)
             widths = (half_width(of.percentile, each, wanted.confidence) for each in counts)
-            rows.append([*who(group, data), name, used, of.queries, effect, *needed, *widths])
-    return StudyTable(
-        "inferences",
-        "Inferences until rJSD settled, against MLPerf's counts",
-        [
-            *(WHO_COLUMNS, ("name", "scenario"), ("whole", "used", "MLPerf asks")),
-            ("significant", "design effect"),
-            ("whole", "equal guarantee takes", "early stopping takes"),
-            ("significant", "half-width", "MLPerf's half-width"),
-        ],
-        rows,
-        "Half-width: of the share of answers within the percentile, at the confidence of the "
-        "criteria, of as many independent inferences as those used are worth (used / design "
-        "effect). Equal guarantee: MLPerf's count times the design effect, since inferences of one "
-        "round depend on each other. Early stopping: inferences that bound the percentile if none "
-        "overruns, LoadGen's rule, likewise.",
-    )
+            yield [*who(group, data), name, used, of.queries, effect, *needed, *widths]
 
 
 def inferences_claims(material: Material, table: StudyTable) -> Iterator[Claim]:

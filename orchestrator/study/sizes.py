@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -11,12 +12,12 @@ from numpy.typing import ArrayLike
 
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.density import Floats, kde_on_grid, log_times, select_bandwidth
 from orchestrator.stats.convergence import fit_times, jensen_shannon_distance, masses_on_common_grid
+from orchestrator.stats.density import Floats, kde_on_grid, log_times, select_bandwidth
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS
 from orchestrator.stats.units import evenly_chosen
 from orchestrator.study.material import WHO_COLUMNS, Material, repeats_first, short, sizes_of, who
-from orchestrator.study.tables import Row, StudyTable
+from orchestrator.study.tables import Row, table
 
 NS_PER_MS = 1e6
 MOST_CELLS = 2**12
@@ -67,9 +68,20 @@ def moments(times_ns: ArrayLike) -> tuple[Floats, Floats]:
     return np.where(count < 2, np.nan, mean), np.where(count < 2, np.nan, variance)
 
 
-def size_table(material: Material) -> StudyTable:
-    """Return the regression of mean and variance of time on input size, where inputs differ."""
-    rows: list[Row] = []
+@table(
+    "input_size",
+    "Mean and variance of time on input size, by least squares",
+    [
+        *(WHO_COLUMNS, ("name", "clock"), ("whole", "samples")),
+        ("significant", "ms per unit of size", "intercept ms"),
+        *(("three", "R2 of mean"), ("significant", "ms2 per unit of size")),
+        ("three", "R2 of variance"),
+    ],
+    "One point per sample, over its rounds. The size is that which the model reports: pixels "
+    "after preprocessing, or tokens.",
+    without_rows="Of no task do inputs differ in size, or trials are too short.",
+)
+def _input_size(material: Material) -> Iterator[Row]:
     for group, data in material.firsts():
         sizes = sizes_of(data)
         if sizes is None or len(data.times[PRIMARY_CLOCK]) < FEWEST_TIMES:
@@ -79,22 +91,7 @@ def size_table(material: Material) -> StudyTable:
             has = np.isfinite(figures[0])
             mean, variance = (least_squares(sizes[has], of[has]) for of in figures)
             of_variance = (variance.slope, variance.r_squared)
-            rows.append([*who(group, data), clock, sizes.size, *mean[:3], *of_variance])
-    return StudyTable(
-        "input_size",
-        "Mean and variance of time on input size, by least squares",
-        [
-            *(WHO_COLUMNS, ("name", "clock"), ("whole", "samples")),
-            ("significant", "ms per unit of size", "intercept ms"),
-            *(("three", "R2 of mean"), ("significant", "ms2 per unit of size")),
-            ("three", "R2 of variance"),
-        ],
-        rows,
-        "One point per sample, over its rounds. The size is that which the model reports: pixels "
-        "after preprocessing, or tokens."
-        if rows
-        else "Of no task do inputs differ in size, or trials are too short.",
-    )
+            yield [*who(group, data), clock, sizes.size, *mean[:3], *of_variance]
 
 
 class Heat(NamedTuple):
@@ -106,12 +103,14 @@ class Heat(NamedTuple):
     sizes: Floats
 
 
-def heat_maps(material: Material) -> Iterator[Heat]:
-    """Yield per task the distances between samples of the fastest system's first repeat."""
+@lru_cache(maxsize=1)
+def heat_maps(material: Material) -> list[Heat]:
+    """Return per task the distances between samples of the fastest system's first repeat."""
 
     def speed(data: TrialData) -> tuple[float, str]:
         return float(np.median(data.inferences[PRIMARY_CLOCK])), data.trial_id
 
+    found = []
     for group in material.groups:
         fastest = min(repeats_first(group), key=speed)
         times, sizes = fastest.own_times(PRIMARY_CLOCK), sizes_of(fastest)
@@ -125,22 +124,26 @@ def heat_maps(material: Material) -> Iterator[Heat]:
             padded = np.pad(masses, ((0, 0), (0, -masses.shape[1] % step)))
             cells = padded.reshape(ordered.size, -1, step).sum(axis=2)
             distances = np.array([jensen_shannon_distance(row, cells) for row in cells])
-            yield Heat(group, fastest, distances, of_samples[ordered])
+            found.append(Heat(group, fastest, distances, of_samples[ordered]))
+    return found
 
 
-def heat_table(maps: Sequence[Heat]) -> StudyTable:
-    """Return the mean distance between samples, of like and of unlike size."""
-    rows: list[Row] = []
-    for group, data, between, sizes in maps:
+@table(
+    "heat",
+    "Distance between the densities of samples, total time",
+    [
+        *(WHO_COLUMNS, ("whole", "samples")),
+        ("three", "mean", "of equal size", "of unequal size", "largest"),
+    ],
+    "Jensen-Shannon distance, at most 0.833.",
+)
+def _heat(material: Material) -> Iterator[Row]:
+    for group, data, between, sizes in heat_maps(material):
         above = np.triu_indices(sizes.size, 1)
         distances, like = between[above], (sizes[:, None] == sizes)[above]
         means = [float(distances[of].mean()) if of.any() else None for of in (like, ~like)]
         figures = (float(distances.mean()), *means, float(distances.max()))
-        rows.append([*who(group, data), sizes.size, *figures])
-    of_sizes = ("three", "mean", "of equal size", "of unequal size", "largest")
-    title = "Distance between the densities of samples, total time"
-    columns = [WHO_COLUMNS, ("whole", "samples"), of_sizes]
-    return StudyTable("heat", title, columns, rows, "Jensen-Shannon distance, at most 0.833.")
+        yield [*who(group, data), sizes.size, *figures]
 
 
 class Densities(NamedTuple):

@@ -17,21 +17,12 @@ from orchestrator.contracts import InputError
 from orchestrator.report.markdown import CLOSING
 from orchestrator.report.table import to_markdown
 from orchestrator.report.text import markdown_text
-from orchestrator.stats.times import PRIMARY_CLOCK
-from orchestrator.study import (
-    choice,
-    claims,
-    curves,
-    factors,
-    material,
-    prediction,
-    settling,
-    sizes,
-)
+from orchestrator.study import choice, curves, factors, prediction, settling
+from orchestrator.study import program as program  # declares its table
+from orchestrator.study.claims import claims_table, figures_table
 from orchestrator.study.figures import Figure, figures_of
-from orchestrator.study.material import Material
-from orchestrator.study.program import quirk_table
-from orchestrator.study.tables import StudyTable
+from orchestrator.study.material import Material, limits
+from orchestrator.study.tables import TABLES, StudyTable
 
 SCHEMA_VERSION = 1
 OPENS, CLOSES = "<!-- study:", "<!-- /study -->"
@@ -83,57 +74,24 @@ class Study(NamedTuple):
         return {key: text for table in self.tables.values() for key, text in table.numbers()}
 
 
-def make_study(of: Material) -> Study:
+def make_study(material: Material) -> Study:
     """Compute the study of a campaign. Equal files, settings and seed give equal studies."""
-    paths, maps = settling.paths_of(of), list(sizes.heat_maps(of))
-    divided, chosen = list(factors.divisions(of)), choice.choices(of)
-    percentile = [of.criteria.claims.prediction.percentile]
-    predictions = [
-        one
-        for against in prediction.SAYS
-        for one in prediction.foretold(of, percentile, against, (PRIMARY_CLOCK,))
+    campaign, tables = material.campaign, {name: make(material) for name, make in TABLES.items()}
+    claims = [
+        curves.fluctuation_claim(material, tables["fluctuation"]),
+        *choice.choice_claims(material, choice.choices(material)),
+        settling.enough_claim(material, tables["enough"]),
+        *prediction.prediction_claims(material, prediction.predictions(material)),
+        *settling.inferences_claims(material, tables["inferences"]),
+        *factors.factor_claims(material, factors.divisions(material)),
     ]
-    fluctuates, enough = curves.fluctuation_table(of), settling.enough_table(of, paths)
-    inferences = settling.inferences_table(of, paths)
-    found = [
-        curves.fluctuation_claim(of, fluctuates),
-        *choice.choice_claims(of, chosen),
-        settling.enough_claim(of, enough),
-        *prediction.prediction_claims(of, predictions),
-        *settling.inferences_claims(of, inferences),
-        *factors.factor_claims(of, divided),
-    ]
-    tables = [
-        material.measured_table(of),
-        claims.claims_table(found),
-        claims.figures_table(found),
-        fluctuates,
-        curves.quality_table(of),
-        curves.latency_table(of),
-        curves.tail_table(of),
-        material.tolerance_table(of),
-        choice.choice_table(chosen),
-        settling.rjsd_table(of, paths),
-        enough,
-        settling.least_rounds_table(of),
-        settling.distance_table(of),
-        prediction.prediction_table(of),
-        prediction.miss_table(of, predictions),
-        inferences,
-        factors.factor_table(divided),
-        factors.agreement_table(of),
-        sizes.size_table(of),
-        sizes.heat_table(maps),
-        quirk_table(of),
-        material.environment_table(of),
-        material.trouble_table(of),
-    ]
+    found = {table.name: table for table in (claims_table(claims), figures_table(claims))}
     return Study(
-        of.campaign.name,
-        f"{of.campaign.created_at:%Y-%m-%d %H:%M} UTC, version {of.campaign.code_version}",
-        material.limits(of),
-        {table.name: table for table in tables},
-        figures_of(of, paths, maps, sizes.densities_of_one_sample(of)),
+        campaign.name,
+        f"{campaign.created_at:%Y-%m-%d %H:%M} UTC, version {campaign.code_version}",
+        limits(material),
+        found | tables,
+        figures_of(material),
     )
 
 
@@ -200,7 +158,6 @@ def differences(text: str, study: Study, name: str) -> Iterator[str]:
 
 
 def _texts(text: str, study: Study, name: str) -> dict[str, str]:
-    """Return what is to stand between a document's markers, by key, or refuse it."""
     keys = [match["key"] for match in MARKER.finditer(text)]
     opening, closing = text.count(OPENS), text.count(CLOSES)
     if not keys:

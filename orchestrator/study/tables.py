@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds
@@ -78,13 +78,39 @@ class StudyTable:
             yield from ((f"{self.name}/{row}/{plain(name)}", text) for (name, _), text in pairs)
 
 
+# Every table of a study by its name: from its material.
+TABLES: dict[str, Callable[[Any], StudyTable]] = {}
+
+
+def table(
+    name: str,
+    title: str,
+    columns: Sequence[Sequence[str]],
+    note: str | Callable[[Any], str] = "",
+    without_rows: str | None = None,
+) -> Callable[[Callable[[Any], Iterable[Row]]], Callable[[Any], Iterable[Row]]]:
+    """Declare a table by the function of its rows; ``{c}`` in words are the criteria of claims."""
+
+    def declare(rows: Callable[[Any], Iterable[Row]]) -> Callable[[Any], Iterable[Row]]:
+        def make(of: Any) -> StudyTable:
+            found, criteria = list(rows(of)), of.criteria.claims
+            said = note if found or without_rows is None else without_rows
+            words = said.format(c=criteria) if isinstance(said, str) else said(of)
+            return StudyTable(name, title.format(c=criteria), columns, found, words)
+
+        TABLES[name] = make
+        return rows
+
+    return declare
+
+
 def plain(text: str) -> str:
     """Return a name of letters, digits, dots and underscores."""
     return re.sub(r"[^A-Za-z0-9_.]+", "_", text).strip("_")
 
 
+# A cell; a dash where there is no value, or no finite one.
 def _written(value: Value, form: str) -> str:
-    """Return a cell; a dash where there is no value, or no finite one."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
@@ -93,7 +119,6 @@ def _written(value: Value, form: str) -> str:
 
 
 def _stored(value: Value) -> Value:
-    """Return a value as JSON holds it: finite, with ten significant digits."""
     if not isinstance(value, float):
         return value
     return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None

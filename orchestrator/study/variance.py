@@ -150,8 +150,8 @@ class _Design:
             **last,
         }
 
+    # The effects of every set of factors in every cell, [C, I], in order of size.
     def _parts(self, of_cells: Floats) -> dict[tuple[str, ...], Floats]:
-        """Return the effects of every set of factors in every cell, [C, I], in order of size."""
         parts: dict[tuple[str, ...], Floats] = {}
         parts[()] = of_cells.reshape(*self.sizes.values(), self.samples)
         for axis, name in enumerate(self.sizes):
@@ -239,7 +239,6 @@ def divide_variance(
 
 
 def _shares(components: Mapping[str, tuple[float, float]]) -> Floats:
-    """Return variances and their noise, [2, n], over the sum of all variances that are known."""
     whole, noise = np.array([*components.values()]).T
     total = np.nansum(whole - noise)
     return np.array([whole - noise, noise]) / total if total > 0 else np.zeros((2, whole.size))
@@ -253,7 +252,6 @@ def _limits(
     resamples: int,
     confidence: float,
 ) -> tuple[Floats, Floats]:
-    """Return lower and upper limits of every share, [n] each."""
     c, p, i = design.cells, design.processes, design.samples
     whole = shares + noises
     least_above = np.maximum(whole, 0) * LEAST_PART
