@@ -65,7 +65,7 @@ $(STAMP): pyproject.toml requirements/assets.txt
 	touch $(STAMP)
 
 $(TEST_STAMP): $(STAMP) requirements/servers.py
-	$(BIN)/python requirements/install.py vision,language,timm,tensorflow-cpu,figures,mlflow,servers,docs,test,lint
+	$(BIN)/python requirements/install.py vision,language,timm,tensorflow-cpu,mlflow,servers,docs,test,lint
 	$(BIN)/python requirements/servers.py $(VENV)/servers
 	touch $(TEST_STAMP)
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from math import nan
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,11 +22,6 @@ from benchmarks.studies.scenarios import BURSTS, IDEAL, MEDIAN_NS, ROUND_EFFECTS
 from orchestrator.analysis.halves import Halves
 from orchestrator.stats.prediction import Figures, predict_independent, predict_rounds, ratio_of_variances
 from orchestrator.stats.tail_quality import quality_curve
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from matplotlib.figure import Figure
 
 TITLE = "Predicting the rounds to come: whole rounds against independent samples"
 REPETITIONS = 200
@@ -103,25 +97,3 @@ class Tally:
             "predicted of observed variance (%)": 100 * float(predicted[:, 1].mean() / observed[:, 1].mean()),
             "observed over independent variance": float(np.median(ratios)),
         }
-
-
-def figure(rows: Sequence[dict[str, str | int | float]]) -> Figure:
-    """Draw the predicted share of the variance that came, one panel per number of fitted rounds."""
-    from matplotlib.figure import Figure
-
-    drawn = Figure(figsize=(9, 3.6))
-    numbers = sorted({int(row["fitted rounds"]) for row in rows})
-    panels = drawn.subplots(1, len(numbers), sharey=True, squeeze=False)[0]
-    for panel, fitted in zip(panels, numbers, strict=True):
-        some = [row for row in rows if row["fitted rounds"] == fitted and row["percentile"] == 95]
-        kinds = list(dict.fromkeys(str(row["times"]) for row in some))
-        for way in dict.fromkeys(str(row["predicted from"]) for row in some):
-            own = {str(row["times"]): float(row["predicted of observed variance (%)"]) for row in some if row["predicted from"] == way}
-            panel.plot(range(len(kinds)), [own[kind] for kind in kinds], marker="o", linestyle="none", label=way)
-        panel.axhline(100, color="black", linewidth=0.8)
-        panel.set_yscale("log")
-        panel.set_xticks(range(len(kinds)), kinds, rotation=20, ha="right")
-        panel.set(title=f"{fitted} rounds fitted, p95")
-    panels[0].set_ylabel("predicted of observed variance (%)")
-    panels[-1].legend(fontsize="small")
-    return drawn

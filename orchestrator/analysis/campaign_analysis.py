@@ -34,7 +34,7 @@ class CampaignAnalysis:
     commands
         the words of each command line that measured it.
     unjudged
-        by trial id why a user's own metric has judged it in part or not at all; what is judged stands in tables.
+        by trial id why a user's own metric has judged it in part or not at all.
     """
 
     campaign: CampaignRecord
@@ -44,10 +44,12 @@ class CampaignAnalysis:
     tables: Mapping[str, pa.Table]
     commands: tuple[tuple[str, ...], ...] = ()
     unjudged: Mapping[str, str] = field(default_factory=dict)
-    _rows: dict[str, tuple[pa.Table, Sequence[Row]]] = field(default_factory=dict, repr=False, compare=False)
+    _rows: dict[str, tuple[pa.Table, Sequence[Row]]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def rows(self, name: str) -> Sequence[Row]:
-        """Return the rows of a table, which are made once and shared: a report asks for them some dozen times."""
+        """Return the rows of a table, which are made once and shared."""
         table = self.tables[name]
         known = self._rows.get(name)
         if known is None or known[0] is not table:
@@ -61,22 +63,26 @@ def rows_of(results: CampaignAnalysis, name: str, group: Group) -> list[Row]:
     return [row for row in results.rows(name) if row["trial"] in members]
 
 
-def analyse(campaign: Campaign, analysis: AnalysisConfig, leave_out: bool = False) -> CampaignAnalysis:
+def analyse(
+    campaign: Campaign, analysis: AnalysisConfig, leave_out: bool = False
+) -> CampaignAnalysis:
     """Compute every table of a campaign. Equal files, settings and seed give equal bytes.
 
-    With ``leave_out``, trials that a user's own metric cannot judge stand in no table, as long as there are others.
+    With ``leave_out``, trials that a user's own metric cannot judge stand in no table.
 
     Raises
     ------
     InputError
-        for an analysis key that names no trial, metric, slice or threshold, for files that cannot be read, and for a metric that is broken.
+        for an analysis key that names nothing, unreadable files, and a broken metric.
     BrokenInterval
         for an interval that excludes its own figure.
     """
     trials = load_trials(campaign, analysis.metrics)
     check_names(trials, analysis)
     trials, unjudged = judgeable(trials) if leave_out else (trials, {})
-    context = Context(analysis, campaign.record, tuple(campaign.trials()), grouped(trials, analysis))
+    context = Context(
+        analysis, campaign.record, tuple(campaign.trials()), grouped(trials, analysis)
+    )
     of_trials = [one for one in tables().values() if one.per == "trial"]
     context.rows.update(_rows_of_trials(of_trials, context))
     for name, one in tables().items():
@@ -102,4 +108,7 @@ def _rows_of_trials(some: Sequence[Table], context: Context) -> dict[str, list[R
         return [list(each.rows(context, *one)) for each in some]
 
     found = map_in_threads(of_trial, trials)
-    return {each.name: [row for of_one in found for row in of_one[number]] for number, each in enumerate(some)}
+    return {
+        each.name: [row for of_one in found for row in of_one[number]]
+        for number, each in enumerate(some)
+    }

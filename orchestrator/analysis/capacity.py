@@ -29,8 +29,7 @@ from orchestrator.storage.records import CapacityQuestion, TrialRecord
 from orchestrator.subject.schedule import Length
 
 ANY_RATE = 1.0  # in the place of the rate of a trial that is searched
-BETWEEN_S, REPORT_S = 2.0, 20.0
-"""What choosing a rate takes between two trials, and what a budget keeps for the report."""
+BETWEEN_S, REPORT_S = 2.0, 20.0  # choosing a rate takes, and a budget keeps for the report
 SLACK = 1.1  # measuring takes so much longer than its streams
 
 
@@ -89,11 +88,7 @@ class MeasuredRate:
 
 @dataclass(frozen=True)
 class Search:
-    """All rates of one trial.
-
-    like, closed
-        the trial, with any rate; the same in a closed loop, None where it was not measured.
-    """
+    """All rates of one trial, ``like`` at any; ``closed`` in a closed loop, None: not measured."""
 
     like: Trial
     asked: Asked | None
@@ -106,7 +101,7 @@ class Search:
         if self.closed is None:
             return None
         took_ns = self.closed.evidence["duration_ns"][~self.closed.incomplete]
-        return float(self.samples * took_ns.size / took_ns.sum() * SECOND_NS) if took_ns.size else None
+        return float(self.samples / took_ns.mean() * SECOND_NS) if took_ns.size else None
 
     @property
     def samples(self) -> int:
@@ -143,7 +138,8 @@ class Search:
         if not usable:
             return None
         pilot = [  # an overloaded rate has lost all
-            PilotRate(one.rate_per_s, np.ones_like(one.lost) if one.problem else one.lost) for one in usable
+            PilotRate(one.rate_per_s, np.ones_like(one.lost) if one.problem else one.lost)
+            for one in usable
         ]
         at_stake = max(one.at_stake for one in usable)
         return capacity.estimated(pilot, usable[0].asked.keep, at_stake)
@@ -177,7 +173,8 @@ class Search:
         if self.certified is not None:
             return ""
         if self.hopeless is not None:
-            return "even back to back it keeps {:.3f} of the {:.3f} that is asked".format(*self.hopeless)
+            kept, asked = self.hopeless
+            return f"even back to back it keeps {kept:.3f} of the {asked:.3f} that is asked"
         if self._is_older:
             return "its rates were chosen by an older version, whose streams certify nothing"
         if self.tested:
@@ -243,7 +240,9 @@ def _with(trial: Trial, load: LoadConfig) -> Trial:
     return trial.model_copy(update={"load": load, "measurement": measurement})
 
 
-def searches_of(trials: Sequence[TrialData], question: CapacityQuestion | None = None) -> list[Search]:
+def searches_of(
+    trials: Sequence[TrialData], question: CapacityQuestion | None = None
+) -> list[Search]:
     """Return the searches: those asked for in their order, even without a rate, then others."""
     probes = [at_any_rate(trial) for trial in (question.trials if question else ())]
     likes = {like.model_dump_json(): like for like in probes}
@@ -255,7 +254,9 @@ def searches_of(trials: Sequence[TrialData], question: CapacityQuestion | None =
             likes.setdefault(like.model_dump_json(), like)
             rates.setdefault(like.model_dump_json(), []).append(_measured(data, asked))
     closed = {
-        _with(data.record.trial, LoadConfig()).model_dump_json(): data for data in trials if likes and not data.record.trial.load.is_open
+        _with(data.record.trial, LoadConfig()).model_dump_json(): data
+        for data in trials
+        if likes and not data.record.trial.load.is_open
     }
     deadline = primary_threshold(question.deadline, None) if question else None
     of_question = Asked(deadline, question.keep) if question and deadline else None
@@ -310,7 +311,9 @@ def next_seconds(search: Search, answers: int, alone: bool) -> float:
     return _seconds(search, rates, streams, answers, alone and certify) if rates else 0.0
 
 
-def _seconds(search: Search, rates: Sequence[float], streams: int, answers: int, pausing: bool = False) -> float:
+def _seconds(
+    search: Search, rates: Sequence[float], streams: int, answers: int, pausing: bool = False
+) -> float:
     """Return how long so many streams of each rate take, with a process for each rate, in s."""
     assert search.closed is not None
     arrivals = length_of(search, answers).arrivals(search.samples)
@@ -323,9 +326,8 @@ def _seconds(search: Search, rates: Sequence[float], streams: int, answers: int,
 def seconds_to_come(search: Search, answers: int, alone: bool) -> tuple[float, float]:
     """Return about how long the rest of the pilot takes and what follows it, in s.
 
-    Where no estimate says at which rate the mean crosses what is asked: waits in heavy traffic are
-    exponential (Kingman, Proceedings of the Cambridge Philosophical Society 57, 1961), of a wait of
-    x constant services P(W > x) = exp(-2 (1 - rho) x).
+    Waits in heavy traffic are exponential (Kingman, Proceedings of the Cambridge Philosophical
+    Society 57, 1961): of x constant services P(W > x) = exp(-2 (1 - rho) x).
     """
     rates, streams, certify = search.next_rates()
     if not rates:
@@ -352,11 +354,10 @@ def all_seconds(searches: Sequence[Search], answers: Sequence[int]) -> float:
     return sum(map(sum, parts))
 
 
-def answers_within(searches: Sequence[Search], question: CapacityQuestion, left_s: float) -> list[int]:
-    """Return the answers of a stream of each search: advised, or fewer where time is short.
-
-    Streams of a search that has begun stay as long as they are.
-    """
+def answers_within(
+    searches: Sequence[Search], question: CapacityQuestion, left_s: float
+) -> list[int]:
+    """Return the answers of a stream of each search: fewer where time is short, as begun."""
 
     def answers(search: Search, lost: int = constants.ADVISED_LOST) -> int:
         if question.answers is not None or search.closed is None:
@@ -377,7 +378,9 @@ def answers_within(searches: Sequence[Search], question: CapacityQuestion, left_
 def seconds_spent(searches: Sequence[Search]) -> float:
     """Return how long measuring has taken by what is stored, in s, without waits for others."""
     known = [data for one in searches for data in (one.closed, *(rate.data for rate in one.rates))]
-    return sum(_loading_s(data.record) + float(np.nansum(spans_ns(data.evidence))) / SECOND_NS for data in known if data is not None)
+    found = [data for data in known if data is not None]
+    measured_ns = sum(float(np.nansum(spans_ns(data.evidence))) for data in found)
+    return sum(_loading_s(data.record) for data in found) + measured_ns / SECOND_NS
 
 
 def minutes(seconds: float) -> float:

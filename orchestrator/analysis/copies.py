@@ -1,4 +1,4 @@
-"""Trials that were measured once and are read twice: a copied campaign, or one that went on after it was copied."""
+"""Trials that were measured once and are read twice: of a copied campaign, extended or not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ def copies_among(campaigns: Sequence[Sequence[TrialData]]) -> list[Copy]:
     nanoseconds throughout. So one that was copied and then extended is found, too, and the longer
     one is kept; of equal ones the first. Trials without any answer all count.
     """
-    placed = [(place, data) for place, trials in enumerate(campaigns) for data in trials if np.isfinite(data.times[data.clock]).any()]
+    placed = [
+        (place, data)
+        for place, trials in enumerate(campaigns)
+        for data in trials
+        if np.isfinite(data.times[data.clock]).any()
+    ]
     placed.sort(key=lambda one: -len(one[1].times[one[1].clock]))
     kept: dict[tuple[str, bytes], list[tuple[int, TrialData]]] = {}
     found = []
@@ -44,7 +49,8 @@ def copies_among(campaigns: Sequence[Sequence[TrialData]]) -> list[Copy]:
 def _begins_with(longer: TrialData, shorter: TrialData) -> bool:
     rounds = len(shorter.times[shorter.clock])
     return shorter.times.keys() == longer.times.keys() and all(
-        np.array_equal(times, longer.times[clock][:rounds]) for clock, times in shorter.times.items()
+        np.array_equal(times, longer.times[clock][:rounds])
+        for clock, times in shorter.times.items()
     )
 
 
@@ -57,11 +63,16 @@ def copies_in_words(copies: Sequence[Copy], names: Sequence[str] | None = None) 
     for copy in copies:
         by_pair.setdefault((copy.campaign, copy.of_campaign), []).append(copy)
     for places, of_pair in sorted(by_pair.items()):
-        campaign, original = (f"campaign {place + 1}" if names is None else names[place] for place in places)
+        campaign, original = (
+            f"campaign {place + 1}" if names is None else names[place] for place in places
+        )
         where = "" if campaign == original else f" of {original}"
         if len(of_pair) == 1:
             times = f"{of_pair[0].trial_id} of {campaign} has the times of {of_pair[0].of_trial_id}"
             yield f"{times}{where}: it is a copy and counts once"
         else:
             others = f"trials{where}" if where else "others of it"
-            yield (f"{len(of_pair)} trials of {campaign} have the times of {others}: they are copies and count once")
+            yield (
+                f"{len(of_pair)} trials of {campaign} have the times of {others}: they are copies "
+                "and count once"
+            )

@@ -19,14 +19,13 @@ from orchestrator.analysis.quality import (
 from orchestrator.analysis.table import check_interval
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.convergence import fit_density
-from orchestrator.stats.density import LOG_STEP, REACH, LogHistogram, smoothed
+from orchestrator.stats.density import LOG_STEP, LogHistogram
 from orchestrator.stats.queueing import SECOND_NS
 from orchestrator.stats.times import Clock
 from orchestrator.stats.variance_components import mean_of_processes
 
 Floats = NDArray[np.float64]
 NS_PER_MS = 1e6
-MOST_CELLS = 2**14
 PER_DECADE = 20
 """Points of a percentile plot from 90 % to 99 %, and so on."""
 BETWEEN, FEWER = 48, 12
@@ -40,7 +39,7 @@ MOST_POINTS, FEWEST_POINTS, DRAWN_POINTS = 400, 20, 4000
 
 @dataclass(frozen=True)
 class Times:
-    """All times of a trial on one clock, one per inference; ``size`` counts those without a time too."""
+    """Times of a trial on one clock, one per inference; ``size`` counts those without one too."""
 
     histogram: LogHistogram
     size: int
@@ -51,14 +50,16 @@ class Times:
         return int(self.histogram.counts.sum())
 
     def shares(self) -> Floats:
-        """Return shares of inferences to draw the distribution at: close to 1 they come by decades."""
+        """Return shares of inferences to draw a distribution at; near 1 they come by decades."""
         if not self.size:
             return np.zeros(0)
         decades = max(1.0, np.log10(self.size))
-        return np.concatenate([[0.0], 1 - 10 ** -np.linspace(0.05, decades, int(PER_DECADE * decades))])
+        return np.concatenate(
+            [[0.0], 1 - 10 ** -np.linspace(0.05, decades, int(PER_DECADE * decades))]
+        )
 
     def at(self, shares: Floats) -> Floats:
-        """Return the time in ms that each share of inferences keeps to; NaN on those without one."""
+        """Return the time in ms that each share of inferences keeps to; NaN where there is none."""
         if not self.timed:
             return np.full(shares.shape, np.nan)
         of_timed = shares * self.size / self.timed
@@ -68,21 +69,14 @@ class Times:
     def density(self, ms: Floats) -> Floats:
         """Return the density of log time at times in ms; it integrates to 1 over the logarithm."""
         fit = fit_density(self.histogram)
-        step, margin = fit.cells.step, REACH * fit.bandwidth.value
-        low, high = fit.cells.first * step - margin, fit.cells.end * step + margin
-        while (high - low) / step > MOST_CELLS:
-            step *= 2
-        first = int(np.floor(low / step))
-        size = int(np.ceil(high / step)) - first
-        cells = fit.cells.on_grid(step, first, size)[None, :]
-        masses = smoothed(cells, np.array([fit.bandwidth.value / step]))[0]
-        centres = (first + np.arange(size) + 0.5) * step
-        density = masses / masses.sum() / step
-        return np.asarray(np.interp(np.log(ms * NS_PER_MS), centres, density, left=0, right=0))
+        logs, counts = fit.cells.occupied()
+        away = (np.log(ms * NS_PER_MS)[:, np.newaxis] - logs) / fit.bandwidth.value
+        weights = counts / (counts.sum() * fit.bandwidth.value * np.sqrt(2 * np.pi))
+        return np.asarray(np.exp(-(away**2) / 2) @ weights)
 
 
 def counted(times: Floats) -> Times:
-    """Count times, [R, B] in ns, one per inference."""
+    """Count times in ns, one per inference."""
     with np.errstate(divide="ignore"):
         logs = np.log(times.ravel())
     bins = np.floor(logs[np.isfinite(logs)] / LOG_STEP).astype(np.int64)
@@ -90,18 +84,6 @@ def counted(times: Floats) -> Times:
         return Times(LogHistogram(), times.size)
     first = int(bins.min())
     return Times(LogHistogram(LOG_STEP, first, np.bincount(bins - first)), times.size)
-
-
-def pooled(several: Sequence[Times]) -> Times:
-    """Return the times of all processes of one system together."""
-    found = [times.histogram for times in several if times.timed]
-    size = sum(times.size for times in several)
-    if not found:
-        return Times(LogHistogram(), size)
-    first = min(histogram.first for histogram in found)
-    length = max(histogram.end for histogram in found) - first
-    counts = np.sum([histogram.on_grid(LOG_STEP, first, length) for histogram in found], axis=0)
-    return Times(LogHistogram(LOG_STEP, first, counts.astype(np.int64)), size)
 
 
 @dataclass(frozen=True)
@@ -258,7 +240,9 @@ def stretches(values: Floats, points: int) -> tuple[Floats, Floats, Floats]:
     return centres, means, minima
 
 
-def curve_of_processes(repeats: Sequence[TrialData], curves: Sequence[Curve], clock: Clock) -> Curve:
+def curve_of_processes(
+    repeats: Sequence[TrialData], curves: Sequence[Curve], clock: Clock
+) -> Curve:
     """Return the curve of a system that was repeated, by the rule of ``processes.parquet``.
 
     It has the mean of the processes' means, with Student's t over them, and the worst round of all;
@@ -275,7 +259,8 @@ def curve_of_processes(repeats: Sequence[TrialData], curves: Sequence[Curve], cl
     low, high = (scale.shown(limit) for limit in ((low, high) if scale.sign > 0 else (high, low)))
     worst = np.stack([curve.worst for curve in curves])
     rounds, worst_rounds, centres = (
-        np.concatenate([getattr(curve, name) for curve in curves]) for name in ("rounds", "worst_rounds", "centres")
+        np.concatenate([getattr(curve, name) for curve in curves])
+        for name in ("rounds", "worst_rounds", "centres")
     )
     return replace(
         first,

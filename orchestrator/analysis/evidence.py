@@ -57,7 +57,9 @@ class Evidence:
 ALONE = "run nothing else on this machine, or give the trial cores of its own (system.cores)"
 COOL = "cool the device, or cap its power so that it holds one clock"
 FOREIGN = Evidence("foreign_cpu_ns", "CPU time of other programs", "cores", "system", ALONE)
-FOREIGN_OF_BEFORE = replace(FOREIGN, name="CPU time of other processes, this program's own included")
+FOREIGN_OF_BEFORE = replace(
+    FOREIGN, name="CPU time of other processes, this program's own included"
+)
 """Of rounds that do not tell the two apart: campaigns of before."""
 EVIDENCE = (
     Evidence(
@@ -65,7 +67,8 @@ EVIDENCE = (
         "throttling by a CPU quota",
         "cores",
         "system",
-        "raise the quota (cpu.max or cpu.cfs_quota_us; in Kubernetes limits.cpu), or compute in fewer threads",
+        "raise the quota (cpu.max or cpu.cfs_quota_us; in Kubernetes limits.cpu), or compute in "
+        "fewer threads",
     ),
     FOREIGN,
     Evidence(
@@ -100,7 +103,9 @@ EVIDENCE = (
         "system",
         "let nothing else run on this GPU",
     ),
-    Evidence("major_faults", "major page faults", "per second", "I/O", "give the machine more memory"),
+    Evidence(
+        "major_faults", "major page faults", "per second", "I/O", "give the machine more memory"
+    ),
     Evidence(
         "minor_faults",
         "minor page faults",
@@ -116,7 +121,9 @@ EVIDENCE = (
         "compute in no more threads than there are cores",
         origin=False,
     ),
-    Evidence("cpu_pressure_ns", "any thread waiting for a core", SHARE, "system", ALONE, origin=False),
+    Evidence(
+        "cpu_pressure_ns", "any thread waiting for a core", SHARE, "system", ALONE, origin=False
+    ),
     Evidence(
         "involuntary_switches",
         "involuntary context switches",

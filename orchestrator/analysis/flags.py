@@ -33,8 +33,14 @@ _OTHER_SPEED = (
     "run `doctor` (heat, clock rate, other programs), then measure again",
 )
 _NOT_DONE = "the trial is not done, and its figures are of the rounds so far"
-_INCOMPLETE = ("rounds ended early, and their missing samples count as late", "the table of faults names the samples")
-_PLACED = ("the model, or something else, changed the process while it measured", "find what does; measure again")
+_INCOMPLETE = (
+    "rounds ended early, and their missing samples count as late",
+    "the table of faults names the samples",
+)
+_PLACED = (
+    "the model, or something else, changed the process while it measured",
+    "find what does; measure again",
+)
 FLAGS = {
     flag.name: flag
     for flag in (
@@ -46,8 +52,10 @@ FLAGS = {
         ),
         Flag(
             "one stretch",
-            f"fewer than {FEWEST_UNITS} visits lie apart: the interval is of this period and says nothing about later rounds",
-            f"measure visits that lie apart: measurement.schedule=visits, measurement.pause=1, measurement.min_rounds={2 * FEWEST_UNITS}",
+            f"fewer than {FEWEST_UNITS} visits lie apart: the interval is of this period and says "
+            "nothing about later rounds",
+            "measure visits that lie apart: measurement.schedule=visits, measurement.pause=1, "
+            f"measurement.min_rounds={2 * FEWEST_UNITS}",
             "import repeats of the run on other days",
         ),
         Flag(
@@ -58,7 +66,8 @@ FLAGS = {
         ),
         Flag(
             "in-sample",
-            "the deadline is a percentile of this system's own times, so that its interval is too wide",
+            "the deadline is a percentile of this system's own times, so that its interval is too "
+            "wide",
             "set a deadline in ms with analysis.primary",
         ),
         Flag(
@@ -69,24 +78,47 @@ FLAGS = {
         ),
         Flag(
             "overloaded",
-            "samples arrive faster than they are answered, so that figures grow with the length of a stream: a finding, not a fault",
+            "samples arrive faster than they are answered, so that figures grow with the length "
+            "of a stream: a finding, not a fault",
             "lower load.rate_per_s",
             "import a run at a lower rate",
         ),
         Flag(
             "few streams",
-            f"the rounds of a stream share a queue, and fewer than {FEWEST_UNITS} streams make intervals too narrow",
+            f"the rounds of a stream share a queue, and fewer than {FEWEST_UNITS} streams make "
+            "intervals too narrow",
             f"measure {FEWEST_UNITS} streams or more",
             "import repeats of the run, which count as fresh processes",
         ),
-        Flag("few samples", "the group of a slice is small, so that its figure is of these samples alone", "add samples to the task"),
-        Flag(IMPORTED, "another program measured it; its cores, threads and neighbours are unknown, and no deadline is certified"),
-        Flag("no quality", "the file holds no scores: on_time is the share of answers in time, right or wrong", "import scores"),
-        Flag("rounds by time", "the file holds no rounds: its requests were cut into rounds of equal size in order of time"),
-        Flag("one round", "the file does not say which requests belong together, so that nothing is known of how rounds differ"),
+        Flag(
+            "few samples",
+            "the group of a slice is small, so that its figure is of these samples alone",
+            "add samples to the task",
+        ),
+        Flag(
+            IMPORTED,
+            "another program measured it; its cores, threads and neighbours are unknown, and no "
+            "deadline is certified",
+        ),
+        Flag(
+            "no quality",
+            "the file holds no scores: on_time is the share of answers in time, right or wrong",
+            "import scores",
+        ),
+        Flag(
+            "rounds by time",
+            "the file holds no rounds: its requests were cut into rounds of equal size in order "
+            "of time",
+        ),
+        Flag(
+            "one round",
+            "the file does not say which requests belong together, so that nothing is known of "
+            "how rounds differ",
+        ),
         Flag(
             "unpinned",
-            "threads could run on other cores, too: cluster=inline pins nothing and starts no fresh process",
+            "threads could run on other cores, too: cluster=inline pins nothing and starts no "
+            "fresh process",
             "leave out cluster=inline; ask for fewer system.cores",
         ),
         Flag(
@@ -96,13 +128,21 @@ FLAGS = {
         ),
         Flag("machine slower at the end", *_OTHER_SPEED),
         Flag("machine faster at the end", *_OTHER_SPEED),
-        Flag("other users not excluded", "campaigns of other users of the machine could not be held off", "ask who else was there"),
+        Flag(
+            "other users not excluded",
+            "campaigns of other users of the machine could not be held off",
+            "ask who else was there",
+        ),
         Flag(
             "judged otherwise than when measured",
-            "another version of this program measured it, whose metric gave these answers other scores; figures are by today's",
+            "another version of this program measured it, whose metric gave these answers other "
+            "scores; figures are by today's",
             "measure again to compare with new figures",
         ),
-        Flag("clock set back", "somebody set the clock while the trial ran; times come from a clock that nobody sets"),
+        Flag(
+            "clock set back",
+            "somebody set the clock while the trial ran; times come from a clock that nobody sets",
+        ),
         Flag("running", _NOT_DONE),
         Flag("interrupted", _NOT_DONE, "go on with `resume`"),
         Flag("failed", _NOT_DONE, "repair what the error names; `resume --retry-failed`"),
@@ -110,7 +150,8 @@ FLAGS = {
         Flag("incomplete rounds", *_INCOMPLETE),
         Flag(
             "not certified",
-            "fewer than 10 independent inferences lie beyond the percentile, or its interval has no upper limit",
+            "fewer than 10 independent inferences lie beyond the percentile, or its interval has "
+            "no upper limit",
             "more rounds; a lower percentile",
         ),
         Flag(
@@ -119,20 +160,48 @@ FLAGS = {
             "check labels and weights",
         ),
         Flag(
-            "boxes fit but their categories are not the references': class numbers in place of category ids?",
+            "boxes fit but their categories are not the references': class numbers in place of "
+            "category ids?",
             "boxes are right and their categories are not",
             "map class numbers to category ids in `postprocess`",
         ),
-        Flag("answers change", "rounds gave different answers to the same sample", "runtime.deterministic=true"),
-        Flag("a later process answers samples otherwise", "a fresh process of the trial gave other answers", "runtime.deterministic=true"),
-        Flag("a later process has another placement", "after a fault or a pause the process ran elsewhere", "measure it in one session"),
+        Flag(
+            "answers change",
+            "rounds gave different answers to the same sample",
+            "runtime.deterministic=true",
+        ),
+        Flag(
+            "a later process answers samples otherwise",
+            "a fresh process of the trial gave other answers",
+            "runtime.deterministic=true",
+        ),
+        Flag(
+            "a later process has another placement",
+            "after a fault or a pause the process ran elsewhere",
+            "measure it in one session",
+        ),
         Flag("niceness at first and at the end", *_PLACED),
         Flag("scheduling policy at first and at the end", *_PLACED),
         Flag("the thread that measures may use cores at first and at the end", *_PLACED),
-        Flag("answers beyond tolerance of eager PyTorch's", "the runtime computes other values than PyTorch in fp32"),
-        Flag("changes accepted", "code, data or host differ from those at the start", "measure anew before you publish"),
-        Flag("torn pair", "the sides of a pair were not measured next to each other", "measure more pairs"),
-        Flag("load differs", "other work differed between the sides of a comparison", "measure in pairs, on a quiet machine"),
+        Flag(
+            "answers beyond tolerance of eager PyTorch's",
+            "the runtime computes other values than PyTorch in fp32",
+        ),
+        Flag(
+            "changes accepted",
+            "code, data or host differ from those at the start",
+            "measure anew before you publish",
+        ),
+        Flag(
+            "torn pair",
+            "the sides of a pair were not measured next to each other",
+            "measure more pairs",
+        ),
+        Flag(
+            "load differs",
+            "other work differed between the sides of a comparison",
+            "measure in pairs, on a quiet machine",
+        ),
     )
 }
 """Every flag, by name."""
@@ -141,7 +210,7 @@ SETTING = re.compile(r"([a-z_]+(?:\.[a-z_]+)+)=(\w+)")
 
 
 def flag_of(told: str) -> Flag:
-    """Return the flag that stands in a table, whose name may carry a detail; one of the same name that says nothing for a flag unknown."""
+    """Return the flag that stands in a table, with or without a detail; else one without words."""
     name = DETAIL.sub("", told)
     return FLAGS.get(name, Flag(name, "a note of the measurement on these figures"))
 
@@ -163,7 +232,11 @@ def missing(clause: str, trials: Sequence[Any]) -> list[str] | None:
     found = SETTING.findall(clause)
     if not found:
         return None
-    return [f"{key}={wanted}" for key, wanted in found if not trials or not all(_has(one, key, wanted) for one in trials)]
+    return [
+        f"{key}={wanted}"
+        for key, wanted in found
+        if not trials or not all(_has(one, key, wanted) for one in trials)
+    ]
 
 
 def _has(trial: Any, key: str, wanted: str) -> bool:

@@ -84,7 +84,9 @@ def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> Thre
         primary = thresholds.primary_threshold(analysis.primary, chosen.served(chosen.clock), name)
         for clock in clocks:
             times = chosen.served(clock)
-            percentiles[clock] = thresholds.thresholds_from_percentiles(times, ranks, "reference", name)
+            percentiles[clock] = thresholds.thresholds_from_percentiles(
+                times, ranks, "reference", name
+            )
     absolute = (*thresholds.common_thresholds(ends), *analysis.thresholds)
     rising = sorted({one.ns: one for one in absolute}.items())
     return ThresholdSet(reference, percentiles, tuple(one for _, one in rising), primary)
@@ -150,7 +152,9 @@ def disagreements(trials: Sequence[TrialData]) -> list[Disagreement]:
         pairs = zip(data.predictions, first.predictions, strict=True)
         different = 0 if data is first else sum(not alike(*pair) for pair in pairs)
         if different:
-            found.append(Disagreement(first.trial_id, data.trial_id, different, len(data.predictions)))
+            found.append(
+                Disagreement(first.trial_id, data.trial_id, different, len(data.predictions))
+            )
     return found
 
 
@@ -227,7 +231,10 @@ def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, by_digest: boo
     loads = {data.record.trial.load.words for data in trials}
     task = f"{task} under {loads.pop() if len(loads) == 1 else 'load'}" if is_open else task
     found = threshold_set(trials, analysis)
-    flags = {data.trial_id: tuple(dict.fromkeys((*data.flags, *load_flags(data, found.primary)))) for data in trials}
+    flags = {
+        data.trial_id: tuple(dict.fromkeys((*data.flags, *load_flags(data, found.primary))))
+        for data in trials
+    }
     different = tuple(disagreements(trials))
     return Group(task, digest, tuple(trials), found, flags, different, telling_settings(trials))
 
@@ -258,10 +265,16 @@ def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
         settings = dict(flattened(data.record.trial.model_dump(mode="json")))
         names = tuple(settings.get(key) for key in NAMED)
         alike.setdefault(names, {})[data.trial_id] = settings
-    return {trial: ", ".join(words) for members in alike.values() for trial, words in _telling(members, loads).items()}
+    return {
+        trial: ", ".join(words)
+        for members in alike.values()
+        for trial, words in _telling(members, loads).items()
+    }
 
 
-def _telling(members: Mapping[str, Mapping[str, Any]], loads: Mapping[str, str]) -> dict[str, list[str]]:
+def _telling(
+    members: Mapping[str, Mapping[str, Any]], loads: Mapping[str, str]
+) -> dict[str, list[str]]:
     """Return what tells trials of equal names apart, by id, from the settings of each."""
     keys = sorted({key for settings in members.values() for key in settings} - {*UNTOLD})
     values = {key: [str(settings.get(key)) for settings in members.values()] for key in keys}
@@ -276,7 +289,11 @@ def _telling(members: Mapping[str, Mapping[str, Any]], loads: Mapping[str, str])
     by_words = LAW in differing
     if by_words:
         values["words"] = [loads[trial] for trial in members]
-        differing = [key for key in differing if not key.startswith("load.") or distinct(["words", key]) > distinct(["words"])]
+        differing = [
+            key
+            for key in differing
+            if not key.startswith("load.") or distinct(["words", key]) > distinct(["words"])
+        ]
     typed = sorted(("load" if key == LAW else key, key) for key in differing)
     return {
         trial: [

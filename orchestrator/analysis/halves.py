@@ -23,14 +23,16 @@ VALIDATED_PERCENTILES = (60.0, 90.0, 95.0, 99.0)
 
 
 class Halves:
-    """A trial's first rounds, and its last min(30, R // 2) as their test: with visits, a test begins where one of them does.
+    """A trial's first rounds, and its last min(30, R // 2) as their test.
+
+    With visits, a test begins where one of them does.
 
     fit, test
         times, [R, S].
     units
         of the fitted rounds, [R]; None where there are none.
     percentiles, bounds, recomputed : [M]
-        of the fitted rounds, in percent and ns, and the same percentiles of the test rounds (`stats.prediction.compare`).
+        of the fitted rounds, in percent and ns, and the same of the test rounds, in ns.
     quality : [M, R]
         of the fitted rounds.
     observed, at_recomputed
@@ -45,11 +47,17 @@ class Halves:
         units: Units | None = None,
         percentiles: Sequence[float] = VALIDATED_PERCENTILES,
     ) -> None:
-        """Divide times, [R, S], by the percentiles of ``inferences``, [R, B], where samples share some. Raises InputError."""
-        checked, pooled = checked_times(times), checked_times(times if inferences is None else inferences)
+        """Divide times, [R, S], by percentiles of ``inferences``, [R, B]. Raises InputError."""
+        checked, pooled = (
+            checked_times(times),
+            checked_times(times if inferences is None else inferences),
+        )
         rounds = len(checked)
         if rounds < ROUNDS_TO_VALIDATE:
-            raise InputError(f"validation of a prediction on {rounds} rounds: at least {ROUNDS_TO_VALIDATE} are needed; measure more")
+            raise InputError(
+                f"validation of a prediction on {rounds} rounds: at least {ROUNDS_TO_VALIDATE} are "
+                "needed; measure more"
+            )
         tests = min(MOST_TEST_ROUNDS, rounds // 2)
         if units is not None:
             starts = np.flatnonzero(np.diff(units)) + 1
@@ -58,9 +66,13 @@ class Halves:
         self.fit, self.test = checked[:-tests], checked[-tests:]
         self.units = None if units is None else units[:-tests]
         self._curves = (curve, curve)
-        found = compare(self._curves, (self.fit, self.test), percentiles, (pooled[:-tests], pooled[-tests:]))
+        found = compare(
+            self._curves, (self.fit, self.test), percentiles, (pooled[:-tests], pooled[-tests:])
+        )
         self.percentiles, self.bounds, self.recomputed, self.quality, *_ = found
-        self.observed, self.at_recomputed = (figures_of(quality, tests) for quality in (found.frozen, found.own))
+        self.observed, self.at_recomputed = (
+            figures_of(quality, tests) for quality in (found.frozen, found.own)
+        )
 
     @cached_property
     def on_time(self) -> Floats:
@@ -69,12 +81,14 @@ class Halves:
 
     @cached_property
     def difference_as_in_paper_program(self) -> Figures:
-        """Absolute differences as the program takes them: it predicts nothing, and compares the least of R rounds with that of n.
+        """Absolute differences as the program takes them: the least of R rounds and of n.
 
         NaN if a sample has no time.
         """
         unknown = np.full(self.percentiles.size, math.nan)
         if not (np.isfinite(self.fit).all() and np.isfinite(self.test).all()):
             return Figures(unknown, unknown, unknown)
-        sides = compare(self._curves, (self.fit, self.test), self.percentiles.tolist(), as_in_program=True)
+        sides = compare(
+            self._curves, (self.fit, self.test), self.percentiles.tolist(), as_in_program=True
+        )
         return Figures.of(sides.fit).difference(Figures.of(sides.own))

@@ -1,4 +1,4 @@
-"""What quality would be if the last answer on time were kept until the next one: a late sample gets the answer to an earlier one."""
+"""What quality would be if the last answer on time were kept until the next one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_PAIRS = 200_000
 
 
 class Answered(NamedTuple):
-    """The arrivals of a stream in their order: which sample, whether its answer was late, and which of them count (N arrivals)."""
+    """The N arrivals of a stream in order: the sample, whether it was late, and which count."""
 
     samples: NDArray[np.intp]
     late: NDArray[np.bool_]
@@ -27,9 +27,9 @@ class Answered(NamedTuple):
 
 
 def held_mean(data: TrialData, streams: Iterable[Answered]) -> float | None:
-    """Return mean quality with the last answer held, a mean over streams; before the first one on time nothing is right.
+    """Return mean quality with the last answer held, a mean over streams; before it nothing counts.
 
-    None where the metric is no mean of scores of samples, there is no stream, or there are too many pairs to judge.
+    None where the metric is no mean, there is no stream, or there are too many pairs to judge.
     """
     judged, metric = data.judged(data.metric), AskedMetric(data.metric)
     if not isinstance(judged, JudgedMean) or judged.by_round is not None or not metric.is_mean:
@@ -51,12 +51,15 @@ def held_mean(data: TrialData, streams: Iterable[Answered]) -> float | None:
     gains = np.zeros(different.size)
     if known.any():
         gains[known] = judged.scale.gained(metric.score(answers))
-    means = [of_stream.mean() for of_stream in np.split(gains[places], np.cumsum([one.size for one in pairs])[:-1])]
+    means = [
+        of_stream.mean()
+        for of_stream in np.split(gains[places], np.cumsum([one.size for one in pairs])[:-1])
+    ]
     return float(judged.scale.shown(float(np.mean(means))))
 
 
 def _pairs(stream: Answered, samples: int) -> NDArray[np.int64]:
-    """Return, as one number each, which sample's answer stands at each arrival that counts, -1 for none, and which sample it is for."""
+    """Return, as one number per arrival that counts, whose answer stands, and for which sample."""
     held = np.arange(stream.samples.size) - staleness(stream.late)
     answer = np.where(held >= 0, stream.samples[held], -1)
     return np.asarray((answer * samples + stream.samples)[stream.counts], dtype=np.int64)
@@ -72,4 +75,6 @@ def answered_under_load(data: TrialData, deadline_ns: float) -> Iterator[Answere
         if not data.cut_short[own].any():
             order = np.argsort(data.arrivals[own], axis=None, kind="stable")
             samples = np.tile(np.arange(response.shape[1]), int(own.sum()))
-            yield Answered(samples[order], (response[own] > deadline_ns).ravel()[order], slice(None))
+            yield Answered(
+                samples[order], (response[own] > deadline_ns).ravel()[order], slice(None)
+            )

@@ -51,12 +51,17 @@ def latest_answers(campaign: Campaign, trial_id: str, count: int) -> list[Answer
     """
     record, matrix = campaign.trial(trial_id), campaign.matrix(trial_id)
     if not matrix.outcome.size:
-        raise InputError(f"{trial_id} has no stored round (it is {record.state}): choose another trial")
+        raise InputError(
+            f"{trial_id} has no stored round (it is {record.state}): choose another trial"
+        )
     samples = campaign.samples(trial_id)
     columns = (samples.column(name).to_pylist() for name in ("sample", "name"))
     names = dict(zip(*columns, strict=True))
     if unknown := set(matrix.samples.tolist()) - names.keys():
-        raise InputError(f"{trial_id} has timings of sample {min(unknown)}, which its predictions.parquet lacks: restore it from a copy")
+        raise InputError(
+            f"{trial_id} has timings of sample {min(unknown)}, which its predictions.parquet "
+            "lacks: restore it from a copy"
+        )
     total = matrix.times[primary_of(matrix.times.keys())]
     ranks = np.argsort(RANK)[matrix.outcome]
     order = np.lexsort((-np.where(matrix.late, np.inf, total).ravel(), ranks.ravel()))
@@ -89,7 +94,8 @@ def _answer(
     columns = {int(sample): at for at, sample in enumerate(matrix.samples)}
     outcomes, total = matrix.outcome[row], matrix.times[primary_of(matrix.times.keys())][row]
     preprocess, inference, postprocess = (
-        finite(matrix.stages[name][row, column]) for name in ("preprocess_ns", "inference_ns", "postprocess_ns")
+        finite(matrix.stages[name][row, column])
+        for name in ("preprocess_ns", "inference_ns", "postprocess_ns")
     )
     here = [one for one in batches[place] if one in columns]
 
@@ -118,12 +124,17 @@ def one_inference(trials: Sequence[TrialData]) -> float:
     return max(1 / int(data.inferences[data.clock].shape[1]) for data in trials)
 
 
-def on_time_scores(before: Sequence[TrialData], after: Sequence[TrialData], threshold: Threshold) -> tuple[Floats, Floats] | None:
+def on_time_scores(
+    before: Sequence[TrialData], after: Sequence[TrialData], threshold: Threshold
+) -> tuple[Floats, Floats] | None:
     """Return per side each unit's score in each round, [R, U], 0 if late; None as `unit_size`."""
     size = unit_size([*before, *after])
     if size is None:
         return None
-    here, there = (np.concatenate([scores_of_units(data, threshold, size) for data in side]) for side in (before, after))
+    here, there = (
+        np.concatenate([scores_of_units(data, threshold, size) for data in side])
+        for side in (before, after)
+    )
     return here, there
 
 

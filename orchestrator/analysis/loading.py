@@ -1,4 +1,4 @@
-"""From stored files to trials as arrays, refused where the files of a trial contradict each other."""
+"""From stored files to trials as arrays, refused where files contradict each other."""
 
 from __future__ import annotations
 
@@ -87,14 +87,21 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         different = int(by_round.sum())
         evidence["different_answers"] = by_round + 0 * evidence["different_answers"]
     first = _first_of_batches(record, matrix)
-    inferences = {clock: times if first is None else np.take_along_axis(times, first, axis=1) for clock, times in matrix.times.items()}
+    inferences = {
+        clock: times if first is None else np.take_along_axis(times, first, axis=1)
+        for clock, times in matrix.times.items()
+    }
     if matrix.arrivals is None:
         each = inferences[PRIMARY_CLOCK].shape[1]
         streams, visits = None, visits_apart(record, rounds, matrix.visits, each)
     else:
         streams = matrix.visits
         visits = None if streams is None else whole_streams(streams, matrix.incomplete)
-    scores = {name.removeprefix("score_"): column.to_numpy() for name, column in columns.items() if name.startswith("score_")}
+    scores = {
+        name.removeprefix("score_"): column.to_numpy()
+        for name, column in columns.items()
+        if name.startswith("score_")
+    }
     refuse_other_means(record, scores)
     same_version = campaign.record.code_version == orchestrator.__version__
     overloaded = rounds.column("overloaded").fill_null(False).to_numpy(zero_copy_only=False)
@@ -104,7 +111,11 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         inferences=inferences,
         references=columns["reference"].to_pylist(),
         predictions=predictions,
-        slices={name.removeprefix("slice_"): column.to_pylist() for name, column in columns.items() if name.startswith("slice_")},
+        slices={
+            name.removeprefix("slice_"): column.to_pylist()
+            for name, column in columns.items()
+            if name.startswith("slice_")
+        },
         scores=scores,
         judged_here=None if unanswered or record.imported else same_version,
         input_sizes=columns["input_size"].to_numpy(),
@@ -139,7 +150,9 @@ def _first_of_batches(record: TrialRecord, matrix: RoundMatrix) -> NDArray[np.in
         raise InputError(f"{record.trial_id}: {error}") from error
 
 
-def _beside(rounds: pa.Table, timings: pa.Table, matrix: RoundMatrix, first: NDArray[np.intp] | None) -> Beside:
+def _beside(
+    rounds: pa.Table, timings: pa.Table, matrix: RoundMatrix, first: NDArray[np.intp] | None
+) -> Beside:
     """Return what stands beside the clocks, of one sample per inference: ``first``, [R, B]."""
     if first is not None:
         chosen = np.zeros(matrix.outcome.shape, dtype=bool)
@@ -158,17 +171,23 @@ def _beside(rounds: pa.Table, timings: pa.Table, matrix: RoundMatrix, first: NDA
     )
 
 
-def _other_answers(campaign: Campaign, record: TrialRecord, matrix: RoundMatrix) -> dict[int, dict[int, Any]]:
+def _other_answers(
+    campaign: Campaign, record: TrialRecord, matrix: RoundMatrix
+) -> dict[int, dict[int, Any]]:
     """Return the answers of rounds that differ from the first ones, by row and by sample."""
     rows = {int(number): row for row, number in enumerate(matrix.rounds)}
     return {
-        rows[number]: dict(zip(*(table.column(name).to_pylist() for name in ("sample", "prediction")), strict=True))
+        rows[number]: dict(
+            zip(*(table.column(name).to_pylist() for name in ("sample", "prediction")), strict=True)
+        )
         for number, table in campaign.other_answers(record.trial_id)
         if number in rows
     }
 
 
-def known_answers(first: Sequence[Any], others: Mapping[int, Mapping[int, Any]], rounds: int) -> tuple[list[Any], NDArray[np.float64], int]:
+def known_answers(
+    first: Sequence[Any], others: Mapping[int, Mapping[int, Any]], rounds: int
+) -> tuple[list[Any], NDArray[np.float64], int]:
     """Return the first answer to each sample, be it of a later round, and what differs from it.
 
     That is how many answers of each round differ, [R], and how many samples they belong to. A model
@@ -194,7 +213,9 @@ def _numbers(rounds: pa.Table) -> dict[str, NDArray[np.float64]]:
     """Return the columns that hold numbers. Those that hold nothing are one array."""
     nothing = np.full(rounds.num_rows, np.nan)
     return {
-        name: nothing if column.null_count == len(column) else column.cast(pa.float64(), safe=False).to_numpy()
+        name: nothing
+        if column.null_count == len(column)
+        else column.cast(pa.float64(), safe=False).to_numpy()
         for name, column in zip(rounds.column_names, rounds.columns, strict=True)
         if pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
     }
@@ -205,7 +226,8 @@ def refuse_other_means(record: TrialRecord, scores: Mapping[str, NDArray[np.floa
     for metric, ideal in record.ideal.items():
         if metric in scores and not is_alike(mean := float(np.mean(scores[metric])), ideal).all():
             raise InputError(
-                f"trials/{record.trial_id}: trial.json has ideal {metric}={ideal:.9g}, and the mean "
+                f"trials/{record.trial_id}: trial.json has ideal {metric}={ideal:.9g}, and the "
+                "mean "
                 f"of score_{metric} in predictions.parquet is {mean:.9g}: one must be the other; "
                 f"{MEASURE_AGAIN}"
             )
@@ -229,8 +251,12 @@ def refuse_other_data(trials: Iterable[tuple[TrialRecord, Sequence[Any]]]) -> No
             others = [*expected, *["no sample"] * (len(references) - len(expected))]
             at = next(place for place, one in enumerate(padded) if one != others[place])
             what = (
-                f"reference {str(padded[at])[:40]} at sample {at} in predictions.parquet, and {first.trial_id} has {str(others[at])[:40]}"
+                f"reference {str(padded[at])[:40]} at sample {at} in predictions.parquet, and "
+                f"{first.trial_id} has {str(others[at])[:40]}"
             )
         else:
             continue
-        raise InputError(f"trials/{record.trial_id} has {what}: repeats of one trial have the same data; {MEASURE_AGAIN}")
+        raise InputError(
+            f"trials/{record.trial_id} has {what}: repeats of one trial have the same data; "
+            f"{MEASURE_AGAIN}"
+        )

@@ -111,7 +111,9 @@ class Results:
     def table(self, name: str) -> pa.Table:
         """Return a result table by the name of its file, such as ``tail_quality``."""
         if name not in tables():
-            raise InputError(f"result table {name!r} is unknown: choose one of {', '.join(tables())}")
+            raise InputError(
+                f"result table {name!r} is unknown: choose one of {', '.join(tables())}"
+            )
         return self._campaign.table(name, tables()[name].schema)
 
     def __getattr__(self, name: str) -> Callable[[], pa.Table]:

@@ -260,7 +260,9 @@ def intervals(
     )
 
 
-def answers_at_stake(judged: Judged, samples: int, inference_of: NDArray[np.intp] | None = None) -> float:
+def answers_at_stake(
+    judged: Judged, samples: int, inference_of: NDArray[np.intp] | None = None
+) -> float:
     """Return how many answers a round can lose: (sum of w)^2 / sum of w^2 of what each costs.
 
     Kish, *Survey Sampling*, section 11.7. Answers of one inference are late together and count as

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_of
+from orchestrator.analysis.capacity import is_probe
 from orchestrator.analysis.flags import UNSTEADY
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import scale_of
@@ -151,7 +152,9 @@ def ties(shown_worse: Iterable[bool | None]) -> Iterator[Tie]:
     in_tie = True
     for worse in shown_worse:
         in_tie = in_tie and worse is False
-        yield "tied" if in_tie else "not tested" if worse is None else "worse" if worse else "behind"
+        yield (
+            "tied" if in_tie else "not tested" if worse is None else "worse" if worse else "behind"
+        )
 
 
 def order_of(systems: Sequence[Standing]) -> Order:
@@ -171,6 +174,13 @@ def by_model(found: Sequence[Standing]) -> Iterator[list[Standing]]:
 def rankings(results: CampaignAnalysis) -> tuple[Ranking, ...]:
     """Return the ranking of every group."""
     return tuple(ranking(results, group) for group in results.groups)
+
+
+def unsearched(ranked: Iterable[Ranking]) -> list[Ranking]:
+    """Return the rankings of trials that are no part of a search, whose rates rank nothing."""
+    return [
+        one for one in ranked if not any(is_probe(data.record.trial) for data in one.group.trials)
+    ]
 
 
 def ranking(results: CampaignAnalysis, group: Group) -> Ranking:
@@ -211,7 +221,11 @@ def standings(results: CampaignAnalysis, group: Group) -> tuple[Standing, ...]:
     repeats: dict[str, list[Row]] = {}
     for row in rows.values():
         repeats.setdefault(row["match_key"], []).append(row)
-    fresh = {row["match_key"]: row for row in rows_of(results, "processes", group) if row["threshold_ns"] == primary.ns}
+    fresh = {
+        row["match_key"]: row
+        for row in rows_of(results, "processes", group)
+        if row["threshold_ns"] == primary.ns
+    }
     less = _less(results, group, primary.ns, repeats)
     deadlines = kept_from(rows_of(results, "deadline", group), group.clock)
     found = []
@@ -237,7 +251,9 @@ def standings(results: CampaignAnalysis, group: Group) -> tuple[Standing, ...]:
     return tuple(sorted(found, key=lambda one: (-one.level[0], -one.level[1], *one.deadlines)))
 
 
-def _less(results: CampaignAnalysis, group: Group, ns: int, repeats: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, Less]]:
+def _less(
+    results: CampaignAnalysis, group: Group, ns: int, repeats: Mapping[str, Sequence[Row]]
+) -> dict[str, dict[str, Less]]:
     """Return per system what it keeps less, by the first trial of the other.
 
     Of single processes that is the difference of these rounds, of repeats what fresh processes

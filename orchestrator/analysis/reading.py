@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.curves import (
@@ -15,15 +14,15 @@ from orchestrator.analysis.curves import (
     FEWEST_POINTS,
     MOST_POINTS,
     Curve,
+    Floats,
     Grid,
     Times,
     counted,
     curve_of,
     curve_of_processes,
     grid_of,
-    pooled,
 )
-from orchestrator.analysis.groups import Group, ThresholdSet
+from orchestrator.analysis.groups import Group
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.contracts import InputError
@@ -31,7 +30,6 @@ from orchestrator.stats import units
 from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.times import Clock
 
-Floats = NDArray[np.float64]
 LEAST = 1e-9
 """Differences of quality below this are the rounding of sums."""
 MEASURES = {
@@ -90,7 +88,9 @@ def evidence_of(results: CampaignAnalysis) -> dict[str, Evidence]:
             if column in data.evidence and not np.isnan(data.evidence[column]).all()
         }
         beside = data.beside
-        found[data.trial_id] = Evidence(beside.started_ms, known, beside.stage_means_ns, beside.gap_ns)
+        found[data.trial_id] = Evidence(
+            beside.started_ms, known, beside.stage_means_ns, beside.gap_ns
+        )
     return found
 
 
@@ -137,7 +137,10 @@ class Entry:
 def entries_of(group: Group) -> tuple[Entry, ...]:
     """Return the trials of a group in their order; InputError if different metrics judge them."""
     if len({data.metric for data in group.trials}) > 1:
-        raise InputError(f"trials of {group.task} are judged by different metrics, which cannot stand in one table: report them apart")
+        raise InputError(
+            f"trials of {group.task} are judged by different metrics, which cannot stand in one "
+            "table: report them apart"
+        )
     names = {
         data.trial_id: (trial.model.name, trial.system.name, trial.runtime.name, f"batch {batch}")
         for data in group.trials
@@ -208,11 +211,6 @@ class Reading:
     evidence: Mapping[str, Evidence]
 
     @property
-    def thresholds(self) -> ThresholdSet:
-        """The thresholds that all of them are read at."""
-        return self.group.thresholds
-
-    @property
     def clocks(self) -> tuple[Clock, ...]:
         """The clocks of its figures, the one that counts first before the others."""
         return self.group.clocks
@@ -252,7 +250,12 @@ class Reading:
         """
         by_mean, by_worst = (
             units.ranks(
-                -np.stack([np.round(self.curves[clock, entry.key].oriented(name), 9) for entry in self.systems]).T,
+                -np.stack(
+                    [
+                        np.round(self.curves[clock, entry.key].oriented(name), 9)
+                        for entry in self.systems
+                    ]
+                ).T,
                 "dense",
             )
             for name in ("mean", "worst")
@@ -269,7 +272,9 @@ class Reading:
         """
         grid, names = self.grids[self.clock], [entry.label for entry in self.systems]
         curves = [self.curves[self.clock, entry.key] for entry in self.systems]
-        means, lows, highs = (np.stack([curve.oriented(name) for curve in curves]) for name in ("mean", "low", "high"))
+        means, lows, highs = (
+            np.stack([curve.oriented(name) for curve in curves]) for name in ("mean", "low", "high")
+        )
         common = [index for index, label in enumerate(grid.labels) if label]
         for before, after in pairwise(common):
             first, last = (means[:, None, at] - means[None, :, at] for at in (before, after))
@@ -308,7 +313,10 @@ def _reading(
     members = [(clock, entry) for entry in entries for clock in group.clocks]
     counts = map_in_threads(lambda member: counted(member[1].data.inferences[member[0]]), members)
     times = {(clock, one.key): count for (clock, one), count in zip(members, counts, strict=True)}
-    grids = {clock: grid_of(group, clock, [times[clock, entry.key] for entry in entries]) for clock in group.clocks}
+    grids = {
+        clock: grid_of(group, clock, [times[clock, entry.key] for entry in entries])
+        for clock in group.clocks
+    }
 
     def curve(member: tuple[Clock, Entry]) -> Curve:
         clock, entry = member
@@ -322,8 +330,12 @@ def _reading(
         keys = [entry.key for entry in system.processes]
         for clock in group.clocks:
             data = [entry.data for entry in system.processes]
-            times[clock, system.key] = pooled([times[clock, key] for key in keys])
-            curves[clock, system.key] = curve_of_processes(data, [curves[clock, key] for key in keys], clock)
+            times[clock, system.key] = counted(
+                np.concatenate([one.inferences[clock].ravel() for one in data])
+            )
+            curves[clock, system.key] = curve_of_processes(
+                data, [curves[clock, key] for key in keys], clock
+            )
         if all(key in seen for key in keys):
             stages = [seen[key].stage_means_ns for key in keys]
             means = {
@@ -335,20 +347,26 @@ def _reading(
 
 
 def percentiles_of(reading: Reading) -> Iterator[tuple[Clock, Entry, Floats, Floats, int]]:
-    """Yield per clock and system rising shares of inferences, their times in ms, and how many of them are certified.
+    """Yield per clock and system shares of inferences, times in ms, and how many are certified.
 
-    At least one is; each counts as many independent inferences as the table has at the next percentile, none where nothing bounds it.
+    Shares rise, and at least one is certified: each counts as many independent inferences as the
+    table has at the next percentile, none where nothing bounds it.
     """
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row in reading.results.rows("latency"):
         unbounded = not row["certified"] and row["samples_beyond"] >= MIN_BEYOND
         effective = 0 if unbounded else row["effective_samples"]
-        found.setdefault((row["trial"], row["clock"]), []).append((row["percentile"] / 100, effective))
+        found.setdefault((row["trial"], row["clock"]), []).append(
+            (row["percentile"] / 100, effective)
+        )
     stored = {key: np.array(sorted(rows), dtype=np.float64).T for key, rows in found.items()}
     for clock, entry in ((clock, entry) for clock in reading.clocks for entry in reading.systems):
         times = reading.times[clock, entry.key]
         tables, slowest = [stored[one.key, clock] for one in entry.members], 1 - 0.5 / times.size
         shares = np.unique([*times.shares(), *tables[0][0][tables[0][0] < slowest], slowest])
-        independent = sum(samples[np.minimum(np.searchsorted(known, shares - 1e-9), len(known) - 1)] for known, samples in tables)
+        independent = sum(
+            samples[np.minimum(np.searchsorted(known, shares - 1e-9), len(known) - 1)]
+            for known, samples in tables
+        )
         unsure = (1 - shares) * independent < MIN_BEYOND - 1e-9
         yield clock, entry, shares, times.at(shares), max(int(np.argmax(unsure)), 1)

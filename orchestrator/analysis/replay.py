@@ -157,7 +157,9 @@ def replay_rows(
         }
 
 
-def _figures(data: TrialData, judged: Judged, at_rates: Sequence[_Streams], gains: Sequence[Floats]) -> list[dict[str, Any]]:
+def _figures(
+    data: TrialData, judged: Judged, at_rates: Sequence[_Streams], gains: Sequence[Floats]
+) -> list[dict[str, Any]]:
     """Return per rate the mean over streams, with its interval, of what each round gains, [r]."""
     scale, sizes = scale_of(judged), [one.schedule.rounds for one in at_rates[0].played]
     means = np.array([at.means(gain) for at, gain in zip(at_rates, gains, strict=True)])
@@ -187,9 +189,14 @@ def _at(
     """Return the streams of a trial at one rate, and of the fallback under the same arrivals."""
     law, rule, other = question.law, question.rule, question.fallback
     samples, services = len(data.references), services_of(data)
-    schedules = [schedule_of(law, rate_per_s, own.size, samples, number) for number, own in enumerate(rounds)]
+    schedules = [
+        schedule_of(law, rate_per_s, own.size, samples, number) for number, own in enumerate(rounds)
+    ]
     refuse_cut_groups(law.group, min(one.moments_ns.size for one in schedules), "--group")
-    played = [play(data, services, own, schedule, rule, deadline_ns) for own, schedule in zip(rounds, schedules, strict=True)]
+    played = [
+        play(data, services, own, schedule, rule, deadline_ns)
+        for own, schedule in zip(rounds, schedules, strict=True)
+    ]
     if other is None:
         return _Streams(played, ())
     of_other, whole = services_of(other), np.concatenate(streams_of(other))
@@ -244,7 +251,9 @@ def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) ->
         streaks.append(quiet.answers)
         lasted.append(quiet.lasted_ns)
         windows.append(late_in_windows(late[kept], window[1]) if window else np.zeros(0))
-    age, streak, silent, of_window = (np.concatenate(each) for each in (ages, streaks, lasted, windows))
+    age, streak, silent, of_window = (
+        np.concatenate(each) for each in (ages, streaks, lasted, windows)
+    )
     return {
         "arrivals": responses.size,
         "late": float((responses > deadline_ns).mean()),
@@ -257,7 +266,9 @@ def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) ->
         "longest_streak": int(streak.max(initial=0)),
         "window_late": window and window[0],
         "window_length": window and window[1],
-        "windows_broken": float((of_window >= window[0]).mean()) if window and of_window.size else None,
+        "windows_broken": float((of_window >= window[0]).mean())
+        if window and of_window.size
+        else None,
         "warnings": streak.size,
         "errors": None if limit is None else int((silent > limit).sum()),
         "error_after_ns": limit,
@@ -265,7 +276,9 @@ def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) ->
     }
 
 
-def _beside(data: TrialData, measured: TrialData | None, played: Sequence[Played], deadline: Threshold) -> dict[str, Any]:
+def _beside(
+    data: TrialData, measured: TrialData | None, played: Sequence[Played], deadline: Threshold
+) -> dict[str, Any]:
     """Return what a trial under load kept and what became of its times, against the closed loop."""
     found: dict[str, Any] = dict.fromkeys(BESIDE)
     if measured is None:
@@ -282,7 +295,10 @@ def _beside(data: TrialData, measured: TrialData | None, played: Sequence[Played
         found["service_change"] = float(services.mean() / closed.mean() - 1)
     if idle.size and closed.size:
         found["idle_penalty"] = float(np.median(idle) / np.median(closed) - 1)
-    held = (Answered(one.schedule.samples, one.response_ns > deadline.ns, one.after_ramp) for one in played)
+    held = (
+        Answered(one.schedule.samples, one.response_ns > deadline.ns, one.after_ramp)
+        for one in played
+    )
     return found | {
         "measured_mean": kept["mean"],
         "measured_low": kept["interval_low"],

@@ -145,14 +145,18 @@ def services_of(data: TrialData) -> NDArray[np.int64]:
     return np.where(known, times, longest).astype(np.int64)
 
 
-def schedule_of(law: Arrivals, rate_per_s: float, rounds: int, samples: int, stream: int) -> Schedule:
+def schedule_of(
+    law: Arrivals, rate_per_s: float, rounds: int, samples: int, stream: int
+) -> Schedule:
     """Return the schedule of a stream by its number: rounds as stored, in new orders of samples.
 
     The ramp goes through the same rounds before that. The same seed and number give the same
     arrivals whatever the trial.
     """
     random = np.random.default_rng([law.seed, stream])
-    ramp = math.ceil(max(queueing.LEAST_RAMP_S * rate_per_s, queueing.RAMP_SHARE * rounds * samples))
+    ramp = math.ceil(
+        max(queueing.LEAST_RAMP_S * rate_per_s, queueing.RAMP_SHARE * rounds * samples)
+    )
     before = -(-ramp // samples)
     moments = law.of(ramp + rounds * samples, rate_per_s, random)
     orders = [random.permutation(samples) for _ in range(rounds + before)]
@@ -199,7 +203,10 @@ def under_load(
         shape = load.burstiness if load.name == "gamma" else 1.0
         skips = load.policy != "skip_late" or round((load.deadline_ms or 0) * 1e6) == deadline.ns
         if (
-            all(getattr(theirs, part) == getattr(mine, part) for part in ("model", "task", "system", "runtime", "repeat"))
+            all(
+                getattr(theirs, part) == getattr(mine, part)
+                for part in ("model", "task", "system", "runtime", "repeat")
+            )
             and other.record.digests.get("data") == data.record.digests.get("data")
             and other.arrivals is not None
             and theirs.measurement.batch == 1

@@ -29,7 +29,9 @@ CLOCK = Column("clock", "str", "`total`, under load `response`")
 ANY_CLOCK = Column("clock", "str", SERVICE, "clock")
 THRESHOLD = (
     Column("threshold", "str", "its label, such as `p99` or `50 ms`"),
-    Column("threshold_ns", "int64", "an answer is on time when its time is at most this"),
+    Column(
+        "threshold_ns", "int64", "an answer is on time when its time is at most this", form="ms"
+    ),
     Column("threshold_origin", "str", "`absolute`, `reference` or `own`"),
     Column(
         "threshold_reference",
@@ -153,7 +155,12 @@ def all_rows(one: Table, context: Context) -> list[Row]:
         return list(one.rows(context))
     if one.per == "group":
         return [row for group in context.groups for row in one.rows(context, group)]
-    return [row for group in context.groups for data in group.trials for row in one.rows(context, group, data)]
+    return [
+        row
+        for group in context.groups
+        for data in group.trials
+        for row in one.rows(context, group, data)
+    ]
 
 
 def views() -> dict[str, tuple[Table, View]]:
@@ -175,7 +182,10 @@ def tables() -> Mapping[str, Table]:
             add(DECLARED[name])
         ordered[one.name] = one
 
-    for one in sorted(DECLARED.values(), key=lambda one: ORDER.index(one.per)):
+    # Whichever module was imported first: by file, those of one file in their order.
+    for one in sorted(
+        DECLARED.values(), key=lambda one: (ORDER.index(one.per), one.rows.__module__)
+    ):
         add(one)
     return ordered
 
@@ -197,8 +207,9 @@ def documented(page: str) -> str:
     return SECTION.sub(columns, page + "".join(f"\n### `{name}.parquet`\n\n" for name in lacking))
 
 
-LIMITS = re.compile(r"\[(\w+), (\w+)\]")
-"""Of a form: the columns with the limits of the figure."""
+LIMITS = re.compile(r"[\[(](\w+), (\w+)[\])]")
+"""Of a form: the columns with the limits of the figure, in round brackets where not shown."""
+SHOWN_LIMITS = re.compile(r"\[(\w+), (\w+)\]")
 ROUNDING = 1e-9
 """How far sums may differ: in quality, or as a share of a time."""
 TELLING = ("metric", "slice", "clock", "threshold", "percentile", "scope", "rate_per_s")
@@ -221,15 +232,22 @@ def check_intervals(name: str, columns: Iterable[Column], rows: Iterable[Row]) -
             is_time = column.type == "int64?"
             if names is None or (row[column.name] is None and not is_time):
                 continue
-            low, figure, high = (math.inf if is_time and row[of] is None else row[of] for of in (names[1], column.name, names[2]))
+            low, figure, high = (
+                math.inf if is_time and row[of] is None else row[of]
+                for of in (names[1], column.name, names[2])
+            )
             place = ", ".join(f"{of} {row[of]}" for of in TELLING if row.get(of) is not None)
-            check_interval(f"{column.name} of trial {row['trial']} in {name} ({place})", low, figure, high)
+            check_interval(
+                f"{column.name} of trial {row['trial']} in {name} ({place})", low, figure, high
+            )
 
 
 def check_interval(what: str, low: float | None, figure: float, high: float | None) -> None:
-    """Raise BrokenInterval if a figure lies outside its interval; a limit of None bounds nothing."""
+    """Raise BrokenInterval if a figure lies outside its interval; None bounds nothing."""
     rounding = ROUNDING * max(1.0, abs(figure)) if math.isfinite(figure) else 0.0
     if (low is None or low - rounding <= figure) and (high is None or figure <= high + rounding):
         return
     limits = f"[{low}, {high}]"
-    raise BrokenInterval(f"internal error: {what} is {figure}, outside its own interval {limits}; please report it")
+    raise BrokenInterval(
+        f"internal error: {what} is {figure}, outside its own interval {limits}; please report it"
+    )

@@ -16,7 +16,7 @@ MOST_THREADS = 8
 def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """Return the function's result for each item, in order.
 
-    NumPy and Arrow release the interpreter while they sort, search and multiply, so that threads share the machine's cores. The
+    NumPy and Arrow release the interpreter while they work, so that threads share the cores. The
     function must depend on its item alone, so that the order of work does not show in the results.
     """
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:

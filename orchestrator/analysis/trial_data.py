@@ -26,7 +26,7 @@ from orchestrator.analysis.units import Unit, flags_of_units
 from orchestrator.contracts import InputError, first_line
 from orchestrator.metrics import METRICS, Answers, Judged, Part, UnknownMetric, find_metric
 from orchestrator.stats.times import Clock, primary_of
-from orchestrator.stats.units import Units, enough_units
+from orchestrator.stats.units import Units, enough_units, number_of_units
 from orchestrator.storage import schema
 from orchestrator.storage.load import MEASURE_AGAIN
 from orchestrator.storage.records import TrialRecord
@@ -35,7 +35,7 @@ from orchestrator.subject.samples import batch_numbers, order_of_round
 from orchestrator.subject.slices import PICTURES, SIZE, groups_by_size, slices_offered
 
 OTHERWISE = "judged otherwise than when measured"
-"""Flag: another version of this program measured it, whose metrics gave these answers other scores."""
+"""Flag: another version of this program measured it, whose metrics gave other scores."""
 ROUNDING = 1e-9
 
 
@@ -67,20 +67,20 @@ class TrialData:
     """One trial with at least one complete round.
 
     times
-        per clock, ns, float64 [R, S]; +inf where the outcome is not ``ok``. For what is judged sample by sample: quality, deadlines.
+        per clock, ns, [R, S]; +inf where the outcome is not ``ok``. For what is judged by sample.
     inferences
-        the same, one time per inference, [R, B], in the order they ran: for code that takes times as data. With one sample per inference
-        the arrays of ``times``, in order of sample.
+        the same, one time per inference, [R, B], in the order they ran: for code that takes times
+        as data. With one sample per inference the arrays of ``times``, in order of sample.
     references, predictions
         one per sample; an answer is the first that there is, of whichever round.
     names, outcome, incomplete
-        of the samples; index into ``schema.OUTCOMES``, [R, S]; rounds that ended before all samples were measured, [R].
+        of the samples; index into ``schema.OUTCOMES``, [R, S]; rounds that ended early, [R].
     visits
-        units of intervals: number of the visit that each round belongs to, [R], ascending, not without gaps, where visits lie apart in time
-        (`units.visits_apart`), or of its stream; else None.
+        units of intervals: number of the visit of each round, [R], rising, where visits lie apart
+        in time (`units.visits_apart`), or of its stream; else None.
     turns
-        number of the visit of each round, [R], however long the pauses; None where there are none, and under load. Trials that were
-        measured together on one machine had their visits of one number in one cycle.
+        number of the visit of each round, [R], however long the pauses; None under load. Trials
+        that were measured together had their visits of one number in one cycle.
     slices
         per name of a slice the group of each sample, None if it belongs to none.
     scores
@@ -88,18 +88,18 @@ class TrialData:
     evidence
         per column of the rounds that holds numbers, what was counted, [R], NaN where nothing was.
     arrivals, streams, overloaded
-        under load: when each sample arrived, ns from the start of its stream, [R, S]; the stream of each round, [R]; rounds of a stream
-        that ended early because too many samples waited, [R]. None, None and empty in a closed loop.
+        under load: when each sample arrived, ns from the start of its stream, [R, S]; the stream of
+        each round, [R]; rounds of a stream that ended early as too many samples waited, [R].
     beside
         what stands beside the clocks; None where it was not read.
     different_answers, changed_samples
-        answers of all rounds that differ from the first round's, and how many samples they belong to.
+        answers of all rounds that differ from the first round's, and of how many samples.
     token_gaps
         of streamed answers; None where there are none, or their gaps were not stored.
     others
-        of a server's trial, by row of a round: answers by sample that differ from the first ones; each round's own are judged.
+        of a server's trial, by row of a round: answers by sample that differ from the first ones.
     judged_here
-        whether this version of the program gave the answers their stored scores; None where it is not known, or answers came later.
+        whether this version of the program gave the answers their stored scores; None: not known.
     """
 
     record: TrialRecord
@@ -127,15 +127,19 @@ class TrialData:
     judged_here: bool | None = None
     _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
     _otherwise: dict[str, str] = field(default_factory=dict, repr=False)
-    _log_medians: dict[Clock, NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
     @property
     def trial_id(self) -> str:
         """The trial's id."""
         return self.record.trial_id
 
+    @property
+    def visit_count(self) -> int:
+        """How many visits lie apart in time, or streams; 1 where rounds are one stretch."""
+        return max(1, number_of_units(self.visits))
+
     def units_from(self, first_round: int) -> Units | None:
-        """Return the unit of each round from one on, [R], for `stats.units`; None where rounds form one stretch."""
+        """Return the unit of each round from one on, [R]; None where rounds form one stretch."""
         return None if self.visits is None else self.visits[first_round:]
 
     def unit_from(self, first_round: int) -> Unit:
@@ -151,47 +155,60 @@ class TrialData:
 
     @property
     def cut_short(self) -> NDArray[np.bool_]:
-        """Whether each round ended before all its samples, [R]; where that is not known, none did."""
-        return self.incomplete if self.incomplete.size else np.zeros(len(self.times[self.clock]), dtype=np.bool_)
+        """Whether each round ended before all its samples, [R]; where not known, none did."""
+        return (
+            self.incomplete
+            if self.incomplete.size
+            else np.zeros(len(self.times[self.clock]), dtype=np.bool_)
+        )
 
     def as_run(self, clock: Clock, row: int) -> NDArray[np.float64]:
         """Return the times of a round's inferences in ns, [B], in the order in which they ran."""
         if self.record.trial.fixed_batch > 1:
             return np.asarray(self.inferences[clock][row])
         number = self.evidence.get("round")
-        order = order_of_round(self.record.trial, self.times[clock].shape[1], row if number is None else int(number[row]))
+        order = order_of_round(
+            self.record.trial,
+            self.times[clock].shape[1],
+            row if number is None else int(number[row]),
+        )
         return np.asarray(self.times[clock][row, order])
 
     def served(self, clock: Clock) -> NDArray[np.float64]:
-        """Return the times of a clock without those of samples that were dropped, of which there was no inference; any shape."""
-        dropped = self.outcome == schema.DROPPED
-        return self.inferences[clock][~dropped] if self.arrivals is not None and dropped.any() else self.inferences[clock]
-
-    def log_medians(self, clock: Clock) -> NDArray[np.float64]:
-        """Return the logarithm of each round's median time in ns, [R], which is done once per clock; +inf where most have none."""
-        if clock not in self._log_medians:
-            self._log_medians[clock] = np.log(np.median(self.inferences[clock], axis=1))
-        return self._log_medians[clock]
+        """Return the times of a clock, any shape, without samples that were dropped."""
+        times, dropped = self.inferences[clock], self.outcome == schema.DROPPED
+        return times[~dropped] if self.arrivals is not None and dropped.any() else times
 
     def judged(self, metric: str) -> Judged:
-        """Return the answers of all samples compared with the references, which is done once per metric."""
+        """Return the answers of all samples compared with the references, once per metric."""
         if metric not in self._judged:
-            self._judged[metric] = self.judged_of_some(metric, np.ones(len(self.references), dtype=bool))
+            self._judged[metric] = self.judged_of_some(metric, self.everything)
         return self._judged[metric]
 
-    def judged_of_some(self, metric: str, members: NDArray[np.bool_]) -> Judged:
-        """Return the answers to the samples that are ``members``, [S], compared with their references.
+    @property
+    def everything(self) -> NDArray[np.bool_]:
+        """Members that are all samples, [S]."""
+        return np.ones(len(self.references), dtype=np.bool_)
 
-        A metric unknown here is read from the stored scores, if there are any; so is every metric of an imported trial that came with
-        scores. Raises InputError.
+    def judged_of_some(self, metric: str, members: NDArray[np.bool_]) -> Judged:
+        """Return the answers to the samples that are ``members``, [S], compared with references.
+
+        A metric unknown here is read from the stored scores, if there are any; so is every metric
+        of an imported trial that came with scores. Raises InputError.
         """
         with self._named(metric):
             if self._scored(metric):
-                return judged_mean(metric, self.scores[metric][members], self.record.late.get(metric))
+                return judged_mean(
+                    metric, self.scores[metric][members], self.record.late.get(metric)
+                )
             judged = judge(metric, self.answers(members))
             if members.all() and self.judged_here is not None and metric in METRICS:
                 self._compare(metric, judged)
-            return self._by_round(metric, members, judged) if self.others and isinstance(judged, JudgedMean) else judged
+            return (
+                self._by_round(metric, members, judged)
+                if self.others and isinstance(judged, JudgedMean)
+                else judged
+            )
 
     def _compare(self, metric: str, judged: Judged) -> None:
         """Note where a metric of ours finds other scores than are stored.
@@ -201,31 +218,42 @@ class TrialData:
         ideal, known = ideal_quality(judged), self.record.ideal.get(metric, math.nan)
         stored, why = self.scores.get(metric), ""
         if math.isfinite(known) and not is_alike(ideal, known):
-            why = f"the answers in predictions.parquet give {metric}={ideal:.9g}, and trial.json has ideal {metric}={known:.9g}"
-        elif stored is not None and hasattr(judged, "raw") and not (alike := is_alike(judged.raw, stored)).all():
+            why = (
+                f"the answers in predictions.parquet give {metric}={ideal:.9g}, and trial.json has "
+                f"ideal {metric}={known:.9g}"
+            )
+        elif (
+            stored is not None
+            and hasattr(judged, "raw")
+            and not (alike := is_alike(judged.raw, stored)).all()
+        ):
             row = int(np.argmin(alike))
-            why = f"predictions.parquet has score_{metric}={stored[row]:.9g} at sample {row}, whose answer gives {judged.raw[row]:.9g}"
+            why = (
+                f"predictions.parquet has score_{metric}={stored[row]:.9g} at sample {row}, whose "
+                f"answer gives {judged.raw[row]:.9g}"
+            )
         if why and self.judged_here:
             raise InputError(f"{why}: one must be the other; {MEASURE_AGAIN}")
         if why:
             self._otherwise[metric] = why
 
     def try_metric(self, metric: str) -> None:
-        """Judge all answers by a metric of the user's, at times of each clock too. Raises MetricBroken if it cannot."""
-        with self._named(metric):
-            if self._scored(metric) or AskedMetric(metric).is_ours:
-                return
+        """Judge all answers, at times of each clock too. Raises MetricBroken if a metric cannot."""
         with suppress(NothingToKeep):
             judged = self.judged(metric)
             if isinstance(judged, JudgedOnScale):
                 with self._named(metric):
                     for times in self.times.values():
-                        judged.curve(times, np.quantile(times, [0.0, 0.5, 0.9], method="inverted_cdf"))
+                        judged.curve(
+                            times, np.quantile(times, [0.0, 0.5, 0.9], method="inverted_cdf")
+                        )
 
     def parts(self, metric: str, name: str) -> dict[str, Part]:
-        """Return the groups of a slice that a metric makes of parts of samples, none if it makes no such slice. Raises InputError."""
+        """Return the groups of a slice that a metric makes of parts of samples, if it does."""
         with self._named(metric):
-            return {} if self._scored(metric) else judge_parts(metric, name, self.answers(np.ones(len(self.references), dtype=bool)))
+            if self._scored(metric):
+                return {}
+            return judge_parts(metric, name, self.answers(self.everything))
 
     def _scored(self, metric: str) -> bool:
         """Return whether the stored scores of a metric count, and not the answers."""
@@ -237,24 +265,24 @@ class TrialData:
 
     @contextmanager
     def _named(self, metric: str) -> Iterator[None]:
-        """Name the trial in an error of judging, which a metric of the user may raise in any form."""
+        """Name the trial in an error of judging, of any form."""
         try:
             yield
         except InputError as error:
             raise type(error)(f"{self.trial_id}: {error}") from error
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise InputError(
-                f"{metric} cannot judge the stored answers of {self.trial_id} ({first_line(error)}): repair the metric, or name another"
+                f"{metric} cannot judge the stored answers of {self.trial_id} "
+                f"({first_line(error)}): repair the metric, or name another"
             ) from error
 
     def _by_round(self, metric: str, members: NDArray[np.bool_], first: JudgedMean) -> JudgedMean:
-        """Return a metric by the answers of each round; where some of them score worse than late ones, by the first answers alone."""
-        asked = AskedMetric(metric)
-        chosen = [int(index) for index in np.flatnonzero(members)]
+        """Return a metric by the answers of each round; by the first where some lose quality."""
+        asked, found = AskedMetric(metric), self.answers(members)
         by_round = np.tile(first.raw, (len(self.incomplete), 1))
-        found = self.answers(members)
         for row, others in self.others.items():
-            own = [others.get(index, answer) for index, answer in zip(chosen, found.predictions, strict=True)]
+            pairs = zip(np.flatnonzero(members).tolist(), found.predictions, strict=True)
+            own = [others.get(index, answer) for index, answer in pairs]
             by_round[row] = asked.score(replace(found, predictions=own))
         if (first.scale.gained(by_round) < 0).any():
             return first
@@ -266,7 +294,7 @@ class TrialData:
         return slices_offered(self.slices, self.record.trial.task.kind, self.record.metrics)
 
     def groups_of(self, name: str) -> Sequence[str | None]:
-        """Return the group of each sample in a slice, None where it is in none; empty where samples have no such slice."""
+        """Return the group of each sample in a slice, None: in none; empty where there is none."""
         if name not in self.slices and name == SIZE and self.record.trial.task.kind in PICTURES:
             return groups_by_size(self.input_sizes)
         return self.slices.get(name, ())
@@ -277,16 +305,22 @@ class TrialData:
         return Answers(
             predictions=[self.predictions[index] for index in chosen],
             references=[self.references[index] for index in chosen],
-            slices={name: [groups[index] for index in chosen] for name, groups in self.slices.items()},
+            slices={
+                name: [groups[index] for index in chosen] for name, groups in self.slices.items()
+            },
         )
 
     @property
     def batch_of(self) -> NDArray[np.intp] | None:
-        """The inference that each sample went through, [S]; None where every round puts other samples together."""
+        """The inference of each sample, [S]; None where every round puts others together."""
         trial = self.record.trial
         if trial.fixed_batch > 1 and trial.measurement.order == "shuffled":
             return None
-        return np.arange(len(self.references)) if trial.fixed_batch == 1 else batch_numbers(self.record.trial, len(self.references))
+        return (
+            np.arange(len(self.references))
+            if trial.fixed_batch == 1
+            else batch_numbers(self.record.trial, len(self.references))
+        )
 
     def own_times(self, clock: Clock) -> NDArray[np.float64]:
         """Return times in ns whose columns have one distribution each, [R, B].
@@ -296,18 +330,22 @@ class TrialData:
         return self.times[clock] if self.batch_of is None else self.inferences[clock]
 
     def answers_at_stake(self, judged: Judged, members: NDArray[np.bool_] | None = None) -> float:
-        """Return how many answers a round can lose of a metric over the samples that are ``members``, [S], by default all.
+        """Return how many answers a round can lose over the ``members``, [S], by default all.
 
-        Samples of a batch are late together. Where the order is shuffled, the batches of the first round stand for all.
+        Samples of a batch are late together; of a shuffled order the first round's batches count.
         """
-        some = np.ones(len(self.references), dtype=np.bool_) if members is None else members
-        of = None if self.record.trial.fixed_batch == 1 else batch_numbers(self.record.trial, some.size)[some]
+        some = self.everything if members is None else members
+        of = (
+            None
+            if self.record.trial.fixed_batch == 1
+            else batch_numbers(self.record.trial, some.size)[some]
+        )
         return answers_at_stake(judged, int(some.sum()), of)
 
     def scores_per_inference(self) -> NDArray[np.float64] | None:
-        """Return what each inference adds to quality times the number of inferences, [B], so that their mean is ideal quality.
+        """Return what each inference adds to quality, [B], so that their mean is ideal quality.
 
-        None for a metric that is no mean over samples, and where every round puts other samples together.
+        None for a metric that is no mean, and where every round puts other samples together.
         """
         judged, batch_of = self.judged(self.metric), self.batch_of
         if not isinstance(judged, JudgedMean) or batch_of is None:
@@ -319,11 +357,9 @@ class TrialData:
 
     @property
     def group(self) -> tuple[str, str, bool]:
-        """What trials must share to stand in one table: the task's name, the digest of its data, and whether samples arrive by a schedule.
-
-        A time to answer that counts from an arrival is no time of a closed loop.
-        """
-        return self.record.trial.task.name, str(self.record.digests.get("data")), self.record.trial.load.is_open
+        """What trials of one table share: task, digest of its data, under load or not."""
+        trial = self.record.trial
+        return trial.task.name, str(self.record.digests.get("data")), trial.load.is_open
 
     @property
     def clock(self) -> Clock:

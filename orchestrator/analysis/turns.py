@@ -27,7 +27,9 @@ from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.units import Floats, means_of_units
 
 
-def on_samples(before: Sequence[TrialData], after: Sequence[TrialData], threshold: Threshold) -> Difference | None:
+def on_samples(
+    before: Sequence[TrialData], after: Sequence[TrialData], threshold: Threshold
+) -> Difference | None:
     """Return the difference of the first repeats of two systems on *samples like these*.
 
     None for a metric that is no mean over samples, and where the two do not alternate.
@@ -81,7 +83,11 @@ def replicates_of(
     """Return the means of those repeats of two systems that alternate."""
     common = common_repeats(before, after)
     a, b = (
-        [mean for data, mean in zip(repeats, found, strict=True) if data.record.trial.repeat in common]
+        [
+            mean
+            for data, mean in zip(repeats, found, strict=True)
+            if data.record.trial.repeat in common
+        ]
         for repeats, found in zip((before, after), means, strict=True)
     )
     resolution = 1 / min(data.inferences[data.clock].size for data in (*before, *after))
@@ -108,7 +114,11 @@ def common_repeats(before: Sequence[TrialData], after: Sequence[TrialData]) -> l
     They began in turns, or took turns in most visits, as repeats do that are loaded together.
     """
     begins = [_begins_of_repeats(data) for data in (before, after)]
-    found = {number for host in begins[0].keys() & begins[1].keys() for number in _in_turns(begins[0][host], begins[1][host])}
+    found = {
+        number
+        for host in begins[0].keys() & begins[1].keys()
+        for number in _in_turns(begins[0][host], begins[1][host])
+    }
     others = {data.record.trial.repeat: data for data in after}
     for data in before:
         other = others.get(data.record.trial.repeat)
@@ -127,7 +137,11 @@ def _in_turns(before: Mapping[int, float], after: Mapping[int, float]) -> list[i
     first, last = ([end(before[number], after[number]) for number in common] for end in (min, max))
     so_far = [-math.inf, *np.maximum.accumulate(last)]
     to_come = [*np.minimum.accumulate(first[::-1])[::-1][1:], math.inf]
-    return [number for place, number in enumerate(common) if first[place] > so_far[place] and last[place] < to_come[place]]
+    return [
+        number
+        for place, number in enumerate(common)
+        if first[place] > so_far[place] and last[place] < to_come[place]
+    ]
 
 
 def begins_of_visits(data: TrialData) -> dict[int, float]:

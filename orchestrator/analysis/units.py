@@ -42,7 +42,9 @@ def whole_streams(streams: Numbers, incomplete: NDArray[np.bool_]) -> Numbers:
     return units
 
 
-def visits_apart(record: TrialRecord, rounds: pa.Table, visits: Numbers | None, inferences: int) -> Numbers | None:
+def visits_apart(
+    record: TrialRecord, rounds: pa.Table, visits: Numbers | None, inferences: int
+) -> Numbers | None:
     """Return the visit of each round, [R], where pauses last `APART` times as long as visits.
 
     By the medians; else None. Inferences that lead into a visit belong to it: a round has
@@ -52,7 +54,10 @@ def visits_apart(record: TrialRecord, rounds: pa.Table, visits: Numbers | None, 
     if visits is None or first.size < 2:
         return None
     last = np.append(first[1:], visits.size) - 1
-    lead_ins, took = (rounds.column(name).cast(pa.float64()).fill_null(0).to_numpy() for name in ("lead_in", "duration_ns"))
+    lead_ins, took = (
+        rounds.column(name).cast(pa.float64()).fill_null(0).to_numpy()
+        for name in ("lead_in", "duration_ns")
+    )
     began_ns = begins_ns(record, rounds)
     begins = began_ns[first] - (lead_ins * took / max(inferences, 1))[first]
     ends = began_ns[last] + took[last]

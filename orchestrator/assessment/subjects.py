@@ -16,7 +16,6 @@ from orchestrator.assessment.verdicts import Basis
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.stats.times import Clock
-from orchestrator.stats.units import number_of_units
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial, TrialRecord
 
@@ -109,7 +108,7 @@ class Subject:
         days |= {data.record.started_at.date() for data in found if data.record.started_at is not None and not data.record.processes}
         return Basis(
             rounds=sum(len(data.times[data.clock]) for data in found),
-            visits=sum(_visits(data) for data in found),
+            visits=sum(data.visit_count for data in found),
             processes=sum(max(1, len(data.record.processes)) for data in found),
             sessions=max(1, len(days)) if found else 0,
         )
@@ -137,11 +136,6 @@ class Subject:
         if chosen is None or clock not in chosen.times:
             return primary_threshold(text, None)
         return primary_threshold(text, chosen.served(clock), chosen.trial_id)
-
-
-def _visits(data: TrialData) -> int:
-    """Return how many visits lie apart in time, or streams; 1 where rounds are one stretch."""
-    return max(1, number_of_units(data.visits))
 
 
 def subjects_of(requirement: Requirement, sessions: Sequence[Session], again: Set[tuple[int, str]] = frozenset()) -> list[Subject]:

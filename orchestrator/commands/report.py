@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.analysis.ranking import Ranking, rankings
+from orchestrator.analysis.ranking import Ranking, rankings, unsearched
 from orchestrator.analysis.reading import evidence_of, readings
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several, short, stored_tables
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -15,8 +15,7 @@ from orchestrator.configuration.composition import code_folders, override_analys
 from orchestrator.contracts import InputError
 from orchestrator.execution.signals import heed_signals
 from orchestrator.report.answer import answers
-from orchestrator.report.capacity import unsearched
-from orchestrator.report.chart_files import PLAIN_LOOK, Look, quality_picture, write_figures
+from orchestrator.report.chart_files import PLAIN_LOOK, Look, quality_picture, warm, write_figures
 from orchestrator.report.documents import made_together, report_texts
 from orchestrator.report.findings import Finding, findings
 from orchestrator.report.findings.campaign import RESUME
@@ -148,6 +147,7 @@ def _stored(
     ``formats`` are those of figures as files, into ``figures/``; ``only`` names some of them, ``look`` says how
     they look.
     """
+    warm()
     results = analyse(open_campaign(directory), analysis, leave_out=True)
     heed_signals()
     evidence, ranked = evidence_of(results), rankings(results)
@@ -175,6 +175,7 @@ def report_several(
     look: Look = PLAIN_LOOK,
 ) -> int:
     """Report several campaigns side by side. Returns the exit code."""
+    warm()
     overrides = _without_code(overrides)
     folder = report_folder(into, directories)
     several, results = analyse_directories(directories, overrides)

@@ -8,7 +8,7 @@ from orchestrator.analysis.ranking import Ranking, Standing, differing, shared
 from orchestrator.report.table import Marks, Table, bound
 from orchestrator.report.text import quality, quality_within
 
-KEPT = ("kept", "95 % interval", "worst", "ideal")
+KEPT = ("kept", "95 % interval", "worst round", "ideal")
 
 
 def answers(ranked: Sequence[Ranking], brief: bool = False) -> Iterator[Table]:
@@ -22,7 +22,7 @@ def answers(ranked: Sequence[Ranking], brief: bool = False) -> Iterator[Table]:
             )
             several = any(standing.processes > 1 for standing in one.found)
             marked = any(standing.marks for standing in one.found)
-            more = [*(["processes"] if several else []), *(["marks"] if marked else [])]
+            more = [*(["processes"] if several else []), *(["flags"] if marked else [])]
             what = ", ".join([one.group.task, *shared(one.found)])
             yield Table(
                 title=f"{what}: {one.group.trials[0].metric} kept within {bound(primary)}",
@@ -34,7 +34,7 @@ def answers(ranked: Sequence[Ranking], brief: bool = False) -> Iterator[Table]:
 
 
 def _row(one: Standing, names: Sequence[str], marks: Marks, more: Sequence[str]) -> list[str]:
-    told = {"processes": str(one.processes), "marks": marks.letters({"flags": one.marks})}
+    told = {"processes": str(one.processes), "flags": marks.letters({"flags": one.marks})}
     interval = quality_within(one.low, one.high, one.ideal)
     figures = [quality(one.mean), interval, quality(one.worst), quality(one.ideal)]
     return [*(one.names[name] for name in names), *figures, *(told[head] for head in more)]

@@ -1,7 +1,7 @@
 """Cells of tables, written as the forms of declared columns say.
 
 The first word of a form names the formatter. ``[low, high]`` after it names the columns of the
-limits, which follow the figure in brackets. ``number`` takes a format, such as ``number .4f``;
+limits, which follow the figure in brackets; those in round brackets are not shown. ``number`` takes a format, such as ``number .4f``;
 a time in ns that is written in ``s`` is converted.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.table import LIMITS, Column, Row
+from orchestrator.analysis.table import SHOWN_LIMITS, Column, Row
 from orchestrator.report.text import (
     memory,
     milliseconds,
@@ -75,7 +75,7 @@ def cell(column: Column, row: Row, group: Group) -> str:
     if form == "s" and column.name.endswith("_ns"):
         value /= 1e9
     text = f"{value:{rest or '.2f'}}" if form == "number" else FORMATTERS[form](value)
-    limits = LIMITS.search(rest)
+    limits = SHOWN_LIMITS.search(rest)
     if limits is None or None in (ends := (row[limits[1]], row[limits[2]])):
         return text
     if form == "quality":

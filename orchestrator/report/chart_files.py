@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from threading import Thread
 
 import platformdirs
 import vl_convert
@@ -82,6 +83,11 @@ def inches(text: str) -> float:
     if not NARROWEST <= width <= WIDEST:
         raise InputError(f"{text!r}: a figure must be {NARROWEST:g} to {WIDEST:g} inches wide: choose another width")
     return width
+
+
+def warm() -> None:
+    """Start in a thread what draws SVG: it takes 0.4 s, which a report computes meanwhile."""
+    Thread(target=vl_convert.vega_to_svg, args=({},), daemon=True).start()
 
 
 def sized(spec: Spec, wide: float, small: float = 11) -> Spec:

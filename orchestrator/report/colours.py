@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from itertools import product
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 COLOURS = ("#0072b2", "#d55e00", "#000000", "#009e73", "#b5457f", "#56b4e9", "#4b0092", "#e69f00")
 """After Okabe and Ito (Color Universal Design, 2008), for thin lines on white: violet in place of yellow, and a darker purple."""
@@ -13,27 +13,7 @@ DARK_COLOURS = ("#56a9e8", "#f28c4b", "#f2f4f7", "#4ce08f", "#ff5fa8", "#f22963"
 DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1.2, 1.6), (7, 2, 1.2, 2), (2.5, 1.2), (9, 2.5, 3, 2.5))
 """Lengths of strokes and gaps, in widths of the line; none is a whole line."""
 
-AMOUNT = "#1f3f77"
-"""What is shaded by how much there is of it, at its most."""
-
 Key = TypeVar("Key", bound=Hashable)
-Style: TypeAlias = tuple[str, tuple[float, ...]]
-
-
-def style_of(number: int) -> Style:
-    """Return colour and dashes of the line of that number: all colours whole first, then dashed."""
-    return COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
-
-
-def strokes(dashes: Sequence[float], width: float = 2.0) -> str:
-    """Return dashes as SVG has them, for a line of this width.
-
-    Examples
-    --------
-    >>> strokes((5, 2)), strokes(())
-    ('10 4', '')
-    """
-    return " ".join(f"{width * length:g}" for length in dashes)
 
 
 def line_styles(wanted: Iterable[tuple[Key, int, int]]) -> dict[Key, tuple[int, tuple[float, ...]]]:
@@ -51,8 +31,3 @@ def line_styles(wanted: Iterable[tuple[Key, int, int]]) -> dict[Key, tuple[int, 
         taken.add(pair)
         found[key] = pair[1], DASHES[pair[0]]
     return found
-
-
-def styles(wanted: Iterable[tuple[Hashable, int, int]]) -> dict[Hashable, Style]:
-    """Return a colour with dashes for each line, as `line_styles` does."""
-    return {key: (COLOURS[colour], dashes) for key, (colour, dashes) in line_styles(wanted).items()}

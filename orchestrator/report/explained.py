@@ -8,7 +8,6 @@ from orchestrator.analysis.evidence import BY_NAME
 from orchestrator.analysis.table import Row
 from orchestrator.analysis.tables.explain import TOO_FEW
 from orchestrator.report.text import milliseconds, per_cent, quality
-from orchestrator.stats.slow_rounds import LEVEL
 from orchestrator.stats.times import Clock
 
 PARTS = {
@@ -40,7 +39,7 @@ def sentences(rows: Sequence[Row], clock: Clock) -> Iterator[str]:
     if first["role"] == "sign":
         yield "No cause is named: a sign tells that the process waited, and not for whom."
     for row in named:
-        harm, name = ("late answers", "late") if row["late_p"] <= LEVEL else ("slow rounds", "time")
+        harm, name = ("late answers", "late") if row["late_p"] <= row["time_p"] else ("slow rounds", "time")
         correlation, p_value = row[f"{name}_correlation"], row[f"{name}_p"]
         remedy = f" Remedy: {BY_NAME[row['evidence']].remedy}." if row is first else ""
         yield (

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.ranking import Ranking, rankings
+from orchestrator.analysis.ranking import Ranking, rankings, unsearched
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import begins_of_visits
 from orchestrator.planning.reach import reach_words
 from orchestrator.report.answer import answers
-from orchestrator.report.capacity import unsearched
 from orchestrator.report.findings import Finding, findings
 from orchestrator.report.findings.say import say
 from orchestrator.report.record_tables import fault_tables, server_tables

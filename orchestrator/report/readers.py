@@ -24,9 +24,7 @@ class _WhileRead(io.FileIO):
             if not isinstance(error, BrokenPipeError) and self.fileno() == STDOUT and not self.told:
                 self.told = True
                 with suppress(OSError):
-                    os.write(
-                        STDERR, f"standard output: {error.strerror}; only files are written\n".encode()
-                    )
+                    os.write(STDERR, f"standard output: {error.strerror}; only files are written\n".encode())
         return memoryview(data).nbytes  # type: ignore[arg-type]
 
 

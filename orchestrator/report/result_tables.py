@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
 from orchestrator.analysis.groups import Group, Threshold
-from orchestrator.analysis.table import LABELS, LIMITS, Column, Row, View, views
+from orchestrator.analysis.table import LABELS, SHOWN_LIMITS, Column, Row, View, views
 from orchestrator.analysis.tables.convergence import rjsd_column
 from orchestrator.report.cells import TEXTS, cell
 from orchestrator.report.record_tables import fault_tables
@@ -70,18 +70,17 @@ def _is_wanted(
         "@metric": group.trials[0].metric,
         "@together": " and ".join(results.analysis.together_ms or ()),
     }
-    for column, value in where.items():
+
+    def holds(column: str, value: Any) -> bool:
         if value == "@primary":
-            found = threshold is not None and threshold.is_of(row)
-        elif isinstance(value, tuple):
-            found = row[column] in value
-        elif isinstance(value, str) and value.startswith("!"):
-            found = row[column] != names.get(value[1:], value[1:])
-        else:
-            found = row[column] == (names.get(value, value) if isinstance(value, str) else value)
-        if not found:
-            return False
-    return True
+            return threshold is not None and threshold.is_of(row)
+        if isinstance(value, tuple):
+            return row[column] in value
+        asked = str(value)
+        wanted = names.get(asked.removeprefix("!"), value)
+        return bool((row[column] == wanted) != asked.startswith("!"))
+
+    return all(holds(column, value) for column, value in where.items())
 
 
 def text_table(
@@ -95,7 +94,7 @@ def text_table(
     """Return rows as text; ``more`` stands in the title. A column of nulls is left out."""
     columns = {column.name: column for column in (*LABELS, *declared)}
     labels = view.labels or {one.name: one.label for one in columns.values() if one.label}
-    limited = [name for name in (*labels, *view.cells) if LIMITS.search(columns[name].form)]
+    limited = [name for name in (*labels, *view.cells) if SHOWN_LIMITS.search(columns[name].form)]
     below = view.cells or (limited if view.across else ())
     labels = {name: head for name, head in labels.items() if name not in below and any(row[name] is not None for row in rows)}
     figures = [name for name in (*labels, *below) if columns[name].form not in TEXTS]

@@ -6,10 +6,13 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
 
 from orchestrator.report.text import printable
 
 BASE = "orchestrator.report.html"
+STILL = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'"
+# The policy of a page without scripts.
 
 
 def page_of(package: str, name: str, **values: Any) -> str:
@@ -29,7 +32,8 @@ def page_of(package: str, name: str, **values: Any) -> str:
         lstrip_blocks=True,
         finalize=shown,
     )
-    return environment.get_template(name).render(**values)
+    base = {"style": Markup(text_of(BASE, "page.css")), "policy": STILL}  # noqa: S704 - ours
+    return environment.get_template(name).render(**base | values)
 
 
 def text_of(package: str, name: str) -> str:

@@ -11,7 +11,6 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.planning.claims import CLAIMS, Claim, lacking, rounds_of
 from orchestrator.report.table import Table
 from orchestrator.report.text import seconds
-from orchestrator.stats.units import number_of_units
 
 
 def claims_table(trials: Sequence[tuple[float, float, float]], note: str = "") -> Table:
@@ -45,7 +44,7 @@ def too_short_for(trials: Sequence[TrialData]) -> dict[str, Any] | None:
     """Return what the shortest of these trials are too short to show, and how long a sweep that could takes; None if nothing."""
     measured = [data for data in trials if not data.record.imported]
     rounds = min((len(data.times[data.clock]) for data in measured), default=0)
-    visits = min((max(1, number_of_units(data.visits)) for data in measured), default=0)
+    visits = min((data.visit_count for data in measured), default=0)
     missing = lacking(visits, rounds) if measured else []
     if not missing:
         return None
@@ -57,7 +56,7 @@ def too_short_for(trials: Sequence[TrialData]) -> dict[str, Any] | None:
     return {
         "rounds": rounds,
         "visits": visits,
-        "missing": len(missing),
+        "missing": [claim.what for claim in missing],
         "claims": sum(claim.rounds > 0 for claim in CLAIMS),
         "min_rounds": rounds_of(longest, per_visit),
         "takes": seconds(_took(longest, sizes)),

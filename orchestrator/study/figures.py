@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import cycle, product
 
 import numpy as np
 
@@ -11,7 +12,16 @@ from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.chart_files import Look, svg_of
-from orchestrator.report.charts.draw import QUIET, Spec, by_name, channel, level, rounded, whole
+from orchestrator.report.charts.draw import (
+    MOST_IN_LEGEND,
+    QUIET,
+    Spec,
+    by_name,
+    channel,
+    level,
+    rounded,
+    whole,
+)
 from orchestrator.report.colours import COLOURS, DASHES
 from orchestrator.report.text import printable
 from orchestrator.stats.latency import percentiles_inverted_cdf
@@ -25,6 +35,7 @@ from orchestrator.study.tables import plain
 STEPS, FEWER = 60, 12
 LOOK = Look(width=16, text=12, small=10, line=1.5)
 WIDTH, HEIGHT, COLUMNS = 230, 160, 4
+OWN_LEGEND: Spec = {"title": None, "columns": 1, "symbolType": "stroke"}
 LONG = 40  # letters of a title that stands in two lines
 
 
@@ -69,15 +80,29 @@ class Figure:
 
 def draw(figure: Figure) -> str:
     """Return the figure as SVG: equal plots give equal text."""
-    names = dict.fromkeys(printable(line.name) for plot in figure.plots for line in plot.lines)
-    styles = {
-        name: (number % len(COLOURS), DASHES[number // len(COLOURS) % len(DASHES)])
-        for number, name in enumerate(names)
+    shared = _look(line for plot in figure.plots for line in plot.lines)
+    apart, made = len(shared["color"]["scale"]["domain"]) > MOST_IN_LEGEND, whole([], [])
+    scales = "independent" if apart else "shared"
+    spec = {name: made[name] for name in ("$schema", "config", "params")} | {
+        "concat": [
+            _cells(plot)
+            if plot.cells
+            else _lines(plot, _look(plot.lines, True) if apart else shared)
+            for plot in figure.plots
+        ],
+        "columns": COLUMNS,
+        "resolve": {"scale": {"color": scales, "strokeDash": scales}},
     }
-    made, look = whole([], []), by_name(styles)
-    spec = {name: made[name] for name in ("$schema", "config", "params")}
-    plots = [_cells(one) if one.cells else _lines(one, look) for one in figure.plots]
-    return svg_of(spec | {"concat": plots, "columns": COLUMNS}, figure.title, LOOK)
+    return svg_of(spec, figure.title, LOOK)
+
+
+def _look(lines: Iterable[Line], own_legend: bool = False) -> Spec:
+    names = dict.fromkeys(printable(line.name) for line in lines)
+    styles = ((colour, dash) for dash, colour in cycle(product(DASHES, range(len(COLOURS)))))
+    look = by_name(dict(zip(names, styles, strict=False)))
+    if own_legend:
+        look["color"]["legend"] = look["strokeDash"]["legend"] = OWN_LEGEND
+    return look
 
 
 def _lines(plot: Plot, look: Spec) -> Spec:

@@ -51,7 +51,7 @@ def test_a_group_has_the_figures_of_a_trial_of_its_samples_alone(build: Any, noi
             times={clock: times[:, place::2] for clock, times in data.times.items()},
             inferences={clock: times[:, place::2] for clock, times in data.inferences.items()},
             references=data.references[place::2], predictions=data.predictions[place::2], slices={},
-            input_sizes=data.input_sizes[place::2], _judged={}, _log_medians={},
+            input_sizes=data.input_sizes[place::2], _judged={},
         )  # fmt: skip
         for clock in ("total", "inference"):
             for threshold in ("10 ms", "12 ms"):

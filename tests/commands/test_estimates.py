@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from small_campaign import measure_small
 from stored_trials import store
@@ -80,7 +81,7 @@ def test_campaigns_are_found_below_results_and_beside_the_users_own(tmp_path: Pa
 def test_repeats_of_before_tell_how_time_is_best_split(tmp_path: Path, call: Callable[..., tuple[int, str, str]]) -> None:
     directory = measure_small(tmp_path / "small", repeat=3, rounds=8)
     assert call("report", str(directory), "analysis.primary=p50")[0] == 0
-    rows = [row for row in open_campaign(directory).table("processes").to_pylist() if row["primary"]]
+    rows = [row for row in pq.read_table(Path(directory) / "processes.parquet").to_pylist() if row["primary"]]
     found = earlier_costs([row["match_key"] for row in rows], [tmp_path / "nowhere", directory])
     assert len(found) == len(rows) == 2
     for row in rows:

@@ -11,14 +11,21 @@ import numpy as np
 import pytest
 from small_campaign import measure_small
 
+import orchestrator
+from orchestrator.analysis import table
+from orchestrator.analysis import tables as declared_tables
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.analysis.quality import judge, scale_of
 from orchestrator.analysis.ranking import rankings
 from orchestrator.analysis.reading import readings
+from orchestrator.commands.report import store_report
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics import METRICS, Answers
 from orchestrator.report import findings
 from orchestrator.report.chart_files import svg_of
 from orchestrator.report.findings import say
+from orchestrator.report.result_tables import shown
+from orchestrator.report.text import milliseconds
 from orchestrator.stats.stopping import RULES, RoundObservation, make_rule
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign
@@ -63,6 +70,25 @@ def test_the_figure(tmp_path: Path) -> None:
         medians = np.median(entry.data.inferences[Clock.TOTAL], axis=1) / 1e6
         assert drawn[entry.label] == pytest.approx(medians, rel=1e-3)
     assert "<svg" in svg_of(chart.spec)
+
+
+def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new file in the folder is a new table: stored, read and shown."""
+    [example] = [one for one in EXAMPLES if "def fastest" in one]
+    (tmp_path / "fastest.py").write_text(example, "utf-8")
+    monkeypatch.setattr(declared_tables, "__path__", [*declared_tables.__path__, str(tmp_path)])
+    monkeypatch.setattr(table, "DECLARED", dict(table.DECLARED))
+    table.tables.cache_clear()
+    try:
+        results = store_report(measure_small(tmp_path / "r"), AnalysisConfig())
+        least = orchestrator.open(tmp_path / "r").table("fastest").column("least_ns").to_pylist()
+        assert least == [data.times["total"].min() for group in results.groups for data in group.trials]
+        [shown_table] = shown(results, "fastest")
+        assert [row[-1] for row in shown_table.rows] == [milliseconds(one) for one in least]
+        assert "Fastest answers of " in (tmp_path / "r" / "report.md").read_text("utf-8")
+    finally:
+        table.tables.cache_clear()
+        sys.modules.pop(f"{declared_tables.__name__}.fastest", None)
 
 
 def test_the_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

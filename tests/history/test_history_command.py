@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -96,9 +97,8 @@ def test_the_page_draws_each_series_and_runs_nothing(campaigns: Path) -> None:
     assert orchestrator("history", campaigns, "--to", "page", cwd=campaigns).returncode == 0
     page = (campaigns / "page" / "history.html").read_text()
     assert page.count('class="scroll picture"') == 2
-    assert page.count("2026-04-20: ") == 2
     assert "<script" not in page
-    assert "default-src 'none'" in page
+    assert "default-src 'none'" in unescape(page)
     shutil.rmtree(campaigns / "page")
 
 

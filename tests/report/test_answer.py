@@ -29,12 +29,12 @@ def test_a_row_has_the_names_that_differ_and_the_figures_as_they_are_rounded() -
     found = standing(0.8655, 0.8501, 0.9, system="a"), standing(0.5, 0.41, 0.58, system="b", flags=("drift",))
     (table,) = answers(ranked(*found))
     assert table.title == "numbers, m, r: top1 kept within 50 ms"
-    assert list(table.columns) == ["system", "kept", "95 % interval", "worst", "ideal", "marks"]
+    assert list(table.columns) == ["system", "kept", "95 % interval", "worst round", "ideal", "flags"]
     assert [list(row) for row in table.rows] == [
         ["a", "0.866", "[0.850, 0.900]", "0.850", "0.900", ""],
         ["b", "0.500", "[0.410, 0.580]", "0.410", "0.900", "a, b"],
     ]
-    assert table.right == {"kept", "95 % interval", "worst", "ideal", "processes"}
+    assert table.right == {"kept", "95 % interval", "worst round", "ideal", "processes"}
     assert table.note.startswith("(a) drift: ")
     assert "(b) unsteady: " in table.note
     assert next(answers(ranked(*found), brief=True)).note == "(a) drift, (b) unsteady"

@@ -43,7 +43,8 @@ NOTHING = {
         Column(
             "rate_per_s",
             "float?",
-            "offered: samples that arrived in a second, on average; null where no rate was measured",
+            "offered: samples that arrived in a second, on average; null where no rate was "
+            "measured",
             "offered",
             "per_s",
         ),
@@ -94,7 +95,8 @@ NOTHING = {
         Column(
             "mean",
             "float?",
-            "tail quality on the response clock, a mean over these streams; null where no rate was measured",
+            "tail quality on the response clock, a mean over these streams; null where no rate "
+            "was measured",
             "kept",
             "quality [interval_low, interval_high]",
         ),
@@ -145,7 +147,8 @@ NOTHING = {
         Column(
             "minutes_needed",
             "float?",
-            "about what a budget must be for the search to end; null where it has, or has no budget",
+            "about what a budget must be for the search to end; null where it has, or has no "
+            "budget",
         ),
         FLAGS,
     ),
@@ -174,7 +177,8 @@ NOTHING = {
         View(
             "rates",
             "Rates measured of {task}: {keep:g} of {metric} within {threshold}",
-            "kept: tail quality on the response clock, a mean over streams, with its 95 % interval. "
+            "kept: tail quality on the response clock, a mean over streams, with its 95 % "
+            "interval. "
             "Rates of the pilot lead to the estimate; the others are tested one after another, "
             "ascending, until one fails.",
             where={"verdict": ("pilot", "kept", "not kept")},

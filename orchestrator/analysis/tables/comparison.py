@@ -72,7 +72,9 @@ class Side:
 
     def quality(self, index: int) -> Floats:
         """Return the quality of every round, [R], at the threshold of that index."""
-        found: Floats = _curve(self.data, [self.bounds[index]])[0] if self.curve is None else self.curve[index]
+        found: Floats = (
+            _curve(self.data, [self.bounds[index]])[0] if self.curve is None else self.curve[index]
+        )
         return found
 
     def answered(self, threshold: Threshold, size: int) -> Answered:
@@ -106,7 +108,8 @@ Contest: TypeAlias = dict[str, list[Side]]
         Column(
             "baseline",
             "str",
-            "the trial that it is compared with: one for all trials of a model, in the scopes `best of ...` the best",
+            "the trial that it is compared with: one for all trials of a model, in the scopes "
+            "`best of ...` the best",
             form="system",
         ),
         METRIC,
@@ -115,20 +118,23 @@ Contest: TypeAlias = dict[str, list[Side]]
         Column(
             "scope",
             "str",
-            "`this data set` (visits vary), `samples like these` (samples too), `fresh processes` (repeats); `best of ...`: minus the best",
+            "`this data set` (visits vary), `samples like these` (samples too), `fresh processes` "
+            "(repeats); `best of ...`: minus the best",
         ),
         Column("baseline_mean", "float", "mean tail quality of the baseline"),
         Column("mean", "float", "mean tail quality of the trial"),
         Column(
             "difference",
             "float",
-            "trial minus baseline, over the visits or repeats that both have, where these alternate",
+            "trial minus baseline, over the visits or repeats that both have, where these "
+            "alternate",
             form="signed [interval_low, interval_high]",
         ),
         Column(
             "interval_low",
             "float?",
-            "lower limit of its interval; null where the two do not alternate, or no answer differs",
+            "lower limit of its interval; null where the two do not alternate, or no answer "
+            "differs",
         ),
         Column(
             "interval_high",
@@ -203,12 +209,16 @@ def contests_of(group: Group) -> list[Contest]:
         of_model = models.setdefault(data.record.trial.model.name, {})
         of_model.setdefault(data.record.match_key, []).append(side)
     firsts = [_baseline(group, sides) for sides in models.values()]
-    return [{first: sides[first]} | sides for first, sides in zip(firsts, models.values(), strict=True)]
+    return [
+        {first: sides[first]} | sides for first, sides in zip(firsts, models.values(), strict=True)
+    ]
 
 
 def _small_curve(bounds: Sequence[int], data: TrialData) -> Floats | None:
     """Return the quality of every round at all thresholds, [M, R], or None if that is too large."""
-    return _curve(data, bounds) if len(bounds) * len(data.times[data.clock]) <= MOST_VALUES else None
+    return (
+        _curve(data, bounds) if len(bounds) * len(data.times[data.clock]) <= MOST_VALUES else None
+    )
 
 
 def _curve(data: TrialData, bounds: Sequence[int]) -> Floats:
@@ -284,12 +294,16 @@ def difference_row(
     }
 
 
-def _of_repeats(before: System, after: System, threshold: Threshold, scope: str, found: Verdict | None) -> Row:
+def _of_repeats(
+    before: System, after: System, threshold: Threshold, scope: str, found: Verdict | None
+) -> Row:
     """Return the row of what repeats show; no verdict where fewer than 3 alternate."""
     means = float(np.mean(before.means)), float(np.mean(after.means))
     if found is None:
         enough = min(len(before.means), len(after.means)) >= FEWEST_REPEATS
-        outcome: Outcome = "no verdict: measured apart" if enough else "no verdict: noise floor unknown"
+        outcome: Outcome = (
+            "no verdict: measured apart" if enough else "no verdict: noise floor unknown"
+        )
         difference = means[1] - means[0]
         found = Verdict(outcome, untested(difference if abs(difference) > ROUNDING else 0.0))
     row = difference_row(after.repeats[0], before.repeats[0], threshold, scope, means, found.found)
@@ -338,7 +352,9 @@ def _system(repeats: Sequence[Side], index: int) -> System:
     return System(repeats, [side.quality(index) for side in repeats])
 
 
-def from_the_best(group: Group, contests: Sequence[Contest], deadlines: Mapping[str, Deadlines]) -> Iterator[Row]:
+def from_the_best(
+    group: Group, contests: Sequence[Contest], deadlines: Mapping[str, Deadlines]
+) -> Iterator[Row]:
     """Yield per threshold of one task the differences from the best of each model and of all.
 
     The best is found from the same rounds. So each difference is held to a level at which all pairs

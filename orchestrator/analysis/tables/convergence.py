@@ -22,12 +22,14 @@ MEANINGS = {
     "overruns": "inferences beyond it that are allowed",
     "samples_needed": "inferences that are needed",
     "samples_effective": "independent inferences that there are",
-    "design_effect": "by how much the share beyond varies more between rounds than between independent inferences",
+    "design_effect": "by how much the share beyond varies more between rounds than between "
+    "independent inferences",
 }
 for _clock in SERVICE_CLOCKS:
     MEANINGS |= {
         f"rjsd_{_clock}": f"distance of the density of {_clock} times from earlier ones",
-        f"rjsd_{_clock}_as_in_paper_code": "the figure that the paper's program prints, where rule `paper` makes its comparisons",
+        f"rjsd_{_clock}_as_in_paper_code": "the figure that the paper's program prints, where rule "
+        "`paper` makes its comparisons",
         f"bandwidth_{_clock}": f"of the density of the logarithm of {_clock} time",
         f"bandwidth_{_clock}_method": "how it was chosen",
     }
@@ -39,7 +41,10 @@ TYPES = {int: "int64?", float: "float?", str: "str?", bool: "bool?"}
     (
         Column("rule", "str", "its name"),
         Column("reason", "str?", "why it stopped the trial"),
-        *(Column(name, "int32" if name == "rounds" else TYPES[kind], MEANINGS[name]) for name, kind in CHECK_COLUMNS.items()),
+        *(
+            Column(name, "int32" if name == "rounds" else TYPES[kind], MEANINGS[name])
+            for name, kind in CHECK_COLUMNS.items()
+        ),
         Column("method", "str", "how densities are estimated"),
         Column(
             "parameters",

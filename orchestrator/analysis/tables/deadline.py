@@ -60,7 +60,8 @@ NOTHING_TO_KEEP: Mapping[str, Any] = {
         Column(
             "deadline_ns",
             "int64?",
-            "within it a share of 1 - `late_share` of rounds keeps the floor; null unless `certified`",
+            "within it a share of 1 - `late_share` of rounds keeps the floor; null unless "
+            "`certified`",
             "deadline",
             "ms",
         ),
@@ -134,7 +135,9 @@ def deadline(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
         }
 
 
-def _promise(data: TrialData, found: NDArray[np.float64], flags: Sequence[str], wanted: DeadlineConfig) -> Row:
+def _promise(
+    data: TrialData, found: NDArray[np.float64], flags: Sequence[str], wanted: DeadlineConfig
+) -> Row:
     """Return what can be promised from the deadline of every round, [R]."""
     promise = certify(
         found,
@@ -160,7 +163,9 @@ def _promise(data: TrialData, found: NDArray[np.float64], flags: Sequence[str], 
     }
 
 
-def _of_rounds(data: TrialData, clock: Clock, floors: Sequence[float]) -> dict[float, NDArray[np.float64]]:
+def _of_rounds(
+    data: TrialData, clock: Clock, floors: Sequence[float]
+) -> dict[float, NDArray[np.float64]]:
     """Return by quality floor the deadline of every round, [R]."""
     judged, times = data.judged(data.metric), data.times[clock]
     if isinstance(judged, JudgedMean):

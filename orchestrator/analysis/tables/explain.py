@@ -88,7 +88,9 @@ TOO_FEW = f"fewer than {FEWEST_ROUNDS} rounds: nothing can be named"
         ),
         Column("quiet_rounds", "int32", "how many rounds, under load streams, have little of it"),
         Column("quiet_late", "float?", "share of late inferences in them"),
-        Column("quiet_mean", "float?", "tail quality in them, a mean over rounds", "quiet", "quality"),
+        Column(
+            "quiet_mean", "float?", "tail quality in them, a mean over rounds", "quiet", "quality"
+        ),
         Column("disturbed_rounds", "int32", "how many have much of it"),
         Column("disturbed_late", "float?", "share of late inferences in them"),
         Column("disturbed_mean", "float?", "tail quality in them", "disturbed", "quality"),
@@ -116,7 +118,8 @@ TOO_FEW = f"fewer than {FEWEST_ROUNDS} rounds: nothing can be named"
         Column(
             "by_sample",
             "float?",
-            "share of the variance of being late that goes with the sample; null where it cannot be told",
+            "share of the variance of being late that goes with the sample; null where it cannot "
+            "be told",
             "by sample",
             "share",
         ),
@@ -151,7 +154,8 @@ TOO_FEW = f"fewer than {FEWEST_ROUNDS} rounds: nothing can be named"
             "What moves with slow rounds of {task}",
             "Stored evidence that moves with late answers or with the time of rounds: rank "
             "correlations over rounds, a straight line taken out, with one-sided p-values adjusted "
-            f"for all tests of the trial; either is at most {LEVEL:g}, and a false name comes in at "
+            f"for all tests of the trial; either is at most {LEVEL:g}, and a false name comes in "
+            "at "
             "most 5 % of trials. It concerns the part *by round* alone. A sign tells that the "
             "process waited, and not for whom. Quiet and disturbed: mean tail quality in rounds "
             "with little and with much of it; no round is dropped.",
@@ -211,7 +215,9 @@ def explain(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
         signed, visits = signed[:, first], None
         late, times, quality = (_means_from(values, first) for values in (late, times, quality))
     found = association([late.mean(axis=1), times.mean(axis=1)], signed, visits)
-    neighbours = correlation_of_neighbours(data.log_medians(data.clock)[None])
+    neighbours = correlation_of_neighbours(
+        np.log(np.median(data.inferences[data.clock], axis=1))[None]
+    )
     shared = {
         "metric": data.metric,
         **threshold.columns(),
@@ -264,7 +270,9 @@ def _named(present: Sequence[Evidence], found: Association) -> list[int]:
     return sorted(places, key=lambda at: (not present[at].origin, p_values[at], -correlations[at]))
 
 
-def _side(name: str, chosen: NDArray[np.bool_], late: NDArray[Any], quality: Floats) -> dict[str, object]:
+def _side(
+    name: str, chosen: NDArray[np.bool_], late: NDArray[Any], quality: Floats
+) -> dict[str, object]:
     """Return the columns of the quiet rounds or of the disturbed ones."""
     some = bool(chosen.any())
     return {

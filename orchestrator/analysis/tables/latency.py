@@ -44,7 +44,9 @@ from orchestrator.stats.latency import latency_percentiles
         ),
         Column("samples_beyond", "int64", "how many independent times lie beyond"),
         Column("samples", "int64", "how many inferences"),
-        Column("effective_samples", "int64", "as how many independent ones they count for its interval"),
+        Column(
+            "effective_samples", "int64", "as how many independent ones they count for its interval"
+        ),
         Column("mean_ns", "float?", "mean of the times there are"),
         Column("min_ns", "int64?", "shortest time"),
         Column("max_ns", "int64?", "longest time"),
@@ -54,7 +56,8 @@ from orchestrator.stats.latency import latency_percentiles
         Column(
             "unit",
             "str",
-            "what the interval takes as independent: `visits`, `streams` or, in one stretch, `rounds`",
+            "what the interval takes as independent: `visits`, `streams` or, in one stretch, "
+            "`rounds`",
         ),
         Column("parameters", "map", "what the method was given, numbers by name"),
         FLAGS,

@@ -46,21 +46,24 @@ UNKNOWN = "unknown"
         Column(
             "scheduled_per_s",
             "float?",
-            "samples a second of the schedule as it was drawn; null where no stream has two moments",
+            "samples a second of the schedule as it was drawn; null where no stream has two "
+            "moments",
             "scheduled",
             "number .6g",
         ),
         Column(
             "delivered_per_s",
             "float?",
-            "the same of starts and drops, had no sample waited for another: what our loop made of it",
+            "the same of starts and drops, had no sample waited for another: what our loop made "
+            "of it",
             "delivered",
             "number .6g",
         ),
         Column(
             "own_delay_p50_ns",
             "float?",
-            "own delay: start minus arrival of samples that found the server idle for `load.spin_us`",
+            "own delay: start minus arrival of samples that found the server idle for "
+            "`load.spin_us`",
             "own delay",
             "delay",
         ),
@@ -76,7 +79,8 @@ UNKNOWN = "unknown"
         Column(
             "spacing_p",
             "float?",
-            "p-value of the schedule's gaps against the law asked for; null for `periodic` and `trace`",
+            "p-value of the schedule's gaps against the law asked for; null for `periodic` and "
+            "`trace`",
             "spacing",
             "p",
         ),
@@ -90,7 +94,8 @@ UNKNOWN = "unknown"
         Column(
             "utilisation",
             "float?",
-            "scheduled rate x mean time that a served sample took, its part of a batch's; null if none was",
+            "scheduled rate x mean time that a served sample took, its part of a batch's; null if "
+            "none was",
             "utilisation",
             "number .2f",
         ),
@@ -114,7 +119,8 @@ UNKNOWN = "unknown"
     ),
     "trial",
     title="Schedules of {task}",
-    note="Asked, scheduled and delivered are samples a second. Own delay (median, p99) is what our loop added "
+    note="Asked, scheduled and delivered are samples a second. Own delay (median, p99) is what our "
+    "loop added "
     "where a sample found the server idle; foreign CPU is the time that other processes had on "
     "the trial's cores meanwhile; queued gap (p50) is from the end of an inference to the next "
     "start where samples waited; gap error (p99) is by how much the distance of two starts at an "

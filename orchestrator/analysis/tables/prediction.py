@@ -64,7 +64,8 @@ SAME = "the same of the variance", "the same of the worst round"
         Column(
             "predicted_low",
             "float?",
-            "lower limit of the 95 % interval of the mean of the last rounds; null where the first do not vary",
+            "lower limit of the 95 % interval of the mean of the last rounds; null where the "
+            "first do not vary",
         ),
         Column("predicted_high", "float?", "upper limit"),
         Column(
@@ -89,7 +90,8 @@ SAME = "the same of the variance", "the same of the worst round"
         Column(
             "inside",
             "bool?",
-            "whether `observed_mean` lies within `predicted_low` and `predicted_high`; null without them",
+            "whether `observed_mean` lies within `predicted_low` and `predicted_high`; null "
+            "without them",
         ),
         Column(
             "observed_variance",
@@ -121,7 +123,8 @@ SAME = "the same of the variance", "the same of the worst round"
         Column(
             "difference_as_in_paper_program_mean",
             "float?",
-            "mean tail quality of the last rounds beside that of the first, each at its own percentile, as the paper's program has it",
+            "mean tail quality of the last rounds beside that of the first, each at its own "
+            "percentile, as the paper's program has it",
         ),
         Column("difference_as_in_paper_program_variance", "float?", SAME[0]),
         Column(
@@ -142,7 +145,8 @@ SAME = "the same of the variance", "the same of the worst round"
     title="Predicted against observed tail quality of {task} ({metric}, {clock} time, {threshold})",
     note="The first rounds predict the last; the threshold is a percentile of the first alone. "
     "block-bootstrap keeps the samples of a round together; poisson-binomial takes samples as "
-    "independent. Worst: the median worst round of as many as were tested. Variance ratio: how much "
+    "independent. Worst: the median worst round of as many as were tested. Variance ratio: how "
+    "much "
     "more quality varies between rounds than independent samples would make it.",
     where={"clock": "@clock", "threshold": "p95"},
     section="Own percentiles and predictions",
@@ -180,7 +184,9 @@ def prediction(context: Context, group: Group, data: TrialData) -> Iterator[Row]
                 yield {**row, "variance_ratio": _number(ratio), "flags": list(dict.fromkeys(told))}
 
 
-def _rows(data: TrialData, clock: Clock, method: str, of: Halves, predicted: Prediction) -> Iterator[Row]:
+def _rows(
+    data: TrialData, clock: Clock, method: str, of: Halves, predicted: Prediction
+) -> Iterator[Row]:
     judged = data.judged(data.metric)
     scale = scale_of(judged)
     given, observed = (_shown(scale.shown, one) for one in (predicted.figures, of.observed))
@@ -220,7 +226,11 @@ def _rows(data: TrialData, clock: Clock, method: str, of: Halves, predicted: Pre
             "predicted_high": limits[1],
             "inside": None if unknown else bool(outside[place] <= ROUNDING),
             "recomputed_threshold_ns": math.ceil(recomputed) if math.isfinite(recomputed) else None,
-            **{f"{name}_{figure}": value for name, found in figures.items() for figure, value in zip(FIGURES, found[place], strict=True)},
+            **{
+                f"{name}_{figure}": value
+                for name, found in figures.items()
+                for figure, value in zip(FIGURES, found[place], strict=True)
+            },
         }
 
 

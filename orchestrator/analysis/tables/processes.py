@@ -54,7 +54,8 @@ SD = "number .4f"
         Column(
             "interval_low",
             "float",
-            "lower limit of the 95 % interval of the mean of *fresh processes*, Student's t over repeats",
+            "lower limit of the 95 % interval of the mean of *fresh processes*, Student's t over "
+            "repeats",
         ),
         Column("interval_high", "float", "upper limit"),
         Column(
@@ -82,17 +83,20 @@ SD = "number .4f"
         Column(
             "long_run_sd",
             "float",
-            "of a round in the long run: the mean of R rounds of a process varies by this over the root of R",
+            "of a round in the long run: the mean of R rounds of a process varies by this over "
+            "the root of R",
         ),
         Column(
             "process_long_run_sd",
             "float",
-            "of a process, from the spread of the repeats' means less what `long_run_sd` explains of it",
+            "of a process, from the spread of the repeats' means less what `long_run_sd` explains "
+            "of it",
         ),
         Column(
             "process_s",
             "float?",
-            "what a fresh process costs before its first round, loading and warming up, in s; null if unknown",
+            "what a fresh process costs before its first round, loading and warming up, in s; "
+            "null if unknown",
             "a process costs",
             "s",
         ),
@@ -106,7 +110,8 @@ SD = "number .4f"
         Column(
             "best_rounds",
             "float?",
-            "rounds of a process that a large budget is best split into; null if processes do not differ",
+            "rounds of a process that a large budget is best split into; null if processes do not "
+            "differ",
             "best rounds",
             "number .0f",
         ),
@@ -131,7 +136,8 @@ SD = "number .4f"
     title="Fresh processes of {task} ({metric}, {clock} time) within {threshold}",
     note="The interval is Student's t over the means of repeats, and speaks of processes to come. "
     "Standard deviations of tail quality: what a process, a visit, a round and the samples of a "
-    "round have each of their own. Best rounds: how many a process has where a large budget is best "
+    "round have each of their own. Best rounds: how many a process has where a large budget is "
+    "best "
     "spent. Best split: of the time that these repeats took.",
     where={"primary": True},
     section="Differences, fresh processes and other figures",
@@ -144,9 +150,14 @@ def processes(context: Context, group: Group) -> Iterator[Row]:
         most = max(len(data.times[data.clock]) for data in repeats)
         for some in in_blocks(group.thresholds.common(group.clock), most):
             bounds = [threshold.ns for threshold in some]
-            curves = [data.judged(data.metric).curve(data.times[data.clock], bounds) for data in repeats]
+            curves = [
+                data.judged(data.metric).curve(data.times[data.clock], bounds) for data in repeats
+            ]
             long_run = np.mean(
-                [_variances(data, curve) * curve.shape[1] for data, curve in zip(repeats, curves, strict=True)],
+                [
+                    _variances(data, curve) * curve.shape[1]
+                    for data, curve in zip(repeats, curves, strict=True)
+                ],
                 axis=0,
             )
             for index, threshold in enumerate(some):
@@ -218,7 +229,9 @@ def _row(
     }
 
 
-def _answers(repeats: Sequence[TrialData], threshold: Threshold) -> list[NDArray[np.float64]] | None:
+def _answers(
+    repeats: Sequence[TrialData], threshold: Threshold
+) -> list[NDArray[np.float64]] | None:
     """Return what each inference adds to each round, [R, B] per process; None where not known."""
     found = []
     for data in repeats:

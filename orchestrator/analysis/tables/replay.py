@@ -41,7 +41,8 @@ REPLAY = (
     Column(
         "closed_mean",
         "float",
-        "tail quality of the same rounds in the closed loop they were measured in, on the total clock",
+        "tail quality of the same rounds in the closed loop they were measured in, on the total "
+        "clock",
         "closed",
         "quality",
     ),
@@ -59,7 +60,9 @@ REPLAY = (
         "str",
         "how it was found, over streams; see [statistics.md](statistics.md)",
     ),
-    Column("interval_parameters", "map", "what the method was given and estimated, numbers by name"),
+    Column(
+        "interval_parameters", "map", "what the method was given and estimated, numbers by name"
+    ),
     Column(
         "fallback",
         "str?",
@@ -95,7 +98,8 @@ REPLAY = (
     Column(
         "staleness_mean",
         "float",
-        "age of the last answer on time, in arrivals, when an answer is due: 0 where that one is on time",
+        "age of the last answer on time, in arrivals, when an answer is due: 0 where that one is "
+        "on time",
     ),
     Column("staleness_p99", "int64", "the same", "stale p99", "count"),
     Column("longest_streak", "int64", "most late answers in a row", "streak", "count"),
@@ -108,7 +112,9 @@ REPLAY = (
         "windows broken",
         "share",
     ),
-    Column("warnings", "int64", "stretches of late answers, one alone included", "warnings", "count"),
+    Column(
+        "warnings", "int64", "stretches of late answers, one alone included", "warnings", "count"
+    ),
     Column(
         "errors",
         "int64?",
@@ -148,14 +154,16 @@ REPLAY = (
     Column(
         "idle_penalty",
         "float?",
-        "the penalty of idling: median total time of its samples that found the server idle, over the closed loop's, less 1",
+        "the penalty of idling: median total time of its samples that found the server idle, over "
+        "the closed loop's, less 1",
         "after idling",
         "number +.1%",
     ),
     Column(
         "held_mean",
         "float?",
-        "replayed quality if the last answer on time is kept until the next; null if nothing was measured",
+        "replayed quality if the last answer on time is kept until the next; null if nothing was "
+        "measured",
         "held",
         "quality",
     ),
@@ -170,8 +178,10 @@ REPLAY = (
 )
 """Beside the labels of a trial."""
 REMEDIES = {
-    OVERLOADED: "samples arrive faster than they are answered, and figures grow with the length of a stream; lower --rate",
-    FEW_STREAMS: "the rounds of a stream share a queue; here a stream is a visit of the closed loop, of which it takes 12 or more",
+    OVERLOADED: "samples arrive faster than they are answered, and figures grow with the length of "
+    "a stream; lower --rate",
+    FEW_STREAMS: "the rounds of a stream share a queue; here a stream is a visit of the closed "
+    "loop, of which it takes 12 or more",
 }
 """What flags mean of a replay, which has no load of its own."""
 REPLAYED = View(
@@ -196,7 +206,8 @@ STREAKS = View(
     "Late answers of {task} one after another",
     "late: of all answers, dropped ones included. stale p99: age of the last answer on time when "
     "an answer is due, in arrivals. streak: most late answers in a row. windows broken: of the "
-    "k-of-n rule. warnings: stretches of late answers; errors: those that lasted too long. silence: "
+    "k-of-n rule. warnings: stretches of late answers; errors: those that lasted too long. "
+    "silence: "
     "the longest time from when a late answer was due to the next one on time.",
     labels={
         "rate_per_s": "rate",

@@ -22,13 +22,17 @@ from orchestrator.stats.times import PRIMARY_CLOCK
             "int32",
             "how many fresh processes timed its rounds; of several, the largest figure counts",
         ),
-        Column("load_ns", "int64?", "from the start of its work until the model is loaded", "load", "s"),
+        Column(
+            "load_ns", "int64?", "from the start of its work until the model is loaded", "load", "s"
+        ),
         Column(
             "first_inference_ns",
             "int64?",
             "the first model call of the process, before anything is warm",
         ),
-        Column("first_total_ns", "int64?", "the same with preprocess and postprocess", "first", "ms"),
+        Column(
+            "first_total_ns", "int64?", "the same with preprocess and postprocess", "first", "ms"
+        ),
         Column(
             "warm_first_ns",
             "int64?",
@@ -76,7 +80,8 @@ from orchestrator.stats.times import PRIMARY_CLOCK
         Column(
             "changed_rounds",
             "int32?",
-            "rounds with an answer other than the first round's; null where none, or only the first, is stored",
+            "rounds with an answer other than the first round's; null where none, or only the "
+            "first, is stored",
         ),
         Column(
             "changed_samples",
@@ -94,7 +99,8 @@ from orchestrator.stats.times import PRIMARY_CLOCK
         Column(
             "differing_samples",
             "int32?",
-            "samples answered otherwise than there, numbers with a fraction to within 0.1 %; null where no answer is stored",
+            "samples answered otherwise than there, numbers with a fraction to within 0.1 %; null "
+            "where no answer is stored",
             "other answers",
             "count",
         ),
@@ -133,7 +139,10 @@ def resources(context: Context, group: Group) -> Iterator[Row]:
         yield {
             **data.record.labels(),
             "processes": max(1, len(data.record.processes)),
-            **{name: _largest(start.get(name) for start in starts) for name in ("load_ns", "first_inference_ns", "first_total_ns")},
+            **{
+                name: _largest(start.get(name) for start in starts)
+                for name in ("load_ns", "first_inference_ns", "first_total_ns")
+            },
             "warm_first_ns": _largest(warm_firsts(data)),
             "paused_first_ns": _largest(paused_firsts(data)),
             "resident_peak_bytes": _largest([*resident, at_end.get("peak_memory_bytes")]),
@@ -183,7 +192,9 @@ def paused_firsts(data: TrialData) -> list[float]:
     """
     asked, leads = _of_rounds(data, "lead_in"), _of_rounds(data, "lead_in_first_ns")
     times = np.where((asked > 0) & ~np.isfinite(leads), np.inf, leads)
-    found: list[float] = times[np.setdiff1d(np.flatnonzero(~np.isnan(times)), _first_rows(data))].tolist()
+    found: list[float] = times[
+        np.setdiff1d(np.flatnonzero(~np.isnan(times)), _first_rows(data))
+    ].tolist()
     return found
 
 

@@ -93,7 +93,8 @@ def _row(group: Group, data: TrialData, other: TrialData) -> Row:
     """Return the row of a pair; samples without an answer count as infinite."""
     served, inside = data.times[group.clock], other.times[group.clock]
     (served_p50, served_p99), (inside_p50, inside_p99) = (
-        [float(percentile_inverted_cdf(times.ravel(), percent)) for percent in (50, 99)] for times in (served, inside)
+        [float(percentile_inverted_cdf(times.ravel(), percent)) for percent in (50, 99)]
+        for times in (served, inside)
     )
     quarters = zip(medians(served), medians(inside), strict=True)
     differences = [one - two for one, two in quarters if math.isfinite(one) and math.isfinite(two)]

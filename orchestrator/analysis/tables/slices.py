@@ -55,7 +55,8 @@ class SliceGroup:
     ),
     per="trial",
     title="Tail quality of {task} by {name} ({metric}, {clock} time) within {bound}",
-    note="Each group is judged alone; its interval is of its own mean over rounds to come. slices.parquet has every threshold.",
+    note="Each group is judged alone; its interval is of its own mean over rounds to come. "
+    "slices.parquet has every threshold.",
     section="Slices: tail quality of groups of samples",
     where={"clock": "@clock", "threshold": "@primary"},
     labels={

@@ -45,7 +45,8 @@ INTERVAL = (
     Column(
         "interval_low",
         "float",
-        "lower limit of the 95 % interval of the mean of *rounds to come*, in one stretch of this period",
+        "lower limit of the 95 % interval of the mean of *rounds to come*, in one stretch of this "
+        "period",
     ),
     Column("interval_high", "float", "upper limit"),
 )
@@ -60,7 +61,7 @@ COLUMNS = (
         "float",
         "quality without a threshold",
         "ideal",
-        "quality [ideal_low, ideal_high]",
+        "quality (ideal_low, ideal_high)",
     ),
     MEAN,
     WORST,
@@ -76,14 +77,17 @@ COLUMNS = (
     Column(
         "interval_method",
         "str",
-        "`korn-graubard`, `t` of metrics that are no mean, `exact`, `none`: [statistics.md](statistics.md)",
+        "`korn-graubard`, `t` of metrics that are no mean, `exact`, `none`: "
+        "[statistics.md](statistics.md)",
     ),
     Column(
         "interval_unit",
         "str",
         "what it takes as independent: `visits`, `streams` or, in one stretch, `rounds`",
     ),
-    Column("interval_parameters", "map", "what the method was given and estimated, numbers by name"),
+    Column(
+        "interval_parameters", "map", "what the method was given and estimated, numbers by name"
+    ),
     Column(
         "ideal_low",
         "float?",
@@ -102,7 +106,8 @@ COMMON = {"slice": "all", "metric": "@metric"}
     "tail_quality",
     COLUMNS,
     per="trial",
-    title="Tail quality of {task} ({metric}) at {threshold_origin} thresholds: mean [95 % interval] / worst round",
+    title="Tail quality of {task} ({metric}) at {threshold_origin} thresholds: mean [95 % "
+    "interval] / worst round",
     note="{reference}In brackets the 95 % interval of the mean of rounds to come.",
     section=EVERY,
     where={**COMMON, "clock": "@clock", "threshold_origin": ("reference", "absolute")},
@@ -114,7 +119,8 @@ COMMON = {"slice": "all", "metric": "@metric"}
         View(
             "together",
             "Tail quality of {task} ({metric}) with {clock} within {threshold}",
-            "An answer counts if every clock named keeps its own bound. In brackets the 95 % interval of the mean of rounds to come.",
+            "An answer counts if every clock named keeps its own bound. In brackets the 95 % "
+            "interval of the mean of rounds to come.",
             EVERY,
             where={**COMMON, "clock": "@together"},
             labels={"mean": "kept", "worst": "worst round", "ideal": "ideal"},
@@ -155,8 +161,14 @@ COMMON = {"slice": "all", "metric": "@metric"}
 def tail_quality(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
     """Yield a row per metric, clock and threshold: the trial's own, the common ones, and a set."""
     analysis, flags = context.analysis, group.flags[data.trial_id]
-    found = {clock: own_thresholds(times, analysis.percentiles) for clock, times in data.inferences.items()}
-    own, first_round = {clock: at.thresholds for clock, at in found.items()}, found[data.clock].first_round
+    found = {
+        clock: own_thresholds(times, analysis.percentiles)
+        for clock, times in data.inferences.items()
+    }
+    own, first_round = (
+        {clock: at.thresholds for clock, at in found.items()},
+        found[data.clock].first_round,
+    )
     own_flags = (*flags, IN_SAMPLE) if found[data.clock].in_sample else flags
     bounds_ms = dict(analysis.together_ms or {})
     for metric in data.record.metrics:
@@ -173,7 +185,7 @@ def figure_of(
     members: NDArray[np.bool_] | None = None,
     judged: Judged | None = None,
 ) -> Figure | None:
-    """Return a metric of the samples that are ``members``, [S], by default all, or of parts of them.
+    """Return a metric of the ``members``, [S], by default all samples, or of parts of them.
 
     None where there is nothing to be right about, or answers are worth what late ones are.
     """
@@ -223,7 +235,9 @@ class Figure:
     ) -> Iterator[Row]:
         data, judged, scale = self.data, self.judged, scale_of(self.judged)
         bounds = {clock: [one.ns for of, one in places if of == clock] for clock in times}
-        curve = np.concatenate([judged.curve(times[clock], ns) for clock, ns in bounds.items() if ns])
+        curve = np.concatenate(
+            [judged.curve(times[clock], ns) for clock, ns in bounds.items() if ns]
+        )
         units = data.units_from(first_round)
         drawn = None
         if data.record.trial.task.limit is not None and isinstance(judged, JudgedMean):
@@ -233,7 +247,9 @@ class Figure:
         for (clock, threshold), gained, interval in zip(places, curve, found, strict=True):
             summary = summarize(gained)
             low, high = scale.shown_limits(interval.low, interval.high)
-            p10, p5, p1 = (None if below is None else scale.shown(below) for below in summary.lower.values())
+            p10, p5, p1 = (
+                None if below is None else scale.shown(below) for below in summary.lower.values()
+            )
             own_flags = (
                 *flags,
                 *flags_of_units(units, data.record.trial.load.is_open),
@@ -266,7 +282,9 @@ class Figure:
             }
 
 
-def together(data: TrialData, metric: str, bounds_ms: Mapping[ClockName, float], flags: Sequence[str]) -> Iterator[Row]:
+def together(
+    data: TrialData, metric: str, bounds_ms: Mapping[ClockName, float], flags: Sequence[str]
+) -> Iterator[Row]:
     """Yield the row of a set of bounds: an answer is on time when each clock keeps its own.
 
     The set stands as a clock whose time is that of the first, as late as the latest of the set.
@@ -296,5 +314,7 @@ def latest(times: Sequence[NDArray[np.float64]], bounds: Sequence[int]) -> NDArr
     pairs = list(zip(times, bounds, strict=True))
     on_time = np.logical_and.reduce([of_clock <= bound for of_clock, bound in pairs])
     late = np.maximum.reduce([of_clock * (first / bound) for of_clock, bound in pairs])
-    found: NDArray[np.float64] = np.where(on_time, np.clip(late, 1, first), np.maximum(late, first + 1))
+    found: NDArray[np.float64] = np.where(
+        on_time, np.clip(late, 1, first), np.maximum(late, first + 1)
+    )
     return found

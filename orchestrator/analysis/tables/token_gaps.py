@@ -12,11 +12,14 @@ from orchestrator.analysis.trial_data import TrialData
 @table(
     "token_gaps",
     (
-        Column("answers", "int64", "streamed answers with content, of all rounds", "answers", "count"),
+        Column(
+            "answers", "int64", "streamed answers with content, of all rounds", "answers", "count"
+        ),
         Column(
             "gaps",
             "int64",
-            "times from one piece of content to the next; pieces are tokens, unless the server puts several into one",
+            "times from one piece of content to the next; pieces are tokens, unless the server "
+            "puts several into one",
             "gaps",
             "count",
         ),

@@ -40,9 +40,12 @@ from orchestrator.stats.variance_components import mean_of_processes
         Column(
             "method",
             "str",
-            "`exact`, or how many tolerances stand for the law where the metric is no mean over samples",
+            "`exact`, or how many tolerances stand for the law where the metric is no mean over "
+            "samples",
         ),
-        Column("ideal", "float", "quality without a threshold, of the first repeat", "ideal", "quality"),
+        Column(
+            "ideal", "float", "quality without a threshold, of the first repeat", "ideal", "quality"
+        ),
         Column("samples", "int32", "how many samples that quality is of"),
         Column(
             "mean",
@@ -56,14 +59,16 @@ from orchestrator.stats.variance_components import mean_of_processes
         Column(
             "interval_low",
             "float",
-            "lower limit of the 95 % interval: of *rounds to come*, with repeats of *fresh processes*",
+            "lower limit of the 95 % interval: of *rounds to come*, with repeats of *fresh "
+            "processes*",
         ),
         Column("interval_high", "float", "upper limit"),
         Column("interval_method", "str", "how it was found"),
         Column(
             "interval_unit",
             "str",
-            "what it takes as independent: `visits`, `streams`, `rounds`, or with repeats `processes`",
+            "what it takes as independent: `visits`, `streams`, `rounds`, or with repeats "
+            "`processes`",
         ),
         Column(
             "interval_parameters",
@@ -95,7 +100,9 @@ def _row(group: Group, repeats: Sequence[TrialData], clock: Clock, law: Toleranc
     first = repeats[0]
     judged = first.judged(first.metric)
     scale = scale_of(judged)
-    gained = [rounds_over_tolerance(data.judged(data.metric), data.times[clock], law) for data in repeats]
+    gained = [
+        rounds_over_tolerance(data.judged(data.metric), data.times[clock], law) for data in repeats
+    ]
     mean, found = _interval(repeats, gained, clock)
     low, high = scale.shown_limits(found.low, found.high)
     exact = isinstance(judged, JudgedMean | JudgedSignedMean) or isinstance(law, TolerancePoints)
@@ -121,14 +128,18 @@ def _row(group: Group, repeats: Sequence[TrialData], clock: Clock, law: Toleranc
     }
 
 
-def rounds_over_tolerance(judged: Judged, times: NDArray[np.float64], law: Tolerance) -> NDArray[np.float64]:
+def rounds_over_tolerance(
+    judged: Judged, times: NDArray[np.float64], law: Tolerance
+) -> NDArray[np.float64]:
     """Return what each round gains averaged over users, [R], of times [R, S] in ns."""
     if isinstance(judged, JudgedMean | JudgedSignedMean):
         return quality_over_tolerance(judged.scale.gained(judged.raw), times, law)
     return curve_over_tolerance(judged.curve, times, law)
 
 
-def _interval(repeats: Sequence[TrialData], gained: Sequence[NDArray[np.float64]], clock: Clock) -> tuple[float, Interval]:
+def _interval(
+    repeats: Sequence[TrialData], gained: Sequence[NDArray[np.float64]], clock: Clock
+) -> tuple[float, Interval]:
     """Return the mean with its interval: of rounds to come, or of repeats over processes."""
     first = repeats[0]
     judged = first.judged(first.metric)

@@ -133,7 +133,7 @@ def channel(field: str, title: Any, log: bool = False, **more: Any) -> Spec:
     zero = more.pop("zero", False)
     scale: Spec = {"type": "log", "nice": False} if log else {"zero": zero}
     scale |= {"domain": more.pop("domain")} if "domain" in more else {}
-    axis = {"title": title} | ({"format": "~g", "tickCount": 8} if log else {}) | more
+    axis = {"title": title, "tickCount": 8} | ({"format": "~g"} if log else {}) | more
     return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
 
 
@@ -152,6 +152,7 @@ def mark(kind: str, tooltip: Sequence[tuple[str, str]] = (), **encoding: Any) ->
     """Return a layer: a line, ``step``, ``band``, ``point``, or invisible points that tell."""
     kinds: dict[str, Spec] = {
         "line": {"type": "line"},
+        "dots": {"type": "line", "point": {"size": 18, "strokeDash": [1, 0]}},
         "step": {"type": "line", "interpolate": "step-after"},
         "band": {"type": "area"},
         "step-band": {"type": "area", "interpolate": "step-after"},
@@ -290,7 +291,7 @@ def by_name(
     room = int(LETTER * max(map(len, names), default=0) + 50)
     legend: Spec = {"title": None, "columns": {"expr": f"max(1, floor(wide / {room}))"}}
     legend |= {"values": names[:MOST_IN_LEGEND]} if len(names) > MOST_IN_LEGEND else {}
-    legend |= {"symbolType": "stroke"} if sign == "strokeDash" else {}
+    legend |= {"symbolType": "stroke"} if sign == "strokeDash" else {"symbolSize": 80}
     ranges: dict[str, list[Any]] = {
         "color": [{"expr": f"ink[{colour}]"} for colour, _ in styles.values()],
         "strokeDash": [[2 * one for one in dash] or [1, 0] for _, dash in styles.values()],

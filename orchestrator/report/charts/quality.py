@@ -108,6 +108,7 @@ def rounds_chart(reading: Reading) -> Chart:
             longest = max(longest, -(-len(entry.data.times[clock]) // len(curve.centres)))
             numbers = {"x": curve.centres + 1, "mean": curve.rounds, "worst": curve.worst_rounds}
             rows.append(lines.row(entry, clock, **numbers))
+    kind = "line" if any(len(row["x"]) > 1 for row in rows) else "dots"
     drawn = f"A point stands for up to {longest} rounds in a row." if longest > 1 else ONE
     return Chart(
         name="rounds",
@@ -117,7 +118,7 @@ def rounds_chart(reading: Reading) -> Chart:
         note=f"At the primary threshold, {primary(reading)}. {drawn}",
         spec=lines.spec(
             rows,
-            [mark("line"), mark("tips", [("x", "round"), ("y", "tail quality")])],
+            [mark(kind), mark("tips", [("x", "round"), ("y", "tail quality")])],
             choices={"figure": FIGURES} if longest > 1 else {},
             transform=CHOSEN if longest > 1 else [{"calculate": "datum.mean", "as": "y"}],
             x=channel("x", "round", tickMinStep=1, format="d"),

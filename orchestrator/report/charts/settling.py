@@ -51,7 +51,7 @@ def settling_chart(reading: Reading) -> Chart:
         "rule paper it is the figure of the paper's program.",
         spec=lines.spec(
             rows,
-            [mark("line"), mark("tips", [("x", "rounds"), ("y", "rJSD")])],
+            [mark("dots"), mark("tips", [("x", "rounds"), ("y", "rJSD")])],
             level(bounds),
             x=channel("x", "rounds", tickMinStep=1),
             y=channel("y", "rJSD (0 to 1)", log=True),

@@ -15,8 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.ranking import Ranking
-from orchestrator.report.capacity import unsearched
+from orchestrator.analysis.ranking import Ranking, unsearched
 
 
 @dataclass(frozen=True)

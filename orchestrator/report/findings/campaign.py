@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.ranking import Ranking
+from orchestrator.analysis.ranking import Ranking, unsearched
 from orchestrator.analysis.tables.comparison import EXACTLY
-from orchestrator.report.capacity import unsearched
 from orchestrator.report.findings import Finding
 from orchestrator.report.pasted import ORCHESTRATOR, measured_again, plain_word
 from orchestrator.storage.vocabulary import UNFINISHED

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.flags import UNSTEADY, flag_of, missing, remedies
-from orchestrator.analysis.ranking import Ranking
+from orchestrator.analysis.ranking import Ranking, unsearched
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.report.capacity import unsearched
 from orchestrator.report.findings import Finding
 from orchestrator.report.what_it_takes import too_short_for
 

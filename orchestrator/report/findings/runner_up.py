@@ -10,9 +10,10 @@ from orchestrator.analysis.ranking import Ranking, Standing, Tie
 from orchestrator.analysis.tables.comparison import EXACTLY
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.findings import Finding
-from orchestrator.report.findings.winner import name_of
+from orchestrator.report.findings.winner import kept_from_ns, name_of
 
 PLACE = 20
+ROUNDED = 0.0005  # the difference of common visits may miss that of printed means by more
 VERDICTS = {"tied": "tie", "worse": "shown", "behind": "not shown", "not tested": "not tested"}
 
 
@@ -39,8 +40,10 @@ def _told(one: Ranking, other: Standing, kind: Tie) -> dict[str, Any]:
         "name": name_of(other, one.found),
         "model": other.model,
         "mean": other.mean,
+        "from_ns": kept_from_ns(other),
         "plain": best.scale == PLAIN,
         "difference": difference,
+        "common": less is not None and abs(difference - gained) > ROUNDED,
         "share": difference / ideal if ideal else 0.0,
         "low": less.low if less else None,
         "high": less.high if less else None,

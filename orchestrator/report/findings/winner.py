@@ -54,17 +54,15 @@ def of_task(results: CampaignAnalysis, one: Ranking) -> Iterator[Finding]:
         for row in rows_of(results, "deadline", group)
         if row["trial"] in best.trials and (row["clock"], row["reference"]) == (group.clock, "own")
     ]
-    others = [*tied, *(order.best for order in one.orders[1:])]
     first = min(found, key=kept_from_ns)
     kept = {
         "kept": kept_from_ns(best) <= primary.ns,
         "from_ns": kept_from_ns(best) if math.isfinite(kept_from_ns(best)) else None,
         "certified": math.isfinite(best.deadlines[0]),
+        "share": results.analysis.deadline.quality,
         "rounds": 1 - results.analysis.deadline.late_share,
         "more_rounds": max(more_rounds, default=0) if all(more_rounds) else 0,
-        "missed_by": [
-            name_of(other, found) for other in others if kept_from_ns(other) > primary.ns
-        ],
+        "missed_by": [name_of(other, found) for other in tied if kept_from_ns(other) > primary.ns],
         "first": name_of(first, found) if kept_from_ns(first) < kept_from_ns(best) else None,
         "first_ns": kept_from_ns(first),
     }

@@ -92,7 +92,6 @@ def render(
         "page.html.j2",
         title=f"Tail quality: {f'{len(combined.rows)} campaigns' if combined else campaign.name}",
         policy=_policy(scripts.values()),
-        style=Markup(text_of(HERE, "page.css")),  # noqa: S704 - ours
         scripts={name: Markup(text) for name, text in scripts.items()},  # noqa: S704 - ours
         data=Markup(_json(data)),  # noqa: S704 - no letter of it begins markup
         measured=when,
