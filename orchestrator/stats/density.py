@@ -15,13 +15,10 @@ from orchestrator.stats.times import checked_times
 
 Floats: TypeAlias = NDArray[np.float64]
 
-# The grid of the bandwidth's equation ends so many interquartile ranges beyond the quartiles.
-REACH_IQRS = 12
-FEWEST_VALUES = 10  # With fewer distinct values the bandwidth's equation says nothing.
-BINS = 2048
-STAGES = 7
-LONGEST_TIME = 0.1
-RUNGS = 12
+# The grid of the bandwidth's equation ends so many interquartile ranges beyond the quartiles; with
+# fewer distinct values the equation says nothing.
+BINS, REACH_IQRS, FEWEST_VALUES = 2048, 12, 10
+STAGES, LONGEST_TIME, RUNGS = 7, 0.1, 12
 PAIRS_AT_ONCE = 2**20
 LOG_STEP = 2.0**-16  # One part in 65,536: 15 ns at 1 ms. Finer differences of time are not kept.
 REACH = 8  # In bandwidths: what lies further away is below 1e-15 of a kernel.

@@ -19,13 +19,10 @@ from orchestrator.stats.convergence import jensen_shannon_distance
 from orchestrator.stats.density import Floats, kde_on_grid
 
 NS_PER_S = 1e9
-GRID_POINTS = 1000
-ADDED = 1e-8  # To each density, so that none is 0.
-MESH_POINTS = 1024
+GRID_POINTS, ADDED = 1000, 1e-8  # what is added to each density, so that none is 0
 # In the unit of the data, whatever that is: of times in seconds the mesh reaches 6 s beyond.
-PADDING = 6.0
-STAGES = 7
-LONGEST_TIME = 1.0
+MESH_POINTS, PADDING = 1024, 6.0
+STAGES, LONGEST_TIME = 7, 1.0
 FEW_PAIRS = 2**18  # Of a time and a point: so many are evaluated one by one.
 NEGLIGIBLE = 1e-17
 WITHOUT_ROOT = "Root finding did not converge. Need more data."

@@ -169,25 +169,19 @@ class Split:
     half_width: float
 
 
-def best_split(costs: Costs, budget_s: float) -> Split | None:
-    """Return the split of a budget with the narrowest interval over processes.
+def best_split(costs: Sequence[Costs], budget_s: float) -> Split | None:
+    """Return the split of a budget, shared by all trials, whose widest interval is narrowest.
 
     Every number of processes is tried with as many rounds as the rest of the budget pays for. With
-    many processes the best has about ``costs.best_rounds`` rounds; with few, more processes also
+    many processes the best has about `Costs.best_rounds` rounds; with few, more processes also
     buy degrees of freedom. None where the budget does not pay for two of one round.
 
-    >>> found = best_split(Costs(process=1e-4, round=1e-3, process_s=10, round_s=1), 600)
+    >>> found = best_split([Costs(process=1e-4, round=1e-3, process_s=10, round_s=1)], 600)
     >>> found.processes, found.rounds, round(found.half_width, 4)
     (30, 10, 0.0053)
-    """
-    return best_common_split([costs], budget_s)
-
-
-def best_common_split(costs: Sequence[Costs], budget_s: float) -> Split | None:
-    """Return the split that several trials share whose widest interval is narrowest, or None.
 
     >>> steady, unsteady = Costs(1e-6, 1e-4, 10, 1), Costs(1e-4, 1e-3, 10, 1)
-    >>> best_common_split([steady, unsteady], 1200) == best_split(unsteady, 600)
+    >>> best_split([steady, unsteady], 1200) == best_split([unsteady], 600)
     True
     """
     process_s, round_s = sum(one.process_s for one in costs), sum(one.round_s for one in costs)

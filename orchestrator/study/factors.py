@@ -15,9 +15,8 @@ from orchestrator.stats.density import Floats
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
 from orchestrator.stats.units import evenly_chosen, ranks
-from orchestrator.study.claims import Claim, Verdict
 from orchestrator.study.material import Material, repeats_first
-from orchestrator.study.tables import Row, table, three
+from orchestrator.study.tables import Claim, Row, Verdict, table, three
 from orchestrator.study.variance import SAMPLE, Share, balanced, divide_variance
 
 MOST_SAMPLES, MOST_ROUNDS = 120, 120

@@ -20,15 +20,21 @@ from orchestrator.stats.pair import holm_adjusted
 from orchestrator.stats.prediction import Figures, compare
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
 from orchestrator.stats.units import Floats, spread, t_sf, units_of
-from orchestrator.study.claims import Claim, by_share, counted
 from orchestrator.study.material import WHO_COLUMNS, Material, who
-from orchestrator.study.tables import Row, p_value, significant, table, three
+from orchestrator.study.tables import (
+    Claim,
+    Row,
+    by_share,
+    counted,
+    p_value,
+    significant,
+    table,
+    three,
+)
 
 Against = Literal["last rounds", "fresh process"]
-TEST_ROUNDS = 30
-FEWEST_ROUNDS = 20
+TEST_ROUNDS, FEWEST_ROUNDS, FREQUENCIES = 30, 20, 8
 LEVEL = 0.01  # at which evidence is said to differ, of all evidence of a trial together
-FREQUENCIES = 8
 SAYS: dict[Against, tuple[str, str]] = {
     "last rounds": ("C4a", "The first rounds predict the last"),
     "fresh process": ("C4b", "One process predicts a fresh one"),

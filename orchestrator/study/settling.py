@@ -27,17 +27,24 @@ from orchestrator.stats.density import Floats
 from orchestrator.stats.latency import percentiles_inverted_cdf, times_beyond
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
 from orchestrator.stats.units import Units, evenly_chosen, spread, units_of
-from orchestrator.study.claims import Claim, Verdict, by_share, counted
 from orchestrator.study.material import WHO_COLUMNS, Material, who
-from orchestrator.study.tables import Row, StudyTable, Value, table
+from orchestrator.study.tables import (
+    Claim,
+    Row,
+    StudyTable,
+    Value,
+    Verdict,
+    by_share,
+    counted,
+    table,
+)
 
 MOST_FITS = 50  # of a trial's density
 MOST_SAMPLES_IN_ALL, FEWEST_SAMPLES = 720, 10
 LEAST_ROUNDS, MOST_ROUNDS = 55, 200
-TEST_ROUNDS, FEWEST_TO_TEST = 30, 60
-FEWEST_TIMES = 5  # of a sample in a part of the rounds, for a density
-FEWEST_LEFT = 10
-PERCENTILE = 95.0
+# Rounds of the test, of all, and times of a sample in either part, for a density.
+TEST_ROUNDS, FEWEST_TO_TEST, FEWEST_TIMES = 30, 60, 5
+PERCENTILE, FEWEST_LEFT = 95.0, 10
 
 
 class Path(NamedTuple):

@@ -20,9 +20,7 @@ from orchestrator.study.material import WHO_COLUMNS, Material, repeats_first, sh
 from orchestrator.study.tables import Row, table
 
 NS_PER_MS = 1e6
-MOST_CELLS = 2**12
-FEWEST_TIMES = 10
-GRID = 161
+MOST_CELLS, FEWEST_TIMES, GRID = 2**12, 10, 161
 
 
 class Line(NamedTuple):

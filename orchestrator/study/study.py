@@ -17,12 +17,11 @@ from orchestrator.contracts import InputError
 from orchestrator.report.markdown import CLOSING
 from orchestrator.report.table import to_markdown
 from orchestrator.report.text import markdown_text
-from orchestrator.study import choice, curves, factors, prediction, settling
+from orchestrator.study import factors, prediction, quality, settling
 from orchestrator.study import program as program  # declares its table
-from orchestrator.study.claims import claims_table, figures_table
 from orchestrator.study.figures import Figure, figures_of
 from orchestrator.study.material import Material, limits
-from orchestrator.study.tables import TABLES, StudyTable
+from orchestrator.study.tables import TABLES, StudyTable, claims_table, figures_table
 
 SCHEMA_VERSION = 1
 OPENS, CLOSES = "<!-- study:", "<!-- /study -->"
@@ -78,8 +77,8 @@ def make_study(material: Material) -> Study:
     """Compute the study of a campaign. Equal files, settings and seed give equal studies."""
     campaign, tables = material.campaign, {name: make(material) for name, make in TABLES.items()}
     claims = [
-        curves.fluctuation_claim(material, tables["fluctuation"]),
-        *choice.choice_claims(material, choice.choices(material)),
+        quality.fluctuation_claim(material, tables["fluctuation"]),
+        *quality.choice_claims(material, quality.choices(material)),
         settling.enough_claim(material, tables["enough"]),
         *prediction.prediction_claims(material, prediction.predictions(material)),
         *settling.inferences_claims(material, tables["inferences"]),

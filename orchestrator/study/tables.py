@@ -1,4 +1,4 @@
-"""Tables of a study: plain values for ``study.json``, and how each is written in ``study.md``."""
+"""Tables and claims of a study: plain values for ``study.json``, and how ``study.md`` has them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds
+from orchestrator.stats.interval import clopper_pearson
 
 Value: TypeAlias = str | int | float | bool | None
 Row: TypeAlias = Sequence[Value]
+Verdict: TypeAlias = Literal["holds", "fails", "not shown"]
 
 three = "{:z.3f}".format
 significant = "{:.3g}".format
@@ -122,3 +124,58 @@ def _stored(value: Value) -> Value:
     if not isinstance(value, float):
         return value
     return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim, what it is held to, and what was found: in words, and their numbers by name."""
+
+    name: str
+    claim: str
+    criterion: str
+    verdict: Verdict
+    figure: str
+    numbers: Mapping[str, float]
+
+
+def claims_table(found: Sequence[Claim]) -> StudyTable:
+    """Return all claims with their verdicts."""
+    return StudyTable(
+        "claims",
+        "Claims of the paper, on these systems",
+        [("name", "claim"), ("words", "says", "held to", "verdict", "found")],
+        [[one.name, one.claim, one.criterion, one.verdict, one.figure] for one in found],
+        "Criteria stand in conf/study.yaml and were fixed beforehand. Not shown: these data "
+        "neither bear the claim out nor contradict it. Behind a count of trials: its share and the "
+        "95 % Clopper-Pearson limits of the share, of as many independent trials. Trials of one "
+        "system or of one session have something in common, so that limits of the share in other "
+        "sessions lie further apart.",
+    )
+
+
+def figures_table(found: Sequence[Claim]) -> StudyTable:
+    """Return the numbers of every claim's figure, one a row, for documents and programs."""
+    rows = [(one.name, name, value) for one in found for name, value in one.numbers.items()]
+    columns = [("name", "claim", "figure"), ("significant", "value")]
+    return StudyTable("claim_figures", "Figures of the claims", columns, rows)
+
+
+def counted(count: int, out_of: int) -> tuple[str, dict[str, float]]:
+    """Return in words how many of so many cases, and their share with its 95 % limits by name.
+
+    Examples
+    --------
+    >>> counted(15, 96)[0], counted(0, 0)
+    ('15 of 96 (0.156 [0.090, 0.245])', ('0 of 0', {}))
+    """
+    if not out_of:
+        return f"{count} of {out_of}", {}
+    share, (low, high) = count / out_of, map(float, clopper_pearson(count, out_of))
+    said = f"{count} of {out_of} ({share:.3f} [{low:.3f}, {high:.3f}])"
+    return said, {"share": share, "low": low, "high": high}
+
+
+def by_share(count: int, out_of: int, wanted: float) -> Verdict:
+    """Return *holds* where at least a share of cases does, *not shown* without a case."""
+    kept: Verdict = "holds" if count >= wanted * out_of - 1e-9 else "fails"
+    return kept if out_of else "not shown"

@@ -64,10 +64,13 @@ def balanced(levels: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
 
 
 class _Within:
-    """Mean squares within processes: of what all samples share, and of each sample's own way."""
+    """Mean squares within processes: of what all samples share, and of each sample's own way.
+
+    They are sums of products over the middle axes of [C, P, .., I] times a factor, with weights of
+    processes, [C, P], or else with those of samples, [I].
+    """
 
     def __init__(self, values: Floats, factor: float) -> None:
-        """Take sums of products over the middle axes of [C, P, .., I] times ``factor``."""
         flat = values.reshape(*values.shape[:2], -1, values.shape[-1])
         products = [[one.T @ one * factor for one in cell] for cell in flat]
         self._pooled = np.mean(products, axis=(0, 1))
@@ -75,10 +78,8 @@ class _Within:
         self._each = np.array([[np.diag(one).mean() for one in cell] for cell in products])
 
     def __call__(self, of_processes: Floats, of_samples: Floats | None) -> tuple[float, float]:
-        """Return both, with weights of processes, [C, P], or else with those of samples, [I]."""
-        if of_samples is None:
-            both = [(of_processes * of).sum() / len(of) for of in (self._shared, self._each)]
-        else:
+        both = [(of_processes * of).sum() / len(of) for of in (self._shared, self._each)]
+        if of_samples is not None:
             both = [of_samples @ self._pooled @ of_samples, of_samples @ np.diag(self._pooled)]
         shared, each = map(float, both)
         return shared, each - shared
@@ -166,14 +167,8 @@ class _Design:
         }
 
 
+# What makes a mean square about a weighted mean unbiased, 0 with all weight on one.
 def _unbiased(part: float) -> float:
-    """Return what makes a mean square about a weighted mean unbiased, 0 with all weight on one.
-
-    Examples
-    --------
-    >>> _unbiased(1 / 5)  # five equal weights
-    1.25
-    """
     return 1 / (1 - part) if part < 1 - ROUNDING else 0.0
 
 
@@ -259,14 +254,14 @@ def _limits(
 
     def log_odds(share: Floats, noise: Floats) -> Floats:
         above, below = np.maximum(share + noise, least_above), np.maximum(1 - share, least_below)
-        return np.log(above, out=np.zeros_like(above), where=above > 0) - np.log(below)
+        return np.log(np.where(above > 0, above, 1)) - np.log(below)
 
     drawn = np.empty((resamples, 2, shares.size))
-    for both in drawn:
+    for one in drawn:
         of_processes = random.multinomial(p, np.full(p, 1 / p), size=c) / p
         of_samples = random.multinomial(i, np.full(i, 1 / i)) / i
-        both[0] = log_odds(*_shares(design.components(of_processes=of_processes)))
-        both[1] = log_odds(*_shares(design.components(of_samples=of_samples)))
+        both = design.components(of_processes), design.components(of_samples=of_samples)
+        one[:] = [log_odds(*_shares(components)) for components in both]
     variances = drawn.var(axis=0, ddof=1) * [[p / (p - 1)], [i / (i - 1)]]
     both = variances.sum(axis=0)
     squares = (variances**2 / [[c * (p - 1)], [i - 1]]).sum(axis=0)

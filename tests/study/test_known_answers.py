@@ -13,11 +13,10 @@ from synthetic_study import Effects, synthetic_campaign
 
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign
-from orchestrator.study.choice import choice_claims, choices
 from orchestrator.study.claims import read_criteria, shipped_criteria
-from orchestrator.study.curves import fluctuation_claim
 from orchestrator.study.material import Material, read_material
 from orchestrator.study.prediction import foretold, prediction_claims
+from orchestrator.study.quality import choice_claims, choices, fluctuation_claim
 from orchestrator.study.study import Study
 
 EFFECTS = Effects(bursts={"two_cores": (0.06, 6.0)}, drift={"half_core": 0.3}, slope=0.1, process_sd=0.01)
