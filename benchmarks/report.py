@@ -178,7 +178,7 @@ def steps(directory: Path) -> None:
     """Report in this process and print what each step costs, by the clock and by processors; the command makes both texts at once."""
     from orchestrator.analysis.campaign_analysis import analyse
     from orchestrator.analysis.ranking import rankings
-    from orchestrator.analysis.reading import evidence_of, readings
+    from orchestrator.analysis.reading import readings
     from orchestrator.report.html.page import render
     from orchestrator.report.markdown import to_report
     from orchestrator.storage.reader import open_campaign
@@ -193,10 +193,10 @@ def steps(directory: Path) -> None:
     campaign = open_campaign(directory)
     results = analyse(campaign, campaign.record.config.analysis)
     step("analysis")
-    evidence, ranked = evidence_of(results), rankings(results)
-    found = readings(results, evidence)
+    ranked = rankings(results)
+    found = readings(results)
     step("curves")
-    render(results, evidence, found=found, ranked=ranked)
+    render(results, found=found, ranked=ranked)
     step("report.html")
     to_report(results, ranked)
     step("report.md")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orchestrator.analysis.load import NOT_KEPT, OVERLOADED, load_flags
 from orchestrator.analysis.quality import intervals
@@ -25,6 +25,7 @@ from orchestrator.stats.queueing import SECOND_NS
 from orchestrator.stats.stopping.rules import Capacity
 from orchestrator.stats.thresholds import Threshold, primary_threshold, thresholds_from_ms
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.stats.units import Floats, Units
 from orchestrator.storage.records import CapacityQuestion, TrialRecord
 from orchestrator.subject.schedule import Length
 
@@ -36,9 +37,9 @@ SLACK = 1.1  # measuring takes so much longer than its streams
 class Next(NamedTuple):
     """Rates to measure next, samples a second, in so many streams each, and whether to certify."""
 
-    rates: tuple[float, ...]
-    streams: int
-    certify: bool
+    rates: tuple[float, ...] = ()
+    streams: int = 0
+    certify: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,22 +53,17 @@ class Asked:
 
 @dataclass(frozen=True)
 class MeasuredRate:
-    """A rate that was measured, in samples a second, in V streams.
+    """A rate that was measured, in samples a second.
 
-    lost, kept
-        share of ideal quality that each whole stream lost, [V]; how many lost no more than allowed.
-    answers, at_stake
-        of a stream, and as how many of those that it can lose they count.
-    problem
-        why the rate counts as not kept whatever its streams kept; empty where nothing is wrong.
+    Each whole stream lost a share of ideal quality, [V]; ``kept`` of them no more than allowed. Of
+    its answers it can lose as many as ``at_stake``. A ``problem`` makes the rate count as not kept.
     """
 
     data: TrialData
     asked: Asked
     rate_per_s: float
-    lost: NDArray[np.float64]
+    lost: Floats
     kept: int
-    ideal: float
     answers: int
     at_stake: float
     problem: str
@@ -105,9 +101,8 @@ class Search:
 
     @property
     def samples(self) -> int:
-        """Samples of a round; only where it was measured in a closed loop."""
-        assert self.closed is not None
-        return int(self.closed.times[self.closed.clock].shape[1])
+        """Samples of a round; 0 where it was not measured in a closed loop."""
+        return int(self.closed.times[self.closed.clock].shape[1]) if self.closed else 0
 
     @cached_property
     def hopeless(self) -> tuple[float, float] | None:
@@ -128,8 +123,9 @@ class Search:
     @property
     def tested(self) -> list[MeasuredRate]:
         """The rates to certify that were measured, ascending."""
-        found = [one for one in self.rates if one.asked.certify]
-        return sorted(found, key=lambda one: one.rate_per_s)
+        return sorted(
+            (one for one in self.rates if one.asked.certify), key=lambda one: one.rate_per_s
+        )
 
     @cached_property
     def estimate(self) -> Estimate | None:
@@ -141,8 +137,7 @@ class Search:
             PilotRate(one.rate_per_s, np.ones_like(one.lost) if one.problem else one.lost)
             for one in usable
         ]
-        at_stake = max(one.at_stake for one in usable)
-        return capacity.estimated(pilot, usable[0].asked.keep, at_stake)
+        return capacity.estimated(pilot, usable[0].asked.keep, max(one.at_stake for one in usable))
 
     @property
     def certified(self) -> MeasuredRate | None:
@@ -152,17 +147,18 @@ class Search:
 
     def next_rates(self) -> Next:
         """Return what to measure next; no rate where the search is over."""
-        known = [*([self.closed] if self.closed else []), *(one.data for one in self.rates)]
-        unfinished = any(data.record.state != "done" for data in known)
+        known = (self.closed, *(one.data for one in self.rates))
         lost = self.hopeless is not None or (self.pilot and self.estimate is None)
-        if self.closed_per_s is None or unfinished or lost or self._is_older:
-            return Next((), 0, False)
+        if self.closed_per_s is None or lost or self._is_older:
+            return Next()
+        if any(data is not None and data.record.state != "done" for data in known):
+            return Next()
         tested, pilot = self.tested, [one.rate_per_s for one in self.pilot]
         rates, streams = capacity.next_of_pilot(self.closed_per_s, pilot, self.estimate)
         if rates and not tested:
             return Next(rates, streams, False)
         if self.estimate is None or (tested and tested[-1].verdict != "kept"):
-            return Next((), 0, True)
+            return Next()
         done = tested[-1].rate_per_s if tested else 0.0
         ladder = capacity.rates_to_certify(self.estimate, max(pilot))
         return Next(tuple(rate for rate in ladder if rate > done)[:1], constants.STREAMS, True)
@@ -182,10 +178,8 @@ class Search:
             return f"at {first.rate_per_s:.4g}/s, the lowest rate tested, {first.why}"
         if self.pilot and self.estimate is None:
             return "no rate of the pilot kept its schedule"
-        over = self.estimate is not None and not self.next_rates().rates
-        if over and self.estimate is not None and self.estimate.rate_per_s == 0:
-            lowest = min(one.rate_per_s for one in self.pilot)
-            return f"the mean falls short even at {lowest:.4g}/s"
+        if self.estimate and self.estimate.rate_per_s == 0 and not self.next_rates().rates:
+            return f"the mean falls short even at {min(one.rate_per_s for one in self.pilot):.4g}/s"
         return ""
 
     @property
@@ -202,18 +196,13 @@ def question_of(trial: Trial) -> Asked | None:
     """Return what a trial that is a rate of a search is asked; None of any other."""
     if trial.measurement.rule != Capacity.name or trial.load.rate_per_s is None:
         return None
-    options = {
-        "deadline_ms": 50.0,
-        "keep": 0.99,
-        "certify": False,
-        **trial.measurement.rule_options,
-    }
-    try:
+    usual = {"deadline_ms": 50.0, "keep": 0.99, "certify": False}
+    options = {**usual, **trial.measurement.rule_options}
+    with suppress(InputError, OverflowError, ValueError):  # the record may be a stranger's
         [deadline] = thresholds_from_ms([float(options["deadline_ms"])])
-        found = Asked(deadline, float(options["keep"]), bool(options["certify"]))
-    except (InputError, OverflowError, ValueError):  # the record may be a stranger's
-        return None
-    return found if 0 < found.keep < 1 else None
+        if 0 < float(options["keep"]) < 1:
+            return Asked(deadline, float(options["keep"]), bool(options["certify"]))
+    return None
 
 
 def is_older(trial: Trial) -> bool:
@@ -228,8 +217,8 @@ def is_probe(trial: Trial) -> bool:
 
 def at_any_rate(trial: Trial) -> Trial:
     """Return what all rates of a search share: all but the arrivals and how it is stopped."""
-    arrivals = {"rate_per_s": ANY_RATE, "seed": 0, "stream_s": None, "ramp_s": None}
-    return _with(trial, trial.load.model_copy(update=arrivals))
+    own = {"rate_per_s": ANY_RATE, "seed": 0, "stream_s": None, "ramp_s": None}
+    return _with(trial, trial.load.model_copy(update=own))
 
 
 def _with(trial: Trial, load: LoadConfig) -> Trial:
@@ -244,48 +233,46 @@ def searches_of(
     trials: Sequence[TrialData], question: CapacityQuestion | None = None
 ) -> list[Search]:
     """Return the searches: those asked for in their order, even without a rate, then others."""
-    probes = [at_any_rate(trial) for trial in (question.trials if question else ())]
-    likes = {like.model_dump_json(): like for like in probes}
-    rates: dict[str, list[MeasuredRate]] = {}
+    found: dict[str, tuple[Trial, list[MeasuredRate]]] = {
+        like.model_dump_json(): (like, [])
+        for like in map(at_any_rate, question.trials if question else ())
+    }
     for data in trials:
         asked = question_of(data.record.trial)
         if asked is not None and data.streams is not None and Clock.RESPONSE in data.times:
             like = at_any_rate(data.record.trial)
-            likes.setdefault(like.model_dump_json(), like)
-            rates.setdefault(like.model_dump_json(), []).append(_measured(data, asked))
+            _, rates = found.setdefault(like.model_dump_json(), (like, []))
+            rates.append(_measured(data, asked, data.streams))
     closed = {
         _with(data.record.trial, LoadConfig()).model_dump_json(): data
         for data in trials
-        if likes and not data.record.trial.load.is_open
+        if found and not data.record.trial.load.is_open
     }
     deadline = primary_threshold(question.deadline, None) if question else None
     of_question = Asked(deadline, question.keep) if question and deadline else None
     return [
         Search(
             like,
-            rates[key][0].asked if key in rates else of_question,
+            rates[0].asked if rates else of_question,
             closed.get(_with(like, LoadConfig()).model_dump_json()),
-            tuple(one for one in rates.get(key, ()) if one.lost.size),
+            tuple(one for one in rates if one.lost.size),
         )
-        for key, like in likes.items()
+        for like, rates in found.values()
     ]
 
 
-def _measured(data: TrialData, asked: Asked) -> MeasuredRate:
-    assert data.streams is not None
+def _measured(data: TrialData, asked: Asked, streams: Units) -> MeasuredRate:
     judged, times = data.judged(data.metric), data.times[Clock.RESPONSE]
     ideal, curve = judged.ideal(), judged.curve(times, [asked.deadline.ns])[0]
-    kept = capacity.whole_streams(curve, data.streams, data.cut_short)
+    kept = capacity.whole_streams(curve, streams, data.cut_short)
     lost = 1 - kept / ideal if ideal > 0 and math.isfinite(ideal) else np.zeros(0)
-    rounds = int(np.unique(data.streams, return_counts=True)[1].max())
-    flags = load_flags(data, asked.deadline)
+    rounds, flags = int(np.bincount(streams).max()), load_flags(data, asked.deadline)
     return MeasuredRate(
         data,
         asked,
         data.record.trial.load.rate_per_s or 0.0,
         lost,
         capacity.streams_kept(lost, asked.keep),
-        ideal,
         rounds * times.shape[1],
         rounds * answers_of_round(data),
         next((problem for problem in (NOT_KEPT, OVERLOADED) if problem in flags), ""),
@@ -299,28 +286,20 @@ def words_without_rate(load: LoadConfig) -> str:
 
 def length_of(search: Search, answers: int) -> Length:
     """Return a stream of at least so many answers, in whole rounds, with its ramp."""
-    assert search.asked is not None
-    deadline_s = search.asked.deadline.ns / SECOND_NS
+    deadline_s = search.asked.deadline.ns / SECOND_NS if search.asked else 0.0
     ramp = capacity.ramp_of_stream(answers, deadline_s, search.closed_per_s or 0.0)
     return Length(ramp, math.ceil(answers / search.samples))
 
 
-def next_seconds(search: Search, answers: int, alone: bool) -> float:
-    """Return how long the next rates take, in s; ``alone``: no other search takes turns with it."""
-    rates, streams, certify = search.next_rates()
-    return _seconds(search, rates, streams, answers, alone and certify) if rates else 0.0
-
-
-def _seconds(
-    search: Search, rates: Sequence[float], streams: int, answers: int, pausing: bool = False
-) -> float:
-    """Return how long so many streams of each rate take, with a process for each rate, in s."""
-    assert search.closed is not None
+def seconds_of(search: Search, wanted: Next, answers: int, alone: bool) -> float:
+    """Return how long rates take, each in a process, in s; ``alone``: no other takes turns."""
+    if search.closed is None:
+        return 0.0
     arrivals = length_of(search, answers).arrivals(search.samples)
-    pauses = 1 + (search.like.measurement.pause if pausing else 0.0)
-    measured, served = SLACK * pauses * streams * arrivals, search.closed_per_s or math.inf
+    pauses = 1 + (search.like.measurement.pause if alone and wanted.certify else 0.0)
+    measured, served = SLACK * pauses * wanted.streams * arrivals, search.closed_per_s or math.inf
     loading_s = _loading_s(search.closed.record)
-    return sum(loading_s + measured / min(rate, served) for rate in rates)
+    return sum(loading_s + measured / min(rate, served) for rate in wanted.rates)
 
 
 def seconds_to_come(search: Search, answers: int, alone: bool) -> tuple[float, float]:
@@ -329,8 +308,8 @@ def seconds_to_come(search: Search, answers: int, alone: bool) -> tuple[float, f
     Waits in heavy traffic are exponential (Kingman, Proceedings of the Cambridge Philosophical
     Society 57, 1961): of x constant services P(W > x) = exp(-2 (1 - rho) x).
     """
-    rates, streams, certify = search.next_rates()
-    if not rates:
+    wanted = search.next_rates()
+    if not wanted.rates:
         return 0.0, 0.0
     throughput = search.closed_per_s or 0.0
     crossing = search.estimate.rate_per_s if search.estimate is not None else 0.0
@@ -338,20 +317,20 @@ def seconds_to_come(search: Search, answers: int, alone: bool) -> tuple[float, f
         waits = max(search.asked.deadline.ns / SECOND_NS * throughput - 1, 1e-9)
         share = 1 + math.log(1 - search.asked.keep) / (2 * waits)
         crossing = throughput * min(max(share, constants.PILOT_SHARES[0]), 1.0)
-    pilot_s = 0.0 if certify else _seconds(search, rates, streams, answers)
-    if not search.pilot:
-        around = [share * crossing for share in constants.PILOT_AROUND]
-        pilot_s += _seconds(search, around, constants.PILOT_STREAMS_AROUND, answers)
     ladder = capacity.rates_to_certify(Estimate(crossing, crossing, crossing), crossing)
-    left = [rate for rate in ladder if not certify or rate >= rates[0]]
-    return pilot_s, _seconds(search, left, constants.STREAMS, answers, alone)
+    left = tuple(rate for rate in ladder if not wanted.certify or rate >= wanted.rates[0])
+    pilot = [] if wanted.certify else [wanted]
+    if not search.pilot:
+        around = tuple(share * crossing for share in constants.PILOT_AROUND)
+        pilot.append(Next(around, constants.PILOT_STREAMS_AROUND))
+    pilot_s = sum(seconds_of(search, one, answers, alone) for one in pilot)
+    return pilot_s, seconds_of(search, Next(left, constants.STREAMS, True), answers, alone)
 
 
 def all_seconds(searches: Sequence[Search], answers: Sequence[int]) -> float:
     """Return about how long all searches take yet, in s."""
-    alone = len(searches) == 1
-    parts = (seconds_to_come(*one, alone) for one in zip(searches, answers, strict=True))
-    return sum(map(sum, parts))
+    pairs, alone = zip(searches, answers, strict=True), len(searches) == 1
+    return sum(sum(seconds_to_come(search, number, alone)) for search, number in pairs)
 
 
 def answers_within(
@@ -359,28 +338,28 @@ def answers_within(
 ) -> list[int]:
     """Return the answers of a stream of each search: fewer where time is short, as begun."""
 
-    def answers(search: Search, lost: int = constants.ADVISED_LOST) -> int:
+    def answers(search: Search, lost: int) -> int:
         if question.answers is not None or search.closed is None:
             return question.answers or 0
-        of_stream = capacity.answers_of_stream(question.keep, lost)
-        return math.ceil(of_stream * search.samples / answers_of_round(search.closed))
+        rounds = capacity.answers_of_stream(question.keep, lost) / answers_of_round(search.closed)
+        return math.ceil(rounds * search.samples)
 
+    fewest, advised = constants.FEWEST_LOST, constants.ADVISED_LOST
     if any(search.rates for search in searches):
-        return [one.rates[0].answers if one.rates else answers(one) for one in searches]
-    found: list[int] = []
-    for lost in range(constants.ADVISED_LOST, constants.FEWEST_LOST - 1, -1):
-        found = [answers(search, lost) for search in searches]
-        if all_seconds(searches, found) <= left_s:
-            break
-    return found
+        return [one.rates[0].answers if one.rates else answers(one, advised) for one in searches]
+    shorter = ([answers(one, lost) for one in searches] for lost in range(advised, fewest, -1))
+    fits = (found for found in shorter if all_seconds(searches, found) <= left_s)
+    return next(fits, None) or [answers(one, fewest) for one in searches]
 
 
 def seconds_spent(searches: Sequence[Search]) -> float:
     """Return how long measuring has taken by what is stored, in s, without waits for others."""
     known = [data for one in searches for data in (one.closed, *(rate.data for rate in one.rates))]
-    found = [data for data in known if data is not None]
-    measured_ns = sum(float(np.nansum(spans_ns(data.evidence))) for data in found)
-    return sum(_loading_s(data.record) for data in found) + measured_ns / SECOND_NS
+    return sum(
+        _loading_s(data.record) + float(np.nansum(spans_ns(data.evidence))) / SECOND_NS
+        for data in known
+        if data is not None
+    )
 
 
 def minutes(seconds: float) -> float:
@@ -390,11 +369,10 @@ def minutes(seconds: float) -> float:
 
 def _loading_s(record: TrialRecord) -> float:
     """Return what a trial took before its first round, in s, without its turn on the machine."""
-    cold = [record.cold_start, *(record.cold_start.get("earlier") or ())]
-    parts = ([one.get(name) or 0 for name in ("load_ns", "first_total_ns")] for one in cold)
-    warmed = (one.get("warmup_rounds_ns") or () for one in cold)
-    loaded_ns = sum(map(sum, parts)) + sum(map(sum, warmed))
-    started_s = 0.0
+    loaded_ns, started_s = 0, 0.0
+    for cold in (record.cold_start, *(record.cold_start.get("earlier") or ())):
+        loaded_ns += (cold.get("load_ns") or 0) + (cold.get("first_total_ns") or 0)
+        loaded_ns += sum(cold.get("warmup_rounds_ns") or ())
     if record.started_at is not None and record.processes:
         started_s = (record.processes[0].started_at - record.started_at).total_seconds()
     return BETWEEN_S + max(0.0, started_s) + loaded_ns / SECOND_NS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,19 +23,17 @@ from orchestrator.stats.convergence import fit_density
 from orchestrator.stats.density import LOG_STEP, LogHistogram
 from orchestrator.stats.queueing import SECOND_NS
 from orchestrator.stats.times import Clock
+from orchestrator.stats.units import Floats as Floats
 from orchestrator.stats.variance_components import mean_of_processes
 
-Floats = NDArray[np.float64]
 NS_PER_MS = 1e6
-PER_DECADE = 20
-"""Points of a percentile plot from 90 % to 99 %, and so on."""
+PER_DECADE = 20  # points of a percentile plot from 90 % to 99 %, and so on
+# Thresholds evenly spaced in log time, and as many at shares of all inferences; the latter where
+# the metric is no mean of scores and is evaluated at each.
 BETWEEN, FEWER = 48, 12
-"""Thresholds evenly spaced in log time, and as many at shares of all inferences; the latter where
-the metric is no mean of scores and is evaluated at each."""
-BINS = 24
-"""In the histogram of rounds."""
+BINS = 24  # in the histogram of rounds
+# Stretches of rounds of one trial, and of all trials together.
 MOST_POINTS, FEWEST_POINTS, DRAWN_POINTS = 400, 20, 4000
-"""Stretches of rounds of one trial, and of all trials together."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,8 @@ class Times:
 
     def shares(self) -> Floats:
         """Return shares of inferences to draw a distribution at; near 1 they come by decades."""
-        if not self.size:
-            return np.zeros(0)
         decades = max(1.0, np.log10(self.size))
-        return np.concatenate(
-            [[0.0], 1 - 10 ** -np.linspace(0.05, decades, int(PER_DECADE * decades))]
-        )
+        return np.append(0.0, 1 - 10 ** -np.linspace(0.05, decades, int(PER_DECADE * decades)))
 
     def at(self, shares: Floats) -> Floats:
         """Return the time in ms that each share of inferences keeps to; NaN where there is none."""
@@ -88,12 +83,9 @@ def counted(times: Floats) -> Times:
 
 @dataclass(frozen=True)
 class Grid:
-    """Rising thresholds of one clock.
+    """Rising thresholds of one clock, and the names of those that are common; others have none.
 
-    labels
-        names of the common thresholds; empty for the points between them.
-    start
-        index of the primary threshold, or of the middle one where there is none.
+    It starts at the primary threshold, or at the middle one where there is none.
     """
 
     ns: NDArray[np.int64]
@@ -111,21 +103,19 @@ def grid_of(group: Group, clock: Clock, times: Sequence[Times]) -> Grid:
 
     One stands for all where there is neither: all answers are late at it.
     """
-    common = group.thresholds.common(clock)
-    mean = isinstance(group.trials[0].judged(group.trials[0].metric), JudgedMean)
-    timed, between = [member for member in times if member.timed], BETWEEN if mean else FEWER
+    common, primary = group.thresholds.common(clock), group.thresholds.primary
+    is_mean = isinstance(group.trials[0].judged(group.trials[0].metric), JudgedMean)
+    found = np.concatenate([member.at(member.shares()) for member in times])
+    found = np.sort(found[np.isfinite(found)]) * NS_PER_MS
     places: set[int] = {threshold.ns for threshold in common}
-    if timed:
-        found = np.concatenate([member.at(member.shares()) for member in timed])
-        found = np.sort(found[np.isfinite(found)]) * NS_PER_MS
+    if found.size:
+        between = BETWEEN if is_mean else FEWER
         evenly = roundest(np.geomspace(found[0], found[-1], between))
         by_share = found[np.linspace(0, len(found) - 1, between).astype(np.int64)]
         places |= {int(np.ceil(ns)) for ns in (*evenly, *by_share)}
-    primary = group.thresholds.primary
-    alone = SECOND_NS if primary is None else primary.ns
-    ns = np.array(sorted(places or {alone}), dtype=np.int64)
+    ns = np.array(sorted(places or {primary.ns if primary else SECOND_NS}), dtype=np.int64)
     labels = [dict.fromkeys(one.label for one in common if one.ns == place) for place in ns]
-    start = len(ns) // 2 if primary is None else int(np.searchsorted(ns, primary.ns))
+    start = int(np.searchsorted(ns, primary.ns)) if primary else len(ns) // 2
     return Grid(ns, tuple(map(", ".join, labels)), min(start, len(ns) - 1))
 
 
@@ -151,19 +141,12 @@ def roundest(places: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Curve:
-    """Tail quality of a trial or system on one clock.
+    """Tail quality of a trial or system on one clock, on the metric's scale.
 
-    mean, worst, low, high
-        [G], over rounds, with the interval of the mean.
-    rounds, worst_rounds, centres
-        [K], mean and worst round of each stretch of rounds at the primary threshold, and the number
-        of the round in its middle.
-    shares, edges
-        [B] and [B + 1], share of rounds by quality at the primary threshold.
-    flags
-        [G], of the figures at each threshold.
-    sign
-        -1 where a smaller quality is the better one.
+    At each of G thresholds, [G], it has the mean over rounds with its interval, the worst round and
+    flags; at the primary one each stretch of rounds has a mean, a worst round and the number of the
+    round in its middle, [K], and shares of rounds stand by quality between edges, [B + 1].
+    ``sign`` is -1 where a smaller quality is the better one.
     """
 
     ideal: float
@@ -191,12 +174,11 @@ def curve_of(
     grid: Grid,
     known: Mapping[int, Sequence[str]],
     points: int,
-    flags: Sequence[str] = (),
+    flags: Sequence[str],
 ) -> Curve:
-    """Return the curve of a trial.
+    """Return the curve of a trial, with at most so many ``points`` for stretches of rounds.
 
-    ``known`` are the flags of stored figures by threshold in ns, ``flags`` those of all others, and
-    ``points`` the most stretches of rounds.
+    ``known`` are the flags of stored figures by threshold in ns, ``flags`` those of all others.
     """
     judged, times = data.judged(data.metric), data.times[clock]
     scale, answers = scale_of(judged), data.answers_at_stake(judged)
@@ -207,22 +189,27 @@ def curve_of(
             at = quality[some.index(grid.start)]
         found = intervals(judged, quality, answers, data.visits)
         # The last digits of matrix products differ from machine to machine; pages should not.
-        low, high = np.array([(interval.low, interval.high) for interval in found]).T.round(12)
-        parts.append((quality.mean(axis=1), quality.min(axis=1), low, high))
+        limits = np.array([(interval.low, interval.high) for interval in found]).T.round(12)
+        parts.append((quality.mean(axis=1), quality.min(axis=1), *limits))
     mean, worst, low, high = map(np.concatenate, zip(*parts, strict=True))
-    for ns, *limits in zip(grid.ns, low, mean.tolist(), high, strict=True):
-        check_interval(f"mean quality of {data.trial_id} within {ns} ns ({clock} time)", *limits)
+    for ns, *figures in zip(grid.ns, low, mean.tolist(), high, strict=True):
+        check_interval(f"mean quality of {data.trial_id} within {ns} ns ({clock} time)", *figures)
     ends = min(0.0, float(at.min())), max(judged.ideal(), float(at.max())) or 1.0
     counts, edges = np.histogram(at, BINS, ends)
     centres, rounds, worst_rounds = stretches(at, points)
-    gains = mean, worst, low, high, rounds, worst_rounds, edges
-    mean, worst, low, high, rounds, worst_rounds, edges = map(scale.shown, gains)
-    shares = counts / at.size
-    if scale.sign < 0:
-        low, high, shares, edges = high, low, shares[::-1], edges[::-1]
+    turn = slice(None, None, 1 if scale.sign > 0 else -1)
+    low, high = (low, high)[turn]
     return Curve(
-        ideal_quality(judged),
-        *(mean, worst, low, high, rounds, worst_rounds, centres, shares, edges),
+        ideal=ideal_quality(judged),
+        mean=scale.shown(mean),
+        worst=scale.shown(worst),
+        low=scale.shown(low),
+        high=scale.shown(high),
+        rounds=scale.shown(rounds),
+        worst_rounds=scale.shown(worst_rounds),
+        centres=centres,
+        shares=(counts / at.size)[turn],
+        edges=scale.shown(edges)[turn],
         flags=tuple(tuple(known.get(int(ns), flags)) for ns in grid.ns),
         sign=scale.sign,
     )
@@ -236,8 +223,7 @@ def stretches(values: Floats, points: int) -> tuple[Floats, Floats, Floats]:
     counts[counts == 0] = np.nan
     means = np.add.reduceat(np.where(known, values, 0.0), starts) / counts
     minima = np.minimum.reduceat(np.where(known, values, np.inf), starts) * counts / counts
-    centres = (starts + np.append(starts[1:], values.size) - 1) / 2
-    return centres, means, minima
+    return (starts + np.append(starts[1:], values.size) - 1) / 2, means, minima
 
 
 def curve_of_processes(
@@ -249,31 +235,28 @@ def curve_of_processes(
     rounds stand one process after another.
     """
     first, judged = curves[0], repeats[0].judged(repeats[0].metric)
-    scale = scale_of(judged)
+    scale, worst = scale_of(judged), np.stack([curve.oriented("worst") for curve in curves])
     gains = scale.gained(np.stack([curve.mean for curve in curves], axis=1))
     resolution = 1 / min(data.inferences[clock].size for data in repeats)
     mean, low, high = np.array([mean_of_processes(row, resolution) for row in gains]).T
     if isinstance(judged, JudgedMean):
         low = np.maximum(low, 0.0)
         high = np.minimum(high, np.maximum(scale.gained(first.ideal), mean))
-    low, high = (scale.shown(limit) for limit in ((low, high) if scale.sign > 0 else (high, low)))
-    worst = np.stack([curve.worst for curve in curves])
+    limits = (low, high) if scale.sign > 0 else (high, low)
     rounds, worst_rounds, centres = (
         np.concatenate([getattr(curve, name) for curve in curves])
         for name in ("rounds", "worst_rounds", "centres")
     )
+    flags = zip(*(curve.flags for curve in curves), strict=True)
     return replace(
         first,
         mean=scale.shown(mean),
-        worst=worst.min(axis=0) if first.sign > 0 else worst.max(axis=0),
-        low=low,
-        high=high,
+        worst=first.sign * worst.min(axis=0),
+        low=scale.shown(limits[0]),
+        high=scale.shown(limits[1]),
         rounds=rounds,
         worst_rounds=worst_rounds,
         centres=centres,
         shares=np.mean([curve.shares for curve in curves], axis=0),
-        flags=tuple(
-            tuple(dict.fromkeys(flag for flags in of_all for flag in flags))
-            for of_all in zip(*(curve.flags for curve in curves), strict=True)
-        ),
+        flags=tuple(tuple(dict.fromkeys(chain(*of_all))) for of_all in flags),
     )

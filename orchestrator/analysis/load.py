@@ -16,29 +16,24 @@ from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.queueing import SECOND_NS
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.stats.units import Floats
 from orchestrator.storage import schema
 
-Floats = NDArray[np.float64]
-NOT_KEPT = "schedule not kept"
-OVERLOADED = "overloaded"
+NOT_KEPT, OVERLOADED = "schedule not kept", "overloaded"
 FEW_STREAMS, ENOUGH_STREAMS = "few streams", 12
+# Our own delay may take the longer of 1 ms and this share of the primary threshold, by its p99.
 LONGEST_DELAY_NS, DELAY_SHARE = 1_000_000, 0.01
-"""Our own delay may take the longer of 1 ms and this share of the primary threshold, by its p99."""
 RATE_OFF = 0.005  # by this share the delivered rate may differ from that of the schedule
+# Outcomes of samples that kept the server busy, nobody knows from when to when.
 FAILED = (schema.ERROR, schema.TIMEOUT, schema.LOST)
-"""Outcomes of samples that kept the server busy, nobody knows from when to when."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """A stream's arrivals in their order: N of them, ns from its start.
+    """A stream's arrivals in their order: when each arrived, started and ended, [N].
 
-    at, start, end
-        when each arrived, started and ended, [N]; NaN where it has no time.
-    failed
-        whether it was started and has no time all the same, [N].
-    begins_idle
-        whether the server had nothing to do at its begin; unknown of a stream without its ramp.
+    In ns from its start, NaN where it has no time; one that ``failed`` was started all the same. A
+    stream without its ramp may not know whether it ``begins_idle``: the server had nothing to do.
     """
 
     at: Floats
@@ -50,14 +45,9 @@ class Served:
 
 @dataclass(frozen=True)
 class Server:
-    """How a trial serves.
+    """How a trial serves: so many samples at once (lanes), so many in a batch at most.
 
-    lanes
-        how many samples could be on their way at once.
-    batch, batch_wait_ns
-        samples of an inference at most; how long its oldest waits for others.
-    longest_ns
-        how long a sample that failed was on its way at most.
+    The oldest of a batch waits so long for others; a failed sample was on its way so long at most.
     """
 
     lanes: int = 1
@@ -70,11 +60,9 @@ class Server:
 class Inferences:
     """What served a stream: B inferences in the order of their starts, ns from the stream's start.
 
-    of
-        the number of each arrival's inference, [N]; -1 where it has none.
-    due, free
-        since when all samples that it waited for were there, and the server, [B]. ``free`` is NaN
-        where that is unknown, after a ramp or a sample that failed; -inf where it always was.
+    Each arrival is ``of`` one by number, [N]; -1 where it has none. All samples that it waited for
+    are there since ``due``, [B], the server is ``free`` since then, [B]: NaN where that is unknown,
+    after a ramp or a sample that failed; -inf where it always was.
     """
 
     of: NDArray[np.intp]
@@ -94,12 +82,10 @@ def served_streams(data: TrialData) -> tuple[list[Served], Server]:
     assert data.arrivals is not None
     assert data.streams is not None
     trial, imported = data.record.trial, data.record.imported
-    cut = set() if imported else set(data.streams[data.incomplete].tolist())
+    cut = data.streams[data.incomplete & (not imported)]
     whole = imported and data.record.facts.get("imported", {}).get("left_over") == 0
     streams = []
-    for number, stream in enumerate(np.unique(data.streams)):
-        if int(stream) in cut:
-            continue
+    for number, stream in enumerate(np.setdiff1d(data.streams, cut)):
         mine = data.streams == stream
         at = data.arrivals[mine].ravel()
         order = np.argsort(at, kind="stable")[: np.count_nonzero(np.isfinite(at))]
@@ -119,8 +105,8 @@ def served_streams(data: TrialData) -> tuple[list[Served], Server]:
 def most_at_once(starts: Floats, ends: Floats) -> int:
     """Return how many samples of a stream were on their way at once at most, at least 1."""
     begun, over = np.sort(starts[np.isfinite(starts)]), np.sort(ends[np.isfinite(ends)])
-    running = np.arange(1, begun.size + 1) - np.searchsorted(over, begun, side="right")
-    return int(running.max(initial=1))
+    ended = np.searchsorted(over, begun, side="right")
+    return int((np.arange(1, begun.size + 1) - ended).max(initial=1))
 
 
 def inferences_of(stream: Served, server: Server) -> Inferences:
@@ -132,8 +118,7 @@ def inferences_of(stream: Served, server: Server) -> Inferences:
         of[served] = np.arange(served.size)
         free = free_in_lanes(stream.at, stream.end, server.lanes, server.longest_ns)[served]
         return Inferences(of, at, free, start, stream.end[served])
-    first = np.ones(served.size, dtype=bool)
-    first[1:] = np.diff(start) != 0
+    first = np.diff(start, prepend=np.nan) != 0
     of[served] = np.cumsum(first) - 1
     heads = np.flatnonzero(first)
     lasts = np.append(heads[1:], served.size)[: heads.size] - 1
@@ -181,15 +166,12 @@ def lateness(served: Inferences, lanes: int = 1) -> Floats:
         return served.start - np.fmax(served.due, served.free)
     found = np.zeros(served.start.size)
     unknown = np.isnan(served.free)
-    begins = np.flatnonzero(unknown | (np.arange(unknown.size) == 0))
-    for first, stop in zip(begins, np.append(begins[1:], served.start.size), strict=False):
-        part = slice(int(first), int(stop))
-        ready = served.due[part].copy()
-        if unknown[first]:
-            ready[:1] = served.start[part][:1]
-        services = np.rint(served.end - served.start)[part].astype(np.int64)
-        waits = queueing.waits(np.rint(ready).astype(np.int64), services)
-        found[part] = served.start[part] - ready - waits
+    ready = np.where(unknown, served.start, served.due)
+    services = np.rint(served.end - served.start).astype(np.int64)
+    begins = np.union1d(0, np.flatnonzero(unknown)).tolist()
+    for part in map(slice, begins, [*begins[1:], found.size]):
+        waits = queueing.waits(np.rint(ready[part]).astype(np.int64), services[part])
+        found[part] = served.start[part] - ready[part] - waits
     return found
 
 
@@ -230,10 +212,8 @@ def _per_s(streams: Iterable[tuple[Floats, Floats]], group: int) -> float | None
 class Delivery:
     """What became of a schedule: samples a second as drawn and as delivered, and our part of it.
 
-    utilisation
-        scheduled rate times the mean time of a served sample; ``lanes`` can be on their way.
-    delays, gap_errors, queued_gaps, waits
-        ns, of all streams together.
+    Utilisation is the scheduled rate times the mean time of a served sample; ``lanes`` can be on
+    their way. The others are in ns, of all streams together.
     """
 
     streams: Sequence[Served]
@@ -260,11 +240,15 @@ def delivery_of(data: TrialData) -> Delivery:
         queued.append((served.start - served.free)[served.due <= served.free])
         waits.append((stream.start - stream.at)[np.isfinite(stream.start)])
         busy_ns += float((served.end - served.start).sum())
-    of_all = map(np.concatenate, (delays, errors, queued, waits))
     rate, started = scheduled_per_s(streams, load.group), sum(one.size for one in waits)
-    utilisation = None if rate is None or not started else rate * busy_ns / started / SECOND_NS
-    delivered = delivered_per_s(streams, server, load.group)
-    return Delivery(streams, rate, delivered, utilisation, server.lanes, *of_all)
+    return Delivery(
+        streams,
+        rate,
+        delivered_per_s(streams, server, load.group),
+        None if rate is None or not started else rate * busy_ns / started / SECOND_NS,
+        server.lanes,
+        *map(np.concatenate, (delays, errors, queued, waits)),
+    )
 
 
 def load_flags(data: TrialData, primary: Threshold | None) -> tuple[str, ...]:
@@ -287,12 +271,12 @@ def load_flags(data: TrialData, primary: Threshold | None) -> tuple[str, ...]:
     known = [(one, np.isfinite(one.start)) for one in delivery.streams]
     waits = [(one.at[some], (one.start - one.at)[some]) for one, some in known]
     grows = served.size > 0 and queueing.backlog_grows(waits, float(served.mean()))
-    found = {
-        NOT_KEPT: off or (percentile(delivery.delays, 99) or 0.0) > allowed,
-        OVERLOADED: bool(data.overloaded.any()) or (outrun and never_drops) or grows,
-        FEW_STREAMS: len(np.unique(data.streams)) < ENOUGH_STREAMS,
-    }
-    return tuple(flag for flag, holds in found.items() if holds)
+    told = (
+        (NOT_KEPT, off or (percentile(delivery.delays, 99) or 0.0) > allowed),
+        (OVERLOADED, data.overloaded.any() or (outrun and never_drops) or grows),
+        (FEW_STREAMS, len(np.unique(data.streams)) < ENOUGH_STREAMS),
+    )
+    return tuple(flag for flag, holds in told if holds)
 
 
 def percentile(values: Floats, percent: float) -> float | None:

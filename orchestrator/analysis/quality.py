@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import isnan
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +21,7 @@ from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.stats.constants import CONFIDENCE, ROUNDING
 from orchestrator.stats.interval import Interval, mean_intervals
 from orchestrator.stats.tail_quality import quality_curve
-from orchestrator.stats.units import Units, evenly_chosen
+from orchestrator.stats.units import Floats, Units, evenly_chosen
 from orchestrator.subject.targets import keep_traceback, one_line, place_of, traceback_text
 
 AGREE = 1e-5  # of ideal or late quality: a metric may compute in single precision
@@ -29,7 +29,6 @@ MOST_TRIED = 1000  # inferences whose cost is found one by one, for a metric tha
 MOST_VALUES = 2**22  # qualities by threshold and round in memory at once: 32 MiB
 
 Item = TypeVar("Item")
-Floats: TypeAlias = NDArray[np.float64]
 
 
 class MetricBroken(InputError):
@@ -66,13 +65,13 @@ class AskedMetric:
         found = np.array(self.call(name, of, *arguments), dtype=np.float64)
         fits = np.isnan(found) if undefined else np.isfinite(found) & (found >= least)
         if found.shape != shape or not fits.all():
-            positive = ", and not negative unless there is `late`" if least == 0 else ""
-            rule = "NaN, as ideal()" if undefined else f"finite{positive}"
+            rule = "NaN, as ideal()" if undefined else "finite"
+            rule += ", and not negative unless there is `late`" if least == 0 else ""
             found = found[~fits] if found.shape == shape else found
             raise self.broken(name, found, f"{rule}, of shape {shape}")
         return found
 
-    def broken(self, name: str, found: NDArray[Any], rule: str) -> MetricBroken:
+    def broken(self, name: str, found: Floats, rule: str) -> MetricBroken:
         """Return the error for what a method has returned."""
         what = f"{found.ravel()[:2].tolist()} of shape {found.shape}"
         return MetricBroken(f"metric {self.name}: {name} returned {what}; it must be {rule}")
@@ -84,8 +83,10 @@ class AskedMetric:
         except Exception as error:
             if self.is_ours:
                 raise
-            raised = f"{name} raised {one_line(error)}{place_of(error)}"
-            broken = MetricBroken(f"metric {self.name}: {raised}; repair it, or name another")
+            broken = MetricBroken(
+                f"metric {self.name}: {name} raised {one_line(error)}{place_of(error)}; "
+                "repair it, or name another"
+            )
             keep_traceback(broken, traceback_text(error))
             raise broken from error
 
@@ -143,9 +144,10 @@ class JudgedOnScale:
 
     def curve(self, times: ArrayLike, thresholds: ArrayLike) -> Floats:
         seen = np.broadcast_to(times, np.shape(times)), np.asarray(thresholds)  # times: read-only
-        shape, undefined = (seen[1].size, len(seen[0])), isnan(self.raw)
-        found = self.asked.numbers("curve", self.judged, seen, shape, undefined=undefined)
-        return self.scale.gained(found)
+        shape = seen[1].size, len(seen[0])
+        return self.scale.gained(
+            self.asked.numbers("curve", self.judged, seen, shape, undefined=isnan(self.raw))
+        )
 
 
 class NothingToKeep(InputError):
@@ -159,9 +161,9 @@ def scale_of(judged: Judged) -> Scale:
 
 def ideal_quality(judged: Judged) -> float:
     """Return ideal quality on the metric's scale."""
-    if isinstance(judged, _Mean | JudgedOnScale):
-        return float(np.mean(judged.raw))
-    return judged.ideal()
+    return (
+        float(np.mean(judged.raw)) if isinstance(judged, _Mean | JudgedOnScale) else judged.ideal()
+    )
 
 
 def judge(metric: str, answers: Answers) -> Judged:
@@ -182,12 +184,11 @@ def judge_parts(metric: str, name: str, answers: Answers) -> dict[str, Part]:
     A group with nothing to keep is left out. Raises InputError for an unknown metric.
     """
     asked, found = AskedMetric(metric), dict[str, Part]()
-    made = name in getattr(asked.metric, "parts", ())
-    parts = asked.call("judge_parts", asked.metric, name, answers) if made else {}
-    for group, part in parts.items():
-        with suppress(NothingToKeep):
-            judged = on_scale(asked, part.judged, len(answers.predictions))
-            found[group] = Part(judged, part.count)
+    if name in getattr(asked.metric, "parts", ()):
+        for group, part in asked.call("judge_parts", asked.metric, name, answers).items():
+            with suppress(NothingToKeep):
+                judged = on_scale(asked, part.judged, len(answers.predictions))
+                found[group] = Part(judged, part.count)
     return found
 
 
@@ -274,7 +275,7 @@ def answers_at_stake(
         of = np.unique(inference_of, return_inverse=True)[1]
     inferences = int(of.max()) + 1
     if isinstance(judged, JudgedMean):
-        costs = np.asarray(np.bincount(of, weights=judged.scores), dtype=np.float64)
+        costs = np.bincount(of, weights=judged.scores).astype(np.float64)
     else:
         tried, ideal = evenly_chosen(inferences, MOST_TRIED).tolist(), judged.ideal()
         late = (np.array(some)[:, None] == of for some in in_blocks(tried, samples))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise, product
 
 import numpy as np
 
@@ -30,8 +30,8 @@ from orchestrator.stats import units
 from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.times import Clock
 
-LEAST = 1e-9
-"""Differences of quality below this are the rounding of sums."""
+LEAST = 1e-9  # differences of quality below this are the rounding of sums
+# The evidence of a round as a report calls it: its column, and the factor to the unit named.
 MEASURES = {
     "duration of round (s)": ("duration_ns", 1e-9),
     "load average (1 min)": ("load_1m", 1),
@@ -54,67 +54,22 @@ MEASURES = {
     "GPU throttle reasons (bits)": ("gpu_throttle_reasons", 1),
     "other processes on the GPU": ("gpu_foreign_processes", 1),
 }
-"""The evidence of a round as a report calls it: its column, and the factor to the unit named."""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What was measured of one trial beside the clocks.
-
-    started_ms
-        [R], ms since 1970.
-    measures
-        per name of ``MEASURES`` that was recorded, [R], in the unit of the name, NaN where unknown.
-    stage_means_ns
-        mean time per stage, of the inferences that have a time.
-    gap_ns
-        median and p99 of the time between two inferences: our own loop; None for a single one.
-    """
-
-    started_ms: Floats
-    measures: Mapping[str, Floats]
-    stage_means_ns: Mapping[str, float]
-    gap_ns: tuple[float, float] | None
-
-
-def evidence_of(results: CampaignAnalysis) -> dict[str, Evidence]:
-    """Return the evidence of every trial that was read, by its id."""
-    found = {}
-    for data in (data for group in results.groups for data in group.trials if data.beside):
-        assert data.beside is not None
-        known = {
-            name: data.evidence[column] * unit
-            for name, (column, unit) in MEASURES.items()
-            if column in data.evidence and not np.isnan(data.evidence[column]).all()
-        }
-        beside = data.beside
-        found[data.trial_id] = Evidence(
-            beside.started_ms, known, beside.stage_means_ns, beside.gap_ns
-        )
-    return found
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One trial in a report, or one system: all processes of a trial that was repeated.
+    """One trial in a report, or one system: all ``processes`` of a trial that was repeated.
 
-    label, system_label
-        what tells it from the others, with and without the number of its repeat.
-    place
-        model, system, batch and settings, whose lines have one colour.
-    colour, dash
-        their numbers; those of equal runtime share dashes, or colours where all have one place.
-    processes
-        of a system that was repeated; none otherwise. ``data`` is that of the first.
+    ``label`` tells it from the others, ``system_label`` without the number of its repeat. Lines of
+    one ``place`` (model, system, batch and settings) have one colour, those of one runtime one
+    number of a ``dash``. ``data`` of a system is that of its first process.
     """
 
     label: str
     system_label: str
-    settings: str
     place: tuple[str, ...]
     data: TrialData
     flags: tuple[str, ...]
-    colour: int
     dash: int
     processes: tuple[Entry, ...] = ()
 
@@ -133,6 +88,15 @@ class Entry:
         """Its processes, or itself."""
         return self.processes or (self,)
 
+    @property
+    def stage_means_ns(self) -> dict[str, float]:
+        """Mean time per stage, of the inferences that have a time; of processes the mean of all."""
+        means = [one.data.beside.stage_means_ns for one in self.members if one.data.beside]
+        return {
+            stage: float(np.mean([of[stage] for of in means if stage in of]))
+            for stage in dict.fromkeys(chain(*means))
+        }
+
 
 def entries_of(group: Group) -> tuple[Entry, ...]:
     """Return the trials of a group in their order; InputError if different metrics judge them."""
@@ -141,57 +105,44 @@ def entries_of(group: Group) -> tuple[Entry, ...]:
             f"trials of {group.task} are judged by different metrics, which cannot stand in one "
             "table: report them apart"
         )
-    names = {
-        data.trial_id: (trial.model.name, trial.system.name, trial.runtime.name, f"batch {batch}")
+    names = [
+        (trial.model.name, trial.system.name, trial.runtime.name, f"batch {batch}")
         for data in group.trials
         for trial, batch in [(data.record.trial, data.record.trial.measurement.batch)]
-    }
-    several = [len(set(column)) > 1 for column in zip(*names.values(), strict=True)]
+    ]
+    several = [len(set(column)) > 1 for column in zip(*names, strict=True)]
     repeated = len({data.record.match_key for data in group.trials}) < len(group.trials)
-    colours: dict[tuple[str, ...], int] = {}
     dashes: dict[str, int] = {}
     entries = []
-    for data in group.trials:
-        model, system, runtime, batch = of_trial = names[data.trial_id]
+    for data, (model, system, runtime, batch) in zip(group.trials, names, strict=True):
         settings = group.settings[data.trial_id]
-        own = [settings] if settings else []
-        parts = [name for name, differs in zip(of_trial, several, strict=True) if differs]
+        parts = zip((model, system, runtime, batch), several, strict=True)
+        differing = [name for name, differs in parts if differs]
         repeat = [f"repeat {data.record.trial.repeat}"] if repeated else []
-        bare = [*parts, *own] or [system, runtime]
-        place = (model, system, batch, settings)
+        bare = [*differing, *filter(None, [settings])] or [system, runtime]
         entries.append(
             Entry(
-                label=" · ".join([*parts, *repeat, *own] or bare),
+                label=" · ".join([*differing, *repeat, *filter(None, [settings])] or bare),
                 system_label=" · ".join(bare),
-                settings=settings,
-                place=place,
+                place=(model, system, batch, settings),
                 data=data,
                 flags=tuple(group.flags[data.trial_id]),
-                colour=colours.setdefault(place, len(colours)),
                 dash=dashes.setdefault(runtime, len(dashes)),
             )
         )
-    if len(colours) == 1:
-        entries = [replace(entry, colour=entry.dash) for entry in entries]
     return tuple(entries)
 
 
-def systems_of(entries: Sequence[Entry]) -> tuple[Entry, ...]:
-    """Return one entry a system: that of its only process, or one that holds all of them."""
+def _systems_of(entries: Sequence[Entry]) -> Iterator[Entry]:
+    """Yield one entry a system: that of its only process, or one that holds all of them."""
     found: dict[str, list[Entry]] = {}
     for entry in entries:
         found.setdefault(entry.data.record.match_key, []).append(entry)
-    return tuple(
-        replace(
-            some[0],
-            label=some[0].system_label,
-            flags=tuple(dict.fromkeys(flag for entry in some for flag in entry.flags)),
-            processes=tuple(some),
-        )
-        if len(some) > 1
-        else some[0]
-        for some in found.values()
-    )
+    for first, *others in found.values():
+        processes = (first, *others) if others else ()
+        flags = dict.fromkeys(flag for one in (first, *others) for flag in one.flags)
+        label = first.system_label if others else first.label
+        yield replace(first, label=label, flags=tuple(flags), processes=processes)
 
 
 @dataclass(frozen=True)
@@ -208,7 +159,6 @@ class Reading:
     grids: Mapping[Clock, Grid]
     times: Mapping[tuple[Clock, str], Times]
     curves: Mapping[tuple[Clock, str], Curve]
-    evidence: Mapping[str, Evidence]
 
     @property
     def clocks(self) -> tuple[Clock, ...]:
@@ -243,21 +193,17 @@ class Reading:
         """Task and metric."""
         return f"{self.group.task} ({self.metric})"
 
+    def _oriented(self, clock: Clock, name: str) -> Floats:
+        """Return a line of every system so that more is better, [number of systems, G]."""
+        return np.stack([self.curves[clock, one.key].oriented(name) for one in self.systems])
+
     def ranks(self, clock: Clock) -> dict[str, Floats]:
         """Return every system's place at each threshold, [G]: by mean, then by the worst round.
 
         Equal ones share the better place.
         """
         by_mean, by_worst = (
-            units.ranks(
-                -np.stack(
-                    [
-                        np.round(self.curves[clock, entry.key].oriented(name), 9)
-                        for entry in self.systems
-                    ]
-                ).T,
-                "dense",
-            )
+            units.ranks(-np.round(self._oriented(clock, name), 9).T, "dense")
             for name in ("mean", "worst")
         )
         places = units.ranks(by_mean * (len(self.systems) + 1) + by_worst, "least").T
@@ -270,23 +216,19 @@ class Reading:
         Who is ahead at first, who afterwards, both thresholds, and whether the intervals lie apart
         at both.
         """
-        grid, names = self.grids[self.clock], [entry.label for entry in self.systems]
-        curves = [self.curves[self.clock, entry.key] for entry in self.systems]
-        means, lows, highs = (
-            np.stack([curve.oriented(name) for curve in curves]) for name in ("mean", "low", "high")
-        )
-        common = [index for index, label in enumerate(grid.labels) if label]
+        labels, names = self.grids[self.clock].labels, [entry.label for entry in self.systems]
+        means, lows, highs = (self._oriented(self.clock, name) for name in ("mean", "low", "high"))
+        common = [at for at, label in enumerate(labels) if label]
         for before, after in pairwise(common):
             first, last = (means[:, None, at] - means[None, :, at] for at in (before, after))
             for one, other in np.argwhere((first > LEAST) & (last < -LEAST)):
                 apart = lows[one, before] > highs[other, before]
                 apart &= lows[other, after] > highs[one, after]
-                labels = grid.labels[before], grid.labels[after]
-                yield names[one], names[other], *labels, bool(apart)
+                yield names[one], names[other], labels[before], labels[after], bool(apart)
 
 
-def readings(results: CampaignAnalysis, evidence: Mapping[str, Evidence]) -> list[Reading]:
-    """Return what is drawn, per task; ``evidence`` by trial, which may lack it.
+def readings(results: CampaignAnalysis) -> list[Reading]:
+    """Return what is drawn, per task.
 
     Raises InputError if trials of one task are judged by different metrics.
     """
@@ -298,52 +240,44 @@ def readings(results: CampaignAnalysis, evidence: Mapping[str, Evidence]) -> lis
             of_trial = known.setdefault((row["trial"], row["clock"]), {})
             of_trial.setdefault(row["threshold_ns"], row["flags"])
     points = min(MOST_POINTS, max(FEWEST_POINTS, DRAWN_POINTS // max(1, len(metrics))))
-    return [_reading(results, group, known, evidence, points) for group in results.groups]
+    return [_reading(results, group, known, points) for group in results.groups]
 
 
 def _reading(
     results: CampaignAnalysis,
     group: Group,
     known: Mapping[tuple[str, str], Mapping[int, Sequence[str]]],
-    evidence: Mapping[str, Evidence],
     points: int,
 ) -> Reading:
+    """Return what is drawn of a group; ``known`` are flags by trial, clock and threshold."""
     entries = entries_of(group)
-    systems = systems_of(entries)
-    members = [(clock, entry) for entry in entries for clock in group.clocks]
-    counts = map_in_threads(lambda member: counted(member[1].data.inferences[member[0]]), members)
-    times = {(clock, one.key): count for (clock, one), count in zip(members, counts, strict=True)}
+    systems = tuple(_systems_of(entries))
+    lines = {(clock, entry.key): entry for entry in entries for clock in group.clocks}
+
+    def count(line: tuple[Clock, str]) -> Times:
+        return counted(lines[line].data.inferences[line[0]])
+
+    times = dict(zip(lines, map_in_threads(count, lines), strict=True))
     grids = {
         clock: grid_of(group, clock, [times[clock, entry.key] for entry in entries])
         for clock in group.clocks
     }
 
-    def curve(member: tuple[Clock, Entry]) -> Curve:
-        clock, entry = member
-        flags = known.get((entry.key, str(clock)), {})
-        return curve_of(entry.data, clock, grids[clock], flags, points, entry.flags)
+    def curve(line: tuple[Clock, str]) -> Curve:
+        (clock, key), entry = line, lines[line]
+        return curve_of(
+            entry.data, clock, grids[clock], known.get((key, clock), {}), points, entry.flags
+        )
 
-    found = map_in_threads(curve, members)
-    curves = {(clock, one.key): curve for (clock, one), curve in zip(members, found, strict=True)}
-    seen = {entry.key: evidence[entry.key] for entry in entries if entry.key in evidence}
-    for system in (one for one in systems if one.processes):
-        keys = [entry.key for entry in system.processes]
-        for clock in group.clocks:
-            data = [entry.data for entry in system.processes]
-            times[clock, system.key] = counted(
-                np.concatenate([one.inferences[clock].ravel() for one in data])
-            )
-            curves[clock, system.key] = curve_of_processes(
-                data, [curves[clock, key] for key in keys], clock
-            )
-        if all(key in seen for key in keys):
-            stages = [seen[key].stage_means_ns for key in keys]
-            means = {
-                stage: float(np.mean([one[stage] for one in stages if stage in one]))
-                for stage in dict.fromkeys(stage for one in stages for stage in one)
-            }
-            seen[system.key] = Evidence(np.zeros(0), {}, means, None)
-    return Reading(results, group, entries, systems, grids, times, curves, seen)
+    curves = dict(zip(lines, map_in_threads(curve, lines), strict=True))
+    repeated = [system for system in systems if system.processes]
+    for clock, system in product(group.clocks, repeated):
+        data = [entry.data for entry in system.processes]
+        of_all = np.concatenate([one.inferences[clock].ravel() for one in data])
+        times[clock, system.key] = counted(of_all)
+        own = [curves[clock, one.trial_id] for one in data]
+        curves[clock, system.key] = curve_of_processes(data, own, clock)
+    return Reading(results, group, entries, systems, grids, times, curves)
 
 
 def percentiles_of(reading: Reading) -> Iterator[tuple[Clock, Entry, Floats, Floats, int]]:
@@ -352,18 +286,17 @@ def percentiles_of(reading: Reading) -> Iterator[tuple[Clock, Entry, Floats, Flo
     Shares rise, and at least one is certified: each counts as many independent inferences as the
     table has at the next percentile, none where nothing bounds it.
     """
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    stored: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row in reading.results.rows("latency"):
         unbounded = not row["certified"] and row["samples_beyond"] >= MIN_BEYOND
         effective = 0 if unbounded else row["effective_samples"]
-        found.setdefault((row["trial"], row["clock"]), []).append(
-            (row["percentile"] / 100, effective)
-        )
-    stored = {key: np.array(sorted(rows), dtype=np.float64).T for key, rows in found.items()}
-    for clock, entry in ((clock, entry) for clock in reading.clocks for entry in reading.systems):
+        rows = stored.setdefault((row["trial"], row["clock"]), [])
+        rows.append((row["percentile"] / 100, effective))
+    for clock, entry in product(reading.clocks, reading.systems):
         times = reading.times[clock, entry.key]
-        tables, slowest = [stored[one.key, clock] for one in entry.members], 1 - 0.5 / times.size
-        shares = np.unique([*times.shares(), *tables[0][0][tables[0][0] < slowest], slowest])
+        tables = [np.array(sorted(stored[one.key, clock])).T for one in entry.members]
+        certain, slowest = tables[0][0], 1 - 0.5 / times.size
+        shares = np.unique([*times.shares(), *certain[certain < slowest], slowest])
         independent = sum(
             samples[np.minimum(np.searchsorted(known, shares - 1e-9), len(known) - 1)]
             for known, samples in tables

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,6 @@ from orchestrator.analysis.quality import (
 )
 from orchestrator.analysis.replay_streams import (
     Arrivals,
-    Floats,
     Played,
     Rule,
     play,
@@ -49,28 +48,24 @@ from orchestrator.stats.queueing import SECOND_NS, backlog_grows
 from orchestrator.stats.slow_rounds import late_in_windows, silences, staleness
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.stats.units import Floats
 from orchestrator.storage.stored_form import finite
 from orchestrator.subject.schedule import refuse_cut_groups
 
+LIMITS = ("interval_low", "interval_high")
+# Columns of what was measured under the same load.
 BESIDE = (
     *("measured", "measured_mean", "measured_low", "measured_high"),
     *("service_change", "idle_penalty", "held_mean", "measured_held"),
 )
-"""Columns of what was measured under the same load."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of stored times.
+    """What is asked of stored times, at each of some rates in samples a second.
 
-    rates_per_s
-        samples a second, one answer for each.
-    fallback
-        the trial that answers beside, on a machine of its own, where the big model is late.
-    window
-        k and n of the k-of-n rule.
-    error_after_ns
-        how long there may be no answer.
+    A fallback answers beside, on a machine of its own, where the big model is late. The window has
+    k and n of the k-of-n rule. For so long there may be no answer before it is an error.
     """
 
     law: Arrivals
@@ -81,18 +76,11 @@ class Question:
     error_after_ns: int | None = None
 
 
-@dataclass(frozen=True)
-class _Streams:
+class _Streams(NamedTuple):
     """All streams at one rate, and the fallback's under the same arrivals."""
 
     played: Sequence[Played]
-    beside: Sequence[Played]
-
-    def means(self, gains: Floats) -> Floats:
-        """Return the mean over the rounds of each stream, [T], of what each round gains, [r]."""
-        sizes = np.array([one.schedule.rounds for one in self.played])
-        found: Floats = np.add.reduceat(gains, np.cumsum(sizes) - sizes) / sizes
-        return found
+    beside: Sequence[Played] = ()
 
 
 def replay_rows(
@@ -113,11 +101,9 @@ def replay_rows(
     total = data.times[PRIMARY_CLOCK][np.concatenate(rounds)]
     timed = total[np.isfinite(total)]
     service_ns = float(timed.mean()) if timed.size else 1.0
-    closed = float(judged.curve(total, [deadline.ns])[0].mean())
     at_rates = [_at(data, rounds, question, rate, deadline.ns) for rate in question.rates_per_s]
     gains = [judged.curve(_responses(at.played), [deadline.ns])[0] for at in at_rates]
-    alone = _figures(data, judged, at_rates, gains)
-    together: list[dict[str, Any]] = [{} for _ in at_rates]
+    alone, together = _figures(data, judged, at_rates, gains), [dict[str, Any]()] * len(at_rates)
     if fallback is not None:
         either = better_of_each(judged, fallback.judged(data.metric))
         gains = [_gains_together(data, fallback, at, deadline.ns) for at in at_rates]
@@ -143,7 +129,9 @@ def replay_rows(
             "utilisation": rate * service_ns / SECOND_NS,
             **deadline.columns(),
             "ideal": ideal_quality(judged),
-            "closed_mean": float(scale_of(judged).shown(closed)),
+            "closed_mean": scale_of(judged).shown(
+                float(judged.curve(total, [deadline.ns])[0].mean())
+            ),
             **own,
             "fallback": None if fallback is None else fallback.trial_id,
             "fallback_mean": both.get("mean"),
@@ -161,22 +149,18 @@ def _figures(
     data: TrialData, judged: Judged, at_rates: Sequence[_Streams], gains: Sequence[Floats]
 ) -> list[dict[str, Any]]:
     """Return per rate the mean over streams, with its interval, of what each round gains, [r]."""
-    scale, sizes = scale_of(judged), [one.schedule.rounds for one in at_rates[0].played]
-    means = np.array([at.means(gain) for at, gain in zip(at_rates, gains, strict=True)])
-    at_stake = data.answers_at_stake(judged) * float(np.mean(sizes))
-    rows = []
-    for mean, found in zip(means, intervals(judged, means, at_stake), strict=True):
-        low, high = scale.shown_limits(found.low, found.high)
-        rows.append(
-            {
-                "mean": float(scale.shown(float(mean.mean()))),
-                "interval_low": low,
-                "interval_high": high,
-                "interval_method": found.method,
-                "interval_parameters": {"confidence": found.confidence, **found.parameters},
-            }
-        )
-    return rows
+    scale, sizes = scale_of(judged), np.array([one.schedule.rounds for one in at_rates[0].played])
+    means = np.add.reduceat(np.array(gains), np.cumsum(sizes) - sizes, axis=1) / sizes
+    at_stake = data.answers_at_stake(judged) * float(sizes.mean())
+    return [
+        {
+            "mean": scale.shown(float(mean.mean())),
+            **dict(zip(LIMITS, scale.shown_limits(found.low, found.high), strict=True)),
+            "interval_method": found.method,
+            "interval_parameters": {"confidence": found.confidence, **found.parameters},
+        }
+        for mean, found in zip(means, intervals(judged, means, at_stake), strict=True)
+    ]
 
 
 def _at(
@@ -198,7 +182,7 @@ def _at(
         for own, schedule in zip(rounds, schedules, strict=True)
     ]
     if other is None:
-        return _Streams(played, ())
+        return _Streams(played)
     of_other, whole = services_of(other), np.concatenate(streams_of(other))
     numbers = np.split(np.arange(sum(map(len, rounds))), np.cumsum([*map(len, rounds)])[:-1])
     beside = [
@@ -223,17 +207,18 @@ def _gains_together(data: TrialData, other: TrialData, at: _Streams, deadline_ns
     judged, theirs = data.judged(data.metric), other.judged(data.metric)
     means, scale = JudgedMean | JudgedSignedMean, scale_of(judged)
     if isinstance(judged, means) and isinstance(theirs, means) and scale == scale_of(theirs):
-        filled = theirs.curve(np.where(late, beside, np.inf), [deadline_ns])[0]
-        return np.asarray(judged.curve(own, [deadline_ns])[0] + filled)
+        in_place = np.where(late, beside, np.inf)
+        both = judged.curve(own, [deadline_ns]) + theirs.curve(in_place, [deadline_ns])
+        return np.asarray(both[0])
     gains = np.zeros(len(late))
     times = np.where(late & (beside > deadline_ns), np.inf, 1.0)
     for place, of_round in enumerate(late):
         answers = zip(of_round, data.predictions, other.predictions, strict=True)
         mixed = [second if is_late else first for is_late, first, second in answers]
         with suppress(NothingToKeep):
-            both = judge(data.metric, Answers(mixed, data.references, data.slices))
-            found = float(both.curve(times[[place]], [1.0])[0, 0])
-            gains[place] = scale.gained(scale_of(both).shown(found))
+            together = judge(data.metric, Answers(mixed, data.references, data.slices))
+            kept = float(together.curve(times[[place]], [1.0])[0, 0])
+            gains[place] = scale.gained(scale_of(together).shown(kept))
     return gains
 
 
@@ -242,18 +227,14 @@ def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) ->
     responses = np.concatenate([one.response_ns[one.after_ramp] for one in played])
     started, limit, window = waits >= 0, question.error_after_ns, question.window
     p50, p99 = map(finite, percentiles_inverted_cdf(responses, [50, 99]))
-    ages, streaks, lasted, windows = [], [], [], []
+    found = []
     for one in played:
         late, kept, moments = one.response_ns > deadline_ns, one.after_ramp, one.schedule.moments_ns
         answered = moments + np.where(late, 0, one.response_ns).astype(np.int64)
         quiet = silences(late[kept], (moments + deadline_ns)[kept], answered[kept])
-        ages.append(staleness(late)[kept])
-        streaks.append(quiet.answers)
-        lasted.append(quiet.lasted_ns)
-        windows.append(late_in_windows(late[kept], window[1]) if window else np.zeros(0))
-    age, streak, silent, of_window = (
-        np.concatenate(each) for each in (ages, streaks, lasted, windows)
-    )
+        of_windows = late_in_windows(late[kept], window[1]) if window else np.zeros(0)
+        found.append((staleness(late)[kept], quiet.answers, quiet.lasted_ns, of_windows))
+    age, streak, silent, of_window = map(np.concatenate, zip(*found, strict=True))
     return {
         "arrivals": responses.size,
         "late": float((responses > deadline_ns).mean()),
@@ -266,9 +247,9 @@ def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) ->
         "longest_streak": int(streak.max(initial=0)),
         "window_late": window and window[0],
         "window_length": window and window[1],
-        "windows_broken": float((of_window >= window[0]).mean())
-        if window and of_window.size
-        else None,
+        "windows_broken": (
+            float((of_window >= window[0]).mean()) if window and of_window.size else None
+        ),
         "warnings": streak.size,
         "errors": None if limit is None else int((silent > limit).sum()),
         "error_after_ns": limit,
@@ -283,8 +264,7 @@ def _beside(
     found: dict[str, Any] = dict.fromkeys(BESIDE)
     if measured is None:
         return found
-    found["measured"] = measured.trial_id
-    figure = figure_of(measured, measured.metric)
+    found["measured"], figure = measured.trial_id, figure_of(measured, measured.metric)
     if figure is None:
         return found
     [kept] = figure.rows({Clock.RESPONSE: (deadline,)}, ())
@@ -299,7 +279,8 @@ def _beside(
         Answered(one.schedule.samples, one.response_ns > deadline.ns, one.after_ramp)
         for one in played
     )
-    return found | {
+    return {
+        **found,
         "measured_mean": kept["mean"],
         "measured_low": kept["interval_low"],
         "measured_high": kept["interval_high"],
@@ -312,5 +293,6 @@ def services_after_idling(data: TrialData) -> Floats:
     """Return total times, ns, of samples that found the server idle, without a ramp's first."""
     streams, server = served_streams(data)
     inferences = [inferences_of(one, server) for one in streams]
-    services = ((one.end - one.start)[found_idle(one)] for one in inferences)
-    return np.concatenate([np.zeros(0), *services])
+    return np.concatenate(
+        [np.zeros(0), *((one.end - one.start)[found_idle(one)] for one in inferences)]
+    )

@@ -16,24 +16,19 @@ from orchestrator.stats import queueing
 from orchestrator.stats.queueing import Policy, serve
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.stats.units import Floats
 
 Law: TypeAlias = Literal["periodic", "poisson", "gamma", "trace"]
 Moments: TypeAlias = NDArray[np.int64]
-Floats: TypeAlias = NDArray[np.float64]
+# Rates that differ by less than this share are one; by so much may moments of a trace differ.
 SAME_RATE, SAME_MOMENT_NS = 1e-5, 1000.0
-"""Rates that differ by less than this share are one; by so much may moments of a trace differ."""
 
 
 @dataclass(frozen=True)
 class Arrivals:
-    """A law of arrivals.
+    """A law of arrivals, of so many at once (group); burstiness is the shape of a gamma law.
 
-    group
-        samples that arrive at once.
-    burstiness
-        shape of a gamma law.
-    trace_ns
-        moments of a recorded trace from its first on, ascending; it begins again after a mean gap.
+    A recorded trace has moments from its first on, ascending, and begins again after a mean gap.
     """
 
     law: Law
@@ -66,12 +61,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The arrivals of a stream, the first ``ramp`` of them its ramp; N arrivals.
+    """The N arrivals of a stream, the first ``ramp`` of them its ramp.
 
-    moments_ns : int64 [N]
-        when each comes, from the start of the stream.
-    places, samples : [N]
-        in which of the stream's rounds it is, and which sample; every round has each sample once.
+    Each comes at a moment from the start of the stream, [N], and belongs to one of the stream's
+    rounds by place and to a sample, [N]; every round has each sample once.
     """
 
     moments_ns: Moments
@@ -86,10 +79,8 @@ class Schedule:
 class Played:
     """A stream as it would have run: N arrivals in their order, those of the ramp first.
 
-    wait_ns : int64 [N]
-        arrival to start; -1 where it was dropped.
-    response_ns : float64 [N]
-        arrival to answer; +inf where there is none.
+    Waits, [N], last from arrival to start, -1 where it was dropped; responses to the answer, +inf
+    where there is none.
     """
 
     schedule: Schedule
@@ -111,9 +102,8 @@ class Played:
 
 def can_play(data: TrialData) -> bool:
     """Return whether times are those of a closed loop, one sample after another, without waits."""
-    trial = data.record.trial
-    alone = trial.measurement.batch == 1 and trial.in_flight == 1
-    return alone and set(data.times) == {"inference", "total"}
+    trial, clocks = data.record.trial, set(data.times)
+    return trial.measurement.batch == trial.in_flight == 1 and clocks == {"inference", "total"}
 
 
 def streams_of(data: TrialData) -> list[NDArray[np.intp]]:
@@ -162,8 +152,7 @@ def schedule_of(
     orders = [random.permutation(samples) for _ in range(rounds + before)]
     first = np.repeat(np.arange(before) % rounds, samples)[:ramp]
     places = np.concatenate([first, np.repeat(np.arange(rounds), samples)])
-    ramped = np.concatenate(orders[rounds:])[:ramp]
-    chosen = np.concatenate([ramped, *orders[:rounds]])
+    chosen = np.concatenate([np.concatenate(orders[rounds:])[:ramp], *orders[:rounds]])
     return Schedule(moments, places, chosen, ramp, rounds, samples)
 
 
@@ -201,17 +190,16 @@ def under_load(
     for other in trials:
         theirs, load = other.record.trial, other.record.trial.load
         shape = load.burstiness if load.name == "gamma" else 1.0
-        skips = load.policy != "skip_late" or round((load.deadline_ms or 0) * 1e6) == deadline.ns
+        skipped_ns = round((load.deadline_ms or 0) * 1e6)
         if (
             all(
                 getattr(theirs, part) == getattr(mine, part)
                 for part in ("model", "task", "system", "runtime", "repeat")
             )
             and other.record.digests.get("data") == data.record.digests.get("data")
-            and other.arrivals is not None
             and theirs.measurement.batch == 1
             and asked == (load.name, load.group, shape, load.policy, load.queue_limit)
-            and skips
+            and (load.policy != "skip_late" or skipped_ns == deadline.ns)
             and _has_rate(other, law, rate_per_s)
         ):
             return other
@@ -227,10 +215,8 @@ def _has_rate(other: TrialData, law: Arrivals, rate_per_s: float) -> bool:
     load = other.record.trial.load
     if load.rate_per_s is not None:
         return abs(load.rate_per_s / rate_per_s - 1) < SAME_RATE
-    if law.trace_ns is None:
+    if law.trace_ns is None or other.arrivals is None or other.streams is None:
         return False
-    assert other.arrivals is not None
-    assert other.streams is not None
     same = abs(queueing.mean_rate(law.trace_ns) * load.speed / rate_per_s - 1) < SAME_RATE
     whole = np.setdiff1d(other.streams, other.streams[other.incomplete])
     parts = [np.sort(other.arrivals[other.streams == number].ravel()) for number in whole]
@@ -240,9 +226,7 @@ def _has_rate(other: TrialData, law: Arrivals, rate_per_s: float) -> bool:
 
 def _is_part(arrived_ns: Floats, moments_ns: Floats) -> bool:
     first, last = arrived_ns[[0, -1]] - SAME_MOMENT_NS  # at the last some may be of no round
-    own, traced = (
-        arrived_ns[arrived_ns < last],
-        moments_ns[(moments_ns >= first) & (moments_ns < last)],
-    )
-    same = own.size == traced.size and bool((np.abs(own - traced) <= SAME_MOMENT_NS).all())
-    return same and bool(last <= moments_ns[-1])
+    own = arrived_ns[arrived_ns < last]
+    traced = moments_ns[(moments_ns >= first) & (moments_ns < last)]
+    same = own.size == traced.size and np.allclose(own, traced, rtol=0, atol=SAME_MOMENT_NS)
+    return bool(same and last <= moments_ns[-1])

@@ -10,7 +10,6 @@ from pathlib import Path
 import orchestrator
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.analysis.ranking import rankings
-from orchestrator.analysis.reading import evidence_of
 from orchestrator.assessment.verdicts import Assessment
 from orchestrator.bundling.archive import Entry, entry_of
 from orchestrator.bundling.held import assessment_files, held_against
@@ -63,7 +62,7 @@ def bundle_of(campaign: Campaign, wanted: AnalysisConfig, scratch: Path, require
         raise InputError(f"{campaign.directory} is still being measured, or was interrupted: {remedy}")
     results = analyse(campaign, wanted)
     assessment = None if required is None else held_against(required.content, required.name, results)
-    write_results(scratch, results.tables, report_texts(results, evidence_of(results), rankings(results)))
+    write_results(scratch, results.tables, report_texts(results, rankings(results)))
     made_at = campaign.record.created_at
     documents = {
         ENVIRONMENT: json_text(environment_of(campaign.record, results.records)) + "\n",

@@ -24,8 +24,8 @@ from orchestrator.analysis.capacity import (
     is_older,
     length_of,
     minutes,
-    next_seconds,
     searches_of,
+    seconds_of,
     seconds_to_come,
     words_without_rate,
 )
@@ -166,7 +166,7 @@ class Explorer:
         for line in [] if begun else forecast(searches, answers, spent_s + REPORT_S):
             progress.say(line)
         alone = len(searches) == 1
-        next_s = sum(next_seconds(search, number, alone) for search, number in zip(searches, answers, strict=True))
+        next_s = sum(seconds_of(search, search.next_rates(), number, alone) for search, number in zip(searches, answers, strict=True))
         takes_s = next_s if begun else all_seconds(searches, answers)
         if takes_s > left_s:
             needed = minutes(spent_s + takes_s + REPORT_S)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.ranking import Ranking, rankings, unsearched
-from orchestrator.analysis.reading import evidence_of, readings
+from orchestrator.analysis.reading import readings
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several, short, stored_tables
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composition import code_folders, override_analysis
@@ -150,11 +150,11 @@ def _stored(
     warm()
     results = analyse(open_campaign(directory), analysis, leave_out=True)
     heed_signals()
-    evidence, ranked = evidence_of(results), rankings(results)
+    ranked = rankings(results)
     heed_signals()
-    write_results(directory, results.tables, report_texts(results, evidence, ranked))
+    write_results(directory, results.tables, report_texts(results, ranked))
     if formats:
-        write_figures(inside(directory, directory / "figures"), formats, only, results, evidence, look)
+        write_figures(inside(directory, directory / "figures"), formats, only, results, look)
     return results, ranked
 
 
@@ -180,19 +180,19 @@ def report_several(
     folder = report_folder(into, directories)
     several, results = analyse_directories(directories, overrides)
     make_output_folder(folder, "--into")
-    evidence, ranked = evidence_of(results), rankings(results)
-    found = readings(results, evidence)
+    ranked = rankings(results)
+    found = readings(results)
     said, table = findings_of_several(several, results, ranked), campaigns_table(several)
     texts = made_together(
         {
             "report.md": lambda: report_of(COMBINED, said, results, ranked, first=[table]),
-            "report.html": lambda: render(results, evidence, said=said, combined=table, found=found, ranked=ranked),
+            "report.html": lambda: render(results, said=said, combined=table, found=found, ranked=ranked),
             PICTURE: lambda: quality_picture(results, found, ranked),
         }
     )
     write_results(folder.expanduser(), stored_tables(results, several), texts)
     if formats:
-        write_figures(folder.expanduser() / "figures", formats, only, results, evidence, look)
+        write_figures(folder.expanduser() / "figures", formats, only, results, look)
     print_summary(results, ranked, folder / "report.html", said, [table], full, directories, bool(formats))
     return exit_code(results)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
 from pkgutil import resolve_name
+from typing import cast
 
 from orchestrator.contracts import InputError
 from orchestrator.metrics.interface import (
@@ -16,7 +18,6 @@ from orchestrator.metrics.interface import (
     MeanMetric,
     Metric,
     Part,
-    PartedMetric,
     WholeTaskMetric,
 )
 
@@ -27,7 +28,6 @@ __all__ = [
     "MeanMetric",
     "Metric",
     "Part",
-    "PartedMetric",
     "UnknownMetric",
     "WholeTaskMetric",
     "add_folders",
@@ -82,8 +82,8 @@ def forget_folders(folders: Sequence[Path]) -> None:
 def names_in(path: Path) -> Mapping[str, str]:
     """Return the targets of the metrics in a file by their names, without running it."""
     text = path.read_text("utf-8", "replace")
-    judges = re.search(r"def (score|judge)\(", text)
-    return {name: f"{path.stem}:{kind}" for kind, name in NAMED.findall(text)} if judges else {}
+    found = NAMED.findall(text) if re.search(r"def (score|judge)\(", text) else ()
+    return {name: f"{path.stem}:{kind}" for kind, name in found}
 
 
 def find_metric(name: str) -> Metric:
@@ -102,20 +102,19 @@ def find_metric(name: str) -> Metric:
     if not targets:
         known = known_metrics()
         near = [f"did you mean {one}?" for one in get_close_matches(name, known, n=1)]
-        hint = near[0] if near else f"known are {', '.join(known)}; of yours with code=[DIR]"
-        raise UnknownMetric(f"metric {name!r}: there is none of that name; {hint}")
+        hints = [*near, f"known are {', '.join(known)}; of yours with code=[DIR]"]
+        raise UnknownMetric(f"metric {name!r}: there is none of that name; {hints[0]}")
     if len(targets) > 1:
         raise InputError(
             f"metric {name!r}: is there several times ({', '.join(targets)}); leave one of them"
         )
     try:
-        metric: Metric = resolve_name(targets[0])()
+        return cast(Metric, resolve_name(targets[0])())
     except Exception as error:
-        why = f"{type(error).__name__}: {error}"
         raise InputError(
-            f"metric {name!r} of {targets[0]}: cannot be used ({why}); repair it"
+            f"metric {name!r} of {targets[0]}: cannot be used ({type(error).__name__}: {error}); "
+            "repair it"
         ) from error
-    return metric
 
 
 def _targets(name: str) -> Sequence[str]:
@@ -134,14 +133,12 @@ def _targets(name: str) -> Sequence[str]:
 
 def parts_of(name: str) -> Sequence[str]:
     """Return the slices that a metric makes of parts of samples; none where it is not here."""
-    try:
-        metric = find_metric(name)
-    except InputError:
-        return ()
-    return tuple(metric.parts) if isinstance(metric, PartedMetric) else ()
+    with suppress(InputError):
+        return tuple(getattr(find_metric(name), "parts", ()))
+    return ()
 
 
 def known_metrics() -> list[str]:
     """Return the names of all metrics that there are here, in order."""
-    offered = (point.name for point in entry_points(group=ENTRY_POINTS))
-    return sorted({*METRICS, *offered, *(name for named in _OWN.values() for name in named)})
+    own = (name for named in _OWN.values() for name in named)
+    return sorted({*METRICS, *entry_points(group=ENTRY_POINTS).names, *own})

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from orchestrator.contracts import InputError
 from orchestrator.metrics.interface import Answers
 
-TRUTH = bool | np.bool_
-WHOLE = int | np.integer
+TRUTH, WHOLE = bool | np.bool_, int | np.integer
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -25,16 +24,18 @@ def check_one_form(
     labels: Sequence[Any], what: str, forms: Sequence[Any] = (str, WHOLE, TRUTH)
 ) -> None:
     """Refuse labels that can never be equal, and True and 1, which Python holds for equal."""
-    for form in forms:
-        if all(
+    alike = (
+        all(
             isinstance(one, form) and (form is TRUTH or not isinstance(one, TRUTH))
             for one in labels
-        ):
-            return
-    types = ", ".join(sorted({type(label).__name__ for label in labels}))
-    several = "all text, all whole numbers, or all true and false"
-    rule = several if len(forms) > 1 else "whole numbers"
-    raise InputError(f"{what} of types {types}: must be {rule}")
+        )
+        for form in forms
+    )
+    if not any(alike):
+        types = ", ".join(sorted({type(label).__name__ for label in labels}))
+        several = "all text, all whole numbers, or all true and false"
+        rule = several if len(forms) > 1 else "whole numbers"
+        raise InputError(f"{what} of types {types}: must be {rule}")
 
 
 class Accuracy:
@@ -109,9 +110,8 @@ class SubjectAccuracy:
     def score(self, answers: Answers) -> NDArray[np.float64]:
         subjects = answers.slices.get("subject", [None])
         if None in subjects:
-            offered = ", ".join(answers.slices) or "none"
             raise InputError(
-                f"subject_accuracy of a task with slices {offered}: "
+                f"subject_accuracy of a task with slices {', '.join(answers.slices) or 'none'}: "
                 "needs a slice 'subject' for every sample"
             )
         right = Accuracy().score(answers)
@@ -166,8 +166,9 @@ class WordF1:
     name = "word_f1"
 
     def score(self, answers: Answers) -> NDArray[np.float64]:
-        pairs = _in_words(answers)
-        return np.array([max(_f1(said or [], right) for right in rights) for said, rights in pairs])
+        return np.array(
+            [max(_f1(said or [], one) for one in rights) for said, rights in _in_words(answers)]
+        )
 
 
 def _f1(said: list[str], right: list[str]) -> float:

@@ -41,16 +41,11 @@ AREAS = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**
 class OfClass:
     """The D detections of one class that count, matched with ground truth at T IoU thresholds.
 
-    They fall in score, and end with the last one that is right at any threshold.
-
-    to_find
-        boxes that are neither crowds nor outside the area range, at least 1.
-    pictures, picture : [P], [D]
-        which pictures have detections, rising, and in which of these each was made.
-    inside : [D]
-        whether its own area is in the range; an unmatched detection outside does not count.
-    matched, right : [T, D]
-        whether it was matched, and with a box to find; else a matched one does not count.
+    They fall in score, and end with the last one that is right at any threshold. Boxes ``to_find``,
+    at least 1, are neither crowds nor outside the area range; ``pictures``, [P], are those with
+    detections, rising, and ``picture``, [D], is the place of each one's among them. One ``inside``,
+    [D], has an area in the range; unmatched ones outside do not count. At each threshold, [T, D],
+    it was ``matched``, and is ``right`` if with a box to find; else a matched one does not count.
     """
 
     to_find: int
@@ -106,9 +101,8 @@ def match_detections(
 
     def grouped(boxes: Boxes, key: NDArray[np.generic]) -> tuple[Ints, Ints]:
         """Return boxes of the classes in order of picture, class and ``key``; and their groups."""
-        class_index = np.searchsorted(labels, boxes.label)
-        known = np.isin(boxes.label, labels)
-        group = np.where(known, boxes.picture * labels.size + class_index, -1)
+        known, of_class = np.isin(boxes.label, labels), np.searchsorted(labels, boxes.label)
+        group = np.where(known, boxes.picture * labels.size + of_class, -1)
         order = np.lexsort((key, group))[np.count_nonzero(~known) :]
         return order, group[order]
 
@@ -183,7 +177,7 @@ class MeanAveragePrecision:
     def of(self, on_time: Flags) -> Floats:
         """Return it for sets of pictures on time, [N, S]; NaN where there is nothing to find."""
         sets, which = distinct(on_time)
-        total = np.zeros(len(sets)) if self.classes else np.full(len(sets), np.nan)
+        total = np.full(len(sets), 0.0 if self.classes else np.nan)
         for one in self.classes:
             own, which_own = distinct(sets[:, one.pictures])
             total += one.precision(own)[which_own]
@@ -201,8 +195,8 @@ class MeanAveragePrecision:
         curve = np.empty((bound.size, len(time)))
         for start in range(0, len(time), step):
             on_time = time[start : start + step] <= bounds
-            found = self.of(on_time.reshape(-1, self.pictures))
-            curve[:, start : start + step] = found.reshape(on_time.shape[:2])
+            found = self.of(on_time.reshape(-1, self.pictures)).reshape(on_time.shape[:2])
+            curve[:, start : start + step] = found
         return curve
 
 
@@ -251,8 +245,8 @@ class Map:
 
     def _part(self, truth: Boxes, found: Boxes, areas: tuple[float, float]) -> Part:
         classes = match_detections(truth, found, self.iou_thresholds, areas)
-        judged = MeanAveragePrecision(truth.pictures, classes)
-        return Part(judged, sum(one.to_find for one in classes))
+        count = sum(one.to_find for one in classes)
+        return Part(MeanAveragePrecision(truth.pictures, classes), count)
 
 
 def _of_class(boxes: Boxes, label: int) -> Boxes:

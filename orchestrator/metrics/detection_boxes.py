@@ -22,16 +22,9 @@ BLOCK = 2**18  # pairs of boxes compared in one step: bounds the memory of crowd
 class Boxes:
     """The boxes of all pictures one after the other, N of them, in the order given.
 
-    pictures
-        how many there are, with and without boxes.
-    picture, label : [N]
-        which picture a box belongs to, counted from 0, and its category id.
-    boxes : [N, 4]
-        x, y, width, height in pixels of the original picture.
-    areas : [N]
-        in square pixels, of the right object, which may be smaller than its box.
-    crowd, scores : [N]
-        whether a right box surrounds objects not told apart; how sure the model is of a found one.
+    Each, [N], has its ``picture``, counted from 0 among all ``pictures``, its category id, and
+    ``boxes``, [N, 4]: x, y, width, height in pixels. An area is that of the right object, which may
+    be smaller than its box; a ``crowd`` surrounds objects not told apart.
     """
 
     pictures: int

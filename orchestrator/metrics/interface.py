@@ -40,7 +40,12 @@ class MeanMetric(Protocol):
 
 @runtime_checkable
 class WholeTaskMetric(Protocol):
-    """A metric that is no mean over samples, such as F1 or mAP."""
+    """A metric that is no mean over samples, such as F1 or mAP.
+
+    One that can also judge parts of samples, such as the boxes of one size, names the slices that
+    are made of these in an attribute ``parts``; its ``judge_parts(name, answers)`` returns the
+    groups of one such slice, a `Part` each, in the order in which they are shown.
+    """
 
     name: str
 
@@ -71,19 +76,6 @@ class Part:
     count: int
 
 
-@runtime_checkable
-class PartedMetric(Protocol):
-    """A metric that can also judge parts of samples, such as the boxes of one size.
-
-    ``parts`` names the slices that are made of such parts.
-    """
-
-    parts: Sequence[str]
-
-    def judge_parts(self, name: str, answers: Answers) -> Mapping[str, Part]:
-        """Return the groups of one of these slices, in the order in which they are shown."""
-
-
 Metric: TypeAlias = MeanMetric | WholeTaskMetric
 
 Quality = TypeVar("Quality", float, NDArray[np.float64])
@@ -93,8 +85,7 @@ Quality = TypeVar("Quality", float, NDArray[np.float64])
 class Scale:
     """How quality is counted: as the gain over the quality of a task whose answers are all late.
 
-    ``sign`` is -1 where a smaller score is the better one. The share kept is the gain by the gain
-    without a threshold, (late - Q) / (late - ideal), without clipping.
+    ``sign`` is -1 where a smaller score is the better one.
     """
 
     late: float = 0.0
@@ -106,17 +97,13 @@ class Scale:
     def shown(self, gained: Quality) -> Quality:
         return gained if self == PLAIN else self.late + self.sign * gained
 
-    def kept(self, quality: float, ideal: float) -> float:
-        return (self.late - quality) / (self.late - ideal)
-
     def shown_difference(self, gained: float) -> float:
         return self.sign * gained
 
     def shown_limits(self, low: float, high: float) -> tuple[float, float]:
         """Return an interval's limits on the metric's own scale, the lower one first."""
-        low, high = (low, high) if self.sign > 0 else (high, low)
-        return self.shown(low), self.shown(high)
+        ends = self.shown(low), self.shown(high)
+        return ends if self.sign > 0 else ends[::-1]
 
 
-PLAIN = Scale()
-"""A larger score is better, and a late sample scores 0."""
+PLAIN = Scale()  # a larger score is better, and a late sample scores 0

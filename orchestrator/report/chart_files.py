@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +15,7 @@ import vl_convert
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.ranking import Ranking, rankings
-from orchestrator.analysis.reading import Evidence, Reading, readings
+from orchestrator.analysis.reading import Reading, readings
 from orchestrator.contracts import InputError
 from orchestrator.report.charts import figures
 from orchestrator.report.charts.draw import Spec, config
@@ -151,7 +151,7 @@ def quality_picture(
     ``ranked`` are `readings` and `rankings` of the results, if these are known already.
     """
     ranked = rankings(results) if ranked is None else ranked
-    read = readings(results, {}) if read is None and any(one.found for one in ranked) else read
+    read = readings(results) if read is None and any(one.found for one in ranked) else read
     found = []
     for reading, one in zip(read or (), ranked, strict=bool(read)):
         means = {trial: each.mean for each in one.found for trial in each.trials}
@@ -178,7 +178,6 @@ def write_figures(
     formats: Sequence[str],
     only: Collection[str],
     results: CampaignAnalysis,
-    evidence: Mapping[str, Evidence] | None = None,
     look: Look = PLAIN_LOOK,
 ) -> list[Path]:
     """Write figures into a folder and return the paths of their files.
@@ -189,7 +188,7 @@ def write_figures(
     for form in formats:
         if form not in FORMATS:
             raise InputError(f"--figures {form}: no such format; choose some of {','.join(FORMATS)}")
-    found = figures(results, evidence)
+    found = figures(results)
     for name in only:
         if name not in found:
             raise InputError(f"--only {name}: no such figure; choose one of {', '.join(found)}")

@@ -6,23 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.ranking import Ranking
-from orchestrator.analysis.reading import Evidence, readings
+from orchestrator.analysis.reading import readings
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.report.chart_files import quality_picture
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import PICTURE, to_report
 
 
-def report_texts(results: CampaignAnalysis, evidence: Mapping[str, Evidence], ranked: Sequence[Ranking]) -> dict[str, str]:
+def report_texts(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> dict[str, str]:
     """Return ``report.md``, ``report.html`` and the picture of the former, by name; no picture where there is nothing to draw.
 
     ``ranked`` is what `rankings` returns.
     """
-    found = readings(results, evidence)
+    found = readings(results)
     return made_together(
         {
             "report.md": lambda: to_report(results, ranked),
-            "report.html": lambda: render(results, evidence, found=found, ranked=ranked),
+            "report.html": lambda: render(results, found=found, ranked=ranked),
             PICTURE: lambda: quality_picture(results, found, ranked),
         }
     )

@@ -118,15 +118,15 @@ def test_systems_that_are_late_back_to_back_are_not_searched(call: Call, null_wo
     code, out, err = call("compare", "one", "one")
     assert (code, err) == (0, "")
     assert call("resume", "one", "--quiet")[0] == 2
-    [reading] = readings(*_analysed("one"))
+    [reading] = readings(_analysed("one"))
     assert "capacity" not in [chart.name for chart in charts_of(reading)]
 
 
-def _analysed(directory: str) -> tuple[Any, dict[str, Any]]:
+def _analysed(directory: str) -> Any:
     from orchestrator.analysis.campaign_analysis import analyse
 
     campaign = open_campaign(directory)
-    return analyse(campaign, campaign.record.config.analysis), {}
+    return analyse(campaign, campaign.record.config.analysis)
 
 
 @pytest.mark.usefixtures("overloaded_above")

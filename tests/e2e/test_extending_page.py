@@ -63,7 +63,7 @@ def test_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_figure(tmp_path: Path) -> None:
     campaign = open_campaign(measure_small(tmp_path / "r", rounds=6))
-    [reading] = readings(analyse(campaign, campaign.record.config.analysis), {})
+    [reading] = readings(analyse(campaign, campaign.record.config.analysis))
     chart = names(EXAMPLES[3])["median_chart"](reading)
     drawn = {row["of"]: row["y"] for row in chart.spec["data"]["values"]}
     for entry in reading.entries:

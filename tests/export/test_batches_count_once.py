@@ -9,7 +9,6 @@ import pytest
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.loading import load_trials
-from orchestrator.analysis.reading import evidence_of
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import Campaign, open_campaign
@@ -102,8 +101,9 @@ def test_means_of_stages_add_up_to_the_mean_total_time(campaigns: Make, planned:
     campaign = measured(campaigns, planned, order=order)
     results = analyse(campaign, AnalysisConfig(seed=0))
     rows = results.tables["latency"].to_pylist()
-    [told] = evidence_of(results).values()
-    assert sum(told.stage_means_ns.values()) == pytest.approx(next(row["mean_ns"] for row in rows if row["clock"] == "total"))
+    [data] = results.groups[0].trials
+    assert data.beside is not None
+    assert sum(data.beside.stage_means_ns.values()) == pytest.approx(next(row["mean_ns"] for row in rows if row["clock"] == "total"))
 
 
 def test_samples_of_one_fixed_batch_settle_as_one(campaigns: Make, planned: Plan) -> None:

@@ -8,7 +8,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.__main__ import main
-from orchestrator.analysis.reading import evidence_of
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several
 from orchestrator.commands.verbs.report import Options, execute
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -122,7 +121,7 @@ def test_the_page_takes_them_as_one_campaign(campaigns: Make, planned: Plan) -> 
     directories = campaigns("monday", [planned([3])]), campaigns("friday", [planned([3])], day=5, seed=1)
     several = SeveralCampaigns([open_campaign(directory) for directory in directories])
     results = analyse_several(several, AnalysisConfig())
-    page = render(results, evidence_of(results))
+    page = render(results)
     assert "cpu_all @ 2026-03-01 12:30" in page
     assert "cpu_all @ 2026-03-05 12:30" in page
 

@@ -20,7 +20,6 @@ from browsing import DESK, slide
 from virtual_clock import at_rest
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.analysis.reading import Evidence, evidence_of
 from orchestrator.configuration.config import parse_trial
 from orchestrator.execution.inline import InlineExecutor
 from orchestrator.machine.host import read_machine
@@ -127,15 +126,13 @@ class HostileCampaign(Campaign):
 class Reported:
     directory: Path
     results: CampaignAnalysis
-    evidence: dict[str, Evidence]
     page: Path
 
 
 def reported(campaign: Campaign, page: Path) -> Reported:
     results = analyse(campaign, campaign.record.config.analysis.model_copy(update={"primary": "5 ms"}))
-    evidence = evidence_of(results)
-    page.write_text(render(results, evidence), encoding="utf-8")
-    return Reported(campaign.directory, results, evidence, page)
+    page.write_text(render(results), encoding="utf-8")
+    return Reported(campaign.directory, results, page)
 
 
 @pytest.fixture(scope="session")

@@ -79,11 +79,9 @@ def test_no_two_lines_look_alike_while_there_are_pairs_left() -> None:
 
 def test_repeats_look_like_their_system_and_runtimes_of_one_system_differ_in_colour(tmp_path: Path) -> None:
     campaign = open_campaign(measure_small(tmp_path / "r", repeat=3))
-    (reading,) = readings(analyse(campaign, campaign.record.config.analysis), {})
-    looks = {entry.label: (entry.colour, entry.dash) for entry in reading.entries}
-    assert looks == {
-        f"{system} · repeat {repeat}": (number, 0) for repeat in range(3) for number, system in enumerate(("cpu_all", "cpu_1"))
-    }
+    (reading,) = readings(analyse(campaign, campaign.record.config.analysis))
+    looks = {entry.label: (entry.place[1], entry.dash) for entry in reading.entries}
+    assert looks == {f"{system} · repeat {repeat}": (system, 0) for repeat in range(3) for system in ("cpu_all", "cpu_1")}
     rows = curve_chart(reading).spec["data"]["values"]
     assert {(row["s"], row["of"]) for row in rows if row["faint"]} == {(label.partition(" · ")[0], label) for label in looks}
     one_system = [entry for entry in reading.entries if entry.system_label == "cpu_1"]
@@ -93,12 +91,12 @@ def test_repeats_look_like_their_system_and_runtimes_of_one_system_differ_in_col
     first, second = one_system[0].data, one_system[1].data
     second = replace(second, record=second.record.model_copy(update={"trial": other, "match_key": "other"}))
     found = entries_of(replace(reading.group, trials=(first, second)))
-    assert [(entry.label, entry.colour, entry.dash) for entry in found] == [("torch", 0, 0), ("other", 1, 1)]
+    assert [(entry.label, entry.dash) for entry in found] == [("torch", 0), ("other", 1)]
 
 
 @pytest.fixture(scope="module")
 def reading(report: Any) -> Reading:
-    return readings(report.results, report.evidence)[0]
+    return readings(report.results)[0]
 
 
 def test_figures_come_in_the_order_of_the_sections(reading: Reading) -> None:
@@ -146,7 +144,7 @@ def test_time_is_drawn_against_input_size_from_five_sizes_on(reading: Reading, s
 
 
 def test_many_systems_have_a_panel_for_each_model_in_which_a_system_looks_the_same(crowd: Any) -> None:
-    (reading,) = readings(crowd.results, crowd.evidence)
+    (reading,) = readings(crowd.results)
     assert len(reading.systems) == 24
     spec = curve_chart(reading, dict.fromkeys((entry.key for entry in reading.systems), "0.9")).spec
     assert spec["facet"]["sort"] == ["null", "other", "third"]
@@ -160,7 +158,7 @@ def test_many_systems_have_a_panel_for_each_model_in_which_a_system_looks_the_sa
 
 
 def test_a_legend_names_at_most_sixteen_lines_the_best_first(crowd: Any) -> None:
-    (reading,) = readings(crowd.results, crowd.evidence)
+    (reading,) = readings(crowd.results)
     one = tuple(
         replace(entry, label=f"system {number}", data=named(entry.data, "null")) for number, entry in enumerate(reading.systems[::-1])
     )
@@ -180,7 +178,7 @@ def named(data: Any, model: str) -> Any:
 
 def test_every_specification_is_valid_and_small(report: Any, crowd: Any) -> None:
     for results in (report.results, crowd.results):
-        named = figures(results, report.evidence if results is report.results else crowd.evidence)
+        named = figures(results)
         assert sum(len(json.dumps(chart.spec, allow_nan=False, separators=(",", ":"))) for _, chart in named.values()) < 500_000
         for _, chart in named.values():
             text = json.dumps(chart.spec)
@@ -198,7 +196,7 @@ def test_steps_keep_every_change_and_both_ends() -> None:
 @pytest.mark.parametrize(("style", "width"), [("paper", None), ("paper", inches("84mm")), ("talk", None), (None, 5.0)])
 def test_a_pdf_is_as_wide_as_it_was_asked_to_be_and_its_text_is_no_picture(report: Any, tmp_path: Path, style: str, width: float) -> None:
     look = look_of(style, width)
-    (path,) = write_figures(tmp_path, ["pdf"], ["tail-quality" if width else "stages"], report.results, report.evidence, look)
+    (path,) = write_figures(tmp_path, ["pdf"], ["tail-quality" if width else "stages"], report.results, look)
     pdf = path.read_bytes()
     ((wide, high),) = re.findall(rb"/MediaBox ?\[\s?0 0 ([\d.]+) ([\d.]+)", pdf)
     assert float(wide) == pytest.approx(72 * look.width, abs=1)
@@ -211,7 +209,7 @@ def test_every_figure_is_written_as_wide_as_asked_and_no_text_is_smaller_than_se
     eight_trials: Any, tmp_path: Path, style: str | None
 ) -> None:
     look = look_of(style)
-    written = write_figures(tmp_path, ["svg"], [], eight_trials, None, look)
+    written = write_figures(tmp_path, ["svg"], [], eight_trials, look)
     assert {path.stem for path in written} == set(figures(eight_trials))
     for path in written:
         root = ElementTree.parse(path).getroot()
@@ -240,7 +238,7 @@ def test_the_picture_names_every_system_with_what_it_keeps(eight_trials: Any) ->
     svg = quality_picture(eight_trials) or ""
     for one in rankings(eight_trials)[0].found:
         assert any(found.startswith(f"{quality(one.mean)} ") and one.names["runtime"] in found for found in re.findall(r">([^<]+)<", svg))
-    read = readings(eight_trials, {})
+    read = readings(eight_trials)
     flat = [replace(one, curves={key: replace(curve, mean=0 * curve.mean) for key, curve in one.curves.items()}) for one in read]
     assert quality_picture(eight_trials, read) == svg != quality_picture(eight_trials, flat)
 

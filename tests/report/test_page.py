@@ -30,7 +30,7 @@ def without_scripts(text: str) -> str:
 
 
 def test_equal_results_give_equal_bytes(report: Any) -> None:
-    assert render(report.results, report.evidence) == report.page.read_text(encoding="utf-8")
+    assert render(report.results) == report.page.read_text(encoding="utf-8")
 
 
 def test_several_tasks_are_listed_with_their_answers(report: Any) -> None:
@@ -85,7 +85,7 @@ def test_one_trial_is_compared_with_nothing(report: Any) -> None:
 
 
 def test_the_slider_moves_what_was_computed(report: Any) -> None:
-    [reading], moved = readings(report.results, {}), data_of(report.page.read_text("utf-8"))["tasks"][0]["grids"]
+    [reading], moved = readings(report.results), data_of(report.page.read_text("utf-8"))["tasks"][0]["grids"]
     keys = reading.short_keys()
     for clock in reading.clocks:
         grid = reading.grids[clock]
@@ -99,7 +99,7 @@ def test_the_slider_moves_what_was_computed(report: Any) -> None:
 
 
 def test_curves_at_common_thresholds_are_those_of_the_tables(report: Any) -> None:
-    [reading] = readings(report.results, {})
+    [reading] = readings(report.results)
     rows = [row for row in report.results.rows("tail_quality") if row["threshold_origin"] != "own" and row["metric"] == "top1"]
     assert rows
     for row in rows:
@@ -111,7 +111,7 @@ def test_curves_at_common_thresholds_are_those_of_the_tables(report: Any) -> Non
 
 
 def test_flips_are_all_pairs_that_change_places(report: Any) -> None:
-    [reading] = readings(report.results, {})
+    [reading] = readings(report.results)
     grid = reading.grids["total"]
     common = [index for index, label in enumerate(grid.labels) if label]
     means = {entry.label: reading.curves["total", entry.key].mean for entry in reading.entries}

@@ -22,7 +22,7 @@ def test_nothing_is_asked_for_and_nothing_goes_wrong(report: Any, opened: Any) -
 
 
 def test_every_position_of_the_slider_shows_what_python_computed(report: Any, page: Any) -> None:
-    [reading] = readings(report.results, report.evidence)
+    [reading] = readings(report.results)
     keys = reading.short_keys()
     for clock in reading.clocks:
         page.select_option("[data-clock]", clock)

@@ -61,7 +61,7 @@ def test_a_stranger_s_value_stands_in_quotes_unless_it_could_be_a_command() -> N
 
 
 def test_a_line_of_the_page_is_a_system_with_the_figures_of_the_answer(ranked_at: CampaignAnalysis) -> None:
-    [reading] = readings(ranked_at, {})
+    [reading] = readings(ranked_at)
     found = ranking(ranked_at, reading.group).found
     assert len(reading.entries) == 3 * len(reading.systems) == 3 * len(found)
     grid = reading.grids[reading.clock]
@@ -74,14 +74,14 @@ def test_a_line_of_the_page_is_a_system_with_the_figures_of_the_answer(ranked_at
 
 
 def test_a_system_keeps_the_longest_deadline_of_its_processes(repeated: CampaignAnalysis) -> None:
-    [reading] = readings(repeated, {})
+    [reading] = readings(repeated)
     rows = [row for row in repeated.rows("deadline") if (row["clock"], row["reference"]) == ("total", "own")]
     for key, (_, observed) in kept_by_system(reading, "total").items():
         assert observed == max(row["observed_ns"] for row in rows if row["match_key"] == key)
 
 
 def test_figures_draw_a_line_per_system_and_the_page_knows_no_other_names(repeated: CampaignAnalysis) -> None:
-    [reading] = readings(repeated, {})
+    [reading] = readings(repeated)
     keys = reading.short_keys()
     assert set(keys.values()) == {f"e{number + 1}" for number in range(len(reading.systems))}
     drawn = {chart.name: chart.spec["data"]["values"] for chart in charts_of(reading)}

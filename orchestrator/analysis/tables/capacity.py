@@ -242,8 +242,8 @@ def capacity(context: Context) -> Iterator[Row]:
 
 
 def _of_rate(one: MeasuredRate) -> dict[str, Any]:
-    judged, kept = one.data.judged(one.data.metric), one.ideal * (1 - one.lost)
-    [interval] = intervals(judged, kept[None], one.at_stake)
+    judged = one.data.judged(one.data.metric)
+    [interval] = intervals(judged, judged.ideal() * (1 - one.lost)[None], one.at_stake)
     scale = scale_of(judged)
     low, high = scale.shown_limits(interval.low, interval.high)
     return {
@@ -252,7 +252,7 @@ def _of_rate(one: MeasuredRate) -> dict[str, Any]:
         "answers": one.answers,
         "streams_kept": one.kept,
         "least_share": least_share(one.kept, one.lost.size),
-        "mean": scale.shown(one.ideal * (1 - float(one.lost.mean()))),
+        "mean": scale.shown(judged.ideal() * (1 - float(one.lost.mean()))),
         "interval_low": low,
         "interval_high": high,
         "confidence": interval.confidence,

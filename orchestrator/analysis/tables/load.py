@@ -1,5 +1,3 @@
-"""Proof of the schedule: what a load asked for, what was delivered, and what our loop added."""
-
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -7,15 +5,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.load import Floats, delivery_of, percentile
+from orchestrator.analysis.load import delivery_of, percentile
 from orchestrator.analysis.table import FLAGS, Column, Context, Row, table
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.stats.queueing import SECOND_NS, spacing_p_value
+from orchestrator.stats.units import Floats
 from orchestrator.storage import schema
 
-UNKNOWN = "unknown"
-"""What is not told of imported trials."""
+UNKNOWN = "unknown"  # what is not told of imported trials
 
 
 @table(

@@ -7,12 +7,12 @@ returns a `Chart`, which says in which part of the page it stands. One without d
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from pkgutil import iter_modules
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.reading import Evidence, Reading, readings
+from orchestrator.analysis.reading import Reading, readings
 from orchestrator.contracts import InputError
 from orchestrator.report.charts.draw import SECTIONS, Chart
 
@@ -35,11 +35,9 @@ def charts_of(reading: Reading) -> list[Chart]:
     return sorted(drawn, key=lambda one: (SECTIONS.index(one.section), one.place, one.name))
 
 
-def figures(
-    results: CampaignAnalysis, evidence: Mapping[str, Evidence] | None = None
-) -> dict[str, tuple[Reading, Chart]]:
+def figures(results: CampaignAnalysis) -> dict[str, tuple[Reading, Chart]]:
     """Return all figures by name, with the task's name where a campaign has several tasks."""
-    found = readings(results, evidence or {})
+    found = readings(results)
     named: dict[str, tuple[Reading, Chart]] = {}
     for reading in found:
         task = re.sub(r"[^A-Za-z0-9_.-]+", "_", reading.group.task)

@@ -152,13 +152,10 @@ def stage_chart(reading: Reading) -> Chart:
             "s": entry.label,
             "stage": stage,
             "at": STAGES.index(stage),
-            "ms": rounded([means[stage] / NS_PER_MS])[0],
+            "ms": rounded([mean_ns / NS_PER_MS])[0],
         }
         for entry in reading.systems
-        for means in [getattr(reading.evidence.get(entry.key), "stage_means_ns", {})]
-        for at, stage in enumerate(STAGES)
-        if stage in means
-        for ms in rounded([means[stage] / NS_PER_MS])
+        for stage, mean_ns in entry.stage_means_ns.items()
     ]
     names = list(dict.fromkeys(row["s"] for row in rows))
     y = {"field": "s", "type": "nominal", "sort": names, "axis": None}
@@ -196,23 +193,27 @@ def stage_chart(reading: Reading) -> Chart:
 
 def evidence_chart(reading: Reading) -> Chart:
     """Return what else happened in each round, by the time of day."""
-    seen = {one.key: one for one in reading.entries if one.key in reading.evidence}
-    known = [reading.evidence[key] for key in seen]
-    measures = [name for name in MEASURES if any(name in one.measures for one in known)]
-    first = min((float(one.started_ms[0]) for one in known), default=0.0)
-    together = max((-(-one.started_ms.size // MOST_MOMENTS) for one in known), default=1)
+    seen = [(one, one.data.beside.started_ms) for one in reading.entries if one.data.beside]
+    measures = [
+        name
+        for name, (column, _) in MEASURES.items()
+        if any(np.isfinite(one.data.evidence.get(column, np.nan)).any() for one, _ in seen)
+    ]
+    first = min((float(started_ms[0]) for _, started_ms in seen), default=0.0)
+    together = max((-(-started_ms.size // MOST_MOMENTS) for _, started_ms in seen), default=1)
     lines, rows = Lines(reading), []
 
     def drawn(values: Floats) -> Floats:
         return stretches(values, MOST_MOMENTS)[1]
 
-    for key, evidence in zip(seen, known, strict=True) if measures else ():
-        empty = np.full(evidence.started_ms.size, np.nan)
+    for entry, started_ms in seen if measures else ():
+        empty, evidence = np.full(started_ms.size, np.nan), entry.data.evidence
         columns = {
-            f"m{at}": drawn(evidence.measures.get(name, empty)) for at, name in enumerate(measures)
+            f"m{at}": drawn(evidence.get(column, empty) * unit)
+            for at, (column, unit) in enumerate(MEASURES[name] for name in measures)
         }
-        seconds = rounded((drawn(evidence.started_ms) - first) / 1000, 6)
-        rows.append(lines.row(seen[key], x=seconds, **columns))
+        seconds = rounded((drawn(started_ms) - first) / 1000, 6)
+        rows.append(lines.row(entry, x=seconds, **columns))
     chosen = ", ".join(f"{name!r}: datum.m{at}" for at, name in enumerate(measures))
     return Chart(
         name="evidence",

@@ -18,7 +18,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.flags import UNSTEADY, flag_of
 from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.ranking import Ranking, is_unsteady, rankings
-from orchestrator.analysis.reading import Entry, Evidence, Reading, readings
+from orchestrator.analysis.reading import Entry, Reading, readings
 from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.report.chart_files import script
 from orchestrator.report.charts import charts_of
@@ -59,7 +59,6 @@ class Part:
 
 def render(
     results: CampaignAnalysis,
-    evidence: Mapping[str, Evidence] | None = None,
     said: Sequence[Finding] | None = None,
     combined: Table | None = None,
     found: Sequence[Reading] | None = None,
@@ -71,7 +70,7 @@ def render(
     ``found`` and ``ranked`` what `readings` and `rankings` return, where that is known. Raises
     InputError if trials of one task are judged by different metrics.
     """
-    found = readings(results, evidence or {}) if found is None else found
+    found = readings(results) if found is None else found
     ranked = rankings(results) if ranked is None else ranked
     whole = (
         of_campaign(results, ranked) if said is None else (one for one in said if not one.subject)
@@ -229,10 +228,10 @@ def _flips(reading: Reading) -> Iterator[Table]:
 def _loop(found: Iterable[Reading]) -> Iterator[Table]:
     """Yield the time that our own loop took between two samples in each trial."""
     rows = [
-        [entry.key, *(f"{ns / 1000:.3g} µs" for ns in seen.gap_ns)]
+        [entry.key, *(f"{ns / 1000:.3g} µs" for ns in entry.data.beside.gap_ns)]
         for reading in found
         for entry in reading.entries
-        if (seen := reading.evidence.get(entry.key)) is not None and seen.gap_ns is not None
+        if entry.data.beside is not None and entry.data.beside.gap_ns is not None
     ]
     if rows:
         title, heads = "Our own loop between two samples", ["median", "p99"]
