@@ -15,6 +15,7 @@ import orchestrator
 from orchestrator.analysis import table
 from orchestrator.analysis import tables as declared_tables
 from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.analysis.flags import FLAGS, flag_of
 from orchestrator.analysis.quality import judge, scale_of
 from orchestrator.analysis.ranking import rankings
 from orchestrator.analysis.reading import readings
@@ -25,6 +26,7 @@ from orchestrator.report import findings
 from orchestrator.report.chart_files import svg_of
 from orchestrator.report.findings import say
 from orchestrator.report.result_tables import shown
+from orchestrator.report.table import Marks
 from orchestrator.report.text import milliseconds
 from orchestrator.stats.stopping import RULES, RoundObservation, make_rule
 from orchestrator.stats.times import Clock
@@ -89,6 +91,14 @@ def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         table.tables.cache_clear()
         sys.modules.pop(f"{declared_tables.__name__}.fastest", None)
+
+
+def test_the_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    [example] = [one for one in EXAMPLES if "Flag(" in one]
+    hot = names(example)["hot"]
+    monkeypatch.setitem(FLAGS, hot.name, hot)
+    assert flag_of("hot (93 °C)") is hot
+    assert f"(a) hot: {hot.meaning}; {hot.remedy}." in Marks([{"flags": ["hot"]}]).note()
 
 
 def test_the_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
