@@ -149,9 +149,7 @@ class DensityConvergence:
     """
 
     def __init__(self, window: int = 5, threshold: float = 0.05, fit_every: int = 1) -> None:
-        self.threshold = threshold
-        self.fit_every = fit_every
-        self.rounds = 0
+        self.threshold, self.fit_every, self.rounds = threshold, fit_every, 0
         self._history = LogHistogram()
         self._earlier: deque[Fit] = deque(maxlen=window)
 

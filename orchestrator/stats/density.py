@@ -183,8 +183,7 @@ class LogHistogram:
     def __init__(
         self, step: float = LOG_STEP, first: int = 0, counts: NDArray[np.int64] | None = None
     ) -> None:
-        self.step = step
-        self.first = first
+        self.step, self.first = step, first
         self.counts = np.zeros(0, dtype=np.int64) if counts is None else counts
 
     @property

@@ -121,10 +121,9 @@ def predict_rounds(
     rounds to come (Hahn and Meeker, *Statistical Intervals*, section 4.7), clipped to ``within``.
     """
     count = qualities.shape[1]
-    found = spread(qualities, units_of(count, units))
+    variance, degrees, own = spread(qualities, units_of(count, units))
     figures = figures_of(qualities, rounds, units)
-    more = 1 + count / rounds
-    return _with_limits(figures, found.variance * more, found.degrees, found.units, within)
+    return _with_limits(figures, variance * (1 + count / rounds), degrees, own, within)
 
 
 def predict_independent(scores: Floats, on_time: Floats, fitted: int, rounds: int) -> Prediction:

@@ -16,10 +16,9 @@ from orchestrator.stats.units import Floats, ranks
 
 LEVEL = 0.05  # family-wise error of all the evidence of a trial
 FEWEST_ROUNDS = 20  # with fewer no p-value of shifts reaches `LEVEL`
-# Evidence that differs from its median in fewer rounds says nothing.
-FEWEST_APART = 6
-# From this many visits of one length on, visits are exchanged; 6 have 720 orders.
-FEWEST_VISITS = 6
+# Evidence that differs from its median in fewer rounds says nothing; from this many visits of one
+# length on, visits are exchanged: 6 have 720 orders.
+FEWEST_APART, FEWEST_VISITS = 6, 6
 ORDERS, MANY_ROUNDS, ORDERS_OF_MANY = 999, 5_000, 199
 ROUNDING, SEED = 1e-9, 0
 

@@ -17,8 +17,7 @@ from orchestrator.stats.times import checked_times
 
 Origin: TypeAlias = Literal["absolute", "reference", "own"]
 
-NS_PER_MS = 10**6
-LONGEST_NS = 2**63 - 1
+NS_PER_MS, LONGEST_NS = 10**6, 2**63 - 1
 # A trial's own thresholds come from this many first rounds and are applied to the others, where
 # there are at least so many rounds.
 FREEZING_ROUNDS, ROUNDS_TO_FREEZE = 10, 20

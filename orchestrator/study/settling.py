@@ -33,7 +33,6 @@ from orchestrator.study.tables import (
     Row,
     StudyTable,
     Value,
-    Verdict,
     by_share,
     counted,
     table,
@@ -199,9 +198,9 @@ def enough_claim(material: Material, table: StudyTable) -> Claim:
     wanted, settled = material.criteria.claims.enough, len(table.rows)
     enough = sum(bool(row[-1]) for row in table.rows)
     said, figures = counted(enough, settled)
-    verdict: Verdict = "not shown"
-    if figures and (figures["share"] >= wanted.trials or figures["high"] < wanted.trials):
-        verdict = "holds" if figures["share"] >= wanted.trials else "fails"
+    verdict = by_share(enough, settled, wanted.trials)
+    if verdict == "fails" and figures["high"] >= wanted.trials:
+        verdict = "not shown"
     return Claim(
         "C3",
         f"An rJSD of at most {wanted.rjsd:g} means that enough was measured",

@@ -105,11 +105,9 @@ class Settled:
         bound, half_width, missing = self._settings.half_width * observation.ideal, None, math.inf
         if len(self._qualities) > 1:
             half_width, missing = self._known(observation, bound)
+            self._reason = CONSTANT if constant(np.array([self._qualities]))[0] else "settled"
             if missing > 0:
                 self._reason = _lacking(missing, observation.round_s)
-            else:
-                still = constant(np.array([self._qualities]))[0]
-                self._reason = CONSTANT if still else "settled"
         known = self._running.threshold
         own: CheckRow = {
             "quality_mean": float(np.mean(self._qualities)) if self._qualities else None,
