@@ -19,7 +19,6 @@ Floats: TypeAlias = NDArray[np.float64]
 # fewer distinct values the equation says nothing.
 BINS, REACH_IQRS, FEWEST_VALUES = 2048, 12, 10
 STAGES, LONGEST_TIME, RUNGS = 7, 0.1, 12
-PAIRS_AT_ONCE = 2**20
 LOG_STEP = 2.0**-16  # One part in 65,536: 15 ns at 1 ms. Finer differences of time are not kept.
 REACH = 8  # In bandwidths: what lies further away is below 1e-15 of a kernel.
 
@@ -154,10 +153,14 @@ def kde_on_grid(x: Floats, grid: Floats, bandwidth: float) -> Floats:
     >>> kde_on_grid(np.array([0.0]), np.array([0.0, 1.0]), 1.0).round(4)
     array([0.3989, 0.242 ])
     """
-    density = np.zeros(grid.size)
-    for some in np.array_split(x, 1 + x.size * grid.size // PAIRS_AT_ONCE):
-        density += np.exp(-0.5 * ((grid - some[:, None]) / bandwidth) ** 2).sum(axis=0)
-    return np.asarray(density / (x.size * bandwidth * math.sqrt(2 * math.pi)))
+    ordered = np.sort(x)
+    # Of what lies 39 bandwidths away a kernel is 0 in double precision.
+    ends = np.searchsorted(ordered, [grid - 39 * bandwidth, grid + 39 * bandwidth])
+    sums = [
+        np.exp(-0.5 * ((place - ordered[first:after]) / bandwidth) ** 2).sum()
+        for place, first, after in zip(grid, *ends, strict=True)
+    ]
+    return np.asarray(sums) / (x.size * bandwidth * math.sqrt(2 * math.pi))
 
 
 def log_times(times_ns: ArrayLike) -> Floats:
