@@ -9,13 +9,7 @@ import pyarrow as pa
 
 from orchestrator.analysis.groups import Group, check_names, grouped
 from orchestrator.analysis.loading import judgeable, load_trials
-from orchestrator.analysis.table import (
-    Context,
-    Table,
-    all_rows,
-    check_intervals,
-    tables,
-)
+from orchestrator.analysis.table import Context, all_rows, check_intervals, tables
 from orchestrator.analysis.table import Row as Row
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
@@ -84,7 +78,14 @@ def analyse(
         analysis, campaign.record, tuple(campaign.trials()), grouped(trials, analysis)
     )
     of_trials = [one for one in tables().values() if one.per == "trial"]
-    context.rows.update(_rows_of_trials(of_trials, context))
+
+    def of_trial(one: tuple[Group, TrialData]) -> list[list[Row]]:
+        return [list(each.rows(context, *one)) for each in of_trials]
+
+    pairs = [(group, data) for group in context.groups for data in group.trials]
+    found = map_in_threads(of_trial, pairs)  # trials share the cores
+    for number, each in enumerate(of_trials):
+        context.rows[each.name] = [row for rows in found for row in rows[number]]
     for name, one in tables().items():
         if name not in context.rows:
             context.rows[name] = all_rows(one, context)
@@ -98,17 +99,3 @@ def analyse(
         commands=campaign.commands,
         unjudged=unjudged,
     )
-
-
-def _rows_of_trials(some: Sequence[Table], context: Context) -> dict[str, list[Row]]:
-    """Return the rows of tables that need one trial at a time, whose trials share the cores."""
-    trials = [(group, data) for group in context.groups for data in group.trials]
-
-    def of_trial(one: tuple[Group, TrialData]) -> list[list[Row]]:
-        return [list(each.rows(context, *one)) for each in some]
-
-    found = map_in_threads(of_trial, trials)
-    return {
-        each.name: [row for of_one in found for row in of_one[number]]
-        for number, each in enumerate(some)
-    }

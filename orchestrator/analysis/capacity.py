@@ -31,6 +31,7 @@ from orchestrator.subject.schedule import Length
 
 ANY_RATE = 1.0  # in the place of the rate of a trial that is searched
 BETWEEN_S, REPORT_S = 2.0, 20.0  # choosing a rate takes, and a budget keeps for the report
+STOPPING = ("rule", "rule_options", "min_rounds", "max_rounds", "max_seconds")
 SLACK = 1.1  # measuring takes so much longer than its streams
 
 
@@ -159,9 +160,9 @@ class Search:
             return Next(rates, streams, False)
         if self.estimate is None or (tested and tested[-1].verdict != "kept"):
             return Next()
-        done = tested[-1].rate_per_s if tested else 0.0
         ladder = capacity.rates_to_certify(self.estimate, max(pilot))
-        return Next(tuple(rate for rate in ladder if rate > done)[:1], constants.STREAMS, True)
+        left = [rate for rate in ladder if not tested or rate > tested[-1].rate_per_s]
+        return Next(tuple(left[:1]), constants.STREAMS, True)
 
     @property
     def ending(self) -> str:
@@ -196,8 +197,12 @@ def question_of(trial: Trial) -> Asked | None:
     """Return what a trial that is a rate of a search is asked; None of any other."""
     if trial.measurement.rule != Capacity.name or trial.load.rate_per_s is None:
         return None
-    usual = {"deadline_ms": 50.0, "keep": 0.99, "certify": False}
-    options = {**usual, **trial.measurement.rule_options}
+    options = {
+        "deadline_ms": 50.0,
+        "keep": 0.99,
+        "certify": False,
+        **trial.measurement.rule_options,
+    }
     with suppress(InputError, OverflowError, ValueError):  # the record may be a stranger's
         [deadline] = thresholds_from_ms([float(options["deadline_ms"])])
         if 0 < float(options["keep"]) < 1:
@@ -223,9 +228,8 @@ def at_any_rate(trial: Trial) -> Trial:
 
 def _with(trial: Trial, load: LoadConfig) -> Trial:
     """Return a trial under another load, stopped as by default."""
-    stopping = ("rule", "rule_options", "min_rounds", "max_rounds", "max_seconds")
-    changed = {name: getattr(MeasurementConfig(), name) for name in stopping}
-    measurement = trial.measurement.model_copy(update=changed)
+    usual = {name: getattr(MeasurementConfig(), name) for name in STOPPING}
+    measurement = trial.measurement.model_copy(update=usual)
     return trial.model_copy(update={"load": load, "measurement": measurement})
 
 
@@ -298,8 +302,8 @@ def seconds_of(search: Search, wanted: Next, answers: int, alone: bool) -> float
     arrivals = length_of(search, answers).arrivals(search.samples)
     pauses = 1 + (search.like.measurement.pause if alone and wanted.certify else 0.0)
     measured, served = SLACK * pauses * wanted.streams * arrivals, search.closed_per_s or math.inf
-    loading_s = _loading_s(search.closed.record)
-    return sum(loading_s + measured / min(rate, served) for rate in wanted.rates)
+    of_streams = sum(measured / min(rate, served) for rate in wanted.rates)
+    return len(wanted.rates) * _loading_s(search.closed.record) + of_streams
 
 
 def seconds_to_come(search: Search, answers: int, alone: bool) -> tuple[float, float]:

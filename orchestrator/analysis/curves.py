@@ -31,6 +31,7 @@ PER_DECADE = 20  # points of a percentile plot from 90 % to 99 %, and so on
 # Thresholds evenly spaced in log time, and as many at shares of all inferences; the latter where
 # the metric is no mean of scores and is evaluated at each.
 BETWEEN, FEWER = 48, 12
+STEPS = np.array([1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001])  # of thresholds, in decades
 BINS = 24  # in the histogram of rounds
 # Stretches of rounds of one trial, and of all trials together.
 MOST_POINTS, FEWEST_POINTS, DRAWN_POINTS = 400, 20, 4000
@@ -104,12 +105,12 @@ def grid_of(group: Group, clock: Clock, times: Sequence[Times]) -> Grid:
     One stands for all where there is neither: all answers are late at it.
     """
     common, primary = group.thresholds.common(clock), group.thresholds.primary
-    is_mean = isinstance(group.trials[0].judged(group.trials[0].metric), JudgedMean)
+    judged = group.trials[0].judged(group.trials[0].metric)
     found = np.concatenate([member.at(member.shares()) for member in times])
     found = np.sort(found[np.isfinite(found)]) * NS_PER_MS
     places: set[int] = {threshold.ns for threshold in common}
     if found.size:
-        between = BETWEEN if is_mean else FEWER
+        between = BETWEEN if isinstance(judged, JudgedMean) else FEWER
         evenly = roundest(np.geomspace(found[0], found[-1], between))
         by_share = found[np.linspace(0, len(found) - 1, between).astype(np.int64)]
         places |= {int(np.ceil(ns)) for ns in (*evenly, *by_share)}
@@ -130,8 +131,7 @@ def roundest(places: Floats) -> Floats:
     rounded = places.copy()
     for index in range(1, len(places) - 1):
         low, high = np.sqrt(places[index - 1 : index + 1] * places[index : index + 2])
-        decade = 10.0 ** np.floor(np.log10(high))
-        for step in decade * np.array([1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001]):
+        for step in STEPS * 10.0 ** np.floor(np.log10(high)):
             nearest = np.round(np.round(places[index] / step) * step, 3)
             if low < nearest <= high:
                 rounded[index] = nearest

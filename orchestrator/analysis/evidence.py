@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-NS_PER_S = 1e9
+from orchestrator.stats.queueing import SECOND_NS
+from orchestrator.stats.units import Floats
+
+# NVML's throttle reasons that slow a GPU down: power cap, slow-down by heat, power brake.
 SLOWED = 0x04 | 0x08 | 0x20 | 0x40 | 0x80
-"""NVML's throttle reasons that slow a GPU down: power cap, slow-down by heat, power brake."""
 SHARE = "share of the round"
 
 
@@ -19,17 +19,12 @@ SHARE = "share of the round"
 class Evidence:
     """One column of the rounds.
 
-    unit
-        of what is tested; ``cores``, ``share of the round`` and ``per second`` are the column over
-        the duration of the round, or under load of the stream.
-    source
-        its perspective among the six of Liu, Wang and Shi, "Understanding Time Variations of DNN
-        Inference in Autonomous Driving" (arXiv 2209.05487); their *data* and *model* are told by
-        lateness by sample and by neither.
-    origin
-        whether it tells of a cause; other evidence is a sign: the process waited, not for whom.
-    harm
-        1 if more of it should slow a round down, -1 if less should.
+    The unit is that of what is tested: ``cores``, ``share of the round`` and ``per second`` are the
+    column over the duration of the round, or under load of the stream. The source is its
+    perspective among the six of Liu, Wang and Shi, "Understanding Time Variations of DNN Inference
+    in Autonomous Driving" (arXiv 2209.05487); their *data* and *model* are told by lateness by
+    sample and by neither. An origin tells of a cause; other evidence is a sign: the process waited,
+    not for whom. Its harm is 1 if more of it should slow a round down, -1 if less should.
     """
 
     column: str
@@ -46,21 +41,22 @@ class Evidence:
         NaN where there is none, and in a round or stream that took no time: all was dropped.
         """
         if self.column == "gpu_throttle_reasons":
-            slowed = (np.nan_to_num(values).astype(np.int64) & SLOWED) != 0
+            slowed = np.nan_to_num(values).astype(np.int64) & SLOWED != 0
             return np.where(np.isnan(values), np.nan, slowed)
         lasted_ns = np.where(spans > 0, spans, np.nan)
         if self.unit in (SHARE, "cores"):
             return np.asarray(values / lasted_ns)
-        return np.asarray(values / (lasted_ns / NS_PER_S) if self.unit == "per second" else values)
+        return np.asarray(values / (lasted_ns / SECOND_NS) if self.unit == "per second" else values)
 
 
 ALONE = "run nothing else on this machine, or give the trial cores of its own (system.cores)"
 COOL = "cool the device, or cap its power so that it holds one clock"
 FOREIGN = Evidence("foreign_cpu_ns", "CPU time of other programs", "cores", "system", ALONE)
+# Of rounds that do not tell the two apart: campaigns of before.
 FOREIGN_OF_BEFORE = replace(
     FOREIGN, name="CPU time of other processes, this program's own included"
 )
-"""Of rounds that do not tell the two apart: campaigns of before."""
+# In the order of preference between evidence that stands out alike.
 EVIDENCE = (
     Evidence(
         "throttled_ns",
@@ -149,5 +145,4 @@ EVIDENCE = (
         origin=False,
     ),
 )
-"""In the order of preference between evidence that stands out alike."""
 BY_NAME = {evidence.name: evidence for evidence in (*EVIDENCE, FOREIGN_OF_BEFORE)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from orchestrator.stats.constants import FEW_UNITS, FEWEST_UNITS
@@ -41,6 +42,7 @@ _PLACED = (
     "the model, or something else, changed the process while it measured",
     "find what does; measure again",
 )
+# Every flag, by name.
 FLAGS = {
     flag.name: flag
     for flag in (
@@ -204,7 +206,6 @@ FLAGS = {
         ),
     )
 }
-"""Every flag, by name."""
 DETAIL = re.compile(r" \(.*\)$|(?<![\w.-])-?\d+ |\[[^\]]*\] |SCHED_\w+ ")
 SETTING = re.compile(r"([a-z_]+(?:\.[a-z_]+)+)=(\w+)")
 
@@ -240,9 +241,7 @@ def missing(clause: str, trials: Sequence[Any]) -> list[str] | None:
 
 
 def _has(trial: Any, key: str, wanted: str) -> bool:
-    found = trial
-    for name in key.split("."):
-        found = getattr(found, name, None)
+    found = reduce(lambda one, name: getattr(one, name, None), key.split("."), trial)
     if wanted.isdigit() and isinstance(found, int | float):
         return found >= int(wanted)
     return str(found).lower() == wanted

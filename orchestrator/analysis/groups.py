@@ -20,10 +20,8 @@ from orchestrator.stats.thresholds import Reference
 from orchestrator.stats.thresholds import Threshold as Threshold
 from orchestrator.stats.times import Clock, primary_of, shown
 
-MOST_GROUPS = 1_000
-"""Of one slice: every group is an analysis of its own."""
-TOLERANCE = 1e-3
-"""Of answers that are the same."""
+MOST_GROUPS = 1_000  # Of one slice: every group is an analysis of its own.
+TOLERANCE = 1e-3  # Of answers that are the same.
 
 
 @dataclass(frozen=True)
@@ -64,29 +62,29 @@ def threshold_set(trials: Sequence[TrialData], analysis: AnalysisConfig) -> Thre
     have no time is a reference only where ``analysis.reference`` names it, or no trial has more.
     """
     ends = map_in_threads(_ends, trials)
-    p50s = {data.trial_id: p50 for data, (p50, _) in zip(trials, ends, strict=True)}
     wanted = analysis.reference
-    named = [data for data in trials if wanted in (data.trial_id, data.record.match_key)]
-    if named:
-        reference: Reference | None = Reference(named[0].trial_id)
+    found = [data for data in trials if wanted in (data.trial_id, data.record.match_key)]
+    if found:
+        reference: Reference | None = Reference(found[0].trial_id)
     else:
+        p50s = {data.trial_id: p50 for data, (p50, _) in zip(trials, ends, strict=True)}
         timed = {trial: p50 for trial, p50 in p50s.items() if math.isfinite(p50)}
         failed = [data.trial_id for data in trials if data.record.state == "failed"]
         reference = thresholds.default_reference(timed or p50s, failed=failed)
-    clocks, ranks = clocks_of(trials), analysis.percentiles
+    clocks = clocks_of(trials)
     percentiles: dict[Clock, tuple[Threshold, ...]] = dict.fromkeys(clocks, ())
-    primary = None
     if reference is None:
         primary = thresholds.primary_threshold(analysis.primary, None)
     else:
-        chosen = next(data for data in trials if data.trial_id == reference.trial)
-        name = chosen.trial_id
+        name = reference.trial
+        chosen = next(data for data in trials if data.trial_id == name)
         primary = thresholds.primary_threshold(analysis.primary, chosen.served(chosen.clock), name)
-        for clock in clocks:
-            times = chosen.served(clock)
-            percentiles[clock] = thresholds.thresholds_from_percentiles(
-                times, ranks, "reference", name
+        percentiles = {
+            clock: thresholds.thresholds_from_percentiles(
+                chosen.served(clock), analysis.percentiles, "reference", name
             )
+            for clock in clocks
+        }
     absolute = (*thresholds.common_thresholds(ends), *analysis.thresholds)
     rising = sorted({one.ns: one for one in absolute}.items())
     return ThresholdSet(reference, percentiles, tuple(one for _, one in rising), primary)
@@ -98,7 +96,6 @@ def clocks_of(trials: Sequence[TrialData]) -> tuple[Clock, ...]:
 
 
 def _ends(data: TrialData) -> tuple[float, float]:
-    """Return p50 and p99 of a trial's inferences in ns; infinite where every sample was dropped."""
     served = data.served(data.clock)
     p50, p99 = percentiles_inverted_cdf(served, [50, 99]) if served.size else (math.inf, math.inf)
     return p50, p99
@@ -151,11 +148,8 @@ def disagreements(trials: Sequence[TrialData]) -> list[Disagreement]:
         first = firsts.setdefault((*data.group, data.record.trial.model.stands_for), data)
         pairs = zip(data.predictions, first.predictions, strict=True)
         different = 0 if data is first else sum(not alike(*pair) for pair in pairs)
-        if different:
-            found.append(
-                Disagreement(first.trial_id, data.trial_id, different, len(data.predictions))
-            )
-    return found
+        found.append(Disagreement(first.trial_id, data.trial_id, different, len(data.predictions)))
+    return [one for one in found if one.samples]
 
 
 @dataclass(frozen=True)
@@ -222,14 +216,17 @@ def grouped(trials: Iterable[TrialData], analysis: AnalysisConfig) -> tuple[Grou
     for data in trials:
         groups.setdefault(data.group, []).append(data)
     named = Counter(task for task, _ in {(task, digest) for task, digest, _ in groups})
-    return tuple(_group(members, analysis, named[key[0]] > 1) for key, members in groups.items())
+    return tuple(
+        _group(members, analysis, f"{key[0]} (data {key[1][:8]})" if named[key[0]] > 1 else key[0])
+        for key, members in groups.items()
+    )
 
 
-def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, by_digest: bool) -> Group:
-    task, digest, is_open = trials[0].group
-    task = f"{task} (data {digest[:8]})" if by_digest else task
-    loads = {data.record.trial.load.words for data in trials}
-    task = f"{task} under {loads.pop() if len(loads) == 1 else 'load'}" if is_open else task
+def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, task: str) -> Group:
+    _, digest, is_open = trials[0].group
+    if is_open:
+        loads = {data.record.trial.load.words for data in trials}
+        task = f"{task} under {loads.pop() if len(loads) == 1 else 'load'}"
     found = threshold_set(trials, analysis)
     flags = {
         data.trial_id: tuple(dict.fromkeys((*data.flags, *load_flags(data, found.primary))))
@@ -239,22 +236,22 @@ def _group(trials: Sequence[TrialData], analysis: AnalysisConfig, by_digest: boo
     return Group(task, digest, tuple(trials), found, flags, different, telling_settings(trials))
 
 
+# Settings that every table shows.
 NAMED = ("model.name", "task.name", "system.name", "runtime.name", "measurement.batch", "repeat")
-"""Settings that every table shows."""
+# Where a server is, how it is reached and started, which its name says; whose model it has.
 UNTOLD = (
     "model.same_as", "server.url", "server.token_env", "server.token_file", "server.ca",
     "server.ready_url", "server.ready_s", "server.stop_s", "server.command",
     "server.version_command", "server.packages",
 )  # fmt: skip
-"""Where a server is, how it is reached and started, which its name says; whose model it has."""
+# When a trial ends, and what its streams are: no name where another setting tells trials apart.
 MINOR = (
     "measurement.rule", "measurement.rule_options", "measurement.min_rounds",
     "measurement.max_rounds", "measurement.max_seconds", "load.seed", "load.stream_s",
     "load.ramp_s",
 )  # fmt: skip
-"""When a trial ends, and what its streams are: no name where another setting tells trials apart."""
+# Where laws differ most keys of one say nothing of the other, so that words name them.
 LAW = "load.name"
-"""Where laws differ most keys of one say nothing of the other, so that words name them."""
 
 
 def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
@@ -275,7 +272,6 @@ def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
 def _telling(
     members: Mapping[str, Mapping[str, Any]], loads: Mapping[str, str]
 ) -> dict[str, list[str]]:
-    """Return what tells trials of equal names apart, by id, from the settings of each."""
     keys = sorted({key for settings in members.values() for key in settings} - {*UNTOLD})
     values = {key: [str(settings.get(key)) for settings in members.values()] for key in keys}
     differing = [key for key in keys if len(set(values[key])) > 1]

@@ -16,8 +16,7 @@ from orchestrator.stats.tail_quality import Curve
 from orchestrator.stats.times import checked_times
 from orchestrator.stats.units import Units
 
-ROUNDS_TO_VALIDATE = 20
-"""With fewer rounds none can be spared for a test."""
+ROUNDS_TO_VALIDATE = 20  # With fewer rounds none can be spared for a test.
 MOST_TEST_ROUNDS = 30
 VALIDATED_PERCENTILES = (60.0, 90.0, 95.0, 99.0)
 

@@ -1,5 +1,3 @@
-"""The latest answers of a trial, and the scores of answers on time."""
-
 from __future__ import annotations
 
 import math
@@ -7,30 +5,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.contracts import InputError
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import primary_of
+from orchestrator.stats.units import Floats
 from orchestrator.storage import schema
 from orchestrator.storage.matrix import RoundMatrix
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.stored_form import finite
 from orchestrator.subject.samples import batches_that_ran
 
-Floats = NDArray[np.float64]
+# The order in which outcomes are listed: those with a cause first.
 RANK = tuple(schema.OUTCOMES.index(name) for name in ("error", "timeout", "lost", "dropped", "ok"))
-"""The order in which outcomes are listed: those with a cause first."""
 
 
 @dataclass(frozen=True)
 class Answer:
     """One inference: a sample, or all samples of a batch that share its outcome.
 
-    before_ns, after_ns
-        total time of the inference before and after it in the same round; None where it has none.
+    Before and after it stand the total times of its neighbours in the round, None without one.
     """
 
     names: tuple[str, ...]
@@ -54,17 +50,16 @@ def latest_answers(campaign: Campaign, trial_id: str, count: int) -> list[Answer
         raise InputError(
             f"{trial_id} has no stored round (it is {record.state}): choose another trial"
         )
-    samples = campaign.samples(trial_id)
-    columns = (samples.column(name).to_pylist() for name in ("sample", "name"))
-    names = dict(zip(*columns, strict=True))
+    samples = campaign.samples(trial_id).select(["sample", "name"]).to_pydict()
+    names = dict(zip(samples["sample"], samples["name"], strict=True))
     if unknown := set(matrix.samples.tolist()) - names.keys():
         raise InputError(
             f"{trial_id} has timings of sample {min(unknown)}, which its predictions.parquet "
             "lacks: restore it from a copy"
         )
     total = matrix.times[primary_of(matrix.times.keys())]
-    ranks = np.argsort(RANK)[matrix.outcome]
-    order = np.lexsort((-np.where(matrix.late, np.inf, total).ravel(), ranks.ravel()))
+    slowest = -np.where(matrix.late, np.inf, total).ravel()
+    order = np.lexsort((slowest, np.argsort(RANK)[matrix.outcome].ravel()))
     found: dict[tuple[int, int, int], Answer] = {}
     batches: dict[int, list[list[int]]] = {}
     for row, column in (divmod(int(place), total.shape[1]) for place in order):
@@ -93,26 +88,25 @@ def _answer(
 ) -> Answer:
     columns = {int(sample): at for at, sample in enumerate(matrix.samples)}
     outcomes, total = matrix.outcome[row], matrix.times[primary_of(matrix.times.keys())][row]
-    preprocess, inference, postprocess = (
-        finite(matrix.stages[name][row, column])
-        for name in ("preprocess_ns", "inference_ns", "postprocess_ns")
+
+    def of_batch(at: int) -> list[int]:
+        return [one for one in batches[at] if one in columns] if 0 <= at < len(batches) else []
+
+    alike = [one for one in of_batch(place) if outcomes[columns[one]] == outcomes[column]]
+    before, after = (
+        next((finite(total[columns[one]]) for one in of_batch(at)), None)
+        for at in (place - 1, place + 1)
     )
-    here = [one for one in batches[place] if one in columns]
-
-    def neighbour(at: int) -> float | None:
-        batch = batches[at] if 0 <= at < len(batches) else []
-        return next((finite(total[columns[one]]) for one in batch if one in columns), None)
-
     return Answer(
-        tuple(names[one] for one in here if outcomes[columns[one]] == outcomes[column]),
+        tuple(names[one] for one in alike),
         int(matrix.rounds[row]),
         schema.OUTCOMES[outcomes[column]],
         finite(total[column]),
-        preprocess,
-        inference,
-        postprocess,
-        neighbour(place - 1),
-        neighbour(place + 1),
+        finite(matrix.stages["preprocess_ns"][row, column]),
+        finite(matrix.stages["inference_ns"][row, column]),
+        finite(matrix.stages["postprocess_ns"][row, column]),
+        before,
+        after,
     )
 
 
@@ -156,7 +150,5 @@ def scores_of_units(data: TrialData, threshold: Threshold, size: int) -> Floats:
     judged = data.judged(data.metric)
     assert isinstance(judged, JudgedMean)
     scores: Floats = judged.scores * (data.times[data.clock] <= threshold.ns)
-    if size == 1:
-        return scores
     sums = np.add.reduceat(scores, np.arange(0, scores.shape[1], size), axis=1)
     return np.asarray(sums * (sums.shape[1] / scores.shape[1]))

@@ -230,24 +230,28 @@ class Delivery:
 def delivery_of(data: TrialData) -> Delivery:
     """Return what became of the schedule of a trial under load."""
     (streams, server), load = served_streams(data), data.record.trial.load
-    delays, errors, queued, waits = ([np.zeros(0)] for _ in range(4))
-    busy_ns = 0.0
+    found, busy_ns = [(np.zeros(0),) * 4], 0.0
     for stream in streams:
         served = inferences_of(stream, server)
         idle = found_idle(served, load.spin_us * 1000)
-        delays.append((served.start - served.due)[idle])
-        errors.append(queueing.gap_errors(served.due, served.start, idle))
-        queued.append((served.start - served.free)[served.due <= served.free])
-        waits.append((stream.start - stream.at)[np.isfinite(stream.start)])
+        found.append(
+            (
+                (served.start - served.due)[idle],
+                queueing.gap_errors(served.due, served.start, idle),
+                (served.start - served.free)[served.due <= served.free],
+                (stream.start - stream.at)[np.isfinite(stream.start)],
+            )
+        )
         busy_ns += float((served.end - served.start).sum())
-    rate, started = scheduled_per_s(streams, load.group), sum(one.size for one in waits)
+    delays, gap_errors, queued_gaps, waits = map(np.concatenate, zip(*found, strict=True))
+    rate = scheduled_per_s(streams, load.group)
     return Delivery(
         streams,
         rate,
         delivered_per_s(streams, server, load.group),
-        None if rate is None or not started else rate * busy_ns / started / SECOND_NS,
+        None if rate is None or not waits.size else rate * busy_ns / waits.size / SECOND_NS,
         server.lanes,
-        *map(np.concatenate, (delays, errors, queued, waits)),
+        *(delays, gap_errors, queued_gaps, waits),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -86,17 +87,24 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         predictions, by_round, changed = known_answers(predictions, others, len(matrix.rounds))
         different = int(by_round.sum())
         evidence["different_answers"] = by_round + 0 * evidence["different_answers"]
-    first = _first_of_batches(record, matrix)
+    first = None
+    if record.trial.fixed_batch > 1:
+        try:
+            first = first_of_batches(
+                record.trial, matrix.rounds, matrix.times[PRIMARY_CLOCK], matrix.incomplete
+            )
+        except InputError as error:
+            raise InputError(f"{record.trial_id}: {error}") from error
     inferences = {
         clock: times if first is None else np.take_along_axis(times, first, axis=1)
         for clock, times in matrix.times.items()
     }
+    streams, visits = None, matrix.visits
     if matrix.arrivals is None:
         each = inferences[PRIMARY_CLOCK].shape[1]
-        streams, visits = None, visits_apart(record, rounds, matrix.visits, each)
-    else:
-        streams = matrix.visits
-        visits = None if streams is None else whole_streams(streams, matrix.incomplete)
+        visits = visits_apart(record, rounds, matrix.visits, each)
+    elif matrix.visits is not None:
+        streams, visits = matrix.visits, whole_streams(matrix.visits, matrix.incomplete)
     scores = {
         name.removeprefix("score_"): column.to_numpy()
         for name, column in columns.items()
@@ -123,7 +131,7 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         outcome=matrix.outcome,
         incomplete=matrix.incomplete,
         visits=visits,
-        turns=matrix.visits if streams is None else None,
+        turns=matrix.visits if matrix.arrivals is None else None,
         streams=streams,
         different_answers=different,
         changed_samples=changed,
@@ -134,20 +142,6 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         overloaded=np.asarray(overloaded, dtype=np.bool_),
         beside=_beside(rounds, timings, matrix, first),
     )
-
-
-def _first_of_batches(record: TrialRecord, matrix: RoundMatrix) -> NDArray[np.intp] | None:
-    """Return the first sample of each batch, [R, B]; None where a batch is one sample.
-
-    Raises InputError if samples of one batch have different times.
-    """
-    if record.trial.fixed_batch == 1:
-        return None
-    times = matrix.times[PRIMARY_CLOCK]
-    try:
-        return first_of_batches(record.trial, matrix.rounds, times, matrix.incomplete)
-    except InputError as error:
-        raise InputError(f"{record.trial_id}: {error}") from error
 
 
 def _beside(
@@ -174,7 +168,6 @@ def _beside(
 def _other_answers(
     campaign: Campaign, record: TrialRecord, matrix: RoundMatrix
 ) -> dict[int, dict[int, Any]]:
-    """Return the answers of rounds that differ from the first ones, by row and by sample."""
     rows = {int(number): row for row, number in enumerate(matrix.rounds)}
     return {
         rows[number]: dict(
@@ -210,8 +203,7 @@ def known_answers(
 
 
 def _numbers(rounds: pa.Table) -> dict[str, NDArray[np.float64]]:
-    """Return the columns that hold numbers. Those that hold nothing are one array."""
-    nothing = np.full(rounds.num_rows, np.nan)
+    nothing = np.full(rounds.num_rows, np.nan)  # one array for all columns without a number
     return {
         name: nothing
         if column.null_count == len(column)
@@ -227,9 +219,8 @@ def refuse_other_means(record: TrialRecord, scores: Mapping[str, NDArray[np.floa
         if metric in scores and not is_alike(mean := float(np.mean(scores[metric])), ideal).all():
             raise InputError(
                 f"trials/{record.trial_id}: trial.json has ideal {metric}={ideal:.9g}, and the "
-                "mean "
-                f"of score_{metric} in predictions.parquet is {mean:.9g}: one must be the other; "
-                f"{MEASURE_AGAIN}"
+                f"mean of score_{metric} in predictions.parquet is {mean:.9g}: one must be the "
+                f"other; {MEASURE_AGAIN}"
             )
 
 
@@ -243,16 +234,15 @@ def refuse_other_data(trials: Iterable[tuple[TrialRecord, Sequence[Any]]]) -> No
         first, expected = firsts.setdefault(record.match_key, (record, references))
         if record is first or record.changes or first.changes:
             continue
-        ours, theirs = (str(one.digests.get("data")) for one in (record, first))
+        ours, theirs = (str(each.digests.get("data")) for each in (record, first))
         if ours != theirs:
             what = f"digests.data={ours:.12} in trial.json, and {first.trial_id} has {theirs:.12}"
         elif references != expected:
-            padded = [*references, *["no sample"] * (len(expected) - len(references))]
-            others = [*expected, *["no sample"] * (len(references) - len(expected))]
-            at = next(place for place, one in enumerate(padded) if one != others[place])
+            pairs = enumerate(zip_longest(references, expected, fillvalue="no sample"))
+            at, (one, other) = next(found for found in pairs if found[1][0] != found[1][1])
             what = (
-                f"reference {str(padded[at])[:40]} at sample {at} in predictions.parquet, and "
-                f"{first.trial_id} has {str(others[at])[:40]}"
+                f"reference {str(one)[:40]} at sample {at} in predictions.parquet, and "
+                f"{first.trial_id} has {str(other)[:40]}"
             )
         else:
             continue

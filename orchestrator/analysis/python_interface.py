@@ -1,5 +1,3 @@
-"""The small Python interface, for notebooks and scripts: Arrow tables and nothing else."""
-
 from __future__ import annotations
 
 from collections import Counter
@@ -51,8 +49,8 @@ class Results:
         self._campaign = open_campaign(directory)
 
     def __repr__(self) -> str:
-        counts = Counter(planned.state for planned in self._campaign.record.trials)
-        states = ", ".join(f"{count} {state}" for state, count in counts.items())
+        counts = Counter(planned.state for planned in self._campaign.record.trials).items()
+        states = ", ".join(f"{count} {state}" for state, count in counts)
         return f"<results of {self.name!r}, {self.created_at:%Y-%m-%d %H:%M} UTC, trials: {states}>"
 
     @property
@@ -72,17 +70,19 @@ class Results:
 
     def trials(self) -> pa.Table:
         """Return one row per trial: what was measured, its state and why it stopped."""
-        rows = [
-            {
-                **record.labels(),
-                "state": record.state,
-                "reason": record.reason,
-                "stopped": record.stopping and record.stopping.reason,
-                "flags": list(record.flags),
-            }
-            for record in self._campaign.trials()
-        ]
-        return table_of(rows, TRIALS)
+        return table_of(
+            [
+                {
+                    **record.labels(),
+                    "state": record.state,
+                    "reason": record.reason,
+                    "stopped": record.stopping and record.stopping.reason,
+                    "flags": list(record.flags),
+                }
+                for record in self._campaign.trials()
+            ],
+            TRIALS,
+        )
 
     def trial(self, trial: str) -> dict[str, Any]:
         """Return the content of ``trial.json`` as plain values."""

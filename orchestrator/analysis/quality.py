@@ -49,8 +49,8 @@ class AskedMetric:
 
     def score(self, answers: Answers) -> Floats:
         """Return the score of each sample, [S]."""
-        least = 0.0 if self.late is None else -np.inf
-        return self.numbers("score", self.metric, (answers,), (len(answers.predictions),), least)
+        shape, least = (len(answers.predictions),), 0.0 if self.late is None else -np.inf
+        return self.numbers("score", self.metric, (answers,), shape, least)
 
     def numbers(
         self,

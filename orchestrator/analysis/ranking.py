@@ -19,16 +19,14 @@ from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, l
 from orchestrator.analysis.turns import on_samples
 from orchestrator.metrics.interface import Scale
 
+# Of a system after the best: in the tie, shown worse, below one outside the tie though not shown
+# worse, or not tested.
 Tie: TypeAlias = Literal["tied", "worse", "behind", "not tested"]
-"""Of a system after the best: in the tie, shown worse, below one outside the tie though not shown
-worse, or not tested."""
 WHO = ("model", "system", "runtime")
-NAMES = (*WHO, "batch", "settings")
-"""Headings of names, in the order in which they are shown."""
-WIDE = 0.1
-"""Share of ideal quality above which an interval is called unsteady."""
+NAMES = (*WHO, "batch", "settings")  # Headings of names, in the order in which they are shown.
+WIDE = 0.1  # Share of ideal quality above which an interval is called unsteady.
+# Samples that come out otherwise with two models, from which on resamples tell them apart.
 FEWEST_THAT_DIFFER = 10
-"""Samples that come out otherwise with two models, from which on resamples tell them apart."""
 
 
 def is_unsteady(low: float, high: float, ideal: float) -> bool:

@@ -134,7 +134,6 @@ def entries_of(group: Group) -> tuple[Entry, ...]:
 
 
 def _systems_of(entries: Sequence[Entry]) -> Iterator[Entry]:
-    """Yield one entry a system: that of its only process, or one that holds all of them."""
     found: dict[str, list[Entry]] = {}
     for entry in entries:
         found.setdefault(entry.data.record.match_key, []).append(entry)

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.held_answers import Answered, answered_under_load, held_mean
 from orchestrator.analysis.load import (
     ENOUGH_STREAMS,
     FEW_STREAMS,
@@ -31,9 +30,12 @@ from orchestrator.analysis.quality import (
     scale_of,
 )
 from orchestrator.analysis.replay_streams import (
+    Answered,
     Arrivals,
     Played,
     Rule,
+    answered_under_load,
+    held_mean,
     play,
     schedule_of,
     services_of,
@@ -170,7 +172,6 @@ def _at(
     rate_per_s: float,
     deadline_ns: int,
 ) -> _Streams:
-    """Return the streams of a trial at one rate, and of the fallback under the same arrivals."""
     law, rule, other = question.law, question.rule, question.fallback
     samples, services = len(data.references), services_of(data)
     schedules = [
@@ -193,7 +194,6 @@ def _at(
 
 
 def _responses(played: Sequence[Played]) -> Floats:
-    """Return the responses of all streams by round and sample, [r, S]."""
     return np.concatenate([one.by_round() for one in played])
 
 
@@ -260,7 +260,6 @@ def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) ->
 def _beside(
     data: TrialData, measured: TrialData | None, played: Sequence[Played], deadline: Threshold
 ) -> dict[str, Any]:
-    """Return what a trial under load kept and what became of its times, against the closed loop."""
     found: dict[str, Any] = dict.fromkeys(BESIDE)
     if measured is None:
         return found

@@ -1,27 +1,31 @@
-"""Stored closed-loop times played back under arrivals that they never met."""
+"""Stored closed-loop times under arrivals that they never met, and answers held until the next."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.load import ENOUGH_STREAMS
+from orchestrator.analysis.quality import AskedMetric, JudgedMean
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.metrics import Answers
 from orchestrator.stats import queueing
 from orchestrator.stats.queueing import Policy, serve
+from orchestrator.stats.slow_rounds import staleness
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.stats.times import PRIMARY_CLOCK
+from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.stats.units import Floats
 
 Law: TypeAlias = Literal["periodic", "poisson", "gamma", "trace"]
 Moments: TypeAlias = NDArray[np.int64]
 # Rates that differ by less than this share are one; by so much may moments of a trace differ.
 SAME_RATE, SAME_MOMENT_NS = 1e-5, 1000.0
+MOST_PAIRS = 200_000  # of an answer and another sample, which are judged one by one
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,6 @@ class Schedule:
     samples: NDArray[np.intp]
     ramp: int
     rounds: int
-    round_size: int
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class Played:
     def by_round(self) -> Floats:
         """Return the responses in ns by round and sample, [r, S]."""
         schedule, kept = self.schedule, self.after_ramp
-        found = np.empty((schedule.rounds, schedule.round_size))
+        found = np.empty((schedule.rounds, self.response_ns[kept].size // schedule.rounds))
         found[schedule.places[kept], schedule.samples[kept]] = self.response_ns[kept]
         return found
 
@@ -112,9 +115,8 @@ def streams_of(data: TrialData) -> list[NDArray[np.intp]]:
     A visit of one round, by the median, is too short for a stream. Rounds that ended early have no
     times for the samples that were never measured, and are left out.
     """
-    whole = np.ones(len(data.times[PRIMARY_CLOCK]), dtype=np.bool_)
-    whole[: data.incomplete.size] &= ~data.incomplete
-    rounds = np.flatnonzero(whole)
+    every = np.arange(len(data.times[PRIMARY_CLOCK]))
+    rounds = np.setdiff1d(every, np.flatnonzero(data.incomplete))
     if data.turns is None or np.median(np.unique(data.turns, return_counts=True)[1]) < 2:
         return [block for block in np.array_split(rounds, ENOUGH_STREAMS) if block.size]
     visits = data.turns[rounds]
@@ -153,7 +155,7 @@ def schedule_of(
     first = np.repeat(np.arange(before) % rounds, samples)[:ramp]
     places = np.concatenate([first, np.repeat(np.arange(rounds), samples)])
     chosen = np.concatenate([np.concatenate(orders[rounds:])[:ramp], *orders[:rounds]])
-    return Schedule(moments, places, chosen, ramp, rounds, samples)
+    return Schedule(moments, places, chosen, ramp, rounds)
 
 
 def play(
@@ -230,3 +232,62 @@ def _is_part(arrived_ns: Floats, moments_ns: Floats) -> bool:
     traced = moments_ns[(moments_ns >= first) & (moments_ns < last)]
     same = own.size == traced.size and np.allclose(own, traced, rtol=0, atol=SAME_MOMENT_NS)
     return bool(same and last <= moments_ns[-1])
+
+
+class Answered(NamedTuple):
+    """The N arrivals of a stream in order: the sample, whether it was late, and which count."""
+
+    samples: NDArray[np.intp]
+    late: NDArray[np.bool_]
+    counts: slice
+
+
+def held_mean(data: TrialData, streams: Iterable[Answered]) -> float | None:
+    """Return mean quality with the last answer held, a mean over streams; before it nothing counts.
+
+    None where the metric is no mean, there is no stream, or there are too many pairs to judge.
+    """
+    judged, metric = data.judged(data.metric), AskedMetric(data.metric)
+    if not isinstance(judged, JudgedMean) or judged.by_round is not None or not metric.is_mean:
+        return None
+    samples = len(data.references)
+    pairs = [_pairs(one, samples) for one in streams]
+    if not pairs:
+        return None
+    different, places = np.unique(np.concatenate(pairs), return_inverse=True)
+    if different.size > MOST_PAIRS:
+        return None
+    answer, asked = np.divmod(different, samples)
+    known = answer >= 0
+    gains = np.zeros(different.size)
+    if known.any():
+        answers = Answers(
+            [data.predictions[place] for place in answer[known]],
+            [data.references[place] for place in asked[known]],
+            {name: [of[place] for place in asked[known]] for name, of in data.slices.items()},
+        )
+        gains[known] = judged.scale.gained(metric.score(answers))
+    of_streams = np.split(gains[places], np.cumsum([one.size for one in pairs])[:-1])
+    return judged.scale.shown(float(np.mean([gained.mean() for gained in of_streams])))
+
+
+def _pairs(stream: Answered, samples: int) -> NDArray[np.int64]:
+    """Return, as one number per arrival that counts, whose answer stands, and for which sample."""
+    held = np.arange(stream.samples.size) - staleness(stream.late)
+    answer = np.where(held >= 0, stream.samples[held], -1)
+    return np.asarray((answer * samples + stream.samples)[stream.counts], dtype=np.int64)
+
+
+def answered_under_load(data: TrialData, deadline_ns: float) -> Iterator[Answered]:
+    """Yield the whole streams of a trial under load; their ramps are not among them."""
+    assert data.streams is not None
+    assert data.arrivals is not None
+    response = data.times[Clock.RESPONSE]
+    for stream in np.unique(data.streams):
+        own = data.streams == stream
+        if not data.cut_short[own].any():
+            order = np.argsort(data.arrivals[own], axis=None, kind="stable")
+            samples = np.tile(np.arange(response.shape[1]), int(own.sum()))
+            yield Answered(
+                samples[order], (response[own] > deadline_ns).ravel()[order], slice(None)
+            )

@@ -1,9 +1,8 @@
-"""Campaigns of different days or places read as one."""
-
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ from orchestrator.storage.records import CampaignRecord, TrialRecord
 
 NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.+-]+")
 NOT_RECORDED = "not recorded"
+CAMPAIGN = pa.field("campaign", pa.string(), nullable=False)
 
 
 class SeveralCampaigns(Campaign):
@@ -24,35 +24,34 @@ class SeveralCampaigns(Campaign):
 
     A trial's id and match key begin with the label of its campaign, so that the same trial of
     another day is no repeat of it. A system's name ends with the label. A task's name ends with a
-    digest where campaigns measured different data under that name: these have tables of their own.
-
-    labels
-        one per campaign: the time it was created, after its name where names differ.
-    different_data
-        per task whose data differ, the labels of the campaigns by digest.
+    digest where campaigns measured different data under that name: these have tables of their own,
+    and ``different_data`` has the labels of their campaigns by task and digest.
     """
 
     def __init__(self, campaigns: Sequence[Campaign]) -> None:
         self.campaigns = tuple(campaigns)
         self.labels = tuple(_labels([campaign.record for campaign in campaigns]))
-        self._origins: dict[str, tuple[str, Campaign, TrialRecord]] = {}
-        found: dict[str, dict[str, list[str]]] = {}
-        for label, campaign in zip(self.labels, campaigns, strict=True):
-            for record in campaign.trials():
-                self._origins[f"{label}/{record.trial_id}"] = label, campaign, record
-                if _has_data(record):
-                    digests = found.setdefault(record.trial.task.name, {})
-                    labels = digests.setdefault(_digest(label, record), [])
-                    labels += [] if label in labels else [label]
-        self.different_data = {task: data for task, data in found.items() if len(data) > 1}
+        self._origins: dict[str, tuple[str, Campaign, TrialRecord]] = {
+            f"{label}/{record.trial_id}": (label, campaign, record)
+            for label, campaign in zip(self.labels, campaigns, strict=True)
+            for record in campaign.trials()
+        }
+        found: dict[str, dict[str, dict[str, None]]] = {}
+        for label, _, record in self._origins.values():
+            if _has_data(record):
+                digests = found.setdefault(record.trial.task.name, {})
+                digests.setdefault(_digest(label, record), {})[label] = None
+        self.different_data = {
+            task: {digest: list(labels) for digest, labels in digests.items()}
+            for task, digests in found.items()
+            if len(digests) > 1
+        }
         self.record = self._combined_record()
 
     @property
     def commands(self) -> tuple[tuple[str, ...], ...]:
         """The words of the command lines that measured them, each once."""
-        return tuple(
-            dict.fromkeys(words for campaign in self.campaigns for words in campaign.commands)
-        )
+        return tuple(dict.fromkeys(chain(*(campaign.commands for campaign in self.campaigns))))
 
     def trial(self, trial_id: str) -> TrialRecord:
         """Return what is known of a trial."""
@@ -79,7 +78,6 @@ class SeveralCampaigns(Campaign):
         return trial_folder(campaign.directory, record.trial_id)
 
     def _tags(self, label: str, record: TrialRecord) -> dict[str, Any]:
-        """Return the fields of a trial that name its campaign."""
         system, task = record.trial.system, record.trial.task
         if task.name in self.different_data and _has_data(record):
             name = f"{task.name} (data {short(_digest(label, record))})"
@@ -92,20 +90,20 @@ class SeveralCampaigns(Campaign):
         }
 
     def _combined_record(self) -> CampaignRecord:
-        """Return what the report knows of all campaigns, with the settings of the first."""
         records = [campaign.record for campaign in self.campaigns]
-        trials = tuple(
-            campaign.record.planned(record.trial_id).model_copy(update=self._tags(label, record))
-            for label, campaign, record in self._origins.values()
-        )
         return records[0].model_copy(
             update={
                 "name": " and ".join(dict.fromkeys(record.name for record in records)),
                 "created_at": min(record.created_at for record in records),
                 "code_version": ", ".join(dict.fromkeys(one.code_version for one in records)),
                 "command": (),
-                "trials": trials,
-                "left_out": tuple(dict.fromkeys(left for one in records for left in one.left_out)),
+                "trials": tuple(
+                    campaign.record.planned(record.trial_id).model_copy(
+                        update=self._tags(label, record)
+                    )
+                    for label, campaign, record in self._origins.values()
+                ),
+                "left_out": tuple(dict.fromkeys(chain(*(one.left_out for one in records)))),
             }
         )
 
@@ -116,14 +114,12 @@ def _digest(label: str, record: TrialRecord) -> str:
 
 
 def _has_data(record: TrialRecord) -> bool:
-    """Return whether a trial came far enough to have data: one that failed earlier has none."""
     return bool(record.digests.get("data") or record.rounds)
 
 
 def short(digest: str) -> str:
     """Return the beginning of a digest; it is safe in a title whatever a stranger's file holds."""
-    plain = NOT_PLAIN.sub("_", digest)[:8]
-    return NOT_RECORDED if digest.startswith(NOT_RECORDED) else plain
+    return NOT_RECORDED if digest.startswith(NOT_RECORDED) else NOT_PLAIN.sub("_", digest)[:8]
 
 
 def _labels(records: Sequence[CampaignRecord]) -> Iterator[str]:
@@ -133,11 +129,10 @@ def _labels(records: Sequence[CampaignRecord]) -> Iterator[str]:
     labels: list[str] = []
     for form in ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"):
         if len(set(labels)) < len(records):
-            times = [f"{record.created_at:{form}}" for record in records]
-            labels = [f"{name}{time}" for name, time in zip(names, times, strict=True)]
-    for place, label in enumerate(labels):
-        number = labels[: place + 1].count(label)
-        yield f"{label} ({number})" if labels.count(label) > 1 else label
+            pairs = zip(names, records, strict=True)
+            labels = [f"{name}{record.created_at:{form}}" for name, record in pairs]
+    for place, label in enumerate(labels, 1):
+        yield f"{label} ({labels[:place].count(label)})" if labels.count(label) > 1 else label
 
 
 def analyse_several(several: SeveralCampaigns, wanted: AnalysisConfig) -> CampaignAnalysis:
@@ -153,8 +148,8 @@ def analyse_several(several: SeveralCampaigns, wanted: AnalysisConfig) -> Campai
         if record.started_at is None or not several.rounds(record.trial_id).num_rows:
             continue
         names = several.samples(record.trial_id).column("name").to_pylist()
-        key = record.trial.task.name, record.digests["data"]
-        first, expected = firsts.setdefault(key, (record, names))
+        data = record.trial.task.name, record.digests["data"]
+        first, expected = firsts.setdefault(data, (record, names))
         if not wanted.metrics and record.metrics[:1] != first.metrics[:1]:
             one, other = (", ".join(of.metrics[:1]) or "nothing" for of in (first, record))
             raise InputError(
@@ -184,6 +179,5 @@ def stored_tables(results: CampaignAnalysis, campaign: SeveralCampaigns) -> Mapp
             values = pa.array([record.labels()[column] for _, record in origins], pa.string())
             table = table.set_column(place, table.schema.field(place), values)
         labels = pa.array([label for label, _ in origins], pa.string())
-        field = pa.field("campaign", pa.string(), nullable=False)
-        found[name] = table.add_column(0, field, labels)
+        found[name] = table.add_column(0, CAMPAIGN, labels)
     return found

@@ -190,9 +190,6 @@ def tables() -> Mapping[str, Table]:
     return ordered
 
 
-SECTION = re.compile(r"(?<=^### `)(\w+)(\.parquet`\n\n)(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
-
-
 def documented(page: str) -> str:
     """Return docs/results.md with the columns of all tables; one it lacks comes last."""
 
@@ -204,16 +201,17 @@ def documented(page: str) -> str:
         return f"{match[1]}{match[2]}{text}\n\n{columns_in_markdown(one.columns)}\n"
 
     lacking = [name for name in tables() if f"### `{name}.parquet`\n" not in page]
-    return SECTION.sub(columns, page + "".join(f"\n### `{name}.parquet`\n\n" for name in lacking))
+    whole = page + "".join(f"\n### `{name}.parquet`\n\n" for name in lacking)
+    section = r"(?ms)(?<=^### `)(\w+)(\.parquet`\n\n)(.*?)(?=^##|\Z)"
+    return re.sub(section, columns, whole)
 
 
+# Of a form: the columns with the limits of the figure, in round brackets where not shown.
 LIMITS = re.compile(r"[\[(](\w+), (\w+)[\])]")
-"""Of a form: the columns with the limits of the figure, in round brackets where not shown."""
 SHOWN_LIMITS = re.compile(r"\[(\w+), (\w+)\]")
-ROUNDING = 1e-9
-"""How far sums may differ: in quality, or as a share of a time."""
+ROUNDING = 1e-9  # How far sums may differ: in quality, or as a share of a time.
+# Columns that tell a row from the others of its trial.
 TELLING = ("metric", "slice", "clock", "threshold", "percentile", "scope", "rate_per_s")
-"""Columns that tell a row from the others of its trial."""
 
 
 class BrokenInterval(RuntimeError):

@@ -9,8 +9,7 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-MOST_THREADS = 8
-"""More threads would cost more memory than the time they save is worth."""
+MOST_THREADS = 8  # More threads would cost more memory than the time they save is worth.
 
 
 def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:

@@ -34,8 +34,8 @@ from orchestrator.storage.token_gaps import TokenGaps
 from orchestrator.subject.samples import batch_numbers, order_of_round
 from orchestrator.subject.slices import PICTURES, SIZE, groups_by_size, slices_offered
 
+# Flag: another version of this program measured it, whose metrics gave other scores.
 OTHERWISE = "judged otherwise than when measured"
-"""Flag: another version of this program measured it, whose metrics gave other scores."""
 ROUNDING = 1e-9
 
 

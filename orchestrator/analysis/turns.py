@@ -102,8 +102,8 @@ def alternate(before: Sequence[TrialData], after: Sequence[TrialData]) -> bool:
 
 def common_cycles(before: TrialData, after: TrialData) -> NDArray[np.int32]:
     """Return the numbers, rising, of visits that two trials made in one cycle on one machine."""
-    hosts = [data.record.placement.get("boot_id") for data in (before, after)]
-    met = hosts[0] is not None and hosts[0] == hosts[1]
+    one, other = (data.record.placement.get("boot_id") for data in (before, after))
+    met = one is not None and one == other
     numbers = _in_turns(begins_of_visits(before), begins_of_visits(after)) if met else []
     return np.array(numbers, dtype=np.int32)
 
@@ -154,7 +154,6 @@ def begins_of_visits(data: TrialData) -> dict[int, float]:
 
 
 def _begins_of_repeats(repeats: Sequence[TrialData]) -> dict[str, dict[int, float]]:
-    """Return when the first round of each repeat began, by machine and number."""
     found: dict[str, dict[int, float]] = {}
     for data in repeats:
         started = data.evidence.get("started_monotonic_ns")

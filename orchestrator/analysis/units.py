@@ -14,8 +14,8 @@ from orchestrator.stats.units import Units, number_of_units
 from orchestrator.storage.records import TrialRecord
 
 Unit: TypeAlias = Literal["visits", "streams", "rounds"]
+# Number of the unit that each round belongs to, [R], never falling.
 Numbers: TypeAlias = NDArray[np.int32]
-"""Number of the unit that each round belongs to, [R], never falling."""
 ONE_STRETCH = "one stretch"
 FEW = "few units"
 

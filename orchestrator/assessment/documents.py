@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 
 from orchestrator.assessment.verdicts import Assessed, Assessment, Finding
 from orchestrator.assessment.words import basis_words, requirement_words, summary, system_words
+from orchestrator.report.html import page_of
 from orchestrator.report.table import Table, to_markdown
-from orchestrator.report.template import page_of
 from orchestrator.report.text import markdown_text, printable
 from orchestrator.storage.stored_form import finite
 

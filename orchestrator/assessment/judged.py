@@ -50,10 +50,10 @@ def _group(data: TrialData, metric: str, slice_name: str) -> tuple[NDArray[np.bo
     if slice_name == "all":
         return np.ones(len(data.references), dtype=bool), data.judged(metric)
     name, _, group = slice_name.partition("=")
-    found = {each.group: each for each in groups_of(data, metric, name)}
+    found = {each[0]: each for each in groups_of(data, metric, name)}
     if group not in found:
         offered = ", ".join(sorted(data.slices_offered)) or "no slices"
         known = f"its groups are {', '.join(list(found)[:5])}" if found else f"the samples have {offered}"
         raise NotShown(f"no sample is in the slice {slice_name}: {known}")
-    of_group = found[group]
-    return of_group.members, of_group.judged or data.judged_of_some(metric, of_group.members)
+    *_, members, judged = found[group]
+    return members, judged or data.judged_of_some(metric, members)

@@ -18,7 +18,7 @@ from orchestrator.bundling.sbom import materials, to_cyclonedx
 from orchestrator.bundling.surroundings import environment_of
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
-from orchestrator.report.documents import report_texts
+from orchestrator.report.html.page import report_texts
 from orchestrator.storage.files import json_text, write_results
 from orchestrator.storage.layout import CAMPAIGN, OF_A_TRIAL, OVERRIDES, TWINS, TrialFolder, answers, inside, parts, trial_folder
 from orchestrator.storage.reader import Campaign

@@ -21,8 +21,7 @@ from orchestrator.commands.asked import Replaying
 from orchestrator.commands.inspect import find_trial
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
-from orchestrator.report.replay_picture import replay_picture
-from orchestrator.report.replayed import replay_tables
+from orchestrator.report.replayed import replay_picture, replay_tables
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import printable
 from orchestrator.stats import queueing

@@ -8,22 +8,17 @@ from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.ranking import Ranking, rankings, unsearched
-from orchestrator.analysis.reading import readings
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several, short, stored_tables
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.configuration.composition import code_folders, override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.execution.signals import heed_signals
-from orchestrator.report.answer import answers
-from orchestrator.report.chart_files import PLAIN_LOOK, Look, quality_picture, warm, write_figures
-from orchestrator.report.documents import made_together, report_texts
+from orchestrator.report.chart_files import PLAIN_LOOK, Look, drawing_meanwhile, write_figures
 from orchestrator.report.findings import Finding, findings
 from orchestrator.report.findings.campaign import RESUME
 from orchestrator.report.findings.say import text_lines
-from orchestrator.report.html.page import render
-from orchestrator.report.markdown import PICTURE, report_of
+from orchestrator.report.html.page import report_texts
 from orchestrator.report.pasted import ORCHESTRATOR
-from orchestrator.report.result_tables import shown, summary_tables, trouble_tables
+from orchestrator.report.result_tables import answers, shown, summary_tables, trouble_tables
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.storage.files import make_output_folder, write_results
@@ -37,7 +32,7 @@ def analyse_directories(directories: Sequence[Path], overrides: Sequence[str]) -
     """Return the campaigns of all directories and what analysis finds in them, with the settings of the first."""
     refuse_twice(directories)
     several = SeveralCampaigns([open_campaign(directory) for directory in directories])
-    analysis = override_analysis(several.record.config.analysis, overrides)
+    analysis = _overridden(several.record.config.analysis, overrides)
     return several, analyse_several(several, analysis)
 
 
@@ -54,9 +49,6 @@ def report_folder(into: Path | None, directories: Sequence[Path]) -> Path:
     folder = into or Path("results") / "combined" / utc_now().strftime("%Y-%m-%dT%H-%M-%SZ")
     refuse_campaign_folder(folder, "--into", directories)
     return folder
-
-
-COMBINED = "Tail quality of several campaigns"
 
 
 def findings_of_several(several: SeveralCampaigns, results: CampaignAnalysis, ranked: Sequence[Ranking]) -> list[Finding]:
@@ -111,7 +103,7 @@ def report_one(
 ) -> int:
     """Report one campaign again; ``full`` prints every table of the summary. Returns the exit code."""
     overrides = _without_code(overrides)
-    analysis = override_analysis(open_campaign(directory).record.config.analysis, overrides)
+    analysis = _overridden(open_campaign(directory).record.config.analysis, overrides)
     return write_report(directory, analysis, full, formats, only, look)
 
 
@@ -147,22 +139,34 @@ def _stored(
     ``formats`` are those of figures as files, into ``figures/``; ``only`` names some of them, ``look`` says how
     they look.
     """
-    warm()
-    results = analyse(open_campaign(directory), analysis, leave_out=True)
-    heed_signals()
-    ranked = rankings(results)
-    heed_signals()
-    write_results(directory, results.tables, report_texts(results, ranked))
-    if formats:
-        write_figures(inside(directory, directory / "figures"), formats, only, results, look)
+    with drawing_meanwhile():
+        results = analyse(open_campaign(directory), analysis, leave_out=True)
+        heed_signals()
+        ranked = rankings(results)
+        heed_signals()
+        write_results(directory, results.tables, report_texts(results, ranked))
+        if formats:
+            write_figures(inside(directory, directory / "figures"), formats, only, results, look)
     return results, ranked
 
 
 def _without_code(overrides: Sequence[str]) -> Sequence[str]:
     """Register metrics in the folders of ``code=[DIR]``, and return the other overrides. A campaign's own folders are not searched."""
+    if not overrides:
+        return overrides
+    from orchestrator.configuration.composition import code_folders
+
     folders, others = code_folders(overrides)
     add_code_folders(folders)
     return others
+
+
+def _overridden(stored: AnalysisConfig, overrides: Sequence[str]) -> AnalysisConfig:
+    if not overrides:  # Hydra takes 0.1 s to import
+        return stored
+    from orchestrator.configuration.composition import override_analysis
+
+    return override_analysis(stored, overrides)
 
 
 def report_several(
@@ -175,24 +179,17 @@ def report_several(
     look: Look = PLAIN_LOOK,
 ) -> int:
     """Report several campaigns side by side. Returns the exit code."""
-    warm()
     overrides = _without_code(overrides)
     folder = report_folder(into, directories)
-    several, results = analyse_directories(directories, overrides)
-    make_output_folder(folder, "--into")
-    ranked = rankings(results)
-    found = readings(results)
-    said, table = findings_of_several(several, results, ranked), campaigns_table(several)
-    texts = made_together(
-        {
-            "report.md": lambda: report_of(COMBINED, said, results, ranked, first=[table]),
-            "report.html": lambda: render(results, said=said, combined=table, found=found, ranked=ranked),
-            PICTURE: lambda: quality_picture(results, found, ranked),
-        }
-    )
-    write_results(folder.expanduser(), stored_tables(results, several), texts)
-    if formats:
-        write_figures(folder.expanduser() / "figures", formats, only, results, look)
+    with drawing_meanwhile():
+        several, results = analyse_directories(directories, overrides)
+        make_output_folder(folder, "--into")
+        ranked = rankings(results)
+        said, table = findings_of_several(several, results, ranked), campaigns_table(several)
+        texts = report_texts(results, ranked, said, table)
+        write_results(folder.expanduser(), stored_tables(results, several), texts)
+        if formats:
+            write_figures(folder.expanduser() / "figures", formats, only, results, look)
     print_summary(results, ranked, folder / "report.html", said, [table], full, directories, bool(formats))
     return exit_code(results)
 

@@ -13,9 +13,9 @@ from orchestrator.compare.campaigns import Comparison
 from orchestrator.compare.difference_picture import NOTE
 from orchestrator.compare.headline import Headline
 from orchestrator.compare.rows import Compared
+from orchestrator.report.html import page_of
 from orchestrator.report.markdown import folded
 from orchestrator.report.table import Table, to_markdown
-from orchestrator.report.template import page_of
 from orchestrator.report.text import markdown_text
 from orchestrator.stats.pair import Difference
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
@@ -158,7 +158,7 @@ def to_comment(written: Written) -> str:
         head += ["What would give a verdict:", "", "```sh", *written.headline.commands, "```", ""]
     head += [*(f"- {markdown_text(sentence, at_start=True)}" for sentence in written.sentences), ""]
     (name,) = FOLDED_IN_COMMENT
-    return "\n".join([*head, to_markdown(written.short), folded(name, written.tables)])
+    return "\n".join([*head, to_markdown(written.short), folded(name, *map(to_markdown, written.tables))])
 
 
 def to_page(written: Written) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.history.picture import NOTE
+from orchestrator.report.html import page_of
 from orchestrator.report.table import Table
-from orchestrator.report.template import page_of
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ __all__ = [
 METRICS = {
     "accuracy": "orchestrator.metrics.accuracy:Accuracy",
     "exact_match": "orchestrator.metrics.accuracy:ExactMatch",
-    "f1_macro": "orchestrator.metrics.f1:F1Macro",
-    "f1_micro": "orchestrator.metrics.f1:F1Micro",
+    "f1_macro": "orchestrator.metrics.accuracy:F1Macro",
+    "f1_micro": "orchestrator.metrics.accuracy:F1Micro",
     "map": "orchestrator.metrics.detection:Map",
     "map50": "orchestrator.metrics.detection:Map50",
     "map75": "orchestrator.metrics.detection:Map75",

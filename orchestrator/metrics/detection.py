@@ -263,24 +263,22 @@ MapSmall, MapMedium, MapLarge = (
 FITS, FEWEST, HARDLY_ANY = 0.5, 10, 0.05  # IoU with an object, boxes for a statement, share of them
 
 
-def names_other_categories(answers: Answers, kind: str) -> bool:
+def names_other_categories(answers: Answers) -> bool:
     """Return whether boxes fit their objects, but hardly any has its reference's category.
 
     It is so if a model answers with its class numbers, 0 to 79, in place of COCO's category ids, 1
     to 90 with gaps. For each object the category of the surest detection that fits it counts. If
-    too few fit, categories that hardly ever occur in any reference show the same. ``kind`` is the
-    task's; raises InputError for answers of another form.
+    too few fit, categories that hardly ever occur in any reference show the same. Raises InputError
+    for answers of another form.
 
     Examples
     --------
     >>> boxes = [[x, 0, 9, 9] for x in range(0, 100, 10)]
     >>> right = {"boxes": boxes, "labels": [1, 2] * 5}
     >>> found = {"boxes": boxes, "labels": [0, 1] * 5, "scores": [0.9] * 10}
-    >>> names_other_categories(Answers([found], [right]), "object_detection")
+    >>> names_other_categories(Answers([found], [right]))
     True
     """
-    if kind != "object_detection":
-        return False
     truth, found = ground_truth(answers.references), detections(answers.predictions)
     if not truth.label.size or not found.label.size:
         return False

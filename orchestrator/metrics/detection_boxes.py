@@ -141,7 +141,6 @@ def box_overlap(found: Floats, truth: Floats, crowd: Flags) -> Floats:
     """
     right_bottom = np.minimum(found[:, :2] + found[:, 2:], truth[:, :2] + truth[:, 2:])
     sides = np.maximum(right_bottom - np.maximum(found[:, :2], truth[:, :2]), 0)
-    area, truth_area = found[:, 2] * found[:, 3], truth[:, 2] * truth[:, 3]
-    shared = sides[:, 0] * sides[:, 1]
+    shared, area, truth_area = (each[:, -2] * each[:, -1] for each in (sides, found, truth))
     whole = np.where(crowd, area, area + truth_area - shared)
     return np.asarray(np.divide(shared, whole, out=np.zeros_like(shared), where=shared > 0))

@@ -1,14 +1,17 @@
-"""Charts as files: SVG, PDF and PNG for papers, slides and pages without scripts; and the script that draws them in a page."""
+"""Charts as SVG, PDF and PNG, for papers, slides and pages without scripts; and in pages."""
 
 from __future__ import annotations
 
 import html
+import json
 import re
-from collections.abc import Collection, Sequence
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from threading import Thread
+from subprocess import PIPE, Popen
 
 import platformdirs
 import vl_convert
@@ -24,27 +27,26 @@ from orchestrator.report.text import printable, quality
 from orchestrator.storage.files import replacing
 
 FORMATS = ("svg", "pdf", "png")
-POINTS_PER_INCH = 72.0
+POINTS_PER_INCH = 72.0  # as in PDF
 INCHES = {"in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4, "pt": 1 / POINTS_PER_INCH}
-"""Inches per unit; a point is that of PDF, 1/72 in."""
-WIDTH = re.compile(r"(\d+(?:\.\d+)?)(in|cm|mm|pt)")
 NARROWEST, WIDEST = 1.5, 40.0
 PPI = 300
 SIZE = re.compile(r'width="([\d.]+)" height="([\d.]+)"')
 IDS = re.compile(r'((?:id="|url\(#)[a-z_]+)(\d+)')
-IN_POINTS = r'width="\1pt" height="\2pt"'
+# Reads a specification a line and writes SVG, once Vega has started, which takes it 0.4 s.
+DRAWS = """
+import json, sys, vl_convert
+vl_convert.vega_to_svg({})
+for line in sys.stdin:
+    print(json.dumps(vl_convert.vegalite_to_svg(json.loads(line))), flush=True)
+"""
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a figure in a file looks.
+    """How a figure in a file looks: its width in inches, letters and lines in points.
 
-    width
-        in inches.
-    text, small, line
-        in points: letters of titles, of labels, and the width of a line.
-    title
-        whether the figure says what it is; a caption does so in a paper.
+    ``small`` letters are those of labels. A paper says in a caption what the ``title`` says.
     """
 
     width: float
@@ -55,11 +57,11 @@ class Look:
 
 
 PLAIN_LOOK = Look(width=8.0, text=10, small=9, line=1.6)
+# A column of a paper, at the size at which it is printed, and a slide.
 LOOKS = {
     "paper": Look(width=3.3, text=8, small=7, line=1.1),
     "talk": Look(width=10.0, text=18, small=15, line=3.0),
 }
-"""A column of a paper, at the size at which it is printed, and a slide."""
 
 
 def look_of(style: str | None = None, width: float | None = None, title: bool = True) -> Look:
@@ -76,22 +78,51 @@ def inches(text: str) -> float:
     >>> inches("3.3in"), round(inches("84mm"), 2), inches("252pt")
     (3.3, 3.31, 3.5)
     """
-    found = WIDTH.fullmatch(text)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(in|cm|mm|pt)", text)
     if found is None:
-        raise InputError(f"{text[:40]!r}: a width with its unit was expected, such as 3.3in, 84mm, 8.4cm or 240pt")
+        raise InputError(
+            f"{text[:40]!r}: a width with its unit was expected, such as 3.3in, 84mm, 8.4cm or "
+            "240pt"
+        )
     width = float(found[1]) * INCHES[found[2]]
     if not NARROWEST <= width <= WIDEST:
-        raise InputError(f"{text!r}: a figure must be {NARROWEST:g} to {WIDEST:g} inches wide: choose another width")
+        raise InputError(
+            f"{text!r}: a figure must be {NARROWEST:g} to {WIDEST:g} inches wide: choose another "
+            "width"
+        )
     return width
 
 
-def warm() -> None:
-    """Start in a thread what draws SVG: it takes 0.4 s, which a report computes meanwhile."""
-    Thread(target=vl_convert.vega_to_svg, args=({},), daemon=True).start()
+_drawing: list[Popen[str]] = []
+
+
+@contextmanager
+def drawing_meanwhile() -> Iterator[None]:
+    """Have another process draw SVG, which starts and draws while this one computes."""
+    words = [sys.executable, "-P", "-c", DRAWS]
+    with Popen(  # noqa: S603 - ours
+        words, stdin=PIPE, stdout=PIPE, text=True, start_new_session=True
+    ) as process:
+        _drawing.append(process)
+        try:
+            yield
+        finally:
+            _drawing.remove(process)
+            process.kill()
+
+
+def _drawn(spec: Spec) -> str:
+    for process in _drawing:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{json.dumps(spec)}\n")
+        process.stdin.flush()
+        return str(json.loads(process.stdout.readline()))
+    return str(vl_convert.vegalite_to_svg(spec))
 
 
 def sized(spec: Spec, wide: float, small: float = 11) -> Spec:
-    """Return a specification for a room that is so many px wide; ``small`` letters are its labels."""
+    """Return a specification for a room that is so many px wide; ``small`` letters are labels."""
     room = {"name": "wide", "value": wide * 11 / small}
     made = spec | {"params": [*(one for one in spec["params"] if one["name"] != "wide"), room]}
     panel = made
@@ -115,15 +146,25 @@ def svg_of(spec: Spec, title: str = "", look: Look = PLAIN_LOOK) -> str:
     made["config"] = config(look.text, look.small, look.line) | {"aria": False}
     made |= {"background": "white", "padding": 4}
     made |= {"title": {"text": printable(title)}} if title and look.title else {}
-    svg = vl_convert.vegalite_to_svg(made)
+    svg = _drawn(made)
     if "facet" in made and (found := SIZE.search(svg)):
         made["spec"]["width"] += int((wide - float(found[1])) / made["columns"])
-        svg = vl_convert.vegalite_to_svg(made)
+        svg = _drawn(made)
     # Vega counts its clips on from picture to picture; equal charts give equal bytes.
     numbers: dict[str, int] = {}
     svg = IDS.sub(lambda one: f"{one[1]}{numbers.setdefault(one[2], len(numbers))}", svg)
     about = html.escape(printable(title), quote=True)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{about}" ', 1)
+
+
+def _without_tips(spec: Spec) -> Spec:
+    """Return a specification without what only a pointer finds."""
+    made = dict(spec)
+    if "spec" in spec:
+        made["spec"] = _without_tips(spec["spec"])
+    if "layer" in spec:
+        made["layer"] = [_without_tips(one) for one in spec["layer"] if one.get("name") != "tips"]
+    return made
 
 
 def stacked(pictures: Sequence[str]) -> str:
@@ -151,26 +192,17 @@ def quality_picture(
     ``ranked`` are `readings` and `rankings` of the results, if these are known already.
     """
     ranked = rankings(results) if ranked is None else ranked
-    read = readings(results) if read is None and any(one.found for one in ranked) else read
+    if not any(one.found for one in ranked):
+        return None
     found = []
-    for reading, one in zip(read or (), ranked, strict=bool(read)):
-        means = {trial: each.mean for each in one.found for trial in each.trials}
-        kept = {entry.key: quality(means[entry.members[0].key]) for entry in reading.systems if entry.members[0].key in means}
+    for reading, one in zip(readings(results) if read is None else read, ranked, strict=True):
+        means = {trial: quality(each.mean) for each in one.found for trial in each.trials}
+        firsts = {entry.key: entry.members[0].key for entry in reading.systems}
+        kept = {key: means[first] for key, first in firsts.items() if first in means}
         if kept:
             chart = curve_chart(reading, kept)
             found.append(svg_of(chart.spec, f"{chart.title}: {reading.title}"))
     return stacked(found) if found else None
-
-
-def _without_tips(spec: Spec) -> Spec:
-    """Return a specification without what only a pointer finds."""
-    layers = spec.get("layer")
-    made = dict(spec)
-    if "spec" in spec:
-        made["spec"] = _without_tips(spec["spec"])
-    if layers is not None:
-        made["layer"] = [_without_tips(one) for one in layers if one.get("name") != "tips"]
-    return made
 
 
 def write_figures(
@@ -187,25 +219,27 @@ def write_figures(
     """
     for form in formats:
         if form not in FORMATS:
-            raise InputError(f"--figures {form}: no such format; choose some of {','.join(FORMATS)}")
+            raise InputError(
+                f"--figures {form}: no such format; choose some of {','.join(FORMATS)}"
+            )
     found = figures(results)
     for name in only:
         if name not in found:
             raise InputError(f"--only {name}: no such figure; choose one of {', '.join(found)}")
     directory.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, (reading, chart) in found.items():
-        if not only or name in only:
-            svg = svg_of(chart.spec, f"{chart.title}: {reading.title}", look)
-            for form in formats:
-                content = {
-                    "svg": lambda svg=svg: SIZE.sub(IN_POINTS, svg, count=1).encode(),
-                    "pdf": lambda svg=svg: vl_convert.svg_to_pdf(svg),
-                    "png": lambda svg=svg: vl_convert.svg_to_png(svg, ppi=PPI),
-                }[form]()
-                with replacing(directory / f"{name}.{form}") as file:  # what lies there may be a link to somewhere else
-                    file.write(content)
-                written.append(directory / f"{name}.{form}")
+    for name in only or found:
+        reading, chart = found[name]
+        svg = svg_of(chart.spec, f"{chart.title}: {reading.title}", look)
+        for form in formats:
+            if form == "svg":
+                content = SIZE.sub(r'width="\1pt" height="\2pt"', svg, count=1).encode()
+            else:
+                pdf = form == "pdf"
+                content = vl_convert.svg_to_pdf(svg) if pdf else vl_convert.svg_to_png(svg, ppi=PPI)
+            written.append(directory / f"{name}.{form}")
+            with replacing(written[-1]) as file:  # what lies there may be a link to somewhere else
+                file.write(content)
     return written
 
 
@@ -214,7 +248,9 @@ def script() -> str:
 
     It takes a second to make, so that it is kept in the user's cache folder.
     """
-    kept = Path(platformdirs.user_cache_dir("tail-quality"), f"vega-{version('vl-convert-python')}.js")
+    kept = Path(
+        platformdirs.user_cache_dir("tail-quality"), f"vega-{version('vl-convert-python')}.js"
+    )
     try:
         return kept.read_text("utf-8")
     except OSError:

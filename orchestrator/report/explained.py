@@ -39,7 +39,9 @@ def sentences(rows: Sequence[Row], clock: Clock) -> Iterator[str]:
     if first["role"] == "sign":
         yield "No cause is named: a sign tells that the process waited, and not for whom."
     for row in named:
-        harm, name = ("late answers", "late") if row["late_p"] <= row["time_p"] else ("slow rounds", "time")
+        harm, name = (
+            ("late answers", "late") if row["late_p"] <= row["time_p"] else ("slow rounds", "time")
+        )
         correlation, p_value = row[f"{name}_correlation"], row[f"{name}_p"]
         remedy = f" Remedy: {BY_NAME[row['evidence']].remedy}." if row is first else ""
         yield (
@@ -48,7 +50,8 @@ def sentences(rows: Sequence[Row], clock: Clock) -> Iterator[str]:
         )
     if None not in (first["quiet_mean"], first["disturbed_mean"]):
         sides = [
-            f"{quality(first[f'{side}_mean'])} in {first[f'{side}_rounds']} {side} rounds ({per_cent(first[f'{side}_late'])} late)"
+            f"{quality(first[f'{side}_mean'])} in {first[f'{side}_rounds']} {side} rounds "
+            f"({per_cent(first[f'{side}_late'])} late)"
             for side in ("quiet", "disturbed")
         ]
         yield f"Tail quality is {' and '.join(sides)}; no round is dropped."

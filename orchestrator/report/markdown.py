@@ -1,4 +1,4 @@
-"""``report.md``: the answer, one table and one picture; everything else that a reader needs to judge it is folded below."""
+"""``report.md``: the answer, one table and one picture; all else that judges it is folded below."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ from orchestrator.analysis.ranking import Ranking, rankings, unsearched
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import begins_of_visits
 from orchestrator.planning.reach import reach_words
-from orchestrator.report.answer import answers
 from orchestrator.report.findings import Finding, findings
 from orchestrator.report.findings.say import say
 from orchestrator.report.record_tables import fault_tables, server_tables
-from orchestrator.report.result_tables import problem_tables, shown_in, stack_table, trials_table
+from orchestrator.report.result_tables import (
+    answers,
+    problem_tables,
+    shown_in,
+    stack_table,
+    trials_table,
+)
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.text import markdown_text, printable
 
-PICTURE = "report.svg"
-"""The file with the picture, beside ``report.md``."""
+PICTURE = "report.svg"  # The file with the picture, beside ``report.md``.
 
+# How everything was measured, by paragraph; words in backticks are code.
 METHOD = (
     "A round is one pass over every sample of the task. An answer is on time when its time is at "
     "most the threshold; tail quality is the quality of a round with every late sample counted as "
@@ -42,9 +47,10 @@ METHOD = (
     "outward and what a deadline keeps is rounded down; times have three digits or are whole ms. "
     "The exact figures stand in the Parquet files beside this report.",
 )
-"""How everything was measured, by paragraph; words in backticks are code."""
 
 Maker = Callable[[CampaignAnalysis], Iterable[Table]]
+# What is folded of tasks: the section of declared tables, by what one reads to open it, and other
+# tables after them.
 FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
     ("Capacity", ()),
     ("Tail quality at every threshold", ()),
@@ -58,72 +64,66 @@ FOLDED: tuple[tuple[str, tuple[Maker, ...]], ...] = (
     ("Slow rounds", ()),
     ("First inferences, memory and changed answers", ()),
 )
-"""What is folded of tasks: the section of declared tables, by what one reads to open it, and other tables after them."""
+# The same of the campaign.
 OF_CAMPAIGN: tuple[tuple[str, tuple[Maker, ...]], ...] = (
     ("Trials: where each ran and how it ended", (lambda results: [trials_table(results)],)),
-    ("Problems, machines and versions", (problem_tables, fault_tables, lambda results: [stack_table(results.records)])),
+    (
+        "Problems, machines and versions",
+        (problem_tables, fault_tables, lambda results: [stack_table(results.records)]),
+    ),
 )
-"""The same of the campaign."""
 
 
-def to_report(results: CampaignAnalysis, ranked: Sequence[Ranking] | None = None) -> str:
-    """Return the report of a campaign. ``ranked`` is what `rankings` returns, if that is known already."""
-    ranked = rankings(results) if ranked is None else ranked
-    created = f"{results.campaign.created_at:%Y-%m-%d %H:%M} UTC"
-    command = printable(shlex.join(results.campaign.command)).replace("`", "'")
-    measured = f"Measured {created} with version {markdown_text(results.campaign.code_version)}: `{command or ' '}`"
-    return report_of(f"Tail quality: {results.campaign.name}", findings(results, ranked), results, ranked, measured)
-
-
-def report_of(
-    title: str,
-    said: Sequence[Finding],
+def to_report(
     results: CampaignAnalysis,
-    ranked: Sequence[Ranking],
-    measured: str = "",
-    first: Sequence[Table] = (),
+    ranked: Sequence[Ranking] | None = None,
+    found: Sequence[Finding] | None = None,
+    combined: Table | None = None,
 ) -> str:
     """Return a report: what is found, the answer and its picture, and folded all the rest.
 
-    Parameters
-    ----------
-    ranked
-        what `rankings` returns.
-    measured
-        Markdown that says when and how it was measured.
-    first
-        tables that are folded before all others.
+    ``ranked`` is what `rankings` returns, if that is known already; ``found`` and ``combined`` are
+    the findings and the table of several campaigns read as one.
     """
-    found = list(answers(unsearched(ranked)))
+    ranked = rankings(results) if ranked is None else ranked
+    title, measured = "Tail quality of several campaigns", ""
+    if combined is None:
+        title = f"Tail quality: {results.campaign.name}"
+        created = f"{results.campaign.created_at:%Y-%m-%d %H:%M} UTC"
+        command = printable(shlex.join(results.campaign.command)).replace("`", "'")
+        version = markdown_text(results.campaign.code_version)
+        measured = f"Measured {created} with version {version}: `{command or ' '}`"
+    found = findings(results, ranked) if found is None else found
+    shown = list(answers(unsearched(ranked)))
     head = [f"# {markdown_text(title)}", ""]
-    head += [f"- {say(one, 'markdown')}" for one in said]
-    head += ["", *([f"![Quality against threshold, one line a system]({PICTURE})", ""] if found else [])]
-    parts = ["\n".join(head), *map(to_markdown, found)]
-    parts += [folded(table.title, [table]) for table in first]
+    head += [f"- {say(one, 'markdown')}" for one in found]
+    if shown:
+        head += ["", f"![Quality against threshold, one line a system]({PICTURE})"]
+    parts = ["\n".join([*head, ""]), *map(to_markdown, shown)]
+    if combined is not None:
+        parts.append(folded(combined.title, to_markdown(combined)))
     for name, makers in (*FOLDED, *OF_CAMPAIGN):
-        if tables := [*shown_in(results, name), *(table for make in makers for table in make(results))]:
-            parts.append(folded(name, tables))
+        if tables := [*shown_in(results, name), *(one for make in makers for one in make(results))]:
+            parts.append(folded(name, *map(to_markdown, tables)))
     reach = reach_of_visits(data for group in results.groups for data in group.trials)
-    measured = "\n\n".join(filter(None, [measured, reach]))
-    method = "\n".join([_opening("How this was measured"), *([measured, ""] if measured else []), "\n\n".join(METHOD), CLOSING])
-    return "\n".join([*parts, method])
+    told = [f"{one}\n" for one in (measured, reach) if one]
+    return "\n".join([*parts, folded("How this was measured", *told, "\n\n".join(METHOD))])
 
 
 def reach_of_visits(trials: Iterable[TrialData]) -> str:
-    """Say how long slow spells may be, by the shortest cycle of trials whose visits of the closed loop lie apart; empty without any."""
-    begins_ns = (list(begins_of_visits(data).values()) for data in trials if data.visits is not None)
-    cycles_s = [float(np.median(np.diff(of_trial))) / 1e9 for of_trial in begins_ns if len(of_trial) > 1]
+    """Say how long slow spells may be, by the shortest cycle of trials whose visits lie apart.
+
+    Visits are those of the closed loop; empty without any.
+    """
+    begins_ns = (
+        list(begins_of_visits(data).values()) for data in trials if data.visits is not None
+    )
+    cycles_s = [
+        float(np.median(np.diff(of_trial))) / 1e9 for of_trial in begins_ns if len(of_trial) > 1
+    ]
     return reach_words(min(cycles_s), "s") if cycles_s else ""
 
 
-def folded(name: str, tables: Iterable[Table]) -> str:
-    """Return tables that are shown once a reader opens them by their name."""
-    return "\n".join([_opening(name), *(to_markdown(table) for table in tables), CLOSING])
-
-
-CLOSING = "</details>\n"
-
-
-def _opening(name: str) -> str:
-    """Return what begins a folded part; its name is one of ours."""
-    return f"<details>\n<summary>{name}</summary>\n"
+def folded(name: str, *parts: str) -> str:
+    """Return what is shown once a reader opens it by its name, which is one of ours."""
+    return "\n".join([f"<details>\n<summary>{name}</summary>\n", *parts, "</details>\n"])

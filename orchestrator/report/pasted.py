@@ -1,4 +1,4 @@
-"""Commands that a reader pastes: whole, on one line, and safe whatever a stranger's campaign holds."""
+"""Commands that a reader pastes: whole, on one line, safe whatever a stranger's campaign holds."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from collections.abc import Iterable, Sequence
 from orchestrator.report.text import printable
 
 ORCHESTRATOR = "python -m orchestrator"
-PLAIN = re.compile(r"[\w.,=+/\[\]-]+", re.ASCII)
+# What a shell takes as it is; a time such as ``50 ms``, the value of an option; and KEY=VALUE with
+# what a value of more than one word takes, and nothing that begins a command or fetches a value.
+PLAIN = re.compile(r"[\w.,=+/\[\]-]+|\d+(\.\d+)? ?(ns|us|ms|s)", re.ASCII)
 QUOTABLE = re.compile(r"[~+]{0,2}[\w./@-]+=[\w.,=+/\[\]{}()@:%*'\" -]*")
-"""KEY=VALUE with what a value of more than one word takes, and nothing that begins a command or fetches a value."""
-TIME = re.compile(r"\d+(\.\d+)? ?(ns|us|ms|s)", re.ASCII)
-"""A time, such as ``50 ms``: the value of an option."""
-OURS = ("measurement.repeat=", "results_dir=")
-"""Words of a command that are given anew."""
-ADDRESS = "cluster.address="
-"""Of a cluster that may be gone when the command is pasted."""
+OURS = ("measurement.repeat=", "results_dir=")  # words of a command that are given anew
+ADDRESS = "cluster.address="  # of a cluster that may be gone when the command is pasted
 
 
 class Command(str):
@@ -27,12 +24,7 @@ class Command(str):
 
 
 def measured_again(words: Sequence[str], *more: str) -> Command:
-    """Return the command that measures a campaign once more with ``more`` words.
-
-    Parameters
-    ----------
-    words
-        that measured it.
+    """Return the command that measures what ``words`` measured once more, with ``more`` words.
 
     Examples
     --------
@@ -43,43 +35,51 @@ def measured_again(words: Sequence[str], *more: str) -> Command:
 
 
 def words_again(words: Sequence[str]) -> str:
-    """Return the words that measured a campaign, without those that are given anew; KEY=VALUE where there are none.
+    """Return the words that measured a campaign, without those that are given anew.
 
-    Of a key that is given twice the last value counts; options stay as often as they are given. Where a cluster was is left to the reader.
+    KEY=VALUE where there are none. Of a key that is given twice the last value counts; options stay
+    as often as they are given. Where a cluster was is left to the reader.
 
     Examples
     --------
-    >>> words_again(["cluster=address", "cluster.address=10.0.0.1:6379", "cluster.machines=boot_id", "cluster.machines=node"])
-    'cluster=address cluster.address=HOST:PORT cluster.machines=node'
+    >>> words_again(["cluster=a", "cluster.address=10.0.0.1:6379", "cluster.machines=node"])
+    'cluster=a cluster.address=HOST:PORT cluster.machines=node'
+    >>> words_again(["run", "cluster.machines=boot_id", "cluster.machines=node"])
+    'cluster.machines=node'
     """
-    kept = [word for number, word in enumerate(words) if not word.startswith(OURS) and (number or word != "run")]
-    last = {_key(word) or number: word for number, word in enumerate(kept)}
-    shown = (f"{ADDRESS}HOST:PORT" if word.startswith(ADDRESS) else plain_word(word, "KEY=VALUE") for word in last.values())
+    kept: dict[object, str] = {}
+    for number, word in enumerate(words):
+        if not word.startswith(OURS) and (number or word != "run"):
+            is_key = word == "-m" or ("=" in word and not word.startswith("--"))
+            kept[word.partition("=")[0] if is_key else number] = word
+    shown = (
+        f"{ADDRESS}HOST:PORT" if word.startswith(ADDRESS) else plain_word(word, "KEY=VALUE")
+        for word in kept.values()
+    )
     return " ".join(shown) or "KEY=VALUE"
 
 
-def _key(word: str) -> str:
-    """Return what may stand in a command once; nothing of an option, of which each counts, and of its value."""
-    if word == "-m":
-        return word
-    return word.partition("=")[0] if "=" in word and not word.startswith("--") else ""
-
-
 def typed_again(words: Iterable[str], *more: str) -> Command:
-    r"""Return the command of the words that this user has typed, quoted for a shell, with ``more`` in place of words of the same keys.
+    r"""Return the command of the words that this user has typed, quoted for a shell.
+
+    ``more`` take the place of words of the same keys.
 
     Examples
     --------
-    >>> typed_again(["+sweep=mine", 'analysis.primary="20 ms"', "measurement.repeat=2"], "measurement.repeat=5")
-    'python -m orchestrator +sweep=mine \'analysis.primary="20 ms"\' measurement.repeat=5'
+    >>> typed_again(["+sweep=mine", 'analysis.primary="20 ms"', "a.b=2"], "a.b=5")
+    'python -m orchestrator +sweep=mine \'analysis.primary="20 ms"\' a.b=5'
     """
     keys = {word.partition("=")[0] for word in more}
-    kept = [word for word in words if "=" not in word or word.lstrip("+~").partition("=")[0] not in keys]
+    kept = [
+        word for word in words if "=" not in word or word.lstrip("+~").partition("=")[0] not in keys
+    ]
     return Command(f"{ORCHESTRATOR} {shlex.join([*kept, *more])}")
 
 
 def plain_word(word: str, otherwise: str) -> str:
-    """Return a word as one types it, in quotes where a shell needs them; one of a stranger that could be read otherwise is replaced."""
-    if PLAIN.fullmatch(word) or TIME.fullmatch(word) or (QUOTABLE.fullmatch(word) and printable(word) == word):
-        return shlex.quote(word)
-    return otherwise
+    """Return a word as one types it, in quotes where a shell needs them.
+
+    One of a stranger that could be read otherwise is replaced.
+    """
+    safe = PLAIN.fullmatch(word) or (QUOTABLE.fullmatch(word) and printable(word) == word)
+    return shlex.quote(word) if safe else otherwise

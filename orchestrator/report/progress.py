@@ -1,4 +1,7 @@
-"""Progress on stderr: rich on a terminal, plain lines otherwise. Drawn between rounds only, at most twice a second."""
+"""Progress on stderr: rich on a terminal, plain lines otherwise.
+
+Drawn between rounds only, at most twice a second.
+"""
 
 from __future__ import annotations
 
@@ -20,32 +23,36 @@ from orchestrator.storage.handover import Prepared
 from orchestrator.storage.records import Fault, PlannedTrial
 from orchestrator.storage.vocabulary import State
 
-DRAW_EVERY_S = 0.5
-LINE_EVERY_S = 10.0
+DRAW_EVERY_S, LINE_EVERY_S = 0.5, 10.0
 
 
 class Progress:
-    """Follows a campaign of ``trials`` trials. Each thread that measures has one line: that of the trial whose turn it is there.
+    """Follows a campaign of ``trials`` trials, a line for each thread that measures.
 
-    Without a stream (``--quiet``) it writes nothing but, once, for whom the campaign waits, which may be for ever. Trials are
-    called by ``names``, or else by their ids. ``waited_s`` is how long they have waited for other campaigns.
+    That of the trial whose turn it is there. Without a stream (``--quiet``) it writes nothing but,
+    once, for whom the campaign waits, which may be for ever. Trials are called by ``names``, or
+    else by their ids. ``waited_s`` is how long they have waited for other campaigns.
     """
 
-    def __init__(self, trials: int, stream: TextIO | None = sys.stderr, names: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        trials: int,
+        stream: TextIO | None = sys.stderr,
+        names: Mapping[str, str] | None = None,
+    ) -> None:
         self.waited_s = 0.0
-        self._trials = trials
-        self._names = dict(names or {})
+        self._trials, self._names = trials, dict(names or {})
         self._wait_told = stream is not None
         self._waits: dict[str, tuple[float, float]] = {}
-        self._done = 0
+        self._done, self._drawn = 0, 0.0
         self._started = time.monotonic()
-        self._drawn = 0.0
         self._lines: dict[int, tuple[PlannedTrial, str]] = {}
-        self._lock = threading.RLock()  # a signal may have the thread that holds it say something
-        self._console = Console(file=stream, stderr=True) if stream is not None else None
-        # No thread of rich's own: it would draw while a round is timed.
-        terminal = self._console is not None and self._console.is_terminal
-        self._live = Live(console=self._console, auto_refresh=False, transient=True) if terminal else None
+        self._lock = threading.RLock()  # a signal may have its holder say something
+        self._console = None if stream is None else Console(file=stream, stderr=True)
+        self._live = None
+        if self._console is not None and self._console.is_terminal:
+            # No thread of rich's own: it would draw while a round is timed.
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Progress:
         if self._live is not None:
@@ -69,7 +76,7 @@ class Progress:
             self._names |= names
 
     def fall_silent(self) -> None:
-        """Write nothing more, whatever threads have to say that still end: the caller has the last word."""
+        """Write nothing more, whatever threads still say: the caller has the last word."""
         with self._lock:
             self._console = None
 
@@ -84,7 +91,8 @@ class Progress:
             since, last = self._waits.get(planned.trial_id, (now, now))
             self._waits[planned.trial_id] = since, now
             self.waited_s += now - last
-        message = f"waits{'' if first else f' {seconds(now - since)} so far'}: {holder} measures on that machine"
+        so_far = "" if first else f" {seconds(now - since)} so far"
+        message = f"waits{so_far}: {holder} measures on that machine"
         self._show(planned, message, now=first)
         if not self._wait_told:
             self._wait_told = True
@@ -93,15 +101,18 @@ class Progress:
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
         """Say that it is warm."""
         self._waits.pop(planned.trial_id, None)
-        self._show(planned, f"warm after {seconds(prepared.cold_start['load_ns'] / 1e9)} of loading", now=False)
+        took = seconds(prepared.cold_start["load_ns"] / 1e9)
+        self._show(planned, f"warm after {took} of loading")
 
     def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
         """Say how many rounds are done, how many there can be, and what the last one took."""
         most = planned.trial.measurement
-        fixed = most.min_rounds == most.max_rounds or (most.rule == "rounds" and most.max_seconds is None)
+        fixed = most.min_rounds == most.max_rounds or (
+            most.rule == "rounds" and most.max_seconds is None
+        )
         p99 = f", p99 {milliseconds(done.p99_ns)}" if math.isfinite(done.p99_ns) else ""
         bound = f"{'' if fixed else 'at most '}{most.max_rounds}"
-        self._show(planned, f"round {done.rounds} of {bound}, {seconds(done.duration_s)}{p99}", now=False)
+        self._show(planned, f"round {done.rounds} of {bound}, {seconds(done.duration_s)}{p99}")
 
     def fault_seen(self, planned: PlannedTrial, fault: Fault) -> None:
         """Say what happened."""
@@ -111,20 +122,26 @@ class Progress:
         """Say how it ended."""
         with self._lock:
             self._done += 1
-            self._lines = {thread: line for thread, line in self._lines.items() if line[0] is not planned}
+            self._lines = {
+                thread: line for thread, line in self._lines.items() if line[0] is not planned
+            }
             self._waits.pop(planned.trial_id, None)
             if self._live is not None:
                 self._live.update(self._drawn_lines())
-        self.say(f"[{self._done}/{self._trials}] {self._name(planned)} {state}" + (f": {reason}" if reason else ""))
+        self.say(
+            f"[{self._done}/{self._trials}] {self._name(planned)} {state}"
+            + (f": {reason}" if reason else "")
+        )
 
     def _name(self, planned: PlannedTrial) -> str:
         return self._names.get(planned.trial_id, planned.trial_id)
 
-    def _show(self, planned: PlannedTrial, text: str, now: bool) -> None:
+    def _show(self, planned: PlannedTrial, text: str, now: bool = False) -> None:
         with self._lock:
             line, elapsed = f"{self._name(planned)}: {text}", time.monotonic()
             self._lines[threading.get_ident()] = planned, line
-            if now or elapsed - self._drawn >= (DRAW_EVERY_S if self._live is not None else LINE_EVERY_S):
+            every_s = LINE_EVERY_S if self._live is None else DRAW_EVERY_S
+            if now or elapsed - self._drawn >= every_s:
                 self._drawn = elapsed
                 if self._live is None or self._console is None:
                     self.say(line)
@@ -132,5 +149,6 @@ class Progress:
                     self._live.update(self._drawn_lines(), refresh=True)
 
     def _drawn_lines(self) -> Text:
-        head = f"{self._done} of {self._trials} trials done, {seconds(time.monotonic() - self._started)}"
-        return Text("\n  ").join([Text(head, style="bold"), *(Text(printable(line)) for _, line in self._lines.values())])
+        passed = seconds(time.monotonic() - self._started)
+        head = Text(f"{self._done} of {self._trials} trials done, {passed}", style="bold")
+        return Text("\n  ").join([head, *(Text(printable(one)) for _, one in self._lines.values())])

@@ -1,4 +1,7 @@
-"""Printing to somebody who may leave, as ``head`` does, or where there is no room: the rest is dropped, and the command still does all."""
+"""Printing to somebody who may leave, as ``head`` does, or where there is no room.
+
+The rest is dropped, and the command still does all.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-STDOUT, STDERR = 1, 2
-
 
 class _WhileRead(io.FileIO):
-    """A file descriptor that takes everything, and passes it on while somebody reads and there is room."""
+    """A file descriptor that takes everything, and passes it on while somebody reads."""
 
     told = False
 
@@ -21,28 +22,36 @@ class _WhileRead(io.FileIO):
         try:
             return super().write(data)  # type: ignore[arg-type]
         except OSError as error:
-            if not isinstance(error, BrokenPipeError) and self.fileno() == STDOUT and not self.told:
+            if not isinstance(error, BrokenPipeError) and self.fileno() == 1 and not self.told:
                 self.told = True
+                message = f"standard output: {error.strerror}; only files are written\n"
                 with suppress(OSError):
-                    os.write(STDERR, f"standard output: {error.strerror}; only files are written\n".encode())
+                    os.write(2, message.encode())
         return memoryview(data).nbytes  # type: ignore[arg-type]
 
 
 def while_read(stream: io.TextIOWrapper | None) -> io.TextIOWrapper:
-    """Return a stream like this one that raises nothing when its reader leaves; one that takes everything where there is none."""
+    """Return a stream like this one that raises nothing when its reader leaves.
+
+    Where there is none, the stream takes everything.
+    """
     if stream is None:  # closed from the start, as by >&-
         return Path(os.devnull).open("w", encoding="utf-8")
     stream.flush()
     whole = io.BufferedWriter(_WhileRead(stream.fileno(), "wb", closefd=False))
-    return io.TextIOWrapper(whole, stream.encoding, stream.errors, line_buffering=stream.line_buffering or stream.write_through)
+    by_line = stream.line_buffering or stream.write_through
+    return io.TextIOWrapper(whole, stream.encoding, stream.errors, line_buffering=by_line)
 
 
 def outlive_readers() -> None:
-    """Have this whole program print so, and no file that it opens take the place of an output that was closed before it started."""
+    """Have this whole program print so.
+
+    No file that it opens takes the place of an output that was closed before it started.
+    """
     for number in range(3):
         try:
             os.fstat(number)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, which is this one
+        except OSError:  # the lowest free number is this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     for name in ("stdout", "stderr"):
         setattr(sys, name, while_read(getattr(sys, name)))

@@ -17,10 +17,9 @@ from orchestrator.storage.facts import SERVER_STARTED
 from orchestrator.storage.records import TrialRecord
 
 MOST_SAMPLES, LONGEST_COMMAND = 20, 300
+# Outcomes that are faults. What a policy drops under load is none.
 FAILED = ("error", "timeout", "lost")
-"""Outcomes that are faults. What a policy drops under load is none."""
-Part = tuple[float, float]
-"""p50 and p99 of the client's own part of a time, in ns."""
+Part = tuple[float, float]  # p50 and p99 of the client's own part of a time, in ns.
 
 
 def fault_tables(results: CampaignAnalysis) -> Iterator[Table]:
@@ -49,7 +48,8 @@ def fault_tables(results: CampaignAnalysis) -> Iterator[Table]:
             for record in results.records
             for change in record.changes
         ],
-        "Rounds of these trials were measured with different code, data or hosts: no deadline is certified from them.",
+        "Rounds of these trials were measured with different code, data or hosts: no deadline is "
+        "certified from them.",
     )
     for group in results.groups:
         missing = [row for data in group.trials for row in _unanswered(data)]
@@ -66,11 +66,13 @@ def fault_tables(results: CampaignAnalysis) -> Iterator[Table]:
 
 def server_tables(results: CampaignAnalysis) -> Iterator[Table]:
     """Yield per task the servers that answered, then those that the campaign has started."""
-    trials = [data for group in results.groups for data in group.trials]
     for group in results.groups:
         served = [data for data in group.trials if data.record.trial.server.is_asked]
         names = who_columns(group)
-        rows = [{**dict(zip(names, who(data.record.labels(), group), strict=True)), **_server(data)} for data in served]
+        rows = [
+            {**dict(zip(names, who(data.record.labels(), group), strict=True)), **_server(data)}
+            for data in served
+        ]
         yield from _table(
             f"Servers of {group.task}",
             rows,
@@ -81,7 +83,11 @@ def server_tables(results: CampaignAnalysis) -> Iterator[Table]:
             "weights a server holds is not known. No request was sent twice.",
             list(_server(served[0]))[1:] if served else (),
         )
-    started = [(data.record, data.record.facts.get(SERVER_STARTED)) for data in trials]
+    started = [
+        (data.record, data.record.facts.get(SERVER_STARTED))
+        for group in results.groups
+        for data in group.trials
+    ]
     yield from _table(
         "Servers started",
         [_started(record, found) for record, found in started if isinstance(found, Mapping)],
@@ -107,19 +113,19 @@ def client_part(record: TrialRecord, what: str, at_once: bool = False) -> Part |
     return (float(part[0]), float(part[1])) if known else None
 
 
-def _table(title: str, rows: Sequence[Mapping[str, str]], note: str, right: Iterable[str] = ()) -> Iterator[Table]:
-    """Yield a table of rows by heading; nothing without a row."""
+def _table(
+    title: str, rows: Sequence[Mapping[str, str]], note: str, right: Iterable[str] = ()
+) -> Iterator[Table]:
     if rows:
         cells = [list(row.values()) for row in rows]
         yield Table(title, list(rows[0]), cells, note, frozenset(right))
 
 
 def _unanswered(data: TrialData) -> list[dict[str, str]]:
-    """Return the samples without a time in some round; first those that hung or raised."""
     codes = [schema.OUTCOMES.index(name) for name in FAILED]
     counts = np.stack([(data.outcome == code).sum(axis=0) for code in codes])
-    affected = np.flatnonzero(counts.any(axis=0)).tolist()
-    order = sorted(affected, key=lambda sample: (-int(counts[:-1, sample].sum()), sample))
+    affected = np.flatnonzero(counts.any(axis=0))
+    order = affected[np.argsort(-counts[:-1, affected].sum(axis=0), kind="stable")].tolist()
     return [
         {
             "trial": data.trial_id,
@@ -135,9 +141,11 @@ def _two_readings(group: Group) -> Iterator[Table]:
     if not cut:
         return
     primary = group.thresholds.primary
-    bound_ns, label = (primary.ns, primary.label) if primary else (0.0, "the longest time measured")
-    if primary is None:  # every answer that came at all is on time
+    if primary:
+        bound_ns, label = float(primary.ns), primary.label
+    else:  # every answer that came at all is on time
         bound_ns = max(float(data.times[data.clock][~data.incomplete].max()) for data in cut)
+        label = "the longest time measured"
     rows = []
     for data in cut:
         rounds = data.judged(data.metric).curve(data.times[data.clock], [bound_ns])[0]
@@ -152,9 +160,11 @@ def _two_readings(group: Group) -> Iterator[Table]:
             }
         )
     yield from _table(
-        f"Incomplete rounds of {group.task} within {label} ({milliseconds(bound_ns)}): two readings",
+        f"Incomplete rounds of {group.task} within {label} ({milliseconds(bound_ns)}): two "
+        "readings",
         rows,
-        "What was not measured counts as late, as in every other table, or its rounds are left out.",
+        "What was not measured counts as late, as in every other table, or its rounds are left "
+        "out.",
         list(rows[0])[1:],
     )
 
@@ -176,8 +186,10 @@ def _server(data: TrialData) -> dict[str, str]:
 
 
 def _started(record: TrialRecord, found: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a record says of a server; it may be a stranger's."""
-    cores, command = ([str(one) for one in found[name]] if isinstance(found.get(name), list) else [] for name in ("cores", "command"))
+    cores, command = (
+        [str(one) for one in found[name]] if isinstance(found.get(name), list) else []
+        for name in ("cores", "command")
+    )
     packages, ready = found.get("packages"), found.get("ready_s")
     versions = [str(found["version"])] if found.get("version") else []
     if isinstance(packages, Mapping):

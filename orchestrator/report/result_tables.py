@@ -1,4 +1,4 @@
-"""The tables of a report: those that are declared, and those of trials and machines."""
+"""The tables of a report: the answer, those that are declared, and those of trials and machines."""
 
 from __future__ import annotations
 
@@ -7,30 +7,58 @@ from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
 from orchestrator.analysis.groups import Group, Threshold
+from orchestrator.analysis.ranking import Ranking, differing, shared
 from orchestrator.analysis.table import LABELS, SHOWN_LIMITS, Column, Row, View, views
 from orchestrator.analysis.tables.convergence import rjsd_column
-from orchestrator.report.cells import TEXTS, cell
 from orchestrator.report.record_tables import fault_tables
-from orchestrator.report.table import Marks, Table, bound, read_at, who, who_columns
-from orchestrator.report.text import milliseconds, seconds
+from orchestrator.report.table import TEXTS, Marks, Table, bound, cell, who, who_columns
+from orchestrator.report.text import milliseconds, quality, quality_within, seconds
 from orchestrator.storage.records import CLOCK_SET_BACK, OTHER_USERS, TrialRecord
 from orchestrator.storage.vocabulary import UNFINISHED
 
 MOST_ROWS = 200
+SUMMARY = ("tail_quality", "slices", "deadline", "resources", "token_gaps", "server_cost")
+
+
+def answers(ranked: Sequence[Ranking], brief: bool = False) -> Iterator[Table]:
+    """Yield what the systems of each group keep that has a primary threshold, the best first.
+
+    ``brief`` names marks and explains none.
+    """
+    for one in ranked:
+        if not one.found or (primary := one.group.thresholds.primary) is None:
+            continue
+        names, trials = differing(one.found), [data.record.trial for data in one.group.trials]
+        marks = Marks([{"flags": standing.marks} for standing in one.found], trials=trials)
+        columns = {
+            **{name: [standing.names[name] for standing in one.found] for name in names},
+            "kept": [quality(standing.mean) for standing in one.found],
+            "95 % interval": [
+                quality_within(standing.low, standing.high, standing.ideal)
+                for standing in one.found
+            ],
+            "worst round": [quality(standing.worst) for standing in one.found],
+            "ideal": [quality(standing.ideal) for standing in one.found],
+        }
+        if any(standing.processes > 1 for standing in one.found):
+            columns["processes"] = [str(standing.processes) for standing in one.found]
+        right = frozenset(columns) - {*names}
+        if any(standing.marks for standing in one.found):
+            columns["flags"] = [marks.letters({"flags": each.marks}) for each in one.found]
+        what = ", ".join([one.group.task, *shared(one.found)])
+        yield Table(
+            title=f"{what}: {one.group.trials[0].metric} kept within {bound(primary)}",
+            columns=list(columns),
+            rows=[list(row) for row in zip(*columns.values(), strict=True)],
+            note=marks.legend() if brief else marks.note().strip(),
+            right=right,
+        )
 
 
 def summary_tables(results: CampaignAnalysis) -> list[Table]:
     """Return what is printed at the end of a campaign: what went wrong, and how systems compare."""
-    return [
-        *trouble_tables(results),
-        *shown_in(results, "Capacity"),
-        *shown(results, "tail_quality"),
-        *shown(results, "slices"),
-        *shown(results, "deadline"),
-        *shown(results, "resources"),
-        *shown(results, "token_gaps"),
-        *shown(results, "server_cost"),
-    ]
+    tables = [*trouble_tables(results), *shown_in(results, "Capacity")]
+    return [*tables, *(table for name in SUMMARY for table in shown(results, name))]
 
 
 def shown_in(results: CampaignAnalysis, section: str) -> Iterator[Table]:
@@ -40,47 +68,32 @@ def shown_in(results: CampaignAnalysis, section: str) -> Iterator[Table]:
             yield from shown(results, name)
 
 
-def shown(results: CampaignAnalysis, name: str, everywhere: bool = False) -> Iterator[Table]:
-    """Yield a declared table, per group of trials, by the name of its view.
-
-    A view of the primary threshold is made ``everywhere``: at each common threshold.
-    """
+def shown(results: CampaignAnalysis, name: str) -> Iterator[Table]:
+    """Yield a declared table, per group of trials, by the name of its view."""
     declared, view = views()[name]
     for group in results.groups:
-        rows = rows_of(results, declared.name, group)
-        at = read_at(group, everywhere) if view.where.get("threshold") == "@primary" else [None]
-        for threshold in at:
-            parts: dict[tuple[Any, ...], list[Row]] = {}
-            for row in rows:
-                if _is_wanted(row, view.where, group, results, threshold):
-                    parts.setdefault(tuple(row[column] for column in view.split), []).append(row)
-            for part in parts.values():
-                yield text_table(view, declared.columns, group, part, threshold)
+        primary = group.thresholds.primary if view.where.get("threshold") == "@primary" else None
+        known = {
+            "@primary": primary,
+            "@clock": group.clock,
+            "@metric": group.trials[0].metric,
+            "@together": " and ".join(results.analysis.together_ms or ()),
+        }
+        parts: dict[tuple[Any, ...], list[Row]] = {}
+        for row in rows_of(results, declared.name, group):
+            if all(_holds(row, *asked, known) for asked in view.where.items()):
+                parts.setdefault(tuple(row[column] for column in view.split), []).append(row)
+        for part in parts.values():
+            yield text_table(view, declared.columns, group, part, primary)
 
 
-def _is_wanted(
-    row: Row,
-    where: Mapping[str, Any],
-    group: Group,
-    results: CampaignAnalysis,
-    threshold: Threshold | None,
-) -> bool:
-    names = {
-        "@clock": group.clock,
-        "@metric": group.trials[0].metric,
-        "@together": " and ".join(results.analysis.together_ms or ()),
-    }
-
-    def holds(column: str, value: Any) -> bool:
-        if value == "@primary":
-            return threshold is not None and threshold.is_of(row)
-        if isinstance(value, tuple):
-            return row[column] in value
-        asked = str(value)
-        wanted = names.get(asked.removeprefix("!"), value)
-        return bool((row[column] == wanted) != asked.startswith("!"))
-
-    return all(holds(column, value) for column, value in where.items())
+def _holds(row: Row, column: str, value: Any, known: Mapping[str, Any]) -> bool:
+    wanted = known.get(str(value).removeprefix("!"), value)
+    if value == "@primary":
+        return wanted is not None and bool(wanted.is_of(row))
+    if isinstance(wanted, tuple):
+        return row[column] in wanted
+    return bool((row[column] == wanted) != str(value).startswith("!"))
 
 
 def text_table(
@@ -96,21 +109,26 @@ def text_table(
     labels = view.labels or {one.name: one.label for one in columns.values() if one.label}
     limited = [name for name in (*labels, *view.cells) if SHOWN_LIMITS.search(columns[name].form)]
     below = view.cells or (limited if view.across else ())
-    labels = {name: head for name, head in labels.items() if name not in below and any(row[name] is not None for row in rows)}
+    labels = {
+        name: head
+        for name, head in labels.items()
+        if name not in below and any(row[name] is not None for row in rows)
+    }
     figures = [name for name in (*labels, *below) if columns[name].form not in TEXTS]
-    marked = [*figures[:1], *limited][-1]
-    total = len(rows)
-    if total > MOST_ROWS:
-        lowest = sorted(range(total), key=lambda place: rows[place][view.order] if view.order else 0)
+    marked = [*figures[:1], *limited][-1] if "flags" in {*columns} - {*labels} else None
+    hidden = ""
+    if len(rows) > MOST_ROWS:
+        hidden = f" {len(rows) - MOST_ROWS} rows are not shown."
+        places = range(len(rows))
+        lowest = sorted(places, key=lambda place: rows[place][view.order] if view.order else 0)
         rows = [rows[place] for place in sorted(lowest[:MOST_ROWS])]
-    flagged = "flags" in columns and "flags" not in labels
-    marks = Marks(rows if flagged else (), remedies=view.flags)
+    marks = Marks(rows if marked else (), view.flags)
     several = len({row["repeat"] for row in rows}) > 1
     left_out = {*view.without, *([] if several else ["repeat"])}
     names = [name for name in who_columns(group) if name not in left_out]
 
     def text(name: str, row: Row) -> str:
-        return cell(columns[name], row, group) + (marks.of(row) if flagged and name == marked else "")
+        return cell(columns[name], row, group) + (marks.of(row) if name == marked else "")
 
     cells: dict[tuple[str, ...], dict[str, str]] = {}
     for row in rows:
@@ -120,33 +138,28 @@ def text_table(
             found = filter(None, (text(name, row) for name in below))
             across[cell(columns[view.across], row, group)] = " / ".join(found)
     heads = list(dict.fromkeys(head for across in cells.values() for head in across))
+    of, whose = group.thresholds.reference, ""
+    if of is not None and rows[0].get("threshold_origin") == "reference":
+        failed = f", in place of {of.instead_of}, which failed" if of.instead_of else ""
+        whose = f"Thresholds are percentiles of the {group.clock} time of {of.trial}{failed}. "
     told = {
         "metric": group.trials[0].metric,
         **rows[0],
         "task": group.task,
         "clock": rows[0].get("clock", group.clock),
         "bound": "" if threshold is None else bound(threshold),
-        "reference": _reference(group, rows[0]),
+        "reference": whose,
         **more,
     }
-    hidden = f" {total - MOST_ROWS} rows are not shown." if total > MOST_ROWS else ""
     return Table(
         title=view.title.format_map(told),
         columns=[*names, *labels.values(), *heads],
-        rows=[[*fixed, *(found.get(head, "-") for head in heads)] for fixed, found in cells.items()],
+        rows=[
+            [*fixed, *(found.get(head, "-") for head in heads)] for fixed, found in cells.items()
+        ],
         note=f"{view.note.format_map(told)}{hidden}{marks.note()}".strip(),
         right=frozenset([*heads, *(head for name, head in labels.items() if name in figures)]),
-        within_ns=None if threshold is None else threshold.ns,
     )
-
-
-def _reference(group: Group, row: Row) -> str:
-    """Say whose percentiles the thresholds of a row are; nothing of others."""
-    found = group.thresholds.reference
-    if row.get("threshold_origin") != "reference" or found is None:
-        return ""
-    failed = f", in place of {found.instead_of}, which failed" if found.instead_of else ""
-    return f"Thresholds are percentiles of the {group.clock} time of {found.trial}{failed}. "
 
 
 def trouble_tables(results: CampaignAnalysis, unfinished: bool = True) -> list[Table]:
@@ -156,24 +169,30 @@ def trouble_tables(results: CampaignAnalysis, unfinished: bool = True) -> list[T
 
 def problem_tables(results: CampaignAnalysis, unfinished: bool = True) -> list[Table]:
     """Return trials without a result, and models whose answers depend on where they run."""
-    planned = [one for one in results.campaign.trials if unfinished or one.state not in UNFINISHED]
-    different = [found for group in results.groups for found in group.disagreements]
     found = (
         Table(
             "Trials that are not done",
             ["trial", "state", "reason"],
-            [[one.trial_id, one.state, one.reason or ""] for one in planned if one.state != "done"],
+            [
+                [one.trial_id, one.state, one.reason or ""]
+                for one in results.campaign.trials
+                if one.state != "done" and (unfinished or one.state not in UNFINISHED)
+            ],
         ),
         Table(
             "Trials that a metric cannot judge",
             ["trial", "why"],
-            [[trial_id, why] for trial_id, why in results.unjudged.items()],
+            [list(pair) for pair in results.unjudged.items()],
             "They are left out, or judged by their other metrics.",
         ),
         Table(
             "Answers that differ",
             ["trial", "answers other than", "samples"],
-            [[one.other, one.first, f"{one.samples} of {one.out_of}"] for one in different],
+            [
+                [one.other, one.first, f"{one.samples} of {one.out_of}"]
+                for group in results.groups
+                for one in group.disagreements
+            ],
             "The same model and data, another system or runtime.",
         ),
         Table(
@@ -202,40 +221,36 @@ def trials_table(results: CampaignAnalysis) -> Table:
                 "rJSD total": _last(record, rjsd_column(record, "total")),
                 "half-width": _last(record, "half_width"),
                 "host": str(record.placement.get("host", "")),
-                "placement read back": _placement(record.placement),
+                "placement read back": _placement(record.placement) if record.placement else "",
                 "load": "" if load_ns is None else seconds(load_ns / 1e9),
                 "first inference": milliseconds(cold.get("first_inference_ns")) if cold else "",
             }
         )
+    note = "rJSD and half-width of mean tail quality as the stopping rule last saw them."
+    for flag in (OTHER_USERS, CLOCK_SET_BACK):
+        flagged = (record for record in results.records if flag in record.flags)
+        if hosts := sorted({str(record.placement.get("host", "")) for record in flagged}):
+            note += f" On {', '.join(hosts)}: {flag}."
+    if results.campaign.open_to:
+        open_to = "; ".join(results.campaign.open_to)
+        note += f" Other users could have exchanged these results: {open_to}."
     return Table(
         title="Trials",
         columns=list(rows[0]) if rows else [],
         rows=[list(row.values()) for row in rows],
-        note="rJSD and half-width of mean tail quality as the stopping rule last saw them." + _of_machines(results),
-        right=frozenset(["rounds", "rJSD inference", "rJSD total", "half-width", "load", "first inference"]),
+        note=note,
+        right=frozenset(
+            ["rounds", "rJSD inference", "rJSD total", "half-width", "load", "first inference"]
+        ),
     )
 
 
 def _placement(placement: Mapping[str, Any]) -> str:
-    if not placement:
-        return ""
     cores = ",".join(map(str, placement.get("cores") or ()))
     held = " (not held to them)" if placement.get("pinned") is False else ""
     quota = f" (quota {placement['quota_cores']:g})" if placement.get("quota_cores") else ""
     threads = placement.get("threads", "")
     return f"{placement.get('device', '')} cores {cores}{held}{quota}, {threads} threads"
-
-
-def _of_machines(results: CampaignAnalysis) -> str:
-    """Return sentences on the machines, their other users and their clocks."""
-    told = []
-    for flag in (OTHER_USERS, CLOCK_SET_BACK):
-        flagged = (record for record in results.records if flag in record.flags)
-        hosts = ", ".join(sorted({str(record.placement.get("host", "")) for record in flagged}))
-        told += [f" On {hosts}: {flag}."] if hosts else []
-    open_to = "; ".join(results.campaign.open_to)
-    told += [f" Other users could have exchanged these results: {open_to}."] if open_to else []
-    return "".join(told)
 
 
 def _last(record: TrialRecord, column: str) -> str:
@@ -248,17 +263,21 @@ def _last(record: TrialRecord, column: str) -> str:
 def stack_table(records: Sequence[TrialRecord]) -> Table:
     """Return the versions each system ran with, one row per distinct stack, and what differs."""
     stacks: dict[tuple[str, ...], set[str]] = {}
-    systems: dict[str, dict[str, list[str]]] = {}
+    systems: dict[str, dict[str, dict[str, None]]] = {}
     for record in records:
         trial, environment = record.trial, record.environment
-        versions = {name: version for name, version in record.stack.items() if version and name != "platform"}
+        versions = {
+            name: version
+            for name, version in record.stack.items()
+            if version and name != "platform"
+        }
         if record.stack:
             text = ", ".join(f"{name} {version}" for name, version in versions.items())
             key = (*(str(environment.get(name, "")) for name in ("host", "processor")), text)
             stacks.setdefault(key, set()).add(f"{trial.system.name} / {trial.runtime.name}")
         for name, version in versions.items():
-            had = systems.setdefault(name, {}).setdefault(str(version), [])
-            had += [trial.system.name] if trial.system.name not in had else []
+            had = systems.setdefault(name, {}).setdefault(str(version), {})
+            had[trial.system.name] = None
     different = "; ".join(
         f"{name} " + " and ".join(f"{version} ({', '.join(had)})" for version, had in found.items())
         for name, found in systems.items()

@@ -1,8 +1,8 @@
-"""A table as data and as Markdown, and the rows of the result tables that it is made from."""
+"""A table as data, its cells as the forms of declared columns say, and as Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,17 +10,28 @@ from orchestrator.analysis.campaign_analysis import Row
 from orchestrator.analysis.flags import IMPORTED, told_of
 from orchestrator.analysis.groups import Group, Threshold
 from orchestrator.analysis.ranking import WHO
-from orchestrator.report.text import ended, markdown_text, milliseconds, quality, quality_within, with_blanks
+from orchestrator.analysis.table import SHOWN_LIMITS, Column
+from orchestrator.report.text import (
+    delay,
+    markdown_text,
+    memory,
+    milliseconds,
+    p_value,
+    per_cent,
+    quality,
+    quality_within,
+    seconds,
+    signed,
+    with_blanks,
+    within,
+)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a title. Blanks of a cell that no reader would see are written as `with_blanks` does.
+    """Rows of text under a title; ``right`` names the columns that hold numbers.
 
-    right
-        names of the columns that hold numbers.
-    within_ns
-        the threshold that all its figures belong to, if a page has such a table for each one; otherwise None.
+    Blanks of a cell that no reader would see are written as `with_blanks` does.
     """
 
     title: str
@@ -28,63 +39,52 @@ class Table:
     rows: Sequence[Sequence[str]]
     note: str = ""
     right: frozenset[str] = frozenset()
-    within_ns: int | None = None
 
     def __post_init__(self) -> None:
         if any(with_blanks(cell) != cell for row in (self.columns, *self.rows) for cell in row):
             object.__setattr__(self, "columns", tuple(map(with_blanks, self.columns)))
-            object.__setattr__(self, "rows", tuple(tuple(map(with_blanks, row)) for row in self.rows))
+            rows = tuple(tuple(map(with_blanks, row)) for row in self.rows)
+            object.__setattr__(self, "rows", rows)
 
 
 def condensed(table: Table, names: Collection[str]) -> Table:
-    """Return a table without the columns in which all rows are equal; its note says them. Those in ``names`` stay.
+    """Return a table without the columns in which all rows are equal; its note says them.
+
+    Those in ``names`` stay.
 
     Examples
     --------
-    >>> made = condensed(Table("Plan", ["trial", "host", "faults"], [["a", "vm", ""], ["b", "vm", ""]]), ["trial"])
+    >>> rows = [["a", "vm", ""], ["b", "vm", ""]]
+    >>> made = condensed(Table("Plan", ["trial", "host", "faults"], rows), ["trial"])
     >>> made.columns, made.note
     (['trial'], 'In all: host vm.')
     """
     if len(table.rows) < 2:
         return table
-    alike = [place for place, head in enumerate(table.columns) if head not in names and len({row[place] for row in table.rows}) == 1]
-    said = [f"{table.columns[place]} {table.rows[0][place]}" for place in alike if table.rows[0][place]]
-    left = [place for place in range(len(table.columns)) if place not in alike]
-    note = " ".join(part for part in (f"In all: {', '.join(said)}." if said else "", table.note) if part)
-    return replace(
-        table, columns=[table.columns[place] for place in left], rows=[[row[place] for place in left] for row in table.rows], note=note
-    )
+    columns = list(zip(table.columns, *table.rows, strict=True))
+    left = [one for one in columns if one[0] in names or len(set(one[1:])) > 1]
+    said = [f"{one[0]} {one[1]}" for one in columns if one not in left and one[1]]
+    note = " ".join(filter(None, [f"In all: {', '.join(said)}." if said else "", table.note]))
+    rows = [list(row) for row in zip(*(cells for _, *cells in left), strict=True)]
+    return replace(table, columns=[head for head, *_ in left], rows=rows, note=note)
 
 
 def to_markdown(table: Table) -> str:
     """Return a section with the table and its note."""
     rules = ["---:" if column in table.right else "---" for column in table.columns]
+    rows = [[*map(markdown_text, cells)] for cells in (table.columns, *table.rows)]
     lines = [f"## {markdown_text(table.title)}", ""]
     if table.rows:
-        lines += [_row(table.columns), f"| {' | '.join(rules)} |", *(_row(row) for row in table.rows), ""]
+        lines += [*(f"| {' | '.join(cells)} |" for cells in (rows[0], rules, *rows[1:])), ""]
     if table.note:
         lines += [markdown_text(table.note, at_start=True), ""]
     return "\n".join(lines)
 
 
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(map(markdown_text, cells))} |"
-
-
-def read_at(group: Group, everywhere: bool) -> list[Threshold]:
-    """Return the primary threshold, or ``everywhere``: each common one of the total clock, those of equal time once."""
-    primary = group.thresholds.primary
-    if not everywhere:
-        return [primary] if primary is not None else []
-    found = {threshold.ns: threshold for threshold in reversed(group.thresholds.common(group.clock))}
-    if primary is not None:
-        found[primary.ns] = primary
-    return [found[ns] for ns in sorted(found)]
-
-
 def bound(threshold: Threshold) -> str:
     """Return a threshold's name, with its time if the name does not give it."""
-    return f"{threshold.label} ({milliseconds(threshold.ns)})" if threshold.origin == "reference" else threshold.label
+    time = f" ({milliseconds(threshold.ns)})" if threshold.origin == "reference" else ""
+    return f"{threshold.label}{time}"
 
 
 def who_columns(group: Group) -> list[str]:
@@ -93,62 +93,98 @@ def who_columns(group: Group) -> list[str]:
 
 
 def who(row: Row, group: Group, names: Sequence[str] | None = None) -> list[str]:
-    """Return the cells of a row that tell its trial from the others, of these columns alone if any are named."""
+    """Return the cells of a row that tell its trial from the others, or of these ``names``."""
     cells = {**row, "settings": group.settings[row["trial"]]}
-    return [str(cells[column]) for column in who_columns(group) if names is None or column in names]
+    return [str(cells[one]) for one in who_columns(group) if names is None or one in names]
 
 
 class Marks:
-    """The marks of one table's flags: each flag has a letter of its own.
+    """The marks of one table's flags: each flag of its rows has a letter of its own.
 
-    Parameters
-    ----------
-    rows
-        with ``flags``; those in ``without`` are said elsewhere.
-    remedies
-        what flags mean here, in place of their meaning and remedy in `FLAGS`.
-    trials
-        whose settings make remedies needless.
+    ``remedies`` say what flags mean here, in place of `FLAGS`; ``trials`` are those whose settings
+    make remedies needless.
     """
 
     def __init__(
-        self, rows: Iterable[Row], without: Collection[str] = (), remedies: Mapping[str, str] | None = None, trials: Sequence[Any] = ()
+        self,
+        rows: Iterable[Row],
+        remedies: Mapping[str, str] | None = None,
+        trials: Sequence[Any] = (),
     ) -> None:
         of_rows = [set(row["flags"]) for row in rows]
-        flags = sorted(set[str]().union(*of_rows) - set(without))
+        flags = sorted(set[str]().union(*of_rows))
         own = set[str]().union(*(flags for flags in of_rows if IMPORTED not in flags))
-        self._told = {flag: told_of(flag, flag not in own, trials) for flag in flags} | dict(remedies or {})
-        self._letters = {flag: _letters(number) for number, flag in enumerate(flags)}
+        told = {flag: told_of(flag, flag not in own, trials) for flag in flags}
+        self._told = told | dict(remedies or {})
+        first = [chr(ord("a") + number) for number in range(26)]
+        letters = [*first, *(one + other for one in first for other in first)]
+        self._letters = dict(zip(flags, letters, strict=False))
 
     def of(self, row: Row) -> str:
-        """Return the marks of a row's figures."""
+        """Return the marks of a row's figures, in brackets."""
         found = self.letters(row)
         return f" ({found})" if found else ""
 
     def letters(self, row: Row) -> str:
         """Return the letters of a row's flags, with commas between them."""
-        return ", ".join(sorted(self._letters[flag] for flag in dict.fromkeys(row["flags"]) if flag in self._letters))
-
-    def sentences(self) -> Iterator[str]:
-        """Yield what each mark means, and what to do about it."""
-        for flag, letter in self._letters.items():
-            yield ended(f"({letter}) {flag}: {self._told[flag]}")
+        return ", ".join(sorted({self._letters[one] for one in row["flags"]}))
 
     def legend(self) -> str:
         """Return what the letters stand for, in one line."""
         return ", ".join(f"({letter}) {flag}" for flag, letter in self._letters.items())
 
     def note(self) -> str:
-        """Return the sentences that explain the marks, or nothing."""
-        return "".join(f" {one}" for one in self.sentences())
+        """Return what each mark means and what to do about it, or nothing."""
+        told = [f" ({letter}) {one}: {self._told[one]}" for one, letter in self._letters.items()]
+        return "".join(one if one.endswith(("?", "!", ".")) else f"{one}." for one in told)
 
 
-def mean_within(row: Row, marks: Marks | None = None) -> str:
-    """Return the mean tail quality of a row with its interval, and the marks of its flags."""
-    interval = quality_within(row["interval_low"], row["interval_high"], row.get("ideal"))
-    return f"{quality(row['mean'])} {interval}{'' if marks is None else marks.of(row)}"
+TEXTS = ("", "text", "flags", "system", "bound")  # forms of columns that hold no numbers
+FORMATTERS: Mapping[str, Callable[[Any], str]] = {
+    "": str,
+    "text": str,
+    "count": str,
+    "flags": ", ".join,
+    "quality": quality,
+    "signed": signed,
+    "ms": milliseconds,
+    "s": seconds,
+    "share": per_cent,
+    "memory": memory,
+    "percentile": "p{:g}".format,
+    "per_s": "{:.4g}/s".format,
+    "delay": delay,
+    "p": p_value,
+}
 
 
-def _letters(number: int) -> str:
-    """Return a, b, ..., z, aa, ab, ..."""
-    return (_letters(number // 26 - 1) if number >= 26 else "") + chr(ord("a") + number % 26)
+def cell(column: Column, row: Row, group: Group) -> str:
+    """Return the cell of a column in a row; a dash, or of text nothing, where it is null.
+
+    The first word of the form names the formatter. ``[low, high]`` after it names the columns of
+    the limits, which follow the figure in brackets; those in round brackets are not shown.
+    ``number`` takes a format, such as ``number .4f``; ``s`` converts a time in ns.
+    """
+    value = row[column.name]
+    form, _, rest = column.form.partition(" ")
+    if value is None:
+        return "" if form in TEXTS else "-"
+    if form == "bound":
+        time = f" ({milliseconds(row['threshold_ns'])})"
+        return f"{value}{time if row['threshold_origin'] == 'reference' else ''}"
+    if form == "system":
+        trial = next(data.record.trial for data in group.trials if data.trial_id == value)
+        model = "" if trial.model.name == row["model"] else f"{trial.model.name} on "
+        return f"{model}{trial.system.name} with {trial.runtime.name}"
+    if form == "s" and column.name.endswith("_ns"):
+        value /= 1e9
+    text = f"{value:{rest or '.2f'}}" if form == "number" else FORMATTERS[form](value)
+    limits = SHOWN_LIMITS.search(rest)
+    if limits is None or None in (ends := (row[limits[1]], row[limits[2]])):
+        return text
+    if form == "quality":
+        return f"{text} {quality_within(*ends, row.get('ideal'))}"
+    if form == "signed":
+        return f"{text} {within(*ends, '+')}"
+    unit = f" {text.split(' ')[-1]}"
+    return f"{text} [{', '.join(FORMATTERS[form](end).removesuffix(unit) for end in ends)}]"

@@ -1,4 +1,7 @@
-"""What a command says on stdout: tables of rich in the width there is, and lines; nothing in them steers a terminal."""
+"""What a command says on stdout: tables of rich in the width there is, and lines.
+
+Nothing in them steers a terminal.
+"""
 
 from __future__ import annotations
 
@@ -17,33 +20,40 @@ from rich.text import Text
 from orchestrator.report.table import Table
 from orchestrator.report.text import printable
 
-PIPED = 120
-"""Columns of an output that is no terminal."""
-NAMES = frozenset(["model", "task", "system", "runtime", "load", "batch", "settings", "repeat"])
-"""Headings of columns that name a trial; they share a column where the table is too wide otherwise."""
-JUDGED = frozenset(["is", "state", "verdict", "gate"])
+# Headings of columns that name a trial; they share one where the table is too wide otherwise.
+NAMES = {"model", "task", "system", "runtime", "load", "batch", "settings", "repeat"}
+# Colours of cells in columns that judge, by how they begin.
 STYLES = {
-    "good": "green", "done": "green", "better": "green", "doubtful": "yellow", "interrupted": "yellow", "no verdict": "yellow",
-    "bad": "red", "worse": "red", "failed": "red", "infeasible": "red",
-}  # fmt: skip
-"""Colours of cells in columns that judge, by how they begin."""
+    **dict.fromkeys(("good", "done", "better"), "green"),
+    **dict.fromkeys(("doubtful", "interrupted", "no verdict"), "yellow"),
+    **dict.fromkeys(("bad", "worse", "failed", "infeasible"), "red"),
+}
 
-Columns = Sequence[Sequence[str]]
+Columns = Sequence[Sequence[str]]  # the heading of each, then its cells
 
 
 class Terminal:
-    """Writes to ``stream``, stdout where none is given. Lines are as wide as COLUMNS or the terminal says, 120 cells in a pipe."""
+    """Writes to ``stream``, stdout where none is given.
+
+    Lines are as wide as COLUMNS or the terminal says, 120 cells in a pipe.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self.width = shutil.get_terminal_size((PIPED, 0)).columns
-        # A height goes with the width, or a dumb terminal counts as 80 wide.
-        self._console = Console(file=stream or sys.stdout, width=self.width, height=25, highlight=False, markup=False, emoji=False)
+        self.width = shutil.get_terminal_size((120, 0)).columns
+        self._console = Console(
+            file=stream or sys.stdout,
+            width=self.width,
+            height=25,  # goes with the width, or a dumb terminal counts as 80 wide
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
         self.fine = self._console.encoding.startswith("utf")
 
     def table(self, table: Table) -> None:
         """Print a table with its title and note."""
         self.prose(table.title, "bold")
-        made = laid_out(table, self.width)
+        made = _laid_out(table, self.width)
         if made is not None:
             self._console.print(made)
         for row in table.rows if made is None else ():
@@ -61,13 +71,16 @@ class Terminal:
         self.lines(Text(line, style) for line in wrapped(printable(text), self.width))
 
     def lines(self, made: Iterable[Text]) -> None:
-        """Print lines that are made for this terminal's width, in their colours where it shows any."""
+        """Print lines that are made for this terminal's width, in their colours."""
         for line in made:
             self._console.print(line, soft_wrap=True)
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Return lines of at most this width, broken at spaces; a longer word, such as a path, stays whole and can be pasted."""
+    """Return lines of at most this width, broken at spaces.
+
+    A longer word, such as a path, stays whole and can be pasted.
+    """
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
@@ -76,39 +89,63 @@ def fits(table: Table, width: int) -> bool:
     return sum(map(_widest, _columns(table))) + 2 * len(table.columns) - 2 <= width
 
 
-def laid_out(table: Table, width: int) -> RichTable | None:
-    """Return a table of rich with figures and words whole, if need be with one column for all names; None where that is too wide."""
+def _laid_out(table: Table, width: int) -> RichTable | None:
+    """Return a table of rich with figures and words whole; None where that is too wide.
+
+    If need be it has one column for all names.
+    """
     plain = _columns(table)
-    names = [" · ".join(filter(None, row)) for row in zip(*(one for one in plain if one[0] in NAMES), strict=True)]
-    for columns in (plain, [names, *(one for one in plain if one[0] not in NAMES)]) if names else (plain,):
+    named = [one for one in plain if one[0] in NAMES]
+    joined = [" · ".join(filter(None, row)) for row in zip(*named, strict=True)]
+    together = [joined, *(one for one in plain if one[0] not in NAMES)]
+    for columns in (plain, together) if named else (plain,):
         whole = [max(_widest(cells), _longest_word([head])) for head, *cells in columns]
-        wraps = [size if column[0] in table.right else _longest_word(column) for column, size in zip(columns, whole, strict=True)]
-        for sizes in ([*map(_widest, columns)], whole, *([wraps] if len(table.rows) > 1 else [])):
+        wraps = [
+            size if column[0] in table.right else _longest_word(column)
+            for column, size in zip(columns, whole, strict=True)
+        ]
+        for sizes in [*map(_widest, columns)], whole, *([wraps] if len(table.rows) > 1 else []):
             for gap in (2, 1):
                 if sum(sizes) + gap * (len(sizes) - 1) <= width:
                     return _in_columns(columns, table.right, sizes, gap, sizes is wraps)
     return None
 
 
-def _in_columns(columns: Columns, right: frozenset[str], sizes: Sequence[int], gap: int, wraps: bool) -> RichTable:
-    """Return columns of these sizes; where cells wrap, those that do share the room that is left."""
-    made = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0), expand=wraps, leading=wraps)
+def _in_columns(
+    columns: Columns, right: frozenset[str], sizes: Sequence[int], gap: int, wraps: bool
+) -> RichTable:
+    """Return columns of these sizes; where cells wrap, those that do share the room left."""
+    made = RichTable(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, gap - 1, 0, 0),
+        expand=wraps,
+        leading=wraps,
+    )
     for (head, *cells), size in zip(columns, sizes, strict=True):
         share = size + gap - 1 if _widest(cells) > size else None
-        made.add_column(Text(head), justify="right" if head in right else "left", width=size, ratio=share, overflow="fold")
+        made.add_column(
+            Text(head),
+            justify="right" if head in right else "left",
+            width=size,
+            ratio=share,
+            overflow="fold",
+        )
     heads, *rows = zip(*columns, strict=True)
     for row in rows:
-        made.add_row(*(Text(cell, style_of(head, cell)) for head, cell in zip(heads, row, strict=True)))
+        made.add_row(*(Text(*pair) for pair in zip(row, map(style_of, heads, row), strict=True)))
     return made
 
 
 def style_of(head: str, cell: str) -> str:
     """Return the colour of a cell that judges, by how it begins; no colour for others."""
-    return next((style for word, style in STYLES.items() if cell.startswith(word)), "") if head in JUDGED else ""
+    judges = head in ("is", "state", "verdict", "gate")
+    found = (style for word, style in STYLES.items() if judges and cell.startswith(word))
+    return next(found, "")
 
 
 def _columns(table: Table) -> Columns:
-    """Return each column, its heading first."""
     return [[*map(printable, column)] for column in zip(table.columns, *table.rows, strict=True)]
 
 

@@ -16,8 +16,7 @@ from orchestrator.storage.records import PlannedTrial
 HEADS = ("model", "task", "system", "runtime", "load", "batch", "repeat")
 SIGNS = {"batch": "batch ", "repeat": "r"}
 Remark = TypeVar("Remark", bound=Hashable)
-MOST_NAMED = 4
-"""By more models, systems and so on trials are not told apart."""
+MOST_NAMED = 4  # By more models, systems and so on trials are not told apart.
 
 
 def names_of(trial: Trial) -> tuple[str, ...]:
@@ -37,10 +36,17 @@ def short_names(trials: Sequence[PlannedTrial]) -> dict[str, str]:
     if len(trials) == 1:
         return {trials[0].trial_id: trials[0].trial.model.name}
     columns = [*zip(*(names_of(one.trial) for one in trials), strict=True)]
-    differ = [(SIGNS.get(head, ""), column) for head, column in zip(HEADS, columns, strict=True) if len(set(column)) > 1]
+    differ = [
+        (SIGNS.get(head, ""), column)
+        for head, column in zip(HEADS, columns, strict=True)
+        if len(set(column)) > 1
+    ]
     names = [" ".join(sign + column[at] for sign, column in differ) for at in range(len(trials))]
     alike = Counter(names)
-    return {one.trial_id: name if alike[name] == 1 else one.trial_id for one, name in zip(trials, names, strict=True)}
+    return {
+        one.trial_id: name if alike[name] == 1 else one.trial_id
+        for one, name in zip(trials, names, strict=True)
+    }
 
 
 def id_ends(ids: Sequence[str]) -> list[str]:
@@ -65,17 +71,21 @@ def with_names(table: Table, trials: Sequence[PlannedTrial], width: int) -> Tabl
     if len(trials) < 2 or fits(whole, width):
         return whole
     ends = id_ends([one.trial_id for one in trials])
-    rows = [[*names_of(one.trial), *row[1:], end] for row, one, end in zip(table.rows, trials, ends, strict=True)]
+    rows = [
+        [*names_of(one.trial), *row[1:], end]
+        for row, one, end in zip(table.rows, trials, ends, strict=True)
+    ]
     named = replace(table, columns=[*HEADS, *table.columns[1:], "id ends"], rows=rows)
     return condensed(named, ["id ends"])
 
 
-def said_once(trials: Sequence[PlannedTrial], remarks: Mapping[str, Sequence[Remark]]) -> Iterator[tuple[str, Remark]]:
+def said_once(
+    trials: Sequence[PlannedTrial], remarks: Mapping[str, Sequence[Remark]]
+) -> Iterator[tuple[str, Remark]]:
     """Yield each remark, which ``remarks`` holds by trial, with the trials that it is true of.
 
-    Examples
-    --------
-    What is true of all of two systems and of no other is said of ``system cpu_1core, cpu_all (4 trials)``.
+    What is true of all of two systems and of no other is said of ``system cpu_1core, cpu_all (4
+    trials)``.
     """
     whose: dict[Remark, list[PlannedTrial]] = {}
     for one in trials:
@@ -94,6 +104,7 @@ def _alike(ones: Sequence[PlannedTrial], trials: Sequence[PlannedTrial]) -> str 
     """Return the few names by which some trials are told from all others."""
     for place, head in enumerate(HEADS):
         values = dict.fromkeys(names_of(one.trial)[place] for one in ones)
-        if len(values) <= MOST_NAMED and sum(names_of(one.trial)[place] in values for one in trials) == len(ones):
+        those = sum(names_of(one.trial)[place] in values for one in trials)
+        if len(values) <= MOST_NAMED and those == len(ones):
             return f"{head} {', '.join(values)} ({trials_counted(len(ones))})"
     return None

@@ -100,7 +100,7 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], trial: Trial) -> Tr
         judged = dict(_judged(metrics, answers))
         scales = {name: scale_of(metric) for name, metric in judged.items()}
         ideals = {name: found for name, metric in judged.items() if not math.isnan(found := ideal_quality(metric))}
-        other_categories = names_other_categories(answers, kind)
+        other_categories = kind == "object_detection" and names_other_categories(answers)
         batch_of = batch_numbers(trial, samples.num_rows) if trial.fixed_batch > 1 else np.arange(samples.num_rows)
         primary = judged[metrics[0]]
         inferences = float(batch_of.max(initial=0) + 1)

@@ -239,8 +239,9 @@ def _round_125(ns: float) -> int:
     )
 
 
-# A number without exponent or trailing zeros: 50, 12.5, 99.9.
+# A number without trailing zeros, nor exponent if it is of sensible size: 50, 12.5, 99.9.
 def _plain(value: float | Fraction | Decimal) -> str:
     if isinstance(value, Fraction):
         value = Decimal(value.numerator) / value.denominator
-    return format(Decimal(str(value)).normalize(), "f")
+    number = Decimal(str(value)).normalize()
+    return format(number, "f" if abs(number.adjusted()) < 20 else "g")

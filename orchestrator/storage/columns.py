@@ -28,7 +28,7 @@ class Column:
         a key of `TYPES`, with ``?`` after it where there may be nulls.
     label, form
         its heading in reports, empty where it is not shown, and how its cells are written: see
-        `orchestrator.report.cells`.
+        `orchestrator.report.table.cell`.
     """
 
     name: str

@@ -13,6 +13,8 @@ from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.chart_files import Look, svg_of
 from orchestrator.report.charts.draw import (
+    COLOURS,
+    DASHES,
     MOST_IN_LEGEND,
     QUIET,
     Spec,
@@ -22,7 +24,6 @@ from orchestrator.report.charts.draw import (
     rounded,
     whole,
 )
-from orchestrator.report.colours import COLOURS, DASHES
 from orchestrator.report.text import printable
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock

@@ -14,7 +14,7 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from orchestrator.contracts import InputError
-from orchestrator.report.markdown import CLOSING
+from orchestrator.report.markdown import folded
 from orchestrator.report.table import to_markdown
 from orchestrator.report.text import markdown_text
 from orchestrator.study import factors, prediction, quality, settling
@@ -100,17 +100,14 @@ def to_document(study: Study) -> str:
     lines += [f"Measured {markdown_text(study.measured)}.", ""]
     lines += [_marked(study.tables["measured"]), _marked(study.tables["claims"])]
     for title, names, figures in SECTIONS:
-        pictures = [one for one in study.figures if one.name.split("-")[0] in figures]
-        tables = [study.tables[name] for name in names]
-        lines += [
-            f"<details>\n<summary>{title}</summary>\n",
-            *(
-                f"![{markdown_text(one.title)}]({one.name}.svg)\n\n{markdown_text(one.caption)}\n"
-                for one in pictures
-            ),
-            *(_marked(table) for table in tables if table.rows or table.note),
-            CLOSING,
+        pictures = [
+            f"![{markdown_text(one.title)}]({one.name}.svg)\n\n{markdown_text(one.caption)}\n"
+            for one in study.figures
+            if one.name.split("-")[0] in figures
         ]
+        tables = [study.tables[name] for name in names]
+        marked = [_marked(table) for table in tables if table.rows or table.note]
+        lines.append(folded(title, *pictures, *marked))
     said = "\n".join(f"- {markdown_text(limit)}" for limit in study.limits)
     return "\n".join([*lines, "## What cannot be tested here", "", said, ""])
 

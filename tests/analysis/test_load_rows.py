@@ -28,7 +28,7 @@ from orchestrator.analysis.load import (
 from orchestrator.analysis.replay import services_after_idling
 from orchestrator.analysis.table import tables
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.report.cells import delay
+from orchestrator.report.text import delay
 from orchestrator.stats.queueing import gamma, mean_rate, periodic, poisson
 from orchestrator.storage import schema
 from orchestrator.storage.stored_form import table_of

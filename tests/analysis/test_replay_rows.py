@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from built_trials import rows_made
 
-from orchestrator.analysis.held_answers import Answered, held_mean
 from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, better_of_each
 from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, Question, replay_rows
-from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play, play, schedule_of, services_of, streams_of
+from orchestrator.analysis.replay_streams import Answered, Arrivals, Rule, can_play, held_mean, play, schedule_of, services_of, streams_of
 from orchestrator.analysis.table import check_intervals
 from orchestrator.analysis.tables.replay import REPLAY
 from orchestrator.analysis.trial_data import TrialData

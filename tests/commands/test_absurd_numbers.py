@@ -55,7 +55,7 @@ def test_an_unknown_metric_of_a_task_is_told_by_the_plan(call: Call, null_words:
 
     monkeypatch.setattr(null_targets.Numbers, "metrics", ("topp1",))
     code, out, err = call("plan", *null_words)
-    assert "metric 'topp1': there is none of that name; did you mean top1?" in out + err
+    assert "metric 'topp1': there is none of that name; did you mean top1?" in " ".join((out + err).split())
     code, _, err = call("run", *null_words)
     assert code == 2
     assert "did you mean top1?" in err

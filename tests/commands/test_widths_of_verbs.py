@@ -86,7 +86,7 @@ def test_rows_are_told_apart_and_words_are_whole(
 
 def words_of(text: str) -> set[str]:
     """Return its words without frames, bars, and the sign that a heading or a part of a name has behind it; names by their parts."""
-    return {word.strip(":,.") for word in re.findall(r"[^-\s│┃┏┓┡┩└┘┳╇┴━─█▏▎▍▌▋▊▉#]+", text)}
+    return {word.strip(":,.") for word in re.findall(r"[^-\s│┃┏┓┡┩└┘┳╇┴━─·█▏▎▍▌▋▊▉#]+", text)}
 
 
 def printed(folder: Path, verb: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> str:

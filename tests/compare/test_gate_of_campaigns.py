@@ -196,7 +196,6 @@ def test_a_trial_that_only_one_side_has(measure: Any, compare: Any) -> None:
     both, one = measure("both"), measure("one", systems=("cpu_all",))
     code, out = compare(both, one, gate=True)
     assert code == 1
-    assert "missing (the candidate has no such trial)" in out
     assert out.startswith("Fail: 1 missing, 1 no verdict. The candidate has nothing like 1 trial of the baseline.\n")
     code, out = compare(one, both, gate=True)
     assert code == 3
@@ -216,7 +215,8 @@ def test_other_settings_are_another_trial_and_told(measure: Any, compare: Any, t
         "python -m orchestrator compare --run model.sleep_ms=0 model.sleep_ms=0.01 -m model=null task=numbers system=cpu_1core,cpu_all "
         "--gate  # what these settings change, in pairs"
     )
-    assert (code, out.splitlines()[:3]) == (0, [said, "What would give a verdict:", command])
+    assert (code, " ".join(out.split()).startswith(said)) == (0, True)
+    assert command in out.splitlines()
     assert "missing (other settings)" in out
     for written in (html.unescape((tmp_path / "c.html").read_text()), (tmp_path / "c.md").read_text().replace("\\", "")):
         assert said in written.replace("&gt;", ">")
@@ -269,7 +269,7 @@ def test_a_model_that_is_never_right_has_no_drop(measure_pairs: Any, compare: An
     code, out = compare(*measure_pairs(model={"wrong": list(range(20))}), gate=True, power=True)
     assert code == 3
     assert "no slow-down costs that much quality" in " ".join(out.split())
-    assert "no verdict: too blind (it could find no slow-down)" in " ".join(out.split())
+    assert out.startswith("No verdict on 2 trials: too blind, ")
     assert "no answer is right" in " ".join(out.split())
 
 

@@ -22,15 +22,14 @@ def pictures(called: dict[int, int], moved: float = 0.0) -> Answers:
 
 
 def test_class_numbers_in_place_of_category_ids_are_found() -> None:
-    assert names_other_categories(pictures({number: number for number in range(80)}), "object_detection")
+    assert names_other_categories(pictures({number: number for number in range(80)}))
 
 
-def test_category_ids_are_right_and_so_are_a_bad_detector_and_other_kinds() -> None:
+def test_category_ids_are_right_and_so_is_a_bad_detector() -> None:
     right = dict(enumerate(IDS))
-    assert not names_other_categories(pictures(right), "object_detection")
-    assert not names_other_categories(pictures(right, moved=50.0), "object_detection")
-    assert not names_other_categories(pictures({number: number for number in range(80)}), "image_classification")
+    assert not names_other_categories(pictures(right))
+    assert not names_other_categories(pictures(right, moved=50.0))
 
 
 def test_categories_that_no_reference_has_are_found_without_a_box_that_fits() -> None:
-    assert names_other_categories(pictures({number: 1000 + number for number in range(80)}, moved=50.0), "object_detection")
+    assert names_other_categories(pictures({number: 1000 + number for number in range(80)}, moved=50.0))

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, Judged, MeanMetric, WholeTaskMetric, f1, find_metric
-from orchestrator.metrics.f1 import F1Macro, F1Micro
+from orchestrator.metrics import Answers, Judged, MeanMetric, WholeTaskMetric, accuracy, find_metric
+from orchestrator.metrics.accuracy import F1Macro, F1Micro
 from orchestrator.stats.tail_quality import quality_curve
 
 BOTH = pytest.mark.parametrize("metric", [F1Micro(), F1Macro()], ids=["micro", "macro"])
@@ -52,7 +52,7 @@ def campaigns(draw):
     return predictions, references, array, np.array(thresholds)
 
 
-@pytest.mark.parametrize("module", [f1])
+@pytest.mark.parametrize("module", [accuracy])
 def test_examples_run(module):
     result = doctest.testmod(module)
     assert result.attempted > 0

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from orchestrator.analysis.ranking import Ranking, Standing, by_model, differing, shared
 from orchestrator.metrics.interface import PLAIN
-from orchestrator.report.answer import answers
+from orchestrator.report.result_tables import answers
 from orchestrator.report.table import Table, condensed
 
 
@@ -34,7 +34,7 @@ def test_a_row_has_the_names_that_differ_and_the_figures_as_they_are_rounded() -
         ["a", "0.866", "[0.850, 0.900]", "0.850", "0.900", ""],
         ["b", "0.500", "[0.410, 0.580]", "0.410", "0.900", "a, b"],
     ]
-    assert table.right == {"kept", "95 % interval", "worst round", "ideal", "processes"}
+    assert table.right == {"kept", "95 % interval", "worst round", "ideal"}
     assert table.note.startswith("(a) drift: ")
     assert "(b) unsteady: " in table.note
     assert next(answers(ranked(*found), brief=True)).note == "(a) drift, (b) unsteady"

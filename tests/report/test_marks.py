@@ -11,7 +11,7 @@ def test_each_flag_has_a_mark_of_its_own_and_is_explained() -> None:
     rows = [{"flags": [ONE_STRETCH, SHARED]}, {"flags": []}, {"flags": [ONE_STRETCH]}]
     marks = Marks(rows)
     assert [marks.of(row) for row in rows] == [" (a, b)", "", " (b)"]
-    (shared, stretch) = marks.sentences()
+    shared, stretch = marks.note().split(" (b) ")
     assert FLAGS[SHARED].meaning in shared
     assert "measurement.pause=1" in stretch
 
@@ -30,11 +30,6 @@ def test_a_remedy_of_imported_trials_can_be_followed() -> None:
     imported, measured = {"flags": [FEW, "imported"]}, {"flags": [FEW]}
     assert "import a longer run" in Marks([imported, {"flags": []}]).note()
     assert "measurement.min_rounds" in Marks([imported, measured]).note()
-
-
-def test_flags_said_elsewhere_have_no_mark() -> None:
-    marks = Marks([{"flags": ["not certified"]}], without=["not certified"])
-    assert (marks.of({"flags": ["not certified"]}), marks.note()) == ("", "")
 
 
 def test_more_flags_than_letters() -> None:

@@ -54,12 +54,6 @@ def test_failed_trials_stand_among_the_problems_and_not_in_the_summary(report: A
     assert all(table.rows for table in summary_tables(report.results))
 
 
-def test_comparisons_stand_at_the_primary_threshold_unless_all_are_asked_for(report: Any) -> None:
-    one, every = (list(shown(report.results, "comparison", everywhere=everywhere)) for everywhere in (False, True))
-    assert 0 < len(one) < len(every)
-    assert {table.title for table in one} <= {table.title for table in every}
-
-
 def test_progress_writes_nothing_where_it_is_quiet() -> None:
     stream = io.StringIO()
     with Progress(0, None) as quiet:

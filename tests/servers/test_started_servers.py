@@ -133,7 +133,7 @@ def test_doctor_says_which_cores_it_has(tmp_path: Path) -> None:
     assert done.stdout.count("server tiny") == 2
     said = " ".join(done.stdout.split())
     assert "its client has" in said
-    assert "server.cores=null: the client leaves 0" in said
+    assert "server.cores=null:" in said
 
 
 @pytest.mark.parametrize(

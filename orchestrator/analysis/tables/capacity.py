@@ -1,5 +1,3 @@
-"""The rates that searches have measured, and the searches that have measured none."""
-
 from __future__ import annotations
 
 import math
@@ -23,12 +21,12 @@ from orchestrator.stats.constants import STREAMS_TO_KEEP
 
 ESTIMATE = ("estimate_per_s", "estimate_low_per_s", "estimate_high_per_s")
 UNKNOWN = ("rate_per_s", "least_share", "mean", "interval_low", "interval_high", "confidence")
+# Of a search that has measured no rate.
 NOTHING = {
     **dict.fromkeys(UNKNOWN),
     **dict.fromkeys(("streams", "answers", "streams_kept"), 0),
     "verdict": "not measured",
 }
-"""Of a search that has measured no rate."""
 
 
 @table(
@@ -213,11 +211,9 @@ def capacity(context: Context) -> Iterator[Row]:
         rates = [(one.data, _of_rate(one)) for one in search.rates]
         closed = [(search.closed, {**NOTHING, "why": search.ending})]
         for data, own in rates or closed:
-            if data is None or search.asked is None:
-                continue
-            ideal = ideal_quality(data.judged(data.metric))
-            if math.isnan(ideal):
-                continue  # there is nothing to be right about
+            ideal = ideal_quality(data.judged(data.metric)) if data else math.nan
+            if data is None or search.asked is None or math.isnan(ideal):
+                continue  # it was not measured, or there is nothing to be right about
             estimate = [None if one in (0, math.inf) else one for one in search.estimate or ()]
             yield {
                 **data.record.labels(),

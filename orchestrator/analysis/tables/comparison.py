@@ -49,10 +49,8 @@ SAMPLES_LIKE_THESE = "samples like these"
 FRESH_PROCESSES = "fresh processes"
 FROM_BEST_HERE = "best of this data set"
 FROM_BEST_FRESH = "best of fresh processes"
-FROM_BEST = (FROM_BEST_HERE, FROM_BEST_FRESH)
-"""Scopes of the rows whose baseline is the best."""
-EXACTLY = 9
-"""Decimals in which means that differ by rounding alone are equal."""
+FROM_BEST = (FROM_BEST_HERE, FROM_BEST_FRESH)  # Scopes of the rows whose baseline is the best.
+EXACTLY = 9  # Decimals in which means that differ by rounding alone are equal.
 SECTION = "Differences, fresh processes and other figures"
 
 
@@ -72,10 +70,12 @@ class Side:
 
     def quality(self, index: int) -> Floats:
         """Return the quality of every round, [R], at the threshold of that index."""
-        found: Floats = (
-            _curve(self.data, [self.bounds[index]])[0] if self.curve is None else self.curve[index]
+        one = (
+            _curve(self.data, [self.bounds[index]])
+            if self.curve is None
+            else self.curve[index : index + 1]
         )
-        return found
+        return np.asarray(one[0])
 
     def answered(self, threshold: Threshold, size: int) -> Answered:
         """Return what is compared of its answers in units of so many samples."""
@@ -98,8 +98,8 @@ class System:
         return [float(quality.mean()) for quality in self.rounds]
 
 
+# All trials of one model on one task by match key, the baseline's first.
 Contest: TypeAlias = dict[str, list[Side]]
-"""All trials of one model on one task by match key, the baseline's first."""
 
 
 @table(
@@ -215,10 +215,8 @@ def contests_of(group: Group) -> list[Contest]:
 
 
 def _small_curve(bounds: Sequence[int], data: TrialData) -> Floats | None:
-    """Return the quality of every round at all thresholds, [M, R], or None if that is too large."""
-    return (
-        _curve(data, bounds) if len(bounds) * len(data.times[data.clock]) <= MOST_VALUES else None
-    )
+    small = len(bounds) * len(data.times[data.clock]) <= MOST_VALUES
+    return _curve(data, bounds) if small else None
 
 
 def _curve(data: TrialData, bounds: Sequence[int]) -> Floats:
@@ -232,15 +230,13 @@ def _baseline(group: Group, sides: Mapping[str, Sequence[Side]]) -> str:
     reference = group.thresholds.reference
     if reference is not None and reference.trial in keys:
         return keys[reference.trial]
-    medians = map_in_threads(_median, trials)
-    p50s = {data.trial_id: p50 for data, p50 in zip(trials, medians, strict=True)}
+    medians = map_in_threads(
+        lambda data: percentile_inverted_cdf(data.inferences[data.clock], 50), trials
+    )
+    p50s = dict(zip(keys, medians, strict=True))
     failed = [data.trial_id for data in trials if data.record.state == "failed"]
     chosen = default_reference(p50s, failed=failed)
     return keys[chosen.trial] if chosen is not None else trials[0].record.match_key
-
-
-def _median(data: TrialData) -> float:
-    return percentile_inverted_cdf(data.inferences[data.clock], 50)
 
 
 def _rows(group: Group, baseline: Sequence[Side], side: Side) -> list[Row]:
@@ -342,9 +338,9 @@ def _verdicts(contests: Iterable[tuple[Group, Contest]]) -> dict[str, Row]:
     for group, contest in contests:
         primary, bounds = group.thresholds.primary, group.thresholds.common(group.clock)
         if primary is not None and primary in bounds:
-            first, *_ = systems = [_system(of, bounds.index(primary)) for of in contest.values()]
-            found = {key: (first, one, primary) for key, one in zip(contest, systems, strict=True)}
-            pairs |= dict(list(found.items())[1:])
+            at = bounds.index(primary)
+            (_, first), *others = ((key, _system(of, at)) for key, of in contest.items())
+            pairs |= {key: (first, one, primary) for key, one in others}
     return judged_pairs(pairs, FRESH_PROCESSES)
 
 

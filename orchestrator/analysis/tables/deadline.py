@@ -113,10 +113,16 @@ def deadline(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
     qualities = {"own": judged.ideal(), "common": group.lowest_ideal}
     floors = {reference: wanted.quality * quality for reference, quality in qualities.items()}
     positive = sorted({floor for floor in floors.values() if floor > 0})
-    by_clock = {clock: _of_rounds(data, clock, positive) for clock in data.times}
+    by_clock: dict[Clock, dict[float, NDArray[np.float64]]] = {}  # of every round, [R], by floor
+    for clock, times in data.times.items():
+        if isinstance(judged, JudgedMean):
+            found = list(mean_deadlines(judged.scores, times, positive))
+        else:
+            found = [round_deadlines(judged.curve, times, floor) for floor in positive]
+        by_clock[clock] = dict(zip(positive, found, strict=True))
     scale, flags = scale_of(judged), group.flags[data.trial_id]
     for reference, clock in product(qualities, data.times):
-        found = by_clock[clock].get(floors[reference])
+        of_rounds = by_clock[clock].get(floors[reference])
         yield {
             **data.record.labels(),
             "metric": data.metric,
@@ -131,7 +137,7 @@ def deadline(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
             "method": "korn-graubard",
             "rounds": len(data.times[clock]),
             "flags": list(flags),
-            **(NOTHING_TO_KEEP if found is None else _promise(data, found, flags, wanted)),
+            **(NOTHING_TO_KEEP if of_rounds is None else _promise(data, of_rounds, flags, wanted)),
         }
 
 
@@ -161,16 +167,6 @@ def _promise(
         "later_breaks": None if promise.ns is None else int((later > promise.ns).sum()),
         "more_rounds": None if data.record.imported else promise.more_rounds or None,
     }
-
-
-def _of_rounds(
-    data: TrialData, clock: Clock, floors: Sequence[float]
-) -> dict[float, NDArray[np.float64]]:
-    """Return by quality floor the deadline of every round, [R]."""
-    judged, times = data.judged(data.metric), data.times[clock]
-    if isinstance(judged, JudgedMean):
-        return dict(zip(floors, mean_deadlines(judged.scores, times, floors), strict=True))
-    return {floor: round_deadlines(judged.curve, times, floor) for floor in floors}
 
 
 def rounds_of_certificate(data: TrialData) -> int:

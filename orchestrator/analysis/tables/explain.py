@@ -1,5 +1,3 @@
-"""Which stored evidence moves with the slow rounds of a trial, and whose its late answers are."""
-
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -22,10 +20,9 @@ from orchestrator.stats.slow_rounds import (
     disturbed,
     divide_lateness,
 )
-from orchestrator.stats.units import correlation_of_neighbours
+from orchestrator.stats.units import Floats, correlation_of_neighbours
 from orchestrator.storage.stored_form import finite
 
-Floats = NDArray[np.float64]
 TOO_FEW = f"fewer than {FEWEST_ROUNDS} rounds: nothing can be named"
 
 
@@ -202,12 +199,11 @@ def explain(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
         present = [FOREIGN_OF_BEFORE if one is FOREIGN else one for one in present]
     if threshold is None or not present:
         return
-    spans = spans_ns(data.evidence)
+    spans, judged = spans_ns(data.evidence), data.judged(data.metric)
     signed = np.array([one.harm * one.figures(data.evidence[one.column], spans) for one in present])
-    times = data.inferences[data.clock]
-    of_rounds, visits = times > threshold.ns, data.visits
-    late: NDArray[Any] = of_rounds
-    judged = data.judged(data.metric)
+    times, visits = data.inferences[data.clock], data.visits
+    late: NDArray[Any] = times > threshold.ns
+    of_rounds = late
     quality = scale_of(judged).shown(judged.curve(data.times[data.clock], [threshold.ns])[0])
     if data.streams is not None:
         # Under load, evidence is that of a whole stream, and stands in its first round.
@@ -215,16 +211,14 @@ def explain(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
         signed, visits = signed[:, first], None
         late, times, quality = (_means_from(values, first) for values in (late, times, quality))
     found = association([late.mean(axis=1), times.mean(axis=1)], signed, visits)
-    neighbours = correlation_of_neighbours(
-        np.log(np.median(data.inferences[data.clock], axis=1))[None]
-    )
+    medians = np.median(data.inferences[data.clock], axis=1)
     shared = {
         "metric": data.metric,
         **threshold.columns(),
         "rounds": len(of_rounds),
         "late": float(of_rounds.mean()),
         **_divided(of_rounds, data.batch_of is not None),
-        "correlation_of_neighbours": float(neighbours[0]),
+        "correlation_of_neighbours": float(correlation_of_neighbours(np.log(medians)[None])[0]),
         "flags": [*flags, TOO_FEW] if len(late) < FEWEST_ROUNDS else list(flags),
     }
     named = _named(present, found)
@@ -251,34 +245,31 @@ def explain(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
 
 
 def _is_known(data: TrialData, column: str) -> bool:
-    """Return whether any round has it."""
     return bool(np.isfinite(data.evidence.get(column, np.empty(0))).any())
 
 
 def _means_from(values: NDArray[Any], first: NDArray[np.intp]) -> Floats:
     """Return the means of the rows from each of these to the next, along the first axis."""
-    counts = np.diff(np.append(first, len(values)))
     sums = np.add.reduceat(values.astype(np.float64), first, axis=0)
-    return np.asarray(sums / counts.reshape(-1, *[1] * (values.ndim - 1)))
+    return np.asarray((sums.T / np.diff(np.append(first, len(values)))).T)
 
 
 def _named(present: Sequence[Evidence], found: Association) -> list[int]:
     """Return the places of what stands out: causes first, then by p-value and by correlation."""
     p_values = found.p_values.min(axis=0)
     correlations = np.nan_to_num(found.correlations, nan=-1.0).max(axis=0)
-    places = [at for at in range(len(present)) if p_values[at] <= LEVEL]
-    return sorted(places, key=lambda at: (not present[at].origin, p_values[at], -correlations[at]))
+    signs = [not one.origin for one in present]
+    places = np.lexsort((-correlations, p_values, signs)).tolist()
+    return [at for at in places if p_values[at] <= LEVEL]
 
 
 def _side(
     name: str, chosen: NDArray[np.bool_], late: NDArray[Any], quality: Floats
 ) -> dict[str, object]:
-    """Return the columns of the quiet rounds or of the disturbed ones."""
-    some = bool(chosen.any())
     return {
         f"{name}_rounds": int(chosen.sum()),
-        f"{name}_late": float(late[chosen].mean()) if some else None,
-        f"{name}_mean": finite(quality[chosen].mean()) if some else None,
+        f"{name}_late": float(late[chosen].mean()) if chosen.any() else None,
+        f"{name}_mean": finite(quality[chosen].mean()) if chosen.any() else None,
     }
 
 

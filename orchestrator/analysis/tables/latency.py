@@ -1,5 +1,3 @@
-"""Percentiles of time, over inferences: a batch counts once."""
-
 from __future__ import annotations
 
 import math

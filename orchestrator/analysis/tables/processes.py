@@ -153,24 +153,18 @@ def processes(context: Context, group: Group) -> Iterator[Row]:
             curves = [
                 data.judged(data.metric).curve(data.times[data.clock], bounds) for data in repeats
             ]
-            long_run = np.mean(
-                [
-                    _variances(data, curve) * curve.shape[1]
-                    for data, curve in zip(repeats, curves, strict=True)
-                ],
-                axis=0,
-            )
+            long_runs = []  # variances of a round in the long run, 0 of a process of one
+            for data, curve in zip(repeats, curves, strict=True):
+                rounds = curve.shape[1]
+                units = units_of(rounds, data.visits)
+                several = rounds > 1
+                long_runs.append(
+                    rounds * spread(curve, units).variance if several else 0 * curve[:, 0]
+                )
+            long_run = np.mean(long_runs, axis=0)
             for index, threshold in enumerate(some):
                 qualities = [curve[index] for curve in curves]
                 yield _row(group, repeats, threshold, qualities, float(long_run[index]))
-
-
-def _variances(data: TrialData, curve: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the long-run variance of a process's mean, [M], of quality [M, R]; 0 of one round."""
-    rounds = curve.shape[1]
-    if rounds == 1:
-        return np.zeros(len(curve))
-    return spread(curve, units_of(rounds, data.visits)).variance
 
 
 def _row(
@@ -184,15 +178,25 @@ def _row(
     judged = first.judged(first.metric)
     scale = scale_of(judged)
     means = np.array([quality.mean() for quality in qualities])
-    resolution = 1 / min(data.inferences[data.clock].size for data in repeats)
-    mean, low, high = mean_of_processes(means, resolution)
+    times = [data.inferences[data.clock] for data in repeats]
+    mean, low, high = mean_of_processes(means, 1 / min(ns.size for ns in times))
     if isinstance(judged, JudgedMean):
         low, high = max(low, 0.0), min(high, max(judged.ideal(), mean))
     shown = scale.shown_limits(low, high)
-    visits = [data.visits for data in repeats]
-    found = variance_components(qualities, visits, _answers(repeats, threshold))
+    scores = [one for data in repeats if (one := data.scores_per_inference()) is not None]
+    answers = None  # what each inference adds to each round, [R, B] per process
+    if len(scores) == len(repeats):
+        answers = [one * (ns <= threshold.ns) for one, ns in zip(scores, times, strict=True)]
+    found = variance_components(qualities, [data.visits for data in repeats], answers)
     rounds = sum(quality.size for quality in qualities)
-    process_s, round_s = _process_s(repeats), float(np.mean([_round_s(data) for data in repeats]))
+    answered = [np.where(np.isfinite(ns), ns, 0.0).sum(axis=1) for ns in times]
+    round_s = float(np.mean([np.median(ns) / 1e9 for ns in answered]))
+    starts_s = [
+        (cold["load_ns"] + sum(cold["warmup_rounds_ns"])) / 1e9
+        for cold in (data.record.cold_start for data in repeats)
+        if None not in (cold.get("load_ns"), cold.get("warmup_rounds_ns"))
+    ]
+    process_s = float(np.mean(starts_s)) if len(starts_s) == len(repeats) else None
     process = max(float(means.var(ddof=1)) - long_run * len(repeats) / rounds, 0.0)
     costs, split = None, None
     if process_s and round_s > 0:
@@ -227,36 +231,6 @@ def _row(
         "split_half_width": split and split.half_width,
         "flags": group.flags_of(repeats),
     }
-
-
-def _answers(
-    repeats: Sequence[TrialData], threshold: Threshold
-) -> list[NDArray[np.float64]] | None:
-    """Return what each inference adds to each round, [R, B] per process; None where not known."""
-    found = []
-    for data in repeats:
-        scores = data.scores_per_inference()
-        if scores is None:
-            return None
-        found.append(scores * (data.inferences[data.clock] <= threshold.ns))
-    return found
-
-
-def _process_s(repeats: Sequence[TrialData]) -> float | None:
-    """Return the mean time of loading and warming up, in s; None if a record does not tell."""
-    costs = []
-    for data in repeats:
-        cold = data.record.cold_start
-        if cold.get("load_ns") is None or cold.get("warmup_rounds_ns") is None:
-            return None
-        costs.append((cold["load_ns"] + sum(cold["warmup_rounds_ns"])) / 1e9)
-    return float(np.mean(costs))
-
-
-def _round_s(data: TrialData) -> float:
-    """Return the median over rounds of what all inferences with an answer take, in s."""
-    times = data.inferences[data.clock]
-    return float(np.median(np.where(np.isfinite(times), times, 0.0).sum(axis=1))) / 1e9
 
 
 def _root(variance: float) -> float | None:

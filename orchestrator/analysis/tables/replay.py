@@ -1,10 +1,9 @@
-"""The columns of ``replay.parquet``, and what a replay shows."""
-
 from __future__ import annotations
 
 from orchestrator.analysis.load import FEW_STREAMS, OVERLOADED
 from orchestrator.analysis.table import FLAGS, METRIC, Column, View
 
+# Beside the labels of a trial.
 REPLAY = (
     METRIC,
     Column("law", "str", "of arrivals: `periodic`, `poisson`, `gamma` or `trace`"),
@@ -176,14 +175,13 @@ REPLAY = (
     ),
     FLAGS,
 )
-"""Beside the labels of a trial."""
+# What flags mean of a replay, which has no load of its own.
 REMEDIES = {
     OVERLOADED: "samples arrive faster than they are answered, and figures grow with the length of "
     "a stream; lower --rate",
     FEW_STREAMS: "the rounds of a stream share a queue; here a stream is a visit of the closed "
     "loop, of which it takes 12 or more",
 }
-"""What flags mean of a replay, which has no load of its own."""
 REPLAYED = View(
     "replay",
     "Replay of {task} ({metric}): {asked}",

@@ -1,5 +1,3 @@
-"""What a trial takes beside its times: first inferences, memory, and answers that changed."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -123,7 +121,6 @@ def resources(context: Context, group: Group) -> Iterator[Row]:
     for data in group.trials:
         first = firsts.setdefault(data.record.trial.model.name, data)
         starts = cold_starts(data.record.cold_start)
-        rounds = len(data.times[data.clock])
         changed = _of_rounds(data, "different_answers")
         is_known = _answers(data) and bool(np.isfinite(changed).any())
         is_first = first.trial_id == data.trial_id
@@ -149,7 +146,7 @@ def resources(context: Context, group: Group) -> Iterator[Row]:
             "resident_round_peak_bytes": _largest(_of_rounds(data, "resident_peak_bytes")),
             "gpu_memory_peak_bytes": _largest(_of_rounds(data, "gpu_memory_bytes")),
             "gpu_allocated_peak_bytes": _largest(allocated),
-            "rounds": rounds,
+            "rounds": len(changed),
             "samples": len(data.references),
             "changed_rounds": int((changed > 0).sum()) if is_known else None,
             "changed_samples": data.changed_samples if is_known else None,
@@ -161,7 +158,6 @@ def resources(context: Context, group: Group) -> Iterator[Row]:
 
 
 def _answers(data: TrialData) -> bool:
-    """Return whether any answer of a trial is stored."""
     return any(answer is not None for answer in data.predictions)
 
 
@@ -192,14 +188,11 @@ def paused_firsts(data: TrialData) -> list[float]:
     """
     asked, leads = _of_rounds(data, "lead_in"), _of_rounds(data, "lead_in_first_ns")
     times = np.where((asked > 0) & ~np.isfinite(leads), np.inf, leads)
-    found: list[float] = times[
-        np.setdiff1d(np.flatnonzero(~np.isnan(times)), _first_rows(data))
-    ].tolist()
-    return found
+    rows = np.setdiff1d(np.flatnonzero(~np.isnan(times)), _first_rows(data))
+    return [float(time) for time in times[rows]]
 
 
 def _first_rows(data: TrialData) -> NDArray[np.intp]:
-    """Return the places of the first round of each process."""
     return np.unique(_of_rounds(data, "process"), return_index=True)[1]
 
 
@@ -210,5 +203,4 @@ def _of_rounds(data: TrialData, name: str) -> NDArray[np.float64]:
 
 def _largest(values: Iterable[float | None]) -> int | None:
     """Return the largest of the values that are known and have 64 bits, None of none."""
-    known = (int(value) for value in values if value is not None and abs(value) < 2**63)
-    return max(known, default=None)
+    return max((int(one) for one in values if one is not None and abs(one) < 2**63), default=None)

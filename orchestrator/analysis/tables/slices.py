@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,26 +16,14 @@ from orchestrator.metrics import Judged
 from orchestrator.subject.slices import in_order
 
 FEW_SAMPLES = "few samples"
+# Samples or boxes of a group: of fewer, a share of a half is known to no better than +-0.19 of
+# others like them (Clopper and Pearson, *Biometrika* 26, 1934).
 FEWEST = 30
-"""Samples or boxes of a group: of fewer, a share of a half is known to no better than +-0.19 of
-others like them (Clopper and Pearson, *Biometrika* 26, 1934)."""
 
 
-@dataclass(frozen=True)
-class SliceGroup:
-    """One group of a slice.
-
-    members : [S]
-        the samples that count.
-    judged
-        a metric of parts of these samples; None where the samples are the group.
-    """
-
-    group: str
-    unit: Literal["samples", "boxes"]
-    count: int
-    members: NDArray[np.bool_]
-    judged: Judged | None = None
+# A group of a slice, what is grouped, how many there are, the samples that count, [S], and of boxes
+# a metric of parts of these samples.
+SliceGroup: TypeAlias = tuple[str, str, int, NDArray[np.bool_], Judged | None]
 
 
 @table(
@@ -74,17 +61,11 @@ def slices(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
     thresholds, flags = group.thresholds.by_clock(data), group.flags[data.trial_id]
     for metric in data.record.metrics:
         for name in context.analysis.slices:
-            for one in groups_of(data, metric, name):
-                figure = figure_of(data, metric, f"{name}={one.group}", one.members, one.judged)
-                few = [FEW_SAMPLES] if one.count < FEWEST else []
+            for own, unit, count, members, judged in groups_of(data, metric, name):
+                figure = figure_of(data, metric, f"{name}={own}", members, judged)
+                few = [FEW_SAMPLES] if count < FEWEST else []
                 for row in () if figure is None else figure.rows(thresholds, (*flags, *few)):
-                    yield {
-                        **row,
-                        "name": name,
-                        "group": one.group,
-                        "unit": one.unit,
-                        "members": one.count,
-                    }
+                    yield {**row, "name": name, "group": own, "unit": unit, "members": count}
 
 
 def groups_of(data: TrialData, metric: str, name: str) -> Iterator[SliceGroup]:
@@ -92,8 +73,7 @@ def groups_of(data: TrialData, metric: str, name: str) -> Iterator[SliceGroup]:
     of_samples = data.groups_of(name)
     for group in in_order(of_samples):
         members = np.array([member == group for member in of_samples])
-        yield SliceGroup(group, "samples", int(members.sum()), members)
+        yield group, "samples", int(members.sum()), members, None
     if not of_samples:
-        everything = np.ones(len(data.references), dtype=bool)
         for group, part in data.parts(metric, name).items():
-            yield SliceGroup(group, "boxes", part.count, everything, part.judged)
+            yield group, "boxes", part.count, data.everything, part.judged

@@ -30,8 +30,7 @@ from orchestrator.stats.tail_quality import summarize
 from orchestrator.stats.thresholds import Threshold, own_thresholds, thresholds_from_ms
 from orchestrator.stats.times import Clock
 
-IN_SAMPLE = "in-sample"
-"""Flags a figure at a threshold that the same rounds have set."""
+IN_SAMPLE = "in-sample"  # Flags a figure at a threshold that the same rounds have set.
 EVERY = "Tail quality at every threshold"
 MEAN = Column(
     "mean",
@@ -189,7 +188,7 @@ def figure_of(
 
     None where there is nothing to be right about, or answers are worth what late ones are.
     """
-    some = np.ones(len(data.references), dtype=bool) if members is None else members
+    some = data.everything if members is None else members
     try:
         if judged is None:
             judged = data.judged(metric) if some.all() else data.judged_of_some(metric, some)
@@ -314,7 +313,4 @@ def latest(times: Sequence[NDArray[np.float64]], bounds: Sequence[int]) -> NDArr
     pairs = list(zip(times, bounds, strict=True))
     on_time = np.logical_and.reduce([of_clock <= bound for of_clock, bound in pairs])
     late = np.maximum.reduce([of_clock * (first / bound) for of_clock, bound in pairs])
-    found: NDArray[np.float64] = np.where(
-        on_time, np.clip(late, 1, first), np.maximum(late, first + 1)
-    )
-    return found
+    return np.asarray(np.where(on_time, np.clip(late, 1, first), np.maximum(late, first + 1)))

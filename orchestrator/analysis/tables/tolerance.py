@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import (
@@ -17,7 +16,6 @@ from orchestrator.analysis.quality import (
 )
 from orchestrator.analysis.table import FLAGS, METRIC, Column, Context, Row, table
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.metrics import Judged
 from orchestrator.stats.constants import CONFIDENCE
 from orchestrator.stats.interval import Interval
 from orchestrator.stats.tail_quality import (
@@ -100,10 +98,22 @@ def _row(group: Group, repeats: Sequence[TrialData], clock: Clock, law: Toleranc
     first = repeats[0]
     judged = first.judged(first.metric)
     scale = scale_of(judged)
-    gained = [
-        rounds_over_tolerance(data.judged(data.metric), data.times[clock], law) for data in repeats
-    ]
-    mean, found = _interval(repeats, gained, clock)
+    gained = []  # by each round, averaged over users, [R]
+    for data in repeats:
+        one, times = data.judged(data.metric), data.times[clock]
+        if isinstance(one, JudgedMean | JudgedSignedMean):
+            gained.append(quality_over_tolerance(one.scale.gained(one.raw), times, law))
+        else:
+            gained.append(curve_over_tolerance(one.curve, times, law))
+    if len(repeats) == 1:
+        mean, at_stake = float(gained[0].mean()), first.answers_at_stake(judged)
+        [found] = intervals(judged, gained[0][np.newaxis], at_stake, first.visits)
+    else:
+        resolution = 1 / min(data.inferences[clock].size for data in repeats)
+        mean, low, high = mean_of_processes([each.mean() for each in gained], resolution)
+        if isinstance(judged, JudgedMean):
+            low, high = max(low, 0.0), min(high, max(judged.ideal(), mean))
+        found = Interval(low, high, CONFIDENCE, "t", {"processes": len(repeats)})
     low, high = scale.shown_limits(found.low, found.high)
     exact = isinstance(judged, JudgedMean | JudgedSignedMean) or isinstance(law, TolerancePoints)
     spreads = [each.var(ddof=1) for each in gained if each.size > 1]
@@ -126,29 +136,3 @@ def _row(group: Group, repeats: Sequence[TrialData], clock: Clock, law: Toleranc
         "rounds": sum(each.size for each in gained),
         "flags": group.flags_of(repeats),
     }
-
-
-def rounds_over_tolerance(
-    judged: Judged, times: NDArray[np.float64], law: Tolerance
-) -> NDArray[np.float64]:
-    """Return what each round gains averaged over users, [R], of times [R, S] in ns."""
-    if isinstance(judged, JudgedMean | JudgedSignedMean):
-        return quality_over_tolerance(judged.scale.gained(judged.raw), times, law)
-    return curve_over_tolerance(judged.curve, times, law)
-
-
-def _interval(
-    repeats: Sequence[TrialData], gained: Sequence[NDArray[np.float64]], clock: Clock
-) -> tuple[float, Interval]:
-    """Return the mean with its interval: of rounds to come, or of repeats over processes."""
-    first = repeats[0]
-    judged = first.judged(first.metric)
-    if len(repeats) == 1:
-        at_stake = first.answers_at_stake(judged)
-        [found] = intervals(judged, gained[0][np.newaxis], at_stake, first.visits)
-        return float(gained[0].mean()), found
-    resolution = 1 / min(data.inferences[clock].size for data in repeats)
-    mean, low, high = mean_of_processes([each.mean() for each in gained], resolution)
-    if isinstance(judged, JudgedMean):
-        low, high = max(low, 0.0), min(high, max(judged.ideal(), mean))
-    return mean, Interval(low, high, CONFIDENCE, "t", {"processes": len(repeats)})

@@ -13,7 +13,6 @@ from pkgutil import iter_modules
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.reading import Reading, readings
-from orchestrator.contracts import InputError
 from orchestrator.report.charts.draw import SECTIONS, Chart
 
 MAKERS: tuple[Callable[[Reading], Chart], ...] = tuple(
@@ -27,10 +26,6 @@ MAKERS: tuple[Callable[[Reading], Chart], ...] = tuple(
 def charts_of(reading: Reading) -> list[Chart]:
     """Return the figures of one task; those that nothing was recorded for are left out."""
     charts = [make(reading) for make in MAKERS]
-    names = [chart.name for chart in charts]
-    if len(set(names)) < len(names):
-        twice = max(names, key=names.count)
-        raise InputError(f"figure {twice}: two figures have this name; give one of them another")
     drawn = [chart for chart in charts if chart.spec["data"]["values"]]
     return sorted(drawn, key=lambda one: (SECTIONS.index(one.section), one.place, one.name))
 

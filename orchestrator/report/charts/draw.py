@@ -1,33 +1,45 @@
-"""What charts share: colours, axes, marks and what a page moves, as parts of Vega-Lite."""
+"""What charts share: colours, axes, marks and what a page moves, as parts of Vega-Lite.
+
+Readers tell colours and dashes apart, also those who see fewer colours, and in black and white.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from itertools import product
+from typing import Any
 
 import numpy as np
 
 from orchestrator.analysis.curves import Floats
 from orchestrator.analysis.reading import Entry, Reading
-from orchestrator.contracts import InputError
-from orchestrator.report.colours import COLOURS, DARK_COLOURS, DASHES, line_styles
 from orchestrator.report.text import printable
 
-Section = Literal["quality", "latency", "rounds", "ranking", "settling", "prediction", "causes"]
-"""A part of the page."""
-SECTIONS: tuple[Section, ...] = get_args(Section)
+# The parts of the page.
+SECTIONS = ("quality", "latency", "rounds", "ranking", "settling", "prediction", "causes")
+# After Okabe and Ito (Color Universal Design, 2008), for thin lines on white: violet in place of
+# yellow, and a darker purple.
+COLOURS = ("#0072b2", "#d55e00", "#000000", "#009e73", "#b5457f", "#56b4e9", "#4b0092", "#e69f00")
+# As many for a dark ground.
+DARK_COLOURS = (
+    *("#56a9e8", "#f28c4b", "#f2f4f7", "#4ce08f"),
+    *("#ff5fa8", "#f22963", "#a877ff", "#fcc91c"),
+)
+# Lengths of strokes and gaps, in widths of the line; none is a whole line.
+DASHES: tuple[tuple[float, ...], ...] = (
+    *((), (5, 2), (1.2, 1.6)),
+    *((7, 2, 1.2, 2), (2.5, 1.2), (9, 2.5, 3, 2.5)),
+)
 Spec = dict[str, Any]
-SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 INK, QUIET, LINES = (
     {"expr": f"dark ? '{dark}' : '{light}'"}
     for light, dark in (("#1b1f24", "#e8ebee"), ("#56606b", "#a9b3bd"), ("#e3e6ea", "#343b43"))
 )
+# Lines named in a legend, and systems of several models that one panel holds.
 MOST_IN_LEGEND, MOST_TOGETHER = 16, 10
-"""Lines named in a legend, and systems of several models that one panel holds."""
-LETTER = 5.3
-"""Width of a letter on average in a legend, in px."""
+LETTER = 5.3  # Width of a letter on average in a legend, in px.
 SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down")
 CLOCKS = {
     "total": "total time",
@@ -100,18 +112,11 @@ class Chart:
     """
 
     name: str
-    section: Section
+    section: str
     title: str
     note: str
     spec: Spec
     place: int = 100
-
-    def __post_init__(self) -> None:
-        if self.section not in SECTIONS:
-            sections = ", ".join(SECTIONS)
-            raise InputError(
-                f"figure {self.name}: section={self.section!r}: must be one of {sections}"
-            )
 
 
 def rounded(values: Iterable[float], digits: int = 4) -> list[float | None]:
@@ -218,6 +223,24 @@ def level(values: Mapping[str, float]) -> list[Spec]:
     ]
 
 
+def line_styles(
+    wanted: Mapping[str, tuple[int, int]],
+) -> dict[str, tuple[int, tuple[float, ...]]]:
+    """Return the number of a colour, and dashes, for each line, no two alike while there are such.
+
+    ``wanted`` are the numbers of both by key, which a line gets unless another one has them.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for key, (colour, dash) in wanted.items():
+        pair, pairs = (
+            (dash % len(DASHES), colour % len(COLOURS)),
+            product(range(len(DASHES)), range(len(COLOURS))),
+        )
+        taken = found.values()
+        found[key] = next((one for one in (pair, *pairs) if one not in taken), pair)
+    return {key: (colour, DASHES[dash]) for key, (dash, colour) in found.items()}
+
+
 class Lines:
     """The systems of a chart: their names, colours and dashes, and whether models have panels.
 
@@ -245,7 +268,7 @@ class Lines:
                 told = {"s": name, "k": keys[one.key], "of": printable(member.label)}
                 of_model = {"m": printable(one.model)} if self.models else {}
                 self._heads[member.key] = told | of_model
-        self.styles = line_styles((name, *pair) for name, pair in wanted.items())
+        self.styles = line_styles(wanted)
 
     def row(self, entry: Entry, clock: Any = None, **columns: Any) -> Spec:
         """Return a row of data: names of the system, and a list of numbers for each column."""
@@ -330,7 +353,7 @@ def whole(
         facet = {"field": "m", "type": "nominal", "title": None, "sort": list(models)}
         panel = {"facet": facet, "columns": 2, "spec": panel}
     return {
-        "$schema": SCHEMA,
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "config": config(),
         "params": [
             *({"name": name, "value": value} for name, value in values.items()),

@@ -19,10 +19,10 @@ from orchestrator.report.charts.draw import (
     whole,
 )
 
+# Points of a density, and the share of inferences beyond its drawn part at either end.
 POINTS, OUTERMOST = 120, 0.0005
-"""Points of a density, and the share of inferences beyond its drawn part at either end."""
+# Samples drawn against their size, from so many different sizes on; points of evidence.
 MOST_SAMPLES, FEWEST_SIZES, MOST_MOMENTS = 200, 5, 150
-"""Samples drawn against their size, from so many different sizes on; points of evidence."""
 STAGES = ("preprocess", "inference", "postprocess")
 TIP = ("x", "time (ms)")
 

@@ -1,30 +1,37 @@
-"""What must be known of all trials together, and what to run next."""
+"""What must be known of all trials together: searches, what is doubtful, and what to run next."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.ranking import Ranking, unsearched
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_of
+from orchestrator.analysis.flags import UNSTEADY, flag_of, missing, remedies
+from orchestrator.analysis.ranking import WHO, Ranking, unsearched
 from orchestrator.analysis.tables.comparison import EXACTLY
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.findings import Finding
 from orchestrator.report.pasted import ORCHESTRATOR, measured_again, plain_word
+from orchestrator.report.what_it_takes import too_short_for
 from orchestrator.storage.vocabulary import UNFINISHED
 
 PLACE = 40
-RESUME = f"{ORCHESTRATOR} resume DIR"
-"""What goes on with an unfinished campaign, wherever it lies."""
+RESUME = f"{ORCHESTRATOR} resume DIR"  # an unfinished campaign, wherever it lies
 REPEATED = "measurement.repeat=5"
 PRIMARY = "analysis.primary="
+# Settings that cause flags: whoever measures again leaves them out.
 DROPPED = {
     "unpinned": "cluster=inline",
     "machine shared with other trials": "system.exclusive=false",
 }
-"""Settings that cause flags: whoever measures again leaves them out."""
 
 
 def of_campaign(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[Finding]:
+    compared = [one for one in unsearched(ranked) if len(one.found) > 1]
+    single = [one for one in compared if all(system.processes == 1 for system in one.found)]
+    yield from _capacities(results)
+    yield from _doubts(unsearched(ranked), bool(single))
     if not ranked:
         yield Finding("nothing_stored", "", {})
     tasks = Counter(task for task, _ in {group.trials[0].group[:2] for group in results.groups})
@@ -52,8 +59,6 @@ def of_campaign(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterato
     if not paired and any(state in UNFINISHED for state in states):
         yield Finding("next_step", "", {"command": RESUME})
         return
-    compared = [one for one in unsearched(ranked) if len(one.found) > 1]
-    single = [one for one in compared if all(system.processes == 1 for system in one.found)]
     equal = all(
         round(one.scale.gained(one.ideal) - one.scale.gained(one.mean), EXACTLY) <= 0
         for of_task in single
@@ -64,7 +69,8 @@ def of_campaign(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterato
         return
     flags = {flag for one in single for system in one.found for flag in system.flags}
     dropped = {word for flag, word in DROPPED.items() if flag in flags}
-    for command in dict.fromkeys(_repeated(words, results, dropped) for words in results.commands):
+    again = (_repeated(words, results, dropped) for words in results.commands)
+    for command in dict.fromkeys(again):
         yield Finding("next_step", "", {"command": command})
 
 
@@ -76,3 +82,64 @@ def _repeated(words: Sequence[str], results: CampaignAnalysis, dropped: set[str]
         return measured_again(kept, REPEATED)
     others = [word for word in kept if not word.startswith(PRIMARY)]
     return measured_again(others, REPEATED, plain_word(f'{PRIMARY}"{used}"', f"{PRIMARY}VALUE"))
+
+
+def _capacities(results: CampaignAnalysis) -> Iterator[Finding]:
+    """Yield up to which rate of arrivals each search has certified its system."""
+    found: dict[int, list[Row]] = {}
+    for row in (row for group in results.groups for row in rows_of(results, "capacity", group)):
+        found.setdefault(row["search"], []).append(row)
+    for rows in found.values():
+        row, best = rows[0], ("kept", rows[0]["certified_per_s"])
+        kept = [dict(one) for one in rows if (one["verdict"], one["rate_per_s"]) == best]
+        names = ("estimate_per_s", "estimate_low_per_s", "estimate_high_per_s")
+        rate, low, high = ("-" if row[name] is None else f"{row[name]:.3g}" for name in names)
+        yield Finding(
+            "capacity",
+            "",
+            {
+                **{name: row[name] for name in ("task", "load", "keep", "metric")},
+                "name": " · ".join(row[name] for name in WHO),
+                "within": row["threshold"],
+                "certified": kept[0] if kept else None,
+                "why": row["ending"] or "the search has not come so far",
+                "minutes_needed": row["minutes_needed"],
+                "estimate": f"{rate}/s [{low}, {high}]" if rate != "-" else None,
+            },
+            tuple(kept[0]["flags"]) if kept else (),
+        )
+
+
+def _doubts(ranked: Sequence[Ranking], single: bool) -> Iterator[Finding]:
+    """Yield flags, that each system has a ``single`` process, and what rounds are too few for."""
+    whose: dict[str, list[TrialData]] = {}
+    for one in ranked:
+        unsteady = {trial for of in one.found if UNSTEADY in of.marks for trial in of.trials}
+        for data in one.group.trials:
+            wide = [UNSTEADY] if data.trial_id in unsteady else []
+            flags = (flag_of(flag).name for flag in [*one.group.flags[data.trial_id], *wide])
+            for name in dict.fromkeys(flags):
+                whose.setdefault(name, []).append(data)
+    trials = [data for one in ranked for data in one.group.trials]
+    if whose or single:
+        values = {
+            "trials": len(trials),
+            "flags": [
+                {"name": name, "count": len(of), "hint": hint(name, of)}
+                for name, of in whose.items()
+            ],
+            "single": single,
+            "imported": any(data.record.imported for data in trials),
+        }
+        yield Finding("caution", "", values, tuple(whose))
+    short = too_short_for(trials)
+    if short is not None:
+        yield Finding("too_short", "", short)
+
+
+def hint(name: str, whose: Sequence[TrialData]) -> str:
+    """Return the settings or the command that help against a flag of these trials, in backticks."""
+    trials = [data.record.trial for data in whose]
+    imported = all(data.record.imported for data in whose)
+    clause = next(iter(remedies(flag_of(name), trials, imported)), "")
+    return " ".join(missing(clause, trials) or re.findall(r"`[^`]+`", clause)) or clause

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from markupsafe import Markup, escape
 
 from orchestrator.report import findings
@@ -24,15 +24,15 @@ from orchestrator.report.text import (
 )
 
 Medium: TypeAlias = Literal["text", "markdown", "html"]
+# How names of strangers are written so that nothing in them steers the medium.
 SHOWN: dict[Medium, Callable[[str], str]] = {
     "text": printable,
     "markdown": markdown_text,
     "html": lambda text: escape(printable(text)),
 }
-"""How names of strangers are written so that nothing in them steers the medium."""
 CODE: dict[Medium, str] = {"markdown": "`{}`", "html": "<code>{}</code>"}
+# Kinds that a terminal says on the line of another kind where that stands before.
 JOINED = {"deadline_kept": "winner", "too_short": "caution", "unfinished": "caution"}
-"""Kinds that a terminal says on the line of another kind where that stands before."""
 
 
 def say(finding: Finding, medium: Medium) -> str:
@@ -92,28 +92,27 @@ def _shown(value: object, medium: Medium) -> Markup:
 
 
 @cache
-def _environment(medium: Medium) -> Environment:
+def _environment() -> Environment:
     made = Environment(  # noqa: S701 - every value is escaped for its medium by finalize
         loader=FileSystemLoader([Path(folder) / "templates" for folder in findings.__path__]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: _shown(value, medium),
+        finalize=pass_context(lambda context, value: _shown(value, context["medium"])),
     )
-    filters: dict[str, Callable[..., str]] = {
-        "code": lambda text: _code(text, medium),
-        "coded": lambda text: coded(text, medium),
+    made.filters |= {
+        "code": pass_context(lambda context, text: _code(text, context["medium"])),
+        "coded": pass_context(lambda context, text: coded(text, context["medium"])),
         "interval": lambda one: within(one["low"], one["high"]),
         "kept_within": lambda one: quality_within(one["low"], one["high"], one["ideal"]),
         "ms": milliseconds,
         "per_cent": per_cent,
         "quality": quality,
     }
-    made.filters |= filters
     return made
 
 
 def _macro(finding: Finding, medium: Medium, name: str) -> str:
-    template = _environment(medium).get_template(f"{finding.kind}.j2")
-    module: Any = template.make_module({**finding.values, "subject": finding.subject})
-    return str(getattr(module, name)()).strip()
+    template = _environment().get_template(f"{finding.kind}.j2")
+    values = {**finding.values, "subject": finding.subject, "medium": medium}
+    return str(getattr(template.make_module(values), name)()).strip()

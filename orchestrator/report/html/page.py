@@ -8,8 +8,8 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
@@ -20,87 +20,141 @@ from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.ranking import Ranking, is_unsteady, rankings
 from orchestrator.analysis.reading import Entry, Reading, readings
 from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
-from orchestrator.report.chart_files import script
+from orchestrator.analysis.threads import map_in_threads
+from orchestrator.report.chart_files import quality_picture, script
 from orchestrator.report.charts import charts_of
-from orchestrator.report.charts.draw import Chart
 from orchestrator.report.findings import Finding, of_campaign, of_task
 from orchestrator.report.findings.say import coded, label, said
-from orchestrator.report.html.words import WORDS
-from orchestrator.report.markdown import FOLDED, METHOD
+from orchestrator.report.html import page_of, text_of
+from orchestrator.report.markdown import FOLDED, METHOD, PICTURE, to_report
 from orchestrator.report.record_tables import fault_tables
 from orchestrator.report.result_tables import problem_tables, shown_in, stack_table, trials_table
 from orchestrator.report.table import Table
-from orchestrator.report.template import page_of, text_of
 from orchestrator.report.text import milliseconds, printable, quality, quality_within
 from orchestrator.stats.times import Clock
 
-HERE = "orchestrator.report.html"
-FIRST = ("capacity", "tail-quality")
-"""Charts beside what is found."""
+FIRST = ("capacity", "tail-quality")  # charts beside what is found
 COMMON = "Tail quality at every threshold"
+# By the title of a section, the sections of its charts.
 CHARTS = {
     COMMON: ("quality", "ranking", "rounds"),
     "Own percentiles and predictions": ("prediction",),
     "Latency": ("latency",),
     "Slow rounds": ("causes", "settling"),
 }
-"""By the title of a section, the sections of its charts."""
-Named = list[tuple[str, Chart]]
+MOST_FLIPS = 40
+# The glossary beside flags.
+WORDS = {
+    "trial": "One model on one system with one runtime, measured over many rounds in a process of "
+    "its own.",
+    "round": "One pass over every sample of the task.",
+    "deadline, threshold": "The time an answer may take. A later one counts as failed.",
+    "tail quality": "Quality of a round when late answers count as failed; of a trial the mean "
+    "over its rounds.",
+    "ideal quality": "Quality without a deadline.",
+    "95 % interval": "Where the mean of rounds to come lies, as far as the measured ones show.",
+    "worst round": "The round that kept least.",
+    "certified deadline": "With the campaign's confidence enough rounds to come keep the promised "
+    "quality within it.",
+    "observed deadline": "What was seen in this session; no promise for another one.",
+    "total, inference": "From the sample's bytes to the answer as plain values, and the model "
+    "call alone.",
+    "response": "Under load: from a sample's scheduled arrival to its answer, waiting included.",
+    "first_token, per_token": "Of streamed answers: from the arrival (in a closed loop, the start) "
+    "to the first token; between two.",
+    "tie": "Systems whose difference from the best is not shown.",
+    "not shown, not tested": "The data were asked and leave the difference open; nothing was "
+    "measured that could tell.",
+    "fresh processes": "The same trial started anew (repeats). Processes differ by more than the "
+    "rounds of one show.",
+    "samples like these": "Other samples of the same kind; drawing samples anew tests it for two "
+    "models.",
+    "percentile": "p99 is the time that 99 % of inferences keep to.",
+    "rJSD": "A distance between densities of times; small where more rounds no longer change them. "
+    "It says nothing of the tail.",
+    "flip": "Two systems change places in the ranking between two deadlines.",
+}
 
 
-@dataclass(frozen=True)
-class Part:
-    """A folded part of a task."""
+def report_texts(
+    results: CampaignAnalysis,
+    ranked: Sequence[Ranking],
+    found: Sequence[Finding] | None = None,
+    combined: Table | None = None,
+) -> dict[str, str]:
+    """Return by name the files of a report beside its tables; no picture of nothing.
 
-    title: str
-    charts: Named
-    tables: list[Table]
+    ``found`` and ``combined`` are the findings and the table of several campaigns read as one. The
+    files are made at the same time, as the picture is drawn by another process.
+    """
+    read = readings(results)
+    makers: dict[str, Callable[[], str | None]] = {
+        PICTURE: lambda: quality_picture(results, read, ranked),
+        "report.md": lambda: to_report(results, ranked, found, combined),
+        "report.html": lambda: render(results, found, combined, read, ranked),
+    }
+    made = map_in_threads(lambda name: makers[name](), makers)
+    return {name: text for name, text in zip(makers, made, strict=True) if text is not None}
 
 
 def render(
     results: CampaignAnalysis,
-    said: Sequence[Finding] | None = None,
+    found: Sequence[Finding] | None = None,
     combined: Table | None = None,
-    found: Sequence[Reading] | None = None,
+    read: Sequence[Reading] | None = None,
     ranked: Sequence[Ranking] | None = None,
 ) -> str:
     """Return the page; equal results and settings give equal text.
 
-    ``said`` and ``combined`` are the findings and the table of several campaigns read as one;
-    ``found`` and ``ranked`` what `readings` and `rankings` return, where that is known. Raises
-    InputError if trials of one task are judged by different metrics.
+    ``found`` and ``combined`` are as in `report_texts`; ``read`` and ``ranked`` what `readings` and
+    `rankings` return, where that is known. Raises InputError if trials of one task are judged by
+    different metrics.
     """
-    found = readings(results) if found is None else found
+    read = readings(results) if read is None else read
     ranked = rankings(results) if ranked is None else ranked
     whole = (
-        of_campaign(results, ranked) if said is None else (one for one in said if not one.subject)
+        of_campaign(results, ranked) if found is None else (one for one in found if not one.subject)
     )
-    tasks = [_task(number, *pair) for number, pair in enumerate(zip(found, ranked, strict=True))]
-    flags = dict.fromkeys(name for task in tasks for row in task["rows"] for name in row["flags"])
+    tasks = [_task(number, *pair) for number, pair in enumerate(zip(read, ranked, strict=True))]
+    flags = {name: flag_of(name) for task in tasks for row in task["rows"] for name in row["flags"]}
     campaign = results.campaign
-    when = f"Measured {campaign.created_at:%Y-%m-%d %H:%M} UTC, version {campaign.code_version}"
-    several = [combined] if combined is not None else []
-    own = {name: text_of(HERE, f"{name}.js") for name in ("theme", "page")}
-    scripts = own | {"library": script()}
+    scripts = {name: text_of(f"{name}.js") for name in ("theme", "page")} | {"library": script()}
     data = {
         "tasks": [task["moved"] for task in tasks],
         "charts": {name: chart.spec for task in tasks for name, chart in task["charts"]},
     }
+    plain = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    for letter, code in (("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e")):
+        plain = plain.replace(letter, code)  # so that none could end the script that holds it
     return page_of(
-        HERE,
+        "orchestrator.report.html",
         "page.html.j2",
         title=f"Tail quality: {f'{len(combined.rows)} campaigns' if combined else campaign.name}",
         policy=_policy(scripts.values()),
         scripts={name: Markup(text) for name, text in scripts.items()},  # noqa: S704 - ours
-        data=Markup(_json(data)),  # noqa: S704 - no letter of it begins markup
-        measured=when,
+        data=Markup(plain),  # noqa: S704 - no letter of it begins markup
+        measured=f"Measured {campaign.created_at:%Y-%m-%d %H:%M} UTC, "
+        f"version {campaign.code_version}",
         command=printable(shlex.join(campaign.command)),
         said=_in_html(whole),
         tasks=tasks,
         problems=[*problem_tables(results), *fault_tables(results)],
-        set_up=[*several, trials_table(results), stack_table(results.records), *_loop(found)],
+        set_up=[
+            *([] if combined is None else [combined]),
+            trials_table(results),
+            stack_table(results.records),
+            *_loop(read),
+        ],
         method=[coded(paragraph, "html") for paragraph in METHOD],
-        flags={name: _explained(name) for name in sorted(flags)},
+        flags={
+            name: {
+                "name": name,
+                "meaning": f"{flag.meaning[:1].upper()}{flag.meaning[1:]}."
+                + (f" What helps: {flag.remedy}." if flag.remedy else ""),
+                "anchor": f"flag-{re.sub('[^a-z0-9]+', '-', name.lower())}",
+            }
+            for name, flag in sorted(flags.items())
+        },
         words=WORDS,
     )
 
@@ -110,29 +164,34 @@ def _task(number: int, reading: Reading, ranked: Ranking) -> dict[str, Any]:
     results = replace(reading.results, groups=(reading.group,))
     charts = [(f"{chart.name}-{number}", chart) for chart in charts_of(reading)]
     grids = {clock: _moved(reading, clock) for clock in reading.clocks}
+    first, at = grids[reading.clock], reading.grids[reading.clock].start
     top = max(max(curve.ideal, float(curve.high.max())) for curve in reading.curves.values()) or 1.0
     parts = []
     for title, makers in FOLDED:
         mine = [one for one in charts if one[1].section in CHARTS.get(title, ())]
         tables = [*shown_in(results, title), *(table for make in makers for table in make(results))]
-        tables += _flips(reading) if title == COMMON else ()
-        parts.append(Part(title, [one for one in mine if one[1].name not in FIRST], tables))
+        parts.append(
+            {
+                "title": title,
+                "charts": [one for one in mine if one[1].name not in FIRST],
+                "tables": [*tables, *(_flips(reading) if title == COMMON else ())],
+            }
+        )
     return {
         "number": number,
         "title": reading.title,
         "clocks": reading.clocks,
         "said": _in_html(of_task(reading.results, ranked)),
-        "deadline": grids[reading.clock]["names"][reading.grids[reading.clock].start],
+        "deadline": first["names"][at],
         "charts": charts,
         "first": [one for one in charts if one[1].name in FIRST],
-        "rows": _rows(reading, grids[reading.clock]),
-        "sections": [part for part in parts if part.charts or part.tables],
+        "rows": _rows(reading, first["systems"], at),
+        "sections": [part for part in parts if part["charts"] or part["tables"]],
         "moved": {"clock": reading.clock, "top": top, "grids": grids},
     }
 
 
 def _in_html(found: Iterable[Finding]) -> list[tuple[Markup, Markup]]:
-    """Return the label of each finding and what it says."""
     return [(Markup(label(one, "html")), Markup(said(one, "html"))) for one in found]  # noqa: S704 - escaped by `say`
 
 
@@ -154,35 +213,32 @@ def _moved(reading: Reading, clock: Clock) -> dict[str, Any]:
                 for ends in zip(curve.low, curve.high, strict=True)
             ],
         }
-    names = [_named(int(ns), label) for ns, label in zip(grid.ns, grid.labels, strict=True)]
+    names = []
+    for ns, labels in zip(grid.ns, grid.labels, strict=True):
+        percentile = next((one for one in labels.split(", ") if one.startswith("p")), "")
+        names.append(f"{milliseconds(int(ns))}{f' ({percentile})' if percentile else ''}")
     return {"ms": grid.ms.tolist(), "names": names, "start": grid.start, "systems": systems}
 
 
-def _named(ns: int, label: str) -> str:
-    """Return a deadline as a time, with the percentiles that it is."""
-    percentiles = [name for name in label.split(", ") if name.startswith("p")]
-    return f"{milliseconds(ns)}{f' ({percentiles[0]})' if percentiles else ''}"
-
-
-def _rows(reading: Reading, moved: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _rows(reading: Reading, moved: Mapping[str, Any], at: int) -> list[dict[str, Any]]:
     """Return the rows of the ranking at the primary threshold, the best first."""
-    clock, at = reading.clock, reading.grids[reading.clock].start
-    keys, kept = reading.short_keys(), kept_by_system(reading, clock)
+    clock, keys = reading.clock, reading.short_keys()
+    known = kept_by_system(reading, clock)
     scale = scale_of(reading.group.trials[0].judged(reading.metric))
 
     def row(entry: Entry) -> dict[str, Any]:
         key, curve = keys[entry.key], reading.curves[clock, entry.key]
-        cells = {name: cells[at] for name, cells in moved["systems"][key].items()}
-        rounds = [len(one.data.times[clock]) for one in entry.members]
         states = [state for one in entry.members if (state := one.data.record.state) != "done"]
         ends = float(curve.low[at]), float(curve.high[at]), scale.gained(curve.ideal)
         unsteady = [UNSTEADY] if is_unsteady(*ends) else []
-        return cells | {
+        kinds = zip(known[entry.key], ("certified", "observed"), strict=True)
+        kept = (f"{milliseconds(ns)} {kind}" for ns, kind in kinds if math.isfinite(ns))
+        return {name: cells[at] for name, cells in moved[key].items()} | {
             "key": key,
             "label": entry.label,
             "ideal": quality(curve.ideal),
-            "kept": _kept(kept[entry.key]),
-            "rounds": " + ".join(map(str, rounds)),
+            "kept": next(kept, "none"),
+            "rounds": " + ".join(str(len(one.data.times[clock])) for one in entry.members),
             "flags": list(dict.fromkeys([*states, *curve.flags[at], *unsteady])),
         }
 
@@ -198,38 +254,28 @@ def kept_by_system(reading: Reading, clock: Clock) -> dict[str, Deadlines]:
     }
 
 
-def _kept(deadlines: Deadlines) -> str:
-    kinds = zip(deadlines, ("certified", "observed"), strict=True)
-    return next((f"{milliseconds(ns)} {kind}" for ns, kind in kinds if math.isfinite(ns)), "none")
-
-
-MOST_FLIPS = 40
-
-
 def _flips(reading: Reading) -> Iterator[Table]:
     """Yield which systems change places between neighbouring common thresholds."""
-    found = (
-        sorted(reading.flips(), key=lambda flip: not flip[-1]) if len(reading.systems) > 1 else []
-    )
-    more = f" {len(found) - MOST_FLIPS} more are not shown." if len(found) > MOST_FLIPS else ""
-    if found:
+    flips = sorted(reading.flips(), key=lambda flip: not flip[-1])
+    more = f" {len(flips) - MOST_FLIPS} more are not shown." if len(flips) > MOST_FLIPS else ""
+    if flips:
         yield Table(
             title="Ranking flips",
             columns=["ahead", "of", "within", "but behind within", "intervals"],
             rows=[
                 [*names, "apart at both" if apart else "overlap"]
-                for *names, apart in found[:MOST_FLIPS]
+                for *names, apart in flips[:MOST_FLIPS]
             ],
             note="Pairs that change order between neighbouring common thresholds, "
             f"{reading.clock} time.{more}",
         )
 
 
-def _loop(found: Iterable[Reading]) -> Iterator[Table]:
+def _loop(read: Iterable[Reading]) -> Iterator[Table]:
     """Yield the time that our own loop took between two samples in each trial."""
     rows = [
         [entry.key, *(f"{ns / 1000:.3g} µs" for ns in entry.data.beside.gap_ns)]
-        for reading in found
+        for reading in read
         for entry in reading.entries
         if entry.data.beside is not None and entry.data.beside.gap_ns is not None
     ]
@@ -237,21 +283,6 @@ def _loop(found: Iterable[Reading]) -> Iterator[Table]:
         title, heads = "Our own loop between two samples", ["median", "p99"]
         note = "From a sample's last stamp to the next one's first: outside all clocks."
         yield Table(title, ["trial", *heads], rows, note, frozenset(heads))
-
-
-def _explained(name: str) -> dict[str, str]:
-    """Return the glossary's entry of a flag."""
-    flag = flag_of(name)
-    helps = f" What helps: {flag.remedy}." if flag.remedy else ""
-    anchor = re.sub("[^a-z0-9]+", "-", name.lower())
-    meaning = f"{flag.meaning[:1].upper()}{flag.meaning[1:]}.{helps}"
-    return {"name": name, "meaning": meaning, "anchor": f"flag-{anchor}"}
-
-
-def _json(document: Any) -> str:
-    """Return JSON in which no letter could end the script that holds it."""
-    text = json.dumps(document, separators=(",", ":"), allow_nan=False)
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _policy(scripts: Iterable[str]) -> str:

@@ -1,5 +1,3 @@
-"""What a server adds: trials that it answered beside the same model in the timed process."""
-
 from __future__ import annotations
 
 import math
@@ -10,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group, alike
-from orchestrator.analysis.table import Column, Context, Row, table
+from orchestrator.analysis.table import FLAGS, Column, Context, Row, table
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.storage.stored_form import finite
@@ -90,7 +88,6 @@ def server_cost(context: Context, group: Group) -> Iterator[Row]:
 
 
 def _row(group: Group, data: TrialData, other: TrialData) -> Row:
-    """Return the row of a pair; samples without an answer count as infinite."""
     served, inside = data.times[group.clock], other.times[group.clock]
     (served_p50, served_p99), (inside_p50, inside_p99) = (
         [float(percentile_inverted_cdf(times.ravel(), percent)) for percent in (50, 99)]
@@ -120,3 +117,58 @@ def medians(times: NDArray[np.float64]) -> list[float]:
     """Return the median of each quarter of the rounds, in order; of all where there are fewer."""
     parts = np.array_split(times, QUARTERS) if len(times) >= QUARTERS else [times] * QUARTERS
     return [float(percentile_inverted_cdf(part.ravel(), 50)) for part in parts]
+
+
+@table(
+    "token_gaps",
+    (
+        Column(
+            "answers", "int64", "streamed answers with content, of all rounds", "answers", "count"
+        ),
+        Column(
+            "gaps",
+            "int64",
+            "times from one piece of content to the next; pieces are tokens, unless the server "
+            "puts several into one",
+            "gaps",
+            "count",
+        ),
+        Column("p50_ns", "int64", "median of all gaps", "gap p50", "ms"),
+        Column("p95_ns", "int64", "95th percentile of all gaps", "gap p95", "ms"),
+        Column("p99_ns", "int64", "99th percentile of all gaps", "gap p99", "ms"),
+        Column("longest_ns", "int64", "the longest gap", "longest", "ms"),
+        Column(
+            "longest_p50_ns",
+            "int64",
+            "median of the longest gap of each answer: half of all answers stood still for longer",
+            "longest in an answer p50",
+            "ms",
+        ),
+        Column(
+            "longest_p99_ns",
+            "int64",
+            "99th percentile of the longest gap of each answer",
+            "p99 of answers",
+            "ms",
+        ),
+        FLAGS,
+    ),
+    "trial",
+    title="Gaps between tokens of {task}",
+    note="A gap is the time from one piece of an answer to the next, as the client received them, "
+    "over all answers of all rounds. Pieces are tokens unless the server puts several into one. "
+    "Longest in an answer: how long each answer stood still at most.",
+    section="Servers",
+)
+def token_gaps(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
+    """Yield the row of a trial with streamed answers of which any has two pieces."""
+    found = data.token_gaps
+    if found is not None and found.gaps:
+        names = ("p50_ns", "p95_ns", "p99_ns", "longest_ns", "longest_p50_ns", "longest_p99_ns")
+        yield {
+            **data.record.labels(),
+            "answers": found.answers,
+            "gaps": found.gaps,
+            **dict(zip(names, [*found.percentiles_ns, *found.longest_ns], strict=True)),
+            "flags": list(group.flags[data.trial_id]),
+        }

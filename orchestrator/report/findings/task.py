@@ -1,0 +1,149 @@
+"""Which system keeps most within the deadline and from when on, what follows it, and servers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
+from orchestrator.analysis.ranking import WHO, Ranking, Standing, Tie, differing
+from orchestrator.analysis.tables.comparison import EXACTLY
+from orchestrator.metrics.interface import PLAIN
+from orchestrator.report.findings import Finding
+from orchestrator.report.record_tables import client_part
+from orchestrator.report.table import bound
+
+PLACE = 10
+ROUNDED = 0.0005  # the difference of common visits may miss that of printed means by more
+VERDICTS = {"tied": "tie", "worse": "shown", "behind": "not shown", "not tested": "not tested"}
+
+
+def of_task(results: CampaignAnalysis, one: Ranking) -> Iterator[Finding]:
+    primary = one.group.thresholds.primary
+    if one.found and primary is not None:
+        yield from _best(results, one, bound(primary), primary.ns)
+    else:
+        yield Finding("no_deadline", one.group.task, _asked_for(results, one))
+    if one.found and one.found[0].level[0] > 0:
+        systems, models = one.orders[0].others, one.models.others
+        if others := [_difference(one, *other) for other in systems or models]:
+            first = others[0]
+            more = sum(other["verdict"] == "tie" for other in others[1:])
+            values = {**first, "more_tied": more}
+            yield Finding("runner_up", one.group.task, values, first["flags"])
+        if rest := [_difference(one, *other) for other in (models if systems else models[1:])]:
+            yield Finding("other_models", one.group.task, {"models": rest})
+    asked = [data.record for data in one.group.trials if data.record.trial.server.is_asked]
+    asked.sort(key=lambda record: record.trial.server.name)
+    for name, records in groupby(asked, key=lambda record: record.trial.server.name):
+        of_server = list(records)
+        alone, at_once = (
+            [part for record in of_server if (part := client_part(record, "total", many))]
+            for many in (False, True)
+        )
+        yield Finding(
+            "servers",
+            one.group.task,
+            {
+                "server": name,
+                "alone": [max(ns) for ns in zip(*alone, strict=True)],
+                "at_once": [max(ns) for ns in zip(*at_once, strict=True)],
+            },
+        )
+
+
+def _name_of(one: Standing, found: Sequence[Standing]) -> str:
+    """Name a system by what tells it from the others; one alone by model, system and runtime."""
+    heads = differing(found) if len(found) > 1 else WHO
+    words = {"batch": f"batch {one.names['batch']}"}
+    return " · ".join(words.get(head, one.names[head]) for head in heads if one.names[head])
+
+
+def _kept_from(one: Standing) -> float:
+    """Return from which deadline on, in ns, it keeps its quality: certified, else as observed."""
+    certified, observed = one.deadlines
+    return certified if math.isfinite(certified) else observed
+
+
+def _best(
+    results: CampaignAnalysis, one: Ranking, within: str, primary_ns: float
+) -> Iterator[Finding]:
+    group, found, best = one.group, one.found, one.found[0]
+    tied = one.orders[0].those("tied")
+    values = {
+        "within": within,
+        "name": _name_of(best, found),
+        "metric": group.trials[0].metric,
+        "mean": best.mean,
+        "low": best.low,
+        "high": best.high,
+        "ideal": best.ideal,
+        "plain": best.scale == PLAIN,
+        "processes": best.processes,
+        "systems": len(found),
+        "tied": len(tied) + len(one.models.those("tied")),
+    }
+    kind = "winner" if best.level[0] > 0 else "nothing_kept"
+    yield Finding(kind, group.task, values, best.marks)
+    more_rounds = [
+        0 if row["flags"] else row["more_rounds"] or 0
+        for row in rows_of(results, "deadline", group)
+        if row["trial"] in best.trials and (row["clock"], row["reference"]) == (group.clock, "own")
+    ]
+    first, from_ns = min(found, key=_kept_from), _kept_from(best)
+    kept = {
+        "kept": from_ns <= primary_ns,
+        "from_ns": from_ns if math.isfinite(from_ns) else None,
+        "certified": math.isfinite(best.deadlines[0]),
+        "share": results.analysis.deadline.quality,
+        "rounds": 1 - results.analysis.deadline.late_share,
+        "more_rounds": max(more_rounds, default=0) if all(more_rounds) else 0,
+        "missed_by": [_name_of(other, found) for other in tied if _kept_from(other) > primary_ns],
+        "first": _name_of(first, found) if _kept_from(first) < from_ns else None,
+        "first_ns": _kept_from(first),
+    }
+    yield Finding("deadline_kept", group.task, kept, best.flags)
+
+
+def _difference(one: Ranking, other: Standing, kind: Tie) -> dict[str, Any]:
+    """Return what is known of the difference between a system and the best."""
+    best = one.found[0]
+    less = other.less.get(best.trials[0]) if kind != "not tested" else None
+    gained = best.scale.gained(best.mean) - best.scale.gained(other.mean)
+    difference = less.difference if less and best.scale == PLAIN else round(gained, EXACTLY)
+    ideal = best.scale.gained(best.ideal)
+    return {
+        "name": _name_of(other, one.found),
+        "model": other.model,
+        "mean": other.mean,
+        "from_ns": _kept_from(other),
+        "plain": best.scale == PLAIN,
+        "difference": difference,
+        "common": less is not None and abs(difference - gained) > ROUNDED,
+        "share": difference / ideal if ideal else 0.0,
+        "low": less.low if less else None,
+        "high": less.high if less else None,
+        "p": less.p if less else None,
+        "verdict": VERDICTS[kind],
+        "only_here": other.model != best.model and other.model not in (one.like_these or ()),
+        "samples": len(one.group.trials[0].references),
+        "flags": other.marks,
+    }
+
+
+def _asked_for(results: CampaignAnalysis, one: Ranking) -> dict[str, Any]:
+    """Return a deadline in the middle of a high percentile of all trials, None without times."""
+    rows = rows_of(results, "latency", one.group)
+    percentile = max((row["percentile"] for row in rows if row["percentile"] <= 95), default=50.0)
+    wanted = one.group.clock, percentile
+    found = [row["value_ns"] for row in rows if (row["clock"], row["percentile"]) == wanted]
+    ns = sorted(filter(None, found))
+    middle = math.sqrt(ns[0] * ns[-1]) / 1e6 if ns else math.nan
+    return {
+        "asked": results.analysis.primary,
+        "ms": f"{float(f'{middle:.2g}'):g}" if ns else None,
+        "percentile": f"p{percentile:g}",
+        "observed": [ns[0], ns[-1]] if ns else [],
+    }
