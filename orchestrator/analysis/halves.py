@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from orchestrator.contracts import InputError
 from orchestrator.stats.density import Floats
-from orchestrator.stats.prediction import Curve, Figures, compare, figures_of, shares_on_time
+from orchestrator.stats.prediction import Figures, compare, figures_of, shares_on_time
+from orchestrator.stats.tail_quality import Curve
 from orchestrator.stats.times import checked_times
 from orchestrator.stats.units import Units
 
