@@ -30,7 +30,6 @@ from orchestrator.stats.density import Floats
 from orchestrator.stats.prediction import (
     ANYTHING,
     ROUNDING,
-    Curve,
     Figures,
     Prediction,
     compare,
@@ -40,7 +39,7 @@ from orchestrator.stats.prediction import (
     ratio_of_variances,
     shares_on_time,
 )
-from orchestrator.stats.tail_quality import quality_curve
+from orchestrator.stats.tail_quality import Curve, quality_curve
 from orchestrator.stats.times import Clock, checked_times
 from orchestrator.stats.units import Units
 
