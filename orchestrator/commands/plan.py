@@ -22,11 +22,11 @@ from orchestrator.planning.plan import Candidate, Plan, lacks, slices_of
 from orchestrator.planning.reach import reach_words
 from orchestrator.report.pasted import Command, typed_again
 from orchestrator.report.progress import Progress
+from orchestrator.report.record_tables import claims_table
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import seconds, trials_counted
 from orchestrator.report.trial_names import said_once, with_names
-from orchestrator.report.what_it_takes import claims_table
 from orchestrator.stats.variance_components import Costs, best_split
 from orchestrator.storage.records import PlannedTrial
 

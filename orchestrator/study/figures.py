@@ -115,7 +115,7 @@ def _lines(plot: Plot, look: Spec) -> Spec:
         for line in plot.lines
     ]
     labels = {str(place): name for place, name in enumerate(plot.x_ticks)}
-    ticks = {"values": list(map(int, labels)), "labelExpr": f"({labels})[datum.value]"}
+    ticks: Spec = {"values": list(map(int, labels)), "labelExpr": f"({labels})[datum.value]"}
     x = channel("x", plot.x_label, plot.log_x, **(ticks if labels else {}))
     y = channel("y", printable(plot.y_label), zero=plot.from_zero)
     dots = any(line.points for line in plot.lines)
