@@ -1,7 +1,5 @@
 """The flags of figures: what each means, and what to do about it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The deadline that each trial can promise."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
