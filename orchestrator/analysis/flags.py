@@ -91,6 +91,11 @@ FLAGS = {
             "import repeats of the run, which count as fresh processes",
         ),
         Flag(
+            "fewer than 20 rounds: nothing can be named",
+            "evidence that moves with slow rounds cannot be told from chance",
+            "measure more rounds",
+        ),
+        Flag(
             "few samples",
             "the group of a slice is small, so that its figure is of these samples alone",
             "add samples to the task",
@@ -210,7 +215,7 @@ SETTING = re.compile(r"([a-z_]+(?:\.[a-z_]+)+)=(\w+)")
 
 def flag_of(told: str) -> Flag:
     """Return the flag that stands in a table, with or without a detail; else one without words."""
-    name = DETAIL.sub("", told)
+    name = told if told in FLAGS else DETAIL.sub("", told)
     return FLAGS.get(name, Flag(name, "a note of the measurement on these figures"))
 
 
