@@ -15,7 +15,7 @@ from scipy import stats
 
 from benchmarks.studies.rounds_fed import rounds_until_stop
 from benchmarks.studies.scenarios import LOGNORMAL, STALLS, WITHOUT_BAR, Scenario, generator, scores
-from orchestrator.stats.certification import samples_to_certify
+from orchestrator.stats.certificate import samples_to_certify
 from orchestrator.stats.stopping import make_rule
 
 TITLE = "Samples that certify a percentile at 99 %, and false bounds of rule `certify`"

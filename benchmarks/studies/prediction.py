@@ -19,7 +19,7 @@ from math import nan
 import numpy as np
 
 from benchmarks.studies.scenarios import BURSTS, IDEAL, MEDIAN_NS, ROUND_EFFECTS, WITH_BAR, Scenario, generator, scores
-from orchestrator.analysis.halves import Halves
+from orchestrator.analysis.tables.prediction import Halves
 from orchestrator.stats.prediction import Figures, predict_independent, predict_rounds, ratio_of_variances
 from orchestrator.stats.tail_quality import quality_curve
 

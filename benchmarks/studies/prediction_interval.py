@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks.studies.scenarios import DEPENDENT, LOGNORMAL, ROUND_EFFECTS, Scenario, generator, scores
-from orchestrator.analysis.halves import Halves
+from orchestrator.analysis.tables.prediction import Halves
 from orchestrator.stats.prediction import predict_independent, predict_rounds
 from orchestrator.stats.tail_quality import quality_curve
 

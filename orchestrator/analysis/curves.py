@@ -19,8 +19,8 @@ from orchestrator.analysis.quality import (
 )
 from orchestrator.analysis.table import check_interval
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.divergence import fit_density
-from orchestrator.stats.histogram import LOG_STEP, LogHistogram
+from orchestrator.stats.convergence import fit_density
+from orchestrator.stats.density import LOG_STEP, LogHistogram
 from orchestrator.stats.queueing import SECOND_NS
 from orchestrator.stats.times import Clock
 from orchestrator.stats.units import Floats as Floats

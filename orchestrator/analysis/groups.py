@@ -192,12 +192,6 @@ class Group:
         }
         return tuple(name for name, differs in found.items() if differs)
 
-    @cached_property
-    def lowest_ideal(self) -> float:
-        """The lowest ideal quality, as a gain, which every model can keep; 0 if none is right."""
-        ideals = (data.judged(data.metric).ideal() for data in self.trials)
-        return min((ideal for ideal in ideals if ideal > 0), default=0.0)
-
     def flags_of(self, trials: Iterable[TrialData]) -> list[str]:
         """Return the flags of figures over several trials, each once."""
         return list(dict.fromkeys(flag for data in trials for flag in self.flags[data.trial_id]))
@@ -260,8 +254,7 @@ def telling_settings(trials: Sequence[TrialData]) -> dict[str, str]:
     loads = {data.trial_id: data.record.trial.load.all_words for data in trials}
     for data in trials:
         settings = dict(flattened(data.record.trial.model_dump(mode="json")))
-        names = tuple(settings.get(key) for key in NAMED)
-        alike.setdefault(names, {})[data.trial_id] = settings
+        alike.setdefault(tuple(map(settings.get, NAMED)), {})[data.trial_id] = settings
     return {
         trial: ", ".join(words)
         for members in alike.values()

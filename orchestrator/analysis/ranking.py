@@ -188,14 +188,16 @@ def ranking(results: CampaignAnalysis, group: Group) -> Ranking:
         return Ranking(group, found, frozenset())
     system_of = {one.trial_id: repeats for repeats in group.systems().values() for one in repeats}
     best, *others = (systems[0] for systems in by_model(found))
-    less, tested = set(), True
-    for other in others:
-        told = on_samples(system_of[other.trials[0]], system_of[best.trials[0]], primary)
-        if told is None:
-            tested = False
-        elif told.low > 0 and told.parameters["samples_that_differ"] >= FEWEST_THAT_DIFFER:
-            less.add(other.model)
-    return Ranking(group, found, frozenset(less) if tested else None)
+    told = {
+        other.model: on_samples(system_of[other.trials[0]], system_of[best.trials[0]], primary)
+        for other in others
+    }
+    less = (
+        model
+        for model, one in told.items()
+        if one and one.low > 0 and one.parameters["samples_that_differ"] >= FEWEST_THAT_DIFFER
+    )
+    return Ranking(group, found, frozenset(less) if all(told.values()) else None)
 
 
 def standings(results: CampaignAnalysis, group: Group) -> tuple[Standing, ...]:

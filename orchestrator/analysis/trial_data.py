@@ -36,12 +36,11 @@ from orchestrator.subject.slices import PICTURES, SIZE, groups_by_size, slices_o
 
 # Flag: another version of this program measured it, whose metrics gave other scores.
 OTHERWISE = "judged otherwise than when measured"
-ROUNDING = 1e-9
 
 
 def is_alike(found: ArrayLike, stored: ArrayLike) -> NDArray[np.bool_]:
     """Return where figures are those that are stored, but for rounding."""
-    rounding = ROUNDING * np.maximum(1.0, np.abs(stored))
+    rounding = 1e-9 * np.maximum(1.0, np.abs(stored))
     return np.asarray(np.abs(np.subtract(found, stored)) <= rounding)
 
 
@@ -166,13 +165,9 @@ class TrialData:
         """Return the times of a round's inferences in ns, [B], in the order in which they ran."""
         if self.record.trial.fixed_batch > 1:
             return np.asarray(self.inferences[clock][row])
-        number = self.evidence.get("round")
-        order = order_of_round(
-            self.record.trial,
-            self.times[clock].shape[1],
-            row if number is None else int(number[row]),
-        )
-        return np.asarray(self.times[clock][row, order])
+        times, numbers = self.times[clock], self.evidence.get("round")
+        number = row if numbers is None else int(numbers[row])
+        return np.asarray(times[row, order_of_round(self.record.trial, times.shape[1], number)])
 
     def served(self, clock: Clock) -> NDArray[np.float64]:
         """Return the times of a clock, any shape, without samples that were dropped."""
@@ -265,7 +260,6 @@ class TrialData:
 
     @contextmanager
     def _named(self, metric: str) -> Iterator[None]:
-        """Name the trial in an error of judging, of any form."""
         try:
             yield
         except InputError as error:
@@ -313,14 +307,10 @@ class TrialData:
     @property
     def batch_of(self) -> NDArray[np.intp] | None:
         """The inference of each sample, [S]; None where every round puts others together."""
-        trial = self.record.trial
-        if trial.fixed_batch > 1 and trial.measurement.order == "shuffled":
-            return None
-        return (
-            np.arange(len(self.references))
-            if trial.fixed_batch == 1
-            else batch_numbers(self.record.trial, len(self.references))
-        )
+        trial, samples = self.record.trial, len(self.references)
+        if trial.fixed_batch == 1:
+            return np.arange(samples)
+        return None if trial.measurement.order == "shuffled" else batch_numbers(trial, samples)
 
     def own_times(self, clock: Clock) -> NDArray[np.float64]:
         """Return times in ns whose columns have one distribution each, [R, B].
@@ -334,12 +324,8 @@ class TrialData:
 
         Samples of a batch are late together; of a shuffled order the first round's batches count.
         """
-        some = self.everything if members is None else members
-        of = (
-            None
-            if self.record.trial.fixed_batch == 1
-            else batch_numbers(self.record.trial, some.size)[some]
-        )
+        some, trial = self.everything if members is None else members, self.record.trial
+        of = None if trial.fixed_batch == 1 else batch_numbers(trial, some.size)[some]
         return answers_at_stake(judged, int(some.sum()), of)
 
     def scores_per_inference(self) -> NDArray[np.float64] | None:
@@ -380,6 +366,6 @@ class TrialData:
             (self.different_answers, "answers change"),
             (otherwise, OTHERWISE),
         )
-        found = [*record.flags_of_figures, *(flag for holds, flag in told if holds)]
-        found += flags_of_units(self.visits, under_load=record.trial.load.is_open)
-        return tuple(dict.fromkeys(found))
+        of_units = flags_of_units(self.visits, under_load=record.trial.load.is_open)
+        own = (flag for holds, flag in told if holds)
+        return tuple(dict.fromkeys([*record.flags_of_figures, *own, *of_units]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,14 +57,17 @@ def of_visits(
         return untested(float(mine.mean() - theirs.mean()), int(common.size))
     sides, rounds = [], []
     for data, quality in ((before, theirs), (after, mine)):
-        visits = cast(NDArray[np.int32], data.turns)
-        both = np.isin(visits, common)
-        means, sizes = means_of_units(quality[None, both], visits[both])
+        assert data.turns is not None  # as visits have cycles in common
+        both = np.isin(data.turns, common)
+        means, sizes = means_of_units(quality[None, both], data.turns[both])
         sides.append(means[0])
         rounds.append(sizes.min())
-    resolution = one_inference([before, after]) / min(rounds)
-    within = possible(before, after)
-    return paired(*sides, confidence=confidence, resolution=resolution, within=within)
+    return paired(
+        *sides,
+        confidence=confidence,
+        resolution=one_inference([before, after]) / min(rounds),
+        within=possible(before, after),
+    )
 
 
 def possible(before: TrialData, after: TrialData) -> Limits:

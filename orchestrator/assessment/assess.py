@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
-from orchestrator.analysis.copies import copies_among, copies_in_words
+from orchestrator.analysis.loading import copies_among, copies_in_words
 from orchestrator.analysis.units import FEW, ONE_STRETCH
 from orchestrator.assessment import quality, rounds, starts, systems
 from orchestrator.assessment.axes import unmatched

@@ -22,12 +22,12 @@ from orchestrator.planning.plan import Candidate, Plan, lacks, slices_of
 from orchestrator.planning.reach import reach_words
 from orchestrator.report.pasted import Command, typed_again
 from orchestrator.report.progress import Progress
+from orchestrator.report.record_tables import claims_table
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import seconds, trials_counted
 from orchestrator.report.trial_names import said_once, with_names
-from orchestrator.report.what_it_takes import claims_table
-from orchestrator.stats.variance_components import Costs, best_common_split
+from orchestrator.stats.variance_components import Costs, best_split
 from orchestrator.storage.records import PlannedTrial
 
 
@@ -164,7 +164,7 @@ def split_lines(plan: Plan, costs: Mapping[str, Costs], typed: Sequence[str]) ->
     repeats = Counter(planned.match_key for planned in plan.trials if planned.state == "planned")
     known = [key for key in repeats if key in costs and key in plan.estimates_s]
     budget = sum(repeats[key] * plan.estimates_s[key] for key in known)
-    found = best_common_split([costs[key] for key in known], budget) if known else None
+    found = best_split([costs[key] for key in known], budget) if known else None
     if found is not None:
         whose = known[0] if len(known) == 1 else f"{len(known)} trials together"
         others = len(repeats) - len(known)

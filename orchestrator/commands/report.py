@@ -13,9 +13,8 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.execution.signals import heed_signals
 from orchestrator.report.chart_files import PLAIN_LOOK, Look, drawing_meanwhile, write_figures
-from orchestrator.report.findings import Finding, findings
+from orchestrator.report.findings import Finding, findings, text_lines
 from orchestrator.report.findings.campaign import RESUME
-from orchestrator.report.findings.say import text_lines
 from orchestrator.report.html.page import report_texts
 from orchestrator.report.pasted import ORCHESTRATOR
 from orchestrator.report.result_tables import answers, shown, summary_tables, trouble_tables

@@ -15,8 +15,8 @@ from orchestrator.storage.files import make_output_folder, write_text
 from orchestrator.storage.layout import inside, refuse_campaign_folder
 from orchestrator.storage.reader import open_campaign
 from orchestrator.study.claims import read_criteria, shipped_criteria
+from orchestrator.study.figures import draw
 from orchestrator.study.material import read_material
-from orchestrator.study.plots import draw
 from orchestrator.study.study import Study, differences, filled, make_study, to_document, to_json
 
 FOLDER = "study"
@@ -55,7 +55,7 @@ def check_document(directories: Sequence[Path], overrides: Sequence[str], criter
     terminal = Terminal()
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        terminal.prose(f"{found[0].in_words(str(path))}{more}")
+        terminal.prose(f"{found[0]}{more}")
         return 1
     terminal.prose(f"{path}: every figure is that of the stored results")
     return 0

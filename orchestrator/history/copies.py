@@ -12,8 +12,7 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.analysis.copies import copies_among, copies_in_words
-from orchestrator.analysis.loading import load_trials
+from orchestrator.analysis.loading import copies_among, copies_in_words, load_trials
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.contracts import InputError
 from orchestrator.history.stored import Stored

@@ -30,7 +30,6 @@ FORMATS = ("svg", "pdf", "png")
 POINTS_PER_INCH = 72.0  # as in PDF
 INCHES = {"in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4, "pt": 1 / POINTS_PER_INCH}
 NARROWEST, WIDEST = 1.5, 40.0
-PPI = 300
 SIZE = re.compile(r'width="([\d.]+)" height="([\d.]+)"')
 IDS = re.compile(r'((?:id="|url\(#)[a-z_]+)(\d+)')
 # Reads a specification a line and writes SVG, once Vega has started, which takes it 0.4 s.
@@ -158,7 +157,6 @@ def svg_of(spec: Spec, title: str = "", look: Look = PLAIN_LOOK) -> str:
 
 
 def _without_tips(spec: Spec) -> Spec:
-    """Return a specification without what only a pointer finds."""
     made = dict(spec)
     if "spec" in spec:
         made["spec"] = _without_tips(spec["spec"])
@@ -177,8 +175,10 @@ def stacked(pictures: Sequence[str]) -> str:
         apart = IDS.sub(rf"\g<1>{number}-\g<2>", picture)
         parts.append(apart.replace("<svg ", f'<svg y="{below:g}" ', 1))
         below += height
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide:g}" height="{below:g}"'
-    return f'{head} viewBox="0 0 {wide:g} {below:g}">{"".join(parts)}</svg>'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide:g}" height="{below:g}" '
+        f'viewBox="0 0 {wide:g} {below:g}">{"".join(parts)}</svg>'
+    )
 
 
 def quality_picture(
@@ -236,7 +236,7 @@ def write_figures(
                 content = SIZE.sub(r'width="\1pt" height="\2pt"', svg, count=1).encode()
             else:
                 pdf = form == "pdf"
-                content = vl_convert.svg_to_pdf(svg) if pdf else vl_convert.svg_to_png(svg, ppi=PPI)
+                content = vl_convert.svg_to_pdf(svg) if pdf else vl_convert.svg_to_png(svg, ppi=300)
             written.append(directory / f"{name}.{form}")
             with replacing(written[-1]) as file:  # what lies there may be a link to somewhere else
                 file.write(content)

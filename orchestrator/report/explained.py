@@ -25,11 +25,10 @@ def sentences(rows: Sequence[Row], clock: Clock) -> Iterator[str]:
         f"{per_cent(first['late'])} of inferences take longer than "
         f"{milliseconds(first['threshold_ns'])} ({label}{clock} time, {first['rounds']} rounds)."
     )
-    known = [name for name in PARTS if first[name] is not None]
-    parts = sorted(known, key=lambda name: -first[name])
+    parts = sorted((one for one in PARTS if first[one] is not None), key=lambda one: -first[one])
     if parts:
-        told = [f"{per_cent(first[name])} goes {PARTS[name]}" for name in parts]
-        yield f"Of the variance of being late, {', '.join(told)}."
+        told = ", ".join(f"{per_cent(first[name])} goes {PARTS[name]}" for name in parts)
+        yield f"Of the variance of being late, {told}."
     if not named:
         why = f" ({TOO_FEW})" if TOO_FEW in first["flags"] else ""
         yield f"No stored evidence moves with late answers or with the time of rounds{why}."

@@ -12,8 +12,7 @@ from orchestrator.analysis.ranking import Ranking, rankings, unsearched
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import begins_of_visits
 from orchestrator.planning.reach import reach_words
-from orchestrator.report.findings import Finding, findings
-from orchestrator.report.findings.say import say
+from orchestrator.report.findings import Finding, findings, say
 from orchestrator.report.record_tables import fault_tables, server_tables
 from orchestrator.report.result_tables import (
     answers,
@@ -89,10 +88,11 @@ def to_report(
     title, measured = "Tail quality of several campaigns", ""
     if combined is None:
         title = f"Tail quality: {results.campaign.name}"
-        created = f"{results.campaign.created_at:%Y-%m-%d %H:%M} UTC"
         command = printable(shlex.join(results.campaign.command)).replace("`", "'")
-        version = markdown_text(results.campaign.code_version)
-        measured = f"Measured {created} with version {version}: `{command or ' '}`"
+        measured = (
+            f"Measured {results.campaign.created_at:%Y-%m-%d %H:%M} UTC with version "
+            f"{markdown_text(results.campaign.code_version)}: `{command or ' '}`"
+        )
     found = findings(results, ranked) if found is None else found
     shown = list(answers(unsearched(ranked)))
     head = [f"# {markdown_text(title)}", ""]

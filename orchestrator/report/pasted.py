@@ -13,7 +13,6 @@ ORCHESTRATOR = "python -m orchestrator"
 # what a value of more than one word takes, and nothing that begins a command or fetches a value.
 PLAIN = re.compile(r"[\w.,=+/\[\]-]+|\d+(\.\d+)? ?(ns|us|ms|s)", re.ASCII)
 QUOTABLE = re.compile(r"[~+]{0,2}[\w./@-]+=[\w.,=+/\[\]{}()@:%*'\" -]*")
-OURS = ("measurement.repeat=", "results_dir=")  # words of a command that are given anew
 ADDRESS = "cluster.address="  # of a cluster that may be gone when the command is pasted
 
 
@@ -49,7 +48,8 @@ def words_again(words: Sequence[str]) -> str:
     """
     kept: dict[object, str] = {}
     for number, word in enumerate(words):
-        if not word.startswith(OURS) and (number or word != "run"):
+        ours = ("measurement.repeat=", "results_dir=")  # which are given anew
+        if not word.startswith(ours) and (number or word != "run"):
             is_key = word == "-m" or ("=" in word and not word.startswith("--"))
             kept[word.partition("=")[0] if is_key else number] = word
     shown = (

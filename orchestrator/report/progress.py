@@ -101,8 +101,8 @@ class Progress:
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
         """Say that it is warm."""
         self._waits.pop(planned.trial_id, None)
-        took = seconds(prepared.cold_start["load_ns"] / 1e9)
-        self._show(planned, f"warm after {took} of loading")
+        load_s = prepared.cold_start["load_ns"] / 1e9
+        self._show(planned, f"warm after {seconds(load_s)} of loading")
 
     def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
         """Say how many rounds are done, how many there can be, and what the last one took."""

@@ -1,4 +1,4 @@
-"""Tables of what records say: faults, accepted changes, missing answers, and servers."""
+"""Tables of what records say: faults, accepted changes, missing answers, servers, and size."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.planning.claims import CLAIMS, Claim, lacking, rounds_of
 from orchestrator.report.table import Table, who, who_columns
-from orchestrator.report.text import milliseconds, quality
+from orchestrator.report.text import milliseconds, quality, seconds
 from orchestrator.storage import schema
 from orchestrator.storage.facts import SERVER_STARTED
 from orchestrator.storage.records import TrialRecord
@@ -19,7 +20,6 @@ from orchestrator.storage.records import TrialRecord
 MOST_SAMPLES, LONGEST_COMMAND = 20, 300
 # Outcomes that are faults. What a policy drops under load is none.
 FAILED = ("error", "timeout", "lost")
-Part = tuple[float, float]  # p50 and p99 of the client's own part of a time, in ns.
 
 
 def fault_tables(results: CampaignAnalysis) -> Iterator[Table]:
@@ -98,7 +98,9 @@ def server_tables(results: CampaignAnalysis) -> Iterator[Table]:
     )
 
 
-def client_part(record: TrialRecord, what: str, at_once: bool = False) -> Part | None:
+def client_part(
+    record: TrialRecord, what: str, at_once: bool = False
+) -> tuple[float, float] | None:
     """Return the client's own part of a ``request`` or a ``total``; None where it is not known.
 
     ``at_once`` chooses that of requests as the trial sends them, several at once.
@@ -106,11 +108,10 @@ def client_part(record: TrialRecord, what: str, at_once: bool = False) -> Part |
     figures = record.facts.get("client")
     if at_once and isinstance(figures, Mapping):
         figures = figures.get("at_once")
-    if not isinstance(figures, Mapping):
-        return None
-    part: list[Any] = [figures.get(f"{what}_{word}_ns") for word in ("p50", "p99")]
-    known = all(type(one) in (int, float) and 0 <= one < 2**53 for one in part)
-    return (float(part[0]), float(part[1])) if known else None
+    known = figures if isinstance(figures, Mapping) else {}
+    part: list[Any] = [known.get(f"{what}_{word}_ns") for word in ("p50", "p99")]
+    usable = all(type(one) in (int, float) and 0 <= one < 2**53 for one in part)
+    return (float(part[0]), float(part[1])) if usable else None
 
 
 def _table(
@@ -202,4 +203,65 @@ def _started(record: TrialRecord, found: Mapping[str, Any]) -> dict[str, str]:
         "ready after": f"{ready:.3g} s" if isinstance(ready, int | float) else "-",
         "versions": ", ".join(versions) or "-",
         "command": " ".join(command)[:LONGEST_COMMAND],
+    }
+
+
+def claims_table(trials: Sequence[tuple[float, float, float]], note: str = "") -> Table:
+    """Return a row per claim, with what it takes of all trials.
+
+    Takes of each trial how long a round lasts, in s, the rounds of a visit, and the pause after it,
+    in lengths of a visit.
+    """
+    rows = []
+    for claim in CLAIMS:
+        rounds = [rounds_of(claim, per_visit) for _, per_visit, _ in trials]
+        size = [str(max(rounds, default=claim.rounds)), _took(claim, trials)]
+        rows.append([claim.what, str(claim.visits), *(size if claim.rounds else "--")])
+    return Table(
+        title="What each claim takes",
+        columns=["claim", "visits", "rounds", "time"],
+        rows=rows,
+        note=note,
+        right=frozenset(["visits", "rounds", "time"]),
+    )
+
+
+def _took(claim: Claim, trials: Sequence[tuple[float, float, float]]) -> str:
+    """Return the time of trials that take turns.
+
+    That is all visits, or those of one trial and its pauses where these are longer.
+    """
+    each = [(round_s * rounds_of(claim, per_visit), pause) for round_s, per_visit, pause in trials]
+    longest_s = max((s * (1 + pause) for s, pause in each), default=0.0)
+    return seconds(max(sum(s for s, _ in each), longest_s))
+
+
+def too_short_for(trials: Sequence[TrialData]) -> dict[str, Any] | None:
+    """Return what the shortest of these trials are too short to show; None if nothing.
+
+    And how long a sweep that could takes.
+    """
+    measured = [data for data in trials if not data.record.imported]
+    rounds = min((len(data.times[data.clock]) for data in measured), default=0)
+    visits = min((data.visit_count for data in measured), default=0)
+    missing = lacking(visits, rounds) if measured else []
+    if not missing:
+        return None
+    per_visit = rounds / visits if visits > 1 else 1.0
+    sizes = [
+        (
+            float(np.nanmean(data.evidence["duration_ns"])) / 1e9,
+            per_visit,
+            data.record.trial.measurement.pause,
+        )
+        for data in measured
+    ]
+    longest = max(missing, key=lambda claim: rounds_of(claim, per_visit))
+    return {
+        "rounds": rounds,
+        "visits": visits,
+        "missing": [claim.what for claim in missing],
+        "claims": sum(claim.rounds > 0 for claim in CLAIMS),
+        "min_rounds": rounds_of(longest, per_visit),
+        "takes": _took(longest, sizes),
     }

@@ -43,7 +43,6 @@ def replay_picture(answers: Sequence[tuple[Group, Sequence[Row]]]) -> str | None
 
 
 def _panel(group: Group, rows: Sequence[Row]) -> str:
-    """Return a line for every trial, and a dashed one of its colour with its fallback."""
     lines, styles = [], {}
     for number, trial in enumerate(dict.fromkeys(row["trial"] for row in rows)):
         own = [row for row in rows if row["trial"] == trial]

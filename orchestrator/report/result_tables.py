@@ -123,8 +123,7 @@ def text_table(
         lowest = sorted(places, key=lambda place: rows[place][view.order] if view.order else 0)
         rows = [rows[place] for place in sorted(lowest[:MOST_ROWS])]
     marks = Marks(rows if marked else (), view.flags)
-    several = len({row["repeat"] for row in rows}) > 1
-    left_out = {*view.without, *([] if several else ["repeat"])}
+    left_out = {*view.without, *(["repeat"] if len({row["repeat"] for row in rows}) < 2 else [])}
     names = [name for name in who_columns(group) if name not in left_out]
 
     def text(name: str, row: Row) -> str:
@@ -254,7 +253,6 @@ def _placement(placement: Mapping[str, Any]) -> str:
 
 
 def _last(record: TrialRecord, column: str) -> str:
-    """Return the last figure of a trial's checks that is known, or a dash."""
     checks = record.stopping.checks if record.stopping is not None else ()
     known = [check[column] for check in checks if check.get(column) is not None]
     return f"{known[-1]:.3f}" if known else "-"

@@ -6,11 +6,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.analysis.campaign_analysis import Row
 from orchestrator.analysis.flags import IMPORTED, told_of
 from orchestrator.analysis.groups import Group, Threshold
 from orchestrator.analysis.ranking import WHO
-from orchestrator.analysis.table import SHOWN_LIMITS, Column
+from orchestrator.analysis.table import SHOWN_LIMITS, Column, Row
 from orchestrator.report.text import (
     delay,
     markdown_text,

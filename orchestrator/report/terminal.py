@@ -114,7 +114,6 @@ def _laid_out(table: Table, width: int) -> RichTable | None:
 def _in_columns(
     columns: Columns, right: frozenset[str], sizes: Sequence[int], gap: int, wraps: bool
 ) -> RichTable:
-    """Return columns of these sizes; where cells wrap, those that do share the room left."""
     made = RichTable(
         box=box.SIMPLE_HEAD,
         show_edge=False,

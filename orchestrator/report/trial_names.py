@@ -75,8 +75,8 @@ def with_names(table: Table, trials: Sequence[PlannedTrial], width: int) -> Tabl
         [*names_of(one.trial), *row[1:], end]
         for row, one, end in zip(table.rows, trials, ends, strict=True)
     ]
-    named = replace(table, columns=[*HEADS, *table.columns[1:], "id ends"], rows=rows)
-    return condensed(named, ["id ends"])
+    columns = [*HEADS, *table.columns[1:], "id ends"]
+    return condensed(replace(table, columns=columns, rows=rows), ["id ends"])
 
 
 def said_once(
@@ -101,7 +101,6 @@ def said_once(
 
 
 def _alike(ones: Sequence[PlannedTrial], trials: Sequence[PlannedTrial]) -> str | None:
-    """Return the few names by which some trials are told from all others."""
     for place, head in enumerate(HEADS):
         values = dict.fromkeys(names_of(one.trial)[place] for one in ones)
         those = sum(names_of(one.trial)[place] in values for one in trials)

@@ -35,8 +35,7 @@ from orchestrator.stats.constants import (
 from orchestrator.stats.interval import binomial_limits, korn_graubard
 from orchestrator.stats.units import Floats, Units, means_of_units
 
-# Of a rate: it stands in the ids of trials.
-DIGITS = 6
+DIGITS = 6  # of a rate: it stands in the ids of trials
 
 
 class PilotRate(NamedTuple):
@@ -90,8 +89,7 @@ def whole_streams(values: ArrayLike, streams: Units, cut: ArrayLike = False) -> 
     >>> whole_streams([1.0, 0.5, 0.0, 1.0, 1.0], np.array([0, 0, 1, 2, 2]))
     array([0.75, 1.  ])
     """
-    both = np.asarray(values, dtype=np.float64), np.asarray(cut, dtype=np.float64)
-    rounds = np.stack(np.broadcast_arrays(*both))
+    rounds = np.stack(np.broadcast_arrays(np.asarray(values, dtype=np.float64), cut))
     if not rounds.size:
         return np.zeros(0)
     (means, broken), sizes = means_of_units(rounds, streams)
@@ -135,13 +133,11 @@ def estimated(pilot: Sequence[PilotRate], keep: float, answers: float) -> Estima
     rates, lost = np.array([one.rate_per_s for one in ordered]), [one.lost for one in ordered]
     streams, share = np.array([(each.size, np.clip(each.mean(), 0, 1)) for each in lost]).T
     number, allowed = streams * answers, 1 - keep
-    smoothed = (share * number + 0.5) / (number + 1)
+    smoothed, logit = (share * number + 0.5) / (number + 1), scipy.special.logit
     rising = scipy.optimize.isotonic_regression(smoothed, weights=streams).x
-    logit = scipy.special.logit
 
     def crossing(share: float) -> float:
-        at = np.interp(logit(share), logit(rising), np.log(rates), -math.inf, math.inf)
-        return float(np.exp(at))
+        return float(np.exp(np.interp(logit(share), logit(rising), np.log(rates), -np.inf, np.inf)))
 
     rate = crossing(allowed)
     near, spare = _is_near(rates, rate), share * (1 - share) * (streams - 1) / answers

@@ -156,8 +156,7 @@ def binomial_limits(successes: ArrayLike, n: ArrayLike, error: float) -> tuple[F
     """Return the same limits, each of which errs with a probability of its own."""
     counts = np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64)
     x, of = np.broadcast_arrays(*counts)
-    some, not_all = x > 0, x < of
-    inverse = scipy.special.betaincinv
+    some, not_all, inverse = x > 0, x < of, scipy.special.betaincinv
     low = np.where(some, inverse(np.where(some, x, 1.0), of - x + 1, error), 0.0)
     high = np.where(not_all, inverse(x + 1, np.where(not_all, of - x, 1.0), 1 - error), 1.0)
     return low, high

@@ -189,10 +189,10 @@ def limits_of_quantiles(
     return _first_rank(n, reaches), _first_rank(n, exceeds), effective
 
 
+# The first rank of 0 to n at which a condition rising with it holds, else n + 1.
 def _first_rank(
     n: int, holds: Callable[[NDArray[np.int64]], NDArray[np.bool_]]
 ) -> NDArray[np.int64]:
-    """Return the first rank of 0 to n at which a condition rising with it holds, else n + 1."""
     every = holds(np.array(n))
     below, at = np.full(every.shape, -1), np.full(every.shape, n + 1)
     while (at - below).max() > 1:

@@ -130,8 +130,8 @@ def _student(
     return Difference(difference, low, high, confidence, method, given)
 
 
+# The standard deviation of some values, 0 where they differ by rounding alone.
 def _sd(values: Floats, scale: Floats) -> float:
-    """Return the standard deviation of some values, 0 where they differ by rounding alone."""
     rounding = ROUNDING * max(1.0, float(np.abs(scale).max()))
     return float(values.std(ddof=1)) if values.size > 1 and np.ptp(values) > rounding else 0.0
 
@@ -169,9 +169,8 @@ def answered(on_time_scores: ArrayLike) -> Answered:
     centred = scores - mean
     rounds, samples = centred.shape
     rows, columns = centred.sum(axis=1), centred.sum(axis=0)
-    by_round = (1 - 1 / samples) * float(rows @ rows)
-    by_sample = (1 - 1 / rounds) * float(columns @ columns)
-    variance = (by_round + by_sample + float(np.vdot(centred, centred))) / centred.size**2
+    of_sums = (1 - 1 / samples) * float(rows @ rows) + (1 - 1 / rounds) * float(columns @ columns)
+    variance = (of_sums + float(np.vdot(centred, centred))) / centred.size**2
     return Answered(rounds, mean, largest, variance, columns, scores.mean(axis=0))
 
 
@@ -269,24 +268,21 @@ def gate(trials: Mapping[str, Replicates], level: float = LEVEL) -> dict[str, Ve
     ['worse', 'no difference shown']
     """
     each = level / max(1, sum(len(one.a) >= FEWEST_REPEATS for one in trials.values()))
-    found, p_values = {}, {}
-    for trial, one in trials.items():
-        test = paired if one.design == "pairs" else one_more
-        found[trial] = difference = test(
+    found = {
+        trial: (paired if one.design == "pairs" else one_more)(
             one.a, one.b, confidence=1 - each, resolution=one.resolution, within=one.within
         )
-        if difference.method != "none":
-            p_values[trial] = difference.parameters["p_value"]
-    adjusted = dict(zip(p_values, holm_adjusted(list(p_values.values())).tolist(), strict=True))
-    return {trial: _verdict(one, adjusted.get(trial), level, each) for trial, one in found.items()}
-
-
-def _verdict(found: Difference, p_value: float | None, level: float, each: float) -> Verdict:
-    if p_value is None:
-        return Verdict("no verdict: noise floor unknown", found)
-    shown: Outcome = "worse" if found.difference < 0 else "better"
-    drop = _noncentrality(each / 2, int(found.parameters["df"])) * found.parameters["se"]
-    return Verdict("no difference shown" if p_value > level else shown, found, p_value, drop)
+        for trial, one in trials.items()
+    }
+    tested = {trial: one for trial, one in found.items() if one.method != "none"}
+    adjusted = holm_adjusted([one.parameters["p_value"] for one in tested.values()]).tolist()
+    verdicts = {one: Verdict("no verdict: noise floor unknown", of) for one, of in found.items()}
+    for (trial, one), p_value in zip(tested.items(), adjusted, strict=True):
+        shown: Outcome = "worse" if one.difference < 0 else "better"
+        drop = _noncentrality(each / 2, int(one.parameters["df"])) * one.parameters["se"]
+        outcome = "no difference shown" if p_value > level else shown
+        verdicts[trial] = Verdict(outcome, one, p_value, drop)
+    return verdicts
 
 
 @cache

@@ -15,25 +15,20 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
+from orchestrator.stats.convergence import jensen_shannon_distance
 from orchestrator.stats.density import Floats, kde_on_grid
-from orchestrator.stats.divergence import jensen_shannon_distance
 
 NS_PER_S = 1e9
-GRID_POINTS = 1000
-ADDED = 1e-8
-"""To each density, so that none is 0."""
-MESH_POINTS = 1024
-PADDING = 6.0
-"""In the unit of the data, whatever that is: of times in seconds the mesh reaches 6 s beyond."""
-STAGES = 7
-LONGEST_TIME = 1.0
-FEW_PAIRS = 2**18
-"""Of a time and a point: so many are evaluated one by one."""
+GRID_POINTS, ADDED = 1000, 1e-8  # what is added to each density, so that none is 0
+# In the unit of the data, whatever that is: of times in seconds the mesh reaches 6 s beyond.
+MESH_POINTS, PADDING = 1024, 6.0
+STAGES, LONGEST_TIME = 7, 1.0
+FEW_PAIRS = 2**18  # Of a time and a point: so many are evaluated one by one.
 NEGLIGIBLE = 1e-17
 WITHOUT_ROOT = "Root finding did not converge. Need more data."
 WINDOW = 5
+# Defaults of the scripts: rounds before the first fit, rounds between fits, largest final rJSD.
 WARM, FIT_EVERY, THRESHOLD = 1, 2, 0.05
-"""Defaults of the scripts: rounds before the first fit, rounds between fits, largest final rJSD."""
 
 SQUARES = np.arange(1, MESH_POINTS, dtype=np.float64) ** 2
 WEIGHTS = {s: 0.5 * np.pi ** (2 * s) * SQUARES**s for s in range(2, STAGES + 1)}
@@ -55,17 +50,12 @@ def kdepy_bandwidth(pool: Floats, distinct: int) -> float:
     shared = np.bincount(left, minlength=MESH_POINTS) - to_the_right
     shared[1:] += to_the_right[:-1]
     power = scipy.fft.dct(shared / pool.size)[1:] ** 2
-    return math.sqrt(_diffusion_time(power, distinct)) * (high - low)
-
-
-def _diffusion_time(power: Floats, distinct: int) -> float:
-    """Return the root of t - xi(t) that ``brentq`` finds with its default tolerance."""
     weighted = {order: weights * power for order, weights in WEIGHTS.items()}
 
     def roughness(order: int, time: float) -> np.float64:
         return np.float64(np.sum(weighted[order] * np.exp(-SQUARES * np.pi**2 * time)))
 
-    def excess(time: float) -> float:
+    def excess(time: float) -> float:  # t - xi(t)
         norm = roughness(STAGES, time)
         for order in range(STAGES - 1, 1, -1):
             odd = math.prod(range(1, 2 * order, 2)) / math.sqrt(2 * np.pi)
@@ -81,7 +71,7 @@ def _diffusion_time(power: Floats, distinct: int) -> float:
             except ValueError:
                 root = 0.0
             if root > 0:
-                return root
+                return math.sqrt(root) * (high - low)
             longest *= 2
     raise ValueError(WITHOUT_ROOT)
 

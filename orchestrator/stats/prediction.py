@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import scipy
@@ -14,18 +14,15 @@ from orchestrator.contracts import InputError
 from orchestrator.stats.constants import CONFIDENCE
 from orchestrator.stats.density import Floats
 from orchestrator.stats.latency import percentiles_inverted_cdf
-from orchestrator.stats.tail_quality import quality_curve
+from orchestrator.stats.tail_quality import Curve, quality_curve
 from orchestrator.stats.times import Times
 from orchestrator.stats.units import Units, enough_units, spread, t_quantile, units_of
 
-Curve: TypeAlias = Callable[[ArrayLike, ArrayLike], Floats]
-"""Quality, [M, R], of times, [R, S], at bounds, [M]: on time is what takes at most its bound."""
-ANYTHING = (-math.inf, math.inf)
-"""Where nothing bounds a quality."""
+ANYTHING = (-math.inf, math.inf)  # Where nothing bounds a quality.
 ROUNDING = 1e-9
+# Points of the law of a weighted sum, and least steps of its largest weight: a multiple of 60, so
+# that few right answers of one batch lie on the lattice.
 LATTICE, FEWEST_LEVELS = 2**15, 60
-"""Points of the law of a weighted sum, and least steps of its largest weight: a multiple of 60, so
-that few right answers of one batch lie on the lattice."""
 
 
 class Compared(NamedTuple):
@@ -124,10 +121,9 @@ def predict_rounds(
     rounds to come (Hahn and Meeker, *Statistical Intervals*, section 4.7), clipped to ``within``.
     """
     count = qualities.shape[1]
-    found = spread(qualities, units_of(count, units))
+    variance, degrees, own = spread(qualities, units_of(count, units))
     figures = figures_of(qualities, rounds, units)
-    more = 1 + count / rounds
-    return _with_limits(figures, found.variance * more, found.degrees, found.units, within)
+    return _with_limits(figures, variance * (1 + count / rounds), degrees, own, within)
 
 
 def predict_independent(scores: Floats, on_time: Floats, fitted: int, rounds: int) -> Prediction:
@@ -201,13 +197,12 @@ def ratio_of_variances(scores: Floats, qualities: Floats, on_time: Floats) -> Fl
 
 
 def _independent_moments(scores: Floats, on_time: Floats) -> tuple[Floats, Floats]:
-    """Return mean and variance of quality, where samples are on time with chances [M, S]."""
     variance = (on_time * (1 - on_time)) @ scores**2 / scores.size**2
     return on_time @ scores / scores.size, variance
 
 
+# What makes a variance around the observed rounds' own mean unbiased.
 def _unbiased(count: int) -> float:
-    """Return what makes a variance around the observed rounds' own mean unbiased."""
     return count / (count - 1) if count > 1 else math.nan
 
 
@@ -226,16 +221,12 @@ def poisson_binomial_pmf(chances: Floats) -> Floats:
 
     Examples
     --------
-    >>> poisson_binomial_pmf(np.array([[0.5, 0.5], [0.0, 1.0]])).round(9)
+    >>> np.abs(poisson_binomial_pmf(np.array([[0.5, 0.5], [0.0, 1.0]])).round(9))
     array([[0.25, 0.5 , 0.25],
            [0.  , 1.  , 0.  ]])
     """
-    laws, events = chances.shape
-    of_events = np.zeros((laws, _power_of_two(events), 2))
-    of_events[..., 0] = 1
-    of_events[:, :events, 0] -= chances
-    of_events[:, :events, 1] = chances
-    return _summed(of_events)[:, : events + 1]
+    events = np.stack([1 - chances, chances], axis=-1)
+    return _summed(events)[:, : chances.shape[1] + 1]
 
 
 def weighted_sum_pmf(chances: Floats, weights: Floats) -> tuple[Floats, float]:
@@ -257,21 +248,19 @@ def weighted_sum_pmf(chances: Floats, weights: Floats) -> tuple[Floats, float]:
     step = float(weights.max()) / levels or 1.0
     place = np.floor(weights / step).astype(np.int64)
     beyond = chances * (weights / step - place)
-    laws = np.zeros((1, _power_of_two(weights.size), levels + 2))
-    laws[0, :, 0] = 1
-    laws[0, events, 0] -= chances
+    laws = np.zeros((1, weights.size, levels + 2))
+    laws[0, :, 0] = 1 - chances
     laws[0, events, place] += chances - beyond
     laws[0, events, place + 1] += beyond
     return _summed(laws)[0], step
 
 
-def _power_of_two(count: int) -> int:
-    """Return the least power of two that is at least a count."""
-    return 1 << max(count - 1, 0).bit_length()
-
-
 def _summed(laws: Floats) -> Floats:
-    """Return the laws of sums of a power of two of independent counts, [m, counts, size]."""
+    """Return the laws of sums of independent counts, [m, counts, size]."""
+    # As many as a power of two: the others are always 0.
+    more = (1 << max(laws.shape[1] - 1, 0).bit_length()) - laws.shape[1]
+    laws = np.pad(laws, ((0, 0), (0, more), (0, 0)))
+    laws[:, laws.shape[1] - more :, 0] = 1
     while laws.shape[1] > 1:
         length = 2 * laws.shape[2] - 1
         size = scipy.fft.next_fast_len(length, real=True)

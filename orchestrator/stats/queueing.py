@@ -23,8 +23,7 @@ Moments = NDArray[np.int64]
 Policy: TypeAlias = Literal["queue", "newest", "skip_late"]
 POLICIES: tuple[Policy, ...] = ("queue", "newest", "skip_late")
 
-SECOND_NS = 10**9
-NO_LIMIT = 2**62
+SECOND_NS, NO_LIMIT = 10**9, 2**62
 MOST_TRACED = 10**8  # arrivals of a trace in groups: they lie in memory
 # A ramp takes the longer of this and this share of its stream, unless told otherwise.
 LEAST_RAMP_S, RAMP_SHARE = 1.0, 0.05

@@ -249,8 +249,8 @@ def _too_often(broke: int, size: int, late_share: float) -> str:
     return often if broke >= late_share * size else ""
 
 
+# The guard's risk where each part of a unit is lost so often, independently.
 def _risk_where_lost(lost: float, parts: int, units: int, allowed: float) -> float:
-    """Return the guard's risk where each part of a unit is lost so often, independently."""
     least, most = (int(scipy.stats.binom.ppf(tail, parts, lost)) for tail in (1e-9, 1 - 1e-9))
     each = np.arange(most, least - 1, -1)
     chances = scipy.stats.binom.pmf(each, parts, lost)

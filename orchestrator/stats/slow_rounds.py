@@ -14,17 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from orchestrator.contracts import InputError
 from orchestrator.stats.units import Floats, ranks
 
-# Family-wise error of all the evidence of a trial.
-LEVEL = 0.05
-# With fewer rounds no p-value of shifts reaches `LEVEL`.
-FEWEST_ROUNDS = 20
-# Evidence that differs from its median in fewer rounds says nothing.
-FEWEST_APART = 6
-# From this many visits of one length on, visits are exchanged; 6 have 720 orders.
-FEWEST_VISITS = 6
+LEVEL = 0.05  # family-wise error of all the evidence of a trial
+FEWEST_ROUNDS = 20  # with fewer no p-value of shifts reaches `LEVEL`
+# Evidence that differs from its median in fewer rounds says nothing; from this many visits of one
+# length on, visits are exchanged: 6 have 720 orders.
+FEWEST_APART, FEWEST_VISITS = 6, 6
 ORDERS, MANY_ROUNDS, ORDERS_OF_MANY = 999, 5_000, 199
-ROUNDING = 1e-9
-SEED = 0
+ROUNDING, SEED = 1e-9, 0
 
 # The first rounds of the visits of each length.
 Starts: TypeAlias = Mapping[int, NDArray[np.intp]]
@@ -157,9 +153,8 @@ def _step_down(values: Floats) -> Floats:
 
     The values are standardised in their place.
     """
-    for row in values:
-        spread = np.sqrt((row**2).mean())
-        row /= spread if spread > ROUNDING else 1.0
+    spread = np.sqrt(np.einsum("tw,tw->t", values, values) / values.shape[1])
+    values /= np.where(spread > ROUNDING, spread, 1.0)[:, None]
     order = np.argsort(-values[:, 0], kind="stable")
     largest, single = np.full(values.shape[1], -np.inf), np.empty(len(values))
     for place in reversed(range(len(values))):
@@ -189,8 +184,7 @@ def disturbed(evidence: ArrayLike) -> NDArray[np.bool_]:
     below, sums = places + 1.0, np.cumsum(known)
     above = known.size - below
     apart = sums[places] / below - (sums[-1] - sums[places]) / above
-    between = apart**2 * below * above
-    return np.asarray(values > known[places[int(np.argmax(between))]])
+    return np.asarray(values > known[places[int(np.argmax(apart**2 * below * above))]])
 
 
 class Lateness(NamedTuple):
@@ -276,8 +270,7 @@ def worst_window_of_each(late: ArrayLike, length: int) -> NDArray[np.int64]:
     if not found.size:
         return found
     held = min(length, found.size)
-    counts = late_in_windows(late, held)
-    found[: counts.size] = counts
+    found[: found.size - held + 1] = late_in_windows(late, held)
     origin = held - 1 - held // 2
     return np.asarray(scipy.ndimage.maximum_filter1d(found, held, mode="constant", origin=origin))
 

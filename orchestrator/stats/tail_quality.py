@@ -14,7 +14,7 @@ from orchestrator.contracts import InputError
 from orchestrator.stats.constants import ROUNDING
 from orchestrator.stats.latency import MIN_BEYOND, percentile_inverted_cdf, percentile_rank
 from orchestrator.stats.times import Times, checked_times
-from orchestrator.stats.units import Floats
+from orchestrator.stats.units import Floats, ranks
 
 # Samples looked at in one step: enough to spare Python's overhead, few enough to stay in the
 # processor's cache.
@@ -98,10 +98,12 @@ def summarize(qualities: ArrayLike, percentiles: Sequence[float] = (10, 5, 1)) -
     Percentiles are in percent, over rounds, inverted: p1 of 30 rounds is the worst round.
     """
     quality = np.asarray(qualities, dtype=np.float64)
-    lower = {}
-    for percentile in percentiles:
-        enough = percentile_rank(quality.size, percentile) > MIN_BEYOND
-        lower[percentile] = percentile_inverted_cdf(quality, percentile) if enough else None
+    lower = {
+        percentile: percentile_inverted_cdf(quality, percentile)
+        if percentile_rank(quality.size, percentile) > MIN_BEYOND
+        else None
+        for percentile in percentiles
+    }
     sd = float(quality.std(ddof=1)) if quality.size > 1 else float("nan")
     return TailQuality(float(quality.mean()), float(quality.min()), sd, lower)
 
@@ -159,9 +161,9 @@ def round_deadlines(curve: Curve, times: ArrayLike, floor: float) -> Floats:
     """
     checked = checked_times(times)
     _check_floors([floor])
-    ranks = _ranks(checked)
-    lowest = _lowest_rank(curve, ranks, floor * (1 - ROUNDING))
-    at_bound = np.where(ranks == lowest[:, None], checked, np.inf)
+    ranked = _ranks(checked)
+    lowest = _lowest_rank(curve, ranked, floor * (1 - ROUNDING))
+    at_bound = np.where(ranked == lowest[:, None], checked, np.inf)
     return np.asarray(at_bound.min(axis=1, initial=np.inf), dtype=np.float64)
 
 
@@ -190,8 +192,8 @@ def mean_deadlines(scores: ArrayLike, times: ArrayLike, floors: Sequence[float])
     return np.array(found, dtype=np.float64).reshape(len(floors), rounds)
 
 
+# The deadlines from the times of right answers, [R, N]: the last one that is needed.
 def _of_right_answers(times: Times, samples: int, floors: Sequence[float]) -> Floats:
-    """Return the deadlines from the times of right answers, [R, N]: the last one that is needed."""
     reached = np.arange(1, times.shape[1] + 1) / samples
     needed = [int((reached < floor * (1 - ROUNDING)).sum()) for floor in floors]
     places = sorted({place for place in needed if place < reached.size})
@@ -210,31 +212,22 @@ def _check_floors(floors: Sequence[float]) -> None:
 
 def _ranks(times: Times) -> Floats:
     """Return the rank of times in their round, [R, S]: longest S, equal ones alike, inf kept."""
-    order = np.argsort(times, axis=1)
-    ordered = np.take_along_axis(times, order, axis=1)
-    finite = np.isfinite(ordered)
-    steps = np.zeros(times.shape, dtype=np.int64)
-    steps[:, 1:] = (ordered[:, 1:] != ordered[:, :-1]) & finite[:, 1:]
-    rising = np.cumsum(steps, axis=1)
-    from_longest = np.where(finite, rising - rising[:, -1:] + times.shape[1], np.inf)
-    ranks = np.empty(times.shape)
-    np.put_along_axis(ranks, order, from_longest, axis=1)
-    return ranks
+    rising = ranks(np.where(np.isfinite(times), times, np.nan), "dense")
+    longest = np.nan_to_num(rising).max(axis=1, keepdims=True, initial=0)
+    return np.asarray(np.nan_to_num(rising - longest + times.shape[1], nan=np.inf))
 
 
-def _lowest_rank(curve: Curve, ranks: Floats, floor: float) -> Floats:
+def _lowest_rank(curve: Curve, ranked: Floats, floor: float) -> Floats:
     """Return the lowest rank of each round from which on quality keeps the floor, [R], or inf."""
-    lowest = np.full(len(ranks), np.inf)
-    shortest = ranks.min(axis=1, initial=np.inf)
+    lowest, shortest = np.full(len(ranked), np.inf), ranked.min(axis=1, initial=np.inf)
     undecided = np.flatnonzero(shortest < np.inf)
-    top, block = ranks.shape[1], FIRST_BLOCK
+    top, block = ranked.shape[1], FIRST_BLOCK
     while undecided.size:
         bounds = np.arange(top, max(top - block, 0), -1)
-        keeps = curve(ranks[undecided], bounds) >= floor
+        keeps = curve(ranked[undecided], bounds) >= floor
         kept = np.where(keeps.all(axis=0), bounds.size, keeps.argmin(axis=0))
-        some = kept > 0
-        deepest = np.maximum(top - kept[some] + 1, shortest[undecided[some]])
-        lowest[undecided[some]] = deepest
+        some = undecided[kept > 0]
+        lowest[some] = np.maximum(top - kept[kept > 0] + 1, shortest[some])
         undecided = undecided[(kept == bounds.size) & (lowest[undecided] > shortest[undecided])]
         top, block = top - block, min(2 * block, LARGEST_BLOCK)
     return lowest
@@ -270,15 +263,12 @@ class TolerancePoints:
         """Return the share of users whose tolerance is at least each time, 0 for +inf."""
         places, shares = self.points()
         from_here = np.append(np.cumsum(shares[::-1])[::-1], 0.0)
-        return np.asarray(from_here[np.searchsorted(places, checked_times(times), side="left")])
+        return np.asarray(from_here[np.searchsorted(places, checked_times(times))])
 
     def points(self) -> tuple[Floats, Floats]:
         """Return the tolerances, rising, and their shares, those of equal tolerance together."""
-        points, weights = (
-            np.asarray(one, dtype=np.float64) for one in (self.points_ns, self.weights)
-        )
-        places, of = np.unique(points, return_inverse=True)
-        sums = np.bincount(of, weights=weights, minlength=places.size)
+        places, of = np.unique(np.array(self.points_ns, dtype=np.float64), return_inverse=True)
+        sums = np.bincount(of, weights=self.weights)
         return places, sums / sums.sum()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,22 +17,12 @@ from orchestrator.stats.times import checked_times
 
 Origin: TypeAlias = Literal["absolute", "reference", "own"]
 
-NS_PER_MS = 10**6
-LONGEST_NS = 2**63 - 1
+NS_PER_MS, LONGEST_NS = 10**6, 2**63 - 1
 # A trial's own thresholds come from this many first rounds and are applied to the others, where
 # there are at least so many rounds.
 FREEZING_ROUNDS, ROUNDS_TO_FREEZE = 10, 20
 DEFAULT_PRIMARY = "p95"
 PRIMARY = re.compile(r"p(?P<percentile>\d+(\.\d+)?)|(?P<ms>\d+(\.\d+)?(e[+-]?\d+)?) ?ms")
-
-
-class ThresholdColumns(TypedDict):
-    """How a threshold stands in a row of a result table."""
-
-    threshold: str
-    threshold_ns: int
-    threshold_origin: str
-    threshold_reference: str | None
 
 
 @dataclass(frozen=True)
@@ -57,7 +47,7 @@ class Threshold:
         if not 1 <= self.ns <= LONGEST_NS:
             raise InputError(f"threshold {self.label}: must lie between 1 ns and 292 years")
 
-    def columns(self) -> ThresholdColumns:
+    def columns(self) -> dict[str, Any]:
         """Return the columns by which every result table knows it."""
         return {
             "threshold": self.label,
@@ -103,13 +93,13 @@ def thresholds_from_ms(milliseconds: Iterable[float]) -> tuple[Threshold, ...]:
     >>> [(t.label, t.ns) for t in thresholds_from_ms([50, 12.5])]
     [('50 ms', 50000000), ('12.5 ms', 12500000)]
     """
-    thresholds: dict[Threshold, None] = {}
+    found = []
     for value in milliseconds:
         if not math.isfinite(value):
             raise InputError(f"threshold {value} ms: must be a finite number of milliseconds")
         ns = math.floor(Fraction(str(value)) * NS_PER_MS)
-        thresholds[Threshold(f"{_plain(value)} ms", ns, "absolute")] = None
-    return tuple(thresholds)
+        found.append(Threshold(f"{_plain(value)} ms", ns, "absolute"))
+    return tuple(dict.fromkeys(found))
 
 
 def thresholds_from_percentiles(
@@ -225,7 +215,6 @@ def primary_threshold_of(
 
 
 def _time_or_percentile(requested: str | None) -> Threshold | float:
-    """Return the absolute threshold that a choice names, or its percentile in percent."""
     chosen = DEFAULT_PRIMARY if requested is None else requested
     match = PRIMARY.fullmatch(chosen.strip())
     if match is None:
@@ -242,15 +231,16 @@ def _time_or_percentile(requested: str | None) -> Threshold | float:
     return float(match["percentile"])
 
 
+# The number of 1, 2, 5, 10, 20... that is nearest on a log scale; none is halfway.
 def _round_125(ns: float) -> int:
-    """Return the number of 1, 2, 5, 10, 20... that is nearest on a log scale; none is halfway."""
     power: int = 10 ** math.floor(math.log10(ns))
-    steps = (power, 2 * power, 5 * power, 10 * power)
-    return min(steps, key=lambda rounded: abs(math.log(rounded / ns)))
+    return min(
+        (power, 2 * power, 5 * power, 10 * power), key=lambda rounded: abs(math.log(rounded / ns))
+    )
 
 
+# A number without trailing zeros, nor exponent if it is of sensible size: 50, 12.5, 99.9.
 def _plain(value: float | Fraction | Decimal) -> str:
-    """Return a number without trailing zeros, nor exponent if it is of sensible size."""
     if isinstance(value, Fraction):
         value = Decimal(value.numerator) / value.denominator
     number = Decimal(str(value)).normalize()

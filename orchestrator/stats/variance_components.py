@@ -90,14 +90,13 @@ def variance_components(
     return Components(of_process, of_visit, alone, of_sample)
 
 
+# The variance that samples bring to a round's quality; NaN from single ones.
 def _of_samples(answers: Sequence[ArrayLike]) -> float:
-    """Return the variance that samples bring to a round's quality; NaN from single ones."""
     squares, degrees, size = 0.0, 0, 1
-    for each in answers:
-        table = np.asarray(each, dtype=np.float64)
+    for table in (np.asarray(each, dtype=np.float64) for each in answers):
         left = table - table.mean(axis=0) - table.mean(axis=1, keepdims=True) + table.mean()
         squares, size = squares + float((left**2).sum()), table.shape[1]
-        degrees += (table.shape[0] - 1) * (table.shape[1] - 1)
+        degrees += (len(table) - 1) * (size - 1)
     return squares / degrees / size if degrees else math.nan
 
 
@@ -170,25 +169,19 @@ class Split:
     half_width: float
 
 
-def best_split(costs: Costs, budget_s: float) -> Split | None:
-    """Return the split of a budget with the narrowest interval over processes.
+def best_split(costs: Sequence[Costs], budget_s: float) -> Split | None:
+    """Return the split of a budget, shared by all trials, whose widest interval is narrowest.
 
     Every number of processes is tried with as many rounds as the rest of the budget pays for. With
-    many processes the best has about ``costs.best_rounds`` rounds; with few, more processes also
+    many processes the best has about `Costs.best_rounds` rounds; with few, more processes also
     buy degrees of freedom. None where the budget does not pay for two of one round.
 
-    >>> found = best_split(Costs(process=1e-4, round=1e-3, process_s=10, round_s=1), 600)
+    >>> found = best_split([Costs(process=1e-4, round=1e-3, process_s=10, round_s=1)], 600)
     >>> found.processes, found.rounds, round(found.half_width, 4)
     (30, 10, 0.0053)
-    """
-    return best_common_split([costs], budget_s)
-
-
-def best_common_split(costs: Sequence[Costs], budget_s: float) -> Split | None:
-    """Return the split that several trials share whose widest interval is narrowest, or None.
 
     >>> steady, unsteady = Costs(1e-6, 1e-4, 10, 1), Costs(1e-4, 1e-3, 10, 1)
-    >>> best_common_split([steady, unsteady], 1200) == best_split(unsteady, 600)
+    >>> best_split([steady, unsteady], 1200) == best_split([unsteady], 600)
     True
     """
     process_s, round_s = sum(one.process_s for one in costs), sum(one.round_s for one in costs)

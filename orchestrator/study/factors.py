@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.density import Floats
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
 from orchestrator.stats.units import evenly_chosen, ranks
-from orchestrator.study.claims import Claim, Verdict
-from orchestrator.study.material import Material
-from orchestrator.study.tables import (
-    Row,
-    StudyTable,
-    named,
-    numbers,
-    p_value,
-    significant,
-    three,
-    whole,
-)
+from orchestrator.study.material import Material, repeats_first
+from orchestrator.study.tables import Claim, Row, Verdict, table, three
 from orchestrator.study.variance import SAMPLE, Share, balanced, divide_variance
 
 MOST_SAMPLES, MOST_ROUNDS = 120, 120
 FACTORS = ("model", "runtime", "system")
+# Late is what lies beyond this percentile of a system's own times: one share everywhere.
 LATE = 90.0
-"""Late is what lies beyond this percentile of a system's own times: one share everywhere."""
 PERMUTATIONS = 1999
 CLAIMS = {
     "C6a": ("system", "system"),
@@ -51,93 +41,82 @@ class Division(NamedTuple):
     shares: Mapping[str, Share]
 
 
+@lru_cache(maxsize=1)
 def divisions(material: Material) -> list[Division]:
     """Return the shares of every task and clock with a balanced design of two trials or more."""
-    found = (
-        _division(material, group, clock)
-        for group in material.groups
-        for clock in SHOWN_SERVICE_CLOCKS
-    )
-    return [one for one in found if one is not None]
+    found: list[Division] = []
+    for group in material.groups:
+        cells: dict[tuple[str, ...], Sequence[TrialData]] = {}
+        for repeats in group.systems().values():
+            trial = repeats[0].record.trial
+            cells[trial.model.name, trial.runtime.name, trial.system.name] = repeats
+        levels = balanced(list(cells))
+        kept = [
+            cells[cell]
+            for cell in sorted(cells)
+            if all(name in of for name, of in zip(cell, levels, strict=True))
+        ]
+        for clock in SHOWN_SERVICE_CLOCKS if len(kept) > 1 else ():
+            found += _division(material, group.task, clock, kept, levels)
+    return found
 
 
-def _division(material: Material, group: Group, clock: Clock) -> Division | None:
-    cells: dict[tuple[str, ...], Sequence[TrialData]] = {}
-    for repeats in group.systems().values():
-        trial = repeats[0].record.trial
-        cells.setdefault((trial.model.name, trial.runtime.name, trial.system.name), repeats)
-    levels = balanced(list(cells))
-    kept = {
-        cell: cells[cell]
-        for cell in sorted(cells)
-        if all(name in of for name, of in zip(cell, levels, strict=True))
-    }
-    finite = [[_complete(data, clock) for data in repeats] for repeats in kept.values()]
-    finite = [[times for times in repeats if len(times) > 1] for repeats in finite]
-    if len(kept) < 2 or not all(finite):
-        return None
-    processes = min(map(len, finite))
-    least_rounds = min(len(times) for repeats in finite for times in repeats)
-    samples = min(times.shape[1] for repeats in finite for times in repeats)
-    trials = [data for repeats in kept.values() for data in repeats]
+def _division(
+    material: Material,
+    task: str,
+    clock: Clock,
+    kept: Sequence[Sequence[TrialData]],
+    levels: Sequence[Sequence[str]],
+) -> Iterator[Division]:
+    # Rounds in which every inference has a time.
+    complete = [
+        [times[np.isfinite(times).all(axis=1)] for times in (data.own_times(clock) for data in of)]
+        for of in kept
+    ]
+    complete = [[times for times in repeats if len(times) > 1] for repeats in complete]
+    shapes = [times.shape for repeats in complete for times in repeats]
+    samples = min((columns for _, columns in shapes), default=0)
+    if not all(complete) or samples < 2:
+        return
+    processes, least_rounds = min(map(len, complete)), min(rounds for rounds, _ in shapes)
+    trials = [data for repeats in kept for data in repeats]
     visits, rounds = _visits(trials, min(least_rounds, MOST_ROUNDS))
-    if samples < 2:
-        return None
     some = evenly_chosen(samples, MOST_SAMPLES)
-    table = np.log([[times[:rounds, some] for times in repeats[:processes]] for repeats in finite])
+    table = np.log([[times[:rounds, some] for times in of[:processes]] for of in complete])
     sizes = {name: len(of) for name, of in zip(FACTORS, levels, strict=True)}
     shares = divide_variance(
         table.reshape(*sizes.values(), *table.shape[1:]),
         sizes,
-        material.random("factors", group.task, clock),
+        material.random("factors", task, clock),
         visits=visits,
         confidence=material.criteria.claims.factors.confidence,
     )
     design = (
-        f"{group.task}: {' x '.join(map(str, sizes.values()))} levels, {processes} processes each, "
+        f"{task}: {' x '.join(map(str, sizes.values()))} levels, {processes} processes each, "
         f"{rounds} rounds {'without' if visits is None else f'in {visits}'} visits, "
         f"{some.size} samples"
     )
-    return Division(group.task, clock, design, shares)
+    yield Division(task, clock, design, shares)
 
 
-def _complete(data: TrialData, clock: Clock) -> Floats:
-    """Return the rounds in which every inference has a time."""
-    times = data.own_times(clock)
-    return np.asarray(times[np.isfinite(times).all(axis=1)])
-
-
+# Into how many equal visits the first rounds of all trials fall, and the rounds.
 def _visits(trials: Sequence[TrialData], rounds: int) -> tuple[int | None, int]:
-    """Return into how many equal visits the first rounds of all trials fall, and the rounds."""
-    sizes: set[tuple[int, ...]] = set()
-    for data in trials:
-        if data.turns is None or bool(data.incomplete.any()):
-            return None, rounds
-        counts = np.unique(data.turns[:rounds], return_counts=True)[1]
-        sizes.add(tuple(np.unique(counts[:-1]).tolist()))
-    of_visit = sizes.pop()
-    if sizes or len(of_visit) != 1 or of_visit[0] < 2 or rounds < 2 * of_visit[0]:
-        return None, rounds
-    visits = rounds // of_visit[0]
-    return visits, visits * of_visit[0]
-
-
-def factor_table(found: Sequence[Division]) -> StudyTable:
-    """Return omega^2 of every source, per task and clock."""
-    rows: list[Row] = [
-        [one.task, one.clock, source, *share]
-        for one in found
-        for source, share in one.shares.items()
+    of_visits = [
+        []
+        if data.turns is None or data.incomplete.any()
+        else np.unique(data.turns[:rounds], return_counts=True)[1][:-1].tolist()
+        for data in trials
     ]
-    designs = "; ".join(one.design for one in found if one.clock == PRIMARY_CLOCK)
-    return StudyTable(
-        "factors",
-        "What log time depends on: share of its variance",
-        [
-            *named("task", "clock", "source"),
-            *(*numbers(significant, "variance"), *numbers(three, "omega2", "low", "high")),
-        ],
-        rows,
+    sizes = {size for of_trial in of_visits for size in of_trial or [0]}
+    size = max(sizes)
+    if len(sizes) > 1 or size < 2 or rounds < 2 * size:
+        return None, rounds
+    return rounds // size, rounds // size * size
+
+
+def _factors_note(material: Material) -> str:
+    designs = (one.design for one in divisions(material) if one.clock == PRIMARY_CLOCK)
+    return (
         "Model, runtime and system are fixed; samples, processes, visits and rounds are random. "
         "omega2: the row's variance over the sum of all rows' variances of its task and clock, "
         "each with its sign. A negative variance of rounds says that answers of one round are less "
@@ -145,20 +124,31 @@ def factor_table(found: Sequence[Division]) -> StudyTable:
         "samples; single inferences are never drawn, nor are visits and rounds, whose rows have "
         "none. No interval at all: one process a system, so that what is the system's and what the "
         "process's cannot be told. Design (models x runtimes x systems): "
-        f"{designs or 'none is balanced'}.",
+        f"{'; '.join(designs) or 'none is balanced'}."
     )
 
 
-def factor_claims(material: Material, found: Sequence[Division]) -> list[Claim]:
-    """Return the verdict on each factor: it must matter in every task in which it has levels."""
+@table(
+    "factors",
+    "What log time depends on: share of its variance",
+    [
+        *(("name", "task", "clock", "source"), ("significant", "variance")),
+        ("three", "omega2", "low", "high"),
+    ],
+    _factors_note,
+)
+def _factors(material: Material) -> Iterator[Row]:
+    for one in divisions(material):
+        for source, share in one.shares.items():
+            yield [one.task, one.clock, source, *share]
+
+
+def factor_claims(material: Material, found: Sequence[Division]) -> Iterator[Claim]:
+    """Yield the verdict on each factor: it must matter in every task in which it has levels."""
     wanted = material.criteria.claims.factors
-    claims = []
     for name, (source, word) in CLAIMS.items():
-        shares = {
-            one.task: one.shares[source]
-            for one in found
-            if one.clock == PRIMARY_CLOCK and source in one.shares
-        }
+        total = [one for one in found if one.clock == PRIMARY_CLOCK and source in one.shares]
+        shares = {one.task: one.shares[source] for one in total}
         verdict: Verdict = "not shown"
         if shares and all(share.low >= wanted.share for share in shares.values()):
             verdict = "holds"
@@ -169,54 +159,45 @@ def factor_claims(material: Material, found: Sequence[Division]) -> list[Claim]:
             + ("" if math.isnan(share.low) else f" [{three(share.low)}, {three(share.high)}]")
             for task, share in shares.items()
         )
-        criterion = (
+        yield Claim(
+            name,
+            f"The {word} changes inference time",
             f"omega2 of log total time at least {wanted.share:g} in every task, with "
-            f"{wanted.confidence:.0%} confidence"
+            f"{wanted.confidence:.0%} confidence",
+            verdict,
+            figures or "no balanced design in which it has several levels",
+            {task: share.omega_squared for task, share in shares.items()},
         )
-        figures = figures or "no balanced design in which it has several levels"
-        says = f"The {word} changes inference time"
-        omegas = {task: share.omega_squared for task, share in shares.items()}
-        claims.append(Claim(name, says, criterion, verdict, figures, omegas))
-    return claims
 
 
-def agreement_table(material: Material) -> StudyTable:
-    """Return per task, model and runtime whether the same samples are slow everywhere."""
-    rows: list[Row] = []
+@table(
+    "agreement",
+    "Whether the same samples are slow on every system, total time",
+    [
+        *(("name", "task", "model", "runtime"), ("whole", "systems", "samples")),
+        *(("three", "Spearman mean", "Spearman least", "Kendall W of lateness"), ("p", "p")),
+    ],
+    "Spearman: rank correlation of samples' median times between two systems, over all pairs. "
+    "Kendall's W: whether systems agree on which samples are late, beyond "
+    f"p{LATE:g} of each system's own times; p by 1,999 permutations of samples within systems.",
+)
+def _agreement(material: Material) -> Iterator[Row]:
     for group in material.groups:
-        of: dict[tuple[str, str], list[Floats]] = {}
-        for first, *_ in group.systems().values():
-            trial = first.record.trial
-            times = first.own_times(PRIMARY_CLOCK)
-            of.setdefault((trial.model.name, trial.runtime.name), []).append(times)
+        of: dict[tuple[str, ...], list[Floats]] = {}
+        for first in repeats_first(group):
+            trial, times = first.record.trial, first.own_times(PRIMARY_CLOCK)
+            of.setdefault((group.task, trial.model.name, trial.runtime.name), []).append(times)
         for names, systems in of.items():
             samples = systems[0].shape[1]
             if len(systems) < 2 or len({times.shape[1] for times in systems}) > 1 or samples < 3:
                 continue
             medians = spearman_of_pairs([np.median(times, axis=0) for times in systems])
             defined = medians[np.isfinite(medians)]
-            spearman = (
-                [float(defined.mean()), float(defined.min())] if defined.size else [None, None]
-            )
-            late = [
-                (times > percentiles_inverted_cdf(times, [LATE])[0]).mean(axis=0)
-                for times in systems
-            ]
-            agreed = concordance(late, material.random("concordance", group.task, *names))
-            rows.append([group.task, *names, len(systems), samples, *spearman, *agreed])
-    return StudyTable(
-        "agreement",
-        "Whether the same samples are slow on every system, total time",
-        [
-            *(*named("task", "model", "runtime"), *numbers(whole, "systems", "samples")),
-            *numbers(three, "Spearman mean", "Spearman least", "Kendall W of lateness"),
-            *numbers(p_value, "p"),
-        ],
-        rows,
-        "Spearman: rank correlation of samples' median times between two systems, over all pairs. "
-        "Kendall's W: whether systems agree on which samples are late, beyond "
-        f"p{LATE:g} of each system's own times; p by 1,999 permutations of samples within systems.",
-    )
+            spearman = [float(defined.mean()), float(defined.min())] if defined.size else [None] * 2
+            beyond = [times > percentiles_inverted_cdf(times, [LATE])[0] for times in systems]
+            late = [times.mean(axis=0) for times in beyond]
+            agreed = concordance(late, material.random("concordance", *names))
+            yield [*names, len(systems), samples, *spearman, *agreed]
 
 
 class Concordance(NamedTuple):

@@ -1,154 +1,277 @@
-"""The figures of a study, as the paper has them."""
+"""The figures of a study, as the paper has them: small plots side by side, drawn as SVG."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import cycle, product
 
 import numpy as np
 
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, scale_of
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.report.chart_files import Look, svg_of
+from orchestrator.report.charts.draw import (
+    COLOURS,
+    DASHES,
+    MOST_IN_LEGEND,
+    QUIET,
+    Spec,
+    by_name,
+    channel,
+    level,
+    rounded,
+    whole,
+)
+from orchestrator.report.text import printable
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.study.material import Material, repeats_first, short, sizes_of
-from orchestrator.study.plots import Figure, Line, Plot
-from orchestrator.study.settling import Paths
-from orchestrator.study.sizes import NS_PER_MS, Densities, Heat, moments
+from orchestrator.study.settling import paths_of
+from orchestrator.study.sizes import NS_PER_MS, densities_of_one_sample, heat_maps, moments
 from orchestrator.study.tables import plain
 
+# Thresholds of a quality curve; fewer of a metric that is no mean, whose values take long.
 STEPS, FEWER = 60, 12
-"""Thresholds of a quality curve; fewer of a metric that is no mean, whose values take long."""
+LOOK = Look(width=16, text=12, small=10, line=1.5)
+WIDTH, HEIGHT, COLUMNS = 230, 160, 4
+OWN_LEGEND: Spec = {"title": None, "columns": 1, "symbolType": "stroke"}
+LONG = 40  # letters of a title that stands in two lines
 
 
-def figures_of(
-    material: Material, paths: Paths, maps: Sequence[Heat], densities: Sequence[Densities]
-) -> list[Figure]:
-    """Return every figure, in the order of the tables."""
+@dataclass(frozen=True)
+class Line:
+    """A line of a name in the legend; ``low`` and ``high`` are a band, ``points`` draws dots."""
+
+    name: str
+    x: Iterable[float]
+    y: Iterable[float]
+    low: Iterable[float] | None = None
+    high: Iterable[float] | None = None
+    points: bool = False
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One plot; ``cells`` are places and values of a heat map, values from 0 to ``most``."""
+
+    title: str
+    x_label: str
+    y_label: str
+    lines: Sequence[Line] = ()
+    log_x: bool = False
+    x_marks: Sequence[tuple[float, str]] = ()
+    x_ticks: Sequence[str] = ()
+    y_marks: Sequence[float] = ()
+    from_zero: bool = False
+    cells: Sequence[tuple[tuple[int, ...], float]] = ()
+    most: float = 1.0
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Plots in rows, under one name."""
+
+    name: str
+    title: str
+    plots: Sequence[Plot]
+    caption: str
+
+
+def draw(figure: Figure) -> str:
+    """Return the figure as SVG: equal plots give equal text."""
+    shared = _look(line for plot in figure.plots for line in plot.lines)
+    apart, made = len(shared["color"]["scale"]["domain"]) > MOST_IN_LEGEND, whole([], [])
+    scales = "independent" if apart else "shared"
+    spec = {name: made[name] for name in ("$schema", "config", "params")} | {
+        "concat": [
+            _cells(plot)
+            if plot.cells
+            else _lines(plot, _look(plot.lines, True) if apart else shared)
+            for plot in figure.plots
+        ],
+        "columns": COLUMNS,
+        "resolve": {"scale": {"color": scales, "strokeDash": scales}},
+    }
+    return svg_of(spec, figure.title, LOOK)
+
+
+def _look(lines: Iterable[Line], own_legend: bool = False) -> Spec:
+    names = dict.fromkeys(printable(line.name) for line in lines)
+    styles = ((colour, dash) for dash, colour in cycle(product(DASHES, range(len(COLOURS)))))
+    look = by_name(dict(zip(names, styles, strict=False)))
+    if own_legend:
+        look["color"]["legend"] = look["strokeDash"]["legend"] = OWN_LEGEND
+    return look
+
+
+def _lines(plot: Plot, look: Spec) -> Spec:
+    rows = [
+        {"s": printable(line.name)}
+        | {"x": rounded(line.x), "y": rounded(line.y)}
+        | {"low": rounded(line.y if line.low is None else line.low)}
+        | {"high": rounded(line.y if line.high is None else line.high)}
+        for line in plot.lines
+    ]
+    labels = {str(place): name for place, name in enumerate(plot.x_ticks)}
+    ticks: Spec = {"values": list(map(int, labels)), "labelExpr": f"({labels})[datum.value]"}
+    x = channel("x", plot.x_label, plot.log_x, **(ticks if labels else {}))
+    y = channel("y", printable(plot.y_label), zero=plot.from_zero)
+    dots = any(line.points for line in plot.lines)
+    mark = {"type": "circle", "size": 12, "opacity": 1} if dots else {"type": "line"}
+    band = {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": look["color"]}
+    layers = [
+        *([{"mark": {"type": "area", "opacity": 0.15}, "encoding": band}] if not dots else []),
+        {"mark": mark, "encoding": {"x": x, "y": y, **look}},
+        *level({" " * number: place for number, place in enumerate(plot.y_marks, start=1)}),
+    ]
+    if plot.x_marks:
+        marks = [{"x": at, "words": name, "n": n} for n, (at, name) in enumerate(plot.x_marks)]
+        text = {"type": "text", "align": "left", "color": QUIET, "dx": 2, "fontSize": 9}
+        text["dy"] = {"expr": "-10 * datum.n"}
+        place = {"x": x, "y": {"value": HEIGHT - 6}, "text": {"field": "words"}}
+        kinds = (({"type": "rule", "strokeDash": [2, 3]}, {"x": x}), (text, place))
+        layers += [{"data": {"values": marks}, "mark": of, "encoding": at} for of, at in kinds]
+    return _frame(plot, WIDTH) | {
+        "data": {"values": rows or [{}]},
+        "transform": [{"flatten": ["x", "y", "low", "high"]}] if rows else [],
+        "layer": layers if rows else [{"mark": {"type": "text", "text": "nothing to show"}}],
+    }
+
+
+def _cells(plot: Plot) -> Spec:
+    rows = [{"row": row, "column": column, "d": d} for (row, column), d in plot.cells]
+    scale = {"domain": [0, plot.most], "range": ["#ffffff", "#1f3f77"]}
+    legend = {"title": None, "orient": "right"}
+    places = {"x": "column", "y": "row"}
+    return _frame(plot, HEIGHT) | {
+        "data": {"values": rows},
+        "mark": "rect",
+        "encoding": {
+            "color": {"field": "d", "type": "quantitative", "scale": scale, "legend": legend},
+            **{side: {"field": of, "type": "ordinal", "axis": None} for side, of in places.items()},
+        },
+    }
+
+
+def _frame(plot: Plot, width: int) -> Spec:
+    """Return the size of a plot and its title, in two lines where it is long."""
+    title, half = printable(plot.title), len(plot.title) // 2
+    breaks = [at for at, letter in enumerate(title) if letter == " " and len(title) > LONG]
+    middle = min(breaks, key=lambda at: abs(at - half), default=len(title))
+    lines = list(filter(None, (title[:middle], title[middle:].strip())))
+    return {"title": {"text": lines, "fontSize": 11}, "width": width, "height": HEIGHT}
+
+
+def figures_of(material: Material) -> list[Figure]:
+    """Return every figure that has a plot, in the order of the tables."""
     groups = material.groups
-    return [
+    found = [
         *(_curves(material, group) for group in groups),
         *(_tails(material, group) for group in groups),
-        *(_settling(material, group, paths) for group in groups),
-        *(figure for figure in map(_sizes, groups) if figure.plots),
-        *([_heat(maps)] if maps else []),
-        *([_densities(densities)] if densities else []),
+        *(_settling(material, group) for group in groups),
+        *map(_sizes, groups),
+        _heat(material),
+        _densities(material),
     ]
+    return [figure for figure in found if figure.plots]
 
 
 def _curves(material: Material, group: Group) -> Figure:
-    """Return quality against threshold of every system's first repeat and first rounds."""
     count = material.criteria.first_rounds
-    plots = [_curve(material, group, data, count) for data in repeats_first(group.trials)]
-    caption = (
+    return Figure(
+        f"quality-{plain(group.task)}",
+        f"Quality curves, {group.task}",
+        [_curve(material, group, data, count) for data in repeats_first(group)],
         f"Quality within a threshold on total time over the first {count} rounds of each system: "
         "mean, one standard deviation (band), worst and best round, quality without a threshold "
-        "(dashes). Dotted: the trial's own percentiles."
+        "(dashes). Dotted: the trial's own percentiles.",
     )
-    name, title = f"quality-{plain(group.task)}", f"Quality curves, {group.task}"
-    return Figure(name, title, plots, caption)
 
 
 def _curve(material: Material, group: Group, data: TrialData, count: int) -> Plot:
     times, judged = data.times[PRIMARY_CLOCK][:count], data.judged(data.metric)
-    finite = times[np.isfinite(times)]
+    words, finite = (short(group, data), "threshold (ms)", data.metric), times[np.isfinite(times)]
     if not finite.size:
-        return Plot(short(group, data), "threshold (ms)", data.metric)
+        return Plot(*words)
     low, high = np.quantile(finite, [0.001, 0.999]).tolist()
     steps = STEPS if isinstance(judged, JudgedMean | JudgedSignedMean) else FEWER
     grid = np.geomspace(low * 0.95, max(high, low * 1.01) * 1.05, steps)
     quality = scale_of(judged).shown(judged.curve(times, grid))
-    mean, sd = quality.mean(axis=1), quality.std(axis=1)
-    ms, percentiles = (grid / NS_PER_MS).tolist(), material.criteria.percentiles
+    mean, sd, ms = quality.mean(axis=1), quality.std(axis=1), grid / NS_PER_MS
+    percentiles = material.criteria.percentiles
     bounds = percentiles_inverted_cdf(data.inferences[PRIMARY_CLOCK][:count], percentiles)
-    marks = [
-        (bound / NS_PER_MS, f"p{percentile:g}")
-        for percentile, bound in zip(percentiles, bounds, strict=True)
-    ]
+    marks = [(bound / NS_PER_MS, f"p{of:g}") for of, bound in zip(percentiles, bounds, strict=True)]
     lines = [
-        Line("mean", ms, mean.tolist(), low=(mean - sd).tolist(), high=(mean + sd).tolist()),
-        Line("worst round", ms, quality.min(axis=1).tolist()),
-        Line("best round", ms, quality.max(axis=1).tolist()),
+        Line("mean", ms, mean, mean - sd, mean + sd),
+        Line("worst round", ms, quality.min(axis=1)),
+        Line("best round", ms, quality.max(axis=1)),
     ]
-    return Plot(
-        *(short(group, data), "threshold (ms)", data.metric, lines),
-        log_x=True,
-        x_marks=marks,
-        y_marks=[scale_of(judged).shown(judged.ideal())],
-    )
+    ideal = scale_of(judged).shown(judged.ideal())
+    return Plot(*words, lines, log_x=True, x_marks=marks, y_marks=[ideal])
 
 
 def _tails(material: Material, group: Group) -> Figure:
-    """Return tail latency, and tail quality at the reference's percentiles, from p90 to p99.9."""
-    firsts, percentiles = repeats_first(group.trials), material.criteria.tail_percentiles
+    percentiles, metric = material.criteria.tail_percentiles, group.trials[0].metric
     common = {one.percentile: one.ns for one in group.thresholds.percentiles[PRIMARY_CLOCK]}
-    places = [float(number) for number in range(len(percentiles))]
-    known = [place for place, one in zip(places, percentiles, strict=True) if one in common]
-    bounds = [common[one] for one in percentiles if one in common]
-    latency, quality = [], []
-    for data in firsts:
-        name = short(group, data)
+    places, bounds = np.arange(len(percentiles)), [common.get(one, np.nan) for one in percentiles]
+    known, latency, quality = np.isfinite(bounds), list[Line](), list[Line]()
+    for data in repeats_first(group):
+        name, judged = short(group, data), data.judged(data.metric)
         own = percentiles_inverted_cdf(data.inferences[PRIMARY_CLOCK], percentiles)
-        latency.append(Line(name, places, [bound / NS_PER_MS for bound in own]))
-        if known:
-            judged = data.judged(data.metric)
-            gained = judged.curve(data.times[PRIMARY_CLOCK], bounds).mean(axis=1)
-            quality.append(Line(name, known, scale_of(judged).shown(gained).tolist()))
-    words = [(place, f"p{one:g}") for place, one in zip(places, percentiles, strict=True)]
-    metric, at_reference = group.trials[0].metric, "Tail quality at the reference's percentiles"
-    plots = [
-        Plot("Tail latency", "percentile", "ms", latency, x_ticks=words),
-        Plot(at_reference, "percentile", metric, quality, x_ticks=words),
-    ]
-    name, title = f"tail-{plain(group.task)}", f"Tail latency and tail quality, {group.task}"
-    return Figure(name, title, plots, "First repeats, total time.")
+        latency.append(Line(name, places, np.array(own) / NS_PER_MS))
+        if known.any():
+            at = np.array(bounds)[known]
+            gained = judged.curve(data.times[PRIMARY_CLOCK], at).mean(axis=1)
+            quality.append(Line(name, places[known], scale_of(judged).shown(gained)))
+    ticks, at_reference = [f"p{one:g}" for one in percentiles], "Tail quality at the reference's"
+    return Figure(
+        f"tail-{plain(group.task)}",
+        f"Tail latency and tail quality, {group.task}",
+        [
+            Plot("Tail latency", "percentile", "ms", latency, x_ticks=ticks),
+            Plot(f"{at_reference} percentiles", "percentile", metric, quality, x_ticks=ticks),
+        ],
+        "First repeats, total time.",
+    )
 
 
-def _settling(material: Material, group: Group, paths: Paths) -> Figure:
-    """Return rJSD over rounds of every system's first repeat, both clocks."""
-    bound = material.criteria.claims.enough.rjsd
-    plots = []
-    for data in repeats_first(group.trials):
+def _settling(material: Material, group: Group) -> Figure:
+    bound, plots = material.criteria.claims.enough.rjsd, list[Plot]()
+    for data in repeats_first(group):
+        of = paths_of(material)[data.trial_id]
         lines = [
-            Line(clock.value, path.rounds.tolist(), path.rjsd.tolist())
+            Line(str(clock), of[clock].rounds, of[clock].rjsd)
             for clock in (Clock.INFERENCE, Clock.TOTAL)
-            for path in [paths[data.trial_id][clock]]
         ]
-        name = short(group, data)
-        plots.append(Plot(name, "rounds", "rJSD", lines, y_marks=[bound], from_zero=True))
+        words = (short(group, data), "rounds", "rJSD")
+        plots.append(Plot(*words, lines, y_marks=[bound], from_zero=True))
     caption = (
         f"Distance of the density of all times so far from its earlier fits; dashes: {bound:g}."
     )
-    name, title = f"rjsd-{plain(group.task)}", f"rJSD over fits, {group.task}"
-    return Figure(name, title, plots, caption)
+    return Figure(f"rjsd-{plain(group.task)}", f"rJSD over fits, {group.task}", plots, caption)
 
 
 def _sizes(group: Group) -> Figure:
-    """Return mean time against input size; no plots where inputs do not differ."""
     plots = []
-    for data in repeats_first(group.trials):
-        sizes = sizes_of(data)
-        if sizes is not None:
+    for data in repeats_first(group):
+        if (sizes := sizes_of(data)) is not None:
             means, _ = moments(data.own_times(Clock.INFERENCE))
             known = np.isfinite(means)
-            line = Line("", sizes[known].tolist(), means[known].tolist(), points=True)
+            line = Line("", sizes[known], means[known], points=True)
             plots.append(Plot(short(group, data), "input size", "ms", [line], from_zero=True))
     caption = "Mean inference time of each sample over rounds against its input size."
-    name, title = f"size-{plain(group.task)}", f"Time and input size, {group.task}"
-    return Figure(name, title, plots, caption)
+    return Figure(f"size-{plain(group.task)}", f"Time and input size, {group.task}", plots, caption)
 
 
-def _heat(maps: Sequence[Heat]) -> Figure:
-    """Return the distances between samples, one map a task."""
-    most = max(float(one.distances.max()) for one in maps) or 1.0
-    plots = [
-        Plot(
-            *(f"{one.group.task}: {short(one.group, one.data)}", "", "samples by input size"),
-            cells=one.distances.tolist(),
-            most=most,
-        )
-        for one in maps
-    ]
+def _heat(material: Material) -> Figure:
+    maps = heat_maps(material)
+    most = max((float(one.distances.max()) for one in maps), default=0.0) or 1.0
+    plots = []
+    for group, data, distances, _ in maps:
+        title, cells = f"{group.task}: {short(group, data)}", list(np.ndenumerate(distances))
+        plots.append(Plot(title, "", "samples by input size", cells=cells, most=most))
     caption = (
         "Jensen-Shannon distance between the densities of two samples' total times, samples in "
         "order of input size from top and left."
@@ -156,15 +279,11 @@ def _heat(maps: Sequence[Heat]) -> Figure:
     return Figure("heat", "Distances between samples", plots, caption)
 
 
-def _densities(found: Sequence[Densities]) -> Figure:
-    """Return the density of one sample on every system, one plot a task."""
+def _densities(material: Material) -> Figure:
+    axes = ("total time (ms)", "density of log time")
     plots = []
-    for one in found:
-        lines = [
-            Line(name, one.ms.tolist(), density.tolist()) for name, density in one.lines.items()
-        ]
-        title = f"{one.group.task}: {one.sample}"[:44]
-        axes = ("total time (ms)", "density of log time")
-        plots.append(Plot(title, *axes, lines, log_x=True, from_zero=True))
+    for title, ms, of_systems in densities_of_one_sample(material):
+        lines = [Line(name, ms, density) for name, density in of_systems.items()]
+        plots.append(Plot(title[:44], *axes, lines, log_x=True, from_zero=True))
     caption = "Kernel density of log total time over the rounds of each system."
     return Figure("density", "One sample on every system", plots, caption)

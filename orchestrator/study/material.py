@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,17 +16,18 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats.density import Floats
+from orchestrator.stats.times import SHOWN_SERVICE_CLOCKS, Clock
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.study.claims import Criteria
-from orchestrator.study.tables import Row, StudyTable, Value, named, numbers, three, whole, words
+from orchestrator.study.tables import Row, table
 
+# What names a measured system, in tables and figures.
 WHO = ("task", "model", "runtime", "system")
-"""What names a measured system, in tables and figures."""
-WHO_COLUMNS = named(*WHO, "repeat")
+WHO_COLUMNS = ("name", *WHO, "repeat")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Material:
     """A stored campaign as a study reads it."""
 
@@ -38,6 +40,14 @@ class Material:
     def trials(self) -> list[tuple[Group, TrialData]]:
         """Return every trial with its task."""
         return [(group, data) for group in self.groups for data in group.trials]
+
+    def clocks(self) -> Iterator[tuple[Group, TrialData, Clock]]:
+        """Yield every trial with its task, once for each clock."""
+        yield from ((*pair, clock) for pair in self.trials() for clock in SHOWN_SERVICE_CLOCKS)
+
+    def firsts(self) -> Iterator[tuple[Group, TrialData]]:
+        """Yield the first repeat of every measured system with its task."""
+        yield from ((group, data) for group in self.groups for data in repeats_first(group))
 
     def random(self, *names: object) -> np.random.Generator:
         """Return random numbers of its own, by ``analysis.seed`` and what they are for."""
@@ -80,36 +90,13 @@ def sizes_of(data: TrialData) -> Floats | None:
     return sizes if np.unique(sizes).size > 1 else None
 
 
-def repeats_first(trials: Sequence[TrialData]) -> list[TrialData]:
-    """Return the first repeat of every measured system."""
-    return list({data.record.match_key: data for data in reversed(trials)}.values())[::-1]
+def repeats_first(group: Group) -> list[TrialData]:
+    """Return the first repeat of every measured system of a task."""
+    return [first for first, *_ in group.systems().values()]
 
 
-def measured_table(material: Material) -> StudyTable:
-    """Return per task what was measured on it."""
-    rows: list[Row] = []
-    for group in material.groups:
-        trials = [data.record.trial for data in group.trials]
-        counts = [len(data.outcome) for data in group.trials]
-        names = [
-            ", ".join(sorted({getattr(trial, part).name for trial in trials})) for part in WHO[1:]
-        ]
-        first = group.trials[0]
-        repeats = max(trial.repeat for trial in trials) + 1
-        rounds = " to ".join(map(str, sorted({min(counts), max(counts)})))
-        answers = sum(data.outcome.size for data in group.trials)
-        of_task: list[Value] = [group.task, first.metric, len(first.references)]
-        rows.append([*of_task, *names, len(trials), repeats, rounds, answers])
-    columns = [
-        *named("task"), *words("metric"), *numbers(whole, "samples"),
-        *words("models", "runtimes", "systems"), *numbers(whole, "trials", "repeats"),
-        *words("rounds a trial"), *numbers(whole, "answers"),
-    ]  # fmt: skip
-    return StudyTable("measured", "What was measured", columns, rows, _allocations(material))
-
-
+# Which systems lie on one machine, by the boot id.
 def _allocations(material: Material) -> str:
-    """Say which systems lie on one machine, by the boot id; nothing where all lie apart."""
     machines: dict[str, set[str]] = {}
     for record in material.records:
         boot = record.placement.get("boot_id") or record.environment.get("boot_id")
@@ -124,74 +111,84 @@ def _allocations(material: Material) -> str:
     return "; ".join(told) + ("." if told else "")
 
 
-def environment_table(material: Material) -> StudyTable:
-    """Return where each system's trials ran."""
-    found: dict[tuple[str, ...], int] = {}
-    for record in material.records:
-        if record.started_at is not None:
-            cells = (record.trial.system.name, record.trial.runtime.name, *_where(record))
-            found[cells] = found.get(cells, 0) + 1
-    of_place = words("host", "processor", "device", "cores", "quota", "versions")
-    columns = [*named("system", "runtime"), *of_place, *numbers(whole, "trials")]
-    rows: list[Row] = [[*cells, count] for cells, count in sorted(found.items())]
-    return StudyTable("environment", "Environment", columns, rows)
+@table(
+    "measured",
+    "What was measured",
+    [
+        *(("name", "task"), ("words", "metric"), ("whole", "samples")),
+        *(("words", "models", "runtimes", "systems"), ("whole", "trials", "repeats")),
+        *(("words", "rounds a trial"), ("whole", "answers")),
+    ],
+    _allocations,
+)
+def _measured(material: Material) -> Iterator[Row]:
+    for group in material.groups:
+        first, trials = group.trials[0], [data.record.trial for data in group.trials]
+        names = [{getattr(trial, part).name for trial in trials} for part in WHO[1:]]
+        counts = {len(data.outcome) for data in group.trials}
+        figures = (
+            max(trial.repeat for trial in trials) + 1,
+            " to ".join(map(str, sorted({min(counts), max(counts)}))),
+            sum(data.outcome.size for data in group.trials),
+        )
+        of_task = (group.task, first.metric, len(first.references))
+        yield [*of_task, *(", ".join(sorted(of)) for of in names), len(trials), *figures]
+
+
+@table(
+    "environment",
+    "Environment",
+    [
+        ("name", "system", "runtime"),
+        ("words", "host", "processor", "device", "cores", "quota", "versions"),
+        ("whole", "trials"),
+    ],
+)
+def _environment(material: Material) -> Iterator[Row]:
+    found = Counter(map(_where, (one for one in material.records if one.started_at is not None)))
+    for cells, count in sorted(found.items()):
+        yield [*cells, count]
 
 
 def _where(record: TrialRecord) -> tuple[str, ...]:
-    place = record.placement
+    place, versions, trial = record.placement, record.stack.get("versions"), record.trial
     cores, quota = place.get("cores"), place.get("quota_cores")
-    versions = record.stack.get("versions")
     stack = versions if isinstance(versions, Mapping) else record.stack
     known = [f"{name} {value}" for name, value in sorted(stack.items()) if isinstance(value, str)]
     return (
-        str(place.get("host") or "-"),
+        *(trial.system.name, trial.runtime.name, str(place.get("host") or "-")),
         str(record.environment.get("processor") or "-"),
-        str(place.get("name") or place.get("device") or record.trial.system.device),
+        str(place.get("name") or place.get("device") or trial.system.device),
         ", ".join(map(str, cores)) if isinstance(cores, list | tuple) else "-",
         f"{quota:g} cores" if isinstance(quota, int | float) else "-",
         ", ".join(known) or "-",
     )
 
 
-def trouble_table(material: Material) -> StudyTable:
-    """Return the trials that are not done."""
-    rows: list[Row] = [
-        [record.trial_id, record.state, record.reason or "-"]
-        for record in material.records
-        if record.state != "done"
-    ]
-    columns = [*named("trial"), *words("state", "reason")]
-    return StudyTable("not_done", "Trials that are not done", columns, rows)
+@table("not_done", "Trials that are not done", [("name", "trial"), ("words", "state", "reason")])
+def _not_done(material: Material) -> Iterator[Row]:
+    records = (record for record in material.records if record.state != "done")
+    yield from ([one.trial_id, one.state, one.reason or "-"] for one in records)
 
 
-def tolerance_table(material: Material) -> StudyTable:
-    """Return tail quality averaged over users' tolerance, if ``analysis.tolerance`` is set."""
+@table(
+    "tolerance",
+    "Tail quality averaged over users' tolerance, total time",
+    [
+        *(("name", *WHO), ("words", "tolerance")),
+        *(("three", "mean", "low", "high", "worst", "ideal"), ("whole", "samples")),
+    ],
+    without_rows="No law of tolerance was given: "
+    "`analysis.tolerance={{median_ms: 200, p95_ms: 500}}` averages over one.",
+)
+def _tolerance(material: Material) -> Iterator[Row]:
     context = Context(material.analysis, material.campaign, material.records, material.groups)
-    found = {
-        row["trial"]: row
-        for row in all_rows(tables()["tolerance"], context)
-        if row["clock"] == "total"
-    }
+    rows = all_rows(tables()["tolerance"], context)
+    found = {row["trial"]: row for row in rows if row["clock"] == "total"}
     figures = ("tolerance", "mean", "interval_low", "interval_high", "worst", "ideal", "samples")
-    rows: list[Row] = [
-        [*who(group, data)[:-1], *(found[data.trial_id][name] for name in figures)]
-        for group, data in material.trials()
-        if data.trial_id in found
-    ]
-    columns = [
-        *named(*WHO), *words("tolerance"), *numbers(three, "mean", "low", "high", "worst", "ideal"),
-        *numbers(whole, "samples"),
-    ]  # fmt: skip
-    return StudyTable(
-        "tolerance",
-        "Tail quality averaged over users' tolerance, total time",
-        columns,
-        rows,
-        ""
-        if rows
-        else "No law of tolerance was given: `analysis.tolerance={median_ms: 200, p95_ms: 500}` "
-        "averages over one.",
-    )
+    for group, data in material.trials():
+        if data.trial_id in found:
+            yield [*who(group, data)[:-1], *(found[data.trial_id][name] for name in figures)]
 
 
 def limits(material: Material) -> list[str]:

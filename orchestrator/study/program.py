@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
@@ -35,36 +36,29 @@ from orchestrator.stats.paper import (
 from orchestrator.stats.prediction import compare
 from orchestrator.stats.times import Clock, Times
 from orchestrator.stats.units import evenly_chosen
-from orchestrator.study.material import WHO_COLUMNS, Material, repeats_first, who
-from orchestrator.study.tables import Row, StudyTable, named, numbers, three
+from orchestrator.study.material import WHO_COLUMNS, Material, who
+from orchestrator.study.tables import Row, table
 
+# Quality of every round, [R], from which samples are answered in time, [R, S].
 Quality: TypeAlias = Callable[[NDArray[np.bool_]], Floats]
-"""Quality of every round, [R], from which samples are answered in time, [R, S]."""
 
 BANDWIDTHS_S = (0.005, 0.01, 0.03, 0.07, 0.1)
-PERCENTILES = (99, 95, 90, 60)
-"""Of the check that training rounds tell of test rounds (``check_quality``)."""
+PERCENTILES = (99, 95, 90, 60)  # of its check that training rounds tell of test rounds
 TEST_ROUNDS = 30
-ROUNDS_DRAWN = 20
-STEPS_DRAWN = 10
-MARKED = (90, 95, 99)
-DEVIATIONS = 3
+ROUNDS_DRAWN, STEPS_DRAWN, MARKED, DEVIATIONS = 20, 10, (90, 95, 99), 3
+# Of files ViT_Run100.time.1 to .100 and DETR_Run100.time.1 to .20: fewer files keep their order.
 CLASSIFICATION = (
     "88 3 74 2 35 41 97 47 69 17 6 72 51 95 49 42 50 33 62 58 54 84 19 16 24 93 26 79 34 61 71 52 "
     "25 11 23 100 21 73 92 80 13 5 68 85 65 30 83 32 64 28 4 63 70 86 91 76 56 53 43 45 82 57 10 "
     "20 27 55 46 78 8 12 40 94 90 99 31 1 9 29 22 39 77 15 89 60 75 59 18 44 37 48 87 67 7 38 66 "
     "14 96 81 98 36"
 )
-"""As recorded for files ``ViT_Run100.time.1`` to ``.100``. Fewer files keep their order."""
+# As recorded for files ``DETR_Run100.time.1`` to ``.20``.
 DETECTION = "15 3 4 7 8 5 2 19 9 14 10 16 6 20 11 17 1 13 18 12"
-"""As recorded for files ``DETR_Run100.time.1`` to ``.20``."""
 
-
-CLOCK = Clock.INFERENCE
-"""The clock of the paper's published cells."""
+CLOCK = Clock.INFERENCE  # The clock of the paper's published cells.
 MOST_SAMPLES, MOST_IN_ALL, FEWEST = 10, 160, 4
-FEWEST_ROUNDS = 20
-"""With fewer there is no sixth fit among the training rounds."""
+FEWEST_ROUNDS = 20  # With fewer there is no sixth fit among the training rounds.
 DIFFERENCES = {
     "run order": "mean train/test distance: rounds in the order in which a directory lists their "
     "files, or in the true one",
@@ -94,17 +88,14 @@ def course(
     window: int = WINDOW,
 ) -> Course:
     """Return what the loop sees of one clock's rounds of records if it never stops."""
-    loop = PaperLoop(warm, fit_every, window)
-    fits: list[Fit] = []
-    comparisons: list[Comparison] = []
-    for times_s in rounds_s:
-        try:
-            fit, comparison = loop.add(times_s)
-        except ValueError as error:
-            return Course(fits, comparisons, f"ValueError: {error}")
-        fits += [] if fit is None else [fit]
-        comparisons += [] if comparison is None else [comparison]
-    return Course(fits, comparisons)
+    loop, error = PaperLoop(warm, fit_every, window), None
+    found: list[tuple[Fit | None, Comparison | None]] = []
+    try:
+        found.extend(map(loop.add, rounds_s))
+    except ValueError as raised:
+        error = f"ValueError: {raised}"
+    fits = [fit for fit, _ in found if fit is not None]
+    return Course(fits, [compared for _, compared in found if compared is not None], error)
 
 
 def stops_after(courses: Iterable[Course], threshold: float = THRESHOLD) -> int | None:
@@ -173,11 +164,10 @@ def distance_of(first: Density, second: Density) -> float:
 class Settling(NamedTuple):
     """How one record's density settles.
 
-    compared_at, of_window : [C], [C, window]
-        after how many rounds a fit has a full window before it, and its distances to the window.
-    rounds, tries
-        the first such number with all distances within the bound, or that of training rounds; and
-        the fits up to there, those without a full window among them.
+    After ``compared_at`` rounds, [C], a fit has a full window before it; ``of_window``, [C,
+    window], are its distances to that. ``rounds`` is the first such number with all distances
+    within the bound, or that of training rounds; ``tries`` are the fits up to there, those without
+    a full window among them.
     """
 
     compared_at: tuple[int, ...]
@@ -254,35 +244,40 @@ def is_recorded(rounds: int, detection: bool = False) -> bool:
     return rounds <= len((DETECTION if detection else CLASSIFICATION).split())
 
 
-def quirk_table(material: Material) -> StudyTable:
-    """Return the effect of each difference on the first repeat of every system."""
-    pairs = [(group, data) for group in material.groups for data in repeats_first(group.trials)]
-    most = max(FEWEST, min(MOST_SAMPLES, MOST_IN_ALL // max(len(pairs), 1)))
+def _most_samples(material: Material) -> int:
+    return max(FEWEST, min(MOST_SAMPLES, MOST_IN_ALL // max(len(list(material.firsts())), 1)))
 
-    def effects_of(pair: tuple[object, TrialData]) -> list[Row]:
-        data = pair[1]
-        records = data.own_times(CLOCK)
+
+def _program_note(material: Material) -> str:
+    differences = "; ".join(f"{name}: {what}" for name, what in DIFFERENCES.items())
+    return (
+        f"{differences}. Of the first repeat of every trial, rounds that have all times and up to "
+        f"{_most_samples(material)} samples, evenly chosen; recomputed percentile of all samples, "
+        "and of metrics that are a mean over samples alone: of others, such as mAP, its check has "
+        "no scores. That it does not synchronise a GPU cannot be tried here."
+    )
+
+
+@table(
+    "program",
+    "What each difference of the paper's program from its words does to these timings, "
+    "inference time",
+    [WHO_COLUMNS, ("name", "difference"), ("three", "as in its program", "mended")],
+    _program_note,
+)
+def _program(material: Material) -> Iterator[Row]:
+    most = _most_samples(material)
+
+    def effects_of(pair: tuple[Group, TrialData]) -> list[Row]:
+        records, judged = pair[1].own_times(CLOCK), pair[1].judged(pair[1].metric)
         complete = np.isfinite(records).all(axis=1)
         some = records[complete][:, evenly_chosen(records.shape[1], most)] / NS_PER_S
-        judged = data.judged(data.metric)
         scores = judged.scores if isinstance(judged, JudgedMean) else None
-        return list(effects(some, data.times[CLOCK][complete] / NS_PER_S, scores))
+        found = effects(some, pair[1].times[CLOCK][complete] / NS_PER_S, scores)
+        return [[*who(*pair), *row] for row in found]
 
-    found = map_in_threads(effects_of, pairs)
-    rows = [[*who(*pair), *row] for pair, of in zip(pairs, found, strict=True) for row in of]
-    note = "; ".join(f"{name}: {what}" for name, what in DIFFERENCES.items())
-    columns = [*WHO_COLUMNS, *named("difference"), *numbers(three, "as in its program", "mended")]
-    return StudyTable(
-        "program",
-        "What each difference of the paper's program from its words does to these timings, "
-        "inference time",
-        columns,
-        rows,
-        f"{note}. Of the first repeat of every trial, rounds that have all times and up to {most} "
-        "samples, evenly chosen; recomputed percentile of all samples, and of metrics that are a "
-        "mean over samples alone: of others, such as mAP, its check has no scores. That it does "
-        "not synchronise a GPU cannot be tried here.",
-    )
+    for rows in map_in_threads(effects_of, material.firsts()):
+        yield from rows
 
 
 def effects(
@@ -297,19 +292,22 @@ def effects(
     def suited(times_s: Floats) -> Density:
         return Density(times_s, select_bandwidth(times_s, resolution=1 / NS_PER_S).value)
 
+    def mean_distance(of: Floats, fitted: Callable[[Floats], Density] = fit) -> float:
+        fits = [(fitted(one[:train]), fitted(one[train:])) for one in of.T]
+        return float(np.mean([distance_of(*both) for both in fits]))
+
     if len(records) < FEWEST_ROUNDS:
         return
     train, settings = division(len(records))
-    in_true_order = _mean_distance(records, train, fit)
+    in_true_order = mean_distance(records)
+    yield "run order", mean_distance(records[directory_order(len(records))]), in_true_order
     found = [settling(one, settings) for one in records[:train].T]
     window_fills = train >= settings.initial + settings.step * (settings.window + 1)
-    as_listed = _mean_distance(records[directory_order(len(records))], train, fit)
-    yield "run order", as_listed, in_true_order
     if window_fills:
         least = np.array([one.rounds for one in found])
         added = np.minimum(least + settings.initial, train)
         yield "least rounds", float(added.mean()), float(least.mean())
-    yield "bandwidth floor", in_true_order, _mean_distance(records, train, suited)
+    yield "bandwidth floor", in_true_order, mean_distance(records, suited)
     if scores is not None:
 
         def quality(on_time: NDArray[np.bool_]) -> Floats:
@@ -317,17 +315,9 @@ def effects(
 
         curves, parts = [partial(quality_at, quality)] * 2, (times[:train], times[train:])
         sides = compare(curves, parts, PERCENTILES, as_in_program=True)
-        fit_means = sides.fit.mean(axis=1)
-        own, frozen = (
-            float(np.abs(fit_means - of.mean(axis=1)).max()) for of in (sides.own, sides.frozen)
-        )
+        apart = (sides.fit.mean(axis=1) - of.mean(axis=1) for of in (sides.own, sides.frozen))
+        own, frozen = (float(np.abs(of).max()) for of in apart)
         yield "recomputed percentile", own, frozen
     if window_fills:
         mended = float(np.mean([one.mean_at_last for one in found]))
         yield "divisor of train JSD", mean_train_distance(found), mended
-
-
-def _mean_distance(records: Floats, train: int, fitted: Callable[[Floats], Density]) -> float:
-    """Return the mean distance of the records' densities in training and test rounds."""
-    parts = [(one[:train], one[train:]) for one in records.T]
-    return float(np.mean([distance_of(*map(fitted, both)) for both in parts]))

@@ -3,50 +3,47 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from orchestrator.analysis.groups import Group
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.stats.certification import samples_to_certify
+from orchestrator.stats.certificate import samples_to_certify
 from orchestrator.stats.convergence import (
     SHARES,
     DensityConvergence,
+    divergences,
+    fit_times,
     rounds_each_sample_needs,
     rounds_needed_by_share,
 )
 from orchestrator.stats.density import Floats
-from orchestrator.stats.divergence import divergences, fit_times
 from orchestrator.stats.latency import percentiles_inverted_cdf, times_beyond
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS, Clock
 from orchestrator.stats.units import Units, evenly_chosen, spread, units_of
-from orchestrator.study.claims import Claim, Verdict, by_share, counted
 from orchestrator.study.material import WHO_COLUMNS, Material, who
 from orchestrator.study.tables import (
+    Claim,
     Row,
     StudyTable,
     Value,
-    named,
-    numbers,
-    significant,
-    three,
-    whole,
-    words,
+    by_share,
+    counted,
+    table,
 )
 
-MOST_FITS = 50
-"""A trial's density is fitted at most so often."""
+MOST_FITS = 50  # of a trial's density
 MOST_SAMPLES_IN_ALL, FEWEST_SAMPLES = 720, 10
 LEAST_ROUNDS, MOST_ROUNDS = 55, 200
-TEST_ROUNDS, FEWEST_TO_TEST = 30, 60
-FEWEST_TIMES = 5
-"""Of a sample in a part of the rounds, for a density."""
-FEWEST_LEFT = 10
-PERCENTILE = 95.0
+# Rounds of the test, of all, and times of a sample in either part, for a density.
+TEST_ROUNDS, FEWEST_TO_TEST, FEWEST_TIMES = 30, 60, 5
+PERCENTILE, FEWEST_LEFT = 95.0, 10
 
 
 class Path(NamedTuple):
@@ -64,15 +61,17 @@ class Path(NamedTuple):
 Paths = Mapping[str, Mapping[Clock, Path]]
 
 
+@lru_cache(maxsize=1)
 def paths_of(material: Material) -> Paths:
     """Return rJSD over fits of every trial, by its id."""
     window = material.criteria.claims.enough.window
 
     def path(times: Floats) -> Path:
         convergence = DensityConvergence(window, fit_every=-(-len(times) // MOST_FITS))
-        checks = [check for check in map(convergence.update, times) if check.rjsd is not None]
-        rounds = np.array([check.rounds for check in checks], dtype=np.int64)
-        return Path(rounds, np.array([check.rjsd for check in checks], dtype=np.float64))
+        checks = map(convergence.update, times)
+        found = [(check.rounds, check.rjsd) for check in checks if check.rjsd is not None]
+        rounds, rjsd = np.array(found, dtype=np.float64).reshape(-1, 2).T
+        return Path(rounds.astype(np.int64), rjsd)
 
     def paths(data: TrialData) -> dict[Clock, Path]:
         return {clock: path(data.inferences[clock]) for clock in SHOWN_SERVICE_CLOCKS}
@@ -87,124 +86,111 @@ def settled_on_both(paths: Mapping[Clock, Path], bound: float) -> int | None:
     return Path(paths[PRIMARY_CLOCK].rounds, both).settled(bound)
 
 
-def rjsd_table(material: Material, paths: Paths) -> StudyTable:
-    """Return when rJSD settled, and where it ended."""
+@table(
+    "rjsd",
+    "rJSD over fits, and the first round at which it was at most {c.enough.rjsd:g}",
+    [
+        WHO_COLUMNS,
+        ("whole", *(f"settled {clock}" for clock in SHOWN_SERVICE_CLOCKS), "settled both"),
+        *(("three", *(f"last {clock}" for clock in SHOWN_SERVICE_CLOCKS)), ("whole", "rounds")),
+    ],
+    "rJSD: root of the mean Jensen-Shannon divergence (natural logarithm) between the density "
+    "of all log times so far and its earlier fits, as the paper's equation (5) defines it; its "
+    "program takes another root. A dash: not reached.",
+)
+def _rjsd(material: Material) -> Iterator[Row]:
     bound = material.criteria.claims.enough.rjsd
-    rows: list[Row] = []
     for group, data in material.trials():
-        of_trial = [paths[data.trial_id][clock] for clock in SHOWN_SERVICE_CLOCKS]
-        last = [float(path.rjsd[-1]) if path.rjsd.size else None for path in of_trial]
+        of_trial = [paths_of(material)[data.trial_id][clock] for clock in SHOWN_SERVICE_CLOCKS]
         settled = [path.settled(bound) for path in of_trial]
-        both = settled_on_both(paths[data.trial_id], bound)
-        rows.append([*who(group, data), *settled, both, *last, len(data.times[PRIMARY_CLOCK])])
-    settled_at = [f"settled {clock}" for clock in SHOWN_SERVICE_CLOCKS]
-    return StudyTable(
-        "rjsd",
-        f"rJSD over fits, and the first round at which it was at most {bound:g}",
-        [
-            *(*WHO_COLUMNS, *numbers(whole, *settled_at, "settled both")),
-            *numbers(three, *(f"last {clock}" for clock in SHOWN_SERVICE_CLOCKS)),
-            *numbers(whole, "rounds"),
-        ],
-        rows,
-        "rJSD: root of the mean Jensen-Shannon divergence (natural logarithm) between the density "
-        "of all log times so far and its earlier fits, as the paper's equation (5) defines it; its "
-        "program takes another root. A dash: not reached.",
-    )
+        settled.append(settled_on_both(paths_of(material)[data.trial_id], bound))
+        last = [float(path.rjsd[-1]) if path.rjsd.size else None for path in of_trial]
+        yield [*who(group, data), *settled, *last, len(data.times[PRIMARY_CLOCK])]
 
 
-def _rows(material: Material, cells: Callable[[Floats], list[Value] | None]) -> list[Row]:
-    """Return a row of every trial that has cells, from the times of some of its samples."""
+# A row of every trial that has cells, from the times of some of its samples.
+def _rows(material: Material, cells: Callable[[Floats], Sequence[Value]]) -> list[Row]:
     pairs = material.trials()
     fair = MOST_SAMPLES_IN_ALL // max(len(pairs), 1)
     most = max(FEWEST_SAMPLES, min(material.criteria.most_samples, fair))
 
-    def of(data: TrialData) -> list[Value] | None:
-        times = data.own_times(PRIMARY_CLOCK)
+    def of(pair: tuple[Group, TrialData]) -> Sequence[Value]:
+        times = pair[1].own_times(PRIMARY_CLOCK)
         return cells(times[:, evenly_chosen(times.shape[1], most)])
 
-    found = map_in_threads(of, [data for _, data in pairs])
-    return [[*who(*pair), *row] for pair, row in zip(pairs, found, strict=True) if row is not None]
+    found = map_in_threads(of, pairs)
+    return [[*who(*pair), *row] for pair, row in zip(pairs, found, strict=True) if row]
 
 
-def least_rounds_table(material: Material) -> StudyTable:
-    """Return the rounds after which 80, 85, 90 and 95 % of samples have settled."""
-
-    def needed(times: Floats) -> list[Value] | None:
+@table(
+    "least_rounds",
+    "Least rounds, total time",
+    [WHO_COLUMNS, ("whole", "samples", *(f"{share:g} %" for share in SHARES))],
+    "After so many rounds the density of so many samples' own times moved by a distance of at "
+    f"most 0.2 over five fits; of trials of {LEAST_ROUNDS} rounds or more. A dash: more rounds "
+    f"than there are, or than {MOST_ROUNDS}.",
+)
+def _least_rounds(material: Material) -> Iterable[Row]:
+    def needed(times: Floats) -> Sequence[Value]:
         if len(times) < LEAST_ROUNDS:
-            return None
+            return ()
         found = rounds_needed_by_share(rounds_each_sample_needs(times[:MOST_ROUNDS]))
-        return [times.shape[1], *found.values()]
+        return times.shape[1], *found.values()
 
-    return StudyTable(
-        "least_rounds",
-        "Least rounds, total time",
-        [*WHO_COLUMNS, *numbers(whole, "samples", *(f"{share:g} %" for share in SHARES))],
-        _rows(material, needed),
-        f"After so many rounds the density of so many samples' own times moved by a distance of at "
-        f"most 0.2 over five fits; of trials of {LEAST_ROUNDS} rounds or more. A dash: more rounds "
-        f"than there are, or than {MOST_ROUNDS}.",
-    )
+    return _rows(material, needed)
 
 
-def distance_table(material: Material) -> StudyTable:
-    """Return how far the densities of samples in the last rounds lie from those in the others."""
-
-    def distances(times: Floats) -> list[Value] | None:
-        if len(times) < FEWEST_TO_TEST:
-            return None
+@table(
+    "train_test",
+    "Distance between the densities of each sample's first and last rounds, total time",
+    [
+        *(WHO_COLUMNS, ("whole", "first rounds", "last rounds", "samples")),
+        ("three", "mean", "median", "largest"),
+    ],
+    "Jensen-Shannon distance, in the true order of rounds. Densities of few times differ by "
+    "chance alone: of 70 and 30 times drawn from one law the distance is about 0.1 to 0.2.",
+)
+def _train_test(material: Material) -> Iterable[Row]:
+    def distances(times: Floats) -> Sequence[Value]:
         parts = times[:-TEST_ROUNDS].T, times[-TEST_ROUNDS:].T
         found = [
             math.sqrt(divergences(fit_times(first), [fit_times(last)])[0])
             for first, last in zip(*parts, strict=True)
-            if min(np.isfinite(part).sum() for part in (first, last)) >= FEWEST_TIMES
+            if len(times) >= FEWEST_TO_TEST
+            and min(np.isfinite(part).sum() for part in (first, last)) >= FEWEST_TIMES
         ]
         if not found:
-            return None
+            return ()
         figures = (float(np.mean(found)), float(np.median(found)), max(found))
-        return [len(times) - TEST_ROUNDS, TEST_ROUNDS, len(found), *figures]
+        return len(times) - TEST_ROUNDS, TEST_ROUNDS, len(found), *figures
 
-    return StudyTable(
-        "train_test",
-        "Distance between the densities of each sample's first and last rounds, total time",
-        [
-            *(*WHO_COLUMNS, *numbers(whole, "first rounds", "last rounds", "samples")),
-            *numbers(three, "mean", "median", "largest"),
-        ],
-        _rows(material, distances),
-        "Jensen-Shannon distance, in the true order of rounds. Densities of few times differ by "
-        "chance alone: of 70 and 30 times drawn from one law the distance is about 0.1 to 0.2.",
-    )
+    return _rows(material, distances)
 
 
-def enough_table(material: Material, paths: Paths) -> StudyTable:
-    """Return what the rounds until rJSD settled say of the rest, where enough rounds are left."""
+@table(
+    "enough",
+    "Rounds until rJSD was at most {c.enough.rjsd:g} on both clocks, against the rest: "
+    f"p{PERCENTILE:g} of the former, total time",
+    [
+        *(WHO_COLUMNS, ("whole", "until then", "rest")),
+        *(("three", "difference", "allowed"), ("words", "enough")),
+    ],
+    f"Of trials in which at least {FEWEST_LEFT} rounds are left. rJSD sees the density of all "
+    "times together and nothing of its tail.",
+)
+def _enough(material: Material) -> Iterator[Row]:
     wanted = material.criteria.claims.enough
-    rows: list[Row] = []
     for group, data in material.trials():
-        until = settled_on_both(paths[data.trial_id], wanted.rjsd)
+        until = settled_on_both(paths_of(material)[data.trial_id], wanted.rjsd)
         times = data.times[PRIMARY_CLOCK]
         if until is None or len(times) - until < FEWEST_LEFT:
             continue
         bound = percentiles_inverted_cdf(data.inferences[PRIMARY_CLOCK][:until], [PERCENTILE])
         judged = data.judged(data.metric)
-        quality = judged.curve(times, bound)[0]
+        quality, within = judged.curve(times, bound)[0], wanted.within * abs(judged.ideal())
         difference = abs(float(quality[:until].mean() - quality[until:].mean()))
-        within = wanted.within * abs(judged.ideal())
         figures = (len(times) - until, difference, within, difference <= within)
-        rows.append([*who(group, data), until, *figures])
-    return StudyTable(
-        "enough",
-        f"Rounds until rJSD was at most {wanted.rjsd:g} on both clocks, against the rest: "
-        f"p{PERCENTILE:g} of the former, total time",
-        [
-            *(*WHO_COLUMNS, *numbers(whole, "until then", "rest")),
-            *(*numbers(three, "difference", "allowed"), *words("enough")),
-        ],
-        rows,
-        f"Of trials in which at least {FEWEST_LEFT} rounds are left. rJSD sees the density of all "
-        "times together and nothing of its tail.",
-    )
+        yield [*who(group, data), until, *figures]
 
 
 def enough_claim(material: Material, table: StudyTable) -> Claim:
@@ -212,11 +198,9 @@ def enough_claim(material: Material, table: StudyTable) -> Claim:
     wanted, settled = material.criteria.claims.enough, len(table.rows)
     enough = sum(bool(row[-1]) for row in table.rows)
     said, figures = counted(enough, settled)
-    verdict: Verdict = "not shown"
-    if figures and figures["share"] >= wanted.trials:
-        verdict = "holds"
-    elif figures and figures["high"] < wanted.trials:
-        verdict = "fails"
+    verdict = by_share(enough, settled, wanted.trials)
+    if verdict == "fails" and figures["high"] >= wanted.trials:
+        verdict = "not shown"
     return Claim(
         "C3",
         f"An rJSD of at most {wanted.rjsd:g} means that enough was measured",
@@ -248,52 +232,43 @@ def design_effect(times: Floats, value: float, units: Units | None) -> float:
     return max(1.0, float(variance / independent)) if independent > 0 else 1.0
 
 
-def inferences_table(material: Material, paths: Paths) -> StudyTable:
-    """Return the inferences when rJSD settled, and those that MLPerf's guarantee takes."""
-    wanted = material.criteria.claims.inferences
-    scenarios = {"single stream": wanted.single_stream, "server": wanted.server}
-    rows: list[Row] = []
+@table(
+    "inferences",
+    "Inferences until rJSD settled, against MLPerf's counts",
+    [
+        *(WHO_COLUMNS, ("name", "scenario"), ("whole", "used", "MLPerf asks")),
+        ("significant", "design effect"),
+        ("whole", "equal guarantee takes", "early stopping takes"),
+        ("significant", "half-width", "MLPerf's half-width"),
+    ],
+    "Half-width: of the share of answers within the percentile, at the confidence of the "
+    "criteria, of as many independent inferences as those used are worth (used / design "
+    "effect). Equal guarantee: MLPerf's count times the design effect, since inferences of one "
+    "round depend on each other. Early stopping: inferences that bound the percentile if none "
+    "overruns, LoadGen's rule, likewise.",
+)
+def _inferences(material: Material) -> Iterator[Row]:
+    wanted, bound = material.criteria.claims.inferences, material.criteria.claims.enough.rjsd
     for group, data in material.trials():
-        until = settled_on_both(paths[data.trial_id], material.criteria.claims.enough.rjsd)
+        until = settled_on_both(paths_of(material)[data.trial_id], bound)
         if until is None:
             continue
         times = data.inferences[PRIMARY_CLOCK]
         used = until * times.shape[1]
-        for name, scenario in scenarios.items():
-            [value] = percentiles_inverted_cdf(times, [scenario.percentile])
+        for name, of in (("single stream", wanted.single_stream), ("server", wanted.server)):
+            [value] = percentiles_inverted_cdf(times, [of.percentile])
             effect = design_effect(times, value, data.visits)
-            early = samples_to_certify(scenario.percentile, wanted.confidence, 0)
-            needed = (math.ceil(scenario.queries * effect), math.ceil(early * effect))
-            widths = [
-                half_width(scenario.percentile, of, wanted.confidence)
-                for of in (used / effect, scenario.queries)
-            ]
-            of_mlperf = scenario.queries
-            rows.append([*who(group, data), name, used, of_mlperf, effect, *needed, *widths])
-    return StudyTable(
-        "inferences",
-        "Inferences until rJSD settled, against MLPerf's counts",
-        [
-            *(*WHO_COLUMNS, *named("scenario"), *numbers(whole, "used", "MLPerf asks")),
-            *numbers(significant, "design effect"),
-            *numbers(whole, "equal guarantee takes", "early stopping takes"),
-            *numbers(significant, "half-width", "MLPerf's half-width"),
-        ],
-        rows,
-        "Half-width: of the share of answers within the percentile, at the confidence of the "
-        "criteria, of as many independent inferences as those used are worth (used / design "
-        "effect). Equal guarantee: MLPerf's count times the design effect, since inferences of one "
-        "round depend on each other. Early stopping: inferences that bound the percentile if none "
-        "overruns, LoadGen's rule, likewise.",
-    )
+            early = samples_to_certify(of.percentile, wanted.confidence, 0)
+            needed = (math.ceil(count * effect) for count in (of.queries, early))
+            counts = (used / effect, of.queries)
+            widths = (half_width(of.percentile, each, wanted.confidence) for each in counts)
+            yield [*who(group, data), name, used, of.queries, effect, *needed, *widths]
 
 
-def inferences_claims(material: Material, table: StudyTable) -> list[Claim]:
-    """Return the verdict on C5 per scenario: fewer inferences, and as narrow a half-width."""
+def inferences_claims(material: Material, table: StudyTable) -> Iterator[Claim]:
+    """Yield the verdict on C5 per scenario: fewer inferences, and as narrow a half-width."""
     wanted = material.criteria.claims.inferences
-    names = [column.name for column in table.columns]
-    rows = [dict(zip(names, row, strict=True)) for row in table.rows]
-    claims = []
+    rows = [dict(zip(table.heads, row, strict=True)) for row in table.rows]
     for name, scenario, of in (
         ("C5a", "single stream", wanted.single_stream),
         ("C5b", "server", wanted.server),
@@ -303,23 +278,15 @@ def inferences_claims(material: Material, table: StudyTable) -> list[Claim]:
         equal = sum(row["half-width"] <= row["MLPerf's half-width"] for row in fewer)
         enough = sum(row["used"] >= row["early stopping takes"] for row in fewer)
         said, figures = counted(equal, len(mine))
-        claims.append(
-            Claim(
-                name,
-                f"Fewer inferences than MLPerf's {of.queries:,} ({scenario}) suffice",
-                f"fewer until rJSD settles, and p{of.percentile:g} known as narrowly, in "
-                f"{wanted.trials:.0%} of trials",
-                by_share(equal, len(mine), wanted.trials),
-                f"fewer in {len(fewer)} of {len(mine)} trials that settled; of these {len(fewer)}, "
-                f"as narrowly in {equal} and enough by early stopping in {enough}; both fewer and "
-                f"as narrowly in {said}",
-                {
-                    "settled": len(mine),
-                    "fewer": len(fewer),
-                    "as narrowly": equal,
-                    "enough by early stopping": enough,
-                    **figures,
-                },
-            )
+        numbers = {"settled": len(mine), "fewer": len(fewer), "as narrowly": equal}
+        yield Claim(
+            name,
+            f"Fewer inferences than MLPerf's {of.queries:,} ({scenario}) suffice",
+            f"fewer until rJSD settles, and p{of.percentile:g} known as narrowly, in "
+            f"{wanted.trials:.0%} of trials",
+            by_share(equal, len(mine), wanted.trials),
+            f"fewer in {len(fewer)} of {len(mine)} trials that settled; of these {len(fewer)}, "
+            f"as narrowly in {equal} and enough by early stopping in {enough}; both fewer and "
+            f"as narrowly in {said}",
+            numbers | {"enough by early stopping": enough} | figures,
         )
-    return claims

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,26 +12,21 @@ from numpy.typing import ArrayLike
 
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.stats.convergence import fit_times, jensen_shannon_distance, masses_on_common_grid
 from orchestrator.stats.density import Floats, kde_on_grid, log_times, select_bandwidth
-from orchestrator.stats.divergence import fit_times, jensen_shannon_distance, masses_on_common_grid
 from orchestrator.stats.times import PRIMARY_CLOCK, SHOWN_SERVICE_CLOCKS
 from orchestrator.stats.units import evenly_chosen
 from orchestrator.study.material import WHO_COLUMNS, Material, repeats_first, short, sizes_of, who
-from orchestrator.study.tables import Row, StudyTable, named, numbers, significant, three, whole
+from orchestrator.study.tables import Row, table
 
 NS_PER_MS = 1e6
-MOST_CELLS = 2**12
-FEWEST_TIMES = 10
-GRID = 161
+MOST_CELLS, FEWEST_TIMES, GRID = 2**12, 10, 161
 
 
 class Line(NamedTuple):
-    """A straight line by least squares, y = intercept + slope x.
+    """A straight line, y = intercept + slope x, and its mean squared error over all points.
 
-    r_squared
-        share of the variance of y that it explains; NaN where y does not vary.
-    mse
-        mean squared error, divided by the number of points.
+    ``r_squared`` is the share of the variance of y that it explains, NaN where y does not vary.
     """
 
     slope: float
@@ -71,39 +66,33 @@ def moments(times_ns: ArrayLike) -> tuple[Floats, Floats]:
     return np.where(count < 2, np.nan, mean), np.where(count < 2, np.nan, variance)
 
 
-def size_table(material: Material) -> StudyTable:
-    """Return the regression of mean and variance of time on input size, where inputs differ."""
-    rows: list[Row] = []
-    for group in material.groups:
-        for data in repeats_first(group.trials):
-            sizes = sizes_of(data)
-            if sizes is None or len(data.times[PRIMARY_CLOCK]) < FEWEST_TIMES:
-                continue
-            for clock in SHOWN_SERVICE_CLOCKS:
-                figures = np.array(moments(data.own_times(clock)))
-                has = np.isfinite(figures[0])
-                mean, variance = (least_squares(sizes[has], of[has]) for of in figures)
-                of_variance = (variance.slope, variance.r_squared)
-                rows.append([*who(group, data), clock, sizes.size, *mean[:3], *of_variance])
-    return StudyTable(
-        "input_size",
-        "Mean and variance of time on input size, by least squares",
-        [
-            *(*WHO_COLUMNS, *named("clock"), *numbers(whole, "samples")),
-            *numbers(significant, "ms per unit of size", "intercept ms"),
-            *(*numbers(three, "R2 of mean"), *numbers(significant, "ms2 per unit of size")),
-            *numbers(three, "R2 of variance"),
-        ],
-        rows,
-        "One point per sample, over its rounds. The size is that which the model reports: pixels "
-        "after preprocessing, or tokens."
-        if rows
-        else "Of no task do inputs differ in size, or trials are too short.",
-    )
+@table(
+    "input_size",
+    "Mean and variance of time on input size, by least squares",
+    [
+        *(WHO_COLUMNS, ("name", "clock"), ("whole", "samples")),
+        ("significant", "ms per unit of size", "intercept ms"),
+        *(("three", "R2 of mean"), ("significant", "ms2 per unit of size")),
+        ("three", "R2 of variance"),
+    ],
+    "One point per sample, over its rounds. The size is that which the model reports: pixels "
+    "after preprocessing, or tokens.",
+    without_rows="Of no task do inputs differ in size, or trials are too short.",
+)
+def _input_size(material: Material) -> Iterator[Row]:
+    for group, data in material.firsts():
+        sizes = sizes_of(data)
+        if sizes is None or len(data.times[PRIMARY_CLOCK]) < FEWEST_TIMES:
+            continue
+        for clock in SHOWN_SERVICE_CLOCKS:
+            figures = np.array(moments(data.own_times(clock)))
+            has = np.isfinite(figures[0])
+            mean, variance = (least_squares(sizes[has], of[has]) for of in figures)
+            of_variance = (variance.slope, variance.r_squared)
+            yield [*who(group, data), clock, sizes.size, *mean[:3], *of_variance]
 
 
-@dataclass(frozen=True)
-class Heat:
+class Heat(NamedTuple):
     """Distances between samples of one trial, [n, n], in order of their input sizes, [n]."""
 
     group: Group
@@ -112,6 +101,7 @@ class Heat:
     sizes: Floats
 
 
+@lru_cache(maxsize=1)
 def heat_maps(material: Material) -> list[Heat]:
     """Return per task the distances between samples of the fastest system's first repeat."""
 
@@ -120,7 +110,7 @@ def heat_maps(material: Material) -> list[Heat]:
 
     found = []
     for group in material.groups:
-        fastest = min(repeats_first(group.trials), key=speed)
+        fastest = min(repeats_first(group), key=speed)
         times, sizes = fastest.own_times(PRIMARY_CLOCK), sizes_of(fastest)
         of_samples = np.zeros(times.shape[1]) if sizes is None else sizes
         usable = np.flatnonzero(np.isfinite(times).sum(axis=0) >= FEWEST_TIMES)
@@ -136,60 +126,56 @@ def heat_maps(material: Material) -> list[Heat]:
     return found
 
 
-def heat_table(maps: Sequence[Heat]) -> StudyTable:
-    """Return the mean distance between samples, of like and of unlike size."""
-    rows: list[Row] = []
-    for one in maps:
-        above = np.triu_indices(one.sizes.size, 1)
-        distances, like = one.distances[above], (one.sizes[:, None] == one.sizes)[above]
+@table(
+    "heat",
+    "Distance between the densities of samples, total time",
+    [
+        *(WHO_COLUMNS, ("whole", "samples")),
+        ("three", "mean", "of equal size", "of unequal size", "largest"),
+    ],
+    "Jensen-Shannon distance, at most 0.833.",
+)
+def _heat(material: Material) -> Iterator[Row]:
+    for group, data, between, sizes in heat_maps(material):
+        above = np.triu_indices(sizes.size, 1)
+        distances, like = between[above], (sizes[:, None] == sizes)[above]
         means = [float(distances[of].mean()) if of.any() else None for of in (like, ~like)]
         figures = (float(distances.mean()), *means, float(distances.max()))
-        rows.append([*who(one.group, one.data), one.sizes.size, *figures])
-    of_sizes = numbers(three, "mean", "of equal size", "of unequal size", "largest")
-    columns = [*WHO_COLUMNS, *numbers(whole, "samples"), *of_sizes]
-    title = "Distance between the densities of samples, total time"
-    return StudyTable("heat", title, columns, rows, "Jensen-Shannon distance, at most 0.833.")
+        yield [*who(group, data), sizes.size, *figures]
 
 
-@dataclass(frozen=True)
-class Densities:
+class Densities(NamedTuple):
     """The density of one sample's log time, [G], at times in ms, [G], by name of the system."""
 
-    group: Group
-    sample: str
+    title: str
     ms: Floats
     lines: dict[str, Floats]
 
 
-def densities_of_one_sample(material: Material) -> list[Densities]:
-    """Return per task the densities of one sample, or of its batch, on every system.
+def densities_of_one_sample(material: Material) -> Iterator[Densities]:
+    """Yield per task the densities of one sample, or of its batch, on every system.
 
     It is that whose median time is in the middle on the first of them.
     """
-    found = []
     for group in material.groups:
-        firsts = repeats_first(group.trials)
-        first, times = firsts[0], [data.own_times(PRIMARY_CLOCK) for data in firsts]
-        if len({one.shape[1] for one in times}) > 1:
+        firsts = {short(group, data): data for data in repeats_first(group)}
+        first, *_ = firsts.values()
+        times = {name: data.own_times(PRIMARY_CLOCK) for name, data in firsts.items()}
+        if len({one.shape[1] for one in times.values()}) > 1:
             continue
-        medians = np.median(times[0], axis=0)
+        medians = np.median(first.own_times(PRIMARY_CLOCK), axis=0)
         place = int(np.argsort(medians, kind="stable")[medians.size // 2])
-        logs = {
-            short(group, data): log_times(one[:, place])
-            for data, one in zip(firsts, times, strict=True)
-        }
+        logs = {name: log_times(one[:, place]) for name, one in times.items()}
         logs = {name: one for name, one in logs.items() if one.size >= FEWEST_TIMES}
-        if not logs:
-            continue
-        bandwidths = {
-            name: max(select_bandwidth(one, resolution=1e-6).value, 1e-4)
-            for name, one in logs.items()
-        }
-        margin, every = 4 * max(bandwidths.values()), np.concatenate([*logs.values()])
-        grid = np.linspace(every.min() - margin, every.max() + margin, GRID)
-        lines = {name: kde_on_grid(one, grid, bandwidths[name]) for name, one in logs.items()}
-        single = first.record.trial.measurement.batch == 1
-        name = f"{'sample' if single else 'batch'} {place}"
-        name = first.names[place] if single and first.names else name
-        found.append(Densities(group, name, np.exp(grid) / NS_PER_MS, lines))
-    return found
+        if logs:
+            widths = {
+                name: max(select_bandwidth(one, resolution=1e-6).value, 1e-4)
+                for name, one in logs.items()
+            }
+            margin, every = 4 * max(widths.values()), np.concatenate([*logs.values()])
+            grid = np.linspace(every.min() - margin, every.max() + margin, GRID)
+            lines = {name: kde_on_grid(one, grid, widths[name]) for name, one in logs.items()}
+            single = first.record.trial.measurement.batch == 1
+            sample = f"{'sample' if single else 'batch'} {place}"
+            sample = first.names[place] if single and first.names else sample
+            yield Densities(f"{group.task}: {sample}", np.exp(grid) / NS_PER_MS, lines)

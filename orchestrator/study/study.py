@@ -9,55 +9,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import zip_longest
 from typing import NamedTuple
 
 from orchestrator.contracts import InputError
 from orchestrator.report.markdown import folded
 from orchestrator.report.table import to_markdown
 from orchestrator.report.text import markdown_text
-from orchestrator.stats.times import PRIMARY_CLOCK
-from orchestrator.study.choice import choice_claims, choice_table, choices
-from orchestrator.study.claims import claims_table, figures_table
-from orchestrator.study.curves import (
-    fluctuation_claim,
-    fluctuation_table,
-    latency_table,
-    quality_table,
-    tail_table,
-)
-from orchestrator.study.factors import agreement_table, divisions, factor_claims, factor_table
-from orchestrator.study.figures import figures_of
-from orchestrator.study.material import (
-    Material,
-    environment_table,
-    limits,
-    measured_table,
-    tolerance_table,
-    trouble_table,
-)
-from orchestrator.study.plots import Figure
-from orchestrator.study.prediction import (
-    SAYS,
-    foretold,
-    miss_table,
-    prediction_claims,
-    prediction_table,
-)
-from orchestrator.study.program import quirk_table
-from orchestrator.study.settling import (
-    distance_table,
-    enough_claim,
-    enough_table,
-    inferences_claims,
-    inferences_table,
-    least_rounds_table,
-    paths_of,
-    rjsd_table,
-)
-from orchestrator.study.sizes import densities_of_one_sample, heat_maps, heat_table, size_table
-from orchestrator.study.tables import StudyTable
+from orchestrator.study import factors, prediction, quality, settling
+from orchestrator.study import program as program  # declares its table
+from orchestrator.study.figures import Figure, figures_of
+from orchestrator.study.material import Material, limits
+from orchestrator.study.tables import TABLES, StudyTable, claims_table, figures_table
 
 SCHEMA_VERSION = 1
 OPENS, CLOSES = "<!-- study:", "<!-- /study -->"
@@ -70,6 +34,7 @@ METHOD = (
     "*Inference* is the model call alone, *total* runs from encoded bytes to the answer. Every "
     "number below is computed from stored timings, and stands in `study.json`."
 )
+# Folded parts: their tables by name, and their figures by how names begin.
 SECTIONS = (
     ("Quality over rounds (C1)", ("fluctuation", "quality"), ("quality",)),
     (
@@ -92,11 +57,9 @@ SECTIONS = (
     ("The paper's program", ("program",), ()),
     ("Environment", ("environment", "not_done"), ()),
 )
-"""Folded parts: their tables by name, and their figures by how names begin."""
 
 
-@dataclass(frozen=True)
-class Study:
+class Study(NamedTuple):
     """What was found, and ``limits``: what these data cannot test."""
 
     name: str
@@ -112,57 +75,22 @@ class Study:
 
 def make_study(material: Material) -> Study:
     """Compute the study of a campaign. Equal files, settings and seed give equal studies."""
-    paths = paths_of(material)
-    maps, densities = heat_maps(material), densities_of_one_sample(material)
-    divided, chosen = divisions(material), choices(material)
-    one_threshold = [material.criteria.claims.prediction.percentile]
-    predictions = [
-        one
-        for against in SAYS
-        for one in foretold(material, one_threshold, against, (PRIMARY_CLOCK,))
-    ]
-    fluctuates, enough = fluctuation_table(material), enough_table(material, paths)
-    inferences = inferences_table(material, paths)
+    campaign, tables = material.campaign, {name: make(material) for name, make in TABLES.items()}
     claims = [
-        fluctuation_claim(material, fluctuates),
-        *choice_claims(material, chosen),
-        enough_claim(material, enough),
-        *prediction_claims(material, predictions),
-        *inferences_claims(material, inferences),
-        *factor_claims(material, divided),
+        quality.fluctuation_claim(material, tables["fluctuation"]),
+        *quality.choice_claims(material, quality.choices(material)),
+        settling.enough_claim(material, tables["enough"]),
+        *prediction.prediction_claims(material, prediction.predictions(material)),
+        *settling.inferences_claims(material, tables["inferences"]),
+        *factors.factor_claims(material, factors.divisions(material)),
     ]
-    tables = [
-        measured_table(material),
-        claims_table(claims),
-        figures_table(claims),
-        fluctuates,
-        quality_table(material),
-        latency_table(material),
-        tail_table(material),
-        tolerance_table(material),
-        choice_table(chosen),
-        rjsd_table(material, paths),
-        enough,
-        least_rounds_table(material),
-        distance_table(material),
-        prediction_table(material),
-        miss_table(material, predictions),
-        inferences,
-        factor_table(divided),
-        agreement_table(material),
-        size_table(material),
-        heat_table(maps),
-        quirk_table(material),
-        environment_table(material),
-        trouble_table(material),
-    ]
-    campaign = material.campaign
+    found = {table.name: table for table in (claims_table(claims), figures_table(claims))}
     return Study(
         campaign.name,
         f"{campaign.created_at:%Y-%m-%d %H:%M} UTC, version {campaign.code_version}",
         limits(material),
-        {table.name: table for table in tables},
-        figures_of(material, paths, maps, densities),
+        found | tables,
+        figures_of(material),
     )
 
 
@@ -204,25 +132,6 @@ def to_json(study: Study) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-class Place(NamedTuple):
-    """What stands between two markers of a document, and what should."""
-
-    line: int
-    key: str
-    stands: str
-    wanted: str
-
-    def in_words(self, name: str) -> str:
-        """Say in one line where a document differs: the first line of a table that does."""
-        stands, wanted = (text.splitlines() or [""] for text in (self.stands, self.wanted))
-        number = 0
-        while stands[number : number + 1] == wanted[number : number + 1]:
-            number += 1
-        mine, its = ("".join(of[number : number + 1])[:120] for of in (stands, wanted))
-        where = f"{name}, line {self.line + number}: {self.key}"
-        return f"{where} says {mine!r}, and the stored results {its!r}"
-
-
 def filled(text: str, study: Study, name: str) -> str:
     """Return a document with the study's figures between its markers.
 
@@ -232,17 +141,19 @@ def filled(text: str, study: Study, name: str) -> str:
     return MARKER.sub(lambda one: f"{OPENS}{one['key']} -->{texts[one['key']]}{CLOSES}", text)
 
 
-def differences(text: str, study: Study, name: str) -> Iterator[Place]:
-    """Yield where a document says something else than the study; errors are those of `filled`."""
+def differences(text: str, study: Study, name: str) -> Iterator[str]:
+    """Yield in a line each where a document says something else than the study; see `filled`."""
     texts = _texts(text, study, name)
     for match in MARKER.finditer(text):
-        stands, wanted = match["text"], texts[match["key"]]
-        if stands != wanted:
-            yield Place(text.count("\n", 0, match.start()) + 1, match["key"], stands, wanted)
+        stands, wanted = (of.splitlines() or [""] for of in (match["text"], texts[match["key"]]))
+        pairs = enumerate(zip_longest(stands, wanted, fillvalue=""))
+        if match["text"] != texts[match["key"]]:
+            at, (mine, its) = next((one for one in pairs if len(set(one[1])) > 1), (0, ("", "")))
+            where = f"{name}, line {text.count(chr(10), 0, match.start()) + 1 + at}: {match['key']}"
+            yield f"{where} says {mine[:120]!r}, and the stored results {its[:120]!r}"
 
 
 def _texts(text: str, study: Study, name: str) -> dict[str, str]:
-    """Return what is to stand between a document's markers, by key, or refuse it."""
     keys = [match["key"] for match in MARKER.finditer(text)]
     opening, closing = text.count(OPENS), text.count(CLOSES)
     if not keys:
@@ -253,9 +164,8 @@ def _texts(text: str, study: Study, name: str) -> dict[str, str]:
         raise InputError(f"{name}: has {pairs}: end each by {CLOSES}")
     known = {key: markdown_text(cell) for key, cell in study.numbers().items()}
     known |= {key: f"\n{to_markdown(table.to_table())}" for key, table in study.tables.items()}
-    for key in keys:
-        if key not in known:
-            near = get_close_matches(key, known, n=1) or ["claims"]
-            told = f"the study has no such figure; the nearest is {near[0]}"
-            raise InputError(f"{name}: study:{key[:100]}: {told}")
+    if unknown := next((key for key in keys if key not in known), None):
+        [near] = get_close_matches(unknown, known, n=1) or ["claims"]
+        told = f"the study has no such figure; the nearest is {near}"
+        raise InputError(f"{name}: study:{unknown[:100]}: {told}")
     return known

@@ -15,25 +15,21 @@ from orchestrator.stats.density import Floats
 from orchestrator.stats.units import t_quantile
 
 RESAMPLES = 999
-SAMPLE, PROCESS, SAMPLE_IN_PROCESS, ROUND, REST = (
-    "sample", "process", "sample x process", "round", "rest",
-)  # fmt: skip
-VISIT, SAMPLE_IN_VISIT = "visit", "sample x visit"
+SAMPLE, PROCESS, SAMPLE_IN_PROCESS = "sample", "process", "sample x process"
+VISIT, SAMPLE_IN_VISIT, ROUND, REST = "visit", "sample x visit", "round", "rest"
+# Units that no resample draws: it says nothing of how well their shares are known.
 NOT_DRAWN = (VISIT, SAMPLE_IN_VISIT, ROUND)
-"""Units that no resample draws: it says nothing of how well their shares are known."""
+# Of a share as measured: no resample counts as less, such as one that drew one unit alone.
 LEAST_PART = 1e-3
-"""Of a share as measured: no resample counts as less, such as one that drew one unit alone."""
 
 
 class Share(NamedTuple):
     """How much of the variance of the log time of one inference a source has.
 
-    variance
-        in squared units of log time; of a fixed factor the mean square of its effects. Negative as
-        it is: answers of one round, say, are then less alike than answers of different rounds.
-    omega_squared, low, high
-        that over the sum of all, each with its sign, and its interval; NaN where the design does
-        not tell.
+    ``variance`` is in squared units of log time, of a fixed factor the mean square of its effects.
+    It is negative as it is: answers of one round, say, are then less alike than answers of
+    different rounds. ``omega_squared`` is that over the sum of all, each with its sign, with limits
+    that are NaN where the design does not tell.
     """
 
     variance: float
@@ -68,10 +64,13 @@ def balanced(levels: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
 
 
 class _Within:
-    """Mean squares within processes: of what all samples share, and of each sample's own way."""
+    """Mean squares within processes: of what all samples share, and of each sample's own way.
+
+    They are sums of products over the middle axes of [C, P, .., I] times a factor, with weights of
+    processes, [C, P], or else with those of samples, [I].
+    """
 
     def __init__(self, values: Floats, factor: float) -> None:
-        """Take sums of products over the middle axes of [C, P, .., I] times ``factor``."""
         flat = values.reshape(*values.shape[:2], -1, values.shape[-1])
         products = [[one.T @ one * factor for one in cell] for cell in flat]
         self._pooled = np.mean(products, axis=(0, 1))
@@ -79,10 +78,8 @@ class _Within:
         self._each = np.array([[np.diag(one).mean() for one in cell] for cell in products])
 
     def __call__(self, of_processes: Floats, of_samples: Floats | None) -> tuple[float, float]:
-        """Return both, with weights of processes, [C, P], or else with those of samples, [I]."""
-        if of_samples is None:
-            both = [(of_processes * of).sum() / len(of) for of in (self._shared, self._each)]
-        else:
+        both = [(of_processes * of).sum() / len(of) for of in (self._shared, self._each)]
+        if of_samples is not None:
             both = [of_samples @ self._pooled @ of_samples, of_samples @ np.diag(self._pooled)]
         shared, each = map(float, both)
         return shared, each - shared
@@ -154,8 +151,8 @@ class _Design:
             **last,
         }
 
+    # The effects of every set of factors in every cell, [C, I], in order of size.
     def _parts(self, of_cells: Floats) -> dict[tuple[str, ...], Floats]:
-        """Return the effects of every set of factors in every cell, [C, I], in order of size."""
         parts: dict[tuple[str, ...], Floats] = {}
         parts[()] = of_cells.reshape(*self.sizes.values(), self.samples)
         for axis, name in enumerate(self.sizes):
@@ -170,14 +167,8 @@ class _Design:
         }
 
 
+# What makes a mean square about a weighted mean unbiased, 0 with all weight on one.
 def _unbiased(part: float) -> float:
-    """Return what makes a mean square about a weighted mean unbiased, 0 with all weight on one.
-
-    Examples
-    --------
-    >>> _unbiased(1 / 5)  # five equal weights
-    1.25
-    """
     return 1 / (1 - part) if part < 1 - ROUNDING else 0.0
 
 
@@ -243,7 +234,6 @@ def divide_variance(
 
 
 def _shares(components: Mapping[str, tuple[float, float]]) -> Floats:
-    """Return variances and their noise, [2, n], over the sum of all variances that are known."""
     whole, noise = np.array([*components.values()]).T
     total = np.nansum(whole - noise)
     return np.array([whole - noise, noise]) / total if total > 0 else np.zeros((2, whole.size))
@@ -257,7 +247,6 @@ def _limits(
     resamples: int,
     confidence: float,
 ) -> tuple[Floats, Floats]:
-    """Return lower and upper limits of every share, [n] each."""
     c, p, i = design.cells, design.processes, design.samples
     whole = shares + noises
     least_above = np.maximum(whole, 0) * LEAST_PART
@@ -265,14 +254,14 @@ def _limits(
 
     def log_odds(share: Floats, noise: Floats) -> Floats:
         above, below = np.maximum(share + noise, least_above), np.maximum(1 - share, least_below)
-        return np.log(above, out=np.zeros_like(above), where=above > 0) - np.log(below)
+        return np.log(np.where(above > 0, above, 1)) - np.log(below)
 
     drawn = np.empty((resamples, 2, shares.size))
-    for both in drawn:
+    for one in drawn:
         of_processes = random.multinomial(p, np.full(p, 1 / p), size=c) / p
         of_samples = random.multinomial(i, np.full(i, 1 / i)) / i
-        both[0] = log_odds(*_shares(design.components(of_processes=of_processes)))
-        both[1] = log_odds(*_shares(design.components(of_samples=of_samples)))
+        both = design.components(of_processes), design.components(of_samples=of_samples)
+        one[:] = [log_odds(*_shares(components)) for components in both]
     variances = drawn.var(axis=0, ddof=1) * [[p / (p - 1)], [i / (i - 1)]]
     both = variances.sum(axis=0)
     squares = (variances**2 / [[c * (p - 1)], [i - 1]]).sum(axis=0)

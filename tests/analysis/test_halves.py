@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from orchestrator.analysis.halves import VALIDATED_PERCENTILES, Halves
+from orchestrator.analysis.tables.prediction import VALIDATED_PERCENTILES, Halves
 from orchestrator.contracts import InputError
 from orchestrator.stats.prediction import Prediction, predict_independent, predict_rounds
 from orchestrator.stats.tail_quality import quality_curve

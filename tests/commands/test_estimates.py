@@ -104,7 +104,7 @@ def test_a_plan_says_how_its_time_is_best_split_by_a_whole_command(tmp_path: Pat
     trials = tuple(planned.model_copy(update={"state": "planned", "trial_id": f"{KEY}-r{number}", "match_key": KEY}) for number in range(3))
     plan = Plan(trials=trials, candidates={}, left_out=()).with_estimates({KEY: 200.0})
     costs = Costs(process=1e-4, round=1e-3, process_s=10, round_s=1)
-    split = best_split(costs, 600.0)
+    split = best_split([costs], 600.0)
     assert split is not None
     line, command = split_lines(plan, {KEY: costs, "another": costs}, TYPED)
     assert f"of {KEY}: {split.processes} processes of {split.rounds} rounds each" in line

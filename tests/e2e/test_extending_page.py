@@ -24,7 +24,6 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics import METRICS, Answers
 from orchestrator.report import findings
 from orchestrator.report.chart_files import svg_of
-from orchestrator.report.findings import say
 from orchestrator.report.result_tables import shown
 from orchestrator.report.table import Marks
 from orchestrator.report.text import milliseconds
@@ -110,9 +109,9 @@ def test_the_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     campaign = open_campaign(measure_small(tmp_path / "r"))
     results = analyse(campaign, campaign.record.config.analysis)
     monkeypatch.setattr(findings, "__path__", [*findings.__path__, str(tmp_path)])
-    for cached in (findings._modules, say._environment):
+    for cached in (findings._modules, findings._environment):
         cached.cache_clear()
     *_, last = findings.findings(results, rankings(results))
-    assert say.say(last, "markdown") == f"Measured: {sum(record.rounds for record in results.records)} rounds, see `status`"
-    for cached in (findings._modules, say._environment):
+    assert findings.say(last, "markdown") == f"Measured: {sum(record.rounds for record in results.records)} rounds, see `status`"
+    for cached in (findings._modules, findings._environment):
         cached.cache_clear()

@@ -21,6 +21,7 @@ from orchestrator.analysis.reading import Reading, entries_of, readings
 from orchestrator.contracts import InputError
 from orchestrator.report.chart_files import (
     LOOKS,
+    drawing_meanwhile,
     inches,
     look_of,
     quality_picture,
@@ -192,8 +193,8 @@ def test_every_specification_is_valid_and_small(report: Any, crowd: Any) -> None
 
 
 def test_steps_keep_every_change_and_both_ends() -> None:
-    x, y, z = corners(np.arange(6.0), np.array([0, 0, 1, 1, 1, 1.0]), np.array([2, 2, 2, 3, 3, np.nan]))
-    assert (x, y, z) == ([0, 2, 3, 5], [0, 1, 1, 1], [2, 2, 3, None])
+    steps = corners(x=np.arange(6.0), y=np.array([0, 0, 1, 1, 1, 1.0]), z=np.array([2, 2, 2, 3, 3, np.nan]))
+    assert (steps["x"], steps["y"], steps["z"]) == ([0, 2, 3, 5], [0, 1, 1, 1], [2, 2, 3, None])
     assert rounded([1 / 3, np.inf, 12345.678]) == [0.3333, None, 12350.0]
 
 
@@ -255,6 +256,13 @@ def test_names_in_a_picture_are_text() -> None:
     assert root.attrib["aria-label"] == '<script>"&\\x1b\\u202e'
     assert {element.tag.rpartition("}")[2] for element in root.iter()} <= {"svg", "g", "path", "text", "rect", "line", "defs", "clipPath"}
     assert '<a href="x">&' in {element.text for element in root.iter()}
+
+
+def test_another_process_draws_the_same(reading: Reading) -> None:
+    spec = curve_chart(reading).spec
+    with drawing_meanwhile():
+        drawn = svg_of(spec, "é")
+    assert drawn == svg_of(spec, "é")
 
 
 def test_pictures_stand_below_each_other_with_clips_of_their_own() -> None:

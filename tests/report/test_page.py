@@ -10,8 +10,7 @@ import pytest
 
 from orchestrator.analysis.ranking import rankings
 from orchestrator.analysis.reading import readings
-from orchestrator.report.findings import of_task
-from orchestrator.report.findings.say import said
+from orchestrator.report.findings import of_task, said
 from orchestrator.report.html.page import render
 from orchestrator.report.text import quality, quality_within
 

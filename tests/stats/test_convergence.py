@@ -5,11 +5,9 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 
 from orchestrator.contracts import InputError
-from orchestrator.stats import divergence
-from orchestrator.stats.convergence import Check, DensityConvergence
-from orchestrator.stats.density import kde_on_grid, select_bandwidth
-from orchestrator.stats.divergence import fit_density, masses_on_common_grid
-from orchestrator.stats.histogram import LogHistogram
+from orchestrator.stats import convergence
+from orchestrator.stats.convergence import Check, DensityConvergence, fit_density, masses_on_common_grid
+from orchestrator.stats.density import LogHistogram, kde_on_grid, select_bandwidth
 from orchestrator.study.program import course
 
 
@@ -119,7 +117,7 @@ def test_an_outlier_neither_hides_nor_slows_the_comparison(monkeypatch: pytest.M
     times[0, 0] *= 1e3
     with_outlier = checks(times)[-1].rjsd
     assert with_outlier == pytest.approx(plain, rel=0.1)
-    monkeypatch.setattr(divergence, "MOST_CELLS", 2**19)
+    monkeypatch.setattr(convergence, "MOST_CELLS", 2**19)
     assert checks(times)[-1].rjsd == pytest.approx(with_outlier, rel=0.1)
 
 

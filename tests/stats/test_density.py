@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from orchestrator.contracts import InputError
-from orchestrator.stats import density
 from orchestrator.stats.density import Bandwidth, bin_linearly, kde_on_grid, log_times, select_bandwidth
 
 # KDEpy 1.1.12's improved_sheather_jones x (range + 2 max(range / 2, 6)) / range, which undoes its two errors of scale.
@@ -141,11 +140,11 @@ def test_kde_equals_scipy() -> None:
     np.testing.assert_allclose(kde_on_grid(x, grid, bandwidth), reference(grid), rtol=1e-10)
 
 
-def test_kde_works_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kde_of_a_bandwidth_far_below_the_grid_is_exact() -> None:
     x, grid = normal(6, 300), np.linspace(-4, 4, 50)
-    whole = kde_on_grid(x, grid, 0.2)
-    monkeypatch.setattr(density, "PAIRS_AT_ONCE", 700)
-    np.testing.assert_allclose(kde_on_grid(x, grid, 0.2), whole, rtol=1e-12)
+    for bandwidth in (1e-3, 0.02, 3.0):
+        exact = stats.norm.pdf((grid[:, None] - x) / bandwidth).mean(axis=1) / bandwidth
+        np.testing.assert_allclose(kde_on_grid(x, grid, bandwidth), exact, rtol=1e-10)
 
 
 @settings(max_examples=30, deadline=None)

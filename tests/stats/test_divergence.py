@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.spatial.distance import jensenshannon
 
-from orchestrator.stats.divergence import jensen_shannon_distance, jensen_shannon_divergence
+from orchestrator.stats.convergence import jensen_shannon_distance, jensen_shannon_divergence
 
 weights = hnp.arrays(np.float64, 8, elements=st.just(0.0) | st.floats(1e-9, 1e3)).filter(lambda w: w.sum() > 0)
 

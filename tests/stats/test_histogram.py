@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.histogram import LOG_STEP, LogHistogram
+from orchestrator.stats.density import LOG_STEP, LogHistogram
 
 some_times = hnp.arrays(np.float64, st.integers(1, 40), elements=st.floats(1e3, 2e4) | st.just(np.inf))
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from orchestrator.stats.histogram import smoothed
+from orchestrator.stats.density import smoothed
 
 
 @settings(deadline=None)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.certification import samples_to_certify
+from orchestrator.stats.certificate import samples_to_certify
 from orchestrator.stats.interval import mean_intervals
 from orchestrator.stats.stopping import CHECK_COLUMNS, RULES, Decision, RoundObservation, by_name, make_rule
 from orchestrator.stats.stopping.rule import Bounded, Cadence, RuleSettings, StoppingRule, check_row

@@ -112,7 +112,7 @@ def test_the_best_rounds_have_the_least_variance_a_budget_can_buy() -> None:
 def test_the_best_split_is_the_narrowest_and_within_the_budget() -> None:
     costs = Costs(process=4e-5, round=3e-3, process_s=12.0, round_s=0.5)
     for budget in (30.0, 300.0, 3000.0):
-        found = best_split(costs, budget)
+        found = best_split([costs], budget)
         assert found is not None
         assert found.processes * (costs.process_s + found.rounds * costs.round_s) <= budget
         every = [
@@ -122,5 +122,5 @@ def test_the_best_split_is_the_narrowest_and_within_the_budget() -> None:
             if processes * (costs.process_s + rounds * costs.round_s) <= budget
         ]
         assert found.half_width == pytest.approx(min(every))
-    assert best_split(costs, 24.9) is None
-    assert best_split(Costs(0.0, 1e-3, 10, 1), 600).processes > 2  # degrees of freedom are worth a process
+    assert best_split([costs], 24.9) is None
+    assert best_split([Costs(0.0, 1e-3, 10, 1)], 600).processes > 2  # degrees of freedom are worth a process

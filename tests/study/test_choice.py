@@ -18,9 +18,10 @@ from orchestrator.analysis.groups import grouped
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord
-from orchestrator.study.choice import choice_claims, choices
-from orchestrator.study.claims import Claim, Criteria, read_criteria, shipped_criteria
+from orchestrator.study.claims import Criteria, read_criteria, shipped_criteria
 from orchestrator.study.material import Material, read_material
+from orchestrator.study.quality import choice_claims, choices
+from orchestrator.study.tables import Claim
 
 STARTED = datetime(2026, 2, 3, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ from synthetic_study import Effects, synthetic_campaign
 from orchestrator.__main__ import main
 from orchestrator.contracts import InputError
 from orchestrator.study.claims import read_criteria, shipped_criteria
-from orchestrator.study.plots import draw
+from orchestrator.study.figures import draw
 from orchestrator.study.study import SECTIONS, Study, differences, filled, to_document, to_json
 
 pytestmark = pytest.mark.slow
@@ -66,8 +66,7 @@ def test_a_document_is_filled_and_then_agrees(study: Study) -> None:
 
 def test_what_differs_is_named_with_its_line(study: Study) -> None:
     full = filled("One.\n<!-- study:measured --><!-- /study -->\n", study, "page.md")
-    [place] = differences(full.replace("| numbers | top1 |", "| numbers | top5 |"), study, "page.md")
-    said = place.in_words("page.md")
+    [said] = differences(full.replace("| numbers | top1 |", "| numbers | top5 |"), study, "page.md")
     assert said.startswith("page.md, line 7: measured says '| numbers | top5 |")
     assert "the stored results '| numbers | top1 |" in said
 

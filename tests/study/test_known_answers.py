@@ -13,11 +13,10 @@ from synthetic_study import Effects, synthetic_campaign
 
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign
-from orchestrator.study.choice import choice_claims, choices
 from orchestrator.study.claims import read_criteria, shipped_criteria
-from orchestrator.study.curves import fluctuation_claim
 from orchestrator.study.material import Material, read_material
 from orchestrator.study.prediction import foretold, prediction_claims
+from orchestrator.study.quality import choice_claims, choices, fluctuation_claim
 from orchestrator.study.study import Study
 
 EFFECTS = Effects(bursts={"two_cores": (0.06, 6.0)}, drift={"half_core": 0.3}, slope=0.1, process_sd=0.01)
@@ -108,7 +107,7 @@ def test_fewer_inferences_and_as_narrowly_stand_with_their_own_denominators(stud
 
 def test_the_median_ratio_of_variances_says_of_how_many_trials_it_is(study: Study, material: Material) -> None:
     table = study.tables["fluctuation"]
-    ratio = [column.name for column in table.columns].index("variance ratio")
+    ratio = list(table.heads).index("variance ratio")
     assert (
         "median variance 1" in fluctuation_claim(material, table).figure or "median variance 0" in fluctuation_claim(material, table).figure
     )

@@ -18,8 +18,8 @@ from orchestrator.configuration.tolerance import ToleranceConfig
 from orchestrator.contracts import InputError
 from orchestrator.storage.records import CampaignRecord, utc_now
 from orchestrator.study.claims import read_criteria, shipped_criteria
+from orchestrator.study.figures import draw
 from orchestrator.study.material import Material
-from orchestrator.study.plots import draw
 from orchestrator.study.study import Study, make_study, to_document, to_json
 from orchestrator.subject.samples import batches_of_round
 

@@ -202,7 +202,14 @@ def contests_of(group: Group) -> list[Contest]:
     bounds = [threshold.ns for threshold in group.thresholds.common(group.clock)]
     if not bounds:
         return []
-    curves = map_in_threads(partial(_small_curve, bounds), group.trials)
+    small = {
+        data.trial_id
+        for data in group.trials
+        if len(bounds) * len(data.times[data.clock]) <= MOST_VALUES
+    }
+    curves = map_in_threads(
+        lambda data: _curve(data, bounds) if data.trial_id in small else None, group.trials
+    )
     models: dict[str, Contest] = {}
     for data, curve in zip(group.trials, curves, strict=True):
         side = Side(data, bounds, curve, group.flags[data.trial_id])
@@ -212,11 +219,6 @@ def contests_of(group: Group) -> list[Contest]:
     return [
         {first: sides[first]} | sides for first, sides in zip(firsts, models.values(), strict=True)
     ]
-
-
-def _small_curve(bounds: Sequence[int], data: TrialData) -> Floats | None:
-    small = len(bounds) * len(data.times[data.clock]) <= MOST_VALUES
-    return _curve(data, bounds) if small else None
 
 
 def _curve(data: TrialData, bounds: Sequence[int]) -> Floats:
@@ -234,8 +236,9 @@ def _baseline(group: Group, sides: Mapping[str, Sequence[Side]]) -> str:
         lambda data: percentile_inverted_cdf(data.inferences[data.clock], 50), trials
     )
     p50s = dict(zip(keys, medians, strict=True))
-    failed = [data.trial_id for data in trials if data.record.state == "failed"]
-    chosen = default_reference(p50s, failed=failed)
+    chosen = default_reference(
+        p50s, failed=[data.trial_id for data in trials if data.record.state == "failed"]
+    )
     return keys[chosen.trial] if chosen is not None else trials[0].record.match_key
 
 

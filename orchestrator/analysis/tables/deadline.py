@@ -110,7 +110,9 @@ def deadline(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
     judged, wanted = data.judged(data.metric), context.analysis.deadline
     if math.isnan(judged.ideal()):
         return
-    qualities = {"own": judged.ideal(), "common": group.lowest_ideal}
+    ideals = (one.judged(one.metric).ideal() for one in group.trials)
+    common = min((ideal for ideal in ideals if ideal > 0), default=0.0)
+    qualities = {"own": judged.ideal(), "common": common}
     floors = {reference: wanted.quality * quality for reference, quality in qualities.items()}
     positive = sorted({floor for floor in floors.values() if floor > 0})
     by_clock: dict[Clock, dict[float, NDArray[np.float64]]] = {}  # of every round, [R], by floor

@@ -203,7 +203,7 @@ def _row(
         costs = Costs(process, long_run, process_s, round_s)
         # A little more than was spent: sums of floats must not lose a round.
         spent_s = (len(repeats) * process_s + rounds * round_s) * (1 + 1e-9)
-        split = best_split(costs, spent_s) if long_run > 0 else None
+        split = best_split([costs], spent_s) if long_run > 0 else None
     finite = costs is not None and math.isfinite(costs.best_rounds)
     return {
         **first.record.labels(),

@@ -169,12 +169,11 @@ def tail_quality(context: Context, group: Group, data: TrialData) -> Iterator[Ro
         found[data.clock].first_round,
     )
     own_flags = (*flags, IN_SAMPLE) if found[data.clock].in_sample else flags
-    bounds_ms = dict(analysis.together_ms or {})
     for metric in data.record.metrics:
         if (figure := figure_of(data, metric)) is not None:
             yield from figure.rows(own, own_flags, first_round)
             yield from figure.rows(group.thresholds.by_clock(data), flags)
-            yield from together(data, metric, bounds_ms, flags)
+            yield from together(data, metric, analysis.together_ms or {}, flags)
 
 
 def figure_of(
@@ -238,10 +237,10 @@ class Figure:
             [judged.curve(times[clock], ns) for clock, ns in bounds.items() if ns]
         )
         units = data.units_from(first_round)
-        drawn = None
+        ideal_low, ideal_high = None, None
         if data.record.trial.task.limit is not None and isinstance(judged, JudgedMean):
             drawn = sampling_interval(judged.scores)
-        ideal_limits = (None, None) if drawn is None else scale.shown_limits(drawn.low, drawn.high)
+            ideal_low, ideal_high = scale.shown_limits(drawn.low, drawn.high)
         found = intervals(judged, curve, self.answers, units)
         for (clock, threshold), gained, interval in zip(places, curve, found, strict=True):
             summary = summarize(gained)
@@ -272,8 +271,8 @@ class Figure:
                 "interval_method": interval.method,
                 "interval_unit": data.unit_from(first_round),
                 "interval_parameters": {"confidence": interval.confidence, **interval.parameters},
-                "ideal_low": ideal_limits[0],
-                "ideal_high": ideal_limits[1],
+                "ideal_low": ideal_low,
+                "ideal_high": ideal_high,
                 "first_round": first_round,
                 "rounds": gained.size,
                 "samples": int(self.members.sum()),

@@ -124,20 +124,21 @@ def rounded(values: Iterable[float], digits: int = 4) -> list[float | None]:
     return [float(f"{one:.{digits}g}") if math.isfinite(one) else None for one in values]
 
 
-def corners(*columns: Floats) -> list[list[float | None]]:
+def corners(**columns: Floats) -> dict[str, list[float | None]]:
     """Return columns of steps without the places at which nothing changes; the first is x."""
-    table = np.array([rounded(column) for column in columns], dtype=np.float64)
+    table = np.array([rounded(column) for column in columns.values()], dtype=np.float64)
     same = np.all(np.nan_to_num(table[1:, 1:]) == np.nan_to_num(table[1:, :-1]), axis=0)
     kept = ~np.concatenate([[False], same])
     kept[-1] = True
-    return [rounded(column) for column in table[:, kept]]
+    return dict(zip(columns, map(rounded, table[:, kept]), strict=True))
 
 
-def channel(field: str, title: Any, log: bool = False, **more: Any) -> Spec:
-    """Return a position of numbers; ``more`` is its axis, but for ``domain`` and ``zero``."""
-    zero = more.pop("zero", False)
+def channel(
+    field: str, title: Any, log: bool = False, zero: bool = False, domain: Any = None, **more: Any
+) -> Spec:
+    """Return a position of numbers; ``more`` is of its axis."""
     scale: Spec = {"type": "log", "nice": False} if log else {"zero": zero}
-    scale |= {"domain": more.pop("domain")} if "domain" in more else {}
+    scale |= {} if domain is None else {"domain": domain}
     axis = {"title": title, "tickCount": 8} | ({"format": "~g"} if log else {}) | more
     return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
 
@@ -170,8 +171,8 @@ def mark(kind: str, tooltip: Sequence[tuple[str, str]] = (), **encoding: Any) ->
     if tooltip:
         titles = [("of", "system"), *tooltip]
         shown = shown | {"tooltip": [{"field": one, "title": title} for one, title in titles]}
-    clip = kind not in ("point", "tips")
-    return {"name": kind, "mark": kinds[kind] | {"clip": clip}, "encoding": shown}
+    drawn = kinds[kind] | {"clip": kind not in ("point", "tips")}
+    return {"name": kind, "mark": drawn, "encoding": shown}
 
 
 def _opacity(most: float) -> Spec:
@@ -312,9 +313,12 @@ def by_name(
     """Return the encoding of the field ``s`` by colours and dashes, or shapes, with a legend."""
     names = list(styles)
     room = int(LETTER * max(map(len, names), default=0) + 50)
-    legend: Spec = {"title": None, "columns": {"expr": f"max(1, floor(wide / {room}))"}}
-    legend |= {"values": names[:MOST_IN_LEGEND]} if len(names) > MOST_IN_LEGEND else {}
-    legend |= {"symbolType": "stroke"} if sign == "strokeDash" else {"symbolSize": 80}
+    legend: Spec = {
+        "title": None,
+        "columns": {"expr": f"max(1, floor(wide / {room}))"},
+        **({"values": names[:MOST_IN_LEGEND]} if len(names) > MOST_IN_LEGEND else {}),
+        **({"symbolType": "stroke"} if sign == "strokeDash" else {"symbolSize": 80}),
+    }
     ranges: dict[str, list[Any]] = {
         "color": [{"expr": f"ink[{colour}]"} for colour, _ in styles.values()],
         "strokeDash": [[2 * one for one in dash] or [1, 0] for _, dash in styles.values()],
@@ -341,9 +345,7 @@ def whole(
 ) -> Spec:
     """Return a specification of rows, whose lists are flattened; each of ``models`` has a panel."""
     lists = [name for name, value in rows[0].items() if isinstance(value, list)] if rows else []
-    clocked = [{"filter": "datum.clock == clock"}] if rows and "clock" in rows[0] else []
     values = {"dark": False, "wide": 640, "picked": "", **(start or {})}
-    ink = f"dark ? {list(DARK_COLOURS)} : {list(COLOURS)}"
     selects = [
         {"name": name, "value": made[0], "bind": {"input": "select", "options": list(made)}}
         for name, made in (choices or {}).items()
@@ -357,9 +359,14 @@ def whole(
         "config": config(),
         "params": [
             *({"name": name, "value": value} for name, value in values.items()),
-            *({"name": "ink", "expr": ink}, *selects),
+            {"name": "ink", "expr": f"dark ? {list(DARK_COLOURS)} : {list(COLOURS)}"},
+            *selects,
         ],
         "data": {"values": list(rows)},
-        "transform": [*clocked, *([{"flatten": lists}] if lists else []), *transform],
+        "transform": [
+            *([{"filter": "datum.clock == clock"}] if rows and "clock" in rows[0] else []),
+            *([{"flatten": lists}] if lists else []),
+            *transform,
+        ],
         **panel,
     }

@@ -31,11 +31,6 @@ MEANS = {
 FIGURES = ("mean", "worst round")
 CHOSEN = [{"calculate": "figure == 'mean' ? datum.mean : datum.worst", "as": "y"}]
 MOST_CHECKS = 500  # Most checks drawn of a trial, evenly chosen.
-METHODS_NOTE = (
-    "The first rounds predict the last, at thresholds that are percentiles of the first (p60, p90, "
-    "p95, p99). Points below the line kept less than was predicted. block-bootstrap keeps the "
-    "inferences of a round together, the other takes them as independent."
-)
 
 
 def curve_chart(reading: Reading, kept: Mapping[str, str] | None = None) -> Chart:
@@ -47,14 +42,12 @@ def curve_chart(reading: Reading, kept: Mapping[str, str] | None = None) -> Char
         for entry in reading.systems:
             for one in (entry, *entry.processes):
                 curve = reading.curves[clock, one.key]
-                columns = corners(ms, *(getattr(curve, name) for name in names))
-                drawn = dict(zip(("x", *names), columns, strict=True))
+                drawn = corners(x=ms, **{name: getattr(curve, name) for name in names})
                 rows.append(lines.row(one, clock, faint=one is not entry, **drawn))
     curves = [reading.curves[reading.clock, entry.key] for entry in reading.systems]
     ideals = {curve.ideal for curve in curves}
     bottom = min(0.0, *(float(curve.worst.min()) for curve in curves))
     top = max(max(curve.ideal, float(curve.high.max())) for curve in curves)
-    last = float(reading.grids[reading.clock].ms[-1])
     told = [("x", "threshold (ms)"), ("mean", "mean"), ("low", "low"), ("high", "high")]
     band = mark("step-band", y={"field": "low"}, y2={"field": "high"})
     band["transform"] = [{"filter": "figure == 'mean' && !datum.faint"}]
@@ -68,7 +61,10 @@ def curve_chart(reading: Reading, kept: Mapping[str, str] | None = None) -> Char
         spec=lines.spec(
             rows,
             [mark("step"), band, mark("tips", [*told, ("worst", "worst round")])],
-            [*rule("x", last), *level({"ideal": ideals.pop()} if len(ideals) == 1 else {})],
+            [
+                *rule("x", float(reading.grids[reading.clock].ms[-1])),
+                *level({"ideal": ideals.pop()} if len(ideals) == 1 else {}),
+            ],
             {"figure": FIGURES},
             CHOSEN,
             x=channel("x", on_clock("threshold on "), log=True),
@@ -80,13 +76,12 @@ def curve_chart(reading: Reading, kept: Mapping[str, str] | None = None) -> Char
 def rank_chart(reading: Reading) -> Chart:
     """Return who is ahead at which threshold."""
     lines = Lines(reading)
-    rows = []
-    for clock in reading.clocks if len(reading.systems) > 1 else ():
-        ranks, ms = reading.ranks(clock), reading.grids[clock].ms
-        for entry in reading.systems:
-            x, y = corners(ms, ranks[entry.key])
-            rows.append(lines.row(entry, clock, x=x, y=y))
-    last = float(reading.grids[reading.clock].ms[-1])
+    ranks = {clock: reading.ranks(clock) for clock in reading.clocks if len(reading.systems) > 1}
+    rows = [
+        lines.row(entry, clock, **corners(x=reading.grids[clock].ms, y=places[entry.key]))
+        for clock, places in ranks.items()
+        for entry in reading.systems
+    ]
     places = channel("y", "place (1 is best)", format="d", tickMinStep=1)
     places["scale"] |= {"reverse": True}
     return Chart(
@@ -99,7 +94,7 @@ def rank_chart(reading: Reading) -> Chart:
         spec=lines.spec(
             rows,
             [mark("step"), mark("tips", [("x", "threshold (ms)"), ("y", "place")])],
-            rule("x", last),
+            rule("x", float(reading.grids[reading.clock].ms[-1])),
             x=channel("x", on_clock("threshold on "), log=True),
             y=places,
         ),
@@ -115,7 +110,6 @@ def rounds_chart(reading: Reading) -> Chart:
             longest = max(longest, -(-len(entry.data.times[clock]) // len(curve.centres)))
             numbers = {"x": curve.centres + 1, "mean": curve.rounds, "worst": curve.worst_rounds}
             rows.append(lines.row(entry, clock, **numbers))
-    kind = "line" if any(len(row["x"]) > 1 for row in rows) else "dots"
     drawn = (
         f"A point stands for up to {longest} rounds in a row."
         if longest > 1
@@ -129,7 +123,10 @@ def rounds_chart(reading: Reading) -> Chart:
         note=f"At the primary threshold, {primary(reading)}. {drawn}",
         spec=lines.spec(
             rows,
-            [mark(kind), mark("tips", [("x", "round"), ("y", "tail quality")])],
+            [
+                mark("line" if any(len(row["x"]) > 1 for row in rows) else "dots"),
+                mark("tips", [("x", "round"), ("y", "tail quality")]),
+            ],
             choices={"figure": FIGURES} if longest > 1 else {},
             transform=CHOSEN if longest > 1 else [{"calculate": "datum.mean", "as": "y"}],
             x=channel("x", "round", tickMinStep=1, format="d"),
@@ -144,8 +141,8 @@ def histogram_chart(reading: Reading) -> Chart:
     for clock in reading.clocks:
         for entry in reading.entries:
             curve = reading.curves[clock, entry.key]
-            x, y = corners(curve.edges, np.append(100 * curve.shares, 0.0))
-            rows.append(lines.row(entry, clock, x=x, y=y))
+            drawn = corners(x=curve.edges, y=np.append(100 * curve.shares, 0.0))
+            rows.append(lines.row(entry, clock, **drawn))
     return Chart(
         name="rounds-histogram",
         section="rounds",
@@ -166,14 +163,14 @@ def capacity_chart(reading: Reading) -> Chart:
     """Return mean tail quality at the deadline against the rate, a line for each search."""
     members = {entry.key: entry for entry in reading.entries}
     lines, searches = Lines(reading), dict[int, list[dict[str, Any]]]()
+    columns = {"x": "rate_per_s", "y": "mean", "low": "interval_low", "high": "interval_high"}
     for row in reading.results.tables["capacity"].to_pylist():
         if row["trial"] in members and row["rate_per_s"] is not None:
             searches.setdefault(row["search"], []).append(row)
-    rows, floors, names = [], {}, ("mean", "interval_low", "interval_high")
+    rows, floors = [], {}
     for found in searches.values():
         found.sort(key=lambda row: float(row["rate_per_s"]))
         first = found[0]
-        columns = {"x": "rate_per_s", **dict(zip(("y", "low", "high"), names, strict=True))}
         numbers = {
             name: np.array([row[column] for row in found], float)
             for name, column in columns.items()
@@ -218,8 +215,8 @@ def settling_chart(reading: Reading) -> Chart:
     for entry in reading.entries:
         stopping = entry.data.record.stopping
         checks = [dict(check) for check in (stopping.checks if stopping else ())]
-        found = {row["rjsd_bound"] for row in checks if row.get("rjsd_bound") is not None}
-        bounds |= {f"bound {bound:g}": bound for bound in sorted(found)}
+        found = sorted({row["rjsd_bound"] for row in checks if row.get("rjsd_bound") is not None})
+        bounds |= {f"bound {bound:g}": bound for bound in found}
         for clock in reading.clocks:
             column = rjsd_column(entry.data.record, clock)
             seen = [(row["rounds"], row[column]) for row in checks if row.get(column) is not None]
@@ -269,20 +266,21 @@ def prediction_chart(reading: Reading) -> Chart:
         "mark": {"type": "line", "strokeDash": [2, 3], "color": "#888888", "strokeWidth": 1},
         "encoding": {name: {"field": name, "type": "quantitative"} for name in ("x", "y")},
     }
-    chosen = "datum.method == method && datum.figure == figure"
     told = [("at", "threshold"), ("x", "predicted"), ("y", "observed")]
     return Chart(
         name="prediction",
         section="prediction",
         place=1,
         title="Predicted against observed",
-        note=METHODS_NOTE,
+        note="The first rounds predict the last, at thresholds that are percentiles of the first "
+        "(p60, p90, p95, p99). Points below the line kept less than was predicted. block-bootstrap "
+        "keeps the inferences of a round together, the other takes them as independent.",
         spec=lines.spec(
             rows,
             [mark("point", told)],
             [diagonal],
             {"figure": ("mean", "worst round"), "method": tuple(methods) or ("",)},
-            [{"filter": chosen}],
+            [{"filter": "datum.method == method && datum.figure == figure"}],
             x=channel("x", f"predicted tail quality ({metric_words(reading)})"),
             y=channel("y", f"observed tail quality ({metric_words(reading)})"),
         ),

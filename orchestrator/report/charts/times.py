@@ -61,8 +61,8 @@ def distribution_chart(reading: Reading) -> Chart:
     for clock in reading.clocks:
         for entry in reading.systems:
             times = reading.times[clock, entry.key]
-            shares = times.shares()
-            shares = np.concatenate([np.linspace(0, 0.9, 91), shares[shares > 0.9]])
+            last = times.shares()
+            shares = np.concatenate([np.linspace(0, 0.9, 91), last[last > 0.9]])
             rows.append(lines.row(entry, clock, x=times.at(shares), y=100 * shares))
     return Chart(
         name="distribution",
@@ -91,13 +91,6 @@ def percentile_chart(reading: Reading) -> Chart:
             columns = {"x": odds[part], "y": ms[part], "p": rounded(100 * shares[part], 6)}
             rows.append(lines.row(entry, clock, faint=faint, **columns))
     ticks = [1, 2, *(10.0**nines for nines in range(1, int(np.log10(last)) + 1))]
-    percent = channel(
-        "x",
-        "percentile of inferences",
-        log=True,
-        values=ticks,
-        labelExpr="format(100 - 100 / datum.value, '.6~r')",
-    )
     return Chart(
         name="percentiles",
         section="latency",
@@ -110,7 +103,13 @@ def percentile_chart(reading: Reading) -> Chart:
             rows,
             [mark("line"), mark("tips", [("p", "percentile"), ("y", "time (ms)")])],
             rule("y"),
-            x=percent,
+            x=channel(
+                "x",
+                "percentile of inferences",
+                log=True,
+                values=ticks,
+                labelExpr="format(100 - 100 / datum.value, '.6~r')",
+            ),
             y=channel("y", on_clock(""), log=True),
         ),
     )
@@ -179,7 +178,6 @@ def stage_chart(reading: Reading) -> Chart:
         "mark": {"type": "text", "align": "left", "baseline": "bottom", "dy": 2},
         "encoding": {"y": y, "x": {"value": 0}, "text": {"field": "s"}},
     }
-    spec = whole(rows, [bars, text]) | {"height": {"step": 32}}
     return Chart(
         name="stages",
         section="causes",
@@ -187,7 +185,7 @@ def stage_chart(reading: Reading) -> Chart:
         title="Where the time goes",
         note="Mean time per stage of all inferences that have one; the stages add up to the mean "
         "total time.",
-        spec=spec,
+        spec=whole(rows, [bars, text]) | {"height": {"step": 32}},
     )
 
 

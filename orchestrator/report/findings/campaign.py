@@ -13,7 +13,7 @@ from orchestrator.analysis.tables.comparison import EXACTLY
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.findings import Finding
 from orchestrator.report.pasted import ORCHESTRATOR, measured_again, plain_word
-from orchestrator.report.what_it_takes import too_short_for
+from orchestrator.report.record_tables import too_short_for
 from orchestrator.storage.vocabulary import UNFINISHED
 
 PLACE = 40
@@ -75,7 +75,6 @@ def of_campaign(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterato
 
 
 def _repeated(words: Sequence[str], results: CampaignAnalysis, dropped: set[str]) -> str:
-    """Return the command that measures with repeats, at the deadline that is in use."""
     used = results.analysis.primary
     kept = [word for word in words if word not in dropped]
     if used is None or used == results.campaign.config.analysis.primary:
@@ -85,7 +84,6 @@ def _repeated(words: Sequence[str], results: CampaignAnalysis, dropped: set[str]
 
 
 def _capacities(results: CampaignAnalysis) -> Iterator[Finding]:
-    """Yield up to which rate of arrivals each search has certified its system."""
     found: dict[int, list[Row]] = {}
     for row in (row for group in results.groups for row in rows_of(results, "capacity", group)):
         found.setdefault(row["search"], []).append(row)

@@ -31,8 +31,8 @@ def of_task(results: CampaignAnalysis, one: Ranking) -> Iterator[Finding]:
         if others := [_difference(one, *other) for other in systems or models]:
             first = others[0]
             more = sum(other["verdict"] == "tie" for other in others[1:])
-            values = {**first, "more_tied": more}
-            yield Finding("runner_up", one.group.task, values, first["flags"])
+            told = first | {"more_tied": more}
+            yield Finding("runner_up", one.group.task, told, first["flags"])
         if rest := [_difference(one, *other) for other in (models if systems else models[1:])]:
             yield Finding("other_models", one.group.task, {"models": rest})
     asked = [data.record for data in one.group.trials if data.record.trial.server.is_asked]
@@ -108,7 +108,6 @@ def _best(
 
 
 def _difference(one: Ranking, other: Standing, kind: Tie) -> dict[str, Any]:
-    """Return what is known of the difference between a system and the best."""
     best = one.found[0]
     less = other.less.get(best.trials[0]) if kind != "not tested" else None
     gained = best.scale.gained(best.mean) - best.scale.gained(other.mean)

@@ -34,8 +34,9 @@ def page_of(package: str, name: str, **values: Any) -> str:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    base = {"style": Markup(text_of("page.css")), "policy": STILL}  # noqa: S704 - ours
-    return environment.get_template(name).render(**base | values)
+    return environment.get_template(name).render(
+        {"style": Markup(text_of("page.css")), "policy": STILL} | values  # noqa: S704 - ours
+    )
 
 
 def text_of(name: str, package: str = __name__) -> str:

@@ -23,8 +23,7 @@ from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, l
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.report.chart_files import quality_picture, script
 from orchestrator.report.charts import charts_of
-from orchestrator.report.findings import Finding, of_campaign, of_task
-from orchestrator.report.findings.say import coded, label, said
+from orchestrator.report.findings import Finding, coded, label, of_campaign, of_task, said
 from orchestrator.report.html import page_of, text_of
 from orchestrator.report.markdown import FOLDED, METHOD, PICTURE, to_report
 from orchestrator.report.record_tables import fault_tables
@@ -160,7 +159,6 @@ def render(
 
 
 def _task(number: int, reading: Reading, ranked: Ranking) -> dict[str, Any]:
-    """Return what the template needs of one task."""
     results = replace(reading.results, groups=(reading.group,))
     charts = [(f"{chart.name}-{number}", chart) for chart in charts_of(reading)]
     grids = {clock: _moved(reading, clock) for clock in reading.clocks}
@@ -196,7 +194,6 @@ def _in_html(found: Iterable[Finding]) -> list[tuple[Markup, Markup]]:
 
 
 def _moved(reading: Reading, clock: Clock) -> dict[str, Any]:
-    """Return what the slider moves: by key of a system its cells at every threshold."""
     grid, ranks, keys = reading.grids[clock], reading.ranks(clock), reading.short_keys()
     known = kept_by_system(reading, clock)
     systems = {}
@@ -221,7 +218,6 @@ def _moved(reading: Reading, clock: Clock) -> dict[str, Any]:
 
 
 def _rows(reading: Reading, moved: Mapping[str, Any], at: int) -> list[dict[str, Any]]:
-    """Return the rows of the ranking at the primary threshold, the best first."""
     clock, keys = reading.clock, reading.short_keys()
     known = kept_by_system(reading, clock)
     scale = scale_of(reading.group.trials[0].judged(reading.metric))
@@ -255,7 +251,6 @@ def kept_by_system(reading: Reading, clock: Clock) -> dict[str, Deadlines]:
 
 
 def _flips(reading: Reading) -> Iterator[Table]:
-    """Yield which systems change places between neighbouring common thresholds."""
     flips = sorted(reading.flips(), key=lambda flip: not flip[-1])
     more = f" {len(flips) - MOST_FLIPS} more are not shown." if len(flips) > MOST_FLIPS else ""
     if flips:
@@ -272,7 +267,6 @@ def _flips(reading: Reading) -> Iterator[Table]:
 
 
 def _loop(read: Iterable[Reading]) -> Iterator[Table]:
-    """Yield the time that our own loop took between two samples in each trial."""
     rows = [
         [entry.key, *(f"{ns / 1000:.3g} µs" for ns in entry.data.beside.gap_ns)]
         for reading in read
@@ -280,15 +274,19 @@ def _loop(read: Iterable[Reading]) -> Iterator[Table]:
         if entry.data.beside is not None and entry.data.beside.gap_ns is not None
     ]
     if rows:
-        title, heads = "Our own loop between two samples", ["median", "p99"]
-        note = "From a sample's last stamp to the next one's first: outside all clocks."
-        yield Table(title, ["trial", *heads], rows, note, frozenset(heads))
+        yield Table(
+            "Our own loop between two samples",
+            ["trial", "median", "p99"],
+            rows,
+            "From a sample's last stamp to the next one's first: outside all clocks.",
+            frozenset(["median", "p99"]),
+        )
 
 
 def _policy(scripts: Iterable[str]) -> str:
     """Return a Content-Security-Policy that runs these scripts and reaches nothing else."""
-    digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
-    allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+    digests = (base64.b64encode(hashlib.sha256(one.encode()).digest()) for one in scripts)
+    allowed = " ".join(f"'sha256-{digest.decode()}'" for digest in digests)
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
         "connect-src 'none'; form-action 'none'; base-uri 'none'"

@@ -7,10 +7,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.stats.certification import samples_to_certify
+from orchestrator.contracts import InputError
+from orchestrator.stats.certificate import samples_to_certify
 from orchestrator.stats.constants import CONFIDENCE, FEWEST_UNITS, LOOKS_GROW
 from orchestrator.stats.interval import mean_intervals
 from orchestrator.stats.latency import percentile_inverted_cdf, times_beyond
+from orchestrator.stats.paper import FIT_EVERY, NS_PER_S, THRESHOLD, WARM, PaperLoop
 from orchestrator.stats.stopping.rule import (
     AllClocks,
     Cadence,
@@ -27,7 +29,7 @@ from orchestrator.stats.thresholds import (
     primary_threshold,
     thresholds_from_percentiles,
 )
-from orchestrator.stats.times import Times
+from orchestrator.stats.times import SERVICE_CLOCKS, Clock, Times
 from orchestrator.stats.units import constant, degrees_of, t_quantile
 
 # A reason of its own: where quality never moves, a trial could not have settled otherwise.
@@ -36,6 +38,8 @@ CONSTANT = "settled, quality constant"
 PERCENTILE, CERTAINTY, OVERRUNS = 99, 0.99, 1
 # A larger design effect says that samples of one round are alike.
 CLUSTERED = 1.5
+# Later rounds bring no figures: every fit reads all times so far, a comparison six such pools.
+MOST_ROUNDS = 2000
 
 
 class RunningThreshold:
@@ -101,25 +105,23 @@ class Settled:
         bound, half_width, missing = self._settings.half_width * observation.ideal, None, math.inf
         if len(self._qualities) > 1:
             half_width, missing = self._known(observation, bound)
+            self._reason = CONSTANT if constant(np.array([self._qualities]))[0] else "settled"
             if missing > 0:
                 self._reason = _lacking(missing, observation.round_s)
-            else:
-                still = constant(np.array([self._qualities]))[0]
-                self._reason = CONSTANT if still else "settled"
+        known = self._running.threshold
         own: CheckRow = {
             "quality_mean": float(np.mean(self._qualities)) if self._qualities else None,
             "half_width": half_width,
             "half_width_bound": bound,
+            "primary_threshold": known.label if known else None,
+            "primary_threshold_ns": known.ns if known else None,
+            "primary_threshold_origin": known.origin if known else None,
         }
-        if known := self._running.threshold:
-            own["primary_threshold"] = known.label
-            own["primary_threshold_ns"] = known.ns
-            own["primary_threshold_origin"] = known.origin
         check = check_row(self._densities.check(), own)
         return Decision(look and missing <= 0, self._reason, check)
 
+    # Half the width of the interval, and how many rounds are missing to a bound.
     def _known(self, observation: RoundObservation, bound: float) -> tuple[float, float]:
-        """Return half the width of the interval, and how many rounds are missing to a bound."""
         rounds, size = len(self._qualities), observation.primary_times.size
         answers = size if observation.answers is None else observation.answers
         visits = None if None in self._visits else np.array(self._visits)
@@ -242,9 +244,62 @@ class Certify:
         return Decision(certified, "certified" if certified else None, check)
 
     def _design_effect(self, samples: int) -> float | None:
-        """Return how much more shares vary than those of independent samples; None if unknown."""
         shares = np.array(self._shares)
         if shares.size < 2:
             return None
         independent = shares.mean() * (1 - shares.mean()) / samples
         return max(1.0, float(shares.var(ddof=1) / independent)) if independent > 0 else 1.0
+
+
+class Paper:
+    """Stop where the program of Yang et al. does: its rJSD is within the threshold on both clocks.
+
+    It fits every ``fit_every`` rounds after the first ``warm``, whose times stay in the pool, and
+    compares at fits 6, 11, 16 and so on with the five before; only there is a row of the
+    trajectory. Where the program ends with an error, as it finds no bandwidth, there is no fit.
+    """
+
+    name = "paper"
+
+    def __init__(
+        self,
+        settings: RuleSettings,
+        *,
+        warm: int = WARM,
+        fit_every: int = FIT_EVERY,
+        threshold: float = THRESHOLD,
+    ) -> None:
+        for name, value, is_one, rule in (
+            ("warm", warm, warm >= 0, "0 or more"),
+            ("fit_every", fit_every, fit_every >= 1, "1 or more"),
+            ("threshold", threshold, threshold > 0, "above 0"),
+        ):
+            if not is_one:
+                raise InputError(f"measurement.rule_options.{name}={value}: must be {rule}")
+        self._warm, self._fit_every, self._threshold = warm, fit_every, threshold
+        self._densities = AllClocks(threshold)
+        self._loops = {clock: PaperLoop(warm, fit_every) for clock in SERVICE_CLOCKS}
+        self._last: dict[Clock, float] = {}
+
+    def update(self, observation: RoundObservation, now_s: float) -> Decision:
+        """Take in one round."""
+        if observation.rounds > MOST_ROUNDS:
+            return Decision(False)
+        self._densities.add(observation)
+        compared: CheckRow = {}
+        for clock, loop in self._loops.items():
+            try:
+                _, comparison = loop.add(observation.times[clock] / NS_PER_S)
+            except ValueError:
+                continue
+            if comparison is not None:
+                compared[f"rjsd_{clock}_as_in_paper_code"] = self._last[clock] = comparison.rjsd
+        after = observation.rounds - self._warm
+        if after <= 0 or after % self._fit_every:
+            return Decision(False)
+        by_definition = self._densities.check()
+        if not compared:
+            return Decision(False)
+        stop = len(self._last) == len(self._loops) and max(self._last.values()) <= self._threshold
+        row = check_row(by_definition, compared)
+        return Decision(stop, "converged" if stop else None, row)
