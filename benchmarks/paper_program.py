@@ -47,6 +47,8 @@ NO_TRAINING = "ValueError: Found array with 0 sample(s) (shape=(0, 1)) while a m
 """How the script of 2023 ends where the last 30 rounds are all there are, with the message of scikit-learn."""
 CLOCKS = {"i": "inference", "pip": "total"}
 
+ROUNDS_DRAWN, STEPS_DRAWN, MARKED = 20, 10, (90, 95, 99)
+
 
 @dataclass(frozen=True)
 class Timings:
@@ -292,15 +294,29 @@ def _named(figures: Figures) -> dict[str, float]:
 
 
 def draw_qualities(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> dict[str, Any]:
-    runs = [{**run, **_drawn(times[: program.ROUNDS_DRAWN], judged.of_2023)} for run, times in _read_in_orders(timings, order)]
+    runs = [{**run, **_drawn(times[:ROUNDS_DRAWN], judged.of_2023)} for run, times in _read_in_orders(timings, order)]
     return {"metric": judged.metric, "runs": runs}
 
 
+def drawn_thresholds(times_s: Floats) -> tuple[Floats, Floats]:
+    """Return thresholds of a curve of times [R, S], and its marks p90, p95, p99, which occur.
+
+    Thresholds go from the least to the greatest of the samples' own mean -+ 3 sd (ddof 0), which do
+    not go beyond the sample's extremes. They are ``arange``'s with one step added, so that for a
+    rounding error there is one more at times.
+    """
+    mean, spread = times_s.mean(axis=0), 3 * times_s.std(axis=0)
+    low = np.maximum(mean - spread, times_s.min(axis=0)).min()
+    high = np.minimum(mean + spread, times_s.max(axis=0)).max()
+    step = (high - low) / STEPS_DRAWN
+    return np.arange(low, high + step, step), np.percentile(times_s, MARKED, method="lower")
+
+
 def _drawn(times: Floats, quality: Quality) -> dict[str, Any]:
-    thresholds, marked = program.drawn_thresholds(times)
+    thresholds, marked = drawn_thresholds(times)
     # In 2023 a sample is in time only below a threshold.
     at, at_marked = (quality_at(quality, times, np.nextafter(bounds, 0)) for bounds in (thresholds, marked))
-    special = zip(program.MARKED, marked.tolist(), at_marked, strict=True)
+    special = zip(MARKED, marked.tolist(), at_marked, strict=True)
     return {
         "rounds_used": len(times),
         "thresholds": thresholds.tolist(),

@@ -1,7 +1,5 @@
 """From a stored campaign to all result tables."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Searches for the rate of arrivals up to which a system keeps its tail quality."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from contextlib import suppress
@@ -79,7 +77,6 @@ class MeasuredRate:
 
     @property
     def why(self) -> str:
-        """What the verdict rests on, in a few words."""
         return self.problem or f"{self.kept} of {self.lost.size} streams keep it"
 
 
@@ -118,12 +115,10 @@ class Search:
 
     @property
     def pilot(self) -> list[MeasuredRate]:
-        """The rates that lead to the estimate."""
         return [one for one in self.rates if not one.asked.certify]
 
     @property
     def tested(self) -> list[MeasuredRate]:
-        """The rates to certify that were measured, ascending."""
         return sorted(
             (one for one in self.rates if one.asked.certify), key=lambda one: one.rate_per_s
         )

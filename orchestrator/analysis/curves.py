@@ -1,7 +1,5 @@
 """What charts draw of one trial or system: its times, thresholds, and tail quality against them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -46,7 +44,6 @@ class Times:
 
     @property
     def timed(self) -> int:
-        """How many inferences have a time."""
         return int(self.histogram.counts.sum())
 
     def shares(self) -> Floats:
@@ -95,7 +92,6 @@ class Grid:
 
     @property
     def ms(self) -> Floats:
-        """The thresholds in ms."""
         return self.ns / NS_PER_MS
 
 

@@ -1,7 +1,5 @@
 """The evidence that rounds carry of what slows them down."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The flags of figures: what each means, and what to do about it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,6 +89,11 @@ FLAGS = {
             "intervals too narrow",
             f"measure {FEWEST_UNITS} streams or more",
             "import repeats of the run, which count as fresh processes",
+        ),
+        Flag(
+            "fewer than 20 rounds: nothing can be named",
+            "evidence that moves with slow rounds cannot be told from chance",
+            "measure more rounds",
         ),
         Flag(
             "few samples",
@@ -212,7 +215,7 @@ SETTING = re.compile(r"([a-z_]+(?:\.[a-z_]+)+)=(\w+)")
 
 def flag_of(told: str) -> Flag:
     """Return the flag that stands in a table, with or without a detail; else one without words."""
-    name = DETAIL.sub("", told)
+    name = told if told in FLAGS else DETAIL.sub("", told)
     return FLAGS.get(name, Flag(name, "a note of the measurement on these figures"))
 
 

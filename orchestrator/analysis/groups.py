@@ -1,7 +1,5 @@
 """Which trials may stand in one table, at which thresholds, and what tells them apart."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -174,17 +172,14 @@ class Group:
 
     @cached_property
     def clocks(self) -> tuple[Clock, ...]:
-        """The clocks of its figures, the one that counts first before the others."""
         return clocks_of(self.trials)
 
     @property
     def clock(self) -> Clock:
-        """The clock that counts first."""
         return self.clocks[0]
 
     @cached_property
     def told_apart_by(self) -> tuple[str, ...]:
-        """What tells its trials apart, besides model, system and runtime."""
         found = {
             "batch": len({data.record.trial.measurement.batch for data in self.trials}) > 1,
             "settings": any(self.settings.values()),

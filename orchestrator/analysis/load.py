@@ -1,7 +1,5 @@
 """Trials under load: how streams were served, what our loop delivered, and their flags."""
 
-from __future__ import annotations
-
 import heapq
 import math
 from collections.abc import Iterable, Sequence

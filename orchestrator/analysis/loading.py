@@ -1,7 +1,5 @@
 """From stored files to trials as arrays, refused where they contradict each other; and copies."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -289,9 +287,8 @@ def copies_among(campaigns: Sequence[Sequence[TrialData]]) -> list[Copy]:
 
 
 def _begins_with(longer: TrialData, shorter: TrialData) -> bool:
-    rounds = len(shorter.times[shorter.clock])
     return shorter.times.keys() == longer.times.keys() and all(
-        np.array_equal(times, longer.times[clock][:rounds])
+        np.array_equal(times, longer.times[clock][: len(times)])
         for clock, times in shorter.times.items()
     )
 

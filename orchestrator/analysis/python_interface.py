@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
@@ -55,7 +53,6 @@ class Results:
 
     @property
     def directory(self) -> Path:
-        """Where the results lie."""
         return self._campaign.directory
 
     @property
@@ -65,7 +62,6 @@ class Results:
 
     @property
     def created_at(self) -> datetime:
-        """When the campaign was begun, in UTC."""
         return self._campaign.record.created_at
 
     def trials(self) -> pa.Table:

@@ -4,8 +4,6 @@ A user's own metric is called here alone, and what it returns is checked once, w
 A judged metric counts quality as what is gained over late answers; `scale_of` says how to show it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass

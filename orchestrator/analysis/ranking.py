@@ -3,8 +3,6 @@
 It is decided here and nowhere else.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
@@ -81,7 +79,6 @@ class Standing:
 
     @property
     def model(self) -> str:
-        """The name of its model."""
         return self.names["model"]
 
     @property
@@ -124,7 +121,6 @@ class Ranking:
 
     @property
     def orders(self) -> list[Order]:
-        """The systems of each model, that of the best first."""
         return [order_of(systems) for systems in by_model(self.found)]
 
     @property

@@ -80,12 +80,10 @@ class Entry:
 
     @property
     def model(self) -> str:
-        """The name of its model."""
         return self.data.record.trial.model.name
 
     @property
     def members(self) -> tuple[Entry, ...]:
-        """Its processes, or itself."""
         return self.processes or (self,)
 
     @property
@@ -161,17 +159,14 @@ class Reading:
 
     @property
     def clocks(self) -> tuple[Clock, ...]:
-        """The clocks of its figures, the one that counts first before the others."""
         return self.group.clocks
 
     @property
     def clock(self) -> Clock:
-        """The clock that counts first."""
         return self.group.clock
 
     @property
     def metric(self) -> str:
-        """The metric they are compared by."""
         return self.group.trials[0].metric
 
     def short_keys(self) -> dict[str, str]:
@@ -184,12 +179,10 @@ class Reading:
 
     @property
     def repeated(self) -> bool:
-        """Whether a system has several processes."""
         return len(self.systems) < len(self.entries)
 
     @property
     def title(self) -> str:
-        """Task and metric."""
         return f"{self.group.task} ({self.metric})"
 
     def _oriented(self, clock: Clock, name: str) -> Floats:

@@ -1,7 +1,5 @@
 """What tail quality would be if samples arrived by a schedule, from closed-loop times."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress

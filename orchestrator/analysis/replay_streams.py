@@ -1,7 +1,5 @@
 """Stored closed-loop times under arrivals that they never met, and answers held until the next."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -92,7 +90,6 @@ class Played:
 
     @property
     def after_ramp(self) -> slice:
-        """The arrivals that count."""
         return slice(self.schedule.ramp, None)
 
     def by_round(self) -> Floats:

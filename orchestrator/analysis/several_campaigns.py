@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -46,7 +44,22 @@ class SeveralCampaigns(Campaign):
             for task, digests in found.items()
             if len(digests) > 1
         }
-        self.record = self._combined_record()
+        records = [campaign.record for campaign in self.campaigns]
+        self.record = records[0].model_copy(
+            update={
+                "name": " and ".join(dict.fromkeys(record.name for record in records)),
+                "created_at": min(record.created_at for record in records),
+                "code_version": ", ".join(dict.fromkeys(one.code_version for one in records)),
+                "command": (),
+                "trials": tuple(
+                    campaign.record.planned(record.trial_id).model_copy(
+                        update=self._tags(label, record)
+                    )
+                    for label, campaign, record in self._origins.values()
+                ),
+                "left_out": tuple(dict.fromkeys(chain(*(one.left_out for one in records)))),
+            }
+        )
 
     @property
     def commands(self) -> tuple[tuple[str, ...], ...]:
@@ -88,24 +101,6 @@ class SeveralCampaigns(Campaign):
             "match_key": f"{label}/{record.match_key}",
             "trial": record.trial.model_copy(update={"system": system, "task": task}),
         }
-
-    def _combined_record(self) -> CampaignRecord:
-        records = [campaign.record for campaign in self.campaigns]
-        return records[0].model_copy(
-            update={
-                "name": " and ".join(dict.fromkeys(record.name for record in records)),
-                "created_at": min(record.created_at for record in records),
-                "code_version": ", ".join(dict.fromkeys(one.code_version for one in records)),
-                "command": (),
-                "trials": tuple(
-                    campaign.record.planned(record.trial_id).model_copy(
-                        update=self._tags(label, record)
-                    )
-                    for label, campaign, record in self._origins.values()
-                ),
-                "left_out": tuple(dict.fromkeys(chain(*(one.left_out for one in records)))),
-            }
-        )
 
 
 def _digest(label: str, record: TrialRecord) -> str:

@@ -120,7 +120,6 @@ class Table:
 
     @property
     def schema(self) -> pa.Schema:
-        """Its Parquet schema."""
         return schema_of((*LABELS, *self.columns))
 
 

@@ -1,7 +1,5 @@
 """Work on many items in threads that share the machine's cores."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor

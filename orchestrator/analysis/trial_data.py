@@ -1,7 +1,5 @@
 """What analysis needs of one stored trial, as numpy arrays."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -129,7 +127,6 @@ class TrialData:
 
     @property
     def trial_id(self) -> str:
-        """The trial's id."""
         return self.record.trial_id
 
     @property
@@ -149,7 +146,6 @@ class TrialData:
 
     @property
     def metric(self) -> str:
-        """The primary metric, by which trials are compared."""
         return self.record.metrics[0]
 
     @property
@@ -182,7 +178,6 @@ class TrialData:
 
     @property
     def everything(self) -> NDArray[np.bool_]:
-        """Members that are all samples, [S]."""
         return np.ones(len(self.references), dtype=np.bool_)
 
     def judged_of_some(self, metric: str, members: NDArray[np.bool_]) -> Judged:
@@ -284,7 +279,6 @@ class TrialData:
 
     @property
     def slices_offered(self) -> set[str]:
-        """Names of the slices that there are of this trial."""
         return slices_offered(self.slices, self.record.trial.task.kind, self.record.metrics)
 
     def groups_of(self, name: str) -> Sequence[str | None]:
@@ -349,12 +343,10 @@ class TrialData:
 
     @property
     def clock(self) -> Clock:
-        """The clock that counts first."""
         return primary_of(self.times.keys())
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """The flags of every figure of this trial."""
         unmeasured, record = int(self.incomplete.sum()), self.record
         otherwise = self.judged_here is False and self.judged(self.metric) and self._otherwise
         told = (

@@ -1,7 +1,5 @@
 """Differences of trials that took turns on one machine, in cycles of visits or repeat by repeat."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

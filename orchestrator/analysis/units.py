@@ -1,7 +1,5 @@
 """Which rounds of a trial form one unit of intervals, and over how long a round was watched."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 

@@ -1,7 +1,5 @@
 """Quality metrics, each a class without arguments that is found by its target, as models are."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress

@@ -5,8 +5,6 @@ COCOeval. Matching within a picture depends on no other picture, hence on no thr
 once (``evaluateImg``); precision is found for many sets of pictures on time (``accumulate``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial

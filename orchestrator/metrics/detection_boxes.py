@@ -1,7 +1,5 @@
 """Boxes as tasks and models give them, one dictionary per picture, and as arrays over pictures."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias

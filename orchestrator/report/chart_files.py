@@ -1,7 +1,5 @@
 """Charts as SVG, PDF and PNG, for papers, slides and pages without scripts; and in pages."""
 
-from __future__ import annotations
-
 import html
 import json
 import re

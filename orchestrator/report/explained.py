@@ -1,7 +1,5 @@
 """What is said in words of a trial's late answers and slow rounds."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.evidence import BY_NAME

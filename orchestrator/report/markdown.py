@@ -1,7 +1,5 @@
 """``report.md``: the answer, one table and one picture; all else that judges it is folded below."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 

@@ -1,7 +1,5 @@
 """Commands that a reader pastes: whole, on one line, safe whatever a stranger's campaign holds."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Iterable, Sequence

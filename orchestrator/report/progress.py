@@ -64,7 +64,6 @@ class Progress:
             self._live.stop()
 
     def say(self, message: str) -> None:
-        """Write one line that stays."""
         with self._lock:
             if self._console is not None:
                 self._console.print(Text(printable(message)), soft_wrap=True)
@@ -81,7 +80,6 @@ class Progress:
             self._console = None
 
     def trial_started(self, planned: PlannedTrial) -> None:
-        """Say which trial is being loaded."""
         self._show(planned, "loading", now=True)
 
     def turn_awaited(self, planned: PlannedTrial, holder: str) -> None:
@@ -99,7 +97,6 @@ class Progress:
             sys.stderr.write(f"{printable(f'{self._name(planned)}: {message}')}\n")
 
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
-        """Say that it is warm."""
         self._waits.pop(planned.trial_id, None)
         load_s = prepared.cold_start["load_ns"] / 1e9
         self._show(planned, f"warm after {seconds(load_s)} of loading")
@@ -115,11 +112,9 @@ class Progress:
         self._show(planned, f"round {done.rounds} of {bound}, {seconds(done.duration_s)}{p99}")
 
     def fault_seen(self, planned: PlannedTrial, fault: Fault) -> None:
-        """Say what happened."""
         self.say(f"{self._name(planned)}: {fault.name}: {fault.message}")
 
     def trial_ended(self, planned: PlannedTrial, state: State, reason: str | None) -> None:
-        """Say how it ended."""
         with self._lock:
             self._done += 1
             self._lines = {

@@ -3,8 +3,6 @@
 The rest is dropped, and the command still does all.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import sys

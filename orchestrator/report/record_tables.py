@@ -1,7 +1,5 @@
 """Tables of what records say: faults, accepted changes, missing answers, servers, and size."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What is shown of replayed trials: tables, and tail quality against the rate of arrivals."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis.groups import Group

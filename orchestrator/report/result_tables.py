@@ -1,7 +1,5 @@
 """The tables of a report: the answer, those that are declared, and those of trials and machines."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A table as data, its cells as the forms of declared columns say, and as Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -3,8 +3,6 @@
 Nothing in them steers a terminal.
 """
 
-from __future__ import annotations
-
 import shutil
 import sys
 import textwrap

@@ -1,7 +1,5 @@
 """What the trials of a campaign are called, alone, in a table, and together."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace

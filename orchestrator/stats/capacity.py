@@ -5,8 +5,6 @@ it loses at most floor((1 - keep) n) of the answers that are right without a dea
 samples a second.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

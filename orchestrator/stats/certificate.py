@@ -1,7 +1,5 @@
 """The deadline that a system can promise, and the guard against bad units that were not seen."""
 
-from __future__ import annotations
-
 import bisect
 import math
 from collections.abc import Callable

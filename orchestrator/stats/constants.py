@@ -3,8 +3,6 @@
 The studies are tables in docs/statistics/, made by ``python benchmarks/run_studies.py``.
 """
 
-from __future__ import annotations
-
 # Of every interval that a report shows.
 CONFIDENCE = 0.95
 # Least degrees of freedom of the long-run variance (Lazarus, Lewis, Stock, Watson, JBES 36,

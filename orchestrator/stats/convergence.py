@@ -1,7 +1,5 @@
 """How far densities of time are apart, and whether one has settled: of all times, or a sample's."""
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """The interval of a mean: Korn and Graubard's, with the larger of two variances."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field

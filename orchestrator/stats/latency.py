@@ -1,7 +1,5 @@
 """Percentiles of times and their limits: the interval of a share, inverted (Woodruff)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

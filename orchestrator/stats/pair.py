@@ -1,7 +1,5 @@
 """The difference of two trials, and which trials of a family are worse."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

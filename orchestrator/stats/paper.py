@@ -4,8 +4,6 @@ Yang et al., arXiv 2212.13925v3; github.com/Jason-Young-AI/Tail-Quality, commit 
 (Apache-2.0), re-implemented from what it does, with none of its text.
 """
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Moments are int64 ns from the start of a stream, ascending. ``group`` samples ar
 rate counts samples: groups come at ``rate_per_s / group``.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Whether data show that a requirement is met, and how many units would show it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field

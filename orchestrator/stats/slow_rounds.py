@@ -1,7 +1,5 @@
 """Late answers: what moves with slow rounds, how lateness divides, and how late ones follow."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterator, Mapping
 from copy import deepcopy

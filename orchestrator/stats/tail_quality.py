@@ -1,7 +1,5 @@
 """Tail quality at time bounds, and the deadline of every round at a floor of quality."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias

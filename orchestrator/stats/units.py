@@ -3,8 +3,6 @@
 Student's t and ranks are here without the slow import of `scipy.stats`.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Literal, NamedTuple, TypeAlias
 

@@ -1,7 +1,5 @@
 """How quality varies between processes, visits, rounds, samples, and the best split of a budget."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

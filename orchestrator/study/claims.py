@@ -1,7 +1,5 @@
 """What claims of the paper are held to: ``conf/study.yaml``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """C6: what time depends on, and whether systems put samples in one order."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache

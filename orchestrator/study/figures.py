@@ -1,7 +1,5 @@
 """The figures of a study, as the paper has them: small plots side by side, drawn as SVG."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, product

@@ -1,7 +1,5 @@
 """What a study works on, what was measured, and where."""
 
-from __future__ import annotations
-
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """C4: first rounds predict the last, and one process another, at a threshold set beforehand."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache

@@ -4,8 +4,6 @@
 each record's own times, of 2023 (``calculate_stats.py``, ``draw_qualities.py``).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -45,7 +43,6 @@ Quality: TypeAlias = Callable[[NDArray[np.bool_]], Floats]
 BANDWIDTHS_S = (0.005, 0.01, 0.03, 0.07, 0.1)
 PERCENTILES = (99, 95, 90, 60)  # of its check that training rounds tell of test rounds
 TEST_ROUNDS = 30
-ROUNDS_DRAWN, STEPS_DRAWN, MARKED, DEVIATIONS = 20, 10, (90, 95, 99), 3
 # Of files ViT_Run100.time.1 to .100 and DETR_Run100.time.1 to .20: fewer files keep their order.
 CLASSIFICATION = (
     "88 3 74 2 35 41 97 47 69 17 6 72 51 95 49 42 50 33 62 58 54 84 19 16 24 93 26 79 34 61 71 52 "
@@ -205,20 +202,6 @@ def mean_train_distance(found: Sequence[Settling]) -> float:
     tries = max(one.tries for one in found)
     done = [[one.mean_at_last for one in found if one.tries == n] for n in range(1, tries + 1)]
     return sum(float(np.mean(of_try)) for of_try in done if of_try) / tries if tries else math.nan
-
-
-def drawn_thresholds(times_s: Floats) -> tuple[Floats, Floats]:
-    """Return thresholds of a curve of times [R, S], and its marks p90, p95, p99, which occur.
-
-    Thresholds go from the least to the greatest of the samples' own mean -+ 3 sd (ddof 0), which do
-    not go beyond the sample's extremes. They are ``arange``'s with one step added, so that for a
-    rounding error there is one more at times.
-    """
-    mean, spread = times_s.mean(axis=0), DEVIATIONS * times_s.std(axis=0)
-    low = np.maximum(mean - spread, times_s.min(axis=0)).min()
-    high = np.minimum(mean + spread, times_s.max(axis=0)).max()
-    step = (high - low) / STEPS_DRAWN
-    return np.arange(low, high + step, step), np.percentile(times_s, MARKED, method="lower")
 
 
 def directory_order(rounds: int, detection: bool = False) -> NDArray[np.int64]:

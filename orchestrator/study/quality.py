@@ -1,7 +1,5 @@
 """C1: quality fluctuates from round to round; C2: tail quality chooses another system."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache

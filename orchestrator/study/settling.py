@@ -1,7 +1,5 @@
 """C3: an rJSD below its bound says that enough was measured; C5: fewer inferences than MLPerf's."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Time and input: regression on input size, distances by size, one sample on every system."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from functools import lru_cache

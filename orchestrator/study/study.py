@@ -4,8 +4,6 @@ A document holds figures of the study between ``<!-- study:KEY -->`` and ``<!-- 
 whole table with KEY ``TABLE``, what stands in one cell with ``TABLE/ROW/COLUMN``.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence

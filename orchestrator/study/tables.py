@@ -1,7 +1,5 @@
 """Tables and claims of a study: plain values for ``study.json``, and how ``study.md`` has them."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """The variance of log time among its sources: model, runtime, system, sample, process, round..."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations

@@ -1,7 +1,5 @@
 """Differences of trials: from a baseline of their model, and from the best, which decide ties."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -94,7 +92,6 @@ class System:
 
     @cached_property
     def means(self) -> list[float]:
-        """The mean of each repeat."""
         return [float(quality.mean()) for quality in self.rounds]
 
 

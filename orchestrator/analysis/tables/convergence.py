@@ -1,7 +1,5 @@
 """The trajectory by which each trial stopped, as its stopping rule saw it while it ran."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from orchestrator.analysis.table import FLAGS, Column, Context, Row, table

@@ -1,7 +1,5 @@
 """The deadline that each trial can promise."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
@@ -50,10 +48,9 @@ NOTHING_TO_KEEP: Mapping[str, Any] = {
             "reference",
             "str",
             "whose ideal quality the floor is a share of: `own`, or `common` to all models",
-            "ideal quality",
         ),
         Column("reference_quality", "float", "that ideal quality"),
-        Column("quality_share", "float", "the share of it that is to be kept", "of it", "share"),
+        Column("quality_share", "float", "the share of it that is to be kept"),
         Column("floor", "float", "the quality that is to be kept", "keep", "quality"),
         Column("late_share", "float", "share of rounds that may keep less"),
         Column("confidence", "float", "of the promise"),
@@ -99,9 +96,9 @@ NOTHING_TO_KEEP: Mapping[str, Any] = {
     ),
     per="trial",
     title="Deadlines of {task} ({metric}, {clock} time)",
-    note="With the stated confidence, a share of at least 1 - `analysis.deadline.late_share` of "
-    "rounds keeps this quality within the deadline. *Observed* holds for the measured rounds "
-    "only. *Common*: the ideal quality that all models reach.",
+    note="A certified deadline: with the confidence of analysis.deadline, its share of rounds to "
+    "come keeps this quality. Observed: that share of the measured rounds kept it, which is no "
+    "promise. Where models differ in ideal quality, a second row has what all of them can keep.",
     where={"clock": "@clock"},
     section="Deadlines kept",
 )

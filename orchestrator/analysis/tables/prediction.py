@@ -1,7 +1,5 @@
 """Tail quality predicted from a trial's first rounds, beside what its last rounds showed."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial

@@ -1,7 +1,5 @@
 """Tail quality of fresh processes, where it varies, and how time is best split among them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from orchestrator.analysis.load import FEW_STREAMS, OVERLOADED
 from orchestrator.analysis.table import FLAGS, METRIC, Column, View
 

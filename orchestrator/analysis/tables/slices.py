@@ -1,7 +1,5 @@
 """Tail quality of groups: of samples, by what is known of them, or of boxes within them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import TypeAlias
 

@@ -208,7 +208,6 @@ class Figure:
 
     @cached_property
     def answers(self) -> float:
-        """How many answers a round can lose."""
         return self.data.answers_at_stake(self.judged, self.members)
 
     def rows(

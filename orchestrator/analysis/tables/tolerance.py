@@ -1,7 +1,5 @@
 """Tail quality averaged over how long users wait."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@ A figure is one function of a file here whose name ends with ``_chart``: it take
 returns a `Chart`, which says in which part of the page it stands. One without data is left out.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from importlib import import_module

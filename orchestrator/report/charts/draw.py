@@ -3,8 +3,6 @@
 Readers tell colours and dashes apart, also those who see fewer colours, and in black and white.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

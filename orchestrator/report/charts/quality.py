@@ -1,7 +1,5 @@
 """Tail quality against threshold and over rounds, ranks, capacity, settling and prediction."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

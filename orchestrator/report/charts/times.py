@@ -1,7 +1,5 @@
 """Distributions of times, what time depends on, and what else happened."""
 
-from __future__ import annotations
-
 import zlib
 
 import numpy as np

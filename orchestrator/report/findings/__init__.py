@@ -4,8 +4,6 @@ A file declares its PLACE among the others, and ``of_task(results, ranking)`` or
 ``of_campaign(results, rankings)``; ``templates/KIND.j2`` says what it yields.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache

@@ -1,7 +1,5 @@
 """What must be known of all trials together: searches, what is doubtful, and what to run next."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Which system keeps most within the deadline and from when on, what follows it, and servers."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby

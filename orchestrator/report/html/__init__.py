@@ -1,7 +1,5 @@
 """Pages in HTML from templates beside the code that fills them, on the base of all pages."""
 
-from __future__ import annotations
-
 from importlib.resources import files
 from typing import Any
 

@@ -1,7 +1,5 @@
 """``report.html``: one file that holds all it needs, for a screen, a phone and paper."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

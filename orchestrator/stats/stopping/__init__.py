@@ -3,8 +3,6 @@
 A rule is a class in a file of this folder with a ``name`` and the form of `rule.StoppingRule`.
 """
 
-from __future__ import annotations
-
 import difflib
 import inspect
 from collections.abc import Iterable, Mapping

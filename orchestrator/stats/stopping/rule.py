@@ -1,7 +1,5 @@
 """The one interface of all stopping rules."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The rules that are shipped: `Settled` is the default."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
