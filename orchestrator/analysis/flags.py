@@ -236,6 +236,10 @@ def missing(clause: str, trials: Sequence[Any]) -> list[str] | None:
     found = SETTING.findall(clause)
     if not found:
         return None
+    # More rounds at least than there may be at most are refused.
+    found += [
+        ("measurement.max_rounds", most) for key, most in found if key.endswith(".min_rounds")
+    ]
     return [
         f"{key}={wanted}"
         for key, wanted in found

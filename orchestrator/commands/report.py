@@ -16,8 +16,9 @@ from orchestrator.report.chart_files import PLAIN_LOOK, Look, drawing_meanwhile,
 from orchestrator.report.findings import Finding, findings, text_lines
 from orchestrator.report.findings.campaign import RESUME
 from orchestrator.report.html.page import report_texts
+from orchestrator.report.markdown import folds
 from orchestrator.report.pasted import ORCHESTRATOR
-from orchestrator.report.result_tables import answers, shown, summary_tables, trouble_tables
+from orchestrator.report.result_tables import answers, shown, trouble_tables
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.storage.files import make_output_folder, write_results
@@ -205,10 +206,11 @@ def print_summary(
 ) -> None:
     """Print what went wrong, the answer, and at most six lines on each task; the last says where the report is.
 
-    ``found`` is what `findings` returns, if that is known already; ``full`` prints the cross-system tables and the deadlines as well.
+    ``found`` is what `findings` returns, if that is known already; ``full`` prints every table as well.
     """
     terminal = Terminal()
-    below = summary_tables(results) if full else [*trouble_tables(results, unfinished=False), *shown(results, "capacity")]
+    brief = [*trouble_tables(results, unfinished=False), *shown(results, "capacity")]
+    below = [table for _, tables in folds(results) for table in tables] if full else brief
     for table in (*first, *below, *answers(unsearched(ranked), brief=not full)):
         terminal.table(table)
         terminal.line()

@@ -13,7 +13,9 @@ import pyarrow as pa
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
+from orchestrator.analysis.table import views
 from orchestrator.export.latex_columns import GAP_PT, LEADING_PT, TEXT_PT, Column, blocks, pieces
+from orchestrator.report.markdown import FOLDED
 from orchestrator.report.result_tables import shown
 from orchestrator.report.table import Table, condensed
 from orchestrator.report.text import printable
@@ -105,23 +107,16 @@ BLOCK = r"""\begin{{tabular}}{{@{{}}{columns}@{{}}}}
 \bottomrule
 \end{{tabular}}"""
 NEXT_BLOCK = "\n\n\\medskip\n"
-LATEX = {
-    "tail-quality": "tail_quality",
-    "own-thresholds": "own_thresholds",
-    "other-figures": "other_metrics",
-    "deadline": "deadline",
-    "comparison": "comparison",
-    "latency": "latency",
-}
-"""Names of files, and of the views that they hold."""
+SHOWN = frozenset(title for title, _ in FOLDED)
+"""Sections of a report, whose views are tables of figures."""
 
 
 def latex_tables(results: CampaignAnalysis) -> Iterator[tuple[str, str]]:
     """Yield name and text of every table of figures; the name comes from us alone, never from the results."""
-    for kind, name in LATEX.items():
-        number = 0
+    for name, (_, view) in views().items():
+        kind, number = "other-figures" if name == "other_metrics" else name.replace("_", "-"), 0
         for group in results.groups:
-            for table in shown(replace(results, groups=(group,)), name):
+            for table in shown(replace(results, groups=(group,)), name) if view.section in SHOWN else ():
                 number += 1
                 origin = _primary_origin(group) if kind in ("comparison", "other-figures") else ""
                 yield f"{kind}-{number}", to_latex(table, f"{kind}-{number}", origin)

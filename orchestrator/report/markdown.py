@@ -1,7 +1,7 @@
 """``report.md``: the answer, one table and one picture; all else that judges it is folded below."""
 
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -100,12 +100,17 @@ def to_report(
     parts = ["\n".join([*head, ""]), *map(to_markdown, shown)]
     if combined is not None:
         parts.append(folded(combined.title, to_markdown(combined)))
-    for name, makers in (*FOLDED, *OF_CAMPAIGN):
-        if tables := [*shown_in(results, name), *(one for make in makers for one in make(results))]:
-            parts.append(folded(name, *map(to_markdown, tables)))
+    parts += [folded(name, *map(to_markdown, tables)) for name, tables in folds(results)]
     reach = reach_of_visits(data for group in results.groups for data in group.trials)
     told = [f"{one}\n" for one in (measured, reach) if one]
     return "\n".join([*parts, folded("How this was measured", *told, "\n\n".join(METHOD))])
+
+
+def folds(results: CampaignAnalysis) -> Iterator[tuple[str, list[Table]]]:
+    """Yield all tables of a report, by what one reads to open each part."""
+    for name, makers in (*FOLDED, *OF_CAMPAIGN):
+        if tables := [*shown_in(results, name), *(one for make in makers for one in make(results))]:
+            yield name, tables
 
 
 def reach_of_visits(trials: Iterable[TrialData]) -> str:

@@ -47,7 +47,7 @@ def words_again(words: Sequence[str]) -> str:
     kept: dict[object, str] = {}
     for number, word in enumerate(words):
         ours = ("measurement.repeat=", "results_dir=")  # which are given anew
-        if not word.startswith(ours) and (number or word != "run"):
+        if not word.startswith(ours) and word != "--quiet" and (number or word != "run"):
             is_key = word == "-m" or ("=" in word and not word.startswith("--"))
             kept[word.partition("=")[0] if is_key else number] = word
     shown = (

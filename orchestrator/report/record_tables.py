@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.flags import missing as missing_settings
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.planning.claims import CLAIMS, Claim, lacking, rounds_of
@@ -255,11 +256,14 @@ def too_short_for(trials: Sequence[TrialData]) -> dict[str, Any] | None:
         for data in measured
     ]
     longest = max(missing, key=lambda claim: rounds_of(claim, per_visit))
+    least = f"measurement.min_rounds={rounds_of(longest, per_visit)}"
     return {
         "rounds": rounds,
         "visits": visits,
         "missing": [claim.what for claim in missing],
         "claims": sum(claim.rounds > 0 for claim in CLAIMS),
-        "min_rounds": rounds_of(longest, per_visit),
+        "settings": " ".join(
+            missing_settings(least, [one.record.trial for one in measured]) or [least]
+        ),
         "takes": _took(longest, sizes),
     }

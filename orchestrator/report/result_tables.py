@@ -15,7 +15,6 @@ from orchestrator.storage.records import CLOCK_SET_BACK, OTHER_USERS, TrialRecor
 from orchestrator.storage.vocabulary import UNFINISHED
 
 MOST_ROWS = 200
-SUMMARY = ("tail_quality", "slices", "deadline", "resources", "token_gaps", "server_cost")
 
 
 def answers(ranked: Sequence[Ranking], brief: bool = False) -> Iterator[Table]:
@@ -51,12 +50,6 @@ def answers(ranked: Sequence[Ranking], brief: bool = False) -> Iterator[Table]:
             note=marks.legend() if brief else marks.note().strip(),
             right=right,
         )
-
-
-def summary_tables(results: CampaignAnalysis) -> list[Table]:
-    """Return what is printed at the end of a campaign: what went wrong, and how systems compare."""
-    tables = [*trouble_tables(results), *shown_in(results, "Capacity")]
-    return [*tables, *(table for name in SUMMARY for table in shown(results, name))]
 
 
 def shown_in(results: CampaignAnalysis, section: str) -> Iterator[Table]:

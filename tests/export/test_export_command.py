@@ -150,7 +150,7 @@ def test_latex_tables_say_where_thresholds_come_from(monday: Path, tmp_path: Pat
             body = block.split("\\toprule")[1].split("\\bottomrule")[0]
             rows = [line for line in body.splitlines() if line.endswith("\\\\")]
             assert {len(re.findall(r"(?<!\\)&", row)) + 1 for row in rows} == {count}
-        assert not re.search(r"(?<!\\)[%#$]", text.split("\n", 1)[1])
+        assert not re.search(r"(?<!\\)[%#$]", text.split("\n", 1)[1].replace("$-$", ""))
 
 
 def test_latex_has_minus_signs_before_numbers_alone() -> None:

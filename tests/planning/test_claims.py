@@ -54,6 +54,13 @@ def test_the_shortest_trial_says_what_the_campaign_is_too_short_for() -> None:
     short, long = trial("one", 80), trial("two", 120)
     told = too_short_for([long, short])  # type: ignore[list-item]
     missing = ["a p99 with an upper limit", "a certified deadline", "a requirement met"]
-    assert told == {"rounds": 80, "visits": 40, "missing": missing, "claims": 5, "min_rounds": 120, "takes": "4 min 00 s"}
+    assert told == {
+        "rounds": 80,
+        "visits": 40,
+        "missing": missing,
+        "claims": 5,
+        "settings": "measurement.min_rounds=120",
+        "takes": "4 min 00 s",
+    }
     assert too_short_for([long]) is None  # type: ignore[list-item]
     assert too_short_for([]) is None

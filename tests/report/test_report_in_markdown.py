@@ -48,7 +48,7 @@ def test_of_eight_trials_at_most_sixty_lines_are_visible(eight_trials: Any) -> N
     assert 20 < len(lines) <= 60
     assert sum(line.startswith("| ---") for line in lines) == 1
     assert sum(line.startswith(("| small_model |", "| large_model |")) for line in lines) == 8
-    assert "- Not done: 1 failed of 9 trials" in lines
+    assert "- Not done: 1 of 9 trials (1 failed)" in lines
 
 
 def test_the_answer_comes_first_and_its_table_has_a_row_for_each_system(stored: Any) -> None:

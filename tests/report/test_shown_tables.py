@@ -18,8 +18,8 @@ from orchestrator.analysis.table import Column, tables, views
 from orchestrator.commands.report import store_report
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.tolerance import ToleranceConfig
-from orchestrator.report.markdown import FOLDED
-from orchestrator.report.result_tables import MOST_ROWS, shown, shown_in, summary_tables
+from orchestrator.report.markdown import FOLDED, folds
+from orchestrator.report.result_tables import MOST_ROWS, shown, shown_in
 from orchestrator.report.table import FORMATTERS, TEXTS, cell
 from orchestrator.report.text import quality, quality_within
 
@@ -92,7 +92,7 @@ def test_every_group_of_a_slice_stands_in_a_table_by_metric(results: CampaignAna
     ]
     assert {cells["group"] for cells in told(found[0])} == {"even", "odd"}
     assert "few samples" in found[0].note
-    assert found[0].title in {table.title for table in summary_tables(results)}
+    assert found[0].title in {table.title for table in [table for _, tables in folds(results) for table in tables]}
 
 
 def test_scopes_of_a_difference_stand_side_by_side(results: CampaignAnalysis) -> None:

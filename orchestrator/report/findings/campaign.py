@@ -26,10 +26,15 @@ DROPPED = {
 
 
 def of_campaign(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[Finding]:
-    compared = [one for one in unsearched(ranked) if len(one.found) > 1]
-    single = [one for one in compared if all(system.processes == 1 for system in one.found)]
+    # A search says itself what it is too short for.
+    measured = unsearched(ranked) if results.campaign.capacity is None else []
+    single = [
+        one
+        for one in measured
+        if len(one.found) > 1 and all(system.processes == 1 for system in one.found)
+    ]
     yield from _capacities(results)
-    yield from _doubts(unsearched(ranked), bool(single))
+    yield from _doubts(measured, bool(single))
     if not ranked:
         yield Finding("nothing_stored", "", {})
     tasks = Counter(task for task, _ in {group.trials[0].group[:2] for group in results.groups})
@@ -63,7 +68,7 @@ def of_campaign(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterato
         for one in of_task.found
     )
     all_imported = all(data.record.imported for one in single for data in one.group.trials)
-    if not single or equal or all_imported or results.campaign.capacity is not None:
+    if not single or equal or all_imported:
         return
     flags = {flag for one in single for system in one.found for flag in system.flags}
     dropped = {word for flag, word in DROPPED.items() if flag in flags}
@@ -77,8 +82,11 @@ def _repeated(words: Sequence[str], results: CampaignAnalysis, dropped: set[str]
     kept = [word for word in words if word not in dropped]
     if used is None or used == results.campaign.config.analysis.primary:
         return measured_again(kept, REPEATED)
-    others = [word for word in kept if not word.startswith(PRIMARY)]
-    return measured_again(others, REPEATED, plain_word(f'{PRIMARY}"{used}"', f"{PRIMARY}VALUE"))
+    return measured_again(
+        [word for word in kept if not word.startswith(PRIMARY)],
+        REPEATED,
+        plain_word(f'{PRIMARY}"{used}"', f"{PRIMARY}VALUE"),
+    )
 
 
 def _capacities(results: CampaignAnalysis) -> Iterator[Finding]:

@@ -25,13 +25,16 @@ def of_task(results: CampaignAnalysis, one: Ranking) -> Iterator[Finding]:
     else:
         yield Finding("no_deadline", one.group.task, _asked_for(results, one))
     if one.found and one.found[0].level[0] > 0:
+        # The next of the model of the best, or the best of another model: which keeps more.
         systems, models = one.orders[0].others, one.models.others
-        if others := [_difference(one, *other) for other in systems or models]:
-            first = others[0]
-            more = sum(other["verdict"] == "tie" for other in others[1:])
-            told = first | {"more_tied": more}
-            yield Finding("runner_up", one.group.task, told, first["flags"])
-        if rest := [_difference(one, *other) for other in (models if systems else models[1:])]:
+        after = sorted([*systems[:1], *models], key=lambda other: other[0].level, reverse=True)
+        if after:
+            told = _difference(one, *after[0])
+            told["more_tied"] = sum(
+                kind == "tied" for other, kind in (*systems, *models) if other is not after[0][0]
+            )
+            yield Finding("runner_up", one.group.task, told, told["flags"])
+        if rest := [_difference(one, *other) for other in models if other is not after[0]]:
             yield Finding("other_models", one.group.task, {"models": rest})
     asked = [data.record for data in one.group.trials if data.record.trial.server.is_asked]
     asked.sort(key=lambda record: record.trial.server.name)

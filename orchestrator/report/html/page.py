@@ -181,6 +181,7 @@ def _task(number: int, reading: Reading, ranked: Ranking) -> dict[str, Any]:
         "deadline": first["names"][at],
         "charts": charts,
         "first": [one for one in charts if one[1].name in FIRST],
+        "ranked": len(ranked.found) > 1,
         "rows": _rows(reading, first["systems"], at),
         "sections": [part for part in parts if part["charts"] or part["tables"]],
         "moved": {"clock": reading.clock, "top": top, "grids": grids},
