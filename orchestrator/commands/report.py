@@ -18,7 +18,8 @@ from orchestrator.report.findings.campaign import RESUME
 from orchestrator.report.html.page import report_texts
 from orchestrator.report.markdown import folds
 from orchestrator.report.pasted import ORCHESTRATOR
-from orchestrator.report.result_tables import answers, shown, trouble_tables
+from orchestrator.report.record_tables import fault_tables
+from orchestrator.report.result_tables import answers, problem_tables, shown
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.storage.files import make_output_folder, write_results
@@ -209,8 +210,11 @@ def print_summary(
     ``found`` is what `findings` returns, if that is known already; ``full`` prints every table as well.
     """
     terminal = Terminal()
-    brief = [*trouble_tables(results, unfinished=False), *shown(results, "capacity")]
-    below = [table for _, tables in folds(results) for table in tables] if full else brief
+    below = (
+        [table for _, tables in folds(results) for table in tables]
+        if full
+        else [*problem_tables(results, unfinished=False), *fault_tables(results), *shown(results, "capacity")]
+    )
     for table in (*first, *below, *answers(unsearched(ranked), brief=not full)):
         terminal.table(table)
         terminal.line()

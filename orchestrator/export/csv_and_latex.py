@@ -113,10 +113,10 @@ SHOWN = frozenset(title for title, _ in FOLDED)
 
 def latex_tables(results: CampaignAnalysis) -> Iterator[tuple[str, str]]:
     """Yield name and text of every table of figures; the name comes from us alone, never from the results."""
-    for name, (_, view) in views().items():
+    for name in (name for name, (_, view) in views().items() if view.section in SHOWN):
         kind, number = "other-figures" if name == "other_metrics" else name.replace("_", "-"), 0
         for group in results.groups:
-            for table in shown(replace(results, groups=(group,)), name) if view.section in SHOWN else ():
+            for table in shown(replace(results, groups=(group,)), name):
                 number += 1
                 origin = _primary_origin(group) if kind in ("comparison", "other-figures") else ""
                 yield f"{kind}-{number}", to_latex(table, f"{kind}-{number}", origin)

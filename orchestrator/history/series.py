@@ -97,17 +97,20 @@ def _changes(series: Series, figure: Figure) -> Iterator[Change]:
         yield Change(series, figure, places[before.end - 1], places[after.start], *levels, of_figure.noise)
 
 
-HISTORY = (
-    Column("campaign", "str", "the campaign's folder, below that of the history; the first one of a code"),
-    Column("campaigns", "int32", "how many campaigns the row is of"),
-    Column("created_at", "time", "when the campaign was begun"),
-    Column("code", "str", "version of the program, and the first 8 letters of the digest of the code that measured"),
+OF_SERIES = (
     Column("match_key", "str", "what trials that are the same work share"),
     Column("model", "str", "its name"),
     Column("task", "str", "its name"),
     Column("system", "str", "its name"),
     Column("runtime", "str", "its name"),
     Column("batch", "int32", "samples per inference"),
+)
+HISTORY = (
+    Column("campaign", "str", "the campaign's folder, below that of the history; the first one of a code"),
+    Column("campaigns", "int32", "how many campaigns the row is of"),
+    Column("created_at", "time", "when the campaign was begun"),
+    Column("code", "str", "version of the program, and the first 8 letters of the digest of the code that measured"),
+    *OF_SERIES,
     Column("metric", "str", "the primary metric"),
     Column("clock", "str", "`total`, under load `response`"),
     Column("threshold_ns", "int64", "the one threshold at which all campaigns are read"),
@@ -171,12 +174,7 @@ def history_rows(series: Sequence[Series], folders: Sequence[str], thresholds: M
 
 CHANGE_POINTS = (
     Column("figure", "str", "`tail quality` or `deadline`"),
-    Column("match_key", "str", "what trials that are the same work share"),
-    Column("model", "str", "its name"),
-    Column("task", "str", "its name"),
-    Column("system", "str", "its name"),
-    Column("runtime", "str", "its name"),
-    Column("batch", "int32", "samples per inference"),
+    *OF_SERIES,
     Column("last_before", "time", "when the last campaign of the level before was begun"),
     Column("first_after", "time", "when the first campaign of the level after was begun"),
     Column("code_before", "str", "the code of the former"),

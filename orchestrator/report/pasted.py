@@ -32,7 +32,7 @@ def measured_again(words: Sequence[str], *more: str) -> Command:
 
 
 def words_again(words: Sequence[str]) -> str:
-    """Return the words that measured a campaign, without those that are given anew.
+    """Return the words that measured a campaign, without those that are given anew and ``--quiet``.
 
     KEY=VALUE where there are none. Of a key that is given twice the last value counts; options stay
     as often as they are given. Where a cluster was is left to the reader.

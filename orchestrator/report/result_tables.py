@@ -8,7 +8,6 @@ from orchestrator.analysis.groups import Group, Threshold
 from orchestrator.analysis.ranking import Ranking, differing, shared
 from orchestrator.analysis.table import LABELS, SHOWN_LIMITS, Column, Row, View, views
 from orchestrator.analysis.tables.convergence import rjsd_column
-from orchestrator.report.record_tables import fault_tables
 from orchestrator.report.table import TEXTS, Marks, Table, bound, cell, who, who_columns
 from orchestrator.report.text import milliseconds, quality, quality_within, seconds
 from orchestrator.storage.records import CLOCK_SET_BACK, OTHER_USERS, TrialRecord
@@ -150,11 +149,6 @@ def text_table(
         note=f"{view.note.format_map(told)}{hidden}{marks.note()}".strip(),
         right=frozenset([*heads, *(head for name, head in labels.items() if name in figures)]),
     )
-
-
-def trouble_tables(results: CampaignAnalysis, unfinished: bool = True) -> list[Table]:
-    """Return what went wrong; with ``unfinished`` also the trials that ``resume`` goes on with."""
-    return [*problem_tables(results, unfinished), *fault_tables(results)]
 
 
 def problem_tables(results: CampaignAnalysis, unfinished: bool = True) -> list[Table]:

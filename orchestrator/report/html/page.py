@@ -115,7 +115,7 @@ def render(
     tasks = [_task(number, *pair) for number, pair in enumerate(zip(read, ranked, strict=True))]
     flags = {name: flag_of(name) for task in tasks for row in task["rows"] for name in row["flags"]}
     campaign = results.campaign
-    scripts = {name: text_of(f"{name}.js") for name in ("theme", "page")} | {"library": script()}
+    scripts = {name: text_of(f"{name}.js") for name in ("theme", "page")} | {"vega": script()}
     data = {
         "tasks": [task["moved"] for task in tasks],
         "charts": {name: chart.spec for task in tasks for name, chart in task["charts"]},
