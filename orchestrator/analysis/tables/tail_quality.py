@@ -164,10 +164,8 @@ def tail_quality(context: Context, group: Group, data: TrialData) -> Iterator[Ro
         clock: own_thresholds(times, analysis.percentiles)
         for clock, times in data.inferences.items()
     }
-    own, first_round = (
-        {clock: at.thresholds for clock, at in found.items()},
-        found[data.clock].first_round,
-    )
+    own = {clock: at.thresholds for clock, at in found.items()}
+    first_round = found[data.clock].first_round
     own_flags = (*flags, IN_SAMPLE) if found[data.clock].in_sample else flags
     for metric in data.record.metrics:
         if (figure := figure_of(data, metric)) is not None:

@@ -231,10 +231,8 @@ def line_styles(
     """
     found: dict[str, tuple[int, int]] = {}
     for key, (colour, dash) in wanted.items():
-        pair, pairs = (
-            (dash % len(DASHES), colour % len(COLOURS)),
-            product(range(len(DASHES)), range(len(COLOURS))),
-        )
+        pair = dash % len(DASHES), colour % len(COLOURS)
+        pairs = product(range(len(DASHES)), range(len(COLOURS)))
         taken = found.values()
         found[key] = next((one for one in (pair, *pairs) if one not in taken), pair)
     return {key: (colour, DASHES[dash]) for key, (dash, colour) in found.items()}
