@@ -4,9 +4,7 @@ Exit codes: 0 all done, or the gate says pass; 1 a trial failed, the gate says f
 configuration or plan; 3 the gate has no verdict, a requirement is not shown, or `capacity` certifies no rate; 130 interrupted.
 """
 
-from __future__ import annotations
-
-from orchestrator.execution.signals import receive_signals
+from orchestrator.running.signals import receive_signals
 
 if __name__ == "__main__":
     receive_signals()  # before anything that takes long to import
@@ -22,9 +20,9 @@ from pathlib import Path
 from orchestrator.commands import line
 from orchestrator.contracts import InputError
 from orchestrator.endings import ClusterLost, ends_the_program
-from orchestrator.execution.signals import Restart, go_on, handled_by, leave_word, received, say_last_words, stop_at_once
 from orchestrator.report.readers import outlive_readers
 from orchestrator.report.text import printable
+from orchestrator.running.signals import Restart, go_on, handled_by, leave_word, received, say_last_words, stop_at_once
 
 USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 WITHOUT_MEMORY = re.compile("failed to map segment|cannot allocate memory|cannot apply additional memory protection", re.IGNORECASE)

@@ -5,8 +5,6 @@ framework, so that the driver can ask for samples, weights and mistakes before a
 call that may import a framework, and it runs in the timed process only.
 """
 
-from __future__ import annotations
-
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

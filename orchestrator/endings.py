@@ -3,8 +3,6 @@
 Imports nearly nothing, because the program receives signals before it imports anything else.
 """
 
-from __future__ import annotations
-
 import signal
 import threading
 

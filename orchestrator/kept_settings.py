@@ -1,7 +1,5 @@
 """Settings of the whole process, which code of one trial's metric, rule, task or model must not change for the others."""
 
-from __future__ import annotations
-
 import decimal
 import os
 import sys

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.importing.recording import find_format
+from orchestrator.exchange.recording import find_format
 
 Times = NDArray[np.float64]
 

@@ -1,7 +1,5 @@
 """Hold requirements against stored campaigns: one verdict for each, from timings alone."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """Which trials a requirement is for: patterns by axis, and what they match."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase

@@ -1,7 +1,5 @@
 """One requirement held against one system: what every kind of requirement works on, and how it reads what it asks for."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from orchestrator.analysis.trial_data import TrialData

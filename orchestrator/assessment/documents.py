@@ -1,7 +1,5 @@
 """An assessment as JSON, Markdown, JUnit XML and HTML."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any

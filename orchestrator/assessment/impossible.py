@@ -1,7 +1,5 @@
 """Requirements that no campaign of a plan can show, whatever its size, by what is known before anything is measured."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """The answers that a requirement judges: those of a slice, by its metric, and what they must gain."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

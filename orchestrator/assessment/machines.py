@@ -1,7 +1,5 @@
 """Which systems were measured on several machines, so that their sessions are no sessions of one."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """What is wrong with a file of requirements, in one line: where, the value, the rule that it breaks, and the remedy."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Tail quality and percentiles of latency, in the mean of rounds to come: verdicts from its interval and the guard."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

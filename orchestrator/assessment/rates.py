@@ -1,7 +1,5 @@
 """One system at several rates of arrival: which trials are the same work, and which of their rates decide."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any
 from orchestrator.analysis.capacity import at_any_rate
 from orchestrator.assessment.subjects import Measured, Subject
 from orchestrator.configuration.config import Trial
-from orchestrator.planning.identity import NO_WORK, OF_SERVER
+from orchestrator.running.identity import NO_WORK, OF_SERVER
 from orchestrator.storage.records import PlannedTrial
 
 

@@ -1,7 +1,5 @@
 """What a system must keep: a file of requirements, one entry each, validated before any result is read."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 

@@ -1,7 +1,5 @@
 """What a share of rounds must keep: deadlines, few late answers one after another, answers that stay as they are."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

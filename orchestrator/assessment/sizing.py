@@ -1,7 +1,5 @@
 """How large a campaign must be so that every requirement can be shown to be met, before anything is measured."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """How large a campaign must be, in words: a table, what a plan lacks, and the overrides that would give it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from orchestrator.assessment.sizing import Size, days_of, processes_to_add

@@ -1,7 +1,5 @@
 """What a share of fresh processes must keep: their first inference, their cold start, and the most memory that each of them held."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The systems that requirements are held against: trials of one match key, over repeats and campaigns."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property

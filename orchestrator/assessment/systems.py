@@ -1,7 +1,5 @@
 """What is asked of several trials together: answers that agree between systems, and the rate that a system sustains."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from orchestrator.analysis.quality import scale_of

@@ -1,7 +1,5 @@
 """The values of a file of requirements: times with their units, thresholds, shares, patterns; each refuses what it cannot mean."""
 
-from __future__ import annotations
-
 import math
 import re
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """What was found of each requirement: a verdict, the figure that it rests on, and what is missing for one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any

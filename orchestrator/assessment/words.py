@@ -1,7 +1,5 @@
 """An assessment in words: lines for a terminal, and what every form of it says."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import get_args
 

@@ -4,8 +4,6 @@ The seal is a skippable frame of Zstandard (RFC 8878, section 3.1.2), which ever
 the SHA-256 of all bytes before it. So no byte of the archive changes unnoticed, not even one that says nothing of a file.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import struct

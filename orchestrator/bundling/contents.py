@@ -1,7 +1,5 @@
 """What a bundle holds: a campaign as it was stored, what this program makes of it, and what it was measured with."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The requirements of a bundle, and what its times show of them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis

@@ -1,7 +1,5 @@
 """The manifest of a bundle: what it holds, with the size and SHA-256 of every file, and how its figures were made."""
 
-from __future__ import annotations
-
 import json
 from itertools import accumulate
 from typing import Annotated, Any, Self

@@ -1,7 +1,5 @@
 """Whether figures computed here are those that were bundled, but for what another processor's rounding may do to the last digits."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The bill of materials of what was measured, in the form of CycloneDX: stacks, weights, data and code, as trials recorded them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

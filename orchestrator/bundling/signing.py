@@ -1,7 +1,5 @@
 """Signatures of a bundle by programs that exist for that: ``ssh-keygen -Y`` and ``minisign``. No cryptography is ours."""
 
-from __future__ import annotations
-
 import base64
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """What a campaign was measured on and with: machines, placement, stacks and code, as its trials recorded them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any

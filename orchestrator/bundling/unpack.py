@@ -1,7 +1,5 @@
 """Unpack a bundle that anybody may have made: files alone, under plain names, of the sizes and digests that its manifest gives them."""
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Verify a bundle: its digests, and everything in it that follows from the stored times, without a model, data or a network."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Verbs import the modules that work, and never the other way: what both name stan
 values hands these over instead.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``assess``: requirements of a file held against stored campaigns, printed and written."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

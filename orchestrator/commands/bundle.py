@@ -1,7 +1,5 @@
 """``bundle`` writes a file of evidence, ``verify`` looks at one."""
 
-from __future__ import annotations
-
 import shlex
 import tempfile
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 Which rates are next follows from what is stored alone, so that a search goes on wherever it was interrupted.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 import time
@@ -32,15 +30,15 @@ from orchestrator.analysis.capacity import (
 from orchestrator.analysis.loading import load_trials
 from orchestrator.commands.asked import CapacitySearch
 from orchestrator.commands.planning import compose_campaign, look_at, open_site, plan_on
+from orchestrator.commands.progress import Progress
 from orchestrator.commands.results_folder import looked_at
 from orchestrator.commands.run import measure, record_of, results_directory
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import InputError
-from orchestrator.execution.executor import Site
-from orchestrator.execution.signals import heed_signals
-from orchestrator.planning.plan import Candidate, make_plan_of
-from orchestrator.report.progress import Progress
+from orchestrator.running.executor import Site
+from orchestrator.running.plan import Candidate, make_plan_of
+from orchestrator.running.signals import heed_signals
 from orchestrator.stats.capacity import answers_of_stream, rounded_rate
 from orchestrator.stats.constants import FEWEST_LOST
 from orchestrator.stats.stopping.rules import Capacity

@@ -1,7 +1,5 @@
 """``compare A B``: a candidate campaign against a baseline, from stored files alone; resolves no target."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``doctor``: is every host fit for timing? Reads, judges, and starts no trial."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from orchestrator.commands.progress import Progress
 from orchestrator.configuration.composition import compose_places
 from orchestrator.configuration.config import CampaignConfig, ClusterConfig, SystemConfig
 from orchestrator.configuration.fields import explain
@@ -19,7 +18,6 @@ from orchestrator.doctor.findings import GRADES, Examined, Finding, host_names, 
 from orchestrator.doctor.judge import judge_all
 from orchestrator.doctor.judge_cluster import judge_place, missing_system
 from orchestrator.machine.host import read_machine
-from orchestrator.report.progress import Progress
 from orchestrator.report.table import Table, condensed
 from orchestrator.report.terminal import Terminal
 from orchestrator.subject.digests import cache_dir

@@ -1,7 +1,5 @@
 """What slow rounds go with, on stdout, from the stored files alone."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``export DIR --to FOLDER``: figures and timings for other programs; ``export baseline FILE DIR``: a baseline for ``compare``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,9 +10,9 @@ from orchestrator.analysis.python_interface import Results
 from orchestrator.commands.outputs import check_outputs
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError
-from orchestrator.export.csv_and_latex import latex_tables, to_csv
-from orchestrator.export.tidy import write_tidy
-from orchestrator.export.to_mlflow import export_to_mlflow
+from orchestrator.exchange.csv_and_latex import latex_tables, to_csv
+from orchestrator.exchange.tidy import write_tidy
+from orchestrator.exchange.to_mlflow import export_to_mlflow
 from orchestrator.report.text import printable
 from orchestrator.storage.files import make_output_folder, write_text
 from orchestrator.storage.layout import refuse_campaign_folder

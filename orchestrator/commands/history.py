@@ -1,7 +1,5 @@
 """``history``: reads many campaigns, prints what they come to, and writes page and tables."""
 
-from __future__ import annotations
-
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence

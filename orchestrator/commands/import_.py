@@ -1,20 +1,18 @@
 """``import``: reads files of other programs, writes a campaign, and says what became of them."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 
 from orchestrator.commands.asked import Importing
+from orchestrator.commands.progress import Progress
 from orchestrator.commands.results_folder import OWN_FOLDER, looked_at, tell_open
 from orchestrator.commands.run import results_directory
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.configuration.config import CampaignConfig
 from orchestrator.contracts import InputError
-from orchestrator.importing.campaign import Imported, Names, import_recordings
-from orchestrator.importing.recording import find_format
-from orchestrator.report.progress import Progress
+from orchestrator.exchange.campaign import Imported, Names, import_recordings
+from orchestrator.exchange.recording import find_format
 from orchestrator.report.text import printable
 
 

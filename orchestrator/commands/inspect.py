@@ -1,7 +1,5 @@
 """The trials of a campaign and how far they are, and the latest answers of one of them with their neighbours and what else happened."""
 
-from __future__ import annotations
-
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence

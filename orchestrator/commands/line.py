@@ -20,7 +20,7 @@ from typing import Any, Protocol, cast
 from orchestrator.commands import verbs
 from orchestrator.commands.parser import LineParser
 from orchestrator.contracts import InputError
-from orchestrator.execution.signals import heed_signals
+from orchestrator.running.signals import heed_signals
 
 EMPTY = "''"
 DEFAULT = "run"

@@ -1,7 +1,5 @@
 """Files that a command is to write, looked at before it does anything: they are none that it reads, and lie in no campaign."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ Repeat j of a trial of A and repeat j of its partner of B run one right after th
 hour strikes both alike. The same words with the same folder go on where an interruption came.
 """
 
-from __future__ import annotations
-
 import random
 import shlex
 import sys
@@ -23,6 +21,7 @@ import yaml
 from orchestrator.commands import line
 from orchestrator.commands.asked import Composing, PairedRun
 from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
+from orchestrator.commands.progress import Progress
 from orchestrator.commands.report import store_report
 from orchestrator.commands.results_folder import looked_at, tell_open
 from orchestrator.commands.resume import list_changes
@@ -33,12 +32,11 @@ from orchestrator.configuration.config import Trial
 from orchestrator.configuration.plain_values import check_size
 from orchestrator.contracts import InputError, first_line
 from orchestrator.endings import ClusterLost
-from orchestrator.execution.executor import Executor, Site
-from orchestrator.execution.signals import heed_signals, leave_word, received, say_last_words
-from orchestrator.planning.plan import Plan
-from orchestrator.report.progress import Progress
 from orchestrator.report.text import printable
+from orchestrator.running.executor import Executor, Site
 from orchestrator.running.pipeline import run_trials
+from orchestrator.running.plan import Plan
+from orchestrator.running.signals import heed_signals, leave_word, received, say_last_words
 from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.load import read_regular
 from orchestrator.storage.reader import open_campaign

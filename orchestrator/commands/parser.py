@@ -1,7 +1,5 @@
 """One verb's options: argparse that raises instead of leaving, remembers what it was given, and keeps its help short."""
 
-from __future__ import annotations
-
 import argparse
 import math
 import re

@@ -1,12 +1,12 @@
 """``plan``: what would run, where, why not, and how long at least. Starts nothing."""
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from orchestrator.analysis.claims import GUESSED_S
+from orchestrator.analysis.reach import reach_words
 from orchestrator.assessment.impossible import Offer, Outlook
 from orchestrator.assessment.requirements import Requirements, read_requirements
 from orchestrator.assessment.sizing import Size, rounds_per_visit, sizes_of
@@ -14,19 +14,17 @@ from orchestrator.assessment.sizing_words import advice, sizes_table
 from orchestrator.commands.asked import Composing
 from orchestrator.commands.line import find_verb
 from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
+from orchestrator.commands.progress import Progress
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.machine.host import cores_offered, format_cores, server_cores_offered
-from orchestrator.planning.claims import GUESSED_S
-from orchestrator.planning.parts import cycles_of
-from orchestrator.planning.plan import Candidate, Plan, lacks, slices_of
-from orchestrator.planning.reach import reach_words
 from orchestrator.report.pasted import Command, typed_again
-from orchestrator.report.progress import Progress
 from orchestrator.report.record_tables import claims_table
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import seconds, trials_counted
 from orchestrator.report.trial_names import said_once, with_names
+from orchestrator.running.parts import cycles_of
+from orchestrator.running.plan import Candidate, Plan, lacks, slices_of
 from orchestrator.stats.variance_components import Costs, best_split
 from orchestrator.storage.records import PlannedTrial
 

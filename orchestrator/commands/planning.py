@@ -1,7 +1,5 @@
 """From a command line to a plan: what ``plan`` shows and ``run`` runs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -15,16 +13,16 @@ from orchestrator.configuration.composition import Composition, compose_trials, 
 from orchestrator.configuration.config import CampaignConfig, Trial, parse_campaign, parse_trial
 from orchestrator.configuration.fields import FEWEST_ARRIVALS_PER_S
 from orchestrator.contracts import InputError
-from orchestrator.execution.executor import LocalSite, Site
-from orchestrator.execution.signals import deferred, heed_signals
 from orchestrator.machine.host import Machine
 from orchestrator.machine.surroundings import check_surroundings
 from orchestrator.machine.turn import check_turn
 from orchestrator.metrics import METRICS
-from orchestrator.planning.feasibility import why_stacks_differ
-from orchestrator.planning.identity import slug
-from orchestrator.planning.plan import NOWHERE, Candidate, Plan, check_analysis, make_plan_of, pair_up, why_no_pair
 from orchestrator.report.text import printable
+from orchestrator.running.executor import LocalSite, Site
+from orchestrator.running.feasibility import why_stacks_differ
+from orchestrator.running.identity import slug
+from orchestrator.running.plan import NOWHERE, Candidate, Plan, check_analysis, make_plan_of, pair_up, why_no_pair
+from orchestrator.running.signals import deferred, heed_signals
 from orchestrator.stats.stopping import RULES, make_rule
 from orchestrator.stats.thresholds import primary_threshold
 from orchestrator.stats.variance_components import Costs
@@ -159,7 +157,7 @@ def open_site(campaign: CampaignConfig, trials: Iterable[Trial]) -> AbstractCont
             check_surroundings(with_ray=campaign.cluster.name != "inline")
         check_turn()
     if campaign.cluster.name == "inline":
-        from orchestrator.execution.inline import InlineSite, open_inline
+        from orchestrator.running.inline import InlineSite, open_inline
 
         return InlineSite(lambda: open_inline(cache_dir()))
     from orchestrator.distributed.cluster import open_joined, open_local, open_local_executor

@@ -1,7 +1,5 @@
 """``replay``: rows of stored trials under arrivals, printed, and written as Parquet and SVG."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast

@@ -1,7 +1,5 @@
 """``report DIR...``: result tables, report.md and report.html from the stored files alone; resolves no target."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +9,6 @@ from orchestrator.analysis.ranking import Ranking, rankings, unsearched
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several, short, stored_tables
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
-from orchestrator.execution.signals import heed_signals
 from orchestrator.report.chart_files import PLAIN_LOOK, Look, drawing_meanwhile, write_figures
 from orchestrator.report.findings import Finding, findings, text_lines
 from orchestrator.report.findings.campaign import RESUME
@@ -22,6 +19,7 @@ from orchestrator.report.record_tables import fault_tables
 from orchestrator.report.result_tables import answers, problem_tables, shown
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
+from orchestrator.running.signals import heed_signals
 from orchestrator.storage.files import make_output_folder, write_results
 from orchestrator.storage.layout import inside, refuse_campaign_folder
 from orchestrator.storage.reader import Campaign, open_campaign

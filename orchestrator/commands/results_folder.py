@@ -1,7 +1,5 @@
 """What is said of a results folder that other users could change, before anything is measured into it."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``resume DIR`` goes on with an interrupted campaign; ``extend DIR --rounds N`` adds rounds to finished trials, as a further look."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import stat
@@ -16,18 +14,18 @@ from orchestrator.analysis.capacity import seconds_spent
 from orchestrator.commands.asked import GoingOn
 from orchestrator.commands.capacity import Explorer, exit_code, goes_on, refuse_older, searches_in
 from orchestrator.commands.planning import look_at, open_site
+from orchestrator.commands.progress import Progress
 from orchestrator.commands.results_folder import looked_at
 from orchestrator.commands.run import measure
 from orchestrator.configuration.composition import override_cluster
 from orchestrator.configuration.config import CampaignConfig, Trial
 from orchestrator.configuration.environment_values import variables_in
 from orchestrator.contracts import InputError
-from orchestrator.execution.executor import Site
 from orchestrator.machine.other_users import exchangers, others_of
-from orchestrator.planning.identity import match_key
-from orchestrator.planning.plan import NOWHERE
-from orchestrator.report.progress import Progress
+from orchestrator.running.executor import Site
+from orchestrator.running.identity import match_key
 from orchestrator.running.pipeline import own_rule
+from orchestrator.running.plan import NOWHERE
 from orchestrator.stats.stopping import StoppingRule, make_rule
 from orchestrator.storage.layout import CAMPAIGN, OVERRIDES
 from orchestrator.storage.reader import Campaign, open_campaign

@@ -1,7 +1,5 @@
 """``run``: plan a campaign, measure it, store it, report it."""
 
-from __future__ import annotations
-
 import math
 import shlex
 import signal
@@ -17,18 +15,18 @@ from types import FrameType
 import orchestrator
 from orchestrator.commands.asked import Composing
 from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
+from orchestrator.commands.progress import Progress
 from orchestrator.commands.report import write_report
 from orchestrator.commands.results_folder import looked_at, tell_open
 from orchestrator.configuration.config import CampaignConfig
 from orchestrator.contracts import InputError
 from orchestrator.endings import ClusterLost, Stopped, ends_the_program
-from orchestrator.execution.executor import Site
-from orchestrator.execution.signals import Restart, handled_by, heed_signals, leave_word, received, say_last_words, stop_at_once
-from orchestrator.planning.plan import Plan
-from orchestrator.report.progress import Progress
 from orchestrator.report.text import printable, trials_counted
 from orchestrator.report.trial_names import short_names
+from orchestrator.running.executor import Site
 from orchestrator.running.pipeline import own_rule, run_trials
+from orchestrator.running.plan import Plan
+from orchestrator.running.signals import Restart, handled_by, heed_signals, leave_word, received, say_last_words, stop_at_once
 from orchestrator.stats.stopping import StoppingRule
 from orchestrator.storage.records import CampaignRecord, CapacityQuestion, Fault, Pairing, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter

@@ -1,7 +1,5 @@
 """Options that several verbs have: those of composing trials, and those of going on with a campaign."""
 
-from __future__ import annotations
-
 from orchestrator.commands.asked import Composing, GoingOn
 from orchestrator.commands.line import Line, one_directory, overrides_alone
 from orchestrator.commands.parser import LineParser, path

@@ -1,7 +1,5 @@
 """``study DIR...``: the study's files from stored results, and a document's numbers filled in or compared."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A candidate campaign against a baseline: one row per trial and threshold, with a verdict."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """Capacities of two campaigns side by side: the certified rate of each search, and its estimate."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What changed between the sides of a comparison beside what is compared: versions, host, placement, and the load of the machine."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

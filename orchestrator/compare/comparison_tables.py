@@ -1,7 +1,5 @@
 """The tables of a comparison, for a terminal, a pull request and a page."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The picture of a comparison: each trial's difference between fresh processes with its limits, over the noise floor."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from orchestrator.compare.campaigns import Comparison

@@ -1,7 +1,5 @@
 """A comparison as JSON, Markdown and HTML."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What a comparison comes to, in one line, and the command that would give a verdict where there is none."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The commands that would give a verdict where a comparison has none, and what stands in its way."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The rows of one baseline trial: what it is compared with and at what, or why it cannot be."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

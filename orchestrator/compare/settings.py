@@ -1,7 +1,5 @@
 """In which settings trials differ that are different work, which of two campaigns belong together, and how a command sets them."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from orchestrator.configuration.config import Target, Trial
-from orchestrator.planning.identity import NO_WORK, OF_SERVER
+from orchestrator.running.identity import NO_WORK, OF_SERVER
 
 NAMED = ("model", "task", "system", "runtime", "server", "load")
 """Blocks that a command chooses by name, as in ``system=cpu_all``."""

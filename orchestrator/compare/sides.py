@@ -1,7 +1,5 @@
 """One side of a comparison: the repeats of each match key, reduced to what a baseline file holds."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """The trials of a baseline file at the thresholds asked for, from one campaign or from several of other times."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import numpy as np

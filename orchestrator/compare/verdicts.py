@@ -1,7 +1,5 @@
 """The verdict of each row, and what would have been found."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

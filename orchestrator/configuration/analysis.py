@@ -1,7 +1,5 @@
 """How stored timings are read: the block ``analysis`` of a campaign."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Literal
 

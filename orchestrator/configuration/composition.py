@@ -3,8 +3,6 @@
 Hydra composes, and the grammar of overrides is Hydra's too. What a sweep is, which keys there are and how a mistake is worded is ours.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

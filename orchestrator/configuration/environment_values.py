@@ -4,8 +4,6 @@ The trial's id must still tell two values apart. It covers a digest that is slow
 and everything else the id keeps 32 bits.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """The kinds of values that a configuration holds, their bounds, and how a mistake in one is worded."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal

@@ -1,7 +1,5 @@
 """Text without a secret in it, in whatever spelling: a server's token, or the value of an environment variable."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import html.entities

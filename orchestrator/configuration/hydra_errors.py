@@ -1,7 +1,5 @@
 """What Hydra, OmegaConf and the YAML reader raise, as one line that names the value and the remedy."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager

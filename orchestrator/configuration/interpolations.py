@@ -1,7 +1,5 @@
 """How much a configuration may come to: every ``${...}`` that OmegaConf evaluates is counted, whichever resolver it names."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

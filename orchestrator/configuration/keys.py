@@ -1,7 +1,5 @@
 """The keys a command line may set: which are known, which are axes, and the nearest name for one that is not there."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Iterator
 

@@ -1,7 +1,5 @@
 """Values as YAML and the command line give them: plain, and bounded in number."""
 
-from __future__ import annotations
-
 import math
 
 import yaml

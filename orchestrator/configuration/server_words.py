@@ -1,7 +1,5 @@
 """The words of a server's command: ``{port}``, ``{cores}`` and the names of its settings stand for what is known when it is started."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 

@@ -1,7 +1,5 @@
 """The YAML files of the groups as Hydra reads them: bounded in size, and equal texts parsed once."""
 
-from __future__ import annotations
-
 import copy
 import io
 from functools import lru_cache

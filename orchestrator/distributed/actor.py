@@ -1,7 +1,5 @@
 """The Ray actor around one timed process."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +11,6 @@ from orchestrator.configuration.config import Trial
 from orchestrator.distributed.bell import sleep_until_rung
 from orchestrator.distributed.placement import import_shipped
 from orchestrator.endings import take_no_interrupts
-from orchestrator.execution.worker_with_server import WorkerWithServer
 from orchestrator.machine.host import Identity, own_identity
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.own_processes import roots_beside
@@ -21,6 +18,7 @@ from orchestrator.machine.turn import Turn
 from orchestrator.measurement.last_words import keep_crashes
 from orchestrator.measurement.scratch import crash_path, remove_stale, scratch_root, stamps_path
 from orchestrator.measurement.worker import Worker
+from orchestrator.running.worker_with_server import WorkerWithServer
 from orchestrator.storage.handover import Packed, Prepared, pack
 
 

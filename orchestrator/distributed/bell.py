@@ -4,8 +4,6 @@ Ray looks for signals a hundred times a second on the thread that waits for call
 sleeps keeps that thread quiet; it ends with one byte from the driver, or with the driver itself, since then the pipe's other end is closed.
 """
 
-from __future__ import annotations
-
 import os
 import select
 from contextlib import suppress

@@ -16,10 +16,10 @@ from orchestrator.distributed.light_process import left_for_later
 from orchestrator.distributed.light_ray import without_its_words
 from orchestrator.distributed.local import embedded_ray, forget_token, own_folder, prepare_environment
 from orchestrator.distributed.placement import stage_code
-from orchestrator.execution.executor import Executor, Site
-from orchestrator.execution.guard import Guard, guarded
-from orchestrator.execution.signals import deferred
 from orchestrator.machine.host import read_machine
+from orchestrator.running.executor import Executor, Site
+from orchestrator.running.guard import Guard, guarded
+from orchestrator.running.signals import deferred
 
 ADDRESS = re.compile(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}")
 VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+).*on (?:node )?(\S+) was started with:\s+Ray: (\S+)\s+Python: (\S+)", re.DOTALL)

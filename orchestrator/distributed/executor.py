@@ -1,7 +1,5 @@
 """Trials as Ray actors: one fresh process per trial on the node its system names."""
 
-from __future__ import annotations
-
 import shlex
 import threading
 from collections.abc import Callable, Mapping
@@ -25,10 +23,6 @@ from orchestrator.distributed.placement import gpus_to_reserve
 from orchestrator.distributed.probe import on_node, wait_for
 from orchestrator.distributed.watch import ask
 from orchestrator.endings import Leaving
-from orchestrator.execution.executor import SessionLost, as_fault
-from orchestrator.execution.guard import Guard
-from orchestrator.execution.server import KEEPER_S, await_keepers, described
-from orchestrator.execution.worker_with_server import log_path, take_server_log
 from orchestrator.machine.cores import THREAD_VARIABLES
 from orchestrator.machine.exit_watch import ExitWatch
 from orchestrator.machine.host import Identity, Machine, cores_of_trial, cores_offered, end_process, own_identity
@@ -38,6 +32,10 @@ from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.failures import Stamps, TrialFailed
 from orchestrator.measurement.last_words import LastWords, take_last_words
 from orchestrator.measurement.scratch import companion_path, crash_path, end_stream, take_stamps
+from orchestrator.running.executor import SessionLost, as_fault
+from orchestrator.running.guard import Guard
+from orchestrator.running.server import KEEPER_S, await_keepers, described
+from orchestrator.running.worker_with_server import log_path, take_server_log
 from orchestrator.storage.handover import Prepared, RoundResult, unpack
 
 T = TypeVar("T")

@@ -4,8 +4,6 @@
 process of Ray's begins. It needs Ray alone, as `light_ray.py` does.
 """
 
-from __future__ import annotations
-
 import sys
 
 if __name__ == "__main__":

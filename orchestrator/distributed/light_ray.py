@@ -3,8 +3,6 @@
 It needs Ray alone: a host's interpreter need not have this project. ``-P`` keeps this folder off the path.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence

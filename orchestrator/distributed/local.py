@@ -1,7 +1,5 @@
 """An embedded Ray for one command: private, on loopback, with a token of its own, gone when the command ends."""
 
-from __future__ import annotations
-
 import fcntl
 import logging
 import os
@@ -22,8 +20,8 @@ from orchestrator.distributed.light_process import left_for_later
 from orchestrator.distributed.light_ray import started_lightly, without, without_its_words
 from orchestrator.distributed.watch import Watch, waiting_in_steps, watched
 from orchestrator.endings import ClusterLost
-from orchestrator.execution.guard import MARK, Guard
-from orchestrator.execution.signals import heed_signals
+from orchestrator.running.guard import MARK, Guard
+from orchestrator.running.signals import heed_signals
 
 PREFIX = "tq-"
 OWNER, OWNED = "owner", "r"

@@ -3,8 +3,6 @@
 It sleeps until the raylet has ended, whose process id Ray puts into the environment.
 """
 
-from __future__ import annotations
-
 import os
 import select
 import time

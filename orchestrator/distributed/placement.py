@@ -4,8 +4,6 @@ The code is our two packages and the user's folders, copied into one small worki
 ``tasks.py`` of the driver's working directory before the package ``tasks``.
 """
 
-from __future__ import annotations
-
 import shutil
 import sys
 from collections.abc import Mapping, Sequence

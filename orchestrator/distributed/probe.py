@@ -1,7 +1,5 @@
 """Untimed calls on a node: what machine it is and what trials would find there."""
 
-from __future__ import annotations
-
 import shlex
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The machines of a Ray cluster that is connected."""
 
-from __future__ import annotations
-
 import ctypes
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,10 +14,10 @@ from orchestrator.distributed.executor import RayExecutor
 from orchestrator.distributed.placement import Node, choose_node
 from orchestrator.distributed.probe import look_here, on_node, python_mismatch, read_here, wait_for
 from orchestrator.distributed.watch import ask
-from orchestrator.execution.executor import Executor
-from orchestrator.execution.guard import Guard
 from orchestrator.machine.environment import boot_id
 from orchestrator.machine.host import Machine
+from orchestrator.running.executor import Executor
+from orchestrator.running.guard import Guard
 from orchestrator.subject.inspection import Look
 
 LARGE = 128 * 2**10

@@ -4,8 +4,6 @@ Ray's own program for this imports all of Ray, which the process then does once 
 said here in a way that we do not know is left to that program.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

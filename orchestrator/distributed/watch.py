@@ -4,8 +4,6 @@ The kernel knows: GCS and raylet are children of this process, and a sleeping th
 of its own while the caller waits for the answer or the death, whichever comes first; a call that never returns blocks nothing.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 import time

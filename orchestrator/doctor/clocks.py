@@ -1,7 +1,5 @@
 """What the clocks of a host cost and resolve, and how far its wall clock is from the driver's."""
 
-from __future__ import annotations
-
 import math
 import statistics
 import time

@@ -1,7 +1,5 @@
 """What is read of a host for the doctor, and what a check says: good, doubtful or bad, the value seen, and the rule that decided."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """All lines of one command, host by host (pure)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """What only several machines together, or a system and its machine, can show (pure)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Literal
 

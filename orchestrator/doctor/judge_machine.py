@@ -1,7 +1,5 @@
 """Does a timed process get whole cores of one steady speed? (pure)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from orchestrator.doctor.findings import Finding, Gpu, Grade, finding, graded, worst

@@ -1,7 +1,5 @@
 """How noisy a machine is: the times of a fixed piece of work on one core, and what else the machine does meanwhile."""
 
-from __future__ import annotations
-
 import math
 import os
 import statistics

@@ -1,7 +1,5 @@
 """Where a series of campaigns changes its level, by ranks: so that false alarms are as rare whatever the law of its noise is."""
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 from typing import NamedTuple

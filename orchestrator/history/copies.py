@@ -1,7 +1,5 @@
 """Campaigns of a history that were measured once and are stored twice."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace

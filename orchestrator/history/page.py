@@ -1,7 +1,5 @@
 """``history.html``: one file that holds all it needs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The picture of one series: its figures over time, with the noise of visits and processes, levels and change points."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The points of a history: what each campaign keeps of each system, and with what noise of its visits and processes."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence

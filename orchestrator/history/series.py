@@ -1,7 +1,5 @@
 """Each series of a history as levels, and its change points with what else differs there."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal

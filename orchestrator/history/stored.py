@@ -1,7 +1,5 @@
 """What a history needs of stored campaigns: their result tables, and, where these lack a threshold, their times."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import os

@@ -1,7 +1,5 @@
 """What else is not the same in two campaigns: what a change between them may be due to."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

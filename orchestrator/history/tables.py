@@ -1,7 +1,5 @@
 """A history in words and tables."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 

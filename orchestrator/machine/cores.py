@@ -1,7 +1,5 @@
 """Which cores, how much of their time and how much memory a process may use."""
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Collection, Iterable, Iterator

@@ -1,7 +1,5 @@
 """The machine and the software a trial ran on: recorded, shown, never part of an id."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import os
 import platform

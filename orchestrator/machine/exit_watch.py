@@ -1,7 +1,5 @@
 """How a process of this machine ended that is not our own child: Ray starts the timed ones, and says nothing of it."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import struct

@@ -1,7 +1,5 @@
 """What one machine has to offer, read without a framework, and its processes as the operating system knows them."""
 
-from __future__ import annotations
-
 import os
 import socket
 import sys

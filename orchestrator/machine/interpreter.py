@@ -1,7 +1,5 @@
 """Which environment a path to a Python means: the file behind its links, and the virtual environment that the path itself stands in."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import NamedTuple

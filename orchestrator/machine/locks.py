@@ -5,8 +5,6 @@ a shared lock on the byte of the folder that has the user's number, and has the 
 open file description (OFD): they are gone with the process, however it ends, and on a folder none can keep others from locking theirs.
 """
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import os

@@ -3,8 +3,6 @@
 Whoever may write a folder can exchange what lies in it, unless it is sticky, as /tmp is. Root can do so anyway, and is not counted.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Iterator

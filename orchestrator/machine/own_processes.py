@@ -1,7 +1,5 @@
 """Processes of this program beside the timed one: its driver, Ray's daemons, the trials that rest, and what the timed process started."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping

@@ -1,7 +1,5 @@
 """What a machine must offer before anything is measured: room, shared memory, short names, locks."""
 
-from __future__ import annotations
-
 import mmap
 import os
 import pwd

@@ -5,8 +5,6 @@ of them, however it ends. Campaigns of other users are kept waiting too where OR
 (``user_turns.py``). Containers with shared memory of their own do not see each other's.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import socket

@@ -1,7 +1,5 @@
 """What a server said of each sample, as columns of timings. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What surrounds a round or a stream: evidence is read before and after it, garbage is kept out of it."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection, Sequence
 from typing import Any

@@ -4,8 +4,6 @@ Sockets block, because threads with blocking sockets send in time where event lo
 what is sent is one write. A request is sent once, whatever becomes of it.
 """
 
-from __future__ import annotations
-
 import io
 import socket
 import ssl

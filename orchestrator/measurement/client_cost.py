@@ -1,7 +1,5 @@
 """What the client itself takes of a request's time: the same requests to a server on this host that answers at once, with a real answer."""
 
-from __future__ import annotations
-
 import socket
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Rounds in a closed loop: one sample, or batch, after the other; and what is asked untimed before they count."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime

@@ -4,8 +4,6 @@ Rounds that count keep what a model returns, and read it when all batches have e
 model does to its answers shows in the warm-up, too.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from copy import deepcopy

@@ -1,7 +1,5 @@
 """What a dead process has left of a stream: its rounds as far as they came, with every arrival's fate."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from orchestrator.configuration.config import Trial

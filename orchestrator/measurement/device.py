@@ -1,7 +1,5 @@
 """The device of a timed process: which accelerators it may see, and clocks that wait for all of them."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from functools import partial

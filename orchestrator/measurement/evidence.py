@@ -1,7 +1,5 @@
 """What else happened while a round was timed, read before and after it, and fixed work that shows the machine's speed."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import resource

@@ -1,7 +1,5 @@
 """How a timed process fails, and what a dead one has left of the round in flight."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set, Sized
 from contextlib import contextmanager

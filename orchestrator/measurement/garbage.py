@@ -1,7 +1,5 @@
 """Garbage is collected between what is timed, and not in it."""
 
-from __future__ import annotations
-
 import gc
 import time
 

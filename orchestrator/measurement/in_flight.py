@@ -4,8 +4,6 @@ Each request has a thread that waits for its answer. Under load every one is sen
 next waits for one of them to end, and that is part of its wait. In a closed loop the next is sent as soon as one has ended.
 """
 
-from __future__ import annotations
-
 import sys
 import threading
 from bisect import bisect_right

@@ -4,8 +4,6 @@ It runs as a program of its own, on Python's standard library alone. Its standar
 its input: ``python -I -S instant_server.py [--tls CERTIFICATE] [CORE...] < ANSWER``.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import socket

@@ -1,7 +1,5 @@
 """An answer of a server as it may be kept: one for each sample, in text that can be written, without the server's token. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

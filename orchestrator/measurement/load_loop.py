@@ -4,8 +4,6 @@ Where the closed loop goes to the next batch at once, this one takes in what has
 has. The clock and the wait are given, so that the same code runs on a virtual clock.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A trial as its process has loaded it: what rounds and streams are made of."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from traceback import TracebackException

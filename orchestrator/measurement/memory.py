@@ -1,7 +1,5 @@
 """The most memory that the timed process holds while something is timed: asked before and after it, never during."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from orchestrator.machine.environment import memory_peak_bytes

@@ -1,7 +1,5 @@
 """The model of a trial as its timed process loads it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from numbers import Integral
 from pathlib import Path

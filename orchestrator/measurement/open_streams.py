@@ -1,7 +1,5 @@
 """Streams under load: samples arrive by a schedule that does not wait for answers, round after round without a pause."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from traceback import TracebackException

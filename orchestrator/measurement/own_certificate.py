@@ -1,7 +1,5 @@
 """A certificate for a server of our own on this host, valid for a day, and the context of a client that trusts it alone."""
 
-from __future__ import annotations
-
 import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address

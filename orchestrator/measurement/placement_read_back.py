@@ -1,7 +1,5 @@
 """Where the timed process really is: read back from the kernel and the runtime, and compared with what the trial asked for."""
 
-from __future__ import annotations
-
 import os
 import sys
 import threading

@@ -1,7 +1,5 @@
 """From stamps and answers to Arrow tables. Pure."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence

@@ -3,8 +3,6 @@
 Other users of the machine share the folder with us: they cannot guess, open or replace such a file, and a reader first checks who owns it.
 """
 
-from __future__ import annotations
-
 import errno
 import mmap
 import os

@@ -1,7 +1,5 @@
 """The facts of a trial that asks a server: who it is, that its weights are unknown, and what the client itself costs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

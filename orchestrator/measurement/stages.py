@@ -1,7 +1,5 @@
 """The stages of an inference, of items as a task holds its samples."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

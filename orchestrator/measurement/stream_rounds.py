@@ -1,7 +1,5 @@
 """The rounds of a stream that has been served, as they are handed over."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

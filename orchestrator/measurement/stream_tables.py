@@ -1,7 +1,5 @@
 """From the stamps of a stream to the rows of its ramp and its rounds. Pure: a live process and what a dead one left come to the same."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

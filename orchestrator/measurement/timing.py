@@ -3,8 +3,6 @@
 Stamps go into memory that outlives the process (see ``scratch.py``), four int64 per batch: start, preprocessed, inferred, end.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

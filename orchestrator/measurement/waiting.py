@@ -1,7 +1,5 @@
 """Waiting for a moment: asleep until shortly before it, then spinning."""
 
-from __future__ import annotations
-
 import ctypes
 import sys
 import time

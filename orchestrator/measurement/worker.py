@@ -1,7 +1,5 @@
 """One timed process for one trial: pin, load, warm up, then rounds on request. Knows neither Ray nor the results directory."""
 
-from __future__ import annotations
-
 import gc
 import socket
 import time

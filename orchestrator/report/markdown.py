@@ -7,9 +7,9 @@ import numpy as np
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.ranking import Ranking, rankings, unsearched
+from orchestrator.analysis.reach import reach_words
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import begins_of_visits
-from orchestrator.planning.reach import reach_words
 from orchestrator.report.findings import Finding, findings, say
 from orchestrator.report.record_tables import fault_tables, server_tables
 from orchestrator.report.result_tables import (

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.claims import CLAIMS, Claim, lacking, rounds_of
 from orchestrator.analysis.flags import missing as missing_settings
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.planning.claims import CLAIMS, Claim, lacking, rounds_of
 from orchestrator.report.table import Table, who, who_columns
 from orchestrator.report.text import milliseconds, quality, seconds
 from orchestrator.storage import schema

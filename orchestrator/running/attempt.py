@@ -1,7 +1,5 @@
 """One process of a trial: started, asked for rounds ahead, timed, ended."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import deque
@@ -11,10 +9,10 @@ from typing import TypeVar
 
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.configuration.fields import MOST_ROUNDS
-from orchestrator.execution.executor import Executor, Job, Session, SessionLost
 from orchestrator.machine.host import Identity
 from orchestrator.measurement.failures import Stamps, TrialFailed, fault_of
 from orchestrator.measurement.last_words import told
+from orchestrator.running.executor import Executor, Job, Session, SessionLost
 from orchestrator.running.steps import asking, step
 from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.subject.schedule import longest_stream_s

@@ -1,7 +1,5 @@
 """What is stored of one trial while it runs: its record, its rounds, and what code has raised."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial

@@ -1,7 +1,5 @@
 """The course of a trial: its rounds so far, its judge, and what its stopping rule makes of them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any

@@ -12,9 +12,9 @@ from typing import Protocol
 
 from orchestrator.configuration.environment_values import without_values
 from orchestrator.contracts import InputError
-from orchestrator.execution.executor import SessionLost
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.running.book import TrialBook, end_alone
+from orchestrator.running.executor import SessionLost
 from orchestrator.running.steps import Unstorable, message_of, step
 from orchestrator.stats.stopping import Decision
 from orchestrator.storage.handover import Prepared

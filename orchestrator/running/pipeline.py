@@ -7,8 +7,6 @@ Where driver and system share a machine, everything of ours happens between roun
 last one is stored.
 """
 
-from __future__ import annotations
-
 import hashlib
 import threading
 import time
@@ -17,8 +15,8 @@ from contextlib import suppress
 from functools import partial
 
 from orchestrator.configuration.config import Trial
-from orchestrator.execution.executor import Executor
 from orchestrator.running.book import end_alone
+from orchestrator.running.executor import Executor
 from orchestrator.running.life import Observer
 from orchestrator.running.steps import OUR_ERRORS, StepFailed, Unstorable, message_of, step
 from orchestrator.running.trial import TrialRun

@@ -1,15 +1,13 @@
 """The steps of a trial's life: which one broke, and what its fault is called."""
 
-from __future__ import annotations
-
 import errno
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from orchestrator.contracts import InputError
 from orchestrator.endings import ends_the_program
-from orchestrator.execution.executor import SessionLost
 from orchestrator.measurement.failures import TrialFailed, fault_of
+from orchestrator.running.executor import SessionLost
 from orchestrator.storage.vocabulary import FaultName
 from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_of
 

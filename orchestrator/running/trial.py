@@ -1,18 +1,16 @@
 """One trial from its fresh process to its final state, through one fault and across drivers."""
 
-from __future__ import annotations
-
 import math
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
-from orchestrator.execution.executor import Executor, SessionLost
 from orchestrator.measurement.failures import TrialFailed, refuse_short
 from orchestrator.running.attempt import RoundCalls, TimedProcess
 from orchestrator.running.book import TrialBook
 from orchestrator.running.course import Course
+from orchestrator.running.executor import Executor, SessionLost
 from orchestrator.running.life import End, Observer, RoundDone, TrialLife
 from orchestrator.running.steps import asking, fault_name, step, storing
 from orchestrator.running.trial_judge import kernel_flags, p99_ns, per_inference

@@ -1,7 +1,5 @@
 """What is made of a trial's answers and times: scores, flags, and what its stopping rule is given."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Columns of stored tables, declared once: schema, documentation and reports follow from them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

@@ -7,8 +7,6 @@ on calm data but a whole bit more per column with 1 % of slow samples. Numbers o
 differences compress to almost nothing.
 """
 
-from __future__ import annotations
-
 import inspect
 from typing import Any
 

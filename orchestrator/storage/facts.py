@@ -1,7 +1,5 @@
 """What the open mappings of ``trial.json`` may hold under the names that readers know; other names may hold anything."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Files that are whole or not there, sealed by a checksum."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import hashlib

@@ -1,7 +1,5 @@
 """What a timed process hands over to be stored: after preparing, and after each round."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Stamps that no clock can have given: rounds of one process that overlap, and samples that start before the one before has ended."""
 
-from __future__ import annotations
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc

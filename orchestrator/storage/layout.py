@@ -1,7 +1,5 @@
 """Where everything lies within a campaign's directory."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Read one stored file, or say in one line what is wrong with it."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

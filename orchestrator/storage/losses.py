@@ -1,7 +1,5 @@
 """What a stored trial lacks or cannot have: lost rounds, and rounds shorter than their parts."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A trial's timings as matrices over rounds and samples, the form in which analysis takes them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias

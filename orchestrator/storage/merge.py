@@ -1,7 +1,5 @@
 """Parts of a table become one file; two tables that belong together are read and merged together."""
 
-from __future__ import annotations
-
 import errno
 import shutil
 from collections.abc import Callable, Iterable, Iterator

@@ -1,7 +1,5 @@
 """A results directory that is one driver's alone, and still there."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Read a campaign's directory. A reader writes nothing, and may read while a driver writes."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterator
 from difflib import get_close_matches

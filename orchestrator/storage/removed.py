@@ -1,7 +1,5 @@
 """Files of one trial that somebody removes while it is measured."""
 
-from __future__ import annotations
-
 import errno
 import os
 from pathlib import Path

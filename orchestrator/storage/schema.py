@@ -1,7 +1,5 @@
 """The pyarrow schemas of what is measured. Durations are int64 nanoseconds, ids int32."""
 
-from __future__ import annotations
-
 import pyarrow as pa
 
 from orchestrator.storage.vocabulary import Outcome

@@ -1,7 +1,5 @@
 """Bring rows, columns and tables into the stored form."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The gaps between the pieces of streamed answers, summed up as they are read: a long trial has more gaps than rows."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

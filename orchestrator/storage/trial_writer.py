@@ -1,7 +1,5 @@
 """Write what one trial measures. Rounds are collected and flushed at most once a second; a long round is flushed at once."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise

@@ -3,8 +3,6 @@
 Each is a type, so that mypy refuses a name that no reader knows.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 State = Literal["planned", "running", "done", "failed", "interrupted", "infeasible"]

@@ -1,7 +1,5 @@
 """Which Python files a trial runs, and their digests: a change in any other file does not touch what is measured."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import re
@@ -17,7 +15,7 @@ OURS = ("orchestrator", "tasks")
 RUNS_EVERY_TRIAL = (
     "orchestrator.running.pipeline",
     "orchestrator.measurement.worker",
-    "orchestrator.execution.inline",
+    "orchestrator.running.inline",
     "orchestrator.distributed.actor",
     "orchestrator.distributed.executor",
 )

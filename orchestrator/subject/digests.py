@@ -1,7 +1,5 @@
 """SHA-256 of files, remembered by path, size and time of change, so that a large data set is read once."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """What a trial would work on, seen without a framework: samples, digests of data and weights, and mistakes in either."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import shutil

@@ -4,8 +4,6 @@ The samples of a batch went through one inference and carry its times. Wherever 
 once per sample, batch-mates would pass for independent observations.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import sys

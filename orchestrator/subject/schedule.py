@@ -1,7 +1,5 @@
 """The schedule of a stream: which sample arrives when. Drawn from the trial's seed before the stream starts, alike on every machine."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from pathlib import Path

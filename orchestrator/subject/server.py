@@ -1,7 +1,5 @@
 """How a server is reached: its address, its certificates and its token. The token leaves this program in requests alone."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import re

@@ -1,7 +1,5 @@
 """Which slices there are: those that the task's samples name, the size of pictures, and parts that a metric tells apart."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from math import sqrt

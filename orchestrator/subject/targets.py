@@ -3,8 +3,6 @@
 The user's own code is what is neither ours, nor a framework's, nor Python's: the modules of ``tasks`` and of ``code=[DIR]``.
 """
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import inspect

@@ -1,7 +1,5 @@
 """Recorded arrival times: a CSV or JSONL file of seconds or ISO times."""
 
-from __future__ import annotations
-
 import csv
 import json
 import math

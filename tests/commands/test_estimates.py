@@ -13,8 +13,8 @@ from stored_trials import store
 
 from orchestrator.commands.plan import split_lines
 from orchestrator.commands.planning import earlier_costs, earlier_trials, known_campaigns
-from orchestrator.planning.plan import Plan
 from orchestrator.report.pasted import Command
+from orchestrator.running.plan import Plan
 from orchestrator.stats.variance_components import Costs, best_split
 from orchestrator.storage.files import write_json
 from orchestrator.storage.reader import open_campaign

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from orchestrator.commands import line, planning, run
+from orchestrator.commands.progress import Progress
 from orchestrator.contracts import InputError
 from orchestrator.endings import Stopped
-from orchestrator.execution import signals
-from orchestrator.execution.signals import _Reception, handled_by, heed_signals, silent_about_stops, stop_at_once
-from orchestrator.report.progress import Progress
+from orchestrator.running import signals
+from orchestrator.running.signals import _Reception, handled_by, heed_signals, silent_about_stops, stop_at_once
 from orchestrator.storage.writer import CampaignWriter
 
 Arrive = Callable[[], None]
@@ -172,7 +172,7 @@ def test_a_second_signal_while_the_first_is_told_is_the_same_one(arrive: Arrive)
 
 CUT_OFF = """
 import os, signal, time
-from orchestrator.execution import signals
+from orchestrator.running import signals
 signals.GIVE_UP_S = 0
 signals.receive_signals()
 signals.leave_word("go on so")

@@ -13,13 +13,13 @@ from typing import Literal
 import pytest
 from virtual_clock import at_rest
 
+from orchestrator.commands.progress import Progress
 from orchestrator.commands.verbs.compare import FORMS, Options, execute
 from orchestrator.configuration.config import Trial, parse_trial
-from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession
 from orchestrator.machine.host import read_machine
-from orchestrator.planning.plan import Candidate, make_plan_of
-from orchestrator.report.progress import Progress
+from orchestrator.running.inline import InlineExecutor, InlineJob, InlineSession
 from orchestrator.running.pipeline import run_trials
+from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.records import CampaignRecord, Pairing, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter

@@ -10,7 +10,7 @@ from orchestrator.contracts import InputError
 from orchestrator.distributed.cluster import JoinedRay, answers, why_not_joined
 from orchestrator.distributed.local import prepare_environment
 from orchestrator.machine.host import read_machine
-from orchestrator.planning.feasibility import why_stacks_differ
+from orchestrator.running.feasibility import why_stacks_differ
 
 
 @pytest.mark.parametrize("address", ["somewhere", "10.0.0.1", ":6379", "10.0.0.1:", "ray://10.0.0.1:10001", "a b:1"])

@@ -21,12 +21,12 @@ from orchestrator.distributed.bell import Bell, sleep_until_rung
 from orchestrator.distributed.cluster import open_local_executor
 from orchestrator.distributed.local import forget_token, own_folder, private_variables
 from orchestrator.distributed.placement import Node, choose_node, stage_code
-from orchestrator.execution.executor import Executor, SessionLost
-from orchestrator.execution.guard import guarded
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.scratch import scratch_root
+from orchestrator.running.executor import Executor, SessionLost
+from orchestrator.running.guard import guarded
 from orchestrator.subject.targets import kept_traceback
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.distributed import local
 from orchestrator.distributed.watch import PORT, in_steps, waiting_in_steps
 from orchestrator.endings import ClusterLost
-from orchestrator.execution.guard import guarded
+from orchestrator.running.guard import guarded
 
 
 def test_it_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

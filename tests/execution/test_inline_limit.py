@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from orchestrator.execution.inline import InlineJob
+from orchestrator.running.inline import InlineJob
 
 
 def test_a_round_that_took_longer_than_it_may_has_failed() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from orchestrator.configuration.config import SystemConfig
 from orchestrator.contracts import InputError
-from orchestrator.execution.inline import InlineSite, open_inline, why_not_here
 from orchestrator.machine.interpreter import same_interpreter
+from orchestrator.running.inline import InlineSite, open_inline, why_not_here
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from orchestrator.configuration.config import Trial
-from orchestrator.execution.executor import LocalSite
-from orchestrator.execution.inline import InlineJob
 from orchestrator.kept_settings import SettingsKept
+from orchestrator.running.executor import LocalSite
+from orchestrator.running.inline import InlineJob
 from orchestrator.stats.stopping.rule import Bounded, Decision, RoundObservation, RuleSettings
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.execution.put_back import STREAMS, put_back
+from orchestrator.running.put_back import STREAMS, put_back
 
 
 def files() -> list[tuple[int, int]]:

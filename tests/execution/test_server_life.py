@@ -15,12 +15,12 @@ import pytest
 
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
-from orchestrator.execution.server import Server, await_keepers, with_port
-from orchestrator.execution.server_keeper import living_below
-from orchestrator.execution.server_log import take_log
-from orchestrator.execution.server_order import order_of, ready_url
 from orchestrator.machine.cores import allowed_cores, check_server_threads
 from orchestrator.measurement.failures import TrialFailed
+from orchestrator.running.server import Server, await_keepers, with_port
+from orchestrator.running.server_keeper import living_below
+from orchestrator.running.server_log import take_log
+from orchestrator.running.server_order import order_of, ready_url
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="a server's keeper reads /proc: run it on Linux")
 
@@ -158,7 +158,7 @@ OWNER = """
 import os, signal, sys, time
 from pathlib import Path
 from orchestrator.configuration.server import ServerSettings
-from orchestrator.execution.server import Server, order_of, ready_url, with_port
+from orchestrator.running.server import Server, order_of, ready_url, with_port
 from orchestrator.machine.cores import allowed_cores
 
 command = ["{python}", sys.argv[1], "--port", "{port}", "--children", "2"]

@@ -12,12 +12,12 @@ import pytest
 from virtual_clock import at_rest
 
 from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.commands.progress import Progress
 from orchestrator.configuration.config import parse_trial
-from orchestrator.execution.inline import InlineExecutor
 from orchestrator.machine.host import read_machine
-from orchestrator.planning.plan import Candidate, make_plan_of
-from orchestrator.report.progress import Progress
+from orchestrator.running.inline import InlineExecutor
 from orchestrator.running.pipeline import run_trials
+from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.files import write_results
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial

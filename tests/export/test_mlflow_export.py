@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import orchestrator
 from orchestrator.commands.verbs.export import Options, execute
 from orchestrator.contracts import InputError
-from orchestrator.export.to_mlflow import mlflow_name
+from orchestrator.exchange.to_mlflow import mlflow_name
 
 
 def export(directory: Path, to: Path) -> int:

@@ -11,16 +11,16 @@ from typing import Any, get_args, get_type_hints
 import numpy as np
 import pytest
 
+from orchestrator.commands.progress import Progress
 from orchestrator.configuration.config import parse_trial
-from orchestrator.execution.executor import SessionLost
-from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession, open_inline
 from orchestrator.machine.host import read_machine
 from orchestrator.measurement.failures import Stamps, TrialFailed, fault_of, incomplete_round
-from orchestrator.planning.plan import Candidate, make_plan_of
-from orchestrator.report.progress import Progress
 from orchestrator.running import course, steps
 from orchestrator.running.attempt import RoundCalls
+from orchestrator.running.executor import SessionLost
+from orchestrator.running.inline import InlineExecutor, InlineJob, InlineSession, open_inline
 from orchestrator.running.pipeline import own_rule, run_trials
+from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.stats.stopping import StoppingRule
 from orchestrator.storage import schema
 from orchestrator.storage.reader import Campaign, open_campaign

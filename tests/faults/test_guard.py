@@ -12,14 +12,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestrator.execution.guard import MARK, guarded
+from orchestrator.running.guard import MARK, guarded
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="the guard reads /proc: run it on Linux")
 
 PROGRAM = """
 import os, signal, subprocess, sys
 from pathlib import Path
-from orchestrator.execution.guard import MARK, guarded
+from orchestrator.running.guard import MARK, guarded
 
 folder = Path(sys.argv[1])
 asleep = [sys.executable, "-c", "import sys, time; file = open(sys.argv[1]); print('ready', flush=True); time.sleep(600)", folder / "log"]

@@ -16,7 +16,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from orchestrator.execution.signals import WENT_ON
+from orchestrator.running.signals import WENT_ON
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 

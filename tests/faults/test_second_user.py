@@ -25,12 +25,12 @@ from stranger import NOBODY, NOGROUP, as_stranger, needs_root, stranger
 from orchestrator.__main__ import main
 from orchestrator.contracts import InputError
 from orchestrator.distributed.local import OWNED, OWNER, own_folder, remove_leftovers
-from orchestrator.execution.guard import guarded
 from orchestrator.machine.locks import LOCK, SET, VARIABLE, own_folder_path
 from orchestrator.machine.other_users import nobody, open_places
 from orchestrator.machine.turn import Turn, check_turn, read_turn
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.scratch import Scratch, remove_stale, stamps_path, take_stamps
+from orchestrator.running.guard import guarded
 from orchestrator.storage.files import write_link, write_parquet
 from orchestrator.storage.reader import open_campaign
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.importing.formats import aiperf, loadgen
-from orchestrator.importing.recording import LAW_LOST, BadRecord
+from orchestrator.exchange.formats import aiperf, loadgen
+from orchestrator.exchange.recording import LAW_LOST, BadRecord
 
 DETAIL = (("effective_scenario", "Server"), ("effective_target_qps", 10), ("result_query_count", 4))
 

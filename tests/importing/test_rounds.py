@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from orchestrator.importing.rounds import arranged, first_double, visits_by_time
+from orchestrator.exchange.rounds import arranged, first_double, visits_by_time
 
 
 def test_rounds_of_the_file_are_numbered_from_0_and_sorted() -> None:

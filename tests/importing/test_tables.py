@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.importing.formats import table
-from orchestrator.importing.recording import BadRecord
+from orchestrator.exchange.formats import table
+from orchestrator.exchange.recording import BadRecord
 
 
 def written(path: Path, text: str) -> Path:

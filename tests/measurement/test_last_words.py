@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.execution.server import described
 from orchestrator.machine.exit_watch import ExitWatch
 from orchestrator.measurement.last_words import LastWords, keep_crashes, take_last_words, told
 from orchestrator.measurement.scratch import Scratch, crash_path
 from orchestrator.measurement.timing import STAMPS
+from orchestrator.running.server import described
 
 TELLS = sys.platform == "linux" and tuple(map(int, re.findall(r"\d+", platform.release())[:2])) >= (6, 15)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from built_trials import build_trial
 
-from orchestrator.planning.claims import CLAIMS, lacking, rounds_of
+from orchestrator.analysis.claims import CLAIMS, lacking, rounds_of
 from orchestrator.report.record_tables import claims_table, too_short_for
 from orchestrator.stats.certificate import units_to_show
 from orchestrator.stats.constants import CERTIFY_ROUNDS, FEW_UNITS

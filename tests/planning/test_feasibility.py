@@ -9,7 +9,7 @@ import pytest
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
 from orchestrator.machine.host import Machine, cores_offered
-from orchestrator.planning.feasibility import reasons
+from orchestrator.running.feasibility import reasons
 from orchestrator.subject.inspection import Inspection
 
 MakeTrial = Callable[..., Trial]

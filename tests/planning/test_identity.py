@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.configuration.config import Trial
-from orchestrator.planning.identity import LONGEST_SLUG, hash8, identity, match_key, slug, trial_id
+from orchestrator.running.identity import LONGEST_SLUG, hash8, identity, match_key, slug, trial_id
 from orchestrator.subject.inspection import Inspection
 
 MakeTrial = Callable[..., Trial]

@@ -8,8 +8,8 @@ import pytest
 
 from orchestrator.configuration.config import Trial
 from orchestrator.machine.host import Machine
-from orchestrator.planning.parts import FRAMEWORK_BYTES, SHARE, cycles_of, held_bytes, in_parts
-from orchestrator.planning.plan import Candidate, Plan, make_plan_of
+from orchestrator.running.parts import FRAMEWORK_BYTES, SHARE, cycles_of, held_bytes, in_parts
+from orchestrator.running.plan import Candidate, Plan, make_plan_of
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.subject.inspection import Inspection
 

@@ -9,7 +9,7 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
 from orchestrator.machine.host import Machine
-from orchestrator.planning.plan import Candidate, check_analysis, make_plan_of, pair_up
+from orchestrator.running.plan import Candidate, check_analysis, make_plan_of, pair_up
 from orchestrator.subject.inspection import Inspection
 
 MakeTrial = Callable[..., Trial]

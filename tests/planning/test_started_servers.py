@@ -10,9 +10,9 @@ import pytest
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import resolved, variables_in, without_values
 from orchestrator.machine.host import Machine
-from orchestrator.planning.feasibility import reasons
-from orchestrator.planning.identity import match_key
-from orchestrator.planning.plan import Candidate, make_plan_of
+from orchestrator.running.feasibility import reasons
+from orchestrator.running.identity import match_key
+from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.subject.inspection import Inspection
 
 SERVER = {

@@ -20,13 +20,13 @@ from browsing import DESK, slide
 from virtual_clock import at_rest
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.commands.progress import Progress
 from orchestrator.configuration.config import parse_trial
-from orchestrator.execution.inline import InlineExecutor
 from orchestrator.machine.host import read_machine
-from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.html.page import render
-from orchestrator.report.progress import Progress
+from orchestrator.running.inline import InlineExecutor
 from orchestrator.running.pipeline import run_trials
+from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, LeftOut, TrialRecord
 from orchestrator.storage.writer import CampaignWriter

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.report.progress import Progress
+from orchestrator.commands.progress import Progress
 from orchestrator.report.readers import while_read
 from orchestrator.report.terminal import Terminal
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.commands.progress import Progress
 from orchestrator.report.markdown import folds
-from orchestrator.report.progress import Progress
 from orchestrator.report.result_tables import problem_tables, shown
 from orchestrator.report.text import milliseconds, quality
 

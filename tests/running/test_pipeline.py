@@ -13,15 +13,15 @@ import pytest
 from scipy.stats import chisquare
 
 from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.commands.progress import Progress
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import parse_trial
-from orchestrator.execution.executor import SessionLost
-from orchestrator.execution.inline import InlineJob, InlineSession, open_inline
 from orchestrator.machine.host import read_machine
 from orchestrator.measurement.worker import Worker
-from orchestrator.planning.plan import Candidate, make_plan_of
-from orchestrator.report.progress import Progress
+from orchestrator.running.executor import SessionLost
+from orchestrator.running.inline import InlineJob, InlineSession, open_inline
 from orchestrator.running.pipeline import order_of_cycle, own_rule, run_trials
+from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.running.trial_judge import kernel_flags
 from orchestrator.stats.stopping import StoppingRule, make_rule
 from orchestrator.storage.handover import RoundResult

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
+from orchestrator.commands.progress import Progress
 from orchestrator.configuration.config import parse_trial
 from orchestrator.contracts import InputError
-from orchestrator.execution.inline import open_inline
 from orchestrator.machine.host import read_machine
 from orchestrator.measurement.placement_read_back import placement_kept, read_own, refuse_other_cores
 from orchestrator.measurement.worker import Worker
-from orchestrator.planning.plan import Candidate, make_plan_of
-from orchestrator.report.progress import Progress
+from orchestrator.running.inline import open_inline
 from orchestrator.running.pipeline import run_trials
+from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.running.trial_judge import process_flags
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord

@@ -16,15 +16,15 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED, load_flags
 from orchestrator.analysis.loading import load_trials
 from orchestrator.analysis.units import whole_streams
+from orchestrator.commands.progress import Progress
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import parse_trial
-from orchestrator.execution.inline import InlineSession, open_inline
 from orchestrator.machine.host import read_machine
-from orchestrator.planning.plan import Candidate, make_plan_of
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import to_report
-from orchestrator.report.progress import Progress
+from orchestrator.running.inline import InlineSession, open_inline
 from orchestrator.running.pipeline import run_trials
+from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import Campaign, open_campaign

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from orchestrator.commands.progress import Progress
 from orchestrator.configuration.config import parse_trial
-from orchestrator.execution.inline import open_inline
 from orchestrator.machine.host import read_machine
-from orchestrator.planning.plan import Candidate, make_plan_of
-from orchestrator.report.progress import Progress
+from orchestrator.running.inline import open_inline
 from orchestrator.running.pipeline import run_trials
+from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord
 from orchestrator.storage.writer import CampaignWriter

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from program import Done, orchestrator
 
-from orchestrator.execution import server_keeper
 from orchestrator.machine.cores import allowed_cores
+from orchestrator.running import server_keeper
 
 pytestmark = [
     pytest.mark.slow,

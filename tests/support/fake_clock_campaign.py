@@ -14,15 +14,15 @@ from pathlib import Path
 from virtual_clock import at_rest
 
 from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.commands.progress import Progress
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial, parse_trial
-from orchestrator.execution.inline import InlineExecutor, InlineJob, InlineSession
 from orchestrator.machine.host import read_machine
 from orchestrator.measurement.closed_rounds import ClosedRounds
-from orchestrator.planning.plan import Candidate, make_plan_of
-from orchestrator.report.progress import Progress
 from orchestrator.running import trial_judge
+from orchestrator.running.inline import InlineExecutor, InlineJob, InlineSession
 from orchestrator.running.pipeline import run_trials
+from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.files import write_results
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.layout import CAMPAIGN

@@ -18,13 +18,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from virtual_clock import at_rest
 
+from orchestrator.commands.progress import Progress
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import CampaignConfig, parse_trial
-from orchestrator.execution.inline import InlineExecutor
 from orchestrator.machine.host import read_machine
-from orchestrator.planning.plan import Candidate, make_plan_of
-from orchestrator.report.progress import Progress
+from orchestrator.running.inline import InlineExecutor
 from orchestrator.running.pipeline import run_trials
+from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.files import sealed_json, write_parquet
 from orchestrator.storage.records import CampaignRecord, LeftOut
 from orchestrator.storage.writer import CampaignWriter

@@ -1,7 +1,5 @@
 """``assess DIR... --requirements FILE``: whether stored campaigns show that requirements are met; resolves no target."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``bundle DIR FILE.tar.zst``: a campaign with all that is evidence of it, in one file that ``verify`` looks at anywhere."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``capacity KEY=VALUE... --deadline TIME``: the highest rate of arrivals at which tail quality keeps its share."""
 
-from __future__ import annotations
-
 import argparse
 
 from orchestrator.commands.asked import CapacitySearch, Composing

@@ -1,7 +1,5 @@
 """``compare A B``: a candidate campaign against a baseline, from stored files alone; ``compare --run A B``: measured in pairs first."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Mapping

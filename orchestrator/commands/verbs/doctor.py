@@ -1,7 +1,5 @@
 """``doctor``: is every host fit for timing? Reads, judges, and starts no trial."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``explain DIR [TRIAL]``: what slow rounds and late answers go with."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

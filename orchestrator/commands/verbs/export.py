@@ -1,7 +1,5 @@
 """``export DIR --to FOLDER``: figures and timings for other programs; ``export baseline FILE DIR``: a baseline for ``compare``."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``extend DIR --rounds N``: add rounds to finished trials, as a further look."""
 
-from __future__ import annotations
-
 from orchestrator.commands.asked import GoingOn
 from orchestrator.commands.line import Line
 from orchestrator.commands.parser import LineParser, count

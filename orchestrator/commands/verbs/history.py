@@ -1,7 +1,5 @@
 """``history FOLDER``: what many campaigns of one sweep keep over time, and where that changes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

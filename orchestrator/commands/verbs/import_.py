@@ -1,7 +1,5 @@
 """``import FILES... --format F --task NAME``: a campaign of what another program has measured."""
 
-from __future__ import annotations
-
 from orchestrator.commands.asked import Importing
 from orchestrator.commands.line import Line, split
 from orchestrator.commands.parser import LineParser
@@ -52,7 +50,7 @@ def read(line: Line) -> Importing:
 
 
 def _is_column(word: str) -> bool:
-    from orchestrator.importing.recording import known_column
+    from orchestrator.exchange.recording import known_column
 
     return known_column(word.partition("=")[0])
 

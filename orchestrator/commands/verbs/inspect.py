@@ -1,7 +1,5 @@
 """``inspect DIR [TRIAL]``: the latest answers of a trial one by one, or the trials there are."""
 
-from __future__ import annotations
-
 import shlex
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``plan``: what would run, where, why not, and how long at least. Starts nothing."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from orchestrator.commands.asked import Composing

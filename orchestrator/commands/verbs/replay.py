@@ -1,7 +1,5 @@
 """``replay DIR [TRIAL] --rate R``: what tail quality would be if samples arrived by a schedule, from stored closed-loop times."""
 
-from __future__ import annotations
-
 import argparse
 
 from orchestrator.commands.asked import Replaying

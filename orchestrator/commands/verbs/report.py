@@ -1,7 +1,5 @@
 """``report DIR...``: tables, figures and report.html from the stored files alone; resolves no target."""
 
-from __future__ import annotations
-
 from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from pathlib import Path

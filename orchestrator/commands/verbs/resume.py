@@ -1,7 +1,5 @@
 """``resume DIR``: go on with an interrupted campaign; no stored round is measured again."""
 
-from __future__ import annotations
-
 from orchestrator.commands.asked import GoingOn
 from orchestrator.commands.line import Line
 from orchestrator.commands.parser import LineParser

@@ -1,7 +1,5 @@
 """``run``: plan a campaign, measure it, store it, report it. A command line without a verb means this one."""
 
-from __future__ import annotations
-
 from orchestrator.commands.asked import Composing
 from orchestrator.commands.line import Line
 from orchestrator.commands.parser import LineParser

@@ -1,7 +1,5 @@
 """``status DIR``: how far a campaign has come; a running one is not disturbed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from orchestrator.commands.line import Line, one_directory

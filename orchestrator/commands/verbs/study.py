@@ -1,7 +1,5 @@
 """``study DIR...``: the paper's study from stored results alone; fills a document's numbers, or checks them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

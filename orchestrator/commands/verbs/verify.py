@@ -1,7 +1,5 @@
 """``verify FILE``: whether a bundle is as it was made, and its figures follow from its times."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

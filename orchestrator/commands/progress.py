@@ -1,0 +1,142 @@
+"""Progress on stderr: rich on a terminal, plain lines otherwise.
+
+Drawn between rounds only, at most twice a second.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from orchestrator.report.text import milliseconds, printable, seconds
+from orchestrator.running.life import RoundDone
+from orchestrator.stats.stopping import Decision
+from orchestrator.storage.handover import Prepared
+from orchestrator.storage.records import Fault, PlannedTrial
+from orchestrator.storage.vocabulary import State
+
+DRAW_EVERY_S, LINE_EVERY_S = 0.5, 10.0
+
+
+class Progress:
+    """Follows a campaign of ``trials`` trials, a line for each thread that measures.
+
+    That of the trial whose turn it is there. Without a stream (``--quiet``) it writes nothing but,
+    once, for whom the campaign waits, which may be for ever. Trials are called by ``names``, or
+    else by their ids. ``waited_s`` is how long they have waited for other campaigns.
+    """
+
+    def __init__(
+        self,
+        trials: int,
+        stream: TextIO | None = sys.stderr,
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        self.waited_s = 0.0
+        self._trials, self._names = trials, dict(names or {})
+        self._wait_told = stream is not None
+        self._waits: dict[str, tuple[float, float]] = {}
+        self._done, self._drawn = 0, 0.0
+        self._started = time.monotonic()
+        self._lines: dict[int, tuple[PlannedTrial, str]] = {}
+        self._lock = threading.RLock()  # a signal may have its holder say something
+        self._console = None if stream is None else Console(file=stream, stderr=True)
+        self._live = None
+        if self._console is not None and self._console.is_terminal:
+            # No thread of rich's own: it would draw while a round is timed.
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> Progress:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, message: str) -> None:
+        with self._lock:
+            if self._console is not None:
+                self._console.print(Text(printable(message)), soft_wrap=True)
+
+    def add(self, trials: Sequence[PlannedTrial], names: Mapping[str, str]) -> None:
+        """Count further trials, and call them by these names."""
+        with self._lock:
+            self._trials += len(trials)
+            self._names |= names
+
+    def fall_silent(self) -> None:
+        """Write nothing more, whatever threads still say: the caller has the last word."""
+        with self._lock:
+            self._console = None
+
+    def trial_started(self, planned: PlannedTrial) -> None:
+        self._show(planned, "loading", now=True)
+
+    def turn_awaited(self, planned: PlannedTrial, holder: str) -> None:
+        """Say for whom it waits, and for how long it has."""
+        now, first = time.monotonic(), planned.trial_id not in self._waits
+        with self._lock:
+            since, last = self._waits.get(planned.trial_id, (now, now))
+            self._waits[planned.trial_id] = since, now
+            self.waited_s += now - last
+        so_far = "" if first else f" {seconds(now - since)} so far"
+        message = f"waits{so_far}: {holder} measures on that machine"
+        self._show(planned, message, now=first)
+        if not self._wait_told:
+            self._wait_told = True
+            sys.stderr.write(f"{printable(f'{self._name(planned)}: {message}')}\n")
+
+    def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
+        self._waits.pop(planned.trial_id, None)
+        load_s = prepared.cold_start["load_ns"] / 1e9
+        self._show(planned, f"warm after {seconds(load_s)} of loading")
+
+    def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
+        """Say how many rounds are done, how many there can be, and what the last one took."""
+        most = planned.trial.measurement
+        fixed = most.min_rounds == most.max_rounds or (most.rule == "rounds" and most.max_seconds is None)
+        p99 = f", p99 {milliseconds(done.p99_ns)}" if math.isfinite(done.p99_ns) else ""
+        bound = f"{'' if fixed else 'at most '}{most.max_rounds}"
+        self._show(planned, f"round {done.rounds} of {bound}, {seconds(done.duration_s)}{p99}")
+
+    def fault_seen(self, planned: PlannedTrial, fault: Fault) -> None:
+        self.say(f"{self._name(planned)}: {fault.name}: {fault.message}")
+
+    def trial_ended(self, planned: PlannedTrial, state: State, reason: str | None) -> None:
+        with self._lock:
+            self._done += 1
+            self._lines = {thread: line for thread, line in self._lines.items() if line[0] is not planned}
+            self._waits.pop(planned.trial_id, None)
+            if self._live is not None:
+                self._live.update(self._drawn_lines())
+        self.say(f"[{self._done}/{self._trials}] {self._name(planned)} {state}" + (f": {reason}" if reason else ""))
+
+    def _name(self, planned: PlannedTrial) -> str:
+        return self._names.get(planned.trial_id, planned.trial_id)
+
+    def _show(self, planned: PlannedTrial, text: str, now: bool = False) -> None:
+        with self._lock:
+            line, elapsed = f"{self._name(planned)}: {text}", time.monotonic()
+            self._lines[threading.get_ident()] = planned, line
+            every_s = LINE_EVERY_S if self._live is None else DRAW_EVERY_S
+            if now or elapsed - self._drawn >= every_s:
+                self._drawn = elapsed
+                if self._live is None or self._console is None:
+                    self.say(line)
+                else:
+                    self._live.update(self._drawn_lines(), refresh=True)
+
+    def _drawn_lines(self) -> Text:
+        passed = seconds(time.monotonic() - self._started)
+        head = Text(f"{self._done} of {self._trials} trials done, {passed}", style="bold")
+        return Text("\n  ").join([head, *(Text(printable(one)) for _, one in self._lines.values())])

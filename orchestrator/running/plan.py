@@ -1,0 +1,258 @@
+"""From composed trials to a plan: which pair, their ids, which can run, in which order (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.configuration.config import Target, Trial
+from orchestrator.configuration.environment_values import has_expression
+from orchestrator.contracts import InputError
+from orchestrator.machine.host import Machine
+from orchestrator.metrics import find_metric
+from orchestrator.running.feasibility import reasons
+from orchestrator.running.identity import match_key, trial_id
+from orchestrator.running.parts import in_parts
+from orchestrator.storage.records import LeftOut, PlannedTrial
+from orchestrator.subject.inspection import Inspection
+from orchestrator.subject.slices import slices_offered
+
+NOWHERE = Machine("-", (), 0)
+"""The machine of a trial whose system matches no machine."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One composed trial, with what is known of its subject and of the machine it would run on.
+
+    missing
+        what its model, data or runtime lacks here, one line each.
+    note
+        what the sweep file says of it.
+    fetches
+        what its model downloads on first use, or None.
+    """
+
+    trial: Trial
+    inspection: Inspection
+    machine: Machine
+    missing: tuple[str, ...] = ()
+    note: str = ""
+    fetches: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every trial of a campaign in its order, repeats expanded.
+
+    left_out
+        choices that were not paired, each once, and why.
+    candidates, estimates_s, rounds_s
+        by match key: what a trial was planned from, and how long it and each of its rounds took before (s), where that is known.
+    duplicates
+        number of trials that were composed more than once.
+    unpaired
+        one line for each trial that was left out and has a note in the sweep file.
+    parts
+        one line for each machine whose memory does not hold all of its trials at once.
+    """
+
+    trials: tuple[PlannedTrial, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    candidates: Mapping[str, Candidate] = field(default_factory=dict)
+    estimates_s: Mapping[str, float] = field(default_factory=dict)
+    rounds_s: Mapping[str, float] = field(default_factory=dict)
+    duplicates: int = 0
+    unpaired: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+
+    @property
+    def infeasible(self) -> tuple[PlannedTrial, ...]:
+        """Trials that their machine cannot run."""
+        return tuple(planned for planned in self.trials if planned.state == "infeasible")
+
+    def with_estimates(self, estimates_s: Mapping[str, float], rounds_s: Mapping[str, float] | None = None) -> Plan:
+        """Return this plan with how long its trials took before, and each of their rounds, in s by match key."""
+        return replace(self, estimates_s=dict(estimates_s), rounds_s=dict(rounds_s or {}))
+
+
+def pair_up(trials: Sequence[Trial]) -> tuple[list[Trial], tuple[LeftOut, ...]]:
+    """Return the trials whose model fits task and runtime, and the pairs that were left out.
+
+    Raises
+    ------
+    InputError
+        if nothing is left, or a model has another number of classes than its task.
+    """
+    fitting: list[Trial] = []
+    left_out: dict[LeftOut, None] = {}
+    for trial in trials:
+        reason = why_no_pair(trial)
+        if reason is None:
+            _check_classes(trial)
+            fitting.append(trial)
+        else:
+            left_out[reason] = None
+    if not fitting:
+        first = next(iter(left_out)).reason if left_out else "the sweep is empty"
+        more = f" (and {len(left_out) - 1} more pairs)" if len(left_out) > 1 else ""
+        raise InputError(f"nothing is left to run: {first}{more}")
+    return fitting, tuple(left_out)
+
+
+def why_no_pair(trial: Trial) -> LeftOut | None:
+    """Return why a trial's model does not fit its task or its runtime, or None if it fits both."""
+    model, task, runtime = trial.model, trial.task, trial.runtime
+    if model.kind != task.kind:
+        reason = f"model {model.name} is of kind {model.kind}, task {task.name} of kind {task.kind}"
+        return LeftOut(pair=(model.name, task.name), reason=reason)
+    if runtime.name not in model.runtimes:
+        reason = f"model {model.name} offers the runtimes {', '.join(model.runtimes)}, not {runtime.name}"
+        return LeftOut(pair=(model.name, runtime.name), reason=reason)
+    return None
+
+
+def _check_classes(trial: Trial) -> None:
+    model, task = trial.model, trial.task
+    if model.classes is not None and task.classes is not None and model.classes != task.classes:
+        raise InputError(
+            f"model {model.name} has classes={model.classes} and task {task.name} classes={task.classes}, which must be equal; "
+            "choose another model, or correct the number in its YAML"
+        )
+
+
+def make_plan_of(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = ()) -> Plan:
+    """Return the plan of a campaign.
+
+    Order: as composed. All first repeats come before all second ones, so that a machine's drift reaches every trial alike.
+
+    Parameters
+    ----------
+    candidates
+        composed trials that pair, repeats not expanded.
+    left_out
+        for the record.
+
+    Raises
+    ------
+    InputError
+        if two different trials would have one id.
+    """
+    by_key: dict[str, Candidate] = {}
+    names: dict[str, str] = {}
+    for candidate in map(_with_absolute_paths, candidates):
+        key = match_key(candidate.trial, candidate.inspection)
+        other = by_key.setdefault(key, candidate)
+        # On some file systems A and a are one name.
+        if other.trial != candidate.trial or names.setdefault(key.lower(), key) != key:
+            raise InputError(_collision(key, other.trial, candidate.trial))
+    repeats = max((candidate.trial.measurement.repeat for candidate in by_key.values()), default=0)
+    planned = tuple(
+        _planned(key, candidate, repeat)
+        for repeat in range(repeats)
+        for key, candidate in by_key.items()
+        if repeat < candidate.trial.measurement.repeat
+    )
+    places = {key: (candidate.inspection, candidate.machine) for key, candidate in by_key.items()}
+    trials, parts = in_parts(planned, places)
+    return Plan(trials, tuple(left_out), by_key, duplicates=len(candidates) - len(by_key), parts=parts)
+
+
+def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
+    """Refuse a reference, metric or slice that would otherwise be found missing only after measuring.
+
+    Raises
+    ------
+    InputError
+        if ``analysis.reference`` is neither the id nor the match key of a trial that can run, no sample has a slice, or trials that would
+        stand in one table are judged by different metrics.
+    """
+    wanted = analysis.reference
+    matching = [planned for planned in plan.trials if wanted in (planned.trial_id, planned.match_key)]
+    if wanted is not None and not matching:
+        raise analysis.unknown_reference([planned.trial_id for planned in plan.trials])
+    if wanted is not None and all(planned.state != "planned" for planned in matching):
+        raise InputError(f"analysis.reference={wanted}: this trial cannot run here: {matching[0].reason}; choose one that can")
+    seen = [candidate.inspection for candidate in plan.candidates.values() if candidate.inspection.samples]
+    for metric in analysis.metrics:
+        find_metric(metric)
+        if any(metric not in inspection.metrics for inspection in seen):
+            known = ", ".join(dict.fromkeys(name for inspection in seen for name in inspection.metrics))
+            raise InputError(
+                f"analysis.metrics={metric}: the plan's tasks are judged by {known}; choose of these, or measure first and add another "
+                "by `report DIR analysis.metrics=[NAME]`"
+            )
+    if not analysis.metrics:
+        _refuse_several_metrics(plan)
+    if seen:
+        looked_at = [candidate for candidate in plan.candidates.values() if candidate.inspection.samples]
+        analysis.check_slices(name for candidate in looked_at for name in slices_of(candidate))
+
+
+def _refuse_several_metrics(plan: Plan) -> None:
+    """Refuse trials of one task and data whose first metrics differ: no table could hold them."""
+    judged: dict[tuple[str, str, bool], tuple[str, ...]] = {}
+    for planned in plan.trials:
+        inspection, trial = plan.candidates[planned.match_key].inspection, planned.trial
+        if planned.state == "planned" and (now := inspection.metrics):
+            before = judged.setdefault((trial.task.name, inspection.data_digest, trial.load.is_open), now)
+            if before[0] != now[0]:
+                shared = next((f", choose one that they share by analysis.metrics=[{name}]" for name in before if name in now), "")
+                raise InputError(
+                    f"task {trial.task.name}: its trials are judged by {before[0]} and by {now[0]}, which cannot stand in one table; give "
+                    f"them one metric{shared}, or measure them in campaigns of their own"
+                )
+
+
+def slices_of(candidate: Candidate) -> set[str]:
+    """Return the slices that there will be of a trial."""
+    inspection = candidate.inspection
+    return slices_offered(inspection.slices, candidate.trial.task.kind, inspection.metrics)
+
+
+def _with_absolute_paths(candidate: Candidate) -> Candidate:
+    """Make paths among the options absolute: the timed process starts in another folder."""
+    trial, inspection = candidate.trial, candidate.inspection
+    model = trial.model.model_copy(update={"options": {**trial.model.options, **_written_out(trial.model, inspection.model_paths)}})
+    task = trial.task.model_copy(update={"options": {**trial.task.options, **_written_out(trial.task, inspection.task_paths)}})
+    return replace(candidate, trial=trial.model_copy(update={"model": model, "task": task}))
+
+
+def _written_out(target: Target, paths: Mapping[str, str]) -> dict[str, str]:
+    """Return the paths among the options, except those from an environment variable, whose value is not stored."""
+    return {name: path for name, path in paths.items() if not has_expression(target.options.get(name))}
+
+
+def lacks(candidate: Candidate) -> tuple[str, ...]:
+    """Return what keeps a trial from running on its machine, one line each."""
+    found = () if candidate.machine is NOWHERE else reasons(candidate.trial, candidate.inspection, candidate.machine)
+    return (*candidate.missing, *found)
+
+
+def _planned(key: str, candidate: Candidate, repeat: int) -> PlannedTrial:
+    reason = "; ".join(lacks(candidate)) or None
+    return PlannedTrial(
+        trial_id=trial_id(key, repeat),
+        match_key=key,
+        trial=candidate.trial.model_copy(update={"repeat": repeat}),
+        state="infeasible" if reason else "planned",
+        reason=reason,
+    )
+
+
+def _collision(key: str, one: Trial, other: Trial) -> str:
+    """Say which keys of two trials of one id differ."""
+    one_values, other_values = _flat(one.model_dump()), _flat(other.model_dump())
+    keys = sorted(name for name in one_values.keys() | other_values.keys() if one_values.get(name) != other_values.get(name))
+    return f"two trials are the same work ({key}) and differ only in {', '.join(keys)}; give that one value"
+
+
+def _flat(data: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat(value, prefix if name == "options" else f"{prefix}{name}."))
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
