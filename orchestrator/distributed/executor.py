@@ -36,7 +36,7 @@ from orchestrator.running.executor import SessionLost, as_fault
 from orchestrator.running.guard import Guard
 from orchestrator.running.server import KEEPER_S, await_keepers, described
 from orchestrator.running.worker_with_server import log_path, take_server_log
-from orchestrator.storage.handover import Prepared, RoundResult, unpack
+from orchestrator.storage.handover import Prepared, Rounds
 
 T = TypeVar("T")
 
@@ -126,15 +126,15 @@ class RaySession:
         """Pin, load, warm up."""
         return RayJob(self._handle.prepare.remote(), self._leaving)
 
-    def run_rounds(self, first: int, count: int, visit: int) -> RayJob[list[RoundResult]]:
+    def run_rounds(self, first: int, count: int, visit: int) -> RayJob[Rounds]:
         """Run consecutive rounds of a visit."""
         self._wake()
-        return RayJob(self._handle.run_rounds.remote(first, count, visit), self._leaving, unpack)
+        return RayJob(self._handle.run_rounds.remote(first, count, visit), self._leaving)
 
-    def run_stream(self, first: int, visit: int) -> RayJob[list[RoundResult]]:
+    def run_stream(self, first: int, visit: int) -> RayJob[Rounds]:
         """Serve the stream of a visit."""
         self._wake()
-        return RayJob(self._handle.run_stream.remote(first, visit), self._leaving, unpack)
+        return RayJob(self._handle.run_stream.remote(first, visit), self._leaving)
 
     def end_stream(self) -> None:
         """Have the stream under way end after its round, where the process is on the driver's machine: one that is busy takes no call."""

@@ -28,7 +28,8 @@ def write_rounds(of_trial: TrialWriter, spool: Spool, made: Arrangement, moments
         timings = timings_of(spool, made.order[rows], made.rounds[rows], made.samples[rows])
         if moments.schedule is not None:
             timings = _with_arrivals(timings, moments.schedule, rows)
-        of_trial.append_many(timings, _rows(moments, first, last, bounds, int(made.samples.max()) + 1))
+        of_trial.append(timings, _rows(moments, first, last, bounds, int(made.samples.max()) + 1))
+        of_trial.flush()
         first = last
 
 

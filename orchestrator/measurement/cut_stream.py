@@ -7,15 +7,15 @@ from orchestrator.measurement.failures import FAULT, Stamps, TrialFailed
 from orchestrator.measurement.stream_tables import Stream
 from orchestrator.measurement.timing import IN_FLIGHT
 from orchestrator.storage import schema
-from orchestrator.storage.handover import RoundResult
-from orchestrator.storage.stored_form import one_row
+from orchestrator.storage.handover import Rounds, joined
+from orchestrator.storage.stored_form import rows_batch
 from orchestrator.storage.vocabulary import InFlight
 from orchestrator.subject.schedule import schedule_of
 
 
 def cut_stream(
     trial: Trial, found: Stamps, number: int, samples: int, process: int, in_flight: InFlight, message: str, visit: int
-) -> list[RoundResult]:
+) -> Rounds:
     """Return the rounds of a stream up to the last one that had begun, of which one is incomplete.
 
     A stream that was cut in its ramp has one round, of which nothing was measured. Parameters are those of ``failures.incomplete_round``.
@@ -48,11 +48,11 @@ def cut_stream(
         part = schedule.of_round(counted)
         cut = schedule.samples[part][stream.stamps[part, 3] == IN_FLIGHT]
         results.append(
-            RoundResult(
+            Rounds(
                 timings=stream.timings(counted, number + counted),
-                round=one_row(row, schema.ROUNDS),
-                errors=dict.fromkeys(map(int, cut), message),
+                rows=rows_batch([row], schema.ROUNDS),
+                errors={number + counted: dict.fromkeys(map(int, cut), message)},
                 ramp=stream.ramp(visit) if counted == 0 else None,
             )
         )
-    return results
+    return joined(results)

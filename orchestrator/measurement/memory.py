@@ -6,7 +6,7 @@ from orchestrator.machine.environment import memory_peak_bytes
 from orchestrator.measurement import device
 
 FORGET = Path("/proc/self/clear_refs")
-FORGET_PEAK = "5"
+FORGET_PEAK = b"5"
 """Lets the kernel count the largest resident size anew, without a look at any page; proc_pid_clear_refs(5), since Linux 4.0."""
 
 
@@ -57,7 +57,8 @@ class MemoryPeaks:
 def _written(path: Path) -> bool:
     """Return whether the kernel took the request."""
     try:
-        path.write_text(FORGET_PEAK)
+        with open(path, "wb", buffering=0) as file:  # noqa: PTH123 - asked in every round
+            file.write(FORGET_PEAK)
     except OSError:
         return False
     return True

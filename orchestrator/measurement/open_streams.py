@@ -12,7 +12,7 @@ from orchestrator.measurement.scratch import STOP
 from orchestrator.measurement.stream_rounds import round_of_stream, rounds_that_ended
 from orchestrator.measurement.stream_tables import Stream, alone_answered, answers_by_arrival
 from orchestrator.measurement.timing import STAMPS
-from orchestrator.storage.handover import RoundResult
+from orchestrator.storage.handover import Rounds, joined
 from orchestrator.subject.schedule import mean_rate, schedule_of
 
 BEFORE_STREAM_NS = 5_000_000
@@ -27,7 +27,7 @@ class OpenStreams:
     def __init__(self, loaded: LoadedTrial, around: AroundRounds, refuse_other_cores: Callable[[], None]) -> None:
         self._loaded, self._around, self._refuse_other_cores = loaded, around, refuse_other_cores
 
-    def run(self, first: int, visit: int) -> list[RoundResult]:
+    def run(self, first: int, visit: int) -> Rounds:
         """Serve the stream of a visit, whose rounds count from ``first``.
 
         It ends early, after a whole round, where its backlog grows too long or the user stops.
@@ -83,4 +83,4 @@ class OpenStreams:
                 **(measured if number == 0 else {}),
             }
             found.append(round_of_stream(trial, stream, number, row, answers, loaded.known_answers, served.errors, traceback))
-        return found
+        return joined(found)

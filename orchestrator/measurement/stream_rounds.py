@@ -8,8 +8,8 @@ from orchestrator.measurement import round_tables
 from orchestrator.measurement.load_loop import Served
 from orchestrator.measurement.stream_tables import Stream
 from orchestrator.storage import schema
-from orchestrator.storage.handover import RoundResult
-from orchestrator.storage.stored_form import one_row
+from orchestrator.storage.handover import Rounds
+from orchestrator.storage.stored_form import rows_batch
 
 
 def rounds_that_ended(stream: Stream, served: Served, ends: Sequence[int]) -> range:
@@ -22,17 +22,19 @@ def rounds_that_ended(stream: Stream, served: Served, ends: Sequence[int]) -> ra
 def round_of_stream(
     trial: Trial,
     stream: Stream,
-    number: int,
+    counted: int,
     row: dict[str, Any],
     answers: Sequence[Any],
     first_answers: Sequence[Any],
     raised: Mapping[int, str],
     traceback: str | None,
-) -> RoundResult:
+) -> Rounds:
     """Return one round of a stream, with the ramp beside the first one; answers are compared where there are any.
 
     Parameters
     ----------
+    counted
+        which round of the stream it is, from 0.
     row
         what is stored of the round, but for what its answers say.
     answers, raised
@@ -43,7 +45,7 @@ def round_of_stream(
         of the first of the stream's exceptions, for the rounds that have one.
     """
     kind, samples = trial.task.kind, range(len(first_answers))
-    part = stream.schedule.of_round(number)
+    part = stream.schedule.of_round(counted)
     answered = zip(stream.schedule.samples[part].tolist(), answers[part], strict=True)
     now = {sample: answer for sample, answer in answered if answer is not None}
     places = range(part.start, part.stop)
@@ -54,11 +56,12 @@ def round_of_stream(
         changed = round_tables.changed_answers(kind, first_answers, by_sample, unanswered)
         digest = round_tables.digest_answers(by_sample)
     row |= {"prediction_digest": digest, "different_answers": 0 if changed is None else changed.num_rows}
-    return RoundResult(
-        timings=stream.timings(number, row["round"]),
-        round=one_row(row, schema.ROUNDS),
-        answers=changed,
-        errors=errors,
-        traceback=traceback if errors else None,
-        ramp=stream.ramp(row["stream"]) if number == 0 else None,
+    number = row["round"]
+    return Rounds(
+        timings=stream.timings(counted, number),
+        rows=rows_batch([row], schema.ROUNDS),
+        answers={} if changed is None else {number: changed},
+        errors={number: errors} if errors else {},
+        tracebacks={number: traceback} if errors and traceback is not None else {},
+        ramp=stream.ramp(row["stream"]) if counted == 0 else None,
     )

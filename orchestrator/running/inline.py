@@ -33,7 +33,7 @@ from orchestrator.running.executor import LocalSite, as_fault
 from orchestrator.running.guard import guarded
 from orchestrator.running.put_back import put_back
 from orchestrator.running.worker_with_server import WorkerWithServer, take_server_log
-from orchestrator.storage.handover import Prepared, RoundResult
+from orchestrator.storage.handover import Prepared, Rounds
 
 T = TypeVar("T")
 
@@ -86,11 +86,11 @@ class InlineSession:
         """Load and warm up."""
         return InlineJob(self._prepare)
 
-    def run_rounds(self, first: int, count: int, visit: int) -> InlineJob[list[RoundResult]]:
+    def run_rounds(self, first: int, count: int, visit: int) -> InlineJob[Rounds]:
         """Run consecutive rounds of a visit."""
         return InlineJob(lambda: self._served.run_rounds(first, count, visit), limited=True)
 
-    def run_stream(self, first: int, visit: int) -> InlineJob[list[RoundResult]]:
+    def run_stream(self, first: int, visit: int) -> InlineJob[Rounds]:
         """Serve the stream of a visit."""
         return InlineJob(lambda: self._served.run_stream(first, visit), limited=True)
 

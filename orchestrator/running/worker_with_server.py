@@ -16,7 +16,7 @@ from orchestrator.measurement.worker import Worker
 from orchestrator.running.server import Server, started
 from orchestrator.running.server_log import take_log
 from orchestrator.storage.facts import SERVER_STARTED
-from orchestrator.storage.handover import Prepared, RoundResult
+from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.subject.server import token_of, without_token
 
 NOTICED_S = 0.2
@@ -57,11 +57,11 @@ class WorkerWithServer:
             raise
         return replace(prepared, facts={**prepared.facts, SERVER_STARTED: facts})
 
-    def run_rounds(self, first: int, count: int, visit: int) -> list[RoundResult]:
+    def run_rounds(self, first: int, count: int, visit: int) -> Rounds:
         """Run consecutive rounds of a visit."""
         return self._watched(lambda: self.worker.run_rounds(first, count, visit))
 
-    def run_stream(self, first: int, visit: int) -> list[RoundResult]:
+    def run_stream(self, first: int, visit: int) -> Rounds:
         """Serve the stream of a visit."""
         return self._watched(lambda: self.worker.run_stream(first, visit))
 
@@ -85,16 +85,20 @@ class WorkerWithServer:
         if self._server is not None:
             self._server.end()
 
-    def _watched(self, call: Callable[[], list[RoundResult]]) -> list[RoundResult]:
+    def _watched(self, call: Callable[[], Rounds]) -> Rounds:
         server = self._server
         if server is None:
             return call()
         if (how := server.how_it_ended()) is not None:
             raise TrialFailed(f"{SERVER_ENDED} ({how}){server.last_words()}", "server died")
-        results = call()
-        if not any(result.errors for result in results) or (how := self._how_it_ended(NOTICED_S)) is None:
-            return results
-        return [replace(result, errors=_caused(result.errors, how)) for result in results]
+        rounds = call()
+        if not rounds.errors or (how := self._how_it_ended(NOTICED_S)) is None:
+            return rounds
+        caused = {
+            number: {sample: f"{SERVER_ENDED} ({how}): {message}" for sample, message in errors.items()}
+            for number, errors in rounds.errors.items()
+        }
+        return replace(rounds, errors=caused)
 
     def _how_it_ended(self, within_s: float) -> str | None:
         """Return how the server has ended; its client may know a moment earlier."""
@@ -103,10 +107,6 @@ class WorkerWithServer:
         while (how := self._server.how_it_ended()) is None and time.monotonic() < until:
             time.sleep(0.02)
         return how
-
-
-def _caused(errors: Mapping[int, str], how: str) -> dict[int, str]:
-    return {sample: f"{SERVER_ENDED} ({how}): {message}" for sample, message in errors.items()}
 
 
 def take_server_log(settings: Mapping[str, Any], scratch: Path) -> str:
