@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from typing import TypeVar
 
 from orchestrator.configuration.config import MeasurementConfig, Trial
@@ -17,7 +18,7 @@ from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.subject.schedule import longest_stream_s
 from orchestrator.subject.targets import keep_traceback
 
-CALL_S, MOST_AT_ONCE = 0.05, 20
+CALL_S, MOST_AT_ONCE = 0.05, 30
 """Rounds that take less than this together may be asked for in one call, and how many at most."""
 
 
@@ -137,6 +138,8 @@ MOST_ERRORS = 2**62
 """More samples than any trial has."""
 STOPPED_EVERY_S = 0.5
 """How often to check whether the user has stopped, while a process gets ready."""
+RULES_IMPORT = ("scipy.fft", "scipy.optimize", "scipy.special")
+"""Imported while a process starts: the first check of a rule would take 0.3 s and more for it, between two rounds."""
 TURN_EVERY_S = 1.0
 """How often to ask a machine whether another campaign has ended."""
 
@@ -172,7 +175,10 @@ class TimedProcess:
         """Start a fresh process and return which one it is, or None if the user has stopped meanwhile."""
         self._opened = self.number
         self._session = self._executor.open(self._trial, self._trial_id, self.number)
-        return self._await(self._session.identify(), stop)
+        job = self._session.identify()
+        for name in RULES_IMPORT:
+            import_module(name)
+        return self._await(job, stop)
 
     def take_turn(self, stop: threading.Event, tell: Callable[[str], None]) -> bool:
         """Wait until no other campaign measures on the machine, and tell again and again who does. Return False if the user has stopped."""
@@ -210,14 +216,20 @@ class TimedProcess:
 
         Raises TrialFailed where what it has left cannot be trusted.
         """
-        session, self._session = self._session, None
+        session, left = self._session, None
         if session is None:
             return None
-        if not answers:
-            session.forget()
-            return None
-        left = session.abandon()
-        self._keep_log_of(session)
+        try:
+            if answers:
+                left = session.abandon()
+            else:
+                session.forget()
+        except TrialFailed:  # it is gone all the same; after another error it is closed in the end
+            self._session = None
+            raise
+        self._session = None
+        if answers:
+            self._keep_log_of(session)
         return left
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import errno
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -166,8 +166,10 @@ def merge(folder: TrialFolder) -> None:
     _swap(folder)
 
 
-def recover(trial_dir: Path, least: int = 0) -> None:
+def recover(trial_dir: Path, least: int = 0, waiting: Collection[int] = ()) -> None:
     """Finish or undo a merge; remove unfinished files, a newest part of timings without a twin and answers of rounds never stored.
+
+    ``waiting`` are rounds that are in no part yet.
 
     Only the driver that holds the campaign's lock may call it. Raises InputError, and leaves all parts as they are, for a damaged file and
     if anything but a driver's death has removed a part: for example, if fewer rounds than ``least`` exist.
@@ -178,7 +180,7 @@ def recover(trial_dir: Path, least: int = 0) -> None:
         if place.is_dir():
             remove_drafts(place)
     refuse_unpaired(folder)
-    stored = set(rounds(folder, least).column("round").to_pylist())
+    stored = {*waiting, *rounds(folder, least).column("round").to_pylist()}
     timed, rows = (parts(folder.twin(name)) for name in TWINS)
     _remove(timed[number] for number in timed.keys() - rows.keys())
     _remove(path for number, path in answers(folder.answers).items() if number not in stored)

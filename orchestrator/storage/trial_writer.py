@@ -1,4 +1,4 @@
-"""Write what one trial measures. Rounds are collected and flushed at most once a second; a long round is flushed at once."""
+"""Write what one trial measures. Rounds wait in a file until there are enough of them for a part."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.storage import encoding, schema
+from orchestrator.storage import encoding, schema, waiting
 from orchestrator.storage.files import make_folder, write_json, write_parquet, write_text
 from orchestrator.storage.handover import Rounds
 from orchestrator.storage.layout import TWINS, TrialFolder, part_name, parts
@@ -48,7 +48,8 @@ def _sections(text: str) -> list[str]:
     return [f"{RULE}{part.rstrip()}\n" for part in text.split(RULE)[1:]]
 
 
-FLUSH_EVERY_S = 1.0
+FLUSH_AFTER_S, FLUSH_EVERY_S = 1.0, 30.0
+"""When the first part is written, and how far two lie apart at most: each time twice as far, since one costs 10 ms between rounds."""
 
 
 class TrialWriter:
@@ -63,7 +64,8 @@ class TrialWriter:
         self._clock = clock
         for place in (folder.path.parent, folder.path):
             make_folder(place)
-        recover(folder.path, least)
+        left = [*waiting.read(folder.waiting)]
+        recover(folder.path, least, [number for _, rows in left for number in rows.column("round").to_pylist()])
         for name in TWINS:
             make_folder(folder.twin(name))
         numbers = rounds(folder).column("round")
@@ -72,7 +74,11 @@ class TrialWriter:
         self._parts = len(parts(folder.twin("rounds")))
         self._files = {folder.samples} if folder.samples.exists() else set[Path]()
         self._waiting: list[tuple[pa.Table, pa.Table]] = []
-        self._flushed_at = clock()
+        self._flushed_at, self._every_s = clock(), FLUSH_AFTER_S
+        for timed, rows in left:
+            if rows.column("round")[0].as_py() > self._last:
+                self.append(timed, rows)
+        self.flush()
 
     @property
     def rounds(self) -> int:
@@ -157,8 +163,11 @@ class TrialWriter:
         self._refuse_stored(int(numbers[0]))
         self._rounds, self._last = self._rounds + len(numbers), int(numbers[-1])
         self._waiting.append((timed, rounds_of))
-        if self._clock() - self._flushed_at >= FLUSH_EVERY_S:
+        if self._clock() - self._flushed_at >= self._every_s:
+            self._every_s = min(2 * self._every_s, FLUSH_EVERY_S)
             self.flush()
+        else:
+            waiting.add(self._folder.waiting, timed, rounds_of)
 
     def flush(self) -> None:
         """Write the rounds appended since the last flush as one part: timings first, then the twin that makes them exist.
@@ -173,6 +182,7 @@ class TrialWriter:
             write_parquet(self._folder.twin("rounds") / part_name(number), used(rows))
             self._waiting.clear()
             self._parts += 1
+        self._folder.waiting.unlink(missing_ok=True)
         self._flushed_at = self._clock()
 
     def finish(self) -> None:

@@ -136,7 +136,7 @@ STEPS: list[tuple[Any, str, str]] = [
     (InlineSession, "prepare", ""),
     (course, "judge_samples", ""),
     (TrialWriter, "write_samples", ""),
-    ("storing its warm-up", TrialWriter, "write_warmup", ""),
+    (TrialWriter, "write_warmup", ""),
     (course, "placement_flags", ""),
     (RoundCalls, "ask_ahead", ""),
     (InlineSession, "run_rounds", ""),

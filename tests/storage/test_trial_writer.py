@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 from sample_tables import samples_of
 
 from orchestrator.storage import schema
+from orchestrator.storage.layout import TrialFolder
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord
+from orchestrator.storage.trial_writer import TrialWriter
 from orchestrator.storage.writer import CampaignWriter
 
 NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
@@ -23,24 +26,41 @@ def parts(directory: Path, trial_id: str, twin: str) -> list[str]:
     return sorted(path.name for path in (directory / "trials" / trial_id / twin).iterdir())
 
 
-def test_short_rounds_are_flushed_once_a_second(campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound) -> None:
+def test_parts_are_written_each_time_twice_as_far_apart(campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound) -> None:
     writer = campaign.trial(trial_id)
-    for number in range(25):
+    for number in range(33):
         clock.now += 0.25
         writer.append(*new_round(number))
-    assert parts(campaign.directory, trial_id, "timings") == [f"part-{part:05d}.parquet" for part in range(6)]
+    assert parts(campaign.directory, trial_id, "timings") == [f"part-{part:05d}.parquet" for part in range(3)]
     assert parts(campaign.directory, trial_id, "rounds") == parts(campaign.directory, trial_id, "timings")
-    assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(24))
+    assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(28))
     writer.flush()
-    assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(25))
+    assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(33))
 
 
-def test_long_rounds_are_flushed_one_by_one(campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound) -> None:
-    writer = campaign.trial(trial_id)
-    for number in range(3):
-        clock.now += 1.5
+@pytest.mark.parametrize("cut", [0, 1, 3000])
+def test_rounds_that_wait_outlive_a_killed_driver(
+    campaign: CampaignWriter, trial_id: str, new_round: NewRound, tmp_path: Path, cut: int
+) -> None:
+    writer, folder = campaign.trial(trial_id), campaign.directory / "trials" / trial_id
+    writer.write_samples(samples_of(3))
+    writer.append(*new_round(0))
+    writer.flush()
+    for number in (1, 2, 3):
+        writer.write_answers(number, pa.table({"sample": [0], "prediction": [[1]]}))
         writer.append(*new_round(number))
-        assert len(parts(campaign.directory, trial_id, "rounds")) == number + 1
+    killed = tmp_path / "killed" / trial_id
+    shutil.copytree(folder, killed)
+    with (killed / ".waiting.arrow").open("r+b") as file:
+        file.truncate(file.seek(0, 2) - cut)
+    expected = list(range(4 if cut == 0 else 3))
+    for _ in range(2):
+        later = TrialWriter(TrialFolder(killed), least=1)
+        stored = later.stored_rounds()
+        assert stored is not None
+        assert stored.numbers == expected
+        assert sorted(path.name for path in TrialFolder(killed).answers.iterdir()) == [f"round-{number}.parquet" for number in expected[1:]]
+        assert not (killed / ".waiting.arrow").exists()
 
 
 def test_twins_hold_the_same_rounds(campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound) -> None:
