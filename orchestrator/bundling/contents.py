@@ -8,7 +8,7 @@ from pathlib import Path
 import orchestrator
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.analysis.ranking import rankings
-from orchestrator.assessment.verdicts import Assessment
+from orchestrator.assessment.assess import Assessment
 from orchestrator.bundling.archive import Entry, entry_of
 from orchestrator.bundling.held import assessment_files, held_against
 from orchestrator.bundling.manifest import NAME, BundledCampaign, BundledFile, Manifest, to_text

@@ -3,11 +3,10 @@
 from typing import Any
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.assessment.assess import assess
+from orchestrator.assessment.assess import Assessment, assess
 from orchestrator.assessment.documents import to_document, to_report
 from orchestrator.assessment.requirements import requirements_of
 from orchestrator.assessment.subjects import Session
-from orchestrator.assessment.verdicts import Assessment
 from orchestrator.storage.files import json_text
 
 REQUIREMENTS = "requirements.yaml"

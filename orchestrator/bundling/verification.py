@@ -10,8 +10,8 @@ import pyarrow as pa
 
 import orchestrator
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.assessment.assess import Assessment
 from orchestrator.assessment.documents import to_document
-from orchestrator.assessment.verdicts import Assessment
 from orchestrator.bundling.contents import BILL, ENVIRONMENT, RESULTS
 from orchestrator.bundling.held import ASSESSMENT, ASSESSMENT_TEXT, REQUIREMENTS, assessment_text, held_against, verdicts_of
 from orchestrator.bundling.manifest import NAME, Manifest
