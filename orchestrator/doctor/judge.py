@@ -16,7 +16,7 @@ from orchestrator.doctor.judge_machine import (
     judge_turbo,
 )
 from orchestrator.doctor.noise import Activity, Noise
-from orchestrator.machine.host import format_cores
+from orchestrator.machine.cores import format_cores
 from orchestrator.machine.turn import TurnState
 
 REMEDY = "have the administrator make a folder with `install -d -m 1777 FOLDER`, and name it in ORCHESTRATOR_LOCK_DIR"

@@ -8,7 +8,8 @@ from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.doctor.clocks import Clocks, Offset
 from orchestrator.doctor.findings import Examined, Finding, Grade, finding, graded, worst
-from orchestrator.machine.host import Machine, cores_offered, format_cores, is_device, server_cores_offered
+from orchestrator.machine.cores import format_cores
+from orchestrator.machine.host import Machine, cores_offered, is_device, server_cores_offered
 
 RAY_LABELS = "ray.io/"
 SHORT = 8

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.doctor.findings import Finding, Gpu, Grade, finding, graded, worst
 from orchestrator.doctor.noise import Noise, Processor
-from orchestrator.machine.cores import Quota
-from orchestrator.machine.host import format_cores
+from orchestrator.machine.cores import Quota, format_cores
 
 NICENESS = (0, 9)
 

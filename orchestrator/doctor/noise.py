@@ -10,9 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from orchestrator.machine.cores import CAN_PIN, allowed_cores
+from orchestrator.machine.cores import CAN_PIN, allowed_cores, parse_cores
 from orchestrator.machine.environment import environment, read_text
-from orchestrator.machine.host import parse_cores
 from orchestrator.measurement.evidence import TICKS_PER_S, read_counters, time_kernel
 
 WARMUP = 50
