@@ -105,10 +105,9 @@ class RaySession:
 
         def keep(identity: Identity) -> Identity:
             self._identity, self._scratch = identity, ask(ray.get, scratch, timeout=CLOSE_TIMEOUT_S)
-            if self.shares_machine:
-                if self._guard is not None:
-                    for path in (Path(self._scratch), crash_path(Path(self._scratch))):
-                        self._guard.remove_at_end(path)
+            if self.shares_machine and self._guard is not None:
+                for path in (Path(self._scratch), crash_path(Path(self._scratch))):
+                    self._guard.remove_at_end(path)
             return identity
 
         return RayJob(self._handle.identify.remote(), self._leaving, keep)
