@@ -257,8 +257,10 @@ class CampaignWriter:
                     self._write_record(under_way=True)
 
     def look_after(self) -> None:
-        """Raise OSError if the directory was removed, moved or replaced; `gone` says so in words."""
-        self._folder_held.refuse_gone()
+        """Bring ``campaign.json`` up to date. Raises OSError if the directory was removed, moved or replaced; `gone` says so in words."""
+        with self._one_at_a_time:
+            self._folder_held.refuse_gone()
+            self._write_record(self._under_way)
 
     def gone(self) -> str | None:
         """Return in one line that the directory is not where it was, or None if it is."""
