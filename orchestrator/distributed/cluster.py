@@ -161,10 +161,10 @@ def why_not_joined(error: Exception) -> str:
             f"the cluster runs Ray {ray} on Python {python}, and this process on {host} Ray {own_ray} on Python {own_python}; "
             "install equal versions"
         )
-    # Ray's public calls do not say that a token was refused.
+    # No public call of Ray's says that a token was refused.
     return (
-        f"cannot be joined ({first_line(error)}); copy the head's ~/.ray/auth_token here, or name its copy with RAY_AUTH_TOKEN_PATH: another "
-        "token is refused; else run this on a host of the cluster, and see there with `ray status` whether it is alive"
+        f"cannot be joined ({first_line(error)}): if the token here is not the head's, copy its ~/.ray/auth_token, or name that with "
+        "RAY_AUTH_TOKEN_PATH; else run this on a host of the cluster, and see there with `ray status` whether it is alive"
     )
 
 

@@ -22,7 +22,7 @@ from orchestrator.distributed.calls import Host, RayJob, ask, on_node, wait_for
 from orchestrator.distributed.placement import gpus_to_reserve
 from orchestrator.machine.cores import THREAD_VARIABLES
 from orchestrator.machine.host import Identity, Machine, cores_of_trial, cores_offered, end_process, own_identity
-from orchestrator.machine.surroundings import is_own
+from orchestrator.machine.other_users import is_own
 from orchestrator.machine.turn import this_campaign, turn_of
 from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.failures import Stamps, TrialFailed

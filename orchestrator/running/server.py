@@ -31,8 +31,8 @@ from orchestrator.measurement.failures import SERVER_ENDED, TrialFailed, traceba
 from orchestrator.measurement.scratch import companion_path
 from orchestrator.measurement.worker import Worker
 from orchestrator.running.keeper import Keeper, described
-from orchestrator.storage.facts import SERVER_STARTED
 from orchestrator.storage.handover import Prepared, RoundResult
+from orchestrator.storage.records import SERVER_STARTED
 from orchestrator.subject.server import headers_of, token_of, without_token
 
 READY_EVERY_S = 0.05
