@@ -7,8 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.configuration.fields import explain
-from orchestrator.configuration.frozen import Frozen
+from orchestrator.configuration.fields import Frozen, explain
 from orchestrator.storage.files import BrokenSeal, check_json, json_text, sealed_json
 from orchestrator.storage.layout import plain
 from orchestrator.storage.records import UtcTime

@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
-from orchestrator.configuration.fields import explain
-from orchestrator.configuration.plain_values import LARGEST
+from orchestrator.configuration.fields import LARGEST, explain
 from orchestrator.contracts import InputError, first_line
 from orchestrator.storage import schema
 from orchestrator.storage.files import BrokenSeal, check_json, check_parquet

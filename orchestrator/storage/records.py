@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationInfo, field_validator, model_validator
 
 from orchestrator.configuration.config import CampaignConfig, Trial
-from orchestrator.configuration.frozen import Frozen
+from orchestrator.configuration.fields import Frozen
 from orchestrator.contracts import InputError
 from orchestrator.storage import facts as allowed
 from orchestrator.storage import schema
