@@ -20,7 +20,7 @@ from orchestrator.report.html.page import report_texts
 from orchestrator.storage.files import json_text, write_results
 from orchestrator.storage.layout import CAMPAIGN, OF_A_TRIAL, OVERRIDES, TWINS, TrialFolder, answers, inside, parts, trial_folder
 from orchestrator.storage.reader import Campaign
-from orchestrator.subject.code_files import digest_code
+from orchestrator.subject.digests import digest_code
 
 RESULTS = "results"
 """The folder of a bundle that is a campaign's directory: every verb reads it."""

@@ -25,7 +25,7 @@ from orchestrator.storage.files import json_text
 from orchestrator.storage.layout import REPORT
 from orchestrator.storage.load import read_table
 from orchestrator.storage.reader import Campaign, open_campaign
-from orchestrator.subject.code_files import digest_code
+from orchestrator.subject.digests import digest_code
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,9 @@ class Composer:
         self._parsed: dict[str, Override] = {}
         self._bases: dict[tuple[tuple[str, str], ...], Base] = {}
         folders = [folder.expanduser().absolute() for folder in config_dirs]
+        for given, folder in zip(config_dirs, folders, strict=True):
+            if not folder.is_dir():
+                raise InputError(f"--config-dir {given}: there is no such folder; it holds groups such as {given}/model/NAME.yaml")
         _refuse_shadowed_files([shipped_folder(), *folders])
         urls = ",".join(QuotedString(f"file://{folder}", Quote.single).with_quotes() for folder in folders)
         self._search = [f"hydra.searchpath=[{urls}]"] if urls else []
@@ -251,11 +254,9 @@ def _files(choices: Mapping[str, str | None]) -> str:
 
 
 def _refuse_shadowed_files(folders: Sequence[Path]) -> None:
-    """Refuse a folder that is not there, and one name for two different files: the results would not say which of them was measured."""
+    """Refuse one name for two different files: the results would not say which of them was measured."""
     seen: dict[Path, Path] = {}
     for folder in dict.fromkeys(folders):
-        if not folder.is_dir():
-            raise InputError(f"--config-dir {folder}: there is no such folder; it holds groups such as {folder}/model/NAME.yaml")
         for group in (*BLOCKS, "sweep"):
             for path in sorted((folder / group).rglob("*.yaml")):
                 first = seen.setdefault(path.relative_to(folder), path)

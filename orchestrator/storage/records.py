@@ -115,7 +115,7 @@ class CampaignRecord(Frozen):
     ``under_way``: a driver is at work, or was killed. Then the state in a trial's ``trial.json`` counts where there is one; else the one
     here does.
 
-    ``code_files``: SHA-256 of the Python files that its trials run, by the name of the module; empty in older campaigns.
+    ``code_files``: SHA-256 of the Python files that measure, by path; until 0.2.0 by module, of those that its trials ran.
 
     ``open_to``: in words, which other users could change its folder when a driver began to measure into it.
     """

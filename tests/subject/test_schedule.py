@@ -10,8 +10,7 @@ import pytest
 
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
-from orchestrator.subject.schedule import Schedule, mean_rate, refuse_cut_groups, schedule_of
-from orchestrator.subject.trace_file import read_trace
+from orchestrator.subject.schedule import Schedule, mean_rate, read_trace, refuse_cut_groups, schedule_of
 
 
 def trial(**load: Any) -> Trial:
@@ -99,7 +98,11 @@ def test_times_of_a_file_in_every_form(tmp_path: Path, name: str, text: str) -> 
         ("a.csv", "arrival_s\n0,00\n0,02\n", "line 2, '0,00', has 2 cells, and the first line 1; .*decimals with a point"),
         ("a.csv", "0\n\n0,02\n", "line 3, '0,02', has 2 cells"),
         ("a.csv", "time;tokens\n0,5;3\n", "line 2, '0,5;3', has 2 cells"),
-        ("a.csv", 'arrival_s\n"0,02"\n', "'0,02' in line 2 is no time; write seconds, with a decimal point"),
+        (
+            "a.csv",
+            'arrival_s\n"0,02"\n',
+            "'0,02' in line 2 is no time in seconds before the year 5138; write seconds, with a decimal point",
+        ),
         ("a.csv", "time,note,time\n1,a,2\n", "two columns 'time'"),
         ("a.csv", 'time,note\n1,"a\n2,b\n', "cannot be read"),
         ("a.csv", "1_0\n", "is no time"),
@@ -118,6 +121,15 @@ def test_a_file_that_holds_no_times_is_refused_in_one_line(tmp_path: Path, name:
     with pytest.raises(InputError, match=rule) as refused:
         read_trace(tmp_path / name)
     assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero"), lambda path: os.truncate(path.open("w").name, 2**31 + 1)]
+)
+def test_a_trace_is_a_regular_file_of_bounded_size(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    make(tmp_path / "t.csv")
+    with pytest.raises(InputError, match=r"t\.csv: (must be a regular file of at most 2 GiB|cannot be read)"):
+        schedule(name="trace", file=str(tmp_path / "t.csv"))
 
 
 def test_a_trace_fills_whole_rounds_and_is_played_faster(tmp_path: Path) -> None:
