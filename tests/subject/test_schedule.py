@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -123,12 +125,15 @@ def test_a_file_that_holds_no_times_is_refused_in_one_line(tmp_path: Path, name:
     assert len(str(refused.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    "make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero"), lambda path: os.truncate(path.open("w").name, 2**31 + 1)]
-)
+def _sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 2**31 + 1)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, _sparse, lambda path: path.symlink_to("/dev/zero")])
 def test_a_trace_is_a_regular_file_of_bounded_size(tmp_path: Path, make: Callable[[Path], object]) -> None:
     make(tmp_path / "t.csv")
-    with pytest.raises(InputError, match=r"t\.csv: (must be a regular file of at most 2 GiB|cannot be read)"):
+    with pytest.raises(InputError, match=r"t\.csv: must be a regular file of at most 2 GiB"):
         schedule(name="trace", file=str(tmp_path / "t.csv"))
 
 

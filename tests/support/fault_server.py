@@ -164,7 +164,14 @@ def escaped(token: bytes) -> bytes:
     return "".join(f"\\u{byte:04x}" for byte in token).encode()
 
 
+def _twice(server: FaultServer, connection: socket.socket, answer: bytes) -> None:
+    connection.sendall(http(json.dumps({"said": {"number": 99}}).encode()))
+    server._over.wait(0.05)
+    connection.sendall(answer)
+
+
 FAULTS: dict[str, Misbehave] = {
+    "answers twice": _twice,
     "hangs": lambda server, connection, answer: server.hang(),
     "a byte at a time": _slowly,
     "closes half-way": _half,
