@@ -16,7 +16,8 @@ from orchestrator.commands.line import find_verb
 from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
 from orchestrator.commands.progress import Progress
 from orchestrator.configuration.config import MeasurementConfig, Trial
-from orchestrator.machine.host import cores_offered, format_cores, server_cores_offered
+from orchestrator.machine.cores import format_cores
+from orchestrator.machine.host import cores_offered, server_cores_offered
 from orchestrator.report.pasted import Command, typed_again
 from orchestrator.report.record_tables import claims_table
 from orchestrator.report.table import Table
