@@ -23,7 +23,7 @@ from orchestrator.running.steps import OUR_ERRORS, StepFailed, Unstorable, messa
 from orchestrator.running.trial import TrialRun
 from orchestrator.stats.stopping import StoppingRule, make_rule
 from orchestrator.storage.records import PlannedTrial
-from orchestrator.storage.vocabulary import State
+from orchestrator.storage.schema import State
 from orchestrator.storage.writer import CampaignWriter
 
 Unit = tuple[PlannedTrial, ...]
