@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from orchestrator.exchange.recording import find_format
 
 Times = NDArray[np.float64]

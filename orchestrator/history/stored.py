@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
 from orchestrator.analysis.loading import load_trials
 from orchestrator.analysis.quality import ideal_quality, scale_of
@@ -45,27 +45,13 @@ FEW_ROUNDS = 8
 """Of fewer rounds nobody can say whether they depend on each other."""
 
 
-class _Part(BaseModel):
+class PlannedHead(BaseModel):
+    """A planned trial, and of how many rounds it is first read for a certificate: the default where it was measured before that key."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-
-class MeasurementHead(_Part):
-    """Of how many rounds a trial is first read for a certificate; the default where it was measured before there was such a key."""
-
-    certify_rounds: int = MeasurementConfig().certify_rounds
-
-
-class TrialHead(_Part):
-    """The settings of a trial, as far as a history needs them."""
-
-    measurement: MeasurementHead = MeasurementHead()
-
-
-class PlannedHead(_Part):
-    """A planned trial, as far as a history needs it."""
-
     trial_id: str = ""
-    trial: TrialHead = TrialHead()
+    certify_rounds: int = Field(MeasurementConfig().certify_rounds, validation_alias=AliasPath("trial", "measurement", "certify_rounds"))
 
 
 class Head(BaseModel):
@@ -77,20 +63,12 @@ class Head(BaseModel):
     name: str
     code_version: str
     code_digest: str | None = None
-    config: dict[str, Any] = {}
+    primary: str | None = Field(None, validation_alias=AliasPath("config", "analysis", "primary"))
     under_way: bool = False
     trials: tuple[PlannedHead, ...] = ()
 
     @property
-    def primary(self) -> str | None:
-        """The primary threshold that was asked for, or None."""
-        analysis = self.config.get("analysis")
-        found = analysis.get("primary") if isinstance(analysis, Mapping) else None
-        return found if isinstance(found, str) else None
-
-    @property
     def code(self) -> str:
-        """The code that measured it, in words."""
         return f"{self.code_version} {self.code_digest[:8]}" if self.code_digest else self.code_version
 
 
@@ -118,7 +96,6 @@ class Stored:
 
     @property
     def created_at(self) -> datetime:
-        """When it was begun."""
         return self.head.created_at
 
 
@@ -149,7 +126,7 @@ def read_stored(directory: Path) -> Stored:
     quality = _points_of(_read(directory, "tail_quality", QUALITY))
     clocks = dict(zip(quality.column("trial").to_pylist(), quality.column("clock").to_pylist(), strict=True))
     own = {row["trial"]: row for row in deadlines if row["reference"] == "own" and row["clock"] == clocks.get(row["trial"])}
-    takes = {one.trial_id: one.trial.measurement.certify_rounds for one in head.trials}
+    takes = {one.trial_id: one.certify_rounds for one in head.trials}
     few = frozenset(trial for trial, row in own.items() if row["deadline_ns"] is not None and row["rounds"] < takes.get(trial, 0))
     certified = {trial: None if trial in few else row["deadline_ns"] for trial, row in own.items()}
     return Stored(directory, head, quality, certified, _warmups_of(directory, clocks.keys()), few)
