@@ -9,8 +9,8 @@ from orchestrator.contracts import InputError
 
 SUMMARY = "a campaign as one file of evidence, signed if you like"
 ABOUT = """\
-Put a campaign into one file: stored times, result tables and report made anew, environment, bill of materials of what it
-was measured with, and the SHA-256 of everything. verify looks at it on any machine. docs/evidence.md"""
+Put a campaign into one file: stored times, result tables and report made anew, the environment that it
+was measured in, and the SHA-256 of everything. verify looks at it on any machine. docs/evidence.md"""
 WORDS = "DIR FILE.tar.zst [analysis.KEY=VALUE...]"
 EXAMPLES = (
     "bundle results/latest evidence.tar.zst",
@@ -34,7 +34,7 @@ def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
     help_text = "hold the campaign against this file as assess does, and bundle file and verdicts"
     parser.option("--requirements", type=path, metavar="FILE", help=help_text)
-    help_text = "sign the file with a key of ssh-keygen or of minisign; the signature lies beside it"
+    help_text = "sign the file with a key of ssh-keygen; the signature lies beside it"
     parser.option("--sign", type=path, metavar="KEY", help=help_text)
 
 

@@ -25,7 +25,7 @@ class Options:
 
 def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
-    help_text = "who should have signed it: a public key of ssh-keygen or minisign, or a file of allowed signers"
+    help_text = "who should have signed it: a public key of OpenSSH, or a file of allowed signers"
     parser.option("--signer", type=path, metavar="KEY", help=help_text)
 
 
