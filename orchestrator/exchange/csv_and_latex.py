@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from string import ascii_uppercase
 from typing import Any
 
 import pyarrow as pa
@@ -103,8 +104,9 @@ FIGURES_PT = 74.0
 """What names leave to the figures beside them."""
 WRAPPED = 0.6
 """Width of a wrapped column of figures, as a share of that of its longest cell on one line: it takes two lines."""
-WIDE_PT, USUAL_PT = 6.7, 4.25
-"""Of letters in Computer Modern at 7 points, or a little more."""
+LETTERS_PT = dict.fromkeys(ascii_uppercase, 5.8) | dict.fromkeys("mwMW%@&#", 6.7) | dict.fromkeys("ijltfrI.,:;'|![](){}/- ", 3.0)
+USUAL_PT, OTHER_PT = 4.25, 7.5
+"""Widths of letters in Computer Modern at 7 points, or a little more; others are those that ASCII lacks."""
 PIECE = re.compile(r" +|[^_\-/ ]*[_\-/]+|[^_\-/ ]+")
 """What stands together: a line may end after it."""
 
@@ -176,14 +178,19 @@ def to_latex(table: Table, name: str, origin: str = "") -> str:
 def blocks(table: Table) -> Iterator[list[Column]]:
     """Yield the columns of each block. Those of names, which come before the first figure, begin every block.
 
-    Names are as wide as they are if all fit, and wrap if they are wider than an equal share; figures wrap if a block holds none else.
+    Names are as wide as they are, and if they do not fit, those that are wider than a fair share wrap; figures wrap if a block holds none
+    else.
     """
     natural = [max(map(width_of, cells)) for cells in zip(table.columns, *table.rows, strict=True)]
     rights = [column in table.right for column in table.columns]
     first = next((place for place, right in enumerate(rights) if right), len(rights))
     room = COLUMN_PT - GAP_PT * max(0, first - 1) - (FIGURES_PT + GAP_PT if first < len(rights) else 0)
-    most = COLUMN_PT if sum(natural[:first]) <= room else room / max(1, first)
-    names = [Column(place, False, most if natural[place] > most else None) for place in range(first)]
+    names = [Column(place, False) for place in range(first)]
+    for number, place in enumerate(sorted(range(first), key=lambda place: natural[place])):
+        share = room / (first - number)
+        if natural[place] > share:
+            names[place] = Column(place, False, share)
+        room -= min(natural[place], share)
     left = COLUMN_PT - sum(column.width or natural[column.place] for column in names) - GAP_PT * len(names)
     block, free = list(names), left
     for place in range(first, len(rights)):
@@ -200,7 +207,7 @@ def blocks(table: Table) -> Iterator[list[Column]]:
 
 def width_of(text: str) -> float:
     """Return about how wide a text is in points, rather too much than too little."""
-    return sum(WIDE_PT if letter in "mw%@&#" or letter.isupper() or not letter.isascii() else USUAL_PT for letter in text)
+    return sum(LETTERS_PT.get(letter, USUAL_PT if letter.isascii() else OTHER_PT) for letter in text)
 
 
 def pieces(text: str, width: float) -> Iterator[str]:
