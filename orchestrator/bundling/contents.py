@@ -12,11 +12,10 @@ from pydantic import Field
 import orchestrator
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.ranking import rankings
-from orchestrator.assessment.assess import assess
+from orchestrator.assessment.assess import Assessment, assess
 from orchestrator.assessment.documents import to_document, to_report
 from orchestrator.assessment.requirements import requirements_of
 from orchestrator.assessment.subjects import Session
-from orchestrator.assessment.verdicts import Assessment
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.frozen import Frozen
 from orchestrator.contracts import InputError

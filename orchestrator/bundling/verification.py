@@ -12,8 +12,8 @@ from typing import Any
 
 import orchestrator
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.assessment.assess import Assessment
 from orchestrator.assessment.documents import to_document
-from orchestrator.assessment.verdicts import Assessment
 from orchestrator.bundling.archive import OLD_SUMS, unpack
 from orchestrator.bundling.contents import ABOUT, ASSESSMENT, ENVIRONMENT, REQUIREMENTS, RESULTS, About, assessed, environment_of
 from orchestrator.contracts import InputError

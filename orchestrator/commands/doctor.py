@@ -15,8 +15,7 @@ from orchestrator.configuration.frozen import Frozen
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.doctor.findings import GRADES, Examined, Finding, host_names, read_host
-from orchestrator.doctor.judge import judge_all
-from orchestrator.doctor.judge_cluster import judge_place, missing_system
+from orchestrator.doctor.judge import judge_all, judge_place, missing_system
 from orchestrator.machine.host import read_machine
 from orchestrator.report.table import Table, condensed
 from orchestrator.report.terminal import Terminal

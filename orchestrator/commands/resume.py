@@ -30,7 +30,7 @@ from orchestrator.stats.stopping import StoppingRule, make_rule
 from orchestrator.storage.layout import CAMPAIGN, OVERRIDES
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
-from orchestrator.storage.vocabulary import UNFINISHED
+from orchestrator.storage.schema import UNFINISHED
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.code_files import CodeFiles, digest_code
 from orchestrator.subject.targets import add_code_folders, check_packages

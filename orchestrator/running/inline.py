@@ -19,9 +19,8 @@ from orchestrator.contracts import InputError
 from orchestrator.endings import ends_the_program
 from orchestrator.kept_settings import SettingsKept
 from orchestrator.machine.cores import allowed_cores
-from orchestrator.machine.environment import boot_id
+from orchestrator.machine.environment import boot_id, same_interpreter
 from orchestrator.machine.host import Identity, Machine, cores_of_trial, numa_cores, own_identity
-from orchestrator.machine.interpreter import same_interpreter
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.turn import Turn, this_campaign, turn_of
 from orchestrator.measurement.device import visible_devices

@@ -21,7 +21,7 @@ from orchestrator.exchange.formats import (
     shown,
     table_of,
 )
-from orchestrator.storage.vocabulary import Outcome
+from orchestrator.storage.schema import Outcome
 
 OUTCOMES: dict[str, Outcome] = {"successful": "ok", "errored": "error", "incomplete": "lost"}
 NOTE = "The time of a request of GuideLLM runs from when it was sent (request_start) to its end; what it waited before stands apart."
