@@ -1,4 +1,4 @@
-"""What lies between rounds of 0.5 s, beside a bare Ray loop and a bare loop of four stamps; and how long the program takes to its first one.
+"""What lies between rounds of 0.5 s, beside a bare Ray loop and a loop of four stamps; and how long the program takes to its first.
 
     python benchmarks/dispatch.py [gap] [bare] [start] [quick] [rate]     # no word: gap, bare and start; rate: root, Linux
 
@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -48,7 +49,7 @@ def gaps(lead_in: int) -> dict[str, float]:
         results, _ = orchestrate(folder, *WORDS, f"measurement.lead_in={lead_in}")
         [rounds] = [pq.read_table(path).to_pylist() for path in results.glob("trials/*/rounds")]
     within, between = [], []
-    for one, following in zip(rounds, rounds[1:], strict=False):
+    for one, following in pairwise(rounds):
         gap_ms = (following["started_monotonic_ns"] - one["started_monotonic_ns"] - one["duration_ns"]) / 1e6
         (within if one["visit"] == following["visit"] else between).append(gap_ms)
     span = rounds[-1]["started_monotonic_ns"] + rounds[-1]["duration_ns"] - rounds[0]["started_monotonic_ns"]

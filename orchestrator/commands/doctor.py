@@ -10,13 +10,11 @@ from pydantic import ValidationError
 from orchestrator.commands.progress import Progress
 from orchestrator.configuration.composition import compose_places
 from orchestrator.configuration.config import CampaignConfig, ClusterConfig, SystemConfig
-from orchestrator.configuration.fields import explain
-from orchestrator.configuration.frozen import Frozen
+from orchestrator.configuration.fields import Frozen, explain
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.doctor.findings import GRADES, Examined, Finding, host_names, read_host
-from orchestrator.doctor.judge import judge_all
-from orchestrator.doctor.judge_cluster import judge_place, missing_system
+from orchestrator.doctor.judge import judge_all, judge_place, missing_system
 from orchestrator.machine.host import read_machine
 from orchestrator.report.table import Table, condensed
 from orchestrator.report.terminal import Terminal
@@ -62,8 +60,7 @@ def examine_cluster(cluster: ClusterConfig, systems: Sequence[SystemConfig], say
 
     with open_joined(CampaignConfig(cluster=cluster), cache_dir()):
         from orchestrator.distributed.placement import Node, choose_node
-        from orchestrator.distributed.probe import examine_nodes
-        from orchestrator.distributed.site import living_nodes
+        from orchestrator.distributed.site import examine_nodes, living_nodes
 
         nodes = living_nodes()
         chosen: list[tuple[SystemConfig, Node]] = []

@@ -17,7 +17,7 @@ from orchestrator.report.trial_names import id_ends, said_once, with_names
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import TrialRecord
-from orchestrator.storage.vocabulary import UNFINISHED
+from orchestrator.storage.schema import UNFINISHED
 
 MEASURES = {
     "duration_ns": "duration",

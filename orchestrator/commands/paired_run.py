@@ -29,7 +29,6 @@ from orchestrator.commands.run import keep_losses, mark_interrupted, record_of, 
 from orchestrator.commands.shared_options import read_composing
 from orchestrator.compare.sides import partners
 from orchestrator.configuration.config import Trial
-from orchestrator.configuration.plain_values import check_size
 from orchestrator.contracts import InputError, first_line
 from orchestrator.endings import ClusterLost
 from orchestrator.report.text import printable
@@ -41,7 +40,7 @@ from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.load import read_regular
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, Pairing, PlannedTrial
-from orchestrator.storage.vocabulary import UNFINISHED
+from orchestrator.storage.schema import UNFINISHED
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.targets import add_code_folders, code_of_its_own
 
@@ -103,7 +102,6 @@ def words_of(side: str) -> tuple[str, ...]:
             raise InputError(f"{side}: cannot be taken apart ({error}): close the quotes") from error
     try:
         text = read_regular(path).decode()
-        check_size(text, str(path))
         document = yaml.safe_load(text)
     except FileNotFoundError as error:
         raise InputError(f"{side}: there is no such file; name a file of overrides, or write them in quotes") from error
@@ -178,7 +176,7 @@ def measure_pairs(run: PairedRun) -> Measured:
                 side.writer.look_after()
                 store_report(side.writer.directory, side.composed.campaign.analysis)
                 side.writer.look_after()
-        broken = tuple(told for side in (a, b) for told in (*not_done(side.writer.record), *side.writer.disturbances))
+        broken = tuple(told for side in (a, b) for told in not_done(side.writer.record))
     if stop.is_set():
         print(printable(f"interrupted; {_how_to_go_on(folder)}"), file=sys.stderr)  # noqa: T201
     return Measured(folder, 130 if stop.is_set() else None, broken)

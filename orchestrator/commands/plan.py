@@ -7,16 +7,15 @@ from pathlib import Path
 
 from orchestrator.analysis.claims import GUESSED_S
 from orchestrator.analysis.reach import reach_words
-from orchestrator.assessment.impossible import Offer, Outlook
 from orchestrator.assessment.requirements import Requirements, read_requirements
-from orchestrator.assessment.sizing import Size, rounds_per_visit, sizes_of
-from orchestrator.assessment.sizing_words import advice, sizes_table
+from orchestrator.assessment.sizing import Offer, Outlook, Size, advice, rounds_per_visit, sizes_of, sizes_table
 from orchestrator.commands.asked import Composing
 from orchestrator.commands.line import find_verb
 from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
 from orchestrator.commands.progress import Progress
 from orchestrator.configuration.config import MeasurementConfig, Trial
-from orchestrator.machine.host import cores_offered, format_cores, server_cores_offered
+from orchestrator.machine.cores import format_cores
+from orchestrator.machine.host import cores_offered, server_cores_offered
 from orchestrator.report.pasted import Command, typed_again
 from orchestrator.report.record_tables import claims_table
 from orchestrator.report.table import Table

@@ -1,5 +1,6 @@
 """``report DIR...``: result tables, report.md and report.html from the stored files alone; resolves no target."""
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from orchestrator.report.result_tables import answers, problem_tables, shown
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal
 from orchestrator.running.signals import heed_signals
-from orchestrator.storage.files import make_output_folder, write_results
+from orchestrator.storage.files import Held, make_output_folder, write_results
 from orchestrator.storage.layout import inside, refuse_campaign_folder
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import utc_now
@@ -39,7 +40,7 @@ def refuse_twice(directories: Sequence[Path]) -> None:
     """Raise InputError if a directory is named twice, by whatever path."""
     seen: dict[Path, Path] = {}
     for directory in directories:
-        if (before := seen.setdefault(directory.resolve(), directory)) is not directory:
+        if (before := seen.setdefault(Path(os.path.realpath(directory)), directory)) is not directory:
             raise InputError(f"{before} and {directory} are one campaign: name each campaign once")
 
 
@@ -138,11 +139,12 @@ def _stored(
     ``formats`` are those of figures as files, into ``figures/``; ``only`` names some of them, ``look`` says how
     they look.
     """
-    with drawing_meanwhile():
+    with Held(directory) as held, drawing_meanwhile():
         results = analyse(open_campaign(directory), analysis, leave_out=True)
         heed_signals()
         ranked = rankings(results)
         heed_signals()
+        held.refuse_gone()  # else what was read may be of another folder, whose owner did not ask for a report
         write_results(directory, results.tables, report_texts(results, ranked))
         if formats:
             write_figures(inside(directory, directory / "figures"), formats, only, results, look)

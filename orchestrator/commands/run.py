@@ -26,11 +26,11 @@ from orchestrator.report.trial_names import short_names
 from orchestrator.running.executor import Site
 from orchestrator.running.pipeline import own_rule, run_trials
 from orchestrator.running.plan import Plan
-from orchestrator.running.signals import Restart, handled_by, heed_signals, leave_word, received, say_last_words, stop_at_once
+from orchestrator.running.signals import handled_by, heed_signals, leave_word, received, say_last_words, stop_at_once
 from orchestrator.stats.stopping import StoppingRule
 from orchestrator.storage.records import CampaignRecord, CapacityQuestion, Fault, Pairing, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.code_files import CodeFiles, digest_code
+from orchestrator.subject.digests import code_files, digest_code
 
 REPORTED = "reported"
 """An interrupt reported to the user."""
@@ -44,6 +44,7 @@ def execute(options: Composing) -> int:
     with Progress(0, None if options.quiet else sys.stderr) as waiting:
         composed = compose_campaign(options, waiting.say)
     with open_site(composed.campaign, composed.trials) as site:
+        site.begin()
         return run_planned(options, composed, plan_on(site, composed), site)
 
 
@@ -80,7 +81,7 @@ def record_of(
     return CampaignRecord(
         code_version=orchestrator.__version__,
         code_digest=digest_code(campaign.code),
-        code_files=CodeFiles(campaign.code).of_trials(planned.trial for planned in plan.trials),
+        code_files=code_files(campaign.code),
         name=composed.composition.name,
         command=command,
         sweep=composed.composition.sweep,
@@ -99,14 +100,13 @@ def measure(
     quiet: bool,
     site: Site,
     rule_of: Callable[[PlannedTrial, str | None], StoppingRule] = own_rule,
-    accept_changes: bool = False,
     full: bool = False,
     more: More | None = None,
 ) -> int:
     """Run trials of a campaign whose record is written, then report. Returns the exit code.
 
-    ``rule_of`` gives the stopping rule of a trial with the primary threshold. ``accept_changes`` and ``full`` also hold if the program
-    goes on in a fresh Ray. ``more`` is asked for further trials, each time that all are done, until it has none.
+    ``rule_of`` gives the stopping rule of a trial with the primary threshold. ``more`` is asked for further trials, each time that all are
+    done, until it has none.
     """
     tell_open(writer.record.open_to)
     stop = threading.Event()
@@ -138,10 +138,8 @@ def measure(
             raise
         except ClusterLost as lost:
             keep_losses(writer, str(lost))
-            if received() is None:
-                raise Restart(str(lost), writer.directory, _options(quiet, accept_changes, full), _how_to_go_on(writer)) from None
-            print(f"{lost}; {_how_to_go_on(writer)}", file=sys.stderr)  # noqa: T201
-            return 130
+            print(printable(f"error: {lost}; {_how_to_go_on(writer)}"), file=sys.stderr)  # noqa: T201
+            return 1 if received() is None else 130
         except OSError as error:
             if error.errno is None:
                 raise
@@ -152,15 +150,13 @@ def measure(
             message = f"{where}: {error.strerror}; what was stored before is whole: mend it, and {_how_to_go_on(writer)}"
             print(printable(f"error: {gone or message}"), file=sys.stderr)  # noqa: T201
             return 1
-    for message in writer.disturbances:
-        print(printable(f"error: {message}"), file=sys.stderr)  # noqa: T201
     states = {planned.state for planned in writer.record.trials}
     if stop.is_set() or received() is not None:
         unfinished = states & {"planned", "interrupted"}
         how = f"interrupted; {_how_to_go_on(writer)}" if unfinished else "interrupted when all was measured and reported"
         print(printable(how), file=sys.stderr)  # noqa: T201
         return 130
-    return 1 if states - {"done"} or writer.disturbances else reported
+    return 1 if states - {"done"} else reported
 
 
 def _stopped_at_once(writer: CampaignWriter, progress: Progress) -> None:
@@ -191,12 +187,6 @@ def keep_losses(writer: CampaignWriter, message: str) -> None:
         of_trial.flush()
         of_trial.write_record(record.model_copy(update={"faults": (*record.faults, fault)}))
         writer.set_state(planned.trial_id, "interrupted", message)
-
-
-def _options(quiet: bool, accept_changes: bool, full: bool) -> list[str]:
-    """Return the options that also hold when a command goes on; code that it has run it may run again."""
-    kept = {"--trust": True, "--quiet": quiet, "--accept-changes": accept_changes, "--full": full}
-    return [option for option, given in kept.items() if given]
 
 
 def results_directory(campaign: CampaignConfig, name: str) -> Path:

@@ -14,14 +14,14 @@ from pydantic import Field, FiniteFloat, model_validator
 
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial
-from orchestrator.configuration.frozen import Frozen
+from orchestrator.configuration.fields import Frozen
 from orchestrator.stats.latency import percentile_rank
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage import schema
 from orchestrator.storage.files import check_output_file, write_json
 from orchestrator.storage.load import read_json
-from orchestrator.storage.matrix import EXACT_LIMIT
 from orchestrator.storage.records import Plain, UtcTime, Version
+from orchestrator.storage.schema import EXACT_LIMIT
 
 Quality = Annotated[FiniteFloat, Field(ge=0, le=1e9)]
 """No metric is negative, and those of this program end at 1."""

@@ -13,8 +13,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.table import Table, who, who_columns
 from orchestrator.report.text import milliseconds, quality, seconds
 from orchestrator.storage import schema
-from orchestrator.storage.facts import SERVER_STARTED
-from orchestrator.storage.records import TrialRecord
+from orchestrator.storage.records import SERVER_STARTED, TrialRecord
 
 MOST_SAMPLES, LONGEST_COMMAND = 20, 300
 # Outcomes that are faults. What a policy drops under load is none.

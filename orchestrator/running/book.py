@@ -11,7 +11,7 @@ from orchestrator.configuration.environment_values import without_values
 from orchestrator.contracts import InputError
 from orchestrator.storage.handover import Rounds
 from orchestrator.storage.records import Fault, PlannedTrial, Stopping, TrialError, TrialRecord
-from orchestrator.storage.vocabulary import State
+from orchestrator.storage.schema import State
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.targets import harmless
 

@@ -24,7 +24,7 @@ from orchestrator.running.trial_judge import kernel_flags
 from orchestrator.stats.stopping import Decision, StoppingRule
 from orchestrator.storage.handover import Prepared
 from orchestrator.storage.records import Fault, PlannedTrial, Process
-from orchestrator.storage.vocabulary import State
+from orchestrator.storage.schema import State
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.targets import kept_traceback, message_with_place, one_line, traceback_of
 

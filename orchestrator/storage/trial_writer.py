@@ -17,7 +17,6 @@ from orchestrator.storage.layout import TWINS, TrialFolder, part_name, parts
 from orchestrator.storage.load import MEASURE_AGAIN, read_regular, read_table
 from orchestrator.storage.merge import both, merge, recover, rounds
 from orchestrator.storage.records import TrialRecord
-from orchestrator.storage.removed import refuse_missing
 from orchestrator.storage.stored_form import conform, outcome_codes, used
 
 MOST_BYTES = 64 * 1024
@@ -65,14 +64,12 @@ class TrialWriter:
         for place in (folder.path.parent, folder.path):
             make_folder(place)
         left = [*waiting.read(folder.waiting)]
-        recover(folder.path, least, [number for _, rows in left for number in rows.column("round").to_pylist()])
+        recover(folder, least, [number for _, rows in left for number in rows.column("round").to_pylist()])
         for name in TWINS:
             make_folder(folder.twin(name))
         numbers = rounds(folder).column("round")
         self._rounds = len(numbers)
         self._last = numbers[-1].as_py() if self._rounds else -1
-        self._parts = len(parts(folder.twin("rounds")))
-        self._files = {folder.samples} if folder.samples.exists() else set[Path]()
         self._waiting: list[tuple[pa.Table, pa.Table]] = []
         self._flushed_at, self._every_s = clock(), FLUSH_AFTER_S
         for timed, rows in left:
@@ -112,7 +109,6 @@ class TrialWriter:
         if bool((np.diff(numbers, prepend=-1) <= 0).any()):
             raise ValueError("samples must be counted upward from 0, each once")
         write_parquet(self._folder.samples, samples)
-        self._files.add(self._folder.samples)
 
     def write_warmup(self, timings: pa.RecordBatch) -> None:
         """Write the timings of warm-up rounds. Those of a later process follow the earlier ones, with rounds counted on."""
@@ -136,7 +132,6 @@ class TrialWriter:
         self._refuse_stored(number)
         make_folder(self._folder.answers)
         write_parquet(self._folder.answers_of(number), answers)
-        self._files.add(self._folder.answers_of(number))
 
     def write_traceback(self, heading: str, text: str) -> None:
         """Add to ``traceback.txt`` what code has raised, unless it stands there already."""
@@ -169,43 +164,30 @@ class TrialWriter:
         else:
             waiting.add(self._folder.waiting, timed, rounds_of)
 
-    def flush(self) -> None:
-        """Write the rounds appended since the last flush as one part: timings first, then the twin that makes them exist.
+    def append_many(self, timings: pa.Table, rows: pa.Table) -> None:
+        """Store rounds of an import as a part of their own; ValueError for one that lies outside the declared ranges too."""
+        tables = conform(timings, schema.TIMINGS), conform(rows, schema.ROUNDS)
+        for table in tables:
+            schema.refuse_out_of_range(table)
+        self.append(*tables)
+        self.flush()
 
-        Raises FileNotFoundError if rounds that were written before are gone: these would take their place.
-        """
+    def flush(self) -> None:
+        """Write the rounds appended since the last flush as one part: timings first, then the twin that makes them exist."""
         if self._waiting:
             # A part of timings whose twin could not be written holds these rounds: it is written again, under its name.
-            number = max(self._parts_there("rounds"), default=-1) + 1
+            number = max(parts(self._folder.twin("rounds")), default=-1) + 1
             timed, rows = (pa.concat_tables(tables) for tables in zip(*self._waiting, strict=True))
             write_parquet(self._folder.twin("timings") / part_name(number), used(timed), **encoding.TIMINGS)
             write_parquet(self._folder.twin("rounds") / part_name(number), used(rows))
             self._waiting.clear()
-            self._parts += 1
-        self._folder.waiting.unlink(missing_ok=True)
+        waiting.remove(self._folder.waiting)
         self._flushed_at = self._clock()
 
     def finish(self) -> None:
-        """Flush, and merge all parts. More rounds may still follow. Raises FileNotFoundError as `check_there` does."""
+        """Flush, and merge all parts. More rounds may still follow."""
         self.flush()
-        self.check_there()
         merge(self._folder)
-        self._parts = len(parts(self._folder.twin("rounds")))
-
-    def check_there(self) -> None:
-        """Raise FileNotFoundError naming a file that was written and that somebody has removed since."""
-        for name in TWINS:
-            self._parts_there(name)
-        for path in sorted(self._files):
-            refuse_missing(path)
-
-    def _parts_there(self, name: str) -> dict[int, Path]:
-        """Return the parts of a twin. Raises FileNotFoundError if one that was written is gone."""
-        there = parts(self._folder.twin(name))
-        for number in range(self._parts):
-            if number not in there:
-                refuse_missing(self._folder.twin(name) / part_name(number))
-        return there
 
     def _refuse_stored(self, number: int) -> None:
         if number <= self._last:

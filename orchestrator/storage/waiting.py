@@ -1,14 +1,17 @@
 """Rounds that wait to be written as a part: appended to one file at once, so that they outlive every process that is killed."""
 
+import errno
 import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 
 from orchestrator.storage import schema
+from orchestrator.storage.files import Held
 from orchestrator.storage.load import read_regular
 from orchestrator.storage.stored_form import conform
 
@@ -23,11 +26,21 @@ def add(path: Path, timings: pa.Table, rows: pa.Table) -> None:
         with pa.ipc.new_stream(sink, table.schema) as stream:
             stream.write_table(table)
     content = sink.getvalue().to_pybytes()
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - by its descriptor
-        whole = HEAD.pack(len(content), zlib.crc32(content)) + content
-        if file.write(whole) != len(whole):
-            raise OSError(f"{path}: the disk took a part of what waits to be written")
+    whole = HEAD.pack(len(content), zlib.crc32(content)) + content
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with Held.parent_of(path) as folder:
+        descriptor = os.open(path.name, flags, 0o666, dir_fd=folder)
+        try:
+            if os.write(descriptor, whole) != len(whole):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        finally:
+            os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Delete what waited, where there is any."""
+    with Held.parent_of(path) as folder, suppress(FileNotFoundError):
+        os.unlink(path.name, dir_fd=folder)
 
 
 def read(path: Path) -> Iterator[tuple[pa.Table, pa.Table]]:

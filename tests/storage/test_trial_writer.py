@@ -79,14 +79,15 @@ def test_more_rounds_may_follow_a_merge(campaign: CampaignWriter, trial_id: str,
     for number in range(7):
         clock.now += 1
         writer.append(*new_round(number))
+    writer.flush()
     before = open_campaign(campaign.directory).timings(trial_id)
     writer.finish()
-    assert parts(campaign.directory, trial_id, "timings") == parts(campaign.directory, trial_id, "rounds") == ["part-00000.parquet"]
+    assert parts(campaign.directory, trial_id, "timings") == parts(campaign.directory, trial_id, "rounds") == ["part-00000-00002.parquet"]
     assert open_campaign(campaign.directory).timings(trial_id).equals(before)
     writer.append(*new_round(7))
     writer.finish()
     writer.finish()
-    assert parts(campaign.directory, trial_id, "timings") == ["part-00000.parquet"]
+    assert parts(campaign.directory, trial_id, "timings") == ["part-00000-00003.parquet"]
     assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(8))
 
 
