@@ -92,10 +92,8 @@ def shared_thresholds(stored: Sequence[Stored], wanted: str | None) -> dict[str,
     counts: dict[str, Counter[int]] = {}
     aims: dict[str, int] = {}
     for one in stored:
-        rows = sorted(
-            one.quality.select(["threshold_ns", "threshold", "threshold_origin", "task"]).to_pylist(),
-            key=itemgetter("threshold_ns", "threshold"),
-        )
+        columns = one.quality.select(["threshold_ns", "threshold", "threshold_origin", "task"])
+        rows = columns.sort_by([("threshold_ns", "ascending"), ("threshold", "ascending")]).to_pylist()
         for task in dict.fromkeys(row["task"] for row in rows):
             of_task = [row for row in rows if row["task"] == task]
             counts.setdefault(task, Counter()).update({row["threshold_ns"] for row in of_task if row["threshold_origin"] == "absolute"})
