@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.assessment.assess import assess
-from orchestrator.assessment.documents import to_document, to_junit, to_page, to_report
+from orchestrator.assessment.documents import lines, to_document, to_junit, to_page, to_report
 from orchestrator.assessment.requirements import read_requirements
 from orchestrator.assessment.subjects import read_session
-from orchestrator.assessment.words import lines
 from orchestrator.commands.outputs import check_outputs
 from orchestrator.commands.report import refuse_twice
 from orchestrator.configuration.composition import override_analysis

@@ -5,8 +5,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.assessment.documents import summary, verdict_lines
 from orchestrator.assessment.requirements import read_requirements
-from orchestrator.assessment.words import summary, verdict_lines
 from orchestrator.bundling import signing
 from orchestrator.bundling.archive import write_archive
 from orchestrator.bundling.contents import bundle_of

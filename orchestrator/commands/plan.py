@@ -7,10 +7,8 @@ from pathlib import Path
 
 from orchestrator.analysis.claims import GUESSED_S
 from orchestrator.analysis.reach import reach_words
-from orchestrator.assessment.impossible import Offer, Outlook
 from orchestrator.assessment.requirements import Requirements, read_requirements
-from orchestrator.assessment.sizing import Size, rounds_per_visit, sizes_of
-from orchestrator.assessment.sizing_words import advice, sizes_table
+from orchestrator.assessment.sizing import Offer, Outlook, Size, advice, rounds_per_visit, sizes_of, sizes_table
 from orchestrator.commands.asked import Composing
 from orchestrator.commands.line import find_verb
 from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
