@@ -311,8 +311,7 @@ def write_results(directory: Path, tables: Mapping[str, pa.Table], texts: Mappin
         for name, table in tables.items():
             if table.num_rows:
                 write_parquet(directory / f"{name}.parquet", table)
-            else:
-                with suppress(FileNotFoundError):
-                    remove([directory / f"{name}.parquet"])
+            elif os.path.lexists(directory / f"{name}.parquet"):
+                remove([directory / f"{name}.parquet"])
         for name, text in texts.items():
             write_text(directory / name, text)

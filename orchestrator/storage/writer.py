@@ -193,11 +193,12 @@ class CampaignWriter:
         with self._one_at_a_time:
             if trial_id not in self._trials:
                 known = self.read_trial(trial_id)
-                self._trials[trial_id] = TrialWriter(self._folder(trial_id), self._clock, known.rounds if known is not None else 0)
+                self._trials[trial_id] = TrialWriter(self._of_plan(trial_id)[1], self._clock, known.rounds if known is not None else 0)
             return self._trials[trial_id]
 
     def read_trial(self, trial_id: str) -> TrialRecord | None:
-        return read_trial(self._folder(trial_id), self._of_plan(trial_id))
+        planned, folder = self._of_plan(trial_id)
+        return read_trial(folder, planned)
 
     def add(self, trials: Sequence[PlannedTrial]) -> None:
         """Plan further trials, on disk at once. Raises ValidationError for an id that the campaign has already."""
@@ -214,13 +215,13 @@ class CampaignWriter:
         if known is not None:
             all_changes = tuple(dict.fromkeys([*known.changes, *changes]))
             noted = known.model_copy(update={"changes": all_changes, "extension": extension or known.extension})
-            write_json(self._folder(trial_id).record, noted.model_dump(mode="json"))
+            write_json(self._of_plan(trial_id)[1].record, noted.model_dump(mode="json"))
 
     def set_state(self, trial_id: str, state: State, reason: str | None = None) -> None:
         """Change a trial's state: in ``trial.json`` where there is one, and in ``campaign.json``, at once where nothing else holds it."""
         with self._one_at_a_time:
             self._folder_held.refuse_gone()
-            before, folder = self._of_plan(trial_id), self._folder(trial_id)
+            before, folder = self._of_plan(trial_id)
             changed = before.with_state(state, reason)
             begun = folder.record.exists()
             if not begun and changed == before:
@@ -269,16 +270,13 @@ class CampaignWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
 
-    def _of_plan(self, trial_id: str) -> PlannedTrial:
-        return self._planned.get(trial_id) or self._record.planned(trial_id)
-
-    def _folder(self, trial_id: str) -> TrialFolder:
-        return trial_folder(self.directory, self._of_plan(trial_id).trial_id)
+    def _of_plan(self, trial_id: str) -> tuple[PlannedTrial, TrialFolder]:
+        planned = self._planned.get(trial_id) or self._record.planned(trial_id)
+        return planned, trial_folder(self.directory, planned.trial_id)
 
     def _write_states(self) -> None:
         with self._one_at_a_time:
             if self._under_way:
-                self._under_way = False
                 self._write_record(under_way=False)
 
     def _write_record(self, under_way: bool) -> None:
