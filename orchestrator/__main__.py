@@ -32,7 +32,7 @@ NO_MEMORY = (
 )
 
 
-READS_ENVIRONMENT = "orchestrator.configuration.environment_values"
+READS_ENVIRONMENT = "orchestrator.configuration.composer"
 
 
 def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | None = None) -> int:
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
     except InputError as error:
         told = " ".join(str(error).splitlines())
         if READS_ENVIRONMENT in sys.modules:  # else no configuration was read, and help and mistakes in words wait for nothing heavy
-            from orchestrator.configuration.environment_values import without_asked
+            from orchestrator.configuration.fields import without_asked
 
             told = without_asked(told)
         print(printable(f"error: {told}"), file=sys.stderr)  # noqa: T201

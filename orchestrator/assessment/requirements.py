@@ -12,8 +12,7 @@ from pydantic_core import ErrorDetails
 
 from orchestrator.assessment.kinds import Block, Kind, all_kinds
 from orchestrator.assessment.values import AnyPatterns, Confidence, Count, Identifier, Patterns, Positive, Text, as_text
-from orchestrator.configuration.keys import nearest
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, nearest
 from orchestrator.report.text import printable
 from orchestrator.storage.load import read_regular
 

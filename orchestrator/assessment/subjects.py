@@ -14,7 +14,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.values import as_text
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial
-from orchestrator.configuration.keys import nearest
+from orchestrator.contracts import nearest
 from orchestrator.running.identity import NO_WORK, OF_SERVER
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.stats.times import Clock

@@ -20,7 +20,7 @@ from orchestrator.contracts import InputError
 from orchestrator.storage.files import json_text
 from orchestrator.storage.load import read_json, read_table
 from orchestrator.storage.reader import open_campaign
-from orchestrator.subject.code_files import digest_code
+from orchestrator.subject.digests import digest_code
 
 RELATIVE, ABSOLUTE, NANOSECOND = 1e-6, 1e-9, 1
 """How far floats and whole times may differ: another processor rounds sums otherwise."""

@@ -10,8 +10,7 @@ from pydantic import ValidationError
 from orchestrator.commands.progress import Progress
 from orchestrator.configuration.composition import compose_places
 from orchestrator.configuration.config import CampaignConfig, ClusterConfig, SystemConfig
-from orchestrator.configuration.fields import explain
-from orchestrator.configuration.frozen import Frozen
+from orchestrator.configuration.fields import Frozen, explain
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.doctor.findings import GRADES, Examined, Finding, host_names, read_host

@@ -31,7 +31,7 @@ from orchestrator.storage.files import make_output_folder, write_results
 from orchestrator.storage.layout import refuse_campaign_folder
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.stored_form import table_of
-from orchestrator.subject.trace_file import read_trace
+from orchestrator.subject.schedule import read_trace
 
 
 def replay(options: Replaying) -> None:

@@ -18,7 +18,7 @@ from orchestrator.commands.progress import Progress
 from orchestrator.commands.results_folder import looked_at
 from orchestrator.commands.run import measure
 from orchestrator.configuration.composition import override_cluster
-from orchestrator.configuration.config import CampaignConfig, Trial
+from orchestrator.configuration.config import CampaignConfig
 from orchestrator.configuration.environment_values import variables_in
 from orchestrator.contracts import InputError
 from orchestrator.machine.other_users import exchangers, others_of
@@ -32,7 +32,7 @@ from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.schema import UNFINISHED
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.code_files import CodeFiles, digest_code
+from orchestrator.subject.digests import code_files, digest_code
 from orchestrator.subject.targets import add_code_folders, check_packages
 
 
@@ -186,10 +186,8 @@ def list_changes(writer: CampaignWriter, campaign: CampaignConfig, chosen: Seque
     InputError
         if a trial has no machine or lacks its model or data.
     """
-    changes: dict[str, list[str]] = {planned.trial_id: [] for planned in chosen}
-    code = CodeFiles(campaign.code)
-    for planned in chosen:
-        changes[planned.trial_id].extend(_code_changes(writer.record, campaign, planned.trial, code))
+    of_code = _code_changes(writer.record, campaign)
+    changes = {planned.trial_id: [*of_code] for planned in chosen}
     for planned, candidate in zip(chosen, look_at(site, [(planned.trial, "") for planned in chosen]), strict=True):
         if candidate.machine is NOWHERE or candidate.missing:
             raise InputError(f"{planned.trial_id}: {candidate.missing[0]}")
@@ -206,12 +204,14 @@ def list_changes(writer: CampaignWriter, campaign: CampaignConfig, chosen: Seque
     return changes
 
 
-def _code_changes(record: CampaignRecord, campaign: CampaignConfig, trial: Trial, code: CodeFiles) -> list[str]:
-    """Return one line where files that the trial runs have changed, or none. Older campaigns have one digest of all their code."""
+def _code_changes(record: CampaignRecord, campaign: CampaignConfig) -> list[str]:
+    """Return one line where code that measures has changed, or none."""
     message = f"the code has changed since the campaign was begun with version {record.code_version}"
-    if not record.code_files:
-        return [message] if record.code_digest not in (None, digest_code(campaign.code)) else []
-    changed = code.changed(trial, record.code_files)
+    if not all(name.endswith(".py") for name in record.code_files) or not record.code_files:  # until 0.2.0 by module, or one digest of all
+        same = record.code_digest in (None, digest_code(campaign.code))
+        return [] if same else [f"{message}, which identified code in another way"]
+    now = code_files(campaign.code)
+    changed = [name for name in sorted({*now, *record.code_files}) if now.get(name) != record.code_files.get(name)]
     more = f" and {len(changed) - FILES_NAMED} more" if len(changed) > FILES_NAMED else ""
     return [f"{message}: {', '.join(changed[:FILES_NAMED])}{more}"] if changed else []
 

@@ -30,7 +30,7 @@ from orchestrator.running.signals import Restart, handled_by, heed_signals, leav
 from orchestrator.stats.stopping import StoppingRule
 from orchestrator.storage.records import CampaignRecord, CapacityQuestion, Fault, Pairing, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.code_files import CodeFiles, digest_code
+from orchestrator.subject.digests import code_files, digest_code
 
 REPORTED = "reported"
 """An interrupt reported to the user."""
@@ -80,7 +80,7 @@ def record_of(
     return CampaignRecord(
         code_version=orchestrator.__version__,
         code_digest=digest_code(campaign.code),
-        code_files=CodeFiles(campaign.code).of_trials(planned.trial for planned in plan.trials),
+        code_files=code_files(campaign.code),
         name=composed.composition.name,
         command=command,
         sweep=composed.composition.sweep,

@@ -15,7 +15,7 @@ from pydantic import Field, FiniteFloat, model_validator
 
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial
-from orchestrator.configuration.frozen import Frozen
+from orchestrator.configuration.fields import Frozen
 from orchestrator.contracts import InputError
 from orchestrator.stats.constants import FEWEST_REPEATS
 from orchestrator.stats.latency import percentile_rank

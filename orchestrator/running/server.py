@@ -23,9 +23,8 @@ from typing import Any
 import psutil
 
 from orchestrator.configuration.config import Trial
-from orchestrator.configuration.hidden_text import Secret
-from orchestrator.configuration.server import ServerSettings
-from orchestrator.configuration.server_words import filled
+from orchestrator.configuration.environment_values import Secret
+from orchestrator.configuration.server import ServerSettings, filled
 from orchestrator.contracts import InputError
 from orchestrator.machine.cores import CAN_PIN, allowed_cores, check_server_threads
 from orchestrator.machine.host import SAME_START_S, numa_cores, server_cores_offered

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.configuration.server import ServerSettings
-from orchestrator.configuration.server_words import filled
+from orchestrator.configuration.server import ServerSettings, filled
 from orchestrator.machine.cores import THREAD_VARIABLES
 
 NOT_INHERITED = (*THREAD_VARIABLES, "CUDA_VISIBLE_DEVICES")
