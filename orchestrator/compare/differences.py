@@ -16,8 +16,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.units import spans_ns
 from orchestrator.compare.baseline import Baseline
 from orchestrator.configuration.config import Target, Trial
-from orchestrator.configuration.keys import nearest
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, nearest
 from orchestrator.running.identity import NO_WORK, OF_SERVER
 from orchestrator.stats.units import t_quantile
 from orchestrator.storage.records import TrialRecord
