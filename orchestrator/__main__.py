@@ -14,7 +14,7 @@ import os
 import re
 import resource
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.commands import line
@@ -22,7 +22,7 @@ from orchestrator.contracts import InputError
 from orchestrator.endings import ClusterLost, ends_the_program
 from orchestrator.report.readers import outlive_readers
 from orchestrator.report.text import printable
-from orchestrator.running.signals import Restart, go_on, handled_by, leave_word, received, say_last_words, stop_at_once
+from orchestrator.running.signals import handled_by, leave_word, received, say_last_words, stop_at_once
 
 USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 WITHOUT_MEMORY = re.compile("failed to map segment|cannot allocate memory|cannot apply additional memory protection", re.IGNORECASE)
@@ -35,8 +35,8 @@ NO_MEMORY = (
 READS_ENVIRONMENT = "orchestrator.configuration.composer"
 
 
-def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | None = None) -> int:
-    """Run one command and return its exit code. ``restart`` goes on, if it can, when the timed processes' Ray has died."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     leave_word("")
     try:
@@ -66,8 +66,6 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
             return _refuse_to_leave(error)
         say_last_words()
         return 130
-    except Restart as lost:
-        return lost.give_up() if restart is None else restart(lost)
     except ClusterLost as lost:
         print(f"error: {lost}; nothing was measured yet: start the command again", file=sys.stderr)  # noqa: T201
         return 1
@@ -119,7 +117,7 @@ def program() -> None:
     receive_signals()
     outlive_readers()
     try:
-        code = main(restart=go_on)
+        code = main()
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:  # the terminal is gone, as after a SIGHUP

@@ -67,6 +67,7 @@ def execute(asked: CapacitySearch) -> int:
         composed = compose_campaign(replace(composing, overrides=(*composing.overrides, *own)), waiting.say)
     composed = replace(composed, composition=replace(composed.composition, name=NAME))
     with open_site(composed.campaign, composed.trials) as site:
+        site.begin()
         plan = plan_on(site, composed, rates_are_known=False)
         if plan.infeasible:
             first = plan.infeasible[0]

@@ -60,8 +60,7 @@ def examine_cluster(cluster: ClusterConfig, systems: Sequence[SystemConfig], say
 
     with open_joined(CampaignConfig(cluster=cluster), cache_dir()):
         from orchestrator.distributed.placement import Node, choose_node
-        from orchestrator.distributed.probe import examine_nodes
-        from orchestrator.distributed.site import living_nodes
+        from orchestrator.distributed.site import examine_nodes, living_nodes
 
         nodes = living_nodes()
         chosen: list[tuple[SystemConfig, Node]] = []

@@ -7,12 +7,20 @@ from pathlib import Path
 
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.contracts import InputError
-from orchestrator.history.copies import LeftOut, without_copies
-from orchestrator.history.page import Pictured, to_page
-from orchestrator.history.picture import history_picture
-from orchestrator.history.points import by_code, points_of, shared_thresholds
-from orchestrator.history.series import HISTORY, Series, change_rows, changes_of, history_rows, series_of, tests_of
-from orchestrator.history.stored import Row, Stored, at_threshold, find_campaigns, read_stored
+from orchestrator.history.picture import Pictured, history_picture, to_page
+from orchestrator.history.series import (
+    HISTORY,
+    Series,
+    by_code,
+    change_rows,
+    changes_of,
+    history_rows,
+    points_of,
+    series_of,
+    shared_thresholds,
+    tests_of,
+)
+from orchestrator.history.stored import LeftOut, Row, Stored, at_threshold, find_campaigns, read_stored, without_copies
 from orchestrator.history.tables import changes_table, names_of, sentences, series_tables, title_of
 from orchestrator.report.terminal import Terminal
 from orchestrator.storage.columns import schema_of

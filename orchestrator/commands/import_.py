@@ -12,7 +12,7 @@ from orchestrator.configuration.composition import override_analysis
 from orchestrator.configuration.config import CampaignConfig
 from orchestrator.contracts import InputError
 from orchestrator.exchange.campaign import Imported, Names, import_recordings
-from orchestrator.exchange.recording import find_format
+from orchestrator.exchange.formats import recordings_of
 from orchestrator.report.text import printable
 
 
@@ -26,7 +26,7 @@ def execute(asked: Importing) -> int:
     directory = results_directory(config, "imported")
     names = Names(asked.task, asked.keys.get("model"), asked.keys.get("system"), asked.keys.get("runtime"))
     tell_open(looked_at(trust=False, remedy=OWN_FOLDER)(directory, False))
-    recordings = find_format(asked.form).read(asked.files, asked.columns)
+    recordings = recordings_of(asked.form, asked.files, asked.columns)
     with Progress(0, None if asked.quiet else sys.stderr) as progress:
         imported = import_recordings(recordings, asked.form, asked.files, names, config, directory, asked.command, progress.say)
     told: dict[str, None] = {}

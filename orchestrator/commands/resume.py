@@ -144,6 +144,7 @@ def execute(options: GoingOn) -> int:
             look = f"see it with `report {shlex.quote(str(writer.directory))}`"
             raise InputError(f"{writer.directory} has nothing to go on with{_advice(writer)}; {look}")
         with open_site(campaign, [planned.trial for planned in (chosen or writer.record.trials)]) as site:
+            site.begin()
             changes = list_changes(writer, campaign, chosen or writer.record.trials, site)
             different = list(dict.fromkeys(chain.from_iterable(changes.values())))
             if different and not options.accept_changes:
@@ -155,9 +156,8 @@ def execute(options: GoingOn) -> int:
                 writer.set_state(planned.trial_id, "planned", None)
             with Progress(0, None if options.quiet else sys.stderr) as waiting:
                 waiting.say(f"going on with {len(chosen)} of {len(writer.record.trials)} trials in {writer.directory}")
-            accepted = options.accept_changes
             further = None if question is None else Explorer(question, site, writer, began_s, seconds_spent(searches))
-            code = measure(writer, campaign, chosen, options.quiet, site, _rules(writer), accepted, options.full, further)
+            code = measure(writer, campaign, chosen, options.quiet, site, _rules(writer), options.full, further)
             return code if question is None else exit_code(code, writer.directory, question)
 
 

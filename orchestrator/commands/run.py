@@ -26,7 +26,7 @@ from orchestrator.report.trial_names import short_names
 from orchestrator.running.executor import Site
 from orchestrator.running.pipeline import own_rule, run_trials
 from orchestrator.running.plan import Plan
-from orchestrator.running.signals import Restart, handled_by, heed_signals, leave_word, received, say_last_words, stop_at_once
+from orchestrator.running.signals import handled_by, heed_signals, leave_word, received, say_last_words, stop_at_once
 from orchestrator.stats.stopping import StoppingRule
 from orchestrator.storage.records import CampaignRecord, CapacityQuestion, Fault, Pairing, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
@@ -44,6 +44,7 @@ def execute(options: Composing) -> int:
     with Progress(0, None if options.quiet else sys.stderr) as waiting:
         composed = compose_campaign(options, waiting.say)
     with open_site(composed.campaign, composed.trials) as site:
+        site.begin()
         return run_planned(options, composed, plan_on(site, composed), site)
 
 
@@ -99,14 +100,13 @@ def measure(
     quiet: bool,
     site: Site,
     rule_of: Callable[[PlannedTrial, str | None], StoppingRule] = own_rule,
-    accept_changes: bool = False,
     full: bool = False,
     more: More | None = None,
 ) -> int:
     """Run trials of a campaign whose record is written, then report. Returns the exit code.
 
-    ``rule_of`` gives the stopping rule of a trial with the primary threshold. ``accept_changes`` and ``full`` also hold if the program
-    goes on in a fresh Ray. ``more`` is asked for further trials, each time that all are done, until it has none.
+    ``rule_of`` gives the stopping rule of a trial with the primary threshold. ``more`` is asked for further trials, each time that all are
+    done, until it has none.
     """
     tell_open(writer.record.open_to)
     stop = threading.Event()
@@ -138,10 +138,8 @@ def measure(
             raise
         except ClusterLost as lost:
             keep_losses(writer, str(lost))
-            if received() is None:
-                raise Restart(str(lost), writer.directory, _options(quiet, accept_changes, full), _how_to_go_on(writer)) from None
-            print(f"{lost}; {_how_to_go_on(writer)}", file=sys.stderr)  # noqa: T201
-            return 130
+            print(printable(f"error: {lost}; {_how_to_go_on(writer)}"), file=sys.stderr)  # noqa: T201
+            return 1 if received() is None else 130
         except OSError as error:
             if error.errno is None:
                 raise
@@ -189,12 +187,6 @@ def keep_losses(writer: CampaignWriter, message: str) -> None:
         of_trial.flush()
         of_trial.write_record(record.model_copy(update={"faults": (*record.faults, fault)}))
         writer.set_state(planned.trial_id, "interrupted", message)
-
-
-def _options(quiet: bool, accept_changes: bool, full: bool) -> list[str]:
-    """Return the options that also hold when a command goes on; code that it has run it may run again."""
-    kept = {"--trust": True, "--quiet": quiet, "--accept-changes": accept_changes, "--full": full}
-    return [option for option, given in kept.items() if given]
 
 
 def results_directory(campaign: CampaignConfig, name: str) -> Path:

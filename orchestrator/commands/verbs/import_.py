@@ -5,6 +5,7 @@ from orchestrator.commands.line import Line, split
 from orchestrator.commands.parser import LineParser
 from orchestrator.commands.shared_options import add_quiet
 from orchestrator.contracts import InputError
+from orchestrator.exchange import import_formats
 
 SUMMARY = "a campaign of what another program has measured"
 ABOUT = """\
@@ -16,13 +17,12 @@ EXAMPLES = (
     "import times.csv --format table --task my_task --map inference_ms=latency --map sample=id",
     "import benchmarks.json --format guidellm --task chat model=smollm2 results_dir=results/chat",
 )
-FORMATS = ("aiperf", "guidellm", "loadgen", "paper", "perf_analyzer", "table", "vllm")
 KEYS = ("results_dir", "model", "system", "runtime")
 
 
 def add_options(parser: LineParser) -> None:
     """Declare the verb's options."""
-    parser.option("--format", choices=FORMATS, help="what wrote the files; table is CSV, Parquet or JSON lines")
+    parser.option("--format", choices=import_formats(), help="what wrote the files; table is CSV, Parquet or JSON lines")
     parser.option("--task", metavar="NAME", help="the task that was measured, as tables shall name it")
     help_text = "of a table: its column THEIRS is our column OURS; may be given more than once"
     parser.option("--map", action="append", default=[], metavar="OURS=THEIRS", help=help_text)
@@ -50,7 +50,7 @@ def read(line: Line) -> Importing:
 
 
 def _is_column(word: str) -> bool:
-    from orchestrator.exchange.recording import known_column
+    from orchestrator.exchange.formats import known_column
 
     return known_column(word.partition("=")[0])
 
