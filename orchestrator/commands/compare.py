@@ -6,8 +6,7 @@ from pathlib import Path
 from orchestrator.compare.baseline import Baseline, read_baseline
 from orchestrator.compare.campaigns import Comparison, compare
 from orchestrator.compare.comparison_tables import comparison_tables, sentences, short_table
-from orchestrator.compare.difference_picture import difference_picture
-from orchestrator.compare.documents import Written, to_comment, to_document, to_page
+from orchestrator.compare.documents import Written, difference_picture, to_comment, to_document, to_page
 from orchestrator.compare.headline import Result, headline
 from orchestrator.configuration.composition import override_analysis
 from orchestrator.contracts import InputError

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from datetime import UTC, datetime
-from functools import partial
 from traceback import TracebackException
 from typing import Any
 
@@ -12,8 +12,7 @@ import pyarrow as pa
 from orchestrator.contracts import Reply
 from orchestrator.measurement import round_tables
 from orchestrator.measurement.around_rounds import AroundRounds
-from orchestrator.measurement.copied_answers import run_copied
-from orchestrator.measurement.failures import refuse_impossible, refuse_impossible_alone, refuse_miscounted
+from orchestrator.measurement.failures import refuse_impossible, refuse_miscounted
 from orchestrator.measurement.loaded_trial import LoadedTrial
 from orchestrator.measurement.round_tables import Timed, timings_batch
 from orchestrator.measurement.timing import STAMPS, run_batches
@@ -28,7 +27,6 @@ class ClosedRounds:
     def __init__(self, loaded: LoadedTrial, around: AroundRounds, refuse_other_cores: Callable[[], None]) -> None:
         self._loaded, self._around, self._refuse_other_cores = loaded, around, refuse_other_cores
         self._visit: int | None = None
-        self._run_copied = partial(run_copied, loaded.trial.task.kind, loaded.trial.model.name)
 
     def run(self, first: int, count: int = 1, visit: int | None = None) -> Rounds:
         """Time rounds, each one pass over every sample; a new ``visit`` begins with its lead-in. Warm-up rounds belong to none.
@@ -64,8 +62,7 @@ class ClosedRounds:
         started = loaded.clock()
         replies: Sequence[Reply | None] = ()
         if loaded.asking is None:
-            run = self._run_copied if visit is None else run_batches
-            answers, failed = run(batches, loaded.stages, loaded.scratch.stamps, loaded.clock, first_raised)
+            answers, failed = run_batches(batches, loaded.stages, loaded.scratch.stamps, loaded.clock, first_raised)
         else:
             asked = loaded.asking.ask(batches, loaded.stages, loaded.scratch.stamps, loaded.clock, first_raised, most=loaded.lanes)
             answers, failed, replies = asked.answers, asked.errors, asked.replies
@@ -76,10 +73,12 @@ class ClosedRounds:
         if loaded.asking is not None:
             loaded.asking.doubt(asked, loaded.scratch.stamps)
         stamps = loaded.scratch.array()[: len(batches)]
-        (refuse_impossible if loaded.lanes == 1 else refuse_impossible_alone)(stamps, started, started + duration_ns)
+        refuse_impossible(stamps, started, started + duration_ns, together=loaded.lanes > 1)
         by_sample, errors = round_tables.spread(groups, answers, failed)
         if visit is None:
-            loaded.first_answers = round_tables.first_known(loaded.first_answers or by_sample, by_sample)
+            first = zip(loaded.first_answers or by_sample, by_sample, strict=True)
+            # A copy: a model may change in later rounds what it has returned.
+            loaded.first_answers = deepcopy([now if answer is None else answer for answer, now in first])
         changed, digest = self._compared(by_sample, errors)
         row = {
             "round": number,
@@ -133,7 +132,7 @@ class ClosedRounds:
         stamps = _places(len(missing))
         batches = loaded.batches([[index] for index in missing])
         if loaded.asking is None:
-            answers, _ = self._run_copied(batches, loaded.stages, stamps, loaded.clock)
+            answers, _ = run_batches(batches, loaded.stages, stamps, loaded.clock)
         else:
             answers = loaded.asking.ask(batches, loaded.stages, stamps, loaded.clock, most=1).answers
         if loaded.cuda is not None:

@@ -9,8 +9,8 @@ import numpy as np
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import hidden
 from orchestrator.contracts import InputError
-from orchestrator.measurement.cut_stream import cut_stream
-from orchestrator.measurement.failures import Stamps, TrialFailed, incomplete_round, refuse_short
+from orchestrator.measurement.failures import Stamps, TrialFailed, refuse_short
+from orchestrator.measurement.last_words import cut_stream, incomplete_round
 from orchestrator.running.book import TrialBook, refuse_changed
 from orchestrator.running.trial_judge import TrialJudge, clocks, judge_samples, per_inference, placement_flags, quality_flags
 from orchestrator.stats.constants import PAUSE

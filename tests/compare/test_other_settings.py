@@ -6,13 +6,16 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from orchestrator.commands.line import parse
 from orchestrator.commands.paired_run import composing_of
 from orchestrator.commands.verbs.compare import read
-from orchestrator.compare.remedies import commands, narrowing, other_settings
+from orchestrator.compare.differences import closest, differences, drawn_otherwise, partners_by, sides_of
+from orchestrator.compare.headline import commands, narrowing, other_settings
 from orchestrator.compare.rows import MISSING, Compared, Nearest
-from orchestrator.compare.settings import closest, differences, drawn_otherwise, sides_of
 from orchestrator.configuration.config import Trial, parse_trial
+from orchestrator.contracts import InputError
 
 
 def trial(
@@ -64,6 +67,18 @@ def test_a_name_is_told_with_it_what_was_typed_and_nothing_else_of_its_block() -
     assert sides_of(one, other, ("system.cores=2",)) == (("system=one", "system.cores=1"), ("system=two", "system.cores=2"))
 
 
+def test_trials_that_differ_in_a_setting_alone_belong_together_by_it() -> None:
+    before = {"a": trial(batch=1), "b": trial(system="two", batch=1)}
+    after = {"x": trial(system="two", batch=4), "y": trial(batch=4)}
+    assert partners_by(["measurement.batch"], before, after) == {"a": "y", "b": "x"}
+    assert partners_by(["measurement", "system"], {"a": before["a"]}, {"x": after["x"]}) == {"a": "x"}
+    assert partners_by(["model"], before, after) == {}
+    with pytest.raises(InputError, match=r"^--by measurement\.bach: no trial has this setting; did you mean measurement\.batch\?$"):
+        partners_by(["measurement.bach"], before, after)
+    with pytest.raises(InputError, match=r"^--by system: a may belong to a or b: name what these differ in, too$"):
+        partners_by(["system"], before, before)
+
+
 def test_narrowing_leaves_the_trials_that_are_wanted() -> None:
     every = [trial(model=model, system=system) for model in ("null", "other") for system in ("one", "two", "three")]
     assert narrowing(every[:2], every, ["model", "system"]) == ["-m", "model=null", "system=one,two"]
@@ -94,7 +109,7 @@ def test_the_commands_have_what_was_typed_but_what_the_sides_set_and_where_it_ra
     every = [trial(model=model, batch=2) for model in ("null", "other")]
     found: Any = Compares([(trial(batch=1), every[0]), (trial(model="third"), None)], every)
     assert list(other_settings(found)) == [
-        "In 1 of 2 trials the settings differ (baseline -> candidate): measurement.batch 1 -> 2.",
+        "In 1 of 2 trials the settings differ (baseline -> candidate): measurement.batch 1 -> 2. --by measurement.batch pairs them.",
         "The candidate has nothing like 1 trial of the baseline.",
     ]
     (pairs,) = commands(found, (Path("base"), Path("new")), COMMAND, ("+sweep=old",), True)
