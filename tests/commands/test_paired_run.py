@@ -128,6 +128,8 @@ def test_a_ray_that_dies_is_no_signal(call: Callable[..., tuple[int, str, str]],
         (["model=echo", "nowhere.yaml"], [], "nowhere.yaml: there is no such file"),
         (["model=echo", "model='"], [], "close the quotes"),
         (["system=cpu_1core", "system=cpu_1core,cpu_all"], ["-m", *BOTH, CODE], "A has 5 trials and B 10"),
+        (["model.wrong=[3]", "model.wrong=[3]"], [*BOTH, CODE, "--gate"], "A and B are the same code, weights and settings"),
+        ([str(SUPPORT), str(SUPPORT / "code")], [*BOTH, CODE], f"both sides would run this code, and {SUPPORT} is a folder of code"),
     ],
 )
 def test_mistakes_are_in_one_line(run: Any, sides: list[str], more: list[str], says: str) -> None:

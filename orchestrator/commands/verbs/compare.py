@@ -136,7 +136,7 @@ def execute(options: Options) -> int:
     if options.run is not None:
         from orchestrator.commands.paired_run import measure_pairs
 
-        measured = measure_pairs(options.run)
+        measured = measure_pairs(options.run, options.gate)
         if measured.ended is not None:
             return measured.ended
         baseline, candidate, broken = measured.folder / "a", measured.folder / "b", measured.broken
