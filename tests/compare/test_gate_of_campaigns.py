@@ -218,6 +218,7 @@ def test_other_settings_are_another_trial_and_told(measure: Any, compare: Any, t
     assert (code, " ".join(out.split()).startswith(said)) == (0, True)
     assert command in out.splitlines()
     assert "missing (other settings)" in out
+    assert "2 trials of the baseline: 2 no verdict." in " ".join(compare(before, after, by=("model.sleep_ms",))[1].split())
     for written in (html.unescape((tmp_path / "c.html").read_text()), (tmp_path / "c.md").read_text().replace("\\", "")):
         assert said in written.replace("&gt;", ">")
         assert command in written
