@@ -9,7 +9,6 @@ import pyarrow as pa
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import hidden
 from orchestrator.contracts import InputError
-from orchestrator.kept_settings import SettingsKept
 from orchestrator.measurement.cut_stream import cut_stream
 from orchestrator.measurement.failures import Stamps, TrialFailed, incomplete_round, refuse_short
 from orchestrator.metrics.interface import Scale
@@ -87,7 +86,7 @@ class Course:
         samples = self.book.samples()
         if samples is None:
             return False
-        with step("judging its answers"), SettingsKept():
+        with step("judging its answers"):
             self._judge = judge_samples(samples, self.book.record.metrics, self._trial)
         for result in self.book.rounds():
             refuse_short(result, self._trial.measurement.batch, self._trial.in_flight)
@@ -106,7 +105,7 @@ class Course:
         """Store what a process says of itself. The answers that count are those of the trial's first process."""
         flags = list(self.book.record.flags)
         if self._judge is None:
-            with step("judging its answers"), SettingsKept():
+            with step("judging its answers"):
                 self._judge = judge_samples(prepared.samples, prepared.metrics, self._trial)
             self.book.store_samples(self._judge.samples)
         else:

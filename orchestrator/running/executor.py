@@ -14,7 +14,6 @@ from typing import Any, Generic, Protocol, TypeVar
 from orchestrator.configuration.config import SystemConfig, Trial
 from orchestrator.configuration.environment_values import resolved
 from orchestrator.contracts import InputError
-from orchestrator.kept_settings import SettingsKept
 from orchestrator.machine.host import Identity, Machine, read_machine
 from orchestrator.measurement.failures import Stamps, TrialFailed, unexpected
 from orchestrator.measurement.last_words import LastWords
@@ -148,8 +147,7 @@ class LocalSite:
 
     def look(self, machine: Machine, trials: Sequence[Trial]) -> list[Look]:
         """Look in this process."""
-        with SettingsKept():
-            return [self._inspector.look(resolved(trial)) for trial in trials]
+        return [self._inspector.look(resolved(trial)) for trial in trials]
 
     def executor(self) -> AbstractContextManager[Executor]:
         """Return the executor that was asked for."""

@@ -17,7 +17,6 @@ from orchestrator.configuration.environment_values import resolved
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.endings import ends_the_program
-from orchestrator.kept_settings import SettingsKept
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.environment import boot_id
 from orchestrator.machine.host import Identity, Machine, cores_of_trial, numa_cores, own_identity
@@ -50,7 +49,7 @@ class InlineJob(Generic[T]):
         """Make the call. Within one process it cannot be cut off at the time limit: a limited one raises TimeoutError once it has ended."""
         began = time.monotonic()
         try:
-            with put_back(), SettingsKept():
+            with put_back():
                 value = self._call()
         except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
             if ends_the_program(error):

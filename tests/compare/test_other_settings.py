@@ -6,9 +6,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from orchestrator.commands.line import parse
-from orchestrator.commands.paired_run import composing_of
-from orchestrator.commands.verbs.compare import read
+from orchestrator.commands.line import read
+from orchestrator.commands.paired_run import PairedRun, composing_of
 from orchestrator.compare.remedies import commands, narrowing, other_settings
 from orchestrator.compare.rows import MISSING, Compared, Nearest
 from orchestrator.compare.settings import closest, differences, drawn_otherwise, sides_of
@@ -92,20 +91,20 @@ COMMAND = (
 
 def test_the_commands_have_what_was_typed_but_what_the_sides_set_and_where_it_ran() -> None:
     every = [trial(model=model, batch=2) for model in ("null", "other")]
-    found: Any = Compares([(trial(batch=1), every[0]), (trial(model="third"), None)], every)
-    assert list(other_settings(found)) == [
+    compared: Any = Compares([(trial(batch=1), every[0]), (trial(model="third"), None)], every)
+    assert list(other_settings(compared)) == [
         "In 1 of 2 trials the settings differ (baseline -> candidate): measurement.batch 1 -> 2.",
         "The candidate has nothing like 1 trial of the baseline.",
     ]
-    (pairs,) = commands(found, (Path("base"), Path("new")), COMMAND, ("+sweep=old",), True)
+    (pairs,) = commands(compared, (Path("base"), Path("new")), COMMAND, ("+sweep=old",), True)
     words = shlex.split(pairs, comments=True)[3:]
-    run = read(parse("compare", words[1:])).run
-    assert run is not None
-    assert run.sides == ("measurement.batch=1", "measurement.batch=2")
-    assert run.overrides == ("+sweep=mine", 'analysis.primary="50 ms"', "model=null")
-    assert (run.multirun, [str(one) for one in run.config_dirs]) == (True, ["conf"])
-    assert [one.overrides[0] for one in composing_of(run)] == ["measurement.batch=1", "measurement.batch=2"]
-    assert list(commands(found, (Path("a"), Path("b")), ("import", "x"), (), True)) == []
+    found = read("compare", words[1:])
+    assert found["run"]
+    assert found["words"] == ("measurement.batch=1", "measurement.batch=2", "+sweep=mine", 'analysis.primary="50 ms"', "model=null")
+    assert (found["multirun"], found["config_dirs"]) == (True, (Path("conf"),))
+    run = PairedRun(found["words"][:2], found["words"][2:], 5)
+    assert [one.asked["overrides"][0] for one in composing_of(run)] == ["measurement.batch=1", "measurement.batch=2"]
+    assert list(commands(compared, (Path("a"), Path("b")), ("import", "x"), (), True)) == []
 
 
 def test_other_samples_are_never_compared() -> None:

@@ -11,7 +11,6 @@ from pkgutil import iter_modules
 from typing import Any
 
 from orchestrator.contracts import InputError
-from orchestrator.kept_settings import SettingsKept
 from orchestrator.stats.stopping.rule import (
     CHECK_COLUMNS,
     Bounded,
@@ -78,5 +77,4 @@ def make_rule(
             raise InputError(f"{where}: must be of type {kind}")
         checked[option] = wanted(value)
     settings = RuleSettings(min_rounds, max_rounds, max_seconds, half_width, primary)
-    with SettingsKept():
-        return Bounded(RULES[name](settings, **checked), settings)
+    return Bounded(RULES[name](settings, **checked), settings)

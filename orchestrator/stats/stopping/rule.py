@@ -9,7 +9,6 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.kept_settings import SettingsKept
 from orchestrator.stats.convergence import DensityConvergence
 from orchestrator.stats.times import PRIMARY_CLOCK, SERVICE_CLOCKS, Clock, primary_of
 
@@ -173,8 +172,7 @@ class Bounded:
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Ask the rule, then apply the bounds."""
-        with SettingsKept():
-            decision = self._rule.update(observation, now_s)
+        decision = self._rule.update(observation, now_s)
         if observation.rounds < self._settings.min_rounds:
             return Decision(False, None, decision.check)
         if self._enough_since_s is None:

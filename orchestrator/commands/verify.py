@@ -1,0 +1,60 @@
+"""``verify FILE``: whether a bundle is as it was made, and its figures follow from its times."""
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from orchestrator.commands.line import PLACE, verb
+from orchestrator.report.text import trials_counted
+
+
+@verb("verify evidence.tar.zst", "verify evidence.tar.zst --signer measurer.pub")
+@click.argument("file", metavar="FILE", type=PLACE)
+@click.option(
+    "--signer",
+    type=PLACE,
+    metavar="KEY",
+    help="who should have signed it: a public key of ssh-keygen or minisign, or a file of allowed signers",
+)
+def command(file: Path, signer: Path | None) -> int:
+    """Whether a bundle is as it was made, and follows from its times.
+
+    Compute the digests of a bundle again, and its figures from its stored times, without the model, the data or a network.
+    One line per problem; exit code 1 where anything differs, 2 for what is no bundle. No code of a bundle is run.
+    """
+    from orchestrator.assessment.words import verdict_lines
+    from orchestrator.bundling import signing
+    from orchestrator.bundling.verification import verify
+    from orchestrator.report.terminal import Terminal
+
+    if signer is not None:
+        signing.check_key(signer, "--signer")
+    with tempfile.TemporaryDirectory(prefix="orchestrator-verify-") as folder:
+        found = verify(file, Path(folder))
+    complaint = None if signer is None else signing.complaint(file, signer)
+    problems = [*found.problems, *filter(None, [complaint])]
+    terminal = Terminal()
+    for problem in problems:
+        terminal.line(problem)
+    if found.assessment is not None and complaint is None:  # what a stranger made shows nothing
+        for line in verdict_lines(found.assessment):
+            terminal.line(line)
+    if problems:
+        return 1
+    if signer is not None:
+        signed = f"signed by a key of {signer.name}"
+    elif beside := signing.signatures(file):
+        signed = f"{beside[0].name} was not looked at: say who should have signed with --signer KEY"
+    else:
+        signed = "not signed: that nothing was changed since it was bundled is shown, by whom it was bundled is not"
+    for remark in (*found.remarks, signed):
+        terminal.prose(remark)
+    assert found.manifest is not None
+    manifest = found.manifest
+    page = "; report.html is held by its digest alone" if "results/report.html" in manifest.files else ""
+    terminal.prose(
+        f"verified: {file.name} ({len(manifest.files):,} files; {trials_counted(found.trials)} of {manifest.campaign.name}, begun "
+        f"{manifest.campaign.created_at:%Y-%m-%d %H:%M} UTC, every figure computed again from the stored times{page})"
+    )
+    return 0
