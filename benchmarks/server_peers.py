@@ -32,12 +32,11 @@ from urllib.request import urlopen
 import numpy as np
 import psutil
 
+from benchmarks.client_cost import http, instant_server
 from benchmarks.peers.asked import Asked, agreement, asked
 from benchmarks.peers.clients import COMMANDS, PeerFailed, Work, end_group, run
 from orchestrator.configuration.server import ServerSettings
-from orchestrator.contracts import Reply
 from orchestrator.measurement.asking import Client
-from orchestrator.measurement.client_cost import as_http, instant_server
 from orchestrator.measurement.in_flight import Arrivals, InFlight
 from orchestrator.measurement.timing import STAMPS, Stages
 from orchestrator.measurement.waiting import waiting
@@ -84,8 +83,8 @@ def server_of(kind: str, cores: Sequence[int]) -> Iterator[str]:
         message = {"index": 0, "message": {"role": "assistant", "content": "B"}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 4, "completion_tokens": 1, "total_tokens": 5}
         body = json.dumps({"id": "c", "object": "chat.completion", "created": 1, "model": "x", "choices": [message], "usage": usage})
-        with instant_server(as_http(Reply({"content-type": "application/json"}, body.encode(), [], 0, 0, 0)), cores) as address:
-            yield f"http://127.0.0.1:{address.port}"
+        with instant_server(http("application/json", body.encode()), cores) as url:
+            yield url
         return
     words = [sys.executable, "-m", "tasks.servers.xllamacpp_server", "--port", str(PORT), "--threads", str(len(cores))]
     process = subprocess.Popen(

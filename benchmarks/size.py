@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -48,6 +49,27 @@ def size_of(files: list[Path]) -> Size:
     return found
 
 
+def whole_package() -> dict[str, int]:
+    """Return the size of ``orchestrator/`` as a whole; small functions have one caller and fewer than 6 lines."""
+    texts = [path.read_text("utf-8") for path in (ROOT / "orchestrator").rglob("*.py")]
+    nodes = [node for text in texts for node in ast.walk(ast.parse(text))]
+    uses = Counter(node.id if isinstance(node, ast.Name) else node.attr for node in nodes if isinstance(node, ast.Name | ast.Attribute))
+    functions = [node for node in nodes if isinstance(node, FUNCTIONS) and not node.decorator_list]
+    named = Counter(function.name for function in functions)
+    return {
+        "statements": sum(isinstance(node, ast.stmt) for node in nodes),
+        "files": len(texts),
+        "lines of its longest file": max(text.count("\n") for text in texts),
+        "small functions": sum(uses[one.name] == named[one.name] == 1 and lines_of(one) < 6 for one in functions),
+    }
+
+
+def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the lines of a function's body without its docstring."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
 def words_of(page: Path) -> int:
     """Return the words of a page, or of all pages of a folder, outside tables."""
     pages = sorted(page.rglob("*.md")) if page.is_dir() else [page] if page.exists() else []
@@ -65,9 +87,10 @@ def main() -> int:
         print(f"{name:24}" + "".join(f"{value:>12,}" for value in size))
     for name, count in words.items():
         print(f"{name:36}{count:>12,} words")
-    counts = {"statements": {name: size.statements for name, size in sizes.items()}, "words": words}
+    counts = {"statements": {name: size.statements for name, size in sizes.items()}, "words": words, "package": whole_package()}
+    print(*(f"{name:36}{count:>12,} of orchestrator/" for name, count in counts["package"].items()), sep="\n")
     above = [
-        f"{name}: {count:,} {what}, and the limit is {limits[what].get(name, 0):,}"
+        f"{name}: {count:,} ({what}), and the limit is {limits[what].get(name, 0):,}"
         for what, found in counts.items()
         for name, count in found.items()
         if count > limits[what].get(name, 0)

@@ -120,6 +120,8 @@ class Reply:
         for a runtime that reads streams to set, by `came`: when the first and the last piece of content were there, and their number.
     gaps_ns
         set by `came` too: from each piece of content to the next.
+    connection
+        number of the connection that it came on.
     """
 
     headers: Mapping[str, str]
@@ -132,6 +134,7 @@ class Reply:
     last_token_ns: int = 0
     tokens: int = 0
     gaps_ns: Sequence[int] = ()
+    connection: int = 0
 
     def came(self, moments: Sequence[int], tokens: int | None = None) -> None:
         """Note when the pieces of content came, and how many tokens they held, where the server says so."""

@@ -20,6 +20,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 PATIENCE_S = 3
+CONSTRAINTS = "requirements/constraints.txt"
+"""Versions that the checks ran with; torch is chosen below."""
 CUDA = ("nvidia-", "cuda-", "triton")
 # Downloads of torch 2.15 and torchvision 0.29 for Linux on x86-64, by the Content-Length of each file on PyPI, November 2026.
 CUDA_SIZE = "about 3.0 GB to download"
@@ -109,7 +111,7 @@ def main(extras: str) -> None:
         say(line)
         if options:
             pip("install", "--quiet", *options, *frameworks())
-    pip("install", "--quiet", "--editable", f".[{extras}]")
+    pip("install", "--quiet", "--constraint", CONSTRAINTS, "--editable", f".[{extras}]")
 
 
 def say(line: str) -> None:

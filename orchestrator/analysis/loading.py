@@ -18,11 +18,10 @@ from orchestrator.analysis.units import visits_apart, whole_streams
 from orchestrator.contracts import InputError
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.load import MEASURE_AGAIN
-from orchestrator.storage.matrix import RoundMatrix, round_matrix
+from orchestrator.storage.matrix import RoundMatrix, round_matrix, token_gaps
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.schema import STAGES
-from orchestrator.storage.token_gaps import token_gaps
 from orchestrator.subject.samples import first_of_batches
 
 

@@ -27,8 +27,8 @@ from orchestrator.stats.times import Clock, primary_of
 from orchestrator.stats.units import Units, enough_units, number_of_units
 from orchestrator.storage import schema
 from orchestrator.storage.load import MEASURE_AGAIN
+from orchestrator.storage.matrix import TokenGaps
 from orchestrator.storage.records import TrialRecord
-from orchestrator.storage.token_gaps import TokenGaps
 from orchestrator.subject.samples import batch_numbers, order_of_round
 from orchestrator.subject.slices import PICTURES, SIZE, groups_by_size, slices_offered
 

@@ -1,18 +1,15 @@
-"""A ``.tar.zst`` that is the same for the same files, with a seal at its end, and reading one that anybody may have made.
-
-The seal is a skippable frame of Zstandard (RFC 8878, section 3.1.2), which every program that unpacks the format leaves out: a mark and
-the SHA-256 of all bytes before it. So no byte of the archive changes unnoticed, not even one that says nothing of a file.
-"""
+"""``.tar.zst`` files with the SHA-256 of all they hold: written byte by byte the same, and unpacked as far as a stranger's file may be."""
 
 import hashlib
 import io
-import struct
+import json
+import os
+import re
+import shutil
 import tarfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Literal
+from typing import Any
 
 import pyarrow as pa
 
@@ -20,226 +17,138 @@ from orchestrator.contracts import InputError, first_line
 from orchestrator.storage.files import replacing
 
 CODEC = "zstd"
-FRAME = bytes.fromhex("28b52ffd")
-"""How Zstandard begins."""
-MARK = b"tail-quality bundle\n"
-HEAD = bytes.fromhex("5e2a4d18") + struct.pack("<I", len(MARK) + hashlib.sha256().digest_size) + MARK
-SEAL_BYTES = len(HEAD) + hashlib.sha256().digest_size
-CHUNK = 2**20
+SUMS = "SHA256SUMS"
+"""The first file: ``sha256sum --check`` reads it."""
+OLD_SUMS = "MANIFEST.json"
+"""The first file of a bundle of version 0.2.0, which has sizes and settings as well."""
+LINE = re.compile(r"([0-9a-f]{64})  ([^\n\0]+)\n")
 BUFFER = 2**16
 HEADERS = 2**20
 """Most bytes that the headers of one file may take."""
-
-Seal = Literal["whole", "broken", "none"]
-
-
-class Unreadable(Exception):
-    """The archive cannot be read any further."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file that goes into an archive, from a path or from bytes."""
-
-    name: str
-    source: Path | bytes
-    size_bytes: int
-    sha256: str
+MOST_SUMS = 2**26
+MOST_TIMES = 1000
+"""No bundle unpacks to more than so many times its own size; text packs to a twentieth."""
+MOST_MISSING = 20
+LONGEST_NAME = 200
 
 
-def entry_of(name: str, source: Path | bytes) -> Entry:
-    """Return a file with its size and digest."""
-    digest, size = hashlib.sha256(), 0
-    with _opened(source) as file:
-        while block := file.read(CHUNK):
-            digest.update(block)
-            size += len(block)
-    return Entry(name, source, size, digest.hexdigest())
+def write_archive(path: Path, files: Mapping[str, Path | bytes], modified_s: int) -> None:
+    """Write files, each a path or its content, in the order of their names. All belong to nobody; ``modified_s`` counts from 1970."""
+    sums = "".join(f"{digest(files[name])}  {name}\n" for name in sorted(files))
+    with (
+        replacing(path) as target,
+        os.fdopen(os.dup(target.fileno()), "wb") as own,  # Arrow closes what it writes to
+        pa.CompressedOutputStream(pa.PythonFile(own, mode="w"), CODEC) as packed,
+        tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name in (SUMS, *sorted(files)):
+            source = sums.encode() if name == SUMS else files[name]
+            header = tarfile.TarInfo(name)
+            header.size = len(source) if isinstance(source, bytes) else source.stat().st_size
+            header.mode, header.mtime = 0o644, modified_s
+            with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as content:
+                archive.addfile(header, content)
 
 
-def _opened(source: Path | bytes) -> BinaryIO:
-    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+def digest(source: Path | bytes) -> str:
+    """Return the SHA-256 of a file or of bytes."""
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def write_archive(path: Path, entries: Sequence[Entry], modified_s: int) -> None:
-    """Write files in this order, owned by nobody and last changed at ``modified_s`` since 1970; the archive is whole or not there.
+def unpack(path: Path, folder: Path) -> list[str]:
+    """Write the files of an archive into an empty folder; return a line for each that is not what was bundled.
+
+    Only regular files that the sums name are written, and none twice. What follows another one is not read.
 
     Raises
     ------
     InputError
-        for a file that is not what its entry says any more.
+        for what is no bundle, and for one that unpacks to far more than its size or to more than the disk has room for.
     """
-    with replacing(path) as file:
-        sealed = _Sealed(file)
-        with (
-            pa.CompressedOutputStream(sealed, CODEC) as packed,
-            tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as archive,
-        ):
-            for entry in entries:
-                header = tarfile.TarInfo(entry.name)
-                header.size, header.mode, header.mtime = entry.size_bytes, 0o644, modified_s
-                _add(archive, header, entry)
-        file.write(HEAD + sealed.digest.digest())
-
-
-def _add(archive: tarfile.TarFile, header: tarfile.TarInfo, entry: Entry) -> None:
-    with _opened(entry.source) as source:
-        counted = _Counted(source)
-        try:
-            archive.addfile(header, counted)
-        except OSError as error:
-            if error.errno is not None:
-                raise
-            raise _changed(entry) from error  # it is shorter than it was
-        if source.read(1) or counted.digest.hexdigest() != entry.sha256:
-            raise _changed(entry)
-
-
-def _changed(entry: Entry) -> InputError:
-    return InputError(f"{entry.name} was changed while it was bundled: wait until nothing writes there, and bundle again")
-
-
-class _Sealed(io.RawIOBase):
-    """Writes on to a file that stays open, and digests what it writes."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self._written = file, 0
-        self.digest = hashlib.sha256()
-
-    def writable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._written
-
-    def write(self, block: Any) -> int:
-        content = bytes(block)
-        self._file.write(content)
-        self.digest.update(content)
-        self._written += len(content)
-        return len(content)
-
-
-class _Counted(io.RawIOBase):
-    """Reads on from a file, and digests what it reads."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.digest = hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        block = self._file.read(size)
-        self.digest.update(block)
-        return block
-
-
-def looks_like_archive(path: Path) -> bool:
-    """Return whether a file begins as Zstandard does, or ends with a seal, so that it may be a bundle of which a byte was changed."""
-    with path.open("rb") as file:
-        begins = file.read(len(FRAME)) == FRAME
-    return begins or seal_of(path) != "none"
-
-
-def seal_of(path: Path) -> Seal:
-    """Return whether the seal at the end of a file fits all bytes before it; ``none`` where there is no mark of one."""
-    with path.open("rb") as file:
-        left = file.seek(0, io.SEEK_END) - SEAL_BYTES
-        if left < 0:
-            return "none"
-        file.seek(left)
-        tail = file.read(SEAL_BYTES)
-        if not tail.startswith(HEAD):
-            return "none"
-        file.seek(0)
-        digest = hashlib.sha256()
-        while left and (block := file.read(min(CHUNK, left))):
-            digest.update(block)
-            left -= len(block)
-    return "whole" if digest.digest() == tail[len(HEAD) :] else "broken"
-
-
-@dataclass(frozen=True)
-class Member:
-    """One file of an archive that is being read: ``chunks`` must be used up before the next is asked for."""
-
-    name: str
-    is_file: bool
-    size_bytes: int
-    chunks: Iterator[bytes]
-
-
-def members(path: Path) -> Iterator[Member]:
-    """Yield what an archive holds, in its order, and never more of it in memory than a chunk; no file is written here.
-
-    Raises
-    ------
-    Unreadable
-        where it cannot be read any further: it was cut or changed, or is no such archive.
-    """
-    left = max(path.stat().st_size - SEAL_BYTES, 0)
-    with _told(), path.open("rb") as file, closing(_Body(file, left)) as body:
-        bounded = _Bounded(pa.CompressedInputStream(body, CODEC))
-        bounded.allow(HEADERS)
-        with tarfile.open(fileobj=bounded, mode="r|", bufsize=BUFFER) as archive:
-            while (header := archive.next()) is not None:
-                bounded.allow(header.size + HEADERS)
-                yield Member(header.name, header.isreg() and not header.issparse(), header.size, _chunks(archive, header))
-                bounded.allow(HEADERS)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Turn what goes wrong while an archive is read into Unreadable."""
+    if not path.is_file():
+        raise InputError(f"{path} is {'a folder' if path.is_dir() else 'not there'}: name a file that `bundle` has written")
+    room = {
+        f"{MOST_TIMES:,} times its size": MOST_TIMES * path.stat().st_size,
+        f"{folder.parent} has room for": shutil.disk_usage(folder).free,
+    }
+    sums: dict[str, str] = {}
+    problems: list[str] = []
+    last, written, left = "its beginning", 0, set[str]()
     try:
-        yield
+        with (
+            pa.input_stream(path, compression=CODEC) as stream,
+            tarfile.open(fileobj=(rationed := _Rationed(stream)), mode="r|", bufsize=BUFFER) as archive,
+        ):
+            while (member := archive.next()) is not None:
+                begins = not sums
+                if begins and (member.name not in (SUMS, OLD_SUMS) or not member.isreg() or member.size > MOST_SUMS):
+                    raise ValueError(f"its first file must be {SUMS}")
+                if not begins and (strange := _strange(member, left, sums)):
+                    return [*problems, f"{member.name[:LONGEST_NAME]}: {strange}; what comes after it was not read"]
+                written += member.size
+                for limit, most in room.items():
+                    if written > most:
+                        raise InputError(f"{path} unpacks to more than {limit}: do not open it, or choose another place with TMPDIR=FOLDER")
+                rationed.left = member.size + HEADERS
+                archive.extract(member, folder, set_attrs=False, filter="data")
+                rationed.left = HEADERS
+                if begins:
+                    sums = _sums_of((folder / member.name).read_bytes(), member.name)
+                    left = set(sums)
+                elif digest(folder / member.name) != sums[member.name]:
+                    problems.append(f"{member.name}: is not what was bundled (its SHA-256 is another one)")
+                left.discard(member.name)
+                last = member.name
+    except InputError:
+        raise
     except (tarfile.TarError, pa.ArrowException, OSError, EOFError, ValueError, RecursionError) as error:
-        raise Unreadable(first_line(error)) from error
+        if not sums:
+            raise InputError(f"{path} is no bundle, or was changed ({first_line(error)}): name a file that `bundle` has written") from error
+        return [*problems, f"{path.name}: cannot be read beyond {last} ({first_line(error)})"]
+    if not sums:
+        raise InputError(f"{path} is no bundle (it holds no file): name a file that `bundle` has written")
+    missing = [f"{name}: is missing" for name in sorted(left)]
+    more = [f"{len(missing) - MOST_MISSING} more files are missing"] if len(missing) > MOST_MISSING else []
+    return [*problems, *missing[:MOST_MISSING], *more]
 
 
-def _chunks(archive: tarfile.TarFile, header: tarfile.TarInfo) -> Iterator[bytes]:
-    with _told():
-        content = archive.extractfile(header) if header.isreg() else None
-        while content is not None and (block := content.read(CHUNK)):
-            yield block
+def _strange(member: tarfile.TarInfo, left: set[str], sums: Mapping[str, str]) -> str | None:
+    """Return what no bundle holds, or None."""
+    if member.name not in sums:
+        return f"is not in {SUMS}"
+    if not member.isreg() or member.issparse():
+        return "is no regular file, and a bundle holds nothing else"
+    return None if member.name in left else "is there twice"
 
 
-class _Body(io.RawIOBase):
-    """The first bytes of a file."""
-
-    def __init__(self, file: BinaryIO, left: int) -> None:
-        self._file, self._left, self._read = file, left, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._read
-
-    def read(self, size: int = -1) -> bytes:
-        block = self._file.read(self._left if size < 0 else min(size, self._left))
-        self._left -= len(block)
-        self._read += len(block)
-        return block
+def _sums_of(content: bytes, name: str) -> dict[str, str]:
+    """Return digests by name. Raises ValueError for content of another form."""
+    if name == OLD_SUMS:
+        document: Any = json.loads(content)
+        files = document.get("files") if isinstance(document, dict) else None
+        if not isinstance(files, dict) or not all(isinstance(file, dict) for file in files.values()):
+            raise ValueError(f"its {OLD_SUMS} is not ours")
+        return {str(name): str(file.get("sha256")) for name, file in files.items()}
+    text = content.decode()
+    sums = {name: digest for digest, name in LINE.findall(text)}
+    if not sums or LINE.sub("", text):
+        raise ValueError(f"its {SUMS} has other lines than `DIGEST  NAME`")
+    return sums
 
 
-class _Bounded(io.RawIOBase):
-    """What is unpacked, as far as it was allowed: a few bytes can unpack to more than any machine holds."""
+class _Rationed(io.RawIOBase):
+    """An unpacked stream that gives no more than is ``left``: a few bytes can unpack to more than any machine holds."""
 
     def __init__(self, stream: Any) -> None:
-        self._stream, self._left = stream, 0
-
-    def allow(self, size: int) -> None:
-        self._left = size
+        self._stream, self.left = stream, HEADERS
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        if size > self._left:
+        if not 0 <= size <= self.left:
             raise ValueError("it holds more than its headers say")
         block: bytes = self._stream.read(size)
-        self._left -= len(block)
+        self.left -= len(block)
         return block

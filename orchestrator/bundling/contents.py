@@ -1,86 +1,134 @@
 """What a bundle holds: a campaign as it was stored, what this program makes of it, and what it was measured with."""
 
+import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
 
 import orchestrator
-from orchestrator.analysis.campaign_analysis import analyse
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.ranking import rankings
+from orchestrator.assessment.assess import assess
+from orchestrator.assessment.documents import to_document, to_report
+from orchestrator.assessment.requirements import requirements_of
+from orchestrator.assessment.subjects import Session
 from orchestrator.assessment.verdicts import Assessment
-from orchestrator.bundling.archive import Entry, entry_of
-from orchestrator.bundling.held import assessment_files, held_against
-from orchestrator.bundling.manifest import NAME, BundledCampaign, BundledFile, Manifest, to_text
-from orchestrator.bundling.sbom import materials, to_cyclonedx
-from orchestrator.bundling.surroundings import environment_of
 from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.configuration.frozen import Frozen
 from orchestrator.contracts import InputError
 from orchestrator.report.html.page import report_texts
-from orchestrator.storage.files import json_text, write_results
-from orchestrator.storage.layout import CAMPAIGN, OF_A_TRIAL, OVERRIDES, TWINS, TrialFolder, answers, inside, parts, trial_folder
+from orchestrator.storage.files import json_text, sealed_json, write_results
+from orchestrator.storage.layout import CAMPAIGN, OF_A_TRIAL, OVERRIDES, TWINS, answers, inside, parts, trial_folder
 from orchestrator.storage.reader import Campaign
+from orchestrator.storage.records import CampaignRecord, TrialRecord, UtcTime
 from orchestrator.subject.code_files import digest_code
 
 RESULTS = "results"
 """The folder of a bundle that is a campaign's directory: every verb reads it."""
+ABOUT = "bundle.json"
 ENVIRONMENT = "environment.json"
-BILL = "sbom.cdx.json"
+REQUIREMENTS = "requirements.yaml"
+ASSESSMENT = "assessment.json"
+ASSESSMENT_TEXT = "assessment.md"
+MACHINE = (
+    "host", "boot_id", "processor", "logical_cores", "physical_cores", "memory_bytes", "governor", "turbo", "clock",
+)  # fmt: skip
+"""What a trial records of its machine that does not change while it is measured."""
 
 
-@dataclass(frozen=True)
-class Required:
-    """A file of requirements, by its name and content."""
+class BundledCampaign(Frozen):
+    """The campaign that a bundle is of."""
 
     name: str
-    content: bytes
+    created_at: UtcTime
+
+
+class About(Frozen):
+    """``bundle.json``: how the figures of a bundle were made.
+
+    program_version, program_digest
+        of the program that made it; the digest is that of its code.
+    analysis
+        the settings that the result tables were computed with.
+    requirements
+        the name of the file of requirements that was given; its content is ``requirements.yaml``.
+    files
+        the digests in ``MANIFEST.json`` of version 0.2.0, which is bundle version 1.
+    """
+
+    bundle_version: Annotated[int, Field(ge=1, le=2)] = 2
+    program_version: str
+    program_digest: str
+    campaign: BundledCampaign
+    analysis: AnalysisConfig
+    requirements: str | None = None
+    files: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """What goes into a bundle, in its order, and what is shown of the requirements, if there are any."""
+    """The files of a bundle by name, each a path or its content, and what is shown of the requirements, if there are any."""
 
-    manifest: Manifest
-    entries: tuple[Entry, ...]
+    files: dict[str, Path | bytes]
     assessment: Assessment | None
 
 
-def bundle_of(campaign: Campaign, wanted: AnalysisConfig, scratch: Path, required: Required | None = None) -> Bundle:
-    """Return the bundle of a campaign and what it shows of what is ``required``; what is made is written into the empty folder ``scratch``.
+def bundle_of(campaign: Campaign, wanted: AnalysisConfig, scratch: Path, required: tuple[str, bytes] | None = None) -> Bundle:
+    """Return the bundle of a campaign; what is made is written into the empty folder ``scratch``.
 
-    Result tables and report are made anew from the stored times, so that a bundle agrees with itself whatever lies in the directory.
-
-    Raises
-    ------
-    InputError
-        for a campaign that is being measured or was interrupted, for damaged files, and for requirements that break a rule.
+    Result tables and report are made anew from the stored times, so that a bundle agrees with itself. ``required`` is the name and the
+    content of a file of requirements. Raises InputError for a campaign that is being measured and for damaged files.
     """
-    if campaign.record.under_way:
+    record = campaign.record
+    if record.under_way:
         remedy = f"wait for its end, or finish it with `python -m orchestrator resume {shlex.quote(str(campaign.directory))}`"
         raise InputError(f"{campaign.directory} is still being measured, or was interrupted: {remedy}")
     results = analyse(campaign, wanted)
-    assessment = None if required is None else held_against(required.content, required.name, results)
     write_results(scratch, results.tables, report_texts(results, rankings(results)))
-    made_at = campaign.record.created_at
-    documents = {
-        ENVIRONMENT: json_text(environment_of(campaign.record, results.records)) + "\n",
-        BILL: to_cyclonedx(campaign.record.name, made_at, materials(campaign.record, results.records)),
-    }
-    sources: dict[str, Path | bytes] = {name: text.encode() for name, text in documents.items()}
-    if required is not None and assessment is not None:
-        sources |= assessment_files(required.content, assessment, campaign.record.name)
-    sources |= {f"{RESULTS}/{path.relative_to(campaign.directory).as_posix()}": path for path in _stored_files(campaign)}
-    sources |= {f"{RESULTS}/{path.name}": path for path in scratch.iterdir()}
-    entries = [entry_of(name, source) for name, source in sorted(sources.items())]
-    manifest = Manifest(
+    files: dict[str, Path | bytes] = {ENVIRONMENT: f"{json_text(environment_of(record, results.records))}\n".encode()}
+    assessment = None
+    if required is not None:
+        assessment = assessed(*required, results)
+        files[REQUIREMENTS] = required[1]
+        files[ASSESSMENT] = f"{json_text(to_document(assessment))}\n".encode()
+        files[ASSESSMENT_TEXT] = to_report(assessment, f"Requirements of {record.name}").encode(errors="backslashreplace")
+    about = About(
         program_version=orchestrator.__version__,
         program_digest=digest_code(),
-        campaign=BundledCampaign(name=campaign.record.name, created_at=made_at),
+        campaign=BundledCampaign(name=record.name, created_at=record.created_at),
         analysis=wanted,
-        requirements=None if required is None else required.name,
-        files={entry.name: BundledFile(size_bytes=entry.size_bytes, sha256=entry.sha256) for entry in entries},
+        requirements=None if required is None else required[0],
     )
-    return Bundle(manifest, (entry_of(NAME, to_text(manifest).encode()), *entries), assessment)
+    files[ABOUT] = sealed_json(json_text(about.model_dump(mode="json", exclude={"files"}))).encode()
+    files |= {f"{RESULTS}/{path.relative_to(campaign.directory).as_posix()}": path for path in _stored_files(campaign)}
+    files |= {f"{RESULTS}/{path.name}": path for path in scratch.iterdir()}
+    return Bundle(files, assessment)
+
+
+def assessed(name: str, content: bytes, results: CampaignAnalysis) -> Assessment:
+    """Return what an analysed campaign shows of the requirements in a file's content; ``name`` is that of the file. Raises InputError."""
+    session = Session(results.campaign, results.records, results.groups, results.analysis)
+    return assess(requirements_of(content, name), [session])
+
+
+def environment_of(campaign: CampaignRecord, trials: Sequence[TrialRecord]) -> dict[str, Any]:
+    """Return as plain values each machine with each stack once, where on it which trials were measured, and the code that did it."""
+    places: dict[str, dict[str, Any]] = {}
+    for record in trials:
+        if record.started_at is not None:
+            place = {"machine": {name: record.environment.get(name) for name in MACHINE}, "stack": record.stack}
+            found = places.setdefault(json.dumps(place, sort_keys=True, default=str), {**place, "trials": {}})
+            rest = {name: value for name, value in record.environment.items() if name not in MACHINE}
+            found["trials"][record.trial_id] = {"placement": record.placement, "environment": rest}
+    return {
+        "measured_with": {"version": campaign.code_version, "code_digest": campaign.code_digest, "code_files": campaign.code_files},
+        "command": list(campaign.command),
+        "places": list(places.values()),
+    }
 
 
 def _stored_files(campaign: Campaign) -> Iterator[Path]:
@@ -88,15 +136,10 @@ def _stored_files(campaign: Campaign) -> Iterator[Path]:
     directory = campaign.directory
     yield from (path for name in (CAMPAIGN, OVERRIDES) if (path := inside(directory, directory / name)).is_file())
     for planned in campaign.record.trials:
-        yield from _of_trial(trial_folder(directory, planned.trial_id))
-
-
-def _of_trial(folder: TrialFolder) -> Iterator[Path]:
-    own = (inside(folder.path, folder.path / name) for name in OF_A_TRIAL)
-    for path in (folder.record, *own, folder.traceback):
-        if path.is_file():
-            yield path
-    yield from folder.server_logs()
-    for name in TWINS:
-        yield from parts(folder.twin(name)).values()
-    yield from answers(folder.answers).values()
+        folder = trial_folder(directory, planned.trial_id)
+        own = (inside(folder.path, folder.path / name) for name in OF_A_TRIAL)
+        yield from (path for path in (folder.record, *own, folder.traceback) if path.is_file())
+        yield from folder.server_logs()
+        for name in TWINS:
+            yield from parts(folder.twin(name)).values()
+        yield from answers(folder.answers).values()

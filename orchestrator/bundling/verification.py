@@ -1,173 +1,165 @@
 """Verify a bundle: its digests, and everything in it that follows from the stored times, without a model, data or a network."""
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
 
 import orchestrator
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.assessment.documents import to_document
 from orchestrator.assessment.verdicts import Assessment
-from orchestrator.bundling.contents import BILL, ENVIRONMENT, RESULTS
-from orchestrator.bundling.held import ASSESSMENT, ASSESSMENT_TEXT, REQUIREMENTS, assessment_text, held_against, verdicts_of
-from orchestrator.bundling.manifest import NAME, Manifest
-from orchestrator.bundling.sameness import document_difference, table_difference, text_difference
-from orchestrator.bundling.sbom import materials, missing_from
-from orchestrator.bundling.surroundings import environment_of
-from orchestrator.bundling.unpack import unpack
+from orchestrator.bundling.archive import OLD_SUMS, unpack
+from orchestrator.bundling.contents import ABOUT, ASSESSMENT, ENVIRONMENT, REQUIREMENTS, RESULTS, About, assessed, environment_of
 from orchestrator.contracts import InputError
-from orchestrator.report.markdown import to_report
 from orchestrator.storage.files import json_text
-from orchestrator.storage.layout import REPORT
-from orchestrator.storage.load import read_table
-from orchestrator.storage.reader import Campaign, open_campaign
+from orchestrator.storage.load import read_json, read_table
+from orchestrator.storage.reader import open_campaign
 from orchestrator.subject.code_files import digest_code
+
+RELATIVE, ABSOLUTE, NANOSECOND = 1e-6, 1e-9, 1
+"""How far floats and whole times may differ: another processor rounds sums otherwise."""
+REMOVER = 'cat > /dev/null; rm -rf -- "$1"'
+"""A shell that removes a folder as soon as the program that holds its input has ended, however it ended."""
 
 
 @dataclass(frozen=True)
 class Verified:
     """What was found of a bundle.
 
-    manifest
-        None where it cannot be read.
     problems
         one line each; none where everything is as it was bundled and follows from the stored times.
-    remarks
-        what was not held against the times, and why.
-    trials
-        how many trials have stored rounds.
+    files, trials
+        how many it holds; how many trials have stored rounds.
     assessment
         what the stored times show of the bundle's requirements; None where it has none, or where nothing was computed again.
+    remark
+        what was not held against the times, and why, or None.
     """
 
-    manifest: Manifest | None
-    problems: tuple[str, ...]
-    remarks: tuple[str, ...] = ()
+    problems: list[str]
+    about: About | None = None
+    files: int = 0
     trials: int = 0
     assessment: Assessment | None = None
+    remark: str | None = None
+
+
+@contextmanager
+def passing_folder() -> Iterator[Path]:
+    """Yield an empty folder that is removed at the end, also where this process is killed."""
+    with tempfile.TemporaryDirectory(prefix="orchestrator-verify-", ignore_cleanup_errors=True) as name:
+        words = ["sh", "-c", REMOVER, "sh", name]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True):  # noqa: S603
+            yield Path(name)
 
 
 def verify(path: Path, folder: Path) -> Verified:
-    """Unpack a bundle into an empty folder and look at everything in it.
+    """Unpack a bundle into an empty folder and look at everything in it. Raises InputError for what is no bundle.
 
     Figures are computed again only where every digest fits: from changed times they would be other ones.
-
-    Raises
-    ------
-    InputError
-        for what is no bundle.
     """
-    unpacked = unpack(path, folder)
-    if unpacked.problems or unpacked.manifest is None:
-        return Verified(unpacked.manifest, unpacked.problems)
-    manifest = unpacked.manifest
+    if problems := unpack(path, folder):
+        return Verified(problems)
     try:
+        old = folder / OLD_SUMS
+        about = read_json(old if old.is_file() else folder / ABOUT, About)
         campaign = open_campaign(folder / RESULTS)
-        results = analyse(campaign, manifest.analysis)
-    except InputError as error:  # whoever made the bundle, made its digests of damaged files
-        return Verified(manifest, (f"{RESULTS}: {str(error).replace(f'{folder}/', '')}",))
-    same = manifest.program_digest == digest_code()
-    held = None if manifest.requirements is None else _held(folder, results)
-    assessment = held if isinstance(held, Assessment) else None
-    problems = [*_differences(folder, campaign, results, manifest, same)]
-    if assessment is not None:
-        problems += _assessment_differences(folder, campaign, assessment, same)
-    elif held is not None:
-        problems.append(str(held))
-    if same:
-        problems += _text_differences(folder, campaign, results)
+        results = analyse(campaign, about.analysis)
+        assessment = None if about.requirements is None else assessed(REQUIREMENTS, (folder / REQUIREMENTS).read_bytes(), results)
+    except (InputError, OSError) as error:  # whoever made the bundle, made its digests of damaged files
+        return Verified([f"{RESULTS}: {str(error).replace(f'{folder}/', '')}"])
+    same = about.program_digest == digest_code()
+    if (campaign.record.name, campaign.record.created_at) != (about.campaign.name, about.campaign.created_at):
+        problems.append(f"{ABOUT}: names another campaign than {RESULTS}/campaign.json")
+    problems += _tables(folder, results, same)
+    environment = json.loads(json_text(environment_of(campaign.record, results.records)))
+    if same and (told := _document(folder / ENVIRONMENT, lambda stored: difference(stored, environment))):
+        problems.append(f"{ENVIRONMENT}: {told}")
+    if assessment is not None and (told := _document(folder / ASSESSMENT, lambda stored: _other_verdict(stored, assessment, same))):
+        problems.append(f"{ASSESSMENT}: {told}")
+    remark = (
+        f"other code than this made the bundle (version {about.program_version}; this is {orchestrator.__version__}): tables and verdicts "
+        "follow from the times; columns that one of the two does not know were not compared"
+    )
+    files = sum(each.is_file() for each in folder.rglob("*")) - 1  # without the sums
     trials = sum(len(group.trials) for group in results.groups)
-    return Verified(manifest, tuple(problems), tuple(_notes(manifest, same)), trials, assessment)
+    return Verified(problems, about, files, trials, assessment, None if same else remark)
 
 
-def _differences(folder: Path, campaign: Campaign, results: CampaignAnalysis, manifest: Manifest, same: bool) -> Iterator[str]:
-    """Yield what does not follow from the stored times of result tables, one line each."""
-    if (campaign.record.name, campaign.record.created_at) != (manifest.campaign.name, manifest.campaign.created_at):
-        yield f"{NAME}: names another campaign than {RESULTS}/campaign.json"
+def _tables(folder: Path, results: CampaignAnalysis, same: bool) -> Iterator[str]:
+    """Yield what does not follow from the stored times of result tables, one line each; of other code's, in the columns that both know."""
     for name, table in results.tables.items():
         file = f"{RESULTS}/{name}.parquet"
-        if file in manifest.files:
-            if (difference := _table_difference(folder, file, table, same)) is not None:
-                yield f"{file}: {difference}"
-        elif same and table.num_rows:
-            yield f"{file}: is missing"
+        if not (folder / file).is_file():
+            if same and table.num_rows:
+                yield f"{file}: is missing"
+            continue
+        try:
+            stored = read_table(folder / file)
+        except InputError as error:
+            yield str(error).replace(f"{folder}/", "")
+            continue
+        known = [name for name in stored.column_names if name in table.column_names]
+        if same and stored.column_names != table.column_names:
+            yield f"{file}: its columns are not those of this program"
+        elif told := difference(stored.select(known).to_pydict(), table.select(known).to_pydict()):
+            yield f"{file}: {told}"
 
 
-def _table_difference(folder: Path, file: str, table: pa.Table, same: bool) -> str | None:
+def _document(path: Path, look: Callable[[Any], str | None]) -> str | None:
+    """Return what is found of a bundled JSON document, or that it is none."""
     try:
-        return table_difference(read_table(folder / file), table, same)
-    except InputError as error:
-        return str(error).replace(f"{folder}/", "")
-
-
-def _text_differences(folder: Path, campaign: Campaign, results: CampaignAnalysis) -> Iterator[str]:
-    if (difference := _json_difference(_text(folder, ENVIRONMENT), environment_of(campaign.record, results.records))) is not None:
-        yield f"{ENVIRONMENT}: {difference}"
-    if (difference := missing_from(_text(folder, BILL), materials(campaign.record, results.records))) is not None:
-        yield f"{BILL}: {difference}"
-    if (difference := text_difference(_text(folder, f"{RESULTS}/{REPORT}"), to_report(results))) is not None:
-        yield f"{RESULTS}/{REPORT}: {difference}"
-
-
-def _held(folder: Path, results: CampaignAnalysis) -> Assessment | str:
-    """Return what the times show of a bundle's requirements, or why nothing can be said of them."""
-    path = folder / REQUIREMENTS
-    if not path.is_file():
-        return f"{REQUIREMENTS}: is missing"
-    try:
-        return held_against(path.read_bytes(), REQUIREMENTS, results)
-    except InputError as error:
-        return str(error).replace(f"{folder}/", "")
-
-
-def _assessment_differences(folder: Path, campaign: Campaign, assessment: Assessment, same: bool) -> Iterator[str]:
-    """Yield what the times do not show of the requirements: every verdict that is another one, or else the first figure that is.
-
-    Figures and texts are compared where the ``same`` program made them.
-    """
-    found, text = to_document(assessment), assessment_text(assessment, campaign.record.name)
-    verdicts = list(_other_verdicts(_text(folder, ASSESSMENT), verdicts_of(found)))
-    yield from (f"{ASSESSMENT}: {difference}" for difference in verdicts)
-    if same and not verdicts and (difference := _json_difference(_text(folder, ASSESSMENT), found)) is not None:
-        yield f"{ASSESSMENT}: {difference}"
-    if same and (difference := text_difference(_text(folder, ASSESSMENT_TEXT), text)) is not None:
-        yield f"{ASSESSMENT_TEXT}: {difference}"
-
-
-def _other_verdicts(text: str, found: Mapping[str, str]) -> Iterator[str]:
-    """Yield in words every requirement on which a bundled assessment has another verdict than is ``found``, by id."""
-    try:
-        stored = verdicts_of(json.loads(text))
-    except (ValueError, RecursionError, LookupError, TypeError):
-        yield "is not what this program writes"
-        return
-    for name in dict.fromkeys((*stored, *found)):
-        if stored.get(name) != found.get(name):
-            said = f"says that {name} is {stored[name]}" if name in stored else f"does not name {name}"
-            yield f"{said}, and the timings give {found[name]}" if name in found else f"{said}, which is no requirement of the file"
-
-
-def _json_difference(text: str, found: Any) -> str | None:
-    """Return the first difference of a bundled JSON document, or None."""
-    try:
-        return document_difference(json.loads(text), json.loads(json_text(found)))
-    except (ValueError, RecursionError, LookupError, TypeError):
+        return look(json.loads(path.read_bytes()))
+    except (OSError, ValueError, RecursionError, LookupError, TypeError):
         return "is not what this program writes"
 
 
-def _notes(manifest: Manifest, same: bool) -> Iterator[str]:
-    if not same:
-        yield (
-            f"other code than this made the bundle (version {manifest.program_version}; this is {orchestrator.__version__}): tables and "
-            "verdicts follow from the times, texts were not written again to compare them"
-        )
+def _other_verdict(stored: Any, assessment: Assessment, same: bool) -> str | None:
+    """Return the first verdict that is another one, or else, of the same program, the first figure."""
+    found = json.loads(json_text(to_document(assessment)))
+    told, shown = ({one["id"]: one["verdict"] for one in document["requirements"]} for document in (stored, found))
+    return difference(told, shown) or (difference(stored, found) if same else None)
 
 
-def _text(folder: Path, name: str) -> str:
-    """Return a bundled text; an empty one where there is none, which is what no report and no document is."""
-    path = folder / name
-    return path.read_text("utf-8", "replace") if path.is_file() else ""
+def difference(stored: Any, found: Any, place: str = "") -> str | None:
+    """Return in words the first difference between plain values, by the path to it, or None; floats may differ in their last digits.
+
+    Examples
+    --------
+    >>> difference({"mean": [0.5]}, {"mean": [0.5 + 1e-12]})
+    >>> difference({"mean": [0.5]}, {"mean": [0.6]})
+    'mean.0 is 0.5, and the timings give 0.6'
+    """
+    pairs: Iterator[tuple[Any, Any, Any]] | None = None
+    if isinstance(stored, Mapping) and isinstance(found, Mapping) and stored.keys() == found.keys():
+        pairs = ((key, stored[key], found[key]) for key in stored)
+    elif _is_list(stored) and _is_list(found) and len(stored) == len(found):
+        pairs = ((number, *pair) for number, pair in enumerate(zip(stored, found, strict=True)))
+    if pairs is None:
+        return None if _alike(stored, found, place) else f"{place or 'it'} is {_shown(stored)}, and the timings give {_shown(found)}"
+    told = (difference(mine, theirs, f"{place}.{key}" if place else str(key)) for key, mine, theirs in pairs)
+    return next(filter(None, told), None)
+
+
+def _alike(mine: Any, theirs: Any, place: str) -> bool:
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (mine, theirs))
+    if numbers and isinstance(mine, int) and isinstance(theirs, int):
+        return abs(mine - theirs) <= (NANOSECOND if "_ns" in place else 0)
+    if numbers:
+        return math.isclose(mine, theirs, rel_tol=RELATIVE, abs_tol=ABSOLUTE) or (math.isnan(mine) and math.isnan(theirs))
+    return type(mine) is type(theirs) and bool(mine == theirs)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:30]} ... {text[-30:]}"

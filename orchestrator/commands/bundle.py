@@ -20,20 +20,18 @@ ENDING = ".tar.zst"
 @click.option(
     "--requirements", type=PLACE, metavar="FILE", help="hold the campaign against this file as assess does, and bundle file and verdicts"
 )
-@click.option(
-    "--sign", type=PLACE, metavar="KEY", help="sign the file with a key of ssh-keygen or of minisign; the signature lies beside it"
-)
+@click.option("--sign", type=PLACE, metavar="KEY", help="sign the file with a key of ssh-keygen; the signature lies beside it")
 def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: Path | None, sign: Path | None) -> int:
     """A campaign as one file of evidence, signed if you like.
 
-    Put a campaign into one file: stored times, result tables and report made anew, environment, bill of materials of what it
-    was measured with, and the SHA-256 of everything. verify looks at it on any machine. docs/evidence.md
+    Put a campaign into one file: stored times, result tables and report made anew, the environment that it was
+    measured in, and the SHA-256 of everything. verify looks at it on any machine. docs/evidence.md
     """
     from orchestrator.assessment.requirements import read_requirements
     from orchestrator.assessment.words import summary
     from orchestrator.bundling import signing
     from orchestrator.bundling.archive import write_archive
-    from orchestrator.bundling.contents import Required, bundle_of
+    from orchestrator.bundling.contents import bundle_of
     from orchestrator.configuration.composition import override_analysis
     from orchestrator.report.terminal import Terminal
     from orchestrator.storage.reader import open_campaign
@@ -42,24 +40,23 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: P
     if not path.name.endswith(ENDING) or path.name == ENDING:
         raise InputError(f"{path}: must end with {ENDING}, which is what a bundle is: such as evidence{ENDING}")
     campaign = open_campaign(directory)
-    written = {"FILE": path, **{f"the signature {place}": one for place, one in enumerate(signing.signatures(path), start=1)}}
-    check_outputs(written, [campaign.directory], [requirements, sign], overrides)
+    signature = signing.signature_of(path)
+    check_outputs({"FILE": path, "the signature": signature}, [campaign.directory], [requirements, sign], overrides)
     if sign is not None:
         signing.check_key(sign)
     required = None
     if requirements is not None:
         read_requirements(requirements)  # says by the name that was typed what is wrong
-        required = Required(requirements.name, requirements.read_bytes())
+        required = requirements.name, requirements.read_bytes()
     analysis = override_analysis(campaign.record.config.analysis, overrides)
     with tempfile.TemporaryDirectory(prefix="orchestrator-bundle-") as folder:
         bundle = bundle_of(campaign, analysis, Path(folder), required)
-        for old in signing.signatures(path):
-            old.unlink()  # it is that of another bundle
-        write_archive(path, bundle.entries, int(campaign.record.created_at.timestamp()))
+        signature.unlink(missing_ok=True)  # it is that of another bundle
+        write_archive(path, bundle.files, int(campaign.record.created_at.timestamp()))
     terminal = Terminal()
     if bundle.assessment is not None:
         terminal.prose(summary(bundle.assessment))
-    terminal.line(f"bundle: {path} ({len(bundle.entries):,} files, {path.stat().st_size:,} bytes)")
+    terminal.line(f"bundle: {path} ({len(bundle.files):,} files, {path.stat().st_size:,} bytes)")
     if sign is not None:
         terminal.line(f"signature: {signing.sign(path, sign)}")
     terminal.line(f"verify it anywhere with: python -m orchestrator verify {shlex.quote(path.name)}")

@@ -61,8 +61,7 @@ def command(overrides: tuple[str, ...], config_dirs: tuple[Path, ...], everythin
 def examine_here(cluster: ClusterConfig, systems: Sequence[SystemConfig], server: ServerSettings) -> list[Finding]:
     """Read this machine in this process. Starts no Ray."""
     from orchestrator.doctor.findings import Examined, read_host
-    from orchestrator.doctor.judge import judge_all
-    from orchestrator.doctor.judge_cluster import judge_place
+    from orchestrator.doctor.judge import judge_all, judge_place
 
     reading = read_host()
     host, machine = reading.machine.host, reading.machine
@@ -77,8 +76,7 @@ def examine_cluster(
     from orchestrator.configuration.config import CampaignConfig
     from orchestrator.distributed.cluster import open_joined
     from orchestrator.doctor.findings import host_names
-    from orchestrator.doctor.judge import judge_all
-    from orchestrator.doctor.judge_cluster import judge_place, missing_system
+    from orchestrator.doctor.judge import judge_all, judge_place, missing_system
     from orchestrator.machine.host import read_machine
     from orchestrator.subject.digests import cache_dir
 

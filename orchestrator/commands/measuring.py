@@ -171,14 +171,12 @@ def measure(
             message = f"{where}: {error.strerror}; what was stored before is whole: mend it, and {_how_to_go_on(writer)}"
             tell(f"error: {gone or message}")
             return 1
-    for message in writer.disturbances:
-        tell(f"error: {message}")
     states = {planned.state for planned in writer.record.trials}
     if stop.is_set() or received() is not None:
         unfinished = states & {"planned", "interrupted"}
         tell(f"interrupted; {_how_to_go_on(writer)}" if unfinished else "interrupted when all was measured and reported")
         return 130
-    return 1 if states - {"done"} or writer.disturbances else reported
+    return 1 if states - {"done"} else reported
 
 
 def _stopped_at_once(writer: CampaignWriter, progress: Progress) -> None:

@@ -46,7 +46,7 @@ from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.load import read_regular
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, Pairing, PlannedTrial
-from orchestrator.storage.vocabulary import UNFINISHED
+from orchestrator.storage.schema import UNFINISHED
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.targets import add_code_folders, code_of_its_own
 
@@ -216,7 +216,7 @@ def measure_pairs(run: PairedRun) -> Measured:
                 side.writer.look_after()
                 store_report(side.writer.directory, side.composed.campaign.analysis)
                 side.writer.look_after()
-        broken = tuple(told for side in (a, b) for told in (*not_done(side.writer.record), *side.writer.disturbances))
+        broken = tuple(told for side in (a, b) for told in not_done(side.writer.record))
     if stop.is_set():
         tell(f"interrupted; {_how_to_go_on(folder)}")
     return Measured(folder, 130 if stop.is_set() else None, broken)

@@ -158,7 +158,8 @@ ONE_STRETCH = "One stretch says nothing about later rounds: measure in visits (m
 
 def server_lines(plan: Plan) -> Iterator[str]:
     """Yield where each server that the campaign starts will run, and on which cores beside its client's."""
-    from orchestrator.machine.host import cores_offered, format_cores, server_cores_offered
+    from orchestrator.machine.cores import format_cores
+    from orchestrator.machine.host import cores_offered, server_cores_offered
 
     seen: dict[tuple[str, str], list[str]] = {}
     for planned in plan.trials:

@@ -21,7 +21,7 @@ from orchestrator.running.life import RoundDone
 from orchestrator.stats.stopping import Decision
 from orchestrator.storage.handover import Prepared
 from orchestrator.storage.records import Fault, PlannedTrial
-from orchestrator.storage.vocabulary import State
+from orchestrator.storage.schema import State
 
 DRAW_EVERY_S, LINE_EVERY_S = 0.5, 10.0
 

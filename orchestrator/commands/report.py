@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from itertools import chain
@@ -87,7 +88,7 @@ def refuse_twice(directories: Sequence[Path]) -> None:
     """Raise InputError if a directory is named twice, by whatever path."""
     seen: dict[Path, Path] = {}
     for directory in directories:
-        if (before := seen.setdefault(directory.resolve(), directory)) is not directory:
+        if (before := seen.setdefault(Path(os.path.realpath(directory)), directory)) is not directory:
             raise InputError(f"{before} and {directory} are one campaign: name each campaign once")
 
 
@@ -122,15 +123,16 @@ def store_report(
     from orchestrator.report.chart_files import PLAIN_LOOK, drawing_meanwhile, write_figures
     from orchestrator.report.html.page import report_texts
     from orchestrator.running.signals import heed_signals
-    from orchestrator.storage.files import write_results
+    from orchestrator.storage.files import Held, write_results
     from orchestrator.storage.layout import inside
     from orchestrator.storage.reader import open_campaign
 
-    with drawing_meanwhile():
+    with Held(directory) as held, drawing_meanwhile():
         results = analyse(open_campaign(directory), analysis, leave_out=True)
         heed_signals()
         ranked = rankings(results)
         heed_signals()
+        held.refuse_gone()  # else what was read may be of another folder, whose owner did not ask for a report
         write_results(directory, results.tables, report_texts(results, ranked))
         if formats:
             write_figures(inside(directory, directory / "figures"), formats, only, results, look or PLAIN_LOOK)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from orchestrator.commands.line import flag, going_on, verb
 from orchestrator.contracts import InputError
 from orchestrator.storage.layout import CAMPAIGN, OVERRIDES
-from orchestrator.storage.vocabulary import UNFINISHED
 
 if TYPE_CHECKING:
     from orchestrator.storage.records import CampaignRecord
@@ -38,6 +37,8 @@ def command(
     Measure what a campaign lacks; no stored round is measured again. This runs the code that the campaign names (its models
     and tasks), as you: where another user could have written the campaign or that code, it refuses, unless --trust is given.
     """
+    from orchestrator.storage.schema import UNFINISHED
+
     states = (*UNFINISHED, "failed") if retry_failed else UNFINISHED
     return go_on("resume", found[0], overrides, states, None, accept_changes, trust, full, quiet)
 
@@ -99,6 +100,8 @@ def go_on(
 
 
 def _advice(record: CampaignRecord, folder: str) -> str:
+    from orchestrator.storage.schema import UNFINISHED
+
     states = [planned.state for planned in record.trials]
     if unfinished := sum(state in UNFINISHED for state in states):
         return f"; {unfinished} trials are not finished: finish them first with `resume {folder}`"
@@ -163,8 +166,7 @@ def code_of(folders: Iterable[Path]) -> Iterator[Path]:
 
 def strangers(paths: Iterable[Path]) -> Iterator[str]:
     """Say, one line each, which of these another user owns or may write. Missing paths are passed over."""
-    from orchestrator.machine.other_users import others_of
-    from orchestrator.machine.surroundings import user_named
+    from orchestrator.machine.other_users import others_of, user_named
 
     ours = os.geteuid()
     for path in paths:

@@ -12,7 +12,6 @@ import click
 
 from orchestrator.commands.line import PLACE, verb
 from orchestrator.report.pasted import ORCHESTRATOR
-from orchestrator.storage.vocabulary import UNFINISHED
 
 if TYPE_CHECKING:
     from orchestrator.storage.reader import Campaign
@@ -37,6 +36,7 @@ def print_trials(campaign: Campaign) -> None:
     from orchestrator.report.terminal import Terminal, fits
     from orchestrator.report.text import trials_counted
     from orchestrator.report.trial_names import said_once, with_names
+    from orchestrator.storage.schema import UNFINISHED
 
     records, terminal = campaign.trials(), Terminal()
     why = {record.trial_id: (record.stopping.reason if record.stopping else None) or record.reason for record in records}

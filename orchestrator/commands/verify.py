@@ -1,6 +1,5 @@
 """``verify FILE``: whether a bundle is as it was made, and its figures follow from its times."""
 
-import tempfile
 from pathlib import Path
 
 import click
@@ -15,7 +14,7 @@ from orchestrator.report.text import trials_counted
     "--signer",
     type=PLACE,
     metavar="KEY",
-    help="who should have signed it: a public key of ssh-keygen or minisign, or a file of allowed signers",
+    help="who should have signed it: a public key of OpenSSH, or a file of allowed signers",
 )
 def command(file: Path, signer: Path | None) -> int:
     """Whether a bundle is as it was made, and follows from its times.
@@ -25,13 +24,13 @@ def command(file: Path, signer: Path | None) -> int:
     """
     from orchestrator.assessment.words import verdict_lines
     from orchestrator.bundling import signing
-    from orchestrator.bundling.verification import verify
+    from orchestrator.bundling.verification import passing_folder, verify
     from orchestrator.report.terminal import Terminal
 
     if signer is not None:
         signing.check_key(signer, "--signer")
-    with tempfile.TemporaryDirectory(prefix="orchestrator-verify-") as folder:
-        found = verify(file, Path(folder))
+    with passing_folder() as folder:
+        found = verify(file, folder)
     complaint = None if signer is None else signing.complaint(file, signer)
     problems = [*found.problems, *filter(None, [complaint])]
     terminal = Terminal()
@@ -42,19 +41,20 @@ def command(file: Path, signer: Path | None) -> int:
             terminal.line(line)
     if problems:
         return 1
+    signature = signing.signature_of(file)
     if signer is not None:
         signed = f"signed by a key of {signer.name}"
-    elif beside := signing.signatures(file):
-        signed = f"{beside[0].name} was not looked at: say who should have signed with --signer KEY"
+    elif signature.is_file():
+        signed = f"{signature.name} was not looked at: say who should have signed with --signer KEY"
     else:
         signed = "not signed: that nothing was changed since it was bundled is shown, by whom it was bundled is not"
-    for remark in (*found.remarks, signed):
+    for remark in filter(None, [found.remark, signed]):
         terminal.prose(remark)
-    assert found.manifest is not None
-    manifest = found.manifest
-    page = "; report.html is held by its digest alone" if "results/report.html" in manifest.files else ""
+    assert found.about is not None
+    campaign = found.about.campaign
     terminal.prose(
-        f"verified: {file.name} ({len(manifest.files):,} files; {trials_counted(found.trials)} of {manifest.campaign.name}, begun "
-        f"{manifest.campaign.created_at:%Y-%m-%d %H:%M} UTC, every figure computed again from the stored times{page})"
+        f"verified: {file.name} ({found.files:,} files; {trials_counted(found.trials)} of {campaign.name}, begun "
+        f"{campaign.created_at:%Y-%m-%d %H:%M} UTC, every figure computed again from the stored times; report.html and report.md are held "
+        "by their digests alone)"
     )
     return 0

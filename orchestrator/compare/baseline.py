@@ -20,8 +20,8 @@ from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage import schema
 from orchestrator.storage.files import check_output_file, write_json
 from orchestrator.storage.load import read_json
-from orchestrator.storage.matrix import EXACT_LIMIT
 from orchestrator.storage.records import Plain, UtcTime, Version
+from orchestrator.storage.schema import EXACT_LIMIT
 
 Quality = Annotated[FiniteFloat, Field(ge=0, le=1e9)]
 """No metric is negative, and those of this program end at 1."""

@@ -24,9 +24,8 @@ from orchestrator.distributed.probe import on_node, wait_for
 from orchestrator.distributed.watch import ask
 from orchestrator.endings import Leaving
 from orchestrator.machine.cores import THREAD_VARIABLES
-from orchestrator.machine.exit_watch import ExitWatch
 from orchestrator.machine.host import Identity, Machine, cores_of_trial, cores_offered, end_process, own_identity
-from orchestrator.machine.surroundings import is_own
+from orchestrator.machine.other_users import is_own
 from orchestrator.machine.turn import this_campaign, turn_of
 from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.failures import Stamps, TrialFailed
@@ -34,7 +33,7 @@ from orchestrator.measurement.last_words import LastWords, take_last_words
 from orchestrator.measurement.scratch import companion_path, crash_path, end_stream, take_stamps
 from orchestrator.running.executor import SessionLost, as_fault
 from orchestrator.running.guard import Guard
-from orchestrator.running.server import KEEPER_S, await_keepers, described
+from orchestrator.running.server import KEEPER_S, await_keepers
 from orchestrator.running.worker_with_server import log_path, take_server_log
 from orchestrator.storage.handover import Prepared, RoundResult, unpack
 
@@ -43,8 +42,6 @@ T = TypeVar("T")
 CLOSE_TIMEOUT_S = 10.0
 STAMPS_TIMEOUT_S = 60.0
 """Stamps are worth waiting for on a host that answers: without them a round that hung would vanish."""
-CODE_S = 2.0
-"""How long Ray may take to collect the exit code of a process that is gone."""
 ANSWER_TIMEOUT_S = 4.0
 """A host that does nothing for this long is lost; after ``round_timeout_s``, that is noticed within 10 s."""
 
@@ -99,7 +96,6 @@ class RaySession:
         self.shares_machine = shares_machine
         self._identity: Identity | None = None
         self._scratch: str | None = None
-        self._watch: ExitWatch | None = None
         self._bell: Bell | None = None
         self._resting = False
 
@@ -109,11 +105,9 @@ class RaySession:
 
         def keep(identity: Identity) -> Identity:
             self._identity, self._scratch = identity, ask(ray.get, scratch, timeout=CLOSE_TIMEOUT_S)
-            if self.shares_machine:
-                self._watch = ExitWatch(identity.pid)
-                if self._guard is not None:
-                    for path in (Path(self._scratch), crash_path(Path(self._scratch))):
-                        self._guard.remove_at_end(path)
+            if self.shares_machine and self._guard is not None:
+                for path in (Path(self._scratch), crash_path(Path(self._scratch))):
+                    self._guard.remove_at_end(path)
             return identity
 
         return RayJob(self._handle.identify.remote(), self._leaving, keep)
@@ -186,10 +180,9 @@ class RaySession:
         """Return what a process that has died leaves of its end; None where nothing is known, or its host does not answer."""
         if self._scratch is None:
             return None
-        code = None if self._watch is None else self._watch.code(CODE_S)
         scratch = Path(self._scratch)
         if self.shares_machine and (is_own(scratch) or is_own(crash_path(scratch))):
-            return take_last_words(scratch).ended(None if code is None else described(code))
+            return take_last_words(scratch)
         try:
             found: LastWords = ask(ray.get, on_node(self._node_id, take_last_words, scratch), timeout=STAMPS_TIMEOUT_S)
         except RayError:
@@ -224,8 +217,6 @@ class RaySession:
         self._await_end()
 
     def _await_end(self) -> None:
-        if self._watch is not None:
-            self._watch.close()
         if self._bell is not None:
             self._bell.remove()
         if self._identity is None:

@@ -1,76 +1,15 @@
 """What is read of a host for the doctor, and what a check says: good, doubtful or bad, the value seen, and the rule that decided."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 from orchestrator.doctor.clocks import Clocks, Offset, read_clocks
-from orchestrator.doctor.noise import Activity, Noise, Processor, read_activity, read_noise, read_processor
+from orchestrator.doctor.noise import Activity, Gpu, Noise, Processor, read_activity, read_gpus, read_noise, read_processor
 from orchestrator.machine.cores import Quota, read_quota
 from orchestrator.machine.host import Machine, read_machine
 from orchestrator.machine.turn import TurnState, read_turn
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """One GPU; None if the driver does not say.
-
-    processes
-        that compute on it. There are none of ours while it is read.
-    throttle_reasons
-        NVML's bit mask.
-    """
-
-    index: int
-    name: str
-    uuid: str
-    memory_bytes: int | None
-    persistence: bool | None
-    processes: int | None
-    throttle_reasons: int | None
-
-
-def read_gpus() -> tuple[Gpu, ...]:
-    """Return all GPUs, none where there is no driver."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return ()
-    try:
-        return tuple(_read(index) for index in range(pynvml.nvmlDeviceGetCount()))
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _read(index: int) -> Gpu:
-    import pynvml
-
-    handle: Any = pynvml.nvmlDeviceGetHandleByIndex(index)
-    persistence = _asked(lambda: int(pynvml.nvmlDeviceGetPersistenceMode(handle)))
-    return Gpu(
-        index=index,
-        name=str(pynvml.nvmlDeviceGetName(handle)),
-        uuid=str(pynvml.nvmlDeviceGetUUID(handle)),
-        memory_bytes=_asked(lambda: int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)),
-        persistence=None if persistence is None else persistence == pynvml.NVML_FEATURE_ENABLED,
-        processes=_asked(lambda: len(pynvml.nvmlDeviceGetComputeRunningProcesses(handle))),
-        throttle_reasons=_asked(lambda: int(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))),
-    )
-
-
-def _asked(ask: Callable[[], T]) -> T | None:
-    import pynvml
-
-    try:
-        return ask()
-    except pynvml.NVMLError:
-        return None
-
 
 Grade = Literal["good", "doubtful", "bad"]
 GRADES: tuple[Grade, ...] = ("good", "doubtful", "bad")
@@ -97,11 +36,6 @@ def graded(value: float, good: float, doubtful: float) -> Grade:
 def worst(*grades: Grade) -> Grade:
     """Return the worst of several grades."""
     return max(grades, key=GRADES.index)
-
-
-def finding(host: str, what: str, grade: Grade, seen: str, rule: str, remedy: str) -> Finding:
-    """Return a finding that names the remedy only where one is needed."""
-    return Finding(host, what, grade, seen, rule if grade == "good" else f"{rule}; {remedy}")
 
 
 @dataclass(frozen=True)

@@ -1,110 +1,127 @@
-"""All lines of one command, host by host (pure)."""
+"""What was read of hosts, judged line by line (pure)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from orchestrator.doctor.findings import Examined, Finding, Grade, HostReading, finding, graded, host_names, worst
-from orchestrator.doctor.judge_cluster import boot_ids, judge_node, judge_timer, judge_versions, judge_wall_clock
-from orchestrator.doctor.judge_machine import (
-    judge_cores,
-    judge_governor,
-    judge_gpus,
-    judge_niceness,
-    judge_pinning,
-    judge_quota,
-    judge_siblings,
-    judge_turbo,
-)
-from orchestrator.doctor.noise import Activity, Noise
-from orchestrator.machine.host import format_cores
+from orchestrator.configuration.config import SystemConfig
+from orchestrator.configuration.server import ServerSettings
+from orchestrator.contracts import InputError
+from orchestrator.doctor.clocks import Clocks, Offset
+from orchestrator.doctor.findings import Examined, Finding, Grade, HostReading, graded, host_names, worst
+from orchestrator.doctor.noise import Activity, Gpu, Noise, Processor
+from orchestrator.machine.cores import Quota, format_cores
+from orchestrator.machine.host import Machine, cores_offered, is_device, server_cores_offered
 from orchestrator.machine.turn import TurnState
 
-REMEDY = "have the administrator make a folder with `install -d -m 1777 FOLDER`, and name it in ORCHESTRATOR_LOCK_DIR"
-
-
-def judge_turn(host: str, turn: TurnState) -> Finding:
-    """The turn keeps campaigns from measuring at the same time: those of one user, or those of all."""
-    among = "among all users" if turn.every_user else "among this user's campaigns"
-    grade: Grade = "good" if turn.every_user else "doubtful"
-    seen = f"taken {among}, in {turn.folder}; {f'{turn.holder} measures now' if turn.holder else 'it is free'}"
-    remedy = REMEDY
-    if turn.problem is not None:
-        grade, seen, remedy = "bad", turn.problem, "no campaign can measure here"
-    elif turn.holder is not None:
-        grade, remedy = "doubtful", "a campaign waits until it ends"
-    return finding(host, "turn", grade, seen, "campaigns of all users take turns; the turn is free (bad: it cannot be taken)", remedy)
-
-
-P99_RATIO = (1.10, 1.50)
-MAX_RATIO = (2.0, 10.0)
-STEAL_SHARE = (0.005, 0.05)
-FOREIGN_SHARE = (0.02, 0.20)
-
-
-def judge_noise(host: str, noise: Noise) -> Finding:
-    """What the machine alone adds to the tail of a fixed piece of work is in every model's tail too."""
-    p99, longest = noise.p99_ns / noise.median_ns, noise.max_ns / noise.median_ns
-    return finding(
-        host,
-        "noise floor",
-        worst(graded(p99, *P99_RATIO), graded(longest, *MAX_RATIO)),
-        f"p99 {p99:.2f}, longest {longest:.2f} times the median of {noise.median_ns / 1e6:.3g} ms "
-        f"({noise.count} times SHA-256 of 1 MiB on core {noise.core})",
+RULES = {
+    "node": ("good is a node that answers, has a label or is the driver's own, and whose boot id no other has", ""),
+    "versions": ("0 differences from the driver's", "install the same, or compare the systems as they are"),
+    "timer": (
+        "a call takes at most 200 ns (doubtful to 2 us) and steps are at most 1 us (doubtful to 100 us); it never goes back",
+        "where /sys/devices/system/clocksource offers tsc or kvm-clock, choose that",
+    ),
+    "the driver's own clock": (
+        "steps are at most 1 ms (doubtful to 20 ms)",
+        "rounds that follow one another get equal dates; durations do not suffer",
+    ),
+    "clock offset": (
+        "for certain within 100 ms (bad: for certain beyond 1 s), steps at most 1 ms (doubtful to 20 ms)",
+        "keep all hosts' clocks with NTP (chrony); rounds of two hosts are ordered by them, durations do not suffer",
+    ),
+    "cores": (
+        "at least 2, so that Ray, the driver and the system's services have one that is not timed",
+        "give the node more cores; the affinity of the shell that starts it is what it gets",
+    ),
+    "pinning": (
+        "the mask of 1 core reads back, and the kernel sees the thread on that core",
+        "allow sched_setaffinity in the container or sandbox; trials that are not pinned certify no deadline",
+    ),
+    "hyper-threads": (
+        "0 siblings: each allowed core has its physical core for itself",
+        "list one thread of each core in system.cores and keep the other idle, or turn SMT off",
+    ),
+    "governor": ("performance on every allowed core", "cpupower frequency-set -g performance"),
+    "turbo": (
+        "off, because its frequency depends on heat and on the other cores",
+        "turn it off (no_turbo or boost below /sys/devices/system/cpu), or take it as part of the system",
+    ),
+    "noise floor": (
         "p99 at most 1.1 times the median (doubtful to 1.5), longest at most 2 times (doubtful to 10)",
         "tails of models will be at least this heavy; see the lines on load, quota, stolen time and frequency",
-    )
-
-
-def judge_steal(host: str, noise: Noise, is_virtual: bool) -> Finding:
-    """Time that a virtual machine's host gave to others while ours wanted it."""
-    share = noise.steal_ns / noise.duration_ns
-    return finding(
-        host,
-        "stolen time",
-        graded(share, *STEAL_SHARE),
-        f"{share:.1%} of {noise.duration_ns / 1e9:.1f} s on core {noise.core}, {'a' if is_virtual else 'no'} virtual machine",
-        "at most 0.5% while the core was busy (doubtful to 5%)",
-        "take a machine of your own, or dedicated cores",
-    )
-
-
-def judge_load(host: str, activity: Activity) -> Finding:
-    """What others do on the allowed cores while we sleep."""
-    named = ", ".join(f"{name} {share:.0%} of a core" for name, share in activity.busiest)
-    return finding(
-        host,
-        "foreign load",
-        graded(activity.foreign_share, *FOREIGN_SHARE),
-        f"{activity.foreign_share:.1%} of cores {format_cores(activity.cores)}{f' ({named})' if named else ''}; load {activity.load:.2f}",
+    ),
+    "foreign load": (
         "others take at most 2% of the allowed cores (doubtful to 20%)",
         "end them, or move them to cores that are not timed",
-    )
-
-
-def judge_swap(host: str, activity: Activity) -> Finding:
-    """A page that comes back from swap costs milliseconds."""
-    used_mib = activity.swap_used_bytes / 2**20
-    return finding(
-        host,
-        "swap",
-        "bad" if activity.swapped_in else "doubtful" if activity.swap_used_bytes else "good",
-        f"{used_mib:.0f} MiB used, {activity.swapped_in} pages came back within a second",
+    ),
+    "CPU quota": (
+        "0 quotas: a process with a used-up quota stands still until the period ends",
+        "limit by cores instead, unless the quota is what this system is about",
+    ),
+    "stolen time": (
+        "at most 0.5% while the core was busy (doubtful to 5%)",
+        "take a machine of your own, or dedicated cores",
+    ),
+    "swap": (
         "0 bytes used (bad: more than 0 pages come back while nothing of ours runs)",
         "swapoff -a, and give the machine memory enough for its models",
-    )
+    ),
+    "niceness": (
+        "at most 0 (doubtful to 9): processes of less niceness go first",
+        "start the node with RAY_worker_niceness=0 in its environment, and not under nice",
+    ),
+    "turn": (
+        "campaigns of all users take turns; the turn is free (bad: it cannot be taken)",
+        "have the administrator make a folder with `install -d -m 1777 FOLDER`, and name it in ORCHESTRATOR_LOCK_DIR",
+    ),
+    "GPU": (
+        "0 foreign processes compute on it, and persistence mode is on",
+        "end what nvidia-smi lists; nvidia-smi -pm 1",
+    ),
+    "throttling": (
+        "0 reasons beyond idleness or clocks that were set (bad: heat, hardware slowdown, power brake)",
+        "see nvidia-smi -q -d PERFORMANCE; cool it, or raise or fix its limits",
+    ),
+}
+"""By what is looked at: the rule with its number, and the remedy."""
+RAY_LABELS = "ray.io/"
+SHORT = 8
+"""Characters of a boot id that are shown."""
+OVERHEAD_NS, RESOLUTION_NS, WALL_RESOLUTION_NS = (200, 2_000), (1_000, 100_000), (1_000_000, 20_000_000)
+OFFSET_NS = (100_000_000, 1_000_000_000)
+NICENESS = (0, 9)
+P99_RATIO, MAX_RATIO = (1.10, 1.50), (2.0, 10.0)
+STEAL_SHARE, FOREIGN_SHARE = (0.005, 0.05), (0.02, 0.20)
+IDLE = 0x1
+"""NVML's bit of an idle GPU."""
+REASONS: dict[int, tuple[str, Grade]] = {
+    0x2: ("clocks set by an application", "good"),
+    0x4: ("power cap", "doubtful"),
+    0x8: ("hardware slowdown", "bad"),
+    0x10: ("sync boost", "doubtful"),
+    0x20: ("too hot (software)", "bad"),
+    0x40: ("too hot (hardware)", "bad"),
+    0x80: ("power brake", "bad"),
+    0x100: ("display clocks", "doubtful"),
+}
+"""NVML's other reasons for a lower clock."""
+
+
+def finding(host: str, what: str, grade: Grade, seen: str, rule: str = "", remedy: str | None = None) -> Finding:
+    """Return a finding with its words, those of the ``rule`` of another name where it has one; the remedy only where one is needed."""
+    said, usual = RULES[rule or what]
+    return Finding(host, what, grade, seen, said if grade == "good" else f"{said}; {usual if remedy is None else remedy}")
 
 
 def judge_all(nodes: Sequence[Examined], machines: Literal["boot_id", "node"], reference: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield the lines of every node.
-
-    Parameters
-    ----------
-    reference
-        versions of the driver.
-    """
+    """Yield the lines of every node; ``reference`` are the versions of the driver."""
     hosts = host_names(nodes)
-    for number, (host, node) in enumerate(zip(hosts, nodes, strict=True)):
-        yield judge_node(host, node, boot_ids(hosts, nodes, number), machines)
+    for host, node in zip(hosts, nodes, strict=True):
+        others = {
+            name: other.reading.machine.boot_id
+            for name, other in zip(hosts, nodes, strict=True)
+            if other.reading is not None and other.node_id != node.node_id  # a node that was read twice is one
+        }
+        yield judge_node(host, node, others, machines)
         if node.reading is not None:
             yield judge_wall_clock(host, node.reading.clocks, node.offset)
             yield from judge_reading(host, node.reading)
@@ -114,16 +131,188 @@ def judge_all(nodes: Sequence[Examined], machines: Literal["boot_id", "node"], r
 def judge_reading(host: str, reading: HostReading) -> Iterator[Finding]:
     """Yield the lines that one machine's reading alone decides."""
     yield judge_timer(host, reading.clocks)
-    yield judge_cores(host, reading.processor)
-    yield judge_pinning(host, reading.noise)
-    yield judge_siblings(host, reading.processor)
-    yield judge_governor(host, reading.processor)
-    yield judge_turbo(host, reading.processor)
-    yield judge_noise(host, reading.noise)
-    yield judge_load(host, reading.activity)
-    yield judge_quota(host, reading.quota)
-    yield judge_steal(host, reading.noise, reading.processor.is_virtual)
-    yield judge_swap(host, reading.activity)
-    yield judge_niceness(host, reading.niceness)
+    yield from _of_processor(host, reading.processor, reading.noise)
+    yield from _of_activity(host, reading.noise, reading.activity, reading.quota, reading.processor.is_virtual)
+    # Any process with less niceness goes first.
+    yield finding(host, "niceness", graded(reading.niceness, *NICENESS), str(reading.niceness))
     yield judge_turn(host, reading.turn)
-    yield from judge_gpus(host, reading.gpus)
+    if not reading.gpus:
+        yield Finding(host, "GPUs", "good", "none", "0 is enough for systems of device cpu")
+    for gpu in reading.gpus:
+        yield from _of_gpu(host, gpu)
+
+
+def judge_node(host: str, node: Examined, others: Mapping[str, str], machines: Literal["boot_id", "node"]) -> Finding:
+    """A node must be up, a system must be able to name it, and it should be a machine of its own.
+
+    ``others`` are the boot ids of the other nodes by their hosts.
+    """
+    if node.reading is None:
+        return Finding(host, "node", "bad", node.failure, "0 failures: it answers, and runs our code")
+    boot_id = node.reading.machine.boot_id
+    labels = ", ".join(f"{key}={value}" for key, value in sorted(node.labels.items()) if not key.startswith(RAY_LABELS))
+    sharing = sorted(name for name, theirs in others.items() if theirs == boot_id)
+    remedies = [] if labels or node.is_own else ["no system can name it: start it with --system NAME"]
+    parts = [node.address, f"labels {labels or 'none'}" if node.node_id else "", f"boot id {boot_id[:SHORT]}"]
+    if sharing:
+        turns = "their trials take turns", "cluster.machines=node times them at once all the same: for demonstrations"
+        remedies.append(turns[machines == "node"])
+        parts.append(f"the same as {', '.join(sharing)}")
+    return finding(host, "node", "doubtful" if remedies else "good", ", ".join(filter(None, parts)), remedy="; ".join(remedies))
+
+
+def judge_versions(host: str, versions: Mapping[str, str], reference: Mapping[str, str]) -> Finding:
+    """Systems of other versions are other systems: which one is faster may be the version's doing."""
+    differing = [
+        f"{name} {versions.get(name, 'none')} and not {reference.get(name, 'none')}"
+        for name in sorted({*versions, *reference})
+        if versions.get(name) != reference.get(name)
+    ]
+    same = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return finding(host, "versions", "doubtful" if differing else "good", "; ".join(differing) or same)
+
+
+def judge_place(host: str, system: SystemConfig, server: ServerSettings, machine: Machine) -> list[Finding]:
+    """Return whether a machine has what a system asks for and, where a server would be started beside its client, cores for that."""
+    problems = []
+    cores: tuple[int, ...] = ()
+    try:
+        cores = cores_offered(system, machine.cores, machine.numa, machine.host)
+    except InputError as error:
+        problems.append(str(error))
+    if not all(any(is_device(wanted, known) for known in machine.devices) for wanted in system.gpus):
+        problems.append(f"system.device={system.device}: there is {', '.join(['cpu', *machine.devices])}")
+    lacking = [f"{key}={value}" for key, value in system.labels.items() if machine.labels.get(key) != value]
+    if lacking:
+        problems.append(f"system.labels: {', '.join(lacking)} is not here; join a cluster with cluster=address")
+    seen = "; ".join(problems) or f"cores {format_cores(cores)}, device {system.device}"
+    rule = "the host has its labels, cores and device: 0 are missing"
+    found = [Finding(host, f"system {system.name}", "bad" if problems else "good", seen, rule)]
+    if server.is_started:
+        grade: Grade = "good"
+        try:
+            own = server_cores_offered(server, system, machine.cores, machine.numa, machine.host)
+            seen = f"cores {format_cores(own)}; its client has {format_cores(cores)}"
+        except InputError as error:
+            grade, seen = "bad", str(error)
+        rule = "the server has cores of its own: 0 of them are its client's"
+        found.append(Finding(host, f"server {server.name}", grade, seen, rule))
+    return found
+
+
+def missing_system(system: SystemConfig, reason: str) -> Finding:
+    """Return the line of a system that no node, or more than one, stands for."""
+    return Finding("-", f"system {system.name}", "bad", reason, "exactly 1 node has its labels")
+
+
+def judge_timer(host: str, clocks: Clocks) -> Finding:
+    """Four readings of the timer go into every sample."""
+    grade = worst(
+        graded(clocks.overhead_ns, *OVERHEAD_NS),
+        # A timer that never moved resolves nothing.
+        graded(clocks.resolution_ns or RESOLUTION_NS[1] + 1, *RESOLUTION_NS),
+        "bad" if clocks.backwards else "good",
+    )
+    backwards = f", went back {clocks.backwards} times" if clocks.backwards else ""
+    seen = f"{clocks.overhead_ns:.0f} ns a call, steps of {clocks.resolution_ns} ns, source {clocks.source or 'unknown'}{backwards}"
+    return finding(host, "timer", grade, seen)
+
+
+def judge_wall_clock(host: str, clocks: Clocks, offset: Offset | None) -> Finding:
+    """Wall clocks date rounds and show which of two hosts came first; no duration is taken from them."""
+    ns = clocks.wall_resolution_ns
+    grade = graded(ns or WALL_RESOLUTION_NS[1] + 1, *WALL_RESOLUTION_NS)
+    steps = f"steps of {f'{ns} ns' if ns < 1_000 else f'{ns / 1_000:g} us' if ns < 1_000_000 else f'{ns / 1_000_000:g} ms'}"
+    if offset is None:
+        return finding(host, "clock offset", grade, f"the driver's own clock; {steps}", rule="the driver's own clock")
+    nearest_ns, farthest_ns = abs(offset.offset_ns) - offset.half_trip_ns, abs(offset.offset_ns) + offset.half_trip_ns
+    certain: Grade = "good" if farthest_ns <= OFFSET_NS[0] else "bad" if nearest_ns > OFFSET_NS[1] else "doubtful"
+    seen = f"{offset.offset_ns / 1e6:+.2f} ms +- {offset.half_trip_ns / 1e6:.2f} ms against the driver; {steps}"
+    return finding(host, "clock offset", worst(grade, certain), seen)
+
+
+def _of_processor(host: str, processor: Processor, noise: Noise) -> Iterator[Finding]:
+    """Yield whether a timed process gets whole cores of one steady speed."""
+    hidden = " (virtual machine)" if processor.is_virtual else ""
+    count, allowed = len(processor.cores), set(processor.cores)
+    # A core beyond the model's takes what is not timed.
+    grade: Grade = "good" if count >= 2 else "doubtful"
+    seen = f"{count} of {processor.logical_cores} allowed ({format_cores(processor.cores)}), {processor.name}"
+    yield finding(host, "cores", grade, seen)
+    if not noise.read_back:
+        grade, seen = "doubtful", "this operating system pins no process"
+    elif noise.refused or noise.read_back != (noise.core,):
+        grade = "bad"
+        seen = f"to core {noise.core}: {noise.refused or 'no error'}, reads back {format_cores(noise.read_back)}"
+    else:
+        grade = "good" if noise.ran_on in (noise.core, None) else "doubtful"
+        seen = f"to core {noise.core}, reads back {noise.core}, ran on {'unknown' if noise.ran_on is None else noise.ran_on}"
+    yield finding(host, "pinning", grade, seen)
+    # Two hyper-threads of one core take each other's time.
+    shown = [f"{format_cores(threads)} are one core" for threads in processor.siblings if len(allowed & set(threads)) > 1]
+    shown += [
+        f"{format_cores(set(threads) - allowed)} shares the core of {format_cores(allowed & set(threads))}"
+        for threads in processor.siblings
+        if len(allowed & set(threads)) == 1
+    ]
+    more = f" and {len(shown) - 4} more" if len(shown) > 4 else ""
+    none = f"none seen{', as its host may hide them (virtual machine)' if processor.is_virtual else ''}"
+    yield finding(host, "hyper-threads", "doubtful" if shown else "good", "; ".join(shown[:4]) + more or none)
+    # Any governor but ``performance`` changes the frequency while a round runs; turbo frequencies depend on heat and on the other cores.
+    grade = "good" if processor.governors == ("performance",) else "doubtful"
+    remedy = None if processor.governors else "the host's operator sets the frequency; the noise floor shows the effect"
+    yield finding(host, "governor", grade, ", ".join(processor.governors) or f"unknown{hidden}", remedy=remedy)
+    seen = {True: "on", False: "off", None: f"unknown{hidden}"}[processor.turbo]
+    yield finding(host, "turbo", "good" if processor.turbo is False else "doubtful", seen)
+
+
+def _of_activity(host: str, noise: Noise, activity: Activity, quota: Quota | None, is_virtual: bool) -> Iterator[Finding]:
+    """Yield what the machine alone adds to times, which is in every model's tail too, and who takes the cores."""
+    p99, longest = noise.p99_ns / noise.median_ns, noise.max_ns / noise.median_ns
+    seen = (
+        f"p99 {p99:.2f}, longest {longest:.2f} times the median of {noise.median_ns / 1e6:.3g} ms "
+        f"({noise.count} times SHA-256 of 1 MiB on core {noise.core})"
+    )
+    yield finding(host, "noise floor", worst(graded(p99, *P99_RATIO), graded(longest, *MAX_RATIO)), seen)
+    named = ", ".join(f"{name} {share:.0%} of a core" for name, share in activity.busiest)
+    busy = f"{activity.foreign_share:.1%} of cores {format_cores(activity.cores)}{f' ({named})' if named else ''}"
+    yield finding(host, "foreign load", graded(activity.foreign_share, *FOREIGN_SHARE), f"{busy}; load {activity.load:.2f}")
+    seen = "none"
+    if quota is not None:
+        seen = f"{quota.cores:g} cores in each {quota.period_us / 1000:g} ms (control groups v{quota.version})"
+    yield finding(host, "CPU quota", "good" if quota is None else "doubtful", seen)
+    share = noise.steal_ns / noise.duration_ns
+    seen = f"{share:.1%} of {noise.duration_ns / 1e9:.1f} s on core {noise.core}, {'a' if is_virtual else 'no'} virtual machine"
+    yield finding(host, "stolen time", graded(share, *STEAL_SHARE), seen)
+    # A page that comes back from swap costs milliseconds.
+    grade: Grade = "bad" if activity.swapped_in else "doubtful" if activity.swap_used_bytes else "good"
+    seen = f"{activity.swap_used_bytes / 2**20:.0f} MiB used, {activity.swapped_in} pages came back within a second"
+    yield finding(host, "swap", grade, seen)
+
+
+def judge_turn(host: str, turn: TurnState) -> Finding:
+    """The turn keeps campaigns from measuring at the same time: those of one user, or those of all."""
+    if turn.problem is not None:
+        return finding(host, "turn", "bad", turn.problem, remedy="no campaign can measure here")
+    among = "among all users" if turn.every_user else "among this user's campaigns"
+    seen = f"taken {among}, in {turn.folder}; {f'{turn.holder} measures now' if turn.holder else 'it is free'}"
+    if turn.holder is not None:
+        return finding(host, "turn", "doubtful", seen, remedy="a campaign waits until it ends")
+    return finding(host, "turn", "good" if turn.every_user else "doubtful", seen)
+
+
+def _of_gpu(host: str, gpu: Gpu) -> Iterator[Finding]:
+    """Yield whether a GPU is shared or unloaded by its driver between uses, and whether it is throttled while idle."""
+    memory = "memory unknown" if gpu.memory_bytes is None else f"{gpu.memory_bytes / 2**30:.1f} GiB"
+    processes = "processes unknown" if gpu.processes is None else f"{gpu.processes} foreign processes"
+    persistence = {True: "on", False: "off", None: "unknown"}[gpu.persistence]
+    shared: Grade = "doubtful" if gpu.processes is None else "bad" if gpu.processes else "good"
+    seen = f"{gpu.name}, {memory}, persistence mode {persistence}, {processes}"
+    yield finding(host, f"GPU {gpu.index}", worst("good" if gpu.persistence else "doubtful", shared), seen, rule="GPU")
+    mask = gpu.throttle_reasons or 0
+    known = [reason for bit, reason in REASONS.items() if mask & bit]
+    unknown = mask & ~(IDLE | sum(REASONS))
+    names = [name for name, _ in known] + ([f"reasons {unknown:#x}"] if unknown else [])
+    doubt: Grade = "doubtful" if unknown or gpu.throttle_reasons is None else "good"
+    seen = "unknown" if gpu.throttle_reasons is None else ", ".join(names) or "none"
+    yield finding(host, f"GPU {gpu.index} throttling", worst(doubt, *(grade for _, grade in known)), seen, rule="throttling")

@@ -1,4 +1,4 @@
-"""How noisy a machine is: the times of a fixed piece of work on one core, and what else the machine does meanwhile."""
+"""What is read of a machine: times of a fixed piece of work on one core, what else it does meanwhile, its processor and its GPUs."""
 
 import math
 import os
@@ -6,13 +6,14 @@ import statistics
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from orchestrator.machine.cores import CAN_PIN, allowed_cores
-from orchestrator.machine.environment import environment, read_text
-from orchestrator.machine.host import parse_cores
+from orchestrator.machine.cores import CAN_PIN, allowed_cores, parse_cores
+from orchestrator.machine.environment import environment, nvml, read_text, told_by_driver
 from orchestrator.measurement.evidence import TICKS_PER_S, read_counters, time_kernel
 
 WARMUP = 50
@@ -64,10 +65,13 @@ def read_noise(duration_s: float = DURATION_S) -> Noise:
         read_back = allowed_cores() if CAN_PIN else ()
         time_kernel(WARMUP)
         started_ns, counters = time.perf_counter_ns(), read_counters((core,))
-        times = _times(started_ns + int(duration_s * 1e9))
+        times: list[int] = []
+        while len(times) < AT_LEAST or (time.perf_counter_ns() - started_ns < duration_s * 1e9 and len(times) < AT_MOST):
+            times += time_kernel(AT_ONCE)
         duration_ns = time.perf_counter_ns() - started_ns
         steal_ns = read_counters((core,)).steal_ns - counters.steal_ns
-        ran_on = core_of_this_thread()
+        fields = (read_text(Path("/proc/thread-self/stat")) or "").rpartition(")")[2].split()
+        ran_on = int(fields[PROCESSOR_FIELD]) if len(fields) > PROCESSOR_FIELD else None
     finally:
         if CAN_PIN:
             os.sched_setaffinity(0, before)
@@ -86,24 +90,11 @@ def read_noise(duration_s: float = DURATION_S) -> Noise:
     )
 
 
-def _times(until_ns: int) -> list[int]:
-    times: list[int] = []
-    while len(times) < AT_LEAST or (time.perf_counter_ns() < until_ns and len(times) < AT_MOST):
-        times += time_kernel(AT_ONCE)
-    return times
-
-
-def core_of_this_thread() -> int | None:
-    """Return the core that the kernel last saw the calling thread on."""
-    fields = (read_text(Path("/proc/thread-self/stat")) or "").rpartition(")")[2].split()
-    return int(fields[PROCESSOR_FIELD]) if len(fields) > PROCESSOR_FIELD else None
-
-
 LOOK_S = 1.0
 NAMED = 3
 """Most foreign processes named, the busiest first."""
 LEAST_SHARE = 0.005
-PAGES_IN = "pswpin "
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
@@ -129,18 +120,18 @@ class Activity:
 def read_activity(look_s: float = LOOK_S) -> Activity:
     """Sleep, and see what the others did."""
     cores = allowed_cores()
-    processes, pages = process_times(), pages_swapped_in()
+    processes, swap = process_times(), psutil.swap_memory()
     started_s, own_s, busy_s = time.perf_counter(), time.process_time(), busy_time_s(cores)
     time.sleep(look_s)
     busy_s, own_s = busy_time_s(cores) - busy_s, time.process_time() - own_s
-    elapsed_s = time.perf_counter() - started_s
+    elapsed_s, swap_now = time.perf_counter() - started_s, psutil.swap_memory()
     return Activity(
         cores=cores,
         foreign_share=min(1.0, max(0.0, (busy_s - own_s) / (elapsed_s * len(cores)))),
         busiest=busiest(processes, process_times(), elapsed_s),
         load=os.getloadavg()[0],
-        swap_used_bytes=int(psutil.swap_memory().used),
-        swapped_in=pages_swapped_in() - pages,
+        swap_used_bytes=int(swap_now.used),
+        swapped_in=(swap_now.sin - swap.sin) // PAGE_BYTES,
     )
 
 
@@ -178,12 +169,6 @@ def busiest(
         shares[name] = shares.get(name, 0.0) + (taken_s - before.get(pid, (name, taken_s))[1]) / elapsed_s
     ordered = sorted(((name, share) for name, share in shares.items() if share >= LEAST_SHARE), key=lambda each: -each[1])
     return tuple(ordered[:NAMED])
-
-
-def pages_swapped_in() -> int:
-    """Return how many pages have come back from swap since the start of the machine."""
-    lines = (read_text(Path("/proc/vmstat")) or "").splitlines()
-    return next((int(line.removeprefix(PAGES_IN)) for line in lines if line.startswith(PAGES_IN)), 0)
 
 
 CPUS = Path("/sys/devices/system/cpu")
@@ -234,3 +219,50 @@ def read_governors(cpus: Path, cores: Iterable[int]) -> tuple[str, ...]:
     """Return the governors of the cores, each once."""
     texts = [read_text(cpus / f"cpu{core}" / "cpufreq" / "scaling_governor") for core in cores]
     return tuple(sorted({text for text in texts if text}))
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU; None if the driver does not say.
+
+    processes
+        that compute on it. There are none of ours while it is read.
+    throttle_reasons
+        NVML's bit mask.
+    """
+
+    index: int
+    name: str
+    uuid: str
+    memory_bytes: int | None
+    persistence: bool | None
+    processes: int | None
+    throttle_reasons: int | None
+
+
+def read_gpus() -> tuple[Gpu, ...]:
+    """Return all GPUs, none where there is no driver."""
+    with nvml() as library:
+        return () if library is None else tuple(_read_gpu(library, index) for index in range(library.nvmlDeviceGetCount()))
+
+
+def _read_gpu(library: Any, index: int) -> Gpu:
+    handle = library.nvmlDeviceGetHandleByIndex(index)
+    persistence, memory, processes, reasons = (
+        told_by_driver(partial(ask, handle))
+        for ask in (
+            library.nvmlDeviceGetPersistenceMode,
+            library.nvmlDeviceGetMemoryInfo,
+            library.nvmlDeviceGetComputeRunningProcesses,
+            library.nvmlDeviceGetCurrentClocksThrottleReasons,
+        )
+    )
+    return Gpu(
+        index=index,
+        name=str(library.nvmlDeviceGetName(handle)),
+        uuid=str(library.nvmlDeviceGetUUID(handle)),
+        memory_bytes=None if memory is None else int(memory.total),
+        persistence=None if persistence is None else persistence == library.NVML_FEATURE_ENABLED,
+        processes=None if processes is None else len(processes),
+        throttle_reasons=None if reasons is None else int(reasons),
+    )

@@ -27,16 +27,12 @@ BUSY_SHARE = 0.05
 
 @dataclass(frozen=True)
 class ThreadMask:
-    """One thread of this process as ``/proc/self/task`` shows it."""
+    """One thread as ``/proc/PID/task`` shows it."""
 
     tid: int
     name: str
     cores: tuple[int, ...]
     cpu_ns: int
-
-    def as_json(self) -> dict[str, object]:
-        """Return plain JSON values."""
-        return {"tid": self.tid, "name": self.name, "cores": list(self.cores), "cpu_ns": self.cpu_ns}
 
 
 def allowed_cores() -> tuple[int, ...]:
@@ -56,24 +52,34 @@ def choose_cores(wanted: int | Iterable[int] | None, allowed: Iterable[int]) -> 
         return have
     if isinstance(wanted, int):
         if wanted > len(have):
-            raise InputError(f"system.cores={wanted}: this machine allows {len(have)} ({_ranges(have)}); ask for fewer")
+            raise InputError(f"system.cores={wanted}: this machine allows {len(have)} ({format_cores(have)}); ask for fewer")
         return have[-wanted:]
     asked = tuple(sorted(set(wanted)))
     missing = sorted(set(asked) - set(have))
     if not asked or missing:
-        raise InputError(f"system.cores={list(asked)}: core {_ranges(missing) or 'list is empty'}; this machine allows {_ranges(have)}")
+        lacking = f"core {format_cores(missing)}" if missing else "core list is empty"
+        raise InputError(f"system.cores={list(asked)}: {lacking}; this machine allows {format_cores(have)}")
     return asked
 
 
-def _ranges(cores: Iterable[int]) -> str:
-    """Write cores as ``0-3,8``."""
-    parts: list[list[int]] = []
+def parse_cores(text: str) -> tuple[int, ...]:
+    """Return the cores that a kernel file lists as ``0-3,8``."""
+    cores: list[int] = []
+    for part in filter(None, text.strip().split(",")):
+        low, _, high = part.partition("-")
+        cores.extend(range(int(low), int(high or low) + 1))
+    return tuple(cores)
+
+
+def format_cores(cores: Iterable[int]) -> str:
+    """Return cores as ``parse_cores`` reads them."""
+    spans: list[tuple[int, int]] = []
     for core in sorted(cores):
-        if parts and core == parts[-1][1] + 1:
-            parts[-1][1] = core
+        if spans and core == spans[-1][1] + 1:
+            spans[-1] = (spans[-1][0], core)
         else:
-            parts.append([core, core])
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
+            spans.append((core, core))
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)
 
 
 def pin(cores: tuple[int, ...]) -> tuple[int, ...]:
@@ -92,16 +98,16 @@ def pin(cores: tuple[int, ...]) -> tuple[int, ...]:
     return moved
 
 
-def read_threads() -> list[ThreadMask]:
-    """Return every thread of this process with its mask and the CPU time it has used."""
+def read_threads(pid: int | str = "self") -> list[ThreadMask]:
+    """Return every thread of a process with its mask and the CPU time it has used."""
     threads = []
-    for tid in _task_ids():
-        folder = Path(f"/proc/self/task/{tid}")
+    for tid in _task_ids(pid):
+        folder = Path(f"/proc/{pid}/task/{tid}")
         try:
+            cores = tuple(sorted(os.sched_getaffinity(tid)))
             name = (folder / "comm").read_text().strip()
             cpu_ns = int((folder / "schedstat").read_text().split()[0]) if (folder / "schedstat").exists() else 0
-            cores = tuple(sorted(os.sched_getaffinity(tid)))
-        except (FileNotFoundError, ProcessLookupError):
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
         threads.append(ThreadMask(tid, name, cores, cpu_ns))
     return threads
@@ -126,17 +132,15 @@ def check_pinning(
     """
     others = tuple(sorted(set(allowed) - set(cores)))
     busy_ns = BUSY_SHARE * max((thread.cpu_ns for thread in threads if thread.tid == measuring), default=0)
-
-    def computes(thread: ThreadMask) -> bool:
-        if thread.tid == measuring or not others or thread.cores != others:
-            return True
-        return thread.tid not in moved and 0 < busy_ns <= thread.cpu_ns
-
-    computing = [thread for thread in threads if computes(thread)]
+    computing = [
+        thread
+        for thread in threads
+        if thread.tid == measuring or thread.cores != others or (thread.tid not in moved and 0 < busy_ns <= thread.cpu_ns)
+    ]
     for thread in computing:
         if not set(thread.cores) <= set(cores):
             raise InputError(
-                f"thread {thread.name} ({thread.tid}) runs on cores {_ranges(thread.cores)} and not on {_ranges(cores)}: the "
+                f"thread {thread.name} ({thread.tid}) runs on cores {format_cores(thread.cores)} and not on {format_cores(cores)}: the "
                 "model's library sets masks of its own; turn that off or choose system.cores to fit"
             )
     return computing
@@ -144,22 +148,20 @@ def check_pinning(
 
 def check_server_threads(cores: tuple[int, ...], pids: Iterable[int]) -> None:
     """Raise InputError for the first thread of a server's processes that may run on other cores than the server's."""
-    for pid in pids:
-        for thread in Path(f"/proc/{pid}/task").glob("*"):
-            try:
-                found = os.sched_getaffinity(int(thread.name))
-                name = (thread / "comm").read_text().strip()
-            except (FileNotFoundError, ProcessLookupError, PermissionError):
-                continue
-            if not found <= set(cores):
-                raise InputError(
-                    f"thread {name} ({thread.name}) of the server may run on cores {_ranges(found)} and not on {_ranges(cores)} alone: the "
-                    "server sets masks of its own; turn that off or choose server.cores to fit"
-                )
+    for thread in (thread for pid in pids for thread in read_threads(pid)):
+        if not set(thread.cores) <= set(cores):
+            raise InputError(
+                f"thread {thread.name} ({thread.tid}) of the server may run on cores {format_cores(thread.cores)} and not on "
+                f"{format_cores(cores)} alone: the server sets masks of its own; turn that off or choose server.cores to fit"
+            )
 
 
-def _task_ids() -> list[int]:
-    return sorted(int(path.name) for path in Path("/proc/self/task").iterdir())
+def _task_ids(pid: int | str = "self") -> list[int]:
+    """Return the threads of a process; none of one that is gone."""
+    try:
+        return sorted(int(path.name) for path in Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return []
 
 
 @dataclass(frozen=True)
@@ -173,63 +175,45 @@ class Quota:
 
 def read_quota() -> Quota | None:
     """Return this process's quota, or None if there is none."""
-    return find_quota(read_text(Path("/proc/self/cgroup")) or "", read_text(Path("/proc/self/mountinfo")) or "")
+    return find_quota(*_own_texts())
 
 
 def find_quota(cgroup: str, mountinfo: str) -> Quota | None:
-    """Return the tightest quota among a process's groups and those they are in.
-
-    Parameters
-    ----------
-    cgroup, mountinfo
-        texts of the files of these names in ``/proc/PID``.
-    """
-    own = dict(_own_groups(cgroup))
-    quotas = [
-        quota
-        for version, root, mount in _mounts(mountinfo)
-        if version in own
-        for folder in _upward(own[version], root, mount)
-        if (quota := _quota(folder, version)) is not None
-    ]
-    return min(quotas, key=lambda quota: quota.cores, default=None)
+    """Return the tightest quota among a process's groups and those they are in, from the files of these names in ``/proc/PID``."""
+    found = (_quota(folder, version) for version, folders in _groups(cgroup, mountinfo) for folder in folders)
+    return min(filter(None, found), key=lambda quota: quota.cores, default=None)
 
 
 def read_throttle_files() -> tuple[Path, ...]:
     """Return where the kernel counts how often and how long quotas have stopped this process."""
-    return find_throttle_files(read_text(Path("/proc/self/cgroup")) or "", read_text(Path("/proc/self/mountinfo")) or "")
+    return find_throttle_files(*_own_texts())
 
 
 def find_throttle_files(cgroup: str, mountinfo: str) -> tuple[Path, ...]:
-    """Return the ``cpu.stat`` of a process's own group, and of each group that it is in and that has a quota.
-
-    Parameters
-    ----------
-    cgroup, mountinfo
-        texts of the files of these names in ``/proc/PID``.
-    """
-    own = dict(_own_groups(cgroup))
-    files = [
-        folder / "cpu.stat"
-        for version, root, mount in _mounts(mountinfo)
-        if version in own
-        for above, folder in enumerate(_upward(own[version], root, mount))
-        if not above or _quota(folder, version) is not None
+    """Return the ``cpu.stat`` of a process's own group, and of each group that it is in and that has a quota; parameters as above."""
+    folders = [
+        folder
+        for version, (own, *above) in _groups(cgroup, mountinfo)
+        for folder in (own, *(one for one in above if _quota(one, version) is not None))
     ]
-    return tuple(file for file in files if "nr_throttled" in (read_text(file) or ""))
+    return tuple(folder / "cpu.stat" for folder in folders if "nr_throttled" in (read_text(folder / "cpu.stat") or ""))
 
 
 def read_memory_limit() -> int | None:
     """Return the tightest limit of memory above this process, in bytes, or None; of control groups of version 2."""
-    own = dict(_own_groups(read_text(Path("/proc/self/cgroup")) or ""))
-    limits = [
-        int(limit)
-        for version, root, mount in _mounts(read_text(Path("/proc/self/mountinfo")) or "")
-        if version == 2 and version in own
-        for folder in _upward(own[version], root, mount)
-        if (limit := (read_text(folder / "memory.max") or "").strip()).isdigit()
-    ]
-    return min(limits, default=None)
+    folders = [folder for version, folders in _groups(*_own_texts()) if version == 2 for folder in folders]
+    limits = [read_text(folder / "memory.max") or "" for folder in folders]
+    return min((int(limit) for limit in limits if limit.isdigit()), default=None)
+
+
+def _own_texts() -> tuple[str, str]:
+    return read_text(Path("/proc/self/cgroup")) or "", read_text(Path("/proc/self/mountinfo")) or ""
+
+
+def _groups(cgroup: str, mountinfo: str) -> list[tuple[int, list[Path]]]:
+    """Return the version of each of a process's control groups, with its folder and those of the groups that it is in."""
+    own = dict(_own_groups(cgroup))
+    return [(version, list(_upward(own[version], root, mount))) for version, root, mount in _mounts(mountinfo) if version in own]
 
 
 def _own_groups(cgroup: str) -> Iterator[tuple[int, str]]:

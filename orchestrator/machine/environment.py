@@ -3,14 +3,18 @@
 import importlib.metadata
 import os
 import platform
+import shutil
 import socket
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import psutil
 
+T = TypeVar("T")
 FRAMEWORKS = ("torch", "torchvision", "onnxruntime", "tensorflow", "transformers", "timm", "numpy", "PIL")
 DISTRIBUTIONS = {"PIL": "pillow"}
 DECISIVE = (
@@ -70,16 +74,34 @@ def stack(device: str) -> dict[str, Any]:
 
 def gpu_driver() -> dict[str, str]:
     """Return the GPU driver's version, where there is a driver."""
+    with nvml() as library:
+        return {} if library is None else {"driver": str(library.nvmlSystemGetDriverVersion())}
+
+
+@contextmanager
+def nvml() -> Iterator[Any]:
+    """Yield NVIDIA's library for a look at the GPUs; None where there is no driver."""
     import pynvml
 
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
-        return {}
+        yield None
+        return
     try:
-        return {"driver": str(pynvml.nvmlSystemGetDriverVersion())}
+        yield pynvml
     finally:
         pynvml.nvmlShutdown()
+
+
+def told_by_driver(ask: Callable[[], T]) -> T | None:
+    """Return what a GPU's driver says, None where it does not say it."""
+    import pynvml
+
+    try:
+        return ask()
+    except pynvml.NVMLError:
+        return None
 
 
 def installed_versions() -> dict[str, str]:
@@ -126,3 +148,30 @@ def memory_peak_bytes() -> int:
         if line.startswith("VmHWM"):
             return int(line.split()[1]) * 1024
     return psutil.Process().memory_info().rss
+
+
+class Interpreter(NamedTuple):
+    """A Python as it would run: its file without links, and its virtual environment, None where it stands in none."""
+
+    file: Path
+    venv: Path | None
+
+
+def interpreter_at(python: str) -> Interpreter | None:
+    """Return what a path, or a name on the search path, would run; None where it runs nothing.
+
+    A virtual environment's python is a link to the one that it was made from, and is told from it by the folder in which the link stands.
+    """
+    found = shutil.which(python)
+    if found is None:
+        return None
+    path = Path(found).absolute()
+    folder = path.parent.resolve()
+    venv = next((place for place in (folder, folder.parent) if (place / "pyvenv.cfg").is_file()), None)
+    return Interpreter(path.resolve(), venv)
+
+
+def same_interpreter(one: str, other: str) -> bool:
+    """Return whether two paths or names would run the same Python in the same environment; False where one runs nothing."""
+    found = interpreter_at(one)
+    return found is not None and found == interpreter_at(other)

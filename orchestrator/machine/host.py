@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -12,8 +13,8 @@ import psutil
 from orchestrator.configuration.config import SystemConfig, Trial
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
-from orchestrator.machine.cores import allowed_cores, choose_cores, read_memory_limit
-from orchestrator.machine.environment import boot_id, gpu_driver, installed_versions
+from orchestrator.machine.cores import allowed_cores, choose_cores, format_cores, parse_cores, read_memory_limit
+from orchestrator.machine.environment import boot_id, gpu_driver, installed_versions, nvml, told_by_driver
 
 NODES = Path("/sys/devices/system/node")
 
@@ -57,8 +58,6 @@ class Machine:
 
 def read_machine() -> Machine:
     """Return what this machine has to offer."""
-    import psutil
-
     return Machine(
         host=socket.gethostname(),
         cores=allowed_cores(),
@@ -126,67 +125,19 @@ def cores_of_trial(trial: Trial, allowed: Iterable[int], numa: Mapping[int, tupl
     return tuple(sorted({*client, *server}))
 
 
-def parse_cores(text: str) -> tuple[int, ...]:
-    """Return the cores that a kernel file lists as ``0-3,8``."""
-    cores: list[int] = []
-    for part in filter(None, text.strip().split(",")):
-        low, _, high = part.partition("-")
-        cores.extend(range(int(low), int(high or low) + 1))
-    return tuple(cores)
-
-
-def format_cores(cores: Iterable[int]) -> str:
-    """Return cores as ``parse_cores`` reads them."""
-    spans: list[tuple[int, int]] = []
-    for core in sorted(cores):
-        if spans and core == spans[-1][1] + 1:
-            spans[-1] = (spans[-1][0], core)
-        else:
-            spans.append((core, core))
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)
-
-
 def _devices() -> Iterator[tuple[str, int | None]]:
     """Yield the GPUs that the driver shows and the MIG parts of each, with their memory; none where there is no driver."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return
-    try:
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            memory = _memory(handle)
-            yield f"cuda:{index}", memory
-            yield str(pynvml.nvmlDeviceGetUUID(handle)), memory
-            yield from _parts(handle)
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _memory(handle: object) -> int | None:
-    import pynvml
-
-    try:
-        return int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
-    except pynvml.NVMLError:
-        return None
-
-
-def _parts(handle: object) -> Iterator[tuple[str, int | None]]:
-    import pynvml
-
-    try:
-        count = pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)
-    except pynvml.NVMLError:
-        return
-    for index in range(count):
-        try:
-            part = pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index)
-            yield str(pynvml.nvmlDeviceGetUUID(part)), _memory(part)
-        except pynvml.NVMLError:
-            return
+    with nvml() as library:
+        for index in range(0 if library is None else library.nvmlDeviceGetCount()):
+            gpu = library.nvmlDeviceGetHandleByIndex(index)
+            parts = told_by_driver(partial(library.nvmlDeviceGetMaxMigDeviceCount, gpu)) or 0
+            found = [told_by_driver(partial(library.nvmlDeviceGetMigDeviceHandleByIndex, gpu, part)) for part in range(parts)]
+            for handle in (gpu, *filter(None, found)):
+                memory = told_by_driver(partial(library.nvmlDeviceGetMemoryInfo, handle))
+                total = None if memory is None else int(memory.total)
+                if handle is gpu:
+                    yield f"cuda:{index}", total
+                yield str(library.nvmlDeviceGetUUID(handle)), total
 
 
 @dataclass(frozen=True)

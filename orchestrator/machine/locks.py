@@ -12,12 +12,14 @@ import random
 import stat
 import struct
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 from orchestrator.contracts import InputError
-from orchestrator.machine.surroundings import MEMORY, ROOT, is_safe, user_named, why_unsafe
+from orchestrator.machine.other_users import MEMORY, ROOT, is_safe, user_named, why_unsafe
 
 VARIABLE = "ORCHESTRATOR_LOCK_DIR"
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -94,6 +96,16 @@ def open_common_folder(path: Path) -> tuple[int, bool]:
     return descriptor, every_user
 
 
+@contextmanager
+def common_folder(path: Path) -> Iterator[tuple[int, bool]]:
+    """Hold open what `open_common_folder` returns."""
+    folder, every_user = open_common_folder(path)
+    try:
+        yield folder, every_user
+    finally:
+        os.close(folder)
+
+
 def _refuse_unsafe(named: Path, place: Path, status: os.stat_result) -> None:
     why = why_unsafe(status)
     if why is not None:
@@ -112,15 +124,6 @@ def _whose(path: Path) -> str:
 LOCKS = Path("/proc/locks")
 
 
-def holders_of(status: os.stat_result) -> list[tuple[int, int]]:
-    """Return number and user of every process that holds a ``flock`` on a file; none where the kernel does not show them."""
-    try:
-        lines = LOCKS.read_text().splitlines()
-    except OSError:
-        return []
-    return [(pid, owner) for pid in pids_in(lines, status) if (owner := _owner(pid)) is not None]
-
-
 def pids_in(lines: Iterable[str], status: os.stat_result) -> list[int]:
     """Return the processes that have a ``flock`` on a file, as lines of /proc/locks say (pure)."""
     place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
@@ -131,15 +134,6 @@ def pids_in(lines: Iterable[str], status: os.stat_result) -> list[int]:
         if len(fields) >= 6 and fields[1] == "FLOCK" and fields[5] == place and int(fields[4]) > 0:
             found.append(int(fields[4]))
     return sorted(set(found))
-
-
-def _owner(pid: int) -> int | None:
-    """Return the effective user of a process. The owner of its folder in /proc would be root's for one that has changed its user."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[2]) for line in lines if line.startswith("Uid:")), None)
 
 
 LOCK = "@hhqqi"
@@ -214,7 +208,12 @@ def holder_named(folder: int, uid: int, path: Path) -> str:
 
     Any user who can open the folder can lock another's byte. If the kernel shows no process of that user, the text says so.
     """
-    pids = [pid for pid, owner in holders_of(os.fstat(folder)) if owner == uid]
+    pids = []
+    with suppress(OSError):  # some systems do not show them
+        for pid in pids_in(LOCKS.read_text().splitlines(), os.fstat(folder)):
+            with suppress(psutil.Error):
+                # The owner of its folder in /proc would be root's for one that has changed its user.
+                pids += [pid] if psutil.Process(pid).uids().effective == uid else []
     if pids:
         return f"{user_named(uid)}, process {', '.join(map(str, pids))},"
     return f"somebody under the number of {user_named(uid)} (`fuser -v {path}`, as root, names the process)"

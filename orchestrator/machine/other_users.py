@@ -3,14 +3,52 @@
 Whoever may write a folder can exchange what lies in it, unless it is sticky, as /tmp is. Root can do so anyway, and is not counted.
 """
 
+import grp
 import os
+import pwd
 import stat
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from orchestrator.machine.surroundings import ROOT, user_named
+MEMORY = Path("/dev/shm")  # noqa: S108 - files there are made new, under secret names, or are looked at first
+ROOT = 0
+
+
+def is_safe(folder: Path) -> bool:
+    """Return whether only root and this user can take away or replace what this user keeps in a folder."""
+    try:
+        return why_unsafe(folder.lstat()) is None
+    except OSError:
+        return False
+
+
+def is_own(path: Path) -> bool:
+    """Return whether a path exists and belongs to this user."""
+    try:
+        return path.lstat().st_uid == os.geteuid()
+    except OSError:
+        return False
+
+
+def why_unsafe(status: os.stat_result) -> str | None:
+    """Return in words why another user could take away or replace what lies in a folder, or None."""
+    if not stat.S_ISDIR(status.st_mode):
+        return "is no folder"
+    if status.st_uid not in (ROOT, os.geteuid()):
+        return f"belongs to {user_named(status.st_uid)}"
+    if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
+        return f"has mode {stat.S_IMODE(status.st_mode):o}, with which others may take away what lies there"
+    return None
+
+
+def user_named(uid: int) -> str:
+    """Return a user's name and number."""
+    try:
+        return f"user {pwd.getpwuid(uid).pw_name} ({uid})"
+    except KeyError:
+        return f"user {uid}"
 
 
 class Open(NamedTuple):
@@ -111,9 +149,6 @@ def nobody() -> int:
 @cache
 def others_of(gid: int) -> str:
     """Return the name of a group that others than this user may be in; nothing for the group that belongs to the user alone."""
-    import grp
-    import pwd
-
     try:
         own, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(gid)
     except KeyError:

@@ -7,7 +7,6 @@ of them, however it ends. Campaigns of other users are kept waiting too where OR
 
 import fcntl
 import os
-import socket
 import stat
 import time
 from dataclasses import dataclass
@@ -18,21 +17,20 @@ from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
 from orchestrator.machine.locks import (
     UserTurn,
+    common_folder,
     common_folder_path,
     holder_named,
-    open_common_folder,
     open_own_folder,
     other_user,
     own_folder_path,
 )
 
-LONGEST = 400
+LONGEST = 1000
 """Bytes read of the holder's description of itself."""
 TRIES = 20
 PAUSE_S = 0.005
 PREFIX = "turn-"
-OLD_S = 86_400
-"""A lock of a common folder that nobody has taken for so long is removed: the folder may be gone."""
+_described = f"the campaign of process {os.getpid()}"
 FILE = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -41,9 +39,15 @@ def turn_of(trial: Trial, campaign: str) -> str:
     return campaign if trial.system.exclusive else "shared"
 
 
+def describe_campaign(name: str, directory: Path) -> None:
+    """Name the campaign that this driver runs from now on to those who wait for it."""
+    global _described
+    _described = f"the campaign {name} in {directory.absolute()}"
+
+
 def this_campaign() -> str:
-    """Return how this driver is described to those who wait."""
-    return f"the campaign of process {os.getpid()} on {socket.gethostname()}"
+    """Return how this driver's campaign is described to those who wait."""
+    return _described
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,9 @@ class Turn:
         for _ in range(TRIES):
             opened = _open_turn()
             holder = self._take_file(opened[1])
-            if holder is None and _is_there(opened):
+            # Somebody may have removed the file between opening and locking it.
+            if holder is None and os.fstat(opened[1]).st_nlink:
                 self._held = opened
-                remove_old_turns(opened[0])
                 return None
             _close(opened)
             if holder is not None:
@@ -131,40 +135,25 @@ def check_turn() -> None:
     common = common_folder_path()
     _close(_open_turn())
     if common is not None:
-        folder, _ = open_common_folder(common)
-        try:
+        with common_folder(common) as (folder, _):
             other_user(folder, common)
-        finally:
-            os.close(folder)
 
 
 def read_turn() -> TurnState:
     """Return which turn is in force here, and who has it. Takes nothing and raises nothing."""
     common = common_folder_path()
-    folder = own_folder_path() if common is None else common
+    folder = str(common or own_folder_path())
     try:
-        check_turn()
-        every_user, holder = (False, None) if common is None else _state_of_users(common)
-        return TurnState(str(folder), every_user, holder or _holder_of_file())
-    except InputError as error:
-        return TurnState(str(folder), every_user=False, problem=str(error))
-
-
-def _state_of_users(common: Path) -> tuple[bool, str | None]:
-    folder, every_user = open_common_folder(common)
-    try:
-        other = other_user(folder, common)
-        return every_user, None if other is None else holder_named(folder, other, common)
-    finally:
-        os.close(folder)
-
-
-def _holder_of_file() -> str | None:
-    opened = _open_turn()
-    try:
-        return None if _flock(opened[1], fcntl.LOCK_EX) else (_read(opened[1])[1] or "another campaign")
-    finally:
+        every_user, opened = False, _open_turn()
+        holder = None if _flock(opened[1], fcntl.LOCK_EX) else (_read(opened[1])[1] or "another campaign")
         _close(opened)
+        if common is not None:
+            with common_folder(common) as (descriptor, every_user):
+                other = other_user(descriptor, common)
+                holder = holder if other is None else holder_named(descriptor, other, common)
+        return TurnState(folder, every_user, holder)
+    except InputError as error:
+        return TurnState(folder, every_user=False, problem=str(error))
 
 
 def _open_turn() -> tuple[int, int]:
@@ -172,9 +161,8 @@ def _open_turn() -> tuple[int, int]:
     name = "turn"
     common = common_folder_path()
     if common is not None:
-        opened, _ = open_common_folder(common)
-        status = os.fstat(opened)
-        os.close(opened)
+        with common_folder(common) as (opened, _):
+            status = os.fstat(opened)
         name = f"{PREFIX}{status.st_dev}-{status.st_ino}"
     folder = open_own_folder()
     path = own_folder_path() / name
@@ -187,36 +175,6 @@ def _open_turn() -> tuple[int, int]:
         _close((folder, turn))
         raise InputError(f"{path} is no regular file, and is to be the lock of a machine's turn: remove it")
     return folder, turn
-
-
-def remove_old_turns(folder: int) -> None:
-    """Remove the locks of common folders that nobody has taken for a day and nobody holds.
-
-    Only who holds one alone removes it, and whoever takes one looks afterwards whether it is still there: two never have the turn.
-    """
-    for name in os.listdir(folder):
-        if not name.startswith(PREFIX):
-            continue
-        try:
-            turn = os.open(name, FILE, dir_fd=folder)
-        except OSError:
-            continue
-        try:
-            if _is_old(turn) and _flock(turn, fcntl.LOCK_EX) and _is_old(turn) and _is_there((folder, turn)):
-                os.unlink(name, dir_fd=folder)
-        except (InputError, OSError):
-            continue
-        finally:
-            os.close(turn)
-
-
-def _is_old(turn: int) -> bool:
-    return time.time() - os.fstat(turn).st_mtime > OLD_S
-
-
-def _is_there(opened: tuple[int, int]) -> bool:
-    """Return whether a lock that is held has still a name: nobody has removed it between opening and taking it."""
-    return os.fstat(opened[1]).st_nlink > 0
 
 
 def _close(opened: tuple[int, int]) -> None:

@@ -9,16 +9,15 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse, IncompleteRead
-from typing import Any
+from typing import Any, Literal
 
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import Reply, Request, ServerFault, ServerTimeout
 from orchestrator.measurement.timing import Clock
-from orchestrator.subject.server import Address, address_of, connect, headers_of, is_stale, reason, token_of, without_token
+from orchestrator.subject.server import address_of, connect, headers_of, reason, token_of, without_token
 
 MOST_BYTES = 2**28
 """Longer answers are refused: they would fill the memory."""
@@ -31,26 +30,52 @@ MOST_QUOTED = 2**18
 NOTHING_SENT = (ConnectionRefusedError,)
 
 
-class _Bounded(io.RawIOBase):
-    """The bytes that come in on a connection, none of them after a moment (s of ``time.monotonic``).
+class _Reader(io.BufferedReader):
+    """What has come in on a connection. It stays open from one answer to the next, so that what nobody has asked for is seen."""
 
-    A limit on each read alone would let a server take for ever that sends a byte a second.
+    def close(self) -> None:
+        """Stay open: Python's parser closes its reader with every answer."""
+
+
+class _Connection(io.RawIOBase):
+    """A connection, and the bytes that come in on it.
+
+    number
+        of all connections of its client, from 1.
+    until_s
+        moment of ``time.monotonic`` after which nothing is waited for, None where nothing is waited for at all. A limit on each read alone
+        would let a server take for ever that sends a byte a second.
     """
 
-    def __init__(self, connection: socket.socket, until_s: float) -> None:
+    def __init__(self, opened: socket.socket, number: int) -> None:
         super().__init__()
-        self._connection, self._until_s = connection, until_s
+        self.socket, self.number = opened, number
+        self.until_s: float | None = None
+        self._reader = _Reader(self, 2**16)
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
-        self._connection.settimeout(left_s(self._until_s))
-        return self._connection.recv_into(buffer)
+    def readinto(self, buffer: Any) -> int | None:
+        self.socket.settimeout(0 if self.until_s is None else left_s(self.until_s))
+        try:
+            return self.socket.recv_into(buffer)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """Return the reader that Python's parser of answers asks a socket for."""
-        return io.BufferedReader(self, 2**16)
+        return self._reader
+
+    def look(self) -> Literal["quiet", "closed", "spoke"]:
+        """Return what a server has done while nothing was asked: at most closed the connection, if it keeps to HTTP."""
+        self.until_s = None
+        try:
+            return "spoke" if self._reader.peek(1) or self.socket.recv(1) else "closed"
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return "quiet"
+        except OSError:
+            return "closed"
 
 
 def left_s(until_s: float) -> float:
@@ -68,8 +93,6 @@ class Client:
     ----------
     clock
         of the moments of an answer: that of the timed loop.
-    address
-        where it answers; where it is None, that of ``settings``.
 
     Attributes
     ----------
@@ -82,14 +105,15 @@ class Client:
         for an address, certificates or a token that are not to be had.
     """
 
-    def __init__(self, settings: ServerSettings, clock: Clock = time.perf_counter_ns, address: Address | None = None) -> None:
+    def __init__(self, settings: ServerSettings, clock: Clock = time.perf_counter_ns) -> None:
         self.connections = 0
         self._settings = settings
         self._clock = clock
-        self._address = address_of(settings) if address is None else address
+        self._address = address_of(settings)
         self._secret = token_of(settings)
         self._own = threading.local()
-        self._all: list[socket.socket] = []
+        self._all: list[_Connection] = []
+        self._doubted: set[int] = set()
         self._lock = threading.Lock()
 
     def ask(self, request: Request) -> Reply:
@@ -104,10 +128,11 @@ class Client:
         until_s = time.monotonic() + self._settings.timeout_s
         sent_ns = self._clock()
         try:
-            connection = self._connection(request, until_s)
-            connection.settimeout(left_s(until_s))
-            connection.sendall(message)
-            reply = self._read(connection, request, until_s, sent_ns)
+            connection = self._connection(until_s)
+            connection.until_s = until_s
+            connection.socket.settimeout(left_s(until_s))
+            connection.socket.sendall(message)
+            reply = self._read(connection, request, sent_ns)
         except TimeoutError:
             self._drop()
             raise ServerTimeout(f"no whole answer within server.timeout_s={self._settings.timeout_s:g}") from None
@@ -122,26 +147,6 @@ class Client:
             raise
         return reply
 
-    @contextmanager
-    def elsewhere(self, address: Address) -> Iterator[None]:
-        """Ask another server meanwhile, from any thread. It is not given the token; connections that are kept are used again afterwards."""
-        before, opened = (self._address, self._secret, self._own), self.connections
-        kept = set(self._all)
-        self._address, self._secret, self._own = address, None, threading.local()
-        try:
-            yield
-        finally:
-            self._address, self._secret, self._own = before
-            self.connections = opened
-            for connection in [one for one in self._all if one not in kept]:
-                connection.close()
-                self._all.remove(connection)
-
-    @property
-    def is_encrypted(self) -> bool:
-        """Return whether requests go over TLS."""
-        return self._address.tls is not None
-
     def hide(self, text: str) -> str:
         """Return a text without the token of the server."""
         return without_token(text, self._secret)
@@ -150,11 +155,28 @@ class Client:
         """Close every connection."""
         with self._lock:
             for connection in self._all:
-                connection.close()
+                connection.socket.close()
             self._all.clear()
 
-    def _read(self, connection: socket.socket, request: Request, until_s: float, sent_ns: int) -> Reply:
-        answer = HTTPResponse(_Bounded(connection, until_s), method="POST")  # type: ignore[arg-type]
+    def doubted(self, replies: Sequence[Reply | None]) -> set[int]:
+        """Return the connections on which something has come since the last call that nobody had asked for, and close them.
+
+        An answer to no request passes for that to the next one, and every answer after it for another's: none on that connection is to be
+        trusted. The last one comes when nothing is asked any more, so that this waits as long as the longest of ``replies`` took.
+        """
+        kept = {connection.number for connection in self._all}
+        times_ns = [reply.ended_ns - reply.sent_ns for reply in replies if reply is not None and reply.connection in kept]
+        time.sleep(max(times_ns, default=0) / 1e9)
+        for connection in self._all:
+            if connection.look() == "spoke":
+                self._doubted.add(connection.number)
+                connection.socket.close()
+        found, self._doubted = self._doubted, set()
+        return found
+
+    def _read(self, connection: _Connection, request: Request, sent_ns: int) -> Reply:
+        # HTTPConnection, the public way to this parser, passes over no informational answer but 100, and gives no moment of the headers.
+        answer = HTTPResponse(connection, method="POST")  # type: ignore[arg-type]
         clock = self._clock
         try:
             answer.begin()
@@ -177,7 +199,8 @@ class Client:
             body, lines = hide(body), [(moment, hide(line)) for moment, line in lines]
         if not good:
             raise ServerFault(f"HTTP {answer.status} {self.hide(answer.reason)[:FIRST_OF_BODY]}: {first_words(self._quoted(body))}")
-        return Reply({name.lower(): value for name, value in answer.getheaders()}, body, lines, sent_ns, headers_ns, ended_ns)
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        return Reply(headers, body, lines, sent_ns, headers_ns, ended_ns, connection=connection.number)
 
     def _quoted(self, body: bytes) -> bytes:
         """Return the beginning of an answer as it may be quoted. Latin-1 has a letter for every byte."""
@@ -207,24 +230,28 @@ class Client:
         except UnicodeEncodeError:
             raise ServerFault("the path or a header of the request holds letters beyond Latin-1, which no request may") from None
 
-    def _connection(self, request: Request, until_s: float) -> socket.socket:
-        """Return this thread's connection: the one kept, unless the server has closed it, or a new one."""
-        kept: socket.socket | None = getattr(self._own, "connection", None)
-        if kept is not None and not is_stale(kept):
-            return kept
-        self._drop()
-        connection = connect(self._address, left_s(until_s))
-        self._own.connection = connection
+    def _connection(self, until_s: float) -> _Connection:
+        """Return this thread's connection: the one kept, unless the server has closed it or spoken unasked, or a new one."""
+        kept: _Connection | None = getattr(self._own, "connection", None)
+        if kept is not None:
+            state = kept.look()
+            if state == "quiet":
+                return kept
+            if state == "spoke":
+                self._doubted.add(kept.number)
+            self._drop()
+        opened = connect(self._address, left_s(until_s))
         with self._lock:
             self.connections += 1
+            self._own.connection = connection = _Connection(opened, self.connections)
             self._all.append(connection)
         return connection
 
     def _drop(self) -> None:
-        kept: socket.socket | None = getattr(self._own, "connection", None)
+        kept: _Connection | None = getattr(self._own, "connection", None)
         if kept is not None:
             self._own.connection = None
-            kept.close()
+            kept.socket.close()
             with self._lock:
                 if kept in self._all:
                     self._all.remove(kept)
@@ -242,7 +269,7 @@ def begin_final(answer: HTTPResponse) -> None:
     After a 101 there is none, because the server speaks another language then.
     """
     while 100 <= answer.status < 200 and answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
-        answer.headers = None  # type: ignore[assignment] # without headers it begins anew
+        answer.headers = None  # type: ignore[assignment] # without headers it begins anew: no public method does
         answer.begin()
 
 

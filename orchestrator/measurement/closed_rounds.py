@@ -52,6 +52,8 @@ class ClosedRounds:
         measured = around.end(before)
         if visit is not None:
             self._refuse_other_cores()
+        if loaded.asking is not None:
+            loaded.asking.doubt(asked, loaded.scratch.stamps)
         stamps = loaded.scratch.array()[: len(batches)]
         (refuse_impossible if loaded.lanes == 1 else refuse_impossible_alone)(stamps, started, started + duration_ns)
         by_sample, errors = round_tables.spread(groups, answers, failed)

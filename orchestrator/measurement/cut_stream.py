@@ -8,8 +8,8 @@ from orchestrator.measurement.stream_tables import Stream
 from orchestrator.measurement.timing import IN_FLIGHT
 from orchestrator.storage import schema
 from orchestrator.storage.handover import RoundResult
+from orchestrator.storage.schema import InFlight
 from orchestrator.storage.stored_form import one_row
-from orchestrator.storage.vocabulary import InFlight
 from orchestrator.subject.schedule import schedule_of
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from orchestrator.contracts import Reply, ServerTimeout
 from orchestrator.endings import ends_the_program
+from orchestrator.measurement.asking import Client
 from orchestrator.measurement.kept_answers import kept, refuse_other_count
 from orchestrator.measurement.load_loop import NEVER, Served, WaitUntil
 from orchestrator.measurement.timing import IN_FLIGHT, STAMPS, TIMED_OUT, Clock, Stages
@@ -23,6 +24,7 @@ from orchestrator.subject.targets import message_with_place
 
 AHEAD_NS = 50_000_000
 """So long before an arrival its thread takes it on and waits for its moment alone. What comes later may still be called off."""
+UNASKED = "ServerFault: the server sent an answer that nobody had asked for, and which one belongs to this request cannot be told"
 SWITCH_S = 50e-6
 """A thread that computes lets another go on after so long; Python's own 5 ms would stand in the times of answers."""
 
@@ -102,12 +104,12 @@ class Requests:
 class InFlight:
     """Threads that ask a server, for the life of a timed process: each keeps its connection from one round to the next.
 
-    ``hide`` takes the server's token out of a text, before anything is kept.
+    ``client`` is what the stages ask with: it takes the server's token out of a text, before anything is kept.
     """
 
-    def __init__(self, most: int, hide: Callable[[str], str] = str) -> None:
+    def __init__(self, most: int, client: Client | None = None) -> None:
         self.most = most
-        self._hide = hide
+        self._client = client
         self._pool = ThreadPoolExecutor(most, thread_name_prefix="asks") if most > 1 else None
 
     def close(self) -> None:
@@ -143,13 +145,14 @@ class InFlight:
         asked = Asked([None] * count, {}, replies=[None] * count)
         requests = Requests(count, clock, arrivals, asked)
         moments: Sequence[int] = () if arrivals is None else arrivals.due
+        hide = str if self._client is None else self._client.hide
 
         def one_by_one() -> None:
             wait_until = None if arrivals is None else arrivals.make_wait()
             while (number := requests.take(wait_until)) is not None:
                 if wait_until is not None and moments[number] > clock():
                     wait_until(moments[number])
-                ask_once(number, batches[number], stages, stamps, clock, asked, first_raised, self._hide)
+                ask_once(number, batches[number], stages, stamps, clock, asked, first_raised, hide)
 
         threads = min(self.most if most is None else min(most, self.most), max(1, count))
         if self._pool is None or threads == 1:
@@ -167,6 +170,16 @@ class InFlight:
                 wait(under_way)
                 raise
         return asked
+
+    def doubt(self, asked: Asked, stamps: memoryview) -> None:
+        """Make errors of all answers of a round or a stream that may be another request's: their server has sent one to no request."""
+        doubted = set() if self._client is None else self._client.doubted(asked.replies)
+        for number, reply in enumerate(asked.replies):
+            if reply is not None and reply.connection in doubted:
+                at = STAMPS * number
+                stamps[at] = stamps[at + 1] = stamps[at + 2] = 0
+                asked.answers[number] = asked.replies[number] = None
+                asked.errors[number] = UNASKED
 
 
 def ask_once(

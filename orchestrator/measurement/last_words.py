@@ -1,11 +1,9 @@
 """What a timed process leaves that dies: where in its code, and how far the round in flight has come."""
 
-from __future__ import annotations
-
 import faulthandler
 import os
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -40,20 +38,12 @@ class LastWords:
         the round that was stamped last, how many of its inferences had ended, and how many it has; None before the first round.
     crash
         the lines of code a fatal signal met, empty without one.
-    how
-        exit code or signal in words, None where the system does not tell.
     """
 
     round: int | None = None
     done: int = 0
     batches: int = 0
     crash: str = ""
-    how: str | None = None
-
-    def ended(self, how: str | None) -> LastWords:
-        """Return the same with how the process ended. Without a signal that Python sees, the lines are those of a copy that it forked."""
-        other = how is not None and (how.startswith("exit code") or how == "signal SIGKILL")
-        return replace(self, how=how, crash="" if other else self.crash)
 
 
 def take_last_words(scratch: Path) -> LastWords:
@@ -78,30 +68,14 @@ def told(words: LastWords, preparing: bool, stream: bool) -> str:
 
     ``preparing`` is True before its first visit, ``stream`` where a trial's rounds are those of a stream.
     """
-    return f"its process ended ({_how(words)}) {_stage(words, preparing, stream and not preparing)}: {_remedy(words)}"
-
-
-def _how(words: LastWords) -> str:
-    if words.how is not None:
-        return words.how
-    return words.crash.splitlines()[0].removeprefix("Fatal Python error: ") if words.crash else "how is not known"
-
-
-def _stage(words: LastWords, preparing: bool, stream: bool) -> str:
-    if words.round is None:
-        return "while it loaded the model"
-    name = "warm-up round" if preparing else "round"
-    where = f"the stream that begins with round {words.round}" if stream else f"{name} {words.round}"
-    return f"after {where}" if words.done == words.batches else f"at inference {words.done + 1} of {words.batches} of {where}"
-
-
-def _remedy(words: LastWords) -> str:
+    how, remedy = "how is not known", f"its code called os._exit, or {KILLED}; have the model raise an exception instead, or free memory"
     if words.crash:
-        return "traceback.txt of the trial has the line of code; mend that, or the library that it calls"
-    if words.how == "signal SIGKILL":
-        return f"{KILLED}; free memory, or choose a smaller model or batch"
-    if words.how is None:
-        return f"its code called os._exit, or {KILLED}; have the model raise an exception instead, or free memory"
-    if words.how.startswith("exit code"):
-        return "its code ended the process, as os._exit does; have the model raise an exception instead"
-    return "see `dmesg`, and run the model's code alone to find what sends the signal"
+        how = words.crash.splitlines()[0].removeprefix("Fatal Python error: ")
+        remedy = "traceback.txt of the trial has the line of code; mend that, or the library that it calls"
+    if words.round is None:
+        stage = "while it loaded the model"
+    else:
+        name = "warm-up round" if preparing else "the stream that begins with round" if stream else "round"
+        whole = words.done == words.batches
+        stage = f"{'after' if whole else f'at inference {words.done + 1} of {words.batches} of'} {name} {words.round}"
+    return f"its process ended ({how}) {stage}: {remedy}"

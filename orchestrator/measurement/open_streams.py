@@ -1,9 +1,10 @@
 """Streams under load: samples arrive by a schedule that does not wait for answers, round after round without a pause."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from traceback import TracebackException
 
+from orchestrator.contracts import Reply
 from orchestrator.measurement.around_rounds import AroundRounds
 from orchestrator.measurement.in_flight import Arrivals, Asked
 from orchestrator.measurement.load_loop import Served, serve, service_of
@@ -61,7 +62,11 @@ class OpenStreams:
         self._refuse_other_cores()
         if loaded.cuda is not None:
             loaded.cuda.take_times_ns()
-        replies = served.replies if isinstance(served, Asked) else ()
+        replies: Sequence[Reply | None] = ()
+        if isinstance(served, Asked):
+            assert loaded.asking is not None
+            loaded.asking.doubt(served, stamps)
+            replies = served.replies
         stream = Stream(schedule, scratch.array()[: len(due)], origin, never="dropped", lanes=trial.in_flight, replies=replies)
         stream.refuse_impossible(ended_ns)
         common = {

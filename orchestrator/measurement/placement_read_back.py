@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from orchestrator.configuration.config import Trial
@@ -120,7 +121,7 @@ def read_placement(
         "quota_cores": quota and quota.cores,
         "threads": threads,
         "runtime_threads": found,
-        "computing_threads": [mask.as_json() for mask in computing],
+        "computing_threads": [{**asdict(mask), "cores": list(mask.cores)} for mask in computing],
         "other_threads": len(masks) - len(computing),
         "thread_variables": {name: os.environ.get(name) for name in THREAD_VARIABLES},
         "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from orchestrator.contracts import InputError
 from orchestrator.machine.locks import own_folder_path
-from orchestrator.machine.surroundings import MEMORY, is_safe, user_named
+from orchestrator.machine.other_users import MEMORY, is_safe, user_named
 from orchestrator.measurement.failures import FAULT, Stamps, TrialFailed
 from orchestrator.measurement.timing import STAMPS
 

@@ -22,8 +22,8 @@ from orchestrator.measurement.failures import (
 )
 from orchestrator.measurement.timing import DROPPED, IN_FLIGHT, TIMED_OUT
 from orchestrator.storage import schema
+from orchestrator.storage.schema import InFlight, Outcome
 from orchestrator.storage.stored_form import columns_batch
-from orchestrator.storage.vocabulary import InFlight, Outcome
 from orchestrator.subject.schedule import Schedule
 
 Stamps = npt.NDArray[np.int64]

@@ -26,7 +26,6 @@ from orchestrator.measurement.model_loading import input_sizes, load_model
 from orchestrator.measurement.open_streams import OpenStreams
 from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement, refuse_other_cores
 from orchestrator.measurement.scratch import Scratch
-from orchestrator.measurement.server_facts import server_facts
 from orchestrator.measurement.stages import stages_for
 from orchestrator.measurement.timing import Clock
 from orchestrator.storage.handover import Prepared, RoundResult
@@ -100,7 +99,7 @@ class Worker:
         subject = open_subject(self._trial)
         if self._trial.server.is_asked:
             self._client = Client(self._trial.server, self._clock)
-            self._asking = InFlight(self._trial.in_flight, self._client.hide)
+            self._asking = InFlight(self._trial.in_flight, self._client)
         model = load_model(subject.model, self._trial, self._threads, self._cache_dir, self._client)
         load_ns = time.perf_counter_ns() - started
         loaded = self._loaded(subject, model)
@@ -114,7 +113,11 @@ class Worker:
         warmup = [self.run_round(number) for number in range(self._trial.measurement.warmup_rounds)]
         refuse_raised(self._trial, warmup[0], [sample.name for sample in subject.samples])
         self._rounds.answer_alone()
-        facts = {**model.facts, **server_facts(loaded, self._allowed)}
+        facts = dict(model.facts)
+        if self._client is not None:
+            server = self._trial.server
+            facts |= {"server": server.name, "server_url": server.url, "server_weights": "unknown", "in_flight": self._trial.in_flight}
+            facts["connections_of_warmup"] = self._client.connections
         # What is loaded stays: without this every collection between rounds would walk the whole framework, for 0.1 s and more.
         gc.collect()
         gc.freeze()

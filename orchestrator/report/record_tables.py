@@ -13,8 +13,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.table import Table, who, who_columns
 from orchestrator.report.text import milliseconds, quality, seconds
 from orchestrator.storage import schema
-from orchestrator.storage.facts import SERVER_STARTED
-from orchestrator.storage.records import TrialRecord
+from orchestrator.storage.records import SERVER_STARTED, TrialRecord
 
 MOST_SAMPLES, LONGEST_COMMAND = 20, 300
 # Outcomes that are faults. What a policy drops under load is none.
@@ -77,9 +76,9 @@ def server_tables(results: CampaignAnalysis) -> Iterator[Table]:
             rows,
             "Inference is from the moment a request was sent to the last byte of its answer, "
             "network included; preprocess and postprocess are the client's. Its own part (p50, "
-            "p99) was measured against a server on the client's host that answers at once, over "
-            "TLS where the trial is: one request after another, and as the trial sends them. What "
-            "weights a server holds is not known. No request was sent twice.",
+            "p99) is that against a server on the client's host that answers at once, where a "
+            "trial has measured it; benchmarks/client_cost.py does now. What weights a server "
+            "holds is not known. No request was sent twice.",
             list(_server(served[0]))[1:] if served else (),
         )
     started = [

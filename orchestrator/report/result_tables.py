@@ -11,7 +11,7 @@ from orchestrator.analysis.tables.convergence import rjsd_column
 from orchestrator.report.table import TEXTS, Marks, Table, bound, cell, who, who_columns
 from orchestrator.report.text import milliseconds, quality, quality_within, seconds
 from orchestrator.storage.records import CLOCK_SET_BACK, OTHER_USERS, TrialRecord
-from orchestrator.storage.vocabulary import UNFINISHED
+from orchestrator.storage.schema import UNFINISHED
 
 MOST_ROWS = 200
 

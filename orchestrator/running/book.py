@@ -1,7 +1,6 @@
 """What is stored of one trial while it runs: its record, its rounds, and what code has raised."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -9,10 +8,10 @@ import pyarrow as pa
 
 from orchestrator.configuration.environment_values import without_values
 from orchestrator.contracts import InputError
-from orchestrator.running.steps import Unstorable, storing
+from orchestrator.running.steps import storing
 from orchestrator.storage.handover import RoundResult
 from orchestrator.storage.records import Fault, PlannedTrial, Stopping, TrialError, TrialRecord
-from orchestrator.storage.vocabulary import State
+from orchestrator.storage.schema import State
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.targets import harmless
 
@@ -44,7 +43,7 @@ class TrialBook:
 
     def samples(self) -> pa.Table | None:
         """Return what is stored of the samples; None if a driver died before the record was written."""
-        with self._storing("reading what is stored"):
+        with storing("reading what is stored"):
             samples = self._writer.stored_samples()
         return samples if self.record.metrics else None
 
@@ -52,7 +51,7 @@ class TrialBook:
         """Yield the stored rounds in order."""
         stored = iter(self._writer.stored_rounds())
         while True:
-            with self._storing("reading what is stored"):  # and not around the yield: who wants no more rounds is no fault of the reading
+            with storing("reading what is stored"):  # and not around the yield: who wants no more rounds is no fault of the reading
                 found = next(stored, None)
             if found is None:
                 return
@@ -82,26 +81,26 @@ class TrialBook:
         }  # fmt: skip
         if self._checks and (self.record.stopping is None or self.record.stopping.reason is None):
             update["stopping"] = self.stopped(None)
-        with self._storing("storing its record"):
+        with storing("storing its record"):
             record = self.record.model_copy(update=update)
             self._writer.write_record(record)
         self.record = record
-        with self._storing("storing its state"):
+        with storing("storing its state"):
             self._campaign.set_state(self._trial_id, state, reason)
 
     def store_samples(self, samples: pa.Table) -> None:
         """Store one row per sample."""
-        with self._storing("storing its samples"):
+        with storing("storing its samples"):
             self._writer.write_samples(samples)
 
     def store_warmup(self, warmup: pa.RecordBatch) -> None:
         """Store the timings of the warm-up."""
-        with self._storing("storing its warm-up"):
+        with storing("storing its warm-up"):
             self._writer.write_warmup(warmup)
 
     def store_round(self, number: int, result: RoundResult) -> None:
         """Store one round under a number."""
-        with self._storing("storing a round"):
+        with storing("storing a round"):
             # Requests of a server that is away may fail in every round: their outcomes are all kept, their messages up to a number.
             for sample, message in [*result.errors.items()][: max(0, MOST_MESSAGES - len(self._errors))]:
                 self._errors.append(TrialError(message=self._hide(message), round=number, sample=sample))
@@ -117,36 +116,18 @@ class TrialBook:
         """Add what code has raised to ``traceback.txt``."""
         if text not in self._tracebacks and len(self._tracebacks) < MOST_TRACEBACKS:
             self._tracebacks.add(text)
-            with self._storing("storing a traceback"):
+            with storing("storing a traceback"):
                 self._writer.write_traceback(where, self._hide(text))
 
     def store_server_log(self, process: int, text: str) -> None:
         """Store what the server of a process has written."""
-        with self._storing("storing its server's log"):
+        with storing("storing its server's log"):
             self._writer.write_server_log(process, harmless(self._hide(text)))
 
     def finish(self) -> None:
         """Write what waits, and merge all parts."""
-        with self._storing("merging its parts"):
+        with storing("merging its parts"):
             self._writer.finish()
-
-    @contextmanager
-    def _storing(self, name: str) -> Iterator[None]:
-        """Name what is stored. Raises InputError where somebody has removed files of this trial, of which nothing counts any more."""
-        try:
-            with storing(name):
-                yield
-        except Unstorable as trouble:
-            with storing("putting aside what is left of it"):
-                told = self._campaign.begin_anew(self.record, trouble.__cause__)
-                if told is None:
-                    raise
-                self._writer = self._campaign.trial(self._trial_id)
-                self.record = self._campaign.read_trial(self._trial_id) or self.record
-            self.extends = False
-            for noted in (self._errors, self._faults, self._checks):
-                noted.clear()
-            raise InputError(told) from None
 
 
 def end_alone(campaign: CampaignWriter, trial_id: str, state: State, reason: str | None) -> None:

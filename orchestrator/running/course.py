@@ -29,7 +29,7 @@ from orchestrator.stats.stopping import Decision, RoundObservation, StoppingRule
 from orchestrator.stats.times import primary_of
 from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.storage.records import Fault
-from orchestrator.storage.vocabulary import InFlight
+from orchestrator.storage.schema import InFlight
 
 
 class Course:

@@ -18,7 +18,7 @@ from orchestrator.machine.host import Identity, Machine, read_machine
 from orchestrator.measurement.failures import Stamps, TrialFailed, unexpected
 from orchestrator.measurement.last_words import LastWords
 from orchestrator.storage.handover import Prepared, RoundResult
-from orchestrator.storage.vocabulary import LossCause
+from orchestrator.storage.schema import LossCause
 from orchestrator.subject.inspection import Inspector, Look
 
 T_co = TypeVar("T_co", covariant=True)

@@ -18,9 +18,8 @@ from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.endings import ends_the_program
 from orchestrator.machine.cores import allowed_cores
-from orchestrator.machine.environment import boot_id
+from orchestrator.machine.environment import boot_id, same_interpreter
 from orchestrator.machine.host import Identity, Machine, cores_of_trial, numa_cores, own_identity
-from orchestrator.machine.interpreter import same_interpreter
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.turn import Turn, this_campaign, turn_of
 from orchestrator.measurement.device import visible_devices

@@ -19,7 +19,7 @@ from orchestrator.running.steps import Unstorable, message_of, step
 from orchestrator.stats.stopping import Decision
 from orchestrator.storage.handover import Prepared
 from orchestrator.storage.records import Fault, PlannedTrial
-from orchestrator.storage.vocabulary import State
+from orchestrator.storage.schema import State
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.targets import kept_traceback, traceback_of
 

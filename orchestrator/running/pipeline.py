@@ -15,6 +15,7 @@ from contextlib import suppress
 from functools import partial
 
 from orchestrator.configuration.config import Trial
+from orchestrator.machine.turn import describe_campaign
 from orchestrator.running.book import end_alone
 from orchestrator.running.executor import Executor
 from orchestrator.running.life import Observer
@@ -22,7 +23,7 @@ from orchestrator.running.steps import OUR_ERRORS, StepFailed, Unstorable, messa
 from orchestrator.running.trial import TrialRun
 from orchestrator.stats.stopping import StoppingRule, make_rule
 from orchestrator.storage.records import PlannedTrial
-from orchestrator.storage.vocabulary import State
+from orchestrator.storage.schema import State
 from orchestrator.storage.writer import CampaignWriter
 
 Unit = tuple[PlannedTrial, ...]
@@ -119,6 +120,7 @@ def run_trials(
     BaseException
         what a machine's thread raised beyond a trial's own failure: a disk that is full.
     """
+    describe_campaign(writer.record.name, writer.directory)
     campaign = writer.record.created_at.isoformat()
     states: dict[str, State] = {}
     failures: list[BaseException] = []

@@ -8,7 +8,7 @@ from orchestrator.contracts import InputError
 from orchestrator.endings import ends_the_program
 from orchestrator.measurement.failures import TrialFailed, fault_of
 from orchestrator.running.executor import SessionLost
-from orchestrator.storage.vocabulary import FaultName
+from orchestrator.storage.schema import FaultName
 from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_of
 
 OUR_ERRORS = (InputError, TrialFailed)

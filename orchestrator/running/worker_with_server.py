@@ -15,8 +15,8 @@ from orchestrator.measurement.scratch import companion_path
 from orchestrator.measurement.worker import Worker
 from orchestrator.running.server import Server, started
 from orchestrator.running.server_log import take_log
-from orchestrator.storage.facts import SERVER_STARTED
 from orchestrator.storage.handover import Prepared, RoundResult
+from orchestrator.storage.records import SERVER_STARTED
 from orchestrator.subject.server import token_of, without_token
 
 NOTICED_S = 0.2

@@ -1,5 +1,7 @@
 """Files that are whole or not there, sealed by a checksum."""
 
+from __future__ import annotations
+
 import errno
 import fcntl
 import hashlib
@@ -9,11 +11,11 @@ import re
 import stat
 import struct
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -119,6 +121,61 @@ DRAFT = re.compile(r"\..+\.\d+\.tmp")
 """Names of files that are not whole yet. The number is the writing thread, so that two never share one, in whatever process."""
 
 
+class Held:
+    """A folder opened once. Until `close`, files below its path are written into this folder, whatever takes its place."""
+
+    _all: ClassVar[list[Held]] = []
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._all.append(self)
+
+    @property
+    def gone(self) -> bool:
+        """Whether its path leads elsewhere now, or nowhere."""
+        with suppress(OSError):
+            return not os.path.samestat(os.fstat(self._descriptor), self.path.stat())
+        return True
+
+    def refuse_gone(self) -> None:
+        """Raise OSError if the folder is not where it was."""
+        if self.gone:
+            raise OSError(errno.ESTALE, "was removed, moved or replaced meanwhile", str(self.path))
+
+    def close(self) -> None:
+        """Let go of the folder. Idempotent."""
+        if self in self._all:
+            self._all.remove(self)
+            os.close(self._descriptor)
+
+    def __enter__(self) -> Held:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @classmethod
+    @contextmanager
+    def parent_of(cls, path: Path) -> Iterator[int]:
+        """Open the folder around a path: below a held folder from there, and through no link."""
+        folder = path.absolute().parent
+        held = next((one for one in cls._all if one.path in (folder, *folder.parents)), None)
+        descriptor = os.dup(held._descriptor) if held is not None else os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for name in () if held is None else folder.relative_to(held.path).parts:
+                outer = descriptor
+                descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=outer)
+                os.close(outer)
+            yield descriptor
+        except OSError as error:
+            if error.filename is None or error.filename in path.parts:
+                error.filename = str(path)
+            raise
+        finally:
+            os.close(descriptor)
+
+
 def draft_of(path: Path) -> Path:
     """Return the name under which a file is written before it is whole."""
     return path.with_name(f".{path.name}.{threading.get_native_id()}.tmp")
@@ -127,22 +184,26 @@ def draft_of(path: Path) -> Path:
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes the place of ``path`` once the block has ended well, and leaves it alone otherwise."""
-    draft = draft_of(path)
-    draft.unlink(missing_ok=True)
-    try:
-        with draft.open("x+b") as file:  # never through a link that another user has put there
-            with suppress(OSError):  # some file systems have no locks
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException as error:
-        draft.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno == errno.EFBIG and error.filename is None:
-            error.filename = str(path)  # which a write does not say
-        raise
-    sync_folder(path.parent)
+    draft = draft_of(path).name
+    with Held.parent_of(path) as folder:
+        with suppress(FileNotFoundError):
+            os.unlink(draft, dir_fd=folder)
+        try:
+            # Never through a link that another user has put there.
+            with open(draft, "x+b", opener=lambda name, flags: os.open(name, flags, 0o666, dir_fd=folder)) as file:
+                with suppress(OSError):  # some file systems have no locks
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(draft, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException as error:
+            with suppress(FileNotFoundError):
+                os.unlink(draft, dir_fd=folder)
+            if isinstance(error, OSError) and error.filename == draft:
+                error.filename = str(path)
+            raise
+        _sync(folder)
 
 
 def remove_drafts(folder: Path) -> None:
@@ -159,24 +220,29 @@ def _open_plain(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames within a folder survive a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(folder: int) -> None:
+    """Make renames within an open folder survive a loss of power."""
     try:
-        os.fsync(descriptor)
+        os.fsync(folder)
     except OSError as error:
         # Some network file systems cannot flush a folder; they order renames themselves.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
-    finally:
-        os.close(descriptor)
 
 
 def make_folder(folder: Path) -> None:
     """Create a folder if it is missing, and make that survive a loss of power."""
-    if not folder.is_dir():
-        folder.mkdir()
-        sync_folder(folder.parent)
+    with Held.parent_of(folder) as around, suppress(FileExistsError):
+        os.mkdir(folder.name, dir_fd=around)
+        _sync(around)
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Delete files one after another, also where power is lost on the way."""
+    for path in paths:
+        with Held.parent_of(path) as folder:
+            os.unlink(path.name, dir_fd=folder)
+            _sync(folder)
 
 
 def make_output_folder(path: Path, option: str) -> Path:
@@ -233,7 +299,7 @@ def write_link(link: Path, target: Path) -> None:
     link.parent.mkdir(parents=True, exist_ok=True)
     draft = draft_of(link)
     draft.unlink(missing_ok=True)
-    draft.symlink_to(os.path.relpath(target.resolve(), link.parent.resolve()))
+    draft.symlink_to(os.path.relpath(os.path.realpath(target), os.path.realpath(link.parent)))
     try:
         draft.replace(link)
     except PermissionError as error:
@@ -245,14 +311,16 @@ def write_link(link: Path, target: Path) -> None:
 
 
 def write_results(directory: Path, tables: Mapping[str, pa.Table], texts: Mapping[str, str]) -> None:
-    """Write result tables as ``<name>.parquet``, those that have rows, and texts under their own names.
+    """Write result tables as ``<name>.parquet``, those that have rows, and texts under their own names, all into one folder.
 
     Each file is whole or not there.
     """
-    for name, table in tables.items():
-        if table.num_rows:
-            write_parquet(directory / f"{name}.parquet", table)
-        else:
-            (directory / f"{name}.parquet").unlink(missing_ok=True)
-    for name, text in texts.items():
-        write_text(directory / name, text)
+    with Held(directory):
+        for name, table in tables.items():
+            if table.num_rows:
+                write_parquet(directory / f"{name}.parquet", table)
+            else:
+                with suppress(FileNotFoundError):
+                    remove([directory / f"{name}.parquet"])
+        for name, text in texts.items():
+            write_text(directory / name, text)

@@ -22,7 +22,10 @@ TRACEBACK = "traceback.txt"
 OF_A_TRIAL = (SAMPLES, WARMUP, RAMP)
 ANSWERS_FOLDER = "predictions"
 
-PART = re.compile(r"part-(\d{5,9})\.parquet")
+Parts = dict[int, Path]
+"""Parts in order, by the number of the last flush that they hold."""
+PART = re.compile(r"part-(?:(\d{5,9})-)?(\d{5,9})\.parquet")
+"""What one flush has written, or all flushes from one number to another, merged."""
 ANSWERS = re.compile(r"round-(\d{1,9})\.parquet")
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,239}")
 
@@ -34,9 +37,9 @@ def plain(name: str) -> str:
     return name
 
 
-def part_name(number: int) -> str:
-    """Return the file name of a part, counted from 0."""
-    return f"part-{number:05d}.parquet"
+def part_name(number: int, first: int | None = None) -> str:
+    """Return the file name of a part, counted from 0, or of one that holds all from ``first`` to this one."""
+    return f"part-{number:05d}.parquet" if first is None else f"part-{first:05d}-{number:05d}.parquet"
 
 
 def inside(directory: Path, path: Path) -> Path:
@@ -61,11 +64,10 @@ def _places(top: str, path: str) -> Iterator[str]:
 
 def file_identity(path: Path) -> str:
     """Return what a file is to its campaign: the trial and the table, not the part, since a merge makes one part of many."""
-    table = path.parent.name.removeprefix(".").removesuffix(".new").removesuffix(".old")
     if PART.fullmatch(path.name):
-        return f"{path.parent.parent.name}/{table}"
+        return f"{path.parent.parent.name}/{path.parent.name}"
     if ANSWERS.fullmatch(path.name):
-        return f"{path.parent.parent.name}/{table}/{path.name}"
+        return f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
     return f"{path.parent.name}/{path.name}" if path.name in OF_A_TRIAL else path.name
 
 
@@ -123,14 +125,6 @@ class TrialFolder:
         """Folder of the parts of ``timings`` or ``rounds``."""
         return self._own(name)
 
-    def merged(self, name: str) -> Path:
-        """Folder in which one part is made of many, before it takes the place of ``twin(name)``."""
-        return self._own(f".{name}.new")
-
-    def replaced(self, name: str) -> Path:
-        """Folder of the many parts after one has taken their place, until it is removed."""
-        return self._own(f".{name}.old")
-
     def _own(self, name: str) -> Path:
         return inside(self.path, self.path / name)
 
@@ -144,29 +138,39 @@ def trial_folder(directory: Path, trial_id: str) -> TrialFolder:
     return TrialFolder(inside(directory, path))
 
 
-def parts(folder: Path) -> dict[int, Path]:
-    """Return the parts in a folder by number, in order; none where there is no folder."""
-    return _numbered(folder, PART)
+def parts(folder: Path) -> Parts:
+    """Return the parts in a folder; none where there is no folder. A merged part stands for those that it was made of."""
+    found: Parts = {}
+    first = 10**9
+    for match, path in sorted(_named(folder, PART), key=lambda named: (-int(named[0][2]), int(named[0][1] or named[0][2]))):
+        if int(match[2]) < first:
+            found[int(match[2])] = path
+            first = int(match[1] or match[2])
+    return dict(reversed(found.items()))
+
+
+def merged_away(folder: Path) -> set[Path]:
+    """Return the parts in a folder that a merged one stands for."""
+    return {path for _, path in _named(folder, PART)} - set(parts(folder).values())
 
 
 def answers(folder: Path) -> dict[int, Path]:
     """Return the files of differing answers by round, in order; none where there is no folder."""
-    return _numbered(folder, ANSWERS)
+    return dict(sorted((int(match[1]), path) for match, path in _named(folder, ANSWERS)))
 
 
-def _numbered(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
+def _named(folder: Path, pattern: re.Pattern[str]) -> list[tuple[re.Match[str], Path]]:
     if not folder.is_dir():
-        return {}
+        return []
     with os.scandir(folder) as entries:
-        named = [(int(match[1]), entry) for entry in entries if (match := pattern.fullmatch(entry.name))]
-    found = {number: inside(folder, folder / entry.name) if entry.is_symlink() else folder / entry.name for number, entry in named}
-    return dict(sorted(found.items()))
+        found = [(match, entry) for entry in entries if (match := pattern.fullmatch(entry.name))]
+    return [(match, inside(folder, folder / entry.name) if entry.is_symlink() else folder / entry.name) for match, entry in found]
 
 
 def refuse_campaign_folder(path: Path, option: str, directories: Sequence[Path]) -> None:
     """Raise InputError for a file or folder to be written that is, or lies in, the directory of a campaign."""
-    place = path.expanduser().resolve()
-    inputs = {directory.resolve() for directory in directories}
+    place = Path(os.path.realpath(path.expanduser()))
+    inputs = {Path(os.path.realpath(directory)) for directory in directories}
     for parent in (place, *place.parents):
         if parent in inputs or (parent / CAMPAIGN).is_file():
             raise InputError(f"{option} {path} lies within the campaign {parent}, which stays as it was measured: name another place")

@@ -1,17 +1,18 @@
 """Read one stored file, or say in one line what is wrong with it."""
 
-import json
-import math
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from orchestrator.configuration.fields import explain
 from orchestrator.configuration.plain_values import LARGEST
@@ -24,69 +25,72 @@ from orchestrator.storage.stored_form import conform
 
 T = TypeVar("T", bound=BaseModel)
 
-DEEPEST = 100
 MEASURE_AGAIN = "restore it from a copy, or measure the campaign again"
 LARGE = 10_000
 """Tables of fewer rows are read sooner than threads are woken."""
+
+DEEPEST = 64
+"""How deep a JSON file may be nested."""
+LONGEST_TEXT = 64 * 2**20
+"""Bytes of a JSON file, and of all texts in a Parquet file that does not itself take more."""
+FEW_VALUES = 2**22
+"""So many values a column may have in any file; in a larger one, a byte each: times are noise, which nothing compresses."""
+UNPACKED = 32
+"""How many times larger a Parquet file may become, beside `LONGEST_TEXT`, when it is decompressed."""
 
 
 def read_json(path: Path, model: type[T]) -> T:
     """Return a record. Raises InputError for a file that is damaged, newer than this program or holds unknown keys."""
     try:
-        content = read_regular(path)
-        document = json.loads(content)
-        _refuse_strange(document, surrogates=b"\\u" in content)
+        content = read_regular(path, LONGEST_TEXT)
+        document = from_json(content, allow_inf_nan=False)
+        _refuse_strange(document)
     except InputError:
         raise
     except OSError as error:
         _refuse_unreadable(path, error)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"{path} is not a whole JSON file ({first_line(error)}): restore it from a copy") from error
     version = document.get("schema_version") if isinstance(document, dict) else None
     if isinstance(version, int) and version > schema.SCHEMA_VERSION:
         raise InputError(f"{path} has schema version {version} and this program reads up to {schema.SCHEMA_VERSION}: upgrade tail-quality")
     try:
         check_json(content)
+        document.pop("sha256")
+        return model.model_validate(document)
     except BrokenSeal as error:
         raise InputError(f"{path} is not what was written ({error}): restore it from a copy") from error
-    document.pop("sha256")
-    try:
-        return model.model_validate(document)
     except ValidationError as error:
         raise InputError(f"{path} is not what this program writes: {explain(error)}; restore it from a copy") from error
 
 
-def _refuse_strange(document: Any, surrogates: bool) -> None:
-    """Raise ValueError for values that JSON in Python can hold and no file of this program does, anywhere in a document.
-
-    ``surrogates``: there may be halves of surrogate pairs, which no UTF-8 can hold.
-    """
-    left: list[tuple[Any, int]] = [([document], -1)]
+def _refuse_strange(document: Any) -> None:
+    """Raise ValueError for a document that is nested too deeply or holds a number that no file of this program does."""
+    left: list[tuple[Any, int]] = [([document], 0)]
     while left:
         holder, depth = left.pop()
         if depth > DEEPEST:
             raise ValueError(f"it is nested deeper than {DEEPEST} levels")
-        values: Iterable[Any] = holder.values() if isinstance(holder, dict) else holder
-        for value in (*values, *holder) if surrogates and isinstance(holder, dict) else values:
-            kind = type(value)  # what JSON makes of a file has no other types, and this is asked of every value of every record
+        for value in holder.values() if isinstance(holder, dict) else holder:
+            kind = type(value)  # JSON has no other types, and this is asked of every value of every record
             if kind is dict or kind is list:
                 left.append((value, depth + 1))
-            elif kind is str:
-                if surrogates:
-                    value.encode()
-            elif kind is float:
-                if not math.isfinite(value):
-                    raise ValueError(f"{value} is no number")
             elif kind is int and abs(value) > LARGEST:
                 raise ValueError("it holds a number of more than 128 bits")
 
 
-def read_regular(path: Path) -> bytes:
-    """Return what a file holds. Raises InputError for a pipe, a device or a folder, which could keep a reader waiting for ever."""
+def read_regular(path: Path, most: int | None = None) -> bytes:
+    """Return what a file holds.
+
+    Raises InputError for a pipe, a device or a folder, which could keep a reader waiting for ever, and for more than ``most`` bytes.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise InputError(f"{path} is no regular file: restore it from a copy")
+        if most is not None and status.st_size > most:
+            raise InputError(f"{path} has {status.st_size:,} bytes, and may have {most:,}: restore it from a copy")
         with open(descriptor, "rb", closefd=False) as file:
             return file.read()
     finally:
@@ -107,20 +111,9 @@ def read_trial(folder: TrialFolder, planned: PlannedTrial) -> TrialRecord | None
             raise InputError(f"{path} is missing (the trial is {planned.state} by campaign.json): {MEASURE_AGAIN}")
         return None
     record = read_json(path, TrialRecord)
-    if record.trial_id != planned.trial_id:
-        raise InputError(f"{path} is the record of {record.trial_id}: restore it from a copy")
-    if record.trial != planned.trial:
-        key, here, there = _first_difference(record.trial.model_dump(), planned.trial.model_dump())
-        raise InputError(f"{path} has trial.{key}={here}, and {CAMPAIGN} has {there}: a trial is what was planned; restore it from a copy")
+    if (record.trial_id, record.trial) != (planned.trial_id, planned.trial):
+        raise InputError(f"{path} is the record of {record.trial_id}, but not of what {CAMPAIGN} plans there: restore it from a copy")
     return record
-
-
-def _first_difference(one: Any, other: Any, key: str = "") -> tuple[str, str, str]:
-    """Return the first key in which two documents differ, and both values."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        name = next(name for name in (*one, *other) if name not in one or name not in other or one[name] != other[name])
-        return _first_difference(one.get(name), other.get(name), f"{key}.{name}" if key else str(name))
-    return key, str(one)[:40], str(other)[:40]
 
 
 def read_campaign(directory: Path) -> CampaignRecord:
@@ -143,7 +136,7 @@ def read_campaign(directory: Path) -> CampaignRecord:
 
 
 def read_table(path: Path, form: pa.Schema | None = None, remedy: str = MEASURE_AGAIN) -> pa.Table:
-    """Return a stored table, in the columns and types of ``form`` where one is given.
+    """Return a stored table, in the columns, types and ranges of ``form`` where one is given.
 
     ``remedy`` is what the user should do where the file is damaged.
 
@@ -158,7 +151,10 @@ def read_table(path: Path, form: pa.Schema | None = None, remedy: str = MEASURE_
         stored = set(file.schema_arrow.names)
         present = None if form is None else [name for name in form.names if name in stored]
         table = file.read(columns=present, use_threads=file.metadata.num_rows >= LARGE)
-        return table if form is None else conform(table, form)
+        if form is not None:
+            table = conform(table, form)
+            schema.refuse_out_of_range(table)
+        return table
 
 
 @contextmanager
@@ -167,8 +163,10 @@ def opened(path: Path, remedy: str = MEASURE_AGAIN) -> Iterator[pq.ParquetFile]:
     try:
         check_parquet(path)
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            _check_rows(file.metadata)
-            _check_names(file.schema_arrow.names)
+            _refuse_bomb(path, file.metadata)
+            names = file.schema_arrow.names
+            if len(set(names)) < len(names):
+                raise ValueError(f"column {next(name for name in names if names.count(name) > 1)!r} occurs twice")
             yield file
     except InputError:
         raise
@@ -178,17 +176,41 @@ def opened(path: Path, remedy: str = MEASURE_AGAIN) -> Iterator[pq.ParquetFile]:
         raise InputError(f"{path} is not a whole Parquet file of this program ({first_line(error)}): {remedy}") from error
 
 
-def _check_rows(metadata: pq.FileMetaData) -> None:
-    """Raise ValueError if the counts of rows disagree: pages have checksums, the numbers in the footer have none."""
-    groups = sum(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
-    if groups != metadata.num_rows:
-        raise ValueError(f"its footer counts {metadata.num_rows} rows and {groups}")
+def _refuse_bomb(path: Path, metadata: pq.FileMetaData) -> None:
+    """Raise ValueError for a file that would take memory out of all proportion to its size on disk."""
+    size = path.stat().st_size
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    if sum(group.num_rows for group in groups) != metadata.num_rows:  # pages have checksums, the numbers in the footer have none
+        raise ValueError(f"its footer counts {metadata.num_rows} rows and {sum(group.num_rows for group in groups)}")
+    values, unpacked, texts = Counter[str](), 0, Counter[str]()
+    for chunk in (group.column(number) for group in groups for number in range(metadata.num_columns)):
+        values[chunk.path_in_schema] += chunk.num_values
+        unpacked += chunk.total_uncompressed_size
+        if chunk.physical_type == "BYTE_ARRAY":
+            texts[chunk.path_in_schema] += chunk.total_uncompressed_size
+    if (most := max([metadata.num_rows, *values.values()])) > FEW_VALUES + size:
+        raise ValueError(f"a column holds {most:,} values in a file of {size:,} bytes")
+    if unpacked > LONGEST_TEXT + UNPACKED * size:
+        raise ValueError(f"its {size:,} bytes would become {unpacked:,}")
+    # A text may stand for many that are equal. As a dictionary they are decoded without becoming larger than `unpacked`.
+    if sum(values[name] * texts[name] for name in texts) > LONGEST_TEXT + UNPACKED * size:
+        with pq.ParquetFile(path, read_dictionary=list(texts)) as file:
+            total = sum(_text_bytes(column) for name in texts for column in file.read(columns=[name]).columns)
+        if total > LONGEST_TEXT + UNPACKED * size:
+            raise ValueError(f"its texts would take {total:,} bytes in a file of {size:,}")
 
 
-def _check_names(names: Sequence[str]) -> None:
-    """Raise ValueError for two columns of one name, of which readers would take one or the other."""
-    if len(set(names)) < len(names):
-        raise ValueError(f"column {next(name for name in names if names.count(name) > 1)!r} occurs twice")
+def _text_bytes(column: pa.ChunkedArray | pa.Array) -> int:
+    """Return how many bytes the texts in a column take that was read as dictionaries, however they are nested."""
+    if isinstance(column, pa.ChunkedArray):
+        return sum(map(_text_bytes, column.chunks))
+    if isinstance(column, pa.StructArray):
+        return sum(map(_text_bytes, column.flatten()))
+    if isinstance(column, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
+        return _text_bytes(column.values)
+    if isinstance(column, pa.DictionaryArray):
+        return pc.sum(pc.binary_length(column.dictionary).cast(pa.int64()).take(column.indices)).as_py() or 0
+    return 0
 
 
 def _refuse_unreadable(path: Path, error: OSError) -> NoReturn:

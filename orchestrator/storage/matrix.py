@@ -2,22 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from orchestrator.contracts import InputError
+from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.times import LOAD_CLOCKS, SERVICE_CLOCKS, Clock
 from orchestrator.storage import schema
 from orchestrator.storage.stored_form import outcome_codes
 
 Floats = npt.NDArray[np.float64]
-EXACT_LIMIT = 2**53
-"""Integers below are exact as float64: 104 days in nanoseconds."""
-
-
+RESTORE = "restore it from a copy or measure the trial again"
 SPARSE, FEW_PLACES = 16, 2**24
 """Of larger matrices at least one place in 16 must have a row: a process that dies leaves a row for every sample all the same."""
 
@@ -71,64 +69,62 @@ def round_matrix(timings: pa.Table, rounds: pa.Table, with_stages: bool = True) 
     Parameters
     ----------
     timings, rounds
-        columns of ``schema.TIMINGS`` and ``schema.ROUNDS``, in the order ``twins`` gives them.
+        columns of ``schema.TIMINGS`` and ``schema.ROUNDS``, in the order ``merge.both`` gives them.
     with_stages
         whether the stages are wanted as matrices, too.
 
     Raises
     ------
     InputError
-        for a sample that is ``ok`` without a time, a time that is not positive or not below 2**53 ns, and rows so few, for their rounds and
-        samples, that the matrix would be out of proportion to them.
+        for a sample that is ``ok`` without a time, and rows so few, for their rounds and samples, that the matrix would be out of
+        proportion to them.
     """
     numbers = rounds.column("round").to_numpy().astype(np.int64)
     samples = np.unique(timings.column("sample").to_numpy()).astype(np.int64)
     shape = (len(numbers), len(samples))
-    _refuse_sparse(timings.num_rows, shape)
+    if shape[0] * shape[1] > max(FEW_PLACES, SPARSE * timings.num_rows):
+        raise InputError(
+            f"timings/ has {timings.num_rows:,} rows of {shape[0]:,} rounds and {shape[1]:,} samples, where every round has a row of every "
+            f"sample: {RESTORE}"
+        )
     place, rows_present = _places(timings, numbers, samples)
-
     codes = outcome_codes(timings)
-    outcome = np.full(shape, schema.LOST, dtype=np.int8)
-    outcome.ravel()[place] = codes
     is_ok = codes == schema.OK
-    stages = {name: _stage(timings, name, is_ok) for name in schema.STAGES}
-    nothing = np.zeros(timings.num_rows, dtype=np.int64)
-    is_open = timings.column("arrival_ns").null_count < timings.num_rows
-    clocks = LOAD_CLOCKS if is_open else SERVICE_CLOCKS
-    parts = stages if Clock.RESPONSE not in clocks else stages | {"queue_ns": _stage(timings, "queue_ns", is_ok)}
-    times = {clock: sum((parts[name] for name in clock.stages), start=nothing) for clock in clocks}
-    for clock, of_clock in times.items():
-        wrong = is_ok & ((of_clock <= 0) | (of_clock >= EXACT_LIMIT))
-        _refuse(timings, wrong, f"has {clock}_ns {_first(of_clock, wrong)}, and a time is positive and below 2**53 ns")
 
-    def matrix(times: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        filled = np.full(shape, np.inf)
-        filled.ravel()[place] = np.where(is_ok, times, np.inf)
+    def matrix(of_rows: npt.NDArray[Any], missing: float = np.inf) -> Floats:
+        filled = np.full(shape, missing)
+        filled.ravel()[place] = of_rows
         return filled
 
-    of_tokens = {}
-    for clock, of_rows in _token_times(timings, parts, is_ok).items():
-        of_tokens[clock] = np.full(shape, np.inf)
-        of_tokens[clock].ravel()[place] = of_rows
+    arrivals = timings.column("arrival_ns")
+    is_open = arrivals.null_count < timings.num_rows
+    clocks = LOAD_CLOCKS if is_open else SERVICE_CLOCKS
+    parts = {name: _stage(timings, name, is_ok) for name in (*schema.STAGES, *(["queue_ns"] if is_open else []))}
+    times = {clock: np.where(is_ok, sum(parts[name] for name in clock.stages), np.inf) for clock in clocks}
+    times |= _token_times(timings, parts, is_ok)
+    outcome = np.full(shape, schema.LOST, dtype=np.int8)
+    outcome.ravel()[place] = codes
+    visit = rounds.column("visit")
     return RoundMatrix(
         rounds=numbers,
         samples=samples,
-        times={clock: matrix(of_clock) for clock, of_clock in times.items()} | of_tokens,
-        stages={name: matrix(of_stage) for name, of_stage in stages.items()} if with_stages else {},
+        times={clock: matrix(of_clock) for clock, of_clock in times.items()},
+        stages={name: matrix(np.where(is_ok, parts[name], np.inf)) for name in (schema.STAGES if with_stages else ())},
         outcome=outcome,
         process=rounds.column("process").to_numpy().astype(np.int32),
         incomplete=rounds.column("incomplete").to_numpy().astype(np.bool_) | (rows_present < shape[1]),
-        visits=_visits(rounds.column("visit")),
-        arrivals=_arrivals(timings, place, shape),
+        visits=None if visit.null_count else visit.to_numpy().astype(np.int32),
+        arrivals=matrix(arrivals.to_numpy(), np.nan) if is_open else None,
     )
 
 
-Places: TypeAlias = npt.NDArray[np.int64] | slice
-"""Where rows stand in a matrix of one dimension; all of it in order, as in a trial that lacks nothing, is a slice."""
+def _places(
+    timings: pa.Table, numbers: npt.NDArray[np.int64], samples: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64] | slice, npt.NDArray[np.int64]]:
+    """Return where each row stands in a matrix of one dimension, and how many rows each round has.
 
-
-def _places(timings: pa.Table, numbers: npt.NDArray[np.int64], samples: npt.NDArray[np.int64]) -> tuple[Places, npt.NDArray[np.int64]]:
-    """Return where each row stands in the matrix, and how many rows each round has."""
+    All of it in order, as in a trial that lacks nothing, is a slice.
+    """
     of_round, of_sample = timings.column("round").to_numpy(), timings.column("sample").to_numpy()
     shape = (len(numbers), len(samples))
     if timings.num_rows == shape[0] * shape[1]:
@@ -145,14 +141,11 @@ def _token_times(timings: pa.Table, parts: Mapping[str, npt.NDArray[np.int64]], 
 
     An answer without content has no first token: it is late. Of one that is a single token, the time per token is from there to its end.
     """
-    first, last = (_stage(timings, name, np.zeros_like(is_ok)) for name in ("first_token_ns", "last_token_ns"))
     came = is_ok & timings.column("first_token_ns").is_valid().to_numpy()
     if not came.any():
         return {}
-    tokens = timings.column("tokens").fill_null(0).to_numpy()
+    first, last, tokens = (timings.column(name).fill_null(0).to_numpy() for name in ("first_token_ns", "last_token_ns", "tokens"))
     before = sum((parts[name] for name in ("queue_ns", "preprocess_ns") if name in parts), start=np.zeros(timings.num_rows, dtype=np.int64))
-    wrong = came & ((first <= 0) | (last < first) | (last > parts["inference_ns"]))
-    _refuse(timings, wrong, f"has first_token_ns {_first(first, wrong)}, and tokens come one after another within inference_ns")
     found = {Clock.FIRST_TOKEN: np.where(came, before + first, np.inf)}
     if (several := came & (tokens > 1)).any():
         each = np.where(several, (last - first) / np.maximum(tokens - 1, 1), parts["inference_ns"] - first)
@@ -160,51 +153,53 @@ def _token_times(timings: pa.Table, parts: Mapping[str, npt.NDArray[np.int64]], 
     return found
 
 
-def _arrivals(timings: pa.Table, place: Places, shape: tuple[int, int]) -> npt.NDArray[np.float64] | None:
-    """Return the arrivals; under load every row has one, whatever became of its sample."""
-    column = timings.column("arrival_ns")
-    if column.null_count == len(column):
-        return None
-    moments = column.fill_null(-1).to_numpy()
-    wrong = (moments < 0) | (moments >= EXACT_LIMIT)
-    _refuse(timings, wrong, f"has arrival_ns {_first(moments, wrong)}, and an arrival is not negative and below 2**53 ns")
-    filled = np.full(shape, np.nan)
-    filled.ravel()[place] = moments
-    return filled
-
-
-def _visits(column: pa.ChunkedArray) -> npt.NDArray[np.int32] | None:
-    return None if column.null_count else column.to_numpy().astype(np.int32)
-
-
-def _refuse_sparse(rows: int, shape: tuple[int, int]) -> None:
-    """Raise InputError if a matrix would be out of proportion to its rows."""
-    places = shape[0] * shape[1]
-    if places > FEW_PLACES and places > SPARSE * rows:
-        raise InputError(
-            f"timings/ has {rows:,} rows of {shape[0]:,} rounds and {shape[1]:,} samples, where every round has a row of every sample: "
-            "restore it from a copy or measure the trial again"
-        )
-
-
 def _stage(timings: pa.Table, name: str, is_ok: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Return one stage in ns, shape [rows], 0 where it is null. Checks each stage so that their sum cannot overflow."""
+    """Return one stage in ns, shape [rows], 0 where it is null. Raises InputError for a sample that is ``ok`` without it."""
     stored = timings.column(name)
-    _refuse(timings, is_ok & stored.is_null().to_numpy(), f"is ok without {name}")
+    wrong = np.flatnonzero(is_ok & stored.is_null().to_numpy())
+    if len(wrong):
+        number, sample = (timings.column(of)[int(wrong[0])].as_py() for of in ("round", "sample"))
+        raise InputError(f"sample {sample} of round {number} is ok without {name}: {RESTORE}")
     times: npt.NDArray[np.int64] = stored.fill_null(0).to_numpy()
-    wrong = is_ok & ((times < 0) | (times >= EXACT_LIMIT))
-    _refuse(timings, wrong, f"has {name} {_first(times, wrong)}, and a time is not negative and below 2**53 ns")
     return times
 
 
-def _first(times: npt.NDArray[np.int64], wrong: npt.NDArray[np.bool_]) -> int | None:
-    return int(times[wrong][0]) if bool(wrong.any()) else None
+PERCENTS = (50, 95, 99, 100)
+OF_LONGEST = (50, 99)
 
 
-def _refuse(timings: pa.Table, wrong: npt.NDArray[np.bool_], complaint: str) -> None:
-    """Raise InputError if any row is wrong."""
-    if not bool(wrong.any()):
-        return
-    place = int(np.flatnonzero(wrong)[0])
-    number, sample = (timings.column(name)[place].as_py() for name in ("round", "sample"))
-    raise InputError(f"sample {sample} of round {number} {complaint}: restore timings/ from a copy or measure the trial again")
+@dataclass(frozen=True)
+class TokenGaps:
+    """Gaps between the pieces of streamed answers of one trial, over all rounds: a long trial has more gaps than rows.
+
+    answers, gaps
+        how many streamed answers had content, and how many gaps there are between their pieces.
+    percentiles_ns
+        of all gaps: p50, p95, p99 and the longest; empty where no answer had two pieces.
+    longest_ns
+        p50 and p99 of the longest gap of each answer that has one; empty as above.
+    """
+
+    answers: int
+    gaps: int
+    percentiles_ns: tuple[int, ...]
+    longest_ns: tuple[int, ...]
+
+
+def token_gaps(timings: pa.Table) -> TokenGaps | None:
+    """Return what is known of gaps in conforming timings; None where no answer was streamed, as in campaigns older than the column."""
+    column = timings.column("token_gaps_ns").combine_chunks()
+    streamed = len(column) - column.null_count
+    if not streamed:
+        return None
+    gaps: npt.NDArray[np.int64] = column.flatten().to_numpy()
+    if not gaps.size:
+        return TokenGaps(streamed, 0, (), ())
+    counts = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    longest = np.maximum.reduceat(gaps, (np.cumsum(counts) - counts)[counts > 0])
+    return TokenGaps(
+        answers=streamed,
+        gaps=gaps.size,
+        percentiles_ns=tuple(int(ns) for ns in percentiles_inverted_cdf(gaps, PERCENTS)),
+        longest_ns=tuple(int(ns) for ns in percentiles_inverted_cdf(longest, OF_LONGEST)),
+    )

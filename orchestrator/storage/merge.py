@@ -1,8 +1,6 @@
-"""Parts of a table become one file; two tables that belong together are read and merged together."""
+"""Parts of a table are read as one, and become one file. A part's name never comes to mean other rounds."""
 
-import errno
-import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,15 +12,16 @@ import pyarrow.parquet as pq
 
 from orchestrator.contracts import InputError
 from orchestrator.storage import encoding, schema
-from orchestrator.storage.files import remove_drafts, replacing, seal_parquet, sync_folder
-from orchestrator.storage.layout import TWINS, TrialFolder, answers, part_name, parts
-from orchestrator.storage.load import opened, read_table
-from orchestrator.storage.losses import refuse_gap, refuse_lost_rounds, refuse_many_alone, refuse_unpaired
+from orchestrator.storage.files import remove, remove_drafts, replacing, seal_parquet
+from orchestrator.storage.layout import TWINS, Parts, TrialFolder, answers, merged_away, part_name, parts
+from orchestrator.storage.load import MEASURE_AGAIN, opened, read_table
 from orchestrator.storage.stored_form import conform
 
 T = TypeVar("T")
 
 FORMS = {"timings": schema.TIMINGS, "rounds": schema.ROUNDS}
+OPTIONS = {"timings": encoding.TIMINGS, "rounds": encoding.OTHER}
+NUMBERS = pa.schema([schema.TIMINGS.field("round")])
 ATTEMPTS = 40
 
 
@@ -34,10 +33,10 @@ def timings(folder: TrialFolder, least: int = 0) -> pa.Table:
 def rounds(folder: TrialFolder, least: int = 0) -> pa.Table:
     """Return the rows of all stored rounds, sorted by round. Raises InputError for what is damaged, double or lost."""
 
-    def read() -> pa.Table:
-        rows = _read(folder, "rounds")  # first: a round's timings are written before its row
-        _check(folder, _timed_rounds(folder), rows, least)
-        return _sorted(rows, ["round"], folder)
+    def read(timed: Parts, rows: Parts) -> pa.Table:
+        found = _sorted(_read(rows, schema.ROUNDS), ["round"], folder)
+        _refuse_lost(folder, _read(timed, NUMBERS), found, least)
+        return found
 
     return _steady(folder, read)
 
@@ -45,94 +44,51 @@ def rounds(folder: TrialFolder, least: int = 0) -> pa.Table:
 def both(folder: TrialFolder, least: int = 0) -> tuple[pa.Table, pa.Table]:
     """Return ``timings`` and ``rounds`` of the same stored rounds."""
 
-    def read() -> tuple[pa.Table, pa.Table]:
-        rows = _read(folder, "rounds")
-        timed = _read(folder, "timings")
-        _check(folder, timed.column("round").unique().to_numpy(), rows, least)
-        return _sorted(_only(timed, rows.column("round")), ["round", "sample"], folder), _sorted(rows, ["round"], folder)
+    def read(timed: Parts, rows: Parts) -> tuple[pa.Table, pa.Table]:
+        found = _sorted(_read(rows, schema.ROUNDS), ["round"], folder)
+        timings = _read(timed, schema.TIMINGS)
+        _refuse_lost(folder, timings, found, least)
+        kept = pc.is_in(timings.column("round"), value_set=found.column("round"))
+        if not pc.all(kept, min_count=0).as_py():
+            timings = timings.filter(kept)
+        return _sorted(timings, ["round", "sample"], folder), found
 
     return _steady(folder, read)
 
 
-def _check(folder: TrialFolder, timed: npt.NDArray[np.int32], rows: pa.Table, least: int) -> None:
-    """Raise InputError if something was lost, whatever a running driver has added meanwhile."""
-    refuse_lost_rounds(folder, timed, rows.column("round").to_numpy(), least)
-    before, first = _listed(folder, "timings")
-    after, _ = _listed(folder, "rounds")
-    if _listed(folder, "timings")[1] != first:
-        raise _replaced(folder, "timings")
-    refuse_many_alone(folder, before, after)
-
-
-def _only(table: pa.Table, numbers: pa.ChunkedArray) -> pa.Table:
-    """Return the rows of the rounds with these numbers."""
-    kept = pc.is_in(table.column("round"), value_set=numbers)
-    return table if pc.all(kept, min_count=0).as_py() else table.filter(kept)
-
-
-def _read(folder: TrialFolder, name: str) -> pa.Table:
-    form = FORMS[name]
-    return pa.concat_tables(_each_part(folder, name, lambda path: read_table(path, form)) or [form.empty_table()])
-
-
-def _timed_rounds(folder: TrialFolder) -> npt.NDArray[np.int32]:
-    """Return the numbers of the rounds in ``timings/``, read one row group at a time."""
-
-    def rounds_in(path: Path) -> list[npt.NDArray[np.int32]]:
-        with opened(path) as file:
-            groups = (file.read_row_group(group, columns=["round"]) for group in range(file.num_row_groups))
-            return [group.column("round").unique().to_numpy() for group in groups]
-
-    return np.concatenate([np.empty(0, dtype=np.int32), *(found for part in _each_part(folder, "timings", rounds_in) for found in part)])
-
-
-def _each_part(folder: TrialFolder, name: str, read: Callable[[Path], T]) -> list[T]:
-    """Read every part of a twin, all from before or all from after a merge.
-
-    A merge replaces the folder and its first part and counts on from it, so that a later part's name may come to mean other rounds,
-    and a folder that was found may be gone when it is listed: where either changed meanwhile, what was read is dropped as if it
-    had vanished.
-    """
-    found, first = _listed(folder, name)
-    results = [read(path) for path in found.values()]
-    again, first_again = _listed(folder, name)
-    if first_again != first or list(again.items())[: len(found)] != list(found.items()):
-        raise _replaced(folder, name)
-    refuse_gap(folder.twin(name), found)
-    return results
-
-
-def _replaced(folder: TrialFolder, name: str) -> FileNotFoundError:
-    return FileNotFoundError(errno.ENOENT, "replaced by a merge", str(folder.twin(name)))
-
-
-def _listed(folder: TrialFolder, name: str) -> tuple[dict[int, Path], tuple[int, int, int] | None]:
-    """Return the parts, and what tells the first one from another of its name. A driver may only add parts behind these."""
-    found = parts(_current(folder, name))
-    return found, _identity(next(iter(found.values()))) if found else None
-
-
-def _identity(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
-    return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def _current(folder: TrialFolder, name: str) -> Path:
-    """Return the folder that holds all parts at this moment: a merge renames the old one before the new one takes its name."""
-    for candidate in (folder.twin(name), folder.replaced(name), folder.twin(name)):
-        if candidate.is_dir():
-            return candidate
-    return folder.twin(name)
-
-
-def _steady(folder: TrialFolder, read: Callable[[], T]) -> T:
-    """Read again where a running driver merged the parts between listing and opening them."""
+def _steady(folder: TrialFolder, read: Callable[[Parts, Parts], T]) -> T:
+    """Read again what could not be read while a running driver merged the parts."""
     for _ in range(ATTEMPTS):
+        rows = parts(folder.twin("rounds"))  # first: a round's timings are written before its row
+        timed = parts(folder.twin("timings"))
         try:
-            return read()
-        except FileNotFoundError as error:
-            vanished = error.filename or error
-    raise InputError(f"{folder.path} changes while it is read ({vanished} vanished): read it again when its campaign has ended")
+            if len(_alone(timed, rows)) > 1:
+                raise InputError(f"{folder.twin('rounds')} lacks parts that {folder.twin('timings').name}/ has: {MEASURE_AGAIN}")
+            return read(timed, rows)
+        except (FileNotFoundError, InputError):
+            if (timed, rows) == (parts(folder.twin("timings")), parts(folder.twin("rounds"))):
+                raise
+    raise InputError(f"{folder.path} changes while it is read: read it again when its campaign has ended")
+
+
+def _alone(timed: Parts, rows: Parts) -> list[Path]:
+    """Return the parts of timings whose rows were never written: a driver that dies leaves one."""
+    return [path for number, path in timed.items() if number > max(rows, default=-1)]
+
+
+def _read(found: Parts, form: pa.Schema) -> pa.Table:
+    return pa.concat_tables([read_table(path, form) for path in found.values()] or [form.empty_table()])
+
+
+def _refuse_lost(folder: TrialFolder, timings: pa.Table, rows: pa.Table, least: int) -> None:
+    """Raise InputError if rounds lack their timings, if their numbers have a gap, or if there are fewer than ``least``."""
+    stored: npt.NDArray[np.int32] = rows.column("round").to_numpy()
+    if len(gaps := np.flatnonzero(stored != np.arange(len(stored)))):
+        raise InputError(f"{folder.twin('rounds')} lacks round {gaps[0]} and has later ones: {MEASURE_AGAIN}")
+    if len(stored) < least:
+        raise InputError(f"{folder.twin('rounds')} has {len(stored)} rounds and {folder.record.name} counts {least}: {MEASURE_AGAIN}")
+    if len(untimed := np.setdiff1d(stored, pc.unique(timings.column("round")).to_numpy())):
+        raise InputError(f"{folder.twin('timings')} lacks round {untimed[0]}, which {folder.twin('rounds').name}/ has: {MEASURE_AGAIN}")
 
 
 def _sorted(table: pa.Table, keys: list[str], folder: TrialFolder) -> pa.Table:
@@ -143,8 +99,7 @@ def _sorted(table: pa.Table, keys: list[str], folder: TrialFolder) -> pa.Table:
     if bool((np.diff(key) > 0).all()):
         return table
     order = np.argsort(key, kind="stable")
-    ranked = key[order]
-    twice = np.flatnonzero(ranked[1:] == ranked[:-1])
+    twice = np.flatnonzero(np.diff(key[order]) == 0)
     if len(twice):
         row = table.slice(int(order[twice[0]]), 1)
         rows = ", ".join(f"{name} {row.column(name)[0].as_py()}" for name in keys)
@@ -152,78 +107,54 @@ def _sorted(table: pa.Table, keys: list[str], folder: TrialFolder) -> pa.Table:
     return table.take(pa.array(order))
 
 
-OPTIONS = {"timings": encoding.TIMINGS, "rounds": encoding.OTHER}
-
-
 def merge(folder: TrialFolder) -> None:
-    """Merge all parts of each twin into one."""
-    _settle(folder)
-    if len(parts(folder.twin("rounds"))) < 2:
-        return
+    """Merge all parts of each table into one. It is there before those that it is made of go, so that a kill loses nothing."""
     for name in TWINS:
-        _write_merged(folder, name)
-    sync_folder(folder.path)
-    _swap(folder)
+        found = parts(folder.twin(name))
+        if len(found) > 1:
+            path = folder.twin(name) / part_name(max(found), first=0)
+            form = _filled(found, FORMS[name])
+            with replacing(path) as file:
+                with pq.ParquetWriter(file, form, **OPTIONS[name]) as writer:
+                    for table in _row_groups(found, form):
+                        writer.write_table(table, row_group_size=encoding.ROW_GROUP)
+                seal_parquet(file, path)
+        remove(merged_away(folder.twin(name)))
 
 
-def recover(trial_dir: Path, least: int = 0) -> None:
-    """Finish or undo a merge; remove unfinished files, a newest part of timings without a twin and answers of rounds never stored.
+def recover(folder: TrialFolder, least: int = 0) -> None:
+    """Remove what a killed driver has left: drafts, merged parts, timings and answers of rounds never stored.
 
     Only the driver that holds the campaign's lock may call it. Raises InputError, and leaves all parts as they are, for a damaged file and
-    if anything but a driver's death has removed a part: for example, if fewer rounds than ``least`` exist.
+    if rounds are lost: for example, if fewer than ``least`` exist.
     """
-    folder = TrialFolder(trial_dir)
-    _settle(folder)
+    for name in TWINS:
+        whole = folder.path / f".{name}.old"
+        if whole.is_dir() and not folder.twin(name).is_dir():
+            whole.rename(folder.twin(name))  # version 0.2.0 was killed while it merged
     for place in (folder.path, *map(folder.twin, TWINS), folder.answers):
         if place.is_dir():
             remove_drafts(place)
-    refuse_unpaired(folder)
     stored = set(rounds(folder, least).column("round").to_pylist())
-    timed, rows = (parts(folder.twin(name)) for name in TWINS)
-    _remove(timed[number] for number in timed.keys() - rows.keys())
-    _remove(path for number, path in answers(folder.answers).items() if number not in stored)
+    remove(_alone(parts(folder.twin("timings")), parts(folder.twin("rounds"))))
+    remove(path for number, path in answers(folder.answers).items() if number not in stored)
+    for name in TWINS:
+        remove(merged_away(folder.twin(name)))
 
 
-def _settle(folder: TrialFolder) -> None:
-    """Finish a merge that was decided, undo one that was not."""
-    if any(folder.replaced(name).is_dir() for name in TWINS) or all(_is_whole(folder, name) for name in TWINS):
-        _swap(folder)
-    for name in reversed(TWINS):
-        if folder.merged(name).is_dir():
-            shutil.rmtree(folder.merged(name))
-
-
-def _is_whole(folder: TrialFolder, name: str) -> bool:
-    return (folder.merged(name) / part_name(0)).is_file()
-
-
-def _write_merged(folder: TrialFolder, name: str) -> None:
-    target, sources = folder.merged(name), list(parts(folder.twin(name)).values())
-    target.mkdir()
-    rows, form = 0, _filled(sources, FORMS[name])
-    with replacing(target / part_name(0)) as file:
-        with pq.ParquetWriter(file, form, **OPTIONS[name]) as writer:
-            for table in _row_groups(sources, form):
-                writer.write_table(table, row_group_size=encoding.ROW_GROUP)
-                rows += table.num_rows
-        seal_parquet(file, target / part_name(0))
-    with opened(target / part_name(0)) as merged:
-        assert merged.metadata.num_rows == rows
-
-
-def _filled(sources: Iterable[Path], form: pa.Schema) -> pa.Schema:
+def _filled(sources: Parts, form: pa.Schema) -> pa.Schema:
     """Return the columns of a merged file: without those of other kinds of trials that no part has."""
     present = set[str]()
-    for source in sources:
+    for source in sources.values():
         with opened(source) as file:
             present.update(file.schema_arrow.names)
     return pa.schema([field for field in form if field.name in present or field.name not in schema.OF_SOME_TRIALS])
 
 
-def _row_groups(sources: list[Path], form: pa.Schema) -> Iterator[pa.Table]:
-    """Yield all rows of the sources in order, in tables as large as a row group."""
+def _row_groups(sources: Parts, form: pa.Schema) -> Iterator[pa.Table]:
+    """Yield all rows of the sources in order, in tables of about a row group."""
     waiting = form.empty_table()
-    for source in sources:
+    for source in sources.values():
         with opened(source) as file:
             for group in range(file.num_row_groups):
                 waiting = pa.concat_tables([waiting, conform(file.read_row_group(group), form)])
@@ -232,26 +163,3 @@ def _row_groups(sources: list[Path], form: pa.Schema) -> Iterator[pa.Table]:
                     waiting = waiting.slice(encoding.ROW_GROUP)
     if waiting.num_rows:
         yield waiting
-
-
-def _swap(folder: TrialFolder) -> None:
-    """Put the merged folders in place of the others, from whichever step an earlier attempt reached."""
-    for name in TWINS:
-        if folder.merged(name).is_dir():
-            if folder.twin(name).is_dir():
-                folder.twin(name).rename(folder.replaced(name))
-                sync_folder(folder.path)
-            folder.merged(name).rename(folder.twin(name))
-            sync_folder(folder.path)
-    for name in TWINS:
-        if folder.replaced(name).is_dir():
-            if not parts(folder.twin(name)):
-                raise InputError(f"{folder.twin(name)} is missing or empty: rename {folder.replaced(name)}, which it was made of, to it")
-            shutil.rmtree(folder.replaced(name))
-    sync_folder(folder.path)
-
-
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        path.unlink()
-        sync_folder(path.parent)

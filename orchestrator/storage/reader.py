@@ -11,10 +11,8 @@ from orchestrator.configuration.server import NOT_ASKED
 from orchestrator.contracts import InputError, first_line
 from orchestrator.storage import merge, schema
 from orchestrator.storage.columns import differing_column
-from orchestrator.storage.impossible import refuse_gaps_beside_arrivals, refuse_negative_gaps, refuse_overlapping_rounds
 from orchestrator.storage.layout import CAMPAIGN, REPORT, TrialFolder, inside, trial_folder
 from orchestrator.storage.load import MEASURE_AGAIN, opened, read_campaign, read_table, read_trial
-from orchestrator.storage.losses import refuse_short_rounds
 from orchestrator.storage.matrix import RoundMatrix, round_matrix
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.stored_form import conform_samples
@@ -41,7 +39,7 @@ def _why(path: Path) -> str:
     if not path.is_dir():
         return f"is a file, and not the directory of a campaign: name {campaign or 'one, such as results/latest'}"
     if campaign is not None:
-        part = "is the folder of one trial" if path.resolve().parent == campaign.resolve() / "trials" else "lies within a campaign"
+        part = "is the folder of one trial" if path.parent.samefile(campaign / "trials") else "lies within a campaign"
         return f"{part} and holds no {CAMPAIGN}: name the directory of its campaign, {campaign}"
     below = sorted({found.parent for found in _below(path)}, reverse=True)
     if below:
@@ -99,11 +97,7 @@ class Campaign:
 
     def rounds(self, trial_id: str) -> pa.Table:
         """Return one row per stored round, sorted by round; columns of ``schema.ROUNDS``."""
-        record, folder = self.trial(trial_id), self._measured(trial_id)
-        rounds = merge.rounds(folder, record.rounds)
-        if not record.imported:
-            refuse_overlapping_rounds(folder, rounds)
-        return rounds
+        return merge.rounds(self._measured(trial_id), self.trial(trial_id).rounds)
 
     def matrix(self, trial_id: str) -> RoundMatrix:
         """Return the times of all stored rounds as matrices over rounds and samples."""
@@ -181,21 +175,8 @@ class Campaign:
         return table
 
     def both(self, trial_id: str) -> tuple[pa.Table, pa.Table]:
-        """Return timings and rounds of a trial.
-
-        Raises InputError also for stamps that cannot be: rounds shorter than what was timed in them or overlapping, and negative gaps.
-        """
-        record = self.trial(trial_id)
-        folder = self._measured(trial_id)
-        timings, rounds = merge.both(folder, record.rounds)
-        refuse_negative_gaps(folder, timings)
-        if not record.imported:  # there, requests may overlap: their times add up to more than the round, and rounds are made of them
-            refuse_overlapping_rounds(folder, rounds)
-            trial = self.record.planned(trial_id).trial
-            if trial.in_flight == 1:
-                refuse_gaps_beside_arrivals(folder, timings)
-            refuse_short_rounds(folder, timings, rounds, trial.measurement.batch, trial.in_flight)
-        return timings, rounds
+        """Return timings and rounds of a trial."""
+        return merge.both(self._measured(trial_id), self.trial(trial_id).rounds)
 
     def _measured(self, trial_id: str) -> TrialFolder:
         """Return a trial's folder. Its warm-up, which no figure needs, must still be whole."""

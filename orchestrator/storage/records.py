@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from orchestrator.configuration.config import CampaignConfig, Trial
+from orchestrator.configuration.fields import explain
 from orchestrator.configuration.frozen import Frozen
 from orchestrator.contracts import InputError
-from orchestrator.storage import facts as allowed
+from orchestrator.stats.stopping import CHECK_COLUMNS
 from orchestrator.storage import schema
 from orchestrator.storage.layout import plain
-from orchestrator.storage.vocabulary import FaultName, Origin, State
+from orchestrator.storage.schema import FaultName, Origin, State
 
 STARTED: tuple[State, ...] = ("running", "done", "failed", "interrupted")
 """States of a trial that has a ``trial.json``, since it is written first."""
@@ -34,6 +47,70 @@ def _in_utc(time: datetime) -> datetime:
         return time.astimezone(UTC)
     except OverflowError as error:
         raise ValueError("must be a time that UTC has") from error
+
+
+SERVER_STARTED = "server_started"
+"""Name among a trial's facts of what is recorded of a server that the campaign has started for it."""
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Time = Annotated[int, Field(ge=0, lt=schema.EXACT_LIMIT)] | Annotated[float, Field(ge=0, lt=schema.EXACT_LIMIT)]
+Spread = Annotated[int, Field(ge=0, le=10**30)] | Annotated[float, Field(ge=0, le=1e30)]
+Quality = Annotated[float, Field(ge=-1e30, le=1e30)]
+"""No figure that somebody measured lies further from 0, and float32, in which curves are drawn, still holds it."""
+Distance = Annotated[float, Field(ge=0, le=math.sqrt(math.log(2)) + 1e-9)]
+OF_TYPE = {int: Count, float: Spread, str: str, bool: bool}
+
+
+def known(**kinds: Any) -> AfterValidator:
+    """Return a validator of an open mapping that refuses a value of another kind under a known name; null is always allowed."""
+    fields: Any = {name: (kind | None, None) for name, kind in kinds.items()}
+    model = create_model("Known", __config__=ConfigDict(extra="allow", strict=True), **fields)
+
+    def check(mapping: dict[str, Any]) -> dict[str, Any]:
+        try:
+            model.model_validate(mapping)
+        except ValidationError as error:
+            raise ValueError(explain(error)) from error
+        return mapping
+
+    return AfterValidator(check)
+
+
+OF_PROCESS = {
+    **dict.fromkeys(("load_ns", "first_inference_ns", "first_total_ns"), Time),
+    **dict.fromkeys(("peak_memory_bytes", "gpu_allocated_peak_bytes"), Count),
+    "warmup_rounds_ns": Sequence[Annotated[int, Field(ge=0, lt=schema.EXACT_LIMIT)]],
+}
+Placement = Annotated[
+    dict[str, Any],
+    known(
+        **dict.fromkeys(("host", "boot_id", "device", "name"), str),
+        pinned=bool, cores=Sequence[Count], threads=Count, quota_cores=Spread,
+        at_end=Annotated[dict[str, Any], known(peak_memory_bytes=Count)],
+    ),
+]  # fmt: skip
+Environment = Annotated[
+    dict[str, Any],
+    known(
+        **dict.fromkeys(("host", "boot_id", "processor"), str),
+        **dict.fromkeys(("logical_cores", "physical_cores", "memory_bytes", "swap_used_bytes"), Count),
+    ),
+]
+ColdStart = Annotated[dict[str, Any], known(**OF_PROCESS, earlier=Sequence[Annotated[dict[str, Any], known(**OF_PROCESS)]])]
+"""That of the trial's last process, and in ``earlier`` those of the processes before it."""
+OF_CHECK: dict[str, Any] = {name: Distance if name.startswith("rjsd_") else OF_TYPE[kind] for name, kind in CHECK_COLUMNS.items()}
+Check = Annotated[
+    dict[str, Any],
+    known(**OF_CHECK | {"rjsd_bound": Spread, "quality_mean": Quality, "percentile": Annotated[float, Field(ge=0, le=100)]}),
+    AfterValidator(lambda check: _with_rounds(check)),
+]
+"""One check of a stopping rule, which becomes a row of ``convergence.parquet``."""
+
+
+def _with_rounds(check: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(check.get("rounds"), int) or not 1 <= check["rounds"] <= MOST:
+        raise ValueError("a check must have its number of rounds")
+    return check
 
 
 def utc_now() -> datetime:
@@ -182,7 +259,7 @@ class Stopping(Frozen):
 
     rule: str
     reason: str | None = None
-    checks: tuple[Annotated[dict[str, Any], AfterValidator(allowed.check_of_rule)], ...] = ()
+    checks: tuple[Check, ...] = ()
 
 
 class TrialError(Frozen):
@@ -223,15 +300,15 @@ class TrialRecord(PlannedTrial):
 
     schema_version: Version = schema.SCHEMA_VERSION
     origin: Origin | None = Field(None, exclude_if=lambda origin: origin is None)
-    placement: Annotated[dict[str, Any], AfterValidator(allowed.known(allowed.PLACEMENT))] = Field(default_factory=dict)
+    placement: Placement = Field(default_factory=dict)
     stack: dict[str, Any] = Field(default_factory=dict)
-    environment: Annotated[dict[str, Any], AfterValidator(allowed.known(allowed.ENVIRONMENT))] = Field(default_factory=dict)
-    digests: Annotated[dict[str, Any], AfterValidator(allowed.known(allowed.DIGESTS))] = Field(default_factory=dict)
-    cold_start: Annotated[dict[str, Any], AfterValidator(allowed.known(allowed.COLD_START))] = Field(default_factory=dict)
+    environment: Environment = Field(default_factory=dict)
+    digests: Annotated[dict[str, Any], known(data=str)] = Field(default_factory=dict)
+    cold_start: ColdStart = Field(default_factory=dict)
     facts: dict[str, Any] = Field(default_factory=dict)
     metrics: tuple[str, ...] = ()
-    ideal: Annotated[dict[str, float], AfterValidator(allowed.figures)] = Field(default_factory=dict)
-    late: Annotated[dict[str, float], AfterValidator(allowed.figures)] = Field(default_factory=dict, exclude_if=lambda late: not late)
+    ideal: dict[str, Quality] = Field(default_factory=dict)
+    late: dict[str, Quality] = Field(default_factory=dict, exclude_if=lambda late: not late)
     stopping: Stopping | None = None
     errors: tuple[TrialError, ...] = ()
     started_at: UtcTime | None = None

@@ -1,8 +1,45 @@
-"""The pyarrow schemas of what is measured. Durations are int64 nanoseconds, ids int32."""
+"""The pyarrow schemas and ranges of what is measured, and the names that several rooms write and read.
+
+Durations are int64 nanoseconds, ids int32. Each set of names is a type, so that mypy refuses one that no reader knows.
+"""
+
+from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from orchestrator.storage.vocabulary import Outcome
+State = Literal["planned", "running", "done", "failed", "interrupted", "infeasible"]
+"""How far a trial has come."""
+UNFINISHED: tuple[State, ...] = ("planned", "running", "interrupted")
+"""What ``resume`` goes on with."""
+
+Origin = Literal["measured", "imported"]
+"""Where the times of a trial come from: a timed process of ours, or a file of another program."""
+
+FaultName = Literal[
+    "process killed",
+    "process failed",
+    "host lost",
+    "ray lost",
+    "hang",
+    "out of memory",
+    "load failed",
+    "too many errors",
+    "clock broken",
+    "gpu error",
+    "answers malformed",
+    "server died",
+]
+"""What ended a process of a trial before its time."""
+
+LossCause = Literal["process", "machine"]
+"""What is to blame for a lost process: the model, or its host, link or cluster."""
+
+Outcome = Literal["ok", "error", "timeout", "lost", "dropped"]
+"""What became of one sample in one round; ``dropped`` is one that arrived under load and was never started."""
+
+InFlight = Literal["error", "timeout"]
+"""The outcome of the sample that a process was at when it ended."""
 
 SCHEMA_VERSION = 2
 """2 added load: arrivals, waits and streams. Files of version 1 are read as closed loops."""
@@ -136,3 +173,31 @@ OF_SOME_TRIALS = (
     "gpu_memory_bytes", "gpu_allocated_peak_bytes", "gpus", *ANSWER,
 )  # fmt: skip
 """Columns that a trial fills or leaves empty in every row: under load, on GPUs, on several of them, and where a server answers."""
+
+EXACT_LIMIT = 2**53
+"""Integers below are exact as float64: 104 days in nanoseconds."""
+COUNTED = ("sample", "process", "visit", "lead_in", "tokens")
+TIMED = (
+    "start_gap_ns", "preprocess_ns", "postprocess_ns", "cuda_inference_ns", "arrival_ns", "queue_ns", "token_gaps_ns",
+    "headers_ns", "first_token_ns", "last_token_ns",
+)  # fmt: skip
+RANGES = {
+    **dict.fromkeys(COUNTED, (0, 2**31 - 1)),
+    **dict.fromkeys(TIMED, (0, EXACT_LIMIT - 1)),
+    "inference_ns": (1, EXACT_LIMIT - 1),
+    "duration_ns": (0, 2**63 - 1),
+}
+"""Least and largest value of a column, beside null."""
+
+
+def refuse_out_of_range(table: pa.Table) -> None:
+    """Raise ValueError for a value of conforming timings, or of rounds, that lies out of its column's range."""
+    for name, (least, most) in RANGES.items():
+        if name in table.column_names:
+            column = table.column(name)
+            values = pc.list_flatten(column) if pa.types.is_list(column.type) else column
+            if values is not column and values.null_count:
+                raise ValueError(f"its {name} holds a null, and must be from {least} to {most}")
+            for found in pc.min_max(values).values():
+                if found.is_valid and not least <= found.as_py() <= most:
+                    raise ValueError(f"its {name} is {found}, and must be from {least} to {most}")

@@ -17,7 +17,6 @@ from orchestrator.storage.layout import TWINS, TrialFolder, part_name, parts
 from orchestrator.storage.load import MEASURE_AGAIN, read_regular, read_table
 from orchestrator.storage.merge import both, merge, recover, rounds
 from orchestrator.storage.records import TrialRecord
-from orchestrator.storage.removed import refuse_missing
 from orchestrator.storage.stored_form import conform, outcome_codes, used
 
 MOST_BYTES = 64 * 1024
@@ -63,14 +62,12 @@ class TrialWriter:
         self._clock = clock
         for place in (folder.path.parent, folder.path):
             make_folder(place)
-        recover(folder.path, least)
+        recover(folder, least)
         for name in TWINS:
             make_folder(folder.twin(name))
         numbers = rounds(folder).column("round")
         self._rounds = len(numbers)
         self._last = numbers[-1].as_py() if self._rounds else -1
-        self._parts = len(parts(folder.twin("rounds")))
-        self._files = {folder.samples} if folder.samples.exists() else set[Path]()
         self._waiting: list[tuple[pa.Table, pa.Table]] = []
         self._flushed_at = clock()
 
@@ -107,7 +104,6 @@ class TrialWriter:
         """Write ``predictions.parquet``: one row per sample, ``sample`` counted upward."""
         _refuse_unordered(samples.column("sample"))
         write_parquet(self._folder.samples, samples)
-        self._files.add(self._folder.samples)
 
     def write_warmup(self, timings: pa.RecordBatch) -> None:
         """Write the timings of warm-up rounds. Those of a later process follow the earlier ones, with rounds counted on."""
@@ -131,7 +127,6 @@ class TrialWriter:
         self._refuse_stored(number)
         make_folder(self._folder.answers)
         write_parquet(self._folder.answers_of(number), answers)
-        self._files.add(self._folder.answers_of(number))
 
     def write_traceback(self, heading: str, text: str) -> None:
         """Add to ``traceback.txt`` what code has raised, unless it stands there already."""
@@ -178,46 +173,27 @@ class TrialWriter:
         in_order = bool((np.diff(key) > 0).all()) and bool((key >= 0).all())
         if not in_order or not np.array_equal(np.unique(key >> 32), numbers):
             raise ValueError("timings must be in order of round and sample, each once, and of these rounds alone")
+        for table in (timed, rounds_of):
+            schema.refuse_out_of_range(table)
         self._waiting.append((timed, rounds_of))
         self._rounds, self._last = self._rounds + numbers.size, int(numbers[-1])
         self.flush()
 
     def flush(self) -> None:
-        """Write the rounds appended since the last flush as one part: timings first, then the twin that makes them exist.
-
-        Raises FileNotFoundError if rounds that were written before are gone: these would take their place.
-        """
+        """Write the rounds appended since the last flush as one part: timings first, then the twin that makes them exist."""
         if self._waiting:
             # A part of timings whose twin could not be written holds these rounds: it is written again, under its name.
-            number = max(self._parts_there("rounds"), default=-1) + 1
+            number = max(parts(self._folder.twin("rounds")), default=-1) + 1
             timed, rows = (pa.concat_tables(tables) for tables in zip(*self._waiting, strict=True))
             write_parquet(self._folder.twin("timings") / part_name(number), used(timed), **encoding.TIMINGS)
             write_parquet(self._folder.twin("rounds") / part_name(number), used(rows))
             self._waiting.clear()
-            self._parts += 1
         self._flushed_at = self._clock()
 
     def finish(self) -> None:
-        """Flush, and merge all parts. More rounds may still follow. Raises FileNotFoundError as `check_there` does."""
+        """Flush, and merge all parts. More rounds may still follow."""
         self.flush()
-        self.check_there()
         merge(self._folder)
-        self._parts = len(parts(self._folder.twin("rounds")))
-
-    def check_there(self) -> None:
-        """Raise FileNotFoundError naming a file that was written and that somebody has removed since."""
-        for name in TWINS:
-            self._parts_there(name)
-        for path in sorted(self._files):
-            refuse_missing(path)
-
-    def _parts_there(self, name: str) -> dict[int, Path]:
-        """Return the parts of a twin. Raises FileNotFoundError if one that was written is gone."""
-        there = parts(self._folder.twin(name))
-        for number in range(self._parts):
-            if number not in there:
-                refuse_missing(self._folder.twin(name) / part_name(number))
-        return there
 
     def _refuse_stored(self, number: int) -> None:
         if number <= self._last:

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-import errno
+import fcntl
 import json
 import os
 import re
 import shlex
+import socket
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 from orchestrator.contracts import InputError
 from orchestrator.storage.files import (
     DRAFT,
+    Held,
     json_text,
     make_folder,
     remove_drafts,
     sealed_json,
-    sync_folder,
     write_json,
     write_link,
     write_text,
 )
 from orchestrator.storage.layout import CAMPAIGN, LOCK, OVERRIDES, TrialFolder, refuse_campaign_folder, trial_folder
 from orchestrator.storage.load import read_campaign, read_json, read_trial
-from orchestrator.storage.presence import CampaignLock, Presence
 from orchestrator.storage.reader import refuse_no_campaign
-from orchestrator.storage.records import STARTED, CampaignRecord, PlannedTrial, TrialRecord
-from orchestrator.storage.removed import lost_in, put_aside
+from orchestrator.storage.records import STARTED, CampaignRecord, PlannedTrial, TrialRecord, utc_now
+from orchestrator.storage.schema import State
 from orchestrator.storage.trial_writer import TrialWriter
-from orchestrator.storage.vocabulary import State
 
 NO_TRIALS = '\n "trials": []'
 """How an empty list reads at this depth; no text within the document holds a line break."""
@@ -59,6 +59,64 @@ WRITING_SHARE = 0.05
 """Nor does writing it take more than this share of the time, however many trials it holds."""
 
 
+class CampaignLock:
+    """The right to write into a campaign's directory, held from construction until ``release``.
+
+    Raises
+    ------
+    InputError
+        naming host, process and start of the driver that holds it, or a file system that has no locks.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._file = _opened_lock(directory / LOCK)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = _holder(self._file)
+            self._file.close()
+            if isinstance(error, BlockingIOError):
+                raise InputError(f"{directory} is in use by {holder}: wait until it ends or stop it first") from error
+            raise InputError(
+                f"{directory} cannot be locked ({error.strerror}): choose a folder on another file system with results_dir="
+            ) from error
+        about = {"host": socket.gethostname(), "pid": os.getpid(), "started_at": utc_now().isoformat(timespec="seconds")}
+        self._file.truncate(0)
+        self._file.write(json.dumps(about).encode())
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let go. The file stays: removing it could take the lock away from the next holder."""
+        self._file.close()
+
+
+def _opened_lock(path: Path) -> BinaryIO:
+    """Open the file of the lock, and nothing that a stranger has put in its place: its content is overwritten."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if not path.is_symlink() and not path.is_dir():
+            raise
+        raise InputError(_no_lock(path)) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputError(_no_lock(path))
+    return os.fdopen(descriptor, "a+b")
+
+
+def _no_lock(path: Path) -> str:
+    return f"{path} is a link or no regular file, and is to be the lock of a campaign: remove it"
+
+
+def _holder(file: BinaryIO) -> str:
+    try:
+        file.seek(0)
+        about = json.loads(file.read())
+        return f"process {about['pid']} on {about['host']}, started at {about['started_at']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"  # it has the lock but has not written its name yet
+
+
 class CampaignWriter:
     """A campaign's directory, locked for writing. A context manager: leaving it flushes every trial and lets go of the lock.
 
@@ -71,10 +129,7 @@ class CampaignWriter:
         self.directory = directory
         self._record = record
         self._lock = lock
-        self._presence = Presence(directory)
-        with suppress(FileNotFoundError):
-            self._presence.remember((directory / CAMPAIGN).read_bytes())
-        self.disturbances: list[str] = []
+        self._folder_held = Held(directory)
         self._clock = clock
         self._planned = {planned.trial_id: planned for planned in record.trials}
         self._texts: dict[str, str] = {}
@@ -117,7 +172,6 @@ class CampaignWriter:
             write_text(directory / OVERRIDES, overrides_yaml(record))
             writer = cls(directory, record, lock, clock)
             writer._write_record(under_way=False)
-            sync_folder(directory.parent)
             if latest:
                 write_link(directory.absolute().parent.parent / "latest", directory)
         except BaseException:
@@ -152,9 +206,7 @@ class CampaignWriter:
         with self._one_at_a_time:
             if trial_id not in self._trials:
                 known = self.read_trial(trial_id)
-                folder = self._folder(trial_id)
-                self._trials[trial_id] = TrialWriter(folder, self._clock, known.rounds if known is not None else 0)
-                self._presence.keep(folder.path.parent, folder.path)
+                self._trials[trial_id] = TrialWriter(self._folder(trial_id), self._clock, known.rounds if known is not None else 0)
             return self._trials[trial_id]
 
     def read_trial(self, trial_id: str) -> TrialRecord | None:
@@ -164,7 +216,7 @@ class CampaignWriter:
     def add(self, trials: Sequence[PlannedTrial]) -> None:
         """Plan further trials, on disk at once. Raises ValidationError for an id that the campaign has already."""
         with self._one_at_a_time:
-            self._put_right()
+            self._folder_held.refuse_gone()
             known = tuple(self._planned.values())
             self._record = CampaignRecord.model_validate({**dict(self._record), "trials": (*known, *trials)})
             self._planned.update({planned.trial_id: planned for planned in trials})
@@ -181,7 +233,7 @@ class CampaignWriter:
     def set_state(self, trial_id: str, state: State, reason: str | None = None) -> None:
         """Change a trial's state: in ``trial.json`` where there is one, and in ``campaign.json``, at once where nothing else holds it."""
         with self._one_at_a_time:
-            self._put_right()
+            self._folder_held.refuse_gone()
             before = self._of_plan(trial_id)
             changed = before.with_state(state, reason)
             folder = self._folder(trial_id)
@@ -205,59 +257,24 @@ class CampaignWriter:
                     self._write_record(under_way=True)
 
     def look_after(self) -> None:
-        """Notice what others have done to the directory, and repair what can be; ``disturbances`` lists it.
-
-        A trial that has ended and has lost files since has failed. Raises OSError if the directory is gone, or a trial's folder in it is
-        another one; ``gone`` says so in words.
-        """
+        """Bring ``campaign.json`` up to date. Raises OSError if the directory was removed, moved or replaced; `gone` says so in words."""
         with self._one_at_a_time:
-            self._put_right()
-        for planned in self.record.trials:
-            trial = self._trials.get(planned.trial_id)
-            if trial is not None and planned.state in STARTED:
-                try:
-                    self._folder(planned.trial_id).record.stat()
-                    trial.check_there()
-                except FileNotFoundError as error:
-                    told = self.begin_anew(TrialRecord.from_plan(planned), error)
-                    if told is None:
-                        raise
-                    self.set_state(planned.trial_id, "failed", told)
-                    self.disturbances.append(f"{planned.trial_id}: {told}")
-
-    def begin_anew(self, record: TrialRecord, error: BaseException | None) -> str | None:
-        """Return in one line which files of a trial were removed and what to do, if ``error`` comes from that; None if it does not.
-
-        The trial's folder is made anew, without any round, so that readers and ``resume`` find what they look for. What was left in the
-        old one is kept beside it. ``record`` is what is known of the trial.
-        """
-        folder = self._folder(record.trial_id).path
-        with self._one_at_a_time:
-            lost = lost_in(folder, error)
-            if lost is None or self.gone() is not None:
-                return None
-            self._trials.pop(record.trial_id, None)
-            left = put_aside(folder)
-            for place in (folder.parent, folder):
-                if not place.is_dir():
-                    make_folder(place)
-                    self._presence.renew(place)
-            anew = TrialRecord.from_plan(self._of_plan(record.trial_id))
-            known = {"started_at": record.started_at, "processes": record.processes}
-            write_json(folder / "trial.json", anew.model_copy(update=known).model_dump(mode="json"))
-        rest = "" if left is None else f" (what is left is now {left.relative_to(self.directory)})"
-        what = f"{lost.relative_to(self.directory)} was removed while measuring, and a trial counts only with all of its files{rest}"
-        return f"{what}: measure this trial again with `resume --retry-failed`"
+            self._folder_held.refuse_gone()
+            self._write_record(self._under_way)
 
     def gone(self) -> str | None:
-        """Return in one line what has become of the directory or of a trial's folder in it, or None if they are what they were."""
-        what = self._presence.gone()
-        return self._presence.exchanged() if what is None else f"{self.directory} {what}"
+        """Return in one line that the directory is not where it was, or None if it is."""
+        if not self._folder_held.gone:
+            return None
+        return (
+            f"{self.directory} was removed, moved or replaced while measuring: put it back and go on with resume, or measure the campaign "
+            "again into a folder that others cannot write"
+        )
 
     def close(self) -> None:
         """Flush every trial and let go of the lock."""
         with ExitStack() as stack:  # does all of it, even if a part fails
-            stack.callback(self._presence.close)
+            stack.callback(self._folder_held.close)
             stack.callback(self._lock.release)
             stack.callback(self._write_states)
             while self._trials:
@@ -275,26 +292,6 @@ class CampaignWriter:
     def _folder(self, trial_id: str) -> TrialFolder:
         return trial_folder(self.directory, self._of_plan(trial_id).trial_id)
 
-    def _put_right(self) -> None:
-        self._refuse_gone()
-        path = self.directory / CAMPAIGN
-        what = self._presence.changed()
-        if what is not None:
-            kept = f" (what stood in its place is now {self._presence.set_aside().name})" if what == "replaced" else ""
-            self._write_record(self._under_way)
-            self.disturbances.append(f"{path} was {what} while measuring: it was written again, and nothing is lost{kept}")
-        if self._presence.lost_lock():
-            self.disturbances.append(
-                f"{self.directory / LOCK} was removed while measuring: make sure that no other driver has written there"
-            )
-
-    def _refuse_gone(self) -> None:
-        exchanged = self._presence.exchanged()
-        if exchanged is not None:
-            raise OSError(errno.ESTALE, exchanged)
-        if self._presence.gone() is not None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.directory))
-
     def _write_states(self) -> None:
         """Write what ``campaign.json`` lacks, once no state will change any more."""
         with self._one_at_a_time:
@@ -303,15 +300,12 @@ class CampaignWriter:
                 self._write_record(under_way=False)
 
     def _write_record(self, under_way: bool) -> None:
-        self._refuse_gone()  # another directory may stand there now
         started = self._clock()
         for trial_id, planned in self._planned.items():
             if trial_id not in self._texts:
                 self._texts[trial_id] = trial_text(planned)
         record = self._record.model_copy(update={"under_way": under_way})
-        text = campaign_text(record, map(self._texts.__getitem__, self._planned))
-        write_text(self.directory / CAMPAIGN, text)
-        self._presence.remember(text.encode(errors="backslashreplace"))
+        write_text(self.directory / CAMPAIGN, campaign_text(record, map(self._texts.__getitem__, self._planned)))
         ended = self._clock()
         self._under_way = under_way
         self._next_write_at = ended + max(WRITE_EVERY_S, (ended - started) / WRITING_SHARE)

@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import re
-import select
 import shutil
 import socket
 import ssl
@@ -126,13 +125,6 @@ def connect(address: Address, timeout_s: float) -> socket.socket:
             plain.close()
             raise
     raise last
-
-
-def is_stale(connection: socket.socket) -> bool:
-    """Return whether a connection that waits for its next request was closed by the server, or holds what nobody asked for."""
-    waiting = select.poll()
-    waiting.register(connection, select.POLLIN)
-    return bool(waiting.poll(0))
 
 
 def check_server(settings: ServerSettings) -> None:

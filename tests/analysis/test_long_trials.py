@@ -5,7 +5,6 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,6 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.charts import figures
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.storage.losses import refuse_gap
 from orchestrator.storage.matrix import round_matrix
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.schema import OUTCOMES, ROUNDS, TIMINGS
@@ -123,8 +121,3 @@ def test_rounds_of_ever_other_samples_make_no_square() -> None:
     told = conform(pa.table(evidence), ROUNDS)
     with pytest.raises(InputError, match="60,000 rows of 60,000 rounds and 60,000 samples, where every round has a row"):
         round_matrix(timings, told)
-
-
-def test_a_part_of_an_absurd_number_costs_nothing() -> None:
-    with pytest.raises(InputError, match=r"part-00002\.parquet is missing"):
-        refuse_gap(Path("timings"), [0, 1, 999_999_999])

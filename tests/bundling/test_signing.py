@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import base64
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,18 +10,6 @@ from program import Done, orchestrator
 from orchestrator.bundling import signing
 
 pytestmark = pytest.mark.slow
-
-FAKE_MINISIGN = """#!/bin/sh
-# Stands in for minisign, which is not on every machine: what it "signs" is the digest of the file beside the key's first line.
-case "$1" in
-  -S) { head -n 1 "$3"; sha256sum < "$5"; } > "$7" ;;
-  -V) { head -n 1 "$4"; sha256sum < "$6"; } | cmp -s - "$8" ;;
-esac
-"""
-
-
-PUBLIC, SECRET = (base64.b64encode(b"Ed" + bytes(length)).decode() for length in (40, 156))
-"""As long as minisign's keys are."""
 
 
 def key(folder: Path, name: str) -> Path:
@@ -93,62 +80,8 @@ def test_bundle_signs_and_a_new_bundle_drops_the_old_signature(campaign: Path, s
     assert not (tmp_path / "b.tar.zst.sig").exists()
 
 
-def test_minisign_is_called_as_its_page_says(signed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copy(signed / "evidence.tar.zst", tmp_path)
-    (tmp_path / "minisign.key").write_text(f"untrusted comment: minisign key\n{SECRET}\n")
-    (tmp_path / "minisign.pub").write_text(f"untrusted comment: minisign key\n{PUBLIC}\n")
-    (tmp_path / "other.pub").write_text(f"untrusted comment: another key\n{PUBLIC}\n")
-    monkeypatch.setenv("PATH", str(tmp_path / "none"))
-    with pytest.raises(signing.InputError, match="minisign is not installed, and this key is one of its own: install it"):
-        signing.check_key(tmp_path / "minisign.key")
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    (tmp_path / "minisign").write_text(FAKE_MINISIGN)
-    (tmp_path / "minisign").chmod(0o755)
-    bundle = tmp_path / "evidence.tar.zst"
-    assert signing.sign(bundle, tmp_path / "minisign.key").name == "evidence.tar.zst.minisig"
-    assert signing.complaint(bundle, tmp_path / "minisign.pub") is None
-    assert signing.complaint(bundle, tmp_path / "other.pub") == "evidence.tar.zst.minisig: is no signature of evidence.tar.zst by other.pub"
-
-
 def test_a_key_that_does_not_sign_is_told(bundle: Path, tmp_path: Path) -> None:
     shutil.copy(bundle, tmp_path)
     (tmp_path / "broken").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnothing\n-----END OPENSSH PRIVATE KEY-----\n")
     with pytest.raises(signing.InputError, match=r"broken: ssh-keygen did not sign \(exit code 255\)"):
         signing.sign(tmp_path / bundle.name, tmp_path / "broken")
-
-
-@pytest.mark.parametrize(
-    ("option", "content", "told"),
-    [
-        ("--signer", SECRET, "is a secret key of minisign; name the public one, which `minisign -R -s m.key` writes anew"),
-        ("--signer", PUBLIC[:-8], "is no whole key of minisign: copy it again, or make one with `minisign -G`"),
-        ("--signer", "no base64 at all", "is no whole key of minisign"),
-        ("--sign", PUBLIC, "is a public key of minisign; name the secret one, such as ~/.minisign/minisign.key"),
-        ("--sign", "", "is no whole key of minisign"),
-    ],
-)
-def test_the_wrong_half_of_a_key_is_a_mistake(option: str, content: str, told: str, bundle: Path, campaign: Path, tmp_path: Path) -> None:
-    """Not a bundle that somebody else signed: nothing was looked at, and nothing is written."""
-    (tmp_path / "m.key").write_text(f"untrusted comment: minisign key\n{content}\n")
-    words = ["verify", bundle] if option == "--signer" else ["bundle", campaign, "b.tar.zst"]
-    done = orchestrator(*words, option, "m.key", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"error: {option} m.key: {told}")
-    assert len(done.stderr.splitlines()) == 1
-    assert not (tmp_path / "b.tar.zst").exists()
-
-
-def test_a_wrong_pass_phrase_is_one_line_and_says_that_the_bundle_is_not_signed(
-    campaign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "minisign").write_text("#!/bin/sh\nexit 2\n")
-    (tmp_path / "minisign").chmod(0o755)
-    (tmp_path / "m.key").write_text(f"untrusted comment: minisign key\n{SECRET}\n")
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    done = orchestrator("bundle", campaign, "b.tar.zst", "--sign", "m.key", cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr == (
-        "error: --sign m.key: minisign did not sign (exit code 2): see what it says, and whether key and pass phrase are yours; b.tar.zst is "
-        "written and not signed\n"
-    )
-    assert not (tmp_path / "b.tar.zst.minisig").exists()

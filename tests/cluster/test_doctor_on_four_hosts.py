@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.doctor.judge_machine import judge_niceness
+from orchestrator.doctor.findings import graded
+from orchestrator.doctor.judge import NICENESS
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
@@ -40,7 +41,7 @@ def test_all_hosts_are_examined(four_hosts: Any, examined: Any) -> None:
         assert grade == "doubtful"  # all of them share a boot id
         assert f"labels system={system}" in seen
         assert [what for named, what in lines if named == host] == whats
-        assert lines[host, "niceness"] == (judge_niceness(host, niceness).grade, str(niceness))
+        assert lines[host, "niceness"] == (graded(niceness, *NICENESS), str(niceness))
         assert lines[host, "pinning"][0] == "good"
         assert lines[host, "versions"][0] == "good"
         quota = (four_hosts.folder / f"{host}.cgroup").exists()

@@ -6,23 +6,11 @@ from typing import Any
 import pytest
 
 from orchestrator.doctor.clocks import Clocks, Offset
-from orchestrator.doctor.findings import Finding, Gpu, graded, worst
-from orchestrator.doctor.judge import judge_load, judge_noise, judge_steal, judge_swap, judge_turn
-from orchestrator.doctor.judge_cluster import judge_timer, judge_wall_clock
-from orchestrator.doctor.judge_machine import (
-    judge_cores,
-    judge_governor,
-    judge_gpu,
-    judge_gpus,
-    judge_niceness,
-    judge_pinning,
-    judge_quota,
-    judge_siblings,
-    judge_throttling,
-    judge_turbo,
-)
-from orchestrator.doctor.noise import Activity, Noise, Processor
+from orchestrator.doctor.findings import Finding, HostReading, graded, worst
+from orchestrator.doctor.judge import judge_reading, judge_timer, judge_turn, judge_wall_clock
+from orchestrator.doctor.noise import Activity, Gpu, Noise, Processor
 from orchestrator.machine.cores import Quota
+from orchestrator.machine.host import Machine
 from orchestrator.machine.turn import TurnState
 
 CLOCKS = Clocks(overhead_ns=60, resolution_ns=1, wall_resolution_ns=1, backwards=0, source="tsc")
@@ -33,6 +21,22 @@ NOISE = Noise(
 )  # fmt: skip
 ACTIVITY = Activity((0, 1), foreign_share=0.0, busiest=(), load=0.1, swap_used_bytes=0, swapped_in=0)
 GPU = Gpu(0, "a card", "GPU-1", 80 * 2**30, persistence=True, processes=0, throttle_reasons=1)
+READING = HostReading(
+    Machine("host", (0, 1), 2**33),
+    CLOCKS,
+    PROCESSOR,
+    NOISE,
+    ACTIVITY,
+    quota=None,
+    niceness=0,
+    turn=TurnState("/run/locks", True),
+    gpus=(GPU,),
+)
+
+
+def judged(what: str, **parts: Any) -> Finding:
+    """The line on one thing of a good machine with other parts."""
+    return next(found for found in judge_reading("host", replace(READING, **parts)) if found.what == what)
 
 
 def test_grades() -> None:
@@ -85,7 +89,7 @@ def test_steps_of_the_wall_clock(step_ns: int, grade: str, offset: Offset | None
 
 @pytest.mark.parametrize(("cores", "grade"), [((0, 1), "good"), ((3,), "doubtful")])
 def test_cores(cores: tuple[int, ...], grade: str) -> None:
-    assert judge_cores("host", replace(PROCESSOR, cores=cores)).grade == grade
+    assert judged("cores", processor=replace(PROCESSOR, cores=cores)).grade == grade
 
 
 @pytest.mark.parametrize(
@@ -101,7 +105,7 @@ def test_cores(cores: tuple[int, ...], grade: str) -> None:
     ],
 )
 def test_pinning(changed: dict[str, Any], grade: str) -> None:
-    assert judge_pinning("host", replace(NOISE, **changed)).grade == grade
+    assert judged("pinning", noise=replace(NOISE, **changed)).grade == grade
 
 
 @pytest.mark.parametrize(
@@ -113,18 +117,18 @@ def test_pinning(changed: dict[str, Any], grade: str) -> None:
     ],
 )
 def test_siblings(siblings: tuple[tuple[int, ...], ...], grade: str, seen: str) -> None:
-    found = judge_siblings("host", replace(PROCESSOR, siblings=siblings))
+    found = judged("hyper-threads", processor=replace(PROCESSOR, siblings=siblings))
     assert (found.grade, found.seen) == (grade, seen)
 
 
 @pytest.mark.parametrize(("governors", "grade"), [(("performance",), "good"), (("performance", "powersave"), "doubtful"), ((), "doubtful")])
 def test_governor(governors: tuple[str, ...], grade: str) -> None:
-    assert judge_governor("host", replace(PROCESSOR, governors=governors)).grade == grade
+    assert judged("governor", processor=replace(PROCESSOR, governors=governors)).grade == grade
 
 
 @pytest.mark.parametrize(("turbo", "grade"), [(False, "good"), (True, "doubtful"), (None, "doubtful")])
 def test_turbo(turbo: bool | None, grade: str) -> None:
-    assert judge_turbo("host", replace(PROCESSOR, turbo=turbo)).grade == grade
+    assert judged("turbo", processor=replace(PROCESSOR, turbo=turbo)).grade == grade
 
 
 @pytest.mark.parametrize(
@@ -139,19 +143,19 @@ def test_turbo(turbo: bool | None, grade: str) -> None:
     ],
 )
 def test_noise_floor(p99_ns: int, max_ns: int, grade: str) -> None:
-    assert judge_noise("host", replace(NOISE, p99_ns=p99_ns, max_ns=max_ns)).grade == grade
+    assert judged("noise floor", noise=replace(NOISE, p99_ns=p99_ns, max_ns=max_ns)).grade == grade
 
 
 @pytest.mark.parametrize(
     ("steal_ns", "grade"), [(10_000_000, "good"), (10_000_001, "doubtful"), (100_000_000, "doubtful"), (100_000_001, "bad")]
 )
 def test_stolen_time(steal_ns: int, grade: str) -> None:
-    assert judge_steal("host", replace(NOISE, steal_ns=steal_ns), is_virtual=True).grade == grade
+    assert judged("stolen time", noise=replace(NOISE, steal_ns=steal_ns)).grade == grade
 
 
 @pytest.mark.parametrize(("share", "grade"), [(0.02, "good"), (0.021, "doubtful"), (0.2, "doubtful"), (0.21, "bad")])
 def test_foreign_load(share: float, grade: str) -> None:
-    found = judge_load("host", replace(ACTIVITY, foreign_share=share, busiest=(("make", 0.4),)))
+    found = judged("foreign load", activity=replace(ACTIVITY, foreign_share=share, busiest=(("make", 0.4),)))
     assert found.grade == grade
     assert "make 40% of a core" in found.seen
 
@@ -160,18 +164,18 @@ def test_foreign_load(share: float, grade: str) -> None:
     ("changed", "grade"), [({}, "good"), ({"swap_used_bytes": 1}, "doubtful"), ({"swap_used_bytes": 1, "swapped_in": 1}, "bad")]
 )
 def test_swap(changed: dict[str, Any], grade: str) -> None:
-    assert judge_swap("host", replace(ACTIVITY, **changed)).grade == grade
+    assert judged("swap", activity=replace(ACTIVITY, **changed)).grade == grade
 
 
 def test_any_quota_is_doubtful() -> None:
-    assert judge_quota("host", None).grade == "good"
-    found = judge_quota("host", Quota(0.5, 100_000, 2))
+    assert judged("CPU quota", quota=None).grade == "good"
+    found = judged("CPU quota", quota=Quota(0.5, 100_000, 2))
     assert (found.grade, found.seen) == ("doubtful", "0.5 cores in each 100 ms (control groups v2)")
 
 
 @pytest.mark.parametrize(("niceness", "grade"), [(-5, "good"), (0, "good"), (1, "doubtful"), (9, "doubtful"), (10, "bad"), (15, "bad")])
 def test_niceness(niceness: int, grade: str) -> None:
-    assert judge_niceness("host", niceness).grade == grade
+    assert judged("niceness", niceness=niceness).grade == grade
 
 
 @pytest.mark.parametrize(
@@ -186,7 +190,7 @@ def test_niceness(niceness: int, grade: str) -> None:
     ],
 )
 def test_gpu(changed: dict[str, Any], grade: str) -> None:
-    assert judge_gpu("host", replace(GPU, **changed)).grade == grade
+    assert judged("GPU 0", gpus=(replace(GPU, **changed),)).grade == grade
 
 
 @pytest.mark.parametrize(
@@ -205,7 +209,7 @@ def test_gpu(changed: dict[str, Any], grade: str) -> None:
     ],
 )
 def test_throttling(mask: int | None, grade: str, seen: str) -> None:
-    found = judge_throttling("host", replace(GPU, throttle_reasons=mask))
+    found = judged("GPU 0 throttling", gpus=(replace(GPU, throttle_reasons=mask),))
     assert (found.grade, found.seen) == (grade, seen)
 
 
@@ -222,16 +226,16 @@ def test_bits_of_nvml_are_named_as_nvml_names_them() -> None:
 
 
 def test_a_machine_without_gpus_has_one_line_and_one_with_two_has_four() -> None:
-    assert [found.grade for found in judge_gpus("host", ())] == ["good"]
-    whats = [found.what for found in judge_gpus("host", [GPU, replace(GPU, index=1)])]
+    assert judged("GPUs", gpus=()).grade == "good"
+    whats = [found.what for found in judge_reading("host", replace(READING, gpus=(GPU, replace(GPU, index=1)))) if "GPU" in found.what]
     assert whats == ["GPU 0", "GPU 0 throttling", "GPU 1", "GPU 1 throttling"]
 
 
 def test_every_rule_has_a_number_and_a_remedy_only_where_one_is_needed() -> None:
-    good: list[Finding] = [judge_timer("h", CLOCKS), judge_quota("h", None), judge_noise("h", NOISE), judge_swap("h", ACTIVITY)]
-    for found in good:
-        assert any(letter.isdigit() for letter in found.why)
-    assert judge_quota("h", Quota(1, 100_000, 1)).why.startswith(judge_quota("h", None).why + "; ")
+    for found in judge_reading("host", READING):
+        assert found.grade == "good", found
+        assert any(letter.isdigit() for letter in found.why) or found.what in ("governor", "turbo", "turn")
+    assert judged("CPU quota", quota=Quota(1, 100_000, 1)).why.startswith(judged("CPU quota").why + "; ")
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.configuration.config import SystemConfig
+from orchestrator.configuration.server import ServerSettings
 from orchestrator.doctor.clocks import Clocks, Offset
 from orchestrator.doctor.findings import Examined, HostReading, host_names
-from orchestrator.doctor.judge import judge_all
-from orchestrator.doctor.judge_cluster import judge_node, judge_system, judge_versions
+from orchestrator.doctor.judge import judge_all, judge_node, judge_place, judge_versions
 from orchestrator.doctor.noise import Activity, Noise, Processor
 from orchestrator.machine.host import Machine
 from orchestrator.machine.turn import TurnState
@@ -96,6 +96,6 @@ def test_other_versions_than_the_drivers_are_doubtful() -> None:
 )
 def test_a_system_needs_its_cores_device_and_labels(asked: dict[str, object], grade: str, seen: str) -> None:
     machine = replace(MACHINE, device_memory={"cuda:1": 1, "GPU-12ab": 1})
-    found = judge_system("one", SystemConfig.model_validate({"name": "x", **asked}), machine)
+    (found,) = judge_place("one", SystemConfig.model_validate({"name": "x", **asked}), ServerSettings(), machine)
     assert found.grade == grade
     assert seen in found.seen

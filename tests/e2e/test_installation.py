@@ -22,6 +22,18 @@ def report(*names: str) -> dict[str, Any]:
     return {"install": [{"metadata": {"name": name}} for name in names]}
 
 
+def test_constraints_fit_the_ranges_and_leave_torch_to_the_machine() -> None:
+    from packaging.requirements import Requirement
+
+    pinned = dict(line.split("==") for line in (ROOT / INSTALL["CONSTRAINTS"]).read_text().splitlines() if not line.startswith("#"))
+    assert not any(name.startswith(("torch", "nvidia-c", "triton")) for name in pinned)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for text in [*project["dependencies"], *project["optional-dependencies"]["test"]]:
+        wanted = Requirement(text)
+        found = next((version for name, version in pinned.items() if name.lower().replace("_", "-") == wanted.name.lower()), None)
+        assert wanted.name.startswith("torch") or (found is not None and wanted.specifier.contains(found)), text
+
+
 def test_a_build_with_cuda_is_told_by_what_comes_with_it() -> None:
     assert INSTALL["brings_cuda"](report("torch", "sympy", "nvidia-cudnn-cu13"))
     assert INSTALL["brings_cuda"](report("torch", "cuda-bindings"))

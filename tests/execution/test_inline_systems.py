@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.configuration.config import SystemConfig
 from orchestrator.contracts import InputError
-from orchestrator.machine.interpreter import same_interpreter
+from orchestrator.machine.environment import same_interpreter
 from orchestrator.running.inline import InlineSite, open_inline, why_not_here
 
 

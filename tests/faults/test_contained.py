@@ -25,8 +25,8 @@ from orchestrator.stats.stopping import StoppingRule
 from orchestrator.storage import schema
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, Fault, PlannedTrial
+from orchestrator.storage.schema import FaultName, InFlight, LossCause, Outcome
 from orchestrator.storage.trial_writer import TrialWriter
-from orchestrator.storage.vocabulary import FaultName, InFlight, LossCause, Outcome
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.inspection import inspect
 

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from stranger import NOBODY, NOGROUP, as_stranger, needs_root, stranger
@@ -31,7 +30,7 @@ from orchestrator.machine.turn import Turn, check_turn, read_turn
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.scratch import Scratch, remove_stale, stamps_path, take_stamps
 from orchestrator.running.guard import guarded
-from orchestrator.storage.files import write_link, write_parquet
+from orchestrator.storage.files import write_link
 from orchestrator.storage.reader import open_campaign
 
 pytestmark = [pytest.mark.slow, needs_root]
@@ -348,13 +347,14 @@ def test_leftovers_that_a_stranger_made_lead_nowhere(public: Path, monkeypatch: 
 def test_a_results_folder_that_others_may_write_gives_no_other_number(
     campaign: Callable[..., tuple[int, str]], public: Path, tmp_path: Path
 ) -> None:
-    """Parts exchanged between two trials, and a round that is told to have been shorter than what was timed in it."""
+    """Parts exchanged between two trials."""
     results = public / "results"
     assert main([*WORDS, f"results_dir={results}", "-m", "measurement.repeat=2"]) == 0
     for path in (results, *results.rglob("*")):
         path.chmod(0o777 if path.is_dir() else 0o666)
     first, second = sorted((results / "trials").iterdir())
-    name = "timings/part-00000.parquet"
+    (part,) = (first / "timings").iterdir()
+    name = f"timings/{part.name}"
 
     def exchange() -> None:
         (first / name).rename(first / "kept")
@@ -362,18 +362,10 @@ def test_a_results_folder_that_others_may_write_gives_no_other_number(
         (first / "kept").rename(second / name)
 
     assert as_stranger(exchange) == "done"
-    with pytest.raises(InputError, match=r"part-00000\.parquet is not whole|is .*another|not what was written"):
+    with pytest.raises(InputError, match=r"part-\S+\.parquet is not whole|is .*another|not what was written"):
         open_campaign(results).matrix(first.name)
     assert as_stranger(exchange) == "done"
     open_campaign(results).matrix(first.name)
-
-    path = first / "rounds/part-00000.parquet"
-    rounds = pq.read_table(path)
-    place = rounds.column_names.index("duration_ns")
-    write_parquet(path, rounds.set_column(place, rounds.field(place), pa.array([1_000] * rounds.num_rows)))
-    for read in (open_campaign(results).matrix, open_campaign(results).timings):
-        with pytest.raises(InputError, match=rf"{first.name}: round 0 took 1000 ns and what was timed in it at least \d+ ns"):
-            read(first.name)
 
 
 def test_a_results_folder_that_a_stranger_prepared_is_one_line(campaign: Callable[..., tuple[int, str]], public: Path) -> None:

@@ -225,7 +225,7 @@ def outcome(words: list[str], capsys: pytest.CaptureFixture[str]) -> str | None:
 @pytest.mark.parametrize("name", ["steal_ns", "involuntary_switches"])
 def test_counts_that_no_float_holds_are_drawn(pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     shutil.copytree(pristine / "a", tmp_path / "a")
-    for path in (tmp_path / "a").glob("trials/*/rounds/part-00000.parquet"):
+    for path in (tmp_path / "a").glob("trials/*/rounds/part-*.parquet"):
         table = pq.read_table(path)
         huge = pa.array([2**62 + 1] * table.num_rows, pa.int64())
         reseal_table(path, table.set_column(table.column_names.index(name), name, huge))

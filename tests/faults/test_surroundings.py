@@ -111,7 +111,7 @@ def test_a_temporary_folder_with_too_long_a_name(folder: Path) -> None:
     assert told.endswith("; name a shorter one with TMPDIR")
 
 
-@pytest.mark.parametrize(("cluster", "needs"), [("local", "Ray's memory for objects needs 512"), ("inline", "a table of results needs 16")])
+@pytest.mark.parametrize(("cluster", "needs"), [("local", "Ray needs 512"), ("inline", "the program needs 16")])
 def test_files_that_may_not_be_long_enough(folder: Path, cluster: str, needs: str) -> None:
     told = refused(folder, cluster, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8 * 2**20, resource.RLIM_INFINITY)))
     assert told == f"ulimit -f: files may become 8 MiB long, and {needs}; raise it with `ulimit -f unlimited`"
@@ -120,14 +120,18 @@ def test_files_that_may_not_be_long_enough(folder: Path, cluster: str, needs: st
 @pytest.mark.parametrize(
     ("limit", "cluster", "told"),
     [
-        ("-n 60", "local", "a process may have 60 files open, and Ray's processes need 256; raise it with `ulimit -n 8192`"),
-        ("-n 60", "inline", "a process may have 60 files open, and libraries need 64; raise it with `ulimit -n 8192`"),
+        ("-n 60", "local", "a process may have 60 files open, and Ray needs 256; raise it with `ulimit -n 8192`"),
+        ("-n 60", "inline", "a process may have 60 files open, and the program needs 64; raise it with `ulimit -n 8192`"),
         (
             "-v 2560000",
             "local",
-            "a process may have 2,500 MiB of addresses, and Ray's processes need 4,096; lift it with `ulimit -v unlimited`",
+            "a process may have 2,500 MiB of addresses, and Ray needs 4,096; raise it with `ulimit -v unlimited`",
         ),
-        ("-v 2560000", "inline", "a process may have 2,500 MiB of addresses, and libraries need 2,560; lift it with `ulimit -v unlimited`"),
+        (
+            "-v 2560000",
+            "inline",
+            "a process may have 2,500 MiB of addresses, and the program needs 2,560; raise it with `ulimit -v unlimited`",
+        ),
     ],
 )
 def test_too_few_files_or_addresses(folder: Path, limit: str, cluster: str, told: str) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.machine.host import format_cores, parse_cores, read_machine
+from orchestrator.machine.cores import format_cores, parse_cores
+from orchestrator.machine.host import read_machine
 
 
 @given(st.sets(st.integers(0, 300)))

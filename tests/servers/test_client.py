@@ -21,6 +21,8 @@ from orchestrator.configuration.hidden_text import Secret, in_base64
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError, Request, ServerFault, ServerTimeout
 from orchestrator.measurement.asking import Client, joined
+from orchestrator.measurement.in_flight import UNASKED, Asked, InFlight
+from orchestrator.measurement.timing import STAMPS, Stages
 from orchestrator.subject.server import check_server
 
 TOKEN = "sk-Zq81-never-to-be-seen"
@@ -246,6 +248,36 @@ def test_https_is_checked_against_the_certificates_that_are_named(tmp_path: Path
         assert json.loads(client_of(server, ca=str(ca)).ask(asked(7)).body)["said"]["number"] == 7
         with pytest.raises(InputError, match="its certificate is not trusted"):
             check_server(settings(server))
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_an_answer_that_nobody_asked_for_spoils_its_connection_and_no_other(tmp_path: Path, client_of: Clients, encrypted: bool) -> None:
+    """The first answer of 2 comes for nothing; the true one passes for that to 3, whose own passes for that to 4, and so on."""
+    authority, context, more = trustme.CA(), None, {}
+    if encrypted:
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        context, more = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), {"ca": str(tmp_path / "ca.pem")}
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+    with fault_server({2: "answers twice"}, delay_s=0.01, tls=context) as server:
+        client = client_of(server, timeout_s=20, **more)
+        threads = InFlight(1, client)
+        stages = Stages(lambda batch: asked(batch[0]), client.ask, lambda reply: [json.loads(reply.body)["said"]["number"]])
+
+        def round_of(*numbers: int) -> Asked:
+            stamps = memoryview(bytearray(8 * STAMPS * len(numbers))).cast("q")
+            found = threads.ask([(number,) for number in numbers], stages, stamps, time.perf_counter_ns)
+            threads.doubt(found, stamps)
+            assert [bool(stamps[STAMPS * place]) for place in range(len(numbers))] == [
+                place not in found.errors for place in range(len(numbers))
+            ]
+            return found
+
+        assert round_of(0, 1).answers == [[0], [1]]
+        spoilt = round_of(1, 2, 3, 4, 5)
+        assert spoilt.answers == [None] * 5
+        assert set(spoilt.errors.values()) == {UNASKED}
+        assert round_of(3, 4, 5).answers == [[3], [4], [5]]
+        assert client.connections == 2
 
 
 def test_threads_have_connections_of_their_own(server: FaultServer, client_of: Clients) -> None:

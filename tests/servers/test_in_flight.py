@@ -74,7 +74,7 @@ def test_halves_of_letters_and_the_token_are_not_kept() -> None:
         return answers[batch[0]]
 
     raised: list[Any] = []
-    threads = InFlight(1, lambda text: text.replace("sk-secret", "***"))
+    threads = InFlight(1, SimpleNamespace(hide=lambda text: text.replace("sk-secret", "***")))
     asked = threads.ask(alone(4), Stages(list, lambda batch: batch, postprocess), places(4), time.perf_counter_ns, raised)
     assert asked.answers[:2] == [["cut \ufffd"], [{"whole": "\U0001f600", "list": ("***", 3)}]]
     assert asked.answers[2][0].tolist() == ["\ufffd", "b"]

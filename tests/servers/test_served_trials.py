@@ -58,16 +58,11 @@ def test_a_server_gives_the_answers_of_the_same_model_in_process(measure: Measur
         rows = campaign.timings(served.trial_id).to_pylist()
         assert all(0 < row["headers_ns"] <= row["inference_ns"] for row in rows)
         assert campaign.timings(inside.trial_id).column("headers_ns").null_count == 3 * SAMPLES
-        cost = served.facts["client"]
-        assert cost["requests"] > 100
-        assert 0 < cost["request_p50_ns"] <= cost["total_p50_ns"] <= cost["total_p99_ns"]
-        assert cost["tls"] is False
-        assert "at_once" not in cost
     results = analyse(campaign, AnalysisConfig(thresholds_ms=(1000,)))
     assert [group.disagreements for group in results.groups] == [()]
     report = to_report(results)
     assert "- Server: numbers, whose weights are unknown; " in report
-    assert "are the client's own" in report
+    assert "benchmarks/client_cost.py measures what of a total time is the client's own" in report
     assert "Servers of numbers" in report
     page = render(results)
     assert "<dt>Server</dt>" in page
@@ -143,11 +138,6 @@ def test_several_are_on_their_way_in_a_closed_loop(measure: Measure) -> None:
         assert server.most_at_once == 3
     (record,) = campaign.trials()
     assert record.state == "done", record.reason
-    cost = record.facts["client"]["at_once"]
-    assert (cost["in_flight"], cost["scheduled"]) == (3, False)
-    assert 6 <= cost["requests"] <= 200
-    assert 0 < cost["request_p50_ns"] <= cost["total_p50_ns"] <= cost["total_p99_ns"]
-    assert "with several requests at once at most" in to_report(analyse(campaign, AnalysisConfig(thresholds_ms=(1000,))))
     assert set(campaign.timings(record.trial_id).column("outcome").to_pylist()) == {"ok"}
     assert campaign.timings(record.trial_id).column("start_gap_ns").null_count == 3 * SAMPLES
     assert len(record.trial.server.model_dump()) > 3
@@ -192,16 +182,13 @@ def test_streamed_answers_have_clocks_of_their_tokens(measure: Measure) -> None:
     assert any(
         table.title.startswith("Gaps between tokens of numbers") for table in [table for _, tables in folds(results) for table in tables]
     )
-    cost = record.facts["client"]["at_once"]
-    assert (cost["in_flight"], cost["scheduled"]) == (256, True)
-    assert cost["requests"] >= 10
     (schedule,) = results.tables["load"].to_pylist()
     assert schedule["idle_arrivals"] > 0
     assert "first_token" in render(results)
 
 
 def test_each_round_is_judged_by_its_own_answers(measure: Measure) -> None:
-    # Asked in the warm-up (twice: once more for the client's own part), then in three rounds: 0 is wrong at first, 1 in the last round.
+    # Asked in the warm-up, then in three rounds: 0 is wrong at first, 1 in the last round.
     def says(number: int, seen: int) -> int:
         return 99 if (number, seen) in {(0, 0), (1, 3)} else number
 

@@ -177,18 +177,25 @@ def test_close_lets_go_and_flushes_all_even_if_one_trial_cannot(
     CampaignWriter.reopen(campaign.directory).close()
 
 
-def test_the_folder_of_a_trial_that_was_exchanged_is_no_place_to_go_on(campaign: CampaignWriter, trial_id: str, directory: Path) -> None:
-    campaign.trial(trial_id)
-    folder = directory / "trials" / trial_id
+def test_a_directory_that_was_exchanged_is_no_place_to_go_on(
+    campaign: CampaignWriter, trial_id: str, directory: Path, new_round: Callable[..., tuple[object, object]]
+) -> None:
+    trial = campaign.trial(trial_id)
     campaign.look_after()
-    folder.rename(directory / "kept")
-    folder.mkdir()
-    with pytest.raises(OSError, match=rf"{folder} was replaced while measuring"):
-        campaign.look_after()
-    assert f"{folder} was replaced" in str(campaign.gone())
-    folder.rmdir()
-    (directory / "kept").rename(folder)
+    away = directory.rename(directory.with_name("away"))
+    directory.mkdir()
+    trial.append(*new_round(0))  # type: ignore[arg-type]
+    trial.flush()
+    assert open_campaign(away).rounds(trial_id).num_rows == 1
+    for act in (campaign.look_after, lambda: campaign.set_state(trial_id, "interrupted")):
+        with pytest.raises(OSError, match="was removed, moved or replaced"):
+            act()
+    assert f"{directory} was removed, moved or replaced while measuring" in str(campaign.gone())
+    assert not [*directory.iterdir()]
+    directory.rmdir()
+    away.rename(directory)
     campaign.look_after()
+    assert campaign.gone() is None
 
 
 COMMANDS = [

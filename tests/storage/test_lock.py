@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.contracts import InputError
-from orchestrator.storage.presence import CampaignLock
 from orchestrator.storage.records import CampaignRecord
-from orchestrator.storage.writer import CampaignWriter
+from orchestrator.storage.writer import CampaignLock, CampaignWriter
 
 
 def test_a_second_driver_is_refused_with_the_first_ones_name(tmp_path: Path) -> None:
@@ -42,7 +41,7 @@ def test_a_refused_start_lets_go_of_the_lock(directory: Path, new_record: Callab
 
 def test_the_lock_dies_with_its_holder(tmp_path: Path) -> None:
     program = (
-        "import sys, pathlib; from orchestrator.storage.presence import CampaignLock\n"
+        "import sys, pathlib; from orchestrator.storage.writer import CampaignLock\n"
         "lock = CampaignLock(pathlib.Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]

@@ -13,11 +13,12 @@ from sample_tables import samples_of
 from orchestrator.contracts import InputError
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord
-from orchestrator.storage.vocabulary import State
+from orchestrator.storage.schema import State
 from orchestrator.storage.writer import CampaignWriter
 
 NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
 FIRST, SECOND, THIRD, FOURTH = (f"part-0000{number}.parquet" for number in range(4))
+MERGED = "part-00000-00003.parquet"
 
 
 def store(campaign: CampaignWriter, trial_id: str, new_round: NewRound, state: State) -> Path:
@@ -68,20 +69,19 @@ def open_writer(directory: Path) -> Callable[[str], object]:
 @pytest.mark.parametrize(
     ("state", "gone", "named"),
     [
-        ("done", [f"timings/{FIRST}"], f"timings/{FIRST} is missing"),
-        ("done", [f"rounds/{FIRST}"], f"rounds/{FIRST} is missing"),
-        ("done", [f"timings/{FIRST}", f"rounds/{FIRST}"], "trial.json counts 8 rounds and 0 are there"),
-        ("interrupted", [f"timings/{SECOND}"], f"timings/{SECOND} is missing"),
-        ("interrupted", [f"rounds/{SECOND}"], f"rounds/{SECOND} is missing"),
-        ("interrupted", [f"timings/{SECOND}", f"rounds/{SECOND}"], f"/{SECOND} is missing"),
-        ("interrupted", [f"timings/{FOURTH}"], f"timings/{FOURTH} is missing"),
-        ("interrupted", [f"rounds/{FOURTH}"], f"rounds/{FOURTH} is missing"),
-        ("interrupted", [f"timings/{FOURTH}", f"rounds/{FOURTH}"], "trial.json counts 8 rounds and 6 are there"),
-        ("running", [f"timings/{FOURTH}"], f"timings/{FOURTH} is missing"),
-        ("running", [f"rounds/{FIRST}"], f"rounds/{FIRST} is missing"),
-        ("running", [f"rounds/{THIRD}", f"rounds/{FOURTH}"], f"rounds/{THIRD} is missing"),
-        ("running", ["rounds"], f"rounds/{FIRST} is missing"),
-        ("running", ["timings"], f"timings/{FIRST} is missing"),
+        ("done", [f"timings/{MERGED}"], "timings lacks round 0, which rounds/ has"),
+        ("done", [f"rounds/{MERGED}"], "rounds has 0 rounds and trial.json counts 8"),
+        ("done", [f"timings/{MERGED}", f"rounds/{MERGED}"], "rounds has 0 rounds and trial.json counts 8"),
+        ("interrupted", [f"timings/{SECOND}"], "timings lacks round 2"),
+        ("interrupted", [f"rounds/{SECOND}"], "rounds lacks round 2 and has later ones"),
+        ("interrupted", [f"timings/{SECOND}", f"rounds/{SECOND}"], "rounds lacks round 2 and has later ones"),
+        ("interrupted", [f"timings/{FOURTH}"], "timings lacks round 6"),
+        ("interrupted", [f"rounds/{FOURTH}"], "rounds has 6 rounds and trial.json counts 8"),
+        ("running", [f"timings/{FOURTH}"], "timings lacks round 6"),
+        ("running", [f"rounds/{FIRST}"], "rounds lacks round 0"),
+        ("running", [f"rounds/{THIRD}", f"rounds/{FOURTH}"], "rounds lacks parts that timings/ has"),
+        ("running", ["rounds"], "rounds lacks parts that timings/ has"),
+        ("running", ["timings"], "timings lacks round 0"),
     ],
 )
 def test_a_part_that_was_taken_away_is_named(
@@ -108,7 +108,7 @@ def test_a_gap_in_the_numbers_of_rounds_is_refused(campaign: CampaignWriter, tri
     for number in (0, 2):
         campaign.trial(trial_id).append(*new_round(number))
     campaign.close()
-    assert all("later rounds than 1 are there and it is not" in told for told in complaints(campaign.directory, trial_id))
+    assert all("rounds lacks round 1 and has later ones" in told for told in complaints(campaign.directory, trial_id))
 
 
 @pytest.mark.parametrize("state", ["running", "done", "failed", "interrupted"])
@@ -162,16 +162,9 @@ def test_missing_answers_are_named(campaign: CampaignWriter, trial_id: str, new_
         reader.answers(trial_id, 0)
 
 
-@pytest.mark.parametrize("twin", ["timings", "rounds"])
-def test_the_parts_of_a_merge_are_kept_where_what_was_made_of_them_is_gone(
-    campaign: CampaignWriter, trial_id: str, new_round: NewRound, twin: str
-) -> None:
+def test_a_merge_that_version_0_2_0_left_half_done_is_gone_on_with(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
     folder = store(campaign, trial_id, new_round, "running")
-    (folder / twin).rename(folder / f".{twin}.old")
-    with pytest.raises(InputError, match=rf"{twin} is missing or empty: rename .*\.{twin}\.old"):
-        open_writer(campaign.directory)(trial_id)
-    assert len(list((folder / f".{twin}.old").iterdir())) == 4
-    (folder / f".{twin}.old").rename(folder / twin)
+    (folder / "rounds").rename(folder / ".rounds.old")
     with CampaignWriter.reopen(campaign.directory) as later:
         assert later.trial(trial_id).rounds == 8
 
@@ -190,24 +183,6 @@ def test_rounds_whose_second_twin_could_not_be_written_are_written_again(
     trial.flush()
     assert open_campaign(campaign.directory).timings(trial_id).column("round").to_pylist() == [0, 0, 0, 1, 1, 1]
     assert [path.name for path in (folder / "timings").iterdir()] == [FIRST]
-
-
-@pytest.mark.parametrize("twin", ["timings", "rounds"])
-def test_rounds_take_no_place_of_others_that_somebody_has_removed(
-    campaign: CampaignWriter, trial_id: str, new_round: NewRound, twin: str
-) -> None:
-    trial = campaign.trial(trial_id)
-    folder = campaign.directory / "trials" / trial_id
-    trial.append(*new_round(0))
-    trial.flush()
-    removed = (folder / twin / FIRST).rename(campaign.directory / FIRST)
-    trial.append(*new_round(1))
-    before = files(folder)
-    with pytest.raises(FileNotFoundError) as caught:
-        trial.finish()
-    assert caught.value.filename == str(folder / twin / FIRST)
-    assert twin == "timings" or files(folder) == before
-    removed.rename(folder / twin / FIRST)
 
 
 def test_samples_that_were_removed_later_are_no_trial_without_warm_up(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:

@@ -171,16 +171,15 @@ def test_a_seal_is_put_in_once(tmp_path: Path, new_record: NewRecord) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"cold_start": {"load_ns": -1}}, "cold_start: load_ns=-1 must be a time in ns, not negative"),
-        ({"cold_start": {"first_total_ns": 2**53}}, "first_total_ns=9007199254740992 must be a time in ns"),
-        ({"cold_start": {"warmup_rounds_ns": [5, -1]}}, r"warmup_rounds_ns=\[5, -1\] must be a list of whole times"),
-        ({"cold_start": {"earlier": [{"peak_memory_bytes": -1}]}}, "earlier.peak_memory_bytes=-1 must be a whole number"),
-        ({"placement": {"at_end": {"peak_memory_bytes": -1}}}, "at_end.peak_memory_bytes=-1 must be a whole number"),
-        ({"environment": {"memory_bytes": -1}}, "memory_bytes=-1 must be a whole number"),
-        ({"stopping": {"rule": "x", "checks": [{"rounds": 2, "rjsd_total": 1e300}]}}, "rjsd_total=1e[+]300 must be a root"),
-        ({"stopping": {"rule": "x", "checks": [{"rounds": 0}]}}, "rounds=0 must be a whole number of 32 bits, from 1 on"),
-        ({"stopping": {"rule": "x", "checks": [{"rounds": 2, "of_its_own": 1e300}]}}, "of_its_own=1e[+]300 must be a number from"),
-        ({"ideal": {"top1": -1e300}}, r"ideal: top1=-1e\+300 must be a number from"),
+        ({"cold_start": {"load_ns": -1}}, "cold_start: load_ns=-1: must be at least 0"),
+        ({"cold_start": {"first_total_ns": 2**53}}, "first_total_ns=9007199254740992: must be below"),
+        ({"cold_start": {"warmup_rounds_ns": [5, -1]}}, "warmup_rounds_ns.1=-1: must be at least 0"),
+        ({"cold_start": {"earlier": [{"peak_memory_bytes": -1}]}}, "earlier.0: peak_memory_bytes=-1: must be at least 0"),
+        ({"placement": {"at_end": {"peak_memory_bytes": -1}}}, "at_end: peak_memory_bytes=-1: must be at least 0"),
+        ({"environment": {"memory_bytes": -1}}, "memory_bytes=-1: must be at least 0"),
+        ({"stopping": {"rule": "x", "checks": [{"rounds": 2, "rjsd_total": 1e300}]}}, "rjsd_total=1e[+]300: must be at most"),
+        ({"stopping": {"rule": "x", "checks": [{"rounds": 0}]}}, "a check must have its number of rounds"),
+        ({"ideal": {"top1": -1e300}}, r"ideal.top1=-1e\+300: must be at least"),
         ({"rounds": 2**31}, "rounds=2147483648"),
         ({"processes": [{"process": 0, "pid": 1, "host": "a", "started_at": "2030-01-01T00:00:00Z", "created_s": -1}]}, "created_s=-1"),
     ],
@@ -203,7 +202,5 @@ def test_a_trial_is_the_one_that_was_planned(tmp_path: Path, new_record: NewReco
     other = planned.trial.model_copy(update={"system": planned.trial.system.model_copy(update={"name": "gpu"})})
     folder = TrialFolder(tmp_path)
     write_json(folder.record, full_trial(planned).model_copy(update={"trial": other}).model_dump(mode="json"))
-    with pytest.raises(
-        InputError, match=r"trial\.json has trial\.system\.name=gpu, and campaign\.json has cpu_1core: a trial is what was planned"
-    ):
+    with pytest.raises(InputError, match=rf"trial\.json is the record of {planned.trial_id}, but not of what campaign\.json plans there"):
         read_trial(folder, planned)

@@ -24,7 +24,7 @@ NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
 
 @pytest.fixture
 def measured(campaign: CampaignWriter, new_round: NewRound) -> Path:
-    """Return the folder of two trials with equal files, the second of which merged its parts."""
+    """Return the folder of two trials with equal files."""
     for planned in campaign.record.trials:
         trial = campaign.trial(planned.trial_id)
         trial.write_samples(samples_of(3))
@@ -32,7 +32,6 @@ def measured(campaign: CampaignWriter, new_round: NewRound) -> Path:
         for number in range(2):
             trial.append(*new_round(number))
             trial.flush()
-    trial.finish()
     return campaign.directory / "trials"
 
 
@@ -91,8 +90,7 @@ def test_damage_to_the_warm_up_is_found_by_whoever_reads_rounds(campaign: Campai
     ("path", "expected"),
     [
         ("trials/T-r0/timings/part-00007.parquet", "T-r0/timings"),
-        ("trials/T-r0/.rounds.new/part-00000.parquet", "T-r0/rounds"),
-        ("trials/T-r0/.rounds.old/part-00001.parquet", "T-r0/rounds"),
+        ("trials/T-r0/rounds/part-00000-00007.parquet", "T-r0/rounds"),
         ("trials/T-r0/predictions.parquet", "T-r0/predictions.parquet"),
         ("trials/T-r0/predictions/round-3.parquet", "T-r0/predictions/round-3.parquet"),
         ("latency.parquet", "latency.parquet"),

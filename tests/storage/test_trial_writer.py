@@ -61,12 +61,12 @@ def test_more_rounds_may_follow_a_merge(campaign: CampaignWriter, trial_id: str,
         writer.append(*new_round(number))
     before = open_campaign(campaign.directory).timings(trial_id)
     writer.finish()
-    assert parts(campaign.directory, trial_id, "timings") == parts(campaign.directory, trial_id, "rounds") == ["part-00000.parquet"]
+    assert parts(campaign.directory, trial_id, "timings") == parts(campaign.directory, trial_id, "rounds") == ["part-00000-00006.parquet"]
     assert open_campaign(campaign.directory).timings(trial_id).equals(before)
     writer.append(*new_round(7))
     writer.finish()
     writer.finish()
-    assert parts(campaign.directory, trial_id, "timings") == ["part-00000.parquet"]
+    assert parts(campaign.directory, trial_id, "timings") == ["part-00000-00007.parquet"]
     assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(8))
 
 

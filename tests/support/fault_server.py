@@ -171,7 +171,14 @@ def _spelled(server: FaultServer, connection: socket.socket, answer: bytes) -> N
     connection.sendall(http(words, "text/plain", f"403 Not {token.decode()}"))
 
 
+def _twice(server: FaultServer, connection: socket.socket, answer: bytes) -> None:
+    connection.sendall(http(json.dumps({"said": {"number": 99}}).encode()))
+    server._over.wait(0.05)
+    connection.sendall(answer)
+
+
 FAULTS: dict[str, Misbehave] = {
+    "answers twice": _twice,
     "hangs": lambda server, connection, answer: server.hang(),
     "a byte at a time": _slowly,
     "closes half-way": _half,

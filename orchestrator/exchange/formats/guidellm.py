@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from orchestrator.exchange.documents import Record, checked, nanoseconds, one_batch, parts_of, read_document
 from orchestrator.exchange.recording import BadRecord, Recording, dropped, law_lost, refuse_columns, schedule, shown
-from orchestrator.storage.vocabulary import Outcome
+from orchestrator.storage.schema import Outcome
 
 OUTCOMES: dict[str, Outcome] = {"successful": "ok", "errored": "error", "incomplete": "lost"}
 NOTE = "The time of a request of GuideLLM runs from when it was sent (request_start) to its end; what it waited before stands apart."

@@ -12,7 +12,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.findings import Finding
 from orchestrator.report.pasted import ORCHESTRATOR, measured_again, plain_word
 from orchestrator.report.record_tables import too_short_for
-from orchestrator.storage.vocabulary import UNFINISHED
+from orchestrator.storage.schema import UNFINISHED
 
 PLACE = 40
 RESUME = f"{ORCHESTRATOR} resume DIR"  # an unfinished campaign, wherever it lies

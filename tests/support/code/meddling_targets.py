@@ -12,11 +12,6 @@ from null_targets import Loaded, NullModel
 from orchestrator.contracts import LoadContext
 
 
-def replace(results: Path) -> None:
-    (results / "campaign.json").unlink()
-    (results / "campaign.json").write_text("mine")
-
-
 def copy(results: Path) -> None:
     shutil.copy(results / "campaign.json", results / "copy")
     (results / "copy").rename(results / "campaign.json")
@@ -25,13 +20,6 @@ def copy(results: Path) -> None:
 def another(results: Path) -> None:
     results.rename(results.with_name("moved"))
     results.mkdir()
-
-
-def exchange(folder: Path) -> None:
-    """Put a copy in a folder's place."""
-    shutil.copytree(folder, folder.with_name("copy"))
-    folder.rename(folder.with_name("kept"))
-    folder.with_name("copy").rename(folder)
 
 
 def take(name: str, whose: str) -> Callable[[Path], None]:
@@ -51,16 +39,12 @@ def take(name: str, whose: str) -> Callable[[Path], None]:
 DEEDS: dict[str, Callable[[Path], object]] = {
     "nothing": lambda results: None,
     "remove": lambda results: (results / "campaign.json").unlink(),
-    "replace": replace,
     "folder": lambda results: ((results / "campaign.json").unlink(), (results / "campaign.json").mkdir()),
     "copy": copy,
-    "lock": lambda results: (results / ".lock").unlink(),
     "move": lambda results: results.rename(results.with_name("moved")),
     "another": another,
     "delete": shutil.rmtree,
-    "trials": lambda results: exchange(results / "trials"),
-    **{f"take {name}": take(name, f"take {name}") for name in (".", "rounds", "predictions.parquet")},
-    "take another": take(".", '"deed": "copy"'),
+    **{f"take {name}": take(name, f"take {name}") for name in (".", "rounds")},
     "nice": lambda results: os.nice(1),
     "cores": lambda results: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
     "batch": lambda results: os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0)),
