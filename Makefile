@@ -41,7 +41,7 @@ study-check: $(TEST_STAMP)
 	PYTHON=$(BIN)/python docs/study/numbers.sh check
 
 lint: $(TEST_STAMP)
-	$(BIN)/shellcheck -x --source-path=SCRIPTDIR cluster/*.sh cluster/demo/*.sh cluster/light/ray docs/study/*.sh .ci/run
+	$(BIN)/shellcheck -x --source-path=SCRIPTDIR cluster/*.sh cluster/demo/*.sh docs/study/*.sh .ci/run
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -103,7 +103,7 @@ start_ray() { # ABOUT RAY_ARGUMENTS...
   cd -- "$folder" || exit # a stray tasks.py in the user's folder must not be found by workers
   # Ray opens its folder to all users of the host, and its workers import code from there: it lies within one that is ours alone.
   # One CPU for Ray: it keeps an idle worker for each, and timed actors ask for none. FIRST + 6 is the head's.
-  setsid "$PYTHON" -P "$PROJECT/orchestrator/distributed/light_ray.py" start --block --node-ip-address="$NODE_IP" --temp-dir="$TEMP_DIR/r" --num-cpus=1 \
+  setsid "$PYTHON" -P -m ray.scripts.scripts start --block --node-ip-address="$NODE_IP" --temp-dir="$TEMP_DIR/r" --num-cpus=1 \
     --object-store-memory=536870912 --include-log-monitor=false --node-manager-port="$FIRST" --object-manager-port=$((FIRST + 1)) \
     --runtime-env-agent-port=$((FIRST + 2)) --dashboard-agent-listen-port=$((FIRST + 3)) --dashboard-agent-grpc-port=$((FIRST + 4)) \
     --metrics-export-port=$((FIRST + 5)) --min-worker-port=$((FIRST + 7)) --max-worker-port="$LAST" \

@@ -14,7 +14,7 @@ import os
 import re
 import resource
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.commands import line
@@ -22,7 +22,7 @@ from orchestrator.contracts import InputError
 from orchestrator.endings import ClusterLost, ends_the_program
 from orchestrator.report.readers import outlive_readers
 from orchestrator.report.text import printable
-from orchestrator.running.signals import Restart, go_on, handled_by, leave_word, received, say_last_words, stop_at_once
+from orchestrator.running.signals import handled_by, leave_word, received, say_last_words, stop_at_once
 
 USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 WITHOUT_MEMORY = re.compile("failed to map segment|cannot allocate memory|cannot apply additional memory protection", re.IGNORECASE)
@@ -34,11 +34,11 @@ NO_MEMORY = (
 
 COMPLETION = "_ORCHESTRATOR_COMPLETE"
 """Set by a shell that completes a command line, as click has it."""
-READS_ENVIRONMENT = "orchestrator.configuration.environment_values"
+READS_ENVIRONMENT = "orchestrator.configuration.composer"
 
 
-def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | None = None) -> int:
-    """Run one command and return its exit code. ``restart`` goes on, if it can, when the timed processes' Ray has died."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     leave_word("")
     try:
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
     except InputError as error:
         told = " ".join(str(error).splitlines())
         if READS_ENVIRONMENT in sys.modules:  # else no configuration was read, and help and mistakes in words wait for nothing heavy
-            from orchestrator.configuration.environment_values import without_asked
+            from orchestrator.configuration.fields import without_asked
 
             told = without_asked(told)
         print(printable(f"error: {told}"), file=sys.stderr)  # noqa: T201
@@ -68,8 +68,6 @@ def main(argv: Sequence[str] | None = None, restart: Callable[[Restart], int] | 
             return _refuse_to_leave(error)
         say_last_words()
         return 130
-    except Restart as lost:
-        return lost.give_up() if restart is None else restart(lost)
     except ClusterLost as lost:
         print(f"error: {lost}; nothing was measured yet: start the command again", file=sys.stderr)  # noqa: T201
         return 1
@@ -123,7 +121,7 @@ def program() -> None:
     receive_signals()
     outlive_readers()
     try:
-        code = main(restart=go_on)
+        code = main()
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:  # the terminal is gone, as after a SIGHUP

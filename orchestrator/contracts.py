@@ -6,8 +6,9 @@ call that may import a framework, and it runs in the timed process only.
 """
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
@@ -33,6 +34,28 @@ def first_line(error: BaseException) -> str:
     except Exception:  # a user's own class may be unable to say what it is
         text = ""
     return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)[:300]
+
+
+NAMED = 12
+"""Names that advice lists at most."""
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """Return advice on a word that is none of the names: the nearest one, or all of them where none is near.
+
+    Examples
+    --------
+    >>> nearest("alhpa", ["alpha", "beta"])
+    'did you mean alpha?'
+    >>> nearest("x", ["alpha", "beta"])
+    'there is alpha, beta'
+    """
+    known = sorted(set(names))
+    near = get_close_matches(word, known, n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    more = f" and {len(known) - NAMED} more" if len(known) > NAMED else ""
+    return f"there is {', '.join(known[:NAMED])}{more}" if known else "there are none"
 
 
 @dataclass(frozen=True)

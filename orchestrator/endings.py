@@ -22,6 +22,20 @@ class ClusterLost(BaseException):
     """
 
 
+class Embedded:
+    """The embedded Ray, of which a process has one at most: whether it is used, and how it was lost. A cluster that was joined is none."""
+
+    runs = False
+    lost: str | None = None
+    known = threading.Event()
+
+    @classmethod
+    def lose(cls, message: str) -> None:
+        """Have every call to it end by ClusterLost."""
+        cls.lost = message
+        cls.known.set()
+
+
 def ends_the_program(error: BaseException) -> bool:
     """Return whether an exception concerns the whole program. Nothing else may end it, whatever code of a user's raises.
 

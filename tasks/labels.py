@@ -52,8 +52,9 @@ def read_class_folders(root: Path, class_count: int) -> list[Label]:
         raise InputError(f"{root} has neither {LABEL_FILE} nor one folder per class; set task.root to a folder that has one")
     if len(folders) != class_count:
         raise InputError(
-            f"{root} has {len(folders)} class folders and must have {class_count}, because the sorted folders are the class "
-            f"indices; add the missing ones (they may be empty) or list the pictures in {LABEL_FILE}"
+            f"{root} has {len(folders)} class folders and must have task.classes={class_count}, because the sorted folders are the class "
+            f"indices; set task.classes={len(folders)} if these are all, add the missing ones (they may be empty), or list the pictures in "
+            f"{LABEL_FILE}"
         )
     labels = [
         Label(path.relative_to(root).as_posix(), path, index, folder.name)

@@ -16,7 +16,7 @@ import shared_cores  # noqa: F401 - before numpy
 from effort import EFFORT
 from hypothesis import settings
 
-from orchestrator.distributed.local import prepare_environment
+from orchestrator.distributed.cluster import prepare_environment
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.measurement import worker
 from orchestrator.subject.targets import code_of_its_own

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.exchange.recording import find_format
+from orchestrator.exchange.formats import recordings_of
+from orchestrator.exchange.long_form import long_form
+from orchestrator.storage import schema
 
 Times = NDArray[np.float64]
 
@@ -53,9 +55,9 @@ def asked(starts_ns: Sequence[int], due_ns: Sequence[int], times_ns: Sequence[in
 
 def of_file(kind: str, path: Path) -> Asked:
     """Return the requests of a file, or LoadGen's folder, as `import` reads it; ``kind`` is the name of its format."""
-    (recording,) = find_format(kind).read([path], {})
-    rows: list[dict[str, Any]] = [row for batch in recording.batches for row in batch.to_pylist()]
-    good = [row for row in rows if row.get("outcome", "ok") == "ok"]
+    (recording,) = recordings_of(kind, [path], {})
+    rows: list[dict[str, Any]] = long_form(recording).to_pylist()
+    good = [row for row in rows if row["outcome"] == schema.OK]
     due = issued_ns(path) if kind == "aiperf" else {row["start_ns"]: row["arrival_ns"] for row in good}
     return asked(
         [row["start_ns"] for row in good],

@@ -50,7 +50,7 @@ launch() { # HOST: starts its Ray node in the background, which adds to the host
     [[ ! -s $folder/$1.cgroup ]] || echo "$BASHPID" >"$(<"$folder/$1.cgroup")/cgroup.procs"
     export RAY_enable_worker_prestart=0 RAY_prestart_worker_first_driver=0
     exec setsid env --default-signal=INT,QUIT nsenter --uts="$folder/$1.uts" "${enter[@]}" "${memory[@]}" \
-      taskset -c "$(cores "$1")" "$python" -P "$project/orchestrator/distributed/light_ray.py" start --block "${join[@]}" \
+      taskset -c "$(cores "$1")" "$python" -P -m ray.scripts.scripts start --block "${join[@]}" \
       --node-ip-address="$subnet.$(number "$1")" --temp-dir="$temporary/$1" \
       --object-store-memory=100000000 --include-log-monitor=false --disable-usage-stats
   ) </dev/null >>"$folder/$1.log" 2>&1 &

@@ -29,8 +29,14 @@ from orchestrator.storage import schema
 from orchestrator.storage.load import MEASURE_AGAIN
 from orchestrator.storage.matrix import TokenGaps
 from orchestrator.storage.records import TrialRecord
-from orchestrator.subject.samples import batch_numbers, order_of_round
-from orchestrator.subject.slices import PICTURES, SIZE, groups_by_size, slices_offered
+from orchestrator.subject.samples import (
+    PICTURES,
+    SIZE,
+    batch_numbers,
+    groups_by_size,
+    order_of_round,
+    slices_offered,
+)
 
 # Flag: another version of this program measured it, whose metrics gave other scores.
 OTHERWISE = "judged otherwise than when measured"

@@ -1,42 +1,49 @@
 """Hold requirements against stored campaigns: one verdict for each, from timings alone."""
 
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import replace
-from difflib import get_close_matches
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from orchestrator.analysis.loading import copies_among, copies_in_words
+from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.units import FEW, ONE_STRETCH
-from orchestrator.assessment import quality, rounds, starts, systems
-from orchestrator.assessment.axes import unmatched
-from orchestrator.assessment.case import Case, NotShown
-from orchestrator.assessment.machines import machines_in_words
-from orchestrator.assessment.rates import by_rate
-from orchestrator.assessment.requirements import AnswersAsked, Requirement, Requirements
-from orchestrator.assessment.subjects import Session, subjects_of
-from orchestrator.assessment.verdicts import Assessed, Assessment, Basis, Finding, many, worst
+from orchestrator.assessment.kinds import Basis, Finding, say, worst
+from orchestrator.assessment.requirements import Evidence, Requirement, Requirements
+from orchestrator.assessment.subjects import Measured, NotShown, Session, Subject, by_rate, is_for, unmatched
 from orchestrator.contracts import InputError
-from orchestrator.metrics import UnknownMetric, find_metric, known_metrics
+from orchestrator.metrics import UnknownMetric, find_metric
+from orchestrator.stats.requirements import Verdict
+from orchestrator.storage.records import TrialRecord
+
+# By the worst verdict of all.
+EXIT_CODES: Mapping[Verdict, int] = {"not met": 1, "not shown": 3, "met": 0}
 
 
-def _answers(case: Case, asked: AnswersAsked) -> Finding:
-    judge = rounds.answers_between_rounds if asked.between == "rounds" else systems.answers_between_systems
-    return judge(case, asked)
+@dataclass(frozen=True)
+class Assessed:
+    """One requirement and what each system shows of it; ``allowed_error`` is the probability of a false verdict that it may risk."""
+
+    requirement: Requirement
+    verdict: Verdict
+    allowed_error: float
+    findings: tuple[Finding, ...]
 
 
-JUDGES: Mapping[str, Callable[[Case, Any], Finding]] = {
-    "tail_quality": quality.tail_quality,
-    "latency": quality.latency,
-    "deadline": rounds.deadline,
-    "late_answers": rounds.late_answers,
-    "first_inference": starts.first_inference,
-    "cold_start": starts.cold_start,
-    "memory": starts.memory,
-    "answers": _answers,
-    "capacity": systems.capacity,
-}
-"""What judges a requirement of each kind."""
+@dataclass(frozen=True)
+class Assessment:
+    """Every requirement of a file, held against campaigns; ``remarks`` say what of these was left out."""
+
+    requirements: Requirements
+    assessed: tuple[Assessed, ...]
+    campaigns: tuple[Mapping[str, Any], ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """Return 1 where any requirement is not met, else 3 where any is not shown, else 0."""
+        return EXIT_CODES[worst([one.verdict for one in self.assessed])]
 
 
 def assess(requirements: Requirements, sessions: Sequence[Session]) -> Assessment:
@@ -44,115 +51,104 @@ def assess(requirements: Requirements, sessions: Sequence[Session]) -> Assessmen
 
     A requirement is *met* where every system that it is for is shown to meet it, *not met* where any is shown not to, else *not shown*.
     Each may risk the error that `Requirements.error_of` gives; a *met* needs all its systems, so that these need no share of it. A trial
-    that is a copy of another one counts once, however many campaigns have it.
-
-    Parameters
-    ----------
-    requirements
-        as `requirements.read_requirements` returns them.
-    sessions
-        campaigns as `subjects.read_session` returns them.
-
-    Raises
-    ------
-    InputError
-        for a metric that is known neither here nor to any of these trials.
+    that is a copy of another one counts once, however many campaigns have it. Raises InputError for a metric that is known neither here
+    nor to any of these trials.
     """
     for requirement in requirements.requirements:
         _check_metric(requirement, sessions)
     copies = copies_among([session.with_rounds for session in sessions])
     again = {(copy.campaign, copy.trial_id) for copy in copies}
-    return Assessment(
-        requirements,
-        tuple(_assessed(requirement, requirements.error_of(requirement), sessions, again) for requirement in requirements.requirements),
-        tuple(_campaign(session) for session in sessions),
-        (*copies_in_words(copies), *machines_in_words([record for session in sessions for record in session.records])),
-    )
+    assessed = []
+    for requirement in requirements.requirements:
+        error = requirements.error_of(requirement)
+        every = [texts for session in sessions for texts in session.texts]
+        findings = (
+            *(_finding(requirement, subject, error) for subject in _subjects(requirement, sessions, again)),
+            *(Finding("not shown", missing=why) for why in unmatched(requirement.trials, every)),
+        )
+        assessed.append(Assessed(requirement, worst([one.verdict for one in findings]), error, findings))
+    machines = _machines([record for session in sessions for record in session.records])
+    return Assessment(requirements, tuple(assessed), tuple(map(_campaign, sessions)), (*copies_in_words(copies), *machines))
 
 
 def _check_metric(requirement: Requirement, sessions: Sequence[Session]) -> None:
     """Raise InputError for a metric that nobody knows: a name that is mistyped. Stored scores may be of a metric that is not here."""
     metric = getattr(requirement.asked, "metric", None)
-    stored = {name for session in sessions for data in session.with_rounds for name in data.scores}
-    if metric is None or metric in stored:
+    if metric is None or any(metric in data.scores for session in sessions for data in session.with_rounds):
         return
     try:
         find_metric(metric)
     except UnknownMetric as error:
-        known = sorted({*known_metrics(), *stored})
-        nearest = get_close_matches(metric, known, n=1)
-        meant = f" (did you mean {nearest[0]}?)" if nearest else ""
-        raise InputError(
-            f"requirement {requirement.id}: {requirement.kind}.metric={metric}: there is none of that name{meant}; "
-            f"choose one of {', '.join(known)}"
-        ) from error
+        raise InputError(f"requirement {requirement.id}: {error}") from error
 
 
-def _assessed(requirement: Requirement, error: float, sessions: Sequence[Session], again: Set[tuple[int, str]]) -> Assessed:
-    subjects = subjects_of(requirement, sessions, again)
-    if requirement.capacity is not None:
-        subjects = by_rate(subjects)
-    every = [texts for session in sessions for texts in session.texts]
-    findings = (
-        *(_finding(Case(requirement, subject, error)) for subject in subjects),
-        *(Finding("not shown", "no figure", why) for why in unmatched(requirement, every)),
-    )
-    return Assessed(requirement, worst(one.verdict for one in findings), error, findings)
+def _subjects(requirement: Requirement, sessions: Sequence[Session], again: Set[tuple[int, str]]) -> list[Subject]:
+    """Return the systems that a requirement is for, in the order of the first campaign that has each.
+
+    ``again`` are the trials that are copies of others, by the place of their campaign and their id: they are left out.
+    """
+    found: dict[str, list[Measured]] = {}
+    for place, session in enumerate(sessions):
+        for record, texts in zip(session.records, session.texts, strict=True):
+            if (place, record.trial_id) not in again and is_for(requirement.trials, texts):
+                group, data = session.measured.get(record.trial_id, (None, None))
+                found.setdefault(record.match_key, []).append(Measured(record, group, data))
+    if requirement.asked.at_any_rate:
+        return by_rate([each for trials in found.values() for each in trials])
+    return [Subject(key, tuple(trials)) for key, trials in found.items()]
 
 
-def _finding(case: Case) -> Finding:
+def _finding(requirement: Requirement, subject: Subject, error: float) -> Finding:
     """Return what one system shows of a requirement, a *met* only on the evidence that is asked for."""
-    requirement, subject = case.requirement, case.subject
-    if not subject.with_rounds:
-        return Finding("not shown", "no figure", "; ".join(subject.without_rounds), subject.match_key, subject.who)
+    if not subject.trials:
+        return Finding("not shown", missing="; ".join(subject.without_rounds), match_key=subject.match_key, who=subject.who)
     try:
-        found = JUDGES[requirement.kind](case, requirement.asked)
+        found = requirement.asked.judge(subject, error)
     except (NotShown, InputError) as why:  # a metric that cannot judge the answers of this system hides no other one
-        found = case.not_shown(str(why))
-    basis = subject.basis
-    lacking = _lacking(case, found, basis)
+        found = Finding("not shown", missing=str(why))
+    basis, of_one_rate = _basis(subject.trials), requirement.asked.at_any_rate
+    # Of a rate that is kept, its own trial counts: higher ones may be overloaded.
+    flags = found.flags if of_one_rate else subject.flags
+    lacking = [*([] if of_one_rate else subject.without_rounds), *_lacking(requirement.evidence, basis, flags)]
     if found.verdict == "met" and lacking:
-        found = replace(found, verdict="not shown", missing="; ".join(lacking), more_rounds=_more_rounds(requirement, basis))
+        more = max(requirement.evidence.rounds - basis.rounds, 0) or None
+        found = replace(found, verdict="not shown", missing="; ".join(lacking), more_rounds=more)
     elif found.verdict == "not shown" and lacking:
         found = replace(found, missing="; ".join(filter(None, [found.missing, *lacking])))
-    flags = tuple(dict.fromkeys((*(() if requirement.capacity is not None else subject.flags), *found.flags)))
-    return replace(found, match_key=subject.match_key, who=subject.who, basis=basis, flags=flags)
+    return replace(found, match_key=subject.match_key, who=subject.who, basis=basis, flags=tuple(dict.fromkeys(flags)))
 
 
-def _lacking(case: Case, found: Finding, basis: Basis) -> list[str]:
-    """Return in words what stands in the way of *met*. Of a rate that is kept, its own trial counts: higher ones may be overloaded."""
-    requirement, subject = case.requirement, case.subject
-    if requirement.capacity is not None:
-        return [*_too_little(requirement, basis), *_unaccepted(requirement, found.flags)]
-    return [*subject.without_rounds, *_too_little(requirement, basis), *_unaccepted(requirement, subject.flags)]
-
-
-def _too_little(requirement: Requirement, basis: Basis) -> list[str]:
-    """Return what is missing of the least evidence, in words."""
-    least = requirement.evidence
-    counts = (
-        ("round", least.rounds, basis.rounds),
-        ("visit", least.visits, basis.visits),
-        ("process", least.processes, basis.processes),
-        ("session", least.sessions, basis.sessions),
+def _basis(trials: Sequence[TrialData]) -> Basis:
+    """Return how much was measured, and on how many days (by UTC)."""
+    days = {process.started_at.date() for data in trials for process in data.record.processes}
+    days |= {data.record.started_at.date() for data in trials if data.record.started_at is not None and not data.record.processes}
+    return Basis(
+        rounds=sum(len(data.times[data.clock]) for data in trials),
+        visits=sum(data.visit_count for data in trials),
+        processes=sum(max(1, len(data.record.processes)) for data in trials),
+        sessions=max(1, len(days)),
     )
-    ends = {"session": " on other days"}
-    return [
-        f"{wanted - has} more {name if wanted - has == 1 else many(name)}{ends.get(name, '')} of the {wanted} asked for"
-        for name, wanted, has in counts
-        if has < wanted
-    ]
 
 
-def _more_rounds(requirement: Requirement, basis: Basis) -> int | None:
-    return max(requirement.evidence.rounds - basis.rounds, 0) or None
+def _lacking(least: Evidence, basis: Basis, flags: Sequence[str]) -> Iterator[str]:
+    """Yield in words what stands in the way of *met*: too little evidence, and flags that are not accepted."""
+    names = {"rounds": "round", "visits": "visit", "processes": "process", "sessions": "session"}
+    for counted, name in names.items():
+        wanted, has = getattr(least, counted), getattr(basis, counted)
+        if has < wanted:
+            yield say("too_little", name=name, more=wanted - has, wanted=wanted)
+    accepted = (*least.accept_flags, ONE_STRETCH, FEW)  # each kind counts units by itself
+    if unaccepted := [flag for flag in flags if not any(fnmatchcase(flag, pattern) for pattern in accepted)]:
+        yield f"flagged: {', '.join(unaccepted)}"
 
 
-def _unaccepted(requirement: Requirement, flags: Sequence[str]) -> list[str]:
-    """Return in words the flags that stand in the way of *met*."""
-    accepted = (*requirement.evidence.accept_flags, ONE_STRETCH, FEW)  # each judge counts units by itself
-    found = [flag for flag in flags if not any(fnmatchcase(flag, pattern) for pattern in accepted)]
-    return [f"flagged: {', '.join(found)}"] if found else []
+def _machines(records: Sequence[TrialRecord]) -> Iterator[str]:
+    """Yield one sentence per set of several hosts that trials of one match key ran on: their sessions are no sessions of one machine."""
+    hosts: dict[str, set[str]] = {}
+    for record in records:
+        hosts.setdefault(record.match_key, set()).update(process.host for process in record.processes)
+    for names, systems in Counter(tuple(sorted(of)) for of in hosts.values() if len(of) > 1).items():
+        yield say("machines", names=names, systems=systems)
 
 
 def _campaign(session: Session) -> Mapping[str, Any]:

@@ -1,18 +1,68 @@
-"""An assessment as JSON, Markdown, JUnit XML and HTML."""
+"""An assessment for a terminal, and as JSON, Markdown, JUnit XML and HTML."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
-from xml.etree import ElementTree as ET
+from typing import Any, get_args
 
-from orchestrator.assessment.verdicts import Assessed, Assessment, Finding
-from orchestrator.assessment.words import basis_words, requirement_words, summary, system_words
+from rich.text import Text
+
+from orchestrator.assessment.assess import Assessed, Assessment
+from orchestrator.assessment.kinds import Finding, say
 from orchestrator.report.html import page_of
 from orchestrator.report.table import Table, to_markdown
+from orchestrator.report.terminal import wrapped
 from orchestrator.report.text import markdown_text, printable
+from orchestrator.stats.requirements import Verdict
 from orchestrator.storage.stored_form import finite
 
 DOCUMENT_VERSION = 1
+# Systems of one requirement that are shown, unless all are asked for.
+SHOWN = 3
+WIDE = 80
+STYLES = {"met": "green", "not met": "red", "not shown": "yellow"}
+VERDICT_WIDTH = len("not shown")
+
+
+def summary(assessment: Assessment) -> str:
+    """Return the sentence that counts verdicts and says how sure they are, all together."""
+    verdicts = [one.verdict for one in assessment.assessed]
+    counts = {verdict: verdicts.count(verdict) for verdict in get_args(Verdict)}
+    return say("summary", counts=counts, number=len(verdicts), confidence=assessment.requirements.confidence)
+
+
+def verdict_lines(assessment: Assessment) -> Iterator[str]:
+    """Yield one line per requirement: its verdict, id and text."""
+    for assessed in assessment.assessed:
+        yield printable(f"{assessed.verdict:<{VERDICT_WIDTH}}  {assessed.requirement.id}  {assessed.requirement.text}")
+
+
+def lines(assessment: Assessment, full: bool, width: int | None) -> Iterator[Text]:
+    """Yield the lines for a terminal of this width, 80 where it has none."""
+    room = max((WIDE if width is None else width) - VERDICT_WIDTH - 2, 20)
+
+    def block(text: str, verdict: str = "", style: str = "") -> Iterator[Text]:
+        for number, line in enumerate(wrapped(printable(text), room)):
+            yield Text(f"{'' if number else verdict:<{VERDICT_WIDTH}}  ", STYLES.get(verdict, "")) + Text(line, style)
+
+    for assessed in assessment.assessed:
+        requirement = assessed.requirement
+        yield from block(f"{requirement.id}  {requirement.text}", assessed.verdict, "bold")
+        yield from block(say("requirement", assessed=assessed))
+        # Those that decide the verdict come first.
+        shown = assessed.findings if full else [one for one in assessed.findings if one.verdict == assessed.verdict][:SHOWN]
+        for finding in shown:
+            yield from block(f"{say('system', who=finding.who)}: {finding.said}", finding.verdict if full else "")
+            if basis := say("basis", of=finding.basis):
+                yield from block(f"rests on {basis}")
+            if finding.flags and "flagged: " not in finding.missing:
+                yield from block(f"flagged {', '.join(finding.flags)}")
+            if finding.missing:
+                yield from block(f"missing: {finding.missing}")
+        if len(shown) < len(assessed.findings):
+            yield from block(say("rest", findings=assessed.findings))
+        yield Text()
+    for said in (summary(assessment), *assessment.remarks):
+        yield from map(Text, wrapped(printable(said), room + VERDICT_WIDTH + 2))
 
 
 def to_document(assessment: Assessment) -> dict[str, Any]:
@@ -34,10 +84,10 @@ def _requirement(assessed: Assessed) -> dict[str, Any]:
         "id": requirement.id,
         "text": requirement.text,
         "source": requirement.source,
-        "kind": requirement.kind,
+        "kind": requirement.asked.kind,
         "verdict": assessed.verdict,
         "allowed_error": assessed.allowed_error,
-        "asked": requirement.asked.model_dump(mode="json", exclude_none=True),
+        "asked": requirement.asked.model_dump(mode="json", exclude={"kind"}, exclude_none=True),
         "trials": {axis: list(patterns) for axis, patterns in requirement.trials.items()},
         "evidence": requirement.evidence.model_dump(mode="json"),
         "systems": [_finding(finding) for finding in assessed.findings],
@@ -63,42 +113,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def short_table(assessment: Assessment) -> Table:
-    """Return one row per requirement."""
-    return Table(
-        title="Requirements",
-        columns=["verdict", "id", "requirement", "source", "systems", "confidence"],
-        rows=[
-            [
-                assessed.verdict,
-                assessed.requirement.id,
-                assessed.requirement.text,
-                assessed.requirement.source,
-                str(len(assessed.findings)),
-                f"{1 - assessed.allowed_error:.6g}",
-            ]
-            for assessed in assessment.assessed
-        ],
-        note=summary(assessment),
-        right=frozenset(["systems", "confidence"]),
-    )
-
-
-def tables_of(assessment: Assessment) -> Iterator[Table]:
-    """Yield a table per requirement, with one row per system."""
-    for assessed in assessment.assessed:
-        yield Table(
-            title=f"{assessed.requirement.id}: {assessed.verdict}",
-            columns=["verdict", "system", "found", "missing", "rests on", "flags"],
-            rows=[
-                [one.verdict, system_words(one), one.said, one.missing or "-", basis_words(one) or "-", ", ".join(one.flags) or "-"]
-                for one in assessed.findings
-            ],
-            note=f"{assessed.requirement.text} ({requirement_words(assessed)})",
-        )
-
-
-def campaign_words(assessment: Assessment) -> list[str]:
+def _campaigns(assessment: Assessment) -> list[str]:
     """Return one sentence per campaign that was held against the requirements, and what of them was left out."""
     named = [f"{one['name']}, measured {one['created_at']}, version {one['code_version']}" for one in assessment.campaigns]
     return [*named, *assessment.remarks]
@@ -106,44 +121,41 @@ def campaign_words(assessment: Assessment) -> list[str]:
 
 def to_report(assessment: Assessment, title: str) -> str:
     """Return Markdown that shows names and reasons as they are."""
-    head = [f"# {markdown_text(title)}", "", *(f"- {markdown_text(line, at_start=True)}" for line in campaign_words(assessment)), ""]
-    return "\n".join([*head, to_markdown(short_table(assessment)), *map(to_markdown, tables_of(assessment))])
+    head = [f"# {markdown_text(title)}", "", *(f"- {markdown_text(line, at_start=True)}" for line in _campaigns(assessment)), ""]
+    short = Table(
+        title="Requirements",
+        columns=["verdict", "id", "requirement", "source", "systems", "confidence"],
+        rows=[
+            [one.verdict, of.id, of.text, of.source, str(len(one.findings)), f"{1 - one.allowed_error:.6g}"]
+            for one in assessment.assessed
+            for of in [one.requirement]
+        ],
+        note=summary(assessment),
+        right=frozenset(["systems", "confidence"]),
+    )
+    of_each = [
+        Table(
+            title=f"{assessed.requirement.id}: {assessed.verdict}",
+            columns=["verdict", "system", "found", "missing", "rests on", "flags"],
+            rows=[
+                [one.verdict, system, one.said, one.missing or "-", basis or "-", ", ".join(one.flags) or "-"]
+                for one, system, basis in _said(assessed)
+            ],
+            note=f"{assessed.requirement.text} ({say('requirement', assessed=assessed)})",
+        )
+        for assessed in assessment.assessed
+    ]
+    return "\n".join([*head, *map(to_markdown, [short, *of_each])])
+
+
+def _said(assessed: Assessed) -> Iterator[tuple[Finding, str, str]]:
+    """Yield each finding with what a reader calls its system, and what it rests on."""
+    yield from ((one, say("system", who=one.who), say("basis", of=one.basis)) for one in assessed.findings)
 
 
 def to_junit(assessment: Assessment, title: str) -> str:
     """Return JUnit XML: a suite per requirement, a case per system. *Not met* is a failure, *not shown* an error: neither has passed."""
-    suites = ET.Element("testsuites", _counts(assessment.assessed) | {"name": printable(title)})
-    for assessed in assessment.assessed:
-        requirement = assessed.requirement
-        suite = ET.SubElement(suites, "testsuite", _counts([assessed]) | {"name": requirement.id})
-        properties = ET.SubElement(suite, "properties")
-        for remark in assessment.remarks:
-            ET.SubElement(properties, "property", {"name": "remark", "value": printable(remark)})
-        named = {
-            "text": requirement.text,
-            "source": requirement.source,
-            "kind": requirement.kind,
-            "verdict": assessed.verdict,
-            "confidence": f"{1 - assessed.allowed_error:.6g}",
-        }
-        for name, value in named.items():
-            ET.SubElement(properties, "property", {"name": name, "value": printable(value)})
-        for finding in assessed.findings:
-            name = printable(system_words(finding))
-            case = ET.SubElement(suite, "testcase", {"classname": requirement.id, "name": name, "time": "0"})
-            told = printable("; missing: ".join(filter(None, [finding.said, finding.missing])))
-            if finding.verdict != "met":
-                tag = "failure" if finding.verdict == "not met" else "error"
-                ET.SubElement(case, tag, {"type": finding.verdict, "message": told}).text = told
-            ET.SubElement(case, "system-out").text = printable(f"{finding.verdict}: {told}; rests on {basis_words(finding) or 'nothing'}")
-    ET.indent(suites)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(suites, encoding="unicode")}\n'
-
-
-def _counts(assessed: Sequence[Assessed]) -> dict[str, str]:
-    verdicts = [finding.verdict for one in assessed for finding in one.findings]
-    counts = {"tests": len(verdicts), "failures": verdicts.count("not met"), "errors": verdicts.count("not shown"), "skipped": 0}
-    return {name: str(count) for name, count in counts.items()} | {"time": "0"}
+    return page_of("orchestrator.assessment", "junit.xml.j2", title=title, assessment=assessment, said_of=_said)
 
 
 def to_page(assessment: Assessment, title: str) -> str:
@@ -153,9 +165,8 @@ def to_page(assessment: Assessment, title: str) -> str:
         "assessment_page.html.j2",
         title=printable(title),
         summary=summary(assessment),
-        campaigns=campaign_words(assessment),
+        campaigns=_campaigns(assessment),
         assessed=assessment.assessed,
-        system_words=system_words,
-        basis_words=basis_words,
-        requirement_words=requirement_words,
+        said_of=_said,
+        say=say,
     )

@@ -1,160 +1,34 @@
 """What a system must keep: a file of requirements, one entry each, validated before any result is read."""
 
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+import yaml
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
-from orchestrator.assessment.mistakes import FORM, NotThisForm, parse, told
-from orchestrator.assessment.values_asked import (
-    Axis,
-    Bytes,
-    Confidence,
-    Count,
-    Float,
-    Identifier,
-    Metric,
-    Patterns,
-    Percentile,
-    Positive,
-    Share,
-    Slice,
-    Text,
-    Threshold,
-    Time,
-    one_or_more,
-)
-from orchestrator.configuration.analysis import ClockName
-from orchestrator.configuration.fields import MOST_ARRIVALS_PER_S
-from orchestrator.contracts import InputError
+from orchestrator.assessment.kinds import Block, Kind, all_kinds
+from orchestrator.assessment.values import AnyPatterns, Confidence, Count, Identifier, Patterns, Positive, Text, as_text
+from orchestrator.contracts import InputError, nearest
+from orchestrator.report.text import printable
 from orchestrator.storage.load import read_regular
 
 MOST_BYTES = 2**20
 MOST_REQUIREMENTS = 1000
+# How deep a file may be nested; requirements take four levels.
+DEEPEST = 30
+FORM = "write it in the form of docs/requirements.md"
+# Keys and numbers of entries, from the top of the file.
+Place: TypeAlias = tuple[str | int, ...]
 
-
-class Block(BaseModel):
-    """Base of all blocks: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class TailQualityAsked(Block):
-    """Tail quality at a threshold: in the mean of rounds to come or, with ``share_of_rounds``, in so large a share of them.
-
-    ``at_least`` is a share of the trial's own ideal quality, or a quality on the metric's scale with ``of: absolute``.
-    """
-
-    threshold: Threshold
-    at_least: Annotated[Float, Field(ge=-1e12, le=1e12)]
-    of: Literal["ideal", "absolute"] = "ideal"
-    metric: Metric | None = None
-    slice: Slice = "all"
-    clock: ClockName | None = None
-    share_of_rounds: Share | None = None
-
-    @model_validator(mode="after")
-    def _can_be_kept(self) -> Self:
-        if self.of == "ideal" and not 0 < self.at_least < 1:
-            share = self.at_least / 100 if 1 < self.at_least < 100 else 0.95
-            why = " (that nothing at all is lost, no number of rounds shows)" if self.at_least == 1 else ""
-            raise ValueError(f"at_least={self.at_least:g} of ideal quality: must be a share above 0 and below 1{why}; write {share:g}")
-        return self
-
-
-class LatencyAsked(Block):
-    """A percentile of latency: in the mean of rounds to come, at least so large a share of answers is there within a time."""
-
-    percentile: Percentile
-    within: Time
-    clock: ClockName | None = None
-
-
-class DeadlineAsked(Block):
-    """A certified deadline: at least a share of rounds keeps a share of ideal quality from ``within`` on."""
-
-    within: Time
-    keep: Annotated[Float, Field(gt=0, le=1)] = 0.99
-    metric: Metric | None = None
-    clock: ClockName | None = None
-    share_of_rounds: Share = 0.9
-
-
-class LateAnswersAsked(Block):
-    """Late answers one after another, in a share of rounds: one of four forms.
-
-    longest_streak
-        most late answers in a row.
-    at_most, out_of
-        most late answers in any so many consecutive ones.
-    ``warnings``
-        most stretches of late answers in a round; each is a warning.
-    ``errors``, ``error_after``
-        most stretches in a round that last longer than ``error_after`` from when the first answer was due until one is on time.
-    """
-
-    threshold: Threshold
-    clock: ClockName | None = None
-    longest_streak: Count | None = None
-    at_most: Count | None = None
-    out_of: Positive | None = None
-    warnings: Count | None = None
-    errors: Count | None = None
-    error_after: Time | None = None
-    share_of_rounds: Share = 0.9
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        if (self.at_most is None) != (self.out_of is None):
-            raise ValueError("at_most and out_of belong together, as at_most: 1 and out_of: 10; add the other")
-        if (self.errors is None) != (self.error_after is None):
-            raise ValueError('errors and error_after belong together, as errors: 0 and error_after: "100 ms"; add the other')
-        if sum(form is not None for form in (self.longest_streak, self.out_of, self.warnings, self.errors)) != 1:
-            raise ValueError("exactly one of longest_streak, at_most with out_of, warnings, errors with error_after must be given")
-        if self.out_of is not None and self.at_most is not None and self.at_most >= self.out_of:
-            raise ValueError(f"at_most={self.at_most} of out_of={self.out_of} allows everything; lower at_most")
-        return self
-
-
-class FirstInferenceAsked(Block):
-    """The first inference: ``cold`` is that of a fresh process, ``warm`` that after a pause, the first of a visit."""
-
-    within: Time
-    state: Literal["cold", "warm"] = "cold"
-    share_of_starts: Share = 0.5
-
-
-class ColdStartAsked(Block):
-    """From the start of loading until the first answer of a fresh process."""
-
-    within: Time
-    share_of_starts: Share = 0.5
-
-
-class MemoryAsked(Block):
-    """Peak memory of a process while it was measured, resident or on its GPUs."""
-
-    at_most: Bytes
-    of: Literal["resident", "device"] = "resident"
-    share_of_starts: Share = 0.5
-
-
-class AnswersAsked(Block):
-    """Samples whose answer changes: from a process's first round to later ones, or from one system of a model to another."""
-
-    between: Literal["rounds", "systems"]
-    at_most: Count = 0
-    share_of_rounds: Share = 0.9
-
-
-class CapacityAsked(Block):
-    """Samples a second that a system sustains: at which, answers later than a threshold failed, it keeps a share of ideal quality."""
-
-    at_least_per_s: Annotated[Float, Field(gt=0, le=MOST_ARRIVALS_PER_S)]
-    threshold: Threshold
-    keep: Share = 0.99
-    metric: Metric | None = None
+KINDS = all_kinds()
+if TYPE_CHECKING:
+    AnyKind: TypeAlias = Kind
+else:
+    AnyKind = Annotated[reduce(or_, KINDS.values()), Field(discriminator="kind")]
 
 
 class Evidence(Block):
@@ -164,36 +38,11 @@ class Evidence(Block):
     visits: Count = 0
     processes: Positive = 1
     sessions: Positive = 1
-    accept_flags: Annotated[tuple[str, ...], BeforeValidator(one_or_more)] = ()
-
-
-Asked: TypeAlias = (
-    TailQualityAsked
-    | LatencyAsked
-    | DeadlineAsked
-    | LateAnswersAsked
-    | FirstInferenceAsked
-    | ColdStartAsked
-    | MemoryAsked
-    | AnswersAsked
-    | CapacityAsked
-)
-KINDS = (
-    "tail_quality",
-    "latency",
-    "deadline",
-    "late_answers",
-    "first_inference",
-    "cold_start",
-    "memory",
-    "answers",
-    "capacity",
-)
-"""The keys of an entry of which it has exactly one."""
+    accept_flags: AnyPatterns = ()
 
 
 class Requirement(Block):
-    """One requirement.
+    """One requirement; in a file, the keys of what is asked stand under its kind.
 
     id, text, source
         what it is called, what it says, and where it comes from.
@@ -207,37 +56,28 @@ class Requirement(Block):
     id: Identifier
     text: Text
     source: Text = "not given"
-    trials: dict[Axis, Patterns] = {}
+    trials: Mapping[str, Patterns] = {}
     confidence: Confidence = 0.95
     evidence: Evidence = Evidence()
-    tail_quality: TailQualityAsked | None = None
-    latency: LatencyAsked | None = None
-    deadline: DeadlineAsked | None = None
-    late_answers: LateAnswersAsked | None = None
-    first_inference: FirstInferenceAsked | None = None
-    cold_start: ColdStartAsked | None = None
-    memory: MemoryAsked | None = None
-    answers: AnswersAsked | None = None
-    capacity: CapacityAsked | None = None
+    asked: AnyKind
 
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        given = [kind for kind in KINDS if getattr(self, kind) is not None]
+    @model_validator(mode="before")
+    @classmethod
+    def _one_kind(cls, entry: Any) -> Any:
+        """Return an entry of a file with the keys of its kind as ``asked``. A mistyped key is left for what is said of such keys."""
+        if not isinstance(entry, dict):
+            return entry
+        given = {kind: entry[kind] for kind in KINDS if entry.get(kind) is not None}
+        rest = {key: value for key, value in entry.items() if key not in KINDS}
         if len(given) != 1:
+            if rest.keys() - cls.model_fields:
+                return rest
             found = f"has {' and '.join(given)}" if given else "asks for nothing"
             raise ValueError(f"{found}: must have exactly one of {', '.join(KINDS)}")
-        return self
-
-    @property
-    def kind(self) -> str:
-        """Which kind of requirement it is, one of `KINDS`."""
-        return next(kind for kind in KINDS if getattr(self, kind) is not None)
-
-    @property
-    def asked(self) -> Asked:
-        """What it asks for."""
-        asked: Asked = getattr(self, self.kind)
-        return asked
+        [(kind, keys)] = given.items()
+        if not isinstance(keys, dict):
+            raise ValueError(f"{kind}: must be a mapping with its keys")
+        return {**rest, "asked": {**keys, "kind": kind}}
 
 
 class Requirements(Block):
@@ -249,11 +89,8 @@ class Requirements(Block):
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:
         ids = [requirement.id for requirement in self.requirements]
-        again = next((number for number, name in enumerate(ids) if name in ids[:number]), None)
-        if again is not None:
-            first = ids.index(ids[again])
-            told = f"is that of entries {first + 1} and {again + 1}; every requirement needs one of its own"
-            raise PydanticCustomError("value_error", "{told}", {"told": told, "place": ("requirements", again, "id")})
+        if again := [name for number, name in enumerate(ids) if name in ids[:number]]:
+            raise ValueError(f"{again[0]} is the id of several; every requirement needs one of its own")
         return self
 
     def error_of(self, requirement: Requirement) -> float:
@@ -283,18 +120,121 @@ def read_requirements(path: Path) -> Requirements:
         content = read_regular(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}): name a file of requirements, and {FORM}") from error
-    if len(content) > MOST_BYTES:
-        raise InputError(f"{path}: has more than {MOST_BYTES:,} bytes: divide it into several files")
     return requirements_of(content, str(path))
 
 
 def requirements_of(content: bytes, name: str) -> Requirements:
     """Return the requirements that a file's bytes hold; ``name`` is that of the file, for messages. Raises InputError."""
+    if len(content) > MOST_BYTES:
+        raise InputError(f"{name}: has more than {MOST_BYTES:,} bytes: divide it into several files")
     try:
-        document, node = parse(content)
-    except NotThisForm as error:
-        raise InputError(f"{name}: {error}") from error
-    try:
+        document, lines = _parsed(content)
         return Requirements.model_validate(document)
     except ValidationError as error:
-        raise InputError(f"{name}: {told(error, document, node, Requirements)}") from error
+        raise InputError(f"{name}: {_told(error, document, lines)}") from error
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark is not None else ""
+        raise InputError(f"{name}: {line}is no YAML ({printable(error.problem or error.context or '')}): {FORM}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"{name}: {printable(' '.join(str(error).split())[:200])}: {FORM}") from error
+
+
+def _parsed(content: bytes) -> tuple[dict[str, Any], Mapping[Place, int]]:
+    """Return the mapping that a file holds, and the line of each place in it.
+
+    A file may come from a stranger, in a bundle: what refers to another place, or is nested deeply, may stand for more than memory holds.
+    Raises ValueError, and YAMLError.
+    """
+    depth = 0
+    for event in yaml.parse(content, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST or isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"line {_line_of(event)}: refers to another place with *, or is nested deeper than {DEEPEST} levels")
+    document = yaml.safe_load(content)
+    if not isinstance(document, dict):
+        raise ValueError("holds no mapping with the key requirements")
+    lines: dict[Place, int] = {}
+    for place, line in _places(yaml.compose(content, Loader=yaml.SafeLoader)):
+        if place in lines:
+            raise ValueError(f"line {line}: {place[-1]} is given twice, first in line {lines[place]}")
+        lines[place] = line
+    return document, lines
+
+
+def _line_of(part: yaml.Node | yaml.Event) -> int:
+    assert part.start_mark is not None
+    return int(part.start_mark.line) + 1
+
+
+def _places(node: yaml.Node | None, place: Place = ()) -> Iterator[tuple[Place, int]]:
+    """Yield every place of a file with its line."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    items = enumerate(node.value) if isinstance(node, yaml.SequenceNode) else ()
+    for part, of, inner in (*((key.value, key, value) for key, value in pairs), *((number, value, value) for number, value in items)):
+        yield (*place, part), _line_of(of)
+        yield from _places(inner, (*place, part))
+
+
+# By the kind of mistake that Pydantic tells; its own words of all others.
+RULES = {
+    "missing": "is missing: add it, as docs/requirements.md does",
+    "greater_than": "must be above {gt:,g}; write a larger number",
+    "greater_than_equal": "must be at least {ge:,g}; write a larger number",
+    "less_than": "must be below {lt:,g}; write a smaller number",
+    "less_than_equal": "must be at most {le:,.0f}; write a smaller number",
+    "float_type": "must be a number; write one such as 0.95",
+    "int_type": "must be a whole number; write one such as 60",
+    "string_too_short": "is empty; write a text, or leave the key out",
+    "too_short": "is empty; write at least one",
+    "string_type": "must be a text; write it in quotes",
+    "tuple_type": 'must be a list; begin each entry with "- "',
+    "model_type": "must be a mapping with its keys",
+    "model_attributes_type": "must be a mapping with its keys",
+    "dict_type": 'must be patterns by axis; write {{model: "efficientnet_*"}}',
+}
+
+
+def _told(error: ValidationError, document: Mapping[str, Any], lines: Mapping[Place, int]) -> str:
+    """Return in one line the first mistake of a document: its line, requirement, key, value, rule and remedy; the lines of the others."""
+    # Where every entry of a list is refused, Pydantic adds that none is left.
+    found = [one for one in error.errors(include_url=False) if one["type"] != "too_short" or not one["input"]]
+    # A key that is mistyped is missing, too.
+    first = min(found, key=lambda one: (one["loc"][1:2], one["type"] != "extra_forbidden"))
+    place = _place(first)
+    others = sorted({_line(_place(one), lines) for one in found if one["type"] != "missing"} - {_line(place, lines)})
+    more = f" (and more: line {', '.join(map(str, others[:5]))}{', ...' if len(others) > 5 else ''})" if others else ""
+    of = ""
+    if len(place) > 1 and isinstance(place[1], int):
+        entry = document["requirements"][place[1]]
+        of = f"requirement {entry.get('id', place[1] + 1) if isinstance(entry, dict) else place[1] + 1}: "
+    keys = ".".join(map(str, place[2:] if of else place))
+    plain = isinstance(first["input"], str | int | float | None) and first["type"] not in ("missing", "extra_forbidden")
+    value = f"={as_text(first['input'])[:80]}" if plain else ""
+    told = f"{of}{keys}{value}: {_rule(first, place)}" if keys else f"{of}{_rule(first, place)}"
+    line = f"line {_line(place, lines)}: " if place else ""
+    return printable(" ".join(f"{line}{told}{more}".split()))
+
+
+def _place(mistake: ErrorDetails) -> Place:
+    """Return where a mistake is in the file, without what Pydantic adds for keys of a mapping and we for what is asked."""
+    return tuple(part for part in mistake["loc"] if part not in ("[key]", "asked"))
+
+
+def _line(place: Place, lines: Mapping[Place, int]) -> int:
+    return next((lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in lines), 1)
+
+
+def _rule(mistake: ErrorDetails, place: Place) -> str:
+    """Return the rule that a value breaks, and the remedy."""
+    kind, value, limits = mistake["type"], mistake["input"], mistake.get("ctx", {})
+    if kind == "extra_forbidden":
+        inner: Mapping[str, type[Block]] = {"evidence": Evidence, **KINDS}
+        block = Requirements if len(place) == 1 else Requirement if len(place) == 3 else inner[str(place[2])]
+        known = {*block.model_fields, *(KINDS if block is Requirement else ())} - {"asked", "kind"}
+        return f"no such key; {nearest(str(place[-1]), known)}"
+    if limits.get("lt", limits.get("le")) == 1 and 1 < value < 100:
+        return f"must be a share; write {value / 100:g}"
+    rule = RULES.get(
+        kind, mistake["msg"].removeprefix("Value error, ").replace("Input should be", "must be").replace("'", "").replace("{", "{{")
+    )
+    return rule.format(**limits)

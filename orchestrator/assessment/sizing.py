@@ -1,86 +1,58 @@
 """How large a campaign must be so that every requirement can be shown to be met, before anything is measured."""
 
-import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestrator.assessment.axes import texts_of, unmatched
-from orchestrator.assessment.case import STREAMED
-from orchestrator.assessment.impossible import Outlook, remark_of, why_never
-from orchestrator.assessment.rates import deciding, planned_by_rate
-from orchestrator.assessment.requirements import (
-    AnswersAsked,
-    CapacityAsked,
-    FirstInferenceAsked,
-    LatencyAsked,
-    Requirement,
-    Requirements,
-    TailQualityAsked,
-)
-from orchestrator.assessment.subjects import planned_for
-from orchestrator.configuration.config import Trial
-from orchestrator.stats.certificate import MOST_UNITS
-from orchestrator.stats.constants import FEW_UNITS, MARGIN, POWER_PLANNED
-from orchestrator.stats.requirements import Kind, planned_units
+from orchestrator.analysis.quality import AskedMetric
+from orchestrator.assessment.kinds import Need, Prospect, say
+from orchestrator.assessment.requirements import Requirement, Requirements
+from orchestrator.assessment.subjects import STREAMED, NotShown, alike_but_for_rate, is_for, texts_of, unmatched
+from orchestrator.configuration.config import MeasurementConfig, Trial
+from orchestrator.contracts import InputError
+from orchestrator.metrics import Answers
+from orchestrator.report.table import Table
+from orchestrator.report.text import seconds
+from orchestrator.stats.constants import MARGIN, POWER_PLANNED
 from orchestrator.stats.times import Clock
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.subject.schedule import length_of_stream
 
-RIGHT = 0.5
-"""Share of the samples that a plan takes to be answered rightly: what they lose is what shows tail quality."""
+# By kind of task, a prediction and a reference: what a metric must be able to judge.
+EXAMPLES: Mapping[str, tuple[Any, Any]] = {
+    "image_classification": ([1], 1),
+    "object_detection": ({"boxes": [[0, 0, 2, 2]], "labels": [1], "scores": [0.5]}, {"boxes": [[0, 0, 2, 2]], "labels": [1]}),
+}
+NUMBERS = ("trials", "rounds needed", "rounds planned", "processes needed", "processes planned", "days")
+IF_NEVER_BROKEN = "if never broken"
 
 
 @dataclass(frozen=True)
-class Odds:
-    """What a verdict may risk, on what, and how many must be found to meet the requirement for that verdict to be *met*.
+class Offer:
+    """What is known of a task: names of its metrics and of all slices of its samples; empty where it could not be read."""
 
-    error
-        probability of a false verdict.
-    trials
-        of all systems, each a process that must show it alone.
-    systems
-        of each all starts are taken together.
-    margin
-        how often systems break a bound, as a share of how often they may; 0 where they never do.
-    """
-
-    error: float
-    trials: int = 1
-    systems: int = 1
-    margin: float = MARGIN
-
-    def units(self, kind: Kind, allowed: float, parts: float = 1) -> int | None:
-        """Return how many visits each trial needs, or starts each system; None where no number will do."""
-        power = POWER_PLANNED ** (1 / (self.systems if kind == "starts" else self.trials))
-        return _units(kind, round(allowed, 12), self.error, max(1, math.floor(parts)), self.margin, power)
-
-
-_units = cache(planned_units)
+    metrics: tuple[str, ...] = ()
+    slices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Need:
-    """What one requirement needs of each planned trial.
+class Outlook:
+    """What a plan knows.
 
-    rounds, processes, days
-        how many; 0 rounds where none are asked for.
-    fixed
-        whether the rounds must be fixed beforehand, as for a certificate.
-    cannot
-        why no such campaign can show it; empty where one can.
-    remark
-        what the numbers take for granted.
+    samples, offers
+        by match key: how many samples there are, and what their task offers.
+    reference
+        the trial whose percentiles are thresholds, where the analysis names one.
+    one_stretch
+        ids of the trials that are measured in one stretch.
     """
 
-    rounds: int = 0
-    processes: int = 1
-    days: int = 1
-    fixed: bool = False
-    cannot: str = ""
-    remark: str = ""
+    planned: Sequence[PlannedTrial]
+    samples: Mapping[str, int]
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    reference: str | None = None
+    one_stretch: Set[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -98,7 +70,7 @@ class Size:
     processes: int = 0
     max_rounds: int = 0
     answers: int = 0
-    need_unbroken: Need = Need(cannot="not known")
+    need_unbroken: Need | None = None
 
     @property
     def enough(self) -> bool:
@@ -110,8 +82,8 @@ class Size:
         """The same of systems that never break it."""
         return self._has(self.need_unbroken)
 
-    def _has(self, need: Need) -> bool:
-        return not need.cannot and self.rounds >= need.rounds and self.processes >= -(-need.processes // need.days)
+    def _has(self, need: Need | None) -> bool:
+        return need is not None and not need.cannot and self.rounds >= need.rounds and self.processes >= -(-need.processes // need.days)
 
     @property
     def processes_a_day(self) -> int:
@@ -124,93 +96,64 @@ def sizes_of(requirements: Requirements, outlook: Outlook) -> list[Size]:
 
     Processes and days that one of them takes are those of the campaign, and each process must show the others, too.
     """
-    first = [_size(one, requirements.error_of(one), outlook, Counted()) for one in requirements.requirements]
-    counted = Counted(processes_to_add(first), days_of(first))
-    return [_size(one, requirements.error_of(one), outlook, counted) for one in requirements.requirements]
+    first = [_size(one, requirements.error_of(one), outlook) for one in requirements.requirements]
+    added, days = _processes_to_add(first), _days_of(first)
+    return [_size(one, requirements.error_of(one), outlook, added, days) for one in requirements.requirements]
 
 
-def days_of(sizes: Sequence[Size]) -> int:
+def _days_of(sizes: Sequence[Size]) -> int:
     """Return on how many days a campaign must be measured."""
     return max((one.need.days for one in sizes if not one.need.cannot), default=1)
 
 
-def processes_to_add(short: Sequence[Size]) -> int:
+def _processes_to_add(sizes: Sequence[Size]) -> int:
     """Return how many processes of each trial a plan must have on a day; 0 where it has enough of them."""
-    lacking = (one for one in short if not one.need.cannot and one.processes < one.processes_a_day)
+    lacking = (one for one in sizes if not one.need.cannot and one.processes < one.processes_a_day)
     return max((one.processes_a_day for one in lacking), default=0)
 
 
-@dataclass(frozen=True)
-class Counted:
-    """How many processes of each system a campaign has on a day, at least, and on how many days it is measured."""
-
-    processes: int = 1
-    days: int = 1
-
-
-def _size(requirement: Requirement, error: float, outlook: Outlook, counted: Counted) -> Size:
-    planned, samples = outlook.planned, outlook.samples
-    trials = planned_for(requirement, planned)
-    if missing := unmatched(requirement, [texts_of(one.trial) for one in planned]):
+def _size(requirement: Requirement, error: float, outlook: Outlook, processes: int = 1, days: int = 1) -> Size:
+    """Return the size of a requirement in a campaign of so many processes of each system on a day, at least, and of so many days."""
+    texts = [texts_of(one.trial) for one in outlook.planned]
+    trials = [one for one, of in zip(outlook.planned, texts, strict=True) if is_for(requirement.trials, of)]
+    if missing := unmatched(requirement.trials, texts):
         return Size(requirement, len(trials), Need(cannot="; ".join(missing)))
-    infeasible = [one for one in trials if one.state == "infeasible"]
-    if infeasible:
-        return Size(requirement, len(trials), Need(cannot=f"{infeasible[0].trial_id} cannot run here: {infeasible[0].reason}"))
-    if why := why_never(requirement, trials, outlook):
-        return Size(requirement, len(trials), Need(cannot=why))
-    systems = {one.match_key: samples.get(one.match_key, 0) for one in trials}
-    must_show, odds = _at_stake(requirement, error, trials, counted)
-    need, unbroken = (
-        max(
-            (_need(requirement, replace(odds, margin=margin), one, trials, outlook, counted) for one in must_show),
-            key=lambda each: (bool(each.cannot), each.rounds),
-        )
-        for margin in (MARGIN, 0.0)
+    prospects = list(_prospects(requirement, error, trials, outlook, processes, days))
+    measured = [one.trial.measurement for one in prospects]
+    repeats = Counter(one.match_key for one in trials)
+    return Size(
+        requirement,
+        len(trials),
+        _need(requirement, prospects, outlook),
+        rounds=min(one.min_rounds for one in measured),
+        processes=min(repeats.values()),
+        max_rounds=min(one.max_rounds for one in measured),
+        answers=sum(outlook.samples.get(key, 0) for key in repeats),
+        need_unbroken=_need(requirement, [replace(one, margin=0.0) for one in prospects], outlook),
     )
-    need = replace(need, remark="; ".join(filter(None, [need.remark, remark_of(requirement, trials, outlook)])))
-    repeats = [sum(other.match_key == one.match_key for other in trials) for one in trials]
-    rounds = [one.trial.measurement.min_rounds for one in must_show]
-    most = min(one.trial.measurement.max_rounds for one in must_show)
-    return Size(requirement, len(trials), need, min(rounds), min(repeats), most, sum(systems.values()), unbroken)
 
 
-def _at_stake(
-    requirement: Requirement, error: float, trials: Sequence[PlannedTrial], counted: Counted
-) -> tuple[Sequence[PlannedTrial], Odds]:
-    """Return the trials that must show a requirement, and their odds: all of them, but of rates of one system those that decide."""
-    if requirement.capacity is None:
-        return trials, Odds(error, _held(requirement, trials, counted), len({one.match_key for one in trials}))
-    by_rate = planned_by_rate(trials)
-    most = max(_held(requirement, of_one, counted) for of_one in by_rate)
-    must_show = [one for of_one in by_rate for one in deciding(of_one, requirement.capacity.at_least_per_s)]
-    return must_show, Odds(error / most, len(by_rate), len(by_rate))
-
-
-def _held(requirement: Requirement, trials: Sequence[PlannedTrial], counted: Counted) -> int:
-    """Return how many trials must show a requirement, each of them alone: of every system the processes of all days."""
+def _prospects(
+    requirement: Requirement, error: float, trials: Sequence[PlannedTrial], outlook: Outlook, processes: int, days: int
+) -> Iterator[Prospect]:
+    """Yield the trials that must show a requirement: all of them, but of rates of one system those that decide."""
     least = requirement.evidence
-    planned = Counter(one.match_key for one in trials)
-    days = max(counted.days, least.sessions)
-    return sum(max(max(number, counted.processes) * days, least.processes) for number in planned.values())
 
+    def held(of: Sequence[PlannedTrial]) -> int:
+        """Return how many processes must show it, each alone: of every system those of all days."""
+        repeats = Counter(one.match_key for one in of).values()
+        return sum(max(max(number, processes) * max(days, least.sessions), least.processes) for number in repeats)
 
-def _need(
-    requirement: Requirement, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], outlook: Outlook, counted: Counted
-) -> Need:
-    """Return what a requirement needs of one planned trial."""
-    samples, least = outlook.samples.get(one.match_key, 0), requirement.evidence
-    per_visit = rounds_per_visit(one.trial, samples)
-    found = NEEDS.get(requirement.kind, _share_of_rounds)(requirement.asked, odds, one, trials, samples)
-    one_stretch = per_visit is None or (one.trial_id in outlook.one_stretch and not one.trial.load.is_open)
-    if one_stretch and (found.rounds or least.visits > 1):
-        return Need(cannot=f"{one.trial_id} is measured in one stretch: measurement.schedule=visits measurement.pause=1")
-    clock = getattr(requirement.asked, "clock", None)
-    if clock == "response" and not one.trial.load.is_open:
-        return Need(cannot="the clock response exists under load alone: add load= with load.rate_per_s=")
-    if clock in (Clock.FIRST_TOKEN, Clock.PER_TOKEN) and not one.trial.server.is_asked:
-        return Need(cannot=f"the clock {clock} exists {STREAMED}")
-    rounds = max(found.rounds, one.trial.measurement.certify_rounds if found.fixed else 0, least.rounds, least.visits * (per_visit or 1))
-    return Need(rounds, max(found.processes, least.processes), least.sessions, found.fixed, found.cannot, found.remark)
+    systems: list[Sequence[PlannedTrial]] = [trials]
+    all_held = held(trials)
+    many = len({one.match_key for one in trials})
+    if requirement.asked.at_any_rate:  # all rates share the error
+        systems = [[trials[place] for place in places] for places in alike_but_for_rate([one.trial for one in trials])]
+        error /= max(map(held, systems))
+        all_held = many = len(systems)
+    for one in (one for alike in systems for one in requirement.asked.deciding(alike)):
+        samples = outlook.samples.get(one.match_key, 0)
+        yield Prospect(one, trials, samples, rounds_per_visit(one.trial, samples), error, all_held, many)
 
 
 def rounds_per_visit(trial: Trial, samples: int) -> int | None:
@@ -220,76 +163,130 @@ def rounds_per_visit(trial: Trial, samples: int) -> int | None:
     return trial.measurement.rounds_per_visit
 
 
-def _visits(units: int | None, one: PlannedTrial, samples: int, fixed: bool = False) -> Need:
-    """Return the need of so many visits, at least as many as are flagged below."""
-    if units is None:
-        return Need(cannot=f"it takes more than {MOST_UNITS:,} visits: ask for a smaller share or a lower confidence")
-    return Need(max(units, FEW_UNITS) * (rounds_per_visit(one.trial, samples) or 1), fixed=fixed)
+def _need(requirement: Requirement, prospects: Sequence[Prospect], outlook: Outlook) -> Need:
+    """Return what a requirement needs of each trial that must show it, and why none can."""
+    try:
+        return max((_need_of(requirement, one, outlook) for one in prospects), key=lambda need: need.rounds)
+    except NotShown as why:
+        return Need(cannot=str(why))
 
 
-def _mean(allowed: float, odds: Odds, one: PlannedTrial, samples: int, per_round: float) -> Need:
-    """Return the need of a mean of which a share may be lost, over rounds that can lose so many answers each."""
-    return _visits(odds.units("mean", allowed, (rounds_per_visit(one.trial, samples) or 1) * per_round), one, samples)
+def _need_of(requirement: Requirement, one: Prospect, outlook: Outlook) -> Need:
+    """Return what a requirement needs of one planned trial. Raises NotShown for what no trial like it can show."""
+    asked, least, planned = requirement.asked, requirement.evidence, one.planned
+    if planned.state == "infeasible":
+        raise NotShown(f"{planned.trial_id} cannot run here: {planned.reason}")
+    remarks = [_check_reference(str(getattr(asked, "threshold", "")), one, outlook)]
+    offer = outlook.offers.get(planned.match_key, Offer())
+    _check_metric(getattr(asked, "metric", None), one.trial, offer)
+    remarks.append(_check_slice(getattr(asked, "slice", "all"), one.trial, offer))
+    need = asked.need(one)
+    one_stretch = one.per_visit is None or (planned.trial_id in outlook.one_stretch and not one.trial.load.is_open)
+    if one_stretch and (need.rounds or least.visits > 1):
+        raise NotShown(f"{planned.trial_id} is measured in one stretch: measurement.schedule=visits measurement.pause=1")
+    clock = getattr(asked, "clock", None)
+    if clock == Clock.RESPONSE and not one.trial.load.is_open:
+        raise NotShown("the clock response exists under load alone: add load= with load.rate_per_s=")
+    if clock in (Clock.FIRST_TOKEN, Clock.PER_TOKEN) and not one.trial.server.is_asked:
+        raise NotShown(f"the clock {clock} exists {STREAMED}")
+    fixed = one.trial.measurement.certify_rounds if need.fixed else 0
+    return replace(
+        need,
+        rounds=max(need.rounds, fixed, least.rounds, least.visits * (one.per_visit or 1)),
+        processes=max(need.processes, least.processes),
+        days=least.sessions,
+        remark="; ".join(filter(None, [need.remark, *remarks])),
+    )
 
 
-def _tail_quality(asked: TailQualityAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    if asked.share_of_rounds is not None:
-        return _share_of_rounds(asked, odds, one, trials, samples)
-    if asked.of == "absolute":
-        remark = "how far ideal quality lies above an absolute bound is not known before it is measured"
-        return replace(_visits(FEW_UNITS, one, samples), remark=remark)
-    return _mean(1 - asked.at_least, odds, one, samples, RIGHT * samples / one.trial.fixed_batch)
+def _check_reference(threshold: str, one: Prospect, outlook: Outlook) -> str:
+    """Return what a percentile takes for granted: of a task one planned trial is the reference, and to its own system it says nothing."""
+    if not threshold.startswith("p"):
+        return ""
+    own = {other.match_key for other in one.trials}
+    of_task = {other.match_key for other in outlook.planned if other.trial.task == one.trial.task}
+    named = {other.match_key for other in outlook.planned if outlook.reference in (other.trial_id, other.match_key)}
+    if own & named if named else of_task <= own:
+        which = f"{outlook.reference} of its own systems is" if named else "one of its own systems will be"
+        raise NotShown(f"{threshold} is that of the reference, and {which} the reference: ask for a time, such as 50 ms")
+    known = outlook.reference is not None
+    return "" if known else "only if the reference, which is not known before, is none of its systems (analysis.reference names one)"
 
 
-def _latency(asked: LatencyAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    return _mean(1 - asked.percentile / 100, odds, one, samples, samples / one.trial.fixed_batch)
+def _check_metric(name: str | None, trial: Trial, offer: Offer) -> None:
+    if name is None or name in offer.metrics:
+        return
+    try:
+        asked = AskedMetric(name)
+        if trial.task.kind in EXAMPLES:
+            prediction, reference = EXAMPLES[trial.task.kind]
+            asked.call("score" if asked.is_mean else "judge", asked.metric, Answers([prediction], [reference]))
+    except InputError as error:
+        known = f": its metrics are {', '.join(offer.metrics)}" if offer.metrics else ""
+        raise NotShown(f"the metric {name} cannot judge the answers of task {trial.task.name}{known} ({error})") from error
 
 
-def _share_of_rounds(asked: Any, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    """Return the need of a share of rounds; a streak or window that reaches into the next round breaks both together."""
-    reach = (getattr(asked, "longest_streak", None) or 0) + 2 * (getattr(asked, "out_of", None) or 0)
-    together = 1 + reach * one.trial.fixed_batch / max(samples, 1)
-    parts = (rounds_per_visit(one.trial, samples) or 1) / together
-    return _visits(odds.units("rounds", 1 - asked.share_of_rounds, parts), one, samples, fixed=True)
+def _check_slice(group: str, trial: Trial, offer: Offer) -> str:
+    """Return what a slice takes for granted."""
+    name = group.partition("=")[0]
+    if name != "all" and offer.slices and name not in offer.slices:
+        raise NotShown(f"the samples of task {trial.task.name} have no slice {name}: they have {', '.join(sorted(offer.slices))}")
+    return "" if name == "all" else f"whether a sample is in the slice {group}, and how many are, is not known before: sized as for all"
 
 
-def _first_inference(asked: FirstInferenceAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    if asked.state == "cold":
-        return _starts(asked, odds, one, trials, samples)
-    if not one.trial.measurement.lead_in:
-        return Need(cannot="a first inference after a pause needs visits with a lead-in: measurement.lead_in=3")
-    units = odds.units("rounds", 1 - asked.share_of_starts)
-    # The first visit of a process comes after no pause.
-    return _visits(None if units is None else max(units, FEW_UNITS) + 1, one, samples)
+def sizes_table(sizes: Sequence[Size]) -> Table:
+    """Return one row per requirement: what it needs, what is planned."""
+    shown = {one.requirement.id: "yes" if one.enough else IF_NEVER_BROKEN if one.enough_if_never_broken else "no" for one in sizes}
+    return Table(
+        title="Requirements",
+        columns=["requirement", *NUMBERS, "can be shown"],
+        rows=[
+            [
+                one.requirement.id,
+                str(one.trials),
+                "-" if one.need.cannot else str(one.need.rounds),
+                str(one.rounds),
+                "-" if one.need.cannot else str(one.need.processes),
+                str(one.processes),
+                str(one.need.days),
+                shown[one.requirement.id],
+            ]
+            for one in sizes
+        ],
+        note=say("sized", margin=MARGIN, power=POWER_PLANNED, unbroken=IF_NEVER_BROKEN in shown.values()),
+        right=frozenset(NUMBERS),
+    )
 
 
-def _starts(asked: Any, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    units = odds.units("starts", 1 - asked.share_of_starts)
-    if units is None:
-        return Need(cannot=f"it takes more than {MOST_UNITS:,} fresh processes: ask for a smaller share of starts")
-    return Need(processes=units)
+def advice(sizes: Sequence[Size]) -> Iterator[str]:
+    """Yield what a plan lacks, in sentences: what cannot be shown and why, and the words that would size the campaign."""
+    for one in sizes:
+        if one.need.cannot:
+            yield f"{one.requirement.id} cannot be shown: {one.need.cannot}"
+        elif one.need.remark:
+            yield f"{one.requirement.id}: {one.need.remark}"
+    short = [one for one in sizes if not one.need.cannot and not one.enough]
+    if words := " ".join(_words(short)):
+        rounds = max(max(one.need.rounds, one.rounds) for one in short)
+        processes = max(_processes_to_add(short), *(one.processes for one in sizes))
+        answers = max(one.answers for one in sizes) * rounds * processes
+        yield say("add", words=words, answers=answers, took=seconds(answers * 1e-3))
+    if (days := _days_of(sizes)) > 1:
+        yield f"measure it on {days} days, and assess all their directories together"
+    if not short:
+        cannot = sum(bool(one.need.cannot) for one in sizes)
+        yield say("enough", number=len(sizes), cannot=cannot, unsure=any(one.need.remark for one in sizes))
 
 
-def _answers(asked: AnswersAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    if asked.between == "rounds":
-        return _share_of_rounds(asked, odds, one, trials, samples)
-    alike = {other.match_key for other in trials if other.trial.model.name == one.trial.model.name}
-    return Need() if len(alike) > 1 else Need(cannot=f"{one.trial.model.name} is planned on one system alone: plan another to compare with")
-
-
-def _capacity(asked: CapacityAsked, odds: Odds, one: PlannedTrial, trials: Sequence[PlannedTrial], samples: int) -> Need:
-    if (one.trial.load.rate_per_s or 0.0) < asked.at_least_per_s:
-        return Need(cannot=f"no planned trial arrives at {asked.at_least_per_s:g}/s or more: add load= and load.rate_per_s=")
-    return _mean(1 - asked.keep, odds, one, samples, RIGHT * samples)
-
-
-NEEDS: Mapping[str, Callable[[Any, Odds, PlannedTrial, Sequence[PlannedTrial], int], Need]] = {
-    "tail_quality": _tail_quality,
-    "latency": _latency,
-    "first_inference": _first_inference,
-    "cold_start": _starts,
-    "memory": _starts,
-    "answers": _answers,
-    "capacity": _capacity,
-}
-"""By kind; all others ask for a share of rounds."""
+def _words(short: Sequence[Size]) -> Iterator[str]:
+    """Yield the overrides by which a plan has rounds and processes enough."""
+    few = [one for one in short if one.rounds < one.need.rounds]
+    if rounds := max((one.need.rounds for one in few), default=0):
+        yield f"measurement.min_rounds={rounds}"
+        if rounds > min(one.max_rounds for one in few):
+            yield f"measurement.max_rounds={rounds}"
+    fixed = max((one.need.rounds for one in few if one.need.fixed), default=0)
+    if fixed > MeasurementConfig().certify_rounds:
+        yield f"measurement.certify_rounds={fixed}"
+    if processes := _processes_to_add(short):
+        yield f"measurement.repeat={processes}"

@@ -1,24 +1,52 @@
-"""The systems that requirements are held against: trials of one match key, over repeats and campaigns."""
+"""The systems that requirements are held against: trials of one match key over repeats and campaigns, found by patterns."""
 
-from collections.abc import Mapping, Sequence, Set
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
+from pathlib import Path
 
-from orchestrator.analysis.groups import Group, grouped
+from orchestrator.analysis.capacity import at_any_rate
+from orchestrator.analysis.groups import Group, flattened, grouped
 from orchestrator.analysis.loading import load_trials
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.assessment.axes import is_for, settings_of, texts_of
-from orchestrator.assessment.requirements import Requirement
-from orchestrator.assessment.values_asked import AXES
-from orchestrator.assessment.verdicts import Basis
+from orchestrator.assessment.values import as_text
 from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.configuration.config import Trial
+from orchestrator.contracts import nearest
+from orchestrator.running.identity import NO_WORK, OF_SERVER
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import Campaign
-from orchestrator.storage.records import CampaignRecord, PlannedTrial, TrialRecord
+from orchestrator.storage.records import CampaignRecord, TrialRecord
 
-NAMING = ("model", "task", "system", "runtime", "batch")
-"""Axes that name a system for a reader."""
+# Short names of axes, and the keys that they stand for.
+AXES = {
+    "model": "model.name",
+    "task": "task.name",
+    "system": "system.name",
+    "runtime": "runtime.name",
+    "batch": "measurement.batch",
+    "repeat": "repeat",
+}
+# What a key has that is not set.
+NOTHING = "null"
+STREAMED = "of streamed answers alone: ask a server that streams"
+# Which trials have a clock that not all have.
+WHERE = {
+    Clock.RESPONSE: "under load alone, and these samples did not arrive by a schedule: measure with load=",
+    Clock.FIRST_TOKEN: STREAMED,
+    Clock.PER_TOKEN: STREAMED,
+}
+# Every setting and every axis of a trial as a text.
+Texts = Mapping[str, str]
+# Patterns by axis.
+Wanted = Mapping[str, tuple[str, ...]]
+
+
+class NotShown(Exception):
+    """Stored data cannot speak of what a requirement asks for, or no campaign like the planned one can; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +59,19 @@ class Session:
     analysis: AnalysisConfig
 
     @cached_property
-    def texts(self) -> tuple[Mapping[str, str], ...]:
-        """What the patterns of requirements are held against, of each trial."""
+    def texts(self) -> tuple[Texts, ...]:
+        """What patterns are held against, of each trial."""
         return tuple(texts_of(record.trial) for record in self.records)
+
+    @cached_property
+    def measured(self) -> dict[str, tuple[Group, TrialData]]:
+        """The trials that have rounds, each with its group, by id."""
+        return {data.trial_id: (group, data) for group in self.groups for data in group.trials}
 
     @property
     def with_rounds(self) -> list[TrialData]:
         """The trials that have rounds, in the order of the plan."""
-        found = {data.trial_id: data for group in self.groups for data in group.trials}
-        return [found[record.trial_id] for record in self.records if record.trial_id in found]
-
-    def data_of(self, trial_id: str) -> tuple[Group, TrialData] | tuple[None, None]:
-        """Return a trial with rounds and its group; None and None where it has no rounds."""
-        found = ((group, data) for group in self.groups for data in group.trials if data.trial_id == trial_id)
-        return next(found, (None, None))
+        return [self.measured[record.trial_id][1] for record in self.records if record.trial_id in self.measured]
 
 
 def read_session(campaign: Campaign, analysis: AnalysisConfig | None = None) -> Session:
@@ -61,10 +88,14 @@ def read_session(campaign: Campaign, analysis: AnalysisConfig | None = None) -> 
 class Measured:
     """One trial of a campaign; ``data`` and ``group`` are None where no round of it is stored."""
 
-    session: Session
     record: TrialRecord
-    data: TrialData | None
-    group: Group | None
+    group: Group | None = None
+    data: TrialData | None = None
+
+    @property
+    def trial(self) -> Trial:
+        """What was planned."""
+        return self.record.trial
 
 
 @dataclass(frozen=True)
@@ -72,84 +103,133 @@ class Subject:
     """One system: every repeat of a trial in every campaign that has it."""
 
     match_key: str
-    trials: tuple[Measured, ...]
+    measured: tuple[Measured, ...]
 
-    @property
-    def with_rounds(self) -> list[TrialData]:
+    @cached_property
+    def trials(self) -> list[TrialData]:
         """The trials that have rounds: each is a fresh process."""
-        return [each.data for each in self.trials if each.data is not None]
-
-    @property
-    def group(self) -> Group:
-        """The group of the first trial that has rounds, whose reference gives percentiles that are thresholds."""
-        return next(each.group for each in self.trials if each.group is not None)
-
-    @property
-    def of_its_group(self) -> set[str]:
-        """The ids of its trials that are in that group."""
-        return {each.record.trial_id for each in self.trials if each.group is self.group}
+        return [each.data for each in self.measured if each.data is not None]
 
     @property
     def who(self) -> dict[str, str]:
         """What names it for a reader."""
-        trial = self.trials[0].record.trial
-        settings = settings_of(trial)
-        named = {axis: str(settings[AXES[axis]]) for axis in NAMING}
-        return {**named, "load": trial.load.words}
-
-    @property
-    def basis(self) -> Basis:
-        """How much was measured of it, and on how many days (by UTC)."""
-        found = self.with_rounds
-        processes = [process for data in found for process in data.record.processes]
-        days = {process.started_at.date() for process in processes}
-        days |= {data.record.started_at.date() for data in found if data.record.started_at is not None and not data.record.processes}
-        return Basis(
-            rounds=sum(len(data.times[data.clock]) for data in found),
-            visits=sum(data.visit_count for data in found),
-            processes=sum(max(1, len(data.record.processes)) for data in found),
-            sessions=max(1, len(days)) if found else 0,
-        )
+        texts = texts_of(self.measured[0].trial)
+        return {axis: texts[axis] for axis in (*AXES, "load") if axis != "repeat"}
 
     @property
     def flags(self) -> tuple[str, ...]:
         """The flags of its trials."""
-        flags = (flag for each in self.trials if each.group is not None for flag in each.group.flags[each.record.trial_id])
+        flags = (flag for each in self.measured if each.group is not None for flag in each.group.flags[each.record.trial_id])
         return tuple(dict.fromkeys(flags))
 
     @property
     def without_rounds(self) -> list[str]:
         """In words, the trials of which no round is stored."""
-        found = [
-            f"{each.record.trial_id} has no stored round ({each.record.state}{f': {each.record.reason}' if each.record.reason else ''})"
-            for each in self.trials
-            if each.data is None
-        ]
-        return list(dict.fromkeys(found))
+        lost = [each.record for each in self.measured if each.data is None]
+        why = (": ".join(filter(None, [record.state, record.reason])) for record in lost)
+        return list(dict.fromkeys(f"{record.trial_id} has no stored round ({one})" for record, one in zip(lost, why, strict=True)))
 
-    def threshold(self, text: str, clock: Clock) -> Threshold | None:
-        """Return a threshold by its text, a percentile being the reference's; None where there is no reference."""
-        reference = self.group.thresholds.reference
-        chosen = next((data for data in self.group.trials if reference is not None and data.trial_id == reference.trial), None)
-        if chosen is None or clock not in chosen.times:
-            return primary_threshold(text, None)
-        return primary_threshold(text, chosen.served(clock), chosen.trial_id)
+    def clock(self, asked: str | None) -> Clock:
+        """Return the clock that is asked for, or else the one that counts first. Raises NotShown where a trial has no such clock."""
+        clock = Clock(asked) if asked is not None else self.trials[0].clock
+        if any(clock not in data.times for data in self.trials):
+            raise NotShown(f"the clock {clock} exists {WHERE.get(clock, 'elsewhere')}")
+        return clock
+
+    def threshold(self, text: str, clock: Clock) -> Threshold:
+        """Return a threshold by its text, a percentile being that of the reference of the first trial that has rounds.
+
+        Raises NotShown for a percentile where no trial can be the reference, and where it is one of this system's own trials: what share
+        of its answers is on time is then fixed, however slow they are.
+        """
+        group = next(each.group for each in self.measured if each.group is not None)
+        reference = group.thresholds.reference
+        chosen = next((data for data in group.trials if reference is not None and data.trial_id == reference.trial), None)
+        times = None if chosen is None or clock not in chosen.times else chosen.served(clock)
+        found = primary_threshold(text, times, None if chosen is None else chosen.trial_id)
+        if found is None:
+            raise NotShown(f"no trial gives the percentile {text}: ask for a time, such as 50 ms")
+        own = {each.record.trial_id for each in self.measured if each.group is group}
+        if found.origin == "reference" and found.reference in own:
+            raise NotShown(f"{text} is that of {found.reference}, which is this very system: ask for a time, such as 50 ms")
+        return found
+
+    def lacks(self, what: str, remedy: str) -> NotShown:
+        """Return that stored data lack something, with what would bring it: of imported trials nothing here does."""
+        imported = any(data.record.imported for data in self.trials)
+        return NotShown(f"{what}: {'imported timings hold none of it, a trial that is measured here does' if imported else remedy}")
 
 
-def subjects_of(requirement: Requirement, sessions: Sequence[Session], again: Set[tuple[int, str]] = frozenset()) -> list[Subject]:
-    """Return the systems that a requirement is for, in the order of the first campaign that has each.
+def texts_of(trial: Trial) -> Texts:
+    """Return what patterns are held against; the options of a model or task stand beside its other keys."""
+    keys = {key: as_text(value) for key, value in flattened(trial.model_dump(mode="json"))}
+    return {**keys, **{axis: keys[key] for axis, key in AXES.items()}, "load": trial.load.words}
 
-    ``again`` are the trials that are copies of others, by the place of their campaign and their id: they are left out.
+
+def is_for(wanted: Wanted, texts: Texts) -> bool:
+    """Return whether a trial, by its texts, fits the patterns of every axis."""
+    return all(_fits(texts.get(axis, NOTHING), patterns) for axis, patterns in wanted.items())
+
+
+def unmatched(wanted: Wanted, every: Sequence[Texts]) -> list[str]:
+    """Return in words what is wanted and no trial is, by the texts of all; empty where every pattern is one of a trial's."""
+    known = {key for texts in every for key in texts}
+    strange = [axis for axis, patterns in wanted.items() if axis not in known and not _fits(NOTHING, patterns)]
+    chosen = [texts for texts in every if is_for(wanted, texts)]
+    if not every or (not chosen and not strange):
+        patterns = ", ".join(f"{axis}: {' or '.join(patterns)}" for axis, patterns in wanted.items())
+        return [f"no trial is one that it is for ({patterns or 'there is none'})"]
+    if strange:
+        return [f"no trial has the key {axis}; {nearest(axis, known)}" for axis in strange]
+    return [
+        f"no trial is one with {axis}: {pattern}"
+        for axis, patterns in wanted.items()
+        for pattern in patterns
+        if not any(_fits(texts.get(axis, NOTHING), [pattern]) for texts in chosen)
+    ]
+
+
+def _fits(text: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(text, pattern) for pattern in patterns)
+
+
+def alike_but_for_rate(trials: Sequence[Trial]) -> list[list[int]]:
+    """Return the places of trials in lists of one system each: those that differ in their rate and in how they are stopped are one.
+
+    All else that makes a trial the work that it is must be equal, names being the least of it. Of a system that is measured in a closed
+    loop, too, the trials under load count alone.
     """
-    found: dict[str, list[Measured]] = {}
-    for place, session in enumerate(sessions):
-        for record, texts in zip(session.records, session.texts, strict=True):
-            if (place, record.trial_id) not in again and is_for(requirement, texts):
-                group, data = session.data_of(record.trial_id)
-                found.setdefault(record.match_key, []).append(Measured(session, record, data, group))
-    return [Subject(key, tuple(trials)) for key, trials in found.items()]
+    found: dict[tuple[str, str], list[int]] = {}
+    for place, trial in enumerate(trials):
+        found.setdefault(_but_for_rate(trial), []).append(place)
+    under_load = {work for work, load in found if load}
+    return [places for (work, load), places in found.items() if load or work not in under_load]
 
 
-def planned_for(requirement: Requirement, planned: Sequence[PlannedTrial]) -> list[PlannedTrial]:
-    """Return the planned trials that a requirement is for."""
-    return [one for one in planned if is_for(requirement, texts_of(one.trial))]
+def _but_for_rate(trial: Trial) -> tuple[str, str]:
+    """Return what the trials of one system have in common, and the load but for its rate, empty in a closed loop; both as texts."""
+    trial = at_any_rate(trial)
+    work = {name: getattr(trial, name).model_dump(mode="json", exclude=left_out) for name, left_out in NO_WORK.items()}
+    # The folder of a path is no part of the work.
+    options = {
+        name: {key: Path(of).name if Path(str(of)).is_absolute() else of for key, of in getattr(trial, name).options.items()}
+        for name in ("model", "task")
+    }
+    server = trial.server.model_dump(mode="json", include=OF_SERVER)
+    load = trial.load.model_dump_json(exclude={"file"}) if trial.load.is_open else ""
+    return json.dumps([work, options, server], sort_keys=True, default=str), load
+
+
+def by_rate(measured: Sequence[Measured]) -> list[Subject]:
+    """Return the systems of a requirement that speaks of any rate, those of other weights or data apart.
+
+    Trials that never came so far as to have digests go with the first.
+    """
+    found: dict[tuple[int, str], list[Measured]] = {}
+    for number, places in enumerate(alike_but_for_rate([each.trial for each in measured])):
+        alike = [measured[place] for place in places]
+        known = next((each.record.digests for each in alike if each.record.digests), {})
+        for each in alike:
+            digests = json.dumps(dict(each.record.digests or known), sort_keys=True)
+            found.setdefault((number, digests), []).append(each)
+    return [Subject(trials[0].record.match_key, tuple(trials)) for trials in found.values()]

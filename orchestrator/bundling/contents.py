@@ -12,20 +12,19 @@ from pydantic import Field
 import orchestrator
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.ranking import rankings
-from orchestrator.assessment.assess import assess
+from orchestrator.assessment.assess import Assessment, assess
 from orchestrator.assessment.documents import to_document, to_report
 from orchestrator.assessment.requirements import requirements_of
 from orchestrator.assessment.subjects import Session
-from orchestrator.assessment.verdicts import Assessment
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.configuration.frozen import Frozen
+from orchestrator.configuration.fields import Frozen
 from orchestrator.contracts import InputError
 from orchestrator.report.html.page import report_texts
 from orchestrator.storage.files import json_text, sealed_json, write_results
 from orchestrator.storage.layout import CAMPAIGN, OF_A_TRIAL, OVERRIDES, TWINS, answers, inside, parts, trial_folder
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord, UtcTime
-from orchestrator.subject.code_files import digest_code
+from orchestrator.subject.digests import digest_code
 
 RESULTS = "results"
 """The folder of a bundle that is a campaign's directory: every verb reads it."""

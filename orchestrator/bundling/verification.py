@@ -12,15 +12,15 @@ from typing import Any
 
 import orchestrator
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.assessment.assess import Assessment
 from orchestrator.assessment.documents import to_document
-from orchestrator.assessment.verdicts import Assessment
 from orchestrator.bundling.archive import OLD_SUMS, unpack
 from orchestrator.bundling.contents import ABOUT, ASSESSMENT, ENVIRONMENT, REQUIREMENTS, RESULTS, About, assessed, environment_of
 from orchestrator.contracts import InputError
 from orchestrator.storage.files import json_text
 from orchestrator.storage.load import read_json, read_table
 from orchestrator.storage.reader import open_campaign
-from orchestrator.subject.code_files import digest_code
+from orchestrator.subject.digests import digest_code
 
 RELATIVE, ABSOLUTE, NANOSECOND = 1e-6, 1e-9, 1
 """How far floats and whole times may differ: another processor rounds sums otherwise."""

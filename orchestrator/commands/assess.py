@@ -26,10 +26,9 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: P
     docs/requirements.md says how a file is written.
     """
     from orchestrator.assessment.assess import assess
-    from orchestrator.assessment.documents import to_document, to_junit, to_page, to_report
+    from orchestrator.assessment.documents import lines, to_document, to_junit, to_page, to_report
     from orchestrator.assessment.requirements import read_requirements
     from orchestrator.assessment.subjects import read_session
-    from orchestrator.assessment.words import lines
     from orchestrator.commands.report import refuse_twice
     from orchestrator.configuration.composition import override_analysis
     from orchestrator.report.terminal import Terminal

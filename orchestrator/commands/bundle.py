@@ -27,8 +27,8 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: P
     Put a campaign into one file: stored times, result tables and report made anew, the environment that it was
     measured in, and the SHA-256 of everything. verify looks at it on any machine. docs/evidence.md
     """
+    from orchestrator.assessment.documents import summary
     from orchestrator.assessment.requirements import read_requirements
-    from orchestrator.assessment.words import summary
     from orchestrator.bundling import signing
     from orchestrator.bundling.archive import write_archive
     from orchestrator.bundling.contents import bundle_of

@@ -32,8 +32,7 @@ def command(overrides: tuple[str, ...], config_dirs: tuple[Path, ...], everythin
     from orchestrator.commands.progress import Progress
     from orchestrator.configuration import config
     from orchestrator.configuration.composition import compose_places
-    from orchestrator.configuration.fields import explain
-    from orchestrator.configuration.frozen import Frozen
+    from orchestrator.configuration.fields import Frozen, explain
     from orchestrator.configuration.server import ServerSettings
 
     # A cluster, and one system on it or all nodes; and a server that would be started beside the system's client.
@@ -82,8 +81,7 @@ def examine_cluster(
 
     with open_joined(CampaignConfig(cluster=cluster), cache_dir()):
         from orchestrator.distributed.placement import Node, choose_node
-        from orchestrator.distributed.probe import examine_nodes
-        from orchestrator.distributed.site import living_nodes
+        from orchestrator.distributed.site import examine_nodes, living_nodes
 
         nodes = living_nodes()
         chosen: list[tuple[SystemConfig, Node]] = []

@@ -14,8 +14,7 @@ from orchestrator.commands.line import PLACE, verb
 from orchestrator.contracts import InputError
 
 if TYPE_CHECKING:
-    from orchestrator.history.copies import LeftOut
-    from orchestrator.history.stored import Row, Stored
+    from orchestrator.history.stored import LeftOut, Row, Stored
 
 SHOWN = 3
 """Campaigns that are left out and of which it is said why; of others"""
@@ -43,10 +42,18 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
     campaign, with the noise of visits and processes, and change points. Writes history.html and two Parquet files.
     docs/history.md
     """
-    from orchestrator.history.page import Pictured, to_page
-    from orchestrator.history.picture import history_picture
-    from orchestrator.history.points import by_code, points_of, shared_thresholds
-    from orchestrator.history.series import HISTORY, change_rows, changes_of, history_rows, series_of, tests_of
+    from orchestrator.history.picture import Pictured, history_picture, to_page
+    from orchestrator.history.series import (
+        HISTORY,
+        by_code,
+        change_rows,
+        changes_of,
+        history_rows,
+        points_of,
+        series_of,
+        shared_thresholds,
+        tests_of,
+    )
     from orchestrator.history.tables import changes_table, names_of, sentences, series_tables, title_of
     from orchestrator.report.terminal import Terminal
     from orchestrator.storage.columns import schema_of
@@ -96,8 +103,7 @@ def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[
         where there is none, and where there are several sweeps and none is chosen.
     """
     from orchestrator.analysis.threads import map_in_threads
-    from orchestrator.history.copies import without_copies
-    from orchestrator.history.stored import Stored, find_campaigns, read_stored
+    from orchestrator.history.stored import Stored, find_campaigns, read_stored, without_copies
     from orchestrator.storage.layout import CAMPAIGN
 
     def read(directory: Path) -> Stored | InputError:

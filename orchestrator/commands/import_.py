@@ -9,9 +9,10 @@ import click
 
 from orchestrator.commands.line import places, quiet, typed, verb
 from orchestrator.contracts import InputError
+from orchestrator.exchange import import_formats
 from orchestrator.report.text import printable
 
-FORMATS = ("aiperf", "guidellm", "loadgen", "paper", "perf_analyzer", "table", "vllm")
+FORMATS = import_formats()
 KEYS = ("results_dir", "model", "system", "runtime")
 
 
@@ -45,10 +46,8 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], form: str, task
     from orchestrator.configuration.composition import override_analysis
     from orchestrator.configuration.config import CampaignConfig
     from orchestrator.exchange.campaign import Names, import_recordings
-    from orchestrator.exchange.recording import find_format, known_column
+    from orchestrator.exchange.formats import known_column, recordings_of
 
-    if missing := next((path for path in found if not path.exists()), None):
-        raise InputError(f"{missing} is not there: name files that another program has written")
     keys = {key: value for key, _, value in (word.partition("=") for word in overrides) if key in KEYS}
     others = [word for word in overrides if word.partition("=")[0] not in KEYS]
     if wrong := next((word for word in others if not word.startswith("analysis.")), None):
@@ -57,11 +56,13 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], form: str, task
     if empty := next((key for key, value in keys.items() if not value), None):
         raise InputError(f"{empty}=: is empty; give a value or leave it out")
     columns = _columns(mapped)
+    if missing := next((path for path in found if not path.exists()), None):
+        raise InputError(f"{missing} is not there: name files that another program has written")
     config = CampaignConfig(analysis=override_analysis(AnalysisConfig(), others), results_dir=keys.get("results_dir"))
     directory = results_directory(config, "imported")
     names = Names(task, keys.get("model"), keys.get("system"), keys.get("runtime"))
     tell_open(looked_at(trust=False, remedy=OWN_FOLDER)(directory, False))
-    recordings = find_format(form).read(found, columns)
+    recordings = recordings_of(form, found, columns)
     with Progress(0, None if quiet else sys.stderr) as progress:
         imported = import_recordings(recordings, form, found, names, config, directory, typed(), progress.say)
     for one in imported:

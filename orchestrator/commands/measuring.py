@@ -16,7 +16,7 @@ import orchestrator
 from orchestrator.commands.planning import Composed, look_at
 from orchestrator.commands.progress import Progress
 from orchestrator.commands.report import write_report
-from orchestrator.configuration.config import CampaignConfig, Trial
+from orchestrator.configuration.config import CampaignConfig
 from orchestrator.configuration.environment_values import variables_in
 from orchestrator.contracts import InputError
 from orchestrator.endings import ClusterLost, Stopped, ends_the_program
@@ -27,11 +27,11 @@ from orchestrator.running.executor import Site
 from orchestrator.running.identity import match_key
 from orchestrator.running.pipeline import own_rule, run_trials
 from orchestrator.running.plan import NOWHERE, Plan
-from orchestrator.running.signals import Restart, handled_by, heed_signals, leave_word, received, say_last_words, stop_at_once
+from orchestrator.running.signals import handled_by, heed_signals, leave_word, received, say_last_words, stop_at_once
 from orchestrator.stats.stopping import StoppingRule, make_rule
 from orchestrator.storage.records import CampaignRecord, CapacityQuestion, Fault, Pairing, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.code_files import CodeFiles, digest_code
+from orchestrator.subject.digests import code_files, digest_code
 
 FILES_NAMED = 5
 REPORTED = "reported"
@@ -86,7 +86,7 @@ def record_of(
     return CampaignRecord(
         code_version=orchestrator.__version__,
         code_digest=digest_code(campaign.code),
-        code_files=CodeFiles(campaign.code).of_trials(planned.trial for planned in plan.trials),
+        code_files=code_files(campaign.code),
         name=composed.composition.name,
         command=command,
         sweep=composed.composition.sweep,
@@ -114,14 +114,13 @@ def measure(
     quiet: bool,
     full: bool,
     rule_of: Callable[[PlannedTrial, str | None], StoppingRule] = own_rule,
-    accept_changes: bool = False,
     more: More | None = None,
     said: Sequence[str] = (),
 ) -> int:
     """Run trials of a campaign whose record is written, then report. Returns the exit code.
 
-    ``rule_of`` gives the stopping rule of a trial with the primary threshold. ``accept_changes`` and ``full`` also hold if the program
-    goes on in a fresh Ray. ``more`` is asked for further trials, each time that all are done, until it has none. ``said`` is said first.
+    ``rule_of`` gives the stopping rule of a trial with the primary threshold. ``more`` is asked for further trials, each time that all are
+    done, until it has none. ``said`` is said first.
     """
     tell_open(writer.record.open_to)
     stop, analysis = threading.Event(), writer.record.config.analysis
@@ -155,12 +154,8 @@ def measure(
             raise
         except ClusterLost as lost:
             keep_losses(writer, str(lost))
-            if received() is None:
-                kept = {"--trust": True, "--quiet": quiet, "--accept-changes": accept_changes, "--full": full}
-                options = [option for option, given in kept.items() if given]
-                raise Restart(str(lost), writer.directory, options, _how_to_go_on(writer)) from None
-            tell(f"{lost}; {_how_to_go_on(writer)}")
-            return 130
+            tell(f"error: {lost}; {_how_to_go_on(writer)}")
+            return 1 if received() is None else 130
         except OSError as error:
             if error.errno is None:
                 raise
@@ -248,10 +243,8 @@ def list_changes(writer: CampaignWriter, campaign: CampaignConfig, chosen: Seque
     InputError
         if a trial has no machine or lacks its model or data.
     """
-    changes: dict[str, list[str]] = {planned.trial_id: [] for planned in chosen}
-    code = CodeFiles(campaign.code)
-    for planned in chosen:
-        changes[planned.trial_id].extend(_code_changes(writer.record, campaign, planned.trial, code))
+    of_code = _code_changes(writer.record, campaign)
+    changes = {planned.trial_id: [*of_code] for planned in chosen}
     for planned, candidate in zip(chosen, look_at(site, [(planned.trial, "") for planned in chosen]), strict=True):
         if candidate.machine is NOWHERE or candidate.missing:
             raise InputError(f"{planned.trial_id}: {candidate.missing[0]}")
@@ -268,12 +261,14 @@ def list_changes(writer: CampaignWriter, campaign: CampaignConfig, chosen: Seque
     return changes
 
 
-def _code_changes(record: CampaignRecord, campaign: CampaignConfig, trial: Trial, code: CodeFiles) -> list[str]:
-    """Return one line where files that the trial runs have changed, or none. Older campaigns have one digest of all their code."""
+def _code_changes(record: CampaignRecord, campaign: CampaignConfig) -> list[str]:
+    """Return one line where code that measures has changed, or none."""
     message = f"the code has changed since the campaign was begun with version {record.code_version}"
-    if not record.code_files:
-        return [message] if record.code_digest not in (None, digest_code(campaign.code)) else []
-    changed = code.changed(trial, record.code_files)
+    if not all(name.endswith(".py") for name in record.code_files) or not record.code_files:  # until 0.2.0 by module, or one digest of all
+        same = record.code_digest in (None, digest_code(campaign.code))
+        return [] if same else [f"{message}, which identified code in another way"]
+    now = code_files(campaign.code)
+    changed = [name for name in sorted({*now, *record.code_files}) if now.get(name) != record.code_files.get(name)]
     more = f" and {len(changed) - FILES_NAMED} more" if len(changed) > FILES_NAMED else ""
     return [f"{message}: {', '.join(changed[:FILES_NAMED])}{more}"] if changed else []
 

@@ -34,7 +34,6 @@ from orchestrator.commands.progress import Progress
 from orchestrator.commands.report import store_report
 from orchestrator.compare.sides import partners
 from orchestrator.configuration.config import Trial
-from orchestrator.configuration.plain_values import check_size
 from orchestrator.contracts import InputError, first_line
 from orchestrator.endings import ClusterLost
 from orchestrator.report.text import printable
@@ -140,7 +139,6 @@ def words_of(side: str) -> tuple[str, ...]:
             raise InputError(f"{side}: cannot be taken apart ({error}): close the quotes") from error
     try:
         text = read_regular(path).decode()
-        check_size(text, str(path))
         document = yaml.safe_load(text)
     except FileNotFoundError as error:
         raise InputError(f"{side}: there is no such file; name a file of overrides, or write them in quotes") from error

@@ -41,7 +41,7 @@ def command(cfg: str | None, info: bool, skip_infeasible: bool, full: bool, requ
     if cfg or info:
         return planning.show(cfg, **words)
     from orchestrator.assessment.requirements import read_requirements
-    from orchestrator.assessment.sizing_words import advice, sizes_table
+    from orchestrator.assessment.sizing import advice, sizes_table
     from orchestrator.report.pasted import Command
     from orchestrator.report.terminal import Terminal
     from orchestrator.report.trial_names import with_names
@@ -125,8 +125,7 @@ def _remarks_by_trial(plan: Plan) -> Iterator[str]:
 
 
 def _sizes(requirements: Requirements, plan: Plan, reference: str | None) -> list[Size]:
-    from orchestrator.assessment.impossible import Offer, Outlook
-    from orchestrator.assessment.sizing import sizes_of
+    from orchestrator.assessment.sizing import Offer, Outlook, sizes_of
     from orchestrator.running.plan import slices_of
 
     samples = {key: candidate.inspection.samples for key, candidate in plan.candidates.items()}

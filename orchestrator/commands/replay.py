@@ -100,7 +100,7 @@ def command(
     from orchestrator.storage.layout import refuse_campaign_folder
     from orchestrator.storage.reader import open_campaign
     from orchestrator.storage.stored_form import table_of
-    from orchestrator.subject.trace_file import read_trace
+    from orchestrator.subject.schedule import read_trace
 
     if (law == "trace") != (trace is not None):
         raise InputError("--trace FILE and --load trace go together: give both, or neither")

@@ -84,6 +84,7 @@ def go_on(
             folder = shlex.quote(str(writer.directory))
             raise InputError(f"{writer.directory} has nothing to go on with{_advice(writer.record, folder)}; see it with `report {folder}`")
         with open_site(campaign, [planned.trial for planned in (chosen or trials)]) as site:
+            site.begin()
             changes = list_changes(writer, campaign, chosen or trials, site)
             different = list(dict.fromkeys(chain.from_iterable(changes.values())))
             if different and not accept_changes:
@@ -95,7 +96,7 @@ def go_on(
                 writer.set_state(planned.trial_id, "planned", None)
             said = [f"going on with {len(chosen)} of {len(trials)} trials in {writer.directory}"]
             further = None if question is None else Explorer(question, site, writer, began_s - seconds_spent(searches))
-            code = measure(writer, chosen, site, quiet, full, rule_of_extension(writer), accept_changes, further, said)
+            code = measure(writer, chosen, site, quiet, full, rule_of_extension(writer), further, said)
             return code if question is None else exit_code(code, writer.directory, question)
 
 

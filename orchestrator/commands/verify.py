@@ -22,7 +22,7 @@ def command(file: Path, signer: Path | None) -> int:
     Compute the digests of a bundle again, and its figures from its stored times, without the model, the data or a network.
     One line per problem; exit code 1 where anything differs, 2 for what is no bundle. No code of a bundle is run.
     """
-    from orchestrator.assessment.words import verdict_lines
+    from orchestrator.assessment.documents import verdict_lines
     from orchestrator.bundling import signing
     from orchestrator.bundling.verification import passing_folder, verify
     from orchestrator.report.terminal import Terminal

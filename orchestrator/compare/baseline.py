@@ -14,7 +14,7 @@ from pydantic import Field, FiniteFloat, model_validator
 
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial
-from orchestrator.configuration.frozen import Frozen
+from orchestrator.configuration.fields import Frozen
 from orchestrator.stats.latency import percentile_rank
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.storage import schema

@@ -1,19 +1,31 @@
-"""How stored timings are read: the block ``analysis`` of a campaign."""
+"""How stored timings are read: the block ``analysis`` of a campaign, and the file that the points of its ``tolerance`` may come from."""
 
-from collections.abc import Iterable, Sequence
-from typing import Literal
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from orchestrator.configuration.fields import LARGEST_SEED, MOST_THRESHOLDS, Milliseconds, Names, Percentile
-from orchestrator.configuration.frozen import Frozen
-from orchestrator.configuration.tolerance import ToleranceConfig
+from orchestrator.configuration.fields import LARGEST_SEED, MOST_THRESHOLDS, Frozen, Milliseconds, Names, Percentile
 from orchestrator.contracts import InputError
+from orchestrator.stats.tail_quality import LognormalTolerance, Tolerance, TolerancePoints, lognormal_from_p95
 from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
 
 ClockName = Literal["inference", "total", "response", "first_token", "per_token"]
 TOGETHER = "analysis.together_ms"
 """The key; one set of bounds replaces another as a whole."""
+TOLERANCE = "analysis.tolerance"
+"""The key; one law replaces another as a whole."""
+MOST_POINTS = 10_000
+COLUMNS = (["tolerance_ms"], ["tolerance_ms", "weight"])
+FORMS = "give median_ms with sigma or p95_ms, or points_ms (with weights), or csv"
+NS_PER_MS = 10**6
+
+Weight = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
 
 
 class DeadlineConfig(Frozen):
@@ -22,6 +34,49 @@ class DeadlineConfig(Frozen):
     quality: float = Field(0.99, gt=0, le=1)
     late_share: float = Field(0.10, ge=1e-6, lt=1)
     confidence: float = Field(0.95, gt=0, lt=1)
+
+
+class ToleranceConfig(Frozen):
+    """How long users wait: a lognormal law by its median and ``sigma`` or p95, or points with weights (null: equal ones)."""
+
+    median_ms: Milliseconds | None = None
+    sigma: float | None = Field(None, gt=0, le=10)
+    p95_ms: Milliseconds | None = None
+    points_ms: tuple[Milliseconds, ...] = Field((), max_length=MOST_POINTS)
+    weights: tuple[Weight, ...] = Field((), max_length=MOST_POINTS)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        lognormal = self.median_ms is not None and (self.sigma is None) != (self.p95_ms is None)
+        anything = any(value is not None for value in (self.median_ms, self.sigma, self.p95_ms))
+        if lognormal == bool(self.points_ms) or (self.points_ms and anything):
+            raise ValueError(f"must have one form: {FORMS}")
+        if self.weights and len(self.weights) != len(self.points_ms):
+            raise ValueError(f"has {len(self.points_ms)} points and {len(self.weights)} weights; give one weight a point")
+        if self.median_ms is not None and self.p95_ms is not None and self.p95_ms <= self.median_ms:
+            raise ValueError(f"p95_ms={self.p95_ms:g} must lie above median_ms={self.median_ms:g}")
+        return self
+
+    @property
+    def law(self) -> Tolerance:
+        """The law of tolerance in ns."""
+        if self.points_ms:
+            points = tuple(float(math.floor(Fraction(str(point)) * NS_PER_MS)) for point in self.points_ms)
+            return TolerancePoints(points, self.weights or (1.0,) * len(points))
+        assert self.median_ms is not None
+        median_ns = self.median_ms * NS_PER_MS
+        if self.sigma is not None:
+            return LognormalTolerance(median_ns, self.sigma)
+        assert self.p95_ms is not None
+        return lognormal_from_p95(median_ns, self.p95_ms * NS_PER_MS)
+
+    @property
+    def words(self) -> str:
+        """The law in words."""
+        if self.points_ms:
+            points = f"{len(self.points_ms)} points" if len(self.points_ms) > 1 else "1 point"
+            return f"{points} from {min(self.points_ms):g} to {max(self.points_ms):g} ms"
+        return f"lognormal, median {self.median_ms:g} ms, " + (f"p95 {self.p95_ms:g} ms" if self.sigma is None else f"sigma {self.sigma:g}")
 
 
 class AnalysisConfig(Frozen):
@@ -58,3 +113,49 @@ class AnalysisConfig(Frozen):
         for name in self.slices:
             if name not in names:
                 raise InputError(f"analysis.slices={name}: no sample has this slice; choose of {', '.join(names) or 'none'}")
+
+
+def with_tolerance_file(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a composed document in which ``analysis.tolerance={csv: FILE}`` holds the points of that file.
+
+    Only what a user has just composed is read so: a stored campaign holds the points, and names no file.
+
+    Raises
+    ------
+    InputError
+        for a file that is missing, has other columns than ``tolerance_ms`` and ``weight``, too many lines, or what is no number.
+    """
+    analysis = document.get("analysis")
+    tolerance = analysis.get("tolerance") if isinstance(analysis, Mapping) else None
+    if not isinstance(analysis, Mapping) or not isinstance(tolerance, Mapping) or tolerance.get("csv") is None:
+        return dict(document)
+    if set(tolerance) != {"csv"}:
+        raise InputError(f"analysis.tolerance: csv stands alone, and {', '.join(sorted(set(tolerance) - {'csv'}))} beside it: {FORMS}")
+    return {**document, "analysis": {**analysis, "tolerance": _read(Path(str(tolerance["csv"])).expanduser())}}
+
+
+def _read(path: Path) -> dict[str, list[float]]:
+    where = f"analysis.tolerance.csv={path}"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            lines = [(reader.line_num, row) for row, _ in zip(reader, range(MOST_POINTS + 2), strict=False) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or "it is no CSV file of UTF-8"
+        raise InputError(f"{where}: cannot be read ({reason}): name a CSV file with the columns tolerance_ms and weight") from error
+    head = [cell.strip() for cell in lines[0][1]] if lines else []
+    if head not in COLUMNS:
+        raise InputError(f"{where}: its first line is {','.join(head)[:60]!r}: it must be `tolerance_ms` or `tolerance_ms,weight`")
+    if not 1 < len(lines) <= MOST_POINTS + 1:
+        raise InputError(f"{where}: must hold 1 to {MOST_POINTS:,} points; merge points, with weights")
+    values = [_numbers(row, len(head), f"{where}: line {number}") for number, row in lines[1:]]
+    points = {"points_ms": [row[0] for row in values]}
+    return points if len(head) == 1 else {**points, "weights": [row[1] for row in values]}
+
+
+def _numbers(row: list[str], count: int, where: str) -> list[float]:
+    with suppress(ValueError):
+        if len(row) == count and "_" not in "".join(row):
+            return [float(cell) for cell in row]
+    wanted = "one number" if count == 1 else f"{count} numbers"
+    raise InputError(f"{where}, {','.join(row)[:40]!r}, must hold {wanted}: correct it, with decimal points and no commas within numbers")

@@ -1,46 +1,42 @@
-"""Hydra with the shipped groups and the user's own: one override or one trial at a time."""
-
-from __future__ import annotations
+"""Hydra with the shipped groups and the user's own: one override or one trial at a time, and its mistakes in one line."""
 
 import copy
 import filecmp
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from hydra import compose, version
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path
+import yaml
+from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, Quote, QuotedString
-from hydra.core.plugins import Plugins
-from hydra.errors import ConfigCompositionException
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+    UnsupportedInterpolationType,
+    UnsupportedValueType,
+)
 from omegaconf.resolvers.oc import env
 
-from orchestrator.configuration.environment_values import ASKED, expression, keep_expressions, resolved_text
-from orchestrator.configuration.hydra_errors import SHOWN, in_one_line
-from orchestrator.configuration.interpolations import bounded
-from orchestrator.configuration.keys import (
-    BLOCKS,
-    check_key,
-    is_group,
-    is_schema_key,
-    nearest,
-)
-from orchestrator.configuration.plain_values import check_plain
-from orchestrator.configuration.sweep import Conditional, Note
-from orchestrator.configuration.yaml_files import BoundedFiles, url_of
-from orchestrator.contracts import InputError
+from orchestrator.configuration.environment_values import keep_expressions
+from orchestrator.configuration.fields import ASKED, DEEPEST, PLAIN, SHOWN, check_plain, expression
+from orchestrator.configuration.keys import BLOCKS, check_key, is_group, is_schema_key, nearest_key, schema_keys
+from orchestrator.contracts import InputError, first_line, nearest
 
 MOST_VALUES = 100_000
-
+INTERPOLATIONS = "write ${oc.env:NAME} for a variable of the environment, ${KEY} for the value of another key, or a text without ${"
+warnings.filterwarnings("ignore", message="In the sequence", module="omegaconf")  # ${oc.env:NAME,} has an empty text where NAME is missing
 
 Base = tuple[DictConfig, Mapping[str, str | None]]
 """A configuration, and the name of the YAML chosen in every group."""
@@ -53,6 +49,19 @@ class Setting:
     key: str
     values: tuple[str, ...]
     swept: bool
+
+    @property
+    def shown(self) -> str:
+        """The setting as a message repeats it."""
+        text = f"{self.key}={','.join(self.values)}"
+        return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+    @property
+    def plain(self) -> tuple[str, str]:
+        """The key and its only value. Raises InputError where there are several."""
+        if self.swept:
+            raise InputError(f"{self.shown}: one value is wanted here; several belong into the axes of a sweep")
+        return self.key, self.values[0]
 
 
 def shipped_folder() -> Path:
@@ -68,17 +77,18 @@ class Composer:
     def __init__(self, config_dirs: Sequence[Path] = ()) -> None:
         self._parsed: dict[str, Override] = {}
         self._bases: dict[tuple[tuple[str, str], ...], Base] = {}
-        self._folders = [_existing_folder(folder) for folder in config_dirs]
-        _refuse_shadowed_files([shipped_folder(), *self._folders])
-        Plugins.instance().register(BoundedFiles)
-        urls = ",".join(QuotedString(url_of(folder), Quote.single).with_quotes() for folder in self._folders)
+        folders = [folder.expanduser().absolute() for folder in config_dirs]
+        for given, folder in zip(config_dirs, folders, strict=True):
+            if not folder.is_dir():
+                raise InputError(f"--config-dir {given}: there is no such folder; it holds groups such as {given}/model/NAME.yaml")
+        _refuse_shadowed_files([shipped_folder(), *folders])
+        urls = ",".join(QuotedString(f"file://{folder}", Quote.single).with_quotes() for folder in folders)
         self._search = [f"hydra.searchpath=[{urls}]"] if urls else []
         self._parser = OverridesParser.create()
 
-    def __enter__(self) -> Composer:
+    def __enter__(self) -> Self:
         GlobalHydra.instance().clear()
-        version.setbase("1.3")
-        Hydra.create_main_hydra2("app", create_config_search_path(url_of(shipped_folder())))
+        initialize_config_dir(str(shipped_folder()), version_base="1.3")
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -97,33 +107,33 @@ class Composer:
         key = override.key_or_group
         if override.is_delete() or override.package is not None:
             raise InputError(f"{text}: only KEY=VALUE is understood; to empty a key write {key}=null")
+        if key.startswith("sweep."):
+            raise InputError(f"{key}: set the axis itself, such as model=a,b, or write a sweep file of your own")
         if key != "sweep":
-            if key.startswith("sweep."):
-                raise InputError(f"{key}: set the axis itself, such as model=a,b, or write a sweep file of your own")
             check_key(key)
         setting = Setting(key, self._values(override, text), override.is_sweep_override())
         if key == "sweep" or is_group(key):
-            self._check_choices(setting)
+            for value in setting.values:
+                named = self.parse(f"{key}={value}").value()
+                if not isinstance(named, str) or not named:
+                    raise InputError(
+                        f"{key}={value}: must be the name of one YAML in conf/{key}, and no number or word of YAML's; "
+                        + nearest(value, {*self.choices(key)} - {value})
+                    )
         return setting
 
-    def canonical_note(self, note: Note) -> Note:
-        """Return a note whose values are spelled as the axes' are."""
-        return Note({key: self.canonical_values(key, texts) for key, texts in note.when.items()}, note.say)
-
-    def canonical_conditional(self, each: Conditional) -> Conditional:
-        """Return conditional settings whose condition is spelled as the values of axes are."""
-        return Conditional({key: self.canonical_values(key, texts) for key, texts in each.when.items()}, each.settings)
-
-    def canonical_values(self, key: str, texts: Sequence[str]) -> tuple[str, ...]:
-        """Return values spelled as the values of an axis are, so that the two can be compared."""
-        return tuple(value for text in texts for value in self._values(self.parse(f"{key}={text}"), text))
+    def canonical(self, rule: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+        """Return a rule whose values are spelled as the values of axes are, so that the two can be compared."""
+        return {
+            key: tuple(value for text in texts for value in self._values(self.parse(f"{key}={text}"), text)) for key, texts in rule.items()
+        }
 
     def _values(self, override: Override, text: str) -> tuple[str, ...]:
         value = override.value()
         if isinstance(value, Glob):
             return tuple(value.filter(self.choices(override.key_or_group)))
         if override.is_discrete_sweep():
-            with in_one_line():
+            with in_one_line(text[:SHOWN]):
                 values = tuple(islice(override.sweep_string_iterator(), MOST_VALUES + 1))
             if len(values) > MOST_VALUES:
                 raise InputError(f"{text}: an axis has at most {MOST_VALUES:,} values; narrow it")
@@ -134,30 +144,17 @@ class Composer:
             return (override.get_value_string(),)  # Hydra would escape the braces of an interpolation
         return (override.get_value_element_as_str(),)
 
-    def _check_choices(self, setting: Setting) -> None:
-        for value in setting.values:
-            parsed = self.parse(f"{setting.key}={value}").value()
-            if not isinstance(parsed, str) or not parsed:
-                choices = self.choices(setting.key)
-                advice = (
-                    f"{value} is no name but a number, or a word of YAML's: rename the file"
-                    if value in choices
-                    else nearest(value, choices)
-                )
-                raise InputError(f"{setting.key}={value}: must be the name of one YAML in conf/{setting.key}; {advice}")
-
     def choices(self, group: str) -> list[str]:
         """Return the names of the YAML files of one group."""
-        with in_one_line():
+        with in_one_line(group):
             return sorted(GlobalHydra.instance().config_loader().get_group_options(group, overrides=self._search))
 
     def read_sweep(self, name: str) -> Any:
         """Return the sweep file alone, unresolved: its interpolations belong to the trials."""
         with in_one_line(f"sweep={name}"):
-            found = self._by_hydra([f"+sweep={name}"], f"sweep={name}").get("sweep")
+            found = self._by_hydra([f"+sweep={name}"]).get("sweep")
             raw = OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
-        with named_sweep(name):
-            check_plain(raw)
+        check_plain(raw, f"sweep={name}")
         return raw
 
     def compose(self, settings: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -169,11 +166,11 @@ class Composer:
         with in_one_line(_files(choices)):
             return resolved_document(composed)
 
-    def analysis(self, settings: Sequence[tuple[str, str]]) -> dict[str, Any]:
-        """Return the analysis block alone. Raises InputError."""
-        composed, _ = self._compose(settings)
-        with in_one_line():
-            return resolved_document(OmegaConf.masked_copy(composed, ["analysis"]))["analysis"]  # type: ignore[no-any-return]
+    def blocks(self, settings: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, Any]:
+        """Return some blocks alone. Raises InputError."""
+        composed, choices = self._compose(settings)
+        with in_one_line(_files(choices)):
+            return resolved_document(OmegaConf.masked_copy(composed, [*names]))
 
     def _compose(self, settings: Sequence[tuple[str, str]]) -> Base:
         """Return a separate configuration with the settings applied in Hydra's order: groups, then values."""
@@ -182,8 +179,7 @@ class Composer:
             last.pop(key, None)
             last[key] = value
         base, choices = self._base(tuple((key, value) for key, value in last.items() if is_group(key)))
-        with in_one_line(_files(choices)):
-            composed = copy.deepcopy(base)
+        composed = copy.deepcopy(base)
         for key, value in last.items():
             if not is_group(key):
                 self._apply(composed, key, value)
@@ -193,18 +189,15 @@ class Composer:
         """Return what the groups alone compose to. Hydra takes far longer than all the rest, so it composes each choice once."""
         if groups not in self._bases:
             with in_one_line(_files(dict(groups))):
-                composed = self._by_hydra([f"{group}={name}" for group, name in groups], _files(dict(groups)))
+                composed = self._by_hydra([f"{group}={name}" for group, name in groups])
                 with open_dict(composed):
                     choices = composed.pop("hydra").runtime.choices
                 self._bases[groups] = composed, choices
         return self._bases[groups]
 
-    def _by_hydra(self, overrides: Sequence[str], where: str) -> DictConfig:
-        try:
-            with bounded(), _environment(expressed=False):  # Hydra itself evaluates what names a file of a group
-                return compose("config", [*self._search, *overrides], return_hydra_config=True)
-        except (AttributeError, KeyError) as error:  # of PyYAML, which trusts an explicit tag
-            raise InputError(f"{where}: a YAML tag such as !!bool or !!timestamp does not fit its value; leave it out") from error
+    def _by_hydra(self, overrides: Sequence[str]) -> DictConfig:
+        with _variables():  # Hydra itself evaluates what names a file of a group
+            return compose("config", [*self._search, *overrides], return_hydra_config=True)
 
     def _apply(self, composed: DictConfig, key: str, text: str) -> None:
         """Set one value as Hydra does: ``++key=value`` where the YAML need not write the key, else ``key=value``."""
@@ -212,8 +205,7 @@ class Composer:
         value = self.parse(line).value()
         with in_one_line(line[:SHOWN]):
             try:
-                with bounded():
-                    OmegaConf.update(composed, key, value, merge=True, force_add=is_schema_key(key))
+                OmegaConf.update(composed, key, value, merge=True, force_add=is_schema_key(key))
             except OmegaConfBaseException as error:
                 raise ConfigCompositionException(
                     f"{line[:SHOWN]}: has another form than the value in the YAML; write it in that form"
@@ -221,31 +213,33 @@ class Composer:
 
 
 def resolved_document(composed: DictConfig) -> dict[str, Any]:
-    """Return plain data, every interpolation resolved and no value missing."""
-    with bounded(), _environment(expressed=False) as asked:
+    """Return plain data, every interpolation resolved and no value missing; expressions stay where they are stored."""
+    with _variables() as asked:
         document: dict[str, Any] = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
-    check_plain(document)
+    for block, keys in document.items():
+        for key, value in keys.items() if isinstance(keys, dict) else ():
+            check_plain({key: value}, block, -1)
+        if not isinstance(keys, dict):
+            check_plain(keys, block)
     if not asked:
         return document
-    with bounded(), _environment(expressed=True):
+    with _variables(as_written=True):
         written: dict[str, Any] = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
-    return keep_expressions(document, written, resolved_text)
+    return keep_expressions(document, written)
 
 
 @contextmanager
-def _environment(expressed: bool) -> Iterator[set[str]]:
+def _variables(as_written: bool = False) -> Iterator[set[str]]:
     """Have ``${oc.env:NAME}`` give the value, or its expression where the variable is set. Yields the names of those asked for."""
     asked: set[str] = set()
 
     def of_variable(name: str = "", *default: Any) -> str | None:
-        if not name:
-            raise InputError("${oc.env:} names no variable; write ${oc.env:NAME}, or ${oc.env:NAME,VALUE} for one that may be missing")
         if name not in os.environ:
             found: str | None = env(name, *default)
             return found
         asked.add(name)
         ASKED.add(name)
-        return expression(name) if expressed else os.environ[name]
+        return expression(name) if as_written else os.environ[name]
 
     OmegaConf.register_new_resolver("oc.env", of_variable, replace=True)
     try:
@@ -259,32 +253,69 @@ def _files(choices: Mapping[str, str | None]) -> str:
     return "a value in the YAML of " + ", ".join(f"{group}={name}" for group, name in choices.items() if is_group(group) and name)
 
 
-@contextmanager
-def named_sweep(sweep: str | None) -> Iterator[None]:
-    """Say which sweep file a mistake is in."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"sweep {sweep}: {error}") from error
-
-
-def _existing_folder(folder: Path) -> Path:
-    absolute = folder.expanduser().absolute()
-    if not absolute.is_dir():
-        raise InputError(f"--config-dir {folder}: there is no such folder; it holds groups such as {folder}/model/NAME.yaml")
-    return absolute
-
-
 def _refuse_shadowed_files(folders: Sequence[Path]) -> None:
     """Refuse one name for two different files: the results would not say which of them was measured."""
     seen: dict[Path, Path] = {}
     for folder in dict.fromkeys(folders):
         for group in (*BLOCKS, "sweep"):
             for path in sorted((folder / group).rglob("*.yaml")):
-                if not path.is_file():
-                    raise InputError(
-                        f"{path}: must be a regular file with YAML text, no folder, pipe or device; remove it or name it otherwise"
-                    )
                 first = seen.setdefault(path.relative_to(folder), path)
-                if not filecmp.cmp(first, path, shallow=False):
+                if first != path and not filecmp.cmp(first, path, shallow=False):
                     raise InputError(f"{path}: {first} has the same name and another content; rename one of them")
+
+
+@contextmanager
+def in_one_line(where: str) -> Iterator[None]:
+    """Turn the exceptions of Hydra, OmegaConf and the YAML reader into an InputError, by their type; ``where`` names what is read."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError, AttributeError, KeyError) as error:
+        if isinstance(error, FileNotFoundError) and error.filename is None:  # the current folder is gone, which is no mistake in a value
+            raise
+        raise InputError(_explain(error, where)) from error
+    except RecursionError as error:
+        raise InputError(f"{where}: is nested too deeply, or inside itself; a value may be nested {DEEPEST} deep") from error
+
+
+def _explain(error: Exception, where: str) -> str:
+    cause = error.__cause__
+    if isinstance(error, OverrideParseException):
+        detail = next(line for line in error.message.splitlines() if not line.startswith("Error parsing override"))
+        return f"{error.override}: cannot be read ({detail}); write KEY=VALUE, or KEY=\"'VALUE'\" for special characters"
+    if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        return f"{group}={name}: no such {group}; {nearest(name, error.options)}"
+    if isinstance(error, ConfigCompositionException) and isinstance(cause, ConfigKeyError | ConfigAttributeError):
+        return _explain_unknown_key(str(cause.full_key), cause)
+    if isinstance(error, ConfigCompositionException) and isinstance(cause, OmegaConfBaseException) and not str(error):
+        return f"{where}: {_explain(cause, where)}"
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key}: has no value yet; add {error.full_key}=VALUE"
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: not valid YAML: {error.problem}"
+    told = first_line(error)
+    if isinstance(error, HydraException):
+        return told
+    remedy = next((remedy for kind, remedy in REMEDIES.items() if isinstance(error, kind)), "")
+    return f"{getattr(error, 'full_key', None) or where}: {told}" + (remedy and f"; {remedy}")
+
+
+REMEDIES = {
+    UnsupportedValueType: f"write {PLAIN}",
+    InterpolationResolutionError: INTERPOLATIONS,
+    UnsupportedInterpolationType: INTERPOLATIONS,
+    UnicodeDecodeError: "save the file as UTF-8",
+    AttributeError: "a YAML tag such as !!timestamp does not fit its value; leave it out",
+    KeyError: "a YAML tag such as !!bool does not fit its value; leave it out",
+}
+
+
+def _explain_unknown_key(key: str, cause: OmegaConfBaseException) -> str:
+    if key in BLOCKS:
+        return f"no {key} was chosen: add {key}=NAME to the command line"
+    block, _, _ = key.partition(".")
+    beside = [str(name) for name in cause.parent_node] if isinstance(cause.parent_node, DictConfig) else []
+    ours = schema_keys(block) if block in BLOCKS and key.count(".") == 1 else ()
+    return f"{key}: no such key; {nearest_key(key, [*beside, *ours])}"

@@ -3,26 +3,20 @@
 Hydra composes, and the grammar of overrides is Hydra's too. What a sweep is, which keys there are and how a mistake is worded is ours.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from orchestrator.configuration.analysis import TOGETHER, AnalysisConfig
-from orchestrator.configuration.composer import Composer, Setting, named_sweep, resolved_document
+from orchestrator.configuration.analysis import TOGETHER, TOLERANCE, AnalysisConfig
+from orchestrator.configuration.composer import Composer, in_one_line, resolved_document
 from orchestrator.configuration.config import CampaignConfig, parse_campaign
 from orchestrator.configuration.fields import MOST_REPEATS
-from orchestrator.configuration.hydra_errors import SHOWN, in_one_line
-from orchestrator.configuration.interpolations import literal
-from orchestrator.configuration.keys import (
-    BLOCKS,
-    CAMPAIGN_BLOCKS,
-    check_axis,
-)
+from orchestrator.configuration.keys import BLOCKS, CAMPAIGN_BLOCKS, check_axis
 from orchestrator.configuration.sweep import SweepFile, combinations, notes_on, parse_sweep, settings_when
-from orchestrator.configuration.tolerance import TOLERANCE
 from orchestrator.contracts import InputError
 
 Progress = Callable[[int, int], None]
@@ -84,25 +78,30 @@ def compose_trials(
     """
     with Composer(config_dirs) as composer:
         settings = [composer.setting(override) for override in overrides]
-        chosen = _chosen_sweep(settings)
+        names = [name for setting in settings if setting.key == "sweep" for name in setting.values]
+        if len(names) > 1:
+            raise InputError(f"sweep={','.join(names)}: one sweep file at a time; run one campaign for each")
+        chosen = names[0] if names else None
         settings = [setting for setting in settings if setting.key != "sweep"]
-        raw = composer.read_sweep(chosen) if chosen else None
-        _refuse_sweep_without_multirun(settings, multirun or chosen is not None)
-        with named_sweep(chosen):
-            sweep = parse_sweep(raw) if chosen else SweepFile(axes={})
+        for setting in settings:
+            if setting.swept and not (multirun or chosen):
+                raise InputError(f"{setting.shown}: several values make several trials; add -m, or quote a value that holds a comma")
+        with _of_sweep(chosen):
+            raw = composer.read_sweep(chosen) if chosen else None
+            sweep = parse_sweep(raw) if chosen else SweepFile()
             axes = {key: composer.setting(f"{key}={text}").values for key, text in sweep.axes.items()}
-            exclude = [{key: composer.canonical_values(key, texts) for key, texts in rule.items()} for rule in sweep.exclude]
-            notes = [composer.canonical_note(note) for note in sweep.notes]
-            before = [_plain(composer.setting(text)) for text in sweep.settings]
-            conditionals = [composer.canonical_conditional(each) for each in sweep.set_when]
-            of_conditionals = {text: _plain(composer.setting(text)) for each in conditionals for text in each.settings}
+            exclude = [composer.canonical(rule) for rule in sweep.exclude]
+            notes = [note.model_copy(update={"when": composer.canonical(note.when)}) for note in sweep.notes]
+            before = [composer.setting(text).plain for text in sweep.settings]
+            conditionals = [each.model_copy(update={"when": composer.canonical(each.when)}) for each in sweep.set_when]
+            of_conditionals = {text: composer.setting(text).plain for each in conditionals for text in each.settings}
         narrowed = {setting.key: setting.values for setting in settings if setting.swept or setting.key in axes}
         for key in (*axes, *narrowed):
             check_axis(key)
         rows, excluded = combinations(axes, sweep.pair, exclude, narrowed)
-        after = [_plain(setting) for setting in settings if setting.key not in narrowed]
+        after = [setting.plain for setting in settings if setting.key not in narrowed]
         wanted: list[list[tuple[str, str]]] = []
-        with named_sweep(chosen):
+        with _of_sweep(chosen):
             for row in rows:
                 added = settings_when(conditionals, dict([*before, *row.items(), *after]))
                 wanted.append([*before, *(of_conditionals[text] for text in added), *row.items(), *after])
@@ -114,10 +113,22 @@ def compose_trials(
             if progress:
                 progress(len(documents), len(rows))
     if not many:
-        _refuse_many(_repeat(document) for document in documents)
-    _check_shared(documents)
+        _refuse_many((document.get("measurement") or {}).get("repeat") for document in documents)
+    for document in documents:  # interpolations in a YAML file can make them disagree
+        for key in CAMPAIGN_BLOCKS:
+            if document.get(key) != documents[0].get(key):
+                raise InputError(f"{key}: all trials of a campaign share it, but here they disagree; give it one value")
     name = chosen.replace("/", "-") if chosen else "multirun" if multirun else "single"
     return Composition(name, tuple(documents), tuple(overrides), raw, excluded, tuple(notes_on(notes, row) for row in rows))
+
+
+@contextmanager
+def _of_sweep(name: str | None) -> Iterator[None]:
+    """Say which sweep file a mistake is in."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"sweep {name}: {error}" if name and not str(error).startswith("sweep=") else str(error)) from error
 
 
 def compose_places(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> list[dict[str, Any]]:
@@ -138,15 +149,10 @@ def compose_places(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -
                     f"{setting.key}: a look at hosts takes cluster, system and server keys only; name the systems with system=a,b"
                 )
         systems = next((setting.values for setting in reversed(settings) if setting.key == "system"), (None,))
-        rest = [_plain(setting) for setting in settings if setting.key != "system"]
+        rest = [setting.plain for setting in settings if setting.key != "system"]
         named = systems != (None,) or any(key.partition(".")[0] in ("system", "server") for key, _ in rest)
-        documents = []
-        for system in systems:
-            composed, _ = composer._compose([*rest, *([("system", system)] if system else [])])
-            with in_one_line():
-                kept = ["cluster", "system", "server"] if named else ["cluster"]
-                documents.append(resolved_document(OmegaConf.masked_copy(composed, kept)))
-        return documents
+        kept = ["cluster", "system", "server"] if named else ["cluster"]
+        return [composer.blocks([*rest, *([("system", system)] if system else [])], kept) for system in systems]
 
 
 def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> AnalysisConfig:
@@ -160,18 +166,29 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
     if not overrides:
         return stored
     with Composer(config_dirs) as composer:
-        settings = [_plain(composer.setting(override)) for override in overrides]
+        settings = [composer.setting(override).plain for override in overrides]
         for key, _ in settings:
             if key.partition(".")[0] != "analysis":
                 raise InputError(f"{key}: stored timings are read by analysis keys only; another {key} needs a new measurement")
         if any(key == "analysis" for key, _ in settings):
-            return parse_campaign({"analysis": composer.analysis(settings)}).analysis
-        with in_one_line():
-            block = OmegaConf.create({"analysis": literal(stored.model_dump(mode="json"))})  # whoever wrote it
-            for key, text in settings:
-                value = composer.parse(f"{key}={text}").value()
-                OmegaConf.update(block, key, value, merge=key not in (TOLERANCE, TOGETHER), force_add=True)
-            return parse_campaign(resolved_document(block)).analysis
+            return parse_campaign(composer.blocks(settings, ["analysis"])).analysis
+        changed: dict[str, Any] = {"analysis": stored.model_dump(mode="json")}
+        for key, text in settings:
+            with in_one_line(f"{key}={text}"):
+                # Alone: what a campaign has stored, whoever wrote it, is no expression.
+                value = resolved_document(OmegaConf.create({"analysis": composer.parse(f"{key}={text}").value()}))["analysis"]
+            _put(changed, key, value)
+        return parse_campaign(changed).analysis
+
+
+def _put(document: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key; a mapping adds to the one that is there, unless one law or set of bounds replaces another as a whole."""
+    *parents, last = key.split(".")
+    for parent in parents:
+        document[parent] = document[parent] if isinstance(document.get(parent), dict) else {}
+        document = document[parent]
+    both = isinstance(value, dict) and isinstance(document.get(last), dict) and key not in (TOLERANCE, TOGETHER)
+    document[last] = {**document[last], **value} if both else value
 
 
 def code_folders(overrides: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -213,13 +230,6 @@ def to_yaml(document: Mapping[str, Any]) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(dict(document)))
 
 
-def _chosen_sweep(settings: Sequence[Setting]) -> str | None:
-    chosen = [value for setting in settings if setting.key == "sweep" for value in setting.values]
-    if len(chosen) > 1:
-        raise InputError(f"sweep={','.join(chosen)}: one sweep file at a time; run one campaign for each")
-    return chosen[0] if chosen else None
-
-
 def _refuse_many(repeats: Iterable[object]) -> None:
     """Refuse more trials than are likely meant. Repeats that are unknown yet, or not a number, count as one."""
     trials = sum(_counted(repeat) for repeat in repeats)
@@ -232,33 +242,3 @@ def _counted(repeat: object) -> int:
         return min(max(1, int(float(str(repeat)))), MOST_REPEATS)
     except (OverflowError, ValueError):
         return 1
-
-
-def _repeat(document: Mapping[str, Any]) -> object:
-    block = document.get("measurement")
-    return block.get("repeat") if isinstance(block, Mapping) else None
-
-
-def _check_shared(documents: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse trials that disagree on what a campaign has once, as interpolations in a YAML file can make them."""
-    for document in documents[1:]:
-        for key in CAMPAIGN_BLOCKS:
-            if document.get(key) != documents[0].get(key):
-                raise InputError(f"{key}: all trials of a campaign share it, but here they disagree; give it one value")
-
-
-def _refuse_sweep_without_multirun(settings: Sequence[Setting], allowed: bool) -> None:
-    for setting in settings:
-        if setting.swept and not allowed:
-            raise InputError(f"{_shown(setting)}: several values make several trials; add -m, or quote a value that holds a comma")
-
-
-def _plain(setting: Setting) -> tuple[str, str]:
-    if setting.swept:
-        raise InputError(f"{_shown(setting)}: one value is wanted here; several belong into the axes of a sweep")
-    return setting.key, setting.values[0]
-
-
-def _shown(setting: Setting) -> str:
-    text = f"{setting.key}={','.join(setting.values)}"
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

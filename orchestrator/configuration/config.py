@@ -4,14 +4,12 @@ The words are those of the documentation: a *trial* is one model x task x system
 *campaign* is all trials of one command.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig, with_tolerance_file
 from orchestrator.configuration.fields import (
     LARGEST_SEED,
     MOST_CLASSES,
@@ -21,18 +19,19 @@ from orchestrator.configuration.fields import (
     MOST_SAMPLES,
     MOST_SECONDS,
     Bytes,
+    Core,
+    Cores,
     DeviceKind,
     Dtype,
+    Frozen,
     Modules,
     Name,
     Names,
     Programs,
     explain,
 )
-from orchestrator.configuration.frozen import Frozen
 from orchestrator.configuration.load import LoadConfig, refuse_empty_streams
 from orchestrator.configuration.server import MOST_UNASKED_IN_FLIGHT, ServerSettings
-from orchestrator.configuration.tolerance import with_tolerance_file
 from orchestrator.contracts import InputError
 from orchestrator.stats.constants import CERTIFY_ROUNDS, PAUSE
 
@@ -100,9 +99,9 @@ class SystemConfig(Frozen):
 
     name: Name
     device: Annotated[str, Field(pattern=rf"^(cpu|cuda:\d+(,\d+)*|{UUID}(,{UUID})*)$")] = "cpu"
-    cores: Annotated[int, Field(gt=0, le=MOST_CORES)] | tuple[Annotated[int, Field(ge=0, lt=MOST_CORES)], ...] | None = None
+    cores: Cores = None
     threads: int | None = Field(None, gt=0, le=MOST_CORES)
-    numa: int | None = Field(None, ge=0, lt=MOST_CORES)
+    numa: Core | None = None
     labels: dict[str, str] = Field({})
     paths: dict[str, str] = Field({})
     python: str | None = None
@@ -122,11 +121,9 @@ class SystemConfig(Frozen):
         return tuple(f"cuda:{name}" if indices else name for name in self.device.removeprefix("cuda:").split(","))
 
     @model_validator(mode="after")
-    def _each_once(self) -> SystemConfig:
+    def _each_once(self) -> Self:
         if len(set(self.gpus)) < len(self.gpus):
             raise ValueError(f"device={self.device} names a GPU twice; list each GPU once in system.device")
-        if isinstance(self.cores, tuple) and len(set(self.cores)) < len(self.cores):
-            raise ValueError(f"cores={list(self.cores)} names a core twice; list each core once in system.cores")
         return self
 
 
@@ -182,7 +179,7 @@ class MeasurementConfig(Frozen):
         return {"visits": self.visit_rounds, "interleaved": 1, "sequential": None}[self.schedule]
 
     @model_validator(mode="after")
-    def _bounds_in_order(self) -> MeasurementConfig:
+    def _bounds_in_order(self) -> Self:
         if self.max_rounds < self.min_rounds:
             raise ValueError(
                 f"max_rounds={self.max_rounds} is below min_rounds={self.min_rounds}; raise measurement.max_rounds or lower "
@@ -203,7 +200,7 @@ class ClusterConfig(Frozen):
     machines: Literal["boot_id", "node"] = "boot_id"
 
     @model_validator(mode="after")
-    def _address_where_needed(self) -> ClusterConfig:
+    def _address_where_needed(self) -> Self:
         if (self.name == "address") != (self.address is not None):
             raise ValueError("cluster=address needs cluster.address=HOST:PORT, and no other cluster takes one")
         return self
@@ -238,7 +235,7 @@ class Trial(Frozen):
         return self.server.in_flight or (MOST_UNASKED_IN_FLIGHT if self.load.is_open else 1)
 
     @model_validator(mode="after")
-    def _who_answers(self) -> Trial:
+    def _who_answers(self) -> Self:
         if self.server.is_asked and not self.runtime.asks_server:
             raise ValueError(
                 f"runtime={self.runtime.name} computes in this process and asks no server={self.server.name}; choose "
@@ -267,7 +264,7 @@ class Trial(Frozen):
         return self
 
     @model_validator(mode="after")
-    def _no_token_in_requests(self) -> Trial:
+    def _no_token_in_requests(self) -> Self:
         """Refuse headers that hold a token, without showing it: the keys of a request are stored."""
         request = self.model.options.get("request")
         headers = request.get("headers") if isinstance(request, Mapping) else None
@@ -280,7 +277,7 @@ class Trial(Frozen):
         return self
 
     @model_validator(mode="after")
-    def _something_to_wait_for(self) -> Trial:
+    def _something_to_wait_for(self) -> Self:
         if self.load.batch_wait_ms and self.measurement.batch == 1:
             raise ValueError(
                 f"load.batch_wait_ms={self.load.batch_wait_ms:g} has no effect where one sample is a batch; raise measurement.batch"

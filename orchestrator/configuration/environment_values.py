@@ -5,34 +5,46 @@ and everything else the id keeps 32 bits.
 """
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from orchestrator.configuration.config import Target, Trial
-from orchestrator.configuration.hidden_text import SHORTEST_HIDDEN, Secret
+from orchestrator.configuration.fields import SHORTEST_HIDDEN, without
 from orchestrator.configuration.keys import WITH_OPTIONS, schema_keys
-from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 
 EXPRESSION = re.compile(r"\$\{oc\.env:([^{}:,\s]+)\}")
 SALT = b"tail-quality: a value of the environment in a trial's id"
 ITERATIONS = 200_000
-LONG = 40
-"""A message may shorten a longer value."""
 OF_A_SERVER = ("command", "environment", "settings", "version_command")
 """Keys of the block ``server`` that may hold expressions."""
-CUT = re.compile(r" \(|\n\.\.\. \d+ characters left out \.\.\.\n")
-"""What follows on a text that was cut: the place of an exception, or the mark of a traceback that was shortened."""
+PATH_OPTIONS = ("path", "root")
+"""Options of models and tasks that are paths by their name."""
 
 
-def expression(name: str) -> str:
-    """Return how a variable's value is written where it may not be stored."""
-    return f"${{oc.env:{name}}}"
+@dataclass(frozen=True)
+class Secret:
+    """A server's token, which neither representation nor stored text shows."""
+
+    token: str = field(repr=False)
+
+    def hide(self, text: str) -> str:
+        """Return a text without the token."""
+        return text.replace(self.token, "***") if len(self.token) >= SHORTEST_HIDDEN else text
+
+    def hide_bytes(self, body: bytes) -> bytes:
+        """Return an answer without the token."""
+        return body.replace(self.token.encode(), b"***") if len(self.token) >= SHORTEST_HIDDEN else body
+
+
+def has_expression(value: object) -> bool:
+    """Return whether an option holds an expression."""
+    return isinstance(value, str) and EXPRESSION.search(value) is not None
 
 
 def resolved_text(text: str) -> str:
@@ -53,83 +65,26 @@ def resolved(trial: Trial) -> Trial:
     """
     if not variables_in(trial):
         return trial
-    paths = {key: resolved_text(path) for key, path in trial.system.paths.items()}
+    server = {key: _each_text(getattr(trial.server, key), resolved_text) for key in OF_A_SERVER}
     return trial.model_copy(
         update={
             "model": _with_values(trial.model),
             "task": _with_values(trial.task),
-            "system": trial.system.model_copy(update={"paths": paths}),
-            "server": _server_with_values(trial.server),
+            "system": trial.system.model_copy(update={"paths": _each_text(trial.system.paths, resolved_text)}),
+            "server": trial.server.model_copy(update={key: tuple(it) if isinstance(it, list) else it for key, it in server.items()}),
         }
     )
 
 
 def _with_values(target: Target) -> Target:
-    values = {name: _each_text(value, resolved_text) for name, value in target.options.items()}
+    values = _each_text(target.options, resolved_text)
     changed = {name: value for name, value in values.items() if value != target.options[name]}
     return target.model_copy(update={"options": {**values, **path_options(changed, [])}})
 
 
-def _server_with_values(server: ServerSettings) -> ServerSettings:
-    values = {key: _each_text(getattr(server, key), resolved_text) for key in OF_A_SERVER}
-    return server.model_copy(update={key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
-
-
 def without_values(trial: Trial, text: str) -> str:
-    """Return a text that a target may have written, such as an exception's message, with expressions in place of values.
-
-    Values of fewer than ``SHORTEST_HIDDEN`` characters stay: they would be found in any text.
-    """
-    for name in variables_in(trial):
-        text = _without_value(text, name)
-    return text
-
-
-def _without_value(text: str, name: str, most: int | None = None) -> str:
-    """Return a text without the value of a variable; with ``most``, without its first so many characters and what follows of it, too."""
-    value, instead = os.environ.get(name, ""), expression(name)
-    if len(value) < SHORTEST_HIDDEN:
-        return text
-    parts = [_secret(name, value).hide(part) for part in text.split(instead)]
-    text = instead.join(part if most is None else _without_beginning(part, value, most, instead) for part in parts)
-    for form in dict.fromkeys((value, repr(value)[1:-1], json.dumps(value)[1:-1])):
-        text = _without_cut(text if form == value else text.replace(form, instead), form, instead)
-    return text
-
-
-def _without_beginning(text: str, value: str, most: int, instead: str) -> str:
-    before, found, after = text.partition(value[:most])
-    if not found or len(value) <= most:
-        return text
-    same = next((size for size, (one, other) in enumerate(zip(after, value[most:], strict=False)) if one != other), len(after))
-    return before + instead + _without_beginning(after[same:], value, most, instead)
-
-
-@lru_cache(maxsize=64)
-def _secret(name: str, value: str) -> Secret:
-    return Secret(value, expression(name), in_pieces=False)
-
-
-ASKED: set[str] = set()
-"""The variables whose values this process has put into configurations, of its own keys too."""
-
-
-def without_asked(text: str) -> str:
-    """Return a message about a configuration with expressions in place of values; it may have shortened longer ones."""
-    for name in sorted(ASKED):
-        text = _without_value(text, name, LONG)
-    return text
-
-
-def _without_cut(text: str, value: str, instead: str) -> str:
-    """Return a text without the beginning or end of a value that was cut off where a long message was shortened."""
-    for end in reversed([*(found.start() for found in CUT.finditer(text)), len(text)]):
-        shown = next((size for size in range(len(value) - 1, SHORTEST_HIDDEN - 1, -1) if text.endswith(value[:size], 0, end)), 0)
-        text = text[: end - shown] + (instead if shown else "") + text[end:]
-    for start in reversed([found.end() for found in CUT.finditer(text)]):
-        shown = next((size for size in range(len(value) - 1, SHORTEST_HIDDEN - 1, -1) if text.startswith(value[-size:], start)), 0)
-        text = text[:start] + (instead if shown else "") + text[start + shown :]
-    return text
+    """Return a text that a target may have written, such as an exception's message, with expressions in place of values."""
+    return without(text, variables_in(trial))
 
 
 def hidden(trial: Trial, values: Any) -> Any:
@@ -149,11 +104,6 @@ def variables_in(trial: Trial) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def has_expression(value: object) -> bool:
-    """Return whether an option holds an expression."""
-    return isinstance(value, str) and EXPRESSION.search(value) is not None
-
-
 def known_by_digests(value: Any) -> Any:
     """Return an option as a trial's identity knows it: each expression with a digest of its value. Raises InputError."""
     return _each_text(value, lambda text: f"{text} {_digest(resolved_text(text))}" if has_expression(text) else text)
@@ -168,14 +118,8 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
-        return {change(name) if isinstance(name, str) else name: _each_text(inside, change) for name, inside in value.items()}
-    if isinstance(value, list | tuple):
-        return [_each_text(inside, change) for inside in value]
-    return value
-
-
-PATH_OPTIONS = ("path", "root")
-"""Options of models and tasks that are paths by their name."""
+        return {_each_text(name, change): _each_text(inside, change) for name, inside in value.items()}
+    return [_each_text(inside, change) for inside in value] if isinstance(value, list | tuple) else value
 
 
 def path_options(options: Mapping[str, Any], files: Sequence[Path]) -> dict[str, str]:
@@ -185,28 +129,24 @@ def path_options(options: Mapping[str, Any], files: Sequence[Path]) -> dict[str,
     """
     absolute = {file.absolute() for file in files}
     known = {parent for file in absolute for parent in file.parents} | absolute
-    texts = {name: value for name, value in options.items() if isinstance(value, str)}
-    return {name: str(Path(value).expanduser().absolute()) for name, value in texts.items() if _is_path(name, value, known)}
+    texts = {name: Path(value).expanduser().absolute() for name, value in options.items() if isinstance(value, str)}
+    return {name: str(path) for name, path in texts.items() if _is_path(name, str(options[name]), path, known)}
 
 
-def _is_path(name: str, value: str, known: set[Path]) -> bool:
-    path = Path(value).expanduser().absolute()
+def _is_path(name: str, value: str, path: Path, known: set[Path]) -> bool:
     try:
-        exists = path.exists()
+        return path.exists() and (name in PATH_OPTIONS or "/" in value or "\\" in value or path in known)
     except OSError:
         return False
-    return exists and (name in PATH_OPTIONS or "/" in value or "\\" in value or path in known)
 
 
-def keep_expressions(values: dict[str, Any], written: Mapping[str, Any], resolved_text: Callable[[str], str]) -> dict[str, Any]:
-    """Return a document with expressions in place of values.
+def keep_expressions(values: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document with expressions in place of values, in the keys that are a target's or a process's.
 
     Parameters
     ----------
     values, written
         the document with the values of variables, and with their expressions.
-    resolved_text
-        gives the text with values in place of expressions.
 
     Raises
     ------
@@ -215,11 +155,11 @@ def keep_expressions(values: dict[str, Any], written: Mapping[str, Any], resolve
     """
 
     def kept(key: str, value: Any, expressed: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: kept(f"{key}.{name}", inside, _inside(expressed, name)) for name, inside in value.items()}
-        if isinstance(value, list):
-            return [kept(f"{key}.{place}", inside, _inside(expressed, place)) for place, inside in enumerate(value)]
-        if not isinstance(value, str) or value == expressed:
+        if isinstance(value, dict) and isinstance(expressed, dict):
+            return {name: kept(f"{key}.{name}", inside, expressed.get(name)) for name, inside in value.items()}
+        if isinstance(value, list) and isinstance(expressed, list):
+            return [kept(f"{key}.{place}", *pair) for place, pair in enumerate(zip(value, expressed, strict=False))]
+        if value == expressed or not isinstance(value, str | dict | list):
             return value
         if not isinstance(expressed, str) or resolved_text(expressed) != value:
             raise InputError(
@@ -227,29 +167,12 @@ def keep_expressions(values: dict[str, Any], written: Mapping[str, Any], resolve
             )
         return expressed
 
-    changed = dict(values)
-    for block in WITH_OPTIONS:
-        if isinstance(values.get(block), dict):
-            ours = schema_keys(block)
-            changed[block] = {
-                name: value if name in ours else kept(f"{block}.{name}", value, _inside(written.get(block), name))
-                for name, value in values[block].items()
-            }
-    system = values.get("system")
-    if isinstance(system, dict) and isinstance(system.get("paths"), dict):
-        paths = kept("system.paths", system["paths"], _inside(written.get("system"), "paths"))
-        changed["system"] = {**system, "paths": paths}
-    server = values.get("server")
-    if isinstance(server, dict):
-        expressed = written.get("server")
-        told = {name: kept(f"server.{name}", server[name], _inside(expressed, name)) for name in OF_A_SERVER if name in server}
-        changed["server"] = {**server, **told}
-    return changed
+    def in_block(block: str, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        ours = schema_keys(block) if block in WITH_OPTIONS else {*value} - {"system": {"paths"}, "server": {*OF_A_SERVER}}.get(block, set())
+        return {
+            name: inside if name in ours else kept(f"{block}.{name}", inside, written[block].get(name)) for name, inside in value.items()
+        }
 
-
-def _inside(value: Any, place: str | int) -> Any:
-    """Return a part of a value, None if it has another form."""
-    try:
-        return value[place]
-    except (IndexError, KeyError, TypeError):
-        return None
+    return {block: in_block(block, value) for block, value in values.items()}

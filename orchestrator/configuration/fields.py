@@ -1,63 +1,17 @@
 """The kinds of values that a configuration holds, their bounds, and how a mistake in one is worded."""
 
+import math
+import os
 import re
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from itertools import takewhile
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
-KNOWN_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|kB|KB|MB|GB|TB)?\s*")
-SIZE_UNITS = {
-    "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
-    "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
-}  # fmt: skip
-
-
-def parse_bytes(value: object) -> int:
-    """Return a number of bytes from ``4GiB``, ``500MB`` or a plain number."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    match = KNOWN_SIZE.fullmatch(str(value))
-    if match is None:
-        raise ValueError("must be a number of bytes such as 500MB or 4GiB")
-    return int(float(match[1]) * SIZE_UNITS[match[2] or "B"])
-
-
-def _no_truth(value: object) -> object:
-    """Refuse true and false where a number is wanted: Python counts them as 1 and 0."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
-    return value
-
-
-def _plain_name(value: str) -> str:
-    """Refuse names that could not be part of a file name on every system."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", value) or ".." in value:
-        raise ValueError("must be 1 to 100 of the characters A-Z a-z 0-9 _ . + - and start with a letter or digit")
-    return value
-
-
-def _plain_names(value: object) -> object:
-    """Accept one string where a list of strings is wanted."""
-    return (value,) if isinstance(value, str) else value
-
-
-def _module_names(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what Python could not import."""
-    for name in value:
-        if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name):
-            raise ValueError(f"must be names of Python modules, and {name[:40]!r} is none")
-    return value
-
-
-def _program_names(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what no file system could hold."""
-    for name in value:
-        if not name.strip() or "\0" in name or len(name) > 200:
-            raise ValueError("must be names of programs of 1 to 200 characters")
-    return value
-
+from orchestrator.contracts import InputError, nearest
 
 MOST_REPEATS = 1000
 MOST_THRESHOLDS = 1000
@@ -73,67 +27,206 @@ MOST_CLASSES = MOST_SAMPLES = 10**9
 LARGEST_SEED = 2**63 - 1
 FEWEST_ARRIVALS_PER_S, MOST_ARRIVALS_PER_S = 1e-3, 10**7
 LONGEST_STREAM_S = 86_400
+LARGEST = 2**128
+"""No whole number in a file of this program lies further from 0."""
+DEEPEST = 30
+"""How deep a key's value may be nested."""
+PLAIN = "null, true, false, a finite number of at most 128 bits, text, a list or a mapping with text as keys"
+SHOWN = 80
+"""Characters of a value that a message repeats."""
+
+SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|kB|KB|MB|GB|TB)?\s*")
+SIZE_UNITS = {
+    "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+    "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
+}  # fmt: skip
+
+
+def parse_bytes(value: object) -> int:
+    """Return a number of bytes from ``4GiB``, ``500MB`` or a plain number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = SIZE.fullmatch(str(value))
+    if match is None:
+        raise ValueError("must be a number of bytes such as 500MB or 4GiB")
+    return int(float(match[1]) * SIZE_UNITS[match[2] or "B"])
+
+
+def matches(pattern: str, rule: str) -> AfterValidator:
+    """Return a check that a text has a form as a whole; ``rule`` says which."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(rule)
+        return value
+
+    return AfterValidator(check)
+
+
+def _no_truth(value: object) -> object:
+    """Refuse true and false where a number is wanted: Python counts them as 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, and true and false are none")
+    return value
+
+
+def _each_once(cores: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(cores)) < len(cores):
+        raise ValueError("names a core twice; list each core once")
+    return cores
+
+
+ONE_OR_SEVERAL = BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+"""One text stands for a list of one."""
 
 DeviceKind = Literal["cpu", "cuda"]
 Dtype = Literal["fp32", "bf16", "fp16"]
 DTYPE_BYTES: Mapping[Dtype, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
 
-Name = Annotated[str, AfterValidator(_plain_name)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_plain_names)]
-Modules = Annotated[Names, AfterValidator(_module_names)]
-Programs = Annotated[Names, AfterValidator(_program_names)]
+NAME = matches(
+    r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", "must be 1 to 100 of the characters A-Z a-z 0-9 _ . + - and start with a letter or digit"
+)
+MODULE = matches(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "must be the name of a Python module")
+PROGRAM = matches(r"(?s)(?=.*\S)[^\0]{1,200}", "must be the name of a program, of 1 to 200 characters")
+
+Name = Annotated[str, NAME]
+Names = Annotated[tuple[str, ...], ONE_OR_SEVERAL]
+Modules = Annotated[tuple[Annotated[str, MODULE], ...], ONE_OR_SEVERAL]
+Programs = Annotated[tuple[Annotated[str, PROGRAM], ...], ONE_OR_SEVERAL]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0, le=2**60)]
 Percentile = Annotated[float, Field(ge=1e-6, lt=100)]
 Milliseconds = Annotated[float, BeforeValidator(_no_truth), Field(ge=1e-6, le=LONGEST_MS, allow_inf_nan=False)]
+Core = Annotated[int, Field(ge=0, lt=MOST_CORES)]
+Cores = Annotated[int, Field(gt=0, le=MOST_CORES)] | Annotated[tuple[Core, ...], AfterValidator(_each_once)] | None
+"""A number of cores, a list of core numbers, or all there are."""
 
 
+class Frozen(BaseModel):
+    """Base of all configuration: immutable, unknown keys refused. Text that reads as a number counts as one, as on a command line."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false, also in a list, where a number is wanted: Pydantic would take them for 1 and 0."""
+        if _holds_numbers_alone(cls, str(info.field_name)):
+            for one in value if isinstance(value, list | tuple) else (value,):
+                _no_truth(one)
+        return value
+
+
+@lru_cache(maxsize=1024)
+def _holds_numbers_alone(model: type[BaseModel], name: str) -> bool:
+    """Return whether a key may hold a number and may not be true or false."""
+    kinds = set(_kinds(model.model_fields[name].annotation))
+    return bool(kinds & {int, float}) and not kinds & {bool, Any}
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """Return all types that an annotation names."""
+    return [annotation, *(kind for part in get_args(annotation) for kind in _kinds(part))]
+
+
+def check_plain(value: object, key: str, depth: int = 0) -> None:
+    """Refuse what a file of JSON would not give back as it was.
+
+    Parameters
+    ----------
+    key
+        where the value stands, for the message.
+    depth
+        how deep that is within the value that was asked for.
+
+    Raises
+    ------
+    InputError
+        with the first key whose value breaks the rule.
+    """
+    if depth > DEEPEST:
+        raise InputError(
+            f"{'.'.join(key.split('.')[:2])}: is nested more than {DEEPEST} deep; flatten it, or put it into a file of its own"
+        )
+    if isinstance(value, dict):
+        for name, inside in value.items():
+            if not isinstance(name, str):
+                raise InputError(f"{key}: its key {name!a:.{SHOWN}} is no text; put it into quotes")
+            check_plain(name, key, depth)
+            check_plain(inside, f"{key}.{name}", depth + 1)
+    elif isinstance(value, list | tuple):
+        for place, inside in enumerate(value):
+            check_plain(inside, f"{key}.{place}", depth + 1)
+    elif not _is_plain(value):
+        shown = "" if isinstance(value, int) else f"={' '.join(ascii(value).split())[:SHOWN]}"  # Python may refuse to print a number
+        raise InputError(f"{key}{shown}: must be {PLAIN}; write it as one of these")
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, str):
+        return value.encode(errors="ignore").decode() == value  # half of a surrogate pair is no text
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or (isinstance(value, int) and abs(value) <= LARGEST)
+
+
+SHORTEST_HIDDEN = 6
+"""A shorter secret would be found in any text."""
+ASKED: set[str] = set()
+"""The variables whose values this process has put into configurations, of its own keys too."""
 SECRET = "token_"  # noqa: S105 - how keys begin whose values no message repeats: somebody may have put the token itself there
 
 
-def explain(error: ValidationError) -> str:
-    """Return the first complaint of a validation error as one line: key, value, rule."""
-    found = _one_of_each_key(error.errors(include_url=False))
-    first = found[0]
-    # Pydantic names the members of a union too ("constrained-int"): only words and indices are ours.
-    parts = [str(part) for part in first["loc"] if part != "options" and re.fullmatch(r"\w+", str(part))]
-    key = ".".join(parts) or error.title
-    message = _rule(first["type"], first.get("ctx", {})) or first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        return f"{key}: no such key"
+def expression(name: str) -> str:
+    """Return how the value of an environment variable is written where it may not be stored."""
+    return f"${{oc.env:{name}}}"
+
+
+def without(text: str, names: Iterable[str]) -> str:
+    """Return a text with expressions in place of the values of environment variables."""
+    values = {os.environ.get(name, ""): name for name in sorted(names)}
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) >= SHORTEST_HIDDEN:
+            text = text.replace(value, expression(values[value]))
+    return text
+
+
+def without_asked(text: str) -> str:
+    """Return a message about a configuration with expressions in place of values."""
+    return without(text, ASKED)
+
+
+RULES = {
+    "tuple_type": "must be a list such as [12]",
+    "model_type": "must be a group of keys; set one of them, as KEY.NAME=VALUE",
+    "model_attributes_type": "must be a group of keys; set one of them, as KEY.NAME=VALUE",
+    "int_parsing_size": "is too far from 0 for a whole number here; write one closer to 0",
+    "less_than": "must be below {lt:,.0f}; write a smaller number",
+    "less_than_equal": "must be at most {le:,.0f}; write a smaller number",
+    "greater_than_equal": "must be at least {ge:g}; write a larger number",
+    "too_long": "must be at most {max_length:,} values; leave some out",
+}
+"""The rule that a value breaks and the remedy, by Pydantic's name of the mistake, where its own words would not do."""
+
+
+def explain(error: ValidationError, keys: Iterable[str] = ()) -> str:
+    """Return the first complaint of a validation error as one line: key, value, rule. ``keys`` are those that there are at the top."""
+    by_key: dict[tuple[int | str, ...], list[ErrorDetails]] = {}
+    for one in error.errors(include_url=False):
+        by_key.setdefault(tuple(takewhile(_is_ours, one["loc"])), []).append(one)
+    # Where a key may have several forms, that of the form which the value resembles most counts.
+    first = max(next(iter(by_key.values())), key=lambda one: (len(one["loc"]), one["type"] == "value_error"))
+    unknown = first["type"] == "extra_forbidden"
+    key = ".".join(str(part) for part in first["loc"] if part != "options" and (unknown or _is_ours(part))) or error.title
+    if unknown:
+        return f"{key}: no such key" + (f"; {nearest(key, keys)}" if keys else "")
     value = first.get("input")
-    hidden = isinstance(value, Mapping) or first["type"] == "missing" or (parts[-1:] and parts[-1].startswith(SECRET))
-    shown = "" if hidden else f"={str(value)[:80]}"
-    more = len(found) - 1
-    return f"{key}{shown}: {message[0].lower() + message[1:]}" + (f" (and {more} more)" if more else "")
+    hide = isinstance(value, Mapping) or first["type"] == "missing" or key.rpartition(".")[2].startswith(SECRET)
+    shown = "" if hide else f"={without_asked(str(value))[:SHOWN]}"
+    rule = RULES.get(first["type"], "").format(**first.get("ctx", {})) or first["msg"].removeprefix("Value error, ")
+    more = f" (and {len(by_key) - 1} more)" if len(by_key) > 1 else ""
+    return f"{key}{shown}: {rule[0].lower()}{rule[1:]}{more}"
 
 
-def _one_of_each_key(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """Return one complaint of each key: where it may have several forms, that of the form which the value resembles most."""
-    by_key: dict[tuple[int | str, ...], ErrorDetails] = {}
-    for one in errors:
-        place = one["loc"]
-        # The members of a union stand behind the key by names of Pydantic's, such as "constrained-int".
-        member = next((at for at, part in enumerate(place) if not re.fullmatch(r"\w+", str(part))), len(place))
-        known = by_key.get(place[:member])
-        if known is None or len(place) > len(known["loc"]):
-            by_key[place[:member]] = one
-    return list(by_key.values())
-
-
-def _rule(kind: str, context: Mapping[str, Any]) -> str | None:
-    """Return the rule that a value breaks and the remedy, where Pydantic's own words would not do."""
-    if kind == "tuple_type":
-        return "Must be a list such as [12]"
-    if kind in ("model_type", "model_attributes_type"):
-        return "Must be a group of keys; set one of them, as KEY.NAME=VALUE"
-    if kind == "int_parsing_size":
-        return "Is too far from 0 for a whole number here; write one closer to 0"
-    if kind == "less_than":
-        return f"Must be below {int(context['lt']):,}; write a smaller number"
-    if kind == "less_than_equal":
-        return f"Must be at most {int(context['le']):,}; write a smaller number"
-    if kind == "greater_than_equal":
-        return f"Must be at least {context['ge']:g}; write a larger number"
-    if kind == "too_long":
-        return f"Must be at most {context['max_length']:,} values; leave some out"
-    return None
+def _is_ours(part: int | str) -> bool:
+    """Return whether a part of a key is none of Pydantic's names for the members of a union, such as "constrained-int"."""
+    return re.fullmatch(r"\w+", str(part)) is not None

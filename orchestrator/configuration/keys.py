@@ -1,6 +1,5 @@
 """The keys a command line may set: which are known, which are axes, and the nearest name for one that is not there."""
 
-import difflib
 from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
@@ -9,7 +8,7 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import ClusterConfig, MeasurementConfig, ModelConfig, RuntimeConfig, SystemConfig, TaskConfig
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.configuration.server import ServerSettings
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, nearest
 
 BLOCKS: dict[str, type[BaseModel]] = {
     "model": ModelConfig,
@@ -33,8 +32,6 @@ OPEN_KEYS = ("system.labels.", "system.paths.", "measurement.rule_options.", "se
 
 CAMPAIGN_BLOCKS = ("analysis", "cluster", *PLAIN_KEYS)
 """What all trials of a campaign share, so that no sweep varies it."""
-
-SHOWN = 12
 
 
 def is_group(key: str) -> bool:
@@ -87,19 +84,8 @@ def check_axis(key: str) -> None:
 
 
 def nearest_key(key: str, names: Iterable[str]) -> str:
-    """Return advice as ``nearest`` does, for the last part of a dotted key among the names that could stand there."""
+    """Return advice as `nearest` does, for the last part of a dotted key among the names that could stand there."""
     parent, _, name = key.rpartition(".")
     outer = parent.partition(".")[2]
     known = [known.removeprefix(f"{outer}.") for known in names if not outer or known.startswith(f"{outer}.")] or list(names)
-    near = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"did you mean {parent}.{near[0]}?" if near else nearest(name, known)
-
-
-def nearest(word: str, options: Iterable[str]) -> str:
-    """Return advice: the option nearest to a word, or the options where none is near."""
-    known = sorted(set(options))
-    near = difflib.get_close_matches(word, known, n=1)
-    if near:
-        return f"did you mean {near[0]}?"
-    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
-    return f"there is {', '.join(known[:SHOWN])}{more}" if known else "there are none"
+    return nearest(name, known).replace("did you mean ", f"did you mean {parent}.")

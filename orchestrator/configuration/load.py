@@ -1,9 +1,7 @@
 """When samples arrive: the block ``load`` of a trial."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,9 +11,9 @@ from orchestrator.configuration.fields import (
     LONGEST_STREAM_S,
     MOST_ARRIVALS_PER_S,
     MOST_SAMPLES,
+    Frozen,
     Milliseconds,
 )
-from orchestrator.configuration.frozen import Frozen
 from orchestrator.contracts import InputError
 from orchestrator.stats.queueing import LEAST_RAMP_S, RAMP_SHARE, Policy
 
@@ -85,7 +83,7 @@ class LoadConfig(Frozen):
         return None if file is None else str(Path(file).expanduser().absolute())
 
     @model_validator(mode="after")
-    def _keys_fit_the_law(self) -> LoadConfig:
+    def _keys_fit_the_law(self) -> Self:
         changed = {key for key, field in type(self).model_fields.items() if key != "name" and getattr(self, key) != field.default}
         if not self.is_open and changed:
             key = min(changed)

@@ -1,17 +1,14 @@
 """The server that answers in the place of a model in this process: the block ``server``."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from orchestrator.configuration.fields import MOST_CORES, SECRET, Modules, Name
-from orchestrator.configuration.frozen import Frozen
-from orchestrator.configuration.server_words import LOOPBACK, complaint
+from orchestrator.configuration.fields import SECRET, Cores, Frozen, Modules, Name, matches
 
 LONGEST_TIMEOUT_S = 86_400
 MOST_IN_FLIGHT = 4096
@@ -21,10 +18,48 @@ MOST_UNASKED_IN_FLIGHT = 256
 NOT_ASKED = "none"
 URL_FORM = "must be http://HOST:PORT or https://HOST:PORT, with a path if the server wants one"
 
+PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
+KNOWN = ("cache", "cores", "host", "port", "python", "url")
+"""What every command may name: a folder for derived files, the number of the server's cores, host and port of its URL, the timed process's
+Python, and the URL itself."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 Command = Annotated[tuple[str, ...], Field(min_length=1)]
 Setting = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
+VARIABLE = matches(
+    r"[A-Za-z_][A-Za-z0-9_]{0,199}",
+    "must be the name of an environment variable that holds the token, such as MY_TOKEN, and not the token itself",
+)
 STARTING = ("ready_url", "ready_s", "cores", "stop_s", "settings", "environment", "packages", "version_command")
 """Keys that mean something only beside ``command``."""
+
+
+def named_in(texts: Iterable[str]) -> set[str]:
+    """Return the names that texts hold in braces; braces around anything else, as in JSON, stay what they are."""
+    return {name for text in texts for name in PLACE.findall(text)}
+
+
+def filled(text: str, values: Mapping[str, object]) -> str:
+    """Return a text with values in the place of names. Numbers are written as in YAML, ``true`` and ``false`` small."""
+    return PLACE.sub(lambda match: _written(values[match[1]]) if match[1] in values else match[0], text)
+
+
+def _written(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def complaint(texts: Iterable[str], settings: Mapping[str, object]) -> str | None:
+    """Return what is wrong with the names in a command and its environment, or None."""
+    for name in settings:
+        if name in KNOWN:
+            return f"server.settings.{name} is the name of what every command may name; choose another"
+    named = named_in(texts)
+    for name in sorted(named - set(settings) - set(KNOWN)):
+        known = ", ".join([*sorted(settings), *KNOWN])
+        return f"server.command names {{{name}}}, which has no value; add server.settings.{name}=VALUE or choose of {known}"
+    for name in sorted(set(settings) - named):
+        return f"server.settings.{name} has no effect: neither server.command nor server.environment names {{{name}}}"
+    return None
 
 
 class ServerSettings(Frozen):
@@ -71,7 +106,7 @@ class ServerSettings(Frozen):
 
     name: Name = NOT_ASKED
     url: str | None = None
-    token_env: str | None = None
+    token_env: Annotated[str, VARIABLE] | None = None
     token_file: str | None = None
     ca: str | None = None
     token_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")] = "Authorization"  # noqa: S105 - a name
@@ -81,7 +116,7 @@ class ServerSettings(Frozen):
     command: Command | None = None
     ready_url: str | None = None
     ready_s: float = Field(60.0, gt=0, le=LONGEST_TIMEOUT_S)
-    cores: Annotated[int, Field(gt=0, le=MOST_CORES)] | tuple[Annotated[int, Field(ge=0, lt=MOST_CORES)], ...] | None = None
+    cores: Cores = None
     stop_s: float = Field(10.0, gt=0, le=LONGEST_TIMEOUT_S)
     settings: dict[Setting, bool | int | float | str] = Field({})
     environment: dict[Setting, str] = Field({})
@@ -103,7 +138,7 @@ class ServerSettings(Frozen):
         """The URL in parts."""
         return urlsplit(self.url or "")
 
-    def at(self, port: int) -> ServerSettings:
+    def at(self, port: int) -> Self:
         """Return the same server on another port."""
         host = f"[{self.parts.hostname}]" if ":" in (self.parts.hostname or "") else self.parts.hostname
         return self.model_copy(update={"url": self.parts._replace(netloc=f"{host}:{port}").geturl()})
@@ -137,13 +172,6 @@ class ServerSettings(Frozen):
             raise ValueError(URL_FORM)
         return url.rstrip("/")
 
-    @field_validator("token_env")
-    @classmethod
-    def _name_of_variable(cls, name: str | None) -> str | None:
-        if name is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,199}", name):
-            raise ValueError("must be the name of an environment variable that holds the token, such as MY_TOKEN, and not the token itself")
-        return name
-
     @field_validator("token_file", "ca")
     @classmethod
     def _absolute(cls, file: str | None) -> str | None:
@@ -151,7 +179,7 @@ class ServerSettings(Frozen):
         return None if file is None else str(Path(file).expanduser().absolute())
 
     @model_validator(mode="after")
-    def _keys_fit(self) -> ServerSettings:
+    def _keys_fit(self) -> Self:
         if not self.is_asked:
             changed = sorted(key for key, field in type(self).model_fields.items() if getattr(self, key) != field.get_default())
             if changed:
@@ -182,7 +210,5 @@ class ServerSettings(Frozen):
                 f"url={self.url}: a server that is started answers on its own host alone; write http://127.0.0.1:PORT, or port 0 "
                 "for a free one"
             )
-        if isinstance(self.cores, tuple) and len(set(self.cores)) < len(self.cores):
-            raise ValueError(f"cores={list(self.cores)} names a core twice; list each core once in server.cores")
         if wrong := complaint([*self.command, *self.environment.values()], self.settings):
             raise ValueError(wrong)

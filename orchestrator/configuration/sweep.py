@@ -1,20 +1,36 @@
 """From axes to combinations: what a sweep file may hold, and the product, the pairs and the exclusions (pure)."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
-from orchestrator.configuration.keys import nearest
-from orchestrator.contracts import InputError
+from pydantic import BeforeValidator, Field, ValidationError
+
+from orchestrator.configuration.fields import Frozen, explain
+from orchestrator.contracts import InputError, nearest
 
 MOST_COMBINATIONS = 10_000
 SWEEP_KEYS = ("axes", "set", "set_when", "exclude", "pair", "notes")
-NOTE_FORM = "mappings such as {when: {model: a}, say: what the plan is to say of them}"
-SET_WHEN_FORM = "mappings such as {when: {model: a}, set: [measurement.batch=4]}"
+FORMS = {
+    "axes": "must map each key to one string in Hydra's grammar, such as model: a,b",
+    "set": "must be a list of strings such as measurement.batch=4",
+    "set_when": "must be a list of mappings such as {when: {model: a}, set: [measurement.batch=4]}",
+    "exclude": "must be a list of mappings of axes to values, such as {model: a, system: [x, y]}",
+    "pair": "must be a list of lists of axes, such as [model, task]",
+    "notes": "must be a list of mappings such as {when: {model: a}, say: what the plan is to say of them}",
+}
+
+
+def _scalar_text(value: object) -> object:
+    """Return a YAML scalar as it is written on a command line."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, int | float) else value
+
+
+Text = Annotated[str, BeforeValidator(_scalar_text)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
 
 Axes = Mapping[str, tuple[str, ...]]
 """Key -> its values, each in Hydra's override grammar."""
@@ -22,32 +38,29 @@ Axes = Mapping[str, tuple[str, ...]]
 Combination = dict[str, str]
 
 
-@dataclass(frozen=True)
-class SweepFile:
-    """A sweep file as written: axes and exclusions in Hydra's grammar, plain settings, keys that move together."""
-
-    axes: Mapping[str, str]
-    settings: tuple[str, ...] = ()
-    exclude: tuple[Mapping[str, tuple[str, ...]], ...] = ()
-    pair: tuple[tuple[str, ...], ...] = ()
-    notes: tuple[Note, ...] = ()
-    set_when: tuple[Conditional, ...] = ()
-
-
-@dataclass(frozen=True)
-class Note:
+class Note(Frozen):
     """What the plan says of the combinations that have one of the listed values for every axis of ``when``."""
 
-    when: Mapping[str, tuple[str, ...]]
+    when: dict[str, Texts]
     say: str
 
 
-@dataclass(frozen=True)
-class Conditional:
+class Conditional(Frozen):
     """Plain settings of the trials that have one of the listed values for every key of ``when``, an axis or what the sweep sets."""
 
-    when: Mapping[str, tuple[str, ...]]
-    settings: tuple[str, ...]
+    when: dict[str, Texts] = Field(min_length=1)
+    settings: tuple[str, ...] = Field(alias="set")
+
+
+class SweepFile(Frozen):
+    """A sweep file as written: axes and exclusions in Hydra's grammar, plain settings, keys that move together."""
+
+    axes: dict[str, Annotated[str, BeforeValidator(lambda value: "" if value is None else _scalar_text(value))]] = Field({})
+    settings: tuple[str, ...] = Field((), alias="set")
+    exclude: tuple[dict[str, Texts], ...] = ()
+    pair: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[Note, ...] = ()
+    set_when: tuple[Conditional, ...] = ()
 
 
 def parse_sweep(data: object) -> SweepFile:
@@ -60,41 +73,11 @@ def parse_sweep(data: object) -> SweepFile:
     """
     if not isinstance(data, Mapping):
         raise InputError(f"must be a mapping with {', '.join(SWEEP_KEYS)}")
-    for key in data:
-        if key not in SWEEP_KEYS:
-            raise InputError(f"{key}: no such key; {nearest(str(key), SWEEP_KEYS)}")
-    axes = data.get("axes") or {}
-    if not isinstance(axes, Mapping) or not all(_is_scalar(value) for value in axes.values()):
-        raise InputError("axes must map each key to one string in Hydra's grammar, such as model: a,b")
-    exclude = _list_of(data, "exclude", Mapping, "mappings of axes to values, such as {model: a, system: [x, y]}")
-    pair = _list_of(data, "pair", list, "lists of axes, such as [model, task]")
-    plain = _list_of(data, "set", str, "strings such as measurement.batch=4")
-    return SweepFile(
-        axes={str(key): "" if value is None else scalar_text(value) for key, value in axes.items()},
-        settings=tuple(plain),
-        exclude=tuple(_rule(rule) for rule in exclude),
-        pair=tuple(tuple(str(key) for key in keys) for keys in pair),
-        notes=tuple(_note(note) for note in _list_of(data, "notes", Mapping, NOTE_FORM)),
-        set_when=tuple(_conditional(each) for each in _list_of(data, "set_when", Mapping, SET_WHEN_FORM)),
-    )
-
-
-def _rule(rule: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    return {str(key): tuple(map(scalar_text, value if isinstance(value, list) else [value])) for key, value in rule.items()}
-
-
-def _note(note: Mapping[str, Any]) -> Note:
-    if set(note) != {"when", "say"} or not isinstance(note["when"], Mapping) or not isinstance(note["say"], str):
-        raise InputError(f"notes must be a list of {NOTE_FORM}")
-    return Note(_rule(note["when"]), note["say"])
-
-
-def _conditional(each: Mapping[str, Any]) -> Conditional:
-    if set(each) != {"when", "set"} or not isinstance(each["when"], Mapping) or not isinstance(each["set"], list):
-        raise InputError(f"set_when must be a list of {SET_WHEN_FORM}")
-    if not each["when"] or not all(isinstance(text, str) for text in each["set"]):
-        raise InputError(f"set_when must be a list of {SET_WHEN_FORM}")
-    return Conditional(_rule(each["when"]), tuple(each["set"]))
+    try:
+        return SweepFile.model_validate({key: value for key, value in data.items() if value is not None or key not in FORMS})
+    except ValidationError as error:
+        key = str(error.errors()[0]["loc"][0])
+        raise InputError(f"{key} {FORMS[key]}" if key in FORMS else explain(error, SWEEP_KEYS)) from error
 
 
 def settings_when(conditionals: Sequence[Conditional], known: Combination) -> list[str]:
@@ -203,21 +186,3 @@ def _paired_rows(keys: Sequence[str], axes: Axes, merged: Axes, narrowed: Axes) 
         counts = ", ".join(f"{key} has {len(merged[key])}" for key in keys)
         raise InputError(f"axes that move together need equally many values: {counts}; give all of them or none")
     return [dict(zip(keys, row, strict=True)) for row in zip(*(merged[key] for key in keys), strict=True)]
-
-
-def scalar_text(value: object) -> str:
-    """Return a YAML scalar as it is written on a command line."""
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _is_scalar(value: object) -> bool:
-    return isinstance(value, str | int | float) or value is None
-
-
-def _list_of(data: Mapping[str, Any], key: str, kind: type, form: str) -> list[Any]:
-    found = data.get(key) or []
-    if not isinstance(found, list) or not all(isinstance(each, kind) for each in found):
-        raise InputError(f"{key} must be a list of {form}")
-    return found

@@ -1,6 +1,9 @@
-"""The Ray actor around one timed process."""
+"""The Ray actor around one timed process, and the bell that wakes it between its visits."""
 
-from collections.abc import Mapping
+import os
+import select
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +11,6 @@ from typing import Any
 import ray
 
 from orchestrator.configuration.config import Trial
-from orchestrator.distributed.bell import sleep_until_rung
 from orchestrator.distributed.placement import import_shipped
 from orchestrator.endings import take_no_interrupts
 from orchestrator.machine.host import Identity, own_identity
@@ -18,15 +20,25 @@ from orchestrator.machine.turn import Turn
 from orchestrator.measurement.last_words import keep_crashes
 from orchestrator.measurement.scratch import crash_path, remove_stale, scratch_root, stamps_path
 from orchestrator.measurement.worker import Worker
-from orchestrator.running.worker_with_server import WorkerWithServer
+from orchestrator.running.server import WorkerWithServer
 from orchestrator.storage.handover import Packed, Prepared, pack
 
 
 class TimedActor:
-    """One fresh process for one trial; each method is one actor call."""
+    """One fresh process for one trial; each method is one actor call.
+
+    ``keepers`` are processes of this machine that an embedded Ray descends from.
+    """
 
     def __init__(
-        self, document: Mapping[str, Any], trial_id: str, process: int, cache_dir: str, campaign: str, holder: str, driver: Identity
+        self,
+        document: Mapping[str, Any],
+        process: int,
+        cache_dir: str,
+        campaign: str,
+        holder: str,
+        driver: Identity,
+        keepers: Sequence[int],
     ) -> None:
         take_no_interrupts()
         import_shipped(Path.cwd())
@@ -36,7 +48,9 @@ class TimedActor:
         # As plain values: the system's own Python may have another pydantic.
         trial = Trial.model_validate(document)
         cache = Path(cache_dir).expanduser()
-        self._worker = WorkerWithServer(Worker(trial, process, scratch, cache, roots=roots_beside(driver)), trial, scratch, cache)
+        self._worker = WorkerWithServer(
+            Worker(trial, process, scratch, cache, roots=(*roots_beside(driver), *keepers)), trial, scratch, cache
+        )
         self._turn = Turn(campaign, holder)
 
     def identify(self) -> Identity:
@@ -83,3 +97,45 @@ class TimedActor:
         """End the server, and remove what the process left."""
         self._worker.close()
         crash_path(self._scratch).unlink(missing_ok=True)
+
+
+class Bell:
+    """The driver's end of a named pipe on a machine that both share. ``path`` must be new; raises OSError where none can be made.
+
+    Ray looks for signals a hundred times a second on the thread that waits for calls, also in a process that has nothing to do. A call that
+    sleeps keeps that thread quiet; it ends with one byte from the driver, or with the driver itself: the pipe's other end is then closed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path, 0o600)
+        self.path = path
+        self._pipe: int | None = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+    def ring(self) -> None:
+        """Wake the process, or have its next sleep end at once."""
+        if self._pipe is not None:
+            with suppress(BlockingIOError):  # full: it cannot sleep anyway
+                os.write(self._pipe, b"\0")
+
+    def remove(self) -> None:
+        """Close and delete it. Idempotent."""
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            os.close(pipe)
+            self.path.unlink(missing_ok=True)
+
+
+def sleep_until_rung(path: str) -> None:
+    """Sleep until the bell at ``path`` rings or its owner is gone.
+
+    A process that cannot see the bell stays awake: it is in a container with folders of its own.
+    """
+    try:
+        pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        select.select([pipe], [], [])
+        os.read(pipe, 1)
+    finally:
+        os.close(pipe)

@@ -1,84 +1,128 @@
-"""Open the cluster a campaign runs on: a Ray started for this command, or one that runs already."""
+"""Open the cluster a campaign runs on: a Ray started for this command, or one that runs already.
 
-from __future__ import annotations
+The embedded one is private, on loopback, with a token of its own, and gone when the command ends, however it ends.
+"""
 
+import fcntl
+import logging
 import os
 import re
+import secrets
+import shutil
 import socket
+import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from orchestrator.configuration.config import CampaignConfig
 from orchestrator.contracts import InputError, first_line
-from orchestrator.distributed.light_process import left_for_later
-from orchestrator.distributed.light_ray import without_its_words
-from orchestrator.distributed.local import embedded_ray, forget_token, own_folder, prepare_environment
 from orchestrator.distributed.placement import stage_code
+from orchestrator.endings import ClusterLost, Embedded
 from orchestrator.machine.host import read_machine
-from orchestrator.running.executor import Executor, Site
-from orchestrator.running.guard import Guard, guarded
-from orchestrator.running.signals import deferred
+from orchestrator.running.executor import Executor, LocalSite, Site
+from orchestrator.running.keeper import Keeper, kept
+from orchestrator.running.signals import deferred, give_up_soon, heed_signals
 
 ADDRESS = re.compile(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}")
 VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+).*on (?:node )?(\S+) was started with:\s+Ray: (\S+)\s+Python: (\S+)", re.DOTALL)
 
 CONNECT_TIMEOUT_S = 5.0
-REFUSED = "the cluster refuses this token; copy the head's ~/.ray/auth_token here, or name its copy with RAY_AUTH_TOKEN_PATH"
+START_S = 60.0
+"""How long the embedded Ray may take to start; on an idle machine it takes two or three."""
+LOOK_AGAIN_S = 0.02
+PREFIX = "tq-"
+OWNER, OWNED = "owner", "r"
+OLD_S = 600.0
+LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
+"""Ray rewrites 127.0.0.1 to the host's own address, and leaves the rest of the loopback range as it is."""
+TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - the variable
+OWN_TOKEN = secrets.token_hex(32)
+"""One for all embedded Rays of a process: Ray's core keeps the first that a process has used."""
 UNAUTHENTICATED = "there is no token here; copy the head's ~/.ray/auth_token, or name it with RAY_AUTH_TOKEN_PATH"
 
 
-class JoinedRay:
-    """A context manager around ``ray.init(address=...)``; ``working_dir`` holds the code that workers import."""
+def prepare_environment() -> None:
+    """Set what Ray reads from the environment when it is imported. Telemetry is off: nothing leaves the user's machines."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    # A call after the end must not start a Ray of its own.
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
+    # Python's minor version must be equal on all hosts, its patch level need not.
+    os.environ["RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL"] = "minor"
+    # Ray keeps an idle process ready for every core, and none of ours can use one: a trial's environment is its own.
+    os.environ["RAY_enable_worker_prestart"] = "0"  # noqa: SIM112 - the names are Ray's
+    os.environ["RAY_prestart_worker_first_driver"] = "0"  # noqa: SIM112
+    # Ray gives its workers niceness 15: any other process on the machine would then stall the timed one.
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - the name is Ray's
 
-    def __init__(self, address: str, working_dir: Path) -> None:
-        if not ADDRESS.fullmatch(address):
-            raise InputError(f"cluster.address={address} must be HOST:PORT, such as 10.0.0.1:6379; correct it")
-        self._address = address
-        self._working_dir = working_dir
 
-    def __enter__(self) -> JoinedRay:
-        prepare_environment()
-        if os.environ["RAY_AUTH_MODE"] == "token" and not has_token():
-            # Ray's core ends the whole process over an empty file.
-            raise InputError(f"cluster.address={self._address}: {UNAUTHENTICATED}")
-        if not answers(self._address):
-            # Ray itself would go on asking for minutes.
-            raise InputError(f"cluster.address={self._address}: nothing answers; start a head with cluster/start_head.sh or correct it")
-        with left_for_later():
-            import ray
-        from ray._raylet import GcsClient  # type: ignore[attr-defined]
-        from ray.exceptions import AuthenticationError, RaySystemError
+@contextmanager
+def connected(address: str, working_dir: Path, **options: Any) -> Iterator[None]:
+    """Be a driver of a Ray that runs; ``working_dir`` holds the code that its workers import."""
+    import ray
 
-        forget_token()
+    # What Ray tells all drivers is of no use: exceptions say what concerns ours.
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    problems: list[BaseException] = []
+
+    def connect() -> None:
         try:
-            with quiet_stderr(), without_its_words(), deferred():
-                # Says within moments whether the token is right; ``ray.init`` would try again and again.
-                GcsClient(address=self._address).get_all_node_info(timeout=CONNECT_TIMEOUT_S)
-                ray.init(
-                    address=self._address,
-                    configure_logging=False,
-                    log_to_driver=False,
-                    runtime_env={"working_dir": str(self._working_dir)},
-                )
-        except AuthenticationError as error:
-            ray.shutdown()
-            raise InputError(f"cluster.address={self._address}: {REFUSED}") from error
-        except (ConnectionError, RuntimeError, RaySystemError, ValueError, TimeoutError, OSError) as error:
-            ray.shutdown()
-            raise InputError(f"cluster.address={self._address}: {why_not_joined(error)}") from error
-        return self
+            ray.init(
+                address=address, configure_logging=False, log_to_driver=False, runtime_env={"working_dir": str(working_dir)}, **options
+            )
+        except BaseException as error:
+            problems.append(error)
 
-    def __exit__(self, *exception: object) -> None:
-        import ray
+    # Not in the main thread, where Ray would set a handler of signals.
+    with deferred():
+        thread = threading.Thread(target=connect, name="connects to ray", daemon=True)
+        thread.start()
+        thread.join()
+    try:
+        if problems:
+            raise problems[0]
+        yield
+    finally:
+        if Embedded.lost is None:  # it would wait for what is gone
+            ray.shutdown()
 
-        ray.shutdown()
+
+@contextmanager
+def joined_ray(address: str, working_dir: Path) -> Iterator[None]:
+    """Join the cluster whose head is at ``address``. Raises InputError where that is not possible."""
+    if not ADDRESS.fullmatch(address):
+        raise InputError(f"cluster.address={address} must be HOST:PORT, such as 10.0.0.1:6379; correct it")
+    prepare_environment()
+    if os.environ["RAY_AUTH_MODE"] == "token" and not has_token():
+        # Ray's core ends the whole process over an empty file.
+        raise InputError(f"cluster.address={address}: {UNAUTHENTICATED}")
+    if not answers(address):
+        # Ray itself would go on asking for minutes.
+        raise InputError(f"cluster.address={address}: nothing answers; start a head with cluster/start_head.sh or correct it")
+    from ray.exceptions import RayError
+
+    driver = connected(address, working_dir)
+    try:
+        with quiet_stderr():
+            driver.__enter__()
+    except (RayError, RuntimeError, ValueError, OSError) as error:
+        raise InputError(f"cluster.address={address}: {why_not_joined(error)}") from error
+    try:
+        yield
+    finally:
+        driver.__exit__(None, None, None)
 
 
 def has_token() -> bool:
     """Return whether Ray would find a token here."""
-    if os.environ.get("RAY_AUTH_TOKEN"):
+    if os.environ.get(TOKEN):
         return True
     file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
     return file.is_file() and bool(file.read_bytes().strip())
@@ -88,14 +132,14 @@ def has_token() -> bool:
 def quiet_stderr() -> Iterator[None]:
     """Drop what Ray's core writes on stderr past Python; errors come back as exceptions."""
     sys.stderr.flush()
-    kept = os.dup(2)
+    kept_stream = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(kept_stream, 2)
+        os.close(kept_stream)
 
 
 def answers(address: str) -> bool:
@@ -117,26 +161,51 @@ def why_not_joined(error: Exception) -> str:
             f"the cluster runs Ray {ray} on Python {python}, and this process on {host} Ray {own_ray} on Python {own_python}; "
             "install equal versions"
         )
-    return f"cannot be joined ({first_line(error)}); run this on a host of the cluster, and see there with `ray status` whether it is alive"
+    # No public call of Ray's says that a token was refused.
+    return (
+        f"cannot be joined ({first_line(error)}): if the token here is not the head's, copy its ~/.ray/auth_token, or name that with "
+        "RAY_AUTH_TOKEN_PATH; else run this on a host of the cluster, and see there with `ray status` whether it is alive"
+    )
 
 
 @contextmanager
 def open_local(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
     """Start an embedded Ray on this machine and yield its site; end it afterwards.
 
-    Raises InputError for a folder of ``code`` that cannot be shipped.
+    Raises InputError for a folder of ``code`` that cannot be shipped, ClusterLost if Ray dies while it starts.
     """
-    with guarded() as guard, staged_code(config, guard) as staged, embedded_ray(staged, guard):
+    with EmbeddedRay() as embedded, embedded.connected(config.code):
         from orchestrator.distributed.site import RaySite
 
-        yield RaySite(config.cluster, str(cache_dir), own=read_machine(), guard=guard)
+        yield RaySite(config.cluster, str(cache_dir), own=read_machine(), keeper=embedded.keeper)
 
 
-@contextmanager
-def open_local_executor(config: CampaignConfig, cache_dir: Path) -> Iterator[Executor]:
-    """Start an embedded Ray and yield the executor over this machine."""
-    with open_local(config, cache_dir) as site, site.executor() as executor:
-        yield executor
+class EmbeddedSite(LocalSite):
+    """The driver's machine, whose trials run in an embedded Ray. That starts in the background once it is clear that trials will run."""
+
+    def __init__(self, config: CampaignConfig, cache_dir: Path) -> None:
+        super().__init__(self._connected)
+        self._config, self._cache_dir = config, cache_dir
+        self._ray = EmbeddedRay()
+        self._stack = ExitStack()
+
+    def begin(self) -> None:
+        """Start Ray while the plan looks at models and data."""
+        self._stack.enter_context(self._ray)
+
+    @contextmanager
+    def _connected(self) -> Iterator[Executor]:
+        if self._ray.keeper is None:
+            self.begin()
+        with self._stack.pop_all(), self._ray.connected(self._config.code):
+            from orchestrator.distributed.site import RaySite
+
+            site = RaySite(self._config.cluster, str(self._cache_dir), own=self.machine_here, keeper=self._ray.keeper)
+            with site.executor() as executor:
+                yield executor
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
 
 
 @contextmanager
@@ -146,22 +215,135 @@ def open_joined(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
     Raises InputError for a cluster that cannot be joined, and for a folder of ``code`` that cannot be shipped.
     """
     assert config.cluster.address is not None
-    with guarded() as guard, staged_code(config, guard) as staged, JoinedRay(config.cluster.address, staged):
-        from orchestrator.distributed.site import RaySite
+    with own_folder() as folder, kept() as files:
+        files.remove_at_end(folder.parent)
+        stage_code(folder / "code", config.code)
+        with joined_ray(config.cluster.address, folder / "code"):
+            from orchestrator.distributed.site import RaySite
 
-        yield RaySite(config.cluster, cache_of_each_host(cache_dir), guard=guard)
+            home = Path.home()
+            # Every host reads it in its own home.
+            cache = f"~/{cache_dir.relative_to(home)}" if cache_dir.is_relative_to(home) else str(cache_dir)
+            yield RaySite(config.cluster, cache, keeper=files)
 
 
 @contextmanager
-def staged_code(config: CampaignConfig, guard: Guard) -> Iterator[Path]:
-    """Yield a folder with the code that every worker imports; delete it afterwards."""
-    with own_folder(guard) as folder:
-        staged = folder / "code"
-        stage_code(staged, config.code)
-        yield staged
+def own_folder() -> Iterator[Path]:
+    """Yield a new private folder, short enough for the names of Ray's sockets; delete it, and those whose owners are dead.
+
+    Ray opens its own folder to every user of the machine, and processes import code from there: it has to lie within one that no other can
+    enter. An owner holds a lock beside it. Its process id would be useless to a program in another container that shares the folder.
+    """
+    remove_leftovers()
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    with (folder / OWNER).open("xb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            (folder / OWNED).mkdir()
+            yield folder / OWNED
+        finally:
+            _remove(folder)
 
 
-def cache_of_each_host(cache_dir: Path) -> str:
-    """Return the cache folder so that every host reads it in its own home."""
-    home = Path.home()
-    return f"~/{cache_dir.relative_to(home)}" if cache_dir.is_relative_to(home) else str(cache_dir)
+def remove_leftovers() -> None:
+    """Delete folders whose owner is dead, and what a process of Ray's that outlived its owner has made anew."""
+    for folder in filter(_is_own, Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*")):
+        with suppress(OSError):  # one whose owner lives stays
+            try:
+                with (folder / OWNER).open("rb") as lock:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    _remove(folder)
+            except FileNotFoundError:
+                made_anew = [path.name for path in folder.iterdir()] == [OWNED]
+                if made_anew and time.time() - folder.stat().st_mtime > OLD_S:
+                    _remove(folder)
+
+
+def _is_own(folder: Path) -> bool:
+    """Return whether a folder is one that this program makes: no link, this user's, and closed to all others.
+
+    Another user's might keep us waiting with a pipe in the place of the lock, or lead to files of ours.
+    """
+    try:
+        status = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder, its lock last: if a dying process of Ray's still writes there, a later program can see that and try again."""
+    shutil.rmtree(folder / OWNED, ignore_errors=True)
+    if not (folder / OWNED).exists():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class EmbeddedRay:
+    """A Ray of our own: it starts in the background as the block begins, and at its end its keeper kills all of it.
+
+    Once it is lost, every call to it ends by ClusterLost, and the program ends by itself where a call does not.
+    """
+
+    keeper: Keeper | None = None
+
+    def __enter__(self) -> "EmbeddedRay":
+        prepare_environment()
+        heed_signals()
+        self._token = os.environ.get(TOKEN)
+        os.environ[TOKEN] = OWN_TOKEN
+        with ExitStack() as stack:
+            self._folder = stack.enter_context(own_folder())
+            self._log = self._folder / "head.log"
+            head = Path(__file__).with_name("head.py")
+            command = [sys.executable, "-P", str(head), str(self._folder), LOOPBACK]
+            self.keeper = Keeper(command, log=self._log, on_end=self._lost)
+            self.keeper.remove_at_end(self._folder.parent)
+            self._files = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        assert self.keeper is not None
+        Embedded.lost = None
+        Embedded.known.clear()
+        self.keeper.end()
+        self._files.close()
+        if self._token is None:
+            os.environ.pop(TOKEN, None)
+        else:
+            os.environ[TOKEN] = self._token
+
+    @contextmanager
+    def connected(self, code: Sequence[str]) -> Iterator[None]:
+        """Wait until it has started, and be its driver; its workers import ``code``. Raises ClusterLost where it does not start."""
+        staged = self._folder / "code"
+        stage_code(staged, code)
+        import ray  # noqa: F401 - while it starts
+
+        with connected(self._address(), staged, _node_ip_address=LOOPBACK):
+            Embedded.runs = True
+            try:
+                yield
+            finally:
+                Embedded.runs = False
+
+    def _address(self) -> str:
+        assert self.keeper is not None
+        until = time.monotonic() + START_S
+        file = self._folder / "address"
+        while not file.exists():
+            ended = self.keeper.how_it_ended(LOOK_AGAIN_S) is not None
+            if ended or time.monotonic() > until:
+                raise ClusterLost(f"the embedded Ray did not start ({self._said(f'no answer within {START_S:g} s')})")
+            heed_signals()
+        return file.read_text()
+
+    def _lost(self, how: str) -> None:
+        """Have calls end, and the program where they do not; while Ray starts, nobody calls it yet."""
+        if Embedded.runs:
+            Embedded.lose(self._said(f"the embedded Ray has ended ({how})"))
+            give_up_soon(1)
+
+    def _said(self, otherwise: str) -> str:
+        """Return the last line that it has written."""
+        lines = [line.strip() for line in self._log.read_text(errors="replace").splitlines() if line.strip()] if self._log.exists() else []
+        return lines[-1] if lines else otherwise

@@ -5,9 +5,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,14 +14,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 import orchestrator
-from orchestrator.configuration.config import CampaignConfig, Trial, parse_trial
+from orchestrator.configuration.config import CampaignConfig, parse_trial
 from orchestrator.contracts import InputError
-from orchestrator.exchange.moments import moments_of, why_no_schedule
-from orchestrator.exchange.notes import is_judged, notes_of
-from orchestrator.exchange.recording import BadRecord, Recording
-from orchestrator.exchange.rounds import Arrangement, arranged, first_double
-from orchestrator.exchange.spool import MISSING, Spool, filled
-from orchestrator.exchange.tables import timings_of, write_rounds
+from orchestrator.exchange.formats import GAPS, UNFIT, BadRecord, Recording, dropped, short
+from orchestrator.exchange.long_form import long_form
+from orchestrator.exchange.rounds import MISSING, Arrangement, Timeline, arranged, first_double, moments, timeline, why_no_schedule
 from orchestrator.metrics import METRICS, MeanMetric, find_metric
 from orchestrator.running.identity import match_key, trial_id
 from orchestrator.storage import schema
@@ -34,6 +30,26 @@ from orchestrator.subject.samples import digest_lines
 ON_TIME = "on_time"
 """The score of an answer that nobody has judged: its mean is the share of answers in time."""
 NO_QUALITY = "no quality"
+OF_SAMPLE = ("reference", "prediction", "input_size", "slice_")
+"""Columns, by their beginnings, of which a sample's first row counts."""
+PART_ROWS = 2**20
+"""Rows that are put together at once: those of whole rounds, and of one round at least."""
+ONE_TIME = "The file has one time per request: the clocks inference and total are the same"
+STAGES = "The file has times of stages: total is their sum"
+RESPONSE = (
+    "The clock response runs from the scheduled time in the file to the answer. By how much the program that measured began late is the "
+    "own delay of the table Schedules. No ramp is left out."
+)
+TO_FIRST = "The clock first_token runs from the scheduled time, or the beginning where there is none, to the first token"
+PER_TOKEN = "per_token from there to the last, divided by the tokens between"  # noqa: S105 - of an answer
+END_AS_LAST = "where the file does not say when the last came, it came with the end of the answer"
+NO_NUMBER = "there is no clock per_token, since the file does not say how many tokens an answer has"
+NO_FIRST = "Answers of which the file has no first token, and which so are late by the clocks of tokens"
+NO_TOKENS = "Answers of which the file has no number of tokens, or 0, and whose per_token so is as of a single one, from there to their end"
+NOT_JUDGED = (
+    "The file holds no scores, so that nothing is known of quality: on_time counts every answer as right, and its tail quality is the "
+    "share of answers in time."
+)
 
 
 @dataclass(frozen=True)
@@ -60,15 +76,48 @@ class Imported:
 
 @dataclass(frozen=True)
 class _Read:
-    """A recording that was read to its end, as numbers on disk."""
+    """A recording and its rows in long form.
+
+    why_closed
+        why there is no schedule, empty where the file holds none at all; None where there is one.
+    first
+        the row that says what is known of each sample, [S].
+    """
 
     recording: Recording
-    spool: Spool
+    rows: pa.Table
     made: Arrangement
-    trial: Trial
     why_closed: str | None
-    data_digest: str
-    metrics: tuple[str, ...]
+    first: NDArray[np.int64]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Return the metrics that the file has scores of."""
+        return tuple(sorted(name.removeprefix("score_") for name in self.rows.column_names if name.startswith("score_")))
+
+    @property
+    def is_judged(self) -> bool:
+        """Return whether there are scores, or answers with references."""
+        return bool(self.metrics) or "reference" in self.rows.column_names
+
+    @property
+    def has_samples(self) -> bool:
+        """Return whether a sample of the trial is one of the file, or one of its rows."""
+        return self.made.values is not None or (self.made.rounds[-1] == 0 and self.made.flag == "one round")
+
+    @property
+    def names(self) -> pa.Array:
+        """Return what samples are called in the file, numbers or text, [S]; their places where it does not say."""
+        if self.made.values is None:
+            return pa.array(np.arange(self.first.size))
+        names = self.rows.column("sample").take(self.first).combine_chunks()
+        return names.cast(names.type.value_type) if pa.types.is_dictionary(names.type) else names
+
+    def of_samples(self, name: str) -> list[Any]:
+        """Return what the file says of each sample, [S]; None where it does not."""
+        if not self.has_samples or name not in self.rows.column_names:
+            return [None] * self.first.size
+        return list(self.rows.column(name).take(self.first).to_pylist())
 
 
 def import_recordings(
@@ -88,114 +137,16 @@ def import_recordings(
     InputError
         for anything that a file should not hold, and for a directory that cannot be a campaign's.
     """
-    with TemporaryDirectory(prefix="tail-quality-import-") as folder:
-        found: list[_Read] = []
-        for number, recording in enumerate(recordings):
-            place = Path(folder) / str(number)
-            place.mkdir()
-            say(f"reading {recording.name}")
-            found.append(_read(recording, place, names))
-        if not found:
-            raise InputError(f"{files[0]} holds nothing to import")
-        return _write(found, form, files, config, directory, command, say)
-
-
-def _read(recording: Recording, folder: Path, names: Names) -> _Read:
-    spool = filled(recording, folder)
-    if not spool.rows:
-        raise BadRecord(f"{recording.place} holds no request: there is nothing to import")
-    if not (spool.column("outcome") == schema.OK).any():
-        raise BadRecord(f"{recording.place} holds {spool.rows:,} requests, and none was answered: there is no time to import")
-    metrics = tuple(sorted(name.removeprefix("score_") for name in spool.present if name.startswith("score_")))
-    for metric in metrics:
-        if metric in METRICS and not isinstance(find_metric(metric), MeanMetric):
-            raise InputError(f"score_{metric}: {metric} is no mean over samples, so that no sample has a score of it; leave the column out")
-    why_closed = _why_closed(recording, spool)
-    moment = "start_ns" if why_closed is not None else "arrival_ns"
-    start = spool.column(moment) if spool.has(moment) else None
-    rounds = spool.column("round") if spool.has("round") else None
-    samples = spool.column("sample") if spool.has("sample") else None
-    made = arranged(rounds, samples, start, spool.rows, bool(metrics) or "reference" in spool.present)
-    if (twice := first_double(made)) is not None:
-        raise BadRecord(f"{recording.where(twice)}: its round has this sample twice; mend or remove it")
-    if made.values is not None or rounds is None:
-        _refuse_other_scores(recording, spool, made, metrics)
-    digest = _data_digest(spool, made)
-    load = None if why_closed is not None else recording.load
-    return _Read(recording, spool, made, _trial(recording, names, made, load), why_closed, digest, metrics)
-
-
-def _why_closed(recording: Recording, spool: Spool) -> str | None:
-    """Return why requests have no schedule, empty where the file holds none at all, or None if they have."""
-    if recording.load is None or not spool.has("arrival_ns") or (spool.column("arrival_ns") == MISSING).all():
-        return ""
-    return why_no_schedule(spool)
-
-
-def _refuse_other_scores(recording: Recording, spool: Spool, made: Arrangement, metrics: Sequence[str]) -> None:
-    """Raise BadRecord where a sample has two scores: it has one, whenever it was asked."""
-    for metric in metrics:
-        scores = spool.column(f"score_{metric}")[made.order]
-        other = scores != _first_of_samples(scores, made)[made.samples]
-        if other.any():
-            row = int(made.order[other].min())
-            raise BadRecord(
-                f"{recording.where(row)}: score_{metric} is another than before for the same sample; score one answer per sample, or "
-                "leave out the columns round and sample, so that each request is a sample of its own"
-            )
-
-
-def _first_of_samples(values: NDArray[Any], made: Arrangement) -> NDArray[Any]:
-    """Return the value of the first row of each sample, [S]."""
-    first = np.zeros(int(made.samples.max()) + 1, dtype=np.int64)
-    first[made.samples[::-1]] = np.arange(made.samples.size)[::-1]
-    return values[first]
-
-
-def _trial(recording: Recording, names: Names, made: Arrangement, load: Mapping[str, Any] | None) -> Trial:
-    rounds = int(made.rounds[-1]) + 1
-    nothing = {"kind": "imported", "target": "imported:nothing"}
-    runtime = names.runtime or "unknown"
-    return parse_trial(
-        {
-            "model": {"name": names.model or _plain(recording.model or "unknown"), "runtimes": [runtime], **nothing},
-            "task": {"name": names.task, **nothing},
-            "system": {"name": names.system or _plain(recording.name)},
-            "runtime": {"name": runtime},
-            "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "schedule": "sequential", "lead_in": 0},
-            "load": load,
-        }
-    )
-
-
-def _plain(name: str) -> str:
-    """Return a name of a file or model as one of ours."""
-    return re.sub(r"\.{2,}", ".", re.sub(r"[^A-Za-z0-9_.+-]+", "_", name)).lstrip("_.+-")[:100] or "unknown"
-
-
-def _data_digest(spool: Spool, made: Arrangement) -> str:
-    """Return the SHA-256 of the samples' names and references, or of their number where they are only places in a round."""
-    if made.values is None:
-        return digest_lines([f"{int(made.samples.max()) + 1} requests a round"])
-    if not spool.names and not spool.details:
-        return hashlib.sha256(np.ascontiguousarray(made.values).tobytes()).hexdigest()
-    values = made.values.tolist()
-    return digest_lines(json.dumps([spool.name_of(value), spool.details.get(value, {}).get("reference")], default=str) for value in values)
-
-
-def _write(
-    found: Sequence[_Read],
-    form: str,
-    files: Sequence[Path],
-    config: CampaignConfig,
-    directory: Path,
-    command: Sequence[str],
-    say: Callable[[str], None],
-) -> list[Imported]:
-    planned = list(_planned(found))
+    found = []
+    for recording in recordings:
+        say(f"reading {recording.name}")
+        found.append(_read(recording))
+    if not found:
+        raise InputError(f"{files[0]} holds nothing to import")
+    planned = list(_planned(found, names))
     tables = [_samples(one) for one in found]
-    read = dict.fromkeys([*files, *(path for one in found for path in one.recording.files)])
     record = CampaignRecord(code_version=orchestrator.__version__, name="imported", config=config, trials=tuple(planned))
+    read = dict.fromkeys([*files, *(path for one in found for path in one.recording.files)])
     about = {
         "command": list(command),
         "format": form,
@@ -209,29 +160,113 @@ def _write(
     return imported
 
 
-def _planned(found: Sequence[_Read]) -> Iterator[PlannedTrial]:
+def _read(recording: Recording) -> _Read:
+    rows = long_form(recording)
+    metrics = [name for name in rows.column_names if name.startswith("score_")]
+    for metric in (name.removeprefix("score_") for name in metrics):
+        if metric in METRICS and not isinstance(find_metric(metric), MeanMetric):
+            raise InputError(f"score_{metric}: {metric} is no mean over samples, so that no sample has a score of it; leave the column out")
+    why_closed: str | None = ""
+    if recording.load is not None and (moments(rows, "arrival_ns") != MISSING).any():
+        why_closed = why_no_schedule(rows)
+    start = moments(rows, "start_ns" if why_closed is not None else "arrival_ns")
+    rounds = rows.column("round").to_numpy() if "round" in rows.column_names else None
+    samples = None
+    if "sample" in rows.column_names:
+        column = rows.column("sample").combine_chunks()
+        samples = (column.indices if pa.types.is_dictionary(column.type) else column).to_numpy()
+    made = arranged(rounds, samples, start, rows.num_rows, bool(metrics) or "reference" in rows.column_names)
+    if (twice := first_double(made)) is not None:
+        raise BadRecord(f"{recording.where(twice)}: its round has this sample twice; mend or remove it")
+    first = np.full(int(made.samples.max()) + 1, rows.num_rows)
+    np.minimum.at(first, made.samples, made.order)
+    for name in metrics if made.values is not None or rounds is None else ():
+        scores = rows.column(name).to_numpy()
+        other = scores[made.order] != scores[first][made.samples]
+        if other.any():
+            raise BadRecord(
+                f"{recording.where(int(made.order[other].min()))}: {name} is another than before for the same sample; score one answer "
+                "per sample, or leave out the columns round and sample, so that each request is a sample of its own"
+            )
+    return _Read(replace(recording, table=recording.table.schema.empty_table()), rows, made, why_closed, first)
+
+
+def _planned(found: Sequence[_Read], names: Names) -> Iterator[PlannedTrial]:
     """Yield the trials; those of equal names and data are repeats."""
     seen = Counter[str]()
+    nothing = {"kind": "imported", "target": "imported:nothing"}
+    runtime = names.runtime or "unknown"
     for one in found:
-        inspection = UNKNOWN.__class__(**{**vars(UNKNOWN), "data_digest": one.data_digest})
-        key = match_key(one.trial, inspection)
-        trial = one.trial.model_copy(update={"repeat": seen[key]})
-        yield PlannedTrial(trial_id=trial_id(key, seen[key]), match_key=key, trial=trial)
+        rounds = int(one.made.rounds[-1]) + 1
+        trial = parse_trial(
+            {
+                "model": {"name": names.model or _plain(one.recording.model or "unknown"), "runtimes": [runtime], **nothing},
+                "task": {"name": names.task, **nothing},
+                "system": {"name": names.system or _plain(one.recording.name)},
+                "runtime": {"name": runtime},
+                "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "schedule": "sequential", "lead_in": 0},
+                "load": None if one.why_closed is not None else one.recording.load,
+            }
+        )
+        key = match_key(trial, replace(UNKNOWN, data_digest=_data_digest(one)))
+        yield PlannedTrial(trial_id=trial_id(key, seen[key]), match_key=key, trial=trial.model_copy(update={"repeat": seen[key]}))
         seen[key] += 1
 
 
+def _plain(name: str) -> str:
+    """Return a name of a file or model as one of ours."""
+    return re.sub(r"\.{2,}", ".", re.sub(r"[^A-Za-z0-9_.+-]+", "_", name)).lstrip("_.+-")[:100] or "unknown"
+
+
+def _data_digest(one: _Read) -> str:
+    """Return the SHA-256 of the samples' names and references, or of their number where they are only places in a round."""
+    names, columns = one.names, one.rows.column_names
+    if one.made.values is None:
+        return digest_lines([f"{len(names)} requests a round"])
+    if pa.types.is_integer(names.type) and not any(name.startswith(OF_SAMPLE) for name in columns):
+        return hashlib.sha256(names.to_numpy().tobytes()).hexdigest()
+    pairs = zip(names.to_pylist(), one.of_samples("reference"), strict=True)
+    return digest_lines(json.dumps([str(name), reference], default=str) for name, reference in pairs)
+
+
+def _samples(one: _Read) -> pa.Table:
+    """Return ``predictions.parquet``: what is known of every sample."""
+    table = {
+        "sample": pa.array(np.arange(one.first.size), pa.int32()),
+        "name": one.names.cast(pa.string()),
+        "reference": _answers(one, "reference"),
+        "prediction": _answers(one, "prediction"),
+        "input_size": pa.array([size or 0 for size in one.of_samples("input_size")], pa.int64()),
+    }
+    for name in sorted(name for name in one.rows.column_names if name.startswith("slice_") and one.has_samples):
+        table[name] = pa.array([None if value is None else str(value) for value in one.of_samples(name)], pa.string())
+    for metric in one.metrics:
+        table[f"score_{metric}"] = one.rows.column(f"score_{metric}").take(one.first)
+    if not one.metrics:
+        table[f"score_{ON_TIME}"] = pa.array(np.ones(one.first.size))
+    return pa.table(table)
+
+
+def _answers(one: _Read, name: str) -> pa.Array:
+    values = one.of_samples(name)
+    if not any(value is not None for value in values):
+        return pa.nulls(len(values), pa.string())
+    try:
+        return pa.array(values)
+    except UNFIT as error:
+        raise InputError(f"{name}: values of different kinds ({short(error)}); write all in one way") from error
+
+
 def _write_trial(writer: CampaignWriter, one: _Read, planned: PlannedTrial, samples: pa.Table, about: Mapping[str, Any]) -> Imported:
-    spool, made = one.spool, one.made
-    of_trial = writer.trial(planned.trial_id)
-    scheduled = one.trial.load.is_open
-    moments = moments_of(spool, made, scheduled, one_stream=scheduled and one.trial.load.name != "trace")
-    notes = notes_of(one.recording, spool, made, moments, one.why_closed)
-    began, ended = moments.ends
+    rows, made = one.rows, one.made
+    scheduled = planned.trial.load.is_open
+    times = timeline(rows, made, scheduled, one_stream=scheduled and planned.trial.load.name != "trace")
+    notes = tuple(_notes(one, times))
     record = TrialRecord.from_plan(planned).model_copy(
         update={
             "origin": "imported",
             "state": "running",
-            "digests": {"data": one.data_digest},
+            "digests": {"data": _data_digest(one)},
             "facts": {"imported": {**about, "notes": list(notes), "left_over": int(made.aside.size)}, **one.recording.facts},
             "metrics": one.metrics or (ON_TIME,),
             "ideal": {
@@ -240,60 +275,70 @@ def _write_trial(writer: CampaignWriter, one: _Read, planned: PlannedTrial, samp
                 if "score_" in name
             },
             "stopping": Stopping(rule="rounds", reason="imported"),
-            "flags": tuple(filter(None, [made.flag, None if is_judged(spool) else NO_QUALITY])),
-            "started_at": began,
-            "ended_at": ended,
+            "flags": tuple(filter(None, [made.flag, None if one.is_judged else NO_QUALITY])),
+            "started_at": times.began,
+            "ended_at": times.ended,
         }
     )
+    of_trial = writer.trial(planned.trial_id)
     writer.set_state(planned.trial_id, "running")
     of_trial.write_samples(samples)
     if made.aside.size:
-        of_trial.write_warmup(
-            timings_of(spool, made.aside, np.zeros(made.aside.size, np.int32), np.arange(made.aside.size)).to_batches()[0]
-        )
-    write_rounds(of_trial, spool, made, moments)
+        warmup = _timings(rows.take(made.aside), np.zeros(made.aside.size, np.int32), np.arange(made.aside.size))
+        of_trial.write_warmup(warmup.combine_chunks().to_batches()[0])
+    first, bounds = 0, times.first_row
+    while first < times.rounds.num_rows:
+        last = max(first + 1, int(np.searchsorted(bounds, bounds[first] + PART_ROWS, side="right")) - 1)
+        part = slice(int(bounds[first]), int(bounds[last]))
+        timings = _timings(rows.take(made.order[part]), made.rounds[part], made.samples[part])
+        for name in times.requests.column_names:
+            timings = timings.append_column(name, times.requests.column(name)[part])
+        of_trial.append_many(timings, times.rounds[first:last])
+        first = last
     of_trial.finish()
     of_trial.write_record(record)
     writer.set_state(planned.trial_id, "done")
-    return Imported(planned.trial_id, spool.rows, made.aside.size, moments.began.size, samples.num_rows, notes)
+    return Imported(planned.trial_id, rows.num_rows, made.aside.size, times.rounds.num_rows, samples.num_rows, notes)
 
 
-def _samples(one: _Read) -> pa.Table:
-    """Return ``predictions.parquet``: what is known of every sample."""
-    spool, made = one.spool, one.made
-    number = int(made.samples.max()) + 1
-    values = np.arange(number) if made.values is None else made.values
-    details = [spool.details.get(value, {}) for value in values.tolist()] if spool.details and _keeps_samples(one) else []
-    named = made.values is not None and spool.names
-    table = {
-        "sample": pa.array(np.arange(number), pa.int32()),
-        "name": pa.array([spool.name_of(value) for value in values.tolist()]) if named else pa.array(values).cast(pa.string()),
-        "reference": _answers(details, "reference", number),
-        "prediction": _answers(details, "prediction", number),
-        "input_size": pa.array([int(known.get("input_size") or 0) for known in details] or np.zeros(number, np.int64), pa.int64()),
-    }
-    for name in sorted(name for name in spool.present if name.startswith("slice_")) if details else ():
-        table[name] = pa.array([None if known.get(name) is None else str(known[name]) for known in details], pa.string())
-    for metric in one.metrics:
-        table[f"score_{metric}"] = pa.array(_first_of_samples(spool.column(f"score_{metric}")[made.order], made))
-    if not one.metrics:
-        table[f"score_{ON_TIME}"] = pa.array(np.ones(number))
-    return pa.table(table)
+def _timings(rows: pa.Table, rounds: NDArray[np.int32], samples: NDArray[Any]) -> pa.Table:
+    """Return rows, each of a round and a sample, as columns of ``schema.TIMINGS``."""
+    codes = rows.column("outcome").combine_chunks()
+    no_time = pa.array(np.zeros(rows.num_rows, np.int64), mask=codes.to_numpy() != schema.OK)
+    stages = {name: rows.column(name) if name in rows.column_names else no_time for name in schema.STAGES}
+    return pa.table(
+        {
+            "round": rounds,
+            "sample": samples.astype(np.int32),
+            "outcome": pa.DictionaryArray.from_arrays(codes, pa.array(schema.OUTCOMES)),
+            "start_gap_ns": pa.nulls(rows.num_rows, pa.int64()),
+            **stages,
+            **{name: rows.column(name) for name in schema.ANSWER if name in rows.column_names},
+        }
+    )
 
 
-def _keeps_samples(one: _Read) -> bool:
-    """Return whether a sample of the trial is one of the file, or one of its rows."""
-    return one.made.values is not None or (one.made.rounds[-1] == 0 and one.made.flag == "one round")
-
-
-def _answers(details: Sequence[Mapping[str, Any]], name: str, number: int) -> pa.Array:
-    values = [known.get(name) for known in details]
-    if not any(value is not None for value in values):
-        return pa.nulls(number, pa.string())
-    try:
-        return pa.array(values)
-    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
-        raise InputError(f"{name}: values of different kinds ({' '.join(str(error).split())[:100]}); write all in one way") from error
+def _notes(one: _Read, times: Timeline) -> Iterator[str]:
+    """Yield what a reader must know of an imported trial: how its rounds came about, and on what its clocks rest."""
+    rows, columns = one.rows, one.rows.column_names
+    yield from (*one.recording.remarks, one.made.how, *times.told)
+    clocks = STAGES if "preprocess_ns" in columns or "postprocess_ns" in columns else ONE_TIME
+    yield f"{clocks}, and there is no response time from the schedule." if one.why_closed == "" else f"{clocks}."
+    if one.why_closed:
+        yield dropped("the scheduled times in the file as a clock response", one.why_closed)
+    elif one.why_closed is None:
+        yield RESPONSE
+    if "first_token_ns" in columns and (first := rows.column("first_token_ns").is_valid().to_numpy()).any():
+        ok = rows.column("outcome").to_numpy() == schema.OK
+        tokens = rows.column("tokens").is_valid().to_numpy() if "tokens" in columns else np.zeros(ok.size, dtype=bool)
+        told = f"{GAPS}_ns" in columns or any(name.startswith("last_token_") for name in one.recording.table.column_names)
+        yield f"{TO_FIRST}; {(PER_TOKEN if told else f'{PER_TOKEN}: {END_AS_LAST}') if tokens.any() else NO_NUMBER}."
+        for lacking, sentence in ((ok & ~first, NO_FIRST), (ok & first & ~tokens & tokens.any(), NO_TOKENS)):
+            if lacking.any():
+                place = one.recording.where(int(np.argmax(lacking)))
+                yield f"{sentence}: {np.count_nonzero(lacking):,} of {np.count_nonzero(ok):,}, {place} first."
+    if not one.is_judged:
+        yield NOT_JUDGED
 
 
 def _file_digest(path: Path) -> str:

@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from string import ascii_uppercase
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +13,6 @@ import pyarrow as pa
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.table import views
-from orchestrator.exchange.latex_columns import GAP_PT, LEADING_PT, TEXT_PT, Column, blocks, pieces
 from orchestrator.report.markdown import FOLDED
 from orchestrator.report.result_tables import shown
 from orchestrator.report.table import Table, condensed
@@ -30,37 +30,23 @@ def to_csv(table: pa.Table) -> str:
     breaks lines is an escape, as in the report, and a backslash is two, so that texts that differ do so here; text that a spreadsheet would
     run as a formula has an apostrophe before it.
     """
-    kinds = [field.type for field in table.schema]
     lines = [[_text(name) for name in table.column_names]]
-    lines += [[_cell(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in _rows(table)]
-    return "".join(",".join(map(_quoted, cells)) + "\n" for cells in lines)
+    columns = [column.to_pylist(maps_as_pydicts="strict") for column in table.columns]
+    lines += [[_cell(value) for value in row] for row in zip(*columns, strict=True)]
+    # Python's csv does not quote a lone carriage return, which ends a row.
+    quoted = [['"{}"'.format(cell.replace('"', '""')) if re.search('[,"\r\n]', cell) else cell for cell in cells] for cells in lines]
+    return "".join(f"{','.join(cells)}\n" for cells in quoted)
 
 
-def _quoted(cell: str) -> str:
-    """Return a cell, in quotes if it holds what would end it; Python's csv does not quote a lone carriage return, which ends a row."""
-    return '"{}"'.format(cell.replace('"', '""')) if any(character in cell for character in ',"\r\n') else cell
-
-
-def _rows(table: pa.Table) -> Iterable[tuple[Any, ...]]:
-    return zip(*(column.to_pylist() for column in table.columns), strict=True)
-
-
-def _cell(value: Any, kind: pa.DataType) -> str:
+def _cell(value: Any) -> str:
     if value is None:
         return ""
-    if pa.types.is_map(kind):
-        return _json(dict(value))
     if isinstance(value, list | dict):
-        return _json(value)
+        text = json.dumps(value, ensure_ascii=False)  # in which names of any script stay, and what is not to be seen is an escape
+        return text if printable(text) == text else json.dumps(value).replace("\x7f", "\\u007f")
     if isinstance(value, bool):
         return "true" if value else "false"
     return repr(value) if isinstance(value, int | float) else _text(str(value))
-
-
-def _json(value: Any) -> str:
-    """Return JSON in which names of any script stay, and what is not to be seen is one of its own escapes."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if printable(text) == text else json.dumps(value).replace("\x7f", "\\u007f")
 
 
 def _text(text: str) -> str:
@@ -109,6 +95,47 @@ SHOWN = frozenset(title for title, _ in FOLDED)
 """Sections of a report, whose views are tables of figures."""
 
 
+TEXT_PT, LEADING_PT = 7.0, 8.4
+COLUMN_PT = 238.0
+"""Width of a column of a two-column paper, 3.3 in, in TeX's points."""
+GAP_PT = 5.0
+"""Between two columns: twice ``\\tabcolsep``."""
+FIGURES_PT = 74.0
+"""What names leave to the figures beside them."""
+WRAPPED = 0.6
+"""Width of a wrapped column of figures, as a share of that of its longest cell on one line: it takes two lines."""
+LETTERS_PT = dict.fromkeys(ascii_uppercase, 5.8) | dict.fromkeys("mwMW%@&#", 6.7) | dict.fromkeys("ijltfrI.,:;'|![](){}/- ", 3.0)
+USUAL_PT, OTHER_PT = 4.25, 7.5
+"""Widths of letters in Computer Modern at 7 points, or a little more; others are those that ASCII lacks."""
+PIECE = re.compile(r" +|[^_\-/ ]*[_\-/]+|[^_\-/ ]+")
+"""What stands together: a line may end after it."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its place in the table, whether it is set to the right, and its width in points if its cells wrap."""
+
+    place: int
+    right: bool
+    width: float | None = None
+
+    @property
+    def kind(self) -> str:
+        if self.width is None:
+            return "r" if self.right else "l"
+        return rf">{{\ragged{'left' if self.right else 'right'}\arraybackslash}}p{{{self.width:.1f}pt}}"
+
+    def cell(self, cells: Sequence[str]) -> str:
+        """Return a cell as LaTeX; where cells wrap, lines may end within words too."""
+        text = MINUS.sub("\N{MINUS SIGN}", cells[self.place])
+        if self.width is None:
+            return escape(text)
+        found = [escape(piece) for piece in pieces(text, self.width)]
+        return "".join(
+            piece if piece == " " or after in (" ", "") else rf"{piece}\allowbreak{{}}" for piece, after in pairwise([*found, ""])
+        )
+
+
 def latex_tables(results: CampaignAnalysis) -> Iterator[tuple[str, str]]:
     """Yield name and text of every table of figures; the name comes from us alone, never from the results."""
     for name in (name for name, (_, view) in views().items() if view.section in SHOWN):
@@ -120,55 +147,6 @@ def latex_tables(results: CampaignAnalysis) -> Iterator[tuple[str, str]]:
                 yield f"{kind}-{number}", to_latex(table, f"{kind}-{number}", origin)
 
 
-def to_latex(table: Table, name: str, origin: str = "") -> str:
-    """Return one table; title, note, what all rows share and the origin of its threshold are its caption.
-
-    It fits a column of a paper: what does not stands in further blocks below, each with the names.
-    """
-    table = condensed(table, ())
-    caption = " ".join(filter(None, [f"{table.title}.", table.note.strip(), origin]))
-    return TABLE.format(
-        caption=escape(caption),
-        name=name,
-        size=TEXT_PT,
-        leading=LEADING_PT,
-        gap=GAP_PT / 2,
-        blocks=NEXT_BLOCK.join(_block(table, columns) for columns in blocks(table)),
-    )
-
-
-def _block(table: Table, columns: Sequence[Column]) -> str:
-    return BLOCK.format(
-        columns="".join(_kind(column) for column in columns),
-        head=_row(table.columns, columns),
-        rows="\n".join(f"{_row(row, columns)} \\\\" for row in table.rows),
-    )
-
-
-def _kind(column: Column) -> str:
-    if column.width is None:
-        return "r" if column.right else "l"
-    return rf">{{\ragged{'left' if column.right else 'right'}\arraybackslash}}p{{{column.width:.1f}pt}}"
-
-
-def escape(text: str) -> str:
-    """Return text that LaTeX prints as it is, on one line, with the escapes of `printable`."""
-    escaped = "".join(SPECIAL.get(character, character) for character in printable(text))
-    return re.sub("-(?=-)", "-{}", escaped)  # two hyphens would be a dash
-
-
-def _row(cells: Sequence[str], columns: Sequence[Column]) -> str:
-    return " & ".join(_text_of(MINUS.sub("\N{MINUS SIGN}", cells[column.place]), column) for column in columns)
-
-
-def _text_of(cell: str, column: Column) -> str:
-    """Return a cell as LaTeX; in a column whose cells wrap, lines may end within words too."""
-    if column.width is None:
-        return escape(cell)
-    found = [escape(piece) for piece in pieces(cell, column.width)]
-    return "".join(piece if piece == " " or after in (" ", "") else rf"{piece}\allowbreak{{}}" for piece, after in pairwise([*found, ""]))
-
-
 def _primary_origin(group: Group) -> str:
     """Say where the primary threshold comes from."""
     primary, reference = group.thresholds.primary, group.thresholds.reference
@@ -177,3 +155,80 @@ def _primary_origin(group: Group) -> str:
     if primary.origin == "reference" and reference is not None:
         return f"The threshold {primary.label} is a percentile of the {group.clock} time of {reference.trial}."
     return f"The threshold {primary.label} is {primary.origin}."
+
+
+def to_latex(table: Table, name: str, origin: str = "") -> str:
+    """Return one table; title, note, what all rows share and the origin of its threshold are its caption.
+
+    It fits a column of a paper: what does not stands in further blocks below, each with the names.
+    """
+    table = condensed(table, ())
+    found = [
+        BLOCK.format(
+            columns="".join(column.kind for column in columns),
+            head=" & ".join(column.cell(table.columns) for column in columns),
+            rows="\n".join(f"{' & '.join(column.cell(row) for column in columns)} \\\\" for row in table.rows),
+        )
+        for columns in blocks(table)
+    ]
+    caption = escape(" ".join(filter(None, [f"{table.title}.", table.note.strip(), origin])))
+    return TABLE.format(caption=caption, name=name, size=TEXT_PT, leading=LEADING_PT, gap=GAP_PT / 2, blocks=NEXT_BLOCK.join(found))
+
+
+def blocks(table: Table) -> Iterator[list[Column]]:
+    """Yield the columns of each block. Those of names, which come before the first figure, begin every block.
+
+    Names are as wide as they are, and if they do not fit, those that are wider than a fair share wrap; figures wrap if a block holds none
+    else.
+    """
+    natural = [max(map(width_of, cells)) for cells in zip(table.columns, *table.rows, strict=True)]
+    rights = [column in table.right for column in table.columns]
+    first = next((place for place, right in enumerate(rights) if right), len(rights))
+    room = COLUMN_PT - GAP_PT * max(0, first - 1) - (FIGURES_PT + GAP_PT if first < len(rights) else 0)
+    names = [Column(place, False) for place in range(first)]
+    for number, place in enumerate(sorted(range(first), key=lambda place: natural[place])):
+        share = room / (first - number)
+        if natural[place] > share:
+            names[place] = Column(place, False, share)
+        room -= min(natural[place], share)
+    left = COLUMN_PT - sum(column.width or natural[column.place] for column in names) - GAP_PT * len(names)
+    block, free = list(names), left
+    for place in range(first, len(rights)):
+        column = Column(place, rights[place], None if natural[place] <= left else min(left, WRAPPED * natural[place]))
+        needed = column.width or natural[place]
+        if len(block) > len(names) and needed > free:
+            yield block
+            block, free = list(names), left
+        block.append(column)
+        free -= needed + GAP_PT
+    if block:
+        yield block
+
+
+def width_of(text: str) -> float:
+    """Return about how wide a text is in points, rather too much than too little."""
+    return sum(LETTERS_PT.get(letter, USUAL_PT if letter.isascii() else OTHER_PT) for letter in text)
+
+
+def pieces(text: str, width: float) -> Iterator[str]:
+    """Yield the parts of a text after each of which a line may end; no word is wider than a column of this width.
+
+    Examples
+    --------
+    >>> list(pieces("lite0_samples 0.900 [0.893, 0.900]", 60))
+    ['lite0_', 'samples', ' ', '0.900', ' ', '[0.893,', ' ', '0.900]']
+    """
+    for piece in PIECE.findall(text):
+        part = ""
+        for letter in piece:
+            if part.strip() and width_of(part + letter) > width:
+                yield part
+                part = ""
+            part += letter
+        yield part
+
+
+def escape(text: str) -> str:
+    """Return text that LaTeX prints as it is, on one line, with the escapes of `printable`."""
+    escaped = "".join(SPECIAL.get(character, character) for character in printable(text))
+    return re.sub("-(?=-)", "-{}", escaped)  # two hyphens would be a dash

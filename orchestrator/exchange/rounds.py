@@ -1,21 +1,31 @@
-"""Which round and which sample each request is: as the file says, or formed by time. Pure."""
+"""Which round and sample each request is, as the file says or formed by time, and when rounds and requests were. Pure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from orchestrator.exchange.spool import MISSING
+from orchestrator.storage import schema
 
+MISSING = np.iinfo(np.int64).min
+"""A moment that a request does not have."""
+NO_MOMENTS = "The file does not say when requests began: rounds are in the order of the file, and their times of day are made up."
+LAST_MOMENT_NS = 253_402_300_000 * 10**9
+"""Moments from 1970 to 9999 count as times of day."""
 MOST_ROUNDS = 100
 LEAST_REQUESTS = 10
 """Rounds that are formed by time: so many at most, of so many requests at least."""
 Numbers = NDArray[np.int64]
+LATEST = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
 class Arrangement:
-    """Where each row goes.
+    """Where each row goes. N rows are kept, of S samples.
 
     order
         rows that are kept, [N], in order of round and sample.
@@ -71,15 +81,15 @@ def _as_given(rounds: Numbers, samples: Numbers | None) -> Arrangement:
         order = np.argsort(codes, kind="stable")
         first = np.searchsorted(codes[order], np.arange(numbers.size))
         places = np.arange(order.size) - first[codes[order]]
-        return Arrangement(order, codes[order].astype(np.int32), places.astype(np.int32), None, order[:0], _told(numbers.size))
+        return Arrangement(order, codes[order].astype(np.int32), places.astype(np.int32), None, order[:0], _said(numbers.size))
     values, of_sample = np.unique(samples, return_inverse=True)
     of_sample = of_sample.reshape(-1)
     key = (codes.astype(np.int64) << 32) + of_sample
     order = np.arange(key.size) if (np.diff(key) > 0).all() else np.argsort(key, kind="stable")
-    return Arrangement(order, codes[order].astype(np.int32), of_sample[order].astype(np.int32), values, order[:0], _told(numbers.size))
+    return Arrangement(order, codes[order].astype(np.int32), of_sample[order].astype(np.int32), values, order[:0], _said(numbers.size))
 
 
-def _told(rounds: int) -> str:
+def _said(rounds: int) -> str:
     return f"The file says which of {rounds:,} rounds each request belongs to."
 
 
@@ -139,3 +149,124 @@ def visits_by_time(began: Numbers, ended: Numbers) -> NDArray[np.int32] | None:
     pauses = began[1:] - np.maximum.accumulate(ended)[:-1]
     breaks = pauses >= max(1.0, float(np.median(ended - began)) / 2)
     return np.concatenate([[0], np.cumsum(breaks)]).astype(np.int32) if breaks.any() else None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """When the rounds and requests of an import were.
+
+    rounds
+        columns of ``schema.ROUNDS``, one row per round.
+    first_row
+        where each round's rows begin among those that are kept, and how many these are.
+    requests
+        what timings under load have besides, for the rows that are kept; without columns where there is no schedule.
+    told
+        what a reader must know of them.
+    began, ended
+        the beginning of the first round and the end of the last, in UTC.
+    """
+
+    rounds: pa.Table
+    first_row: Numbers
+    requests: pa.Table
+    told: tuple[str, ...]
+    began: datetime
+    ended: datetime
+
+
+def moments(rows: pa.Table, name: str) -> Numbers:
+    """Return a column of moments, `MISSING` where a row has none or the file does not say."""
+    if name not in rows.column_names:
+        return np.full(rows.num_rows, MISSING)
+    return np.asarray(rows.column(name).fill_null(MISSING).to_numpy())
+
+
+def why_no_schedule(rows: pa.Table) -> str | None:
+    """Return why scheduled times give no time to answer, or None if they do. A schedule holds every request, whatever became of it."""
+    if lacking := int((moments(rows, "arrival_ns") == MISSING).sum()):
+        return f"{lacking:,} of {rows.num_rows:,} requests have none"
+    if "start_ns" not in rows.column_names:
+        return "the file does not say when requests began (start_ns)"
+    unknown = int(((moments(rows, "start_ns") == MISSING) & (rows.column("outcome").to_numpy() == schema.OK)).sum())
+    return f"the file does not say when {unknown:,} of the requests that were answered began" if unknown else None
+
+
+def timeline(rows: pa.Table, made: Arrangement, scheduled: bool, one_stream: bool) -> Timeline:
+    """Return when rounds were.
+
+    Parameters
+    ----------
+    scheduled
+        whether requests have a schedule, which counts then.
+    one_stream
+        whether it is one, whatever its pauses; else a pause that makes a visit begins a new one.
+    """
+    first = np.searchsorted(made.rounds, np.arange(int(made.rounds[-1]) + 1))
+    bounds = np.append(first, made.order.size)
+    stages = [rows.column(stage).fill_null(0).to_numpy() for stage in schema.STAGES if stage in rows.column_names]
+    total = np.sum(stages, axis=0)[made.order]
+    start = moments(rows, "start_ns")[made.order]
+    due = moments(rows, "arrival_ns")[made.order] if scheduled else start
+    visits, told, requests = None, [NO_MOMENTS], pa.table({})
+    if (start == MISSING).all():
+        took = np.maximum(np.add.reduceat(total, first), 1)
+        began = np.concatenate([[0], np.cumsum(took)[:-1]])
+    else:
+        began, ended = _ends(start, start + total, due, first, scheduled)
+        took = np.maximum(ended - began, 1)
+        visits = None if one_stream else visits_by_time(began, ended)
+        shift = int(began.min()) if began.min() < 0 or ended.max() > LAST_MOMENT_NS else 0
+        if scheduled:
+            visits = np.zeros(first.size, np.int32) if visits is None else visits
+            of_stream = np.full(int(visits.max()) + 1, LATEST)
+            np.minimum.at(of_stream, visits, began)
+            waited = np.where(start == MISSING, 0, start - due)
+            not_ok = rows.column("outcome").to_numpy()[made.order] != schema.OK
+            requests = pa.table(
+                {
+                    "arrival_ns": due - np.repeat(of_stream[visits], np.diff(bounds)),
+                    "queue_ns": pa.array(np.maximum(waited, 0), mask=not_ok),
+                    "ramp": np.zeros(due.size, dtype=bool),
+                }
+            )
+        told = list(_told(visits, waited if scheduled else due[:0], scheduled))
+        began = began - shift
+    of_rounds: dict[str, Any] = {
+        "round": pa.array(np.arange(first.size), pa.int32()),
+        "started_at": pa.array(began // 1000, pa.timestamp("us", tz="UTC")),
+        "started_monotonic_ns": began - began.min(),
+        "duration_ns": took,
+        "process": pa.array(np.zeros(first.size), pa.int32()),
+        "visit": pa.nulls(first.size, pa.int32()) if visits is None else visits,
+        "incomplete": np.diff(bounds) < int(made.samples.max()) + 1,
+    }
+    if scheduled and visits is not None:
+        of_rounds |= {
+            "stream": visits,
+            "stream_started_monotonic_ns": (of_stream[visits] - shift) - began.min(),
+            "overloaded": np.zeros(first.size, dtype=bool),
+        }
+    day = [datetime.fromtimestamp(min(int(moment), LAST_MOMENT_NS) / 1e9, UTC) for moment in (began.min(), (began + took).max())]
+    return Timeline(pa.table(of_rounds), bounds, requests, tuple(told), *day)
+
+
+def _ends(start: Numbers, end: Numbers, due: Numbers, first: Numbers, scheduled: bool) -> tuple[Numbers, Numbers]:
+    """Return when rounds began and ended, [R], of requests with these moments, [N]."""
+    known = start != MISSING
+    end = np.where(known, end, MISSING)
+    if scheduled:
+        return np.minimum.reduceat(due, first), np.maximum.reduceat(np.maximum(due, end), first)
+    began, ended = np.minimum.reduceat(np.where(known, start, LATEST), first), np.maximum.reduceat(end, first)
+    lacking, earliest = ~np.maximum.reduceat(known, first), start[known].min()
+    return np.where(lacking, earliest, began), np.where(lacking, earliest + 1, ended)
+
+
+def _told(visits: NDArray[np.int32] | None, waited: Numbers, scheduled: bool) -> Iterator[str]:
+    if visits is not None and (number := int(visits.max()) + 1) > 1:
+        yield f"{'Streams' if scheduled else 'Visits'} are formed by time: {number} of them, with pauses of half a round or more between."
+    if (early := waited[waited < 0]).size:
+        yield (
+            f"Of its requests {early.size:,} began before they were scheduled, by {-int(early.min()) / 1000:.3g} us at most: they did "
+            "not wait, and their response is their total time."
+        )

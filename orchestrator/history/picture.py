@@ -1,13 +1,15 @@
-"""The picture of one series: its figures over time, with the noise of visits and processes, levels and change points."""
+"""``history.html`` and its pictures: a series over time, with the noise of visits and processes, levels and change points."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.history.points import Point
-from orchestrator.history.series import Figure, Series
+from orchestrator.history.series import Figure, Point, Series
 from orchestrator.report.chart_files import Look, stacked, svg_of
 from orchestrator.report.charts.draw import Spec, channel, whole
+from orchestrator.report.html import page_of
+from orchestrator.report.table import Table
 from orchestrator.report.text import milliseconds, printable, quality
 
 LOOK = Look(width=12.5, text=12, small=11, line=2)
@@ -85,3 +87,17 @@ def _shown(figure: Figure, level: float) -> float:
 
 def _words(figure: Figure, *levels: float) -> str:
     return " to ".join(milliseconds(float(np.exp(level))) if figure == "deadline" else quality(level) for level in levels)
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """A series by its name, with its picture as SVG."""
+
+    name: str
+    svg: str
+
+
+def to_page(title: str, sentences: Sequence[str], tables: Sequence[Table], pictures: Sequence[Pictured]) -> str:
+    """Return the page: what the history comes to, its change points, a picture of each series, and every table."""
+    values = {"title": title, "sentences": sentences, "tables": tables, "pictures": pictures, "note": NOTE}
+    return page_of("orchestrator.history", "history_page.html.j2", **values)

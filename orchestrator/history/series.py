@@ -1,18 +1,192 @@
-"""Each series of a history as levels, and its change points with what else differs there."""
+"""The series of a history: what each campaign keeps of each system, with what noise, as levels with change points between."""
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
+from orchestrator.contracts import InputError
 from orchestrator.history.change_points import FEWEST, Course, course
-from orchestrator.history.points import Key, Point
+from orchestrator.history.stored import Row, Stored
+from orchestrator.stats.thresholds import DEFAULT_PRIMARY, primary_threshold
+from orchestrator.stats.variance_components import FEWEST_PROCESSES, mean_of_processes, student_t
 from orchestrator.storage.columns import Column, schema_of
 from orchestrator.storage.stored_form import table_of
 
 Figure = Literal["tail quality", "deadline"]
+FIGURES: tuple[Figure, ...] = ("tail quality", "deadline")
+Z = 1.959963984540054
+"""Half-widths of 95 % are so many standard deviations of a normal law."""
+NAMES = ("model", "system", "runtime", "batch")
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a series is of: the same work in every campaign, judged by one metric."""
+
+    match_key: str
+    task: str
+    metric: str
+    clock: str
+    names: tuple[str, ...]
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """Return the columns that name it."""
+        named = dict(zip(NAMES, self.names, strict=True))
+        return {"match_key": self.match_key, "task": self.task, **named, "batch": int(named["batch"])}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One campaign of a series, or all campaigns of one code.
+
+    campaigns
+        their places in the history, in order of time.
+    interval
+        95 % interval of the mean, from its rounds and visits.
+    processes, process_interval, process_error
+        how many fresh processes it is of, Student's t over their means, and the standard error by these; None of one.
+    deadline_ns
+        the deadline that every process certifies; None unless all do.
+    """
+
+    campaigns: tuple[int, ...]
+    at: datetime
+    code: str
+    mean: float
+    ideal: float
+    interval: tuple[float, float]
+    processes: int
+    process_interval: tuple[float, float] | None
+    process_error: float | None
+    rounds: int
+    deadline_ns: int | None
+
+    @property
+    def sd(self) -> float:
+        """The standard deviation that its own visits and processes let expect of it."""
+        low, high = self.interval
+        return max((high - low) / 2 / Z, self.process_error or 0.0)
+
+
+def shared_thresholds(stored: Sequence[Stored], wanted: str | None) -> dict[str, int]:
+    """Return for each task the one threshold, in ns, at which all campaigns are read.
+
+    The one that is ``wanted``, or the primary one of the first campaign if that is a time. Otherwise the time that most campaigns have
+    stored and, of several, the one nearest to the first campaign's primary percentile: percentiles themselves move with what is measured.
+
+    Raises
+    ------
+    InputError
+        for a percentile or what is no time.
+    """
+    fixed = primary_threshold(wanted if wanted is not None else next((one.head.primary for one in stored), None), None)
+    if wanted is not None and fixed is None:
+        raise InputError(f"--threshold {wanted}: a percentile is another time in every campaign; name a time, such as --threshold '50 ms'")
+    counts: dict[str, Counter[int]] = {}
+    aims: dict[str, int] = {}
+    for one in stored:
+        rows = sorted(one.quality.select(["threshold_ns", "threshold", "threshold_origin", "task"]).to_pylist(), key=_by_time)
+        for task in dict.fromkeys(row["task"] for row in rows):
+            of_task = [row for row in rows if row["task"] == task]
+            counts.setdefault(task, Counter()).update({row["threshold_ns"] for row in of_task if row["threshold_origin"] == "absolute"})
+            named = [row for row in of_task if row["threshold"] == (one.head.primary or DEFAULT_PRIMARY)]
+            aims.setdefault(task, (named or of_task[len(of_task) // 2 :])[0]["threshold_ns"])
+
+    def nearest(task: str, aim: int) -> int:
+        often = [ns for ns, count in counts[task].items() if count == max(counts[task].values())] or [aim]
+        return min(often, key=lambda ns: (abs(math.log(ns / aim)), ns))
+
+    return {task: nearest(task, aim) if fixed is None else fixed.ns for task, aim in aims.items()}
+
+
+def _by_time(row: Row) -> tuple[int, str]:
+    return row["threshold_ns"], row["threshold"]
+
+
+def points_of(stored: Sequence[Stored], rows: Sequence[Sequence[Row]]) -> dict[Key, list[Point]]:
+    """Return the series of a history, each with one point per campaign that has it, in order of time.
+
+    Parameters
+    ----------
+    stored, rows
+        campaigns in order of time, and of each one row per trial at the threshold of its task; repeats are processes of one point.
+    """
+    found: dict[Key, list[Point]] = {}
+    for place, (campaign, of_campaign) in enumerate(zip(stored, rows, strict=True)):
+        repeats: dict[Key, list[Row]] = {}
+        for row in of_campaign:
+            names = tuple(str(row[name]) for name in NAMES)
+            repeats.setdefault(Key(row["match_key"], row["task"], row["metric"], row["clock"], names), []).append(row)
+        for key, of_key in repeats.items():
+            found.setdefault(key, []).append(_point(place, campaign, of_key))
+    return found
+
+
+def _point(place: int, stored: Stored, rows: Sequence[Row]) -> Point:
+    means = [float(row["mean"]) for row in rows]
+    mean, interval, error = _over(means)
+    deadlines = [stored.deadlines.get(row["trial"]) for row in rows]
+    kept = [ns for ns in deadlines if ns is not None]
+    return Point(
+        campaigns=(place,),
+        at=stored.created_at,
+        code=stored.head.code,
+        mean=mean,
+        ideal=float(rows[0]["ideal"]),
+        interval=_mean_interval(mean, [(row["mean"], row["interval_low"], row["interval_high"]) for row in rows]),
+        processes=len(rows),
+        process_interval=interval,
+        process_error=error,
+        rounds=sum(row["rounds"] for row in rows),
+        deadline_ns=max(kept) if len(kept) == len(rows) else None,
+    )
+
+
+def _over(means: Sequence[float]) -> tuple[float, tuple[float, float] | None, float | None]:
+    """Return the mean of processes, its interval over them and its standard error; None of one process."""
+    if len(means) < FEWEST_PROCESSES:
+        return means[0], None, None
+    mean, low, high = mean_of_processes(means)
+    return mean, (low, high), (high - low) / 2 / student_t(len(means))
+
+
+def _mean_interval(mean: float, parts: Iterable[tuple[float, float, float]]) -> tuple[float, float]:
+    """Return the interval of the mean of independent figures from theirs: halves add up as standard deviations do."""
+    found = list(parts)
+    below = math.sqrt(sum((of - low) ** 2 for of, low, _ in found)) / len(found)
+    above = math.sqrt(sum((high - of) ** 2 for of, _, high in found)) / len(found)
+    return mean - below, mean + above
+
+
+def by_code(points: Sequence[Point]) -> list[Point]:
+    """Return one point per code, in the order in which codes first appear: the mean of its campaigns, each a process or more."""
+    groups: dict[str, list[Point]] = {}
+    for point in points:
+        groups.setdefault(point.code, []).append(point)
+    return [_merged(of_code) if len(of_code) > 1 else of_code[0] for of_code in groups.values()]
+
+
+def _merged(points: Sequence[Point]) -> Point:
+    mean, interval, error = _over([point.mean for point in points])
+    deadlines = [point.deadline_ns for point in points if point.deadline_ns is not None]
+    return replace(
+        points[0],
+        campaigns=tuple(place for point in points for place in point.campaigns),
+        mean=mean,
+        interval=_mean_interval(mean, [(point.mean, *point.interval) for point in points]),
+        processes=sum(point.processes for point in points),
+        process_interval=interval,
+        process_error=error,
+        rounds=sum(point.rounds for point in points),
+        deadline_ns=round(float(np.median(deadlines))) if deadlines else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -38,9 +212,6 @@ class Series:
     def places(self, figure: Figure) -> tuple[int, ...]:
         """Return the places of the points that have a figure."""
         return tuple(range(len(self.points))) if figure == "tail quality" else self.certified
-
-
-FIGURES: tuple[Figure, ...] = ("tail quality", "deadline")
 
 
 @dataclass(frozen=True)
@@ -84,15 +255,14 @@ def _series(key: Key, points: tuple[Point, ...], tests: int) -> Series:
 
 def changes_of(series: Sequence[Series]) -> list[Change]:
     """Return every change point, in order of time."""
-    found = [change for one in series for figure in FIGURES for change in _changes(one, figure)]
+    found = []
+    for one in series:
+        for figure in FIGURES:
+            places, course_of = one.places(figure), one.course(figure)
+            for before, after in course_of.changes:
+                here, there = (level.mean if figure == "tail quality" else float(np.exp(level.mean)) for level in (before, after))
+                found.append(Change(one, figure, places[before.end - 1], places[after.start], here, there, course_of.noise))
     return sorted(found, key=lambda change: (change.series.points[change.after].at, change.series.key.match_key, change.figure))
-
-
-def _changes(series: Series, figure: Figure) -> Iterator[Change]:
-    of_figure, places = series.course(figure), series.places(figure)
-    for before, after in of_figure.changes:
-        levels = (before.mean, after.mean) if figure == "tail quality" else (float(np.exp(before.mean)), float(np.exp(after.mean)))
-        yield Change(series, figure, places[before.end - 1], places[after.start], *levels, of_figure.noise)
 
 
 OF_SERIES = (
@@ -136,7 +306,6 @@ def history_rows(series: Sequence[Series], folders: Sequence[str], thresholds: M
         levels = {place: level for level in one.quality.levels for place in range(level.start, level.end)}
         deadlines = {one.certified[place]: level for level in one.deadline.levels for place in range(level.start, level.end)}
         starts = {one.certified[level.start] for level in one.deadline.levels[1:]}
-        model, system, runtime, batch = one.key.names
         for place, point in enumerate(one.points):
             low, high = point.process_interval or (None, None)
             yield {
@@ -144,12 +313,7 @@ def history_rows(series: Sequence[Series], folders: Sequence[str], thresholds: M
                 "campaigns": len(point.campaigns),
                 "created_at": point.at,
                 "code": point.code,
-                "match_key": one.key.match_key,
-                "model": model,
-                "task": one.key.task,
-                "system": system,
-                "runtime": runtime,
-                "batch": int(batch),
+                **one.key.labels,
                 "metric": one.key.metric,
                 "clock": one.key.clock,
                 "threshold_ns": thresholds[one.key.task],
@@ -186,26 +350,20 @@ CHANGE_POINTS = (
 
 def change_rows(changes: Sequence[Change]) -> pa.Table:
     """Return ``change_points.parquet``."""
-    return table_of([_change_row(change) for change in changes], schema_of(CHANGE_POINTS))
-
-
-def _change_row(change: Change) -> dict[str, Any]:
-    key, points = change.series.key, change.series.points
-    model, system, runtime, batch = key.names
-    before, after = points[change.before], points[change.after]
-    return {
-        "figure": change.figure,
-        "match_key": key.match_key,
-        "model": model,
-        "task": key.task,
-        "system": system,
-        "runtime": runtime,
-        "batch": int(batch),
-        "last_before": before.at,
-        "first_after": after.at,
-        "code_before": before.code,
-        "code_after": after.code,
-        "level_before": change.level_before,
-        "level_after": change.level_after,
-        "noise": change.noise,
-    }
+    rows = []
+    for change in changes:
+        before, after = (change.series.points[place] for place in (change.before, change.after))
+        rows.append(
+            change.series.key.labels
+            | {
+                "figure": change.figure,
+                "last_before": before.at,
+                "first_after": after.at,
+                "code_before": before.code,
+                "code_after": after.code,
+                "level_before": change.level_before,
+                "level_after": change.level_after,
+                "noise": change.noise,
+            }
+        )
+    return table_of(rows, schema_of(CHANGE_POINTS))

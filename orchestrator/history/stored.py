@@ -1,22 +1,23 @@
-"""What a history needs of stored campaigns: their result tables, and, where these lack a threshold, their times."""
+"""What a history needs of stored campaigns: their result tables, times where these lack a threshold, and which are copies of others."""
 
 import hashlib
 import math
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
-from orchestrator.analysis.loading import load_trials
+from orchestrator.analysis.loading import copies_among, copies_in_words, load_trials
 from orchestrator.analysis.quality import ideal_quality, scale_of
 from orchestrator.analysis.table import tables
 from orchestrator.analysis.trial_data import TrialData
@@ -32,6 +33,8 @@ from orchestrator.storage.records import UtcTime
 from orchestrator.storage.stored_form import conform
 
 Row = dict[str, Any]
+LeftOut: TypeAlias = tuple[Path, str]
+"""A campaign that is left out, or of which some trials are, and why, in words."""
 DEPTH = 2
 """How far below a folder campaigns are looked for: ``results/<sweep>/<time>``."""
 NAMES = ("trial", "match_key", "model", "task", "system", "runtime", "batch")
@@ -45,27 +48,13 @@ FEW_ROUNDS = 8
 """Of fewer rounds nobody can say whether they depend on each other."""
 
 
-class _Part(BaseModel):
+class PlannedHead(BaseModel):
+    """A planned trial, and of how many rounds it is first read for a certificate: the default where it was measured before that key."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-
-class MeasurementHead(_Part):
-    """Of how many rounds a trial is first read for a certificate; the default where it was measured before there was such a key."""
-
-    certify_rounds: int = MeasurementConfig().certify_rounds
-
-
-class TrialHead(_Part):
-    """The settings of a trial, as far as a history needs them."""
-
-    measurement: MeasurementHead = MeasurementHead()
-
-
-class PlannedHead(_Part):
-    """A planned trial, as far as a history needs it."""
-
     trial_id: str = ""
-    trial: TrialHead = TrialHead()
+    certify_rounds: int = Field(MeasurementConfig().certify_rounds, validation_alias=AliasPath("trial", "measurement", "certify_rounds"))
 
 
 class Head(BaseModel):
@@ -77,20 +66,12 @@ class Head(BaseModel):
     name: str
     code_version: str
     code_digest: str | None = None
-    config: dict[str, Any] = {}
+    primary: str | None = Field(None, validation_alias=AliasPath("config", "analysis", "primary"))
     under_way: bool = False
     trials: tuple[PlannedHead, ...] = ()
 
     @property
-    def primary(self) -> str | None:
-        """The primary threshold that was asked for, or None."""
-        analysis = self.config.get("analysis")
-        found = analysis.get("primary") if isinstance(analysis, Mapping) else None
-        return found if isinstance(found, str) else None
-
-    @property
     def code(self) -> str:
-        """The code that measured it, in words."""
         return f"{self.code_version} {self.code_digest[:8]}" if self.code_digest else self.code_version
 
 
@@ -118,7 +99,6 @@ class Stored:
 
     @property
     def created_at(self) -> datetime:
-        """When it was begun."""
         return self.head.created_at
 
 
@@ -149,10 +129,12 @@ def read_stored(directory: Path) -> Stored:
     quality = _points_of(_read(directory, "tail_quality", QUALITY))
     clocks = dict(zip(quality.column("trial").to_pylist(), quality.column("clock").to_pylist(), strict=True))
     own = {row["trial"]: row for row in deadlines if row["reference"] == "own" and row["clock"] == clocks.get(row["trial"])}
-    takes = {one.trial_id: one.trial.measurement.certify_rounds for one in head.trials}
+    takes = {one.trial_id: one.certify_rounds for one in head.trials}
     few = frozenset(trial for trial, row in own.items() if row["deadline_ns"] is not None and row["rounds"] < takes.get(trial, 0))
     certified = {trial: None if trial in few else row["deadline_ns"] for trial, row in own.items()}
-    return Stored(directory, head, quality, certified, _warmups_of(directory, clocks.keys()), few)
+    files = [trial_folder(directory, trial).warmup for trial in sorted(clocks)]
+    warmups = frozenset(hashlib.sha256(file.read_bytes()).digest() for file in files if file.is_file())
+    return Stored(directory, head, quality, certified, warmups, few)
 
 
 def _read(directory: Path, name: str, columns: Sequence[str]) -> pa.Table:
@@ -169,23 +151,16 @@ def _read(directory: Path, name: str, columns: Sequence[str]) -> pa.Table:
 
 def _points_of(table: pa.Table) -> pa.Table:
     """Return the rows that may be points. The first metric of a trial is its primary one."""
-    columns = [table.column(name).to_pylist() for name in ("trial", "metric", "slice", "clock", "threshold_origin", "threshold_ns")]
-    metric: dict[str, str] = {}
-    open_ones: set[str] = set()
-    for trial, of, _, clock, _, _ in zip(*columns, strict=True):
-        metric.setdefault(trial, of)
-        if clock == OPEN_CLOCK:
-            open_ones.add(trial)
+    rows = table.select(["trial", "metric", "slice", "clock", "threshold_origin", "threshold_ns"]).to_pylist()
+    metric = {row["trial"]: row["metric"] for row in reversed(rows)}
+    clock = {row["trial"]: OPEN_CLOCK for row in rows if row["clock"] == OPEN_CLOCK}
     kept = [
-        (of, part, clock) == (metric[trial], "all", OPEN_CLOCK if trial in open_ones else PRIMARY_CLOCK) and origin != "own" and ns > 0
-        for trial, of, part, clock, origin, ns in zip(*columns, strict=True)
+        (row["metric"], row["slice"], row["clock"]) == (metric[row["trial"]], "all", clock.get(row["trial"], PRIMARY_CLOCK))
+        and row["threshold_origin"] != "own"
+        and row["threshold_ns"] > 0
+        for row in rows
     ]
     return table.filter(pa.array(kept, pa.bool_()))
-
-
-def _warmups_of(directory: Path, trials: Set[str]) -> frozenset[bytes]:
-    files = (trial_folder(directory, trial).warmup for trial in sorted(trials))
-    return frozenset(hashlib.sha256(file.read_bytes()).digest() for file in files if file.is_file())
 
 
 def at_threshold(stored: Stored, thresholds: Mapping[str, int]) -> list[Row]:
@@ -207,8 +182,10 @@ def _measured(directory: Path, thresholds: Mapping[str, int], wanted: set[str]) 
         judged, labels = data.judged(data.metric), data.record.labels()
         threshold_ns = thresholds[labels["task"]]
         gains = judged.curve(data.times[data.clock], [threshold_ns])
-        half = _half_width(data, gains)
-        mean, scale = float(np.mean(gains)), scale_of(judged)
+        mean, scale, half = float(np.mean(gains)), scale_of(judged), 0.0
+        if (rounds := gains.shape[1]) > 1:
+            found = spread(gains, units_of(rounds, data.visits))
+            half = float(t_quantile((1 + CONFIDENCE) / 2, found.degrees)) * math.sqrt(found.variance[0])
         low, high = scale.shown_limits(mean - half, mean + half)
         yield {
             **{name: labels[name] for name in NAMES},
@@ -219,14 +196,34 @@ def _measured(directory: Path, thresholds: Mapping[str, int], wanted: set[str]) 
             "mean": scale.shown(mean),
             "interval_low": low,
             "interval_high": high,
-            "rounds": int(gains.shape[1]),
+            "rounds": rounds,
         }
 
 
-def _half_width(data: TrialData, gains: NDArray[np.float64]) -> float:
-    """Return the half-width of the 95 % interval of the mean of rounds to come, from what each round gained, [1, R]."""
-    rounds = gains.shape[1]
-    if rounds < 2:
-        return 0.0
-    found = spread(gains, units_of(rounds, data.visits))
-    return float(t_quantile((1 + CONFIDENCE) / 2, found.degrees)) * math.sqrt(found.variance[0])
+def without_copies(stored: Sequence[Stored]) -> tuple[list[Stored], list[LeftOut]]:
+    """Return campaigns without trials that are copies of others, as `copies_among` tells them, and these and what cannot be read.
+
+    Times are read of those campaigns alone that may be copies: which were begun at the same microsecond under the same name as another one,
+    or have a trial whose warm-up took, to the nanosecond, as long as another one's. It stays as it is when a trial is extended.
+    """
+    marks = {id(one): {(one.created_at, one.head.name), *one.warmups} for one in stored}
+    seen = Counter(mark for of_one in marks.values() for mark in of_one)
+    suspects: list[Stored] = []
+    trials: list[list[TrialData]] = []
+    damaged: list[LeftOut] = []
+    for one in stored:
+        if any(seen[mark] > 1 for mark in marks[id(one)]):
+            try:
+                trials.append(load_trials(open_campaign(one.directory)))
+                suspects.append(one)
+            except InputError as error:  # nobody can say whether it is a copy
+                damaged.append((one.directory, str(error)))
+    left_out, said = {directory for directory, _ in damaged}, []
+    cleaned = {one.directory: one for one in stored if one.directory not in left_out}
+    names = [str(one.directory) for one in suspects]
+    for place, some in groupby(sorted(copies_among(trials), key=lambda copy: copy.campaign), key=lambda copy: copy.campaign):
+        copies, one = list(some), suspects[place]
+        copied = pc.is_in(one.quality.column("trial"), value_set=pa.array([copy.trial_id for copy in copies]))
+        cleaned[one.directory] = replace(one, quality=one.quality.filter(pc.invert(copied)))
+        said += [(one.directory, words) for words in copies_in_words(copies, names)]
+    return [one for one in cleaned.values() if one.quality.num_rows], [*damaged, *said]

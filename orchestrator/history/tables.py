@@ -2,17 +2,24 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from orchestrator.contracts import InputError
 from orchestrator.history.change_points import ERROR, FEWEST, fewest_campaigns
-from orchestrator.history.points import NAMES, threshold_words
-from orchestrator.history.series import Change, Series
+from orchestrator.history.series import NAMES, Change, Series
 from orchestrator.history.stored import Stored
-from orchestrator.history.surroundings import Surroundings
 from orchestrator.report.table import Table, condensed
 from orchestrator.report.text import milliseconds, quality
+from orchestrator.stats.thresholds import NS_PER_MS
+from orchestrator.storage.reader import Campaign, open_campaign
+from orchestrator.storage.records import TrialRecord
 
+NOTHING = "nothing that was recorded"
+LEFT_OUT = ("platform", "torch_git")
+MACHINE = ("host", "processor", "logical_cores", "memory_bytes", "governor", "turbo")
 BARS = "▁▂▃▄▅▆▇█"
 CELLS = 16
 """How long the course of a series is, in letters."""
@@ -73,7 +80,7 @@ def series_tables(series: Sequence[Series], thresholds: Mapping[str, int], of_co
         ]
         yield condensed(
             Table(
-                title=f"Tail quality of {task} ({some[0].key.metric}) within {threshold_words(thresholds[task])}",
+                title=f"Tail quality of {task} ({some[0].key.metric}) within {thresholds[task] / NS_PER_MS:g} ms",
                 columns=[*heads, *figures, *(["course"] if fine else [])],
                 rows=rows,
                 note=ABOUT.format(before="before: that of the level before. " if before else ""),
@@ -163,3 +170,35 @@ def sentences(series: Sequence[Series], changes: Sequence[Change], tests: int, o
     if longest < needed:
         what = "codes" if of_code else "campaigns"
         yield f"These are too few for any: with {tests} series of figures the clearest change is shown from {needed} {what} on."
+
+
+class Surroundings:
+    """What campaigns of a history were measured with; each is opened once, for many systems change where two of them meet."""
+
+    def __init__(self) -> None:
+        self._opened: dict[Path, Campaign] = {}
+
+    def what_differs(self, before: Stored, after: Stored, match_key: str) -> str:
+        """Return in words what differs between two campaigns for one system: code, machine and stack."""
+        code = [f"code {before.head.code} -> {after.head.code}"] if before.head.code != after.head.code else []
+        try:
+            here, there = (self._record(stored.directory, match_key) for stored in (before, after))
+        except InputError:
+            return ", ".join(code) or NOTHING
+        return ", ".join([*code, *_differences(here, there)]) or NOTHING
+
+    def _record(self, directory: Path, match_key: str) -> TrialRecord:
+        campaign = self._opened.get(directory) or self._opened.setdefault(directory, open_campaign(directory))
+        trial_id = next((planned.trial_id for planned in campaign.record.trials if planned.match_key == match_key), None)
+        if trial_id is None:
+            raise InputError(f"{directory} has no trial {match_key}: choose another")
+        return campaign.trial(trial_id)
+
+
+def _differences(here: TrialRecord, there: TrialRecord) -> Iterator[str]:
+    pairs: list[tuple[str, Any, Any]] = [(name, here.environment.get(name), there.environment.get(name)) for name in MACHINE]
+    pairs.append(("boot", here.environment.get("boot_id"), there.environment.get("boot_id")))
+    pairs += [(name, here.stack.get(name), there.stack.get(name)) for name in {**here.stack, **there.stack} if name not in LEFT_OUT]
+    for name, mine, theirs in pairs:
+        if mine != theirs:
+            yield "restarted" if name == "boot" else f"{name} {mine} -> {theirs}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.configuration.config import Trial
-from orchestrator.configuration.plain_values import check_plain
+from orchestrator.configuration.fields import check_plain
 from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
 from orchestrator.endings import ends_the_program
 from orchestrator.measurement.asking import Client
@@ -58,7 +58,7 @@ def _why_not_loaded(loaded: object) -> str | None:
     if not isinstance(facts.get("threads", {}), Mapping):
         return f'its facts["threads"] is {type(facts["threads"]).__name__} and must map each pool to its number of threads'
     try:
-        check_plain(dict(facts), ("facts",))
+        check_plain(dict(facts), "facts", -1)
     except InputError as error:
         return str(error)
     return None

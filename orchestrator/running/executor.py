@@ -120,6 +120,9 @@ class Executor(Protocol):
 class Site(Protocol):
     """A place with machines. Looking at it starts no trial and times nothing."""
 
+    def begin(self) -> None:
+        """Start in the background what the executor will need, once it is clear that trials are to run."""
+
     def machine(self, system: SystemConfig) -> Machine:
         """Return the machine that a system means. Raises InputError if there is none."""
 
@@ -134,16 +137,19 @@ class Site(Protocol):
 
 
 class LocalSite:
-    """The driver's machine alone. No Ray is started before ``executor`` is entered."""
+    """The driver's machine alone."""
 
     def __init__(self, open_executor: Callable[[], AbstractContextManager[Executor]]) -> None:
         self._open_executor = open_executor
-        self._machine = read_machine()
+        self.machine_here = read_machine()
         self._inspector = Inspector()
+
+    def begin(self) -> None:
+        """Nothing has to be started."""
 
     def machine(self, system: SystemConfig) -> Machine:
         """Return this machine, whatever the system's labels: the plan reports what does not fit."""
-        return self._machine
+        return self.machine_here
 
     def look(self, machine: Machine, trials: Sequence[Trial]) -> list[Look]:
         """Look in this process."""

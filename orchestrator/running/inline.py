@@ -1,4 +1,8 @@
-"""Trials in this very process: for tests and debugging. Nothing is pinned, so its figures certify no deadline."""
+"""Trials in this very process: for tests and debugging. Nothing is pinned, so its figures certify no deadline.
+
+Nor is anything kept apart (``isolation: none`` of the record's placement): what a model changes in its process, such as the working
+directory, the umask or the standard streams, it changes in the driver too. No exception that it raises ends the program.
+"""
 
 import os
 import socket
@@ -28,9 +32,8 @@ from orchestrator.measurement.scratch import STAMPS_PREFIX, end_stream, remove_s
 from orchestrator.measurement.timing import Clock
 from orchestrator.measurement.worker import Worker
 from orchestrator.running.executor import LocalSite, as_fault
-from orchestrator.running.guard import guarded
-from orchestrator.running.put_back import put_back
-from orchestrator.running.worker_with_server import WorkerWithServer, take_server_log
+from orchestrator.running.keeper import kept
+from orchestrator.running.server import WorkerWithServer, take_server_log
 from orchestrator.storage.handover import Prepared, RoundResult
 
 T = TypeVar("T")
@@ -48,8 +51,7 @@ class InlineJob(Generic[T]):
         """Make the call. Within one process it cannot be cut off at the time limit: a limited one raises TimeoutError once it has ended."""
         began = time.monotonic()
         try:
-            with put_back():
-                value = self._call()
+            value = self._call()
         except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
             if ends_the_program(error):
                 raise
@@ -134,7 +136,7 @@ class InlineSession:
 
     def _prepare(self) -> Prepared:
         prepared = self._served.prepare()
-        return replace(prepared, placement={**prepared.placement, "turn": self._turn.placement})
+        return replace(prepared, placement={**prepared.placement, "turn": self._turn.placement, "isolation": "none"})
 
 
 class InlineSite(LocalSite):
@@ -203,10 +205,10 @@ class InlineExecutor:
 
 @contextmanager
 def open_inline(cache_dir: Path, clock: Clock = time.perf_counter_ns, monotonic: Clock = time.monotonic_ns) -> Iterator[InlineExecutor]:
-    """Yield an executor; remove its stamps afterwards, and have the guard do it where the program is killed."""
+    """Yield an executor; remove its stamps afterwards, and have a keeper do it where the program is killed."""
     root = scratch_root()
     for place in (root, own_folder_path()):
         remove_stale(place)
-    with guarded() as guard, tempfile.TemporaryDirectory(prefix=f"{STAMPS_PREFIX}{os.getpid()}-", dir=root) as folder:
-        guard.remove_at_end(Path(folder))
+    with kept() as keeper, tempfile.TemporaryDirectory(prefix=f"{STAMPS_PREFIX}{os.getpid()}-", dir=root) as folder:
+        keeper.remove_at_end(Path(folder))
         yield InlineExecutor(Path(folder), cache_dir, clock, monotonic)

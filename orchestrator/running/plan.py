@@ -16,7 +16,7 @@ from orchestrator.running.identity import match_key, trial_id
 from orchestrator.running.parts import in_parts
 from orchestrator.storage.records import LeftOut, PlannedTrial
 from orchestrator.subject.inspection import Inspection
-from orchestrator.subject.slices import slices_offered
+from orchestrator.subject.samples import slices_offered
 
 NOWHERE = Machine("-", (), 0)
 """The machine of a trial whose system matches no machine."""
@@ -118,7 +118,7 @@ def _check_classes(trial: Trial) -> None:
     if model.classes is not None and task.classes is not None and model.classes != task.classes:
         raise InputError(
             f"model {model.name} has classes={model.classes} and task {task.name} classes={task.classes}, which must be equal; "
-            "choose another model, or correct the number in its YAML"
+            f"set task.classes={model.classes} if the data has so many, or choose a model of {task.classes} classes"
         )
 
 

@@ -1,13 +1,10 @@
 """A server that a campaign starts: begun before the timed process loads its client, asked whether it is ready, and ended after it.
 
-Between the timed process and the server stands a keeper (`server_keeper.py`), which ends the server however the timed process ends.
+Between the timed process and the server stands a keeper (`keeper.py`), which ends the server however the timed process ends.
 """
 
 import importlib.metadata
-import json
 import os
-import select
-import signal
 import socket
 import ssl
 import subprocess
@@ -15,35 +12,83 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from orchestrator.configuration.config import Trial
-from orchestrator.configuration.hidden_text import Secret
-from orchestrator.configuration.server import ServerSettings
-from orchestrator.configuration.server_words import filled
+from orchestrator.configuration.environment_values import Secret
+from orchestrator.configuration.server import ServerSettings, filled
 from orchestrator.contracts import InputError
-from orchestrator.machine.cores import CAN_PIN, allowed_cores, check_server_threads
-from orchestrator.machine.host import SAME_START_S, numa_cores, server_cores_offered
-from orchestrator.measurement.failures import SERVER_ENDED, TrialFailed
-from orchestrator.running import server_keeper
-from orchestrator.running.server_log import read_log
-from orchestrator.running.server_order import Order, order_of, ready_url, words_of
+from orchestrator.machine.cores import CAN_PIN, THREAD_VARIABLES, allowed_cores, check_server_threads
+from orchestrator.machine.host import numa_cores, server_cores_offered
+from orchestrator.measurement.failures import SERVER_ENDED, TrialFailed, tracebacks_kept
+from orchestrator.measurement.scratch import companion_path
+from orchestrator.measurement.worker import Worker
+from orchestrator.running.keeper import Keeper, described
+from orchestrator.storage.handover import Prepared, RoundResult
+from orchestrator.storage.records import SERVER_STARTED
 from orchestrator.subject.server import headers_of, token_of, without_token
 
 READY_EVERY_S = 0.05
 ASKED_S = 5.0
 """How long one look may take whether the server is ready."""
 VERSION_S = 60.0
-KEEPER_S = server_keeper.KILL_S + 5.0
-"""How long the keeper may take to be gone beyond what the server is given."""
+NOTICED_S = 0.2
+"""How long after an error of a request the death behind it may still become known."""
 SHOWN = 300
 """Characters of the log's last line in a message."""
+HEAD, TAIL = 64 * 2**10, 960 * 2**10
+"""Bytes of a log that are kept of its beginning and of its end."""
+NOT_INHERITED = (*THREAD_VARIABLES, "CUDA_VISIBLE_DEVICES")
+"""What stands in a timed process's environment for itself alone; and all of Ray's, or a server might join our private Ray."""
+RAY = "RAY_"
 NO_HEADERS: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the keeper is told: a command with every name filled in, on which cores, with which environment, logging where."""
+
+    command: tuple[str, ...]
+    cores: tuple[int, ...]
+    environment: Mapping[str, str]
+    stop_s: float
+    log: Path
+
+
+def order_of(settings: ServerSettings, cores: Sequence[int], inherited: Mapping[str, str], log: Path, cache: Path) -> Order:
+    """Return the order for a server whose URL has its port (pure).
+
+    ``cores`` are those that it is pinned to, ``inherited`` is the environment of the timed process, ``cache`` a folder for derived files.
+    """
+    values = _words_of(settings, cores, cache)
+    threads = dict.fromkeys(THREAD_VARIABLES, str(len(cores))) if cores else {}
+    kept = {name: value for name, value in inherited.items() if name not in NOT_INHERITED and not name.startswith(RAY)}
+    own = {name: filled(value, values) for name, value in settings.environment.items()}
+    command = tuple(filled(word, values) for word in settings.command or ())
+    return Order(command, tuple(cores), {**kept, **threads, "RAY_USAGE_STATS_ENABLED": "0", **own}, settings.stop_s, log)
+
+
+def _words_of(settings: ServerSettings, cores: Sequence[int], cache: Path) -> dict[str, object]:
+    """Return what the names in a command stand for."""
+    parts, count = settings.parts, len(cores) or os.cpu_count() or 1
+    known = {"cache": cache, "cores": count, "host": parts.hostname, "port": parts.port, "python": sys.executable, "url": settings.url}
+    return {**settings.settings, **known}
+
+
+def ready_url(settings: ServerSettings) -> str:
+    """Return the URL that is asked until it answers 200."""
+    named = settings.ready_url
+    if named is None:
+        return str(settings.url)
+    if not named.startswith("/"):
+        return filled(named, {"host": settings.parts.hostname, "port": settings.parts.port, "url": settings.url})
+    return settings.parts._replace(path=named).geturl()
 
 
 class Server:
@@ -53,33 +98,15 @@ class Server:
     """
 
     def __init__(self, order: Order, secret: Secret | None = None) -> None:
-        self._order = order
-        self._secret = secret
-        self.code: int | None = None
-        self.killed = False
-        self._waiting = b""
-        self._over = False
-        descriptor = os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        os.close(descriptor)
-        started = psutil.Process().create_time()
-        self._keeper = subprocess.Popen(  # noqa: S603 - our own file in our own Python
-            [sys.executable, "-ISP", server_keeper.__file__, str(os.getpid()), repr(started)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        assert self._keeper.stdin is not None
-        with suppress(BrokenPipeError):
-            self._keeper.stdin.write(order.as_json())
-            self._keeper.stdin.flush()
-        self._keeper.wait()  # its first process; the second one, which is nobody's child, stays
-        said: dict[str, Any] = next(self._said(KEEPER_S), {"refused": "its keeper could not be started"})
-        if "refused" in said:
-            self._close()
+        self._log, self._secret = order.log, secret
+        os.close(os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        try:
+            self.keeper = Keeper(order.command, order.environment, order.cores, order.log, order.stop_s)
+        except OSError as error:
             raise InputError(
-                f"server.command={order.command[0]}: cannot be started ({said['refused']}); correct the command, or install the program"
-            )
-        self.pid: int = said["pid"]
-        self._keeper_pid: int = said["keeper"]
-        self._began_s = time.time()
+                f"server.command={order.command[0]}: cannot be started ({error}); correct the command, or install the program"
+            ) from error
+        self.how_it_ended, self.end = self.keeper.how_it_ended, self.keeper.end
 
     def await_ready(self, url: str, ready_s: float, ca: str | None = None, headers: Mapping[str, str] = NO_HEADERS) -> float:
         """Wait until a URL answers 200, and return how long that took, in s. Raises TrialFailed where it does not, or the server ends."""
@@ -98,84 +125,17 @@ class Server:
             "load failed",
         )
 
-    def how_it_ended(self) -> str | None:
-        """Return how the server has ended of its own, None while it runs."""
-        for said in self._said(0):
-            if "ended" in said:
-                self.code = said["ended"]
-        if self.code is not None:
-            return described(self.code)
-        return "its keeper was killed" if self._over else None
-
-    def end(self) -> None:
-        """End it and all its processes, and wait until they are gone. Idempotent."""
-        if self._keeper.stdin is None or self._keeper.stdin.closed:
-            return
-        self._keeper.stdin.close()
-        whole = False
-        for said in self._said(self._order.stop_s + KEEPER_S):
-            if "gone" in said:
-                self.killed, whole = said["killed"], True
-        if not whole:
-            self._sweep()
-        self._close()
-
-    def _sweep(self) -> None:
-        """Kill what is left where the keeper does not answer or was killed: itself, and all processes of the server's group."""
-        with suppress(psutil.Error):
-            keeper = psutil.Process(self._keeper_pid)
-            if _keeps_for(keeper, os.getpid(), None):
-                _kill_whole(keeper)
-        for process in psutil.process_iter():
-            with suppress(psutil.Error, ProcessLookupError, PermissionError):
-                if os.getpgid(process.pid) == self.pid and process.create_time() >= self._began_s - KEEPER_S:
-                    process.kill()
-
     def last_words(self) -> str:
         """Return the last line of its log, for a message."""
-        lines = [line.strip() for line in without_token(read_log(self._order.log), self._secret).splitlines() if line.strip()]
+        lines = [line.strip() for line in without_token(read_log(self._log), self._secret).splitlines() if line.strip()]
         return f"; its last line: {lines[-1][:SHOWN]}" if lines else "; it has written nothing"
 
     def processes(self) -> list[int]:
         """Return the ids of its processes."""
         with suppress(psutil.Error):
-            leader = psutil.Process(self.pid)
-            return [self.pid, *(child.pid for child in leader.children(recursive=True))]
+            leader = psutil.Process(self.keeper.pid)
+            return [leader.pid, *(child.pid for child in leader.children(recursive=True))]
         return []
-
-    def _said(self, within_s: float) -> Iterator[dict[str, Any]]:
-        """Yield what the keeper reports: everything up to its end or, once something has come, what has come."""
-        output = self._keeper.stdout
-        until = time.monotonic() + within_s
-        while output is not None and not output.closed and not self._over:
-            yield from self._reports()
-            if not select.select([output], [], [], max(0.0, until - time.monotonic()))[0]:
-                return
-            read = os.read(output.fileno(), 65536)
-            self._over = not read
-            self._waiting += read
-        yield from self._reports()
-
-    def _reports(self) -> Iterator[dict[str, Any]]:
-        """Yield the whole lines that have been read."""
-        while b"\n" in self._waiting:
-            line, _, self._waiting = self._waiting.partition(b"\n")
-            yield json.loads(line)
-
-    def _close(self) -> None:
-        for pipe in (self._keeper.stdin, self._keeper.stdout):
-            if pipe is not None:
-                pipe.close()
-
-
-def described(code: int) -> str:
-    """Return an exit code as people say it."""
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"signal {signal.Signals(-code).name}"
-    except ValueError:
-        return f"signal {-code}"
 
 
 def answer_of(url: str, within_s: float, ca: str | None = None, headers: Mapping[str, str] = NO_HEADERS) -> str:
@@ -242,7 +202,7 @@ def started(trial: Trial, log: Path, cache: Path) -> tuple[Server, str, dict[str
         "url": settings.url,
         "host": socket.gethostname(),
         "cores": list(cores),
-        "pid": server.pid,
+        "pid": server.keeper.pid,
         "ready_s": round(ready_s, 3),
         "processes": len(server.processes()),
         **versions,
@@ -266,7 +226,7 @@ def versions_of(settings: ServerSettings, order: Order, cache: Path, secret: Sec
         names = {module: owners.get(module.partition(".")[0], [module])[0] for module in settings.packages}
         found["packages"] = {name: _version(name) for name in names.values()}
     if settings.version_command:
-        values = words_of(settings, len(order.cores) or os.cpu_count() or 1, cache)
+        values = _words_of(settings, order.cores, cache)
         command = [filled(word, values) for word in settings.version_command]
         try:
             done = subprocess.run(  # noqa: S603 - the user's own command
@@ -286,33 +246,105 @@ def versions_of(settings: ServerSettings, order: Order, cache: Path, secret: Sec
 
 
 def _version(distribution: str) -> str | None:
-    try:
+    with suppress(importlib.metadata.PackageNotFoundError):
         return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    return None
 
 
-def await_keepers(owner: int, owner_started: float | None, patience_s: float) -> None:
-    """Wait until every keeper of a timed process that is gone has ended its server; where one takes too long, kill both."""
-    keepers = [process for process in psutil.process_iter() if _keeps_for(process, owner, owner_started)]
-    _, left = psutil.wait_procs(keepers, timeout=patience_s)
-    for keeper in left:
-        with suppress(psutil.Error):
-            _kill_whole(keeper)
+class WorkerWithServer:
+    """Does what a `Worker` does. A server lives from before its client is loaded to after the last call.
+
+    One that ends meanwhile ends the trial's process: rounds in which it did are stored with the errors of its client, and the next call
+    raises the fault ``server died``.
+    """
+
+    def __init__(self, worker: Worker, trial: Trial, scratch: Path, cache_dir: Path) -> None:
+        self.worker = worker
+        self.kernel_ns, self.read_back = worker.kernel_ns, worker.read_back
+        self._cache_dir = cache_dir
+        self._trial = trial
+        self._log = log_path(scratch)
+        self._server: Server | None = None
+
+    @tracebacks_kept()
+    def prepare(self) -> Prepared:
+        """Start the server and have it ready; then pin, load, warm up. Raises what `Worker.prepare` does."""
+        if not self._trial.server.is_started:
+            return self.worker.prepare()
+        self._server, url, facts = started(self._trial, self._log, self._cache_dir)
+        self.worker.ask_at(url)
+        try:
+            prepared = self.worker.prepare()
+        except (InputError, TrialFailed) as error:
+            if (how := self._server.how_it_ended(NOTICED_S)) is not None:
+                raise TrialFailed(f"{SERVER_ENDED} ({how}): {error}{self._server.last_words()}", "server died") from error
+            raise
+        return replace(prepared, facts={**prepared.facts, SERVER_STARTED: facts})
+
+    def run_rounds(self, first: int, count: int, visit: int) -> list[RoundResult]:
+        """Run consecutive rounds of a visit."""
+        return self._watched(lambda: self.worker.run_rounds(first, count, visit))
+
+    def run_stream(self, first: int, visit: int) -> list[RoundResult]:
+        """Serve the stream of a visit."""
+        return self._watched(lambda: self.worker.run_stream(first, visit))
+
+    def close(self) -> None:
+        """End the server, and remove the file of stamps. Idempotent."""
+        try:
+            self.end_server()
+        finally:
+            self.worker.close()
+
+    def end_server(self) -> None:
+        """End the server, where there is one. Idempotent."""
+        if self._server is not None:
+            self._server.end()
+
+    def _watched(self, call: Callable[[], list[RoundResult]]) -> list[RoundResult]:
+        server = self._server
+        if server is None:
+            return call()
+        if (how := server.how_it_ended()) is not None:
+            raise TrialFailed(f"{SERVER_ENDED} ({how}){server.last_words()}", "server died")
+        results = call()
+        if not any(result.errors for result in results) or (how := server.how_it_ended(NOTICED_S)) is None:
+            return results
+        return [
+            replace(result, errors={sample: f"{SERVER_ENDED} ({how}): {message}" for sample, message in result.errors.items()})
+            for result in results
+        ]
 
 
-def _kill_whole(keeper: psutil.Process) -> None:
-    """Kill a keeper and all that it has started."""
-    for process in [*keeper.children(recursive=True), keeper]:
-        with suppress(psutil.NoSuchProcess):  # the others stay to be killed
-            process.kill()
+def log_path(scratch: Path) -> Path:
+    """Return where the server of a timed process writes."""
+    return companion_path(scratch, "server.log")
 
 
-def _keeps_for(process: psutil.Process, owner: int, owner_started: float | None) -> bool:
+def read_log(path: Path) -> str:
+    """Return what a server has written: all of it, or its beginning and end. Empty where there is none."""
     try:
-        words = process.cmdline()
-        if len(words) != 5 or Path(words[2]).name != Path(server_keeper.__file__).name or words[3] != str(owner):
-            return False
-        return owner_started is None or abs(float(words[4]) - owner_started) <= SAME_START_S
-    except (psutil.Error, ValueError):
-        return False
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW)) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size <= HEAD + TAIL:
+                return file.read().decode(errors="replace")
+            head = file.read(HEAD).decode(errors="replace")
+            file.seek(size - TAIL)
+            return f"{head}\n... {size - HEAD - TAIL} bytes left out ...\n{file.read().decode(errors='replace')}"
+    except OSError:
+        return ""
+
+
+def take_server_log(settings: Mapping[str, Any], scratch: Path) -> str:
+    """Return what the server of a timed process has written, without its token, and delete that.
+
+    ``settings`` are the server's, as plain values. Where the token is not to be had any more the log stays unread: it might hold it.
+    """
+    path = log_path(scratch)
+    try:
+        return without_token(read_log(path), token_of(ServerSettings.model_validate(settings)))
+    except InputError as error:
+        return f"not kept, since it may hold the token: {error}"
+    finally:
+        with suppress(OSError):
+            path.unlink()

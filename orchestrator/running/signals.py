@@ -17,9 +17,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -48,8 +47,8 @@ class _Reception:
     untold: deque[int] = deque()  # noqa: RUF012
     handler: Handler | None = None
     leaving = False
-    left: SimpleQueue[None] = SimpleQueue()
-    """Has something in it once the program is leaving; unlike a lock, a handler may always put something in."""
+    left: SimpleQueue[int] = SimpleQueue()
+    """Has the exit code in it once the program is leaving; unlike a lock, a handler may always put something in."""
     last_words = ""
 
 
@@ -161,16 +160,21 @@ def _leave_soon() -> None:
     """Ignore later signals, and have the program end if it cleans up for too long, or a step takes too long that has lost the exception."""
     _Reception.leaving = True
     _Reception.handler = ignored
-    _Reception.left.put(None)
+    give_up_soon(130)
+
+
+def give_up_soon(code: int) -> None:
+    """Have a program that receives signals end with an exit code if it does not end by itself in time."""
+    _Reception.left.put(code)
 
 
 def _give_up() -> None:
-    _Reception.left.get()
+    code = _Reception.left.get()
     time.sleep(GIVE_UP_S)
     with suppress(OSError, ValueError):
         if _Reception.last_words and select.select([], [2], [], 0)[1]:  # nobody may keep us by not reading
             os.write(2, f"{_Reception.last_words}\n".encode(errors="replace"))
-    os._exit(130)
+    os._exit(code)
 
 
 def ignored(number: int, frame: FrameType | None) -> None:
@@ -178,61 +182,18 @@ def ignored(number: int, frame: FrameType | None) -> None:
 
 
 def _wait() -> None:
-    while True:
-        _pass_on(signal.sigwait(_Reception.blocked))
-        while _Reception.untold and _Reception.handler is not None:
-            time.sleep(AGAIN_S)
-            _wake()
-
-
-def _pass_on(number: int) -> None:
-    _Reception.come.append(number)
-    _Reception.untold.append(number)
-    _wake()
-
-
-def _wake() -> None:
     main = threading.main_thread().ident
     assert main is not None
-    signal.pthread_kill(main, RELAY)
+    while True:
+        number = signal.sigwait(_Reception.blocked)
+        _Reception.come.append(number)
+        _Reception.untold.append(number)
+        signal.pthread_kill(main, RELAY)
+        while _Reception.untold and _Reception.handler is not None:
+            time.sleep(AGAIN_S)
+            signal.pthread_kill(main, RELAY)
 
 
 def _tell(relayed: int, frame: FrameType | None) -> None:
     while _Reception.untold and _Reception.handler is not None:
         _Reception.handler(_Reception.untold.popleft(), frame)
-
-
-WENT_ON = "TAIL_QUALITY_WENT_ON"
-"""Set in a program that has gone on after Ray's death: a second one ends it."""
-
-
-class Restart(Exception):
-    """The Ray of the timed processes has died, and the campaign in ``directory`` can go on."""
-
-    def __init__(self, message: str, directory: Path, options: Sequence[str], how: str) -> None:
-        super().__init__(message)
-        self.words = ["resume", str(directory), *options]
-        self._how = how
-
-    def give_up(self) -> int:
-        """Say how to go on, and return the exit code."""
-        print(f"error: {self}; {self._how}", file=sys.stderr)  # noqa: T201
-        return 1
-
-
-def go_on(lost: Restart) -> int:
-    """Become the command that goes on. Returns an exit code if this process has gone on before, or a signal to stop has come."""
-    if os.environ.get(WENT_ON):
-        return lost.give_up()
-    print(f"{lost}; what was stored is whole: going on in a fresh Ray", file=sys.stderr, flush=True)  # noqa: T201
-    with suppress(ChildProcessError):  # the guard has ended them all
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    sys.stdout.flush()
-    # As in the console script, no module of the working directory is first.
-    elsewhere = [] if str(Path.cwd()) in sys.path else ["-P"]
-    os.environ[WENT_ON] = "1"
-    signal.pthread_sigmask(signal.SIG_BLOCK, {RELAY})
-    if received() is None:
-        os.execv(sys.executable, [sys.executable, *elsewhere, "-m", "orchestrator", *lost.words])  # noqa: S606 - this very program
-    return 130

@@ -14,8 +14,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from orchestrator.configuration.fields import explain
-from orchestrator.configuration.plain_values import LARGEST
+from orchestrator.configuration.fields import LARGEST, explain
 from orchestrator.contracts import InputError, first_line
 from orchestrator.storage import schema
 from orchestrator.storage.files import BrokenSeal, check_json, check_parquet

@@ -22,8 +22,7 @@ from pydantic import (
 )
 
 from orchestrator.configuration.config import CampaignConfig, Trial
-from orchestrator.configuration.fields import explain
-from orchestrator.configuration.frozen import Frozen
+from orchestrator.configuration.fields import Frozen, explain
 from orchestrator.contracts import InputError
 from orchestrator.stats.stopping import CHECK_COLUMNS
 from orchestrator.storage import schema
@@ -192,7 +191,7 @@ class CampaignRecord(Frozen):
     ``under_way``: a driver is at work, or was killed. Then the state in a trial's ``trial.json`` counts where there is one; else the one
     here does.
 
-    ``code_files``: SHA-256 of the Python files that its trials run, by the name of the module; empty in older campaigns.
+    ``code_files``: SHA-256 of the Python files that measure, by path; until 0.2.0 by module, of those that its trials ran.
 
     ``open_to``: in words, which other users could change its folder when a driver began to measure into it.
     """

@@ -7,8 +7,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from orchestrator.configuration.composer import shipped_folder
-from orchestrator.configuration.fields import Percentile, explain
-from orchestrator.configuration.frozen import Frozen
+from orchestrator.configuration.fields import Frozen, Percentile, explain
 from orchestrator.contracts import InputError, first_line
 from orchestrator.storage.load import read_regular
 

@@ -1,4 +1,4 @@
-"""SHA-256 of files, remembered by path, size and time of change, so that a large data set is read once."""
+"""SHA-256 of files: of data and weights, remembered by path, size and time of change, so that much is read once; and of code."""
 
 import contextlib
 import hashlib
@@ -6,11 +6,13 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import platformdirs
 
+MEASURING = ("distributed", "machine", "measurement", "metrics", "running", "stats", "subject")
+"""Rooms of the orchestrator whose code measures a trial, decides its stop and judges its answers."""
 SETTLED_NS = 2_000_000_000
 """A file changed within the last 2 s is not remembered: it could change again within one tick of the file system's clock."""
 
@@ -18,11 +20,6 @@ SETTLED_NS = 2_000_000_000
 def cache_dir() -> Path:
     """Return the user's cache folder for exported graphs and digests."""
     return Path(platformdirs.user_cache_dir("tail-quality"))
-
-
-def cache_file() -> Path:
-    """Return where digests are remembered for this user."""
-    return cache_dir() / "digests.json"
 
 
 def digest_files(paths: Iterable[Path], cache: Path | None = None) -> list[str]:
@@ -33,9 +30,9 @@ def digest_files(paths: Iterable[Path], cache: Path | None = None) -> list[str]:
     paths
         files to read; OSError where one cannot be read.
     cache
-        where digests are remembered; ``cache_file()`` by default. A missing, broken or unwritable one costs time only.
+        where digests are remembered; in the user's cache folder by default. A missing, broken or unwritable one costs time only.
     """
-    cache = cache_file() if cache is None else cache
+    cache = cache_dir() / "digests.json" if cache is None else cache
     known = _read(cache)
     fresh: dict[str, list[int | str]] = {}
     digests = []
@@ -61,15 +58,9 @@ def _digest(path: Path) -> str:
 def _read(cache: Path) -> dict[str, list[int | str]]:
     try:
         found = json.loads(cache.read_bytes())
-    except (OSError, ValueError):
+        return {key: entry for key, entry in found.items() if [type(part) for part in entry] == [int, int, str] and len(entry[2]) == 64}
+    except (OSError, ValueError, AttributeError, TypeError):
         return {}
-    if not isinstance(found, dict):
-        return {}
-    return {key: entry for key, entry in found.items() if _is_entry(entry)}
-
-
-def _is_entry(entry: object) -> bool:
-    return isinstance(entry, list) and [type(part) for part in entry] == [int, int, str] and len(entry[2]) == 64
 
 
 def _write(cache: Path, entries: dict[str, list[int | str]]) -> None:
@@ -84,3 +75,34 @@ def _write(cache: Path, entries: dict[str, list[int | str]]) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def code_files(folders: Iterable[str] = ()) -> dict[str, str]:
+    """Return the SHA-256 of the Python files that measure: ours, those of ``tasks``, and all in the user's own folders, by their paths.
+
+    Paths are relative to the folder; of two files with one path the first counts, as it does for Python.
+    """
+    home = Path(__file__).parents[2]
+    own = [(folder, folder) for folder in (Path(name).expanduser() for name in folders)]
+    found: dict[str, str] = {}
+    for base, root in [*((home, home / "orchestrator" / room) for room in MEASURING), (home, home / "tasks"), *own]:
+        for path in _python_files(root):
+            found.setdefault(path.relative_to(base).as_posix(), _digest(path))
+    return found
+
+
+def digest_code(folders: Iterable[str] = ()) -> str:
+    """Return the SHA-256 of every Python file's name and content: all of the orchestrator's, of ``tasks`` and of the user's folders."""
+    home = Path(__file__).parents[2]
+    digest = hashlib.sha256()
+    for root in [home / "orchestrator", home / "tasks", *(Path(folder).expanduser() for folder in folders)]:
+        for path in _python_files(root):
+            digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+            digest.update(bytes.fromhex(_digest(path)))
+    return digest.hexdigest()
+
+
+def _python_files(root: Path) -> Iterator[Path]:
+    for path in sorted(root.rglob("*.py")):
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts):
+            yield path

@@ -3,7 +3,7 @@
 import importlib.util
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from orchestrator.subject.samples import (
     check_classes,
     check_names,
     class_range,
-    digest_contents,
     digest_data,
     digest_lines,
     draw_subset,
@@ -261,23 +260,9 @@ def open_model(config: ModelConfig, options: Mapping[str, Any], digest_cache: Pa
     model: Model = resolve("model", config.target, options)
     with faults_of(f"model {config.name} ({config.target})"):
         model.check()
-        files = _files(config.name, model)
+        files = list(model.files())
         digest = digest_lines(digest_files(files, digest_cache))
         return OpenModel(model, digest, path_options(options, files), sum(file.stat().st_size for file in files))
-
-
-def _files(name: str, model: Model) -> list[Path]:
-    """Return a model's files of weights."""
-    returned: object = model.files()
-    files = None if isinstance(returned, str | bytes) or not isinstance(returned, Iterable) else list(returned)
-    if files is None or not all(isinstance(file, Path) for file in files):
-        wrong = returned if files is None else next(file for file in files if not isinstance(file, Path))
-        within = "" if files is None else " within its list"
-        raise InputError(
-            f"model {name}: files() returned {type(wrong).__name__}{within}: it must return a list of pathlib.Path, one for each file of "
-            "weights; return [Path(...)], or [] where there is none"
-        )
-    return files
 
 
 def open_task(config: TaskConfig, options: Mapping[str, Any], digest_cache: Path | None = None) -> OpenTask:
@@ -290,26 +275,11 @@ def open_task(config: TaskConfig, options: Mapping[str, Any], digest_cache: Path
         found = class_range(every)
         check_classes(f"task {config.name}", config.classes, found)
         samples = tuple(draw_subset(every, config.limit, config.subset_seed))
-        digest = digest_data(samples, digest_contents(samples, digest_cache))
+        digest = digest_data(samples, digest_cache)
         paths = path_options(options, [sample.path for sample in every if sample.path is not None])
         encoded = sum(sample.encoded_size() for sample in samples)
-        held = _held_bytes(config.preload, samples, encoded, task)
-        return OpenTask(task, samples, len(every), found, encoded, held, digest, paths, _metrics(config.name, task))
-
-
-def _metrics(name: str, task: Task) -> tuple[str, ...]:
-    """Return the names of a task's metrics, which the driver looks up: a metric of another package need be installed there alone."""
-    metrics = task.metrics
-    named = isinstance(metrics, Sequence) and not isinstance(metrics, str) and all(isinstance(metric, str) for metric in metrics)
-    if not named or not metrics:
-        raise InputError(f"task {name}: metrics={metrics!r}: must be a list of at least one metric's name, the primary one first")
-    return tuple(metrics)
-
-
-def _held_bytes(preload: str, samples: Sequence[Sample], encoded: int, task: Task) -> int:
-    if preload == "decoded":
-        return estimate_decoded(samples, task.decode)
-    return encoded if preload == "bytes" else 0
+        held = estimate_decoded(samples, task.decode) if config.preload == "decoded" else encoded if config.preload == "bytes" else 0
+        return OpenTask(task, samples, len(every), found, encoded, held, digest, paths, tuple(task.metrics))
 
 
 def options_here(trial: Trial) -> tuple[dict[str, Any], dict[str, Any]]:

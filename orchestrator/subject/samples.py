@@ -1,4 +1,4 @@
-"""The samples of a task: read, bounded, drawn by stratum, and put into batches.
+"""The samples of a task: bounded, drawn by stratum, put into batches, and told apart by slices.
 
 The samples of a batch went through one inference and carry its times. Wherever times are the data there is one per inference: counted
 once per sample, batch-mates would pass for independent observations.
@@ -6,8 +6,10 @@ once per sample, batch-mates would pass for independent observations.
 
 import hashlib
 import json
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.configuration.config import Trial
-from orchestrator.contracts import InputError, Sample
+from orchestrator.contracts import InputError, Sample, doubling_range
+from orchestrator.metrics import parts_of
 from orchestrator.subject.digests import digest_files
 
 DECODED_FOR_ESTIMATE = 8
+SIZE = "size"
+PICTURES = ("image_classification", "object_detection")
+NUMBERS = re.compile("([0-9]{1,15})")
 
 
 def check_names(task: str, samples: Sequence[Sample]) -> None:
@@ -34,14 +40,9 @@ def check_names(task: str, samples: Sequence[Sample]) -> None:
 
 def class_range(samples: Iterable[Sample]) -> tuple[int, int] | None:
     """Return the smallest and the largest integer among the references, None if there is none."""
-    found = [index for sample in samples for index in _class_indices(sample.reference)]
+    every = (sample.reference if isinstance(sample.reference, list | tuple) else [sample.reference] for sample in samples)
+    found = [value for values in every for value in values if type(value) is int]
     return (min(found), max(found)) if found else None
-
-
-def _class_indices(reference: object) -> Iterator[int]:
-    for value in reference if isinstance(reference, list | tuple) else [reference]:
-        if isinstance(value, int) and not isinstance(value, bool):
-            yield value
 
 
 def check_classes(owner: str, classes: int | None, found: tuple[int, int] | None) -> None:
@@ -53,22 +54,18 @@ def check_classes(owner: str, classes: int | None, found: tuple[int, int] | None
         )
 
 
-def digest_contents(samples: Sequence[Sample], cache: Path | None = None) -> list[str]:
-    """Return the SHA-256 of every sample's encoded bytes, as 64 hexadecimal digits each."""
-    by_file = iter(digest_files([sample.path for sample in samples if sample.path is not None], cache))
-    return [hashlib.sha256(sample.payload).hexdigest() if sample.payload is not None else next(by_file) for sample in samples]
-
-
-def digest_data(samples: Sequence[Sample], contents: Sequence[str]) -> str:
-    """Return the SHA-256 over names, contents and references, in order.
+def digest_data(samples: Sequence[Sample], cache: Path | None = None) -> str:
+    """Return the SHA-256 over names, contents and references, in order; ``cache`` is where digests of files are remembered.
 
     Raises
     ------
     InputError
         for a reference that JSON cannot hold.
     """
+    by_file = iter(digest_files([sample.path for sample in samples if sample.path is not None], cache))
     lines = []
-    for sample, content in zip(samples, contents, strict=True):
+    for sample in samples:
+        content = next(by_file) if sample.payload is None else hashlib.sha256(sample.payload).hexdigest()
         try:
             lines.append(json.dumps([sample.name, content, sample.reference], sort_keys=True))
         except (TypeError, ValueError) as error:
@@ -230,3 +227,42 @@ def _apart(times: Times, order: Samples, size: int) -> int | None:
     ran = times[order]
     differing = np.flatnonzero(ran != np.repeat(ran[::size], size)[: ran.size])
     return int(order[differing[0]]) if differing.size else None
+
+
+def slices_offered(of_samples: Iterable[str], kind: str, metrics: Iterable[str]) -> set[str]:
+    """Return the names of all slices of a task.
+
+    Parameters
+    ----------
+    of_samples
+        names of the slices that samples name themselves.
+    kind, metrics
+        of the task; the size of a picture is known to every task of pictures.
+    """
+    return {*of_samples, *([SIZE] if kind in PICTURES else ()), *(part for metric in metrics for part in parts_of(metric))}
+
+
+def groups_by_size(input_sizes: NDArray[np.int64]) -> list[str]:
+    """Return the group of each picture, [S], by the side in pixels of a square that is as large.
+
+    Parameters
+    ----------
+    input_sizes : [S]
+        pixels of each picture.
+    """
+    return [doubling_range(sqrt(max(size, 0))) for size in input_sizes.tolist()]
+
+
+def in_order(groups: Iterable[str | None]) -> list[str]:
+    """Return the groups there are, each once, as a reader counts: numbers in names by their size.
+
+    Examples
+    --------
+    >>> in_order(["33-64", None, "129-256", "9-16", "none"])
+    ['9-16', '33-64', '129-256', 'none']
+    """
+    return sorted({group for group in groups if group is not None}, key=_natural)
+
+
+def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    return [(0, int(part), "") if NUMBERS.fullmatch(part) else (1, 0, part) for part in NUMBERS.split(name) if part], name

@@ -1,7 +1,14 @@
-"""The schedule of a stream: which sample arrives when. Drawn from the trial's seed before the stream starts, alike on every machine."""
+"""The schedule of a stream: which sample arrives when, drawn from the trial's seed before the stream starts, or recorded in a file."""
 
+import csv
+import json
 import math
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +20,17 @@ from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import InputError
 from orchestrator.stats import queueing
 from orchestrator.stats.queueing import LEAST_RAMP_S, RAMP_SHARE
-from orchestrator.subject.trace_file import read_trace
 
 LEAST_STREAM_S, LEAST_ROUNDS = 10.0, 2
 """A stream takes the longer of the two, where ``load.stream_s`` is not set."""
 MOST_ARRIVALS = 10**7
 """Of one stream: their stamps lie in memory."""
+COLUMNS = ("arrival_s", "arrival", "timestamp", "time", "TIMESTAMP")
+"""Names of the column or field of a trace that holds the times; a file of one column needs none."""
+LATEST_S = 1e11
+"""A later moment, of the year 5138 if counted from 1970, is one in milliseconds or less."""
+MOST_GIB = 2
+"""Of a trace."""
 
 
 @dataclass(frozen=True)
@@ -132,10 +144,11 @@ def longest_stream_s(trial: Trial, samples: int) -> float:
 
 def _trace_of(load: LoadConfig) -> NDArray[np.int64]:
     assert load.file is not None
+    times = read_trace(Path(load.file))
     try:
-        return queueing.trace(read_trace(Path(load.file)), load.speed, load.group)
+        return queueing.trace(times, load.speed, load.group)
     except InputError as error:
-        raise InputError(str(error) if load.file in str(error) else f"load.file={load.file}: {error}") from error
+        raise InputError(f"load.file={load.file}: {error}") from error
 
 
 def _traced(load: LoadConfig, samples: int) -> tuple[NDArray[np.int64], Length]:
@@ -157,3 +170,88 @@ def _traced(load: LoadConfig, samples: int) -> tuple[NDArray[np.int64], Length]:
     if length.arrivals(samples) > MOST_ARRIVALS:
         raise InputError(f"load.file={load.file}: more than {MOST_ARRIVALS:,} arrivals for one stream; set a shorter load.stream_s")
     return moments[: length.arrivals(samples)], length
+
+
+def read_trace(path: Path) -> NDArray[np.float64]:
+    """Return the times of a file in s, in the order of its lines.
+
+    Raises
+    ------
+    InputError
+        for what is no regular file or too large, cannot be read, has no such column, or holds what is no time.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig", opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_GIB * 2**30:
+                raise InputError(f"load.file={path}: must be a regular file of at most {MOST_GIB} GiB; copy what is to be played into one")
+            values = list(_of_jsonl(file, path) if path.suffix in (".jsonl", ".json") else _of_csv(file, path))
+    except InputError:
+        raise
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
+        raise InputError(f"load.file={path}: cannot be read as arrival times ({error}); give a CSV or JSONL file") from error
+    return np.array([_seconds(value, path, line) for line, value in values], dtype=np.float64)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe without a writer would keep us waiting
+
+
+def _of_jsonl(lines: Iterator[str], path: Path) -> Iterator[tuple[int, object]]:
+    column: str | None = None
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            row = json.loads(line)
+            if isinstance(row, dict):
+                column = _column(row, path) if column is None else column
+                if column not in row:
+                    raise InputError(
+                        f"load.file={path}: line {number} has no {column!r}, as those before it have; give every line the same key"
+                    )
+                row = row[column]
+            yield number, row
+
+
+def _of_csv(lines: Iterator[str], path: Path) -> Iterator[tuple[int, object]]:
+    reader = csv.reader(lines, strict=True)
+    rows = ((reader.line_num, row) for row in reader if row)
+    number, first = next(rows, (1, []))
+    place = 0
+    if len(first) > 1 or any(name in first for name in COLUMNS):
+        name = _column(first, path)
+        place = first.index(name)
+        if first.count(name) > 1:
+            raise InputError(f"load.file={path}: line {number} names two columns {name!r}; give each a name of its own")
+    elif first:
+        yield number, first[0]
+    for number, row in rows:
+        if len(row) != len(first):
+            raise InputError(
+                f"load.file={path}: line {number}, {','.join(row)[:40]!r}, has {len(row)} cells, and the first line {len(first)}; "
+                "give every line as many as the first, write decimals with a point, and quote cells that contain commas"
+            )
+        yield number, row[place]
+
+
+def _column(names: object, path: Path) -> str:
+    found = next((name for name in COLUMNS if name in names), None)  # type: ignore[operator]
+    if found is None:
+        raise InputError(f"load.file={path}: no column of arrival times; name it one of {', '.join(COLUMNS)}")
+    return found
+
+
+def _seconds(value: object, path: Path, line: int) -> float:
+    """Return a number of seconds, or those of an ISO time since 1970. Python would take true for 1, and 1_0 for 10."""
+    seconds = math.nan
+    try:
+        seconds = math.nan if isinstance(value, bool) or "_" in str(value) else float(value)  # type: ignore[arg-type]
+    except (OverflowError, TypeError, ValueError):
+        with suppress(ValueError):
+            moment = datetime.fromisoformat(str(value).strip())
+            seconds = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+    if not abs(seconds) <= LATEST_S:
+        raise InputError(
+            f"load.file={path}: {str(value)[:40]!r} in line {line} is no time in seconds before the year 5138; write seconds, with a "
+            "decimal point, or ISO times, and divide milliseconds by 1000"
+        )
+    return seconds

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from orchestrator.configuration.hidden_text import Secret
-from orchestrator.configuration.server import ServerSettings
-from orchestrator.configuration.server_words import filled, named_in
+from orchestrator.configuration.environment_values import Secret
+from orchestrator.configuration.server import ServerSettings, filled, named_in
 from orchestrator.contracts import InputError
 
 CHECK_S = 10.0

@@ -8,8 +8,7 @@ import pytest
 from built_trials import rows_made
 from numpy.typing import NDArray
 
-from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.configuration.tolerance import ToleranceConfig
+from orchestrator.configuration.analysis import AnalysisConfig, ToleranceConfig
 from orchestrator.stats.tail_quality import quality_curve
 
 Noise = Callable[[int, int, float], NDArray[np.float64]]

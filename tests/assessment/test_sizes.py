@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.assessment.impossible import Offer, Outlook
 from orchestrator.assessment.requirements import Requirements, read_requirements
-from orchestrator.assessment.sizing import Size, sizes_of
-from orchestrator.assessment.sizing_words import advice, sizes_table
+from orchestrator.assessment.sizing import Offer, Outlook, Size, advice, sizes_of, sizes_table
 from orchestrator.configuration.config import parse_trial
 from orchestrator.stats.requirements import planned_units
 from orchestrator.storage.records import PlannedTrial
@@ -197,14 +195,14 @@ def test_a_campaign_that_nobody_measures_is_out_of_reach() -> None:
     told = list(advice(sizes_of(wanted, Outlook(planned(), {"one": 20}))))
     assert told[0].startswith("measurement.min_rounds=")
     assert " would be enough for all that can be shown, and is out of reach: " in told[0]
-    assert " days at 1 ms each; ask for smaller shares" in told[0]
+    assert " h 25 min at 1 ms each; ask for smaller shares" in told[0]
 
 
 def test_a_long_campaign_says_how_long() -> None:
     [told] = advice([size(planned(), samples=50_000, deadline={"within": "50 ms", "share_of_rounds": 0.9})])
     assert (
         told
-        == "add measurement.min_rounds=228 measurement.certify_rounds=228, and all that can be shown will be (11,400,000 answers, 3.2 hours at 1 ms each)"
+        == "add measurement.min_rounds=228 measurement.certify_rounds=228, and all that can be shown will be (11,400,000 answers, 3 h 10 min at 1 ms each)"
     )
 
 

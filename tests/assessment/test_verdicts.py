@@ -286,9 +286,7 @@ def test_every_system_must_meet_it(quick: Times) -> None:
     [
         ({"system": ["x*", "y"]}, "no trial is one that it is for (system: x* or y)"),
         ({"system": "one", "model": "other"}, "no trial is one that it is for (system: one, model: other)"),
-        ({"model.anchors_per_cell": 8}, "no trial has the key model.anchors_per_cell"),
-        ({"model.nam": "net"}, "no trial has the key model.nam (did you mean model.name?)"),
-        ({"load.rate_per_s": 30}, "no trial has the key load.rate_per_s"),
+        ({"model.nam": "net"}, "no trial has the key model.nam; did you mean model.name?"),
     ],
 )
 def test_a_pattern_that_no_trial_fits_is_not_shown(trials: dict[str, Any], missing: str, quick: Times) -> None:
@@ -349,7 +347,7 @@ def test_a_flag_stands_in_the_way_until_it_is_accepted_by_name(quick: Times) -> 
 def test_an_unknown_metric_is_a_mistake(quick: Times) -> None:
     with pytest.raises(
         InputError,
-        match=r"^requirement R: tail_quality\.metric=top9: there is none of that name \(did you mean top5\?\); choose one of .*top1, top5",
+        match=r"^requirement R: metric 'top9': there is none of that name; did you mean top5\?$",
     ):
         hold([measured(quick)], tail_quality={"threshold": "20 ms", "at_least": 0.9, "metric": "top9"})
 

@@ -146,7 +146,7 @@ def another_environment(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "environment", "told"),
     [
-        ([], {"RAY_AUTH_TOKEN": "0" * 64}, "the cluster refuses this token"),
+        ([], {"RAY_AUTH_TOKEN": "0" * 64}, "if the token here is not the head's, copy its"),
         ([], {"RAY_AUTH_TOKEN_PATH": "/nowhere/token"}, "there is no token here"),
         (["system.labels.system=nope"], {}, "no node has system=nope; labels there: system=half_core, "),
         (["system.device=cuda:7"], {}, "system.device=cuda:7: one-core has cpu"),

@@ -16,13 +16,10 @@ import psutil
 import pytest
 from four_hosts import HOSTS_SCRIPT
 
-from orchestrator.distributed.light_ray import LIGHT_PROCESS, NO_AGENT, START_WORKER
-
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 SYSTEMS = {"two-cores": "two_cores", "one-core": "one_core", "half-core": "half_core", "quarter-core": "quarter_core"}
 QUOTAS = {"half-core": 0.5, "quarter-core": 0.25}
-OTHERS = ("dashboard/dashboard.py", "dashboard/agent.py", "ray::DashboardAgent", "monitor.py", "client.server")
 
 DRIVER = """
 import json, os, socket
@@ -102,10 +99,8 @@ def test_no_host_has_a_process_that_runs_nothing_of_ours(four_hosts: Any) -> Non
     place = f"/tmp/tq-{(four_hosts.folder / 'run').read_text().split()[0]}/"
     commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
     here = [command for command in commands if place in command]
-    assert [command for command in here if any(name in command for name in OTHERS)] == []
     raylets = [command for command in here if command.split()[0].endswith("/raylet")]
     assert len(raylets) == 5
-    assert all(program in command for command in raylets for program in (START_WORKER, LIGHT_PROCESS, NO_AGENT))
 
 
 def quota_of(group: Path) -> float:

@@ -106,7 +106,7 @@ def measured(template: Path, tmp_path: Path) -> Path:
 def test_the_metric_judges_and_its_scores_are_stored(measured: Path, call: Call) -> None:
     record = json.loads(next(measured.glob("r/trials/*/trial.json")).read_text())
     assert (record["metrics"], record["ideal"], record["late"]) == (["distance"], {"distance": 3 / 20}, {"distance": 10})
-    assert "distances_of_mine" in json.loads((measured / "r" / "campaign.json").read_text())["code_files"]
+    assert "distances_of_mine.py" in json.loads((measured / "r" / "campaign.json").read_text())["code_files"]
     before = rows("tail_quality")
     assert {(row["metric"], row["ideal"]) for row in before} == {("distance", 3 / 20)}
 

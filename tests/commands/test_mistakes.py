@@ -65,6 +65,7 @@ def test_a_verb_before_it_changes_nothing(call: Call, null_words: list[str], ver
 def test_a_model_whose_classes_do_not_fit_the_task(call: Call, null_words: list[str]) -> None:
     told = refused(call, *null_words, "model.classes=10", "task.classes=20")
     assert told.startswith("model echo has classes=10 and task numbers classes=20, which must be equal")
+    assert "; set task.classes=10 if the data has so many, or choose a model of 20 classes" in told
     told = refused(call, *null_words, "model.classes=10")
     assert told.startswith("model echo: classes=10 allows class indices 0 to 9, but labels lie in 0 to 19")
 

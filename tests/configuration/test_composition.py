@@ -175,3 +175,8 @@ def test_other_keys_are_no_analysis(override: str, message: str) -> None:
 
 def test_the_shipped_folder_holds_the_primary_configuration() -> None:
     assert (shipped_folder() / "config.yaml").is_file()
+
+
+@pytest.mark.parametrize("stored", ["${oc.env:HOME}", "\\\\${analysis.seed}", "${", "plain"])
+def test_what_a_campaign_has_stored_is_no_expression(stored: str) -> None:
+    assert override_analysis(AnalysisConfig(reference=stored), ["analysis.seed=3"]) == AnalysisConfig(reference=stored, seed=3)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.configuration.sweep import Conditional, Note, SweepFile, combinations, notes_on, parse_sweep, settings_when
+from orchestrator.configuration.sweep import combinations, notes_on, parse_sweep, settings_when
 from orchestrator.contracts import InputError
 
 values = st.lists(st.sampled_from("abcd"), min_size=1, max_size=3, unique=True).map(tuple)
@@ -98,18 +98,20 @@ def test_a_sweep_file_is_read_as_written() -> None:
         "notes": [{"when": {"model": ["a", "b"]}, "say": "as in the paper"}],
         "set_when": [{"when": {"measurement.rule": "paper", "model": ["a", "b"]}, "set": ["measurement.min_rounds=1"]}],
     }
-    assert parse_sweep(data) == SweepFile(
-        axes={"model": "a,b", "measurement.batch": "4", "runtime.deterministic": "true"},
-        settings=("measurement.max_seconds=10",),
-        exclude=({"model": ("a",), "measurement.batch": ("1", "2")},),
-        pair=(("model", "task"),),
-        notes=(Note({"model": ("a", "b")}, "as in the paper"),),
-        set_when=(Conditional({"measurement.rule": ("paper",), "model": ("a", "b")}, ("measurement.min_rounds=1",)),),
-    )
+    sweep = parse_sweep(data)
+    assert sweep.axes == {"model": "a,b", "measurement.batch": "4", "runtime.deterministic": "true"}
+    assert sweep.settings == ("measurement.max_seconds=10",)
+    assert sweep.exclude == ({"model": ("a",), "measurement.batch": ("1", "2")},)
+    assert sweep.pair == (("model", "task"),)
+    assert [(note.when, note.say) for note in sweep.notes] == [({"model": ("a", "b")}, "as in the paper")]
+    assert [(each.when, each.settings) for each in sweep.set_when] == [
+        ({"measurement.rule": ("paper",), "model": ("a", "b")}, ("measurement.min_rounds=1",))
+    ]
 
 
 def test_settings_hold_where_every_key_has_a_listed_value() -> None:
-    given = [Conditional({"rule": ("paper",)}, ("x=1",)), Conditional({"rule": ("paper",), "model": ("a", "b")}, ("y=2", "z=3"))]
+    whens = [{"when": {"rule": "paper"}, "set": ["x=1"]}, {"when": {"rule": "paper", "model": ["a", "b"]}, "set": ["y=2", "z=3"]}]
+    given = parse_sweep({"set_when": whens}).set_when
     found = [settings_when(given, {"rule": rule, "model": model}) for rule in ("paper", "rounds") for model in "ac"]
     assert found == [["x=1", "y=2", "z=3"], ["x=1"], [], []]
     with pytest.raises(InputError, match="model: set_when names it, but the sweep neither has such an axis nor sets it"):
@@ -117,9 +119,9 @@ def test_settings_hold_where_every_key_has_a_listed_value() -> None:
 
 
 def test_notes_are_said_of_the_combinations_they_name() -> None:
-    notes = [Note({"model": ("a",)}, "one"), Note({"model": ("a", "b"), "task": ("x",)}, "two")]
-    said = [notes_on(notes, {"model": model, "task": task}) for model in "abc" for task in "xy"]
-    assert said == ["one; two", "one", "two", "", "", ""]
+    said = [{"when": {"model": "a"}, "say": "one"}, {"when": {"model": ["a", "b"], "task": "x"}, "say": "two"}]
+    notes = parse_sweep({"notes": said}).notes
+    assert [notes_on(notes, {"model": model, "task": task}) for model in "abc" for task in "xy"] == ["one; two", "one", "two", "", "", ""]
     with pytest.raises(InputError, match="model: notes name it, but it is no axis of the sweep"):
         notes_on(notes, {"task": "x"})
 

@@ -7,16 +7,15 @@ from pathlib import Path
 import pytest
 
 from orchestrator.contracts import InputError
-from orchestrator.distributed.cluster import JoinedRay, answers, why_not_joined
-from orchestrator.distributed.local import prepare_environment
+from orchestrator.distributed.cluster import answers, joined_ray, prepare_environment, why_not_joined
 from orchestrator.machine.host import read_machine
 from orchestrator.running.feasibility import why_stacks_differ
 
 
 @pytest.mark.parametrize("address", ["somewhere", "10.0.0.1", ":6379", "10.0.0.1:", "ray://10.0.0.1:10001", "a b:1"])
 def test_an_address_is_host_and_port(address: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"must be HOST:PORT"):
-        JoinedRay(address, tmp_path)
+    with pytest.raises(InputError, match=r"must be HOST:PORT"), joined_ray(address, tmp_path):
+        pass
 
 
 def test_where_nothing_answers_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +28,7 @@ def test_where_nothing_answers_is_told_at_once(tmp_path: Path, monkeypatch: pyte
         assert answers(f"127.0.0.1:{port}")
     with (
         pytest.raises(InputError, match=rf"cluster\.address=127\.0\.0\.1:{port}: nothing answers"),
-        JoinedRay(f"127.0.0.1:{port}", tmp_path),
+        joined_ray(f"127.0.0.1:{port}", tmp_path),
     ):
         pass
 

@@ -16,17 +16,14 @@ from lazily import Lazily
 
 from orchestrator.configuration.config import CampaignConfig, Trial, parse_trial
 from orchestrator.contracts import InputError
-from orchestrator.distributed import light_process, no_agent, start_worker
-from orchestrator.distributed.bell import Bell, sleep_until_rung
-from orchestrator.distributed.cluster import open_local_executor
-from orchestrator.distributed.local import forget_token, own_folder, private_variables
+from orchestrator.distributed.actor import Bell, sleep_until_rung
+from orchestrator.distributed.cluster import EmbeddedSite, own_folder
 from orchestrator.distributed.placement import Node, choose_node, stage_code
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.scratch import scratch_root
 from orchestrator.running.executor import Executor, SessionLost
-from orchestrator.running.guard import guarded
 from orchestrator.subject.targets import kept_traceback
 
 pytestmark = pytest.mark.slow
@@ -72,39 +69,23 @@ def trial(kind: Mapping[str, object] = MODEL, device: str = "cpu", schedule: str
     )
 
 
-@pytest.mark.cluster
-def test_rays_of_one_process_have_each_a_token_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray's core keeps the first token that a process has used, whichever cluster that was for."""
-    from ray._raylet import AuthenticationTokenLoader
-
-    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 32)
-    token = AuthenticationTokenLoader.instance().get_raw_token
-    forget_token()
-    told = [token()]
-    for number in range(2):
-        with private_variables(f"mark{number}"):
-            told.append(token())
-            assert told[-1] == os.environ["RAY_AUTH_TOKEN"]
-    assert len(set(told)) == 3
-    assert os.environ["RAY_AUTH_TOKEN"] == told[0] == "0" * 32
-
-
 @pytest.fixture(scope="module")
 def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
     """A Ray of this machine that believes in four GPUs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_OVERRIDE_RESOURCES", '{"GPU": 4}')
-        with open_local_executor(CampaignConfig(code=(str(SUPPORT),)), tmp_path_factory.mktemp("cache")) as opened:
+        with EmbeddedSite(CampaignConfig(code=(str(SUPPORT),)), tmp_path_factory.mktemp("cache")).executor() as opened:
             yield opened
 
 
 @pytest.mark.cluster
 def test_ray_has_no_process_that_runs_nothing_of_ours(executor: Executor) -> None:
-    """Neither a dashboard, nor its agent, nor monitors: they would work beside what is measured."""
-    children = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
-    ours = (start_worker.__file__, light_process.__file__, no_agent.__file__)
-    assert any("raylet" in command and all(program in command for program in ours) for command in children)
-    theirs = ("dashboard/dashboard.py", "dashboard/agent.py", "ray::DashboardAgent", "monitor.py")
+    """Neither a dashboard nor monitors: they would work beside what is measured."""
+    (folder,) = Path(tempfile.gettempdir()).glob(f"tq-{os.getpid()}-*/r")
+    (keeper,) = (each for each in psutil.process_iter(["cmdline"]) if f"keeper.py {os.getpid()} " in " ".join(each.info["cmdline"] or ()))
+    children = [" ".join(child.cmdline()) for child in keeper.children(recursive=True)]
+    assert any("raylet" in command and str(folder) in command for command in children)
+    theirs = ("dashboard/dashboard.py", "monitor.py")
     assert [command for command in children if any(name in command for name in theirs)] == []
 
 
@@ -286,7 +267,7 @@ def test_folders_of_dead_owners_are_removed(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "tq-1-anew").mkdir(0o700)
     (tmp_path / "tq-1-anew" / "r" / "session").mkdir(parents=True)
     os.utime(tmp_path / "tq-1-anew", (0, 0))
-    with guarded() as guard, own_folder(guard) as first, own_folder(guard) as second:
+    with own_folder() as first, own_folder() as second:
         assert first.is_dir()
         assert second.is_dir()
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted([first.parent.name, second.parent.name, "tq-notes-x"])

@@ -17,10 +17,8 @@ from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.machine.cores import allowed_cores, check_server_threads
 from orchestrator.measurement.failures import TrialFailed
-from orchestrator.running.server import Server, await_keepers, with_port
-from orchestrator.running.server_keeper import living_below
-from orchestrator.running.server_log import take_log
-from orchestrator.running.server_order import order_of, ready_url
+from orchestrator.running.keeper import await_keepers, living_below
+from orchestrator.running.server import Server, order_of, read_log, ready_url, with_port
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="a server's keeper reads /proc: run it on Linux")
 
@@ -75,29 +73,28 @@ def test_it_gets_ready_on_its_cores_and_ends_with_all_that_it_has_left(start: St
     server.end()
     server.end()
     # Its children are deaf to SIGTERM and in sessions of their own: they had to be killed.
-    assert server.killed
+    assert server.keeper.killed
     assert not any(psutil.pid_exists(pid) for pid in pids)
-    assert take_log(tmp_path / "log") == "hello\n"
-    assert not (tmp_path / "log").exists()
+    assert read_log(tmp_path / "log") == "hello\n"
 
 
 def test_one_that_hears_is_not_killed(start: Start) -> None:
     server, _ = start()
     server.end()
-    assert not server.killed
+    assert not server.keeper.killed
 
 
 def test_one_that_is_deaf_is_killed(start: Start) -> None:
     server, _ = start("--ignores", stop_s=0.2)
     pids = server.processes()
     server.end()
-    assert server.killed
+    assert server.keeper.killed
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
 def test_the_process_of_the_client_inherits_nothing_of_it(start: Start) -> None:
     server, _ = start()
-    assert server.pid not in {child.pid for child in psutil.Process().children(recursive=True)}
+    assert server.keeper.pid not in {child.pid for child in psutil.Process().children(recursive=True)}
 
 
 def test_one_that_ends_before_it_is_ready_says_its_last_word(start: Start) -> None:
@@ -130,7 +127,7 @@ def test_a_port_that_is_taken_is_refused(start: Start) -> None:
 def test_a_killed_one_is_noticed_and_its_children_go(start: Start) -> None:
     server, _ = start("--children", "1")
     pids = server.processes()
-    os.kill(server.pid, signal.SIGKILL)
+    os.kill(server.keeper.pid, signal.SIGKILL)
     until = time.monotonic() + ENDLESS_S
     while (how := server.how_it_ended()) is None and time.monotonic() < until:
         time.sleep(0.02)
@@ -142,14 +139,14 @@ def test_a_killed_one_is_noticed_and_its_children_go(start: Start) -> None:
 def test_without_its_keeper_it_dies(start: Start) -> None:
     server, _ = start("--children", "1")
     pids = server.processes()
-    os.kill(server._keeper_pid, signal.SIGKILL)
-    assert gone([server.pid])
+    os.kill(server.keeper.own_pid, signal.SIGKILL)
+    assert gone([server.keeper.pid])
     until = time.monotonic() + ENDLESS_S
     while (how := server.how_it_ended()) is None and time.monotonic() < until:
         time.sleep(0.02)
     assert how == "its keeper was killed"
     server.end()
-    assert gone([server.pid])
+    assert gone([server.keeper.pid])
     for pid in pids[1:]:  # in a session of its own, it is out of reach of all but the keeper
         os.kill(pid, signal.SIGKILL)
 
@@ -165,7 +162,7 @@ command = ["{python}", sys.argv[1], "--port", "{port}", "--children", "2"]
 settings = with_port(ServerSettings.model_validate({"name": "tiny", "url": "http://127.0.0.1:0", "command": command, "stop_s": 0.5}))
 server = Server(order_of(settings, allowed_cores()[:1], os.environ, Path(sys.argv[2]), Path()))
 server.await_ready(ready_url(settings), 60)
-print(server._keeper_pid, *server.processes(), flush=True)
+print(server.keeper.own_pid, *server.processes(), flush=True)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 os.killpg(0, signal.SIGTERM)  # a signal to the whole group is not for the keeper
 os.kill(os.getpid(), signal.SIGKILL)
@@ -188,7 +185,7 @@ def test_nobody_waits_for_the_keeper_of_another(start: Start) -> None:
     await_keepers(os.getpid() + 1, None, 0.0)
     await_keepers(os.getpid(), psutil.Process().create_time() + 100, 0.0)
     assert server.how_it_ended() is None
-    assert psutil.pid_exists(server.pid)
+    assert psutil.pid_exists(server.keeper.pid)
 
 
 def test_a_child_whose_parent_ends_while_one_looks_is_no_stranger() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.machine.locks import open_own_folder
-from orchestrator.running.worker_with_server import log_path, take_server_log
+from orchestrator.running.server import log_path, take_server_log
 
 SETTINGS = ServerSettings.model_validate(
     {"name": "tiny", "url": "http://127.0.0.1:0", "command": ["serve"], "token_env": "TINY_TOKEN"}

@@ -12,9 +12,8 @@ from orchestrator.configuration.fields import explain
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.machine.host import server_cores_offered
-from orchestrator.running.server import described
-from orchestrator.running.server_log import read_log
-from orchestrator.running.server_order import order_of, ready_url
+from orchestrator.running.keeper import described
+from orchestrator.running.server import order_of, read_log, ready_url
 
 STARTED = {"name": "tiny", "url": "http://127.0.0.1:8123", "command": ["serve", "--port", "{port}"]}
 

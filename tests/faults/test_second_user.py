@@ -23,13 +23,12 @@ from stranger import NOBODY, NOGROUP, as_stranger, needs_root, stranger
 
 from orchestrator.__main__ import main
 from orchestrator.contracts import InputError
-from orchestrator.distributed.local import OWNED, OWNER, own_folder, remove_leftovers
+from orchestrator.distributed.cluster import OWNED, OWNER, own_folder, remove_leftovers
 from orchestrator.machine.locks import LOCK, SET, VARIABLE, own_folder_path
 from orchestrator.machine.other_users import nobody, open_places
 from orchestrator.machine.turn import Turn, check_turn, read_turn
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.scratch import Scratch, remove_stale, stamps_path, take_stamps
-from orchestrator.running.guard import guarded
 from orchestrator.storage.files import write_link
 from orchestrator.storage.reader import open_campaign
 
@@ -309,7 +308,7 @@ def test_a_lock_folder_of_one_user_excludes_no_other(campaign: Callable[..., tup
 
 def test_rays_folder_and_token_are_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
-    with guarded() as guard, own_folder(guard) as folder:
+    with own_folder() as folder:
         (folder / "code.py").touch()
         victim = os.getpid()
         attacks: list[Callable[[], object]] = [

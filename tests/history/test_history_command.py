@@ -17,7 +17,7 @@ from stranger import as_stranger, needs_root
 from benchmarks.many_campaigns import many_campaigns
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.commands.history import _left_out, read_campaigns
-from orchestrator.history import surroundings
+from orchestrator.history import tables
 from orchestrator.history.series import CHANGE_POINTS, HISTORY
 from orchestrator.history.stored import find_campaigns, read_stored
 from orchestrator.history.tables import course_of, title_of
@@ -72,7 +72,7 @@ def test_two_systems_that_change_at_once_open_their_campaigns_once(
         opened.append(directory)
         return open_campaign(directory)
 
-    monkeypatch.setattr(surroundings, "open_campaign", counted)
+    monkeypatch.setattr(tables, "open_campaign", counted)
     assert orchestrator("history", campaigns, "--to", tmp_path, cwd=campaigns).returncode == 0
     assert [path.name[:10] for path in opened] == ["2026-04-19"]  # it has no trials, so that nothing is asked of the next one
 

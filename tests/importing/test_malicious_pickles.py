@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.exchange.formats import BadRecord
 from orchestrator.exchange.formats.paper import PLAIN, plain_pickle
-from orchestrator.exchange.recording import BadRecord
 
 
 class Touches:

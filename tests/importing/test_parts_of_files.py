@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.exchange.formats import aiperf, loadgen
-from orchestrator.exchange.recording import LAW_LOST, BadRecord
+from orchestrator.exchange.formats import LAW_LOST, BadRecord, aiperf, loadgen
 
 DETAIL = (("effective_scenario", "Server"), ("effective_target_qps", 10), ("result_query_count", 4))
 

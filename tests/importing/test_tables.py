@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.exchange.formats import table
-from orchestrator.exchange.recording import BadRecord
+from orchestrator.exchange import formats
+from orchestrator.exchange.formats import BadRecord, table
+from orchestrator.exchange.long_form import long_form
 
 
 def written(path: Path, text: str) -> Path:
@@ -113,11 +114,11 @@ def test_those_left_over_are_warm_up(tmp_path, imported) -> None:
 
 MISTAKES = {
     "csv": {
-        "inference_ns\n5\n6\nseven\n": "line 4: inference_ns='seven' is no whole number",
+        "inference_ns\n5\n6\nseven\n": "line 4: inference_ns='seven' is no number",
         "sample,inference_ms\na,5\n\nb,-6\n": "line 4: inference_ms is no time",
         "sample,inference_ms\na,5\nb,\n": "line 3: inference_ms is empty",
         "sample,inference_ms\na,5\nb\n": "line 3 has 1 cells",
-        "sample,inference_ms\na,5\nb,inf\n": "line 3: inference_ms is out of range",
+        "sample,inference_ms\na,5\nb,inf\n": "line 3: inference_ms='inf' is no number",
         "round,sample,inference_ms\n0,a,5\n0,a,6\n": "line 3: its round has this sample twice",
         "round,sample,inference_ms\n0,a,5\n-1,a,6\n": "line 3: round must be a whole number",
         "sample,inference_ms,outcome\na,5,ok\nb,6,late\n": "line 3: outcome must be one of ok, error",
@@ -131,7 +132,7 @@ MISTAKES = {
         'inference_ms,slice_x\n5,a\n6,"b\n7,c': "cannot be read as CSV (unexpected end of data)",
         'inference_ms,slice_x\n5,"a\n6,b\n7,"c\n': "cannot be read as CSV (",
         "sample,sample,inference_ms\n1,2,3\n": "has two columns 'sample'",
-        "start_s,inference_ms\n-9e9,1\n9e9,2\n": "line 2: start_s is out of range",
+        "start_s,inference_ms\n-9e9,1\n9e9,2\n": "line 2: start_s is no time",
         "sample,inference_ms,score_f\na,5,1\nb,6,1e300\n": "line 3: score_f must be a number from 0 to",
         "inference_ms,outcome\n,error\n,timeout\n": "none was answered",
         "sample,inference_ms\n": "holds no request",
@@ -142,15 +143,18 @@ MISTAKES = {
         "inference_ms,first_token_ms,last_token_ms\n5,4,3\n": "line 2: its last token comes before its first",
         "inference_ms,last_token_ms\n5,4\n": "without a column first_token, other times of its tokens tell nothing",
         "inference_ms,tokens\n5,-4\n": "tokens must be a whole number from 0 to",
-        "inference_ms,token_gaps_ms\n5,4\n": "token_gaps_ms is no list of times",
+        "inference_ms,first_token_ms,token_gaps_ms\n5,4,4\n": "token_gaps_ms is no list of times",
     },
     "jsonl": {
         '{"inference_ms": true}\n{"inference_ms": false}\n': "line 1: inference_ms is true or false and must be a number",
         '{"inference_ms": 5, "round": true}\n': "line 1: round is true or false and must be a number",
-        '{"inference_ms": 5}\n{"inference_ms": "x"}\n': 'line 2: inference_ms="x" does not fit the values of this key before it',
-        "\n" + '{"inference_ms": 5}\n' * 17 + '{"inference_ms": [5]}\n' + '{"inference_ms": 5}\n' * 9: "line 19: inference_ms=[5] does not",
+        '{"inference_ms": 5}\n{"inference_ms": "x"}\n': "values of 'inference_ms' differ in kind (Could not convert 'x'",
+        "\n"
+        + '{"inference_ms": 5}\n' * 17
+        + '{"inference_ms": [5]}\n'
+        + '{"inference_ms": 5}\n' * 9: "values of 'inference_ms' differ in kind (cannot mix list",
         '{"inference_ms": 5, "score_a": 1}\n{"inference_ms": 5, "score_a": 99999999999999999999}\n': (
-            "line 2: score_a=99999999999999999999 does not"
+            "values of 'score_a' differ in kind (Python int too large"
         ),
         '{"total_s": 5, "total_ns": 5}\n': "has two columns for one time, total_s and total_ns",
         '{"inference_ms": 5, "first_token_ms": 1, "token_gaps_ms": [1]}\n{"inference_ms": 5, "first_token_ms": 1, "token_gaps_ms": [1, 4]}\n': (
@@ -195,16 +199,22 @@ FORMS = ("csv", "parquet", "jsonl")
 def test_words_for_nothing_are_names_in_columns_of_text(tmp_path) -> None:
     words = ["nan", "NaN", "NULL", "null", "NA", "N/A", "None", "-", '""']
     text = "sample,total_ms,slice_a,reference,tokens\n" + "".join(f"{word},5,{word},{word},NULL\n" for word in [*words, "s"])
-    batch = pa.Table.from_batches(next(table.read([written(tmp_path / "t.csv", text)], {})).batches)
+    recording = next(table.read([written(tmp_path / "t.csv", text)], {}))
     for name in ("sample", "slice_a", "reference"):
-        assert batch.column(name).to_pylist() == [*words[:-1], None, "s"]
-    assert batch.column("tokens").null_count == len(words) + 1
+        assert recording.table.column(name).to_pylist() == [*words[:-1], None, "s"]
+    with pytest.raises(BadRecord, match="line 10: sample is empty"):
+        long_form(recording)
+    words.remove('""')
+    text = "sample,total_ms,tokens\n" + "".join(f"{word},5,NULL\n" for word in words)
+    rows = long_form(next(table.read([written(tmp_path / "t.csv", text)], {})))
+    assert (rows.column("sample").to_pylist(), rows.column("tokens").null_count) == (words, len(words))
 
 
-def test_a_word_among_numbers_is_no_sample_without_a_name(tmp_path, call) -> None:
-    rows = "".join(f"{number},5\n" for number in range(1000))
-    line = refused(call, written(tmp_path / "t.csv", f"sample,inference_ms\n{rows}nan,5\n"))
-    assert "line 1002: sample='nan' is no whole number as those before it" in line
+@pytest.mark.parametrize(("cells", "names"), [("10 9", ["9", "10"]), ("10 9 nan", ["10", "9", "nan"])])
+def test_samples_are_numbers_where_all_of_them_are(cells: str, names: list[str], tmp_path, imported) -> None:
+    path = written(tmp_path / "t.csv", "sample,inference_ms\n" + "".join(f"{cell},5\n" for cell in cells.split()))
+    found = imported(path, "--format", "table")
+    assert found.campaign.samples(found.only().trial_id).column("name").to_pylist() == names
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -316,9 +326,21 @@ def test_a_taken_directory_is_left_alone(tmp_path, call) -> None:
 
 
 def test_a_line_that_memory_need_not_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table, "LONGEST_LINE", 10)
-    assert list(table.bounded_lines(io.StringIO("ten chars\nx"), Path("f"))) == ["ten chars\n", "x"]
+    monkeypatch.setattr(formats, "LARGEST_JSON", 10)
+    assert list(formats.bounded_lines(io.StringIO("ten chars\nx"), Path("f"))) == ["ten chars\n", "x"]
     with gzip.open(tmp_path / "t.csv.gz", "wt") as file:
         file.write("a\n" + "x" * 100)
     with pytest.raises(BadRecord, match=r"t\.csv\.gz line 2 is longer than 10 characters"):
         list(table._csv_rows(tmp_path / "t.csv.gz"))
+
+
+def test_a_small_file_that_memory_need_not_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call) -> None:
+    """Equal long names, and long lists of equal numbers, take next to nothing in a file of Parquet."""
+    monkeypatch.setattr(table, "LARGEST_TABLE", 10**6)
+    pq.write_table(pa.table({"inference_ms": [5.0] * 1000, "sample": ["x" * 10_000] * 1000}), tmp_path / "t.parquet")
+    pq.write_table(pa.table({"inference_ms": [5.0], "token_gaps_ms": [[0.0] * 10**6]}), tmp_path / "gaps.parquet")
+    with gzip.open(tmp_path / "t.csv.gz", "wt") as file:
+        file.write("inference_ms\n" + "5\n" * 10**6)
+    for name in ("t.parquet", "gaps.parquet", "t.csv.gz"):
+        assert (tmp_path / name).stat().st_size < 50_000
+        assert "import it in parts" in refused(call, tmp_path / name)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from orchestrator.configuration.config import Trial, parse_trial
-from orchestrator.configuration.plain_values import DEEPEST, PLAIN
+from orchestrator.configuration.fields import DEEPEST, PLAIN
 from orchestrator.contracts import LoadContext, LoadedModel, Model
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.model_loading import input_sizes, load_model
@@ -65,10 +65,10 @@ class Returns:
         (SimpleNamespace(facts=None, **STAGES), "its facts are NoneType and must be a mapping"),
         (SimpleNamespace(facts={"threads": "many"}, **STAGES), 'its facts["threads"] is str and must map each pool'),
         (loaded_with({"x": object()}), "facts.x=<object object"),
-        (loaded_with({"x": [1.5, {"y": math.nan}]}), "facts.x.1.y=nan: must be a finite number; write null for none"),
+        (loaded_with({"x": [1.5, {"y": math.nan}]}), f"facts.x.1.y=nan: must be {PLAIN}"),
         (loaded_with({"x": {1: "a"}}), "facts.x: its key 1 is no text"),
-        (loaded_with({"x": np.zeros((2, 2))}), f"facts.x=array([[0., 0.],        [0., 0.]]): must be {PLAIN}"),
-        (loaded_with({"x": 2**200}), "facts.x: is a whole number of more than 128 bits"),
+        (loaded_with({"x": np.zeros((2, 2))}), f"facts.x=array([[0., 0.], [0., 0.]]): must be {PLAIN}"),
+        (loaded_with({"x": 2**200}), "facts.x: must be null, "),
         (loaded_with({"x": nested(5000)}), f"facts.x: is nested more than {DEEPEST} deep"),
     ],
 )

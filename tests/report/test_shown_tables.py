@@ -16,8 +16,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.table import Column, tables, views
 from orchestrator.commands.report import store_report
-from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.configuration.tolerance import ToleranceConfig
+from orchestrator.configuration.analysis import AnalysisConfig, ToleranceConfig
 from orchestrator.report.markdown import FOLDED, folds
 from orchestrator.report.result_tables import MOST_ROWS, shown, shown_in
 from orchestrator.report.table import FORMATTERS, TEXTS, cell

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from served_trials import document_of
 
-from orchestrator.configuration.config import parse_trial
 from orchestrator.contracts import InputError, LoadContext, Reply, Request, ServerFault
-from orchestrator.subject.code_files import CodeFiles
 from tasks.models.served_classifier import of_scores
 from tasks.models.served_text import AskedInWords
 from tasks.runtimes import http_json, open_inference, openai
@@ -251,15 +247,3 @@ def test_the_prompt_is_put_around_the_sample() -> None:
     session = AskedSession(context("openai"), openai.Asking("m"))
     words = AskedInWords(session, "Say it: {text}!", None, named=False)
     assert json.loads(words.preprocess(["{text} and more"]).body)["messages"][0]["content"] == "Say it: {text} and more!"
-
-
-def test_the_file_of_a_runtime_is_code_of_its_trial(tmp_path: Path) -> None:
-    (tmp_path / "my_language.py").write_text("class Asking: ...")
-    document = document_of(SimpleNamespace(url="http://127.0.0.1:1"), "openai", 3)
-    own = document | {"runtime": {"name": "my_language", "asks_server": True}}
-    files = CodeFiles([str(tmp_path)])
-    shipped, mine = (files.of_trials([parse_trial(one)]) for one in (document, own))
-    assert "tasks.runtimes.openai" in shipped
-    assert "my_language" not in shipped
-    assert "my_language" in mine
-    assert "tasks.runtimes.openai" not in mine

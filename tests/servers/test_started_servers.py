@@ -17,7 +17,7 @@ import pytest
 from program import Done, orchestrator
 
 from orchestrator.machine.cores import allowed_cores
-from orchestrator.running import server_keeper
+from orchestrator.running import keeper
 
 pytestmark = [
     pytest.mark.slow,
@@ -62,7 +62,7 @@ def keepers() -> list[psutil.Process]:
     found, ours = [], os.environ.get("PYTEST_XDIST_WORKER")
     for process in psutil.process_iter():
         try:
-            keeps = Path(server_keeper.__file__).name in " ".join(process.cmdline())
+            keeps = Path(keeper.__file__).name in " ".join(process.cmdline())
             if keeps and process.environ().get("PYTEST_XDIST_WORKER") == ours:
                 found.append(process)
         except psutil.Error:

@@ -13,8 +13,7 @@ from built_trials import build_trial
 
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.configuration.tolerance import ToleranceConfig
+from orchestrator.configuration.analysis import AnalysisConfig, ToleranceConfig
 from orchestrator.contracts import InputError
 from orchestrator.storage.records import CampaignRecord, utc_now
 from orchestrator.study.claims import read_criteria, shipped_criteria

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.subject.digests import digest_files
+from orchestrator.subject.digests import code_files, digest_code, digest_files
 
 LONG_AGO_NS = 1_600_000_000_123_456_789
 
@@ -84,3 +84,17 @@ def test_what_others_remembered_is_kept(tmp_path: Path) -> None:
 def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         digest_files([tmp_path / "nope"], tmp_path / "digests.json")
+
+
+def test_code_is_every_python_file_of_the_users_folders_and_what_of_ours_measures(tmp_path: Path) -> None:
+    for name in ("mine.py", "package/inner.py", ".venv/other.py", "data.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x = 1\n")
+    before, digest = code_files([str(tmp_path)]), digest_code([str(tmp_path)])
+    assert {name for name in before if not name.startswith(("orchestrator/", "tasks/"))} == {"mine.py", "package/inner.py"}
+    assert {"orchestrator/measurement/timing.py", "tasks/runtimes/onnx_runtime.py"} <= before.keys()
+    assert not any(name.startswith("orchestrator/report/") for name in before)
+    (tmp_path / "package" / "inner.py").write_text("x = 2\n")
+    after = code_files([str(tmp_path)])
+    assert [name for name in before if before[name] != after[name]] == ["package/inner.py"]
+    assert digest_code([str(tmp_path)]) != digest

@@ -53,12 +53,6 @@ class Weights:
         return [] if self.path is None else [Path(self.path)]
     def load(self, context):
         raise AssertionError("a plan loads nothing")
-
-class Returns(Weights):
-    def __init__(self, returned):
-        self.returned = returned
-    def files(self):
-        return self.returned
 '''
 
 
@@ -221,11 +215,3 @@ def test_references_that_are_no_class_indices_are_left_alone(subject: Callable[.
 def test_a_missing_file_of_weights_is_named(subject: Callable[..., Trial], data: Path) -> None:
     with pytest.raises(InputError, match=r"^/no/weights: cannot be read: No such file"):
         inspect(subject(root=str(data), model={"path": "/no/weights"}))
-
-
-@pytest.mark.parametrize(
-    ("returned", "found"), [("my.pth", "str"), (["my.pth"], "str within its list"), (None, "NoneType"), ({"a": 1}, "str within its list")]
-)
-def test_files_of_weights_must_be_paths(subject: Callable[..., Trial], data: Path, returned: object, found: str) -> None:
-    with pytest.raises(InputError, match=rf"^model m: files\(\) returned {found}: it must return a list of pathlib.Path"):
-        inspect(subject(root=str(data), model={"target": "own_targets:Returns", "returned": returned}))

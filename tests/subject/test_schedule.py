@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,7 @@ import pytest
 
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
-from orchestrator.subject.schedule import Schedule, mean_rate, refuse_cut_groups, schedule_of
-from orchestrator.subject.trace_file import read_trace
+from orchestrator.subject.schedule import Schedule, mean_rate, read_trace, refuse_cut_groups, schedule_of
 
 
 def trial(**load: Any) -> Trial:
@@ -99,7 +100,11 @@ def test_times_of_a_file_in_every_form(tmp_path: Path, name: str, text: str) -> 
         ("a.csv", "arrival_s\n0,00\n0,02\n", "line 2, '0,00', has 2 cells, and the first line 1; .*decimals with a point"),
         ("a.csv", "0\n\n0,02\n", "line 3, '0,02', has 2 cells"),
         ("a.csv", "time;tokens\n0,5;3\n", "line 2, '0,5;3', has 2 cells"),
-        ("a.csv", 'arrival_s\n"0,02"\n', "'0,02' in line 2 is no time; write seconds, with a decimal point"),
+        (
+            "a.csv",
+            'arrival_s\n"0,02"\n',
+            "'0,02' in line 2 is no time in seconds before the year 5138; write seconds, with a decimal point",
+        ),
         ("a.csv", "time,note,time\n1,a,2\n", "two columns 'time'"),
         ("a.csv", 'time,note\n1,"a\n2,b\n', "cannot be read"),
         ("a.csv", "1_0\n", "is no time"),
@@ -120,6 +125,18 @@ def test_a_file_that_holds_no_times_is_refused_in_one_line(tmp_path: Path, name:
     assert len(str(refused.value).splitlines()) == 1
 
 
+def _sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 2**31 + 1)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, _sparse, lambda path: path.symlink_to("/dev/zero")])
+def test_a_trace_is_a_regular_file_of_bounded_size(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    make(tmp_path / "t.csv")
+    with pytest.raises(InputError, match=r"t\.csv: must be a regular file of at most 2 GiB"):
+        schedule(name="trace", file=str(tmp_path / "t.csv"))
+
+
 def test_a_trace_fills_whole_rounds_and_is_played_faster(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_text("\n".join(str(number / 10) for number in range(200)))
@@ -134,7 +151,7 @@ def test_a_trace_fills_whole_rounds_and_is_played_faster(tmp_path: Path) -> None
     with pytest.raises(InputError, match="200 arrivals, of which 200 are the ramp, fill no round;"):
         schedule(samples=1, name="trace", file=str(file), ramp_s=20)
     file.write_text("1764000000000\n1764000000100\n")
-    with pytest.raises(InputError, match=r"line 1 is no time in seconds, .*divide milliseconds by 1000"):
+    with pytest.raises(InputError, match=r"line 1 is no time in seconds before the year 5138; .*divide milliseconds by 1000"):
         schedule(name="trace", file=str(file))
     with pytest.raises(InputError, match=r"load.file=.*cannot be read"):
         schedule(name="trace", file=str(tmp_path / "none.csv"))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from orchestrator import contracts
 from orchestrator.contracts import doubling_range
-from orchestrator.subject import slices
-from orchestrator.subject.slices import groups_by_size, in_order, slices_offered
+from orchestrator.subject import samples as slices
+from orchestrator.subject.samples import groups_by_size, in_order, slices_offered
 
 
 @pytest.mark.parametrize("module", [contracts, slices])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import socket
@@ -165,12 +164,6 @@ def escaped(token: bytes) -> bytes:
     return "".join(f"\\u{byte:04x}" for byte in token).encode()
 
 
-def _spelled(server: FaultServer, connection: socket.socket, answer: bytes) -> None:
-    token = token_of(server.heads[-1])
-    words = b"no " + escaped(token) + b", none of " + "".join(f"%{byte:02X}" for byte in token).encode() + b" nor " + token
-    connection.sendall(http(words, "text/plain", f"403 Not {token.decode()}"))
-
-
 def _twice(server: FaultServer, connection: socket.socket, answer: bytes) -> None:
     connection.sendall(http(json.dumps({"said": {"number": 99}}).encode()))
     server._over.wait(0.05)
@@ -198,12 +191,8 @@ FAULTS: dict[str, Misbehave] = {
     "two rows": lambda server, connection, answer: connection.sendall(
         http(json.dumps({"outputs": [{"name": "class", "datatype": "INT64", "shape": [2], "data": [1, 2]}]}).encode())
     ),
-    "spells its token": _spelled,
     "answers its token": lambda server, connection, answer: connection.sendall(
         http(b'{"said": {"number": "' + escaped(token_of(server.heads[-1])) + b'"}}')
-    ),
-    "token in base64": lambda server, connection, answer: connection.sendall(
-        http(base64.b64encode(b"Bearer " + token_of(server.heads[-1]) + b"!"), "text/plain", "500 Oh")
     ),
     "echoes its head": lambda server, connection, answer: connection.sendall(http(server.heads[-1], "text/plain", "401 No")),
 }

@@ -7,10 +7,10 @@ from typing import Any
 
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.assessment.assess import assess
+from orchestrator.assessment.assess import Assessed, Assessment, assess
+from orchestrator.assessment.kinds import Finding
 from orchestrator.assessment.requirements import Requirements
 from orchestrator.assessment.subjects import Session
-from orchestrator.assessment.verdicts import Assessed, Assessment, Finding
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 

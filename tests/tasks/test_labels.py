@@ -142,7 +142,12 @@ def test_an_empty_class_folder_keeps_the_later_indices(tmp_path: Path, save_pict
         ((), "not_there", 3, r"task\.root=.*not_there is not a folder"),
         ((), ".", 3, r"neither labels\.csv nor one folder per class"),
         (("a/notes.txt",), ".", 1, "holds no picture"),
-        (("n01440764/1.png",), ".", 1000, r"has 1 class folders and must have 1000.*labels\.csv"),
+        (
+            ("n01440764/1.png",),
+            ".",
+            1000,
+            r"has 1 class folders and must have task\.classes=1000, .*; set task\.classes=1 if these are all, .*labels\.csv",
+        ),
     ],
 )
 def test_a_root_of_another_form_is_refused(files: tuple[str, ...], root: str | None, classes: int, told: str, tmp_path: Path) -> None:

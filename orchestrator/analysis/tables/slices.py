@@ -11,7 +11,7 @@ from orchestrator.analysis.table import Column, Context, Row, table
 from orchestrator.analysis.tables.tail_quality import COLUMNS, figure_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.metrics import Judged
-from orchestrator.subject.slices import in_order
+from orchestrator.subject.samples import in_order
 
 FEW_SAMPLES = "few samples"
 # Samples or boxes of a group: of fewer, a share of a half is known to no better than +-0.19 of

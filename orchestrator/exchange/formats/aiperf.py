@@ -5,82 +5,53 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
+from pydantic import AliasPath
 
-from orchestrator.exchange.documents import Record, checked, nanoseconds, one_batch, parsed, read_lines
-from orchestrator.exchange.recording import UNITS, BadRecord, Recording, dropped, refuse_columns, shown
+from orchestrator.exchange.formats import UNITS, BadRecord, Record, Recording, at, checked, dropped, parsed, read_lines, shown, table_of
 
 NOTE = "The time of a request of AIPerf is its request_latency, from sending it to its last response; its file holds no scheduled time."
 SHOWN = 6
 OTHERS = "no figure of a trial is made of them"
 TYPES = {
-    "start_ns": pa.int64(), "inference_ns": pa.int64(), "outcome": pa.string(), "first_token_ns": pa.float64(),
-    "token_gaps_ns": pa.list_(pa.float64()), "tokens": pa.float64(),
+    "outcome": pa.string(), "inference_ns": pa.float64(), "first_token_ns": pa.float64(), "token_gaps_ns": pa.list_(pa.float64()),
+    "tokens": pa.float64(),
 }  # fmt: skip
-NUMBERS_OF_TOKENS = ("usage_completion_tokens", "output_sequence_length", "output_token_count")
-"""Those that the server counts come first. Where none is there, pieces count."""
 
 
-class Metadata(Record):
-    """When a request began and ended, and of which phase it was."""
+class Latency(Record):
+    """A time, or several."""
 
-    request_start_ns: int
-    request_end_ns: int
-    x_request_id: str | None = None
-    benchmark_phase: str | None = None
-    was_cancelled: bool = False
-
-
-class Unit(Record):
-    """What a figure is in."""
-
+    value: float | list[float]
     unit: Literal["ns", "us", "ms", "s", "sec"]
 
     @property
-    def ns(self) -> int:
-        """Its unit in ns."""
-        return UNITS[self.unit.removesuffix("ec")]
-
-
-class Latency(Unit):
-    """A time."""
-
-    value: float
-
-
-class Latencies(Unit):
-    """Several times."""
-
-    value: list[float]
-
-
-class Number(Record):
-    """A number of tokens."""
-
-    value: float
-
-
-class Metrics(Record):
-    """The figures of a request that are read."""
-
-    request_latency: Latency | None = None
-    time_to_first_token: Latency | None = None
-    inter_chunk_latency: Latencies | None = None
-    usage_completion_tokens: Number | None = None
-    output_sequence_length: Number | None = None
-    output_token_count: Number | None = None
+    def ns(self) -> float | list[float]:
+        per = UNITS[self.unit.removesuffix("ec")]
+        return [value * per for value in self.value] if isinstance(self.value, list) else self.value * per
 
 
 class Request(Record):
-    """One line."""
+    """One line. Of the numbers of tokens, that which the server counts comes first; where none is there, pieces count."""
 
-    metadata: Metadata
-    metrics: Metrics = Metrics()
+    start_ns: int = at("metadata", "request_start_ns", default=...)
+    end_ns: int = at("metadata", "request_end_ns", default=...)
+    name: str | None = at("metadata", "x_request_id")
+    phase: str | None = at("metadata", "benchmark_phase")
+    cancelled: bool = at("metadata", "was_cancelled", default=False)
+    latency: Latency | None = at("metrics", "request_latency")
+    first_token: Latency | None = at("metrics", "time_to_first_token")
+    gaps: Latency | None = at("metrics", "inter_chunk_latency")
+    by_server: float | None = at("metrics", "usage_completion_tokens", "value")
+    in_output: float | None = at("metrics", "output_sequence_length", "value")
+    in_all: float | None = at("metrics", "output_token_count", "value")
     error: Any = None
+
+
+READ = {str(field.validation_alias.path[1]) for field in Request.model_fields.values() if isinstance(field.validation_alias, AliasPath)}
 
 
 def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
     """Yield one recording per file. Requests of a phase of warm-up are left out, and counted."""
-    refuse_columns(columns, "aiperf")
     for path in paths:
         rows: list[dict[str, Any]] = []
         places: list[str] = []
@@ -91,39 +62,36 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
             place = f"{path} line {number}"
             document = parsed(line, place)
             request = checked(Request, document, place)
-            if (name := request.metadata.x_request_id) is not None and (first := seen.setdefault(name, number)) != number:
-                raise BadRecord(f"{place} is the request of line {first} once more (x_request_id {shown([name], 1)}); remove one of them")
-            others |= set(document.get("metrics") or ()) - set(Metrics.model_fields)
-            if request.metadata.benchmark_phase not in (None, "profiling"):
+            if request.name is not None and (first := seen.setdefault(request.name, number)) != number:
+                raise BadRecord(
+                    f"{place} is the request of line {first} once more (x_request_id {shown([request.name], 1)}); remove one of them"
+                )
+            if isinstance(metrics := document.get("metrics"), dict):
+                others |= metrics.keys() - READ
+            if request.phase not in (None, "profiling"):
                 left_out += 1
                 continue
-            rows.append(_row(request, place))
+            rows.append(_row(request))
             places.append(place)
         warmup = [f"{left_out} requests of AIPerf's warm-up are left out."] if left_out else []
         left = [dropped(f"the other metrics of the file ({shown(sorted(others), SHOWN)})", OTHERS)] if others else []
         yield Recording(
             path.stem,
-            one_batch(rows, TYPES, path),
+            table_of(rows, path, **TYPES),
             places.__getitem__,
+            path,
             remarks=(NOTE, *warmup, *left),
             facts={"aiperf": {"not_imported": [shown([name], 1) for name in sorted(others)]}} if others else {},
-            path=path,
         )
 
 
-def _row(request: Request, place: str) -> dict[str, Any]:
-    metrics, about = request.metrics, request.metadata
-    latency, first, gaps = metrics.request_latency, metrics.time_to_first_token, metrics.inter_chunk_latency
-    if latency is None:
-        time_ns = about.request_end_ns - about.request_start_ns
-    else:
-        time_ns = nanoseconds(latency.value, latency.ns, place, "request_latency")
-    numbers = [number for number in (getattr(metrics, name) for name in NUMBERS_OF_TOKENS) if number is not None]
+def _row(request: Request) -> dict[str, Any]:
+    numbers = [number for number in (request.by_server, request.in_output, request.in_all) if number is not None]
     return {
-        "start_ns": nanoseconds(about.request_start_ns, 1, place, "request_start_ns"),
-        "inference_ns": time_ns,
-        "outcome": "timeout" if about.was_cancelled else "ok" if request.error is None else "error",
-        "first_token_ns": None if first is None else first.value * first.ns,
-        "token_gaps_ns": None if gaps is None else [gap * gaps.ns for gap in gaps.value],
-        "tokens": numbers[0].value if numbers else None,
+        "start_ns": request.start_ns,
+        "inference_ns": request.end_ns - request.start_ns if request.latency is None else request.latency.ns,
+        "outcome": "timeout" if request.cancelled else "ok" if request.error is None else "error",
+        "first_token_ns": None if request.first_token is None else request.first_token.ns,
+        "token_gaps_ns": None if request.gaps is None else request.gaps.ns,
+        "tokens": numbers[0] if numbers else None,
     }

@@ -9,59 +9,21 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from orchestrator.exchange.documents import Record, checked, nanoseconds
-from orchestrator.exchange.recording import BadRecord, Recording, refuse_columns
-from orchestrator.storage.load import read_regular
+from orchestrator.exchange.formats import BadRecord, Record, Recording, checked, read_bytes, short, table_of
 
 PLAIN = frozenset(
     [
-        "PROTO",
-        "FRAME",
-        "STOP",
-        "MARK",
-        "POP",
-        "POP_MARK",
-        "DUP",
-        "NONE",
-        "NEWTRUE",
-        "NEWFALSE",
-        "INT",
-        "BININT",
-        "BININT1",
-        "BININT2",
-        "LONG",
-        "LONG1",
-        "LONG4",
-        "FLOAT",
-        "BINFLOAT",
-        "UNICODE",
-        "SHORT_BINUNICODE",
-        "BINUNICODE",
-        "BINUNICODE8",
-        "EMPTY_LIST",
-        "APPEND",
-        "APPENDS",
-        "LIST",
-        "EMPTY_TUPLE",
-        "TUPLE",
-        "TUPLE1",
-        "TUPLE2",
-        "TUPLE3",
-        "EMPTY_DICT",
-        "DICT",
-        "SETITEM",
-        "SETITEMS",
-        "MEMOIZE",
-        "PUT",
-        "BINPUT",
-        "LONG_BINPUT",
-        "GET",
-        "BINGET",
-        "LONG_BINGET",
+        *("PROTO", "FRAME", "STOP", "MARK", "POP", "POP_MARK", "NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2"),
+        *("LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
+        *("EMPTY_LIST", "APPEND", "APPENDS", "LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"),
+        *("EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET"),
     ]
 )
 """Instructions of a pickle that make numbers, text, lists and mappings; those that name, build or call anything are not among them."""
 MEMO = ("PUT", "BINPUT", "LONG_BINPUT")
+AGAIN = ("GET", "BINGET", "LONG_BINGET")
+MOST_AGAIN = 1000
+"""So often a file may use a value that it holds already: a small one could come to any number of values."""
 NOTE = (
     "A sample is a batch of the paper's records, and a round one of its runs. Preprocess is all of the total time that is not inference: "
     "the file has no more than these two."
@@ -91,57 +53,38 @@ def plain_pickle(content: bytes, place: str) -> Any:
     Every instruction is read, not executed, before anything is made: a pickle can run code only by one that names a class or function,
     and none of these is in `PLAIN`. Raises BadRecord.
     """
+    again = 0
     try:
         for opcode, argument, position in pickletools.genops(content):
+            at = f"{place}: instruction {opcode.name} at byte {position}"
             if opcode.name not in PLAIN:
-                raise BadRecord(f"{place}: instruction {opcode.name} at byte {position} could run code")
+                raise BadRecord(f"{at} could run code")
             if opcode.name in MEMO and int(argument or 0) > len(content):
-                raise BadRecord(f"{place}: instruction {opcode.name} at byte {position} remembers more than the file holds")
+                raise BadRecord(f"{at} remembers more than the file holds")
+            again += opcode.name in AGAIN
+            if again > MOST_AGAIN:
+                raise BadRecord(f"{at} uses a value once more, after {MOST_AGAIN:,} others: write each value out")
         return _Refusing(io.BytesIO(content)).load()
     except BadRecord:
         raise
     except Exception as error:  # damaged in whatever way
-        why = " ".join(str(error).split())[:80]
-        raise BadRecord(f"{place} is no whole pickle ({type(error).__name__}: {why}): copy it again") from error
+        raise BadRecord(f"{place} is no whole pickle ({type(error).__name__}: {short(error)}): copy it again") from error
 
 
 def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
     """Yield one recording per file."""
-    refuse_columns(columns, "paper")
     for path in paths:
-        times = checked(Times, plain_pickle(read_regular(path), str(path)), str(path))
-        places = _Places(path, times.inference)
-        yield Recording(path.stem, _batches(times, path), places, remarks=(NOTE,), path=path)
-
-
-class _Places:
-    """Says where a row is: which run, and which batch of it."""
-
-    def __init__(self, path: Path, runs: Sequence[Mapping[int, float]]) -> None:
-        self._path, self._runs = path, runs
-
-    def __call__(self, row: int) -> str:
-        for number, run in enumerate(self._runs):
-            if row < len(run):
-                return f"{self._path} run {number}, batch {list(run)[row]}"
-            row -= len(run)
-        return str(self._path)
-
-
-def _batches(times: Times, path: Path) -> Iterator[pa.RecordBatch]:
-    totals = times.inference if times.total is None else times.total
-    if len(totals) != len(times.inference):
-        raise BadRecord(f"{path} holds {len(times.inference)} runs on the clock inference and {len(totals)} on total: copy it again")
-    for number, (inference, total) in enumerate(zip(times.inference, totals, strict=True)):
-        place = f"{path} run {number}"
-        if inference.keys() != total.keys():
-            raise BadRecord(f"{place} has other batches on the clock inference than on total: copy it again")
-        if inference:
-            yield pa.RecordBatch.from_pydict(
-                {
-                    "round": pa.array([number] * len(inference), pa.int64()),
-                    "sample": pa.array([nanoseconds(batch, 1, place, "batch") for batch in inference], pa.int64()),
-                    "inference_ns": pa.array([nanoseconds(value, 10**9, place, "inference") for value in inference.values()], pa.int64()),
-                    "total_ns": pa.array([nanoseconds(total[batch], 10**9, place, "total") for batch in inference], pa.int64()),
-                }
-            )
+        times = checked(Times, plain_pickle(read_bytes(path), str(path)), str(path))
+        totals = times.inference if times.total is None else times.total
+        if len(totals) != len(times.inference):
+            raise BadRecord(f"{path} holds {len(times.inference)} runs on the clock inference and {len(totals)} on total: copy it again")
+        if wrong := [number for number, pair in enumerate(zip(times.inference, totals, strict=True)) if pair[0].keys() != pair[1].keys()]:
+            raise BadRecord(f"{path} run {wrong[0]} has other batches on the clock inference than on total: copy it again")
+        rows = [
+            {"round": number, "sample": batch, "inference_s": seconds, "total_s": totals[number][batch]}
+            for number, run in enumerate(times.inference)
+            for batch, seconds in run.items()
+        ]
+        places = [f"{path} run {row['round']}, batch {row['sample']}" for row in rows]
+        table = table_of(rows, path, inference_s=pa.float64(), total_s=pa.float64())
+        yield Recording(path.stem, table, places.__getitem__, path, remarks=(NOTE,))

@@ -8,17 +8,13 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 
-from orchestrator.exchange.documents import Record, checked, nanoseconds, one_batch, parsed, parts_of, read_document
-from orchestrator.exchange.recording import BadRecord, Recording, dropped, refuse_columns
+from orchestrator.exchange.formats import BadRecord, Record, Recording, checked, dropped, parsed, parts_of, read_document, table_of
 
 NOTE = "The time of a request of perf_analyzer runs from sending it to its last response; its file holds no scheduled time."
 NO_EVENTS = "they are no events of OpenAI's form, of which alone it is known which hold a token"
 EVENT, LAST_EVENT = "data:", "[DONE]"
 """A streamed answer in OpenAI's form consists of such lines."""
-TYPES = {
-    "start_ns": pa.int64(), "inference_ns": pa.int64(), "outcome": pa.string(), "first_token_ns": pa.int64(),
-    "token_gaps_ns": pa.list_(pa.int64()), "tokens": pa.int64(),
-}  # fmt: skip
+TYPES = {"outcome": pa.string(), "token_gaps_ns": pa.list_(pa.int64())}
 
 
 class Request(Record):
@@ -58,66 +54,51 @@ class File(Record):
 
 def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
     """Yield one recording per experiment of each file."""
-    refuse_columns(columns, "perf_analyzer")
     for path in paths:
-        found = checked(File, read_document(path), str(path)).experiments
-        for document, place, name in parts_of(path, found, "experiment"):
-            requests = checked(Experiment, document, place).requests
-            places = [f"{place}, request {row}" for row in range(len(requests))]
-            found_here = [checked(Request, request, where) for request, where in zip(requests, places, strict=True)]
-            rows = [_row(request, where) for request, where in zip(found_here, places, strict=True)]
-            streamed = any(len(request.response_timestamps) > 1 for request in found_here)
+        for document, place, name in parts_of(path, checked(File, read_document(path), str(path)).experiments, "experiment"):
+            where = f"{place}, request {{}}".format
+            requests = [checked(Request, one, where(row)) for row, one in enumerate(checked(Experiment, document, place).requests)]
+            rows = [_row(request, where(row)) for row, request in enumerate(requests)]
+            streamed = any(len(request.response_timestamps) > 1 for request in requests)
             untold = streamed and not any(row.get("first_token_ns") for row in rows)
             remarks = (NOTE, *([dropped("the times of the responses before the last one", NO_EVENTS)] if untold else []))
-            yield Recording(name, one_batch(rows, TYPES, path), places.__getitem__, remarks=remarks, path=path)
+            yield Recording(name, table_of(rows, path, **TYPES), where, path, remarks=remarks)
 
 
 def _row(request: Request, place: str) -> dict[str, Any]:
-    answered = request.success and bool(request.response_timestamps)
-    if not answered:
-        return {"start_ns": nanoseconds(request.timestamp, 1, place, "timestamp"), "outcome": "error"}
+    """Return a row. Of an answer in OpenAI's form the responses with content are its tokens, if the server does not count these."""
     moments, outputs = request.response_timestamps, request.response_outputs
+    row = {"start_ns": request.timestamp, "outcome": "ok" if request.success and moments else "error"}
+    if row["outcome"] == "error":
+        return row
     if outputs and len(outputs) != len(moments):
         raise BadRecord(f"{place} has {len(moments)} response_timestamps and {len(outputs)} response_outputs; export the file again")
     if any(after < before for before, after in pairwise(moments)):
         raise BadRecord(f"{place}: its response_timestamps go back in time; export the file again")
-    return {
-        "start_ns": nanoseconds(request.timestamp, 1, place, "timestamp"),
-        "inference_ns": nanoseconds(request.response_timestamps[-1] - request.timestamp, 1, place, "the last response"),
-        "outcome": "ok",
-        **_tokens(request, place),
-    }
-
-
-def _tokens(request: Request, place: str) -> dict[str, Any]:
-    """Return when the pieces of an answer in OpenAI's form came, of which those with content count; nothing of another answer."""
-    found = [output.get("response") if isinstance(output, dict) else None for output in request.response_outputs]
-    texts = [text if isinstance(text, str) else None for text in found]
-    if not any(text is not None and text.startswith(EVENT) for text in texts):
-        return {}
-    if None in texts:
-        raise BadRecord(f"{place}, response {texts.index(None)} holds no text, as its others do; export the file again")
-    if not all(text is not None and text.startswith(EVENT) for text in texts):
-        return {}
+    row["inference_ns"] = moments[-1] - request.timestamp
+    texts = [output.get("response") if isinstance(output, dict) else None for output in outputs]
+    if not any(isinstance(text, str) and text.startswith(EVENT) for text in texts):
+        return row
+    if wrong := [number for number, text in enumerate(texts) if not isinstance(text, str)]:
+        raise BadRecord(f"{place}, response {wrong[0]} holds no text, as its others do; export the file again")
+    if not all(str(text).startswith(EVENT) for text in texts):
+        return row
     events = [_events(str(text), f"{place}, response {number}") for number, text in enumerate(texts)]
-    moments = [
-        moment for moment, some in zip(request.response_timestamps, events, strict=True) if any(_has_content(event) for event in some)
+    came = [
+        moment
+        for moment, some in zip(moments, events, strict=True)
+        if any(piece.text or (piece.delta or {}).get("content") for event in some for piece in event.choices)
     ]
-    numbers = [event.usage.get("completion_tokens") for some in events for event in some if event.usage]
-    tokens = next((number for number in reversed(numbers) if isinstance(number, int)), len(moments))
-    if not moments:
-        return {}
-    return {
-        "first_token_ns": nanoseconds(moments[0] - request.timestamp, 1, place, "the first response with content"),
-        "token_gaps_ns": [after - before for before, after in pairwise(moments)],
-        "tokens": tokens,
+    if not came:
+        return row
+    counts = [count for some in events for event in some if isinstance(count := (event.usage or {}).get("completion_tokens"), int)]
+    return row | {
+        "first_token_ns": came[0] - request.timestamp,
+        "token_gaps_ns": [after - before for before, after in pairwise(came)],
+        "tokens": counts[-1] if counts else len(came),
     }
 
 
 def _events(text: str, place: str) -> list[Event]:
     lines = [line.removeprefix(EVENT).strip() for line in text.splitlines() if line.startswith(EVENT)]
     return [checked(Event, parsed(line, place), place) for line in lines if line != LAST_EVENT]
-
-
-def _has_content(event: Event) -> bool:
-    return any(bool(piece.text or (piece.delta or {}).get("content")) for piece in event.choices)

@@ -1,13 +1,15 @@
-"""Tables in long form: CSV (also .gz), Parquet and JSON lines, read in blocks. See docs/importing.md."""
+"""Tables in long form: CSV (also .gz), Parquet and JSON lines. See docs/importing.md."""
 
 import csv
 import gzip
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, AnyStr, TextIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,142 +17,129 @@ import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
 from orchestrator.contracts import InputError
-from orchestrator.exchange.documents import parsed
-from orchestrator.exchange.recording import TIMES, UNITS, BadRecord, Recording, dropped, known_column, schedule, shown
+from orchestrator.exchange.formats import (
+    TIMES,
+    UNFIT,
+    UNITS,
+    BadRecord,
+    Recording,
+    bounded_lines,
+    dropped,
+    is_text,
+    known_column,
+    parsed,
+    read_lines,
+    schedule,
+    short,
+    shown,
+)
 
-BLOCK_BYTES = 2**24
-BLOCK_ROWS = 2**18
-LONGEST_LINE = 2**26
-"""Characters, bytes of JSON lines."""
-NO_NUMBER = ("", "NULL", "null", "NaN", "nan")
-"""Cells of CSV that hold no number. Of text only an empty cell holds nothing: the others may be names."""
+TAKES_MAP = True
+BLOCK_BYTES, BLOCK_ROWS = 2**24, 2**16
+LARGEST_TABLE = 4 * 2**30
+"""Bytes that the columns which are read may take in memory."""
 SHOWN = 8
-UNFIT = (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError)
-NUMBERS = pa.float64()
-WHOLE = pa.int64()
-TEXT = pa.string()
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Which columns of a file are read: those of the long form, by their names or, in ``ours``, by --map."""
+
+    path: Path
+    ours: Mapping[str, str]
+    remarks: list[str] = field(default_factory=list)
+
+    def of_file(self, name: str) -> str | None:
+        """Return what a column of the file is called in the long form; None where it is not read."""
+        return self.ours.get(name) or (name if known_column(name) and name not in self.ours.values() else None)
+
+    def taken(self, names: Iterable[str]) -> list[str]:
+        """Return those that are read, and note the others. Raises BadRecord where --map names one that is not there."""
+        every = list(names)
+        if missing := sorted({*self.ours} - {*every}):
+            nearest = shown(get_close_matches(missing[0], every, n=1) or every[:1] or ["another file"], 1)
+            raise BadRecord(f"{self.path} has no column {missing[0]!r}, which --map names: did you mean {nearest}?")
+        taken = [name for name in every if self.of_file(name)]
+        if twice := next((name for name, count in Counter(taken).items() if count > 1), None):
+            raise BadRecord(f"{self.path} has two columns {twice!r}: give each a name of its own")
+        if not taken:
+            raise BadRecord(f"{self.path} has no column of the long form ({shown(every, 5)}): name them by --map inference_ms=COLUMN")
+        if others := [name for name in every if not self.of_file(name)]:
+            why = "the long form has none of these names; --map OURS=THEIRS takes one for another"
+            self.remarks.append(dropped(f"the columns {shown(others, SHOWN)}", why))
+        seen: dict[str, str] = {}
+        for name in (self.of_file(theirs) or theirs for theirs in taken):
+            stem, _, unit = name.rpartition("_")
+            if stem in TIMES and unit in UNITS and (other := seen.setdefault(stem, name)) != name:
+                raise BadRecord(f"{self.path} has two columns for one time, {other} and {name}: remove one of them")
+        return taken
 
 
 def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
     """Yield one recording per file. ``columns``: names in the file by names of the long form."""
-    for ours in columns:
-        if not known_column(ours):
-            raise InputError(
-                f"--map {ours}={columns[ours]}: {ours} is no column of the long form (such as inference_ms); see docs/importing.md"
-            )
+    if unknown := next((ours for ours in columns if not known_column(ours)), None):
+        raise InputError(
+            f"--map {unknown}={columns[unknown]}: {unknown} is no column of the long form (such as inference_ms); see docs/importing.md"
+        )
     for path in paths:
         if not path.is_file():
             raise InputError(f"{path} is no file: name tables that end with .csv, .csv.gz, .parquet or .jsonl")
-        reader, where = _reader(path)
-        remarks: list[str] = []
-        batches = _renamed(path, reader(path, columns, remarks), columns)
-        yield Recording(_stem(path), batches, where, remarks=remarks, path=path, load=schedule("trace", None, path))
+        known = _Columns(path, {theirs: ours for ours, theirs in columns.items()})
+        name = path.name.lower()
+        if name.endswith((".csv", ".csv.gz")):
+            table, where = _csv(known), lambda row, path=path: f"{path} line {_line(_csv_rows(path), row + 1)}"
+        elif name.endswith((".parquet", ".pq")):
+            table, where = _parquet(known), f"{path} row {{}}".format
+        elif name.endswith((".jsonl", ".ndjson")):
+            table, where = _jsonl(known), lambda row, path=path: f"{path} line {_line(read_lines(path), row)}"
+        else:
+            raise InputError(f"{path} must end with .csv, .csv.gz, .parquet or .jsonl, so that its form is known: rename it")
+        table = table.rename_columns([known.of_file(theirs) or theirs for theirs in table.column_names])
+        yield Recording(path.name.split(".")[0] or "table", table, where, path, remarks=known.remarks, load=schedule("trace", None, path))
 
 
-def _stem(path: Path) -> str:
-    return path.name.split(".")[0] or "table"
+def _line(rows: Iterator[tuple[int, Any]], place: int) -> int:
+    """Return the number of the line at which a row begins; only asked for where something is wrong."""
+    return next(islice(rows, place, None), (place + 1, None))[0]
 
 
-def _reader(path: Path) -> tuple[Callable[[Path, Mapping[str, str], list[str]], Iterator[pa.RecordBatch]], Callable[[int], str]]:
-    name = path.name.lower()
-    if name.endswith((".csv", ".csv.gz")):
-        return _csv, lambda row: f"{path} line {_line_of(path, row)}"
-    if name.endswith((".parquet", ".pq")):
-        return _parquet, lambda row: f"{path} row {row}"
-    if name.endswith((".jsonl", ".ndjson")):
-        return _jsonl, lambda row: f"{path} line {_line_of(path, row)}"
-    raise InputError(f"{path} must end with .csv, .csv.gz, .parquet or .jsonl, so that its form is known: rename it")
-
-
-def _renamed(path: Path, batches: Iterator[pa.RecordBatch], columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
-    """Yield the same batches, of columns that `_taken` names, in the names of the long form."""
-    ours = {theirs: name for name, theirs in columns.items()}
+def _bounded(path: Path, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the same batches. Raises BadRecord where they would take too much memory, which a small file may do."""
+    size = 0
     for batch in batches:
-        names = [ours.get(name, name) for name in batch.schema.names]
-        known = dict(zip(names, batch.columns, strict=True))
-        if len(known) < len(names):
-            raise BadRecord(f"{path} has two columns of one name, or --map gives two one name: give each its own")
-        _refuse_two_times(path, known)
-        yield pa.RecordBatch.from_pydict(known)
+        for column in batch.columns:
+            if pa.types.is_dictionary(column.type):
+                size += pc.sum(pc.binary_length(column.dictionary).take(column.indices)).as_py() or 0
+            size += column.nbytes
+        if size > LARGEST_TABLE:
+            raise BadRecord(f"{path} has more than {LARGEST_TABLE / 2**30:.0f} GiB in the columns that are read: import it in parts")
+        yield batch
 
 
-def _taken(path: Path, names: Iterable[str], columns: Mapping[str, str], remarks: list[str]) -> list[str]:
-    """Return which columns of a file are read, and note the others, once. Raises BadRecord where --map names one that is not there."""
-    theirs, every = set(columns.values()), list(dict.fromkeys(names))
-    if missing := sorted(theirs - set(every)):
-        nearest = get_close_matches(missing[0], every, n=1) or every[:1]
-        raise BadRecord(
-            f"{path} has no column {missing[0]!r}, which --map names: did you mean {shown(nearest, 1) if nearest else 'another file'}?"
-        )
-    taken = [name for name in every if name in theirs or (name not in columns and known_column(name))]
-    if not taken:
-        raise BadRecord(f"{path} has no column of the long form ({shown(every, 5)}): name them by --map inference_ms=COLUMN")
-    if len(taken) < len(every) and not remarks:
-        others = shown([name for name in every if name not in taken], SHOWN)
-        remarks.append(dropped(f"the columns {others}", "the long form has none of these names; --map OURS=THEIRS takes one for another"))
-    return taken
-
-
-def _refuse_two_times(path: Path, known: Iterable[str]) -> None:
-    """Raise BadRecord for two columns that hold one time in two units: which one counts, nobody said."""
-    seen: dict[str, str] = {}
-    for name in known:
-        stem, _, unit = name.rpartition("_")
-        if stem in TIMES and unit in UNITS and (other := seen.setdefault(stem, name)) != name:
-            raise BadRecord(f"{path} has two columns for one time, {other} and {name}: remove one of them")
-
-
-def _type_of(name: str) -> pa.DataType:
-    """Return the type as which a column of CSV is read. Samples are text, which may be made numbers of."""
-    stem, _, unit = name.rpartition("_")
-    if stem in TIMES and unit in UNITS:
-        return WHOLE if unit == "ns" else NUMBERS
-    if name in ("round", "input_size", "tokens"):
-        return WHOLE
-    return NUMBERS if name.startswith("score_") else TEXT
-
-
-def _csv(path: Path, columns: Mapping[str, str], remarks: list[str]) -> Iterator[pa.RecordBatch]:
-    header = _header(path)
-    ours = {theirs: name for name, theirs in columns.items()}
-    known = {name: ours.get(name, name) for name in _taken(path, header, columns, remarks)}
-    if twice := next((name for name in known if header.count(name) > 1), None):
-        raise BadRecord(f"{path} has two columns {twice!r}: give each a name of its own")
-    types = {name: _type_of(our) for name, our in known.items()}
-    samples = next((name for name, our in known.items() if our == "sample"), None)
-    whole_samples = samples if samples is not None and _first_is_whole(path, header.index(samples)) else None
-    # A number that is written as 5.0 or 1e6 is read again, as a number with a fraction.
-    for attempt in (types, {name: NUMBERS if kind == WHOLE else kind for name, kind in types.items()}):
-        options = pc_csv.ConvertOptions(
-            column_types=attempt, include_columns=list(known), null_values=list(NO_NUMBER), strings_can_be_null=False
-        )
-        try:
-            yielded, rows = False, 0
-            with pc_csv.open_csv(path, pc_csv.ReadOptions(block_size=BLOCK_BYTES), pc_csv.ParseOptions(), options) as reader:
-                for batch in reader:
-                    yield _with_empty_text(batch, whole_samples)
-                    yielded, rows = True, rows + batch.num_rows
-            _refuse_open_quotes(path, rows)
-            return
-        except (pa.ArrowException, OSError, EOFError) as error:
-            last = error
-            if yielded or WHOLE not in attempt.values():
-                break
-    if whole_samples is not None:
-        types[whole_samples] = WHOLE
-    raise BadRecord(_first_wrong(path, header, known, types) or f"{path} cannot be read as CSV ({_short(last)}): export it again") from last
-
-
-def _with_empty_text(batch: pa.RecordBatch, whole_samples: str | None) -> pa.RecordBatch:
-    """Return a batch whose empty texts are null, and whose samples are numbers where they are whole ones. Raises ArrowInvalid."""
-    columns = {}
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        if name == whole_samples:
-            column = pc.utf8_trim_whitespace(column).cast(WHOLE)
-        elif column.type == TEXT:
-            column = pc.if_else(pc.equal(column, ""), pa.scalar(None, TEXT), column)
-        columns[name] = column
-    return pa.RecordBatch.from_pydict(columns)
+def _csv(known: _Columns) -> pa.Table:
+    """Return columns of text, null where a cell is empty; samples are numbers where all of them are whole ones."""
+    path = known.path
+    header = next(_csv_rows(path), (1, []))[1]
+    if not header:
+        raise BadRecord(f"{path} is empty: its first line must name its columns")
+    names = known.taken(header)
+    options = pc_csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), include_columns=names, null_values=[""], strings_can_be_null=True
+    )
+    try:
+        with pc_csv.open_csv(path, pc_csv.ReadOptions(block_size=BLOCK_BYTES), convert_options=options) as reader:
+            table = pa.Table.from_batches(_bounded(path, reader), reader.schema)
+    except (pa.ArrowException, OSError, EOFError) as error:
+        for number, row in islice(_csv_rows(path), 1, None):
+            if len(row) != len(header):
+                raise BadRecord(f"{path} line {number} has {len(row)} cells, and the first line names {len(header)}: mend it") from error
+        raise BadRecord(f"{path} cannot be read as CSV ({short(error)}): export it again") from error
+    _refuse_open_quotes(path, table.num_rows)
+    if samples := next((name for name in names if known.of_file(name) == "sample"), None):
+        with suppress(pa.ArrowInvalid):
+            numbers = pc.utf8_trim_whitespace(table.column(samples)).cast(pa.int64())
+            table = table.set_column(table.column_names.index(samples), samples, numbers)
+    return table
 
 
 def _refuse_open_quotes(path: Path, rows: int) -> None:
@@ -167,152 +156,76 @@ def _refuse_open_quotes(path: Path, rows: int) -> None:
             pass
 
 
-def _header(path: Path) -> list[str]:
-    """Return the names in the first line. Raises BadRecord."""
-    names = next(_csv_rows(path), (1, []))[1]
-    if not names:
-        raise BadRecord(f"{path} is empty: its first line must name its columns")
-    return names
-
-
-def _first_is_whole(path: Path, column: int) -> bool:
-    """Return whether the samples of the first 1,000 rows are whole numbers."""
-    cells = [row[column] for _, row in islice(_csv_rows(path), 1, 1001) if column < len(row)]
-    return all(cell.strip().lstrip("-").isdecimal() and len(cell) < 19 for cell in cells)
-
-
-def _first_wrong(path: Path, header: Sequence[str], known: Mapping[str, str], types: Mapping[str, pa.DataType]) -> str | None:
-    """Return what is wrong with the first line that does not fit its columns, or None."""
-    for number, row in islice(_csv_rows(path), 1, None):
-        if len(row) != len(header):
-            return f"{path} line {number} has {len(row)} cells, and the first line names {len(header)}: mend or remove it"
-        for name, cell in zip(header, row, strict=True):
-            kind = types.get(name)
-            if kind in (WHOLE, NUMBERS) and cell not in NO_NUMBER and not _is_number(cell):
-                wanted = "whole number" if kind == WHOLE else "number"
-                return f"{path} line {number}: {known[name]}={cell[:40]!r} is no {wanted}: mend or remove it"
-            if name in known and known[name] == "sample" and kind == WHOLE and not cell.strip().lstrip("-").isdecimal():
-                return (
-                    f"{path} line {number}: sample={cell[:40]!r} is no whole number as those before it: name all by text, or all by numbers"
-                )
-    return None
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell
-
-
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield number of the line and cells of each row that is not empty. Raises BadRecord."""
-    reader = None
+    number = 0
+    opened = gzip.open if path.name.lower().endswith(".gz") else open
     try:
-        with _opened(path) as text:
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as text:
             reader = csv.reader(bounded_lines(text, path), strict=True)
             for row in reader:
+                number = reader.line_num
                 if row:
-                    yield reader.line_num, row
+                    yield number, row
     except BadRecord:
         raise
     except (csv.Error, OSError, EOFError, UnicodeError, ValueError) as error:
-        at = "" if reader is None else f" line {reader.line_num + 1}"
-        raise BadRecord(f"{path}{at} cannot be read as CSV ({_short(error)}): export it again") from error
+        raise BadRecord(f"{path} line {number + 1} cannot be read as CSV ({short(error)}): export it again") from error
 
 
-def _opened(path: Path) -> TextIO:
-    if path.name.lower().endswith(".gz"):
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
-
-
-def bounded_lines(file: IO[AnyStr], path: Path) -> Iterator[AnyStr]:
-    """Yield the lines of a file. Raises BadRecord for one that memory need not hold: a small compressed file may come to any length."""
-    number = 1
-    while line := file.readline(LONGEST_LINE + 1):
-        if len(line) > LONGEST_LINE:
-            raise BadRecord(f"{path} line {number} is longer than {LONGEST_LINE:,} characters: mend or remove it")
-        yield line
-        number += 1
-
-
-def _line_of(path: Path, row: int) -> int:
-    """Return the line that holds a row, counted from 0; only asked for where something is wrong."""
-    if path.name.lower().endswith((".csv", ".csv.gz")):
-        return next(islice(_csv_rows(path), row + 1, None), (row + 2, []))[0]
-    with path.open("rb") as lines:
-        return next(islice((number for number, line in enumerate(lines, start=1) if line.strip()), row, None), row + 1)
-
-
-def _parquet(path: Path, columns: Mapping[str, str], remarks: list[str]) -> Iterator[pa.RecordBatch]:
+def _parquet(known: _Columns) -> pa.Table:
+    path = known.path
     try:
         with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(BLOCK_ROWS, columns=_taken(path, file.schema_arrow.names, columns, remarks))
+            names, metadata = known.taken(file.schema_arrow.names), file.metadata
+            texts = [name for name in names if is_text(file.schema_arrow.field(name).type)]
+        groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+        chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
+        values = sum(chunk.num_values for chunk in chunks if chunk.path_in_schema.split(".")[0] in names)
+        if values * 8 > LARGEST_TABLE:
+            raise BadRecord(f"{path} holds {values:,} values in the columns that are read, too many for memory: import it in parts")
+        with pq.ParquetFile(path, read_dictionary=texts) as file:
+            batches = list(_bounded(path, file.iter_batches(BLOCK_ROWS, columns=names)))
+            return pa.Table.from_batches(batches, batches[0].schema if batches else None)
     except BadRecord:
         raise
-    except (pa.ArrowException, OSError, ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
-        raise BadRecord(f"{path} is no whole Parquet file ({_short(error)}): export it again") from error
+    except (*UNFIT, OSError, ArithmeticError, LookupError, MemoryError) as error:
+        raise BadRecord(f"{path} is no whole Parquet file ({short(error)}): export it again") from error
 
 
-def _jsonl(path: Path, columns: Mapping[str, str], remarks: list[str]) -> Iterator[pa.RecordBatch]:
-    """Yield one object a line. A key that a line lacks is null there."""
-    rows: list[dict[str, Any]] = []
-    numbers: list[int] = []
-    with path.open("rb") as lines:
-        for number, line in enumerate(bounded_lines(lines, path), start=1):
-            if not line.strip():
-                continue
-            place = f"{path} line {number}"
-            try:
-                value = parsed(line.decode(), place)
-            except UnicodeDecodeError as error:
-                raise BadRecord(f"{place} is no text in UTF-8: mend or remove it") from error
+def _jsonl(known: _Columns) -> pa.Table:
+    """Return one object a line. A key that a line lacks is null there."""
+    path, names = known.path, dict[str, None]()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        rows: list[dict[str, Any]] = []
+        for number, line in read_lines(path):
+            value = parsed(line, f"{path} line {number}")
             if not isinstance(value, dict):
-                raise BadRecord(f"{place} is no object, such as {json.dumps({'sample': 0, 'inference_ms': 1.5})}: mend or remove it")
+                raise BadRecord(f'{path} line {number} is no object, such as {{"sample": 0, "inference_ms": 1.5}}: mend or remove it')
             rows.append(value)
-            numbers.append(number)
-            if len(rows) >= BLOCK_ROWS // 4:
-                yield _of_objects(path, numbers, rows, columns, remarks)
-                rows, numbers = [], []
-    if rows:
-        yield _of_objects(path, numbers, rows, columns, remarks)
+            if len(rows) == BLOCK_ROWS:
+                yield _of_objects(known, rows, names)
+                rows = []
+        yield _of_objects(known, rows, names)
 
-
-def _of_objects(
-    path: Path, numbers: Sequence[int], rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], remarks: list[str]
-) -> pa.RecordBatch:
-    """Return what is read of objects, each with the number of its line. Raises BadRecord that names the first line that does not fit."""
-    found = {}
-    for name in _taken(path, (name for row in rows for name in row), columns, remarks):
-        values = [row.get(name) for row in rows]
-        try:
-            found[name] = pa.array(values)
-        except UNFIT as error:
-            wrong = _first_unfit(values)
-            raise BadRecord(
-                f"{path} line {numbers[wrong]}: {name[:40]}={json.dumps(values[wrong])[:40]} does not fit the values of this key before it "
-                f"({_short(error)}): mend it, or write all values of a key in one way"
-            ) from error
+    tables = [pa.Table.from_batches([batch]) for batch in _bounded(path, batches())]
+    known.taken(names)
     try:
-        return pa.RecordBatch.from_pydict(found)
-    except UNFIT as error:
-        raise BadRecord(f"{path} line {numbers[0]}: a key is no text that can be stored ({_short(error)}): mend it") from error
+        return pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise BadRecord(f"{path}: values of one key differ in kind ({short(error)}): write all values of a key in one way") from error
 
 
-def _first_unfit(values: Sequence[Any]) -> int:
-    """Return the first place up to which values cannot form one column; all of them together cannot."""
-    low, high = 0, len(values)
-    while high - low > 1:
-        middle = (low + high) // 2
+def _of_objects(known: _Columns, rows: Sequence[Mapping[str, Any]], names: dict[str, None]) -> pa.RecordBatch:
+    """Return what is read of objects, and add the keys that they have to ``names``. Raises BadRecord."""
+    found = {}
+    names.update(dict.fromkeys(name for row in rows for name in row))
+    for name in filter(known.of_file, names):
         try:
-            pa.array(values[:middle])
-            low = middle
-        except UNFIT:
-            high = middle
-    return high - 1
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:120]
+            found[name] = pa.array([row.get(name) for row in rows])
+        except UNFIT as error:
+            raise BadRecord(
+                f"{known.path}: values of {name[:40]!r} differ in kind ({short(error)}): write all values of a key in one way"
+            ) from error
+    return pa.RecordBatch.from_pydict(found)

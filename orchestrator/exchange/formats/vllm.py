@@ -2,22 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-from pydantic import BaseModel
 
-from orchestrator.exchange.documents import Record, checked, nanoseconds, one_batch, read_document
-from orchestrator.exchange.recording import BadRecord, Recording, refuse_columns
+from orchestrator.exchange.formats import BadRecord, Record, Recording, checked, read_document, table_of
 
 NOTE = (
     "The time of a request of vLLM's benchmark is ttft + itls, from sending it to its last token. A wait for --max-concurrency is not in, "
     "which differs between versions of that program; its file holds no scheduled time."
 )
-TYPES = {
-    "start_ns": pa.int64(), "inference_ns": pa.int64(), "outcome": pa.string(), "first_token_ns": pa.float64(),
-    "token_gaps_ns": pa.list_(pa.float64()), "tokens": pa.int64(),
-}  # fmt: skip
+SECONDS = {"start_s": pa.float64(), "inference_s": pa.float64(), "first_token_s": pa.float64(), "token_gaps_s": pa.list_(pa.float64())}
 
 
 class File(Record):
@@ -32,33 +26,28 @@ class File(Record):
 
 
 def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
-    """Yield one recording per file."""
-    refuse_columns(columns, "vllm")
+    """Yield one recording per file. Of a request that failed neither time nor tokens count; a first token after 0 s is none."""
     for path in paths:
         found = checked(File, read_document(path), f"{path} (written with --save-detailed?)")
-        _refuse_uneven(found, path)
-        places = [f"{path} request {number}" for number in range(len(found.ttfts))]
-        rows = [_row(found, number, place) for number, place in enumerate(places)]
-        yield Recording(path.stem, one_batch(rows, TYPES, path), places.__getitem__, model=found.model_id, remarks=(NOTE,), path=path)
-
-
-def _refuse_uneven(found: BaseModel, path: Path) -> None:
-    lists = {name: len(value) for name, value in found if isinstance(value, list)}
-    if len(set(lists.values())) > 1:
-        told = ", ".join(f"{count} {name}" for name, count in lists.items())
-        raise BadRecord(f"{path} holds {told}, and each request has one of each: export the file again")
-
-
-def _row(found: File, number: int, place: str) -> dict[str, Any]:
-    answered = not found.errors[number]
-    start = None if found.start_times is None else nanoseconds(found.start_times[number], 10**9, place, "start_times")
-    first, gaps = found.ttfts[number], found.itls[number]
-    time_ns = nanoseconds(first + sum(gaps), 10**9, place, "ttfts + itls")
-    return {
-        "start_ns": start,
-        "inference_ns": time_ns if answered else None,
-        "outcome": "ok" if answered else "error",
-        "first_token_ns": first * 1e9 if answered and first else None,  # 0 where there was none
-        "token_gaps_ns": [gap * 1e9 for gap in gaps] if answered else None,
-        "tokens": None if found.output_lens is None else found.output_lens[number],
-    }
+        lists = {name: len(value) for name, value in found if isinstance(value, list)}
+        if len(set(lists.values())) > 1:
+            told = ", ".join(f"{count} {name}" for name, count in lists.items())
+            raise BadRecord(f"{path} holds {told}, and each request has one of each: export the file again")
+        nothing = [None] * len(found.ttfts)
+        rows = (
+            {"start_s": start, "tokens": tokens, "outcome": "error"}
+            if error
+            else {
+                "start_s": start,
+                "tokens": tokens,
+                "outcome": "ok",
+                "inference_s": first + sum(gaps),
+                "first_token_s": first or None,
+                "token_gaps_s": gaps,
+            }
+            for error, first, gaps, start, tokens in zip(
+                found.errors, found.ttfts, found.itls, found.start_times or nothing, found.output_lens or nothing, strict=True
+            )
+        )
+        table = table_of(rows, path, outcome=pa.string(), **SECONDS)
+        yield Recording(path.stem, table, f"{path} request {{}}".format, path, model=found.model_id, remarks=(NOTE,))

@@ -1,0 +1,164 @@
+"""What a share of fresh processes must keep: their first inference, their cold start, and the most memory that each of them held."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+
+from orchestrator.analysis.tables.resources import cold_starts, paused_firsts
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.assessment.kinds import Finding, Kind, Need, Prospect, error_of, say, worst_share
+from orchestrator.assessment.subjects import NotShown, Subject
+from orchestrator.assessment.values import Bytes, Share, Time
+from orchestrator.configuration.config import SystemConfig
+from orchestrator.report.text import milliseconds, seconds
+from orchestrator.stats.constants import FEW_UNITS
+from orchestrator.stats.requirements import Shown, rounds_keep, starts_keep
+
+MIB = 2**20
+NO_DEVICE = "has no device with memory of its own: ask for resident memory, or for systems with a GPU"
+
+
+class FirstInference(Kind):
+    """The first inference: ``cold`` is that of a fresh process, ``warm`` that after a pause, the first of a visit."""
+
+    kind: Literal["first_inference"] = "first_inference"
+    within: Time
+    state: Literal["cold", "warm"] = "cold"
+    share_of_starts: Share = 0.5
+
+    def judge(self, system: Subject, error: float) -> Finding:
+        if self.state == "cold":
+            colds = [start.get("first_inference_ns") for data in system.trials for start in cold_starts(data.record.cold_start)]
+            values = _all_known(system, colds, "the first inference of a process")
+            return _of_starts("first inference of a process", values, self.within, self.share_of_starts, error, milliseconds)
+        found = []
+        for data in system.trials:
+            firsts = list(paused_firsts(data))
+            if not firsts:
+                raise system.lacks("no visit has stored its first inference", "measure in visits with a lead-in (measurement.lead_in)")
+            late_share, visits = round(1 - self.share_of_starts, 12), np.arange(len(firsts))
+            own_error = error_of(data, error)
+            kept = rounds_keep(firsts, float(self.within), visits, len(firsts), late_share=late_share, error=own_error)
+            found.append((kept, firsts))
+        kept, firsts = worst_share(found)
+        name = "first inference after a pause" + (f", in the worst of {len(found)} processes" if len(found) > 1 else "")
+        return _finding(name, kept, firsts, self.within, self.share_of_starts, milliseconds, "visit")
+
+    def need(self, plan: Prospect) -> Need:
+        if self.state == "cold":
+            return plan.share_of_starts(self.share_of_starts)
+        if not plan.trial.measurement.lead_in:
+            raise NotShown("a first inference after a pause needs visits with a lead-in: measurement.lead_in=3")
+        # The first visit of a process comes after no pause.
+        return Need(plan.visits(max(plan.units("rounds", 1 - self.share_of_starts), FEW_UNITS) + 1))
+
+
+class ColdStart(Kind):
+    """From the start of loading until the first answer of a fresh process."""
+
+    kind: Literal["cold_start"] = "cold_start"
+    within: Time
+    share_of_starts: Share = 0.5
+
+    def judge(self, system: Subject, error: float) -> Finding:
+        took = []
+        for start in (start for data in system.trials for start in cold_starts(data.record.cold_start)):
+            load, first = start.get("load_ns"), start.get("first_total_ns", start.get("first_inference_ns"))
+            took.append(None if load is None or first is None else float(load) + float(first))
+        values = _all_known(system, took, "how long a process took to load and to answer first")
+        return _of_starts("load and first inference", values, self.within, self.share_of_starts, error, lambda ns: seconds(ns / 1e9))
+
+    def need(self, plan: Prospect) -> Need:
+        return plan.share_of_starts(self.share_of_starts)
+
+
+class Memory(Kind):
+    """Peak memory of a process while it was measured, resident or on its GPUs."""
+
+    kind: Literal["memory"] = "memory"
+    at_most: Bytes
+    of: Literal["resident", "device"] = "resident"
+    share_of_starts: Share = 0.5
+
+    def judge(self, system: Subject, error: float) -> Finding:
+        self._check_device(system.trials[0].record.trial.system)
+        peaks = _resident if self.of == "resident" else _on_device
+        values = _all_known(
+            system, [value for data in system.trials for value in peaks(data)], f"the peak of {self.of} memory of a process"
+        )
+        name = f"peak {self.of} memory"
+        return _of_starts(name, values, self.at_most, self.share_of_starts, error, lambda held: f"{held / MIB:,.0f} MiB", "bytes")
+
+    def need(self, plan: Prospect) -> Need:
+        self._check_device(plan.trial.system)
+        return plan.share_of_starts(self.share_of_starts)
+
+    def _check_device(self, system: SystemConfig) -> None:
+        if self.of == "device" and not system.gpus:
+            raise NotShown(f"the system {system.name} {NO_DEVICE}")
+
+
+def _resident(data: TrialData) -> Iterator[float | None]:
+    """Yield the most resident memory of each process of a trial, in bytes; None where nothing says what it held in its rounds."""
+    at_end = (data.record.placement.get("at_end") or {}).get("peak_memory_bytes")
+    starts = cold_starts(data.record.cold_start)
+    for number, start in enumerate(starts):
+        last = [at_end] if number == len(starts) - 1 else []
+        timed = _largest([*last, *_of_process(data, "resident_peak_bytes", number)])
+        yield None if timed is None else _largest([start.get("peak_memory_bytes"), timed])
+
+
+def _on_device(data: TrialData) -> Iterator[float | None]:
+    """Yield the most memory that each process of a trial held on its GPUs, by the driver or else by PyTorch, in bytes; None as above."""
+    for number, start in enumerate(cold_starts(data.record.cold_start)):
+        timed = _largest([*_of_process(data, "gpu_memory_bytes", number), *_of_process(data, "gpu_allocated_peak_bytes", number)])
+        yield None if timed is None else _largest([start.get("gpu_allocated_peak_bytes"), timed])
+
+
+def _of_process(data: TrialData, column: str, number: int) -> list[float]:
+    """Return what is known of a column of the rounds, of one process of a trial."""
+    values, processes = data.evidence.get(column), data.evidence.get("process")
+    if values is None or processes is None:
+        return []
+    return [float(value) for value in values[processes == number] if np.isfinite(value)]
+
+
+def _largest(values: Iterable[float | None]) -> float | None:
+    return max((float(value) for value in values if value is not None), default=None)
+
+
+def _all_known(system: Subject, values: Sequence[float | None], what: str) -> list[float]:
+    """Return values that are all known. Raises NotShown where one is not, or there are none."""
+    known = [float(value) for value in values if value is not None and value > 0]
+    if not known or len(known) < len(values):
+        raise system.lacks(f"no record says {what}", "measure again, with this version")
+    return known
+
+
+def _of_starts(
+    name: str, values: Sequence[float], bound: float, share: float, error: float, words: Callable[[float], str], unit: str = "ns"
+) -> Finding:
+    """Return the finding on a share of fresh processes, which are independent of each other."""
+    kept = starts_keep(values, float(bound), late_share=round(1 - share, 12), error=error)
+    return _finding(name, kept, values, bound, share, words, "process", unit)
+
+
+def _finding(
+    name: str, kept: Shown, values: Sequence[float], bound: float, share: float, words: Callable[[float], str], of: str, unit: str = "ns"
+) -> Finding:
+    """Return the finding on a value of each process or visit, which ``words`` writes."""
+    largest = max(values)
+    longest = words(largest) if math.isfinite(largest) else "any time"
+    certified = words(kept.certified) if kept.certified is not None and math.isfinite(kept.certified) else ""
+    return Finding(
+        kept.verdict,
+        say("starts", name=name, longest=longest, share=share, kept=kept, certified=certified, bound=words(bound), of=of),
+        say("missing", kept=kept, unit=of),
+        figure=largest,
+        high=kept.certified,
+        asked=float(bound),
+        unit=unit,
+        method="order statistic",
+    )
