@@ -30,8 +30,8 @@ from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import Request
 from orchestrator.measurement.asking import Client
 from orchestrator.measurement.in_flight import Arrivals, InFlight
+from orchestrator.measurement.load_loop import waiting
 from orchestrator.measurement.timing import STAMPS, Stages
-from orchestrator.measurement.waiting import waiting
 from orchestrator.stats.queueing import periodic, poisson
 
 RATES = (50, 200, 1000)

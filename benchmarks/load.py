@@ -24,9 +24,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import psutil
 
-from orchestrator.measurement.load_loop import Service, serve
+from orchestrator.measurement.load_loop import Service, serve, waiting
 from orchestrator.measurement.timing import STAMPS, Stages, run_batches
-from orchestrator.measurement.waiting import waiting
 from orchestrator.stats.queueing import poisson
 
 SAMPLES, REPEATS, SLICES = 100_000, 7, 10

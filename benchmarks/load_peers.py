@@ -30,9 +30,8 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from orchestrator.measurement.load_loop import Service, serve
+from orchestrator.measurement.load_loop import Service, serve, waiting
 from orchestrator.measurement.timing import STAMPS, Stages
-from orchestrator.measurement.waiting import waiting
 from orchestrator.stats.queueing import poisson
 
 SPIN_NS = 200_000

@@ -38,8 +38,8 @@ from benchmarks.peers.clients import COMMANDS, PeerFailed, Work, end_group, run
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.measurement.asking import Client
 from orchestrator.measurement.in_flight import Arrivals, InFlight
+from orchestrator.measurement.load_loop import waiting
 from orchestrator.measurement.timing import STAMPS, Stages
-from orchestrator.measurement.waiting import waiting
 from orchestrator.stats.queueing import periodic, poisson
 from tasks.runtimes.openai import Asking
 

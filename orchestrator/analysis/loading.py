@@ -170,7 +170,9 @@ def _other_answers(
         rows[number]: dict(
             zip(*(table.column(name).to_pylist() for name in ("sample", "prediction")), strict=True)
         )
-        for number, table in campaign.other_answers(record.trial_id)
+        for number, table in campaign.other_answers(
+            record.trial_id, campaign.rounds(record.trial_id)
+        )
         if number in rows
     }
 

@@ -168,8 +168,7 @@ def tell(
     how to come to a verdict where there is none.
     """
     from orchestrator.compare.comparison_tables import comparison_tables, sentences, short_table
-    from orchestrator.compare.difference_picture import difference_picture
-    from orchestrator.compare.documents import Written, to_comment, to_document, to_page
+    from orchestrator.compare.documents import Written, difference_picture, to_comment, to_document, to_page
     from orchestrator.compare.headline import headline
     from orchestrator.report.terminal import Terminal
     from orchestrator.storage.files import write_json, write_text

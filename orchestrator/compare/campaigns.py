@@ -1,28 +1,85 @@
 """A candidate campaign against a baseline: one row per trial and threshold, with a verdict."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from orchestrator.analysis.capacity import Search, is_probe, searches_of, words_without_rate
+from orchestrator.analysis.loading import load_trials
 from orchestrator.analysis.table import check_interval
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.compare.baseline import Baseline, BaselineTrial
-from orchestrator.compare.capacities import ComparedCapacity, compared_capacities
-from orchestrator.compare.changes import LOAD_DIFFERS, Change, changes, differing_load, load_of, stack_of
-from orchestrator.compare.rows import FAILED, MISSING, NO_VERDICT, SAME, WORSE, Compared, measured, refused, too_few
-from orchestrator.compare.settings import closest, differences
-from orchestrator.compare.sides import SLOW_DOWNS, TORN, by_match_key, described, load_repeats, partners, reduce, torn
-from orchestrator.compare.stored_sides import fewest_repeats, stored_sides
-from orchestrator.compare.verdicts import judged_rows
+from orchestrator.compare.baseline import SLOW_DOWNS, Baseline, BaselineTrial, fewest_repeats, stored_sides
+from orchestrator.compare.differences import (
+    LOAD_DIFFERS,
+    Change,
+    changes,
+    closest,
+    differences,
+    differing_load,
+    load_of,
+    partners_by,
+    stack_of,
+)
+from orchestrator.compare.rows import FAILED, MISSING, NO_VERDICT, SAME, WORSE, Compared, judged_rows, measured, refused, too_few
+from orchestrator.compare.sides import TORN, by_match_key, described, load_repeats, partners, reduce, torn
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
+from orchestrator.stats.capacity import Estimate
 from orchestrator.stats.pair import Design
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import PlannedTrial
 
+# Exit codes of the gate.
 PASSED, ALARM, UNDECIDED = 0, 1, 3
-"""Exit codes of the gate."""
 SEVERITY = (WORSE, FAILED, MISSING, NO_VERDICT, "better", SAME)
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a search has found, in samples a second; None for nothing."""
+
+    certified: float | None
+    estimate: Estimate | None
+
+    @property
+    def numbers(self) -> dict[str, float | None]:
+        """The same as plain numbers."""
+        rate, low, high = (one if one is not None and 0 < one < math.inf else None for one in self.estimate or (None, None, None))
+        return {"certified_per_s": self.certified, "estimate_per_s": rate, "estimate_low_per_s": low, "estimate_high_per_s": high}
+
+    def __str__(self) -> str:
+        certified = "no rate" if self.certified is None else f"{self.certified:.4g}"
+        if self.estimate is None:
+            return certified
+        rate, low, high = self.estimate
+        return f"{certified}, {rate:.3g} [{low:.3g}, {high:.3g}]"
+
+
+@dataclass(frozen=True)
+class ComparedCapacity:
+    """One search of both campaigns: what it is called, and what each has found."""
+
+    names: tuple[str, ...]
+    before: Capacity
+    after: Capacity
+
+
+def compared_capacities(before: Campaign, after: Campaign, metrics: Sequence[str]) -> tuple[ComparedCapacity, ...]:
+    """Return the searches that both campaigns have. Raises InputError for files that cannot be read."""
+    if not all(any(is_probe(planned.trial) for planned in campaign.record.trials) for campaign in (before, after)):
+        return ()
+    mine, theirs = (dict(_named(searches_of(load_trials(campaign, metrics)))) for campaign in (before, after))
+    return tuple(ComparedCapacity(names, found, theirs[names]) for names, found in mine.items() if names in theirs)
+
+
+def _named(searches: Sequence[Search]) -> Iterator[tuple[tuple[str, ...], Capacity]]:
+    for search in searches:
+        if search.rates and search.asked is not None:
+            trial, asked = search.like, search.asked
+            what = (trial.model.name, trial.task.name, trial.system.name, trial.runtime.name, str(trial.measurement.batch))
+            names = (*what, words_without_rate(trial.load), f"{asked.deadline.label}, {100 * asked.keep:g} %")
+            yield names, Capacity(None if search.certified is None else search.certified.rate_per_s, search.estimate)
 
 
 @dataclass(frozen=True)
@@ -84,7 +141,13 @@ class Comparison:
 
 
 def compare(
-    before: Campaign | Baseline, after: Campaign, analysis: AnalysisConfig, *, power: bool = False, min_effect: float | None = None
+    before: Campaign | Baseline,
+    after: Campaign,
+    analysis: AnalysisConfig,
+    *,
+    power: bool = False,
+    min_effect: float | None = None,
+    by: Sequence[str] = (),
 ) -> Comparison:
     """Compare every trial of a baseline with its counterpart.
 
@@ -99,6 +162,8 @@ def compare(
     min_effect
         a share of all times: trials in which no slow-down of this size would be found have no verdict, unless a difference is shown. None:
         no gate is asked for.
+    by
+        settings, such as ``model.slower``: trials that differ in these alone belong together, whatever their weights.
 
     Raises
     ------
@@ -110,15 +175,19 @@ def compare(
     mine = by_match_key(before) if isinstance(before, Campaign) else {}
     whole = before.campaigns if isinstance(before, Baseline) else (described(before, analysis),)
     candidate = described(after, analysis)
-    partner_of = pairs_of(before, after) if isinstance(before, Campaign) else {}
-    known = {partner_of.get(key, key) for key in mine} | {trial.match_key for one in whole for trial in one.trials}
+    paired_with = pairs_of(before, after) if isinstance(before, Campaign) else {}
+    first_of = {key: repeats[0].trial for key, repeats in theirs.items()}
+    partner_of = partners_by(by, _trials(mine, whole), first_of) if by else paired_with
+    known = {partner_of.get(key, key) for key in mine} | {
+        partner_of.get(trial.match_key, trial.match_key) for one in whole for trial in one.trials
+    }
     unmatched = {key: repeats for key, repeats in theirs.items() if key not in known}
     lacking = {key: trial for key, trial in _trials(mine, whole).items() if partner_of.get(key, key) not in theirs}
     nearest = closest(lacking, {key: repeats[0].trial for key, repeats in unmatched.items()})
     rows: list[Compared] = []
     differing: dict[str, None] = {}
     stacks = []
-    for trial, loaded_before, design in _sides(before, after, partner_of, analysis, power or min_effect is not None):
+    for trial, loaded_before, design in _sides(before, after, paired_with, analysis, power or min_effect is not None):
         repeats = theirs.get(partner_of.get(trial.match_key, trial.match_key), [])
         alike = unmatched.get(nearest.get(trial.match_key, ""), [None])
         row = refused(trial, repeats, alike[0])
@@ -133,9 +202,9 @@ def compare(
             rows.append(too_few(trial, len(repeats), fewest_repeats(before, trial.match_key)))
             continue
         marks = [TORN] if design == "pairs" and isinstance(before, Campaign) and torn((before, after), loaded_before, loaded) else []
-        differing.update(dict.fromkeys(differences(trial.trial, repeats[0].trial) if design == "pairs" and repeats else ()))
+        differing.update(dict.fromkeys(differences(trial.trial, repeats[0].trial) if repeats and (by or design == "pairs") else ()))
         load = differing_load(trial.load, load_of(loaded))
-        found = measured(trial, loaded_before, loaded, len(repeats), design)
+        found = measured(trial, loaded_before, loaded, len(repeats), design, two_models=bool(by) or design == "pairs")
         marks += [LOAD_DIFFERS] if load else []
         rows += (replace(row, flags=(*row.flags, *marks)) for row in found)
         mine_and_theirs = [{name: (texts[side],) for name, texts in load.items()} for side in (0, 1)]
@@ -158,10 +227,10 @@ def compare(
         changes=changes(whole[-1], candidate, stacks),
         earlier=whole,
         min_effect=min_effect,
-        paired=bool(partner_of),
+        paired=bool(paired_with),
         differing=tuple(differing),
         capacities=compared_capacities(before, after, analysis.metrics) if isinstance(before, Campaign) else (),
-        after_trials=tuple(repeats[0].trial for repeats in theirs.values()),
+        after_trials=tuple(first_of.values()),
     )
 
 

@@ -4,11 +4,9 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from orchestrator.compare.campaigns import ALARM, SEVERITY, UNDECIDED, Comparison
-from orchestrator.compare.capacities import capacity_table
-from orchestrator.compare.changes import LOAD_DIFFERS, LOADS
-from orchestrator.compare.rows import NO_VERDICT, Compared
-from orchestrator.compare.verdicts import percent
+from orchestrator.compare.campaigns import ALARM, SEVERITY, UNDECIDED, ComparedCapacity, Comparison
+from orchestrator.compare.differences import LOAD_DIFFERS, LOADS
+from orchestrator.compare.rows import NO_VERDICT, Compared, percent
 from orchestrator.report.table import Table, condensed
 from orchestrator.report.text import milliseconds, quality, quality_within, signed, trials_counted
 from orchestrator.stats.constants import FEWEST_REPEATS
@@ -149,13 +147,13 @@ POWER_NOTE = (
 
 
 Texts = Callable[[Compared], str]
+# Columns that every table of verdicts begins with, after the names.
 MEANS: Mapping[str, Texts] = {
     "threshold": threshold_text,
     "before": lambda row: _mean(row.means_before, row.interval_before),
     "now": lambda row: _mean(row.means, row.interval),
     "difference": lambda row: difference_text(row.difference),
 }
-"""Columns that every table of verdicts begins with, after the names."""
 
 
 def comparison_tables(comparison: Comparison, power: bool) -> Iterator[Table]:
@@ -261,3 +259,20 @@ def _mean(means: tuple[float, ...], interval: tuple[float, float] | None) -> str
     if not means:
         return "-"
     return f"{quality(sum(means) / len(means))}{'' if interval is None else f' {quality_within(*interval)}'}"
+
+
+CAPACITY_NOTE = (
+    "The certified rate, and the estimate of the rate at which mean quality falls below what is required, with its 95 % interval. They "
+    "were measured apart, so that there is no verdict."
+)
+
+
+def capacity_table(found: Sequence[ComparedCapacity]) -> Table:
+    """Return the searches as a table."""
+    return Table(
+        title="Capacity: samples a second",
+        columns=["model", "task", "system", "runtime", "batch", "load", "within", "before", "now"],
+        rows=[[*one.names, str(one.before), str(one.after)] for one in found],
+        note=CAPACITY_NOTE,
+        right=frozenset(["before", "now"]),
+    )

@@ -1,4 +1,4 @@
-"""The rows of one baseline trial: what it is compared with and at what, or why it cannot be."""
+"""The rows of one baseline trial: what it is compared with and at what, or why it cannot be, and their verdicts."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -11,11 +11,11 @@ from orchestrator.analysis.quality import JudgedMean, intervals
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import possible, replicates_of
 from orchestrator.compare.baseline import BaselineTrial
-from orchestrator.compare.settings import differences, drawn_otherwise
+from orchestrator.compare.differences import differences, drawn_otherwise
 from orchestrator.compare.sides import digests_of, flags_of_repeats, mean_ideal, means_at, not_done
 from orchestrator.configuration.config import Trial
 from orchestrator.stats.constants import FEWEST_REPEATS
-from orchestrator.stats.pair import ANYWHERE, Design, Difference, Replicates, Verdict, answered, compare_answered, untested
+from orchestrator.stats.pair import ANYWHERE, Design, Difference, Replicates, Verdict, answered, compare_answered, gate, untested
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.variance_components import FEWEST_PROCESSES, mean_of_processes
 from orchestrator.storage.records import PlannedTrial
@@ -23,11 +23,11 @@ from orchestrator.storage.records import PlannedTrial
 WHOSE = {"data": "data", "model": "weights"}
 
 
-def why_not_comparable(before: BaselineTrial, loaded: Sequence[TrialData], design: Design | None) -> str | None:
-    """Return why the figures of two matched trials cannot be compared, or None. Models of a pair may be two."""
+def why_not_comparable(before: BaselineTrial, loaded: Sequence[TrialData], two_models: bool) -> str | None:
+    """Return why the figures of two matched trials cannot be compared, or None."""
     theirs = digests_of(loaded)
     for name, whose in WHOSE.items():
-        if design == "pairs" and name == "model":
+        if two_models and name == "model":
             continue
         mine = before.digests.get(name, ())
         if len({*mine, *theirs[name]}) > 1:
@@ -198,17 +198,23 @@ def _without_counterpart(before: BaselineTrial, nearest: PlannedTrial | None) ->
 
 
 def measured(
-    before: BaselineTrial, loaded_before: Sequence[TrialData], loaded: Sequence[TrialData], repeats: int, design: Design | None
+    before: BaselineTrial,
+    loaded_before: Sequence[TrialData],
+    loaded: Sequence[TrialData],
+    repeats: int,
+    design: Design | None,
+    *,
+    two_models: bool,
 ) -> Iterator[Compared]:
     """Yield the rows of a trial that both sides have, one per threshold, without verdicts.
 
     ``loaded_before`` is empty where the baseline is a file; ``repeats`` is how many the candidate should have; ``design`` is None of two
-    campaigns that were measured apart.
+    campaigns that were measured apart; ``two_models`` is whether their weights may differ.
     """
     if len(loaded) < repeats:
         yield _row(before, MISSING, f"{repeats - len(loaded)} of {repeats} repeats have no stored round")
         return
-    if why := why_not_comparable(before, loaded, design):
+    if why := why_not_comparable(before, loaded, two_models):
         yield _row(before, f"{NO_VERDICT}: {why}", unlike=True)
         return
     ideal = mean_ideal(loaded)
@@ -250,3 +256,51 @@ def measured(
 def _row(before: BaselineTrial, outcome: str, why: str = "", nearest: Nearest | None = None, unlike: bool = False) -> Compared:
     row = Compared(before.match_key, before.trial, outcome, why, metric=before.metric, flags=before.flags)
     return replace(row, nearest=nearest, unlike=unlike)
+
+
+TOO_BLIND = f"{NO_VERDICT}: too blind"
+
+
+def judged_rows(rows: Sequence[Compared], slow_downs: Sequence[float], min_effect: float | None) -> Iterator[Compared]:
+    """Yield the rows with the verdict of their repeats; every trial at every threshold is a member of one family.
+
+    Parameters
+    ----------
+    slow_downs
+        shares, those of ``slowed``.
+    min_effect
+        the slow-down that must be found at one of a trial's thresholds at least; None asks for nothing.
+    """
+    family = {str(index): row.replicates for index, row in enumerate(rows) if row.replicates is not None}
+    found = gate(family)
+    judged = [_judged(row, found.get(str(index)), slow_downs) for index, row in enumerate(rows)]
+    seeing = {row.match_key for row in judged if min_effect is None or row.outcome != SAME or row.smallest_effect <= min_effect}
+    for row in judged:
+        blind = row.outcome == SAME and row.match_key not in seeing
+        yield replace(row, outcome=TOO_BLIND, why=could_find(row)) if blind else row
+
+
+def could_find(row: Compared) -> str:
+    """Say which change the repeats of a row would find with 80 % probability."""
+    effect = row.smallest_effect
+    if row.verdict is None or math.isinf(row.verdict.detectable_drop):
+        return "it could find nothing"
+    if not row.slowed:
+        return (
+            f"the smallest loss of quality it could find is {percent(effect)}" if math.isfinite(effect) else "there is no quality to lose"
+        )
+    return f"the smallest slow-down it could find is {percent(effect)}" if math.isfinite(effect) else "it could find no slow-down"
+
+
+def percent(share: float) -> str:
+    """Write a share in percent, with two significant digits below 10 %."""
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
+
+
+def _judged(row: Compared, verdict: Verdict | None, slow_downs: Sequence[float]) -> Compared:
+    if verdict is None:
+        return row
+    costs = (abs(quality - row.slowed[0]) for quality in row.slowed)
+    shares = zip(slow_downs, costs, strict=bool(row.slowed))
+    slow_down = next((share for share, cost in shares if cost >= verdict.detectable_drop), None)
+    return replace(row, outcome=verdict.outcome, verdict=verdict, slow_down=slow_down)

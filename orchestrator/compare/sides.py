@@ -14,16 +14,18 @@ from orchestrator.analysis.quality import JudgedMean, mean_curve, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.baseline import (
     COARSE_STEP,
+    SLOW_DOWNS,
     STEP,
     Baseline,
     BaselineThreshold,
     BaselineTrial,
     StoredCurve,
+    bounds_if_slowed,
     bounds_up_to,
     read_baseline,
     store_baseline,
 )
-from orchestrator.compare.changes import load_of, stack_of
+from orchestrator.compare.differences import load_of, stack_of
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.metrics.interface import PLAIN
@@ -32,12 +34,10 @@ from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.storage.stored_form import finite
 
-SLOW_DOWNS = (0.0, *(float(f"{share:.4g}") for share in np.geomspace(0.001, 10, 61)))
-"""Shares by which all times are made longer: not at all, then 0.1 % to 11 times as long, each 17 % more than the one before."""
+# Rounds of a repeat that are made slower for a metric that is no mean, which takes long to compute at 61 thresholds.
 FEW_ROUNDS = 10
-"""Rounds of a repeat that are made slower for a metric that is no mean, which takes long to compute at 61 thresholds."""
+# Decimals of a stored quality: sums may differ by more.
 DIGITS = 12
-"""Decimals of a stored quality: sums may differ by more."""
 
 
 def write_baseline(campaign: Campaign, analysis: AnalysisConfig, path: Path) -> None:
@@ -248,11 +248,6 @@ def not_done(repeats: Iterable[PlannedTrial]) -> tuple[str, ...]:
         for planned in repeats
         if planned.state != "done"
     )
-
-
-def bounds_if_slowed(threshold: Threshold) -> list[float]:
-    """Return the bounds in ns that stand for all times longer by each of the shares: t (1 + s) is on time where t <= theta / (1 + s)."""
-    return [threshold.ns / (1 + share) for share in SLOW_DOWNS]
 
 
 def _at_other_speeds(loaded: Sequence[TrialData], bounds: Sequence[float]) -> tuple[float, ...]:

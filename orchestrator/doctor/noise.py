@@ -14,7 +14,7 @@ import psutil
 
 from orchestrator.machine.cores import CAN_PIN, allowed_cores, parse_cores
 from orchestrator.machine.environment import environment, nvml, read_text, told_by_driver
-from orchestrator.measurement.evidence import TICKS_PER_S, read_counters, time_kernel
+from orchestrator.measurement.evidence import NS_PER_TICK, read_counters, time_kernel
 
 WARMUP = 50
 AT_ONCE = 50
@@ -144,7 +144,7 @@ def busy_time_s(cores: Iterable[int]) -> float:
         if name in ours:
             user, nice, system, _idle, _iowait, irq, softirq = map(int, fields[:7])
             ticks += user + nice + system + irq + softirq
-    return ticks / TICKS_PER_S
+    return ticks * NS_PER_TICK / 1e9
 
 
 def process_times() -> dict[int, tuple[str, float]]:

@@ -1,14 +1,17 @@
 """What surrounds a round or a stream: evidence is read before and after it, garbage is kept out of it."""
 
+import gc
 import os
+import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from orchestrator.machine import cores
 from orchestrator.machine.own_processes import Kin, OwnProcesses
 from orchestrator.measurement import evidence
-from orchestrator.measurement.garbage import Garbage
-from orchestrator.measurement.memory import MemoryPeaks
+from orchestrator.measurement.device import MemoryPeaks
+
+COLLECT_EVERY_S = 0.25
 
 
 class AroundRounds:
@@ -24,11 +27,13 @@ class AroundRounds:
         of the GPUs that are read.
     gpus
         how many the process sees.
+    garbage
+        whether its collection is left to Python, as a user may want.
     """
 
-    def __init__(self, on_cores: tuple[int, ...], roots: Collection[int], uuids: Sequence[str], gpus: int, garbage: Garbage) -> None:
+    def __init__(self, on_cores: tuple[int, ...], roots: Collection[int], uuids: Sequence[str], gpus: int, garbage: bool) -> None:
         self._cores = on_cores
-        self._garbage = garbage
+        self._garbage, self._collected_s = garbage, 0.0
         self._kin, self._ours, self._throttle_files = Kin(roots), OwnProcesses(), cores.read_throttle_files()
         self._gpus = evidence.GpuEvidence(uuids)
         self.memory = MemoryPeaks(gpus)
@@ -39,7 +44,12 @@ class AroundRounds:
 
     def begin(self) -> None:
         """Keep garbage out, and let the peaks of memory count anew."""
-        self._garbage.keep_out()
+        if not self._garbage:
+            # What the last round has left; older garbage too, unless that was done a moment ago and rounds are short.
+            recent = time.monotonic() - self._collected_s < COLLECT_EVERY_S
+            gc.collect(0 if recent else 2)
+            self._collected_s = self._collected_s if recent else time.monotonic()
+            gc.disable()
         self.memory.begin()
 
     def counters(self) -> evidence.Counters:
@@ -49,7 +59,7 @@ class AroundRounds:
     def end(self, before: evidence.Counters) -> dict[str, Any]:
         """Let garbage in again, and return the evidence of what was timed since ``before``, as columns of rounds."""
         after, held = self.counters(), self.memory.read()
-        self._garbage.let_in()
+        gc.enable()
         return {
             **evidence.difference(before, after),
             **self._gpus.read(),

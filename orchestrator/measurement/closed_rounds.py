@@ -2,15 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from datetime import UTC, datetime
-from functools import partial
 from traceback import TracebackException
 
 from orchestrator.contracts import Reply
 from orchestrator.measurement import round_tables
 from orchestrator.measurement.around_rounds import AroundRounds
-from orchestrator.measurement.copied_answers import run_copied
-from orchestrator.measurement.failures import refuse_impossible, refuse_impossible_alone, refuse_miscounted
+from orchestrator.measurement.failures import refuse_impossible, refuse_miscounted
 from orchestrator.measurement.loaded_trial import LoadedTrial
 from orchestrator.measurement.timing import STAMPS, run_batches
 from orchestrator.storage import schema
@@ -24,7 +23,6 @@ class ClosedRounds:
     def __init__(self, loaded: LoadedTrial, around: AroundRounds, refuse_other_cores: Callable[[], None]) -> None:
         self._loaded, self._around, self._refuse_other_cores = loaded, around, refuse_other_cores
         self._visit: int | None = None
-        self._run_copied = partial(run_copied, loaded.trial.task.kind, loaded.trial.model.name)
 
     def run(self, number: int, visit: int | None = None) -> RoundResult:
         """Time one pass over every sample; a new ``visit`` begins with its lead-in. Warm-up rounds belong to none."""
@@ -43,8 +41,7 @@ class ClosedRounds:
         started = loaded.clock()
         replies: Sequence[Reply | None] = ()
         if loaded.asking is None:
-            run = self._run_copied if visit is None else run_batches
-            answers, failed = run(batches, loaded.stages, loaded.scratch.stamps, loaded.clock, first_raised)
+            answers, failed = run_batches(batches, loaded.stages, loaded.scratch.stamps, loaded.clock, first_raised)
         else:
             asked = loaded.asking.ask(batches, loaded.stages, loaded.scratch.stamps, loaded.clock, first_raised, most=loaded.lanes)
             answers, failed, replies = asked.answers, asked.errors, asked.replies
@@ -55,10 +52,12 @@ class ClosedRounds:
         if loaded.asking is not None:
             loaded.asking.doubt(asked, loaded.scratch.stamps)
         stamps = loaded.scratch.array()[: len(batches)]
-        (refuse_impossible if loaded.lanes == 1 else refuse_impossible_alone)(stamps, started, started + duration_ns)
+        refuse_impossible(stamps, started, started + duration_ns, together=loaded.lanes > 1)
         by_sample, errors = round_tables.spread(groups, answers, failed)
         if visit is None:
-            loaded.first_answers = round_tables.first_known(loaded.first_answers or by_sample, by_sample)
+            first = zip(loaded.first_answers or by_sample, by_sample, strict=True)
+            # A copy: a model may change in later rounds what it has returned.
+            loaded.first_answers = deepcopy([now if answer is None else answer for answer, now in first])
         with round_tables.right_form(loaded.trial.task.kind, f"the answers of model {loaded.trial.model.name}"):
             changed = round_tables.changed_answers(loaded.trial.task.kind, loaded.known_answers, by_sample, errors)
             answers_digest = round_tables.digest_answers(by_sample)
@@ -113,7 +112,7 @@ class ClosedRounds:
         stamps = _places(len(missing))
         batches = loaded.batches([[index] for index in missing])
         if loaded.asking is None:
-            answers, _ = self._run_copied(batches, loaded.stages, stamps, loaded.clock)
+            answers, _ = run_batches(batches, loaded.stages, stamps, loaded.clock)
         else:
             answers = loaded.asking.ask(batches, loaded.stages, stamps, loaded.clock, most=1).answers
         if loaded.cuda is not None:

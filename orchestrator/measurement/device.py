@@ -1,25 +1,21 @@
-"""The device of a timed process: which accelerators it may see, and clocks that wait for all of them."""
+"""The device of a timed process: which accelerators it may see, clocks that wait for all of them, and the most memory that it holds."""
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from orchestrator.configuration.config import SystemConfig
 from orchestrator.contracts import InputError
+from orchestrator.machine.environment import memory_peak_bytes
 from orchestrator.measurement.timing import Stages
 
 
 def visible_devices(device: str) -> str:
     """Return the value of CUDA_VISIBLE_DEVICES that leaves exactly the wanted accelerators (none for ``cpu``), in their order."""
-    if device == "cpu":
-        return ""
-    return device.removeprefix("cuda:")
-
-
-def device_in_process(device: str) -> str:
-    """Return the device's name inside the timed process; of several GPUs, the first."""
-    return "cpu" if device == "cpu" else "cuda:0"
+    return "" if device == "cpu" else device.removeprefix("cuda:")
 
 
 def read_device(system: SystemConfig) -> dict[str, Any]:
@@ -87,12 +83,11 @@ class CudaStages:
             synchronise()
             return inputs
 
-        def infer_without(inputs: Any) -> Any:
-            outputs = stages.infer(inputs)
-            synchronise()
-            return outputs
-
         def infer(inputs: Any) -> Any:
+            if not events:
+                outputs = stages.infer(inputs)
+                synchronise()
+                return outputs
             before, after = self._events[self._next]
             self._next += 1
             before.record()
@@ -101,7 +96,7 @@ class CudaStages:
             synchronise()
             return outputs
 
-        self.stages = Stages(preprocess, infer if events else infer_without, stages.postprocess)
+        self.stages = Stages(preprocess, infer, stages.postprocess)
 
     def take_times_ns(self) -> list[int] | None:
         """Return the GPU's own time of each inference since the last call, in ns (resolution about 500 ns); None without events."""
@@ -111,19 +106,61 @@ class CudaStages:
         return [int(1e6 * before.elapsed_time(after)) for before, after in events]
 
 
-def forget_allocated_peak(gpus: int) -> None:
-    """Let PyTorch count the most that it holds on each of so many GPUs anew."""
-    if gpus:
-        import torch
-
-        for number in range(gpus):
-            torch.cuda.reset_peak_memory_stats(number)
+FORGET = Path("/proc/self/clear_refs")
+FORGET_PEAK = "5"
+"""Lets the kernel count the largest resident size anew, without a look at any page; proc_pid_clear_refs(5), since Linux 4.0."""
 
 
-def allocated_peak_bytes(gpus: int) -> int | None:
-    """Return the most that PyTorch's tensors took since then, the GPUs' own peaks together; None where another library computes."""
-    if not gpus:
-        return None
-    import torch
+class MemoryPeaks:
+    """Peaks of resident memory and of what PyTorch holds on the trial's GPUs.
 
-    return sum(torch.cuda.max_memory_allocated(number) for number in range(gpus)) or None
+    Resident memory is that of this process alone, files that it has mapped and shares with others included.
+
+    Parameters
+    ----------
+    gpus
+        how many GPUs the process sees.
+    forget
+        the kernel's file that lets the peak count anew; where it cannot be written, what is timed has no peak of its own.
+
+    Attributes
+    ----------
+    resident_bytes, gpu_bytes
+        the largest of the process's whole life so far; the second is None where PyTorch never held anything on a GPU.
+    """
+
+    def __init__(self, gpus: int = 0, forget: Path = FORGET) -> None:
+        self._gpus, self._forget = gpus, forget
+        self._anew = False
+        self.resident_bytes = 0
+        self.gpu_bytes: int | None = None
+        self._keep()
+
+    def begin(self) -> None:
+        """Let the peaks count anew."""
+        self._keep()
+        self._anew = False
+        with suppress(OSError):
+            self._forget.write_text(FORGET_PEAK)
+            self._anew = True
+        if self._gpus:
+            import torch
+
+            for number in range(self._gpus):
+                torch.cuda.reset_peak_memory_stats(number)
+
+    def read(self) -> dict[str, int | None]:
+        """Return the peaks since the last `begin`, as columns of rounds."""
+        resident, gpu = self._keep()
+        return {"resident_peak_bytes": resident if self._anew else None, "gpu_allocated_peak_bytes": gpu}
+
+    def _keep(self) -> tuple[int, int | None]:
+        """Return the peaks as they are, and remember the largest."""
+        resident, gpu = memory_peak_bytes(), None
+        if self._gpus:
+            import torch
+
+            gpu = sum(torch.cuda.max_memory_allocated(number) for number in range(self._gpus)) or None
+        self.resident_bytes = max(self.resident_bytes, resident)
+        self.gpu_bytes = max((found for found in (self.gpu_bytes, gpu) if found is not None), default=None)
+        return resident, gpu

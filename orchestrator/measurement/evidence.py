@@ -16,7 +16,7 @@ from orchestrator.machine.own_processes import OwnProcesses, read_cpu_ns
 
 SCHEDULED = Path("/proc/thread-self/schedstat")
 PRESSURE = Path("/proc/pressure/cpu")
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 LONGEST_LINE = 160
 """Bytes of one core's line in /proc/stat, generously."""
 FREQUENCIES = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
@@ -95,7 +95,7 @@ def read_counters(cores: tuple[int, ...], throttle_files: Sequence[Path] = (), o
     scheduled, pressure = _first_bytes(SCHEDULED).split(), _first_bytes(PRESSURE).split()
     return Counters(
         usage.ru_nvcsw, usage.ru_nivcsw, usage.ru_minflt, usage.ru_majflt,
-        time.process_time_ns(), _ticks_to_ns(steal), _ticks_to_ns(busy),
+        time.process_time_ns(), steal * NS_PER_TICK, busy * NS_PER_TICK,
         int(scheduled[1]) if len(scheduled) > 1 else None,
         1000 * int(pressure[4].removeprefix(b"total=")) if len(pressure) > 4 else None,
         interrupts,
@@ -137,17 +137,14 @@ def _first_bytes(path: str | Path, count: int = LONGEST_LINE) -> bytes:
         os.close(file)
 
 
-def _ticks_to_ns(ticks: int) -> int:
-    return ticks * 1_000_000_000 // TICKS_PER_S
-
-
 def difference(before: Counters, after: Counters) -> dict[str, int | None]:
     """Return the evidence columns of one round.
 
     Foreign time is the machine's busy time less that of this process, of what it started and of the program's other processes, at least 0.
     """
     counted = [field.name for field in fields(Counters) if field.name not in NO_COLUMN]
-    grown = {name: _grown(getattr(before, name), getattr(after, name)) for name in counted}
+    pairs = {name: (getattr(before, name), getattr(after, name)) for name in counted}
+    grown = {name: None if None in pair else pair[1] - pair[0] for name, pair in pairs.items()}
     program, children = _used(before.program_ns, after.program_ns), _used(before.children_ns, after.children_ns)
     busy, own = after.busy_ns - before.busy_ns, after.cpu_time_ns - before.cpu_time_ns
     return {**grown, "foreign_cpu_ns": max(0, busy - own - program - children), "program_cpu_ns": program}
@@ -156,10 +153,6 @@ def difference(before: Counters, after: Counters) -> dict[str, int | None]:
 def _used(before: Mapping[int, int], after: Mapping[int, int]) -> int:
     """Return the processor time of the processes that were there before and after."""
     return sum(after[pid] - before[pid] for pid in before.keys() & after.keys())
-
-
-def _grown(before: int | None, after: int | None) -> int | None:
-    return None if before is None or after is None else after - before
 
 
 def frequency_mhz(cores: tuple[int, ...]) -> float | None:
@@ -224,21 +217,16 @@ def combined(readings: Sequence[GpuReading]) -> dict[str, Any]:
     """
     if not readings:
         return dict(GPU_NOTHING)
+    held = [gpu.own_bytes for gpu in readings if gpu.own_bytes is not None]
     return {
         "gpu_clock_mhz": min(gpu.clock_mhz for gpu in readings),
         "gpu_temperature_c": max(gpu.temperature_c for gpu in readings),
         "gpu_power_w": sum(gpu.power_w for gpu in readings),
         "gpu_throttle_reasons": reduce(or_, (gpu.throttle_reasons for gpu in readings)),
         "gpu_foreign_processes": len(frozenset[int]().union(*(gpu.foreign_processes for gpu in readings))),
-        "gpu_memory_bytes": _together([gpu.own_bytes for gpu in readings]),
+        "gpu_memory_bytes": sum(held) if len(held) == len(readings) else None,
         "gpus": [_stored(gpu) for gpu in readings] if len(readings) > 1 else None,
     }
-
-
-def _together(held: Sequence[int | None]) -> int | None:
-    """Return what is held on all GPUs, None if one does not say."""
-    known = [found for found in held if found is not None]
-    return sum(known) if len(known) == len(held) else None
 
 
 def _stored(gpu: GpuReading) -> dict[str, Any]:

@@ -2,14 +2,12 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set, Sized
+from collections.abc import Iterator, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.configuration.config import Trial
@@ -18,9 +16,7 @@ from orchestrator.endings import ends_the_program
 from orchestrator.measurement.timing import IN_FLIGHT, TIMED_OUT
 from orchestrator.storage import schema
 from orchestrator.storage.handover import RoundResult
-from orchestrator.storage.schema import FaultName, InFlight
-from orchestrator.storage.stored_form import columns_batch, one_row, without_arrivals
-from orchestrator.subject.samples import batches_of_round
+from orchestrator.storage.schema import FaultName
 from orchestrator.subject.targets import harmless, keep_traceback, message_with_place, traceback_text
 
 OUT_OF_MEMORY = re.compile(r"MemoryError|out of memory|OutOfMemory", re.IGNORECASE)
@@ -31,8 +27,6 @@ SERVER_ENDED = "the server that the campaign has started has ended"
 """How every message begins that names the death of such a server as the cause."""
 ROUNDING = 1e-9
 """How far sums of float64 may be wrong, as a share."""
-NO_LIST = (Mapping, Set, str, bytes, bytearray, memoryview)
-"""They have a length too, and a text or dictionary of length 1 would pass for a list of one answer: its letter or key."""
 
 
 def fault_of(message: str, otherwise: FaultName) -> FaultName:
@@ -87,7 +81,7 @@ FAULT: FaultName = "clock broken"
 REMEDY = "the clock of this host is broken, or something else wrote them; check its clock source"
 
 
-def refuse_impossible(stamps: npt.NDArray[np.int64], began_ns: int = 0, ended_ns: int | None = None) -> None:
+def refuse_impossible(stamps: npt.NDArray[np.int64], began_ns: int = 0, ended_ns: int | None = None, together: bool = False) -> None:
     """Raise TrialFailed if stamps do not ascend within a batch, from batch to batch, or from the round's start to its end.
 
     Parameters
@@ -97,43 +91,23 @@ def refuse_impossible(stamps: npt.NDArray[np.int64], began_ns: int = 0, ended_ns
         elsewhere.
     began_ns, ended_ns
         the clock before the first batch and after the last one, where they are known.
+    together
+        whether batches are requests that may be on their way at once: then they need not follow one another.
     """
     ended = stamps[:, 3] > 0
-    if bool((np.diff(ended.astype(np.int8)) > 0).any()):
+    if not together and bool((np.diff(ended.astype(np.int8)) > 0).any()):
         raise _impossible(f"batch {int(np.argmin(ended))} has no end, and later ones have")
     times = stamps[ended]
-    raised = _refuse_descending(times)
-    starts = np.where(raised, times[:, 3], times[:, 0])
-    before = np.concatenate([[began_ns], times[:, 3]])[: len(times)]
-    wrong = starts < before
-    if bool(wrong.any()):
-        raise _impossible(f"batch {int(np.argmax(wrong))} starts before what precedes it has ended")
-    if ended_ns is not None and len(times) and int(times[-1, 3]) > ended_ns:
-        raise _impossible("the last batch ends after its round")
-
-
-def refuse_impossible_alone(stamps: npt.NDArray[np.int64], began_ns: int = 0, ended_ns: int | None = None) -> None:
-    """Raise TrialFailed if stamps do not ascend within a request, or lie outside the round; requests may be on their way together.
-
-    Parameters are those of `refuse_impossible`.
-    """
-    times = stamps[stamps[:, 3] > 0]
-    raised = _refuse_descending(times)
-    outside = np.where(raised, times[:, 3], times[:, 0]) < began_ns
-    if ended_ns is not None:
-        outside |= times[:, 3] > ended_ns
-    if bool(outside.any()):
-        raise _impossible(f"request {int(np.argmax(outside))} lies outside its round")
-
-
-def _refuse_descending(times: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Return which batches have an end alone, [B]. Raises TrialFailed if the stamps of another, [B, 4], do not ascend."""
-    raised: npt.NDArray[np.bool_] = (times[:, 0] == 0) & np.isin(times[:, 1], (0, TIMED_OUT)) & (times[:, 2] == 0)
+    raised = (times[:, 0] == 0) & np.isin(times[:, 1], (0, TIMED_OUT)) & (times[:, 2] == 0)
     within = np.diff(times, axis=1)
     wrong = ~raised & ((within < 0).any(axis=1) | (within[:, 1] == 0))
     if bool(wrong.any()):
         raise _impossible(f"the stamps of batch {int(np.argmax(wrong))} do not ascend")
-    return raised
+    starts = np.where(raised, times[:, 3], times[:, 0])
+    earliest = began_ns if together else np.concatenate([[began_ns], times[:, 3]])[: len(times)]
+    outside = (starts < earliest) | (times[:, 3] > (np.inf if ended_ns is None else ended_ns))
+    if bool(outside.any()):
+        raise _impossible(f"batch {int(np.argmax(outside))} overlaps the one before it, or lies outside its round")
 
 
 def refuse_raised(trial: Trial, warmup: RoundResult, names: Sequence[str]) -> None:
@@ -159,14 +133,8 @@ def refuse_raised(trial: Trial, warmup: RoundResult, names: Sequence[str]) -> No
         raise failed
 
 
-def refuse_miscounted(answered: object, samples: int) -> None:
+def refuse_miscounted(answered: Sized, samples: int) -> None:
     """Raise TrialFailed if a batch of so many samples was not answered with one answer each, in order."""
-    if not isinstance(answered, Sized) or isinstance(answered, NO_LIST):
-        raise TrialFailed(
-            f"the model's postprocess returned {type(answered).__name__} for a batch of {samples} and must return a list with one answer "
-            "per sample, in their order; put each answer into a list, such as [answer]",
-            "answers malformed",
-        )
     if len(answered) != samples:
         raise TrialFailed(
             f"the model returned {len(answered)} answers for {samples} samples; postprocess must return one per sample", "answers malformed"
@@ -209,76 +177,3 @@ class Stamps:
     def finished(self) -> bool:
         """Whether every batch has ended, and every arrival has ended or was dropped."""
         return not bool(np.isin(self.stamps[:, 3], (0, IN_FLIGHT)).any())
-
-
-def incomplete_round(
-    trial: Trial, found: Stamps, number: int, samples: int, process: int, in_flight: InFlight, message: str, visit: int | None = None
-) -> RoundResult:
-    """Return the round as far as it came: finished samples ``ok``, those in flight ``in_flight``, the rest ``lost``.
-
-    Parameters
-    ----------
-    number
-        the number to store the round under: that of the first round that never came back.
-    samples
-        number of samples of the trial.
-    in_flight
-        ``timeout`` or ``error``.
-    message
-        what is known of the samples in flight.
-    visit
-        the visit that the round belongs to.
-
-    Raises
-    ------
-    TrialFailed
-        for stamps that cannot be those of a round of this trial.
-    """
-    groups = batches_of_round(trial, samples, found.round)
-    if len(found.stamps) != len(groups):
-        raise TrialFailed(f"the process left stamps of {len(found.stamps)} batches, and a round has {len(groups)}", FAULT)
-    (refuse_impossible if trial.in_flight == 1 else refuse_impossible_alone)(found.stamps)
-    ended = found.stamps[:, 3] > 0
-    finished = ended & (found.stamps[:, 0] > 0)
-    outcomes = np.full(samples, "lost", dtype=object)
-    durations = np.zeros((samples, 3), dtype=np.int64)
-    under_way = _under_way(trial, found.stamps, ended)
-    for batch, group in enumerate(groups):
-        if finished[batch]:
-            outcomes[group] = "ok"
-            durations[group] = np.diff(found.stamps[batch])
-        elif ended[batch]:
-            outcomes[group] = "timeout" if found.stamps[batch, 1] == TIMED_OUT else "error"
-        elif batch in under_way:
-            outcomes[group] = in_flight
-    late = outcomes != "ok"
-    timings = columns_batch(
-        {
-            "round": pa.array(np.full(samples, number, dtype=np.int32)),
-            "sample": pa.array(np.arange(samples, dtype=np.int32)),
-            "outcome": pa.array(outcomes.tolist(), pa.string()).dictionary_encode().cast(schema.TIMINGS.field("outcome").type),
-            "start_gap_ns": pa.nulls(samples, pa.int64()),
-            **{name: pa.array(durations[:, place], mask=late) for place, name in enumerate(schema.STAGES)},
-            "cuda_inference_ns": pa.nulls(samples, pa.int64()),
-            **without_arrivals(samples),
-        },
-        schema.TIMINGS,
-    )
-    row = {
-        "round": number,
-        "started_at": datetime.fromtimestamp(found.wall_ns / 1e9, UTC),
-        "started_monotonic_ns": found.monotonic_ns,
-        "duration_ns": int(found.stamps[finished, 3].max() - found.stamps[finished, 0].min()) if finished.any() else 0,
-        "process": process,
-        "visit": visit,
-        "incomplete": True,
-    }
-    errors = dict.fromkeys((sample for batch in under_way for sample in groups[batch]), message)
-    return RoundResult(timings, one_row(row, schema.ROUNDS), None, errors)
-
-
-def _under_way(trial: Trial, stamps: npt.NDArray[np.int64], ended: npt.NDArray[np.bool_]) -> list[int]:
-    """Return the batches that were neither ended nor not yet begun: requests say so, of the others it is the first one without an end."""
-    if trial.server.is_asked:
-        return np.flatnonzero(stamps[:, 3] == IN_FLIGHT).tolist()
-    return [] if ended.all() else [int(np.argmin(ended))]

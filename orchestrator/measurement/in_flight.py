@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from traceback import TracebackException
 from typing import Any
 
-from orchestrator.contracts import Reply, ServerTimeout
+import numpy as np
+
+from orchestrator.contracts import Reply, ServerFault, ServerTimeout
 from orchestrator.endings import ends_the_program
 from orchestrator.measurement.asking import Client
-from orchestrator.measurement.kept_answers import kept, refuse_other_count
 from orchestrator.measurement.load_loop import NEVER, Served, WaitUntil
 from orchestrator.measurement.timing import IN_FLIGHT, STAMPS, TIMED_OUT, Clock, Stages
 from orchestrator.subject.targets import message_with_place
@@ -58,31 +59,27 @@ class Arrivals:
 
 
 class Requests:
-    """The requests of one round or stream, handed out one by one in their order."""
+    """The requests of one round or stream, handed out one by one in their order until it is ``over``."""
 
     def __init__(self, count: int, clock: Clock, arrivals: Arrivals | None, asked: Asked) -> None:
         self._count, self._clock, self._arrivals, self._asked = count, clock, arrivals, asked
         self._turn = threading.Lock()
         self._next = 0
-        self._over = False
+        self.over = False
         self._ends = list(arrivals.round_ends) if arrivals is not None and arrivals.stop is not None else []
-
-    def call_off(self) -> None:
-        """Hand out no more."""
-        self._over = True
 
     def take(self, wait_until: WaitUntil | None) -> int | None:
         """Return the next request, None where there is none any more. Under load this waits until shortly before its moment."""
         with self._turn:
-            if self._over or self._next >= self._count:
+            if self.over or self._next >= self._count:
                 return None
             number = self._next
             if self._arrivals is not None:
                 assert wait_until is not None
                 if self._arrivals.due[number] - self._clock() > AHEAD_NS:
                     wait_until(self._arrivals.due[number] - AHEAD_NS)
-                if self._over or self._ended(number, self._arrivals):
-                    self._over = True
+                if self.over or self._ended(number, self._arrivals):
+                    self.over = True
                     return None
             self._next = self._asked.arrived = number + 1
             return number
@@ -164,7 +161,7 @@ class InFlight:
                 for each in under_way:
                     each.result()
             except BaseException:
-                requests.call_off()
+                requests.over = True
                 for each in under_way:
                     each.cancel()
                 wait(under_way)
@@ -233,3 +230,31 @@ def quick_switches() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
+
+
+def refuse_other_count(answers: Any, samples: int) -> None:
+    """Raise ServerFault if a request of so many samples was not answered with one answer each."""
+    count = len(answers) if hasattr(answers, "__len__") else None
+    if count != samples:
+        found = "no list of answers" if count is None else f"{count} answers"
+        raise ServerFault(f"the request was of {samples} sample{'s' if samples > 1 else ''}, and what came back holds {found}")
+
+
+def kept(value: Any, hide: Callable[[str], str]) -> Any:
+    r"""Return an answer with all its texts as they may be stored: ``hide`` takes out what may not, and halves of letters become U+FFFD.
+
+    A server that cuts an answer within an emoji sends ``"\ud83d"``, which no file can hold; two halves that fit make their letter.
+    """
+    if isinstance(value, str):
+        return hide(value if value.isascii() else value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+    if isinstance(value, list):
+        return [kept(each, hide) for each in value]
+    if type(value) is tuple:
+        return tuple(kept(each, hide) for each in value)
+    if isinstance(value, dict):
+        return {kept(name, hide): kept(each, hide) for name, each in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OU":
+        found = np.empty(value.size, dtype=object)
+        found[:] = [kept(each, hide) for each in value.ravel().tolist()]
+        return found.reshape(value.shape)
+    return value

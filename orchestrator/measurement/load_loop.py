@@ -4,11 +4,14 @@ Where the closed loop goes to the next batch at once, this one takes in what has
 has. The clock and the wait are given, so that the same code runs on a virtual clock.
 """
 
+import ctypes
+import sys
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from traceback import TracebackException
-from typing import Any
+from typing import Any, Literal
 
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.endings import ends_the_program
@@ -187,3 +190,54 @@ def serve(
         room = limit
     served.arrived = coming
     return served
+
+
+SECOND_NS = 10**9
+CLOCK_MONOTONIC, TIMER_ABSTIME, PR_SET_TIMERSLACK = 1, 1, 29
+
+
+class _Moment(ctypes.Structure):
+    """The kernel's ``timespec``."""
+
+    _fields_ = (("seconds", ctypes.c_long), ("ns", ctypes.c_long))
+
+
+def waiting(idle: Literal["sleep", "spin"], spin_ns: int, clock: Clock = time.perf_counter_ns, gives_way: bool = False) -> WaitUntil:
+    """Return a wait for moments of ``time.perf_counter_ns``, to be called in the thread that asks for it.
+
+    ``sleep`` sleeps down to ``spin_ns`` before the moment, by the kernel's absolute timer and without its slack of 50 us; then it spins.
+    ``spin`` spins all the time. Where there is no such timer, the sleep is Python's own. One that ``gives_way`` lets other threads of the
+    process go on while it spins: a spin that does not would stand in their times.
+    """
+
+    def spin(moment: int) -> int:
+        while (now := clock()) < moment:
+            if gives_way:
+                time.sleep(0)
+        return now
+
+    if idle == "spin":
+        return spin
+    sleep_until = _kernel_sleep() if sys.platform == "linux" else lambda moment: time.sleep(max(0, moment - clock()) / SECOND_NS)
+
+    def wait_until(moment: int) -> int:
+        wake = moment - spin_ns
+        if wake > clock():
+            sleep_until(wake)
+        return spin(moment)
+
+    return wait_until
+
+
+def _kernel_sleep() -> Callable[[int], object]:
+    """Return a sleep until a moment of CLOCK_MONOTONIC, which is what ``time.perf_counter_ns`` reads on Linux."""
+    system = ctypes.CDLL(None, use_errno=True)
+    system.prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
+    sleep, wake = system.clock_nanosleep, _Moment()
+    reference = ctypes.byref(wake)
+
+    def sleep_until(moment: int) -> int:
+        wake.seconds, wake.ns = divmod(moment, SECOND_NS)
+        return int(sleep(CLOCK_MONOTONIC, TIMER_ABSTIME, reference, None))
+
+    return sleep_until

@@ -1,22 +1,24 @@
-"""A trial as its process has loaded it: what rounds and streams are made of."""
+"""A trial as its process loads it: its model, its stages, and what rounds and streams are made of."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from traceback import TracebackException
 from typing import Any
 
 from orchestrator.configuration.config import Trial
+from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model, Sample, Task
+from orchestrator.endings import ends_the_program
 from orchestrator.measurement.asking import Client
 from orchestrator.measurement.device import CudaStages
-from orchestrator.measurement.in_flight import InFlight
-from orchestrator.measurement.kept_answers import kept
-from orchestrator.measurement.load_loop import WaitUntil
+from orchestrator.measurement.failures import TrialFailed, fault_of
+from orchestrator.measurement.in_flight import InFlight, kept
+from orchestrator.measurement.load_loop import WaitUntil, waiting
 from orchestrator.measurement.scratch import Scratch
 from orchestrator.measurement.timing import Clock, Stages
-from orchestrator.measurement.waiting import waiting
 from orchestrator.subject.samples import batches_of_round
 from orchestrator.subject.schedule import schedule_of
-from orchestrator.subject.targets import traceback_text
+from orchestrator.subject.targets import message_with_place, traceback_text
 
 
 @dataclass
@@ -85,3 +87,50 @@ def places_of(trial: Trial, samples: int) -> int:
     """Return how many batches, or arrivals of a stream, are stamped at once; a warm-up round of a trial under load is stamped too."""
     batches = len(batches_of_round(trial, samples, 0))
     return max(batches, schedule_of(trial, samples, 0).moments_ns.size) if trial.load.is_open else batches
+
+
+def load_model(model: Model, trial: Trial, threads: int, cache_dir: Path, client: Client | None) -> LoadedModel:
+    """Return the model, ready to be timed. Raises TrialFailed for whatever it raises but InputError."""
+    runtime = trial.runtime
+    context = LoadContext(
+        runtime=runtime.name,
+        dtype=runtime.dtype,
+        deterministic=runtime.deterministic,
+        autotune=runtime.autotune,
+        device="cpu" if trial.system.device == "cpu" else "cuda:0",
+        threads=threads,
+        batch=trial.measurement.batch,
+        cache_dir=cache_dir,
+        gpus=max(1, len(trial.system.gpus)),
+        server=client,
+    )
+    try:
+        return model.load(context)
+    except InputError:
+        raise
+    except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
+        if ends_the_program(error):
+            raise
+        message = message_with_place(error)
+        raise TrialFailed(f"model {trial.model.name} raised while loading: {message}", fault_of(message, "load failed")) from error
+
+
+def stages_for(preload: str, samples: Sequence[Sample], task: Task, model: LoadedModel) -> tuple[Sequence[Any], Stages]:
+    """Return one item per sample and the stages that take lists of such items.
+
+    ``bytes`` holds encoded samples, ``none`` holds nothing (the file is read inside ``preprocess``), ``decoded`` holds decoded
+    samples.
+    """
+    decode, preprocess = task.decode, model.preprocess
+
+    def from_bytes(items: Sequence[bytes]) -> Any:
+        return preprocess([decode(item) for item in items])
+
+    def from_files(items: Sequence[Sample]) -> Any:
+        return preprocess([decode(item.read()) for item in items])
+
+    if preload == "none":
+        return samples, Stages(from_files, model.infer, model.postprocess)
+    if preload == "decoded":
+        return [decode(sample.read()) for sample in samples], Stages(preprocess, model.infer, model.postprocess)
+    return [sample.read() for sample in samples], Stages(from_bytes, model.infer, model.postprocess)

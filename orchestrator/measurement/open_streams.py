@@ -1,19 +1,23 @@
 """Streams under load: samples arrive by a schedule that does not wait for answers, round after round without a pause."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from traceback import TracebackException
+from typing import Any
 
+from orchestrator.configuration.config import Trial
 from orchestrator.contracts import Reply
+from orchestrator.measurement import round_tables
 from orchestrator.measurement.around_rounds import AroundRounds
 from orchestrator.measurement.in_flight import Arrivals, Asked
 from orchestrator.measurement.load_loop import Served, serve, service_of
 from orchestrator.measurement.loaded_trial import LoadedTrial
 from orchestrator.measurement.scratch import STOP
-from orchestrator.measurement.stream_rounds import round_of_stream, rounds_that_ended
-from orchestrator.measurement.stream_tables import Stream, alone_answered, answers_by_arrival
+from orchestrator.measurement.stream_tables import Stream, answers_by_arrival
 from orchestrator.measurement.timing import STAMPS
+from orchestrator.storage import schema
 from orchestrator.storage.handover import RoundResult
+from orchestrator.storage.stored_form import one_row
 from orchestrator.subject.schedule import mean_rate, schedule_of
 
 BEFORE_STREAM_NS = 5_000_000
@@ -77,10 +81,18 @@ class OpenStreams:
             "stream_started_monotonic_ns": monotonic_ns,
             "overloaded": served.overloaded,
         }
-        answers = answers_by_arrival(stream.stamps, served.answers) if loaded.asking is None else alone_answered(served.answers)
+        if loaded.asking is None:
+            answers = answers_by_arrival(stream.stamps, served.answers)
+        else:
+            answers = [answered and answered[0] for answered in served.answers]
         traceback = loaded.told(first_raised)
         found = []
-        for number in rounds_that_ended(stream, served, ends):
+        whole = schedule.rounds  # unless the user stopped, or the backlog grew too long
+        if served.stopped_at is not None:
+            whole = ends.index(served.stopped_at) + 1
+        elif served.overloaded:
+            whole = stream.last_round(served.arrived) + 1
+        for number in range(whole):
             row = {
                 **common,
                 "round": first + number,
@@ -89,3 +101,48 @@ class OpenStreams:
             }
             found.append(round_of_stream(trial, stream, number, row, answers, loaded.known_answers, served.errors, traceback))
         return found
+
+
+def round_of_stream(
+    trial: Trial,
+    stream: Stream,
+    number: int,
+    row: dict[str, Any],
+    answers: Sequence[Any],
+    first_answers: Sequence[Any],
+    raised: Mapping[int, str],
+    traceback: str | None,
+) -> RoundResult:
+    """Return one round of a stream, with the ramp beside the first one; answers are compared where there are any.
+
+    Parameters
+    ----------
+    row
+        what is stored of the round, but for what its answers say.
+    answers, raised
+        the answer to each arrival, None where there is none, and what the model raised, by arrival.
+    first_answers
+        the first answer to each sample.
+    traceback
+        of the first of the stream's exceptions, for the rounds that have one.
+    """
+    kind, samples = trial.task.kind, range(len(first_answers))
+    part = stream.schedule.of_round(number)
+    answered = zip(stream.schedule.samples[part].tolist(), answers[part], strict=True)
+    now = {sample: answer for sample, answer in answered if answer is not None}
+    places = range(part.start, part.stop)
+    errors = {int(stream.schedule.samples[place]): raised[place] for place in places if place in raised}
+    with round_tables.right_form(kind, f"the answers of model {trial.model.name}"):
+        by_sample = [now.get(sample) for sample in samples]
+        unanswered = {sample: "" for sample in samples if sample not in now}
+        changed = round_tables.changed_answers(kind, first_answers, by_sample, unanswered)
+        digest = round_tables.digest_answers(by_sample)
+    row |= {"prediction_digest": digest, "different_answers": 0 if changed is None else changed.num_rows}
+    return RoundResult(
+        timings=stream.timings(number, row["round"]),
+        round=one_row(row, schema.ROUNDS),
+        answers=changed,
+        errors=errors,
+        traceback=traceback if errors else None,
+        ramp=stream.ramp(row["stream"]) if number == 0 else None,
+    )

@@ -26,29 +26,20 @@ POLICIES = ("SCHED_OTHER", "SCHED_BATCH", "SCHED_IDLE", "SCHED_FIFO", "SCHED_RR"
 
 def read_own() -> dict[str, Any]:
     """Return what the thread that measures has of its own: cores, niceness, scheduling policy, and the threads of frameworks."""
+    policy = None
+    if hasattr(os, "sched_getscheduler"):
+        number = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
+        policy = next((name for name in POLICIES if getattr(os, name, None) == number), str(number))
+    torch = sys.modules.get("torch")
+    threads = {}
+    if torch is not None and hasattr(torch, "get_num_threads"):
+        threads = {"torch": int(torch.get_num_threads()), "torch_between_operations": int(torch.get_num_interop_threads())}
     return {
         "measuring_cores": list(allowed_cores()),
         "niceness": os.getpriority(os.PRIO_PROCESS, 0),
-        "scheduling_policy": _policy(),
-        "framework_threads": _framework_threads(),
+        "scheduling_policy": policy,
+        "framework_threads": threads,
     }
-
-
-def _policy() -> str | None:
-    """Return the name of the scheduling policy, None if the system has none."""
-    if not hasattr(os, "sched_getscheduler"):
-        return None
-    names = {getattr(os, name): name for name in POLICIES if hasattr(os, name)}
-    number = os.sched_getscheduler(0) & ~getattr(os, "SCHED_RESET_ON_FORK", 0)
-    return names.get(number, str(number))
-
-
-def _framework_threads() -> dict[str, int]:
-    """Return the numbers of threads, of imported frameworks, that a model can change at any time."""
-    torch = sys.modules.get("torch")
-    if torch is None or not hasattr(torch, "get_num_threads"):
-        return {}
-    return {"torch": int(torch.get_num_threads()), "torch_between_operations": int(torch.get_num_interop_threads())}
 
 
 OF_THE_SYSTEM = ("measuring_cores", "niceness", "scheduling_policy")

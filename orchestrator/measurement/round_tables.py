@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from orchestrator.contracts import Reply, Sample
-from orchestrator.measurement.answer_columns import answer_columns
 from orchestrator.measurement.failures import TrialFailed, refuse_miscounted
 from orchestrator.measurement.timing import TIMED_OUT
 from orchestrator.storage import schema
@@ -81,6 +80,33 @@ def timings_batch(
     return columns_batch(columns, schema.TIMINGS)
 
 
+def answer_columns(replies: Sequence[Reply | None], sent_ns: npt.NDArray[np.int64], late: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the columns ``schema.ANSWER``, of which moments count from the start of inference.
+
+    Parameters
+    ----------
+    replies
+        of each sample; None where no server answered.
+    sent_ns, late
+        the start of inference of each sample, and whether its outcome is other than ``ok``; shape [N]. What is late has no columns.
+    """
+    answered = [reply if reply is not None and not is_late else None for reply, is_late in zip(replies, late, strict=True)]
+    sent = sent_ns.tolist()
+
+    def after(moments: Iterable[int]) -> pa.Array:
+        return pa.array([at - begun if at else None for at, begun in zip(moments, sent, strict=True)], pa.int64())
+
+    return {
+        "headers_ns": after(0 if reply is None else reply.headers_ns for reply in answered),
+        "first_token_ns": after(0 if reply is None else reply.first_token_ns for reply in answered),
+        "last_token_ns": after(0 if reply is None else reply.last_token_ns for reply in answered),
+        "tokens": pa.array([None if reply is None or not reply.tokens else reply.tokens for reply in answered], pa.int32()),
+        "token_gaps_ns": pa.array(
+            [None if reply is None or not reply.first_token_ns else reply.gaps_ns for reply in answered], pa.list_(pa.int64())
+        ),
+    }
+
+
 def first_of_process(timings: pa.RecordBatch, sample: int) -> dict[str, int | None]:
     """Return what the first inference of a process took, in ns: the model call, and the total of its stages.
 
@@ -132,11 +158,6 @@ def samples_table(kind: str, samples: Sequence[Sample], answers: Sequence[Any], 
     for name in sorted({name for sample in samples for name in sample.slices}):
         columns[f"slice_{name}"] = pa.array([sample.slices.get(name) for sample in samples], pa.string())
     return pa.table(columns)
-
-
-def first_known(first: Sequence[Any], later: Sequence[Any]) -> list[Any]:
-    """Return the first answers, and the later one to a sample that had none."""
-    return [then if answer is None else answer for answer, then in zip(first, later, strict=True)]
 
 
 def changed_answers(kind: str, first: Sequence[Any], now: Sequence[Any], errors: Mapping[int, str]) -> pa.Table | None:

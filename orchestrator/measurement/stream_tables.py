@@ -11,15 +11,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from orchestrator.contracts import Reply
-from orchestrator.measurement.answer_columns import answer_columns
 from orchestrator.measurement.failures import (
     FAULT,
     REMEDY,
     TrialFailed,
     refuse_impossible,
-    refuse_impossible_alone,
     refuse_miscounted,
 )
+from orchestrator.measurement.round_tables import answer_columns
 from orchestrator.measurement.timing import DROPPED, IN_FLIGHT, TIMED_OUT
 from orchestrator.storage import schema
 from orchestrator.storage.schema import InFlight, Outcome
@@ -77,14 +76,15 @@ class Stream:
     def refuse_impossible(self, ended_ns: int | None = None) -> None:
         """Raise TrialFailed for stamps that no clock can produce; a batch's samples share theirs."""
         served = self.stamps[self.stamps[:, 3] > 0]
-        if self.lanes > 1:
-            refuse_impossible_alone(served, self.origin_ns, ended_ns)
-        else:
+        if self.lanes == 1:
             first = np.ones(len(served), dtype=bool)
             first[1:] = (np.diff(served, axis=0) != 0).any(axis=1)
-            refuse_impossible(served[first], self.origin_ns, ended_ns)
+            served = served[first]
+        refuse_impossible(served, self.origin_ns, ended_ns, together=self.lanes > 1)
         started = self.stamps[:, 0] > 0
-        refuse_early(self.stamps[started, 0] - self.origin_ns - self.schedule.moments_ns[started])
+        waits_ns = self.stamps[started, 0] - self.origin_ns - self.schedule.moments_ns[started]
+        if waits_ns.size and int(waits_ns.min()) < 0:
+            raise TrialFailed(f"a sample starts {-int(waits_ns.min())} ns before it arrives: {REMEDY}", FAULT)
 
     @cached_property
     def ends_ns(self) -> npt.NDArray[np.int64]:
@@ -158,12 +158,6 @@ class Stream:
         return gaps
 
 
-def refuse_early(waits_ns: npt.NDArray[np.int64]) -> None:
-    """Raise TrialFailed if a sample started before it arrived."""
-    if waits_ns.size and int(waits_ns.min()) < 0:
-        raise TrialFailed(f"a sample starts {-int(waits_ns.min())} ns before it arrives: {REMEDY}", FAULT)
-
-
 def answers_by_arrival(stamps: Stamps, answers: Sequence[list[Any] | None]) -> list[Any]:
     """Return the answer of each arrival, None where there is none, from those of whole batches.
 
@@ -181,14 +175,3 @@ def answers_by_arrival(stamps: Stamps, answers: Sequence[list[Any] | None]) -> l
         for number, answer in zip(members, answered, strict=True):
             found[number] = answer
     return found
-
-
-def alone_answered(answers: Sequence[list[Any] | None]) -> list[Any]:
-    """Return the answer of each arrival, None where there is none, where each had a request of its own.
-
-    Raises TrialFailed if one was not answered with one answer.
-    """
-    for answered in answers:
-        if answered is not None:
-            refuse_miscounted(answered, 1)
-    return [None if answered is None else answered[0] for answered in answers]

@@ -19,14 +19,11 @@ from orchestrator.measurement.asking import Client
 from orchestrator.measurement.closed_rounds import ClosedRounds
 from orchestrator.measurement.evidence import kernel_ns
 from orchestrator.measurement.failures import refuse_raised, tracebacks_kept
-from orchestrator.measurement.garbage import Garbage
 from orchestrator.measurement.in_flight import InFlight
-from orchestrator.measurement.loaded_trial import LoadedTrial, places_of
-from orchestrator.measurement.model_loading import input_sizes, load_model
+from orchestrator.measurement.loaded_trial import LoadedTrial, load_model, places_of, stages_for
 from orchestrator.measurement.open_streams import OpenStreams
 from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement, refuse_other_cores
 from orchestrator.measurement.scratch import Scratch
-from orchestrator.measurement.stages import stages_for
 from orchestrator.measurement.timing import Clock
 from orchestrator.storage.handover import Prepared, RoundResult
 from orchestrator.subject.inspection import Subject, open_subject
@@ -105,7 +102,7 @@ class Worker:
         loaded = self._loaded(subject, model)
         seen = device.read_device(self._trial.system)
         uuids = [gpu["uuid"] for gpu in seen.get("gpus", ())]
-        garbage = Garbage(self._trial.measurement.garbage_collection == "on")
+        garbage = self._trial.measurement.garbage_collection == "on"
         around = AroundRounds(self._cores, self._roots, uuids, len(self._trial.system.gpus), garbage)
         self._memory = around.memory
         self._rounds = ClosedRounds(loaded, around, self._refuse_other_cores)
@@ -121,7 +118,7 @@ class Worker:
         # What is loaded stays: without this every collection between rounds would walk the whole framework, for 0.1 s and more.
         gc.collect()
         gc.freeze()
-        sizes = input_sizes(model, self._trial.model.name, (subject.task.decode(sample.read()) for sample in subject.samples))
+        sizes = [model.input_size(subject.task.decode(sample.read())) for sample in subject.samples]
         kind = self._trial.task.kind
         with round_tables.right_form(kind, f"answers of model {self._trial.model.name} or references of task {self._trial.task.name}"):
             samples = round_tables.samples_table(kind, subject.samples, loaded.known_answers, sizes)

@@ -9,8 +9,8 @@ import pyarrow as pa
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import hidden
 from orchestrator.contracts import InputError
-from orchestrator.measurement.cut_stream import cut_stream
-from orchestrator.measurement.failures import Stamps, TrialFailed, incomplete_round, refuse_short
+from orchestrator.measurement.failures import Stamps, TrialFailed, refuse_short
+from orchestrator.measurement.last_words import cut_stream, incomplete_round
 from orchestrator.metrics.interface import Scale
 from orchestrator.running.book import TrialBook, refuse_changed
 from orchestrator.running.steps import step

@@ -6,13 +6,11 @@ Pure, but for the environment, where options name its variables.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.configuration.config import MeasurementConfig, Target, Trial
+from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.configuration.environment_values import known_by_digests
-from orchestrator.configuration.load import LoadConfig
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.subject.inspection import Inspection
 
@@ -55,17 +53,12 @@ def slug(trial: Trial) -> str:
     runtime = trial.runtime.name if trial.runtime.dtype == "fp32" else f"{trial.runtime.name}_{trial.runtime.dtype}"
     server = [trial.server.name] if trial.server.is_asked else []
     names = [_safe(name) for name in (trial.model.name, trial.task.name, trial.system.name, runtime, *server)]
-    settings = [f"b{trial.measurement.batch}", *([_load_word(trial.load)] if trial.load.is_open else [])]
+    settings, load = [f"b{trial.measurement.batch}"], trial.load
+    if load.is_open:  # such as poisson40 or periodic29_97
+        settings.append(_safe(f"{load.name}{load.speed if load.rate_per_s is None else load.rate_per_s:g}")[:LONGEST_LOAD])
     whole = "-".join([*names, *settings])
-    room = LONGEST_NAME if not trial.load.is_open else LONGEST_NAME - LONGEST_LOAD // len(names)
-    room = LONGEST_SERVER if server else room
+    room = LONGEST_SERVER if server else LONGEST_NAME - (LONGEST_LOAD // len(names) if load.is_open else 0)
     return whole if len(whole) <= LONGEST_SLUG else "-".join([*(name[:room] for name in names), *settings])
-
-
-def _load_word(load: LoadConfig) -> str:
-    """Return the load as a word of an id, such as ``poisson40`` or ``periodic29_97``."""
-    pace = load.speed if load.rate_per_s is None else load.rate_per_s
-    return _safe(f"{load.name}{pace:g}")[:LONGEST_LOAD]
 
 
 def _safe(name: str) -> str:
@@ -77,9 +70,13 @@ def identity(trial: Trial, inspection: Inspection) -> dict[str, Any]:
     blocks: dict[str, dict[str, Any]] = {
         name: getattr(trial, name).model_dump(mode="json", exclude=left_out) for name, left_out in NO_WORK.items()
     }
-    blocks["model"]["options"] = _options(trial.model, inspection.model_paths)
-    blocks["task"]["options"] = _options(trial.task, inspection.task_paths)
-    blocks["measurement"] |= {"schedule": "sequential"} | _lead_in(trial.measurement)
+    for name, target, paths in (("model", trial.model, inspection.model_paths), ("task", trial.task, inspection.task_paths)):
+        # A null option is left out, as if its YAML did not write it.
+        options = {option: value for option, value in target.options.items() if value is not None and option not in paths}
+        blocks[name]["options"] = {option: known_by_digests(value) for option, value in options.items()}
+    blocks["measurement"]["schedule"] = "sequential"
+    if trial.measurement.lead_in != MeasurementConfig.model_fields["lead_in"].default:
+        blocks["measurement"]["lead_in"] = trial.measurement.lead_in  # what a visit's first samples find in the caches is part of the work
     if trial.load.is_open:
         # Of a trace its content is the work, not where it lies.
         blocks["load"] = trial.load.model_dump(mode="json", exclude={"file"}) | {"file_digest": inspection.load_digest}
@@ -92,27 +89,16 @@ def _started(server: ServerSettings) -> dict[str, Any]:
     """Return what is known of a server that the campaign starts: command and settings without the folders of paths, and its environment."""
     if server.command is None:
         return {}
-    command = list(map(_without_folder, server.command))
-    settings = {name: _without_folder(value) for name, value in server.settings.items()}
-    told = {"command": command, "environment": server.environment, "settings": settings}
+    told = {
+        "command": list(map(_without_folder, server.command)),
+        "environment": server.environment,
+        "settings": {name: _without_folder(value) for name, value in server.settings.items()},
+    }
     return {name: known_by_digests(value) for name, value in told.items()}
 
 
 def _without_folder(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
-
-
-def _lead_in(measurement: MeasurementConfig) -> dict[str, int]:
-    """Return the lead-in where it is not the default: what a visit's first samples find in the caches is part of the work."""
-    return {} if measurement.lead_in == MeasurementConfig.model_fields["lead_in"].default else {"lead_in": measurement.lead_in}
-
-
-def _options(target: Target, paths: Mapping[str, str]) -> dict[str, Any]:
-    """Return the options that are not paths, environment values as digests.
-
-    A null option is left out, as if its YAML did not write it.
-    """
-    return {name: known_by_digests(value) for name, value in target.options.items() if value is not None and name not in paths}
 
 
 def hash8(document: dict[str, Any]) -> str:

@@ -62,7 +62,8 @@ def in_parts(
     for (_, exclusive), members in _by_machine(in_visits, places).items():
         machine = places[members[0].match_key][1]
         held = {planned.trial_id: Counter(held_bytes(planned.trial, places[planned.match_key][0]) | {PROCESSES: 1}) for planned in members}
-        room = _room(machine)
+        sizes = {HOST: machine.memory_bytes, **machine.device_memory}
+        room = {name: SHARE * size for name, size in sizes.items() if size is not None} | {PROCESSES: MOST_PROCESSES}
         if _fits(held.values(), room):
             continue
         numbers = _fill(members, held, room) if exclusive else range(len(members))
@@ -72,7 +73,11 @@ def in_parts(
     if len(with_server) + len(in_visits) > 1:
         first = max(parts.values(), default=0) + 1
         parts.update({planned.trial_id: first + number for number, planned in enumerate(with_server)})
-        lines += [_server_line(places[members[0].match_key][1].host, len(members)) for members in _by_machine(with_server, places).values()]
+        for members in _by_machine(with_server, places).values():
+            one = "the trial that starts a server is"
+            who = one if len(members) == 1 else f"{len(members)} trials that start a server each are"
+            host = places[members[0].match_key][1].host
+            lines.append(f"{host}: {who} measured apart from all others, since a server does not sleep between visits")
     return tuple(planned.model_copy(update={"part": parts.get(planned.trial_id, 0)}) for planned in trials), tuple(lines)
 
 
@@ -91,11 +96,6 @@ def cycles_of(trials: Sequence[PlannedTrial], machines: Mapping[str, Machine]) -
     return {trial_id: cycle if cycle >= 1 + PAUSE else 0 for trial_id, cycle in cycles.items()}
 
 
-def _server_line(host: str, trials: int) -> str:
-    who = "the trial that starts a server is" if trials == 1 else f"{trials} trials that start a server each are"
-    return f"{host}: {who} measured apart from all others, since a server does not sleep between visits"
-
-
 def _by_machine(
     trials: Iterable[PlannedTrial], places: Mapping[str, tuple[Inspection, Machine]]
 ) -> dict[tuple[str, bool], list[PlannedTrial]]:
@@ -104,12 +104,6 @@ def _by_machine(
         machine = places[planned.match_key][1]
         found.setdefault((machine.boot_id or machine.host, planned.trial.system.exclusive), []).append(planned)
     return found
-
-
-def _room(machine: Machine) -> dict[str, float]:
-    """Return how much may be held of each memory whose size is known, and how many processes there may be."""
-    sizes = {HOST: machine.memory_bytes, **machine.device_memory}
-    return {name: SHARE * size for name, size in sizes.items() if size is not None} | {PROCESSES: MOST_PROCESSES}
 
 
 def _fits(held: Iterable[Counter[str]], room: Mapping[str, float]) -> bool:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.configuration.config import Target, Trial
+from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import has_expression
 from orchestrator.contracts import InputError
 from orchestrator.machine.host import Machine
 from orchestrator.metrics import find_metric
-from orchestrator.running.feasibility import reasons
+from orchestrator.running.feasibility import why_not
 from orchestrator.running.identity import match_key, trial_id
 from orchestrator.running.parts import in_parts
 from orchestrator.storage.records import LeftOut, PlannedTrial
@@ -85,41 +85,32 @@ def pair_up(trials: Sequence[Trial]) -> tuple[list[Trial], tuple[LeftOut, ...]]:
     InputError
         if nothing is left, or a model has another number of classes than its task.
     """
-    fitting: list[Trial] = []
-    left_out: dict[LeftOut, None] = {}
-    for trial in trials:
-        reason = why_no_pair(trial)
-        if reason is None:
-            _check_classes(trial)
-            fitting.append(trial)
-        else:
-            left_out[reason] = None
+    reasons = [why_no_pair(trial) for trial in trials]
+    fitting = [trial for trial, reason in zip(trials, reasons, strict=True) if reason is None]
+    left_out = tuple(dict.fromkeys(filter(None, reasons)))
+    for model, task in ((trial.model, trial.task) for trial in fitting):
+        if None not in (model.classes, task.classes) and model.classes != task.classes:
+            raise InputError(
+                f"model {model.name} has classes={model.classes} and task {task.name} classes={task.classes}, which must be equal; "
+                f"set task.classes={model.classes} if the data has so many, or choose a model of {task.classes} classes"
+            )
     if not fitting:
-        first = next(iter(left_out)).reason if left_out else "the sweep is empty"
         more = f" (and {len(left_out) - 1} more pairs)" if len(left_out) > 1 else ""
-        raise InputError(f"nothing is left to run: {first}{more}")
-    return fitting, tuple(left_out)
+        raise InputError(f"nothing is left to run: {left_out[0].reason if left_out else 'the sweep is empty'}{more}")
+    return fitting, left_out
 
 
 def why_no_pair(trial: Trial) -> LeftOut | None:
     """Return why a trial's model does not fit its task or its runtime, or None if it fits both."""
     model, task, runtime = trial.model, trial.task, trial.runtime
     if model.kind != task.kind:
-        reason = f"model {model.name} is of kind {model.kind}, task {task.name} of kind {task.kind}"
-        return LeftOut(pair=(model.name, task.name), reason=reason)
-    if runtime.name not in model.runtimes:
-        reason = f"model {model.name} offers the runtimes {', '.join(model.runtimes)}, not {runtime.name}"
-        return LeftOut(pair=(model.name, runtime.name), reason=reason)
-    return None
-
-
-def _check_classes(trial: Trial) -> None:
-    model, task = trial.model, trial.task
-    if model.classes is not None and task.classes is not None and model.classes != task.classes:
-        raise InputError(
-            f"model {model.name} has classes={model.classes} and task {task.name} classes={task.classes}, which must be equal; "
-            f"set task.classes={model.classes} if the data has so many, or choose a model of {task.classes} classes"
+        return LeftOut(
+            pair=(model.name, task.name), reason=f"model {model.name} is of kind {model.kind}, task {task.name} of kind {task.kind}"
         )
+    if runtime.name not in model.runtimes:
+        offered = f"model {model.name} offers the runtimes {', '.join(model.runtimes)}, not {runtime.name}"
+        return LeftOut(pair=(model.name, runtime.name), reason=offered)
+    return None
 
 
 def make_plan_of(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = ()) -> Plan:
@@ -148,8 +139,15 @@ def make_plan_of(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = 
         if other.trial != candidate.trial or names.setdefault(key.lower(), key) != key:
             raise InputError(_collision(key, other.trial, candidate.trial))
     repeats = max((candidate.trial.measurement.repeat for candidate in by_key.values()), default=0)
+    reasons = {key: "; ".join(lacks(candidate)) or None for key, candidate in by_key.items()}
     planned = tuple(
-        _planned(key, candidate, repeat)
+        PlannedTrial(
+            trial_id=trial_id(key, repeat),
+            match_key=key,
+            trial=candidate.trial.model_copy(update={"repeat": repeat}),
+            state="infeasible" if reasons[key] else "planned",
+            reason=reasons[key],
+        )
         for repeat in range(repeats)
         for key, candidate in by_key.items()
         if repeat < candidate.trial.measurement.repeat
@@ -174,26 +172,19 @@ def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
         raise analysis.unknown_reference([planned.trial_id for planned in plan.trials])
     if wanted is not None and all(planned.state != "planned" for planned in matching):
         raise InputError(f"analysis.reference={wanted}: this trial cannot run here: {matching[0].reason}; choose one that can")
-    seen = [candidate.inspection for candidate in plan.candidates.values() if candidate.inspection.samples]
+    seen = [candidate for candidate in plan.candidates.values() if candidate.inspection.samples]
+    known = dict.fromkeys(name for candidate in seen for name in candidate.inspection.metrics)
     for metric in analysis.metrics:
         find_metric(metric)
-        if any(metric not in inspection.metrics for inspection in seen):
-            known = ", ".join(dict.fromkeys(name for inspection in seen for name in inspection.metrics))
+        if any(metric not in candidate.inspection.metrics for candidate in seen):
             raise InputError(
-                f"analysis.metrics={metric}: the plan's tasks are judged by {known}; choose of these, or measure first and add another "
-                "by `report DIR analysis.metrics=[NAME]`"
+                f"analysis.metrics={metric}: the plan's tasks are judged by {', '.join(known)}; choose of these, or measure first and add "
+                "another by `report DIR analysis.metrics=[NAME]`"
             )
-    if not analysis.metrics:
-        _refuse_several_metrics(plan)
     if seen:
-        looked_at = [candidate for candidate in plan.candidates.values() if candidate.inspection.samples]
-        analysis.check_slices(name for candidate in looked_at for name in slices_of(candidate))
-
-
-def _refuse_several_metrics(plan: Plan) -> None:
-    """Refuse trials of one task and data whose first metrics differ: no table could hold them."""
+        analysis.check_slices(name for candidate in seen for name in slices_of(candidate))
     judged: dict[tuple[str, str, bool], tuple[str, ...]] = {}
-    for planned in plan.trials:
+    for planned in plan.trials if not analysis.metrics else ():
         inspection, trial = plan.candidates[planned.match_key].inspection, planned.trial
         if planned.state == "planned" and (now := inspection.metrics):
             before = judged.setdefault((trial.task.name, inspection.data_digest, trial.load.is_open), now)
@@ -212,47 +203,34 @@ def slices_of(candidate: Candidate) -> set[str]:
 
 
 def _with_absolute_paths(candidate: Candidate) -> Candidate:
-    """Make paths among the options absolute: the timed process starts in another folder."""
+    """Make paths among the options absolute: the timed process starts in another folder.
+
+    Those from an environment variable stay, since its value is not stored.
+    """
     trial, inspection = candidate.trial, candidate.inspection
-    model = trial.model.model_copy(update={"options": {**trial.model.options, **_written_out(trial.model, inspection.model_paths)}})
-    task = trial.task.model_copy(update={"options": {**trial.task.options, **_written_out(trial.task, inspection.task_paths)}})
-    return replace(candidate, trial=trial.model_copy(update={"model": model, "task": task}))
-
-
-def _written_out(target: Target, paths: Mapping[str, str]) -> dict[str, str]:
-    """Return the paths among the options, except those from an environment variable, whose value is not stored."""
-    return {name: path for name, path in paths.items() if not has_expression(target.options.get(name))}
+    changed = {}
+    for name, target, paths in (("model", trial.model, inspection.model_paths), ("task", trial.task, inspection.task_paths)):
+        written = {option: path for option, path in paths.items() if not has_expression(target.options.get(option))}
+        changed[name] = target.model_copy(update={"options": {**target.options, **written}})
+    return replace(candidate, trial=trial.model_copy(update=changed))
 
 
 def lacks(candidate: Candidate) -> tuple[str, ...]:
     """Return what keeps a trial from running on its machine, one line each."""
-    found = () if candidate.machine is NOWHERE else reasons(candidate.trial, candidate.inspection, candidate.machine)
+    found = () if candidate.machine is NOWHERE else why_not(candidate.trial, candidate.inspection, candidate.machine)
     return (*candidate.missing, *found)
-
-
-def _planned(key: str, candidate: Candidate, repeat: int) -> PlannedTrial:
-    reason = "; ".join(lacks(candidate)) or None
-    return PlannedTrial(
-        trial_id=trial_id(key, repeat),
-        match_key=key,
-        trial=candidate.trial.model_copy(update={"repeat": repeat}),
-        state="infeasible" if reason else "planned",
-        reason=reason,
-    )
 
 
 def _collision(key: str, one: Trial, other: Trial) -> str:
     """Say which keys of two trials of one id differ."""
-    one_values, other_values = _flat(one.model_dump()), _flat(other.model_dump())
-    keys = sorted(name for name in one_values.keys() | other_values.keys() if one_values.get(name) != other_values.get(name))
+    values, others = _flat(one.model_dump()), _flat(other.model_dump())
+    keys = sorted(name for name in values.keys() | others.keys() if values.get(name) != others.get(name))
     return f"two trials are the same work ({key}) and differ only in {', '.join(keys)}; give that one value"
 
 
 def _flat(data: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     flat: dict[str, object] = {}
     for name, value in data.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, prefix if name == "options" else f"{prefix}{name}."))
-        else:
-            flat[f"{prefix}{name}"] = value
+        inner = prefix if name == "options" else f"{prefix}{name}."
+        flat |= _flat(value, inner) if isinstance(value, Mapping) else {f"{prefix}{name}": value}
     return flat

@@ -57,15 +57,12 @@ def check_parquet(path: Path) -> None:
 @lru_cache(maxsize=4096)
 def _check_parquet(path: Path, inode: int, size: int, changed_ns: int) -> None:
     with path.open("rb") as file:
-        start = _footer_start(file) - SEAL_BYTES
-        if start < 0:
-            raise BrokenSeal("it is too short")
+        start = max(_footer_start(file) - SEAL_BYTES, 0)
         file.seek(start)
         seal, footer = file.read(SEAL_BYTES), file.read()
-        magic, digest = seal[: len(MAGIC)], seal[len(MAGIC) :]
-        if magic != MAGIC:
+        if not seal.startswith(MAGIC):
             raise BrokenSeal("it has no seal of this program")
-        if digest != _digest(file, start, footer, file_identity(path)):
+        if seal[len(MAGIC) :] != _digest(file, start, footer, file_identity(path)):
             raise BrokenSeal("its checksum does not fit: it has changed, or is the file of another trial or table")
 
 
@@ -85,13 +82,8 @@ def _digest(file: BinaryIO, until: int, footer: bytes, what: str) -> bytes:
     """Return the SHA-256 of what the file is, its first ``until`` bytes and the footer."""
     digest = hashlib.sha256(what.encode())
     file.seek(0)
-    left = until
-    while left:
-        block = file.read(min(CHUNK, left))
-        if not block:
-            raise BrokenSeal("it is cut short")
-        digest.update(block)
-        left -= len(block)
+    for start in range(0, until, CHUNK):
+        digest.update(file.read(min(CHUNK, until - start)))
     digest.update(footer)
     return digest.digest()
 
@@ -319,8 +311,7 @@ def write_results(directory: Path, tables: Mapping[str, pa.Table], texts: Mappin
         for name, table in tables.items():
             if table.num_rows:
                 write_parquet(directory / f"{name}.parquet", table)
-            else:
-                with suppress(FileNotFoundError):
-                    remove([directory / f"{name}.parquet"])
+            elif os.path.lexists(directory / f"{name}.parquet"):
+                remove([directory / f"{name}.parquet"])
         for name, text in texts.items():
             write_text(directory / name, text)

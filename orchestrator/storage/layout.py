@@ -73,34 +73,45 @@ def file_identity(path: Path) -> str:
 
 @dataclass(frozen=True)
 class TrialFolder:
-    """The files of one trial. Asking for one that is a link out of the folder raises InputError."""
+    """The files of one trial. Asking for one that is a link out of the folder raises InputError.
+
+    record
+        configuration, placement, state and reasons.
+    samples
+        one row per sample with its reference and first prediction.
+    warmup, ramp
+        timings of the warm-up rounds, and of the arrivals that streams begin with, under load.
+    traceback
+        tracebacks of what code has raised, as text.
+    answers
+        folder of answers that differ from the first round's.
+    """
 
     path: Path
 
     @property
     def record(self) -> Path:
-        """Configuration, placement, state and reasons."""
         return self._own("trial.json")
 
     @property
     def samples(self) -> Path:
-        """One row per sample with its reference and first prediction."""
         return self._own(SAMPLES)
 
     @property
     def warmup(self) -> Path:
-        """Timings of the warm-up rounds."""
         return self._own(WARMUP)
 
     @property
     def ramp(self) -> Path:
-        """Timings of the arrivals that streams begin with, under load."""
         return self._own(RAMP)
 
     @property
     def traceback(self) -> Path:
-        """Tracebacks of what code has raised, as text."""
         return self._own(TRACEBACK)
+
+    @property
+    def answers(self) -> Path:
+        return self._own(ANSWERS_FOLDER)
 
     def server_log(self, process: int) -> Path:
         """What a server has written that the trial's process of this number had started, as text."""
@@ -111,11 +122,6 @@ class TrialFolder:
         numbers = (path.name.removeprefix("server-").removesuffix(".log") for path in self.path.glob("server-*.log"))
         found = sorted(int(number) for number in numbers if number.isdecimal() and number.isascii() and str(int(number)) == number)
         return [path for number in found if (path := self.server_log(number)).is_file()]
-
-    @property
-    def answers(self) -> Path:
-        """Folder of answers that differ from the first round's."""
-        return self._own(ANSWERS_FOLDER)
 
     def answers_of(self, number: int) -> Path:
         """Answers of one round that differ from the first round's."""

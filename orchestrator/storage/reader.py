@@ -3,9 +3,11 @@
 import shlex
 from collections.abc import Iterator
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from orchestrator.configuration.server import NOT_ASKED
 from orchestrator.contracts import InputError, first_line
@@ -31,40 +33,19 @@ def refuse_no_campaign(directory: Path) -> None:
 
 
 def _why(path: Path) -> str:
-    if path.is_symlink() and not path.exists():
-        return f"is a link to {path.readlink()}, which is not there: name the directory of a campaign"
+    name = "name the directory of a campaign"
     if not path.exists():
-        return f"is not there: name the directory of a campaign, such as {_nearest(path) or 'results/latest'}"
-    campaign = _around(path)
-    if not path.is_dir():
-        return f"is a file, and not the directory of a campaign: name {campaign or 'one, such as results/latest'}"
-    if campaign is not None:
-        part = "is the folder of one trial" if path.parent.samefile(campaign / "trials") else "lies within a campaign"
-        return f"{part} and holds no {CAMPAIGN}: name the directory of its campaign, {campaign}"
-    below = sorted({found.parent for found in _below(path)}, reverse=True)
+        link = f"is a link to {path.readlink()}, which" if path.is_symlink() else ""
+        beside = [found.parent.name for found in path.parent.glob(f"*/{CAMPAIGN}")]
+        nearest = get_close_matches(path.name, beside, n=1)
+        return f"{link} is not there: {name}, such as {path.with_name(nearest[0]) if nearest else 'results/latest'}".strip()
+    around = next((parent for parent in path.absolute().parents[:4] if (parent / CAMPAIGN).is_file()), None)
+    if around is not None:
+        return f"lies within a campaign: {name}, {around}"
+    below = sorted({found.parent for places in BELOW for found in path.glob(f"{places}/{CAMPAIGN}")}, reverse=True)
     if below:
-        listed = ", ".join(map(str, below[:SHOWN])) + (", ..." if len(below) > SHOWN else "")
-        return f"holds no {CAMPAIGN} itself: name one of the campaigns below it ({listed})"
-    if (path / "report.html").is_file():
-        return f"is a report of several campaigns and holds no {CAMPAIGN}: name the campaigns themselves, which it lists"
-    return f"holds no {CAMPAIGN}: name the directory of a campaign, such as results/latest"
-
-
-def _around(path: Path) -> Path | None:
-    """Return the campaign's directory that a path lies in, at most four folders up, or None."""
-    return next((parent for parent in list(path.absolute().parents)[:4] if (parent / CAMPAIGN).is_file()), None)
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    for places in BELOW:
-        yield from folder.glob(f"{places}/{CAMPAIGN}")
-
-
-def _nearest(path: Path) -> str | None:
-    """Return the campaign beside a missing one whose name is most like its own, or None."""
-    known = [found.parent.name for found in path.parent.glob(f"*/{CAMPAIGN}")]
-    nearest = get_close_matches(path.name, known, n=1)
-    return str(path.with_name(nearest[0])) if nearest else None
+        return f"holds no {CAMPAIGN} itself: name one of the campaigns below it ({', '.join(map(str, below[:SHOWN]))})"
+    return f"holds no {CAMPAIGN}: {name}, such as results/latest"
 
 
 class Campaign:
@@ -128,35 +109,21 @@ class Campaign:
 
     def answers(self, trial_id: str, number: int) -> pa.Table | None:
         """Return the answers of a round that differ from the first round's, or None if none do."""
-        path = self._folder(trial_id).answers_of(number)
         rounds = self.rounds(trial_id)
-        different = dict(zip(*(rounds.column(name).to_pylist() for name in ("round", "different_answers")), strict=True))
-        if number not in different:
-            return None
-        if path.exists():
-            return read_table(path)
-        if different[number]:
-            raise InputError(f"{path} is missing (rounds/ counts {different[number]} answers in it): {MEASURE_AGAIN}")
-        return None
+        return next((table for _, table in self.other_answers(trial_id, rounds.filter(pc.equal(rounds.column("round"), number)))), None)
 
     def changed_samples(self, trial_id: str, rounds: pa.Table) -> int:
         """Return how many samples any of a trial's rounds answers otherwise than the first; ``rounds`` are all of them."""
-        folder, changed = self._folder(trial_id), set[int]()
-        for number, different in zip(*(rounds.column(name).to_pylist() for name in ("round", "different_answers")), strict=True):
-            if different:
-                path = folder.answers_of(number)
-                if not path.exists():
-                    raise InputError(f"{path} is missing (rounds/ counts {different} answers in it): {MEASURE_AGAIN}")
-                changed.update(read_table(path, ANSWERED).column("sample").to_pylist())
-        return len(changed)
+        found = (table.column("sample").to_pylist() for _, table in self.other_answers(trial_id, rounds, ANSWERED))
+        return len(set(chain.from_iterable(found)))
 
-    def other_answers(self, trial_id: str) -> Iterator[tuple[int, pa.Table]]:
-        """Yield the number of every round that has answers other than the first round's, and these."""
-        rounds = self.rounds(trial_id)
+    def other_answers(self, trial_id: str, rounds: pa.Table | None = None, form: pa.Schema | None = None) -> Iterator[tuple[int, pa.Table]]:
+        """Yield the number of each of ``rounds``, else of all, that has answers other than the first round's, and these."""
+        rounds = self.rounds(trial_id) if rounds is None else rounds
         for number, different in zip(*(rounds.column(name).to_pylist() for name in ("round", "different_answers")), strict=True):
             path = self._folder(trial_id).answers_of(number)
             if path.exists():
-                yield number, read_table(path)
+                yield number, read_table(path, form)
             elif different:
                 raise InputError(f"{path} is missing (rounds/ counts {different} answers in it): {MEASURE_AGAIN}")
 
@@ -166,7 +133,12 @@ class Campaign:
         path = inside(self.directory, self.directory / f"{name}.parquet")
         if not path.exists() and (self.directory / REPORT).exists():
             return form.empty_table()
-        table = _with_server(_existing(path, remedy))
+        if not path.exists():
+            raise InputError(f"{path} is missing: {remedy}")
+        table = read_table(path, remedy=remedy)
+        names = table.column_names
+        if "server" not in names and "runtime" in names:  # from before servers
+            table = table.add_column(names.index("runtime") + 1, "server", pa.array([NOT_ASKED] * table.num_rows, pa.string()))
         if (differing := differing_column(table, form)) is not None:
             raise InputError(f"{path} is no {name} table of this program (column {differing}): {remedy}")
         strangers = set(table.column("trial").unique().to_pylist()) - {planned.trial_id for planned in self.record.trials}
@@ -190,12 +162,6 @@ class Campaign:
         return trial_folder(self.directory, self.record.planned(trial_id).trial_id)
 
 
-def _existing(path: Path, remedy: str) -> pa.Table:
-    if not path.exists():
-        raise InputError(f"{path} is missing: {remedy}")
-    return read_table(path, remedy=remedy)
-
-
 def open_campaign(directory: Path | str) -> Campaign:
     """Open a campaign's directory for reading.
 
@@ -207,11 +173,3 @@ def open_campaign(directory: Path | str) -> Campaign:
     path = Path(directory)
     refuse_no_campaign(path)
     return Campaign(path)
-
-
-def _with_server(table: pa.Table) -> pa.Table:
-    """Return a result table with the column that those of before servers lack."""
-    names = table.column_names
-    if "server" in names or "runtime" not in names:
-        return table
-    return table.add_column(names.index("runtime") + 1, "server", pa.array([NOT_ASKED] * table.num_rows, pa.string()))

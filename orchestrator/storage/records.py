@@ -57,12 +57,11 @@ Spread = Annotated[int, Field(ge=0, le=10**30)] | Annotated[float, Field(ge=0, l
 Quality = Annotated[float, Field(ge=-1e30, le=1e30)]
 """No figure that somebody measured lies further from 0, and float32, in which curves are drawn, still holds it."""
 Distance = Annotated[float, Field(ge=0, le=math.sqrt(math.log(2)) + 1e-9)]
-OF_TYPE = {int: Count, float: Spread, str: str, bool: bool}
 
 
-def known(**kinds: Any) -> AfterValidator:
-    """Return a validator of an open mapping that refuses a value of another kind under a known name; null is always allowed."""
-    fields: Any = {name: (kind | None, None) for name, kind in kinds.items()}
+def known(*needed: str, **kinds: Any) -> AfterValidator:
+    """Return a validator of an open mapping that refuses a value of another kind under a known name, and null where it is needed."""
+    fields: Any = {name: (kind, ...) if name in needed else (kind | None, None) for name, kind in kinds.items()}
     model = create_model("Known", __config__=ConfigDict(extra="allow", strict=True), **fields)
 
     def check(mapping: dict[str, Any]) -> dict[str, Any]:
@@ -97,19 +96,22 @@ Environment = Annotated[
 ]
 ColdStart = Annotated[dict[str, Any], known(**OF_PROCESS, earlier=Sequence[Annotated[dict[str, Any], known(**OF_PROCESS)]])]
 """That of the trial's last process, and in ``earlier`` those of the processes before it."""
+OF_TYPE = {int: Count, float: Spread, str: str, bool: bool}
 OF_CHECK: dict[str, Any] = {name: Distance if name.startswith("rjsd_") else OF_TYPE[kind] for name, kind in CHECK_COLUMNS.items()}
 Check = Annotated[
     dict[str, Any],
-    known(**OF_CHECK | {"rjsd_bound": Spread, "quality_mean": Quality, "percentile": Annotated[float, Field(ge=0, le=100)]}),
-    AfterValidator(lambda check: _with_rounds(check)),
+    known(
+        "rounds",
+        **OF_CHECK
+        | {
+            "rounds": Annotated[int, Field(ge=1, le=MOST)],
+            "rjsd_bound": Spread,
+            "quality_mean": Quality,
+            "percentile": Annotated[float, Field(ge=0, le=100)],
+        },
+    ),
 ]
 """One check of a stopping rule, which becomes a row of ``convergence.parquet``."""
-
-
-def _with_rounds(check: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(check.get("rounds"), int) or not 1 <= check["rounds"] <= MOST:
-        raise ValueError("a check must have its number of rounds")
-    return check
 
 
 def utc_now() -> datetime:

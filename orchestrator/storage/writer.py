@@ -5,17 +5,18 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 import shlex
 import socket
 import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import BinaryIO
+
+import yaml
 
 from orchestrator.contracts import InputError
 from orchestrator.storage.files import (
@@ -69,12 +70,14 @@ class CampaignLock:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._file = _opened_lock(directory / LOCK)
+        self._file, holder = _opened_lock(directory / LOCK), "another process"
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = _holder(self._file)
-            self._file.close()
+            self._file.seek(0)
+            with self._file, suppress(ValueError, KeyError, TypeError):  # the holder may not have written its name yet
+                about = json.loads(self._file.read())
+                holder = f"process {about['pid']} on {about['host']}, started at {about['started_at']}"
             if isinstance(error, BlockingIOError):
                 raise InputError(f"{directory} is in use by {holder}: wait until it ends or stop it first") from error
             raise InputError(
@@ -94,27 +97,13 @@ def _opened_lock(path: Path) -> BinaryIO:
     """Open the file of the lock, and nothing that a stranger has put in its place: its content is overwritten."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
-    except OSError as error:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return os.fdopen(descriptor, "a+b")
+        os.close(descriptor)
+    except OSError:
         if not path.is_symlink() and not path.is_dir():
             raise
-        raise InputError(_no_lock(path)) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise InputError(_no_lock(path))
-    return os.fdopen(descriptor, "a+b")
-
-
-def _no_lock(path: Path) -> str:
-    return f"{path} is a link or no regular file, and is to be the lock of a campaign: remove it"
-
-
-def _holder(file: BinaryIO) -> str:
-    try:
-        file.seek(0)
-        about = json.loads(file.read())
-        return f"process {about['pid']} on {about['host']}, started at {about['started_at']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"  # it has the lock but has not written its name yet
+    raise InputError(f"{path} is a link or no regular file, and is to be the lock of a campaign: remove it")
 
 
 class CampaignWriter:
@@ -140,7 +129,6 @@ class CampaignWriter:
 
     @property
     def record(self) -> CampaignRecord:
-        """The campaign with the states that its trials have now."""
         return self._record.model_copy(update={"trials": tuple(self._planned.values())})
 
     @classmethod
@@ -202,16 +190,15 @@ class CampaignWriter:
             raise
 
     def trial(self, trial_id: str) -> TrialWriter:
-        """Return the writer of one trial, the same one at every call."""
         with self._one_at_a_time:
             if trial_id not in self._trials:
                 known = self.read_trial(trial_id)
-                self._trials[trial_id] = TrialWriter(self._folder(trial_id), self._clock, known.rounds if known is not None else 0)
+                self._trials[trial_id] = TrialWriter(self._of_plan(trial_id)[1], self._clock, known.rounds if known is not None else 0)
             return self._trials[trial_id]
 
     def read_trial(self, trial_id: str) -> TrialRecord | None:
-        """Return what is stored of a trial that has begun, or None. Raises InputError for a record that is missing or damaged."""
-        return read_trial(self._folder(trial_id), self._of_plan(trial_id))
+        planned, folder = self._of_plan(trial_id)
+        return read_trial(folder, planned)
 
     def add(self, trials: Sequence[PlannedTrial]) -> None:
         """Plan further trials, on disk at once. Raises ValidationError for an id that the campaign has already."""
@@ -228,29 +215,26 @@ class CampaignWriter:
         if known is not None:
             all_changes = tuple(dict.fromkeys([*known.changes, *changes]))
             noted = known.model_copy(update={"changes": all_changes, "extension": extension or known.extension})
-            write_json(self._folder(trial_id).record, noted.model_dump(mode="json"))
+            write_json(self._of_plan(trial_id)[1].record, noted.model_dump(mode="json"))
 
     def set_state(self, trial_id: str, state: State, reason: str | None = None) -> None:
         """Change a trial's state: in ``trial.json`` where there is one, and in ``campaign.json``, at once where nothing else holds it."""
         with self._one_at_a_time:
             self._folder_held.refuse_gone()
-            before = self._of_plan(trial_id)
+            before, folder = self._of_plan(trial_id)
             changed = before.with_state(state, reason)
-            folder = self._folder(trial_id)
             begun = folder.record.exists()
             if not begun and changed == before:
                 return
             self._planned[trial_id] = changed
             self._texts.pop(trial_id, None)
             try:
-                if begun:
-                    known = read_json(folder.record, TrialRecord)
-                    if (known.state, known.reason) != (state, reason):
+                if begun or (state in STARTED and before.state not in STARTED):  # or it has ended before it could begin
+                    known = read_json(folder.record, TrialRecord) if begun else TrialRecord.from_plan(before)
+                    for place in (folder.path.parent, folder.path):
+                        make_folder(place)
+                    if not begun or (known.state, known.reason) != (state, reason):
                         write_json(folder.record, known.model_copy(update={"state": state, "reason": reason}).model_dump(mode="json"))
-                elif state in STARTED and before.state not in STARTED:  # it has ended before it could begin
-                    make_folder(folder.path.parent)
-                    make_folder(folder.path)
-                    write_json(folder.record, TrialRecord.from_plan(changed).model_dump(mode="json"))
                     begun = True
             finally:  # even if one file cannot be written, the other says how the trial has ended
                 if not (begun and self._under_way) or self._clock() >= self._next_write_at:
@@ -286,17 +270,13 @@ class CampaignWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
 
-    def _of_plan(self, trial_id: str) -> PlannedTrial:
-        return self._planned.get(trial_id) or self._record.planned(trial_id)
-
-    def _folder(self, trial_id: str) -> TrialFolder:
-        return trial_folder(self.directory, self._of_plan(trial_id).trial_id)
+    def _of_plan(self, trial_id: str) -> tuple[PlannedTrial, TrialFolder]:
+        planned = self._planned.get(trial_id) or self._record.planned(trial_id)
+        return planned, trial_folder(self.directory, planned.trial_id)
 
     def _write_states(self) -> None:
-        """Write what ``campaign.json`` lacks, once no state will change any more."""
         with self._one_at_a_time:
             if self._under_way:
-                self._under_way = False
                 self._write_record(under_way=False)
 
     def _write_record(self, under_way: bool) -> None:
@@ -312,15 +292,8 @@ class CampaignWriter:
 
 
 def overrides_yaml(record: CampaignRecord) -> str:
-    """Return the command line and the sweep as given, as YAML (of which JSON is a part)."""
-
-    def shown(value: Any) -> str:
-        text = json.dumps(value, ensure_ascii=False)
-        # YAML wants these escaped, JSON does not.
-        return re.sub("[\x7f-\x9f\ufffe\uffff]", lambda match: f"\\u{ord(match[0]):04x}", text)
-
-    lines = ["command:", *(f"  - {shown(override)}" for override in record.command)] if record.command else ["command: []"]
-    return "\n".join([*lines, f"sweep: {shown(record.sweep)}"]) + "\n"
+    """Return the command line and the sweep as given, as YAML."""
+    return yaml.safe_dump({"command": list(record.command), "sweep": record.sweep}, allow_unicode=True, sort_keys=False)
 
 
 def _make_directory(directory: Path) -> bool:
@@ -328,14 +301,12 @@ def _make_directory(directory: Path) -> bool:
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir()
-        return True
     except OSError as error:
-        if not (isinstance(error, FileExistsError) and directory.is_dir()):
-            raise InputError(
-                f"results directory {directory} cannot be made ({error.strerror}): choose another with results_dir="
-            ) from error
-    _refuse_used(directory)
-    return False
+        if isinstance(error, FileExistsError) and directory.is_dir():
+            _refuse_used(directory)
+            return False
+        raise InputError(f"results directory {directory} cannot be made ({error.strerror}): choose another with results_dir=") from error
+    return True
 
 
 def _refuse_used(directory: Path) -> None:
@@ -345,7 +316,6 @@ def _refuse_used(directory: Path) -> None:
             f"{directory} holds a campaign already: go on with it with `python -m orchestrator resume {shlex.quote(str(directory))}`, or "
             "choose another directory with results_dir="
         )
-    known = (LOCK, OVERRIDES)
-    strange = sorted(path.name for path in directory.iterdir() if path.name not in known and not DRAFT.fullmatch(path.name))
+    strange = [path.name for path in directory.iterdir() if path.name not in (LOCK, OVERRIDES) and not DRAFT.fullmatch(path.name)]
     if strange:
-        raise InputError(f"{directory} is not empty (it holds {strange[0]}): choose a new directory with results_dir=, or empty this one")
+        raise InputError(f"{directory} is not empty (it holds {min(strange)}): choose a new directory with results_dir=, or empty this one")

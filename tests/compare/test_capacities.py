@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from orchestrator.compare.capacities import Capacity, ComparedCapacity, capacity_table
+from orchestrator.compare.campaigns import Capacity, ComparedCapacity
+from orchestrator.compare.comparison_tables import capacity_table
 from orchestrator.stats.capacity import Estimate
 
 NAMES = ("net", "numbers", "cpu_all", "torch", "1", "poisson", "50 ms, 99 %")

@@ -205,7 +205,7 @@ def test_a_trial_that_only_one_side_has(measure: Any, compare: Any) -> None:
 def test_other_settings_are_another_trial_and_told(measure: Any, compare: Any, tmp_path: Path) -> None:
     command = ("-m", "model=null", "model.sleep_ms=0.01", "task=numbers", "system=cpu_1core,cpu_all", "results_dir=x")
     before, after = measure("a"), measure("b", model={"sleep_ms": 0.01}, command=command)
-    differ = "In all trials the settings differ (baseline -> candidate): model.sleep_ms 0 -> 0.01."
+    differ = "In all trials the settings differ (baseline -> candidate): model.sleep_ms 0 -> 0.01. --by model.sleep_ms pairs them."
     code, out = compare(before, after, gate=True, json_file=tmp_path / "found.json")
     assert (code, out.splitlines()[0]) == (1, f"Fail: 2 missing. {differ}")
     assert "differs in model.sleep_ms 0 -> 0.01" in (tmp_path / "found.json").read_text()

@@ -6,12 +6,15 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from orchestrator.commands.line import read
 from orchestrator.commands.paired_run import PairedRun, composing_of
-from orchestrator.compare.remedies import commands, narrowing, other_settings
+from orchestrator.compare.differences import closest, differences, drawn_otherwise, partners_by, sides_of
+from orchestrator.compare.headline import commands, narrowing, other_settings
 from orchestrator.compare.rows import MISSING, Compared, Nearest
-from orchestrator.compare.settings import closest, differences, drawn_otherwise, sides_of
 from orchestrator.configuration.config import Trial, parse_trial
+from orchestrator.contracts import InputError
 
 
 def trial(
@@ -63,6 +66,18 @@ def test_a_name_is_told_with_it_what_was_typed_and_nothing_else_of_its_block() -
     assert sides_of(one, other, ("system.cores=2",)) == (("system=one", "system.cores=1"), ("system=two", "system.cores=2"))
 
 
+def test_trials_that_differ_in_a_setting_alone_belong_together_by_it() -> None:
+    before = {"a": trial(batch=1), "b": trial(system="two", batch=1)}
+    after = {"x": trial(system="two", batch=4), "y": trial(batch=4)}
+    assert partners_by(["measurement.batch"], before, after) == {"a": "y", "b": "x"}
+    assert partners_by(["measurement", "system"], {"a": before["a"]}, {"x": after["x"]}) == {"a": "x"}
+    assert partners_by(["model"], before, after) == {}
+    with pytest.raises(InputError, match=r"^--by measurement\.bach: no trial has this setting; did you mean measurement\.batch\?$"):
+        partners_by(["measurement.bach"], before, after)
+    with pytest.raises(InputError, match=r"^--by system: a may belong to a or b: name what these differ in, too$"):
+        partners_by(["system"], before, before)
+
+
 def test_narrowing_leaves_the_trials_that_are_wanted() -> None:
     every = [trial(model=model, system=system) for model in ("null", "other") for system in ("one", "two", "three")]
     assert narrowing(every[:2], every, ["model", "system"]) == ["-m", "model=null", "system=one,two"]
@@ -91,20 +106,20 @@ COMMAND = (
 
 def test_the_commands_have_what_was_typed_but_what_the_sides_set_and_where_it_ran() -> None:
     every = [trial(model=model, batch=2) for model in ("null", "other")]
-    compared: Any = Compares([(trial(batch=1), every[0]), (trial(model="third"), None)], every)
-    assert list(other_settings(compared)) == [
-        "In 1 of 2 trials the settings differ (baseline -> candidate): measurement.batch 1 -> 2.",
+    found: Any = Compares([(trial(batch=1), every[0]), (trial(model="third"), None)], every)
+    assert list(other_settings(found)) == [
+        "In 1 of 2 trials the settings differ (baseline -> candidate): measurement.batch 1 -> 2. --by measurement.batch pairs them.",
         "The candidate has nothing like 1 trial of the baseline.",
     ]
-    (pairs,) = commands(compared, (Path("base"), Path("new")), COMMAND, ("+sweep=old",), True)
+    (pairs,) = commands(found, (Path("base"), Path("new")), COMMAND, ("+sweep=old",), True)
     words = shlex.split(pairs, comments=True)[3:]
-    found = read("compare", words[1:])
-    assert found["run"]
-    assert found["words"] == ("measurement.batch=1", "measurement.batch=2", "+sweep=mine", 'analysis.primary="50 ms"', "model=null")
-    assert (found["multirun"], found["config_dirs"]) == (True, (Path("conf"),))
-    run = PairedRun(found["words"][:2], found["words"][2:], 5)
+    typed = read("compare", words[1:])
+    assert typed["run"]
+    assert typed["words"] == ("measurement.batch=1", "measurement.batch=2", "+sweep=mine", 'analysis.primary="50 ms"', "model=null")
+    assert (typed["multirun"], typed["config_dirs"]) == (True, (Path("conf"),))
+    run = PairedRun(typed["words"][:2], typed["words"][2:], 5)
     assert [one.asked["overrides"][0] for one in composing_of(run)] == ["measurement.batch=1", "measurement.batch=2"]
-    assert list(commands(compared, (Path("a"), Path("b")), ("import", "x"), (), True)) == []
+    assert list(commands(found, (Path("a"), Path("b")), ("import", "x"), (), True)) == []
 
 
 def test_other_samples_are_never_compared() -> None:

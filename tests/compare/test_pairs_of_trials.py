@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from orchestrator.compare.campaigns import compare as compare_campaigns
-from orchestrator.compare.changes import differing_load
+from orchestrator.compare.differences import differing_load
 from orchestrator.compare.rows import measured
 from orchestrator.compare.sides import load_repeats, reduce, write_baseline
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -81,7 +81,7 @@ def test_quality_that_is_undefined_has_no_verdict(measure: Any) -> None:
         data._judged["top1"] = NothingToBeRightAbout()
     stored = reduce(repeats, loaded, AnalysisConfig(), slowed=True)
     assert (stored.ideal, stored.thresholds) == (None, ())
-    [row] = measured(stored, loaded, loaded, 3, "pairs")
+    [row] = measured(stored, loaded, loaded, 3, "pairs", two_models=True)
     assert row.outcome == "no verdict: quality is undefined"
 
 

@@ -13,8 +13,7 @@ import pytest
 from orchestrator.commands.line import VERBS, read
 from orchestrator.compare.campaigns import compare as compare_campaigns
 from orchestrator.compare.comparison_tables import comparison_tables, sentences, short_table
-from orchestrator.compare.difference_picture import difference_picture, difference_spec
-from orchestrator.compare.documents import Written, to_comment, to_page
+from orchestrator.compare.documents import Written, difference_picture, difference_spec, to_comment, to_page
 from orchestrator.compare.headline import Headline, headline
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.pasted import words_again
@@ -113,7 +112,7 @@ def test_without_bounds_there_is_no_picture_but_a_command(measure: Any, compare:
     page = (tmp_path / "c.html").read_text()
     assert "<svg" not in page
     assert '<p class="verdict no-verdict">No verdict on 2 trials: ' in page
-    command = "python -m orchestrator compare --run A B +sweep=mine 'code=[mine]' KEY=VALUE --gate  # in pairs"
+    command = "python -m orchestrator compare --run A mine +sweep=mine KEY=VALUE --gate  # in pairs"
     assert command in html.unescape(page)
     assert (
         said.index("No verdict on 2 trials: ")

@@ -236,14 +236,14 @@ def test_what_compare_says_of_a_baseline_in_the_wrong_place(monday: Path, tmp_pa
             (monday / "campaign.json", monday),
             f"{monday}/campaign.json is the record of a campaign, not a baseline: name its directory, {monday}",
         ),
-        ((monday, monday / "campaign.json"), f"{monday}/campaign.json is a file, and not the directory of a campaign: name {monday}"),
+        ((monday, monday / "campaign.json"), f"{monday}/campaign.json lies within a campaign: name the directory of a campaign, {monday}"),
         ((baseline, missing), f"{missing} is not there: name the directory of a campaign, such as results/latest"),
         (
             (baseline, monday / "trials"),
-            f"{monday}/trials lies within a campaign and holds no campaign.json: name the directory of its campaign",
+            f"{monday}/trials lies within a campaign: name the directory of a campaign",
         ),
         ((baseline, tmp_path), f"{tmp_path} holds no campaign.json itself: name one of the campaigns below it ({monday})"),
-        ((baseline, monday / "tail_quality.parquet"), f"{monday}/tail_quality.parquet is a file, and not the directory"),
+        ((baseline, monday / "tail_quality.parquet"), f"{monday}/tail_quality.parquet lies within a campaign"),
     ):
         capsys.readouterr()
         assert main(["compare", *map(str, words)]) == 2

@@ -14,7 +14,8 @@ import pytest
 from orchestrator.commands.progress import Progress
 from orchestrator.configuration.config import parse_trial
 from orchestrator.machine.host import read_machine
-from orchestrator.measurement.failures import Stamps, TrialFailed, fault_of, incomplete_round
+from orchestrator.measurement.failures import Stamps, TrialFailed, fault_of
+from orchestrator.measurement.last_words import incomplete_round
 from orchestrator.running import course, steps
 from orchestrator.running.attempt import RoundCalls
 from orchestrator.running.executor import SessionLost

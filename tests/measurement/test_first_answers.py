@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from orchestrator.configuration.config import parse_trial
-from orchestrator.measurement.round_tables import first_known
 from orchestrator.measurement.worker import Worker
 
 
@@ -40,7 +39,3 @@ def test_who_shared_a_batch_with_a_failing_sample_is_asked_alone(
     found = prepared.samples.column("prediction").to_pylist()
     assert {sample for sample, answer in enumerate(found) if answer is None} == unanswered
     assert all(answer is None or answer[0] == (8 if sample == 7 else sample) for sample, answer in enumerate(found))
-
-
-def test_a_later_round_of_the_warm_up_answers_what_the_first_did_not() -> None:
-    assert first_known(["a", None, None], ["x", "b", None]) == ["a", "b", None]

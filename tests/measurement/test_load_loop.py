@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from virtual_clock import run
 
 from orchestrator.configuration.load import LoadConfig
-from orchestrator.measurement.load_loop import Service, service_of
+from orchestrator.measurement.load_loop import Service, service_of, waiting
 from orchestrator.measurement.timing import DROPPED
-from orchestrator.measurement.waiting import waiting
 from orchestrator.stats.queueing import gamma, periodic, poisson, waits
 
 SERVICE_NS = 10_000_000

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.configuration.config import parse_trial
+from orchestrator.measurement.device import MemoryPeaks
 from orchestrator.measurement.evidence import GpuReading, combined
-from orchestrator.measurement.memory import MemoryPeaks
 from orchestrator.measurement.worker import Worker
 
 MIB = 2**20

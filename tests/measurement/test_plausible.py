@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.configuration.config import parse_trial
-from orchestrator.measurement.failures import Stamps, TrialFailed, incomplete_round, refuse_impossible, refuse_short
+from orchestrator.measurement.failures import Stamps, TrialFailed, refuse_impossible, refuse_short
+from orchestrator.measurement.last_words import incomplete_round
 from orchestrator.measurement.round_tables import timings_batch
 from orchestrator.measurement.scratch import Scratch
 from orchestrator.measurement.worker import Worker
@@ -36,9 +37,9 @@ def test_what_a_round_leaves_is_plausible(stamps: list[list[int]]) -> None:
         ((1, 1), 21, "the stamps of batch 1 do not ascend"),
         ((2, 3), 21, "the stamps of batch 2 do not ascend"),
         ((1, 2), 18, "the stamps of batch 1 do not ascend"),  # an inference of no time at all
-        ((1, 0), 15, "batch 1 starts before"),
-        ((0, 0), 9, "batch 0 starts before"),
-        ((2, 3), 24, "the last batch ends after its round"),
+        ((1, 0), 15, "batch 1 overlaps"),
+        ((0, 0), 9, "batch 0 overlaps"),
+        ((2, 3), 24, "batch 2 overlaps the one before it, or lies outside its round"),
         ((1, 3), 0, "batch 1 has no end, and later ones have"),
         ((1, 1), 0, "the stamps of batch 1 do not ascend"),
     ],
@@ -54,7 +55,7 @@ def test_stamps_that_cannot_be_are_refused(place: tuple[int, int], value: int, c
 def test_a_batch_that_raised_has_its_place_in_time_too() -> None:
     stamps = array(RAISED)
     stamps[1, 3] = 15
-    with pytest.raises(TrialFailed, match="batch 1 starts before"):
+    with pytest.raises(TrialFailed, match="batch 1 overlaps"):
         refuse_impossible(stamps)
 
 
@@ -100,7 +101,7 @@ def test_stamps_that_somebody_else_wrote_never_become_times(
         return read(scratch)
 
     monkeypatch.setattr(Scratch, "array", rewritten)
-    with pytest.raises(TrialFailed, match="batch 0 starts before"):
+    with pytest.raises(TrialFailed, match="batch 0 overlaps"):
         worker.run_round(1)
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from virtual_clock import VirtualClock
 
 from orchestrator.configuration.config import Trial
-from orchestrator.measurement.cut_stream import cut_stream
 from orchestrator.measurement.failures import Stamps, TrialFailed
+from orchestrator.measurement.last_words import cut_stream
 from orchestrator.measurement.load_loop import Service, serve
 from orchestrator.measurement.stream_tables import Stream
 from orchestrator.measurement.timing import STAMPS, Stages

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
 from orchestrator.machine.host import Machine, cores_offered
-from orchestrator.running.feasibility import reasons
+from orchestrator.running.feasibility import why_not
 from orchestrator.subject.inspection import Inspection
 
 MakeTrial = Callable[..., Trial]
@@ -35,7 +35,7 @@ MakeTrial = Callable[..., Trial]
     ],
 )
 def test_what_the_machine_has_is_feasible(make_trial: MakeTrial, inspection: Inspection, machine: Machine, keys: dict[str, Any]) -> None:
-    assert not reasons(make_trial(**keys), inspection, machine)
+    assert not [*why_not(make_trial(**keys), inspection, machine)]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_what_the_machine_has_is_feasible(make_trial: MakeTrial, inspection: Ins
 def test_what_the_machine_lacks_is_named(
     make_trial: MakeTrial, inspection: Inspection, machine: Machine, keys: dict[str, Any], reason: str
 ) -> None:
-    found = "; ".join(reasons(make_trial(**keys), inspection, machine))
+    found = "; ".join(why_not(make_trial(**keys), inspection, machine))
     assert found.startswith(reason)
     assert "\n" not in found
 
@@ -82,21 +82,21 @@ def test_what_the_machine_lacks_is_named(
 def test_several_gpus_hold_what_one_cannot(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> None:
     two = replace(machine, device_memory={"cuda:0": 2**29, "cuda:1": 2**29})
     large: dict[str, Any] = {"model__parameters": 2**29, "runtime__dtype": "fp16"}
-    [one_gpu] = reasons(make_trial(**large, system__device="cuda:0"), inspection, two)
+    [one_gpu] = why_not(make_trial(**large, system__device="cuda:0"), inspection, two)
     assert one_gpu == "model small: its weights take 1.0 GiB in fp16, cuda:0 of box has 0.5 GiB; choose another system"
     both = {**large, "system__device": "cuda:0,1"}
-    assert not reasons(make_trial(**both, model__several_gpus=True), inspection, two)
-    [one] = reasons(make_trial(**both), inspection, two)
+    assert not [*why_not(make_trial(**both, model__several_gpus=True), inspection, two)]
+    [one] = why_not(make_trial(**both), inspection, two)
     assert one == "system.device=cuda:0,1: model small computes on one GPU; choose one of these"
-    [more] = reasons(make_trial(**{**both, "model__parameters": 2**30}, model__several_gpus=True), inspection, two)
+    [more] = why_not(make_trial(**{**both, "model__parameters": 2**30}, model__several_gpus=True), inspection, two)
     assert more == "model small: its weights take 2.0 GiB in fp16, cuda:0,1 of box has 1.0 GiB; choose another system"
     unknown = replace(two, device_memory={"cuda:0": 2**29, "cuda:1": None})
-    assert not reasons(make_trial(**both, model__several_gpus=True), inspection, unknown)
+    assert not [*why_not(make_trial(**both, model__several_gpus=True), inspection, unknown)]
 
 
 def test_a_limit_above_the_memory_helps_nobody(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> None:
     large = replace(inspection, held_bytes=2**31)
-    [found] = reasons(make_trial(task__memory_limit="8GiB"), large, machine)
+    [found] = why_not(make_trial(task__memory_limit="8GiB"), large, machine)
     assert "2,048.0 MiB of 1,024.0 MiB; box has 1,024.0 MiB" in found
 
 

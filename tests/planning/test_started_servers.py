@@ -10,7 +10,7 @@ import pytest
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import resolved, variables_in, without_values
 from orchestrator.machine.host import Machine
-from orchestrator.running.feasibility import reasons
+from orchestrator.running.feasibility import why_not
 from orchestrator.running.identity import match_key
 from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.subject.inspection import Inspection
@@ -80,8 +80,8 @@ def test_values_of_the_environment_are_stored_as_expressions(inspection: Inspect
 
 
 def test_a_client_with_all_cores_leaves_none(inspection: Inspection, machine: Machine) -> None:
-    assert not reasons(trial({}), inspection, machine)
-    [reason] = reasons(trial({}, system={"cores": None}), inspection, machine)
+    assert not [*why_not(trial({}), inspection, machine)]
+    [reason] = why_not(trial({}, system={"cores": None}), inspection, machine)
     assert reason == (
         "server.cores=null: the client leaves 0: box allows the cores 0-3, of which system cpu_1core has 0-3 for the client; set system.cores to "
         "fewer"

@@ -17,10 +17,11 @@ from virtual_clock import VirtualClock
 from orchestrator.analysis.load import free_in_lanes
 from orchestrator.configuration.config import parse_trial
 from orchestrator.contracts import ServerFault, ServerTimeout
-from orchestrator.measurement.failures import Stamps, TrialFailed, incomplete_round, refuse_impossible_alone
+from orchestrator.measurement.failures import Stamps, TrialFailed, refuse_impossible
 from orchestrator.measurement.in_flight import Arrivals, Asked, InFlight
+from orchestrator.measurement.last_words import incomplete_round
+from orchestrator.measurement.load_loop import waiting
 from orchestrator.measurement.timing import IN_FLIGHT, STAMPS, TIMED_OUT, Stages
-from orchestrator.measurement.waiting import waiting
 from orchestrator.stats.queueing import waits
 
 
@@ -187,8 +188,8 @@ def test_what_a_dead_client_left_of_a_round_is_told_request_by_request() -> None
     assert left.timings.column("outcome").to_pylist() == ["ok", "ok", "error", "timeout", "timeout", "lost"]
     assert left.errors == {4: "hung"}
     late = np.array([[100, 110, 150, 160], [105, 111, 140, 190]], dtype=np.int64)
-    refuse_impossible_alone(late, 100, 190)
-    with pytest.raises(TrialFailed, match="request 1 lies outside its round"):
-        refuse_impossible_alone(late, 100, 189)
+    refuse_impossible(late, 100, 190, together=True)
+    with pytest.raises(TrialFailed, match="batch 1 overlaps the one before it, or lies outside its round"):
+        refuse_impossible(late, 100, 189, together=True)
     with pytest.raises(TrialFailed, match="batch 0 do not ascend"):
-        refuse_impossible_alone(late[:, ::-1])
+        refuse_impossible(late[:, ::-1], together=True)

@@ -42,22 +42,13 @@ def test_a_missing_folder_names_the_nearest_campaign(results: Path) -> None:
 
 def test_a_link_that_leads_nowhere(results: Path) -> None:
     (results / "broken").symlink_to("gone")
-    assert told(results / "broken") == "is a link to gone, which is not there: name the directory of a campaign"
+    assert told(results / "broken").startswith("is a link to gone, which is not there: name the directory of a campaign")
 
 
-def test_a_file_names_the_folder_that_it_lies_in(results: Path, tmp_path: Path) -> None:
+def test_whatever_lies_within_a_campaign_names_it(results: Path) -> None:
     campaign = results / "vision" / "2026-03-06T09-00-00Z"
-    assert told(campaign / "campaign.json") == f"is a file, and not the directory of a campaign: name {campaign}"
-    (tmp_path / "file").write_text("x")
-    assert told(tmp_path / "file") == "is a file, and not the directory of a campaign: name one, such as results/latest"
-
-
-def test_a_folder_within_a_campaign_names_it(results: Path) -> None:
-    campaign = results / "vision" / "2026-03-06T09-00-00Z"
-    trial = campaign / "trials" / "a-r0"
-    assert told(trial) == f"is the folder of one trial and holds no campaign.json: name the directory of its campaign, {campaign}"
-    for inner in (campaign / "trials", trial / "timings"):
-        assert told(inner) == f"lies within a campaign and holds no campaign.json: name the directory of its campaign, {campaign}"
+    for inner in ("campaign.json", "trials", "trials/a-r0", "trials/a-r0/timings"):
+        assert told(campaign / inner) == f"lies within a campaign: name the directory of a campaign, {campaign}"
 
 
 def test_a_folder_above_names_the_campaigns_below(results: Path) -> None:
@@ -68,10 +59,7 @@ def test_a_folder_above_names_the_campaigns_below(results: Path) -> None:
     assert f"({both}, {results}/latest)" in told(results.parent)
 
 
-def test_a_report_of_several_campaigns(tmp_path: Path) -> None:
-    (tmp_path / "report.html").write_text("<html>")
-    assert told(tmp_path) == "is a report of several campaigns and holds no campaign.json: name the campaigns themselves, which it lists"
-
-
-def test_an_empty_folder(tmp_path: Path) -> None:
-    assert told(tmp_path) == "holds no campaign.json: name the directory of a campaign, such as results/latest"
+def test_a_file_and_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path, tmp_path / "file"):
+        assert told(path) == "holds no campaign.json: name the directory of a campaign, such as results/latest"

@@ -178,7 +178,7 @@ def test_a_seal_is_put_in_once(tmp_path: Path, new_record: NewRecord) -> None:
         ({"placement": {"at_end": {"peak_memory_bytes": -1}}}, "at_end: peak_memory_bytes=-1: must be at least 0"),
         ({"environment": {"memory_bytes": -1}}, "memory_bytes=-1: must be at least 0"),
         ({"stopping": {"rule": "x", "checks": [{"rounds": 2, "rjsd_total": 1e300}]}}, "rjsd_total=1e[+]300: must be at most"),
-        ({"stopping": {"rule": "x", "checks": [{"rounds": 0}]}}, "a check must have its number of rounds"),
+        ({"stopping": {"rule": "x", "checks": [{"rounds": 0}]}}, "rounds=0: must be at least 1"),
         ({"ideal": {"top1": -1e300}}, r"ideal.top1=-1e\+300: must be at least"),
         ({"rounds": 2**31}, "rounds=2147483648"),
         ({"processes": [{"process": 0, "pid": 1, "host": "a", "started_at": "2030-01-01T00:00:00Z", "created_s": -1}]}, "created_s=-1"),

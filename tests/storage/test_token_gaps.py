@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.contracts import Reply
-from orchestrator.measurement.answer_columns import answer_columns
+from orchestrator.measurement.round_tables import answer_columns
 from orchestrator.storage import encoding, schema
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.load import read_table

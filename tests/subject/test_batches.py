@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.contracts import InputError
-from orchestrator.measurement.failures import Stamps, incomplete_round
+from orchestrator.measurement.failures import Stamps
+from orchestrator.measurement.last_words import incomplete_round
 from orchestrator.running.attempt import MOST_AT_ONCE
 from orchestrator.running.trial_judge import clocks, per_inference
 from orchestrator.stats.times import Clock

@@ -1,0 +1,332 @@
+"""In which settings trials differ, which of two campaigns belong together, and what else changed: versions, host, placement, load."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.units import spans_ns
+from orchestrator.compare.baseline import Baseline
+from orchestrator.configuration.config import Target, Trial
+from orchestrator.contracts import InputError, nearest
+from orchestrator.running.identity import NO_WORK, OF_SERVER
+from orchestrator.stats.units import t_quantile
+from orchestrator.storage.records import TrialRecord
+
+# Blocks that a command chooses by name, as in ``system=cpu_all``.
+NAMED = ("model", "task", "system", "runtime", "server", "load")
+TASK = NAMED.index("task")
+# Settings that the digest of the data stands for: they choose its samples.
+DRAWS = ("task.limit", "task.subset_seed")
+
+
+def settings_of(trial: Trial) -> dict[str, Any]:
+    """Return the settings that make a trial the work it is, by the keys of a command; never paths. A block's name has the block's key."""
+    return {key.removesuffix(".name"): value for key, value in _settings(trial)}
+
+
+def _settings(trial: Trial) -> Iterator[tuple[str, Any]]:
+    own = {f"settings.{name}": value for name, value in trial.server.settings.items()}
+    blocks = [
+        *((name, getattr(trial, name).model_dump(mode="json", exclude=left_out)) for name, left_out in NO_WORK.items()),
+        ("server", trial.server.model_dump(mode="json", include=OF_SERVER) | own),
+        ("load", trial.load.model_dump(mode="json", exclude={"file"})),
+    ]
+    for block, known in blocks:
+        settings = getattr(trial, block)
+        yield from ((f"{block}.{name}", value) for name, value in known.items())
+        if isinstance(settings, Target):
+            yield from ((f"{block}.{name}", value) for name, value in settings.options.items() if not _is_path(value))
+    yield from (("task.limit", trial.task.limit), ("task.subset_seed", trial.task.subset_seed))
+    yield "measurement.lead_in", trial.measurement.lead_in
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and "/" in value
+
+
+def differing_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return the keys of `settings_of` whose values differ, names first."""
+    keys = [key for key in dict.fromkeys((*before, *after)) if before.get(key) != after.get(key)]
+    return sorted(keys, key=lambda key: key not in NAMED)
+
+
+def differences(before: Trial, after: Trial) -> list[str]:
+    """Return the settings that make two trials different work, such as ``model.sleep_ms 2.0 -> 2.2``; never paths.
+
+    What only draws samples counts as such work where nothing else differs.
+    """
+    here, there = settings_of(before), settings_of(after)
+    return [f"{key} {written(here.get(key))} -> {written(there.get(key))}" for key in differing_keys(here, there) if key not in DRAWS]
+
+
+def drawn_otherwise(before: Trial, after: Trial) -> list[str]:
+    """Return the settings in which two trials draw other samples of their task."""
+    here, there = settings_of(before), settings_of(after)
+    return [f"{key} {written(here[key])} -> {written(there[key])}" for key in DRAWS if here[key] != there[key]]
+
+
+def written(value: Any) -> str:
+    """Write a value as a command has it."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+PLAIN_TEXT = re.compile(r"[A-Za-z_][\w.@:+-]*", re.ASCII)
+WORDS_OF_HYDRA = frozenset(["null", "true", "false", "nan", "inf", "yes", "no", "on", "off"])
+
+
+def as_word(key: str, value: Any) -> str | None:
+    """Return ``KEY=VALUE`` that sets a value, None for one that no word sets: a mapping, and what a name decides.
+
+    Examples
+    --------
+    >>> as_word("measurement.batch", 4), as_word("system.exclusive", False), as_word("measurement.max_seconds", None)
+    ('measurement.batch=4', 'system.exclusive=false', 'measurement.max_seconds=null')
+    >>> as_word("system.cores", [0, 1]), as_word("model.prompt", "two words"), as_word("system.labels", {"gpu": "a"})
+    ('system.cores=[0,1]', 'model.prompt="two words"', None)
+    """
+    if key.endswith((".target", ".kind")) or isinstance(value, dict):
+        return None
+    if isinstance(value, str) and not (PLAIN_TEXT.fullmatch(value) and value.lower() not in WORDS_OF_HYDRA):
+        return None if set(value) & set('"\\$') else f'{key}="{value}"'
+    return f"{key}={written(value)}"
+
+
+def closest(before: Mapping[str, Trial], after: Mapping[str, Trial]) -> dict[str, str]:
+    """Return for trials of one campaign those of another that are most like them, by match key, each at most once.
+
+    They are of one task. Those of all names alike belong together; where there are none, those of which as few names differ as of any.
+    """
+    here, there = ({key: settings_of(trial) for key, trial in side.items()} for side in (before, after))
+    apart = {
+        (mine, theirs): sum(one != other for one, other in zip(mine, theirs, strict=True))
+        for mine, theirs in product(set(map(_names, here.values())), set(map(_names, there.values())))
+        if mine[TASK] == theirs[TASK]
+    }
+    fewest = min(apart.values(), default=0)
+    found = [
+        (len(differing_keys(own, other)), mine, theirs)
+        for (mine, own), (theirs, other) in product(here.items(), there.items())
+        if apart.get((_names(own), _names(other))) == fewest
+    ]
+    partners: dict[str, str] = {}
+    for _, mine, theirs in sorted(found, key=lambda one: one[0]):
+        if mine not in partners and theirs not in partners.values():
+            partners[mine] = theirs
+    return partners
+
+
+def _names(settings: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(settings[block] for block in NAMED)
+
+
+def partners_by(by: Sequence[str], before: Mapping[str, Trial], after: Mapping[str, Trial]) -> dict[str, str]:
+    """Return the partner in a second campaign of each match key of a first, where trials differ in some settings alone.
+
+    A setting stands for all below it: ``model`` for its name and its options. Raises InputError for one that no trial has, and where a
+    trial has several partners.
+    """
+    known = {key for trial in (*before.values(), *after.values()) for key in (*settings_of(trial), *paths_of(trial))}
+    for key in by:
+        if not any(_is_below(one, [key]) for one in known):
+            raise InputError(f"--by {key}: no trial has this setting; {nearest(key, known)}")
+    here, there = ({key: _but_for(trial, by) for key, trial in side.items()} for side in (before, after))
+    partners: dict[str, str] = {}
+    for mine, own in here.items():
+        alike = [theirs for theirs, other in there.items() if other == own]
+        if len(alike) > 1:
+            raise InputError(f"--by {','.join(by)}: {mine} may belong to {alike[0]} or {alike[1]}: name what these differ in, too")
+        if alike:
+            partners[mine] = alike[0]
+    return partners
+
+
+def _but_for(trial: Trial, by: Sequence[str]) -> dict[str, Any]:
+    return {key: value for key, value in settings_of(trial).items() if not _is_below(key, by)}
+
+
+def _is_below(key: str, by: Sequence[str]) -> bool:
+    return any(key == one or key.startswith(f"{one}.") for one in by)
+
+
+def paths_of(trial: Trial) -> list[str]:
+    """Return the options of a trial that are paths, which only the digest of what they hold makes part of the work."""
+    blocks = {"model": trial.model, "task": trial.task}
+    return [f"{block}.{name}" for block, target in blocks.items() for name, value in target.options.items() if _is_path(value)]
+
+
+def sides_of(before: Trial, after: Trial, typed: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Return the words that set the settings in which two trials differ, of either; None where a word cannot.
+
+    Of a block that has another name its own settings come with the name, except those that were ``typed``.
+    """
+    here, there = settings_of(before), settings_of(after)
+    keys = differing_keys(here, there)
+    renamed = {key for key in keys if key in NAMED}
+    given = {word.lstrip("+~").partition("=")[0] for word in typed}
+    wanted = [key for key in keys if key in NAMED or key in given or key.partition(".")[0] not in renamed]
+    sides = [[as_word(key, side[key]) for key in wanted if key in side] for side in (here, there)]
+    if not all(sides) or any(word is None for words in sides for word in words):
+        return None
+    first, second = (tuple(word for word in words if word is not None) for words in sides)
+    return first, second
+
+
+ENVIRONMENT = ("host", "processor", "logical_cores", "memory_bytes", "governor", "turbo")
+PLACEMENT = ("device", "uuid", "cores", "numa", "quota_cores", "threads", "pinned", "niceness")
+# Left out of the stack: it repeats the kernel's version.
+DERIVED = ("platform",)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that had one value in the baseline and another in the candidate; ``systems`` are those of the trials it touches."""
+
+    name: str
+    before: str
+    after: str
+    systems: tuple[str, ...]
+
+
+def stack_of(records: Iterable[TrialRecord]) -> dict[str, tuple[str, ...]]:
+    """Return what may explain a change, each with the distinct values that the trials had."""
+    found: dict[str, dict[str, None]] = {}
+    for record in records:
+        parts = [
+            {name: value for name, value in record.stack.items() if name not in DERIVED},
+            _chosen(record.environment, ENVIRONMENT),
+            _chosen(record.placement, PLACEMENT) | {"gpu": record.placement.get("name")},
+        ]
+        for part in parts:
+            for name, value in part.items():
+                if value is not None:
+                    found.setdefault(name, {})[_text(value)] = None
+    return {name: tuple(values) for name, values in found.items()}
+
+
+def changes(before: Baseline, after: Baseline, pairs: Sequence[tuple[str, Mapping[str, Any], Mapping[str, Any]]]) -> tuple[Change, ...]:
+    """Return what differs.
+
+    Parameters
+    ----------
+    before, after
+        the campaigns as a whole.
+    pairs
+        of each matched trial its system and both sides' `stack_of`.
+    """
+    found: dict[tuple[str, str, str], dict[str, None]] = {}
+    whole = {
+        "version of this program": (before.code_version, after.code_version),
+        "digest of the code": (_short(before.code_digest), _short(after.code_digest)),
+    }
+    for name, (here, there) in whole.items():
+        if here != there:
+            found[name, here, there] = {}
+    for system, mine, theirs in pairs:
+        for name in dict.fromkeys((*mine, *theirs)):
+            here, there = (", ".join(side.get(name, ())) or "none" for side in (mine, theirs))
+            if here != there:
+                found.setdefault((name, here, there), {})[system] = None
+    return tuple(Change(*key, tuple(systems)) for key, systems in found.items())
+
+
+@dataclass(frozen=True)
+class Load:
+    """One measure of what else a machine did, and from which difference on it matters.
+
+    form
+        how a figure of it is written.
+    bound
+        the smallest difference that matters: in its own unit, or as a share of the baseline's figure where it is ``relative``.
+    """
+
+    name: str
+    form: str
+    bound: float
+    relative: bool = False
+
+
+LOADS = (
+    Load("foreign CPU time", "{:.2f} cores busy", 0.05),
+    Load("stolen CPU time", "{:.2f} cores stolen", 0.01),
+    Load("frequency", "{:.0f} MHz", 0.02, relative=True),
+    Load("time of fixed work", "{:.3f} ms", 0.03, relative=True),
+)
+# Columns of the rounds that tell it.
+COUNTED = ("foreign_cpu_ns", "program_cpu_ns", "steal_ns", "frequency_mhz")
+
+LOAD_DIFFERS = "load differs"
+# Two-sided level at which repeats must differ.
+SURE = 0.05
+
+
+def load_of(loaded: Iterable[TrialData]) -> dict[str, tuple[float, ...]]:
+    """Return what else the machine did, per measure of `LOADS` one figure for each repeat; measures that some repeat lacks are left out.
+
+    CPU time of others and time taken by the hypervisor are means over the time in which they were counted, as a number of cores.
+    """
+    found: list[dict[str, float]] = []
+    for data in loaded:
+        columns = {name: pa.array(data.evidence[name], from_pandas=True) for name in COUNTED}
+        lasted = float(np.nansum(spans_ns(data.evidence)))
+        kernel = [ns for ns in (data.record.environment.get("kernel") or {}).values() if isinstance(ns, int | float)]
+        figures = {
+            "foreign CPU time": _share(_others_ns(columns), lasted),
+            "stolen CPU time": _share(pc.sum(columns["steal_ns"]).as_py(), lasted),
+            "frequency": pc.mean(columns["frequency_mhz"]).as_py(),
+            "time of fixed work": float(np.mean(kernel)) / 1e6 if kernel else None,
+        }
+        found.append({name: float(value) for name, value in figures.items() if value is not None})
+    return {load.name: tuple(one[load.name] for one in found) for load in LOADS if found and all(load.name in one for one in found)}
+
+
+def _others_ns(columns: Mapping[str, pa.Array]) -> float | None:
+    """Return the processor time of all other processes: campaigns of before do not tell this program's own apart."""
+    foreign, program = (pc.sum(columns[name]).as_py() for name in ("foreign_cpu_ns", "program_cpu_ns"))
+    return None if foreign is None else foreign + (program or 0)
+
+
+def _share(ns: float | None, lasted_ns: float) -> float | None:
+    return ns / lasted_ns if ns is not None and lasted_ns else None
+
+
+def differing_load(before: Mapping[str, Sequence[float]], after: Mapping[str, Sequence[float]]) -> dict[str, tuple[str, str]]:
+    """Return the measures in which two sides differ, each with the mean of either side as text.
+
+    They do where the means differ by what matters, and by more than repeats do: Student's pooled t, two-sided at 5 %. Without repeats the
+    first alone counts.
+    """
+    found = {}
+    for load in LOADS:
+        mine, theirs = (np.array(side.get(load.name, ()), dtype=np.float64) for side in (before, after))
+        if not mine.size or not theirs.size:
+            continue
+        least = load.bound * (abs(float(mine.mean())) if load.relative else 1.0)
+        difference = abs(float(theirs.mean() - mine.mean()))
+        degrees = mine.size + theirs.size - 2
+        if degrees:
+            spread = math.sqrt((float(((mine - mine.mean()) ** 2).sum()) + float(((theirs - theirs.mean()) ** 2).sum())) / degrees)
+            least = max(least, -float(t_quantile(SURE / 2, degrees)) * spread * math.sqrt(1 / mine.size + 1 / theirs.size))
+        if difference >= least and difference > 0:
+            found[load.name] = (load.form.format(mine.mean()), load.form.format(theirs.mean()))
+    return found
+
+
+def _chosen(facts: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: facts.get(name) for name in names}
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _short(digest: str | None) -> str:
+    return digest[:12] if digest else "none"
