@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.commands.line import COUNT, PLACE, Number, check_outputs, config_dirs, flag, is_override, quiet, refuse_alone, verb
+from orchestrator.commands.line import (
+    COUNT,
+    PLACE,
+    Number,
+    check_outputs,
+    config_dirs,
+    flag,
+    is_override,
+    listed,
+    quiet,
+    refuse_alone,
+    verb,
+)
 from orchestrator.contracts import InputError
 from orchestrator.report.text import printable
 
@@ -41,6 +53,7 @@ def share(text: str) -> float:
 @flag("-m", "--multirun", help="with --run: a,b after a key makes a trial of each")
 @config_dirs
 @quiet
+@click.option("--by", type=listed, metavar="KEY[,KEY]", help="match trials that differ in these settings alone")
 @flag("--gate", help="exit code 0 for pass, 1 for fail, 3 for no verdict")
 @flag("--allow-no-verdict", help="with --gate: a trial without a verdict passes")
 @click.option("--min-effect", type=share, metavar="PERCENT", help="with --gate: slow-down it must find (default 20)")
@@ -57,6 +70,7 @@ def command(
     multirun: bool,
     config_dirs: tuple[Path, ...],
     quiet: bool,
+    by: tuple[str, ...] | None,
     gate: bool,
     allow_no_verdict: bool,
     min_effect: float | None,
@@ -96,14 +110,14 @@ def command(
     if run:
         from orchestrator.commands.paired_run import PairedRun, measure_pairs
 
-        measured = measure_pairs(PairedRun((sides[0], sides[1]), overrides, pairs or PAIRS, to, multirun, config_dirs, quiet))
+        measured = measure_pairs(PairedRun((sides[0], sides[1]), overrides, pairs or PAIRS, to, multirun, config_dirs, quiet), gate)
         if measured.ended is not None:
             return measured.ended
         before, after, broken = measured.folder / "a", measured.folder / "b", measured.broken
     else:
         before, after = read
     effect = min_effect or MIN_EFFECT if gate else None
-    comparison = compare_campaigns(before, after, overrides, power, effect)
+    comparison = compare_campaigns(before, after, overrides, power, effect, by or ())
     tell(comparison, allow_no_verdict, power, files, full, (before, after), command_of(after), command_of(before))
     for told in broken:
         print(printable(f"error: {told}"), file=sys.stderr)  # noqa: T201
@@ -111,7 +125,7 @@ def command(
 
 
 def compare_campaigns(
-    baseline: Path, candidate: Path, overrides: Sequence[str], power: bool, min_effect: float | None = None
+    baseline: Path, candidate: Path, overrides: Sequence[str], power: bool, min_effect: float | None = None, by: Sequence[str] = ()
 ) -> Comparison:
     """Compare the campaign of one directory with a baseline: a directory, or a file of ``export baseline``.
 
@@ -130,7 +144,7 @@ def compare_campaigns(
         raise InputError(
             f"{candidate} is a baseline, which stands in for the first campaign only; the candidate is a results directory{swap}"
         )
-    return compare(before, open_campaign(candidate), override_analysis(stored, overrides), power=power, min_effect=min_effect)
+    return compare(before, open_campaign(candidate), override_analysis(stored, overrides), power=power, min_effect=min_effect, by=by)
 
 
 def _baseline(path: Path) -> Campaign | Baseline:

@@ -42,7 +42,7 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
     campaign, with the noise of visits and processes, and change points. Writes history.html and two Parquet files.
     docs/history.md
     """
-    from orchestrator.history.picture import Pictured, history_picture, to_page
+    from orchestrator.history.picture import history_picture, to_page
     from orchestrator.history.series import (
         HISTORY,
         by_code,
@@ -74,11 +74,11 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
     changes, terminal = changes_of(series), Terminal()
     said = [*sentences(series, changes, tests_of(one.points for one in series), of_code), *left_out, *_left_out(lacking)]
     tables = [*([changes_table(changes, stored)] if changes else []), *series_tables(series, thresholds, of_code, terminal.fine)]
-    title, names, pictures = title_of(stored), names_of(series), []
+    title, names, pictures = title_of(stored), names_of(series), {}
     for one in series:
         model, system, runtime, batch, end = names[one.key.match_key]
         name = ", ".join(filter(None, [one.key.task, model, system, runtime, f"batch {batch}", end]))
-        pictures.append(Pictured(name, history_picture(one, of_code)))
+        pictures[name] = history_picture(one, of_code)
     written_to = make_output_folder(to or folder, "--to")
     of_points = list(history_rows(series, [one.directory.relative_to(folder).as_posix() for one in stored], thresholds))
     written = {"history": table_of(of_points, schema_of(HISTORY)), "change_points": change_rows(changes)}
