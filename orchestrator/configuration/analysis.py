@@ -59,7 +59,6 @@ class ToleranceConfig(Frozen):
 
     @property
     def law(self) -> Tolerance:
-        """The law of tolerance in ns."""
         if self.points_ms:
             points = tuple(float(math.floor(Fraction(str(point)) * NS_PER_MS)) for point in self.points_ms)
             return TolerancePoints(points, self.weights or (1.0,) * len(points))
@@ -72,7 +71,6 @@ class ToleranceConfig(Frozen):
 
     @property
     def words(self) -> str:
-        """The law in words."""
         if self.points_ms:
             points = f"{len(self.points_ms)} points" if len(self.points_ms) > 1 else "1 point"
             return f"{points} from {min(self.points_ms):g} to {max(self.points_ms):g} ms"
@@ -99,7 +97,6 @@ class AnalysisConfig(Frozen):
 
     @property
     def thresholds(self) -> tuple[Threshold, ...]:
-        """The user's own thresholds."""
         return thresholds_from_ms(self.thresholds_ms)
 
     def unknown_reference(self, trial_ids: Sequence[str]) -> InputError:

@@ -52,7 +52,6 @@ class Setting:
 
     @property
     def shown(self) -> str:
-        """The setting as a message repeats it."""
         text = f"{self.key}={','.join(self.values)}"
         return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
@@ -145,7 +144,6 @@ class Composer:
         return (override.get_value_element_as_str(),)
 
     def choices(self, group: str) -> list[str]:
-        """Return the names of the YAML files of one group."""
         with in_one_line(group):
             return sorted(GlobalHydra.instance().config_loader().get_group_options(group, overrides=self._search))
 

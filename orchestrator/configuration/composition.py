@@ -15,8 +15,8 @@ from orchestrator.configuration.analysis import TOGETHER, TOLERANCE, AnalysisCon
 from orchestrator.configuration.composer import Composer, in_one_line, resolved_document
 from orchestrator.configuration.config import CampaignConfig, parse_campaign
 from orchestrator.configuration.fields import MOST_REPEATS
-from orchestrator.configuration.keys import BLOCKS, CAMPAIGN_BLOCKS, check_axis
-from orchestrator.configuration.sweep import SweepFile, combinations, notes_on, parse_sweep, settings_when
+from orchestrator.configuration.keys import BLOCKS, CAMPAIGN_BLOCKS
+from orchestrator.configuration.sweep import SweepFile, applying, combinations, parse_sweep
 from orchestrator.contracts import InputError
 
 Progress = Callable[[int, int], None]
@@ -97,14 +97,17 @@ def compose_trials(
             of_conditionals = {text: composer.setting(text).plain for each in conditionals for text in each.settings}
         narrowed = {setting.key: setting.values for setting in settings if setting.swept or setting.key in axes}
         for key in (*axes, *narrowed):
-            check_axis(key)
+            if key.partition(".")[0] in CAMPAIGN_BLOCKS:
+                raise InputError(f"{key}: all trials of a campaign share it; give one value, or run a campaign for each")
         rows, excluded = combinations(axes, sweep.pair, exclude, narrowed)
         after = [setting.plain for setting in settings if setting.key not in narrowed]
         wanted: list[list[tuple[str, str]]] = []
         with _of_sweep(chosen):
             for row in rows:
-                added = settings_when(conditionals, dict([*before, *row.items(), *after]))
-                wanted.append([*before, *(of_conditionals[text] for text in added), *row.items(), *after])
+                holding = applying(conditionals, dict([*before, *row.items(), *after]), "set_when")
+                added = [of_conditionals[text] for each in holding for text in each.settings]
+                wanted.append([*before, *added, *row.items(), *after])
+            said = tuple("; ".join(note.say for note in applying(notes, row, "notes")) for row in rows)
         if not many:
             _refuse_many(dict(each).get("measurement.repeat") for each in wanted)
         documents = []
@@ -119,7 +122,7 @@ def compose_trials(
             if document.get(key) != documents[0].get(key):
                 raise InputError(f"{key}: all trials of a campaign share it, but here they disagree; give it one value")
     name = chosen.replace("/", "-") if chosen else "multirun" if multirun else "single"
-    return Composition(name, tuple(documents), tuple(overrides), raw, excluded, tuple(notes_on(notes, row) for row in rows))
+    return Composition(name, tuple(documents), tuple(overrides), raw, excluded, said)
 
 
 @contextmanager

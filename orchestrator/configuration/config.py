@@ -235,7 +235,7 @@ class Trial(Frozen):
         return self.server.in_flight or (MOST_UNASKED_IN_FLIGHT if self.load.is_open else 1)
 
     @model_validator(mode="after")
-    def _who_answers(self) -> Self:
+    def _blocks_fit(self) -> Self:
         if self.server.is_asked and not self.runtime.asks_server:
             raise ValueError(
                 f"runtime={self.runtime.name} computes in this process and asks no server={self.server.name}; choose "
@@ -261,6 +261,10 @@ class Trial(Frozen):
                 f"system.device={self.system.device} is the client's, and a client of server={self.server.name} needs the CPU alone; "
                 "set system.device=cpu"
             )
+        if self.load.batch_wait_ms and self.measurement.batch == 1:
+            raise ValueError(
+                f"load.batch_wait_ms={self.load.batch_wait_ms:g} has no effect where one sample is a batch; raise measurement.batch"
+            )
         return self
 
     @model_validator(mode="after")
@@ -274,14 +278,6 @@ class Trial(Frozen):
                     f"model.request.headers.{name} would be stored with the results; give a token by server.token_env=VARIABLE or "
                     "server.token_file=PATH, and another header than Authorization by server.token_header=NAME"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _something_to_wait_for(self) -> Self:
-        if self.load.batch_wait_ms and self.measurement.batch == 1:
-            raise ValueError(
-                f"load.batch_wait_ms={self.load.batch_wait_ms:g} has no effect where one sample is a batch; raise measurement.batch"
-            )
         return self
 
 

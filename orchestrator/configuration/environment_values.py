@@ -34,11 +34,9 @@ class Secret:
     token: str = field(repr=False)
 
     def hide(self, text: str) -> str:
-        """Return a text without the token."""
         return text.replace(self.token, "***") if len(self.token) >= SHORTEST_HIDDEN else text
 
     def hide_bytes(self, body: bytes) -> bytes:
-        """Return an answer without the token."""
         return body.replace(self.token.encode(), b"***") if len(self.token) >= SHORTEST_HIDDEN else body
 
 

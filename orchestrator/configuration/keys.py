@@ -77,12 +77,6 @@ def check_key(key: str) -> None:
         raise InputError(f"{key}: no such key; {nearest_key(key, schema_keys(block))}")
 
 
-def check_axis(key: str) -> None:
-    """Refuse to sweep over what all trials of a campaign share. Raises InputError."""
-    if key.partition(".")[0] in CAMPAIGN_BLOCKS:
-        raise InputError(f"{key}: all trials of a campaign share it; give one value, or run a campaign for each")
-
-
 def nearest_key(key: str, names: Iterable[str]) -> str:
     """Return advice as `nearest` does, for the last part of a dotted key among the names that could stand there."""
     parent, _, name = key.rpartition(".")

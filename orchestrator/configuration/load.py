@@ -47,7 +47,6 @@ class LoadConfig(Frozen):
 
     @property
     def is_open(self) -> bool:
-        """Whether samples arrive by a schedule."""
         return self.name != "closed"
 
     @property

@@ -125,21 +125,17 @@ class ServerSettings(Frozen):
 
     @property
     def is_asked(self) -> bool:
-        """Whether a server answers."""
         return self.name != NOT_ASKED
 
     @property
     def is_started(self) -> bool:
-        """Whether the campaign starts it."""
         return self.command is not None
 
     @property
     def parts(self) -> SplitResult:
-        """The URL in parts."""
         return urlsplit(self.url or "")
 
     def at(self, port: int) -> Self:
-        """Return the same server on another port."""
         host = f"[{self.parts.hostname}]" if ":" in (self.parts.hostname or "") else self.parts.hostname
         return self.model_copy(update={"url": self.parts._replace(netloc=f"{host}:{port}").geturl()})
 

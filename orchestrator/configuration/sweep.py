@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
 
@@ -52,6 +52,9 @@ class Conditional(Frozen):
     settings: tuple[str, ...] = Field(alias="set")
 
 
+Rule = TypeVar("Rule", Note, Conditional)
+
+
 class SweepFile(Frozen):
     """A sweep file as written: axes and exclusions in Hydra's grammar, plain settings, keys that move together."""
 
@@ -80,36 +83,30 @@ def parse_sweep(data: object) -> SweepFile:
         raise InputError(f"{key} {FORMS[key]}" if key in FORMS else explain(error, SWEEP_KEYS)) from error
 
 
-def settings_when(conditionals: Sequence[Conditional], known: Combination) -> list[str]:
-    """Return the settings of every conditional that applies, in their order, as written.
+def applying(rules: Sequence[Rule], known: Combination, where: str) -> list[Rule]:
+    """Return the notes or conditional settings that hold for a trial, in their order.
 
     Parameters
     ----------
     known
-        what the sweep file and the command line set, and the trial's value of every axis.
+        the trial's value of every axis; for settings also what the sweep file and the command line set.
+    where
+        the key of the sweep file, for the message.
 
     Raises
     ------
     InputError
         for a condition on a key that is not among these.
     """
-    for key in (key for each in conditionals for key in each.when):
+    for key in (key for rule in rules for key in rule.when):
         if key not in known:
-            raise InputError(f"{key}: set_when names it, but the sweep neither has such an axis nor sets it; {nearest(key, known)}")
-    return [text for each in conditionals if applies(each.when, known) for text in each.settings]
+            raise InputError(f"{key}: {where} names it, but the sweep neither has such an axis nor sets it; {nearest(key, known)}")
+    return [rule for rule in rules if applies(rule.when, known)]
 
 
 def applies(rule: Axes, combination: Combination) -> bool:
     """Return whether a combination has one of the listed values for every key of a rule."""
     return all(combination[key] in values for key, values in rule.items())
-
-
-def notes_on(notes: Sequence[Note], combination: Combination) -> str:
-    """Return what the notes say of a combination, joined. Raises InputError for a note on an unknown axis."""
-    for key in (key for note in notes for key in note.when):
-        if key not in combination:
-            raise InputError(f"{key}: notes name it, but it is no axis of the sweep; {nearest(key, combination)}")
-    return "; ".join(note.say for note in notes if applies(note.when, combination))
 
 
 def combinations(

@@ -54,7 +54,6 @@ class TimedActor:
         self._turn = Turn(campaign, holder)
 
     def identify(self) -> Identity:
-        """Return which process this is, once the actor is up."""
         return own_identity()
 
     def scratch(self) -> str:
@@ -62,11 +61,9 @@ class TimedActor:
         return str(self._scratch)
 
     def take_turn(self) -> str | None:
-        """Take part in the campaign's turn on this machine, or return who has it."""
         return self._turn.take()
 
     def prepare(self) -> Prepared:
-        """Start the server, where the trial has one of its own; pin, load, warm up."""
         self._crashes = keep_crashes(self._scratch)
         prepared = self._worker.prepare()
         context = ray.get_runtime_context()
@@ -74,27 +71,21 @@ class TimedActor:
         return replace(prepared, placement={**prepared.placement, **node})
 
     def run_rounds(self, first: int, count: int, visit: int) -> Packed:
-        """Run consecutive rounds of a visit and return them as one message."""
         return pack(self._worker.run_rounds(first, count, visit))
 
     def run_stream(self, first: int, visit: int) -> Packed:
-        """Serve the stream of a visit and return its rounds as one message."""
         return pack(self._worker.run_stream(first, visit))
 
     def rest(self, bell: str) -> None:
-        """Sleep until the driver's bell rings."""
         sleep_until_rung(bell)
 
     def kernel_ns(self) -> int:
-        """Time a fixed piece of work."""
         return self._worker.kernel_ns()
 
     def read_back(self) -> dict[str, Any]:
-        """Read back where the process is placed now."""
         return self._worker.read_back()
 
     def close(self) -> None:
-        """End the server, and remove what the process left."""
         self._worker.close()
         crash_path(self._scratch).unlink(missing_ok=True)
 

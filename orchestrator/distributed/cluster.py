@@ -3,22 +3,19 @@
 The embedded one is private, on loopback, with a token of its own, and gone when the command ends, however it ends.
 """
 
-import fcntl
 import logging
 import os
 import re
 import secrets
-import shutil
 import socket
-import stat
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from orchestrator.configuration.config import CampaignConfig
 from orchestrator.contracts import InputError, first_line
@@ -37,8 +34,6 @@ START_S = 60.0
 """How long the embedded Ray may take to start; on an idle machine it takes two or three."""
 LOOK_AGAIN_S = 0.02
 PREFIX = "tq-"
-OWNER, OWNED = "owner", "r"
-OLD_S = 600.0
 LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 """Ray rewrites 127.0.0.1 to the host's own address, and leaves the rest of the loopback range as it is."""
 TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - the variable
@@ -47,20 +42,23 @@ OWN_TOKEN = secrets.token_hex(32)
 UNAUTHENTICATED = "there is no token here; copy the head's ~/.ray/auth_token, or name it with RAY_AUTH_TOKEN_PATH"
 
 
-def prepare_environment() -> None:
-    """Set what Ray reads from the environment when it is imported. Telemetry is off: nothing leaves the user's machines."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
-    # A call after the end must not start a Ray of its own.
-    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
-    # Python's minor version must be equal on all hosts, its patch level need not.
-    os.environ["RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL"] = "minor"
+RAYS_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the user's machines
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # a call after the end must not start a Ray of its own
+    "RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL": "minor",  # Python's minor version must be equal on all hosts, its patch level need not
     # Ray keeps an idle process ready for every core, and none of ours can use one: a trial's environment is its own.
-    os.environ["RAY_enable_worker_prestart"] = "0"  # noqa: SIM112 - the names are Ray's
-    os.environ["RAY_prestart_worker_first_driver"] = "0"  # noqa: SIM112
-    # Ray gives its workers niceness 15: any other process on the machine would then stall the timed one.
-    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - the name is Ray's
+    "RAY_enable_worker_prestart": "0",
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_worker_niceness": "0",  # at Ray's 15 any other process on the machine would stall the timed one
+}
+"""What Ray reads when it is imported."""
+
+
+def prepare_environment() -> None:
+    """Set what Ray reads from the environment when it is imported."""
+    os.environ.update(RAYS_ENVIRONMENT)
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 @contextmanager
@@ -108,16 +106,13 @@ def joined_ray(address: str, working_dir: Path) -> Iterator[None]:
         raise InputError(f"cluster.address={address}: nothing answers; start a head with cluster/start_head.sh or correct it")
     from ray.exceptions import RayError
 
-    driver = connected(address, working_dir)
-    try:
-        with quiet_stderr():
-            driver.__enter__()
-    except (RayError, RuntimeError, ValueError, OSError) as error:
-        raise InputError(f"cluster.address={address}: {why_not_joined(error)}") from error
-    try:
+    with ExitStack() as stack:
+        try:
+            with quiet_stderr():
+                stack.enter_context(connected(address, working_dir))
+        except (RayError, RuntimeError, ValueError, OSError) as error:
+            raise InputError(f"cluster.address={address}: {why_not_joined(error)}") from error
         yield
-    finally:
-        driver.__exit__(None, None, None)
 
 
 def has_token() -> bool:
@@ -215,7 +210,8 @@ def open_joined(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
     Raises InputError for a cluster that cannot be joined, and for a folder of ``code`` that cannot be shipped.
     """
     assert config.cluster.address is not None
-    with own_folder() as folder, kept() as files:
+    with kept() as files:
+        folder = private_folder()
         files.remove_at_end(folder.parent)
         stage_code(folder / "code", config.code)
         with joined_ray(config.cluster.address, folder / "code"):
@@ -227,55 +223,15 @@ def open_joined(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
             yield RaySite(config.cluster, cache, keeper=files)
 
 
-@contextmanager
-def own_folder() -> Iterator[Path]:
-    """Yield a new private folder, short enough for the names of Ray's sockets; delete it, and those whose owners are dead.
+def private_folder() -> Path:
+    """Return a new folder, short enough for the names of Ray's sockets, which its keeper is to delete.
 
     Ray opens its own folder to every user of the machine, and processes import code from there: it has to lie within one that no other can
-    enter. An owner holds a lock beside it. Its process id would be useless to a program in another container that shares the folder.
+    enter.
     """
-    remove_leftovers()
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
-    with (folder / OWNER).open("xb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            (folder / OWNED).mkdir()
-            yield folder / OWNED
-        finally:
-            _remove(folder)
-
-
-def remove_leftovers() -> None:
-    """Delete folders whose owner is dead, and what a process of Ray's that outlived its owner has made anew."""
-    for folder in filter(_is_own, Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*")):
-        with suppress(OSError):  # one whose owner lives stays
-            try:
-                with (folder / OWNER).open("rb") as lock:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    _remove(folder)
-            except FileNotFoundError:
-                made_anew = [path.name for path in folder.iterdir()] == [OWNED]
-                if made_anew and time.time() - folder.stat().st_mtime > OLD_S:
-                    _remove(folder)
-
-
-def _is_own(folder: Path) -> bool:
-    """Return whether a folder is one that this program makes: no link, this user's, and closed to all others.
-
-    Another user's might keep us waiting with a pipe in the place of the lock, or lead to files of ours.
-    """
-    try:
-        status = folder.lstat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
-
-
-def _remove(folder: Path) -> None:
-    """Delete a folder, its lock last: if a dying process of Ray's still writes there, a later program can see that and try again."""
-    shutil.rmtree(folder / OWNED, ignore_errors=True)
-    if not (folder / OWNED).exists():
-        shutil.rmtree(folder, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"), "r")
+    folder.mkdir()
+    return folder
 
 
 class EmbeddedRay:
@@ -286,19 +242,16 @@ class EmbeddedRay:
 
     keeper: Keeper | None = None
 
-    def __enter__(self) -> "EmbeddedRay":
+    def __enter__(self) -> Self:
         prepare_environment()
         heed_signals()
         self._token = os.environ.get(TOKEN)
         os.environ[TOKEN] = OWN_TOKEN
-        with ExitStack() as stack:
-            self._folder = stack.enter_context(own_folder())
-            self._log = self._folder / "head.log"
-            head = Path(__file__).with_name("head.py")
-            command = [sys.executable, "-P", str(head), str(self._folder), LOOPBACK]
-            self.keeper = Keeper(command, log=self._log, on_end=self._lost)
-            self.keeper.remove_at_end(self._folder.parent)
-            self._files = stack.pop_all()
+        self._folder = private_folder()
+        self._log = self._folder / "head.log"
+        command = [sys.executable, "-P", str(Path(__file__).with_name("head.py")), str(self._folder), LOOPBACK]
+        self.keeper = Keeper(command, log=self._log, on_end=self._lost)
+        self.keeper.remove_at_end(self._folder.parent)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -306,10 +259,8 @@ class EmbeddedRay:
         Embedded.lost = None
         Embedded.known.clear()
         self.keeper.end()
-        self._files.close()
-        if self._token is None:
-            os.environ.pop(TOKEN, None)
-        else:
+        del os.environ[TOKEN]
+        if self._token is not None:
             os.environ[TOKEN] = self._token
 
     @contextmanager

@@ -57,7 +57,6 @@ class RaySession:
         self._resting = False
 
     def identify(self) -> RayJob[Identity]:
-        """Return which process this is, once the actor is up."""
         scratch = self._handle.scratch.remote()
 
         def keep(identity: Identity) -> Identity:
@@ -69,36 +68,28 @@ class RaySession:
         return self._job(self._handle.identify.remote(), keep)
 
     def take_turn(self) -> RayJob[str | None]:
-        """Take part in the campaign's turn on the machine, or return who has it."""
         return self._job(self._handle.take_turn.remote())
 
     def prepare(self) -> RayJob[Prepared]:
-        """Pin, load, warm up."""
         return self._job(self._handle.prepare.remote())
 
     def run_rounds(self, first: int, count: int, visit: int) -> RayJob[list[RoundResult]]:
-        """Run consecutive rounds of a visit."""
         return self._job(self._awake().run_rounds.remote(first, count, visit), unpack)
 
     def run_stream(self, first: int, visit: int) -> RayJob[list[RoundResult]]:
-        """Serve the stream of a visit."""
         return self._job(self._awake().run_stream.remote(first, visit), unpack)
 
     def end_stream(self) -> None:
-        """Have the stream under way end after its round, where the process is on the driver's machine: one that is busy takes no call."""
         if self.shares_machine and self._scratch is not None:
             end_stream(self._scratch)
 
     def kernel_ns(self) -> RayJob[int]:
-        """Time a fixed piece of work."""
         return self._job(self._awake().kernel_ns.remote())
 
     def read_back(self) -> RayJob[Mapping[str, Any]]:
-        """Read back where the process is placed now."""
         return self._job(self._awake().read_back.remote())
 
     def rest(self) -> None:
-        """Have the process sleep until the next call, where the driver's machine is its own and a pipe can be made there."""
         if not self.shares_machine or self._scratch is None or self._resting:
             return
         with suppress(OSError):
@@ -123,21 +114,17 @@ class RaySession:
             self._keeper.remove_at_end(path)
 
     def forget(self) -> None:
-        """Have the process killed as soon as its node can be reached."""
         ask(ray.kill, self._handle)
 
     def last_words(self) -> LastWords | None:
-        """Return what a process that has died leaves of its end; None where nothing is known, or its host does not answer."""
         return None if self._scratch is None else self._there(take_last_words, self._scratch)
 
     def abandon(self) -> Stamps | None:
-        """Kill the process and return what it has left of the round in flight. Raises TrialFailed for stamps that cannot be trusted."""
         ask(ray.kill, self._handle)
         self._await_end()
         return None if self._scratch is None else self._there(take_stamps, self._scratch)
 
     def take_server_log(self) -> str | None:
-        """Return what its server has written, once the process is gone; None without one, or where its host does not answer."""
         if self._server is None or self._scratch is None:
             return None
         return self._there(take_server_log, self._server.model_dump(mode="json"), self._scratch)
@@ -162,7 +149,6 @@ class RaySession:
         return found
 
     def close(self) -> None:
-        """End the process and wait until it is gone, so that the next trial has the machine to itself."""
         with suppress(RayError):  # a process that hangs or is gone has nothing to say; it is killed below
             ask(ray.get, self._awake().close.remote(), timeout=CLOSE_TIMEOUT_S + self._server_s)
         ask(ray.kill, self._handle)
@@ -217,22 +203,18 @@ class RayExecutor:
         self._hosts: dict[str, Host] = {}
 
     def machine_of(self, trial: Trial) -> str:
-        """Return the id of the physical machine a trial runs on."""
         return self._machine_id(self._machine(trial.system))
 
     def cores_of(self, trial: Trial) -> tuple[int, ...]:
-        """Return the cores a trial is given there, those of a server that it starts among them."""
         machine = self._machine(trial.system)
         return cores_of_trial(trial, machine.cores, machine.numa, machine.host)
 
     def await_end(self, trial: Trial, pid: int, created_s: float | None, boot_id: str | None) -> None:
-        """Wait until a process that an earlier driver left on a trial's machine is gone, and end it where it stays."""
         machine = self._machine(trial.system)
         server_s = trial.server.stop_s + KEEPER_S if trial.server.is_started else 0.0
         wait_for(on_node(machine.node_id, end_with_server, pid, created_s, boot_id, server_s), machine.host)
 
     def open(self, trial: Trial, trial_id: str, process: int) -> RaySession:
-        """Start an actor for a trial."""
         machine = self._machine(trial.system)
         threads = trial.system.threads or len(cores_offered(trial.system, machine.cores, machine.numa, machine.host))
         environment = {name: str(threads) for name in THREAD_VARIABLES}
@@ -266,7 +248,6 @@ class RayExecutor:
         return RaySession(handle, host, self._leaving, self._keeper, trial.server if trial.server.is_started else None)
 
     def leave(self) -> None:
-        """Kill every process, so that the threads waiting for them end."""
         self._leaving.set()
         for handle in list(self._handles):
             ask(ray.kill, handle)

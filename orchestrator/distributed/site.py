@@ -83,7 +83,6 @@ class RaySite:
         """Nothing has to be started: nodes are asked as they are named."""
 
     def machine(self, system: SystemConfig) -> Machine:
-        """Return the machine of the node that a system's labels name, as read in the Python that the system runs in."""
         node = choose_node(system, self._nodes)
         key = (node.node_id, system.python)
         if key not in self._machines:
@@ -91,7 +90,6 @@ class RaySite:
         return self._machines[key]
 
     def look(self, machine: Machine, trials: Sequence[Trial]) -> list[Look]:
-        """Look at models and data on the machine itself, in the Python that the trials' systems run in, one for all of them."""
         (python,) = {trial.system.python for trial in trials}
         documents = [_with_own_paths(resolved(trial)).model_dump(mode="json") for trial in trials]
         reference = on_node(machine.node_id, look_here, documents, python=python)
@@ -100,7 +98,6 @@ class RaySite:
 
     @contextmanager
     def executor(self) -> Iterator[Executor]:
-        """Yield the executor over the machines found."""
         own = choose_node(SystemConfig(name="own"), self._nodes)
         own_id = own.node_id if self._cluster.machines == "node" else boot_id()
         with steady_heap():

@@ -234,7 +234,8 @@ def _placement(placement: Mapping[str, Any]) -> str:
     held = " (not held to them)" if placement.get("pinned") is False else ""
     quota = f" (quota {placement['quota_cores']:g})" if placement.get("quota_cores") else ""
     threads = placement.get("threads", "")
-    return f"{placement.get('device', '')} cores {cores}{held}{quota}, {threads} threads"
+    isolation = f", isolation: {placement['isolation']}" if "isolation" in placement else ""
+    return f"{placement.get('device', '')} cores {cores}{held}{quota}, {threads} threads{isolation}"
 
 
 def _last(record: TrialRecord, column: str) -> str:

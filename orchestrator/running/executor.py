@@ -148,15 +148,12 @@ class LocalSite:
         """Nothing has to be started."""
 
     def machine(self, system: SystemConfig) -> Machine:
-        """Return this machine, whatever the system's labels: the plan reports what does not fit."""
         return self.machine_here
 
     def look(self, machine: Machine, trials: Sequence[Trial]) -> list[Look]:
-        """Look in this process."""
         return [self._inspector.look(resolved(trial)) for trial in trials]
 
     def executor(self) -> AbstractContextManager[Executor]:
-        """Return the executor that was asked for."""
         return self._open_executor()
 
     def __enter__(self) -> LocalSite:

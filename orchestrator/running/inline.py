@@ -75,42 +75,33 @@ class InlineSession:
         self._scratch = scratch
 
     def identify(self) -> InlineJob[Identity]:
-        """Return which process this is."""
         return InlineJob(own_identity)
 
     def take_turn(self) -> InlineJob[str | None]:
-        """Take part in the campaign's turn on this machine, or return who has it."""
         return InlineJob(self._turn.take)
 
     def prepare(self) -> InlineJob[Prepared]:
-        """Load and warm up."""
         return InlineJob(self._prepare)
 
     def run_rounds(self, first: int, count: int, visit: int) -> InlineJob[list[RoundResult]]:
-        """Run consecutive rounds of a visit."""
         return InlineJob(lambda: self._served.run_rounds(first, count, visit), limited=True)
 
     def run_stream(self, first: int, visit: int) -> InlineJob[list[RoundResult]]:
-        """Serve the stream of a visit."""
         return InlineJob(lambda: self._served.run_stream(first, visit), limited=True)
 
     def end_stream(self) -> None:
-        """Have the stream under way end after its round."""
         end_stream(self._scratch)
 
     def rest(self) -> None:
         """Do nothing: the process is the driver's own, and busy."""
 
     def kernel_ns(self) -> InlineJob[int]:
-        """Time a fixed piece of work."""
         return InlineJob(self._worker.kernel_ns)
 
     def read_back(self) -> InlineJob[Mapping[str, Any]]:
-        """Read back where the process is placed now."""
         return InlineJob(self._worker.read_back)
 
     def host_answers(self) -> bool:
-        """Return True: host and driver are one."""
         return True
 
     def forget(self) -> None:
@@ -120,18 +111,15 @@ class InlineSession:
         """Return nothing: the process is the driver's own, and lives."""
 
     def abandon(self) -> Stamps | None:
-        """Return what is left of the round in flight. The process is the driver's own and lives on."""
         self._served.end_server()
         self._turn.end()
         return take_stamps(self._scratch)
 
     def close(self) -> None:
-        """Remove the file of stamps."""
         self._served.close()
         self._turn.end()
 
     def take_server_log(self) -> str | None:
-        """Return what its server has written, None without one."""
         return None if self._server is None else take_server_log(self._server.model_dump(mode="json"), self._scratch)
 
     def _prepare(self) -> Prepared:
@@ -180,11 +168,9 @@ class InlineExecutor:
         self._campaign = uuid4().hex
 
     def machine_of(self, trial: Trial) -> str:
-        """Return this machine's boot id."""
         return boot_id()
 
     def cores_of(self, trial: Trial) -> tuple[int, ...]:
-        """Return the cores of this process that the trial asks for; nothing is pinned to them."""
         return cores_of_trial(trial, allowed_cores(), numa_cores(), socket.gethostname())
 
     def await_end(self, trial: Trial, pid: int, created_s: float | None, boot_id: str | None) -> None:
@@ -194,7 +180,6 @@ class InlineExecutor:
         """Do nothing: the process is the driver's own, and ends with it."""
 
     def open(self, trial: Trial, trial_id: str, process: int) -> InlineSession:
-        """Make a worker."""
         scratch = stamps_path(self._scratch)
         here = resolved(trial)
         worker = Worker(here, process, scratch, self._cache_dir, pin=False, clock=self._clock, monotonic=self._monotonic)

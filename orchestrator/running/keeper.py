@@ -29,8 +29,6 @@ SENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals meant for the program, which the keeper ignores."""
 LOOK_AGAIN_S = 0.02
 """How often to look while processes end."""
-WITHOUT_HANDLES_S = 0.5
-"""How often to look whether the owner lives, where the kernel has no handles for processes."""
 KILL_S = 10.0
 """How long what was killed may take to be gone."""
 KEEPER_S = KILL_S + 5.0
@@ -281,18 +279,20 @@ def watch(command: Command, owner: int, lines: bytearray) -> None:
     os.set_blocking(wakes, False)
     signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    command.reap()
     waited = select.poll()
     for descriptor in (0, woken):
         waited.register(descriptor, select.POLLHUP | select.POLLIN)
     handle = None
-    with suppress(AttributeError, OSError):  # it becomes readable when the owner ends
-        handle = os.pidfd_open(owner)
+    try:
+        handle = os.pidfd_open(owner)  # it becomes readable when the owner ends
         waited.register(handle, select.POLLIN)
-    while True:
-        command.reap()
-        if command.code is not None or not alive(owner):
-            return
-        ready = {descriptor for descriptor, _ in waited.poll(None if handle is not None else 1000 * WITHOUT_HANDLES_S)}
+    except ProcessLookupError:
+        return
+    except (AttributeError, OSError):  # a system without such handles: the pipe alone tells
+        pass
+    while command.code is None:
+        ready = {descriptor for descriptor, _ in waited.poll()}
         if woken in ready:
             os.read(woken, 4096)
         if 0 in ready:
@@ -302,17 +302,7 @@ def watch(command: Command, owner: int, lines: bytearray) -> None:
             lines += read
         if handle in ready:
             return
-
-
-def alive(pid: int) -> bool:
-    """Return whether there is a process."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        command.reap()
 
 
 def tell(**said: Any) -> None:

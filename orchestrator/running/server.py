@@ -268,7 +268,6 @@ class WorkerWithServer:
 
     @tracebacks_kept()
     def prepare(self) -> Prepared:
-        """Start the server and have it ready; then pin, load, warm up. Raises what `Worker.prepare` does."""
         if not self._trial.server.is_started:
             return self.worker.prepare()
         self._server, url, facts = started(self._trial, self._log, self._cache_dir)
@@ -282,15 +281,12 @@ class WorkerWithServer:
         return replace(prepared, facts={**prepared.facts, SERVER_STARTED: facts})
 
     def run_rounds(self, first: int, count: int, visit: int) -> list[RoundResult]:
-        """Run consecutive rounds of a visit."""
         return self._watched(lambda: self.worker.run_rounds(first, count, visit))
 
     def run_stream(self, first: int, visit: int) -> list[RoundResult]:
-        """Serve the stream of a visit."""
         return self._watched(lambda: self.worker.run_stream(first, visit))
 
     def close(self) -> None:
-        """End the server, and remove the file of stamps. Idempotent."""
         try:
             self.end_server()
         finally:

@@ -4,7 +4,7 @@ import importlib.util
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,17 +79,15 @@ class OpenModel:
 
 @dataclass(frozen=True)
 class OpenTask:
-    """A task that has checked itself, and the samples drawn from it. ``class_range`` is over all samples."""
+    """A task that has checked itself, and the samples drawn from it. ``class_range`` is over all samples.
+
+    ``inspection`` knows nothing of a model.
+    """
 
     task: Task
     samples: tuple[Sample, ...]
-    all_samples: int
     class_range: tuple[int, int] | None
-    encoded_bytes: int
-    held_bytes: int
-    digest: str
-    paths: Mapping[str, str]
-    metrics: tuple[str, ...]
+    inspection: Inspection
 
 
 @dataclass(frozen=True)
@@ -144,17 +142,10 @@ class Inspector:
         model_options, task_options = options_here(trial)
         model, task = self._model(trial, model_options), self._task(trial, task_options)
         check_classes(f"model {trial.model.name}", trial.model.classes, task.class_range)
-        inspection = Inspection(
-            samples=len(task.samples),
-            all_samples=task.all_samples,
-            encoded_bytes=task.encoded_bytes,
-            held_bytes=task.held_bytes,
-            data_digest=task.digest,
+        inspection = replace(
+            task.inspection,
             model_digest="unknown" if trial.server.is_asked else model.digest,
             model_paths=model.paths,
-            task_paths=task.paths,
-            slices=tuple(sorted({name for sample in task.samples for name in sample.slices})),
-            metrics=task.metrics,
             model_bytes=model.size_bytes,
             load_digest=self._check_load(trial, len(task.samples)),
         )
@@ -275,11 +266,20 @@ def open_task(config: TaskConfig, options: Mapping[str, Any], digest_cache: Path
         found = class_range(every)
         check_classes(f"task {config.name}", config.classes, found)
         samples = tuple(draw_subset(every, config.limit, config.subset_seed))
-        digest = digest_data(samples, digest_cache)
-        paths = path_options(options, [sample.path for sample in every if sample.path is not None])
         encoded = sum(sample.encoded_size() for sample in samples)
         held = estimate_decoded(samples, task.decode) if config.preload == "decoded" else encoded if config.preload == "bytes" else 0
-        return OpenTask(task, samples, len(every), found, encoded, held, digest, paths, tuple(task.metrics))
+        inspection = replace(
+            UNKNOWN,
+            samples=len(samples),
+            all_samples=len(every),
+            encoded_bytes=encoded,
+            held_bytes=held,
+            data_digest=digest_data(samples, digest_cache),
+            task_paths=path_options(options, [sample.path for sample in every if sample.path is not None]),
+            slices=tuple(sorted({name for sample in samples for name in sample.slices})),
+            metrics=tuple(task.metrics),
+        )
+        return OpenTask(task, samples, found, inspection)
 
 
 def options_here(trial: Trial) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -54,7 +54,6 @@ class Schedule:
 
     @property
     def rounds(self) -> int:
-        """Number of whole rounds."""
         return (self.moments_ns.size - self.ramp) // self.round_size
 
     def of_round(self, number: int) -> slice:
@@ -73,7 +72,6 @@ class Length:
     rounds: int
 
     def arrivals(self, samples: int) -> int:
-        """Return the number of all arrivals."""
         return self.ramp + self.rounds * samples
 
 

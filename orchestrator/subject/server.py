@@ -43,7 +43,6 @@ class Address:
 
     @property
     def host_header(self) -> str:
-        """The value of the header ``Host``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS["http" if self.tls is None else "https"] else f"{host}:{self.port}"
 

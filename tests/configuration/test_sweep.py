@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.configuration.sweep import combinations, notes_on, parse_sweep, settings_when
+from orchestrator.configuration.sweep import applying, combinations, parse_sweep
 from orchestrator.contracts import InputError
 
 values = st.lists(st.sampled_from("abcd"), min_size=1, max_size=3, unique=True).map(tuple)
@@ -112,18 +112,19 @@ def test_a_sweep_file_is_read_as_written() -> None:
 def test_settings_hold_where_every_key_has_a_listed_value() -> None:
     whens = [{"when": {"rule": "paper"}, "set": ["x=1"]}, {"when": {"rule": "paper", "model": ["a", "b"]}, "set": ["y=2", "z=3"]}]
     given = parse_sweep({"set_when": whens}).set_when
-    found = [settings_when(given, {"rule": rule, "model": model}) for rule in ("paper", "rounds") for model in "ac"]
-    assert found == [["x=1", "y=2", "z=3"], ["x=1"], [], []]
+    found = [applying(given, {"rule": rule, "model": model}, "set_when") for rule in ("paper", "rounds") for model in "ac"]
+    assert found == [[*given], [given[0]], [], []]
     with pytest.raises(InputError, match="model: set_when names it, but the sweep neither has such an axis nor sets it"):
-        settings_when(given, {"rule": "paper"})
+        applying(given, {"rule": "paper"}, "set_when")
 
 
 def test_notes_are_said_of_the_combinations_they_name() -> None:
     said = [{"when": {"model": "a"}, "say": "one"}, {"when": {"model": ["a", "b"], "task": "x"}, "say": "two"}]
     notes = parse_sweep({"notes": said}).notes
-    assert [notes_on(notes, {"model": model, "task": task}) for model in "abc" for task in "xy"] == ["one; two", "one", "two", "", "", ""]
-    with pytest.raises(InputError, match="model: notes name it, but it is no axis of the sweep"):
-        notes_on(notes, {"task": "x"})
+    found = [[note.say for note in applying(notes, {"model": model, "task": task}, "notes")] for model in "abc" for task in "xy"]
+    assert found == [["one", "two"], ["one"], ["two"], [], [], []]
+    with pytest.raises(InputError, match="model: notes names it, but the sweep neither has such an axis nor sets it"):
+        applying(notes, {"task": "x"}, "notes")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from lazily import Lazily
 from orchestrator.configuration.config import CampaignConfig, Trial, parse_trial
 from orchestrator.contracts import InputError
 from orchestrator.distributed.actor import Bell, sleep_until_rung
-from orchestrator.distributed.cluster import EmbeddedSite, own_folder
+from orchestrator.distributed.cluster import EmbeddedSite
 from orchestrator.distributed.placement import Node, choose_node, stage_code
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.locks import own_folder_path
@@ -257,21 +257,6 @@ def test_a_stray_module_on_a_host_is_refused(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "elsewhere/tasks.py" in done.stderr
-
-
-def test_folders_of_dead_owners_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    (tmp_path / "tq-notes-x").mkdir()
-    (tmp_path / "tq-1-dead").mkdir(0o700)
-    (tmp_path / "tq-1-dead" / "owner").touch()
-    (tmp_path / "tq-1-anew").mkdir(0o700)
-    (tmp_path / "tq-1-anew" / "r" / "session").mkdir(parents=True)
-    os.utime(tmp_path / "tq-1-anew", (0, 0))
-    with own_folder() as first, own_folder() as second:
-        assert first.is_dir()
-        assert second.is_dir()
-        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([first.parent.name, second.parent.name, "tq-notes-x"])
-    assert [path.name for path in tmp_path.iterdir()] == ["tq-notes-x"]
 
 
 def test_importing_the_driver_imports_no_framework() -> None:

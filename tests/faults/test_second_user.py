@@ -23,12 +23,13 @@ from stranger import NOBODY, NOGROUP, as_stranger, needs_root, stranger
 
 from orchestrator.__main__ import main
 from orchestrator.contracts import InputError
-from orchestrator.distributed.cluster import OWNED, OWNER, own_folder, remove_leftovers
+from orchestrator.distributed.cluster import private_folder
 from orchestrator.machine.locks import LOCK, SET, VARIABLE, own_folder_path
 from orchestrator.machine.other_users import nobody, open_places
 from orchestrator.machine.turn import Turn, check_turn, read_turn
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.scratch import Scratch, remove_stale, stamps_path, take_stamps
+from orchestrator.running.keeper import kept
 from orchestrator.storage.files import write_link
 from orchestrator.storage.reader import open_campaign
 
@@ -308,7 +309,9 @@ def test_a_lock_folder_of_one_user_excludes_no_other(campaign: Callable[..., tup
 
 def test_rays_folder_and_token_are_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
-    with own_folder() as folder:
+    with kept() as keeper:
+        folder = private_folder()
+        keeper.remove_at_end(folder.parent)
         (folder / "code.py").touch()
         victim = os.getpid()
         attacks: list[Callable[[], object]] = [
@@ -320,24 +323,6 @@ def test_rays_folder_and_token_are_out_of_reach(monkeypatch: pytest.MonkeyPatch)
         ]
         for attack in attacks:
             assert "PermissionError" in as_stranger(attack)
-
-
-def test_leftovers_that_a_stranger_made_lead_nowhere(public: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    mine = tmp_path / "thesis"
-    (mine / OWNED).mkdir(parents=True)
-    (mine / OWNED / "chapter").write_text("years of work")
-    os.utime(mine, (0, 0))
-
-    def attack() -> None:
-        (public / "tq-1-fifo").mkdir()
-        os.mkfifo(public / "tq-1-fifo" / OWNER)
-        (public / "tq-1-link").symlink_to(mine)
-        (public / "tq-1-file").touch()
-
-    assert as_stranger(attack) == "done"
-    monkeypatch.setattr(tempfile, "tempdir", str(public))
-    remove_leftovers()
-    assert (mine / OWNED / "chapter").read_text() == "years of work"
 
 
 # --- results

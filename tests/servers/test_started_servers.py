@@ -62,7 +62,7 @@ def keepers() -> list[psutil.Process]:
     found, ours = [], os.environ.get("PYTEST_XDIST_WORKER")
     for process in psutil.process_iter():
         try:
-            keeps = Path(keeper.__file__).name in " ".join(process.cmdline())
+            keeps = keeper.__file__ in process.cmdline()
             if keeps and process.environ().get("PYTEST_XDIST_WORKER") == ours:
                 found.append(process)
         except psutil.Error:
