@@ -56,7 +56,7 @@ def asked(starts_ns: Sequence[int], due_ns: Sequence[int], times_ns: Sequence[in
 def of_file(kind: str, path: Path) -> Asked:
     """Return the requests of a file, or LoadGen's folder, as `import` reads it; ``kind`` is the name of its format."""
     (recording,) = recordings_of(kind, [path], {})
-    rows: list[dict[str, Any]] = long_form(recording).to_pylist()
+    rows: list[dict[str, Any]] = long_form(recording).to_pylist() if recording.table.num_rows else []
     good = [row for row in rows if row["outcome"] == schema.OK]
     due = issued_ns(path) if kind == "aiperf" else {row["start_ns"]: row["arrival_ns"] for row in good}
     return asked(

@@ -17,7 +17,7 @@ from orchestrator.storage.reader import Campaign, open_campaign
 
 
 def compare_campaigns(
-    baseline: Path, candidate: Path, overrides: Sequence[str], power: bool, min_effect: float | None = None
+    baseline: Path, candidate: Path, overrides: Sequence[str], power: bool, min_effect: float | None = None, by: Sequence[str] = ()
 ) -> Comparison:
     """Compare the campaign of one directory with a baseline: a directory, or a file of ``export baseline``.
 
@@ -25,7 +25,7 @@ def compare_campaigns(
     """
     before = _baseline(baseline)
     stored = before.analysis if isinstance(before, Baseline) else before.record.config.analysis
-    return compare(before, _candidate(candidate, baseline), override_analysis(stored, overrides), power=power, min_effect=min_effect)
+    return compare(before, _candidate(candidate, baseline), override_analysis(stored, overrides), power=power, min_effect=min_effect, by=by)
 
 
 def tell(

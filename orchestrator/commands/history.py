@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.contracts import InputError
-from orchestrator.history.picture import Pictured, history_picture, to_page
+from orchestrator.history.picture import history_picture, to_page
 from orchestrator.history.series import (
     HISTORY,
     Series,
@@ -52,7 +52,7 @@ def show_history(folder: Path, threshold: str | None, sweep: str | None, of_code
     said = [*sentences(series, changes, tests_of(one.points for one in series), of_code), *left_out, *_left_out(lacking)]
     tables = [*([changes_table(changes, stored)] if changes else []), *series_tables(series, thresholds, of_code, terminal.fine)]
     title, names = title_of(stored), names_of(series)
-    pictures = [Pictured(_name(one, names), history_picture(one, of_code)) for one in series]
+    pictures = {_name(one, names): history_picture(one, of_code) for one in series}
     written_to = make_output_folder(to or folder, "--to")
     of_points = list(history_rows(series, [_below(one.directory, folder) for one in stored], thresholds))
     written = {"history": table_of(of_points, schema_of(HISTORY)), "change_points": change_rows(changes)}

@@ -13,8 +13,7 @@ from orchestrator.configuration.composition import Composition, compose_trials, 
 from orchestrator.configuration.config import CampaignConfig, Trial, parse_campaign, parse_trial
 from orchestrator.configuration.fields import FEWEST_ARRIVALS_PER_S
 from orchestrator.contracts import InputError
-from orchestrator.machine.host import Machine
-from orchestrator.machine.surroundings import check_surroundings
+from orchestrator.machine.host import Machine, check_surroundings
 from orchestrator.machine.turn import check_turn
 from orchestrator.metrics import METRICS
 from orchestrator.report.text import printable

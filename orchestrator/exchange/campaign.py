@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import orchestrator
 from orchestrator.configuration.config import CampaignConfig, parse_trial
 from orchestrator.contracts import InputError
-from orchestrator.exchange.formats import GAPS, UNFIT, BadRecord, Recording, dropped, short
+from orchestrator.exchange.formats import GAPS, BadRecord, Recording, dropped
 from orchestrator.exchange.long_form import long_form
 from orchestrator.exchange.rounds import MISSING, Arrangement, Timeline, arranged, first_double, moments, timeline, why_no_schedule
 from orchestrator.metrics import METRICS, MeanMetric, find_metric
@@ -249,12 +249,7 @@ def _samples(one: _Read) -> pa.Table:
 
 def _answers(one: _Read, name: str) -> pa.Array:
     values = one.of_samples(name)
-    if not any(value is not None for value in values):
-        return pa.nulls(len(values), pa.string())
-    try:
-        return pa.array(values)
-    except UNFIT as error:
-        raise InputError(f"{name}: values of different kinds ({short(error)}); write all in one way") from error
+    return pa.array(values) if any(value is not None for value in values) else pa.nulls(len(values), pa.string())
 
 
 def _write_trial(writer: CampaignWriter, one: _Read, planned: PlannedTrial, samples: pa.Table, about: Mapping[str, Any]) -> Imported:

@@ -87,6 +87,8 @@ def _times(columns: dict[str, Any], ok: Flags, always_ok: bool, refuse: Refuse) 
     """Take the columns of time, and return these in ns without units, and which rows have them; a total is made stages of."""
     found: dict[str, tuple[Numbers, Flags]] = {}
     for stem, name in [(stem, f"{stem}_{unit}") for stem in TIMES for unit in UNITS if f"{stem}_{unit}" in columns]:
+        if stem in found:  # which one counts, nobody said
+            refuse(np.ones_like(ok), f"{name} is a second column of one time: remove one of them")
         values, there = _nanoseconds(columns.pop(name), name, refuse)
         if stem not in ("start", "arrival"):
             if stem not in OF_ANSWERS:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -77,13 +76,8 @@ def write_tidy(campaign: Campaign, path: Path) -> int:
 
 def _form(campaign: Campaign, trials: list[TrialRecord]) -> pa.Schema:
     """Return the columns of all trials together."""
-    extra: dict[str, pa.DataType] = {}
-    for record in trials:
-        for name in campaign.samples(record.trial_id).column_names:
-            if name.startswith("score_"):
-                extra[name] = pa.float64()
-            elif name.startswith("slice_"):
-                extra[name] = NAME
+    names = {name for record in trials for name in campaign.samples(record.trial_id).column_names if name.startswith(("score_", "slice_"))}
+    extra = {name: pa.float64() if name.startswith("score_") else NAME for name in names}
     return pa.schema([*FIXED, *sorted(extra.items())])
 
 
@@ -98,14 +92,10 @@ def _write_trial(campaign: Campaign, record: TrialRecord, form: pa.Schema, write
         of_round = rounds.take(_places(rounds.column("round"), part.column("round"), record))
         of_sample = samples.take(_places(samples.column("sample"), part.column("sample"), record))
         total = pc.add(pc.add(*(part.column(stage) for stage in schema.STAGES[:2])), part.column(schema.STAGES[2]))
-        columns: dict[str, Any] = {**_columns(of_sample), **_columns(of_round), **_columns(part), "total_ns": total}
-        columns["response_ns"] = pc.add(total, part.column("queue_ns"))
+        columns = {name: table.column(name) for table in (of_sample, of_round, part) for name in table.column_names}
+        columns |= {"total_ns": total, "response_ns": pc.add(total, part.column("queue_ns"))}
         writer.write_table(pa.table([_conform(columns.get(field.name), constant, field, part.num_rows) for field in form], schema=form))
     return int(timings.num_rows)
-
-
-def _columns(table: pa.Table) -> dict[str, Any]:
-    return dict(zip(table.column_names, table.columns, strict=True))
 
 
 def _conform(column: Any, constant: Mapping[str, Any], field: pa.Field, rows: int) -> Any:
@@ -120,11 +110,9 @@ def _conform(column: Any, constant: Mapping[str, Any], field: pa.Field, rows: in
     return column.cast(field.type)
 
 
-def _places(known: pa.ChunkedArray, wanted: pa.ChunkedArray, record: TrialRecord) -> pa.Array:
+def _places(known: pa.ChunkedArray, wanted: pa.ChunkedArray, record: TrialRecord) -> pa.ChunkedArray:
     """Return the row of each wanted number."""
-    numbers, asked = known.to_numpy(), wanted.to_numpy()
-    order = np.argsort(numbers)
-    found = np.minimum(np.searchsorted(numbers, asked, sorter=order), max(len(numbers) - 1, 0))
-    if not len(numbers) or bool((numbers[order][found] != asked).any()):
+    places = pc.index_in(wanted, value_set=known.combine_chunks())
+    if places.null_count:
         raise InputError(f"{record.trial_id} has timings of a sample that its predictions.parquet lacks: restore it from a copy")
-    return pa.array(order[found])
+    return places

@@ -6,10 +6,11 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
@@ -59,19 +60,15 @@ def export_to_mlflow(results: CampaignAnalysis, folder: Path) -> None:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's warnings about its own libraries
-        _export(_client(folder), results, folder)
-
-
-def _export(client: Any, results: CampaignAnalysis, folder: Path) -> None:
-    name = f"{results.campaign.name} {results.campaign.created_at:%Y-%m-%dT%H-%M-%SZ}"
-    name = mlflow_name(name)
-    if client.get_experiment_by_name(name) is not None:
-        raise InputError(f"{folder} holds the campaign {name} already: name another folder with --to")
-    experiment = client.create_experiment(name, artifact_location=(folder.resolve() / ARTIFACTS).as_uri())
-    ranked = rankings(results)
-    report = {"report.md": to_report(results, ranked), PICTURE: quality_picture(results, ranked=ranked) or ""}
-    for record in results.records:
-        _add_run(client, experiment, record, results, report)
+        client = _client(folder)
+        name = mlflow_name(f"{results.campaign.name} {results.campaign.created_at:%Y-%m-%dT%H-%M-%SZ}")
+        if client.get_experiment_by_name(name) is not None:
+            raise InputError(f"{folder} holds the campaign {name} already: name another folder with --to")
+        experiment = client.create_experiment(name, artifact_location=(folder.resolve() / ARTIFACTS).as_uri())
+        ranked = rankings(results)
+        report = {"report.md": to_report(results, ranked), PICTURE: quality_picture(results, ranked=ranked)}
+        for record in results.records:
+            _add_run(client, experiment, record, results, report)
 
 
 def _client(folder: Path) -> Any:
@@ -91,7 +88,7 @@ def _client(folder: Path) -> Any:
     return MlflowClient(tracking_uri=f"sqlite:///{folder.resolve() / DATABASE}")
 
 
-def _add_run(client: Any, experiment: str, record: TrialRecord, results: CampaignAnalysis, report: Mapping[str, str]) -> None:
+def _add_run(client: Any, experiment: str, record: TrialRecord, results: CampaignAnalysis, report: Mapping[str, str | None]) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
     started = record.started_at or results.campaign.created_at
@@ -105,7 +102,10 @@ def _add_run(client: Any, experiment: str, record: TrialRecord, results: Campaig
     for at in range(0, max(len(metrics), len(params)), AT_ONCE):
         client.log_batch(run, metrics=metrics[at : at + AT_ONCE], params=params[at : at + AT_ONCE])
     with tempfile.TemporaryDirectory() as scratch:
-        for name, text in _artifacts(record, results, report):
+        # All of them are made here, none is copied from the campaign.
+        artifacts = {"trial.json": record.model_dump_json(indent=1)} | {name: text for name, text in report.items() if text}
+        artifacts |= {f"{name}.csv": to_csv(_of(record, table)) for name, table in results.tables.items()}
+        for name, text in artifacts.items():
             path = Path(scratch) / name
             path.write_text(text, encoding="utf-8", errors="backslashreplace")
             client.log_artifact(run, str(path))
@@ -127,28 +127,19 @@ def params_of(record: TrialRecord) -> dict[str, str]:
 def metrics_of(record: TrialRecord, results: CampaignAnalysis) -> dict[str, float]:
     """Return the figures of one trial: tail quality per metric, clock and threshold, latency, and certified deadlines."""
     found: dict[str, float | None] = {}
-    for row in _of(record, results, "tail_quality"):
+    for row in _of(record, results.tables["tail_quality"]).to_pylist():
         if row["slice"] == "all":
             key = f"{row['metric']}/{row['clock']}/{row['threshold_origin']} {row['threshold']}"
             found |= {f"{key}/{figure}": row[figure] for figure in FIGURES}
-    for row in _of(record, results, "latency"):
+    for row in _of(record, results.tables["latency"]).to_pylist():
         found[f"latency/{row['clock']}/p{row['percentile']:g}_ns"] = row["value_ns"]
-    for row in _of(record, results, "deadline"):
+    for row in _of(record, results.tables["deadline"]).to_pylist():
         found[f"deadline/{row['clock']}/{row['reference']}_ns"] = row["deadline_ns"]
     return {mlflow_name(key): float(value) for key, value in found.items() if value is not None}
 
 
-def _of(record: TrialRecord, results: CampaignAnalysis, name: str) -> list[dict[str, Any]]:
-    table = results.tables[name]
-    return list(table.filter(pc.equal(table.column("trial"), record.trial_id)).to_pylist())
-
-
-def _artifacts(record: TrialRecord, results: CampaignAnalysis, report: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield name and text of the files beside a run; all of them are made here, none is copied from the campaign."""
-    yield "trial.json", record.model_dump_json(indent=1)
-    yield from ((name, text) for name, text in report.items() if text)
-    for name, table in results.tables.items():
-        yield f"{name}.csv", to_csv(table.filter(pc.equal(table.column("trial"), record.trial_id)))
+def _of(record: TrialRecord, table: pa.Table) -> pa.Table:
+    return table.filter(pc.equal(table.column("trial"), record.trial_id))
 
 
 def _storable(text: str) -> str:

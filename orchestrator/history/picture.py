@@ -1,7 +1,6 @@
 """``history.html`` and its pictures: a series over time, with the noise of visits and processes, levels and change points."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -89,15 +88,7 @@ def _words(figure: Figure, *levels: float) -> str:
     return " to ".join(milliseconds(float(np.exp(level))) if figure == "deadline" else quality(level) for level in levels)
 
 
-@dataclass(frozen=True)
-class Pictured:
-    """A series by its name, with its picture as SVG."""
-
-    name: str
-    svg: str
-
-
-def to_page(title: str, sentences: Sequence[str], tables: Sequence[Table], pictures: Sequence[Pictured]) -> str:
-    """Return the page: what the history comes to, its change points, a picture of each series, and every table."""
+def to_page(title: str, sentences: Sequence[str], tables: Sequence[Table], pictures: Mapping[str, str]) -> str:
+    """Return the page: what the history comes to, its change points, the picture of each series by its name, and every table."""
     values = {"title": title, "sentences": sentences, "tables": tables, "pictures": pictures, "note": NOTE}
     return page_of("orchestrator.history", "history_page.html.j2", **values)

@@ -92,7 +92,8 @@ def shared_thresholds(stored: Sequence[Stored], wanted: str | None) -> dict[str,
     counts: dict[str, Counter[int]] = {}
     aims: dict[str, int] = {}
     for one in stored:
-        rows = sorted(one.quality.select(["threshold_ns", "threshold", "threshold_origin", "task"]).to_pylist(), key=_by_time)
+        columns = one.quality.select(["threshold_ns", "threshold", "threshold_origin", "task"])
+        rows = columns.sort_by([("threshold_ns", "ascending"), ("threshold", "ascending")]).to_pylist()
         for task in dict.fromkeys(row["task"] for row in rows):
             of_task = [row for row in rows if row["task"] == task]
             counts.setdefault(task, Counter()).update({row["threshold_ns"] for row in of_task if row["threshold_origin"] == "absolute"})
@@ -104,10 +105,6 @@ def shared_thresholds(stored: Sequence[Stored], wanted: str | None) -> dict[str,
         return min(often, key=lambda ns: (abs(math.log(ns / aim)), ns))
 
     return {task: nearest(task, aim) if fixed is None else fixed.ns for task, aim in aims.items()}
-
-
-def _by_time(row: Row) -> tuple[int, str]:
-    return row["threshold_ns"], row["threshold"]
 
 
 def points_of(stored: Sequence[Stored], rows: Sequence[Sequence[Row]]) -> dict[Key, list[Point]]:

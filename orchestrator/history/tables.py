@@ -1,7 +1,9 @@
 """A history in words and tables."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +120,8 @@ def course_of(values: Sequence[float], cells: int = CELLS) -> str:
 
 def changes_table(changes: Sequence[Change], stored: Sequence[Stored]) -> Table:
     """Return one row per change point, in order of time."""
-    series = [change.series for change in changes]
-    names, heads, surroundings = names_of(_once(series)), heads_of(_once(series)), Surroundings()
+    series = list({change.series.key.match_key: change.series for change in changes}.values())
+    names, heads, opened = names_of(series), heads_of(series), cache(open_campaign)
     rows = []
     for change in changes:
         one = change.series
@@ -131,7 +133,7 @@ def changes_table(changes: Sequence[Change], stored: Sequence[Stored]) -> Table:
                 one.key.task,
                 change.figure,
                 *_levels(change),
-                surroundings.what_differs(stored[before.campaigns[-1]], stored[after.campaigns[0]], one.key.match_key),
+                what_differs(stored[before.campaigns[-1]], stored[after.campaigns[0]], one.key.match_key, opened),
             ]
         )
     return condensed(
@@ -144,10 +146,6 @@ def changes_table(changes: Sequence[Change], stored: Sequence[Stored]) -> Table:
         ),
         ["from", "figure", "before", "after", "what else differs"],
     )
-
-
-def _once(series: Sequence[Series]) -> list[Series]:
-    return list({one.key.match_key: one for one in series}.values())
 
 
 def _levels(change: Change) -> list[str]:
@@ -172,27 +170,17 @@ def sentences(series: Sequence[Series], changes: Sequence[Change], tests: int, o
         yield f"These are too few for any: with {tests} series of figures the clearest change is shown from {needed} {what} on."
 
 
-class Surroundings:
-    """What campaigns of a history were measured with; each is opened once, for many systems change where two of them meet."""
-
-    def __init__(self) -> None:
-        self._opened: dict[Path, Campaign] = {}
-
-    def what_differs(self, before: Stored, after: Stored, match_key: str) -> str:
-        """Return in words what differs between two campaigns for one system: code, machine and stack."""
-        code = [f"code {before.head.code} -> {after.head.code}"] if before.head.code != after.head.code else []
-        try:
-            here, there = (self._record(stored.directory, match_key) for stored in (before, after))
-        except InputError:
-            return ", ".join(code) or NOTHING
-        return ", ".join([*code, *_differences(here, there)]) or NOTHING
-
-    def _record(self, directory: Path, match_key: str) -> TrialRecord:
-        campaign = self._opened.get(directory) or self._opened.setdefault(directory, open_campaign(directory))
-        trial_id = next((planned.trial_id for planned in campaign.record.trials if planned.match_key == match_key), None)
-        if trial_id is None:
-            raise InputError(f"{directory} has no trial {match_key}: choose another")
-        return campaign.trial(trial_id)
+def what_differs(before: Stored, after: Stored, match_key: str, opened: Callable[[Path], Campaign]) -> str:
+    """Return in words what differs between two campaigns for one system: code, machine and stack."""
+    found = [f"code {before.head.code} -> {after.head.code}"] if before.head.code != after.head.code else []
+    records: list[TrialRecord] = []
+    with suppress(InputError):  # of a damaged campaign
+        for campaign in (opened(stored.directory) for stored in (before, after)):
+            trials = [planned.trial_id for planned in campaign.record.trials if planned.match_key == match_key]
+            records += [campaign.trial(trial_id) for trial_id in trials[:1]]
+    if len(records) > 1:
+        found += _differences(*records)
+    return ", ".join(found) or NOTHING
 
 
 def _differences(here: TrialRecord, there: TrialRecord) -> Iterator[str]:

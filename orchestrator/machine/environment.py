@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import socket
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import psutil
 
@@ -39,16 +40,19 @@ def boot_id() -> str:
 
 def environment() -> dict[str, Any]:
     """Return the host, its processor, memory and power settings as plain JSON values."""
-    cpufreq = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+    cpus = Path("/sys/devices/system/cpu")
+    model = re.search(r"^model name\s*:(.*)", read_text(Path("/proc/cpuinfo")) or "", re.MULTILINE)
+    no_turbo, boost = read_text(cpus / "intel_pstate/no_turbo"), read_text(cpus / "cpufreq/boost")
+    turbo = no_turbo == "0" if no_turbo is not None else None if boost is None else boost == "1"
     return {
         "host": socket.gethostname(),
         "boot_id": boot_id(),
-        "processor": processor_name(),
+        "processor": model[1].strip() if model else platform.processor() or platform.machine(),
         "logical_cores": psutil.cpu_count(logical=True),
         "physical_cores": psutil.cpu_count(logical=False),
         "memory_bytes": psutil.virtual_memory().total,
-        "governor": read_text(cpufreq / "scaling_governor"),
-        "turbo": _turbo(),
+        "governor": read_text(cpus / "cpu0/cpufreq/scaling_governor"),
+        "turbo": turbo,
         "swap_used_bytes": psutil.swap_memory().used,
         "clock": "perf_counter_ns",
     }
@@ -110,22 +114,6 @@ def installed_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version for name, version in found.items() if version}}
 
 
-def processor_name() -> str:
-    """Return the processor's model name."""
-    for line in (read_text(Path("/proc/cpuinfo")) or "").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _turbo() -> bool | None:
-    no_turbo = read_text(Path("/sys/devices/system/cpu/intel_pstate/no_turbo"))
-    if no_turbo is not None:
-        return no_turbo == "0"
-    boost = read_text(Path("/sys/devices/system/cpu/cpufreq/boost"))
-    return None if boost is None else boost == "1"
-
-
 @cache
 def _distribution_version(name: str) -> str | None:
     try:
@@ -150,15 +138,14 @@ def memory_peak_bytes() -> int:
     return psutil.Process().memory_info().rss
 
 
-class Interpreter(NamedTuple):
-    """A Python as it would run: its file without links, and its virtual environment, None where it stands in none."""
+def same_interpreter(one: str, other: str) -> bool:
+    """Return whether two paths or names would run the same Python in the same environment; False where one runs nothing."""
+    found = _interpreter(one)
+    return found is not None and found == _interpreter(other)
 
-    file: Path
-    venv: Path | None
 
-
-def interpreter_at(python: str) -> Interpreter | None:
-    """Return what a path, or a name on the search path, would run; None where it runs nothing.
+def _interpreter(python: str) -> tuple[Path, Path | None] | None:
+    """Return the file that a path, or a name on the search path, would run, without links, and its virtual environment.
 
     A virtual environment's python is a link to the one that it was made from, and is told from it by the folder in which the link stands.
     """
@@ -167,11 +154,4 @@ def interpreter_at(python: str) -> Interpreter | None:
         return None
     path = Path(found).absolute()
     folder = path.parent.resolve()
-    venv = next((place for place in (folder, folder.parent) if (place / "pyvenv.cfg").is_file()), None)
-    return Interpreter(path.resolve(), venv)
-
-
-def same_interpreter(one: str, other: str) -> bool:
-    """Return whether two paths or names would run the same Python in the same environment; False where one runs nothing."""
-    found = interpreter_at(one)
-    return found is not None and found == interpreter_at(other)
+    return path.resolve(), next((place for place in (folder, folder.parent) if (place / "pyvenv.cfg").is_file()), None)

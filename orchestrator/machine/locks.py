@@ -156,18 +156,14 @@ class UserTurn:
         """Take part, or return who measures. Raises InputError if the folder cannot be locked."""
         if self._held is not None:
             return None
-        folder, self.every_user = open_common_folder(self.path)
-        try:
+        with common_folder(self.path) as (folder, self.every_user):
             other = _try(folder, self.path)
             if other is not None:
                 return holder_named(folder, other, self.path)
             with suppress(OSError):  # it keeps no one out: /proc/locks shows by it which process takes part
                 fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            self._held, folder = folder, -1
+            self._held = os.dup(folder)  # the locks stay as long as one descriptor of the same opening does
             return None
-        finally:
-            if folder >= 0:
-                os.close(folder)
 
     def end(self) -> None:
         """Release it. Idempotent."""

@@ -8,6 +8,7 @@ import os
 import pwd
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -70,11 +71,7 @@ def open_places(directory: Path, made: bool) -> list[Open]:
         system has no modes.
     """
     found = []
-    for place in _way_to(directory):
-        try:
-            status = place.lstat()
-        except OSError:
-            continue
+    for place, status in _way_to(directory):
         one = why_open(place, status)
         if one is not None:
             itself = place == directory.absolute() and not (made and status.st_uid == os.geteuid())
@@ -104,12 +101,8 @@ def exchangers(path: Path) -> Iterator[str]:
     Root's folders and links are trusted here, and so are folders of *nobody* without a link on the way: those above a container's own.
     """
     way = list(_way_to(path))
-    holders = {place.parent for place in way if place.is_symlink()}
-    for place in way:
-        try:
-            status = place.lstat()
-        except OSError:
-            continue
+    holders = {place.parent for place, status in way if stat.S_ISLNK(status.st_mode)}
+    for place, status in way:
         link = stat.S_ISLNK(status.st_mode)
         if place == path.absolute() and not link:
             continue
@@ -121,20 +114,20 @@ def exchangers(path: Path) -> Iterator[str]:
             yield f"{told} can be written by every user"
 
 
-def _way_to(directory: Path) -> Iterator[Path]:
-    """Yield a path, the folders above it, and the same of what links among them lead to."""
+def _way_to(directory: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield a path, the folders above it, and the same of what links among them lead to, as far as they exist."""
     seen: set[Path] = set()
     left = [directory.absolute()]
     while left:
         path = left.pop()
         for place in (path, *path.parents):
-            if place not in seen:
-                seen.add(place)
-                yield place
-                try:
+            if place in seen:
+                continue
+            seen.add(place)
+            with suppress(OSError):
+                yield place, place.lstat()
+                if place.is_symlink():
                     left.append(place.parent / place.readlink())
-                except OSError:  # no link
-                    continue
 
 
 @cache

@@ -3,8 +3,8 @@
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
 import psutil
@@ -16,7 +16,7 @@ NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 PARENT, USER, SYSTEM = 1, 11, 12
 """Fields of /proc/PID/stat, counted from the state after the name."""
 RAYLET, HEAD = "raylet", "gcs_server"
-SESSION = re.compile(rb"session_[\w.-]+")
+SESSION = re.compile(r"session_[\w.-]+")
 """In the command line of each of Ray's daemons: which Ray it belongs to."""
 
 
@@ -119,32 +119,20 @@ def roots_beside(driver: Identity) -> tuple[int, ...]:
 
     Its raylet, the head of the same Ray where that runs beside it, and the driver if it is on this machine.
     """
-    parents, raylet = read_parents(), os.getppid()
-    roots = [raylet] if _name(raylet) == RAYLET else []
-    if roots:
-        beside = (pid for pid, parent in parents.items() if parent == parents.get(raylet) and _name(pid) == HEAD)
-        roots += [pid for pid in beside if _session(pid) == _session(raylet)]
-    return (*roots, *([driver.pid] if _is_here(driver) else []))
+    roots = []
+    with suppress(psutil.Error):
+        raylet = psutil.Process().parent()
+        if raylet is not None and raylet.name() == RAYLET:
+            roots.append(raylet.pid)
+            above = raylet.parent()
+            beside = [] if above is None else [process for process in above.children() if process.name() == HEAD]
+            roots += [process.pid for process in beside if _session(process) == _session(raylet)]
+    with suppress(psutil.Error, FileNotFoundError):
+        if driver.boot_id == boot_id() and abs(psutil.Process(driver.pid).create_time() - driver.created_s) <= SAME_START_S:
+            roots.append(driver.pid)
+    return tuple(roots)
 
 
-def _is_here(driver: Identity) -> bool:
-    try:
-        return driver.boot_id == boot_id() and abs(psutil.Process(driver.pid).create_time() - driver.created_s) <= SAME_START_S
-    except (psutil.Error, FileNotFoundError):
-        return False
-
-
-def _name(pid: int) -> str:
-    return _read(pid, "comm").decode(errors="replace").strip()
-
-
-def _session(pid: int) -> bytes | None:
-    found = SESSION.search(_read(pid, "cmdline"))
+def _session(process: psutil.Process) -> str | None:
+    found = SESSION.search(" ".join(process.cmdline()))
     return found[0] if found else None
-
-
-def _read(pid: int, name: str) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/{name}").read_bytes()
-    except OSError:
-        return b""

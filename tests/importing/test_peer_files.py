@@ -259,10 +259,15 @@ def test_a_finite_number_beyond_all_times_is_one_line(form: str, value: float, t
 @pytest.mark.parametrize(
     ("form", "text", "told"),
     [
-        ("guidellm", "[1]", "what stands here must be an object with keys, and it is [1]"),
-        ("guidellm", '{"benchmarks": [{"requests": {"successful": [1]}}]}', "successful request 0: what stands here must be an object"),
+        ("guidellm", "[1]", "holds no list of benchmarks"),
+        (
+            "guidellm",
+            '{"benchmarks": [{"requests": {"successful": [1]}}]}',
+            "requests.successful.0 must be an object with keys, and it is 1",
+        ),
         ("guidellm", '{"benchmarks": [{"requests": {"successful": [{"info": 3}]}}]}', "request_start or request_end is missing"),
         ("vllm", '{"ttfts": [true], "itls": [[]], "errors": [""]}', "ttfts.0=True: input should be a valid number"),
+        ("vllm", f'{{"more": {"[" * 64}{"]" * 64}}}', "is nested deeper than 64 levels"),
         ("vllm", '{"ttfts": [], "itls": [], "errors": []}', "holds no request: there is nothing to import"),
     ],
 )

@@ -137,7 +137,7 @@ MISTAKES = {
         "inference_ms,outcome\n,error\n,timeout\n": "none was answered",
         "sample,inference_ms\n": "holds no request",
         "a,b\n1,2\n": "has no column of the long form",
-        "sample,inference_ms,inference_us\na,5,6\n": "has two columns for one time, inference_ms and inference_us",
+        "sample,inference_ms,inference_us\na,5,6\n": "inference_ms is a second column of one time",
         "inference_ms,start_ns,arrival_ns\n5,0,0\n6,1000000000,1500000000\n": "line 3: it begins before it is scheduled",
         "inference_ms,first_token_ms\n5,4\n5,6\n": "line 3: its first token comes after the end of its answer",
         "inference_ms,first_token_ms,last_token_ms\n5,4,3\n": "line 2: its last token comes before its first",
@@ -156,7 +156,7 @@ MISTAKES = {
         '{"inference_ms": 5, "score_a": 1}\n{"inference_ms": 5, "score_a": 99999999999999999999}\n': (
             "values of 'score_a' differ in kind (Python int too large"
         ),
-        '{"total_s": 5, "total_ns": 5}\n': "has two columns for one time, total_s and total_ns",
+        '{"total_s": 5, "total_ns": 5}\n': "total_s is a second column of one time",
         '{"inference_ms": 5, "first_token_ms": 1, "token_gaps_ms": [1]}\n{"inference_ms": 5, "first_token_ms": 1, "token_gaps_ms": [1, 4]}\n': (
             "line 2: its gaps between tokens add up to more than its answer took"
         ),

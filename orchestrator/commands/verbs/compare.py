@@ -40,6 +40,8 @@ class Options:
         whether the exit code says what was found, and whether no verdict passes.
     min_effect
         a slow-down, as a share of all times, that the gate must be able to find.
+    by
+        settings in which trials that belong together may differ.
     power, full
         whether to say what these repeats would find, and to print every column with its explanation.
     files
@@ -56,6 +58,7 @@ class Options:
     files: Mapping[str, Path | None] = field(default_factory=dict)
     run: PairedRun | None = None
     full: bool = False
+    by: tuple[str, ...] = ()
 
 
 def add_options(parser: LineParser) -> None:
@@ -66,6 +69,7 @@ def add_options(parser: LineParser) -> None:
     parser.flag("-m", "--multirun", help="with --run: a,b after a key makes a trial of each")
     add_config_dir(parser)
     add_quiet(parser)
+    parser.option("--by", metavar="KEY[,KEY]", help="match trials that differ in these settings alone")
     parser.flag("--gate", help="exit code 0 for pass, 1 for fail, 3 for no verdict")
     parser.flag("--allow-no-verdict", help="with --gate: a trial without a verdict passes")
     parser.option("--min-effect", type=share, metavar="PERCENT", help="with --gate: slow-down it must find (default 20)")
@@ -104,6 +108,7 @@ def read(line: Line) -> Options:
         files={form: getattr(found, form) for form in FORMS},
         run=run,
         full=found.full,
+        by=tuple(found.by.split(",")) if found.by else (),
     )
 
 
@@ -136,12 +141,12 @@ def execute(options: Options) -> int:
     if options.run is not None:
         from orchestrator.commands.paired_run import measure_pairs
 
-        measured = measure_pairs(options.run)
+        measured = measure_pairs(options.run, options.gate)
         if measured.ended is not None:
             return measured.ended
         baseline, candidate, broken = measured.folder / "a", measured.folder / "b", measured.broken
     min_effect = options.min_effect if options.gate else None
-    comparison = compare_campaigns(baseline, candidate, options.overrides, options.power, min_effect)
+    comparison = compare_campaigns(baseline, candidate, options.overrides, options.power, min_effect, options.by)
     tell(
         comparison,
         options.allow_no_verdict,

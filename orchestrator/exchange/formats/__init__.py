@@ -1,4 +1,7 @@
-"""What a format is: a module here whose ``read`` yields recordings in the long form of docs/importing.md; and what formats share."""
+"""What formats share. A format is a module here whose ``read(paths, columns)`` yields recordings in the long form of docs/importing.md.
+
+One whose columns the user may name by ``--map`` sets ``TAKES_MAP``.
+"""
 
 import json
 import re
@@ -6,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, AnyStr, Protocol, TypeVar, cast
+from typing import IO, Any, AnyStr, TypeVar, cast
 
 import pyarrow as pa
 from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
@@ -24,6 +27,7 @@ UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 PLAIN = ("round", "sample", "outcome", "reference", "prediction", "input_size", "tokens")
 LARGEST_JSON = 64 * 2**20
 """Bytes of a document, and of a line of those that are one a line."""
+DEEPEST = 64
 UNFIT = (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError)
 LAW_LOST = "The file names no rate that a load here can have: its schedule counts as a trace, of whose law nothing is known."
 T = TypeVar("T", bound=BaseModel)
@@ -73,20 +77,13 @@ class Recording:
         return str(self.path) if self.name in (self.path.stem, self.path.name.split(".")[0]) else f"{self.path}: {self.name}"
 
 
-class Format(Protocol):
-    """A module of this folder. One whose columns the user may name by ``--map`` sets ``TAKES_MAP``."""
-
-    def read(self, paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
-        """Yield the recordings of files. ``columns``: names in the file by names of the long form. Raises InputError."""
-
-
 def recordings_of(form: str, paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
-    """Return the recordings of files of a format."""
+    """Return the recordings of files of a format. ``columns``: names in the file by names of the long form. Raises InputError."""
     module = import_module(f"{__name__}.{form}")
     if columns and not getattr(module, "TAKES_MAP", False):
         ours, theirs = next(iter(columns.items()))
         raise InputError(f"--map {ours}={theirs}: --format {form} knows its own columns; leave it out, or use --format table")
-    return cast(Format, module).read(paths, columns)
+    return cast(Iterator[Recording], module.read(paths, columns))
 
 
 def known_column(name: str) -> bool:
@@ -163,12 +160,20 @@ def checked(model: type[T], value: Any, place: str) -> T:
 def parsed(text: str | bytes, place: str) -> Any:
     """Return JSON's values. Raises BadRecord that begins with ``place``."""
     try:
-        return json.loads(text)
+        document = json.loads(text)
     except json.JSONDecodeError as error:
         line = f" line {error.lineno}" if error.lineno > 1 else ""
         raise BadRecord(f"{place}{line} is no JSON ({error.msg}, column {error.colno}): export the file again") from error
     except (ValueError, RecursionError) as error:
         raise BadRecord(f"{place} is no JSON that can be read ({str(error)[:80]}): export the file again") from error
+    left = [(document, 1)]
+    while left:
+        value, depth = left.pop()
+        if depth > DEEPEST:
+            raise BadRecord(f"{place} is nested deeper than {DEEPEST} levels: export the file again")
+        values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        left += [(inner, depth + 1) for inner in values if isinstance(inner, dict | list)]
+    return document
 
 
 def read_bytes(path: Path) -> bytes:
@@ -209,12 +214,14 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, text
 
 
-def parts_of(path: Path, documents: Sequence[Any], what: str) -> Iterator[tuple[Any, str, str]]:
-    """Yield each of a file's documents, its place, and a name for what was measured. Raises BadRecord where there is none."""
-    if not documents:
-        raise BadRecord(f"{path} holds no {what}: export the file again")
-    for number, document in enumerate(documents):
-        yield document, f"{path} {what} {number}", path.stem if len(documents) == 1 else f"{path.stem}-{number}"
+def parts_of(path: Path, key: str) -> Iterator[tuple[Any, str, str]]:
+    """Yield each document that a JSON file lists under a key, its place, and a name for what was measured. Raises BadRecord."""
+    document = read_document(path)
+    found = document.get(key) if isinstance(document, dict) else None
+    if not isinstance(found, list) or not found:
+        raise BadRecord(f"{path} holds no list of {key}: export the file again")
+    for number, part in enumerate(found):
+        yield part, f"{path} {key.removesuffix('s')} {number}", path.stem if len(found) == 1 else f"{path.stem}-{number}"
 
 
 def nanoseconds(value: float, per: int, place: str, name: str) -> int:

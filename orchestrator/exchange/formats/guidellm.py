@@ -16,7 +16,6 @@ from orchestrator.exchange.formats import (
     law_lost,
     nanoseconds,
     parts_of,
-    read_document,
     schedule,
     shown,
     table_of,
@@ -43,24 +42,17 @@ class Request(Record):
 class Benchmark(Record):
     """One benchmark, at one rate or number of users: its requests by what became of them, null where there are none."""
 
-    successful: list[Any] | None = at("requests", "successful")
-    errored: list[Any] | None = at("requests", "errored")
-    incomplete: list[Any] | None = at("requests", "incomplete")
+    successful: list[Request] | None = at("requests", "successful")
+    errored: list[Request] | None = at("requests", "errored")
+    incomplete: list[Request] | None = at("requests", "incomplete")
     strategy: str | None = at("config", "strategy", "type_")
     rate: float | None = at("config", "strategy", "rate")
-
-
-class File(Record):
-    """The whole file."""
-
-    benchmarks: list[Any]
 
 
 def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
     """Yield one recording per benchmark of each file."""
     for path in paths:
-        found = checked(File, read_document(path), str(path)).benchmarks
-        for document, place, name in parts_of(path, found, "benchmark"):
+        for document, place, name in parts_of(path, "benchmarks"):
             benchmark = checked(Benchmark, document, place)
             rows, places, never = _rows(benchmark, place)
             law = LAWS.get(benchmark.strategy or "")
@@ -82,9 +74,8 @@ def _rows(benchmark: Benchmark, place: str) -> tuple[list[dict[str, Any]], list[
     places: list[str] = []
     never = 0
     for kind, outcome in OUTCOMES.items():
-        for number, document in enumerate(getattr(benchmark, kind) or ()):
+        for number, request in enumerate(getattr(benchmark, kind) or ()):
             where = f"{place}, {kind} request {number}"
-            request = checked(Request, document, where)
             start, due = request.request_start, request.targeted_start
             if outcome == "lost" and due is None and start is None:
                 never += 1

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 
-from orchestrator.exchange.formats import BadRecord, Record, Recording, checked, dropped, parsed, parts_of, read_document, table_of
+from orchestrator.exchange.formats import BadRecord, Record, Recording, checked, dropped, parsed, parts_of, table_of
 
 NOTE = "The time of a request of perf_analyzer runs from sending it to its last response; its file holds no scheduled time."
 NO_EVENTS = "they are no events of OpenAI's form, of which alone it is known which hold a token"
@@ -43,21 +43,15 @@ class Event(Record):
 class Experiment(Record):
     """One rate or number of users."""
 
-    requests: list[Any]
-
-
-class File(Record):
-    """The whole file."""
-
-    experiments: list[Any]
+    requests: list[Request]
 
 
 def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
     """Yield one recording per experiment of each file."""
     for path in paths:
-        for document, place, name in parts_of(path, checked(File, read_document(path), str(path)).experiments, "experiment"):
+        for document, place, name in parts_of(path, "experiments"):
             where = f"{place}, request {{}}".format
-            requests = [checked(Request, one, where(row)) for row, one in enumerate(checked(Experiment, document, place).requests)]
+            requests = checked(Experiment, document, place).requests
             rows = [_row(request, where(row)) for row, request in enumerate(requests)]
             streamed = any(len(request.response_timestamps) > 1 for request in requests)
             untold = streamed and not any(row.get("first_token_ns") for row in rows)

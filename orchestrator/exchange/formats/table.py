@@ -18,9 +18,7 @@ import pyarrow.parquet as pq
 
 from orchestrator.contracts import InputError
 from orchestrator.exchange.formats import (
-    TIMES,
     UNFIT,
-    UNITS,
     BadRecord,
     Recording,
     bounded_lines,
@@ -67,11 +65,6 @@ class _Columns:
         if others := [name for name in every if not self.of_file(name)]:
             why = "the long form has none of these names; --map OURS=THEIRS takes one for another"
             self.remarks.append(dropped(f"the columns {shown(others, SHOWN)}", why))
-        seen: dict[str, str] = {}
-        for name in (self.of_file(theirs) or theirs for theirs in taken):
-            stem, _, unit = name.rpartition("_")
-            if stem in TIMES and unit in UNITS and (other := seen.setdefault(stem, name)) != name:
-                raise BadRecord(f"{self.path} has two columns for one time, {other} and {name}: remove one of them")
         return taken
 
 
