@@ -8,25 +8,30 @@ import random
 import shlex
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from uuid import uuid4
 
 import yaml
 
 from orchestrator.commands import line
-from orchestrator.commands.asked import Composing, PairedRun
+from orchestrator.commands.measuring import (
+    keep_losses,
+    list_changes,
+    looked_at,
+    mark_interrupted,
+    record_of,
+    stop_on_signals,
+    tell,
+    tell_open,
+)
 from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
 from orchestrator.commands.progress import Progress
 from orchestrator.commands.report import store_report
-from orchestrator.commands.results_folder import looked_at, tell_open
-from orchestrator.commands.resume import list_changes
-from orchestrator.commands.run import keep_losses, mark_interrupted, record_of, stop_on_signals
-from orchestrator.commands.shared_options import read_composing
 from orchestrator.compare.sides import partners
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError, first_line
@@ -46,7 +51,39 @@ from orchestrator.subject.targets import add_code_folders, code_of_its_own
 
 OURS = ("measurement.repeat", "results_dir")
 """Keys that this command gives itself."""
+COMPOSING = ("overrides", "multirun", "config_dirs", "many", "quiet")
 YAML = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class PairedRun:
+    """What ``compare --run`` measures in pairs.
+
+    sides
+        A and B: a file of overrides, a folder of code, or overrides in one word.
+    overrides
+        ``KEY=VALUE`` that both sides have.
+    pairs
+        of processes for each trial.
+    folder
+        of both campaigns, ``a`` and ``b``; None is a new one named after the time.
+    """
+
+    sides: tuple[str, str]
+    overrides: tuple[str, ...]
+    pairs: int
+    folder: Path | None = None
+    multirun: bool = False
+    config_dirs: tuple[Path, ...] = ()
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Composing:
+    """A command line of ``run``: its words, and what composing takes of them."""
+
+    command: tuple[str, ...]
+    asked: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -129,10 +166,11 @@ def composing_of(run: PairedRun) -> list[Composing]:
             if word.lstrip("+").partition("=")[0] in OURS:
                 remedy = "say how many with --pairs" if word.startswith("measurement") else "name the folder with --to"
                 raise InputError(f"{word}: --run gives this key itself; leave it out, and {remedy}")
-        composing = read_composing(line.parse("run", [*words, f"measurement.repeat={run.pairs}"]))
-        if composing.shows is not None:
+        command = (*words, f"measurement.repeat={run.pairs}")
+        asked = line.read("run", command)
+        if asked["cfg"] or asked["info"]:
             raise InputError(f"{side}: --cfg and --info measure nothing: leave them out")
-        found.append(composing)
+        found.append(Composing(command, {name: asked[name] for name in COMPOSING}))
     return found
 
 
@@ -170,7 +208,7 @@ def measure_pairs(run: PairedRun, gate: bool = False) -> Measured:
         except ClusterLost as lost:
             for side in (a, b):
                 keep_losses(side.writer, str(lost))
-            print(printable(f"{lost}; {_how_to_go_on(folder)}"), file=sys.stderr)  # noqa: T201
+            tell(f"{lost}; {_how_to_go_on(folder)}")
             return Measured(folder, 1 if received() is None else 130)
         if not stop.is_set():
             for side in (a, b):
@@ -179,7 +217,7 @@ def measure_pairs(run: PairedRun, gate: bool = False) -> Measured:
                 side.writer.look_after()
         broken = tuple(told for side in (a, b) for told in not_done(side.writer.record))
     if stop.is_set():
-        print(printable(f"interrupted; {_how_to_go_on(folder)}"), file=sys.stderr)  # noqa: T201
+        tell(f"interrupted; {_how_to_go_on(folder)}")
     return Measured(folder, 130 if stop.is_set() else None, broken)
 
 
@@ -211,8 +249,8 @@ def _refuse_equal(a: CampaignRecord, b: CampaignRecord) -> None:
 
 def planned_side(composing: Composing, pairing: Pairing) -> tuple[Composed, Plan, CampaignRecord]:
     """Compose and plan one side, with its own code. Raises InputError for a trial that cannot run here."""
-    with code_of_its_own(), Progress(0, None if composing.quiet else sys.stderr) as waiting:
-        composed = compose_campaign(composing, waiting.say)
+    with code_of_its_own():
+        composed = compose_campaign(**composing.asked)
         with open_site(composed.campaign, composed.trials) as site:
             plan = plan_on(site, composed)
         if plan.infeasible:
