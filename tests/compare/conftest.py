@@ -13,8 +13,8 @@ from typing import Literal
 import pytest
 from virtual_clock import at_rest
 
+from orchestrator.commands import line
 from orchestrator.commands.progress import Progress
-from orchestrator.commands.verbs.compare import FORMS, Options, execute
 from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.machine.host import read_machine
 from orchestrator.running.inline import InlineExecutor, InlineJob, InlineSession
@@ -178,8 +178,14 @@ def compare(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]
 
     def run(*paths: Path, overrides: tuple[str, ...] = (), **options: object) -> tuple[int, str]:
         capsys.readouterr()
-        files = {form: options.pop(f"{form}_file", None) for form in FORMS}
-        code = execute(Options(*paths, overrides=overrides, files=files, **options))  # type: ignore[arg-type]
+        words = [*map(str, paths), *overrides]
+        for name, value in options.items():
+            if value is True:
+                words.append(f"--{name.replace('_', '-')}")
+            elif value is not None and value is not False:
+                given = 100 * value if name == "min_effect" else value  # type: ignore[operator]
+                words.append(f"--{name.removesuffix('_file').replace('_', '-')}={given}")
+        code = line.run(["compare", *words])
         return code, capsys.readouterr().out
 
     return run
