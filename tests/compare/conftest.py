@@ -20,7 +20,7 @@ from orchestrator.machine.host import read_machine
 from orchestrator.running.inline import InlineExecutor, InlineJob, InlineSession
 from orchestrator.running.pipeline import run_trials
 from orchestrator.running.plan import Candidate, make_plan_of
-from orchestrator.storage.handover import RoundResult
+from orchestrator.storage.handover import Rounds, joined
 from orchestrator.storage.records import CampaignRecord, Pairing, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.inspection import inspect
@@ -66,13 +66,13 @@ class Processes(InlineExecutor):
         self._told.begin_process(trial_id, self._seed, self._slower.get(trial.system.name, 0.0), self._noise)
         session = super().open(trial, trial_id, process)
 
-        def told(first: int, count: int, visit: int) -> InlineJob[list[RoundResult]]:
-            def run() -> list[RoundResult]:
+        def told(first: int, count: int, visit: int) -> InlineJob[Rounds]:
+            def run() -> Rounds:
                 found = []
                 for number in range(first, first + count):
                     self._told.begin_round(trial_id)
-                    found.append(session._worker.run_round(number, visit))
-                return found
+                    found.append(session._worker.run_rounds(number, 1, visit))
+                return joined(found)
 
             return InlineJob(run)
 
