@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from orchestrator.contracts import InputError
 from orchestrator.storage import encoding, schema
-from orchestrator.storage.files import remove, remove_drafts, replacing, seal_parquet
+from orchestrator.storage.files import Held, remove, remove_drafts, replacing, seal_parquet
 from orchestrator.storage.layout import TWINS, Parts, TrialFolder, answers, merged_away, part_name, parts
 from orchestrator.storage.load import MEASURE_AGAIN, opened, read_table
 from orchestrator.storage.stored_form import conform
@@ -109,6 +109,8 @@ def _sorted(table: pa.Table, keys: list[str], folder: TrialFolder) -> pa.Table:
 
 def merge(folder: TrialFolder) -> None:
     """Merge all parts of each table into one. It is there before those that it is made of go, so that a kill loses nothing."""
+    if (held := Held.of(folder.path)) is not None:
+        held.refuse_gone()  # else parts of another folder would be merged into this one
     for name in TWINS:
         found = parts(folder.twin(name))
         if len(found) > 1:

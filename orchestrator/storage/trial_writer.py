@@ -70,6 +70,7 @@ class TrialWriter:
         numbers = rounds(folder).column("round")
         self._rounds = len(numbers)
         self._last = numbers[-1].as_py() if self._rounds else -1
+        self._next_part = max(parts(folder.twin("rounds")), default=-1) + 1  # counted, since another folder may stand there later
         self._waiting: list[tuple[pa.Table, pa.Table]] = []
         self._flushed_at, self._every_s = clock(), FLUSH_AFTER_S
         for timed, rows in left:
@@ -176,10 +177,10 @@ class TrialWriter:
         """Write the rounds appended since the last flush as one part: timings first, then the twin that makes them exist."""
         if self._waiting:
             # A part of timings whose twin could not be written holds these rounds: it is written again, under its name.
-            number = max(parts(self._folder.twin("rounds")), default=-1) + 1
             timed, rows = (pa.concat_tables(tables) for tables in zip(*self._waiting, strict=True))
-            write_parquet(self._folder.twin("timings") / part_name(number), used(timed), **encoding.TIMINGS)
-            write_parquet(self._folder.twin("rounds") / part_name(number), used(rows))
+            write_parquet(self._folder.twin("timings") / part_name(self._next_part), used(timed), **encoding.TIMINGS)
+            write_parquet(self._folder.twin("rounds") / part_name(self._next_part), used(rows))
+            self._next_part += 1
             self._waiting.clear()
         waiting.remove(self._folder.waiting)
         self._flushed_at = self._clock()
