@@ -7,7 +7,6 @@ from pathlib import Path
 
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.contracts import InputError
-from orchestrator.history.picture import history_picture, to_page
 from orchestrator.history.series import (
     HISTORY,
     Series,
@@ -21,7 +20,7 @@ from orchestrator.history.series import (
     tests_of,
 )
 from orchestrator.history.stored import LeftOut, Row, Stored, at_threshold, find_campaigns, read_stored, without_copies
-from orchestrator.history.tables import changes_table, names_of, sentences, series_tables, title_of
+from orchestrator.history.tables import changes_table, history_picture, names_of, sentences, series_tables, title_of, to_page
 from orchestrator.report.terminal import Terminal
 from orchestrator.storage.columns import schema_of
 from orchestrator.storage.files import make_output_folder, write_results
