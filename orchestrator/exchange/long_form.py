@@ -184,9 +184,8 @@ def _pieces(
 def _whole(columns: Columns, name: str, limit: int, refuse: Refuse, least: int = 0) -> tuple[NDArray[np.int64], Numbers]:
     """Take a column of whole numbers below ``limit``, and return these, [rows], 0 where there is none, and where there is one."""
     values, there = _numbers(columns.pop(name), name, refuse)
-    refuse(
-        there & ~((values >= least) & (values < limit) & (values % 1 == 0)), name, f"must be a whole number from {least:,} to {limit - 1:,}"
-    )
+    is_whole = (values >= least) & (values < limit) & (values == np.rint(values))
+    refuse(there & ~is_whole, name, f"must be a whole number from {least:,} to {limit - 1:,}")
     return values.astype(np.int64), there
 
 
