@@ -16,10 +16,6 @@ from orchestrator.stats.tail_quality import LognormalTolerance, Tolerance, Toler
 from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
 
 ClockName = Literal["inference", "total", "response", "first_token", "per_token"]
-TOGETHER = "analysis.together_ms"
-"""The key; one set of bounds replaces another as a whole."""
-TOLERANCE = "analysis.tolerance"
-"""The key; one law replaces another as a whole."""
 MOST_POINTS = 10_000
 COLUMNS = (["tolerance_ms"], ["tolerance_ms", "weight"])
 FORMS = "give median_ms with sigma or p95_ms, or points_ms (with weights), or csv"

@@ -206,8 +206,8 @@ class ClusterConfig(Frozen):
         return self
 
 
+# Headers, in small letters, whose values are secrets.
 OF_TOKENS = ("authorization", "proxy-authorization", "cookie", "x-api-key", "api-key")
-"""Headers, in small letters, whose values are secrets."""
 
 
 class Trial(Frozen):

@@ -4,7 +4,6 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from itertools import takewhile
 from typing import Annotated, Any, Literal, get_args
 
@@ -14,26 +13,18 @@ from pydantic_core import ErrorDetails
 from orchestrator.contracts import InputError, nearest
 
 MOST_REPEATS = 1000
-MOST_THRESHOLDS = 1000
-"""Per kind: tables have a row per threshold, trial and clock."""
-MOST_ROUNDS = 10**9
-"""Rounds are numbered with 32 bits."""
-MOST_SECONDS = 10**6
-"""11 days for a round: systems' own waits take little more."""
-LONGEST_MS = 9 * 10**9
-"""104 days for a threshold: beyond, float64 holds no exact number of nanoseconds."""
+MOST_THRESHOLDS = 1000  # per kind: tables have a row per threshold, trial and clock
+MOST_ROUNDS = 10**9  # rounds are numbered with 32 bits
+MOST_SECONDS = 10**6  # 11 days for a round: systems' own waits take little more
+LONGEST_MS = 9 * 10**9  # 104 days for a threshold: beyond, float64 holds no exact number of nanoseconds
 MOST_CORES = 4096
 MOST_CLASSES = MOST_SAMPLES = 10**9
 LARGEST_SEED = 2**63 - 1
 FEWEST_ARRIVALS_PER_S, MOST_ARRIVALS_PER_S = 1e-3, 10**7
 LONGEST_STREAM_S = 86_400
-LARGEST = 2**128
-"""No whole number in a file of this program lies further from 0."""
-DEEPEST = 30
-"""How deep a key's value may be nested."""
-PLAIN = "null, true, false, a finite number of at most 128 bits, text, a list or a mapping with text as keys"
-SHOWN = 80
-"""Characters of a value that a message repeats."""
+LARGEST = 2**128  # no whole number in a file of this program lies further from 0
+PLAIN = "null, true, false, a finite number, text, a list or a mapping with text as keys"
+SHOWN = 80  # characters of a value that a message repeats
 
 SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|kB|KB|MB|GB|TB)?\s*")
 SIZE_UNITS = {
@@ -63,21 +54,14 @@ def matches(pattern: str, rule: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _no_truth(value: object) -> object:
-    """Refuse true and false where a number is wanted: Python counts them as 1 and 0."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number, and true and false are none")
-    return value
-
-
 def _each_once(cores: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(cores)) < len(cores):
         raise ValueError("names a core twice; list each core once")
     return cores
 
 
+# One text stands for a list of one.
 ONE_OR_SEVERAL = BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
-"""One text stands for a list of one."""
 
 DeviceKind = Literal["cpu", "cuda"]
 Dtype = Literal["fp32", "bf16", "fp16"]
@@ -95,10 +79,10 @@ Modules = Annotated[tuple[Annotated[str, MODULE], ...], ONE_OR_SEVERAL]
 Programs = Annotated[tuple[Annotated[str, PROGRAM], ...], ONE_OR_SEVERAL]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0, le=2**60)]
 Percentile = Annotated[float, Field(ge=1e-6, lt=100)]
-Milliseconds = Annotated[float, BeforeValidator(_no_truth), Field(ge=1e-6, le=LONGEST_MS, allow_inf_nan=False)]
+Milliseconds = Annotated[float, Field(ge=1e-6, le=LONGEST_MS, allow_inf_nan=False)]
 Core = Annotated[int, Field(ge=0, lt=MOST_CORES)]
+# A number of cores, a list of core numbers, or all there are.
 Cores = Annotated[int, Field(gt=0, le=MOST_CORES)] | Annotated[tuple[Core, ...], AfterValidator(_each_once)] | None
-"""A number of cores, a list of core numbers, or all there are."""
 
 
 class Frozen(BaseModel):
@@ -110,17 +94,11 @@ class Frozen(BaseModel):
     @classmethod
     def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
         """Refuse true and false, also in a list, where a number is wanted: Pydantic would take them for 1 and 0."""
-        if _holds_numbers_alone(cls, str(info.field_name)):
-            for one in value if isinstance(value, list | tuple) else (value,):
-                _no_truth(one)
+        if any(isinstance(one, bool) for one in (value if isinstance(value, list | tuple) else (value,))):
+            kinds = set(_kinds(cls.model_fields[str(info.field_name)].annotation))
+            if kinds & {int, float} and not kinds & {bool, Any}:
+                raise ValueError("must be a number, and true and false are none")
         return value
-
-
-@lru_cache(maxsize=1024)
-def _holds_numbers_alone(model: type[BaseModel], name: str) -> bool:
-    """Return whether a key may hold a number and may not be true or false."""
-    kinds = set(_kinds(model.model_fields[name].annotation))
-    return bool(kinds & {int, float}) and not kinds & {bool, Any}
 
 
 def _kinds(annotation: Any) -> list[Any]:
@@ -128,51 +106,22 @@ def _kinds(annotation: Any) -> list[Any]:
     return [annotation, *(kind for part in get_args(annotation) for kind in _kinds(part))]
 
 
-def check_plain(value: object, key: str, depth: int = 0) -> None:
-    """Refuse what a file of JSON would not give back as it was.
-
-    Parameters
-    ----------
-    key
-        where the value stands, for the message.
-    depth
-        how deep that is within the value that was asked for.
-
-    Raises
-    ------
-    InputError
-        with the first key whose value breaks the rule.
-    """
-    if depth > DEEPEST:
-        raise InputError(
-            f"{'.'.join(key.split('.')[:2])}: is nested more than {DEEPEST} deep; flatten it, or put it into a file of its own"
-        )
+def check_plain(value: object, key: str) -> None:
+    """Refuse what a file of JSON would not give back as it was; ``key`` says where it stands. Raises InputError."""
     if isinstance(value, dict):
         for name, inside in value.items():
             if not isinstance(name, str):
                 raise InputError(f"{key}: its key {name!a:.{SHOWN}} is no text; put it into quotes")
-            check_plain(name, key, depth)
-            check_plain(inside, f"{key}.{name}", depth + 1)
-    elif isinstance(value, list | tuple):
+            check_plain(inside, f"{key}.{name}")
+    elif isinstance(value, list):
         for place, inside in enumerate(value):
-            check_plain(inside, f"{key}.{place}", depth + 1)
-    elif not _is_plain(value):
-        shown = "" if isinstance(value, int) else f"={' '.join(ascii(value).split())[:SHOWN]}"  # Python may refuse to print a number
-        raise InputError(f"{key}{shown}: must be {PLAIN}; write it as one of these")
+            check_plain(inside, f"{key}.{place}")
+    elif not (value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))):
+        raise InputError(f"{key}={ascii(value)[:SHOWN]}: must be {PLAIN}; write it as one of these")
 
 
-def _is_plain(value: object) -> bool:
-    if isinstance(value, str):
-        return value.encode(errors="ignore").decode() == value  # half of a surrogate pair is no text
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return value is None or (isinstance(value, int) and abs(value) <= LARGEST)
-
-
-SHORTEST_HIDDEN = 6
-"""A shorter secret would be found in any text."""
-ASKED: set[str] = set()
-"""The variables whose values this process has put into configurations, of its own keys too."""
+SHORTEST_HIDDEN = 6  # a shorter secret would be found in any text
+ASKED: set[str] = set()  # variables whose values this process has put into configurations, of its own keys too
 SECRET = "token_"  # noqa: S105 - how keys begin whose values no message repeats: somebody may have put the token itself there
 
 
@@ -190,11 +139,7 @@ def without(text: str, names: Iterable[str]) -> str:
     return text
 
 
-def without_asked(text: str) -> str:
-    """Return a message about a configuration with expressions in place of values."""
-    return without(text, ASKED)
-
-
+# The rule that a value breaks and the remedy, by Pydantic's name of the mistake, where its own words would not do.
 RULES = {
     "tuple_type": "must be a list such as [12]",
     "model_type": "must be a group of keys; set one of them, as KEY.NAME=VALUE",
@@ -205,7 +150,6 @@ RULES = {
     "greater_than_equal": "must be at least {ge:g}; write a larger number",
     "too_long": "must be at most {max_length:,} values; leave some out",
 }
-"""The rule that a value breaks and the remedy, by Pydantic's name of the mistake, where its own words would not do."""
 
 
 def explain(error: ValidationError, keys: Iterable[str] = ()) -> str:
@@ -221,7 +165,7 @@ def explain(error: ValidationError, keys: Iterable[str] = ()) -> str:
         return f"{key}: no such key" + (f"; {nearest(key, keys)}" if keys else "")
     value = first.get("input")
     hide = isinstance(value, Mapping) or first["type"] == "missing" or key.rpartition(".")[2].startswith(SECRET)
-    shown = "" if hide else f"={without_asked(str(value))[:SHOWN]}"
+    shown = "" if hide else f"={without(str(value), ASKED)[:SHOWN]}"
     rule = RULES.get(first["type"], "").format(**first.get("ctx", {})) or first["msg"].removeprefix("Value error, ")
     more = f" (and {len(by_key) - 1} more)" if len(by_key) > 1 else ""
     return f"{key}{shown}: {rule[0].lower()}{rule[1:]}{more}"

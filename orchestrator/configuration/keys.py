@@ -10,6 +10,7 @@ from orchestrator.configuration.load import LoadConfig
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError, nearest
 
+# The configuration groups, each with what its YAML may hold.
 BLOCKS: dict[str, type[BaseModel]] = {
     "model": ModelConfig,
     "task": TaskConfig,
@@ -21,28 +22,13 @@ BLOCKS: dict[str, type[BaseModel]] = {
     "analysis": AnalysisConfig,
     "cluster": ClusterConfig,
 }
-"""The configuration groups, each with what its YAML may hold."""
-
+# Blocks whose other keys are the target's own: those written in the YAML are the only ones allowed.
 WITH_OPTIONS = ("model", "task")
-"""Blocks whose other keys are the target's own: those written in the YAML are the only ones allowed."""
-
 PLAIN_KEYS = ("code", "require_same_stack", "results_dir")
+# Mappings of the user's own names.
 OPEN_KEYS = ("system.labels.", "system.paths.", "measurement.rule_options.", "server.settings.", "server.environment.")
-"""Mappings of the user's own names."""
-
+# What all trials of a campaign share, so that no sweep varies it.
 CAMPAIGN_BLOCKS = ("analysis", "cluster", *PLAIN_KEYS)
-"""What all trials of a campaign share, so that no sweep varies it."""
-
-
-def is_group(key: str) -> bool:
-    """Return whether a key chooses a group's YAML."""
-    return key in BLOCKS
-
-
-def is_schema_key(key: str) -> bool:
-    """Return whether a key may be set even if the chosen YAML does not have it."""
-    block, _, name = key.partition(".")
-    return key.startswith(OPEN_KEYS) or key in PLAIN_KEYS or (block in BLOCKS and name in schema_keys(block))
 
 
 def schema_keys(block: str) -> frozenset[str]:

@@ -11,17 +11,16 @@ from pydantic import Field, field_validator, model_validator
 from orchestrator.configuration.fields import SECRET, Cores, Frozen, Modules, Name, matches
 
 LONGEST_TIMEOUT_S = 86_400
-MOST_IN_FLIGHT = 4096
-"""Each request in flight is a thread with a connection of its own."""
+MOST_IN_FLIGHT = 4096  # each request in flight is a thread with a connection of its own
+# Requests on their way at once where a schedule says when they are sent and the user does not say how many.
 MOST_UNASKED_IN_FLIGHT = 256
-"""Requests on their way at once where a schedule says when they are sent and the user does not say how many."""
 NOT_ASKED = "none"
 URL_FORM = "must be http://HOST:PORT or https://HOST:PORT, with a path if the server wants one"
 
 PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
+# What every command may name: a folder for derived files, the number of the server's cores, host and port of its URL, the timed process's
+# Python, and the URL itself.
 KNOWN = ("cache", "cores", "host", "port", "python", "url")
-"""What every command may name: a folder for derived files, the number of the server's cores, host and port of its URL, the timed process's
-Python, and the URL itself."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Command = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -30,8 +29,8 @@ VARIABLE = matches(
     r"[A-Za-z_][A-Za-z0-9_]{0,199}",
     "must be the name of an environment variable that holds the token, such as MY_TOKEN, and not the token itself",
 )
+# Keys that mean something only beside ``command``.
 STARTING = ("ready_url", "ready_s", "cores", "stop_s", "settings", "environment", "packages", "version_command")
-"""Keys that mean something only beside ``command``."""
 
 
 def named_in(texts: Iterable[str]) -> set[str]:

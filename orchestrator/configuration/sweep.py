@@ -32,8 +32,7 @@ def _scalar_text(value: object) -> object:
 Text = Annotated[str, BeforeValidator(_scalar_text)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
 
-Axes = Mapping[str, tuple[str, ...]]
-"""Key -> its values, each in Hydra's override grammar."""
+Axes = Mapping[str, tuple[str, ...]]  # key -> its values, each in Hydra's override grammar
 
 Combination = dict[str, str]
 

@@ -21,16 +21,12 @@ from orchestrator.contracts import InputError
 from orchestrator.stats import queueing
 from orchestrator.stats.queueing import LEAST_RAMP_S, RAMP_SHARE
 
-LEAST_STREAM_S, LEAST_ROUNDS = 10.0, 2
-"""A stream takes the longer of the two, where ``load.stream_s`` is not set."""
-MOST_ARRIVALS = 10**7
-"""Of one stream: their stamps lie in memory."""
+LEAST_STREAM_S, LEAST_ROUNDS = 10.0, 2  # a stream takes the longer of the two, where ``load.stream_s`` is not set
+MOST_ARRIVALS = 10**7  # of one stream: their stamps lie in memory
+# Names of the column or field of a trace that holds the times; a file of one column needs none.
 COLUMNS = ("arrival_s", "arrival", "timestamp", "time", "TIMESTAMP")
-"""Names of the column or field of a trace that holds the times; a file of one column needs none."""
-LATEST_S = 1e11
-"""A later moment, of the year 5138 if counted from 1970, is one in milliseconds or less."""
-MOST_GIB = 2
-"""Of a trace."""
+LATEST_S = 1e11  # a later moment, of the year 5138 if counted from 1970, is one in milliseconds or less
+MOST_GIB = 2  # of a trace
 
 
 @dataclass(frozen=True)

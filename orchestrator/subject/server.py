@@ -15,11 +15,9 @@ from orchestrator.configuration.environment_values import Secret
 from orchestrator.configuration.server import ServerSettings, filled, named_in
 from orchestrator.contracts import InputError
 
-CHECK_S = 10.0
-"""A server that takes no connection for so long is not there."""
+CHECK_S = 10.0  # a server that takes no connection for so long is not there
 LONGEST_TOKEN = 16_384
-INTERPRETER = "interpreter"
-"""The setting of a server whose packages stand in an environment of their own."""
+INTERPRETER = "interpreter"  # the setting of a server whose packages stand in an environment of their own
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -68,15 +66,12 @@ def address_of(settings: ServerSettings) -> Address:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise InputError(f"server.url={settings.url}: the host {host} has no known address ({error}); correct the URL") from error
-    numbers = tuple((int(family), tuple(address)) for family, _, _, _, address in found)
-    return Address(host, port, parts.path.rstrip("/"), numbers, _tls(settings) if parts.scheme == "https" else None)
-
-
-def _tls(settings: ServerSettings) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=settings.ca)
-    except (OSError, ssl.SSLError) as error:
+        tls = ssl.create_default_context(cafile=settings.ca) if parts.scheme == "https" else None
+    except OSError as error:
         raise InputError(f"server.ca={settings.ca} cannot be read as certificates in PEM form ({error}); correct the path") from error
+    numbers = tuple((int(family), tuple(address)) for family, _, _, _, address in found)
+    return Address(host, port, parts.path.rstrip("/"), numbers, tls)
 
 
 def token_of(settings: ServerSettings) -> Secret | None:
