@@ -1,36 +1,6 @@
 """Measure tail quality: how good an ML inference system is when an answer that comes too late counts as a failure."""
 
-# What stands here up to the call of `_leave_current_folder` runs while the current folder is still searched for modules, so that it
-# imports nothing that is not there already: not even `from __future__`.
-import os
-import sys
-
-
-def _leave_current_folder() -> None:
-    """Have no module imported from the current folder, which may be a stranger's results: ``python -m`` puts it first.
-
-    It stays where this package lies in it, as in a checkout that runs from its own root, and where the user has named it in PYTHONPATH
-    or installed it, which puts it behind Python's own modules.
-    """
-    path, folder = os.path.realpath, os.path.dirname
-    try:
-        here = path(os.getcwd())  # noqa: PTH109 - pathlib is not imported yet
-    except OSError:  # removed meanwhile
-        here = ""
-    if here == folder(folder(path(__file__))):
-        return
-    named = () if sys.flags.ignore_environment else os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    kept = {path(place) for place in named if place}
-    library = folder(os.__file__)
-    first = sys.path.index(library) if library in sys.path else len(sys.path)
-    before = [place for place in sys.path[:first] if place and (path(place) != here or here in kept)]
-    sys.path[:] = [*before, *sys.path[first:]]
-
-
-if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] in (__name__, f"-m{__name__}"):  # `python -m orchestrator` begins
-    _leave_current_folder()
-
-from typing import TYPE_CHECKING  # noqa: E402 - from where Python lies
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""The program: exit codes, and the printing of errors. The verbs are those of ``orchestrator/commands/verbs/``.
+"""The program: exit codes, and the printing of errors. The verbs are those of ``orchestrator/commands/``.
 
 Exit codes: 0 all done, or the gate says pass; 1 a trial failed, the gate says fail, or doctor found something bad; 2 bad usage,
 configuration or plan; 3 the gate has no verdict, a requirement is not shown, or `capacity` certifies no rate; 130 interrupted.
@@ -32,6 +32,8 @@ NO_MEMORY = (
 )
 
 
+COMPLETION = "_ORCHESTRATOR_COMPLETE"
+"""Set by a shell that completes a command line, as click has it."""
 READS_ENVIRONMENT = "orchestrator.configuration.composer"
 
 
@@ -114,6 +116,8 @@ def _refuse_to_leave(error: SystemExit | KeyboardInterrupt) -> int:
 
 def program() -> None:
     """Run one command and exit with its code, whatever signal arrives and however Ray's core ends."""
+    if COMPLETION in os.environ:
+        line.VERBS.main(prog_name="orchestrator")  # a shell asks what may come next, and this answers and exits
     receive_signals()
     outlive_readers()
     try:

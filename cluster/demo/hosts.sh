@@ -8,6 +8,7 @@
 #   hosts.sh kill FOLDER HOST    end all processes of a host at once; start FOLDER HOST starts its Ray node again
 #
 # HOST: two-cores, one-core, three-quarters, half-core, quarter-core; `up` makes all but three-quarters unless told otherwise.
+# HOST-2, HOST-3, ... are further hosts of the same kind.
 # cut, mend and kill also take head.
 # PYTHON names the interpreter that has Ray (default: .venv/bin/python of this checkout, else python3).
 set -euo pipefail
@@ -60,7 +61,7 @@ END
 
 up() {
   local reason host
-  for host in "${HOSTS[@]}"; do need_host "$host" "${KNOWN_HOSTS[@]}"; done
+  for host in "${HOSTS[@]}"; do need_host "${host%-[2-9]}" "${KNOWN_HOSTS[@]}"; done
   reason=$(why_not) || fail 1 "$reason"
   [[ ! -e $folder/run ]] || fail 2 "$folder holds hosts already; remove them with: hosts.sh down $folder"
   umask 077
@@ -86,7 +87,7 @@ up() {
   for host in head "${HOSTS[@]}"; do start_node "$host"; done
   for host in "${HOSTS[@]}"; do quota "$host" on; done
   trap - EXIT INT TERM HUP
-  echo "four hosts are up; remove them with: $here/hosts.sh down $folder" >&2
+  echo "${#HOSTS[@]} hosts are up; remove them with: $here/hosts.sh down $folder" >&2
   echo "$subnet.1:$port"
 }
 
@@ -129,7 +130,7 @@ python=$(python_with_ray)
 folder=$(realpath -m "${2:-.}")
 case $verb:$# in
   why-not:1) why_not ;;
-  up:[2-9])
+  up:[2-9] | up:1[0-9])
     (($# == 2)) || HOSTS=("${@:3}")
     up
     ;;

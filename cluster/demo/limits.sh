@@ -13,7 +13,7 @@ allowed_cores() { # one number a line
 cores() { # HOST: a list for taskset
   local all
   mapfile -t all < <(allowed_cores)
-  case $1 in
+  case ${1%-[2-9]} in
     head) (IFS=, && echo "${all[*]}") ;;
     two-cores) (IFS=, && echo "${all[*]:0:2}") ;;
     *) echo "${all[$(number "$1") % ${#all[@]}]}" ;;
@@ -32,7 +32,7 @@ say_what_is_shared() {
 }
 
 share_us() { # HOST: processor time in each period; nothing where all of it
-  case $1 in
+  case ${1%-[2-9]} in
     three-quarters) echo $((PERIOD_US * 3 / 4)) ;;
     half-core) echo $((PERIOD_US / 2)) ;;
     quarter-core) echo $((PERIOD_US / 4)) ;;

@@ -1,43 +1,56 @@
-"""``assess``: requirements of a file held against stored campaigns, printed and written."""
+"""``assess DIR... --requirements FILE``: whether stored campaigns show that requirements are met; resolves no target."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from orchestrator.assessment.assess import assess
-from orchestrator.assessment.documents import lines, to_document, to_junit, to_page, to_report
-from orchestrator.assessment.requirements import read_requirements
-from orchestrator.assessment.subjects import read_session
-from orchestrator.commands.outputs import check_outputs
-from orchestrator.commands.report import refuse_twice
-from orchestrator.configuration.composition import override_analysis
-from orchestrator.report.terminal import Terminal
-from orchestrator.storage.files import write_json, write_text
-from orchestrator.storage.reader import open_campaign
+import click
 
-WRITERS = {"markdown": to_report, "junit": to_junit, "html": to_page}
+from orchestrator.commands.line import PLACE, check_outputs, flag, places, verb
 
 
-def assess_campaigns(directories: Sequence[Path], asked: Path, overrides: Sequence[str], full: bool, files: Mapping[str, Path]) -> int:
-    """Print the verdicts on what is asked, write them into files by their form, and return the exit code.
+@verb(
+    "assess results/latest --requirements docs/examples/requirements/met.yaml",
+    "assess results/a results/b --requirements requirements.yaml --junit assessment.xml",
+)
+@places("DIR... --requirements FILE [analysis.KEY=VALUE...]", most=None)
+@click.option("--requirements", type=PLACE, required=True, metavar="FILE", help="the requirements, in the form of docs/requirements.md")
+@flag("--full", help="print every system, not only those that decide a verdict")
+@click.option("--json", type=PLACE, metavar="FILE", help="write all figures, for programs")
+@click.option("--markdown", type=PLACE, metavar="FILE", help="write tables, for a pull request")
+@click.option("--junit", type=PLACE, metavar="FILE", help="write JUnit XML, for CI: not met is a failure, not shown an error")
+@click.option("--html", type=PLACE, metavar="FILE", help="write a page")
+def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: Path, full: bool, **forms: Path | None) -> int:
+    """Whether requirements are met, not met or not shown, and what is missing.
 
-    Raises InputError for a mistake in the file of requirements.
+    Hold the requirements of a file against stored campaigns. Exit code 1 where one is not met, else 3 where one is
+    not shown, else 0; 2 for a file that breaks a rule. No code of a campaign is run.
+    docs/requirements.md says how a file is written.
     """
-    check_outputs({f"--{form}": place for form, place in files.items()}, directories, [asked], overrides)
-    requirements = read_requirements(asked)
-    refuse_twice(directories)
-    sessions = []
-    for directory in directories:
-        campaign = open_campaign(directory)
-        sessions.append(read_session(campaign, override_analysis(campaign.record.config.analysis, overrides)))
-    found = assess(requirements, sessions)
-    title = f"{asked.name} against {', '.join(dict.fromkeys(session.campaign.name for session in sessions))}"
+    from orchestrator.assessment.assess import assess
+    from orchestrator.assessment.documents import lines, to_document, to_junit, to_page, to_report
+    from orchestrator.assessment.requirements import read_requirements
+    from orchestrator.assessment.subjects import read_session
+    from orchestrator.commands.report import refuse_twice
+    from orchestrator.configuration.composition import override_analysis
+    from orchestrator.report.terminal import Terminal
+    from orchestrator.storage.files import write_json, write_text
+    from orchestrator.storage.reader import open_campaign
+
+    files = {form: place for form, place in forms.items() if place is not None}
+    check_outputs({f"--{form}": place for form, place in files.items()}, found, [requirements], overrides)
+    asked = read_requirements(requirements)
+    refuse_twice(found)
+    campaigns = [open_campaign(directory) for directory in found]
+    sessions = [read_session(one, override_analysis(one.record.config.analysis, overrides)) for one in campaigns]
+    assessed = assess(asked, sessions)
+    title = f"{requirements.name} against {', '.join(dict.fromkeys(one.record.name for one in campaigns))}"
+    writers = {"markdown": to_report, "junit": to_junit, "html": to_page}
     for form, place in files.items():
         if form == "json":
-            write_json(place, to_document(found))
+            write_json(place, to_document(assessed))
         else:
-            write_text(place, WRITERS[form](found, title))
+            write_text(place, writers[form](assessed, title))
     terminal = Terminal()
-    terminal.lines(lines(found, full, terminal.width))
+    terminal.lines(lines(assessed, full, terminal.width))
     for place in files.values():
         terminal.line(f"written: {place}")
-    return found.exit_code
+    return assessed.exit_code

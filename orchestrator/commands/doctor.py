@@ -1,62 +1,83 @@
 """``doctor``: is every host fit for timing? Reads, judges, and starts no trial."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from orchestrator.commands.progress import Progress
-from orchestrator.configuration.composition import compose_places
-from orchestrator.configuration.config import CampaignConfig, ClusterConfig, SystemConfig
-from orchestrator.configuration.fields import Frozen, explain
-from orchestrator.configuration.server import ServerSettings
+from orchestrator.commands.line import config_dirs, flag, overrides_alone, quiet, verb
 from orchestrator.contracts import InputError
-from orchestrator.doctor.findings import GRADES, Examined, Finding, host_names, read_host
-from orchestrator.doctor.judge import judge_all, judge_place, missing_system
-from orchestrator.machine.host import read_machine
-from orchestrator.report.table import Table, condensed
-from orchestrator.report.terminal import Terminal
-from orchestrator.subject.digests import cache_dir
 
-Say = Callable[[str], None]
-NO_SERVER = ServerSettings()
+if TYPE_CHECKING:
+    from orchestrator.configuration.config import ClusterConfig, SystemConfig
+    from orchestrator.configuration.server import ServerSettings
+    from orchestrator.doctor.findings import Finding
 
 
-class Place(Frozen):
-    """Where to look: a cluster, and one system on it or all nodes; and a server that would be started beside the system's client."""
+@verb("doctor", "doctor cluster=address cluster.address=192.0.2.10:6379 system=v100,p100")
+@overrides_alone("[cluster=address cluster.address=HOST:PORT] [system=a,b]")
+@config_dirs
+@flag("--all", "everything", help="print what is good as well, not the problems alone")
+@quiet
+def command(overrides: tuple[str, ...], config_dirs: tuple[Path, ...], everything: bool, quiet: bool) -> int:
+    """Is every host fit for timing: good, doubtful or bad, and why.
 
-    cluster: ClusterConfig
-    system: SystemConfig | None = None
-    server: ServerSettings = ServerSettings()
+    Look at this machine, or at every node of a cluster, and judge what disturbs timings there. Starts no trial.
+    """
+    from pydantic import ValidationError, create_model
 
+    from orchestrator.commands.progress import Progress
+    from orchestrator.configuration import config
+    from orchestrator.configuration.composition import compose_places
+    from orchestrator.configuration.fields import Frozen, explain
+    from orchestrator.configuration.server import ServerSettings
 
-def examine(overrides: Sequence[str], config_dirs: Sequence[Path], quiet: bool, everything: bool) -> bool:
-    """Print the problems, or ``everything`` that was found. Returns whether none is bad."""
-    places = [_place(document) for document in compose_places(overrides, config_dirs)]
-    cluster = places[0].cluster
-    systems = [place.system for place in places if place.system is not None]
+    # A cluster, and one system on it or all nodes; and a server that would be started beside the system's client.
+    place: dict[str, Any] = {
+        "cluster": config.ClusterConfig,
+        "system": (config.SystemConfig | None, None),
+        "server": (ServerSettings, ServerSettings()),
+    }
+    model = create_model("Place", __base__=Frozen, **place)
+    try:
+        asked: list[Any] = [model.model_validate(document) for document in compose_places(overrides, config_dirs)]
+    except ValidationError as error:
+        raise InputError(explain(error)) from error
+    cluster, server = asked[0].cluster, asked[0].server
+    systems = [place.system for place in asked if place.system is not None]
     with Progress(0, None if quiet else sys.stderr) as progress:
         if cluster.name == "address":
-            findings = examine_cluster(cluster, systems, progress.say, places[0].server)
+            findings = examine_cluster(cluster, systems, progress.say, server)
         else:
-            findings = examine_here(cluster, systems, places[0].server)
+            findings = examine_here(cluster, systems, server)
     print_findings(findings, everything)
-    return all(finding.grade != "bad" for finding in findings)
+    return int(any(finding.grade == "bad" for finding in findings))
 
 
-def examine_here(cluster: ClusterConfig, systems: Sequence[SystemConfig], server: ServerSettings = NO_SERVER) -> list[Finding]:
+def examine_here(cluster: ClusterConfig, systems: Sequence[SystemConfig], server: ServerSettings) -> list[Finding]:
     """Read this machine in this process. Starts no Ray."""
+    from orchestrator.doctor.findings import Examined, read_host
+    from orchestrator.doctor.judge import judge_all, judge_place
+
     reading = read_host()
     host, machine = reading.machine.host, reading.machine
     findings = list(judge_all([Examined(host, is_own=True, reading=reading)], cluster.machines, machine.versions))
     return findings + [found for system in systems for found in judge_place(host, system, server, machine)]
 
 
-def examine_cluster(cluster: ClusterConfig, systems: Sequence[SystemConfig], say: Say, server: ServerSettings = NO_SERVER) -> list[Finding]:
+def examine_cluster(
+    cluster: ClusterConfig, systems: Sequence[SystemConfig], say: Callable[[str], None], server: ServerSettings
+) -> list[Finding]:
     """Join the cluster and read its nodes, or only those that the systems name."""
+    from orchestrator.configuration.config import CampaignConfig
     from orchestrator.distributed.cluster import open_joined
+    from orchestrator.doctor.findings import host_names
+    from orchestrator.doctor.judge import judge_all, judge_place, missing_system
+    from orchestrator.machine.host import read_machine
+    from orchestrator.subject.digests import cache_dir
 
     with open_joined(CampaignConfig(cluster=cluster), cache_dir()):
         from orchestrator.distributed.placement import Node, choose_node
@@ -88,6 +109,10 @@ def examine_cluster(cluster: ClusterConfig, systems: Sequence[SystemConfig], say
 
 def print_findings(findings: Sequence[Finding], everything: bool = True) -> None:
     """Print one line per finding, of what is good only if asked for, and the number of each grade; the worst come first."""
+    from orchestrator.doctor.findings import GRADES
+    from orchestrator.report.table import Table, condensed
+    from orchestrator.report.terminal import Terminal
+
     terminal = Terminal()
     shown = [one for one in findings if everything or one.grade != "good"]
     if not everything:
@@ -100,10 +125,3 @@ def print_findings(findings: Sequence[Finding], everything: bool = True) -> None
     counts = [f"{sum(finding.grade == grade for finding in findings)} {grade}" for grade in GRADES]
     more = "" if everything or len(shown) == len(findings) else "; what is good too: doctor --all"
     terminal.prose(f"{len(findings)} lines: {', '.join(counts)}{more}")
-
-
-def _place(document: dict[str, object]) -> Place:
-    try:
-        return Place.model_validate(document)
-    except ValidationError as error:
-        raise InputError(explain(error)) from error

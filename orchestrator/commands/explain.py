@@ -1,35 +1,40 @@
-"""What slow rounds go with, on stdout, from the stored files alone."""
+"""``explain DIR [TRIAL]``: what slow rounds and late answers go with, from the stored files alone."""
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.groups import check_names, grouped
-from orchestrator.analysis.loading import load_trials
-from orchestrator.analysis.table import Context, tables
-from orchestrator.commands.inspect import find_trial
-from orchestrator.configuration.composition import override_analysis
+from orchestrator.commands.line import places, verb
 from orchestrator.contracts import InputError
-from orchestrator.report.explained import sentences
-from orchestrator.report.result_tables import shown, shown_in
-from orchestrator.report.terminal import Terminal, wrapped
 from orchestrator.report.text import printable
-from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.stored_form import table_of
 
 NARROW = 80
 """Sentences are at most as wide as this."""
 
 
-def show_causes(directory: Path, trial: str | None, overrides: Sequence[str] = ()) -> None:
-    """Print what the late answers of one trial go with, or tables of all where none is named.
+@verb("explain results/latest", "explain results/latest efficientnet_lite0-imagenet_samples-cpu_1core analysis.primary=p99")
+@places("DIR [TRIAL] [analysis.KEY=VALUE...]", most=2)
+def command(found: tuple[Path, ...], overrides: tuple[str, ...]) -> int:
+    """Why rounds are slow: what late answers go with.
 
-    Raises InputError for an unknown trial, and one without a stored round.
+    Say which evidence moves with late answers, and how many are the sample's, the round's and nobody's; without TRIAL, of all
+    trials.
     """
+    from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+    from orchestrator.analysis.groups import check_names, grouped
+    from orchestrator.analysis.loading import load_trials
+    from orchestrator.analysis.table import Context, tables
+    from orchestrator.commands.inspect import find_trial
+    from orchestrator.configuration.composition import override_analysis
+    from orchestrator.report.explained import sentences
+    from orchestrator.report.result_tables import shown, shown_in
+    from orchestrator.report.terminal import Terminal, wrapped
+    from orchestrator.storage.reader import open_campaign
+    from orchestrator.storage.stored_form import table_of
+
+    directory, *rest = found
     campaign = open_campaign(directory)
     analysis = override_analysis(campaign.record.config.analysis, overrides)
-    wanted = None if trial is None else find_trial(campaign, trial)
+    wanted = find_trial(campaign, str(rest[0])) if rest else None
     trials = load_trials(campaign, analysis.metrics)
     check_names(trials, analysis)
     groups, declared = grouped(trials, analysis), tables()["explain"]
@@ -50,7 +55,7 @@ def show_causes(directory: Path, trial: str | None, overrides: Sequence[str] = (
         terminal.line()
         for table in shown(results, "evidence"):
             terminal.table(table)
-        return
+        return 0
     for table in shown_in(results, "Slow rounds"):
         terminal.table(table)
         terminal.line()
@@ -61,3 +66,4 @@ def show_causes(directory: Path, trial: str | None, overrides: Sequence[str] = (
         terminal.prose(f"no trial of {directory} has a stored round with a time: `status {folder}` says how far each is")
     else:
         terminal.line(f"one trial in detail: python -m orchestrator explain {folder} TRIAL")
+    return 0

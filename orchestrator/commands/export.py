@@ -1,26 +1,74 @@
 """``export DIR --to FOLDER``: figures and timings for other programs; ``export baseline FILE DIR``: a baseline for ``compare``."""
 
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+import click
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.analysis.python_interface import Results
-from orchestrator.commands.outputs import check_outputs
-from orchestrator.configuration.composition import override_analysis
+from orchestrator.commands.line import PLACE, among, check_outputs, flag, places, verb
 from orchestrator.contracts import InputError
-from orchestrator.exchange.csv_and_latex import latex_tables, to_csv
-from orchestrator.exchange.tidy import write_tidy
-from orchestrator.exchange.to_mlflow import export_to_mlflow
 from orchestrator.report.text import printable
-from orchestrator.storage.files import make_output_folder, write_text
-from orchestrator.storage.layout import refuse_campaign_folder
-from orchestrator.storage.reader import Campaign, open_campaign
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from orchestrator.storage.reader import Campaign
+
+FORMATS = ("csv", "parquet", "latex", "mlflow")
+USAGE = "write `export DIR --to FOLDER --format csv`, or `export baseline FILE DIR`"
 
 
-def export_files(directory: Path, overrides: Sequence[str], to: Path, formats: Sequence[str]) -> None:
-    """Write a campaign's figures and timings into the folder ``to``."""
+@verb("export results/latest --to figures --format csv,latex", "export baseline baseline.json results/latest")
+@places("{DIR --to FOLDER | baseline [--add] FILE DIR} [analysis.KEY=VALUE...]", most=3)
+@click.option("--to", type=PLACE, metavar="FOLDER", help="the folder to write into; it may be there already")
+@click.option("--format", "formats", type=among(*FORMATS), metavar="FORMATS", help=f"csv (if none is given), or of {', '.join(FORMATS)}")
+@click.option("--baseline", type=PLACE, metavar="FILE", help="another way to write `export baseline FILE DIR`")
+@flag("--add", help="add the campaign to a baseline file that is there; from 3 on, it knows how campaigns differ")
+def command(
+    found: tuple[Path, ...],
+    overrides: tuple[str, ...],
+    to: Path | None,
+    formats: tuple[str, ...] | None,
+    baseline: Path | None,
+    add: bool,
+) -> int:
+    """Write figures and timings for other programs, or a baseline file.
+
+    Write a campaign's figures and timings for other programs, or the small file that compare takes in its place.
+    docs/export.md
+    """
+    if baseline is None and len(found) == 3 and str(found[0]) == "baseline":
+        baseline, found = found[1], found[2:]
+    if len(found) != 1 or (baseline is None) == (to is None):
+        raise InputError(f"export takes one results directory, and where to write it: {USAGE}")
+    if to is not None:
+        if add:
+            raise InputError("--add adds a campaign to a baseline: write `export baseline --add FILE DIR`")
+        _export_files(found[0], overrides, to, formats or ("csv",))
+        return 0
+    if formats is not None:
+        raise InputError(f"--format: a baseline is one file of one form; leave it out, or leave out the baseline: {USAGE}")
+    if add and overrides:
+        raise InputError(f"{overrides[0]}: a campaign is added at the thresholds that the baseline has: leave it out")
+    assert baseline is not None
+    _export_baseline(found[0], overrides, baseline, add)
+    return 0
+
+
+def _export_files(directory: Path, overrides: tuple[str, ...], to: Path, formats: tuple[str, ...]) -> None:
+    from orchestrator.analysis.campaign_analysis import analyse
+    from orchestrator.configuration.composition import override_analysis
+    from orchestrator.exchange.csv_and_latex import latex_tables, to_csv
+    from orchestrator.exchange.tidy import write_tidy
+    from orchestrator.exchange.to_mlflow import export_to_mlflow
+    from orchestrator.storage.files import make_output_folder, write_text
+    from orchestrator.storage.layout import refuse_campaign_folder
+    from orchestrator.storage.reader import open_campaign
+
+    if overrides and formats == ("parquet",):
+        raise InputError(f"{overrides[0]}: --format parquet holds timings, which no analysis key changes: leave it out")
     campaign = open_campaign(directory)
     refuse_campaign_folder(to, "--to", [campaign.directory])
     folder = make_output_folder(to, "--to")
@@ -28,21 +76,24 @@ def export_files(directory: Path, overrides: Sequence[str], to: Path, formats: S
         write_tidy(campaign, folder / "timings.parquet")
     if set(formats) - {"parquet"}:
         results = analyse(campaign, override_analysis(campaign.record.config.analysis, overrides))
-        for name in formats:
-            if name in WRITERS:
-                WRITERS[name](results, campaign, folder)
+    if "csv" in formats:
+        for name, table in {"trials": _trials(campaign), **results.tables}.items():
+            if table.num_rows or name == "trials":
+                write_text(folder / f"{name}.csv", to_csv(table))
+    if "latex" in formats:
+        for name, text in latex_tables(results):
+            write_text(folder / f"{name}.tex", text)
+    if "mlflow" in formats:
+        export_to_mlflow(results, folder)
     print(printable(f"exported: {folder}"))  # noqa: T201
-
-
-def _csv(results: CampaignAnalysis, campaign: Campaign, folder: Path) -> None:
-    write_text(folder / "trials.csv", to_csv(_trials(campaign)))
-    for name, table in results.tables.items():
-        if table.num_rows:
-            write_text(folder / f"{name}.csv", to_csv(table))
 
 
 def _trials(campaign: Campaign) -> pa.Table:
     """Return one row per trial, with where and when it was measured and on which data."""
+    import pyarrow as pa
+
+    from orchestrator.analysis.python_interface import Results
+
     records = campaign.trials()
     found = {
         "host": [", ".join(dict.fromkeys(process.host for process in record.processes)) or None for record in records],
@@ -56,40 +107,25 @@ def _trials(campaign: Campaign) -> pa.Table:
     return table
 
 
-def _latex(results: CampaignAnalysis, campaign: Campaign, folder: Path) -> None:
-    for name, text in latex_tables(results):
-        write_text(folder / f"{name}.tex", text)
-
-
-def _mlflow(results: CampaignAnalysis, campaign: Campaign, folder: Path) -> None:
-    export_to_mlflow(results, folder)
-
-
-WRITERS: dict[str, Callable[[CampaignAnalysis, Campaign, Path], None]] = {"csv": _csv, "latex": _latex, "mlflow": _mlflow}
-
-
-def export_baseline(directory: Path, overrides: Sequence[str], path: Path, add: bool = False) -> None:
+def _export_baseline(directory: Path, overrides: tuple[str, ...], path: Path, add: bool) -> None:
     """Write the file that ``compare`` takes in the place of a campaign, or ``add`` the campaign to one that is there."""
+    from orchestrator.compare.baseline import read_baseline
     from orchestrator.compare.sides import add_to_baseline, write_baseline
+    from orchestrator.configuration.composition import override_analysis
+    from orchestrator.storage.reader import open_campaign
 
     campaign = open_campaign(directory)
     check_outputs({"baseline": path}, [campaign.directory], words=overrides)
-    if path.exists() and not add:
-        _refuse_another(path)
-    if add and not path.exists():
-        raise InputError(f"baseline {path}: there is no such file to add to; begin one with `export baseline {path} {directory}`")
     if add:
+        if not path.exists():
+            raise InputError(f"baseline {path}: there is no such file to add to; begin one with `export baseline {path} {directory}`")
         print(printable(f"baseline: {path} ({len(add_to_baseline(campaign, path).campaigns)} campaigns)"))  # noqa: T201
         return
+    if path.exists():
+        try:
+            read_baseline(path)
+        except InputError as error:
+            message = f"baseline {path}: is there and is no baseline that could be replaced ({error}): name another file"
+            raise InputError(message) from error
     write_baseline(campaign, override_analysis(campaign.record.config.analysis, overrides), path)
     print(printable(f"baseline: {path}"))  # noqa: T201
-
-
-def _refuse_another(path: Path) -> None:
-    """Raise InputError where a file that is no baseline would be replaced by one."""
-    from orchestrator.compare.baseline import read_baseline
-
-    try:
-        read_baseline(path)
-    except InputError as error:
-        raise InputError(f"baseline {path}: is there and is no baseline that could be replaced ({error}): name another file") from error

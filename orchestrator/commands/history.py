@@ -1,44 +1,67 @@
-"""``history``: reads many campaigns, prints what they come to, and writes page and tables."""
+"""``history FOLDER``: what many campaigns of one sweep keep over time, and where that changes."""
+
+from __future__ import annotations
 
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from orchestrator.analysis.threads import map_in_threads
+import click
+
+from orchestrator.commands.line import PLACE, verb
 from orchestrator.contracts import InputError
-from orchestrator.history.picture import history_picture, to_page
-from orchestrator.history.series import (
-    HISTORY,
-    Series,
-    by_code,
-    change_rows,
-    changes_of,
-    history_rows,
-    points_of,
-    series_of,
-    shared_thresholds,
-    tests_of,
-)
-from orchestrator.history.stored import LeftOut, Row, Stored, at_threshold, find_campaigns, read_stored, without_copies
-from orchestrator.history.tables import changes_table, names_of, sentences, series_tables, title_of
-from orchestrator.report.terminal import Terminal
-from orchestrator.storage.columns import schema_of
-from orchestrator.storage.files import make_output_folder, write_results
-from orchestrator.storage.layout import CAMPAIGN, refuse_campaign_folder
-from orchestrator.storage.stored_form import table_of
+
+if TYPE_CHECKING:
+    from orchestrator.history.stored import LeftOut, Row, Stored
 
 SHOWN = 3
 """Campaigns that are left out and of which it is said why; of others"""
 NAMED = 20
 """so many are named."""
+ORDERS = ("time", "code")
 
 
-def show_history(folder: Path, threshold: str | None, sweep: str | None, of_code: bool, to: Path | None) -> None:
-    """Print a history, with a point per campaign or ``of_code``, and write its page and tables ``to`` a folder, or the one that is read.
+@verb("history results/vision", "history results/vision --threshold '50 ms' --by code --to reports/vision")
+@click.argument("folder", metavar="FOLDER", type=PLACE)
+@click.option("--threshold", metavar="TIME", help="such as '50 ms'; without it, the time that most campaigns have stored")
+@click.option("--sweep", metavar="NAME", help="read the campaigns of this name alone")
+@click.option(
+    "--by",
+    type=click.Choice(ORDERS),
+    default=ORDERS[0],
+    metavar="ORDER",
+    help="a point per campaign (time, if none is given), or per code that measured (code)",
+)
+@click.option("--to", type=PLACE, metavar="FOLDER", help="write there, not into the folder that is read")
+def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to: Path | None) -> int:
+    """Show many campaigns of one sweep over time, and where they change.
 
-    Raises InputError.
+    Read the result tables of all campaigns below a folder: tail quality at one threshold and certified deadlines, campaign by
+    campaign, with the noise of visits and processes, and change points. Writes history.html and two Parquet files.
+    docs/history.md
     """
+    from orchestrator.history.picture import history_picture, to_page
+    from orchestrator.history.series import (
+        HISTORY,
+        by_code,
+        change_rows,
+        changes_of,
+        history_rows,
+        points_of,
+        series_of,
+        shared_thresholds,
+        tests_of,
+    )
+    from orchestrator.history.tables import changes_table, names_of, sentences, series_tables, title_of
+    from orchestrator.report.terminal import Terminal
+    from orchestrator.storage.columns import schema_of
+    from orchestrator.storage.files import make_output_folder, write_results
+    from orchestrator.storage.layout import refuse_campaign_folder
+    from orchestrator.storage.stored_form import table_of
+
+    of_code = by == "code"
     stored, left_out = read_campaigns(folder, sweep)
     if to is not None:
         refuse_campaign_folder(to, "--to", [one.directory for one in stored])
@@ -51,10 +74,13 @@ def show_history(folder: Path, threshold: str | None, sweep: str | None, of_code
     changes, terminal = changes_of(series), Terminal()
     said = [*sentences(series, changes, tests_of(one.points for one in series), of_code), *left_out, *_left_out(lacking)]
     tables = [*([changes_table(changes, stored)] if changes else []), *series_tables(series, thresholds, of_code, terminal.fine)]
-    title, names = title_of(stored), names_of(series)
-    pictures = {_name(one, names): history_picture(one, of_code) for one in series}
+    title, names, pictures = title_of(stored), names_of(series), {}
+    for one in series:
+        model, system, runtime, batch, end = names[one.key.match_key]
+        name = ", ".join(filter(None, [one.key.task, model, system, runtime, f"batch {batch}", end]))
+        pictures[name] = history_picture(one, of_code)
     written_to = make_output_folder(to or folder, "--to")
-    of_points = list(history_rows(series, [_below(one.directory, folder) for one in stored], thresholds))
+    of_points = list(history_rows(series, [one.directory.relative_to(folder).as_posix() for one in stored], thresholds))
     written = {"history": table_of(of_points, schema_of(HISTORY)), "change_points": change_rows(changes)}
     write_results(written_to, written, {"history.html": to_page(title, said, tables, pictures)})
     terminal.prose(title)
@@ -65,11 +91,7 @@ def show_history(folder: Path, threshold: str | None, sweep: str | None, of_code
         terminal.table(table)
         terminal.line()
     terminal.line(f"history: {written_to / 'history.html'}")
-
-
-def _name(series: Series, names: Mapping[str, tuple[str, ...]]) -> str:
-    model, system, runtime, batch, end = names[series.key.match_key]
-    return ", ".join(filter(None, [series.key.task, model, system, runtime, f"batch {batch}", end]))
+    return 0
 
 
 def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[str]]:
@@ -80,14 +102,24 @@ def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[
     InputError
         where there is none, and where there are several sweeps and none is chosen.
     """
+    from orchestrator.analysis.threads import map_in_threads
+    from orchestrator.history.stored import Stored, find_campaigns, read_stored, without_copies
+    from orchestrator.storage.layout import CAMPAIGN
+
+    def read(directory: Path) -> Stored | InputError:
+        try:
+            return read_stored(directory)
+        except InputError as error:
+            return error
+
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder: name one that holds campaigns, such as results/vision")
     if (folder / CAMPAIGN).is_file():
         raise InputError(f"{folder} is one campaign: name the folder that holds it and others, such as {folder.absolute().parent}")
     directories = list(find_campaigns(folder))
-    read = map_in_threads(_read, directories)
-    found = [one for one in read if isinstance(one, Stored)]
-    wrong = [(directory, str(one)) for directory, one in zip(directories, read, strict=True) if isinstance(one, InputError)]
+    found_there = map_in_threads(read, directories)
+    found = [one for one in found_there if isinstance(one, Stored)]
+    wrong = [(directory, str(one)) for directory, one in zip(directories, found_there, strict=True) if isinstance(one, InputError)]
     names = Counter(one.head.name for one in found)
     if sweep is not None:
         found = [one for one in found if one.head.name == sweep]
@@ -114,15 +146,10 @@ def _by_other_code(stored: Sequence[Stored]) -> list[str]:
     return [f"Left out: deadlines of too few rounds, which this version does not certify: {tables} written by other code: {remedy}"]
 
 
-def _read(directory: Path) -> Stored | InputError:
-    try:
-        return read_stored(directory)
-    except InputError as error:
-        return error
-
-
 def _with_rows(stored: Sequence[Stored], thresholds: Mapping[str, int]) -> tuple[list[Stored], list[list[Row]], list[LeftOut]]:
     """Return the campaigns that have figures at the thresholds, these, and what is wrong with the others."""
+    from orchestrator.analysis.threads import map_in_threads
+    from orchestrator.history.stored import at_threshold
 
     def read(one: Stored) -> list[Row] | InputError:
         try:
@@ -144,7 +171,3 @@ def _left_out(wrong: Sequence[LeftOut]) -> list[str]:
         return said
     rest = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
     return [*said, f"Left out, too: {', '.join(others[:NAMED])}{rest}"]
-
-
-def _below(directory: Path, folder: Path) -> str:
-    return directory.relative_to(folder).as_posix()

@@ -1,44 +1,87 @@
-"""``import``: reads files of other programs, writes a campaign, and says what became of them."""
+"""``import FILES... --format F --task NAME``: a campaign of what another program has measured."""
 
 import shlex
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-from orchestrator.commands.asked import Importing
-from orchestrator.commands.progress import Progress
-from orchestrator.commands.results_folder import OWN_FOLDER, looked_at, tell_open
-from orchestrator.commands.run import results_directory
-from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.configuration.composition import override_analysis
-from orchestrator.configuration.config import CampaignConfig
+import click
+
+from orchestrator.commands.line import places, quiet, typed, verb
 from orchestrator.contracts import InputError
-from orchestrator.exchange.campaign import Imported, Names, import_recordings
-from orchestrator.exchange.formats import recordings_of
+from orchestrator.exchange import import_formats
 from orchestrator.report.text import printable
 
+FORMATS = import_formats()
+KEYS = ("results_dir", "model", "system", "runtime")
 
-def execute(asked: Importing) -> int:
-    """Import the files. Returns the exit code."""
-    for path in asked.files:
-        if not path.exists():
-            raise InputError(f"{path} is not there: name files that another program has written")
-    analysis = override_analysis(AnalysisConfig(), asked.overrides)
-    config = CampaignConfig(analysis=analysis, results_dir=asked.keys.get("results_dir"))
+
+@verb(
+    "import times.csv --format table --task my_task --map inference_ms=latency --map sample=id",
+    "import benchmarks.json --format guidellm --task chat model=smollm2 results_dir=results/chat",
+)
+@places("FILE... --format FORMAT --task NAME [KEY=VALUE...]", most=None)
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), required=True, metavar="FORMAT", help=f"what wrote the files: {', '.join(FORMATS)}"
+)
+@click.option("--task", required=True, metavar="NAME", help="the task that was measured, as tables shall name it")
+@click.option(
+    "--map",
+    "mapped",
+    multiple=True,
+    metavar="OURS=THEIRS",
+    help="of a table: its column THEIRS is our column OURS; may be given more than once",
+)
+@quiet
+def command(found: tuple[Path, ...], overrides: tuple[str, ...], form: str, task: str, mapped: tuple[str, ...], quiet: bool) -> int:
+    """Make a campaign of what another program has measured.
+
+    Make a campaign of timings that another program has measured, for report, status, compare and export. What a file does
+    not hold is not made up, and said. No code of a file is run. KEY is results_dir, model, system, runtime or an analysis
+    key. docs/importing.md has the form of tables.
+    """
+    from orchestrator.commands.measuring import OWN_FOLDER, looked_at, results_directory, tell_open
+    from orchestrator.commands.progress import Progress
+    from orchestrator.configuration.analysis import AnalysisConfig
+    from orchestrator.configuration.composition import override_analysis
+    from orchestrator.configuration.config import CampaignConfig
+    from orchestrator.exchange.campaign import Names, import_recordings
+    from orchestrator.exchange.formats import known_column, recordings_of
+
+    keys = {key: value for key, _, value in (word.partition("=") for word in overrides) if key in KEYS}
+    others = [word for word in overrides if word.partition("=")[0] not in KEYS]
+    if wrong := next((word for word in others if not word.startswith("analysis.")), None):
+        remedy = f"a column takes a --map of its own, --map {wrong}" if known_column(wrong.partition("=")[0]) else "leave it out"
+        raise InputError(f"{wrong}: import takes {', '.join(f'{key}=' for key in KEYS)} and analysis.KEY=; {remedy}")
+    if empty := next((key for key, value in keys.items() if not value), None):
+        raise InputError(f"{empty}=: is empty; give a value or leave it out")
+    columns = _columns(mapped)
+    if missing := next((path for path in found if not path.exists()), None):
+        raise InputError(f"{missing} is not there: name files that another program has written")
+    config = CampaignConfig(analysis=override_analysis(AnalysisConfig(), others), results_dir=keys.get("results_dir"))
     directory = results_directory(config, "imported")
-    names = Names(asked.task, asked.keys.get("model"), asked.keys.get("system"), asked.keys.get("runtime"))
+    names = Names(task, keys.get("model"), keys.get("system"), keys.get("runtime"))
     tell_open(looked_at(trust=False, remedy=OWN_FOLDER)(directory, False))
-    recordings = recordings_of(asked.form, asked.files, asked.columns)
-    with Progress(0, None if asked.quiet else sys.stderr) as progress:
-        imported = import_recordings(recordings, asked.form, asked.files, names, config, directory, asked.command, progress.say)
-    told: dict[str, None] = {}
+    recordings = recordings_of(form, found, columns)
+    with Progress(0, None if quiet else sys.stderr) as progress:
+        imported = import_recordings(recordings, form, found, names, config, directory, typed(), progress.say)
     for one in imported:
-        print(printable(_line(one)))  # noqa: T201
-        told.update(dict.fromkeys(one.notes))
-    for note in told:
+        aside = f", {one.aside} of them as warm-up" if one.aside else ""
+        print(printable(f"{one.trial_id}: {one.rows:,} requests{aside}, {one.rounds:,} x {one.samples:,} (rounds x samples)"))  # noqa: T201
+    for note in dict.fromkeys(note for one in imported for note in one.notes):
         print(printable(note))  # noqa: T201
     print(printable(f"imported: {directory}; see it with: python -m orchestrator report {shlex.quote(str(directory))}"))  # noqa: T201
     return 0
 
 
-def _line(one: Imported) -> str:
-    aside = f", {one.aside} of them as warm-up" if one.aside else ""
-    return f"{one.trial_id}: {one.rows:,} requests{aside}, {one.rounds:,} x {one.samples:,} (rounds x samples)"
+def _columns(mapped: Sequence[str]) -> dict[str, str]:
+    """Return names in the file by our names."""
+    columns: dict[str, str] = {}
+    for text in mapped:
+        ours, _, theirs = text.partition("=")
+        if not ours or not theirs:
+            raise InputError(f"--map {text}: must be OURS=THEIRS, such as inference_ms=latency")
+        if ours in columns or theirs in columns.values():
+            raise InputError(f"--map {text}: this column is mapped already; map each once")
+        columns[ours] = theirs
+    return columns

@@ -1,24 +1,24 @@
-"""The trials of a campaign and how far they are, and the latest answers of one of them with their neighbours and what else happened."""
+"""``inspect DIR [TRIAL]``: the latest answers of a trial one by one, or the trials there are."""
+
+from __future__ import annotations
 
 import shlex
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from orchestrator.analysis.late_answers import Answer, latest_answers
+import click
+
+from orchestrator.commands.line import COUNT, PLACE, verb
 from orchestrator.contracts import InputError
 from orchestrator.report.pasted import ORCHESTRATOR
-from orchestrator.report.table import Table
-from orchestrator.report.terminal import Terminal, fits
-from orchestrator.report.text import memory, milliseconds, trials_counted
-from orchestrator.report.trial_names import id_ends, said_once, with_names
-from orchestrator.stats.times import PRIMARY_CLOCK, Clock
-from orchestrator.storage.reader import Campaign, open_campaign
-from orchestrator.storage.records import TrialRecord
-from orchestrator.storage.schema import UNFINISHED
 
+if TYPE_CHECKING:
+    from orchestrator.analysis.late_answers import Answer
+    from orchestrator.report.table import Table
+    from orchestrator.storage.reader import Campaign
+
+TOP = 10
 MEASURES = {
     "duration_ns": "duration",
     "process": "process",
@@ -50,29 +50,47 @@ MEASURES = {
 NO_MEDIAN = ("process", "gpu_throttle_reasons")
 
 
-def show_answers(directory: Path, trial: str | None, top: int) -> None:
-    """Print the latest answers of one trial, or the trials where none is named."""
-    campaign = open_campaign(directory)
+@verb("inspect results/latest", "inspect results/latest efficientnet_lite0-imagenet_samples-cpu_1core --top 20")
+@click.argument("directory", metavar="DIR", type=PLACE)
+@click.argument("trial", metavar="[TRIAL]", required=False)
+@click.option("--top", type=COUNT, metavar="N", help=f"how many answers to list, {TOP} if not given")
+def command(directory: Path, trial: str | None, top: int | None) -> int:
+    """Show the latest answers of a trial, one by one.
+
+    Show a trial's latest answers with their neighbours and what else happened in their rounds; without TRIAL, list the trials.
+    """
+    from orchestrator.analysis.late_answers import latest_answers
+    from orchestrator.commands.status import print_trials
+    from orchestrator.report.terminal import Terminal
+    from orchestrator.storage.reader import open_campaign
+
+    campaign, folder = open_campaign(directory), shlex.quote(str(directory))
     if trial is None:
+        if top is not None:
+            raise InputError(f"--top {top}: counts answers of a trial, and none is named; see them with `inspect {folder}`")
         print_trials(campaign)
         Terminal().prose("choose one, by how its id begins or ends:")
-        Terminal().line(f"python -m orchestrator inspect {shlex.quote(str(directory))} TRIAL")  # never broken: it is to be pasted
-        return
+        Terminal().line(f"{ORCHESTRATOR} inspect {folder} TRIAL")  # never broken: it is to be pasted
+        return 0
     trial_id = find_trial(campaign, trial)
-    answers = latest_answers(campaign, trial_id, top)
-    clock = Clock.RESPONSE if campaign.trial(trial_id).trial.load.is_open else PRIMARY_CLOCK
-    why, rounds = _why_table(campaign, trial_id, answers), _rounds_table(campaign, trial_id, answers)  # both may refuse what is stored
+    answers = latest_answers(campaign, trial_id, top or TOP)
+    tables = [
+        _answers_table(campaign, trial_id, answers),
+        _why_table(campaign, trial_id, answers),
+        _rounds_table(campaign, trial_id, answers),
+    ]
     terminal = Terminal()
-    terminal.table(_answers_table(trial_id, answers, clock))
-    terminal.line()
-    if why.rows:
-        terminal.table(why)
-        terminal.line()
-    terminal.table(rounds)
+    for place, table in enumerate(table for table in tables if table.rows):
+        if place:
+            terminal.line()
+        terminal.table(table)
+    return 0
 
 
 def find_trial(campaign: Campaign, wanted: str) -> str:
     """Return the id of the one trial that begins with these characters, or ends with its hash. Raises InputError if none or several do."""
+    from orchestrator.report.trial_names import id_ends
+
     ids = [planned.trial_id for planned in campaign.record.trials]
     if wanted in ids:
         return wanted
@@ -86,7 +104,12 @@ def find_trial(campaign: Campaign, wanted: str) -> str:
     return found[0] if found else campaign.record.planned(wanted).trial_id
 
 
-def _answers_table(trial_id: str, answers: Sequence[Answer], clock: Clock) -> Table:
+def _answers_table(campaign: Campaign, trial_id: str, answers: Sequence[Answer]) -> Table:
+    from orchestrator.report.table import Table
+    from orchestrator.report.text import milliseconds
+    from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+
+    clock = Clock.RESPONSE if campaign.trial(trial_id).trial.load.is_open else PRIMARY_CLOCK
     heads = ["round", clock, "preprocess", "inference", "postprocess", "before", "after"]
     return Table(
         title=f"Latest answers of {trial_id}",
@@ -109,6 +132,8 @@ def _answers_table(trial_id: str, answers: Sequence[Answer], clock: Clock) -> Ta
 
 def _why_table(campaign: Campaign, trial_id: str, answers: Sequence[Answer]) -> Table:
     """Return what is known of the answers that have no time: the message of each, as far as it was kept."""
+    from orchestrator.report.table import Table
+
     names = campaign.samples(trial_id).column("name").to_pylist()
     errors = {(error.round, names[error.sample]): error.message for error in campaign.trial(trial_id).errors if error.sample is not None}
     without_time = [answer for answer in answers if answer.total_ns is None]
@@ -127,6 +152,10 @@ def _names(answer: Answer) -> str:
 
 
 def _rounds_table(campaign: Campaign, trial_id: str, answers: Sequence[Answer]) -> Table:
+    from statistics import median
+
+    from orchestrator.report.table import Table
+
     rounds = campaign.rounds(trial_id)
     shown = [name for name in MEASURES if rounds.column(name).null_count < rounds.num_rows]
     numbers = {answer.round for answer in answers}
@@ -136,7 +165,8 @@ def _rounds_table(campaign: Campaign, trial_id: str, answers: Sequence[Answer]) 
         for row in stored
         if row["round"] in numbers
     ]
-    medians = ["" if name in NO_MEDIAN else _measure(name, _median(row[name] for row in stored)) for name in shown]
+    known = {name: [row[name] for row in stored if row[name] is not None] for name in shown if name not in NO_MEDIAN}
+    medians = [_measure(name, median(known[name])) if name in known else "" for name in shown]
     heads = [MEASURES[name] for name in shown]
     return Table(
         title="Evidence of their rounds",
@@ -147,13 +177,9 @@ def _rounds_table(campaign: Campaign, trial_id: str, answers: Sequence[Answer]) 
     )
 
 
-def _median(values: Iterable[Any]) -> float | None:
-    known = sorted(value for value in values if value is not None)
-    middle = len(known) // 2
-    return None if not known else known[middle] if len(known) % 2 else (known[middle - 1] + known[middle]) / 2
-
-
 def _measure(name: str, value: float | None) -> str:
+    from orchestrator.report.text import memory, milliseconds
+
     if value is None:
         return "-"
     if name.endswith("_ns"):
@@ -161,53 +187,3 @@ def _measure(name: str, value: float | None) -> str:
     if name.endswith("_bytes"):
         return memory(value)
     return f"0x{int(value):x}" if name == "gpu_throttle_reasons" else f"{value:.6g}"
-
-
-def show_status(directory: Path) -> None:
-    """Print one line per trial."""
-    print_trials(open_campaign(directory))
-
-
-def print_trials(campaign: Campaign) -> None:
-    """Print a line per trial, why trials ended, below where that does not fit, and how many there are of each state."""
-    records = campaign.trials()
-    terminal = Terminal()
-    table = _trials_table(campaign, records)
-    named = with_names(table, records, terminal.width)
-    if fits(named, terminal.width):
-        terminal.table(named)
-    else:
-        without = replace(table, columns=table.columns[:-1], rows=[row[:-1] for row in table.rows])
-        terminal.table(with_names(without, records, terminal.width))
-        for whom, (state, why) in said_once(records, {record.trial_id: _why(record) for record in records}):
-            terminal.prose(f"{state}: {whom}: {why}")
-    counts = Counter(record.state for record in records)
-    terminal.line(f"{trials_counted(len(records))}: {', '.join(f'{count} {state}' for state, count in counts.items())}")
-    if any(state in UNFINISHED for state in counts):
-        terminal.prose("Not finished. If no run of it is under way, go on with:")
-        terminal.line(f"{ORCHESTRATOR} resume {shlex.quote(str(campaign.directory))}")
-
-
-def _why(record: TrialRecord) -> list[tuple[str, str]]:
-    """Return the state of a trial with why it ended, nothing where no reason is known."""
-    why = (record.stopping.reason if record.stopping else None) or record.reason
-    return [(record.state, why)] if why else []
-
-
-def _trials_table(campaign: Campaign, records: list[TrialRecord]) -> Table:
-    return Table(
-        title=f"Campaign {campaign.record.name}",
-        columns=["trial", "state", "rounds", "faults", "host", "why"],
-        rows=[
-            [
-                record.trial_id,
-                record.state,
-                str(campaign.rounds(record.trial_id).num_rows) if record.started_at else "0",
-                str(len(record.faults)),
-                str(record.placement.get("host", "")),
-                *(why for _, why in _why(record) or [("", "")]),
-            ]
-            for record in records
-        ],
-        right=frozenset(["rounds", "faults"]),
-    )

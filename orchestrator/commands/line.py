@@ -1,266 +1,147 @@
-"""The command line: which verb it names, and what its words and options mean to that verb.
+"""The command line: which verb it names, and what verbs have in common.
 
-Every module of ``orchestrator/commands/verbs/`` is a verb, named as its file. Nothing here, and nothing at the top of those modules,
-imports anything slow: help comes at once.
+Every file of this folder that is not among `SHARED` is a verb: a click command called ``command``. At its top it imports nothing slow, so
+that help comes at once; what does the work is imported where it runs.
 """
 
-from __future__ import annotations
-
-import argparse
-import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any, Protocol, cast
+from typing import Any
 
-from orchestrator.commands import verbs
-from orchestrator.commands.parser import LineParser
+import click
+from click.shell_completion import CompletionItem
+
+import orchestrator
+from orchestrator import commands
 from orchestrator.contracts import InputError
 from orchestrator.running.signals import heed_signals
 
-EMPTY = "''"
+PROGRAM = "python -m orchestrator"
+SHARED = ("line", "measuring", "paired_run", "planning", "progress")
+"""Modules beside the verbs that are none."""
 DEFAULT = "run"
-"""The verb of a command line that begins with ``KEY=VALUE``."""
-HELP = ("-h", "--help")
-OVERVIEW = """\
-usage: python -m orchestrator [VERB] [WORDS] [OPTIONS]      (without a verb: run)
+"""The verb of a command line that begins with ``KEY=VALUE`` or an option."""
+OF_ALL = ("--help", "-h", "--version")
+"""Options before any verb."""
+EMPTY = "''"
+MOST = 10**9
+"""Largest count: rounds have 32-bit numbers."""
+PATHS = ("/", "./", "../", "~")
+"""How a path begins that could be taken for ``KEY=VALUE``."""
+TABLE = re.compile(r"[^={},:\[\]'\"\s]+\.csv", re.IGNORECASE)
+"""What an override names that is read, as in ``analysis.tolerance={csv: FILE}``."""
+EXAMPLES = """\b
+{program} +sweep=vision    measure a sweep on this machine
+{program} VERB --help      what a verb takes, with examples
+{program} --info           the names of all models, tasks, systems, runtimes and sweeps
 
-{verbs}
-
-  python -m orchestrator +sweep=vision               measure a sweep on this machine
-  python -m orchestrator VERB --help                 what a verb takes, with examples
-  python -m orchestrator --info                      the names of all models, tasks, systems, runtimes and sweeps
-  python -m orchestrator --version                   print the version
-
-exit codes: 0 all done, or passed; 1 a trial failed, a requirement is not met, or gate, verify or doctor found something bad;
-2 a mistake in the command, configuration or plan; 3 no verdict of the gate, a requirement not shown, or no rate kept; 130 interrupted
+Exit codes: 0 all done, or passed; 1 a trial failed, a requirement is not met, or gate, verify or doctor found something bad; \
+2 a mistake in the command, configuration or plan; 3 no verdict of the gate, a requirement not shown, or no rate kept; 130 interrupted.
 """
 
 
-class Verb(Protocol):
-    """What a module of ``verbs/`` offers.
+class Verb(click.Command):
+    """A verb, which begins only if no signal has come meanwhile."""
 
-    SUMMARY, ABOUT
-        a line for the overview, and what the verb's own help says above its options.
-    WORDS
-        the words it takes, as its usage shows them.
-
-    Examples
-    --------
-        two command lines, without the name of the program.
-    """
-
-    SUMMARY: str
-    ABOUT: str
-    WORDS: str
-    EXAMPLES: tuple[str, str]
-
-    def add_options(self, parser: LineParser) -> None:
-        """Declare the verb's options."""
-
-    def read(self, line: Line) -> Any:
-        """Return the verb's own record of a command line. Raises InputError for words that it does not take."""
-
-    def execute(self, options: Any) -> int:
-        """Run it; return the exit code."""
+    def invoke(self, ctx: click.Context) -> Any:
+        heed_signals()
+        return super().invoke(ctx)
 
 
-@dataclass(frozen=True)
-class Line:
-    """A command line that has been taken apart.
+class Verbs(click.Group):
+    """The verbs, by the names of their files; the file of one whose name is a word of Python's own ends with an underscore."""
 
-    typed
-        every word as the user typed it.
-    words
-        those that are neither the verb nor an option, in their order.
-    options
-        what the options say.
-    """
+    def list_commands(self, ctx: click.Context | None = None) -> list[str]:
+        found = (module.name for module in iter_modules(commands.__path__))
+        return sorted(name.removesuffix("_") for name in found if name not in SHARED)
 
-    verb: str
-    typed: tuple[str, ...]
-    words: tuple[str, ...]
-    options: argparse.Namespace
+    def get_command(self, ctx: click.Context | None, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands():
+            return None
+        command: click.Command = import_module(f"{commands.__name__}.{cmd_name}{'_' if iskeyword(cmd_name) else ''}").command
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in OF_ALL and ("=" in args[0] or args[0].startswith("-")):
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in (known := self.list_commands()):
+            nearest = get_close_matches(args[0], known, n=1)
+            meant = f"did you mean {nearest[0]}? Or choose" if nearest else "choose"
+            ctx.fail(f"{args[0] or EMPTY}: there is no such verb; {meant} one of {', '.join(known)}, or start with KEY=VALUE")
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        return [*super().shell_complete(ctx, incomplete), *complete_override(ctx, None, incomplete)]
 
 
 def run(typed: Sequence[str]) -> int:
     """Do what a command line says, or print help. Returns the exit code; raises InputError."""
-    before, _ = _at_dashes(typed)
-    if "--version" in before:
-        import orchestrator
-
-        print(f"tail-quality {orchestrator.__version__}")  # noqa: T201
-        return 0
-    wants_help = bool(set(HELP) & set(before)) or list(typed[:1]) == ["help"]
-    name, rest = find_verb([word for word in typed if not wants_help or word not in (*HELP, "help")])
-    if not typed or (wants_help and name is None):
-        print(overview(), end="")  # noqa: T201
-        return 0
-    if wants_help:
-        print(help_of(name or DEFAULT), end="")  # noqa: T201
-        return 0
-    verb = load(name or DEFAULT)
-    asked = verb.read(parse(name or DEFAULT, rest, typed))
-    heed_signals()
-    return verb.execute(asked)
-
-
-def find_verb(typed: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Return the verb that a line names, if any, and the line without it.
-
-    The verb is the first word that is neither option nor option's value, unless it is ``KEY=VALUE``.
-
-    Raises
-    ------
-    InputError
-        for a word that is no verb.
-    """
-    first = _first_word(typed)
-    if first is None:
-        return None, list(typed)
-    word = typed[first]
-    if "=" in word:
-        return DEFAULT, list(typed)
-    if word not in names():
-        nearest = get_close_matches(word, names(), n=1)
-        meant = f"did you mean {nearest[0]}? Or choose" if nearest else "choose"
-        raise InputError(f"{word or EMPTY}: there is no such verb; {meant} one of {', '.join(names())}, or start with KEY=VALUE")
-    return word, [*typed[:first], *typed[first + 1 :]]
-
-
-def parse(name: str, rest: Sequence[str], typed: Sequence[str] | None = None) -> Line:
-    """Take the words and options of one verb apart.
-
-    Raises
-    ------
-    InputError
-        for an option that the verb does not have, naming the verbs that do, and for a value that does not fit.
-    """
-    before, after = _at_dashes(rest)
-    parser = parser_of(name)
-    # An unknown option may swallow the next word: it is reported before the words are looked at.
-    found, extra = parser.parse_known_intermixed_args(before)
-    if strange := [word for word in extra if word.startswith("-")]:
-        raise InputError(_explain_option(name, strange[0].partition("=")[0]))
-    words = (*found.words, *extra, *after)
-    return Line(name, tuple(rest if typed is None else typed), words, found)
-
-
-def names() -> tuple[str, ...]:
-    """Return the names of all verbs. The file of one whose name is a word of Python's own ends with an underscore."""
-    return tuple(sorted(module.name.removesuffix("_") for module in iter_modules(verbs.__path__)))
-
-
-def load(name: str) -> Verb:
-    """Return a verb."""
-    return cast(Verb, import_module(f"{verbs.__name__}.{name}{'_' if iskeyword(name) else ''}"))
-
-
-def parser_of(name: str) -> LineParser:
-    """Return the parser of one verb."""
-    verb = load(name)
-    parser = LineParser(name, verb.WORDS, verb.ABOUT, verb.EXAMPLES)
-    verb.add_options(parser)
-    return parser
-
-
-def help_of(name: str) -> str:
-    """Return the help of one verb."""
-    return parser_of(name).format_help()
-
-
-def overview() -> str:
-    """Return one line per verb, and how to go on from there."""
-    return OVERVIEW.format(verbs="\n".join(f"  {name:<8}  {_summary(name)}" for name in names()))
-
-
-def _summary(name: str) -> str:
-    """Return a verb's line in the overview; help comes even if the file of one verb is broken."""
+    words = [*typed[1:], "--help"] if list(typed[:1]) in ([], ["help"]) else list(typed)
     try:
-        return load(name).SUMMARY
-    except Exception as error:
-        return f"(its file cannot be used: {type(error).__name__}: {error})"
+        with VERBS.make_context(PROGRAM, words, obj=tuple(typed)) as context:
+            code: int = VERBS.invoke(context)
+            return code
+    except click.exceptions.Exit as ended:  # help or the version was printed
+        return ended.exit_code
+    except click.UsageError as error:
+        raise InputError(_told(error)) from error
 
 
-def _at_dashes(typed: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the words before and after ``--``, after which nothing is an option."""
-    place = list(typed).index("--") if "--" in typed else len(typed)
-    return list(typed[:place]), list(typed[place + 1 :])
+def read(verb: str, words: Sequence[str]) -> dict[str, Any]:
+    """Return what a line of a verb says, by the names of its parameters, without doing it. Raises InputError."""
+    command = VERBS.get_command(None, verb)
+    assert command is not None
+    try:
+        return command.make_context(f"{PROGRAM} {verb}", list(words)).params
+    except click.UsageError as error:
+        raise InputError(_told(error)) from error
 
 
-def _first_word(typed: Sequence[str]) -> int | None:
-    """Return the index of the first word that is neither an option nor the value of one."""
-    takes_value = {option for name in names() for option in parser_of(name).takes_value} if typed and typed[0].startswith("-") else set()
-    place = 0
-    while place < len(typed):
-        word = typed[place]
-        if word == "--":
-            return place + 1 if place + 1 < len(typed) else None
-        if not word.startswith("-") or word == "-":
-            return place
-        place += 2 if word in takes_value else 1
-    return None
+def typed() -> tuple[str, ...]:
+    """Return every word of the command line under way, as the user typed it."""
+    words: tuple[str, ...] = click.get_current_context().find_root().obj
+    return words
 
 
-def _explain_option(name: str, option: str) -> str:
-    """Say in one line whose option that is, and what this verb takes."""
-    own = parser_of(name).main_names
-    takes = f"{name} takes {', '.join(own) or 'no option'}"
-    see = f"see `orchestrator {name} --help`"
-    if owners := [other for other in names() if option in parser_of(other).names]:
-        return f"{option}: belongs to {_listed(owners)}; {takes}; {see}"
-    nearest = get_close_matches(option, own, n=1)
-    return f"{option}: there is no such option; {f'did you mean {nearest[0]}?' if nearest else takes + ';'} {see}"
+def _told(error: click.UsageError) -> str:
+    """Return a mistake in one line. Of an option it says whose it is, or which one has nearly that name."""
+    command, path = (error.ctx.command, error.ctx.command_path) if error.ctx is not None else (VERBS, PROGRAM)
+    see = f"see `{path} --help`"
+    if not isinstance(error, click.NoSuchOption):
+        return f"{' '.join(error.format_message().split()).removesuffix('.')}; {see}"
+    option = error.option_name
+    if owners := [name for name in VERBS.list_commands() if option in options_of(name)]:
+        return f"{option}: belongs to {', '.join(owners)}, not to {command.name}; {see}"
+    nearest = get_close_matches(option, options_of(command.name or ""), n=1)
+    return f"{option}: there is no such option; {f'did you mean {nearest[0]}? ' if nearest else ''}{see}"
 
 
-def _listed(owners: Sequence[str]) -> str:
-    return owners[0] if len(owners) == 1 else f"{', '.join(owners[:-1])} and {owners[-1]}"
+def options_of(verb: str) -> list[str]:
+    """Return the options of a verb, by all their names."""
+    command = VERBS.get_command(None, verb)
+    return [] if command is None else [name for one in command.params if isinstance(one, click.Option) for name in one.opts]
 
 
-PATHS = ("/", "./", "../", "~")
-"""How a path begins that could be taken for ``KEY=VALUE``."""
+def verb(*examples: str) -> Callable[[Callable[..., int]], click.Command]:
+    """Declare a function as a verb: the first line of its docstring is what the overview says, the rest what its help adds."""
+    shown = "\n".join(f"  {PROGRAM} {example}" for example in examples)
 
+    def declare(function: Callable[..., int]) -> click.Command:
+        name = function.__module__.rpartition(".")[2].removesuffix("_")
+        return click.command(name, cls=Verb, epilog=f"\b\nExamples:\n{shown}")(function)
 
-def overrides_alone(line: Line) -> tuple[str, ...]:
-    """Return the words of a verb that takes ``KEY=VALUE`` only. Raises InputError for any other."""
-    for word in line.words:
-        if not is_override(word):
-            raise InputError(f"{word or EMPTY}: {line.verb} takes KEY=VALUE only; see `orchestrator {line.verb} --help`")
-    return line.words
-
-
-def _in_shell(word: str) -> str:
-    """Return how a shell is given a folder or file of this name."""
-    return shlex.quote(f"./{word}")
-
-
-def split(line: Line, takes_overrides: bool) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """Return the directories and the overrides among the words of a line.
-
-    Parameters
-    ----------
-    takes_overrides
-        whether the verb takes ``KEY=VALUE`` at all; the keys are not checked here.
-
-    Raises
-    ------
-    InputError
-        for an empty word, and for an override where none is taken.
-    """
-    if "" in line.words:
-        raise InputError(f"{EMPTY}: an empty word names nothing; leave it out, or give a directory; see `orchestrator {line.verb} --help`")
-    overrides = tuple(word for word in line.words if is_override(word))
-    directories = tuple(Path(word) for word in line.words if not is_override(word))
-    for word in overrides:
-        if _exists(word):
-            raise InputError(f"{word}: is read as KEY=VALUE, and a folder or file has that name; write {_in_shell(word)} for that one")
-        if not takes_overrides:
-            raise InputError(f"{word}: {line.verb} takes no KEY=VALUE; leave it out, or write {_in_shell(word)} for a folder of that name")
-    return directories, overrides
+    return declare
 
 
 def is_override(word: str) -> bool:
@@ -268,27 +149,200 @@ def is_override(word: str) -> bool:
     return "=" in word and not word.startswith(PATHS)
 
 
-def one_directory(line: Line, takes_overrides: bool) -> tuple[Path, tuple[str, ...]]:
-    """Return the one directory that a verb takes, and the overrides. Raises InputError for none and for several."""
-    directories, overrides = split(line, takes_overrides)
-    if len(directories) != 1:
-        raise InputError(
-            f"{line.verb} takes one results directory, {counted(directories)}: name one, such as results/latest; "
-            f"see `orchestrator {line.verb} --help`"
-        )
-    return directories[0], overrides
+def override(text: str) -> str:
+    """Read ``KEY=VALUE`` in Hydra's grammar, which composing takes apart."""
+    if "=" not in text and not text.startswith("~"):
+        raise click.BadParameter(f"{text or EMPTY} is not of this form")
+    return text
 
 
-def counted(directories: tuple[Path, ...]) -> str:
-    """Write how many directories there are, and which."""
-    if not directories:
-        return "none was given"
-    shown = ", ".join(map(str, directories[:3])) + (", ..." if len(directories) > 3 else "")
-    return f"{len(directories)} {'were' if len(directories) > 1 else 'was'} given ({shown})"
+def complete_override(ctx: click.Context, param: click.Parameter | None, incomplete: str) -> list[CompletionItem]:
+    """Return the names of groups that a word may begin, or of the files of its group."""
+    conf = Path(orchestrator.__file__).parent / "conf"
+    folder = conf if conf.is_dir() else conf.parents[1] / "conf"
+    key, equals, value = incomplete.partition("=")
+    if not equals:
+        return [CompletionItem(f"{path.name}=") for path in folder.iterdir() if path.is_dir() and path.name.startswith(key)]
+    names = sorted(path.stem for path in (folder / key.lstrip("+")).glob("*.yaml"))
+    return [CompletionItem(f"{key}={name}") for name in names if name.startswith(value)]
 
 
-def _exists(word: str) -> bool:
-    try:
-        return Path(word).exists()
-    except (OSError, ValueError):  # too long for a name, or not a valid one
-        return False
+class Place(click.Path):
+    """A folder or file, which an empty word does not name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if not value:
+            self.fail("an empty word names no folder or file; give one or leave it out", param, ctx)
+        return Path(value)
+
+
+class Number(click.FloatRange):
+    """A number within limits; NaN lies within none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found: float = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(f"{value} is no number", param, ctx)
+        return found
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Read names with commas between them."""
+    if found := tuple(filter(None, text.split(","))):
+        return found
+    raise click.BadParameter(f"{text!r}: names were expected, such as a or a,b")
+
+
+def among(*choices: str) -> Callable[[str], tuple[str, ...]]:
+    """Return what reads names among these, with commas between them."""
+
+    def read(text: str) -> tuple[str, ...]:
+        found = listed(text)
+        if strange := [name for name in found if name not in choices]:
+            raise click.BadParameter(f"{strange[0]!r}: there is no such choice; choose of {', '.join(choices)}")
+        return found
+
+    return read
+
+
+COUNT = click.IntRange(1, MOST)
+PLACE = Place()
+Decorated = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def flag(*names: str, help: str) -> Decorated:  # noqa: A002 - click's own name
+    """Declare an option without a value."""
+    return click.option(*names, is_flag=True, help=help)
+
+
+def together(*options: Decorated) -> Decorated:
+    """Return several options as one decorator."""
+
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+def overrides_alone(metavar: str = "KEY=VALUE...") -> Decorated:
+    """Declare words that are all ``KEY=VALUE``."""
+    return click.argument("overrides", metavar=metavar, nargs=-1, type=override, shell_complete=complete_override)
+
+
+def places(metavar: str, least: int = 1, most: int | None = 1) -> Decorated:
+    """Declare words that are folders or files, so many of them, and ``KEY=VALUE``: the parameters ``found`` and ``overrides``."""
+
+    def split(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> None:
+        found = [Path(word) for word in words if not is_override(word)]
+        if "" in words:
+            ctx.fail(f"{EMPTY}: an empty word names nothing; leave it out")
+        if not least <= len(found) <= (len(found) if most is None else most):
+            given = f"{len(found)} were given ({', '.join(map(str, found[:3]))})" if found else "none was given"
+            ctx.fail(f"{ctx.info_name} takes {metavar}, {given}")
+        ctx.params |= {"found": tuple(found), "overrides": tuple(filter(is_override, words))}
+
+    return click.argument("words", metavar=metavar, nargs=-1, callback=split, expose_value=False)
+
+
+quiet = flag("--quiet", help="no progress on stderr")
+full = flag("--full", help="print all tables as well, not the answer alone")
+trust = flag("--trust", help="measure into results_dir= although others own or can write it")
+multirun = flag("-m", "--multirun", help="a,b after a key makes a trial of each, as in sweeps")
+config_dirs = click.option(
+    "--config-dir",
+    "config_dirs",
+    multiple=True,
+    type=PLACE,
+    metavar="DIR",
+    help="search DIR for groups of your own; may be repeated",
+)
+composing = together(
+    overrides_alone(),
+    multirun,
+    config_dirs,
+    click.option("--cfg", type=click.Choice(["job"]), help="print every trial as a YAML document and stop"),
+    flag("--info", help="print the names of all there is to choose, and stop"),
+    flag("--skip-infeasible", help="record trials that cannot run here, and run the others"),
+    flag("--many", help="more than 1,000 trials, repeats included, are meant"),
+    quiet,
+)
+"""What ``run`` and ``plan`` have in common."""
+going_on = together(
+    places("DIR [cluster.address=HOST:PORT]"),
+    flag("--accept-changes", help="go on although code, data or host changed; it is recorded"),
+    flag("--trust", help="run its code although another user could have written it"),
+    full,
+    quiet,
+)
+"""What ``resume`` and ``extend`` have in common."""
+
+
+def refuse_alone(needed: str, **given: object) -> None:
+    """Raise InputError for an option that is given without the one that it says something of."""
+    for name, value in given.items():
+        if value not in (None, False, ()):
+            raise InputError(f"--{name.replace('_', '-')}: says how {needed} works: add {needed}, or leave it out")
+
+
+def check_outputs(
+    outputs: Mapping[str, Path], directories: Sequence[Path], inputs: Iterable[Path | None] = (), words: Iterable[str] = ()
+) -> None:
+    """Raise InputError for a file to be written that could not be, is one of the inputs or another output, or lies in a campaign.
+
+    Parameters
+    ----------
+    outputs
+        by the option that names each.
+    directories
+        of the campaigns that are read, which need not exist yet.
+    inputs
+        further files that are read; None stands for one that is not given.
+    words
+        overrides, which may name files that are read.
+    """
+    from orchestrator.storage.files import check_output_file
+    from orchestrator.storage.layout import refuse_campaign_folder
+
+    refuse_inputs(outputs, inputs, words)
+    written: list[tuple[str, Path]] = []
+    for option, path in outputs.items():
+        if other := next((other for other, there in written if _is_same(path, there)), None):
+            raise InputError(f"{option} {path}: would replace what {other} writes: give each a file of its own")
+        refuse_campaign_folder(path, option, directories)
+        check_output_file(path)
+        written.append((option, path))
+
+
+def refuse_inputs(outputs: Mapping[str, Path], inputs: Iterable[Path | None], words: Iterable[str] = ()) -> None:
+    """Raise InputError for a file to be written that is one of those read."""
+    named = (name for word in words for name in TABLE.findall(word))
+    read = [*filter(None, inputs), *map(Path, named)]
+    for option, path in outputs.items():
+        if one := next((one for one in read if _is_same(path, one)), None):
+            raise InputError(f"{option} {path}: would replace {one}, which this command reads: name another place")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Return whether two paths lead to one file, or would, also through links."""
+    with suppress(OSError):  # one of them is not there
+        return one.samefile(other)
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, given: bool) -> None:
+    if given and not ctx.resilient_parsing:
+        print(f"tail-quality {orchestrator.__version__}")  # noqa: T201
+        ctx.exit()
+
+
+VERBS = Verbs(
+    params=[
+        click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="print the version")
+    ],
+    help="Measure tail quality: how good an ML inference system is when an answer that comes too late counts as a failure.",
+    epilog=EXAMPLES.format(program=PROGRAM),
+    subcommand_metavar="[VERB] [WORDS] [OPTIONS]",
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100},
+)

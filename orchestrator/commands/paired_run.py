@@ -8,25 +8,30 @@ import random
 import shlex
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from uuid import uuid4
 
 import yaml
 
 from orchestrator.commands import line
-from orchestrator.commands.asked import Composing, PairedRun
+from orchestrator.commands.measuring import (
+    keep_losses,
+    list_changes,
+    looked_at,
+    mark_interrupted,
+    record_of,
+    stop_on_signals,
+    tell,
+    tell_open,
+)
 from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
 from orchestrator.commands.progress import Progress
 from orchestrator.commands.report import store_report
-from orchestrator.commands.results_folder import looked_at, tell_open
-from orchestrator.commands.resume import list_changes
-from orchestrator.commands.run import keep_losses, mark_interrupted, record_of, stop_on_signals
-from orchestrator.commands.shared_options import read_composing
 from orchestrator.compare.sides import partners
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError, first_line
@@ -46,7 +51,39 @@ from orchestrator.subject.targets import add_code_folders, code_of_its_own
 
 OURS = ("measurement.repeat", "results_dir")
 """Keys that this command gives itself."""
+COMPOSING = ("overrides", "multirun", "config_dirs", "many", "quiet")
 YAML = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class PairedRun:
+    """What ``compare --run`` measures in pairs.
+
+    sides
+        A and B: a file of overrides, a folder of code, or overrides in one word.
+    overrides
+        ``KEY=VALUE`` that both sides have.
+    pairs
+        of processes for each trial.
+    folder
+        of both campaigns, ``a`` and ``b``; None is a new one named after the time.
+    """
+
+    sides: tuple[str, str]
+    overrides: tuple[str, ...]
+    pairs: int
+    folder: Path | None = None
+    multirun: bool = False
+    config_dirs: tuple[Path, ...] = ()
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Composing:
+    """A command line of ``run``: its words, and what composing takes of them."""
+
+    command: tuple[str, ...]
+    asked: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -129,29 +166,31 @@ def composing_of(run: PairedRun) -> list[Composing]:
             if word.lstrip("+").partition("=")[0] in OURS:
                 remedy = "say how many with --pairs" if word.startswith("measurement") else "name the folder with --to"
                 raise InputError(f"{word}: --run gives this key itself; leave it out, and {remedy}")
-        composing = read_composing(line.parse("run", [*words, f"measurement.repeat={run.pairs}"]))
-        if composing.shows is not None:
+        command = (*words, f"measurement.repeat={run.pairs}")
+        asked = line.read("run", command)
+        if asked["cfg"] or asked["info"]:
             raise InputError(f"{side}: --cfg and --info measure nothing: leave them out")
-        found.append(composing)
+        found.append(Composing(command, {name: asked[name] for name in COMPOSING}))
     return found
 
 
-def measure_pairs(run: PairedRun) -> Measured:
-    """Measure what the pairs lack, and report each side.
+def measure_pairs(run: PairedRun, gate: bool = False) -> Measured:
+    """Measure what the pairs lack, and report each side. With ``gate``, sides of which nothing differs are a mistake.
 
     Raises
     ------
     InputError
         for any mistake, and where the folder holds a campaign of other words, or its code, data or host have changed.
     """
+    _refuse_code_of_both(run)
     folder = (run.folder or Path("results") / "compare" / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")).expanduser()
     stop = threading.Event()
     with ExitStack() as stack:
         identity = next((found.id for name in ("a", "b") if (found := _pairing(folder / name)) is not None), uuid4().hex)
-        a, b = (
-            stack.enter_context(opened(composing, folder / name, Pairing(id=identity, side=name)))
-            for composing, name in zip(composing_of(run), SIDES, strict=True)
-        )
+        planned = [planned_side(one, Pairing(id=identity, side=name)) for one, name in zip(composing_of(run), SIDES, strict=True)]
+        if gate:
+            _refuse_equal(*(record for *_, record in planned))
+        a, b = (stack.enter_context(opened(one, folder / name)) for one, name in zip(planned, SIDES, strict=True))
         pairs = _pairs(a, b)
         steps = [step for pair in _in_random_order(pairs, identity) for step in pair if step[0].state(step[1]) in UNFINISHED]
         progress = stack.enter_context(Progress(len(steps), None if run.quiet else sys.stderr))
@@ -169,7 +208,7 @@ def measure_pairs(run: PairedRun) -> Measured:
         except ClusterLost as lost:
             for side in (a, b):
                 keep_losses(side.writer, str(lost))
-            print(printable(f"{lost}; {_how_to_go_on(folder)}"), file=sys.stderr)  # noqa: T201
+            tell(f"{lost}; {_how_to_go_on(folder)}")
             return Measured(folder, 1 if received() is None else 130)
         if not stop.is_set():
             for side in (a, b):
@@ -178,7 +217,7 @@ def measure_pairs(run: PairedRun) -> Measured:
                 side.writer.look_after()
         broken = tuple(told for side in (a, b) for told in not_done(side.writer.record))
     if stop.is_set():
-        print(printable(f"interrupted; {_how_to_go_on(folder)}"), file=sys.stderr)  # noqa: T201
+        tell(f"interrupted; {_how_to_go_on(folder)}")
     return Measured(folder, 130 if stop.is_set() else None, broken)
 
 
@@ -193,24 +232,45 @@ SIDES: tuple[Literal["a"], Literal["b"]] = ("a", "b")
 Step = tuple[Side, PlannedTrial]
 
 
+def _refuse_code_of_both(run: PairedRun) -> None:
+    """Raise InputError where a side is a folder of code and another one is given for both, which would be that of either side."""
+    folders = [side for side in run.sides if words_of(side)[:1] == (f"code=[{Path(side).expanduser().absolute()}]",)]
+    given = [word for word in run.overrides if word.lstrip("+").partition("=")[0] == "code"]
+    if folders and given:
+        raise InputError(f"{given[0]}: both sides would run this code, and {folders[0]} is a folder of code: leave it out")
+
+
+def _refuse_equal(a: CampaignRecord, b: CampaignRecord) -> None:
+    """Raise InputError where two sides have the same code, weights, data and settings."""
+    keys = [[planned.trial_id for planned in record.trials] for record in (a, b)]
+    if keys[0] == keys[1] and a.code_digest == b.code_digest:
+        raise InputError("A and B are the same code, weights and settings: give B another folder of code or other settings")
+
+
+def planned_side(composing: Composing, pairing: Pairing) -> tuple[Composed, Plan, CampaignRecord]:
+    """Compose and plan one side, with its own code. Raises InputError for a trial that cannot run here."""
+    with code_of_its_own():
+        composed = compose_campaign(**composing.asked)
+        with open_site(composed.campaign, composed.trials) as site:
+            plan = plan_on(site, composed)
+        if plan.infeasible:
+            raise InputError(f"{plan.infeasible[0].trial_id} cannot run here: {plan.infeasible[0].reason}; change the plan")
+        return composed, plan, record_of(composing.command, composed, plan, pairing)
+
+
 @contextmanager
-def opened(composing: Composing, directory: Path, pairing: Pairing) -> Iterator[Side]:
-    """Plan one side and open its campaign, a new one where there is none."""
+def opened(planned: tuple[Composed, Plan, CampaignRecord], directory: Path) -> Iterator[Side]:
+    """Open the campaign of one side, a new one where there is none."""
+    composed, plan, record = planned
     is_there = (directory / CAMPAIGN).exists()
-    with ExitStack() as stack:
-        with code_of_its_own(), Progress(0, None if composing.quiet else sys.stderr) as waiting:
-            composed = compose_campaign(composing, waiting.say)
-            with open_site(composed.campaign, composed.trials) as site:
-                plan = plan_on(site, composed)
-                if plan.infeasible:
-                    raise InputError(f"{plan.infeasible[0].trial_id} cannot run here: {plan.infeasible[0].reason}; change the plan")
-                record = record_of(composing.command, composed, plan, pairing)
-                heed_signals()
-                look = looked_at(trust=False, remedy="name a folder of your own with --to")
-                opening = CampaignWriter.reopen(directory, look=look) if is_there else CampaignWriter.create(directory, record, look=look)
-                writer = stack.enter_context(opening)
-                tell_open(writer.record.open_to)
-                if is_there:
+    heed_signals()
+    look = looked_at(trust=False, remedy="name a folder of your own with --to")
+    with CampaignWriter.reopen(directory, look=look) if is_there else CampaignWriter.create(directory, record, look=look) as writer:
+        tell_open(writer.record.open_to)
+        if is_there:
+            with code_of_its_own():
+                add_code_folders(composed.campaign.code)
+                with open_site(composed.campaign, composed.trials) as site:
                     _refuse_another(writer, composed, plan, site)
         yield Side(composed, plan, writer)
 

@@ -1,62 +1,72 @@
 """``plan``: what would run, where, why not, and how long at least. Starts nothing."""
 
-import sys
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.analysis.claims import GUESSED_S
+import click
+
 from orchestrator.analysis.reach import reach_words
-from orchestrator.assessment.requirements import Requirements, read_requirements
-from orchestrator.assessment.sizing import Offer, Outlook, Size, advice, rounds_per_visit, sizes_of, sizes_table
-from orchestrator.commands.asked import Composing
-from orchestrator.commands.line import find_verb
-from orchestrator.commands.planning import compose_campaign, earlier_costs, known_campaigns, open_site, plan_on
-from orchestrator.commands.progress import Progress
-from orchestrator.configuration.config import MeasurementConfig, Trial
-from orchestrator.machine.cores import format_cores
-from orchestrator.machine.host import cores_offered, server_cores_offered
-from orchestrator.report.pasted import Command, typed_again
-from orchestrator.report.record_tables import claims_table
-from orchestrator.report.table import Table
-from orchestrator.report.terminal import Terminal
+from orchestrator.commands.line import PLACE, composing, flag, typed, verb
 from orchestrator.report.text import seconds, trials_counted
-from orchestrator.report.trial_names import said_once, with_names
-from orchestrator.running.parts import cycles_of
-from orchestrator.running.plan import Candidate, Plan, lacks, slices_of
-from orchestrator.stats.variance_components import Costs, best_split
-from orchestrator.storage.records import PlannedTrial
+
+if TYPE_CHECKING:
+    from orchestrator.assessment.requirements import Requirements
+    from orchestrator.assessment.sizing import Size
+    from orchestrator.configuration.config import MeasurementConfig, Trial
+    from orchestrator.report.table import Table
+    from orchestrator.running.plan import Plan
+    from orchestrator.stats.variance_components import Costs
+    from orchestrator.storage.records import PlannedTrial
+
+CANNOT_BE_SHOWN = 3
+"""Exit code where a campaign of this size cannot show that a requirement is met."""
 
 
-def execute(options: Composing) -> int:
-    """Print the plan. Returns the exit code."""
-    requirements = None if options.requirements is None else read_requirements(options.requirements)
-    progress = Progress(0, None if options.quiet else sys.stderr)
-    composed = compose_campaign(options, progress.say)
-    with open_site(composed.campaign, composed.trials) as site:
-        plan = plan_on(site, composed)
-    sizes = [] if requirements is None else _sizes(requirements, plan, composed.campaign.analysis.reference)
-    composition = composed.composition
-    terminal = Terminal()
-    table = plan_table(plan)
-    terminal.table(table if options.full else with_names(table, plan.trials, terminal.width))
-    for line in _remarks_by_trial(plan) if options.full else remarks(plan):
-        terminal.prose(line)
-    for left in plan.left_out:
-        terminal.prose(f"left out: {' x '.join(left.pair)}: {left.reason}")
-    for line in plan.unpaired:
-        terminal.prose(f"left out: {line}")
-    earlier = known_campaigns(Path("results"), composed.campaign.results_dir)
-    for line in split_lines(plan, earlier_costs(plan.estimates_s, earlier), options.command):
+@verb("plan +sweep=vision", "plan model=efficientnet_lite0 task=imagenet_samples system=cpu_all")
+@composing
+@flag("--full", help="print every column, also where all trials are equal")
+@click.option("--requirements", type=PLACE, metavar="FILE", help="say how large it must be to show each of them")
+def command(cfg: str | None, info: bool, skip_infeasible: bool, full: bool, requirements: Path | None, **words: Any) -> int:
+    """What would run, where, and why not; starts nothing.
+
+    Show what `run` would do with the same words: every trial, its machine, how long it may take, and what it lacks.
+    With requirements, whether a campaign of this size could show that they are met; exit code 3 where it could not.
+    """
+    from orchestrator.commands import planning
+
+    if cfg or info:
+        return planning.show(cfg, **words)
+    from orchestrator.assessment.requirements import read_requirements
+    from orchestrator.assessment.sizing import advice, sizes_table
+    from orchestrator.report.pasted import Command
+    from orchestrator.report.terminal import Terminal
+    from orchestrator.report.trial_names import with_names
+
+    asked = None if requirements is None else read_requirements(requirements)
+    composed = planning.compose_campaign(**words)
+    with planning.open_site(composed.campaign, composed.trials) as site:
+        plan = planning.plan_on(site, composed)
+    sizes = [] if asked is None else _sizes(asked, plan, composed.campaign.analysis.reference)
+    terminal, table = Terminal(), plan_table(plan)
+    terminal.table(table if full else with_names(table, plan.trials, terminal.width))
+    earlier = planning.known_campaigns(Path("results"), composed.campaign.results_dir)
+    costs = planning.earlier_costs(plan.estimates_s, earlier)
+    for line in [
+        *(_remarks_by_trial(plan) if full else remarks(plan)),
+        *(f"left out: {' x '.join(left.pair)}: {left.reason}" for left in plan.left_out),
+        *(f"left out: {line}" for line in plan.unpaired),
+        *split_lines(plan, costs, typed()),
+        *server_lines(plan),
+        *plan.parts,
+        *reach_lines(plan),
+    ]:
         (terminal.line if isinstance(line, Command) else terminal.prose)(line)
-    for line in server_lines(plan):
-        terminal.prose(line)
-    for line in plan.parts:
-        terminal.prose(line)
-    for line in reach_lines(plan):
-        terminal.prose(line)
-    if composition.excluded:
-        terminal.prose(f"excluded by the sweep: {composition.excluded} combinations")
+    if composed.composition.excluded:
+        terminal.prose(f"excluded by the sweep: {composed.composition.excluded} combinations")
     if plan.duplicates:
         terminal.prose(f"composed more than once: {plan.duplicates} trials")
     if sizes:
@@ -67,11 +77,15 @@ def execute(options: Composing) -> int:
     terminal.line()
     terminal.table(claims_of(plan))
     terminal.prose(f"{trials_counted(len(plan.trials))}, {len(plan.infeasible)} infeasible; {_whole_time(plan)}")
-    return 0
+    return 0 if all(one.enough or one.enough_if_never_broken for one in sizes) else CANNOT_BE_SHOWN
 
 
 def claims_of(plan: Plan) -> Table:
     """Return what each kind of claim takes of the trials that can run, one after another."""
+    from orchestrator.analysis.claims import GUESSED_S
+    from orchestrator.assessment.sizing import rounds_per_visit
+    from orchestrator.report.record_tables import claims_table
+
     runnable = [planned for planned in plan.trials if planned.state == "planned"]
     samples = {key: candidate.inspection.samples or 0 for key, candidate in plan.candidates.items()}
     rates = {planned.match_key: planned.trial.load.rate_per_s or 1 / GUESSED_S for planned in runnable}
@@ -86,15 +100,18 @@ def claims_of(plan: Plan) -> Table:
 
 def remarks(plan: Plan) -> Iterator[str]:
     """Yield why trials cannot run, what is fetched and what the sweep file says, each once with the trials that it is true of."""
+    from orchestrator.report.trial_names import said_once
+    from orchestrator.running.plan import lacks
+
     candidates = {planned.trial_id: plan.candidates[planned.match_key] for planned in plan.trials}
-    kinds: dict[str, Callable[[Candidate], Sequence[str]]] = {
-        "infeasible": lacks,
-        "fetched on first use": lambda candidate: [candidate.fetches] if candidate.fetches else [],
-        "note": lambda candidate: [candidate.note] if candidate.note else [],
+    kinds: dict[str, dict[str, Sequence[str]]] = {
+        "infeasible": {trial: lacks(candidate) for trial, candidate in candidates.items()},
+        "fetched on first use": {trial: [one.fetches] for trial, one in candidates.items() if one.fetches},
+        "note": {trial: [one.note] for trial, one in candidates.items() if one.note},
     }
-    for kind, of_candidate in kinds.items():
-        found = {trial: of_candidate(candidate) for trial, candidate in candidates.items()}
-        yield from (f"{kind}: {whom}: {remark}" for whom, remark in said_once(plan.trials, found))
+    for kind, found in kinds.items():
+        for whom, remark in said_once(plan.trials, found):
+            yield f"{kind}: {whom}: {remark}"
 
 
 def _remarks_by_trial(plan: Plan) -> Iterator[str]:
@@ -108,6 +125,9 @@ def _remarks_by_trial(plan: Plan) -> Iterator[str]:
 
 
 def _sizes(requirements: Requirements, plan: Plan, reference: str | None) -> list[Size]:
+    from orchestrator.assessment.sizing import Offer, Outlook, sizes_of
+    from orchestrator.running.plan import slices_of
+
     samples = {key: candidate.inspection.samples for key, candidate in plan.candidates.items()}
     offers = {
         key: Offer(candidate.inspection.metrics, tuple(slices_of(candidate))) for key, candidate in plan.candidates.items() if samples[key]
@@ -117,6 +137,8 @@ def _sizes(requirements: Requirements, plan: Plan, reference: str | None) -> lis
 
 
 def _cycles(plan: Plan) -> dict[str, float]:
+    from orchestrator.running.parts import cycles_of
+
     return cycles_of(plan.trials, {key: candidate.machine for key, candidate in plan.candidates.items()})
 
 
@@ -135,6 +157,9 @@ ONE_STRETCH = "One stretch says nothing about later rounds: measure in visits (m
 
 def server_lines(plan: Plan) -> Iterator[str]:
     """Yield where each server that the campaign starts will run, and on which cores beside its client's."""
+    from orchestrator.machine.cores import format_cores
+    from orchestrator.machine.host import cores_offered, server_cores_offered
+
     seen: dict[tuple[str, str], list[str]] = {}
     for planned in plan.trials:
         trial, machine = planned.trial, plan.candidates[planned.match_key].machine
@@ -158,6 +183,9 @@ def split_lines(plan: Plan, costs: Mapping[str, Costs], typed: Sequence[str]) ->
     typed
         the words of this command line.
     """
+    from orchestrator.report.pasted import typed_again
+    from orchestrator.stats.variance_components import best_split
+
     repeats = Counter(planned.match_key for planned in plan.trials if planned.state == "planned")
     known = [key for key in repeats if key in costs and key in plan.estimates_s]
     budget = sum(repeats[key] * plan.estimates_s[key] for key in known)
@@ -176,7 +204,7 @@ def split_lines(plan: Plan, costs: Mapping[str, Costs], typed: Sequence[str]) ->
 
 def _words_to_run(typed: Sequence[str]) -> Iterator[str]:
     """Yield the words of a plan that run its campaign: without the verb, and without the requirements that it was sized for."""
-    words = iter(find_verb(typed)[1])
+    words = iter(typed[1:])
     for word in words:
         if word == REQUIREMENTS:
             next(words, None)
@@ -196,35 +224,21 @@ def _whole_time(plan: Plan) -> str:
     return f"about {seconds(sum(known))} as measured before" + (f", {rest} of unknown time" if rest else "")
 
 
-def _option(name: str) -> Callable[[Trial], str]:
-    """Return what reads an option of a task, empty where it has none."""
-    return lambda trial: str(value) if (value := trial.task.options.get(name)) is not None else ""
-
-
-WORK: tuple[tuple[str, Callable[[Trial], str]], ...] = (
-    ("split", _option("split")),
-    ("shots", _option("shots")),
-    ("precision", lambda trial: trial.runtime.dtype),
-)
+WORK: Mapping[str, Callable[[Trial], object]] = {
+    "split": lambda trial: trial.task.options.get("split"),
+    "shots": lambda trial: trial.task.options.get("shots"),
+    "precision": lambda trial: trial.runtime.dtype,
+}
 """Columns of the plan that say what an inference is, and what each is read from."""
 
 
 def plan_table(plan: Plan) -> Table:
     """Return one row per trial."""
+    from orchestrator.report.table import Table
+
     return Table(
         title="Plan",
-        columns=[
-            "trial",
-            "host",
-            "device",
-            "cores",
-            "threads",
-            "samples",
-            *(key for key, _ in WORK),
-            "rounds",
-            "time",
-            "state",
-        ],
+        columns=["trial", "host", "device", "cores", "threads", "samples", *WORK, "rounds", "time", "state"],
         rows=[_row(plan, planned) for planned in plan.trials],
         note="time: what an earlier trial of the same kind took, else the bound that max_seconds sets after min_rounds.",
         right=frozenset(["threads", "samples", "shots"]),
@@ -232,6 +246,8 @@ def plan_table(plan: Plan) -> Table:
 
 
 def _row(plan: Plan, planned: PlannedTrial) -> list[str]:
+    from orchestrator.machine.host import cores_offered
+
     candidate = plan.candidates[planned.match_key]
     measurement, system = planned.trial.measurement, planned.trial.system
     machine = candidate.machine
@@ -243,7 +259,7 @@ def _row(plan: Plan, planned: PlannedTrial) -> list[str]:
         ",".join(map(str, cores)),
         str(system.threads or len(cores) or ""),
         str(candidate.inspection.samples or "-"),
-        *(value(planned.trial) for _, value in WORK),
+        *("" if (value := read(planned.trial)) is None else str(value) for read in WORK.values()),
         _rounds(measurement),
         _time(plan, planned),
         planned.state,

@@ -1,13 +1,14 @@
 """From a command line to a plan: what ``plan`` shows and ``run`` runs."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from orchestrator.commands.asked import Composing
+from orchestrator.commands.progress import Progress
 from orchestrator.configuration.composer import shipped_folder
 from orchestrator.configuration.composition import Composition, compose_trials, list_choices, to_yaml
 from orchestrator.configuration.config import CampaignConfig, Trial, parse_campaign, parse_trial
@@ -123,19 +124,24 @@ class Composed:
         return [trial for trial, _ in self.noted]
 
 
-def compose_campaign(options: Composing, say: Callable[[str], None]) -> Composed:
-    """Compose and validate the trials. Raises InputError with one line for any mistake."""
+def compose_campaign(
+    overrides: Sequence[str], multirun: bool = False, config_dirs: Sequence[Path] = (), many: bool = False, quiet: bool = False
+) -> Composed:
+    """Compose and validate the trials that a command line describes. Raises InputError with one line for any mistake."""
+    with Progress(0, None if quiet else sys.stderr) as waiting:
 
-    def composed(done: int, of: int) -> None:
-        heed_signals()
-        if of >= SAY_FROM and done % SAY_FROM == 0:
-            say(f"composed {done} of {of} trials")
+        def composed(done: int, of: int) -> None:
+            heed_signals()
+            if of >= SAY_FROM and done % SAY_FROM == 0:
+                waiting.say(f"composed {done} of {of} trials")
 
-    composition = compose_trials(options.overrides, options.multirun, options.config_dirs, composed, options.many)
+        composition = compose_trials(overrides, multirun, config_dirs, composed, many)
     campaign = parse_campaign(composition.documents[0])
     trials = [parse_trial(document) for document in composition.documents]
     primary_threshold(campaign.analysis.primary, None)  # refuses an invalid one, which a rule may never look at
-    _check_rules(trials, campaign.analysis.primary)
+    for rule in {trial.measurement.model_dump_json(): trial.measurement for trial in trials}.values():
+        bounds = {"min_rounds": rule.min_rounds, "max_rounds": rule.max_rounds}
+        make_rule(rule.rule, **bounds, primary=campaign.analysis.primary, options=rule.rule_options)
     check_packages()
     add_code_folders(campaign.code)
     # The campaign may be resumed from another folder.
@@ -236,26 +242,17 @@ def _machine(site: Site, trial: Trial) -> Machine | str:
         return str(error)
 
 
-def _check_rules(trials: list[Trial], primary: str | None) -> None:
-    for measurement in {trial.measurement.model_dump_json(): trial.measurement for trial in trials}.values():
-        make_rule(
-            measurement.rule,
-            min_rounds=measurement.min_rounds,
-            max_rounds=measurement.max_rounds,
-            primary=primary,
-            options=measurement.rule_options,
-        )
-
-
-def show(options: Composing) -> int:
-    """Print what the command line asks for on stdout. Returns the exit code."""
-    if options.shows == "choices":
-        print(printable(" ".join(map(str, ["configuration folders:", shipped_folder(), *options.config_dirs]))))  # noqa: T201
-        for group, choices in list_choices(options.config_dirs).items():
-            print(printable(f"{group}: {' '.join(choices) or '(none)'}"))  # noqa: T201
-        print(printable(f"metric: {' '.join(sorted(METRICS))}"))  # noqa: T201
-        print(printable(f"rule: {' '.join(sorted(RULES))}"))  # noqa: T201
+def show(
+    cfg: str | None, overrides: Sequence[str], multirun: bool, config_dirs: Sequence[Path], many: bool, quiet: bool, **others: object
+) -> int:
+    """Print every trial as YAML where ``cfg`` asks for it, else the names of all there is to choose. Returns the exit code."""
+    if cfg:
+        composition = compose_trials(overrides, multirun, config_dirs, many=many)
+        print("---\n".join(to_yaml(document) for document in composition.documents), end="")  # noqa: T201
         return 0
-    composition = compose_trials(options.overrides, options.multirun, options.config_dirs, many=options.many)
-    print("---\n".join(to_yaml(document) for document in composition.documents), end="")  # noqa: T201
+    lines = [" ".join(map(str, ["configuration folders:", shipped_folder(), *config_dirs]))]
+    lines += [f"{group}: {' '.join(choices) or '(none)'}" for group, choices in list_choices(config_dirs).items()]
+    lines += [f"metric: {' '.join(sorted(METRICS))}", f"rule: {' '.join(sorted(RULES))}"]
+    for line in lines:
+        print(printable(line))  # noqa: T201
     return 0

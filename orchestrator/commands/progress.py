@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from orchestrator.report.text import milliseconds, printable, seconds
-from orchestrator.running.life import RoundDone
+from orchestrator.running.trial import RoundDone
 from orchestrator.stats.stopping import Decision
 from orchestrator.storage.handover import Prepared
 from orchestrator.storage.records import Fault, PlannedTrial

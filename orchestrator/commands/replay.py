@@ -1,95 +1,174 @@
-"""``replay``: rows of stored trials under arrivals, printed, and written as Parquet and SVG."""
+"""``replay DIR [TRIAL] --rate R``: what tail quality would be if samples arrived by a schedule, from stored closed-loop times."""
 
+from __future__ import annotations
+
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+import click
 
-from orchestrator.analysis.campaign_analysis import Row
-from orchestrator.analysis.groups import Group, check_names, grouped
-from orchestrator.analysis.loading import load_trials
-from orchestrator.analysis.replay import Question, replay_rows
-from orchestrator.analysis.replay_streams import Arrivals, Law, Moments, Rule, can_play
-from orchestrator.analysis.table import check_intervals
-from orchestrator.analysis.tables.replay import REPLAY
-from orchestrator.analysis.trial_data import TrialData
-from orchestrator.commands.asked import Replaying
-from orchestrator.commands.inspect import find_trial
-from orchestrator.configuration.composition import override_analysis
+from orchestrator.commands.line import COUNT, PLACE, Number, places, verb
 from orchestrator.contracts import InputError
-from orchestrator.report.replayed import replay_picture, replay_tables
-from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import printable
-from orchestrator.stats import queueing
-from orchestrator.stats.queueing import Policy
-from orchestrator.stats.thresholds import Threshold, primary_threshold
-from orchestrator.stats.times import PRIMARY_CLOCK
-from orchestrator.storage.columns import LABELS, schema_of
-from orchestrator.storage.files import make_output_folder, write_results
-from orchestrator.storage.layout import refuse_campaign_folder
-from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.stored_form import table_of
-from orchestrator.subject.schedule import read_trace
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from orchestrator.analysis.groups import Group
+    from orchestrator.analysis.replay import Question
+    from orchestrator.analysis.trial_data import TrialData
+    from orchestrator.stats.thresholds import Threshold
+
+LAWS = ("periodic", "poisson", "gamma", "trace")
+POLICIES = ("queue", "newest", "skip_late")
+PER_S = Number(1e-3, 1e6)
 
 
-def replay(options: Replaying) -> None:
-    """Replay a campaign's trials, or one. Raises InputError for what cannot be replayed."""
-    campaign = open_campaign(options.directory)
+def rates_per_s(text: str) -> tuple[float, ...]:
+    """Read numbers of samples a second with commas between them."""
+    return tuple(sorted({PER_S.convert(one, None, None) for one in text.split(",")}))
+
+
+def window(text: str) -> tuple[int, int]:
+    """Read K late of N answers in a row."""
+    found = re.fullmatch(r"([1-9]\d{0,8})/([1-9]\d{0,8})", text, re.ASCII)
+    if not found or int(found[1]) > int(found[2]):
+        raise click.BadParameter(f"{text[:40]!r}: must be K/N with K at most N, such as 3/30")
+    return int(found[1]), int(found[2])
+
+
+@verb(
+    "replay results/latest --rate 10,20 --deadline '50 ms'",
+    "replay results/latest TRIAL --rate 30 --late-in 3/30",
+)
+@places("DIR [TRIAL] [analysis.KEY=...]", most=2)
+@click.option(
+    "--load", "law", type=click.Choice(LAWS), default="poisson", metavar="LAW", help="poisson (if none is given), periodic, gamma or trace"
+)
+@click.option("--rate", "rates", type=rates_per_s, metavar="R,R", help="samples a second; without it, a trace's own")
+@click.option("--group", type=COUNT, default=1, metavar="N", help="samples that arrive at once: so many cameras")
+@click.option("--burstiness", type=PER_S, metavar="X", help="with gamma: 1 is poisson, below 1 comes in bursts")
+@click.option("--trace", type=PLACE, metavar="FILE", help="with trace: recorded arrival times, CSV or JSONL")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, metavar="N", help="another seed draws other arrivals and orders")
+@click.option(
+    "--policy", type=click.Choice(POLICIES), default="queue", metavar="RULE", help="queue (if none is given), newest or skip_late"
+)
+@click.option("--queue-limit", type=COUNT, metavar="N", help="an arrival that finds so many waiting is dropped")
+@click.option("--deadline", metavar="TIME", help="such as '50 ms'; without it, the primary threshold")
+@click.option("--fallback", metavar="TRIAL", help="a fast trial that answers beside where this one is late")
+@click.option("--late-in", type=window, metavar="K/N", help="count windows of N answers with at least K late")
+@click.option("--error-after", metavar="TIME", help="count how often no answer is on time for longer")
+@click.option("--to", type=PLACE, metavar="FOLDER", help="write there, not into DIR")
+def command(
+    found: tuple[Path, ...],
+    overrides: tuple[str, ...],
+    law: Any,
+    rates: tuple[float, ...] | None,
+    group: int,
+    burstiness: float | None,
+    trace: Path | None,
+    seed: int,
+    policy: Any,
+    queue_limit: int | None,
+    deadline: str | None,
+    fallback: str | None,
+    late_in: tuple[int, int] | None,
+    error_after: str | None,
+    to: Path | None,
+) -> int:
+    """Tail quality under arrivals, from stored times alone.
+
+    Play stored closed-loop times back under arrivals that they never met: see docs/load.md.
+    Writes DIR/replay.parquet, and for several rates DIR/replay.svg.
+    """
+    from orchestrator.analysis.groups import check_names, grouped
+    from orchestrator.analysis.loading import load_trials
+    from orchestrator.analysis.replay import Question
+    from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play
+    from orchestrator.analysis.table import check_intervals
+    from orchestrator.analysis.tables.replay import REPLAY
+    from orchestrator.commands.inspect import find_trial
+    from orchestrator.configuration.composition import override_analysis
+    from orchestrator.report.replayed import replay_picture, replay_tables
+    from orchestrator.report.terminal import Terminal
+    from orchestrator.stats import queueing
+    from orchestrator.storage.columns import LABELS, schema_of
+    from orchestrator.storage.files import make_output_folder, write_results
+    from orchestrator.storage.layout import refuse_campaign_folder
+    from orchestrator.storage.reader import open_campaign
+    from orchestrator.storage.stored_form import table_of
+    from orchestrator.subject.schedule import read_trace
+
+    if (law == "trace") != (trace is not None):
+        raise InputError("--trace FILE and --load trace go together: give both, or neither")
+    if rates is None and trace is None:
+        raise InputError("replay needs --rate R: how many samples arrive in a second, such as --rate 20 or --rate 10,20,40")
+    if burstiness is not None and law != "gamma":
+        raise InputError(f"--burstiness {burstiness:g}: is of --load gamma; leave it out, or choose that law")
+    directory, *rest = found
+    campaign = open_campaign(directory)
     folder = campaign.directory
-    if options.to is not None:
-        refuse_campaign_folder(options.to, "--to", [campaign.directory])
-        folder = make_output_folder(options.to, "--to")
-    analysis = override_analysis(campaign.record.config.analysis, options.overrides)
-    wanted = None if options.trial is None else find_trial(campaign, options.trial)
-    other = None if options.fallback is None else find_trial(campaign, options.fallback)
+    if to is not None:
+        refuse_campaign_folder(to, "--to", [campaign.directory])
+        folder = make_output_folder(to, "--to")
+    analysis = override_analysis(campaign.record.config.analysis, overrides)
+    wanted = find_trial(campaign, str(rest[0])) if rest else None
+    other = None if fallback is None else find_trial(campaign, fallback)
     trials = load_trials(campaign, analysis.metrics)
     check_names(trials, analysis)
     groups = grouped(trials, analysis)
-    _refuse_unplayable(trials, wanted, other, options.directory)
-    law, rates = _law(options)
+    playable = {data.trial_id: data for data in trials if can_play(data)}
+    for one in [*filter(None, [wanted, other]), *(data.trial_id for data in trials[:1] if not playable)]:
+        if one not in playable:
+            why = "was measured in batches or under load, or has no stored round"
+            raise InputError(f"{one}: {why}; replay takes a closed loop with measurement.batch=1")
+    if wanted is not None and wanted == other:
+        raise InputError(f"fallback {other}: is the trial itself; choose a faster one of {directory}")
+    moments = None
+    if trace is not None:
+        try:
+            moments = queueing.trace(read_trace(trace), group=group)
+        except InputError as error:
+            raise InputError(f"--trace {trace}: {str(error).removeprefix(f'load.file={trace}: ')}") from error
+        rates = rates or (queueing.mean_rate(moments),)
+    longest = None if error_after is None else _threshold("--error-after", error_after)
+    if error_after is not None and longest is None:
+        raise InputError(f"--error-after {error_after}: must be a time, such as '500 ms'")
     question = Question(
-        law,
-        rates,
-        Rule(cast(Policy, options.policy), options.queue_limit),
-        next((data for data in trials if data.trial_id == other), None),
-        options.late_in,
-        None if options.error_after is None else _time(options.error_after),
+        Arrivals(law, group, burstiness or 1.0, seed, moments),
+        rates or (),
+        Rule(policy, queue_limit),
+        playable.get(other or ""),
+        late_in,
+        None if longest is None else longest.ns,
     )
-    answers = [(group, _rows(group, question, options.deadline, wanted, trials)) for group in groups]
-    answers = [(group, rows) for group, rows in answers if rows]
+    answers = [(one, rows) for one in groups if (rows := _rows(one, question, deadline, wanted, trials))]
     if not answers:
-        raise InputError(_nothing_answered(groups, options, question.fallback))
+        what = "a trial with a complete round in a closed loop" + ("" if other is None else f" beside {other}")
+        raise InputError(f"nothing of {directory} can be replayed at this deadline: it takes {what}; name a --deadline, or measure again")
     terminal = Terminal()
-    for group, rows in answers:
-        for table in replay_tables(group, rows):
+    for of_group, rows in answers:
+        for table in replay_tables(of_group, rows):
             terminal.table(table)
             terminal.line()
-    check_intervals("replay", REPLAY, [row for _, rows in answers for row in rows])
+    every = [row for _, rows in answers for row in rows]
+    check_intervals("replay", REPLAY, every)
     picture = replay_picture(answers)
-    table = table_of([row for _, rows in answers for row in rows], schema_of((*LABELS, *REPLAY)))
     if picture is None:
         (folder / "replay.svg").unlink(missing_ok=True)  # that of an earlier question
-    write_results(folder, {"replay": table}, {} if picture is None else {"replay.svg": picture})
+    tables = {"replay": table_of(every, schema_of((*LABELS, *REPLAY)))}
+    write_results(folder, tables, {} if picture is None else {"replay.svg": picture})
     terminal.line(printable(f"written: {folder / 'replay.parquet'}" + (f" and {folder / 'replay.svg'}" if picture else "")))
+    return 0
 
 
-def _nothing_answered(groups: Sequence[Group], options: Replaying, other: TrialData | None) -> str:
-    """Return why nothing was replayed, and what to do about it."""
-    if other is not None:
-        beside = [data for group in groups if other in group.trials for data in group.trials if data is not other and can_play(data)]
-        if not beside:
-            return (
-                f"fallback {other.trial_id}: is the only closed-loop trial of its task and data in {options.directory}, so that nothing is "
-                "left to replay beside it; leave --fallback out, or measure another model"
-            )
-    if options.deadline is not None:
-        return f"no trial of {options.directory} has a complete round with an answer that could be right: measure again"
-    return f"no trial of {options.directory} has a complete round that can be replayed at this deadline: name a --deadline"
+def _rows(group: Group, question: Question, asked: str | None, wanted: str | None, trials: Sequence[TrialData]) -> list[dict[str, Any]]:
+    from orchestrator.analysis.replay import replay_rows
+    from orchestrator.analysis.replay_streams import can_play
 
-
-def _rows(group: Group, question: Question, asked: str | None, wanted: str | None, trials: Sequence[TrialData]) -> list[Row]:
     deadline = _deadline(group, asked)
     if deadline is None:
         return []
@@ -103,6 +182,8 @@ def _rows(group: Group, question: Question, asked: str | None, wanted: str | Non
 
 
 def _deadline(group: Group, asked: str | None) -> Threshold | None:
+    from orchestrator.stats.times import PRIMARY_CLOCK
+
     if asked is None:
         return group.thresholds.primary
     reference = group.thresholds.reference
@@ -113,46 +194,9 @@ def _deadline(group: Group, asked: str | None) -> Threshold | None:
 
 def _threshold(option: str, text: str, times: NDArray[np.float64] | None = None, trial_id: str | None = None) -> Threshold | None:
     """Return a threshold as an option gives it. Raises InputError that names the option."""
+    from orchestrator.stats.thresholds import primary_threshold
+
     try:
         return primary_threshold(text, times, trial_id)
     except InputError as error:
         raise InputError(str(error).replace("primary threshold", option, 1)) from error
-
-
-def _time(text: str) -> int:
-    found = _threshold("--error-after", text)
-    if found is None:
-        raise InputError(f"--error-after {text[:40]}: must be a time, such as '500 ms'")
-    return found.ns
-
-
-def _refuse_unplayable(trials: Sequence[TrialData], wanted: str | None, other: str | None, directory: Path) -> None:
-    known = {data.trial_id: data for data in trials}
-    for trial_id in (wanted, other):
-        if trial_id is None:
-            continue
-        if trial_id not in known:
-            raise InputError(f"{trial_id} has no stored round: choose another trial")
-        _refuse_other_loops(known[trial_id])
-    if trials and not any(map(can_play, trials)):
-        _refuse_other_loops(trials[0])
-    if wanted is not None and wanted == other:
-        raise InputError(f"fallback {other}: is the trial itself; choose a faster one of {directory}")
-
-
-def _refuse_other_loops(data: TrialData) -> None:
-    if not can_play(data):
-        raise InputError(f"{data.trial_id}: was measured in batches or under load; replay takes a closed loop with measurement.batch=1")
-
-
-def _law(options: Replaying) -> tuple[Arrivals, Sequence[float]]:
-    """Return the law of arrivals and the rates in samples a second. Raises InputError for a trace that cannot be read."""
-    trace: Moments | None = None
-    rates = options.rates_per_s
-    if options.trace is not None:
-        try:
-            trace = queueing.trace(read_trace(options.trace), group=options.group)
-        except InputError as error:
-            raise InputError(f"--trace {options.trace}: {str(error).removeprefix(f'load.file={options.trace}: ')}") from error
-        rates = rates or (queueing.mean_rate(trace),)
-    return Arrivals(cast(Law, options.law), options.group, options.burstiness, options.seed, trace), rates

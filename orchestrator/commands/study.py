@@ -1,73 +1,79 @@
-"""``study DIR...``: the study's files from stored results, and a document's numbers filled in or compared."""
+"""``study DIR...``: the paper's study from stored results alone; fills a document's numbers, or checks them."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.analysis.several_campaigns import SeveralCampaigns
-from orchestrator.commands.outputs import check_outputs, refuse_inputs
-from orchestrator.commands.report import refuse_twice
-from orchestrator.configuration.composition import override_analysis
+import click
+
+from orchestrator.commands.line import PLACE, check_outputs, places, refuse_inputs, verb
 from orchestrator.contracts import InputError
-from orchestrator.report.terminal import Terminal
-from orchestrator.storage.files import make_output_folder, write_text
-from orchestrator.storage.layout import inside, refuse_campaign_folder
-from orchestrator.storage.reader import open_campaign
-from orchestrator.study.claims import read_criteria, shipped_criteria
-from orchestrator.study.figures import draw
-from orchestrator.study.material import read_material
-from orchestrator.study.study import Study, differences, filled, make_study, to_document, to_json
 
 FOLDER = "study"
 DOCUMENT, FIGURES = "study.md", "study.json"
 
 
-def write_study(directories: Sequence[Path], overrides: Sequence[str], criteria: Path | None, to: Path | None, fill: Path | None) -> int:
-    """Write ``study.md``, ``study.json`` and figures, fill a document if there is one, and print the claims. Returns the exit code."""
-    before = None if fill is None else _read(fill, "--fill")
+@verb("study results/latest --fill docs/study.md", "study results/latest --check docs/study.md")
+@places("DIR... [analysis.KEY=VALUE...]", most=None)
+@click.option("--to", type=PLACE, metavar="FOLDER", help="where to write; without it, into study/ of the campaign's directory")
+@click.option("--criteria", type=PLACE, metavar="FILE", help="what claims are held to, in place of conf/study.yaml")
+@click.option("--fill", type=PLACE, metavar="FILE", help="write the study's figures between the markers of this document, too")
+@click.option("--check", type=PLACE, metavar="FILE", help="write nothing; exit code 1 where this document says something else")
+def command(
+    found: tuple[Path, ...], overrides: tuple[str, ...], to: Path | None, criteria: Path | None, fill: Path | None, check: Path | None
+) -> int:
+    """The paper's tables, figures and claims, from the stored files alone.
+
+    Write study.md, study.json and figures: the tables of the tail-quality paper from stored results, and its claims held to
+    criteria that were fixed beforehand. No code of a campaign is run. docs/statistics.md, section Study, says how each claim
+    is judged.
+    """
+    from orchestrator.analysis.several_campaigns import SeveralCampaigns
+    from orchestrator.commands.report import refuse_twice
+    from orchestrator.configuration.composition import override_analysis
+    from orchestrator.report.terminal import Terminal
+    from orchestrator.storage.files import make_output_folder, write_text
+    from orchestrator.storage.layout import inside, refuse_campaign_folder
+    from orchestrator.storage.reader import open_campaign
+    from orchestrator.study.claims import read_criteria, shipped_criteria
+    from orchestrator.study.figures import draw
+    from orchestrator.study.material import read_material
+    from orchestrator.study.study import differences, filled, make_study, to_document, to_json
+
+    if check is not None and (fill is not None or to is not None):
+        raise InputError("--check writes nothing: leave out --fill and --to, or --check")
+    if len(found) > 1 and to is None and check is None:
+        raise InputError("a study of several campaigns belongs into none of them: add --to FOLDER")
     if to is not None:
-        refuse_campaign_folder(to, "--to", directories)
+        refuse_campaign_folder(to, "--to", found)
         refuse_inputs({f"--to {to}": to / name for name in (DOCUMENT, FIGURES)}, [criteria, fill], overrides)
+    document, option = (check, "--check") if check is not None else (fill, "--fill")
+    before = "" if document is None else _read(document, option)
     if fill is not None:
-        check_outputs({"--fill": fill}, directories, [criteria], overrides)
-    study = _study(directories, overrides, criteria)
-    after = None if fill is None or before is None else filled(before, study, str(fill))
-    folder = inside(directories[0], directories[0] / FOLDER) if to is None else to
-    folder = make_output_folder(folder, "--to")
-    for figure in study.figures:
-        write_text(folder / f"{figure.name}.svg", draw(figure))
-    write_text(folder / FIGURES, to_json(study))
-    write_text(folder / DOCUMENT, to_document(study))
-    if fill is not None and after is not None and after != before:
-        write_text(fill, after)
-    terminal = Terminal()
-    terminal.table(study.tables["claims"].to_table())
-    terminal.line()
-    terminal.line(f"study: {folder / DOCUMENT}")
-    return 0
-
-
-def check_document(directories: Sequence[Path], overrides: Sequence[str], criteria: Path | None, path: Path) -> int:
-    """Say whether a document says what the stored results do, naming the first difference. Returns 0, or 1 where it does not."""
-    text = _read(path, "--check")
-    found = list(differences(text, _study(directories, overrides, criteria), str(path)))
-    terminal = Terminal()
-    if found:
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        terminal.prose(f"{found[0]}{more}")
-        return 1
-    terminal.prose(f"{path}: every figure is that of the stored results")
-    return 0
-
-
-def _study(directories: Sequence[Path], overrides: Sequence[str], criteria: Path | None) -> Study:
-    wanted = read_criteria(shipped_criteria() if criteria is None else criteria)
-    refuse_twice(directories)
-    campaigns = [open_campaign(directory) for directory in directories]
+        check_outputs({"--fill": fill}, found, [criteria], overrides)
+    wanted = read_criteria(criteria or shipped_criteria())
+    refuse_twice(found)
+    campaigns = [open_campaign(directory) for directory in found]
     campaign = campaigns[0] if len(campaigns) == 1 else SeveralCampaigns(campaigns)
     analysis = override_analysis(campaign.record.config.analysis, overrides)
     if isinstance(campaign, SeveralCampaigns):
         analysis = campaign.analysis(analysis)
-    return make_study(read_material(campaign, analysis, wanted))
+    study, terminal = make_study(read_material(campaign, analysis, wanted)), Terminal()
+    if check is not None:
+        wrong = list(differences(before, study, str(check)))
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        terminal.prose(f"{wrong[0]}{more}" if wrong else f"{check}: every figure is that of the stored results")
+        return int(bool(wrong))
+    after = filled(before, study, str(fill)) if fill is not None else ""
+    folder = make_output_folder(to or inside(found[0], found[0] / FOLDER), "--to")
+    for figure in study.figures:
+        write_text(folder / f"{figure.name}.svg", draw(figure))
+    write_text(folder / FIGURES, to_json(study))
+    write_text(folder / DOCUMENT, to_document(study))
+    if fill is not None and after != before:
+        write_text(fill, after)
+    terminal.table(study.tables["claims"].to_table())
+    terminal.line()
+    terminal.line(f"study: {folder / DOCUMENT}")
+    return 0
 
 
 def _read(path: Path, option: str) -> str:

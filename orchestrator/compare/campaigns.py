@@ -163,7 +163,7 @@ def compare(
         a share of all times: trials in which no slow-down of this size would be found have no verdict, unless a difference is shown. None:
         no gate is asked for.
     by
-        settings, such as ``model.slower``: trials that differ in these alone belong together, whatever their weights.
+        settings, such as ``model.slower``: trials that differ in these alone belong together, whatever their weights. Pairs need none.
 
     Raises
     ------
@@ -177,7 +177,7 @@ def compare(
     candidate = described(after, analysis)
     paired_with = pairs_of(before, after) if isinstance(before, Campaign) else {}
     first_of = {key: repeats[0].trial for key, repeats in theirs.items()}
-    partner_of = partners_by(by, _trials(mine, whole), first_of) if by else paired_with
+    partner_of = paired_with or (partners_by(by, _trials(mine, whole), first_of) if by else {})
     known = {partner_of.get(key, key) for key in mine} | {
         partner_of.get(trial.match_key, trial.match_key) for one in whole for trial in one.trials
     }

@@ -21,7 +21,7 @@ from orchestrator.measurement.last_words import keep_crashes
 from orchestrator.measurement.scratch import crash_path, remove_stale, scratch_root, stamps_path
 from orchestrator.measurement.worker import Worker
 from orchestrator.running.server import WorkerWithServer
-from orchestrator.storage.handover import Packed, Prepared, pack
+from orchestrator.storage.handover import Prepared, Rounds
 
 
 class TimedActor:
@@ -70,11 +70,11 @@ class TimedActor:
         node = {"node_id": context.get_node_id(), "labels": context.get_node_labels(), "turn": self._turn.placement}
         return replace(prepared, placement={**prepared.placement, **node})
 
-    def run_rounds(self, first: int, count: int, visit: int) -> Packed:
-        return pack(self._worker.run_rounds(first, count, visit))
+    def run_rounds(self, first: int, count: int, visit: int) -> Rounds:
+        return self._worker.run_rounds(first, count, visit)
 
-    def run_stream(self, first: int, visit: int) -> Packed:
-        return pack(self._worker.run_stream(first, visit))
+    def run_stream(self, first: int, visit: int) -> Rounds:
+        return self._worker.run_stream(first, visit)
 
     def rest(self, bell: str) -> None:
         sleep_until_rung(bell)

@@ -30,7 +30,7 @@ from orchestrator.measurement.last_words import LastWords, take_last_words
 from orchestrator.measurement.scratch import companion_path, crash_path, end_stream, take_stamps
 from orchestrator.running.keeper import KEEPER_S, Keeper, await_keepers
 from orchestrator.running.server import log_path, take_server_log
-from orchestrator.storage.handover import Prepared, RoundResult, unpack
+from orchestrator.storage.handover import Prepared, Rounds
 
 T = TypeVar("T")
 
@@ -73,11 +73,11 @@ class RaySession:
     def prepare(self) -> RayJob[Prepared]:
         return self._job(self._handle.prepare.remote())
 
-    def run_rounds(self, first: int, count: int, visit: int) -> RayJob[list[RoundResult]]:
-        return self._job(self._awake().run_rounds.remote(first, count, visit), unpack)
+    def run_rounds(self, first: int, count: int, visit: int) -> RayJob[Rounds]:
+        return self._job(self._awake().run_rounds.remote(first, count, visit))
 
-    def run_stream(self, first: int, visit: int) -> RayJob[list[RoundResult]]:
-        return self._job(self._awake().run_stream.remote(first, visit), unpack)
+    def run_stream(self, first: int, visit: int) -> RayJob[Rounds]:
+        return self._job(self._awake().run_stream.remote(first, visit))
 
     def end_stream(self) -> None:
         if self.shares_machine and self._scratch is not None:

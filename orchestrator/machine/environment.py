@@ -1,14 +1,13 @@
 """The machine and the software a trial ran on: recorded, shown, never part of an id."""
 
 import importlib.metadata
-import os
 import platform
 import re
 import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -132,9 +131,9 @@ def read_text(path: Path) -> str | None:
 
 def memory_peak_bytes() -> int:
     """Return the largest resident size this process has had."""
-    for line in (read_text(Path(f"/proc/{os.getpid()}/status")) or "").splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) * 1024
+    with suppress(OSError), open("/proc/self/status", "rb", buffering=0) as status:  # noqa: PTH123 - asked twice a round
+        if found := re.search(rb"VmHWM:\s+(\d+)", status.read(4096)):
+            return int(found[1]) * 1024
     return psutil.Process().memory_info().rss
 
 

@@ -1,20 +1,24 @@
 """Rounds in a closed loop: one sample, or batch, after the other; and what is asked untimed before they count."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime
 from traceback import TracebackException
+from typing import Any
+
+import pyarrow as pa
 
 from orchestrator.contracts import Reply
 from orchestrator.measurement import round_tables
 from orchestrator.measurement.around_rounds import AroundRounds
 from orchestrator.measurement.failures import refuse_impossible, refuse_miscounted
 from orchestrator.measurement.loaded_trial import LoadedTrial
+from orchestrator.measurement.round_tables import Timed, timings_batch
 from orchestrator.measurement.timing import STAMPS, run_batches
 from orchestrator.storage import schema
-from orchestrator.storage.handover import RoundResult
-from orchestrator.storage.stored_form import one_row
+from orchestrator.storage.handover import Rounds
+from orchestrator.storage.stored_form import rows_batch
 
 
 class ClosedRounds:
@@ -24,8 +28,25 @@ class ClosedRounds:
         self._loaded, self._around, self._refuse_other_cores = loaded, around, refuse_other_cores
         self._visit: int | None = None
 
-    def run(self, number: int, visit: int | None = None) -> RoundResult:
-        """Time one pass over every sample; a new ``visit`` begins with its lead-in. Warm-up rounds belong to none."""
+    def run(self, first: int, count: int = 1, visit: int | None = None) -> Rounds:
+        """Time rounds, each one pass over every sample; a new ``visit`` begins with its lead-in. Warm-up rounds belong to none.
+
+        What need not be done between two of them is done after the last.
+        """
+        timed, rows, answers, tracebacks = [], [], {}, {}
+        for number in range(first, first + count):
+            one, row, changed, traceback = self._time(number, visit)
+            timed.append(one)
+            rows.append(row)
+            if changed is not None:
+                answers[number] = changed
+            if traceback is not None:
+                tracebacks[number] = traceback
+        errors = {one.number: one.errors for one in timed if one.errors}
+        return Rounds(timings_batch(timed, self._loaded.lanes), rows_batch(rows, schema.ROUNDS), answers, errors, tracebacks)
+
+    def _time(self, number: int, visit: int | None) -> tuple[Timed, dict[str, Any], pa.Table | None, str | None]:
+        """Time a round, and return it with its row, its changed answers and the first traceback."""
         loaded, around = self._loaded, self._around
         if visit != self._visit:
             around.find_own_processes()
@@ -58,9 +79,7 @@ class ClosedRounds:
             first = zip(loaded.first_answers or by_sample, by_sample, strict=True)
             # A copy: a model may change in later rounds what it has returned.
             loaded.first_answers = deepcopy([now if answer is None else answer for answer, now in first])
-        with round_tables.right_form(loaded.trial.task.kind, f"the answers of model {loaded.trial.model.name}"):
-            changed = round_tables.changed_answers(loaded.trial.task.kind, loaded.known_answers, by_sample, errors)
-            answers_digest = round_tables.digest_answers(by_sample)
+        changed, digest = self._compared(by_sample, errors)
         row = {
             "round": number,
             "started_at": datetime.fromtimestamp(wall_ns / 1e9, UTC),
@@ -70,18 +89,19 @@ class ClosedRounds:
             "visit": visit,
             **lead_in,
             "incomplete": False,
-            "prediction_digest": answers_digest,
+            "prediction_digest": digest,
             "different_answers": 0 if changed is None else changed.num_rows,
             **measured,
         }
         cuda_ns = None if loaded.cuda is None else loaded.cuda.take_times_ns()
-        return RoundResult(
-            timings=round_tables.timings_batch(number, stamps, groups, errors, None if failed else cuda_ns, replies, loaded.lanes),
-            round=one_row(row, schema.ROUNDS),
-            answers=changed,
-            errors=errors,
-            traceback=loaded.told(first_raised),
-        )
+        return Timed(number, stamps, groups, errors, None if failed else cuda_ns, replies), row, changed, loaded.told(first_raised)
+
+    def _compared(self, answers: Sequence[Any], errors: Mapping[int, str]) -> tuple[pa.Table | None, str]:
+        """Return what a round answered differently than at first, and the digest of its answers."""
+        loaded, kind = self._loaded, self._loaded.trial.task.kind
+        with round_tables.right_form(kind, f"the answers of model {loaded.trial.model.name}"):
+            changed = round_tables.changed_answers(kind, loaded.known_answers, answers, errors)
+            return changed, round_tables.digest_answers(answers)
 
     def lead_in(self, number: int) -> dict[str, int | None]:
         """Run the inferences that end the round before once more, untimed, so that the next sample follows what it follows in any round.

@@ -107,7 +107,7 @@ class CudaStages:
 
 
 FORGET = Path("/proc/self/clear_refs")
-FORGET_PEAK = "5"
+FORGET_PEAK = b"5"
 """Lets the kernel count the largest resident size anew, without a look at any page; proc_pid_clear_refs(5), since Linux 4.0."""
 
 
@@ -140,8 +140,8 @@ class MemoryPeaks:
         """Let the peaks count anew."""
         self._keep()
         self._anew = False
-        with suppress(OSError):
-            self._forget.write_text(FORGET_PEAK)
+        with suppress(OSError), open(self._forget, "wb", buffering=0) as file:  # noqa: PTH123 - asked in every round
+            file.write(FORGET_PEAK)
             self._anew = True
         if self._gpus:
             import torch

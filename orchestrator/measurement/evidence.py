@@ -19,6 +19,7 @@ PRESSURE = Path("/proc/pressure/cpu")
 NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 LONGEST_LINE = 160
 """Bytes of one core's line in /proc/stat, generously."""
+CORES_BYTES = LONGEST_LINE * ((os.cpu_count() or 1) + 1)
 FREQUENCIES = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
 STAT_BYTES = 1024
 NS_OF_THROTTLED = {b"throttled_usec": 1000, b"throttled_time": 1}
@@ -81,7 +82,7 @@ def read_counters(cores: tuple[int, ...], throttle_files: Sequence[Path] = (), o
     usage = resource.getrusage(resource.RUSAGE_SELF)
     busy, steal, interrupts = 0, 0, None
     named = {b"cpu%d" % core for core in cores}
-    *whole, cut = _first_bytes("/proc/stat", LONGEST_LINE * ((os.cpu_count() or 1) + 1)).split(b"\n")
+    *whole, cut = _first_bytes("/proc/stat", CORES_BYTES).split(b"\n")
     for line in [*whole, *([cut] if cut.startswith(b"intr ") else [])]:
         name, *figures = line.split(maxsplit=10)
         if name == b"cpu":

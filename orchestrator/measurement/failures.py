@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.compute as pc
 
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
 from orchestrator.endings import ends_the_program
 from orchestrator.measurement.timing import IN_FLIGHT, TIMED_OUT
 from orchestrator.storage import schema
-from orchestrator.storage.handover import RoundResult
+from orchestrator.storage.handover import Rounds
 from orchestrator.storage.schema import FaultName
 from orchestrator.subject.targets import harmless, keep_traceback, message_with_place, traceback_text
 
@@ -94,6 +93,10 @@ def refuse_impossible(stamps: npt.NDArray[np.int64], began_ns: int = 0, ended_ns
     together
         whether batches are requests that may be on their way at once: then they need not follow one another.
     """
+    whole = stamps.ravel()
+    ascends = bool((np.diff(whole) >= 0).all()) and bool((stamps[:, 2] > stamps[:, 1]).all())
+    if ascends and len(whole) and ended_ns is not None and began_ns <= whole[0] and whole[-1] <= ended_ns:
+        return
     ended = stamps[:, 3] > 0
     if not together and bool((np.diff(ended.astype(np.int8)) > 0).any()):
         raise _impossible(f"batch {int(np.argmin(ended))} has no end, and later ones have")
@@ -110,12 +113,12 @@ def refuse_impossible(stamps: npt.NDArray[np.int64], began_ns: int = 0, ended_ns
         raise _impossible(f"batch {int(np.argmax(outside))} overlaps the one before it, or lies outside its round")
 
 
-def refuse_raised(trial: Trial, warmup: RoundResult, names: Sequence[str]) -> None:
+def refuse_raised(trial: Trial, warmup: Rounds, names: Sequence[str]) -> None:
     """Raise TrialFailed if the model has raised on more samples of the warm-up, named in ``names``, than may fail.
 
     A server's requests may all fail but one: with none there is nothing to measure, and most likely a wrong path or name.
     """
-    errors, allowed = warmup.errors, len(names) - 1 if trial.server.is_asked else trial.measurement.max_errors
+    errors, allowed = warmup.errors.get(0, {}), len(names) - 1 if trial.server.is_asked else trial.measurement.max_errors
     if len(errors) > allowed:
         index, message = next(iter(errors.items()))
         what = (
@@ -128,8 +131,8 @@ def refuse_raised(trial: Trial, warmup: RoundResult, names: Sequence[str]) -> No
             f"{what}, first on {names[index]}: {message}",
             fault_of(message, "too many errors"),
         )
-        if warmup.traceback is not None:
-            keep_traceback(failed, warmup.traceback)
+        if 0 in warmup.tracebacks:
+            keep_traceback(failed, warmup.tracebacks[0])
         raise failed
 
 
@@ -141,18 +144,19 @@ def refuse_miscounted(answered: Sized, samples: int) -> None:
         )
 
 
-def refuse_short(result: RoundResult, batch: int, in_flight: int = 1) -> None:
+def refuse_short(rounds: Rounds, batch: int, in_flight: int = 1) -> None:
     """Raise TrialFailed if a round of a closed loop took less time than what was timed in it.
 
     All samples of a batch carry its times. The timed process looks at streams itself.
     """
-    if not result.round.column("stream").null_count:
+    if not rounds.rows.column("stream").null_count:
         return
-    timed = (pc.sum(result.timings.column(name)).as_py() or 0 for name in ("start_gap_ns", *schema.STAGES))
-    parts_ns, duration_ns = sum(timed) / (batch * in_flight), result.round.column("duration_ns")[0].as_py()
-    if parts_ns * (1 - ROUNDING) > duration_ns:
-        number = result.round.column("round")[0].as_py()
-        raise _impossible(f"round {number} took {duration_ns} ns and what was timed in it at least {math.ceil(parts_ns)} ns")
+    durations_ns = rounds.rows.column("duration_ns").to_numpy()
+    columns = (rounds.timings.column(name).fill_null(0).to_numpy() for name in ("start_gap_ns", *schema.STAGES))
+    parts_ns = sum(column.reshape(len(durations_ns), -1).sum(axis=1) for column in columns) / (batch * in_flight)
+    for place in np.flatnonzero(parts_ns * (1 - ROUNDING) > durations_ns)[:1]:
+        took = f"round {rounds.numbers[place]} took {durations_ns[place]} ns"
+        raise _impossible(f"{took} and what was timed in it at least {math.ceil(parts_ns[place])} ns")
 
 
 def _impossible(what: str) -> TrialFailed:

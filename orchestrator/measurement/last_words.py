@@ -18,9 +18,9 @@ from orchestrator.measurement.scratch import crash_path, open_own, read_scratch
 from orchestrator.measurement.stream_tables import Stream
 from orchestrator.measurement.timing import IN_FLIGHT, TIMED_OUT
 from orchestrator.storage import schema
-from orchestrator.storage.handover import RoundResult
+from orchestrator.storage.handover import Rounds, joined
 from orchestrator.storage.schema import InFlight
-from orchestrator.storage.stored_form import columns_batch, one_row, without_arrivals
+from orchestrator.storage.stored_form import columns_batch, rows_batch, without_arrivals
 from orchestrator.subject.samples import batches_of_round
 from orchestrator.subject.schedule import schedule_of
 
@@ -93,7 +93,7 @@ def told(words: LastWords, preparing: bool, stream: bool) -> str:
 
 def incomplete_round(
     trial: Trial, found: Stamps, number: int, samples: int, process: int, in_flight: InFlight, message: str, visit: int | None = None
-) -> RoundResult:
+) -> Rounds:
     """Return the round as far as it came: finished samples ``ok``, those in flight ``in_flight``, the rest ``lost``.
 
     Parameters
@@ -157,12 +157,12 @@ def incomplete_round(
         "incomplete": True,
     }
     errors = dict.fromkeys((sample for batch in under_way for sample in groups[batch]), message)
-    return RoundResult(timings, one_row(row, schema.ROUNDS), None, errors)
+    return Rounds(timings, rows_batch([row], schema.ROUNDS), errors={number: errors})
 
 
 def cut_stream(
     trial: Trial, found: Stamps, number: int, samples: int, process: int, in_flight: InFlight, message: str, visit: int
-) -> list[RoundResult]:
+) -> Rounds:
     """Return the rounds of a stream up to the last one that had begun, of which one is incomplete.
 
     A stream that was cut in its ramp has one round, of which nothing was measured. Parameters are those of `incomplete_round`.
@@ -195,11 +195,11 @@ def cut_stream(
         part = schedule.of_round(counted)
         cut = schedule.samples[part][stream.stamps[part, 3] == IN_FLIGHT]
         results.append(
-            RoundResult(
+            Rounds(
                 timings=stream.timings(counted, number + counted),
-                round=one_row(row, schema.ROUNDS),
-                errors=dict.fromkeys(map(int, cut), message),
+                rows=rows_batch([row], schema.ROUNDS),
+                errors={number + counted: dict.fromkeys(map(int, cut), message)},
                 ramp=stream.ramp(visit) if counted == 0 else None,
             )
         )
-    return results
+    return joined(results)

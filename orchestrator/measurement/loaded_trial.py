@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from traceback import TracebackException
 from typing import Any
@@ -63,8 +64,14 @@ class LoadedTrial:
         return 1 if self.trial.load.is_open else self.trial.in_flight
 
     def groups(self, number: int) -> list[list[int]]:
-        """Return the sample numbers of each batch of a round."""
+        """Return the sample numbers of each batch of a round; the same list for all rounds where their order is fixed."""
+        if self.trial.measurement.order == "fixed":
+            return self._fixed_groups
         return batches_of_round(self.trial, len(self.items), number)
+
+    @cached_property
+    def _fixed_groups(self) -> list[list[int]]:
+        return batches_of_round(self.trial, len(self.items), 0)
 
     def batches(self, groups: Sequence[Sequence[int]]) -> list[list[Any]]:
         """Return the items of each batch."""

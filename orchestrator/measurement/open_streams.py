@@ -16,8 +16,8 @@ from orchestrator.measurement.scratch import STOP
 from orchestrator.measurement.stream_tables import Stream, answers_by_arrival
 from orchestrator.measurement.timing import STAMPS
 from orchestrator.storage import schema
-from orchestrator.storage.handover import RoundResult
-from orchestrator.storage.stored_form import one_row
+from orchestrator.storage.handover import Rounds, joined
+from orchestrator.storage.stored_form import rows_batch
 from orchestrator.subject.schedule import mean_rate, schedule_of
 
 BEFORE_STREAM_NS = 5_000_000
@@ -32,7 +32,7 @@ class OpenStreams:
     def __init__(self, loaded: LoadedTrial, around: AroundRounds, refuse_other_cores: Callable[[], None]) -> None:
         self._loaded, self._around, self._refuse_other_cores = loaded, around, refuse_other_cores
 
-    def run(self, first: int, visit: int) -> list[RoundResult]:
+    def run(self, first: int, visit: int) -> Rounds:
         """Serve the stream of a visit, whose rounds count from ``first``.
 
         It ends early, after a whole round, where its backlog grows too long or the user stops.
@@ -100,23 +100,25 @@ class OpenStreams:
                 **(measured if number == 0 else {}),
             }
             found.append(round_of_stream(trial, stream, number, row, answers, loaded.known_answers, served.errors, traceback))
-        return found
+        return joined(found)
 
 
 def round_of_stream(
     trial: Trial,
     stream: Stream,
-    number: int,
+    counted: int,
     row: dict[str, Any],
     answers: Sequence[Any],
     first_answers: Sequence[Any],
     raised: Mapping[int, str],
     traceback: str | None,
-) -> RoundResult:
+) -> Rounds:
     """Return one round of a stream, with the ramp beside the first one; answers are compared where there are any.
 
     Parameters
     ----------
+    counted
+        which round of the stream it is, from 0.
     row
         what is stored of the round, but for what its answers say.
     answers, raised
@@ -127,7 +129,7 @@ def round_of_stream(
         of the first of the stream's exceptions, for the rounds that have one.
     """
     kind, samples = trial.task.kind, range(len(first_answers))
-    part = stream.schedule.of_round(number)
+    part = stream.schedule.of_round(counted)
     answered = zip(stream.schedule.samples[part].tolist(), answers[part], strict=True)
     now = {sample: answer for sample, answer in answered if answer is not None}
     places = range(part.start, part.stop)
@@ -138,11 +140,12 @@ def round_of_stream(
         changed = round_tables.changed_answers(kind, first_answers, by_sample, unanswered)
         digest = round_tables.digest_answers(by_sample)
     row |= {"prediction_digest": digest, "different_answers": 0 if changed is None else changed.num_rows}
-    return RoundResult(
-        timings=stream.timings(number, row["round"]),
-        round=one_row(row, schema.ROUNDS),
-        answers=changed,
-        errors=errors,
-        traceback=traceback if errors else None,
-        ramp=stream.ramp(row["stream"]) if number == 0 else None,
+    number = row["round"]
+    return Rounds(
+        timings=stream.timings(counted, number),
+        rows=rows_batch([row], schema.ROUNDS),
+        answers={} if changed is None else {number: changed},
+        errors={number: errors} if errors else {},
+        tracebacks={number: traceback} if errors and traceback is not None else {},
+        ramp=stream.ramp(row["stream"]) if counted == 0 else None,
     )

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,49 +15,49 @@ from orchestrator.contracts import Reply, Sample
 from orchestrator.measurement.failures import TrialFailed, refuse_miscounted
 from orchestrator.measurement.timing import TIMED_OUT
 from orchestrator.storage import schema
-from orchestrator.storage.stored_form import columns_batch, without_arrivals
+from orchestrator.storage.stored_form import OUTCOMES, columns_batch, without_arrivals
 from orchestrator.subject.targets import message_with_place
 
 Groups = Sequence[Sequence[int]]
 """The sample numbers of each batch, in the order they ran."""
 
 
-def timings_batch(
-    number: int,
-    stamps: npt.NDArray[np.int64],
-    groups: Groups,
-    errors: Mapping[int, str],
-    cuda_ns: Sequence[int] | None = None,
-    replies: Sequence[Reply | None] = (),
-    in_flight: int = 1,
-) -> pa.RecordBatch:
-    """Return the timings of one round, one row per sample in order of sample.
+@dataclass(frozen=True)
+class Timed:
+    """One round as it was timed.
 
-    Parameters
-    ----------
     stamps
-        ns, shape [B, 4]: start, preprocessed, inferred, end of each batch in the order they ran. All samples of a batch carry
-        its times.
+        ns, shape [B, 4]: start, preprocessed, inferred, end of each batch in the order they ran. All samples of a batch carry its times.
+    groups
+        the samples of each batch.
     errors
         message by sample the model raised on.
     cuda_ns
         the GPU's own time of each batch, or None.
     replies
         what a server said to each batch; empty where none was asked.
-    in_flight
-        how many batches were under way at once: of several, none has one before it.
-
-    Raises
-    ------
-    TrialFailed
-        if a duration is negative, or an inference took no time at all.
     """
-    count = sum(len(group) for group in groups)
-    batch_of = np.empty(count, dtype=np.int64)
-    for place, group in enumerate(groups):
-        batch_of[list(group)] = place
-    failed = np.zeros(count, dtype=bool)
-    failed[list(errors)] = True
+
+    number: int
+    stamps: npt.NDArray[np.int64]
+    groups: Groups
+    errors: Mapping[int, str] = field(default_factory=dict)
+    cuda_ns: Sequence[int] | None = None
+    replies: Sequence[Reply | None] = ()
+
+
+def timings_batch(rounds: Sequence[Timed], in_flight: int = 1) -> pa.RecordBatch:
+    """Return the timings of rounds of the same samples, one row per sample in order of round and sample.
+
+    ``in_flight`` is how many batches were under way at once: of several, none has one before it. Raises TrialFailed if a duration is
+    negative, or an inference took no time at all.
+    """
+    batches, samples = len(rounds[0].groups), sum(map(len, rounds[0].groups))
+    batch_of = _places(rounds, samples)
+    failed = np.zeros(batch_of.size, dtype=bool)
+    for row, timed in enumerate(rounds):
+        failed[row * samples + np.array(list(timed.errors), dtype=np.int64)] = True
+    stamps = np.concatenate([timed.stamps for timed in rounds])
     durations = np.diff(stamps, axis=1)[batch_of]
     gaps = np.concatenate([[0], stamps[1:, 0] - stamps[:-1, 3]])[batch_of]
     codes = np.where(failed, np.where(stamps[batch_of, 1] == TIMED_OUT, schema.TIMEOUT, schema.ERROR), schema.OK).astype(np.int8)
@@ -64,20 +65,34 @@ def timings_batch(
     if bool((measured < 0).any()) or bool((measured[:, 1] == 0).any()):
         raise TrialFailed("a measured time is zero or negative: the clock of this host is broken; check its clock source", "clock broken")
     columns: dict[str, Any] = {
-        "round": pa.array(np.full(count, number, dtype=np.int32)),
-        "sample": pa.array(np.arange(count, dtype=np.int32)),
-        "outcome": pa.DictionaryArray.from_arrays(pa.array(codes), list(schema.OUTCOMES)),
-        "start_gap_ns": pa.array(gaps, mask=failed | (batch_of == 0) | (in_flight > 1)),
-        "preprocess_ns": pa.array(durations[:, 0], mask=failed),
-        "inference_ns": pa.array(durations[:, 1], mask=failed),
-        "postprocess_ns": pa.array(durations[:, 2], mask=failed),
-        "cuda_inference_ns": pa.nulls(count, pa.int64())
-        if cuda_ns is None
-        else pa.array(np.array(cuda_ns, dtype=np.int64)[batch_of], mask=failed),
-        **without_arrivals(count),
-        **(answer_columns([replies[place] for place in batch_of.tolist()], stamps[batch_of, 1], failed) if replies else {}),
+        "round": pa.array(np.repeat(np.array([timed.number for timed in rounds], dtype=np.int32), samples)),
+        "sample": pa.array(np.tile(np.arange(samples, dtype=np.int32), len(rounds))),
+        "outcome": pa.DictionaryArray.from_arrays(pa.array(codes), OUTCOMES),
+        "start_gap_ns": pa.array(gaps, mask=failed | (batch_of % batches == 0) | (in_flight > 1)),
+        **{name: pa.array(durations[:, place], mask=failed) for place, name in enumerate(schema.STAGES)},
+        "cuda_inference_ns": pa.nulls(batch_of.size, pa.int64()),
+        **without_arrivals(batch_of.size),
     }
+    if any(timed.cuda_ns is not None for timed in rounds):
+        unknown = np.repeat([timed.cuda_ns is None for timed in rounds], samples)
+        cuda_ns = np.concatenate([timed.cuda_ns or np.zeros(batches, dtype=np.int64) for timed in rounds])
+        columns["cuda_inference_ns"] = pa.array(cuda_ns[batch_of].astype(np.int64), mask=failed | unknown)
+    replies = [reply for timed in rounds for reply in timed.replies]
+    if replies:
+        columns |= answer_columns([replies[place] for place in batch_of.tolist()], stamps[batch_of, 1], failed)
     return columns_batch(columns, schema.TIMINGS)
+
+
+def _places(rounds: Sequence[Timed], samples: int) -> npt.NDArray[np.int64]:
+    """Return for each sample of each round, [R S], which of all their batches it belongs to."""
+    found = np.empty((len(rounds), samples), dtype=np.int64)
+    for row, timed in enumerate(rounds):
+        if row and timed.groups is rounds[row - 1].groups:
+            found[row] = found[row - 1] + len(timed.groups)
+            continue
+        for place, group in enumerate(timed.groups):
+            found[row, list(group)] = row * len(timed.groups) + place
+    return found.ravel()
 
 
 def answer_columns(replies: Sequence[Reply | None], sent_ns: npt.NDArray[np.int64], late: npt.NDArray[np.bool_]) -> dict[str, Any]:

@@ -7,8 +7,6 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import LoadedModel
 from orchestrator.machine import cores, environment
@@ -25,7 +23,7 @@ from orchestrator.measurement.open_streams import OpenStreams
 from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement, refuse_other_cores
 from orchestrator.measurement.scratch import Scratch
 from orchestrator.measurement.timing import Clock
-from orchestrator.storage.handover import Prepared, RoundResult
+from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.subject.inspection import Subject, open_subject
 
 
@@ -107,8 +105,8 @@ class Worker:
         self._memory = around.memory
         self._rounds = ClosedRounds(loaded, around, self._refuse_other_cores)
         self._streams = OpenStreams(loaded, around, self._refuse_other_cores)
-        warmup = [self.run_round(number) for number in range(self._trial.measurement.warmup_rounds)]
-        refuse_raised(self._trial, warmup[0], [sample.name for sample in subject.samples])
+        warmup = self._rounds.run(0, self._trial.measurement.warmup_rounds)
+        refuse_raised(self._trial, warmup, [sample.name for sample in subject.samples])
         self._rounds.answer_alone()
         facts = dict(model.facts)
         if self._client is not None:
@@ -136,13 +134,13 @@ class Worker:
             digests={"data": subject.inspection.data_digest, "model": subject.inspection.model_digest},
             cold_start={
                 "load_ns": load_ns,
-                **round_tables.first_of_process(warmup[0].timings, loaded.groups(0)[0][0]),
-                "warmup_rounds_ns": [result.round.column("duration_ns")[0].as_py() for result in warmup],
+                **round_tables.first_of_process(warmup.timings, loaded.groups(0)[0][0]),
+                "warmup_rounds_ns": warmup.rows.column("duration_ns").to_pylist(),
                 "peak_memory_bytes": self._memory.resident_bytes,
                 "gpu_allocated_peak_bytes": self._memory.gpu_bytes,
             },
             facts=facts,
-            warmup=pa.Table.from_batches([result.timings for result in warmup]).combine_chunks().to_batches()[0],
+            warmup=warmup.timings,
             samples=samples,
             metrics=tuple(subject.task.metrics),
         )
@@ -161,17 +159,13 @@ class Worker:
         known = (self._clock, self._monotonic, cuda, self._client, self._asking)
         return LoadedTrial(trial, self._process, items, stages, scratch, *known)
 
-    def run_rounds(self, first: int, count: int, visit: int) -> list[RoundResult]:
-        """Run consecutive rounds of a visit."""
-        return [self.run_round(number, visit) for number in range(first, first + count)]
+    @tracebacks_kept()
+    def run_rounds(self, first: int, count: int, visit: int) -> Rounds:
+        """Time consecutive rounds of a visit, each one pass over every sample; a new visit begins with its lead-in."""
+        return self._rounds.run(first, count, visit)
 
     @tracebacks_kept()
-    def run_round(self, number: int, visit: int | None = None) -> RoundResult:
-        """Time one pass over every sample; a new ``visit`` begins with its lead-in. Warm-up rounds belong to none."""
-        return self._rounds.run(number, visit)
-
-    @tracebacks_kept()
-    def run_stream(self, first: int, visit: int) -> list[RoundResult]:
+    def run_stream(self, first: int, visit: int) -> Rounds:
         """Serve the stream of a visit, whose rounds count from ``first``."""
         return self._streams.run(first, visit)
 

@@ -3,8 +3,9 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from typing import TypeVar
 
 from orchestrator.configuration.config import MeasurementConfig, Trial
@@ -13,24 +14,26 @@ from orchestrator.machine.host import Identity
 from orchestrator.measurement.failures import Stamps, TrialFailed, fault_of
 from orchestrator.measurement.last_words import told
 from orchestrator.running.executor import Executor, Job, Session, SessionLost
-from orchestrator.running.steps import asking, step
-from orchestrator.storage.handover import Prepared, RoundResult
+from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.subject.schedule import longest_stream_s
 from orchestrator.subject.targets import keep_traceback
 
-CALL_S, MOST_AT_ONCE = 0.05, 20
+CALL_S, MOST_AT_ONCE = 0.05, 30
 """Rounds that take less than this together may be asked for in one call, and how many at most."""
 
 
 class RoundCalls:
     """The calls under way to one process, in order. They belong to one visit; none is asked for before `begin_visit`.
 
+    Under load a visit is one stream, and a stream one call, which brings all its rounds. Once ``stop`` is set, the stream under way ends
+    after its round.
+
     Parameters
     ----------
     next_round
         number of the first round to ask for.
-    one_by_one
-        ask for one round at a time and never ahead: where driver and process share a machine.
+    samples
+        of a round.
 
     Attributes
     ----------
@@ -38,15 +41,29 @@ class RoundCalls:
         number of the round that a fault belongs to: the first one of the call that was waited for last.
     """
 
-    def __init__(self, session: Session, measurement: MeasurementConfig, next_round: int, one_by_one: bool) -> None:
+    def __init__(self, session: Session, trial: Trial, next_round: int, samples: int, stop: threading.Event) -> None:
         self.at = next_round
         self._session = session
-        self._measurement = measurement
-        self._next = self._end = next_round
+        self._measurement = trial.measurement
+        self._next, self._left = next_round, 0
         self._visit = -1
-        self._one_by_one = one_by_one
-        self._under_way: deque[tuple[int, Job[Sequence[RoundResult]]]] = deque()
+        self._under_way: deque[tuple[int, Job[Rounds]]] = deque()
         self._raised: dict[int, tuple[int, str]] = {}
+        self._limit_s = trial.measurement.round_timeout_s
+        # A request that fails is an outcome, and no number of them ends the trial.
+        self._may_raise = trial.measurement.max_errors
+        if trial.server.is_asked:
+            self._limit_s += trial.server.timeout_s * (1 if trial.load.is_open else samples)
+            self._may_raise = MOST_ERRORS
+        self._streams = trial.load.is_open
+        if self._streams:
+            self._limit_s += longest_stream_s(trial, samples)
+
+            def end_with_round() -> None:
+                stop.wait()
+                session.end_stream()
+
+            threading.Thread(target=end_with_round, name="ends-stream", daemon=True).start()
 
     def __bool__(self) -> bool:
         return bool(self._under_way)
@@ -54,83 +71,51 @@ class RoundCalls:
     @property
     def over(self) -> bool:
         """Whether all rounds of the visit have been taken."""
-        return not self._under_way and self._next >= self._end
+        return not self._under_way and not self._left
 
     def begin_visit(self, number: int, rounds: int | None) -> None:
         """Begin a visit of so many rounds, None for one without an end. The one before must be over."""
-        self._visit = number
-        self._end = self._next + (MOST_ROUNDS if rounds is None else rounds)
+        self._visit, self._left = number, MOST_ROUNDS if rounds is None else rounds
 
     def ask_ahead(self, round_s: float) -> None:
         """Have two calls of the visit under way, so that a remote process never waits for us within one.
 
-        Before ``min_rounds`` no rule can stop. After that the next call waits for the rule's answer to the last one.
+        Before ``min_rounds`` no rule can stop. After that the next call waits for the rule's answer to the last one. Where driver and
+        process share a machine, one round is asked for, and never ahead.
         """
-        while self._next < self._end and len(self._under_way) < (1 if self._one_by_one else 2):
+        alone = self._session.shares_machine
+        while self._left and len(self._under_way) < (1 if alone or self._streams else 2):
             if self._under_way and self._next >= self._measurement.min_rounds:
                 return
-            count = 1 if self._one_by_one else min(rounds_at_once(self._next, round_s, self._measurement), self._end - self._next)
+            if self._streams:
+                self._under_way.append((self._next, self._session.run_stream(self._next, self._visit)))
+                self._left = 0
+                return
+            count = 1 if alone else min(rounds_at_once(self._next, round_s, self._measurement), self._left)
             self._under_way.append((self._next, self._session.run_rounds(self._next, count, self._visit)))
             self._next += count
+            self._left -= count
 
-    def take(self) -> Sequence[RoundResult]:
+    def take(self) -> Rounds:
         """Wait for the oldest call. Raises what it raises, TimeoutError, or SessionLost."""
         self.at, job = self._under_way.popleft()
-        return job.result(timeout=self._measurement.round_timeout_s)
+        rounds = job.result(timeout=self._limit_s)
+        if self._streams:
+            self._next += len(rounds.numbers)
+        return rounds
 
-    def refuse_too_many_errors(self, results: Sequence[RoundResult]) -> None:
+    def refuse_too_many_errors(self, rounds: Rounds) -> None:
         """Raise TrialFailed if the model has raised on more samples than may fail, these rounds included."""
-        for result in results:
-            for sample, message in result.errors.items():
-                self._raised.setdefault(sample, (result.round.column("round")[0].as_py(), message))
-        allowed = self._measurement.max_errors
-        if len(self._raised) > allowed:
+        for number, errors in rounds.errors.items():
+            for sample, message in errors.items():
+                self._raised.setdefault(sample, (number, message))
+        if len(self._raised) > self._may_raise:
             sample, (self.at, message) = next(iter(self._raised.items()))
             raise TrialFailed(
-                f"the model raised on {len(self._raised)} samples (measurement.max_errors={allowed}), first on sample {sample} "
+                f"the model raised on {len(self._raised)} samples (measurement.max_errors={self._may_raise}), first on sample {sample} "
                 f"in round {self.at}: {message}",
                 fault_of(message, "too many errors"),
             )
-
-
-class StreamCalls(RoundCalls):
-    """The calls to a process under load: a visit is one stream, and a stream one call, which brings all its rounds.
-
-    ``limit_s`` is how long a stream may take. Once ``stop`` is set, the stream under way ends after its round: a thread sleeps until then.
-    """
-
-    def __init__(self, session: Session, measurement: MeasurementConfig, next_round: int, limit_s: float, stop: threading.Event) -> None:
-        super().__init__(session, measurement, next_round, one_by_one=True)
-
-        def end_with_round() -> None:
-            stop.wait()
-            session.end_stream()
-
-        threading.Thread(target=end_with_round, name="ends-stream", daemon=True).start()
-        self._limit_s = limit_s
-        self._asked = False
-
-    @property
-    def over(self) -> bool:
-        """Whether the stream of the visit has been taken."""
-        return self._asked and not self._under_way
-
-    def begin_visit(self, number: int, rounds: int | None) -> None:
-        """Begin a visit; its schedule says how many rounds it has."""
-        self._visit, self._asked = number, False
-
-    def ask_ahead(self, round_s: float) -> None:
-        """Ask for the stream of the visit, once."""
-        if not self._asked:
-            self._under_way.append((self._next, self._session.run_stream(self._next, self._visit)))
-            self._asked = True
-
-    def take(self) -> Sequence[RoundResult]:
-        """Wait for the stream to end. Raises what it raises, TimeoutError, or SessionLost."""
-        self.at, job = self._under_way.popleft()
-        results = job.result(timeout=self._limit_s)
-        self._next += len(results)
-        return results
 
 
 def rounds_at_once(first: int, round_s: float, measurement: MeasurementConfig) -> int:
@@ -153,6 +138,8 @@ MOST_ERRORS = 2**62
 """More samples than any trial has."""
 STOPPED_EVERY_S = 0.5
 """How often to check whether the user has stopped, while a process gets ready."""
+RULES_IMPORT = ("scipy.fft", "scipy.optimize", "scipy.special")
+"""Imported while a process starts: the first check of a rule would take 0.3 s and more for it, between two rounds."""
 TURN_EVERY_S = 1.0
 """How often to ask a machine whether another campaign has ended."""
 
@@ -178,9 +165,6 @@ class TimedProcess:
         self._limit_s = measurement.round_timeout_s * (measurement.warmup_rounds + PREPARE_ROUNDS) + server_s
         self._session: Session | None = None
 
-    def __bool__(self) -> bool:
-        return self._session is not None
-
     @property
     def session(self) -> Session:
         """The session with the current process."""
@@ -189,54 +173,37 @@ class TimedProcess:
 
     def start(self, stop: threading.Event) -> Identity | None:
         """Start a fresh process and return which one it is, or None if the user has stopped meanwhile."""
-        with step("starting its process"):
-            self._opened = self.number
-            self._session = self._executor.open(self._trial, self._trial_id, self.number)
-        with asking("asking which process it is"):
-            return self._await(self._session.identify(), stop)
+        self._opened = self.number
+        self._session = self._executor.open(self._trial, self._trial_id, self.number)
+        job = self._session.identify()
+        for name in RULES_IMPORT:
+            import_module(name)
+        return self._await(job, stop)
 
     def take_turn(self, stop: threading.Event, tell: Callable[[str], None]) -> bool:
         """Wait until no other campaign measures on the machine, and tell again and again who does. Return False if the user has stopped."""
-        with asking("waiting for its turn on the machine"):
-            while (holder := self.session.take_turn().result(timeout=self._limit_s)) is not None:
-                with step("saying that it waits"):
-                    tell(holder)
-                if stop.wait(TURN_EVERY_S):
-                    return False
+        while (holder := self.session.take_turn().result(timeout=self._limit_s)) is not None:
+            tell(holder)
+            if stop.wait(TURN_EVERY_S):
+                return False
         return True
 
     def prepare(self, stop: threading.Event) -> Prepared | None:
         """Pin, load, warm up. Return None where the user has stopped meanwhile."""
-        with asking("preparing its process"):
-            return self._await(self.session.prepare(), stop)
-
-    def calls(self, first: int, samples: int, stop: threading.Event) -> RoundCalls:
-        """Return the calls for rounds of so many samples from a number on, of which none is under way yet."""
-        measurement, request_s = self._trial.measurement, 0.0
-        if self._trial.server.is_asked:  # a request that fails is an outcome, and no number of them ends the trial
-            request_s = self._trial.server.timeout_s
-            limit_s = measurement.round_timeout_s + samples * request_s
-            measurement = measurement.model_copy(update={"max_errors": MOST_ERRORS, "round_timeout_s": limit_s})
-        if self._trial.load.is_open:
-            limit_s = measurement.round_timeout_s + longest_stream_s(self._trial, samples) + request_s
-            return StreamCalls(self.session, measurement, first, limit_s, stop)
-        return RoundCalls(self.session, measurement, first, self.session.shares_machine)
+        return self._await(self.session.prepare(), stop)
 
     def rest(self) -> None:
         """Have the process sleep until the next call, where there is one."""
         if self._session is not None:
-            with asking("having its process sleep"):
-                self._session.rest()
+            self._session.rest()
 
     def answers(self) -> bool:
         """Return whether the host answers; true where no process has been started."""
-        with step("asking whether its host answers"):
-            return self._session is None or self._session.host_answers()
+        return self._session is None or self._session.host_answers()
 
     def told_of_death(self, error: SessionLost, preparing: bool) -> SessionLost:
         """Return the loss of the process with what it leaves of its end: how, in which stage, and what to do."""
-        with step("asking how its process has ended"):
-            words = None if self._session is None else self._session.last_words()
+        words = None if self._session is None else self._session.last_words()
         if words is None:
             return error
         found = SessionLost(told(words, preparing, self._trial.load.is_open), error.cause)
@@ -245,21 +212,24 @@ class TimedProcess:
         return found
 
     def abandon(self, answers: bool) -> Stamps | None:
-        """Let go of the process on a host that does not answer; else kill it and return what it has left of the round in flight."""
-        left = None
-        if self._session is not None:
-            with step("killing its process"):
-                try:
-                    if answers:
-                        left = self._session.abandon()
-                    else:
-                        self._session.forget()
-                except TrialFailed:  # it is gone, and what it has left cannot be trusted
-                    self._session = None
-                    raise
-            session, self._session = self._session, None
+        """Let go of the process on a host that does not answer; else kill it and return what it has left of the round in flight.
+
+        Raises TrialFailed where what it has left cannot be trusted.
+        """
+        session, left = self._session, None
+        if session is None:
+            return None
+        try:
             if answers:
-                self._keep_log_of(session)
+                left = session.abandon()
+            else:
+                session.forget()
+        except TrialFailed:  # it is gone all the same; after another error it is closed in the end
+            self._session = None
+            raise
+        self._session = None
+        if answers:
+            self._keep_log_of(session)
         return left
 
     def close(self) -> None:

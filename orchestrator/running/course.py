@@ -1,33 +1,22 @@
 """The course of a trial: its rounds so far, its judge, and what its stopping rule makes of them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import pyarrow as pa
+import numpy as np
 
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import hidden
 from orchestrator.contracts import InputError
 from orchestrator.measurement.failures import Stamps, TrialFailed, refuse_short
 from orchestrator.measurement.last_words import cut_stream, incomplete_round
-from orchestrator.metrics.interface import Scale
 from orchestrator.running.book import TrialBook, refuse_changed
-from orchestrator.running.steps import step
-from orchestrator.running.trial_judge import (
-    TrialJudge,
-    clocks,
-    fact_flags,
-    judge_samples,
-    per_inference,
-    placement_flags,
-    process_flags,
-    quality_flags,
-)
+from orchestrator.running.trial_judge import TrialJudge, clocks, judge_samples, per_inference, placement_flags, quality_flags
 from orchestrator.stats.constants import PAUSE
 from orchestrator.stats.stopping import Decision, RoundObservation, StoppingRule
 from orchestrator.stats.times import primary_of
-from orchestrator.storage.handover import Prepared, RoundResult
+from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.storage.records import Fault
 from orchestrator.storage.schema import InFlight
 
@@ -50,8 +39,8 @@ class Course:
         the number of the round that is measured next.
     visit
         the number of the visit under way, or of the last one that is stored; -1 where there is none.
-    round_s
-        how long the last round took.
+    round_s, p99_ns
+        how long the last round took, and the 99th percentile of its times on the clock that counts first.
     """
 
     def __init__(self, trial: Trial, book: TrialBook, rule: StoppingRule, among_others: bool) -> None:
@@ -59,69 +48,49 @@ class Course:
         self._visits_are_units = visits_are_units(trial, among_others)
         self.next_round = 0
         self.visit = -1
-        self.round_s = 1.0
+        self.round_s, self.p99_ns = 1.0, 0.0
         self._trial = trial
         self._rule = rule
         self._clock = RoundClock()
         self._judge: TrialJudge | None = None
-
-    @property
-    def judge(self) -> TrialJudge:
-        """The judge of its answers, from the first process that has given any on."""
-        if self._judge is None:
-            raise RuntimeError("no process has given an answer yet")
-        return self._judge
 
     def replay(self, trial_id: str) -> bool:
         """Ask the rule about the rounds that are stored. Return whether they are enough.
 
         Raises InputError for impossible stored data: no other process would mend that.
         """
+        stored = self.book.stored()
+        if stored is None:
+            return False
+        samples, rounds = stored
         try:
-            return self._replay()
+            self._judge = judge_samples(samples, self.book.record.metrics, self._trial)
+            if rounds is None:
+                return False
+            decision = self.decide(rounds, kept=self.book.extends)
         except TrialFailed as error:
             raise InputError(f"{trial_id}, as it is stored: {error}; measure the campaign again") from error
-
-    def _replay(self) -> bool:
-        samples = self.book.samples()
-        if samples is None:
-            return False
-        with step("judging its answers"):
-            self._judge = judge_samples(samples, self.book.record.metrics, self._trial)
-        for result in self.book.rounds():
-            refuse_short(result, self._trial.measurement.batch, self._trial.in_flight)
-            decision = self.decide(result)
-            if not self.book.extends:
-                self.book.check(decision.check)
-            self.next_round = result.round.column("round")[0].as_py() + 1
-            visit = result.round.column("visit")[0].as_py()
-            self.visit = self.visit if visit is None else visit
-            if decision.stop:
-                self.book.note(stopping=self.book.stopped(decision.reason))
-                return True
-        return False
+        self.next_round = rounds.numbers[-1] + 1
+        visit = rounds.rows.column("visit")[-1].as_py()
+        self.visit = self.visit if visit is None else visit
+        if decision.stop:
+            self.book.note(stopping=self.book.stopped(decision.reason))
+        return decision.stop
 
     def prepared(self, prepared: Prepared) -> None:
         """Store what a process says of itself. The answers that count are those of the trial's first process."""
-        flags = list(self.book.record.flags)
+        record, flags = self.book.record, list(self.book.record.flags)
         if self._judge is None:
-            with step("judging its answers"):
-                self._judge = judge_samples(prepared.samples, prepared.metrics, self._trial)
-            self.book.store_samples(self._judge.samples)
+            self._judge = judge_samples(prepared.samples, prepared.metrics, self._trial)
+            self.book.store_prepared(self._judge.samples, prepared.warmup)
         else:
-            with step("comparing its processes"):
-                refuse_changed(self.book.record, prepared.digests)
-                first, now = (table.column("prediction").to_pylist() for table in (self._judge.samples, prepared.samples))
-                if different := sum(one != other for one, other in zip(first, now, strict=True)):
-                    flags.append(f"a later process answers {different} samples otherwise")
-        self.book.store_warmup(prepared.warmup)
-        with step("reading what its process says"):
-            flags += process_flags(self.book.record.placement, prepared.placement)
-            flags += [
-                *fact_flags(prepared.facts),
-                *placement_flags(self._trial, prepared.placement),
-                *quality_flags(self._judge.ideal, self._judge.other_categories),
-            ]
+            refuse_changed(record, prepared.digests)
+            first, now = (table.column("prediction").to_pylist() for table in (self._judge.samples, prepared.samples))
+            if different := sum(one != other for one, other in zip(first, now, strict=True)):
+                flags.append(f"a later process answers {different} samples otherwise")
+            self.book.store_prepared(None, prepared.warmup)
+        flags += placement_flags(self._trial, record.placement, prepared.placement)
+        flags += quality_flags(prepared.facts, self._judge.ideal, self._judge.other_categories)
         self.book.change(
             "running",
             None,
@@ -129,7 +98,7 @@ class Course:
             stack=dict(prepared.stack),
             environment=dict(prepared.environment),
             digests=dict(prepared.digests),
-            cold_start=with_earlier(self.book.record.cold_start, prepared.cold_start),
+            cold_start=with_earlier(record.cold_start, prepared.cold_start),
             facts=hidden(self._trial, dict(prepared.facts)),
             flags=tuple(dict.fromkeys(flags)),
             metrics=tuple(prepared.metrics),
@@ -137,42 +106,56 @@ class Course:
             late=self._judge.lates,
         )
 
-    def decide(self, result: RoundResult) -> Decision:
-        """Ask the rule about the next round."""
-        with step("asking its stopping rule"):
-            judge, measured = self.judge, result.round
-            self.round_s = measured.column("duration_ns")[0].as_py() / 1e9
-            elapsed_s = self._clock.tick(measured)
-            times = clocks(result.timings)
-            of_samples = times[primary_of(times.keys())]
+    def decide(self, rounds: Rounds, kept: bool = False) -> Decision:
+        """Ask the rule about the next rounds, and return what it says of the one that it stops at, else of the last.
+
+        Rounds beyond the one that it stops at count, and it is not asked about them. ``kept`` says that its checks of these rounds are kept
+        already. Raises TrialFailed for a round that took less time than what was timed in it.
+        """
+        refuse_short(rounds, self._trial.measurement.batch, self._trial.in_flight)
+        judge, rows = self._judge, rounds.rows.to_pydict()
+        assert judge is not None
+        of_samples, times = clocks(rounds), per_inference(self._trial, rounds)
+        primary = primary_of(times)
+        decision = Decision(False)
+        for place, number in enumerate(rows["round"]):
+            visit, duration_ns = rows["visit"][place], rows["duration_ns"][place]
+            elapsed_s = self._clock.tick(rows["process"][place], visit, rows["started_monotonic_ns"][place], duration_ns)
+            if decision.stop:
+                continue
             observation = RoundObservation(
-                measured.column("round")[0].as_py(),
-                per_inference(self._trial, result),
-                lambda threshold_ns: judge.gained(of_samples, threshold_ns),
+                number,
+                {clock: found[place] for clock, found in times.items()},
+                partial(judge.gained, of_samples[primary][place]),
                 judge.ideal,
-                measured.column("visit")[0].as_py() if self._visits_are_units else None,
+                visit if self._visits_are_units else None,
                 judge.answers,
                 judge.bounded,
                 self._clock.round_s,
             )
             decision = self._rule.update(observation, elapsed_s)
-            return _shown(decision, judge.scale)
+            if decision.check is not None and not kept:
+                check = dict(decision.check)
+                if isinstance(mean := check.get("quality_mean"), float):
+                    check["quality_mean"] = judge.scale.shown(mean)
+                self.book.checks.append(check)
+        self.round_s, self.p99_ns = duration_ns / 1e9, float(np.percentile(times[primary][-1], 99, method="inverted_cdf"))
+        return decision
 
-    def store(self, result: RoundResult, decision: Decision) -> None:
-        """Store a round about which the rule has been asked."""
-        self.book.check(decision.check)
-        self.book.store_round(self.next_round, result)
-        self.next_round += 1
+    def store(self, rounds: Rounds) -> None:
+        """Store rounds about which the rule has been asked."""
+        self.book.store_rounds(rounds)
+        self.next_round += len(rounds.numbers)
 
     def store_left(self, left: Stamps, fault: Fault) -> None:
         """Store the round in flight of a process that has died, or the rounds of its stream, as far as it came."""
-        with step("salvaging a round"):
-            outcome: InFlight = "timeout" if fault.name == "hang" else "error"
-            samples = self.judge.samples.num_rows
-            known = (self._trial, left, self.next_round, samples, fault.process, outcome, fault.message, self.visit)
-            results = cut_stream(*known) if self._trial.load.is_open else [incomplete_round(*known)]
-        for result in results:
-            self.store(result, self.decide(result))
+        assert self._judge is not None
+        outcome: InFlight = "timeout" if fault.name == "hang" else "error"
+        salvaged = cut_stream if self._trial.load.is_open else incomplete_round
+        samples = self._judge.samples.num_rows
+        rounds = salvaged(self._trial, left, self.next_round, samples, fault.process, outcome, fault.message, self.visit)
+        self.decide(rounds)
+        self.store(rounds)
 
     def stop(self, reason: str | None) -> None:
         """Record why the trial stops."""
@@ -191,14 +174,6 @@ def with_earlier(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str,
     """Return the cold start of a process, with those of the trial's processes ``before`` it under ``earlier``."""
     last = {name: value for name, value in before.items() if name != "earlier"}
     return {**now, "earlier": [*before.get("earlier", ()), last]} if last else dict(now)
-
-
-def _shown(decision: Decision, scale: Scale) -> Decision:
-    """Return a decision whose check has quality on the metric's scale."""
-    check = decision.check
-    if check is None or not isinstance(mean := check.get("quality_mean"), float):
-        return decision
-    return replace(decision, check={**check, "quality_mean": scale.shown(mean)})
 
 
 class RoundClock:
@@ -220,10 +195,8 @@ class RoundClock:
         self._elapsed_ns = 0
         self._rounds, self._began_ns = 0, 0
 
-    def tick(self, row: pa.RecordBatch) -> float:
-        """Take in one round, a row of ``schema.ROUNDS``, and return the seconds passed at its end."""
-        began_ns, duration_ns = (int(row.column(name)[0].as_py()) for name in ("started_monotonic_ns", "duration_ns"))
-        process, visit = (row.column(name)[0].as_py() for name in ("process", "visit"))
+    def tick(self, process: int, visit: int | None, began_ns: int, duration_ns: int) -> float:
+        """Take in one round and return the seconds passed at its end."""
         if self._at is None or process != self._at[0]:
             self._rounds, self._began_ns = 0, began_ns
         if self._at is not None and visit == self._at[1]:

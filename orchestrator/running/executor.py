@@ -17,7 +17,7 @@ from orchestrator.contracts import InputError
 from orchestrator.machine.host import Identity, Machine, read_machine
 from orchestrator.measurement.failures import Stamps, TrialFailed, unexpected
 from orchestrator.measurement.last_words import LastWords
-from orchestrator.storage.handover import Prepared, RoundResult
+from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.storage.schema import LossCause
 from orchestrator.subject.inspection import Inspector, Look
 
@@ -61,10 +61,10 @@ class Session(Protocol):
     def prepare(self) -> Job[Prepared]:
         """Pin, load, warm up."""
 
-    def run_rounds(self, first: int, count: int, visit: int) -> Job[Sequence[RoundResult]]:
+    def run_rounds(self, first: int, count: int, visit: int) -> Job[Rounds]:
         """Run consecutive rounds of a visit; each is timed as if it were alone. A visit that is new begins with its lead-in."""
 
-    def run_stream(self, first: int, visit: int) -> Job[Sequence[RoundResult]]:
+    def run_stream(self, first: int, visit: int) -> Job[Rounds]:
         """Serve the stream of a visit under load: its rounds, which follow one another, count from ``first``."""
 
     def end_stream(self) -> None:

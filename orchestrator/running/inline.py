@@ -34,7 +34,7 @@ from orchestrator.measurement.worker import Worker
 from orchestrator.running.executor import LocalSite, as_fault
 from orchestrator.running.keeper import kept
 from orchestrator.running.server import WorkerWithServer, take_server_log
-from orchestrator.storage.handover import Prepared, RoundResult
+from orchestrator.storage.handover import Prepared, Rounds
 
 T = TypeVar("T")
 
@@ -83,10 +83,10 @@ class InlineSession:
     def prepare(self) -> InlineJob[Prepared]:
         return InlineJob(self._prepare)
 
-    def run_rounds(self, first: int, count: int, visit: int) -> InlineJob[list[RoundResult]]:
+    def run_rounds(self, first: int, count: int, visit: int) -> InlineJob[Rounds]:
         return InlineJob(lambda: self._served.run_rounds(first, count, visit), limited=True)
 
-    def run_stream(self, first: int, visit: int) -> InlineJob[list[RoundResult]]:
+    def run_stream(self, first: int, visit: int) -> InlineJob[Rounds]:
         return InlineJob(lambda: self._served.run_stream(first, visit), limited=True)
 
     def end_stream(self) -> None:

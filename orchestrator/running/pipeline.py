@@ -16,11 +16,8 @@ from functools import partial
 
 from orchestrator.configuration.config import Trial
 from orchestrator.machine.turn import describe_campaign
-from orchestrator.running.book import end_alone
 from orchestrator.running.executor import Executor
-from orchestrator.running.life import Observer
-from orchestrator.running.steps import OUR_ERRORS, StepFailed, Unstorable, message_of, step
-from orchestrator.running.trial import TrialRun
+from orchestrator.running.trial import Observer, TrialRun, message_of
 from orchestrator.stats.stopping import StoppingRule, make_rule
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.storage.schema import State
@@ -127,15 +124,16 @@ def run_trials(
 
     def fail(failed: Sequence[PlannedTrial], error: Exception) -> None:
         for planned in failed:
-            fail_before_start(planned, error, writer, observer)
+            writer.set_state(planned.trial_id, "failed", message_of(error))
             states[planned.trial_id] = "failed"
+            with suppress(Exception):
+                observer.trial_ended(planned, "failed", message_of(error))
 
     machines: dict[str, list[PlannedTrial]] = {}
     for planned in trials:
         try:
-            with step("finding its machine"):
-                machine = executor.machine_of(planned.trial)
-        except (*OUR_ERRORS, StepFailed) as error:
+            machine = executor.machine_of(planned.trial)
+        except Exception as error:
             fail([planned], error)
         else:
             machines.setdefault(machine, []).append(planned)
@@ -159,11 +157,12 @@ def run_trials(
 
     def run_machine(machine: str) -> None:
         try:
-            with step("waiting for what an earlier driver has left"):
-                await_leftovers(machines[machine], executor, writer)
-            with step("planning the turns of its machine"):
-                stages = turns(machines[machine], executor.cores_of)
-        except (*OUR_ERRORS, StepFailed) as error:
+            for planned in machines[machine]:  # none of an earlier driver's processes may overlap a new round
+                record = writer.read_trial(planned.trial_id)
+                for process in record.processes[-1:] if record is not None else ():
+                    executor.await_end(planned.trial, process.pid, process.created_s, process.boot_id)
+            stages = turns(machines[machine], executor.cores_of)
+        except Exception as error:
             fail(machines[machine], error)  # nothing may be timed beside what an earlier driver has left
             return
         for stage in stages:
@@ -173,14 +172,6 @@ def run_trials(
     if failures:
         raise failures[0]
     return states
-
-
-def await_leftovers(trials: Sequence[PlannedTrial], executor: Executor, writer: CampaignWriter) -> None:
-    """Wait until every process that an earlier driver has left on a machine is gone: none may overlap a new round."""
-    for planned in trials:
-        record = writer.read_trial(planned.trial_id)
-        for process in record.processes[-1:] if record is not None else ():
-            executor.await_end(planned.trial, process.pid, process.created_s, process.boot_id)
 
 
 def run_in_visits(runs: Sequence[TrialRun], stop: threading.Event, campaign: str, now_ns: Callable[[], int]) -> None:
@@ -220,18 +211,6 @@ def next_of(waiting: Sequence[TrialRun], stop: threading.Event, now_ns: Callable
 def order_of_cycle(trial_ids: Iterable[str], campaign: str, number: int) -> list[str]:
     """Return trials in the order of one cycle: random, and the same whenever this cycle of this campaign is asked for."""
     return sorted(trial_ids, key=lambda trial_id: hashlib.sha256(f"{campaign}\0{number}\0{trial_id}".encode()).digest())
-
-
-def fail_before_start(planned: PlannedTrial, error: Exception, writer: CampaignWriter, observer: Observer) -> None:
-    """Give a trial that cannot begin its final state. Raises OSError if that cannot be stored."""
-    reason = message_of(error)
-    try:
-        with suppress(StepFailed):
-            end_alone(writer, planned.trial_id, "failed", reason)
-    except Unstorable as trouble:
-        raise trouble.__cause__ or trouble from None
-    with suppress(Exception):
-        observer.trial_ended(planned, "failed", reason)
 
 
 def in_threads(calls: Sequence[Callable[[], None]], name: str, at_once: Callable[[], None] | None = None) -> None:

@@ -30,7 +30,7 @@ from orchestrator.measurement.failures import SERVER_ENDED, TrialFailed, traceba
 from orchestrator.measurement.scratch import companion_path
 from orchestrator.measurement.worker import Worker
 from orchestrator.running.keeper import Keeper, described
-from orchestrator.storage.handover import Prepared, RoundResult
+from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.storage.records import SERVER_STARTED
 from orchestrator.subject.server import headers_of, token_of, without_token
 
@@ -280,10 +280,10 @@ class WorkerWithServer:
             raise
         return replace(prepared, facts={**prepared.facts, SERVER_STARTED: facts})
 
-    def run_rounds(self, first: int, count: int, visit: int) -> list[RoundResult]:
+    def run_rounds(self, first: int, count: int, visit: int) -> Rounds:
         return self._watched(lambda: self.worker.run_rounds(first, count, visit))
 
-    def run_stream(self, first: int, visit: int) -> list[RoundResult]:
+    def run_stream(self, first: int, visit: int) -> Rounds:
         return self._watched(lambda: self.worker.run_stream(first, visit))
 
     def close(self) -> None:
@@ -297,19 +297,20 @@ class WorkerWithServer:
         if self._server is not None:
             self._server.end()
 
-    def _watched(self, call: Callable[[], list[RoundResult]]) -> list[RoundResult]:
+    def _watched(self, call: Callable[[], Rounds]) -> Rounds:
         server = self._server
         if server is None:
             return call()
         if (how := server.how_it_ended()) is not None:
             raise TrialFailed(f"{SERVER_ENDED} ({how}){server.last_words()}", "server died")
-        results = call()
-        if not any(result.errors for result in results) or (how := server.how_it_ended(NOTICED_S)) is None:
-            return results
-        return [
-            replace(result, errors={sample: f"{SERVER_ENDED} ({how}): {message}" for sample, message in result.errors.items()})
-            for result in results
-        ]
+        rounds = call()
+        if not rounds.errors or (how := server.how_it_ended(NOTICED_S)) is None:
+            return rounds
+        caused = {
+            number: {sample: f"{SERVER_ENDED} ({how}): {message}" for sample, message in errors.items()}
+            for number, errors in rounds.errors.items()
+        }
+        return replace(rounds, errors=caused)
 
 
 def log_path(scratch: Path) -> Path:

@@ -182,16 +182,23 @@ def ignored(number: int, frame: FrameType | None) -> None:
 
 
 def _wait() -> None:
-    main = threading.main_thread().ident
-    assert main is not None
     while True:
-        number = signal.sigwait(_Reception.blocked)
-        _Reception.come.append(number)
-        _Reception.untold.append(number)
-        signal.pthread_kill(main, RELAY)
+        _pass_on(signal.sigwait(_Reception.blocked))
         while _Reception.untold and _Reception.handler is not None:
             time.sleep(AGAIN_S)
-            signal.pthread_kill(main, RELAY)
+            _wake()
+
+
+def _pass_on(number: int) -> None:
+    _Reception.come.append(number)
+    _Reception.untold.append(number)
+    _wake()
+
+
+def _wake() -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+    signal.pthread_kill(main, RELAY)
 
 
 def _tell(relayed: int, frame: FrameType | None) -> None:

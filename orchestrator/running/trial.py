@@ -1,31 +1,80 @@
-"""One trial from its fresh process to its final state, through one fault and across drivers."""
+"""One trial from its fresh process to its final state, through one fault and across drivers.
+
+An error on the way ends this trial alone, and never the others: only what the disk refuses concerns all.
+"""
 
 import math
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Protocol
 
-from orchestrator.measurement.failures import TrialFailed, refuse_short
+from orchestrator.configuration.environment_values import without_values
+from orchestrator.contracts import InputError
+from orchestrator.endings import ends_the_program
+from orchestrator.measurement.failures import TrialFailed, fault_of
 from orchestrator.running.attempt import RoundCalls, TimedProcess
-from orchestrator.running.book import TrialBook
+from orchestrator.running.book import TrialBook, Unstorable, storing
 from orchestrator.running.course import Course
 from orchestrator.running.executor import Executor, SessionLost
-from orchestrator.running.life import End, Observer, RoundDone, TrialLife
-from orchestrator.running.steps import asking, fault_name, step, storing
-from orchestrator.running.trial_judge import kernel_flags, p99_ns, per_inference
+from orchestrator.running.trial_judge import kernel_flags
 from orchestrator.stats.stopping import Decision, StoppingRule
-from orchestrator.stats.times import primary_of
+from orchestrator.storage.handover import Prepared
 from orchestrator.storage.records import Fault, PlannedTrial, Process
+from orchestrator.storage.schema import State
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.targets import kept_traceback, one_line
+from orchestrator.subject.targets import kept_traceback, message_with_place, one_line, traceback_of
 
 KERNEL_TIMEOUT_S = 60.0
 FAULTS_FORGIVEN = 1
 """After so many faults a trial goes on in a fresh process; after one more it has failed."""
 
+End = tuple[State, str | None]
+"""The state in which a trial has ended, and why."""
 
-class TrialRun(TrialLife):
+
+@dataclass(frozen=True)
+class RoundDone:
+    """How far a trial has come: rounds stored, and of the last one its duration and 99th percentile of total time."""
+
+    rounds: int
+    duration_s: float
+    p99_ns: float
+
+
+class Observer(Protocol):
+    """Receives what happens, between rounds only."""
+
+    def trial_started(self, planned: PlannedTrial) -> None:
+        """A trial's process is being prepared."""
+
+    def turn_awaited(self, planned: PlannedTrial, holder: str) -> None:
+        """Another campaign measures on the trial's machine, and this one waits."""
+
+    def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
+        """A trial is loaded and warm."""
+
+    def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
+        """A round was measured and stored."""
+
+    def fault_seen(self, planned: PlannedTrial, fault: Fault) -> None:
+        """A process of a trial ended before its time."""
+
+    def trial_ended(self, planned: PlannedTrial, state: State, reason: str | None) -> None:
+        """A trial has its final state."""
+
+
+def message_of(error: BaseException) -> str:
+    """Return the message for an exception: its own if it is ours, which says all, else with the place where it was raised."""
+    if isinstance(error, InputError | TrialFailed | SessionLost | TimeoutError):
+        return str(error) or type(error).__name__
+    return f"in the driver: {message_with_place(error)}"
+
+
+class TrialRun:
     """Runs one trial, one visit at a time. What is stored of it already is never measured again.
 
     What has been measured is its `Course`; what measures now is its `TimedProcess`, with `RoundCalls` under way to it.
@@ -43,6 +92,8 @@ class TrialRun(TrialLife):
 
     Attributes
     ----------
+    state
+        in which the trial has ended, None before.
     due_ns
         when its next visit may begin: ``measurement.pause`` lengths of the last one after that.
     """
@@ -58,13 +109,18 @@ class TrialRun(TrialLife):
         now_ns: Callable[[], int],
         among_others: bool = False,
     ) -> None:
-        super().__init__(planned, writer, observer)
+        self.state: State | None = None
+        self.trial_id = planned.trial_id
         self.due_ns = now_ns()
+        self._planned, self._measurement = planned, planned.trial.measurement
+        self._campaign = writer
+        self._observer = observer
         self._now_ns = now_ns
         self._make_rule = make_rule
         self._among_others = among_others
         self._stop = stop
         self._process = TimedProcess(executor, planned.trial, planned.trial_id, self._keep_server_log)
+        self._book: TrialBook | None = None
         self._course: Course | None = None
         self._calls: RoundCalls | None = None
         self._faults = 0
@@ -82,7 +138,7 @@ class TrialRun(TrialLife):
     def progress(self) -> float:
         """How far it is, in visits: those that its rounds would fill or, negative, those until its extension ends."""
         rounds = self._begun.next_round - (self._begun.book.record.extension or 0)
-        return rounds / (self._planned.trial.measurement.rounds_per_visit or 1)
+        return rounds / (self._measurement.rounds_per_visit or 1)
 
     def ready(self) -> bool:
         """Have a process loaded and warm, a fresh one where one has failed. Return whether visits may follow."""
@@ -98,37 +154,33 @@ class TrialRun(TrialLife):
         course, calls = self._begun, self._calls
         assert calls is not None
         course.visit = number
-        calls.begin_visit(number, self._planned.trial.measurement.rounds_per_visit)
+        calls.begin_visit(number, self._measurement.rounds_per_visit)
         began_ns, going = self._now_ns(), True
         while going and self._calls is calls and not calls.over:
             going = self._attempt(partial(self._take_rounds, course, calls))
         ended_ns = self._now_ns()
-        self.due_ns = ended_ns + math.ceil(self._planned.trial.measurement.pause * (ended_ns - began_ns))
+        self.due_ns = ended_ns + math.ceil(self._measurement.pause * (ended_ns - began_ns))
         return going
 
     def rest(self) -> bool:
         """Have its process sleep until its next visit. Return whether visits may follow."""
         return self._attempt(self._process.rest)
 
+    def close(self) -> None:
+        """End the process, where there is one. Idempotent."""
+        self._process.close()
+
     @property
     def _begun(self) -> Course:
         assert self._course is not None
         return self._course
 
-    def close(self) -> None:
-        """End the process, where there is one. Idempotent."""
-        self._process.close()
-
     def _begin(self) -> End | None:
-        with storing("reading what is stored"):
-            book = self._book = TrialBook(self._campaign, self._planned)
-        with step("making its stopping rule"):
-            rule = self._make_rule()
+        book = self._book = TrialBook(self._campaign, self._planned)
         self._process.number = len(book.record.processes)
-        self._course = course = Course(self._planned.trial, book, rule, self._among_others)
+        self._course = course = Course(self._planned.trial, book, self._make_rule(), self._among_others)
         book.change("running", None, started_at=book.record.started_at or datetime.now(UTC))
-        with step("saying that it has started"):
-            self._observer.trial_started(self._planned)
+        self._observer.trial_started(self._planned)
         return ("done", None) if course.replay(self.trial_id) else None
 
     def _prepare(self, course: Course) -> End | None:
@@ -151,9 +203,8 @@ class TrialRun(TrialLife):
         if prepared is None:
             return self._let_go(course)
         course.prepared(prepared)
-        self._calls = self._process.calls(course.next_round, prepared.samples.num_rows, self._stop)
-        with step("saying that it is prepared"):
-            self._observer.trial_prepared(self._planned, prepared)
+        self._calls = RoundCalls(self._process.session, self._planned.trial, course.next_round, prepared.samples.num_rows, self._stop)
+        self._observer.trial_prepared(self._planned, prepared)
         return None
 
     def _let_go(self, course: Course) -> End:
@@ -163,37 +214,78 @@ class TrialRun(TrialLife):
 
     def _take_rounds(self, course: Course, calls: RoundCalls) -> End | None:
         if not self._stop.is_set():
-            with asking("asking for rounds"):
-                calls.ask_ahead(course.round_s)
+            calls.ask_ahead(course.round_s)
         if not calls:
             self._read_back(course.book)
             return self._interrupted(course)
-        with asking("taking rounds"):
-            results = calls.take()
-        with step("looking whether its times can be"):
-            for result in results:
-                refuse_short(result, self._planned.trial.measurement.batch, self._planned.trial.in_flight)
-        decisions: list[Decision] = []
-        for result in results:
-            # Rounds of one call beyond the one that the rule stops at are kept, and it is not asked again.
-            stopped = any(decision.stop for decision in decisions)
-            decisions.append(Decision(False, None, None) if stopped else course.decide(result))
-        stopping = next((decision for decision in decisions if decision.stop), None)
-        if stopping is None and not self._stop.is_set() and not self._process.session.shares_machine:
-            with asking("asking for rounds"):
-                calls.ask_ahead(course.round_s)
-        for result, decision in zip(results, decisions, strict=True):
-            course.store(result, decision)
-        with step("saying how far it is"):
-            times = per_inference(self._planned.trial, results[-1])
-            done = RoundDone(course.next_round, course.round_s, p99_ns(times[primary_of(times.keys())]))
-            self._observer.round_done(self._planned, done, decisions[-1])
-        if stopping is not None:
-            course.stop(stopping.reason)
+        rounds = calls.take()
+        decision = course.decide(rounds)
+        if not (decision.stop or self._stop.is_set() or self._process.session.shares_machine):
+            calls.ask_ahead(course.round_s)
+        course.store(rounds)
+        self._observer.round_done(self._planned, RoundDone(course.next_round, course.round_s, course.p99_ns), decision)
+        if decision.stop:
+            course.stop(decision.reason)
             self._conclude(course.book)
             return "done", None
-        calls.refuse_too_many_errors(results)
+        calls.refuse_too_many_errors(rounds)
         return None
+
+    def _conclude(self, book: TrialBook) -> None:
+        """Ask the process what it has to say at the end: whether its placement and the machine's speed have changed meanwhile."""
+        self._read_back(book)
+        after_ns = self._process.session.kernel_ns().result(timeout=KERNEL_TIMEOUT_S)
+        kernel = {**book.record.environment["kernel"], "after_ns": after_ns}
+        flags = (*book.record.flags, *kernel_flags(kernel["before_ns"], after_ns))
+        book.note(environment={**book.record.environment, "kernel": kernel}, flags=tuple(dict.fromkeys(flags)))
+
+    def _read_back(self, book: TrialBook) -> None:
+        """Read the placement back a second time: a model may have changed it after the warm-up."""
+        found = dict(self._process.session.read_back().result(timeout=KERNEL_TIMEOUT_S))
+        flags = dict.fromkeys([*book.record.flags, *found.pop("flags")])
+        book.note(placement={**book.record.placement, "at_end": found}, flags=tuple(flags))
+
+    def _interrupted(self, course: Course) -> End:
+        return "interrupted", f"stopped by the user after {course.next_round} rounds"
+
+    def _keep_server_log(self, process: int, text: str) -> None:
+        if self._book is not None:
+            self._book.store_server_log(process, text)
+
+    def _attempt(self, action: Callable[[], End | None]) -> bool:
+        """Do one step, which returns how the trial has ended or None; return whether it goes on. Raises an OSError of the disk alone."""
+        try:
+            try:
+                ended = action()
+            except BaseException as error:  # also SystemExit and KeyboardInterrupt: a user's metric or rule may end its trial alone
+                if ends_the_program(error):
+                    raise
+                ended = self._after(error)
+            if ended is not None:
+                self._end(*ended)
+        except Unstorable as trouble:
+            raise trouble.__cause__ or trouble from None
+        return ended is None
+
+    def _after(self, error: BaseException) -> End | None:
+        """Go on after an exception, or return how the trial has ended. The message of a new one follows the earlier and never hides it."""
+        if isinstance(error, Unstorable):
+            raise error
+        try:
+            if isinstance(error, SessionLost | TimeoutError | TrialFailed):
+                return self._recover(error)
+            if self._book is not None and (kept_traceback(error) or not isinstance(error, InputError)):
+                self._book.store_traceback("what ended the trial", traceback_of(error))
+        except Unstorable:
+            self._tell_end("failed", self._message(error))  # the end of the campaign reports the disk's trouble
+            raise
+        except Exception as worse:
+            return "failed", f"{self._message(error)}; then, {self._message(worse)}"
+        return "failed", self._message(error)
+
+    def _message(self, error: BaseException) -> str:
+        """Return the message for an exception, without the values of variables that the trial's options name."""
+        return without_values(self._planned.trial, message_of(error))
 
     def _recover(self, error: Exception) -> End | None:
         """Name a fault, keep what the process left, and go on in a fresh one; after another fault the trial has failed."""
@@ -203,22 +295,25 @@ class TrialRun(TrialLife):
         if isinstance(error, SessionLost) and not lost:
             error = self._process.told_of_death(error, preparing=calls is None)
         message = one_line(error) if lost else self._message(error)
-        with step("naming a fault"):
-            name = "host lost" if lost else fault_name(error)
-            at = None if calls is None else calls.at
-            fault = Fault(name=name, message=message, process=max(0, self._process.number - 1), round=at)
+        if isinstance(error, TrialFailed):
+            name = error.fault
+        else:
+            name = "hang" if isinstance(error, TimeoutError) else fault_of(str(error), "process killed")
+        fault = Fault(
+            name="host lost" if lost else name, message=message, process=max(0, self._process.number - 1),
+            round=None if calls is None else calls.at,
+        )  # fmt: skip
         if self._book is not None:
-            self._book.fault(fault)
+            self._book.faults.append(fault)
             if (text := kept_traceback(error)) is not None:
-                self._book.store_traceback(f"process {fault.process}, {name}", text)
+                self._book.store_traceback(f"process {fault.process}, {fault.name}", text)
         self._keep_what_is_left(error, fault, answers, salvage=calls is not None and not lost)
         self._faults += 1
         if self._book is not None:
             self._book.change("running", None)
-        with step("reporting a fault"):
-            self._observer.fault_seen(self._planned, fault)
+        self._observer.fault_seen(self._planned, fault)
         if self._faults > FAULTS_FORGIVEN or not answers:
-            return "failed", f"{name}: {message}" if lost else message
+            return "failed", f"{fault.name}: {message}" if lost else message
         return None
 
     def _keep_what_is_left(self, error: Exception, fault: Fault, answers: bool, salvage: bool) -> None:
@@ -233,30 +328,35 @@ class TrialRun(TrialLife):
         except TrialFailed as worse:
             # A round of which nothing is known must not vanish in another attempt: the trial has failed.
             if course is not None:
-                course.book.fault(fault.model_copy(update={"name": worse.fault, "message": str(worse)}))
+                course.book.faults.append(fault.model_copy(update={"name": worse.fault, "message": str(worse)}))
             raise
 
-    def _keep_server_log(self, process: int, text: str) -> None:
-        if self._book is not None:
-            self._book.store_server_log(process, text)
+    def _end(self, state: State, reason: str | None) -> None:
+        """End its process and give the trial its final state: with everything known, or alone if that cannot be stored."""
+        book, stored = self._book, False
 
-    def _interrupted(self, course: Course) -> End:
-        return "interrupted", f"stopped by the user after {course.next_round} rounds"
+        def store() -> None:
+            nonlocal stored
+            if book is not None:
+                book.change(state, reason, ended_at=datetime.now(UTC))
+                stored = True
 
-    def _conclude(self, book: TrialBook) -> None:
-        """Ask the process what it has to say at the end: whether its placement and the machine's speed have changed meanwhile."""
-        self._read_back(book)
-        with asking("asking how fast its machine is"):
-            after_ns = self._process.session.kernel_ns().result(timeout=KERNEL_TIMEOUT_S)
-        with step("comparing its machine's speed"):
-            kernel = {**book.record.environment["kernel"], "after_ns": after_ns}
-            flags = (*book.record.flags, *kernel_flags(kernel["before_ns"], after_ns))
-            book.note(environment={**book.record.environment, "kernel": kernel}, flags=tuple(dict.fromkeys(flags)))
+        def store_alone() -> None:
+            if not stored:
+                with storing():
+                    self._campaign.set_state(self.trial_id, state, reason)
 
-    def _read_back(self, book: TrialBook) -> None:
-        """Read the placement back a second time: a model may have changed it after the warm-up."""
-        with asking("reading its placement back"):
-            found = dict(self._process.session.read_back().result(timeout=KERNEL_TIMEOUT_S))
-        with step("comparing its placement"):
-            flags = dict.fromkeys([*book.record.flags, *found.pop("flags")])
-            book.note(placement={**book.record.placement, "at_end": found}, flags=tuple(flags))
+        for action in (self.close, *(() if book is None else (book.finish, store)), store_alone):
+            try:
+                action()
+            except Unstorable:
+                self._tell_end(state, reason)
+                raise
+            except Exception as error:
+                state, reason = "failed", "; then, ".join(filter(None, (reason, self._message(error))))
+        self.state = state
+        self._tell_end(state, reason)
+
+    def _tell_end(self, state: State, reason: str | None) -> None:
+        with suppress(Exception):  # a failure to report that must not keep the others from going on
+            self._observer.trial_ended(self._planned, state, reason)

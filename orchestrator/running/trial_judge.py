@@ -26,7 +26,7 @@ from orchestrator.metrics import Answers, Judged
 from orchestrator.metrics.detection import names_other_categories
 from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.stats.times import LOAD_CLOCKS, PRIMARY_CLOCK, SERVICE_CLOCKS, Clock
-from orchestrator.storage.handover import RoundResult
+from orchestrator.storage.handover import Rounds
 from orchestrator.storage.records import OTHER_USERS, SHARED
 from orchestrator.storage.schema import STAGES
 from orchestrator.subject.samples import batch_numbers, first_of_batches
@@ -139,28 +139,23 @@ LARGEST_CHANGE = 0.1
 """A fixed piece of work may take longer or shorter after the rounds by this share; beyond it the trial is flagged."""
 
 
-def fact_flags(facts: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the flags of a model as it was loaded."""
+def quality_flags(facts: Mapping[str, Any], ideal: float, other_categories: bool = False) -> tuple[str, ...]:
+    """Return the flags of a model as it was loaded: one that differs from eager PyTorch, is never right, or has classes of its own."""
     difference, tolerance = facts.get("largest_difference"), facts.get("tolerance")
     differs = difference is not None and tolerance is not None and difference > tolerance
-    return (DIFFERS,) if differs else ()
+    found = {DIFFERS: differs, NEVER_RIGHT: ideal == 0, OTHER_CATEGORIES: other_categories}
+    return tuple(flag for flag, is_so in found.items() if is_so)
 
 
-def quality_flags(ideal: float, other_categories: bool = False) -> tuple[str, ...]:
-    """Return the flags of a model that is never right, or whose classes are not the task's."""
-    return (*([NEVER_RIGHT] if ideal == 0 else []), *([OTHER_CATEGORIES] if other_categories else []))
-
-
-def placement_flags(trial: Trial, placement: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the flags of where a trial ran."""
-    shared = () if trial.system.exclusive else (SHARED,)
-    return shared if placement["turn"]["every_user"] else (*shared, OTHER_USERS)
-
-
-def process_flags(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return a flag where a later process of a trial is placed otherwise than the one before it."""
-    changed = [name for name in PLACEMENT if name in before and before[name] != now.get(name)]
-    return (f"a later process has another placement ({', '.join(changed)})",) if changed else ()
+def placement_flags(trial: Trial, before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the flags of where a process of a trial runs; ``before`` is where the one before it ran, empty for the first."""
+    changed = ", ".join(name for name in PLACEMENT if name in before and before[name] != now.get(name))
+    found = {
+        f"a later process has another placement ({changed})": bool(changed),
+        SHARED: not trial.system.exclusive,
+        OTHER_USERS: not now["turn"]["every_user"],
+    }
+    return tuple(flag for flag, is_so in found.items() if is_so)
 
 
 def kernel_flags(before_ns: int, after_ns: int) -> tuple[str, ...]:
@@ -169,29 +164,25 @@ def kernel_flags(before_ns: int, after_ns: int) -> tuple[str, ...]:
     return (f"machine {'slower' if change > 0 else 'faster'} at the end",) if abs(change) > LARGEST_CHANGE else ()
 
 
-def p99_ns(times_ns: NDArray[np.float64]) -> float:
-    """Return the 99th percentile of one round's times, one per inference."""
-    return float(np.percentile(times_ns, 99, method="inverted_cdf"))
-
-
 Times = dict[Clock, NDArray[np.float64]]
 
 
-def per_inference(trial: Trial, result: RoundResult) -> Times:
-    """Return the times of each inference of a round in ns, per clock; a batch has one, which all its samples carry."""
-    times = clocks(result.timings)
+def per_inference(trial: Trial, rounds: Rounds) -> Times:
+    """Return the times of each inference of rounds in ns, per clock [R, B]; a batch has one, which all its samples carry."""
+    times = clocks(rounds)
     if trial.fixed_batch == 1:
         return times
-    number, incomplete = (result.round.column(name).to_numpy(zero_copy_only=False) for name in ("round", "incomplete"))
-    [first] = first_of_batches(trial, number, times[PRIMARY_CLOCK][np.newaxis], incomplete)
-    return {clock: of_clock[first] for clock, of_clock in times.items()}
+    number, incomplete = (rounds.rows.column(name).to_numpy(zero_copy_only=False) for name in ("round", "incomplete"))
+    first = first_of_batches(trial, number, times[PRIMARY_CLOCK], incomplete)
+    return {clock: np.take_along_axis(of_clock, first, axis=1) for clock, of_clock in times.items()}
 
 
-def clocks(timings: pa.RecordBatch) -> Times:
-    """Return the times of each sample in ns, per clock; +inf where the outcome is not ``ok``. Under load there is ``response`` too."""
+def clocks(rounds: Rounds) -> Times:
+    """Return the times of each sample of rounds in ns, per clock [R, S], +inf for one without; under load there is ``response`` too."""
+    timings, shape = rounds.timings, (rounds.rows.num_rows, -1)
     late = pc.is_null(timings.column("inference_ns")).to_numpy(zero_copy_only=False)
     is_open = timings.column("arrival_ns").null_count < timings.num_rows
-    names = (*STAGES, "queue_ns")
+    names = (*STAGES, "queue_ns") if is_open else STAGES
     stages = {name: timings.column(name).fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64) for name in names}
     counted = LOAD_CLOCKS if is_open else SERVICE_CLOCKS
-    return {clock: np.where(late, np.inf, sum(stages[name] for name in clock.stages)) for clock in counted}
+    return {clock: np.where(late, np.inf, sum(stages[name] for name in clock.stages)).reshape(shape) for clock in counted}

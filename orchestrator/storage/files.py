@@ -135,6 +135,12 @@ class Held:
         if self.gone:
             raise OSError(errno.ESTALE, "was removed, moved or replaced meanwhile", str(self.path))
 
+    @classmethod
+    def of(cls, path: Path) -> Held | None:
+        """Return the held folder that a path lies in, if any."""
+        place = path.absolute()
+        return next((one for one in cls._all if one.path in (place, *place.parents)), None)
+
     def close(self) -> None:
         """Let go of the folder. Idempotent."""
         if self in self._all:
@@ -152,7 +158,7 @@ class Held:
     def parent_of(cls, path: Path) -> Iterator[int]:
         """Open the folder around a path: below a held folder from there, and through no link."""
         folder = path.absolute().parent
-        held = next((one for one in cls._all if one.path in (folder, *folder.parents)), None)
+        held = cls.of(folder)
         descriptor = os.dup(held._descriptor) if held is not None else os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for name in () if held is None else folder.relative_to(held.path).parts:

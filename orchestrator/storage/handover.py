@@ -33,60 +33,43 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class RoundResult:
-    """One round: timings of every sample, the round's own row, and answers where they differ from the first round's.
+class Rounds:
+    """Consecutive rounds of a process as one message; what is rare stands by the number of its round.
 
     timings
-        columns of ``schema.TIMINGS``, one row per sample in order of sample.
-    round
-        one row, columns of ``schema.ROUNDS``.
+        columns of ``schema.TIMINGS``, one row per sample, in order of round and sample; every round has all samples.
+    rows
+        one row per round, columns of ``schema.ROUNDS``.
     answers
-        ``sample`` and ``prediction`` of the samples answered differently, or None.
+        ``sample`` and ``prediction`` of the samples answered differently than in the first round.
     errors
         messages of samples on which the model raised, by sample.
-    traceback
+    tracebacks
         of the first of them, as text.
     ramp
         under load, with the first round of a stream: the arrivals of its ramp, columns of ``schema.RAMP``.
     """
 
     timings: pa.RecordBatch
-    round: pa.RecordBatch
-    answers: pa.Table | None = None
-    errors: Mapping[int, str] = field(default_factory=dict)
-    traceback: str | None = None
+    rows: pa.RecordBatch
+    answers: Mapping[int, pa.Table] = field(default_factory=dict)
+    errors: Mapping[int, Mapping[int, str]] = field(default_factory=dict)
+    tracebacks: Mapping[int, str] = field(default_factory=dict)
     ramp: pa.RecordBatch | None = None
 
-
-@dataclass(frozen=True)
-class Packed:
-    """Several rounds as one message: their timings and rows below one another, samples per round, and what is rare by round."""
-
-    timings: pa.RecordBatch
-    rounds: pa.RecordBatch
-    sizes: tuple[int, ...]
-    rare: Mapping[int, tuple[pa.Table | None, Mapping[int, str], str | None, pa.RecordBatch | None]]
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the rounds."""
+        return list(self.rows.column("round").to_pylist())
 
 
-def pack(results: Sequence[RoundResult]) -> Packed:
-    """Return one message for consecutive rounds."""
-    return Packed(
-        timings=pa.concat_batches([result.timings for result in results]),
-        rounds=pa.concat_batches([result.round for result in results]),
-        sizes=tuple(result.timings.num_rows for result in results),
-        rare={
-            place: (result.answers, result.errors, result.traceback, result.ramp)
-            for place, result in enumerate(results)
-            if result.answers is not None or result.errors or result.ramp is not None
-        },
+def joined(parts: Sequence[Rounds]) -> Rounds:
+    """Return rounds that follow one another as one message."""
+    return Rounds(
+        timings=pa.concat_batches([part.timings for part in parts]),
+        rows=pa.concat_batches([part.rows for part in parts]),
+        answers={number: table for part in parts for number, table in part.answers.items()},
+        errors={number: errors for part in parts for number, errors in part.errors.items()},
+        tracebacks={number: text for part in parts for number, text in part.tracebacks.items()},
+        ramp=parts[0].ramp,
     )
-
-
-def unpack(packed: Packed) -> list[RoundResult]:
-    """Return the rounds of a message, without copying a timing."""
-    results, at = [], 0
-    for place, size in enumerate(packed.sizes):
-        rare = packed.rare.get(place, (None, {}, None, None))
-        results.append(RoundResult(packed.timings.slice(at, size), packed.rounds.slice(place, 1), *rare))
-        at += size
-    return results

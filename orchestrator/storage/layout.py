@@ -127,6 +127,11 @@ class TrialFolder:
         """Answers of one round that differ from the first round's."""
         return inside(self.path, self.answers / f"round-{number}.parquet")
 
+    @property
+    def waiting(self) -> Path:
+        """Rounds that are not in a part yet."""
+        return self._own(".waiting.arrow")
+
     def twin(self, name: str) -> Path:
         """Folder of the parts of ``timings`` or ``rounds``."""
         return self._own(name)

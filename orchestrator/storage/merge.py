@@ -1,6 +1,6 @@
 """Parts of a table are read as one, and become one file. A part's name never comes to mean other rounds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from orchestrator.contracts import InputError
 from orchestrator.storage import encoding, schema
-from orchestrator.storage.files import remove, remove_drafts, replacing, seal_parquet
+from orchestrator.storage.files import Held, remove, remove_drafts, replacing, seal_parquet
 from orchestrator.storage.layout import TWINS, Parts, TrialFolder, answers, merged_away, part_name, parts
 from orchestrator.storage.load import MEASURE_AGAIN, opened, read_table
 from orchestrator.storage.stored_form import conform
@@ -109,6 +109,8 @@ def _sorted(table: pa.Table, keys: list[str], folder: TrialFolder) -> pa.Table:
 
 def merge(folder: TrialFolder) -> None:
     """Merge all parts of each table into one. It is there before those that it is made of go, so that a kill loses nothing."""
+    if (held := Held.of(folder.path)) is not None:
+        held.refuse_gone()  # else parts of another folder would be merged into this one
     for name in TWINS:
         found = parts(folder.twin(name))
         if len(found) > 1:
@@ -122,8 +124,10 @@ def merge(folder: TrialFolder) -> None:
         remove(merged_away(folder.twin(name)))
 
 
-def recover(folder: TrialFolder, least: int = 0) -> None:
+def recover(folder: TrialFolder, least: int = 0, waiting: Collection[int] = ()) -> None:
     """Remove what a killed driver has left: drafts, merged parts, timings and answers of rounds never stored.
+
+    ``waiting`` are rounds that are in no part yet.
 
     Only the driver that holds the campaign's lock may call it. Raises InputError, and leaves all parts as they are, for a damaged file and
     if rounds are lost: for example, if fewer than ``least`` exist.
@@ -135,7 +139,7 @@ def recover(folder: TrialFolder, least: int = 0) -> None:
     for place in (folder.path, *map(folder.twin, TWINS), folder.answers):
         if place.is_dir():
             remove_drafts(place)
-    stored = set(rounds(folder, least).column("round").to_pylist())
+    stored = {*waiting, *rounds(folder, least).column("round").to_pylist()}
     remove(_alone(parts(folder.twin("timings")), parts(folder.twin("rounds"))))
     remove(path for number, path in answers(folder.answers).items() if number not in stored)
     for name in TWINS:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.configuration.server import NOT_ASKED
-from orchestrator.contracts import InputError, first_line
+from orchestrator.contracts import InputError
 from orchestrator.storage import merge, schema
 from orchestrator.storage.columns import differing_column
 from orchestrator.storage.layout import CAMPAIGN, REPORT, TrialFolder, inside, trial_folder
@@ -69,7 +69,6 @@ class Campaign:
         return record if self.record.under_way else record.model_copy(update={"state": planned.state, "reason": planned.reason})
 
     def trials(self) -> list[TrialRecord]:
-        """Return all trials in the order of the plan."""
         return [self.trial(planned.trial_id) for planned in self.record.trials]
 
     def timings(self, trial_id: str) -> pa.Table:
@@ -81,7 +80,6 @@ class Campaign:
         return merge.rounds(self._measured(trial_id), self.trial(trial_id).rounds)
 
     def matrix(self, trial_id: str) -> RoundMatrix:
-        """Return the times of all stored rounds as matrices over rounds and samples."""
         return round_matrix(*self.both(trial_id))
 
     def samples(self, trial_id: str) -> pa.Table:
@@ -91,11 +89,8 @@ class Campaign:
             if rounds := self.trial(trial_id).rounds:
                 raise InputError(f"{path} is missing ({rounds} rounds are stored): {MEASURE_AGAIN}")
             raise InputError(f"{path} is missing: the trial ended before its warm-up; measure it again")
-        table = read_table(path)
-        try:
-            return conform_samples(table, self.record.planned(trial_id).trial.task.kind)
-        except (pa.ArrowException, ValueError) as error:
-            raise InputError(f"{path} is not what this program writes ({first_line(error)}): {MEASURE_AGAIN}") from error
+        with opened(path) as file:
+            return conform_samples(file.read(), self.record.planned(trial_id).trial.task.kind)
 
     def warmup(self, trial_id: str) -> pa.Table:
         """Return the timings of the warm-up rounds; no rows where there are none yet."""

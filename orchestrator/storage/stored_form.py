@@ -76,10 +76,10 @@ def table_of(rows: Sequence[Mapping[str, Any]], form: pa.Schema) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=form)
 
 
-def one_row(row: Mapping[str, Any], form: pa.Schema) -> pa.RecordBatch:
-    """Return one row as a batch. Raises ValueError as `table_of`."""
-    refuse_unknown(row, form)
-    return pa.RecordBatch.from_pylist([row], schema=form)
+def rows_batch(rows: Sequence[Mapping[str, Any]], form: pa.Schema) -> pa.RecordBatch:
+    """Return rows as a batch. Raises ValueError as `table_of`."""
+    refuse_unknown({name for row in rows for name in row}, form)
+    return pa.RecordBatch.from_pylist(rows, schema=form)
 
 
 def columns_batch(columns: Mapping[str, Any], form: pa.Schema) -> pa.RecordBatch:

@@ -1,18 +1,18 @@
-"""Write what one trial measures. Rounds are collected and flushed at most once a second; a long round is flushed at once."""
+"""Write what one trial measures. Rounds wait in a file until there are enough of them for a part."""
 
 import time
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.storage import encoding, schema
+from orchestrator.storage import encoding, schema, waiting
 from orchestrator.storage.files import make_folder, write_json, write_parquet, write_text
-from orchestrator.storage.handover import RoundResult
+from orchestrator.storage.handover import Rounds
 from orchestrator.storage.layout import TWINS, TrialFolder, part_name, parts
 from orchestrator.storage.load import MEASURE_AGAIN, read_regular, read_table
 from orchestrator.storage.merge import both, merge, recover, rounds
@@ -47,7 +47,8 @@ def _sections(text: str) -> list[str]:
     return [f"{RULE}{part.rstrip()}\n" for part in text.split(RULE)[1:]]
 
 
-FLUSH_EVERY_S = 1.0
+FLUSH_AFTER_S, FLUSH_EVERY_S = 1.0, 30.0
+"""When the first part is written, and how far two lie apart at most: each time twice as far, since one costs 10 ms between rounds."""
 
 
 class TrialWriter:
@@ -62,14 +63,20 @@ class TrialWriter:
         self._clock = clock
         for place in (folder.path.parent, folder.path):
             make_folder(place)
-        recover(folder, least)
+        left = [*waiting.read(folder.waiting)]
+        recover(folder, least, [number for _, rows in left for number in rows.column("round").to_pylist()])
         for name in TWINS:
             make_folder(folder.twin(name))
         numbers = rounds(folder).column("round")
         self._rounds = len(numbers)
         self._last = numbers[-1].as_py() if self._rounds else -1
+        self._next_part = max(parts(folder.twin("rounds")), default=-1) + 1  # counted, since another folder may stand there later
         self._waiting: list[tuple[pa.Table, pa.Table]] = []
-        self._flushed_at = clock()
+        self._flushed_at, self._every_s = clock(), FLUSH_AFTER_S
+        for timed, rows in left:
+            if rows.column("round")[0].as_py() > self._last:
+                self.append(timed, rows)
+        self.flush()
 
     @property
     def rounds(self) -> int:
@@ -85,24 +92,23 @@ class TrialWriter:
             raise InputError(f"{path} is missing ({self._rounds} rounds are stored): {MEASURE_AGAIN}")
         return None
 
-    def stored_rounds(self) -> Iterator[RoundResult]:
-        """Yield the rounds that are stored, in order, as they were appended."""
+    def stored_rounds(self) -> Rounds | None:
+        """Return the rounds that are stored, None where there are none."""
         timed, rows = both(self._folder)
-        numbers = timed.column("round").to_numpy()
-        starts = np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
-        for place, (start, end) in enumerate(pairwise([*starts, len(numbers)])):
-            yield RoundResult(_one_batch(timed.slice(start, end - start)), _one_batch(rows.slice(place, 1)))
+        return Rounds(*(table.combine_chunks().to_batches()[0] for table in (timed, rows))) if len(rows) else None
 
     def write_record(self, record: TrialRecord) -> None:
         """Write ``trial.json``, with the number of rounds that are stored by now."""
         if record.trial_id != self._folder.path.name:
             raise ValueError(f"the record of {record.trial_id} is not that of {self._folder.path.name}")
-        stored = record.model_copy(update={"rounds": self._rounds - len(self._waiting)})
+        stored = record.model_copy(update={"rounds": self._rounds - sum(len(rows) for _, rows in self._waiting)})
         write_json(self._folder.record, stored.model_dump(mode="json"))
 
     def write_samples(self, samples: pa.Table) -> None:
         """Write ``predictions.parquet``: one row per sample, ``sample`` counted upward."""
-        _refuse_unordered(samples.column("sample"))
+        numbers = samples.column("sample").to_numpy()
+        if bool((np.diff(numbers, prepend=-1) <= 0).any()):
+            raise ValueError("samples must be counted upward from 0, each once")
         write_parquet(self._folder.samples, samples)
 
     def write_warmup(self, timings: pa.RecordBatch) -> None:
@@ -138,56 +144,45 @@ class TrialWriter:
         """Write what the server has written that a process of the trial had started."""
         write_text(self._folder.server_log(process), text)
 
-    def append(self, timings: pa.RecordBatch, row: pa.RecordBatch) -> None:
-        """Store one round: columns of ``schema.TIMINGS`` in order of sample, and one row of ``schema.ROUNDS``.
+    def append(self, timings: pa.RecordBatch | pa.Table, rows: pa.RecordBatch | pa.Table) -> None:
+        """Store rounds: columns of ``schema.TIMINGS`` in order of round and sample, and one row of ``schema.ROUNDS`` each.
 
         Raises
         ------
         ValueError
-            for a round that is stored already or comes before one that is, rows of another round, samples out of order, or
+            for a round that is stored already or comes before one that is, rows of other rounds, samples out of order, or
             durations that do not fit their outcomes.
         """
-        timed = conform(pa.Table.from_batches([timings]), schema.TIMINGS)
-        rows = conform(pa.Table.from_batches([row]), schema.ROUNDS)
-        number = check_round(timed, rows)
-        self._refuse_stored(number)
-        self._rounds, self._last = self._rounds + 1, number
-        self._waiting.append((timed, rows))
-        if self._clock() - self._flushed_at >= FLUSH_EVERY_S:
+        timed = conform(_table(timings), schema.TIMINGS)
+        rounds_of = conform(_table(rows), schema.ROUNDS)
+        numbers = check_rounds(timed, rounds_of)
+        self._refuse_stored(int(numbers[0]))
+        self._rounds, self._last = self._rounds + len(numbers), int(numbers[-1])
+        self._waiting.append((timed, rounds_of))
+        if self._clock() - self._flushed_at >= self._every_s:
+            self._every_s = min(2 * self._every_s, FLUSH_EVERY_S)
             self.flush()
+        else:
+            waiting.add(self._folder.waiting, timed, rounds_of)
 
     def append_many(self, timings: pa.Table, rows: pa.Table) -> None:
-        """Store many rounds at once as a part of their own: the rows of `append` below one another, rounds numbered on without a gap.
-
-        Raises
-        ------
-        ValueError
-            as `append`, without looking at single durations: whoever hands over has checked them.
-        """
-        self.flush()
-        timed, rounds_of = conform(timings, schema.TIMINGS), conform(rows, schema.ROUNDS)
-        numbers = rounds_of.column("round").to_numpy()
-        if not numbers.size or not np.array_equal(numbers, np.arange(self._last + 1, self._last + 1 + numbers.size)):
-            raise ValueError(f"rounds must be numbered on from {self._last + 1} without a gap")
-        key = (timed.column("round").to_numpy().astype(np.int64) << 32) + timed.column("sample").to_numpy()
-        in_order = bool((np.diff(key) > 0).all()) and bool((key >= 0).all())
-        if not in_order or not np.array_equal(np.unique(key >> 32), numbers):
-            raise ValueError("timings must be in order of round and sample, each once, and of these rounds alone")
-        for table in (timed, rounds_of):
+        """Store rounds of an import as a part of their own; ValueError for one that lies outside the declared ranges too."""
+        tables = conform(timings, schema.TIMINGS), conform(rows, schema.ROUNDS)
+        for table in tables:
             schema.refuse_out_of_range(table)
-        self._waiting.append((timed, rounds_of))
-        self._rounds, self._last = self._rounds + numbers.size, int(numbers[-1])
+        self.append(*tables)
         self.flush()
 
     def flush(self) -> None:
         """Write the rounds appended since the last flush as one part: timings first, then the twin that makes them exist."""
         if self._waiting:
             # A part of timings whose twin could not be written holds these rounds: it is written again, under its name.
-            number = max(parts(self._folder.twin("rounds")), default=-1) + 1
             timed, rows = (pa.concat_tables(tables) for tables in zip(*self._waiting, strict=True))
-            write_parquet(self._folder.twin("timings") / part_name(number), used(timed), **encoding.TIMINGS)
-            write_parquet(self._folder.twin("rounds") / part_name(number), used(rows))
+            write_parquet(self._folder.twin("timings") / part_name(self._next_part), used(timed), **encoding.TIMINGS)
+            write_parquet(self._folder.twin("rounds") / part_name(self._next_part), used(rows))
+            self._next_part += 1
             self._waiting.clear()
+        waiting.remove(self._folder.waiting)
         self._flushed_at = self._clock()
 
     def finish(self) -> None:
@@ -201,32 +196,33 @@ class TrialWriter:
             raise ValueError(f"{stored}, and round {number} cannot follow it: a stored round is never replaced")
 
 
-def _one_batch(table: pa.Table) -> pa.RecordBatch:
-    return table.combine_chunks().to_batches()[0]
+def _table(rows: pa.RecordBatch | pa.Table) -> pa.Table:
+    return pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
 
 
-def check_round(timings: pa.Table, row: pa.Table) -> int:
-    """Return the number of a round. Raises ValueError if its timings and its row do not make sense together."""
-    if row.num_rows != 1 or not timings.num_rows:
-        raise ValueError(f"a round has one row and timings of at least one sample, not {row.num_rows} and {timings.num_rows}")
-    number = int(row.column("round")[0].as_py())
-    if number < 0 or bool((timings.column("round").to_numpy() != number).any()):
-        raise ValueError(f"round {number} comes with timings of another round")
-    _refuse_unordered(timings.column("sample"))
+def check_rounds(timings: pa.Table, rows: pa.Table) -> NDArray[np.int32]:
+    """Return the numbers of rounds. Raises ValueError if their timings and their rows do not make sense together."""
+    if not rows.num_rows or not timings.num_rows:
+        raise ValueError(f"a round has one row and timings of at least one sample, not {rows.num_rows} and {timings.num_rows}")
+    numbers: NDArray[np.int32] = rows.column("round").to_numpy()
+    of_timings, samples = (timings.column(name).to_numpy() for name in ("round", "sample"))
+    first = np.flatnonzero(np.diff(of_timings, prepend=-1))
+    if numbers[0] < 0 or bool((np.diff(numbers) <= 0).any()):
+        raise ValueError(f"rounds {numbers.tolist()[:20]} must be counted upward from 0, each once")
+    if not np.array_equal(of_timings[first], numbers):
+        raise ValueError(f"round {numbers[0]} comes with timings of another round")
+    follows = np.diff(samples, prepend=-1)
+    follows[first] = samples[first] + 1
+    if bool((follows <= 0).any()):
+        raise ValueError("samples must be counted upward from 0, each once")
     is_ok = outcome_codes(timings) == schema.OK
     for name in schema.STAGES:
         if not np.array_equal(timings.column(name).is_valid().to_numpy(), is_ok):
-            raise ValueError(f"round {number}: {name} must be null exactly where the outcome is not ok")
+            raise ValueError(f"round {numbers[0]}: {name} must be null exactly where the outcome is not ok")
         least = pc.min(timings.column(name)).as_py()
         if least is not None and least < (1 if name == "inference_ns" else 0):
-            raise ValueError(f"round {number}: {name} is {least}, and time does not run backwards or stand still")
-    return number
-
-
-def _refuse_unordered(column: pa.ChunkedArray) -> None:
-    numbers = column.to_numpy()
-    if column.null_count or bool((numbers < 0).any()) or bool((np.diff(numbers) <= 0).any()):
-        raise ValueError("samples must be counted upward from 0, each once")
+            raise ValueError(f"round {numbers[0]}: {name} is {least}, and time does not run backwards or stand still")
+    return numbers
 
 
 def _renumbered(table: pa.Table, after: pa.Table) -> pa.Table:

@@ -277,6 +277,7 @@ class CampaignWriter:
     def _write_states(self) -> None:
         with self._one_at_a_time:
             if self._under_way:
+                self._under_way = False  # tried once, also where it fails
                 self._write_record(under_way=False)
 
     def _write_record(self, under_way: bool) -> None:

@@ -60,8 +60,8 @@ def test_mistakes_are_told_in_one_line(campaign: Path, call: Call) -> None:
         (["campaign", "nobody"], "trial 'nobody' is not in this campaign: choose one"),
         (["campaign", unfinished], "has no stored round with a time and evidence: choose another trial"),
         (["campaign", "analysis.primary=p200"], "p200"),
-        ([], "explain takes a results directory and a trial, none was given"),
-        (["a", "b", "c"], "explain takes a results directory and a trial, 3 were given"),
+        ([], "explain takes DIR [TRIAL] [analysis.KEY=VALUE...], none was given"),
+        (["a", "b", "c"], "explain takes DIR [TRIAL] [analysis.KEY=VALUE...], 3 were given"),
     ):
         code, out, err = call("explain", *words)
         assert (code, out) == (2, "")

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.commands import line, planning, run
+from orchestrator.commands import line, measuring, planning
 from orchestrator.commands.progress import Progress
 from orchestrator.contracts import InputError
 from orchestrator.endings import Stopped
@@ -87,7 +87,7 @@ def test_what_a_library_raises_on_the_way_takes_its_place_in_vain(
         finally:
             raise error
 
-    monkeypatch.setattr(line, "load", interrupted)
+    monkeypatch.setattr(line, "import_module", interrupted)
     assert call("plan") == (130, "", "")
 
 
@@ -110,12 +110,12 @@ def test_no_other_exception_is_silent() -> None:
 
 WORDS = ["measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2", "cluster=inline", "results_dir=r"]
 STEPS = {
-    "its verb is imported": (line, "load"),
+    "its verb is imported": (line, "import_module"),
     "it composes": (planning, "compose_trials"),
     "it looks at models": (planning, "make_plan_of"),
-    "it looks at code": (run, "digest_code"),
+    "it looks at code": (measuring, "digest_code"),
     "the folder is made": (CampaignWriter, "create"),
-    "it measures": (run, "stop_on_signals"),
+    "it measures": (measuring, "stop_on_signals"),
     "all is measured": (CampaignWriter, "look_after"),
 }
 
@@ -139,7 +139,7 @@ def test_a_campaign_goes_no_further(
         lose(arrive)
         return before(*arguments, **options)
 
-    monkeypatch.setattr(run, "SAME_SIGNAL_S", 0)
+    monkeypatch.setattr(measuring, "SAME_SIGNAL_S", 0)
     monkeypatch.setattr(place, name, staticmethod(signalled) if name == "create" else signalled)
     answer = call(*null_words, *WORDS)
     assert answer.code == 130, answer
@@ -165,7 +165,7 @@ def test_a_second_signal_while_the_first_is_told_is_the_same_one(arrive: Arrive)
             super().set()
 
     stop = Told()
-    with run.stop_on_signals(stop, Progress(0, None)):
+    with measuring.stop_on_signals(stop, Progress(0, None)):
         arrive()
     assert (stop.is_set(), stop.times) == (True, 1)
 

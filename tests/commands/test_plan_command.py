@@ -176,9 +176,8 @@ def test_info_lists_the_choices_of_every_group(call: Call, null_words: list[str]
     assert "vision" in groups["sweep"]
 
 
-@pytest.mark.parametrize("words", [["--version"], ["plan", "--version"]])
-def test_the_version_is_one_line(call: Call, words: list[str]) -> None:
-    code, out, err = call(*words)
+def test_the_version_is_one_line(call: Call) -> None:
+    code, out, err = call("--version")
     assert (code, err) == (0, "")
     assert re.fullmatch(r"tail-quality \S+\n", out)
 
@@ -188,3 +187,13 @@ def test_help_lists_the_verbs(call: Call, words: list[str]) -> None:
     code, out, err = call(*words)
     assert (code, err) == (0, "")
     assert all(verb in out for verb in ("plan", "report", "+sweep=vision"))
+
+
+def test_a_plan_that_cannot_show_a_requirement_ends_as_an_assessment_does(call: Call, null_words: list[str], tmp_path: Path) -> None:
+    needs = {"confidence": 0.95, "requirements": [{"id": "R", "text": "t", "source": "s", "latency": {"percentile": 50, "within": "60 s"}}]}
+    file = tmp_path / "needs.yaml"
+    for model, code in (("echo", 0), ("another", 3)):
+        needs["requirements"][0]["trials"] = {"model": model}  # type: ignore[index]
+        file.write_text(yaml.safe_dump(needs))
+        found = call("plan", *null_words, "measurement.min_rounds=400", "measurement.max_rounds=400", "--requirements", str(file))
+        assert (found[0], "R cannot be shown" in found[1]) == (code, code == 3), found

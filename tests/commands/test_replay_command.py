@@ -63,21 +63,21 @@ def test_a_fallback_that_is_the_only_trial_leaves_nothing_to_replay(campaign: Pa
     write_json(campaign / "campaign.json", record.model_copy(update={"trials": only}).model_dump(mode="json"))
     code, _, err = call("replay", "campaign", "--rate", "1", "--deadline", "20 ms", "--fallback", "f7052b36-r0")
     assert (code, err.count("\n")) == (2, 1)
-    assert "is the only closed-loop trial of its task and data in campaign, so that nothing is left to replay" in err
+    assert "nothing of campaign can be replayed at this deadline: it takes a trial with a complete round in a closed loop beside " in err
 
 
 def test_mistakes_are_told_in_one_line(campaign: Path, call: Call) -> None:
     Path("empty.csv").write_text("")
     for words, told in (
         (["campaign"], "replay needs --rate R"),
-        ([], "replay takes a results directory and a trial, none was given"),
+        ([], "replay takes DIR [TRIAL] [analysis.KEY=...], none was given"),
         (["campaign", "nobody", "--rate", "1"], "trial 'nobody' is not in this campaign"),
-        (["campaign", "--rate", "0"], "must be a number from 0.001 to 1,000,000"),
-        (["campaign", "--rate", "nan"], "must be a number from 0.001"),
-        (["campaign", "--rate", "1", "--load", "bursts"], "invalid choice: 'bursts'"),
+        (["campaign", "--rate", "0"], "Invalid value for '--rate': 0.0 is not in the range"),
+        (["campaign", "--rate", "nan"], "nan is no number"),
+        (["campaign", "--rate", "1", "--load", "bursts"], "'bursts' is not one of 'periodic'"),
         (["campaign", "--rate", "1", "--group", "1000000000"], "--group=1000000000: a stream has "),
         (["campaign", "--rate", "1", "--late-in", "5/3"], "must be K/N with K at most N"),
-        (["campaign", "--rate", "1", "--seed", "-1"], "must be a whole number from 0"),
+        (["campaign", "--rate", "1", "--seed", "-1"], "-1 is not in the range"),
         (["campaign", "--rate", "1", "--burstiness", "2"], "--burstiness 2: is of --load gamma"),
         (["campaign", "--rate", "1", "--load", "trace"], "--trace FILE and --load trace go together"),
         (["campaign", "--load", "trace", "--trace", "empty.csv"], "--trace empty.csv: a trace of 0 arrival times"),

@@ -13,14 +13,14 @@ from typing import Literal
 import pytest
 from virtual_clock import at_rest
 
+from orchestrator.commands import line
 from orchestrator.commands.progress import Progress
-from orchestrator.commands.verbs.compare import FORMS, Options, execute
 from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.machine.host import read_machine
 from orchestrator.running.inline import InlineExecutor, InlineJob, InlineSession
 from orchestrator.running.pipeline import run_trials
 from orchestrator.running.plan import Candidate, make_plan_of
-from orchestrator.storage.handover import RoundResult
+from orchestrator.storage.handover import Rounds, joined
 from orchestrator.storage.records import CampaignRecord, Pairing, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.inspection import open_subject
@@ -66,13 +66,13 @@ class Processes(InlineExecutor):
         self._told.begin_process(trial_id, self._seed, self._slower.get(trial.system.name, 0.0), self._noise)
         session = super().open(trial, trial_id, process)
 
-        def told(first: int, count: int, visit: int) -> InlineJob[list[RoundResult]]:
-            def run() -> list[RoundResult]:
+        def told(first: int, count: int, visit: int) -> InlineJob[Rounds]:
+            def run() -> Rounds:
                 found = []
                 for number in range(first, first + count):
                     self._told.begin_round(trial_id)
-                    found.append(session._worker.run_round(number, visit))
-                return found
+                    found.append(session._worker.run_rounds(number, 1, visit))
+                return joined(found)
 
             return InlineJob(run)
 
@@ -178,8 +178,14 @@ def compare(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]
 
     def run(*paths: Path, overrides: tuple[str, ...] = (), **options: object) -> tuple[int, str]:
         capsys.readouterr()
-        files = {form: options.pop(f"{form}_file", None) for form in FORMS}
-        code = execute(Options(*paths, overrides=overrides, files=files, **options))  # type: ignore[arg-type]
+        words = [*map(str, paths), *overrides]
+        for name, value in options.items():
+            if value is True:
+                words.append(f"--{name.replace('_', '-')}")
+            elif value is not None and value is not False:
+                given = 100 * value if name == "min_effect" else value  # type: ignore[operator]
+                words.append(f"--{name.removesuffix('_file').replace('_', '-')}={given}")
+        code = line.run(["compare", *words])
         return code, capsys.readouterr().out
 
     return run

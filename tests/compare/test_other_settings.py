@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.commands.line import parse
-from orchestrator.commands.paired_run import composing_of
-from orchestrator.commands.verbs.compare import read
+from orchestrator.commands.line import read
+from orchestrator.commands.paired_run import PairedRun, composing_of
 from orchestrator.compare.differences import closest, differences, drawn_otherwise, partners_by, sides_of
 from orchestrator.compare.headline import commands, narrowing, other_settings
 from orchestrator.compare.rows import MISSING, Compared, Nearest
@@ -114,12 +113,12 @@ def test_the_commands_have_what_was_typed_but_what_the_sides_set_and_where_it_ra
     ]
     (pairs,) = commands(found, (Path("base"), Path("new")), COMMAND, ("+sweep=old",), True)
     words = shlex.split(pairs, comments=True)[3:]
-    run = read(parse("compare", words[1:])).run
-    assert run is not None
-    assert run.sides == ("measurement.batch=1", "measurement.batch=2")
-    assert run.overrides == ("+sweep=mine", 'analysis.primary="50 ms"', "model=null")
-    assert (run.multirun, [str(one) for one in run.config_dirs]) == (True, ["conf"])
-    assert [one.overrides[0] for one in composing_of(run)] == ["measurement.batch=1", "measurement.batch=2"]
+    typed = read("compare", words[1:])
+    assert typed["run"]
+    assert typed["words"] == ("measurement.batch=1", "measurement.batch=2", "+sweep=mine", 'analysis.primary="50 ms"', "model=null")
+    assert (typed["multirun"], typed["config_dirs"]) == (True, (Path("conf"),))
+    run = PairedRun(typed["words"][:2], typed["words"][2:], 5)
+    assert [one.asked["overrides"][0] for one in composing_of(run)] == ["measurement.batch=1", "measurement.batch=2"]
     assert list(commands(found, (Path("a"), Path("b")), ("import", "x"), (), True)) == []
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.commands import line
 from orchestrator.commands.doctor import examine_here, print_findings
-from orchestrator.commands.verbs.doctor import Options, execute
 from orchestrator.configuration.config import ClusterConfig
+from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.doctor.findings import Finding
 
@@ -15,7 +16,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
 
 
 def doctor(*overrides: str) -> int:
-    return execute(Options(overrides, quiet=True, everything=True))
+    return line.run(["doctor", *overrides, "--quiet", "--all"])
 
 
 def lines_of(out: str) -> list[list[str]]:
@@ -41,7 +42,7 @@ def test_this_machine_is_examined_without_ray(monkeypatch: pytest.MonkeyPatch, c
 
 @pytest.fixture(scope="module")
 def findings() -> list[Finding]:
-    return examine_here(ClusterConfig(name="inline"), [])
+    return examine_here(ClusterConfig(name="inline"), [], ServerSettings())
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

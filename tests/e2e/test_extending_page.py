@@ -81,7 +81,7 @@ def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "DECLARED", dict(table.DECLARED))
     table.tables.cache_clear()
     try:
-        results = store_report(measure_small(tmp_path / "r"), AnalysisConfig())
+        results = store_report(measure_small(tmp_path / "r"), AnalysisConfig())[0]
         least = orchestrator.open(tmp_path / "r").table("fastest").column("least_ns").to_pylist()
         assert least == [data.times["total"].min() for group in results.groups for data in group.trials]
         [shown_table] = shown(results, "fastest")

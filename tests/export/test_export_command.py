@@ -17,7 +17,7 @@ import orchestrator
 from orchestrator.__main__ import main
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.analysis.table import tables
-from orchestrator.commands.verbs.export import Options, execute
+from orchestrator.commands import line
 from orchestrator.exchange.csv_and_latex import escape, to_csv, to_latex
 from orchestrator.report.table import Table
 from orchestrator.storage.files import write_json
@@ -30,7 +30,7 @@ Plan = Callable[..., object]
 
 
 def export(directory: Path, to: Path, form: str = "csv", overrides: tuple[str, ...] = ()) -> int:
-    return execute(Options(directory, overrides, to, tuple(form.split(","))))
+    return line.run(["export", str(directory), "--to", str(to), "--format", form, *overrides])
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -173,11 +173,10 @@ def test_mistakes_are_in_one_line(monday: Path, tmp_path: Path, capsys: pytest.C
     (tmp_path / "file").write_text("x", "utf-8")
     out = tmp_path / "o"
     for words, told in (
-        ([], "export takes one results directory"),
-        ([monday], "needs the folder"),
-        ([monday, "--to", ""], "there is no name: give one"),
+        ([], "export takes {DIR --to FOLDER | baseline [--add] FILE DIR}"),
+        ([monday], "export takes one results directory, and where to write it"),
+        ([monday, "--to", ""], "an empty word names no folder or file"),
         ([monday, "--to", out, "--format", "xls"], "'xls': there is no such choice"),
-        ([monday, "--to", out, "--format", "cvs"], "did you mean csv?"),
         ([monday, "--to", out, "--format", ","], "names were expected"),
         ([monday, "--to", monday], "lies within the campaign"),
         ([monday, "--to", monday / "trials" / "x"], "lies within the campaign"),
@@ -185,12 +184,12 @@ def test_mistakes_are_in_one_line(monday: Path, tmp_path: Path, capsys: pytest.C
         ([monday, "--to", out, "--format", "parquet", "analysis.seed=1"], "which no analysis key changes"),
         ([monday, "--to", out, "task.limit=1"], "analysis keys only"),
         ([tmp_path, "--to", out], "holds no campaign.json"),
-        ([monday, monday, "--baseline", tmp_path / "b"], "takes one results directory, 2 were given"),
+        ([monday, monday, "--baseline", tmp_path / "b"], "export takes one results directory"),
         ([monday, "--baseline", tmp_path], "must be a file"),
         ([monday, "--baseline", monday / "b.json"], "lies within the campaign"),
-        (["baseline", tmp_path / "b"], "a file to write and one results directory, 1 was given"),
+        (["baseline", tmp_path / "b"], "export takes one results directory"),
         (["baseline", tmp_path / "b", monday, "--format", "csv"], "--format: a baseline is one file"),
-        (["baseline", tmp_path / "b", monday, "--to", out], "--to: a baseline is one file"),
+        (["baseline", tmp_path / "b", monday, "--to", out], "export takes one results directory, and where to write it"),
         (["baseline", "--add", tmp_path / "b", monday], "there is no such file to add to"),
         (["baseline", "--add", tmp_path / "b", monday, "analysis.seed=1"], "at the thresholds that the baseline has"),
         ([monday, "--add", "--to", out], "--add adds a campaign to a baseline"),

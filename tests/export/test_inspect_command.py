@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.__main__ import main
 from orchestrator.analysis.late_answers import latest_answers
-from orchestrator.commands.verbs.inspect import Options, execute
+from orchestrator.commands import line
 from orchestrator.contracts import InputError
 from orchestrator.report.trial_names import id_ends
 from orchestrator.stats.times import Clock
@@ -20,7 +20,7 @@ Plan = Callable[..., object]
 
 
 def inspect(directory: Path, trial: str, top: int = 10) -> int:
-    return execute(Options(directory, trial, top))
+    return line.run(["inspect", str(directory), trial, "--top", str(top)])
 
 
 def test_the_slowest_answers_with_their_neighbours(monday: Path) -> None:
@@ -85,13 +85,13 @@ def test_what_is_printed(campaigns: Make, planned: Plan, capsys: pytest.CaptureF
 
 def test_mistakes_are_in_one_line(monday: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, told in (
-        ([], "takes a results directory and a trial, none was given"),
-        ([monday, "null", "x"], "3 were given"),
+        ([], "Missing argument 'DIR'"),
+        ([monday, "null", "x"], "Got unexpected extra argument (x)"),
         ([monday, "null"], "begins 2 trials"),
         ([monday, "other"], "is not in this campaign"),
-        ([monday, "null1", "--top", "0"], "'0': must be a whole number from 1 to 1,000,000,000"),
+        ([monday, "null1", "--top", "0"], "0 is not in the range"),
         ([monday, "--top", "3"], "--top 3: counts answers of a trial, and none is named"),
-        ([monday, "null1", "a=b"], "a=b: inspect takes no KEY=VALUE"),
+        ([monday, "null1", "a=b"], "Got unexpected extra argument (a=b)"),
         ([monday.parent, "null1"], "holds no campaign.json"),
     ):
         assert main(["inspect", *map(str, words)]) == 2

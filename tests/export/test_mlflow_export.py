@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import orchestrator
-from orchestrator.commands.verbs.export import Options, execute
+from orchestrator.commands import line
 from orchestrator.contracts import InputError
 from orchestrator.exchange.to_mlflow import mlflow_name
 
 
 def export(directory: Path, to: Path) -> int:
-    return execute(Options(directory, to=to, formats=("mlflow",)))
+    return line.run(["export", str(directory), "--to", str(to), "--format", "mlflow"])
 
 
 @pytest.fixture

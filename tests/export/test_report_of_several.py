@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.__main__ import main
 from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several
-from orchestrator.commands.verbs.report import Options, execute
+from orchestrator.commands import line
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.report.html.page import render
@@ -23,7 +23,8 @@ Plan = Callable[..., object]
 
 
 def report(*directories: Path, into: Path | None = None, overrides: tuple[str, ...] = ()) -> int:
-    return execute(Options(directories, overrides, into=into))
+    folder = [] if into is None else ["--into", str(into)]
+    return line.run(["report", *map(str, directories), *overrides, *folder])
 
 
 def test_one_table_holds_the_trials_of_both_days(
@@ -64,7 +65,7 @@ def test_figures_are_those_of_each_campaign_alone(campaigns: Make, planned: Plan
     report(monday, friday, into=tmp_path / "both", overrides=("analysis.thresholds_ms=[14]",))
     both = figures(tmp_path / "both")
     for directory in (monday, friday):
-        execute(Options((directory,), ("analysis.thresholds_ms=[14]",)))
+        report(directory, overrides=("analysis.thresholds_ms=[14]",))
         alone = figures(directory)
         assert len(alone) == 2
         assert all(both[key] == value for key, value in alone.items())

@@ -69,9 +69,9 @@ def test_nothing_is_asked_between_the_first_and_the_last_stamp_of_a_round(
     worker = Worker(parse_trial(document), 0, tmp_path / "stamps", tmp_path, pin=False, clock=clock)
     prepared = worker.prepare()
     told.clear()
-    result = worker.run_round(0)
+    result = worker._rounds.run(0)
     assert told == ["begin", *["clock"] * 14, "read"]  # four a sample, and two around them all
-    row = result.round.to_pylist()[0]
+    row = result.rows.to_pylist()[0]
     assert 0 < row["resident_peak_bytes"] <= worker.read_back()["peak_memory_bytes"]
     assert (row["gpu_memory_bytes"], row["gpu_allocated_peak_bytes"]) == (None, None)
     cold = prepared.cold_start

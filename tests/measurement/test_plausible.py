@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,11 @@ import pytest
 from orchestrator.configuration.config import parse_trial
 from orchestrator.measurement.failures import Stamps, TrialFailed, refuse_impossible, refuse_short
 from orchestrator.measurement.last_words import incomplete_round
-from orchestrator.measurement.round_tables import timings_batch
+from orchestrator.measurement.round_tables import Timed, timings_batch
 from orchestrator.measurement.scratch import Scratch
 from orchestrator.measurement.worker import Worker
 from orchestrator.storage import schema
-from orchestrator.storage.handover import RoundResult
+from orchestrator.storage.handover import Rounds
 
 WHOLE = [[10, 12, 15, 16], [17, 18, 20, 20], [20, 21, 22, 23]]
 RAISED = [[10, 12, 15, 16], [0, 0, 0, 19], [20, 21, 22, 23]]
@@ -59,9 +58,9 @@ def test_a_batch_that_raised_has_its_place_in_time_too() -> None:
         refuse_impossible(stamps)
 
 
-def new_result(stamps: list[list[int]], groups: list[list[int]], duration_ns: int) -> RoundResult:
+def new_result(stamps: list[list[int]], groups: list[list[int]], duration_ns: int) -> Rounds:
     row = {"round": 4, "started_at": 0, "started_monotonic_ns": 0, "duration_ns": duration_ns, "process": 0, "incomplete": False}
-    return RoundResult(timings_batch(4, array(stamps), groups, {}), pa.RecordBatch.from_pylist([row], schema=schema.ROUNDS))
+    return Rounds(timings_batch([Timed(4, array(stamps), groups)]), pa.RecordBatch.from_pylist([row], schema=schema.ROUNDS))
 
 
 @pytest.mark.parametrize(("groups", "batch"), [([[0], [1], [2]], 1), ([[3, 2], [0, 1], [4]], 2)])
@@ -92,7 +91,7 @@ def test_stamps_that_somebody_else_wrote_never_become_times(
     """Another writer sets every stamp of a round to times 1 us apart, as the victim's report once told them."""
     worker = Worker(parse_trial(trial_document), 0, tmp_path / "stamps", tmp_path, pin=False)
     worker.prepare()
-    worker.run_round(0)
+    worker.run_rounds(0, 1, 0)
     read = Scratch.array
 
     def rewritten(scratch: Scratch) -> np.ndarray:
@@ -102,7 +101,7 @@ def test_stamps_that_somebody_else_wrote_never_become_times(
 
     monkeypatch.setattr(Scratch, "array", rewritten)
     with pytest.raises(TrialFailed, match="batch 0 overlaps"):
-        worker.run_round(1)
+        worker.run_rounds(1, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -125,15 +124,15 @@ def test_the_driver_stores_no_round_that_is_shorter_than_its_parts(
     """A worker whose rounds come back shortened: the trial fails by name, with no round stored."""
     from orchestrator.__main__ import main
 
-    run_round: Callable[[Worker, int, int | None], RoundResult] = Worker.run_round
+    run_rounds = Worker.run_rounds
 
-    def shortened(worker: Worker, number: int, visit: int | None = None) -> RoundResult:
-        result = run_round(worker, number, visit)
+    def shortened(worker: Worker, first: int, count: int, visit: int) -> Rounds:
+        rounds = run_rounds(worker, first, count, visit)
         place = schema.ROUNDS.get_field_index("duration_ns")
-        columns = [pa.array([1]) if at == place else column for at, column in enumerate(result.round.columns)]
-        return RoundResult(result.timings, pa.RecordBatch.from_arrays(columns, schema=schema.ROUNDS))
+        columns = [pa.array([1]) if at == place else column for at, column in enumerate(rounds.rows.columns)]
+        return Rounds(rounds.timings, pa.RecordBatch.from_arrays(columns, schema=schema.ROUNDS))
 
-    monkeypatch.setattr(Worker, "run_round", shortened)
+    monkeypatch.setattr(Worker, "run_rounds", shortened)
     monkeypatch.chdir(tmp_path)
     support = null_targets.parent
     words = [f"code=[{null_targets}]", "model=echo", "task=numbers", "measurement.rule=rounds", "cluster=inline", "results_dir=r"]

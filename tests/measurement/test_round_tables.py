@@ -9,13 +9,14 @@ import pytest
 from orchestrator.contracts import Sample
 from orchestrator.measurement import round_tables
 from orchestrator.measurement.failures import TrialFailed
+from orchestrator.measurement.round_tables import Timed
 from orchestrator.storage import schema
 
 STAMPS = np.array([[100, 110, 130, 160], [170, 190, 220, 260]], dtype=np.int64)
 
 
 def test_all_samples_of_a_batch_carry_its_times() -> None:
-    batch = round_tables.timings_batch(3, STAMPS, [[2, 0], [1]], {})
+    batch = round_tables.timings_batch([Timed(3, STAMPS, [[2, 0], [1]])])
 
     assert batch.schema.equals(schema.TIMINGS)
     assert batch.column("round").to_pylist() == [3, 3, 3]
@@ -32,7 +33,7 @@ def test_a_sample_that_raised_has_no_durations() -> None:
     stamps = STAMPS.copy()
     stamps[0, :3] = 0
 
-    batch = round_tables.timings_batch(0, stamps, [[0], [1]], {0: "ValueError"})
+    batch = round_tables.timings_batch([Timed(0, stamps, [[0], [1]], {0: "ValueError"})])
 
     assert batch.column("outcome").to_pylist() == ["error", "ok"]
     assert batch.column("inference_ns").to_pylist() == [None, 30]
@@ -40,14 +41,14 @@ def test_a_sample_that_raised_has_no_durations() -> None:
 
 
 def test_times_of_the_gpu_go_to_their_samples() -> None:
-    batch = round_tables.timings_batch(0, STAMPS, [[1], [0]], {}, cuda_ns=[7, 9])
+    batch = round_tables.timings_batch([Timed(0, STAMPS, [[1], [0]], cuda_ns=[7, 9])])
     assert batch.column("cuda_inference_ns").to_pylist() == [9, 7]
 
 
 @pytest.mark.parametrize("last", [170, 150])
 def test_a_clock_that_stands_still_or_runs_backwards_fails_the_trial(last: int) -> None:
     with pytest.raises(TrialFailed, match="clock"):
-        round_tables.timings_batch(0, np.array([[170, 170, 170, last]]), [[0]], {})
+        round_tables.timings_batch([Timed(0, np.array([[170, 170, 170, last]]), [[0]])])
 
 
 def test_answers_are_spread_over_samples() -> None:

@@ -109,21 +109,19 @@ def test_what_a_killed_process_leaves_has_every_arrivals_fate(service: Service, 
         return
     left = Stamps(round=5, monotonic_ns=77, wall_ns=10**18, stamps=stamps, origin_ns=ORIGIN)
     assert not left.finished
-    results = cut_stream(of, left, 9, SAMPLES, process=1, in_flight="timeout", message="hung", visit=0)
-    assert [result.round.column("round")[0].as_py() for result in results] == list(range(9, 9 + len(results)))
-    outcomes = [outcome for result in results for outcome in result.timings.column("outcome").to_pylist()]
-    ramp = results[0].ramp
+    rounds = cut_stream(of, left, 9, SAMPLES, process=1, in_flight="timeout", message="hung", visit=0)
+    assert rounds.numbers == list(range(9, 9 + len(rounds.numbers)))
+    outcomes, ramp = rounds.timings.column("outcome").to_pylist(), rounds.ramp
     assert ramp is not None
     everything = [*ramp.column("outcome").to_pylist(), *outcomes]
-    assert len(everything) == schedule.ramp + SAMPLES * len(results)
+    assert len(everything) == schedule.ramp + SAMPLES * len(rounds.numbers)
     in_flight = everything.count("timeout")
     assert 1 <= in_flight <= service.most
     kept = stamps[: len(everything)]
     assert everything.count("ok") == int((kept[:, 0] > 0).sum())
     assert len(everything) == sum(everything.count(name) for name in schema.OUTCOMES)
-    incomplete = [result.round.column("incomplete")[0].as_py() for result in results]
-    assert incomplete[-1]
-    assert sum(len(result.errors) for result in results) == outcomes.count("timeout")
+    assert rounds.rows.column("incomplete")[-1].as_py()
+    assert sum(map(len, rounds.errors.values())) == outcomes.count("timeout")
 
 
 def test_rows_hold_arrival_wait_and_stages() -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from orchestrator.commands.progress import Progress
 from orchestrator.configuration.config import parse_trial
-from orchestrator.running.life import RoundDone
+from orchestrator.running.trial import RoundDone
 from orchestrator.stats.stopping import Decision
 from orchestrator.storage.handover import Prepared
 from orchestrator.storage.records import PlannedTrial

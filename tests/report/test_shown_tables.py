@@ -34,7 +34,7 @@ SETTINGS = AnalysisConfig(
 def results(tmp_path_factory: pytest.TempPathFactory) -> CampaignAnalysis:
     """Three repeats of 24 rounds, on a clock of their own."""
     directory = measure_small(tmp_path_factory.mktemp("shown") / "small", rounds=24, repeat=3)
-    return store_report(directory, SETTINGS)
+    return store_report(directory, SETTINGS)[0]
 
 
 def told(table: Any) -> list[dict[str, str]]:
@@ -103,7 +103,7 @@ def test_scopes_of_a_difference_stand_side_by_side(results: CampaignAnalysis) ->
 
 
 def test_nothing_is_shown_of_what_nobody_asked_for(tmp_path: Path) -> None:
-    plain = store_report(measure_small(tmp_path / "small"), AnalysisConfig())
+    plain = store_report(measure_small(tmp_path / "small"), AnalysisConfig())[0]
     for name in ("tolerance", "slices", "together", "processes"):
         assert list(shown(plain, name)) == []
     assert not (tmp_path / "small" / "tolerance.parquet").exists()

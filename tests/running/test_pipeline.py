@@ -24,7 +24,7 @@ from orchestrator.running.pipeline import order_of_cycle, own_rule, run_trials
 from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.running.trial_judge import kernel_flags
 from orchestrator.stats.stopping import StoppingRule, make_rule
-from orchestrator.storage.handover import RoundResult
+from orchestrator.storage.handover import Rounds
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
@@ -115,14 +115,14 @@ def measure(null_targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return open_campaign(directory)
 
     begins_ns = count(0, 10**12)
-    run_round = Worker.run_round
+    run_rounds = Worker.run_rounds
 
-    def told(worker: Worker, number: int, visit: int | None = None) -> RoundResult:
-        if visit is not None and isinstance(worker._clock, StopsAfter):
+    def told(worker: Worker, first: int, count: int, visit: int) -> Rounds:
+        if isinstance(worker._clock, StopsAfter):
             worker._clock.round_begins()
-        return run_round(worker, number, visit)
+        return run_rounds(worker, first, count, visit)
 
-    monkeypatch.setattr(Worker, "run_round", told)
+    monkeypatch.setattr(Worker, "run_rounds", told)
     return run
 
 

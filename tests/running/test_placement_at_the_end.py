@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from orchestrator.measurement.worker import Worker
 from orchestrator.running.inline import open_inline
 from orchestrator.running.pipeline import run_trials
 from orchestrator.running.plan import Candidate, make_plan_of
-from orchestrator.running.trial_judge import process_flags
+from orchestrator.running.trial_judge import placement_flags
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
@@ -125,18 +126,21 @@ def test_a_pinned_process_on_other_cores_is_an_error() -> None:
     refuse_other_cores(start, pinned=True)
 
 
-def test_no_round_of_a_pinned_process_on_other_cores_is_kept(null_targets: Path, tmp_path: Path) -> None:
-    """However the process ends later, and before it is asked at the trial's end."""
+def document() -> dict[str, object]:
     target = {"kind": "image_classification"}
-    document = {
+    return {
         "model": {"name": "null", "target": "null_targets:NullModel", "runtimes": ["torch"], **target, **NULL},
         "task": {"name": "numbers", "target": "null_targets:Numbers", "count": 4, **target},
         "system": {"name": "cpu_all"},
         "runtime": {"name": "torch"},
         "measurement": {"min_rounds": 3},
     }
+
+
+def test_no_round_of_a_pinned_process_on_other_cores_is_kept(null_targets: Path, tmp_path: Path) -> None:
+    """However the process ends later, and before it is asked at the trial's end."""
     before = os.sched_getaffinity(0)
-    worker = Worker(parse_trial(document), 0, tmp_path / "stamps", tmp_path, pin=True)
+    worker = Worker(parse_trial(document()), 0, tmp_path / "stamps", tmp_path, pin=True)
     try:
         worker.prepare()
         worker.run_rounds(0, 1, 0)
@@ -150,6 +154,7 @@ def test_no_round_of_a_pinned_process_on_other_cores_is_kept(null_targets: Path,
 
 def test_a_later_process_that_is_placed_otherwise_is_flagged() -> None:
     before: dict[str, Any] = {"cores": [0, 1], "niceness": 0, "pid": 7}
-    assert process_flags(before, {**before, "pid": 8}) == ()
-    assert process_flags({}, before) == ()
-    assert process_flags(before, {**before, "niceness": 5}) == ("a later process has another placement (niceness)",)
+    now = {**before, "pid": 8, "turn": {"every_user": True}}
+    here = partial(placement_flags, parse_trial(document()))
+    assert here(before, now) == here({}, now) == ()
+    assert here(before, {**now, "niceness": 5}) == ("a later process has another placement (niceness)",)

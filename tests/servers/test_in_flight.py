@@ -186,7 +186,7 @@ def test_what_a_dead_client_left_of_a_round_is_told_request_by_request() -> None
     assert not found.finished
     left = incomplete_round(parse_trial(document), found, 7, 6, 0, "timeout", "hung")
     assert left.timings.column("outcome").to_pylist() == ["ok", "ok", "error", "timeout", "timeout", "lost"]
-    assert left.errors == {4: "hung"}
+    assert left.errors == {7: {4: "hung"}}
     late = np.array([[100, 110, 150, 160], [105, 111, 140, 190]], dtype=np.int64)
     refuse_impossible(late, 100, 190, together=True)
     with pytest.raises(TrialFailed, match="batch 1 overlaps the one before it, or lies outside its round"):

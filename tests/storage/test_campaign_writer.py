@@ -181,13 +181,15 @@ def test_a_directory_that_was_exchanged_is_no_place_to_go_on(
     campaign: CampaignWriter, trial_id: str, directory: Path, new_round: Callable[..., tuple[object, object]]
 ) -> None:
     trial = campaign.trial(trial_id)
+    trial.append(*new_round(0))  # type: ignore[arg-type]
+    trial.flush()
     campaign.look_after()
     away = directory.rename(directory.with_name("away"))
     directory.mkdir()
-    trial.append(*new_round(0))  # type: ignore[arg-type]
+    trial.append(*new_round(1))  # type: ignore[arg-type]
     trial.flush()
-    assert open_campaign(away).rounds(trial_id).num_rows == 1
-    for act in (campaign.look_after, lambda: campaign.set_state(trial_id, "interrupted")):
+    assert open_campaign(away).rounds(trial_id).column("round").to_pylist() == [0, 1]
+    for act in (trial.finish, campaign.look_after, lambda: campaign.set_state(trial_id, "interrupted")):
         with pytest.raises(OSError, match="was removed, moved or replaced"):
             act()
     assert f"{directory} was removed, moved or replaced while measuring" in str(campaign.gone())

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from orchestrator.storage.stored_form import columns_batch, one_row, table_of
+from orchestrator.storage.stored_form import columns_batch, rows_batch, table_of
 
 FORM = pa.schema([pa.field("round", pa.int32()), pa.field("mean", pa.float64())])
 
@@ -11,7 +11,7 @@ FORM = pa.schema([pa.field("round", pa.int32()), pa.field("mean", pa.float64())]
 def test_a_key_without_a_column_is_refused() -> None:
     for make in (
         lambda: table_of([{"round": 1}, {"round": 2, "meen": 0.5}], FORM),
-        lambda: one_row({"round": 1, "meen": 0.5}, FORM),
+        lambda: rows_batch([{"round": 1, "meen": 0.5}], FORM),
         lambda: columns_batch({"round": [1], "mean": [0.1], "meen": [0.5]}, FORM),
     ):
         with pytest.raises(ValueError, match="no column 'meen'"):

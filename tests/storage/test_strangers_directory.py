@@ -48,7 +48,7 @@ def read_all(directory: Path, trial_id: str) -> None:
 def go_on(directory: Path, trial_id: str) -> None:
     with CampaignWriter.reopen(directory) as writer:
         trial = writer.trial(trial_id)
-        trial.stored_samples(), list(trial.stored_rounds())
+        trial.stored_samples(), trial.stored_rounds()
         trial.write_warmup(open_campaign(directory).warmup(trial_id).combine_chunks().to_batches()[0])
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 from sample_tables import samples_of
 
 from orchestrator.storage import schema
+from orchestrator.storage.layout import TrialFolder
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord
+from orchestrator.storage.trial_writer import TrialWriter
 from orchestrator.storage.writer import CampaignWriter
 
 NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
@@ -23,24 +26,41 @@ def parts(directory: Path, trial_id: str, twin: str) -> list[str]:
     return sorted(path.name for path in (directory / "trials" / trial_id / twin).iterdir())
 
 
-def test_short_rounds_are_flushed_once_a_second(campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound) -> None:
+def test_parts_are_written_each_time_twice_as_far_apart(campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound) -> None:
     writer = campaign.trial(trial_id)
-    for number in range(25):
+    for number in range(33):
         clock.now += 0.25
         writer.append(*new_round(number))
-    assert parts(campaign.directory, trial_id, "timings") == [f"part-{part:05d}.parquet" for part in range(6)]
+    assert parts(campaign.directory, trial_id, "timings") == [f"part-{part:05d}.parquet" for part in range(3)]
     assert parts(campaign.directory, trial_id, "rounds") == parts(campaign.directory, trial_id, "timings")
-    assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(24))
+    assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(28))
     writer.flush()
-    assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(25))
+    assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(33))
 
 
-def test_long_rounds_are_flushed_one_by_one(campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound) -> None:
-    writer = campaign.trial(trial_id)
-    for number in range(3):
-        clock.now += 1.5
+@pytest.mark.parametrize("cut", [0, 1, 3000])
+def test_rounds_that_wait_outlive_a_killed_driver(
+    campaign: CampaignWriter, trial_id: str, new_round: NewRound, tmp_path: Path, cut: int
+) -> None:
+    writer, folder = campaign.trial(trial_id), campaign.directory / "trials" / trial_id
+    writer.write_samples(samples_of(3))
+    writer.append(*new_round(0))
+    writer.flush()
+    for number in (1, 2, 3):
+        writer.write_answers(number, pa.table({"sample": [0], "prediction": [[1]]}))
         writer.append(*new_round(number))
-        assert len(parts(campaign.directory, trial_id, "rounds")) == number + 1
+    killed = tmp_path / "killed" / trial_id
+    shutil.copytree(folder, killed)
+    with (killed / ".waiting.arrow").open("r+b") as file:
+        file.truncate(file.seek(0, 2) - cut)
+    expected = list(range(4 if cut == 0 else 3))
+    for _ in range(2):
+        later = TrialWriter(TrialFolder(killed), least=1)
+        stored = later.stored_rounds()
+        assert stored is not None
+        assert stored.numbers == expected
+        assert sorted(path.name for path in TrialFolder(killed).answers.iterdir()) == [f"round-{number}.parquet" for number in expected[1:]]
+        assert not (killed / ".waiting.arrow").exists()
 
 
 def test_twins_hold_the_same_rounds(campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound) -> None:
@@ -59,14 +79,15 @@ def test_more_rounds_may_follow_a_merge(campaign: CampaignWriter, trial_id: str,
     for number in range(7):
         clock.now += 1
         writer.append(*new_round(number))
+    writer.flush()
     before = open_campaign(campaign.directory).timings(trial_id)
     writer.finish()
-    assert parts(campaign.directory, trial_id, "timings") == parts(campaign.directory, trial_id, "rounds") == ["part-00000-00006.parquet"]
+    assert parts(campaign.directory, trial_id, "timings") == parts(campaign.directory, trial_id, "rounds") == ["part-00000-00002.parquet"]
     assert open_campaign(campaign.directory).timings(trial_id).equals(before)
     writer.append(*new_round(7))
     writer.finish()
     writer.finish()
-    assert parts(campaign.directory, trial_id, "timings") == ["part-00000-00007.parquet"]
+    assert parts(campaign.directory, trial_id, "timings") == ["part-00000-00003.parquet"]
     assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(8))
 
 
@@ -181,12 +202,13 @@ def test_a_trial_that_died_before_its_first_round_has_no_stored_rounds(
     campaign.close()
     with CampaignWriter.reopen(campaign.directory) as later:
         assert later.trial(trial_id).stored_samples() is not None
-        assert list(later.trial(trial_id).stored_rounds()) == []
+        assert later.trial(trial_id).stored_rounds() is None
         for number in range(2):
             later.trial(trial_id).append(*new_round(number))
         later.trial(trial_id).flush()
-        stored = list(later.trial(trial_id).stored_rounds())
-    assert [(one.timings.num_rows, one.round.column("round").to_pylist()) for one in stored] == [(3, [0]), (3, [1])]
+        stored = later.trial(trial_id).stored_rounds()
+    assert stored is not None
+    assert (stored.timings.num_rows, stored.numbers) == (6, [0, 1])
 
 
 def test_the_record_belongs_to_its_trial(campaign: CampaignWriter, trial_id: str) -> None:
@@ -216,14 +238,14 @@ def test_many_rounds_at_once_are_stored_as_one_by_one(tmp_path: Path, new_round:
             one_by_one.append(timings, row)
         one_by_one.finish()
         for some in (rounds[:2], rounds[2:]):
-            at_once.append_many(*(pa.Table.from_batches(batches) for batches in zip(*some, strict=True)))
+            at_once.append(*(pa.Table.from_batches(batches) for batches in zip(*some, strict=True)))
         at_once.finish()
         assert at_once.rounds == 5
-        stored = [[(result.timings, result.round) for result in of_trial.stored_rounds()] for of_trial in (one_by_one, at_once)]
+        stored = [of_trial.stored_rounds() for of_trial in (one_by_one, at_once)]
         assert stored[0] == stored[1]
-        for wrong in (rounds[:1], [new_round(6, 4)], [new_round(5, 4), new_round(5, 4)]):
-            with pytest.raises(ValueError, match="without a gap"):
-                at_once.append_many(*(pa.Table.from_batches(batches) for batches in zip(*wrong, strict=True)))
+        for wrong in (rounds[:1], [new_round(6, 4), new_round(5, 4)], [new_round(5, 4), new_round(5, 4)]):
+            with pytest.raises(ValueError, match=r"stored already|counted upward"):
+                at_once.append(*(pa.Table.from_batches(batches) for batches in zip(*wrong, strict=True)))
         timings, row = new_round(5, 4)
-        with pytest.raises(ValueError, match="in order of round and sample"):
-            at_once.append_many(pa.Table.from_batches([timings.take(pa.array([1, 0, 2, 3]))]), pa.Table.from_batches([row]))
+        with pytest.raises(ValueError, match="samples must be counted upward"):
+            at_once.append(pa.Table.from_batches([timings.take(pa.array([1, 0, 2, 3]))]), pa.Table.from_batches([row]))

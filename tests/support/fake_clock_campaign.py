@@ -24,7 +24,7 @@ from orchestrator.running.inline import InlineExecutor, InlineJob, InlineSession
 from orchestrator.running.pipeline import run_trials
 from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.files import write_results
-from orchestrator.storage.handover import RoundResult
+from orchestrator.storage.handover import Rounds
 from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
@@ -67,7 +67,7 @@ class Sessions(InlineExecutor):
             self._told.begin(number)
             return found
 
-        def told(first: int, count: int, visit: int) -> InlineJob[list[RoundResult]]:
+        def told(first: int, count: int, visit: int) -> InlineJob[Rounds]:
             session._worker._rounds.lead_in = led_in  # type: ignore[method-assign]
             if self._hold_at is not None and first >= self._hold_at:
                 sys.stdout.write("held\n")

@@ -1,0 +1,60 @@
+"""``verify FILE``: whether a bundle is as it was made, and its figures follow from its times."""
+
+from pathlib import Path
+
+import click
+
+from orchestrator.commands.line import PLACE, verb
+from orchestrator.report.text import trials_counted
+
+
+@verb("verify evidence.tar.zst", "verify evidence.tar.zst --signer measurer.pub")
+@click.argument("file", metavar="FILE", type=PLACE)
+@click.option(
+    "--signer",
+    type=PLACE,
+    metavar="KEY",
+    help="who should have signed it: a public key of OpenSSH, or a file of allowed signers",
+)
+def command(file: Path, signer: Path | None) -> int:
+    """Whether a bundle is as it was made, and follows from its times.
+
+    Compute the digests of a bundle again, and its figures from its stored times, without the model, the data or a network.
+    One line per problem; exit code 1 where anything differs, 2 for what is no bundle. No code of a bundle is run.
+    """
+    from orchestrator.assessment.documents import verdict_lines
+    from orchestrator.bundling import signing
+    from orchestrator.bundling.verification import passing_folder, verify
+    from orchestrator.report.terminal import Terminal
+
+    if signer is not None:
+        signing.check_key(signer, "--signer")
+    with passing_folder() as folder:
+        found = verify(file, folder)
+    complaint = None if signer is None else signing.complaint(file, signer)
+    problems = [*found.problems, *filter(None, [complaint])]
+    terminal = Terminal()
+    for problem in problems:
+        terminal.line(problem)
+    if found.assessment is not None and complaint is None:  # what a stranger made shows nothing
+        for line in verdict_lines(found.assessment):
+            terminal.line(line)
+    if problems:
+        return 1
+    signature = signing.signature_of(file)
+    if signer is not None:
+        signed = f"signed by a key of {signer.name}"
+    elif signature.is_file():
+        signed = f"{signature.name} was not looked at: say who should have signed with --signer KEY"
+    else:
+        signed = "not signed: that nothing was changed since it was bundled is shown, by whom it was bundled is not"
+    for remark in filter(None, [found.remark, signed]):
+        terminal.prose(remark)
+    assert found.about is not None
+    campaign = found.about.campaign
+    terminal.prose(
+        f"verified: {file.name} ({found.files:,} files; {trials_counted(found.trials)} of {campaign.name}, begun "
+        f"{campaign.created_at:%Y-%m-%d %H:%M} UTC, every figure computed again from the stored times; report.html and report.md are held "
+        "by their digests alone)"
+    )
+    return 0
