@@ -47,9 +47,7 @@ def resolved_text(text: str) -> str:
     """Return a text with the values of the variables that it names. Raises InputError for one that is not set."""
     for name in EXPRESSION.findall(text):
         if name not in os.environ:
-            raise InputError(
-                f"{expression(name)}: the environment variable {name} is not set; set it as when the campaign was begun"
-            )
+            raise InputError(f"{expression(name)}: the environment variable {name} is not set; set it as when the campaign was begun")
     return EXPRESSION.sub(lambda match: os.environ[match[1]], text)
 
 
