@@ -285,8 +285,6 @@ def in_one_line(where: str) -> Iterator[None]:
         raise
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError) as error:
         raise InputError(_explain(error, where)) from error
-    except RecursionError as error:
-        raise InputError(f"{where}: is nested inside itself or too deeply; write it flatter") from error
 
 
 def _explain(error: Exception, where: str) -> str:

@@ -123,15 +123,13 @@ def path_options(options: Mapping[str, Any], files: Sequence[Path]) -> dict[str,
     """
     absolute = {file.absolute() for file in files}
     known = {parent for file in absolute for parent in file.parents} | absolute
-    texts = {name: Path(value).expanduser().absolute() for name, value in options.items() if isinstance(value, str)}
-    return {name: str(path) for name, path in texts.items() if _is_path(name, str(options[name]), path, known)}
-
-
-def _is_path(name: str, value: str, path: Path, known: set[Path]) -> bool:
-    try:
-        return path.exists() and (name in PATH_OPTIONS or "/" in value or "\\" in value or path in known)
-    except OSError:
-        return False
+    texts = {name: value for name, value in options.items() if isinstance(value, str)}
+    paths = {name: Path(value).expanduser().absolute() for name, value in texts.items()}
+    return {
+        name: str(path)
+        for name, path in paths.items()
+        if os.path.exists(path) and (name in PATH_OPTIONS or path in known or re.search(r"[/\\]", texts[name]))  # noqa: PTH110 - long text is none
+    }
 
 
 def keep_expressions(values: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:

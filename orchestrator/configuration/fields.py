@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from itertools import takewhile
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -54,12 +55,6 @@ def matches(pattern: str, rule: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _each_once(cores: tuple[int, ...]) -> tuple[int, ...]:
-    if len(set(cores)) < len(cores):
-        raise ValueError("names a core twice; list each core once")
-    return cores
-
-
 # One text stands for a list of one.
 ONE_OR_SEVERAL = BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
 
@@ -73,6 +68,8 @@ NAME = matches(
 MODULE = matches(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "must be the name of a Python module")
 PROGRAM = matches(r"(?s)(?=.*\S)[^\0]{1,200}", "must be the name of a program, of 1 to 200 characters")
 
+# A timed process has another working directory than the command.
+File = Annotated[str, AfterValidator(lambda file: str(Path(file).expanduser().absolute()))]
 Name = Annotated[str, NAME]
 Names = Annotated[tuple[str, ...], ONE_OR_SEVERAL]
 Modules = Annotated[tuple[Annotated[str, MODULE], ...], ONE_OR_SEVERAL]
@@ -82,13 +79,17 @@ Percentile = Annotated[float, Field(ge=1e-6, lt=100)]
 Milliseconds = Annotated[float, Field(ge=1e-6, le=LONGEST_MS, allow_inf_nan=False)]
 Core = Annotated[int, Field(ge=0, lt=MOST_CORES)]
 # A number of cores, a list of core numbers, or all there are.
-Cores = Annotated[int, Field(gt=0, le=MOST_CORES)] | Annotated[tuple[Core, ...], AfterValidator(_each_once)] | None
+Cores = Annotated[int, Field(gt=0, le=MOST_CORES)] | tuple[Core, ...] | None
 
 
 class Frozen(BaseModel):
     """Base of all configuration: immutable, unknown keys refused. Text that reads as a number counts as one, as on a command line."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+    def changed(self) -> list[str]:
+        """Return the keys whose values are not their defaults."""
+        return [key for key, field in type(self).model_fields.items() if getattr(self, key) != field.get_default()]
 
     @field_validator("*", mode="before")
     @classmethod

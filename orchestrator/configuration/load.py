@@ -1,9 +1,8 @@
 """When samples arrive: the block ``load`` of a trial."""
 
-from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from orchestrator.configuration.fields import (
     FEWEST_ARRIVALS_PER_S,
@@ -11,6 +10,7 @@ from orchestrator.configuration.fields import (
     LONGEST_STREAM_S,
     MOST_ARRIVALS_PER_S,
     MOST_SAMPLES,
+    File,
     Frozen,
     Milliseconds,
 )
@@ -33,7 +33,7 @@ class LoadConfig(Frozen):
     group: int = Field(1, gt=0, le=MOST_SAMPLES)
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     burstiness: float = Field(1.0, ge=1e-3, le=1e3)
-    file: str | None = None
+    file: File | None = None
     speed: float = Field(1.0, ge=1e-6, le=1e6)
     policy: Policy = "queue"
     deadline_ms: Milliseconds | None = None
@@ -75,15 +75,9 @@ class LoadConfig(Frozen):
         told = ("name", "burstiness") if document.get("name") == "gamma" else ("name",)
         return {key: value for key, value in document.items() if value is not None or key in told or key not in cls.model_fields}
 
-    @field_validator("file")
-    @classmethod
-    def _absolute(cls, file: str | None) -> str | None:
-        """A timed process has another working directory than the command."""
-        return None if file is None else str(Path(file).expanduser().absolute())
-
     @model_validator(mode="after")
     def _keys_fit_the_law(self) -> Self:
-        changed = {key for key, field in type(self).model_fields.items() if key != "name" and getattr(self, key) != field.default}
+        changed = {*self.changed()} - {"name"}
         if not self.is_open and changed:
             key = min(changed)
             raise ValueError(f"{key}={getattr(self, key)} has no effect under load=closed; choose load=periodic, poisson, gamma or trace")

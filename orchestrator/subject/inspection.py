@@ -68,14 +68,6 @@ UNKNOWN = Inspection(0, 0, 0, 0, "unknown", "unknown", {}, {})  # for a trial wi
 
 
 @dataclass(frozen=True)
-class OpenModel:
-    """A model that has checked itself, not loaded yet; and what an inspection says of it."""
-
-    model: Model
-    found: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class OpenTask:
     """A task that has checked itself, and the samples drawn from it. ``class_range`` is over all samples.
 
@@ -118,7 +110,7 @@ class Inspector:
 
     def __init__(self, digest_cache: Path | None = None) -> None:
         self._digest_cache = digest_cache
-        self._models: dict[str, OpenModel] = {}
+        self._models: dict[str, tuple[Model, dict[str, Any]]] = {}
         self._tasks: dict[str, OpenTask] = {}
         self._servers: dict[str, str | None] = {}
 
@@ -135,14 +127,14 @@ class Inspector:
         check_packages()
         check_runtime(trial.runtime, trial.system.device_kind)
         model_options, task_options = options_here(trial)
-        model, task = self._model(trial, model_options), self._task(trial, task_options)
+        (model, of_model), task = self._model(trial, model_options), self._task(trial, task_options)
         check_classes(f"model {trial.model.name}", trial.model.classes, task.class_range)
         inspection = replace(
             task.inspection,
-            **{**model.found, **({"model_digest": "unknown"} if trial.server.is_asked else {})},
+            **{**of_model, **({"model_digest": "unknown"} if trial.server.is_asked else {})},
             load_digest=self._check_load(trial, len(task.samples)),
         )
-        return Subject(model.model, task.task, task.samples, inspection)
+        return Subject(model, task.task, task.samples, inspection)
 
     def look(self, trial: Trial) -> Look:
         """Return what ``open`` finds, or everything that it would refuse.
@@ -161,7 +153,7 @@ class Inspector:
             if not missing:
                 raise
         with suppress(InputError):
-            model = self._model(trial, options_here(trial)[0]).model
+            model, _ = self._model(trial, options_here(trial)[0])
             return Look(UNKNOWN, missing, model.fetches() if hasattr(model, "fetches") else None)
         return Look(UNKNOWN, missing)
 
@@ -192,7 +184,8 @@ class Inspector:
         if (complaint := self._servers[key]) is not None:
             raise InputError(complaint)
 
-    def _model(self, trial: Trial, options: Mapping[str, Any]) -> OpenModel:
+    def _model(self, trial: Trial, options: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
+        """Return a model that has checked itself, not loaded yet; and what an inspection says of it."""
         config = trial.model
         key = json.dumps([config.target, options], sort_keys=True, default=str)
         if key not in self._models:
@@ -205,7 +198,7 @@ class Inspector:
                     "model_paths": path_options(options, files),
                     "model_bytes": sum(file.stat().st_size for file in files),
                 }
-            self._models[key] = OpenModel(model, found)
+            self._models[key] = model, found
         return self._models[key]
 
     def _task(self, trial: Trial, options: Mapping[str, Any]) -> OpenTask:

@@ -175,7 +175,8 @@ def read_trace(path: Path) -> NDArray[np.float64]:
         for what is no regular file or too large, cannot be read, has no such column, or holds what is no time.
     """
     try:
-        with open(path, newline="", encoding="utf-8-sig", opener=_without_waiting) as file:
+        # A pipe without a writer would keep us waiting.
+        with open(path, newline="", encoding="utf-8-sig", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_GIB * 2**30:
                 raise InputError(f"load.file={path}: must be a regular file of at most {MOST_GIB} GiB; copy what is to be played into one")
@@ -187,10 +188,6 @@ def read_trace(path: Path) -> NDArray[np.float64]:
     return np.array([_seconds(value, path, line) for line, value in values], dtype=np.float64)
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe without a writer would keep us waiting
-
-
 def _of_jsonl(lines: Iterator[str], path: Path) -> Iterator[tuple[int, object]]:
     column: str | None = None
     for number, line in enumerate(lines, start=1):
@@ -198,11 +195,7 @@ def _of_jsonl(lines: Iterator[str], path: Path) -> Iterator[tuple[int, object]]:
             row = json.loads(line)
             if isinstance(row, dict):
                 column = _column(row, path) if column is None else column
-                if column not in row:
-                    raise InputError(
-                        f"load.file={path}: line {number} has no {column!r}, as those before it have; give every line the same key"
-                    )
-                row = row[column]
+                row = row.get(column)
             yield number, row
 
 
@@ -214,8 +207,6 @@ def _of_csv(lines: Iterator[str], path: Path) -> Iterator[tuple[int, object]]:
     if len(first) > 1 or any(name in first for name in COLUMNS):
         name = _column(first, path)
         place = first.index(name)
-        if first.count(name) > 1:
-            raise InputError(f"load.file={path}: line {number} names two columns {name!r}; give each a name of its own")
     elif first:
         yield number, first[0]
     for number, row in rows:

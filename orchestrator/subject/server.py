@@ -114,9 +114,6 @@ def connect(address: Address, timeout_s: float) -> socket.socket:
         except OSError as error:
             plain.close()
             last = error
-        except BaseException:
-            plain.close()
-            raise
     raise last
 
 

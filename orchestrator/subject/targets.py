@@ -71,8 +71,7 @@ def check_packages(home: Path | None = None) -> None:
     home = Path(__file__).resolve().parents[2] if home is None else home
     for name in OURS:
         spec = importlib.util.find_spec(name)
-        if spec is None:
-            raise InputError(f"the package {name} of tail-quality is not installed; install tail-quality again")
+        assert spec is not None
         places = [Path(place).resolve() for place in spec.submodule_search_locations or [spec.origin or ""]]
         if home / name not in places:
             raise InputError(f"{spec.origin or places[0]} hides the package {name} of tail-quality; rename it or start from another folder")
