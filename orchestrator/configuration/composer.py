@@ -29,9 +29,9 @@ from omegaconf.errors import (
 )
 from omegaconf.resolvers.oc import env
 
+from orchestrator.configuration.config import BLOCKS, OPEN_KEYS, PLAIN_KEYS, check_key, nearest_key, schema_keys
 from orchestrator.configuration.environment_values import keep_expressions
 from orchestrator.configuration.fields import ASKED, PLAIN, SHOWN, check_plain, expression
-from orchestrator.configuration.keys import BLOCKS, OPEN_KEYS, PLAIN_KEYS, check_key, nearest_key, schema_keys
 from orchestrator.contracts import InputError, first_line, nearest
 
 INTERPOLATIONS = "write ${oc.env:NAME} for a variable of the environment, ${KEY} for the value of another key, or a text without ${"

@@ -14,8 +14,7 @@ from omegaconf import OmegaConf
 
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composer import Composer, in_one_line, resolved_document
-from orchestrator.configuration.config import CampaignConfig, parse_campaign
-from orchestrator.configuration.keys import BLOCKS, CAMPAIGN_BLOCKS
+from orchestrator.configuration.config import BLOCKS, CAMPAIGN_BLOCKS, CampaignConfig, parse_campaign
 from orchestrator.configuration.sweep import SweepFile, applying, combinations, parse_sweep
 from orchestrator.contracts import InputError
 

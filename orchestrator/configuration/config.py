@@ -1,10 +1,10 @@
-"""What a trial and a campaign are: frozen models that refuse unknown keys.
+"""What a trial and a campaign are: frozen models that refuse unknown keys; and the keys that a command line may set.
 
 The words are those of the documentation: a *trial* is one model x task x system x runtime x measurement setting x repeat; a
 *campaign* is all trials of one command.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -32,7 +32,7 @@ from orchestrator.configuration.fields import (
 )
 from orchestrator.configuration.load import LoadConfig, refuse_empty_streams
 from orchestrator.configuration.server import MOST_UNASKED_IN_FLIGHT, ServerSettings
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, nearest
 from orchestrator.stats.constants import CERTIFY_ROUNDS, PAUSE
 
 T = TypeVar("T", bound=BaseModel)
@@ -307,3 +307,64 @@ def _validate(model: type[T], data: Mapping[str, Any]) -> T:
         return model.model_validate(data)
     except ValidationError as error:
         raise InputError(explain(error)) from error
+
+
+# The configuration groups, each with what its YAML may hold.
+BLOCKS: dict[str, type[BaseModel]] = {
+    "model": ModelConfig,
+    "task": TaskConfig,
+    "system": SystemConfig,
+    "runtime": RuntimeConfig,
+    "measurement": MeasurementConfig,
+    "load": LoadConfig,
+    "server": ServerSettings,
+    "analysis": AnalysisConfig,
+    "cluster": ClusterConfig,
+}
+# Blocks whose other keys are the target's own: those written in the YAML are the only ones allowed.
+WITH_OPTIONS = ("model", "task")
+PLAIN_KEYS = ("code", "require_same_stack", "results_dir")
+# Mappings of the user's own names.
+OPEN_KEYS = ("system.labels.", "system.paths.", "measurement.rule_options.", "server.settings.", "server.environment.")
+# What all trials of a campaign share, so that no sweep varies it.
+CAMPAIGN_BLOCKS = ("analysis", "cluster", *PLAIN_KEYS)
+
+
+def schema_keys(block: str) -> frozenset[str]:
+    """Return the keys of a block that every YAML of its group may hold: ``deadline``, and ``deadline.quality`` within it."""
+    return frozenset(_keys_of(BLOCKS[block])) - {"options"}
+
+
+def _keys_of(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{name}.{inner}" for inner in _keys_of(field.annotation))
+
+
+def check_key(key: str) -> None:
+    """Refuse a key that no configuration has. A target's own options are checked when its YAML has been read.
+
+    Raises
+    ------
+    InputError
+        with the nearest known key.
+    """
+    block, dot, name = key.partition(".")
+    if block == "hydra" or key.startswith("hydra/"):
+        remedy = "use results_dir=" if key in ("hydra.run.dir", "hydra.sweep.dir") else "use results_dir= and --config-dir"
+        raise InputError(f"{key}: Hydra only composes here and its own settings have no effect; {remedy}")
+    if key in PLAIN_KEYS or key.startswith(OPEN_KEYS) or (block in BLOCKS and not dot):
+        return
+    if block not in BLOCKS:
+        raise InputError(f"{key}: no such key; {nearest(block, [*BLOCKS, *PLAIN_KEYS, 'sweep'])}")
+    if block not in WITH_OPTIONS and name not in schema_keys(block):
+        raise InputError(f"{key}: no such key; {nearest_key(key, schema_keys(block))}")
+
+
+def nearest_key(key: str, names: Iterable[str]) -> str:
+    """Return advice as `nearest` does, for the last part of a dotted key among the names that could stand there."""
+    parent, _, name = key.rpartition(".")
+    outer = parent.partition(".")[2]
+    known = [known.removeprefix(f"{outer}.") for known in names if not outer or known.startswith(f"{outer}.")] or list(names)
+    return nearest(name, known).replace("did you mean ", f"did you mean {parent}.")

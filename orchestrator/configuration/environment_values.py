@@ -13,9 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from orchestrator.configuration.config import Target, Trial
+from orchestrator.configuration.config import Target, Trial, schema_keys
 from orchestrator.configuration.fields import SHORTEST_HIDDEN, expression, without
-from orchestrator.configuration.keys import schema_keys
 from orchestrator.contracts import InputError
 
 EXPRESSION = re.compile(r"\$\{oc\.env:([^{}:,\s]+)\}")

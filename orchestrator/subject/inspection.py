@@ -32,10 +32,10 @@ from orchestrator.subject.targets import check_packages, faults_of, resolve
 class Inspection:
     """What identifies and limits a trial besides its configuration.
 
-    samples, all_samples
-        number of samples drawn, and of those the task has.
-    encoded_bytes, held_bytes
-        size of the samples drawn, and of what ``task.preload`` keeps of them in memory (estimated where that is decoded).
+    samples
+        number of samples drawn.
+    held_bytes
+        size of what ``task.preload`` keeps of them in memory (estimated where that is decoded).
     data_digest, model_digest
         SHA-256 of the samples drawn (names, contents, references) and of the model's files; ``unknown`` where a server holds the weights.
     model_paths, task_paths
@@ -51,8 +51,6 @@ class Inspection:
     """
 
     samples: int
-    all_samples: int
-    encoded_bytes: int
     held_bytes: int
     data_digest: str
     model_digest: str
@@ -64,7 +62,7 @@ class Inspection:
     load_digest: str | None = None
 
 
-UNKNOWN = Inspection(0, 0, 0, 0, "unknown", "unknown", {}, {})  # for a trial without its model or data
+UNKNOWN = Inspection(0, 0, "unknown", "unknown", {}, {})  # for a trial without its model or data
 
 
 @dataclass(frozen=True)
@@ -222,8 +220,6 @@ class Inspector:
             inspection = replace(
                 UNKNOWN,
                 samples=len(samples),
-                all_samples=len(every),
-                encoded_bytes=encoded,
                 held_bytes=held,
                 data_digest=digest_data(samples, self._digest_cache),
                 task_paths=path_options(options, [sample.path for sample in every if sample.path is not None]),

@@ -161,8 +161,6 @@ def _traced(load: LoadConfig, samples: int) -> tuple[NDArray[np.int64], Length]:
         )
     rounds = min(held, max(1, -(-(within - ramp) // samples) if load.stream_s is not None else held))
     length = Length(ramp, rounds)
-    if length.arrivals(samples) > MOST_ARRIVALS:
-        raise InputError(f"load.file={load.file}: more than {MOST_ARRIVALS:,} arrivals for one stream; set a shorter load.stream_s")
     return moments[: length.arrivals(samples)], length
 
 

@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from orchestrator.configuration.composer import shipped_folder
-from orchestrator.configuration.keys import BLOCKS, OPEN_KEYS, PLAIN_KEYS, schema_keys
+from orchestrator.configuration.config import BLOCKS, OPEN_KEYS, PLAIN_KEYS, schema_keys
 
 
 def by_hydra(settings: Sequence[str], folders: Sequence[Path] = ()) -> dict[str, Any]:
