@@ -44,13 +44,15 @@ class ToleranceConfig(Frozen):
     def _one_form(self) -> Self:
         lognormal = self.median_ms is not None and (self.sigma is None) != (self.p95_ms is None)
         anything = any(value is not None for value in (self.median_ms, self.sigma, self.p95_ms))
-        if lognormal == bool(self.points_ms) or (self.points_ms and anything):
-            raise ValueError(f"must have one form: {FORMS}")
-        if self.weights and len(self.weights) != len(self.points_ms):
-            raise ValueError(f"has {len(self.points_ms)} points and {len(self.weights)} weights; give one weight a point")
-        if self.median_ms is not None and self.p95_ms is not None and self.p95_ms <= self.median_ms:
-            raise ValueError(f"p95_ms={self.p95_ms:g} must lie above median_ms={self.median_ms:g}")
-        return self
+        median_ms, p95_ms = self.median_ms or 0, self.p95_ms or math.inf
+        return self.sound(
+            (lognormal == bool(self.points_ms) or (self.points_ms and anything), f"must have one form: {FORMS}"),
+            (
+                self.weights and len(self.weights) != len(self.points_ms),
+                f"has {len(self.points_ms)} points and {len(self.weights)} weights; give one weight a point",
+            ),
+            (p95_ms <= median_ms, f"p95_ms={p95_ms:g} must lie above median_ms={median_ms:g}"),
+        )
 
     @property
     def law(self) -> Tolerance:

@@ -172,12 +172,10 @@ class MeasurementConfig(Frozen):
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
-        if self.max_rounds < self.min_rounds:
-            raise ValueError(
-                f"max_rounds={self.max_rounds} is below min_rounds={self.min_rounds}; raise measurement.max_rounds or lower "
-                "measurement.min_rounds"
-            )
-        return self
+        remedy = "raise measurement.max_rounds or lower measurement.min_rounds"
+        return self.sound(
+            (self.max_rounds < self.min_rounds, f"max_rounds={self.max_rounds} is below min_rounds={self.min_rounds}; {remedy}")
+        )
 
 
 class ClusterConfig(Frozen):
@@ -193,9 +191,8 @@ class ClusterConfig(Frozen):
 
     @model_validator(mode="after")
     def _address_where_needed(self) -> Self:
-        if (self.name == "address") != (self.address is not None):
-            raise ValueError("cluster=address needs cluster.address=HOST:PORT, and no other cluster takes one")
-        return self
+        rule = "cluster=address needs cluster.address=HOST:PORT, and no other cluster takes one"
+        return self.sound(((self.name == "address") != (self.address is not None), rule))
 
 
 # Headers, in small letters, whose values are secrets.
@@ -228,49 +225,46 @@ class Trial(Frozen):
 
     @model_validator(mode="after")
     def _blocks_fit(self) -> Self:
-        if self.server.is_asked and not self.runtime.asks_server:
-            raise ValueError(
-                f"runtime={self.runtime.name} computes in this process and asks no server={self.server.name}; choose "
-                "runtime=open_inference, openai or http_json, or server=none"
-            )
-        if self.runtime.asks_server and not self.server.is_asked:
-            raise ValueError(
-                f"runtime={self.runtime.name} asks a server and none is named; add server=url server.name=NAME server.url=http://HOST:PORT"
-            )
-        if self.server.is_asked and self.load.is_open:
-            for key, value, plain in (
-                ("load.policy", self.load.policy, "queue"),
-                ("load.queue_limit", self.load.queue_limit, None),
-                ("measurement.batch", self.measurement.batch, 1),
-            ):
-                if value != plain:
-                    raise ValueError(
-                        f"{key}={value} has no effect where a server is asked under load: every sample is a request that is sent at its "
-                        f"moment; leave it out, and bound server.in_flight"
-                    )
-        if self.server.is_asked and self.system.device != "cpu":
-            raise ValueError(
-                f"system.device={self.system.device} is the client's, and a client of server={self.server.name} needs the CPU alone; "
-                "set system.device=cpu"
-            )
-        if self.load.batch_wait_ms and self.measurement.batch == 1:
-            raise ValueError(
-                f"load.batch_wait_ms={self.load.batch_wait_ms:g} has no effect where one sample is a batch; raise measurement.batch"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _no_token_in_requests(self) -> Self:
-        """Refuse headers that hold a token, without showing it: the keys of a request are stored."""
+        asked, load = self.server.is_asked, self.load
+        plain: dict[str, tuple[object, object]] = {
+            "load.policy": (load.policy, "queue"),
+            "load.queue_limit": (load.queue_limit, None),
+            "measurement.batch": (self.measurement.batch, 1),
+        }
+        idle = next((f"{key}={value}" for key, (value, default) in plain.items() if value != default), None)
         request = self.model.options.get("request")
         headers = request.get("headers") if isinstance(request, Mapping) else None
-        for name in headers if isinstance(headers, Mapping) else ():
-            if str(name).lower() in OF_TOKENS:
-                raise ValueError(
-                    f"model.request.headers.{name} would be stored with the results; give a token by server.token_env=VARIABLE or "
-                    "server.token_file=PATH, and another header than Authorization by server.token_header=NAME"
-                )
-        return self
+        token = next((name for name in headers or () if str(name).lower() in OF_TOKENS), None)
+        return self.sound(
+            (
+                asked and not self.runtime.asks_server,
+                f"runtime={self.runtime.name} computes in this process and asks no server={self.server.name}; choose "
+                "runtime=open_inference, openai or http_json, or server=none",
+            ),
+            (
+                self.runtime.asks_server and not asked,
+                f"runtime={self.runtime.name} asks a server and none is named; add server=url server.name=NAME server.url=http://HOST:PORT",
+            ),
+            (
+                asked and load.is_open and idle,
+                f"{idle} has no effect where a server is asked under load: every sample is a request that is sent at its moment; "
+                "leave it out, and bound server.in_flight",
+            ),
+            (
+                asked and self.system.device != "cpu",
+                f"system.device={self.system.device} is the client's, and a client of server={self.server.name} needs the CPU alone; "
+                "set system.device=cpu",
+            ),
+            (
+                load.batch_wait_ms and self.measurement.batch == 1,
+                f"load.batch_wait_ms={load.batch_wait_ms:g} has no effect where one sample is a batch; raise measurement.batch",
+            ),
+            (  # the keys of a request are stored, and so would be the token, which this does not show
+                token,
+                f"model.request.headers.{token} would be stored with the results; give a token by server.token_env=VARIABLE or "
+                "server.token_file=PATH, and another header than Authorization by server.token_header=NAME",
+            ),
+        )
 
 
 class CampaignConfig(Frozen):

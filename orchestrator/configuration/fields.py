@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.contracts import InputError, nearest
@@ -91,20 +91,12 @@ class Frozen(BaseModel):
         """Return the keys whose values are not their defaults."""
         return [key for key, field in type(self).model_fields.items() if getattr(self, key) != field.get_default()]
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse true and false, also in a list, where a number is wanted: Pydantic would take them for 1 and 0."""
-        if any(isinstance(one, bool) for one in (value if isinstance(value, list | tuple) else (value,))):
-            kinds = set(_kinds(cls.model_fields[str(info.field_name)].annotation))
-            if kinds & {int, float} and not kinds & {bool, Any}:
-                raise ValueError("must be a number, and true and false are none")
-        return value
-
-
-def _kinds(annotation: Any) -> list[Any]:
-    """Return all types that an annotation names."""
-    return [annotation, *(kind for part in get_args(annotation) for kind in _kinds(part))]
+    def sound(self, *mistakes: tuple[object, str]) -> Self:
+        """Return this, unless one of the mistakes is there. Raises ValueError with the rule that it breaks."""
+        for is_there, rule in mistakes:
+            if is_there:
+                raise ValueError(rule)
+        return self
 
 
 def check_plain(value: object, key: str) -> None:

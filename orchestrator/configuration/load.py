@@ -78,24 +78,33 @@ class LoadConfig(Frozen):
     @model_validator(mode="after")
     def _keys_fit_the_law(self) -> Self:
         changed = {*self.changed()} - {"name"}
-        if not self.is_open and changed:
-            key = min(changed)
-            raise ValueError(f"{key}={getattr(self, key)} has no effect under load=closed; choose load=periodic, poisson, gamma or trace")
-        if self.is_open and self.name != "trace" and self.rate_per_s is None:
-            raise ValueError(f"load={self.name} has no rate; add load.rate_per_s=SAMPLES_PER_SECOND")
-        if self.name == "trace" and self.file is None:
-            raise ValueError("load=trace has no arrival times; add load.file=PATH")
+        first = min(changed, default="")
         owners = {"rate_per_s": ("periodic", "poisson", "gamma"), "burstiness": ("gamma",), "file": ("trace",), "speed": ("trace",)}
-        for key, laws in owners.items():
-            if key in changed and self.name not in laws:
-                raise ValueError(
-                    f"{key}={getattr(self, key)} has no effect under load={self.name}; leave it out, or choose load={laws[-1]}"
-                )
-        if (self.policy == "skip_late") != (self.deadline_ms is not None):
-            raise ValueError("load.policy=skip_late needs load.deadline_ms=MILLISECONDS, and no other policy takes one")
-        if self.stream_s is not None and self.ramp_s is not None and self.ramp_s >= self.stream_s:
-            raise ValueError(f"ramp_s={self.ramp_s:g} leaves nothing of stream_s={self.stream_s:g}; lower load.ramp_s")
-        return self
+        alien = next((key for key, laws in owners.items() if key in changed and self.name not in laws), "")
+        return self.sound(
+            (
+                not self.is_open and changed,
+                f"{first}={getattr(self, first, None)} has no effect under load=closed; choose load=periodic, poisson, gamma or trace",
+            ),
+            (
+                self.is_open and self.name != "trace" and self.rate_per_s is None,
+                f"load={self.name} has no rate; add load.rate_per_s=SAMPLES_PER_SECOND",
+            ),
+            (self.name == "trace" and self.file is None, "load=trace has no arrival times; add load.file=PATH"),
+            (
+                alien,
+                f"{alien}={getattr(self, alien, None)} has no effect under load={self.name}; leave it out, or choose "
+                f"load={owners.get(alien, ('closed',))[-1]}",
+            ),
+            (
+                (self.policy == "skip_late") != (self.deadline_ms is not None),
+                "load.policy=skip_late needs load.deadline_ms=MILLISECONDS, and no other policy takes one",
+            ),
+            (
+                self.stream_s is not None and self.ramp_s is not None and self.ramp_s >= self.stream_s,
+                f"ramp_s={self.ramp_s or 0:g} leaves nothing of stream_s={self.stream_s or 0:g}; lower load.ramp_s",
+            ),
+        )
 
 
 def refuse_empty_streams(load: LoadConfig) -> None:

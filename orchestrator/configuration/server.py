@@ -151,7 +151,6 @@ class ServerSettings(Frozen):
     @field_validator("url")
     @classmethod
     def _plain_url(cls, url: str | None) -> str | None:
-        """Refuse what is no URL of a server."""
         if url is None:
             return None
         try:
@@ -165,28 +164,32 @@ class ServerSettings(Frozen):
 
     @model_validator(mode="after")
     def _keys_fit(self) -> Self:
+        changed = self.changed()
         if not self.is_asked:
-            for key in sorted(self.changed()):
-                shown = "" if key.startswith(SECRET) else f"={getattr(self, key)}"
-                raise ValueError(f"{key}{shown} has no effect under server=none; choose server=url")
-            return self
-        if self.url is None:
-            raise ValueError(f"server.name={self.name} has no address; add server.url=http://HOST:PORT")
-        if self.token_env is not None and self.token_file is not None:
-            raise ValueError("has two tokens, server.token_env and server.token_file; leave one out")
-        if self.ca is not None and not self.url.startswith("https:"):
-            raise ValueError(f"ca={self.ca} has no effect on {self.url}; write https:// in server.url, or leave server.ca out")
-        if self.command is None:
-            if self.parts.port == 0:
-                raise ValueError(f"url={self.url} names no port; write the port on which server.name={self.name} answers")
-            for key in (key for key in STARTING if key in self.changed()):
-                raise ValueError(f"{key} has no effect on a server that runs already; leave it out, or add server.command=[PROGRAM]")
-            return self
-        if self.parts.hostname not in LOOPBACK or self.parts.port is None:
-            raise ValueError(
+            key = min(changed, default="")
+            shown = "" if key.startswith(SECRET) else f"={getattr(self, key, None)}"
+            return self.sound((changed, f"{key}{shown} has no effect under server=none; choose server=url"))
+        idle = next((key for key in STARTING if key in changed), None)
+        wrong = complaint([*(self.command or ()), *self.environment.values()], self.settings)
+        return self.sound(
+            (self.url is None, f"server.name={self.name} has no address; add server.url=http://HOST:PORT"),
+            (self.token_env and self.token_file, "has two tokens, server.token_env and server.token_file; leave one out"),
+            (
+                self.ca and self.parts.scheme != "https",
+                f"ca={self.ca} has no effect on {self.url}; write https:// in server.url, or leave server.ca out",
+            ),
+            (
+                not self.is_started and self.parts.port == 0,
+                f"url={self.url} names no port; write the port on which server.name={self.name} answers",
+            ),
+            (
+                not self.is_started and idle,
+                f"{idle} has no effect on a server that runs already; leave it out, or add server.command=[PROGRAM]",
+            ),
+            (
+                self.is_started and (self.parts.hostname not in LOOPBACK or self.parts.port is None),
                 f"url={self.url}: a server that is started answers on its own host alone; write http://127.0.0.1:PORT, or port 0 "
-                "for a free one"
-            )
-        if wrong := complaint([*self.command, *self.environment.values()], self.settings):
-            raise ValueError(wrong)
-        return self
+                "for a free one",
+            ),
+            (self.is_started and wrong, str(wrong)),
+        )

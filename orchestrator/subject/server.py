@@ -6,7 +6,6 @@ import re
 import shutil
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -126,33 +125,27 @@ def check_server(settings: ServerSettings) -> None:
         return
     token_of(settings)
     if settings.command is not None:
-        _check_program(settings.name, settings.command[0], settings.packages, settings.settings)
-        return
+        for module in settings.packages:
+            if importlib.util.find_spec(module.partition(".")[0]) is None:
+                raise InputError(
+                    f"server={settings.name} needs the package {module}, which is not installed; install it (the extra `servers` brings "
+                    "litserve and xllamacpp), or choose another"
+                )
+        program = filled(settings.command[0], settings.settings)
+        if named_in([program]) or shutil.which(program) is not None:
+            return
+        if INTERPRETER in named_in(settings.command[:1]):
+            raise InputError(
+                f"server.settings.{INTERPRETER}={program}: there is no such program, and server={settings.name} runs in a Python of its "
+                "own; `python requirements/servers.py FOLDER` makes it, and TAIL_QUALITY_SERVERS_PYTHON=FOLDER/bin/python names it"
+            )
+        raise InputError(f"server={settings.name} needs the program {program}, which is not on PATH; install it or choose another")
     try:
         connect(address_of(settings), min(CHECK_S, settings.timeout_s)).close()
     except OSError as error:
         raise InputError(
             f"server.url={settings.url}: the server {settings.name} takes no connection ({reason(error)}); start it, or correct the URL"
         ) from error
-
-
-def _check_program(name: str, program: str, packages: Sequence[str], values: Mapping[str, object]) -> None:
-    """Raise InputError where what a server that is to be started needs is not installed. Imports and starts nothing."""
-    for module in packages:
-        if importlib.util.find_spec(module.partition(".")[0]) is None:
-            raise InputError(
-                f"server={name} needs the package {module}, which is not installed; install it (the extra `servers` brings litserve and "
-                "xllamacpp), or choose another"
-            )
-    found = filled(program, values)
-    if named_in([found]) or shutil.which(found) is not None:
-        return
-    if INTERPRETER in named_in([program]):
-        raise InputError(
-            f"server.settings.{INTERPRETER}={found}: there is no such program, and server={name} runs in a Python of its own; "
-            "`python requirements/servers.py FOLDER` makes it, and TAIL_QUALITY_SERVERS_PYTHON=FOLDER/bin/python names it"
-        )
-    raise InputError(f"server={name} needs the program {found}, which is not on PATH; install it or choose another")
 
 
 def reason(error: BaseException) -> str:

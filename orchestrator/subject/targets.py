@@ -85,19 +85,16 @@ def resolve(block: str, target: str, options: Mapping[str, Any]) -> Any:
     """
     where = f"{block}.target={target}"
     module, _, name = target.partition(":")
-    try:
-        found = pkgutil.resolve_name(target)
-    except ModuleNotFoundError as error:
-        advice = "correct the YAML, or name the folder of your own modules with code=[DIR]"
-        if error.name and not module.startswith(error.name):
-            advice = f"it is imported by {module}: install it"
-        raise InputError(f"{where}: there is no module {error.name}; {advice}") from error
-    except AttributeError as error:
-        raise InputError(f"{where}: module {module} has no {name}; correct the YAML") from error
-    except BaseException as error:  # also SystemExit and KeyboardInterrupt: nothing that code of the user's raises may end the program
-        if ends_the_program(error):
-            raise
-        raise InputError(f"{where}: importing it raised {message_with_place(error)}; correct the module") from error
+    with faults_of(where):
+        try:
+            found = pkgutil.resolve_name(target)
+        except ModuleNotFoundError as error:
+            advice = "correct the YAML, or name the folder of your own modules with code=[DIR]"
+            if error.name and not module.startswith(error.name):
+                advice = f"it is imported by {module}: install it"
+            raise InputError(f"{where}: there is no module {error.name}; {advice}") from error
+        except AttributeError as error:
+            raise InputError(f"{where}: module {module} has no {name}; correct the YAML") from error
     if not callable(found):
         raise InputError(f"{where}: is no class; correct the YAML")
     try:  # before it is called: what the class itself raises is its own
@@ -208,5 +205,5 @@ def traceback_of(error: BaseException) -> str:
 
 def kept_traceback(error: BaseException) -> str | None:
     """Return the traceback that an exception has brought along as text."""
-    found = getattr(error, ATTRIBUTE, None)
-    return found if isinstance(found, str) else None
+    found: str | None = getattr(error, ATTRIBUTE, None)
+    return found
