@@ -268,11 +268,12 @@ class Trial(Frozen):
 
 
 class CampaignConfig(Frozen):
-    """What all trials of one command share."""
+    """What all trials of one command share. ``minutes`` bounds the time that it measures on each machine."""
 
     analysis: AnalysisConfig = AnalysisConfig()
     cluster: ClusterConfig = ClusterConfig()
     code: Names = ()
+    minutes: Annotated[float, Field(gt=0)] | None = None
     require_same_stack: bool = False
     results_dir: str | None = None
 
@@ -317,7 +318,7 @@ BLOCKS: dict[str, type[BaseModel]] = {
 }
 # Blocks whose other keys are the target's own: those written in the YAML are the only ones allowed.
 WITH_OPTIONS = ("model", "task")
-PLAIN_KEYS = ("code", "require_same_stack", "results_dir")
+PLAIN_KEYS = ("code", "minutes", "require_same_stack", "results_dir")
 # Mappings of the user's own names.
 OPEN_KEYS = ("system.labels.", "system.paths.", "measurement.rule_options.", "server.settings.", "server.environment.")
 # What all trials of a campaign share, so that no sweep varies it.
