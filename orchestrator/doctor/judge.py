@@ -13,6 +13,7 @@ from orchestrator.machine.cores import Quota, format_cores
 from orchestrator.machine.host import Machine, cores_offered, is_device, server_cores_offered
 from orchestrator.machine.turn import TurnState
 
+# By what is looked at: the rule with its number, and the remedy.
 RULES = {
     "node": ("good is a node that answers, has a label or is the driver's own, and whose boot id no other has", ""),
     "versions": ("0 differences from the driver's", "install the same, or compare the systems as they are"),
@@ -82,17 +83,17 @@ RULES = {
         "see nvidia-smi -q -d PERFORMANCE; cool it, or raise or fix its limits",
     ),
 }
-"""By what is looked at: the rule with its number, and the remedy."""
 RAY_LABELS = "ray.io/"
+# Characters of a boot id that are shown.
 SHORT = 8
-"""Characters of a boot id that are shown."""
 OVERHEAD_NS, RESOLUTION_NS, WALL_RESOLUTION_NS = (200, 2_000), (1_000, 100_000), (1_000_000, 20_000_000)
 OFFSET_NS = (100_000_000, 1_000_000_000)
 NICENESS = (0, 9)
 P99_RATIO, MAX_RATIO = (1.10, 1.50), (2.0, 10.0)
 STEAL_SHARE, FOREIGN_SHARE = (0.005, 0.05), (0.02, 0.20)
+# NVML's bit of an idle GPU.
 IDLE = 0x1
-"""NVML's bit of an idle GPU."""
+# NVML's other reasons for a lower clock.
 REASONS: dict[int, tuple[str, Grade]] = {
     0x2: ("clocks set by an application", "good"),
     0x4: ("power cap", "doubtful"),
@@ -103,7 +104,6 @@ REASONS: dict[int, tuple[str, Grade]] = {
     0x80: ("power brake", "bad"),
     0x100: ("display clocks", "doubtful"),
 }
-"""NVML's other reasons for a lower clock."""
 
 
 def finding(host: str, what: str, grade: Grade, seen: str, rule: str = "", remedy: str | None = None) -> Finding:

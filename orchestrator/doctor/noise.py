@@ -20,10 +20,10 @@ WARMUP = 50
 AT_ONCE = 50
 AT_LEAST = 300
 AT_MOST = 20_000
+# So long that one tick of the kernel's count of stolen time, 10 ms, is half a percent.
 DURATION_S = 2.0
-"""So long that one tick of the kernel's count of stolen time, 10 ms, is half a percent."""
+# Field of /proc/thread-self/stat, counted from the state after the name.
 PROCESSOR_FIELD = 36
-"""Field of /proc/thread-self/stat, counted from the state after the name."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def read_noise(duration_s: float = DURATION_S) -> Noise:
 
 
 LOOK_S = 1.0
+# Most foreign processes named, the busiest first.
 NAMED = 3
-"""Most foreign processes named, the busiest first."""
 LEAST_SHARE = 0.005
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 

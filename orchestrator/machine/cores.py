@@ -11,6 +11,8 @@ from orchestrator.machine.environment import read_text
 
 CAN_PIN = hasattr(os, "sched_setaffinity")
 
+# Read by numerical libraries when they are imported; set before that, from the process's own
+# environment.
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -19,10 +21,10 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "TF_NUM_INTRAOP_THREADS",
 )
-"""Read by numerical libraries when they are imported; set before that, from the process's own environment."""
 
+# A thread that has used this share of the measuring thread's CPU time computes. Ray's own use a
+# hundredth of it.
 BUSY_SHARE = 0.05
-"""A thread that has used this share of the measuring thread's CPU time computes. Ray's own use a hundredth of it."""
 
 
 @dataclass(frozen=True)

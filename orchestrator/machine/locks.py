@@ -136,8 +136,8 @@ def pids_in(lines: Iterable[str], status: os.stat_result) -> list[int]:
     return sorted(set(found))
 
 
+# ``struct flock``: type, whence, start, length, process.
 LOCK = "@hhqqi"
-"""``struct flock``: type, whence, start, length, process."""
 TRIES = 5
 LONGEST_PAUSE_S = 0.02
 END = 2**62

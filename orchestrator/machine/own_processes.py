@@ -13,11 +13,11 @@ from orchestrator.machine.environment import boot_id
 from orchestrator.machine.host import SAME_START_S, Identity
 
 NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+# Fields of /proc/PID/stat, counted from the state after the name.
 PARENT, USER, SYSTEM = 1, 11, 12
-"""Fields of /proc/PID/stat, counted from the state after the name."""
 RAYLET, HEAD = "raylet", "gcs_server"
+# In the command line of each of Ray's daemons: which Ray it belongs to.
 SESSION = re.compile(r"session_[\w.-]+")
-"""In the command line of each of Ray's daemons: which Ray it belongs to."""
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from orchestrator.machine.locks import (
     own_folder_path,
 )
 
+# Bytes read of the holder's description of itself.
 LONGEST = 1000
-"""Bytes read of the holder's description of itself."""
 TRIES = 20
 PAUSE_S = 0.005
 PREFIX = "turn-"

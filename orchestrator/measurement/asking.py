@@ -19,14 +19,15 @@ from orchestrator.contracts import Reply, Request, ServerFault, ServerTimeout
 from orchestrator.measurement.timing import Clock
 from orchestrator.subject.server import address_of, connect, headers_of, reason, token_of, without_token
 
+# Longer answers are refused: they would fill the memory.
 MOST_BYTES = 2**28
-"""Longer answers are refused: they would fill the memory."""
 MOST_LINE = 2**24
+# Characters of an answer that a message quotes.
 FIRST_OF_BODY = 200
-"""Characters of an answer that a message quotes."""
 LONGEST_MESSAGE = 300
+# Bytes of an answer in which a token is looked for in every spelling: the longest fits behind what
+# is quoted.
 MOST_QUOTED = 2**18
-"""Bytes of an answer in which a token is looked for in every spelling: the longest fits behind what is quoted."""
 NOTHING_SENT = (ConnectionRefusedError,)
 
 

@@ -107,8 +107,9 @@ class CudaStages:
 
 
 FORGET = Path("/proc/self/clear_refs")
+# Lets the kernel count the largest resident size anew, without a look at any page;
+# proc_pid_clear_refs(5), since Linux 4.0.
 FORGET_PEAK = b"5"
-"""Lets the kernel count the largest resident size anew, without a look at any page; proc_pid_clear_refs(5), since Linux 4.0."""
 
 
 class MemoryPeaks:

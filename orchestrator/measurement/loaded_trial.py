@@ -18,7 +18,6 @@ from orchestrator.measurement.load_loop import WaitUntil, waiting
 from orchestrator.measurement.scratch import Scratch
 from orchestrator.measurement.timing import Clock, Stages
 from orchestrator.subject.samples import batches_of_round
-from orchestrator.subject.schedule import schedule_of
 from orchestrator.subject.targets import message_with_place, traceback_text
 
 
@@ -34,8 +33,8 @@ class LoadedTrial:
         the clocks of the stamps and of the starts of rounds, ns.
     cuda
         what waits for the trial's GPUs, None without one.
-    client, asking
-        what asks the trial's server and sends its requests, None without one.
+    asking
+        what sends requests to the trial's server, None without one.
     first_answers
         by sample, as the first warm-up round gives them; None for a sample that nothing has answered yet.
     """
@@ -48,7 +47,6 @@ class LoadedTrial:
     clock: Clock
     monotonic: Clock
     cuda: CudaStages | None = None
-    client: Client | None = None
     asking: InFlight | None = None
     first_answers: list[Any] | None = None
 
@@ -87,13 +85,7 @@ class LoadedTrial:
         if not raised:
             return None
         text = traceback_text(raised[0])
-        return text if self.client is None else str(kept(text, self.client.hide))
-
-
-def places_of(trial: Trial, samples: int) -> int:
-    """Return how many batches, or arrivals of a stream, are stamped at once; a warm-up round of a trial under load is stamped too."""
-    batches = len(batches_of_round(trial, samples, 0))
-    return max(batches, schedule_of(trial, samples, 0).moments_ns.size) if trial.load.is_open else batches
+        return text if self.asking is None else str(kept(text, self.asking.hide))
 
 
 def load_model(model: Model, trial: Trial, threads: int, cache_dir: Path, client: Client | None) -> LoadedModel:
@@ -129,15 +121,9 @@ def stages_for(preload: str, samples: Sequence[Sample], task: Task, model: Loade
     samples.
     """
     decode, preprocess = task.decode, model.preprocess
-
-    def from_bytes(items: Sequence[bytes]) -> Any:
-        return preprocess([decode(item) for item in items])
-
-    def from_files(items: Sequence[Sample]) -> Any:
-        return preprocess([decode(item.read()) for item in items])
-
     if preload == "none":
-        return samples, Stages(from_files, model.infer, model.postprocess)
+        return samples, Stages(lambda items: preprocess([decode(item.read()) for item in items]), model.infer, model.postprocess)
     if preload == "decoded":
         return [decode(sample.read()) for sample in samples], Stages(preprocess, model.infer, model.postprocess)
-    return [sample.read() for sample in samples], Stages(from_bytes, model.infer, model.postprocess)
+    stages = Stages(lambda items: preprocess([decode(item) for item in items]), model.infer, model.postprocess)
+    return [sample.read() for sample in samples], stages

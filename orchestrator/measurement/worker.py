@@ -12,19 +12,20 @@ from orchestrator.contracts import LoadedModel
 from orchestrator.machine import cores, environment
 from orchestrator.machine.host import cores_offered, numa_cores
 from orchestrator.measurement import device, round_tables
-from orchestrator.measurement.around_rounds import AroundRounds
 from orchestrator.measurement.asking import Client
-from orchestrator.measurement.closed_rounds import ClosedRounds
-from orchestrator.measurement.evidence import kernel_ns
+from orchestrator.measurement.evidence import AroundRounds, kernel_ns
 from orchestrator.measurement.failures import refuse_raised, tracebacks_kept
 from orchestrator.measurement.in_flight import InFlight
-from orchestrator.measurement.loaded_trial import LoadedTrial, load_model, places_of, stages_for
-from orchestrator.measurement.open_streams import OpenStreams
+from orchestrator.measurement.loaded_trial import LoadedTrial, load_model, stages_for
 from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement, refuse_other_cores
+from orchestrator.measurement.rounds import TimedRounds
 from orchestrator.measurement.scratch import Scratch
 from orchestrator.measurement.timing import Clock
+from orchestrator.storage import schema
 from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.subject.inspection import Subject, open_subject
+from orchestrator.subject.samples import batches_of_round
+from orchestrator.subject.schedule import schedule_of
 
 
 class Worker:
@@ -103,9 +104,10 @@ class Worker:
         garbage = self._trial.measurement.garbage_collection == "on"
         around = AroundRounds(self._cores, self._roots, uuids, len(self._trial.system.gpus), garbage)
         self._memory = around.memory
-        self._rounds = ClosedRounds(loaded, around, self._refuse_other_cores)
-        self._streams = OpenStreams(loaded, around, self._refuse_other_cores)
+        self._rounds = TimedRounds(loaded, around, lambda: refuse_other_cores(self._placement, self._pin))
         warmup = self._rounds.run(0, self._trial.measurement.warmup_rounds)
+        first = warmup.timings.slice(loaded.groups(0)[0][0], 1).to_pylist()[0]
+        stages_ns = [first[name] for name in schema.STAGES]
         refuse_raised(self._trial, warmup, [sample.name for sample in subject.samples])
         self._rounds.answer_alone()
         facts = dict(model.facts)
@@ -134,7 +136,9 @@ class Worker:
             digests={"data": subject.inspection.data_digest, "model": subject.inspection.model_digest},
             cold_start={
                 "load_ns": load_ns,
-                **round_tables.first_of_process(warmup.timings, loaded.groups(0)[0][0]),
+                # None if the model raised.
+                "first_inference_ns": first["inference_ns"],
+                "first_total_ns": None if None in stages_ns else sum(stages_ns),
                 "warmup_rounds_ns": warmup.rows.column("duration_ns").to_pylist(),
                 "peak_memory_bytes": self._memory.resident_bytes,
                 "gpu_allocated_peak_bytes": self._memory.gpu_bytes,
@@ -149,15 +153,16 @@ class Worker:
         """Return what rounds and streams are made of, with places for their stamps."""
         trial = self._trial
         items, stages = stages_for(trial.task.preload, subject.samples, subject.task, model)
-        scratch = Scratch(self._scratch_path, batches=places_of(trial, len(items)))
+        # So many batches, or arrivals of a stream, are stamped at once; a warm-up round of a trial under load is stamped too.
+        arrivals = schedule_of(trial, len(items), 0).moments_ns.size if trial.load.is_open else 0
+        scratch = Scratch(self._scratch_path, max(len(batches_of_round(trial, len(items), 0)), arrivals))
         cuda = None
         if gpus := trial.system.gpus:
             # Under load a batch is what waits, so that no event could be told from the stamps which arrival it belongs to.
             events = bool(model.facts.get("cuda_events")) and not trial.load.is_open
             cuda = device.CudaStages(stages, scratch.batches, events, len(gpus))
             stages = cuda.stages
-        known = (self._clock, self._monotonic, cuda, self._client, self._asking)
-        return LoadedTrial(trial, self._process, items, stages, scratch, *known)
+        return LoadedTrial(trial, self._process, items, stages, scratch, self._clock, self._monotonic, cuda, self._asking)
 
     @tracebacks_kept()
     def run_rounds(self, first: int, count: int, visit: int) -> Rounds:
@@ -167,7 +172,7 @@ class Worker:
     @tracebacks_kept()
     def run_stream(self, first: int, visit: int) -> Rounds:
         """Serve the stream of a visit, whose rounds count from ``first``."""
-        return self._streams.run(first, visit)
+        return self._rounds.serve(first, visit)
 
     def kernel_ns(self) -> int:
         """Return how long a fixed piece of work takes now, in ns."""
@@ -189,9 +194,6 @@ class Worker:
             "peak_memory_bytes": self._memory.resident_bytes,
             "flags": flags,
         }
-
-    def _refuse_other_cores(self) -> None:
-        refuse_other_cores(self._placement, self._pin)
 
     def _read_placement(self) -> dict[str, Any]:
         return read_placement(self._trial, self._cores, self._threads, self._allowed, self._pin, self._model.facts, self._moved)

@@ -17,7 +17,8 @@ from orchestrator.configuration.environment_values import Secret
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError, Request, ServerFault, ServerTimeout
 from orchestrator.measurement.asking import Client, joined
-from orchestrator.measurement.in_flight import UNASKED, Asked, InFlight
+from orchestrator.measurement.in_flight import UNASKED, InFlight
+from orchestrator.measurement.load_loop import Served
 from orchestrator.measurement.timing import STAMPS, Stages
 from orchestrator.subject.server import check_server
 
@@ -224,7 +225,7 @@ def test_an_answer_that_nobody_asked_for_spoils_its_connection_and_no_other(tmp_
         threads = InFlight(1, client)
         stages = Stages(lambda batch: asked(batch[0]), client.ask, lambda reply: [json.loads(reply.body)["said"]["number"]])
 
-        def round_of(*numbers: int) -> Asked:
+        def round_of(*numbers: int) -> Served:
             stamps = memoryview(bytearray(8 * STAMPS * len(numbers))).cast("q")
             found = threads.ask([(number,) for number in numbers], stages, stamps, time.perf_counter_ns)
             threads.doubt(found, stamps)
