@@ -228,11 +228,8 @@ def check_surroundings(with_ray: bool) -> None:
                 f"ulimit -{option}: {may.format(f'{limit / unit:,.5g}')}, and {'Ray' if with_ray else 'the program'} needs "
                 f"{least[with_ray] / unit:,.0f}; raise it with `ulimit -{option} {enough}`"
             )
-    if with_ray:
-        _check_for_ray(folder)
-
-
-def _check_for_ray(folder: Path) -> None:
+    if not with_ray:
+        return
     most = LONGEST_SOCKET - len(SOCKET.format(pid=os.getpid()))
     length = len(os.fsencode(folder))
     if length > most:

@@ -86,13 +86,8 @@ def read_parents(known: Mapping[int, int] = MappingProxyType({})) -> dict[int, i
         pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - half the time of paths
     except OSError:
         return {}
-    found = {pid: known[pid] if known.get(pid) in pids else _parent(pid) for pid in pids}
-    return {pid: parent for pid, parent in found.items() if parent is not None}
-
-
-def _parent(pid: int) -> int | None:
-    fields = _stat(pid)
-    return int(fields[PARENT]) if fields else None
+    found = {pid: known[pid] for pid in pids if known.get(pid) in pids}
+    return found | {pid: int(fields[PARENT]) for pid in pids - found.keys() if (fields := _stat(pid))}
 
 
 def read_cpu_ns(pids: Iterable[int]) -> dict[int, int]:
