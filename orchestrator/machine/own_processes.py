@@ -56,7 +56,6 @@ def divide(parents: Mapping[int, int], roots: Iterable[int], own: int) -> OwnPro
 
 
 def _below(parents: Mapping[int, int], roots: Iterable[int]) -> set[int]:
-    """Return the roots that there are, and all that descends from them."""
     found, left = set(roots) & set(parents), True
     while left:
         more = {pid for pid, parent in parents.items() if parent in found} - found
@@ -72,7 +71,6 @@ class Kin:
         self._parents: dict[int, int] = {}
 
     def find(self) -> OwnProcesses:
-        """Return the processes that are this program's now."""
         self._parents = read_parents(self._parents)
         return divide(self._parents, self._roots, os.getpid())
 

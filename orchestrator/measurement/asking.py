@@ -66,7 +66,6 @@ class _Connection(io.RawIOBase):
             return None
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """Return the reader that Python's parser of answers asks a socket for."""
         return self._reader
 
     def look(self) -> Literal["quiet", "closed", "spoke"]:
@@ -144,11 +143,9 @@ class Client:
             raise
 
     def hide(self, text: str) -> str:
-        """Return a text without the token of the server."""
         return without_token(text, self._secret)
 
     def close(self) -> None:
-        """Close every connection."""
         with self._lock:
             for connection in self._all:
                 connection.socket.close()
@@ -158,12 +155,12 @@ class Client:
         """Return the connections on which something has come since the last call that nobody had asked for, and close them.
 
         An answer to no request passes for that to the next one, and every answer after it for another's: none on that connection is to be
-        trusted. The last one comes when nothing is asked any more, so that this waits as long as the longest of ``replies`` took, within
-        ``LONGEST_WAIT_S``.
+        trusted. The last one comes when nothing is asked any more, so that this waits twice as long as the longest of ``replies`` took,
+        within ``LONGEST_WAIT_S``.
         """
         kept = {connection.number for connection in self._all}
         times_ns = [reply.ended_ns - reply.sent_ns for reply in replies if reply is not None and reply.connection in kept]
-        time.sleep(min(LONGEST_WAIT_S, max(times_ns, default=0) / 1e9))
+        time.sleep(min(LONGEST_WAIT_S, 2 * max(times_ns, default=0) / 1e9))
         for connection in self._all:
             if connection.look() == "spoke":
                 self._doubted.add(connection.number)

@@ -138,7 +138,6 @@ class MemoryPeaks:
         self._keep()
 
     def begin(self) -> None:
-        """Let the peaks count anew."""
         self._keep()
         self._anew = False
         with suppress(OSError), open(self._forget, "wb", buffering=0) as file:  # noqa: PTH123 - asked in every round
@@ -156,7 +155,6 @@ class MemoryPeaks:
         return {"resident_peak_bytes": resident if self._anew else None, "gpu_allocated_peak_bytes": gpu}
 
     def _keep(self) -> tuple[int, int | None]:
-        """Return the peaks as they are, and remember the largest."""
         resident, gpu = memory_peak_bytes(), None
         if self._gpus:
             import torch

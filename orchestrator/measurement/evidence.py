@@ -155,7 +155,6 @@ def difference(before: Counters, after: Counters) -> dict[str, int | None]:
 
 
 def _used(before: Mapping[int, int], after: Mapping[int, int]) -> int:
-    """Return the processor time of the processes that were there before and after."""
     return sum(after[pid] - before[pid] for pid in before.keys() & after.keys())
 
 
@@ -225,7 +224,6 @@ def combined(readings: Sequence[GpuReading]) -> dict[str, Any]:
 
 
 def _stored(gpu: GpuReading) -> dict[str, Any]:
-    """Return the evidence of one of several GPUs, as ``schema.GPU`` has it."""
     return {name: value for name, value in asdict(gpu).items() if name != "own_bytes"} | {"foreign_processes": len(gpu.foreign_processes)}
 
 
@@ -277,7 +275,6 @@ class AroundRounds:
         self.memory = MemoryPeaks(gpus)
 
     def find_own_processes(self) -> None:
-        """Look which processes are this program's from here on."""
         self._ours = self._kin.find()
 
     def begin(self) -> None:
@@ -291,7 +288,6 @@ class AroundRounds:
         self.memory.begin()
 
     def counters(self) -> Counters:
-        """Read the counters of this moment."""
         return read_counters(self._cores, self._throttle_files, self._ours)
 
     def end(self, before: Counters) -> dict[str, Any]:

@@ -43,7 +43,6 @@ class TrialFailed(RuntimeError):
         self.fault = fault
 
     def __str__(self) -> str:
-        """Return the message."""
         return str(self.args[0])
 
 

@@ -106,7 +106,6 @@ class InFlight:
         self._pool = ThreadPoolExecutor(most, thread_name_prefix="asks") if most > 1 else None
 
     def close(self) -> None:
-        """Let the threads end."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 

@@ -248,7 +248,6 @@ class Stream:
         )
 
     def _ramp(self, visit: int) -> pa.RecordBatch:
-        """Return the rows of the ramp in order of arrival, columns of ``schema.RAMP``."""
         count = self.schedule.ramp
         columns = self._columns(np.arange(count), np.full(count, -1), ramp=True)
         return columns_batch(columns | {"stream": pa.array(np.full(count, visit, dtype=np.int32))}, schema.RAMP)

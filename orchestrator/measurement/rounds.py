@@ -83,7 +83,6 @@ class TimedRounds:
         return batches_of_round(self.trial, len(self.items), 0)
 
     def batches(self, groups: Sequence[Sequence[int]]) -> list[list[Any]]:
-        """Return the items of each batch."""
         return [[self.items[index] for index in group] for group in groups]
 
     def wait(self) -> WaitUntil:
@@ -117,7 +116,6 @@ class TimedRounds:
         return Rounds(timings, rows_batch(rows, schema.ROUNDS), answers, errors, tracebacks)
 
     def _time(self, number: int, visit: int | None) -> tuple[Timed, dict[str, Any], pa.Table | None, str | None]:
-        """Time a round, and return it with its row, its changed answers and the first traceback."""
         if visit != self._visit:
             self.around.find_own_processes()
         lead_in = self.lead_in(number) if visit not in (None, self._visit) else {}
@@ -248,5 +246,4 @@ class TimedRounds:
 
 
 def _places(batches: int) -> memoryview:
-    """Return places for stamps that are not kept."""
     return memoryview(bytearray(8 * STAMPS * batches)).cast("q")

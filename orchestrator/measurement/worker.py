@@ -173,11 +173,9 @@ class Worker:
 
     @tracebacks_kept()
     def run_stream(self, first: int, visit: int) -> Rounds:
-        """Serve the stream of a visit, whose rounds count from ``first``."""
         return self._rounds.serve(first, visit)
 
     def kernel_ns(self) -> int:
-        """Return how long a fixed piece of work takes now, in ns."""
         return kernel_ns()
 
     @tracebacks_kept()
@@ -201,7 +199,6 @@ class Worker:
         return read_placement(self._trial, self._cores, self._threads, self._allowed, self._pin, self._model.facts, self._moved)
 
     def close(self) -> None:
-        """Remove the file of stamps, and leave the server."""
         if self._client is not None and self._asking is not None:
             self._asking.close()
             self._client.close()

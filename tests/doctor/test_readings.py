@@ -13,9 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.doctor.clocks import Trip, offset_from, steps_of
-from orchestrator.doctor.findings import read_host
-from orchestrator.doctor.noise import busiest, read_governors, read_noise, read_siblings
+from orchestrator.doctor.readings import Trip, busiest, offset_from, read_governors, read_host, read_noise, read_siblings, steps_of
 from orchestrator.machine.cores import Quota, read_quota, read_throttle_files
 
 
@@ -43,7 +41,7 @@ def test_this_machine_is_read_as_plain_values_and_its_mask_put_back() -> None:
 def test_pinning_touches_no_other_thread() -> None:
     script = """
 import os, threading
-from orchestrator.doctor.noise import read_noise
+from orchestrator.doctor.readings import read_noise
 done, mask = threading.Event(), []
 other = threading.Thread(target=lambda: (done.wait(), mask.append(os.sched_getaffinity(0))))
 other.start()
