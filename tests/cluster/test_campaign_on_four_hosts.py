@@ -146,6 +146,7 @@ def another_environment(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "environment", "told"),
     [
+        ([], {"RAY_AUTH_TOKEN": "0" * 64}, "if the token here is not the head's, copy its"),
         ([], {"RAY_AUTH_TOKEN_PATH": "/nowhere/token"}, "there is no token here"),
         (["system.labels.system=nope"], {}, "no node has system=nope; labels there: system=half_core, "),
         (["system.device=cuda:7"], {}, "system.device=cuda:7: one-core has cpu"),
@@ -157,18 +158,6 @@ def test_a_mistake_is_one_line(
     four_hosts: Hosts, tmp_path: Path, capfd: pytest.CaptureFixture[str], words: list[str], environment: dict[str, str], told: str
 ) -> None:
     check_refused(four_hosts, capfd, tmp_path, [*null("one_core"), "model=echo", *SHORT, *words], told, **environment)
-
-
-def test_a_token_that_is_refused_is_one_line(four_hosts: Hosts, tmp_path: Path) -> None:
-    """In a process of its own: Ray's core keeps the first token that a process has used."""
-    words = [*null("one_core"), "model=echo", *SHORT, "cluster=address", f"cluster.address={four_hosts.address}", "results_dir=r"]
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestrator", *words], cwd=tmp_path, capture_output=True, text=True, check=False,
-        env={**four_hosts.environment, "RAY_AUTH_TOKEN": "0" * 64},
-    )  # fmt: skip
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert "if the token here is not the head's, copy its" in done.stderr
-    assert not (tmp_path / "r").exists()
 
 
 def test_stacks_that_differ_are_one_line_where_they_must_not(
