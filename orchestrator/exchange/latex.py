@@ -1,14 +1,10 @@
-"""Result tables as CSV (exact numbers, durations in ns, nothing that a spreadsheet would run) and as LaTeX."""
+"""Result tables as LaTeX, each as wide as a column of a paper."""
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from string import ascii_uppercase
-from typing import Any
-
-import pyarrow as pa
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
@@ -17,42 +13,6 @@ from orchestrator.report.markdown import FOLDED
 from orchestrator.report.result_tables import shown
 from orchestrator.report.table import Table, condensed
 from orchestrator.report.text import printable
-
-FORMULA = ("=", "+", "-", "@", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}", "\N{FULLWIDTH HYPHEN-MINUS}",
-           "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
-"""What spreadsheets take for the beginning of a formula."""
-
-
-def to_csv(table: pa.Table) -> str:
-    """Return a table as CSV with a header.
-
-    Numbers are written so that they read back exactly; nulls are empty; lists and maps are JSON. In text, what steers a terminal, hides or
-    breaks lines is an escape, as in the report, and a backslash is two, so that texts that differ do so here; text that a spreadsheet would
-    run as a formula has an apostrophe before it.
-    """
-    lines = [[_text(name) for name in table.column_names]]
-    columns = [column.to_pylist(maps_as_pydicts="strict") for column in table.columns]
-    lines += [[_cell(value) for value in row] for row in zip(*columns, strict=True)]
-    # Python's csv does not quote a lone carriage return, which ends a row.
-    quoted = [['"{}"'.format(cell.replace('"', '""')) if re.search('[,"\r\n]', cell) else cell for cell in cells] for cells in lines]
-    return "".join(f"{','.join(cells)}\n" for cells in quoted)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, list | dict):
-        text = json.dumps(value, ensure_ascii=False)  # in which names of any script stay, and what is not to be seen is an escape
-        return text if printable(text) == text else json.dumps(value).replace("\x7f", "\\u007f")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(value) if isinstance(value, int | float) else _text(str(value))
-
-
-def _text(text: str) -> str:
-    plain = printable(text.replace("\\", "\\\\"))
-    return f"'{plain}" if plain.startswith(FORMULA) else plain
-
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -70,8 +30,8 @@ SPECIAL = {
     "\N{MINUS SIGN}": "$-$",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
+# A hyphen before a number at the start of a cell, after a space or a bracket.
 MINUS = re.compile(r"(?<![^\s\[])-(?=\d)")
-"""A hyphen before a number at the start of a cell, after a space or a bracket."""
 TABLE = r"""% Needs \usepackage{{array,booktabs}}
 \begin{{table}}[htbp]
 \centering
@@ -91,24 +51,24 @@ BLOCK = r"""\begin{{tabular}}{{@{{}}{columns}@{{}}}}
 \bottomrule
 \end{{tabular}}"""
 NEXT_BLOCK = "\n\n\\medskip\n"
+# Sections of a report, whose views are tables of figures.
 SHOWN = frozenset(title for title, _ in FOLDED)
-"""Sections of a report, whose views are tables of figures."""
 
 
 TEXT_PT, LEADING_PT = 7.0, 8.4
+# Width of a column of a two-column paper, 3.3 in, in TeX's points.
 COLUMN_PT = 238.0
-"""Width of a column of a two-column paper, 3.3 in, in TeX's points."""
+# Between two columns: twice ``\tabcolsep``.
 GAP_PT = 5.0
-"""Between two columns: twice ``\\tabcolsep``."""
+# What names leave to the figures beside them.
 FIGURES_PT = 74.0
-"""What names leave to the figures beside them."""
+# Width of a wrapped column of figures, as a share of that of its longest cell on one line: it takes two lines.
 WRAPPED = 0.6
-"""Width of a wrapped column of figures, as a share of that of its longest cell on one line: it takes two lines."""
 LETTERS_PT = dict.fromkeys(ascii_uppercase, 5.8) | dict.fromkeys("mwMW%@&#", 6.7) | dict.fromkeys("ijltfrI.,:;'|![](){}/- ", 3.0)
+# Widths of letters in Computer Modern at 7 points, or a little more; others are those that ASCII lacks.
 USUAL_PT, OTHER_PT = 4.25, 7.5
-"""Widths of letters in Computer Modern at 7 points, or a little more; others are those that ASCII lacks."""
+# What stands together: a line may end after it.
 PIECE = re.compile(r" +|[^_\-/ ]*[_\-/]+|[^_\-/ ]+")
-"""What stands together: a line may end after it."""
 
 
 @dataclass(frozen=True)
