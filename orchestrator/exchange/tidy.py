@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orchestrator.contracts import InputError
-from orchestrator.storage import encoding, schema
+from orchestrator.storage import schema, stored_form
 from orchestrator.storage.files import replacing
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
@@ -64,9 +64,9 @@ def write_tidy(campaign: Campaign, path: Path) -> int:
     form = _form(campaign, trials)
     rows = 0
     options = {
-        **encoding.TIMINGS,
+        **stored_form.PARQUET_OF_TIMINGS,
         "use_dictionary": [field.name for field in form if pa.types.is_dictionary(field.type) or field.name.startswith("score_")],
-        "column_encoding": {**encoding.TIMINGS["column_encoding"], "total_ns": "BYTE_STREAM_SPLIT"},
+        "column_encoding": {**stored_form.PARQUET_OF_TIMINGS["column_encoding"], "total_ns": "BYTE_STREAM_SPLIT"},
     }
     with replacing(path) as file, pq.ParquetWriter(file, form, **options) as writer:
         for record in trials:

@@ -15,17 +15,20 @@ from orchestrator.configuration.server import ServerSettings
 from orchestrator.subject.inspection import Inspection
 
 LONGEST_SLUG = 100
+# Four names of this length, their hyphens and a batch of five digits fit into the longest slug.
 LONGEST_NAME = 22
-"""Four names of this length, their hyphens and a batch of five digits fit into the longest slug."""
 
+# Where there is a load, each name gives up a part of its length for it.
 LONGEST_LOAD = 20
-"""Where there is a load, each name gives up a part of its length for it."""
+# Five names of this length and the rest still fit.
 LONGEST_SERVER = 13
-"""Five names of this length and the rest still fit."""
 
+# What is known of a server in the hash: where it answers and with which token is no part of the work.
 OF_SERVER = {"name", "timeout_s", "keep_alive", "in_flight", "command", "cores"}
-"""What is known of a server in the hash: where it answers and with which token is no part of the work."""
 
+# Keys outside the hash. They check, guard, locate or schedule the work and do not change it; the digest of the data says which samples a
+# limit draws. ``schedule`` is hashed as the one value that most older ids held. Options are added one by one, without those that are
+# paths: a digest says what a path holds.
 NO_WORK = {
     "model": {"runtimes", "classes", "parameters", "several_gpus", "same_as", "options"},
     "task": {"classes", "limit", "subset_seed", "memory_limit", "options"},
@@ -33,9 +36,6 @@ NO_WORK = {
     "runtime": {"packages", "programs", "dtypes", "asks_server"},
     "measurement": {"repeat", "round_timeout_s", "max_errors", "schedule", "visit_rounds", "pause", "lead_in", "certify_rounds"},
 }
-"""Keys outside the hash. They check, guard, locate or schedule the work and do not change it; the digest of the data
-says which samples a limit draws. ``schedule`` is hashed as the one value that most older ids held. Options are added one by one, without
-those that are paths: a digest says what a path holds."""
 
 
 def match_key(trial: Trial, inspection: Inspection) -> str:

@@ -18,8 +18,8 @@ from orchestrator.storage.records import LeftOut, PlannedTrial
 from orchestrator.subject.inspection import Inspection
 from orchestrator.subject.samples import slices_offered
 
+# The machine of a trial whose system matches no machine.
 NOWHERE = Machine("-", (), 0)
-"""The machine of a trial whose system matches no machine."""
 
 
 @dataclass(frozen=True)

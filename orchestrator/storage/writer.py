@@ -37,8 +37,8 @@ from orchestrator.storage.records import STARTED, CampaignRecord, PlannedTrial, 
 from orchestrator.storage.schema import State
 from orchestrator.storage.trial_writer import TrialWriter
 
+# How an empty list reads at this depth; no text within the document holds a line break.
 NO_TRIALS = '\n "trials": []'
-"""How an empty list reads at this depth; no text within the document holds a line break."""
 
 
 def trial_text(planned: PlannedTrial) -> str:
@@ -53,11 +53,11 @@ def campaign_text(record: CampaignRecord, trials: Iterable[str]) -> str:
     return sealed_json(rest.replace(NO_TRIALS, f'\n "trials": [\n{texts}\n ]', 1) if texts else rest)
 
 
+# ``campaign.json`` is written once in so many seconds at most.
 WRITE_EVERY_S = 1.0
-"""``campaign.json`` is written once in so many seconds at most."""
 
+# Nor does writing it take more than this share of the time, however many trials it holds.
 WRITING_SHARE = 0.05
-"""Nor does writing it take more than this share of the time, however many trials it holds."""
 
 
 class CampaignLock:

@@ -42,7 +42,6 @@ def test_times_are_those_stored_and_inf_elsewhere(campaign: CampaignWriter, tria
     ]
     assert matrix.rounds.tolist() == [0, 1, 2]
     assert matrix.samples.tolist() == [0, 1, 2]
-    assert matrix.process.tolist() == [0, 1, 1]
     assert matrix.incomplete.tolist() == [False, True, False]
 
 
@@ -68,7 +67,7 @@ def test_all_late(campaign: CampaignWriter, trial_id: str, new_round: NewRound) 
 def test_no_rounds_yet(campaign: CampaignWriter, trial_id: str) -> None:
     matrix = open_campaign(campaign.directory).matrix(trial_id)
     assert matrix.times[Clock.INFERENCE].shape == matrix.times[Clock.TOTAL].shape == matrix.outcome.shape == (0, 0)
-    assert matrix.rounds.shape == matrix.process.shape == matrix.incomplete.shape == (0,)
+    assert matrix.rounds.shape == matrix.incomplete.shape == (0,)
 
 
 def test_every_nanosecond_survives(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
