@@ -87,7 +87,7 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
         changed = len({sample for _, table in answered for sample in table["sample"].to_pylist()})
     unanswered = different > 0 and any(answer is None for answer in predictions)
     is_asked = record.trial.server.is_asked
-    others = _other_answers(campaign, record, matrix) if unanswered or is_asked else {}
+    others = _other_answers(campaign, record, matrix, rounds) if unanswered or is_asked else {}
     if unanswered:
         predictions, by_round, changed = known_answers(predictions, others, len(matrix.rounds))
         different = int(by_round.sum())
@@ -171,16 +171,14 @@ def _beside(
 
 
 def _other_answers(
-    campaign: Campaign, record: TrialRecord, matrix: RoundMatrix
+    campaign: Campaign, record: TrialRecord, matrix: RoundMatrix, rounds: pa.Table
 ) -> dict[int, dict[int, Any]]:
     rows = {int(number): row for row, number in enumerate(matrix.rounds)}
     return {
         rows[number]: dict(
             zip(*(table.column(name).to_pylist() for name in ("sample", "prediction")), strict=True)
         )
-        for number, table in campaign.other_answers(
-            record.trial_id, campaign.rounds(record.trial_id)
-        )
+        for number, table in campaign.other_answers(record.trial_id, rounds)
         if number in rows
     }
 
@@ -227,8 +225,8 @@ def refuse_short_rounds(record: TrialRecord, matrix: RoundMatrix, rounds: pa.Tab
     took = rounds.column("duration_ns").to_numpy()
     if len(short := np.flatnonzero(took < longest)):
         raise InputError(
-            f"trials/{record.trial_id}: round {short[0]} took {took[short[0]]} ns and a sample of it "
-            f"{longest[short[0]]:.0f} ns: {MEASURE_AGAIN}"
+            f"trials/{record.trial_id}: round {short[0]} took {took[short[0]]} ns and a sample of "
+            f"it {longest[short[0]]:.0f} ns: {MEASURE_AGAIN}"
         )
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.configuration.environment_values import known_by_digests
-from orchestrator.configuration.server import ServerSettings
 from orchestrator.subject.inspection import Inspection
 
 LONGEST_SLUG = 100
@@ -81,20 +80,15 @@ def identity(trial: Trial, inspection: Inspection) -> dict[str, Any]:
         # Of a trace its content is the work, not where it lies.
         blocks["load"] = trial.load.model_dump(mode="json", exclude={"file"}) | {"file_digest": inspection.load_digest}
     if trial.server.is_asked:
-        blocks["server"] = trial.server.model_dump(mode="json", include=OF_SERVER) | _started(trial.server)
+        blocks["server"] = trial.server.model_dump(mode="json", include=OF_SERVER)
+        if trial.server.command is not None:  # it is started by the campaign; folders are no part of the work
+            told = {
+                "command": list(map(_without_folder, trial.server.command)),
+                "environment": trial.server.environment,
+                "settings": {name: _without_folder(value) for name, value in trial.server.settings.items()},
+            }
+            blocks["server"] |= {name: known_by_digests(value) for name, value in told.items()}
     return {**blocks, "model_digest": inspection.model_digest, "data_digest": inspection.data_digest}
-
-
-def _started(server: ServerSettings) -> dict[str, Any]:
-    """Return what is known of a server that the campaign starts: command and settings without the folders of paths, and its environment."""
-    if server.command is None:
-        return {}
-    told = {
-        "command": list(map(_without_folder, server.command)),
-        "environment": server.environment,
-        "settings": {name: _without_folder(value) for name, value in server.settings.items()},
-    }
-    return {name: known_by_digests(value) for name, value in told.items()}
 
 
 def _without_folder(value: Any) -> Any:

@@ -208,7 +208,10 @@ def remove_drafts(folder: Path) -> None:
     """Delete the half-written files of dead writers. A living one holds a lock on its draft."""
     for path in folder.iterdir():
         if DRAFT.fullmatch(path.name):
-            with suppress(OSError), open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as draft:  # no link, no pipe
+            with (
+                suppress(OSError),
+                open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as draft,  # no pipe
+            ):
                 fcntl.flock(draft, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
 
@@ -271,11 +274,7 @@ def json_text(document: Any) -> str:
 
 def write_json(path: Path, document: Any) -> None:
     """Write a mapping of plain values as JSON, sealed. Raises ValueError for NaN and infinities, which JSON does not have."""
-    try:
-        text = json_text(document)
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {error}; store None for a number that does not exist") from error
-    write_text(path, sealed_json(text))
+    write_text(path, sealed_json(json_text(document)))
 
 
 def write_parquet(path: Path, table: pa.Table, **options: Any) -> None:

@@ -24,24 +24,22 @@ SHOWN = 3
 
 def refuse_no_campaign(directory: Path) -> None:
     """Raise InputError for a path that is no campaign's directory."""
-    if not (directory / CAMPAIGN).is_file():
-        raise InputError(f"{directory} {_why(directory)}")
-
-
-def _why(path: Path) -> str:
-    name = "name the directory of a campaign"
-    if not path.exists():
-        link = f"is a link to {path.readlink()}, which" if path.is_symlink() else ""
-        beside = [found.parent.name for found in path.parent.glob(f"*/{CAMPAIGN}")]
-        nearest = get_close_matches(path.name, beside, n=1)
-        return f"{link} is not there: {name}, such as {path.with_name(nearest[0]) if nearest else 'results/latest'}".strip()
-    around = next((parent for parent in path.absolute().parents[:4] if (parent / CAMPAIGN).is_file()), None)
-    if around is not None:
-        return f"lies within a campaign: {name}, {around}"
-    below = sorted({found.parent for places in BELOW for found in path.glob(f"{places}/{CAMPAIGN}")}, reverse=True)
-    if below:
-        return f"holds no {CAMPAIGN} itself: name one of the campaigns below it ({', '.join(map(str, below[:SHOWN]))})"
-    return f"holds no {CAMPAIGN}: {name}, such as results/latest"
+    if (directory / CAMPAIGN).is_file():
+        return
+    told = "name the directory of a campaign"
+    around = next((parent for parent in directory.absolute().parents[:4] if (parent / CAMPAIGN).is_file()), None)
+    below = sorted({found.parent for places in BELOW for found in directory.glob(f"{places}/{CAMPAIGN}")}, reverse=True)
+    why = f"holds no {CAMPAIGN}: {told}, such as results/latest"
+    if not directory.exists():
+        link = f"is a link to {directory.readlink()}, which " if directory.is_symlink() else ""
+        beside = [found.parent.name for found in directory.parent.glob(f"*/{CAMPAIGN}")]
+        nearest = get_close_matches(directory.name, beside, n=1)
+        why = f"{link}is not there: {told}, such as {directory.with_name(nearest[0]) if nearest else 'results/latest'}"
+    elif around is not None:
+        why = f"lies within a campaign: {told}, {around}"
+    elif below:
+        why = f"holds no {CAMPAIGN} itself: name one of the campaigns below it ({', '.join(map(str, below[:SHOWN]))})"
+    raise InputError(f"{directory} {why}")
 
 
 class Campaign:
@@ -103,9 +101,8 @@ class Campaign:
         rounds = self.rounds(trial_id)
         return next((table for _, table in self.other_answers(trial_id, rounds.filter(pc.equal(rounds.column("round"), number)))), None)
 
-    def other_answers(self, trial_id: str, rounds: pa.Table | None = None, form: pa.Schema | None = None) -> Iterator[tuple[int, pa.Table]]:
-        """Yield the number of each of ``rounds``, else of all, that has answers other than the first round's, and these."""
-        rounds = self.rounds(trial_id) if rounds is None else rounds
+    def other_answers(self, trial_id: str, rounds: pa.Table, form: pa.Schema | None = None) -> Iterator[tuple[int, pa.Table]]:
+        """Yield the number of each of ``rounds`` that has answers other than the first round's, and these."""
         for number, different in zip(*(rounds.column(name).to_pylist() for name in ("round", "different_answers")), strict=True):
             path = self._folder(trial_id).answers_of(number)
             if path.exists():

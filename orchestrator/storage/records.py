@@ -138,10 +138,9 @@ class PlannedTrial(Frozen):
             raise ValueError(f"trial_id {self.trial_id} must be match_key {self.match_key} with -r{self.trial.repeat} after it")
         return self
 
-    def with_state(self, state: State, reason: str | None) -> PlannedTrial:
+    def with_state(self, state: State, reason: str | None) -> Self:
         """Return the same trial in another state."""
-        fields = {name: getattr(self, name) for name in PlannedTrial.model_fields}
-        return PlannedTrial.model_validate({**fields, "state": state, "reason": reason})
+        return self.model_copy(update={"state": state, "reason": reason})
 
     def labels(self) -> dict[str, Any]:
         """Return the columns that every result table begins with."""
