@@ -114,6 +114,7 @@ def command(
         if measured.ended is not None:
             return measured.ended
         before, after, broken = measured.folder / "a", measured.folder / "b", measured.broken
+        overrides = ()  # they are measured, and stored with each side
     else:
         before, after = read
     effect = min_effect or MIN_EFFECT if gate else None

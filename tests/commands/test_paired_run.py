@@ -129,8 +129,8 @@ def test_a_ray_that_dies_is_no_signal(call: Callable[..., tuple[int, str, str]],
 @pytest.mark.parametrize(
     ("sides", "more", "says"),
     [
-        (["model=echo"], [], "compare --run takes two sides, 1 given"),
-        (["model=echo", "model=echo", "other"], [], "takes KEY=VALUE for both only"),
+        (["model=echo"], [], "compare takes two sides, 1 given"),
+        (["model=echo", "model=echo", "other"], [], "compare --run takes KEY=VALUE alone"),
         (["measurement.repeat=2", "model=echo"], [], "say how many with --pairs"),
         (["model=echo", "results_dir=x"], [], "name the folder with --to"),
         (["model=echo", "nowhere.yaml"], [], "nowhere.yaml: there is no such file"),
