@@ -18,9 +18,7 @@ TWINS = ("timings", "rounds")
 SAMPLES = "predictions.parquet"
 WARMUP = "warmup.parquet"
 RAMP = "ramp.parquet"
-TRACEBACK = "traceback.txt"
 OF_A_TRIAL = (SAMPLES, WARMUP, RAMP)
-ANSWERS_FOLDER = "predictions"
 
 # Parts in order, by the number of the last flush that they hold.
 Parts = dict[int, Path]
@@ -104,11 +102,11 @@ class TrialFolder:
 
     @property
     def traceback(self) -> Path:
-        return self._own(TRACEBACK)
+        return self._own("traceback.txt")
 
     @property
     def answers(self) -> Path:
-        return self._own(ANSWERS_FOLDER)
+        return self._own("predictions")
 
     def server_log(self, process: int) -> Path:
         """What a server has written that the trial's process of this number had started, as text."""

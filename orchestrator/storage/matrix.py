@@ -54,11 +54,6 @@ class RoundMatrix:
     visits: npt.NDArray[np.int32] | None = None
     arrivals: npt.NDArray[np.float64] | None = None
 
-    @property
-    def late(self) -> npt.NDArray[np.bool_]:
-        """True where there is no time, so that the sample is late at any threshold; shape [R, S]."""
-        return np.not_equal(self.outcome, schema.OK)
-
 
 def round_matrix(timings: pa.Table, rounds: pa.Table, with_stages: bool = True) -> RoundMatrix:
     """Return the matrices of a trial.

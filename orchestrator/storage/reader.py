@@ -19,7 +19,6 @@ from orchestrator.storage.stored_form import conform_samples
 
 # Where campaigns lie below a folder that holds several: ``results/<sweep>/<time>``.
 BELOW = ("*", "*/*", "results/*/*")
-SHOWN = 3
 
 
 def refuse_no_campaign(directory: Path) -> None:
@@ -38,7 +37,7 @@ def refuse_no_campaign(directory: Path) -> None:
     elif around is not None:
         why = f"lies within a campaign: {told}, {around}"
     elif below:
-        why = f"holds no {CAMPAIGN} itself: name one of the campaigns below it ({', '.join(map(str, below[:SHOWN]))})"
+        why = f"holds no {CAMPAIGN} itself: name one of the campaigns below it ({', '.join(map(str, below[:3]))})"
     raise InputError(f"{directory} {why}")
 
 

@@ -48,11 +48,7 @@ SCHEMA_VERSION = 2
 
 OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "timeout", "lost", "dropped")
 
-OK = OUTCOMES.index("ok")
-ERROR = OUTCOMES.index("error")
-TIMEOUT = OUTCOMES.index("timeout")
-LOST = OUTCOMES.index("lost")
-DROPPED = OUTCOMES.index("dropped")
+OK, ERROR, TIMEOUT, LOST, DROPPED = range(len(OUTCOMES))
 
 # The stages between the four stamps of a sample. Their sum is the total clock.
 STAGES = ("preprocess_ns", "inference_ns", "postprocess_ns")

@@ -47,8 +47,8 @@ def with_traceback(known: str, heading: str, text: str) -> str:
 class TrialWriter:
     """The files of one trial. Construction puts right what a kill has left.
 
-    ``clock`` gives seconds and decides when to flush; ``least`` is how many rounds the trial is known to have. Only ``CampaignWriter``,
-    which holds the campaign's lock, makes one.
+    ``clock`` gives seconds and decides when to flush; ``least`` is how many rounds the trial is known to have; ``rounds`` counts those
+    appended so far, by this and earlier drivers. Only ``CampaignWriter``, which holds the campaign's lock, makes one.
     """
 
     def __init__(self, folder: TrialFolder, clock: Callable[[], float] = time.monotonic, least: int = 0) -> None:
@@ -61,8 +61,8 @@ class TrialWriter:
         for name in TWINS:
             make_folder(folder.twin(name))
         numbers = rounds(folder).column("round")
-        self._rounds = len(numbers)
-        self._last = numbers[-1].as_py() if self._rounds else -1
+        self.rounds = len(numbers)
+        self._last = numbers[-1].as_py() if self.rounds else -1
         self._next_part = max(parts(folder.twin("rounds")), default=-1) + 1  # counted, since another folder may stand there later
         self._waiting: list[tuple[pa.Table, pa.Table]] = []
         self._flushed_at, self._every_s = clock(), FLUSH_AFTER_S
@@ -71,18 +71,13 @@ class TrialWriter:
                 self.append(timed, rows)
         self.flush()
 
-    @property
-    def rounds(self) -> int:
-        """How many rounds were appended so far, by this and earlier drivers."""
-        return self._rounds
-
     def stored_samples(self) -> pa.Table | None:
         """Return what ``write_samples`` has written, or None. Raises InputError if it is missing although rounds are stored."""
         path = self._folder.samples
         if path.exists():
             return read_table(path)
-        if self._rounds:
-            raise InputError(f"{path} is missing ({self._rounds} rounds are stored): {MEASURE_AGAIN}")
+        if self.rounds:
+            raise InputError(f"{path} is missing ({self.rounds} rounds are stored): {MEASURE_AGAIN}")
         return None
 
     def stored_rounds(self) -> Rounds | None:
@@ -92,7 +87,7 @@ class TrialWriter:
 
     def write_record(self, record: TrialRecord) -> None:
         """Write ``trial.json``, with the number of rounds that are stored by now."""
-        stored = record.model_copy(update={"rounds": self._rounds - sum(len(rows) for _, rows in self._waiting)})
+        stored = record.model_copy(update={"rounds": self.rounds - sum(len(rows) for _, rows in self._waiting)})
         write_json(self._folder.record, stored.model_dump(mode="json"))
 
     def write_samples(self, samples: pa.Table) -> None:
@@ -148,7 +143,7 @@ class TrialWriter:
         if numbers[0] <= self._last:
             stored = f"round {self._last} of {self._folder.path.name} is stored already"
             raise ValueError(f"{stored}, and round {numbers[0]} cannot follow it: a stored round is never replaced")
-        self._rounds, self._last = self._rounds + len(numbers), int(numbers[-1])
+        self.rounds, self._last = self.rounds + len(numbers), int(numbers[-1])
         self._waiting.append((timed, rounds_of))
         if self._clock() - self._flushed_at >= self._every_s:
             self._every_s = min(2 * self._every_s, FLUSH_EVERY_S)
