@@ -135,8 +135,7 @@ def _fill(members: Sequence[PlannedTrial], held: Mapping[str, Counter[str]], roo
         for _, piece in groupby(block, key=kinds[0]):
             add(list(piece), kinds[1:])
 
-    for _, repeat in groupby(members, key=WHOLE[0]):
-        add(list(repeat), WHOLE[1:])
+    add(members, WHOLE)
     return numbers
 
 
