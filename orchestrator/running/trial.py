@@ -160,7 +160,7 @@ class TrialRun:
             going = self._attempt(partial(self._take_rounds, course, calls))
         ended_ns = self._now_ns()
         self.due_ns = ended_ns + math.ceil(self._measurement.pause * (ended_ns - began_ns))
-        return going
+        return going and self._attempt(partial(self._ask_in_pause, course))
 
     def rest(self) -> bool:
         """Have its process sleep until its next visit. Return whether visits may follow."""
@@ -214,14 +214,15 @@ class TrialRun:
 
     def _take_rounds(self, course: Course, calls: RoundCalls) -> End | None:
         if not self._stop.is_set():
-            calls.ask_ahead(course.round_s)
+            calls.ask_ahead(course.round_s, course.may_stop_at)
         if not calls:
             self._read_back(course.book)
             return self._interrupted(course)
         rounds = calls.take()
-        decision = course.decide(rounds)
+        course.take(rounds)
+        decision = course.decide() if course.is_due else Decision(False)
         if not (decision.stop or self._stop.is_set() or self._process.session.shares_machine):
-            calls.ask_ahead(course.round_s)
+            calls.ask_ahead(course.round_s, course.may_stop_at)
         course.store(rounds)
         self._observer.round_done(self._planned, RoundDone(course.next_round, course.round_s, course.p99_ns), decision)
         if decision.stop:
@@ -230,6 +231,11 @@ class TrialRun:
             return "done", None
         calls.refuse_too_many_errors(rounds)
         return None
+
+    def _ask_in_pause(self, course: Course) -> None:
+        """Ask the rule about rounds after which it cannot stop, where that keeps nothing waiting."""
+        if self._measurement.pause:
+            course.decide()
 
     def _conclude(self, book: TrialBook) -> None:
         """Ask the process what it has to say at the end: whether its placement and the machine's speed have changed meanwhile."""
@@ -346,7 +352,8 @@ class TrialRun:
                 with storing():
                     self._campaign.set_state(self.trial_id, state, reason)
 
-        for action in (self.close, *(() if book is None else (book.finish, store)), store_alone):
+        asked = () if self._course is None else (self._course.decide,)
+        for action in (self.close, *asked, *(() if book is None else (book.finish, store)), store_alone):
             try:
                 action()
             except Unstorable:

@@ -131,7 +131,8 @@ class StoppingRule(Protocol):
     """One way to tell that enough was measured. It sees every round and knows no bounds.
 
     It is constructed with `RuleSettings`, and with keyword arguments of its own, each with a
-    default: what the user sets by ``measurement.rule_options.NAME=VALUE``.
+    default: what the user sets by ``measurement.rule_options.NAME=VALUE``. It may tell by
+    ``may_stop_at`` after how many rounds it can stop next: until then it is asked in pauses.
     """
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
@@ -169,6 +170,12 @@ class Bounded:
     def __init__(self, rule: StoppingRule, settings: RuleSettings) -> None:
         self._rule, self._settings = rule, settings
         self._enough_since_s: float | None = None
+
+    @property
+    def may_stop_at(self) -> int:
+        """The fewest rounds, of those to come, after which a trial may end."""
+        own = getattr(self._rule, "may_stop_at", 0) if self._settings.max_seconds is None else 0
+        return min(max(own, self._settings.min_rounds), self._settings.max_rounds)
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Ask the rule, then apply the bounds."""
