@@ -118,14 +118,14 @@ class Course:
         judge, rows = self._judge, rounds.rows.select(["round", "process", "visit", "started_monotonic_ns", "duration_ns"]).to_pylist()
         assert judge is not None
         of_samples, times = clocks(self._trial, rounds)
-        primary = primary_of(times)
+        primary, ideal = primary_of(times), judge.ideal
         for place, row in enumerate(rows):
             elapsed_s = self._clock.tick(row["process"], row["visit"], row["started_monotonic_ns"], row["duration_ns"])
             observation = RoundObservation(
                 row["round"],
                 {clock: found[place] for clock, found in times.items()},
                 partial(judge.gained, of_samples[primary][place]),
-                judge.ideal,
+                ideal,
                 row["visit"] if self._visits_are_units else None,
                 judge.answers,
                 judge.bounded,
@@ -181,6 +181,7 @@ class Course:
 
     def stop(self, reason: str | None) -> None:
         """Record why the trial stops."""
+        self.decide()
         extends = self.book.extends
         looks = (*self.book.record.looks, self.next_round) if extends else ()
         self.book.note(stopping=self.book.stopped("extended" if extends else reason), looks=looks, extension=None)
