@@ -30,8 +30,8 @@ WORDS = [
 ROUND_S, ROUNDS, REPEATS = 0.5, 30, 3
 OWN_GAP_MS, EFFICIENCY, START_S = 5.0, 0.985, 8.0
 
+# What, how much, in which unit, and the bar, None without one.
 Row = tuple[str, float, str, float | None]
-"""What, how much, in which unit, and the bar, None without one."""
 
 
 def orchestrate(folder: str, *words: str) -> tuple[Path, float]:

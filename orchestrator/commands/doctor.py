@@ -14,7 +14,7 @@ from orchestrator.contracts import InputError
 if TYPE_CHECKING:
     from orchestrator.configuration.config import ClusterConfig, SystemConfig
     from orchestrator.configuration.server import ServerSettings
-    from orchestrator.doctor.findings import Finding
+    from orchestrator.doctor.judge import Finding
 
 
 @verb("doctor", "doctor cluster=address cluster.address=192.0.2.10:6379 system=v100,p100")
@@ -59,8 +59,8 @@ def command(overrides: tuple[str, ...], config_dirs: tuple[Path, ...], everythin
 
 def examine_here(cluster: ClusterConfig, systems: Sequence[SystemConfig], server: ServerSettings) -> list[Finding]:
     """Read this machine in this process. Starts no Ray."""
-    from orchestrator.doctor.findings import Examined, read_host
-    from orchestrator.doctor.judge import judge_all, judge_place
+    from orchestrator.doctor.judge import Examined, judge_all, judge_place
+    from orchestrator.doctor.readings import read_host
 
     reading = read_host()
     host, machine = reading.machine.host, reading.machine
@@ -74,8 +74,7 @@ def examine_cluster(
     """Join the cluster and read its nodes, or only those that the systems name."""
     from orchestrator.configuration.config import CampaignConfig
     from orchestrator.distributed.cluster import open_joined
-    from orchestrator.doctor.findings import host_names
-    from orchestrator.doctor.judge import judge_all, judge_place, missing_system
+    from orchestrator.doctor.judge import host_names, judge_all, judge_place, missing_system
     from orchestrator.machine.host import read_machine
     from orchestrator.subject.digests import cache_dir
 
@@ -109,7 +108,7 @@ def examine_cluster(
 
 def print_findings(findings: Sequence[Finding], everything: bool = True) -> None:
     """Print one line per finding, of what is good only if asked for, and the number of each grade; the worst come first."""
-    from orchestrator.doctor.findings import GRADES
+    from orchestrator.doctor.judge import GRADES
     from orchestrator.report.table import Table, condensed
     from orchestrator.report.terminal import Terminal
 

@@ -25,7 +25,7 @@ from orchestrator.contracts import InputError
 from orchestrator.running.signals import heed_signals
 
 PROGRAM = "python -m orchestrator"
-SHARED = ("line", "measuring", "paired_run", "planning", "progress")
+SHARED = ("line", "measuring", "paired_run", "planning", "progress", "remaining")
 """Modules beside the verbs that are none."""
 DEFAULT = "run"
 """The verb of a command line that begins with ``KEY=VALUE`` or an option."""

@@ -10,8 +10,8 @@ import numpy as np
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import hidden
 from orchestrator.contracts import InputError
-from orchestrator.measurement.failures import Stamps, TrialFailed, refuse_short
-from orchestrator.measurement.last_words import cut_stream, incomplete_round
+from orchestrator.measurement.failures import Stamps, TrialFailed
+from orchestrator.measurement.last_words import rounds_left
 from orchestrator.running.book import TrialBook, refuse_changed
 from orchestrator.running.trial_judge import TrialJudge, clocks, judge_samples, placement_flags, quality_flags
 from orchestrator.stats.constants import PAUSE
@@ -113,8 +113,7 @@ class Course:
         )
 
     def take(self, rounds: Rounds) -> None:
-        """Take in the next rounds. Raises TrialFailed for a round that took less time than what was timed in it."""
-        refuse_short(rounds, self._trial.measurement.batch, self._trial.in_flight)
+        """Take in the next rounds. The rule is asked about them by `decide`."""
         judge, rows = self._judge, rounds.rows.select(["round", "process", "visit", "started_monotonic_ns", "duration_ns"]).to_pylist()
         assert judge is not None
         of_samples, times = clocks(self._trial, rounds)
@@ -173,9 +172,8 @@ class Course:
         """Store the round in flight of a process that has died, or the rounds of its stream, as far as it came."""
         assert self._judge is not None
         outcome: InFlight = "timeout" if fault.name == "hang" else "error"
-        salvaged = cut_stream if self._trial.load.is_open else incomplete_round
         samples = self._judge.samples.num_rows
-        rounds = salvaged(self._trial, left, self.next_round, samples, fault.process, outcome, fault.message, self.visit)
+        rounds = rounds_left(self._trial, left, self.next_round, samples, fault.process, outcome, fault.message, self.visit)
         self.take(rounds)
         self.store(rounds)
 
