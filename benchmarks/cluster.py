@@ -192,7 +192,7 @@ def number_of_rounds(count: int) -> list[str]:
     return [f"measurement.min_rounds={count}", f"measurement.max_rounds={count}"]
 
 
-def rate(rounds: int = 5000, repeats: int = 3) -> bool:
+def rate(rounds: int = 3000, repeats: int = 3) -> bool:
     found: dict[int, tuple[float, float]] = {}
     for count in (4, 8):
         with made(count) as environment:
