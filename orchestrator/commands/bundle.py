@@ -32,14 +32,13 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: P
     from orchestrator.bundling import signing
     from orchestrator.bundling.archive import write_archive
     from orchestrator.bundling.contents import bundle_of
-    from orchestrator.configuration.composition import override_analysis
+    from orchestrator.commands.reading import opened
     from orchestrator.report.terminal import Terminal
-    from orchestrator.storage.reader import open_campaign
 
     directory, path = found
     if not path.name.endswith(ENDING) or path.name == ENDING:
         raise InputError(f"{path}: must end with {ENDING}, which is what a bundle is: such as evidence{ENDING}")
-    campaign = open_campaign(directory)
+    campaign, analysis = opened(directory, overrides)
     signature = signing.signature_of(path)
     check_outputs({"FILE": path, "the signature": signature}, [campaign.directory], [requirements, sign], overrides)
     if sign is not None:
@@ -48,7 +47,6 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: P
     if requirements is not None:
         read_requirements(requirements)  # says by the name that was typed what is wrong
         required = requirements.name, requirements.read_bytes()
-    analysis = override_analysis(campaign.record.config.analysis, overrides)
     with tempfile.TemporaryDirectory(prefix="orchestrator-bundle-") as folder:
         bundle = bundle_of(campaign, analysis, Path(folder), required)
         signature.unlink(missing_ok=True)  # it is that of another bundle

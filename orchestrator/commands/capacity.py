@@ -30,19 +30,19 @@ if TYPE_CHECKING:
     from orchestrator.storage.writer import CampaignWriter
     from orchestrator.subject.schedule import Length
 
+# Of the campaign, and of the folder below `results` where it lies
 NAME = "capacity"
-"""Of the campaign, and of the folder below ``results`` where it lies."""
+# Keys that this command gives itself
 OURS = (
     "load.rate_per_s", "load.stream_s", "measurement.rule", "measurement.rule_options", "measurement.min_rounds", "measurement.max_rounds",
     "measurement.max_seconds", "measurement.repeat", "analysis.primary",
 )  # fmt: skip
-"""Keys that this command gives itself."""
+# Loads that have no rate
 NO_RATE = ("closed", "trace")
-"""Loads that have no rate."""
+# How the closed loop is measured that comes first: two rounds, and 3 s
 CLOSED = {"rule": "rounds", "min_rounds": 2, "max_rounds": 1000, "max_seconds": 3.0}
-"""How the closed loop is measured that comes first: two rounds, and 3 s."""
+# Exit code where no rate of a trial is certified
 NOTHING_KEPT = 3
-"""Exit code where no rate of a trial is certified."""
 
 
 @verb(

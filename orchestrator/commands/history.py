@@ -16,10 +16,10 @@ from orchestrator.contracts import InputError
 if TYPE_CHECKING:
     from orchestrator.history.stored import LeftOut, Row, Stored
 
+# Campaigns that are left out and of which it is said why; of others
 SHOWN = 3
-"""Campaigns that are left out and of which it is said why; of others"""
+# so many are named
 NAMED = 20
-"""so many are named."""
 ORDERS = ("time", "code")
 
 

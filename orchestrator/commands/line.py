@@ -25,19 +25,19 @@ from orchestrator.contracts import InputError
 from orchestrator.running.signals import heed_signals
 
 PROGRAM = "python -m orchestrator"
-SHARED = ("line", "measuring", "paired_run", "planning", "progress")
-"""Modules beside the verbs that are none."""
+# Modules beside the verbs that are none
+SHARED = ("line", "measuring", "paired_run", "planning", "progress", "reading")
+# The verb of a command line that begins with `KEY=VALUE` or an option
 DEFAULT = "run"
-"""The verb of a command line that begins with ``KEY=VALUE`` or an option."""
+# Options before any verb
 OF_ALL = ("--help", "-h", "--version")
-"""Options before any verb."""
 EMPTY = "''"
+# Largest count: rounds have 32-bit numbers
 MOST = 10**9
-"""Largest count: rounds have 32-bit numbers."""
+# How a path begins that could be taken for `KEY=VALUE`
 PATHS = ("/", "./", "../", "~")
-"""How a path begins that could be taken for ``KEY=VALUE``."""
+# What an override names that is read, as in `analysis.tolerance={csv: FILE}`
 TABLE = re.compile(r"[^={},:\[\]'\"\s]+\.csv", re.IGNORECASE)
-"""What an override names that is read, as in ``analysis.tolerance={csv: FILE}``."""
 EXAMPLES = """\b
 {program} +sweep=vision    measure a sweep on this machine
 {program} VERB --help      what a verb takes, with examples
@@ -258,6 +258,7 @@ config_dirs = click.option(
     metavar="DIR",
     help="search DIR for groups of your own; may be repeated",
 )
+# What `run` and `plan` have in common
 composing = together(
     overrides_alone(),
     multirun,
@@ -268,7 +269,7 @@ composing = together(
     flag("--many", help="more than 1,000 trials, repeats included, are meant"),
     quiet,
 )
-"""What ``run`` and ``plan`` have in common."""
+# What `resume` and `extend` have in common
 going_on = together(
     places("DIR [cluster.address=HOST:PORT]"),
     flag("--accept-changes", help="go on although code, data or host changed; it is recorded"),
@@ -276,7 +277,6 @@ going_on = together(
     full,
     quiet,
 )
-"""What ``resume`` and ``extend`` have in common."""
 
 
 def refuse_alone(needed: str, **given: object) -> None:

@@ -15,7 +15,6 @@ from types import FrameType
 import orchestrator
 from orchestrator.commands.planning import Composed, look_at
 from orchestrator.commands.progress import Progress
-from orchestrator.commands.report import write_report
 from orchestrator.configuration.config import CampaignConfig
 from orchestrator.configuration.environment_values import variables_in
 from orchestrator.contracts import InputError
@@ -146,6 +145,8 @@ def measure(
                     raise Stopped(REPORTED) from None
             writer.look_after()
             heed_signals()
+            from orchestrator.commands.reading import write_report  # not before all is measured: it imports what draws and writes
+
             reported = write_report(writer.directory, analysis, full)
             writer.look_after()
         except KeyboardInterrupt as interrupt:

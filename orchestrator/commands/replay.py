@@ -90,15 +90,13 @@ def command(
     from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play
     from orchestrator.analysis.table import check_intervals
     from orchestrator.analysis.tables.replay import REPLAY
-    from orchestrator.commands.inspect import find_trial
-    from orchestrator.configuration.composition import override_analysis
+    from orchestrator.commands.reading import find_trial, opened
     from orchestrator.report.replayed import replay_picture, replay_tables
     from orchestrator.report.terminal import Terminal
     from orchestrator.stats import queueing
     from orchestrator.storage.columns import LABELS, schema_of
     from orchestrator.storage.files import make_output_folder, write_results
     from orchestrator.storage.layout import refuse_campaign_folder
-    from orchestrator.storage.reader import open_campaign
     from orchestrator.storage.stored_form import table_of
     from orchestrator.subject.schedule import read_trace
 
@@ -109,12 +107,11 @@ def command(
     if burstiness is not None and law != "gamma":
         raise InputError(f"--burstiness {burstiness:g}: is of --load gamma; leave it out, or choose that law")
     directory, *rest = found
-    campaign = open_campaign(directory)
+    campaign, analysis = opened(directory, overrides)
     folder = campaign.directory
     if to is not None:
         refuse_campaign_folder(to, "--to", [campaign.directory])
         folder = make_output_folder(to, "--to")
-    analysis = override_analysis(campaign.record.config.analysis, overrides)
     wanted = find_trial(campaign, str(rest[0])) if rest else None
     other = None if fallback is None else find_trial(campaign, fallback)
     trials = load_trials(campaign, analysis.metrics)

@@ -27,7 +27,7 @@ def command(
     is judged.
     """
     from orchestrator.analysis.several_campaigns import SeveralCampaigns
-    from orchestrator.commands.report import refuse_twice
+    from orchestrator.commands.reading import refuse_twice
     from orchestrator.configuration.composition import override_analysis
     from orchestrator.report.terminal import Terminal
     from orchestrator.storage.files import make_output_folder, write_text
