@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.stats.constants import CERTIFY_ROUNDS
 
-GUESSED_S = 0.01
-"""What an answer takes where nothing was measured before."""
+GUESSED_S = 0.01  # What an answer takes where nothing was measured before
 
 
 @dataclass(frozen=True)
@@ -19,6 +18,7 @@ class Claim:
     why: str
 
 
+# In order of size.
 CLAIMS = (
     Claim(
         "an interval of a mean",
@@ -57,7 +57,6 @@ CLAIMS = (
         "streams: 30 of a pilot at 10 rates, then 5 rates of 30",
     ),
 )
-"""In order of size."""
 
 
 def lacking(visits: int, rounds: int) -> list[Claim]:

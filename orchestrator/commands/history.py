@@ -42,7 +42,6 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
     campaign, with the noise of visits and processes, and change points. Writes history.html and two Parquet files.
     docs/history.md
     """
-    from orchestrator.history.picture import history_picture, to_page
     from orchestrator.history.series import (
         HISTORY,
         by_code,
@@ -54,7 +53,7 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
         shared_thresholds,
         tests_of,
     )
-    from orchestrator.history.tables import changes_table, names_of, sentences, series_tables, title_of
+    from orchestrator.history.tables import changes_table, history_picture, names_of, sentences, series_tables, title_of, to_page
     from orchestrator.report.terminal import Terminal
     from orchestrator.storage.columns import schema_of
     from orchestrator.storage.files import make_output_folder, write_results

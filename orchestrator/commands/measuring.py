@@ -123,7 +123,8 @@ def measure(
     """
     tell_open(writer.record.open_to)
     stop, analysis = threading.Event(), writer.record.config.analysis
-    with ExitStack() as signals, Progress(len(runnable), None if quiet else sys.stderr, short_names(runnable)) as progress:
+    with ExitStack() as signals, Progress(0, None if quiet else sys.stderr, minutes=writer.record.config.minutes) as progress:
+        progress.add(runnable, short_names(runnable))
         for line in said:
             progress.say(line)
         progress.say(f"{trials_counted(len(runnable))} into {writer.directory}")

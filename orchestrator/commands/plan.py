@@ -76,7 +76,9 @@ def command(cfg: str | None, info: bool, skip_infeasible: bool, full: bool, requ
             terminal.prose(line)
     terminal.line()
     terminal.table(claims_of(plan))
-    terminal.prose(f"{trials_counted(len(plan.trials))}, {len(plan.infeasible)} infeasible; {_whole_time(plan)}")
+    terminal.prose(
+        f"{trials_counted(len(plan.trials))}, {len(plan.infeasible)} infeasible; {planning.whole_time(plan, composed.campaign.minutes)}"
+    )
     return 0 if all(one.enough or one.enough_if_never_broken for one in sizes) else CANNOT_BE_SHOWN
 
 
@@ -213,15 +215,6 @@ def _words_to_run(typed: Sequence[str]) -> Iterator[str]:
 
 
 REQUIREMENTS = "--requirements"
-
-
-def _whole_time(plan: Plan) -> str:
-    runnable = [planned.match_key for planned in plan.trials if planned.state == "planned"]
-    known = [plan.estimates_s[key] for key in runnable if key in plan.estimates_s]
-    if not known:
-        return "time unknown: none of these was measured before under results/"
-    rest = len(runnable) - len(known)
-    return f"about {seconds(sum(known))} as measured before" + (f", {rest} of unknown time" if rest else "")
 
 
 WORK: Mapping[str, Callable[[Trial], object]] = {

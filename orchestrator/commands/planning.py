@@ -256,3 +256,16 @@ def show(
     for line in lines:
         print(printable(line))  # noqa: T201
     return 0
+
+
+def whole_time(plan: Plan, minutes: float | None) -> str:
+    """Return in words how long the trials take that can run, as far as it is known."""
+    from orchestrator.report.text import seconds
+
+    runnable = [planned.match_key for planned in plan.trials if planned.state == "planned"]
+    known = [plan.estimates_s[key] for key in runnable if key in plan.estimates_s]
+    bound = "" if minutes is None else f"; at most about {minutes:g} min of measuring (minutes={minutes:g})"
+    if not known:
+        return f"time unknown until each has run a round: none was measured before under results/{bound}"
+    rest = len(runnable) - len(known)
+    return f"about {seconds(sum(known))} as measured before{f', {rest} of unknown time' if rest else ''}{bound}"

@@ -10,12 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from orchestrator.commands.remaining import Pace, bounds_of, left_in_words, time_left
 from orchestrator.report.text import milliseconds, printable, seconds
 from orchestrator.running.trial import RoundDone
 from orchestrator.stats.stopping import Decision
@@ -24,6 +26,8 @@ from orchestrator.storage.records import Fault, PlannedTrial
 from orchestrator.storage.schema import State
 
 DRAW_EVERY_S, LINE_EVERY_S = 0.5, 10.0
+# Rounds that take so many times as long as the others', and longer than this, are worth a word.
+SLOW_TIMES, SLOW_S = 5.0, 1.0
 
 
 class Progress:
@@ -31,7 +35,8 @@ class Progress:
 
     That of the trial whose turn it is there. Without a stream (``--quiet``) it writes nothing but,
     once, for whom the campaign waits, which may be for ever. Trials are called by ``names``, or
-    else by their ids. ``waited_s`` is how long they have waited for other campaigns.
+    else by their ids. ``waited_s`` is how long they have waited for other campaigns. ``minutes`` is
+    the campaign's budget, which begins now.
     """
 
     def __init__(
@@ -39,6 +44,7 @@ class Progress:
         trials: int,
         stream: TextIO | None = sys.stderr,
         names: Mapping[str, str] | None = None,
+        minutes: float | None = None,
     ) -> None:
         self.waited_s = 0.0
         self._trials, self._names = trials, dict(names or {})
@@ -46,6 +52,10 @@ class Progress:
         self._waits: dict[str, tuple[float, float]] = {}
         self._done, self._drawn = 0, 0.0
         self._started = time.monotonic()
+        self._budget_s = None if minutes is None else minutes * 60
+        self._paces: dict[str, Pace] = {}
+        self._first_round_s: float | None = None
+        self._slow: set[str] = set()
         self._lines: dict[int, tuple[PlannedTrial, str]] = {}
         self._lock = threading.RLock()  # a signal may have its holder say something
         self._console = None if stream is None else Console(file=stream, stderr=True)
@@ -73,6 +83,7 @@ class Progress:
         with self._lock:
             self._trials += len(trials)
             self._names |= names
+            self._paces |= {planned.trial_id: Pace(0, *bounds_of(planned.trial.measurement)) for planned in trials}
 
     def fall_silent(self) -> None:
         """Write nothing more, whatever threads still say: the caller has the last word."""
@@ -102,12 +113,40 @@ class Progress:
         self._show(planned, f"warm after {seconds(load_s)} of loading")
 
     def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
-        """Say how many rounds are done, how many there can be, and what the last one took."""
-        most = planned.trial.measurement
-        fixed = most.min_rounds == most.max_rounds or (most.rule == "rounds" and most.max_seconds is None)
+        """Say how many rounds are done, how many there can be, what the last one took, and how much time is left."""
+        least, most = bounds_of(planned.trial.measurement)
+        with self._lock:
+            before = self._paces.get(planned.trial_id, Pace(0, least, most))
+            timed = before.timed + (done.rounds - before.done if before.timed else 1)
+            mean_s = (before.round_s * before.timed + done.duration_s * (timed - before.timed)) / timed
+            self._paces[planned.trial_id] = Pace(done.rounds, least, most, timed, mean_s)
+            if self._first_round_s is None:
+                self._first_round_s = time.monotonic() - done.duration_s
+        if not before.timed:
+            self._tell_slow(planned)
         p99 = f", p99 {milliseconds(done.p99_ns)}" if math.isfinite(done.p99_ns) else ""
-        bound = f"{'' if fixed else 'at most '}{most.max_rounds}"
+        bound = f"{'' if least == most else 'at most '}{most}"
         self._show(planned, f"round {done.rounds} of {bound}, {seconds(done.duration_s)}{p99}")
+
+    def _tell_slow(self, planned: PlannedTrial) -> None:
+        """Say once of each trial that its rounds take far longer than those of the others."""
+        known = {trial_id: pace.round_s for trial_id, pace in self._paces.items() if pace.timed}
+        slowest = max(known, key=lambda trial_id: known[trial_id])
+        others = [round_s for trial_id, round_s in known.items() if trial_id != slowest]
+        times = known[slowest] / median(others) if others else 0.0
+        if known[slowest] > SLOW_S and times > SLOW_TIMES and slowest not in self._slow:
+            self._slow.add(slowest)
+            name = self._names.get(slowest, slowest)
+            slow = f"a round takes {seconds(known[slowest])}, {times:.0f} times as long as those of the other trials"
+            self.say(f"{name}: {slow}; {self._left()}")
+
+    def _left(self) -> str:
+        """Return how much time is left, in a few words."""
+        now_s = time.monotonic()
+        with self._lock:
+            left = None if self._first_round_s is None else time_left(self._paces.values(), now_s - self._first_round_s)
+        budget_s = None if self._budget_s is None else max(0.0, self._budget_s - (now_s - self._started))
+        return left_in_words(left, budget_s)
 
     def fault_seen(self, planned: PlannedTrial, fault: Fault) -> None:
         self.say(f"{self._name(planned)}: {fault.name}: {fault.message}")
@@ -115,6 +154,8 @@ class Progress:
     def trial_ended(self, planned: PlannedTrial, state: State, reason: str | None) -> None:
         with self._lock:
             self._done += 1
+            if (pace := self._paces.get(planned.trial_id)) is not None:
+                self._paces[planned.trial_id] = pace._replace(least=pace.done, most=pace.done)
             self._lines = {thread: line for thread, line in self._lines.items() if line[0] is not planned}
             self._waits.pop(planned.trial_id, None)
             if self._live is not None:
@@ -132,11 +173,12 @@ class Progress:
             if now or elapsed - self._drawn >= every_s:
                 self._drawn = elapsed
                 if self._live is None or self._console is None:
-                    self.say(line)
+                    self.say("; ".join(filter(None, [line, self._left()])))
                 else:
                     self._live.update(self._drawn_lines(), refresh=True)
 
     def _drawn_lines(self) -> Text:
         passed = seconds(time.monotonic() - self._started)
-        head = Text(f"{self._done} of {self._trials} trials done, {passed}", style="bold")
+        left = self._left()
+        head = Text(f"{self._done} of {self._trials} trials done, {passed}{left and f'; {left}'}", style="bold")
         return Text("\n  ").join([head, *(Text(printable(one)) for _, one in self._lines.values())])

@@ -15,7 +15,7 @@ def command(cfg: str | None, info: bool, skip_infeasible: bool, full: bool, trus
 
     Measure every trial that the words describe. Results go to results/NAME/TIME/, or where results_dir= says.
     """
-    from orchestrator.commands.planning import compose_campaign, open_site, plan_on, show
+    from orchestrator.commands.planning import compose_campaign, open_site, plan_on, show, whole_time
 
     if cfg or info:
         return show(cfg, **words)
@@ -32,4 +32,6 @@ def command(cfg: str | None, info: bool, skip_infeasible: bool, full: bool, trus
             first = f"first {infeasible[0].trial_id}: {infeasible[0].reason}"
             raise InputError(f"{len(infeasible)} of {len(plan.trials)} trials cannot run here, {first}; {remedy}")
         with begun(record_of(typed(), composed, plan), trust) as writer:
-            return measure(writer, runnable, site, words["quiet"], full, said=plan.parts)
+            return measure(
+                writer, runnable, site, words["quiet"], full, said=[*plan.parts, f"time: {whole_time(plan, composed.campaign.minutes)}"]
+            )

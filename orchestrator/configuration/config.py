@@ -282,11 +282,12 @@ class Trial(Frozen):
 
 
 class CampaignConfig(Frozen):
-    """What all trials of one command share."""
+    """What all trials of one command share. ``minutes`` bounds the time that it measures on each machine."""
 
     analysis: AnalysisConfig = AnalysisConfig()
     cluster: ClusterConfig = ClusterConfig()
     code: Names = ()
+    minutes: Annotated[float, Field(gt=0)] | None = None
     require_same_stack: bool = False
     results_dir: str | None = None
 

@@ -26,7 +26,7 @@ BLOCKS: dict[str, type[BaseModel]] = {
 WITH_OPTIONS = ("model", "task")
 """Blocks whose other keys are the target's own: those written in the YAML are the only ones allowed."""
 
-PLAIN_KEYS = ("code", "require_same_stack", "results_dir")
+PLAIN_KEYS = ("code", "minutes", "require_same_stack", "results_dir")
 OPEN_KEYS = ("system.labels.", "system.paths.", "measurement.rule_options.", "server.settings.", "server.environment.")
 """Mappings of the user's own names."""
 

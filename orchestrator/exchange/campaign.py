@@ -6,46 +6,38 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 import orchestrator
 from orchestrator.configuration.config import CampaignConfig, parse_trial
 from orchestrator.contracts import InputError
-from orchestrator.exchange.formats import GAPS, BadRecord, Recording, dropped
+from orchestrator.exchange.formats import GAPS, Recording, dropped
 from orchestrator.exchange.long_form import long_form
-from orchestrator.exchange.rounds import MISSING, Arrangement, Timeline, arranged, first_double, moments, timeline, why_no_schedule
+from orchestrator.exchange.rounds import MISSING, Arrangement, Numbers, Timeline, arranged, moments, timeline, why_no_schedule
 from orchestrator.metrics import METRICS, MeanMetric, find_metric
 from orchestrator.running.identity import match_key, trial_id
 from orchestrator.storage import schema
 from orchestrator.storage.records import CampaignRecord, PlannedTrial, Stopping, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
+from orchestrator.subject.digests import digest_files
 from orchestrator.subject.inspection import UNKNOWN
 from orchestrator.subject.samples import digest_lines
 
+# The score of an answer that nobody has judged: its mean is the share of answers in time.
 ON_TIME = "on_time"
-"""The score of an answer that nobody has judged: its mean is the share of answers in time."""
-NO_QUALITY = "no quality"
+# Columns, by their beginnings, of which a sample's first row counts.
 OF_SAMPLE = ("reference", "prediction", "input_size", "slice_")
-"""Columns, by their beginnings, of which a sample's first row counts."""
+# Rows that are put together at once: those of whole rounds, and of one round at least.
 PART_ROWS = 2**20
-"""Rows that are put together at once: those of whole rounds, and of one round at least."""
-ONE_TIME = "The file has one time per request: the clocks inference and total are the same"
-STAGES = "The file has times of stages: total is their sum"
 RESPONSE = (
     "The clock response runs from the scheduled time in the file to the answer. By how much the program that measured began late is the "
     "own delay of the table Schedules. No ramp is left out."
 )
-TO_FIRST = "The clock first_token runs from the scheduled time, or the beginning where there is none, to the first token"
-PER_TOKEN = "per_token from there to the last, divided by the tokens between"  # noqa: S105 - of an answer
-END_AS_LAST = "where the file does not say when the last came, it came with the end of the answer"
-NO_NUMBER = "there is no clock per_token, since the file does not say how many tokens an answer has"
-NO_FIRST = "Answers of which the file has no first token, and which so are late by the clocks of tokens"
-NO_TOKENS = "Answers of which the file has no number of tokens, or 0, and whose per_token so is as of a single one, from there to their end"
 NOT_JUDGED = (
     "The file holds no scores, so that nothing is known of quality: on_time counts every answer as right, and its tail quality is the "
     "share of answers in time."
@@ -88,34 +80,44 @@ class _Read:
     rows: pa.Table
     made: Arrangement
     why_closed: str | None
-    first: NDArray[np.int64]
+    first: Numbers
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Return the metrics that the file has scores of."""
+        """Those that the file has scores of."""
         return tuple(sorted(name.removeprefix("score_") for name in self.rows.column_names if name.startswith("score_")))
 
     @property
     def is_judged(self) -> bool:
-        """Return whether there are scores, or answers with references."""
+        """Whether there are scores, or answers with references."""
         return bool(self.metrics) or "reference" in self.rows.column_names
 
     @property
     def has_samples(self) -> bool:
-        """Return whether a sample of the trial is one of the file, or one of its rows."""
+        """Whether a sample of the trial is one of the file, or one of its rows."""
         return self.made.values is not None or (self.made.rounds[-1] == 0 and self.made.flag == "one round")
 
-    @property
+    @cached_property
     def names(self) -> pa.Array:
-        """Return what samples are called in the file, numbers or text, [S]; their places where it does not say."""
+        """What samples are called in the file, numbers or text, [S]; their places where it does not say."""
         if self.made.values is None:
             return pa.array(np.arange(self.first.size))
         names = self.rows.column("sample").take(self.first).combine_chunks()
         return names.cast(names.type.value_type) if pa.types.is_dictionary(names.type) else names
 
+    @cached_property
+    def data_digest(self) -> str:
+        """The SHA-256 of the samples' names and references, or of their number where they are only places in a round."""
+        if self.made.values is None:
+            return digest_lines([f"{len(self.names)} requests a round"])
+        if pa.types.is_integer(self.names.type) and not any(name.startswith(OF_SAMPLE) for name in self.rows.column_names):
+            return hashlib.sha256(self.names.to_numpy().tobytes()).hexdigest()
+        pairs = zip(self.names.to_pylist(), self.of_samples("reference"), strict=True)
+        return digest_lines(json.dumps([str(name), reference], default=str) for name, reference in pairs)
+
     def of_samples(self, name: str) -> list[Any]:
         """Return what the file says of each sample, [S]; None where it does not."""
-        if not self.has_samples or name not in self.rows.column_names:
+        if name not in self.rows.column_names or not self.has_samples:
             return [None] * self.first.size
         return list(self.rows.column(name).take(self.first).to_pylist())
 
@@ -146,11 +148,12 @@ def import_recordings(
     planned = list(_planned(found, names))
     tables = [_samples(one) for one in found]
     record = CampaignRecord(code_version=orchestrator.__version__, name="imported", config=config, trials=tuple(planned))
-    read = dict.fromkeys([*files, *(path for one in found for path in one.recording.files)])
+    every = dict.fromkeys([*files, *(path for one in found for path in one.recording.files)])
+    read = [path for path in every if path.is_file()]
     about = {
         "command": list(command),
         "format": form,
-        "files": [{"name": path.name, "sha256": _file_digest(path)} for path in read if path.is_file()],
+        "files": [{"name": path.name, "sha256": digest} for path, digest in zip(read, digest_files(read), strict=True)],
     }
     imported = []
     with CampaignWriter.create(directory, record, latest=config.results_dir is None) as writer:
@@ -162,8 +165,8 @@ def import_recordings(
 
 def _read(recording: Recording) -> _Read:
     rows = long_form(recording)
-    metrics = [name for name in rows.column_names if name.startswith("score_")]
-    for metric in (name.removeprefix("score_") for name in metrics):
+    scored = [name for name in rows.column_names if name.startswith("score_")]
+    for metric in (name.removeprefix("score_") for name in scored):
         if metric in METRICS and not isinstance(find_metric(metric), MeanMetric):
             raise InputError(f"score_{metric}: {metric} is no mean over samples, so that no sample has a score of it; leave the column out")
     why_closed: str | None = ""
@@ -175,16 +178,18 @@ def _read(recording: Recording) -> _Read:
     if "sample" in rows.column_names:
         column = rows.column("sample").combine_chunks()
         samples = (column.indices if pa.types.is_dictionary(column.type) else column).to_numpy()
-    made = arranged(rounds, samples, start, rows.num_rows, bool(metrics) or "reference" in rows.column_names)
-    if (twice := first_double(made)) is not None:
-        raise BadRecord(f"{recording.where(twice)}: its round has this sample twice; mend or remove it")
+    made = arranged(rounds, samples, start, rows.num_rows, bool(scored) or "reference" in rows.column_names)
+    again = (np.diff(made.rounds) == 0) & (np.diff(made.samples) == 0)
+    if again.any():
+        twice = int(made.order[1:][again].min())
+        raise InputError(f"{recording.where(twice)}: its round has this sample twice; mend or remove it")
     first = np.full(int(made.samples.max()) + 1, rows.num_rows)
     np.minimum.at(first, made.samples, made.order)
-    for name in metrics if made.values is not None or rounds is None else ():
+    for name in scored if made.values is not None or rounds is None else ():
         scores = rows.column(name).to_numpy()
         other = scores[made.order] != scores[first][made.samples]
         if other.any():
-            raise BadRecord(
+            raise InputError(
                 f"{recording.where(int(made.order[other].min()))}: {name} is another than before for the same sample; score one answer "
                 "per sample, or leave out the columns round and sample, so that each request is a sample of its own"
             )
@@ -208,7 +213,7 @@ def _planned(found: Sequence[_Read], names: Names) -> Iterator[PlannedTrial]:
                 "load": None if one.why_closed is not None else one.recording.load,
             }
         )
-        key = match_key(trial, replace(UNKNOWN, data_digest=_data_digest(one)))
+        key = match_key(trial, replace(UNKNOWN, data_digest=one.data_digest))
         yield PlannedTrial(trial_id=trial_id(key, seen[key]), match_key=key, trial=trial.model_copy(update={"repeat": seen[key]}))
         seen[key] += 1
 
@@ -218,26 +223,16 @@ def _plain(name: str) -> str:
     return re.sub(r"\.{2,}", ".", re.sub(r"[^A-Za-z0-9_.+-]+", "_", name)).lstrip("_.+-")[:100] or "unknown"
 
 
-def _data_digest(one: _Read) -> str:
-    """Return the SHA-256 of the samples' names and references, or of their number where they are only places in a round."""
-    names, columns = one.names, one.rows.column_names
-    if one.made.values is None:
-        return digest_lines([f"{len(names)} requests a round"])
-    if pa.types.is_integer(names.type) and not any(name.startswith(OF_SAMPLE) for name in columns):
-        return hashlib.sha256(names.to_numpy().tobytes()).hexdigest()
-    pairs = zip(names.to_pylist(), one.of_samples("reference"), strict=True)
-    return digest_lines(json.dumps([str(name), reference], default=str) for name, reference in pairs)
-
-
 def _samples(one: _Read) -> pa.Table:
     """Return ``predictions.parquet``: what is known of every sample."""
     table = {
         "sample": pa.array(np.arange(one.first.size), pa.int32()),
         "name": one.names.cast(pa.string()),
-        "reference": _answers(one, "reference"),
-        "prediction": _answers(one, "prediction"),
-        "input_size": pa.array([size or 0 for size in one.of_samples("input_size")], pa.int64()),
     }
+    for name in ("reference", "prediction"):
+        answers = one.of_samples(name)
+        table[name] = pa.array(answers, None if any(answer is not None for answer in answers) else pa.string())
+    table["input_size"] = pa.array([size or 0 for size in one.of_samples("input_size")], pa.int64())
     for name in sorted(name for name in one.rows.column_names if name.startswith("slice_") and one.has_samples):
         table[name] = pa.array([None if value is None else str(value) for value in one.of_samples(name)], pa.string())
     for metric in one.metrics:
@@ -245,11 +240,6 @@ def _samples(one: _Read) -> pa.Table:
     if not one.metrics:
         table[f"score_{ON_TIME}"] = pa.array(np.ones(one.first.size))
     return pa.table(table)
-
-
-def _answers(one: _Read, name: str) -> pa.Array:
-    values = one.of_samples(name)
-    return pa.array(values) if any(value is not None for value in values) else pa.nulls(len(values), pa.string())
 
 
 def _write_trial(writer: CampaignWriter, one: _Read, planned: PlannedTrial, samples: pa.Table, about: Mapping[str, Any]) -> Imported:
@@ -261,7 +251,7 @@ def _write_trial(writer: CampaignWriter, one: _Read, planned: PlannedTrial, samp
         update={
             "origin": "imported",
             "state": "running",
-            "digests": {"data": _data_digest(one)},
+            "digests": {"data": one.data_digest},
             "facts": {"imported": {**about, "notes": list(notes), "left_over": int(made.aside.size)}, **one.recording.facts},
             "metrics": one.metrics or (ON_TIME,),
             "ideal": {
@@ -270,7 +260,7 @@ def _write_trial(writer: CampaignWriter, one: _Read, planned: PlannedTrial, samp
                 if "score_" in name
             },
             "stopping": Stopping(rule="rounds", reason="imported"),
-            "flags": tuple(filter(None, [made.flag, None if one.is_judged else NO_QUALITY])),
+            "flags": tuple(filter(None, [made.flag, None if one.is_judged else "no quality"])),
             "started_at": times.began,
             "ended_at": times.ended,
         }
@@ -279,7 +269,7 @@ def _write_trial(writer: CampaignWriter, one: _Read, planned: PlannedTrial, samp
     writer.set_state(planned.trial_id, "running")
     of_trial.write_samples(samples)
     if made.aside.size:
-        warmup = _timings(rows.take(made.aside), np.zeros(made.aside.size, np.int32), np.arange(made.aside.size))
+        warmup = _timings(rows.take(made.aside), made.aside * 0, np.arange(made.aside.size))
         of_trial.write_warmup(warmup.combine_chunks().to_batches()[0])
     first, bounds = 0, times.first_row
     while first < times.rounds.num_rows:
@@ -296,14 +286,14 @@ def _write_trial(writer: CampaignWriter, one: _Read, planned: PlannedTrial, samp
     return Imported(planned.trial_id, rows.num_rows, made.aside.size, times.rounds.num_rows, samples.num_rows, notes)
 
 
-def _timings(rows: pa.Table, rounds: NDArray[np.int32], samples: NDArray[Any]) -> pa.Table:
+def _timings(rows: pa.Table, rounds: Numbers, samples: Numbers) -> pa.Table:
     """Return rows, each of a round and a sample, as columns of ``schema.TIMINGS``."""
     codes = rows.column("outcome").combine_chunks()
     no_time = pa.array(np.zeros(rows.num_rows, np.int64), mask=codes.to_numpy() != schema.OK)
     stages = {name: rows.column(name) if name in rows.column_names else no_time for name in schema.STAGES}
     return pa.table(
         {
-            "round": rounds,
+            "round": rounds.astype(np.int32),
             "sample": samples.astype(np.int32),
             "outcome": pa.DictionaryArray.from_arrays(codes, pa.array(schema.OUTCOMES)),
             "start_gap_ns": pa.nulls(rows.num_rows, pa.int64()),
@@ -317,7 +307,9 @@ def _notes(one: _Read, times: Timeline) -> Iterator[str]:
     """Yield what a reader must know of an imported trial: how its rounds came about, and on what its clocks rest."""
     rows, columns = one.rows, one.rows.column_names
     yield from (*one.recording.remarks, one.made.how, *times.told)
-    clocks = STAGES if "preprocess_ns" in columns or "postprocess_ns" in columns else ONE_TIME
+    is_staged = "preprocess_ns" in columns or "postprocess_ns" in columns
+    one_time = "The file has one time per request: the clocks inference and total are the same"
+    clocks = "The file has times of stages: total is their sum" if is_staged else one_time
     yield f"{clocks}, and there is no response time from the schedule." if one.why_closed == "" else f"{clocks}."
     if one.why_closed:
         yield dropped("the scheduled times in the file as a clock response", one.why_closed)
@@ -326,16 +318,19 @@ def _notes(one: _Read, times: Timeline) -> Iterator[str]:
     if "first_token_ns" in columns and (first := rows.column("first_token_ns").is_valid().to_numpy()).any():
         ok = rows.column("outcome").to_numpy() == schema.OK
         tokens = rows.column("tokens").is_valid().to_numpy() if "tokens" in columns else np.zeros(ok.size, dtype=bool)
-        told = f"{GAPS}_ns" in columns or any(name.startswith("last_token_") for name in one.recording.table.column_names)
-        yield f"{TO_FIRST}; {(PER_TOKEN if told else f'{PER_TOKEN}: {END_AS_LAST}') if tokens.any() else NO_NUMBER}."
-        for lacking, sentence in ((ok & ~first, NO_FIRST), (ok & first & ~tokens & tokens.any(), NO_TOKENS)):
+        each = "there is no clock per_token, since the file does not say how many tokens an answer has"
+        if tokens.any():
+            each = "per_token from there to the last, divided by the tokens between"
+            if f"{GAPS}_ns" not in columns and not any(name.startswith("last_token_") for name in one.recording.table.column_names):
+                each += ": where the file does not say when the last came, it came with the end of the answer"
+        yield f"The clock first_token runs from the scheduled time, or the beginning where there is none, to the first token; {each}."
+        late = "Answers of which the file has no first token, and which so are late by the clocks of tokens"
+        single = (
+            "Answers of which the file has no number of tokens, or 0, and whose per_token so is as of a single one, from there to their end"
+        )
+        for lacking, sentence in ((ok & ~first, late), (ok & first & ~tokens & tokens.any(), single)):
             if lacking.any():
                 place = one.recording.where(int(np.argmax(lacking)))
                 yield f"{sentence}: {np.count_nonzero(lacking):,} of {np.count_nonzero(ok):,}, {place} first."
     if not one.is_judged:
         yield NOT_JUDGED
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

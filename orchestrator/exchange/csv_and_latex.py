@@ -18,9 +18,9 @@ from orchestrator.report.result_tables import shown
 from orchestrator.report.table import Table, condensed
 from orchestrator.report.text import printable
 
+# What spreadsheets take for the beginning of a formula.
 FORMULA = ("=", "+", "-", "@", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}", "\N{FULLWIDTH HYPHEN-MINUS}",
            "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
-"""What spreadsheets take for the beginning of a formula."""
 
 
 def to_csv(table: pa.Table) -> str:
@@ -70,8 +70,8 @@ SPECIAL = {
     "\N{MINUS SIGN}": "$-$",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
+# A hyphen before a number at the start of a cell, after a space or a bracket.
 MINUS = re.compile(r"(?<![^\s\[])-(?=\d)")
-"""A hyphen before a number at the start of a cell, after a space or a bracket."""
 TABLE = r"""% Needs \usepackage{{array,booktabs}}
 \begin{{table}}[htbp]
 \centering
@@ -91,24 +91,24 @@ BLOCK = r"""\begin{{tabular}}{{@{{}}{columns}@{{}}}}
 \bottomrule
 \end{{tabular}}"""
 NEXT_BLOCK = "\n\n\\medskip\n"
+# Sections of a report, whose views are tables of figures.
 SHOWN = frozenset(title for title, _ in FOLDED)
-"""Sections of a report, whose views are tables of figures."""
 
 
 TEXT_PT, LEADING_PT = 7.0, 8.4
+# Width of a column of a two-column paper, 3.3 in, in TeX's points.
 COLUMN_PT = 238.0
-"""Width of a column of a two-column paper, 3.3 in, in TeX's points."""
+# Between two columns: twice ``\tabcolsep``.
 GAP_PT = 5.0
-"""Between two columns: twice ``\\tabcolsep``."""
+# What names leave to the figures beside them.
 FIGURES_PT = 74.0
-"""What names leave to the figures beside them."""
+# Width of a wrapped column of figures, as a share of that of its longest cell on one line: it takes two lines.
 WRAPPED = 0.6
-"""Width of a wrapped column of figures, as a share of that of its longest cell on one line: it takes two lines."""
 LETTERS_PT = dict.fromkeys(ascii_uppercase, 5.8) | dict.fromkeys("mwMW%@&#", 6.7) | dict.fromkeys("ijltfrI.,:;'|![](){}/- ", 3.0)
+# Widths of letters in Computer Modern at 7 points, or a little more; others are those that ASCII lacks.
 USUAL_PT, OTHER_PT = 4.25, 7.5
-"""Widths of letters in Computer Modern at 7 points, or a little more; others are those that ASCII lacks."""
+# What stands together: a line may end after it.
 PIECE = re.compile(r" +|[^_\-/ ]*[_\-/]+|[^_\-/ ]+")
-"""What stands together: a line may end after it."""
 
 
 @dataclass(frozen=True)

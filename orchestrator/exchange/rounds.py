@@ -1,7 +1,6 @@
 """Which round and sample each request is, as the file says or formed by time, and when rounds and requests were. Pure."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,16 +10,15 @@ from numpy.typing import NDArray
 
 from orchestrator.storage import schema
 
+# A moment that a request does not have.
 MISSING = np.iinfo(np.int64).min
-"""A moment that a request does not have."""
 NO_MOMENTS = "The file does not say when requests began: rounds are in the order of the file, and their times of day are made up."
+# Moments from 1970 to 9999 count as times of day.
 LAST_MOMENT_NS = 253_402_300_000 * 10**9
-"""Moments from 1970 to 9999 count as times of day."""
-MOST_ROUNDS = 100
-LEAST_REQUESTS = 10
-"""Rounds that are formed by time: so many at most, of so many requests at least."""
-Numbers = NDArray[np.int64]
+# Rounds that are formed by time: so many at most, of so many requests at least.
+MOST_ROUNDS, LEAST_REQUESTS = 100, 10
 LATEST = np.iinfo(np.int64).max
+Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -33,21 +31,21 @@ class Arrangement:
         of these rows, [N]; both count from 0.
     values
         what each sample is in the file, [S]; None where samples are places in a round.
-    aside
-        rows at the beginning that form no whole round, in order of time; they are stored as warm-up.
     how
         says in one sentence how rounds came about.
     flag
         what a reader of each figure must know of that, or None.
+    aside
+        rows at the beginning that form no whole round, in order of time; they are stored as warm-up.
     """
 
     order: Numbers
-    rounds: NDArray[np.int32]
-    samples: NDArray[np.int32]
+    rounds: Numbers
+    samples: Numbers
     values: Numbers | None
-    aside: Numbers
     how: str
     flag: str | None = None
+    aside: Numbers = field(default_factory=lambda: np.arange(0))
 
 
 def arranged(rounds: Numbers | None, samples: Numbers | None, start: Numbers | None, rows: int, scored: bool) -> Arrangement:
@@ -64,74 +62,47 @@ def arranged(rounds: Numbers | None, samples: Numbers | None, start: Numbers | N
     """
     if rounds is not None:
         return _as_given(rounds, samples)
-    in_time = np.arange(rows) if start is None or (start == MISSING).all() else np.argsort(start, kind="stable")
+    every = np.arange(rows)
+    in_time = every if start is None or (start == MISSING).all() else np.argsort(start, kind="stable")
     if samples is not None:
         values, codes, counts = np.unique(samples, return_inverse=True, return_counts=True)
         if rows and (counts == counts[0]).all() and (counts[0] > 1 or scored or rows < 2 * LEAST_REQUESTS):
-            return _by_times_asked(values, codes.reshape(-1), int(counts[0]), in_time)
+            order = in_time[np.argsort(codes[in_time], kind="stable")].reshape(values.size, -1).T.reshape(-1)
+            how = (
+                f"The file holds no rounds: round k is the k-th time that each of its {values.size:,} samples was asked, in order of time."
+            )
+            return Arrangement(order, *np.divmod(every, values.size), values, how, None if counts[0] > 1 else "one round")
     if scored:
-        return _one_round(rows)
-    return _by_time(in_time)
+        how = (
+            "The file holds no rounds, and its samples are not all asked equally often: each request is a sample of its own in one round, "
+            "and nothing is known of how rounds differ."
+        )
+        return Arrangement(every, every * 0, every, None, how, "one round")
+    # Requests are cut into rounds of equal size in order of time; the fewest possible are put aside, at the beginning.
+    most = min(MOST_ROUNDS, rows // LEAST_REQUESTS)
+    if most < 2:
+        few = f"The file holds no rounds, and its {rows} requests are too few to form any"
+        return Arrangement(
+            in_time, every * 0, every, None, f"{few}: they are one round, and nothing is known of how rounds differ.", "one round"
+        )
+    number = min(range(most, max(1, most * 3 // 5), -1), key=lambda count: rows % count)
+    size, left = divmod(rows, number)
+    aside = f", and the first {left} are stored as warm-up" if left else ""
+    how = f"The file holds no rounds: its requests are cut into {number} rounds of {size:,} in order of time{aside}."
+    return Arrangement(in_time[left:], *np.divmod(every[: rows - left], size), None, how, "rounds by time", in_time[:left])
 
 
 def _as_given(rounds: Numbers, samples: Numbers | None) -> Arrangement:
     numbers, codes = np.unique(rounds, return_inverse=True)
-    codes = codes.reshape(-1)
+    how = f"The file says which of {numbers.size:,} rounds each request belongs to."
     if samples is None:
         order = np.argsort(codes, kind="stable")
         first = np.searchsorted(codes[order], np.arange(numbers.size))
-        places = np.arange(order.size) - first[codes[order]]
-        return Arrangement(order, codes[order].astype(np.int32), places.astype(np.int32), None, order[:0], _said(numbers.size))
+        return Arrangement(order, codes[order], np.arange(order.size) - first[codes[order]], None, how)
     values, of_sample = np.unique(samples, return_inverse=True)
-    of_sample = of_sample.reshape(-1)
     key = (codes.astype(np.int64) << 32) + of_sample
     order = np.arange(key.size) if (np.diff(key) > 0).all() else np.argsort(key, kind="stable")
-    return Arrangement(order, codes[order].astype(np.int32), of_sample[order].astype(np.int32), values, order[:0], _said(numbers.size))
-
-
-def _said(rounds: int) -> str:
-    return f"The file says which of {rounds:,} rounds each request belongs to."
-
-
-def _by_times_asked(values: Numbers, codes: Numbers, times: int, in_time: Numbers) -> Arrangement:
-    """Make a round of the first time that each sample was asked, one of the second, and so on."""
-    by_sample = in_time[np.argsort(codes[in_time], kind="stable")]
-    order = by_sample.reshape(values.size, times).T.reshape(-1)
-    rounds, samples = np.divmod(np.arange(order.size), values.size)
-    how = f"The file holds no rounds: round k is the k-th time that each of its {values.size:,} samples was asked, in order of time."
-    return Arrangement(order, rounds.astype(np.int32), samples.astype(np.int32), values, order[:0], how, None if times > 1 else "one round")
-
-
-def _one_round(rows: int) -> Arrangement:
-    every = np.arange(rows)
-    how = (
-        "The file holds no rounds, and its samples are not all asked equally often: each request is a sample of its own in one round, and "
-        "nothing is known of how rounds differ."
-    )
-    return Arrangement(every, np.zeros(rows, np.int32), every.astype(np.int32), None, every[:0], how, "one round")
-
-
-def _by_time(in_time: Numbers) -> Arrangement:
-    """Cut requests into rounds of equal size in order of time; the fewest possible are put aside, at the beginning."""
-    rows = in_time.size
-    most = min(MOST_ROUNDS, rows // LEAST_REQUESTS)
-    if most < 2:
-        few = f"The file holds no rounds, and its {rows} requests are too few to form any"
-        how = f"{few}: they are one round, and nothing is known of how rounds differ."
-        places = np.arange(rows, dtype=np.int32)
-        return Arrangement(in_time, np.zeros(rows, np.int32), places, None, in_time[:0], how, "one round")
-    number = min(range(most, max(1, most * 3 // 5), -1), key=lambda count: rows % count)
-    size, left = divmod(rows, number)
-    rounds, places = np.divmod(np.arange(rows - left), size)
-    aside = f", and the first {left} are stored as warm-up" if left else ""
-    how = f"The file holds no rounds: its requests are cut into {number} rounds of {size:,} in order of time{aside}."
-    return Arrangement(in_time[left:], rounds.astype(np.int32), places.astype(np.int32), None, in_time[:left], how, "rounds by time")
-
-
-def first_double(made: Arrangement) -> int | None:
-    """Return the second row of the first sample that a round has twice, or None."""
-    same = (np.diff(made.rounds) == 0) & (np.diff(made.samples) == 0)
-    return int(made.order[1:][same].min()) if same.any() else None
+    return Arrangement(order, codes[order], of_sample[order], values, how)
 
 
 def visits_by_time(began: Numbers, ended: Numbers) -> NDArray[np.int32] | None:
@@ -216,6 +187,9 @@ def timeline(rows: pa.Table, made: Arrangement, scheduled: bool, one_stream: boo
         began, ended = _ends(start, start + total, due, first, scheduled)
         took = np.maximum(ended - began, 1)
         visits = None if one_stream else visits_by_time(began, ended)
+        many = 0 if visits is None else int(visits.max()) + 1
+        what = f"{'Streams' if scheduled else 'Visits'} are formed by time: {many} of them, with pauses of half a round or more between."
+        told = [what] if many > 1 else []
         shift = int(began.min()) if began.min() < 0 or ended.max() > LAST_MOMENT_NS else 0
         if scheduled:
             visits = np.zeros(first.size, np.int32) if visits is None else visits
@@ -230,7 +204,11 @@ def timeline(rows: pa.Table, made: Arrangement, scheduled: bool, one_stream: boo
                     "ramp": np.zeros(due.size, dtype=bool),
                 }
             )
-        told = list(_told(visits, waited if scheduled else due[:0], scheduled))
+            if (early := waited[waited < 0]).size:
+                told.append(
+                    f"Of its requests {early.size:,} began before they were scheduled, by {-int(early.min()) / 1000:.3g} us at most: they "
+                    "did not wait, and their response is their total time."
+                )
         began = began - shift
     of_rounds: dict[str, Any] = {
         "round": pa.array(np.arange(first.size), pa.int32()),
@@ -260,13 +238,3 @@ def _ends(start: Numbers, end: Numbers, due: Numbers, first: Numbers, scheduled:
     began, ended = np.minimum.reduceat(np.where(known, start, LATEST), first), np.maximum.reduceat(end, first)
     lacking, earliest = ~np.maximum.reduceat(known, first), start[known].min()
     return np.where(lacking, earliest, began), np.where(lacking, earliest + 1, ended)
-
-
-def _told(visits: NDArray[np.int32] | None, waited: Numbers, scheduled: bool) -> Iterator[str]:
-    if visits is not None and (number := int(visits.max()) + 1) > 1:
-        yield f"{'Streams' if scheduled else 'Visits'} are formed by time: {number} of them, with pauses of half a round or more between."
-    if (early := waited[waited < 0]).size:
-        yield (
-            f"Of its requests {early.size:,} began before they were scheduled, by {-int(early.min()) / 1000:.3g} us at most: they did "
-            "not wait, and their response is their total time."
-        )

@@ -14,11 +14,12 @@ from orchestrator.storage.files import replacing
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
 
+# Rows per group.
 ROWS = 1 << 18
-"""Rows per group."""
 
 NAME = pa.dictionary(pa.int32(), pa.string())
 LABELS = [(name, NAME) for name in ("trial", "match_key", "model", "task", "system", "runtime", "server")]
+# ``score_<metric>`` and ``slice_<name>`` of the trials that have them follow. ``started_at`` is the round's.
 FIXED = pa.schema(
     [
         *LABELS,
@@ -46,7 +47,6 @@ FIXED = pa.schema(
         ("incomplete", pa.bool_()),
     ]
 )
-"""``score_<metric>`` and ``slice_<name>`` of the trials that have them follow. ``started_at`` is the round's."""
 
 
 def write_tidy(campaign: Campaign, path: Path) -> int:

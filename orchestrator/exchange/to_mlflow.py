@@ -25,8 +25,8 @@ LONGEST = 250
 DIGEST = 12
 ALLOWED = re.compile(r"[A-Za-z0-9_.: /-]+")
 MADE = re.compile(rf"_[0-9a-f]{{{DIGEST}}}\Z")
+# Parts of a path that MLflow refuses between slashes.
 NO_PART = ("", ".", "..")
-"""Parts of a path that MLflow refuses between slashes."""
 
 
 def mlflow_name(name: str) -> str:

@@ -8,16 +8,15 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from orchestrator.contracts import InputError
 from orchestrator.stats.density import Floats
 from orchestrator.stats.units import ranks
 
+# Campaigns of a level: one night that goes wrong is no change.
 FEWEST = 3
-"""Campaigns of a level: one night that goes wrong is no change."""
+# The median of absolute deviations of a normal law is one standard deviation over this.
 FROM_MEDIAN = 1.4826
-"""The median of absolute deviations of a normal law is one standard deviation over this."""
+# Probability of any change point at all in a history without one, over all its series.
 ERROR = 0.05
-"""Probability of any change point at all in a history without one, over all its series."""
 
 
 class Level(NamedTuple):
@@ -56,8 +55,6 @@ def normal_scores(values: ArrayLike) -> Floats:
     array([-0.87,  0.87,  0.  ])
     """
     found = np.asarray(values, dtype=np.float64)
-    if found.ndim != 1 or not np.isfinite(found).all():
-        raise InputError("a series of campaigns must be one list of finite numbers: leave out those without a figure")
     scores: Floats = scipy.special.ndtri((ranks(found) - 0.375) / (found.size + 0.25))
     return scores
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +14,13 @@ from orchestrator.contracts import InputError
 from orchestrator.history.change_points import FEWEST, Course, course
 from orchestrator.history.stored import Row, Stored
 from orchestrator.stats.thresholds import DEFAULT_PRIMARY, primary_threshold
-from orchestrator.stats.variance_components import FEWEST_PROCESSES, mean_of_processes, student_t
+from orchestrator.stats.variance_components import mean_of_processes, student_t
 from orchestrator.storage.columns import Column, schema_of
 from orchestrator.storage.stored_form import table_of
 
 Figure = Literal["tail quality", "deadline"]
-FIGURES: tuple[Figure, ...] = ("tail quality", "deadline")
+# Half-widths of 95 % are so many standard deviations of a normal law.
 Z = 1.959963984540054
-"""Half-widths of 95 % are so many standard deviations of a normal law."""
 NAMES = ("model", "system", "runtime", "batch")
 
 
@@ -117,70 +116,51 @@ def points_of(stored: Sequence[Stored], rows: Sequence[Sequence[Row]]) -> dict[K
     """
     found: dict[Key, list[Point]] = {}
     for place, (campaign, of_campaign) in enumerate(zip(stored, rows, strict=True)):
-        repeats: dict[Key, list[Row]] = {}
+        repeats: dict[Key, list[Point]] = {}
         for row in of_campaign:
-            names = tuple(str(row[name]) for name in NAMES)
-            repeats.setdefault(Key(row["match_key"], row["task"], row["metric"], row["clock"], names), []).append(row)
+            key = Key(row["match_key"], row["task"], row["metric"], row["clock"], tuple(str(row[name]) for name in NAMES))
+            point = Point(
+                campaigns=(place,),
+                at=campaign.created_at,
+                code=campaign.head.code,
+                mean=float(row["mean"]),
+                ideal=float(row["ideal"]),
+                interval=(row["interval_low"], row["interval_high"]),
+                processes=1,
+                process_interval=None,
+                process_error=None,
+                rounds=row["rounds"],
+                deadline_ns=campaign.deadlines.get(row["trial"]),
+            )
+            repeats.setdefault(key, []).append(point)
         for key, of_key in repeats.items():
-            found.setdefault(key, []).append(_point(place, campaign, of_key))
+            kept = [point.deadline_ns for point in of_key if point.deadline_ns is not None]
+            whole = replace(_merged(of_key), campaigns=(place,), deadline_ns=max(kept) if len(kept) == len(of_key) else None)
+            found.setdefault(key, []).append(whole)
     return found
-
-
-def _point(place: int, stored: Stored, rows: Sequence[Row]) -> Point:
-    means = [float(row["mean"]) for row in rows]
-    mean, interval, error = _over(means)
-    deadlines = [stored.deadlines.get(row["trial"]) for row in rows]
-    kept = [ns for ns in deadlines if ns is not None]
-    return Point(
-        campaigns=(place,),
-        at=stored.created_at,
-        code=stored.head.code,
-        mean=mean,
-        ideal=float(rows[0]["ideal"]),
-        interval=_mean_interval(mean, [(row["mean"], row["interval_low"], row["interval_high"]) for row in rows]),
-        processes=len(rows),
-        process_interval=interval,
-        process_error=error,
-        rounds=sum(row["rounds"] for row in rows),
-        deadline_ns=max(kept) if len(kept) == len(rows) else None,
-    )
-
-
-def _over(means: Sequence[float]) -> tuple[float, tuple[float, float] | None, float | None]:
-    """Return the mean of processes, its interval over them and its standard error; None of one process."""
-    if len(means) < FEWEST_PROCESSES:
-        return means[0], None, None
-    mean, low, high = mean_of_processes(means)
-    return mean, (low, high), (high - low) / 2 / student_t(len(means))
-
-
-def _mean_interval(mean: float, parts: Iterable[tuple[float, float, float]]) -> tuple[float, float]:
-    """Return the interval of the mean of independent figures from theirs: halves add up as standard deviations do."""
-    found = list(parts)
-    below = math.sqrt(sum((of - low) ** 2 for of, low, _ in found)) / len(found)
-    above = math.sqrt(sum((high - of) ** 2 for of, _, high in found)) / len(found)
-    return mean - below, mean + above
 
 
 def by_code(points: Sequence[Point]) -> list[Point]:
     """Return one point per code, in the order in which codes first appear: the mean of its campaigns, each a process or more."""
-    groups: dict[str, list[Point]] = {}
-    for point in points:
-        groups.setdefault(point.code, []).append(point)
-    return [_merged(of_code) if len(of_code) > 1 else of_code[0] for of_code in groups.values()]
+    codes = dict.fromkeys(point.code for point in points)
+    return [_merged([point for point in points if point.code == code]) for code in codes]
 
 
 def _merged(points: Sequence[Point]) -> Point:
-    mean, interval, error = _over([point.mean for point in points])
+    """Return the mean of points, each of a process or more; halves of independent intervals add up as standard deviations do."""
+    if len(points) == 1:
+        return points[0]
+    mean, low, high = mean_of_processes([point.mean for point in points])
+    below, above = (math.sqrt(sum((point.mean - point.interval[side]) ** 2 for point in points)) / len(points) for side in (0, 1))
     deadlines = [point.deadline_ns for point in points if point.deadline_ns is not None]
     return replace(
         points[0],
         campaigns=tuple(place for point in points for place in point.campaigns),
         mean=mean,
-        interval=_mean_interval(mean, [(point.mean, *point.interval) for point in points]),
+        interval=(mean - below, mean + above),
         processes=sum(point.processes for point in points),
-        process_interval=interval,
-        process_error=error,
+        process_interval=(low, high),
+        process_error=(high - low) / 2 / student_t(len(points)),
         rounds=sum(point.rounds for point in points),
         deadline_ns=round(float(np.median(deadlines))) if deadlines else None,
     )
@@ -230,31 +210,28 @@ class Change:
     noise: float
 
 
-def series_of(points: Mapping[Key, Sequence[Point]]) -> list[Series]:
-    """Return the levels of every series; all together have one probability of a false alarm."""
-    tests = tests_of(points.values())
-    return [_series(key, tuple(of_key), tests) for key, of_key in points.items()]
-
-
 def tests_of(series: Iterable[Sequence[Point]]) -> int:
     """Return how many series of figures are long enough to hold a change point; at least 1, which is what all are judged by."""
     lengths = [length for points in series for length in (len(points), sum(point.deadline_ns is not None for point in points))]
     return max(sum(length >= 2 * FEWEST for length in lengths), 1)
 
 
-def _series(key: Key, points: tuple[Point, ...], tests: int) -> Series:
-    certified = tuple(place for place, point in enumerate(points) if point.deadline_ns is not None)
-    expected = float(np.median([point.sd for point in points]))
-    quality = course([point.mean for point in points], expected, tests)
-    deadline = course(np.log([points[place].deadline_ns or 1 for place in certified]), 0.0, tests)
-    return Series(key, points, certified, quality, deadline)
+def series_of(points: Mapping[Key, Sequence[Point]]) -> list[Series]:
+    """Return the levels of every series; all together have one probability of a false alarm."""
+    tests, found = tests_of(points.values()), []
+    for key, of_key in points.items():
+        certified = tuple(place for place, point in enumerate(of_key) if point.deadline_ns is not None)
+        quality = course([point.mean for point in of_key], float(np.median([point.sd for point in of_key])), tests)
+        deadline = course(np.log([of_key[place].deadline_ns or 1 for place in certified]), 0.0, tests)
+        found.append(Series(key, tuple(of_key), certified, quality, deadline))
+    return found
 
 
 def changes_of(series: Sequence[Series]) -> list[Change]:
     """Return every change point, in order of time."""
     found = []
     for one in series:
-        for figure in FIGURES:
+        for figure in get_args(Figure):
             places, course_of = one.places(figure), one.course(figure)
             for before, after in course_of.changes:
                 here, there = (level.mean if figure == "tail quality" else float(np.exp(level.mean)) for level in (before, after))
@@ -270,6 +247,7 @@ OF_SERIES = (
     Column("runtime", "str", "its name"),
     Column("batch", "int32", "samples per inference"),
 )
+# One row per campaign, or per code with ``--by code``, and system.
 HISTORY = (
     Column("campaign", "str", "the campaign's folder, below that of the history; the first one of a code"),
     Column("campaigns", "int32", "how many campaigns the row is of"),
@@ -294,7 +272,6 @@ HISTORY = (
     Column("deadline_level_ns", "float?", "geometric mean of the level of deadlines; null where none is certified"),
     Column("deadline_change", "bool", "whether a level of deadlines begins here"),
 )
-"""One row per campaign, or per code with ``--by code``, and system."""
 
 
 def history_rows(series: Sequence[Series], folders: Sequence[str], thresholds: Mapping[str, int]) -> Iterator[Mapping[str, Any]]:
@@ -331,6 +308,7 @@ def history_rows(series: Sequence[Series], folders: Sequence[str], thresholds: M
             }
 
 
+# One row per change point.
 CHANGE_POINTS = (
     Column("figure", "str", "`tail quality` or `deadline`"),
     *OF_SERIES,
@@ -342,7 +320,6 @@ CHANGE_POINTS = (
     Column("level_after", "float", "the same of the level after"),
     Column("noise", "float", "standard deviation of one campaign about its level; of deadlines as a share"),
 )
-"""One row per change point."""
 
 
 def change_rows(changes: Sequence[Change]) -> pa.Table:

@@ -33,19 +33,16 @@ from orchestrator.storage.records import UtcTime
 from orchestrator.storage.stored_form import conform
 
 Row = dict[str, Any]
+# A campaign that is left out, or of which some trials are, and why, in words.
 LeftOut: TypeAlias = tuple[Path, str]
-"""A campaign that is left out, or of which some trials are, and why, in words."""
+# How far below a folder campaigns are looked for: ``results/<sweep>/<time>``.
 DEPTH = 2
-"""How far below a folder campaigns are looked for: ``results/<sweep>/<time>``."""
 NAMES = ("trial", "match_key", "model", "task", "system", "runtime", "batch")
 QUALITY = (
     *NAMES, "metric", "slice", "clock", "threshold", "threshold_ns", "threshold_origin", "ideal", "mean", "interval_low", "interval_high",
     "rounds",
 )  # fmt: skip
 DEADLINE = ("trial", "clock", "reference", "deadline_ns", "rounds")
-OPEN_CLOCK: str = Clock.RESPONSE
-FEW_ROUNDS = 8
-"""Of fewer rounds nobody can say whether they depend on each other."""
 
 
 class PlannedHead(BaseModel):
@@ -153,7 +150,7 @@ def _points_of(table: pa.Table) -> pa.Table:
     """Return the rows that may be points. The first metric of a trial is its primary one."""
     rows = table.select(["trial", "metric", "slice", "clock", "threshold_origin", "threshold_ns"]).to_pylist()
     metric = {row["trial"]: row["metric"] for row in reversed(rows)}
-    clock = {row["trial"]: OPEN_CLOCK for row in rows if row["clock"] == OPEN_CLOCK}
+    clock = {row["trial"]: row["clock"] for row in rows if row["clock"] == Clock.RESPONSE}
     kept = [
         (row["metric"], row["slice"], row["clock"]) == (metric[row["trial"]], "all", clock.get(row["trial"], PRIMARY_CLOCK))
         and row["threshold_origin"] != "own"

@@ -8,11 +8,13 @@ last one is stored.
 """
 
 import hashlib
+import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import TypeVar
 
 from orchestrator.configuration.config import Trial
 from orchestrator.machine.turn import describe_campaign
@@ -23,6 +25,7 @@ from orchestrator.storage.records import PlannedTrial
 from orchestrator.storage.schema import State
 from orchestrator.storage.writer import CampaignWriter
 
+T = TypeVar("T")
 Unit = tuple[PlannedTrial, ...]
 """One trial, or several that are loaded together and take turns in visits."""
 Lane = tuple[Unit, ...]
@@ -118,6 +121,8 @@ def run_trials(
         what a machine's thread raised beyond a trial's own failure: a disk that is full.
     """
     describe_campaign(writer.record.name, writer.directory)
+    minutes = writer.record.config.minutes
+    end_ns = math.inf if minutes is None else now_ns() + minutes * 60e9
     campaign = writer.record.created_at.isoformat()
     states: dict[str, State] = {}
     failures: list[BaseException] = []
@@ -145,14 +150,14 @@ def run_trials(
             failures.append(error)
             stop.set()
 
-    def run_lane(lane: Lane) -> None:
-        for unit in lane:
+    def run_lane(lane: Lane, until_ns: float) -> None:
+        for unit, unit_until_ns in shares(lane, [len(unit) for unit in lane], until_ns, now_ns):
             if not stop.is_set():
                 runs = [
                     TrialRun(planned, partial(rule_of, planned, primary), executor, writer, observer, stop, now_ns, len(unit) > 1)
                     for planned in unit
                 ]
-                run_in_visits(runs, stop, campaign, now_ns)
+                run_in_visits(runs, stop, campaign, now_ns, unit_until_ns)
                 states.update({run.trial_id: run.state for run in runs if run.state is not None})
 
     def run_machine(machine: str) -> None:
@@ -165,8 +170,9 @@ def run_trials(
         except Exception as error:
             fail(machines[machine], error)  # nothing may be timed beside what an earlier driver has left
             return
-        for stage in stages:
-            in_threads([partial(guarded, partial(run_lane, lane)) for lane in stage], machine)
+        trials_of = [max(sum(map(len, lane)) for lane in stage) for stage in stages]
+        for stage, until_ns in shares(stages, trials_of, end_ns, now_ns):
+            in_threads([partial(guarded, partial(run_lane, lane, until_ns)) for lane in stage], machine)
 
     in_threads([partial(guarded, partial(run_machine, machine)) for machine in machines], "campaign", executor.leave)
     if failures:
@@ -174,24 +180,39 @@ def run_trials(
     return states
 
 
-def run_in_visits(runs: Sequence[TrialRun], stop: threading.Event, campaign: str, now_ns: Callable[[], int]) -> None:
+def shares(parts: Sequence[T], trials: Sequence[int], end_ns: float, now_ns: Callable[[], int]) -> Iterator[tuple[T, float]]:
+    """Yield each part and when it must end, so that every trial to come has an equal share of the time that is left."""
+    for place, part in enumerate(parts):
+        yield part, now_ns() + (end_ns - now_ns()) * trials[place] / sum(trials[place:])
+
+
+def run_in_visits(
+    runs: Sequence[TrialRun], stop: threading.Event, campaign: str, now_ns: Callable[[], int], until_ns: float = math.inf
+) -> None:
     """Load all trials, then run them to their ends in cycles of one visit each; those behind the others have cycles of their own first.
 
     Visits of one cycle have one number in all trials. ``stop`` ends all after the round under way; what has not begun stays planned.
+    No cycle begins that would end after ``until_ns``, if it takes as long as the last one; each trial has one visit in any case.
     """
     try:
         active = [run for run in runs if not stop.is_set() and run.start() and run.ready() and run.rest()]
         number = max((run.next_visit for run in active), default=0)
+        cycle_ns, began_ns = 0, now_ns()
         while active:
+            if cycle_ns and now_ns() + cycle_ns > until_ns:
+                for run in active:
+                    run.end_in_time()
+                break
             last = min(run.progress for run in active)
             taking_part = {run.trial_id: run for run in active if run.progress < last + 1 or stop.is_set()}
             waiting = [taking_part[trial_id] for trial_id in order_of_cycle(taking_part, campaign, number)]
             while waiting:
                 run = next_of(waiting, stop, now_ns)
                 waiting.remove(run)
-                if not (run.visit(number) and run.rest()):
+                if not (run.visit(number, until_ns) and run.rest()):
                     active.remove(run)
             number += 1
+            cycle_ns, began_ns = now_ns() - began_ns, now_ns()
     finally:
         for run in runs:
             with suppress(Exception):  # some are left only while an exception passes

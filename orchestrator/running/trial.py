@@ -29,6 +29,8 @@ from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.targets import kept_traceback, message_with_place, one_line, traceback_of
 
 KERNEL_TIMEOUT_S = 60.0
+MINUTES = "minutes"
+"""Why a trial stops where the campaign's time is over."""
 FAULTS_FORGIVEN = 1
 """After so many faults a trial goes on in a fresh process; after one more it has failed."""
 
@@ -147,8 +149,11 @@ class TrialRun:
             going = self._attempt(partial(self._prepare, self._begun))
         return going
 
-    def visit(self, number: int) -> bool:
-        """Measure the rounds of one visit; a fault ends it early. Return whether more visits are to follow."""
+    def visit(self, number: int, until_ns: float = math.inf) -> bool:
+        """Measure the rounds of one visit; a fault ends it early. Return whether more visits are to follow.
+
+        A trial without visits, which is one stretch, ends with the first round that ends after ``until_ns``.
+        """
         if not self.ready():
             return False
         course, calls = self._begun, self._calls
@@ -157,10 +162,15 @@ class TrialRun:
         calls.begin_visit(number, self._measurement.rounds_per_visit)
         began_ns, going = self._now_ns(), True
         while going and self._calls is calls and not calls.over:
-            going = self._attempt(partial(self._take_rounds, course, calls))
+            late = self._measurement.rounds_per_visit is None and self._now_ns() >= until_ns
+            going = self._attempt(partial(self._take_rounds, course, calls, late))
         ended_ns = self._now_ns()
         self.due_ns = ended_ns + math.ceil(self._measurement.pause * (ended_ns - began_ns))
         return going
+
+    def end_in_time(self) -> None:
+        """End it as measured: the campaign's time is over."""
+        self._attempt(partial(self._stopped, self._begun, MINUTES))
 
     def rest(self) -> bool:
         """Have its process sleep until its next visit. Return whether visits may follow."""
@@ -212,24 +222,29 @@ class TrialRun:
         self._process.abandon(answers=True)
         return self._interrupted(course)
 
-    def _take_rounds(self, course: Course, calls: RoundCalls) -> End | None:
-        if not self._stop.is_set():
+    def _take_rounds(self, course: Course, calls: RoundCalls, late: bool) -> End | None:
+        if not (self._stop.is_set() or late):
             calls.ask_ahead(course.round_s)
         if not calls:
+            if late:
+                return self._stopped(course, MINUTES)
             self._read_back(course.book)
             return self._interrupted(course)
         rounds = calls.take()
         decision = course.decide(rounds)
-        if not (decision.stop or self._stop.is_set() or self._process.session.shares_machine):
+        if not (decision.stop or self._stop.is_set() or late or self._process.session.shares_machine):
             calls.ask_ahead(course.round_s)
         course.store(rounds)
         self._observer.round_done(self._planned, RoundDone(course.next_round, course.round_s, course.p99_ns), decision)
         if decision.stop:
-            course.stop(decision.reason)
-            self._conclude(course.book)
-            return "done", None
+            return self._stopped(course, decision.reason)
         calls.refuse_too_many_errors(rounds)
         return None
+
+    def _stopped(self, course: Course, reason: str | None) -> End:
+        course.stop(reason)
+        self._conclude(course.book)
+        return "done", None
 
     def _conclude(self, book: TrialBook) -> None:
         """Ask the process what it has to say at the end: whether its placement and the machine's speed have changed meanwhile."""

@@ -42,8 +42,7 @@ def read_json(path: Path, model: type[T]) -> T:
     """Return a record. Raises InputError for a file that is damaged, newer than this program or holds unknown keys."""
     try:
         content = read_regular(path, LONGEST_TEXT)
-        document = from_json(content, allow_inf_nan=False)
-        _refuse_strange(document)
+        document = parse_json(content)
     except InputError:
         raise
     except OSError as error:
@@ -63,8 +62,9 @@ def read_json(path: Path, model: type[T]) -> T:
         raise InputError(f"{path} is not what this program writes: {explain(error)}; restore it from a copy") from error
 
 
-def _refuse_strange(document: Any) -> None:
-    """Raise ValueError for a document that is nested too deeply or holds a number that no file of this program does."""
+def parse_json(content: bytes, finite: bool = True) -> Any:
+    """Return JSON's values. Raises ValueError for what is none, or is nested too deeply or holds a number that no file does."""
+    document = from_json(content, allow_inf_nan=not finite)
     left: list[tuple[Any, int]] = [([document], 0)]
     while left:
         holder, depth = left.pop()
@@ -76,9 +76,10 @@ def _refuse_strange(document: Any) -> None:
                 left.append((value, depth + 1))
             elif kind is int and abs(value) > LARGEST:
                 raise ValueError("it holds a number of more than 128 bits")
+    return document
 
 
-def read_regular(path: Path, most: int | None = None) -> bytes:
+def read_regular(path: Path, most: int | None = None, remedy: str = "restore it from a copy") -> bytes:
     """Return what a file holds.
 
     Raises InputError for a pipe, a device or a folder, which could keep a reader waiting for ever, and for more than ``most`` bytes.
@@ -89,7 +90,7 @@ def read_regular(path: Path, most: int | None = None) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise InputError(f"{path} is no regular file: restore it from a copy")
         if most is not None and status.st_size > most:
-            raise InputError(f"{path} has {status.st_size:,} bytes, and may have {most:,}: restore it from a copy")
+            raise InputError(f"{path} has {status.st_size:,} bytes, and may have {most:,}: {remedy}")
         with open(descriptor, "rb", closefd=False) as file:
             return file.read()
     finally:

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from orchestrator.contracts import InputError
 from orchestrator.history import change_points
 from orchestrator.history.change_points import FEWEST, course, fewest_campaigns, normal_scores, penalty
 
@@ -97,9 +96,3 @@ def test_more_series_make_a_change_harder_to_show() -> None:
 @pytest.mark.parametrize("values", [[], [1.0], [1.0] * 50, [0.0, 1.0] * 2])
 def test_short_and_constant_series_are_one_level(values: list[float]) -> None:
     assert len(course(values).levels) <= 1
-
-
-@pytest.mark.parametrize("values", [[[1.0]], [np.nan, 1.0], [np.inf]])
-def test_what_is_no_series_is_refused(values: list[float]) -> None:
-    with pytest.raises(InputError, match="one list of finite numbers"):
-        course(values)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.exchange.formats import BadRecord
+from orchestrator.contracts import InputError
 from orchestrator.exchange.formats.paper import PLAIN, plain_pickle
 
 
@@ -49,7 +49,7 @@ def test_code_of_a_pickle_is_not_run(protocol: int, tmp_path, call) -> None:
     ],
 )
 def test_no_instruction_that_names_or_calls_is_taken(content: bytes) -> None:
-    with pytest.raises(BadRecord, match="could run code"):
+    with pytest.raises(InputError, match="could run code"):
         plain_pickle(content, "x")
 
 
@@ -61,12 +61,12 @@ def test_the_plain_instructions_are_instructions_and_make_values_alone() -> None
 
 
 def test_a_small_file_cannot_ask_for_much_memory() -> None:
-    with pytest.raises(BadRecord, match="remembers more than the file holds"):
+    with pytest.raises(InputError, match="remembers more than the file holds"):
         plain_pickle(b"\x80\x02}r\xff\xff\xff\x7f.", "x")
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80", b"}", b"0.", b"I1\nI2\ns.", b"\x80\x04}]K\x01s.", b"not a pickle", b"\x80\xff}."])
 def test_what_is_no_pickle_is_said_in_one_line(content: bytes) -> None:
-    with pytest.raises(BadRecord, match="x") as caught:
+    with pytest.raises(InputError, match="x") as caught:
         plain_pickle(content, "x")
     assert "\n" not in str(caught.value)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.exchange.formats import LAW_LOST, BadRecord, aiperf, loadgen
+from orchestrator.contracts import InputError
+from orchestrator.exchange.formats import LAW_LOST, aiperf, loadgen
 
 DETAIL = (("effective_scenario", "Server"), ("effective_target_qps", 10), ("result_query_count", 4))
 
@@ -39,7 +40,7 @@ def logs(folder: Path, queries: Sequence[int | None] = range(4), end: str = '{"n
     ],
 )
 def test_a_part_of_a_trace_is_refused(made: dict[str, Any], told: str, tmp_path: Path) -> None:
-    with pytest.raises(BadRecord) as refused:
+    with pytest.raises(InputError) as refused:
         list(loadgen.read([logs(tmp_path, **made)], {}))
     assert str(refused.value).startswith(f"{tmp_path / loadgen.TRACE} {told}")
 
@@ -47,7 +48,7 @@ def test_a_part_of_a_trace_is_refused(made: dict[str, Any], told: str, tmp_path:
 def test_a_sample_of_loadgen_that_stands_twice_is_refused(tmp_path: Path) -> None:
     trace = logs(tmp_path) / loadgen.TRACE
     trace.write_text(trace.read_text().replace('"query_seq": ', '"sample_seq": 7, "query_seq": '))
-    with pytest.raises(BadRecord, match=r"line 3 is the sample of line 2 once more \(sample_seq 7\); remove one of them"):
+    with pytest.raises(InputError, match=r"line 3 is the sample of line 2 once more \(sample_seq 7\); remove one of them"):
         list(loadgen.read([tmp_path], {}))
 
 
@@ -116,7 +117,7 @@ def request_of_aiperf(number: int) -> str:
 def test_a_request_of_aiperf_that_stands_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("".join(map(request_of_aiperf, (0, 1, 0))))
-    with pytest.raises(BadRecord, match=r"a\.jsonl line 3 is the request of line 1 once more \(x_request_id id-0\); remove one of them"):
+    with pytest.raises(InputError, match=r"a\.jsonl line 3 is the request of line 1 once more \(x_request_id id-0\); remove one of them"):
         list(aiperf.read([path], {}))
 
 

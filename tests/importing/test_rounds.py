@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from orchestrator.exchange.rounds import arranged, first_double, visits_by_time
+from orchestrator.exchange.rounds import arranged, visits_by_time
 
 
 def test_rounds_of_the_file_are_numbered_from_0_and_sorted() -> None:
@@ -22,11 +22,6 @@ def test_without_samples_a_place_in_the_round_is_one() -> None:
     made = arranged(np.array([1, 0, 1, 0, 0]), None, None, 5, False)
     assert made.order.tolist() == [1, 3, 4, 0, 2]
     assert made.samples.tolist() == [0, 1, 2, 0, 1]
-
-
-def test_a_sample_twice_in_a_round_is_found() -> None:
-    assert first_double(arranged(np.array([0, 0, 0]), np.array([4, 5, 4]), None, 3, False)) == 2
-    assert first_double(arranged(np.array([0, 0, 1]), np.array([4, 5, 4]), None, 3, False)) is None
 
 
 def test_samples_asked_equally_often_make_rounds_in_order_of_time() -> None:

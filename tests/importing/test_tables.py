@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.contracts import InputError
 from orchestrator.exchange import formats
-from orchestrator.exchange.formats import BadRecord, table
+from orchestrator.exchange.formats import table
 from orchestrator.exchange.long_form import long_form
 
 
@@ -115,14 +116,14 @@ def test_those_left_over_are_warm_up(tmp_path, imported) -> None:
 MISTAKES = {
     "csv": {
         "inference_ns\n5\n6\nseven\n": "line 4: inference_ns='seven' is no number",
-        "sample,inference_ms\na,5\n\nb,-6\n": "line 4: inference_ms is no time",
+        "sample,inference_ms\na,5\n\nb,-6\n": "line 4: inference_ms='-6' is no time",
         "sample,inference_ms\na,5\nb,\n": "line 3: inference_ms is empty",
         "sample,inference_ms\na,5\nb\n": "line 3 has 1 cells",
         "sample,inference_ms\na,5\nb,inf\n": "line 3: inference_ms='inf' is no number",
         "round,sample,inference_ms\n0,a,5\n0,a,6\n": "line 3: its round has this sample twice",
-        "round,sample,inference_ms\n0,a,5\n-1,a,6\n": "line 3: round must be a whole number",
-        "sample,inference_ms,outcome\na,5,ok\nb,6,late\n": "line 3: outcome must be one of ok, error",
-        "sample,inference_ms,score_f\na,5,1\nb,6,nan\n": "line 3: score_f must be a number from 0 to",
+        "round,sample,inference_ms\n0,a,5\n-1,a,6\n": "line 3: round='-1' must be a whole number",
+        "sample,inference_ms,outcome\na,5,ok\nb,6,late\n": "line 3: outcome='late' must be one of ok, error",
+        "sample,inference_ms,score_f\na,5,1\nb,6,nan\n": "line 3: score_f='nan' must be a number from 0 to",
         "round,sample,inference_ms,score_f\n0,a,5,1\n1,a,6,0\n": "line 3: score_f is another than before",
         "sample,inference_ms,total_ms\na,5,4\n": "line 2: total is below inference",
         "sample,inference_ms,score_map\na,5,1\n": "map is no mean over samples",
@@ -132,22 +133,22 @@ MISTAKES = {
         'inference_ms,slice_x\n5,a\n6,"b\n7,c': "cannot be read as CSV (unexpected end of data)",
         'inference_ms,slice_x\n5,"a\n6,b\n7,"c\n': "cannot be read as CSV (",
         "sample,sample,inference_ms\n1,2,3\n": "has two columns 'sample'",
-        "start_s,inference_ms\n-9e9,1\n9e9,2\n": "line 2: start_s is no time",
-        "sample,inference_ms,score_f\na,5,1\nb,6,1e300\n": "line 3: score_f must be a number from 0 to",
+        "start_s,inference_ms\n-9e9,1\n9e9,2\n": "line 2: start_s='-9e9' is no time",
+        "sample,inference_ms,score_f\na,5,1\nb,6,1e300\n": "line 3: score_f='1e300' must be a number from 0 to",
         "inference_ms,outcome\n,error\n,timeout\n": "none was answered",
         "sample,inference_ms\n": "holds no request",
         "a,b\n1,2\n": "has no column of the long form",
-        "sample,inference_ms,inference_us\na,5,6\n": "inference_ms is a second column of one time",
+        "sample,inference_ms,inference_us\na,5,6\n": "is a second column of one time",
         "inference_ms,start_ns,arrival_ns\n5,0,0\n6,1000000000,1500000000\n": "line 3: it begins before it is scheduled",
         "inference_ms,first_token_ms\n5,4\n5,6\n": "line 3: its first token comes after the end of its answer",
         "inference_ms,first_token_ms,last_token_ms\n5,4,3\n": "line 2: its last token comes before its first",
-        "inference_ms,last_token_ms\n5,4\n": "without a column first_token, other times of its tokens tell nothing",
-        "inference_ms,tokens\n5,-4\n": "tokens must be a whole number from 0 to",
-        "inference_ms,first_token_ms,token_gaps_ms\n5,4,4\n": "token_gaps_ms is no list of times",
+        "inference_ms,last_token_ms\n5,4\n": "without it other times of its tokens tell nothing",
+        "inference_ms,tokens\n5,-4\n": "tokens='-4' must be a whole number from 0 to 2,147,483,647",
+        "inference_ms,first_token_ms,token_gaps_ms\n5,4,4\n": "token_gaps_ms='4' is no list of times",
     },
     "jsonl": {
-        '{"inference_ms": true}\n{"inference_ms": false}\n': "line 1: inference_ms is true or false and must be a number",
-        '{"inference_ms": 5, "round": true}\n': "line 1: round is true or false and must be a number",
+        '{"inference_ms": true}\n{"inference_ms": false}\n': "line 1: inference_ms=True must be a number",
+        '{"inference_ms": 5, "round": true}\n': "line 1: round=True must be a number",
         '{"inference_ms": 5}\n{"inference_ms": "x"}\n': "values of 'inference_ms' differ in kind (Could not convert 'x'",
         "\n"
         + '{"inference_ms": 5}\n' * 17
@@ -156,14 +157,14 @@ MISTAKES = {
         '{"inference_ms": 5, "score_a": 1}\n{"inference_ms": 5, "score_a": 99999999999999999999}\n': (
             "values of 'score_a' differ in kind (Python int too large"
         ),
-        '{"total_s": 5, "total_ns": 5}\n': "total_s is a second column of one time",
+        '{"total_s": 5, "total_ns": 5}\n': "total_s=5 is a second column of one time",
         '{"inference_ms": 5, "first_token_ms": 1, "token_gaps_ms": [1]}\n{"inference_ms": 5, "first_token_ms": 1, "token_gaps_ms": [1, 4]}\n': (
             "line 2: its gaps between tokens add up to more than its answer took"
         ),
-        '{"inference_ms": 5, "first_token_ms": 1, "token_gaps_ms": [1, -1]}\n': "line 1: token_gaps_ms holds what is no time",
+        '{"inference_ms": 5, "first_token_ms": 1, "token_gaps_ms": [1, -1]}\n': "line 1: token_gaps_ms=[1, -1] holds what is no time",
         '{"inference_ms": 5}\n[1]\n': "line 2 is no object",
         '{"inference_ms": 5}\n{"inference_ms": 5\n': "line 2 is no JSON",
-        '{"inference_ms": 5}\n\n{"inference_ms": 0}\n': "line 3: inference_ms is no time",
+        '{"inference_ms": 5}\n\n{"inference_ms": 0}\n': "line 3: inference_ms=0 is no time",
     },
     "parquet": {"no parquet": "is no whole Parquet file"},
     "xlsx": {"x": "must end with .csv"},
@@ -202,7 +203,7 @@ def test_words_for_nothing_are_names_in_columns_of_text(tmp_path) -> None:
     recording = next(table.read([written(tmp_path / "t.csv", text)], {}))
     for name in ("sample", "slice_a", "reference"):
         assert recording.table.column(name).to_pylist() == [*words[:-1], None, "s"]
-    with pytest.raises(BadRecord, match="line 10: sample is empty"):
+    with pytest.raises(InputError, match="line 10: sample is empty"):
         long_form(recording)
     words.remove('""')
     text = "sample,total_ms,tokens\n" + "".join(f"{word},5,NULL\n" for word in words)
@@ -298,13 +299,13 @@ def test_a_schedule_with_holes_is_none(more: dict[str, list[Any]], told: str, tm
 
 def test_a_key_that_is_not_read_may_hold_anything(tmp_path, imported) -> None:
     mixed = ["1", '"x"', "[2]", '{"a": [1, "b"]}', "99999999999999999999", "null"]
-    path = written(tmp_path / "t.jsonl", "".join(f'{{"inference_ms": 5, "more": {value}, "\\ud800": 1}}\n' for value in mixed))
+    path = written(tmp_path / "t.jsonl", "".join(f'{{"inference_ms": 5, "more": {value}, "\\u00a4": 1}}\n' for value in mixed))
     assert "Not imported: the columns more, ?, since the long form" in imported(path, "--format", "table").out
 
 
 def test_a_row_of_parquet_is_named(tmp_path, call) -> None:
     pq.write_table(pa.table({"inference_ns": [5] * 99 + [0]}), tmp_path / "t.parquet")
-    assert f"{tmp_path / 't.parquet'} row 99: inference_ns is no time" in refused(call, tmp_path / "t.parquet")
+    assert f"{tmp_path / 't.parquet'} row 99: inference_ns=0 is no time" in refused(call, tmp_path / "t.parquet")
 
 
 def test_a_wrong_map_is_said(tmp_path, call) -> None:
@@ -326,11 +327,11 @@ def test_a_taken_directory_is_left_alone(tmp_path, call) -> None:
 
 
 def test_a_line_that_memory_need_not_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "LARGEST_JSON", 10)
+    monkeypatch.setattr(formats, "LONGEST_TEXT", 10)
     assert list(formats.bounded_lines(io.StringIO("ten chars\nx"), Path("f"))) == ["ten chars\n", "x"]
     with gzip.open(tmp_path / "t.csv.gz", "wt") as file:
         file.write("a\n" + "x" * 100)
-    with pytest.raises(BadRecord, match=r"t\.csv\.gz line 2 is longer than 10 characters"):
+    with pytest.raises(InputError, match=r"t\.csv\.gz line 2 is longer than 10 characters"):
         list(table._csv_rows(tmp_path / "t.csv.gz"))
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import doctest
 import io
 import time
 from collections.abc import Mapping
@@ -8,7 +9,9 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
+from orchestrator.commands import remaining
 from orchestrator.commands.progress import Progress
+from orchestrator.commands.remaining import Pace, left_in_words, time_left
 from orchestrator.configuration.config import parse_trial
 from orchestrator.running.trial import RoundDone
 from orchestrator.stats.stopping import Decision
@@ -107,3 +110,25 @@ def test_a_quiet_campaign_says_once_for_whom_it_waits(capsys: pytest.CaptureFixt
     for name in ("first", "first", "second"):
         progress.turn_awaited(planned(name), "user 54321")
     assert capsys.readouterr().err == "first-r0: waits: user 54321 measures on that machine\n"
+
+
+def test_it_says_what_is_left_and_which_trial_is_far_slower() -> None:
+    stream = io.StringIO()
+    progress, trials = Progress(0, stream), [planned("first"), planned("second"), planned("third")]
+    progress.add(trials, {})
+    for trial, took_s in zip(trials, (0.5, 0.5, 86.0), strict=True):
+        progress.round_done(trial, RoundDone(1, took_s, 1e7), GOES_ON)
+    said = stream.getvalue()
+    assert "third-r0: a round takes 1 min 26 s, 172 times as long as those of the other trials; about" in said
+    assert "left" in shown(progress).splitlines()[0]
+    for trial in trials:
+        progress.trial_ended(trial, "done", None)
+    assert "left" not in shown(progress)
+
+
+def test_what_is_left_follows_from_the_pace() -> None:
+    assert doctest.testmod(remaining).failed == 0
+    assert time_left([Pace(0, 10, 10)], 5.0) is None
+    assert time_left([Pace(4, 10, 10, 2, 1.0), Pace(10, 10, 10, 10, 0.1)], 6.0) == pytest.approx((12.0, 12.0))
+    assert left_in_words((60.0, 61.0)) == "about 1 min 01 s left"
+    assert left_in_words((60.0, 600.0), 120.0) == "1 min 00 s to 2 min 00 s left"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -13,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.commands.progress import Progress
-from orchestrator.configuration.config import parse_trial
+from orchestrator.configuration.config import CampaignConfig, parse_trial
 from orchestrator.machine.host import read_machine
 from orchestrator.running.inline import InlineExecutor, InlineJob, InlineSession
-from orchestrator.running.pipeline import run_in_visits, run_trials
+from orchestrator.running.pipeline import run_in_visits, run_trials, shares
 from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
@@ -63,7 +64,7 @@ class Run:
 
     ready = rest = start
 
-    def visit(self, number: int) -> bool:
+    def visit(self, number: int, until_ns: float = math.inf) -> bool:
         if self._stop.is_set():
             return False
         began_ns = self._stop.now_ns
@@ -74,14 +75,19 @@ class Run:
         self.progress += 1
         return bool(self._durations)
 
+    def end_in_time(self) -> None:
+        self._durations.clear()
+
     def close(self) -> None:
         """Nothing was opened."""
 
 
-def schedule(durations: dict[str, Sequence[int]], pause: float = 1.0, stop: Stop | None = None) -> tuple[list[Visit], Stop]:
+def schedule(
+    durations: dict[str, Sequence[int]], pause: float = 1.0, stop: Stop | None = None, until_ns: float = math.inf
+) -> tuple[list[Visit], Stop]:
     stop, seen = stop or Stop(), []
     runs = [Run(trial_id, of_trial, pause, stop, seen) for trial_id, of_trial in durations.items()]
-    run_in_visits(runs, stop, "campaign", lambda: stop.now_ns)  # type: ignore[arg-type]
+    run_in_visits(runs, stop, "campaign", lambda: stop.now_ns, until_ns)  # type: ignore[arg-type]
     return seen, stop
 
 
@@ -137,6 +143,29 @@ def test_a_stop_ends_the_pause() -> None:
     assert stop.now_ns == 17
 
 
+@pytest.mark.parametrize(("until_ns", "visits"), [(29, 1), (40, 2), (59, 2), (1000, 6)])
+def test_a_budget_of_time_gives_all_trials_the_same_visits(until_ns: int, visits: int) -> None:
+    seen, stop = schedule({"fast": [5] * 6, "slow": [15] * 6}, pause=0, until_ns=until_ns)
+    assert [sum(one.trial == name for one in seen) for name in ("fast", "slow")] == [visits, visits]
+    assert stop.now_ns == 20 * visits
+
+
+def test_trials_that_follow_one_another_share_what_is_left() -> None:
+    now, found = [0], []
+    for name, until in shares("abc", [1, 2, 1], 400, lambda: now[0]):
+        found.append((name, until))
+        now[0] += 60  # the first ends before its time
+    assert found == [("a", 100), ("b", pytest.approx(60 + 340 * 2 / 3)), ("c", 400)]
+
+
+@pytest.mark.parametrize("schedule", ["visits", "sequential"])
+def test_a_campaign_ends_in_its_minutes(measure: Callable[..., Campaign], schedule: str) -> None:
+    campaign = measure(Stop(), rounds=50, minutes=200 / 60e9, schedule=schedule, pause=0 if schedule == "visits" else 1)
+    [trial] = campaign.trials()
+    assert (trial.state, trial.stopping and trial.stopping.reason) == ("done", "minutes")
+    assert campaign.rounds(trial.trial_id).num_rows == (4 if schedule == "visits" else 5)
+
+
 def planned(rounds: int, **measurement: Any) -> list[PlannedTrial]:
     kind = "image_classification"
     options = {"sleep_ms": 0, "wrong": [3], "raises_on": [], "fails_to_load": False, "dies": False}
@@ -155,10 +184,11 @@ def planned(rounds: int, **measurement: Any) -> list[PlannedTrial]:
 def measure(null_targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Campaign]:
     """Measure a lone trial, 40 ns a round on the driver's clock, or go on with it."""
 
-    def run(stop: Stop, rounds: int | None = None, **measurement: Any) -> Campaign:
+    def run(stop: Stop, rounds: int | None = None, minutes: float | None = None, **measurement: Any) -> Campaign:
         directory = tmp_path / "results"
         trials = list(open_campaign(directory).record.trials) if rounds is None else planned(rounds, **measurement)
-        record = CampaignRecord(code_version="test", name="test", trials=tuple(trials))
+        config = CampaignConfig(minutes=minutes)
+        record = CampaignRecord(code_version="test", name="test", config=config, trials=tuple(trials))
         ask = InlineSession.run_rounds
 
         def run_rounds(session: InlineSession, first: int, count: int, visit: int) -> Any:

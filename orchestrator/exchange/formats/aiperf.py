@@ -7,11 +7,10 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import AliasPath
 
-from orchestrator.exchange.formats import UNITS, BadRecord, Record, Recording, at, checked, dropped, parsed, read_lines, shown, table_of
+from orchestrator.contracts import InputError
+from orchestrator.exchange.formats import UNITS, Record, Recording, at, checked, dropped, parsed, read_lines, shown, table_of
 
 NOTE = "The time of a request of AIPerf is its request_latency, from sending it to its last response; its file holds no scheduled time."
-SHOWN = 6
-OTHERS = "no figure of a trial is made of them"
 TYPES = {
     "outcome": pa.string(), "inference_ns": pa.float64(), "first_token_ns": pa.float64(), "token_gaps_ns": pa.list_(pa.float64()),
     "tokens": pa.float64(),
@@ -38,6 +37,7 @@ class Request(Record):
     name: str | None = at("metadata", "x_request_id")
     phase: str | None = at("metadata", "benchmark_phase")
     cancelled: bool = at("metadata", "was_cancelled", default=False)
+    metrics: dict[str, Any] | None = None
     latency: Latency | None = at("metrics", "request_latency")
     first_token: Latency | None = at("metrics", "time_to_first_token")
     gaps: Latency | None = at("metrics", "inter_chunk_latency")
@@ -46,6 +46,17 @@ class Request(Record):
     in_all: float | None = at("metrics", "output_token_count", "value")
     error: Any = None
 
+    @property
+    def row(self) -> dict[str, Any]:
+        return {
+            "start_ns": self.start_ns,
+            "inference_ns": self.end_ns - self.start_ns if self.latency is None else self.latency.ns,
+            "outcome": "timeout" if self.cancelled else "ok" if self.error is None else "error",
+            "first_token_ns": self.first_token and self.first_token.ns,
+            "token_gaps_ns": self.gaps and self.gaps.ns,
+            "tokens": next((number for number in (self.by_server, self.in_output, self.in_all) if number is not None), None),
+        }
+
 
 READ = {str(field.validation_alias.path[1]) for field in Request.model_fields.values() if isinstance(field.validation_alias, AliasPath)}
 
@@ -53,45 +64,25 @@ READ = {str(field.validation_alias.path[1]) for field in Request.model_fields.va
 def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
     """Yield one recording per file. Requests of a phase of warm-up are left out, and counted."""
     for path in paths:
-        rows: list[dict[str, Any]] = []
-        places: list[str] = []
-        left_out = 0
-        others: set[str] = set()
+        rows: dict[str, dict[str, Any]] = {}
         seen: dict[str, int] = {}
+        every: set[str] = set()
+        left_out = 0
         for number, line in read_lines(path):
             place = f"{path} line {number}"
-            document = parsed(line, place)
-            request = checked(Request, document, place)
+            request = checked(Request, parsed(line, place), place)
             if request.name is not None and (first := seen.setdefault(request.name, number)) != number:
-                raise BadRecord(
-                    f"{place} is the request of line {first} once more (x_request_id {shown([request.name], 1)}); remove one of them"
+                raise InputError(
+                    f"{place} is the request of line {first} once more (x_request_id {shown([request.name])}); remove one of them"
                 )
-            if isinstance(metrics := document.get("metrics"), dict):
-                others |= metrics.keys() - READ
-            if request.phase not in (None, "profiling"):
+            every |= (request.metrics or {}).keys()
+            if request.phase in (None, "profiling"):
+                rows[place] = request.row
+            else:
                 left_out += 1
-                continue
-            rows.append(_row(request))
-            places.append(place)
+        others = sorted(every - READ)
         warmup = [f"{left_out} requests of AIPerf's warm-up are left out."] if left_out else []
-        left = [dropped(f"the other metrics of the file ({shown(sorted(others), SHOWN)})", OTHERS)] if others else []
-        yield Recording(
-            path.stem,
-            table_of(rows, path, **TYPES),
-            places.__getitem__,
-            path,
-            remarks=(NOTE, *warmup, *left),
-            facts={"aiperf": {"not_imported": [shown([name], 1) for name in sorted(others)]}} if others else {},
-        )
-
-
-def _row(request: Request) -> dict[str, Any]:
-    numbers = [number for number in (request.by_server, request.in_output, request.in_all) if number is not None]
-    return {
-        "start_ns": request.start_ns,
-        "inference_ns": request.end_ns - request.start_ns if request.latency is None else request.latency.ns,
-        "outcome": "timeout" if request.cancelled else "ok" if request.error is None else "error",
-        "first_token_ns": None if request.first_token is None else request.first_token.ns,
-        "token_gaps_ns": None if request.gaps is None else request.gaps.ns,
-        "tokens": numbers[0] if numbers else None,
-    }
+        left = [dropped(f"the other metrics of the file ({shown(others, 6)})", "no figure of a trial is made of them")] if others else []
+        facts = {"aiperf": {"not_imported": [shown([name]) for name in others]}} if others else {}
+        table = table_of(rows.values(), path, **TYPES)
+        yield Recording(path.stem, table, [*rows].__getitem__, path, remarks=(NOTE, *warmup, *left), facts=facts)

@@ -6,26 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.exchange.formats import (
-    BadRecord,
-    Record,
-    Recording,
-    at,
-    checked,
-    dropped,
-    law_lost,
-    nanoseconds,
-    parts_of,
-    schedule,
-    shown,
-    table_of,
-)
-from orchestrator.storage.schema import Outcome
+from orchestrator.contracts import InputError
+from orchestrator.exchange.formats import Record, Recording, at, checked, dropped, nanoseconds, parts_of, schedule, shown, table_of
 
-OUTCOMES: dict[str, Outcome] = {"successful": "ok", "errored": "error", "incomplete": "lost"}
+OUTCOMES = {"successful": "ok", "errored": "error", "incomplete": "lost"}
 NOTE = "The time of a request of GuideLLM runs from when it was sent (request_start) to its end; what it waited before stands apart."
+# What fixes targeted_start beforehand, by the strategy. With the others it may hang on when another request has ended.
 LAWS = {"constant": "periodic", "poisson": "poisson"}
-"""What fixes targeted_start beforehand, by the strategy. With the others it may hang on when another request has ended."""
 
 
 class Request(Record):
@@ -37,6 +24,11 @@ class Request(Record):
     first_token_iteration: float | None = at("info", "timings", "first_token_iteration")
     last_token_iteration: float | None = at("info", "timings", "last_token_iteration")
     output_tokens: int | None = None
+
+    def since(self, start: float, name: str, where: str) -> int | None:
+        """Return a moment in ns; it is taken from ``start`` before it is rounded: as seconds since 1970 it has 240 ns."""
+        moment = getattr(self, name)
+        return None if moment is None else nanoseconds(moment - start, 10**9, where, name)
 
 
 class Benchmark(Record):
@@ -54,54 +46,37 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
     for path in paths:
         for document, place, name in parts_of(path, "benchmarks"):
             benchmark = checked(Benchmark, document, place)
-            rows, places, never = _rows(benchmark, place)
-            law = LAWS.get(benchmark.strategy or "")
-            load = None if law is None else schedule(law, benchmark.rate, path)
-            remarks = [NOTE, *law_lost(load)]
-            if load is None and any(row["arrival_ns"] is not None for row in rows):
-                under = f"under strategy {shown([benchmark.strategy], 1)} they are no schedule" if benchmark.strategy else None
-                why = under or "the file does not say its strategy"
-                remarks.append(dropped("the moments targeted_start as a clock response", why))
-            if never:
+            rows = {
+                where: _row(request, kind, where)
+                for kind in OUTCOMES
+                for number, request in enumerate(getattr(benchmark, kind) or ())
+                for where in [f"{place}, {kind} request {number}"]
+            }
+            kept = {where: row for where, row in rows.items() if row["outcome"] != "lost" or row["start_ns"] or row["arrival_ns"]}
+            law, load, remarks = LAWS.get(benchmark.strategy or ""), None, [NOTE]
+            if law is not None:
+                load, lost = schedule(law, benchmark.rate, path)
+                remarks += lost
+            elif any(row["arrival_ns"] is not None for row in kept.values()):
+                under = f"under strategy {shown([benchmark.strategy])} they are no schedule" if benchmark.strategy else None
+                remarks.append(dropped("the moments targeted_start as a clock response", under or "the file does not say its strategy"))
+            if never := len(rows) - len(kept):
                 remarks.append(f"Left out: {never} of the requests that GuideLLM had prepared, since they were never scheduled.")
-            table = table_of(rows, path, outcome=pa.string())
-            yield Recording(name, table, places.__getitem__, path, remarks=remarks, load=load)
+            table = table_of(kept.values(), path, outcome=pa.string())
+            yield Recording(name, table, [*kept].__getitem__, path, remarks=remarks, load=load)
 
 
-def _rows(benchmark: Benchmark, place: str) -> tuple[list[dict[str, Any]], list[str], int]:
-    """Return the requests of a benchmark, their places, and how many more were never scheduled."""
-    rows: list[dict[str, Any]] = []
-    places: list[str] = []
-    never = 0
-    for kind, outcome in OUTCOMES.items():
-        for number, request in enumerate(getattr(benchmark, kind) or ()):
-            where = f"{place}, {kind} request {number}"
-            start, due = request.request_start, request.targeted_start
-            if outcome == "lost" and due is None and start is None:
-                never += 1
-                continue
-            if outcome == "ok" and (start is None or request.request_end is None):
-                raise BadRecord(f"{where}: request_start or request_end is missing; export the file again")
-            rows.append({**_moments(request, where), "outcome": outcome, "tokens": request.output_tokens})
-            places.append(where)
-    return rows, places, never
-
-
-def _moments(request: Request, where: str) -> dict[str, int | None]:
-    """Return the columns of time. Moments are taken from one another before they are rounded: as seconds since 1970 they have 240 ns."""
-    start, due = request.request_start, request.targeted_start
-
-    def whole(moment: float | None, name: str, since: float = 0.0) -> int | None:
-        return None if moment is None else nanoseconds(moment - since, 10**9, where, name)
-
+def _row(request: Request, kind: str, where: str) -> dict[str, Any]:
+    start, row = request.request_start, {"outcome": OUTCOMES[kind], "tokens": request.output_tokens}
+    if kind == "successful" and (start is None or request.request_end is None):
+        raise InputError(f"{where}: request_start or request_end is missing; export the file again")
     if start is None:
-        return {"start_ns": None, "arrival_ns": whole(due, "targeted_start")}
-    begun = nanoseconds(start, 10**9, where, "request_start")
-    waited = whole(due, "targeted_start", start)
-    return {
+        return row | {"start_ns": None, "arrival_ns": request.since(0.0, "targeted_start", where)}
+    begun, waited = nanoseconds(start, 10**9, where, "request_start"), request.since(start, "targeted_start", where)
+    return row | {
         "start_ns": begun,
         "arrival_ns": None if waited is None else begun + waited,
-        "inference_ns": whole(request.request_end, "request_end", start),
-        "first_token_ns": whole(request.first_token_iteration, "first_token_iteration", start),
-        "last_token_ns": whole(request.last_token_iteration, "last_token_iteration", start),
+        "inference_ns": request.since(start, "request_end", where),
+        "first_token_ns": request.since(start, "first_token_iteration", where),
+        "last_token_ns": request.since(start, "last_token_iteration", where),
     }

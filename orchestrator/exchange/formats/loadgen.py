@@ -11,13 +11,11 @@ import pyarrow as pa
 
 from orchestrator.contracts import InputError
 from orchestrator.exchange.formats import (
-    BadRecord,
     Record,
     Recording,
     at,
     checked,
     dropped,
-    law_lost,
     nanoseconds,
     parsed,
     read_document,
@@ -25,20 +23,20 @@ from orchestrator.exchange.formats import (
     schedule,
     shown,
     table_of,
-)
+)  # fmt: skip
 
 TRACE, DETAIL, ACCURACY = "mlperf_log_trace.json", "mlperf_log_detail.txt", "mlperf_log_accuracy.json"
-SAMPLE = re.compile(r'\{\s*"name"\s*:\s*"Sample"')
-LAST = re.compile(r'\{\s*"name"\s*:\s*"LastTrace"')
-"""What LoadGen writes when the run is over: a trace without it was cut off."""
-MARK = ":::MLLOG "
+SAMPLE = re.compile(rb'\{\s*"name"\s*:\s*"Sample"')
+# What LoadGen writes when the run is over: a trace without it was cut off.
+LAST = re.compile(rb'\{\s*"name"\s*:\s*"LastTrace"')
+MARK = b":::MLLOG "
 COUNT = "result_query_count"
 KEPT = (
     "loadgen_version", "test_datetime", "effective_scenario", "effective_test_mode", "effective_target_qps", COUNT, "num_errors",
 )  # fmt: skip
+# The one scenario whose queries have a schedule: Poisson arrivals. In the others the next query is scheduled when the last has ended, or
+# all are at once.
 SERVER = "Server"
-"""The one scenario whose queries have a schedule: Poisson arrivals. In the others the next query is scheduled when the last has ended, or
-all are at once."""
 NOTE = (
     "The time of a query of LoadGen runs from its issue to its completion; LoadGen's own latencies run from the scheduled time, as the "
     "clock response does under its scenario Server, and so are longer by the delay of issuing."
@@ -73,35 +71,42 @@ class Entry(Record):
 def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
     """Yield one recording per folder of logs."""
     for folder in dict.fromkeys(path if path.is_dir() else path.parent for path in paths):
-        trace = folder / TRACE
+        trace, detail, accuracy = files = [folder / name for name in (TRACE, DETAIL, ACCURACY)]
         if not trace.exists():
             raise InputError(f"{folder} holds no {TRACE}: the other logs hold no time of single queries; run LoadGen with enable_trace")
-        facts = _details(folder / DETAIL)
-        rows, places = _rows(trace, facts, _answers(folder / ACCURACY))
-        scenario, rate_per_s = facts.get("effective_scenario"), None
-        with suppress(ValueError):
-            rate_per_s = float(facts.get("effective_target_qps", ""))
-        load = schedule("poisson", rate_per_s, trace) if scenario == SERVER else None
-        why = f"under scenario {shown([scenario], 1)} they are no schedule" if scenario else f"there is no {DETAIL} that says the scenario"
-        yield Recording(
-            folder.resolve().name,
-            table_of(rows, trace, prediction=pa.string()),
-            places.__getitem__,
-            folder,
-            remarks=(NOTE, *law_lost(load), *([] if load else [dropped("the scheduled times in the trace as a clock response", why)])),
-            facts={"loadgen": facts},
-            load=load,
-            files=[folder / name for name in (TRACE, DETAIL, ACCURACY) if (folder / name).exists()],
-        )
+        facts = _details(detail) if detail.exists() else {}
+        answers = read_document(accuracy) if accuracy.exists() else []
+        if not isinstance(answers, list):
+            raise InputError(f"{accuracy} is no list of answers: run LoadGen again")
+        known = [checked(Answer, value, f"{accuracy} answer {number}") for number, value in enumerate(answers)]
+        rows = _rows(trace, facts, {answer.qsl_idx: answer.data for answer in known})
+        scenario, rate_per_s, load, remarks = facts.get("effective_scenario"), None, None, [NOTE]
+        if scenario == SERVER:
+            with suppress(ValueError):
+                rate_per_s = float(facts.get("effective_target_qps", ""))
+            load, lost = schedule("poisson", rate_per_s, trace)
+            remarks += lost
+        else:
+            why = f"under scenario {shown([scenario])} they are no schedule" if scenario else f"there is no {DETAIL} that says the scenario"
+            remarks.append(dropped("the scheduled times in the trace as a clock response", why))
+        table, there = table_of(rows.values(), trace, prediction=pa.string()), [path for path in files if path.exists()]
+        where = [*rows].__getitem__
+        yield Recording(folder.resolve().name, table, where, folder, remarks=remarks, facts={"loadgen": facts}, load=load, files=there)
 
 
-def _rows(path: Path, facts: Mapping[str, str], answers: Mapping[int, str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the queries of a trace, and where each is. It is one object a line, and as a whole no JSON.
+def _details(path: Path) -> dict[str, str]:
+    """Return what is kept of the detail log."""
+    marked = ((f"{path} line {number}", line) for number, line in read_lines(path) if line.startswith(MARK))
+    entries = [checked(Entry, parsed(line.removeprefix(MARK), place), place) for place, line in marked]
+    return {entry.key: str(entry.value)[:200] for entry in entries if entry.key in KEPT}
 
-    Raises BadRecord of a part of one.
+
+def _rows(path: Path, facts: Mapping[str, str], answers: Mapping[int, str]) -> dict[str, dict[str, Any]]:
+    """Return the queries of a trace by where each is. It is one object a line, and as a whole no JSON.
+
+    Raises InputError of a part of one.
     """
-    rows: list[dict[str, Any]] = []
-    places: list[str] = []
+    rows: dict[str, dict[str, Any]] = {}
     queries: set[int | None] = set()
     seen: dict[int, int] = {}
     is_whole, epoch_ns = False, 0
@@ -112,50 +117,26 @@ def _rows(path: Path, facts: Mapping[str, str], answers: Mapping[int, str]) -> t
         if not SAMPLE.match(line):
             continue
         place = f"{path} line {number}"
-        document = parsed(line.rstrip().removesuffix(","), place)
+        document = parsed(line.rstrip().removesuffix(b","), place)
         if document.get("ph", "b") != "b":
             continue
         event = checked(Event, document, place)
         if event.sample_seq is not None and (first := seen.setdefault(event.sample_seq, number)) != number:
-            raise BadRecord(f"{place} is the sample of line {first} once more (sample_seq {event.sample_seq}); remove one of them")
+            raise InputError(f"{place} is the sample of line {first} once more (sample_seq {event.sample_seq}); remove one of them")
         scheduled = epoch_ns + nanoseconds(event.ts, 10**3, place, "ts")
-        rows.append(
-            {
-                "sample": event.sample_idx,
-                "arrival_ns": scheduled,
-                "start_ns": scheduled + event.issue_start_ns,
-                "inference_ns": event.complete_ns - event.issue_start_ns,
-                "prediction": answers.get(event.sample_idx),
-            }
-        )
-        places.append(place)
+        rows[place] = {
+            "sample": event.sample_idx,
+            "arrival_ns": scheduled,
+            "start_ns": scheduled + event.issue_start_ns,
+            "inference_ns": event.complete_ns - event.issue_start_ns,
+            "prediction": answers.get(event.sample_idx),
+        }
         queries.add(event.query_seq)
     counted = facts.get(COUNT, "")
     if None not in queries and counted.isdecimal() and len(queries) < int(counted):
-        raise BadRecord(
+        raise InputError(
             f"{path} holds {len(queries):,} of {int(counted):,} queries ({COUNT} of {DETAIL}): copy the whole file, or run LoadGen again"
         )
     if not is_whole:
-        raise BadRecord(f"{path} is cut off, since it has no LastTrace: copy the whole file, or run LoadGen again")
-    return rows, places
-
-
-def _details(path: Path) -> dict[str, str]:
-    """Return what is kept of the detail log."""
-    facts: dict[str, str] = {}
-    for number, line in read_lines(path) if path.exists() else ():
-        if line.startswith(MARK):
-            place = f"{path} line {number}"
-            entry = checked(Entry, parsed(line.removeprefix(MARK), place), place)
-            if entry.key in KEPT:
-                facts[entry.key] = str(entry.value)[:200]
-    return facts
-
-
-def _answers(path: Path) -> dict[int, str]:
-    """Return the answer to each sample that the accuracy log holds, as hexadecimal text."""
-    document = read_document(path) if path.exists() else []
-    if not isinstance(document, list):
-        raise BadRecord(f"{path} is no list of answers: run LoadGen again")
-    answers = (checked(Answer, value, f"{path} answer {number}") for number, value in enumerate(document))
-    return {answer.qsl_idx: answer.data for answer in answers}
+        raise InputError(f"{path} is cut off, since it has no LastTrace: copy the whole file, or run LoadGen again")
+    return rows

@@ -9,8 +9,11 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from orchestrator.exchange.formats import BadRecord, Record, Recording, checked, read_bytes, short, table_of
+from orchestrator.contracts import InputError, first_line
+from orchestrator.exchange.formats import Record, Recording, checked, table_of
+from orchestrator.storage.load import LONGEST_TEXT, read_regular
 
+# Instructions of a pickle that make numbers, text, lists and mappings; those that name, build or call anything are not among them.
 PLAIN = frozenset(
     [
         *("PROTO", "FRAME", "STOP", "MARK", "POP", "POP_MARK", "NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2"),
@@ -19,11 +22,10 @@ PLAIN = frozenset(
         *("EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET"),
     ]
 )
-"""Instructions of a pickle that make numbers, text, lists and mappings; those that name, build or call anything are not among them."""
 MEMO = ("PUT", "BINPUT", "LONG_BINPUT")
 AGAIN = ("GET", "BINGET", "LONG_BINGET")
+# So often a file may use a value that it holds already: a small one could come to any number of values.
 MOST_AGAIN = 1000
-"""So often a file may use a value that it holds already: a small one could come to any number of values."""
 NOTE = (
     "A sample is a batch of the paper's records, and a round one of its runs. Preprocess is all of the total time that is not inference: "
     "the file has no more than these two."
@@ -43,48 +45,44 @@ class _Refusing(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> NoReturn:
         raise pickle.UnpicklingError(f"it names {module}.{name}")
 
-    def persistent_load(self, pid: Any) -> NoReturn:
-        raise pickle.UnpicklingError("it refers to something outside itself")
-
 
 def plain_pickle(content: bytes, place: str) -> Any:
     """Return the numbers, text, lists and mappings that a pickle holds.
 
     Every instruction is read, not executed, before anything is made: a pickle can run code only by one that names a class or function,
-    and none of these is in `PLAIN`. Raises BadRecord.
+    and none of these is in `PLAIN`. Raises InputError.
     """
     again = 0
     try:
         for opcode, argument, position in pickletools.genops(content):
             at = f"{place}: instruction {opcode.name} at byte {position}"
             if opcode.name not in PLAIN:
-                raise BadRecord(f"{at} could run code")
+                raise InputError(f"{at} could run code")
             if opcode.name in MEMO and int(argument or 0) > len(content):
-                raise BadRecord(f"{at} remembers more than the file holds")
+                raise InputError(f"{at} remembers more than the file holds")
             again += opcode.name in AGAIN
             if again > MOST_AGAIN:
-                raise BadRecord(f"{at} uses a value once more, after {MOST_AGAIN:,} others: write each value out")
+                raise InputError(f"{at} uses a value once more, after {MOST_AGAIN:,} others: write each value out")
         return _Refusing(io.BytesIO(content)).load()
-    except BadRecord:
+    except InputError:
         raise
     except Exception as error:  # damaged in whatever way
-        raise BadRecord(f"{place} is no whole pickle ({type(error).__name__}: {short(error)}): copy it again") from error
+        raise InputError(f"{place} is no whole pickle ({type(error).__name__}: {first_line(error)}): copy it again") from error
 
 
 def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
     """Yield one recording per file."""
     for path in paths:
-        times = checked(Times, plain_pickle(read_bytes(path), str(path)), str(path))
+        times = checked(Times, plain_pickle(read_regular(path, LONGEST_TEXT), str(path)), str(path))
         totals = times.inference if times.total is None else times.total
         if len(totals) != len(times.inference):
-            raise BadRecord(f"{path} holds {len(times.inference)} runs on the clock inference and {len(totals)} on total: copy it again")
-        if wrong := [number for number, pair in enumerate(zip(times.inference, totals, strict=True)) if pair[0].keys() != pair[1].keys()]:
-            raise BadRecord(f"{path} run {wrong[0]} has other batches on the clock inference than on total: copy it again")
-        rows = [
-            {"round": number, "sample": batch, "inference_s": seconds, "total_s": totals[number][batch]}
-            for number, run in enumerate(times.inference)
-            for batch, seconds in run.items()
-        ]
-        places = [f"{path} run {row['round']}, batch {row['sample']}" for row in rows]
-        table = table_of(rows, path, inference_s=pa.float64(), total_s=pa.float64())
-        yield Recording(path.stem, table, places.__getitem__, path, remarks=(NOTE,))
+            raise InputError(f"{path} holds {len(times.inference)} runs on the clock inference and {len(totals)} on total: copy it again")
+        rows = {}
+        for number, (run, total) in enumerate(zip(times.inference, totals, strict=True)):
+            if run.keys() != total.keys():
+                raise InputError(f"{path} run {number} has other batches on the clock inference than on total: copy it again")
+            for batch, seconds in run.items():
+                row = {"round": number, "sample": batch, "inference_s": seconds, "total_s": total[batch]}
+                rows[f"{path} run {number}, batch {batch}"] = row
+        table = table_of(rows.values(), path, inference_s=pa.float64(), total_s=pa.float64())
+        yield Recording(path.stem, table, [*rows].__getitem__, path, remarks=(NOTE,))

@@ -8,13 +8,13 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 
-from orchestrator.exchange.formats import BadRecord, Record, Recording, checked, dropped, parsed, parts_of, table_of
+from orchestrator.contracts import InputError
+from orchestrator.exchange.formats import Record, Recording, checked, dropped, parsed, parts_of, table_of
 
 NOTE = "The time of a request of perf_analyzer runs from sending it to its last response; its file holds no scheduled time."
 NO_EVENTS = "they are no events of OpenAI's form, of which alone it is known which hold a token"
+# A streamed answer in OpenAI's form consists of lines that begin so; this one ends it.
 EVENT, LAST_EVENT = "data:", "[DONE]"
-"""A streamed answer in OpenAI's form consists of such lines."""
-TYPES = {"outcome": pa.string(), "token_gaps_ns": pa.list_(pa.int64())}
 
 
 class Request(Record):
@@ -56,43 +56,38 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
             streamed = any(len(request.response_timestamps) > 1 for request in requests)
             untold = streamed and not any(row.get("first_token_ns") for row in rows)
             remarks = (NOTE, *([dropped("the times of the responses before the last one", NO_EVENTS)] if untold else []))
-            yield Recording(name, table_of(rows, path, **TYPES), where, path, remarks=remarks)
+            yield Recording(
+                name, table_of(rows, path, outcome=pa.string(), token_gaps_ns=pa.list_(pa.int64())), where, path, remarks=remarks
+            )
 
 
 def _row(request: Request, place: str) -> dict[str, Any]:
     """Return a row. Of an answer in OpenAI's form the responses with content are its tokens, if the server does not count these."""
     moments, outputs = request.response_timestamps, request.response_outputs
-    row = {"start_ns": request.timestamp, "outcome": "ok" if request.success and moments else "error"}
-    if row["outcome"] == "error":
-        return row
+    if not request.success or not moments:
+        return {"start_ns": request.timestamp, "outcome": "error"}
     if outputs and len(outputs) != len(moments):
-        raise BadRecord(f"{place} has {len(moments)} response_timestamps and {len(outputs)} response_outputs; export the file again")
-    if any(after < before for before, after in pairwise(moments)):
-        raise BadRecord(f"{place}: its response_timestamps go back in time; export the file again")
-    row["inference_ns"] = moments[-1] - request.timestamp
+        raise InputError(f"{place} has {len(moments)} response_timestamps and {len(outputs)} response_outputs; export the file again")
+    if moments != sorted(moments):
+        raise InputError(f"{place}: its response_timestamps go back in time; export the file again")
+    row = {"start_ns": request.timestamp, "outcome": "ok", "inference_ns": moments[-1] - request.timestamp}
     texts = [output.get("response") if isinstance(output, dict) else None for output in outputs]
-    if not any(isinstance(text, str) and text.startswith(EVENT) for text in texts):
+    if not any(str(text).startswith(EVENT) for text in texts):
         return row
-    if wrong := [number for number, text in enumerate(texts) if not isinstance(text, str)]:
-        raise BadRecord(f"{place}, response {wrong[0]} holds no text, as its others do; export the file again")
-    if not all(str(text).startswith(EVENT) for text in texts):
-        return row
-    events = [_events(str(text), f"{place}, response {number}") for number, text in enumerate(texts)]
-    came = [
-        moment
-        for moment, some in zip(moments, events, strict=True)
-        if any(piece.text or (piece.delta or {}).get("content") for event in some for piece in event.choices)
-    ]
+    came, counts = [], []
+    for number, (moment, text) in enumerate(zip(moments, texts, strict=True)):
+        if not isinstance(text, str):
+            raise InputError(f"{place}, response {number} holds no text, as its others do; export the file again")
+        lines = [line.removeprefix(EVENT).strip() for line in text.splitlines() if line.startswith(EVENT)]
+        where = f"{place}, response {number}"
+        events = [checked(Event, parsed(line.encode(), where), where) for line in lines if line != LAST_EVENT]
+        if any(piece.text or (piece.delta or {}).get("content") for event in events for piece in event.choices):
+            came.append(moment)
+        counts += [event.usage["completion_tokens"] for event in events if event.usage and "completion_tokens" in event.usage]
     if not came:
         return row
-    counts = [count for some in events for event in some if isinstance(count := (event.usage or {}).get("completion_tokens"), int)]
     return row | {
         "first_token_ns": came[0] - request.timestamp,
         "token_gaps_ns": [after - before for before, after in pairwise(came)],
         "tokens": counts[-1] if counts else len(came),
     }
-
-
-def _events(text: str, place: str) -> list[Event]:
-    lines = [line.removeprefix(EVENT).strip() for line in text.splitlines() if line.startswith(EVENT)]
-    return [checked(Event, parsed(line, place), place) for line in lines if line != LAST_EVENT]

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -9,34 +10,20 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
-from orchestrator.contracts import InputError
-from orchestrator.exchange.formats import (
-    UNFIT,
-    BadRecord,
-    Recording,
-    bounded_lines,
-    dropped,
-    is_text,
-    known_column,
-    parsed,
-    read_lines,
-    schedule,
-    short,
-    shown,
-)
+from orchestrator.contracts import InputError, first_line
+from orchestrator.exchange.formats import UNFIT, Recording, bounded_lines, dropped, is_text, known_column, parsed, read_lines, shown
 
 TAKES_MAP = True
 BLOCK_BYTES, BLOCK_ROWS = 2**24, 2**16
+# Bytes that the columns which are read may take in memory.
 LARGEST_TABLE = 4 * 2**30
-"""Bytes that the columns which are read may take in memory."""
-SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -52,19 +39,19 @@ class _Columns:
         return self.ours.get(name) or (name if known_column(name) and name not in self.ours.values() else None)
 
     def taken(self, names: Iterable[str]) -> list[str]:
-        """Return those that are read, and note the others. Raises BadRecord where --map names one that is not there."""
+        """Return those that are read, and note the others. Raises InputError where --map names one that is not there."""
         every = list(names)
         if missing := sorted({*self.ours} - {*every}):
-            nearest = shown(get_close_matches(missing[0], every, n=1) or every[:1] or ["another file"], 1)
-            raise BadRecord(f"{self.path} has no column {missing[0]!r}, which --map names: did you mean {nearest}?")
+            nearest = shown(get_close_matches(missing[0], every, n=1) or every[:1] or ["another file"])
+            raise InputError(f"{self.path} has no column {missing[0]!r}, which --map names: did you mean {nearest}?")
         taken = [name for name in every if self.of_file(name)]
         if twice := next((name for name, count in Counter(taken).items() if count > 1), None):
-            raise BadRecord(f"{self.path} has two columns {twice!r}: give each a name of its own")
+            raise InputError(f"{self.path} has two columns {twice!r}: give each a name of its own")
         if not taken:
-            raise BadRecord(f"{self.path} has no column of the long form ({shown(every, 5)}): name them by --map inference_ms=COLUMN")
+            raise InputError(f"{self.path} has no column of the long form ({shown(every, 5)}): name them by --map inference_ms=COLUMN")
         if others := [name for name in every if not self.of_file(name)]:
             why = "the long form has none of these names; --map OURS=THEIRS takes one for another"
-            self.remarks.append(dropped(f"the columns {shown(others, SHOWN)}", why))
+            self.remarks.append(dropped(f"the columns {shown(others, 8)}", why))
         return taken
 
 
@@ -88,7 +75,8 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
         else:
             raise InputError(f"{path} must end with .csv, .csv.gz, .parquet or .jsonl, so that its form is known: rename it")
         table = table.rename_columns([known.of_file(theirs) or theirs for theirs in table.column_names])
-        yield Recording(path.name.split(".")[0] or "table", table, where, path, remarks=known.remarks, load=schedule("trace", None, path))
+        load = {"name": "trace", "file": str(path)}
+        yield Recording(path.name.split(".")[0] or "table", table, where, path, remarks=known.remarks, load=load)
 
 
 def _line(rows: Iterator[tuple[int, Any]], place: int) -> int:
@@ -96,17 +84,18 @@ def _line(rows: Iterator[tuple[int, Any]], place: int) -> int:
     return next(islice(rows, place, None), (place + 1, None))[0]
 
 
-def _bounded(path: Path, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the same batches. Raises BadRecord where they would take too much memory, which a small file may do."""
-    size = 0
+def _whole(path: Path, batches: Iterable[pa.RecordBatch]) -> pa.Table:
+    """Return batches as one table. Raises InputError where it would take too much memory, which a small file may do."""
+    size, tables = 0, []
     for batch in batches:
         for column in batch.columns:
             if pa.types.is_dictionary(column.type):
                 size += pc.sum(pc.binary_length(column.dictionary).take(column.indices)).as_py() or 0
             size += column.nbytes
         if size > LARGEST_TABLE:
-            raise BadRecord(f"{path} has more than {LARGEST_TABLE / 2**30:.0f} GiB in the columns that are read: import it in parts")
-        yield batch
+            raise InputError(f"{path} has more than {LARGEST_TABLE / 2**30:.0f} GiB in the columns that are read: import it in parts")
+        tables.append(pa.Table.from_batches([batch]))
+    return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
 
 
 def _csv(known: _Columns) -> pa.Table:
@@ -114,56 +103,47 @@ def _csv(known: _Columns) -> pa.Table:
     path = known.path
     header = next(_csv_rows(path), (1, []))[1]
     if not header:
-        raise BadRecord(f"{path} is empty: its first line must name its columns")
+        raise InputError(f"{path} is empty: its first line must name its columns")
     names = known.taken(header)
     options = pc_csv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()), include_columns=names, null_values=[""], strings_can_be_null=True
     )
     try:
         with pc_csv.open_csv(path, pc_csv.ReadOptions(block_size=BLOCK_BYTES), convert_options=options) as reader:
-            table = pa.Table.from_batches(_bounded(path, reader), reader.schema)
+            table = _whole(path, reader)
     except (pa.ArrowException, OSError, EOFError) as error:
         for number, row in islice(_csv_rows(path), 1, None):
             if len(row) != len(header):
-                raise BadRecord(f"{path} line {number} has {len(row)} cells, and the first line names {len(header)}: mend it") from error
-        raise BadRecord(f"{path} cannot be read as CSV ({short(error)}): export it again") from error
-    _refuse_open_quotes(path, table.num_rows)
-    if samples := next((name for name in names if known.of_file(name) == "sample"), None):
+                raise InputError(f"{path} line {number} has {len(row)} cells, and the first line names {len(header)}: mend it") from error
+        raise InputError(f"{path} cannot be read as CSV ({first_line(error)}): export it again") from error
+    with _opened(path, "rb") as file:
+        if any(b'"' in block for block in iter(lambda: file.read(2**20), b"")):
+            for _ in _csv_rows(path):  # behind a quote that is not closed, pyarrow takes all further lines for one cell
+                pass
+    if samples := next((name for name in table.column_names if known.of_file(name) == "sample"), None):
         with suppress(pa.ArrowInvalid):
             numbers = pc.utf8_trim_whitespace(table.column(samples)).cast(pa.int64())
             table = table.set_column(table.column_names.index(samples), samples, numbers)
     return table
 
 
-def _refuse_open_quotes(path: Path, rows: int) -> None:
-    """Raise BadRecord where a quote is not closed, behind which pyarrow takes all further lines for one cell.
-
-    Where there are no more lines than rows and the header, nothing was swallowed, and the file is not read in Python.
-    """
-    lines, quotes, last = 0, 0, b"\n"
-    with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
-        while block := file.read(2**20):
-            lines, quotes, last = lines + block.count(b"\n"), quotes + block.count(b'"'), block[-1:]
-    if quotes and lines + (last != b"\n") > rows + 1:
-        for _ in _csv_rows(path):
-            pass
+def _opened(path: Path, mode: str, **options: Any) -> IO[Any]:
+    opened: Any = gzip.open if path.name.lower().endswith(".gz") else open
+    return cast(IO[Any], opened(path, mode, **options))
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield number of the line and cells of each row that is not empty. Raises BadRecord."""
+    """Yield number of the line and cells of each row that is not empty. Raises InputError."""
     number = 0
-    opened = gzip.open if path.name.lower().endswith(".gz") else open
     try:
-        with opened(path, "rt", encoding="utf-8-sig", newline="") as text:
+        with _opened(path, "rt", encoding="utf-8-sig", newline="") as text:
             reader = csv.reader(bounded_lines(text, path), strict=True)
             for row in reader:
                 number = reader.line_num
                 if row:
                     yield number, row
-    except BadRecord:
-        raise
-    except (csv.Error, OSError, EOFError, UnicodeError, ValueError) as error:
-        raise BadRecord(f"{path} line {number + 1} cannot be read as CSV ({short(error)}): export it again") from error
+    except (csv.Error, zlib.error, OSError, EOFError, UnicodeError) as error:
+        raise InputError(f"{path} line {number + 1} cannot be read as CSV ({first_line(error)}): export it again") from error
 
 
 def _parquet(known: _Columns) -> pa.Table:
@@ -176,49 +156,42 @@ def _parquet(known: _Columns) -> pa.Table:
         chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
         values = sum(chunk.num_values for chunk in chunks if chunk.path_in_schema.split(".")[0] in names)
         if values * 8 > LARGEST_TABLE:
-            raise BadRecord(f"{path} holds {values:,} values in the columns that are read, too many for memory: import it in parts")
+            raise InputError(f"{path} holds {values:,} values in the columns that are read, too many for memory: import it in parts")
         with pq.ParquetFile(path, read_dictionary=texts) as file:
-            batches = list(_bounded(path, file.iter_batches(BLOCK_ROWS, columns=names)))
-            return pa.Table.from_batches(batches, batches[0].schema if batches else None)
-    except BadRecord:
+            return _whole(path, file.iter_batches(BLOCK_ROWS, columns=names))
+    except InputError:
         raise
     except (*UNFIT, OSError, ArithmeticError, LookupError, MemoryError) as error:
-        raise BadRecord(f"{path} is no whole Parquet file ({short(error)}): export it again") from error
+        raise InputError(f"{path} is no whole Parquet file ({first_line(error)}): export it again") from error
 
 
 def _jsonl(known: _Columns) -> pa.Table:
-    """Return one object a line. A key that a line lacks is null there."""
-    path, names = known.path, dict[str, None]()
+    """Return the keys of one object a line. One that a line lacks is null there."""
+    path, names, lines = known.path, dict[str, None](), read_lines(known.path)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        rows: list[dict[str, Any]] = []
-        for number, line in read_lines(path):
-            value = parsed(line, f"{path} line {number}")
-            if not isinstance(value, dict):
-                raise BadRecord(f'{path} line {number} is no object, such as {{"sample": 0, "inference_ms": 1.5}}: mend or remove it')
-            rows.append(value)
-            if len(rows) == BLOCK_ROWS:
-                yield _of_objects(known, rows, names)
-                rows = []
-        yield _of_objects(known, rows, names)
+        while rows := [_object(line, f"{path} line {number}") for number, line in islice(lines, BLOCK_ROWS)]:
+            names.update(dict.fromkeys(name for row in rows for name in row))
+            yield pa.RecordBatch.from_pydict({name: values(name, rows) for name in names if known.of_file(name)})
 
-    tables = [pa.Table.from_batches([batch]) for batch in _bounded(path, batches())]
-    known.taken(names)
-    try:
-        return pa.concat_tables(tables, promote_options="permissive")
-    except pa.ArrowException as error:
-        raise BadRecord(f"{path}: values of one key differ in kind ({short(error)}): write all values of a key in one way") from error
-
-
-def _of_objects(known: _Columns, rows: Sequence[Mapping[str, Any]], names: dict[str, None]) -> pa.RecordBatch:
-    """Return what is read of objects, and add the keys that they have to ``names``. Raises BadRecord."""
-    found = {}
-    names.update(dict.fromkeys(name for row in rows for name in row))
-    for name in filter(known.of_file, names):
+    def values(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Array:
         try:
-            found[name] = pa.array([row.get(name) for row in rows])
+            return pa.array([row.get(name) for row in rows])
         except UNFIT as error:
-            raise BadRecord(
-                f"{known.path}: values of {name[:40]!r} differ in kind ({short(error)}): write all values of a key in one way"
+            raise InputError(
+                f"{path}: values of {name[:40]!r} differ in kind ({first_line(error)}): write all values of a key in one way"
             ) from error
-    return pa.RecordBatch.from_pydict(found)
+
+    try:
+        table = _whole(path, batches())
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: values of one key differ in kind ({first_line(error)}): write all values of a key in one way") from error
+    known.taken(names)
+    return table
+
+
+def _object(line: bytes, place: str) -> dict[str, Any]:
+    value = parsed(line, place)
+    if not isinstance(value, dict):
+        raise InputError(f'{place} is no object, such as {{"sample": 0, "inference_ms": 1.5}}: mend or remove it')
+    return value

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.exchange.formats import BadRecord, Record, Recording, checked, read_document, table_of
+from orchestrator.contracts import InputError
+from orchestrator.exchange.formats import Record, Recording, checked, read_document, table_of
 
 NOTE = (
     "The time of a request of vLLM's benchmark is ttft + itls, from sending it to its last token. A wait for --max-concurrency is not in, "
@@ -32,22 +34,12 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
         lists = {name: len(value) for name, value in found if isinstance(value, list)}
         if len(set(lists.values())) > 1:
             told = ", ".join(f"{count} {name}" for name, count in lists.items())
-            raise BadRecord(f"{path} holds {told}, and each request has one of each: export the file again")
+            raise InputError(f"{path} holds {told}, and each request has one of each: export the file again")
         nothing = [None] * len(found.ttfts)
-        rows = (
-            {"start_s": start, "tokens": tokens, "outcome": "error"}
-            if error
-            else {
-                "start_s": start,
-                "tokens": tokens,
-                "outcome": "ok",
-                "inference_s": first + sum(gaps),
-                "first_token_s": first or None,
-                "token_gaps_s": gaps,
-            }
-            for error, first, gaps, start, tokens in zip(
-                found.errors, found.ttfts, found.itls, found.start_times or nothing, found.output_lens or nothing, strict=True
-            )
-        )
+        each = zip(found.errors, found.ttfts, found.itls, found.start_times or nothing, found.output_lens or nothing, strict=True)
+        rows: list[dict[str, Any]] = []
+        for error, first, gaps, start, tokens in each:
+            times = {} if error else {"inference_s": first + sum(gaps), "first_token_s": first or None, "token_gaps_s": gaps}
+            rows.append({"start_s": start, "tokens": tokens, "outcome": "error" if error else "ok", **times})
         table = table_of(rows, path, outcome=pa.string(), **SECONDS)
         yield Recording(path.stem, table, f"{path} request {{}}".format, path, model=found.model_id, remarks=(NOTE,))
