@@ -26,7 +26,7 @@ from orchestrator.running.signals import heed_signals
 
 PROGRAM = "python -m orchestrator"
 # Modules beside the verbs that are none
-SHARED = ("line", "measuring", "paired_run", "planning", "progress", "reading")
+SHARED = ("line", "measuring", "paired_run", "planning", "progress", "reading", "remaining")
 # The verb of a command line that begins with `KEY=VALUE` or an option
 DEFAULT = "run"
 # Options before any verb
