@@ -19,7 +19,7 @@ from orchestrator.commands.line import PLACE, check_outputs, flag, places, verb
 @click.option("--junit", type=PLACE, metavar="FILE", help="write JUnit XML, for CI: not met is a failure, not shown an error")
 @click.option("--html", type=PLACE, metavar="FILE", help="write a page")
 def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: Path, full: bool, **forms: Path | None) -> int:
-    """Whether requirements are met, not met or not shown, and what is missing.
+    """Say whether requirements are met, and what is missing if not.
 
     Hold the requirements of a file against stored campaigns. Exit code 1 where one is not met, else 3 where one is
     not shown, else 0; 2 for a file that breaks a rule. No code of a campaign is run.

@@ -18,14 +18,14 @@ ENDING = ".tar.zst"
 )
 @places("DIR FILE.tar.zst [analysis.KEY=VALUE...]", least=2, most=2)
 @click.option(
-    "--requirements", type=PLACE, metavar="FILE", help="hold the campaign against this file as assess does, and bundle file and verdicts"
+    "--requirements", type=PLACE, metavar="FILE", help="assess the campaign against this file, and bundle the file and its verdicts"
 )
-@click.option("--sign", type=PLACE, metavar="KEY", help="sign the file with a key of ssh-keygen; the signature lies beside it")
+@click.option("--sign", type=PLACE, metavar="KEY", help="sign the bundle with this key of ssh-keygen; the signature is a file beside it")
 def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: Path | None, sign: Path | None) -> int:
-    """A campaign as one file of evidence, signed if you like.
+    """Put a campaign into one file of evidence, signed if you like.
 
-    Put a campaign into one file: stored times, result tables and report made anew, the environment that it was
-    measured in, and the SHA-256 of everything. verify looks at it on any machine. docs/evidence.md
+    The file holds the stored times, new result tables and a new report, the environment of the measurement, and the
+    SHA-256 of everything. `verify` checks it on any machine. See docs/evidence.md.
     """
     from orchestrator.assessment.documents import summary
     from orchestrator.assessment.requirements import read_requirements

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 @verb("doctor", "doctor cluster=address cluster.address=192.0.2.10:6379 system=v100,p100")
 @overrides_alone("[cluster=address cluster.address=HOST:PORT] [system=a,b]")
 @config_dirs
-@flag("--all", "everything", help="print what is good as well, not the problems alone")
+@flag("--all", "everything", help="print what is good too, not only problems")
 @quiet
 def command(overrides: tuple[str, ...], config_dirs: tuple[Path, ...], everything: bool, quiet: bool) -> int:
-    """Is every host fit for timing: good, doubtful or bad, and why.
+    """Check whether hosts are fit for timing, and say why not.
 
-    Look at this machine, or at every node of a cluster, and judge what disturbs timings there. Starts no trial.
+    Look at this machine, or at every node of a cluster, and grade what disturbs timings: good, doubtful or bad. Starts no
+    trial. Exit code 1: something is bad.
     """
     from pydantic import ValidationError, create_model
 

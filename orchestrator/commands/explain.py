@@ -14,10 +14,10 @@ NARROW = 80
 @verb("explain results/latest", "explain results/latest efficientnet_lite0-imagenet_samples-cpu_1core analysis.primary=p99")
 @places("DIR [TRIAL] [analysis.KEY=VALUE...]", most=2)
 def command(found: tuple[Path, ...], overrides: tuple[str, ...]) -> int:
-    """Why rounds are slow: what late answers go with.
+    """Explain why rounds are slow and answers late.
 
-    Say which evidence moves with late answers, and how many are the sample's, the round's and nobody's; without TRIAL, of all
-    trials.
+    Show which evidence goes with late answers, and how many are explained by their sample, by their round, or by neither.
+    Without TRIAL, show all trials.
     """
     from orchestrator.analysis.campaign_analysis import CampaignAnalysis
     from orchestrator.analysis.groups import check_names, grouped

@@ -25,22 +25,21 @@ ORDERS = ("time", "code")
 
 @verb("history results/vision", "history results/vision --threshold '50 ms' --by code --to reports/vision")
 @click.argument("folder", metavar="FOLDER", type=PLACE)
-@click.option("--threshold", metavar="TIME", help="such as '50 ms'; without it, the time that most campaigns have stored")
-@click.option("--sweep", metavar="NAME", help="read the campaigns of this name alone")
+@click.option("--threshold", metavar="TIME", help="a time such as '50 ms' (default: the one that most campaigns have stored)")
+@click.option("--sweep", metavar="NAME", help="read only campaigns of this name")
 @click.option(
     "--by",
     type=click.Choice(ORDERS),
     default=ORDERS[0],
     metavar="ORDER",
-    help="a point per campaign (time, if none is given), or per code that measured (code)",
+    help="time: a point for each campaign (default); code: a point for each version of the code",
 )
-@click.option("--to", type=PLACE, metavar="FOLDER", help="write there, not into the folder that is read")
+@click.option("--to", type=PLACE, metavar="FOLDER", help="write into this folder, not into the one that is read")
 def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to: Path | None) -> int:
-    """Show many campaigns of one sweep over time, and where they change.
+    """Show how the campaigns of a sweep change over time.
 
-    Read the result tables of all campaigns below a folder: tail quality at one threshold and certified deadlines, campaign by
-    campaign, with the noise of visits and processes, and change points. Writes history.html and two Parquet files.
-    docs/history.md
+    Read all campaigns below a folder. Show tail quality at one threshold and certified deadlines of each, the noise of
+    visits and processes, and change points. Writes history.html and two Parquet files. See docs/history.md.
     """
     from orchestrator.history.series import (
         HISTORY,

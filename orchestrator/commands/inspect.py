@@ -52,11 +52,11 @@ NO_MEDIAN = ("process", "gpu_throttle_reasons")
 @verb("inspect results/latest", "inspect results/latest efficientnet_lite0-imagenet_samples-cpu_1core --top 20")
 @click.argument("directory", metavar="DIR", type=PLACE)
 @click.argument("trial", metavar="[TRIAL]", required=False)
-@click.option("--top", type=COUNT, metavar="N", help=f"how many answers to list, {TOP} if not given")
+@click.option("--top", type=COUNT, metavar="N", help=f"how many answers to list (default {TOP})")
 def command(directory: Path, trial: str | None, top: int | None) -> int:
     """Show the latest answers of a trial, one by one.
 
-    Show a trial's latest answers with their neighbours and what else happened in their rounds; without TRIAL, list the trials.
+    Show them with the answers before and after, and what else happened in their rounds. Without TRIAL, list the trials.
     """
     from orchestrator.analysis.late_answers import latest_answers
     from orchestrator.commands.reading import find_trial

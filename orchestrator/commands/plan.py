@@ -28,13 +28,13 @@ CANNOT_BE_SHOWN = 3
 
 @verb("plan +sweep=vision", "plan model=efficientnet_lite0 task=imagenet_samples system=cpu_all")
 @composing
-@flag("--full", help="print every column, also where all trials are equal")
-@click.option("--requirements", type=PLACE, metavar="FILE", help="say how large it must be to show each of them")
+@flag("--full", help="print every column, even where all trials agree")
+@click.option("--requirements", type=PLACE, metavar="FILE", help="say how large a campaign must be to show each of these")
 def command(cfg: str | None, info: bool, skip_infeasible: bool, full: bool, requirements: Path | None, **words: Any) -> int:
-    """What would run, where, and why not; starts nothing.
+    """Show what would run, where, and why not; starts nothing.
 
     Show what `run` would do with the same words: every trial, its machine, how long it may take, and what it lacks.
-    With requirements, whether a campaign of this size could show that they are met; exit code 3 where it could not.
+    With --requirements, also whether a campaign of this size could show that they are met; exit code 3 if not.
     """
     from orchestrator.commands import planning
 

@@ -17,13 +17,19 @@ FORMATS = ("svg", "pdf", "png")
     "report results/monday results/friday --into reports/week",
 )
 @places("DIR... [analysis.KEY=VALUE...] [code=[DIR]]", most=None)
-@click.option("--figures", type=among(*FORMATS), multiple=True, metavar="FORMATS", help=f"write every figure too, as {','.join(FORMATS)}")
-@click.option("--only", type=listed, multiple=True, metavar="NAME", help="write only this one of the figures; may be repeated")
-@click.option("--style", type=click.Choice(["paper", "talk"]), help="of these files: for a column of a paper, or for slides")
-@click.option("--width", metavar="WIDTH", help="of these files, such as 3.3in, 84mm, 8.4cm or 240pt")
-@flag("--no-title", help="of these files: no title, where a caption has it")
+@click.option(
+    "--figures",
+    type=among(*FORMATS),
+    multiple=True,
+    metavar="FORMATS",
+    help=f"also write figures: any of {','.join(FORMATS)}",
+)
+@click.option("--only", type=listed, multiple=True, metavar="NAME", help="write only this figure; may be repeated")
+@click.option("--style", type=click.Choice(["paper", "talk"]), help="how these files look: for a column of a paper, or for slides")
+@click.option("--width", metavar="WIDTH", help="width of these files, such as 3.3in, 84mm, 8.4cm or 240pt")
+@flag("--no-title", help="no title in these files, because a caption has it")
 @full_option
-@click.option("--into", type=PLACE, metavar="FOLDER", help="where a report of several campaigns goes")
+@click.option("--into", type=PLACE, metavar="FOLDER", help="write a report of several campaigns into this folder")
 def command(
     found: tuple[Path, ...],
     overrides: tuple[str, ...],
@@ -35,10 +41,10 @@ def command(
     full: bool,
     into: Path | None,
 ) -> int:
-    """Tables and report.html again, from the stored files alone.
+    """Write tables and report.html again from stored files.
 
-    Write the result tables, report.md and report.html of a campaign again, or one report of several campaigns. No code of a
-    campaign is run; code=[DIR] names a folder of yours with metrics for analysis.metrics=[NAME].
+    Several campaigns make one report. No code of a campaign is run; code=[DIR] names a folder of yours with metrics for
+    analysis.metrics=[NAME].
     """
     formats, names = tuple(chain.from_iterable(figures)), tuple(chain.from_iterable(only))
     if not formats:

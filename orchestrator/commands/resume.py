@@ -1,7 +1,5 @@
 """``resume DIR`` goes on with an interrupted campaign; no stored round is measured again."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import stat
@@ -10,14 +8,10 @@ import time
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from orchestrator.commands.line import flag, going_on, verb
 from orchestrator.contracts import InputError
 from orchestrator.storage.layout import CAMPAIGN, OVERRIDES
-
-if TYPE_CHECKING:
-    from orchestrator.storage.records import CampaignRecord
 
 
 @verb("resume results/latest", "resume results/latest --retry-failed")
@@ -34,8 +28,8 @@ def command(
 ) -> int:
     """Go on with an interrupted campaign.
 
-    Measure what a campaign lacks; no stored round is measured again. This runs the code that the campaign names (its models
-    and tasks), as you: where another user could have written the campaign or that code, it refuses, unless --trust is given.
+    Measure what a campaign lacks; no stored round is measured again. This runs the models and tasks that the campaign
+    names, as you. If another user could have written them or the campaign, it refuses, unless --trust is given.
     """
     from orchestrator.storage.schema import UNFINISHED
 
@@ -56,11 +50,12 @@ def go_on(
 ) -> int:
     """Measure the trials of a campaign that are in these states, finished ones for so many ``rounds`` more. Returns the exit code."""
     from orchestrator.analysis.capacity import seconds_spent
-    from orchestrator.commands.capacity import Explorer, exit_code, goes_on, refuse_older, searches_in
     from orchestrator.commands.measuring import list_changes, looked_at, measure, rule_of_extension
     from orchestrator.commands.planning import open_site
+    from orchestrator.commands.searching import Explorer, exit_code, refuse_older, searches_in
     from orchestrator.configuration.composition import override_cluster
     from orchestrator.storage.reader import open_campaign
+    from orchestrator.storage.schema import UNFINISHED
     from orchestrator.storage.writer import CampaignWriter
     from orchestrator.subject.targets import add_code_folders, check_packages
 
@@ -80,9 +75,13 @@ def go_on(
         if question is not None:
             refuse_older(writer.record)
         searches = [] if question is None else searches_in(writer.directory, question)
-        if not chosen and not goes_on(searches):
-            folder = shlex.quote(str(writer.directory))
-            raise InputError(f"{writer.directory} has nothing to go on with{_advice(writer.record, folder)}; see it with `report {folder}`")
+        if not chosen and not any(search.next_rates().rates for search in searches):
+            folder, advice = shlex.quote(str(writer.directory)), ""
+            if unfinished := sum(planned.state in UNFINISHED for planned in trials):
+                advice = f"; {unfinished} trials are not finished: finish them first with `resume {folder}`"
+            elif failed := sum(planned.state == "failed" for planned in trials):
+                advice = f"; {failed} trials failed: add --retry-failed to try them again"
+            raise InputError(f"{writer.directory} has nothing to go on with{advice}; see it with `report {folder}`")
         with open_site(campaign, [planned.trial for planned in (chosen or trials)]) as site:
             site.begin()
             changes = list_changes(writer, campaign, chosen or trials, site)
@@ -98,16 +97,6 @@ def go_on(
             further = None if question is None else Explorer(question, site, writer, began_s - seconds_spent(searches))
             code = measure(writer, chosen, site, quiet, full, rule_of_extension(writer), further, said)
             return code if question is None else exit_code(code, writer.directory, question)
-
-
-def _advice(record: CampaignRecord, folder: str) -> str:
-    from orchestrator.storage.schema import UNFINISHED
-
-    states = [planned.state for planned in record.trials]
-    if unfinished := sum(state in UNFINISHED for state in states):
-        return f"; {unfinished} trials are not finished: finish them first with `resume {folder}`"
-    failed = states.count("failed")
-    return f"; {failed} trials failed: add --retry-failed to try them again" if failed else ""
 
 
 def refuse_strangers_code(verb: str, directory: Path, code: Iterable[str], trust: bool) -> None:
