@@ -33,11 +33,11 @@ from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.digests import code_files, digest_code
 
 FILES_NAMED = 5
+# An interrupt reported to the user
 REPORTED = "reported"
-"""An interrupt reported to the user."""
 SAME_SIGNAL_S = 0.5
+# Plans further trials from what is stored, and returns them; none where there is nothing more to measure
 More = Callable[[Progress], Sequence[PlannedTrial]]
-"""Plans further trials from what is stored, and returns them; none where there is nothing more to measure."""
 
 
 OWN_FOLDER = "name a folder of your own with results_dir="
