@@ -6,11 +6,13 @@ import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from importlib.machinery import all_suffixes
 from itertools import chain
 from pathlib import Path
 
 from orchestrator.commands.line import flag, going_on, verb
 from orchestrator.contracts import InputError
+from orchestrator.machine.other_users import exchangers, others_of, user_named
 from orchestrator.storage.layout import CAMPAIGN, OVERRIDES
 
 
@@ -114,8 +116,6 @@ def refuse_strangers_code(verb: str, directory: Path, code: Iterable[str], trust
     InputError
         if ``trust`` is not given and a file or folder belongs to another user, or can be written by everybody.
     """
-    from orchestrator.machine.other_users import exchangers
-
     folders = [Path(folder).expanduser() for folder in code]
     files = list(code_of(folders))
     ways = dict.fromkeys([directory, *folders, *(path for path in files if path.is_symlink())])
@@ -141,8 +141,6 @@ def records_of(directory: Path) -> Iterator[Path]:
 
 def code_of(folders: Iterable[Path]) -> Iterator[Path]:
     """Yield folders of code, and all folders in them and files that Python could import, also behind links."""
-    from importlib.machinery import all_suffixes
-
     importable = tuple(all_suffixes())
     seen: set[str] = set()
     for folder in folders:
@@ -156,8 +154,6 @@ def code_of(folders: Iterable[Path]) -> Iterator[Path]:
 
 def strangers(paths: Iterable[Path]) -> Iterator[str]:
     """Say, one line each, which of these another user owns or may write. Missing paths are passed over."""
-    from orchestrator.machine.other_users import others_of, user_named
-
     ours = os.geteuid()
     for path in paths:
         try:
