@@ -8,7 +8,7 @@ from orchestrator.commands.line import config_dirs, flag, overrides_alone, quiet
 from orchestrator.contracts import InputError
 
 if TYPE_CHECKING:
-    from orchestrator.doctor.findings import Finding
+    from orchestrator.doctor.judge import Finding
 
 
 @verb("doctor", "doctor cluster=address cluster.address=192.0.2.10:6379 system=v100,p100")
@@ -61,7 +61,7 @@ def command(overrides: tuple[str, ...], config_dirs: tuple[Path, ...], everythin
 
 def print_findings(findings: "list[Finding]", everything: bool = True) -> None:
     """Print one line per finding, of what is good only if asked for, and the number of each grade; the worst come first."""
-    from orchestrator.doctor.findings import GRADES
+    from orchestrator.doctor.judge import GRADES
     from orchestrator.report.table import Table, condensed
     from orchestrator.report.terminal import Terminal
 

@@ -54,9 +54,8 @@ def _export_files(directory: Path, overrides: tuple[str, ...], to: Path, formats
     from orchestrator.analysis.campaign_analysis import analyse
     from orchestrator.analysis.python_interface import Results
     from orchestrator.commands.reading import opened
-    from orchestrator.exchange.csv_and_latex import latex_tables, to_csv
-    from orchestrator.exchange.tidy import write_tidy
-    from orchestrator.exchange.to_mlflow import export_to_mlflow
+    from orchestrator.exchange.export import export_to_mlflow, to_csv, write_tidy
+    from orchestrator.exchange.latex import latex_tables
     from orchestrator.storage.files import make_output_folder, write_text
     from orchestrator.storage.layout import refuse_campaign_folder
 

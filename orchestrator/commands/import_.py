@@ -44,7 +44,7 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], form: str, task
     from orchestrator.configuration.analysis import AnalysisConfig
     from orchestrator.configuration.composition import override_analysis
     from orchestrator.configuration.config import CampaignConfig
-    from orchestrator.exchange.campaign import Names, import_recordings
+    from orchestrator.exchange.campaign import import_recordings
     from orchestrator.exchange.formats import known_column, recordings_of
 
     keys = {key: value for key, _, value in (word.partition("=") for word in overrides) if key in KEYS}
@@ -59,11 +59,10 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], form: str, task
         raise InputError(f"{missing} is not there: name files that another program has written")
     config = CampaignConfig(analysis=override_analysis(AnalysisConfig(), others), results_dir=keys.get("results_dir"))
     directory = results_directory(config, "imported")
-    names = Names(task, keys.get("model"), keys.get("system"), keys.get("runtime"))
     tell_open(looked_at(trust=False, remedy=OWN_FOLDER)(directory, False))
     recordings = recordings_of(form, found, columns)
     with Progress(0, None if quiet else sys.stderr) as progress:
-        imported = import_recordings(recordings, form, found, names, config, directory, typed(), progress.say)
+        imported = import_recordings(recordings, form, found, {**keys, "task": task}, config, directory, typed(), progress.say)
     for one in imported:
         aside = f", {one.aside} of them as warm-up" if one.aside else ""
         print(printable(f"{one.trial_id}: {one.rows:,} requests{aside}, {one.rounds:,} x {one.samples:,} (rounds x samples)"))  # noqa: T201

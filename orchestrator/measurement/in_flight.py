@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from traceback import TracebackException
 from typing import Any
 
@@ -23,18 +23,13 @@ from orchestrator.measurement.load_loop import NEVER, Served, WaitUntil
 from orchestrator.measurement.timing import IN_FLIGHT, STAMPS, TIMED_OUT, Clock, Stages
 from orchestrator.subject.targets import message_with_place
 
+# So long before an arrival its thread takes it on and waits for its moment alone. What comes later
+# may still be called off.
 AHEAD_NS = 50_000_000
-"""So long before an arrival its thread takes it on and waits for its moment alone. What comes later may still be called off."""
 UNASKED = "ServerFault: the server sent an answer that nobody had asked for, and which one belongs to this request cannot be told"
+# A thread that computes lets another go on after so long; Python's own 5 ms would stand in the
+# times of answers.
 SWITCH_S = 50e-6
-"""A thread that computes lets another go on after so long; Python's own 5 ms would stand in the times of answers."""
-
-
-@dataclass
-class Asked(Served):
-    """What a round or a stream has come to, as `Served`, and what the server said to each request, where it answered."""
-
-    replies: list[Reply | None] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,7 @@ class Arrivals:
 class Requests:
     """The requests of one round or stream, handed out one by one in their order until it is ``over``."""
 
-    def __init__(self, count: int, clock: Clock, arrivals: Arrivals | None, asked: Asked) -> None:
+    def __init__(self, count: int, clock: Clock, arrivals: Arrivals | None, asked: Served) -> None:
         self._count, self._clock, self._arrivals, self._asked = count, clock, arrivals, asked
         self._turn = threading.Lock()
         self._next = 0
@@ -107,10 +102,10 @@ class InFlight:
     def __init__(self, most: int, client: Client | None = None) -> None:
         self.most = most
         self._client = client
+        self.hide: Callable[[str], str] = str if client is None else client.hide
         self._pool = ThreadPoolExecutor(most, thread_name_prefix="asks") if most > 1 else None
 
     def close(self) -> None:
-        """Let the threads end."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -123,7 +118,7 @@ class InFlight:
         first_raised: list[TracebackException] | None = None,
         arrivals: Arrivals | None = None,
         most: int | None = None,
-    ) -> Asked:
+    ) -> Served:
         """Send all requests of a round or a stream, each once, and return what came of them.
 
         Parameters
@@ -139,17 +134,16 @@ class InFlight:
             on their way at once, where that is less than ``most`` of all.
         """
         count = len(batches)
-        asked = Asked([None] * count, {}, replies=[None] * count)
+        asked = Served([None] * count, {}, [None] * count)
         requests = Requests(count, clock, arrivals, asked)
         moments: Sequence[int] = () if arrivals is None else arrivals.due
-        hide = str if self._client is None else self._client.hide
 
         def one_by_one() -> None:
             wait_until = None if arrivals is None else arrivals.make_wait()
             while (number := requests.take(wait_until)) is not None:
                 if wait_until is not None and moments[number] > clock():
                     wait_until(moments[number])
-                ask_once(number, batches[number], stages, stamps, clock, asked, first_raised, hide)
+                ask_once(number, batches[number], stages, stamps, clock, asked, first_raised, self.hide)
 
         threads = min(self.most if most is None else min(most, self.most), max(1, count))
         if self._pool is None or threads == 1:
@@ -168,7 +162,7 @@ class InFlight:
                 raise
         return asked
 
-    def doubt(self, asked: Asked, stamps: memoryview) -> None:
+    def doubt(self, asked: Served, stamps: memoryview) -> None:
         """Make errors of all answers of a round or a stream that may be another request's: their server has sent one to no request."""
         doubted = set() if self._client is None else self._client.doubted(asked.replies)
         for number, reply in enumerate(asked.replies):
@@ -185,7 +179,7 @@ def ask_once(
     stages: Stages,
     stamps: memoryview,
     clock: Clock,
-    asked: Asked,
+    asked: Served,
     first_raised: list[TracebackException] | None,
     hide: Callable[[str], str] = str,
 ) -> None:
@@ -200,7 +194,11 @@ def ask_once(
         inferred = clock()
         answers = stages.postprocess(outputs)
         ended = clock()
-        refuse_other_count(answers, len(batch))
+        count = len(answers) if hasattr(answers, "__len__") else None
+        if count != len(batch):
+            found = "no list of answers" if count is None else f"{count} answers"
+            samples = f"{len(batch)} sample{'s' if len(batch) > 1 else ''}"
+            raise ServerFault(f"the request was of {samples}, and what came back holds {found}")
     except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
         if ends_the_program(error):
             raise
@@ -230,14 +228,6 @@ def quick_switches() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
-
-
-def refuse_other_count(answers: Any, samples: int) -> None:
-    """Raise ServerFault if a request of so many samples was not answered with one answer each."""
-    count = len(answers) if hasattr(answers, "__len__") else None
-    if count != samples:
-        found = "no list of answers" if count is None else f"{count} answers"
-        raise ServerFault(f"the request was of {samples} sample{'s' if samples > 1 else ''}, and what came back holds {found}")
 
 
 def kept(value: Any, hide: Callable[[str], str]) -> Any:

@@ -9,8 +9,8 @@ import numpy as np
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import hidden
 from orchestrator.contracts import InputError
-from orchestrator.measurement.failures import Stamps, TrialFailed, refuse_short
-from orchestrator.measurement.last_words import cut_stream, incomplete_round
+from orchestrator.measurement.failures import Stamps, TrialFailed
+from orchestrator.measurement.last_words import rounds_left
 from orchestrator.running.book import TrialBook, refuse_changed
 from orchestrator.running.trial_judge import TrialJudge, clocks, judge_samples, per_inference, placement_flags, quality_flags
 from orchestrator.stats.constants import PAUSE
@@ -110,9 +110,8 @@ class Course:
         """Ask the rule about the next rounds, and return what it says of the one that it stops at, else of the last.
 
         Rounds beyond the one that it stops at count, and it is not asked about them. ``kept`` says that its checks of these rounds are kept
-        already. Raises TrialFailed for a round that took less time than what was timed in it.
+        already.
         """
-        refuse_short(rounds, self._trial.measurement.batch, self._trial.in_flight)
         judge, rows = self._judge, rounds.rows.to_pydict()
         assert judge is not None
         of_samples, times = clocks(rounds), per_inference(self._trial, rounds)
@@ -151,9 +150,8 @@ class Course:
         """Store the round in flight of a process that has died, or the rounds of its stream, as far as it came."""
         assert self._judge is not None
         outcome: InFlight = "timeout" if fault.name == "hang" else "error"
-        salvaged = cut_stream if self._trial.load.is_open else incomplete_round
         samples = self._judge.samples.num_rows
-        rounds = salvaged(self._trial, left, self.next_round, samples, fault.process, outcome, fault.message, self.visit)
+        rounds = rounds_left(self._trial, left, self.next_round, samples, fault.process, outcome, fault.message, self.visit)
         self.decide(rounds)
         self.store(rounds)
 

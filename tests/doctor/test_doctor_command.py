@@ -10,8 +10,7 @@ from orchestrator.commands.doctor import print_findings
 from orchestrator.configuration.config import ClusterConfig
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
-from orchestrator.doctor.findings import Finding
-from orchestrator.doctor.judge import judge_here
+from orchestrator.doctor.judge import Finding, judge_here
 
 PAGE = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
 

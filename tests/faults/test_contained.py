@@ -15,7 +15,7 @@ from orchestrator.commands.progress import Progress
 from orchestrator.configuration.config import parse_trial
 from orchestrator.machine.host import read_machine
 from orchestrator.measurement.failures import Stamps, TrialFailed, fault_of
-from orchestrator.measurement.last_words import incomplete_round
+from orchestrator.measurement.last_words import rounds_left
 from orchestrator.running import course
 from orchestrator.running.attempt import RoundCalls
 from orchestrator.running.executor import SessionLost
@@ -154,7 +154,7 @@ STEPS: list[tuple[Any, str, str]] = [
     (Progress, "round_done", ""),
     (InlineSession, "host_answers", "lost"),
     (InlineSession, "abandon", "lost"),
-    (course, "incomplete_round", "lost"),
+    (course, "rounds_left", "lost"),
     (Progress, "fault_seen", "lost"),
 ]
 
@@ -290,7 +290,7 @@ def test_an_error_that_comes_before_the_disk_is_full_is_told(campaign: Any, monk
         (fault_of, "return", FaultName),
         (Fault, "name", FaultName),
         (SessionLost.__init__, "cause", LossCause),
-        (incomplete_round, "in_flight", InFlight),
+        (rounds_left, "in_flight", InFlight),
     ],
 )
 def test_whoever_names_a_fault_shares_one_list_of_names(producer: Any, argument: str, names: Any) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.contracts import InputError
 from orchestrator.measurement.failures import Stamps
-from orchestrator.measurement.last_words import incomplete_round
+from orchestrator.measurement.last_words import rounds_left
 from orchestrator.running.attempt import MOST_AT_ONCE
 from orchestrator.running.trial_judge import clocks, per_inference
 from orchestrator.stats.times import Clock
@@ -59,7 +59,7 @@ def test_a_round_that_a_dead_process_left_gives_one_time_per_inference(order: st
     stamps = np.zeros((6, 4), dtype=np.int64)
     stamps[:4] = 100 * np.arange(1, 5)[:, None] + np.arange(4) * np.arange(1, 5)[:, None]  # the fifth batch never came back
     left = Stamps(stored + ahead, 1, 1, stamps)
-    result: Rounds = incomplete_round(trial, left, stored, samples, 0, "timeout", "hung")
+    result: Rounds = rounds_left(trial, left, stored, samples, 0, "timeout", "hung")
     assert pc.sum(pc.equal(result.timings.column("outcome"), "ok")).as_py() == 16
     [inference_ns], [total_ns] = per_inference(trial, result).values()
     assert inference_ns.tolist() == [1, 2, 3, 4, np.inf, np.inf]

@@ -18,7 +18,7 @@ from orchestrator.commands.progress import Progress
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.machine.host import read_machine
-from orchestrator.measurement.closed_rounds import ClosedRounds
+from orchestrator.measurement.rounds import TimedRounds
 from orchestrator.running import trial_judge
 from orchestrator.running.inline import InlineExecutor, InlineJob, InlineSession
 from orchestrator.running.pipeline import run_trials
@@ -63,7 +63,7 @@ class Sessions(InlineExecutor):
         run_rounds = session.run_rounds
 
         def led_in(number: int) -> dict[str, int | None]:
-            found = ClosedRounds.lead_in(session._worker._rounds, number)
+            found = TimedRounds.lead_in(session._worker._rounds, number)
             self._told.begin(number)
             return found
 
