@@ -48,9 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         told = " ".join(str(error).splitlines())
         if READS_ENVIRONMENT in sys.modules:  # else no configuration was read, and help and mistakes in words wait for nothing heavy
-            from orchestrator.configuration.fields import without_asked
+            from orchestrator.configuration.fields import ASKED, without
 
-            told = without_asked(told)
+            told = without(told, ASKED)
         print(printable(f"error: {told}"), file=sys.stderr)  # noqa: T201
         return 2
     except ModuleNotFoundError as error:

@@ -164,6 +164,7 @@ class TimedProcess:
         server_s = trial.server.ready_s + trial.server.stop_s if trial.server.is_started else 0.0
         self._limit_s = measurement.round_timeout_s * (measurement.warmup_rounds + PREPARE_ROUNDS) + server_s
         self._session: Session | None = None
+        self._identity: Job[Identity]
 
     @property
     def session(self) -> Session:
@@ -171,14 +172,19 @@ class TimedProcess:
         assert self._session is not None
         return self._session
 
-    def start(self, stop: threading.Event) -> Identity | None:
-        """Start a fresh process and return which one it is, or None if the user has stopped meanwhile."""
+    def open(self) -> None:
+        """Start a fresh process, which comes up while others get ready."""
         self._opened = self.number
         self._session = self._executor.open(self._trial, self._trial_id, self.number)
-        job = self._session.identify()
+        self._identity = self._session.identify()
+
+    def start(self, stop: threading.Event) -> Identity | None:
+        """Return which process it is, a fresh one where there is none, or None if the user has stopped before it is up."""
+        if self._session is None:
+            self.open()
         for name in RULES_IMPORT:
             import_module(name)
-        return self._await(job, stop)
+        return self._await(self._identity, stop)
 
     def take_turn(self, stop: threading.Event, tell: Callable[[str], None]) -> bool:
         """Wait until no other campaign measures on the machine, and tell again and again who does. Return False if the user has stopped."""

@@ -128,7 +128,10 @@ class TrialRun:
         self._faults = 0
 
     def start(self) -> bool:
-        """Take in what is stored already and begin. Return whether visits may follow; a trial's own failure is a state, no exception."""
+        """Take in what is stored already and have a process come up. Return whether visits may follow.
+
+        A trial's own failure is a state, no exception.
+        """
         return self._attempt(self._begin)
 
     @property
@@ -191,7 +194,10 @@ class TrialRun:
         self._course = course = Course(self._planned.trial, book, self._make_rule(), self._among_others)
         book.change("running", None, started_at=book.record.started_at or datetime.now(UTC))
         self._observer.trial_started(self._planned)
-        return ("done", None) if course.replay(self.trial_id) else None
+        if course.replay(self.trial_id):
+            return "done", None
+        self._process.open()
+        return None
 
     def _prepare(self, course: Course) -> End | None:
         """Have a fresh process ready for the next round."""

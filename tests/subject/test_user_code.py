@@ -118,7 +118,7 @@ def test_a_module_that_raises_when_imported_says_where(tmp_path: Path, monkeypat
     (tmp_path / "raising_model.py").write_text("import json\nLABELS = json.loads('[')\n")
     monkeypatch.syspath_prepend(tmp_path)
     error = caught(lambda: resolve("model", "raising_model:Model", {}))
-    assert "(raising_model.py, line 2, in <module>); correct the module" in str(error)
+    assert "(raising_model.py, line 2, in <module>); check its options" in str(error)
 
 
 def test_the_name_of_a_file_is_no_cause() -> None:
