@@ -54,9 +54,9 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
     )
     from orchestrator.history.tables import changes_table, history_picture, names_of, sentences, series_tables, title_of, to_page
     from orchestrator.report.terminal import Terminal
-    from orchestrator.storage.columns import schema_of
     from orchestrator.storage.files import make_output_folder, write_results
     from orchestrator.storage.layout import refuse_campaign_folder
+    from orchestrator.storage.schema import schema_of
     from orchestrator.storage.stored_form import table_of
 
     of_code = by == "code"

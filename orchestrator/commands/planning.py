@@ -201,7 +201,7 @@ def plan_on(site: Site, composed: Composed, rates_are_known: bool = True) -> Pla
     earlier = known_campaigns(Path("results"), composed.campaign.results_dir)
     known = earlier_trials(plan.candidates, earlier)
     took_s, rounds_s = ({key: one[place] for key, one in known.items()} for place in range(2))
-    return plan.with_estimates(took_s, rounds_s)
+    return replace(plan, estimates_s=took_s, rounds_s=rounds_s)
 
 
 def _check_groups(candidates: Sequence[Candidate], rates_are_known: bool) -> None:

@@ -103,9 +103,9 @@ def command(
     from orchestrator.report.replayed import replay_picture, replay_tables
     from orchestrator.report.terminal import Terminal
     from orchestrator.stats import queueing
-    from orchestrator.storage.columns import LABELS, schema_of
     from orchestrator.storage.files import make_output_folder, write_results
     from orchestrator.storage.layout import refuse_campaign_folder
+    from orchestrator.storage.schema import LABELS, schema_of
     from orchestrator.storage.stored_form import table_of
     from orchestrator.subject.schedule import read_trace
 

@@ -268,7 +268,8 @@ def _write_trial(writer: CampaignWriter, one: _Read, planned: PlannedTrial, samp
         timings = _timings(rows.take(made.order[part]), made.rounds[part], made.samples[part])
         for name in times.requests.column_names:
             timings = timings.append_column(name, times.requests.column(name)[part])
-        of_trial.append_many(timings, times.rounds[first:last])
+        of_trial.append(timings, times.rounds[first:last])
+        of_trial.flush()
         first = last
     of_trial.finish()
     of_trial.write_record(record)

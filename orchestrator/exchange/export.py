@@ -21,7 +21,7 @@ from orchestrator.contracts import InputError
 from orchestrator.report.chart_files import quality_picture
 from orchestrator.report.markdown import PICTURE, to_report
 from orchestrator.report.text import printable
-from orchestrator.storage import encoding, schema
+from orchestrator.storage import schema, stored_form
 from orchestrator.storage.files import replacing
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import TrialRecord
@@ -112,9 +112,9 @@ def write_tidy(campaign: Campaign, path: Path) -> None:
     names = {name for record in trials for name in campaign.samples(record.trial_id).column_names if name.startswith(("score_", "slice_"))}
     form = pa.schema([*FIXED, *((name, pa.float64() if name.startswith("score_") else NAME) for name in sorted(names))])
     options = {
-        **encoding.TIMINGS,
+        **stored_form.PARQUET_OF_TIMINGS,
         "use_dictionary": [field.name for field in form if pa.types.is_dictionary(field.type) or field.name.startswith("score_")],
-        "column_encoding": {**encoding.TIMINGS["column_encoding"], "total_ns": "BYTE_STREAM_SPLIT"},
+        "column_encoding": {**stored_form.PARQUET_OF_TIMINGS["column_encoding"], "total_ns": "BYTE_STREAM_SPLIT"},
     }
     with replacing(path) as file, pq.ParquetWriter(file, form, **options) as writer:
         for record in trials:

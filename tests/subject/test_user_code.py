@@ -15,7 +15,8 @@ import pytest
 
 from orchestrator.contracts import InputError
 from orchestrator.measurement.failures import TrialFailed, fault_of, tracebacks_kept
-from orchestrator.storage.trial_writer import MOST_BYTES, RULE, read_tracebacks, with_traceback
+from orchestrator.storage.layout import TrialFolder
+from orchestrator.storage.trial_writer import MOST_BYTES, RULE, TrialWriter, with_traceback
 from orchestrator.subject.targets import MOST_CHARACTERS, is_users, kept_traceback, place_of, resolve, traceback_of, traceback_text
 
 MODEL = """\
@@ -162,4 +163,5 @@ def test_a_pipe_in_the_place_of_the_file_keeps_nobody_waiting(tmp_path: Path) ->
     import os
 
     os.mkfifo(tmp_path / "traceback.txt")
-    assert read_tracebacks(tmp_path / "traceback.txt") == ""
+    TrialWriter(TrialFolder(tmp_path)).write_traceback("round 1", "Traceback")
+    assert (tmp_path / "traceback.txt").read_text() == f"{RULE} round 1\nTraceback\n"
