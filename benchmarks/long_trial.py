@@ -8,8 +8,6 @@ such a campaign already is used as it is. COMMAND is one of report, explain, com
 without one all but study run, which fits a density after every round and is for trials of thousands. Each is a process of its own.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import subprocess

@@ -7,8 +7,6 @@ campaign is made up, by a seed, and stored as any other: lognormal times that di
 trial, one sample without an answer. A directory that holds one already is used as it is.
 """
 
-from __future__ import annotations
-
 import argparse
 import resource
 import subprocess

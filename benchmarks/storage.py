@@ -8,8 +8,6 @@ normal duration with that standard deviation in ns (the differential entropy, Co
 eq. 8.9), which the last column shows.
 """
 
-from __future__ import annotations
-
 import io
 import sys
 import tempfile

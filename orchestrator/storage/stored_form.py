@@ -66,6 +66,11 @@ def conform(table: pa.Table | pa.RecordBatch, form: pa.Schema) -> pa.Table:
     """
     if isinstance(table, pa.RecordBatch):
         table = pa.Table.from_batches([table])
+    if table.schema.equals(form, check_metadata=True):  # as our own tables are: only what a type does not say is looked at
+        for place, field in enumerate(form):
+            if not field.nullable or pa.types.is_dictionary(field.type) or pa.types.is_timestamp(field.type):
+                table = table.set_column(place, field, _column({field.name: table.column(place)}, field, table.num_rows))
+        return table
     present = dict(zip(table.column_names, table.columns, strict=True))
     return pa.table([_column(present, field, table.num_rows) for field in form], schema=form)
 

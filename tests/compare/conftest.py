@@ -183,7 +183,7 @@ def compare(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]
             if value is True:
                 words.append(f"--{name.replace('_', '-')}")
             elif value is not None and value is not False:
-                given = 100 * value if name == "min_effect" else value  # type: ignore[operator]
+                given = 100 * value if name == "min_effect" else ",".join(value) if isinstance(value, tuple) else value  # type: ignore[operator]
                 words.append(f"--{name.removesuffix('_file').replace('_', '-')}={given}")
         code = line.run(["compare", *words])
         return code, capsys.readouterr().out
