@@ -211,6 +211,8 @@ def combined(readings: Sequence[GpuReading]) -> dict[str, Any]:
     """
     if not readings:
         return dict(GPU_NOTHING)
+    fields_of = [asdict(gpu) | {"foreign_processes": len(gpu.foreign_processes)} for gpu in readings]
+    each = [{name: value for name, value in one.items() if name != "own_bytes"} for one in fields_of]
     held = [gpu.own_bytes for gpu in readings if gpu.own_bytes is not None]
     return {
         "gpu_clock_mhz": min(gpu.clock_mhz for gpu in readings),
@@ -219,12 +221,8 @@ def combined(readings: Sequence[GpuReading]) -> dict[str, Any]:
         "gpu_throttle_reasons": reduce(or_, (gpu.throttle_reasons for gpu in readings)),
         "gpu_foreign_processes": len(frozenset[int]().union(*(gpu.foreign_processes for gpu in readings))),
         "gpu_memory_bytes": sum(held) if len(held) == len(readings) else None,
-        "gpus": [_stored(gpu) for gpu in readings] if len(readings) > 1 else None,
+        "gpus": each if len(readings) > 1 else None,
     }
-
-
-def _stored(gpu: GpuReading) -> dict[str, Any]:
-    return {name: value for name, value in asdict(gpu).items() if name != "own_bytes"} | {"foreign_processes": len(gpu.foreign_processes)}
 
 
 BLOCK = bytes(2**20)

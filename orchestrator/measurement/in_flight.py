@@ -7,9 +7,8 @@ next waits for one of them to end, and that is part of its wait. In a closed loo
 import sys
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 from traceback import TracebackException
 from typing import Any
@@ -61,36 +60,30 @@ class Requests:
         self._turn = threading.Lock()
         self._next = 0
         self.over = False
-        self._ends = list(arrivals.round_ends) if arrivals is not None and arrivals.stop is not None else []
+        self._ends = frozenset(() if arrivals is None else arrivals.round_ends)
 
     def take(self, wait_until: WaitUntil | None) -> int | None:
-        """Return the next request, None where there is none any more. Under load this waits until shortly before its moment."""
+        """Return the next request, None where there is none any more. Under load this waits until shortly before its moment.
+
+        A stream ends early where the user stops before the first request of a round, or where too many arrivals wait already.
+        """
         with self._turn:
-            if self.over or self._next >= self._count:
+            number, arrivals = self._next, self._arrivals
+            if self.over or number >= self._count:
                 return None
-            number = self._next
-            if self._arrivals is not None:
+            if arrivals is not None:
                 assert wait_until is not None
-                if self._arrivals.due[number] - self._clock() > AHEAD_NS:
-                    wait_until(self._arrivals.due[number] - AHEAD_NS)
-                if self.over or self._ended(number, self._arrivals):
-                    self.over = True
+                if arrivals.due[number] - self._clock() > AHEAD_NS:
+                    wait_until(arrivals.due[number] - AHEAD_NS)
+                arrived = bisect_right(arrivals.due, self._clock(), lo=number)
+                if arrivals.stop is not None and arrivals.stop[0] and number in self._ends:
+                    self._asked.stopped_at, self.over = number, True
+                elif arrived - number > arrivals.most_waiting:
+                    self._asked.overloaded, self._asked.arrived, self.over = True, arrived, True
+                if self.over:
                     return None
             self._next = self._asked.arrived = number + 1
             return number
-
-    def _ended(self, number: int, arrivals: Arrivals) -> bool:
-        """Return whether a stream ends before a request: it is the first of a round and the user stops, or too many wait already."""
-        while self._ends and number >= self._ends[0]:
-            if arrivals.stop is not None and arrivals.stop[0]:
-                self._asked.stopped_at = self._ends[0]
-                return True
-            del self._ends[0]
-        arrived = bisect_right(arrivals.due, self._clock(), lo=number)
-        if arrived - number > arrivals.most_waiting:
-            self._asked.overloaded, self._asked.arrived = True, arrived
-            return True
-        return False
 
 
 class InFlight:
@@ -149,17 +142,20 @@ class InFlight:
         if self._pool is None or threads == 1:
             one_by_one()
             return asked
-        with quick_switches():
-            under_way = [self._pool.submit(one_by_one) for _ in range(threads)]
-            try:
-                for each in under_way:
-                    each.result()
-            except BaseException:
-                requests.over = True
-                for each in under_way:
-                    each.cancel()
-                wait(under_way)
-                raise
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_S)
+        under_way = [self._pool.submit(one_by_one) for _ in range(threads)]
+        try:
+            for each in under_way:
+                each.result()
+        except BaseException:
+            requests.over = True
+            for each in under_way:
+                each.cancel()
+            wait(under_way)
+            raise
+        finally:
+            sys.setswitchinterval(before)
         return asked
 
     def doubt(self, asked: Served, stamps: memoryview) -> None:
@@ -217,17 +213,6 @@ def ask_once(
         # What it said has been read; its moments are kept. Thousands of long answers would fill the memory.
         outputs.body, outputs.lines = b"", ()
         asked.replies[number] = outputs
-
-
-@contextmanager
-def quick_switches() -> Iterator[None]:
-    """Have threads give way to one another soon."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 def kept(value: Any, hide: Callable[[str], str]) -> Any:
