@@ -24,21 +24,20 @@ KEYS = ("results_dir", "model", "system", "runtime")
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), required=True, metavar="FORMAT", help=f"what wrote the files: {', '.join(FORMATS)}"
 )
-@click.option("--task", required=True, metavar="NAME", help="the task that was measured, as tables shall name it")
+@click.option("--task", required=True, metavar="NAME", help="name of the task that was measured")
 @click.option(
     "--map",
     "mapped",
     multiple=True,
     metavar="OURS=THEIRS",
-    help="of a table: its column THEIRS is our column OURS; may be given more than once",
+    help="column THEIRS of a table is our column OURS; may be repeated",
 )
 @quiet
 def command(found: tuple[Path, ...], overrides: tuple[str, ...], form: str, task: str, mapped: tuple[str, ...], quiet: bool) -> int:
-    """Make a campaign of what another program has measured.
+    """Make a campaign of timings that another program measured.
 
-    Make a campaign of timings that another program has measured, for report, status, compare and export. What a file does
-    not hold is not made up, and said. No code of a file is run. KEY is results_dir, model, system, runtime or an analysis
-    key. docs/importing.md has the form of tables.
+    `report`, `status`, `compare` and `export` then read it. What a file lacks is named, not invented; no code of a file is
+    run. KEY is results_dir, model, system, runtime or an analysis key. See docs/importing.md.
     """
     from orchestrator.commands.measuring import OWN_FOLDER, looked_at, results_directory, tell_open
     from orchestrator.commands.progress import Progress

@@ -31,7 +31,7 @@ from orchestrator.commands.measuring import (
 )
 from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
 from orchestrator.commands.progress import Progress
-from orchestrator.commands.report import store_report
+from orchestrator.commands.reading import store_report
 from orchestrator.compare.sides import partners
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError, first_line

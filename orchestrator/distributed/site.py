@@ -17,11 +17,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.configuration.config import ClusterConfig, SystemConfig, Trial
 from orchestrator.configuration.environment_values import path_options, resolved
+from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.distributed.calls import ask, on_node, wait_for
 from orchestrator.distributed.executor import RayExecutor
 from orchestrator.distributed.placement import Node, choose_node, import_shipped
-from orchestrator.doctor.judge import Examined
+from orchestrator.doctor.judge import Examined, Finding, host_names, judge_all, judge_place, missing_system
 from orchestrator.doctor.readings import HostReading, Offset, Trip, offset_from, read_host
 from orchestrator.endings import take_no_interrupts
 from orchestrator.machine.environment import boot_id
@@ -175,6 +176,32 @@ def python_mismatch(python: str) -> str | None:
         return f"system.python={python} has Ray {found['ray']} and the cluster runs {metadata.version('ray')}; both must be equal"
     lacking = [name for name, version in found.items() if version == "-"]
     return f"system.python={python} lacks {', '.join(lacking)}; install tail-quality there" if lacking else None
+
+
+def judge_cluster(
+    cluster: ClusterConfig, systems: Sequence[SystemConfig], server: ServerSettings, say: Callable[[str], None]
+) -> list[Finding]:
+    """Read the nodes of the cluster that is joined, or only those that the systems name, and judge them."""
+    nodes = living_nodes()
+    chosen: list[tuple[SystemConfig, Node]] = []
+    missing: list[Finding] = []
+    for system in systems:
+        try:
+            chosen.append((system, choose_node(system, nodes)))
+        except InputError as error:
+            missing.append(missing_system(system, str(error)))
+    places = {(node.node_id, system.python): (node, system.python) for system, node in chosen}
+    if not systems:
+        places = {(node.node_id, None): (node, None) for node in nodes}
+    examined = dict(zip(places, examine_nodes(list(places.values()), say), strict=True))
+    found = list(examined.values())
+    hosts = dict(zip(places, host_names(found), strict=True))
+    findings = list(judge_all(found, cluster.machines, read_machine().versions))
+    for system, node in chosen:
+        place = node.node_id, system.python
+        if (reading := examined[place].reading) is not None:
+            findings += judge_place(hosts[place], system, server, replace(reading.machine, labels=node.labels))
+    return findings + missing
 
 
 def examine_nodes(places: Sequence[Place], say: Callable[[str], None]) -> list[Examined]:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from orchestrator.configuration.config import SystemConfig
+from orchestrator.configuration.config import ClusterConfig, SystemConfig
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
-from orchestrator.doctor.readings import Activity, Clocks, Gpu, HostReading, Noise, Offset, Processor
+from orchestrator.doctor.readings import Activity, Clocks, Gpu, HostReading, Noise, Offset, Processor, read_host
 from orchestrator.machine.cores import Quota, format_cores
 from orchestrator.machine.host import Machine, cores_offered, is_device, server_cores_offered
 from orchestrator.machine.turn import TurnState
@@ -176,6 +176,14 @@ def finding(host: str, what: str, grade: Grade, seen: str, rule: str = "", remed
     """Return a finding with its words, those of the ``rule`` of another name where it has one; the remedy only where one is needed."""
     said, usual = RULES[rule or what]
     return Finding(host, what, grade, seen, said if grade == "good" else f"{said}; {usual if remedy is None else remedy}")
+
+
+def judge_here(cluster: ClusterConfig, systems: Sequence[SystemConfig], server: ServerSettings) -> list[Finding]:
+    """Read this machine in this process, and judge it. Starts no Ray."""
+    reading = read_host()
+    host, machine = reading.machine.host, reading.machine
+    findings = list(judge_all([Examined(host, is_own=True, reading=reading)], cluster.machines, machine.versions))
+    return findings + [found for system in systems for found in judge_place(host, system, server, machine)]
 
 
 def judge_all(nodes: Sequence[Examined], machines: Literal["boot_id", "node"], reference: Mapping[str, str]) -> Iterator[Finding]:
