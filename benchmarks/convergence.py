@@ -3,8 +3,6 @@
 python benchmarks/convergence.py [--no-peer]
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 import time

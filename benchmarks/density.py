@@ -3,8 +3,6 @@
 python benchmarks/density.py [--no-peer]
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 

@@ -6,8 +6,6 @@ evaluate one set at a time (loadRes, evaluate, accumulate, summarize), so a few 
 python benchmarks/detection.py [--peer-runs 3] [--pycocotools-runs 1]
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import io

@@ -7,21 +7,21 @@ rounds besides the lead-in; visits are not spaced (``measurement.pause=0``). ``s
 the settings of ``make run``, ``quick`` how long ``make quick`` takes, ``rate`` that of ``cluster.py``. Exit code 1 where a bar is missed.
 """
 
-import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+PROGRAM, ENVIRONMENT = [sys.executable, "-m", "orchestrator"], {**os.environ, "PYTHONPATH": str(CHECKOUT)}
 SUPPORT = CHECKOUT / "tests" / "support"
 WORDS = [
     "--quiet", "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "model=echo", "model.sleep_ms=25", "task=numbers",
@@ -30,16 +30,16 @@ WORDS = [
 ROUND_S, ROUNDS, REPEATS = 0.5, 30, 3
 OWN_GAP_MS, EFFICIENCY, START_S = 5.0, 0.985, 8.0
 
+# What, how much, in which unit, and the bar, None without one.
 Row = tuple[str, float, str, float | None]
-"""What, how much, in which unit, and the bar, None without one."""
 
 
 def orchestrate(folder: str, *words: str) -> tuple[Path, float]:
     """Run a campaign and return its results, and when it was started."""
     began_s = time.time()
     results = Path(folder) / "results"
-    command = [sys.executable, "-m", "orchestrator", *words, f"results_dir={results}"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
+    command = [*PROGRAM, *words, f"results_dir={results}"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, env=ENVIRONMENT)
     return results, began_s
 
 
@@ -114,19 +114,23 @@ def bare() -> list[Row]:
 def start() -> list[Row]:
     def first_s() -> float:
         with tempfile.TemporaryDirectory() as folder:
-            results, began_s = orchestrate(folder, "--quiet", "measurement.max_rounds=2", "measurement.min_rounds=2")
-            [record] = [json.loads(path.read_text()) for path in results.glob("trials/*/trial.json")]
-            rows = pq.read_table(results / "trials" / record["trial_id"] / "rounds", columns=["started_at"]).to_pylist()
-            begun: datetime = rows[0]["started_at"]
-            return begun.timestamp() - began_s
+            results, began_s = Path(folder) / "results", time.time()
+            command = [*PROGRAM, "+sweep=vision", "--quiet", f"results_dir={results}"]
+            program = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=folder, env=ENVIRONMENT)
+            while program.poll() is None and not [*results.glob("trials/*/.waiting*"), *results.glob("trials/*/rounds/*")]:
+                time.sleep(0.2)
+            program.send_signal(signal.SIGINT)
+            program.wait()
+            parts = [pq.read_table(path, columns=["started_at"]) for path in results.glob("trials/*/rounds/*.parquet")]
+            return float(min(row["started_at"] for part in parts for row in part.to_pylist()).timestamp() - began_s)
 
     return [("first timed inference of `make run` after the command", statistics.median(first_s() for _ in range(REPEATS)), "s", START_S)]
 
 
 def quick() -> list[Row]:
-    began_s = time.monotonic()
-    subprocess.run(["make", "quick"], check=True, stdout=subprocess.DEVNULL, cwd=CHECKOUT)
-    return [("`make quick` after installation", time.monotonic() - began_s, "s", START_S)]
+    with tempfile.TemporaryDirectory() as folder:
+        _, began_s = orchestrate(folder, "--quiet", "+sweep=quick")
+        return [("`make quick` after installation", time.time() - began_s, "s", START_S)]
 
 
 def rate() -> list[Row]:

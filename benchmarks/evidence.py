@@ -8,8 +8,6 @@ bytes at random places of the bundle are changed, each in a copy of its own: ``v
 in it is still as it was, as where a byte of padding changed. These run in one process of the same clone.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import json

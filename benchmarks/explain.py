@@ -13,8 +13,6 @@ runs, and knows nothing of this program: it confirms where what it saw of others
 with their time above 0, p < 0.05.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -12,8 +12,6 @@ slower: of 40 pairs of which one trial sleeps 10 % longer at least 36 have the v
 code: code that sleeps 10 % longer on one core alone is found there, and nowhere else.
 """
 
-from __future__ import annotations
-
 import argparse
 import signal
 import subprocess
@@ -30,12 +28,13 @@ from orchestrator.storage.reader import open_campaign
 SUPPORT = Path(__file__).parents[1] / "tests" / "support"
 SLEEP = "time.sleep(self._sleep_s)"
 SLOWER_ON_ONE_CORE = "time.sleep(self._sleep_s * (1.1 if len(os.sched_getaffinity(0)) == 1 else 1.0))"
+# Where quality moves when the model gets slower; beside a co-runner the slowest 5 % of the times
+# are the co-runner's.
 PRIMARY = "p75"
-"""Where quality moves when the model gets slower; beside a co-runner the slowest 5 % of the times are the co-runner's."""
 PAIRS = 5
 COMPARISONS = 20
+# Shares of the pairs.
 MOST_VERDICTS, FEWEST_FOUND = 4 / 40, 36 / 40
-"""Shares of the pairs."""
 CO_RUNNER = """
 import random, time
 while True:

@@ -3,8 +3,6 @@
 python benchmarks/history.py CAMPAIGN [COUNT]     # a campaign that was measured and reported, such as results/latest
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import subprocess

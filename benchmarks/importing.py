@@ -3,8 +3,6 @@
 python benchmarks/importing.py [ROWS]          # TMPDIR=DIR chooses the disk
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

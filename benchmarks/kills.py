@@ -7,8 +7,6 @@ gone, rounds that were measured twice, deaths that were not noticed and programs
 ten seconds after the program has ended. Exits 1 if any bar is missed.
 """
 
-from __future__ import annotations
-
 import argparse
 import random
 import shutil

@@ -1,7 +1,5 @@
 """One small campaign that a benchmark disturbs: start it, see how far it is, and see what it has left."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -19,8 +17,8 @@ SUPPORT = Path(__file__).resolve().parents[1] / "tests" / "support"
 SHARED_MEMORY = Path("/dev/shm")
 RAYS = re.compile("gcs_server|raylet")
 TAG = "TAIL_QUALITY_BENCHMARK"
+# A campaign that does anything at all is given so long: the machine may be loaded.
 SLOW_S = 120.0
-"""A campaign that does anything at all is given so long: the machine may be loaded."""
 
 
 class Campaign:

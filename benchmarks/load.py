@@ -11,8 +11,6 @@ Run it where nothing else works; it says how busy the machine was.
 Exit code 1: a bar is missed.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import statistics

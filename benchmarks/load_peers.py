@@ -11,8 +11,6 @@ from the moment scheduled to the issue, before Python is called. Medians over th
 of servers are compared by ``benchmarks/server_peers.py``.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -8,8 +8,6 @@ such a campaign already is used as it is. COMMAND is one of report, explain, com
 without one all but study run, which fits a density after every round and is for trials of thousands. Each is a process of its own.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import subprocess
@@ -23,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.report import write
-from orchestrator.storage import encoding, schema
+from orchestrator.storage import schema, stored_form
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.layout import TrialFolder, part_name, trial_folder
 from orchestrator.storage.load import read_table
@@ -61,7 +59,7 @@ def with_all_evidence(folder: TrialFolder, visit: int) -> None:
     for name, values in columns.items():
         at = schema.ROUNDS.names.index(name)
         table = table.set_column(at, schema.ROUNDS.field(at), pa.array(values).cast(schema.ROUNDS.field(at).type))
-    write_parquet(path, table, **encoding.OTHER)
+    write_parquet(path, table, **stored_form.PARQUET)
 
 
 def words(command: str, directory: Path, scratch: Path) -> list[str]:

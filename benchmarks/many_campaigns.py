@@ -1,7 +1,5 @@
 """Many campaigns of one sweep, made from one that was measured and reported: other dates, other means, the same files."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,10 +13,10 @@ from orchestrator.storage.files import write_json, write_parquet
 from orchestrator.storage.load import read_table
 from orchestrator.storage.reader import open_campaign
 
+# Of fewer rounds a deadline is none.
 CERTIFY_ROUNDS = 120
-"""Of fewer rounds a deadline is none."""
+# What a trial certifies that certifies nothing.
 DEADLINE_NS = 50e6
-"""What a trial certifies that certifies nothing."""
 HALF_WIDTH = 0.004
 
 

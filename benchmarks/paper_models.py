@@ -13,8 +13,6 @@ answers: every one of the round has a time.
 logits: within 1e-5 of the library's, and spread by more than that.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -42,8 +40,9 @@ from tasks.models.timm_classifier import TimmClassifier
 WITHIN = 1e-5
 CONF = Path(__file__).parents[1] / "conf" / "model"
 PICTURES = 4
+# Without the four numbers a channel of its backbone's frozen normalisation, which are no weights of
+# the network.
 DETR_WEIGHTS = 60_464_672
-"""Without the four numbers a channel of its backbone's frozen normalisation, which are no weights of the network."""
 Floats = NDArray[np.float32]
 
 

@@ -10,8 +10,6 @@ tail_latency, tail_quality, convergence, statistics, draw_qualities and regressi
 The program of 2023 reads rounds in the order of a folder, which depends on the file system; see --file-order.
 """
 
-from __future__ import annotations
-
 import argparse
 import gzip
 import json
@@ -36,15 +34,17 @@ from orchestrator.study.program import Quality, directory_order, is_recorded, qu
 from orchestrator.study.sizes import least_squares
 
 Floats = NDArray[np.float64]
+# Warm rounds and rounds between fits: as the program is, and given the data without its warm
+# rounds.
 LOOPS = [(1, 1), (1, 2), (1, 6), (2, 1), (5, 2), (30, 6)]
-"""Warm rounds and rounds between fits: as the program is, and given the data without its warm rounds."""
 STOPS_AT = (0.05, 0.02)
 TAILS = (90.0, 95.0, 99.0, 99.9)
+# How many thresholds a curve of 2024 has, from the shortest time to the longest.
 HOPS = 100
-"""How many thresholds a curve of 2024 has, from the shortest time to the longest."""
 SHARES = (80, 85, 90, 95)
+# How the script of 2023 ends where the last 30 rounds are all there are, with the message of
+# scikit-learn.
 NO_TRAINING = "ValueError: Found array with 0 sample(s) (shape=(0, 1)) while a minimum of 1 is required by KernelDensity."
-"""How the script of 2023 ends where the last 30 rounds are all there are, with the message of scikit-learn."""
 CLOCKS = {"i": "inference", "pip": "total"}
 
 ROUNDS_DRAWN, STEPS_DRAWN, MARKED = 20, 10, (90, 95, 99)
@@ -350,6 +350,7 @@ SECTIONS: dict[str, Callable[[Timings, Judged, Mapping[str, Any]], dict[str, Any
     "draw_qualities": draw_qualities,
     "regression": regression,
 }
+# Where in the program each section is computed.
 FUNCTIONS = {
     "tail_latency": "Evaluation/tail_latency.py:4 (tail_latency)",
     "tail_quality": "Evaluation/tail_quality.py:9 (tail_quality)",
@@ -358,7 +359,6 @@ FUNCTIONS = {
     "draw_qualities": "Visualization/draw_qualities.py:49 (draw_qualities), :194 (calculate_qualities)",
     "regression": "Visualization/regression.py:60-66, :79-83",
 }
-"""Where in the program each section is computed."""
 
 
 def read_timings(path: Path, scale: int = 1) -> Timings:

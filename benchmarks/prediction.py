@@ -7,8 +7,6 @@ where SciPy has it, and fast-poibin (MPL-2.0, compiled by numba) where it is ins
 law, and the time is multiplied. Times are those of one core, so that what else the machine does has little part in them.
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 import time
@@ -23,8 +21,9 @@ from orchestrator.stats.prediction import poisson_binomial_pmf, predict_independ
 BAR_S = 5.0
 DRAWS = 100_000
 UNIFORMS_AT_ONCE = 10**7
+# How seldom Monte Carlo may lie further from the true law than the distance that is printed as its
+# limit.
 ONCE_IN = 10_000
-"""How seldom Monte Carlo may lie further from the true law than the distance that is printed as its limit."""
 
 Floats = NDArray[np.float64]
 

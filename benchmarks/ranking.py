@@ -7,8 +7,6 @@ A campaign that is in DIR is read without being measured again. `--write` puts t
 of one of the two campaigns overlap.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 import subprocess
@@ -21,8 +19,8 @@ from typing import Any
 import orchestrator
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "load.md"
+# The primary one of the sweep.
 THRESHOLD = "60 ms"
-"""The primary one of the sweep."""
 MARKER, END = "<!-- ranking: measured -->", "<!-- end -->"
 
 

@@ -3,8 +3,6 @@
 python benchmarks/replay.py
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 import time

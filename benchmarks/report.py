@@ -7,8 +7,6 @@ campaign is made up, by a seed, and stored as any other: lognormal times that di
 trial, one sample without an answer. A directory that holds one already is used as it is.
 """
 
-from __future__ import annotations
-
 import argparse
 import resource
 import subprocess
@@ -23,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from orchestrator.configuration.config import Trial, parse_trial
-from orchestrator.storage import encoding, schema
+from orchestrator.storage import schema, stored_form
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.layout import TrialFolder, part_name, trial_folder
 from orchestrator.storage.merge import FORMS
@@ -169,7 +167,7 @@ def store_rounds(folder: TrialFolder, stages: dict[str, np.ndarray], started: da
             "steal_ns": np.zeros(rounds, dtype=np.int64),
         }
     )
-    for name, table, options in (("timings", timings, encoding.TIMINGS), ("rounds", evidence, encoding.OTHER)):
+    for name, table, options in (("timings", timings, stored_form.PARQUET_OF_TIMINGS), ("rounds", evidence, stored_form.PARQUET)):
         folder.twin(name).mkdir(parents=True)
         write_parquet(folder.twin(name) / part_name(0), conform(table, FORMS[name]), **options)
 

@@ -8,8 +8,6 @@ promises something has bars(rows) too, and failing(rows): cells within reach tha
 with 1 if a bar is missed. Seeds belong to cases: rows depend neither on the number of processes nor on what else is run.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 import importlib

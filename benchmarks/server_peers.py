@@ -14,8 +14,6 @@ Clients take turns. Ours is pinned to the first core and the server to the other
 use all cores, with one worker each.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -4,8 +4,6 @@ Limits stand in ``pyproject.toml`` under ``[tool.size]``; exit code 1 where one 
 A room is a package of ``orchestrator/``, its single modules, or another folder of Python.
 """
 
-from __future__ import annotations
-
 import ast
 import sys
 import tomllib

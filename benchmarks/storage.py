@@ -8,8 +8,6 @@ normal duration with that standard deviation in ns (the differential entropy, Co
 eq. 8.9), which the last column shows.
 """
 
-from __future__ import annotations
-
 import io
 import sys
 import tempfile
@@ -22,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestrator.storage import encoding, schema
+from orchestrator.storage import schema, stored_form
 from orchestrator.storage.layout import TrialFolder
 from orchestrator.storage.merge import both
 from orchestrator.storage.reader import open_campaign
@@ -55,9 +53,9 @@ def timings(rounds: int, samples: int, spread: float, stalls: float, rng: np.ran
 
 
 def bytes_per_row(table: pa.Table, durations: str | None) -> float:
-    options = dict(encoding.TIMINGS)
+    options = dict(stored_form.PARQUET_OF_TIMINGS)
     if durations is not None:
-        options["column_encoding"] = {**options["column_encoding"], **dict.fromkeys(encoding.SPLIT, durations)}
+        options["column_encoding"] = {**options["column_encoding"], **dict.fromkeys(stored_form.SPLIT, durations)}
     buffer = io.BytesIO()
     pq.write_table(table, buffer, **options)
     return len(buffer.getvalue()) / table.num_rows

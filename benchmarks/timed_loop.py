@@ -3,8 +3,6 @@
 python benchmarks/timed_loop.py
 """
 
-from __future__ import annotations
-
 import statistics
 import tempfile
 import time

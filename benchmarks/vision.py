@@ -10,8 +10,6 @@ flagged: at most 15 % of the rows of tail_quality.parquet carry a flag.
 seconds: under 240, from the start of the command to its end, with loading and report.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import signal

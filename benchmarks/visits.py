@@ -8,8 +8,6 @@ that measures, on one core: other work on the machine counts only by what it doe
 a round, and reads their processor time while none does.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import random

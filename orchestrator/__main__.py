@@ -25,15 +25,15 @@ from orchestrator.report.text import printable
 from orchestrator.running.signals import handled_by, leave_word, received, say_last_words, stop_at_once
 
 USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
+# What the system's loader says of a library that finds no room
 WITHOUT_MEMORY = re.compile("failed to map segment|cannot allocate memory|cannot apply additional memory protection", re.IGNORECASE)
-"""What the system's loader says of a library that finds no room."""
 NO_MEMORY = (
     "there is no more memory for this process; lift a limit of it (`ulimit -v unlimited`, a control group's), or end what else takes memory"
 )
 
 
+# Set by a shell that completes a command line, as click has it
 COMPLETION = "_ORCHESTRATOR_COMPLETE"
-"""Set by a shell that completes a command line, as click has it."""
 READS_ENVIRONMENT = "orchestrator.configuration.composer"
 
 
@@ -48,9 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         told = " ".join(str(error).splitlines())
         if READS_ENVIRONMENT in sys.modules:  # else no configuration was read, and help and mistakes in words wait for nothing heavy
-            from orchestrator.configuration.fields import without_asked
+            from orchestrator.configuration.fields import ASKED, without
 
-            told = without_asked(told)
+            told = without(told, ASKED)
         print(printable(f"error: {told}"), file=sys.stderr)  # noqa: T201
         return 2
     except ModuleNotFoundError as error:

@@ -36,8 +36,8 @@ def first_line(error: BaseException) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)[:300]
 
 
+# Names that advice lists at most
 NAMED = 12
-"""Names that advice lists at most."""
 
 
 def nearest(word: str, names: Iterable[str]) -> str:
@@ -208,12 +208,12 @@ class LoadContext:
 class LoadedModel(Protocol):
     """Weights in memory, ready to answer. The three stages are what the clocks measure."""
 
+    # What the timed process reads back after loading, as plain JSON values: text, finite numbers, true, false, null, lists, and
+    # dictionaries with text keys, nested at most 30 deep; else loading fails. `facts["threads"]` maps each pool that computes to its
+    # number of threads and is checked against the trial; `facts["largest_difference"]` and `facts["tolerance"]` compare the answers with
+    # eager execution, where the runtime is another; `facts["cuda_events"]` says that the model computes on PyTorch's current CUDA stream,
+    # where events time it
     facts: Mapping[str, Any]
-    """What the timed process reads back after loading, as plain JSON values: text, finite numbers, true, false, null, lists, and
-    dictionaries with text keys, nested at most 30 deep; else loading fails. ``facts["threads"]`` maps each pool that computes to
-    its number of threads and is checked against the trial; ``facts["largest_difference"]`` and ``facts["tolerance"]`` compare the
-    answers with eager execution, where the runtime is another; ``facts["cuda_events"]`` says that the model computes on PyTorch's current
-    CUDA stream, where events time it."""
 
     def input_size(self, sample: Any) -> int:
         """Return the size of one decoded sample: pixels of a picture, tokens of a text."""
@@ -248,8 +248,8 @@ class Model(Protocol):
 class Task(Protocol):
     """A labelled data set with its quality metrics."""
 
+    # Names of the metrics that apply (files of orchestrator/metrics), the primary one first
     metrics: Sequence[str]
-    """Names of the metrics that apply (files of orchestrator/metrics), the primary one first."""
 
     def check(self) -> None:
         """Raise InputError for what is wrong with the options or the data. Imports no framework."""

@@ -1,7 +1,5 @@
 """What a client's file says of its requests, in one form for all clients. Pure but for the files."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Sequence
@@ -73,8 +71,8 @@ def issued_ns(path: Path) -> dict[int, int]:
     return {about["request_start_ns"]: about["credit_issued_ns"] for about in found}
 
 
+# Of noise above this share of the figure itself, nothing follows.
 SMALL_NOISE = 0.5
-"""Of noise above this share of the figure itself, nothing follows."""
 
 
 @dataclass(frozen=True)

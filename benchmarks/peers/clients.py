@@ -1,7 +1,5 @@
 """The other clients as programs of an environment of their own: GuideLLM, AIPerf and LoadGen, each with a limit of time."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -14,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.peers.asked import Asked, of_file
 
+# Clients want one although the server counts tokens; this one needs no network.
 TOKENIZER = {
     "tokenizer.json": {
         "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
@@ -22,7 +21,6 @@ TOKENIZER = {
     },
     "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]"},
 }  # fmt: skip
-"""Clients want one although the server counts tokens; this one needs no network."""
 LAWS = {"periodic": "constant", "poisson": "poisson"}
 
 

@@ -3,8 +3,6 @@
 It needs mlcommons-loadgen alone. A query goes to one of 32 threads, each with a connection of its own; the logs lie in the same folder.
 """
 
-from __future__ import annotations
-
 import json
 import queue
 import sys

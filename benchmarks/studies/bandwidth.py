@@ -6,8 +6,6 @@ the excess is the estimator's own. To tell it from an error of ours, its equatio
 transform, by sums over all pairs of points.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,14 +1,12 @@
 """What is promised, and whether simulated figures break the promise."""
 
-from __future__ import annotations
-
 from typing import NamedTuple, TypeAlias
 
 from orchestrator.stats.interval import clopper_pearson
 
 Row: TypeAlias = dict[str, str | int | float]
+# Of the Monte Carlo interval: a cell fails where it excludes the bar.
 CONFIDENCE = 0.99
-"""Of the Monte Carlo interval: a cell fails where it excludes the bar."""
 
 
 class Bar(NamedTuple):

@@ -5,8 +5,6 @@ One server, Poisson arrivals, services of 1 on average; waits follow by Lindley'
 decides: it has other deadlines, and kinds marked * of its own.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,14 +28,14 @@ from orchestrator.stats.constants import PILOT_AROUND, PILOT_STREAMS, PILOT_STRE
 TITLE = "Capacity: false certificates, estimates and certified rates"
 REPETITIONS = 1000
 FALSE, HITS, ESTIMATE_WITHIN = 5, 80, 0.1
+# Share of the true rate that is to be certified, by the share of quality to keep.
 CERTIFIED_BAR = {0.9: 0.8, 0.95: 0.8, 0.99: 0.75}
-"""Share of the true rate that is to be certified, by the share of quality to keep."""
+# Answers of a stream, where estimates and certificates are to be near to the truth.
 ADVISED = (200, 300)
-"""Answers of a stream, where estimates and certificates are to be near to the truth."""
 
 Floats = NDArray[np.float64]
+# Mean services of the streams of many searches, [searches, streams], in order of time.
 Speeds = Callable[[np.random.Generator, int, int], Floats]
-"""Mean services of the streams of many searches, [searches, streams], in order of time."""
 
 
 def independent(sd: float) -> Speeds:

@@ -1,7 +1,5 @@
 """How often is a certified deadline one that more than a tenth of all rounds miss, and how often is one issued?"""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from functools import cache
@@ -21,8 +19,9 @@ TITLE = "False certificates"
 REPETITIONS = 1_000
 ROUNDS = (120, 240)
 LATE_SHARE = 0.1
+# Spells up to so many cycles are within the certificate's reach: where at least one round in six is
+# slow, and where fewer are.
 CYCLES, CYCLES_OF_RARE = 2.5, 1.25
-"""Spells up to so many cycles are within the certificate's reach: where at least one round in six is slow, and where fewer are."""
 CASES = [Case(group, trials, one) for group, scenarios in SETS.items() for trials in TRIALS for one in scenarios if not one.drift]
 
 

@@ -5,8 +5,6 @@ p99 with one overrun, so the second-longest time is the bound. How often the tru
 independent samples and, without a bar, where samples of a round are alike and the design effect has to make up for it.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

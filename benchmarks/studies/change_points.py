@@ -9,8 +9,6 @@ A change is found where a change point lies within 3 campaigns of it; one that l
 standard deviations of one campaign.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ No bar: the two figures share a name in the literature and differ more than tenf
 earliest possible answer is 12 rounds by the definition, and 13 in the program, which leaves out the first round and compares every 10.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -16,8 +14,8 @@ from orchestrator.stats.paper import NS_PER_S, PaperLoop
 
 TITLE = "Rounds until rJSD <= 0.05 by the definition, and the figure of the paper's program"
 REPETITIONS = 10
+# The program's 19th comparison.
 MAX_ROUNDS = 193
-"""The program's 19th comparison."""
 BOUND = 0.05
 FIT_EVERY = 2
 BLOCK = 50

@@ -3,8 +3,6 @@
 The oracle knows the standard deviation of the mean.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

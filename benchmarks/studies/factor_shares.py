@@ -8,8 +8,6 @@ docs/study.md, and nearly half of the variance is that of single times.
 Bar, at 95 %: every share of normal effects is covered in at least 90 %. *At least* is the least cover of a row.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What do visits to a machine that is not quiet say of all its 1,800 rounds? The series is stored in benchmarks/data."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """How often does a paired comparison of equal systems find a difference, and how often does it find a system 10 % slower?"""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

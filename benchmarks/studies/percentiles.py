@@ -4,8 +4,6 @@ Where exactly as many rounds are slow as may lie beyond the percentile, it lies 
 is as good: such cells are beyond reach.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from benchmarks.studies.bars import Bar, Row, at_least, at_most, falls_short, mean_at_most

@@ -10,8 +10,6 @@ Of 60 rounds half are fitted and half are the test; of 130 rounds 100 are fitted
 of the mean is against that truth.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from functools import partial
 from math import nan

@@ -8,8 +8,6 @@ The last 30 rounds are predicted from those before them. In visits: of 5 rounds,
 interval of independent samples, which sees no round.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 

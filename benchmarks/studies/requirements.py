@@ -5,8 +5,6 @@ two rounds. A mean is one of answers that are on time. A share of rounds is judg
 on its own: all their answers are late, or half of them.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Simulated trials as a stopping rule sees them."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np
@@ -12,8 +10,8 @@ from orchestrator.stats.stopping import Decision, RoundObservation, StoppingRule
 from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.times import Clock
 
+# A round takes a second, so that the clock never holds a check back.
 ROUND_S = 1.0
-"""A round takes a second, so that the clock never holds a check back."""
 
 
 def rounds_until_stop(rule: StoppingRule, times: NDArray[np.float64], score: NDArray[np.float64]) -> tuple[int, Decision]:

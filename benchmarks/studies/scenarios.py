@@ -4,8 +4,6 @@ Every time is drawn from a mixture of lognormals, samples are alike, and the qua
 bursts break what intervals assume.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 
@@ -19,8 +17,8 @@ MEDIAN_NS = 10e6
 IDEAL = 0.9
 INTO_BURST, OUT_OF_BURST = 1 / 20, 1 / 4
 CHANGES_SPEED = 1 / 10
+# Of one machine that take turns in visits.
 TRIALS = 8
-"""Of one machine that take turns in visits."""
 
 
 @dataclass(frozen=True)
@@ -149,5 +147,5 @@ WITH_BAR = (LOGNORMAL, BIMODAL, STALLS)
 WITHOUT_BAR = (ROUND_EFFECTS, BURSTS)
 TWO_SPEEDS = replace(LOGNORMAL, name="two speeds", regime=0.3)
 AUTOREGRESSIVE = tuple(replace(ROUND_EFFECTS, name=f"AR(1) {correlation}", correlation=correlation) for correlation in (0.5, 0.8, 0.95))
+# Rounds that resemble their neighbours.
 DEPENDENT = (BURSTS, TWO_SPEEDS, *AUTOREGRESSIVE)
-"""Rounds that resemble their neighbours."""

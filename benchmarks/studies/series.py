@@ -5,8 +5,6 @@ slow-down in spells (Markov), a drift. Trials take turns: in each cycle of ``tri
 place. The tuning set chose the constants. The judging set has other slow-downs, shares and noise, and chose nothing.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
@@ -16,14 +14,14 @@ from numpy.typing import NDArray
 from scipy import optimize, signal, stats
 
 Floats: TypeAlias = NDArray[np.float64]
+# Rounds of a visit.
 VISIT = 2
-"""Rounds of a visit."""
 SAMPLES, RIGHT = 20, 18
 IDEAL = RIGHT / SAMPLES
 ROUNDS = (30, 60, 120, 240)
 ON_TIME = (0.80, 0.95, 0.99)
+# That take turns. A lone trial that pauses as long as a visit is one of two.
 TRIALS = (8, 2)
-"""That take turns. A lone trial that pauses as long as a visit is one of two."""
 SPELLS = (2, 5, 10, 20, 40, 80)
 STALL, STALL_SD = 2.0, 0.5
 

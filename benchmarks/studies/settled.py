@@ -5,8 +5,6 @@ the vision sweep beside a neighbour that computes for 4 s and rests for 8 s on a
 trial that does not settle at 60 rounds tells how many more it needs: beside it stands what the width after 240 rounds says it does.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -34,8 +32,8 @@ TITLE = "Coverage where rule `settled` stopped"
 REPETITIONS = 1_000
 FIRST, LAST = 60, 240
 LOOKS = [round(FIRST * LOOKS_GROW**number) for number in range(round(math.log(LAST / FIRST, LOOKS_GROW)) + 1)]
+# Wanted, as shares of ideal quality: the default, and that of the vision sweep.
 HALF_WIDTHS = (0.02, 0.05)
-"""Wanted, as shares of ideal quality: the default, and that of the vision sweep."""
 NEIGHBOUR = Scenario("a neighbour for 4 s of 12", slow=0.3, share=1 / 3, spell=9)
 
 

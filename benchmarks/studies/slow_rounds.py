@@ -10,8 +10,6 @@ Bars: without a cause at most 7 % of trials name anything (nominal 5 %), but for
 *Totals* shows what counts would name if they were not divided by time.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,8 +24,8 @@ SAMPLES, NOISE, P95 = 20, 0.1, 1.645
 SLOWER, COMES, GOES = 0.3, 1 / 8, 1 / 4
 MOST_FALSE, FOUND = 7.0, 90.0
 RATES = (0.1, 0.3, 3.0, 30.0)
+# Rounds between two visits: what seven other trials take.
 GAP = 40
-"""Rounds between two visits: what seven other trials take."""
 
 Floats = NDArray[np.float64]
 

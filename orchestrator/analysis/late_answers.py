@@ -56,8 +56,7 @@ def latest_answers(campaign: Campaign, trial_id: str, count: int) -> list[Answer
             "lacks: restore it from a copy"
         )
     total = matrix.times[primary_of(matrix.times.keys())]
-    slowest = -np.where(matrix.late, np.inf, total).ravel()
-    order = np.lexsort((slowest, np.argsort(RANK)[matrix.outcome].ravel()))
+    order = np.lexsort((-total.ravel(), np.argsort(RANK)[matrix.outcome].ravel()))
     found: dict[tuple[int, int, int], Answer] = {}
     batches: dict[int, list[list[int]]] = {}
     for row, column in (divmod(int(place), total.shape[1]) for place in order):

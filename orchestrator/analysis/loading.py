@@ -24,6 +24,9 @@ from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.schema import STAGES
 from orchestrator.subject.samples import first_of_batches
 
+# What is read of answers where only their samples count.
+ANSWERED = pa.schema([pa.field("sample", pa.int32(), nullable=False)])
+
 
 def load_trials(campaign: Campaign, metrics: Sequence[str] = ()) -> list[TrialData]:
     """Return every trial of a campaign that has at least one round, in the order of the plan.
@@ -75,11 +78,16 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
             f"{samples.num_rows}, which are not the same: {MEASURE_AGAIN}"
         )
     predictions, evidence = columns["prediction"].to_pylist(), _numbers(rounds)
+    if matrix.arrivals is None and not record.imported:
+        refuse_short_rounds(record, matrix, rounds)
     different = int(np.nan_to_num(evidence["different_answers"]).sum())
-    changed = campaign.changed_samples(record.trial_id, rounds) if different else 0
+    changed = 0
+    if different:
+        answered = campaign.other_answers(record.trial_id, rounds, ANSWERED)
+        changed = len({sample for _, table in answered for sample in table["sample"].to_pylist()})
     unanswered = different > 0 and any(answer is None for answer in predictions)
     is_asked = record.trial.server.is_asked
-    others = _other_answers(campaign, record, matrix) if unanswered or is_asked else {}
+    others = _other_answers(campaign, record, matrix, rounds) if unanswered or is_asked else {}
     if unanswered:
         predictions, by_round, changed = known_answers(predictions, others, len(matrix.rounds))
         different = int(by_round.sum())
@@ -163,16 +171,14 @@ def _beside(
 
 
 def _other_answers(
-    campaign: Campaign, record: TrialRecord, matrix: RoundMatrix
+    campaign: Campaign, record: TrialRecord, matrix: RoundMatrix, rounds: pa.Table
 ) -> dict[int, dict[int, Any]]:
     rows = {int(number): row for row, number in enumerate(matrix.rounds)}
     return {
         rows[number]: dict(
             zip(*(table.column(name).to_pylist() for name in ("sample", "prediction")), strict=True)
         )
-        for number, table in campaign.other_answers(
-            record.trial_id, campaign.rounds(record.trial_id)
-        )
+        for number, table in campaign.other_answers(record.trial_id, rounds)
         if number in rows
     }
 
@@ -210,6 +216,18 @@ def _numbers(rounds: pa.Table) -> dict[str, NDArray[np.float64]]:
         for name, column in zip(rounds.column_names, rounds.columns, strict=True)
         if pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
     }
+
+
+def refuse_short_rounds(record: TrialRecord, matrix: RoundMatrix, rounds: pa.Table) -> None:
+    """Raise InputError for a round that took less time than one of its own samples."""
+    total = matrix.times[PRIMARY_CLOCK]
+    longest = np.max(total, axis=1, initial=0, where=np.isfinite(total))
+    took = rounds.column("duration_ns").to_numpy()
+    if len(short := np.flatnonzero(took < longest)):
+        raise InputError(
+            f"trials/{record.trial_id}: round {short[0]} took {took[short[0]]} ns and a sample of "
+            f"it {longest[short[0]]:.0f} ns: {MEASURE_AGAIN}"
+        )
 
 
 def refuse_other_means(record: TrialRecord, scores: Mapping[str, NDArray[np.float64]]) -> None:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pyarrow as pa
 
-from orchestrator.storage.columns import LABELS as LABELS
-from orchestrator.storage.columns import Column as Column
-from orchestrator.storage.columns import columns_in_markdown, schema_of
+from orchestrator.storage.schema import LABELS as LABELS
+from orchestrator.storage.schema import Column as Column
+from orchestrator.storage.schema import columns_in_markdown, schema_of
 
 if TYPE_CHECKING:
     from orchestrator.analysis.groups import Group

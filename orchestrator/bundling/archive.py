@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ import pyarrow as pa
 
 from orchestrator.contracts import InputError, first_line
 from orchestrator.storage.files import replacing
+from orchestrator.storage.load import parse_json
 
 CODEC = "zstd"
 SUMS = "SHA256SUMS"
@@ -102,7 +102,7 @@ def unpack(path: Path, folder: Path) -> list[str]:
                 last = member.name
     except InputError:
         raise
-    except (tarfile.TarError, pa.ArrowException, OSError, EOFError, ValueError, RecursionError) as error:
+    except (tarfile.TarError, pa.ArrowException, OSError, EOFError, ValueError) as error:
         if not sums:
             raise InputError(f"{path} is no bundle, or was changed ({first_line(error)}): name a file that `bundle` has written") from error
         return [*problems, f"{path.name}: cannot be read beyond {last} ({first_line(error)})"]
@@ -125,7 +125,7 @@ def _strange(member: tarfile.TarInfo, left: set[str], sums: Mapping[str, str]) -
 def _sums_of(content: bytes, name: str) -> dict[str, str]:
     """Return digests by name. Raises ValueError for content of another form."""
     if name == OLD_SUMS:
-        document: Any = json.loads(content)
+        document = parse_json(content)
         files = document.get("files") if isinstance(document, dict) else None
         if not isinstance(files, dict) or not all(isinstance(file, dict) for file in files.values()):
             raise ValueError(f"its {OLD_SUMS} is not ours")

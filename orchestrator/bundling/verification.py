@@ -18,7 +18,7 @@ from orchestrator.bundling.archive import OLD_SUMS, unpack
 from orchestrator.bundling.contents import ABOUT, ASSESSMENT, ENVIRONMENT, REQUIREMENTS, RESULTS, About, assessed, environment_of
 from orchestrator.contracts import InputError
 from orchestrator.storage.files import json_text
-from orchestrator.storage.load import read_json, read_table
+from orchestrator.storage.load import LONGEST_TEXT, parse_json, read_json, read_regular, read_table
 from orchestrator.storage.reader import open_campaign
 from orchestrator.subject.digests import digest_code
 
@@ -115,8 +115,8 @@ def _tables(folder: Path, results: CampaignAnalysis, same: bool) -> Iterator[str
 def _document(path: Path, look: Callable[[Any], str | None]) -> str | None:
     """Return what is found of a bundled JSON document, or that it is none."""
     try:
-        return look(json.loads(path.read_bytes()))
-    except (OSError, ValueError, RecursionError, LookupError, TypeError):
+        return look(parse_json(read_regular(path, LONGEST_TEXT), finite=False))
+    except (OSError, ValueError, LookupError, TypeError):
         return "is not what this program writes"
 
 

@@ -19,7 +19,7 @@ from orchestrator.commands.line import PLACE, check_outputs, flag, places, verb
 @click.option("--junit", type=PLACE, metavar="FILE", help="write JUnit XML, for CI: not met is a failure, not shown an error")
 @click.option("--html", type=PLACE, metavar="FILE", help="write a page")
 def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: Path, full: bool, **forms: Path | None) -> int:
-    """Whether requirements are met, not met or not shown, and what is missing.
+    """Say whether requirements are met, and what is missing if not.
 
     Hold the requirements of a file against stored campaigns. Exit code 1 where one is not met, else 3 where one is
     not shown, else 0; 2 for a file that breaks a rule. No code of a campaign is run.
@@ -29,20 +29,17 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: P
     from orchestrator.assessment.documents import lines, to_document, to_junit, to_page, to_report
     from orchestrator.assessment.requirements import read_requirements
     from orchestrator.assessment.subjects import read_session
-    from orchestrator.commands.report import refuse_twice
-    from orchestrator.configuration.composition import override_analysis
+    from orchestrator.commands.reading import opened, refuse_twice
     from orchestrator.report.terminal import Terminal
     from orchestrator.storage.files import write_json, write_text
-    from orchestrator.storage.reader import open_campaign
 
     files = {form: place for form, place in forms.items() if place is not None}
     check_outputs({f"--{form}": place for form, place in files.items()}, found, [requirements], overrides)
     asked = read_requirements(requirements)
     refuse_twice(found)
-    campaigns = [open_campaign(directory) for directory in found]
-    sessions = [read_session(one, override_analysis(one.record.config.analysis, overrides)) for one in campaigns]
-    assessed = assess(asked, sessions)
-    title = f"{requirements.name} against {', '.join(dict.fromkeys(one.record.name for one in campaigns))}"
+    campaigns = [opened(directory, overrides) for directory in found]
+    assessed = assess(asked, [read_session(campaign, analysis) for campaign, analysis in campaigns])
+    title = f"{requirements.name} against {', '.join(dict.fromkeys(campaign.record.name for campaign, _ in campaigns))}"
     writers = {"markdown": to_report, "junit": to_junit, "html": to_page}
     for form, place in files.items():
         if form == "json":

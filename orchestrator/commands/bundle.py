@@ -18,28 +18,27 @@ ENDING = ".tar.zst"
 )
 @places("DIR FILE.tar.zst [analysis.KEY=VALUE...]", least=2, most=2)
 @click.option(
-    "--requirements", type=PLACE, metavar="FILE", help="hold the campaign against this file as assess does, and bundle file and verdicts"
+    "--requirements", type=PLACE, metavar="FILE", help="assess the campaign against this file, and bundle the file and its verdicts"
 )
-@click.option("--sign", type=PLACE, metavar="KEY", help="sign the file with a key of ssh-keygen; the signature lies beside it")
+@click.option("--sign", type=PLACE, metavar="KEY", help="sign the bundle with this key of ssh-keygen; the signature is a file beside it")
 def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: Path | None, sign: Path | None) -> int:
-    """A campaign as one file of evidence, signed if you like.
+    """Put a campaign into one file of evidence, signed if you like.
 
-    Put a campaign into one file: stored times, result tables and report made anew, the environment that it was
-    measured in, and the SHA-256 of everything. verify looks at it on any machine. docs/evidence.md
+    The file holds the stored times, new result tables and a new report, the environment of the measurement, and the
+    SHA-256 of everything. `verify` checks it on any machine. See docs/evidence.md.
     """
     from orchestrator.assessment.documents import summary
     from orchestrator.assessment.requirements import read_requirements
     from orchestrator.bundling import signing
     from orchestrator.bundling.archive import write_archive
     from orchestrator.bundling.contents import bundle_of
-    from orchestrator.configuration.composition import override_analysis
+    from orchestrator.commands.reading import opened
     from orchestrator.report.terminal import Terminal
-    from orchestrator.storage.reader import open_campaign
 
     directory, path = found
     if not path.name.endswith(ENDING) or path.name == ENDING:
         raise InputError(f"{path}: must end with {ENDING}, which is what a bundle is: such as evidence{ENDING}")
-    campaign = open_campaign(directory)
+    campaign, analysis = opened(directory, overrides)
     signature = signing.signature_of(path)
     check_outputs({"FILE": path, "the signature": signature}, [campaign.directory], [requirements, sign], overrides)
     if sign is not None:
@@ -48,7 +47,6 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: P
     if requirements is not None:
         read_requirements(requirements)  # says by the name that was typed what is wrong
         required = requirements.name, requirements.read_bytes()
-    analysis = override_analysis(campaign.record.config.analysis, overrides)
     with tempfile.TemporaryDirectory(prefix="orchestrator-bundle-") as folder:
         bundle = bundle_of(campaign, analysis, Path(folder), required)
         signature.unlink(missing_ok=True)  # it is that of another bundle

@@ -1,10 +1,6 @@
 """``doctor``: is every host fit for timing? Reads, judges, and starts no trial."""
 
-from __future__ import annotations
-
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,20 +8,19 @@ from orchestrator.commands.line import config_dirs, flag, overrides_alone, quiet
 from orchestrator.contracts import InputError
 
 if TYPE_CHECKING:
-    from orchestrator.configuration.config import ClusterConfig, SystemConfig
-    from orchestrator.configuration.server import ServerSettings
-    from orchestrator.doctor.findings import Finding
+    from orchestrator.doctor.judge import Finding
 
 
 @verb("doctor", "doctor cluster=address cluster.address=192.0.2.10:6379 system=v100,p100")
 @overrides_alone("[cluster=address cluster.address=HOST:PORT] [system=a,b]")
 @config_dirs
-@flag("--all", "everything", help="print what is good as well, not the problems alone")
+@flag("--all", "everything", help="print what is good too, not only problems")
 @quiet
 def command(overrides: tuple[str, ...], config_dirs: tuple[Path, ...], everything: bool, quiet: bool) -> int:
-    """Is every host fit for timing: good, doubtful or bad, and why.
+    """Check whether hosts are fit for timing, and say why not.
 
-    Look at this machine, or at every node of a cluster, and judge what disturbs timings there. Starts no trial.
+    Look at this machine, or at every node of a cluster, and grade what disturbs timings: good, doubtful or bad. Starts no
+    trial. Exit code 1: something is bad.
     """
     from pydantic import ValidationError, create_model
 
@@ -34,6 +29,7 @@ def command(overrides: tuple[str, ...], config_dirs: tuple[Path, ...], everythin
     from orchestrator.configuration.composition import compose_places
     from orchestrator.configuration.fields import Frozen, explain
     from orchestrator.configuration.server import ServerSettings
+    from orchestrator.doctor.judge import judge_here
 
     # A cluster, and one system on it or all nodes; and a server that would be started beside the system's client.
     place: dict[str, Any] = {
@@ -47,69 +43,25 @@ def command(overrides: tuple[str, ...], config_dirs: tuple[Path, ...], everythin
     except ValidationError as error:
         raise InputError(explain(error)) from error
     cluster, server = asked[0].cluster, asked[0].server
-    systems = [place.system for place in asked if place.system is not None]
+    systems = [one.system for one in asked if one.system is not None]
     with Progress(0, None if quiet else sys.stderr) as progress:
         if cluster.name == "address":
-            findings = examine_cluster(cluster, systems, progress.say, server)
+            from orchestrator.distributed.cluster import open_joined
+            from orchestrator.subject.digests import cache_dir
+
+            with open_joined(config.CampaignConfig(cluster=cluster), cache_dir()):
+                from orchestrator.distributed.site import judge_cluster
+
+                findings = judge_cluster(cluster, systems, server, progress.say)
         else:
-            findings = examine_here(cluster, systems, server)
+            findings = judge_here(cluster, systems, server)
     print_findings(findings, everything)
     return int(any(finding.grade == "bad" for finding in findings))
 
 
-def examine_here(cluster: ClusterConfig, systems: Sequence[SystemConfig], server: ServerSettings) -> list[Finding]:
-    """Read this machine in this process. Starts no Ray."""
-    from orchestrator.doctor.findings import Examined, read_host
-    from orchestrator.doctor.judge import judge_all, judge_place
-
-    reading = read_host()
-    host, machine = reading.machine.host, reading.machine
-    findings = list(judge_all([Examined(host, is_own=True, reading=reading)], cluster.machines, machine.versions))
-    return findings + [found for system in systems for found in judge_place(host, system, server, machine)]
-
-
-def examine_cluster(
-    cluster: ClusterConfig, systems: Sequence[SystemConfig], say: Callable[[str], None], server: ServerSettings
-) -> list[Finding]:
-    """Join the cluster and read its nodes, or only those that the systems name."""
-    from orchestrator.configuration.config import CampaignConfig
-    from orchestrator.distributed.cluster import open_joined
-    from orchestrator.doctor.findings import host_names
-    from orchestrator.doctor.judge import judge_all, judge_place, missing_system
-    from orchestrator.machine.host import read_machine
-    from orchestrator.subject.digests import cache_dir
-
-    with open_joined(CampaignConfig(cluster=cluster), cache_dir()):
-        from orchestrator.distributed.placement import Node, choose_node
-        from orchestrator.distributed.site import examine_nodes, living_nodes
-
-        nodes = living_nodes()
-        chosen: list[tuple[SystemConfig, Node]] = []
-        missing: list[Finding] = []
-        for system in systems:
-            try:
-                chosen.append((system, choose_node(system, nodes)))
-            except InputError as error:
-                missing.append(missing_system(system, str(error)))
-        places = {(node.node_id, system.python): (node, system.python) for system, node in chosen}
-        if not systems:
-            places = {(node.node_id, None): (node, None) for node in nodes}
-        examined = dict(zip(places, examine_nodes(list(places.values()), say), strict=True))
-
-    found = list(examined.values())
-    hosts = dict(zip(places, host_names(found), strict=True))
-    findings = list(judge_all(found, cluster.machines, read_machine().versions))
-    for system, node in chosen:
-        reading = examined[node.node_id, system.python].reading
-        if reading is not None:
-            machine = replace(reading.machine, labels=node.labels)
-            findings += judge_place(hosts[node.node_id, system.python], system, server, machine)
-    return findings + missing
-
-
-def print_findings(findings: Sequence[Finding], everything: bool = True) -> None:
+def print_findings(findings: "list[Finding]", everything: bool = True) -> None:
     """Print one line per finding, of what is good only if asked for, and the number of each grade; the worst come first."""
-    from orchestrator.doctor.findings import GRADES
+    from orchestrator.doctor.judge import GRADES
     from orchestrator.report.table import Table, condensed
     from orchestrator.report.terminal import Terminal
 

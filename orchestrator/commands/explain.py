@@ -7,33 +7,30 @@ from orchestrator.commands.line import places, verb
 from orchestrator.contracts import InputError
 from orchestrator.report.text import printable
 
+# Sentences are at most as wide as this
 NARROW = 80
-"""Sentences are at most as wide as this."""
 
 
 @verb("explain results/latest", "explain results/latest efficientnet_lite0-imagenet_samples-cpu_1core analysis.primary=p99")
 @places("DIR [TRIAL] [analysis.KEY=VALUE...]", most=2)
 def command(found: tuple[Path, ...], overrides: tuple[str, ...]) -> int:
-    """Why rounds are slow: what late answers go with.
+    """Explain why rounds are slow and answers late.
 
-    Say which evidence moves with late answers, and how many are the sample's, the round's and nobody's; without TRIAL, of all
-    trials.
+    Show which evidence goes with late answers, and how many are explained by their sample, by their round, or by neither.
+    Without TRIAL, show all trials.
     """
     from orchestrator.analysis.campaign_analysis import CampaignAnalysis
     from orchestrator.analysis.groups import check_names, grouped
     from orchestrator.analysis.loading import load_trials
     from orchestrator.analysis.table import Context, tables
-    from orchestrator.commands.inspect import find_trial
-    from orchestrator.configuration.composition import override_analysis
+    from orchestrator.commands.reading import find_trial, opened
     from orchestrator.report.explained import sentences
     from orchestrator.report.result_tables import shown, shown_in
     from orchestrator.report.terminal import Terminal, wrapped
-    from orchestrator.storage.reader import open_campaign
     from orchestrator.storage.stored_form import table_of
 
     directory, *rest = found
-    campaign = open_campaign(directory)
-    analysis = override_analysis(campaign.record.config.analysis, overrides)
+    campaign, analysis = opened(directory, overrides)
     wanted = find_trial(campaign, str(rest[0])) if rest else None
     trials = load_trials(campaign, analysis.metrics)
     check_names(trials, analysis)

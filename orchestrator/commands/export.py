@@ -1,9 +1,6 @@
 """``export DIR --to FOLDER``: figures and timings for other programs; ``export baseline FILE DIR``: a baseline for ``compare``."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -11,21 +8,16 @@ from orchestrator.commands.line import PLACE, among, check_outputs, flag, places
 from orchestrator.contracts import InputError
 from orchestrator.report.text import printable
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from orchestrator.storage.reader import Campaign
-
 FORMATS = ("csv", "parquet", "latex", "mlflow")
 USAGE = "write `export DIR --to FOLDER --format csv`, or `export baseline FILE DIR`"
 
 
 @verb("export results/latest --to figures --format csv,latex", "export baseline baseline.json results/latest")
 @places("{DIR --to FOLDER | baseline [--add] FILE DIR} [analysis.KEY=VALUE...]", most=3)
-@click.option("--to", type=PLACE, metavar="FOLDER", help="the folder to write into; it may be there already")
-@click.option("--format", "formats", type=among(*FORMATS), metavar="FORMATS", help=f"csv (if none is given), or of {', '.join(FORMATS)}")
+@click.option("--to", type=PLACE, metavar="FOLDER", help="write into this folder, which may exist")
+@click.option("--format", "formats", type=among(*FORMATS), metavar="FORMATS", help=f"one or more of {', '.join(FORMATS)} (default csv)")
 @click.option("--baseline", type=PLACE, metavar="FILE", help="another way to write `export baseline FILE DIR`")
-@flag("--add", help="add the campaign to a baseline file that is there; from 3 on, it knows how campaigns differ")
+@flag("--add", help="add the campaign to an existing baseline; with 3 or more, it shows how campaigns vary")
 def command(
     found: tuple[Path, ...],
     overrides: tuple[str, ...],
@@ -36,8 +28,7 @@ def command(
 ) -> int:
     """Write figures and timings for other programs, or a baseline file.
 
-    Write a campaign's figures and timings for other programs, or the small file that compare takes in its place.
-    docs/export.md
+    A baseline is a small file that `compare` takes in place of its campaign. See docs/export.md.
     """
     if baseline is None and len(found) == 3 and str(found[0]) == "baseline":
         baseline, found = found[1], found[2:]
@@ -58,26 +49,36 @@ def command(
 
 
 def _export_files(directory: Path, overrides: tuple[str, ...], to: Path, formats: tuple[str, ...]) -> None:
+    import pyarrow as pa
+
     from orchestrator.analysis.campaign_analysis import analyse
-    from orchestrator.configuration.composition import override_analysis
-    from orchestrator.exchange.csv_and_latex import latex_tables, to_csv
-    from orchestrator.exchange.tidy import write_tidy
-    from orchestrator.exchange.to_mlflow import export_to_mlflow
+    from orchestrator.analysis.python_interface import Results
+    from orchestrator.commands.reading import opened
+    from orchestrator.exchange.export import export_to_mlflow, to_csv, write_tidy
+    from orchestrator.exchange.latex import latex_tables
     from orchestrator.storage.files import make_output_folder, write_text
     from orchestrator.storage.layout import refuse_campaign_folder
-    from orchestrator.storage.reader import open_campaign
 
     if overrides and formats == ("parquet",):
         raise InputError(f"{overrides[0]}: --format parquet holds timings, which no analysis key changes: leave it out")
-    campaign = open_campaign(directory)
+    campaign, analysis = opened(directory, overrides)
     refuse_campaign_folder(to, "--to", [campaign.directory])
     folder = make_output_folder(to, "--to")
     if "parquet" in formats:
         write_tidy(campaign, folder / "timings.parquet")
     if set(formats) - {"parquet"}:
-        results = analyse(campaign, override_analysis(campaign.record.config.analysis, overrides))
+        results = analyse(campaign, analysis)
     if "csv" in formats:
-        for name, table in {"trials": _trials(campaign), **results.tables}.items():
+        trials, records = Results(campaign.directory).trials(), campaign.trials()
+        where_and_when = {
+            "host": [", ".join(dict.fromkeys(process.host for process in record.processes)) or None for record in records],
+            "started_at": [record.started_at and record.started_at.isoformat() for record in records],
+            "ended_at": [record.ended_at and record.ended_at.isoformat() for record in records],
+            "data_digest": [record.digests.get("data") for record in records],
+        }
+        for name, values in where_and_when.items():
+            trials = trials.append_column(name, pa.array(values, pa.string()))
+        for name, table in {"trials": trials, **results.tables}.items():
             if table.num_rows or name == "trials":
                 write_text(folder / f"{name}.csv", to_csv(table))
     if "latex" in formats:
@@ -88,33 +89,13 @@ def _export_files(directory: Path, overrides: tuple[str, ...], to: Path, formats
     print(printable(f"exported: {folder}"))  # noqa: T201
 
 
-def _trials(campaign: Campaign) -> pa.Table:
-    """Return one row per trial, with where and when it was measured and on which data."""
-    import pyarrow as pa
-
-    from orchestrator.analysis.python_interface import Results
-
-    records = campaign.trials()
-    found = {
-        "host": [", ".join(dict.fromkeys(process.host for process in record.processes)) or None for record in records],
-        "started_at": [record.started_at and record.started_at.isoformat() for record in records],
-        "ended_at": [record.ended_at and record.ended_at.isoformat() for record in records],
-        "data_digest": [record.digests.get("data") for record in records],
-    }
-    table = Results(campaign.directory).trials()
-    for name, values in found.items():
-        table = table.append_column(name, pa.array(values, pa.string()))
-    return table
-
-
 def _export_baseline(directory: Path, overrides: tuple[str, ...], path: Path, add: bool) -> None:
     """Write the file that ``compare`` takes in the place of a campaign, or ``add`` the campaign to one that is there."""
+    from orchestrator.commands.reading import opened
     from orchestrator.compare.baseline import read_baseline
     from orchestrator.compare.sides import add_to_baseline, write_baseline
-    from orchestrator.configuration.composition import override_analysis
-    from orchestrator.storage.reader import open_campaign
 
-    campaign = open_campaign(directory)
+    campaign, analysis = opened(directory, overrides)
     check_outputs({"baseline": path}, [campaign.directory], words=overrides)
     if add:
         if not path.exists():
@@ -127,5 +108,5 @@ def _export_baseline(directory: Path, overrides: tuple[str, ...], path: Path, ad
         except InputError as error:
             message = f"baseline {path}: is there and is no baseline that could be replaced ({error}): name another file"
             raise InputError(message) from error
-    write_baseline(campaign, override_analysis(campaign.record.config.analysis, overrides), path)
+    write_baseline(campaign, analysis, path)
     print(printable(f"baseline: {path}"))  # noqa: T201

@@ -10,12 +10,12 @@ from orchestrator.commands.resume import go_on
 
 
 @verb("extend results/latest --rounds 100", "extend results/monday --rounds 30 --accept-changes")
-@click.option("--rounds", type=COUNT, required=True, metavar="N", help="how many rounds to add to every finished trial")
+@click.option("--rounds", type=COUNT, required=True, metavar="N", help="rounds to add to every finished trial")
 @going_on
 def command(found: tuple[Path, ...], rounds: int, **how: Any) -> int:
     """Add rounds to the finished trials of a campaign.
 
-    Add rounds to every finished trial, as a further look at it. This runs the code that the campaign names (its models and
-    tasks), as you: where another user could have written the campaign or that code, it refuses, unless --trust is given.
+    This runs the models and tasks that the campaign names, as you. If another user could have written them or the
+    campaign, it refuses, unless --trust is given.
     """
     return go_on("extend", found[0], states=("done",), rounds=rounds, **how)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,31 +16,30 @@ from orchestrator.contracts import InputError
 if TYPE_CHECKING:
     from orchestrator.history.stored import LeftOut, Row, Stored
 
+# Of so many campaigns that are left out it is said why
 SHOWN = 3
-"""Campaigns that are left out and of which it is said why; of others"""
+# So many others are named
 NAMED = 20
-"""so many are named."""
 ORDERS = ("time", "code")
 
 
 @verb("history results/vision", "history results/vision --threshold '50 ms' --by code --to reports/vision")
 @click.argument("folder", metavar="FOLDER", type=PLACE)
-@click.option("--threshold", metavar="TIME", help="such as '50 ms'; without it, the time that most campaigns have stored")
-@click.option("--sweep", metavar="NAME", help="read the campaigns of this name alone")
+@click.option("--threshold", metavar="TIME", help="a time such as '50 ms' (default: the one that most campaigns have stored)")
+@click.option("--sweep", metavar="NAME", help="read only campaigns of this name")
 @click.option(
     "--by",
     type=click.Choice(ORDERS),
     default=ORDERS[0],
     metavar="ORDER",
-    help="a point per campaign (time, if none is given), or per code that measured (code)",
+    help="time: a point for each campaign (default); code: a point for each version of the code",
 )
-@click.option("--to", type=PLACE, metavar="FOLDER", help="write there, not into the folder that is read")
+@click.option("--to", type=PLACE, metavar="FOLDER", help="write into this folder, not into the one that is read")
 def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to: Path | None) -> int:
-    """Show many campaigns of one sweep over time, and where they change.
+    """Show how the campaigns of a sweep change over time.
 
-    Read the result tables of all campaigns below a folder: tail quality at one threshold and certified deadlines, campaign by
-    campaign, with the noise of visits and processes, and change points. Writes history.html and two Parquet files.
-    docs/history.md
+    Read all campaigns below a folder. Show tail quality at one threshold and certified deadlines of each, the noise of
+    visits and processes, and change points. Writes history.html and two Parquet files. See docs/history.md.
     """
     from orchestrator.history.series import (
         HISTORY,
@@ -55,9 +54,9 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
     )
     from orchestrator.history.tables import changes_table, history_picture, names_of, sentences, series_tables, title_of, to_page
     from orchestrator.report.terminal import Terminal
-    from orchestrator.storage.columns import schema_of
     from orchestrator.storage.files import make_output_folder, write_results
     from orchestrator.storage.layout import refuse_campaign_folder
+    from orchestrator.storage.schema import schema_of
     from orchestrator.storage.stored_form import table_of
 
     of_code = by == "code"
@@ -101,24 +100,17 @@ def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[
     InputError
         where there is none, and where there are several sweeps and none is chosen.
     """
-    from orchestrator.analysis.threads import map_in_threads
-    from orchestrator.history.stored import Stored, find_campaigns, read_stored, without_copies
+    from orchestrator.history.stored import find_campaigns, read_stored, without_copies
     from orchestrator.storage.layout import CAMPAIGN
-
-    def read(directory: Path) -> Stored | InputError:
-        try:
-            return read_stored(directory)
-        except InputError as error:
-            return error
 
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder: name one that holds campaigns, such as results/vision")
     if (folder / CAMPAIGN).is_file():
         raise InputError(f"{folder} is one campaign: name the folder that holds it and others, such as {folder.absolute().parent}")
     directories = list(find_campaigns(folder))
-    found_there = map_in_threads(read, directories)
-    found = [one for one in found_there if isinstance(one, Stored)]
-    wrong = [(directory, str(one)) for directory, one in zip(directories, found_there, strict=True) if isinstance(one, InputError)]
+    tried = list(zip(directories, _tried(read_stored, directories), strict=True))
+    found: list[Stored] = [one for _, one in tried if not isinstance(one, InputError)]
+    wrong = [(directory, str(one)) for directory, one in tried if isinstance(one, InputError)]
     names = Counter(one.head.name for one in found)
     if sweep is not None:
         found = [one for one in found if one.head.name == sweep]
@@ -135,6 +127,19 @@ def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[
     return kept, [*_left_out(wrong), *_left_out(copies), *_by_other_code(kept)]
 
 
+def _tried(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """Return what becomes of each item, or the InputError where there is one."""
+    from orchestrator.analysis.threads import map_in_threads
+
+    def one(item: Any) -> Any:
+        try:
+            return work(item)
+        except InputError as error:
+            return error
+
+    return map_in_threads(one, items)
+
+
 def _by_other_code(stored: Sequence[Stored]) -> list[str]:
     """Return in words whose deadlines other code certified, of fewer rounds than this version takes."""
     some = [one.directory for one in stored if one.uncertified]
@@ -147,16 +152,9 @@ def _by_other_code(stored: Sequence[Stored]) -> list[str]:
 
 def _with_rows(stored: Sequence[Stored], thresholds: Mapping[str, int]) -> tuple[list[Stored], list[list[Row]], list[LeftOut]]:
     """Return the campaigns that have figures at the thresholds, these, and what is wrong with the others."""
-    from orchestrator.analysis.threads import map_in_threads
     from orchestrator.history.stored import at_threshold
 
-    def read(one: Stored) -> list[Row] | InputError:
-        try:
-            return at_threshold(one, thresholds)
-        except InputError as error:
-            return error
-
-    pairs = list(zip(stored, map_in_threads(read, stored), strict=True))
+    pairs = list(zip(stored, _tried(lambda one: at_threshold(one, thresholds), stored), strict=True))
     kept = [(one, rows) for one, rows in pairs if not isinstance(rows, InputError)]
     lacking = [(one.directory, str(rows)) for one, rows in pairs if isinstance(rows, InputError)]
     return [one for one, _ in kept], [rows for _, rows in kept], lacking

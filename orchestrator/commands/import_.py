@@ -24,28 +24,27 @@ KEYS = ("results_dir", "model", "system", "runtime")
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), required=True, metavar="FORMAT", help=f"what wrote the files: {', '.join(FORMATS)}"
 )
-@click.option("--task", required=True, metavar="NAME", help="the task that was measured, as tables shall name it")
+@click.option("--task", required=True, metavar="NAME", help="name of the task that was measured")
 @click.option(
     "--map",
     "mapped",
     multiple=True,
     metavar="OURS=THEIRS",
-    help="of a table: its column THEIRS is our column OURS; may be given more than once",
+    help="column THEIRS of a table is our column OURS; may be repeated",
 )
 @quiet
 def command(found: tuple[Path, ...], overrides: tuple[str, ...], form: str, task: str, mapped: tuple[str, ...], quiet: bool) -> int:
-    """Make a campaign of what another program has measured.
+    """Make a campaign of timings that another program measured.
 
-    Make a campaign of timings that another program has measured, for report, status, compare and export. What a file does
-    not hold is not made up, and said. No code of a file is run. KEY is results_dir, model, system, runtime or an analysis
-    key. docs/importing.md has the form of tables.
+    `report`, `status`, `compare` and `export` then read it. What a file lacks is named, not invented; no code of a file is
+    run. KEY is results_dir, model, system, runtime or an analysis key. See docs/importing.md.
     """
     from orchestrator.commands.measuring import OWN_FOLDER, looked_at, results_directory, tell_open
     from orchestrator.commands.progress import Progress
     from orchestrator.configuration.analysis import AnalysisConfig
     from orchestrator.configuration.composition import override_analysis
     from orchestrator.configuration.config import CampaignConfig
-    from orchestrator.exchange.campaign import Names, import_recordings
+    from orchestrator.exchange.campaign import import_recordings
     from orchestrator.exchange.formats import known_column, recordings_of
 
     keys = {key: value for key, _, value in (word.partition("=") for word in overrides) if key in KEYS}
@@ -60,11 +59,10 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], form: str, task
         raise InputError(f"{missing} is not there: name files that another program has written")
     config = CampaignConfig(analysis=override_analysis(AnalysisConfig(), others), results_dir=keys.get("results_dir"))
     directory = results_directory(config, "imported")
-    names = Names(task, keys.get("model"), keys.get("system"), keys.get("runtime"))
     tell_open(looked_at(trust=False, remedy=OWN_FOLDER)(directory, False))
     recordings = recordings_of(form, found, columns)
     with Progress(0, None if quiet else sys.stderr) as progress:
-        imported = import_recordings(recordings, form, found, names, config, directory, typed(), progress.say)
+        imported = import_recordings(recordings, form, found, {**keys, "task": task}, config, directory, typed(), progress.say)
     for one in imported:
         aside = f", {one.aside} of them as warm-up" if one.aside else ""
         print(printable(f"{one.trial_id}: {one.rows:,} requests{aside}, {one.rounds:,} x {one.samples:,} (rounds x samples)"))  # noqa: T201

@@ -1,9 +1,7 @@
 """``inspect DIR [TRIAL]``: the latest answers of a trial one by one, or the trials there are."""
 
-from __future__ import annotations
-
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +10,7 @@ import click
 from orchestrator.commands.line import COUNT, PLACE, verb
 from orchestrator.contracts import InputError
 from orchestrator.report.pasted import ORCHESTRATOR
+from orchestrator.report.text import memory, milliseconds
 
 if TYPE_CHECKING:
     from orchestrator.analysis.late_answers import Answer
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.storage.reader import Campaign
 
 TOP = 10
+# Evidence that is shown, and its heading
 MEASURES = {
     "duration_ns": "duration",
     "process": "process",
@@ -46,20 +46,20 @@ MEASURES = {
     "gpu_memory_bytes": "GPU memory",
     "gpu_allocated_peak_bytes": "GPU tensors",
 }
-"""Evidence that is shown, and its heading."""
 NO_MEDIAN = ("process", "gpu_throttle_reasons")
 
 
 @verb("inspect results/latest", "inspect results/latest efficientnet_lite0-imagenet_samples-cpu_1core --top 20")
 @click.argument("directory", metavar="DIR", type=PLACE)
 @click.argument("trial", metavar="[TRIAL]", required=False)
-@click.option("--top", type=COUNT, metavar="N", help=f"how many answers to list, {TOP} if not given")
+@click.option("--top", type=COUNT, metavar="N", help=f"how many answers to list (default {TOP})")
 def command(directory: Path, trial: str | None, top: int | None) -> int:
     """Show the latest answers of a trial, one by one.
 
-    Show a trial's latest answers with their neighbours and what else happened in their rounds; without TRIAL, list the trials.
+    Show them with the answers before and after, and what else happened in their rounds. Without TRIAL, list the trials.
     """
     from orchestrator.analysis.late_answers import latest_answers
+    from orchestrator.commands.reading import find_trial
     from orchestrator.commands.status import print_trials
     from orchestrator.report.terminal import Terminal
     from orchestrator.storage.reader import open_campaign
@@ -73,50 +73,35 @@ def command(directory: Path, trial: str | None, top: int | None) -> int:
         Terminal().line(f"{ORCHESTRATOR} inspect {folder} TRIAL")  # never broken: it is to be pasted
         return 0
     trial_id = find_trial(campaign, trial)
-    answers = latest_answers(campaign, trial_id, top or TOP)
-    tables = [
-        _answers_table(campaign, trial_id, answers),
-        _why_table(campaign, trial_id, answers),
-        _rounds_table(campaign, trial_id, answers),
-    ]
     terminal = Terminal()
-    for place, table in enumerate(table for table in tables if table.rows):
+    for place, table in enumerate(
+        filter(lambda table: table.rows, tables_of(campaign, trial_id, latest_answers(campaign, trial_id, top or TOP)))
+    ):
         if place:
             terminal.line()
         terminal.table(table)
     return 0
 
 
-def find_trial(campaign: Campaign, wanted: str) -> str:
-    """Return the id of the one trial that begins with these characters, or ends with its hash. Raises InputError if none or several do."""
-    from orchestrator.report.trial_names import id_ends
+def tables_of(campaign: "Campaign", trial_id: str, answers: "Sequence[Answer]") -> "Iterator[Table]":
+    """Yield the answers, why some have no time, as far as that was kept, and the evidence of their rounds."""
+    from statistics import median
 
-    ids = [planned.trial_id for planned in campaign.record.trials]
-    if wanted in ids:
-        return wanted
-    by_end = dict(zip(id_ends(ids), ids, strict=True))
-    if wanted in by_end:
-        return by_end[wanted]
-    found = [trial_id for trial_id in ids if trial_id.startswith(wanted)]
-    if len(found) > 1:
-        some = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
-        raise InputError(f"trial {wanted!r} begins {len(found)} trials ({some}): write enough of one to tell it from the others")
-    return found[0] if found else campaign.record.planned(wanted).trial_id
-
-
-def _answers_table(campaign: Campaign, trial_id: str, answers: Sequence[Answer]) -> Table:
     from orchestrator.report.table import Table
-    from orchestrator.report.text import milliseconds
     from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 
-    clock = Clock.RESPONSE if campaign.trial(trial_id).trial.load.is_open else PRIMARY_CLOCK
+    trial = campaign.trial(trial_id)
+    clock = Clock.RESPONSE if trial.trial.load.is_open else PRIMARY_CLOCK
     heads = ["round", clock, "preprocess", "inference", "postprocess", "before", "after"]
-    return Table(
+    whose = {
+        answer: answer.names[0] + (f" and {len(answer.names) - 1} more of its batch" if len(answer.names) > 1 else "") for answer in answers
+    }
+    yield Table(
         title=f"Latest answers of {trial_id}",
         columns=["sample", "outcome", *heads],
         rows=[
             [
-                _names(answer),
+                whose[answer],
                 answer.outcome,
                 str(answer.round),
                 *map(milliseconds, (answer.total_ns, answer.preprocess_ns, answer.inference_ns, answer.postprocess_ns)),
@@ -129,57 +114,38 @@ def _answers_table(campaign: Campaign, trial_id: str, answers: Sequence[Answer])
         right=frozenset(heads),
     )
 
-
-def _why_table(campaign: Campaign, trial_id: str, answers: Sequence[Answer]) -> Table:
-    """Return what is known of the answers that have no time: the message of each, as far as it was kept."""
-    from orchestrator.report.table import Table
-
     names = campaign.samples(trial_id).column("name").to_pylist()
-    errors = {(error.round, names[error.sample]): error.message for error in campaign.trial(trial_id).errors if error.sample is not None}
-    without_time = [answer for answer in answers if answer.total_ns is None]
-    found = [(answer, errors[answer.round, answer.names[0]]) for answer in without_time if (answer.round, answer.names[0]) in errors]
-    return Table(
+    errors = {(error.round, names[error.sample]): error.message for error in trial.errors if error.sample is not None}
+    without_time = [(answer, errors.get((answer.round, answer.names[0]))) for answer in answers if answer.total_ns is None]
+    yield Table(
         title="Why answers have no time",
         columns=["sample", "round", "why"],
-        rows=[[_names(answer), str(answer.round), message] for answer, message in found],
+        rows=[[whose[answer], str(answer.round), message] for answer, message in without_time if message is not None],
         right=frozenset(["round"]),
     )
 
-
-def _names(answer: Answer) -> str:
-    more = f" and {len(answer.names) - 1} more of its batch" if len(answer.names) > 1 else ""
-    return answer.names[0] + more
-
-
-def _rounds_table(campaign: Campaign, trial_id: str, answers: Sequence[Answer]) -> Table:
-    from statistics import median
-
-    from orchestrator.report.table import Table
-
     rounds = campaign.rounds(trial_id)
     shown = [name for name in MEASURES if rounds.column(name).null_count < rounds.num_rows]
-    numbers = {answer.round for answer in answers}
+    heads, numbers = [MEASURES[name] for name in shown], {answer.round for answer in answers}
     stored = rounds.to_pylist()
-    rows = [
-        [str(row["round"]), f"{row['started_at']:%Y-%m-%d %H:%M:%S}", *(_measure(name, row[name]) for name in shown)]
-        for row in stored
-        if row["round"] in numbers
-    ]
     known = {name: [row[name] for row in stored if row[name] is not None] for name in shown if name not in NO_MEDIAN}
-    medians = [_measure(name, median(known[name])) if name in known else "" for name in shown]
-    heads = [MEASURES[name] for name in shown]
-    return Table(
+    yield Table(
         title="Evidence of their rounds",
         columns=["round", "started (UTC)", *heads],
-        rows=[*rows, [f"median of {len(stored)}", "", *medians]],
+        rows=[
+            *(
+                [str(row["round"]), f"{row['started_at']:%Y-%m-%d %H:%M:%S}", *(_measure(name, row[name]) for name in shown)]
+                for row in stored
+                if row["round"] in numbers
+            ),
+            [f"median of {len(stored)}", "", *(_measure(name, median(known[name])) if name in known else "" for name in shown)],
+        ],
         note="What the operating system and the devices counted over the whole round.",
         right=frozenset(["round", *heads]),
     )
 
 
 def _measure(name: str, value: float | None) -> str:
-    from orchestrator.report.text import memory, milliseconds
-
     if value is None:
         return "-"
     if name.endswith("_ns"):

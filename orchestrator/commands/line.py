@@ -25,19 +25,19 @@ from orchestrator.contracts import InputError
 from orchestrator.running.signals import heed_signals
 
 PROGRAM = "python -m orchestrator"
-SHARED = ("line", "measuring", "paired_run", "planning", "progress")
-"""Modules beside the verbs that are none."""
+# Modules beside the verbs that are none
+SHARED = ("line", "measuring", "paired_run", "planning", "progress", "reading", "remaining", "searching")
+# The verb of a command line that begins with `KEY=VALUE` or an option
 DEFAULT = "run"
-"""The verb of a command line that begins with ``KEY=VALUE`` or an option."""
+# Options before any verb
 OF_ALL = ("--help", "-h", "--version")
-"""Options before any verb."""
 EMPTY = "''"
+# Largest count: rounds have 32-bit numbers
 MOST = 10**9
-"""Largest count: rounds have 32-bit numbers."""
+# How a path begins that could be taken for `KEY=VALUE`
 PATHS = ("/", "./", "../", "~")
-"""How a path begins that could be taken for ``KEY=VALUE``."""
+# What an override names that is read, as in `analysis.tolerance={csv: FILE}`
 TABLE = re.compile(r"[^={},:\[\]'\"\s]+\.csv", re.IGNORECASE)
-"""What an override names that is read, as in ``analysis.tolerance={csv: FILE}``."""
 EXAMPLES = """\b
 {program} +sweep=vision    measure a sweep on this machine
 {program} VERB --help      what a verb takes, with examples
@@ -247,36 +247,36 @@ def places(metavar: str, least: int = 1, most: int | None = 1) -> Decorated:
 
 
 quiet = flag("--quiet", help="no progress on stderr")
-full = flag("--full", help="print all tables as well, not the answer alone")
-trust = flag("--trust", help="measure into results_dir= although others own or can write it")
-multirun = flag("-m", "--multirun", help="a,b after a key makes a trial of each, as in sweeps")
+full = flag("--full", help="print all tables too, not only the answer")
+trust = flag("--trust", help="measure into results_dir= even if others own or can write it")
+multirun = flag("-m", "--multirun", help="KEY=a,b makes one trial with a and one with b, as in a sweep")
 config_dirs = click.option(
     "--config-dir",
     "config_dirs",
     multiple=True,
     type=PLACE,
     metavar="DIR",
-    help="search DIR for groups of your own; may be repeated",
+    help="search DIR for configuration of your own; may be repeated",
 )
+# What `run` and `plan` have in common
 composing = together(
     overrides_alone(),
     multirun,
     config_dirs,
     click.option("--cfg", type=click.Choice(["job"]), help="print every trial as a YAML document and stop"),
-    flag("--info", help="print the names of all there is to choose, and stop"),
-    flag("--skip-infeasible", help="record trials that cannot run here, and run the others"),
-    flag("--many", help="more than 1,000 trials, repeats included, are meant"),
+    flag("--info", help="print all models, tasks, systems, runtimes and sweeps, and stop"),
+    flag("--skip-infeasible", help="run the other trials if some cannot run here"),
+    flag("--many", help="allow more than 1,000 trials, repeats included"),
     quiet,
 )
-"""What ``run`` and ``plan`` have in common."""
+# What `resume` and `extend` have in common
 going_on = together(
     places("DIR [cluster.address=HOST:PORT]"),
-    flag("--accept-changes", help="go on although code, data or host changed; it is recorded"),
-    flag("--trust", help="run its code although another user could have written it"),
+    flag("--accept-changes", help="go on even if code, data or host changed; this is recorded"),
+    flag("--trust", help="run its code even if another user could have written it"),
     full,
     quiet,
 )
-"""What ``resume`` and ``extend`` have in common."""
 
 
 def refuse_alone(needed: str, **given: object) -> None:

@@ -15,7 +15,6 @@ from types import FrameType
 import orchestrator
 from orchestrator.commands.planning import Composed, look_at
 from orchestrator.commands.progress import Progress
-from orchestrator.commands.report import write_report
 from orchestrator.configuration.config import CampaignConfig
 from orchestrator.configuration.environment_values import variables_in
 from orchestrator.contracts import InputError
@@ -34,11 +33,11 @@ from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.digests import code_files, digest_code
 
 FILES_NAMED = 5
+# An interrupt reported to the user
 REPORTED = "reported"
-"""An interrupt reported to the user."""
 SAME_SIGNAL_S = 0.5
+# Plans further trials from what is stored, and returns them; none where there is nothing more to measure
 More = Callable[[Progress], Sequence[PlannedTrial]]
-"""Plans further trials from what is stored, and returns them; none where there is nothing more to measure."""
 
 
 OWN_FOLDER = "name a folder of your own with results_dir="
@@ -147,6 +146,8 @@ def measure(
                     raise Stopped(REPORTED) from None
             writer.look_after()
             heed_signals()
+            from orchestrator.commands.reading import write_report  # not before all is measured: it imports what draws and writes
+
             reported = write_report(writer.directory, analysis, full)
             writer.look_after()
         except KeyboardInterrupt as interrupt:

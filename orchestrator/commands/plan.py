@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from orchestrator.stats.variance_components import Costs
     from orchestrator.storage.records import PlannedTrial
 
+# Exit code where a campaign of this size cannot show that a requirement is met
 CANNOT_BE_SHOWN = 3
-"""Exit code where a campaign of this size cannot show that a requirement is met."""
 
 
 @verb("plan +sweep=vision", "plan model=efficientnet_lite0 task=imagenet_samples system=cpu_all")
 @composing
-@flag("--full", help="print every column, also where all trials are equal")
-@click.option("--requirements", type=PLACE, metavar="FILE", help="say how large it must be to show each of them")
+@flag("--full", help="print every column, even where all trials agree")
+@click.option("--requirements", type=PLACE, metavar="FILE", help="say how large a campaign must be to show each of these")
 def command(cfg: str | None, info: bool, skip_infeasible: bool, full: bool, requirements: Path | None, **words: Any) -> int:
-    """What would run, where, and why not; starts nothing.
+    """Show what would run, where, and why not; starts nothing.
 
     Show what `run` would do with the same words: every trial, its machine, how long it may take, and what it lacks.
-    With requirements, whether a campaign of this size could show that they are met; exit code 3 where it could not.
+    With --requirements, also whether a campaign of this size could show that they are met; exit code 3 if not.
     """
     from orchestrator.commands import planning
 
@@ -56,7 +56,7 @@ def command(cfg: str | None, info: bool, skip_infeasible: bool, full: bool, requ
     earlier = planning.known_campaigns(Path("results"), composed.campaign.results_dir)
     costs = planning.earlier_costs(plan.estimates_s, earlier)
     for line in [
-        *(_remarks_by_trial(plan) if full else remarks(plan)),
+        *remarks(plan),
         *(f"left out: {' x '.join(left.pair)}: {left.reason}" for left in plan.left_out),
         *(f"left out: {line}" for line in plan.unpaired),
         *split_lines(plan, costs, typed()),
@@ -114,16 +114,6 @@ def remarks(plan: Plan) -> Iterator[str]:
     for kind, found in kinds.items():
         for whom, remark in said_once(plan.trials, found):
             yield f"{kind}: {whom}: {remark}"
-
-
-def _remarks_by_trial(plan: Plan) -> Iterator[str]:
-    """Yield the same, trial by trial."""
-    for planned in plan.trials:
-        candidate = plan.candidates[planned.match_key]
-        fetched = f"fetched on first use: {candidate.fetches}" if candidate.fetches else None
-        said = "; ".join(filter(None, [planned.reason, fetched, candidate.note]))
-        if said:
-            yield f"{planned.state}: {planned.trial_id}: {said}"
 
 
 def _sizes(requirements: Requirements, plan: Plan, reference: str | None) -> list[Size]:
@@ -217,12 +207,12 @@ def _words_to_run(typed: Sequence[str]) -> Iterator[str]:
 REQUIREMENTS = "--requirements"
 
 
+# Columns of the plan that say what an inference is, and what each is read from
 WORK: Mapping[str, Callable[[Trial], object]] = {
     "split": lambda trial: trial.task.options.get("split"),
     "shots": lambda trial: trial.task.options.get("shots"),
     "precision": lambda trial: trial.runtime.dtype,
 }
-"""Columns of the plan that say what an inference is, and what each is read from."""
 
 
 def plan_table(plan: Plan) -> Table:

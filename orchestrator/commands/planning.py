@@ -1,12 +1,12 @@
 """From a command line to a plan: what ``plan`` shows and ``run`` runs."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from orchestrator.commands.progress import Progress
 from orchestrator.configuration.composer import shipped_folder
@@ -17,7 +17,7 @@ from orchestrator.contracts import InputError
 from orchestrator.machine.host import Machine, check_surroundings
 from orchestrator.machine.turn import check_turn
 from orchestrator.metrics import METRICS
-from orchestrator.report.text import printable
+from orchestrator.report.text import printable, seconds
 from orchestrator.running.executor import Site
 from orchestrator.running.feasibility import why_stacks_differ
 from orchestrator.running.identity import slug
@@ -72,17 +72,17 @@ def earlier_costs(match_keys: Iterable[str], campaigns: Sequence[Path]) -> dict[
         try:
             created = read_json(folder / CAMPAIGN, CampaignRecord).created_at
             rows = [row for row in read_table(folder / "processes.parquet").to_pylist() if row["primary"] and row["match_key"] in wanted]
-            costs = {row["match_key"]: _costs(row) for row in rows if row["process_s"] is not None and row["round_s"] > 0}
+            costs = {
+                row["match_key"]: Costs(row["process_long_run_sd"] ** 2, row["long_run_sd"] ** 2, row["process_s"], row["round_s"])
+                for row in rows
+                if row["process_s"] is not None and row["round_s"] > 0
+            }
         except (InputError, OSError, ValueError, LookupError, TypeError):
             continue
         for key, of_key in costs.items():
             if of_key.round > 0 and (key not in found or created > found[key][0]):
                 found[key] = created, of_key
     return {key: of_key for key, (_, of_key) in found.items()}
-
-
-def _costs(row: Mapping[str, Any]) -> Costs:
-    return Costs(float(row["process_long_run_sd"]) ** 2, float(row["long_run_sd"]) ** 2, float(row["process_s"]), float(row["round_s"]))
 
 
 def known_campaigns(results: Path, results_dir: str | None) -> list[Path]:
@@ -106,8 +106,8 @@ def _end_and_seconds(path: Path) -> tuple[datetime, float, int] | None:
         return None
 
 
+# Composing this many trials takes seconds, so progress is reported
 SAY_FROM = 50
-"""Composing this many trials takes seconds, so progress is reported."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,6 @@ class Composed:
 
     @property
     def trials(self) -> list[Trial]:
-        """All composed trials."""
         return [trial for trial, _ in self.noted]
 
 
@@ -202,7 +201,7 @@ def plan_on(site: Site, composed: Composed, rates_are_known: bool = True) -> Pla
     earlier = known_campaigns(Path("results"), composed.campaign.results_dir)
     known = earlier_trials(plan.candidates, earlier)
     took_s, rounds_s = ({key: one[place] for key, one in known.items()} for place in range(2))
-    return plan.with_estimates(took_s, rounds_s)
+    return replace(plan, estimates_s=took_s, rounds_s=rounds_s)
 
 
 def _check_groups(candidates: Sequence[Candidate], rates_are_known: bool) -> None:
@@ -219,7 +218,12 @@ def _check_groups(candidates: Sequence[Candidate], rates_are_known: bool) -> Non
 
 def look_at(site: Site, paired: Sequence[tuple[Trial, str]]) -> list[Candidate]:
     """Look at every trial on its machine; one look per machine serves all its trials."""
-    machines = [_machine(site, trial) for trial, _ in paired]
+    machines: list[Machine | str] = []  # or why there is none
+    for trial, _ in paired:
+        try:
+            machines.append(site.machine(trial.system))
+        except InputError as error:
+            machines.append(str(error))
     looks: dict[int, Look] = {}
     for found in {id(machine): machine for machine in machines if isinstance(machine, Machine)}.values():
         heed_signals()
@@ -232,14 +236,6 @@ def look_at(site: Site, paired: Sequence[tuple[Trial, str]]) -> list[Candidate]:
         else:
             candidates.append(Candidate(trial, UNKNOWN, NOWHERE, (machine,), note))
     return candidates
-
-
-def _machine(site: Site, trial: Trial) -> Machine | str:
-    """Return a trial's machine, or why there is none."""
-    try:
-        return site.machine(trial.system)
-    except InputError as error:
-        return str(error)
 
 
 def show(
@@ -260,8 +256,6 @@ def show(
 
 def whole_time(plan: Plan, minutes: float | None) -> str:
     """Return in words how long the trials take that can run, as far as it is known."""
-    from orchestrator.report.text import seconds
-
     runnable = [planned.match_key for planned in plan.trials if planned.state == "planned"]
     known = [plan.estimates_s[key] for key in runnable if key in plan.estimates_s]
     bound = "" if minutes is None else f"; at most about {minutes:g} min of measuring (minutes={minutes:g})"

@@ -46,22 +46,31 @@ def window(text: str) -> tuple[int, int]:
 )
 @places("DIR [TRIAL] [analysis.KEY=...]", most=2)
 @click.option(
-    "--load", "law", type=click.Choice(LAWS), default="poisson", metavar="LAW", help="poisson (if none is given), periodic, gamma or trace"
+    "--load",
+    "law",
+    type=click.Choice(LAWS),
+    default="poisson",
+    metavar="LAW",
+    help="arrivals: poisson (default), periodic, gamma or trace",
 )
-@click.option("--rate", "rates", type=rates_per_s, metavar="R,R", help="samples a second; without it, a trace's own")
-@click.option("--group", type=COUNT, default=1, metavar="N", help="samples that arrive at once: so many cameras")
-@click.option("--burstiness", type=PER_S, metavar="X", help="with gamma: 1 is poisson, below 1 comes in bursts")
+@click.option("--rate", "rates", type=rates_per_s, metavar="R,R", help="samples a second (default with trace: its own)")
+@click.option("--group", type=COUNT, default=1, metavar="N", help="samples that arrive at once, as from N cameras")
+@click.option("--burstiness", type=PER_S, metavar="X", help="with gamma: 1 is poisson, less comes in bursts")
 @click.option("--trace", type=PLACE, metavar="FILE", help="with trace: recorded arrival times, CSV or JSONL")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, metavar="N", help="another seed draws other arrivals and orders")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, metavar="N", help="seed of arrivals and orders (default 0)")
 @click.option(
-    "--policy", type=click.Choice(POLICIES), default="queue", metavar="RULE", help="queue (if none is given), newest or skip_late"
+    "--policy",
+    type=click.Choice(POLICIES),
+    default="queue",
+    metavar="RULE",
+    help="next sample: queue (default), newest or skip_late",
 )
-@click.option("--queue-limit", type=COUNT, metavar="N", help="an arrival that finds so many waiting is dropped")
-@click.option("--deadline", metavar="TIME", help="such as '50 ms'; without it, the primary threshold")
-@click.option("--fallback", metavar="TRIAL", help="a fast trial that answers beside where this one is late")
+@click.option("--queue-limit", type=COUNT, metavar="N", help="drop an arrival when N are waiting")
+@click.option("--deadline", metavar="TIME", help="a time such as '50 ms' (default: the primary threshold)")
+@click.option("--fallback", metavar="TRIAL", help="a fast trial that answers where this one is late")
 @click.option("--late-in", type=window, metavar="K/N", help="count windows of N answers with at least K late")
-@click.option("--error-after", metavar="TIME", help="count how often no answer is on time for longer")
-@click.option("--to", type=PLACE, metavar="FOLDER", help="write there, not into DIR")
+@click.option("--error-after", metavar="TIME", help="count spells longer than this without an answer in time")
+@click.option("--to", type=PLACE, metavar="FOLDER", help="write into this folder, not into DIR")
 def command(
     found: tuple[Path, ...],
     overrides: tuple[str, ...],
@@ -79,10 +88,10 @@ def command(
     error_after: str | None,
     to: Path | None,
 ) -> int:
-    """Tail quality under arrivals, from stored times alone.
+    """Estimate tail quality under a load from stored times.
 
-    Play stored closed-loop times back under arrivals that they never met: see docs/load.md.
-    Writes DIR/replay.parquet, and for several rates DIR/replay.svg.
+    Play stored closed-loop times back as if samples had arrived at a rate. Writes DIR/replay.parquet, and for several
+    rates DIR/replay.svg. See docs/load.md.
     """
     from orchestrator.analysis.groups import check_names, grouped
     from orchestrator.analysis.loading import load_trials
@@ -90,15 +99,13 @@ def command(
     from orchestrator.analysis.replay_streams import Arrivals, Rule, can_play
     from orchestrator.analysis.table import check_intervals
     from orchestrator.analysis.tables.replay import REPLAY
-    from orchestrator.commands.inspect import find_trial
-    from orchestrator.configuration.composition import override_analysis
+    from orchestrator.commands.reading import find_trial, opened
     from orchestrator.report.replayed import replay_picture, replay_tables
     from orchestrator.report.terminal import Terminal
     from orchestrator.stats import queueing
-    from orchestrator.storage.columns import LABELS, schema_of
     from orchestrator.storage.files import make_output_folder, write_results
     from orchestrator.storage.layout import refuse_campaign_folder
-    from orchestrator.storage.reader import open_campaign
+    from orchestrator.storage.schema import LABELS, schema_of
     from orchestrator.storage.stored_form import table_of
     from orchestrator.subject.schedule import read_trace
 
@@ -109,12 +116,11 @@ def command(
     if burstiness is not None and law != "gamma":
         raise InputError(f"--burstiness {burstiness:g}: is of --load gamma; leave it out, or choose that law")
     directory, *rest = found
-    campaign = open_campaign(directory)
+    campaign, analysis = opened(directory, overrides)
     folder = campaign.directory
     if to is not None:
         refuse_campaign_folder(to, "--to", [campaign.directory])
         folder = make_output_folder(to, "--to")
-    analysis = override_analysis(campaign.record.config.analysis, overrides)
     wanted = find_trial(campaign, str(rest[0])) if rest else None
     other = None if fallback is None else find_trial(campaign, fallback)
     trials = load_trials(campaign, analysis.metrics)

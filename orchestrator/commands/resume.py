@@ -1,23 +1,19 @@
 """``resume DIR`` goes on with an interrupted campaign; no stored round is measured again."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from importlib.machinery import all_suffixes
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from orchestrator.commands.line import flag, going_on, verb
 from orchestrator.contracts import InputError
+from orchestrator.machine.other_users import exchangers, others_of, user_named
 from orchestrator.storage.layout import CAMPAIGN, OVERRIDES
-
-if TYPE_CHECKING:
-    from orchestrator.storage.records import CampaignRecord
 
 
 @verb("resume results/latest", "resume results/latest --retry-failed")
@@ -34,8 +30,8 @@ def command(
 ) -> int:
     """Go on with an interrupted campaign.
 
-    Measure what a campaign lacks; no stored round is measured again. This runs the code that the campaign names (its models
-    and tasks), as you: where another user could have written the campaign or that code, it refuses, unless --trust is given.
+    Measure what a campaign lacks; no stored round is measured again. This runs the models and tasks that the campaign
+    names, as you. If another user could have written them or the campaign, it refuses, unless --trust is given.
     """
     from orchestrator.storage.schema import UNFINISHED
 
@@ -56,11 +52,12 @@ def go_on(
 ) -> int:
     """Measure the trials of a campaign that are in these states, finished ones for so many ``rounds`` more. Returns the exit code."""
     from orchestrator.analysis.capacity import seconds_spent
-    from orchestrator.commands.capacity import Explorer, exit_code, goes_on, refuse_older, searches_in
     from orchestrator.commands.measuring import list_changes, looked_at, measure, rule_of_extension
     from orchestrator.commands.planning import open_site
+    from orchestrator.commands.searching import Explorer, exit_code, refuse_older, searches_in
     from orchestrator.configuration.composition import override_cluster
     from orchestrator.storage.reader import open_campaign
+    from orchestrator.storage.schema import UNFINISHED
     from orchestrator.storage.writer import CampaignWriter
     from orchestrator.subject.targets import add_code_folders, check_packages
 
@@ -80,9 +77,13 @@ def go_on(
         if question is not None:
             refuse_older(writer.record)
         searches = [] if question is None else searches_in(writer.directory, question)
-        if not chosen and not goes_on(searches):
-            folder = shlex.quote(str(writer.directory))
-            raise InputError(f"{writer.directory} has nothing to go on with{_advice(writer.record, folder)}; see it with `report {folder}`")
+        if not chosen and not any(search.next_rates().rates for search in searches):
+            folder, advice = shlex.quote(str(writer.directory)), ""
+            if unfinished := sum(planned.state in UNFINISHED for planned in trials):
+                advice = f"; {unfinished} trials are not finished: finish them first with `resume {folder}`"
+            elif failed := sum(planned.state == "failed" for planned in trials):
+                advice = f"; {failed} trials failed: add --retry-failed to try them again"
+            raise InputError(f"{writer.directory} has nothing to go on with{advice}; see it with `report {folder}`")
         with open_site(campaign, [planned.trial for planned in (chosen or trials)]) as site:
             site.begin()
             changes = list_changes(writer, campaign, chosen or trials, site)
@@ -100,16 +101,6 @@ def go_on(
             return code if question is None else exit_code(code, writer.directory, question)
 
 
-def _advice(record: CampaignRecord, folder: str) -> str:
-    from orchestrator.storage.schema import UNFINISHED
-
-    states = [planned.state for planned in record.trials]
-    if unfinished := sum(state in UNFINISHED for state in states):
-        return f"; {unfinished} trials are not finished: finish them first with `resume {folder}`"
-    failed = states.count("failed")
-    return f"; {failed} trials failed: add --retry-failed to try them again" if failed else ""
-
-
 def refuse_strangers_code(verb: str, directory: Path, code: Iterable[str], trust: bool) -> None:
     """Refuse to run code that another user could have chosen or written; with ``trust``, say so on stderr instead.
 
@@ -125,8 +116,6 @@ def refuse_strangers_code(verb: str, directory: Path, code: Iterable[str], trust
     InputError
         if ``trust`` is not given and a file or folder belongs to another user, or can be written by everybody.
     """
-    from orchestrator.machine.other_users import exchangers
-
     folders = [Path(folder).expanduser() for folder in code]
     files = list(code_of(folders))
     ways = dict.fromkeys([directory, *folders, *(path for path in files if path.is_symlink())])
@@ -152,8 +141,6 @@ def records_of(directory: Path) -> Iterator[Path]:
 
 def code_of(folders: Iterable[Path]) -> Iterator[Path]:
     """Yield folders of code, and all folders in them and files that Python could import, also behind links."""
-    from importlib.machinery import all_suffixes
-
     importable = tuple(all_suffixes())
     seen: set[str] = set()
     for folder in folders:
@@ -167,8 +154,6 @@ def code_of(folders: Iterable[Path]) -> Iterator[Path]:
 
 def strangers(paths: Iterable[Path]) -> Iterator[str]:
     """Say, one line each, which of these another user owns or may write. Missing paths are passed over."""
-    from orchestrator.machine.other_users import others_of, user_named
-
     ours = os.geteuid()
     for path in paths:
         try:

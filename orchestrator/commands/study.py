@@ -13,21 +13,20 @@ DOCUMENT, FIGURES = "study.md", "study.json"
 
 @verb("study results/latest --fill docs/study.md", "study results/latest --check docs/study.md")
 @places("DIR... [analysis.KEY=VALUE...]", most=None)
-@click.option("--to", type=PLACE, metavar="FOLDER", help="where to write; without it, into study/ of the campaign's directory")
-@click.option("--criteria", type=PLACE, metavar="FILE", help="what claims are held to, in place of conf/study.yaml")
-@click.option("--fill", type=PLACE, metavar="FILE", help="write the study's figures between the markers of this document, too")
-@click.option("--check", type=PLACE, metavar="FILE", help="write nothing; exit code 1 where this document says something else")
+@click.option("--to", type=PLACE, metavar="FOLDER", help="write into this folder (default: study/ in DIR)")
+@click.option("--criteria", type=PLACE, metavar="FILE", help="criteria for the claims (default: conf/study.yaml)")
+@click.option("--fill", type=PLACE, metavar="FILE", help="also write the figures between the markers of this document")
+@click.option("--check", type=PLACE, metavar="FILE", help="write nothing; exit code 1 if this document has other figures")
 def command(
     found: tuple[Path, ...], overrides: tuple[str, ...], to: Path | None, criteria: Path | None, fill: Path | None, check: Path | None
 ) -> int:
-    """The paper's tables, figures and claims, from the stored files alone.
+    """Write the paper's tables, figures and claims from stored files.
 
-    Write study.md, study.json and figures: the tables of the tail-quality paper from stored results, and its claims held to
-    criteria that were fixed beforehand. No code of a campaign is run. docs/statistics.md, section Study, says how each claim
-    is judged.
+    Writes study.md, study.json and figures; claims are held to criteria that were fixed beforehand. No code of a campaign
+    is run. See docs/statistics.md, section Study.
     """
     from orchestrator.analysis.several_campaigns import SeveralCampaigns
-    from orchestrator.commands.report import refuse_twice
+    from orchestrator.commands.reading import refuse_twice
     from orchestrator.configuration.composition import override_analysis
     from orchestrator.report.terminal import Terminal
     from orchestrator.storage.files import make_output_folder, write_text

@@ -14,13 +14,13 @@ from orchestrator.report.text import trials_counted
     "--signer",
     type=PLACE,
     metavar="KEY",
-    help="who should have signed it: a public key of OpenSSH, or a file of allowed signers",
+    help="public key of who should have signed it, or a file of allowed signers",
 )
 def command(file: Path, signer: Path | None) -> int:
-    """Whether a bundle is as it was made, and follows from its times.
+    """Check a bundle: its files, signature and figures.
 
-    Compute the digests of a bundle again, and its figures from its stored times, without the model, the data or a network.
-    One line per problem; exit code 1 where anything differs, 2 for what is no bundle. No code of a bundle is run.
+    Compute all digests again, and all figures from the stored times; the model, the data and a network are not needed.
+    One line per problem. Exit code 1: something differs; 2: no bundle. No code of a bundle is run.
     """
     from orchestrator.assessment.documents import verdict_lines
     from orchestrator.bundling import signing

@@ -22,7 +22,6 @@ from orchestrator.stats.latency import percentile_rank
 from orchestrator.stats.pair import Design
 from orchestrator.stats.thresholds import Threshold, primary_threshold, primary_threshold_of
 from orchestrator.storage import schema
-from orchestrator.storage.files import check_output_file, write_json
 from orchestrator.storage.load import read_json
 from orchestrator.storage.records import Plain, UtcTime, Version
 from orchestrator.storage.schema import EXACT_LIMIT
@@ -206,14 +205,10 @@ class Baseline(Frozen):
         return f"{self.name}, measured {self.measured_at:%Y-%m-%d %H:%M:%S} UTC"
 
     @model_validator(mode="after")
-    def _campaigns_differ(self) -> Self:
+    def _campaigns_and_trials_differ(self) -> Self:
         told = [campaign.known_by for campaign in self.campaigns]
         if len(set(told)) < len(told) or any(campaign.added for campaign in self.added):
             raise ValueError("added must be further campaigns, each another one and without additions of its own")
-        return self
-
-    @model_validator(mode="after")
-    def _keys_are_unique(self) -> Self:
         keys = [trial.match_key for trial in self.trials]
         if len(set(keys)) < len(keys):
             raise ValueError("a match_key occurs twice; every trial needs one of its own")
@@ -221,12 +216,6 @@ class Baseline(Frozen):
         if not lengths <= {0, len(self.slow_downs)}:
             raise ValueError("slowed must have one figure for each of slow_downs")
         return self
-
-
-def store_baseline(baseline: Baseline, path: Path) -> None:
-    """Write a baseline file, sealed. Raises InputError if there is no folder for it."""
-    check_output_file(path)
-    write_json(path, baseline.model_dump(mode="json"))
 
 
 def read_baseline(path: Path) -> Baseline:
@@ -308,7 +297,10 @@ def _common(thresholds: Sequence[Threshold], trials: Sequence[BaselineTrial]) ->
     found: dict[int, Threshold] = {}
     for threshold in thresholds:
         curve = next((trial.curve for trial in trials if not _has(trial, threshold.ns)), None)
-        moved = threshold if curve is None else _moved(threshold, curve.known_near(threshold.ns))
+        moved = threshold
+        if curve is not None:  # the label of an absolute one says its time
+            ns = curve.known_near(threshold.ns)
+            moved = Threshold(f"{ns / 1e6:.4g} ms" if threshold.origin == "absolute" else threshold.label, ns, threshold.origin)
         if not all(_has(trial, moved.ns) for trial in trials):
             raise InputError(f"the baseline file has no figures at {threshold.label} of every campaign; {AGAIN}")
         found.setdefault(moved.ns, moved)
@@ -318,12 +310,6 @@ def _common(thresholds: Sequence[Threshold], trials: Sequence[BaselineTrial]) ->
 def _has(trial: BaselineTrial, threshold_ns: int) -> bool:
     stored = any(threshold.ns == threshold_ns for threshold in trial.thresholds)
     return stored or (trial.curve is not None and trial.curve.knows(threshold_ns))
-
-
-def _moved(threshold: Threshold, ns: int) -> Threshold:
-    """Return a threshold at another time, which the label of an absolute one says."""
-    label = f"{ns / 1e6:.4g} ms" if threshold.origin == "absolute" else threshold.label
-    return Threshold(label, ns, threshold.origin)
 
 
 def _figures(trial: BaselineTrial, threshold: Threshold) -> BaselineThreshold:

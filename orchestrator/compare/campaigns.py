@@ -3,12 +3,14 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from orchestrator.analysis.capacity import Search, is_probe, searches_of, words_without_rate
 from orchestrator.analysis.loading import load_trials
 from orchestrator.analysis.table import check_interval
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.compare.baseline import SLOW_DOWNS, Baseline, BaselineTrial, fewest_repeats, stored_sides
+from orchestrator.compare.baseline import SLOW_DOWNS, Baseline, BaselineTrial, fewest_repeats, read_baseline, stored_sides
 from orchestrator.compare.differences import (
     LOAD_DIFFERS,
     Change,
@@ -23,11 +25,13 @@ from orchestrator.compare.differences import (
 from orchestrator.compare.rows import FAILED, MISSING, NO_VERDICT, SAME, WORSE, Compared, judged_rows, measured, refused, too_few
 from orchestrator.compare.sides import TORN, by_match_key, described, load_repeats, partners, reduce, torn
 from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.configuration.composition import override_analysis
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
 from orchestrator.stats.capacity import Estimate
 from orchestrator.stats.pair import Design
-from orchestrator.storage.reader import Campaign
+from orchestrator.storage.layout import CAMPAIGN
+from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import PlannedTrial
 
 # Exit codes of the gate.
@@ -98,6 +102,8 @@ class Comparison:
         searches of `capacity` that both have.
     after_trials
         all that the candidate has.
+    commands
+        the words that measured either, the baseline where that is a campaign.
     """
 
     before: Baseline
@@ -111,6 +117,7 @@ class Comparison:
     differing: tuple[str, ...] = ()
     capacities: tuple[ComparedCapacity, ...] = ()
     after_trials: tuple[Trial, ...] = ()
+    commands: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     @property
     def with_itself(self) -> bool:
@@ -138,6 +145,25 @@ class Comparison:
         if kinds & {FAILED, MISSING, WORSE}:
             return ALARM
         return UNDECIDED if self.apart or (NO_VERDICT in kinds and not allow_no_verdict) else PASSED
+
+
+def compare_places(baseline: Path, candidate: Path, overrides: Sequence[str], **asked: Any) -> Comparison:
+    """Compare the campaign of one directory with a baseline, a directory or a file of ``export baseline``, as `compare` does.
+
+    ``overrides`` are keys of the analysis, in place of the stored ones. Raises InputError.
+    """
+    if baseline.name == CAMPAIGN:
+        raise InputError(f"{baseline} is the record of a campaign, not a baseline: name its directory, {baseline.parent}")
+    if baseline.suffix == ".json" and not baseline.exists():
+        raise InputError(f"{baseline}: there is no such file; write it with `export baseline {baseline} DIR`, or name a results directory")
+    before = read_baseline(baseline) if baseline.is_file() else open_campaign(baseline)
+    if candidate.is_file() and candidate.suffix == ".json" and candidate.name != CAMPAIGN:
+        swap = "" if baseline.is_file() else f": swap them, `compare {candidate} {baseline}`"
+        raise InputError(
+            f"{candidate} is a baseline, which stands in for the first campaign only; the candidate is a results directory{swap}"
+        )
+    stored = before.analysis if isinstance(before, Baseline) else before.record.config.analysis
+    return compare(before, open_campaign(candidate), override_analysis(stored, overrides), **asked)
 
 
 def compare(
@@ -231,6 +257,7 @@ def compare(
         differing=tuple(differing),
         capacities=compared_capacities(before, after, analysis.metrics) if isinstance(before, Campaign) else (),
         after_trials=tuple(first_of.values()),
+        commands=(before.record.command if isinstance(before, Campaign) else (), after.record.command),
     )
 
 

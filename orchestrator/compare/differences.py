@@ -138,7 +138,10 @@ def partners_by(by: Sequence[str], before: Mapping[str, Trial], after: Mapping[s
     for key in by:
         if not any(_is_below(one, [key]) for one in known):
             raise InputError(f"--by {key}: no trial has this setting; {nearest(key, known)}")
-    here, there = ({key: _but_for(trial, by) for key, trial in side.items()} for side in (before, after))
+    here, there = (
+        {of: {key: value for key, value in settings_of(trial).items() if not _is_below(key, by)} for of, trial in side.items()}
+        for side in (before, after)
+    )
     partners: dict[str, str] = {}
     for mine, own in here.items():
         alike = [theirs for theirs, other in there.items() if other == own]
@@ -147,10 +150,6 @@ def partners_by(by: Sequence[str], before: Mapping[str, Trial], after: Mapping[s
         if alike:
             partners[mine] = alike[0]
     return partners
-
-
-def _but_for(trial: Trial, by: Sequence[str]) -> dict[str, Any]:
-    return {key: value for key, value in settings_of(trial).items() if not _is_below(key, by)}
 
 
 def _is_below(key: str, by: Sequence[str]) -> bool:
@@ -200,15 +199,15 @@ def stack_of(records: Iterable[TrialRecord]) -> dict[str, tuple[str, ...]]:
     """Return what may explain a change, each with the distinct values that the trials had."""
     found: dict[str, dict[str, None]] = {}
     for record in records:
-        parts = [
-            {name: value for name, value in record.stack.items() if name not in DERIVED},
-            _chosen(record.environment, ENVIRONMENT),
-            _chosen(record.placement, PLACEMENT) | {"gpu": record.placement.get("name")},
+        facts = [
+            *((name, value) for name, value in record.stack.items() if name not in DERIVED),
+            *((name, record.environment.get(name)) for name in ENVIRONMENT),
+            *((name, record.placement.get(name)) for name in PLACEMENT),
+            ("gpu", record.placement.get("name")),
         ]
-        for part in parts:
-            for name, value in part.items():
-                if value is not None:
-                    found.setdefault(name, {})[_text(value)] = None
+        for name, value in facts:
+            if value is not None:
+                found.setdefault(name, {})[",".join(map(str, value)) if isinstance(value, list) else str(value)] = None
     return {name: tuple(values) for name, values in found.items()}
 
 
@@ -225,7 +224,7 @@ def changes(before: Baseline, after: Baseline, pairs: Sequence[tuple[str, Mappin
     found: dict[tuple[str, str, str], dict[str, None]] = {}
     whole = {
         "version of this program": (before.code_version, after.code_version),
-        "digest of the code": (_short(before.code_digest), _short(after.code_digest)),
+        "digest of the code": ((before.code_digest or "none")[:12], (after.code_digest or "none")[:12]),
     }
     for name, (here, there) in whole.items():
         if here != there:
@@ -278,24 +277,16 @@ def load_of(loaded: Iterable[TrialData]) -> dict[str, tuple[float, ...]]:
         columns = {name: pa.array(data.evidence[name], from_pandas=True) for name in COUNTED}
         lasted = float(np.nansum(spans_ns(data.evidence)))
         kernel = [ns for ns in (data.record.environment.get("kernel") or {}).values() if isinstance(ns, int | float)]
+        foreign, program, stolen = (pc.sum(columns[name]).as_py() for name in ("foreign_cpu_ns", "program_cpu_ns", "steal_ns"))
         figures = {
-            "foreign CPU time": _share(_others_ns(columns), lasted),
-            "stolen CPU time": _share(pc.sum(columns["steal_ns"]).as_py(), lasted),
+            # Of all other processes: campaigns of before do not tell this program's own apart.
+            "foreign CPU time": (foreign + (program or 0)) / lasted if foreign is not None and lasted else None,
+            "stolen CPU time": stolen / lasted if stolen is not None and lasted else None,
             "frequency": pc.mean(columns["frequency_mhz"]).as_py(),
             "time of fixed work": float(np.mean(kernel)) / 1e6 if kernel else None,
         }
         found.append({name: float(value) for name, value in figures.items() if value is not None})
     return {load.name: tuple(one[load.name] for one in found) for load in LOADS if found and all(load.name in one for one in found)}
-
-
-def _others_ns(columns: Mapping[str, pa.Array]) -> float | None:
-    """Return the processor time of all other processes: campaigns of before do not tell this program's own apart."""
-    foreign, program = (pc.sum(columns[name]).as_py() for name in ("foreign_cpu_ns", "program_cpu_ns"))
-    return None if foreign is None else foreign + (program or 0)
-
-
-def _share(ns: float | None, lasted_ns: float) -> float | None:
-    return ns / lasted_ns if ns is not None and lasted_ns else None
 
 
 def differing_load(before: Mapping[str, Sequence[float]], after: Mapping[str, Sequence[float]]) -> dict[str, tuple[str, str]]:
@@ -318,15 +309,3 @@ def differing_load(before: Mapping[str, Sequence[float]], after: Mapping[str, Se
         if difference >= least and difference > 0:
             found[load.name] = (load.form.format(mine.mean()), load.form.format(theirs.mean()))
     return found
-
-
-def _chosen(facts: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    return {name: facts.get(name) for name in names}
-
-
-def _text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _short(digest: str | None) -> str:
-    return digest[:12] if digest else "none"

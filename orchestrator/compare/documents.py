@@ -1,24 +1,26 @@
 """A comparison as JSON, Markdown and HTML, with a picture of its differences."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from orchestrator.compare.baseline import Baseline
 from orchestrator.compare.campaigns import Comparison
-from orchestrator.compare.comparison_tables import names_of, threshold_text
-from orchestrator.compare.headline import Headline
+from orchestrator.compare.comparison_tables import comparison_tables, names_of, short_table, threshold_text
+from orchestrator.compare.headline import Headline, headline, sentences
 from orchestrator.compare.rows import WORSE, Compared
 from orchestrator.report.chart_files import svg_of
 from orchestrator.report.charts.draw import Spec, channel, whole
 from orchestrator.report.html import page_of
 from orchestrator.report.markdown import folded
 from orchestrator.report.table import Table, to_markdown
+from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import markdown_text, printable, signed
 from orchestrator.stats.pair import Difference
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
+from orchestrator.storage.files import write_json, write_text
 from orchestrator.storage.schema import SCHEMA_VERSION
 from orchestrator.storage.stored_form import finite
 
@@ -40,40 +42,35 @@ def difference_picture(comparison: Comparison) -> str | None:
 def difference_spec(comparison: Comparison) -> Spec | None:
     """Return the specification of the picture, or None where no trial has a difference with bounds."""
     known = [row for row in comparison.rows if row.verdict is not None and row.verdict.found.method != "none"]
-    rows = [_mark(at, row, names) for at, (row, names) in enumerate(zip(known, names_of(comparison, known), strict=True))]
+    rows: list[Spec] = []
+    for row, names in zip(known, names_of(comparison, known), strict=True):
+        assert row.verdict is not None
+        found, floor = row.verdict.found, row.verdict.detectable_drop
+        label = ", ".join([*names, threshold_text(row)])
+        if len(label) > MOST_LETTERS:
+            label = f"{label[: MOST_LETTERS // 2]} … {label[-MOST_LETTERS // 2 :]}"
+        words = printable(f"{label}: {signed(found.difference)} {row.kind}")
+        limits = {"low": found.low, "high": found.high, "floor": floor, "under": -floor}
+        colour = COLOURS.get(row.kind, "#1b1f24")
+        rows.append({"at": len(rows), "words": words, "difference": found.difference, "colour": colour, **limits})
     if not rows:
         return None
     reach = max(1e-6, *(1.05 * max(map(abs, (row["low"], row["high"], row["floor"]))) for row in rows))
     places = {"y": {"field": "at", "type": "ordinal", "axis": None}}
-    colour = {"color": {"field": "colour", "type": "nominal", "scale": None}}
+    by_colour = {"color": {"field": "colour", "type": "nominal", "scale": None}}
     x = channel("difference", "difference of mean tail quality: left of 0 worse, right of it better", domain=[-reach, reach])
     marks: list[tuple[Spec, Spec]] = [
         (
             {"type": "bar", "height": 14, "yOffset": 8, "color": "#9aa3ad", "opacity": 0.35},
             {"x": x | {"field": "under"}, "x2": {"field": "floor"}},
         ),
-        ({"type": "rule", "strokeWidth": 2, "yOffset": 8}, {"x": x | {"field": "low"}, "x2": {"field": "high"}, **colour}),
-        ({"type": "circle", "size": 70, "opacity": 1, "yOffset": 8}, {"x": x, **colour}),
-        ({"type": "text", "align": "left", "yOffset": -8}, {"x": {"value": 0}, "text": {"field": "words"}, **colour}),
+        ({"type": "rule", "strokeWidth": 2, "yOffset": 8}, {"x": x | {"field": "low"}, "x2": {"field": "high"}, **by_colour}),
+        ({"type": "circle", "size": 70, "opacity": 1, "yOffset": 8}, {"x": x, **by_colour}),
+        ({"type": "text", "align": "left", "yOffset": -8}, {"x": {"value": 0}, "text": {"field": "words"}, **by_colour}),
     ]
     layers = [{"mark": kind, "encoding": places | encoding} for kind, encoding in marks]
     zero = {"data": {"values": [{"difference": 0}]}, "mark": {"type": "rule", "strokeWidth": 1}, "encoding": {"x": x}}
     return whole(rows, [zero, *layers]) | {"height": {"step": 38}}
-
-
-def _mark(at: int, row: Compared, names: Sequence[str]) -> Spec:
-    assert row.verdict is not None
-    found, floor = row.verdict.found, row.verdict.detectable_drop
-    limits = {"low": found.low, "high": found.high, "floor": floor, "under": -floor}
-    words = f"{label_of(row, names)}: {signed(found.difference)} {row.kind}"
-    return {"at": at, "words": printable(words), "difference": found.difference, "colour": COLOURS.get(row.kind, "#1b1f24"), **limits}
-
-
-def label_of(row: Compared, names: Sequence[str]) -> str:
-    """Return the names that tell a row from the others, with its threshold; an overlong one is cut in its middle."""
-    text = ", ".join([*names, threshold_text(row)])
-    half = MOST_LETTERS // 2
-    return text if len(text) <= MOST_LETTERS else f"{text[:half]} … {text[-half:]}"
 
 
 def to_document(comparison: Comparison, allow_no_verdict: bool = False) -> dict[str, Any]:
@@ -115,13 +112,22 @@ def _campaign(side: Baseline) -> dict[str, Any]:
 
 
 def _row(row: Compared) -> dict[str, Any]:
-    trial, threshold = row.trial, row.threshold
+    trial, threshold, verdict = row.trial, row.threshold, row.verdict
+    tested = (
+        None
+        if verdict is None
+        else {
+            "p_value": verdict.p_value,
+            "degrees_of_freedom": verdict.found.parameters.get("df"),
+            "detectable_drop": finite(verdict.detectable_drop),
+            "detectable_slow_down": row.slow_down,
+            "smallest_effect": finite(row.smallest_effect),
+        }
+    )
+    difference = _difference(row.difference)
     return {
         "match_key": row.match_key,
-        "model": trial.model.name,
-        "task": trial.task.name,
-        "system": trial.system.name,
-        "runtime": trial.runtime.name,
+        **{name: getattr(trial, name).name for name in ("model", "task", "system", "runtime")},
         "batch": trial.measurement.batch,
         "metric": row.metric,
         "clock": Clock.RESPONSE if trial.load.is_open else PRIMARY_CLOCK,
@@ -132,30 +138,16 @@ def _row(row: Compared) -> dict[str, Any]:
         "why": row.why or None,
         "baseline_ideal": row.ideal_before,
         "ideal": row.ideal,
-        "baseline_mean": _mean(row.means_before),
-        "mean": _mean(row.means),
+        "baseline_mean": float(np.mean(row.means_before)) if row.means_before else None,
+        "mean": float(np.mean(row.means)) if row.means else None,
         "baseline_interval": row.interval_before and list(row.interval_before),
         "interval": row.interval and list(row.interval),
         "baseline_repeat_means": list(row.means_before),
         "repeat_means": list(row.means),
         "design": row.replicates and row.replicates.design,
-        "fresh_processes": _fresh_processes(row),
+        "fresh_processes": difference and difference | (tested or {}),
         "samples_like_these": _difference(row.samples_like_these),
         "flags": list(row.flags),
-    }
-
-
-def _fresh_processes(row: Compared) -> dict[str, Any] | None:
-    found = _difference(row.difference)
-    if found is None or row.verdict is None:
-        return found
-    return {
-        **found,
-        "p_value": row.verdict.p_value,
-        "degrees_of_freedom": row.verdict.found.parameters.get("df"),
-        "detectable_drop": finite(row.verdict.detectable_drop),
-        "detectable_slow_down": row.slow_down,
-        "smallest_effect": finite(row.smallest_effect),
     }
 
 
@@ -172,16 +164,12 @@ def _difference(found: Difference | None) -> dict[str, Any] | None:
     }
 
 
-def _mean(means: tuple[float, ...]) -> float | None:
-    return float(np.mean(means)) if means else None
-
-
 # What is folded in Markdown.
 FOLDED_IN_COMMENT = ("Every scope, threshold and flag",)
+STYLE_OF_RESULT = {"pass": "bold green", "fail": "bold red", "no verdict": "bold yellow"}
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """A comparison in words, tables and a picture, for a pull request and a page.
 
     headline
@@ -218,3 +206,35 @@ def to_page(written: Written) -> str:
     """Return the page: the verdict, the picture, the short table, what else is said, and every column."""
     state = written.headline.result.replace(" ", "-")
     return page_of("orchestrator.compare", "compare_page.html.j2", written=written, note=NOTE, state=state)
+
+
+def tell(
+    comparison: Comparison, places: tuple[Path, Path], files: Mapping[str, Path], allow_no_verdict: bool, power: bool, full: bool
+) -> None:
+    """Print a comparison, the verdicts alone or in ``full``, and write it as ``json``, ``markdown`` or ``html`` into ``files``."""
+    written = Written(
+        title=f"Tail quality: {comparison.after.name} against {comparison.before.name}",
+        headline=headline(comparison, places, allow_no_verdict),
+        sentences=list(sentences(comparison)),
+        short=short_table(comparison, more=""),
+        tables=list(comparison_tables(comparison, power)),
+        picture=difference_picture(comparison) if "html" in files else None,
+    )
+    terminal = Terminal()
+    terminal.prose(written.headline.sentence, STYLE_OF_RESULT[written.headline.result])
+    if written.headline.commands:
+        terminal.prose("What would give a verdict:")
+        for wanted in written.headline.commands:
+            terminal.line(wanted)
+    terminal.line()
+    for table in written.tables if full else [short_table(comparison), *written.tables[1:]]:
+        terminal.table(table)
+        terminal.line()
+    for sentence in written.sentences:
+        terminal.prose(sentence)
+    for form, path in files.items():
+        if form == "json":
+            write_json(path, to_document(comparison, allow_no_verdict))
+        else:
+            write_text(path, (to_comment if form == "markdown" else to_page)(written))
+        terminal.line(f"written: {path}")

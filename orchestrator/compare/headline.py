@@ -1,19 +1,21 @@
-"""What a comparison comes to, in one line, and the commands that would give a verdict where there is none."""
+"""What a comparison comes to, in one line and in sentences, and the commands that would give a verdict where there is none."""
 
 import shlex
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import NamedTuple
 
-from orchestrator.compare.campaigns import ALARM, UNDECIDED, Comparison
-from orchestrator.compare.comparison_tables import BLIND, UNKNOWN, about_one_campaign, verdict_sentence
-from orchestrator.compare.differences import differences, drawn_otherwise, sides_of
-from orchestrator.compare.rows import FINISH, MISSING, NO_VERDICT, Compared
+from orchestrator.compare.campaigns import ALARM, PASSED, SEVERITY, UNDECIDED, Comparison
+from orchestrator.compare.differences import LOAD_DIFFERS, LOADS, differences, drawn_otherwise, sides_of
+from orchestrator.compare.rows import BLIND, FINISH, MISSING, NO_VERDICT, percent
 from orchestrator.configuration.config import Trial
+from orchestrator.report.html import said
 from orchestrator.report.pasted import ORCHESTRATOR, plain_word, words_again
-from orchestrator.report.text import trials_counted
+from orchestrator.stats.constants import FEWEST_REPEATS
 
+UNKNOWN = "noise floor unknown"
 # Pairs that are asked for where fewer were too blind.
 MORE_PAIRS = 10
 # Verbs whose trials no command measures again: rates of a search, and what another program has measured.
@@ -22,58 +24,103 @@ AXES = ("model", "task", "system", "runtime")
 MOST_TOLD, MOST_KINDS = 8, 2
 # Measures all processes in one, so that no process is a fresh one.
 INLINE = "cluster=inline"
+RESULTS = {PASSED: "pass", ALARM: "fail", UNDECIDED: "no verdict"}
 
 Side = tuple[str, ...]
+say = partial(said, "orchestrator.compare")
+
+
+class Headline(NamedTuple):
+    """The first line of a page and on a terminal.
+
+    result
+        what the gate says, or would say (`RESULTS`); without a gate there is none where nothing could be compared.
+    sentence
+        the same in words.
+    commands
+        each of which would give a verdict, where one is lacking.
+    """
+
+    result: str
+    sentence: str
+    commands: tuple[str, ...] = ()
+
+
+def headline(comparison: Comparison, places: tuple[Path, Path] = (Path("A"), Path("B")), allow_no_verdict: bool = False) -> Headline:
+    """Return what a comparison comes to. ``places`` are baseline and candidate, as the command line named them."""
+    kinds = outcomes(comparison)
+    nothing = comparison.min_effect is None and [*kinds] == [MISSING]
+    result = RESULTS[UNDECIDED if nothing else comparison.exit_code(allow_no_verdict)]
+    verdict = say(
+        "verdict",
+        result=result,
+        nothing=nothing,
+        kinds=kinds,
+        undecided=kinds.get(NO_VERDICT, 0),
+        reasons=_reasons(comparison),
+        fewest=FEWEST_REPEATS,
+        effect=percent(comparison.min_effect or 0),
+    )
+    parts = [verdict, *other_settings(comparison), say("one_campaign", comparison=comparison)]
+    return Headline(result, " ".join(filter(None, parts)), tuple(commands(comparison, places, result == "no verdict")))
+
+
+def outcomes(comparison: Comparison) -> Mapping[str, int]:
+    """Count the trials by outcome, the worst first; of several thresholds the worst one counts."""
+    worst = {row.match_key: row.kind for row in reversed(comparison.rows)}
+    counts = Counter(worst.values())
+    return {kind: counts[kind] for kind in SEVERITY if counts[kind]}
+
+
+def _reasons(comparison: Comparison) -> list[str]:
+    """Return why trials have no verdict, each reason once."""
+    return list(dict.fromkeys(row.outcome.partition(": ")[2] for row in comparison.rows if row.kind == NO_VERDICT))
+
+
+def sentences(comparison: Comparison) -> Iterator[str]:
+    """Yield what was compared, what came out, and what else differed."""
+    kinds = outcomes(comparison)
+    yield say("sides", comparison=comparison)
+    yield say("counted", count=sum(kinds.values()), kinds=kinds)
+    if comparison.only_after:
+        yield say("only_after", keys=comparison.only_after)
+    if comparison.paired:
+        yield say("in_pairs", differing=comparison.differing)
+    if loaded := {row.match_key for row in comparison.rows if LOAD_DIFFERS in row.flags}:
+        what = dict.fromkeys(change.name for change in comparison.changes if change.name in {load.name for load in LOADS})
+        yield say("load_differs", what=what, count=len(loaded))
+    if comparison.apart:
+        yield say("apart", fewest=FEWEST_REPEATS)
 
 
 def other_settings(comparison: Comparison) -> Iterator[str]:
     """Yield in how many trials of the baseline which settings differ from those of the candidate's nearest, and how many have none."""
     kinds: dict[tuple[str, ...], set[str]] = {}
-    for row in _with_nearest(comparison):
-        assert row.nearest is not None
-        found = differences(row.trial, row.nearest.trial) or drawn_otherwise(row.trial, row.nearest.trial)
-        kinds.setdefault(tuple(found), set()).add(row.match_key)
+    for row in comparison.rows:
+        if row.nearest is not None:
+            found = differences(row.trial, row.nearest.trial) or drawn_otherwise(row.trial, row.nearest.trial)
+            kinds.setdefault(tuple(found), set()).add(row.match_key)
     count = len({row.match_key for row in comparison.rows})
-    for number, (told, trials) in enumerate(sorted(kinds.items(), key=lambda kind: -len(kind[1]))):
-        if number == MOST_KINDS:
-            yield f"{len(kinds) - MOST_KINDS} more kinds of difference: --full."
-            break
-        more = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
-        whose = "In all trials" if len(trials) == count else f"In {len(trials)} of {trials_counted(count)}"
-        by = f" --by {told[0].partition(' ')[0]} pairs them." if len(told) == 1 else ""
-        yield f"{whose} the settings differ (baseline -> candidate): {', '.join(told[:MOST_TOLD])}{more}.{by}"
-    alone = {row.match_key for row in comparison.rows if row.kind == MISSING and row.nearest is None and FINISH not in row.why}
-    if alone:
-        yield f"The candidate has nothing like {trials_counted(len(alone))} of the baseline."
+    for told, trials in sorted(kinds.items(), key=lambda kind: -len(kind[1]))[:MOST_KINDS]:
+        yield say("settings_differ", told=told, most=MOST_TOLD, some=len(trials), count=count)
+    if len(kinds) > MOST_KINDS:
+        yield f"{len(kinds) - MOST_KINDS} more kinds of difference: --full."
+    if alone := {row.match_key for row in comparison.rows if row.kind == MISSING and row.nearest is None and FINISH not in row.why}:
+        yield say("nothing_like", count=len(alone))
 
 
-def _with_nearest(comparison: Comparison) -> list[Compared]:
-    return [row for row in comparison.rows if row.nearest is not None]
-
-
-def commands(
-    comparison: Comparison, places: tuple[Path, Path], command: Sequence[str], command_before: Sequence[str], undecided: bool
-) -> Iterator[str]:
-    """Yield commands that would give a verdict, by what is missing.
-
-    Parameters
-    ----------
-    places
-        of baseline and candidate, as the command line named them.
-    command, command_before
-        the words that measured the candidate, and the baseline where that is a campaign.
-    undecided
-        whether the gate has no verdict, or would have none.
-    """
+def commands(comparison: Comparison, places: tuple[Path, Path], undecided: bool) -> Iterator[str]:
+    """Yield commands that would give a verdict, by what is missing; ``undecided`` is whether the gate has none, or would have none."""
+    command_before, command = comparison.commands
     if command and command[0] in NOT_MEASURED_AGAIN:
         return
     before, after = (plain_word(str(place), name) for place, name in zip(places, "AB", strict=True))
     if any(FINISH in row.why for row in comparison.rows):
         yield f"{ORCHESTRATOR} resume {after}  # finish the candidate, then compare again"
-    yield from _of_settings(comparison, command, command_before)
+    yield from _of_settings(comparison)
     if not undecided:
         return
-    reasons = {row.outcome.partition(": ")[2] for row in comparison.rows if row.kind == NO_VERDICT}
+    reasons = _reasons(comparison)
     mine, theirs = (next((word for word in of if _key(word) == "code"), None) for of in (command_before, command))
     a, b = (_folder_of(word, name) if mine != theirs else name for word, name in ((mine, "A"), (theirs, "B")))
     # The code of a side goes with the side: as a word of both it would be that of both.
@@ -91,27 +138,22 @@ def _folder_of(code: str | None, name: str) -> str:
     return plain_word(folders[0], name) if len(folders) == 1 else name
 
 
-def _of_settings(comparison: Comparison, command: Sequence[str], command_before: Sequence[str]) -> Iterator[str]:
-    """Yield what says what other settings change, in pairs."""
-    kinds: dict[tuple[Side, Side] | None, list[Trial]] = {}
-    for row in _with_nearest(comparison):
-        assert row.nearest is not None
-        sides = sides_of(row.trial, row.nearest.trial, (*command, *command_before))
-        kinds.setdefault(sides, []).append(row.nearest.trial)
-    known = [(sides, trials) for sides, trials in kinds.items() if sides is not None] if command else []
-    for sides, trials in sorted(known, key=lambda kind: -len(kind[1]))[:MOST_KINDS]:
-        yield from _of_kind(sides, trials, comparison.after_trials, command)
-
-
-def _of_kind(sides: tuple[Side, Side], nearest: Sequence[Trial], trials: Sequence[Trial], command: Sequence[str]) -> Iterator[str]:
-    """Yield the command for trials that differ in the same settings; none where samples differ, which are never compared."""
-    set_here = {_key(word) for words in sides for word in words}
-    narrowed = narrowing(nearest, trials, [axis for axis in AXES if axis not in set_here])
-    given_anew = {_key(word) for word in narrowed}
-    common = [*(word for word in _typed(command, set_here) if _key(word) not in given_anew), *narrowed]
-    a, b = (_in_one_word(words) for words in sides)
-    if a and b and not any(key.startswith("task.") and key != "task.preload" for key in set_here):
-        yield f"{ORCHESTRATOR} compare --run {a} {b} {words_again(common)} --gate  # what these settings change, in pairs"
+def _of_settings(comparison: Comparison) -> Iterator[str]:
+    """Yield what says what other settings change, in pairs; nothing where samples differ, which are never compared."""
+    command_before, command = comparison.commands
+    kinds: dict[tuple[Side, Side], list[Trial]] = {}
+    for row in comparison.rows:
+        if row.nearest is not None and command and (sides := sides_of(row.trial, row.nearest.trial, (*command, *command_before))):
+            kinds.setdefault(sides, []).append(row.nearest.trial)
+    for sides, nearest in sorted(kinds.items(), key=lambda kind: -len(kind[1]))[:MOST_KINDS]:
+        set_here = {_key(word) for words in sides for word in words}
+        narrowed = narrowing(nearest, comparison.after_trials, [axis for axis in AXES if axis not in set_here])
+        given_anew = {_key(word) for word in narrowed}
+        common = [*(word for word in _typed(command, set_here) if _key(word) not in given_anew), *narrowed]
+        shown = [[plain_word(word, "") for word in words] for words in sides]  # empty where one of a stranger could be read otherwise
+        if all(map(all, shown)) and not any(key.startswith("task.") and key != "task.preload" for key in set_here):
+            a, b = (shlex.quote(" ".join(words)) for words in shown)
+            yield f"{ORCHESTRATOR} compare --run {a} {b} {words_again(common)} --gate  # what these settings change, in pairs"
 
 
 def _key(word: str) -> str:
@@ -135,13 +177,7 @@ def _typed(command: Sequence[str], set_here: set[str]) -> Iterator[str]:
 
 
 def narrowing(wanted: Sequence[Trial], trials: Sequence[Trial], axes: Sequence[str]) -> list[str]:
-    """Return words that leave of a campaign's trials those of the names that are wanted; none where no such words do.
-
-    Examples
-    --------
-    >>> narrowing([], [], ["model"])
-    []
-    """
+    """Return words that leave of a campaign's trials those of the names that are wanted; none where no such words do."""
     left, words = list(trials), []
     for axis in axes:
         names = dict.fromkeys(getattr(trial, axis).name for trial in wanted)
@@ -150,59 +186,3 @@ def narrowing(wanted: Sequence[Trial], trials: Sequence[Trial], axes: Sequence[s
             words.append(f"{axis}={','.join(names)}")
     several = any("," in word for word in words)
     return [*(["-m"] if several else []), *words]
-
-
-def _in_one_word(words: Side) -> str | None:
-    """Return some words as one of a shell; None where one of a stranger could be read otherwise."""
-    shown = [plain_word(word, "") for word in words]
-    return shlex.quote(" ".join(shown)) if all(shown) else None
-
-
-Result: TypeAlias = Literal["pass", "fail", "no verdict"]
-
-
-@dataclass(frozen=True)
-class Headline:
-    """The first line of a page and on a terminal.
-
-    result
-        what the gate says, or would say; without a gate there is none where nothing could be compared.
-    sentence
-        the same in words.
-    commands
-        each of which would give a verdict, where one is lacking.
-    """
-
-    result: Result
-    sentence: str
-    commands: tuple[str, ...] = ()
-
-
-def headline(
-    comparison: Comparison,
-    places: tuple[Path, Path] = (Path("A"), Path("B")),
-    command: Sequence[str] = (),
-    allow_no_verdict: bool = False,
-    command_before: Sequence[str] = (),
-) -> Headline:
-    """Return what a comparison comes to.
-
-    Parameters
-    ----------
-    places
-        of baseline and candidate, as the command line named them.
-    command, command_before
-        the words that measured the candidate, and the baseline where that is a campaign.
-    allow_no_verdict
-        as the gate was told.
-    """
-    code = comparison.exit_code(allow_no_verdict)
-    result: Result = "fail" if code == ALARM else "no verdict" if code == UNDECIDED else "pass"
-    if comparison.min_effect is None and all(row.kind == MISSING for row in comparison.rows):
-        result, sentence = "no verdict", "No verdict: there is nothing to compare."
-    else:
-        sentence = verdict_sentence(comparison, allow_no_verdict)
-    sentence = " ".join([sentence, *other_settings(comparison)])
-    if told := about_one_campaign(comparison):
-        sentence += f" {told}"
-    return Headline(result, sentence, tuple(commands(comparison, places, command, command_before, result == "no verdict")))

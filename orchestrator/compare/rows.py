@@ -258,7 +258,7 @@ def _row(before: BaselineTrial, outcome: str, why: str = "", nearest: Nearest | 
     return replace(row, nearest=nearest, unlike=unlike)
 
 
-TOO_BLIND = f"{NO_VERDICT}: too blind"
+BLIND = "too blind"
 
 
 def judged_rows(rows: Sequence[Compared], slow_downs: Sequence[float], min_effect: float | None) -> Iterator[Compared]:
@@ -277,7 +277,7 @@ def judged_rows(rows: Sequence[Compared], slow_downs: Sequence[float], min_effec
     seeing = {row.match_key for row in judged if min_effect is None or row.outcome != SAME or row.smallest_effect <= min_effect}
     for row in judged:
         blind = row.outcome == SAME and row.match_key not in seeing
-        yield replace(row, outcome=TOO_BLIND, why=could_find(row)) if blind else row
+        yield replace(row, outcome=f"{NO_VERDICT}: {BLIND}", why=could_find(row)) if blind else row
 
 
 def could_find(row: Compared) -> str:

@@ -23,13 +23,13 @@ from orchestrator.compare.baseline import (
     bounds_if_slowed,
     bounds_up_to,
     read_baseline,
-    store_baseline,
 )
 from orchestrator.compare.differences import load_of, stack_of
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.metrics.interface import PLAIN
 from orchestrator.stats.thresholds import Threshold, primary_threshold
+from orchestrator.storage.files import check_output_file, write_json
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.storage.stored_form import finite
@@ -42,7 +42,12 @@ DIGITS = 12
 
 def write_baseline(campaign: Campaign, analysis: AnalysisConfig, path: Path) -> None:
     """Write what `compare` needs of a campaign, at the thresholds of ``analysis``, into one small file. Raises InputError."""
-    store_baseline(baseline_of(campaign, analysis), path)
+    _store(baseline_of(campaign, analysis), path)
+
+
+def _store(baseline: Baseline, path: Path) -> None:
+    check_output_file(path)
+    write_json(path, baseline.model_dump(mode="json"))
 
 
 def add_to_baseline(campaign: Campaign, path: Path) -> Baseline:
@@ -60,7 +65,7 @@ def add_to_baseline(campaign: Campaign, path: Path) -> Baseline:
     if any(one_more.known_by == earlier.known_by for earlier in before.campaigns):
         raise InputError(f"{path} has {one_more.measured_when} already: add another campaign")
     whole = before.model_copy(update={"added": (*before.added, one_more)})
-    store_baseline(whole, path)
+    _store(whole, path)
     return whole
 
 

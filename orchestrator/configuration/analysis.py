@@ -3,7 +3,6 @@
 import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -16,10 +15,6 @@ from orchestrator.stats.tail_quality import LognormalTolerance, Tolerance, Toler
 from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
 
 ClockName = Literal["inference", "total", "response", "first_token", "per_token"]
-TOGETHER = "analysis.together_ms"
-"""The key; one set of bounds replaces another as a whole."""
-TOLERANCE = "analysis.tolerance"
-"""The key; one law replaces another as a whole."""
 MOST_POINTS = 10_000
 COLUMNS = (["tolerance_ms"], ["tolerance_ms", "weight"])
 FORMS = "give median_ms with sigma or p95_ms, or points_ms (with weights), or csv"
@@ -49,13 +44,15 @@ class ToleranceConfig(Frozen):
     def _one_form(self) -> Self:
         lognormal = self.median_ms is not None and (self.sigma is None) != (self.p95_ms is None)
         anything = any(value is not None for value in (self.median_ms, self.sigma, self.p95_ms))
-        if lognormal == bool(self.points_ms) or (self.points_ms and anything):
-            raise ValueError(f"must have one form: {FORMS}")
-        if self.weights and len(self.weights) != len(self.points_ms):
-            raise ValueError(f"has {len(self.points_ms)} points and {len(self.weights)} weights; give one weight a point")
-        if self.median_ms is not None and self.p95_ms is not None and self.p95_ms <= self.median_ms:
-            raise ValueError(f"p95_ms={self.p95_ms:g} must lie above median_ms={self.median_ms:g}")
-        return self
+        median_ms, p95_ms = self.median_ms or 0, self.p95_ms or math.inf
+        return self.sound(
+            (lognormal == bool(self.points_ms) or (self.points_ms and anything), f"must have one form: {FORMS}"),
+            (
+                self.weights and len(self.weights) != len(self.points_ms),
+                f"has {len(self.points_ms)} points and {len(self.weights)} weights; give one weight a point",
+            ),
+            (p95_ms <= median_ms, f"p95_ms={p95_ms:g} must lie above median_ms={median_ms:g}"),
+        )
 
     @property
     def law(self) -> Tolerance:
@@ -115,44 +112,32 @@ class AnalysisConfig(Frozen):
 def with_tolerance_file(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a composed document in which ``analysis.tolerance={csv: FILE}`` holds the points of that file.
 
-    Only what a user has just composed is read so: a stored campaign holds the points, and names no file.
-
-    Raises
-    ------
-    InputError
-        for a file that is missing, has other columns than ``tolerance_ms`` and ``weight``, too many lines, or what is no number.
+    Only what a user has just composed is read so: a stored campaign holds the points, and names no file. Raises InputError for a file
+    that is missing, or has other columns than ``tolerance_ms`` and ``weight``.
     """
-    analysis = document.get("analysis")
-    tolerance = analysis.get("tolerance") if isinstance(analysis, Mapping) else None
-    if not isinstance(analysis, Mapping) or not isinstance(tolerance, Mapping) or tolerance.get("csv") is None:
+    analysis = document.get("analysis") or {}
+    tolerance = analysis.get("tolerance")
+    if not isinstance(tolerance, Mapping) or tolerance.get("csv") is None:
         return dict(document)
     if set(tolerance) != {"csv"}:
         raise InputError(f"analysis.tolerance: csv stands alone, and {', '.join(sorted(set(tolerance) - {'csv'}))} beside it: {FORMS}")
-    return {**document, "analysis": {**analysis, "tolerance": _read(Path(str(tolerance["csv"])).expanduser())}}
-
-
-def _read(path: Path) -> dict[str, list[float]]:
+    path = Path(str(tolerance["csv"])).expanduser()
     where = f"analysis.tolerance.csv={path}"
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            lines = [(reader.line_num, row) for row, _ in zip(reader, range(MOST_POINTS + 2), strict=False) if row]
+            rows = [row for row in csv.reader(file, strict=True) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or "it is no CSV file of UTF-8"
         raise InputError(f"{where}: cannot be read ({reason}): name a CSV file with the columns tolerance_ms and weight") from error
-    head = [cell.strip() for cell in lines[0][1]] if lines else []
-    if head not in COLUMNS:
-        raise InputError(f"{where}: its first line is {','.join(head)[:60]!r}: it must be `tolerance_ms` or `tolerance_ms,weight`")
-    if not 1 < len(lines) <= MOST_POINTS + 1:
-        raise InputError(f"{where}: must hold 1 to {MOST_POINTS:,} points; merge points, with weights")
-    values = [_numbers(row, len(head), f"{where}: line {number}") for number, row in lines[1:]]
-    points = {"points_ms": [row[0] for row in values]}
-    return points if len(head) == 1 else {**points, "weights": [row[1] for row in values]}
-
-
-def _numbers(row: list[str], count: int, where: str) -> list[float]:
-    with suppress(ValueError):
-        if len(row) == count and "_" not in "".join(row):
-            return [float(cell) for cell in row]
-    wanted = "one number" if count == 1 else f"{count} numbers"
-    raise InputError(f"{where}, {','.join(row)[:40]!r}, must hold {wanted}: correct it, with decimal points and no commas within numbers")
+    head = [cell.strip() for cell in rows[0]] if rows else []
+    if head not in COLUMNS or len(rows) < 2:
+        raise InputError(f"{where}: must hold a line `tolerance_ms` or `tolerance_ms,weight`, and then points")
+    columns: tuple[list[float], ...] = ([], [])
+    for row in rows[1:]:
+        try:
+            for column, cell in zip(columns[: len(head)], row, strict=True):
+                column.append(float(cell))
+        except ValueError as error:
+            raise InputError(f"{where}: the line {','.join(row)[:40]!r} must hold a number for each of {', '.join(head)}") from error
+    points = {"points_ms": columns[0], **({"weights": columns[1]} if columns[1] else {})}
+    return {**document, "analysis": {**analysis, "tolerance": points}}

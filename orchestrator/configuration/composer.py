@@ -3,11 +3,11 @@
 import copy
 import filecmp
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,17 +29,21 @@ from omegaconf.errors import (
 )
 from omegaconf.resolvers.oc import env
 
+from orchestrator.configuration.config import BLOCKS, OPEN_KEYS, PLAIN_KEYS, check_key, nearest_key, schema_keys
 from orchestrator.configuration.environment_values import keep_expressions
-from orchestrator.configuration.fields import ASKED, DEEPEST, PLAIN, SHOWN, check_plain, expression
-from orchestrator.configuration.keys import BLOCKS, check_key, is_group, is_schema_key, nearest_key, schema_keys
+from orchestrator.configuration.fields import ASKED, PLAIN, SHOWN, check_plain, expression
 from orchestrator.contracts import InputError, first_line, nearest
 
-MOST_VALUES = 100_000
 INTERPOLATIONS = "write ${oc.env:NAME} for a variable of the environment, ${KEY} for the value of another key, or a text without ${"
 warnings.filterwarnings("ignore", message="In the sequence", module="omegaconf")  # ${oc.env:NAME,} has an empty text where NAME is missing
 
-Base = tuple[DictConfig, Mapping[str, str | None]]
-"""A configuration, and the name of the YAML chosen in every group."""
+REMEDIES = {
+    UnsupportedValueType: f"write {PLAIN}",
+    InterpolationResolutionError: INTERPOLATIONS,
+    UnsupportedInterpolationType: INTERPOLATIONS,
+    UnicodeDecodeError: "save the file as UTF-8",
+}
+Base = tuple[DictConfig, Mapping[str, str | None]]  # a configuration, and the name of the YAML chosen in every group
 
 
 @dataclass(frozen=True)
@@ -76,18 +80,29 @@ class Composer:
     def __init__(self, config_dirs: Sequence[Path] = ()) -> None:
         self._parsed: dict[str, Override] = {}
         self._bases: dict[tuple[tuple[str, str], ...], Base] = {}
-        folders = [folder.expanduser().absolute() for folder in config_dirs]
-        for given, folder in zip(config_dirs, folders, strict=True):
+        self._blocks: dict[tuple[str, str], Any] = {}
+        own = [folder.expanduser().absolute() for folder in config_dirs]
+        for given, folder in zip(config_dirs, own, strict=True):
             if not folder.is_dir():
                 raise InputError(f"--config-dir {given}: there is no such folder; it holds groups such as {given}/model/NAME.yaml")
-        _refuse_shadowed_files([shipped_folder(), *folders])
-        urls = ",".join(QuotedString(f"file://{folder}", Quote.single).with_quotes() for folder in folders)
+        self._folders = list(dict.fromkeys([shipped_folder(), *own]))
+        self._refuse_shadowed_files()
+        urls = ",".join(QuotedString(f"file://{folder}", Quote.single).with_quotes() for folder in own)
         self._search = [f"hydra.searchpath=[{urls}]"] if urls else []
         self._parser = OverridesParser.create()
 
+    def _refuse_shadowed_files(self) -> None:
+        """Refuse one name for two different files: the results would not say which of them was measured."""
+        seen: dict[Path, Path] = {}
+        for folder in self._folders:
+            for path in (path for group in (*BLOCKS, "sweep") for path in sorted((folder / group).rglob("*.yaml"))):
+                first = seen.setdefault(path.relative_to(folder), path)
+                if first != path and not filecmp.cmp(first, path, shallow=False):
+                    raise InputError(f"{path}: {first} has the same name and another content; rename one of them")
+
     def __enter__(self) -> Self:
         GlobalHydra.instance().clear()
-        initialize_config_dir(str(shipped_folder()), version_base="1.3")
+        initialize_config_dir(str(self._folders[0]), version_base="1.3")
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -106,19 +121,13 @@ class Composer:
         key = override.key_or_group
         if override.is_delete() or override.package is not None:
             raise InputError(f"{text}: only KEY=VALUE is understood; to empty a key write {key}=null")
-        if key.startswith("sweep."):
-            raise InputError(f"{key}: set the axis itself, such as model=a,b, or write a sweep file of your own")
         if key != "sweep":
             check_key(key)
         setting = Setting(key, self._values(override, text), override.is_sweep_override())
-        if key == "sweep" or is_group(key):
-            for value in setting.values:
-                named = self.parse(f"{key}={value}").value()
-                if not isinstance(named, str) or not named:
-                    raise InputError(
-                        f"{key}={value}: must be the name of one YAML in conf/{key}, and no number or word of YAML's; "
-                        + nearest(value, {*self.choices(key)} - {value})
-                    )
+        for value in setting.values if key == "sweep" or key in BLOCKS else ():
+            named = self.parse(f"{key}={value}").value()
+            if not isinstance(named, str) or not named:
+                raise InputError(f"{key}={value}: must be the name of one YAML in conf/{key}; {nearest(value, self.choices(key))}")
         return setting
 
     def canonical(self, rule: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -133,10 +142,7 @@ class Composer:
             return tuple(value.filter(self.choices(override.key_or_group)))
         if override.is_discrete_sweep():
             with in_one_line(text[:SHOWN]):
-                values = tuple(islice(override.sweep_string_iterator(), MOST_VALUES + 1))
-            if len(values) > MOST_VALUES:
-                raise InputError(f"{text}: an axis has at most {MOST_VALUES:,} values; narrow it")
-            return values
+                return tuple(override.sweep_string_iterator())
         if override.is_sweep_override():
             raise InputError(f"{text}: an interval has no list of values; write range(START,STOP,STEP) or a,b")
         if isinstance(value, str) and "${" in value:
@@ -176,34 +182,56 @@ class Composer:
         for key, value in settings:
             last.pop(key, None)
             last[key] = value
-        base, choices = self._base(tuple((key, value) for key, value in last.items() if is_group(key)))
+        base, choices = self._base({key: value for key, value in last.items() if key in BLOCKS})
         composed = copy.deepcopy(base)
-        for key, value in last.items():
-            if not is_group(key):
-                self._apply(composed, key, value)
+        for line in (f"{key}={value}" for key, value in last.items() if key not in BLOCKS):
+            self._apply(composed, line)
         return composed, choices
 
-    def _base(self, groups: tuple[tuple[str, str], ...]) -> Base:
-        """Return what the groups alone compose to. Hydra takes far longer than all the rest, so it composes each choice once."""
-        if groups not in self._bases:
-            with in_one_line(_files(dict(groups))):
-                composed = self._by_hydra([f"{group}={name}" for group, name in groups])
-                with open_dict(composed):
-                    choices = composed.pop("hydra").runtime.choices
-                self._bases[groups] = composed, choices
-        return self._bases[groups]
+    def _base(self, groups: dict[str, str]) -> Base:
+        """Return what the groups alone compose to.
+
+        Hydra takes far longer than all the rest, so it composes each choice once. Where every file stands alone, its block is the same
+        beside any others: then it composes each file once.
+        """
+        pairs = tuple(groups.items())
+        if pairs in self._bases:
+            return self._bases[pairs]
+        alike = next((known for known in self._bases if dict(known).keys() == groups.keys()), None)
+        if alike is not None and all(pair in self._blocks for pair in (*pairs, *alike)):
+            base, choices = self._bases[alike]
+            composed = copy.deepcopy(base)
+            for group, name in pairs:
+                composed[group] = self._blocks[group, name]
+            self._bases[pairs] = composed, {**choices, **groups}
+            return self._bases[pairs]
+        with in_one_line(_files(groups)):
+            composed = self._by_hydra([f"{group}={name}" for group, name in pairs])
+            with open_dict(composed):
+                choices = composed.pop("hydra").runtime.choices
+        self._bases[pairs] = composed, choices
+        if all(self._stands_alone(group, name) for group, name in pairs):
+            self._blocks.update({(group, name): composed[group] for group, name in pairs})
+        return composed, choices
+
+    def _stands_alone(self, group: str, name: str) -> bool:
+        """Return whether a YAML neither names others nor writes into another block."""
+        found = [path for folder in self._folders if (path := folder / group / f"{name}.yaml").is_file()]
+        return bool(found) and re.search(r"defaults\W*:|@package", found[0].read_text("utf-8")) is None
 
     def _by_hydra(self, overrides: Sequence[str]) -> DictConfig:
         with _variables():  # Hydra itself evaluates what names a file of a group
             return compose("config", [*self._search, *overrides], return_hydra_config=True)
 
-    def _apply(self, composed: DictConfig, key: str, text: str) -> None:
+    def _apply(self, composed: DictConfig, line: str) -> None:
         """Set one value as Hydra does: ``++key=value`` where the YAML need not write the key, else ``key=value``."""
-        line = f"{key}={text}"
-        value = self.parse(line).value()
+        override = self.parse(line)
+        key = override.key_or_group
+        block, _, name = key.partition(".")
+        optional = key.startswith(OPEN_KEYS) or key in PLAIN_KEYS or (block in BLOCKS and name in schema_keys(block))
         with in_one_line(line[:SHOWN]):
             try:
-                OmegaConf.update(composed, key, value, merge=True, force_add=is_schema_key(key))
+                OmegaConf.update(composed, key, override.value(), merge=True, force_add=optional)
             except OmegaConfBaseException as error:
                 raise ConfigCompositionException(
                     f"{line[:SHOWN]}: has another form than the value in the YAML; write it in that form"
@@ -215,10 +243,7 @@ def resolved_document(composed: DictConfig) -> dict[str, Any]:
     with _variables() as asked:
         document: dict[str, Any] = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     for block, keys in document.items():
-        for key, value in keys.items() if isinstance(keys, dict) else ():
-            check_plain({key: value}, block, -1)
-        if not isinstance(keys, dict):
-            check_plain(keys, block)
+        check_plain(keys, block)
     if not asked:
         return document
     with _variables(as_written=True):
@@ -248,18 +273,7 @@ def _variables(as_written: bool = False) -> Iterator[set[str]]:
 
 def _files(choices: Mapping[str, str | None]) -> str:
     """Return how a message points to the chosen files."""
-    return "a value in the YAML of " + ", ".join(f"{group}={name}" for group, name in choices.items() if is_group(group) and name)
-
-
-def _refuse_shadowed_files(folders: Sequence[Path]) -> None:
-    """Refuse one name for two different files: the results would not say which of them was measured."""
-    seen: dict[Path, Path] = {}
-    for folder in dict.fromkeys(folders):
-        for group in (*BLOCKS, "sweep"):
-            for path in sorted((folder / group).rglob("*.yaml")):
-                first = seen.setdefault(path.relative_to(folder), path)
-                if first != path and not filecmp.cmp(first, path, shallow=False):
-                    raise InputError(f"{path}: {first} has the same name and another content; rename one of them")
+    return "a value in the YAML of " + ", ".join(f"{group}={name}" for group, name in choices.items() if group in BLOCKS and name)
 
 
 @contextmanager
@@ -269,12 +283,8 @@ def in_one_line(where: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError, AttributeError, KeyError) as error:
-        if isinstance(error, FileNotFoundError) and error.filename is None:  # the current folder is gone, which is no mistake in a value
-            raise
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError) as error:
         raise InputError(_explain(error, where)) from error
-    except RecursionError as error:
-        raise InputError(f"{where}: is nested too deeply, or inside itself; a value may be nested {DEEPEST} deep") from error
 
 
 def _explain(error: Exception, where: str) -> str:
@@ -286,7 +296,13 @@ def _explain(error: Exception, where: str) -> str:
         group, _, name = error.missing_cfg_file.rpartition("/")
         return f"{group}={name}: no such {group}; {nearest(name, error.options)}"
     if isinstance(error, ConfigCompositionException) and isinstance(cause, ConfigKeyError | ConfigAttributeError):
-        return _explain_unknown_key(str(cause.full_key), cause)
+        key = str(cause.full_key)
+        if key in BLOCKS:
+            return f"no {key} was chosen: add {key}=NAME to the command line"
+        block = key.partition(".")[0]
+        beside = [str(name) for name in cause.parent_node] if isinstance(cause.parent_node, DictConfig) else []
+        ours = schema_keys(block) if block in BLOCKS and key.count(".") == 1 else ()
+        return f"{key}: no such key; {nearest_key(key, [*beside, *ours])}"
     if isinstance(error, ConfigCompositionException) and isinstance(cause, OmegaConfBaseException) and not str(error):
         return f"{where}: {_explain(cause, where)}"
     if isinstance(error, MissingMandatoryValue):
@@ -298,22 +314,3 @@ def _explain(error: Exception, where: str) -> str:
         return told
     remedy = next((remedy for kind, remedy in REMEDIES.items() if isinstance(error, kind)), "")
     return f"{getattr(error, 'full_key', None) or where}: {told}" + (remedy and f"; {remedy}")
-
-
-REMEDIES = {
-    UnsupportedValueType: f"write {PLAIN}",
-    InterpolationResolutionError: INTERPOLATIONS,
-    UnsupportedInterpolationType: INTERPOLATIONS,
-    UnicodeDecodeError: "save the file as UTF-8",
-    AttributeError: "a YAML tag such as !!timestamp does not fit its value; leave it out",
-    KeyError: "a YAML tag such as !!bool does not fit its value; leave it out",
-}
-
-
-def _explain_unknown_key(key: str, cause: OmegaConfBaseException) -> str:
-    if key in BLOCKS:
-        return f"no {key} was chosen: add {key}=NAME to the command line"
-    block, _, _ = key.partition(".")
-    beside = [str(name) for name in cause.parent_node] if isinstance(cause.parent_node, DictConfig) else []
-    ours = schema_keys(block) if block in BLOCKS and key.count(".") == 1 else ()
-    return f"{key}: no such key; {nearest_key(key, [*beside, *ours])}"

@@ -3,6 +3,7 @@
 Hydra composes, and the grammar of overrides is Hydra's too. What a sweep is, which keys there are and how a mistake is worded is ours.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,20 +12,14 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from orchestrator.configuration.analysis import TOGETHER, TOLERANCE, AnalysisConfig
+from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composer import Composer, in_one_line, resolved_document
-from orchestrator.configuration.config import CampaignConfig, parse_campaign
-from orchestrator.configuration.fields import MOST_REPEATS
-from orchestrator.configuration.keys import BLOCKS, CAMPAIGN_BLOCKS
+from orchestrator.configuration.config import BLOCKS, CAMPAIGN_BLOCKS, CampaignConfig, parse_campaign
 from orchestrator.configuration.sweep import SweepFile, applying, combinations, parse_sweep
 from orchestrator.contracts import InputError
 
-Progress = Callable[[int, int], None]
-"""Called with the number of trials composed and the number of all."""
-
-
-MOST_UNASKED = 1_000
-"""Most trials, repeats included, that one command makes without ``--many``: more could be an accident."""
+Progress = Callable[[int, int], None]  # called with the number of trials composed and the number of all
+MOST_UNASKED = 1_000  # trials, repeats included, that one command makes without ``--many``: more could be an accident
 
 
 @dataclass(frozen=True)
@@ -180,18 +175,15 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
             with in_one_line(f"{key}={text}"):
                 # Alone: what a campaign has stored, whoever wrote it, is no expression.
                 value = resolved_document(OmegaConf.create({"analysis": composer.parse(f"{key}={text}").value()}))["analysis"]
-            _put(changed, key, value)
+            inside = changed
+            *parents, last = key.split(".")
+            for parent in parents:
+                inside[parent] = inside[parent] if isinstance(inside.get(parent), dict) else {}
+                inside = inside[parent]
+            # A mapping adds to the one that is there; but one law or set of bounds replaces another as a whole.
+            both = isinstance(value, dict) and isinstance(inside.get(last), dict) and last not in ("tolerance", "together_ms")
+            inside[last] = {**inside[last], **value} if both else value
         return parse_campaign(changed).analysis
-
-
-def _put(document: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key; a mapping adds to the one that is there, unless one law or set of bounds replaces another as a whole."""
-    *parents, last = key.split(".")
-    for parent in parents:
-        document[parent] = document[parent] if isinstance(document.get(parent), dict) else {}
-        document = document[parent]
-    both = isinstance(value, dict) and isinstance(document.get(last), dict) and key not in (TOLERANCE, TOGETHER)
-    document[last] = {**document[last], **value} if both else value
 
 
 def code_folders(overrides: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -235,13 +227,7 @@ def to_yaml(document: Mapping[str, Any]) -> str:
 
 def _refuse_many(repeats: Iterable[object]) -> None:
     """Refuse more trials than are likely meant. Repeats that are unknown yet, or not a number, count as one."""
-    trials = sum(_counted(repeat) for repeat in repeats)
+    found = [str(repeat) for repeat in repeats]
+    trials = sum(max(1, int(float(repeat))) if re.fullmatch(r"\d+(\.\d*)?", repeat) else 1 for repeat in found)
     if trials > MOST_UNASKED:
         raise InputError(f"this makes {trials:,} trials, repeats included: narrow the axes, or add --many if so many are meant")
-
-
-def _counted(repeat: object) -> int:
-    try:
-        return min(max(1, int(float(str(repeat)))), MOST_REPEATS)
-    except (OverflowError, ValueError):
-        return 1

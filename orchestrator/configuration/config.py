@@ -1,10 +1,10 @@
-"""What a trial and a campaign are: frozen models that refuse unknown keys.
+"""What a trial and a campaign are: frozen models that refuse unknown keys; and the keys that a command line may set.
 
 The words are those of the documentation: a *trial* is one model x task x system x runtime x measurement setting x repeat; a
 *campaign* is all trials of one command.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -32,7 +32,7 @@ from orchestrator.configuration.fields import (
 )
 from orchestrator.configuration.load import LoadConfig, refuse_empty_streams
 from orchestrator.configuration.server import MOST_UNASKED_IN_FLIGHT, ServerSettings
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, nearest
 from orchestrator.stats.constants import CERTIFY_ROUNDS, PAUSE
 
 T = TypeVar("T", bound=BaseModel)
@@ -51,8 +51,6 @@ class Target(Frozen):
     @classmethod
     def _collect_options(cls, data: Any) -> Any:
         """Every key that is not ours belongs to the target."""
-        if not isinstance(data, Mapping):
-            raise ValueError("must be a mapping with name, kind and target")
         if "options" in data and set(data) <= set(cls.model_fields):
             return dict(data)
         ours = {key: value for key, value in data.items() if key in cls.model_fields}
@@ -120,12 +118,6 @@ class SystemConfig(Frozen):
         indices = self.device.startswith("cuda:")
         return tuple(f"cuda:{name}" if indices else name for name in self.device.removeprefix("cuda:").split(","))
 
-    @model_validator(mode="after")
-    def _each_once(self) -> Self:
-        if len(set(self.gpus)) < len(self.gpus):
-            raise ValueError(f"device={self.device} names a GPU twice; list each GPU once in system.device")
-        return self
-
 
 class RuntimeConfig(Frozen):
     """What executes the model.
@@ -180,12 +172,10 @@ class MeasurementConfig(Frozen):
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
-        if self.max_rounds < self.min_rounds:
-            raise ValueError(
-                f"max_rounds={self.max_rounds} is below min_rounds={self.min_rounds}; raise measurement.max_rounds or lower "
-                "measurement.min_rounds"
-            )
-        return self
+        remedy = "raise measurement.max_rounds or lower measurement.min_rounds"
+        return self.sound(
+            (self.max_rounds < self.min_rounds, f"max_rounds={self.max_rounds} is below min_rounds={self.min_rounds}; {remedy}")
+        )
 
 
 class ClusterConfig(Frozen):
@@ -201,13 +191,12 @@ class ClusterConfig(Frozen):
 
     @model_validator(mode="after")
     def _address_where_needed(self) -> Self:
-        if (self.name == "address") != (self.address is not None):
-            raise ValueError("cluster=address needs cluster.address=HOST:PORT, and no other cluster takes one")
-        return self
+        rule = "cluster=address needs cluster.address=HOST:PORT, and no other cluster takes one"
+        return self.sound(((self.name == "address") != (self.address is not None), rule))
 
 
+# Headers, in small letters, whose values are secrets.
 OF_TOKENS = ("authorization", "proxy-authorization", "cookie", "x-api-key", "api-key")
-"""Headers, in small letters, whose values are secrets."""
 
 
 class Trial(Frozen):
@@ -236,49 +225,46 @@ class Trial(Frozen):
 
     @model_validator(mode="after")
     def _blocks_fit(self) -> Self:
-        if self.server.is_asked and not self.runtime.asks_server:
-            raise ValueError(
-                f"runtime={self.runtime.name} computes in this process and asks no server={self.server.name}; choose "
-                "runtime=open_inference, openai or http_json, or server=none"
-            )
-        if self.runtime.asks_server and not self.server.is_asked:
-            raise ValueError(
-                f"runtime={self.runtime.name} asks a server and none is named; add server=url server.name=NAME server.url=http://HOST:PORT"
-            )
-        if self.server.is_asked and self.load.is_open:
-            for key, value, plain in (
-                ("load.policy", self.load.policy, "queue"),
-                ("load.queue_limit", self.load.queue_limit, None),
-                ("measurement.batch", self.measurement.batch, 1),
-            ):
-                if value != plain:
-                    raise ValueError(
-                        f"{key}={value} has no effect where a server is asked under load: every sample is a request that is sent at its "
-                        f"moment; leave it out, and bound server.in_flight"
-                    )
-        if self.server.is_asked and self.system.device != "cpu":
-            raise ValueError(
-                f"system.device={self.system.device} is the client's, and a client of server={self.server.name} needs the CPU alone; "
-                "set system.device=cpu"
-            )
-        if self.load.batch_wait_ms and self.measurement.batch == 1:
-            raise ValueError(
-                f"load.batch_wait_ms={self.load.batch_wait_ms:g} has no effect where one sample is a batch; raise measurement.batch"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _no_token_in_requests(self) -> Self:
-        """Refuse headers that hold a token, without showing it: the keys of a request are stored."""
+        asked, load = self.server.is_asked, self.load
+        plain: dict[str, tuple[object, object]] = {
+            "load.policy": (load.policy, "queue"),
+            "load.queue_limit": (load.queue_limit, None),
+            "measurement.batch": (self.measurement.batch, 1),
+        }
+        idle = next((f"{key}={value}" for key, (value, default) in plain.items() if value != default), None)
         request = self.model.options.get("request")
         headers = request.get("headers") if isinstance(request, Mapping) else None
-        for name in headers if isinstance(headers, Mapping) else ():
-            if str(name).lower() in OF_TOKENS:
-                raise ValueError(
-                    f"model.request.headers.{name} would be stored with the results; give a token by server.token_env=VARIABLE or "
-                    "server.token_file=PATH, and another header than Authorization by server.token_header=NAME"
-                )
-        return self
+        token = next((name for name in headers or () if str(name).lower() in OF_TOKENS), None)
+        return self.sound(
+            (
+                asked and not self.runtime.asks_server,
+                f"runtime={self.runtime.name} computes in this process and asks no server={self.server.name}; choose "
+                "runtime=open_inference, openai or http_json, or server=none",
+            ),
+            (
+                self.runtime.asks_server and not asked,
+                f"runtime={self.runtime.name} asks a server and none is named; add server=url server.name=NAME server.url=http://HOST:PORT",
+            ),
+            (
+                asked and load.is_open and idle,
+                f"{idle} has no effect where a server is asked under load: every sample is a request that is sent at its moment; "
+                "leave it out, and bound server.in_flight",
+            ),
+            (
+                asked and self.system.device != "cpu",
+                f"system.device={self.system.device} is the client's, and a client of server={self.server.name} needs the CPU alone; "
+                "set system.device=cpu",
+            ),
+            (
+                load.batch_wait_ms and self.measurement.batch == 1,
+                f"load.batch_wait_ms={load.batch_wait_ms:g} has no effect where one sample is a batch; raise measurement.batch",
+            ),
+            (  # the keys of a request are stored, and so would be the token, which this does not show
+                token,
+                f"model.request.headers.{token} would be stored with the results; give a token by server.token_env=VARIABLE or "
+                "server.token_file=PATH, and another header than Authorization by server.token_header=NAME",
+            ),
+        )
 
 
 class CampaignConfig(Frozen):
@@ -297,16 +283,10 @@ TRIAL_KEYS = (*NEEDED_KEYS, "load", "server")
 
 
 def parse_trial(document: Mapping[str, Any]) -> Trial:
-    """Return the trial that one composed document describes.
-
-    Raises
-    ------
-    InputError
-        naming the first value that breaks a rule.
-    """
-    missing = [key for key in NEEDED_KEYS if not document.get(key)]
-    if missing:
-        raise InputError(f"no {missing[0]} was chosen: add {missing[0]}=NAME to the command line")
+    """Return the trial that one composed document describes. Raises InputError, naming the first value that breaks a rule."""
+    for key in NEEDED_KEYS:
+        if not document.get(key):
+            raise InputError(f"no {key} was chosen: add {key}=NAME to the command line")
     trial = _validate(Trial, {key: document[key] for key in TRIAL_KEYS if document.get(key)})
     refuse_empty_streams(trial.load)
     return trial
@@ -322,3 +302,64 @@ def _validate(model: type[T], data: Mapping[str, Any]) -> T:
         return model.model_validate(data)
     except ValidationError as error:
         raise InputError(explain(error)) from error
+
+
+# The configuration groups, each with what its YAML may hold.
+BLOCKS: dict[str, type[BaseModel]] = {
+    "model": ModelConfig,
+    "task": TaskConfig,
+    "system": SystemConfig,
+    "runtime": RuntimeConfig,
+    "measurement": MeasurementConfig,
+    "load": LoadConfig,
+    "server": ServerSettings,
+    "analysis": AnalysisConfig,
+    "cluster": ClusterConfig,
+}
+# Blocks whose other keys are the target's own: those written in the YAML are the only ones allowed.
+WITH_OPTIONS = ("model", "task")
+PLAIN_KEYS = ("code", "minutes", "require_same_stack", "results_dir")
+# Mappings of the user's own names.
+OPEN_KEYS = ("system.labels.", "system.paths.", "measurement.rule_options.", "server.settings.", "server.environment.")
+# What all trials of a campaign share, so that no sweep varies it.
+CAMPAIGN_BLOCKS = ("analysis", "cluster", *PLAIN_KEYS)
+
+
+def schema_keys(block: str) -> frozenset[str]:
+    """Return the keys of a block that every YAML of its group may hold: ``deadline``, and ``deadline.quality`` within it."""
+    return frozenset(_keys_of(BLOCKS[block])) - {"options"}
+
+
+def _keys_of(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{name}.{inner}" for inner in _keys_of(field.annotation))
+
+
+def check_key(key: str) -> None:
+    """Refuse a key that no configuration has. A target's own options are checked when its YAML has been read.
+
+    Raises
+    ------
+    InputError
+        with the nearest known key.
+    """
+    block, dot, name = key.partition(".")
+    if block == "hydra" or key.startswith("hydra/"):
+        remedy = "use results_dir=" if key in ("hydra.run.dir", "hydra.sweep.dir") else "use results_dir= and --config-dir"
+        raise InputError(f"{key}: Hydra only composes here and its own settings have no effect; {remedy}")
+    if key in PLAIN_KEYS or key.startswith(OPEN_KEYS) or (block in BLOCKS and not dot):
+        return
+    if block not in BLOCKS:
+        raise InputError(f"{key}: no such key; {nearest(block, [*BLOCKS, *PLAIN_KEYS, 'sweep'])}")
+    if block not in WITH_OPTIONS and name not in schema_keys(block):
+        raise InputError(f"{key}: no such key; {nearest_key(key, schema_keys(block))}")
+
+
+def nearest_key(key: str, names: Iterable[str]) -> str:
+    """Return advice as `nearest` does, for the last part of a dotted key among the names that could stand there."""
+    parent, _, name = key.rpartition(".")
+    outer = parent.partition(".")[2]
+    known = [known.removeprefix(f"{outer}.") for known in names if not outer or known.startswith(f"{outer}.")] or list(names)
+    return nearest(name, known).replace("did you mean ", f"did you mean {parent}.")

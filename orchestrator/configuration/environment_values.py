@@ -13,18 +13,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from orchestrator.configuration.config import Target, Trial
-from orchestrator.configuration.fields import SHORTEST_HIDDEN, without
-from orchestrator.configuration.keys import WITH_OPTIONS, schema_keys
+from orchestrator.configuration.config import Target, Trial, schema_keys
+from orchestrator.configuration.fields import SHORTEST_HIDDEN, expression, without
 from orchestrator.contracts import InputError
 
 EXPRESSION = re.compile(r"\$\{oc\.env:([^{}:,\s]+)\}")
 SALT = b"tail-quality: a value of the environment in a trial's id"
 ITERATIONS = 200_000
-OF_A_SERVER = ("command", "environment", "settings", "version_command")
-"""Keys of the block ``server`` that may hold expressions."""
-PATH_OPTIONS = ("path", "root")
-"""Options of models and tasks that are paths by their name."""
+OF_A_SERVER = ("command", "environment", "settings", "version_command")  # keys of the block ``server`` that may hold expressions
+PATH_OPTIONS = ("path", "root")  # options of models and tasks that are paths by their name
 
 
 @dataclass(frozen=True)
@@ -47,13 +44,10 @@ def has_expression(value: object) -> bool:
 
 def resolved_text(text: str) -> str:
     """Return a text with the values of the variables that it names. Raises InputError for one that is not set."""
-
-    def value(match: re.Match[str]) -> str:
-        if match[1] not in os.environ:
-            raise InputError(f"{match[0]}: the environment variable {match[1]} is not set; set it as it was when the campaign was begun")
-        return os.environ[match[1]]
-
-    return EXPRESSION.sub(value, text)
+    for name in EXPRESSION.findall(text):
+        if name not in os.environ:
+            raise InputError(f"{expression(name)}: the environment variable {name} is not set; set it as when the campaign was begun")
+    return EXPRESSION.sub(lambda match: os.environ[match[1]], text)
 
 
 def resolved(trial: Trial) -> Trial:
@@ -92,13 +86,14 @@ def hidden(trial: Trial, values: Any) -> Any:
 
 def variables_in(trial: Trial) -> tuple[str, ...]:
     """Return the names of the variables that a trial's options, paths and server's command hold, sorted."""
+    parts = [trial.model.options, trial.task.options, trial.system.paths, *(getattr(trial.server, key) for key in OF_A_SERVER)]
     found: set[str] = set()
 
     def note(text: str) -> str:
         found.update(EXPRESSION.findall(text))
         return text
 
-    _each_text([trial.model.options, trial.task.options, trial.system.paths, *(getattr(trial.server, key) for key in OF_A_SERVER)], note)
+    _each_text(parts, note)
     return tuple(sorted(found))
 
 
@@ -127,29 +122,20 @@ def path_options(options: Mapping[str, Any], files: Sequence[Path]) -> dict[str,
     """
     absolute = {file.absolute() for file in files}
     known = {parent for file in absolute for parent in file.parents} | absolute
-    texts = {name: Path(value).expanduser().absolute() for name, value in options.items() if isinstance(value, str)}
-    return {name: str(path) for name, path in texts.items() if _is_path(name, str(options[name]), path, known)}
-
-
-def _is_path(name: str, value: str, path: Path, known: set[Path]) -> bool:
-    try:
-        return path.exists() and (name in PATH_OPTIONS or "/" in value or "\\" in value or path in known)
-    except OSError:
-        return False
+    texts = {name: value for name, value in options.items() if isinstance(value, str)}
+    paths = {name: Path(value).expanduser().absolute() for name, value in texts.items()}
+    return {
+        name: str(path)
+        for name, path in paths.items()
+        if os.path.exists(path) and (name in PATH_OPTIONS or path in known or re.search(r"[/\\]", texts[name]))  # noqa: PTH110 - long text is none
+    }
 
 
 def keep_expressions(values: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document with expressions in place of values, in the keys that are a target's or a process's.
 
-    Parameters
-    ----------
-    values, written
-        the document with the values of variables, and with their expressions.
-
-    Raises
-    ------
-    InputError
-        for a text that its expression does not give back.
+    ``values`` is the document with the values of variables, and ``written`` with their expressions. Raises InputError for a text that
+    its expression does not give back.
     """
 
     def kept(key: str, value: Any, expressed: Any) -> Any:
@@ -165,12 +151,9 @@ def keep_expressions(values: Mapping[str, Any], written: Mapping[str, Any]) -> d
             )
         return expressed
 
-    def in_block(block: str, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        ours = schema_keys(block) if block in WITH_OPTIONS else {*value} - {"system": {"paths"}, "server": {*OF_A_SERVER}}.get(block, set())
-        return {
-            name: inside if name in ours else kept(f"{block}.{name}", inside, written[block].get(name)) for name, inside in value.items()
-        }
-
-    return {block: in_block(block, value) for block, value in values.items()}
+    found = dict(values)
+    for block in {"model", "task", "system", "server"} & values.keys():
+        theirs = {"system": {"paths"}, "server": {*OF_A_SERVER}}.get(block) or {*values[block]} - schema_keys(block)
+        expressed = {name: kept(f"{block}.{name}", values[block][name], written[block].get(name)) for name in theirs & {*values[block]}}
+        found[block] = {**values[block], **expressed}
+    return found

@@ -4,36 +4,28 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from itertools import takewhile
-from typing import Annotated, Any, Literal, get_args
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.contracts import InputError, nearest
 
 MOST_REPEATS = 1000
-MOST_THRESHOLDS = 1000
-"""Per kind: tables have a row per threshold, trial and clock."""
-MOST_ROUNDS = 10**9
-"""Rounds are numbered with 32 bits."""
-MOST_SECONDS = 10**6
-"""11 days for a round: systems' own waits take little more."""
-LONGEST_MS = 9 * 10**9
-"""104 days for a threshold: beyond, float64 holds no exact number of nanoseconds."""
+MOST_THRESHOLDS = 1000  # per kind: tables have a row per threshold, trial and clock
+MOST_ROUNDS = 10**9  # rounds are numbered with 32 bits
+MOST_SECONDS = 10**6  # 11 days for a round: systems' own waits take little more
+LONGEST_MS = 9 * 10**9  # 104 days for a threshold: beyond, float64 holds no exact number of nanoseconds
 MOST_CORES = 4096
 MOST_CLASSES = MOST_SAMPLES = 10**9
 LARGEST_SEED = 2**63 - 1
 FEWEST_ARRIVALS_PER_S, MOST_ARRIVALS_PER_S = 1e-3, 10**7
 LONGEST_STREAM_S = 86_400
-LARGEST = 2**128
-"""No whole number in a file of this program lies further from 0."""
-DEEPEST = 30
-"""How deep a key's value may be nested."""
-PLAIN = "null, true, false, a finite number of at most 128 bits, text, a list or a mapping with text as keys"
-SHOWN = 80
-"""Characters of a value that a message repeats."""
+LARGEST = 2**128  # no whole number in a file of this program lies further from 0
+PLAIN = "null, true, false, a finite number, text, a list or a mapping with text as keys"
+SHOWN = 80  # characters of a value that a message repeats
 
 SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|kB|KB|MB|GB|TB)?\s*")
 SIZE_UNITS = {
@@ -63,21 +55,8 @@ def matches(pattern: str, rule: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _no_truth(value: object) -> object:
-    """Refuse true and false where a number is wanted: Python counts them as 1 and 0."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number, and true and false are none")
-    return value
-
-
-def _each_once(cores: tuple[int, ...]) -> tuple[int, ...]:
-    if len(set(cores)) < len(cores):
-        raise ValueError("names a core twice; list each core once")
-    return cores
-
-
+# One text stands for a list of one.
 ONE_OR_SEVERAL = BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
-"""One text stands for a list of one."""
 
 DeviceKind = Literal["cpu", "cuda"]
 Dtype = Literal["fp32", "bf16", "fp16"]
@@ -89,16 +68,18 @@ NAME = matches(
 MODULE = matches(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "must be the name of a Python module")
 PROGRAM = matches(r"(?s)(?=.*\S)[^\0]{1,200}", "must be the name of a program, of 1 to 200 characters")
 
+# A timed process has another working directory than the command.
+File = Annotated[str, AfterValidator(lambda file: str(Path(file).expanduser().absolute()))]
 Name = Annotated[str, NAME]
 Names = Annotated[tuple[str, ...], ONE_OR_SEVERAL]
 Modules = Annotated[tuple[Annotated[str, MODULE], ...], ONE_OR_SEVERAL]
 Programs = Annotated[tuple[Annotated[str, PROGRAM], ...], ONE_OR_SEVERAL]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0, le=2**60)]
 Percentile = Annotated[float, Field(ge=1e-6, lt=100)]
-Milliseconds = Annotated[float, BeforeValidator(_no_truth), Field(ge=1e-6, le=LONGEST_MS, allow_inf_nan=False)]
+Milliseconds = Annotated[float, Field(ge=1e-6, le=LONGEST_MS, allow_inf_nan=False)]
 Core = Annotated[int, Field(ge=0, lt=MOST_CORES)]
-Cores = Annotated[int, Field(gt=0, le=MOST_CORES)] | Annotated[tuple[Core, ...], AfterValidator(_each_once)] | None
-"""A number of cores, a list of core numbers, or all there are."""
+# A number of cores, a list of core numbers, or all there are.
+Cores = Annotated[int, Field(gt=0, le=MOST_CORES)] | tuple[Core, ...] | None
 
 
 class Frozen(BaseModel):
@@ -106,73 +87,34 @@ class Frozen(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse true and false, also in a list, where a number is wanted: Pydantic would take them for 1 and 0."""
-        if _holds_numbers_alone(cls, str(info.field_name)):
-            for one in value if isinstance(value, list | tuple) else (value,):
-                _no_truth(one)
-        return value
+    def changed(self) -> list[str]:
+        """Return the keys whose values are not their defaults."""
+        return [key for key, field in type(self).model_fields.items() if getattr(self, key) != field.get_default()]
+
+    def sound(self, *mistakes: tuple[object, str]) -> Self:
+        """Return this, unless one of the mistakes is there. Raises ValueError with the rule that it breaks."""
+        for is_there, rule in mistakes:
+            if is_there:
+                raise ValueError(rule)
+        return self
 
 
-@lru_cache(maxsize=1024)
-def _holds_numbers_alone(model: type[BaseModel], name: str) -> bool:
-    """Return whether a key may hold a number and may not be true or false."""
-    kinds = set(_kinds(model.model_fields[name].annotation))
-    return bool(kinds & {int, float}) and not kinds & {bool, Any}
-
-
-def _kinds(annotation: Any) -> list[Any]:
-    """Return all types that an annotation names."""
-    return [annotation, *(kind for part in get_args(annotation) for kind in _kinds(part))]
-
-
-def check_plain(value: object, key: str, depth: int = 0) -> None:
-    """Refuse what a file of JSON would not give back as it was.
-
-    Parameters
-    ----------
-    key
-        where the value stands, for the message.
-    depth
-        how deep that is within the value that was asked for.
-
-    Raises
-    ------
-    InputError
-        with the first key whose value breaks the rule.
-    """
-    if depth > DEEPEST:
-        raise InputError(
-            f"{'.'.join(key.split('.')[:2])}: is nested more than {DEEPEST} deep; flatten it, or put it into a file of its own"
-        )
+def check_plain(value: object, key: str) -> None:
+    """Refuse what a file of JSON would not give back as it was; ``key`` says where it stands. Raises InputError."""
     if isinstance(value, dict):
         for name, inside in value.items():
             if not isinstance(name, str):
                 raise InputError(f"{key}: its key {name!a:.{SHOWN}} is no text; put it into quotes")
-            check_plain(name, key, depth)
-            check_plain(inside, f"{key}.{name}", depth + 1)
-    elif isinstance(value, list | tuple):
+            check_plain(inside, f"{key}.{name}")
+    elif isinstance(value, list):
         for place, inside in enumerate(value):
-            check_plain(inside, f"{key}.{place}", depth + 1)
-    elif not _is_plain(value):
-        shown = "" if isinstance(value, int) else f"={' '.join(ascii(value).split())[:SHOWN]}"  # Python may refuse to print a number
-        raise InputError(f"{key}{shown}: must be {PLAIN}; write it as one of these")
+            check_plain(inside, f"{key}.{place}")
+    elif not (value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))):
+        raise InputError(f"{key}={ascii(value)[:SHOWN]}: must be {PLAIN}; write it as one of these")
 
 
-def _is_plain(value: object) -> bool:
-    if isinstance(value, str):
-        return value.encode(errors="ignore").decode() == value  # half of a surrogate pair is no text
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return value is None or (isinstance(value, int) and abs(value) <= LARGEST)
-
-
-SHORTEST_HIDDEN = 6
-"""A shorter secret would be found in any text."""
-ASKED: set[str] = set()
-"""The variables whose values this process has put into configurations, of its own keys too."""
+SHORTEST_HIDDEN = 6  # a shorter secret would be found in any text
+ASKED: set[str] = set()  # variables whose values this process has put into configurations, of its own keys too
 SECRET = "token_"  # noqa: S105 - how keys begin whose values no message repeats: somebody may have put the token itself there
 
 
@@ -190,11 +132,7 @@ def without(text: str, names: Iterable[str]) -> str:
     return text
 
 
-def without_asked(text: str) -> str:
-    """Return a message about a configuration with expressions in place of values."""
-    return without(text, ASKED)
-
-
+# The rule that a value breaks and the remedy, by Pydantic's name of the mistake, where its own words would not do.
 RULES = {
     "tuple_type": "must be a list such as [12]",
     "model_type": "must be a group of keys; set one of them, as KEY.NAME=VALUE",
@@ -205,7 +143,6 @@ RULES = {
     "greater_than_equal": "must be at least {ge:g}; write a larger number",
     "too_long": "must be at most {max_length:,} values; leave some out",
 }
-"""The rule that a value breaks and the remedy, by Pydantic's name of the mistake, where its own words would not do."""
 
 
 def explain(error: ValidationError, keys: Iterable[str] = ()) -> str:
@@ -221,7 +158,7 @@ def explain(error: ValidationError, keys: Iterable[str] = ()) -> str:
         return f"{key}: no such key" + (f"; {nearest(key, keys)}" if keys else "")
     value = first.get("input")
     hide = isinstance(value, Mapping) or first["type"] == "missing" or key.rpartition(".")[2].startswith(SECRET)
-    shown = "" if hide else f"={without_asked(str(value))[:SHOWN]}"
+    shown = "" if hide else f"={without(str(value), ASKED)[:SHOWN]}"
     rule = RULES.get(first["type"], "").format(**first.get("ctx", {})) or first["msg"].removeprefix("Value error, ")
     more = f" (and {len(by_key) - 1} more)" if len(by_key) > 1 else ""
     return f"{key}{shown}: {rule[0].lower()}{rule[1:]}{more}"

@@ -1,9 +1,8 @@
 """When samples arrive: the block ``load`` of a trial."""
 
-from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from orchestrator.configuration.fields import (
     FEWEST_ARRIVALS_PER_S,
@@ -11,6 +10,7 @@ from orchestrator.configuration.fields import (
     LONGEST_STREAM_S,
     MOST_ARRIVALS_PER_S,
     MOST_SAMPLES,
+    File,
     Frozen,
     Milliseconds,
 )
@@ -33,7 +33,7 @@ class LoadConfig(Frozen):
     group: int = Field(1, gt=0, le=MOST_SAMPLES)
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     burstiness: float = Field(1.0, ge=1e-3, le=1e3)
-    file: str | None = None
+    file: File | None = None
     speed: float = Field(1.0, ge=1e-6, le=1e6)
     policy: Policy = "queue"
     deadline_ms: Milliseconds | None = None
@@ -75,33 +75,36 @@ class LoadConfig(Frozen):
         told = ("name", "burstiness") if document.get("name") == "gamma" else ("name",)
         return {key: value for key, value in document.items() if value is not None or key in told or key not in cls.model_fields}
 
-    @field_validator("file")
-    @classmethod
-    def _absolute(cls, file: str | None) -> str | None:
-        """A timed process has another working directory than the command."""
-        return None if file is None else str(Path(file).expanduser().absolute())
-
     @model_validator(mode="after")
     def _keys_fit_the_law(self) -> Self:
-        changed = {key for key, field in type(self).model_fields.items() if key != "name" and getattr(self, key) != field.default}
-        if not self.is_open and changed:
-            key = min(changed)
-            raise ValueError(f"{key}={getattr(self, key)} has no effect under load=closed; choose load=periodic, poisson, gamma or trace")
-        if self.is_open and self.name != "trace" and self.rate_per_s is None:
-            raise ValueError(f"load={self.name} has no rate; add load.rate_per_s=SAMPLES_PER_SECOND")
-        if self.name == "trace" and self.file is None:
-            raise ValueError("load=trace has no arrival times; add load.file=PATH")
+        changed = {*self.changed()} - {"name"}
+        first = min(changed, default="")
         owners = {"rate_per_s": ("periodic", "poisson", "gamma"), "burstiness": ("gamma",), "file": ("trace",), "speed": ("trace",)}
-        for key, laws in owners.items():
-            if key in changed and self.name not in laws:
-                raise ValueError(
-                    f"{key}={getattr(self, key)} has no effect under load={self.name}; leave it out, or choose load={laws[-1]}"
-                )
-        if (self.policy == "skip_late") != (self.deadline_ms is not None):
-            raise ValueError("load.policy=skip_late needs load.deadline_ms=MILLISECONDS, and no other policy takes one")
-        if self.stream_s is not None and self.ramp_s is not None and self.ramp_s >= self.stream_s:
-            raise ValueError(f"ramp_s={self.ramp_s:g} leaves nothing of stream_s={self.stream_s:g}; lower load.ramp_s")
-        return self
+        alien = next((key for key, laws in owners.items() if key in changed and self.name not in laws), "")
+        return self.sound(
+            (
+                not self.is_open and changed,
+                f"{first}={getattr(self, first, None)} has no effect under load=closed; choose load=periodic, poisson, gamma or trace",
+            ),
+            (
+                self.is_open and self.name != "trace" and self.rate_per_s is None,
+                f"load={self.name} has no rate; add load.rate_per_s=SAMPLES_PER_SECOND",
+            ),
+            (self.name == "trace" and self.file is None, "load=trace has no arrival times; add load.file=PATH"),
+            (
+                alien,
+                f"{alien}={getattr(self, alien, None)} has no effect under load={self.name}; leave it out, or choose "
+                f"load={owners.get(alien, ('closed',))[-1]}",
+            ),
+            (
+                (self.policy == "skip_late") != (self.deadline_ms is not None),
+                "load.policy=skip_late needs load.deadline_ms=MILLISECONDS, and no other policy takes one",
+            ),
+            (
+                self.stream_s is not None and self.ramp_s is not None and self.ramp_s >= self.stream_s,
+                f"ramp_s={self.ramp_s or 0:g} leaves nothing of stream_s={self.stream_s or 0:g}; lower load.ramp_s",
+            ),
+        )
 
 
 def refuse_empty_streams(load: LoadConfig) -> None:

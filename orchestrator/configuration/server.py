@@ -2,26 +2,24 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from orchestrator.configuration.fields import SECRET, Cores, Frozen, Modules, Name, matches
+from orchestrator.configuration.fields import SECRET, Cores, File, Frozen, Modules, Name, matches
 
 LONGEST_TIMEOUT_S = 86_400
-MOST_IN_FLIGHT = 4096
-"""Each request in flight is a thread with a connection of its own."""
+MOST_IN_FLIGHT = 4096  # each request in flight is a thread with a connection of its own
+# Requests on their way at once where a schedule says when they are sent and the user does not say how many.
 MOST_UNASKED_IN_FLIGHT = 256
-"""Requests on their way at once where a schedule says when they are sent and the user does not say how many."""
 NOT_ASKED = "none"
 URL_FORM = "must be http://HOST:PORT or https://HOST:PORT, with a path if the server wants one"
 
 PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
+# What every command may name: a folder for derived files, the number of the server's cores, host and port of its URL, the timed process's
+# Python, and the URL itself.
 KNOWN = ("cache", "cores", "host", "port", "python", "url")
-"""What every command may name: a folder for derived files, the number of the server's cores, host and port of its URL, the timed process's
-Python, and the URL itself."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Command = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -30,8 +28,8 @@ VARIABLE = matches(
     r"[A-Za-z_][A-Za-z0-9_]{0,199}",
     "must be the name of an environment variable that holds the token, such as MY_TOKEN, and not the token itself",
 )
+# Keys that mean something only beside ``command``.
 STARTING = ("ready_url", "ready_s", "cores", "stop_s", "settings", "environment", "packages", "version_command")
-"""Keys that mean something only beside ``command``."""
 
 
 def named_in(texts: Iterable[str]) -> set[str]:
@@ -41,11 +39,8 @@ def named_in(texts: Iterable[str]) -> set[str]:
 
 def filled(text: str, values: Mapping[str, object]) -> str:
     """Return a text with values in the place of names. Numbers are written as in YAML, ``true`` and ``false`` small."""
-    return PLACE.sub(lambda match: _written(values[match[1]]) if match[1] in values else match[0], text)
-
-
-def _written(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    written = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}
+    return PLACE.sub(lambda match: written.get(match[1], match[0]), text)
 
 
 def complaint(texts: Iterable[str], settings: Mapping[str, object]) -> str | None:
@@ -107,8 +102,8 @@ class ServerSettings(Frozen):
     name: Name = NOT_ASKED
     url: str | None = None
     token_env: Annotated[str, VARIABLE] | None = None
-    token_file: str | None = None
-    ca: str | None = None
+    token_file: File | None = None
+    ca: File | None = None
     token_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")] = "Authorization"  # noqa: S105 - a name
     timeout_s: float = Field(60.0, gt=0, le=LONGEST_TIMEOUT_S)
     keep_alive: bool | None = None
@@ -156,7 +151,6 @@ class ServerSettings(Frozen):
     @field_validator("url")
     @classmethod
     def _plain_url(cls, url: str | None) -> str | None:
-        """Refuse what is no URL of a server."""
         if url is None:
             return None
         try:
@@ -168,43 +162,34 @@ class ServerSettings(Frozen):
             raise ValueError(URL_FORM)
         return url.rstrip("/")
 
-    @field_validator("token_file", "ca")
-    @classmethod
-    def _absolute(cls, file: str | None) -> str | None:
-        """A timed process has another working directory than the command."""
-        return None if file is None else str(Path(file).expanduser().absolute())
-
     @model_validator(mode="after")
     def _keys_fit(self) -> Self:
+        changed = self.changed()
         if not self.is_asked:
-            changed = sorted(key for key, field in type(self).model_fields.items() if getattr(self, key) != field.get_default())
-            if changed:
-                shown = "" if changed[0].startswith(SECRET) else f"={getattr(self, changed[0])}"
-                raise ValueError(f"{changed[0]}{shown} has no effect under server=none; choose server=url")
-            return self
-        if self.url is None:
-            raise ValueError(f"server.name={self.name} has no address; add server.url=http://HOST:PORT")
-        if self.token_env is not None and self.token_file is not None:
-            raise ValueError("has two tokens, server.token_env and server.token_file; leave one out")
-        if self.ca is not None and not self.url.startswith("https:"):
-            raise ValueError(f"ca={self.ca} has no effect on {self.url}; write https:// in server.url, or leave server.ca out")
-        self._refuse_start()
-        return self
-
-    def _refuse_start(self) -> None:
-        """Raise ValueError for keys that start no server, or one that the client could not ask."""
-        assert self.url is not None
-        if self.command is None:
-            if self.parts.port == 0:
-                raise ValueError(f"url={self.url} names no port; write the port on which server.name={self.name} answers")
-            fields = type(self).model_fields
-            if changed := [key for key in STARTING if getattr(self, key) != fields[key].get_default()]:
-                raise ValueError(f"{changed[0]} has no effect on a server that runs already; leave it out, or add server.command=[PROGRAM]")
-            return
-        if self.parts.hostname not in LOOPBACK or self.parts.port is None:
-            raise ValueError(
+            key = min(changed, default="")
+            shown = "" if key.startswith(SECRET) else f"={getattr(self, key, None)}"
+            return self.sound((changed, f"{key}{shown} has no effect under server=none; choose server=url"))
+        idle = next((key for key in STARTING if key in changed), None)
+        wrong = complaint([*(self.command or ()), *self.environment.values()], self.settings)
+        return self.sound(
+            (self.url is None, f"server.name={self.name} has no address; add server.url=http://HOST:PORT"),
+            (self.token_env and self.token_file, "has two tokens, server.token_env and server.token_file; leave one out"),
+            (
+                self.ca and self.parts.scheme != "https",
+                f"ca={self.ca} has no effect on {self.url}; write https:// in server.url, or leave server.ca out",
+            ),
+            (
+                not self.is_started and self.parts.port == 0,
+                f"url={self.url} names no port; write the port on which server.name={self.name} answers",
+            ),
+            (
+                not self.is_started and idle,
+                f"{idle} has no effect on a server that runs already; leave it out, or add server.command=[PROGRAM]",
+            ),
+            (
+                self.is_started and (self.parts.hostname not in LOOPBACK or self.parts.port is None),
                 f"url={self.url}: a server that is started answers on its own host alone; write http://127.0.0.1:PORT, or port 0 "
-                "for a free one"
-            )
-        if wrong := complaint([*self.command, *self.environment.values()], self.settings):
-            raise ValueError(wrong)
+                "for a free one",
+            ),
+            (self.is_started and wrong, str(wrong)),
+        )

@@ -32,8 +32,7 @@ def _scalar_text(value: object) -> object:
 Text = Annotated[str, BeforeValidator(_scalar_text)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
 
-Axes = Mapping[str, tuple[str, ...]]
-"""Key -> its values, each in Hydra's override grammar."""
+Axes = Mapping[str, tuple[str, ...]]  # key -> its values, each in Hydra's override grammar
 
 Combination = dict[str, str]
 
@@ -140,13 +139,18 @@ def combinations(
     for key, values in merged.items():
         if not values or values == ("",):
             raise InputError(f"{key}: the axis is empty; give at least one value")
-    for rule in exclude:
-        if not rule:
-            raise InputError("exclude: an empty rule would leave out everything; name at least one axis")
     for key in itertools.chain(*pair, *exclude):
         if key not in merged:
             raise InputError(f"{key}: pair and exclude name it, but it is no axis of the sweep; {nearest(key, merged)}")
-    columns = _columns(axes, merged, pair, narrowed)
+        if sum(key in keys for keys in pair) > 1:
+            raise InputError(f"{key}: it is named twice in pair; an axis can move with one group of axes only")
+    columns = []
+    for key in merged:
+        group = next((keys for keys in pair if key in keys), None)
+        if group is None:
+            columns.append([{key: value} for value in merged[key]])
+        elif key == next(other for other in merged if other in group):
+            columns.append(_paired_rows(group, axes, merged, narrowed))
     size = math.prod(len(column) for column in columns)
     if size > MOST_COMBINATIONS:
         raise InputError(f"the axes make {size} combinations, more than {MOST_COMBINATIONS}; narrow them or split the sweep")
@@ -155,22 +159,6 @@ def combinations(
     if not kept:
         raise InputError(f"all {size} combinations of the axes are excluded; relax exclude or add values")
     return kept, size - len(kept)
-
-
-def _columns(axes: Axes, merged: Axes, pair: Sequence[Sequence[str]], narrowed: Axes) -> list[list[Combination]]:
-    """Return one list of partial combinations per axis, or per pair at the place of its first axis."""
-    keys_paired = [key for keys in pair for key in keys]
-    twice = next((key for key in keys_paired if keys_paired.count(key) > 1), None)
-    if twice is not None:
-        raise InputError(f"{twice}: it is named twice in pair; an axis can move with one group of axes only")
-    columns = []
-    for key in merged:
-        group = next((keys for keys in pair if key in keys), None)
-        if group is None:
-            columns.append([{key: value} for value in merged[key]])
-        elif key == next(other for other in merged if other in group):
-            columns.append(_paired_rows(group, axes, merged, narrowed))
-    return columns
 
 
 def _paired_rows(keys: Sequence[str], axes: Axes, merged: Axes, narrowed: Axes) -> list[Combination]:

@@ -18,14 +18,15 @@ from orchestrator.running.executor import SessionLost, as_fault
 
 T = TypeVar("T")
 
+# A worker process on a loaded machine takes seconds to start.
 PROBE_TIMEOUT_S = 120.0
-"""A worker process on a loaded machine takes seconds to start."""
+# A host that does nothing for this long is lost; after ``round_timeout_s``, that is noticed within
+# 10 s.
 ANSWER_TIMEOUT_S = 4.0
-"""A host that does nothing for this long is lost; after ``round_timeout_s``, that is noticed within 10 s."""
+# How long the end of a process may take whose connection is gone.
 ENDS_S = 2.0
-"""How long the end of a process may take whose connection is gone."""
+# How long after an error of Ray's the death behind it may still become known.
 SETTLE_S = 1.0
-"""How long after an error of Ray's the death behind it may still become known."""
 
 
 def ask(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from orchestrator.configuration.config import CampaignConfig
-from orchestrator.contracts import InputError, first_line
+from orchestrator.contracts import InputError
 from orchestrator.distributed.placement import stage_code
 from orchestrator.endings import ClusterLost, Embedded
 from orchestrator.machine.host import read_machine
@@ -27,21 +27,22 @@ from orchestrator.running.keeper import Keeper, kept
 from orchestrator.running.signals import deferred, give_up_soon, heed_signals
 
 ADDRESS = re.compile(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}")
-VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+).*on (?:node )?(\S+) was started with:\s+Ray: (\S+)\s+Python: (\S+)", re.DOTALL)
 
 CONNECT_TIMEOUT_S = 5.0
+# How long the embedded Ray may take to start; on an idle machine it takes two or three.
 START_S = 60.0
-"""How long the embedded Ray may take to start; on an idle machine it takes two or three."""
 LOOK_AGAIN_S = 0.02
 PREFIX = "tq-"
+# Ray rewrites 127.0.0.1 to the host's own address, and leaves the rest of the loopback range as it
+# is.
 LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
-"""Ray rewrites 127.0.0.1 to the host's own address, and leaves the rest of the loopback range as it is."""
 TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - the variable
+# One for all embedded Rays of a process: Ray's core keeps the first that a process has used.
 OWN_TOKEN = secrets.token_hex(32)
-"""One for all embedded Rays of a process: Ray's core keeps the first that a process has used."""
 UNAUTHENTICATED = "there is no token here; copy the head's ~/.ray/auth_token, or name it with RAY_AUTH_TOKEN_PATH"
 
 
+# What Ray reads when it is imported.
 RAYS_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the user's machines
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -50,9 +51,9 @@ RAYS_ENVIRONMENT = {
     # Ray keeps an idle process ready for every core, and none of ours can use one: a trial's environment is its own.
     "RAY_enable_worker_prestart": "0",
     "RAY_prestart_worker_first_driver": "0",
+    "RAY_worker_maximum_startup_concurrency": str(os.cpu_count() or 1),  # the embedded Ray has one CPU, and would start one at a time
     "RAY_worker_niceness": "0",  # at Ray's 15 any other process on the machine would stall the timed one
 }
-"""What Ray reads when it is imported."""
 
 
 def prepare_environment() -> None:
@@ -98,7 +99,9 @@ def joined_ray(address: str, working_dir: Path) -> Iterator[None]:
     if not ADDRESS.fullmatch(address):
         raise InputError(f"cluster.address={address} must be HOST:PORT, such as 10.0.0.1:6379; correct it")
     prepare_environment()
-    if os.environ["RAY_AUTH_MODE"] == "token" and not has_token():
+    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
+    has_token = os.environ.get(TOKEN) or (file.is_file() and file.read_bytes().strip())
+    if os.environ["RAY_AUTH_MODE"] == "token" and not has_token:
         # Ray's core ends the whole process over an empty file.
         raise InputError(f"cluster.address={address}: {UNAUTHENTICATED}")
     if not answers(address):
@@ -111,16 +114,13 @@ def joined_ray(address: str, working_dir: Path) -> Iterator[None]:
             with quiet_stderr():
                 stack.enter_context(connected(address, working_dir))
         except (RayError, RuntimeError, ValueError, OSError) as error:
-            raise InputError(f"cluster.address={address}: {why_not_joined(error)}") from error
+            # No public call of Ray's says that a token was refused; of two versions its own words tell.
+            raise InputError(
+                f"cluster.address={address}: cannot be joined ({' '.join(str(error).split())}): if versions differ, install equal ones; if "
+                "the token here is not the head's, copy its ~/.ray/auth_token, or name that with RAY_AUTH_TOKEN_PATH; else run this on a "
+                "host of the cluster, and see there with `ray status` whether it is alive"
+            ) from error
         yield
-
-
-def has_token() -> bool:
-    """Return whether Ray would find a token here."""
-    if os.environ.get(TOKEN):
-        return True
-    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
-    return file.is_file() and bool(file.read_bytes().strip())
 
 
 @contextmanager
@@ -145,22 +145,6 @@ def answers(address: str) -> bool:
     except (OSError, OverflowError):
         return False
     return True
-
-
-def why_not_joined(error: Exception) -> str:
-    """Return Ray's complaint as one line with a remedy."""
-    versions = VERSIONS.search(str(error))
-    if versions is not None:
-        ray, python, host, own_ray, own_python = versions.groups()
-        return (
-            f"the cluster runs Ray {ray} on Python {python}, and this process on {host} Ray {own_ray} on Python {own_python}; "
-            "install equal versions"
-        )
-    # No public call of Ray's says that a token was refused.
-    return (
-        f"cannot be joined ({first_line(error)}): if the token here is not the head's, copy its ~/.ray/auth_token, or name that with "
-        "RAY_AUTH_TOKEN_PATH; else run this on a host of the cluster, and see there with `ray status` whether it is alive"
-    )
 
 
 @contextmanager

@@ -35,8 +35,8 @@ from orchestrator.storage.handover import Prepared, Rounds
 T = TypeVar("T")
 
 CLOSE_TIMEOUT_S = 10.0
+# Stamps are worth waiting for on a host that answers: without them a round that hung would vanish.
 STAMPS_TIMEOUT_S = 60.0
-"""Stamps are worth waiting for on a host that answers: without them a round that hung would vanish."""
 
 
 class RaySession:

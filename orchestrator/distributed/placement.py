@@ -43,7 +43,10 @@ def choose_node(system: SystemConfig, nodes: Sequence[Node]) -> Node:
         if none has the labels, or several have.
     """
     wanted = ", ".join(f"{key}={value}" for key, value in sorted(system.labels.items()))
-    matching = [node for node in nodes if _matches(system, node)]
+    matching = [
+        node for node in nodes
+        if (all(node.labels.get(key) == value for key, value in system.labels.items()) if system.labels else node.is_own)
+    ]  # fmt: skip
     if len(matching) == 1:
         return matching[0]
     if not matching:
@@ -54,12 +57,6 @@ def choose_node(system: SystemConfig, nodes: Sequence[Node]) -> Node:
     if len({node.address for node in matching}) < len(matching):
         remedy += "; if one was restarted a moment ago, wait a minute: Ray may not have noticed yet that its old node is gone"
     raise InputError(f"system.labels of {system.name}: {len(matching)} nodes have {wanted} ({there}); {remedy}")
-
-
-def _matches(system: SystemConfig, node: Node) -> bool:
-    if not system.labels:
-        return node.is_own
-    return all(node.labels.get(key) == value for key, value in system.labels.items())
 
 
 def gpus_to_reserve(trial: Trial) -> int:

@@ -17,12 +17,13 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.configuration.config import ClusterConfig, SystemConfig, Trial
 from orchestrator.configuration.environment_values import path_options, resolved
+from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.distributed.calls import ask, on_node, wait_for
 from orchestrator.distributed.executor import RayExecutor
 from orchestrator.distributed.placement import Node, choose_node, import_shipped
-from orchestrator.doctor.clocks import Offset, Trip, offset_from
-from orchestrator.doctor.findings import Examined, HostReading, read_host
+from orchestrator.doctor.judge import Examined, Finding, host_names, judge_all, judge_place, missing_system
+from orchestrator.doctor.readings import HostReading, Offset, Trip, offset_from, read_host
 from orchestrator.endings import take_no_interrupts
 from orchestrator.machine.environment import boot_id
 from orchestrator.machine.host import Machine, read_machine
@@ -31,16 +32,16 @@ from orchestrator.running.executor import Executor
 from orchestrator.running.keeper import Keeper
 from orchestrator.subject.inspection import Inspector, Look
 
+# What the timed process imports besides the model's framework.
 WANTED = ("numpy", "psutil", "pyarrow", "pydantic", "ray", "scipy")
-"""What the timed process imports besides the model's framework."""
+# The shortest counts: the first ones start a process.
 TRIPS = 30
-"""The shortest counts: the first ones start a process."""
+# A node, and the interpreter that a system has there.
 Place = tuple[Node, str | None]
-"""A node, and the interpreter that a system has there."""
+# The limit, in bytes, that glibc begins with.
 LARGE = 128 * 2**10
-"""The limit, in bytes, that glibc begins with."""
+# The limit, in bytes, up to which glibc raises it by itself.
 LARGEST = 32 * 2**20
-"""The limit, in bytes, up to which glibc raises it by itself."""
 _M_MMAP_THRESHOLD = -3  # malloc.h
 
 
@@ -110,10 +111,7 @@ class RaySite:
         self._machines[node.node_id, python] = replace(found, node_id=node.node_id, labels=dict(node.labels))
 
     def _probe(self, node: Node, python: str | None) -> Machine:
-        if python is not None:
-            mismatch = wait_for(on_node(node.node_id, python_mismatch, python), node.name)
-            if mismatch is not None:
-                raise InputError(f"{node.name}: {mismatch}")
+        check_python(node, python)
         machine: Machine = wait_for(on_node(node.node_id, read_here, python=python), node.name)
         return machine
 
@@ -180,25 +178,53 @@ def python_mismatch(python: str) -> str | None:
     return f"system.python={python} lacks {', '.join(lacking)}; install tail-quality there" if lacking else None
 
 
-def examine_nodes(places: Sequence[Place], say: Callable[[str], None]) -> list[Examined]:
-    """Read all places. Those on one physical machine are read one after the other, so that none disturbs the other."""
-    asked = [on_node(node.node_id, boot_id) for node, _ in places]
-    found: dict[int, Examined] = {}
-    machines: dict[str, list[int]] = {}
-    for number, ((node, _), reference) in enumerate(zip(places, asked, strict=True)):
+def judge_cluster(
+    cluster: ClusterConfig, systems: Sequence[SystemConfig], server: ServerSettings, say: Callable[[str], None]
+) -> list[Finding]:
+    """Read the nodes of the cluster that is joined, or only those that the systems name, and judge them."""
+    nodes = living_nodes()
+    chosen: list[tuple[SystemConfig, Node]] = []
+    missing: list[Finding] = []
+    for system in systems:
         try:
-            machines.setdefault(wait_for(reference, node.name), []).append(number)
+            chosen.append((system, choose_node(system, nodes)))
+        except InputError as error:
+            missing.append(missing_system(system, str(error)))
+    places = {(node.node_id, system.python): (node, system.python) for system, node in chosen}
+    if not systems:
+        places = {(node.node_id, None): (node, None) for node in nodes}
+    examined = dict(zip(places, examine_nodes(list(places.values()), say), strict=True))
+    found = list(examined.values())
+    hosts = dict(zip(places, host_names(found), strict=True))
+    findings = list(judge_all(found, cluster.machines, read_machine().versions))
+    for system, node in chosen:
+        place = node.node_id, system.python
+        if (reading := examined[place].reading) is not None:
+            findings += judge_place(hosts[place], system, server, replace(reading.machine, labels=node.labels))
+    return findings + missing
+
+
+def examine_nodes(places: Sequence[Place], say: Callable[[str], None]) -> list[Examined]:
+    """Read all places, one after the other: those on one physical machine would disturb each other."""
+    found = []
+    for node, python in places:
+        say(f"reading {node.name}")
+        examined = Examined(node.name, node.node_id, node.address, node.labels, node.is_own, python)
+        try:
+            check_python(node, python)
+            reading: HostReading = wait_for(on_node(node.node_id, read_host_here, python=python), node.name)
+            found.append(replace(examined, reading=reading, offset=_offset(node)))
         except (InputError, RayTaskError) as error:
-            found[number] = _failed(places[number], error)
-    turns = max(map(len, machines.values()), default=0)
-    for turn in range(turns):
-        waiting = {}
-        for number in [numbers[turn] for numbers in machines.values() if turn < len(numbers)]:
-            say(f"reading {places[number][0].name}")
-            waiting[number] = _start(places[number])
-        for number, reading in waiting.items():
-            found[number] = _examined(places[number], reading)
-    return [found[number] for number in range(len(places))]
+            # Of Ray's traceback the last line is the error itself.
+            found.append(replace(examined, failure=(str(error).strip() or type(error).__name__).splitlines()[-1].strip()))
+    return found
+
+
+def check_python(node: Node, python: str | None) -> None:
+    """Raise InputError if a system's own Python cannot run trials on a node."""
+    mismatch = None if python is None else wait_for(on_node(node.node_id, python_mismatch, python), node.name)
+    if mismatch is not None:
+        raise InputError(f"{node.name}: {mismatch}")
 
 
 def read_host_here() -> HostReading:
@@ -207,39 +233,11 @@ def read_host_here() -> HostReading:
     return read_host()
 
 
-def _start(place: Place) -> Any:
-    """Start the reading; if the interpreter is unfit, return why."""
-    node, python = place
-    try:
-        mismatch = None if python is None else wait_for(on_node(node.node_id, python_mismatch, python), node.name)
-    except (InputError, RayTaskError) as error:
-        return error
-    return on_node(node.node_id, read_host_here, python=python) if mismatch is None else InputError(mismatch)
-
-
-def _examined(place: Place, started: Any) -> Examined:
-    node, python = place
-    try:
-        if isinstance(started, Exception):
-            raise started
-        reading: HostReading = wait_for(started, node.name)
-        offset = _offset(node)
-    except (InputError, RayTaskError) as error:
-        return _failed(place, error)
-    return Examined(node.name, node.node_id, node.address, node.labels, node.is_own, python, reading, offset)
-
-
-def _failed(place: Place, error: Exception) -> Examined:
-    node, python = place
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    failure = lines[-1] if lines else type(error).__name__  # of Ray's traceback the last line is the error itself
-    return Examined(node.name, node.node_id, node.address, node.labels, node.is_own, python, failure=failure)
-
-
 def _offset(node: Node) -> Offset:
     """Ask the node's wall clock over and over. One function for all trips: Ray ships each new one to the node first."""
     strategy = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
-    wall_ns: Any = ray.remote(time.time_ns).options(num_cpus=0, max_retries=0, scheduling_strategy=strategy)
+    clock = ray.remote(lambda: time.time_ns())  # Ray takes no function that is built in
+    wall_ns: Any = clock.options(num_cpus=0, max_retries=0, scheduling_strategy=strategy)
     trips = []
     for _ in range(TRIPS):
         sent_ns = time.time_ns()

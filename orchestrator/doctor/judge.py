@@ -1,18 +1,85 @@
 """What was read of hosts, judged line by line (pure)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
-from orchestrator.configuration.config import SystemConfig
+from orchestrator.configuration.config import ClusterConfig, SystemConfig
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
-from orchestrator.doctor.clocks import Clocks, Offset
-from orchestrator.doctor.findings import Examined, Finding, Grade, HostReading, graded, host_names, worst
-from orchestrator.doctor.noise import Activity, Gpu, Noise, Processor
+from orchestrator.doctor.readings import Activity, Clocks, Gpu, HostReading, Noise, Offset, Processor, read_host
 from orchestrator.machine.cores import Quota, format_cores
 from orchestrator.machine.host import Machine, cores_offered, is_device, server_cores_offered
 from orchestrator.machine.turn import TurnState
 
+Grade = Literal["good", "doubtful", "bad"]
+GRADES: tuple[Grade, ...] = ("good", "doubtful", "bad")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the answer. ``why`` is the rule with its number, and the remedy where one is needed."""
+
+    host: str
+    what: str
+    grade: Grade
+    seen: str
+    why: str
+
+
+def graded(value: float, good: float, doubtful: float) -> Grade:
+    """Return ``good`` up to one bound, ``doubtful`` up to the next, and ``bad`` beyond."""
+    if value <= good:
+        return "good"
+    return "doubtful" if value <= doubtful else "bad"
+
+
+def worst(*grades: Grade) -> Grade:
+    """Return the worst of several grades."""
+    return max(grades, key=GRADES.index)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What is known of one node.
+
+    name
+        its name for people: address and labels.
+    node_id, labels, address
+        of the Ray node; empty for this machine without Ray.
+    is_own
+        whether the driver runs there.
+    python
+        the interpreter that did the reading, where a system has one of its own.
+    reading
+        None where the node could not be read; ``failure`` says why.
+    offset
+        of its wall clock, None on this machine without Ray.
+    """
+
+    name: str
+    node_id: str = ""
+    address: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    is_own: bool = False
+    python: str | None = None
+    reading: HostReading | None = None
+    offset: Offset | None = None
+    failure: str = ""
+
+
+def host_names(nodes: Sequence[Examined]) -> list[str]:
+    """Return the name of each for the table: its host's, with the node's address or the interpreter if two would be equal."""
+    names = [node.reading.machine.host if node.reading else node.name for node in nodes]
+    names = _told_apart(names, [node.address for node in nodes])
+    return _told_apart(names, [node.python or "" for node in nodes])
+
+
+def _told_apart(names: Sequence[str], additions: Sequence[str]) -> list[str]:
+    return [f"{name} {addition}".strip() if names.count(name) > 1 else name for name, addition in zip(names, additions, strict=True)]
+
+
+# By what is looked at: the rule with its number, and the remedy.
 RULES = {
     "node": ("good is a node that answers, has a label or is the driver's own, and whose boot id no other has", ""),
     "versions": ("0 differences from the driver's", "install the same, or compare the systems as they are"),
@@ -82,17 +149,17 @@ RULES = {
         "see nvidia-smi -q -d PERFORMANCE; cool it, or raise or fix its limits",
     ),
 }
-"""By what is looked at: the rule with its number, and the remedy."""
 RAY_LABELS = "ray.io/"
+# Characters of a boot id that are shown.
 SHORT = 8
-"""Characters of a boot id that are shown."""
 OVERHEAD_NS, RESOLUTION_NS, WALL_RESOLUTION_NS = (200, 2_000), (1_000, 100_000), (1_000_000, 20_000_000)
 OFFSET_NS = (100_000_000, 1_000_000_000)
 NICENESS = (0, 9)
 P99_RATIO, MAX_RATIO = (1.10, 1.50), (2.0, 10.0)
 STEAL_SHARE, FOREIGN_SHARE = (0.005, 0.05), (0.02, 0.20)
+# NVML's bit of an idle GPU.
 IDLE = 0x1
-"""NVML's bit of an idle GPU."""
+# NVML's other reasons for a lower clock.
 REASONS: dict[int, tuple[str, Grade]] = {
     0x2: ("clocks set by an application", "good"),
     0x4: ("power cap", "doubtful"),
@@ -103,13 +170,20 @@ REASONS: dict[int, tuple[str, Grade]] = {
     0x80: ("power brake", "bad"),
     0x100: ("display clocks", "doubtful"),
 }
-"""NVML's other reasons for a lower clock."""
 
 
 def finding(host: str, what: str, grade: Grade, seen: str, rule: str = "", remedy: str | None = None) -> Finding:
     """Return a finding with its words, those of the ``rule`` of another name where it has one; the remedy only where one is needed."""
     said, usual = RULES[rule or what]
     return Finding(host, what, grade, seen, said if grade == "good" else f"{said}; {usual if remedy is None else remedy}")
+
+
+def judge_here(cluster: ClusterConfig, systems: Sequence[SystemConfig], server: ServerSettings) -> list[Finding]:
+    """Read this machine in this process, and judge it. Starts no Ray."""
+    reading = read_host()
+    host, machine = reading.machine.host, reading.machine
+    findings = list(judge_all([Examined(host, is_own=True, reading=reading)], cluster.machines, machine.versions))
+    return findings + [found for system in systems for found in judge_place(host, system, server, machine)]
 
 
 def judge_all(nodes: Sequence[Examined], machines: Literal["boot_id", "node"], reference: Mapping[str, str]) -> Iterator[Finding]:

@@ -45,16 +45,6 @@ NOT_JUDGED = (
 
 
 @dataclass(frozen=True)
-class Names:
-    """What the user says of the trials: a task, and model, system and runtime where the files do not say or say otherwise."""
-
-    task: str
-    model: str | None = None
-    system: str | None = None
-    runtime: str | None = None
-
-
-@dataclass(frozen=True)
 class Imported:
     """What became of one recording; ``rows`` are its requests, of which ``aside`` count in no figure."""
 
@@ -126,13 +116,15 @@ def import_recordings(
     recordings: Iterable[Recording],
     form: str,
     files: Sequence[Path],
-    names: Names,
+    names: Mapping[str, str],
     config: CampaignConfig,
     directory: Path,
     command: Sequence[str],
     say: Callable[[str], None],
 ) -> list[Imported]:
     """Write a campaign of all recordings. Nothing is written before all are read.
+
+    ``names`` are those of the task and, where the files do not say or say otherwise, of model, system and runtime.
 
     Raises
     ------
@@ -143,8 +135,6 @@ def import_recordings(
     for recording in recordings:
         say(f"reading {recording.name}")
         found.append(_read(recording))
-    if not found:
-        raise InputError(f"{files[0]} holds nothing to import")
     planned = list(_planned(found, names))
     tables = [_samples(one) for one in found]
     record = CampaignRecord(code_version=orchestrator.__version__, name="imported", config=config, trials=tuple(planned))
@@ -196,18 +186,18 @@ def _read(recording: Recording) -> _Read:
     return _Read(replace(recording, table=recording.table.schema.empty_table()), rows, made, why_closed, first)
 
 
-def _planned(found: Sequence[_Read], names: Names) -> Iterator[PlannedTrial]:
+def _planned(found: Sequence[_Read], names: Mapping[str, str]) -> Iterator[PlannedTrial]:
     """Yield the trials; those of equal names and data are repeats."""
     seen = Counter[str]()
     nothing = {"kind": "imported", "target": "imported:nothing"}
-    runtime = names.runtime or "unknown"
+    runtime = names.get("runtime", "unknown")
     for one in found:
         rounds = int(one.made.rounds[-1]) + 1
         trial = parse_trial(
             {
-                "model": {"name": names.model or _plain(one.recording.model or "unknown"), "runtimes": [runtime], **nothing},
-                "task": {"name": names.task, **nothing},
-                "system": {"name": names.system or _plain(one.recording.name)},
+                "model": {"name": names.get("model") or _plain(one.recording.model or "unknown"), "runtimes": [runtime], **nothing},
+                "task": {"name": names["task"], **nothing},
+                "system": {"name": names.get("system") or _plain(one.recording.name)},
                 "runtime": {"name": runtime},
                 "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "schedule": "sequential", "lead_in": 0},
                 "load": None if one.why_closed is not None else one.recording.load,
@@ -278,7 +268,8 @@ def _write_trial(writer: CampaignWriter, one: _Read, planned: PlannedTrial, samp
         timings = _timings(rows.take(made.order[part]), made.rounds[part], made.samples[part])
         for name in times.requests.column_names:
             timings = timings.append_column(name, times.requests.column(name)[part])
-        of_trial.append_many(timings, times.rounds[first:last])
+        of_trial.append(timings, times.rounds[first:last])
+        of_trial.flush()
         first = last
     of_trial.finish()
     of_trial.write_record(record)

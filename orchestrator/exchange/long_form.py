@@ -22,10 +22,9 @@ ROUNDED_NS = 1000
 NO_NUMBER = ("", "NULL", "null", "NaN", "nan")
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 Numbers: TypeAlias = NDArray[Any]
-Flags: TypeAlias = NDArray[np.bool_]
 Columns: TypeAlias = dict[str, Any]
 # Raises InputError for the first row that is True: of which column, and what is wrong with it.
-Refuse: TypeAlias = Callable[[Flags, str, str], None]
+Refuse: TypeAlias = Callable[[Numbers, str, str], None]
 
 
 def long_form(recording: Recording) -> pa.Table:
@@ -38,7 +37,7 @@ def long_form(recording: Recording) -> pa.Table:
     table, name = recording.table, recording.name
     place = f"{recording.path}" if name in (recording.path.stem, recording.path.name.split(".")[0]) else f"{recording.path}: {name}"
 
-    def refuse(wrong: Flags, column: str, complaint: str) -> None:
+    def refuse(wrong: Numbers, column: str, complaint: str) -> None:
         if wrong.any():
             row = int(np.argmax(wrong))
             value = table.column(column)[row].as_py() if column in table.column_names else None
@@ -90,14 +89,19 @@ def _checked(columns: Columns, rows: int, refuse: Refuse) -> pa.Table:
     return pa.table(columns | made)
 
 
-def _times(columns: Columns, ok: Flags, refuse: Refuse) -> dict[str, tuple[Numbers, Flags]]:
+def _times(columns: Columns, ok: Numbers, refuse: Refuse) -> dict[str, tuple[Numbers, Numbers]]:
     """Take the columns of time, and return these in ns without units, and which rows have them; a total is made stages of."""
-    found: dict[str, tuple[Numbers, Flags]] = {}
+    found: dict[str, tuple[Numbers, Numbers]] = {}
     for stem, unit in [(stem, unit) for stem in TIMES for unit in UNITS if f"{stem}_{unit}" in columns]:
         name = f"{stem}_{unit}"
         if stem in found:  # which one counts, nobody said
             refuse(np.ones_like(ok), name, "is a second column of one time: remove one of them")
-        values, there = _nanoseconds(columns.pop(name), name, refuse)
+        column, per = columns.pop(name), UNITS[unit]
+        if pa.types.is_timestamp(column.type):
+            column, per = pc.cast(column, pa.timestamp("ns"), safe=False).cast(pa.int64()), 1
+        values, there = _numbers(column, name, refuse)
+        refuse(there & ~((values > -(2**62) // per) & (values < 2**62 // per)), name, "is no time")
+        values = values * per if values.dtype == np.int64 else np.rint(values * per).astype(np.int64)
         if stem not in ("start", "arrival"):
             if stem not in OF_ANSWERS:
                 refuse(ok & ~there, name, "is empty, and the outcome is ok, as it is without a column outcome")
@@ -117,7 +121,7 @@ def _times(columns: Columns, ok: Flags, refuse: Refuse) -> dict[str, tuple[Numbe
     return found
 
 
-def _tokens(columns: Columns, times: dict[str, tuple[Numbers, Flags]], ok: Flags, refuse: Refuse) -> Columns:
+def _tokens(columns: Columns, times: dict[str, tuple[Numbers, Numbers]], ok: Numbers, refuse: Refuse) -> Columns:
     """Take the columns of tokens, and return when they came, in whole ns that add up, and how many there are.
 
     Where neither gaps nor ``last_token`` says when the last came, it came with the end of the answer.
@@ -149,7 +153,7 @@ def _tokens(columns: Columns, times: dict[str, tuple[Numbers, Flags]], ok: Flags
 
 
 def _pieces(
-    column: pa.ChunkedArray, name: str, first: Numbers, came: Flags, ends: Numbers, ok: Flags, refuse: Refuse
+    column: pa.ChunkedArray, name: str, first: Numbers, came: Numbers, ends: Numbers, ok: Numbers, refuse: Refuse
 ) -> tuple[pa.ListArray, Numbers, Numbers]:
     """Return of answers that came the times from piece to piece, in whole ns that add up, their number (else -1), and the last moment."""
     if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
@@ -177,27 +181,15 @@ def _pieces(
     return found, counts, last
 
 
-def _nanoseconds(column: pa.ChunkedArray, name: str, refuse: Refuse) -> tuple[Numbers, Flags]:
-    """Return times in ns, [rows], 0 where there is none, and where there is one."""
-    per = UNITS[name.rpartition("_")[2]]
-    if pa.types.is_timestamp(column.type):
-        column, per = pc.cast(column, pa.timestamp("ns"), safe=False).cast(pa.int64()), 1
-    values, there = _numbers(column, name, refuse)
-    limit = 2**62 // per
-    refuse(there & ~((values > -limit) & (values < limit)), name, "is no time")
-    return values * per if values.dtype == np.int64 else np.rint(values * per).astype(np.int64), there
-
-
-def _whole(columns: Columns, name: str, limit: int, refuse: Refuse, least: int = 0) -> tuple[NDArray[np.int64], Flags]:
+def _whole(columns: Columns, name: str, limit: int, refuse: Refuse, least: int = 0) -> tuple[NDArray[np.int64], Numbers]:
     """Take a column of whole numbers below ``limit``, and return these, [rows], 0 where there is none, and where there is one."""
     values, there = _numbers(columns.pop(name), name, refuse)
-    refuse(
-        there & ~((values >= least) & (values < limit) & (values % 1 == 0)), name, f"must be a whole number from {least:,} to {limit - 1:,}"
-    )
+    is_whole = (values >= least) & (values < limit) & (values == np.rint(values))
+    refuse(there & ~is_whole, name, f"must be a whole number from {least:,} to {limit - 1:,}")
     return values.astype(np.int64), there
 
 
-def _numbers(column: pa.ChunkedArray, name: str, refuse: Refuse) -> tuple[Numbers, Flags]:
+def _numbers(column: pa.ChunkedArray, name: str, refuse: Refuse) -> tuple[Numbers, Numbers]:
     """Return numbers as int64 or float64, [rows], 0 where there is none, and where there is one."""
     if is_text(column.type):
         text = pc.utf8_trim_whitespace(column.cast(pa.string()))

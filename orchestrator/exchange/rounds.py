@@ -18,7 +18,7 @@ LAST_MOMENT_NS = 253_402_300_000 * 10**9
 # Rounds that are formed by time: so many at most, of so many requests at least.
 MOST_ROUNDS, LEAST_REQUESTS = 100, 10
 LATEST = np.iinfo(np.int64).max
-Numbers = NDArray[np.int64]
+Numbers = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def arranged(rounds: Numbers | None, samples: Numbers | None, start: Numbers | N
     """
     if rounds is not None:
         return _as_given(rounds, samples)
-    every = np.arange(rows)
+    every = np.arange(rows, dtype=np.int32)
     in_time = every if start is None or (start == MISSING).all() else np.argsort(start, kind="stable")
     if samples is not None:
         values, codes, counts = np.unique(samples, return_inverse=True, return_counts=True)
@@ -98,11 +98,12 @@ def _as_given(rounds: Numbers, samples: Numbers | None) -> Arrangement:
     if samples is None:
         order = np.argsort(codes, kind="stable")
         first = np.searchsorted(codes[order], np.arange(numbers.size))
-        return Arrangement(order, codes[order], np.arange(order.size) - first[codes[order]], None, how)
+        places = np.arange(order.size) - first[codes[order]]
+        return Arrangement(order, codes[order].astype(np.int32), places.astype(np.int32), None, how)
     values, of_sample = np.unique(samples, return_inverse=True)
     key = (codes.astype(np.int64) << 32) + of_sample
     order = np.arange(key.size) if (np.diff(key) > 0).all() else np.argsort(key, kind="stable")
-    return Arrangement(order, codes[order], of_sample[order], values, how)
+    return Arrangement(order, codes[order].astype(np.int32), of_sample[order].astype(np.int32), values, how)
 
 
 def visits_by_time(began: Numbers, ended: Numbers) -> NDArray[np.int32] | None:

@@ -15,7 +15,7 @@ from orchestrator.history.change_points import FEWEST, Course, course
 from orchestrator.history.stored import Row, Stored
 from orchestrator.stats.thresholds import DEFAULT_PRIMARY, primary_threshold
 from orchestrator.stats.variance_components import mean_of_processes, student_t
-from orchestrator.storage.columns import Column, schema_of
+from orchestrator.storage.schema import Column, schema_of
 from orchestrator.storage.stored_form import table_of
 
 Figure = Literal["tail quality", "deadline"]

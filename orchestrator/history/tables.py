@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -185,17 +184,13 @@ def what_differs(before: Stored, after: Stored, match_key: str, opened: Callable
             trials = [planned.trial_id for planned in campaign.record.trials if planned.match_key == match_key]
             records += [campaign.trial(trial_id) for trial_id in trials[:1]]
     if len(records) > 1:
-        found += _differences(*records)
+        here, there = records
+        pairs = [(name, here.environment.get(name), there.environment.get(name)) for name in MACHINE]
+        pairs += [(name, here.stack.get(name), there.stack.get(name)) for name in {**here.stack, **there.stack} if name not in LEFT_OUT]
+        found += [f"{name} {mine} -> {theirs}" for name, mine, theirs in pairs if mine != theirs]
+        if here.environment.get("boot_id") != there.environment.get("boot_id"):
+            found.append("restarted")
     return ", ".join(found) or NOTHING
-
-
-def _differences(here: TrialRecord, there: TrialRecord) -> Iterator[str]:
-    pairs: list[tuple[str, Any, Any]] = [(name, here.environment.get(name), there.environment.get(name)) for name in MACHINE]
-    pairs.append(("boot", here.environment.get("boot_id"), there.environment.get("boot_id")))
-    pairs += [(name, here.stack.get(name), there.stack.get(name)) for name in {**here.stack, **there.stack} if name not in LEFT_OUT]
-    for name, mine, theirs in pairs:
-        if mine != theirs:
-            yield "restarted" if name == "boot" else f"{name} {mine} -> {theirs}"
 
 
 def history_picture(series: Series, of_code: bool) -> str:
@@ -208,10 +203,11 @@ def history_picture(series: Series, of_code: bool) -> str:
 def history_spec(series: Series, figure: Figure, of_code: bool) -> Spec:
     """Return the specification of one panel: points, their limits, levels with their noise, and change points."""
     places, course = series.places(figure), series.course(figure)
+    shown = (lambda level: np.exp(level) / NS_PER_MS) if figure == "deadline" else float
     rows = [_row(place, series.points[place], figure, of_code) for place in places]
     levels = [
         {"from": rows[level.start]["x"], "to": rows[level.end - 1]["x"]}
-        | {name: _shown(figure, level.mean + by * course.noise) for name, by in (("value", 0), ("low", -1), ("high", 1))}
+        | {name: float(shown(level.mean + by * course.noise)) for name, by in (("value", 0), ("low", -1), ("high", 1))}
         for level in course.levels
     ]
     changes = [
@@ -252,10 +248,6 @@ def _row(place: int, point: Point, figure: Figure, of_code: bool) -> Spec:
     limits = {"visits": point.interval, "processes": point.process_interval}
     known = {f"{name}_{side}": value for name, pair in limits.items() if pair for side, value in zip(("low", "high"), pair, strict=True)}
     return row | {"value": point.mean} | known
-
-
-def _shown(figure: Figure, level: float) -> float:
-    return float(np.exp(level)) / NS_PER_MS if figure == "deadline" else level
 
 
 def _words(figure: Figure, level: float) -> str:

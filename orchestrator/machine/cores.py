@@ -11,6 +11,8 @@ from orchestrator.machine.environment import read_text
 
 CAN_PIN = hasattr(os, "sched_setaffinity")
 
+# Read by numerical libraries when they are imported; set before that, from the process's own
+# environment.
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -19,10 +21,10 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "TF_NUM_INTRAOP_THREADS",
 )
-"""Read by numerical libraries when they are imported; set before that, from the process's own environment."""
 
+# A thread that has used this share of the measuring thread's CPU time computes. Ray's own use a
+# hundredth of it.
 BUSY_SHARE = 0.05
-"""A thread that has used this share of the measuring thread's CPU time computes. Ray's own use a hundredth of it."""
 
 
 @dataclass(frozen=True)
@@ -173,24 +175,17 @@ class Quota:
     version: int
 
 
-def read_quota() -> Quota | None:
-    """Return this process's quota, or None if there is none."""
-    return find_quota(*_own_texts())
-
-
-def find_quota(cgroup: str, mountinfo: str) -> Quota | None:
-    """Return the tightest quota among a process's groups and those they are in, from the files of these names in ``/proc/PID``."""
+def read_quota(cgroup: str | None = None, mountinfo: str | None = None) -> Quota | None:
+    """Return the tightest quota among this process's groups and those they are in, from the files of these names in ``/proc/self``."""
     found = (_quota(folder, version) for version, folders in _groups(cgroup, mountinfo) for folder in folders)
     return min(filter(None, found), key=lambda quota: quota.cores, default=None)
 
 
-def read_throttle_files() -> tuple[Path, ...]:
-    """Return where the kernel counts how often and how long quotas have stopped this process."""
-    return find_throttle_files(*_own_texts())
+def read_throttle_files(cgroup: str | None = None, mountinfo: str | None = None) -> tuple[Path, ...]:
+    """Return where the kernel counts how often and how long quotas have stopped this process.
 
-
-def find_throttle_files(cgroup: str, mountinfo: str) -> tuple[Path, ...]:
-    """Return the ``cpu.stat`` of a process's own group, and of each group that it is in and that has a quota; parameters as above."""
+    That is the ``cpu.stat`` of its own group, and of each group that it is in and that has a quota; parameters as above.
+    """
     folders = [
         folder
         for version, (own, *above) in _groups(cgroup, mountinfo)
@@ -201,19 +196,16 @@ def find_throttle_files(cgroup: str, mountinfo: str) -> tuple[Path, ...]:
 
 def read_memory_limit() -> int | None:
     """Return the tightest limit of memory above this process, in bytes, or None; of control groups of version 2."""
-    folders = [folder for version, folders in _groups(*_own_texts()) if version == 2 for folder in folders]
+    folders = [folder for version, folders in _groups() if version == 2 for folder in folders]
     limits = [read_text(folder / "memory.max") or "" for folder in folders]
     return min((int(limit) for limit in limits if limit.isdigit()), default=None)
 
 
-def _own_texts() -> tuple[str, str]:
-    return read_text(Path("/proc/self/cgroup")) or "", read_text(Path("/proc/self/mountinfo")) or ""
-
-
-def _groups(cgroup: str, mountinfo: str) -> list[tuple[int, list[Path]]]:
+def _groups(cgroup: str | None = None, mountinfo: str | None = None) -> list[tuple[int, list[Path]]]:
     """Return the version of each of a process's control groups, with its folder and those of the groups that it is in."""
-    own = dict(_own_groups(cgroup))
-    return [(version, list(_upward(own[version], root, mount))) for version, root, mount in _mounts(mountinfo) if version in own]
+    own = dict(_own_groups(read_text(Path("/proc/self/cgroup")) or "" if cgroup is None else cgroup))
+    mounts = _mounts(read_text(Path("/proc/self/mountinfo")) or "" if mountinfo is None else mountinfo)
+    return [(version, list(_upward(own[version], root, mount))) for version, root, mount in mounts if version in own]
 
 
 def _own_groups(cgroup: str) -> Iterator[tuple[int, str]]:

@@ -17,6 +17,7 @@ import psutil
 T = TypeVar("T")
 FRAMEWORKS = ("torch", "torchvision", "onnxruntime", "tensorflow", "transformers", "timm", "numpy", "PIL")
 DISTRIBUTIONS = {"PIL": "pillow"}
+# Distributions whose versions make stacks differ.
 DECISIVE = (
     "ray",
     "torch",
@@ -29,7 +30,6 @@ DECISIVE = (
     "timm",
     "numpy",
 )
-"""Distributions whose versions make stacks differ."""
 
 
 def boot_id() -> str:

@@ -155,8 +155,9 @@ class Identity:
     created_s: float
 
 
+# A process is the same one if it began at the same time, to within the resolution of the kernel's
+# clock.
 SAME_START_S = 1.0
-"""A process is the same one if it began at the same time, to within the resolution of the kernel's clock."""
 
 
 def own_identity() -> Identity:
@@ -188,19 +189,21 @@ def end_process(pid: int, created_s: float | None, boot: str | None, patience_s:
 
 
 MIB = 2**20
+# Bytes that must be free in the folder for temporary files, without and with an embedded Ray: its
+# logs, and the code it imports.
 LEAST_FREE = {False: 1 * MIB, True: 32 * MIB}
-"""Bytes that must be free in the folder for temporary files, without and with an embedded Ray: its logs, and the code it imports."""
+# What a process must be allowed, without and with Ray: tables of results, or Ray's memory for
+# objects, which is one file; files, of which Ray's own processes have 55 with two trials, and die
+# of too few without a word; and addresses, without a large model.
 LIMITS = (
     ("f", resource.RLIMIT_FSIZE, {False: 16 * MIB, True: 512 * MIB}, MIB, "files may become {} MiB long", "unlimited"),
     ("n", resource.RLIMIT_NOFILE, {False: 64, True: 256}, 1, "a process may have {} files open", "8192"),
     ("v", resource.RLIMIT_AS, {False: 2560 * MIB, True: 4096 * MIB}, MIB, "a process may have {} MiB of addresses", "unlimited"),
 )
-"""What a process must be allowed, without and with Ray: tables of results, or Ray's memory for objects, which is one file; files, of which
-Ray's own processes have 55 with two trials, and die of too few without a word; and addresses, without a large model."""
+# Bytes in the name of a Unix socket.
 LONGEST_SOCKET = 107
-"""Bytes in the name of a Unix socket."""
+# The longest name of Ray's in the folder for temporary files.
 SOCKET = "/tq-{pid}-12345678/r/session_2026-01-01_00-00-00_000000_{pid}/sockets/plasma_store"
-"""The longest name of Ray's in the folder for temporary files."""
 
 
 def check_surroundings(with_ray: bool) -> None:
@@ -225,11 +228,8 @@ def check_surroundings(with_ray: bool) -> None:
                 f"ulimit -{option}: {may.format(f'{limit / unit:,.5g}')}, and {'Ray' if with_ray else 'the program'} needs "
                 f"{least[with_ray] / unit:,.0f}; raise it with `ulimit -{option} {enough}`"
             )
-    if with_ray:
-        _check_for_ray(folder)
-
-
-def _check_for_ray(folder: Path) -> None:
+    if not with_ray:
+        return
     most = LONGEST_SOCKET - len(SOCKET.format(pid=os.getpid()))
     length = len(os.fsencode(folder))
     if length > most:

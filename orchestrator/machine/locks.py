@@ -69,8 +69,9 @@ def open_own_folder() -> int:
     raise InputError(f"{path} {_whose(path)} and has mode {stat.S_IMODE(status.st_mode):o}; {remedy}")
 
 
-def open_common_folder(path: Path) -> tuple[int, bool]:
-    """Open the administrator's folder and return whether every user of the machine can.
+@contextmanager
+def common_folder(path: Path) -> Iterator[tuple[int, bool]]:
+    """Hold the administrator's folder open, and say whether every user of the machine can open it.
 
     Raises InputError for one that is missing, or that users besides root and this one could exchange.
     """
@@ -89,21 +90,10 @@ def open_common_folder(path: Path) -> tuple[int, bool]:
         for parent, found in sorted(parents.items()):
             if not stat.S_ISLNK(found.st_mode) or found.st_uid not in (ROOT, os.geteuid()):
                 _refuse_unsafe(path, parent, found)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    every_user = bool(status.st_mode & 0o004) and all(parent.st_mode & 0o001 for parent in parents.values())
-    return descriptor, every_user
-
-
-@contextmanager
-def common_folder(path: Path) -> Iterator[tuple[int, bool]]:
-    """Hold open what `open_common_folder` returns."""
-    folder, every_user = open_common_folder(path)
-    try:
-        yield folder, every_user
+        every_user = bool(status.st_mode & 0o004) and all(parent.st_mode & 0o001 for parent in parents.values())
+        yield descriptor, every_user
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def _refuse_unsafe(named: Path, place: Path, status: os.stat_result) -> None:
@@ -136,8 +126,8 @@ def pids_in(lines: Iterable[str], status: os.stat_result) -> list[int]:
     return sorted(set(found))
 
 
+# ``struct flock``: type, whence, start, length, process.
 LOCK = "@hhqqi"
-"""``struct flock``: type, whence, start, length, process."""
 TRIES = 5
 LONGEST_PAUSE_S = 0.02
 END = 2**62
@@ -166,7 +156,6 @@ class UserTurn:
             return None
 
     def end(self) -> None:
-        """Release it. Idempotent."""
         held, self._held = self._held, None
         if held is not None:
             os.close(held)

@@ -13,11 +13,11 @@ from orchestrator.machine.environment import boot_id
 from orchestrator.machine.host import SAME_START_S, Identity
 
 NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+# Fields of /proc/PID/stat, counted from the state after the name.
 PARENT, USER, SYSTEM = 1, 11, 12
-"""Fields of /proc/PID/stat, counted from the state after the name."""
 RAYLET, HEAD = "raylet", "gcs_server"
+# In the command line of each of Ray's daemons: which Ray it belongs to.
 SESSION = re.compile(r"session_[\w.-]+")
-"""In the command line of each of Ray's daemons: which Ray it belongs to."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,6 @@ def divide(parents: Mapping[int, int], roots: Iterable[int], own: int) -> OwnPro
 
 
 def _below(parents: Mapping[int, int], roots: Iterable[int]) -> set[int]:
-    """Return the roots that there are, and all that descends from them."""
     found, left = set(roots) & set(parents), True
     while left:
         more = {pid for pid, parent in parents.items() if parent in found} - found
@@ -72,7 +71,6 @@ class Kin:
         self._parents: dict[int, int] = {}
 
     def find(self) -> OwnProcesses:
-        """Return the processes that are this program's now."""
         self._parents = read_parents(self._parents)
         return divide(self._parents, self._roots, os.getpid())
 
@@ -86,13 +84,8 @@ def read_parents(known: Mapping[int, int] = MappingProxyType({})) -> dict[int, i
         pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - half the time of paths
     except OSError:
         return {}
-    found = {pid: known[pid] if known.get(pid) in pids else _parent(pid) for pid in pids}
-    return {pid: parent for pid, parent in found.items() if parent is not None}
-
-
-def _parent(pid: int) -> int | None:
-    fields = _stat(pid)
-    return int(fields[PARENT]) if fields else None
+    found = {pid: known[pid] for pid in pids if known.get(pid) in pids}
+    return found | {pid: int(fields[PARENT]) for pid in pids - found.keys() if (fields := _stat(pid))}
 
 
 def read_cpu_ns(pids: Iterable[int]) -> dict[int, int]:

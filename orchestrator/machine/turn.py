@@ -25,8 +25,8 @@ from orchestrator.machine.locks import (
     own_folder_path,
 )
 
+# Bytes read of the holder's description of itself.
 LONGEST = 1000
-"""Bytes read of the holder's description of itself."""
 TRIES = 20
 PAUSE_S = 0.005
 PREFIX = "turn-"
@@ -89,7 +89,6 @@ class Turn:
         return holder
 
     def end(self) -> None:
-        """Release it. Idempotent."""
         if self._users is not None:
             self._users.end()
         held, self._held = self._held, None
@@ -97,7 +96,6 @@ class Turn:
             _close(held)
 
     def _take_own(self) -> str | None:
-        """Take part in this user's turn, or return who has it."""
         for _ in range(TRIES):
             opened = _open_turn()
             holder = self._take_file(opened[1])

@@ -19,15 +19,17 @@ from orchestrator.contracts import Reply, Request, ServerFault, ServerTimeout
 from orchestrator.measurement.timing import Clock
 from orchestrator.subject.server import address_of, connect, headers_of, reason, token_of, without_token
 
+# For an answer that nobody asked for, after each round or stream; a later one is met by the next request.
+LONGEST_WAIT_S = 0.25
+# Longer answers are refused: they would fill the memory.
 MOST_BYTES = 2**28
-"""Longer answers are refused: they would fill the memory."""
 MOST_LINE = 2**24
+# Characters of an answer that a message quotes.
 FIRST_OF_BODY = 200
-"""Characters of an answer that a message quotes."""
 LONGEST_MESSAGE = 300
+# Bytes of an answer in which a token is looked for in every spelling: the longest fits behind what
+# is quoted.
 MOST_QUOTED = 2**18
-"""Bytes of an answer in which a token is looked for in every spelling: the longest fits behind what is quoted."""
-NOTHING_SENT = (ConnectionRefusedError,)
 
 
 class _Reader(io.BufferedReader):
@@ -64,7 +66,6 @@ class _Connection(io.RawIOBase):
             return None
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """Return the reader that Python's parser of answers asks a socket for."""
         return self._reader
 
     def look(self) -> Literal["quiet", "closed", "spoke"]:
@@ -132,27 +133,19 @@ class Client:
             connection.until_s = until_s
             connection.socket.settimeout(left_s(until_s))
             connection.socket.sendall(message)
-            reply = self._read(connection, request, sent_ns)
-        except TimeoutError:
+            return self._read(connection, request, sent_ns)
+        except BaseException as error:
             self._drop()
-            raise ServerTimeout(f"no whole answer within server.timeout_s={self._settings.timeout_s:g}") from None
-        except ServerFault:
-            self._drop()
+            if isinstance(error, TimeoutError):
+                raise ServerTimeout(f"no whole answer within server.timeout_s={self._settings.timeout_s:g}") from None
+            if isinstance(error, (HTTPException, OSError, ValueError)):
+                raise ServerFault(self.hide(why_broken(error))[:LONGEST_MESSAGE]) from None
             raise
-        except (HTTPException, OSError, ValueError) as error:
-            self._drop()
-            raise ServerFault(self.hide(why_broken(error))[:LONGEST_MESSAGE]) from None
-        except BaseException:
-            self._drop()
-            raise
-        return reply
 
     def hide(self, text: str) -> str:
-        """Return a text without the token of the server."""
         return without_token(text, self._secret)
 
     def close(self) -> None:
-        """Close every connection."""
         with self._lock:
             for connection in self._all:
                 connection.socket.close()
@@ -162,11 +155,12 @@ class Client:
         """Return the connections on which something has come since the last call that nobody had asked for, and close them.
 
         An answer to no request passes for that to the next one, and every answer after it for another's: none on that connection is to be
-        trusted. The last one comes when nothing is asked any more, so that this waits as long as the longest of ``replies`` took.
+        trusted. The last one comes when nothing is asked any more, so that this waits twice as long as the longest of ``replies`` took,
+        within ``LONGEST_WAIT_S``.
         """
         kept = {connection.number for connection in self._all}
         times_ns = [reply.ended_ns - reply.sent_ns for reply in replies if reply is not None and reply.connection in kept]
-        time.sleep(max(times_ns, default=0) / 1e9)
+        time.sleep(min(LONGEST_WAIT_S, 2 * max(times_ns, default=0) / 1e9))
         for connection in self._all:
             if connection.look() == "spoke":
                 self._doubted.add(connection.number)
@@ -181,10 +175,13 @@ class Client:
         try:
             answer.begin()
             headers_ns = clock()
+            # Informational answers come before the final one (RFC 9110, 15.2), and the parser passes over 100 alone.
+            # After a 101 the server speaks another language.
+            while 100 <= answer.status < 200 and answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
+                answer.headers = None  # type: ignore[assignment] # without headers it begins anew: no public method does
+                answer.begin()
+                headers_ns = clock()
             good = 200 <= answer.status < 300
-            if not good:
-                begin_final(answer)
-                headers_ns, good = clock(), 200 <= answer.status < 300
             lines = read_lines(answer, clock) if request.streamed and good else []
             body = b"" if request.streamed and good else read_body(answer)
             ended_ns = clock()
@@ -198,13 +195,11 @@ class Client:
             hide = self._secret.hide_bytes
             body, lines = hide(body), [(moment, hide(line)) for moment, line in lines]
         if not good:
-            raise ServerFault(f"HTTP {answer.status} {self.hide(answer.reason)[:FIRST_OF_BODY]}: {first_words(self._quoted(body))}")
+            said = self.hide(body[:MOST_QUOTED].decode("latin-1")).encode("latin-1")  # it has a letter for every byte
+            words = " ".join(said[: 4 * FIRST_OF_BODY].decode("utf-8", "replace").split())
+            raise ServerFault(f"HTTP {answer.status} {self.hide(answer.reason)[:FIRST_OF_BODY]}: {words[:FIRST_OF_BODY] or 'no more said'}")
         headers = {name.lower(): value for name, value in answer.getheaders()}
         return Reply(headers, body, lines, sent_ns, headers_ns, ended_ns, connection=connection.number)
-
-    def _quoted(self, body: bytes) -> bytes:
-        """Return the beginning of an answer as it may be quoted. Latin-1 has a letter for every byte."""
-        return self.hide(body[:MOST_QUOTED].decode("latin-1")).encode("latin-1")
 
     def _closes(self, request: Request) -> bool:
         """Return whether a request has its connection alone: servers announce to keep it after a stream and close it all the same."""
@@ -263,16 +258,6 @@ def joined(base: str, path: str) -> str:
     return f"{base}/{rest}" if slash and base.endswith(f"/{first}") else f"{base}{path}"
 
 
-def begin_final(answer: HTTPResponse) -> None:
-    """Go on to the final answer behind informational ones (RFC 9110, 15.2), of which Python's parser passes over 100 alone.
-
-    After a 101 there is none, because the server speaks another language then.
-    """
-    while 100 <= answer.status < 200 and answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
-        answer.headers = None  # type: ignore[assignment] # without headers it begins anew: no public method does
-        answer.begin()
-
-
 def read_lines(answer: HTTPResponse, clock: Clock) -> list[tuple[int, bytes]]:
     """Return the lines of an answer that are not empty, each with the moment at which it was there. Raises ServerFault for a long one."""
     found: list[tuple[int, bytes]] = []
@@ -289,18 +274,16 @@ def read_lines(answer: HTTPResponse, clock: Clock) -> list[tuple[int, bytes]]:
 
 def read_body(answer: HTTPResponse) -> bytes:
     """Return the whole answer. Raises ServerFault for one that is too long, and IncompleteRead for one that was broken off."""
-    if answer.length is not None and answer.length > MOST_BYTES:
-        raise ServerFault(f"the answer is longer than {MOST_BYTES:,} bytes")
     announced = answer.length
-    body = answer.read() if announced is not None else answer.read(MOST_BYTES + 1)
-    if len(body) > MOST_BYTES:
+    body = b"" if announced is not None and announced > MOST_BYTES else answer.read(None if announced is not None else MOST_BYTES + 1)
+    if max(announced or 0, len(body)) > MOST_BYTES:
         raise ServerFault(f"the answer is longer than {MOST_BYTES:,} bytes")
     return body
 
 
 def why_broken(error: BaseException) -> str:
     """Return why there is no whole answer, in one line."""
-    if isinstance(error, NOTHING_SENT):
+    if isinstance(error, ConnectionRefusedError):
         return "refused the connection"
     if isinstance(error, IncompleteRead):
         return f"closed the connection within its answer, after {len(error.partial)} bytes of a part"
@@ -309,8 +292,3 @@ def why_broken(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError):
         return reason(error)
     return f"answered what is no HTTP ({type(error).__name__}: {reason(error)})"
-
-
-def first_words(body: bytes) -> str:
-    """Return the beginning of an answer as one line of text."""
-    return " ".join(body[: 4 * FIRST_OF_BODY].decode("utf-8", "replace").split())[:FIRST_OF_BODY] or "no more said"

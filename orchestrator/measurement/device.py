@@ -107,8 +107,9 @@ class CudaStages:
 
 
 FORGET = Path("/proc/self/clear_refs")
+# Lets the kernel count the largest resident size anew, without a look at any page;
+# proc_pid_clear_refs(5), since Linux 4.0.
 FORGET_PEAK = b"5"
-"""Lets the kernel count the largest resident size anew, without a look at any page; proc_pid_clear_refs(5), since Linux 4.0."""
 
 
 class MemoryPeaks:
@@ -137,7 +138,6 @@ class MemoryPeaks:
         self._keep()
 
     def begin(self) -> None:
-        """Let the peaks count anew."""
         self._keep()
         self._anew = False
         with suppress(OSError), open(self._forget, "wb", buffering=0) as file:  # noqa: PTH123 - asked in every round
@@ -155,7 +155,6 @@ class MemoryPeaks:
         return {"resident_peak_bytes": resident if self._anew else None, "gpu_allocated_peak_bytes": gpu}
 
     def _keep(self) -> tuple[int, int | None]:
-        """Return the peaks as they are, and remember the largest."""
         resident, gpu = memory_peak_bytes(), None
         if self._gpus:
             import torch

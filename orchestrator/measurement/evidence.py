@@ -1,31 +1,34 @@
 """What else happened while a round was timed, read before and after it, and fixed work that shows the machine's speed."""
 
+import gc
 import hashlib
 import os
 import resource
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import reduce
 from operator import or_
 from pathlib import Path
 from typing import Any
 
+from orchestrator.machine.cores import read_throttle_files
 from orchestrator.machine.environment import read_text
-from orchestrator.machine.own_processes import OwnProcesses, read_cpu_ns
+from orchestrator.machine.own_processes import Kin, OwnProcesses, read_cpu_ns
+from orchestrator.measurement.device import MemoryPeaks
 
 SCHEDULED = Path("/proc/thread-self/schedstat")
 PRESSURE = Path("/proc/pressure/cpu")
 NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+# Bytes of one core's line in /proc/stat, generously.
 LONGEST_LINE = 160
-"""Bytes of one core's line in /proc/stat, generously."""
 CORES_BYTES = LONGEST_LINE * ((os.cpu_count() or 1) + 1)
-FREQUENCIES = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
+FREQUENCIES = "/sys/devices/system/cpu/cpu{}/cpufreq/scaling_cur_freq"
 STAT_BYTES = 1024
 NS_OF_THROTTLED = {b"throttled_usec": 1000, b"throttled_time": 1}
 ALONE = OwnProcesses()
+# Counters that go into columns of other names.
 NO_COLUMN = ("busy_ns", "program_ns", "children_ns")
-"""Counters that go into columns of other names."""
 GPU_NOTHING = {
     "gpu_clock_mhz": None,
     "gpu_temperature_c": None,
@@ -152,17 +155,7 @@ def difference(before: Counters, after: Counters) -> dict[str, int | None]:
 
 
 def _used(before: Mapping[int, int], after: Mapping[int, int]) -> int:
-    """Return the processor time of the processes that were there before and after."""
     return sum(after[pid] - before[pid] for pid in before.keys() & after.keys())
-
-
-def frequency_mhz(cores: tuple[int, ...]) -> float | None:
-    """Return the mean current frequency of the cores, or None if the kernel does not say."""
-    if not FREQUENCIES.exists():
-        return None
-    texts = [read_text(Path(f"/sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq")) for core in cores]
-    found = [int(text) / 1000 for text in texts if text]
-    return sum(found) / len(found) if found else None
 
 
 @dataclass(frozen=True)
@@ -218,6 +211,8 @@ def combined(readings: Sequence[GpuReading]) -> dict[str, Any]:
     """
     if not readings:
         return dict(GPU_NOTHING)
+    fields_of = [asdict(gpu) | {"foreign_processes": len(gpu.foreign_processes)} for gpu in readings]
+    each = [{name: value for name, value in one.items() if name != "own_bytes"} for one in fields_of]
     held = [gpu.own_bytes for gpu in readings if gpu.own_bytes is not None]
     return {
         "gpu_clock_mhz": min(gpu.clock_mhz for gpu in readings),
@@ -226,13 +221,8 @@ def combined(readings: Sequence[GpuReading]) -> dict[str, Any]:
         "gpu_throttle_reasons": reduce(or_, (gpu.throttle_reasons for gpu in readings)),
         "gpu_foreign_processes": len(frozenset[int]().union(*(gpu.foreign_processes for gpu in readings))),
         "gpu_memory_bytes": sum(held) if len(held) == len(readings) else None,
-        "gpus": [_stored(gpu) for gpu in readings] if len(readings) > 1 else None,
+        "gpus": each if len(readings) > 1 else None,
     }
-
-
-def _stored(gpu: GpuReading) -> dict[str, Any]:
-    """Return the evidence of one of several GPUs, as ``schema.GPU`` has it."""
-    return {name: value for name, value in asdict(gpu).items() if name != "own_bytes"} | {"foreign_processes": len(gpu.foreign_processes)}
 
 
 BLOCK = bytes(2**20)
@@ -252,3 +242,62 @@ def time_kernel(repetitions: int = REPETITIONS, clock: Callable[[], int] = time.
 def kernel_ns() -> int:
     """Return the shortest time of the kernel, in ns: what the machine can do when nothing interrupts it."""
     return min(time_kernel())
+
+
+COLLECT_EVERY_S = 0.25
+
+
+class AroundRounds:
+    """Reads what else happens while something is timed: `begin`, then `counters` right before it and `end` right after it.
+
+    Parameters
+    ----------
+    on_cores
+        those of the trial.
+    roots
+        ids of the processes from which this program's others descend.
+    uuids
+        of the GPUs that are read.
+    gpus
+        how many the process sees.
+    garbage
+        whether its collection is left to Python, as a user may want.
+    """
+
+    def __init__(self, on_cores: tuple[int, ...], roots: Collection[int], uuids: Sequence[str], gpus: int, garbage: bool) -> None:
+        self._cores = on_cores
+        self._garbage, self._collected_s = garbage, 0.0
+        self._kin, self._ours, self._throttle_files = Kin(roots), OwnProcesses(), read_throttle_files()
+        self._gpus = GpuEvidence(uuids)
+        self._tells_frequency = Path(FREQUENCIES.format(0)).exists()
+        self.memory = MemoryPeaks(gpus)
+
+    def find_own_processes(self) -> None:
+        self._ours = self._kin.find()
+
+    def begin(self) -> None:
+        """Keep garbage out, and let the peaks of memory count anew."""
+        if not self._garbage:
+            # What the last round has left; older garbage too, unless that was done a moment ago and rounds are short.
+            recent = time.monotonic() - self._collected_s < COLLECT_EVERY_S
+            gc.collect(0 if recent else 2)
+            self._collected_s = self._collected_s if recent else time.monotonic()
+            gc.disable()
+        self.memory.begin()
+
+    def counters(self) -> Counters:
+        return read_counters(self._cores, self._throttle_files, self._ours)
+
+    def end(self, before: Counters) -> dict[str, Any]:
+        """Let garbage in again, and return the evidence of what was timed since ``before``, as columns of rounds."""
+        after, held = self.counters(), self.memory.read()
+        gc.enable()
+        files = [FREQUENCIES.format(core) for core in self._cores] if self._tells_frequency else []
+        mhz = [int(text) / 1000 for text in (read_text(Path(file)) for file in files) if text]
+        return {
+            **difference(before, after),
+            **self._gpus.read(),
+            "frequency_mhz": sum(mhz) / len(mhz) if mhz else None,
+            "load_1m": os.getloadavg()[0],
+            **held,
+        }

@@ -1,6 +1,5 @@
 """How a timed process fails, and what a dead one has left of the round in flight."""
 
-import math
 import re
 from collections.abc import Iterator, Sequence, Sized
 from contextlib import contextmanager
@@ -13,19 +12,16 @@ from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
 from orchestrator.endings import ends_the_program
 from orchestrator.measurement.timing import IN_FLIGHT, TIMED_OUT
-from orchestrator.storage import schema
 from orchestrator.storage.handover import Rounds
 from orchestrator.storage.schema import FaultName
 from orchestrator.subject.targets import harmless, keep_traceback, message_with_place, traceback_text
 
 OUT_OF_MEMORY = re.compile(r"MemoryError|out of memory|OutOfMemory", re.IGNORECASE)
+# Where it was raised: the name of a file says nothing of the cause.
 PLACE = re.compile(r" \([^()]*, line \d+, in [^()]*\)$")
-"""Where it was raised: the name of a file says nothing of the cause."""
 GPU = re.compile(r"\bCUDA\b|cuDNN|cuBLAS|NCCL|device-side assert", re.IGNORECASE)
+# How every message begins that names the death of such a server as the cause.
 SERVER_ENDED = "the server that the campaign has started has ended"
-"""How every message begins that names the death of such a server as the cause."""
-ROUNDING = 1e-9
-"""How far sums of float64 may be wrong, as a share."""
 
 
 def fault_of(message: str, otherwise: FaultName) -> FaultName:
@@ -47,7 +43,6 @@ class TrialFailed(RuntimeError):
         self.fault = fault
 
     def __str__(self) -> str:
-        """Return the message."""
         return str(self.args[0])
 
 
@@ -142,21 +137,6 @@ def refuse_miscounted(answered: Sized, samples: int) -> None:
         raise TrialFailed(
             f"the model returned {len(answered)} answers for {samples} samples; postprocess must return one per sample", "answers malformed"
         )
-
-
-def refuse_short(rounds: Rounds, batch: int, in_flight: int = 1) -> None:
-    """Raise TrialFailed if a round of a closed loop took less time than what was timed in it.
-
-    All samples of a batch carry its times. The timed process looks at streams itself.
-    """
-    if not rounds.rows.column("stream").null_count:
-        return
-    durations_ns = rounds.rows.column("duration_ns").to_numpy()
-    columns = (rounds.timings.column(name).fill_null(0).to_numpy() for name in ("start_gap_ns", *schema.STAGES))
-    parts_ns = sum(column.reshape(len(durations_ns), -1).sum(axis=1) for column in columns) / (batch * in_flight)
-    for place in np.flatnonzero(parts_ns * (1 - ROUNDING) > durations_ns)[:1]:
-        took = f"round {rounds.numbers[place]} took {durations_ns[place]} ns"
-        raise _impossible(f"{took} and what was timed in it at least {math.ceil(parts_ns[place])} ns")
 
 
 def _impossible(what: str) -> TrialFailed:

@@ -7,10 +7,9 @@ next waits for one of them to end, and that is part of its wait. In a closed loo
 import sys
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from traceback import TracebackException
 from typing import Any
 
@@ -23,18 +22,13 @@ from orchestrator.measurement.load_loop import NEVER, Served, WaitUntil
 from orchestrator.measurement.timing import IN_FLIGHT, STAMPS, TIMED_OUT, Clock, Stages
 from orchestrator.subject.targets import message_with_place
 
+# So long before an arrival its thread takes it on and waits for its moment alone. What comes later
+# may still be called off.
 AHEAD_NS = 50_000_000
-"""So long before an arrival its thread takes it on and waits for its moment alone. What comes later may still be called off."""
 UNASKED = "ServerFault: the server sent an answer that nobody had asked for, and which one belongs to this request cannot be told"
+# A thread that computes lets another go on after so long; Python's own 5 ms would stand in the
+# times of answers.
 SWITCH_S = 50e-6
-"""A thread that computes lets another go on after so long; Python's own 5 ms would stand in the times of answers."""
-
-
-@dataclass
-class Asked(Served):
-    """What a round or a stream has come to, as `Served`, and what the server said to each request, where it answered."""
-
-    replies: list[Reply | None] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -61,41 +55,35 @@ class Arrivals:
 class Requests:
     """The requests of one round or stream, handed out one by one in their order until it is ``over``."""
 
-    def __init__(self, count: int, clock: Clock, arrivals: Arrivals | None, asked: Asked) -> None:
+    def __init__(self, count: int, clock: Clock, arrivals: Arrivals | None, asked: Served) -> None:
         self._count, self._clock, self._arrivals, self._asked = count, clock, arrivals, asked
         self._turn = threading.Lock()
         self._next = 0
         self.over = False
-        self._ends = list(arrivals.round_ends) if arrivals is not None and arrivals.stop is not None else []
+        self._ends = frozenset(() if arrivals is None else arrivals.round_ends)
 
     def take(self, wait_until: WaitUntil | None) -> int | None:
-        """Return the next request, None where there is none any more. Under load this waits until shortly before its moment."""
+        """Return the next request, None where there is none any more. Under load this waits until shortly before its moment.
+
+        A stream ends early where the user stops before the first request of a round, or where too many arrivals wait already.
+        """
         with self._turn:
-            if self.over or self._next >= self._count:
+            number, arrivals = self._next, self._arrivals
+            if self.over or number >= self._count:
                 return None
-            number = self._next
-            if self._arrivals is not None:
+            if arrivals is not None:
                 assert wait_until is not None
-                if self._arrivals.due[number] - self._clock() > AHEAD_NS:
-                    wait_until(self._arrivals.due[number] - AHEAD_NS)
-                if self.over or self._ended(number, self._arrivals):
-                    self.over = True
+                if arrivals.due[number] - self._clock() > AHEAD_NS:
+                    wait_until(arrivals.due[number] - AHEAD_NS)
+                arrived = bisect_right(arrivals.due, self._clock(), lo=number)
+                if arrivals.stop is not None and arrivals.stop[0] and number in self._ends:
+                    self._asked.stopped_at, self.over = number, True
+                elif arrived - number > arrivals.most_waiting:
+                    self._asked.overloaded, self._asked.arrived, self.over = True, arrived, True
+                if self.over:
                     return None
             self._next = self._asked.arrived = number + 1
             return number
-
-    def _ended(self, number: int, arrivals: Arrivals) -> bool:
-        """Return whether a stream ends before a request: it is the first of a round and the user stops, or too many wait already."""
-        while self._ends and number >= self._ends[0]:
-            if arrivals.stop is not None and arrivals.stop[0]:
-                self._asked.stopped_at = self._ends[0]
-                return True
-            del self._ends[0]
-        arrived = bisect_right(arrivals.due, self._clock(), lo=number)
-        if arrived - number > arrivals.most_waiting:
-            self._asked.overloaded, self._asked.arrived = True, arrived
-            return True
-        return False
 
 
 class InFlight:
@@ -107,10 +95,10 @@ class InFlight:
     def __init__(self, most: int, client: Client | None = None) -> None:
         self.most = most
         self._client = client
+        self.hide: Callable[[str], str] = str if client is None else client.hide
         self._pool = ThreadPoolExecutor(most, thread_name_prefix="asks") if most > 1 else None
 
     def close(self) -> None:
-        """Let the threads end."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -123,7 +111,7 @@ class InFlight:
         first_raised: list[TracebackException] | None = None,
         arrivals: Arrivals | None = None,
         most: int | None = None,
-    ) -> Asked:
+    ) -> Served:
         """Send all requests of a round or a stream, each once, and return what came of them.
 
         Parameters
@@ -139,36 +127,38 @@ class InFlight:
             on their way at once, where that is less than ``most`` of all.
         """
         count = len(batches)
-        asked = Asked([None] * count, {}, replies=[None] * count)
+        asked = Served([None] * count, {}, [None] * count)
         requests = Requests(count, clock, arrivals, asked)
         moments: Sequence[int] = () if arrivals is None else arrivals.due
-        hide = str if self._client is None else self._client.hide
 
         def one_by_one() -> None:
             wait_until = None if arrivals is None else arrivals.make_wait()
             while (number := requests.take(wait_until)) is not None:
                 if wait_until is not None and moments[number] > clock():
                     wait_until(moments[number])
-                ask_once(number, batches[number], stages, stamps, clock, asked, first_raised, hide)
+                ask_once(number, batches[number], stages, stamps, clock, asked, first_raised, self.hide)
 
         threads = min(self.most if most is None else min(most, self.most), max(1, count))
         if self._pool is None or threads == 1:
             one_by_one()
             return asked
-        with quick_switches():
-            under_way = [self._pool.submit(one_by_one) for _ in range(threads)]
-            try:
-                for each in under_way:
-                    each.result()
-            except BaseException:
-                requests.over = True
-                for each in under_way:
-                    each.cancel()
-                wait(under_way)
-                raise
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_S)
+        under_way = [self._pool.submit(one_by_one) for _ in range(threads)]
+        try:
+            for each in under_way:
+                each.result()
+        except BaseException:
+            requests.over = True
+            for each in under_way:
+                each.cancel()
+            wait(under_way)
+            raise
+        finally:
+            sys.setswitchinterval(before)
         return asked
 
-    def doubt(self, asked: Asked, stamps: memoryview) -> None:
+    def doubt(self, asked: Served, stamps: memoryview) -> None:
         """Make errors of all answers of a round or a stream that may be another request's: their server has sent one to no request."""
         doubted = set() if self._client is None else self._client.doubted(asked.replies)
         for number, reply in enumerate(asked.replies):
@@ -185,7 +175,7 @@ def ask_once(
     stages: Stages,
     stamps: memoryview,
     clock: Clock,
-    asked: Asked,
+    asked: Served,
     first_raised: list[TracebackException] | None,
     hide: Callable[[str], str] = str,
 ) -> None:
@@ -200,7 +190,11 @@ def ask_once(
         inferred = clock()
         answers = stages.postprocess(outputs)
         ended = clock()
-        refuse_other_count(answers, len(batch))
+        count = len(answers) if hasattr(answers, "__len__") else None
+        if count != len(batch):
+            found = "no list of answers" if count is None else f"{count} answers"
+            samples = f"{len(batch)} sample{'s' if len(batch) > 1 else ''}"
+            raise ServerFault(f"the request was of {samples}, and what came back holds {found}")
     except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
         if ends_the_program(error):
             raise
@@ -219,25 +213,6 @@ def ask_once(
         # What it said has been read; its moments are kept. Thousands of long answers would fill the memory.
         outputs.body, outputs.lines = b"", ()
         asked.replies[number] = outputs
-
-
-@contextmanager
-def quick_switches() -> Iterator[None]:
-    """Have threads give way to one another soon."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
-
-
-def refuse_other_count(answers: Any, samples: int) -> None:
-    """Raise ServerFault if a request of so many samples was not answered with one answer each."""
-    count = len(answers) if hasattr(answers, "__len__") else None
-    if count != samples:
-        found = "no list of answers" if count is None else f"{count} answers"
-        raise ServerFault(f"the request was of {samples} sample{'s' if samples > 1 else ''}, and what came back holds {found}")
 
 
 def kept(value: Any, hide: Callable[[str], str]) -> Any:

@@ -4,23 +4,21 @@ import faulthandler
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-import pyarrow as pa
 
 from orchestrator.configuration.config import Trial
 from orchestrator.machine.locks import open_own_folder
 from orchestrator.measurement.failures import FAULT, Stamps, TrialFailed, refuse_impossible
+from orchestrator.measurement.round_tables import Stream, Timed, round_row, timings_batch
 from orchestrator.measurement.scratch import crash_path, open_own, read_scratch
-from orchestrator.measurement.stream_tables import Stream
-from orchestrator.measurement.timing import IN_FLIGHT, TIMED_OUT
+from orchestrator.measurement.timing import IN_FLIGHT
 from orchestrator.storage import schema
-from orchestrator.storage.handover import Rounds, joined
+from orchestrator.storage.handover import Rounds
 from orchestrator.storage.schema import InFlight
-from orchestrator.storage.stored_form import columns_batch, rows_batch, without_arrivals
+from orchestrator.storage.stored_form import rows_batch
 from orchestrator.subject.samples import batches_of_round
 from orchestrator.subject.schedule import schedule_of
 
@@ -63,14 +61,13 @@ def take_last_words(scratch: Path) -> LastWords:
         crash = file.read(MOST_CHARACTERS).decode(errors="replace")
     with suppress(OSError):
         path.unlink()
-    try:
-        (number, batches, _, began_ns, *_), stamps = read_scratch(scratch)
-    except (OSError, TrialFailed):  # who takes the stamps says what is wrong with them
+    found = None
+    with suppress(OSError, TrialFailed):  # who takes the stamps says what is wrong with them
+        found = read_scratch(scratch)
+    if found is None:
         return LastWords(crash=crash)
-    if not batches or not began_ns:
-        return LastWords(crash=crash)
-    open_ones = np.isin(stamps[:, 3], (0, IN_FLIGHT))
-    return LastWords(number, int(np.argmax(open_ones)) if open_ones.any() else batches, batches, crash)
+    open_ones, batches = np.isin(found.stamps[:, 3], (0, IN_FLIGHT)), len(found.stamps)
+    return LastWords(found.round, int(np.argmax(open_ones)) if open_ones.any() else batches, batches, crash)
 
 
 def told(words: LastWords, preparing: bool, stream: bool) -> str:
@@ -91,115 +88,54 @@ def told(words: LastWords, preparing: bool, stream: bool) -> str:
     return f"its process ended ({how}) {stage}: {remedy}"
 
 
-def incomplete_round(
+def rounds_left(
     trial: Trial, found: Stamps, number: int, samples: int, process: int, in_flight: InFlight, message: str, visit: int | None = None
 ) -> Rounds:
-    """Return the round as far as it came: finished samples ``ok``, those in flight ``in_flight``, the rest ``lost``.
+    """Return what a process that is gone has left, as far as it came: the round in flight, or its stream up to the last round that began.
+
+    Finished samples are ``ok``, those under way ``in_flight``, the rest ``lost``. A stream that was cut in its ramp has one round, of which
+    nothing was measured.
 
     Parameters
     ----------
     number
-        the number to store the round under: that of the first round that never came back.
+        the number to store them under: that of the first round that never came back.
     samples
         number of samples of the trial.
-    in_flight
-        ``timeout`` or ``error``.
-    message
-        what is known of the samples in flight.
+    in_flight, message
+        ``timeout`` or ``error``, and what is known of the samples under way.
     visit
-        the visit that the round belongs to.
+        the visit that they belong to.
 
     Raises
     ------
     TrialFailed
-        for stamps that cannot be those of a round of this trial.
+        for stamps that cannot be those of a round or a stream of this trial.
     """
+    common = {"process": process, "visit": visit}
+    if trial.load.is_open:
+        assert visit is not None
+        schedule = schedule_of(trial, samples, visit)
+        arrivals = schedule.moments_ns.size
+        if len(found.stamps) < arrivals:
+            raise TrialFailed(f"the process left stamps of {len(found.stamps)} arrivals, and its stream has {arrivals}", FAULT)
+        stream = Stream(schedule, found.stamps[:arrivals], found.origin_ns, in_flight, lanes=trial.in_flight)
+        stream.refuse_impossible()
+        seen = np.flatnonzero(stream.stamps[:, 3])
+        count = stream.last_round(int(seen[-1]) + 1 if seen.size else 0) + 1
+        raised = dict.fromkeys(np.flatnonzero(stream.stamps[:, 3] == IN_FLIGHT).tolist(), message)
+        return stream.rounds(number, count, (found.wall_ns, found.monotonic_ns), {**common, "overloaded": False}, raised)
     groups = batches_of_round(trial, samples, found.round)
     if len(found.stamps) != len(groups):
         raise TrialFailed(f"the process left stamps of {len(found.stamps)} batches, and a round has {len(groups)}", FAULT)
     refuse_impossible(found.stamps, together=trial.in_flight > 1)
-    ended = found.stamps[:, 3] > 0
-    finished = ended & (found.stamps[:, 0] > 0)
-    outcomes = np.full(samples, "lost", dtype=object)
-    durations = np.zeros((samples, 3), dtype=np.int64)
-    # Requests say that they are on their way; of batches it is the first one without an end.
-    under_way = [] if ended.all() else [int(np.argmin(ended))]
-    if trial.server.is_asked:
-        under_way = np.flatnonzero(found.stamps[:, 3] == IN_FLIGHT).tolist()
-    for batch, group in enumerate(groups):
-        if finished[batch]:
-            outcomes[group] = "ok"
-            durations[group] = np.diff(found.stamps[batch])
-        elif ended[batch]:
-            outcomes[group] = "timeout" if found.stamps[batch, 1] == TIMED_OUT else "error"
-        elif batch in under_way:
-            outcomes[group] = in_flight
-    late = outcomes != "ok"
-    timings = columns_batch(
-        {
-            "round": pa.array(np.full(samples, number, dtype=np.int32)),
-            "sample": pa.array(np.arange(samples, dtype=np.int32)),
-            "outcome": pa.array(outcomes.tolist(), pa.string()).dictionary_encode().cast(schema.TIMINGS.field("outcome").type),
-            "start_gap_ns": pa.nulls(samples, pa.int64()),
-            **{name: pa.array(durations[:, place], mask=late) for place, name in enumerate(schema.STAGES)},
-            "cuda_inference_ns": pa.nulls(samples, pa.int64()),
-            **without_arrivals(samples),
-        },
-        schema.TIMINGS,
-    )
-    row = {
-        "round": number,
-        "started_at": datetime.fromtimestamp(found.wall_ns / 1e9, UTC),
-        "started_monotonic_ns": found.monotonic_ns,
-        "duration_ns": int(found.stamps[finished, 3].max() - found.stamps[finished, 0].min()) if finished.any() else 0,
-        "process": process,
-        "visit": visit,
-        "incomplete": True,
-    }
-    errors = dict.fromkeys((sample for batch in under_way for sample in groups[batch]), message)
-    return Rounds(timings, rows_batch([row], schema.ROUNDS), errors={number: errors})
-
-
-def cut_stream(
-    trial: Trial, found: Stamps, number: int, samples: int, process: int, in_flight: InFlight, message: str, visit: int
-) -> Rounds:
-    """Return the rounds of a stream up to the last one that had begun, of which one is incomplete.
-
-    A stream that was cut in its ramp has one round, of which nothing was measured. Parameters are those of `incomplete_round`.
-
-    Raises
-    ------
-    TrialFailed
-        for stamps that cannot be those of this stream.
-    """
-    schedule = schedule_of(trial, samples, visit)
-    arrivals = schedule.moments_ns.size
-    if len(found.stamps) < arrivals:
-        raise TrialFailed(f"the process left stamps of {len(found.stamps)} arrivals, and its stream has {arrivals}", FAULT)
-    stream = Stream(schedule, found.stamps[:arrivals], found.origin_ns, in_flight, lanes=trial.in_flight)
-    stream.refuse_impossible()
-    seen = np.flatnonzero(stream.stamps[:, 3])
-    last = stream.last_round(int(seen[-1]) + 1 if seen.size else 0)
-    results = []
-    for counted in range(last + 1):
-        row = {
-            "round": number + counted,
-            **stream.span(counted, found.wall_ns, found.monotonic_ns),
-            "process": process,
-            "visit": visit,
-            "incomplete": not bool(stream.complete[counted]),
-            "stream": visit,
-            "stream_started_monotonic_ns": found.monotonic_ns,
-            "overloaded": False,
-        }
-        part = schedule.of_round(counted)
-        cut = schedule.samples[part][stream.stamps[part, 3] == IN_FLIGHT]
-        results.append(
-            Rounds(
-                timings=stream.timings(counted, number + counted),
-                rows=rows_batch([row], schema.ROUNDS),
-                errors={number + counted: dict.fromkeys(map(int, cut), message)},
-                ramp=stream.ramp(visit) if counted == 0 else None,
-            )
-        )
-    return joined(results)
+    stamps = found.stamps.copy()
+    ended = stamps[:, 3] > 0
+    if not trial.server.is_asked and not ended.all():
+        stamps[np.argmin(ended), 3] = IN_FLIGHT  # requests say themselves that they are on their way
+    finished = stamps[ended & (stamps[:, 0] > 0)]
+    duration_ns = int(finished[:, 3].max() - finished[:, 0].min()) if len(finished) else 0
+    row = round_row(number, found.wall_ns, found.monotonic_ns, duration_ns, {**common, "incomplete": True})
+    errors = {sample: message for batch in np.flatnonzero(stamps[:, 3] == IN_FLIGHT) for sample in groups[batch]}
+    timings = timings_batch([Timed(number, stamps, groups)], follow=False, in_flight=in_flight)
+    return Rounds(timings, rows_batch([row], schema.ROUNDS), errors={number: errors} if errors else {})

@@ -9,20 +9,21 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from traceback import TracebackException
 from typing import Any, Literal
 
 from orchestrator.configuration.load import LoadConfig
+from orchestrator.contracts import Reply
 from orchestrator.endings import ends_the_program
 from orchestrator.measurement.timing import DROPPED, IN_FLIGHT, STAMPS, Clock, Stages
 from orchestrator.stats.queueing import Policy
 from orchestrator.subject.targets import message_with_place
 
+# Waits until a moment of the clock and returns what the clock says then.
 WaitUntil = Callable[[int], int]
-"""Waits until a moment of the clock and returns what the clock says then."""
+# A moment that no clock reaches, and more samples than ever wait.
 NEVER = 2**62
-"""A moment that no clock reaches, and more samples than ever wait."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def service_of(load: LoadConfig, batch: int, rate_per_s: float) -> Service:
 
 @dataclass
 class Served:
-    """What a stream has come to: answers by arrival, messages by arrival that raised, and how it ended.
+    """What a round or a stream has come to, by batch or arrival: answers, messages of what raised, a server's replies; and how it ended.
 
     An answer is that of its whole batch: samples of a batch share it, as they share their stamps. None where there is none.
 
@@ -69,6 +70,7 @@ class Served:
 
     answers: list[Any]
     errors: dict[int, str]
+    replies: list[Reply | None] = field(default_factory=list)
     arrived: int = 0
     overloaded: bool = False
     stopped_at: int | None = None

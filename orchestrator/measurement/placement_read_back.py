@@ -14,13 +14,13 @@ from orchestrator.machine.cores import CAN_PIN, THREAD_VARIABLES, allowed_cores,
 from orchestrator.machine.host import numa_cores
 
 MEASURING = "the thread that measures may use cores"
+# What a model can change of its own process while it is measured, and its name in messages.
 OWN = {
     "measuring_cores": MEASURING,
     "niceness": "niceness",
     "scheduling_policy": "scheduling policy",
     "framework_threads": "threads of frameworks",
 }
-"""What a model can change of its own process while it is measured, and its name in messages."""
 POLICIES = ("SCHED_OTHER", "SCHED_BATCH", "SCHED_IDLE", "SCHED_FIFO", "SCHED_RR")
 
 
@@ -42,8 +42,9 @@ def read_own() -> dict[str, Any]:
     }
 
 
+# What no model may change at all, not even while it loads and warms up: it is the system's. Threads
+# it sets in load.
 OF_THE_SYSTEM = ("measuring_cores", "niceness", "scheduling_policy")
-"""What no model may change at all, not even while it loads and warms up: it is the system's. Threads it sets in load."""
 
 
 def placement_kept(

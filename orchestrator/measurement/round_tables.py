@@ -1,10 +1,12 @@
-"""From stamps and answers to Arrow tables. Pure."""
+"""From stamps and answers to Arrow tables. Pure: a live process and what a dead one left come to the same."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,19 +14,74 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from orchestrator.contracts import Reply, Sample
-from orchestrator.measurement.failures import TrialFailed, refuse_miscounted
-from orchestrator.measurement.timing import TIMED_OUT
+from orchestrator.measurement.failures import FAULT, REMEDY, TrialFailed, refuse_impossible, refuse_miscounted
+from orchestrator.measurement.timing import DROPPED, IN_FLIGHT, TIMED_OUT
 from orchestrator.storage import schema
-from orchestrator.storage.stored_form import OUTCOMES, columns_batch, without_arrivals
+from orchestrator.storage.handover import Rounds
+from orchestrator.storage.schema import InFlight, Outcome
+from orchestrator.storage.stored_form import OUTCOMES, columns_batch, rows_batch
+from orchestrator.subject.schedule import Schedule
 from orchestrator.subject.targets import message_with_place
 
+Integers = npt.NDArray[np.int64]
+# The sample numbers of each batch, in the order they ran.
 Groups = Sequence[Sequence[int]]
-"""The sample numbers of each batch, in the order they ran."""
+# Answers by sample and the samples without one -> the table of those that have changed, and columns of the round's row.
+Compared = Callable[[Sequence[Any], Collection[int]], tuple[pa.Table | None, dict[str, Any]]]
+
+
+def outcomes_of(stamps: Integers, in_flight: InFlight = "error", never: Outcome = "lost") -> npt.NDArray[np.int8]:
+    """Return the index into ``schema.OUTCOMES`` of each batch or arrival: every one has exactly one.
+
+    ``in_flight`` is the outcome of what was being served when all ended, ``never`` of what was neither served nor dropped.
+    """
+    ended = stamps[:, 3]
+    conditions = [ended == IN_FLIGHT, ended == DROPPED, ended <= 0, stamps[:, 0] > 0, stamps[:, 1] == TIMED_OUT]
+    fates: list[Outcome] = [in_flight, "dropped", never, "ok", "timeout"]
+    return np.select(conditions, [schema.OUTCOMES.index(fate) for fate in fates], schema.ERROR).astype(np.int8)
+
+
+def timing_columns(
+    rounds: Integers, samples: Integers, stamps: Integers, codes: npt.NDArray[np.int8], gaps: Integers, replies: Sequence[Reply | None]
+) -> dict[str, Any]:
+    """Return the columns ``schema.TIMINGS`` of N rows, those of arrivals empty.
+
+    Parameters
+    ----------
+    stamps, codes
+        [N, 4] in ns, and the outcome of each.
+    gaps
+        from each start back to the end of the batch before it, ns; below 0 where there is none.
+    replies
+        what a server said to each; empty where none was asked.
+    """
+    late, durations = codes != schema.OK, np.diff(stamps, axis=1)
+    columns = {name: pa.nulls(len(codes), kind) for name, kind in zip(schema.TIMINGS.names, schema.TIMINGS.types, strict=True)}
+    columns |= {
+        "round": pa.array(rounds.astype(np.int32)),
+        "sample": pa.array(samples.astype(np.int32)),
+        "outcome": pa.DictionaryArray.from_arrays(pa.array(codes), OUTCOMES),
+        "start_gap_ns": pa.array(gaps, mask=late | (gaps < 0)),
+        **{name: pa.array(durations[:, place], mask=late) for place, name in enumerate(schema.STAGES)},
+    }
+    return columns | (answer_columns(replies, stamps[:, 1], late) if replies else {})
+
+
+def round_row(number: int, wall_ns: int, monotonic_ns: int, duration_ns: int, common: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of a round with what it has in ``common`` with others; ``wall_ns`` and ``monotonic_ns`` are of its start."""
+    return {
+        "incomplete": False,
+        **common,
+        "round": number,
+        "started_at": datetime.fromtimestamp(wall_ns / 1e9, UTC),
+        "started_monotonic_ns": monotonic_ns,
+        "duration_ns": duration_ns,
+    }
 
 
 @dataclass(frozen=True)
 class Timed:
-    """One round as it was timed.
+    """One round of a closed loop as it was timed.
 
     stamps
         ns, shape [B, 4]: start, preprocessed, inferred, end of each batch in the order they ran. All samples of a batch carry its times.
@@ -39,60 +96,183 @@ class Timed:
     """
 
     number: int
-    stamps: npt.NDArray[np.int64]
+    stamps: Integers
     groups: Groups
     errors: Mapping[int, str] = field(default_factory=dict)
     cuda_ns: Sequence[int] | None = None
     replies: Sequence[Reply | None] = ()
 
 
-def timings_batch(rounds: Sequence[Timed], in_flight: int = 1) -> pa.RecordBatch:
+def timings_batch(rounds: Sequence[Timed], follow: bool = True, in_flight: InFlight = "error") -> pa.RecordBatch:
     """Return the timings of rounds of the same samples, one row per sample in order of round and sample.
 
-    ``in_flight`` is how many batches were under way at once: of several, none has one before it. Raises TrialFailed if a duration is
-    negative, or an inference took no time at all.
+    ``follow`` is whether each batch began after the one before it; ``in_flight`` is the outcome of what was under way when all ended.
     """
     batches, samples = len(rounds[0].groups), sum(map(len, rounds[0].groups))
-    batch_of = _places(rounds, samples)
-    failed = np.zeros(batch_of.size, dtype=bool)
+    batch_of = np.empty((len(rounds), samples), dtype=np.int64)
+    failed = np.zeros(batch_of.shape, dtype=bool)
     for row, timed in enumerate(rounds):
-        failed[row * samples + np.array(list(timed.errors), dtype=np.int64)] = True
-    stamps = np.concatenate([timed.stamps for timed in rounds])
-    durations = np.diff(stamps, axis=1)[batch_of]
-    gaps = np.concatenate([[0], stamps[1:, 0] - stamps[:-1, 3]])[batch_of]
-    codes = np.where(failed, np.where(stamps[batch_of, 1] == TIMED_OUT, schema.TIMEOUT, schema.ERROR), schema.OK).astype(np.int8)
-    measured = durations[~failed]
-    if bool((measured < 0).any()) or bool((measured[:, 1] == 0).any()):
-        raise TrialFailed("a measured time is zero or negative: the clock of this host is broken; check its clock source", "clock broken")
-    columns: dict[str, Any] = {
-        "round": pa.array(np.repeat(np.array([timed.number for timed in rounds], dtype=np.int32), samples)),
-        "sample": pa.array(np.tile(np.arange(samples, dtype=np.int32), len(rounds))),
-        "outcome": pa.DictionaryArray.from_arrays(pa.array(codes), OUTCOMES),
-        "start_gap_ns": pa.array(gaps, mask=failed | (batch_of % batches == 0) | (in_flight > 1)),
-        **{name: pa.array(durations[:, place], mask=failed) for place, name in enumerate(schema.STAGES)},
-        "cuda_inference_ns": pa.nulls(batch_of.size, pa.int64()),
-        **without_arrivals(batch_of.size),
-    }
+        failed[row, list(timed.errors)] = True
+        if row and timed.groups is rounds[row - 1].groups:
+            batch_of[row] = batch_of[row - 1] + batches
+            continue
+        for place, group in enumerate(timed.groups):
+            batch_of[row, list(group)] = row * batches + place
+    places, stamps = batch_of.ravel(), np.concatenate([timed.stamps for timed in rounds])
+    gaps = np.concatenate([[-1], stamps[1:, 0] - stamps[:-1, 3]])[places]
+    gaps[(places % batches == 0) | (not follow)] = -1
+    codes = outcomes_of(stamps, in_flight)[places]
+    codes[failed.ravel() & (codes == schema.OK)] = schema.ERROR
+    replies = [reply for timed in rounds for reply in timed.replies]
+    columns = timing_columns(
+        np.repeat([timed.number for timed in rounds], samples),
+        np.tile(np.arange(samples), len(rounds)),
+        stamps[places],
+        codes,
+        gaps,
+        replies and [replies[place] for place in places.tolist()],
+    )
     if any(timed.cuda_ns is not None for timed in rounds):
         unknown = np.repeat([timed.cuda_ns is None for timed in rounds], samples)
         cuda_ns = np.concatenate([timed.cuda_ns or np.zeros(batches, dtype=np.int64) for timed in rounds])
-        columns["cuda_inference_ns"] = pa.array(cuda_ns[batch_of].astype(np.int64), mask=failed | unknown)
-    replies = [reply for timed in rounds for reply in timed.replies]
-    if replies:
-        columns |= answer_columns([replies[place] for place in batch_of.tolist()], stamps[batch_of, 1], failed)
+        columns["cuda_inference_ns"] = pa.array(cuda_ns[places].astype(np.int64), mask=unknown | (codes != schema.OK))
     return columns_batch(columns, schema.TIMINGS)
 
 
-def _places(rounds: Sequence[Timed], samples: int) -> npt.NDArray[np.int64]:
-    """Return for each sample of each round, [R S], which of all their batches it belongs to."""
-    found = np.empty((len(rounds), samples), dtype=np.int64)
-    for row, timed in enumerate(rounds):
-        if row and timed.groups is rounds[row - 1].groups:
-            found[row] = found[row - 1] + len(timed.groups)
-            continue
-        for place, group in enumerate(timed.groups):
-            found[row, list(group)] = row * len(timed.groups) + place
-    return found.ravel()
+@dataclass(frozen=True)
+class Stream:
+    """A stream as it ran: N arrivals.
+
+    stamps
+        int64, [N, 4], as ``load_loop.serve`` leaves them.
+    origin_ns
+        when the schedule began, by their clock.
+    in_flight, never
+        the outcomes of an arrival that was being served, and of one that was neither served nor dropped, when the stream ended.
+    lanes, replies
+        how many could be on their way at once, and what a server said to each arrival; empty where none was asked.
+    """
+
+    schedule: Schedule
+    stamps: Integers
+    origin_ns: int
+    in_flight: InFlight = "error"
+    never: Outcome = "lost"
+    lanes: int = 1
+    replies: Sequence[Reply | None] = ()
+
+    def last_round(self, arrived: int) -> int:
+        """Return the last round that an arrival of the first ``arrived`` ones belongs to; a stream has one at least."""
+        return max(0, (arrived - 1 - self.schedule.ramp) // self.schedule.round_size)
+
+    @cached_property
+    def _first_of_batch(self) -> npt.NDArray[np.bool_]:
+        """Of the arrivals that were served, whether each is the first of its batch: its others share its stamps."""
+        served = self.stamps[self.stamps[:, 3] > 0]
+        return np.concatenate([[True], (np.diff(served, axis=0) != 0).any(axis=1)])[: len(served)]
+
+    def refuse_impossible(self, ended_ns: int | None = None) -> None:
+        """Raise TrialFailed for stamps that no clock can produce."""
+        served = self.stamps[self.stamps[:, 3] > 0]
+        if self.lanes == 1:
+            served = served[self._first_of_batch]
+        refuse_impossible(served, self.origin_ns, ended_ns, together=self.lanes > 1)
+        started = self.stamps[:, 0] > 0
+        waits_ns = self.stamps[started, 0] - self.origin_ns - self.schedule.moments_ns[started]
+        if waits_ns.size and int(waits_ns.min()) < 0:
+            raise TrialFailed(f"a sample starts {-int(waits_ns.min())} ns before it arrives: {REMEDY}", FAULT)
+
+    @cached_property
+    def ends_ns(self) -> Integers:
+        """Return when the ramp and each round were over by the clock of the stamps, [rounds + 1]: its last end, or its last arrival."""
+        moments = self.origin_ns + self.schedule.moments_ns
+        over = np.maximum.accumulate(np.maximum(self.stamps[:, 3], np.where(self.stamps[:, 3] > 0, 0, moments)))
+        places = [self.schedule.of_round(number).stop - 1 for number in range(-1, self.schedule.rounds)]
+        return np.array([self.origin_ns if place < 0 else int(over[place]) for place in places], dtype=np.int64)
+
+    def rounds(
+        self,
+        first: int,
+        count: int,
+        began_ns: tuple[int, int],
+        common: Mapping[str, Any],
+        raised: Mapping[int, str],
+        traceback: str | None = None,
+        answers: Sequence[Any] = (),
+        compared: Compared | None = None,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> Rounds:
+        """Return the first ``count`` rounds, stored under numbers from ``first``, with the ramp beside them.
+
+        Parameters
+        ----------
+        began_ns
+            the start of the stream by the wall clock and by the monotonic one.
+        common
+            columns of all rounds, ``visit`` among them.
+        raised, traceback
+            messages by arrival, and the first exception as text.
+        answers, compared
+            the answer to each arrival, None where there is none; and what compares them with the first ones.
+        evidence
+            columns of the first round: it is read around the whole stream.
+        """
+        rows: list[dict[str, Any]] = []
+        common = {**common, "stream": common["visit"], "stream_started_monotonic_ns": began_ns[1]}
+        changed, errors, orders = {}, {}, []
+        for counted in range(count):
+            number, part = first + counted, self.schedule.of_round(counted)
+            order = part.start + np.argsort(self.schedule.samples[part], kind="stable")
+            orders.append(order)
+            start_ns, end_ns = (int(moment) - self.origin_ns for moment in self.ends_ns[counted : counted + 2])
+            row = round_row(number, began_ns[0] + start_ns, began_ns[1] + start_ns, end_ns - start_ns, common)
+            row["incomplete"] = self.never == "lost" and bool(np.isin(self.stamps[part, 3], (0, IN_FLIGHT)).any())
+            if failed := {sample: raised[place] for sample, place in enumerate(order.tolist()) if place in raised}:
+                errors[number] = failed
+            if compared is not None:
+                by_sample = [answers[place] for place in order]
+                table, columns = compared(by_sample, [sample for sample, answer in enumerate(by_sample) if answer is None])
+                row |= columns
+                if table is not None:
+                    changed[number] = table
+            rows.append(row)
+        rows[0] |= evidence or {}
+        numbers = np.repeat(np.arange(first, first + count), self.schedule.round_size)
+        return Rounds(
+            timings=columns_batch(self._columns(np.concatenate(orders), numbers, ramp=False), schema.TIMINGS),
+            rows=rows_batch(rows, schema.ROUNDS),
+            answers=changed,
+            errors=errors,
+            tracebacks={} if traceback is None else dict.fromkeys(errors, traceback),
+            ramp=self._ramp(common["visit"]),
+        )
+
+    def _ramp(self, visit: int) -> pa.RecordBatch:
+        count = self.schedule.ramp
+        columns = self._columns(np.arange(count), np.full(count, -1), ramp=True)
+        return columns_batch(columns | {"stream": pa.array(np.full(count, visit, dtype=np.int32))}, schema.RAMP)
+
+    def _columns(self, places: npt.NDArray[np.intp], numbers: Integers, ramp: bool) -> dict[str, Any]:
+        stamps, moments = self.stamps[places], self.schedule.moments_ns[places]
+        codes = outcomes_of(stamps, self.in_flight, self.never)
+        replies = self.replies and [self.replies[place] for place in places]
+        return {
+            **timing_columns(numbers, self.schedule.samples[places], stamps, codes, self._gaps[places], replies),
+            "arrival_ns": pa.array(moments),
+            "queue_ns": pa.array(stamps[:, 0] - self.origin_ns - moments, mask=codes != schema.OK),
+            "ramp": pa.array(np.full(len(places), ramp)),
+        }
+
+    @cached_property
+    def _gaps(self) -> Integers:
+        """Return from each started arrival's start back to the end of the batch before it, ns, [N]; -1 where there is none."""
+        gaps, served = np.full(len(self.stamps), -1, dtype=np.int64), self.stamps[:, 3] > 0
+        if self.lanes > 1 or not served.any():
+            return gaps
+        starts, ends = self.stamps[served, 0], self.stamps[served, 3]
+        before = np.concatenate([[0], ends[self._first_of_batch]])[np.cumsum(self._first_of_batch) - 1]
+        gaps[served] = np.where((starts > 0) & (before > 0), starts - before, -1)
+        return gaps
 
 
 def answer_columns(replies: Sequence[Reply | None], sent_ns: npt.NDArray[np.int64], late: npt.NDArray[np.bool_]) -> dict[str, Any]:
@@ -122,16 +302,6 @@ def answer_columns(replies: Sequence[Reply | None], sent_ns: npt.NDArray[np.int6
     }
 
 
-def first_of_process(timings: pa.RecordBatch, sample: int) -> dict[str, int | None]:
-    """Return what the first inference of a process took, in ns: the model call, and the total of its stages.
-
-    ``timings`` are those of its first warm-up round, in order of sample; ``sample`` is the one that ran first. None if the model raised.
-    """
-    stages = [timings.column(name)[sample].as_py() for name in schema.STAGES]
-    total = None if None in stages else sum(stages)
-    return {"first_inference_ns": stages[schema.STAGES.index("inference_ns")], "first_total_ns": total}
-
-
 def spread(groups: Groups, answers: Sequence[list[Any] | None], failed: Mapping[int, str]) -> tuple[list[Any], dict[int, str]]:
     """Turn answers and errors per batch into answers and errors per sample.
 
@@ -148,6 +318,25 @@ def spread(groups: Groups, answers: Sequence[list[Any] | None], failed: Mapping[
         for index, answer in zip(group, answered, strict=True):
             by_sample[index] = answer
     return by_sample, errors
+
+
+def answers_by_arrival(stamps: Integers, answers: Sequence[list[Any] | None]) -> list[Any]:
+    """Return the answer of each arrival, None where there is none, from those of whole batches.
+
+    Samples of one batch share its stamps. Raises TrialFailed if a batch was not answered with one answer per sample.
+    """
+    found: list[Any] = [None] * len(answers)
+    batches: dict[int, list[int]] = {}
+    for number, answered in enumerate(answers):
+        if answered is not None:
+            batches.setdefault(int(stamps[number, 3]), []).append(number)
+    for members in batches.values():
+        answered = answers[members[0]]
+        assert answered is not None
+        refuse_miscounted(answered, len(members))
+        for number, answer in zip(members, answered, strict=True):
+            found[number] = answer
+    return found
 
 
 @contextmanager
@@ -175,9 +364,9 @@ def samples_table(kind: str, samples: Sequence[Sample], answers: Sequence[Any], 
     return pa.table(columns)
 
 
-def changed_answers(kind: str, first: Sequence[Any], now: Sequence[Any], errors: Mapping[int, str]) -> pa.Table | None:
-    """Return the samples answered differently than at first, or None. A sample the model raised on has no answer."""
-    changed = [index for index, answer in enumerate(now) if index not in errors and answer != first[index]]
+def changed_answers(kind: str, first: Sequence[Any], now: Sequence[Any], unanswered: Collection[int]) -> pa.Table | None:
+    """Return the samples answered differently than at first, or None. What is ``unanswered`` has no answer."""
+    changed = [index for index, answer in enumerate(now) if index not in unanswered and answer != first[index]]
     if not changed:
         return None
     _, prediction = schema.ANSWERS.get(kind, (None, None))

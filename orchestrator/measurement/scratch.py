@@ -27,9 +27,10 @@ from orchestrator.measurement.timing import STAMPS
 
 STAMPS_PREFIX = "tail-quality-"
 KEEP_S = 86_400
+# int64 before the stamps: round, number of batches or arrivals, monotonic start (ns), wall-clock
+# start (ns), and when the schedule of a stream begins by the clock of the stamps (ns, 0 without
+# one); and, at place ``STOP``, 1 where a stream is to end after its round.
 HEADER, STOP = 6, 5
-"""int64 before the stamps: round, number of batches or arrivals, monotonic start (ns), wall-clock start (ns), and when the schedule of a
-stream begins by the clock of the stamps (ns, 0 without one); and, at place ``STOP``, 1 where a stream is to end after its round."""
 UNUSED = "what the process left is not used"
 
 
@@ -144,49 +145,35 @@ def open_own(path: Path, mode: str) -> IO[bytes]:
 
 
 def take_stamps(path: Path) -> Stamps | None:
-    """Return what a timed process that is gone has left, and delete its files; None if it never began a round.
-
-    Raises TrialFailed for a file that may be another user's, or is not as a process of ours leaves it.
-    """
+    """Return as `read_scratch` what a timed process that is gone has left, and delete its files."""
     with suppress(OSError):
         crash_path(path).unlink()
-    try:
-        (number, batches, monotonic_ns, wall_ns, origin_ns, _), stamps = read_scratch(path)
-    except FileNotFoundError:
-        return None
+    found = read_scratch(path)
     path.unlink(missing_ok=True)
-    return Stamps(number, monotonic_ns, wall_ns, stamps, origin_ns) if batches and wall_ns else None
+    return found
 
 
-def read_scratch(path: Path) -> tuple[tuple[int, ...], npt.NDArray[np.int64]]:
-    """Read what a timed process left: the header and the stamps, shape [B, 4].
+def read_scratch(path: Path) -> Stamps | None:
+    """Return what a timed process left; None if it never began a round.
 
-    Raises
-    ------
-    FileNotFoundError
-        if there is no file.
-    TrialFailed
-        for anything but a file of this user's that no other could write, with as many stamps as its header says.
+    Raises TrialFailed for anything but a file of this user's that no other could write, with as many stamps as its header says.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise
+        return None
     except OSError as error:
         raise TrialFailed(f"{path} is no file of stamps ({error.strerror}): {UNUSED}", FAULT) from error
-    try:
+    with os.fdopen(descriptor, "rb") as file:
         _refuse_foreign(path, descriptor)
-        with open(descriptor, "rb", closefd=False) as file:
-            content = file.read()
-    finally:
-        os.close(descriptor)
+        content = file.read()
     words = np.frombuffer(content[: len(content) // 8 * 8], dtype=np.int64)
-    if len(words) < HEADER or not words[1]:  # the process died before its first round began
-        return (0,) * HEADER, np.zeros((0, STAMPS), dtype=np.int64)
-    header = tuple(map(int, words[:HEADER]))
-    if header[1] < 0 or len(content) != 8 * (HEADER + STAMPS * header[1]):
-        raise TrialFailed(f"{path} has {len(content)} bytes, which is no size for {header[1]} batches: {UNUSED}", FAULT)
-    return header, words[HEADER:].reshape(header[1], STAMPS)
+    if len(words) < HEADER or not words[1]:
+        return None
+    number, batches, monotonic_ns, wall_ns, origin_ns, _ = words[:HEADER].tolist()
+    if batches < 0 or len(content) != 8 * (HEADER + STAMPS * batches):
+        raise TrialFailed(f"{path} has {len(content)} bytes, which is no size for {batches} batches: {UNUSED}", FAULT)
+    return Stamps(number, monotonic_ns, wall_ns, words[HEADER:].reshape(batches, STAMPS), origin_ns) if wall_ns else None
 
 
 def _refuse_foreign(path: Path, descriptor: int, size: int | None = None) -> None:

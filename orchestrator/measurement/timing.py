@@ -15,9 +15,10 @@ from orchestrator.subject.targets import message_with_place
 Clock = Callable[[], int]
 
 STAMPS = 4
+# In the place of an end: a sample under load was never started; it is between its start and its end
+# (see ``load_loop.py``). In the place of ``preprocessed``, where there is an end alone: a server
+# gave no whole answer in time (see ``in_flight.py``).
 DROPPED, IN_FLIGHT, TIMED_OUT = -1, -2, -3
-"""In the place of an end: a sample under load was never started; it is between its start and its end (see ``load_loop.py``). In the
-place of ``preprocessed``, where there is an end alone: a server gave no whole answer in time (see ``in_flight.py``)."""
 
 
 @dataclass(frozen=True)

@@ -3,28 +3,30 @@
 import gc
 import socket
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from orchestrator.configuration.config import Trial
-from orchestrator.contracts import LoadedModel
+from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model, Sample, Task
+from orchestrator.endings import ends_the_program
 from orchestrator.machine import cores, environment
 from orchestrator.machine.host import cores_offered, numa_cores
 from orchestrator.measurement import device, round_tables
-from orchestrator.measurement.around_rounds import AroundRounds
 from orchestrator.measurement.asking import Client
-from orchestrator.measurement.closed_rounds import ClosedRounds
-from orchestrator.measurement.evidence import kernel_ns
-from orchestrator.measurement.failures import refuse_raised, tracebacks_kept
+from orchestrator.measurement.evidence import AroundRounds, kernel_ns
+from orchestrator.measurement.failures import TrialFailed, fault_of, refuse_raised, tracebacks_kept
 from orchestrator.measurement.in_flight import InFlight
-from orchestrator.measurement.loaded_trial import LoadedTrial, load_model, places_of, stages_for
-from orchestrator.measurement.open_streams import OpenStreams
 from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement, refuse_other_cores
+from orchestrator.measurement.rounds import TimedRounds
 from orchestrator.measurement.scratch import Scratch
-from orchestrator.measurement.timing import Clock
+from orchestrator.measurement.timing import Clock, Stages
+from orchestrator.storage import schema
 from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.subject.inspection import Subject, open_subject
+from orchestrator.subject.samples import batches_of_round
+from orchestrator.subject.schedule import schedule_of
+from orchestrator.subject.targets import message_with_place
 
 
 class Worker:
@@ -97,17 +99,17 @@ class Worker:
             self._asking = InFlight(self._trial.in_flight, self._client)
         model = load_model(subject.model, self._trial, self._threads, self._cache_dir, self._client)
         load_ns = time.perf_counter_ns() - started
-        loaded = self._loaded(subject, model)
         seen = device.read_device(self._trial.system)
         uuids = [gpu["uuid"] for gpu in seen.get("gpus", ())]
         garbage = self._trial.measurement.garbage_collection == "on"
         around = AroundRounds(self._cores, self._roots, uuids, len(self._trial.system.gpus), garbage)
         self._memory = around.memory
-        self._rounds = ClosedRounds(loaded, around, self._refuse_other_cores)
-        self._streams = OpenStreams(loaded, around, self._refuse_other_cores)
-        warmup = self._rounds.run(0, self._trial.measurement.warmup_rounds)
+        self._rounds = rounds = self._timed_rounds(subject, model, around)
+        warmup = rounds.run(0, self._trial.measurement.warmup_rounds)
+        first = warmup.timings.slice(rounds.groups(0)[0][0], 1).to_pylist()[0]
+        stages_ns = [first[name] for name in schema.STAGES]
         refuse_raised(self._trial, warmup, [sample.name for sample in subject.samples])
-        self._rounds.answer_alone()
+        rounds.answer_alone()
         facts = dict(model.facts)
         if self._client is not None:
             server = self._trial.server
@@ -119,7 +121,7 @@ class Worker:
         sizes = [model.input_size(subject.task.decode(sample.read())) for sample in subject.samples]
         kind = self._trial.task.kind
         with round_tables.right_form(kind, f"answers of model {self._trial.model.name} or references of task {self._trial.task.name}"):
-            samples = round_tables.samples_table(kind, subject.samples, loaded.known_answers, sizes)
+            samples = round_tables.samples_table(kind, subject.samples, rounds.first_answers, sizes)
         self._model, self._moved = model, moved
         self._placement = self._read_placement()
         return Prepared(
@@ -134,7 +136,9 @@ class Worker:
             digests={"data": subject.inspection.data_digest, "model": subject.inspection.model_digest},
             cold_start={
                 "load_ns": load_ns,
-                **round_tables.first_of_process(warmup.timings, loaded.groups(0)[0][0]),
+                # None if the model raised.
+                "first_inference_ns": first["inference_ns"],
+                "first_total_ns": None if None in stages_ns else sum(stages_ns),
                 "warmup_rounds_ns": warmup.rows.column("duration_ns").to_pylist(),
                 "peak_memory_bytes": self._memory.resident_bytes,
                 "gpu_allocated_peak_bytes": self._memory.gpu_bytes,
@@ -145,19 +149,22 @@ class Worker:
             metrics=tuple(subject.task.metrics),
         )
 
-    def _loaded(self, subject: Subject, model: LoadedModel) -> LoadedTrial:
-        """Return what rounds and streams are made of, with places for their stamps."""
+    def _timed_rounds(self, subject: Subject, model: LoadedModel, around: AroundRounds) -> TimedRounds:
         trial = self._trial
         items, stages = stages_for(trial.task.preload, subject.samples, subject.task, model)
-        scratch = Scratch(self._scratch_path, batches=places_of(trial, len(items)))
+        # So many batches, or arrivals of a stream, are stamped at once; a warm-up round of a trial under load is stamped too.
+        arrivals = schedule_of(trial, len(items), 0).moments_ns.size if trial.load.is_open else 0
+        scratch = Scratch(self._scratch_path, max(len(batches_of_round(trial, len(items), 0)), arrivals))
         cuda = None
         if gpus := trial.system.gpus:
             # Under load a batch is what waits, so that no event could be told from the stamps which arrival it belongs to.
             events = bool(model.facts.get("cuda_events")) and not trial.load.is_open
             cuda = device.CudaStages(stages, scratch.batches, events, len(gpus))
             stages = cuda.stages
-        known = (self._clock, self._monotonic, cuda, self._client, self._asking)
-        return LoadedTrial(trial, self._process, items, stages, scratch, *known)
+        return TimedRounds(
+            trial, self._process, items, stages, scratch, around, lambda: refuse_other_cores(self._placement, self._pin),
+            self._clock, self._monotonic, cuda, self._asking,
+        )  # fmt: skip
 
     @tracebacks_kept()
     def run_rounds(self, first: int, count: int, visit: int) -> Rounds:
@@ -166,11 +173,9 @@ class Worker:
 
     @tracebacks_kept()
     def run_stream(self, first: int, visit: int) -> Rounds:
-        """Serve the stream of a visit, whose rounds count from ``first``."""
-        return self._streams.run(first, visit)
+        return self._rounds.serve(first, visit)
 
     def kernel_ns(self) -> int:
-        """Return how long a fixed piece of work takes now, in ns."""
         return kernel_ns()
 
     @tracebacks_kept()
@@ -190,15 +195,52 @@ class Worker:
             "flags": flags,
         }
 
-    def _refuse_other_cores(self) -> None:
-        refuse_other_cores(self._placement, self._pin)
-
     def _read_placement(self) -> dict[str, Any]:
         return read_placement(self._trial, self._cores, self._threads, self._allowed, self._pin, self._model.facts, self._moved)
 
     def close(self) -> None:
-        """Remove the file of stamps, and leave the server."""
         if self._client is not None and self._asking is not None:
             self._asking.close()
             self._client.close()
         self._scratch_path.unlink(missing_ok=True)
+
+
+def load_model(model: Model, trial: Trial, threads: int, cache_dir: Path, client: Client | None) -> LoadedModel:
+    """Return the model, ready to be timed. Raises TrialFailed for whatever it raises but InputError."""
+    runtime = trial.runtime
+    context = LoadContext(
+        runtime=runtime.name,
+        dtype=runtime.dtype,
+        deterministic=runtime.deterministic,
+        autotune=runtime.autotune,
+        device="cpu" if trial.system.device == "cpu" else "cuda:0",
+        threads=threads,
+        batch=trial.measurement.batch,
+        cache_dir=cache_dir,
+        gpus=max(1, len(trial.system.gpus)),
+        server=client,
+    )
+    try:
+        return model.load(context)
+    except InputError:
+        raise
+    except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
+        if ends_the_program(error):
+            raise
+        message = message_with_place(error)
+        raise TrialFailed(f"model {trial.model.name} raised while loading: {message}", fault_of(message, "load failed")) from error
+
+
+def stages_for(preload: str, samples: Sequence[Sample], task: Task, model: LoadedModel) -> tuple[Sequence[Any], Stages]:
+    """Return one item per sample and the stages that take lists of such items.
+
+    ``bytes`` holds encoded samples, ``none`` holds nothing (the file is read inside ``preprocess``), ``decoded`` holds decoded
+    samples.
+    """
+    decode, preprocess = task.decode, model.preprocess
+    if preload == "none":
+        return samples, Stages(lambda items: preprocess([decode(item.read()) for item in items]), model.infer, model.postprocess)
+    if preload == "decoded":
+        return [decode(sample.read()) for sample in samples], Stages(preprocess, model.infer, model.postprocess)
+    stages = Stages(lambda items: preprocess([decode(item) for item in items]), model.infer, model.postprocess)
+    return [sample.read() for sample in samples], stages

@@ -8,7 +8,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TypeVar
 
-from orchestrator.configuration.config import MeasurementConfig, Trial
+from orchestrator.configuration.config import Trial
 from orchestrator.configuration.fields import MOST_ROUNDS
 from orchestrator.machine.host import Identity
 from orchestrator.measurement.failures import Stamps, TrialFailed, fault_of
@@ -77,21 +77,21 @@ class RoundCalls:
         """Begin a visit of so many rounds, None for one without an end. The one before must be over."""
         self._visit, self._left = number, MOST_ROUNDS if rounds is None else rounds
 
-    def ask_ahead(self, round_s: float) -> None:
+    def ask_ahead(self, round_s: float, may_stop_at: int) -> None:
         """Have two calls of the visit under way, so that a remote process never waits for us within one.
 
-        Before ``min_rounds`` no rule can stop. After that the next call waits for the rule's answer to the last one. Where driver and
-        process share a machine, one round is asked for, and never ahead.
+        Before ``may_stop_at`` rounds no rule can stop. After that the next call waits for the rule's answer to the last one. Where driver
+        and process share a machine, one round is asked for, and never ahead.
         """
         alone = self._session.shares_machine
         while self._left and len(self._under_way) < (1 if alone or self._streams else 2):
-            if self._under_way and self._next >= self._measurement.min_rounds:
+            if self._under_way and self._next >= may_stop_at:
                 return
             if self._streams:
                 self._under_way.append((self._next, self._session.run_stream(self._next, self._visit)))
                 self._left = 0
                 return
-            count = 1 if alone else min(rounds_at_once(self._next, round_s, self._measurement), self._left)
+            count = 1 if alone else min(rounds_at_once(self._next, round_s, may_stop_at, self._measurement.max_rounds), self._left)
             self._under_way.append((self._next, self._session.run_rounds(self._next, count, self._visit)))
             self._next += count
             self._left -= count
@@ -118,17 +118,17 @@ class RoundCalls:
             )
 
 
-def rounds_at_once(first: int, round_s: float, measurement: MeasurementConfig) -> int:
+def rounds_at_once(first: int, round_s: float, may_stop_at: int, most: int) -> int:
     """Return how many rounds to ask a remote process for in one call: short ones would cost more to send than to measure.
 
     Parameters
     ----------
     first
-        number of the next round. A call never goes beyond ``min_rounds`` before it has reached them, nor beyond ``max_rounds``.
+        number of the next round. A call never goes beyond ``may_stop_at`` before it has reached that, nor beyond ``most``.
     round_s
         duration of the last round, s.
     """
-    bound = measurement.min_rounds if first < measurement.min_rounds else measurement.max_rounds
+    bound = may_stop_at if first < may_stop_at else most
     return max(1, min(int(CALL_S / max(round_s, 1e-9)), MOST_AT_ONCE, bound - first))
 
 
@@ -164,6 +164,7 @@ class TimedProcess:
         server_s = trial.server.ready_s + trial.server.stop_s if trial.server.is_started else 0.0
         self._limit_s = measurement.round_timeout_s * (measurement.warmup_rounds + PREPARE_ROUNDS) + server_s
         self._session: Session | None = None
+        self._identity: Job[Identity]
 
     @property
     def session(self) -> Session:
@@ -171,14 +172,19 @@ class TimedProcess:
         assert self._session is not None
         return self._session
 
-    def start(self, stop: threading.Event) -> Identity | None:
-        """Start a fresh process and return which one it is, or None if the user has stopped meanwhile."""
+    def open(self) -> None:
+        """Start a fresh process, which comes up while others get ready."""
         self._opened = self.number
         self._session = self._executor.open(self._trial, self._trial_id, self.number)
-        job = self._session.identify()
+        self._identity = self._session.identify()
+
+    def start(self, stop: threading.Event) -> Identity | None:
+        """Return which process it is, a fresh one where there is none, or None if the user has stopped before it is up."""
+        if self._session is None:
+            self.open()
         for name in RULES_IMPORT:
             import_module(name)
-        return self._await(job, stop)
+        return self._await(self._identity, stop)
 
     def take_turn(self, stop: threading.Event, tell: Callable[[str], None]) -> bool:
         """Wait until no other campaign measures on the machine, and tell again and again who does. Return False if the user has stopped."""

@@ -1,5 +1,6 @@
 """The course of a trial: its rounds so far, its judge, and what its stopping rule makes of them."""
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -9,16 +10,19 @@ import numpy as np
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import hidden
 from orchestrator.contracts import InputError
-from orchestrator.measurement.failures import Stamps, TrialFailed, refuse_short
-from orchestrator.measurement.last_words import cut_stream, incomplete_round
+from orchestrator.measurement.failures import Stamps, TrialFailed
+from orchestrator.measurement.last_words import rounds_left
 from orchestrator.running.book import TrialBook, refuse_changed
-from orchestrator.running.trial_judge import TrialJudge, clocks, judge_samples, per_inference, placement_flags, quality_flags
+from orchestrator.running.trial_judge import TrialJudge, clocks, judge_samples, placement_flags, quality_flags
 from orchestrator.stats.constants import PAUSE
 from orchestrator.stats.stopping import Decision, RoundObservation, StoppingRule
 from orchestrator.stats.times import primary_of
 from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.storage.records import Fault
 from orchestrator.storage.schema import InFlight
+
+MOST_UNASKED = 64
+"""So many rounds wait at most until the rule is asked about them: their times are in memory."""
 
 
 class Course:
@@ -53,6 +57,7 @@ class Course:
         self._rule = rule
         self._clock = RoundClock()
         self._judge: TrialJudge | None = None
+        self._unasked: list[tuple[RoundObservation, float]] = []
 
     def replay(self, trial_id: str) -> bool:
         """Ask the rule about the rounds that are stored. Return whether they are enough.
@@ -67,7 +72,8 @@ class Course:
             self._judge = judge_samples(samples, self.book.record.metrics, self._trial)
             if rounds is None:
                 return False
-            decision = self.decide(rounds, kept=self.book.extends)
+            self.take(rounds)
+            decision = self.decide(kept=self.book.extends)
         except TrialFailed as error:
             raise InputError(f"{trial_id}, as it is stored: {error}; measure the campaign again") from error
         self.next_round = rounds.numbers[-1] + 1
@@ -106,44 +112,59 @@ class Course:
             late=self._judge.lates,
         )
 
-    def decide(self, rounds: Rounds, kept: bool = False) -> Decision:
-        """Ask the rule about the next rounds, and return what it says of the one that it stops at, else of the last.
-
-        Rounds beyond the one that it stops at count, and it is not asked about them. ``kept`` says that its checks of these rounds are kept
-        already. Raises TrialFailed for a round that took less time than what was timed in it.
-        """
-        refuse_short(rounds, self._trial.measurement.batch, self._trial.in_flight)
-        judge, rows = self._judge, rounds.rows.to_pydict()
+    def take(self, rounds: Rounds) -> None:
+        """Take in the next rounds. The rule is asked about them by `decide`."""
+        judge, rows = self._judge, rounds.rows.select(["round", "process", "visit", "started_monotonic_ns", "duration_ns"]).to_pylist()
         assert judge is not None
-        of_samples, times = clocks(rounds), per_inference(self._trial, rounds)
-        primary = primary_of(times)
-        decision = Decision(False)
-        for place, number in enumerate(rows["round"]):
-            visit, duration_ns = rows["visit"][place], rows["duration_ns"][place]
-            elapsed_s = self._clock.tick(rows["process"][place], visit, rows["started_monotonic_ns"][place], duration_ns)
-            if decision.stop:
-                continue
+        of_samples, times = clocks(self._trial, rounds)
+        primary, ideal = primary_of(times), judge.ideal
+        for place, row in enumerate(rows):
+            elapsed_s = self._clock.tick(row["process"], row["visit"], row["started_monotonic_ns"], row["duration_ns"])
             observation = RoundObservation(
-                number,
+                row["round"],
                 {clock: found[place] for clock, found in times.items()},
                 partial(judge.gained, of_samples[primary][place]),
-                judge.ideal,
-                visit if self._visits_are_units else None,
+                ideal,
+                row["visit"] if self._visits_are_units else None,
                 judge.answers,
                 judge.bounded,
                 self._clock.round_s,
             )
+            self._unasked.append((observation, elapsed_s))
+        last = times[primary][-1]
+        self.round_s, self.p99_ns = rows[-1]["duration_ns"] / 1e9, float(np.sort(last)[math.ceil(0.99 * last.size) - 1])
+
+    @property
+    def may_stop_at(self) -> int:
+        """The fewest rounds, of those to come, after which the rule may stop."""
+        return int(getattr(self._rule, "may_stop_at", 0))
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the rule must be asked now, since it may stop, or since many rounds wait for it."""
+        return bool(self._unasked) and (self._unasked[-1][0].rounds >= self.may_stop_at or len(self._unasked) >= MOST_UNASKED)
+
+    def decide(self, kept: bool = False) -> Decision:
+        """Ask the rule about the rounds since it was asked last, and return what it says of the one that it stops at, else of the last.
+
+        Rounds beyond the one that it stops at count, and it is not asked about them. ``kept`` says that its checks of these rounds are kept
+        already. It takes milliseconds: where no rule can stop, this can wait for a pause.
+        """
+        decision = Decision(False)
+        for observation, elapsed_s in self._unasked:
             decision = self._rule.update(observation, elapsed_s)
             if decision.check is not None and not kept:
                 check = dict(decision.check)
-                if isinstance(mean := check.get("quality_mean"), float):
-                    check["quality_mean"] = judge.scale.shown(mean)
+                if self._judge is not None and isinstance(mean := check.get("quality_mean"), float):
+                    check["quality_mean"] = self._judge.scale.shown(mean)
                 self.book.checks.append(check)
-        self.round_s, self.p99_ns = duration_ns / 1e9, float(np.percentile(times[primary][-1], 99, method="inverted_cdf"))
+            if decision.stop:
+                break
+        self._unasked.clear()
         return decision
 
     def store(self, rounds: Rounds) -> None:
-        """Store rounds about which the rule has been asked."""
+        """Store rounds that were taken in."""
         self.book.store_rounds(rounds)
         self.next_round += len(rounds.numbers)
 
@@ -151,14 +172,14 @@ class Course:
         """Store the round in flight of a process that has died, or the rounds of its stream, as far as it came."""
         assert self._judge is not None
         outcome: InFlight = "timeout" if fault.name == "hang" else "error"
-        salvaged = cut_stream if self._trial.load.is_open else incomplete_round
         samples = self._judge.samples.num_rows
-        rounds = salvaged(self._trial, left, self.next_round, samples, fault.process, outcome, fault.message, self.visit)
-        self.decide(rounds)
+        rounds = rounds_left(self._trial, left, self.next_round, samples, fault.process, outcome, fault.message, self.visit)
+        self.take(rounds)
         self.store(rounds)
 
     def stop(self, reason: str | None) -> None:
         """Record why the trial stops."""
+        self.decide()
         extends = self.book.extends
         looks = (*self.book.record.looks, self.next_round) if extends else ()
         self.book.note(stopping=self.book.stopped("extended" if extends else reason), looks=looks, extension=None)

@@ -49,8 +49,9 @@ def as_fault(error: BaseException) -> Exception:
 class Session(Protocol):
     """One fresh process for one trial."""
 
+    # True where driver and system are one machine: then nothing is stored or drawn while a round is
+    # timed.
     shares_machine: bool
-    """True where driver and system are one machine: then nothing is stored or drawn while a round is timed."""
 
     def identify(self) -> Job[Identity]:
         """Return which process this is, once it is up."""

@@ -28,7 +28,17 @@ def why_not(trial: Trial, inspection: Inspection, machine: Machine) -> Iterator[
     kind = system.device_kind
     if runtime.dtype not in (offered := runtime.dtypes.get(kind, (runtime.dtype,))):
         yield f"runtime.dtype={runtime.dtype}: runtime {runtime.name} computes in {', '.join(offered)} on {kind}; choose one of these"
-    yield from _too_large(trial, machine)
+    # Weights alone must fit into the memory meant for them. ``model.parameters`` is that of the published model; the user's own file
+    # (``model.path``) may be smaller.
+    found = [next((room for known, room in machine.device_memory.items() if is_device(gpu, known)), None) for gpu in system.gpus]
+    rooms = [machine.memory_bytes] if system.device == "cpu" else found
+    if model.parameters is not None and None not in rooms and model.options.get("path") is None:
+        room, needed = sum(filter(None, rooms)), model.parameters * DTYPE_BYTES[runtime.dtype]
+        if needed > room:
+            half = "set runtime.dtype=fp16 or " if model.parameters * DTYPE_BYTES["fp16"] <= room else ""
+            taken = f"its weights take {needed / 2**30:,.1f} GiB in {runtime.dtype}"
+            there = f"{system.device} of {machine.host} has {room / 2**30:,.1f} GiB"
+            yield f"model {model.name}: {taken}, {there}; {half}choose another system"
     held, limit = inspection.held_bytes, min(task.memory_limit, machine.memory_bytes)
     if held > limit:
         there = f"{machine.host} has {machine.memory_bytes / 2**20:,.1f} MiB"
@@ -42,25 +52,6 @@ def why_not(trial: Trial, inspection: Inspection, machine: Machine) -> Iterator[
             find_metric(name)
         except InputError as error:
             yield f"task {task.name}: {error}"
-
-
-def _too_large(trial: Trial, machine: Machine) -> Iterator[str]:
-    """Refuse a model whose weights alone do not fit into the memory meant for them.
-
-    ``model.parameters`` is that of the published model; the user's own file (``model.path``) may be smaller.
-    """
-    model, system = trial.model, trial.system
-    found = [next((room for known, room in machine.device_memory.items() if is_device(gpu, known)), None) for gpu in system.gpus]
-    rooms = [machine.memory_bytes] if system.device == "cpu" else found
-    if model.parameters is None or None in rooms or model.options.get("path") is not None:
-        return
-    room, needed = sum(filter(None, rooms)), model.parameters * DTYPE_BYTES[trial.runtime.dtype]
-    if needed > room:
-        half = "set runtime.dtype=fp16 or " if model.parameters * DTYPE_BYTES["fp16"] <= room else ""
-        yield (
-            f"model {model.name}: its weights take {needed / 2**30:,.1f} GiB in {trial.runtime.dtype}, {system.device} of {machine.host} "
-            f"has {room / 2**30:,.1f} GiB; {half}choose another system"
-        )
 
 
 def why_stacks_differ(machines: Iterable[Machine]) -> str | None:

@@ -11,21 +11,23 @@ from typing import Any
 
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.configuration.environment_values import known_by_digests
-from orchestrator.configuration.server import ServerSettings
 from orchestrator.subject.inspection import Inspection
 
 LONGEST_SLUG = 100
+# Four names of this length, their hyphens and a batch of five digits fit into the longest slug.
 LONGEST_NAME = 22
-"""Four names of this length, their hyphens and a batch of five digits fit into the longest slug."""
 
+# Where there is a load, each name gives up a part of its length for it.
 LONGEST_LOAD = 20
-"""Where there is a load, each name gives up a part of its length for it."""
+# Five names of this length and the rest still fit.
 LONGEST_SERVER = 13
-"""Five names of this length and the rest still fit."""
 
+# What is known of a server in the hash: where it answers and with which token is no part of the work.
 OF_SERVER = {"name", "timeout_s", "keep_alive", "in_flight", "command", "cores"}
-"""What is known of a server in the hash: where it answers and with which token is no part of the work."""
 
+# Keys outside the hash. They check, guard, locate or schedule the work and do not change it; the digest of the data says which samples a
+# limit draws. ``schedule`` is hashed as the one value that most older ids held. Options are added one by one, without those that are
+# paths: a digest says what a path holds.
 NO_WORK = {
     "model": {"runtimes", "classes", "parameters", "several_gpus", "same_as", "options"},
     "task": {"classes", "limit", "subset_seed", "memory_limit", "options"},
@@ -33,9 +35,6 @@ NO_WORK = {
     "runtime": {"packages", "programs", "dtypes", "asks_server"},
     "measurement": {"repeat", "round_timeout_s", "max_errors", "schedule", "visit_rounds", "pause", "lead_in", "certify_rounds"},
 }
-"""Keys outside the hash. They check, guard, locate or schedule the work and do not change it; the digest of the data
-says which samples a limit draws. ``schedule`` is hashed as the one value that most older ids held. Options are added one by one, without
-those that are paths: a digest says what a path holds."""
 
 
 def match_key(trial: Trial, inspection: Inspection) -> str:
@@ -81,20 +80,15 @@ def identity(trial: Trial, inspection: Inspection) -> dict[str, Any]:
         # Of a trace its content is the work, not where it lies.
         blocks["load"] = trial.load.model_dump(mode="json", exclude={"file"}) | {"file_digest": inspection.load_digest}
     if trial.server.is_asked:
-        blocks["server"] = trial.server.model_dump(mode="json", include=OF_SERVER) | _started(trial.server)
+        blocks["server"] = trial.server.model_dump(mode="json", include=OF_SERVER)
+        if trial.server.command is not None:  # it is started by the campaign; folders are no part of the work
+            told = {
+                "command": list(map(_without_folder, trial.server.command)),
+                "environment": trial.server.environment,
+                "settings": {name: _without_folder(value) for name, value in trial.server.settings.items()},
+            }
+            blocks["server"] |= {name: known_by_digests(value) for name, value in told.items()}
     return {**blocks, "model_digest": inspection.model_digest, "data_digest": inspection.data_digest}
-
-
-def _started(server: ServerSettings) -> dict[str, Any]:
-    """Return what is known of a server that the campaign starts: command and settings without the folders of paths, and its environment."""
-    if server.command is None:
-        return {}
-    told = {
-        "command": list(map(_without_folder, server.command)),
-        "environment": server.environment,
-        "settings": {name: _without_folder(value) for name, value in server.settings.items()},
-    }
-    return {name: known_by_digests(value) for name, value in told.items()}
 
 
 def _without_folder(value: Any) -> Any:

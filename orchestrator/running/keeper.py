@@ -25,16 +25,16 @@ from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+# Signals meant for the program, which the keeper ignores.
 SENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals meant for the program, which the keeper ignores."""
+# How often to look while processes end.
 LOOK_AGAIN_S = 0.02
-"""How often to look while processes end."""
+# How long what was killed may take to be gone.
 KILL_S = 10.0
-"""How long what was killed may take to be gone."""
+# How long the keeper may take to be gone beyond what its command is given.
 KEEPER_S = KILL_S + 5.0
-"""How long the keeper may take to be gone beyond what its command is given."""
+# Two readings of when a process began differ by less.
 SAME_START_S = 1.0
-"""Two readings of when a process began differ by less."""
 
 
 class Keeper:
@@ -54,10 +54,10 @@ class Keeper:
     ) -> None:
         import psutil
 
+        # Whether some of its processes had to be killed, once it is ended.
         self.killed = False
-        """Whether some of its processes had to be killed, once it is ended."""
+        # Of the command.
         self.pid: int | None = None
-        """Of the command."""
         self.own_pid: int | None = None
         self._how: str | None = None
         self._whole = False

@@ -11,15 +11,15 @@ from orchestrator.stats.constants import PAUSE
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.subject.inspection import Inspection
 
+# What a process holds besides weights and samples: Python, Ray and a framework. [300 to 450 MiB with PyTorch or ONNX Runtime;
+# benchmarks/visits.py]. A process with a GPU is taken to hold as much once more, and as much on the GPU.
 FRAMEWORK_BYTES = 512 * 2**20
-"""What a process holds besides weights and samples: Python, Ray and a framework. [300 to 450 MiB with PyTorch or ONNX Runtime;
-benchmarks/visits.py]. A process with a GPU is taken to hold as much once more, and as much on the GPU."""
+# Weights count twice: the other time for what a model computes with, and for copies that a loader makes.
 TIMES_WEIGHTS = 2
-"""Weights count twice: the other time for what a model computes with, and for copies that a loader makes."""
+# Of a machine's and a GPU's memory that processes of a campaign may hold together.
 SHARE = 0.75
-"""Of a machine's and a GPU's memory that processes of a campaign may hold together."""
+# Loaded at once on one machine, however large it is: loading takes seconds each, in which nothing is measured.
 MOST_PROCESSES = 64
-"""Loaded at once on one machine, however large it is: loading takes seconds each, in which nothing is measured."""
 
 HOST, PROCESSES = "memory", "processes"
 
@@ -111,12 +111,12 @@ def _fits(held: Iterable[Counter[str]], room: Mapping[str, float]) -> bool:
     return all(count <= room.get(name, count) for name, count in total.items())
 
 
+# What one part holds if it can, from the largest: a repeat, its trials of one task, which are compared, a trial.
 WHOLE: tuple[Callable[[PlannedTrial], object], ...] = (
     lambda planned: planned.trial.repeat,
     lambda planned: planned.trial.task.name,
     lambda planned: planned.trial_id,
 )
-"""What one part holds if it can, from the largest: a repeat, its trials of one task, which are compared, a trial."""
 
 
 def _fill(members: Sequence[PlannedTrial], held: Mapping[str, Counter[str]], room: Mapping[str, float]) -> list[int]:
@@ -135,8 +135,7 @@ def _fill(members: Sequence[PlannedTrial], held: Mapping[str, Counter[str]], roo
         for _, piece in groupby(block, key=kinds[0]):
             add(list(piece), kinds[1:])
 
-    for _, repeat in groupby(members, key=WHOLE[0]):
-        add(list(repeat), WHOLE[1:])
+    add(members, WHOLE)
     return numbers
 
 

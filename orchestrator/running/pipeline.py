@@ -189,13 +189,15 @@ def shares(parts: Sequence[T], trials: Sequence[int], end_ns: float, now_ns: Cal
 def run_in_visits(
     runs: Sequence[TrialRun], stop: threading.Event, campaign: str, now_ns: Callable[[], int], until_ns: float = math.inf
 ) -> None:
-    """Load all trials, then run them to their ends in cycles of one visit each; those behind the others have cycles of their own first.
+    """Start all processes, load one after the other, then run all trials to their ends in cycles of one visit each.
 
-    Visits of one cycle have one number in all trials. ``stop`` ends all after the round under way; what has not begun stays planned.
+    Those behind the others have cycles of their own first. Visits of one cycle have one number in all trials. ``stop`` ends all after the
+    round under way; what has not begun stays planned.
     No cycle begins that would end after ``until_ns``, if it takes as long as the last one; each trial has one visit in any case.
     """
     try:
-        active = [run for run in runs if not stop.is_set() and run.start() and run.ready() and run.rest()]
+        begun = [run for run in runs if not stop.is_set() and run.start()]
+        active = [run for run in begun if run.ready() and run.rest()]
         number = max((run.next_visit for run in active), default=0)
         cycle_ns, began_ns = 0, now_ns()
         while active:

@@ -18,8 +18,8 @@ from orchestrator.storage.records import LeftOut, PlannedTrial
 from orchestrator.subject.inspection import Inspection
 from orchestrator.subject.samples import slices_offered
 
+# The machine of a trial whose system matches no machine.
 NOWHERE = Machine("-", (), 0)
-"""The machine of a trial whose system matches no machine."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,6 @@ class Plan:
     def infeasible(self) -> tuple[PlannedTrial, ...]:
         """Trials that their machine cannot run."""
         return tuple(planned for planned in self.trials if planned.state == "infeasible")
-
-    def with_estimates(self, estimates_s: Mapping[str, float], rounds_s: Mapping[str, float] | None = None) -> Plan:
-        """Return this plan with how long its trials took before, and each of their rounds, in s by match key."""
-        return replace(self, estimates_s=dict(estimates_s), rounds_s=dict(rounds_s or {}))
 
 
 def pair_up(trials: Sequence[Trial]) -> tuple[list[Trial], tuple[LeftOut, ...]]:
@@ -137,7 +133,9 @@ def make_plan_of(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = 
         other = by_key.setdefault(key, candidate)
         # On some file systems A and a are one name.
         if other.trial != candidate.trial or names.setdefault(key.lower(), key) != key:
-            raise InputError(_collision(key, other.trial, candidate.trial))
+            values, others = _flat(other.trial.model_dump()), _flat(candidate.trial.model_dump())
+            keys = sorted(name for name in values.keys() | others.keys() if values.get(name) != others.get(name))
+            raise InputError(f"two trials are the same work ({key}) and differ only in {', '.join(keys)}; give that one value")
     repeats = max((candidate.trial.measurement.repeat for candidate in by_key.values()), default=0)
     reasons = {key: "; ".join(lacks(candidate)) or None for key, candidate in by_key.items()}
     planned = tuple(
@@ -219,13 +217,6 @@ def lacks(candidate: Candidate) -> tuple[str, ...]:
     """Return what keeps a trial from running on its machine, one line each."""
     found = () if candidate.machine is NOWHERE else why_not(candidate.trial, candidate.inspection, candidate.machine)
     return (*candidate.missing, *found)
-
-
-def _collision(key: str, one: Trial, other: Trial) -> str:
-    """Say which keys of two trials of one id differ."""
-    values, others = _flat(one.model_dump()), _flat(other.model_dump())
-    keys = sorted(name for name in values.keys() | others.keys() if values.get(name) != others.get(name))
-    return f"two trials are the same work ({key}) and differ only in {', '.join(keys)}; give that one value"
 
 
 def _flat(data: Mapping[str, object], prefix: str = "") -> dict[str, object]:

@@ -35,17 +35,18 @@ from orchestrator.storage.records import SERVER_STARTED
 from orchestrator.subject.server import headers_of, token_of, without_token
 
 READY_EVERY_S = 0.05
+# How long one look may take whether the server is ready.
 ASKED_S = 5.0
-"""How long one look may take whether the server is ready."""
 VERSION_S = 60.0
+# How long after an error of a request the death behind it may still become known.
 NOTICED_S = 0.2
-"""How long after an error of a request the death behind it may still become known."""
+# Characters of the log's last line in a message.
 SHOWN = 300
-"""Characters of the log's last line in a message."""
+# Bytes of a log that are kept of its beginning and of its end.
 HEAD, TAIL = 64 * 2**10, 960 * 2**10
-"""Bytes of a log that are kept of its beginning and of its end."""
+# What stands in a timed process's environment for itself alone; and all of Ray's, or a server might
+# join our private Ray.
 NOT_INHERITED = (*THREAD_VARIABLES, "CUDA_VISIBLE_DEVICES")
-"""What stands in a timed process's environment for itself alone; and all of Ray's, or a server might join our private Ray."""
 RAY = "RAY_"
 NO_HEADERS: Mapping[str, str] = {}
 

@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 
 Handler = Callable[[int, FrameType | None], Any]
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# What wakes the main thread, also in the midst of a system call.
 RELAY = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2
-"""What wakes the main thread, also in the midst of a system call."""
+# How long the main thread has to wake before it is woken again: a system call that is about to
+# begin is not cut short.
 AGAIN_S = 0.2
-"""How long the main thread has to wake before it is woken again: a system call that is about to begin is not cut short."""
+# How long the program may clean up once it is to stop at once; the keeper clears away what is left
+# then.
 GIVE_UP_S = 15.0
-"""How long the program may clean up once it is to stop at once; the guard clears away what is left then."""
 Hook = Callable[["UnraisableHookArgs"], Any]
 
 
@@ -47,8 +49,9 @@ class _Reception:
     untold: deque[int] = deque()  # noqa: RUF012
     handler: Handler | None = None
     leaving = False
+    # Has the exit code in it once the program is leaving; unlike a lock, a handler may always put
+    # something in.
     left: SimpleQueue[int] = SimpleQueue()
-    """Has the exit code in it once the program is leaving; unlike a lock, a handler may always put something in."""
     last_words = ""
 
 

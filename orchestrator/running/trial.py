@@ -128,7 +128,10 @@ class TrialRun:
         self._faults = 0
 
     def start(self) -> bool:
-        """Take in what is stored already and begin. Return whether visits may follow; a trial's own failure is a state, no exception."""
+        """Take in what is stored already and have a process come up. Return whether visits may follow.
+
+        A trial's own failure is a state, no exception.
+        """
         return self._attempt(self._begin)
 
     @property
@@ -166,7 +169,7 @@ class TrialRun:
             going = self._attempt(partial(self._take_rounds, course, calls, late))
         ended_ns = self._now_ns()
         self.due_ns = ended_ns + math.ceil(self._measurement.pause * (ended_ns - began_ns))
-        return going
+        return going and self._attempt(partial(self._ask_in_pause, course))
 
     def end_in_time(self) -> None:
         """End it as measured: the campaign's time is over."""
@@ -191,7 +194,10 @@ class TrialRun:
         self._course = course = Course(self._planned.trial, book, self._make_rule(), self._among_others)
         book.change("running", None, started_at=book.record.started_at or datetime.now(UTC))
         self._observer.trial_started(self._planned)
-        return ("done", None) if course.replay(self.trial_id) else None
+        if course.replay(self.trial_id):
+            return "done", None
+        self._process.open()
+        return None
 
     def _prepare(self, course: Course) -> End | None:
         """Have a fresh process ready for the next round."""
@@ -224,16 +230,17 @@ class TrialRun:
 
     def _take_rounds(self, course: Course, calls: RoundCalls, late: bool) -> End | None:
         if not (self._stop.is_set() or late):
-            calls.ask_ahead(course.round_s)
+            calls.ask_ahead(course.round_s, course.may_stop_at)
         if not calls:
             if late:
                 return self._stopped(course, MINUTES)
             self._read_back(course.book)
             return self._interrupted(course)
         rounds = calls.take()
-        decision = course.decide(rounds)
+        course.take(rounds)
+        decision = course.decide() if course.is_due else Decision(False)
         if not (decision.stop or self._stop.is_set() or late or self._process.session.shares_machine):
-            calls.ask_ahead(course.round_s)
+            calls.ask_ahead(course.round_s, course.may_stop_at)
         course.store(rounds)
         self._observer.round_done(self._planned, RoundDone(course.next_round, course.round_s, course.p99_ns), decision)
         if decision.stop:
@@ -241,18 +248,21 @@ class TrialRun:
         calls.refuse_too_many_errors(rounds)
         return None
 
-    def _stopped(self, course: Course, reason: str | None) -> End:
-        course.stop(reason)
-        self._conclude(course.book)
-        return "done", None
+    def _ask_in_pause(self, course: Course) -> None:
+        """Ask the rule about rounds after which it cannot stop, where that keeps nothing waiting."""
+        if self._measurement.pause:
+            course.decide()
 
-    def _conclude(self, book: TrialBook) -> None:
-        """Ask the process what it has to say at the end: whether its placement and the machine's speed have changed meanwhile."""
+    def _stopped(self, course: Course, reason: str | None) -> End:
+        """End a trial that has enough, and ask its process whether its placement and the machine's speed have changed meanwhile."""
+        book = course.book
+        course.stop(reason)
         self._read_back(book)
         after_ns = self._process.session.kernel_ns().result(timeout=KERNEL_TIMEOUT_S)
         kernel = {**book.record.environment["kernel"], "after_ns": after_ns}
         flags = (*book.record.flags, *kernel_flags(kernel["before_ns"], after_ns))
         book.note(environment={**book.record.environment, "kernel": kernel}, flags=tuple(dict.fromkeys(flags)))
+        return "done", None
 
     def _read_back(self, book: TrialBook) -> None:
         """Read the placement back a second time: a model may have changed it after the warm-up."""
@@ -361,7 +371,8 @@ class TrialRun:
                 with storing():
                     self._campaign.set_state(self.trial_id, state, reason)
 
-        for action in (self.close, *(() if book is None else (book.finish, store)), store_alone):
+        asked = () if self._course is None else (self._course.decide,)
+        for action in (self.close, *asked, *(() if book is None else (book.finish, store)), store_alone):
             try:
                 action()
             except Unstorable:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from orchestrator.analysis.quality import (
@@ -167,22 +166,20 @@ def kernel_flags(before_ns: int, after_ns: int) -> tuple[str, ...]:
 Times = dict[Clock, NDArray[np.float64]]
 
 
-def per_inference(trial: Trial, rounds: Rounds) -> Times:
-    """Return the times of each inference of rounds in ns, per clock [R, B]; a batch has one, which all its samples carry."""
-    times = clocks(rounds)
-    if trial.fixed_batch == 1:
-        return times
-    number, incomplete = (rounds.rows.column(name).to_numpy(zero_copy_only=False) for name in ("round", "incomplete"))
-    first = first_of_batches(trial, number, times[PRIMARY_CLOCK], incomplete)
-    return {clock: np.take_along_axis(of_clock, first, axis=1) for clock, of_clock in times.items()}
+def clocks(trial: Trial, rounds: Rounds) -> tuple[Times, Times]:
+    """Return the times of each sample of rounds in ns, per clock [R, S], and those of each inference [R, B].
 
-
-def clocks(rounds: Rounds) -> Times:
-    """Return the times of each sample of rounds in ns, per clock [R, S], +inf for one without; under load there is ``response`` too."""
+    They are +inf where there is none; a batch has one, which all its samples carry. Under load there is ``response`` too.
+    """
     timings, shape = rounds.timings, (rounds.rows.num_rows, -1)
-    late = pc.is_null(timings.column("inference_ns")).to_numpy(zero_copy_only=False)
+    late = timings.column("inference_ns").is_null().to_numpy(zero_copy_only=False)
     is_open = timings.column("arrival_ns").null_count < timings.num_rows
     names = (*STAGES, "queue_ns") if is_open else STAGES
-    stages = {name: timings.column(name).fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64) for name in names}
+    stages = {name: timings.column(name).to_numpy(zero_copy_only=False).astype(np.float64) for name in names}
     counted = LOAD_CLOCKS if is_open else SERVICE_CLOCKS
-    return {clock: np.where(late, np.inf, sum(stages[name] for name in clock.stages)).reshape(shape) for clock in counted}
+    times = {clock: np.where(late, np.inf, sum(stages[name] for name in clock.stages)).reshape(shape) for clock in counted}
+    if trial.fixed_batch == 1:
+        return times, times
+    number, incomplete = (rounds.rows.column(name).to_numpy(zero_copy_only=False) for name in ("round", "incomplete"))
+    first = first_of_batches(trial, number, times[PRIMARY_CLOCK], incomplete)
+    return times, {clock: np.take_along_axis(of_clock, first, axis=1) for clock, of_clock in times.items()}

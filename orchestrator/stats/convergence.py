@@ -156,10 +156,10 @@ class DensityConvergence:
         self.add(times_ns)
         return self.check() if self.rounds % self.fit_every == 0 else Check(self.rounds)
 
-    def add(self, times_ns: ArrayLike) -> None:
-        """Add one round of times in ns, +inf without one; InputError for what is no time."""
+    def add(self, times_ns: ArrayLike, rounds: int = 1) -> None:
+        """Add rounds of times in ns, +inf without one; InputError for what is no time."""
         self._history.add(times_ns)
-        self.rounds += 1
+        self.rounds += rounds
 
     def check(self) -> Check:
         """Fit all times so far and compare the fit with those of the window."""

@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestrator.contracts import InputError
-from orchestrator.storage import encoding
 from orchestrator.storage.layout import file_identity
+from orchestrator.storage.stored_form import PARQUET
 
 MAGIC = b"TQSEAL02"
 SEAL_BYTES = len(MAGIC) + hashlib.sha256().digest_size
@@ -106,11 +106,11 @@ def check_json(content: bytes) -> None:
         raise BrokenSeal("its checksum does not fit")
 
 
+# What Python makes of bytes that are no UTF-8, as in some file names, and no file of UTF-8 can hold.
 SURROGATES = re.compile(r"[\ud800-\udfff]")
-"""What Python makes of bytes that are no UTF-8, as in some file names, and no file of UTF-8 can hold."""
 
+# Names of files that are not whole yet. The number is the writing thread, so that two never share one, in whatever process.
 DRAFT = re.compile(r"\..+\.\d+\.tmp")
-"""Names of files that are not whole yet. The number is the writing thread, so that two never share one, in whatever process."""
 
 
 class Held:
@@ -208,14 +208,12 @@ def remove_drafts(folder: Path) -> None:
     """Delete the half-written files of dead writers. A living one holds a lock on its draft."""
     for path in folder.iterdir():
         if DRAFT.fullmatch(path.name):
-            with suppress(OSError), open(path, "rb", opener=_open_plain) as draft:
+            with (
+                suppress(OSError),
+                open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as draft,  # no pipe
+            ):
                 fcntl.flock(draft, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
-
-
-def _open_plain(path: str, flags: int) -> int:
-    """Open a path, but follow no link and wait for no pipe."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _sync(folder: int) -> None:
@@ -276,17 +274,13 @@ def json_text(document: Any) -> str:
 
 def write_json(path: Path, document: Any) -> None:
     """Write a mapping of plain values as JSON, sealed. Raises ValueError for NaN and infinities, which JSON does not have."""
-    try:
-        text = json_text(document)
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {error}; store None for a number that does not exist") from error
-    write_text(path, sealed_json(text))
+    write_text(path, sealed_json(json_text(document)))
 
 
 def write_parquet(path: Path, table: pa.Table, **options: Any) -> None:
     """Write a table as one sealed Parquet file with zstd and a checksum on every page. ``options`` are those of ``write_table``."""
     with replacing(path) as file:
-        pq.write_table(table, file, **{**encoding.OTHER, **options})
+        pq.write_table(table, file, **{**PARQUET, **options})
         seal_parquet(file, path)
 
 

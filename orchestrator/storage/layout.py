@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,21 +12,20 @@ CAMPAIGN = "campaign.json"
 OVERRIDES = "overrides.yaml"
 REPORT = "report.md"
 LOCK = ".lock"
+# Folders of parts: a round exists if and only if both hold it.
 TWINS = ("timings", "rounds")
-"""Folders of parts: a round exists if and only if both hold it."""
 
 SAMPLES = "predictions.parquet"
 WARMUP = "warmup.parquet"
 RAMP = "ramp.parquet"
-TRACEBACK = "traceback.txt"
 OF_A_TRIAL = (SAMPLES, WARMUP, RAMP)
-ANSWERS_FOLDER = "predictions"
 
+# Parts in order, by the number of the last flush that they hold.
 Parts = dict[int, Path]
-"""Parts in order, by the number of the last flush that they hold."""
+# What one flush has written, or all flushes from one number to another, merged.
 PART = re.compile(r"part-(?:(\d{5,9})-)?(\d{5,9})\.parquet")
-"""What one flush has written, or all flushes from one number to another, merged."""
 ANSWERS = re.compile(r"round-(\d{1,9})\.parquet")
+SERVER_LOG = re.compile(r"server-(0|[1-9][0-9]{0,8})\.log")
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,239}")
 
 
@@ -47,19 +46,15 @@ def inside(directory: Path, path: Path) -> Path:
 
     Results may come from a stranger: nothing in them may get a file elsewhere read or overwritten.
     """
-    if not any(map(os.path.islink, _places(str(directory), str(path)))):
+    top, place = str(directory), str(path)  # as text: every file that is read asks for its folders
+    while place and place not in (top, os.sep) and not os.path.islink(place):  # noqa: PTH114
+        place = place.rpartition(os.sep)[0]
+    if place in ("", top, os.sep):
         return path
     home = os.path.realpath(directory)
     if os.path.commonpath([home, os.path.realpath(path)]) != home:
         raise InputError(f"{path} is a link that leads out of {directory}: results lie in one directory; put the files themselves there")
     return path
-
-
-def _places(top: str, path: str) -> Iterator[str]:
-    """Yield a path and all folders above it, up to ``top`` and without it. As text: every file that is read asks for them."""
-    while path and path not in (top, os.sep):
-        yield path
-        path = path.rpartition(os.sep)[0]
 
 
 def file_identity(path: Path) -> str:
@@ -107,11 +102,11 @@ class TrialFolder:
 
     @property
     def traceback(self) -> Path:
-        return self._own(TRACEBACK)
+        return self._own("traceback.txt")
 
     @property
     def answers(self) -> Path:
-        return self._own(ANSWERS_FOLDER)
+        return self._own("predictions")
 
     def server_log(self, process: int) -> Path:
         """What a server has written that the trial's process of this number had started, as text."""
@@ -119,9 +114,8 @@ class TrialFolder:
 
     def server_logs(self) -> list[Path]:
         """Return the logs of servers that there are, by the number of their process; other files are none, whatever their names."""
-        numbers = (path.name.removeprefix("server-").removesuffix(".log") for path in self.path.glob("server-*.log"))
-        found = sorted(int(number) for number in numbers if number.isdecimal() and number.isascii() and str(int(number)) == number)
-        return [path for number in found if (path := self.server_log(number)).is_file()]
+        found = {int(match[1]): path for match, path in _named(self.path, SERVER_LOG) if path.is_file()}
+        return [found[number] for number in sorted(found)]
 
     def answers_of(self, number: int) -> Path:
         """Answers of one round that differ from the first round's."""

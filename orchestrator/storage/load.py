@@ -25,17 +25,17 @@ from orchestrator.storage.stored_form import conform
 T = TypeVar("T", bound=BaseModel)
 
 MEASURE_AGAIN = "restore it from a copy, or measure the campaign again"
+# Tables of fewer rows are read sooner than threads are woken.
 LARGE = 10_000
-"""Tables of fewer rows are read sooner than threads are woken."""
 
+# How deep a JSON file may be nested.
 DEEPEST = 64
-"""How deep a JSON file may be nested."""
+# Bytes of a JSON file, and of all texts in a Parquet file that does not itself take more.
 LONGEST_TEXT = 64 * 2**20
-"""Bytes of a JSON file, and of all texts in a Parquet file that does not itself take more."""
+# So many values a column may have in any file; in a larger one, a byte each: times are noise, which nothing compresses.
 FEW_VALUES = 2**22
-"""So many values a column may have in any file; in a larger one, a byte each: times are noise, which nothing compresses."""
+# How many times larger a Parquet file may become, beside `LONGEST_TEXT`, when it is decompressed.
 UNPACKED = 32
-"""How many times larger a Parquet file may become, beside `LONGEST_TEXT`, when it is decompressed."""
 
 
 def read_json(path: Path, model: type[T]) -> T:
@@ -43,23 +43,23 @@ def read_json(path: Path, model: type[T]) -> T:
     try:
         content = read_regular(path, LONGEST_TEXT)
         document = parse_json(content)
+        version = document.get("schema_version") if isinstance(document, dict) else None
+        if isinstance(version, int) and version > schema.SCHEMA_VERSION:
+            known = f"this program reads up to {schema.SCHEMA_VERSION}"
+            raise InputError(f"{path} has schema version {version} and {known}: upgrade tail-quality")
+        check_json(content)
+        document.pop("sha256")
+        return model.model_validate(document)
     except InputError:
         raise
     except OSError as error:
         _refuse_unreadable(path, error)
-    except ValueError as error:
-        raise InputError(f"{path} is not a whole JSON file ({first_line(error)}): restore it from a copy") from error
-    version = document.get("schema_version") if isinstance(document, dict) else None
-    if isinstance(version, int) and version > schema.SCHEMA_VERSION:
-        raise InputError(f"{path} has schema version {version} and this program reads up to {schema.SCHEMA_VERSION}: upgrade tail-quality")
-    try:
-        check_json(content)
-        document.pop("sha256")
-        return model.model_validate(document)
     except BrokenSeal as error:
         raise InputError(f"{path} is not what was written ({error}): restore it from a copy") from error
     except ValidationError as error:
         raise InputError(f"{path} is not what this program writes: {explain(error)}; restore it from a copy") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not a whole JSON file ({first_line(error)}): restore it from a copy") from error
 
 
 def parse_json(content: bytes, finite: bool = True) -> Any:
@@ -100,10 +100,7 @@ def read_regular(path: Path, most: int | None = None, remedy: str = "restore it 
 def read_trial(folder: TrialFolder, planned: PlannedTrial) -> TrialRecord | None:
     """Return a trial's record, or None if it has not begun.
 
-    Raises
-    ------
-    InputError
-        for a record that is missing although the trial has begun, another trial's, or damaged.
+    Raises InputError for a record that is missing although the trial has begun, another trial's, or damaged.
     """
     path = folder.record
     if not path.exists():
@@ -119,10 +116,7 @@ def read_trial(folder: TrialFolder, planned: PlannedTrial) -> TrialRecord | None
 def read_campaign(directory: Path) -> CampaignRecord:
     """Return a campaign's record. Where a driver is at work, or was killed, the states are those in ``trial.json``.
 
-    Raises
-    ------
-    InputError
-        for a file that is missing although its trial has begun, or is damaged.
+    Raises InputError for a file that is missing although its trial has begun, or is damaged.
     """
     record = read_json(inside(directory, directory / CAMPAIGN), CampaignRecord)
     if not record.under_way:

@@ -16,8 +16,8 @@ from orchestrator.storage.stored_form import outcome_codes
 
 Floats = npt.NDArray[np.float64]
 RESTORE = "restore it from a copy or measure the trial again"
+# Of larger matrices at least one place in 16 must have a row: a process that dies leaves a row for every sample all the same.
 SPARSE, FEW_PLACES = 16, 2**24
-"""Of larger matrices at least one place in 16 must have a row: a process that dies leaves a row for every sample all the same."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,6 @@ class RoundMatrix:
         per stage, in the same form; none where they were not asked for.
     outcome
         index into ``schema.OUTCOMES``, int8, shape [R, S]; a sample that a round has no row of is ``lost``.
-    process
-        the process that timed the round, int32, shape [R].
     incomplete
         True for a round that ended before all samples were measured, shape [R].
     visits
@@ -52,15 +50,9 @@ class RoundMatrix:
     times: Mapping[Clock, npt.NDArray[np.float64]]
     stages: Mapping[str, npt.NDArray[np.float64]]
     outcome: npt.NDArray[np.int8]
-    process: npt.NDArray[np.int32]
     incomplete: npt.NDArray[np.bool_]
     visits: npt.NDArray[np.int32] | None = None
     arrivals: npt.NDArray[np.float64] | None = None
-
-    @property
-    def late(self) -> npt.NDArray[np.bool_]:
-        """True where there is no time, so that the sample is late at any threshold; shape [R, S]."""
-        return np.not_equal(self.outcome, schema.OK)
 
 
 def round_matrix(timings: pa.Table, rounds: pa.Table, with_stages: bool = True) -> RoundMatrix:
@@ -111,7 +103,6 @@ def round_matrix(timings: pa.Table, rounds: pa.Table, with_stages: bool = True) 
         times={clock: matrix(of_clock) for clock, of_clock in times.items()},
         stages={name: matrix(np.where(is_ok, parts[name], np.inf)) for name in (schema.STAGES if with_stages else ())},
         outcome=outcome,
-        process=rounds.column("process").to_numpy().astype(np.int32),
         incomplete=rounds.column("incomplete").to_numpy().astype(np.bool_) | (rows_present < shape[1]),
         visits=None if visit.null_count else visit.to_numpy().astype(np.int32),
         arrivals=matrix(arrivals.to_numpy(), np.nan) if is_open else None,

@@ -1,8 +1,7 @@
 """Parts of a table are read as one, and become one file. A part's name never comes to mean other rounds."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,64 +10,55 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orchestrator.contracts import InputError
-from orchestrator.storage import encoding, schema
+from orchestrator.storage import schema
 from orchestrator.storage.files import Held, remove, remove_drafts, replacing, seal_parquet
 from orchestrator.storage.layout import TWINS, Parts, TrialFolder, answers, merged_away, part_name, parts
 from orchestrator.storage.load import MEASURE_AGAIN, opened, read_table
-from orchestrator.storage.stored_form import conform
-
-T = TypeVar("T")
+from orchestrator.storage.stored_form import PARQUET, PARQUET_OF_TIMINGS, ROW_GROUP, conform
 
 FORMS = {"timings": schema.TIMINGS, "rounds": schema.ROUNDS}
-OPTIONS = {"timings": encoding.TIMINGS, "rounds": encoding.OTHER}
-NUMBERS = pa.schema([schema.TIMINGS.field("round")])
+OPTIONS = {"timings": PARQUET_OF_TIMINGS, "rounds": PARQUET}
+NUMBERS = pa.schema([schema.TIMINGS.field(name) for name in ("round", "sample")])
 ATTEMPTS = 40
 
 
-def timings(folder: TrialFolder, least: int = 0) -> pa.Table:
-    """Return the timings of all stored rounds, sorted by round and sample. Raises InputError for what is damaged, double or lost."""
-    return both(folder, least)[0]
+def both(folder: TrialFolder, least: int = 0, form: pa.Schema = schema.TIMINGS) -> tuple[pa.Table, pa.Table]:
+    """Return the timings of all stored rounds, sorted by round and sample, in the columns of ``form``, and the rows of these rounds.
 
-
-def rounds(folder: TrialFolder, least: int = 0) -> pa.Table:
-    """Return the rows of all stored rounds, sorted by round. Raises InputError for what is damaged, double or lost."""
-
-    def read(timed: Parts, rows: Parts) -> pa.Table:
-        found = _sorted(_read(rows, schema.ROUNDS), ["round"], folder)
-        _refuse_lost(folder, _read(timed, NUMBERS), found, least)
-        return found
-
-    return _steady(folder, read)
-
-
-def both(folder: TrialFolder, least: int = 0) -> tuple[pa.Table, pa.Table]:
-    """Return ``timings`` and ``rounds`` of the same stored rounds."""
-
-    def read(timed: Parts, rows: Parts) -> tuple[pa.Table, pa.Table]:
-        found = _sorted(_read(rows, schema.ROUNDS), ["round"], folder)
-        timings = _read(timed, schema.TIMINGS)
-        _refuse_lost(folder, timings, found, least)
-        kept = pc.is_in(timings.column("round"), value_set=found.column("round"))
-        if not pc.all(kept, min_count=0).as_py():
-            timings = timings.filter(kept)
-        return _sorted(timings, ["round", "sample"], folder), found
-
-    return _steady(folder, read)
-
-
-def _steady(folder: TrialFolder, read: Callable[[Parts, Parts], T]) -> T:
-    """Read again what could not be read while a running driver merged the parts."""
+    Raises InputError for what is damaged, double or lost, such as fewer rounds than ``least``.
+    """
     for _ in range(ATTEMPTS):
         rows = parts(folder.twin("rounds"))  # first: a round's timings are written before its row
         timed = parts(folder.twin("timings"))
         try:
-            if len(_alone(timed, rows)) > 1:
-                raise InputError(f"{folder.twin('rounds')} lacks parts that {folder.twin('timings').name}/ has: {MEASURE_AGAIN}")
-            return read(timed, rows)
-        except (FileNotFoundError, InputError):
+            return _whole(folder, timed, rows, least, form)
+        except (FileNotFoundError, InputError):  # unless a running driver has merged the parts meanwhile
             if (timed, rows) == (parts(folder.twin("timings")), parts(folder.twin("rounds"))):
                 raise
     raise InputError(f"{folder.path} changes while it is read: read it again when its campaign has ended")
+
+
+def rounds(folder: TrialFolder, least: int = 0) -> pa.Table:
+    """Return the rows of all stored rounds, sorted by round. Raises InputError as `both`."""
+    return both(folder, least, NUMBERS)[1]
+
+
+def _whole(folder: TrialFolder, timed: Parts, rows: Parts, least: int, form: pa.Schema) -> tuple[pa.Table, pa.Table]:
+    if len(_alone(timed, rows)) > 1:
+        raise InputError(f"{folder.twin('rounds')} lacks parts that {folder.twin('timings').name}/ has: {MEASURE_AGAIN}")
+    found = _sorted(_read(rows, schema.ROUNDS), ["round"], folder)
+    timings = _read(timed, form)
+    stored: npt.NDArray[np.int32] = found.column("round").to_numpy()
+    if len(gaps := np.flatnonzero(stored != np.arange(len(stored)))):
+        raise InputError(f"{folder.twin('rounds')} lacks round {gaps[0]} and has later ones: {MEASURE_AGAIN}")
+    if len(stored) < least:
+        raise InputError(f"{folder.twin('rounds')} has {len(stored)} rounds and {folder.record.name} counts {least}: {MEASURE_AGAIN}")
+    if len(untimed := np.setdiff1d(stored, pc.unique(timings.column("round")).to_numpy())):
+        raise InputError(f"{folder.twin('timings')} lacks round {untimed[0]}, which {folder.twin('rounds').name}/ has: {MEASURE_AGAIN}")
+    kept = pc.is_in(timings.column("round"), value_set=found.column("round"))
+    if not pc.all(kept, min_count=0).as_py():
+        timings = timings.filter(kept)
+    return _sorted(timings, ["round", "sample"], folder), found
 
 
 def _alone(timed: Parts, rows: Parts) -> list[Path]:
@@ -78,17 +68,6 @@ def _alone(timed: Parts, rows: Parts) -> list[Path]:
 
 def _read(found: Parts, form: pa.Schema) -> pa.Table:
     return pa.concat_tables([read_table(path, form) for path in found.values()] or [form.empty_table()])
-
-
-def _refuse_lost(folder: TrialFolder, timings: pa.Table, rows: pa.Table, least: int) -> None:
-    """Raise InputError if rounds lack their timings, if their numbers have a gap, or if there are fewer than ``least``."""
-    stored: npt.NDArray[np.int32] = rows.column("round").to_numpy()
-    if len(gaps := np.flatnonzero(stored != np.arange(len(stored)))):
-        raise InputError(f"{folder.twin('rounds')} lacks round {gaps[0]} and has later ones: {MEASURE_AGAIN}")
-    if len(stored) < least:
-        raise InputError(f"{folder.twin('rounds')} has {len(stored)} rounds and {folder.record.name} counts {least}: {MEASURE_AGAIN}")
-    if len(untimed := np.setdiff1d(stored, pc.unique(timings.column("round")).to_numpy())):
-        raise InputError(f"{folder.twin('timings')} lacks round {untimed[0]}, which {folder.twin('rounds').name}/ has: {MEASURE_AGAIN}")
 
 
 def _sorted(table: pa.Table, keys: list[str], folder: TrialFolder) -> pa.Table:
@@ -115,11 +94,16 @@ def merge(folder: TrialFolder) -> None:
         found = parts(folder.twin(name))
         if len(found) > 1:
             path = folder.twin(name) / part_name(max(found), first=0)
-            form = _filled(found, FORMS[name])
+            present = set[str]()
+            for source in found.values():
+                with opened(source) as part:
+                    present.update(part.schema_arrow.names)
+            # Without columns of other kinds of trials, which no part has.
+            form = pa.schema([field for field in FORMS[name] if field.name in present or field.name not in schema.OF_SOME_TRIALS])
             with replacing(path) as file:
                 with pq.ParquetWriter(file, form, **OPTIONS[name]) as writer:
                     for table in _row_groups(found, form):
-                        writer.write_table(table, row_group_size=encoding.ROW_GROUP)
+                        writer.write_table(table, row_group_size=ROW_GROUP)
                 seal_parquet(file, path)
         remove(merged_away(folder.twin(name)))
 
@@ -146,15 +130,6 @@ def recover(folder: TrialFolder, least: int = 0, waiting: Collection[int] = ()) 
         remove(merged_away(folder.twin(name)))
 
 
-def _filled(sources: Parts, form: pa.Schema) -> pa.Schema:
-    """Return the columns of a merged file: without those of other kinds of trials that no part has."""
-    present = set[str]()
-    for source in sources.values():
-        with opened(source) as file:
-            present.update(file.schema_arrow.names)
-    return pa.schema([field for field in form if field.name in present or field.name not in schema.OF_SOME_TRIALS])
-
-
 def _row_groups(sources: Parts, form: pa.Schema) -> Iterator[pa.Table]:
     """Yield all rows of the sources in order, in tables of about a row group."""
     waiting = form.empty_table()
@@ -162,8 +137,8 @@ def _row_groups(sources: Parts, form: pa.Schema) -> Iterator[pa.Table]:
         with opened(source) as file:
             for group in range(file.num_row_groups):
                 waiting = pa.concat_tables([waiting, conform(file.read_row_group(group), form)])
-                while waiting.num_rows >= encoding.ROW_GROUP:
-                    yield waiting.slice(0, encoding.ROW_GROUP)
-                    waiting = waiting.slice(encoding.ROW_GROUP)
+                while waiting.num_rows >= ROW_GROUP:
+                    yield waiting.slice(0, ROW_GROUP)
+                    waiting = waiting.slice(ROW_GROUP)
     if waiting.num_rows:
         yield waiting

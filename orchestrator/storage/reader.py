@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Iterator
 from difflib import get_close_matches
-from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,40 +11,34 @@ import pyarrow.compute as pc
 from orchestrator.configuration.server import NOT_ASKED
 from orchestrator.contracts import InputError
 from orchestrator.storage import merge, schema
-from orchestrator.storage.columns import differing_column
 from orchestrator.storage.layout import CAMPAIGN, REPORT, TrialFolder, inside, trial_folder
 from orchestrator.storage.load import MEASURE_AGAIN, opened, read_campaign, read_table, read_trial
 from orchestrator.storage.matrix import RoundMatrix, round_matrix
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.stored_form import conform_samples
 
+# Where campaigns lie below a folder that holds several: ``results/<sweep>/<time>``.
 BELOW = ("*", "*/*", "results/*/*")
-"""Where campaigns lie below a folder that holds several: ``results/<sweep>/<time>``."""
-SHOWN = 3
-ANSWERED = pa.schema([pa.field("sample", pa.int32(), nullable=False)])
-"""What is read of answers where only their samples count."""
 
 
 def refuse_no_campaign(directory: Path) -> None:
     """Raise InputError for a path that is no campaign's directory."""
-    if not (directory / CAMPAIGN).is_file():
-        raise InputError(f"{directory} {_why(directory)}")
-
-
-def _why(path: Path) -> str:
-    name = "name the directory of a campaign"
-    if not path.exists():
-        link = f"is a link to {path.readlink()}, which" if path.is_symlink() else ""
-        beside = [found.parent.name for found in path.parent.glob(f"*/{CAMPAIGN}")]
-        nearest = get_close_matches(path.name, beside, n=1)
-        return f"{link} is not there: {name}, such as {path.with_name(nearest[0]) if nearest else 'results/latest'}".strip()
-    around = next((parent for parent in path.absolute().parents[:4] if (parent / CAMPAIGN).is_file()), None)
-    if around is not None:
-        return f"lies within a campaign: {name}, {around}"
-    below = sorted({found.parent for places in BELOW for found in path.glob(f"{places}/{CAMPAIGN}")}, reverse=True)
-    if below:
-        return f"holds no {CAMPAIGN} itself: name one of the campaigns below it ({', '.join(map(str, below[:SHOWN]))})"
-    return f"holds no {CAMPAIGN}: {name}, such as results/latest"
+    if (directory / CAMPAIGN).is_file():
+        return
+    told = "name the directory of a campaign"
+    around = next((parent for parent in directory.absolute().parents[:4] if (parent / CAMPAIGN).is_file()), None)
+    below = sorted({found.parent for places in BELOW for found in directory.glob(f"{places}/{CAMPAIGN}")}, reverse=True)
+    why = f"holds no {CAMPAIGN}: {told}, such as results/latest"
+    if not directory.exists():
+        link = f"is a link to {directory.readlink()}, which " if directory.is_symlink() else ""
+        beside = [found.parent.name for found in directory.parent.glob(f"*/{CAMPAIGN}")]
+        nearest = get_close_matches(directory.name, beside, n=1)
+        why = f"{link}is not there: {told}, such as {directory.with_name(nearest[0]) if nearest else 'results/latest'}"
+    elif around is not None:
+        why = f"lies within a campaign: {told}, {around}"
+    elif below:
+        why = f"holds no {CAMPAIGN} itself: name one of the campaigns below it ({', '.join(map(str, below[:3]))})"
+    raise InputError(f"{directory} {why}")
 
 
 class Campaign:
@@ -107,14 +100,8 @@ class Campaign:
         rounds = self.rounds(trial_id)
         return next((table for _, table in self.other_answers(trial_id, rounds.filter(pc.equal(rounds.column("round"), number)))), None)
 
-    def changed_samples(self, trial_id: str, rounds: pa.Table) -> int:
-        """Return how many samples any of a trial's rounds answers otherwise than the first; ``rounds`` are all of them."""
-        found = (table.column("sample").to_pylist() for _, table in self.other_answers(trial_id, rounds, ANSWERED))
-        return len(set(chain.from_iterable(found)))
-
-    def other_answers(self, trial_id: str, rounds: pa.Table | None = None, form: pa.Schema | None = None) -> Iterator[tuple[int, pa.Table]]:
-        """Yield the number of each of ``rounds``, else of all, that has answers other than the first round's, and these."""
-        rounds = self.rounds(trial_id) if rounds is None else rounds
+    def other_answers(self, trial_id: str, rounds: pa.Table, form: pa.Schema | None = None) -> Iterator[tuple[int, pa.Table]]:
+        """Yield the number of each of ``rounds`` that has answers other than the first round's, and these."""
         for number, different in zip(*(rounds.column(name).to_pylist() for name in ("round", "different_answers")), strict=True):
             path = self._folder(trial_id).answers_of(number)
             if path.exists():
@@ -134,8 +121,9 @@ class Campaign:
         names = table.column_names
         if "server" not in names and "runtime" in names:  # from before servers
             table = table.add_column(names.index("runtime") + 1, "server", pa.array([NOT_ASKED] * table.num_rows, pa.string()))
-        if (differing := differing_column(table, form)) is not None:
-            raise InputError(f"{path} is no {name} table of this program (column {differing}): {remedy}")
+        types = dict(zip(table.schema.names, table.schema.types, strict=True))
+        if differing := [field.name for field in form if types.get(field.name) != field.type]:
+            raise InputError(f"{path} is no {name} table of this program (column {differing[0]}): {remedy}")
         strangers = set(table.column("trial").unique().to_pylist()) - {planned.trial_id for planned in self.record.trials}
         if strangers:
             raise InputError(f"{path} is of another campaign (it names trial {min(strangers)}): {remedy}")
@@ -146,12 +134,9 @@ class Campaign:
         return merge.both(self._measured(trial_id), self.trial(trial_id).rounds)
 
     def _measured(self, trial_id: str) -> TrialFolder:
-        """Return a trial's folder. Its warm-up, which no figure needs, must still be whole."""
-        folder = self._folder(trial_id)
-        if folder.warmup.exists():
-            with opened(folder.warmup):
-                pass
-        return folder
+        """Return a trial's folder. Its warm-up and ramps, which no figure needs, must still be whole and within the declared ranges."""
+        self.warmup(trial_id), self.ramp(trial_id)
+        return self._folder(trial_id)
 
     def _folder(self, trial_id: str) -> TrialFolder:
         return trial_folder(self.directory, self.record.planned(trial_id).trial_id)
@@ -160,10 +145,7 @@ class Campaign:
 def open_campaign(directory: Path | str) -> Campaign:
     """Open a campaign's directory for reading.
 
-    Raises
-    ------
-    InputError
-        for a directory that holds no campaign, one that a newer program wrote, or a damaged ``campaign.json``.
+    Raises InputError for a directory that holds no campaign, one that a newer program wrote, or a damaged ``campaign.json``.
     """
     path = Path(directory)
     refuse_no_campaign(path)

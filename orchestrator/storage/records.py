@@ -29,15 +29,15 @@ from orchestrator.storage import schema
 from orchestrator.storage.layout import plain
 from orchestrator.storage.schema import FaultName, Origin, State
 
+# States of a trial that has a ``trial.json``, since it is written first.
 STARTED: tuple[State, ...] = ("running", "done", "failed", "interrupted")
-"""States of a trial that has a ``trial.json``, since it is written first."""
 
 Plain = Annotated[str, AfterValidator(plain)]
 UtcTime = Annotated[AwareDatetime, AfterValidator(lambda time: _in_utc(time))]
+# Rounds, samples and processes are counted in 32 bits, as the tables do.
 MOST = 2**31 - 1
-"""Rounds, samples and processes are counted in 32 bits, as the tables do."""
+# The end of the year 9999, s since 1970.
 LAST_S = 253_402_300_799
-"""The end of the year 9999, s since 1970."""
 Version = Annotated[int, Field(ge=1, le=schema.SCHEMA_VERSION)]
 
 
@@ -48,14 +48,14 @@ def _in_utc(time: datetime) -> datetime:
         raise ValueError("must be a time that UTC has") from error
 
 
+# Name among a trial's facts of what is recorded of a server that the campaign has started for it.
 SERVER_STARTED = "server_started"
-"""Name among a trial's facts of what is recorded of a server that the campaign has started for it."""
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Time = Annotated[int, Field(ge=0, lt=schema.EXACT_LIMIT)] | Annotated[float, Field(ge=0, lt=schema.EXACT_LIMIT)]
 Spread = Annotated[int, Field(ge=0, le=10**30)] | Annotated[float, Field(ge=0, le=1e30)]
+# No figure that somebody measured lies further from 0, and float32, in which curves are drawn, still holds it.
 Quality = Annotated[float, Field(ge=-1e30, le=1e30)]
-"""No figure that somebody measured lies further from 0, and float32, in which curves are drawn, still holds it."""
 Distance = Annotated[float, Field(ge=0, le=math.sqrt(math.log(2)) + 1e-9)]
 
 
@@ -94,10 +94,11 @@ Environment = Annotated[
         **dict.fromkeys(("logical_cores", "physical_cores", "memory_bytes", "swap_used_bytes"), Count),
     ),
 ]
+# That of the trial's last process, and in ``earlier`` those of the processes before it.
 ColdStart = Annotated[dict[str, Any], known(**OF_PROCESS, earlier=Sequence[Annotated[dict[str, Any], known(**OF_PROCESS)]])]
-"""That of the trial's last process, and in ``earlier`` those of the processes before it."""
 OF_TYPE = {int: Count, float: Spread, str: str, bool: bool}
 OF_CHECK: dict[str, Any] = {name: Distance if name.startswith("rjsd_") else OF_TYPE[kind] for name, kind in CHECK_COLUMNS.items()}
+# One check of a stopping rule, which becomes a row of ``convergence.parquet``.
 Check = Annotated[
     dict[str, Any],
     known(
@@ -111,7 +112,6 @@ Check = Annotated[
         },
     ),
 ]
-"""One check of a stopping rule, which becomes a row of ``convergence.parquet``."""
 
 
 def utc_now() -> datetime:
@@ -138,10 +138,9 @@ class PlannedTrial(Frozen):
             raise ValueError(f"trial_id {self.trial_id} must be match_key {self.match_key} with -r{self.trial.repeat} after it")
         return self
 
-    def with_state(self, state: State, reason: str | None) -> PlannedTrial:
+    def with_state(self, state: State, reason: str | None) -> Self:
         """Return the same trial in another state."""
-        fields = {name: getattr(self, name) for name in PlannedTrial.model_fields}
-        return PlannedTrial.model_validate({**fields, "state": state, "reason": reason})
+        return self.model_copy(update={"state": state, "reason": reason})
 
     def labels(self) -> dict[str, Any]:
         """Return the columns that every result table begins with."""
@@ -225,10 +224,9 @@ class CampaignRecord(Frozen):
 
     def planned(self, trial_id: str) -> PlannedTrial:
         """Return one trial. Raises InputError for an id that is not in this campaign."""
-        place = self._places.get(trial_id, len(self.trials))
-        if place < len(self.trials) and self.trials[place].trial_id == trial_id:
-            return self.trials[place]
-        for planned in self.trials:  # the places may be those of a record that this one is a changed copy of
+        place = self._places.get(trial_id, 0)  # which may be that of a record that this one is a changed copy of
+        likely = self.trials[place : place + 1]
+        for planned in likely if likely and likely[0].trial_id == trial_id else self.trials:
             if planned.trial_id == trial_id:
                 return planned
         nearest = get_close_matches(trial_id, [planned.trial_id for planned in self.trials], n=1, cutoff=0)
@@ -271,14 +269,14 @@ class TrialError(Frozen):
     sample: int | None = Field(None, ge=0, le=MOST)
 
 
+# Others ran on the machine at the same time, as ``exclusive: false`` asks.
 SHARED = "machine shared with other trials"
-"""Others ran on the machine at the same time, as ``exclusive: false`` asks."""
+# The turn on the machine was taken among this user's campaigns alone.
 OTHER_USERS = "other users not excluded"
-"""The turn on the machine was taken among this user's campaigns alone."""
+# By the times of day it ended before it began. Stamps of rounds come from another clock, which nobody sets.
 CLOCK_SET_BACK = "clock set back"
-"""By the times of day it ended before it began. Stamps of rounds come from another clock, which nobody sets."""
+# Flags about the machine that take nothing from a figure: they stand where machines are described.
 NOTES = frozenset({OTHER_USERS, CLOCK_SET_BACK})
-"""Flags about the machine that take nothing from a figure: they stand where machines are described."""
 
 
 class Fault(Frozen):

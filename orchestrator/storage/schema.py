@@ -1,21 +1,24 @@
-"""The pyarrow schemas and ranges of what is measured, and the names that several rooms write and read.
+"""Columns of stored tables, declared once: schemas and ranges of what is measured, and the names that several rooms write and read.
 
 Durations are int64 nanoseconds, ids int32. Each set of names is a type, so that mypy refuses one that no reader knows.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+# How far a trial has come.
 State = Literal["planned", "running", "done", "failed", "interrupted", "infeasible"]
-"""How far a trial has come."""
+# What ``resume`` goes on with.
 UNFINISHED: tuple[State, ...] = ("planned", "running", "interrupted")
-"""What ``resume`` goes on with."""
 
+# Where the times of a trial come from: a timed process of ours, or a file of another program.
 Origin = Literal["measured", "imported"]
-"""Where the times of a trial come from: a timed process of ours, or a file of another program."""
 
+# What ended a process of a trial before its time.
 FaultName = Literal[
     "process killed",
     "process failed",
@@ -30,31 +33,31 @@ FaultName = Literal[
     "answers malformed",
     "server died",
 ]
-"""What ended a process of a trial before its time."""
 
+# What is to blame for a lost process: the model, or its host, link or cluster.
 LossCause = Literal["process", "machine"]
-"""What is to blame for a lost process: the model, or its host, link or cluster."""
 
+# What became of one sample in one round; ``dropped`` is one that arrived under load and was never started.
 Outcome = Literal["ok", "error", "timeout", "lost", "dropped"]
-"""What became of one sample in one round; ``dropped`` is one that arrived under load and was never started."""
 
+# The outcome of the sample that a process was at when it ended.
 InFlight = Literal["error", "timeout"]
-"""The outcome of the sample that a process was at when it ended."""
 
+# 2 added load: arrivals, waits and streams. Files of version 1 are read as closed loops.
 SCHEMA_VERSION = 2
-"""2 added load: arrivals, waits and streams. Files of version 1 are read as closed loops."""
 
 OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "timeout", "lost", "dropped")
 
-OK = OUTCOMES.index("ok")
-ERROR = OUTCOMES.index("error")
-TIMEOUT = OUTCOMES.index("timeout")
-LOST = OUTCOMES.index("lost")
-DROPPED = OUTCOMES.index("dropped")
+OK, ERROR, TIMEOUT, LOST, DROPPED = range(len(OUTCOMES))
 
+# The stages between the four stamps of a sample. Their sum is the total clock.
 STAGES = ("preprocess_ns", "inference_ns", "postprocess_ns")
-"""The stages between the four stamps of a sample. Their sum is the total clock."""
 
+# One row per sample per round. Durations are null unless the outcome is ``ok``; total is the sum of the three stages. ``arrival_ns`` is
+# from the start of the stream, ``queue_ns`` from the arrival to the start of preprocess; both and ``ramp`` are null in a closed loop.
+# Where a server answered, ``headers_ns`` and, of a streamed answer, ``first_token_ns`` and ``last_token_ns`` count from the moment at
+# which the request was sent, which is the start of inference; ``tokens`` is the number of them, and ``token_gaps_ns`` holds the time from
+# each piece of content to the next. Elsewhere these are null.
 TIMINGS = pa.schema(
     [
         pa.field("round", pa.int32(), nullable=False),
@@ -75,15 +78,11 @@ TIMINGS = pa.schema(
         pa.field("token_gaps_ns", pa.list_(pa.int64())),
     ]
 )
-"""One row per sample per round. Durations are null unless the outcome is ``ok``; total is the sum of the three stages. ``arrival_ns`` is
-from the start of the stream, ``queue_ns`` from the arrival to the start of preprocess; both and ``ramp`` are null in a closed loop. Where a
-server answered, ``headers_ns`` and, of a streamed answer, ``first_token_ns`` and ``last_token_ns`` count from the moment at which the
-request was sent, which is the start of inference; ``tokens`` is the number of them, and ``token_gaps_ns`` holds the time from each piece of
-content to the next. Elsewhere these are null."""
 
+# One row per arrival of the ramps, in order of arrival; their round is -1.
 RAMP = TIMINGS.append(pa.field("stream", pa.int32(), nullable=False))
-"""One row per arrival of the ramps, in order of arrival; their round is -1."""
 
+# One of the GPUs that a trial with several of them was measured on.
 GPU = pa.struct(
     {
         "clock_mhz": pa.float64(),
@@ -93,8 +92,10 @@ GPU = pa.struct(
         "foreign_processes": pa.int32(),
     }
 )
-"""One of the GPUs that a trial with several of them was measured on."""
 
+# One row per round, the twin of the part of timings beside it. ``process`` counts the fresh processes of the trial from 0, ``visit`` its
+# visits; older campaigns have none. The first round of a visit holds how many untimed inferences led into it, and the first one's total.
+# Under load a round belongs to a stream, and evidence of the whole stream stands in its first round.
 ROUNDS = pa.schema(
     [
         pa.field("round", pa.int32(), nullable=False),
@@ -137,10 +138,9 @@ ROUNDS = pa.schema(
         pa.field("overloaded", pa.bool_()),
     ]
 )
-"""One row per round, the twin of the part of timings beside it. ``process`` counts the fresh processes of the trial from 0, ``visit`` its
-visits; older campaigns have none. The first round of a visit holds how many untimed inferences led into it, and the first one's total.
-Under load a round belongs to a stream, and evidence of the whole stream stands in its first round."""
 
+# Columns of ``predictions.parquet``, one row per sample; ``ANSWERS`` has the types of reference and prediction. More follow, by their
+# beginnings:
 SAMPLES = pa.schema(
     [
         pa.field("sample", pa.int32(), nullable=False),
@@ -150,8 +150,6 @@ SAMPLES = pa.schema(
         pa.field("input_size", pa.int64(), nullable=False),
     ]
 )
-"""Columns of ``predictions.parquet``, one row per sample; ``ANSWERS`` has the types of reference and prediction. More follow, by their
-beginnings:"""
 MORE_OF_SAMPLES = {"score_": pa.float64(), "slice_": pa.string()}
 
 CLASSES = (pa.int32(), pa.list_(pa.int32()))
@@ -162,42 +160,102 @@ DETECTIONS = (
     pa.struct([*BOXES, ("scores", pa.list_(pa.float64()))]),
 )
 
+# Per kind of task: the types of ``reference`` and ``prediction``. Other kinds take what pyarrow infers.
 ANSWERS: dict[str, tuple[pa.DataType, pa.DataType]] = {"image_classification": CLASSES, "object_detection": DETECTIONS}
-"""Per kind of task: the types of ``reference`` and ``prediction``. Other kinds take what pyarrow infers."""
 
+# Columns of timings that a server's answers fill.
 ANSWER = ("headers_ns", "first_token_ns", "last_token_ns", "tokens", "token_gaps_ns")
-"""Columns of timings that a server's answers fill."""
 
+# Columns that a trial fills or leaves empty in every row: under load, on GPUs, on several of them, and where a server answers.
 OF_SOME_TRIALS = (
     "arrival_ns", "queue_ns", "ramp", "stream", "stream_started_monotonic_ns", "overloaded",
     "gpu_memory_bytes", "gpu_allocated_peak_bytes", "gpus", *ANSWER,
 )  # fmt: skip
-"""Columns that a trial fills or leaves empty in every row: under load, on GPUs, on several of them, and where a server answers."""
 
+# Integers below are exact as float64: 104 days in nanoseconds.
 EXACT_LIMIT = 2**53
-"""Integers below are exact as float64: 104 days in nanoseconds."""
 COUNTED = ("sample", "process", "visit", "lead_in", "tokens")
 TIMED = (
     "start_gap_ns", "preprocess_ns", "postprocess_ns", "cuda_inference_ns", "arrival_ns", "queue_ns", "token_gaps_ns",
     "headers_ns", "first_token_ns", "last_token_ns",
 )  # fmt: skip
+# Least and largest value of a column, beside null.
 RANGES = {
     **dict.fromkeys(COUNTED, (0, 2**31 - 1)),
     **dict.fromkeys(TIMED, (0, EXACT_LIMIT - 1)),
     "inference_ns": (1, EXACT_LIMIT - 1),
     "duration_ns": (0, 2**63 - 1),
 }
-"""Least and largest value of a column, beside null."""
 
 
 def refuse_out_of_range(table: pa.Table) -> None:
     """Raise ValueError for a value of conforming timings, or of rounds, that lies out of its column's range."""
-    for name, (least, most) in RANGES.items():
-        if name in table.column_names:
-            column = table.column(name)
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if name in RANGES and column.null_count < len(column):
+            least, most = RANGES[name]
             values = pc.list_flatten(column) if pa.types.is_list(column.type) else column
             if values is not column and values.null_count:
                 raise ValueError(f"its {name} holds a null, and must be from {least} to {most}")
             for found in pc.min_max(values).values():
                 if found.is_valid and not least <= found.as_py() <= most:
                     raise ValueError(f"its {name} is {found}, and must be from {least} to {most}")
+
+
+TYPES = {
+    "str": pa.string(),
+    "bool": pa.bool_(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float": pa.float64(),
+    "time": pa.timestamp("us", tz="UTC"),
+    "list": pa.list_(pa.string()),
+    "map": pa.map_(pa.string(), pa.float64()),
+}
+IN_WORDS = {"float": "float64", "list": "list of strings", "map": "numbers by name"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a result table: its Parquet schema, documentation and reports follow from it.
+
+    type
+        a key of `TYPES`, with ``?`` after it where there may be nulls.
+    label, form
+        its heading in reports, empty where it is not shown, and how its cells are written: see
+        `orchestrator.report.table.cell`.
+    """
+
+    name: str
+    type: str
+    meaning: str
+    label: str = ""
+    form: str = ""
+
+
+# What every result table begins with.
+LABELS = (
+    Column("trial", "str", "the trial's id"),
+    Column("match_key", "str", "the id without the repeat: what trials that are the same work share"),
+    Column("model", "str", "its name"),
+    Column("task", "str", "its name"),
+    Column("system", "str", "its name"),
+    Column("runtime", "str", "its name"),
+    Column("server", "str", "the name of the server that answered; `none` for a model in the timed process"),
+    Column("batch", "int32", "samples per inference"),
+    Column("repeat", "int32", "number of the repeat, from 0"),
+)
+
+
+def schema_of(columns: Iterable[Column]) -> pa.Schema:
+    """Return the Parquet schema of columns."""
+    return pa.schema([pa.field(one.name, TYPES[one.type.removesuffix("?")], nullable=one.type.endswith("?")) for one in columns])
+
+
+def columns_in_markdown(columns: Iterable[Column]) -> str:
+    """Return columns as docs/results.md lists them."""
+    lines = ["| column | type | meaning |", "|---|---|---|"]
+    for one in columns:
+        kind = one.type.removesuffix("?")
+        words = IN_WORDS.get(kind, str(TYPES[kind])) + (", or null" if kind != one.type else "")
+        lines.append(f"| `{one.name}` | {words} | {one.meaning} |")
+    return "\n".join([*lines, ""])

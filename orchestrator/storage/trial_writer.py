@@ -1,7 +1,12 @@
 """Write what one trial measures. Rounds wait in a file until there are enough of them for a part."""
 
+import errno
+import os
+import struct
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +15,22 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.storage import encoding, schema, waiting
-from orchestrator.storage.files import make_folder, write_json, write_parquet, write_text
+from orchestrator.storage import schema
+from orchestrator.storage.files import Held, make_folder, write_json, write_parquet, write_text
 from orchestrator.storage.handover import Rounds
 from orchestrator.storage.layout import TWINS, TrialFolder, part_name, parts
 from orchestrator.storage.load import MEASURE_AGAIN, read_regular, read_table
 from orchestrator.storage.merge import both, merge, recover, rounds
 from orchestrator.storage.records import TrialRecord
-from orchestrator.storage.stored_form import conform, outcome_codes, used
+from orchestrator.storage.stored_form import PARQUET_OF_TIMINGS, conform, outcome_codes, used
 
+# Of a file of tracebacks: the oldest make room for the newest.
 MOST_BYTES = 64 * 1024
-"""The oldest make room for the newest."""
 RULE = "=" * 20
+# When the first part is written, and how far two lie apart at most: each time twice as far, since one costs 10 ms between rounds.
+FLUSH_AFTER_S, FLUSH_EVERY_S = 1.0, 30.0
+# Before rounds that wait: how long they are, and their CRC-32.
+HEAD = struct.Struct("<II")
 
 
 def with_traceback(known: str, heading: str, text: str) -> str:
@@ -29,33 +38,17 @@ def with_traceback(known: str, heading: str, text: str) -> str:
     body = text.strip()
     if body in known:
         return known
-    sections = [*_sections(known), f"{RULE} {heading}\n{body}\n"]
+    sections = [*(f"{RULE}{part.rstrip()}\n" for part in known.split(RULE)[1:]), f"{RULE} {heading}\n{body}\n"]
     while len(sections) > 1 and len("\n".join(sections).encode(errors="backslashreplace")) > MOST_BYTES:
         del sections[0]
     return "\n".join(sections)
 
 
-def read_tracebacks(path: Path) -> str:
-    """Return what the file holds. One that is missing, is no regular file or is not ours to read counts as empty."""
-    try:
-        return read_regular(path)[: 2 * MOST_BYTES].decode(errors="replace")
-    except (InputError, OSError):
-        return ""
-
-
-def _sections(text: str) -> list[str]:
-    return [f"{RULE}{part.rstrip()}\n" for part in text.split(RULE)[1:]]
-
-
-FLUSH_AFTER_S, FLUSH_EVERY_S = 1.0, 30.0
-"""When the first part is written, and how far two lie apart at most: each time twice as far, since one costs 10 ms between rounds."""
-
-
 class TrialWriter:
     """The files of one trial. Construction puts right what a kill has left.
 
-    ``clock`` gives seconds and decides when to flush; ``least`` is how many rounds the trial is known to have. Only ``CampaignWriter``,
-    which holds the campaign's lock, makes one.
+    ``clock`` gives seconds and decides when to flush; ``least`` is how many rounds the trial is known to have; ``rounds`` counts those
+    appended so far, by this and earlier drivers. Only ``CampaignWriter``, which holds the campaign's lock, makes one.
     """
 
     def __init__(self, folder: TrialFolder, clock: Callable[[], float] = time.monotonic, least: int = 0) -> None:
@@ -63,13 +56,13 @@ class TrialWriter:
         self._clock = clock
         for place in (folder.path.parent, folder.path):
             make_folder(place)
-        left = [*waiting.read(folder.waiting)]
+        left = list(_waiting(folder.waiting))
         recover(folder, least, [number for _, rows in left for number in rows.column("round").to_pylist()])
         for name in TWINS:
             make_folder(folder.twin(name))
         numbers = rounds(folder).column("round")
-        self._rounds = len(numbers)
-        self._last = numbers[-1].as_py() if self._rounds else -1
+        self.rounds = len(numbers)
+        self._last = numbers[-1].as_py() if self.rounds else -1
         self._next_part = max(parts(folder.twin("rounds")), default=-1) + 1  # counted, since another folder may stand there later
         self._waiting: list[tuple[pa.Table, pa.Table]] = []
         self._flushed_at, self._every_s = clock(), FLUSH_AFTER_S
@@ -78,18 +71,13 @@ class TrialWriter:
                 self.append(timed, rows)
         self.flush()
 
-    @property
-    def rounds(self) -> int:
-        """How many rounds were appended so far, by this and earlier drivers."""
-        return self._rounds
-
     def stored_samples(self) -> pa.Table | None:
         """Return what ``write_samples`` has written, or None. Raises InputError if it is missing although rounds are stored."""
         path = self._folder.samples
         if path.exists():
             return read_table(path)
-        if self._rounds:
-            raise InputError(f"{path} is missing ({self._rounds} rounds are stored): {MEASURE_AGAIN}")
+        if self.rounds:
+            raise InputError(f"{path} is missing ({self.rounds} rounds are stored): {MEASURE_AGAIN}")
         return None
 
     def stored_rounds(self) -> Rounds | None:
@@ -99,44 +87,41 @@ class TrialWriter:
 
     def write_record(self, record: TrialRecord) -> None:
         """Write ``trial.json``, with the number of rounds that are stored by now."""
-        if record.trial_id != self._folder.path.name:
-            raise ValueError(f"the record of {record.trial_id} is not that of {self._folder.path.name}")
-        stored = record.model_copy(update={"rounds": self._rounds - sum(len(rows) for _, rows in self._waiting)})
+        stored = record.model_copy(update={"rounds": self.rounds - sum(len(rows) for _, rows in self._waiting)})
         write_json(self._folder.record, stored.model_dump(mode="json"))
 
     def write_samples(self, samples: pa.Table) -> None:
         """Write ``predictions.parquet``: one row per sample, ``sample`` counted upward."""
-        numbers = samples.column("sample").to_numpy()
-        if bool((np.diff(numbers, prepend=-1) <= 0).any()):
-            raise ValueError("samples must be counted upward from 0, each once")
         write_parquet(self._folder.samples, samples)
 
     def write_warmup(self, timings: pa.RecordBatch) -> None:
         """Write the timings of warm-up rounds. Those of a later process follow the earlier ones, with rounds counted on."""
-        table = conform(pa.Table.from_batches([timings]), schema.TIMINGS)
-        if self._folder.warmup.exists():
-            earlier = read_table(self._folder.warmup, schema.TIMINGS)
-            table = pa.concat_tables([earlier, _renumbered(table, after=earlier)])
-        # No sample arrives in a warm-up.
-        write_parquet(self._folder.warmup, used(table), **encoding.TIMINGS)
+        table = conform(timings, schema.TIMINGS)
+        if self._folder.warmup.exists() and (earlier := read_table(self._folder.warmup, schema.TIMINGS)).num_rows:
+            counted_on = pc.add(table.column("round"), pc.add(pc.max(earlier.column("round")), 1).cast(pa.int32()))
+            table = table.set_column(schema.TIMINGS.get_field_index("round"), schema.TIMINGS.field("round"), counted_on)
+            table = pa.concat_tables([earlier, table])
+        write_parquet(self._folder.warmup, used(table), **PARQUET_OF_TIMINGS)  # no sample arrives in a warm-up
 
     def write_ramp(self, ramp: pa.RecordBatch) -> None:
         """Write the ramp of a stream, columns of ``schema.RAMP``, before its rounds are appended; one left by a kill is replaced."""
-        table = conform(pa.Table.from_batches([ramp]), schema.RAMP)
+        table = conform(ramp, schema.RAMP)
         if self._folder.ramp.exists() and table.num_rows:
             earlier = read_table(self._folder.ramp, schema.RAMP)
             table = pa.concat_tables([earlier.filter(pc.not_equal(earlier.column("stream"), table.column("stream")[0])), table])
-        write_parquet(self._folder.ramp, table, **encoding.TIMINGS)
+        write_parquet(self._folder.ramp, table, **PARQUET_OF_TIMINGS)
 
     def write_answers(self, number: int, answers: pa.Table) -> None:
         """Write the answers of a round that differ from the first round's, before the round itself is appended."""
-        self._refuse_stored(number)
         make_folder(self._folder.answers)
         write_parquet(self._folder.answers_of(number), answers)
 
     def write_traceback(self, heading: str, text: str) -> None:
         """Add to ``traceback.txt`` what code has raised, unless it stands there already."""
-        known = read_tracebacks(self._folder.traceback)
+        try:
+            known = read_regular(self._folder.traceback)[: 2 * MOST_BYTES].decode(errors="replace")
+        except (InputError, OSError):  # it is missing, no regular file, or not ours to read
+            known = ""
         if (added := with_traceback(known, heading, text)) != known:
             write_text(self._folder.traceback, added)
 
@@ -151,38 +136,32 @@ class TrialWriter:
         ------
         ValueError
             for a round that is stored already or comes before one that is, rows of other rounds, samples out of order, or
-            durations that do not fit their outcomes.
+            durations that do not fit their outcomes or lie outside the declared ranges.
         """
-        timed = conform(_table(timings), schema.TIMINGS)
-        rounds_of = conform(_table(rows), schema.ROUNDS)
+        timed, rounds_of = conform(timings, schema.TIMINGS), conform(rows, schema.ROUNDS)
         numbers = check_rounds(timed, rounds_of)
-        self._refuse_stored(int(numbers[0]))
-        self._rounds, self._last = self._rounds + len(numbers), int(numbers[-1])
+        if numbers[0] <= self._last:
+            stored = f"round {self._last} of {self._folder.path.name} is stored already"
+            raise ValueError(f"{stored}, and round {numbers[0]} cannot follow it: a stored round is never replaced")
+        self.rounds, self._last = self.rounds + len(numbers), int(numbers[-1])
         self._waiting.append((timed, rounds_of))
         if self._clock() - self._flushed_at >= self._every_s:
             self._every_s = min(2 * self._every_s, FLUSH_EVERY_S)
             self.flush()
         else:
-            waiting.add(self._folder.waiting, timed, rounds_of)
-
-    def append_many(self, timings: pa.Table, rows: pa.Table) -> None:
-        """Store rounds of an import as a part of their own; ValueError for one that lies outside the declared ranges too."""
-        tables = conform(timings, schema.TIMINGS), conform(rows, schema.ROUNDS)
-        for table in tables:
-            schema.refuse_out_of_range(table)
-        self.append(*tables)
-        self.flush()
+            _wait(self._folder.waiting, timed, rounds_of)
 
     def flush(self) -> None:
         """Write the rounds appended since the last flush as one part: timings first, then the twin that makes them exist."""
         if self._waiting:
             # A part of timings whose twin could not be written holds these rounds: it is written again, under its name.
             timed, rows = (pa.concat_tables(tables) for tables in zip(*self._waiting, strict=True))
-            write_parquet(self._folder.twin("timings") / part_name(self._next_part), used(timed), **encoding.TIMINGS)
+            write_parquet(self._folder.twin("timings") / part_name(self._next_part), used(timed), **PARQUET_OF_TIMINGS)
             write_parquet(self._folder.twin("rounds") / part_name(self._next_part), used(rows))
             self._next_part += 1
             self._waiting.clear()
-        waiting.remove(self._folder.waiting)
+        with Held.parent_of(self._folder.waiting) as around, suppress(FileNotFoundError):
+            os.unlink(self._folder.waiting.name, dir_fd=around)
         self._flushed_at = self._clock()
 
     def finish(self) -> None:
@@ -190,14 +169,43 @@ class TrialWriter:
         self.flush()
         merge(self._folder)
 
-    def _refuse_stored(self, number: int) -> None:
-        if number <= self._last:
-            stored = f"round {self._last} of {self._folder.path.name} is stored already"
-            raise ValueError(f"{stored}, and round {number} cannot follow it: a stored round is never replaced")
+
+def _wait(path: Path, timings: pa.Table, rows: pa.Table) -> None:
+    """Append rounds that wait to be written as a part, at once, so that they outlive every process that is killed.
+
+    Nothing is flushed to the disk: only a loss of power takes them.
+    """
+    sink = pa.BufferOutputStream()
+    for table in (timings, rows):
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+    content = sink.getvalue().to_pybytes()
+    whole = HEAD.pack(len(content), zlib.crc32(content)) + content
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with Held.parent_of(path) as folder:
+        descriptor = os.open(path.name, flags, 0o666, dir_fd=folder)
+        try:
+            if os.write(descriptor, whole) != len(whole):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        finally:
+            os.close(descriptor)
 
 
-def _table(rows: pa.RecordBatch | pa.Table) -> pa.Table:
-    return pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
+def _waiting(path: Path) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """Yield what was appended, timings and rows, up to where a kill has cut it short."""
+    try:
+        content = read_regular(path)
+    except FileNotFoundError:
+        return
+    at = HEAD.size
+    while at <= len(content):
+        length, checksum = HEAD.unpack_from(content, at - HEAD.size)
+        found = content[at : at + length]
+        if len(found) < length or zlib.crc32(found) != checksum:
+            return
+        source = pa.BufferReader(found)
+        yield pa.ipc.open_stream(source).read_all(), pa.ipc.open_stream(source).read_all()
+        at += length + HEAD.size
 
 
 def check_rounds(timings: pa.Table, rows: pa.Table) -> NDArray[np.int32]:
@@ -219,13 +227,6 @@ def check_rounds(timings: pa.Table, rows: pa.Table) -> NDArray[np.int32]:
     for name in schema.STAGES:
         if not np.array_equal(timings.column(name).is_valid().to_numpy(), is_ok):
             raise ValueError(f"round {numbers[0]}: {name} must be null exactly where the outcome is not ok")
-        least = pc.min(timings.column(name)).as_py()
-        if least is not None and least < (1 if name == "inference_ns" else 0):
-            raise ValueError(f"round {numbers[0]}: {name} is {least}, and time does not run backwards or stand still")
+    for table in (timings, rows):
+        schema.refuse_out_of_range(table)
     return numbers
-
-
-def _renumbered(table: pa.Table, after: pa.Table) -> pa.Table:
-    shift = pc.add(pc.max(after.column("round")), 1) if after.num_rows else pa.scalar(0, pa.int32())
-    moved = pc.add(table.column("round"), shift).cast(pa.int32())
-    return table.set_column(table.column_names.index("round"), schema.TIMINGS.field("round"), moved)

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 import yaml
@@ -37,8 +36,8 @@ from orchestrator.storage.records import STARTED, CampaignRecord, PlannedTrial, 
 from orchestrator.storage.schema import State
 from orchestrator.storage.trial_writer import TrialWriter
 
+# How an empty list reads at this depth; no text within the document holds a line break.
 NO_TRIALS = '\n "trials": []'
-"""How an empty list reads at this depth; no text within the document holds a line break."""
 
 
 def trial_text(planned: PlannedTrial) -> str:
@@ -53,11 +52,11 @@ def campaign_text(record: CampaignRecord, trials: Iterable[str]) -> str:
     return sealed_json(rest.replace(NO_TRIALS, f'\n "trials": [\n{texts}\n ]', 1) if texts else rest)
 
 
+# ``campaign.json`` is written once in so many seconds at most.
 WRITE_EVERY_S = 1.0
-"""``campaign.json`` is written once in so many seconds at most."""
 
+# Nor does writing it take more than this share of the time, however many trials it holds.
 WRITING_SHARE = 0.05
-"""Nor does writing it take more than this share of the time, however many trials it holds."""
 
 
 class CampaignLock:
@@ -157,7 +156,8 @@ class CampaignWriter:
         lock = CampaignLock(directory)
         try:
             _refuse_used(directory)
-            write_text(directory / OVERRIDES, overrides_yaml(record))
+            told = {"command": list(record.command), "sweep": record.sweep}
+            write_text(directory / OVERRIDES, yaml.safe_dump(told, allow_unicode=True, sort_keys=False))
             writer = cls(directory, record, lock, clock)
             writer._write_record(under_way=False)
             if latest:
@@ -267,7 +267,7 @@ class CampaignWriter:
     def __enter__(self) -> CampaignWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _of_plan(self, trial_id: str) -> tuple[PlannedTrial, TrialFolder]:
@@ -290,11 +290,6 @@ class CampaignWriter:
         ended = self._clock()
         self._under_way = under_way
         self._next_write_at = ended + max(WRITE_EVERY_S, (ended - started) / WRITING_SHARE)
-
-
-def overrides_yaml(record: CampaignRecord) -> str:
-    """Return the command line and the sweep as given, as YAML."""
-    return yaml.safe_dump({"command": list(record.command), "sweep": record.sweep}, allow_unicode=True, sort_keys=False)
 
 
 def _make_directory(directory: Path) -> bool:

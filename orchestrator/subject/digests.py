@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -11,10 +10,11 @@ from pathlib import Path
 
 import platformdirs
 
+# Rooms of the orchestrator whose code measures a trial, decides its stop and judges its answers.
 MEASURING = ("distributed", "machine", "measurement", "metrics", "running", "stats", "subject")
-"""Rooms of the orchestrator whose code measures a trial, decides its stop and judges its answers."""
+# A file changed within the last 2 s is not remembered: it could change again within one tick of the file system's clock.
 SETTLED_NS = 2_000_000_000
-"""A file changed within the last 2 s is not remembered: it could change again within one tick of the file system's clock."""
+HOME = Path(__file__).parents[2]
 
 
 def cache_dir() -> Path:
@@ -23,17 +23,15 @@ def cache_dir() -> Path:
 
 
 def digest_files(paths: Iterable[Path], cache: Path | None = None) -> list[str]:
-    """Return the SHA-256 of each file, as 64 hexadecimal digits.
+    """Return the SHA-256 of each file, as 64 hexadecimal digits. Raises OSError where one cannot be read.
 
-    Parameters
-    ----------
-    paths
-        files to read; OSError where one cannot be read.
-    cache
-        where digests are remembered; in the user's cache folder by default. A missing, broken or unwritable one costs time only.
+    ``cache`` remembers digests, in the user's cache folder by default. A missing, broken or unwritable one costs time only.
     """
     cache = cache_dir() / "digests.json" if cache is None else cache
-    known = _read(cache)
+    known: dict[str, list[int | str]] = {}
+    with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
+        found = json.loads(cache.read_bytes())
+        known = {key: entry for key, entry in found.items() if [type(part) for part in entry] == [int, int, str] and len(entry[2]) == 64}
     fresh: dict[str, list[int | str]] = {}
     digests = []
     for path in paths:
@@ -46,7 +44,12 @@ def digest_files(paths: Iterable[Path], cache: Path | None = None) -> list[str]:
                 fresh[key] = entry
         digests.append(str(entry[2]))
     if fresh:
-        _write(cache, {**known, **fresh})
+        # Replaced in one step. Two writers at once: the later one wins, and what the other knew is read again.
+        with contextlib.suppress(OSError):
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", prefix=".digests-", dir=cache.parent, delete=False) as file:
+                json.dump({**known, **fresh}, file)
+            Path(file.name).replace(cache)
     return digests
 
 
@@ -55,37 +58,14 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(cache: Path) -> dict[str, list[int | str]]:
-    try:
-        found = json.loads(cache.read_bytes())
-        return {key: entry for key, entry in found.items() if [type(part) for part in entry] == [int, int, str] and len(entry[2]) == 64}
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
-
-
-def _write(cache: Path, entries: dict[str, list[int | str]]) -> None:
-    """Replace the cache in one step. Two writers at once: the later one wins, and what the other knew is read again."""
-    with contextlib.suppress(OSError):
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=".digests-", dir=cache.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(entries, file)
-            Path(name).replace(cache)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-
-
 def code_files(folders: Iterable[str] = ()) -> dict[str, str]:
     """Return the SHA-256 of the Python files that measure: ours, those of ``tasks``, and all in the user's own folders, by their paths.
 
     Paths are relative to the folder; of two files with one path the first counts, as it does for Python.
     """
-    home = Path(__file__).parents[2]
     own = [(folder, folder) for folder in (Path(name).expanduser() for name in folders)]
     found: dict[str, str] = {}
-    for base, root in [*((home, home / "orchestrator" / room) for room in MEASURING), (home, home / "tasks"), *own]:
+    for base, root in [*((HOME, HOME / "orchestrator" / room) for room in MEASURING), (HOME, HOME / "tasks"), *own]:
         for path in _python_files(root):
             found.setdefault(path.relative_to(base).as_posix(), _digest(path))
     return found
@@ -93,9 +73,8 @@ def code_files(folders: Iterable[str] = ()) -> dict[str, str]:
 
 def digest_code(folders: Iterable[str] = ()) -> str:
     """Return the SHA-256 of every Python file's name and content: all of the orchestrator's, of ``tasks`` and of the user's folders."""
-    home = Path(__file__).parents[2]
     digest = hashlib.sha256()
-    for root in [home / "orchestrator", home / "tasks", *(Path(folder).expanduser() for folder in folders)]:
+    for root in [HOME / "orchestrator", HOME / "tasks", *(Path(folder).expanduser() for folder in folders)]:
         for path in _python_files(root):
             digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
             digest.update(bytes.fromhex(_digest(path)))

@@ -4,11 +4,12 @@ import importlib.util
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.configuration.config import ModelConfig, RuntimeConfig, Target, TaskConfig, Trial
+from orchestrator.configuration.config import RuntimeConfig, Target, TaskConfig, Trial
 from orchestrator.configuration.environment_values import path_options
 from orchestrator.configuration.fields import DeviceKind
 from orchestrator.contracts import InputError, Model, Sample, Task
@@ -31,10 +32,10 @@ from orchestrator.subject.targets import check_packages, faults_of, resolve
 class Inspection:
     """What identifies and limits a trial besides its configuration.
 
-    samples, all_samples
-        number of samples drawn, and of those the task has.
-    encoded_bytes, held_bytes
-        size of the samples drawn, and of what ``task.preload`` keeps of them in memory (estimated where that is decoded).
+    samples
+        number of samples drawn.
+    held_bytes
+        size of what ``task.preload`` keeps of them in memory (estimated where that is decoded).
     data_digest, model_digest
         SHA-256 of the samples drawn (names, contents, references) and of the model's files; ``unknown`` where a server holds the weights.
     model_paths, task_paths
@@ -50,8 +51,6 @@ class Inspection:
     """
 
     samples: int
-    all_samples: int
-    encoded_bytes: int
     held_bytes: int
     data_digest: str
     model_digest: str
@@ -63,18 +62,7 @@ class Inspection:
     load_digest: str | None = None
 
 
-UNKNOWN = Inspection(0, 0, 0, 0, "unknown", "unknown", {}, {})
-"""For a trial without its model or data."""
-
-
-@dataclass(frozen=True)
-class OpenModel:
-    """A model that has checked itself, not loaded yet."""
-
-    model: Model
-    digest: str
-    paths: Mapping[str, str]
-    size_bytes: int
+UNKNOWN = Inspection(0, 0, "unknown", "unknown", {}, {})  # for a trial without its model or data
 
 
 @dataclass(frozen=True)
@@ -115,15 +103,12 @@ class Subject:
 class Inspector:
     """Opens the subjects of trials; a model or task that several trials share is opened once.
 
-    Parameters
-    ----------
-    digest_cache
-        where digests of files are remembered; the user's cache folder by default.
+    ``digest_cache`` is where digests of files are remembered; the user's cache folder by default.
     """
 
     def __init__(self, digest_cache: Path | None = None) -> None:
         self._digest_cache = digest_cache
-        self._models: dict[str, OpenModel] = {}
+        self._models: dict[str, tuple[Model, dict[str, Any]]] = {}
         self._tasks: dict[str, OpenTask] = {}
         self._servers: dict[str, str | None] = {}
 
@@ -140,16 +125,14 @@ class Inspector:
         check_packages()
         check_runtime(trial.runtime, trial.system.device_kind)
         model_options, task_options = options_here(trial)
-        model, task = self._model(trial, model_options), self._task(trial, task_options)
+        (model, of_model), task = self._model(trial, model_options), self._task(trial, task_options)
         check_classes(f"model {trial.model.name}", trial.model.classes, task.class_range)
         inspection = replace(
             task.inspection,
-            model_digest="unknown" if trial.server.is_asked else model.digest,
-            model_paths=model.paths,
-            model_bytes=model.size_bytes,
+            **{**of_model, **({"model_digest": "unknown"} if trial.server.is_asked else {})},
             load_digest=self._check_load(trial, len(task.samples)),
         )
-        return Subject(model.model, task.task, task.samples, inspection)
+        return Subject(model, task.task, task.samples, inspection)
 
     def look(self, trial: Trial) -> Look:
         """Return what ``open`` finds, or everything that it would refuse.
@@ -162,15 +145,15 @@ class Inspector:
         try:
             subject = self.open(trial)
             self._check_server(trial)
-            return Look(subject.inspection, fetches=_fetches(subject.model))
+            return Look(subject.inspection, (), subject.model.fetches() if hasattr(subject.model, "fetches") else None)
         except InputError:
             missing = self.missing(trial)
             if not missing:
                 raise
-        try:
-            return Look(UNKNOWN, missing, _fetches(self._model(trial, options_here(trial)[0]).model))
-        except InputError:
-            return Look(UNKNOWN, missing)
+        with suppress(InputError):
+            model, _ = self._model(trial, options_here(trial)[0])
+            return Look(UNKNOWN, missing, model.fetches() if hasattr(model, "fetches") else None)
+        return Look(UNKNOWN, missing)
 
     def missing(self, trial: Trial) -> tuple[str, ...]:
         """Return everything that ``open`` would refuse, one line each; it raises at the first."""
@@ -199,23 +182,51 @@ class Inspector:
         if (complaint := self._servers[key]) is not None:
             raise InputError(complaint)
 
-    def _model(self, trial: Trial, options: Mapping[str, Any]) -> OpenModel:
-        key = json.dumps([trial.model.target, options], sort_keys=True, default=str)
+    def _model(self, trial: Trial, options: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
+        """Return a model that has checked itself, not loaded yet; and what an inspection says of it."""
+        config = trial.model
+        key = json.dumps([config.target, options], sort_keys=True, default=str)
         if key not in self._models:
-            self._models[key] = open_model(trial.model, options, self._digest_cache)
+            model: Model = resolve("model", config.target, options)
+            with faults_of(f"model {config.name} ({config.target})"):
+                model.check()
+                files = list(model.files())
+                found = {
+                    "model_digest": digest_lines(digest_files(files, self._digest_cache)),
+                    "model_paths": path_options(options, files),
+                    "model_bytes": sum(file.stat().st_size for file in files),
+                }
+            self._models[key] = model, found
         return self._models[key]
 
     def _task(self, trial: Trial, options: Mapping[str, Any]) -> OpenTask:
         key = json.dumps([trial.task.model_dump(), options], sort_keys=True, default=str)
         if key not in self._tasks:
-            self._tasks[key] = open_task(trial.task, options, self._digest_cache)
+            self._tasks[key] = self._open_task(trial.task, options)
         return self._tasks[key]
 
-
-def _fetches(model: Model) -> str | None:
-    """Return what a model says that it downloads, None if it does not say."""
-    found: str | None = getattr(model, "fetches", lambda: None)()
-    return found
+    def _open_task(self, config: TaskConfig, options: Mapping[str, Any]) -> OpenTask:
+        """Construct a task, let it check itself, draw its samples and digest them."""
+        task: Task = resolve("task", config.target, options)
+        with faults_of(f"task {config.name} ({config.target})"):
+            task.check()
+            every = list(task.samples())
+            check_names(config.name, every)
+            found = class_range(every)
+            check_classes(f"task {config.name}", config.classes, found)
+            samples = tuple(draw_subset(every, config.limit, config.subset_seed))
+            encoded = sum(sample.encoded_size() for sample in samples)
+            held = estimate_decoded(samples, task.decode) if config.preload == "decoded" else encoded if config.preload == "bytes" else 0
+            inspection = replace(
+                UNKNOWN,
+                samples=len(samples),
+                held_bytes=held,
+                data_digest=digest_data(samples, self._digest_cache),
+                task_paths=path_options(options, [sample.path for sample in every if sample.path is not None]),
+                slices=tuple(sorted({name for sample in samples for name in sample.slices})),
+                metrics=tuple(task.metrics),
+            )
+            return OpenTask(task, samples, found, inspection)
 
 
 def _complaint(step: Callable[[], object]) -> str | None:
@@ -239,47 +250,6 @@ def check_runtime(runtime: RuntimeConfig, device: DeviceKind) -> None:
 def open_subject(trial: Trial) -> Subject:
     """Open one trial's subject, as ``Inspector`` does for many. Raises InputError."""
     return Inspector().open(trial)
-
-
-def inspect(trial: Trial) -> Inspection:
-    """Return what there is to know about a trial's model and data. Raises InputError."""
-    return open_subject(trial).inspection
-
-
-def open_model(config: ModelConfig, options: Mapping[str, Any], digest_cache: Path | None = None) -> OpenModel:
-    """Construct a model, let it check itself and digest its files. Raises InputError."""
-    model: Model = resolve("model", config.target, options)
-    with faults_of(f"model {config.name} ({config.target})"):
-        model.check()
-        files = list(model.files())
-        digest = digest_lines(digest_files(files, digest_cache))
-        return OpenModel(model, digest, path_options(options, files), sum(file.stat().st_size for file in files))
-
-
-def open_task(config: TaskConfig, options: Mapping[str, Any], digest_cache: Path | None = None) -> OpenTask:
-    """Construct a task, let it check itself, draw its samples and digest them. Raises InputError."""
-    task: Task = resolve("task", config.target, options)
-    with faults_of(f"task {config.name} ({config.target})"):
-        task.check()
-        every = list(task.samples())
-        check_names(config.name, every)
-        found = class_range(every)
-        check_classes(f"task {config.name}", config.classes, found)
-        samples = tuple(draw_subset(every, config.limit, config.subset_seed))
-        encoded = sum(sample.encoded_size() for sample in samples)
-        held = estimate_decoded(samples, task.decode) if config.preload == "decoded" else encoded if config.preload == "bytes" else 0
-        inspection = replace(
-            UNKNOWN,
-            samples=len(samples),
-            all_samples=len(every),
-            encoded_bytes=encoded,
-            held_bytes=held,
-            data_digest=digest_data(samples, digest_cache),
-            task_paths=path_options(options, [sample.path for sample in every if sample.path is not None]),
-            slices=tuple(sorted({name for sample in samples for name in sample.slices})),
-            metrics=tuple(task.metrics),
-        )
-        return OpenTask(task, samples, found, inspection)
 
 
 def options_here(trial: Trial) -> tuple[dict[str, Any], dict[str, Any]]:

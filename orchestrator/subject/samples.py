@@ -57,10 +57,7 @@ def check_classes(owner: str, classes: int | None, found: tuple[int, int] | None
 def digest_data(samples: Sequence[Sample], cache: Path | None = None) -> str:
     """Return the SHA-256 over names, contents and references, in order; ``cache`` is where digests of files are remembered.
 
-    Raises
-    ------
-    InputError
-        for a reference that JSON cannot hold.
+    Raises InputError for a reference that JSON cannot hold.
     """
     by_file = iter(digest_files([sample.path for sample in samples if sample.path is not None], cache))
     lines = []
@@ -81,16 +78,14 @@ def digest_lines(lines: Iterable[str]) -> str:
 def estimate_decoded(samples: Sequence[Sample], decode: Callable[[bytes], Any]) -> int:
     """Return about how many bytes all samples take when decoded, by the ratio found on a few of them, evenly spread."""
     few = samples[:: max(1, len(samples) // DECODED_FOR_ESTIMATE)]
-    decoded = sum(decoded_size(decode(sample.read())) for sample in few)
+    decoded = 0
+    for value in (decode(sample.read()) for sample in few):
+        if hasattr(value, "getbands"):  # a picture
+            decoded += value.width * value.height * len(value.getbands())
+        else:
+            decoded += int(value.nbytes) if hasattr(value, "nbytes") else sys.getsizeof(value)
     encoded = sum(sample.encoded_size() for sample in few)
     return round(decoded / max(1, encoded) * sum(sample.encoded_size() for sample in samples))
-
-
-def decoded_size(value: Any) -> int:
-    """Return the bytes that a picture, an array or a text takes; what is none of these counts as Python's own estimate."""
-    if hasattr(value, "getbands"):
-        return int(value.width * value.height * len(value.getbands()))
-    return int(value.nbytes) if hasattr(value, "nbytes") else sys.getsizeof(value)
 
 
 def draw_subset(samples: Sequence[Sample], limit: int | None, seed: int) -> list[Sample]:
@@ -143,8 +138,7 @@ def _rank(seed: int, kind: str, name: str) -> bytes:
     return hashlib.sha256(f"{seed}\0{kind}\0{name}".encode()).digest()
 
 
-AHEAD = 64
-"""A process that dies was fewer rounds than this beyond the last stored one."""
+AHEAD = 64  # a process that dies was fewer rounds than this beyond the last stored one
 
 Times = NDArray[np.float64]
 Samples = NDArray[np.intp]
@@ -261,8 +255,8 @@ def in_order(groups: Iterable[str | None]) -> list[str]:
     >>> in_order(["33-64", None, "129-256", "9-16", "none"])
     ['9-16', '33-64', '129-256', 'none']
     """
-    return sorted({group for group in groups if group is not None}, key=_natural)
 
+    def natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+        return [(0, int(part), "") if NUMBERS.fullmatch(part) else (1, 0, part) for part in NUMBERS.split(name) if part], name
 
-def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    return [(0, int(part), "") if NUMBERS.fullmatch(part) else (1, 0, part) for part in NUMBERS.split(name) if part], name
+    return sorted({group for group in groups if group is not None}, key=natural)

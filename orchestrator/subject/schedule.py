@@ -21,16 +21,12 @@ from orchestrator.contracts import InputError
 from orchestrator.stats import queueing
 from orchestrator.stats.queueing import LEAST_RAMP_S, RAMP_SHARE
 
-LEAST_STREAM_S, LEAST_ROUNDS = 10.0, 2
-"""A stream takes the longer of the two, where ``load.stream_s`` is not set."""
-MOST_ARRIVALS = 10**7
-"""Of one stream: their stamps lie in memory."""
+LEAST_STREAM_S, LEAST_ROUNDS = 10.0, 2  # a stream takes the longer of the two, where ``load.stream_s`` is not set
+MOST_ARRIVALS = 10**7  # of one stream: their stamps lie in memory
+# Names of the column or field of a trace that holds the times; a file of one column needs none.
 COLUMNS = ("arrival_s", "arrival", "timestamp", "time", "TIMESTAMP")
-"""Names of the column or field of a trace that holds the times; a file of one column needs none."""
-LATEST_S = 1e11
-"""A later moment, of the year 5138 if counted from 1970, is one in milliseconds or less."""
-MOST_GIB = 2
-"""Of a trace."""
+LATEST_S = 1e11  # a later moment, of the year 5138 if counted from 1970, is one in milliseconds or less
+MOST_GIB = 2  # of a trace
 
 
 @dataclass(frozen=True)
@@ -165,8 +161,6 @@ def _traced(load: LoadConfig, samples: int) -> tuple[NDArray[np.int64], Length]:
         )
     rounds = min(held, max(1, -(-(within - ramp) // samples) if load.stream_s is not None else held))
     length = Length(ramp, rounds)
-    if length.arrivals(samples) > MOST_ARRIVALS:
-        raise InputError(f"load.file={load.file}: more than {MOST_ARRIVALS:,} arrivals for one stream; set a shorter load.stream_s")
     return moments[: length.arrivals(samples)], length
 
 
@@ -179,7 +173,8 @@ def read_trace(path: Path) -> NDArray[np.float64]:
         for what is no regular file or too large, cannot be read, has no such column, or holds what is no time.
     """
     try:
-        with open(path, newline="", encoding="utf-8-sig", opener=_without_waiting) as file:
+        # A pipe without a writer would keep us waiting.
+        with open(path, newline="", encoding="utf-8-sig", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_GIB * 2**30:
                 raise InputError(f"load.file={path}: must be a regular file of at most {MOST_GIB} GiB; copy what is to be played into one")
@@ -191,10 +186,6 @@ def read_trace(path: Path) -> NDArray[np.float64]:
     return np.array([_seconds(value, path, line) for line, value in values], dtype=np.float64)
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe without a writer would keep us waiting
-
-
 def _of_jsonl(lines: Iterator[str], path: Path) -> Iterator[tuple[int, object]]:
     column: str | None = None
     for number, line in enumerate(lines, start=1):
@@ -202,11 +193,7 @@ def _of_jsonl(lines: Iterator[str], path: Path) -> Iterator[tuple[int, object]]:
             row = json.loads(line)
             if isinstance(row, dict):
                 column = _column(row, path) if column is None else column
-                if column not in row:
-                    raise InputError(
-                        f"load.file={path}: line {number} has no {column!r}, as those before it have; give every line the same key"
-                    )
-                row = row[column]
+                row = row.get(column)
             yield number, row
 
 
@@ -218,8 +205,6 @@ def _of_csv(lines: Iterator[str], path: Path) -> Iterator[tuple[int, object]]:
     if len(first) > 1 or any(name in first for name in COLUMNS):
         name = _column(first, path)
         place = first.index(name)
-        if first.count(name) > 1:
-            raise InputError(f"load.file={path}: line {number} names two columns {name!r}; give each a name of its own")
     elif first:
         yield number, first[0]
     for number, row in rows:

@@ -6,7 +6,6 @@ import re
 import shutil
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,11 +14,9 @@ from orchestrator.configuration.environment_values import Secret
 from orchestrator.configuration.server import ServerSettings, filled, named_in
 from orchestrator.contracts import InputError
 
-CHECK_S = 10.0
-"""A server that takes no connection for so long is not there."""
+CHECK_S = 10.0  # a server that takes no connection for so long is not there
 LONGEST_TOKEN = 16_384
-INTERPRETER = "interpreter"
-"""The setting of a server whose packages stand in an environment of their own."""
+INTERPRETER = "interpreter"  # the setting of a server whose packages stand in an environment of their own
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -68,15 +65,12 @@ def address_of(settings: ServerSettings) -> Address:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise InputError(f"server.url={settings.url}: the host {host} has no known address ({error}); correct the URL") from error
-    numbers = tuple((int(family), tuple(address)) for family, _, _, _, address in found)
-    return Address(host, port, parts.path.rstrip("/"), numbers, _tls(settings) if parts.scheme == "https" else None)
-
-
-def _tls(settings: ServerSettings) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=settings.ca)
-    except (OSError, ssl.SSLError) as error:
+        tls = ssl.create_default_context(cafile=settings.ca) if parts.scheme == "https" else None
+    except OSError as error:
         raise InputError(f"server.ca={settings.ca} cannot be read as certificates in PEM form ({error}); correct the path") from error
+    numbers = tuple((int(family), tuple(address)) for family, _, _, _, address in found)
+    return Address(host, port, parts.path.rstrip("/"), numbers, tls)
 
 
 def token_of(settings: ServerSettings) -> Secret | None:
@@ -119,9 +113,6 @@ def connect(address: Address, timeout_s: float) -> socket.socket:
         except OSError as error:
             plain.close()
             last = error
-        except BaseException:
-            plain.close()
-            raise
     raise last
 
 
@@ -134,33 +125,27 @@ def check_server(settings: ServerSettings) -> None:
         return
     token_of(settings)
     if settings.command is not None:
-        _check_program(settings.name, settings.command[0], settings.packages, settings.settings)
-        return
+        for module in settings.packages:
+            if importlib.util.find_spec(module.partition(".")[0]) is None:
+                raise InputError(
+                    f"server={settings.name} needs the package {module}, which is not installed; install it (the extra `servers` brings "
+                    "litserve and xllamacpp), or choose another"
+                )
+        program = filled(settings.command[0], settings.settings)
+        if named_in([program]) or shutil.which(program) is not None:
+            return
+        if INTERPRETER in named_in(settings.command[:1]):
+            raise InputError(
+                f"server.settings.{INTERPRETER}={program}: there is no such program, and server={settings.name} runs in a Python of its "
+                "own; `python requirements/servers.py FOLDER` makes it, and TAIL_QUALITY_SERVERS_PYTHON=FOLDER/bin/python names it"
+            )
+        raise InputError(f"server={settings.name} needs the program {program}, which is not on PATH; install it or choose another")
     try:
         connect(address_of(settings), min(CHECK_S, settings.timeout_s)).close()
     except OSError as error:
         raise InputError(
             f"server.url={settings.url}: the server {settings.name} takes no connection ({reason(error)}); start it, or correct the URL"
         ) from error
-
-
-def _check_program(name: str, program: str, packages: Sequence[str], values: Mapping[str, object]) -> None:
-    """Raise InputError where what a server that is to be started needs is not installed. Imports and starts nothing."""
-    for module in packages:
-        if importlib.util.find_spec(module.partition(".")[0]) is None:
-            raise InputError(
-                f"server={name} needs the package {module}, which is not installed; install it (the extra `servers` brings litserve and "
-                "xllamacpp), or choose another"
-            )
-    found = filled(program, values)
-    if named_in([found]) or shutil.which(found) is not None:
-        return
-    if INTERPRETER in named_in([program]):
-        raise InputError(
-            f"server.settings.{INTERPRETER}={found}: there is no such program, and server={name} runs in a Python of its own; "
-            "`python requirements/servers.py FOLDER` makes it, and TAIL_QUALITY_SERVERS_PYTHON=FOLDER/bin/python names it"
-        )
-    raise InputError(f"server={name} needs the program {found}, which is not on PATH; install it or choose another")
 
 
 def reason(error: BaseException) -> str:

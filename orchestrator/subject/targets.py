@@ -71,8 +71,7 @@ def check_packages(home: Path | None = None) -> None:
     home = Path(__file__).resolve().parents[2] if home is None else home
     for name in OURS:
         spec = importlib.util.find_spec(name)
-        if spec is None:
-            raise InputError(f"the package {name} of tail-quality is not installed; install tail-quality again")
+        assert spec is not None
         places = [Path(place).resolve() for place in spec.submodule_search_locations or [spec.origin or ""]]
         if home / name not in places:
             raise InputError(f"{spec.origin or places[0]} hides the package {name} of tail-quality; rename it or start from another folder")
@@ -81,34 +80,28 @@ def check_packages(home: Path | None = None) -> None:
 def resolve(block: str, target: str, options: Mapping[str, Any]) -> Any:
     """Construct the class that ``model.target`` or ``task.target`` names.
 
-    Parameters
-    ----------
-    block
-        ``model`` or ``task``, for messages.
-    target
-        ``package.module:Class``.
-    options
-        keyword arguments: the YAML's own keys.
-
-    Raises
-    ------
-    InputError
-        if the module or class is not there, cannot be imported, or does not take these options.
+    ``block`` is ``model`` or ``task``, ``target`` is ``package.module:Class``, and ``options`` its keyword arguments: the YAML's own keys.
+    Raises InputError if the module or class is not there, cannot be imported, or does not take these options.
     """
     where = f"{block}.target={target}"
-    try:
-        found = pkgutil.resolve_name(target)
-    except ModuleNotFoundError as error:
-        raise InputError(f"{where}: there is no module {error.name}; {_advice(target, error.name)}") from error
-    except AttributeError as error:
-        module, _, name = target.partition(":")
-        raise InputError(f"{where}: module {module} has no {name}; correct the YAML") from error
-    except BaseException as error:  # also SystemExit and KeyboardInterrupt: nothing that code of the user's raises may end the program
-        if ends_the_program(error):
-            raise
-        raise InputError(f"{where}: importing it raised {message_with_place(error)}; correct the module") from error
-    _check_options(block, target, found, options)
-    with faults_of(f"{block}.target={target}"):
+    module, _, name = target.partition(":")
+    with faults_of(where):
+        try:
+            found = pkgutil.resolve_name(target)
+        except ModuleNotFoundError as error:
+            advice = "correct the YAML, or name the folder of your own modules with code=[DIR]"
+            if error.name and not module.startswith(error.name):
+                advice = f"it is imported by {module}: install it"
+            raise InputError(f"{where}: there is no module {error.name}; {advice}") from error
+        except AttributeError as error:
+            raise InputError(f"{where}: module {module} has no {name}; correct the YAML") from error
+    if not callable(found):
+        raise InputError(f"{where}: is no class; correct the YAML")
+    try:  # before it is called: what the class itself raises is its own
+        inspect.signature(found).bind(**options)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: {error}; the keys of the {block}'s YAML must be its arguments") from error
+    with faults_of(where):
         return found(**options)
 
 
@@ -128,35 +121,17 @@ def faults_of(where: str) -> Iterator[None]:
         raise InputError(f"{where}: raised {message_with_place(error)}; check its options, or the class itself") from error
 
 
-def _advice(target: str, missing: str | None) -> str:
-    if missing and not target.partition(":")[0].startswith(missing):
-        return f"it is imported by {target.partition(':')[0]}: install it"
-    return "correct the YAML, or name the folder of your own modules with code=[DIR]"
-
-
-def _check_options(block: str, target: str, found: Any, options: Mapping[str, Any]) -> None:
-    """Compare the YAML's own keys with what the class takes, before it is called."""
-    if not callable(found):
-        raise InputError(f"{block}.target={target}: is no class; correct the YAML")
-    try:
-        signature = inspect.signature(found)
-        signature.bind(**options)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{block}.target={target}: {error}; the keys of the {block}'s YAML must be its arguments") from error
-
-
-MOST_CHARACTERS = 16_000
-"""A longer traceback keeps its beginning and its end."""
+MOST_CHARACTERS = 16_000  # a longer traceback keeps its beginning and its end
 BEGINNING = 4_000
+# Travels with an exception between processes, as everything in its ``__dict__`` does; its own traceback does not.
 ATTRIBUTE = "traceback_text"
-"""Travels with an exception between processes, as everything in its ``__dict__`` does; its own traceback does not."""
 
 OUR_FOLDER = os.path.realpath(Path(__file__).parents[1])
 TASKS = os.path.realpath(Path(__file__).parents[2] / "tasks")
 LIBRARIES = tuple(os.path.realpath(sysconfig.get_paths()[name]) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")
+# Characters that turn the order of the text around them.
 BIDIRECTIONAL = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that turn the order of the text around them."""
 
 
 def one_line(error: BaseException) -> str:
@@ -213,13 +188,8 @@ def traceback_text(error: BaseException | TracebackException) -> str:
 
 def harmless(text: str) -> str:
     """Return a text with what could steer a terminal as backslash escapes. Ends of lines and tabs stay."""
-    return "".join(map(_harmless, text))
-
-
-def _harmless(letter: str) -> str:
-    if letter in "\n\t" or (unicodedata.category(letter) not in ("Cc", "Cs") and letter not in BIDIRECTIONAL):
-        return letter
-    return letter.encode("unicode_escape").decode()
+    steering = {letter for letter in {*text} - {*"\n\t"} if unicodedata.category(letter) in ("Cc", "Cs") or letter in BIDIRECTIONAL}
+    return text.translate({ord(letter): letter.encode("unicode_escape").decode() for letter in steering})
 
 
 def keep_traceback(error: BaseException, text: str | None = None) -> None:
@@ -235,5 +205,5 @@ def traceback_of(error: BaseException) -> str:
 
 def kept_traceback(error: BaseException) -> str | None:
     """Return the traceback that an exception has brought along as text."""
-    found = getattr(error, ATTRIBUTE, None)
-    return found if isinstance(found, str) else None
+    found: str | None = getattr(error, ATTRIBUTE, None)
+    return found

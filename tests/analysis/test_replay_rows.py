@@ -23,7 +23,7 @@ from orchestrator.metrics.interface import Scale
 from orchestrator.stats.queueing import POLICIES, Policy, mean_rate, serve
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
-from orchestrator.storage.columns import LABELS, columns_in_markdown, schema_of
+from orchestrator.storage.schema import LABELS, columns_in_markdown, schema_of
 from orchestrator.storage.stored_form import table_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "load.md").read_text("utf-8")

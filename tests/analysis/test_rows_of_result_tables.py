@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.analysis.table import LABELS, Column, documented, tables
-from orchestrator.storage.columns import columns_in_markdown, schema_of
+from orchestrator.storage.schema import columns_in_markdown, schema_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "results.md").read_text("utf-8")
 MINE = (

@@ -197,6 +197,35 @@ def test_times_that_were_damaged_before_they_were_bundled_are_told(bundle: Path,
     assert str(tmp_path) not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "value", "told"),
+    [
+        ("timings", "inference_ns", 0, "its inference_ns is 0, and must be from 1 to 9007199254740991"),
+        ("timings", "postprocess_ns", -1, "its postprocess_ns is -1, and must be from 0 to 9007199254740991"),
+        ("rounds", "duration_ns", -1, "its duration_ns is -1, and must be from 0 to 9223372036854775807"),
+        ("rounds", "duration_ns", 1, "round 0 took 1 ns and a sample of it "),
+        ("warmup", "preprocess_ns", -1, "its preprocess_ns is -1, and must be from 0 to 9007199254740991"),
+    ],
+)
+def test_times_that_cannot_be_are_told(table: str, column: str, value: int, told: str, bundle: Path, tmp_path: Path) -> None:
+    """Whoever made the bundle has sealed them, too."""
+
+    def forge(files: dict[str, bytes]) -> None:
+        name = next(name for name in sorted(files) if f"/{table}/" in name or name.endswith(f"/{table}.parquet"))
+        stored = pq.read_table(io.BytesIO(files[name]))
+        place = stored.schema.get_field_index(column)
+        values = pa.array([value, *stored.column(column).to_pylist()[1:]], stored.schema.field(column).type)
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        reseal_table(path, stored.set_column(place, stored.schema.field(column), values))
+        files[name] = path.read_bytes()
+
+    done = verified(forged(bundle, tmp_path / "forged.tar.zst", forge))
+    assert (done.returncode, done.stderr) == (1, "")
+    assert len(done.stdout.splitlines()) == 1
+    assert told in done.stdout
+
+
 def test_tables_and_verdicts_of_another_version_are_still_held_against_the_times(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.doctor.findings import graded
-from orchestrator.doctor.judge import NICENESS
+from orchestrator.doctor.judge import NICENESS, graded
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 

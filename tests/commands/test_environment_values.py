@@ -61,7 +61,7 @@ def test_the_value_reaches_the_model_and_not_the_results(
     missing = call("extend", "r", "--rounds", "1")
     assert missing.code == 2
     assert missing.err.splitlines()[-1] == (
-        "error: ${oc.env:TQ_TEST_TOKEN}: the environment variable TQ_TEST_TOKEN is not set; set it as it was when the campaign was begun"
+        "error: ${oc.env:TQ_TEST_TOKEN}: the environment variable TQ_TEST_TOKEN is not set; set it as when the campaign was begun"
     )
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ TYPED = (
 def test_a_plan_says_how_its_time_is_best_split_by_a_whole_command(tmp_path: Path) -> None:
     [planned, *_] = open_campaign(measure_small(tmp_path / "small")).record.trials
     trials = tuple(planned.model_copy(update={"state": "planned", "trial_id": f"{KEY}-r{number}", "match_key": KEY}) for number in range(3))
-    plan = Plan(trials=trials, candidates={}, left_out=()).with_estimates({KEY: 200.0})
+    plan = Plan(trials=trials, estimates_s={KEY: 200.0})
     costs = Costs(process=1e-4, round=1e-3, process_s=10, round_s=1)
     split = best_split([costs], 600.0)
     assert split is not None
@@ -114,15 +115,15 @@ def test_a_plan_says_how_its_time_is_best_split_by_a_whole_command(tmp_path: Pat
         "python", "-m", "orchestrator", "-m", "--config-dir=my conf", 'analysis.primary="20 ms"', "model=a,b", "task.folder='it is'",
         f"measurement.repeat={split.processes}", f"measurement.min_rounds={split.rounds}", f"measurement.max_rounds={split.rounds}",
     ]  # fmt: skip
-    assert list(split_lines(plan.with_estimates({}), {KEY: costs}, TYPED)) == []
-    assert list(split_lines(plan.with_estimates({KEY: 5.0}), {KEY: costs}, TYPED)) == []
+    assert list(split_lines(replace(plan, estimates_s={}), {KEY: costs}, TYPED)) == []
+    assert list(split_lines(replace(plan, estimates_s={KEY: 5.0}), {KEY: costs}, TYPED)) == []
 
 
 def test_several_trials_share_the_split_whose_widest_interval_is_narrowest(tmp_path: Path) -> None:
     [planned, *_] = open_campaign(measure_small(tmp_path / "small")).record.trials
     keys = [KEY, "another", "unknown"]
     trials = tuple(planned.model_copy(update={"state": "planned", "trial_id": f"{key}-r0", "match_key": key}) for key in keys)
-    plan = Plan(trials=trials, candidates={}, left_out=()).with_estimates(dict.fromkeys(keys, 600.0))
+    plan = Plan(trials=trials, estimates_s=dict.fromkeys(keys, 600.0))
     steady, unsteady = Costs(1e-6, 1e-4, 5, 2), Costs(1e-4, 1e-3, 20, 1)
     line, command = split_lines(plan, {KEY: steady, "another": unsteady}, ("plan", "model=a,b,c", "-m"))
     within = [

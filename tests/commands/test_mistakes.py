@@ -30,7 +30,6 @@ def refused(call: Call, *words: str) -> str:
         ("measurement.batch=many", "measurement.batch=many: input should be a valid integer"),
         ("measurement.min_rounds=0", "measurement.min_rounds=0: input should be greater than 0"),
         ("system.device=gpu", "system.device=gpu: "),
-        ("system.device='cuda:0,1,0'", "system: device=cuda:0,1,0 names a GPU twice; list each GPU once in system.device"),
         ("system.cores=[-1]", "system.cores"),
         ("hydra.run.dir=elsewhere", "hydra.run.dir: "),
         ("task.limit=-1", "task.limit=-1: "),

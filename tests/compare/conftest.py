@@ -23,7 +23,7 @@ from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.handover import Rounds, joined
 from orchestrator.storage.records import CampaignRecord, Pairing, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import inspect
+from orchestrator.subject.inspection import open_subject
 
 Measure = Callable[..., Path]
 INFERENCE = 3
@@ -96,7 +96,7 @@ def plan_of(
             "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "repeat": repeats, "max_errors": max_errors, "lead_in": 0, "visit_rounds": 5},
         }  # fmt: skip
         trial = parse_trial(document)
-        candidates.append(Candidate(trial, inspect(trial), read_machine()))
+        candidates.append(Candidate(trial, open_subject(trial).inspection, read_machine()))
     return make_plan_of(candidates).trials
 
 
@@ -183,7 +183,7 @@ def compare(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]
             if value is True:
                 words.append(f"--{name.replace('_', '-')}")
             elif value is not None and value is not False:
-                given = 100 * value if name == "min_effect" else value  # type: ignore[operator]
+                given = 100 * value if name == "min_effect" else ",".join(value) if isinstance(value, tuple) else value  # type: ignore[operator]
                 words.append(f"--{name.removesuffix('_file').replace('_', '-')}={given}")
         code = line.run(["compare", *words])
         return code, capsys.readouterr().out

@@ -4,11 +4,8 @@ import math
 
 import pytest
 
-from orchestrator.compare.campaigns import Capacity, ComparedCapacity
-from orchestrator.compare.comparison_tables import capacity_table
+from orchestrator.compare.campaigns import Capacity
 from orchestrator.stats.capacity import Estimate
-
-NAMES = ("net", "numbers", "cpu_all", "torch", "1", "poisson", "50 ms, 99 %")
 
 
 @pytest.mark.parametrize(
@@ -19,8 +16,6 @@ NAMES = ("net", "numbers", "cpu_all", "torch", "1", "poisson", "50 ms, 99 %")
         (Capacity(None, None), "no rate", [None] * 4),
     ],
 )
-def test_both_sides_are_shown_without_a_verdict(found: Capacity, written: str, numbers: list[float | None]) -> None:
-    table = capacity_table([ComparedCapacity(NAMES, found, Capacity(20, None))])
-    assert "verdict" not in table.columns
-    assert table.rows[0][-2:] == [written, "20"]
+def test_what_a_search_has_found_is_written_and_told_in_numbers(found: Capacity, written: str, numbers: list[float | None]) -> None:
+    assert str(found) == written
     assert list(found.numbers.values()) == numbers

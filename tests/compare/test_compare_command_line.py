@@ -31,9 +31,9 @@ def test_campaigns_measured_apart_pass_no_gate(tmp_path: Path) -> None:
     assert '<p class="verdict no-verdict">No verdict' in (tmp_path / "c.html").read_text()
     assert orchestrator("compare", campaign, campaign).returncode == 0
     for words, says in (
-        ([campaign, "--gate"], "error: compare takes a baseline"),
-        ([campaign, campaign, "--min-effect", "10"], "error: --min-effect says how --gate counts: add --gate"),
-        ([campaign, campaign, "--gate", "--min-effect", "0"], "error: argument --min-effect: '0': must be a percentage above 0"),
+        ([campaign, "--gate"], "error: compare takes two sides, 1 given"),
+        ([campaign, campaign, "--min-effect", "10"], "error: --min-effect: says how --gate works: add --gate"),
+        ([campaign, campaign, "--gate", "--min-effect", "0"], "error: Invalid value for '--min-effect': 0.0 is not in the range x>0"),
     ):
         wrong = orchestrator("compare", *words)
         assert (wrong.returncode, wrong.stderr.startswith(says)) == (2, True), wrong.stderr

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.commands.line import read
-from orchestrator.commands.paired_run import PairedRun, composing_of
+from orchestrator.commands.paired_run import composing_of
 from orchestrator.compare.differences import closest, differences, drawn_otherwise, partners_by, sides_of
 from orchestrator.compare.headline import commands, narrowing, other_settings
 from orchestrator.compare.rows import MISSING, Compared, Nearest
@@ -90,8 +90,8 @@ class Compares:
 
     apart, min_effect = False, None
 
-    def __init__(self, pairs: list[tuple[Trial, Trial | None]], trials: list[Trial]) -> None:
-        self.after_trials = tuple(trials)
+    def __init__(self, pairs: list[tuple[Trial, Trial | None]], trials: list[Trial], command: tuple[str, ...]) -> None:
+        self.commands, self.after_trials = ((), command), tuple(trials)
         self.rows = [
             Compared(str(number), one, MISSING, nearest=None if other is None else Nearest("x", other))
             for number, (one, other) in enumerate(pairs)
@@ -106,22 +106,23 @@ COMMAND = (
 
 def test_the_commands_have_what_was_typed_but_what_the_sides_set_and_where_it_ran() -> None:
     every = [trial(model=model, batch=2) for model in ("null", "other")]
-    found: Any = Compares([(trial(batch=1), every[0]), (trial(model="third"), None)], every)
+    found: Any = Compares([(trial(batch=1), every[0]), (trial(model="third"), None)], every, COMMAND)
     assert list(other_settings(found)) == [
         "In 1 of 2 trials the settings differ (baseline -> candidate): measurement.batch 1 -> 2. --by measurement.batch pairs them.",
         "The candidate has nothing like 1 trial of the baseline.",
     ]
-    (pairs,) = commands(found, (Path("base"), Path("new")), COMMAND, ("+sweep=old",), True)
+    (pairs,) = commands(found, (Path("base"), Path("new")), True)
     words = shlex.split(pairs, comments=True)[3:]
     typed = read("compare", words[1:])
     assert typed["run"]
     assert typed["words"] == ("measurement.batch=1", "measurement.batch=2", "+sweep=mine", 'analysis.primary="50 ms"', "model=null")
     assert (typed["multirun"], typed["config_dirs"]) == (True, (Path("conf"),))
-    run = PairedRun(typed["words"][:2], typed["words"][2:], 5)
-    assert [one.asked["overrides"][0] for one in composing_of(run)] == ["measurement.batch=1", "measurement.batch=2"]
-    assert list(commands(found, (Path("a"), Path("b")), ("import", "x"), (), True)) == []
+    composed = composing_of(typed["words"][:2], typed["words"][2:], 5)
+    assert [asked["overrides"][0] for _, asked in composed] == ["measurement.batch=1", "measurement.batch=2"]
+    found.commands = ((), ("import", "x"))
+    assert list(commands(found, (Path("a"), Path("b")), True)) == []
 
 
 def test_other_samples_are_never_compared() -> None:
-    found: Any = Compares([(trial(limit=20), trial(limit=10))], [trial(limit=10)])
-    assert list(commands(found, (Path("base"), Path("new")), COMMAND, (), True)) == []
+    found: Any = Compares([(trial(limit=20), trial(limit=10))], [trial(limit=10)], COMMAND)
+    assert list(commands(found, (Path("base"), Path("new")), True)) == []

@@ -5,16 +5,18 @@ import html.parser
 import json
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.commands.line import VERBS, read
+from orchestrator.compare.campaigns import Comparison
 from orchestrator.compare.campaigns import compare as compare_campaigns
-from orchestrator.compare.comparison_tables import comparison_tables, sentences, short_table
+from orchestrator.compare.comparison_tables import comparison_tables, short_table
 from orchestrator.compare.documents import Written, difference_picture, difference_spec, to_comment, to_page
-from orchestrator.compare.headline import Headline, headline
+from orchestrator.compare.headline import Headline, headline, sentences
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.pasted import words_again
 from orchestrator.storage.reader import open_campaign
@@ -31,7 +33,7 @@ def written(measure_pairs: Any, compare: Any, tmp_path: Path) -> Path:
     code, out = compare(before, after, power=True, gate=True, **files)
     assert code == 1
     assert [line for line in out.splitlines() if line.startswith("written: ")] == [
-        f"written: {tmp_path / name}" for name in ("c.json", "c.md", "c.html")
+        f"written: {tmp_path / name}" for name in ("c.json", "c.html", "c.md")
     ]
     return tmp_path
 
@@ -127,7 +129,7 @@ def test_each_lack_of_a_verdict_has_a_command_that_gives_one(measure: Any, measu
     apart = compare_campaigns(open_campaign(measure("a")), open_campaign(measure("b", seed=1)), AnalysisConfig())
     in_pairs = [open_campaign(side) for side in measure_pairs()]
     blind = compare_campaigns(*in_pairs, AnalysisConfig(), min_effect=0.0001)
-    commands = [command for one in (apart, blind) for command in headline(one, places, ("+sweep=mine",)).commands]
+    commands = [command for one in (apart, blind) for command in headline(measured_by(one, "+sweep=mine"), places).commands]
     assert [command.partition("  #")[0] for command in commands] == [
         "python -m orchestrator compare --run A B +sweep=mine --gate",
         "python -m orchestrator compare base.json results/new --gate analysis.primary=p50",
@@ -136,6 +138,10 @@ def test_each_lack_of_a_verdict_has_a_command_that_gives_one(measure: Any, measu
     assert all(map(read_of, commands)), "their verbs take all of them"
     seeing = compare_campaigns(*in_pairs, AnalysisConfig(), min_effect=10.0)
     assert headline(seeing, places) == Headline("pass", "Pass: 2 no difference shown.")
+
+
+def measured_by(comparison: Comparison, *command: str) -> Comparison:
+    return replace(comparison, commands=((), command))
 
 
 def read_of(command: str) -> Any:
@@ -149,11 +155,11 @@ def test_a_command_that_measures_pairs_has_all_options_and_a_search_has_none(mea
     single = open_campaign(measure("a", repeats=1))
     undecided = compare_campaigns(single, single, AnalysisConfig(), min_effect=0.2)
     words = ("run", "--config-dir", "mine", "--config-dir", "yours", "model=null", 'analysis.primary="50 ms"', "measurement.repeat=1")
-    again = read_of(headline(undecided, command=words).commands[0])
+    again = read_of(headline(measured_by(undecided, *words)).commands[0])
     assert [str(one) for one in again["config_dirs"]] == ["mine", "yours"]
     assert again["words"][2:] == ("model=null", 'analysis.primary="50 ms"')
     search = ("capacity", "model=null", "--deadline", "50 ms", "--keep", "0.9", "--minutes", "4")
-    found = headline(undecided, command=search)
+    found = headline(measured_by(undecided, *search))
     assert (found.result, found.commands) == ("no verdict", ()), "capacity repeats no rate"
     assert words_again(search).endswith("--deadline '50 ms' --keep 0.9 --minutes 4")
 
@@ -164,7 +170,7 @@ def test_markup_in_reasons_and_flags_is_text(measure: Any) -> None:
     rows = tuple(type(row)(**{**row.__dict__, "flags": (NASTY,), "why": NASTY}) for row in comparison.rows)
     nasty = type(comparison)(**{**comparison.__dict__, "rows": rows})
     told, tables = list(sentences(nasty)), list(comparison_tables(nasty, power=True))
-    head = headline(nasty, (Path(NASTY), Path("b")), (NASTY,))
+    head = headline(measured_by(nasty, NASTY), (Path(NASTY), Path("b")))
     written = Written(NASTY, head, told, short_table(nasty), tables, difference_picture(nasty))
     page, comment = to_page(written), to_comment(written)
     assert "<img" not in page

@@ -48,7 +48,7 @@ def complaint(folder: Path, *overrides: str, multirun: bool = False) -> str:
         ("model=[alpha,beta]", "model=[alpha,beta]: must be the name of one YAML in conf/model"),
         ("~model", "~model: only KEY=VALUE is understood"),
         ("model@other=alpha", "model@other=alpha: only KEY=VALUE is understood"),
-        ("sweep.axes.model=alpha", "sweep.axes.model: set the axis itself"),
+        ("sweep.axes.model=alpha", "sweep.axes.model: no such key"),
         ("cluster=address", "cluster.address: has no value yet; add cluster.address=VALUE"),
         ("measurement.batch=${measurement.nope}", "measurement.batch: Interpolation key 'measurement.nope' not found"),
         ("measurement.batch=${oc.env:}", "measurement.batch: KeyError raised while resolving interpolation"),

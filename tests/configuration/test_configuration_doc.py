@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.configuration.composition import compose_trials
-from orchestrator.configuration.keys import BLOCKS, schema_keys
+from orchestrator.configuration.config import BLOCKS, schema_keys
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 TEXT = PAGE.read_text()

@@ -75,7 +75,6 @@ def test_a_replaced_axis_keeps_its_place_and_new_axes_come_last() -> None:
         ({"axes": {"model": ()}}, "model: the axis is empty"),
         ({"axes": {"model": ("",)}}, "model: the axis is empty"),
         ({"axes": {"model": ("a",)}, "exclude": [{"tsk": ("b",)}]}, "tsk: pair and exclude name it"),
-        ({"axes": {"model": ("a",)}, "exclude": [{}]}, "empty rule"),
         ({"axes": {"model": ("a",)}, "pair": [["model", "task"]]}, "task: pair and exclude name it"),
         ({"axes": {"a": ("1", "2"), "b": ("1",)}, "pair": [["a", "b"]]}, "a has 2, b has 1"),
         ({"axes": {"a": ("1",), "b": ("1",), "c": ("1",)}, "pair": [["a", "b"], ["a", "c"]]}, "named twice"),

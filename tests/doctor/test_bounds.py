@@ -5,10 +5,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.doctor.clocks import Clocks, Offset
-from orchestrator.doctor.findings import Finding, HostReading, graded, worst
-from orchestrator.doctor.judge import judge_reading, judge_timer, judge_turn, judge_wall_clock
-from orchestrator.doctor.noise import Activity, Gpu, Noise, Processor
+from orchestrator.doctor.judge import Finding, graded, judge_reading, judge_timer, judge_turn, judge_wall_clock, worst
+from orchestrator.doctor.readings import Activity, Clocks, Gpu, HostReading, Noise, Offset, Processor
 from orchestrator.machine.cores import Quota
 from orchestrator.machine.host import Machine
 from orchestrator.machine.turn import TurnState

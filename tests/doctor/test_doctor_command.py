@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.commands import line
-from orchestrator.commands.doctor import examine_here, print_findings
+from orchestrator.commands.doctor import print_findings
 from orchestrator.configuration.config import ClusterConfig
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
-from orchestrator.doctor.findings import Finding
+from orchestrator.doctor.judge import Finding, judge_here
 
 PAGE = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
 
@@ -42,7 +42,7 @@ def test_this_machine_is_examined_without_ray(monkeypatch: pytest.MonkeyPatch, c
 
 @pytest.fixture(scope="module")
 def findings() -> list[Finding]:
-    return examine_here(ClusterConfig(name="inline"), [], ServerSettings())
+    return judge_here(ClusterConfig(name="inline"), [], ServerSettings())
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

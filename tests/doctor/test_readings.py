@@ -13,10 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.doctor.clocks import Trip, offset_from, steps_of
-from orchestrator.doctor.findings import read_host
-from orchestrator.doctor.noise import busiest, read_governors, read_noise, read_siblings
-from orchestrator.machine.cores import Quota, find_quota, find_throttle_files, read_quota
+from orchestrator.doctor.readings import Trip, busiest, offset_from, read_governors, read_host, read_noise, read_siblings, steps_of
+from orchestrator.machine.cores import Quota, read_quota, read_throttle_files
 
 
 def test_this_machine_is_read_as_plain_values_and_its_mask_put_back() -> None:
@@ -43,7 +41,7 @@ def test_this_machine_is_read_as_plain_values_and_its_mask_put_back() -> None:
 def test_pinning_touches_no_other_thread() -> None:
     script = """
 import os, threading
-from orchestrator.doctor.noise import read_noise
+from orchestrator.doctor.readings import read_noise
 done, mask = threading.Event(), []
 other = threading.Thread(target=lambda: (done.wait(), mask.append(os.sched_getaffinity(0))))
 other.start()
@@ -106,16 +104,16 @@ def test_a_quota_of_version_2_is_the_tightest_one_above_the_process(tmp_path: Pa
     (top / "a" / "b").mkdir(parents=True)
     (top / "a" / "cpu.max").write_text("150000 100000\n")
     (top / "a" / "b" / "cpu.max").write_text("max 100000\n")
-    assert find_quota("0::/a/b\n", mount_v2(top)) == Quota(1.5, 100_000, 2)
+    assert read_quota("0::/a/b\n", mount_v2(top)) == Quota(1.5, 100_000, 2)
     (top / "a" / "b" / "cpu.max").write_text("5000 10000\n")
-    assert find_quota("0::/a/b\n", mount_v2(top)) == Quota(0.5, 10_000, 2)
-    assert find_quota("0::/\n", mount_v2(top)) is None
+    assert read_quota("0::/a/b\n", mount_v2(top)) == Quota(0.5, 10_000, 2)
+    assert read_quota("0::/\n", mount_v2(top)) is None
 
 
 @pytest.mark.parametrize("own", ["/", "/../../other", "/elsewhere", "/kubepods/pod1"])
 def test_in_a_container_the_mount_is_the_group(tmp_path: Path, own: str) -> None:
     (tmp_path / "cpu.max").write_text("200000 100000\n")
-    assert find_quota(f"0::{own}\n", mount_v2(tmp_path, "/kubepods/pod1")) == Quota(2.0, 100_000, 2)
+    assert read_quota(f"0::{own}\n", mount_v2(tmp_path, "/kubepods/pod1")) == Quota(2.0, 100_000, 2)
 
 
 def test_a_quota_of_version_1(tmp_path: Path) -> None:
@@ -124,8 +122,8 @@ def test_a_quota_of_version_1(tmp_path: Path) -> None:
     for folder, quota in [(tmp_path, -1), (tmp_path / "job", 25_000)]:
         (folder / "cpu.cfs_quota_us").write_text(f"{quota}\n")
         (folder / "cpu.cfs_period_us").write_text("100000\n")
-    assert find_quota("4:cpu,cpuacct:/job\n3:cpuset:/\n", mounts) == Quota(0.25, 100_000, 1)
-    assert find_quota("4:cpu,cpuacct:/\n3:cpuset:/job\n", mounts) is None
+    assert read_quota("4:cpu,cpuacct:/job\n3:cpuset:/\n", mounts) == Quota(0.25, 100_000, 1)
+    assert read_quota("4:cpu,cpuacct:/\n3:cpuset:/job\n", mounts) is None
 
 
 def test_throttling_is_counted_by_the_own_group_and_by_those_above_with_a_quota(tmp_path: Path) -> None:
@@ -134,13 +132,13 @@ def test_throttling_is_counted_by_the_own_group_and_by_those_above_with_a_quota(
         (folder / "cpu.stat").write_text("usage_usec 9\nnr_throttled 0\nthrottled_usec 0\n")
     (tmp_path / "cpu.stat").write_text("usage_usec 9\n")
     (tmp_path / "a" / "cpu.max").write_text("150000 100000\n")
-    found = find_throttle_files("0::/a/b/c\n", mount_v2(tmp_path))
+    found = read_throttle_files("0::/a/b/c\n", mount_v2(tmp_path))
     assert found == (tmp_path / "a" / "b" / "c" / "cpu.stat", tmp_path / "a" / "cpu.stat")
-    assert find_throttle_files("0::/\n", mount_v2(tmp_path)) == ()
+    assert read_throttle_files("0::/\n", mount_v2(tmp_path)) == ()
     v1 = f"35 32 0:33 / {tmp_path / 'a'} rw,relatime - cgroup cgroup rw,cpu,cpuacct\n"
-    assert find_throttle_files("4:cpu,cpuacct:/b\n", v1) == (tmp_path / "a" / "b" / "cpu.stat",)
+    assert read_throttle_files("4:cpu,cpuacct:/b\n", v1) == (tmp_path / "a" / "b" / "cpu.stat",)
 
 
 def test_without_control_groups_there_is_no_quota() -> None:
-    assert find_quota("", "") is None
+    assert read_quota("", "") is None
     assert isinstance(read_quota(), Quota | None)

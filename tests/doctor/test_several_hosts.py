@@ -6,10 +6,8 @@ import pytest
 
 from orchestrator.configuration.config import SystemConfig
 from orchestrator.configuration.server import ServerSettings
-from orchestrator.doctor.clocks import Clocks, Offset
-from orchestrator.doctor.findings import Examined, HostReading, host_names
-from orchestrator.doctor.judge import judge_all, judge_node, judge_place, judge_versions
-from orchestrator.doctor.noise import Activity, Noise, Processor
+from orchestrator.doctor.judge import Examined, host_names, judge_all, judge_node, judge_place, judge_versions
+from orchestrator.doctor.readings import Activity, Clocks, HostReading, Noise, Offset, Processor
 from orchestrator.machine.host import Machine
 from orchestrator.machine.turn import TurnState
 

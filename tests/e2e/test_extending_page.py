@@ -19,7 +19,7 @@ from orchestrator.analysis.flags import FLAGS, flag_of
 from orchestrator.analysis.quality import judge, scale_of
 from orchestrator.analysis.ranking import rankings
 from orchestrator.analysis.reading import readings
-from orchestrator.commands.report import store_report
+from orchestrator.commands.reading import store_report
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics import METRICS, Answers
 from orchestrator.report import findings

@@ -52,7 +52,6 @@ def test_names_stand_for_their_values_and_braces_of_json_stay() -> None:
         ({"settings": {"port": 4}, "command": ["{port}"]}, "server.settings.port is the name"),
         ({"url": "http://10.0.0.1:80"}, "answers on its own host alone"),
         ({"url": "http://127.0.0.1"}, "or port 0 for a free one"),
-        ({"cores": [1, 1]}, "names a core twice"),
         ({"command": None, "settings": {"batch": 4}}, "settings has no effect on a server that runs already"),
         ({"command": None, "url": "http://127.0.0.1:0"}, "names no port"),
         ({"command": []}, "command"),

@@ -18,7 +18,8 @@ from orchestrator.__main__ import main
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.analysis.table import tables
 from orchestrator.commands import line
-from orchestrator.exchange.csv_and_latex import escape, to_csv, to_latex
+from orchestrator.exchange.export import to_csv
+from orchestrator.exchange.latex import escape, to_latex
 from orchestrator.report.table import Table
 from orchestrator.storage.files import write_json
 from orchestrator.storage.load import read_json
@@ -123,7 +124,7 @@ def test_tidy_parquet_holds_every_time_with_its_labels(campaigns: Make, planned:
 
 
 def test_tidy_parquet_is_written_a_row_group_at_a_time(monday: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.exchange.tidy.ROWS", 100)
+    monkeypatch.setattr("orchestrator.exchange.export.ROWS", 100)
     export(monday, tmp_path / "out", "parquet")
     file = pq.ParquetFile(tmp_path / "out" / "timings.parquet")
     assert file.num_row_groups == 12

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lazily import Lazily
 
-from orchestrator.exchange.csv_and_latex import COLUMN_PT, GAP_PT, blocks, pieces, to_latex, width_of
+from orchestrator.exchange.latex import COLUMN_PT, GAP_PT, blocks, pieces, to_latex, width_of
 from orchestrator.report.table import Table
 
 matplotlib = Lazily("matplotlib")

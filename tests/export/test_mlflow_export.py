@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import orchestrator
 from orchestrator.commands import line
 from orchestrator.contracts import InputError
-from orchestrator.exchange.to_mlflow import mlflow_name
+from orchestrator.exchange.export import mlflow_name
 
 
 def export(directory: Path, to: Path) -> int:

@@ -130,7 +130,7 @@ def test_mistakes_are_in_one_line(monday: Path, tmp_path: Path, capsys: pytest.C
     other = tmp_path / "link"
     other.symlink_to(monday)
     for directories, into, told in (
-        ((), None, "takes one results directory or more"),
+        ((), None, "report takes DIR..."),
         ((monday, other), None, "are one campaign"),
         ((monday,), tmp_path / "x", "--into is for a report of several"),
         ((monday, tmp_path), None, "holds no campaign.json"),

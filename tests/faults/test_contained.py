@@ -15,7 +15,7 @@ from orchestrator.commands.progress import Progress
 from orchestrator.configuration.config import parse_trial
 from orchestrator.machine.host import read_machine
 from orchestrator.measurement.failures import Stamps, TrialFailed, fault_of
-from orchestrator.measurement.last_words import incomplete_round
+from orchestrator.measurement.last_words import rounds_left
 from orchestrator.running import course
 from orchestrator.running.attempt import RoundCalls
 from orchestrator.running.executor import SessionLost
@@ -29,7 +29,7 @@ from orchestrator.storage.records import CampaignRecord, Fault, PlannedTrial
 from orchestrator.storage.schema import FaultName, InFlight, LossCause, Outcome
 from orchestrator.storage.trial_writer import TrialWriter
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import inspect
+from orchestrator.subject.inspection import open_subject
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def three_trials(schedule: str) -> tuple[PlannedTrial, ...]:
             "measurement": {"rule": "rounds", "min_rounds": 3, "max_rounds": 3, "schedule": schedule, "visit_rounds": 2},
         }  # fmt: skip
         trial = parse_trial(document)
-        candidates.append(Candidate(trial, inspect(trial), read_machine()))
+        candidates.append(Candidate(trial, open_subject(trial).inspection, read_machine()))
     return make_plan_of(candidates).trials
 
 
@@ -154,7 +154,7 @@ STEPS: list[tuple[Any, str, str]] = [
     (Progress, "round_done", ""),
     (InlineSession, "host_answers", "lost"),
     (InlineSession, "abandon", "lost"),
-    (course, "incomplete_round", "lost"),
+    (course, "rounds_left", "lost"),
     (Progress, "fault_seen", "lost"),
 ]
 
@@ -290,7 +290,7 @@ def test_an_error_that_comes_before_the_disk_is_full_is_told(campaign: Any, monk
         (fault_of, "return", FaultName),
         (Fault, "name", FaultName),
         (SessionLost.__init__, "cause", LossCause),
-        (incomplete_round, "in_flight", InFlight),
+        (rounds_left, "in_flight", InFlight),
     ],
 )
 def test_whoever_names_a_fault_shares_one_list_of_names(producer: Any, argument: str, names: Any) -> None:

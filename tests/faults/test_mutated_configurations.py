@@ -14,7 +14,7 @@ from effort import EFFORT
 
 from orchestrator.__main__ import main
 from orchestrator.configuration.composer import shipped_folder
-from orchestrator.configuration.keys import BLOCKS, PLAIN_KEYS, schema_keys
+from orchestrator.configuration.config import BLOCKS, PLAIN_KEYS, schema_keys
 
 SUPPORT = Path(__file__).parents[1] / "support"
 WORDS = ["plan", "--quiet", "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo"]
@@ -46,7 +46,7 @@ HOSTILE = [
     '"\\uD800"', '"a\\uDFFFb"', '{"\\uD800": 1}', '["\\uDC00"]', '"\\0"', '"\\n"', '"a\\nb"', '"\\t"', '"\\e[31m"', "名前", '"\\u202e"', "''", "' '",
     "!!binary aGVsbG8=", "[!!binary aGVsbG8=]", "!!binary '*'", "!!set {a, b}", "!!omap [a: 1]", "!!timestamp 2020-01-01", "2020-01-01", "12:30:45",
     "!!python/object/apply:os.getcwd []", "!!python/object/apply:pathlib.Path [a]", "!nothing x", "!!int x", "!!float x", "!!bool x", "!!null x",
-    "x" * 100_000, "..", "../../etc/passwd", "/", "/dev/null", "a/b", "'a\\b'", "~root", "C:\\x", "a b", "-", "'-x'", "a:b", "orchestrator.configuration.keys:nearest",
+    "x" * 100_000, "..", "../../etc/passwd", "/", "/dev/null", "a/b", "'a\\b'", "~root", "C:\\x", "a b", "-", "'-x'", "a:b", "orchestrator.configuration.config:nearest",
     "${name}", "${nope}", "${", "'${oc.env:HOME}'", "'${a: b}'", "???", "'???'", "a,b", "'*'", "'[a'", "[a", "}", "@a", "%a", "'%s'", "'{0}'", "<<", "a: b",
 ]  # fmt: skip
 """As they stand in a YAML file."""

@@ -337,13 +337,12 @@ def test_a_results_folder_that_others_may_write_gives_no_other_number(
     for path in (results, *results.rglob("*")):
         path.chmod(0o777 if path.is_dir() else 0o666)
     first, second = sorted((results / "trials").iterdir())
-    (part,) = (first / "timings").iterdir()
-    name = f"timings/{part.name}"
+    (one,), (other,) = ((trial / "timings").iterdir() for trial in (first, second))
 
     def exchange() -> None:
-        (first / name).rename(first / "kept")
-        (second / name).rename(first / name)
-        (first / "kept").rename(second / name)
+        one.rename(first / "kept")
+        other.rename(one)
+        (first / "kept").rename(other)
 
     assert as_stranger(exchange) == "done"
     with pytest.raises(InputError, match=r"part-\S+\.parquet is not whole|is .*another|not what was written"):

@@ -21,9 +21,9 @@ from orchestrator.history import tables
 from orchestrator.history.series import CHANGE_POINTS, HISTORY
 from orchestrator.history.stored import find_campaigns, read_stored
 from orchestrator.history.tables import course_of, title_of
-from orchestrator.storage.columns import columns_in_markdown
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.reader import Campaign, open_campaign
+from orchestrator.storage.schema import columns_in_markdown
 
 PAGE = (Path(__file__).parents[2] / "docs" / "results.md").read_text("utf-8")
 DAYS, CHANGED = 80, 50

@@ -13,9 +13,9 @@ from virtual_clock import VirtualClock
 
 from orchestrator.configuration.config import Trial
 from orchestrator.measurement.failures import Stamps, TrialFailed
-from orchestrator.measurement.last_words import cut_stream
+from orchestrator.measurement.last_words import rounds_left
 from orchestrator.measurement.load_loop import Service, serve
-from orchestrator.measurement.stream_tables import Stream
+from orchestrator.measurement.round_tables import Stream
 from orchestrator.measurement.timing import STAMPS, Stages
 from orchestrator.storage import schema
 from orchestrator.storage.layout import TrialFolder
@@ -86,8 +86,10 @@ def test_arrivals_are_conserved(service: Service, seed: int, raises: int | None)
     _, schedule, stamps, _ = stream(service, seed, raises=raises)
     found = Stream(schedule, stamps, ORIGIN, never="dropped")
     found.refuse_impossible()
-    ramp = found.ramp(3)
-    rounds = [found.timings(number, number) for number in range(schedule.rounds)]
+    stored = found.rounds(0, schedule.rounds, (10**18, 0), {"process": 0, "visit": 3}, {})
+    ramp, whole = stored.ramp, stored.timings
+    assert ramp is not None
+    rounds = [whole.slice(SAMPLES * number, SAMPLES) for number in range(schedule.rounds)]
     assert ramp.num_rows + sum(rows.num_rows for rows in rounds) == schedule.moments_ns.size
     assert set(ramp.column("ramp").to_pylist()) <= {True}
     assert set(ramp.column("stream").to_pylist()) <= {3}
@@ -98,8 +100,7 @@ def test_arrivals_are_conserved(service: Service, seed: int, raises: int | None)
     assert outcomes.count("ok") == int(((stamps[:, 3] > 0) & (stamps[:, 0] > 0)).sum())
     assert outcomes.count("error") == int(((stamps[:, 3] > 0) & (stamps[:, 0] == 0)).sum())
     assert outcomes.count("dropped") == int((stamps[:, 3] <= 0).sum())
-    spans = [found.span(number, 10**18, 0)["duration_ns"] for number in range(schedule.rounds)]
-    assert min(spans) >= 0
+    assert min(stored.rows.column("duration_ns").to_pylist()) >= 0
 
 
 @given(services, st.integers(0, 10**6), st.integers(1, 40))
@@ -109,7 +110,7 @@ def test_what_a_killed_process_leaves_has_every_arrivals_fate(service: Service, 
         return
     left = Stamps(round=5, monotonic_ns=77, wall_ns=10**18, stamps=stamps, origin_ns=ORIGIN)
     assert not left.finished
-    rounds = cut_stream(of, left, 9, SAMPLES, process=1, in_flight="timeout", message="hung", visit=0)
+    rounds = rounds_left(of, left, 9, SAMPLES, process=1, in_flight="timeout", message="hung", visit=0)
     assert rounds.numbers == list(range(9, 9 + len(rounds.numbers)))
     outcomes, ramp = rounds.timings.column("outcome").to_pylist(), rounds.ramp
     assert ramp is not None
@@ -128,12 +129,14 @@ def test_rows_hold_arrival_wait_and_stages() -> None:
     schedule = Schedule(np.array([0, 10, 20, 30]), np.array([1, 0, 1, 0]), ramp=0, round_size=2)
     stamps = np.array([[1000, 1005, 1025, 1030], [1030, 1031, 1041, 1042], [0, 0, 0, -1], [1050, 1051, 1052, 1053]])
     found = Stream(schedule, stamps, ORIGIN)
-    first, second = found.timings(0, 4).to_pylist(), found.timings(1, 5).to_pylist()
+    stored = found.rounds(4, 2, (10**18, 0), {"process": 0, "visit": 0}, {})
+    rows = stored.timings.to_pylist()
+    first, second = rows[:2], rows[2:]
     assert [(row["sample"], row["arrival_ns"], row["queue_ns"], row["inference_ns"]) for row in first] == [(0, 10, 20, 10), (1, 0, 0, 20)]
     assert (second[1]["outcome"], second[1]["arrival_ns"], second[1]["queue_ns"]) == ("dropped", 20, None)
     assert (second[0]["start_gap_ns"], second[0]["queue_ns"], second[0]["round"]) == (8, 20, 5)
     assert found.ends_ns.tolist() == [1000, 1042, 1053]
-    assert found.complete.tolist() == [True, True]
+    assert stored.rows.column("incomplete").to_pylist() == [False, False]
 
 
 def test_a_sample_that_starts_before_it_arrives_is_refused() -> None:

@@ -139,10 +139,11 @@ def test_what_a_killed_process_leaves_can_be_read(scratch: Scratch) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_batches([["a"], ["b"], ["c"]], Stages(same, infer, same), scratch.stamps, clock)
 
-    header, stamps = read_scratch(scratch.path)
-    assert header == (7, 3, 50, 60, 0, 0)
-    assert (stamps[:2] > 0).all()
-    assert (stamps[2] == 0).all()
+    left = read_scratch(scratch.path)
+    assert left is not None
+    assert (left.round, left.monotonic_ns, left.wall_ns, left.origin_ns) == (7, 50, 60, 0)
+    assert (left.stamps[:2] > 0).all()
+    assert (left.stamps[2] == 0).all()
 
 
 def test_a_new_round_starts_from_zeros(scratch: Scratch) -> None:

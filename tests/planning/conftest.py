@@ -38,8 +38,6 @@ def make_trial() -> MakeTrial:
 def inspection() -> Inspection:
     return Inspection(
         samples=20,
-        all_samples=20,
-        encoded_bytes=1000,
         held_bytes=1000,
         data_digest="d" * 64,
         model_digest="e" * 64,

@@ -99,13 +99,6 @@ def test_two_spellings_of_one_path_are_one_trial(candidate: Callable[..., Candid
     assert (len(plan.trials), plan.duplicates) == (1, 1)
 
 
-def test_estimates_go_by_match_key(candidate: Callable[..., Candidate]) -> None:
-    plan = make_plan_of([candidate()])
-    assert plan.estimates_s == {}
-    key = plan.trials[0].match_key
-    assert plan.with_estimates({key: 4.5}).estimates_s == {key: 4.5}
-
-
 def test_trials_that_no_table_could_hold_are_refused_before_they_are_measured(candidate: Callable[..., Candidate]) -> None:
     def judged_by(*metrics: str, **keys: object) -> Candidate:
         found = candidate(**keys)

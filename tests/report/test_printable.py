@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.__main__ import main
 from orchestrator.commands.progress import Progress
-from orchestrator.exchange.csv_and_latex import to_latex
+from orchestrator.exchange.latex import to_latex
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import printable, with_blanks

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.ranking import standings
-from orchestrator.commands.report import store_report
+from orchestrator.commands.reading import store_report
 from orchestrator.report.chart_files import quality_picture
 from orchestrator.report.markdown import FOLDED, PICTURE, reach_of_visits, to_report
 from orchestrator.report.result_tables import shown_in

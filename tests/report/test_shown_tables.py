@@ -15,7 +15,7 @@ from small_campaign import measure_small
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.table import Column, tables, views
-from orchestrator.commands.report import store_report
+from orchestrator.commands.reading import store_report
 from orchestrator.configuration.analysis import AnalysisConfig, ToleranceConfig
 from orchestrator.report.markdown import FOLDED, folds
 from orchestrator.report.result_tables import MOST_ROWS, shown, shown_in

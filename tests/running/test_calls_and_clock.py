@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from orchestrator.configuration.config import MeasurementConfig, parse_trial
+from orchestrator.configuration.config import parse_trial
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.running.attempt import MOST_AT_ONCE, RoundCalls, rounds_at_once
 from orchestrator.running.course import RoundClock
@@ -59,53 +59,53 @@ def calls(session: Answers, first: int = 0, visit_of: int | None = None, **measu
     [(0, 1.0, 1), (0, 0.02, 2), (0, 1e-6, MOST_AT_ONCE), (25, 1e-6, 5), (30, 1e-6, MOST_AT_ONCE), (999, 1e-6, 1), (0, 0.0, MOST_AT_ONCE)],
 )
 def test_short_rounds_come_together_but_never_beyond_a_bound(first: int, round_s: float, expected: int) -> None:
-    assert rounds_at_once(first, round_s, MeasurementConfig(min_rounds=30, max_rounds=1000)) == expected
+    assert rounds_at_once(first, round_s, may_stop_at=30, most=1000) == expected
 
 
 def test_two_calls_are_under_way_until_a_rule_may_stop() -> None:
     session = Answers()
-    asked = calls(session, min_rounds=3, max_rounds=9)
-    asked.ask_ahead(1.0)
+    asked = calls(session, max_rounds=30)
+    asked.ask_ahead(1.0, 3)
     assert session.asked == [(0, 1), (1, 1)]
     assert asked.take().numbers == [0]
-    asked.ask_ahead(1.0)
+    asked.ask_ahead(1.0, 3)
     assert session.asked[2:] == [(2, 1)]
-    asked.ask_ahead(1.0)
+    asked.ask_ahead(1.0, 3)
     assert asked.take().numbers == [1]
-    asked.ask_ahead(1.0)
+    asked.ask_ahead(1.0, 3)
     assert session.asked[3:] == []  # round 2 is under way, and the rule may stop after it
     assert asked.take().numbers == [2]
     assert not asked
-    asked.ask_ahead(1.0)
+    asked.ask_ahead(1.0, 3)
     assert session.asked[3:] == [(3, 1)]
 
 
 def test_nothing_is_asked_for_beyond_the_visit() -> None:
     session = Answers()
-    asked = calls(session, visit_of=3, min_rounds=30)
-    asked.ask_ahead(0.02)
+    asked = calls(session, visit_of=3)
+    asked.ask_ahead(0.02, 30)
     assert session.asked == [(0, 2), (2, 1)]
     assert not asked.over
     assert [asked.take().numbers, asked.take().numbers] == [[0, 1], [2]]
-    asked.ask_ahead(0.02)
+    asked.ask_ahead(0.02, 30)
     assert asked.over
     asked.begin_visit(1, 3)
-    asked.ask_ahead(1.0)
+    asked.ask_ahead(1.0, 30)
     assert session.asked[2:] == [(3, 1), (4, 1)]
 
 
 def test_where_driver_and_process_share_a_machine_one_round_is_asked_for() -> None:
     session = Answers()
     session.shares_machine = True
-    asked = calls(session, min_rounds=30)
-    asked.ask_ahead(1e-6)
+    asked = calls(session)
+    asked.ask_ahead(1e-6, 30)
     assert session.asked == [(0, 1)]
 
 
 def test_a_fault_belongs_to_the_round_that_was_waited_for_or_to_the_first_error() -> None:
     asked = calls(Answers({5: {3: "cannot read"}, 6: {4: "out of luck"}}), first=5, max_errors=1)
     assert asked.at == 5
-    asked.ask_ahead(1.0)
+    asked.ask_ahead(1.0, 30)
     asked.refuse_too_many_errors(asked.take())
     results = asked.take()
     assert asked.at == 6

@@ -16,8 +16,9 @@ from fault_server import FaultServer, fault_server
 from orchestrator.configuration.environment_values import Secret
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError, Request, ServerFault, ServerTimeout
-from orchestrator.measurement.asking import Client, joined
-from orchestrator.measurement.in_flight import UNASKED, Asked, InFlight
+from orchestrator.measurement.asking import LONGEST_WAIT_S, Client, joined
+from orchestrator.measurement.in_flight import UNASKED, InFlight
+from orchestrator.measurement.load_loop import Served
 from orchestrator.measurement.timing import STAMPS, Stages
 from orchestrator.subject.server import check_server
 
@@ -224,7 +225,7 @@ def test_an_answer_that_nobody_asked_for_spoils_its_connection_and_no_other(tmp_
         threads = InFlight(1, client)
         stages = Stages(lambda batch: asked(batch[0]), client.ask, lambda reply: [json.loads(reply.body)["said"]["number"]])
 
-        def round_of(*numbers: int) -> Asked:
+        def round_of(*numbers: int) -> Served:
             stamps = memoryview(bytearray(8 * STAMPS * len(numbers))).cast("q")
             found = threads.ask([(number,) for number in numbers], stages, stamps, time.perf_counter_ns)
             threads.doubt(found, stamps)
@@ -239,6 +240,18 @@ def test_an_answer_that_nobody_asked_for_spoils_its_connection_and_no_other(tmp_
         assert set(spoilt.errors.values()) == {UNASKED}
         assert round_of(3, 4, 5).answers == [[3], [4], [5]]
         assert client.connections == 2
+
+
+def test_the_wait_after_a_round_is_short_however_long_its_answers_took(
+    server: FaultServer, client_of: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(server, keep_alive=True)
+    reply = client.ask(asked(12))
+    reply.ended_ns = reply.sent_ns + 60_000_000_000
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    assert client.doubted([reply]) == set()
+    assert waits == [LONGEST_WAIT_S]
 
 
 def test_threads_have_connections_of_their_own(server: FaultServer, client_of: Clients) -> None:

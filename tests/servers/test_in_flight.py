@@ -18,9 +18,9 @@ from orchestrator.analysis.load import free_in_lanes
 from orchestrator.configuration.config import parse_trial
 from orchestrator.contracts import ServerFault, ServerTimeout
 from orchestrator.measurement.failures import Stamps, TrialFailed, refuse_impossible
-from orchestrator.measurement.in_flight import Arrivals, Asked, InFlight
-from orchestrator.measurement.last_words import incomplete_round
-from orchestrator.measurement.load_loop import waiting
+from orchestrator.measurement.in_flight import Arrivals, InFlight
+from orchestrator.measurement.last_words import rounds_left
+from orchestrator.measurement.load_loop import Served, waiting
 from orchestrator.measurement.timing import IN_FLIGHT, STAMPS, TIMED_OUT, Stages
 from orchestrator.stats.queueing import waits
 
@@ -37,7 +37,7 @@ def alone(count: int) -> list[tuple[int]]:
     return [(number,) for number in range(count)]
 
 
-def on_virtual_clock(due: Sequence[int], services: Sequence[int], **options: Any) -> tuple[Asked, NDArray[np.int64]]:
+def on_virtual_clock(due: Sequence[int], services: Sequence[int], **options: Any) -> tuple[Served, NDArray[np.int64]]:
     clock = VirtualClock(services)
     stamps = places(len(due))
     arrivals = Arrivals(due, lambda: clock.wait_until, **options)
@@ -184,7 +184,7 @@ def test_what_a_dead_client_left_of_a_round_is_told_request_by_request() -> None
     ]  # fmt: skip
     found = Stamps(7, 1_000, 2_000, np.array(rows, dtype=np.int64))
     assert not found.finished
-    left = incomplete_round(parse_trial(document), found, 7, 6, 0, "timeout", "hung")
+    left = rounds_left(parse_trial(document), found, 7, 6, 0, "timeout", "hung")
     assert left.timings.column("outcome").to_pylist() == ["ok", "ok", "error", "timeout", "timeout", "lost"]
     assert left.errors == {7: {4: "hung"}}
     late = np.array([[100, 110, 150, 160], [105, 111, 140, 190]], dtype=np.int64)

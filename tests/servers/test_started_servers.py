@@ -112,6 +112,45 @@ def test_settings_are_an_axis_and_a_server_is_recorded_and_ended(tmp_path: Path,
     assert "Servers started" in (tmp_path / "r" / "report.md").read_text()
 
 
+LOCKED = """
+import os
+from null_targets import Numbers
+
+class Locked(Numbers):
+    def __init__(self, count, key):
+        assert key["of"] == ["mellon " + os.environ["TQ_GATE"]]
+        super().__init__(count)
+"""
+
+
+def test_no_secret_of_a_model_a_task_or_a_server_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {"TQ_GATE": "opened-by-friends", "TQ_TEAM": "team-osprey-4711", "TQ_SERVER": "squeamish-ossifrage"}
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    for name, text in {
+        "code/locked.py": LOCKED,
+        "conf/task/locked.yaml": "{name: locked, kind: image_classification, target: 'locked:Locked', count: 20, "
+        "key: {of: ['mellon ${oc.env:TQ_GATE}']}}",
+        "conf/model/teamed.yaml": (SUPPORT / "conf/model/tiny_asked.yaml")
+        .read_text()
+        .replace("{path", "{headers: {X-Team: '${oc.env:TQ_TEAM}'}, path"),
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    words = [
+        "--config-dir", "conf", f"code=[{SUPPORT / 'code'},{tmp_path / 'code'}]", "task=locked", "model=teamed", command("--tells", "SECRET"),
+        "server.environment.SECRET=${oc.env:TQ_SERVER}",
+    ]  # fmt: skip
+    done = run(tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    (record,) = records(tmp_path)
+    assert record["state"] == "done"
+    assert log_of(tmp_path, record, 0) == "I know ${oc.env:TQ_SERVER}\n"
+    stored = "".join(str(path) + path.read_text(errors="replace") for path in (tmp_path / "r").rglob("*") if path.is_file())
+    for name, value in secrets.items():
+        assert value not in stored + done.stdout + done.stderr, name
+
+
 def test_the_plan_says_which_cores_it_has(tmp_path: Path) -> None:
     done = run(tmp_path, "-m", command(), "task.count=10,20", verb="plan")
     assert done.returncode == 0, done.stderr

@@ -71,7 +71,7 @@ def test_json_is_readable_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_json_refuses_numbers_that_it_does_not_have(tmp_path: Path, number: float) -> None:
-    with pytest.raises(ValueError, match=r"a\.json.*store None"):
+    with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"rjsd": number})
     assert list(tmp_path.iterdir()) == []
 

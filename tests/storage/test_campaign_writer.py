@@ -14,7 +14,7 @@ from orchestrator.contracts import InputError
 from orchestrator.storage.files import sealed_json
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
-from orchestrator.storage.writer import CampaignWriter, campaign_text, overrides_yaml, trial_text
+from orchestrator.storage.writer import CampaignWriter, campaign_text, trial_text
 
 NewRecord = Callable[..., CampaignRecord]
 
@@ -209,10 +209,11 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_overrides_are_yaml(new_record: NewRecord, command: tuple[str, ...]) -> None:
+def test_overrides_are_yaml(directory: Path, new_record: NewRecord, command: tuple[str, ...]) -> None:
     sweep = {"axes": {"model": "a,b"}, "set": ["measurement.repeat=3"], "exclude": [{"model": "a"}]}
     record = new_record().model_copy(update={"command": command, "sweep": sweep})
-    assert yaml.safe_load(overrides_yaml(record)) == {"command": list(command), "sweep": sweep}
+    CampaignWriter.create(directory, record).close()
+    assert yaml.safe_load((directory / "overrides.yaml").read_text("utf-8")) == {"command": list(command), "sweep": sweep}
 
 
 def test_further_trials_are_on_disk_at_once_and_never_twice(directory: Path, new_record: NewRecord) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from orchestrator.storage import encoding
+from orchestrator.storage import merge as merging
 from orchestrator.storage.layout import TWINS, TrialFolder
 from orchestrator.storage.merge import recover
 from orchestrator.storage.reader import open_campaign
@@ -166,7 +166,7 @@ def test_recovery_leaves_what_is_not_ours(campaign: CampaignWriter, trial_id: st
 def test_row_groups_do_not_depend_on_the_parts(
     campaign: CampaignWriter, trial_id: str, new_round: NewRound, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(encoding, "ROW_GROUP", size)
+    monkeypatch.setattr(merging, "ROW_GROUP", size)
     writer = campaign.trial(trial_id)
     for number in range(9):
         writer.append(*new_round(number, samples=3, outcomes=["ok", "error", "lost"][: 3 - number % 2] + ["ok"] * (number % 2)))

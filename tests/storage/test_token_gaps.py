@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.contracts import Reply
 from orchestrator.measurement.round_tables import answer_columns
-from orchestrator.storage import encoding, schema
+from orchestrator.storage import schema, stored_form
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.load import read_table
 from orchestrator.storage.matrix import token_gaps
@@ -60,5 +60,5 @@ def test_gaps_of_replies_are_stored_and_read_back(tmp_path: Path) -> None:
     columns = answer_columns([streamed, single, whole, None], pa.array([5] * 4).to_numpy(), pa.array([False] * 4).to_numpy(False))
     assert columns["token_gaps_ns"].to_pylist() == [[4, 16], [], None, None]
     table = timings(*columns["token_gaps_ns"].to_pylist())
-    write_parquet(tmp_path / "part.parquet", used(table), **encoding.TIMINGS)
+    write_parquet(tmp_path / "part.parquet", used(table), **stored_form.PARQUET_OF_TIMINGS)
     assert read_table(tmp_path / "part.parquet", schema.TIMINGS).equals(table)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.contracts import InputError
 from orchestrator.measurement.failures import Stamps
-from orchestrator.measurement.last_words import incomplete_round
+from orchestrator.measurement.last_words import rounds_left
 from orchestrator.running.attempt import MOST_AT_ONCE
-from orchestrator.running.trial_judge import clocks, per_inference
+from orchestrator.running.trial_judge import clocks
 from orchestrator.stats.times import Clock
 from orchestrator.storage.handover import Rounds
 from orchestrator.subject.samples import AHEAD, batch_numbers, batches_of_round, batches_that_ran, first_of_batches
@@ -59,12 +59,13 @@ def test_a_round_that_a_dead_process_left_gives_one_time_per_inference(order: st
     stamps = np.zeros((6, 4), dtype=np.int64)
     stamps[:4] = 100 * np.arange(1, 5)[:, None] + np.arange(4) * np.arange(1, 5)[:, None]  # the fifth batch never came back
     left = Stamps(stored + ahead, 1, 1, stamps)
-    result: Rounds = incomplete_round(trial, left, stored, samples, 0, "timeout", "hung")
+    result: Rounds = rounds_left(trial, left, stored, samples, 0, "timeout", "hung")
     assert pc.sum(pc.equal(result.timings.column("outcome"), "ok")).as_py() == 16
-    [inference_ns], [total_ns] = per_inference(trial, result).values()
+    of_samples, of_inferences = clocks(trial, result)
+    [inference_ns], [total_ns] = of_inferences.values()
     assert inference_ns.tolist() == [1, 2, 3, 4, np.inf, np.inf]
     assert total_ns.tolist() == [3, 6, 9, 12, np.inf, np.inf]
-    batches = batches_that_ran(trial, stored, clocks(result)[Clock.TOTAL][0], incomplete=True)
+    batches = batches_that_ran(trial, stored, of_samples[Clock.TOTAL][0], incomplete=True)
     assert batches == batches_of_round(trial, samples, stored + ahead)
 
 

@@ -35,7 +35,7 @@ def test_what_is_not_there_is_named(folder: Path, null_targets: Path) -> None:
     (folder / "needs_more.py").write_text("import a_framework_that_is_not_there\n")
     assert "there is no module a_framework_that_is_not_there; it is imported by needs_more: install it" in told("needs_more:X")
     (folder / "bad_syntax.py").write_text("def :\n")
-    assert "importing it raised SyntaxError" in told("bad_syntax:X")
+    assert "raised SyntaxError" in told("bad_syntax:X")
 
 
 def test_options_that_do_not_fit_are_named(null_targets: Path) -> None:

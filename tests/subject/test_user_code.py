@@ -15,7 +15,8 @@ import pytest
 
 from orchestrator.contracts import InputError
 from orchestrator.measurement.failures import TrialFailed, fault_of, tracebacks_kept
-from orchestrator.storage.trial_writer import MOST_BYTES, RULE, read_tracebacks, with_traceback
+from orchestrator.storage.layout import TrialFolder
+from orchestrator.storage.trial_writer import MOST_BYTES, RULE, TrialWriter, with_traceback
 from orchestrator.subject.targets import MOST_CHARACTERS, is_users, kept_traceback, place_of, resolve, traceback_of, traceback_text
 
 MODEL = """\
@@ -118,7 +119,7 @@ def test_a_module_that_raises_when_imported_says_where(tmp_path: Path, monkeypat
     (tmp_path / "raising_model.py").write_text("import json\nLABELS = json.loads('[')\n")
     monkeypatch.syspath_prepend(tmp_path)
     error = caught(lambda: resolve("model", "raising_model:Model", {}))
-    assert "(raising_model.py, line 2, in <module>); correct the module" in str(error)
+    assert "(raising_model.py, line 2, in <module>); check its options" in str(error)
 
 
 def test_the_name_of_a_file_is_no_cause() -> None:
@@ -162,4 +163,5 @@ def test_a_pipe_in_the_place_of_the_file_keeps_nobody_waiting(tmp_path: Path) ->
     import os
 
     os.mkfifo(tmp_path / "traceback.txt")
-    assert read_tracebacks(tmp_path / "traceback.txt") == ""
+    TrialWriter(TrialFolder(tmp_path)).write_traceback("round 1", "Traceback")
+    assert (tmp_path / "traceback.txt").read_text() == f"{RULE} round 1\nTraceback\n"

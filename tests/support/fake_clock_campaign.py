@@ -18,7 +18,7 @@ from orchestrator.commands.progress import Progress
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.machine.host import read_machine
-from orchestrator.measurement.closed_rounds import ClosedRounds
+from orchestrator.measurement.rounds import TimedRounds
 from orchestrator.running import trial_judge
 from orchestrator.running.inline import InlineExecutor, InlineJob, InlineSession
 from orchestrator.running.pipeline import run_trials
@@ -29,7 +29,7 @@ from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import inspect
+from orchestrator.subject.inspection import open_subject
 
 ROUNDS = 40
 
@@ -63,7 +63,7 @@ class Sessions(InlineExecutor):
         run_rounds = session.run_rounds
 
         def led_in(number: int) -> dict[str, int | None]:
-            found = ClosedRounds.lead_in(session._worker._rounds, number)
+            found = TimedRounds.lead_in(session._worker._rounds, number)
             self._told.begin(number)
             return found
 
@@ -96,7 +96,7 @@ def planned() -> tuple[PlannedTrial, ...]:
             "measurement": {"rule": "rounds", "min_rounds": ROUNDS, "max_rounds": ROUNDS, "visit_rounds": 1},
         }  # fmt: skip
         trial = parse_trial(document)
-        candidates.append(Candidate(trial, inspect(trial), read_machine()))
+        candidates.append(Candidate(trial, open_subject(trial).inspection, read_machine()))
     return make_plan_of(candidates).trials
 
 

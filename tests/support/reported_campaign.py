@@ -6,7 +6,7 @@ from pathlib import Path
 
 from small_campaign import measure_small
 
-from orchestrator.commands.report import store_report
+from orchestrator.commands.reading import store_report
 from orchestrator.storage.reader import open_campaign
 
 

@@ -7,14 +7,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
-from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
@@ -26,6 +24,7 @@ from orchestrator.configuration.config import Trial
 from orchestrator.configuration.fields import MOST_ROUNDS
 from orchestrator.contracts import InputError
 from orchestrator.metrics import Judged
+from orchestrator.report.html import said
 from orchestrator.stats.certificate import MOST_UNITS
 from orchestrator.stats.constants import FEW_UNITS, MARGIN, POWER_PLANNED
 from orchestrator.stats.requirements import Kind as Claim
@@ -200,21 +199,8 @@ def all_kinds() -> Mapping[str, type[Kind]]:
     return {kind.model_fields["kind"].default: kind for kind in Kind.__subclasses__()}
 
 
-@cache
-def _sentences() -> Any:
-    def many(name: str, count: int = 2) -> str:
-        return name if count == 1 else f"{name}es" if name.endswith("s") else f"{name}s"
-
-    environment = Environment(  # noqa: S701 - sentences are plain text, escaped by whatever shows them
-        loader=FileSystemLoader(Path(__file__).parents[1]), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["many"] = many
-    return environment.get_template("sentences.j2").module
-
-
-def say(sentence: str, **values: Any) -> str:
-    """Return a sentence of ``sentences.j2``, filled with values."""
-    return str(getattr(_sentences(), sentence)(**values)).strip()
+# A sentence of ``sentences.j2``, filled with values.
+say = partial(said, "orchestrator.assessment")
 
 
 def error_of(data: TrialData, error: float, least: int = 0, most: int = MOST_ROUNDS) -> float:

@@ -74,7 +74,11 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
         trace, detail, accuracy = files = [folder / name for name in (TRACE, DETAIL, ACCURACY)]
         if not trace.exists():
             raise InputError(f"{folder} holds no {TRACE}: the other logs hold no time of single queries; run LoadGen with enable_trace")
-        facts = _details(detail) if detail.exists() else {}
+        marked = (
+            [(f"{detail} line {number}", line) for number, line in read_lines(detail) if line.startswith(MARK)] if detail.exists() else []
+        )
+        entries = [checked(Entry, parsed(line.removeprefix(MARK), place), place) for place, line in marked]
+        facts = {entry.key: str(entry.value)[:200] for entry in entries if entry.key in KEPT}
         answers = read_document(accuracy) if accuracy.exists() else []
         if not isinstance(answers, list):
             raise InputError(f"{accuracy} is no list of answers: run LoadGen again")
@@ -92,13 +96,6 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
         table, there = table_of(rows.values(), trace, prediction=pa.string()), [path for path in files if path.exists()]
         where = [*rows].__getitem__
         yield Recording(folder.resolve().name, table, where, folder, remarks=remarks, facts={"loadgen": facts}, load=load, files=there)
-
-
-def _details(path: Path) -> dict[str, str]:
-    """Return what is kept of the detail log."""
-    marked = ((f"{path} line {number}", line) for number, line in read_lines(path) if line.startswith(MARK))
-    entries = [checked(Entry, parsed(line.removeprefix(MARK), place), place) for place, line in marked]
-    return {entry.key: str(entry.value)[:200] for entry in entries if entry.key in KEPT}
 
 
 def _rows(path: Path, facts: Mapping[str, str], answers: Mapping[int, str]) -> dict[str, dict[str, Any]]:

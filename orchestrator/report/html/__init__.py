@@ -1,5 +1,6 @@
 """Pages in HTML from templates beside the code that fills them, on the base of all pages."""
 
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -35,6 +36,21 @@ def page_of(package: str, name: str, **values: Any) -> str:
     return environment.get_template(name).render(
         {"style": Markup(text_of("page.css")), "policy": STILL} | values  # noqa: S704 - ours
     )
+
+
+def said(package: str, sentence: str, **values: Any) -> str:
+    """Return a macro of a package's ``sentences.j2``, filled: text that is not escaped."""
+    return str(getattr(_sentences(package), sentence)(**values)).strip()
+
+
+@cache
+def _sentences(package: str) -> Any:
+    def many(name: str, count: int = 2) -> str:
+        return name if count == 1 else f"{name}es" if name.endswith("s") else f"{name}s"
+
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 - plain text
+    environment.filters["many"] = many
+    return environment.from_string(text_of("sentences.j2", package)).module
 
 
 def text_of(name: str, package: str = __name__) -> str:

@@ -41,6 +41,8 @@ RESERVED = ("window", "confidence")
 ROUNDS_APART, SECONDS_APART, GROWTH = 2, 0.5, 1.05
 # Of rJSD.
 BOUND = 0.05
+# Rounds are added to the densities together: one by one they cost more than all else of a rule.
+ADDED_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ class StoppingRule(Protocol):
     """One way to tell that enough was measured. It sees every round and knows no bounds.
 
     It is constructed with `RuleSettings`, and with keyword arguments of its own, each with a
-    default: what the user sets by ``measurement.rule_options.NAME=VALUE``.
+    default: what the user sets by ``measurement.rule_options.NAME=VALUE``. It may tell by
+    ``may_stop_at`` after how many rounds it can stop next: until then it is asked in pauses.
     """
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
@@ -170,6 +173,12 @@ class Bounded:
         self._rule, self._settings = rule, settings
         self._enough_since_s: float | None = None
 
+    @property
+    def may_stop_at(self) -> int:
+        """The fewest rounds, of those to come, after which a trial may end."""
+        own = getattr(self._rule, "may_stop_at", 0) if self._settings.max_seconds is None else 0
+        return min(max(own, self._settings.min_rounds), self._settings.max_rounds)
+
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
         """Ask the rule, then apply the bounds."""
         decision = self._rule.update(observation, now_s)
@@ -194,14 +203,23 @@ class AllClocks:
     def __init__(self, bound: float = BOUND) -> None:
         self._clocks = {clock: DensityConvergence(threshold=bound) for clock in SERVICE_CLOCKS}
         self._bound = bound
+        self._waiting: list[Mapping[Clock, NDArray[np.float64]]] = []
 
     def add(self, observation: RoundObservation) -> None:
         """Take in one round without a check."""
+        self._waiting.append(observation.times)
+        if len(self._waiting) == ADDED_AT_ONCE:
+            self._add_waiting()
+
+    def _add_waiting(self) -> None:
         for clock, density in self._clocks.items():
-            density.add(observation.times[clock])
+            if times := [of_round[clock] for of_round in self._waiting]:
+                density.add(np.concatenate(times), len(times))
+        self._waiting.clear()
 
     def check(self) -> CheckRow:
         """Fit all densities and return the columns of the trajectory."""
+        self._add_waiting()
         found = {clock: density.check() for clock, density in self._clocks.items()}
         row: CheckRow = {"rounds": found[PRIMARY_CLOCK].rounds, "rjsd_bound": self._bound}
         for clock, check in found.items():

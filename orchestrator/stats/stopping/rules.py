@@ -81,7 +81,7 @@ class Settled:
 
     def __init__(self, settings: RuleSettings) -> None:
         self._settings = settings
-        self._next_look = settings.min_rounds
+        self.may_stop_at = settings.min_rounds
         self._densities, self._cadence = AllClocks(), Cadence()
         self._running = RunningThreshold(settings.primary)
         self._qualities: list[float] = []
@@ -95,9 +95,9 @@ class Settled:
         if threshold is not None:
             self._qualities.append(observation.quality(threshold.ns))
             self._visits.append(observation.visit)
-        look = observation.rounds >= min(self._next_look, self._settings.max_rounds)
+        look = observation.rounds >= min(self.may_stop_at, self._settings.max_rounds)
         if look:
-            self._next_look = math.ceil(LOOKS_GROW * observation.rounds)
+            self.may_stop_at = math.ceil(LOOKS_GROW * observation.rounds)
         elif not self._cadence.due(observation.rounds, now_s):
             return Decision(False, self._reason)
         bound, half_width, missing = self._settings.half_width * observation.ideal, None, math.inf
@@ -162,6 +162,7 @@ class Rounds:
     name = "rounds"
 
     def __init__(self, settings: RuleSettings) -> None:
+        self.may_stop_at = settings.max_rounds
         self._densities, self._cadence = AllClocks(), Cadence()
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:

@@ -1,29 +1,101 @@
-"""What is read of a machine: times of a fixed piece of work on one core, what else it does meanwhile, its processor and its GPUs."""
+"""What is read of a machine: clocks, times of a fixed piece of work on a core, what else goes on, its processor and its GPUs."""
 
 import math
 import os
 import statistics
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from orchestrator.machine.cores import CAN_PIN, allowed_cores, parse_cores
+from orchestrator.machine.cores import CAN_PIN, Quota, allowed_cores, parse_cores, read_quota
 from orchestrator.machine.environment import environment, nvml, read_text, told_by_driver
+from orchestrator.machine.host import Machine, read_machine
+from orchestrator.machine.turn import TurnState, read_turn
 from orchestrator.measurement.evidence import NS_PER_TICK, read_counters, time_kernel
+
+READS = 20_000
+SOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """Both clocks of a host.
+
+    overhead_ns
+        median of the differences between one reading of the timer and the next, the loop around them included.
+    resolution_ns, wall_resolution_ns
+        step of the timer and of the wall clock; 0 where a clock stood still.
+    backwards
+        how often the timer went back.
+    source
+        what the kernel takes the time from, such as ``tsc``; None if it does not say.
+    """
+
+    overhead_ns: float
+    resolution_ns: int
+    wall_resolution_ns: int
+    backwards: int
+    source: str | None
+
+
+@dataclass(frozen=True)
+class Trip:
+    """One question for the time: when it left and when its answer came by the driver's clock, and what the host's clock said."""
+
+    sent_ns: int
+    host_ns: int
+    received_ns: int
+
+
+@dataclass(frozen=True)
+class Offset:
+    """A host's wall clock less the driver's; the truth is within ``half_trip_ns`` of it."""
+
+    offset_ns: int
+    half_trip_ns: int
+
+
+def read_clocks() -> Clocks:
+    """Read the timer and the wall clock back to back."""
+    steps = steps_of(time.perf_counter_ns)
+    return Clocks(
+        overhead_ns=statistics.median(steps),
+        resolution_ns=math.gcd(*steps),
+        wall_resolution_ns=math.gcd(*steps_of(time.time_ns)),
+        backwards=sum(step < 0 for step in steps),
+        source=read_text(SOURCE),
+    )
+
+
+def steps_of(clock: Callable[[], int], reads: int = READS) -> list[int]:
+    """Return the differences between consecutive readings of a clock."""
+    stamps = [0] * reads
+    for index in range(reads):
+        stamps[index] = clock()
+    return [later - earlier for earlier, later in pairwise(stamps)]
+
+
+def offset_from(trips: Iterable[Trip]) -> Offset:
+    """Return the offset by the shortest trip: the host read its clock at some moment within it."""
+    best = min(trips, key=lambda trip: trip.received_ns - trip.sent_ns)
+    half_trip_ns = (best.received_ns - best.sent_ns + 1) // 2
+    return Offset(best.host_ns - best.sent_ns - half_trip_ns, half_trip_ns)
+
 
 WARMUP = 50
 AT_ONCE = 50
 AT_LEAST = 300
 AT_MOST = 20_000
+# So long that one tick of the kernel's count of stolen time, 10 ms, is half a percent.
 DURATION_S = 2.0
-"""So long that one tick of the kernel's count of stolen time, 10 ms, is half a percent."""
+# Field of /proc/thread-self/stat, counted from the state after the name.
 PROCESSOR_FIELD = 36
-"""Field of /proc/thread-self/stat, counted from the state after the name."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +163,8 @@ def read_noise(duration_s: float = DURATION_S) -> Noise:
 
 
 LOOK_S = 1.0
+# Most foreign processes named, the busiest first.
 NAMED = 3
-"""Most foreign processes named, the busiest first."""
 LEAST_SHARE = 0.005
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -265,4 +337,34 @@ def _read_gpu(library: Any, index: int) -> Gpu:
         persistence=None if persistence is None else persistence == library.NVML_FEATURE_ENABLED,
         processes=None if processes is None else len(processes),
         throttle_reasons=None if reasons is None else int(reasons),
+    )
+
+
+@dataclass(frozen=True)
+class HostReading:
+    """One machine as one process sees it."""
+
+    machine: Machine
+    clocks: Clocks
+    processor: Processor
+    noise: Noise
+    activity: Activity
+    quota: Quota | None
+    niceness: int
+    turn: TurnState
+    gpus: tuple[Gpu, ...]
+
+
+def read_host() -> HostReading:
+    """Read this machine in this process; it takes about three seconds."""
+    return HostReading(
+        machine=read_machine(),
+        clocks=read_clocks(),
+        processor=read_processor(),
+        gpus=read_gpus(),
+        quota=read_quota(),
+        niceness=os.getpriority(os.PRIO_PROCESS, 0),
+        turn=read_turn(),
+        activity=read_activity(),
+        noise=read_noise(),
     )

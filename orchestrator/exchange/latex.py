@@ -1,14 +1,10 @@
-"""Result tables as CSV (exact numbers, durations in ns, nothing that a spreadsheet would run) and as LaTeX."""
+"""Result tables as LaTeX, each as wide as a column of a paper."""
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from string import ascii_uppercase
-from typing import Any
-
-import pyarrow as pa
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.groups import Group
@@ -17,42 +13,6 @@ from orchestrator.report.markdown import FOLDED
 from orchestrator.report.result_tables import shown
 from orchestrator.report.table import Table, condensed
 from orchestrator.report.text import printable
-
-# What spreadsheets take for the beginning of a formula.
-FORMULA = ("=", "+", "-", "@", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}", "\N{FULLWIDTH HYPHEN-MINUS}",
-           "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
-
-
-def to_csv(table: pa.Table) -> str:
-    """Return a table as CSV with a header.
-
-    Numbers are written so that they read back exactly; nulls are empty; lists and maps are JSON. In text, what steers a terminal, hides or
-    breaks lines is an escape, as in the report, and a backslash is two, so that texts that differ do so here; text that a spreadsheet would
-    run as a formula has an apostrophe before it.
-    """
-    lines = [[_text(name) for name in table.column_names]]
-    columns = [column.to_pylist(maps_as_pydicts="strict") for column in table.columns]
-    lines += [[_cell(value) for value in row] for row in zip(*columns, strict=True)]
-    # Python's csv does not quote a lone carriage return, which ends a row.
-    quoted = [['"{}"'.format(cell.replace('"', '""')) if re.search('[,"\r\n]', cell) else cell for cell in cells] for cells in lines]
-    return "".join(f"{','.join(cells)}\n" for cells in quoted)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, list | dict):
-        text = json.dumps(value, ensure_ascii=False)  # in which names of any script stay, and what is not to be seen is an escape
-        return text if printable(text) == text else json.dumps(value).replace("\x7f", "\\u007f")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(value) if isinstance(value, int | float) else _text(str(value))
-
-
-def _text(text: str) -> str:
-    plain = printable(text.replace("\\", "\\\\"))
-    return f"'{plain}" if plain.startswith(FORMULA) else plain
-
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
