@@ -94,7 +94,7 @@ def test_shellcheck_has_nothing_to_say(tmp_path: Path) -> None:
 
 def test_both_sides_are_measured_in_pairs_and_posted(tmp_path: Path) -> None:
     late_by_nothing = f"{CAMPAIGN} analysis.primary=1000ms"  # so that noise shows no difference
-    done = job(tmp_path, before="model.wrong=[3]", after="model.wrong=[3]", campaign=late_by_nothing, repeats="3", allow_no_verdict="true")
+    done = job(tmp_path, before="model.wrong=[3]", after="model.wrong=[4]", campaign=late_by_nothing, repeats="3", allow_no_verdict="true")
     assert (done.code, done.outputs["verdict"], done.outputs["exit-code"]) == (0, "pass", "0"), done.told
     assert "\n**Pass" in done.summary
     assert "## Candidate against baseline" in done.summary
