@@ -13,7 +13,6 @@
 # PYTHON names the interpreter that has Ray (default: .venv/bin/python of this checkout, else python3).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-project=$(cd "$here/../.." && pwd)
 KNOWN_HOSTS=(two-cores one-core three-quarters half-core quarter-core)
 HOSTS=(two-cores one-core half-core quarter-core)
 # shellcheck source=machine.sh

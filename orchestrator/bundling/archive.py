@@ -17,17 +17,17 @@ from orchestrator.storage.files import replacing
 from orchestrator.storage.load import parse_json
 
 CODEC = "zstd"
+# The first file: `sha256sum --check` reads it.
 SUMS = "SHA256SUMS"
-"""The first file: ``sha256sum --check`` reads it."""
+# The first file of a bundle of version 0.2.0, which has sizes and settings as well.
 OLD_SUMS = "MANIFEST.json"
-"""The first file of a bundle of version 0.2.0, which has sizes and settings as well."""
 LINE = re.compile(r"([0-9a-f]{64})  ([^\n\0]+)\n")
 BUFFER = 2**16
+# Most bytes that the headers of one file may take.
 HEADERS = 2**20
-"""Most bytes that the headers of one file may take."""
 MOST_SUMS = 2**26
+# No bundle unpacks to more than so many times its own size; text packs to a twentieth.
 MOST_TIMES = 1000
-"""No bundle unpacks to more than so many times its own size; text packs to a twentieth."""
 MOST_MISSING = 20
 LONGEST_NAME = 200
 

@@ -26,17 +26,16 @@ from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord, UtcTime
 from orchestrator.subject.digests import digest_code
 
-RESULTS = "results"
-"""The folder of a bundle that is a campaign's directory: every verb reads it."""
+RESULTS = "results"  # The folder of a bundle that is a campaign's directory: every verb reads it
 ABOUT = "bundle.json"
 ENVIRONMENT = "environment.json"
 REQUIREMENTS = "requirements.yaml"
 ASSESSMENT = "assessment.json"
 ASSESSMENT_TEXT = "assessment.md"
+# What a trial records of its machine that does not change while it is measured.
 MACHINE = (
     "host", "boot_id", "processor", "logical_cores", "physical_cores", "memory_bytes", "governor", "turbo", "clock",
 )  # fmt: skip
-"""What a trial records of its machine that does not change while it is measured."""
 
 
 class BundledCampaign(Frozen):

@@ -9,8 +9,7 @@ from typing import BinaryIO
 from orchestrator.contracts import InputError
 from orchestrator.storage.load import read_regular
 
-NAMESPACE = "tail-quality-bundle"
-"""What a signature is for, so that one of a bundle is none of anything else."""
+NAMESPACE = "tail-quality-bundle"  # What a signature is for, so that one of a bundle is none of anything else
 KEY_TYPES = ("ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-")
 PROGRAM = "ssh-keygen"
 PATIENCE_S = 60

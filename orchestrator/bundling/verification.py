@@ -22,10 +22,9 @@ from orchestrator.storage.load import LONGEST_TEXT, parse_json, read_json, read_
 from orchestrator.storage.reader import open_campaign
 from orchestrator.subject.digests import digest_code
 
-RELATIVE, ABSOLUTE, NANOSECOND = 1e-6, 1e-9, 1
-"""How far floats and whole times may differ: another processor rounds sums otherwise."""
+RELATIVE, ABSOLUTE, NANOSECOND = 1e-6, 1e-9, 1  # How far floats and whole times may differ: another processor rounds sums otherwise
+# A shell that removes a folder as soon as the program that holds its input has ended, however it ended.
 REMOVER = 'cat > /dev/null; rm -rf -- "$1"'
-"""A shell that removes a folder as soon as the program that holds its input has ended, however it ended."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,7 @@ from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.subject.schedule import longest_stream_s
 from orchestrator.subject.targets import keep_traceback
 
-CALL_S, MOST_AT_ONCE = 0.05, 30
-"""Rounds that take less than this together may be asked for in one call, and how many at most."""
+CALL_S, MOST_AT_ONCE = 0.05, 30  # Rounds that take less than this together may be asked for in one call, and how many at most
 
 
 class RoundCalls:
@@ -132,16 +131,15 @@ def rounds_at_once(first: int, round_s: float, may_stop_at: int, most: int) -> i
     return max(1, min(int(CALL_S / max(round_s, 1e-9)), MOST_AT_ONCE, bound - first))
 
 
-PREPARE_ROUNDS = 5
-"""Loading may take as long as this many rounds are allowed to, besides the warm-up."""
+PREPARE_ROUNDS = 5  # Loading may take as long as this many rounds are allowed to, besides the warm-up
+# More samples than any trial has.
 MOST_ERRORS = 2**62
-"""More samples than any trial has."""
+# How often to check whether the user has stopped, while a process gets ready.
 STOPPED_EVERY_S = 0.5
-"""How often to check whether the user has stopped, while a process gets ready."""
+# Imported while a process starts: the first check of a rule would take 0.3 s and more for it, between two rounds.
 RULES_IMPORT = ("scipy.fft", "scipy.optimize", "scipy.special")
-"""Imported while a process starts: the first check of a rule would take 0.3 s and more for it, between two rounds."""
+# How often to ask a machine whether another campaign has ended.
 TURN_EVERY_S = 1.0
-"""How often to ask a machine whether another campaign has ended."""
 
 Answer = TypeVar("Answer")
 

@@ -15,10 +15,9 @@ from orchestrator.storage.schema import State
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.targets import harmless
 
-MOST_MESSAGES = 1000
-"""Most messages of samples that are kept of one trial; outcomes are kept of all."""
+MOST_MESSAGES = 1000  # Most messages of samples that are kept of one trial; outcomes are kept of all
+# Most tracebacks that one driver writes for one trial: a model may raise differently in every round.
 MOST_TRACEBACKS = 20
-"""Most tracebacks that one driver writes for one trial: a model may raise differently in every round."""
 
 
 class Unstorable(RuntimeError):

@@ -21,8 +21,7 @@ from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.storage.records import Fault
 from orchestrator.storage.schema import InFlight
 
-MOST_UNASKED = 64
-"""So many rounds wait at most until the rule is asked about them: their times are in memory."""
+MOST_UNASKED = 64  # So many rounds wait at most until the rule is asked about them: their times are in memory
 
 
 class Course:

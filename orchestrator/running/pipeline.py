@@ -26,10 +26,10 @@ from orchestrator.storage.schema import State
 from orchestrator.storage.writer import CampaignWriter
 
 T = TypeVar("T")
+# One trial, or several that are loaded together and take turns in visits.
 Unit = tuple[PlannedTrial, ...]
-"""One trial, or several that are loaded together and take turns in visits."""
+# Units that follow one another.
 Lane = tuple[Unit, ...]
-"""Units that follow one another."""
 
 
 def turns(trials: Sequence[PlannedTrial], cores_of: Callable[[Trial], tuple[int, ...]]) -> tuple[tuple[Lane, ...], ...]:
@@ -74,8 +74,7 @@ def _by_cores(trials: Sequence[PlannedTrial], cores_of: Callable[[Trial], tuple[
     return [sorted(lane, key=lambda planned: order[planned.trial_id]) for _, lane in lanes]
 
 
-LEAVE_S = 5.0
-"""How long threads have to end when the program is to stop at once."""
+LEAVE_S = 5.0  # How long threads have to end when the program is to stop at once
 
 
 def own_rule(planned: PlannedTrial, primary: str | None) -> StoppingRule:

@@ -29,13 +29,12 @@ from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.targets import kept_traceback, message_with_place, one_line, traceback_of
 
 KERNEL_TIMEOUT_S = 60.0
+# Why a trial stops where the campaign's time is over.
 MINUTES = "minutes"
-"""Why a trial stops where the campaign's time is over."""
+# After so many faults a trial goes on in a fresh process; after one more it has failed.
 FAULTS_FORGIVEN = 1
-"""After so many faults a trial goes on in a fresh process; after one more it has failed."""
 
-End = tuple[State, str | None]
-"""The state in which a trial has ended, and why."""
+End = tuple[State, str | None]  # The state in which a trial has ended, and why
 
 
 @dataclass(frozen=True)

@@ -132,10 +132,10 @@ def _judged(metrics: Sequence[str], answers: Answers) -> Iterator[tuple[str, Jud
 DIFFERS = "answers beyond tolerance of eager PyTorch's"
 OTHER_CATEGORIES = "boxes fit but their categories are not the references': class numbers in place of category ids?"
 NEVER_RIGHT = "no answer is right even without a threshold"
+# What the processes of one trial must have in common.
 PLACEMENT = ("boot_id", "cores", "threads", "niceness", "scheduling_policy", "measuring_cores", "framework_threads")
-"""What the processes of one trial must have in common."""
+# A fixed piece of work may take longer or shorter after the rounds by this share; beyond it the trial is flagged.
 LARGEST_CHANGE = 0.1
-"""A fixed piece of work may take longer or shorter after the rounds by this share; beyond it the trial is flagged."""
 
 
 def quality_flags(facts: Mapping[str, Any], ideal: float, other_categories: bool = False) -> tuple[str, ...]:

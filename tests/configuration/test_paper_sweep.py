@@ -120,14 +120,6 @@ def test_the_plan_prints_each_cell_with_what_it_is_and_what_stands_in(
     wanted = Counter((*(cell[key] for key in ("split", "shots", "precision")), str(cell["rounds"])) for cell in cells())
     assert shown == wanted
     assert {block["samples"] for block in blocks} == {"-"}  # no data, no count
-    lines = [
-        " ".join(part.split()) for part in re.split(r"^(?=infeasible: |excluded )", out, flags=re.MULTILINE) if part.startswith("infeas")
-    ]
-    assert len(lines) == 19
-    assert all("task.root is not set" in line for line in lines)
-    assert sum("substitute: onnxruntime for the paper's TensorFlow" in line for line in lines) == 5
-    assert all(("substitute" in line) == ("-onnxruntime-" in line) for line in lines)
-    assert sum("write yours into the system's device" in line for line in lines) == 2
     assert main(("plan", "+sweep=paper")) == 0
     brief = capsys.readouterr().out
     assert max(len(line) for line in brief.splitlines()) <= 80

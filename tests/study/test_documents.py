@@ -126,7 +126,7 @@ def test_the_command_writes_fills_and_checks_and_writes_the_same_bytes_again(
 
 def test_mistakes_of_the_command_line(stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, said in (
-        ([], "takes one results directory or more"),
+        ([], "study takes DIR... [analysis.KEY=VALUE...], none was given"),
         ([str(stored), "--check", "a.md", "--to", "b"], "--check writes nothing"),
         ([str(stored), str(tmp_path)], "add --to FOLDER"),
         ([str(stored), "--fill", str(tmp_path / "none.md")], "cannot be read"),
