@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.__main__ import main
-from orchestrator.analysis import campaign_analysis
 from orchestrator.analysis.table import tables
+from orchestrator.commands import reading
 from orchestrator.contracts import InputError
 from orchestrator.storage import load
 from orchestrator.storage.files import Held, make_folder, remove, sealed_json, write_parquet, write_results, write_text
@@ -123,10 +123,8 @@ def test_a_report_of_a_folder_that_was_swapped_meanwhile_is_written_nowhere(
     campaign.close()
     mine = tmp_path / "mine"
     mine.mkdir()
-    analyse = campaign_analysis.analyse
-    monkeypatch.setattr(
-        campaign_analysis, "analyse", lambda *words, **options: (analyse(*words, **options), swap(campaign.directory, mine))[0]
-    )
+    analyse = reading.analyse
+    monkeypatch.setattr(reading, "analyse", lambda *words, **options: (analyse(*words, **options), swap(campaign.directory, mine))[0])
     assert main(["report", str(campaign.directory)]) == 1
     assert f"{campaign.directory}: was removed, moved or replaced meanwhile" in capsys.readouterr().err
     assert not [*mine.iterdir()]
