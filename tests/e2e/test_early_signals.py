@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -84,11 +84,6 @@ def receives_signals(driver: subprocess.Popen[str]) -> bool:
     return int(lines["SigBlk"], 16) == mask
 
 
-def children(driver: subprocess.Popen[str]) -> Mapping[str, psutil.Process]:
-    """The driver's child processes by name."""
-    return {child.name(): child for child in psutil.Process(driver.pid).children()}
-
-
 def wait_until_nothing_is_left(folder: Path) -> None:
     """Wait until no file of the campaign is left but its results, and no process works on one."""
     temporary, began = (folder / "t").readlink(), time.monotonic()
@@ -129,19 +124,21 @@ def test_a_signal_while_the_temporary_folder_is_tried_leaves_no_file(tmp_path: P
 @pytest.mark.cluster
 def test_two_signals_while_ray_starts_end_the_program_with_130(tmp_path: Path) -> None:
     with start(tmp_path) as driver:
-        wait_until(lambda: "gcs_server" in children(driver))
+        temporary = str((tmp_path / "t").readlink())
+        wait_until(lambda: any("gcs_server" in words[0] and temporary in " ".join(words) for words in command_lines() if words))
         driver.send_signal(signal.SIGTERM)
         driver.send_signal(signal.SIGTERM)
         _, told = driver.communicate(timeout=ENDLESS_S)
     assert driver.returncode == 130, told
     assert "Traceback" not in told
-    assert "go on with: python -m orchestrator resume r" in told
+    assert ("go on with: python -m orchestrator resume r" in told) == (tmp_path / "r" / "campaign.json").exists()
     wait_until_nothing_is_left(tmp_path)
 
 
 @pytest.mark.cluster
 @pytest.mark.parametrize(
-    ("sent", "until", "word"), [(signal.SIGTERM, "loading", "measurement.warmup_rounds=50"), (signal.SIGINT, "round", "model.sleep_ms=20")]
+    ("sent", "until", "word"),
+    [(signal.SIGTERM, "loading", "measurement.warmup_rounds=50"), (signal.SIGINT, ": round ", "model.sleep_ms=20")],
 )
 def test_a_second_signal_ends_the_program_at_once_with_130(tmp_path: Path, sent: signal.Signals, until: str, word: str) -> None:
     with start(tmp_path, *LONG, word) as driver:
