@@ -251,11 +251,12 @@ def _row(plan: Plan, planned: PlannedTrial) -> list[str]:
 
 def _rounds(measurement: MeasurementConfig) -> str:
     """Return how many rounds a trial takes, and the rule that ends it: one number where no rule decides."""
-    if measurement.rule == "rounds" and measurement.max_seconds is not None and measurement.min_rounds < measurement.max_rounds:
-        return f"{measurement.min_rounds} to {measurement.max_rounds} as time allows"
-    if measurement.rule == "rounds" or measurement.min_rounds == measurement.max_rounds:
-        return f"{measurement.max_rounds}"
-    return f"{measurement.min_rounds} to {measurement.max_rounds}, rule {measurement.rule}"
+    from orchestrator.commands.remaining import pace_of
+
+    pace = pace_of(measurement)
+    if pace.least == pace.most:
+        return f"{pace.most}"
+    return f"{pace.least} to {pace.most}{' as time allows' if measurement.rule == 'rounds' else f', rule {measurement.rule}'}"
 
 
 def _time(plan: Plan, planned: PlannedTrial) -> str:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from orchestrator.commands.remaining import Pace, bounds_of, left_in_words, time_left
+from orchestrator.commands.remaining import Pace, left_in_words, pace_of, time_left
 from orchestrator.report.text import milliseconds, printable, seconds
 from orchestrator.running.trial import RoundDone
 from orchestrator.stats.stopping import Decision
@@ -83,7 +83,7 @@ class Progress:
         with self._lock:
             self._trials += len(trials)
             self._names |= names
-            self._paces |= {planned.trial_id: Pace(0, *bounds_of(planned.trial.measurement)) for planned in trials}
+            self._paces |= {planned.trial_id: pace_of(planned.trial.measurement) for planned in trials}
 
     def fall_silent(self) -> None:
         """Write nothing more, whatever threads still say: the caller has the last word."""
@@ -114,18 +114,17 @@ class Progress:
 
     def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
         """Say how many rounds are done, how many there can be, what the last one took, and how much time is left."""
-        least, most = bounds_of(planned.trial.measurement)
         with self._lock:
-            before = self._paces.get(planned.trial_id, Pace(0, least, most))
+            before = self._paces.get(planned.trial_id) or pace_of(planned.trial.measurement)
             timed = before.timed + (done.rounds - before.done if before.timed else 1)
             mean_s = (before.round_s * before.timed + done.duration_s * (timed - before.timed)) / timed
-            self._paces[planned.trial_id] = Pace(done.rounds, least, most, timed, mean_s)
+            self._paces[planned.trial_id] = before._replace(done=done.rounds, timed=timed, round_s=mean_s)
             if self._first_round_s is None:
                 self._first_round_s = time.monotonic() - done.duration_s
         if not before.timed:
             self._tell_slow(planned)
         p99 = f", p99 {milliseconds(done.p99_ns)}" if math.isfinite(done.p99_ns) else ""
-        bound = f"{'' if least == most else 'at most '}{most}"
+        bound = f"{'' if before.least == before.most else 'at most '}{before.most}"
         self._show(planned, f"round {done.rounds} of {bound}, {seconds(done.duration_s)}{p99}")
 
     def _tell_slow(self, planned: PlannedTrial) -> None:

@@ -1,5 +1,6 @@
 """How long a campaign still takes, by the pace of its rounds so far."""
 
+import math
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -8,19 +9,31 @@ from orchestrator.report.text import seconds
 
 
 class Pace(NamedTuple):
-    """A trial's rounds: done, at least and at most to be done in all, done at this pace, and the seconds that each of these took."""
+    """A trial's rounds: at least and at most to be done in all, done, and done at this pace, each of which took ``round_s``.
 
-    done: int
+    ``extra_s`` is how many seconds the rounds beyond ``least`` may take together.
+    """
+
     least: int
     most: int
+    extra_s: float = math.inf
+    done: int = 0
     timed: int = 0
     round_s: float = 0.0
 
+    def left_s(self, round_s: float) -> tuple[float, float]:
+        """Return the seconds of its rounds to come, at least and at most, at so many a round."""
+        beyond = max(0, self.done - self.least)
+        least_s = max(0, self.least - self.done) * round_s
+        extra_s = min((self.most - self.least - beyond) * round_s, max(0.0, self.extra_s - beyond * round_s))
+        return least_s, least_s + extra_s
 
-def bounds_of(measurement: MeasurementConfig) -> tuple[int, int]:
-    """Return how many rounds a trial has at least and at most; one number where no rule decides."""
+
+def pace_of(measurement: MeasurementConfig) -> Pace:
+    """Return the pace of a trial before its first round; ``least`` is ``most`` where no rule decides."""
     fixed = measurement.rule == "rounds" and measurement.max_seconds is None
-    return (measurement.max_rounds if fixed else measurement.min_rounds), measurement.max_rounds
+    least = measurement.max_rounds if fixed else measurement.min_rounds
+    return Pace(least, measurement.max_rounds, math.inf if measurement.max_seconds is None else measurement.max_seconds)
 
 
 def time_left(paces: Collection[Pace], passed_s: float) -> tuple[float, float] | None:
@@ -31,7 +44,7 @@ def time_left(paces: Collection[Pace], passed_s: float) -> tuple[float, float] |
 
     Examples
     --------
-    >>> time_left([Pace(5, 10, 10, 5, 1.0), Pace(0, 10, 20)], 10.0)
+    >>> time_left([Pace(10, 10, done=5, timed=5, round_s=1.0), Pace(10, 20)], 10.0)
     (30.0, 50.0)
     """
     timed = [pace for pace in paces if pace.timed]
@@ -39,11 +52,8 @@ def time_left(paces: Collection[Pace], passed_s: float) -> tuple[float, float] |
         return None
     mean_s = sum(pace.round_s for pace in timed) / len(timed)
     share = passed_s / sum(pace.timed * pace.round_s for pace in timed)
-    least, most = (
-        share * sum(max(0, bound - pace.done) * (pace.round_s or mean_s) for pace, bound in zip(paces, bounds, strict=True))
-        for bounds in ([pace.least for pace in paces], [pace.most for pace in paces])
-    )
-    return least, most
+    least, most = zip(*(pace.left_s(pace.round_s or mean_s) for pace in paces), strict=True)
+    return share * sum(least), share * sum(most)
 
 
 def left_in_words(left: tuple[float, float] | None, minutes_left_s: float | None = None) -> str:

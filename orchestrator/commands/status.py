@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,8 @@ from orchestrator.commands.line import PLACE, verb
 from orchestrator.report.pasted import ORCHESTRATOR
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from orchestrator.storage.reader import Campaign
     from orchestrator.storage.records import TrialRecord
 
@@ -42,13 +44,14 @@ def print_trials(campaign: Campaign) -> None:
     from orchestrator.storage.schema import UNFINISHED
 
     records, terminal = campaign.trials(), Terminal()
+    rounds = {record.trial_id: campaign.rounds(record.trial_id) for record in records if record.started_at}
     why = {record.trial_id: (record.stopping.reason if record.stopping else None) or record.reason for record in records}
     columns = ["trial", "state", "rounds", "faults", "host", "why"]
     rows = [
         [
             record.trial_id,
             record.state,
-            str(campaign.rounds(record.trial_id).num_rows) if record.started_at else "0",
+            str(rounds[record.trial_id].num_rows if record.trial_id in rounds else 0),
             str(len(record.faults)),
             str(record.placement.get("host", "")),
             why[record.trial_id] or "",
@@ -68,31 +71,29 @@ def print_trials(campaign: Campaign) -> None:
     counts = Counter(record.state for record in records)
     terminal.line(f"{trials_counted(len(records))}: {', '.join(f'{count} {state}' for state, count in counts.items())}")
     if any(state in UNFINISHED for state in counts):
-        if left := left_in_words(_time_left(campaign, records)):
+        if left := left_in_words(_time_left(records, rounds)):
             terminal.prose(f"At the pace of its rounds so far: {left}.")
         terminal.prose("Not finished. If no run of it is under way, go on with:")
         terminal.line(f"{ORCHESTRATOR} resume {shlex.quote(str(campaign.directory))}")
 
 
-def _time_left(campaign: Campaign, records: Sequence[TrialRecord]) -> tuple[float, float] | None:
-    """Return the seconds that are left at least and at most, by what is stored; those of processes before the last ones do not count."""
-    import numpy as np
+def _time_left(records: Sequence[TrialRecord], rounds: Mapping[str, pa.Table]) -> tuple[float, float] | None:
+    """Return the seconds that are left at least and at most, by the rounds of each trial's last process."""
+    import pyarrow.compute as pc
 
-    from orchestrator.commands.remaining import Pace, bounds_of, time_left
+    from orchestrator.commands.remaining import pace_of, time_left
     from orchestrator.storage.schema import UNFINISHED
 
     paces, began, ended = [], [], []
     for record in records:
-        rounds = campaign.rounds(record.trial_id) if record.started_at else None
-        least, most = bounds_of(record.trial.measurement)
-        if rounds is None or not rounds.num_rows:
-            paces.append(Pace(0, least, most))
-            continue
-        done = rounds.num_rows
-        starts, lengths = (rounds.column(name).to_numpy() for name in ("started_monotonic_ns", "duration_ns"))
-        of_last = rounds.column("process").to_numpy() == rounds.column("process")[-1].as_py()
-        began.append(starts[of_last].min())
-        ended.append((starts + lengths)[of_last].max())
-        low, high = (least, most) if record.state in UNFINISHED else (done, done)
-        paces.append(Pace(done, low, high, int(of_last.sum()), float(np.mean(lengths[of_last])) / 1e9))
-    return time_left(paces, (max(ended) - min(began)) / 1e9) if began else None
+        pace, stored = pace_of(record.trial.measurement), rounds.get(record.trial_id)
+        if stored is not None and stored.num_rows:
+            of_last = stored.filter(pc.equal(stored.column("process"), stored.column("process")[-1]))
+            starts, lengths = of_last.column("started_at").to_pylist(), of_last.column("duration_ns").to_numpy() / 1e9
+            began.append(starts[0].timestamp())  # hosts have a clock of days in common, and no other
+            ended.append(starts[-1].timestamp() + float(lengths[-1]))
+            pace = pace._replace(done=stored.num_rows, timed=len(starts), round_s=float(lengths.mean()))
+        if record.state not in UNFINISHED:
+            pace = pace._replace(least=pace.done, most=pace.done)
+        paces.append(pace)
+    return time_left(paces, max(ended) - min(began)) if began else None

@@ -128,7 +128,10 @@ def test_it_says_what_is_left_and_which_trial_is_far_slower() -> None:
 
 def test_what_is_left_follows_from_the_pace() -> None:
     assert doctest.testmod(remaining).failed == 0
-    assert time_left([Pace(0, 10, 10)], 5.0) is None
-    assert time_left([Pace(4, 10, 10, 2, 1.0), Pace(10, 10, 10, 10, 0.1)], 6.0) == pytest.approx((12.0, 12.0))
+    assert time_left([Pace(10, 10)], 5.0) is None
+    done = Pace(10, 10, done=10, timed=10, round_s=0.1)
+    assert time_left([Pace(10, 10, done=4, timed=2, round_s=1.0), done], 6.0) == pytest.approx((12.0, 12.0))
+    assert time_left([Pace(10, 1000, extra_s=3.0, done=8, timed=8, round_s=1.0)], 8.0) == pytest.approx((2.0, 5.0))
+    assert time_left([Pace(10, 1000, extra_s=3.0, done=12, timed=12, round_s=1.0)], 12.0) == pytest.approx((0.0, 1.0))
     assert left_in_words((60.0, 61.0)) == "about 1 min 01 s left"
     assert left_in_words((60.0, 600.0), 120.0) == "1 min 00 s to 2 min 00 s left"
