@@ -24,7 +24,6 @@ from orchestrator.storage import schema, stored_form
 from orchestrator.storage.layout import TrialFolder
 from orchestrator.storage.merge import both
 from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.stored_form import without_arrivals
 from orchestrator.storage.trial_writer import TrialWriter
 
 ENCODINGS = {"plain": "PLAIN", "delta": "DELTA_BINARY_PACKED", "split": "BYTE_STREAM_SPLIT"}
@@ -46,7 +45,7 @@ def timings(rounds: int, samples: int, spread: float, stalls: float, rng: np.ran
             "outcome": pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int8)), list(schema.OUTCOMES)),
             **columns,
             "cuda_inference_ns": pa.nulls(rows, pa.int64()),
-            **without_arrivals(rows),
+            **{name: pa.nulls(rows, schema.TIMINGS.field(name).type) for name in ("arrival_ns", "queue_ns", "ramp", *schema.ANSWER)},
         },
         schema=schema.TIMINGS,
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from orchestrator.configuration.fields import MOST_ROUNDS, parse_bytes
+from orchestrator.configuration.fields import MOST_ROUNDS, matches, parse_bytes
 from orchestrator.contracts import InputError
 from orchestrator.stats.thresholds import LONGEST_NS, primary_threshold
 
@@ -56,15 +56,6 @@ def _bytes(value: object) -> int:
     return parse_bytes(value)
 
 
-def _matching(pattern: str, rule: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise ValueError(rule)
-        return value
-
-    return AfterValidator(check)
-
-
 def as_text(value: object) -> str:
     """Return a setting as the text that patterns are held against.
 
@@ -92,14 +83,14 @@ Percentile = Annotated[Float, AfterValidator(_percentile)]
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0, le=2**60)]
 Identifier = Annotated[
     str,
-    _matching(
+    matches(
         r"[A-Za-z0-9][A-Za-z0-9_.:/+-]{0,79}",
         "must be 1 to 80 of the characters A-Z a-z 0-9 _ . : / + - and start with a letter or digit",
     ),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Metric = Annotated[str, Field(min_length=1, max_length=200)]
-Slice = Annotated[str, Field(max_length=200), _matching("all|[^=]+=.+", 'must be all, or NAME=GROUP such as "size=small"')]
+Slice = Annotated[str, Field(max_length=200), matches("all|[^=]+=.+", 'must be all, or NAME=GROUP such as "size=small"')]
 Pattern = Annotated[str, Field(min_length=1, max_length=200)]
 AnyPatterns = Annotated[tuple[Pattern, ...], BeforeValidator(_one_or_more)]
 Patterns = Annotated[AnyPatterns, Field(min_length=1)]

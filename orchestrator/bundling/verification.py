@@ -2,7 +2,6 @@
 
 import json
 import math
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,14 +16,13 @@ from orchestrator.assessment.documents import to_document
 from orchestrator.bundling.archive import OLD_SUMS, unpack
 from orchestrator.bundling.contents import ABOUT, ASSESSMENT, ENVIRONMENT, REQUIREMENTS, RESULTS, About, assessed, environment_of
 from orchestrator.contracts import InputError
+from orchestrator.running.keeper import kept
 from orchestrator.storage.files import json_text
 from orchestrator.storage.load import LONGEST_TEXT, parse_json, read_json, read_regular, read_table
 from orchestrator.storage.reader import open_campaign
 from orchestrator.subject.digests import digest_code
 
 RELATIVE, ABSOLUTE, NANOSECOND = 1e-6, 1e-9, 1  # How far floats and whole times may differ: another processor rounds sums otherwise
-# A shell that removes a folder as soon as the program that holds its input has ended, however it ended.
-REMOVER = 'cat > /dev/null; rm -rf -- "$1"'
 
 
 @dataclass(frozen=True)
@@ -52,10 +50,10 @@ class Verified:
 @contextmanager
 def passing_folder() -> Iterator[Path]:
     """Yield an empty folder that is removed at the end, also where this process is killed."""
-    with tempfile.TemporaryDirectory(prefix="orchestrator-verify-", ignore_cleanup_errors=True) as name:
-        words = ["sh", "-c", REMOVER, "sh", name]
-        with subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True):  # noqa: S603
-            yield Path(name)
+    with kept() as files:
+        folder = Path(tempfile.mkdtemp(prefix="orchestrator-verify-"))
+        files.remove_at_end(folder)
+        yield folder
 
 
 def verify(path: Path, folder: Path) -> Verified:

@@ -1,6 +1,6 @@
 """What a timed process hands over to be stored: after preparing, and after each round."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,15 +61,3 @@ class Rounds:
     def numbers(self) -> list[int]:
         """The numbers of the rounds."""
         return list(self.rows.column("round").to_pylist())
-
-
-def joined(parts: Sequence[Rounds]) -> Rounds:
-    """Return rounds that follow one another as one message."""
-    return Rounds(
-        timings=pa.concat_batches([part.timings for part in parts]),
-        rows=pa.concat_batches([part.rows for part in parts]),
-        answers={number: table for part in parts for number, table in part.answers.items()},
-        errors={number: errors for part in parts for number, errors in part.errors.items()},
-        tracebacks={number: text for part in parts for number, text in part.tracebacks.items()},
-        ramp=parts[0].ramp,
-    )

@@ -127,11 +127,6 @@ def columns_batch(columns: Mapping[str, Any], form: pa.Schema) -> pa.RecordBatch
     return pa.RecordBatch.from_pydict(columns, schema=form)
 
 
-def without_arrivals(rows: int) -> dict[str, pa.Array]:
-    """Return the columns of timings that a closed loop leaves empty, for so many rows; those of a server's answers are among them."""
-    return {name: pa.nulls(rows, schema.TIMINGS.field(name).type) for name in ("arrival_ns", "queue_ns", "ramp", *schema.ANSWER)}
-
-
 def refuse_unknown(names: Iterable[str], form: pa.Schema) -> None:
     """Raise ValueError for a name that is no column of ``form``."""
     if unknown := set(names) - set(form.names):

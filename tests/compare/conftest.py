@@ -5,11 +5,12 @@ import shutil
 import tempfile
 import threading
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
+import pyarrow as pa
 import pytest
 from virtual_clock import at_rest
 
@@ -20,7 +21,7 @@ from orchestrator.machine.host import read_machine
 from orchestrator.running.inline import InlineExecutor, InlineJob, InlineSession
 from orchestrator.running.pipeline import run_trials
 from orchestrator.running.plan import Candidate, make_plan_of
-from orchestrator.storage.handover import Rounds, joined
+from orchestrator.storage.handover import Rounds
 from orchestrator.storage.records import CampaignRecord, Pairing, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.inspection import open_subject
@@ -189,3 +190,15 @@ def compare(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]
         return code, capsys.readouterr().out
 
     return run
+
+
+def joined(parts: Sequence[Rounds]) -> Rounds:
+    """Return rounds that follow one another as one message."""
+    return Rounds(
+        timings=pa.concat_batches([part.timings for part in parts]),
+        rows=pa.concat_batches([part.rows for part in parts]),
+        answers={number: table for part in parts for number, table in part.answers.items()},
+        errors={number: errors for part in parts for number, errors in part.errors.items()},
+        tracebacks={number: text for part in parts for number, text in part.tracebacks.items()},
+        ramp=parts[0].ramp,
+    )

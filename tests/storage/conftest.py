@@ -12,7 +12,6 @@ import pytest
 from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.storage import schema
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
-from orchestrator.storage.stored_form import without_arrivals
 from orchestrator.storage.writer import CampaignWriter
 
 Round = tuple[pa.RecordBatch, pa.RecordBatch]
@@ -74,7 +73,7 @@ def make_round(
         "outcome": pa.array(outcomes).dictionary_encode().cast(pa.dictionary(pa.int8(), pa.string())),
         **{name: pa.array(np.array(values, np.int64), mask=failed) for name, values in durations.items()},
         "cuda_inference_ns": pa.nulls(samples, pa.int64()),
-        **without_arrivals(samples),
+        **{name: pa.nulls(samples, schema.TIMINGS.field(name).type) for name in ("arrival_ns", "queue_ns", "ramp", *schema.ANSWER)},
     }
     timings = pa.RecordBatch.from_pydict(columns, schema=schema.TIMINGS)
     # The tables may hold times that are refused: no more than fits is what the round took.
