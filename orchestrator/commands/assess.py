@@ -1,5 +1,6 @@
 """``assess DIR... --requirements FILE``: whether stored campaigns show that requirements are met; resolves no target."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -26,7 +27,7 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: P
     docs/requirements.md says how a file is written.
     """
     from orchestrator.assessment.assess import assess
-    from orchestrator.assessment.documents import lines, to_document, to_junit, to_page, to_report
+    from orchestrator.assessment.documents import lines, to_document, to_page, to_report
     from orchestrator.assessment.requirements import read_requirements
     from orchestrator.assessment.subjects import read_session
     from orchestrator.commands.reading import opened, refuse_twice
@@ -40,7 +41,7 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: P
     campaigns = [opened(directory, overrides) for directory in found]
     assessed = assess(asked, [read_session(campaign, analysis) for campaign, analysis in campaigns])
     title = f"{requirements.name} against {', '.join(dict.fromkeys(campaign.record.name for campaign, _ in campaigns))}"
-    writers = {"markdown": to_report, "junit": to_junit, "html": to_page}
+    writers = {"markdown": to_report, "junit": partial(to_page, template="junit.xml.j2"), "html": to_page}
     for form, place in files.items():
         if form == "json":
             write_json(place, to_document(assessed))

@@ -43,7 +43,6 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
     """
     from orchestrator.history.series import (
         HISTORY,
-        by_code,
         change_rows,
         changes_of,
         history_rows,
@@ -65,8 +64,7 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
         refuse_campaign_folder(to, "--to", [one.directory for one in stored])
     thresholds = shared_thresholds(stored, threshold)
     stored, rows, lacking = _with_rows(stored, thresholds)
-    points = points_of(stored, rows)
-    series = series_of({key: by_code(of_key) if of_code else of_key for key, of_key in points.items()})
+    series = series_of(points_of(stored, rows, of_code))
     if not series:
         raise InputError(f"no campaign of {folder} has a trial with a figure: measure one, and report it")
     changes, terminal = changes_of(series), Terminal()
@@ -121,7 +119,7 @@ def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[
     if sweep is None and len(names) > 1:
         most = shlex.quote(names.most_common(1)[0][0])
         raise InputError(f"{folder} holds campaigns of {', '.join(sorted(names))}, and a history is of one: add --sweep {most}")
-    kept, copies = without_copies(sorted(found, key=lambda one: (one.created_at, str(one.directory))))
+    kept, copies = without_copies(sorted(found, key=lambda one: (one.head.created_at, str(one.directory))))
     if not kept:
         raise InputError(f"{folder} holds no campaign that can be read ({copies[0][1]}): name a folder such as results/vision")
     return kept, [*_left_out(wrong), *_left_out(copies), *_by_other_code(kept)]

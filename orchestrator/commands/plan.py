@@ -117,15 +117,15 @@ def remarks(plan: Plan) -> Iterator[str]:
 
 
 def _sizes(requirements: Requirements, plan: Plan, reference: str | None) -> list[Size]:
-    from orchestrator.assessment.sizing import Offer, Outlook, sizes_of
+    from orchestrator.assessment.sizing import Outlook, sizes_of
     from orchestrator.running.plan import slices_of
 
     samples = {key: candidate.inspection.samples for key, candidate in plan.candidates.items()}
-    offers = {
-        key: Offer(candidate.inspection.metrics, tuple(slices_of(candidate))) for key, candidate in plan.candidates.items() if samples[key]
-    }
+    read = {key: candidate for key, candidate in plan.candidates.items() if samples[key]}
+    metrics = {key: candidate.inspection.metrics for key, candidate in read.items()}
+    slices = {key: tuple(slices_of(candidate)) for key, candidate in read.items()}
     stretches = frozenset(trial_id for trial_id, cycle in _cycles(plan).items() if not cycle)
-    return sizes_of(requirements, Outlook(plan.trials, samples, offers, reference, stretches))
+    return sizes_of(requirements, Outlook(plan.trials, samples, metrics, slices, reference, stretches))
 
 
 def _cycles(plan: Plan) -> dict[str, float]:

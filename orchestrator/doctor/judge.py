@@ -71,12 +71,10 @@ class Examined:
 def host_names(nodes: Sequence[Examined]) -> list[str]:
     """Return the name of each for the table: its host's, with the node's address or the interpreter if two would be equal."""
     names = [node.reading.machine.host if node.reading else node.name for node in nodes]
-    names = _told_apart(names, [node.address for node in nodes])
-    return _told_apart(names, [node.python or "" for node in nodes])
-
-
-def _told_apart(names: Sequence[str], additions: Sequence[str]) -> list[str]:
-    return [f"{name} {addition}".strip() if names.count(name) > 1 else name for name, addition in zip(names, additions, strict=True)]
+    for additions in ([node.address for node in nodes], [node.python or "" for node in nodes]):
+        pairs = zip(names, additions, strict=True)
+        names = [f"{name} {addition}".strip() if names.count(name) > 1 else name for name, addition in pairs]
+    return names
 
 
 # By what is looked at: the rule with its number, and the remedy.
@@ -181,9 +179,9 @@ def finding(host: str, what: str, grade: Grade, seen: str, rule: str = "", remed
 def judge_here(cluster: ClusterConfig, systems: Sequence[SystemConfig], server: ServerSettings) -> list[Finding]:
     """Read this machine in this process, and judge it. Starts no Ray."""
     reading = read_host()
-    host, machine = reading.machine.host, reading.machine
-    findings = list(judge_all([Examined(host, is_own=True, reading=reading)], cluster.machines, machine.versions))
-    return findings + [found for system in systems for found in judge_place(host, system, server, machine)]
+    machine = reading.machine
+    of_host = judge_all([Examined(machine.host, is_own=True, reading=reading)], cluster.machines, machine.versions)
+    return [*of_host, *(found for system in systems for found in judge_place(machine.host, system, server, machine))]
 
 
 def judge_all(nodes: Sequence[Examined], machines: Literal["boot_id", "node"], reference: Mapping[str, str]) -> Iterator[Finding]:
@@ -246,8 +244,8 @@ def judge_versions(host: str, versions: Mapping[str, str], reference: Mapping[st
     return finding(host, "versions", "doubtful" if differing else "good", "; ".join(differing) or same)
 
 
-def judge_place(host: str, system: SystemConfig, server: ServerSettings, machine: Machine) -> list[Finding]:
-    """Return whether a machine has what a system asks for and, where a server would be started beside its client, cores for that."""
+def judge_place(host: str, system: SystemConfig, server: ServerSettings, machine: Machine) -> Iterator[Finding]:
+    """Yield whether a machine has what a system asks for and, where a server would be started beside its client, cores for that."""
     problems = []
     cores: tuple[int, ...] = ()
     try:
@@ -261,7 +259,7 @@ def judge_place(host: str, system: SystemConfig, server: ServerSettings, machine
         problems.append(f"system.labels: {', '.join(lacking)} is not here; join a cluster with cluster=address")
     seen = "; ".join(problems) or f"cores {format_cores(cores)}, device {system.device}"
     rule = "the host has its labels, cores and device: 0 are missing"
-    found = [Finding(host, f"system {system.name}", "bad" if problems else "good", seen, rule)]
+    yield Finding(host, f"system {system.name}", "bad" if problems else "good", seen, rule)
     if server.is_started:
         grade: Grade = "good"
         try:
@@ -269,14 +267,7 @@ def judge_place(host: str, system: SystemConfig, server: ServerSettings, machine
             seen = f"cores {format_cores(own)}; its client has {format_cores(cores)}"
         except InputError as error:
             grade, seen = "bad", str(error)
-        rule = "the server has cores of its own: 0 of them are its client's"
-        found.append(Finding(host, f"server {server.name}", grade, seen, rule))
-    return found
-
-
-def missing_system(system: SystemConfig, reason: str) -> Finding:
-    """Return the line of a system that no node, or more than one, stands for."""
-    return Finding("-", f"system {system.name}", "bad", reason, "exactly 1 node has its labels")
+        yield Finding(host, f"server {server.name}", grade, seen, "the server has cores of its own: 0 of them are its client's")
 
 
 def judge_timer(host: str, clocks: Clocks) -> Finding:

@@ -108,7 +108,6 @@ def latex_tables(results: CampaignAnalysis) -> Iterator[tuple[str, str]]:
 
 
 def _primary_origin(group: Group) -> str:
-    """Say where the primary threshold comes from."""
     primary, reference = group.thresholds.primary, group.thresholds.reference
     if primary is None:
         return ""
@@ -138,19 +137,14 @@ def to_latex(table: Table, name: str, origin: str = "") -> str:
 def blocks(table: Table) -> Iterator[list[Column]]:
     """Yield the columns of each block. Those of names, which come before the first figure, begin every block.
 
-    Names are as wide as they are, and if they do not fit, those that are wider than a fair share wrap; figures wrap if a block holds none
-    else.
+    Names that are wider than an equal share of their room wrap where they do not all fit; figures wrap if a block holds none else.
     """
     natural = [max(map(width_of, cells)) for cells in zip(table.columns, *table.rows, strict=True)]
     rights = [column in table.right for column in table.columns]
     first = next((place for place, right in enumerate(rights) if right), len(rights))
     room = COLUMN_PT - GAP_PT * max(0, first - 1) - (FIGURES_PT + GAP_PT if first < len(rights) else 0)
-    names = [Column(place, False) for place in range(first)]
-    for number, place in enumerate(sorted(range(first), key=lambda place: natural[place])):
-        share = room / (first - number)
-        if natural[place] > share:
-            names[place] = Column(place, False, share)
-        room -= min(natural[place], share)
+    widest = room / max(first, 1) if sum(natural[:first]) > room else room
+    names = [Column(place, False, widest if natural[place] > widest else None) for place in range(first)]
     left = COLUMN_PT - sum(column.width or natural[column.place] for column in names) - GAP_PT * len(names)
     block, free = list(names), left
     for place in range(first, len(rights)):

@@ -64,7 +64,7 @@ def title_of(stored: Sequence[Stored]) -> str:
     """Return what a history is of, and from when to when."""
     names = ", ".join(dict.fromkeys(one.head.name for one in stored))
     many = "1 campaign" if len(stored) == 1 else f"{len(stored):,} campaigns"
-    return f"History of {names}: {many}, {stored[0].created_at:%Y-%m-%d} to {stored[-1].created_at:%Y-%m-%d}"
+    return f"History of {names}: {many}, {stored[0].head.created_at:%Y-%m-%d} to {stored[-1].head.created_at:%Y-%m-%d}"
 
 
 def series_tables(series: Sequence[Series], thresholds: Mapping[str, int], of_code: bool, fine: bool) -> Iterator[Table]:
@@ -80,7 +80,7 @@ def series_tables(series: Sequence[Series], thresholds: Mapping[str, int], of_co
     what, names, heads = "codes" if of_code else "campaigns", names_of(series), heads_of(series)
     for task in dict.fromkeys(one.key.task for one in series):
         some = [one for one in series if one.key.task == task]
-        before = any(len(one.quality.levels) > 1 for one in some)
+        before = any(len(one.courses["tail quality"].levels) > 1 for one in some)
         figures = [what, "now", *(["before"] if before else []), "noise", "deadline", "certified"]
         rows = [
             [
@@ -103,14 +103,14 @@ def series_tables(series: Sequence[Series], thresholds: Mapping[str, int], of_co
 
 
 def _figures(one: Series, before: bool) -> list[str]:
-    levels, deadlines = one.quality.levels, one.deadline.levels
+    levels, deadlines = one.courses["tail quality"].levels, one.courses["deadline"].levels
     return [
         f"{len(one.points):,}",
         quality(levels[-1].mean),
         *([quality(levels[-2].mean) if len(levels) > 1 else "-"] if before else []),
-        f"{one.quality.noise:.2g}",
+        f"{one.courses['tail quality'].noise:.2g}",
         milliseconds(float(np.exp(deadlines[-1].mean))) if deadlines else "-",
-        f"{len(one.certified):,}",
+        f"{len(one.places['deadline']):,}",
     ]
 
 
@@ -163,7 +163,7 @@ def sentences(series: Sequence[Series], changes: Sequence[Change], tests: int, o
     """Yield what the history comes to. Where no series is long enough to be tested, it speaks of all that there are."""
     longest = max(len(one.points) for one in series)
     if longest < 2 * FEWEST:
-        tests = len(series) + sum(bool(one.certified) for one in series)
+        tests = len(series) + sum(bool(one.places["deadline"]) for one in series)
     if changes:
         where = len({(change.series.key, change.figure) for change in changes})
         yield f"{len(changes)} change {'point' if len(changes) == 1 else 'points'} in {where} of {tests} series of figures."
@@ -195,14 +195,14 @@ def what_differs(before: Stored, after: Stored, match_key: str, opened: Callable
 
 def history_picture(series: Series, of_code: bool) -> str:
     """Return the picture as SVG: a panel of tail quality, and one of deadlines where any is certified. ``of_code``: a point is a code."""
-    panels: list[Figure] = ["tail quality", *(["deadline"] if series.certified else [])]  # type: ignore[list-item]
-    titles = {"tail quality": f"{series.key.metric} within the threshold", "deadline": "certified deadline (ms)"}
-    return stacked([svg_of(history_spec(series, panel, of_code), titles[panel], LOOK) for panel in panels])
+    titles: dict[Figure, str] = {"tail quality": f"{series.key.metric} within the threshold", "deadline": "certified deadline (ms)"}
+    shown = ((figure, title) for figure, title in titles.items() if series.places[figure])
+    return stacked([svg_of(history_spec(series, figure, of_code), title, LOOK) for figure, title in shown])
 
 
 def history_spec(series: Series, figure: Figure, of_code: bool) -> Spec:
     """Return the specification of one panel: points, their limits, levels with their noise, and change points."""
-    places, course = series.places(figure), series.course(figure)
+    places, course = series.places[figure], series.courses[figure]
     shown = (lambda level: np.exp(level) / NS_PER_MS) if figure == "deadline" else float
     rows = [_row(place, series.points[place], figure, of_code) for place in places]
     levels = [
