@@ -94,11 +94,9 @@ def _finding(requirement: Requirement, subject: Subject, error: float) -> Findin
     # Of a rate that is kept, its own trial counts: higher ones may be overloaded.
     flags = found.flags if of_one_rate else subject.flags
     lacking = [*([] if of_one_rate else subject.without_rounds), *_lacking(requirement.evidence, basis, flags)]
-    if found.verdict == "met" and lacking:
-        more = max(requirement.evidence.rounds - basis["rounds"], 0) or None
-        found = replace(found, verdict="not shown", missing="; ".join(lacking), more_rounds=more)
-    elif found.verdict == "not shown" and lacking:
-        found = replace(found, missing="; ".join(filter(None, [found.missing, *lacking])))
+    if lacking and found.verdict != "not met":
+        more = found.more_rounds if found.verdict == "not shown" else max(requirement.evidence.rounds - basis["rounds"], 0) or None
+        found = replace(found, verdict="not shown", missing="; ".join(filter(None, [found.missing, *lacking])), more_rounds=more)
     return replace(found, match_key=subject.match_key, who=subject.who, basis=basis, flags=tuple(dict.fromkeys(flags)))
 
 

@@ -164,7 +164,6 @@ def _line_of(part: yaml.Node | yaml.Event) -> int:
 
 
 def _places(node: yaml.Node | None, place: Place = ()) -> Iterator[tuple[Place, int]]:
-    """Yield every place of a file with its line."""
     pairs = node.value if isinstance(node, yaml.MappingNode) else ()
     items = enumerate(node.value) if isinstance(node, yaml.SequenceNode) else ()
     for part, of, inner in (*((key.value, key, value) for key, value in pairs), *((number, value, value) for number, value in items)):

@@ -34,8 +34,6 @@ class Outlook:
 
     samples, metrics, slices
         by match key: how many samples there are, and the names of their task's metrics and slices, where it could be read.
-    reference
-        the trial whose percentiles are thresholds, where the analysis names one.
     one_stretch
         ids of the trials that are measured in one stretch.
     """
@@ -44,7 +42,6 @@ class Outlook:
     samples: Mapping[str, int]
     metrics: Mapping[str, Sequence[str]] = field(default_factory=dict)
     slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    reference: str | None = None
     one_stretch: Set[str] = frozenset()
 
 
@@ -80,7 +77,6 @@ def sizes_of(requirements: Requirements, outlook: Outlook) -> list[Size]:
 
 
 def _days_of(sizes: Sequence[Size]) -> int:
-    """Return on how many days a campaign must be measured."""
     return max((one.need.days for one in sizes if not one.need.cannot), default=1)
 
 
@@ -99,9 +95,7 @@ def _size(requirement: Requirement, error: float, outlook: Outlook, processes: i
     repeats = Counter(one.match_key for one in trials)
     rounds = min(one.trial.measurement.min_rounds for one in prospects)
     needs = [_need(requirement, [replace(one, margin=margin) for one in prospects], outlook) for margin in (MARGIN, 0.0)]
-    enough = [
-        not need.cannot and rounds >= need.rounds and min(repeats.values()) >= need.processes_a_day for need in needs
-    ]
+    enough = [not need.cannot and rounds >= need.rounds and min(repeats.values()) >= need.processes_a_day for need in needs]
     return Size(
         requirement,
         len(trials),
@@ -156,7 +150,13 @@ def _need_of(requirement: Requirement, one: Prospect, outlook: Outlook) -> Need:
     asked, least, planned = requirement.asked, requirement.evidence, one.planned
     if planned.state == "infeasible":
         raise NotShown(f"{planned.trial_id} cannot run here: {planned.reason}")
-    remarks = [_check_reference(str(getattr(asked, "threshold", "")), one, outlook)]
+    remarks = []
+    threshold = str(getattr(asked, "threshold", ""))
+    if threshold.startswith("p"):
+        own = {other.match_key for other in one.trials}
+        if all(other.match_key in own for other in outlook.planned if other.trial.task == one.trial.task):
+            raise NotShown(f"{threshold} is that of the reference, and one of its own systems will be that: ask for a time, such as 50 ms")
+        remarks.append("only if the reference, which analysis.reference names, is none of its systems")
     _check_metric(getattr(asked, "metric", None), one.trial, outlook.metrics.get(planned.match_key, ()))
     group = getattr(asked, "slice", "all")
     name = group.partition("=")[0]
@@ -182,20 +182,6 @@ def _need_of(requirement: Requirement, one: Prospect, outlook: Outlook) -> Need:
         days=least.sessions,
         remark="; ".join(filter(None, [need.remark, *remarks])),
     )
-
-
-def _check_reference(threshold: str, one: Prospect, outlook: Outlook) -> str:
-    """Return what a percentile takes for granted: of a task one planned trial is the reference, and to its own system it says nothing."""
-    if not threshold.startswith("p"):
-        return ""
-    own = {other.match_key for other in one.trials}
-    of_task = {other.match_key for other in outlook.planned if other.trial.task == one.trial.task}
-    named = {other.match_key for other in outlook.planned if outlook.reference in (other.trial_id, other.match_key)}
-    if own & named if named else of_task <= own:
-        which = f"{outlook.reference} of its own systems is" if named else "one of its own systems will be"
-        raise NotShown(f"{threshold} is that of the reference, and {which} the reference: ask for a time, such as 50 ms")
-    known = outlook.reference is not None
-    return "" if known else "only if the reference, which is not known before, is none of its systems (analysis.reference names one)"
 
 
 def _check_metric(name: str | None, trial: Trial, offered: Sequence[str]) -> None:
@@ -237,22 +223,13 @@ def sizes_table(sizes: Sequence[Size]) -> Table:
 
 def advice(sizes: Sequence[Size]) -> Iterator[str]:
     """Yield what a plan lacks, in sentences: what cannot be shown and why, and the words that would size the campaign."""
-    for one in sizes:
-        if one.need.cannot:
-            yield f"{one.requirement.id} cannot be shown: {one.need.cannot}"
-        elif one.need.remark:
-            yield f"{one.requirement.id}: {one.need.remark}"
     short = [one for one in sizes if not one.need.cannot and not one.enough]
-    if words := " ".join(_words(short)):
-        rounds = max(max(one.need.rounds, one.rounds) for one in short)
-        processes = max(_processes_to_add(short), *(one.processes for one in sizes))
-        answers = max(one.answers for one in sizes) * rounds * processes
-        yield say("add", words=words, answers=answers, took=seconds(answers * 1e-3))
-    if (days := _days_of(sizes)) > 1:
-        yield f"measure it on {days} days, and assess all their directories together"
-    if not short:
-        cannot = sum(bool(one.need.cannot) for one in sizes)
-        yield say("enough", number=len(sizes), cannot=cannot, unsure=any(one.need.remark for one in sizes))
+    rounds = max((max(one.need.rounds, one.rounds) for one in short), default=0)
+    processes = max(_processes_to_add(short), *(one.processes for one in sizes))
+    answers = max(one.answers for one in sizes) * rounds * processes
+    words = " ".join(_words(short))
+    told = say("advice", sizes=sizes, short=short, words=words, answers=answers, took=seconds(answers * 1e-3), days=_days_of(sizes))
+    yield from filter(None, told.split("\n"))
 
 
 def _words(short: Sequence[Size]) -> Iterator[str]:

@@ -69,7 +69,6 @@ class Session:
 
     @property
     def with_rounds(self) -> list[TrialData]:
-        """The trials that have rounds, in the order of the plan."""
         return [self.measured[record.trial_id][1] for record in self.records if record.trial_id in self.measured]
 
 
@@ -101,7 +100,6 @@ class Subject:
 
     @property
     def who(self) -> dict[str, str]:
-        """What names it for a reader."""
         texts = texts_of(self.measured[0].record.trial)
         return {axis: texts[axis] for axis in (*AXES, "load") if axis != "repeat"}
 

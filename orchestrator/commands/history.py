@@ -49,9 +49,8 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
         points_of,
         series_of,
         shared_thresholds,
-        tests_of,
     )
-    from orchestrator.history.tables import changes_table, history_picture, names_of, sentences, series_tables, title_of, to_page
+    from orchestrator.history.tables import changes_table, history_picture, sentences, series_tables, title_of, to_page
     from orchestrator.report.terminal import Terminal
     from orchestrator.storage.files import make_output_folder, write_results
     from orchestrator.storage.layout import refuse_campaign_folder
@@ -68,12 +67,12 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
     if not series:
         raise InputError(f"no campaign of {folder} has a trial with a figure: measure one, and report it")
     changes, terminal = changes_of(series), Terminal()
-    said = [*sentences(series, changes, tests_of(one.points for one in series), of_code), *left_out, *_left_out(lacking)]
+    said = [*sentences(series, changes, of_code), *left_out, *_left_out(lacking)]
     tables = [*([changes_table(changes, stored)] if changes else []), *series_tables(series, thresholds, of_code, terminal.fine)]
-    title, names, pictures = title_of(stored), names_of(series), {}
+    title, pictures = title_of(stored), {}
     for one in series:
-        model, system, runtime, batch, end = names[one.key.match_key]
-        name = ", ".join(filter(None, [one.key.task, model, system, runtime, f"batch {batch}", end]))
+        model, system, runtime, batch, *end = one.names
+        name = ", ".join(filter(None, [one.key.task, model, system, runtime, f"batch {batch}", *end]))
         pictures[name] = history_picture(one, of_code)
     written_to = make_output_folder(to or folder, "--to")
     of_points = list(history_rows(series, [one.directory.relative_to(folder).as_posix() for one in stored], thresholds))

@@ -22,6 +22,7 @@ Figure = Literal["tail quality", "deadline"]
 # Half-widths of 95 % are so many standard deviations of a normal law.
 Z = 1.959963984540054
 NAMES = ("model", "system", "runtime", "batch")
+HEADS = [*NAMES, "id"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,6 @@ class Key:
 
     @property
     def labels(self) -> dict[str, Any]:
-        """Return the columns that name it."""
         named = dict(zip(NAMES, self.names, strict=True))
         return {"match_key": self.match_key, "task": self.task, **named, "batch": int(named["batch"])}
 
@@ -171,11 +171,14 @@ def _merged(points: Sequence[Point]) -> Point:
 class Series:
     """One system in every campaign.
 
+    names
+        what a reader calls it, under `HEADS`: the end of its id is among them where the others are not enough for every series.
     places, courses
         of each figure, the places of the points that have it, and its levels over these; those of certified deadlines are of logarithms.
     """
 
     key: Key
+    names: tuple[str, ...]
     points: tuple[Point, ...]
     places: Mapping[Figure, tuple[int, ...]]
     courses: Mapping[Figure, Course]
@@ -209,12 +212,16 @@ def tests_of(series: Iterable[Sequence[Point]]) -> int:
 def series_of(points: Mapping[Key, Sequence[Point]]) -> list[Series]:
     """Return the levels of every series; all together have one probability of a false alarm."""
     tests, found = tests_of(points.values()), []
+    alike = Counter((key.task, key.names) for key in points)
+    are_told_apart = max(alike.values(), default=1) == 1
     for key, of_key in points.items():
         certified = tuple(place for place, point in enumerate(of_key) if point.deadline_ns is not None)
         quality = course([point.mean for point in of_key], float(np.median([point.sd for point in of_key])), tests)
         deadline = course(np.log([of_key[place].deadline_ns or 1 for place in certified]), 0.0, tests)
         places: dict[Figure, tuple[int, ...]] = {"tail quality": tuple(range(len(of_key))), "deadline": certified}
-        found.append(Series(key, tuple(of_key), places, {"tail quality": quality, "deadline": deadline}))
+        end = key.match_key.rpartition("-")[2] if alike[key.task, key.names] > 1 else ""
+        names = key.names if are_told_apart else (*key.names, end)
+        found.append(Series(key, names, tuple(of_key), places, {"tail quality": quality, "deadline": deadline}))
     return found
 
 

@@ -167,7 +167,6 @@ def at_threshold(stored: Stored, thresholds: Mapping[str, int]) -> list[Row]:
 
 
 def _measured(directory: Path, thresholds: Mapping[str, int], wanted: set[str]) -> Iterator[Row]:
-    """Yield the rows of some trials, from their stored times."""
     for data in load_trials(open_campaign(directory)):
         if data.trial_id not in wanted:
             continue

@@ -1,6 +1,5 @@
 """A history in words and tables, and ``history.html`` with the picture of each series."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -10,11 +9,11 @@ import numpy as np
 
 from orchestrator.contracts import InputError
 from orchestrator.history.change_points import ERROR, FEWEST, fewest_campaigns
-from orchestrator.history.series import NAMES, Change, Figure, Point, Series
+from orchestrator.history.series import HEADS, Change, Figure, Point, Series, tests_of
 from orchestrator.history.stored import Stored
 from orchestrator.report.chart_files import Look, stacked, svg_of
 from orchestrator.report.charts.draw import Spec, channel, whole
-from orchestrator.report.html import page_of
+from orchestrator.report.html import page_of, said
 from orchestrator.report.table import Table, condensed
 from orchestrator.report.text import milliseconds, printable, quality
 from orchestrator.stats.thresholds import NS_PER_MS
@@ -46,20 +45,6 @@ ABOUT_CHANGES = (
 )
 
 
-def names_of(series: Sequence[Series]) -> dict[str, tuple[str, ...]]:
-    """Return by match key what a series is called: model, system, runtime and batch, with the end of its id where these are not enough."""
-    alike = Counter((one.key.task, one.key.names) for one in series)
-    return {
-        one.key.match_key: (*one.key.names, one.key.match_key.rpartition("-")[2] if alike[one.key.task, one.key.names] > 1 else "")
-        for one in series
-    }
-
-
-def heads_of(series: Sequence[Series]) -> list[str]:
-    """Return the headings of these names."""
-    return [*NAMES, *(["id"] if any(names[-1] for names in names_of(series).values()) else [])]
-
-
 def title_of(stored: Sequence[Stored]) -> str:
     """Return what a history is of, and from when to when."""
     names = ", ".join(dict.fromkeys(one.head.name for one in stored))
@@ -77,14 +62,15 @@ def series_tables(series: Sequence[Series], thresholds: Mapping[str, int], of_co
     fine
         whether the course may be drawn with letters that are bars.
     """
-    what, names, heads = "codes" if of_code else "campaigns", names_of(series), heads_of(series)
+    what = "codes" if of_code else "campaigns"
+    heads = HEADS[: len(series[0].names)]
     for task in dict.fromkeys(one.key.task for one in series):
         some = [one for one in series if one.key.task == task]
         before = any(len(one.courses["tail quality"].levels) > 1 for one in some)
         figures = [what, "now", *(["before"] if before else []), "noise", "deadline", "certified"]
         rows = [
             [
-                *names[one.key.match_key][: len(heads)],
+                *one.names,
                 *_figures(one, before),
                 *([course_of([point.mean for point in one.points])] if fine else []),
             ]
@@ -130,8 +116,7 @@ def course_of(values: Sequence[float], cells: int = CELLS) -> str:
 
 def changes_table(changes: Sequence[Change], stored: Sequence[Stored]) -> Table:
     """Return one row per change point, in order of time."""
-    series = list({change.series.key.match_key: change.series for change in changes}.values())
-    names, heads, opened = names_of(series), heads_of(series), cache(open_campaign)
+    opened = cache(open_campaign)
     rows = []
     for change in changes:
         one = change.series
@@ -139,7 +124,7 @@ def changes_table(changes: Sequence[Change], stored: Sequence[Stored]) -> Table:
         rows.append(
             [
                 f"{after.at:%Y-%m-%d %H:%M}",
-                *names[one.key.match_key][: len(heads)],
+                *one.names,
                 one.key.task,
                 change.figure,
                 *(_words(change.figure, level) for level in (change.level_before, change.level_after)),
@@ -150,7 +135,7 @@ def changes_table(changes: Sequence[Change], stored: Sequence[Stored]) -> Table:
     return condensed(
         Table(
             title="Change points",
-            columns=["from", *heads, "task", "figure", "before", "after", "noise", "what else differs"],
+            columns=["from", *HEADS[: len(changes[0].series.names)], "task", "figure", "before", "after", "noise", "what else differs"],
             rows=rows,
             note=ABOUT_CHANGES.format(error=100 * ERROR),
             right=frozenset(["before", "after", "noise"]),
@@ -159,20 +144,15 @@ def changes_table(changes: Sequence[Change], stored: Sequence[Stored]) -> Table:
     )
 
 
-def sentences(series: Sequence[Series], changes: Sequence[Change], tests: int, of_code: bool) -> Iterator[str]:
-    """Yield what the history comes to. Where no series is long enough to be tested, it speaks of all that there are."""
+def sentences(series: Sequence[Series], changes: Sequence[Change], of_code: bool) -> list[str]:
+    """Return what the history comes to. Where no series is long enough to be tested, it speaks of all that there are."""
     longest = max(len(one.points) for one in series)
+    tests = tests_of(one.points for one in series)
     if longest < 2 * FEWEST:
         tests = len(series) + sum(bool(one.places["deadline"]) for one in series)
-    if changes:
-        where = len({(change.series.key, change.figure) for change in changes})
-        yield f"{len(changes)} change {'point' if len(changes) == 1 else 'points'} in {where} of {tests} series of figures."
-    else:
-        yield f"No change point in {tests} series of figures."
-    needed = fewest_campaigns(tests)
-    if longest < needed:
-        what = "codes" if of_code else "campaigns"
-        yield f"These are too few for any: with {tests} series of figures the clearest change is shown from {needed} {what} on."
+    where = len({(change.series.key, change.figure) for change in changes})
+    counts = {"changes": len(changes), "where": where, "tests": tests, "longest": longest, "needed": fewest_campaigns(tests)}
+    return said("orchestrator.history", "summary", what="codes" if of_code else "campaigns", **counts).splitlines()
 
 
 def what_differs(before: Stored, after: Stored, match_key: str, opened: Callable[[Path], Campaign]) -> str:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from itertools import count
 from pathlib import Path
 from typing import IO, Any, AnyStr, TypeVar, cast
 
@@ -137,10 +136,7 @@ def read_document(path: Path) -> Any:
 
 def bounded_lines(file: IO[AnyStr], path: Path) -> Iterator[AnyStr]:
     """Yield the lines of a file. Raises InputError for one that memory need not hold: a small compressed file may come to any length."""
-    for number in count(1):
-        line = file.readline(LONGEST_TEXT + 1)
-        if not line:
-            return
+    for number, line in enumerate(iter(lambda: file.readline(LONGEST_TEXT + 1) or None, None), start=1):
         if len(line) > LONGEST_TEXT:
             raise InputError(f"{path} line {number} is longer than {LONGEST_TEXT:,} characters: mend or remove it")
         yield line
