@@ -15,6 +15,7 @@ from orchestrator.stats.requirements import Verdict
 from orchestrator.storage.stored_form import finite
 
 DOCUMENT_VERSION = 1
+PAGES = {"html": "assessment_page.html.j2", "junit": "junit.xml.j2"}
 # Systems of one requirement that are shown, unless all are asked for.
 SHOWN = 3
 WIDE = 80
@@ -44,18 +45,15 @@ def lines(assessment: Assessment, full: bool, width: int | None) -> Iterator[Tex
         # Those that decide the verdict come first.
         shown = assessed.findings if full else [one for one in assessed.findings if one.verdict == assessed.verdict][:SHOWN]
         for finding in shown:
-            yield from block(f"{say('system', who=finding.who)}: {finding.said}", finding.verdict if full else "")
-            if basis := say("basis", of=finding.basis):
-                yield from block(f"rests on {basis}")
-            if finding.flags and "flagged: " not in finding.missing:
-                yield from block(f"flagged {', '.join(finding.flags)}")
-            if finding.missing:
-                yield from block(f"missing: {finding.missing}")
+            said, *more = say("finding", of=finding).splitlines()
+            yield from block(said, finding.verdict if full else "")
+            for line in more:
+                yield from block(line)
         if len(shown) < len(assessed.findings):
             yield from block(say("rest", findings=assessed.findings))
         yield Text()
-    for said in (summary(assessment), *assessment.remarks):
-        yield from map(Text, wrapped(printable(said), room + VERDICT_WIDTH + 2))
+    for line in (summary(assessment), *assessment.remarks):
+        yield from map(Text, wrapped(printable(line), room + VERDICT_WIDTH + 2))
 
 
 def to_document(assessment: Assessment) -> dict[str, Any]:
@@ -149,10 +147,10 @@ def _said(assessed: Assessed) -> Iterator[tuple[Finding, str, str]]:
     yield from ((one, say("system", who=one.who), say("basis", of=one.basis)) for one in assessed.findings)
 
 
-def to_page(assessment: Assessment, title: str, template: str = "assessment_page.html.j2") -> str:
-    """Return what was found of each requirement, and of each system: the page or, by its template, JUnit XML.
+def to_page(assessment: Assessment, title: str, form: str) -> str:
+    """Return what was found of each requirement, and of each system, as ``html`` or ``junit``.
 
-    There *not met* is a failure, *not shown* an error: neither has passed.
+    To JUnit *not met* is a failure, *not shown* an error: neither has passed.
     """
     told = {"title": title, "summary": summary(assessment), "campaigns": _campaigns(assessment), "assessment": assessment}
-    return page_of("orchestrator.assessment", template, **told, said_of=_said, say=say)
+    return page_of("orchestrator.assessment", PAGES[form], **told, said_of=_said, say=say)

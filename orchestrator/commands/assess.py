@@ -1,6 +1,5 @@
 """``assess DIR... --requirements FILE``: whether stored campaigns show that requirements are met; resolves no target."""
 
-from functools import partial
 from pathlib import Path
 
 import click
@@ -41,12 +40,11 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: P
     campaigns = [opened(directory, overrides) for directory in found]
     assessed = assess(asked, [read_session(campaign, analysis) for campaign, analysis in campaigns])
     title = f"{requirements.name} against {', '.join(dict.fromkeys(campaign.record.name for campaign, _ in campaigns))}"
-    writers = {"markdown": to_report, "junit": partial(to_page, template="junit.xml.j2"), "html": to_page}
     for form, place in files.items():
         if form == "json":
             write_json(place, to_document(assessed))
         else:
-            write_text(place, writers[form](assessed, title))
+            write_text(place, to_report(assessed, title) if form == "markdown" else to_page(assessed, title, form))
     terminal = Terminal()
     terminal.lines(lines(assessed, full, terminal.width))
     for place in files.values():

@@ -234,7 +234,7 @@ def judge_node(host: str, node: Examined, others: Mapping[str, str], machines: L
     if sharing:
         turns = "their trials take turns", "cluster.machines=node times them at once all the same: for demonstrations"
         remedies.append(turns[machines == "node"])
-    facts = {"node": node, "labels": labels, "boot_id": boot_id[:SHORT], "sharing": sharing}
+    facts: dict[str, Any] = {"node": node, "labels": labels, "boot_id": boot_id[:SHORT], "sharing": sharing}
     return finding(host, "node", "doubtful" if remedies else "good", remedy="; ".join(remedies), **facts)
 
 

@@ -74,7 +74,7 @@ class Finding:
     flags: tuple[str, ...] = ()
     match_key: str = ""
     who: Mapping[str, str] = field(default_factory=dict)
-    basis: Basis = field(default_factory=partial(dict.fromkeys, COUNTED, 0))
+    basis: Basis = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
 
 
 @dataclass(frozen=True)
@@ -202,8 +202,7 @@ say = partial(said, "orchestrator.assessment")
 
 def error_of(data: TrialData, error: float, least: int = 0, most: int = MOST_ROUNDS) -> float:
     """Return the error that a verdict may risk: half for each look at so many rounds before the trial was extended."""
-    looks = sum(least <= look <= most for look in data.record.looks)
-    return float(error / 2**looks)
+    return error * 0.5 ** sum(least <= look <= most for look in data.record.looks)
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:
