@@ -12,7 +12,6 @@ from orchestrator.doctor.readings import Clocks, Gpu, HostReading, Offset, read_
 from orchestrator.machine.cores import format_cores
 from orchestrator.machine.host import Machine, cores_offered, is_device, server_cores_offered
 from orchestrator.machine.turn import TurnState
-from orchestrator.report.html import said
 
 Grade = Literal["good", "doubtful", "bad"]
 GRADES: tuple[Grade, ...] = ("good", "doubtful", "bad")
@@ -177,6 +176,8 @@ def finding(host: str, what: str, grade: Grade, rule: str = "", remedy: str | No
 
     What was seen is the sentence of that name in ``sentences.j2``, filled with ``facts``.
     """
+    from orchestrator.report.html import said  # hosts that are read judge nothing
+
     told, usual = RULES[rule or what]
     seen = said("orchestrator.doctor", re.sub(r"\W", "_", rule or what), cores=format_cores, **facts)
     return Finding(host, what, grade, seen, told if grade == "good" else f"{told}; {usual if remedy is None else remedy}")

@@ -137,14 +137,19 @@ def to_latex(table: Table, name: str, origin: str = "") -> str:
 def blocks(table: Table) -> Iterator[list[Column]]:
     """Yield the columns of each block. Those of names, which come before the first figure, begin every block.
 
-    Names that are wider than an equal share of their room wrap where they do not all fit; figures wrap if a block holds none else.
+    Names are as wide as they are, and if they do not fit, those that are wider than a fair share wrap; figures wrap if a block holds none
+    else.
     """
     natural = [max(map(width_of, cells)) for cells in zip(table.columns, *table.rows, strict=True)]
     rights = [column in table.right for column in table.columns]
     first = next((place for place, right in enumerate(rights) if right), len(rights))
     room = COLUMN_PT - GAP_PT * max(0, first - 1) - (FIGURES_PT + GAP_PT if first < len(rights) else 0)
-    widest = room / max(first, 1) if sum(natural[:first]) > room else room
-    names = [Column(place, False, widest if natural[place] > widest else None) for place in range(first)]
+    names = [Column(place, False) for place in range(first)]
+    for number, place in enumerate(sorted(range(first), key=lambda place: natural[place])):
+        share = room / (first - number)
+        if natural[place] > share:
+            names[place] = Column(place, False, share)
+        room -= min(natural[place], share)
     left = COLUMN_PT - sum(column.width or natural[column.place] for column in names) - GAP_PT * len(names)
     block, free = list(names), left
     for place in range(first, len(rights)):
