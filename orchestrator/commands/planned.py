@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from orchestrator.analysis.claims import GUESSED_S
 from orchestrator.analysis.reach import reach_words
 from orchestrator.assessment.requirements import Requirements
-from orchestrator.assessment.sizing import Offer, Outlook, Size, advice, rounds_per_visit, sizes_of, sizes_table
+from orchestrator.assessment.sizing import Outlook, Size, advice, rounds_per_visit, sizes_of, sizes_table
 from orchestrator.commands.planning import Composed, whole_time
 from orchestrator.commands.remaining import pace_of
 from orchestrator.configuration.config import MeasurementConfig, Trial
@@ -27,7 +27,7 @@ CANNOT_BE_SHOWN = 3
 
 def show_plan(plan: Plan, composed: Composed, requirements: Requirements | None, full: bool) -> int:
     """Print a plan, and whether it can show that requirements are met. Returns the exit code."""
-    sizes = [] if requirements is None else _sizes(requirements, plan, composed.campaign.analysis.reference)
+    sizes = [] if requirements is None else _sizes(requirements, plan)
     terminal, table = Terminal(), plan_table(plan)
     terminal.table(table if full else with_names(table, plan.trials, terminal.width))
     for line in [
@@ -81,14 +81,13 @@ def remarks(plan: Plan) -> Iterator[str]:
             yield f"{kind}: {whom}: {remark}"
 
 
-def _sizes(requirements: Requirements, plan: Plan, reference: str | None) -> list[Size]:
-
+def _sizes(requirements: Requirements, plan: Plan) -> list[Size]:
     samples = {key: candidate.inspection.samples for key, candidate in plan.candidates.items()}
-    offers = {
-        key: Offer(candidate.inspection.metrics, tuple(slices_of(candidate))) for key, candidate in plan.candidates.items() if samples[key]
-    }
+    read = {key: candidate for key, candidate in plan.candidates.items() if samples[key]}
+    metrics = {key: candidate.inspection.metrics for key, candidate in read.items()}
+    slices = {key: tuple(slices_of(candidate)) for key, candidate in read.items()}
     stretches = frozenset(trial_id for trial_id, cycle in _cycles(plan).items() if not cycle)
-    return sizes_of(requirements, Outlook(plan.trials, samples, offers, reference, stretches))
+    return sizes_of(requirements, Outlook(plan.trials, samples, metrics, slices, stretches))
 
 
 def _cycles(plan: Plan) -> dict[str, float]:

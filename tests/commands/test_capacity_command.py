@@ -63,7 +63,7 @@ def test_a_search_is_a_campaign_that_goes_on_after_a_kill(call: Call, null_words
     assert (code, "go on with: python -m orchestrator resume found" in err) == (130, True)
     assert "min in all: " in err
     assert "in streams of 25 answers" in err, "10 answers that are right may be lost, and 4 of 5 are"
-    monkeypatch.setattr(searching.Explorer, "__call__", plan)
+    monkeypatch.setattr(searching, "exploring", exploring)
     assert len(json.loads(Path("found/campaign.json").read_text())["trials"]) == 11
     monkeypatch.setenv("COLUMNS", "80")
     code, out, err = call("resume", "found", "--quiet")
