@@ -169,9 +169,9 @@ def play(
     """
     at = rounds[schedule.places], schedule.samples
     skips_by = deadline_ns if rule.policy == "skip_late" else None
-    served = serve(schedule.moments_ns, services[at], rule.policy, skips_by, rule.queue_limit)
-    response = np.where(served.dropped, np.inf, served.wait_ns + data.times[PRIMARY_CLOCK][at])
-    return Played(schedule, served.wait_ns, response)
+    waits = serve(schedule.moments_ns, services[at], rule.policy, skips_by, rule.queue_limit)
+    response = np.where(waits < 0, np.inf, waits + data.times[PRIMARY_CLOCK][at])
+    return Played(schedule, waits, response)
 
 
 def under_load(

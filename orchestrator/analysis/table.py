@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from orchestrator.storage.schema import LABELS as LABELS
 from orchestrator.storage.schema import Column as Column
-from orchestrator.storage.schema import columns_in_markdown, schema_of
+from orchestrator.storage.schema import schema_of
 
 if TYPE_CHECKING:
     from orchestrator.analysis.groups import Group
@@ -187,22 +187,6 @@ def tables() -> Mapping[str, Table]:
     ):
         add(one)
     return ordered
-
-
-def documented(page: str) -> str:
-    """Return docs/results.md with the columns of all tables; one it lacks comes last."""
-
-    def columns(match: re.Match[str]) -> str:
-        one = tables().get(match[1])
-        if one is None:
-            return match[0]
-        text = re.sub(r"^\|.*\n", "", match[3], flags=re.MULTILINE).strip()
-        return f"{match[1]}{match[2]}{text}\n\n{columns_in_markdown(one.columns)}\n"
-
-    lacking = [name for name in tables() if f"### `{name}.parquet`\n" not in page]
-    whole = page + "".join(f"\n### `{name}.parquet`\n\n" for name in lacking)
-    section = r"(?ms)(?<=^### `)(\w+)(\.parquet`\n\n)(.*?)(?=^##|\Z)"
-    return re.sub(section, columns, whole)
 
 
 # Of a form: the columns with the limits of the figure, in round brackets where not shown.

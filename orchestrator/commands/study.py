@@ -32,7 +32,7 @@ def command(
     from orchestrator.storage.files import make_output_folder, write_text
     from orchestrator.storage.layout import inside, refuse_campaign_folder
     from orchestrator.storage.reader import open_campaign
-    from orchestrator.study.claims import read_criteria, shipped_criteria
+    from orchestrator.study.claims import read_criteria
     from orchestrator.study.figures import draw
     from orchestrator.study.material import read_material
     from orchestrator.study.study import differences, filled, make_study, to_document, to_json
@@ -48,7 +48,7 @@ def command(
     before = "" if document is None else _read(document, option)
     if fill is not None:
         check_outputs({"--fill": fill}, found, [criteria], overrides)
-    wanted = read_criteria(criteria or shipped_criteria())
+    wanted = read_criteria(criteria)
     refuse_twice(found)
     campaigns = [open_campaign(directory) for directory in found]
     campaign = campaigns[0] if len(campaigns) == 1 else SeveralCampaigns(campaigns)

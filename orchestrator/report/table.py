@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.analysis.flags import IMPORTED, told_of
+from orchestrator.analysis.flags import IMPORTED, flag_of, remedies
 from orchestrator.analysis.groups import Group, Threshold
 from orchestrator.analysis.ranking import WHO
 from orchestrator.analysis.table import SHOWN_LIMITS, Column, Row
@@ -98,21 +98,24 @@ def who(row: Row, group: Group, names: Sequence[str] | None = None) -> list[str]
 class Marks:
     """The marks of one table's flags: each flag of its rows has a letter of its own.
 
-    ``remedies`` say what flags mean here, in place of `FLAGS`; ``trials`` are those whose settings
+    ``meanings`` say what flags mean here, in place of `FLAGS`; ``trials`` are those whose settings
     make remedies needless.
     """
 
     def __init__(
         self,
         rows: Iterable[Row],
-        remedies: Mapping[str, str] | None = None,
+        meanings: Mapping[str, str] | None = None,
         trials: Sequence[Any] = (),
     ) -> None:
         of_rows = [set(row["flags"]) for row in rows]
         flags = sorted(set[str]().union(*of_rows))
         own = set[str]().union(*(flags for flags in of_rows if IMPORTED not in flags))
-        told = {flag: told_of(flag, flag not in own, trials) for flag in flags}
-        self._told = told | dict(remedies or {})
+        told = {
+            flag: "; ".join([of.meaning, *remedies(of, trials, flag not in own)])
+            for flag, of in zip(flags, map(flag_of, flags), strict=True)
+        }
+        self._told = told | dict(meanings or {})
         first = [chr(ord("a") + number) for number in range(26)]
         letters = [*first, *(one + other for one in first for other in first)]
         self._letters = dict(zip(flags, letters, strict=False))

@@ -265,7 +265,7 @@ def _sizes(group: Group) -> Figure:
 
 def _heat(material: Material) -> Figure:
     maps = heat_maps(material)
-    most = max((float(one.distances.max()) for one in maps), default=0.0) or 1.0
+    most = max((float(distances.max()) for _, _, distances, _ in maps), default=0.0) or 1.0
     plots = []
     for group, data, distances, _ in maps:
         title, cells = f"{group.task}: {short(group, data)}", list(np.ndenumerate(distances))

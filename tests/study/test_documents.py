@@ -75,7 +75,7 @@ def test_what_differs_is_named_with_its_line(study: Study) -> None:
     ("text", "said"),
     [
         ("nothing", "holds no marker"),
-        ("<!-- study:claims/C1/verdikt -->x<!-- /study -->", "the nearest is claims/C1/verdict"),
+        ("<!-- study:claims/C1/verdikt -->x<!-- /study -->", "did you mean claims/C1/verdict?"),
         ("<!-- study:claims -->x", "holds no marker"),
         ("<!-- study:claims -->x<!-- /study --> <!-- study:claims -->", "do not pair"),
     ],

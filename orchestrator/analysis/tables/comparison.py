@@ -8,7 +8,6 @@ from typing import TypeAlias
 import numpy as np
 
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.late_answers import scores_of_units, unit_size
 from orchestrator.analysis.quality import MOST_VALUES, scale_of
 from orchestrator.analysis.table import (
     CLOCK,
@@ -25,7 +24,13 @@ from orchestrator.analysis.table import (
 from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.analysis.turns import of_visits, possible, replicates_of
+from orchestrator.analysis.turns import (
+    of_visits,
+    possible,
+    replicates_of,
+    scores_of_units,
+    unit_size,
+)
 from orchestrator.stats.constants import FEWEST_REPEATS, ROUNDING
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.pair import (
