@@ -98,6 +98,7 @@ def who(row: Row, group: Group, names: Sequence[str] | None = None) -> list[str]
 class Marks:
     """The marks of one table's flags: each flag of its rows has a letter of its own.
 
+    ``legend`` says what letters stand for, ``note`` what each means and what to do about it.
     ``meanings`` say what flags mean here, in place of `FLAGS`; ``trials`` are those whose settings
     make remedies needless.
     """
@@ -121,20 +122,16 @@ class Marks:
         self._letters = dict(zip(flags, letters, strict=False))
 
     def of(self, row: Row) -> str:
-        """Return the marks of a row's figures, in brackets."""
         found = self.letters(row)
         return f" ({found})" if found else ""
 
     def letters(self, row: Row) -> str:
-        """Return the letters of a row's flags, with commas between them."""
         return ", ".join(sorted({self._letters[one] for one in row["flags"]}))
 
     def legend(self) -> str:
-        """Return what the letters stand for, in one line."""
         return ", ".join(f"({letter}) {flag}" for flag, letter in self._letters.items())
 
     def note(self) -> str:
-        """Return what each mark means and what to do about it, or nothing."""
         told = [f" ({letter}) {one}: {self._told[one]}" for one, letter in self._letters.items()]
         return "".join(one if one.endswith(("?", "!", ".")) else f"{one}." for one in told)
 

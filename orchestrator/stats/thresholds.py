@@ -46,7 +46,6 @@ class Threshold:
             raise InputError(f"threshold {self.label}: must lie between 1 ns and 292 years")
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns by which every result table knows it."""
         return {
             "threshold": self.label,
             "threshold_ns": self.ns,

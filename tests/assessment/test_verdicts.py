@@ -347,7 +347,7 @@ def test_a_flag_stands_in_the_way_until_it_is_accepted_by_name(quick: Times) -> 
 def test_an_unknown_metric_is_a_mistake(quick: Times) -> None:
     with pytest.raises(
         InputError,
-        match=r"^requirement R: metric 'top9': there is none of that name; did you mean top5\?$",
+        match=r"^requirement R: metric 'top9': there is none of that name; did you mean top5\? \(yours need code=\[DIR\]\)$",
     ):
         hold([measured(quick)], tail_quality={"threshold": "20 ms", "at_least": 0.9, "metric": "top9"})
 

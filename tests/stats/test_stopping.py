@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.paper_program import course
 from orchestrator.contracts import InputError
 from orchestrator.stats.certificate import samples_to_certify
 from orchestrator.stats.interval import mean_intervals
@@ -17,7 +18,6 @@ from orchestrator.stats.stopping.rule import Bounded, Cadence, RuleSettings, Sto
 from orchestrator.stats.stopping.rules import units_for
 from orchestrator.stats.times import Clock
 from orchestrator.stats.units import degrees_of, t_quantile
-from orchestrator.study.program import course
 
 SAMPLES = 200
 MS = 1e6

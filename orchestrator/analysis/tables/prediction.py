@@ -22,7 +22,6 @@ from orchestrator.analysis.table import (
 )
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.units import flags_of_units
-from orchestrator.contracts import InputError
 from orchestrator.stats.constants import CONFIDENCE
 from orchestrator.stats.density import Floats
 from orchestrator.stats.prediction import (
@@ -73,14 +72,9 @@ class Halves:
         units: Units | None = None,
         percentiles: Sequence[float] = VALIDATED_PERCENTILES,
     ) -> None:
-        """Divide times, [R, S], by percentiles of ``inferences``, [R, B]. Raises InputError."""
+        """Divide times, [R, S], by percentiles of ``inferences``, [R, B]."""
         checked = checked_times(times)
         pooled, rounds = checked if inferences is None else checked_times(inferences), len(checked)
-        if rounds < ROUNDS_TO_VALIDATE:
-            raise InputError(
-                f"validation of a prediction on {rounds} rounds: at least {ROUNDS_TO_VALIDATE} are "
-                "needed; measure more"
-            )
         tests = min(MOST_TEST_ROUNDS, rounds // 2)
         if units is not None:
             starts = np.flatnonzero(np.diff(units)) + 1

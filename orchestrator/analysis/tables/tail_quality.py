@@ -26,7 +26,7 @@ from orchestrator.analysis.units import flags_of_units
 from orchestrator.configuration.analysis import ClockName
 from orchestrator.metrics import Judged
 from orchestrator.stats.interval import sampling_interval
-from orchestrator.stats.tail_quality import summarize
+from orchestrator.stats.tail_quality import lower_percentile
 from orchestrator.stats.thresholds import Threshold, own_thresholds, thresholds_from_ms
 from orchestrator.stats.times import Clock
 from orchestrator.subject.samples import in_order
@@ -248,11 +248,9 @@ class Figure:
             ideal_low, ideal_high = scale.shown_limits(drawn.low, drawn.high)
         found = intervals(judged, curve, self.answers, units)
         for (clock, threshold), gained, interval in zip(places, curve, found, strict=True):
-            summary = summarize(gained)
+            of_few = (lower_percentile(gained, percent) for percent in (10, 5, 1))
             low, high = scale.shown_limits(interval.low, interval.high)
-            p10, p5, p1 = (
-                None if below is None else scale.shown(below) for below in summary.lower.values()
-            )
+            p10, p5, p1 = (None if below is None else scale.shown(below) for below in of_few)
             own_flags = (
                 *flags,
                 *flags_of_units(units, data.record.trial.load.is_open),
@@ -265,9 +263,9 @@ class Figure:
                 "clock": clock,
                 **threshold.columns(),
                 "ideal": ideal_quality(judged),
-                "mean": scale.shown(summary.mean),
-                "worst": scale.shown(summary.worst),
-                "sd": None if math.isnan(summary.sd) else summary.sd,
+                "mean": scale.shown(float(gained.mean())),
+                "worst": scale.shown(float(gained.min())),
+                "sd": float(gained.std(ddof=1)) if gained.size > 1 else None,
                 "p10": p10,
                 "p5": p5,
                 "p1": p1,

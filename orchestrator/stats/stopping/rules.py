@@ -89,7 +89,6 @@ class Settled:
         self._reason: str | None = None
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
-        """Take in one round."""
         self._densities.add(observation)
         threshold = self._running.applies(observation)
         if threshold is not None:
@@ -166,7 +165,6 @@ class Rounds:
         self._densities, self._cadence = AllClocks(), Cadence()
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
-        """Take in one round."""
         self._densities.add(observation)
         due = self._cadence.due(observation.rounds, now_s)
         return Decision(False, None, check_row(self._densities.check()) if due else None)
@@ -214,7 +212,6 @@ class Certify:
         self._samples = self._without_time = 0
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
-        """Take in one round."""
         self._densities.add(observation)
         times_ns = observation.primary_times
         self._samples += times_ns.size
@@ -281,7 +278,6 @@ class Paper:
         self._last: dict[Clock, float] = {}
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
-        """Take in one round."""
         if observation.rounds > MOST_ROUNDS:
             return Decision(False)
         self._densities.add(observation)
