@@ -1,7 +1,5 @@
 """The trials of one task as a report names and colours them, and what its charts draw of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise, product
@@ -71,7 +69,7 @@ class Entry:
     data: TrialData
     flags: tuple[str, ...]
     dash: int
-    processes: tuple[Entry, ...] = ()
+    processes: tuple["Entry", ...] = ()
 
     @property
     def key(self) -> str:
@@ -83,7 +81,7 @@ class Entry:
         return self.data.record.trial.model.name
 
     @property
-    def members(self) -> tuple[Entry, ...]:
+    def members(self) -> "tuple[Entry, ...]":
         return self.processes or (self,)
 
     @property

@@ -81,7 +81,7 @@ class Played:
     """A stream as it would have run: N arrivals in their order, those of the ramp first.
 
     Waits, [N], last from arrival to start, -1 where it was dropped; responses to the answer, +inf
-    where there is none.
+    where there is none. ``by_round`` has responses by round and sample, [r, S].
     """
 
     schedule: Schedule
@@ -93,7 +93,6 @@ class Played:
         return slice(self.schedule.ramp, None)
 
     def by_round(self) -> Floats:
-        """Return the responses in ns by round and sample, [r, S]."""
         schedule, kept = self.schedule, self.after_ramp
         found = np.empty((schedule.rounds, self.response_ns[kept].size // schedule.rounds))
         found[schedule.places[kept], schedule.samples[kept]] = self.response_ns[kept]
@@ -282,7 +281,7 @@ def answered_under_load(data: TrialData, deadline_ns: float) -> Iterator[Answere
     response = data.times[Clock.RESPONSE]
     for stream in np.unique(data.streams):
         own = data.streams == stream
-        if not data.cut_short[own].any():
+        if not data.incomplete[own].any():
             order = np.argsort(data.arrivals[own], axis=None, kind="stable")
             samples = np.tile(np.arange(response.shape[1]), int(own.sum()))
             yield Answered(

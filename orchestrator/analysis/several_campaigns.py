@@ -67,7 +67,6 @@ class SeveralCampaigns(Campaign):
         return tuple(dict.fromkeys(chain(*(campaign.commands for campaign in self.campaigns))))
 
     def trial(self, trial_id: str) -> TrialRecord:
-        """Return what is known of a trial."""
         self.record.planned(trial_id)
         label, _, record = self._origins[trial_id]
         digests = {**record.digests, "data": _digest(label, record)}

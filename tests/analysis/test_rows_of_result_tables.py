@@ -45,12 +45,6 @@ def test_every_column_has_a_meaning_and_views_name_columns_that_there_are(name: 
         assert view.section
 
 
-def test_tables_that_rest_on_others_are_made_after_them() -> None:
-    order = list(tables())
-    for name, one in tables().items():
-        assert all(order.index(before) < order.index(name) for before in one.after)
-
-
 def test_the_page_lists_the_columns_of_every_table() -> None:
     assert columns_in_markdown(LABELS) in PAGE
     assert documented(PAGE) == PAGE, "run `python docs/columns.py`"

@@ -62,7 +62,7 @@ class Side:
     """One trial's quality on the first clock at the common thresholds, ``bounds`` in ns.
 
     curve
-        [M, R]; None if it is too large: then one threshold is computed at a time.
+        [M, R]; None if it is too large: then one threshold is computed at a time, by its index.
     """
 
     data: TrialData
@@ -72,7 +72,6 @@ class Side:
     known: dict[tuple[int, int], Answered] = field(default_factory=dict, repr=False)
 
     def quality(self, index: int) -> Floats:
-        """Return the quality of every round, [R], at the threshold of that index."""
         one = (
             _curve(self.data, [self.bounds[index]])
             if self.curve is None
@@ -81,7 +80,6 @@ class Side:
         return np.asarray(one[0])
 
     def answered(self, threshold: Threshold, size: int) -> Answered:
-        """Return what is compared of its answers in units of so many samples."""
         key = threshold.ns, size
         if key not in self.known:
             self.known[key] = answered(scores_of_units(self.data, threshold, size))

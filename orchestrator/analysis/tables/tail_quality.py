@@ -1,7 +1,5 @@
 """Tail quality of every trial, metric, clock and threshold; and of groups of its samples."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -182,26 +180,6 @@ def tail_quality(context: Context, group: Group, data: TrialData) -> Iterator[Ro
             yield from together(data, metric, analysis.together_ms or {}, flags)
 
 
-def figure_of(
-    data: TrialData,
-    metric: str,
-    slice_name: str = "all",
-    members: NDArray[np.bool_] | None = None,
-    judged: Judged | None = None,
-) -> Figure | None:
-    """Return a metric of the ``members``, [S], by default all samples, or of parts of them.
-
-    None where there is nothing to be right about, or answers are worth what late ones are.
-    """
-    some = data.everything if members is None else members
-    try:
-        if judged is None:
-            judged = data.judged(metric) if some.all() else data.judged_of_some(metric, some)
-    except NothingToKeep:
-        return None
-    return None if math.isnan(judged.ideal()) else Figure(data, metric, slice_name, some, judged)
-
-
 @dataclass(frozen=True)
 class Figure:
     """One metric of all samples, of a group of them, or of parts of them; ``members`` are [S]."""
@@ -281,6 +259,26 @@ class Figure:
                 "samples": int(self.members.sum()),
                 "flags": list(dict.fromkeys(own_flags)),
             }
+
+
+def figure_of(
+    data: TrialData,
+    metric: str,
+    slice_name: str = "all",
+    members: NDArray[np.bool_] | None = None,
+    judged: Judged | None = None,
+) -> Figure | None:
+    """Return a metric of the ``members``, [S], by default all samples, or of parts of them.
+
+    None where there is nothing to be right about, or answers are worth what late ones are.
+    """
+    some = data.everything if members is None else members
+    try:
+        if judged is None:
+            judged = data.judged(metric) if some.all() else data.judged_of_some(metric, some)
+    except NothingToKeep:
+        return None
+    return None if math.isnan(judged.ideal()) else Figure(data, metric, slice_name, some, judged)
 
 
 def together(
