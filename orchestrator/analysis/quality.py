@@ -183,8 +183,9 @@ def judge_parts(metric: str, name: str, answers: Answers) -> dict[str, Part]:
     if name in getattr(asked.metric, "parts", ()):
         for group, part in asked.call("judge_parts", asked.metric, name, answers).items():
             with suppress(NothingToKeep):
-                judged = on_scale(asked, part.judged, len(answers.predictions))
-                found[group] = Part(judged, part.count)
+                found[group] = Part(
+                    on_scale(asked, part.judged, len(answers.predictions)), part.count
+                )
     return found
 
 

@@ -263,8 +263,9 @@ def _reading(
     repeated = [system for system in systems if system.processes]
     for clock, system in product(group.clocks, repeated):
         data = [entry.data for entry in system.processes]
-        of_all = np.concatenate([one.inferences[clock].ravel() for one in data])
-        times[clock, system.key] = counted(of_all)
+        times[clock, system.key] = counted(
+            np.concatenate([one.inferences[clock].ravel() for one in data])
+        )
         own = [curves[clock, one.trial_id] for one in data]
         curves[clock, system.key] = curve_of_processes(data, own, clock)
     return Reading(results, group, entries, systems, grids, times, curves)

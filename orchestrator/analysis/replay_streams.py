@@ -49,8 +49,9 @@ class Arrivals:
         once_ns = size * queueing.SECOND_NS / rate_per_s
         recorded_ns = int(self.trace_ns[-1]) * size / int((self.trace_ns > 0).sum())
         times, places = np.divmod(np.arange(count), size)
-        moments = self.trace_ns[places] * (once_ns / recorded_ns) + once_ns * times
-        return np.rint(moments).astype(np.int64)
+        return np.rint(self.trace_ns[places] * (once_ns / recorded_ns) + once_ns * times).astype(
+            np.int64
+        )
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, SeveralCampaigns, analyse, analyse_several, short, stored_tables
 from orchestrator.analysis.ranking import Ranking, rankings, unsearched
-from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several, short, stored_tables
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composition import code_folders, override_analysis
 from orchestrator.contracts import InputError

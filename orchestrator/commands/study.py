@@ -25,7 +25,7 @@ def command(
     Writes study.md, study.json and figures; claims are held to criteria that were fixed beforehand. No code of a campaign
     is run. See docs/statistics.md, section Study.
     """
-    from orchestrator.analysis.several_campaigns import SeveralCampaigns
+    from orchestrator.analysis.campaign_analysis import SeveralCampaigns
     from orchestrator.commands.reading import refuse_twice
     from orchestrator.configuration.composition import override_analysis
     from orchestrator.report.terminal import Terminal

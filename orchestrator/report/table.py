@@ -40,8 +40,9 @@ class Table:
     def __post_init__(self) -> None:
         if any(with_blanks(cell) != cell for row in (self.columns, *self.rows) for cell in row):
             object.__setattr__(self, "columns", tuple(map(with_blanks, self.columns)))
-            rows = tuple(tuple(map(with_blanks, row)) for row in self.rows)
-            object.__setattr__(self, "rows", rows)
+            object.__setattr__(
+                self, "rows", tuple(tuple(map(with_blanks, row)) for row in self.rows)
+            )
 
 
 def condensed(table: Table, names: Collection[str]) -> Table:

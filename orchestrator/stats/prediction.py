@@ -119,8 +119,9 @@ def predict_rounds(
     """
     count = qualities.shape[1]
     variance, degrees, _ = spread(qualities, units_of(count, units))
-    figures = figures_of(qualities, rounds, units)
-    return _with_limits(figures, variance * (1 + count / rounds), degrees, within)
+    return _with_limits(
+        figures_of(qualities, rounds, units), variance * (1 + count / rounds), degrees, within
+    )
 
 
 def predict_independent(scores: Floats, on_time: Floats, fitted: int, rounds: int) -> Prediction:

@@ -22,7 +22,6 @@ Policy: TypeAlias = Literal["queue", "newest", "skip_late"]
 POLICIES: tuple[Policy, ...] = ("queue", "newest", "skip_late")
 
 SECOND_NS, NO_LIMIT = 10**9, 2**62
-MOST_TRACED = 10**8  # arrivals of a trace in groups: they lie in memory
 # A ramp takes the longer of this and this share of its stream, unless told otherwise.
 LEAST_RAMP_S, RAMP_SHARE = 1.0, 0.05
 # A slope looks at all pairs: of a longer series so many evenly spaced points stand for all.
@@ -83,19 +82,13 @@ def gamma(
 def trace(times_s: ArrayLike, speed: float = 1.0, group: int = 1) -> Moments:
     """Return the moments of recorded times in s, from the first and ``speed`` times as fast.
 
-    Raises InputError for fewer than two different times, for times that are not finite, and for
-    more arrivals than memory should hold.
+    Raises InputError for fewer than two different times, and for times that are not finite.
     """
     times = np.sort(np.asarray(times_s, dtype=np.float64))
     if times.size < 2 or not np.isfinite(times).all() or times[0] == times[-1]:
         raise InputError(
             f"a trace of {times.size} arrival times: "
             "it needs at least two different ones, all finite numbers of seconds"
-        )
-    if times.size * group > MOST_TRACED:
-        raise InputError(
-            f"load.group={group}: {times.size:,} arrival times of as many samples each are more "
-            f"than {MOST_TRACED:,}; lower it"
         )
     moments = np.rint((times - times[0]) * (SECOND_NS / speed)).astype(np.int64)
     return np.repeat(moments, group)

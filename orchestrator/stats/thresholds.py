@@ -53,11 +53,6 @@ class Threshold:
             "threshold_reference": self.reference,
         }
 
-    def is_of(self, row: Mapping[str, Any]) -> bool:
-        """Return whether a row of a result table is read at it."""
-        at = (row["threshold"], row["threshold_ns"], row["threshold_origin"])
-        return at == (self.label, self.ns, self.origin)
-
 
 @dataclass(frozen=True)
 class Reference:

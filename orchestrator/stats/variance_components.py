@@ -180,6 +180,5 @@ def best_split(costs: Sequence[Costs], budget_s: float) -> Split | None:
     most, splits = min(MOST_PROCESSES, int(budget_s / (process_s + round_s))), []
     for count in range(FEWEST_PROCESSES, most + 1):
         if (rounds := int((budget_s / count - process_s) / round_s)) > 0:
-            width = max(one.half_width(count, rounds) for one in costs)
-            splits.append(Split(count, rounds, width))
+            splits.append(Split(count, rounds, max(one.half_width(count, rounds) for one in costs)))
     return min(splits, key=lambda split: split.half_width, default=None)

@@ -58,8 +58,9 @@ def read_material(campaign: Campaign, analysis: AnalysisConfig, criteria: Criter
         name = campaign.record.name
         raise InputError(f"{name}: no trial has a stored round to study: measure it first")
     check_names(trials, analysis)
-    records = tuple(campaign.trials())
-    return Material(campaign.record, records, grouped(trials, analysis), analysis, criteria)
+    return Material(
+        campaign.record, tuple(campaign.trials()), grouped(trials, analysis), analysis, criteria
+    )
 
 
 def who(group: Group, data: TrialData) -> list[str]:

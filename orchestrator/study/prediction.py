@@ -225,8 +225,7 @@ def _misses(material: Material) -> Iterator[Row]:
     for one in predictions(material):
         if one.missed():
             reasons, wider, p = explained(one, wanted.deviations)
-            figures = (one.gained, one.bar, wider, p, reasons)
-            yield [*who(one.group, one.data), one.label, *figures]
+            yield [*who(one.group, one.data), one.label, one.gained, one.bar, wider, p, reasons]
 
 
 def prediction_claims(material: Material, found: Sequence[Foretold]) -> Iterator[Claim]:

@@ -96,10 +96,8 @@ def best_bandwidth(times_s: ArrayLike, choices: Sequence[float] = BANDWIDTHS_S) 
     times = np.asarray(times_s, dtype=np.float64)
     apart = (times[:, None] - times) ** 2
 
-    def likelihood(h: float) -> float:
-        return float(np.log(np.exp(-0.5 * apart / h**2).mean(axis=1) / h).sum())
-
-    return max(choices, key=likelihood)
+    likelihoods = [np.log(np.exp(-0.5 * apart / h**2).mean(axis=1) / h).sum() for h in choices]
+    return choices[int(np.argmax(likelihoods))]
 
 
 def fit(times_s: Times) -> Density:
@@ -222,9 +220,6 @@ def effects(
     ``records`` : [R, B], ``times`` : [R, S] of the samples that have ``scores``, [S].
     """
 
-    def suited(times_s: Floats) -> Density:
-        return Density(times_s, select_bandwidth(times_s, resolution=1 / NS_PER_S).value)
-
     def mean_distance(of: Floats, fitted: Callable[[Floats], Density] = fit) -> float:
         fits = [(fitted(one[:train]), fitted(one[train:])) for one in of.T]
         return float(np.mean([distance_of(*both) for both in fits]))
@@ -240,7 +235,10 @@ def effects(
         least = np.array([one.rounds for one in found])
         added = np.minimum(least + settings.initial, train)
         yield "least rounds", float(added.mean()), float(least.mean())
-    yield "bandwidth floor", in_true_order, mean_distance(records, suited)
+    suited = mean_distance(
+        records, lambda of: Density(of, select_bandwidth(of, resolution=1 / NS_PER_S).value)
+    )
+    yield "bandwidth floor", in_true_order, suited
     if scores is not None:
 
         def quality(on_time: NDArray[np.bool_]) -> Floats:

@@ -115,8 +115,11 @@ def _rows(material: Material, cells: Callable[[Floats], Sequence[Value]]) -> lis
         times = pair[1].own_times(PRIMARY_CLOCK)
         return cells(times[:, evenly_chosen(times.shape[1], most)])
 
-    found = map_in_threads(of, pairs)
-    return [[*who(*pair), *row] for pair, row in zip(pairs, found, strict=True) if row]
+    return [
+        [*who(*pair), *row]
+        for pair, row in zip(pairs, map_in_threads(of, pairs), strict=True)
+        if row
+    ]
 
 
 @table(
@@ -186,8 +189,8 @@ def _enough(material: Material) -> Iterator[Row]:
         judged = data.judged(data.metric)
         quality, within = judged.curve(times, bound)[0], wanted.within * abs(judged.ideal())
         difference = abs(float(quality[:until].mean() - quality[until:].mean()))
-        figures = (len(times) - until, difference, within, difference <= within)
-        yield [*who(group, data), until, *figures]
+        rest = len(times) - until
+        yield [*who(group, data), until, rest, difference, within, difference <= within]
 
 
 def enough_claim(material: Material, table: StudyTable) -> Claim:

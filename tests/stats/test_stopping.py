@@ -263,15 +263,6 @@ def test_paper_takes_no_round_beyond_its_2000th() -> None:
     assert rule.update(observation(2000, steady()(0)), 0.0) == Decision(False)
 
 
-@pytest.mark.parametrize(
-    ("options", "rule"), [({"warm": -1}, "0 or more"), ({"fit_every": 0}, "1 or more"), ({"threshold": 0.0}, "above 0")]
-)
-def test_options_of_paper_that_are_out_of_range_are_refused(options: dict[str, float], rule: str) -> None:
-    [(name, value)] = options.items()
-    with pytest.raises(InputError, match=rf"measurement\.rule_options\.{name}={value}: must be {rule}"):
-        make("paper", options=options)
-
-
 def test_rounds_runs_to_max_rounds_whatever_the_times_say_and_keeps_the_trajectory() -> None:
     rounds, decisions = run(make("rounds", max_rounds=37), steady())
     assert (rounds, decisions[-1].reason) == (37, "max_rounds")
