@@ -3,8 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from orchestrator.analysis.claims import GUESSED_S
-from orchestrator.analysis.reach import reach_words
+from orchestrator.analysis.claims import GUESSED_S, reach_words
 from orchestrator.assessment.requirements import Requirements
 from orchestrator.assessment.sizing import Outlook, Size, advice, rounds_per_visit, sizes_of, sizes_table
 from orchestrator.commands.planning import Composed, whole_time

@@ -66,6 +66,9 @@ def go_on(
     if imported := next((record for record in stored.trials() if record.imported), None):
         remedy = "measure more where it was measured, and import it again"
         raise InputError(f"{imported.trial_id} is imported, and there is nothing to {verb}: {remedy}")
+    question = stored.record.capacity if verb == "resume" else None
+    if question is not None and any(is_older(planned.trial) for planned in stored.record.trials):  # which chose its rates in another way
+        raise InputError(f"this search was begun by version {stored.record.code_version} and can only be reported; begin a new one")
     refuse_strangers_code(verb, directory, stored.record.config.code, trust)
     with CampaignWriter.reopen(directory, look=looked_at(trust)) as writer:
         campaign = override_cluster(writer.record.config, overrides)
@@ -73,9 +76,6 @@ def go_on(
         add_code_folders(campaign.code)
         trials = writer.record.trials
         chosen = [planned for planned in trials if planned.state in states]
-        question = writer.record.capacity if verb == "resume" else None
-        if question is not None and any(is_older(planned.trial) for planned in trials):  # which chose its rates in another way
-            raise InputError(f"this search was begun by version {writer.record.code_version} and can only be reported; begin a new one")
         searches = [] if question is None else searches_in(writer.directory, question)
         if not chosen and not any(search.next_rates().rates for search in searches):
             states_now = ", ".join(f"{count} {state}" for state, count in Counter(planned.state for planned in trials).items())
