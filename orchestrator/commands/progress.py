@@ -5,7 +5,6 @@ Drawn between rounds only, at most twice a second.
 
 from __future__ import annotations
 
-import math
 import sys
 import threading
 import time
@@ -18,9 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from orchestrator.commands.remaining import Pace, left_in_words, pace_of, time_left
-from orchestrator.report.text import milliseconds, printable, seconds
-from orchestrator.running.trial import RoundDone
-from orchestrator.stats.stopping import Decision
+from orchestrator.report.text import printable, seconds
 from orchestrator.storage.handover import Prepared
 from orchestrator.storage.records import Fault, PlannedTrial
 from orchestrator.storage.schema import State
@@ -112,20 +109,19 @@ class Progress:
         load_s = prepared.cold_start["load_ns"] / 1e9
         self._show(planned, f"warm after {seconds(load_s)} of loading")
 
-    def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
+    def round_done(self, planned: PlannedTrial, rounds: int, duration_s: float) -> None:
         """Say how many rounds are done, how many there can be, what the last one took, and how much time is left."""
         with self._lock:
             before = self._paces.get(planned.trial_id) or pace_of(planned.trial.measurement)
-            timed = before.timed + (done.rounds - before.done if before.timed else 1)
-            mean_s = (before.round_s * before.timed + done.duration_s * (timed - before.timed)) / timed
-            self._paces[planned.trial_id] = before._replace(done=done.rounds, timed=timed, round_s=mean_s)
+            timed = before.timed + (rounds - before.done if before.timed else 1)
+            mean_s = (before.round_s * before.timed + duration_s * (timed - before.timed)) / timed
+            self._paces[planned.trial_id] = before._replace(done=rounds, timed=timed, round_s=mean_s)
             if self._first_round_s is None:
-                self._first_round_s = time.monotonic() - done.duration_s
+                self._first_round_s = time.monotonic() - duration_s
         if not before.timed:
             self._tell_slow(planned)
-        p99 = f", p99 {milliseconds(done.p99_ns)}" if math.isfinite(done.p99_ns) else ""
         bound = f"{'' if before.least == before.most else 'at most '}{before.most}"
-        self._show(planned, f"round {done.rounds} of {bound}, {seconds(done.duration_s)}{p99}")
+        self._show(planned, f"round {rounds} of {bound}, {seconds(duration_s)}")
 
     def _tell_slow(self, planned: PlannedTrial) -> None:
         """Say once of each trial that its rounds take far longer than those of the others."""

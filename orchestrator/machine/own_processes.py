@@ -5,17 +5,19 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 import psutil
 
-from orchestrator.machine.environment import boot_id
+from orchestrator.machine.environment import boot_id, read_text
 from orchestrator.machine.host import SAME_START_S, Identity
 
 NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 # Fields of /proc/PID/stat, counted from the state after the name.
 PARENT, USER, SYSTEM = 1, 11, 12
 RAYLET, HEAD = "raylet", "gcs_server"
+LOAD = Path("/proc/loadavg")  # ends with how many threads there are, and the number of the newest
 # In the command line of each of Ray's daemons: which Ray it belongs to.
 SESSION = re.compile(r"session_[\w.-]+")
 
@@ -64,15 +66,22 @@ def _below(parents: Mapping[int, int], roots: Iterable[int]) -> set[int]:
 
 
 class Kin:
-    """Finds the processes that are this program's now, again and again: of those that it has met it reads nothing a second time."""
+    """Finds the processes that are this program's now, again and again.
+
+    It looks anew only where a process or thread has begun or ended since, and reads nothing a second time of those that it has met.
+    """
 
     def __init__(self, roots: Collection[int]) -> None:
         self._roots = roots
         self._parents: dict[int, int] = {}
+        self._alive, self._found = "", OwnProcesses()
 
     def find(self) -> OwnProcesses:
-        self._parents = read_parents(self._parents)
-        return divide(self._parents, self._roots, os.getpid())
+        alive = (read_text(LOAD) or "").rpartition("/")[2]
+        if alive != self._alive or not alive:
+            self._alive, self._parents = alive, read_parents(self._parents)
+            self._found = divide(self._parents, self._roots, os.getpid())
+        return self._found
 
 
 def read_parents(known: Mapping[int, int] = MappingProxyType({})) -> dict[int, int]:

@@ -1,11 +1,9 @@
 """The course of a trial: its rounds so far, its judge, and what its stopping rule makes of them."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import chain
 from typing import Any
-
-import numpy as np
 
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import hidden
@@ -21,7 +19,7 @@ from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.storage.records import Fault
 from orchestrator.storage.schema import InFlight
 
-MOST_UNASKED = 64  # So many rounds wait at most until the rule is asked about them: their times are in memory
+MOST_UNASKED = 64  # So many calls wait at most until the rule is asked about their rounds, which are in memory
 
 
 class Course:
@@ -42,8 +40,8 @@ class Course:
         the number of the round that is measured next.
     visit
         the number of the visit under way, or of the last one that is stored; -1 where there is none.
-    round_s, p99_ns
-        how long the last round took, and the 99th percentile of its times on the clock that counts first.
+    round_s
+        how long the last round took.
     """
 
     def __init__(self, trial: Trial, book: TrialBook, rule: StoppingRule, among_others: bool) -> None:
@@ -51,12 +49,12 @@ class Course:
         self._visits_are_units = visits_are_units(trial, among_others)
         self.next_round = 0
         self.visit = -1
-        self.round_s, self.p99_ns = 1.0, 0.0
+        self.round_s = 1.0
         self._trial = trial
         self._rule = rule
         self._clock = RoundClock()
         self._judge: TrialJudge | None = None
-        self._unasked: list[tuple[RoundObservation, float]] = []
+        self._unasked: list[Rounds] = []
 
     def replay(self, trial_id: str) -> bool:
         """Ask the rule about the rounds that are stored. Return whether they are enough.
@@ -75,7 +73,6 @@ class Course:
             decision = self.decide(kept=self.book.extends)
         except TrialFailed as error:
             raise InputError(f"{trial_id}, as it is stored: {error}; measure the campaign again") from error
-        self.next_round = rounds.numbers[-1] + 1
         visit = rounds.rows.column("visit")[-1].as_py()
         self.visit = self.visit if visit is None else visit
         if decision.stop:
@@ -113,6 +110,12 @@ class Course:
 
     def take(self, rounds: Rounds) -> None:
         """Take in the next rounds. The rule is asked about them by `decide`."""
+        self._unasked.append(rounds)
+        self.next_round = rounds.rows.column("round")[-1].as_py() + 1
+        self.round_s = rounds.rows.column("duration_ns")[-1].as_py() / 1e9
+
+    def _observed(self, rounds: Rounds) -> Iterator[tuple[RoundObservation, float]]:
+        """Yield each round as the rule sees it, and the seconds passed at its end."""
         judge, rows = self._judge, rounds.rows.select(["round", "process", "visit", "started_monotonic_ns", "duration_ns"]).to_pylist()
         assert judge is not None
         of_samples, times = clocks(self._trial, rounds)
@@ -129,9 +132,7 @@ class Course:
                 judge.bounded,
                 self._clock.round_s,
             )
-            self._unasked.append((observation, elapsed_s))
-        last = times[primary][-1]
-        self.round_s, self.p99_ns = rows[-1]["duration_ns"] / 1e9, float(np.sort(last)[math.ceil(0.99 * last.size) - 1])
+            yield observation, elapsed_s
 
     @property
     def may_stop_at(self) -> int:
@@ -141,7 +142,7 @@ class Course:
     @property
     def is_due(self) -> bool:
         """Whether the rule must be asked now, since it may stop, or since many rounds wait for it."""
-        return bool(self._unasked) and (self._unasked[-1][0].rounds >= self.may_stop_at or len(self._unasked) >= MOST_UNASKED)
+        return bool(self._unasked) and (self.next_round >= self.may_stop_at or len(self._unasked) >= MOST_UNASKED)
 
     def decide(self, kept: bool = False) -> Decision:
         """Ask the rule about the rounds since it was asked last, and return what it says of the one that it stops at, else of the last.
@@ -150,7 +151,7 @@ class Course:
         already. It takes milliseconds: where no rule can stop, this can wait for a pause.
         """
         decision = Decision(False)
-        for observation, elapsed_s in self._unasked:
+        for observation, elapsed_s in chain.from_iterable(map(self._observed, self._unasked)):
             decision = self._rule.update(observation, elapsed_s)
             if decision.check is not None and not kept:
                 check = dict(decision.check)
@@ -165,7 +166,6 @@ class Course:
     def store(self, rounds: Rounds) -> None:
         """Store rounds that were taken in."""
         self.book.store_rounds(rounds)
-        self.next_round += len(rounds.numbers)
 
     def store_left(self, left: Stamps, fault: Fault) -> None:
         """Store the round in flight of a process that has died, or the rounds of its stream, as far as it came."""

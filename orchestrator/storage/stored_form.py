@@ -118,7 +118,7 @@ def table_of(rows: Sequence[Mapping[str, Any]], form: pa.Schema) -> pa.Table:
 def rows_batch(rows: Sequence[Mapping[str, Any]], form: pa.Schema) -> pa.RecordBatch:
     """Return rows as a batch. Raises ValueError as `table_of`."""
     refuse_unknown({name for row in rows for name in row}, form)
-    return pa.RecordBatch.from_pylist(rows, schema=form)
+    return pa.RecordBatch.from_struct_array(pa.array(rows, pa.struct(form)))
 
 
 def columns_batch(columns: Mapping[str, Any], form: pa.Schema) -> pa.RecordBatch:

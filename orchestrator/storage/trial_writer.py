@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from orchestrator.contracts import InputError
 from orchestrator.storage import schema
 from orchestrator.storage.files import Held, make_folder, write_json, write_parquet, write_text
-from orchestrator.storage.handover import Rounds
+from orchestrator.storage.handover import Rounds, packed, unpacked
 from orchestrator.storage.layout import TWINS, TrialFolder, part_name, parts
 from orchestrator.storage.load import MEASURE_AGAIN, read_regular, read_table
 from orchestrator.storage.merge import both, merge, recover, rounds
@@ -27,8 +27,9 @@ from orchestrator.storage.stored_form import PARQUET_OF_TIMINGS, conform, outcom
 # Of a file of tracebacks: the oldest make room for the newest.
 MOST_BYTES = 64 * 1024
 RULE = "=" * 20
-# When the first part is written, and how far two lie apart at most: each time twice as far, since one costs 10 ms between rounds.
-FLUSH_AFTER_S, FLUSH_EVERY_S = 1.0, 30.0
+# When the first part is written, and how far the others lie apart, since one costs 5 to 10 ms between rounds. Rounds that wait for theirs
+# outlive every kill, too.
+FLUSH_AFTER_S, FLUSH_EVERY_S = 1.0, 15.0
 # Before rounds that wait: how long they are, and their CRC-32.
 HEAD = struct.Struct("<II")
 
@@ -64,8 +65,8 @@ class TrialWriter:
         self.rounds = len(numbers)
         self._last = numbers[-1].as_py() if self.rounds else -1
         self._next_part = max(parts(folder.twin("rounds")), default=-1) + 1  # counted, since another folder may stand there later
-        self._waiting: list[tuple[pa.Table, pa.Table]] = []
-        self._flushed_at, self._every_s = clock(), FLUSH_AFTER_S
+        self._waiting: list[tuple[pa.RecordBatch | pa.Table, pa.RecordBatch | pa.Table]] = []
+        self._due_s = clock() + FLUSH_AFTER_S
         for timed, rows in left:
             if rows.column("round")[0].as_py() > self._last:
                 self.append(timed, rows)
@@ -132,37 +133,46 @@ class TrialWriter:
     def append(self, timings: pa.RecordBatch | pa.Table, rows: pa.RecordBatch | pa.Table) -> None:
         """Store rounds: columns of ``schema.TIMINGS`` in order of round and sample, and one row of ``schema.ROUNDS`` each.
 
-        Raises
-        ------
-        ValueError
-            for a round that is stored already or comes before one that is, rows of other rounds, samples out of order, or
-            durations that do not fit their outcomes or lie outside the declared ranges.
+        Raises ValueError for a round that is stored already or comes before one that is. All else is checked when a part is written.
         """
-        timed, rounds_of = conform(timings, schema.TIMINGS), conform(rows, schema.ROUNDS)
-        numbers = check_rounds(timed, rounds_of)
-        if numbers[0] <= self._last:
+        numbers = rows.column("round")
+        first, last = numbers[0].as_py(), numbers[-1].as_py()
+        if first <= self._last:
             stored = f"round {self._last} of {self._folder.path.name} is stored already"
-            raise ValueError(f"{stored}, and round {numbers[0]} cannot follow it: a stored round is never replaced")
-        self.rounds, self._last = self.rounds + len(numbers), int(numbers[-1])
-        self._waiting.append((timed, rounds_of))
-        if self._clock() - self._flushed_at >= self._every_s:
-            self._every_s = min(2 * self._every_s, FLUSH_EVERY_S)
+            raise ValueError(f"{stored}, and round {first} cannot follow it: a stored round is never replaced")
+        self.rounds, self._last = self.rounds + len(numbers), last
+        self._waiting.append((timings, rows))
+        if self._clock() >= self._due_s:
             self.flush()
         else:
-            _wait(self._folder.waiting, timed, rounds_of)
+            _wait(self._folder.waiting, timings, rows)
 
     def flush(self) -> None:
-        """Write the rounds appended since the last flush as one part: timings first, then the twin that makes them exist."""
+        """Write the rounds appended since the last flush as one part: timings first, then the twin that makes them exist.
+
+        Raises ValueError for rounds that make no sense, as `check_rounds` does; they are dropped.
+        """
         if self._waiting:
             # A part of timings whose twin could not be written holds these rounds: it is written again, under its name.
-            timed, rows = (pa.concat_tables(tables) for tables in zip(*self._waiting, strict=True))
+            timed, rows = self._checked()
             write_parquet(self._folder.twin("timings") / part_name(self._next_part), used(timed), **PARQUET_OF_TIMINGS)
             write_parquet(self._folder.twin("rounds") / part_name(self._next_part), used(rows))
             self._next_part += 1
             self._waiting.clear()
+            self._due_s = self._clock() + FLUSH_EVERY_S
         with Held.parent_of(self._folder.waiting) as around, suppress(FileNotFoundError):
             os.unlink(self._folder.waiting.name, dir_fd=around)
-        self._flushed_at = self._clock()
+
+    def _checked(self) -> tuple[pa.Table, pa.Table]:
+        try:
+            timed = pa.concat_tables([conform(timings, schema.TIMINGS) for timings, _ in self._waiting])
+            rows = pa.concat_tables([conform(rows, schema.ROUNDS) for _, rows in self._waiting])
+            check_rounds(timed, rows)
+        except ValueError:
+            self.rounds -= sum(len(rows) for _, rows in self._waiting)
+            self._waiting.clear()
+            raise
+        return timed, rows
 
     def finish(self) -> None:
         """Flush, and merge all parts. More rounds may still follow."""
@@ -170,16 +180,12 @@ class TrialWriter:
         merge(self._folder)
 
 
-def _wait(path: Path, timings: pa.Table, rows: pa.Table) -> None:
+def _wait(path: Path, timings: pa.RecordBatch | pa.Table, rows: pa.RecordBatch | pa.Table) -> None:
     """Append rounds that wait to be written as a part, at once, so that they outlive every process that is killed.
 
     Nothing is flushed to the disk: only a loss of power takes them.
     """
-    sink = pa.BufferOutputStream()
-    for table in (timings, rows):
-        with pa.ipc.new_stream(sink, table.schema) as stream:
-            stream.write_table(table)
-    content = sink.getvalue().to_pybytes()
+    content = packed(timings, rows)
     whole = HEAD.pack(len(content), zlib.crc32(content)) + content
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     with Held.parent_of(path) as folder:
@@ -203,13 +209,13 @@ def _waiting(path: Path) -> Iterator[tuple[pa.Table, pa.Table]]:
         found = content[at : at + length]
         if len(found) < length or zlib.crc32(found) != checksum:
             return
-        source = pa.BufferReader(found)
-        yield pa.ipc.open_stream(source).read_all(), pa.ipc.open_stream(source).read_all()
+        timings, rows = unpacked(found)
+        yield timings, rows
         at += length + HEAD.size
 
 
-def check_rounds(timings: pa.Table, rows: pa.Table) -> NDArray[np.int32]:
-    """Return the numbers of rounds. Raises ValueError if their timings and their rows do not make sense together."""
+def check_rounds(timings: pa.Table, rows: pa.Table) -> None:
+    """Raise ValueError for rows of other rounds, samples out of order, or durations that do not fit their outcomes."""
     if not rows.num_rows or not timings.num_rows:
         raise ValueError(f"a round has one row and timings of at least one sample, not {rows.num_rows} and {timings.num_rows}")
     numbers: NDArray[np.int32] = rows.column("round").to_numpy()
@@ -227,6 +233,3 @@ def check_rounds(timings: pa.Table, rows: pa.Table) -> NDArray[np.int32]:
     for name in schema.STAGES:
         if not np.array_equal(timings.column(name).is_valid().to_numpy(), is_ok):
             raise ValueError(f"round {numbers[0]}: {name} must be null exactly where the outcome is not ok")
-    for table in (timings, rows):
-        schema.refuse_out_of_range(table)
-    return numbers

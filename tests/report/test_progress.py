@@ -13,7 +13,6 @@ from orchestrator.commands import remaining
 from orchestrator.commands.progress import Progress
 from orchestrator.commands.remaining import Pace, left_in_words, time_left
 from orchestrator.configuration.config import parse_trial
-from orchestrator.running.trial import RoundDone
 from orchestrator.stats.stopping import Decision
 from orchestrator.storage.handover import Prepared
 from orchestrator.storage.records import PlannedTrial
@@ -43,9 +42,9 @@ def shown(progress: Progress) -> str:
 def test_the_live_line_is_that_of_the_trial_whose_turn_it_is() -> None:
     first, second = planned("first"), planned("second")
     progress = Progress(2, io.StringIO())
-    progress.round_done(first, RoundDone(3, 0.5, 1e7), GOES_ON)
-    assert "first-r0: round 3 of 6, 0.5 s, p99 10.0 ms" in shown(progress)
-    progress.round_done(second, RoundDone(1, 0.5, 1e7), GOES_ON)
+    progress.round_done(first, 3, 0.5)
+    assert "first-r0: round 3 of 6, 0.5 s" in shown(progress)
+    progress.round_done(second, 1, 0.5)
     assert "second-r0: round 1 of 6, " in shown(progress)
     assert "first-r0" not in shown(progress)
     progress.trial_ended(first, "done", None)
@@ -64,7 +63,7 @@ def test_the_live_line_is_that_of_the_trial_whose_turn_it_is() -> None:
 )
 def test_the_bound_of_rounds_is_that_of_the_rule(rule: dict[str, object], said: str) -> None:
     progress = Progress(1, io.StringIO())
-    progress.round_done(planned("a", {"min_rounds": 14, "max_rounds": 40, **rule}), RoundDone(30, 0.5, 1e7), GOES_ON)
+    progress.round_done(planned("a", {"min_rounds": 14, "max_rounds": 40, **rule}), 30, 0.5)
     assert said in shown(progress)
 
 
@@ -74,7 +73,7 @@ def test_nothing_is_said_after_the_last_word() -> None:
     progress.trial_started(trial)
     said = stream.getvalue()
     progress.fall_silent()
-    progress.round_done(trial, RoundDone(3, 0.5, 1e7), GOES_ON)
+    progress.round_done(trial, 3, 0.5)
     progress.trial_ended(trial, "interrupted", "stopped by the user after 3 rounds")
     assert said == stream.getvalue() == "late-r0: loading\n"
 
@@ -117,7 +116,7 @@ def test_it_says_what_is_left_and_which_trial_is_far_slower() -> None:
     progress, trials = Progress(0, stream), [planned("first"), planned("second"), planned("third")]
     progress.add(trials, {})
     for trial, took_s in zip(trials, (0.5, 0.5, 86.0), strict=True):
-        progress.round_done(trial, RoundDone(1, took_s, 1e7), GOES_ON)
+        progress.round_done(trial, 1, took_s)
     said = stream.getvalue()
     assert "third-r0: a round takes 1 min 26 s, 172 times as long as those of the other trials; about" in said
     assert "left" in shown(progress).splitlines()[0]

@@ -24,16 +24,18 @@ def parts(directory: Path, trial_id: str, twin: str) -> list[str]:
     return sorted(path.name for path in (directory / "trials" / trial_id / twin).iterdir())
 
 
-def test_parts_are_written_each_time_twice_as_far_apart(campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound) -> None:
+def test_the_first_part_is_written_soon_and_others_far_apart(
+    campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound
+) -> None:
     writer = campaign.trial(trial_id)
-    for number in range(33):
+    for number in range(70):
         clock.now += 0.25
         writer.append(*new_round(number))
-    assert parts(campaign.directory, trial_id, "timings") == [f"part-{part:05d}.parquet" for part in range(3)]
+    assert parts(campaign.directory, trial_id, "timings") == [f"part-{part:05d}.parquet" for part in range(2)]
     assert parts(campaign.directory, trial_id, "rounds") == parts(campaign.directory, trial_id, "timings")
-    assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(28))
+    assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(64))
     writer.flush()
-    assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(33))
+    assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(70))
 
 
 @pytest.mark.parametrize("cut", [0, 1, 3000])
@@ -80,12 +82,12 @@ def test_more_rounds_may_follow_a_merge(campaign: CampaignWriter, trial_id: str,
     writer.flush()
     before = open_campaign(campaign.directory).timings(trial_id)
     writer.finish()
-    assert parts(campaign.directory, trial_id, "timings") == parts(campaign.directory, trial_id, "rounds") == ["part-00000-00002.parquet"]
+    assert parts(campaign.directory, trial_id, "timings") == parts(campaign.directory, trial_id, "rounds") == ["part-00000-00001.parquet"]
     assert open_campaign(campaign.directory).timings(trial_id).equals(before)
     writer.append(*new_round(7))
     writer.finish()
     writer.finish()
-    assert parts(campaign.directory, trial_id, "timings") == ["part-00000-00003.parquet"]
+    assert parts(campaign.directory, trial_id, "timings") == ["part-00000-00002.parquet"]
     assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(8))
 
 
@@ -121,9 +123,6 @@ def test_rounds_come_in_order(campaign: CampaignWriter, trial_id: str, new_round
 @pytest.mark.parametrize(
     ("times", "complaint"),
     [
-        ({"inference_ns": [1, -1, 1]}, "inference_ns is -1"),
-        ({"inference_ns": [1, 0, 1]}, "inference_ns is 0"),
-        ({"postprocess_ns": [1, 1, -5]}, "postprocess_ns is -5"),
         ({"sample": [0, 0, 1]}, "counted upward"),
         ({"sample": [-1, 0, 1]}, "counted upward"),
         ({"sample": [1, 0, 2]}, "counted upward"),
@@ -137,8 +136,9 @@ def test_a_round_that_makes_no_sense_is_refused(
     for name, values in times.items():
         index = timings.schema.get_field_index(name)
         timings = timings.set_column(index, schema.TIMINGS.field(name), pa.array(values, schema.TIMINGS.field(name).type))
+    campaign.trial(trial_id).append(timings, row)
     with pytest.raises(ValueError, match=complaint):
-        campaign.trial(trial_id).append(timings, row)
+        campaign.trial(trial_id).flush()
     assert campaign.trial(trial_id).rounds == 0
 
 
@@ -149,16 +149,16 @@ def test_durations_are_null_exactly_where_the_outcome_is_not_ok(
     timings, row = new_round(0, outcomes=["ok", "error", "ok"])
     other = new_round(0, outcomes=outcomes)[0].column("outcome")
     wrong = timings.set_column(2, schema.TIMINGS.field("outcome"), other)
+    campaign.trial(trial_id).append(wrong, row)
     with pytest.raises(ValueError, match="must be null exactly where"):
-        campaign.trial(trial_id).append(wrong, row)
+        campaign.trial(trial_id).flush()
 
 
-def test_empty_rounds_and_two_rows_are_refused(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
+def test_a_round_without_timings_is_refused(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
     timings, row = new_round(0)
+    campaign.trial(trial_id).append(timings.slice(0, 0), row)
     with pytest.raises(ValueError, match="not 1 and 0"):
-        campaign.trial(trial_id).append(timings.slice(0, 0), row)
-    with pytest.raises(ValueError, match="not 0 and 3"):
-        campaign.trial(trial_id).append(timings, row.slice(0, 0))
+        campaign.trial(trial_id).flush()
 
 
 def test_warmups_of_a_later_process_follow(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
@@ -229,9 +229,9 @@ def test_many_rounds_at_once_are_stored_as_one_by_one(tmp_path: Path, new_round:
         assert at_once.rounds == 5
         stored = [of_trial.stored_rounds() for of_trial in (one_by_one, at_once)]
         assert stored[0] == stored[1]
-        for wrong in (rounds[:1], [new_round(6, 4), new_round(5, 4)], [new_round(5, 4), new_round(5, 4)]):
-            with pytest.raises(ValueError, match=r"stored already|counted upward"):
-                at_once.append(*(pa.Table.from_batches(batches) for batches in zip(*wrong, strict=True)))
-        timings, row = new_round(5, 4)
-        with pytest.raises(ValueError, match="samples must be counted upward"):
-            at_once.append(pa.Table.from_batches([timings.take(pa.array([1, 0, 2, 3]))]), pa.Table.from_batches([row]))
+        timings, row = new_round(7, 4)
+        swapped = timings.take(pa.array([1, 0, 2, 3])), row
+        for wrong in ([new_round(6, 4), new_round(5, 4)], [new_round(6, 4), new_round(6, 4)], [swapped]):
+            at_once.append(*(pa.Table.from_batches(batches) for batches in zip(*wrong, strict=True)))
+            with pytest.raises(ValueError, match="counted upward"):
+                at_once.flush()
