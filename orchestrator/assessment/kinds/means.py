@@ -110,7 +110,7 @@ class Capacity(Kind):
         rates = [
             (rate, each.group, each.data)
             for each in system.measured
-            if each.group and each.data and (rate := each.trial.load.rate_per_s) is not None
+            if each.group and each.data and (rate := each.record.trial.load.rate_per_s) is not None
         ]
         if not rates:
             raise NotShown("no trial under load with a rate was measured: use `capacity`, or load= with load.rate_per_s=")
@@ -156,7 +156,6 @@ def _of_quality(
     threshold_ns: int,
     asked: Asked,
 ) -> tuple[float, Finding]:
-    """Return what `_of_mean` does of tail quality."""
     members, judged, floor = judged_part(data, asked)
     times = data.times[clock] if members.all() else data.times[clock][:, members]
     gained = judged.curve(times, [threshold_ns])[0]
