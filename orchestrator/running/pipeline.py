@@ -204,9 +204,8 @@ def run_in_visits(
         ready, began_ns = [run for run in map(begun.pop, first) if run.ready()], now_ns()
         active = [run for run in ready if run.visit(number, until_ns) and run.rest()]
         first_ns = now_ns() - began_ns
-        for run in begun.values():
-            run.open()
-        active += [run for run in begun.values() if run.ready() and run.rest()]
+        opened = [run for run in begun.values() if run.open()]
+        active += [run for run in opened if run.ready() and run.rest()]
         cycle_ns, began_ns = 0, now_ns() - first_ns
         while active:
             if cycle_ns and now_ns() + cycle_ns > until_ns:
