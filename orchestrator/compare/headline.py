@@ -3,14 +3,12 @@
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.compare.campaigns import ALARM, PASSED, SEVERITY, UNDECIDED, Comparison
 from orchestrator.compare.differences import LOAD_DIFFERS, LOADS, differences
-from orchestrator.compare.rows import BLIND, FINISH, MISSING, NO_VERDICT, percent
-from orchestrator.report.html import said
+from orchestrator.compare.rows import BLIND, FINISH, MISSING, NO_VERDICT, percent, say
 from orchestrator.report.pasted import ORCHESTRATOR, plain_word, words_again
 from orchestrator.stats.constants import FEWEST_REPEATS
 
@@ -24,8 +22,6 @@ MOST_TOLD, MOST_KINDS = 8, 2
 # Macros of the template that say what was compared, each empty where it does not hold.
 SENTENCES = ("sides", "counted", "only_after", "in_pairs", "load_differs", "apart")
 RESULTS = {PASSED: "pass", ALARM: "fail", UNDECIDED: "no verdict"}
-
-say = partial(said, "orchestrator.compare")
 
 
 class Headline(NamedTuple):
@@ -106,7 +102,9 @@ def commands(comparison: Comparison, places: tuple[Path, Path], undecided: bool)
     if any(FINISH in row.why for row in comparison.rows):
         yield f"{ORCHESTRATOR} resume {after}  # finish the candidate, then compare again"
     sides, reasons = _sides(comparison), _reasons(comparison)
-    run = f"{ORCHESTRATOR} compare --run {sides or _same_words(comparison.commands[1])}"
+    # The code of one side would be that of both.
+    same = words_again([word for word in _choosing(comparison.commands[1]) if not word.startswith("code=")])
+    run = f"{ORCHESTRATOR} compare --run {sides or f'A B {same}'}"
     if sides and (undecided or any(row.nearest for row in comparison.rows)) and BLIND not in reasons:
         yield f"{run} --gate  # what differs, in pairs"
     elif undecided and (comparison.apart or UNKNOWN in reasons):
@@ -114,11 +112,6 @@ def commands(comparison: Comparison, places: tuple[Path, Path], undecided: bool)
     if undecided and BLIND in reasons:
         yield f"{ORCHESTRATOR} compare {before} {after} --gate analysis.primary=p50  # a threshold at which quality feels speed"
         yield f"{run} --pairs {MORE_PAIRS} --gate  # more repeats, in pairs"
-
-
-def _same_words(command: Sequence[str]) -> str:
-    """Return what follows ``--run`` where the words do not tell the sides apart; the code of one would be that of both."""
-    return f"A B {words_again([word for word in _choosing(command) if not word.startswith('code=')])}"
 
 
 def _sides(comparison: Comparison) -> str | None:
