@@ -67,7 +67,7 @@ def stack(device: str) -> dict[str, Any]:
     for module in FRAMEWORKS:
         if module in sys.modules:
             loaded = getattr(sys.modules[module], "__version__", None)
-            versions[module] = loaded or _distribution_version(DISTRIBUTIONS.get(module, module))
+            versions[module] = loaded or distribution_version(DISTRIBUTIONS.get(module, module))
     torch = sys.modules.get("torch")
     if torch is not None:
         versions["torch_cuda"] = torch.version.cuda
@@ -109,12 +109,13 @@ def told_by_driver(ask: Callable[[], T]) -> T | None:
 
 def installed_versions() -> dict[str, str]:
     """Return the versions of Python, Ray and the frameworks that are installed. Imports none of them."""
-    found = {name: _distribution_version(name) for name in DECISIVE}
+    found = {name: distribution_version(name) for name in DECISIVE}
     return {"python": platform.python_version(), **{name: version for name, version in found.items() if version}}
 
 
 @cache
-def _distribution_version(name: str) -> str | None:
+def distribution_version(name: str) -> str | None:
+    """Return the version of a distribution, None where it is not installed. Imports nothing of it."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

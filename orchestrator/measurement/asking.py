@@ -27,8 +27,7 @@ MOST_LINE = 2**24
 # Characters of an answer that a message quotes.
 FIRST_OF_BODY = 200
 LONGEST_MESSAGE = 300
-# Bytes of an answer in which a token is looked for in every spelling: the longest fits behind what
-# is quoted.
+# Bytes of an answer in which a token is looked for: the longest fits behind what is quoted.
 MOST_QUOTED = 2**18
 
 
@@ -190,13 +189,9 @@ class Client:
             answer.close()
         if closes or self._closes(request):
             self._drop()
-        # Before anything is cut: the beginning of a token would not be found any more.
-        if self._secret is not None:
-            hide = self._secret.hide_bytes
-            body, lines = hide(body), [(moment, hide(line)) for moment, line in lines]
         if not good:
-            said = self.hide(body[:MOST_QUOTED].decode("latin-1")).encode("latin-1")  # it has a letter for every byte
-            words = " ".join(said[: 4 * FIRST_OF_BODY].decode("utf-8", "replace").split())
+            # The token is hidden before anything is cut: its beginning would not be found any more.
+            words = " ".join(self.hide(body[:MOST_QUOTED].decode("utf-8", "replace")).split())
             raise ServerFault(f"HTTP {answer.status} {self.hide(answer.reason)[:FIRST_OF_BODY]}: {words[:FIRST_OF_BODY] or 'no more said'}")
         headers = {name.lower(): value for name, value in answer.getheaders()}
         return Reply(headers, body, lines, sent_ns, headers_ns, ended_ns, connection=connection.number)

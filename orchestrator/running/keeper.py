@@ -19,10 +19,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 # Signals meant for the program, which the keeper ignores.
@@ -38,7 +38,7 @@ SAME_START_S = 1.0
 
 
 class Keeper:
-    """The owner's end: starts a command, or none. Raises OSError where that cannot be started. ``end`` must be called.
+    """The owner's end: starts a command, or none, to delete files. Raises OSError where that cannot be started. ``end`` must be called.
 
     ``on_end`` is called in a thread when the command has ended of its own, with how.
     """
@@ -81,6 +81,12 @@ class Keeper:
         if self._refused is not None:
             self.end()
             raise OSError(self._refused)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.end()
 
     def remove_at_end(self, path: Path) -> None:
         """Have a file or folder deleted when the owner has ended."""
@@ -136,16 +142,6 @@ class Keeper:
             self._how = how
             self._over.set()
             self._on_end(how)
-
-
-@contextmanager
-def kept() -> Iterator[Keeper]:
-    """Have a keeper without a command, which deletes files."""
-    keeper = Keeper()
-    try:
-        yield keeper
-    finally:
-        keeper.end()
 
 
 def described(code: int) -> str:
@@ -311,15 +307,6 @@ def tell(**said: Any) -> None:
         os.write(1, json.dumps(said).encode() + b"\n")
 
 
-def delete(path: Path) -> None:
-    """Delete a file or folder; a link leads nowhere."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
-            path.unlink()
-
-
 def main(owner: int) -> None:
     """Do as the order says, until there is nothing left of it."""
     lines = bytearray()
@@ -354,8 +341,12 @@ def main(owner: int) -> None:
         command.code = command.pid = None
         watch(command, owner, lines)
     for line in lines.splitlines():
-        with suppress(ValueError):
-            delete(Path(json.loads(line)))
+        with suppress(OSError, ValueError):
+            path = Path(json.loads(line))
+            if path.is_dir() and not path.is_symlink():  # a link leads nowhere
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
     tell(killed=killed)
 
 

@@ -110,7 +110,9 @@ class TrialRun:
         self._make_rule = make_rule
         self._among_others = among_others
         self._stop = stop
-        self._process = TimedProcess(executor, planned.trial, planned.trial_id, self._keep_server_log)
+        self._process = TimedProcess(
+            executor, planned.trial, planned.trial_id, lambda process, text: self._begun.book.store_server_log(process, text)
+        )
         self._book: TrialBook | None = None
         self._course: Course | None = None
         self._calls: RoundCalls | None = None
@@ -170,7 +172,6 @@ class TrialRun:
         return follows or self._attempt(self._process.rest)
 
     def close(self) -> None:
-        """End the process, where there is one. Idempotent."""
         self._process.close()
 
     @property
@@ -190,7 +191,6 @@ class TrialRun:
         return None
 
     def _prepare(self, course: Course) -> End | None:
-        """Have a fresh process ready for the next round."""
         if self._stop.is_set():
             return self._interrupted(course)
         found = self._process.start(self._stop)
@@ -262,10 +262,6 @@ class TrialRun:
 
     def _interrupted(self, course: Course) -> End:
         return "interrupted", f"stopped by the user after {course.next_round} rounds"
-
-    def _keep_server_log(self, process: int, text: str) -> None:
-        if self._book is not None:
-            self._book.store_server_log(process, text)
 
     def _attempt(self, action: Callable[[], End | None]) -> bool:
         """Do one step, which returns how the trial has ended or None; return whether it goes on. Raises an OSError of the disk alone."""
