@@ -4,18 +4,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any
 
 from orchestrator.analysis.loading import copies_among, copies_in_words
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.units import FEW, ONE_STRETCH
-from orchestrator.assessment.kinds import Basis, Finding, say, worst
+from orchestrator.assessment.kinds import COUNTED, Basis, Finding, say, worst
 from orchestrator.assessment.requirements import Evidence, Requirement, Requirements
 from orchestrator.assessment.subjects import Measured, NotShown, Session, Subject, by_rate, is_for, unmatched
 from orchestrator.contracts import InputError
-from orchestrator.metrics import UnknownMetric, find_metric
 from orchestrator.stats.requirements import Verdict
-from orchestrator.storage.records import TrialRecord
+from orchestrator.storage.records import CampaignRecord, TrialRecord
 
 # By the worst verdict of all.
 EXIT_CODES: Mapping[Verdict, int] = {"not met": 1, "not shown": 3, "met": 0}
@@ -37,12 +35,11 @@ class Assessment:
 
     requirements: Requirements
     assessed: tuple[Assessed, ...]
-    campaigns: tuple[Mapping[str, Any], ...] = ()
+    campaigns: tuple[CampaignRecord, ...] = ()
     remarks: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """Return 1 where any requirement is not met, else 3 where any is not shown, else 0."""
         return EXIT_CODES[worst([one.verdict for one in self.assessed])]
 
 
@@ -51,11 +48,8 @@ def assess(requirements: Requirements, sessions: Sequence[Session]) -> Assessmen
 
     A requirement is *met* where every system that it is for is shown to meet it, *not met* where any is shown not to, else *not shown*.
     Each may risk the error that `Requirements.error_of` gives; a *met* needs all its systems, so that these need no share of it. A trial
-    that is a copy of another one counts once, however many campaigns have it. Raises InputError for a metric that is known neither here
-    nor to any of these trials.
+    that is a copy of another one counts once, however many campaigns have it.
     """
-    for requirement in requirements.requirements:
-        _check_metric(requirement, sessions)
     copies = copies_among([session.with_rounds for session in sessions])
     again = {(copy.campaign, copy.trial_id) for copy in copies}
     assessed = []
@@ -68,18 +62,8 @@ def assess(requirements: Requirements, sessions: Sequence[Session]) -> Assessmen
         )
         assessed.append(Assessed(requirement, worst([one.verdict for one in findings]), error, findings))
     machines = _machines([record for session in sessions for record in session.records])
-    return Assessment(requirements, tuple(assessed), tuple(map(_campaign, sessions)), (*copies_in_words(copies), *machines))
-
-
-def _check_metric(requirement: Requirement, sessions: Sequence[Session]) -> None:
-    """Raise InputError for a metric that nobody knows: a name that is mistyped. Stored scores may be of a metric that is not here."""
-    metric = getattr(requirement.asked, "metric", None)
-    if metric is None or any(metric in data.scores for session in sessions for data in session.with_rounds):
-        return
-    try:
-        find_metric(metric)
-    except UnknownMetric as error:
-        raise InputError(f"requirement {requirement.id}: {error}") from error
+    campaigns = tuple(session.campaign for session in sessions)
+    return Assessment(requirements, tuple(assessed), campaigns, (*copies_in_words(copies), *machines))
 
 
 def _subjects(requirement: Requirement, sessions: Sequence[Session], again: Set[tuple[int, str]]) -> list[Subject]:
@@ -110,33 +94,29 @@ def _finding(requirement: Requirement, subject: Subject, error: float) -> Findin
     # Of a rate that is kept, its own trial counts: higher ones may be overloaded.
     flags = found.flags if of_one_rate else subject.flags
     lacking = [*([] if of_one_rate else subject.without_rounds), *_lacking(requirement.evidence, basis, flags)]
-    if found.verdict == "met" and lacking:
-        more = max(requirement.evidence.rounds - basis.rounds, 0) or None
-        found = replace(found, verdict="not shown", missing="; ".join(lacking), more_rounds=more)
-    elif found.verdict == "not shown" and lacking:
-        found = replace(found, missing="; ".join(filter(None, [found.missing, *lacking])))
+    if lacking and found.verdict != "not met":
+        more = found.more_rounds if found.verdict == "not shown" else max(requirement.evidence.rounds - basis["rounds"], 0) or None
+        found = replace(found, verdict="not shown", missing="; ".join(filter(None, [found.missing, *lacking])), more_rounds=more)
     return replace(found, match_key=subject.match_key, who=subject.who, basis=basis, flags=tuple(dict.fromkeys(flags)))
 
 
 def _basis(trials: Sequence[TrialData]) -> Basis:
-    """Return how much was measured, and on how many days (by UTC)."""
     days = {process.started_at.date() for data in trials for process in data.record.processes}
     days |= {data.record.started_at.date() for data in trials if data.record.started_at is not None and not data.record.processes}
-    return Basis(
-        rounds=sum(len(data.times[data.clock]) for data in trials),
-        visits=sum(data.visit_count for data in trials),
-        processes=sum(max(1, len(data.record.processes)) for data in trials),
-        sessions=max(1, len(days)),
-    )
+    return {
+        "rounds": sum(len(data.times[data.clock]) for data in trials),
+        "visits": sum(data.visit_count for data in trials),
+        "processes": sum(max(1, len(data.record.processes)) for data in trials),
+        "sessions": max(1, len(days)),
+    }
 
 
 def _lacking(least: Evidence, basis: Basis, flags: Sequence[str]) -> Iterator[str]:
     """Yield in words what stands in the way of *met*: too little evidence, and flags that are not accepted."""
-    names = {"rounds": "round", "visits": "visit", "processes": "process", "sessions": "session"}
-    for counted, name in names.items():
-        wanted, has = getattr(least, counted), getattr(basis, counted)
-        if has < wanted:
-            yield say("too_little", name=name, more=wanted - has, wanted=wanted)
+    for counted, name in COUNTED.items():
+        wanted = getattr(least, counted)
+        if basis[counted] < wanted:
+            yield say("too_little", name=name, more=wanted - basis[counted], wanted=wanted)
     accepted = (*least.accept_flags, ONE_STRETCH, FEW)  # each kind counts units by itself
     if unaccepted := [flag for flag in flags if not any(fnmatchcase(flag, pattern) for pattern in accepted)]:
         yield f"flagged: {', '.join(unaccepted)}"
@@ -149,15 +129,3 @@ def _machines(records: Sequence[TrialRecord]) -> Iterator[str]:
         hosts.setdefault(record.match_key, set()).update(process.host for process in record.processes)
     for names, systems in Counter(tuple(sorted(of)) for of in hosts.values() if len(of) > 1).items():
         yield say("machines", names=names, systems=systems)
-
-
-def _campaign(session: Session) -> Mapping[str, Any]:
-    """Return what identifies a campaign to a reader of the assessment."""
-    record = session.campaign
-    return {
-        "name": record.name,
-        "created_at": record.created_at.isoformat(),
-        "code_version": record.code_version,
-        "code_digest": record.code_digest,
-        "trials": len(record.trials),
-    }

@@ -1,7 +1,6 @@
 """An assessment for a terminal, and as JSON, Markdown, JUnit XML and HTML."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any, get_args
 
 from rich.text import Text
@@ -16,6 +15,7 @@ from orchestrator.stats.requirements import Verdict
 from orchestrator.storage.stored_form import finite
 
 DOCUMENT_VERSION = 1
+PAGES = {"html": "assessment_page.html.j2", "junit": "junit.xml.j2"}
 # Systems of one requirement that are shown, unless all are asked for.
 SHOWN = 3
 WIDE = 80
@@ -28,12 +28,6 @@ def summary(assessment: Assessment) -> str:
     verdicts = [one.verdict for one in assessment.assessed]
     counts = {verdict: verdicts.count(verdict) for verdict in get_args(Verdict)}
     return say("summary", counts=counts, number=len(verdicts), confidence=assessment.requirements.confidence)
-
-
-def verdict_lines(assessment: Assessment) -> Iterator[str]:
-    """Yield one line per requirement: its verdict, id and text."""
-    for assessed in assessment.assessed:
-        yield printable(f"{assessed.verdict:<{VERDICT_WIDTH}}  {assessed.requirement.id}  {assessed.requirement.text}")
 
 
 def lines(assessment: Assessment, full: bool, width: int | None) -> Iterator[Text]:
@@ -51,18 +45,15 @@ def lines(assessment: Assessment, full: bool, width: int | None) -> Iterator[Tex
         # Those that decide the verdict come first.
         shown = assessed.findings if full else [one for one in assessed.findings if one.verdict == assessed.verdict][:SHOWN]
         for finding in shown:
-            yield from block(f"{say('system', who=finding.who)}: {finding.said}", finding.verdict if full else "")
-            if basis := say("basis", of=finding.basis):
-                yield from block(f"rests on {basis}")
-            if finding.flags and "flagged: " not in finding.missing:
-                yield from block(f"flagged {', '.join(finding.flags)}")
-            if finding.missing:
-                yield from block(f"missing: {finding.missing}")
+            said, *more = say("finding", of=finding).splitlines()
+            yield from block(said, finding.verdict if full else "")
+            for line in more:
+                yield from block(line)
         if len(shown) < len(assessed.findings):
             yield from block(say("rest", findings=assessed.findings))
         yield Text()
-    for said in (summary(assessment), *assessment.remarks):
-        yield from map(Text, wrapped(printable(said), room + VERDICT_WIDTH + 2))
+    for line in (summary(assessment), *assessment.remarks):
+        yield from map(Text, wrapped(printable(line), room + VERDICT_WIDTH + 2))
 
 
 def to_document(assessment: Assessment) -> dict[str, Any]:
@@ -72,25 +63,28 @@ def to_document(assessment: Assessment) -> dict[str, Any]:
         "exit_code": assessment.exit_code,
         "confidence": assessment.requirements.confidence,
         "correction": "Bonferroni",
-        "campaigns": [dict(campaign) for campaign in assessment.campaigns],
+        "campaigns": [
+            {
+                "name": campaign.name,
+                "created_at": campaign.created_at.isoformat(),
+                "code_version": campaign.code_version,
+                "code_digest": campaign.code_digest,
+                "trials": len(campaign.trials),
+            }
+            for campaign in assessment.campaigns
+        ],
         "remarks": list(assessment.remarks),
-        "requirements": [_requirement(assessed) for assessed in assessment.assessed],
-    }
-
-
-def _requirement(assessed: Assessed) -> dict[str, Any]:
-    requirement = assessed.requirement
-    return {
-        "id": requirement.id,
-        "text": requirement.text,
-        "source": requirement.source,
-        "kind": requirement.asked.kind,
-        "verdict": assessed.verdict,
-        "allowed_error": assessed.allowed_error,
-        "asked": requirement.asked.model_dump(mode="json", exclude={"kind"}, exclude_none=True),
-        "trials": {axis: list(patterns) for axis, patterns in requirement.trials.items()},
-        "evidence": requirement.evidence.model_dump(mode="json"),
-        "systems": [_finding(finding) for finding in assessed.findings],
+        "requirements": [
+            {
+                **assessed.requirement.model_dump(mode="json", include={"id", "text", "source", "trials", "evidence"}),
+                "kind": assessed.requirement.asked.kind,
+                "verdict": assessed.verdict,
+                "allowed_error": assessed.allowed_error,
+                "asked": assessed.requirement.asked.model_dump(mode="json", exclude={"kind"}, exclude_none=True),
+                "systems": [_finding(finding) for finding in assessed.findings],
+            }
+            for assessed in assessment.assessed
+        ],
     }
 
 
@@ -108,14 +102,14 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "unit": finding.unit or None,
         "more_rounds": finding.more_rounds,
         "method": finding.method or None,
-        **asdict(finding.basis),
+        **finding.basis,
         "flags": list(finding.flags),
     }
 
 
 def _campaigns(assessment: Assessment) -> list[str]:
     """Return one sentence per campaign that was held against the requirements, and what of them was left out."""
-    named = [f"{one['name']}, measured {one['created_at']}, version {one['code_version']}" for one in assessment.campaigns]
+    named = [f"{one.name}, measured {one.created_at.isoformat()}, version {one.code_version}" for one in assessment.campaigns]
     return [*named, *assessment.remarks]
 
 
@@ -153,20 +147,10 @@ def _said(assessed: Assessed) -> Iterator[tuple[Finding, str, str]]:
     yield from ((one, say("system", who=one.who), say("basis", of=one.basis)) for one in assessed.findings)
 
 
-def to_junit(assessment: Assessment, title: str) -> str:
-    """Return JUnit XML: a suite per requirement, a case per system. *Not met* is a failure, *not shown* an error: neither has passed."""
-    return page_of("orchestrator.assessment", "junit.xml.j2", title=title, assessment=assessment, said_of=_said)
+def to_page(assessment: Assessment, title: str, form: str) -> str:
+    """Return what was found of each requirement, and of each system, as ``html`` or ``junit``.
 
-
-def to_page(assessment: Assessment, title: str) -> str:
-    """Return the page: what was found of each requirement, and of each system."""
-    return page_of(
-        "orchestrator.assessment",
-        "assessment_page.html.j2",
-        title=printable(title),
-        summary=summary(assessment),
-        campaigns=_campaigns(assessment),
-        assessed=assessment.assessed,
-        said_of=_said,
-        say=say,
-    )
+    To JUnit *not met* is a failure, *not shown* an error: neither has passed.
+    """
+    told = {"title": title, "summary": summary(assessment), "campaigns": _campaigns(assessment), "assessment": assessment}
+    return page_of("orchestrator.assessment", PAGES[form], **told, said_of=_said, say=say)

@@ -132,9 +132,6 @@ def requirements_of(content: bytes, name: str) -> Requirements:
         return Requirements.model_validate(document)
     except ValidationError as error:
         raise InputError(f"{name}: {_told(error, document, lines)}") from error
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark is not None else ""
-        raise InputError(f"{name}: {line}is no YAML ({printable(error.problem or error.context or '')}): {FORM}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{name}: {printable(' '.join(str(error).split())[:200])}: {FORM}") from error
 
@@ -167,7 +164,6 @@ def _line_of(part: yaml.Node | yaml.Event) -> int:
 
 
 def _places(node: yaml.Node | None, place: Place = ()) -> Iterator[tuple[Place, int]]:
-    """Yield every place of a file with its line."""
     pairs = node.value if isinstance(node, yaml.MappingNode) else ()
     items = enumerate(node.value) if isinstance(node, yaml.SequenceNode) else ()
     for part, of, inner in (*((key.value, key, value) for key, value in pairs), *((number, value, value) for number, value in items)):
@@ -195,37 +191,25 @@ RULES = {
 
 
 def _told(error: ValidationError, document: Mapping[str, Any], lines: Mapping[Place, int]) -> str:
-    """Return in one line the first mistake of a document: its line, requirement, key, value, rule and remedy; the lines of the others."""
-    # Where every entry of a list is refused, Pydantic adds that none is left.
+    """Return in one line the first mistake of a document: its line, requirement, key, value, rule and remedy."""
+    # Where every entry of a list is refused, Pydantic adds that none is left; and a key that is mistyped is missing, too.
     found = [one for one in error.errors(include_url=False) if one["type"] != "too_short" or not one["input"]]
-    # A key that is mistyped is missing, too.
     first = min(found, key=lambda one: (one["loc"][1:2], one["type"] != "extra_forbidden"))
-    place = _place(first)
-    others = sorted({_line(_place(one), lines) for one in found if one["type"] != "missing"} - {_line(place, lines)})
-    more = f" (and more: line {', '.join(map(str, others[:5]))}{', ...' if len(others) > 5 else ''})" if others else ""
-    of = ""
+    # Without what Pydantic adds for keys of a mapping and we for what is asked.
+    place = tuple(part for part in first["loc"] if part not in ("[key]", "asked"))
+    told, keys = [], place
+    if place:
+        told = [f"line {next((lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in lines), 1)}"]
     if len(place) > 1 and isinstance(place[1], int):
-        entry = document["requirements"][place[1]]
-        of = f"requirement {entry.get('id', place[1] + 1) if isinstance(entry, dict) else place[1] + 1}: "
-    keys = ".".join(map(str, place[2:] if of else place))
-    plain = isinstance(first["input"], str | int | float | None) and first["type"] not in ("missing", "extra_forbidden")
-    value = f"={as_text(first['input'])[:80]}" if plain else ""
-    told = f"{of}{keys}{value}: {_rule(first, place)}" if keys else f"{of}{_rule(first, place)}"
-    line = f"line {_line(place, lines)}: " if place else ""
-    return printable(" ".join(f"{line}{told}{more}".split()))
-
-
-def _place(mistake: ErrorDetails) -> Place:
-    """Return where a mistake is in the file, without what Pydantic adds for keys of a mapping and we for what is asked."""
-    return tuple(part for part in mistake["loc"] if part not in ("[key]", "asked"))
-
-
-def _line(place: Place, lines: Mapping[Place, int]) -> int:
-    return next((lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in lines), 1)
+        entry, keys = document["requirements"][place[1]], place[2:]
+        told.append(f"requirement {entry.get('id', place[1] + 1) if isinstance(entry, dict) else place[1] + 1}")
+    if keys:
+        plain = isinstance(first["input"], str | int | float | None) and first["type"] not in ("missing", "extra_forbidden")
+        told.append(".".join(map(str, keys)) + (f"={as_text(first['input'])[:80]}" if plain else ""))
+    return printable(" ".join(": ".join([*told, _rule(first, place)]).split()))
 
 
 def _rule(mistake: ErrorDetails, place: Place) -> str:
-    """Return the rule that a value breaks, and the remedy."""
     kind, value, limits = mistake["type"], mistake["input"], mistake.get("ctx", {})
     if kind == "extra_forbidden":
         inner: Mapping[str, type[Block]] = {"evidence": Evidence, **KINDS}

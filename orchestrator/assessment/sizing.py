@@ -29,29 +29,19 @@ IF_NEVER_BROKEN = "if never broken"
 
 
 @dataclass(frozen=True)
-class Offer:
-    """What is known of a task: names of its metrics and of all slices of its samples; empty where it could not be read."""
-
-    metrics: tuple[str, ...] = ()
-    slices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Outlook:
     """What a plan knows.
 
-    samples, offers
-        by match key: how many samples there are, and what their task offers.
-    reference
-        the trial whose percentiles are thresholds, where the analysis names one.
+    samples, metrics, slices
+        by match key: how many samples there are, and the names of their task's metrics and slices, where it could be read.
     one_stretch
         ids of the trials that are measured in one stretch.
     """
 
     planned: Sequence[PlannedTrial]
     samples: Mapping[str, int]
-    offers: Mapping[str, Offer] = field(default_factory=dict)
-    reference: str | None = None
+    metrics: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     one_stretch: Set[str] = frozenset()
 
 
@@ -59,8 +49,10 @@ class Outlook:
 class Size:
     """One requirement and the trials that are planned for it, with the least of what they have: rounds at least and at most, processes.
 
-    ``answers`` are those of one round of each of its systems together. ``need_unbroken`` is what it needs of systems
-    that never come near to breaking it.
+    answers
+        those of one round of each of its systems together.
+    enough, enough_if_never_broken
+        whether this plan can show it, on as many days as it needs, and whether it can of systems that never come near to breaking it.
     """
 
     requirement: Requirement
@@ -70,25 +62,8 @@ class Size:
     processes: int = 0
     max_rounds: int = 0
     answers: int = 0
-    need_unbroken: Need | None = None
-
-    @property
-    def enough(self) -> bool:
-        """Whether this plan can show it, on as many days as it needs."""
-        return self._has(self.need)
-
-    @property
-    def enough_if_never_broken(self) -> bool:
-        """The same of systems that never break it."""
-        return self._has(self.need_unbroken)
-
-    def _has(self, need: Need | None) -> bool:
-        return need is not None and not need.cannot and self.rounds >= need.rounds and self.processes >= -(-need.processes // need.days)
-
-    @property
-    def processes_a_day(self) -> int:
-        """Fresh processes that are needed on each of the days."""
-        return -(-self.need.processes // self.need.days)
+    enough: bool = False
+    enough_if_never_broken: bool = False
 
 
 def sizes_of(requirements: Requirements, outlook: Outlook) -> list[Size]:
@@ -102,14 +77,12 @@ def sizes_of(requirements: Requirements, outlook: Outlook) -> list[Size]:
 
 
 def _days_of(sizes: Sequence[Size]) -> int:
-    """Return on how many days a campaign must be measured."""
     return max((one.need.days for one in sizes if not one.need.cannot), default=1)
 
 
 def _processes_to_add(sizes: Sequence[Size]) -> int:
     """Return how many processes of each trial a plan must have on a day; 0 where it has enough of them."""
-    lacking = (one for one in sizes if not one.need.cannot and one.processes < one.processes_a_day)
-    return max((one.processes_a_day for one in lacking), default=0)
+    return max((one.need.processes_a_day for one in sizes if not one.need.cannot and one.processes < one.need.processes_a_day), default=0)
 
 
 def _size(requirement: Requirement, error: float, outlook: Outlook, processes: int = 1, days: int = 1) -> Size:
@@ -119,17 +92,20 @@ def _size(requirement: Requirement, error: float, outlook: Outlook, processes: i
     if missing := unmatched(requirement.trials, texts):
         return Size(requirement, len(trials), Need(cannot="; ".join(missing)))
     prospects = list(_prospects(requirement, error, trials, outlook, processes, days))
-    measured = [one.trial.measurement for one in prospects]
     repeats = Counter(one.match_key for one in trials)
+    rounds = min(one.trial.measurement.min_rounds for one in prospects)
+    needs = [_need(requirement, [replace(one, margin=margin) for one in prospects], outlook) for margin in (MARGIN, 0.0)]
+    enough = [not need.cannot and rounds >= need.rounds and min(repeats.values()) >= need.processes_a_day for need in needs]
     return Size(
         requirement,
         len(trials),
-        _need(requirement, prospects, outlook),
-        rounds=min(one.min_rounds for one in measured),
+        needs[0],
+        rounds=rounds,
         processes=min(repeats.values()),
-        max_rounds=min(one.max_rounds for one in measured),
+        max_rounds=min(one.trial.measurement.max_rounds for one in prospects),
         answers=sum(outlook.samples.get(key, 0) for key in repeats),
-        need_unbroken=_need(requirement, [replace(one, margin=0.0) for one in prospects], outlook),
+        enough=enough[0],
+        enough_if_never_broken=enough[1],
     )
 
 
@@ -139,8 +115,7 @@ def _prospects(
     """Yield the trials that must show a requirement: all of them, but of rates of one system those that decide."""
     least = requirement.evidence
 
-    def held(of: Sequence[PlannedTrial]) -> int:
-        """Return how many processes must show it, each alone: of every system those of all days."""
+    def held(of: Sequence[PlannedTrial]) -> int:  # processes that must show it, each alone: of every system those of all days
         repeats = Counter(one.match_key for one in of).values()
         return sum(max(max(number, processes) * max(days, least.sessions), least.processes) for number in repeats)
 
@@ -164,7 +139,6 @@ def rounds_per_visit(trial: Trial, samples: int) -> int | None:
 
 
 def _need(requirement: Requirement, prospects: Sequence[Prospect], outlook: Outlook) -> Need:
-    """Return what a requirement needs of each trial that must show it, and why none can."""
     try:
         return max((_need_of(requirement, one, outlook) for one in prospects), key=lambda need: need.rounds)
     except NotShown as why:
@@ -176,10 +150,21 @@ def _need_of(requirement: Requirement, one: Prospect, outlook: Outlook) -> Need:
     asked, least, planned = requirement.asked, requirement.evidence, one.planned
     if planned.state == "infeasible":
         raise NotShown(f"{planned.trial_id} cannot run here: {planned.reason}")
-    remarks = [_check_reference(str(getattr(asked, "threshold", "")), one, outlook)]
-    offer = outlook.offers.get(planned.match_key, Offer())
-    _check_metric(getattr(asked, "metric", None), one.trial, offer)
-    remarks.append(_check_slice(getattr(asked, "slice", "all"), one.trial, offer))
+    remarks = []
+    threshold = str(getattr(asked, "threshold", ""))
+    if threshold.startswith("p"):
+        own = {other.match_key for other in one.trials}
+        if all(other.match_key in own for other in outlook.planned if other.trial.task == one.trial.task):
+            raise NotShown(f"{threshold} is that of the reference, and one of its own systems will be that: ask for a time, such as 50 ms")
+        remarks.append("only if the reference, which analysis.reference names, is none of its systems")
+    _check_metric(getattr(asked, "metric", None), one.trial, outlook.metrics.get(planned.match_key, ()))
+    group = getattr(asked, "slice", "all")
+    name = group.partition("=")[0]
+    slices = outlook.slices.get(planned.match_key, (name,))
+    if name not in slices and name != "all":
+        raise NotShown(f"the samples of task {one.trial.task.name} have no slice {name}: they have {', '.join(sorted(slices)) or 'none'}")
+    if name != "all":
+        remarks.append(f"whether a sample is in the slice {group}, and how many are, is not known before: sized as for all")
     need = asked.need(one)
     one_stretch = one.per_visit is None or (planned.trial_id in outlook.one_stretch and not one.trial.load.is_open)
     if one_stretch and (need.rounds or least.visits > 1):
@@ -199,22 +184,8 @@ def _need_of(requirement: Requirement, one: Prospect, outlook: Outlook) -> Need:
     )
 
 
-def _check_reference(threshold: str, one: Prospect, outlook: Outlook) -> str:
-    """Return what a percentile takes for granted: of a task one planned trial is the reference, and to its own system it says nothing."""
-    if not threshold.startswith("p"):
-        return ""
-    own = {other.match_key for other in one.trials}
-    of_task = {other.match_key for other in outlook.planned if other.trial.task == one.trial.task}
-    named = {other.match_key for other in outlook.planned if outlook.reference in (other.trial_id, other.match_key)}
-    if own & named if named else of_task <= own:
-        which = f"{outlook.reference} of its own systems is" if named else "one of its own systems will be"
-        raise NotShown(f"{threshold} is that of the reference, and {which} the reference: ask for a time, such as 50 ms")
-    known = outlook.reference is not None
-    return "" if known else "only if the reference, which is not known before, is none of its systems (analysis.reference names one)"
-
-
-def _check_metric(name: str | None, trial: Trial, offer: Offer) -> None:
-    if name is None or name in offer.metrics:
+def _check_metric(name: str | None, trial: Trial, offered: Sequence[str]) -> None:
+    if name is None or name in offered:
         return
     try:
         asked = AskedMetric(name)
@@ -222,16 +193,8 @@ def _check_metric(name: str | None, trial: Trial, offer: Offer) -> None:
             prediction, reference = EXAMPLES[trial.task.kind]
             asked.call("score" if asked.is_mean else "judge", asked.metric, Answers([prediction], [reference]))
     except InputError as error:
-        known = f": its metrics are {', '.join(offer.metrics)}" if offer.metrics else ""
+        known = f": its metrics are {', '.join(offered)}" if offered else ""
         raise NotShown(f"the metric {name} cannot judge the answers of task {trial.task.name}{known} ({error})") from error
-
-
-def _check_slice(group: str, trial: Trial, offer: Offer) -> str:
-    """Return what a slice takes for granted."""
-    name = group.partition("=")[0]
-    if name != "all" and offer.slices and name not in offer.slices:
-        raise NotShown(f"the samples of task {trial.task.name} have no slice {name}: they have {', '.join(sorted(offer.slices))}")
-    return "" if name == "all" else f"whether a sample is in the slice {group}, and how many are, is not known before: sized as for all"
 
 
 def sizes_table(sizes: Sequence[Size]) -> Table:
@@ -260,26 +223,16 @@ def sizes_table(sizes: Sequence[Size]) -> Table:
 
 def advice(sizes: Sequence[Size]) -> Iterator[str]:
     """Yield what a plan lacks, in sentences: what cannot be shown and why, and the words that would size the campaign."""
-    for one in sizes:
-        if one.need.cannot:
-            yield f"{one.requirement.id} cannot be shown: {one.need.cannot}"
-        elif one.need.remark:
-            yield f"{one.requirement.id}: {one.need.remark}"
     short = [one for one in sizes if not one.need.cannot and not one.enough]
-    if words := " ".join(_words(short)):
-        rounds = max(max(one.need.rounds, one.rounds) for one in short)
-        processes = max(_processes_to_add(short), *(one.processes for one in sizes))
-        answers = max(one.answers for one in sizes) * rounds * processes
-        yield say("add", words=words, answers=answers, took=seconds(answers * 1e-3))
-    if (days := _days_of(sizes)) > 1:
-        yield f"measure it on {days} days, and assess all their directories together"
-    if not short:
-        cannot = sum(bool(one.need.cannot) for one in sizes)
-        yield say("enough", number=len(sizes), cannot=cannot, unsure=any(one.need.remark for one in sizes))
+    rounds = max((max(one.need.rounds, one.rounds) for one in short), default=0)
+    processes = max(_processes_to_add(short), *(one.processes for one in sizes))
+    answers = max(one.answers for one in sizes) * rounds * processes
+    words = " ".join(_words(short))
+    told = say("advice", sizes=sizes, short=short, words=words, answers=answers, took=seconds(answers * 1e-3), days=_days_of(sizes))
+    yield from filter(None, told.split("\n"))
 
 
 def _words(short: Sequence[Size]) -> Iterator[str]:
-    """Yield the overrides by which a plan has rounds and processes enough."""
     few = [one for one in short if one.rounds < one.need.rounds]
     if rounds := max((one.need.rounds for one in few), default=0):
         yield f"measurement.min_rounds={rounds}"

@@ -56,7 +56,6 @@ class Session:
     campaign: CampaignRecord
     records: tuple[TrialRecord, ...]
     groups: tuple[Group, ...]
-    analysis: AnalysisConfig
 
     @cached_property
     def texts(self) -> tuple[Texts, ...]:
@@ -70,18 +69,12 @@ class Session:
 
     @property
     def with_rounds(self) -> list[TrialData]:
-        """The trials that have rounds, in the order of the plan."""
         return [self.measured[record.trial_id][1] for record in self.records if record.trial_id in self.measured]
 
 
-def read_session(campaign: Campaign, analysis: AnalysisConfig | None = None) -> Session:
-    """Return what requirements need of a campaign, read from its timings alone.
-
-    ``analysis`` replaces its own settings. Raises InputError for files that cannot be read.
-    """
-    wanted = campaign.record.config.analysis if analysis is None else analysis
-    trials = load_trials(campaign, wanted.metrics)
-    return Session(campaign.record, tuple(campaign.trials()), grouped(trials, wanted), wanted)
+def read_session(campaign: Campaign, analysis: AnalysisConfig) -> Session:
+    """Return what requirements need of a campaign, read from its timings alone. Raises InputError for files that cannot be read."""
+    return Session(campaign.record, tuple(campaign.trials()), grouped(load_trials(campaign, analysis.metrics), analysis))
 
 
 @dataclass(frozen=True)
@@ -91,11 +84,6 @@ class Measured:
     record: TrialRecord
     group: Group | None = None
     data: TrialData | None = None
-
-    @property
-    def trial(self) -> Trial:
-        """What was planned."""
-        return self.record.trial
 
 
 @dataclass(frozen=True)
@@ -112,22 +100,20 @@ class Subject:
 
     @property
     def who(self) -> dict[str, str]:
-        """What names it for a reader."""
-        texts = texts_of(self.measured[0].trial)
+        texts = texts_of(self.measured[0].record.trial)
         return {axis: texts[axis] for axis in (*AXES, "load") if axis != "repeat"}
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """The flags of its trials."""
         flags = (flag for each in self.measured if each.group is not None for flag in each.group.flags[each.record.trial_id])
         return tuple(dict.fromkeys(flags))
 
     @property
     def without_rounds(self) -> list[str]:
         """In words, the trials of which no round is stored."""
-        lost = [each.record for each in self.measured if each.data is None]
-        why = (": ".join(filter(None, [record.state, record.reason])) for record in lost)
-        return list(dict.fromkeys(f"{record.trial_id} has no stored round ({one})" for record, one in zip(lost, why, strict=True)))
+        lost = (each.record for each in self.measured if each.data is None)
+        words = "{} has no stored round ({})".format
+        return list(dict.fromkeys(words(one.trial_id, f"{one.state}: {one.reason}" if one.reason else one.state) for one in lost))
 
     def clock(self, asked: str | None) -> Clock:
         """Return the clock that is asked for, or else the one that counts first. Raises NotShown where a trial has no such clock."""
@@ -226,7 +212,7 @@ def by_rate(measured: Sequence[Measured]) -> list[Subject]:
     Trials that never came so far as to have digests go with the first.
     """
     found: dict[tuple[int, str], list[Measured]] = {}
-    for number, places in enumerate(alike_but_for_rate([each.trial for each in measured])):
+    for number, places in enumerate(alike_but_for_rate([each.record.trial for each in measured])):
         alike = [measured[place] for place in places]
         known = next((each.record.digests for each in alike if each.record.digests), {})
         for each in alike:

@@ -109,7 +109,7 @@ def bundle_of(campaign: Campaign, wanted: AnalysisConfig, scratch: Path, require
 
 def assessed(name: str, content: bytes, results: CampaignAnalysis) -> Assessment:
     """Return what an analysed campaign shows of the requirements in a file's content; ``name`` is that of the file. Raises InputError."""
-    session = Session(results.campaign, results.records, results.groups, results.analysis)
+    session = Session(results.campaign, results.records, results.groups)
     return assess(requirements_of(content, name), [session])
 
 

@@ -26,7 +26,7 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: P
     docs/requirements.md says how a file is written.
     """
     from orchestrator.assessment.assess import assess
-    from orchestrator.assessment.documents import lines, to_document, to_junit, to_page, to_report
+    from orchestrator.assessment.documents import lines, to_document, to_page, to_report
     from orchestrator.assessment.requirements import read_requirements
     from orchestrator.assessment.subjects import read_session
     from orchestrator.commands.reading import opened, refuse_twice
@@ -40,12 +40,11 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: P
     campaigns = [opened(directory, overrides) for directory in found]
     assessed = assess(asked, [read_session(campaign, analysis) for campaign, analysis in campaigns])
     title = f"{requirements.name} against {', '.join(dict.fromkeys(campaign.record.name for campaign, _ in campaigns))}"
-    writers = {"markdown": to_report, "junit": to_junit, "html": to_page}
     for form, place in files.items():
         if form == "json":
             write_json(place, to_document(assessed))
         else:
-            write_text(place, writers[form](assessed, title))
+            write_text(place, to_report(assessed, title) if form == "markdown" else to_page(assessed, title, form))
     terminal = Terminal()
     terminal.lines(lines(assessed, full, terminal.width))
     for place in files.values():

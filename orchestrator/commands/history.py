@@ -43,16 +43,14 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
     """
     from orchestrator.history.series import (
         HISTORY,
-        by_code,
         change_rows,
         changes_of,
         history_rows,
         points_of,
         series_of,
         shared_thresholds,
-        tests_of,
     )
-    from orchestrator.history.tables import changes_table, history_picture, names_of, sentences, series_tables, title_of, to_page
+    from orchestrator.history.tables import changes_table, history_picture, sentences, series_tables, title_of, to_page
     from orchestrator.report.terminal import Terminal
     from orchestrator.storage.files import make_output_folder, write_results
     from orchestrator.storage.layout import refuse_campaign_folder
@@ -65,17 +63,16 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
         refuse_campaign_folder(to, "--to", [one.directory for one in stored])
     thresholds = shared_thresholds(stored, threshold)
     stored, rows, lacking = _with_rows(stored, thresholds)
-    points = points_of(stored, rows)
-    series = series_of({key: by_code(of_key) if of_code else of_key for key, of_key in points.items()})
+    series = series_of(points_of(stored, rows, of_code))
     if not series:
         raise InputError(f"no campaign of {folder} has a trial with a figure: measure one, and report it")
     changes, terminal = changes_of(series), Terminal()
-    said = [*sentences(series, changes, tests_of(one.points for one in series), of_code), *left_out, *_left_out(lacking)]
+    said = [*sentences(series, changes, of_code), *left_out, *_left_out(lacking)]
     tables = [*([changes_table(changes, stored)] if changes else []), *series_tables(series, thresholds, of_code, terminal.fine)]
-    title, names, pictures = title_of(stored), names_of(series), {}
+    title, pictures = title_of(stored), {}
     for one in series:
-        model, system, runtime, batch, end = names[one.key.match_key]
-        name = ", ".join(filter(None, [one.key.task, model, system, runtime, f"batch {batch}", end]))
+        model, system, runtime, batch, *end = one.names
+        name = ", ".join(filter(None, [one.key.task, model, system, runtime, f"batch {batch}", *end]))
         pictures[name] = history_picture(one, of_code)
     written_to = make_output_folder(to or folder, "--to")
     of_points = list(history_rows(series, [one.directory.relative_to(folder).as_posix() for one in stored], thresholds))
@@ -121,7 +118,7 @@ def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[
     if sweep is None and len(names) > 1:
         most = shlex.quote(names.most_common(1)[0][0])
         raise InputError(f"{folder} holds campaigns of {', '.join(sorted(names))}, and a history is of one: add --sweep {most}")
-    kept, copies = without_copies(sorted(found, key=lambda one: (one.created_at, str(one.directory))))
+    kept, copies = without_copies(sorted(found, key=lambda one: (one.head.created_at, str(one.directory))))
     if not kept:
         raise InputError(f"{folder} holds no campaign that can be read ({copies[0][1]}): name a folder such as results/vision")
     return kept, [*_left_out(wrong), *_left_out(copies), *_by_other_code(kept)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.analysis.reach import reach_words
+from orchestrator.analysis.claims import reach_words
 from orchestrator.commands.line import PLACE, composing, flag, typed, verb
 from orchestrator.report.text import seconds, trials_counted
 
@@ -50,7 +50,7 @@ def command(cfg: str | None, info: bool, skip_infeasible: bool, full: bool, requ
     composed = planning.compose_campaign(**words)
     with planning.open_site(composed.campaign, composed.trials) as site:
         plan = planning.plan_on(site, composed)
-    sizes = [] if asked is None else _sizes(asked, plan, composed.campaign.analysis.reference)
+    sizes = [] if asked is None else _sizes(asked, plan)
     terminal, table = Terminal(), plan_table(plan)
     terminal.table(table if full else with_names(table, plan.trials, terminal.width))
     earlier = planning.known_campaigns(Path("results"), composed.campaign.results_dir)
@@ -116,16 +116,16 @@ def remarks(plan: Plan) -> Iterator[str]:
             yield f"{kind}: {whom}: {remark}"
 
 
-def _sizes(requirements: Requirements, plan: Plan, reference: str | None) -> list[Size]:
-    from orchestrator.assessment.sizing import Offer, Outlook, sizes_of
+def _sizes(requirements: Requirements, plan: Plan) -> list[Size]:
+    from orchestrator.assessment.sizing import Outlook, sizes_of
     from orchestrator.running.plan import slices_of
 
     samples = {key: candidate.inspection.samples for key, candidate in plan.candidates.items()}
-    offers = {
-        key: Offer(candidate.inspection.metrics, tuple(slices_of(candidate))) for key, candidate in plan.candidates.items() if samples[key]
-    }
+    read = {key: candidate for key, candidate in plan.candidates.items() if samples[key]}
+    metrics = {key: candidate.inspection.metrics for key, candidate in read.items()}
+    slices = {key: tuple(slices_of(candidate)) for key, candidate in read.items()}
     stretches = frozenset(trial_id for trial_id, cycle in _cycles(plan).items() if not cycle)
-    return sizes_of(requirements, Outlook(plan.trials, samples, offers, reference, stretches))
+    return sizes_of(requirements, Outlook(plan.trials, samples, metrics, slices, stretches))
 
 
 def _cycles(plan: Plan) -> dict[str, float]:

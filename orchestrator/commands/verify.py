@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from orchestrator.commands.line import PLACE, verb
-from orchestrator.report.text import trials_counted
+from orchestrator.report.text import printable, trials_counted
 
 
 @verb("verify evidence.tar.zst", "verify evidence.tar.zst --signer measurer.pub")
@@ -22,7 +22,7 @@ def command(file: Path, signer: Path | None) -> int:
     Compute all digests again, and all figures from the stored times; the model, the data and a network are not needed.
     One line per problem. Exit code 1: something differs; 2: no bundle. No code of a bundle is run.
     """
-    from orchestrator.assessment.documents import verdict_lines
+    from orchestrator.assessment.documents import VERDICT_WIDTH
     from orchestrator.bundling import signing
     from orchestrator.bundling.verification import passing_folder, verify
     from orchestrator.report.terminal import Terminal
@@ -37,8 +37,8 @@ def command(file: Path, signer: Path | None) -> int:
     for problem in problems:
         terminal.line(problem)
     if found.assessment is not None and complaint is None:  # what a stranger made shows nothing
-        for line in verdict_lines(found.assessment):
-            terminal.line(line)
+        for one in found.assessment.assessed:
+            terminal.line(printable(f"{one.verdict:<{VERDICT_WIDTH}}  {one.requirement.id}  {one.requirement.text}"))
     if problems:
         return 1
     signature = signing.signature_of(file)

@@ -22,8 +22,8 @@ from orchestrator.contracts import InputError
 from orchestrator.distributed.calls import ask, on_node, wait_for
 from orchestrator.distributed.executor import RayExecutor
 from orchestrator.distributed.placement import Node, choose_node, import_shipped
-from orchestrator.doctor.judge import Examined, Finding, host_names, judge_all, judge_place, missing_system
-from orchestrator.doctor.readings import HostReading, Offset, Trip, offset_from, read_host
+from orchestrator.doctor.judge import Examined, Finding, host_names, judge_all, judge_place
+from orchestrator.doctor.readings import HostReading, Offset, offset_from, read_host
 from orchestrator.endings import take_no_interrupts
 from orchestrator.machine.environment import boot_id
 from orchestrator.machine.host import Machine, read_machine
@@ -189,7 +189,7 @@ def judge_cluster(
         try:
             chosen.append((system, choose_node(system, nodes)))
         except InputError as error:
-            missing.append(missing_system(system, str(error)))
+            missing.append(Finding("-", f"system {system.name}", "bad", str(error), "exactly 1 node has its labels"))
     places = {(node.node_id, system.python): (node, system.python) for system, node in chosen}
     if not systems:
         places = {(node.node_id, None): (node, None) for node in nodes}
@@ -242,5 +242,5 @@ def _offset(node: Node) -> Offset:
     for _ in range(TRIPS):
         sent_ns = time.time_ns()
         host_ns = wait_for(wall_ns.remote(), node.name)
-        trips.append(Trip(sent_ns, host_ns, time.time_ns()))
+        trips.append((sent_ns, host_ns, time.time_ns()))
     return offset_from(trips)

@@ -1,14 +1,15 @@
 """What was read of hosts, judged line by line (pure)."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from orchestrator.configuration.config import ClusterConfig, SystemConfig
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
-from orchestrator.doctor.readings import Activity, Clocks, Gpu, HostReading, Noise, Offset, Processor, read_host
-from orchestrator.machine.cores import Quota, format_cores
+from orchestrator.doctor.readings import Clocks, Gpu, HostReading, Offset, read_host
+from orchestrator.machine.cores import format_cores
 from orchestrator.machine.host import Machine, cores_offered, is_device, server_cores_offered
 from orchestrator.machine.turn import TurnState
 
@@ -71,12 +72,10 @@ class Examined:
 def host_names(nodes: Sequence[Examined]) -> list[str]:
     """Return the name of each for the table: its host's, with the node's address or the interpreter if two would be equal."""
     names = [node.reading.machine.host if node.reading else node.name for node in nodes]
-    names = _told_apart(names, [node.address for node in nodes])
-    return _told_apart(names, [node.python or "" for node in nodes])
-
-
-def _told_apart(names: Sequence[str], additions: Sequence[str]) -> list[str]:
-    return [f"{name} {addition}".strip() if names.count(name) > 1 else name for name, addition in zip(names, additions, strict=True)]
+    for additions in ([node.address for node in nodes], [node.python or "" for node in nodes]):
+        pairs = zip(names, additions, strict=True)
+        names = [f"{name} {addition}".strip() if names.count(name) > 1 else name for name, addition in pairs]
+    return names
 
 
 # By what is looked at: the rule with its number, and the remedy.
@@ -172,18 +171,24 @@ REASONS: dict[int, tuple[str, Grade]] = {
 }
 
 
-def finding(host: str, what: str, grade: Grade, seen: str, rule: str = "", remedy: str | None = None) -> Finding:
-    """Return a finding with its words, those of the ``rule`` of another name where it has one; the remedy only where one is needed."""
-    said, usual = RULES[rule or what]
-    return Finding(host, what, grade, seen, said if grade == "good" else f"{said}; {usual if remedy is None else remedy}")
+def finding(host: str, what: str, grade: Grade, rule: str = "", remedy: str | None = None, **facts: Any) -> Finding:
+    """Return a finding with its words, those of the ``rule`` of another name where it has one; the remedy only where one is needed.
+
+    What was seen is the sentence of that name in ``sentences.j2``, filled with ``facts``.
+    """
+    from orchestrator.report.html import said  # hosts that are read judge nothing
+
+    told, usual = RULES[rule or what]
+    seen = said("orchestrator.doctor", re.sub(r"\W", "_", rule or what), cores=format_cores, **facts)
+    return Finding(host, what, grade, seen, told if grade == "good" else f"{told}; {usual if remedy is None else remedy}")
 
 
 def judge_here(cluster: ClusterConfig, systems: Sequence[SystemConfig], server: ServerSettings) -> list[Finding]:
     """Read this machine in this process, and judge it. Starts no Ray."""
     reading = read_host()
-    host, machine = reading.machine.host, reading.machine
-    findings = list(judge_all([Examined(host, is_own=True, reading=reading)], cluster.machines, machine.versions))
-    return findings + [found for system in systems for found in judge_place(host, system, server, machine)]
+    machine = reading.machine
+    of_host = judge_all([Examined(machine.host, is_own=True, reading=reading)], cluster.machines, machine.versions)
+    return [*of_host, *(found for system in systems for found in judge_place(machine.host, system, server, machine))]
 
 
 def judge_all(nodes: Sequence[Examined], machines: Literal["boot_id", "node"], reference: Mapping[str, str]) -> Iterator[Finding]:
@@ -205,10 +210,10 @@ def judge_all(nodes: Sequence[Examined], machines: Literal["boot_id", "node"], r
 def judge_reading(host: str, reading: HostReading) -> Iterator[Finding]:
     """Yield the lines that one machine's reading alone decides."""
     yield judge_timer(host, reading.clocks)
-    yield from _of_processor(host, reading.processor, reading.noise)
-    yield from _of_activity(host, reading.noise, reading.activity, reading.quota, reading.processor.is_virtual)
+    yield from _of_processor(host, reading)
+    yield from _of_activity(host, reading)
     # Any process with less niceness goes first.
-    yield finding(host, "niceness", graded(reading.niceness, *NICENESS), str(reading.niceness))
+    yield finding(host, "niceness", graded(reading.niceness, *NICENESS), reading=reading)
     yield judge_turn(host, reading.turn)
     if not reading.gpus:
         yield Finding(host, "GPUs", "good", "none", "0 is enough for systems of device cpu")
@@ -227,12 +232,11 @@ def judge_node(host: str, node: Examined, others: Mapping[str, str], machines: L
     labels = ", ".join(f"{key}={value}" for key, value in sorted(node.labels.items()) if not key.startswith(RAY_LABELS))
     sharing = sorted(name for name, theirs in others.items() if theirs == boot_id)
     remedies = [] if labels or node.is_own else ["no system can name it: start it with --system NAME"]
-    parts = [node.address, f"labels {labels or 'none'}" if node.node_id else "", f"boot id {boot_id[:SHORT]}"]
     if sharing:
         turns = "their trials take turns", "cluster.machines=node times them at once all the same: for demonstrations"
         remedies.append(turns[machines == "node"])
-        parts.append(f"the same as {', '.join(sharing)}")
-    return finding(host, "node", "doubtful" if remedies else "good", ", ".join(filter(None, parts)), remedy="; ".join(remedies))
+    facts: dict[str, Any] = {"node": node, "labels": labels, "boot_id": boot_id[:SHORT], "sharing": sharing}
+    return finding(host, "node", "doubtful" if remedies else "good", remedy="; ".join(remedies), **facts)
 
 
 def judge_versions(host: str, versions: Mapping[str, str], reference: Mapping[str, str]) -> Finding:
@@ -242,12 +246,11 @@ def judge_versions(host: str, versions: Mapping[str, str], reference: Mapping[st
         for name in sorted({*versions, *reference})
         if versions.get(name) != reference.get(name)
     ]
-    same = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return finding(host, "versions", "doubtful" if differing else "good", "; ".join(differing) or same)
+    return finding(host, "versions", "doubtful" if differing else "good", differing=differing, same=versions)
 
 
-def judge_place(host: str, system: SystemConfig, server: ServerSettings, machine: Machine) -> list[Finding]:
-    """Return whether a machine has what a system asks for and, where a server would be started beside its client, cores for that."""
+def judge_place(host: str, system: SystemConfig, server: ServerSettings, machine: Machine) -> Iterator[Finding]:
+    """Yield whether a machine has what a system asks for and, where a server would be started beside its client, cores for that."""
     problems = []
     cores: tuple[int, ...] = ()
     try:
@@ -261,7 +264,7 @@ def judge_place(host: str, system: SystemConfig, server: ServerSettings, machine
         problems.append(f"system.labels: {', '.join(lacking)} is not here; join a cluster with cluster=address")
     seen = "; ".join(problems) or f"cores {format_cores(cores)}, device {system.device}"
     rule = "the host has its labels, cores and device: 0 are missing"
-    found = [Finding(host, f"system {system.name}", "bad" if problems else "good", seen, rule)]
+    yield Finding(host, f"system {system.name}", "bad" if problems else "good", seen, rule)
     if server.is_started:
         grade: Grade = "good"
         try:
@@ -269,14 +272,7 @@ def judge_place(host: str, system: SystemConfig, server: ServerSettings, machine
             seen = f"cores {format_cores(own)}; its client has {format_cores(cores)}"
         except InputError as error:
             grade, seen = "bad", str(error)
-        rule = "the server has cores of its own: 0 of them are its client's"
-        found.append(Finding(host, f"server {server.name}", grade, seen, rule))
-    return found
-
-
-def missing_system(system: SystemConfig, reason: str) -> Finding:
-    """Return the line of a system that no node, or more than one, stands for."""
-    return Finding("-", f"system {system.name}", "bad", reason, "exactly 1 node has its labels")
+        yield Finding(host, f"server {server.name}", grade, seen, "the server has cores of its own: 0 of them are its client's")
 
 
 def judge_timer(host: str, clocks: Clocks) -> Finding:
@@ -287,106 +283,66 @@ def judge_timer(host: str, clocks: Clocks) -> Finding:
         graded(clocks.resolution_ns or RESOLUTION_NS[1] + 1, *RESOLUTION_NS),
         "bad" if clocks.backwards else "good",
     )
-    backwards = f", went back {clocks.backwards} times" if clocks.backwards else ""
-    seen = f"{clocks.overhead_ns:.0f} ns a call, steps of {clocks.resolution_ns} ns, source {clocks.source or 'unknown'}{backwards}"
-    return finding(host, "timer", grade, seen)
+    return finding(host, "timer", grade, clocks=clocks)
 
 
 def judge_wall_clock(host: str, clocks: Clocks, offset: Offset | None) -> Finding:
     """Wall clocks date rounds and show which of two hosts came first; no duration is taken from them."""
-    ns = clocks.wall_resolution_ns
-    grade = graded(ns or WALL_RESOLUTION_NS[1] + 1, *WALL_RESOLUTION_NS)
-    steps = f"steps of {f'{ns} ns' if ns < 1_000 else f'{ns / 1_000:g} us' if ns < 1_000_000 else f'{ns / 1_000_000:g} ms'}"
+    grade = graded(clocks.wall_resolution_ns or WALL_RESOLUTION_NS[1] + 1, *WALL_RESOLUTION_NS)
     if offset is None:
-        return finding(host, "clock offset", grade, f"the driver's own clock; {steps}", rule="the driver's own clock")
+        return finding(host, "clock offset", grade, rule="the driver's own clock", clocks=clocks)
     nearest_ns, farthest_ns = abs(offset.offset_ns) - offset.half_trip_ns, abs(offset.offset_ns) + offset.half_trip_ns
     certain: Grade = "good" if farthest_ns <= OFFSET_NS[0] else "bad" if nearest_ns > OFFSET_NS[1] else "doubtful"
-    seen = f"{offset.offset_ns / 1e6:+.2f} ms +- {offset.half_trip_ns / 1e6:.2f} ms against the driver; {steps}"
-    return finding(host, "clock offset", worst(grade, certain), seen)
+    return finding(host, "clock offset", worst(grade, certain), clocks=clocks, offset=offset)
 
 
-def _of_processor(host: str, processor: Processor, noise: Noise) -> Iterator[Finding]:
+def _of_processor(host: str, reading: HostReading) -> Iterator[Finding]:
     """Yield whether a timed process gets whole cores of one steady speed."""
-    hidden = " (virtual machine)" if processor.is_virtual else ""
-    count, allowed = len(processor.cores), set(processor.cores)
+    processor, noise = reading.processor, reading.noise
     # A core beyond the model's takes what is not timed.
-    grade: Grade = "good" if count >= 2 else "doubtful"
-    seen = f"{count} of {processor.logical_cores} allowed ({format_cores(processor.cores)}), {processor.name}"
-    yield finding(host, "cores", grade, seen)
-    if not noise.read_back:
-        grade, seen = "doubtful", "this operating system pins no process"
-    elif noise.refused or noise.read_back != (noise.core,):
-        grade = "bad"
-        seen = f"to core {noise.core}: {noise.refused or 'no error'}, reads back {format_cores(noise.read_back)}"
-    else:
-        grade = "good" if noise.ran_on in (noise.core, None) else "doubtful"
-        seen = f"to core {noise.core}, reads back {noise.core}, ran on {'unknown' if noise.ran_on is None else noise.ran_on}"
-    yield finding(host, "pinning", grade, seen)
+    yield finding(host, "cores", "good" if len(processor.cores) >= 2 else "doubtful", reading=reading)
+    pinned: Grade = "good" if noise.read_back and noise.ran_on in (noise.core, None) else "doubtful"
+    if noise.read_back and (noise.refused or noise.read_back != (noise.core,)):
+        pinned = "bad"
+    yield finding(host, "pinning", pinned, reading=reading)
     # Two hyper-threads of one core take each other's time.
-    shown = [f"{format_cores(threads)} are one core" for threads in processor.siblings if len(allowed & set(threads)) > 1]
-    shown += [
-        f"{format_cores(set(threads) - allowed)} shares the core of {format_cores(allowed & set(threads))}"
-        for threads in processor.siblings
-        if len(allowed & set(threads)) == 1
-    ]
-    more = f" and {len(shown) - 4} more" if len(shown) > 4 else ""
-    none = f"none seen{', as its host may hide them (virtual machine)' if processor.is_virtual else ''}"
-    yield finding(host, "hyper-threads", "doubtful" if shown else "good", "; ".join(shown[:4]) + more or none)
+    yield finding(host, "hyper-threads", "doubtful" if processor.siblings else "good", reading=reading)
     # Any governor but ``performance`` changes the frequency while a round runs; turbo frequencies depend on heat and on the other cores.
-    grade = "good" if processor.governors == ("performance",) else "doubtful"
     remedy = None if processor.governors else "the host's operator sets the frequency; the noise floor shows the effect"
-    yield finding(host, "governor", grade, ", ".join(processor.governors) or f"unknown{hidden}", remedy=remedy)
-    seen = {True: "on", False: "off", None: f"unknown{hidden}"}[processor.turbo]
-    yield finding(host, "turbo", "good" if processor.turbo is False else "doubtful", seen)
+    yield finding(host, "governor", "good" if processor.governors == ("performance",) else "doubtful", remedy=remedy, reading=reading)
+    yield finding(host, "turbo", "good" if processor.turbo is False else "doubtful", reading=reading)
 
 
-def _of_activity(host: str, noise: Noise, activity: Activity, quota: Quota | None, is_virtual: bool) -> Iterator[Finding]:
+def _of_activity(host: str, reading: HostReading) -> Iterator[Finding]:
     """Yield what the machine alone adds to times, which is in every model's tail too, and who takes the cores."""
-    p99, longest = noise.p99_ns / noise.median_ns, noise.max_ns / noise.median_ns
-    seen = (
-        f"p99 {p99:.2f}, longest {longest:.2f} times the median of {noise.median_ns / 1e6:.3g} ms "
-        f"({noise.count} times SHA-256 of 1 MiB on core {noise.core})"
-    )
-    yield finding(host, "noise floor", worst(graded(p99, *P99_RATIO), graded(longest, *MAX_RATIO)), seen)
-    named = ", ".join(f"{name} {share:.0%} of a core" for name, share in activity.busiest)
-    busy = f"{activity.foreign_share:.1%} of cores {format_cores(activity.cores)}{f' ({named})' if named else ''}"
-    yield finding(host, "foreign load", graded(activity.foreign_share, *FOREIGN_SHARE), f"{busy}; load {activity.load:.2f}")
-    seen = "none"
-    if quota is not None:
-        seen = f"{quota.cores:g} cores in each {quota.period_us / 1000:g} ms (control groups v{quota.version})"
-    yield finding(host, "CPU quota", "good" if quota is None else "doubtful", seen)
-    share = noise.steal_ns / noise.duration_ns
-    seen = f"{share:.1%} of {noise.duration_ns / 1e9:.1f} s on core {noise.core}, {'a' if is_virtual else 'no'} virtual machine"
-    yield finding(host, "stolen time", graded(share, *STEAL_SHARE), seen)
+    noise, activity = reading.noise, reading.activity
+    spread = worst(graded(noise.p99_ns / noise.median_ns, *P99_RATIO), graded(noise.max_ns / noise.median_ns, *MAX_RATIO))
+    yield finding(host, "noise floor", spread, reading=reading)
+    yield finding(host, "foreign load", graded(activity.foreign_share, *FOREIGN_SHARE), reading=reading)
+    yield finding(host, "CPU quota", "good" if reading.quota is None else "doubtful", reading=reading)
+    yield finding(host, "stolen time", graded(noise.steal_ns / noise.duration_ns, *STEAL_SHARE), reading=reading)
     # A page that comes back from swap costs milliseconds.
-    grade: Grade = "bad" if activity.swapped_in else "doubtful" if activity.swap_used_bytes else "good"
-    seen = f"{activity.swap_used_bytes / 2**20:.0f} MiB used, {activity.swapped_in} pages came back within a second"
-    yield finding(host, "swap", grade, seen)
+    swapped: Grade = "bad" if activity.swapped_in else "doubtful" if activity.swap_used_bytes else "good"
+    yield finding(host, "swap", swapped, reading=reading)
 
 
 def judge_turn(host: str, turn: TurnState) -> Finding:
     """The turn keeps campaigns from measuring at the same time: those of one user, or those of all."""
     if turn.problem is not None:
-        return finding(host, "turn", "bad", turn.problem, remedy="no campaign can measure here")
-    among = "among all users" if turn.every_user else "among this user's campaigns"
-    seen = f"taken {among}, in {turn.folder}; {f'{turn.holder} measures now' if turn.holder else 'it is free'}"
+        return finding(host, "turn", "bad", remedy="no campaign can measure here", turn=turn)
     if turn.holder is not None:
-        return finding(host, "turn", "doubtful", seen, remedy="a campaign waits until it ends")
-    return finding(host, "turn", "good" if turn.every_user else "doubtful", seen)
+        return finding(host, "turn", "doubtful", remedy="a campaign waits until it ends", turn=turn)
+    return finding(host, "turn", "good" if turn.every_user else "doubtful", turn=turn)
 
 
 def _of_gpu(host: str, gpu: Gpu) -> Iterator[Finding]:
     """Yield whether a GPU is shared or unloaded by its driver between uses, and whether it is throttled while idle."""
-    memory = "memory unknown" if gpu.memory_bytes is None else f"{gpu.memory_bytes / 2**30:.1f} GiB"
-    processes = "processes unknown" if gpu.processes is None else f"{gpu.processes} foreign processes"
-    persistence = {True: "on", False: "off", None: "unknown"}[gpu.persistence]
     shared: Grade = "doubtful" if gpu.processes is None else "bad" if gpu.processes else "good"
-    seen = f"{gpu.name}, {memory}, persistence mode {persistence}, {processes}"
-    yield finding(host, f"GPU {gpu.index}", worst("good" if gpu.persistence else "doubtful", shared), seen, rule="GPU")
+    yield finding(host, f"GPU {gpu.index}", worst("good" if gpu.persistence else "doubtful", shared), rule="GPU", gpu=gpu)
     mask = gpu.throttle_reasons or 0
     known = [reason for bit, reason in REASONS.items() if mask & bit]
     unknown = mask & ~(IDLE | sum(REASONS))
     names = [name for name, _ in known] + ([f"reasons {unknown:#x}"] if unknown else [])
     doubt: Grade = "doubtful" if unknown or gpu.throttle_reasons is None else "good"
-    seen = "unknown" if gpu.throttle_reasons is None else ", ".join(names) or "none"
-    yield finding(host, f"GPU {gpu.index} throttling", worst(doubt, *(grade for _, grade in known)), seen, rule="throttling")
+    grade = worst(doubt, *(grade for _, grade in known))
+    yield finding(host, f"GPU {gpu.index} throttling", grade, rule="throttling", gpu=gpu, names=names)

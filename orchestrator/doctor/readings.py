@@ -45,15 +45,6 @@ class Clocks:
 
 
 @dataclass(frozen=True)
-class Trip:
-    """One question for the time: when it left and when its answer came by the driver's clock, and what the host's clock said."""
-
-    sent_ns: int
-    host_ns: int
-    received_ns: int
-
-
-@dataclass(frozen=True)
 class Offset:
     """A host's wall clock less the driver's; the truth is within ``half_trip_ns`` of it."""
 
@@ -81,11 +72,14 @@ def steps_of(clock: Callable[[], int], reads: int = READS) -> list[int]:
     return [later - earlier for earlier, later in pairwise(stamps)]
 
 
-def offset_from(trips: Iterable[Trip]) -> Offset:
-    """Return the offset by the shortest trip: the host read its clock at some moment within it."""
-    best = min(trips, key=lambda trip: trip.received_ns - trip.sent_ns)
-    half_trip_ns = (best.received_ns - best.sent_ns + 1) // 2
-    return Offset(best.host_ns - best.sent_ns - half_trip_ns, half_trip_ns)
+def offset_from(trips: Iterable[tuple[int, int, int]]) -> Offset:
+    """Return the offset by the shortest trip: the host read its clock at some moment within it.
+
+    Of each trip: when it was sent by the driver's clock, what the host's clock said, and when the answer came; ns.
+    """
+    sent_ns, host_ns, received_ns = min(trips, key=lambda trip: trip[2] - trip[0])
+    half_trip_ns = (received_ns - sent_ns + 1) // 2
+    return Offset(host_ns - sent_ns - half_trip_ns, half_trip_ns)
 
 
 WARMUP = 50
@@ -220,16 +214,9 @@ def busy_time_s(cores: Iterable[int]) -> float:
 
 
 def process_times() -> dict[int, tuple[str, float]]:
-    """Return name and processor time of every process but this one."""
-    found = {}
-    for process in psutil.process_iter():
-        try:
-            times = process.cpu_times()
-            if process.pid != os.getpid():
-                found[process.pid] = (process.name(), times.user + times.system)
-        except psutil.Error:
-            continue  # it ended meanwhile, or is not shown to us
-    return found
+    """Return name and processor time of every process but this one; those that end meanwhile, or are not shown to us, are left out."""
+    every = {process.pid: (process.info["name"], process.info["cpu_times"]) for process in psutil.process_iter(["name", "cpu_times"])}
+    return {pid: (name, times.user + times.system) for pid, (name, times) in every.items() if name and times and pid != os.getpid()}
 
 
 def busiest(
@@ -270,27 +257,18 @@ class Processor:
 def read_processor() -> Processor:
     """Read the processor."""
     cores, known = allowed_cores(), environment()
+    folders = [CPUS / f"cpu{core}" for core in cores]
+    siblings = {parse_cores(read_text(folder / "topology" / "thread_siblings_list") or "") for folder in folders}
+    governors = {read_text(folder / "cpufreq" / "scaling_governor") for folder in folders}
     return Processor(
         name=str(known["processor"]),
         cores=cores,
         logical_cores=os.cpu_count() or 1,
-        siblings=read_siblings(CPUS, cores),
-        governors=read_governors(CPUS, cores),
+        siblings=tuple(sorted(threads for threads in siblings if len(threads) > 1)),
+        governors=tuple(sorted(filter(None, governors))),
         turbo=known["turbo"],
         is_virtual=" hypervisor" in (read_text(Path("/proc/cpuinfo")) or ""),
     )
-
-
-def read_siblings(cpus: Path, cores: Iterable[int]) -> tuple[tuple[int, ...], ...]:
-    """Return the sets of two or more threads of one physical core, of which at least one is in ``cores``."""
-    lists = [read_text(cpus / f"cpu{core}" / "topology" / "thread_siblings_list") or "" for core in cores]
-    return tuple(sorted({threads for threads in map(parse_cores, lists) if len(threads) > 1}))
-
-
-def read_governors(cpus: Path, cores: Iterable[int]) -> tuple[str, ...]:
-    """Return the governors of the cores, each once."""
-    texts = [read_text(cpus / f"cpu{core}" / "cpufreq" / "scaling_governor") for core in cores]
-    return tuple(sorted({text for text in texts if text}))
 
 
 @dataclass(frozen=True)
@@ -310,12 +288,6 @@ class Gpu:
     persistence: bool | None
     processes: int | None
     throttle_reasons: int | None
-
-
-def read_gpus() -> tuple[Gpu, ...]:
-    """Return all GPUs, none where there is no driver."""
-    with nvml() as library:
-        return () if library is None else tuple(_read_gpu(library, index) for index in range(library.nvmlDeviceGetCount()))
 
 
 def _read_gpu(library: Any, index: int) -> Gpu:
@@ -357,11 +329,13 @@ class HostReading:
 
 def read_host() -> HostReading:
     """Read this machine in this process; it takes about three seconds."""
+    with nvml() as library:
+        gpus = () if library is None else tuple(_read_gpu(library, index) for index in range(library.nvmlDeviceGetCount()))
     return HostReading(
         machine=read_machine(),
         clocks=read_clocks(),
         processor=read_processor(),
-        gpus=read_gpus(),
+        gpus=gpus,
         quota=read_quota(),
         niceness=os.getpriority(os.PRIO_PROCESS, 0),
         turn=read_turn(),

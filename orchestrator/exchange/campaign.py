@@ -16,10 +16,11 @@ import pyarrow as pa
 import orchestrator
 from orchestrator.configuration.config import CampaignConfig, parse_trial
 from orchestrator.contracts import InputError
-from orchestrator.exchange.formats import GAPS, Recording, dropped
+from orchestrator.exchange.formats import GAPS, Recording
 from orchestrator.exchange.long_form import long_form
 from orchestrator.exchange.rounds import MISSING, Arrangement, Numbers, Timeline, arranged, moments, timeline, why_no_schedule
 from orchestrator.metrics import METRICS, MeanMetric, find_metric
+from orchestrator.report.html import said
 from orchestrator.running.identity import match_key, trial_id
 from orchestrator.storage import schema
 from orchestrator.storage.records import CampaignRecord, PlannedTrial, Stopping, TrialRecord
@@ -34,14 +35,9 @@ ON_TIME = "on_time"
 OF_SAMPLE = ("reference", "prediction", "input_size", "slice_")
 # Rows that are put together at once: those of whole rounds, and of one round at least.
 PART_ROWS = 2**20
-RESPONSE = (
-    "The clock response runs from the scheduled time in the file to the answer. By how much the program that measured began late is the "
-    "own delay of the table Schedules. No ramp is left out."
-)
-NOT_JUDGED = (
-    "The file holds no scores, so that nothing is known of quality: on_time counts every answer as right, and its tail quality is the "
-    "share of answers in time."
-)
+# What each answer of a clock of tokens has, and what becomes of one that lacks it.
+FIRST_TOKEN = "first token, and which so are late by the clocks of tokens"  # noqa: S105 - a token of an answer
+NUMBER = "number of tokens, or 0, and whose per_token so is as of a single one, from there to their end"
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,6 @@ class _Read:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Those that the file has scores of."""
         return tuple(sorted(name.removeprefix("score_") for name in self.rows.column_names if name.startswith("score_")))
 
     @property
@@ -138,8 +133,7 @@ def import_recordings(
     planned = list(_planned(found, names))
     tables = [_samples(one) for one in found]
     record = CampaignRecord(code_version=orchestrator.__version__, name="imported", config=config, trials=tuple(planned))
-    every = dict.fromkeys([*files, *(path for one in found for path in one.recording.files)])
-    read = [path for path in every if path.is_file()]
+    read = [path for path in dict.fromkeys([*files, *(path for one in found for path in one.recording.files)]) if path.is_file()]
     about = {
         "command": list(command),
         "format": form,
@@ -236,7 +230,7 @@ def _write_trial(writer: CampaignWriter, one: _Read, planned: PlannedTrial, samp
     rows, made = one.rows, one.made
     scheduled = planned.trial.load.is_open
     times = timeline(rows, made, scheduled, one_stream=scheduled and planned.trial.load.name != "trace")
-    notes = tuple(_notes(one, times))
+    notes = _notes(one, times)
     record = TrialRecord.from_plan(planned).model_copy(
         update={
             "origin": "imported",
@@ -294,34 +288,28 @@ def _timings(rows: pa.Table, rounds: Numbers, samples: Numbers) -> pa.Table:
     )
 
 
-def _notes(one: _Read, times: Timeline) -> Iterator[str]:
-    """Yield what a reader must know of an imported trial: how its rounds came about, and on what its clocks rest."""
-    rows, columns = one.rows, one.rows.column_names
-    yield from (*one.recording.remarks, one.made.how, *times.told)
-    is_staged = "preprocess_ns" in columns or "postprocess_ns" in columns
-    one_time = "The file has one time per request: the clocks inference and total are the same"
-    clocks = "The file has times of stages: total is their sum" if is_staged else one_time
-    yield f"{clocks}, and there is no response time from the schedule." if one.why_closed == "" else f"{clocks}."
-    if one.why_closed:
-        yield dropped("the scheduled times in the file as a clock response", one.why_closed)
-    elif one.why_closed is None:
-        yield RESPONSE
-    if "first_token_ns" in columns and (first := rows.column("first_token_ns").is_valid().to_numpy()).any():
-        ok = rows.column("outcome").to_numpy() == schema.OK
-        tokens = rows.column("tokens").is_valid().to_numpy() if "tokens" in columns else np.zeros(ok.size, dtype=bool)
-        each = "there is no clock per_token, since the file does not say how many tokens an answer has"
-        if tokens.any():
-            each = "per_token from there to the last, divided by the tokens between"
-            if f"{GAPS}_ns" not in columns and not any(name.startswith("last_token_") for name in one.recording.table.column_names):
-                each += ": where the file does not say when the last came, it came with the end of the answer"
-        yield f"The clock first_token runs from the scheduled time, or the beginning where there is none, to the first token; {each}."
-        late = "Answers of which the file has no first token, and which so are late by the clocks of tokens"
-        single = (
-            "Answers of which the file has no number of tokens, or 0, and whose per_token so is as of a single one, from there to their end"
-        )
-        for lacking, sentence in ((ok & ~first, late), (ok & first & ~tokens & tokens.any(), single)):
-            if lacking.any():
-                place = one.recording.where(int(np.argmax(lacking)))
-                yield f"{sentence}: {np.count_nonzero(lacking):,} of {np.count_nonzero(ok):,}, {place} first."
-    if not one.is_judged:
-        yield NOT_JUDGED
+def _notes(one: _Read, times: Timeline) -> tuple[str, ...]:
+    """Return what a reader must know of an imported trial: how its rounds came about, and on what its clocks rest."""
+    columns = one.rows.column_names
+    ok = one.rows.column("outcome").to_numpy() == schema.OK
+    first, tokens = (
+        one.rows.column(name).is_valid().to_numpy() if name in columns else np.zeros(ok.size, dtype=bool)
+        for name in ("first_token_ns", "tokens")
+    )
+    lacking = {FIRST_TOKEN: ok & ~first, NUMBER: ok & first & ~tokens & tokens.any()}
+    notes = said(
+        "orchestrator.exchange",
+        "notes",
+        is_staged="preprocess_ns" in columns or "postprocess_ns" in columns,
+        why_closed=one.why_closed,
+        first=first.any(),
+        tokens=tokens.any(),
+        tells_last=any(name.startswith(("last_token_", GAPS)) for name in one.recording.table.column_names),
+        lacking={
+            what: f"{np.count_nonzero(rows):,} of {np.count_nonzero(ok):,}, {one.recording.where(int(np.argmax(rows)))}"
+            for what, rows in lacking.items()
+            if rows.any() and first.any()
+        },
+        is_judged=one.is_judged,
+    )
+    return (*one.recording.remarks, one.made.how, *times.told, *filter(None, notes.splitlines()))

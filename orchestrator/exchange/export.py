@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import posixpath
 import re
 import tempfile
 import warnings
@@ -49,11 +50,9 @@ def to_csv(table: pa.Table) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, list | dict):
+    if isinstance(value, list | dict | bool):
         text = json.dumps(value, ensure_ascii=False)  # in which names of any script stay, and what is not to be seen is an escape
         return text if printable(text) == text else json.dumps(value).replace("\x7f", "\\u007f")
-    if isinstance(value, bool):
-        return "true" if value else "false"
     return repr(value) if isinstance(value, int | float) else _text(str(value))
 
 
@@ -147,23 +146,14 @@ def _stored(column: Any, kind: pa.DataType) -> Any:
 
 LONGEST, DIGEST = 250, 12
 ALLOWED = re.compile(r"[A-Za-z0-9_.: /-]+")
-MADE = re.compile(rf"_[0-9a-f]{{{DIGEST}}}\Z")
-# Parts of a path that MLflow refuses between slashes.
-NO_PART = ("", ".", "..")
 
 
 def mlflow_name(name: str) -> str:
-    """Return the name itself if MLflow takes it, else its permitted part and a digest of the whole.
-
-    Equal names give equal results in every run and campaign, and different names different ones: a name that looks as if made here gets a
-    digest too.
-    """
-    parts = name.split("/")
-    if ALLOWED.fullmatch(name) and len(name) <= LONGEST and not set(parts) & set(NO_PART) and ".." not in name and not MADE.search(name):
+    """Return the name itself if MLflow takes it, else its letters and a digest of the whole, which are the same in every run."""
+    if ALLOWED.fullmatch(name) and len(name) <= LONGEST and posixpath.normpath(name) == name and not name.startswith((".", "/")):
         return name
-    plain = "/".join("_" if part in NO_PART else re.sub(r"[^A-Za-z0-9_.: -]", "_", part) for part in parts).replace("..", "__")
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST]
-    return f"{plain[: LONGEST - DIGEST - 1]}_{digest}"
+    return f"{re.sub('[^A-Za-z0-9_: -]', '_', name)[: LONGEST - DIGEST - 1]}_{digest}"
 
 
 FIGURES = ("threshold_ns", "ideal", "mean", "worst", "interval_low", "interval_high", "rounds")

@@ -108,7 +108,6 @@ def latex_tables(results: CampaignAnalysis) -> Iterator[tuple[str, str]]:
 
 
 def _primary_origin(group: Group) -> str:
-    """Say where the primary threshold comes from."""
     primary, reference = group.thresholds.primary, group.thresholds.reference
     if primary is None:
         return ""

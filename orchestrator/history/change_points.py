@@ -40,7 +40,6 @@ class Course(NamedTuple):
 
     @property
     def changes(self) -> tuple[tuple[Level, Level], ...]:
-        """The levels before and after each change point."""
         return tuple(pairwise(self.levels))
 
 
@@ -132,7 +131,6 @@ def course(values: ArrayLike, expected_noise: float = 0.0, series: int = 1, erro
 
 
 def _breaks(scores: Floats, penalty_of_one: float) -> list[int]:
-    """Return where each level but the first begins."""
     from ruptures import KernelCPD
 
     ends = KernelCPD(kernel="linear", min_size=FEWEST).fit(scores[:, None]).predict(pen=penalty_of_one)

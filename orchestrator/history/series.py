@@ -22,6 +22,7 @@ Figure = Literal["tail quality", "deadline"]
 # Half-widths of 95 % are so many standard deviations of a normal law.
 Z = 1.959963984540054
 NAMES = ("model", "system", "runtime", "batch")
+HEADS = [*NAMES, "id"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,6 @@ class Key:
 
     @property
     def labels(self) -> dict[str, Any]:
-        """Return the columns that name it."""
         named = dict(zip(NAMES, self.names, strict=True))
         return {"match_key": self.match_key, "task": self.task, **named, "batch": int(named["batch"])}
 
@@ -106,13 +106,15 @@ def shared_thresholds(stored: Sequence[Stored], wanted: str | None) -> dict[str,
     return {task: nearest(task, aim) if fixed is None else fixed.ns for task, aim in aims.items()}
 
 
-def points_of(stored: Sequence[Stored], rows: Sequence[Sequence[Row]]) -> dict[Key, list[Point]]:
+def points_of(stored: Sequence[Stored], rows: Sequence[Sequence[Row]], of_code: bool) -> dict[Key, list[Point]]:
     """Return the series of a history, each with one point per campaign that has it, in order of time.
 
     Parameters
     ----------
     stored, rows
         campaigns in order of time, and of each one row per trial at the threshold of its task; repeats are processes of one point.
+    of_code
+        whether a point is the mean of all campaigns of one code, in the order in which codes first appear.
     """
     found: dict[Key, list[Point]] = {}
     for place, (campaign, of_campaign) in enumerate(zip(stored, rows, strict=True)):
@@ -121,7 +123,7 @@ def points_of(stored: Sequence[Stored], rows: Sequence[Sequence[Row]]) -> dict[K
             key = Key(row["match_key"], row["task"], row["metric"], row["clock"], tuple(str(row[name]) for name in NAMES))
             point = Point(
                 campaigns=(place,),
-                at=campaign.created_at,
+                at=campaign.head.created_at,
                 code=campaign.head.code,
                 mean=float(row["mean"]),
                 ideal=float(row["ideal"]),
@@ -137,13 +139,12 @@ def points_of(stored: Sequence[Stored], rows: Sequence[Sequence[Row]]) -> dict[K
             kept = [point.deadline_ns for point in of_key if point.deadline_ns is not None]
             whole = replace(_merged(of_key), campaigns=(place,), deadline_ns=max(kept) if len(kept) == len(of_key) else None)
             found.setdefault(key, []).append(whole)
-    return found
-
-
-def by_code(points: Sequence[Point]) -> list[Point]:
-    """Return one point per code, in the order in which codes first appear: the mean of its campaigns, each a process or more."""
-    codes = dict.fromkeys(point.code for point in points)
-    return [_merged([point for point in points if point.code == code]) for code in codes]
+    if not of_code:
+        return found
+    return {
+        key: [_merged([point for point in points if point.code == code]) for code in dict.fromkeys(point.code for point in points)]
+        for key, points in found.items()
+    }
 
 
 def _merged(points: Sequence[Point]) -> Point:
@@ -170,25 +171,17 @@ def _merged(points: Sequence[Point]) -> Point:
 class Series:
     """One system in every campaign.
 
-    certified
-        places of the points that certify a deadline.
-    quality, deadline
-        levels of tail quality over all points, and of the logarithm of certified deadlines over those points.
+    names
+        what a reader calls it, under `HEADS`: the end of its id is among them where the others are not enough for every series.
+    places, courses
+        of each figure, the places of the points that have it, and its levels over these; those of certified deadlines are of logarithms.
     """
 
     key: Key
+    names: tuple[str, ...]
     points: tuple[Point, ...]
-    certified: tuple[int, ...]
-    quality: Course
-    deadline: Course
-
-    def course(self, figure: Figure) -> Course:
-        """Return the levels of one figure."""
-        return self.quality if figure == "tail quality" else self.deadline
-
-    def places(self, figure: Figure) -> tuple[int, ...]:
-        """Return the places of the points that have a figure."""
-        return tuple(range(len(self.points))) if figure == "tail quality" else self.certified
+    places: Mapping[Figure, tuple[int, ...]]
+    courses: Mapping[Figure, Course]
 
 
 @dataclass(frozen=True)
@@ -219,11 +212,16 @@ def tests_of(series: Iterable[Sequence[Point]]) -> int:
 def series_of(points: Mapping[Key, Sequence[Point]]) -> list[Series]:
     """Return the levels of every series; all together have one probability of a false alarm."""
     tests, found = tests_of(points.values()), []
+    alike = Counter((key.task, key.names) for key in points)
+    are_told_apart = max(alike.values(), default=1) == 1
     for key, of_key in points.items():
         certified = tuple(place for place, point in enumerate(of_key) if point.deadline_ns is not None)
         quality = course([point.mean for point in of_key], float(np.median([point.sd for point in of_key])), tests)
         deadline = course(np.log([of_key[place].deadline_ns or 1 for place in certified]), 0.0, tests)
-        found.append(Series(key, tuple(of_key), certified, quality, deadline))
+        places: dict[Figure, tuple[int, ...]] = {"tail quality": tuple(range(len(of_key))), "deadline": certified}
+        end = key.match_key.rpartition("-")[2] if alike[key.task, key.names] > 1 else ""
+        names = key.names if are_told_apart else (*key.names, end)
+        found.append(Series(key, names, tuple(of_key), places, {"tail quality": quality, "deadline": deadline}))
     return found
 
 
@@ -232,7 +230,7 @@ def changes_of(series: Sequence[Series]) -> list[Change]:
     found = []
     for one in series:
         for figure in get_args(Figure):
-            places, course_of = one.places(figure), one.course(figure)
+            places, course_of = one.places[figure], one.courses[figure]
             for before, after in course_of.changes:
                 here, there = (level.mean if figure == "tail quality" else float(np.exp(level.mean)) for level in (before, after))
                 found.append(Change(one, figure, places[before.end - 1], places[after.start], here, there, course_of.noise))
@@ -277,9 +275,10 @@ HISTORY = (
 def history_rows(series: Sequence[Series], folders: Sequence[str], thresholds: Mapping[str, int]) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of ``history.parquet``; ``folders`` are those of all campaigns, in order of time."""
     for one in series:
-        levels = {place: level for level in one.quality.levels for place in range(level.start, level.end)}
-        deadlines = {one.certified[place]: level for level in one.deadline.levels for place in range(level.start, level.end)}
-        starts = {one.certified[level.start] for level in one.deadline.levels[1:]}
+        quality, deadline, certified = one.courses["tail quality"], one.courses["deadline"], one.places["deadline"]
+        levels = {place: level for level in quality.levels for place in range(level.start, level.end)}
+        deadlines = {certified[place]: level for level in deadline.levels for place in range(level.start, level.end)}
+        starts = {certified[level.start] for level in deadline.levels[1:]}
         for place, point in enumerate(one.points):
             low, high = point.process_interval or (None, None)
             yield {
@@ -301,7 +300,7 @@ def history_rows(series: Sequence[Series], folders: Sequence[str], thresholds: M
                 "rounds": point.rounds,
                 "deadline_ns": point.deadline_ns,
                 "level": levels[place].mean,
-                "noise": one.quality.noise,
+                "noise": quality.noise,
                 "change": levels[place].start == place > 0,
                 "deadline_level_ns": float(np.exp(deadlines[place].mean)) if place in deadlines else None,
                 "deadline_change": place in starts,

@@ -7,7 +7,6 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -94,10 +93,6 @@ class Stored:
     warmups: frozenset[bytes] = frozenset()
     uncertified: frozenset[str] = frozenset()
 
-    @property
-    def created_at(self) -> datetime:
-        return self.head.created_at
-
 
 def find_campaigns(folder: Path, depth: int = DEPTH) -> Iterator[Path]:
     """Yield the directories of campaigns below a folder, in order of their names; links, such as ``latest``, are left out."""
@@ -172,7 +167,6 @@ def at_threshold(stored: Stored, thresholds: Mapping[str, int]) -> list[Row]:
 
 
 def _measured(directory: Path, thresholds: Mapping[str, int], wanted: set[str]) -> Iterator[Row]:
-    """Yield the rows of some trials, from their stored times."""
     for data in load_trials(open_campaign(directory)):
         if data.trial_id not in wanted:
             continue
@@ -203,7 +197,7 @@ def without_copies(stored: Sequence[Stored]) -> tuple[list[Stored], list[LeftOut
     Times are read of those campaigns alone that may be copies: which were begun at the same microsecond under the same name as another one,
     or have a trial whose warm-up took, to the nanosecond, as long as another one's. It stays as it is when a trial is extended.
     """
-    marks = {id(one): {(one.created_at, one.head.name), *one.warmups} for one in stored}
+    marks = {id(one): {(one.head.created_at, one.head.name), *one.warmups} for one in stored}
     seen = Counter(mark for of_one in marks.values() for mark in of_one)
     suspects: list[Stored] = []
     trials: list[list[TrialData]] = []

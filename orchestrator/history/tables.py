@@ -1,6 +1,5 @@
 """A history in words and tables, and ``history.html`` with the picture of each series."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -10,11 +9,11 @@ import numpy as np
 
 from orchestrator.contracts import InputError
 from orchestrator.history.change_points import ERROR, FEWEST, fewest_campaigns
-from orchestrator.history.series import NAMES, Change, Figure, Point, Series
+from orchestrator.history.series import HEADS, Change, Figure, Point, Series, tests_of
 from orchestrator.history.stored import Stored
 from orchestrator.report.chart_files import Look, stacked, svg_of
 from orchestrator.report.charts.draw import Spec, channel, whole
-from orchestrator.report.html import page_of
+from orchestrator.report.html import page_of, said
 from orchestrator.report.table import Table, condensed
 from orchestrator.report.text import milliseconds, printable, quality
 from orchestrator.stats.thresholds import NS_PER_MS
@@ -46,25 +45,11 @@ ABOUT_CHANGES = (
 )
 
 
-def names_of(series: Sequence[Series]) -> dict[str, tuple[str, ...]]:
-    """Return by match key what a series is called: model, system, runtime and batch, with the end of its id where these are not enough."""
-    alike = Counter((one.key.task, one.key.names) for one in series)
-    return {
-        one.key.match_key: (*one.key.names, one.key.match_key.rpartition("-")[2] if alike[one.key.task, one.key.names] > 1 else "")
-        for one in series
-    }
-
-
-def heads_of(series: Sequence[Series]) -> list[str]:
-    """Return the headings of these names."""
-    return [*NAMES, *(["id"] if any(names[-1] for names in names_of(series).values()) else [])]
-
-
 def title_of(stored: Sequence[Stored]) -> str:
     """Return what a history is of, and from when to when."""
     names = ", ".join(dict.fromkeys(one.head.name for one in stored))
     many = "1 campaign" if len(stored) == 1 else f"{len(stored):,} campaigns"
-    return f"History of {names}: {many}, {stored[0].created_at:%Y-%m-%d} to {stored[-1].created_at:%Y-%m-%d}"
+    return f"History of {names}: {many}, {stored[0].head.created_at:%Y-%m-%d} to {stored[-1].head.created_at:%Y-%m-%d}"
 
 
 def series_tables(series: Sequence[Series], thresholds: Mapping[str, int], of_code: bool, fine: bool) -> Iterator[Table]:
@@ -77,14 +62,15 @@ def series_tables(series: Sequence[Series], thresholds: Mapping[str, int], of_co
     fine
         whether the course may be drawn with letters that are bars.
     """
-    what, names, heads = "codes" if of_code else "campaigns", names_of(series), heads_of(series)
+    what = "codes" if of_code else "campaigns"
+    heads = HEADS[: len(series[0].names)]
     for task in dict.fromkeys(one.key.task for one in series):
         some = [one for one in series if one.key.task == task]
-        before = any(len(one.quality.levels) > 1 for one in some)
+        before = any(len(one.courses["tail quality"].levels) > 1 for one in some)
         figures = [what, "now", *(["before"] if before else []), "noise", "deadline", "certified"]
         rows = [
             [
-                *names[one.key.match_key][: len(heads)],
+                *one.names,
                 *_figures(one, before),
                 *([course_of([point.mean for point in one.points])] if fine else []),
             ]
@@ -103,14 +89,14 @@ def series_tables(series: Sequence[Series], thresholds: Mapping[str, int], of_co
 
 
 def _figures(one: Series, before: bool) -> list[str]:
-    levels, deadlines = one.quality.levels, one.deadline.levels
+    levels, deadlines = one.courses["tail quality"].levels, one.courses["deadline"].levels
     return [
         f"{len(one.points):,}",
         quality(levels[-1].mean),
         *([quality(levels[-2].mean) if len(levels) > 1 else "-"] if before else []),
-        f"{one.quality.noise:.2g}",
+        f"{one.courses['tail quality'].noise:.2g}",
         milliseconds(float(np.exp(deadlines[-1].mean))) if deadlines else "-",
-        f"{len(one.certified):,}",
+        f"{len(one.places['deadline']):,}",
     ]
 
 
@@ -130,8 +116,7 @@ def course_of(values: Sequence[float], cells: int = CELLS) -> str:
 
 def changes_table(changes: Sequence[Change], stored: Sequence[Stored]) -> Table:
     """Return one row per change point, in order of time."""
-    series = list({change.series.key.match_key: change.series for change in changes}.values())
-    names, heads, opened = names_of(series), heads_of(series), cache(open_campaign)
+    opened = cache(open_campaign)
     rows = []
     for change in changes:
         one = change.series
@@ -139,7 +124,7 @@ def changes_table(changes: Sequence[Change], stored: Sequence[Stored]) -> Table:
         rows.append(
             [
                 f"{after.at:%Y-%m-%d %H:%M}",
-                *names[one.key.match_key][: len(heads)],
+                *one.names,
                 one.key.task,
                 change.figure,
                 *(_words(change.figure, level) for level in (change.level_before, change.level_after)),
@@ -150,7 +135,7 @@ def changes_table(changes: Sequence[Change], stored: Sequence[Stored]) -> Table:
     return condensed(
         Table(
             title="Change points",
-            columns=["from", *heads, "task", "figure", "before", "after", "noise", "what else differs"],
+            columns=["from", *HEADS[: len(changes[0].series.names)], "task", "figure", "before", "after", "noise", "what else differs"],
             rows=rows,
             note=ABOUT_CHANGES.format(error=100 * ERROR),
             right=frozenset(["before", "after", "noise"]),
@@ -159,20 +144,15 @@ def changes_table(changes: Sequence[Change], stored: Sequence[Stored]) -> Table:
     )
 
 
-def sentences(series: Sequence[Series], changes: Sequence[Change], tests: int, of_code: bool) -> Iterator[str]:
-    """Yield what the history comes to. Where no series is long enough to be tested, it speaks of all that there are."""
+def sentences(series: Sequence[Series], changes: Sequence[Change], of_code: bool) -> list[str]:
+    """Return what the history comes to. Where no series is long enough to be tested, it speaks of all that there are."""
     longest = max(len(one.points) for one in series)
+    tests = tests_of(one.points for one in series)
     if longest < 2 * FEWEST:
-        tests = len(series) + sum(bool(one.certified) for one in series)
-    if changes:
-        where = len({(change.series.key, change.figure) for change in changes})
-        yield f"{len(changes)} change {'point' if len(changes) == 1 else 'points'} in {where} of {tests} series of figures."
-    else:
-        yield f"No change point in {tests} series of figures."
-    needed = fewest_campaigns(tests)
-    if longest < needed:
-        what = "codes" if of_code else "campaigns"
-        yield f"These are too few for any: with {tests} series of figures the clearest change is shown from {needed} {what} on."
+        tests = len(series) + sum(bool(one.places["deadline"]) for one in series)
+    where = len({(change.series.key, change.figure) for change in changes})
+    counts = {"changes": len(changes), "where": where, "tests": tests, "longest": longest, "needed": fewest_campaigns(tests)}
+    return said("orchestrator.history", "summary", what="codes" if of_code else "campaigns", **counts).splitlines()
 
 
 def what_differs(before: Stored, after: Stored, match_key: str, opened: Callable[[Path], Campaign]) -> str:
@@ -195,14 +175,14 @@ def what_differs(before: Stored, after: Stored, match_key: str, opened: Callable
 
 def history_picture(series: Series, of_code: bool) -> str:
     """Return the picture as SVG: a panel of tail quality, and one of deadlines where any is certified. ``of_code``: a point is a code."""
-    panels: list[Figure] = ["tail quality", *(["deadline"] if series.certified else [])]  # type: ignore[list-item]
-    titles = {"tail quality": f"{series.key.metric} within the threshold", "deadline": "certified deadline (ms)"}
-    return stacked([svg_of(history_spec(series, panel, of_code), titles[panel], LOOK) for panel in panels])
+    titles: dict[Figure, str] = {"tail quality": f"{series.key.metric} within the threshold", "deadline": "certified deadline (ms)"}
+    shown = ((figure, title) for figure, title in titles.items() if series.places[figure])
+    return stacked([svg_of(history_spec(series, figure, of_code), title, LOOK) for figure, title in shown])
 
 
 def history_spec(series: Series, figure: Figure, of_code: bool) -> Spec:
     """Return the specification of one panel: points, their limits, levels with their noise, and change points."""
-    places, course = series.places(figure), series.course(figure)
+    places, course = series.places[figure], series.courses[figure]
     shown = (lambda level: np.exp(level) / NS_PER_MS) if figure == "deadline" else float
     rows = [_row(place, series.points[place], figure, of_code) for place in places]
     levels = [

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.doctor.readings import Trip, busiest, offset_from, read_governors, read_host, read_noise, read_siblings, steps_of
+from orchestrator.doctor import readings
+from orchestrator.doctor.readings import busiest, offset_from, read_host, read_noise, read_processor, steps_of
 from orchestrator.machine.cores import Quota, read_quota, read_throttle_files
 
 
@@ -67,7 +68,7 @@ def test_the_step_of_a_clock() -> None:
     st.lists(st.tuples(st.integers(0, 10**18), st.integers(0, 10**9), st.integers(0, 10**9)), min_size=1),
 )
 def test_the_true_offset_is_within_half_a_trip(true_ns: int, legs: list[tuple[int, int, int]]) -> None:
-    found = offset_from(Trip(sent, sent + there + true_ns, sent + there + back) for sent, there, back in legs)
+    found = offset_from((sent, sent + there + true_ns, sent + there + back) for sent, there, back in legs)
     assert abs(found.offset_ns - true_ns) <= found.half_trip_ns
     assert found.half_trip_ns == min((there + back + 1) // 2 for _, there, back in legs)
 
@@ -78,7 +79,7 @@ def test_the_busiest_processes_are_named_together_by_name() -> None:
     assert busiest(before, after, 1.0) == (("make", 0.75),)
 
 
-def test_siblings_and_governors_of_the_allowed_cores_alone(tmp_path: Path) -> None:
+def test_siblings_and_governors_of_the_allowed_cores_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for core, (threads, governor) in enumerate(
         [("0,2", "performance"), ("1,3", "powersave"), ("0,2", "performance"), ("1,3", "powersave"), ("4", "x")]
     ):
@@ -86,12 +87,16 @@ def test_siblings_and_governors_of_the_allowed_cores_alone(tmp_path: Path) -> No
         (tmp_path / f"cpu{core}" / "cpufreq").mkdir()
         (tmp_path / f"cpu{core}" / "topology" / "thread_siblings_list").write_text(f"{threads}\n")
         (tmp_path / f"cpu{core}" / "cpufreq" / "scaling_governor").write_text(f"{governor}\n")
-    assert read_siblings(tmp_path, [0, 2, 4]) == ((0, 2),)
-    assert read_siblings(tmp_path, [0, 3]) == ((0, 2), (1, 3))
-    assert read_siblings(tmp_path, [7]) == ()
-    assert read_governors(tmp_path, [0, 2]) == ("performance",)
-    assert read_governors(tmp_path, [0, 1]) == ("performance", "powersave")
-    assert read_governors(tmp_path, [7]) == ()
+    monkeypatch.setattr(readings, "CPUS", tmp_path)
+    for cores, siblings, governors in [
+        ((0, 2), ((0, 2),), ("performance",)),
+        ((0, 3), ((0, 2), (1, 3)), ("performance", "powersave")),
+        ((4,), (), ("x",)),
+        ((7,), (), ()),
+    ]:
+        monkeypatch.setattr(readings, "allowed_cores", lambda cores=cores: cores)
+        found = read_processor()
+        assert (found.siblings, found.governors) == (siblings, governors)
 
 
 def mount_v2(folder: Path, root: str = "/") -> str:

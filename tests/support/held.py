@@ -19,7 +19,7 @@ def session_of(trials: Sequence[TrialData], lost: Sequence[TrialRecord] = ()) ->
     """A campaign of these trials, and of others of which no round is stored."""
     analysis = AnalysisConfig(seed=0)
     record = CampaignRecord(code_version="1", name="built")
-    return Session(record, (*(data.record for data in trials), *lost), grouped(trials, analysis), analysis)
+    return Session(record, (*(data.record for data in trials), *lost), grouped(trials, analysis))
 
 
 def hold_all(sessions: Sequence[Sequence[TrialData]], lost: Sequence[TrialRecord] = (), **entry: Any) -> Assessment:

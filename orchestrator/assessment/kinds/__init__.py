@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from orchestrator.analysis.quality import NothingToKeep, scale_of
-from orchestrator.analysis.tables.slices import groups_of
+from orchestrator.analysis.tables.tail_quality import groups_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.subjects import NotShown, Subject
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.fields import MOST_ROUNDS
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, nearest
 from orchestrator.metrics import Judged
 from orchestrator.report.html import said
 from orchestrator.stats.certificate import MOST_UNITS
@@ -38,14 +38,9 @@ class Block(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-@dataclass(frozen=True)
-class Basis:
-    """What a finding rests on: rounds, visits, processes and sessions (days on which something was measured)."""
-
-    rounds: int = 0
-    visits: int = 0
-    processes: int = 0
-    sessions: int = 0
+# What a finding rests on: how many of each of these; sessions are days, by UTC, on which something was measured.
+COUNTED = {"rounds": "round", "visits": "visit", "processes": "process", "sessions": "session"}
+Basis: TypeAlias = Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -79,7 +74,7 @@ class Finding:
     flags: tuple[str, ...] = ()
     match_key: str = ""
     who: Mapping[str, str] = field(default_factory=dict)
-    basis: Basis = Basis()
+    basis: Basis = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
 
 
 @dataclass(frozen=True)
@@ -102,6 +97,10 @@ class Need:
     fixed: bool = False
     cannot: str = ""
     remark: str = ""
+
+    @property
+    def processes_a_day(self) -> int:
+        return -(-self.processes // self.days)
 
 
 _units = cache(planned_units)
@@ -135,12 +134,10 @@ class Prospect:
 
     @property
     def trial(self) -> Trial:
-        """What is to be measured."""
         return self.planned.trial
 
     @property
     def answers(self) -> float:
-        """How many answers a round has."""
         return self.samples / self.trial.fixed_batch
 
     def units(self, claim: Claim, allowed: float, parts: float = 1) -> int:
@@ -205,8 +202,7 @@ say = partial(said, "orchestrator.assessment")
 
 def error_of(data: TrialData, error: float, least: int = 0, most: int = MOST_ROUNDS) -> float:
     """Return the error that a verdict may risk: half for each look at so many rounds before the trial was extended."""
-    looks = sum(least <= look <= most for look in data.record.looks)
-    return float(error / 2**looks)
+    return error * 0.5 ** sum(least <= look <= most for look in data.record.looks)
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:
@@ -240,10 +236,8 @@ def judged_part(data: TrialData, asked: Asked) -> tuple[NDArray[np.bool_], Judge
     chosen = metric or data.metric
     try:
         members, judged = _group(data, chosen, slice_name)
-    except NothingToKeep as error:
-        raise NotShown(str(error)) from error
     except InputError as error:
-        if chosen in data.record.metrics:
+        if chosen in data.record.metrics or isinstance(error, NothingToKeep):
             raise
         task, has = data.record.trial.task.name, " and ".join(data.record.metrics)
         raise NotShown(f"metric={chosen} cannot judge the answers of task {task}, which has {has} ({error})") from error
@@ -264,8 +258,7 @@ def _group(data: TrialData, metric: str, slice_name: str) -> tuple[NDArray[np.bo
     name, _, group = slice_name.partition("=")
     found = {each[0]: each for each in groups_of(data, metric, name)}
     if group not in found:
-        offered = ", ".join(sorted(data.slices_offered)) or "no slices"
-        known = f"its groups are {', '.join(list(found)[:5])}" if found else f"the samples have {offered}"
+        known = nearest(group, found) if found else nearest(name, data.slices_offered)
         raise NotShown(f"no sample is in the slice {slice_name}: {known}")
     *_, members, judged = found[group]
     return members, judged or data.judged_of_some(metric, members)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from orchestrator.analysis.quality import JudgedMean, scale_of
-from orchestrator.analysis.tables.slices import FEWEST
+from orchestrator.analysis.tables.tail_quality import FEWEST
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.kinds import Asked, Finding, Kind, Need, Prospect, error_of, judged_part, say, worst
 from orchestrator.assessment.kinds.rounds import keeps_quality
@@ -110,7 +110,7 @@ class Capacity(Kind):
         rates = [
             (rate, each.group, each.data)
             for each in system.measured
-            if each.group and each.data and (rate := each.trial.load.rate_per_s) is not None
+            if each.group and each.data and (rate := each.record.trial.load.rate_per_s) is not None
         ]
         if not rates:
             raise NotShown("no trial under load with a rate was measured: use `capacity`, or load= with load.rate_per_s=")
@@ -156,7 +156,6 @@ def _of_quality(
     threshold_ns: int,
     asked: Asked,
 ) -> tuple[float, Finding]:
-    """Return what `_of_mean` does of tail quality."""
     members, judged, floor = judged_part(data, asked)
     times = data.times[clock] if members.all() else data.times[clock][:, members]
     gained = judged.curve(times, [threshold_ns])[0]

@@ -118,7 +118,6 @@ class LateAnswers(Kind):
 
     @property
     def most(self) -> int:
-        """The most that is allowed."""
         return next(most for most in (self.longest_streak, self.at_most, self.warnings, self.errors) if most is not None)
 
     def judge(self, system: Subject, error: float) -> Finding:
@@ -126,13 +125,12 @@ class LateAnswers(Kind):
         threshold = system.threshold(self.threshold, clock)
         name, read = self._form()
         collect = np.maximum.at if self._in_a_row else np.add.at
-        followed = {id(data): list(_stretches(data, clock)) for data in system.trials}
-        for data in system.trials:
-            self._check_room(data.inferences[clock].shape[1], max(stretch.times.size for stretch in followed[id(data)]))
 
         def values(data: TrialData) -> Floats:
+            stretches = list(_stretches(data, clock))
+            self._check_room(data.inferences[clock].shape[1], max(stretch.times.size for stretch in stretches))
             found = np.zeros(len(data.times[clock]))
-            for stretch in followed[id(data)]:
+            for stretch in stretches:
                 late = stretch.times > threshold.ns
                 collect(found, stretch.rows, read(stretch, late, threshold.ns))
                 if late.all():
@@ -205,7 +203,7 @@ class Answers(Kind):
         for each in system.measured:
             if each.data is None or each.group is None:
                 continue
-            model = each.trial.model.name
+            model = each.record.trial.model.name
             others = {data.record.match_key for data in each.group.trials if data.record.trial.model.name == model}
             compared += len(others - {each.record.match_key})
             counts += [found.samples for found in each.group.disagreements if found.other == each.record.trial_id]
@@ -317,7 +315,7 @@ def _errors(stretch: Stretch, late: NDArray[np.bool_], threshold_ns: int, longes
     answered = (stretch.arrivals + np.where(late, 0.0, stretch.times)).astype(np.int64)
     begins = np.diff(np.concatenate([[False], late]).astype(np.int64)) == 1
     places = np.flatnonzero(begins)
-    found = silences(late, due, answered)
-    never = [bool(np.isinf(stretch.times[at : at + answers]).any()) for at, answers in zip(places, found.answers, strict=True)]
-    too_long = np.concatenate([[False], (found.lasted_ns > longest_ns) | np.array(never, dtype=np.bool_)])
+    streaks, lasted_ns = silences(late, due, answered)
+    never = [bool(np.isinf(stretch.times[at : at + answers]).any()) for at, answers in zip(places, streaks, strict=True)]
+    too_long = np.concatenate([[False], (lasted_ns > longest_ns) | np.array(never, dtype=np.bool_)])
     return _reached(stretch, late & too_long[np.cumsum(begins)])

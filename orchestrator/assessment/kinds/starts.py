@@ -1,7 +1,7 @@
 """What a share of fresh processes must keep: their first inference, their cold start, and the most memory that each of them held."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -17,6 +17,11 @@ from orchestrator.stats.constants import FEW_UNITS
 from orchestrator.stats.requirements import Shown, rounds_keep, starts_keep
 
 MIB = 2**20
+# What says how much a process held once it was loaded and at its end, and in its rounds; of a GPU, by the driver and by PyTorch.
+PEAKS = {
+    "resident": ("peak_memory_bytes", ("resident_peak_bytes",)),
+    "device": ("gpu_allocated_peak_bytes", ("gpu_memory_bytes", "gpu_allocated_peak_bytes")),
+}
 NO_DEVICE = "has no device with memory of its own: ask for resident memory, or for systems with a GPU"
 
 
@@ -84,10 +89,8 @@ class Memory(Kind):
 
     def judge(self, system: Subject, error: float) -> Finding:
         self._check_device(system.trials[0].record.trial.system)
-        peaks = _resident if self.of == "resident" else _on_device
-        values = _all_known(
-            system, [value for data in system.trials for value in peaks(data)], f"the peak of {self.of} memory of a process"
-        )
+        peaks = [value for data in system.trials for value in _peaks(data, self.of)]
+        values = _all_known(system, peaks, f"the peak of {self.of} memory of a process")
         name = f"peak {self.of} memory"
         return _of_starts(name, values, self.at_most, self.share_of_starts, error, lambda held: f"{held / MIB:,.0f} MiB", "bytes")
 
@@ -100,37 +103,20 @@ class Memory(Kind):
             raise NotShown(f"the system {system.name} {NO_DEVICE}")
 
 
-def _resident(data: TrialData) -> Iterator[float | None]:
-    """Yield the most resident memory of each process of a trial, in bytes; None where nothing says what it held in its rounds."""
-    at_end = (data.record.placement.get("at_end") or {}).get("peak_memory_bytes")
+def _peaks(data: TrialData, of: Literal["resident", "device"]) -> Iterator[float | None]:
+    """Yield the most memory that each process of a trial held, in bytes; None where nothing says what it held in its rounds."""
+    of_load, of_rounds = PEAKS[of]
+    at_end = (data.record.placement.get("at_end") or {}).get(of_load)
     starts = cold_starts(data.record.cold_start)
     for number, start in enumerate(starts):
-        last = [at_end] if number == len(starts) - 1 else []
-        timed = _largest([*last, *_of_process(data, "resident_peak_bytes", number)])
-        yield None if timed is None else _largest([start.get("peak_memory_bytes"), timed])
-
-
-def _on_device(data: TrialData) -> Iterator[float | None]:
-    """Yield the most memory that each process of a trial held on its GPUs, by the driver or else by PyTorch, in bytes; None as above."""
-    for number, start in enumerate(cold_starts(data.record.cold_start)):
-        timed = _largest([*_of_process(data, "gpu_memory_bytes", number), *_of_process(data, "gpu_allocated_peak_bytes", number)])
-        yield None if timed is None else _largest([start.get("gpu_allocated_peak_bytes"), timed])
-
-
-def _of_process(data: TrialData, column: str, number: int) -> list[float]:
-    """Return what is known of a column of the rounds, of one process of a trial."""
-    values, processes = data.evidence.get(column), data.evidence.get("process")
-    if values is None or processes is None:
-        return []
-    return [float(value) for value in values[processes == number] if np.isfinite(value)]
-
-
-def _largest(values: Iterable[float | None]) -> float | None:
-    return max((float(value) for value in values if value is not None), default=None)
+        columns = [data.evidence[name][data.evidence["process"] == number] for name in of_rounds if name in data.evidence]
+        timed = [value for column in columns for value in column if np.isfinite(value)]
+        if at_end is not None and number == len(starts) - 1:
+            timed.append(at_end)
+        yield max(float(value) for value in [*timed, start.get(of_load) or 0]) if timed else None
 
 
 def _all_known(system: Subject, values: Sequence[float | None], what: str) -> list[float]:
-    """Return values that are all known. Raises NotShown where one is not, or there are none."""
     known = [float(value) for value in values if value is not None and value > 0]
     if not known or len(known) < len(values):
         raise system.lacks(f"no record says {what}", "measure again, with this version")
@@ -140,7 +126,6 @@ def _all_known(system: Subject, values: Sequence[float | None], what: str) -> li
 def _of_starts(
     name: str, values: Sequence[float], bound: float, share: float, error: float, words: Callable[[float], str], unit: str = "ns"
 ) -> Finding:
-    """Return the finding on a share of fresh processes, which are independent of each other."""
     kept = starts_keep(values, float(bound), late_share=round(1 - share, 12), error=error)
     return _finding(name, kept, values, bound, share, words, "process", unit)
 

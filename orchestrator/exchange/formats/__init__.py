@@ -1,13 +1,9 @@
-"""What formats share. A format is a module here whose ``read(paths, columns)`` yields recordings in the long form of docs/importing.md.
-
-One whose columns the user may name by ``--map`` sets ``TAKES_MAP``.
-"""
+"""What formats share. A format is a module here whose ``read(paths, columns)`` yields recordings in the long form of docs/importing.md."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from itertools import count
 from pathlib import Path
 from typing import IO, Any, AnyStr, TypeVar, cast
 
@@ -68,11 +64,9 @@ class Recording:
 
 def recordings_of(form: str, paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
     """Return the recordings of files of a format. ``columns``: names in the file by names of the long form. Raises InputError."""
-    module = import_module(f"{__name__}.{form}")
-    if columns and not getattr(module, "TAKES_MAP", False):
-        ours, theirs = next(iter(columns.items()))
-        raise InputError(f"--map {ours}={theirs}: --format {form} knows its own columns; leave it out, or use --format table")
-    return cast(Iterator[Recording], module.read(paths, columns))
+    if columns and form != "table":
+        raise InputError(f"--map {next(iter(columns))}: --format {form} knows its own columns; leave it out, or use --format table")
+    return cast(Iterator[Recording], import_module(f"{__name__}.{form}").read(paths, columns))
 
 
 def known_column(name: str) -> bool:
@@ -100,8 +94,6 @@ def dropped(what: str, why: str) -> str:
 
 def schedule(law: str, rate_per_s: float | None, path: Path) -> tuple[dict[str, Any], list[str]]:
     """Return keys of ``LoadConfig`` for a law of arrivals, and what a reader must know: without a rate of a load, they are a trace."""
-    if rate_per_s is not None and not rate_per_s > 0:
-        raise InputError(f"{path}: its schedule has {rate_per_s:g} requests a second, and a rate is positive; export the file again")
     if rate_per_s is None or not FEWEST_ARRIVALS_PER_S <= rate_per_s <= MOST_ARRIVALS_PER_S:
         return {"name": "trace", "file": str(path)}, [LAW_LOST]
     return {"name": law, "rate_per_s": rate_per_s}, []
@@ -144,10 +136,7 @@ def read_document(path: Path) -> Any:
 
 def bounded_lines(file: IO[AnyStr], path: Path) -> Iterator[AnyStr]:
     """Yield the lines of a file. Raises InputError for one that memory need not hold: a small compressed file may come to any length."""
-    for number in count(1):
-        line = file.readline(LONGEST_TEXT + 1)
-        if not line:
-            return
+    for number, line in enumerate(iter(lambda: file.readline(LONGEST_TEXT + 1) or None, None), start=1):
         if len(line) > LONGEST_TEXT:
             raise InputError(f"{path} line {number} is longer than {LONGEST_TEXT:,} characters: mend or remove it")
         yield line

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
@@ -17,10 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
-from orchestrator.contracts import InputError, first_line
+from orchestrator.contracts import InputError, first_line, nearest
 from orchestrator.exchange.formats import UNFIT, Recording, bounded_lines, dropped, is_text, known_column, parsed, read_lines, shown
 
-TAKES_MAP = True
 BLOCK_BYTES, BLOCK_ROWS = 2**24, 2**16
 # Bytes that the columns which are read may take in memory.
 LARGEST_TABLE = 4 * 2**30
@@ -42,8 +40,8 @@ class _Columns:
         """Return those that are read, and note the others. Raises InputError where --map names one that is not there."""
         every = list(names)
         if missing := sorted({*self.ours} - {*every}):
-            nearest = shown(get_close_matches(missing[0], every, n=1) or every[:1] or ["another file"])
-            raise InputError(f"{self.path} has no column {missing[0]!r}, which --map names: did you mean {nearest}?")
+            advice = nearest(missing[0], [shown([name]) for name in every])
+            raise InputError(f"{self.path} has no column {missing[0]!r}, which --map names; {advice}")
         taken = [name for name in every if self.of_file(name)]
         if twice := next((name for name, count in Counter(taken).items() if count > 1), None):
             raise InputError(f"{self.path} has two columns {twice!r}: give each a name of its own")
