@@ -17,6 +17,7 @@ from orchestrator.machine.host import Identity, own_identity
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.own_processes import roots_beside
 from orchestrator.machine.turn import Turn
+from orchestrator.measurement.evidence import kernel_ns
 from orchestrator.measurement.last_words import keep_crashes
 from orchestrator.measurement.scratch import crash_path, remove_stale, scratch_root, stamps_path
 from orchestrator.running.server import WorkerWithServer
@@ -77,7 +78,7 @@ class TimedActor:
         sleep_until_rung(bell)
 
     def kernel_ns(self) -> int:
-        return self._worker.kernel_ns()
+        return kernel_ns()
 
     def read_back(self) -> dict[str, Any]:
         return self._worker.read_back()

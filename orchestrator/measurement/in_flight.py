@@ -224,7 +224,5 @@ def kept(value: Any, hide: Callable[[str], str]) -> Any:
     if isinstance(value, dict):
         return {kept(name, hide): kept(each, hide) for name, each in value.items()}
     if isinstance(value, np.ndarray) and value.dtype.kind in "OU":
-        found = np.empty(value.size, dtype=object)
-        found[:] = [kept(each, hide) for each in value.ravel().tolist()]
-        return found.reshape(value.shape)
+        return kept(value.tolist(), hide)
     return value

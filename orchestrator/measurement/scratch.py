@@ -95,25 +95,22 @@ class Scratch:
         self.batches = batches
         size = 8 * (HEADER + STAMPS * batches)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with open_own(path, "x+b") as file:
+                file.write(bytes(size))  # not only made long: in a full folder the first stamp would kill the process
+                file.flush()
+                _refuse_foreign(path, file.fileno(), size)
+                self._map = mmap.mmap(file.fileno(), size)
         except FileExistsError:
             raise TrialFailed(f"{path} is there already, and stamps are written into a new file alone", FAULT) from None
         except OSError as error:
-            raise InputError(f"{path}: stamps cannot be written ({error.strerror}): make the folder writable") from error
-        try:
-            # Written, not only made long: in a full folder the first stamp would kill the process.
-            with open(descriptor, "r+b", closefd=False) as file:
-                file.write(bytes(size))
-            _refuse_foreign(path, descriptor, size)
-            self._map = mmap.mmap(descriptor, size)
-            if hasattr(mmap, "MADV_DONTFORK"):  # a copy of the process that a model forks dies at its first stamp, and writes none of ours
-                self._map.madvise(mmap.MADV_DONTFORK)
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            message = f"{path}: {size} bytes of stamps do not fit ({error.strerror}): free space there, or raise `ulimit -f`"
+            with suppress(OSError):
+                path.unlink()
+            message = (
+                f"{path}: {size} bytes of stamps do not fit ({error.strerror}): free space there, make it writable, or raise `ulimit -f`"
+            )
             raise InputError(message) from error
-        finally:
-            os.close(descriptor)
+        if hasattr(mmap, "MADV_DONTFORK"):  # a copy of the process that a model forks dies at its first stamp, and writes none of ours
+            self._map.madvise(mmap.MADV_DONTFORK)
         whole = memoryview(self._map).cast("q")
         self.header, self.stamps = whole[:HEADER], whole[HEADER:]
         self._zeros = bytes(8 * STAMPS * batches)

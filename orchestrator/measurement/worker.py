@@ -109,8 +109,13 @@ class Worker:
         facts = dict(model.facts)
         if self._client is not None:
             server = self._trial.server
-            facts |= {"server": server.name, "server_url": server.url, "server_weights": "unknown", "in_flight": self._trial.in_flight}
-            facts["connections_of_warmup"] = self._client.connections
+            facts |= {
+                "server": server.name,
+                "server_url": server.url,
+                "server_weights": "unknown",
+                "in_flight": self._trial.in_flight,
+                "connections_of_warmup": self._client.connections,
+            }
         # What is loaded stays: without this every collection between rounds would walk the whole framework, for 0.1 s and more.
         gc.collect()
         gc.freeze()
@@ -171,9 +176,6 @@ class Worker:
     @tracebacks_kept()
     def run_stream(self, first: int, visit: int) -> Rounds:
         return self._rounds.serve(first, visit)
-
-    def kernel_ns(self) -> int:
-        return kernel_ns()
 
     @tracebacks_kept()
     def read_back(self) -> dict[str, Any]:

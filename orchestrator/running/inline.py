@@ -27,6 +27,7 @@ from orchestrator.machine.host import Identity, Machine, cores_of_trial, numa_co
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.turn import Turn, this_campaign, turn_of
 from orchestrator.measurement.device import visible_devices
+from orchestrator.measurement.evidence import kernel_ns
 from orchestrator.measurement.failures import Stamps
 from orchestrator.measurement.scratch import STAMPS_PREFIX, end_stream, remove_stale, scratch_root, stamps_path, take_stamps
 from orchestrator.measurement.timing import Clock
@@ -94,7 +95,7 @@ class InlineSession:
         """Do nothing: the process is the driver's own, and busy."""
 
     def kernel_ns(self) -> InlineJob[int]:
-        return InlineJob(self._worker.kernel_ns)
+        return InlineJob(kernel_ns)
 
     def read_back(self) -> InlineJob[Mapping[str, Any]]:
         return InlineJob(self._worker.read_back)

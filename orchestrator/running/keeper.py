@@ -68,12 +68,9 @@ class Keeper:
             [sys.executable, "-ISP", __file__, str(os.getpid()), repr(psutil.Process().create_time())],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/", start_new_session=True,
         )  # fmt: skip
-        folder = "/"
-        with suppress(FileNotFoundError):  # deleted meanwhile
-            folder = str(Path.cwd())
         self._write({
             "command": list(command), "environment": dict(os.environ if environment is None else environment), "cores": list(cores),
-            "log": os.devnull if log is None else str(log), "stop_s": stop_s, "folder": folder,
+            "log": os.devnull if log is None else str(log), "stop_s": stop_s, "folder": str(Path.cwd()),
         })  # fmt: skip
         self._process.wait()  # its first process; the second one, which is nobody's child, stays
         threading.Thread(target=self._listen, name="hears a keeper", daemon=True).start()
