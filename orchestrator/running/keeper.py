@@ -210,9 +210,7 @@ class Command:
         if self.code is None and self.pid is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGTERM)
-        told, killed, began = self.code is not None, False, time.monotonic()
-        if told:
-            send(descendants(), signal.SIGTERM)
+        told, killed, began = False, False, time.monotonic()
         while (left := self._left()) and (passed_s := time.monotonic() - began) < stop_s + KILL_S:
             if passed_s >= stop_s:
                 killed = True

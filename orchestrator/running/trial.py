@@ -189,9 +189,7 @@ class TrialRun:
         self._course = course = Course(self._planned.trial, book, self._make_rule(), self._among_others)
         book.change("running", None, started_at=book.record.started_at or datetime.now(UTC))
         self._observer.trial_started(self._planned)
-        if course.replay(self.trial_id):
-            return "done", None
-        return None
+        return ("done", None) if course.replay(self.trial_id) else None
 
     def _prepare(self, course: Course) -> End | None:
         if self._stop.is_set():
