@@ -25,7 +25,7 @@ from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.environment import boot_id, same_interpreter
 from orchestrator.machine.host import Identity, Machine, cores_of_trial, numa_cores, own_identity
 from orchestrator.machine.locks import own_folder_path
-from orchestrator.machine.turn import Turn, this_campaign, turn_of
+from orchestrator.machine.turn import ThisCampaign, Turn, turn_of
 from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.evidence import kernel_ns
 from orchestrator.measurement.failures import Stamps
@@ -183,7 +183,7 @@ class InlineExecutor:
         worker = WorkerWithServer(
             resolved(trial), process, scratch, self._cache_dir, pin=False, clock=self._clock, monotonic=self._monotonic
         )
-        turn = Turn(turn_of(trial, self._campaign), this_campaign())
+        turn = Turn(turn_of(trial, self._campaign), ThisCampaign.words)
         return InlineSession(worker, scratch, turn, trial.server if trial.server.is_started else None)
 
 
