@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.reading import Reading
-from orchestrator.analysis.tables.convergence import rjsd_column
+from orchestrator.analysis.tables.times import rjsd_column
 from orchestrator.report.charts.draw import (
     Chart,
     Lines,
