@@ -5,9 +5,9 @@ import re
 from fractions import Fraction
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field
 
-from orchestrator.configuration.fields import MOST_ROUNDS, matches, parse_bytes
+from orchestrator.configuration.fields import MOST_ROUNDS, matches
 from orchestrator.contracts import InputError
 from orchestrator.stats.thresholds import LONGEST_NS, primary_threshold
 
@@ -50,10 +50,10 @@ def _percentile(value: float) -> float:
     return value
 
 
-def _bytes(value: object) -> int:
+def _with_unit(value: object) -> object:
     if not isinstance(value, str) or value.strip().replace(".", "", 1).isdigit():
         raise ValueError("must be a number of bytes with its unit, such as 500MB or 4GiB")
-    return parse_bytes(value)
+    return value
 
 
 def as_text(value: object) -> str:
@@ -80,7 +80,7 @@ Int = Annotated[int, Field(strict=True)]
 Time = Annotated[int, BeforeValidator(_time)]
 Threshold = Annotated[str, BeforeValidator(_threshold), Field(max_length=40)]
 Percentile = Annotated[Float, AfterValidator(_percentile)]
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0, le=2**60)]
+Bytes = Annotated[ByteSize, BeforeValidator(_with_unit), Field(gt=0, le=2**60)]
 Identifier = Annotated[
     str,
     matches(

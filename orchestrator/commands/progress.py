@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import TextIO
 
 from rich.console import Console
@@ -23,8 +22,6 @@ from orchestrator.storage.records import Fault, PlannedTrial
 from orchestrator.storage.schema import State
 
 DRAW_EVERY_S, LINE_EVERY_S = 0.5, 10.0
-# Rounds that take so many times as long as the others', and longer than this, are worth a word.
-SLOW_TIMES, SLOW_S = 5.0, 1.0
 
 
 class Progress:
@@ -51,8 +48,8 @@ class Progress:
         self._started = time.monotonic()
         self._budget_s = None if minutes is None else minutes * 60
         self._paces: dict[str, Pace] = {}
-        self._first_round_s: float | None = None
-        self._slow: set[str] = set()
+        self._passed_s = 0.0  # with rounds and what lies between them; while a trial loads, no time passes
+        self._event_s: float | None = None
         self._lines: dict[int, tuple[PlannedTrial, str]] = {}
         self._lock = threading.RLock()  # a signal may have its holder say something
         self._console = None if stream is None else Console(file=stream, stderr=True)
@@ -106,6 +103,7 @@ class Progress:
 
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
         self._waits.pop(planned.trial_id, None)
+        self._event_s = self._event_s and time.monotonic()
         load_s = prepared.cold_start["load_ns"] / 1e9
         self._show(planned, f"warm after {seconds(load_s)} of loading")
 
@@ -116,30 +114,16 @@ class Progress:
             timed = before.timed + (rounds - before.done if before.timed else 1)
             mean_s = (before.round_s * before.timed + duration_s * (timed - before.timed)) / timed
             self._paces[planned.trial_id] = before._replace(done=rounds, timed=timed, round_s=mean_s)
-            if self._first_round_s is None:
-                self._first_round_s = time.monotonic() - duration_s
-        if not before.timed:
-            self._tell_slow(planned)
+            now_s = time.monotonic()
+            self._passed_s += duration_s if self._event_s is None else now_s - self._event_s
+            self._event_s = now_s
         bound = f"{'' if before.least == before.most else 'at most '}{before.most}"
         self._show(planned, f"round {rounds} of {bound}, {seconds(duration_s)}")
 
-    def _tell_slow(self, planned: PlannedTrial) -> None:
-        """Say once of each trial that its rounds take far longer than those of the others."""
-        known = {trial_id: pace.round_s for trial_id, pace in self._paces.items() if pace.timed}
-        slowest = max(known, key=lambda trial_id: known[trial_id])
-        others = [round_s for trial_id, round_s in known.items() if trial_id != slowest]
-        times = known[slowest] / median(others) if others else 0.0
-        if known[slowest] > SLOW_S and times > SLOW_TIMES and slowest not in self._slow:
-            self._slow.add(slowest)
-            name = self._names.get(slowest, slowest)
-            slow = f"a round takes {seconds(known[slowest])}, {times:.0f} times as long as those of the other trials"
-            self.say(f"{name}: {slow}; {self._left()}")
-
     def _left(self) -> str:
-        """Return how much time is left, in a few words."""
         now_s = time.monotonic()
         with self._lock:
-            left = None if self._first_round_s is None else time_left(self._paces.values(), now_s - self._first_round_s)
+            left = time_left(self._paces.values(), self._passed_s)
         budget_s = None if self._budget_s is None else max(0.0, self._budget_s - (now_s - self._started))
         return left_in_words(left, budget_s)
 

@@ -22,7 +22,7 @@ from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import open_subject
+from orchestrator.subject.inspection import Inspector
 
 
 class Stop(threading.Event):
@@ -62,7 +62,7 @@ class Run:
     def start(self) -> bool:
         return True
 
-    ready = rest = start
+    ready = rest = open = start
 
     def visit(self, number: int, until_ns: float = math.inf) -> bool:
         if self._stop.is_set():
@@ -73,6 +73,7 @@ class Run:
         self._seen.append(Visit(self.trial_id, number, began_ns, self._stop.now_ns))
         self.due_ns = self._stop.now_ns + round(self._pause * took_ns)
         self.progress += 1
+        self.next_visit = number + 1
         return bool(self._durations)
 
     def end_in_time(self) -> None:
@@ -177,7 +178,7 @@ def planned(rounds: int, **measurement: Any) -> list[PlannedTrial]:
         "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, **measurement},
     }
     trial = parse_trial(document)
-    return list(make_plan_of([Candidate(trial, open_subject(trial).inspection, read_machine())]).trials)
+    return list(make_plan_of([Candidate(trial, Inspector().open(trial).inspection, read_machine())]).trials)
 
 
 @pytest.fixture
