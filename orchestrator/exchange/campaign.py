@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import orchestrator
 from orchestrator.configuration.config import CampaignConfig, parse_trial
@@ -300,6 +301,11 @@ def _notes(one: _Read, times: Timeline) -> tuple[str, ...]:
     notes = said(
         "orchestrator.exchange",
         "notes",
+        made=one.made,
+        requests=ok.size,
+        times=times,
+        visits=1 + (pc.max(times.rounds.column("visit")).as_py() or 0),
+        has_moments="start_ns" in columns and one.rows.column("start_ns").null_count < ok.size,
         is_staged="preprocess_ns" in columns or "postprocess_ns" in columns,
         why_closed=one.why_closed,
         first=first.any(),
@@ -312,4 +318,4 @@ def _notes(one: _Read, times: Timeline) -> tuple[str, ...]:
         },
         is_judged=one.is_judged,
     )
-    return (*one.recording.remarks, one.made.how, *times.told, *filter(None, notes.splitlines()))
+    return (*one.recording.remarks, *filter(None, notes.splitlines()))
