@@ -32,7 +32,7 @@ from orchestrator.measurement.asking import Client
 from orchestrator.measurement.in_flight import Arrivals, InFlight
 from orchestrator.measurement.load_loop import waiting
 from orchestrator.measurement.timing import STAMPS, Stages
-from orchestrator.stats.queueing import periodic, poisson
+from orchestrator.stats.queueing import gamma, periodic
 
 RATES = (50, 200, 1000)
 IN_FLIGHT, AT_ONCE = 32, 8
@@ -154,7 +154,7 @@ def main(seconds: float) -> None:
         for rate in RATES:
             count = int(rate * seconds)
             row(f"periodic {rate}/s", delays_us(client, periodic(count, float(rate)), threads))
-            row(f"poisson {rate}/s", delays_us(client, poisson(count, float(rate), np.random.default_rng(1)), threads))
+            row(f"poisson {rate}/s", delays_us(client, gamma(count, float(rate), 1.0, np.random.default_rng(1)), threads))
     threads.close()
     print("\n| sent to last byte, us | p50 | p90 | p99 | longest |\n|---|---:|---:|---:|---:|")
     for name, streamed, encrypted in (

@@ -13,12 +13,15 @@ from pathlib import Path
 import psutil
 import pyarrow.parquet as pq
 
+from orchestrator.storage.trial_writer import rounds_waiting
+
 SUPPORT = Path(__file__).resolve().parents[1] / "tests" / "support"
 SHARED_MEMORY = Path("/dev/shm")
 RAYS = re.compile("gcs_server|raylet")
 TAG = "TAIL_QUALITY_BENCHMARK"
 # A campaign that does anything at all is given so long: the machine may be loaded.
 SLOW_S = 120.0
+COLUMNS = ["round", "started_monotonic_ns", "process"]
 
 
 class Campaign:
@@ -87,11 +90,11 @@ class Campaign:
     def _rows(self, trial: Path) -> list[dict[str, int]]:
         for _ in range(50):
             try:
+                waiting = [row for _, rows in rounds_waiting(trial / ".waiting.arrow") for row in rows.select(COLUMNS).to_pylist()]
                 parts = sorted((trial / "rounds").glob("part-*.parquet"))
                 whole = [part for part in parts if (trial / "timings" / part.name).exists()]
-                return [
-                    row for part in whole for row in pq.read_table(part, columns=["round", "started_monotonic_ns", "process"]).to_pylist()
-                ]
+                stored = [row for part in whole for row in pq.read_table(part, columns=COLUMNS).to_pylist()]
+                return stored + [row for row in waiting if row not in stored]  # they may have become a part meanwhile
             except OSError:  # the parts are being merged
                 time.sleep(0.02)
         return []

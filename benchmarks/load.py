@@ -24,7 +24,7 @@ import psutil
 
 from orchestrator.measurement.load_loop import Service, serve, waiting
 from orchestrator.measurement.timing import STAMPS, Stages, run_batches
-from orchestrator.stats.queueing import poisson
+from orchestrator.stats.queueing import gamma
 
 SAMPLES, REPEATS, SLICES = 100_000, 7, 10
 SPIN_NS = 200_000
@@ -90,7 +90,7 @@ def added_ns(loop: Callable[[int], int]) -> float:
 def in_real_time(way: Way, busy_ns: int, rate_per_s: float, seconds: float) -> tuple[np.ndarray, np.ndarray]:
     """Serve a Poisson stream with an inference that spins; return own delays and gaps between inferences, ns, in order."""
     count = int(rate_per_s * seconds)
-    moments = poisson(count, rate_per_s, np.random.default_rng(1))
+    moments = gamma(count, rate_per_s, 1.0, np.random.default_rng(1))
 
     def infer(batch: Sequence[int]) -> Sequence[int]:
         until = time.perf_counter_ns() + busy_ns

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from orchestrator.measurement.load_loop import Service, serve, waiting
 from orchestrator.measurement.timing import STAMPS, Stages
-from orchestrator.stats.queueing import poisson
+from orchestrator.stats.queueing import gamma
 
 SPIN_NS = 200_000
 CLIENTS = {"ours, sleep": ("sleep", SPIN_NS), "ours, sleep without spin": ("sleep", 0), "ours, spin": ("spin", SPIN_NS)}
@@ -64,7 +64,7 @@ def ours(client: str, rate_per_s: float, seconds: float, busy_ns: int, seed: int
     stages = Stages(lambda sample: sample, lambda batch: (busy(busy_ns), batch)[1], lambda answer: answer)
     stamps = memoryview(bytearray(8 * STAMPS * count)).cast("q")
     wait = waiting(idle, spin_ns)  # type: ignore[arg-type]
-    due = poisson(count, rate_per_s, np.random.default_rng(seed)) + time.perf_counter_ns() + 10_000_000
+    due = gamma(count, rate_per_s, 1.0, np.random.default_rng(seed)) + time.perf_counter_ns() + 10_000_000
     serve(due.tolist(), list(range(count)), stages, stamps, Service(), time.perf_counter_ns, wait)
     starts = np.array(stamps, dtype=np.int64).reshape(-1, STAMPS)[:, 0]
     return idle_delays(due, starts - due, busy_ns)

@@ -13,12 +13,13 @@ The program of 2023 reads rounds in the order of a folder, which depends on the 
 import argparse
 import gzip
 import json
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ from orchestrator.stats import paper
 from orchestrator.stats.paper import NS_PER_S
 from orchestrator.stats.prediction import Figures, compare
 from orchestrator.study import program
-from orchestrator.study.program import Quality, directory_order, is_recorded, quality_at
+from orchestrator.study.program import CLASSIFICATION, Quality, directory_order, quality_at
 from orchestrator.study.sizes import least_squares
 
 Floats = NDArray[np.float64]
@@ -46,6 +47,8 @@ SHARES = (80, 85, 90, 95)
 # scikit-learn.
 NO_TRAINING = "ValueError: Found array with 0 sample(s) (shape=(0, 1)) while a minimum of 1 is required by KernelDensity."
 CLOCKS = {"i": "inference", "pip": "total"}
+# The order of files ``DETR_Run100.time.1`` to ``.20`` as recorded.
+DETECTION = "15 3 4 7 8 5 2 19 9 14 10 16 6 20 11 17 1 13 18 12"
 
 ROUNDS_DRAWN, STEPS_DRAWN, MARKED = 20, 10, (90, 95, 99)
 
@@ -181,8 +184,35 @@ def convergence(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> d
     return {"loops": in_pool + left_out}
 
 
+class Course(NamedTuple):
+    """What the loop saw of one clock, and the message of the error that ended it."""
+
+    fits: Sequence[paper.Fit]
+    comparisons: Sequence[paper.Comparison]
+    error: str | None = None
+
+
+def course(rounds_s: Iterable[Floats], warm: int = paper.WARM, fit_every: int = paper.FIT_EVERY) -> Course:
+    """Return what the loop sees of one clock's rounds of records if it never stops."""
+    loop, error = paper.PaperLoop(warm, fit_every), None
+    found: list[tuple[paper.Fit | None, paper.Comparison | None]] = []
+    try:
+        found.extend(map(loop.add, rounds_s))
+    except ValueError as raised:
+        error = f"ValueError: {raised}"
+    fits = [fit for fit, _ in found if fit is not None]
+    return Course(fits, [compared for _, compared in found if compared is not None], error)
+
+
+def stops_after(courses: Iterable[Course], threshold: float) -> int | None:
+    """Return the first round at which the rJSD of every clock is within the threshold, or None."""
+    seen = [{one.rounds: one.rjsd for one in clock.comparisons} for clock in courses]
+    settled = (rounds for rounds in sorted(seen[-1]) if all(of.get(rounds, math.inf) <= threshold for of in seen))
+    return next(settled, None)
+
+
 def _loop(records: Mapping[str, Floats], warm: int, fit_every: int, dropped: int) -> dict[str, Any]:
-    courses = {clock: program.course(times[dropped:], warm, fit_every) for clock, times in records.items()}
+    courses = {clock: course(times[dropped:], warm, fit_every) for clock, times in records.items()}
     return {
         "warm_run": warm,
         "fit_run_number": fit_every,
@@ -202,7 +232,7 @@ def _loop(records: Mapping[str, Floats], warm: int, fit_every: int, dropped: int
             }
             for same in zip(*(one.comparisons for one in courses.values()), strict=False)
         ],
-        "stops_after_run": {str(threshold): program.stops_after(courses.values(), threshold) for threshold in STOPS_AT},
+        "stops_after_run": {str(threshold): stops_after(courses.values(), threshold) for threshold in STOPS_AT},
     }
 
 
@@ -331,7 +361,7 @@ def regression(timings: Timings, judged: Judged, order: Mapping[str, Any]) -> di
     for clock, times in timings.rounded_thrice.items():
         of = {"mean_time": times[:, first].mean(axis=0), "variance_of_time": times[:, first].var(axis=0, ddof=1)}
         lines = {name: least_squares(judged.sizes[first], values) for name, values in of.items()}
-        found = {name: {"mse": line.mse, "r2": line.r_squared} for name, line in lines.items()}
+        found = {name: {"mse": mse, "r2": r2} for name, (_, _, r2, mse) in lines.items()}
         runs.append({"combine_type": clock, "error": None, **found})
     return {"runs": runs}
 
@@ -432,9 +462,13 @@ def read_order(path: Path | None, timings: Timings, judged: Judged) -> dict[str,
         if sorted(iterdir) != numeric:
             raise SystemExit(f"{path}: order of {len(iterdir)} files; it must hold each number from 1 to {rounds} once")
         return {"note": f"iterdir as {path.name} gives it", "numeric": numeric, "iterdir": iterdir}
-    known = is_recorded(rounds, judged.detection)
-    note = "iterdir as recorded on one ext4 file system" if known else "iterdir of so many files was not recorded: a stand-in"
-    return {"note": note, "numeric": numeric, "iterdir": (directory_order(rounds, judged.detection) + 1).tolist()}
+    recorded = DETECTION if judged.detection else CLASSIFICATION
+    note = (
+        "iterdir as recorded on one ext4 file system"
+        if rounds <= len(recorded.split())
+        else "iterdir of so many files was not recorded: a stand-in"
+    )
+    return {"note": note, "numeric": numeric, "iterdir": (directory_order(rounds, recorded) + 1).tolist()}
 
 
 def _refuse_other_samples(path: Path, answers: int, timings: Timings) -> None:

@@ -38,7 +38,7 @@ from orchestrator.measurement.asking import Client
 from orchestrator.measurement.in_flight import Arrivals, InFlight
 from orchestrator.measurement.load_loop import waiting
 from orchestrator.measurement.timing import STAMPS, Stages
-from orchestrator.stats.queueing import periodic, poisson
+from orchestrator.stats.queueing import gamma, periodic
 from tasks.runtimes.openai import Asking
 
 OURS = "this client"
@@ -58,7 +58,7 @@ def ask_ourselves(work: Work, core: int, every: set[int]) -> Asked:
         stages = Stages(lambda batch: language.upload(batch[0]), client.ask, lambda reply: language.download(reply))
         random = np.random.default_rng(work.seed)
         count = len(work.prompts)
-        moments = periodic(count, work.rate) if work.law == "periodic" else poisson(count, work.rate, random)
+        moments = periodic(count, work.rate) if work.law == "periodic" else gamma(count, work.rate, 1.0, random)
         stamps = memoryview(bytearray(8 * STAMPS * count)).cast("q")
         threads = InFlight(IN_FLIGHT)
         due = (moments + time.perf_counter_ns() + 200_000_000).tolist()

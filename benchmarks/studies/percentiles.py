@@ -59,7 +59,7 @@ def log_times(random: np.random.Generator, effects: Floats, scenario: Scenario) 
 
 
 def limits_of(times: Floats, ordered: Floats, percentile: int) -> tuple[Floats, Floats]:
-    """Return the limits of a percentile for each draw, [draws], by the parts of `percentile_limits`; infinite where there is none.
+    """Return the limits of a percentile for each draw, [draws], by the parts of `latency_percentiles`; infinite where there is none.
 
     times : [draws, R, S]; ordered : [draws, R S], the same in order.
     """

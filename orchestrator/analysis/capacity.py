@@ -145,7 +145,8 @@ class Search:
         """Return what to measure next; no rate where the search is over."""
         known = (self.closed, *(one.data for one in self.rates))
         lost = self.hopeless is not None or (self.pilot and self.estimate is None)
-        if self.closed_per_s is None or lost or self._is_older:
+        older = any(is_older(one.data.record.trial) for one in self.rates)
+        if self.closed_per_s is None or lost or older:
             return Next()
         if any(data is not None and data.record.state != "done" for data in known):
             return Next()
@@ -167,7 +168,7 @@ class Search:
         if self.hopeless is not None:
             kept, asked = self.hopeless
             return f"even back to back it keeps {kept:.3f} of the {asked:.3f} that is asked"
-        if self._is_older:
+        if any(is_older(one.data.record.trial) for one in self.rates):
             return "its rates were chosen by an older version, whose streams certify nothing"
         if self.tested:
             first = self.tested[0]
@@ -177,10 +178,6 @@ class Search:
         if self.estimate and self.estimate.rate_per_s == 0 and not self.next_rates().rates:
             return f"the mean falls short even at {min(one.rate_per_s for one in self.pilot):.4g}/s"
         return ""
-
-    @property
-    def _is_older(self) -> bool:
-        return any(is_older(one.data.record.trial) for one in self.rates)
 
 
 def answers_of_round(data: TrialData) -> float:
@@ -222,7 +219,6 @@ def at_any_rate(trial: Trial) -> Trial:
 
 
 def _with(trial: Trial, load: LoadConfig) -> Trial:
-    """Return a trial under another load, stopped as by default."""
     usual = {name: getattr(MeasurementConfig(), name) for name in STOPPING}
     measurement = trial.measurement.model_copy(update=usual)
     return trial.model_copy(update={"load": load, "measurement": measurement})
@@ -263,7 +259,7 @@ def searches_of(
 def _measured(data: TrialData, asked: Asked, streams: Units) -> MeasuredRate:
     judged, times = data.judged(data.metric), data.times[Clock.RESPONSE]
     ideal, curve = judged.ideal(), judged.curve(times, [asked.deadline.ns])[0]
-    kept = capacity.whole_streams(curve, streams, data.cut_short)
+    kept = capacity.whole_streams(curve, streams, data.incomplete)
     lost = 1 - kept / ideal if ideal > 0 and math.isfinite(ideal) else np.zeros(0)
     rounds, flags = int(np.bincount(streams).max()), load_flags(data, asked.deadline)
     return MeasuredRate(

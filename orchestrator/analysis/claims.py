@@ -1,9 +1,14 @@
-"""What each kind of claim takes, and what a campaign of some size cannot claim."""
+"""What each kind of claim takes, what a campaign cannot claim, and how long slow spells may be."""
 
 import math
 from dataclasses import dataclass
 
-from orchestrator.stats.constants import CERTIFY_ROUNDS
+from orchestrator.stats.constants import (
+    CERTIFY_ROUNDS,
+    REACH_OF_CERTIFICATE,
+    REACH_OF_INTERVAL,
+    REACH_VISITS,
+)
 
 GUESSED_S = 0.01  # What an answer takes where nothing was measured before
 
@@ -83,3 +88,22 @@ def rounds_of(claim: Claim, per_visit: float) -> int:
     [30, 60, 420]
     """
     return max(claim.rounds, math.ceil(claim.visits * per_visit)) if claim.rounds else 0
+
+
+def reach_words(cycle: float, unit: str) -> str:
+    """Return how long slow spells may be for intervals and certificates to hold, in two sentences.
+
+    Visits begin a cycle apart: 2 T rounds for T trials in visits of 2.
+
+    Examples
+    --------
+    >>> print(reach_words(16, "rounds"))
+    A cycle has 16 rounds. From 30 visits on intervals hold for slow spells of up \
+to 20 rounds, certificates for up to 40 (1.25 and 2.5 cycles).
+    """
+    return (
+        f"A cycle has {cycle:.3g} {unit}. From {REACH_VISITS} visits on intervals hold for slow "
+        f"spells of up to {REACH_OF_INTERVAL * cycle:.3g} {unit}, certificates for up to "
+        f"{REACH_OF_CERTIFICATE * cycle:.3g} "
+        f"({REACH_OF_INTERVAL:g} and {REACH_OF_CERTIFICATE:g} cycles)."
+    )

@@ -219,12 +219,6 @@ def flag_of(told: str) -> Flag:
     return FLAGS.get(name, Flag(name, "a note of the measurement on these figures"))
 
 
-def told_of(told: str, imported: bool = False, trials: Sequence[Any] = ()) -> str:
-    """Return what a flag means, and what to do about it that these trials' settings do not yet."""
-    flag = flag_of(told)
-    return "; ".join([flag.meaning, *remedies(flag, trials, imported)])
-
-
 def remedies(flag: Flag, trials: Sequence[Any], imported: bool = False) -> list[str]:
     """Return the clauses of a remedy whose settings some of these trials (`Trial`) have not."""
     told = flag.of_imported if imported and flag.of_imported else flag.remedy

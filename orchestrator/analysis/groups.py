@@ -188,7 +188,6 @@ class Group:
         return tuple(name for name, differs in found.items() if differs)
 
     def flags_of(self, trials: Iterable[TrialData]) -> list[str]:
-        """Return the flags of figures over several trials, each once."""
         return list(dict.fromkeys(flag for data in trials for flag in self.flags[data.trial_id]))
 
     def systems(self) -> dict[str, list[TrialData]]:

@@ -1,15 +1,10 @@
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.analysis.quality import JudgedMean
-from orchestrator.analysis.trial_data import TrialData
 from orchestrator.contracts import InputError
-from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import primary_of
-from orchestrator.stats.units import Floats
 from orchestrator.storage import schema
 from orchestrator.storage.matrix import RoundMatrix
 from orchestrator.storage.reader import Campaign
@@ -105,47 +100,3 @@ def _answer(
         before,
         after,
     )
-
-
-def one_inference(trials: Sequence[TrialData]) -> float:
-    """Return the largest share of a round that one inference makes up in any trial.
-
-    Answers of a batch are on time together.
-    """
-    return max(1 / int(data.inferences[data.clock].shape[1]) for data in trials)
-
-
-def on_time_scores(
-    before: Sequence[TrialData], after: Sequence[TrialData], threshold: Threshold
-) -> tuple[Floats, Floats] | None:
-    """Return per side each unit's score in each round, [R, U], 0 if late; None as `unit_size`."""
-    size = unit_size([*before, *after])
-    if size is None:
-        return None
-    here, there = (
-        np.concatenate([scores_of_units(data, threshold, size) for data in side])
-        for side in (before, after)
-    )
-    return here, there
-
-
-def unit_size(trials: Sequence[TrialData]) -> int | None:
-    """Return how many samples make a unit of a comparison; None for a metric that is no mean.
-
-    A unit is a sample. Samples that share a batch in every round are on time together, and drawn
-    one by one they would pass for independent: a unit is then all samples of a batch, the same ones
-    on both sides, so that batches of 4 and of 6 make units of 12.
-    """
-    if any(not isinstance(data.judged(data.metric), JudgedMean) for data in trials):
-        return None
-    sizes = (data.record.trial.measurement.batch for data in trials if data.batch_of is not None)
-    return math.lcm(*sizes)
-
-
-def scores_of_units(data: TrialData, threshold: Threshold, size: int) -> Floats:
-    """Return the score of each unit in each round of a trial, [R, U], the late ones 0."""
-    judged = data.judged(data.metric)
-    assert isinstance(judged, JudgedMean)
-    scores: Floats = judged.scores * (data.times[data.clock] <= threshold.ns)
-    sums = np.add.reduceat(scores, np.arange(0, scores.shape[1], size), axis=1)
-    return np.asarray(sums * (sums.shape[1] / scores.shape[1]))

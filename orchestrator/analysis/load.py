@@ -184,18 +184,13 @@ def delivered_per_s(streams: Iterable[Served], server: Server, group: int = 1) -
         served, moved = inferences_of(stream, server), stream.at.copy()
         moved[served.of >= 0] += lateness(served, server.lanes)[served.of[served.of >= 0]]
         moments.append((stream.at, moved))
-    return _per_s(moments, group)
+    return rate_per_s(moments, group)
 
 
-def scheduled_per_s(streams: Iterable[Served], group: int = 1) -> float | None:
-    """Return the rate of the schedule as drawn, samples a second; None without two moments."""
-    return _per_s([(one.at, one.at) for one in streams], group)
+def rate_per_s(streams: Iterable[tuple[Floats, Floats]], group: int = 1) -> float | None:
+    """Return the rate, samples a second, of streams of arrivals, [N], at other moments, [N].
 
-
-def _per_s(streams: Iterable[tuple[Floats, Floats]], group: int) -> float | None:
-    """Return the rate of streams of arrivals, [N], at other moments, [N], the first left out.
-
-    The last group counts as a whole.
+    The first is left out, and the last group counts as a whole. None without two moments.
     """
     counted, span_ns = 0, 0.0
     for at, moments in streams:
@@ -242,7 +237,7 @@ def delivery_of(data: TrialData) -> Delivery:
         )
         busy_ns += float((served.end - served.start).sum())
     delays, gap_errors, queued_gaps, waits = map(np.concatenate, zip(*found, strict=True))
-    rate = scheduled_per_s(streams, load.group)
+    rate = rate_per_s([(one.at, one.at) for one in streams], load.group)
     return Delivery(
         streams,
         rate,

@@ -106,8 +106,7 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
     }
     streams, visits = None, matrix.visits
     if matrix.arrivals is None:
-        each = inferences[PRIMARY_CLOCK].shape[1]
-        visits = visits_apart(record, rounds, matrix.visits, each)
+        visits = visits_apart(record, rounds, matrix.visits, inferences[PRIMARY_CLOCK].shape[1])
     elif matrix.visits is not None:
         streams, visits = matrix.visits, whole_streams(matrix.visits, matrix.incomplete)
     scores = {

@@ -46,7 +46,6 @@ class AskedMetric:
         self.late: float | None = getattr(self.metric, "late", None)
 
     def score(self, answers: Answers) -> Floats:
-        """Return the score of each sample, [S]."""
         shape, least = (len(answers.predictions),), 0.0 if self.late is None else -np.inf
         return self.numbers("score", self.metric, (answers,), shape, least)
 
@@ -70,7 +69,6 @@ class AskedMetric:
         return found
 
     def broken(self, name: str, found: Floats, rule: str) -> MetricBroken:
-        """Return the error for what a method has returned."""
         what = f"{found.ravel()[:2].tolist()} of shape {found.shape}"
         return MetricBroken(f"metric {self.name}: {name} returned {what}; it must be {rule}")
 
@@ -185,8 +183,9 @@ def judge_parts(metric: str, name: str, answers: Answers) -> dict[str, Part]:
     if name in getattr(asked.metric, "parts", ()):
         for group, part in asked.call("judge_parts", asked.metric, name, answers).items():
             with suppress(NothingToKeep):
-                judged = on_scale(asked, part.judged, len(answers.predictions))
-                found[group] = Part(judged, part.count)
+                found[group] = Part(
+                    on_scale(asked, part.judged, len(answers.predictions)), part.count
+                )
     return found
 
 

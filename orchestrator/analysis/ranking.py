@@ -83,7 +83,6 @@ class Standing:
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """The flags, and that the interval is wide."""
         wide = is_unsteady(self.low, self.high, self.scale.gained(self.ideal))
         return (*self.flags, UNSTEADY) if wide else self.flags
 
@@ -102,7 +101,6 @@ class Order:
     others: tuple[tuple[Standing, Tie], ...]
 
     def those(self, *kinds: Tie) -> list[Standing]:
-        """Return the others that are of these kinds."""
         return [one for one, kind in self.others if kind in kinds]
 
 

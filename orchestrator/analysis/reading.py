@@ -1,7 +1,5 @@
 """The trials of one task as a report names and colours them, and what its charts draw of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise, product
@@ -71,7 +69,7 @@ class Entry:
     data: TrialData
     flags: tuple[str, ...]
     dash: int
-    processes: tuple[Entry, ...] = ()
+    processes: tuple["Entry", ...] = ()
 
     @property
     def key(self) -> str:
@@ -83,7 +81,7 @@ class Entry:
         return self.data.record.trial.model.name
 
     @property
-    def members(self) -> tuple[Entry, ...]:
+    def members(self) -> "tuple[Entry, ...]":
         return self.processes or (self,)
 
     @property
@@ -265,8 +263,9 @@ def _reading(
     repeated = [system for system in systems if system.processes]
     for clock, system in product(group.clocks, repeated):
         data = [entry.data for entry in system.processes]
-        of_all = np.concatenate([one.inferences[clock].ravel() for one in data])
-        times[clock, system.key] = counted(of_all)
+        times[clock, system.key] = counted(
+            np.concatenate([one.inferences[clock].ravel() for one in data])
+        )
         own = [curves[clock, one.trial_id] for one in data]
         curves[clock, system.key] = curve_of_processes(data, own, clock)
     return Reading(results, group, entries, systems, grids, times, curves)

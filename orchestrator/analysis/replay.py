@@ -229,9 +229,9 @@ def _lateness(played: Sequence[Played], question: Question, deadline_ns: int) ->
     for one in played:
         late, kept, moments = one.response_ns > deadline_ns, one.after_ramp, one.schedule.moments_ns
         answered = moments + np.where(late, 0, one.response_ns).astype(np.int64)
-        quiet = silences(late[kept], (moments + deadline_ns)[kept], answered[kept])
+        streaks, lasted_ns = silences(late[kept], (moments + deadline_ns)[kept], answered[kept])
         of_windows = late_in_windows(late[kept], window[1]) if window else np.zeros(0)
-        found.append((staleness(late)[kept], quiet.answers, quiet.lasted_ns, of_windows))
+        found.append((staleness(late)[kept], streaks, lasted_ns, of_windows))
     age, streak, silent, of_window = map(np.concatenate, zip(*found, strict=True))
     return {
         "arrivals": responses.size,

@@ -49,8 +49,9 @@ class Arrivals:
         once_ns = size * queueing.SECOND_NS / rate_per_s
         recorded_ns = int(self.trace_ns[-1]) * size / int((self.trace_ns > 0).sum())
         times, places = np.divmod(np.arange(count), size)
-        moments = self.trace_ns[places] * (once_ns / recorded_ns) + once_ns * times
-        return np.rint(moments).astype(np.int64)
+        return np.rint(self.trace_ns[places] * (once_ns / recorded_ns) + once_ns * times).astype(
+            np.int64
+        )
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Played:
     """A stream as it would have run: N arrivals in their order, those of the ramp first.
 
     Waits, [N], last from arrival to start, -1 where it was dropped; responses to the answer, +inf
-    where there is none.
+    where there is none. ``by_round`` has responses by round and sample, [r, S].
     """
 
     schedule: Schedule
@@ -93,7 +94,6 @@ class Played:
         return slice(self.schedule.ramp, None)
 
     def by_round(self) -> Floats:
-        """Return the responses in ns by round and sample, [r, S]."""
         schedule, kept = self.schedule, self.after_ramp
         found = np.empty((schedule.rounds, self.response_ns[kept].size // schedule.rounds))
         found[schedule.places[kept], schedule.samples[kept]] = self.response_ns[kept]
@@ -169,9 +169,9 @@ def play(
     """
     at = rounds[schedule.places], schedule.samples
     skips_by = deadline_ns if rule.policy == "skip_late" else None
-    served = serve(schedule.moments_ns, services[at], rule.policy, skips_by, rule.queue_limit)
-    response = np.where(served.dropped, np.inf, served.wait_ns + data.times[PRIMARY_CLOCK][at])
-    return Played(schedule, served.wait_ns, response)
+    waits = serve(schedule.moments_ns, services[at], rule.policy, skips_by, rule.queue_limit)
+    response = np.where(waits < 0, np.inf, waits + data.times[PRIMARY_CLOCK][at])
+    return Played(schedule, waits, response)
 
 
 def under_load(
@@ -282,7 +282,7 @@ def answered_under_load(data: TrialData, deadline_ns: float) -> Iterator[Answere
     response = data.times[Clock.RESPONSE]
     for stream in np.unique(data.streams):
         own = data.streams == stream
-        if not data.cut_short[own].any():
+        if not data.incomplete[own].any():
             order = np.argsort(data.arrivals[own], axis=None, kind="stable")
             samples = np.tile(np.arange(response.shape[1]), int(own.sum()))
             yield Answered(

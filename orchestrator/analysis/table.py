@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from orchestrator.storage.schema import LABELS as LABELS
 from orchestrator.storage.schema import Column as Column
-from orchestrator.storage.schema import columns_in_markdown, schema_of
+from orchestrator.storage.schema import schema_of
 
 if TYPE_CHECKING:
     from orchestrator.analysis.groups import Group
@@ -107,8 +107,7 @@ class Table:
 
     per
         ``rows`` takes (context, group, data) of each ``trial``, (context, group), or (context).
-    after
-        tables of the same kind that are made before it.
+        Tables of trials are made first, then those of groups.
     """
 
     name: str
@@ -116,7 +115,6 @@ class Table:
     rows: Rows
     per: Per
     views: tuple[View, ...] = ()
-    after: tuple[str, ...] = ()
 
     @property
     def schema(self) -> pa.Schema:
@@ -130,7 +128,6 @@ def table(
     name: str,
     columns: Iterable[Column],
     per: Per,
-    after: tuple[str, ...] = (),
     views: Iterable[View] = (),
     title: str = "",
     **view: Any,
@@ -142,7 +139,7 @@ def table(
 
     def declare(rows: Rows) -> Rows:
         own = [View(name, title, **view)] if title else []
-        DECLARED[name] = Table(name, tuple(columns), rows, per, (*own, *views), after)
+        DECLARED[name] = Table(name, tuple(columns), rows, per, (*own, *views))
         return rows
 
     return declare
@@ -174,35 +171,9 @@ def tables() -> Mapping[str, Table]:
 
     for module in iter_modules(folder.__path__, f"{folder.__name__}."):
         import_module(module.name)
-    ordered: dict[str, Table] = {}
-
-    def add(one: Table) -> None:
-        for name in one.after:
-            add(DECLARED[name])
-        ordered[one.name] = one
-
     # Whichever module was imported first: by file, those of one file in their order.
-    for one in sorted(
-        DECLARED.values(), key=lambda one: (ORDER.index(one.per), one.rows.__module__)
-    ):
-        add(one)
-    return ordered
-
-
-def documented(page: str) -> str:
-    """Return docs/results.md with the columns of all tables; one it lacks comes last."""
-
-    def columns(match: re.Match[str]) -> str:
-        one = tables().get(match[1])
-        if one is None:
-            return match[0]
-        text = re.sub(r"^\|.*\n", "", match[3], flags=re.MULTILINE).strip()
-        return f"{match[1]}{match[2]}{text}\n\n{columns_in_markdown(one.columns)}\n"
-
-    lacking = [name for name in tables() if f"### `{name}.parquet`\n" not in page]
-    whole = page + "".join(f"\n### `{name}.parquet`\n\n" for name in lacking)
-    section = r"(?ms)(?<=^### `)(\w+)(\.parquet`\n\n)(.*?)(?=^##|\Z)"
-    return re.sub(section, columns, whole)
+    found = sorted(DECLARED.values(), key=lambda one: (ORDER.index(one.per), one.rows.__module__))
+    return {one.name: one for one in found}
 
 
 # Of a form: the columns with the limits of the figure, in round brackets where not shown.

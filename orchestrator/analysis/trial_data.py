@@ -154,15 +154,6 @@ class TrialData:
     def metric(self) -> str:
         return self.record.metrics[0]
 
-    @property
-    def cut_short(self) -> NDArray[np.bool_]:
-        """Whether each round ended before all its samples, [R]; where not known, none did."""
-        return (
-            self.incomplete
-            if self.incomplete.size
-            else np.zeros(len(self.times[self.clock]), dtype=np.bool_)
-        )
-
     def as_run(self, clock: Clock, row: int) -> NDArray[np.float64]:
         """Return the times of a round's inferences in ns, [B], in the order in which they ran."""
         if self.record.trial.fixed_batch > 1:
@@ -294,7 +285,7 @@ class TrialData:
         return self.slices.get(name, ())
 
     def answers(self, members: NDArray[np.bool_]) -> Answers:
-        """Return references and predictions of the samples that are ``members``, [S]."""
+        """Return what was answered to the samples that are ``members``, [S]."""
         chosen = [int(index) for index in np.flatnonzero(members)]
         return Answers(
             predictions=[self.predictions[index] for index in chosen],

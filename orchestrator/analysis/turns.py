@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.late_answers import one_inference, scores_of_units, unit_size
 from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.constants import CONFIDENCE, FEWEST_REPEATS, FEWEST_UNITS
@@ -32,7 +31,9 @@ def on_samples(
     None for a metric that is no mean over samples, and where the two do not alternate.
     """
     size = unit_size([before[0], after[0]])
-    if size is None or not alternate(before, after):
+    cycles = common_cycles(before[0], after[0]).size
+    alternate = cycles >= FEWEST_UNITS or len(common_repeats(before, after)) >= FEWEST_REPEATS
+    if size is None or not alternate:
         return None
     theirs, mine = (answered(scores_of_units(of[0], threshold, size)) for of in (before, after))
     return compare_answered(theirs, mine, within=possible(before[0], after[0]))
@@ -60,10 +61,11 @@ def of_visits(
         means, sizes = means_of_units(quality[None, both], data.turns[both])
         sides.append(means[0])
         rounds.append(sizes.min())
+    inferences = min(data.inferences[data.clock].shape[1] for data in (before, after))
     return paired(
         *sides,
         confidence=confidence,
-        resolution=one_inference([before, after]) / min(rounds),
+        resolution=1 / inferences / min(rounds),
         within=possible(before, after),
     )
 
@@ -92,12 +94,6 @@ def replicates_of(
     )
     resolution = 1 / min(data.inferences[data.clock].size for data in (*before, *after))
     return Replicates(a, b, resolution=resolution, within=possible(before[0], after[0]))
-
-
-def alternate(before: Sequence[TrialData], after: Sequence[TrialData]) -> bool:
-    """Return whether enough visits or repeats of two systems alternate to tell them apart."""
-    enough = common_cycles(before[0], after[0]).size >= FEWEST_UNITS
-    return bool(enough) or len(common_repeats(before, after)) >= FEWEST_REPEATS
 
 
 def common_cycles(before: TrialData, after: TrialData) -> NDArray[np.int32]:
@@ -161,3 +157,39 @@ def _begins_of_repeats(repeats: Sequence[TrialData]) -> dict[str, dict[int, floa
         if started is not None and host is not None:
             found.setdefault(host, {})[data.record.trial.repeat] = float(started[0])
     return found
+
+
+def on_time_scores(
+    before: Sequence[TrialData], after: Sequence[TrialData], threshold: Threshold
+) -> tuple[Floats, Floats] | None:
+    """Return per side each unit's score in each round, [R, U], 0 if late; None as `unit_size`."""
+    size = unit_size([*before, *after])
+    if size is None:
+        return None
+    here, there = (
+        np.concatenate([scores_of_units(data, threshold, size) for data in side])
+        for side in (before, after)
+    )
+    return here, there
+
+
+def unit_size(trials: Sequence[TrialData]) -> int | None:
+    """Return how many samples make a unit of a comparison; None for a metric that is no mean.
+
+    A unit is a sample. Samples that share a batch in every round are on time together, and drawn
+    one by one they would pass for independent: a unit is then all samples of a batch, the same ones
+    on both sides, so that batches of 4 and of 6 make units of 12.
+    """
+    if any(not isinstance(data.judged(data.metric), JudgedMean) for data in trials):
+        return None
+    sizes = (data.record.trial.measurement.batch for data in trials if data.batch_of is not None)
+    return math.lcm(*sizes)
+
+
+def scores_of_units(data: TrialData, threshold: Threshold, size: int) -> Floats:
+    """Return the score of each unit in each round of a trial, [R, U], the late ones 0."""
+    judged = data.judged(data.metric)
+    assert isinstance(judged, JudgedMean)
+    scores: Floats = judged.scores * (data.times[data.clock] <= threshold.ns)
+    sums = np.add.reduceat(scores, np.arange(0, scores.shape[1], size), axis=1)
+    return np.asarray(sums * (sums.shape[1] / scores.shape[1]))

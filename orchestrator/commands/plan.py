@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.analysis.reach import reach_words
+from orchestrator.analysis.claims import reach_words
 from orchestrator.commands.line import PLACE, composing, flag, typed, verb
 from orchestrator.report.text import seconds, trials_counted
 

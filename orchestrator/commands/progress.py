@@ -51,7 +51,8 @@ class Progress:
         self._started = time.monotonic()
         self._budget_s = None if minutes is None else minutes * 60
         self._paces: dict[str, Pace] = {}
-        self._first_round_s: float | None = None
+        self._passed_s = 0.0  # with rounds and what lies between them; while a trial loads, no time passes
+        self._event_s: float | None = None
         self._slow: set[str] = set()
         self._lines: dict[int, tuple[PlannedTrial, str]] = {}
         self._lock = threading.RLock()  # a signal may have its holder say something
@@ -106,6 +107,7 @@ class Progress:
 
     def trial_prepared(self, planned: PlannedTrial, prepared: Prepared) -> None:
         self._waits.pop(planned.trial_id, None)
+        self._event_s = self._event_s and time.monotonic()
         load_s = prepared.cold_start["load_ns"] / 1e9
         self._show(planned, f"warm after {seconds(load_s)} of loading")
 
@@ -116,8 +118,9 @@ class Progress:
             timed = before.timed + (rounds - before.done if before.timed else 1)
             mean_s = (before.round_s * before.timed + duration_s * (timed - before.timed)) / timed
             self._paces[planned.trial_id] = before._replace(done=rounds, timed=timed, round_s=mean_s)
-            if self._first_round_s is None:
-                self._first_round_s = time.monotonic() - duration_s
+            now_s = time.monotonic()
+            self._passed_s += duration_s if self._event_s is None else now_s - self._event_s
+            self._event_s = now_s
         if not before.timed:
             self._tell_slow(planned)
         bound = f"{'' if before.least == before.most else 'at most '}{before.most}"
@@ -139,7 +142,7 @@ class Progress:
         """Return how much time is left, in a few words."""
         now_s = time.monotonic()
         with self._lock:
-            left = None if self._first_round_s is None else time_left(self._paces.values(), now_s - self._first_round_s)
+            left = time_left(self._paces.values(), self._passed_s)
         budget_s = None if self._budget_s is None else max(0.0, self._budget_s - (now_s - self._started))
         return left_in_words(left, budget_s)
 

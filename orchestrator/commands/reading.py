@@ -5,15 +5,14 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, SeveralCampaigns, analyse, analyse_several, short, stored_tables
 from orchestrator.analysis.ranking import Ranking, rankings, unsearched
-from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several, short, stored_tables
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composition import code_folders, override_analysis
 from orchestrator.contracts import InputError
 from orchestrator.report.chart_files import PLAIN_LOOK, Look, drawing_meanwhile, write_figures
-from orchestrator.report.findings import Finding, findings, text_lines
-from orchestrator.report.findings.campaign import RESUME
+from orchestrator.report.findings import Finding, text_lines
+from orchestrator.report.findings.campaign import RESUME, findings
 from orchestrator.report.html.page import report_texts
 from orchestrator.report.markdown import folds
 from orchestrator.report.pasted import ORCHESTRATOR

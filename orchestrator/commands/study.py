@@ -25,14 +25,14 @@ def command(
     Writes study.md, study.json and figures; claims are held to criteria that were fixed beforehand. No code of a campaign
     is run. See docs/statistics.md, section Study.
     """
-    from orchestrator.analysis.several_campaigns import SeveralCampaigns
+    from orchestrator.analysis.campaign_analysis import SeveralCampaigns
     from orchestrator.commands.reading import refuse_twice
     from orchestrator.configuration.composition import override_analysis
     from orchestrator.report.terminal import Terminal
     from orchestrator.storage.files import make_output_folder, write_text
     from orchestrator.storage.layout import inside, refuse_campaign_folder
     from orchestrator.storage.reader import open_campaign
-    from orchestrator.study.claims import read_criteria, shipped_criteria
+    from orchestrator.study.claims import read_criteria
     from orchestrator.study.figures import draw
     from orchestrator.study.material import read_material
     from orchestrator.study.study import differences, filled, make_study, to_document, to_json
@@ -48,7 +48,7 @@ def command(
     before = "" if document is None else _read(document, option)
     if fill is not None:
         check_outputs({"--fill": fill}, found, [criteria], overrides)
-    wanted = read_criteria(criteria or shipped_criteria())
+    wanted = read_criteria(criteria)
     refuse_twice(found)
     campaigns = [open_campaign(directory) for directory in found]
     campaign = campaigns[0] if len(campaigns) == 1 else SeveralCampaigns(campaigns)

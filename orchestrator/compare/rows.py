@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from orchestrator.analysis.late_answers import on_time_scores
 from orchestrator.analysis.quality import JudgedMean, intervals
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.analysis.turns import possible, replicates_of
+from orchestrator.analysis.turns import on_time_scores, possible, replicates_of
 from orchestrator.compare.baseline import BaselineTrial
 from orchestrator.compare.differences import differences, drawn_otherwise
 from orchestrator.compare.sides import digests_of, flags_of_repeats, mean_ideal, means_at, not_done

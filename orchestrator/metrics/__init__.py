@@ -3,13 +3,12 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import cast
 
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, nearest
 from orchestrator.metrics.interface import (
     Answers,
     Judged,
@@ -31,7 +30,6 @@ __all__ = [
     "add_folders",
     "find_metric",
     "forget_folders",
-    "known_metrics",
     "names_in",
     "parts_of",
 ]
@@ -98,10 +96,10 @@ def find_metric(name: str) -> Metric:
     """
     targets = _targets(name)
     if not targets:
-        known = known_metrics()
-        near = [f"did you mean {one}?" for one in get_close_matches(name, known, n=1)]
-        hints = [*near, f"known are {', '.join(known)}; of yours with code=[DIR]"]
-        raise UnknownMetric(f"metric {name!r}: there is none of that name; {hints[0]}")
+        own = [one for named in _OWN.values() for one in named]
+        known = [*METRICS, *entry_points(group=ENTRY_POINTS).names, *own]
+        hint = f"{nearest(name, known)} (yours need code=[DIR])"
+        raise UnknownMetric(f"metric {name!r}: there is none of that name; {hint}")
     if len(targets) > 1:
         raise InputError(
             f"metric {name!r}: is there several times ({', '.join(targets)}); leave one of them"
@@ -134,9 +132,3 @@ def parts_of(name: str) -> Sequence[str]:
     with suppress(InputError):
         return tuple(getattr(find_metric(name), "parts", ()))
     return ()
-
-
-def known_metrics() -> list[str]:
-    """Return the names of all metrics that there are here, in order."""
-    own = (name for named in _OWN.values() for name in named)
-    return sorted({*METRICS, *entry_points(group=ENTRY_POINTS).names, *own})

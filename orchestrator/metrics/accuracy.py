@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import re
 import string
 from collections import Counter
@@ -174,7 +172,6 @@ class WordF1:
 
 
 def _f1(said: list[str], right: list[str]) -> float:
-    """Return the harmonic mean of precision and recall of words, each as often as it stands."""
     shared = (Counter(said) & Counter(right)).total()
     return 2 * shared / (len(said) + len(right)) if shared else 0.0
 
@@ -190,53 +187,6 @@ def _in_words(answers: Answers) -> Iterator[tuple[list[str] | None, list[list[st
                 "at least one right answer each"
             )
         yield None if said is None else words_of(said), [words_of(text) for text in rights]
-
-
-@dataclass(frozen=True)
-class F1:
-    """2 TP / (2 TP + FP + FN): the mean over classes (macro), or of all classes together (micro).
-
-    Predictions are one class per sample, or classes by rank of which the first counts; None or an
-    empty ranking is no answer. References are one class per sample. Classes are all text, all whole
-    numbers, or all true and false; those count that are right or answered anywhere, and one without
-    TP, FP and FN scores 0 (scikit-learn's default ``labels``, and ``zero_division=0``).
-
-    A late sample has no answer: it is an FN of the right class and an FP of none, so that quality
-    may fall when a wrong answer comes in time.
-
-    Examples
-    --------
-    >>> answers = Answers(predictions=["a", "b", "b"], references=["a", "b", "a"])
-    >>> F1Macro().judge(answers).curve([[10, 20, 30]], [10, 20, 30]).T.round(3)
-    array([[0.333, 0.833, 0.667]])
-    >>> F1Micro().judge(answers).curve([[10, 20, 30]], [10, 20, 30]).T.round(3)
-    array([[0.5  , 0.8  , 0.667]])
-    """
-
-    name: str
-
-    def judge(self, answers: Answers) -> JudgedF1:
-        """Compare answers with references. Raises InputError where text meets numbers."""
-        predictions, references = [*map(_first, answers.predictions)], [*answers.references]
-        named = [label for label in predictions if label is not None] + references
-        check_one_form(named, "predicted and right classes")
-        number = {label: index for index, label in enumerate(sorted(set(named)))}
-        predicted = np.array([number.get(label, -1) for label in predictions])
-        reference = np.array([number[label] for label in references])
-        right = predicted == reference
-        if self.name == "f1_micro":
-            return JudgedF1(right, [(np.flatnonzero(predicted >= 0), right.size)])
-        samples = np.bincount(reference, minlength=len(number)).tolist()
-        return JudgedF1(right, [(np.flatnonzero(predicted == c), n) for c, n in enumerate(samples)])
-
-
-F1Macro, F1Micro = partial(F1, "f1_macro"), partial(F1, "f1_micro")
-
-
-def _first(prediction: Any) -> Any:
-    if isinstance(prediction, Sequence | np.ndarray) and not isinstance(prediction, str):
-        return prediction[0] if len(prediction) else None
-    return prediction
 
 
 @dataclass(frozen=True)
@@ -264,3 +214,49 @@ class JudgedF1:
                 # A class without samples and answers on time has no right ones either: 0 / 1.
                 total += 2 * right / np.maximum(named + to_find, 1)
         return total / len(self.classes)
+
+
+@dataclass(frozen=True)
+class F1:
+    """2 TP / (2 TP + FP + FN): the mean over classes (macro), or of all classes together (micro).
+
+    Predictions are one class per sample, or classes by rank of which the first counts; None or an
+    empty ranking is no answer. References are one class per sample. Classes are all text, all whole
+    numbers, or all true and false; those count that are right or answered anywhere, and one without
+    TP, FP and FN scores 0 (scikit-learn's default ``labels``, and ``zero_division=0``).
+
+    A late sample has no answer: it is an FN of the right class and an FP of none, so that quality
+    may fall when a wrong answer comes in time.
+
+    Examples
+    --------
+    >>> answers = Answers(predictions=["a", "b", "b"], references=["a", "b", "a"])
+    >>> F1Macro().judge(answers).curve([[10, 20, 30]], [10, 20, 30]).T.round(3)
+    array([[0.333, 0.833, 0.667]])
+    >>> F1Micro().judge(answers).curve([[10, 20, 30]], [10, 20, 30]).T.round(3)
+    array([[0.5  , 0.8  , 0.667]])
+    """
+
+    name: str
+
+    def judge(self, answers: Answers) -> JudgedF1:
+        predictions, references = [*map(_first, answers.predictions)], [*answers.references]
+        named = [label for label in predictions if label is not None] + references
+        check_one_form(named, "predicted and right classes")
+        number = {label: index for index, label in enumerate(sorted(set(named)))}
+        predicted = np.array([number.get(label, -1) for label in predictions])
+        reference = np.array([number[label] for label in references])
+        right = predicted == reference
+        if self.name == "f1_micro":
+            return JudgedF1(right, [(np.flatnonzero(predicted >= 0), right.size)])
+        samples = np.bincount(reference, minlength=len(number)).tolist()
+        return JudgedF1(right, [(np.flatnonzero(predicted == c), n) for c, n in enumerate(samples)])
+
+
+F1Macro, F1Micro = partial(F1, "f1_macro"), partial(F1, "f1_micro")
+
+
+def _first(prediction: Any) -> Any:
+    if isinstance(prediction, Sequence | np.ndarray) and not isinstance(prediction, str):
+        return prediction[0] if len(prediction) else None
+    return prediction

@@ -77,8 +77,9 @@ class OfClass:
                 sets.append(np.nonzero(hits)[0])
                 points.append(weights[count[hits] - 1] * best[hits])
             # In turn, so that equal qualities of different sets of pictures are equal numbers.
-            found = np.bincount(np.concatenate(sets), np.concatenate(points), len(there))
-            total[start : start + step] = found
+            total[start : start + step] = np.bincount(
+                np.concatenate(sets), np.concatenate(points), len(there)
+            )
         return total
 
 
@@ -243,8 +244,9 @@ class Map:
 
     def _part(self, truth: Boxes, found: Boxes, areas: tuple[float, float]) -> Part:
         classes = match_detections(truth, found, self.iou_thresholds, areas)
-        count = sum(one.to_find for one in classes)
-        return Part(MeanAveragePrecision(truth.pictures, classes), count)
+        return Part(
+            MeanAveragePrecision(truth.pictures, classes), sum(one.to_find for one in classes)
+        )
 
 
 def _of_class(boxes: Boxes, label: int) -> Boxes:

@@ -5,8 +5,6 @@ that differs, because a smaller score is the better one or failing has a price, 
 ``late``: the score of a late sample, which is the quality of a task of which all is late.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
@@ -39,21 +37,6 @@ class MeanMetric(Protocol):
 
 
 @runtime_checkable
-class WholeTaskMetric(Protocol):
-    """A metric that is no mean over samples, such as F1 or mAP.
-
-    One that can also judge parts of samples, such as the boxes of one size, names the slices that
-    are made of these in an attribute ``parts``; its ``judge_parts(name, answers)`` returns the
-    groups of one such slice, a `Part` each, in the order in which they are shown.
-    """
-
-    name: str
-
-    def judge(self, answers: Answers) -> Judged:
-        """Compare answers with references, once for all thresholds, rounds and clocks."""
-
-
-@runtime_checkable
 class Judged(Protocol):
     """Answers compared with references: the work that does not depend on times is done."""
 
@@ -66,6 +49,21 @@ class Judged(Protocol):
         Late samples are failed: where all are late it is 0 or the metric's ``late``, where all are
         on time it is `ideal`, and NaN where `ideal` is.
         """
+
+
+@runtime_checkable
+class WholeTaskMetric(Protocol):
+    """A metric that is no mean over samples, such as F1 or mAP.
+
+    One that can also judge parts of samples, such as the boxes of one size, names the slices that
+    are made of these in an attribute ``parts``; its ``judge_parts(name, answers)`` returns the
+    groups of one such slice, a `Part` each, in the order in which they are shown.
+    """
+
+    name: str
+
+    def judge(self, answers: Answers) -> Judged:
+        """Compare answers with references, once for all thresholds, rounds and clocks."""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
+from orchestrator.analysis.claims import reach_words
 from orchestrator.analysis.ranking import Ranking, rankings, unsearched
-from orchestrator.analysis.reach import reach_words
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import begins_of_visits
-from orchestrator.report.findings import Finding, findings, say
+from orchestrator.report.findings import Finding, say
+from orchestrator.report.findings.campaign import findings
 from orchestrator.report.record_tables import fault_tables, server_tables
 from orchestrator.report.result_tables import (
     answers,

@@ -116,8 +116,9 @@ def _table(
     title: str, rows: Sequence[Mapping[str, str]], note: str, right: Iterable[str] = ()
 ) -> Iterator[Table]:
     if rows:
-        cells = [list(row.values()) for row in rows]
-        yield Table(title, list(rows[0]), cells, note, frozenset(right))
+        yield Table(
+            title, list(rows[0]), [list(row.values()) for row in rows], note, frozenset(right)
+        )
 
 
 def _unanswered(data: TrialData) -> list[dict[str, str]]:

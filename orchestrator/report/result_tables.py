@@ -80,7 +80,8 @@ def shown(results: CampaignAnalysis, name: str) -> Iterator[Table]:
 def _holds(row: Row, column: str, value: Any, known: Mapping[str, Any]) -> bool:
     wanted = known.get(str(value).removeprefix("!"), value)
     if value == "@primary":
-        return wanted is not None and bool(wanted.is_of(row))
+        at = {name: row[name] for name in ("threshold", "threshold_ns", "threshold_origin")}
+        return wanted is not None and at.items() <= wanted.columns().items()
     if isinstance(wanted, tuple):
         return row[column] in wanted
     return bool((row[column] == wanted) != str(value).startswith("!"))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.analysis.flags import IMPORTED, told_of
+from orchestrator.analysis.flags import IMPORTED, flag_of, remedies
 from orchestrator.analysis.groups import Group, Threshold
 from orchestrator.analysis.ranking import WHO
 from orchestrator.analysis.table import SHOWN_LIMITS, Column, Row
@@ -40,8 +40,9 @@ class Table:
     def __post_init__(self) -> None:
         if any(with_blanks(cell) != cell for row in (self.columns, *self.rows) for cell in row):
             object.__setattr__(self, "columns", tuple(map(with_blanks, self.columns)))
-            rows = tuple(tuple(map(with_blanks, row)) for row in self.rows)
-            object.__setattr__(self, "rows", rows)
+            object.__setattr__(
+                self, "rows", tuple(tuple(map(with_blanks, row)) for row in self.rows)
+            )
 
 
 def condensed(table: Table, names: Collection[str]) -> Table:
@@ -98,40 +99,40 @@ def who(row: Row, group: Group, names: Sequence[str] | None = None) -> list[str]
 class Marks:
     """The marks of one table's flags: each flag of its rows has a letter of its own.
 
-    ``remedies`` say what flags mean here, in place of `FLAGS`; ``trials`` are those whose settings
+    ``legend`` says what letters stand for, ``note`` what each means and what to do about it.
+    ``meanings`` say what flags mean here, in place of `FLAGS`; ``trials`` are those whose settings
     make remedies needless.
     """
 
     def __init__(
         self,
         rows: Iterable[Row],
-        remedies: Mapping[str, str] | None = None,
+        meanings: Mapping[str, str] | None = None,
         trials: Sequence[Any] = (),
     ) -> None:
         of_rows = [set(row["flags"]) for row in rows]
         flags = sorted(set[str]().union(*of_rows))
         own = set[str]().union(*(flags for flags in of_rows if IMPORTED not in flags))
-        told = {flag: told_of(flag, flag not in own, trials) for flag in flags}
-        self._told = told | dict(remedies or {})
+        told = {
+            flag: "; ".join([of.meaning, *remedies(of, trials, flag not in own)])
+            for flag, of in zip(flags, map(flag_of, flags), strict=True)
+        }
+        self._told = told | dict(meanings or {})
         first = [chr(ord("a") + number) for number in range(26)]
         letters = [*first, *(one + other for one in first for other in first)]
         self._letters = dict(zip(flags, letters, strict=False))
 
     def of(self, row: Row) -> str:
-        """Return the marks of a row's figures, in brackets."""
         found = self.letters(row)
         return f" ({found})" if found else ""
 
     def letters(self, row: Row) -> str:
-        """Return the letters of a row's flags, with commas between them."""
         return ", ".join(sorted({self._letters[one] for one in row["flags"]}))
 
     def legend(self) -> str:
-        """Return what the letters stand for, in one line."""
         return ", ".join(f"({letter}) {flag}" for flag, letter in self._letters.items())
 
     def note(self) -> str:
-        """Return what each mark means and what to do about it, or nothing."""
         told = [f" ({letter}) {one}: {self._told[one]}" for one, letter in self._letters.items()]
         return "".join(one if one.endswith(("?", "!", ".")) else f"{one}." for one in told)
 

@@ -49,7 +49,6 @@ class Terminal:
         self.fine = self._console.encoding.startswith("utf")
 
     def table(self, table: Table) -> None:
-        """Print a table with its title and note."""
         self.prose(table.title, "bold")
         made = _laid_out(table, self.width)
         if made is not None:

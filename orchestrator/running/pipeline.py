@@ -188,17 +188,26 @@ def shares(parts: Sequence[T], trials: Sequence[int], end_ns: float, now_ns: Cal
 def run_in_visits(
     runs: Sequence[TrialRun], stop: threading.Event, campaign: str, now_ns: Callable[[], int], until_ns: float = math.inf
 ) -> None:
-    """Start all processes, load one after the other, then run all trials to their ends in cycles of one visit each.
+    """Load all trials and run them to their ends in cycles of one visit each.
 
-    Those behind the others have cycles of their own first. Visits of one cycle have one number in all trials. ``stop`` ends all after the
-    round under way; what has not begun stays planned.
+    The first of a cycle has its visit before the others start their processes, so that a mistake shows early; these come up side by side
+    and load one after the other. Trials behind the others have cycles of their own first. Visits of one cycle have one number everywhere.
+    ``stop`` ends all after the round under way; what has not begun stays planned.
     No cycle begins that would end after ``until_ns``, if it takes as long as the last one; each trial has one visit in any case.
     """
     try:
-        begun = [run for run in runs if not stop.is_set() and run.start()]
-        active = [run for run in begun if run.ready() and run.rest()]
-        number = max((run.next_visit for run in active), default=0)
-        cycle_ns, began_ns = 0, now_ns()
+        begun = {run.trial_id: run for run in runs if not stop.is_set() and run.start()}
+        number = max((run.next_visit for run in begun.values()), default=0)
+        least = min((run.progress for run in begun.values()), default=0)
+        behind = [trial_id for trial_id, run in begun.items() if run.progress == least]
+        first = order_of_cycle(behind, campaign, number)[:1] if len(begun) > 1 else []
+        ready, began_ns = [run for run in map(begun.pop, first) if run.ready()], now_ns()
+        active = [run for run in ready if run.visit(number, until_ns) and run.rest()]
+        first_ns = now_ns() - began_ns
+        for run in begun.values():
+            run.open()
+        active += [run for run in begun.values() if run.ready() and run.rest()]
+        cycle_ns, began_ns = 0, now_ns() - first_ns
         while active:
             if cycle_ns and now_ns() + cycle_ns > until_ns:
                 for run in active:
@@ -206,6 +215,7 @@ def run_in_visits(
                 break
             last = min(run.progress for run in active)
             taking_part = {run.trial_id: run for run in active if run.progress < last + 1 or stop.is_set()}
+            number = max(number, *(run.next_visit for run in taking_part.values()))
             waiting = [taking_part[trial_id] for trial_id in order_of_cycle(taking_part, campaign, number)]
             while waiting:
                 run = next_of(waiting, stop, now_ns)

@@ -117,11 +117,15 @@ class TrialRun:
         self._faults = 0
 
     def start(self) -> bool:
-        """Take in what is stored already and have a process come up. Return whether visits may follow.
+        """Take in what is stored already. Return whether visits may follow.
 
         A trial's own failure is a state, no exception.
         """
         return self._attempt(self._begin)
+
+    def open(self) -> None:
+        """Have a process come up, while others get ready."""
+        self._attempt(self._process.open)
 
     @property
     def next_visit(self) -> int:
@@ -186,7 +190,6 @@ class TrialRun:
         self._observer.trial_started(self._planned)
         if course.replay(self.trial_id):
             return "done", None
-        self._process.open()
         return None
 
     def _prepare(self, course: Course) -> End | None:

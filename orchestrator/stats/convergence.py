@@ -19,11 +19,9 @@ from orchestrator.stats.density import (
     select_bandwidth,
     smoothed,
 )
-from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.times import Times, checked_times
 
 Of = TypeVar("Of")
-SHARES = (80.0, 85.0, 90.0, 95.0)
 # How many cells of kept counts make a bin of the grid on which a bandwidth is found.
 CELLS_PER_BIN = 4
 # Densities are compared on at most so many cells, so that no outlier can make a check slow. Where
@@ -214,16 +212,3 @@ def rounds_each_sample_needs(
         settled = (rounds for rounds, found in compared if np.sqrt(found.max()) <= largest)
         needed.append(float(next(settled, math.inf)))
     return np.array(needed)
-
-
-def rounds_needed_by_share(
-    rounds: ArrayLike, shares: Sequence[float] = SHARES
-) -> dict[float, float]:
-    """Return after how many rounds so many percent of samples have settled; +inf where fewer have.
-
-    Examples
-    --------
-    >>> rounds_needed_by_share([60, 65, 70, 75, np.inf])
-    {80.0: 75.0, 85.0: inf, 90.0: inf, 95.0: inf}
-    """
-    return {share: percentile_inverted_cdf(rounds, share) for share in shares}

@@ -1,11 +1,9 @@
 """Gaussian kernel densities, their bandwidth by Improved Sheather-Jones, and counts of log time."""
 
-from __future__ import annotations
-
 import math
 from functools import cache, lru_cache
 from itertools import pairwise
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import scipy
@@ -191,7 +189,6 @@ class LogHistogram:
 
     @property
     def end(self) -> int:
-        """Number of the bin after the last."""
         return self.first + self.counts.size
 
     def occupied(self) -> tuple[Floats, Floats]:
@@ -220,13 +217,13 @@ class LogHistogram:
         index = np.searchsorted(cumulated, np.asarray(shares) * cumulated[-1])
         return np.asarray((self.first + index + 0.5) * self.step)
 
-    def coarsened(self, factor: int) -> LogHistogram:
+    def coarsened(self, factor: int) -> Self:
         """Return the same counts in bins ``factor`` times as wide, at multiples of their width."""
         first = self.first // factor
         size = -(-self.end // factor) - first
         before = self.first - first * factor
         padded = np.pad(self.counts, (before, size * factor - before - self.counts.size))
-        return LogHistogram(self.step * factor, first, padded.reshape(-1, factor).sum(axis=1))
+        return type(self)(self.step * factor, first, padded.reshape(-1, factor).sum(axis=1))
 
     def on_grid(self, step: float, first: int, size: int) -> Floats:
         """Return weights in ``size`` bins of ``step`` from ``first`` on; wider bins are shared."""

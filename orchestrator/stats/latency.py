@@ -93,7 +93,12 @@ def latency_percentiles(
     """Return percentiles of times [R, S] with intervals for those of rounds to come.
 
     Times are in ns, +inf for samples without one. Without ``units``, or with fewer than 12, rounds
-    are of one stretch. Limits are those of `percentile_limits`.
+    are of one stretch.
+
+    A time may be the percentile if Korn and Graubard's interval of the share of times within it
+    holds p (Woodruff, "Confidence Intervals for Medians and Other Position Measures", JASA 47,
+    1952). The variance is taken once, at the estimate, so that the share rises with the time and
+    the limits are order statistics without holes.
 
     Raises InputError if a time is NaN or not positive, or a percentile is out of range.
 
@@ -106,48 +111,22 @@ def latency_percentiles(
     ordered = np.sort(checked, axis=None)
     n = ordered.size
     ranks = [percentile_rank(n, percentile) for percentile in percentiles]
-    limits = percentile_limits(checked, ordered, percentiles, ranks, units, confidence)
+    if not ranks:
+        return []
+    beyond = np.stack([times_beyond(checked, ordered[rank - 1]).mean(axis=1) for rank in ranks])
+    of = units_of(len(checked), units)
+    limits = limits_of_quantiles(np.array(percentiles) / 100, beyond, of, n, confidence)
 
     def time(rank: int) -> float:
         return 0 if rank < 1 else ordered[rank - 1].item() if rank <= n else math.inf
 
     found = []
-    for percentile, rank, (low, high, count) in zip(percentiles, ranks, limits, strict=True):
+    columns = (column.tolist() for column in limits)
+    for percentile, rank, low, high, count in zip(percentiles, ranks, *columns, strict=True):
         effective = max(1, math.floor(count))
         beyond = effective - percentile_rank(effective, percentile)
         found.append(LatencyPercentile(time(rank), time(low), time(high), n, effective, beyond))
     return found
-
-
-def percentile_limits(
-    times: NDArray[Any],
-    ordered: NDArray[Any],
-    percentiles: Sequence[float],
-    ranks: Sequence[int],
-    units: Units | None = None,
-    confidence: float = CONFIDENCE,
-) -> list[tuple[int, int, float]]:
-    """Return per percentile the ranks of its limits, and as how many independent times all count.
-
-    A time may be the percentile if Korn and Graubard's interval of the share of times within it
-    holds p (Woodruff, "Confidence Intervals for Medians and Other Position Measures", JASA 47,
-    1952). The variance is taken once, at the estimate, so that the share rises with the time and
-    the limits are order statistics without holes.
-
-    ``ordered`` are the times, [R, S], in order; ``ranks`` are the percentiles' own. Ranks count
-    from 1; those of limits are 0 and n + 1 where no time is one.
-
-    >>> times = np.random.default_rng(0).permutation(np.arange(1.0, 1201)).reshape(60, 20)
-    >>> limits = percentile_limits(times, np.sort(times.ravel()), [50], [600], np.arange(60) // 2)
-    >>> [round(each) for each in limits[0]]
-    [546, 655, 480]
-    """
-    if not percentiles:
-        return []
-    beyond = np.stack([times_beyond(times, ordered[rank - 1]).mean(axis=1) for rank in ranks])
-    of, p = units_of(len(times), units), np.array(percentiles) / 100
-    found = limits_of_quantiles(p, beyond, of, ordered.size, confidence)
-    return list(zip(*(column.tolist() for column in found), strict=True))
 
 
 def limits_of_quantiles(

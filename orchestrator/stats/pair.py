@@ -77,8 +77,6 @@ def paired(
     """
     before, after = _finite(a), _finite(b)
     size = before.size
-    if size != after.size:
-        raise InputError(f"pairs of {size} and {after.size} units: every unit needs its partner")
     each, least = after - before, math.sqrt(2) * resolution / size
     error = max(_sd(each, before) / math.sqrt(size), least)
     return _student("paired t", float(each.mean()), error, size, confidence, within)

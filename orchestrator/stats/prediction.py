@@ -1,10 +1,8 @@
 """Tail quality to be expected of rounds like those observed, and what later rounds showed."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import scipy
@@ -82,13 +80,13 @@ class Figures(NamedTuple):
     minimum: Floats
 
     @classmethod
-    def of(cls, qualities: Floats) -> Figures:
+    def of(cls, qualities: Floats) -> Self:
         """Return those of qualities, [M, R], as they are; the variance is divided by R."""
         return cls(qualities.mean(axis=-1), qualities.var(axis=-1), qualities.min(axis=-1))
 
-    def difference(self, other: Figures) -> Figures:
+    def difference(self, other: Self) -> Self:
         """Return how far apart two sets of figures are, as absolute values."""
-        return Figures(*(np.abs(mine - its) for mine, its in zip(self, other, strict=True)))
+        return type(self)(*(np.abs(mine - its) for mine, its in zip(self, other, strict=True)))
 
 
 class Prediction(NamedTuple):
@@ -96,15 +94,14 @@ class Prediction(NamedTuple):
 
     low, high : [M]
         95 % limits of the mean of the rounds to come; NaN where the rounds at hand do not vary.
-    degrees, units
-        of freedom of the limits, and how many units they come from.
+    degrees
+        of freedom of the limits.
     """
 
     figures: Figures
     low: Floats
     high: Floats
     degrees: int
-    units: int
 
 
 def predict_rounds(
@@ -121,9 +118,10 @@ def predict_rounds(
     rounds to come (Hahn and Meeker, *Statistical Intervals*, section 4.7), clipped to ``within``.
     """
     count = qualities.shape[1]
-    variance, degrees, own = spread(qualities, units_of(count, units))
-    figures = figures_of(qualities, rounds, units)
-    return _with_limits(figures, variance * (1 + count / rounds), degrees, own, within)
+    variance, degrees, _ = spread(qualities, units_of(count, units))
+    return _with_limits(
+        figures_of(qualities, rounds, units), variance * (1 + count / rounds), degrees, within
+    )
 
 
 def predict_independent(scores: Floats, on_time: Floats, fitted: int, rounds: int) -> Prediction:
@@ -141,11 +139,11 @@ def predict_independent(scores: Floats, on_time: Floats, fitted: int, rounds: in
     minimum = [float((np.cumsum(law) >= level).argmax()) * step / scores.size for law, step in laws]
     figures = Figures(mean, variance * _unbiased(fitted), np.array(minimum))
     of_mean = figures.variance * (1 / fitted + 1 / rounds)
-    return _with_limits(figures, of_mean, fitted - 1, fitted, (0.0, float(scores.mean())))
+    return _with_limits(figures, of_mean, fitted - 1, (0.0, float(scores.mean())))
 
 
 def _with_limits(
-    figures: Figures, variance: Floats, degrees: int, units: int, within: tuple[float, float]
+    figures: Figures, variance: Floats, degrees: int, within: tuple[float, float]
 ) -> Prediction:
     sd = np.sqrt(np.where(variance > 0, variance, math.nan))
     half = t_quantile((1 + CONFIDENCE) / 2, degrees) * sd
@@ -153,7 +151,7 @@ def _with_limits(
         np.maximum(figures.mean - half, within[0]),
         np.minimum(figures.mean + half, within[1]),
     )
-    return Prediction(figures, low, high, degrees, units)
+    return Prediction(figures, low, high, degrees)
 
 
 def figures_of(qualities: Floats, rounds: int, units: Units | None = None) -> Figures:

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import scipy
@@ -22,7 +22,6 @@ Policy: TypeAlias = Literal["queue", "newest", "skip_late"]
 POLICIES: tuple[Policy, ...] = ("queue", "newest", "skip_late")
 
 SECOND_NS, NO_LIMIT = 10**9, 2**62
-MOST_TRACED = 10**8  # arrivals of a trace in groups: they lie in memory
 # A ramp takes the longer of this and this share of its stream, unless told otherwise.
 LEAST_RAMP_S, RAMP_SHARE = 1.0, 0.05
 # A slope looks at all pairs: of a longer series so many evenly spaced points stand for all.
@@ -67,17 +66,13 @@ def periodic(count: int, rate_per_s: float, group: int = 1) -> Moments:
     return np.repeat(np.array(groups, dtype=np.int64), min(group, count))[:count]
 
 
-def poisson(count: int, rate_per_s: float, random: np.random.Generator, group: int = 1) -> Moments:
-    """Return ``count`` moments of a Poisson process of groups: exponential gaps."""
-    return gamma(count, rate_per_s, 1.0, random, group)
-
-
 def gamma(
     count: int, rate_per_s: float, shape: float, random: np.random.Generator, group: int = 1
 ) -> Moments:
     """Return ``count`` moments whose gaps between groups follow a gamma law: less than 1 is bursty.
 
-    The squared coefficient of variation of a gap is 1 / shape.
+    A shape of 1 is a Poisson process: exponential gaps. The squared coefficient of variation of a
+    gap is 1 / shape.
     """
     mean_ns = group * SECOND_NS / rate_per_s
     gaps = random.standard_gamma(shape, size=-(-count // group)) * (mean_ns / shape)
@@ -87,19 +82,13 @@ def gamma(
 def trace(times_s: ArrayLike, speed: float = 1.0, group: int = 1) -> Moments:
     """Return the moments of recorded times in s, from the first and ``speed`` times as fast.
 
-    Raises InputError for fewer than two different times, for times that are not finite, and for
-    more arrivals than memory should hold.
+    Raises InputError for fewer than two different times, and for times that are not finite.
     """
     times = np.sort(np.asarray(times_s, dtype=np.float64))
     if times.size < 2 or not np.isfinite(times).all() or times[0] == times[-1]:
         raise InputError(
             f"a trace of {times.size} arrival times: "
             "it needs at least two different ones, all finite numbers of seconds"
-        )
-    if times.size * group > MOST_TRACED:
-        raise InputError(
-            f"load.group={group}: {times.size:,} arrival times of as many samples each are more "
-            f"than {MOST_TRACED:,}; lower it"
         )
     moments = np.rint((times - times[0]) * (SECOND_NS / speed)).astype(np.int64)
     return np.repeat(moments, group)
@@ -167,22 +156,14 @@ def spacing_p_value(gaps_ns: ArrayLike, mean_ns: float, shape: float) -> float:
     return float(scipy.stats.kstest(np.asarray(gaps_ns, dtype=np.float64), law.cdf).pvalue)
 
 
-class Served(NamedTuple):
-    """When each of N arrivals starts and how long it waited, int64 ns; -1 where it is dropped."""
-
-    start_ns: Moments
-    wait_ns: Moments
-    dropped: NDArray[np.bool_]
-
-
 def serve(
     arrivals_ns: ArrayLike,
     services_ns: ArrayLike,
     policy: Policy = "queue",
     deadline_ns: int | None = None,
     queue_limit: int | None = None,
-) -> Served:
-    """Return when each arrival starts on one server.
+) -> Moments:
+    """Return how long each arrival waits for one server, [N] in ns; -1 where it is dropped.
 
     Whenever the server is free it looks at those that have arrived, that of the same moment among
     them. ``queue`` takes the oldest; ``newest`` the last, and drops all others; ``skip_late`` the
@@ -194,13 +175,12 @@ def serve(
     limit the queue is Lindley's recursion. Otherwise arrivals that start at once and end before the
     next one are left as they are, and only the stretches between them are gone through one by one.
 
-    >>> serve([0, 10, 20, 100], [25, 10, 10, 10], "newest").start_ns
-    array([  0,  -1,  25, 100])
+    >>> serve([0, 10, 20, 100], [25, 10, 10, 10], "newest")
+    array([ 0, -1,  5,  0])
     """
     arrivals, services = (np.asarray(one, dtype=np.int64) for one in (arrivals_ns, services_ns))
     if policy == "queue" and queue_limit is None:
-        wait = waits(arrivals, services)
-        return Served(arrivals + wait, wait, np.zeros(arrivals.size, dtype=np.bool_))
+        return waits(arrivals, services)
     meets = np.append(services[:-1] >= np.diff(arrivals), True)[: arrivals.size]
     crowded = np.flatnonzero(meets).tolist()
     starts, lost = arrivals.tolist(), bytearray(arrivals.size)
@@ -208,8 +188,7 @@ def serve(
     stream, newest = (arrivals.tolist(), services.tolist(), crowded), policy == "newest"
     _serve_crowds(*stream, newest, limit, longest, starts, lost)
     dropped = np.frombuffer(lost, dtype=np.bool_)
-    start = np.where(dropped, -1, np.array(starts, dtype=np.int64))
-    return Served(start, np.where(dropped, -1, start - arrivals), dropped)
+    return np.where(dropped, -1, np.array(starts, dtype=np.int64) - arrivals)
 
 
 def _serve_crowds(

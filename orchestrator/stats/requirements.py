@@ -107,8 +107,15 @@ def mean_reaches(
 
     wide = "the interval reaches below what is asked"
     reason = few or ("visits that were not seen may be bad" if reached else wide)
-    verdict = _verdict(few, seen, found.high < at_least)
-    return Shown(verdict, mean, found.low, found.high, size, reason, needed)
+    return Shown(
+        _verdict(few, seen, found.high < at_least),
+        mean,
+        found.low,
+        found.high,
+        size,
+        reason,
+        needed,
+    )
 
 
 def rounds_keep(
@@ -142,13 +149,14 @@ def rounds_keep(
     found = share_beyond(first, bound, of, effective, 1 - error)
     share, worth, missing = found.breaks / size, effective / size, rounds - size
 
-    def narrow(count: int) -> bool:
-        limits = binomial_limits(share * count * worth, count * worth, error)
-        return bool(limits[1] <= late_share)
-
     def needed() -> float | None:
         unseen = units_to_show(found.kept, 1 - late_share, error) if own is not None else None
-        wide = fewest(narrow) if unseen else None
+        # How many rounds make the limits narrow enough.
+        wide = unseen and fewest(
+            lambda count: bool(
+                binomial_limits(share * count * worth, count * worth, error)[1] <= late_share
+            )
+        )
         both = max(unseen, FEW_UNITS) * _rounds_of_each(own) if unseen else 0.0
         return max(wide, both, rounds) if wide else None
 

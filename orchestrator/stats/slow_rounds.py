@@ -9,7 +9,6 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
-from orchestrator.contracts import InputError
 from orchestrator.stats.units import Floats, ranks
 
 LEVEL = 0.05  # family-wise error of all the evidence of a trial
@@ -67,8 +66,6 @@ def association(
     0.025
     """
     harm, known = (np.atleast_2d(np.asarray(one, dtype=np.float64)) for one in (harms, evidence))
-    if np.isnan(harm).any():
-        raise InputError("the harm of a round is NaN: every round needs a value")
     of_harm, starts = _unit(ranks(harm)), _starts_of_visits(visits)
     rows, p_values = (row[np.isfinite(row)] for row in known), []
     middle = np.array([[np.median(row) if row.size else 0.0] for row in rows])
@@ -273,30 +270,24 @@ def worst_window_of_each(late: ArrayLike, length: int) -> NDArray[np.int64]:
     return np.asarray(scipy.ndimage.maximum_filter1d(found, held, mode="constant", origin=origin))
 
 
-class Silences(NamedTuple):
-    """Stretches of late answers in order, [E]: how many each has, and for how long none came.
+def silences(
+    late: ArrayLike, due_ns: ArrayLike, answered_ns: ArrayLike
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how many answers each stretch of late ones has, [E], and for how long none came, [E].
 
-    That is from when the first was due until the next answer on time; 0 if that came before.
-    """
-
-    answers: NDArray[np.int64]
-    lasted_ns: NDArray[np.int64]
-
-
-def silences(late: ArrayLike, due_ns: ArrayLike, answered_ns: ArrayLike) -> Silences:
-    """Return the stretches of late answers of a stream in order of arrival, all [N].
-
-    One is a warning; one that lasts longer than a system can bear is an error. ``due_ns`` ascend;
-    ``answered_ns`` count where answers are on time. A stretch that the stream ends with lasts until
-    the last answer was due.
+    Given are the answers of a stream in order of arrival, all [N]; ``due_ns`` ascend, and
+    ``answered_ns`` count where answers are on time. A silence lasts from when the first was due
+    until the next answer on time; 0 if that came before. The one that the stream ends with lasts
+    until the last answer was due. A stretch is a warning; one that lasts longer than a system can
+    bear is an error.
 
     >>> silences([False, True, True, False], [50, 60, 70, 80], [40, -1, 99, 75])
-    Silences(answers=array([2]), lasted_ns=array([15]))
+    (array([2]), array([15]))
     """
     due, answered = (np.asarray(one, dtype=np.int64) for one in (due_ns, answered_ns))
     first, after = _streaks(np.asarray(late, dtype=np.bool_))
     until = np.concatenate([answered, due[-1:]])[after]
-    return Silences(after - first, np.maximum(until - due[first], 0))
+    return after - first, np.maximum(until - due[first], 0)
 
 
 def _streaks(late: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

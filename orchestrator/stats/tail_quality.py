@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import scipy
@@ -25,19 +25,6 @@ DRAWN_TOLERANCES = 100
 # Tail quality, [M, R], of times [R, S] at time bounds [M]; it may depend on times only by which of
 # them are on time.
 Curve: TypeAlias = Callable[[ArrayLike, ArrayLike], Floats]
-
-
-class TailQuality(NamedTuple):
-    """Tail quality at one threshold over rounds.
-
-    ``sd`` divides by rounds - 1 and is NaN for a single round; ``lower`` are percentiles, None
-    where too few rounds lie below one for it to be reported.
-    """
-
-    mean: float
-    worst: float
-    sd: float
-    lower: dict[float, float | None]
 
 
 def quality_curve(scores: ArrayLike, times: ArrayLike, thresholds: ArrayLike) -> Floats:
@@ -90,20 +77,10 @@ def quality_curve(scores: ArrayLike, times: ArrayLike, thresholds: ArrayLike) ->
     return curve
 
 
-def summarize(qualities: ArrayLike, percentiles: Sequence[float] = (10, 5, 1)) -> TailQuality:
-    """Return what is reported of the tail quality of rounds, [R], at one threshold.
-
-    Percentiles are in percent, over rounds, inverted: p1 of 30 rounds is the worst round.
-    """
-    quality = np.asarray(qualities, dtype=np.float64)
-    lower = {
-        percentile: percentile_inverted_cdf(quality, percentile)
-        if percentile_rank(quality.size, percentile) > MIN_BEYOND
-        else None
-        for percentile in percentiles
-    }
-    sd = float(quality.std(ddof=1)) if quality.size > 1 else float("nan")
-    return TailQuality(float(quality.mean()), float(quality.min()), sd, lower)
+def lower_percentile(qualities: Floats, percentile: float) -> float | None:
+    """Return a percentile of the quality of rounds, [R]; None where too few rounds lie below it."""
+    few = percentile_rank(qualities.size, percentile) <= MIN_BEYOND
+    return None if few else percentile_inverted_cdf(qualities, percentile)
 
 
 def check_curve(scores: Floats, times: Times, thresholds: NDArray[np.generic]) -> None:
@@ -144,12 +121,12 @@ def round_deadlines(curve: Curve, times: ArrayLike, floor: float) -> Floats:
     times : [R, S]
         in ns, +inf for a sample whose outcome was not ``ok``.
     floor
-        smallest quality that will do. Differences of 1e-12 of it are the rounding of sums.
+        smallest quality that will do, above 0. Differences of 1e-12 of it are the rounding of sums.
 
     Raises
     ------
     InputError
-        if a time is NaN or not positive, or the floor is not positive.
+        if a time is NaN or not positive.
 
     >>> from functools import partial
     >>> all_right = partial(quality_curve, [1, 1, 1, 1])
@@ -158,8 +135,10 @@ def round_deadlines(curve: Curve, times: ArrayLike, floor: float) -> Floats:
     array([30., 40., inf])
     """
     checked = checked_times(times)
-    _check_floors([floor])
-    ranked = _ranks(checked)
+    # The rank of each time in its round: the longest has S, equal ones are alike.
+    rising = ranks(np.where(np.isfinite(checked), checked, np.nan), "dense")
+    longest = np.nan_to_num(rising).max(axis=1, keepdims=True, initial=0)
+    ranked = np.nan_to_num(rising - longest + checked.shape[1], nan=np.inf)
     lowest = _lowest_rank(curve, ranked, floor * (1 - ROUNDING))
     at_bound = np.where(ranked == lowest[:, None], checked, np.inf)
     return np.asarray(at_bound.min(axis=1, initial=np.inf), dtype=np.float64)
@@ -177,7 +156,6 @@ def mean_deadlines(scores: ArrayLike, times: ArrayLike, floors: Sequence[float])
     """
     score, checked = np.asarray(scores, dtype=np.float64), checked_times(times)
     check_curve(score, checked, np.empty(0))
-    _check_floors(floors)
     rounds, samples = checked.shape
     if np.isin(score, (0, 1)).all():
         return _of_right_answers(checked[:, score == 1], samples, floors)
@@ -199,20 +177,6 @@ def _of_right_answers(times: Times, samples: int, floors: Sequence[float]) -> Fl
     never = np.full(len(times), np.inf)
     found = [ordered[:, place] if place < reached.size else never for place in needed]
     return np.array(found, dtype=np.float64).reshape(len(floors), len(times))
-
-
-def _check_floors(floors: Sequence[float]) -> None:
-    if not all(0 < floor < np.inf for floor in floors):
-        raise InputError(
-            f"quality floor {floors}: must be positive and finite; any deadline keeps 0"
-        )
-
-
-def _ranks(times: Times) -> Floats:
-    """Return the rank of times in their round, [R, S]: longest S, equal ones alike, inf kept."""
-    rising = ranks(np.where(np.isfinite(times), times, np.nan), "dense")
-    longest = np.nan_to_num(rising).max(axis=1, keepdims=True, initial=0)
-    return np.asarray(np.nan_to_num(rising - longest + times.shape[1], nan=np.inf))
 
 
 def _lowest_rank(curve: Curve, ranked: Floats, floor: float) -> Floats:

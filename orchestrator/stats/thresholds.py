@@ -46,31 +46,12 @@ class Threshold:
             raise InputError(f"threshold {self.label}: must lie between 1 ns and 292 years")
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns by which every result table knows it."""
         return {
             "threshold": self.label,
             "threshold_ns": self.ns,
             "threshold_origin": self.origin,
             "threshold_reference": self.reference,
         }
-
-    def is_of(self, row: Mapping[str, Any]) -> bool:
-        """Return whether a row of a result table is read at it."""
-        at = (row["threshold"], row["threshold_ns"], row["threshold_origin"])
-        return at == (self.label, self.ns, self.origin)
-
-
-@dataclass(frozen=True)
-class OwnThresholds:
-    """Thresholds from a trial's own times, and the first round they may be applied to.
-
-    ``in_sample`` if there were too few rounds to set any aside: then figures at these thresholds
-    describe the rounds that chose them.
-    """
-
-    thresholds: tuple[Threshold, ...]
-    first_round: int
-    in_sample: bool
 
 
 @dataclass(frozen=True)
@@ -123,22 +104,24 @@ def thresholds_from_percentiles(
     )
 
 
-def own_thresholds(times: ArrayLike, percentiles: Iterable[float]) -> OwnThresholds:
-    """Return percentiles of a trial's first 10 rounds, to be applied to the later ones.
+def own_thresholds(
+    times: ArrayLike, percentiles: Iterable[float]
+) -> tuple[tuple[Threshold, ...], int]:
+    """Return percentiles of a trial's first rounds, and from which round on they may be applied.
 
-    Below 20 rounds they are those of all of them. A percentile with fewer than 10 of these times,
+    That is round 10; below 20 rounds they are those of all of them, and it is 0: figures at these
+    thresholds describe the rounds that chose them. A percentile with fewer than 10 of these times,
     [R, S] in ns, beyond it cannot be told from them and is left out.
 
-    >>> own = own_thresholds(np.full((30, 20), 7), [95, 99])
-    >>> own.first_round, [threshold.label for threshold in own.thresholds]
+    >>> own, first_round = own_thresholds(np.full((30, 20), 7), [95, 99])
+    >>> first_round, [threshold.label for threshold in own]
     (10, ['p95'])
     """
     checked = checked_times(times)
-    in_sample = len(checked) < ROUNDS_TO_FREEZE
-    first = checked if in_sample else checked[:FREEZING_ROUNDS]
+    first_round = FREEZING_ROUNDS if len(checked) >= ROUNDS_TO_FREEZE else 0
+    first = checked[: first_round or None]
     known = [p for p in percentiles if first.size * (100 - Fraction(str(p))) / 100 >= MIN_BEYOND]
-    found = thresholds_from_percentiles(first, known, "own")
-    return OwnThresholds(found, 0 if in_sample else FREEZING_ROUNDS, in_sample)
+    return thresholds_from_percentiles(first, known, "own"), first_round
 
 
 def default_reference(

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from orchestrator.contracts import InputError
 from orchestrator.stats.units import Units, t_quantile
 
 FEWEST_PROCESSES = 2
@@ -117,11 +116,6 @@ def mean_of_processes(
     [0.82, 0.77, 0.87]
     """
     found = np.asarray(means, dtype=np.float64)
-    if found.size < FEWEST_PROCESSES or not np.isfinite(found).all():
-        raise InputError(
-            f"interval over {found.size} processes: "
-            f"at least {FEWEST_PROCESSES} finite means are needed"
-        )
     mean, sd = float(found.mean()), max(float(found.std(ddof=1)), resolution)
     half = student_t(found.size, confidence) * sd / math.sqrt(found.size)
     return mean, mean - half, mean + half
@@ -186,6 +180,5 @@ def best_split(costs: Sequence[Costs], budget_s: float) -> Split | None:
     most, splits = min(MOST_PROCESSES, int(budget_s / (process_s + round_s))), []
     for count in range(FEWEST_PROCESSES, most + 1):
         if (rounds := int((budget_s / count - process_s) / round_s)) > 0:
-            width = max(one.half_width(count, rounds) for one in costs)
-            splits.append(Split(count, rounds, width))
+            splits.append(Split(count, rounds, max(one.half_width(count, rounds) for one in costs)))
     return min(splits, key=lambda split: split.half_width, default=None)

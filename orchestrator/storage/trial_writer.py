@@ -57,7 +57,7 @@ class TrialWriter:
         self._clock = clock
         for place in (folder.path.parent, folder.path):
             make_folder(place)
-        left = list(_waiting(folder.waiting))
+        left = list(rounds_waiting(folder.waiting))
         recover(folder, least, [number for _, rows in left for number in rows.column("round").to_pylist()])
         for name in TWINS:
             make_folder(folder.twin(name))
@@ -197,7 +197,7 @@ def _wait(path: Path, timings: pa.RecordBatch | pa.Table, rows: pa.RecordBatch |
             os.close(descriptor)
 
 
-def _waiting(path: Path) -> Iterator[tuple[pa.Table, pa.Table]]:
+def rounds_waiting(path: Path) -> Iterator[tuple[pa.Table, pa.Table]]:
     """Yield what was appended, timings and rows, up to where a kill has cut it short."""
     try:
         content = read_regular(path)

@@ -81,13 +81,12 @@ class Criteria(Frozen):
     claims: _Claims
 
 
-def shipped_criteria() -> Path:
-    """Return where the shipped file lies."""
-    return shipped_folder() / "study.yaml"
+def read_criteria(given: Path | None = None) -> Criteria:
+    """Return the criteria of a file, by default the shipped one.
 
-
-def read_criteria(path: Path) -> Criteria:
-    """Return the criteria of a file; InputError names the first key that breaks a rule."""
+    InputError names the first key that breaks a rule.
+    """
+    path = given or shipped_folder() / "study.yaml"
     try:
         return Criteria.model_validate(yaml.safe_load(read_regular(path)))
     except (OSError, yaml.YAMLError, ValueError, LookupError, RecursionError) as error:

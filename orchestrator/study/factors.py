@@ -198,25 +198,19 @@ def _agreement(material: Material) -> Iterator[Row]:
             yield [*names, len(systems), samples, *spearman, *agreed]
 
 
-class Concordance(NamedTuple):
-    """Kendall's W, 0 to 1, and the p-value of no agreement; both NaN where nobody tells apart."""
-
-    w: float
-    p_value: float
-
-
 def concordance(
     values: ArrayLike, random: np.random.Generator, permutations: int = PERMUTATIONS
-) -> Concordance:
-    """Return Kendall's W of what k judges give to n items, [k, n], with a permutation test.
+) -> tuple[float, float]:
+    """Return Kendall's W of what k judges give to n items, [k, n], and p of a permutation test.
 
-    W = 12 S / (k^2 (n^3 - n) - k T), with S the squared deviations of the items' rank sums and T
-    the sum over judges and groups of ties of (t^3 - t) (Kendall and Babington Smith, *Annals of
-    Mathematical Statistics* 10, 1939; Siegel and Castellan, section 9.7).
+    Both are NaN where nobody tells apart. W, 0 to 1, is 12 S / (k^2 (n^3 - n) - k T), with S the
+    squared deviations of the items' rank sums and T the sum over judges and groups of ties of
+    (t^3 - t) (Kendall and Babington Smith, *Annals of Mathematical Statistics* 10, 1939; Siegel and
+    Castellan, section 9.7).
 
     Examples
     --------
-    >>> concordance([[1, 2, 3], [3, 2, 1]], np.random.default_rng(0)).w
+    >>> concordance([[1, 2, 3], [3, 2, 1]], np.random.default_rng(0))[0]
     0.0
     """
     of_judges = ranks(np.asarray(values, dtype=np.float64))
@@ -225,7 +219,7 @@ def concordance(
     ties = sum(float((count**3 - count).sum()) for count in counts)
     full: float = judges * (judges * (items**3 - items) - ties) / 12
     if full <= 0:
-        return Concordance(math.nan, math.nan)
+        return math.nan, math.nan
     middle = judges * (items + 1) / 2
 
     def w(ranked: Floats) -> float:
@@ -234,7 +228,7 @@ def concordance(
     observed = w(of_judges)
     drawn = (w(random.permuted(of_judges, axis=1)) for _ in range(permutations))
     as_large = sum(one >= observed - 1e-12 for one in drawn)
-    return Concordance(observed, (1 + as_large) / (1 + permutations))
+    return observed, (1 + as_large) / (1 + permutations)
 
 
 def spearman_of_pairs(values: ArrayLike) -> Floats:

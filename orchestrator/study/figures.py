@@ -1,5 +1,6 @@
 """The figures of a study, as the paper has them: small plots side by side, drawn as SVG."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, product
@@ -35,7 +36,7 @@ STEPS, FEWER = 60, 12
 LOOK = Look(width=16, text=12, small=10, line=1.5)
 WIDTH, HEIGHT, COLUMNS = 230, 160, 4
 OWN_LEGEND: Spec = {"title": None, "columns": 1, "symbolType": "stroke"}
-LONG = 40  # letters of a title that stands in two lines
+LONG = 40  # letters of a line of a title
 
 
 @dataclass(frozen=True)
@@ -154,11 +155,7 @@ def _cells(plot: Plot) -> Spec:
 
 
 def _frame(plot: Plot, width: int) -> Spec:
-    """Return the size of a plot and its title, in two lines where it is long."""
-    title, half = printable(plot.title), len(plot.title) // 2
-    breaks = [at for at, letter in enumerate(title) if letter == " " and len(title) > LONG]
-    middle = min(breaks, key=lambda at: abs(at - half), default=len(title))
-    lines = list(filter(None, (title[:middle], title[middle:].strip())))
+    lines = textwrap.wrap(printable(plot.title), LONG)
     return {"title": {"text": lines, "fontSize": 11}, "width": width, "height": HEIGHT}
 
 
@@ -206,8 +203,9 @@ def _curve(material: Material, group: Group, data: TrialData, count: int) -> Plo
         Line("worst round", ms, quality.min(axis=1)),
         Line("best round", ms, quality.max(axis=1)),
     ]
-    ideal = scale_of(judged).shown(judged.ideal())
-    return Plot(*words, lines, log_x=True, x_marks=marks, y_marks=[ideal])
+    return Plot(
+        *words, lines, log_x=True, x_marks=marks, y_marks=[scale_of(judged).shown(judged.ideal())]
+    )
 
 
 def _tails(material: Material, group: Group) -> Figure:
@@ -265,7 +263,7 @@ def _sizes(group: Group) -> Figure:
 
 def _heat(material: Material) -> Figure:
     maps = heat_maps(material)
-    most = max((float(one.distances.max()) for one in maps), default=0.0) or 1.0
+    most = max((float(distances.max()) for _, _, distances, _ in maps), default=0.0) or 1.0
     plots = []
     for group, data, distances, _ in maps:
         title, cells = f"{group.task}: {short(group, data)}", list(np.ndenumerate(distances))

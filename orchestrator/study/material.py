@@ -36,15 +36,12 @@ class Material:
     criteria: Criteria
 
     def trials(self) -> list[tuple[Group, TrialData]]:
-        """Return every trial with its task."""
         return [(group, data) for group in self.groups for data in group.trials]
 
     def clocks(self) -> Iterator[tuple[Group, TrialData, Clock]]:
-        """Yield every trial with its task, once for each clock."""
         yield from ((*pair, clock) for pair in self.trials() for clock in SHOWN_SERVICE_CLOCKS)
 
     def firsts(self) -> Iterator[tuple[Group, TrialData]]:
-        """Yield the first repeat of every measured system with its task."""
         yield from ((group, data) for group in self.groups for data in repeats_first(group))
 
     def random(self, *names: object) -> np.random.Generator:
@@ -61,8 +58,9 @@ def read_material(campaign: Campaign, analysis: AnalysisConfig, criteria: Criter
         name = campaign.record.name
         raise InputError(f"{name}: no trial has a stored round to study: measure it first")
     check_names(trials, analysis)
-    records = tuple(campaign.trials())
-    return Material(campaign.record, records, grouped(trials, analysis), analysis, criteria)
+    return Material(
+        campaign.record, tuple(campaign.trials()), grouped(trials, analysis), analysis, criteria
+    )
 
 
 def who(group: Group, data: TrialData) -> list[str]:

@@ -13,6 +13,7 @@ from orchestrator.analysis.evidence import EVIDENCE
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.units import spans_ns
+from orchestrator.report.text import p_value
 from orchestrator.stats.constants import ROUNDING
 from orchestrator.stats.pair import holm_adjusted
 from orchestrator.stats.prediction import Figures, compare
@@ -24,7 +25,6 @@ from orchestrator.study.tables import (
     Row,
     by_share,
     counted,
-    p_value,
     significant,
     table,
     three,
@@ -70,7 +70,6 @@ class Foretold(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What is predicted, in words."""
         repeat = f"process of repeat {self.other.record.trial.repeat}"
         return self.against if self.data is self.other else repeat
 
@@ -226,8 +225,7 @@ def _misses(material: Material) -> Iterator[Row]:
     for one in predictions(material):
         if one.missed():
             reasons, wider, p = explained(one, wanted.deviations)
-            figures = (one.gained, one.bar, wider, p, reasons)
-            yield [*who(one.group, one.data), one.label, *figures]
+            yield [*who(one.group, one.data), one.label, one.gained, one.bar, wider, p, reasons]
 
 
 def prediction_claims(material: Material, found: Sequence[Foretold]) -> Iterator[Claim]:

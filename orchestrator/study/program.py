@@ -1,11 +1,11 @@
 """What the paper's program does (`stats.paper`), in seconds; where it differs from its words.
 
-`course` is what its loop of 2024 sees of stored rounds (``run_tq.py``); the rest is its analysis of
-each record's own times, of 2023 (``calculate_stats.py``, ``draw_qualities.py``).
+Here is its analysis of each record's own times, of 2023 (``calculate_stats.py``,
+``draw_qualities.py``); its loop of 2024 (``run_tq.py``) is in `stats.paper`.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from hashlib import sha256
 from typing import NamedTuple, TypeAlias
@@ -20,15 +20,8 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats import convergence
 from orchestrator.stats.density import Floats, select_bandwidth
 from orchestrator.stats.paper import (
-    FIT_EVERY,
     NS_PER_S,
-    THRESHOLD,
-    WARM,
-    WINDOW,
-    Comparison,
     Density,
-    Fit,
-    PaperLoop,
     distances,
 )
 from orchestrator.stats.prediction import compare
@@ -43,15 +36,13 @@ Quality: TypeAlias = Callable[[NDArray[np.bool_]], Floats]
 BANDWIDTHS_S = (0.005, 0.01, 0.03, 0.07, 0.1)
 PERCENTILES = (99, 95, 90, 60)  # of its check that training rounds tell of test rounds
 TEST_ROUNDS = 30
-# Of files ViT_Run100.time.1 to .100 and DETR_Run100.time.1 to .20: fewer files keep their order.
+# Of files ViT_Run100.time.1 to .100: fewer files keep their order.
 CLASSIFICATION = (
     "88 3 74 2 35 41 97 47 69 17 6 72 51 95 49 42 50 33 62 58 54 84 19 16 24 93 26 79 34 61 71 52 "
     "25 11 23 100 21 73 92 80 13 5 68 85 65 30 83 32 64 28 4 63 70 86 91 76 56 53 43 45 82 57 10 "
     "20 27 55 46 78 8 12 40 94 90 99 31 1 9 29 22 39 77 15 89 60 75 59 18 44 37 48 87 67 7 38 66 "
     "14 96 81 98 36"
 )
-# As recorded for files ``DETR_Run100.time.1`` to ``.20``.
-DETECTION = "15 3 4 7 8 5 2 19 9 14 10 16 6 20 11 17 1 13 18 12"
 
 CLOCK = Clock.INFERENCE  # The clock of the paper's published cells.
 MOST_SAMPLES, MOST_IN_ALL, FEWEST = 10, 160, 4
@@ -68,42 +59,6 @@ DIFFERENCES = {
     "divisor of train JSD": "mean distance among training fits: divided by tries that compared "
     "nothing too, or by the comparisons made",
 }
-
-
-class Course(NamedTuple):
-    """What the loop saw of one clock, and the message of the error that ended it."""
-
-    fits: Sequence[Fit]
-    comparisons: Sequence[Comparison]
-    error: str | None = None
-
-
-def course(
-    rounds_s: Iterable[ArrayLike],
-    warm: int = WARM,
-    fit_every: int = FIT_EVERY,
-    window: int = WINDOW,
-) -> Course:
-    """Return what the loop sees of one clock's rounds of records if it never stops."""
-    loop, error = PaperLoop(warm, fit_every, window), None
-    found: list[tuple[Fit | None, Comparison | None]] = []
-    try:
-        found.extend(map(loop.add, rounds_s))
-    except ValueError as raised:
-        error = f"ValueError: {raised}"
-    fits = [fit for fit, _ in found if fit is not None]
-    return Course(fits, [compared for _, compared in found if compared is not None], error)
-
-
-def stops_after(courses: Iterable[Course], threshold: float = THRESHOLD) -> int | None:
-    """Return the first round at which the rJSD of every clock is within the threshold, or None."""
-    seen = [{one.rounds: one.rjsd for one in clock.comparisons} for clock in courses]
-    settled = (
-        rounds
-        for rounds in sorted(seen[-1])
-        if all(of.get(rounds, math.inf) <= threshold for of in seen)
-    )
-    return next(settled, None)
 
 
 def quality_at(quality: Quality, times_s: Floats, bounds: ArrayLike) -> Floats:
@@ -141,10 +96,8 @@ def best_bandwidth(times_s: ArrayLike, choices: Sequence[float] = BANDWIDTHS_S) 
     times = np.asarray(times_s, dtype=np.float64)
     apart = (times[:, None] - times) ** 2
 
-    def likelihood(h: float) -> float:
-        return float(np.log(np.exp(-0.5 * apart / h**2).mean(axis=1) / h).sum())
-
-    return max(choices, key=likelihood)
+    likelihoods = [np.log(np.exp(-0.5 * apart / h**2).mean(axis=1) / h).sum() for h in choices]
+    return choices[int(np.argmax(likelihoods))]
 
 
 def fit(times_s: Times) -> Density:
@@ -204,27 +157,22 @@ def mean_train_distance(found: Sequence[Settling]) -> float:
     return sum(float(np.mean(of_try)) for of_try in done if of_try) / tries if tries else math.nan
 
 
-def directory_order(rounds: int, detection: bool = False) -> NDArray[np.int64]:
+def directory_order(rounds: int, recorded: str = CLASSIFICATION) -> NDArray[np.int64]:
     """Return the order, [R] from 0, in which ``iterdir()`` lists the files of so many rounds.
 
-    Recorded on one ext4 file system, where it is that of a hash of names; that of more files is not
-    known, and theirs is the order of the SHA-256 of their numbers.
+    It was recorded on one ext4 file system, where it is that of a hash of names; that of more files
+    is not known, and theirs is the order of the SHA-256 of their numbers.
 
     Examples
     --------
     >>> directory_order(4)
     array([2, 1, 3, 0])
     """
-    order = [int(number) for number in (DETECTION if detection else CLASSIFICATION).split()]
-    if not is_recorded(rounds, detection):
+    order = [int(number) for number in recorded.split()]
+    if rounds > len(order):
         numbers = range(1, rounds + 1)
         order = sorted(numbers, key=lambda number: sha256(str(number).encode()).digest())
     return np.array([number - 1 for number in order if number <= rounds], dtype=np.int64)
-
-
-def is_recorded(rounds: int, detection: bool = False) -> bool:
-    """Return whether the order of so many files was recorded, and is no stand-in."""
-    return rounds <= len((DETECTION if detection else CLASSIFICATION).split())
 
 
 def _most_samples(material: Material) -> int:
@@ -272,9 +220,6 @@ def effects(
     ``records`` : [R, B], ``times`` : [R, S] of the samples that have ``scores``, [S].
     """
 
-    def suited(times_s: Floats) -> Density:
-        return Density(times_s, select_bandwidth(times_s, resolution=1 / NS_PER_S).value)
-
     def mean_distance(of: Floats, fitted: Callable[[Floats], Density] = fit) -> float:
         fits = [(fitted(one[:train]), fitted(one[train:])) for one in of.T]
         return float(np.mean([distance_of(*both) for both in fits]))
@@ -290,7 +235,10 @@ def effects(
         least = np.array([one.rounds for one in found])
         added = np.minimum(least + settings.initial, train)
         yield "least rounds", float(added.mean()), float(least.mean())
-    yield "bandwidth floor", in_true_order, mean_distance(records, suited)
+    suited = mean_distance(
+        records, lambda of: Density(of, select_bandwidth(of, resolution=1 / NS_PER_S).value)
+    )
+    yield "bandwidth floor", in_true_order, suited
     if scores is not None:
 
         def quality(on_time: NDArray[np.bool_]) -> Floats:

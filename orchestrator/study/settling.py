@@ -14,12 +14,10 @@ from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.certificate import samples_to_certify
 from orchestrator.stats.convergence import (
-    SHARES,
     DensityConvergence,
     divergences,
     fit_times,
     rounds_each_sample_needs,
-    rounds_needed_by_share,
 )
 from orchestrator.stats.density import Floats
 from orchestrator.stats.latency import percentiles_inverted_cdf, times_beyond
@@ -39,6 +37,7 @@ from orchestrator.study.tables import (
 MOST_FITS = 50  # of a trial's density
 MOST_SAMPLES_IN_ALL, FEWEST_SAMPLES = 720, 10
 LEAST_ROUNDS, MOST_ROUNDS = 55, 200
+SHARES = (80.0, 85.0, 90.0, 95.0)  # of samples, in percent, that have settled
 # Rounds of the test, of all, and times of a sample in either part, for a density.
 TEST_ROUNDS, FEWEST_TO_TEST, FEWEST_TIMES = 30, 60, 5
 PERCENTILE, FEWEST_LEFT = 95.0, 10
@@ -116,8 +115,11 @@ def _rows(material: Material, cells: Callable[[Floats], Sequence[Value]]) -> lis
         times = pair[1].own_times(PRIMARY_CLOCK)
         return cells(times[:, evenly_chosen(times.shape[1], most)])
 
-    found = map_in_threads(of, pairs)
-    return [[*who(*pair), *row] for pair, row in zip(pairs, found, strict=True) if row]
+    return [
+        [*who(*pair), *row]
+        for pair, row in zip(pairs, map_in_threads(of, pairs), strict=True)
+        if row
+    ]
 
 
 @table(
@@ -132,8 +134,8 @@ def _least_rounds(material: Material) -> Iterable[Row]:
     def needed(times: Floats) -> Sequence[Value]:
         if len(times) < LEAST_ROUNDS:
             return ()
-        found = rounds_needed_by_share(rounds_each_sample_needs(times[:MOST_ROUNDS]))
-        return times.shape[1], *found.values()
+        settled = rounds_each_sample_needs(times[:MOST_ROUNDS])
+        return times.shape[1], *percentiles_inverted_cdf(settled, SHARES)
 
     return _rows(material, needed)
 
@@ -187,8 +189,8 @@ def _enough(material: Material) -> Iterator[Row]:
         judged = data.judged(data.metric)
         quality, within = judged.curve(times, bound)[0], wanted.within * abs(judged.ideal())
         difference = abs(float(quality[:until].mean() - quality[until:].mean()))
-        figures = (len(times) - until, difference, within, difference <= within)
-        yield [*who(group, data), until, *figures]
+        rest = len(times) - until
+        yield [*who(group, data), until, rest, difference, within, difference <= within]
 
 
 def enough_claim(material: Material, table: StudyTable) -> Claim:

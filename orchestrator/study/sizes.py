@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,25 +20,16 @@ NS_PER_MS = 1e6
 MOST_CELLS, FEWEST_TIMES, GRID = 2**12, 10, 161
 
 
-class Line(NamedTuple):
-    """A straight line, y = intercept + slope x, and its mean squared error over all points.
+def least_squares(x: ArrayLike, y: Floats) -> tuple[float, float, float, float]:
+    """Return slope and intercept of the line of least squares through points, [n] each.
 
-    ``r_squared`` is the share of the variance of y that it explains, NaN where y does not vary.
-    """
-
-    slope: float
-    intercept: float
-    r_squared: float
-    mse: float
-
-
-def least_squares(x: ArrayLike, y: Floats) -> Line:
-    """Return the line of least squares through points, [n] each: level where x does not vary.
+    It is level where x does not vary. Then come the share of the variance of y that it explains,
+    NaN where y does not vary, and its mean squared error over all points.
 
     Examples
     --------
     >>> least_squares([1, 2, 3], np.array([3.0, 5.0, 7.0]))
-    Line(slope=2.0, intercept=1.0, r_squared=1.0, mse=0.0)
+    (2.0, 1.0, 1.0, 0.0)
     """
     size = np.asarray(x, dtype=np.float64)
     centred, deviations = size - size.mean(), y - y.mean()
@@ -47,7 +37,7 @@ def least_squares(x: ArrayLike, y: Floats) -> Line:
     squares = float(((deviations - slope * centred) ** 2).sum())
     total = float((deviations**2).sum())
     r_squared = 1 - squares / total if total > 0 else math.nan
-    return Line(slope, float(y.mean() - slope * size.mean()), r_squared, squares / size.size)
+    return slope, float(y.mean() - slope * size.mean()), r_squared, squares / size.size
 
 
 def moments(times_ns: ArrayLike) -> tuple[Floats, Floats]:
@@ -86,22 +76,15 @@ def _input_size(material: Material) -> Iterator[Row]:
             figures = np.array(moments(data.own_times(clock)))
             has = np.isfinite(figures[0])
             mean, variance = (least_squares(sizes[has], of[has]) for of in figures)
-            of_variance = (variance.slope, variance.r_squared)
-            yield [*who(group, data), clock, sizes.size, *mean[:3], *of_variance]
-
-
-class Heat(NamedTuple):
-    """Distances between samples of one trial, [n, n], in order of their input sizes, [n]."""
-
-    group: Group
-    data: TrialData
-    distances: Floats
-    sizes: Floats
+            yield [*who(group, data), clock, sizes.size, *mean[:3], variance[0], variance[2]]
 
 
 @lru_cache(maxsize=1)
-def heat_maps(material: Material) -> list[Heat]:
-    """Return per task the distances between samples of the fastest system's first repeat."""
+def heat_maps(material: Material) -> list[tuple[Group, TrialData, Floats, Floats]]:
+    """Return per task the fastest system's first repeat, and distances between its samples.
+
+    They are [n, n], in order of the samples' input sizes, [n], which come last.
+    """
 
     def speed(data: TrialData) -> tuple[float, str]:
         return float(np.median(data.inferences[PRIMARY_CLOCK])), data.trial_id
@@ -120,7 +103,7 @@ def heat_maps(material: Material) -> list[Heat]:
             padded = np.pad(masses, ((0, 0), (0, -masses.shape[1] % step)))
             cells = padded.reshape(ordered.size, -1, step).sum(axis=2)
             distances = np.array([jensen_shannon_distance(row, cells) for row in cells])
-            found.append(Heat(group, fastest, distances, of_samples[ordered]))
+            found.append((group, fastest, distances, of_samples[ordered]))
     return found
 
 
@@ -142,18 +125,13 @@ def _heat(material: Material) -> Iterator[Row]:
         yield [*who(group, data), sizes.size, *figures]
 
 
-class Densities(NamedTuple):
-    """The density of one sample's log time, [G], at times in ms, [G], by name of the system."""
+def densities_of_one_sample(
+    material: Material,
+) -> Iterator[tuple[str, Floats, dict[str, Floats]]]:
+    """Yield per task a title, times in ms, [G], and the densities there of one sample's log time.
 
-    title: str
-    ms: Floats
-    lines: dict[str, Floats]
-
-
-def densities_of_one_sample(material: Material) -> Iterator[Densities]:
-    """Yield per task the densities of one sample, or of its batch, on every system.
-
-    It is that whose median time is in the middle on the first of them.
+    These are [G], by name of the system. The sample, or its batch, is that whose median time is in
+    the middle on the first of them.
     """
     for group in material.groups:
         firsts = {short(group, data): data for data in repeats_first(group)}
@@ -176,4 +154,4 @@ def densities_of_one_sample(material: Material) -> Iterator[Densities]:
             single = first.record.trial.measurement.batch == 1
             sample = f"{'sample' if single else 'batch'} {place}"
             sample = first.names[place] if single and first.names else sample
-            yield Densities(f"{group.task}: {sample}", np.exp(grid) / NS_PER_MS, lines)
+            yield f"{group.task}: {sample}", np.exp(grid) / NS_PER_MS, lines

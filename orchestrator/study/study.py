@@ -7,11 +7,10 @@ whole table with KEY ``TABLE``, what stands in one cell with ``TABLE/ROW/COLUMN`
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from itertools import zip_longest
 from typing import NamedTuple
 
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, nearest
 from orchestrator.report.markdown import folded
 from orchestrator.report.table import to_markdown
 from orchestrator.report.text import markdown_text
@@ -58,7 +57,10 @@ SECTIONS = (
 
 
 class Study(NamedTuple):
-    """What was found, and ``limits``: what these data cannot test."""
+    """What was found, and ``limits``: what these data cannot test.
+
+    ``numbers`` has every cell of every table as it is written, by its key.
+    """
 
     name: str
     measured: str
@@ -67,7 +69,6 @@ class Study(NamedTuple):
     figures: Sequence[Figure]
 
     def numbers(self) -> dict[str, str]:
-        """Return every cell of every table as it is written, by its key."""
         return {key: text for table in self.tables.values() for key, text in table.numbers()}
 
 
@@ -163,7 +164,6 @@ def _texts(text: str, study: Study, name: str) -> dict[str, str]:
     known = {key: markdown_text(cell) for key, cell in study.numbers().items()}
     known |= {key: f"\n{to_markdown(table.to_table())}" for key, table in study.tables.items()}
     if unknown := next((key for key in keys if key not in known), None):
-        [near] = get_close_matches(unknown, known, n=1) or ["claims"]
-        told = f"the study has no such figure; the nearest is {near}"
+        told = f"no such figure; {nearest(unknown, known)}"
         raise InputError(f"{name}: study:{unknown[:100]}: {told}")
     return known

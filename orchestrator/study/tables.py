@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from orchestrator.report.table import Table
-from orchestrator.report.text import milliseconds
+from orchestrator.report.text import milliseconds, p_value
 from orchestrator.stats.interval import clopper_pearson
 
 Value: TypeAlias = str | int | float | bool | None
@@ -18,11 +18,6 @@ Verdict: TypeAlias = Literal["holds", "fails", "not shown"]
 three = "{:z.3f}".format
 significant = "{:.3g}".format
 DIGITS = 10  # significant digits in study.json: a sum's last ones differ by processor
-
-
-def p_value(value: float) -> str:
-    """Write a p-value."""
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 # How a column is written; ``name`` are words that name the row.
@@ -41,7 +36,8 @@ FORMS: Mapping[str, Callable[[float], str]] = {
 class StudyTable:
     """One table, which a document asks for by ``name``; None or NaN where there is no value.
 
-    ``columns`` are groups of columns in order, each the form of `FORMS` and then their names.
+    ``columns`` are groups of columns in order, each the form of `FORMS` and then their names;
+    ``heads`` has the form of each column by its name.
     """
 
     name: str
@@ -52,18 +48,15 @@ class StudyTable:
 
     @property
     def heads(self) -> dict[str, str]:
-        """The form of each column, by its name."""
         return {name: form for form, *names in self.columns for name in names}
 
     def to_table(self) -> Table:
-        """Return what a reader sees."""
         heads, words = self.heads, ("name", "words")
         rows = [list(map(_written, row, heads.values())) for row in self.rows]
         right = frozenset(name for name, form in heads.items() if form not in words)
         return Table(self.title, list(heads), rows, self.note, right)
 
     def to_json(self) -> dict[str, object]:
-        """Return the table as plain values."""
         rows = [dict(zip(self.heads, map(_stored, row), strict=True)) for row in self.rows]
         return {"title": self.title, "rows": rows, "note": self.note}
 

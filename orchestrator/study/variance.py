@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from orchestrator.contracts import InputError
 from orchestrator.stats.constants import ROUNDING
 from orchestrator.stats.density import Floats
 from orchestrator.stats.units import t_quantile
@@ -201,7 +200,8 @@ def divide_variance(
     Parameters
     ----------
     log_times : [*sizes, P, R, I]
-        by level of each factor, process, round and inference, all finite; R in order of time.
+        by level of each factor, process, round and inference, all finite, and at least 2 rounds and
+        inferences; R in order of time.
     sizes
         levels of each factor, in the order of the axes; one of one level has no share.
     visits
@@ -214,9 +214,6 @@ def divide_variance(
     system's and what a process's cannot be told.
     """
     table = np.asarray(log_times, dtype=np.float64)
-    if min(table.shape[-2:]) < 2 or not np.isfinite(table).all():
-        shape = f"{table.shape[-2]} rounds of {table.shape[-1]} inferences"
-        raise InputError(f"factors of {shape}: at least 2 of each, all with a time")
     design = _Design(table.reshape(-1, *table.shape[-3:]), sizes, visits)
     components = design.components()
     shares, noises = _shares(components)

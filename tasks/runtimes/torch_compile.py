@@ -53,7 +53,10 @@ def _compiler() -> str:
 
 def _set_compiler(context: LoadContext) -> dict[str, Any]:
     """Set what decides the code that is written, and return what reads back."""
+    import torch
+
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(context.cache_dir / "inductor")
+    torch.use_deterministic_algorithms(context.deterministic)
     from torch._dynamo import config as capture
     from torch._functorch import config as autograd
     from torch._inductor import config as compiler

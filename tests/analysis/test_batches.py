@@ -8,9 +8,9 @@ from built_trials import in_turns, rows_made
 from numpy.typing import NDArray
 from scipy import stats
 
-from orchestrator.analysis.late_answers import on_time_scores, one_inference
 from orchestrator.analysis.quality import answers_at_stake, intervals, judge
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.analysis.turns import on_time_scores
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics import Answers
 from orchestrator.stats.thresholds import Threshold
@@ -81,7 +81,6 @@ def test_samples_of_one_batch_are_drawn_together(batched: Callable[..., TrialDat
     one_size = on_time_scores([fours], [fours], threshold)
     assert one_size is not None
     assert one_size[0].shape == (5, 6)
-    assert one_inference([fours, sixes]) == 1 / 4
 
 
 def test_a_short_last_batch_counts_by_its_samples(build: Build) -> None:

@@ -7,11 +7,10 @@ import pytest
 from built_trials import in_turns, rows_made
 from scipy import stats
 
-from orchestrator.analysis.late_answers import on_time_scores
 from orchestrator.analysis.table import tables
 from orchestrator.analysis.tables.comparison import FROM_BEST
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.analysis.turns import common_repeats
+from orchestrator.analysis.turns import common_repeats, on_time_scores
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.pair import answered, compare_answered
 from orchestrator.stats.thresholds import Threshold

@@ -23,13 +23,13 @@ from orchestrator.analysis.load import (
     lateness,
     load_flags,
     most_at_once,
-    scheduled_per_s,
+    rate_per_s,
 )
 from orchestrator.analysis.replay import services_after_idling
 from orchestrator.analysis.table import tables
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.text import delay
-from orchestrator.stats.queueing import gamma, mean_rate, periodic, poisson
+from orchestrator.stats.queueing import gamma, mean_rate, periodic
 from orchestrator.storage import schema
 from orchestrator.storage.stored_form import table_of
 
@@ -74,15 +74,16 @@ def seen(at: Any, start: Any = None, end: Any = None, failed: Any = None) -> Ser
 def test_the_rate_of_a_schedule_counts_samples_of_whole_groups(first: int, count: int) -> None:
     """Wherever the ramp and the stream's end cut a group."""
     at = periodic(80, 80.0, group=4)[first : first + count] / 1e9
-    assert scheduled_per_s([seen(at)], 4) == pytest.approx(80.0)
+    assert rate_per_s([(1e9 * at, 1e9 * at)], 4) == pytest.approx(80.0)
     assert delivered_per_s([seen(at)], Server(), 4) == pytest.approx(80.0)
 
 
 @pytest.mark.parametrize("group", [1, 4])
 def test_the_rate_of_random_groups_is_what_was_asked_for(group: int) -> None:
     random = np.random.default_rng(0)
-    for moments in (poisson(80_000, 80.0, random, group), gamma(80_000, 80.0, 0.5, random, group)):
-        assert scheduled_per_s([seen(moments[1:-1] / 1e9)], group) == pytest.approx(80.0, rel=0.03)
+    for moments in (gamma(80_000, 80.0, 1.0, random, group), gamma(80_000, 80.0, 0.5, random, group)):
+        some = moments[1:-1].astype(float)
+        assert rate_per_s([(some, some)], group) == pytest.approx(80.0, rel=0.03)
 
 
 def test_as_many_are_on_their_way_at_once_as_overlap() -> None:
@@ -102,7 +103,7 @@ def test_the_delivered_rate_counts_what_is_ours_and_not_what_waits() -> None:
     late = at + np.array([0, 0, 0, 3])
     assert delivered_per_s([seen(at, late, late + 1)], Server()) == pytest.approx(3 / 33)
     assert delivered_per_s([seen(at)], Server()) == pytest.approx(0.1)
-    assert delivered_per_s([seen([0.0])], Server()) is scheduled_per_s([seen([0.0])]) is None
+    assert delivered_per_s([seen([0.0])], Server()) is rate_per_s([(np.zeros(1), np.zeros(1))]) is None
 
 
 def test_what_our_loop_adds_between_inferences_puts_off_all_that_wait() -> None:

@@ -10,7 +10,7 @@ import pytest
 from built_trials import rows_made
 
 from orchestrator.analysis.groups import check_names
-from orchestrator.analysis.tables.slices import FEW_SAMPLES, FEWEST
+from orchestrator.analysis.tables.tail_quality import FEW_SAMPLES, FEWEST
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError

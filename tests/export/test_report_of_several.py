@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.__main__ import main
-from orchestrator.analysis.several_campaigns import SeveralCampaigns, analyse_several
+from orchestrator.analysis.campaign_analysis import SeveralCampaigns, analyse_several
 from orchestrator.commands import line
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError

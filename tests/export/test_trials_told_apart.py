@@ -10,7 +10,7 @@ import pytest
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.analysis.ranking import rankings
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.report.findings import findings
+from orchestrator.report.findings.campaign import findings
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import to_report
 from orchestrator.storage.reader import open_campaign

@@ -15,14 +15,14 @@ from virtual_clock import run
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.measurement.load_loop import Service, service_of, waiting
 from orchestrator.measurement.timing import DROPPED
-from orchestrator.stats.queueing import gamma, periodic, poisson, waits
+from orchestrator.stats.queueing import gamma, periodic, waits
 
 SERVICE_NS = 10_000_000
 
 
 def waits_of(load: float, seed: int, in_the_loop: bool, count: int = 200_000) -> NDArray[np.int64]:
     """Return waits by the recursion; those in the loop are the same to the ns."""
-    due = poisson(count, load * 1e9 / SERVICE_NS, np.random.default_rng(seed))
+    due = gamma(count, load * 1e9 / SERVICE_NS, 1.0, np.random.default_rng(seed))
     services = np.full(count, SERVICE_NS)
     expected = waits(due, services)
     if in_the_loop:

@@ -77,7 +77,9 @@ def test_every_metric_of_the_table_is_found_under_its_own_name(name):
     assert isinstance(found, MeanMetric) != isinstance(found, WholeTaskMetric)
 
 
-@pytest.mark.parametrize(("name", "says"), [("top-1", "did you mean top1?"), ("acuracy", "did you mean accuracy?"), ("zzz", "known are")])
+@pytest.mark.parametrize(
+    ("name", "says"), [("top-1", "did you mean top1?"), ("acuracy", "did you mean accuracy?"), ("zzz", "yours need code=")]
+)
 def test_unknown_name(name, says):
     with pytest.raises(InputError, match=says) as caught:
         find_metric(name)

@@ -15,8 +15,9 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.ranking import Less, Ranking, Standing, rankings
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics.interface import PLAIN, Scale
-from orchestrator.report.findings import Finding, findings, of_campaign, of_task, say, text_lines
-from orchestrator.report.findings.campaign import RESUME, hint
+from orchestrator.report.findings import Finding, say, text_lines
+from orchestrator.report.findings.campaign import RESUME, findings, hint, of_campaign
+from orchestrator.report.findings.task import of_task
 from orchestrator.report.markdown import to_report
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord

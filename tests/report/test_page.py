@@ -10,7 +10,8 @@ import pytest
 
 from orchestrator.analysis.ranking import rankings
 from orchestrator.analysis.reading import readings
-from orchestrator.report.findings import of_task, said
+from orchestrator.report.findings import said
+from orchestrator.report.findings.task import of_task
 from orchestrator.report.html.page import render
 from orchestrator.report.text import quality, quality_within
 

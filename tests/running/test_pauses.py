@@ -62,7 +62,7 @@ class Run:
     def start(self) -> bool:
         return True
 
-    ready = rest = start
+    ready = rest = open = start
 
     def visit(self, number: int, until_ns: float = math.inf) -> bool:
         if self._stop.is_set():
@@ -73,6 +73,7 @@ class Run:
         self._seen.append(Visit(self.trial_id, number, began_ns, self._stop.now_ns))
         self.due_ns = self._stop.now_ns + round(self._pause * took_ns)
         self.progress += 1
+        self.next_visit = number + 1
         return bool(self._durations)
 
     def end_in_time(self) -> None:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
 
+from benchmarks.paper_program import course
 from orchestrator.contracts import InputError
 from orchestrator.stats import convergence
 from orchestrator.stats.convergence import Check, DensityConvergence, fit_density, masses_on_common_grid
 from orchestrator.stats.density import LogHistogram, kde_on_grid, select_bandwidth
-from orchestrator.study.program import course
 
 
 def lognormal(rounds: int, samples: int, seed: int = 0, sigma: float = 0.1) -> np.ndarray:

@@ -46,5 +46,5 @@ def test_silences_are_those_of_a_loop(late: list[bool], seed: int) -> None:
         count = count + 1 if one else 0
     if count:
         expected.append((count, int(due[-1]) - since))
-    found = silences(late, due, answered)
-    assert list(zip(found.answers.tolist(), found.lasted_ns.tolist(), strict=True)) == expected
+    answers, lasted_ns = silences(late, due, answered)
+    assert list(zip(answers.tolist(), lasted_ns.tolist(), strict=True)) == expected

@@ -97,11 +97,6 @@ def test_means_refused(test, wrong):
         test([0.5] * 3, wrong)
 
 
-def test_incomplete_pairs_refused():
-    with pytest.raises(InputError, match="partner"):
-        paired([0.5, 0.6], [0.5, 0.6, 0.7])
-
-
 def answers(random, rounds, samples, on_time):
     """Scores of samples that are unlike each other in being right and in being on time."""
     right = random.random(samples) < 0.8

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from orchestrator.contracts import InputError
-from orchestrator.stats.convergence import rounds_each_sample_needs, rounds_needed_by_share
+from orchestrator.stats.convergence import rounds_each_sample_needs
 
 
 def test_steady_samples_need_the_fewest_rounds_and_drifting_ones_more() -> None:
@@ -32,12 +32,6 @@ def test_every_distance_of_the_window_counts() -> None:
     times = np.random.default_rng(0).lognormal(16, 0.1, (60, 1))
     assert rounds_each_sample_needs(times, initial=10, step=10, window=2, largest=1.0).tolist() == [40]
     assert rounds_each_sample_needs(times, largest=1e-6).tolist() == [np.inf]
-
-
-def test_shares_are_inverted_percentiles() -> None:
-    rounds = np.array([*range(60, 155, 5), np.inf])
-    assert rounds_needed_by_share(rounds) == {80.0: 135.0, 85.0: 140.0, 90.0: 145.0, 95.0: 150.0}
-    assert rounds_needed_by_share([np.inf], [80]) == {80: np.inf}
 
 
 def test_times_are_checked() -> None:

@@ -13,7 +13,7 @@ from md1 import md1_mean_wait, md1_waits_up_to
 from scipy import stats
 
 from orchestrator.stats import queueing
-from orchestrator.stats.queueing import poisson
+from orchestrator.stats.queueing import gamma
 
 
 def by_recursion(arrivals: list[int], services: list[int]) -> list[int]:
@@ -54,7 +54,7 @@ def test_the_distribution_has_the_mean_of_pollaczek_and_khinchine(load: float) -
 
 def test_exponential_services_give_exponential_responses() -> None:
     random = np.random.default_rng(11)
-    arrivals = poisson(400_000, 60.0, random)
+    arrivals = gamma(400_000, 60.0, 1.0, random)
     services = np.rint(random.exponential(0.01e9, 400_000)).astype(np.int64)
     responses = np.sort((queueing.waits(arrivals, services) + services) / 1e9)
     theory = stats.expon(scale=1 / (1 / 0.01 - 60.0)).cdf(responses)  # of M/M/1
@@ -69,7 +69,7 @@ def test_the_slope_is_scipys(values: list[float]) -> None:
 
 def _streams(load: float, seed: int, count: int = 12) -> list[tuple[np.ndarray, np.ndarray]]:
     random = np.random.default_rng(seed)
-    drawn = [poisson(600, load * 100, random) for _ in range(count)]
+    drawn = [gamma(600, load * 100, 1.0, random) for _ in range(count)]
     return [(arrivals, queueing.waits(arrivals, np.full(600, 10**7))) for arrivals in drawn]
 
 
@@ -85,7 +85,7 @@ def test_gaps_between_starts_are_held_against_those_of_arrivals_where_both_found
 
 
 def test_gaps_of_another_law_are_noticed() -> None:
-    gaps = np.diff(poisson(2000, 50.0, np.random.default_rng(3)))
+    gaps = np.diff(gamma(2000, 50.0, 1.0, np.random.default_rng(3)))
     assert queueing.spacing_p_value(gaps, 0.02e9, 1.0) > 0.01
     assert queueing.spacing_p_value(gaps, 0.02e9, 0.5) < 1e-6
     assert queueing.spacing_p_value(gaps * 1.3, 0.02e9, 1.0) < 1e-6

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from md1 import md1_mean_wait
 
-from orchestrator.stats.queueing import POLICIES, Policy, poisson, serve
+from orchestrator.stats.queueing import POLICIES, Policy, gamma, serve
 
 
 def simulated(arrivals: list[int], services: list[int], policy: Policy, deadline: int | None, limit: int | None) -> list[int]:
@@ -57,16 +57,16 @@ def test_every_policy_is_that_of_the_simulation(
     arrivals = np.cumsum(gaps)
     services = np.random.default_rng(seed).integers(1, longest, size=arrivals.size, endpoint=True)
     skips_by = deadline if policy == "skip_late" else None
-    found = serve(arrivals, services, policy, skips_by, limit)
-    assert found.start_ns.tolist() == simulated(arrivals.tolist(), services.tolist(), policy, skips_by, limit)
-    assert found.dropped.tolist() == (found.start_ns == -1).tolist()
-    assert found.wait_ns.tolist() == np.where(found.dropped, -1, found.start_ns - arrivals).tolist()
+    waits = serve(arrivals, services, policy, skips_by, limit)
+    starts = np.where(waits < 0, -1, arrivals + waits)
+    assert starts.tolist() == simulated(arrivals.tolist(), services.tolist(), policy, skips_by, limit)
+    assert (waits >= -1).all()
 
 
 def test_a_queue_waits_as_long_as_pollaczek_and_khinchine_say() -> None:
-    arrivals = poisson(200_000, 70, np.random.default_rng(1))
+    arrivals = gamma(200_000, 70, 1.0, np.random.default_rng(1))
     services = np.full(arrivals.size, 10_000_000)
-    assert serve(arrivals, services).wait_ns.mean() / 1e9 == pytest.approx(md1_mean_wait(70, 0.01), rel=0.04)
+    assert serve(arrivals, services).mean() / 1e9 == pytest.approx(md1_mean_wait(70, 0.01), rel=0.04)
     within = serve(arrivals, services, "skip_late", 20_000_000)
-    assert within.wait_ns.max() <= 20_000_000
-    assert 0 < within.dropped.mean() < 0.1
+    assert within.max() <= 20_000_000
+    assert 0 < (within < 0).mean() < 0.1

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from orchestrator.contracts import InputError
 from orchestrator.stats.slow_rounds import LEVEL, Lateness, _orders, _starts_of_visits, association, disturbed, divide_lateness
 
 
@@ -122,11 +121,6 @@ def test_series_that_say_nothing() -> None:
     assert np.isnan(association([time], [five_and_unknown]).correlations).all()
     late_beyond_all = np.where(np.arange(30) == 4, np.inf, time)
     assert association([late_beyond_all], [late_beyond_all.clip(max=9)]).p_values[0, 0] == pytest.approx(1 / 30)
-
-
-def test_input_that_is_refused() -> None:
-    with pytest.raises(InputError, match="every round needs a value"):
-        association([[1.0, np.nan]], [[1.0, 2.0]])
 
 
 def test_the_boundary_of_disturbed_rounds_leaves_least_variance() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.contracts import InputError
 from orchestrator.stats import tail_quality
-from orchestrator.stats.tail_quality import quality_curve, summarize
+from orchestrator.stats.tail_quality import lower_percentile, quality_curve
 
 
 def brute_force(scores, times, thresholds):
@@ -133,20 +133,7 @@ def test_shapes_refused(scores, times, thresholds):
         quality_curve(scores, times, thresholds)
 
 
-def test_summary():
+def test_a_percentile_needs_rounds_below_it():
     quality = np.random.default_rng(3).permutation(np.arange(1, 201)) / 200
-    found = summarize(quality, (10, 5))
-    assert found.worst == 1 / 200
-    assert found.mean == pytest.approx(201 / 400)
-    assert found.sd == pytest.approx(math.sqrt(200 * 201 / 12) / 200)
-    assert found.lower == {10: 20 / 200, 5: None}
-
-
-def test_two_rounds_have_a_spread():
-    assert summarize([0.4, 0.6]).sd == pytest.approx(0.2 / math.sqrt(2))
-
-
-def test_summary_of_one_round():
-    found = summarize([0.4])
-    assert (found.mean, found.worst, math.isnan(found.sd)) == (0.4, 0.4, True)
-    assert set(found.lower.values()) == {None}
+    assert [lower_percentile(quality, percent) for percent in (10, 5)] == [20 / 200, None]
+    assert lower_percentile(quality[:1], 10) is None

@@ -8,7 +8,7 @@ import pytest
 from synthetic_study import Effects, synthetic_campaign
 
 from orchestrator.storage.reader import open_campaign
-from orchestrator.study.claims import read_criteria, shipped_criteria
+from orchestrator.study.claims import read_criteria
 from orchestrator.study.material import Material, read_material
 from orchestrator.study.study import Study, make_study
 
@@ -33,4 +33,4 @@ def study(material: Material) -> Study:
 
 def material_of(directory: Path) -> Material:
     campaign = open_campaign(directory)
-    return read_material(campaign, campaign.record.config.analysis, read_criteria(shipped_criteria()))
+    return read_material(campaign, campaign.record.config.analysis, read_criteria())

@@ -18,7 +18,7 @@ from orchestrator.analysis.groups import grouped
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord
-from orchestrator.study.claims import Criteria, read_criteria, shipped_criteria
+from orchestrator.study.claims import Criteria, read_criteria
 from orchestrator.study.material import Material, read_material
 from orchestrator.study.quality import choice_claims, choices
 from orchestrator.study.tables import Claim
@@ -41,7 +41,7 @@ def material_of(times_ms: Mapping[str, list[NDArray[np.float64]]], turns: bool =
 
 
 def criteria() -> Criteria:
-    return read_criteria(shipped_criteria())
+    return read_criteria()
 
 
 def by_latency(material: Material) -> list[Claim]:

@@ -11,8 +11,9 @@ import pytest
 from synthetic_study import Effects, synthetic_campaign
 
 from orchestrator.__main__ import main
+from orchestrator.configuration.composer import shipped_folder
 from orchestrator.contracts import InputError
-from orchestrator.study.claims import read_criteria, shipped_criteria
+from orchestrator.study.claims import read_criteria
 from orchestrator.study.figures import draw
 from orchestrator.study.study import SECTIONS, Study, differences, filled, to_document, to_json
 
@@ -75,7 +76,7 @@ def test_what_differs_is_named_with_its_line(study: Study) -> None:
     ("text", "said"),
     [
         ("nothing", "holds no marker"),
-        ("<!-- study:claims/C1/verdikt -->x<!-- /study -->", "the nearest is claims/C1/verdict"),
+        ("<!-- study:claims/C1/verdikt -->x<!-- /study -->", "did you mean claims/C1/verdict?"),
         ("<!-- study:claims -->x", "holds no marker"),
         ("<!-- study:claims -->x<!-- /study --> <!-- study:claims -->", "do not pair"),
     ],
@@ -87,7 +88,7 @@ def test_a_document_that_cannot_be_filled_is_refused(text: str, said: str, study
 
 def test_criteria_are_read_and_mistakes_in_them_named(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    text = shipped_criteria().read_text()
+    text = (shipped_folder() / "study.yaml").read_text()
     path.write_text(text.replace("first_rounds: 20 ", "first_rounds: 7 "))
     assert read_criteria(path).first_rounds == 7
     for content, said in (

@@ -13,7 +13,7 @@ from synthetic_study import Effects, synthetic_campaign
 
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign
-from orchestrator.study.claims import read_criteria, shipped_criteria
+from orchestrator.study.claims import read_criteria
 from orchestrator.study.material import Material, read_material
 from orchestrator.study.prediction import foretold, prediction_claims
 from orchestrator.study.quality import choice_claims, choices, fluctuation_claim
@@ -77,7 +77,7 @@ def test_a_drift_makes_predictions_miss_and_evidence_says_why(study: Study) -> N
 def test_steady_times_are_predicted(tmp_path: Path) -> None:
     steady = Effects(model={"small": 0.0}, runtime={"torch": 0.0}, process_sd=0.0, round_sd=0.0)
     campaign = open_campaign(synthetic_campaign(tmp_path / "steady", steady, repeats=4, rounds=60, samples=12))
-    material = read_material(campaign, campaign.record.config.analysis, read_criteria(shipped_criteria()))
+    material = read_material(campaign, campaign.record.config.analysis, read_criteria())
     [last, fresh] = prediction_claims(material, list(foretold(material, [95], "last rounds", [Clock.TOTAL])))
     assert (last.verdict, last.numbers["predictions"]) == ("holds", 8)
     assert (fresh.verdict, fresh.figure) == ("not shown", "0 of 0 miss")
@@ -129,7 +129,7 @@ def test_the_ratio_of_variances_is_that_of_each_samples_own_share(study: Study, 
 def test_a_claim_that_holds_by_its_count_says_where_its_limits_do_not(tmp_path: Path) -> None:
     steady = Effects(model={"small": 0.0}, runtime={"torch": 0.0}, process_sd=0.0, round_sd=0.0)
     campaign = open_campaign(synthetic_campaign(tmp_path / "few", steady, repeats=1, rounds=60, samples=12))
-    material = read_material(campaign, campaign.record.config.analysis, read_criteria(shipped_criteria()))
+    material = read_material(campaign, campaign.record.config.analysis, read_criteria())
     [last, _] = prediction_claims(material, list(foretold(material, [95], "last rounds", [Clock.TOTAL])))
     assert (last.verdict, last.numbers["predictions"], last.numbers["misses"]) == ("holds", 2, 0)
     assert "the limits reach beyond 16.7%" in last.figure
@@ -143,7 +143,7 @@ def test_quality_stands_with_its_count_of_samples(study: Study) -> None:
 def test_rare_long_answers_turn_the_conventional_choice(study: Study, tmp_path: Path) -> None:
     """Five repeats that took turns show it at three of the thresholds; three, with two degrees of freedom, leave it open."""
     campaign = open_campaign(synthetic_campaign(tmp_path / "five", EFFECTS, repeats=5, rounds=90, samples=12))
-    material = read_material(campaign, campaign.record.config.analysis, read_criteria(shipped_criteria()))
+    material = read_material(campaign, campaign.record.config.analysis, read_criteria())
     found = choices(material)
     costing = [one for one in found if one.view == "mean latency" and one.outcome == "costs"]
     assert len(costing) == 3
@@ -212,5 +212,5 @@ def test_short_trials_show_less_and_break_nothing(tmp_path: Path) -> None:
 
     one = Effects(model={"small": 0.0}, runtime={"torch": 0.0}, system={"two_cores": 0.0})
     campaign = open_campaign(synthetic_campaign(tmp_path / "short", one, repeats=1, rounds=4, samples=3))
-    found = make_study(read_material(campaign, campaign.record.config.analysis, read_criteria(shipped_criteria())))
+    found = make_study(read_material(campaign, campaign.record.config.analysis, read_criteria()))
     assert set(verdicts(found).values()) == {"not shown"}

@@ -16,7 +16,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig, ToleranceConfig
 from orchestrator.contracts import InputError
 from orchestrator.storage.records import CampaignRecord, utc_now
-from orchestrator.study.claims import read_criteria, shipped_criteria
+from orchestrator.study.claims import read_criteria
 from orchestrator.study.figures import draw
 from orchestrator.study.material import Material
 from orchestrator.study.study import Study, make_study, to_document, to_json
@@ -49,7 +49,7 @@ def studied(**case: Any) -> Study:
     analysis = AnalysisConfig(tolerance=ToleranceConfig(median_ms=8, sigma=0.5))
     records = tuple(data.record for data in trials)
     campaign = CampaignRecord(code_version="1", name="odd")
-    return make_study(Material(campaign, records, grouped(trials, analysis), analysis, read_criteria(shipped_criteria())))
+    return make_study(Material(campaign, records, grouped(trials, analysis), analysis, read_criteria()))
 
 
 @pytest.mark.parametrize("rounds", [1, 24])

@@ -17,12 +17,23 @@ import scipy
 from paper_sets import PAPER_SETS, expected, needs_paper_sets
 from scipy.spatial.distance import jensenshannon
 
-from benchmarks.paper_program import SECTIONS, Judged, Timings, read_answers, read_order, read_timings, sections
+from benchmarks.paper_program import (
+    DETECTION,
+    SECTIONS,
+    Judged,
+    Timings,
+    course,
+    read_answers,
+    read_order,
+    read_timings,
+    sections,
+    stops_after,
+)
 from orchestrator.stats import paper
 from orchestrator.stats.density import kde_on_grid
 from orchestrator.stats.prediction import compare
 from orchestrator.study import program
-from orchestrator.study.program import course, directory_order, is_recorded, stops_after
+from orchestrator.study.program import directory_order
 
 EQUAL = 1e-9
 """Also where a density is fitted: the same equations are solved by the same ``brentq``."""
@@ -262,8 +273,7 @@ def test_the_order_of_files_is_a_permutation_that_fewer_files_keep() -> None:
     assert sorted(directory_order(100).tolist()) == list(range(100))
     assert directory_order(30).tolist() == [number for number in directory_order(100).tolist() if number < 30]
     assert sorted(directory_order(150).tolist()) == list(range(150))
-    assert sorted(directory_order(20, detection=True).tolist()) == list(range(20))
-    assert (is_recorded(100), is_recorded(101), is_recorded(21, detection=True)) == (True, False, False)
+    assert sorted(directory_order(20, DETECTION).tolist()) == list(range(20))
 
 
 @needs_paper_sets

@@ -13,7 +13,7 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.density import solve_bandwidth
 from orchestrator.stats.times import Clock
 from orchestrator.storage.records import CampaignRecord
-from orchestrator.study.claims import read_criteria, shipped_criteria
+from orchestrator.study.claims import read_criteria
 from orchestrator.study.material import Material
 from orchestrator.study.settling import paths_of, settled_on_both
 
@@ -83,7 +83,7 @@ def test_rjsd_and_the_round_at_which_it_settles_follow_from_the_page() -> None:
     times_ms = random.lognormal(2, 0.2, (16, 10)) * np.exp(0.1 * random.normal(size=(16, 1)))
     analysis, data = AnalysisConfig(), build_trial("one", times_ms)
     campaign = CampaignRecord(code_version="1", name="c")
-    material = Material(campaign, (data.record,), grouped([data], analysis), analysis, read_criteria(shipped_criteria()))
+    material = Material(campaign, (data.record,), grouped([data], analysis), analysis, read_criteria())
     paths = paths_of(material)[data.trial_id]
     ours = {clock: rjsd_by_the_page(data.times[clock]) for clock in (Clock.INFERENCE, Clock.TOTAL)}
     for clock, found in ours.items():

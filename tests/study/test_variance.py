@@ -5,7 +5,6 @@ import pytest
 from effort import EFFORT
 from numpy.typing import NDArray
 
-from orchestrator.contracts import InputError
 from orchestrator.study.variance import balanced, divide_variance
 
 SIZES = {"model": 2, "runtime": 2, "system": 3}
@@ -184,12 +183,6 @@ def test_the_same_seed_gives_the_same_intervals() -> None:
     table = drawn(np.random.default_rng(6))
     once, again = (divide_variance(table, SIZES, np.random.default_rng(0), resamples=49) for _ in range(2))
     assert repr(once) == repr(again)
-
-
-def test_what_is_no_design_is_refused() -> None:
-    random = np.random.default_rng(0)
-    with pytest.raises(InputError, match="all with a time"):
-        divide_variance(np.full((2, 2, 3, 2, 2, 2), np.inf), SIZES, random)
 
 
 def test_the_largest_complete_part_is_kept() -> None:

@@ -69,6 +69,7 @@ def build_trial(
         slices=slices or {},
         input_sizes=np.ones(samples, dtype=np.int64),
         different_answers=0,
+        incomplete=np.zeros(rounds, dtype=np.bool_),
         visits=visits,
         turns=visits,
     )

@@ -8,7 +8,6 @@ from typing import TypeAlias
 import numpy as np
 
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.late_answers import scores_of_units, unit_size
 from orchestrator.analysis.quality import MOST_VALUES, scale_of
 from orchestrator.analysis.table import (
     CLOCK,
@@ -25,7 +24,13 @@ from orchestrator.analysis.table import (
 from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.analysis.turns import of_visits, possible, replicates_of
+from orchestrator.analysis.turns import (
+    of_visits,
+    possible,
+    replicates_of,
+    scores_of_units,
+    unit_size,
+)
 from orchestrator.stats.constants import FEWEST_REPEATS, ROUNDING
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.pair import (
@@ -57,7 +62,7 @@ class Side:
     """One trial's quality on the first clock at the common thresholds, ``bounds`` in ns.
 
     curve
-        [M, R]; None if it is too large: then one threshold is computed at a time.
+        [M, R]; None if it is too large: then one threshold is computed at a time, by its index.
     """
 
     data: TrialData
@@ -67,7 +72,6 @@ class Side:
     known: dict[tuple[int, int], Answered] = field(default_factory=dict, repr=False)
 
     def quality(self, index: int) -> Floats:
-        """Return the quality of every round, [R], at the threshold of that index."""
         one = (
             _curve(self.data, [self.bounds[index]])
             if self.curve is None
@@ -76,7 +80,6 @@ class Side:
         return np.asarray(one[0])
 
     def answered(self, threshold: Threshold, size: int) -> Answered:
-        """Return what is compared of its answers in units of so many samples."""
         key = threshold.ns, size
         if key not in self.known:
             self.known[key] = answered(scores_of_units(self.data, threshold, size))

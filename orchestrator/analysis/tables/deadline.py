@@ -143,7 +143,6 @@ def deadline(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
 def _promise(
     data: TrialData, found: NDArray[np.float64], flags: Sequence[str], wanted: DeadlineConfig
 ) -> Row:
-    """Return what can be promised from the deadline of every round, [R]."""
     promise = certify(
         found,
         data.visits,

@@ -204,10 +204,15 @@ def explain(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
     of_rounds = late
     quality = scale_of(judged).shown(judged.curve(data.times[data.clock], [threshold.ns])[0])
     if data.streams is not None:
-        # Under load, evidence is that of a whole stream, and stands in its first round.
+        # Under load, evidence is that of a whole stream, and stands in its first round: so all
+        # else is a mean over the rounds of a stream.
         first = np.unique(data.streams, return_index=True)[1]
         signed, visits = signed[:, first], None
-        late, times, quality = (_means_from(values, first) for values in (late, times, quality))
+        sizes = np.diff(np.append(first, len(late)))
+        late, times, quality = (
+            np.asarray((np.add.reduceat(values.astype(np.float64), first, axis=0).T / sizes).T)
+            for values in (late, times, quality)
+        )
     found = association([late.mean(axis=1), times.mean(axis=1)], signed, visits)
     medians = np.median(data.inferences[data.clock], axis=1)
     shared = {
@@ -244,12 +249,6 @@ def explain(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
 
 def _is_known(data: TrialData, column: str) -> bool:
     return bool(np.isfinite(data.evidence.get(column, np.empty(0))).any())
-
-
-def _means_from(values: NDArray[Any], first: NDArray[np.intp]) -> Floats:
-    """Return the means of the rows from each of these to the next, along the first axis."""
-    sums = np.add.reduceat(values.astype(np.float64), first, axis=0)
-    return np.asarray((sums.T / np.diff(np.append(first, len(values)))).T)
 
 
 def _named(present: Sequence[Evidence], found: Association) -> list[int]:

@@ -70,8 +70,9 @@ def latency(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
     for clock, times in data.inferences.items():
         finite = times[np.isfinite(times)]
         known = [finite.mean(), finite.min(), finite.max()] if finite.size else [math.inf] * 3
-        of_percentiles = latency_percentiles(times, percentiles, data.visits)
-        for percentile, found in zip(percentiles, of_percentiles, strict=True):
+        for percentile, found in zip(
+            percentiles, latency_percentiles(times, percentiles, data.visits), strict=True
+        ):
             yield {
                 **data.record.labels(),
                 "clock": clock,

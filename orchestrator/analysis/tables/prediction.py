@@ -22,7 +22,6 @@ from orchestrator.analysis.table import (
 )
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.units import flags_of_units
-from orchestrator.contracts import InputError
 from orchestrator.stats.constants import CONFIDENCE
 from orchestrator.stats.density import Floats
 from orchestrator.stats.prediction import (
@@ -40,6 +39,7 @@ from orchestrator.stats.prediction import (
 from orchestrator.stats.tail_quality import Curve, quality_curve
 from orchestrator.stats.times import Clock, checked_times
 from orchestrator.stats.units import Units
+from orchestrator.storage.stored_form import finite
 
 ROUNDS_TO_VALIDATE = 20  # With fewer rounds none can be spared for a test.
 MOST_TEST_ROUNDS = 30
@@ -49,9 +49,10 @@ SAME = "the same of the variance", "the same of the worst round"
 
 
 class Halves:
-    """A trial's first rounds, and its last min(30, R // 2) as their test.
+    """A trial's first rounds, and its last min(30, R // 2) as their test, of times [R, S].
 
-    With visits, a test begins where one of them does.
+    Percentiles are those of ``inferences``, [R, B], by default of the times. With visits, a test
+    begins where one of them does.
 
     fit, test
         times, [R, S].
@@ -73,14 +74,8 @@ class Halves:
         units: Units | None = None,
         percentiles: Sequence[float] = VALIDATED_PERCENTILES,
     ) -> None:
-        """Divide times, [R, S], by percentiles of ``inferences``, [R, B]. Raises InputError."""
         checked = checked_times(times)
         pooled, rounds = checked if inferences is None else checked_times(inferences), len(checked)
-        if rounds < ROUNDS_TO_VALIDATE:
-            raise InputError(
-                f"validation of a prediction on {rounds} rounds: at least {ROUNDS_TO_VALIDATE} are "
-                "needed; measure more"
-            )
         tests = min(MOST_TEST_ROUNDS, rounds // 2)
         if units is not None:
             starts = np.flatnonzero(np.diff(units)) + 1
@@ -257,7 +252,7 @@ def prediction(context: Context, group: Group, data: TrialData) -> Iterator[Row]
             (independent, flags),
         ):
             for row, ratio in zip(rows, ratios.tolist(), strict=False):
-                yield {**row, "variance_ratio": _number(ratio), "flags": list(dict.fromkeys(told))}
+                yield {**row, "variance_ratio": finite(ratio), "flags": list(dict.fromkeys(told))}
 
 
 def _rows(
@@ -314,10 +309,6 @@ def _shown(show: Callable[[float], float], figures: Figures) -> list[list[float 
     """Return mean, variance and minimum at each threshold on the metric's scale; NaN is null."""
     means, variances, minima = (values.tolist() for values in figures)
     return [
-        [_number(show(mean)), _number(variance), _number(show(least))]
+        [finite(show(mean)), finite(variance), finite(show(least))]
         for mean, variance, least in zip(means, variances, minima, strict=True)
     ]
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value

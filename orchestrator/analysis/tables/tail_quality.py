@@ -1,12 +1,10 @@
-"""Tail quality of every trial, metric, clock and threshold."""
-
-from __future__ import annotations
+"""Tail quality of every trial, metric, clock and threshold; and of groups of its samples."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +24,19 @@ from orchestrator.analysis.units import flags_of_units
 from orchestrator.configuration.analysis import ClockName
 from orchestrator.metrics import Judged
 from orchestrator.stats.interval import sampling_interval
-from orchestrator.stats.tail_quality import summarize
+from orchestrator.stats.tail_quality import lower_percentile
 from orchestrator.stats.thresholds import Threshold, own_thresholds, thresholds_from_ms
 from orchestrator.stats.times import Clock
+from orchestrator.subject.samples import in_order
 
 IN_SAMPLE = "in-sample"  # Flags a figure at a threshold that the same rounds have set.
+FEW_SAMPLES = "few samples"
+# Samples or boxes of a group: of fewer, a share of a half is known to no better than +-0.19 of
+# others like them (Clopper and Pearson, *Biometrika* 26, 1934).
+FEWEST = 30
+# A group of a slice, what is grouped, how many there are, the samples that count, [S], and of boxes
+# a metric of parts of these samples.
+SliceGroup: TypeAlias = tuple[str, str, int, NDArray[np.bool_], Judged | None]
 EVERY = "Tail quality at every threshold"
 MEAN = Column(
     "mean",
@@ -164,34 +170,14 @@ def tail_quality(context: Context, group: Group, data: TrialData) -> Iterator[Ro
         clock: own_thresholds(times, analysis.percentiles)
         for clock, times in data.inferences.items()
     }
-    own = {clock: at.thresholds for clock, at in found.items()}
-    first_round = found[data.clock].first_round
-    own_flags = (*flags, IN_SAMPLE) if found[data.clock].in_sample else flags
+    own = {clock: of_clock for clock, (of_clock, _) in found.items()}
+    _, first_round = found[data.clock]
+    own_flags = flags if first_round else (*flags, IN_SAMPLE)
     for metric in data.record.metrics:
         if (figure := figure_of(data, metric)) is not None:
             yield from figure.rows(own, own_flags, first_round)
             yield from figure.rows(group.thresholds.by_clock(data), flags)
             yield from together(data, metric, analysis.together_ms or {}, flags)
-
-
-def figure_of(
-    data: TrialData,
-    metric: str,
-    slice_name: str = "all",
-    members: NDArray[np.bool_] | None = None,
-    judged: Judged | None = None,
-) -> Figure | None:
-    """Return a metric of the ``members``, [S], by default all samples, or of parts of them.
-
-    None where there is nothing to be right about, or answers are worth what late ones are.
-    """
-    some = data.everything if members is None else members
-    try:
-        if judged is None:
-            judged = data.judged(metric) if some.all() else data.judged_of_some(metric, some)
-    except NothingToKeep:
-        return None
-    return None if math.isnan(judged.ideal()) else Figure(data, metric, slice_name, some, judged)
 
 
 @dataclass(frozen=True)
@@ -240,11 +226,9 @@ class Figure:
             ideal_low, ideal_high = scale.shown_limits(drawn.low, drawn.high)
         found = intervals(judged, curve, self.answers, units)
         for (clock, threshold), gained, interval in zip(places, curve, found, strict=True):
-            summary = summarize(gained)
+            of_few = (lower_percentile(gained, percent) for percent in (10, 5, 1))
             low, high = scale.shown_limits(interval.low, interval.high)
-            p10, p5, p1 = (
-                None if below is None else scale.shown(below) for below in summary.lower.values()
-            )
+            p10, p5, p1 = (None if below is None else scale.shown(below) for below in of_few)
             own_flags = (
                 *flags,
                 *flags_of_units(units, data.record.trial.load.is_open),
@@ -257,9 +241,9 @@ class Figure:
                 "clock": clock,
                 **threshold.columns(),
                 "ideal": ideal_quality(judged),
-                "mean": scale.shown(summary.mean),
-                "worst": scale.shown(summary.worst),
-                "sd": None if math.isnan(summary.sd) else summary.sd,
+                "mean": scale.shown(float(gained.mean())),
+                "worst": scale.shown(float(gained.min())),
+                "sd": float(gained.std(ddof=1)) if gained.size > 1 else None,
                 "p10": p10,
                 "p5": p5,
                 "p1": p1,
@@ -275,6 +259,26 @@ class Figure:
                 "samples": int(self.members.sum()),
                 "flags": list(dict.fromkeys(own_flags)),
             }
+
+
+def figure_of(
+    data: TrialData,
+    metric: str,
+    slice_name: str = "all",
+    members: NDArray[np.bool_] | None = None,
+    judged: Judged | None = None,
+) -> Figure | None:
+    """Return a metric of the ``members``, [S], by default all samples, or of parts of them.
+
+    None where there is nothing to be right about, or answers are worth what late ones are.
+    """
+    some = data.everything if members is None else members
+    try:
+        if judged is None:
+            judged = data.judged(metric) if some.all() else data.judged_of_some(metric, some)
+    except NothingToKeep:
+        return None
+    return None if math.isnan(judged.ideal()) else Figure(data, metric, slice_name, some, judged)
 
 
 def together(
@@ -310,3 +314,56 @@ def latest(times: Sequence[NDArray[np.float64]], bounds: Sequence[int]) -> NDArr
     on_time = np.logical_and.reduce([of_clock <= bound for of_clock, bound in pairs])
     late = np.maximum.reduce([of_clock * (first / bound) for of_clock, bound in pairs])
     return np.asarray(np.where(on_time, np.clip(late, 1, first), np.maximum(late, first + 1)))
+
+
+@table(
+    "slices",
+    (
+        *COLUMNS,
+        Column("name", "str", "the slice, as `analysis.slices` names it"),
+        Column("group", "str", "the group of it"),
+        Column("unit", "str", "what is grouped: `samples`, or `boxes` within all of them"),
+        Column(
+            "members",
+            "int32",
+            "how many of these the group has; of boxes those to be found",
+            form="count",
+        ),
+    ),
+    per="trial",
+    title="Tail quality of {task} by {name} ({metric}, {clock} time) within {bound}",
+    note="Each group is judged alone; its interval is of its own mean over rounds to come. "
+    "slices.parquet has every threshold.",
+    section="Slices: tail quality of groups of samples",
+    where={"clock": "@clock", "threshold": "@primary"},
+    labels={
+        "group": "group",
+        "members": "members",
+        "ideal": "ideal",
+        "mean": "mean [95 % interval]",
+        "worst": "worst",
+    },
+    split=("name", "metric"),
+    order="mean",
+)
+def slices(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
+    """Yield a row per metric, group of a slice, clock and common threshold."""
+    thresholds, flags = group.thresholds.by_clock(data), group.flags[data.trial_id]
+    for metric in data.record.metrics:
+        for name in context.analysis.slices:
+            for own, unit, count, members, judged in groups_of(data, metric, name):
+                figure = figure_of(data, metric, f"{name}={own}", members, judged)
+                few = [FEW_SAMPLES] if count < FEWEST else []
+                for row in () if figure is None else figure.rows(thresholds, (*flags, *few)):
+                    yield {**row, "name": name, "group": own, "unit": unit, "members": count}
+
+
+def groups_of(data: TrialData, metric: str, name: str) -> Iterator[SliceGroup]:
+    """Yield the groups of a slice: of samples, else those that the metric makes of their parts."""
+    of_samples = data.groups_of(name)
+    for group in in_order(of_samples):
+        members = np.array([member == group for member in of_samples])
+        yield group, "samples", int(members.sum()), members, None
+    if not of_samples:
+        for group, part in data.parts(metric, name).items():
+            yield group, "boxes", part.count, data.everything, part.judged

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from orchestrator.analysis.quality import NothingToKeep, scale_of
-from orchestrator.analysis.tables.slices import groups_of
+from orchestrator.analysis.tables.tail_quality import groups_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.subjects import NotShown, Subject
 from orchestrator.configuration.config import Trial

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from orchestrator.analysis.quality import JudgedMean, scale_of
-from orchestrator.analysis.tables.slices import FEWEST
+from orchestrator.analysis.tables.tail_quality import FEWEST
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.kinds import Asked, Finding, Kind, Need, Prospect, error_of, judged_part, say, worst
 from orchestrator.assessment.kinds.rounds import keeps_quality

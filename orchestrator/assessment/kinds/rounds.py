@@ -315,7 +315,7 @@ def _errors(stretch: Stretch, late: NDArray[np.bool_], threshold_ns: int, longes
     answered = (stretch.arrivals + np.where(late, 0.0, stretch.times)).astype(np.int64)
     begins = np.diff(np.concatenate([[False], late]).astype(np.int64)) == 1
     places = np.flatnonzero(begins)
-    found = silences(late, due, answered)
-    never = [bool(np.isinf(stretch.times[at : at + answers]).any()) for at, answers in zip(places, found.answers, strict=True)]
-    too_long = np.concatenate([[False], (found.lasted_ns > longest_ns) | np.array(never, dtype=np.bool_)])
+    streaks, lasted_ns = silences(late, due, answered)
+    never = [bool(np.isinf(stretch.times[at : at + answers]).any()) for at, answers in zip(places, streaks, strict=True)]
+    too_long = np.concatenate([[False], (lasted_ns > longest_ns) | np.array(never, dtype=np.bool_)])
     return _reached(stretch, late & too_long[np.cumsum(begins)])

@@ -135,12 +135,16 @@ def rounds_chart(reading: Reading) -> Chart:
 
 def histogram_chart(reading: Reading) -> Chart:
     """Return how rounds spread over tail quality at the primary threshold."""
-    lines, rows = Lines(reading), []
-    for clock in reading.clocks:
-        for entry in reading.entries:
-            curve = reading.curves[clock, entry.key]
-            drawn = corners(x=curve.edges, y=np.append(100 * curve.shares, 0.0))
-            rows.append(lines.row(entry, clock, **drawn))
+    lines = Lines(reading)
+    curves = [
+        (entry, clock, reading.curves[clock, entry.key])
+        for clock in reading.clocks
+        for entry in reading.entries
+    ]
+    rows = [
+        lines.row(entry, clock, **corners(x=of.edges, y=np.append(100 * of.shares, 0.0)))
+        for entry, clock, of in curves
+    ]
     return Chart(
         name="rounds-histogram",
         section="rounds",

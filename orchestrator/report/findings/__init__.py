@@ -1,23 +1,17 @@
-"""What a campaign has found, as facts and in words: each file here yields those of a subject.
+"""What a campaign has found, as facts and in words.
 
-A file declares its PLACE among the others, and ``of_task(results, ranking)`` or
-``of_campaign(results, rankings)``; ``templates/KIND.j2`` says what it yields.
+`task` and `campaign` yield those of a task and of all together; ``templates/KIND.j2`` says them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
-from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from markupsafe import Markup, escape
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.ranking import Ranking, unsearched
 from orchestrator.report.terminal import wrapped
 from orchestrator.report.text import (
     markdown_text,
@@ -38,33 +32,6 @@ class Finding:
     subject: str
     values: Mapping[str, Any]
     flags: tuple[str, ...] = ()
-
-
-def findings(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> list[Finding]:
-    """Return what is found of each task, then of the campaign."""
-    of_tasks = (finding for one in unsearched(ranked) for finding in of_task(results, one))
-    return [*of_tasks, *of_campaign(results, ranked)]
-
-
-def of_task(results: CampaignAnalysis, one: Ranking) -> Iterator[Finding]:
-    """Yield what is found of one task."""
-    for module in _modules():
-        if hasattr(module, "of_task"):
-            yield from module.of_task(results, one)
-
-
-def of_campaign(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[Finding]:
-    """Yield what is found of all tasks together."""
-    for module in _modules():
-        if hasattr(module, "of_campaign"):
-            yield from module.of_campaign(results, ranked)
-
-
-@cache
-def _modules() -> list[ModuleType]:
-    """Return the files of this folder that declare a place, in its order."""
-    found = [import_module(f"{__name__}.{one.name}") for one in iter_modules(__path__)]
-    return sorted((one for one in found if hasattr(one, "PLACE")), key=lambda one: one.PLACE)
 
 
 Medium: TypeAlias = Literal["text", "markdown", "html"]

@@ -10,11 +10,11 @@ from orchestrator.analysis.ranking import WHO, Ranking, unsearched
 from orchestrator.analysis.tables.comparison import EXACTLY
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.findings import Finding
+from orchestrator.report.findings.task import of_task
 from orchestrator.report.pasted import ORCHESTRATOR, measured_again, plain_word
 from orchestrator.report.record_tables import too_short_for
 from orchestrator.storage.schema import UNFINISHED
 
-PLACE = 40
 RESUME = f"{ORCHESTRATOR} resume DIR"  # an unfinished campaign, wherever it lies
 REPEATED = "measurement.repeat=5"
 PRIMARY = "analysis.primary="
@@ -23,6 +23,12 @@ DROPPED = {
     "unpinned": "cluster=inline",
     "machine shared with other trials": "system.exclusive=false",
 }
+
+
+def findings(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> list[Finding]:
+    """Return what is found of each task, then of the campaign."""
+    of_tasks = (finding for one in unsearched(ranked) for finding in of_task(results, one))
+    return [*of_tasks, *of_campaign(results, ranked)]
 
 
 def of_campaign(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterator[Finding]:
@@ -64,8 +70,8 @@ def of_campaign(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterato
         return
     equal = all(
         round(one.scale.gained(one.ideal) - one.scale.gained(one.mean), EXACTLY) <= 0
-        for of_task in single
-        for one in of_task.found
+        for of_one in single
+        for one in of_one.found
     )
     all_imported = all(data.record.imported for one in single for data in one.group.trials)
     if not single or equal or all_imported:

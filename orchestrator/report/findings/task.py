@@ -13,7 +13,6 @@ from orchestrator.report.findings import Finding
 from orchestrator.report.record_tables import client_part
 from orchestrator.report.table import bound
 
-PLACE = 10
 ROUNDED = 0.0005  # the difference of common visits may miss that of printed means by more
 VERDICTS = {"tied": "tie", "worse": "shown", "behind": "not shown", "not tested": "not tested"}
 

@@ -21,7 +21,9 @@ from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, l
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.report.chart_files import quality_picture, script
 from orchestrator.report.charts import charts_of
-from orchestrator.report.findings import Finding, coded, label, of_campaign, of_task, said
+from orchestrator.report.findings import Finding, coded, label, said
+from orchestrator.report.findings.campaign import of_campaign
+from orchestrator.report.findings.task import of_task
 from orchestrator.report.html import page_of, text_of
 from orchestrator.report.markdown import FOLDED, METHOD, PICTURE, to_report
 from orchestrator.report.record_tables import fault_tables

@@ -3,14 +3,13 @@
 A rule is a class in a file of this folder with a ``name`` and the form of `rule.StoppingRule`.
 """
 
-import difflib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, nearest
 from orchestrator.stats.stopping.rule import (
     CHECK_COLUMNS,
     Bounded,
@@ -23,22 +22,12 @@ from orchestrator.stats.stopping.rule import (
 __all__ = ["CHECK_COLUMNS", "Decision", "RoundObservation", "StoppingRule", "make_rule"]
 
 
-def by_name(found: Iterable[type[Any]]) -> dict[str, type[Any]]:
-    """Return rules by their names. Raises ImportError where two have one."""
-    rules: dict[str, type[Any]] = {}
-    for one in found:
-        if (first := rules.setdefault(one.name, one)) is not one:
-            both = f"{first.__module__} and {one.__module__}"
-            raise ImportError(f"rule {one.name!r}: {both} have one of that name; rename one")
-    return rules
-
-
-RULES = by_name(
-    one
+RULES: dict[str, type[Any]] = {
+    one.name: one
     for found in iter_modules(__path__, f"{__name__}.")
     for one in vars(import_module(found.name)).values()
     if inspect.isclass(one) and one.__module__ == found.name and hasattr(one, "name")
-)
+}
 
 
 def make_rule(
@@ -59,10 +48,7 @@ def make_rule(
     or a primary threshold that is none.
     """
     if name not in RULES:
-        nearest = difflib.get_close_matches(name, RULES, n=1)
-        choices = f"choose one of {', '.join(sorted(RULES))}"
-        hint = f"did you mean {nearest[0]}?" if nearest else choices
-        raise InputError(f"measurement.rule={name}: there is no such rule; {hint}")
+        raise InputError(f"measurement.rule={name}: no such rule; {nearest(name, RULES)}")
     parameters = inspect.signature(RULES[name]).parameters.values()
     defaults = {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
     checked = {}

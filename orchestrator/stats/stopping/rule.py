@@ -63,7 +63,7 @@ class RuleSettings:
 
 @dataclass(frozen=True)
 class RoundObservation:
-    """One round, numbered from 0, as a stopping rule sees it.
+    """One round, numbered from 0, as a stopping rule sees it; ``rounds`` counts it too.
 
     times
         per clock [B], ns, one time per inference, +inf for one without a time: samples of a batch
@@ -96,7 +96,6 @@ class RoundObservation:
 
     @property
     def rounds(self) -> int:
-        """Number of rounds so far, this one included."""
         return self.number + 1
 
 
@@ -180,7 +179,6 @@ class Bounded:
         return min(max(own, self._settings.min_rounds), self._settings.max_rounds)
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
-        """Ask the rule, then apply the bounds."""
         decision = self._rule.update(observation, now_s)
         if observation.rounds < self._settings.min_rounds:
             return Decision(False, None, decision.check)
@@ -206,7 +204,6 @@ class AllClocks:
         self._waiting: list[Mapping[Clock, NDArray[np.float64]]] = []
 
     def add(self, observation: RoundObservation) -> None:
-        """Take in one round without a check."""
         self._waiting.append(observation.times)
         if len(self._waiting) == ADDED_AT_ONCE:
             self._add_waiting()

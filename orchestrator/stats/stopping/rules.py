@@ -5,7 +5,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.contracts import InputError
 from orchestrator.stats.certificate import samples_to_certify
 from orchestrator.stats.constants import CONFIDENCE, FEWEST_UNITS, LOOKS_GROW
 from orchestrator.stats.interval import mean_intervals
@@ -61,8 +60,9 @@ class RunningThreshold:
             return self.threshold
         self._first_rounds.append(observation.primary_times)
         if len(self._first_rounds) == FREEZING_ROUNDS:
-            times = np.concatenate(self._first_rounds)
-            found = thresholds_from_percentiles(times, [self._percentile], "own")
+            found = thresholds_from_percentiles(
+                np.concatenate(self._first_rounds), [self._percentile], "own"
+            )
             self.threshold = found[0] if found else None
         return None
 
@@ -89,7 +89,6 @@ class Settled:
         self._reason: str | None = None
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
-        """Take in one round."""
         self._densities.add(observation)
         threshold = self._running.applies(observation)
         if threshold is not None:
@@ -115,8 +114,9 @@ class Settled:
             "primary_threshold_ns": known.ns if known else None,
             "primary_threshold_origin": known.origin if known else None,
         }
-        check = check_row(self._densities.check(), own)
-        return Decision(look and missing <= 0, self._reason, check)
+        return Decision(
+            look and missing <= 0, self._reason, check_row(self._densities.check(), own)
+        )
 
     # Half the width of the interval, and how many rounds are missing to a bound.
     def _known(self, observation: RoundObservation, bound: float) -> tuple[float, float]:
@@ -166,7 +166,6 @@ class Rounds:
         self._densities, self._cadence = AllClocks(), Cadence()
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
-        """Take in one round."""
         self._densities.add(observation)
         due = self._cadence.due(observation.rounds, now_s)
         return Decision(False, None, check_row(self._densities.check()) if due else None)
@@ -214,7 +213,6 @@ class Certify:
         self._samples = self._without_time = 0
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
-        """Take in one round."""
         self._densities.add(observation)
         times_ns = observation.primary_times
         self._samples += times_ns.size
@@ -223,8 +221,7 @@ class Certify:
             self._shares.append(float(times_beyond(times_ns, self._bound_ns).mean()))
         else:
             self._first_rounds.append(times_ns)
-            first = np.concatenate(self._first_rounds)
-            self._bound_ns = percentile_inverted_cdf(first, PERCENTILE)
+            self._bound_ns = percentile_inverted_cdf(np.concatenate(self._first_rounds), PERCENTILE)
         if not self._cadence.due(observation.rounds, now_s):
             return Decision(False)
         effect = self._design_effect(times_ns.size)
@@ -268,20 +265,12 @@ class Paper:
         fit_every: int = FIT_EVERY,
         threshold: float = THRESHOLD,
     ) -> None:
-        for name, value, is_one, rule in (
-            ("warm", warm, warm >= 0, "0 or more"),
-            ("fit_every", fit_every, fit_every >= 1, "1 or more"),
-            ("threshold", threshold, threshold > 0, "above 0"),
-        ):
-            if not is_one:
-                raise InputError(f"measurement.rule_options.{name}={value}: must be {rule}")
         self._warm, self._fit_every, self._threshold = warm, fit_every, threshold
         self._densities = AllClocks(threshold)
         self._loops = {clock: PaperLoop(warm, fit_every) for clock in SERVICE_CLOCKS}
         self._last: dict[Clock, float] = {}
 
     def update(self, observation: RoundObservation, now_s: float) -> Decision:
-        """Take in one round."""
         if observation.rounds > MOST_ROUNDS:
             return Decision(False)
         self._densities.add(observation)
