@@ -17,7 +17,7 @@ from typing import Any, Literal
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import Reply, Request, ServerFault, ServerTimeout
 from orchestrator.measurement.timing import Clock
-from orchestrator.subject.server import address_of, connect, headers_of, reason, token_of, without_token
+from orchestrator.subject.server import address_of, connect, headers_of, reason, token_of
 
 # For an answer that nobody asked for, after each round or stream; a later one is met by the next request.
 LONGEST_WAIT_S = 0.25
@@ -143,7 +143,7 @@ class Client:
             raise
 
     def hide(self, text: str) -> str:
-        return without_token(text, self._secret)
+        return self._secret.hide(text)
 
     def close(self) -> None:
         with self._lock:
@@ -191,7 +191,7 @@ class Client:
         if closes or self._closes(request):
             self._drop()
         # Before anything is cut: the beginning of a token would not be found any more.
-        if self._secret is not None:
+        if self._secret.token:
             hide = self._secret.hide_bytes
             body, lines = hide(body), [(moment, hide(line)) for moment, line in lines]
         if not good:

@@ -23,7 +23,7 @@ from orchestrator.measurement.scratch import Scratch
 from orchestrator.measurement.timing import Clock, Stages
 from orchestrator.storage import schema
 from orchestrator.storage.handover import Prepared, Rounds
-from orchestrator.subject.inspection import Subject, open_subject
+from orchestrator.subject.inspection import Inspector, Subject
 from orchestrator.subject.samples import batches_of_round
 from orchestrator.subject.schedule import schedule_of
 from orchestrator.subject.targets import message_with_place
@@ -93,7 +93,7 @@ class Worker:
         moved = cores.pin(self._cores) if self._pin else ()
         self._given = read_own()
         kernel_before_ns = kernel_ns()
-        subject = open_subject(self._trial)
+        subject = Inspector().open(self._trial)
         if self._trial.server.is_asked:
             self._client = Client(self._trial.server, self._clock)
             self._asking = InFlight(self._trial.in_flight, self._client)

@@ -18,7 +18,7 @@ from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.subject.schedule import longest_stream_s
 from orchestrator.subject.targets import keep_traceback
 
-CALL_S, MOST_AT_ONCE = 0.05, 30  # Rounds that take less than this together may be asked for in one call, and how many at most
+CALL_S, MOST_AT_ONCE = 0.2, 30  # Rounds that take less than this together may be asked for in one call, and how many at most
 
 
 class RoundCalls:

@@ -25,7 +25,7 @@ from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.environment import boot_id, same_interpreter
 from orchestrator.machine.host import Identity, Machine, cores_of_trial, numa_cores, own_identity
 from orchestrator.machine.locks import own_folder_path
-from orchestrator.machine.turn import Turn, this_campaign, turn_of
+from orchestrator.machine.turn import ThisCampaign, Turn, turn_of
 from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.failures import Stamps
 from orchestrator.measurement.scratch import STAMPS_PREFIX, end_stream, remove_stale, scratch_root, stamps_path, take_stamps
@@ -183,7 +183,7 @@ class InlineExecutor:
         scratch = stamps_path(self._scratch)
         here = resolved(trial)
         worker = Worker(here, process, scratch, self._cache_dir, pin=False, clock=self._clock, monotonic=self._monotonic)
-        turn = Turn(turn_of(trial, self._campaign), this_campaign())
+        turn = Turn(turn_of(trial, self._campaign), ThisCampaign.words)
         served = WorkerWithServer(worker, here, scratch, self._cache_dir)
         return InlineSession(served, scratch, turn, trial.server if trial.server.is_started else None)
 

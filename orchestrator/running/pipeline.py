@@ -17,7 +17,7 @@ from functools import partial
 from typing import TypeVar
 
 from orchestrator.configuration.config import Trial
-from orchestrator.machine.turn import describe_campaign
+from orchestrator.machine.turn import ThisCampaign
 from orchestrator.running.executor import Executor
 from orchestrator.running.trial import Observer, TrialRun, message_of
 from orchestrator.stats.stopping import StoppingRule, make_rule
@@ -119,7 +119,7 @@ def run_trials(
     BaseException
         what a machine's thread raised beyond a trial's own failure: a disk that is full.
     """
-    describe_campaign(writer.record.name, writer.directory)
+    ThisCampaign.words = f"the campaign {writer.record.name} in {writer.directory.absolute()}"
     minutes = writer.record.config.minutes
     end_ns = math.inf if minutes is None else now_ns() + minutes * 60e9
     campaign = writer.record.created_at.isoformat()
@@ -204,9 +204,8 @@ def run_in_visits(
         ready, began_ns = [run for run in map(begun.pop, first) if run.ready()], now_ns()
         active = [run for run in ready if run.visit(number, until_ns) and run.rest()]
         first_ns = now_ns() - began_ns
-        for run in begun.values():
-            run.open()
-        active += [run for run in begun.values() if run.ready() and run.rest()]
+        opened = [run for run in begun.values() if run.open()]
+        active += [run for run in opened if run.ready() and run.rest()]
         cycle_ns, began_ns = 0, now_ns() - first_ns
         while active:
             if cycle_ns and now_ns() + cycle_ns > until_ns:

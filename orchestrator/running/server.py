@@ -32,7 +32,7 @@ from orchestrator.measurement.worker import Worker
 from orchestrator.running.keeper import Keeper, described
 from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.storage.records import SERVER_STARTED
-from orchestrator.subject.server import headers_of, token_of, without_token
+from orchestrator.subject.server import headers_of, token_of
 
 READY_EVERY_S = 0.05
 # How long one look may take whether the server is ready.
@@ -98,7 +98,7 @@ class Server:
     Raises InputError if it cannot be started. ``end`` must be called.
     """
 
-    def __init__(self, order: Order, secret: Secret | None = None) -> None:
+    def __init__(self, order: Order, secret: Secret) -> None:
         self._log, self._secret = order.log, secret
         os.close(os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         try:
@@ -128,7 +128,7 @@ class Server:
 
     def last_words(self) -> str:
         """Return the last line of its log, for a message."""
-        lines = [line.strip() for line in without_token(read_log(self._log), self._secret).splitlines() if line.strip()]
+        lines = [line.strip() for line in self._secret.hide(read_log(self._log)).splitlines() if line.strip()]
         return f"; its last line: {lines[-1][:SHOWN]}" if lines else "; it has written nothing"
 
     def processes(self) -> list[int]:
@@ -219,7 +219,7 @@ def importable() -> str:
     return os.pathsep.join(map(str, dict.fromkeys(kept)))
 
 
-def versions_of(settings: ServerSettings, order: Order, cache: Path, secret: Secret | None) -> dict[str, Any]:
+def versions_of(settings: ServerSettings, order: Order, cache: Path, secret: Secret) -> dict[str, Any]:
     """Return the versions of the server's packages, and the first line that its own program for that prints."""
     found: dict[str, Any] = {}
     if settings.packages:
@@ -237,12 +237,12 @@ def versions_of(settings: ServerSettings, order: Order, cache: Path, secret: Sec
             raise InputError(f"server.version_command={command[0]}: cannot be run ({error}); correct it or leave it out") from error
         lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
         if done.returncode:
-            said = without_token(lines[-1], secret)[:SHOWN] if lines else "it prints nothing"
+            said = secret.hide(lines[-1])[:SHOWN] if lines else "it prints nothing"
             raise InputError(
                 f"server.version_command={command[0]}: ends with {described(done.returncode)} ({said}); install what is missing, or "
                 "correct it"
             )
-        found["version"] = without_token(lines[0], secret)[:SHOWN] if lines else "unknown"
+        found["version"] = secret.hide(lines[0])[:SHOWN] if lines else "unknown"
     return found
 
 
@@ -340,7 +340,7 @@ def take_server_log(settings: Mapping[str, Any], scratch: Path) -> str:
     """
     path = log_path(scratch)
     try:
-        return without_token(read_log(path), token_of(ServerSettings.model_validate(settings)))
+        return token_of(ServerSettings.model_validate(settings)).hide(read_log(path))
     except InputError as error:
         return f"not kept, since it may hold the token: {error}"
     finally:

@@ -123,9 +123,9 @@ class TrialRun:
         """
         return self._attempt(self._begin)
 
-    def open(self) -> None:
-        """Have a process come up, while others get ready."""
-        self._attempt(self._process.open)
+    def open(self) -> bool:
+        """Have a process come up, while others get ready. Return whether visits may follow."""
+        return self._attempt(self._process.open)
 
     @property
     def next_visit(self) -> int:

@@ -101,7 +101,7 @@ def told(content: str, folder: Path) -> str:
             "late_answers: {threshold: 50 ms, at_most: 3}",
             "late_answers: exactly one of longest_streak, at_most with out_of, warnings, errors with error_after must be given",
         ),
-        ("memory: {at_most: 2 GB RAM}", "memory.at_most=2 GB RAM: must be a number of bytes such as 500MB or 4GiB"),
+        ("memory: {at_most: 2 RAM}", "memory.at_most=2 RAM: could not interpret byte unit: RAM"),
         ("memory: {at_most: 2GiB, of: gpu}", "memory.of=gpu: must be resident or device"),
         ("answers: {}", "answers.between: is missing: add it, as docs/requirements.md does"),
         ("capacity: {at_least_per_s: 0, threshold: 50 ms}", "capacity.at_least_per_s=0: must be above 0; write a larger number"),

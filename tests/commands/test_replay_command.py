@@ -80,7 +80,7 @@ def test_mistakes_are_told_in_one_line(campaign: Path, call: Call) -> None:
         (["campaign", "--rate", "1", "--seed", "-1"], "-1 is not in the range"),
         (["campaign", "--rate", "1", "--burstiness", "2"], "--burstiness 2: is of --load gamma"),
         (["campaign", "--rate", "1", "--load", "trace"], "--trace FILE and --load trace go together"),
-        (["campaign", "--load", "trace", "--trace", "empty.csv"], "--trace empty.csv: a trace of 0 arrival times"),
+        (["campaign", "--load", "trace", "--trace", "empty.csv"], "--trace empty.csv: cannot be read as arrival times"),
         (["campaign", "--rate", "1", "--error-after", "p95"], "--error-after p95: must be a time"),
         (["campaign", "--rate", "1", "--error-after", "5"], "--error-after '5': must be"),
         (["campaign", "--rate", "1", "--deadline", "banana"], "--deadline 'banana': must be a percentile such as p95 or a time"),

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from orchestrator.configuration.environment_values import Secret
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.machine.cores import allowed_cores, check_server_threads
@@ -40,7 +41,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def of(*words: str, ready: bool = True, **changes: object) -> tuple[Server, ServerSettings]:
         settings = settings_of(*words, **changes)
-        server = Server(order_of(settings, allowed_cores()[:1], os.environ, tmp_path / "log", Path()))
+        server = Server(order_of(settings, allowed_cores()[:1], os.environ, tmp_path / "log", Path()), Secret(""))
         begun.append(server)
         if ready:
             server.await_ready(ready_url(settings), ENDLESS_S)
@@ -154,13 +155,14 @@ def test_without_its_keeper_it_dies(start: Start) -> None:
 OWNER = """
 import os, signal, sys, time
 from pathlib import Path
+from orchestrator.configuration.environment_values import Secret
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.running.server import Server, order_of, ready_url, with_port
 from orchestrator.machine.cores import allowed_cores
 
 command = ["{python}", sys.argv[1], "--port", "{port}", "--children", "2"]
 settings = with_port(ServerSettings.model_validate({"name": "tiny", "url": "http://127.0.0.1:0", "command": command, "stop_s": 0.5}))
-server = Server(order_of(settings, allowed_cores()[:1], os.environ, Path(sys.argv[2]), Path()))
+server = Server(order_of(settings, allowed_cores()[:1], os.environ, Path(sys.argv[2]), Path()), Secret(""))
 server.await_ready(ready_url(settings), 60)
 print(server.keeper.own_pid, *server.processes(), flush=True)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

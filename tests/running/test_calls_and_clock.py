@@ -56,7 +56,7 @@ def calls(session: Answers, first: int = 0, visit_of: int | None = None, **measu
 
 @pytest.mark.parametrize(
     ("first", "round_s", "expected"),
-    [(0, 1.0, 1), (0, 0.02, 2), (0, 1e-6, MOST_AT_ONCE), (25, 1e-6, 5), (30, 1e-6, MOST_AT_ONCE), (999, 1e-6, 1), (0, 0.0, MOST_AT_ONCE)],
+    [(0, 1.0, 1), (0, 0.08, 2), (0, 1e-6, MOST_AT_ONCE), (25, 1e-6, 5), (30, 1e-6, MOST_AT_ONCE), (999, 1e-6, 1), (0, 0.0, MOST_AT_ONCE)],
 )
 def test_short_rounds_come_together_but_never_beyond_a_bound(first: int, round_s: float, expected: int) -> None:
     assert rounds_at_once(first, round_s, may_stop_at=30, most=1000) == expected
@@ -83,11 +83,11 @@ def test_two_calls_are_under_way_until_a_rule_may_stop() -> None:
 def test_nothing_is_asked_for_beyond_the_visit() -> None:
     session = Answers()
     asked = calls(session, visit_of=3)
-    asked.ask_ahead(0.02, 30)
+    asked.ask_ahead(0.08, 30)
     assert session.asked == [(0, 2), (2, 1)]
     assert not asked.over
     assert [asked.take().numbers, asked.take().numbers] == [[0, 1], [2]]
-    asked.ask_ahead(0.02, 30)
+    asked.ask_ahead(0.08, 30)
     assert asked.over
     asked.begin_visit(1, 3)
     asked.ask_ahead(1.0, 30)

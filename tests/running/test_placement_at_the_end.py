@@ -24,7 +24,7 @@ from orchestrator.running.trial_judge import placement_flags
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import open_subject
+from orchestrator.subject.inspection import Inspector
 
 NULL = {"sleep_ms": 0, "wrong": [], "raises_on": [], "fails_to_load": False, "dies": False}
 
@@ -48,7 +48,7 @@ def meddled(null_targets: Path, tmp_path: Path) -> Callable[..., TrialRecord]:
             "measurement": {"rule": "rounds", "min_rounds": 3, "max_rounds": 3},
         }  # fmt: skip
         trial = parse_trial(document)
-        (planned,) = make_plan_of([Candidate(trial, open_subject(trial).inspection, read_machine())]).trials
+        (planned,) = make_plan_of([Candidate(trial, Inspector().open(trial).inspection, read_machine())]).trials
         record = CampaignRecord(code_version="test", name="test", trials=(planned,))
         with CampaignWriter.create(tmp_path / "r", record) as writer, open_inline(tmp_path / "cache") as executor:
             run_trials([planned], executor, writer, Progress(1, None), threading.Event())

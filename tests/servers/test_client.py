@@ -164,7 +164,7 @@ def test_a_token_is_taken_out_of_texts_and_answers() -> None:
 
 def test_a_token_that_is_not_to_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: FaultServer) -> None:
     monkeypatch.delenv("TQ_SERVER_TOKEN", raising=False)
-    with pytest.raises(InputError, match=r"server.token_env=TQ_SERVER_TOKEN: this environment variable is not set"):
+    with pytest.raises(InputError, match=r"server.token_env: this environment variable is not set"):
         check_server(settings(server, token_env="TQ_SERVER_TOKEN"))
     (tmp_path / "token").write_text("two words")
     with pytest.raises(InputError, match="holds no token") as raised:
