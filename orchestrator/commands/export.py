@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.commands.line import PLACE, among, check_outputs, flag, places, verb
+from orchestrator.commands.line import PLACE, among, check_outputs, flag, output_folder, places, verb
 from orchestrator.contracts import InputError
 from orchestrator.report.text import printable
 
@@ -51,12 +51,10 @@ def _export_files(directory: Path, overrides: tuple[str, ...], to: Path, formats
     from orchestrator.commands.reading import opened
     from orchestrator.exchange.export import export_to_mlflow, to_csv, write_tidy
     from orchestrator.exchange.latex import latex_tables
-    from orchestrator.storage.files import make_output_folder, write_text
-    from orchestrator.storage.layout import refuse_campaign_folder
+    from orchestrator.storage.files import write_text
 
     campaign, analysis = opened(directory, overrides)
-    refuse_campaign_folder(to, "--to", [campaign.directory])
-    folder = make_output_folder(to, "--to")
+    folder = output_folder("--to", to, to, [campaign.directory])
     if "parquet" in formats:
         write_tidy(campaign, folder / "timings.parquet")
     if set(formats) - {"parquet"}:

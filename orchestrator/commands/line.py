@@ -294,6 +294,16 @@ def check_outputs(outputs: Mapping[str, Path], directories: Sequence[Path], inpu
         check_output_file(path)
 
 
+def output_folder(option: str, folder: Path | None, otherwise: Path, campaigns: Sequence[Path]) -> Path:
+    """Return the folder to write into, made where it is not there. Raises InputError for one that is named and lies in a campaign."""
+    from orchestrator.storage.files import make_output_folder
+    from orchestrator.storage.layout import refuse_campaign_folder
+
+    if folder is not None:
+        refuse_campaign_folder(folder, option, campaigns)
+    return make_output_folder(folder or otherwise, option)
+
+
 def _is_same(one: Path, other: Path) -> bool:
     """Return whether two paths lead to one file, or would, also through links."""
     with suppress(OSError):  # one of them is not there

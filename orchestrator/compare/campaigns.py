@@ -189,8 +189,7 @@ def compare(
         stacks.append((trial.trial.system.name, stack_before, stack))
     if not rows:
         raise InputError(f"the baseline {whole[0].name} holds no trial: name a campaign that has some")
-    of_several = any(row.replicates is not None and row.replicates.design == "earlier campaigns" for row in rows)
-    if of_several and candidate.known_by in [one.known_by for one in whole]:
+    if len(whole) > 1 and candidate.known_by in [one.known_by for one in whole]:
         raise InputError(f"{candidate.measured_when}, is one of the {len(whole)} campaigns of the baseline: compare another candidate")
     judged = sorted(
         judged_rows(rows, whole[0].slow_downs or SLOW_DOWNS, min_effect),

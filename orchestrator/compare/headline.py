@@ -18,7 +18,6 @@ MORE_PAIRS = 10
 # Verbs whose trials no command measures again: rates of a search, and what another program has measured.
 NOT_MEASURED_AGAIN = (("capacity",), ("import",))
 GIVEN_ANEW = ("measurement.repeat=", "results_dir=")
-MOST_TOLD, MOST_KINDS = 8, 2
 # Macros of the template that say what was compared, each empty where it does not hold.
 SENTENCES = ("sides", "counted", "only_after", "in_pairs", "load_differs", "apart")
 RESULTS = {PASSED: "pass", ALARM: "fail", UNDECIDED: "no verdict"}
@@ -55,7 +54,7 @@ def headline(comparison: Comparison, places: tuple[Path, Path] = (Path("A"), Pat
         fewest=FEWEST_REPEATS,
         effect=percent(comparison.min_effect or 0),
     )
-    parts = [verdict, *other_settings(comparison), say("one_campaign", comparison=comparison)]
+    parts = [verdict, other_settings(comparison), say("one_campaign", comparison=comparison)]
     return Headline(result, " ".join(filter(None, parts)), tuple(commands(comparison, places, result == "no verdict")))
 
 
@@ -79,19 +78,12 @@ def sentences(comparison: Comparison) -> Iterator[str]:
     yield from filter(None, (say(sentence, facts=facts) for sentence in SENTENCES))
 
 
-def other_settings(comparison: Comparison) -> Iterator[str]:
-    """Yield in how many trials of the baseline which settings differ from those of the candidate's nearest, and how many have none."""
-    kinds: dict[tuple[str, ...], set[str]] = {}
-    for row in comparison.rows:
-        if row.nearest is not None:
-            kinds.setdefault(tuple(differences(row.trial, row.nearest.trial)), set()).add(row.match_key)
-    count = len({row.match_key for row in comparison.rows})
-    for told, trials in sorted(kinds.items(), key=lambda kind: -len(kind[1]))[:MOST_KINDS]:
-        yield say("settings_differ", told=told, most=MOST_TOLD, some=len(trials), count=count)
-    if len(kinds) > MOST_KINDS:
-        yield say("more_kinds", count=len(kinds) - MOST_KINDS)
-    if alone := {row.match_key for row in comparison.rows if row.kind == MISSING and row.nearest is None and FINISH not in row.why}:
-        yield say("nothing_like", count=len(alone))
+def other_settings(comparison: Comparison) -> str:
+    """Say in how many trials of the baseline which settings differ from those of the candidate's nearest, and how many have none."""
+    keys = {row.match_key for row in comparison.rows}
+    told = {row.match_key: tuple(differences(row.trial, row.nearest.trial)) for row in comparison.rows if row.nearest is not None}
+    alone = {row.match_key for row in comparison.rows if row.kind == MISSING and row.nearest is None and FINISH not in row.why}
+    return say("other_settings", kinds=Counter(told.values()).most_common(), count=len(keys), alone=len(alone))
 
 
 def commands(comparison: Comparison, places: tuple[Path, Path], undecided: bool) -> Iterator[str]:
