@@ -55,21 +55,20 @@ class _Columns:
         return taken
 
 
-def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
-    """Yield one recording per file. ``columns``: names in the file by names of the long form."""
+def read(path: Path, columns: Mapping[str, str]) -> Iterator[Recording]:
+    """Yield the one recording of a file. ``columns``: names in the file by names of the long form."""
     if unknown := next((ours for ours in columns if not known_column(ours)), None):
         raise InputError(
             f"--map {unknown}={columns[unknown]}: {unknown} is no column of the long form (such as inference_ms); see docs/importing.md"
         )
-    for path in paths:
-        known = _Columns(path, {theirs: ours for ours, theirs in columns.items()})
-        reader = next((reader for reader, endings in READERS.items() if path.name.lower().endswith(endings)), None)
-        if reader is None:
-            raise InputError(f"{path} must end with .csv, .csv.gz, .parquet or .jsonl, so that its form is known: rename it")
-        table, where = reader(known)
-        table = table.rename_columns([known.of_file(theirs) or theirs for theirs in table.column_names])
-        load = {"name": "trace", "file": str(path)}
-        yield Recording(path.name.split(".")[0] or "table", table, where, path, remarks=known.remarks, load=load)
+    known = _Columns(path, {theirs: ours for ours, theirs in columns.items()})
+    reader = next((reader for reader, endings in READERS.items() if path.name.lower().endswith(endings)), None)
+    if reader is None:
+        raise InputError(f"{path} must end with .csv, .csv.gz, .parquet or .jsonl, so that its form is known: rename it")
+    table, where = reader(known)
+    table = table.rename_columns([known.of_file(theirs) or theirs for theirs in table.column_names])
+    load = {"name": "trace", "file": str(path)}
+    yield Recording(path.name.split(".")[0] or "table", table, where, path, remarks=known.remarks, load=load)
 
 
 def _line(rows: Iterator[tuple[int, Any]], place: int) -> int:
