@@ -11,26 +11,17 @@ if __name__ == "__main__":
 
 import errno
 import os
-import re
-import resource
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from orchestrator.commands import line
 from orchestrator.contracts import InputError
-from orchestrator.endings import ClusterLost, ends_the_program
+from orchestrator.endings import ClusterLost
 from orchestrator.report.readers import outlive_readers
 from orchestrator.report.text import printable
 from orchestrator.running.signals import handled_by, leave_word, received, say_last_words, stop_at_once
 
-USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
-# What the system's loader says of a library that finds no room
-WITHOUT_MEMORY = re.compile("failed to map segment|cannot allocate memory|cannot apply additional memory protection", re.IGNORECASE)
-NO_MEMORY = (
-    "there is no more memory for this process; lift a limit of it (`ulimit -v unlimited`, a control group's), or end what else takes memory"
-)
-
+USERS_MISTAKES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
 
 # Set by a shell that completes a command line, as click has it
 COMPLETION = "_ORCHESTRATOR_COMPLETE"
@@ -58,60 +49,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         remedy = "use the Python of its environment (after make: source .venv/bin/activate), or install it: pip install '.[vision]'"
         print(printable(f"error: {where}: {remedy}"), file=sys.stderr)  # noqa: T201
         return 2
-    except ImportError as error:
-        if not WITHOUT_MEMORY.search(str(error)):
-            raise
-        print(f"error: a library could not be loaded: {NO_MEMORY}", file=sys.stderr)  # noqa: T201
-        return 1
-    except KeyboardInterrupt as error:
-        if not ends_the_program(error):
-            return _refuse_to_leave(error)
+    except KeyboardInterrupt:
         say_last_words()
         return 130
     except ClusterLost as lost:
         print(f"error: {lost}; nothing was measured yet: start the command again", file=sys.stderr)  # noqa: T201
         return 1
-    except SystemExit as error:  # our code never raises it
-        return _refuse_to_leave(error)
+    except SystemExit as error:  # our code never raises it, and its code would be that of the verb
+        raise RuntimeError("code of a model, task or metric asked to end the program; let it raise what is wrong") from error
     except MemoryError:
-        print(f"error: {NO_MEMORY}", file=sys.stderr)  # noqa: T201
+        remedy = "lift a limit of it (`ulimit -v unlimited`, a control group's), or end what else takes memory"
+        print(f"error: there is no more memory for this process; {remedy}", file=sys.stderr)  # noqa: T201
         return 1
     except OSError as error:
         if error.errno is None:
             raise
-        print(printable(f"error: {told_of_system(error)}"), file=sys.stderr)  # noqa: T201
+        where = f"{str(error.filename)[:200]}: " if error.filename else ""
+        print(printable(f"error: {where}{error.strerror}; mend it and try again"), file=sys.stderr)  # noqa: T201
         return 2 if error.errno in USERS_MISTAKES else 1
     return code
-
-
-def told_of_system(error: OSError) -> str:
-    """Return an error of the system in one line with its file, where that is known, and the remedy."""
-    where = f"{str(error.filename)[:200]}: " if error.filename else ""
-    if error.errno == errno.EFBIG:
-        limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-        most = "the file system's longest" if limit == resource.RLIM_INFINITY else f"{limit / 1024:.0f} KiB (ulimit -f)"
-        what = where or "a file of the report or the results: "
-        return f"{what}would be longer than a file may be, {most}; raise it with `ulimit -f unlimited`"
-    if error.errno == errno.ENOENT and not _has_folder():
-        return f"{where}the current folder has been deleted; change to one that exists (cd)"
-    return f"{where}{error.strerror}; mend it and try again"
-
-
-def _has_folder() -> bool:
-    try:
-        Path.cwd()
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _refuse_to_leave(error: SystemExit | KeyboardInterrupt) -> int:
-    """Say that somebody's code has tried to end the program, and return the exit code."""
-    from orchestrator.subject.targets import message_with_place
-
-    message = f"code of a model, task or metric asked to end the program ({message_with_place(error)})"
-    print(printable(f"error: {message}; let it raise an exception that says what is wrong"), file=sys.stderr)  # noqa: T201
-    return 1
 
 
 def program() -> None:

@@ -82,10 +82,6 @@ class Sample:
     path: Path | None = None
     payload: bytes | None = None
 
-    def __post_init__(self) -> None:
-        if (self.path is None) == (self.payload is None):
-            raise ValueError(f"sample {self.name!r} needs a path or a payload, and not both")
-
     def read(self) -> bytes:
         """Return the encoded bytes."""
         if self.payload is not None:

@@ -21,7 +21,7 @@ from orchestrator.analysis.quality import (
     judged_mean,
 )
 from orchestrator.analysis.units import Unit, flags_of_units
-from orchestrator.contracts import InputError, first_line
+from orchestrator.contracts import InputError, doubling_range, first_line
 from orchestrator.metrics import METRICS, Answers, Judged, Part, UnknownMetric, find_metric
 from orchestrator.stats.times import Clock, primary_of
 from orchestrator.stats.units import Units, enough_units, number_of_units
@@ -33,7 +33,6 @@ from orchestrator.subject.samples import (
     PICTURES,
     SIZE,
     batch_numbers,
-    groups_by_size,
     order_of_round,
     slices_offered,
 )
@@ -281,7 +280,9 @@ class TrialData:
     def groups_of(self, name: str) -> Sequence[str | None]:
         """Return the group of each sample in a slice, None: in none; empty where there is none."""
         if name not in self.slices and name == SIZE and self.record.trial.task.kind in PICTURES:
-            return groups_by_size(self.input_sizes)
+            return [
+                doubling_range(math.sqrt(max(pixels, 0))) for pixels in self.input_sizes.tolist()
+            ]  # the side of as large a square
         return self.slices.get(name, ())
 
     def answers(self, members: NDArray[np.bool_]) -> Answers:

@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, SeveralCampaigns, analyse, analyse_several, short, stored_tables
@@ -89,7 +90,7 @@ def store_report(
 
     ``formats`` are those of figures as files, into ``figures/``; ``only`` names some of them, ``look`` says how they look.
     """
-    with Held(directory) as held, drawing_meanwhile():
+    with closing(Held(directory)) as held, drawing_meanwhile():
         results = analyse(open_campaign(directory), analysis, leave_out=True)
         heed_signals()
         ranked = rankings(results)

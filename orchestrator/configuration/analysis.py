@@ -1,22 +1,23 @@
 """How stored timings are read: the block ``analysis`` of a campaign, and the file that the points of its ``tolerance`` may come from."""
 
-import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import pyarrow as pa
+from pyarrow import csv
 from pydantic import Field, model_validator
 
 from orchestrator.configuration.fields import LARGEST_SEED, MOST_THRESHOLDS, Frozen, Milliseconds, Names, Percentile
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, first_line, nearest
 from orchestrator.stats.tail_quality import LognormalTolerance, Tolerance, TolerancePoints, lognormal_from_p95
 from orchestrator.stats.thresholds import Threshold, thresholds_from_ms
 
 ClockName = Literal["inference", "total", "response", "first_token", "per_token"]
 MOST_POINTS = 10_000
-COLUMNS = (["tolerance_ms"], ["tolerance_ms", "weight"])
+COLUMNS = ("tolerance_ms", "weight")
 FORMS = "give median_ms with sigma or p95_ms, or points_ms (with weights), or csv"
 NS_PER_MS = 10**6
 
@@ -98,15 +99,14 @@ class AnalysisConfig(Frozen):
 
     def unknown_reference(self, trial_ids: Sequence[str]) -> InputError:
         """Return the error for a ``reference`` to none of these trials."""
-        more = ", ..." if len(trial_ids) > 4 else ""
-        return InputError(f"analysis.reference={self.reference}: no such trial; choose one of {', '.join(trial_ids[:4])}{more}")
+        return InputError(f"analysis.reference={self.reference}: no such trial; {nearest(str(self.reference), trial_ids)}")
 
     def check_slices(self, known: Iterable[str]) -> None:
         """Raise InputError for a name in ``slices`` that no sample has."""
         names = sorted(set(known))
         for name in self.slices:
             if name not in names:
-                raise InputError(f"analysis.slices={name}: no sample has this slice; choose of {', '.join(names) or 'none'}")
+                raise InputError(f"analysis.slices={name}: no sample has this slice; {nearest(name, names)}")
 
 
 def with_tolerance_file(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,20 +124,11 @@ def with_tolerance_file(document: Mapping[str, Any]) -> dict[str, Any]:
     path = Path(str(tolerance["csv"])).expanduser()
     where = f"analysis.tolerance.csv={path}"
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.reader(file, strict=True) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or "it is no CSV file of UTF-8"
+        table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.float64())))
+    except (OSError, pa.ArrowInvalid) as error:
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise InputError(f"{where}: cannot be read ({reason}): name a CSV file with the columns tolerance_ms and weight") from error
-    head = [cell.strip() for cell in rows[0]] if rows else []
-    if head not in COLUMNS or len(rows) < 2:
+    if tuple(table.column_names) not in (COLUMNS[:1], COLUMNS) or not table.num_rows:
         raise InputError(f"{where}: must hold a line `tolerance_ms` or `tolerance_ms,weight`, and then points")
-    columns: tuple[list[float], ...] = ([], [])
-    for row in rows[1:]:
-        try:
-            for column, cell in zip(columns[: len(head)], row, strict=True):
-                column.append(float(cell))
-        except ValueError as error:
-            raise InputError(f"{where}: the line {','.join(row)[:40]!r} must hold a number for each of {', '.join(head)}") from error
-    points = {"points_ms": columns[0], **({"weights": columns[1]} if columns[1] else {})}
+    points = dict(zip(("points_ms", "weights"), (column.to_pylist() for column in table.columns), strict=False))
     return {**document, "analysis": {**analysis, "tolerance": points}}

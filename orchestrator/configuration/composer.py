@@ -3,7 +3,6 @@
 import copy
 import filecmp
 import os
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -80,7 +79,6 @@ class Composer:
     def __init__(self, config_dirs: Sequence[Path] = ()) -> None:
         self._parsed: dict[str, Override] = {}
         self._bases: dict[tuple[tuple[str, str], ...], Base] = {}
-        self._blocks: dict[tuple[str, str], Any] = {}
         own = [folder.expanduser().absolute() for folder in config_dirs]
         for given, folder in zip(config_dirs, own, strict=True):
             if not folder.is_dir():
@@ -189,35 +187,15 @@ class Composer:
         return composed, choices
 
     def _base(self, groups: dict[str, str]) -> Base:
-        """Return what the groups alone compose to.
-
-        Hydra takes far longer than all the rest, so it composes each choice once. Where every file stands alone, its block is the same
-        beside any others: then it composes each file once.
-        """
+        """Return what the groups alone compose to. Hydra takes far longer than all the rest, so it composes each choice once."""
         pairs = tuple(groups.items())
-        if pairs in self._bases:
-            return self._bases[pairs]
-        alike = next((known for known in self._bases if dict(known).keys() == groups.keys()), None)
-        if alike is not None and all(pair in self._blocks for pair in (*pairs, *alike)):
-            base, choices = self._bases[alike]
-            composed = copy.deepcopy(base)
-            for group, name in pairs:
-                composed[group] = self._blocks[group, name]
-            self._bases[pairs] = composed, {**choices, **groups}
-            return self._bases[pairs]
-        with in_one_line(_files(groups)):
-            composed = self._by_hydra([f"{group}={name}" for group, name in pairs])
-            with open_dict(composed):
-                choices = composed.pop("hydra").runtime.choices
-        self._bases[pairs] = composed, choices
-        if all(self._stands_alone(group, name) for group, name in pairs):
-            self._blocks.update({(group, name): composed[group] for group, name in pairs})
-        return composed, choices
-
-    def _stands_alone(self, group: str, name: str) -> bool:
-        """Return whether a YAML neither names others nor writes into another block."""
-        found = [path for folder in self._folders if (path := folder / group / f"{name}.yaml").is_file()]
-        return bool(found) and re.search(r"defaults\W*:|@package", found[0].read_text("utf-8")) is None
+        if pairs not in self._bases:
+            with in_one_line(_files(groups)):
+                composed = self._by_hydra([f"{group}={name}" for group, name in pairs])
+                with open_dict(composed):
+                    choices = composed.pop("hydra").runtime.choices
+            self._bases[pairs] = composed, choices
+        return self._bases[pairs]
 
     def _by_hydra(self, overrides: Sequence[str]) -> DictConfig:
         with _variables():  # Hydra itself evaluates what names a file of a group
@@ -272,7 +250,6 @@ def _variables(as_written: bool = False) -> Iterator[set[str]]:
 
 
 def _files(choices: Mapping[str, str | None]) -> str:
-    """Return how a message points to the chosen files."""
     return "a value in the YAML of " + ", ".join(f"{group}={name}" for group, name in choices.items() if group in BLOCKS and name)
 
 

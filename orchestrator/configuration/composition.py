@@ -3,8 +3,7 @@
 Hydra composes, and the grammar of overrides is Hydra's too. What a sweep is, which keys there are and how a mistake is worded is ours.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,14 +103,15 @@ def compose_trials(
                 wanted.append([*before, *added, *row.items(), *after])
             said = tuple("; ".join(note.say for note in applying(notes, row, "notes")) for row in rows)
         if not many:
-            _refuse_many(dict(each).get("measurement.repeat") for each in wanted)
+            _refuse_many(len(wanted))
         documents = []
         for each in wanted:
             documents.append(composer.compose(each))
             if progress:
                 progress(len(documents), len(rows))
     if not many:
-        _refuse_many((document.get("measurement") or {}).get("repeat") for document in documents)
+        repeats = [(document.get("measurement") or {}).get("repeat") for document in documents]
+        _refuse_many(sum(max(int(repeat), 1) if isinstance(repeat, int | float) else 1 for repeat in repeats))
     for document in documents:  # interpolations in a YAML file can make them disagree
         for key in CAMPAIGN_BLOCKS:
             if document.get(key) != documents[0].get(key):
@@ -122,7 +122,6 @@ def compose_trials(
 
 @contextmanager
 def _of_sweep(name: str | None) -> Iterator[None]:
-    """Say which sweep file a mistake is in."""
     try:
         yield
     except InputError as error:
@@ -225,9 +224,6 @@ def to_yaml(document: Mapping[str, Any]) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(dict(document)))
 
 
-def _refuse_many(repeats: Iterable[object]) -> None:
-    """Refuse more trials than are likely meant. Repeats that are unknown yet, or not a number, count as one."""
-    found = [str(repeat) for repeat in repeats]
-    trials = sum(max(1, int(float(repeat))) if re.fullmatch(r"\d+(\.\d*)?", repeat) else 1 for repeat in found)
+def _refuse_many(trials: int) -> None:
     if trials > MOST_UNASKED:
         raise InputError(f"this makes {trials:,} trials, repeats included: narrow the axes, or add --many if so many are meant")

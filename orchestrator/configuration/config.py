@@ -7,7 +7,7 @@ The words are those of the documentation: a *trial* is one model x task x system
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, ByteSize, Field, ValidationError, model_validator
 
 from orchestrator.configuration.analysis import AnalysisConfig, with_tolerance_file
 from orchestrator.configuration.fields import (
@@ -84,7 +84,7 @@ class TaskConfig(Target):
     limit: int | None = Field(None, gt=0, le=MOST_SAMPLES)
     subset_seed: int = Field(0, ge=0, le=LARGEST_SEED)
     preload: Literal["bytes", "none", "decoded"] = "bytes"
-    memory_limit: Bytes = 4 * 2**30
+    memory_limit: Bytes = ByteSize(4 * 2**30)
 
 
 class SystemConfig(Frozen):
@@ -107,7 +107,6 @@ class SystemConfig(Frozen):
 
     @property
     def device_kind(self) -> DeviceKind:
-        """``cpu``, or ``cuda`` for a GPU by index or UUID."""
         return "cpu" if self.device == "cpu" else "cuda"
 
     @property
@@ -347,8 +346,7 @@ def check_key(key: str) -> None:
     """
     block, dot, name = key.partition(".")
     if block == "hydra" or key.startswith("hydra/"):
-        remedy = "use results_dir=" if key in ("hydra.run.dir", "hydra.sweep.dir") else "use results_dir= and --config-dir"
-        raise InputError(f"{key}: Hydra only composes here and its own settings have no effect; {remedy}")
+        raise InputError(f"{key}: Hydra only composes here and its own settings have no effect; use results_dir= and --config-dir")
     if key in PLAIN_KEYS or key.startswith(OPEN_KEYS) or (block in BLOCKS and not dot):
         return
     if block not in BLOCKS:

@@ -1,6 +1,5 @@
 """The kinds of values that a configuration holds, their bounds, and how a mistake in one is worded."""
 
-import math
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -8,7 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.contracts import InputError, nearest
@@ -24,24 +23,10 @@ LARGEST_SEED = 2**63 - 1
 FEWEST_ARRIVALS_PER_S, MOST_ARRIVALS_PER_S = 1e-3, 10**7
 LONGEST_STREAM_S = 86_400
 LARGEST = 2**128  # no whole number in a file of this program lies further from 0
+# Pydantic's names in the place of a value, beside keys and numbers.
+KINDS_OF_JSON = ("dict", "list", "float", "[key]")
 PLAIN = "null, true, false, a finite number, text, a list or a mapping with text as keys"
 SHOWN = 80  # characters of a value that a message repeats
-
-SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB|kB|KB|MB|GB|TB)?\s*")
-SIZE_UNITS = {
-    "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
-    "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
-}  # fmt: skip
-
-
-def parse_bytes(value: object) -> int:
-    """Return a number of bytes from ``4GiB``, ``500MB`` or a plain number."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    match = SIZE.fullmatch(str(value))
-    if match is None:
-        raise ValueError("must be a number of bytes such as 500MB or 4GiB")
-    return int(float(match[1]) * SIZE_UNITS[match[2] or "B"])
 
 
 def matches(pattern: str, rule: str) -> AfterValidator:
@@ -74,7 +59,7 @@ Name = Annotated[str, NAME]
 Names = Annotated[tuple[str, ...], ONE_OR_SEVERAL]
 Modules = Annotated[tuple[Annotated[str, MODULE], ...], ONE_OR_SEVERAL]
 Programs = Annotated[tuple[Annotated[str, PROGRAM], ...], ONE_OR_SEVERAL]
-Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0, le=2**60)]
+Bytes = Annotated[ByteSize, Field(gt=0, le=2**60)]
 Percentile = Annotated[float, Field(ge=1e-6, lt=100)]
 Milliseconds = Annotated[float, Field(ge=1e-6, le=LONGEST_MS, allow_inf_nan=False)]
 Core = Annotated[int, Field(ge=0, lt=MOST_CORES)]
@@ -99,18 +84,16 @@ class Frozen(BaseModel):
         return self
 
 
+PLAIN_VALUES = TypeAdapter[JsonValue](JsonValue, config=ConfigDict(allow_inf_nan=False))
+
+
 def check_plain(value: object, key: str) -> None:
     """Refuse what a file of JSON would not give back as it was; ``key`` says where it stands. Raises InputError."""
-    if isinstance(value, dict):
-        for name, inside in value.items():
-            if not isinstance(name, str):
-                raise InputError(f"{key}: its key {name!a:.{SHOWN}} is no text; put it into quotes")
-            check_plain(inside, f"{key}.{name}")
-    elif isinstance(value, list):
-        for place, inside in enumerate(value):
-            check_plain(inside, f"{key}.{place}")
-    elif not (value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))):
-        raise InputError(f"{key}={ascii(value)[:SHOWN]}: must be {PLAIN}; write it as one of these")
+    try:
+        PLAIN_VALUES.validate_python(value)
+    except ValidationError as error:
+        place = ".".join([key, *(str(part) for part in error.errors()[0]["loc"] if part not in KINDS_OF_JSON)])
+        raise InputError(f"{place}: must be {PLAIN}; write it as one of these") from error
 
 
 SHORTEST_HIDDEN = 6  # a shorter secret would be found in any text
@@ -134,6 +117,8 @@ def without(text: str, names: Iterable[str]) -> str:
 
 # The rule that a value breaks and the remedy, by Pydantic's name of the mistake, where its own words would not do.
 RULES = {
+    "byte_size": "must be a number of bytes such as 500MB or 4GiB",
+    "byte_size_unit": "must be a number of bytes such as 500MB or 4GiB",
     "tuple_type": "must be a list such as [12]",
     "model_type": "must be a group of keys; set one of them, as KEY.NAME=VALUE",
     "model_attributes_type": "must be a group of keys; set one of them, as KEY.NAME=VALUE",

@@ -5,7 +5,6 @@ The embedded one is private, on loopback, with a token of its own, and gone when
 
 import logging
 import os
-import re
 import secrets
 import socket
 import sys
@@ -23,10 +22,8 @@ from orchestrator.distributed.placement import stage_code
 from orchestrator.endings import ClusterLost, Embedded
 from orchestrator.machine.host import read_machine
 from orchestrator.running.executor import Executor, LocalSite, Site
-from orchestrator.running.keeper import Keeper, kept
+from orchestrator.running.keeper import Keeper
 from orchestrator.running.signals import deferred, give_up_soon, heed_signals
-
-ADDRESS = re.compile(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}")
 
 CONNECT_TIMEOUT_S = 5.0
 # How long the embedded Ray may take to start; on an idle machine it takes two or three.
@@ -96,8 +93,6 @@ def connected(address: str, working_dir: Path, **options: Any) -> Iterator[None]
 @contextmanager
 def joined_ray(address: str, working_dir: Path) -> Iterator[None]:
     """Join the cluster whose head is at ``address``. Raises InputError where that is not possible."""
-    if not ADDRESS.fullmatch(address):
-        raise InputError(f"cluster.address={address} must be HOST:PORT, such as 10.0.0.1:6379; correct it")
     prepare_environment()
     file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
     has_token = os.environ.get(TOKEN) or (file.is_file() and file.read_bytes().strip())
@@ -106,7 +101,9 @@ def joined_ray(address: str, working_dir: Path) -> Iterator[None]:
         raise InputError(f"cluster.address={address}: {UNAUTHENTICATED}")
     if not answers(address):
         # Ray itself would go on asking for minutes.
-        raise InputError(f"cluster.address={address}: nothing answers; start a head with cluster/start_head.sh or correct it")
+        raise InputError(
+            f"cluster.address={address}: nothing answers at this HOST:PORT; start a head with cluster/start_head.sh or correct it"
+        )
     from ray.exceptions import RayError
 
     with ExitStack() as stack:
@@ -142,7 +139,7 @@ def answers(address: str) -> bool:
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()
-    except (OSError, OverflowError):
+    except (OSError, OverflowError, ValueError):
         return False
     return True
 
@@ -194,7 +191,7 @@ def open_joined(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
     Raises InputError for a cluster that cannot be joined, and for a folder of ``code`` that cannot be shipped.
     """
     assert config.cluster.address is not None
-    with kept() as files:
+    with Keeper() as files:
         folder = private_folder()
         files.remove_at_end(folder.parent)
         stage_code(folder / "code", config.code)
@@ -279,6 +276,5 @@ class EmbeddedRay:
             give_up_soon(1)
 
     def _said(self, otherwise: str) -> str:
-        """Return the last line that it has written."""
         lines = [line.strip() for line in self._log.read_text(errors="replace").splitlines() if line.strip()] if self._log.exists() else []
         return lines[-1] if lines else otherwise

@@ -23,7 +23,7 @@ from orchestrator.distributed.placement import gpus_to_reserve
 from orchestrator.machine.cores import THREAD_VARIABLES
 from orchestrator.machine.host import Identity, Machine, cores_of_trial, cores_offered, end_process, own_identity
 from orchestrator.machine.other_users import is_own
-from orchestrator.machine.turn import this_campaign, turn_of
+from orchestrator.machine.turn import ThisCampaign, turn_of
 from orchestrator.measurement.device import visible_devices
 from orchestrator.measurement.failures import Stamps, TrialFailed
 from orchestrator.measurement.last_words import LastWords, take_last_words
@@ -236,7 +236,7 @@ class RayExecutor:
         )
         handle = ask(
             actor.remote,  # type: ignore[attr-defined]
-            resolved(trial).model_dump(mode="json"), process, self._cache_dir, turn_of(trial, self._campaign), this_campaign(),
+            resolved(trial).model_dump(mode="json"), process, self._cache_dir, turn_of(trial, self._campaign), ThisCampaign.words,
             own_identity(), () if self._keeper is None or self._keeper.pid is None else (self._keeper.own_pid,),
         )  # fmt: skip
         self._handles.add(handle)

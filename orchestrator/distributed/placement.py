@@ -29,7 +29,6 @@ class Node:
 
     @property
     def name(self) -> str:
-        """The node's name, for people."""
         labels = ", ".join(f"{key}={value}" for key, value in self.labels.items() if not key.startswith(RAY_LABELS))
         return f"{self.address} ({labels})" if labels else self.address
 
@@ -53,9 +52,7 @@ def choose_node(system: SystemConfig, nodes: Sequence[Node]) -> Node:
         known = sorted({f"{key}={value}" for node in nodes for key, value in node.labels.items() if not key.startswith(RAY_LABELS)})
         raise InputError(f"system.labels of {system.name}: no node has {wanted}; labels there: {', '.join(known) or 'none'}")
     there = ", ".join(sorted(node.name for node in matching))
-    remedy = "add a label that one of them has alone"
-    if len({node.address for node in matching}) < len(matching):
-        remedy += "; if one was restarted a moment ago, wait a minute: Ray may not have noticed yet that its old node is gone"
+    remedy = "add a label that one of them has alone, or wait a minute where one was restarted just now"
     raise InputError(f"system.labels of {system.name}: {len(matching)} nodes have {wanted} ({there}); {remedy}")
 
 

@@ -52,10 +52,7 @@ def steady_heap() -> Iterator[None]:
     glibc takes larger and larger blocks from the heap, the more of them a program frees. They end up among the small ones of the rounds
     that follow, and the heap grows although no more of it is in use (mallopt(3), M_MMAP_THRESHOLD).
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        yield
-        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", lambda option, value: 0)
     mallopt(_M_MMAP_THRESHOLD, LARGE)
     try:
         yield
@@ -87,7 +84,8 @@ class RaySite:
         node = choose_node(system, self._nodes)
         key = (node.node_id, system.python)
         if key not in self._machines:
-            self._keep(node, system.python, self._probe(node, system.python))
+            check_python(node, system.python)
+            self._keep(node, system.python, wait_for(on_node(node.node_id, read_here, python=system.python), node.name))
         return self._machines[key]
 
     def look(self, machine: Machine, trials: Sequence[Trial]) -> list[Look]:
@@ -109,11 +107,6 @@ class RaySite:
 
     def _keep(self, node: Node, python: str | None, found: Machine) -> None:
         self._machines[node.node_id, python] = replace(found, node_id=node.node_id, labels=dict(node.labels))
-
-    def _probe(self, node: Node, python: str | None) -> Machine:
-        check_python(node, python)
-        machine: Machine = wait_for(on_node(node.node_id, read_here, python=python), node.name)
-        return machine
 
 
 def living_nodes() -> tuple[Node, ...]:

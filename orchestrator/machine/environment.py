@@ -67,7 +67,7 @@ def stack(device: str) -> dict[str, Any]:
     for module in FRAMEWORKS:
         if module in sys.modules:
             loaded = getattr(sys.modules[module], "__version__", None)
-            versions[module] = loaded or _distribution_version(DISTRIBUTIONS.get(module, module))
+            versions[module] = loaded or distribution_version(DISTRIBUTIONS.get(module, module))
     torch = sys.modules.get("torch")
     if torch is not None:
         versions["torch_cuda"] = torch.version.cuda
@@ -107,14 +107,9 @@ def told_by_driver(ask: Callable[[], T]) -> T | None:
         return None
 
 
-def installed_versions() -> dict[str, str]:
-    """Return the versions of Python, Ray and the frameworks that are installed. Imports none of them."""
-    found = {name: _distribution_version(name) for name in DECISIVE}
-    return {"python": platform.python_version(), **{name: version for name, version in found.items() if version}}
-
-
 @cache
-def _distribution_version(name: str) -> str | None:
+def distribution_version(name: str) -> str | None:
+    """Return the version of a distribution that is installed; imports nothing."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -138,19 +133,9 @@ def memory_peak_bytes() -> int:
 
 
 def same_interpreter(one: str, other: str) -> bool:
-    """Return whether two paths or names would run the same Python in the same environment; False where one runs nothing."""
-    found = _interpreter(one)
-    return found is not None and found == _interpreter(other)
-
-
-def _interpreter(python: str) -> tuple[Path, Path | None] | None:
-    """Return the file that a path, or a name on the search path, would run, without links, and its virtual environment.
+    """Return whether two paths or names would run the same Python in the same environment; False where one runs nothing.
 
     A virtual environment's python is a link to the one that it was made from, and is told from it by the folder in which the link stands.
     """
-    found = shutil.which(python)
-    if found is None:
-        return None
-    path = Path(found).absolute()
-    folder = path.parent.resolve()
-    return path.resolve(), next((place for place in (folder, folder.parent) if (place / "pyvenv.cfg").is_file()), None)
+    paths = [Path(found).absolute() for found in map(shutil.which, (one, other)) if found is not None]
+    return len(paths) == 2 and len({(path.parent.resolve(), path.resolve()) for path in paths}) == 1

@@ -1,7 +1,7 @@
 """What one machine has to offer, read without a framework, what it must, and its processes as the operating system knows them."""
 
-import mmap
 import os
+import platform
 import resource
 import shutil
 import socket
@@ -18,8 +18,7 @@ from orchestrator.configuration.config import SystemConfig, Trial
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.machine.cores import allowed_cores, choose_cores, format_cores, parse_cores, read_memory_limit
-from orchestrator.machine.environment import boot_id, gpu_driver, installed_versions, nvml, told_by_driver
-from orchestrator.machine.other_users import MEMORY
+from orchestrator.machine.environment import DECISIVE, boot_id, distribution_version, gpu_driver, nvml, told_by_driver
 
 NODES = Path("/sys/devices/system/node")
 
@@ -57,12 +56,12 @@ class Machine:
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """Names of the accelerators."""
         return tuple(self.device_memory)
 
 
 def read_machine() -> Machine:
     """Return what this machine has to offer."""
+    versions = {name: version for name in DECISIVE if (version := distribution_version(name))}
     return Machine(
         host=socket.gethostname(),
         cores=allowed_cores(),
@@ -70,7 +69,7 @@ def read_machine() -> Machine:
         device_memory=dict(_devices()),
         numa=numa_cores(),
         boot_id=boot_id(),
-        versions={**installed_versions(), **gpu_driver()},
+        versions={"python": platform.python_version(), **versions, **gpu_driver()},
     )
 
 
@@ -214,7 +213,7 @@ def check_surroundings(with_ray: bool) -> None:
     with_ray
         whether a Ray is started for it.
     """
-    folder = _temporary_folder()
+    folder = Path(tempfile.gettempdir())
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE[with_ray]:
         raise InputError(
@@ -237,25 +236,3 @@ def check_surroundings(with_ray: bool) -> None:
             f"{folder}: the name of the folder of temporary files has {length} bytes and may have at most {most}: Ray's sockets lie there, "
             f"and a socket's whole name has at most {LONGEST_SOCKET}; name a shorter one with TMPDIR"
         )
-    if MEMORY.is_dir() and not os.access(MEMORY, os.W_OK):
-        raise InputError(f"{MEMORY} cannot be written, and Ray keeps its objects there: mount it writable, mode 1777")
-
-
-def _temporary_folder() -> Path:
-    """Return where temporary files go. Python itself falls back to other folders if it cannot write, in the end to the working one."""
-    named = os.environ.get("TMPDIR")
-    try:
-        folder = Path(tempfile.gettempdir())
-    except FileNotFoundError as error:
-        raise InputError(
-            f"TMPDIR={named or ''}: neither there nor in /tmp can a temporary file be written; free space there, or name a folder that "
-            "can be written with TMPDIR"
-        ) from error
-    if named:
-        try:
-            with tempfile.TemporaryFile(dir=named) as file:
-                file.write(bytes(mmap.PAGESIZE))
-        except OSError as error:
-            message = f"TMPDIR={named}: no file can be written there ({error.strerror}); free space, make it writable, or unset it"
-            raise InputError(message) from error
-    return folder

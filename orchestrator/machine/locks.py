@@ -12,11 +12,9 @@ import random
 import stat
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import psutil
 
 from orchestrator.contracts import InputError
 from orchestrator.machine.other_users import MEMORY, ROOT, is_safe, user_named, why_unsafe
@@ -47,26 +45,22 @@ def open_own_folder() -> int:
     """Make and open this user's folder. Raises InputError if it is not this user's alone."""
     path, user = own_folder_path(), user_named(os.geteuid())
     try:
-        path.mkdir(0o700)
-        made = True
-    except FileExistsError:
-        made = False
+        with suppress(FileExistsError):
+            path.mkdir(0o700)
     except OSError as error:
         raise InputError(f"{path} cannot be made ({error.strerror}), and holds the locks of {user}: make its parent writable") from error
     remedy = f"it is to hold the locks of {user} alone: have it removed, by its owner or root"
     try:
         descriptor = os.open(path, FOLDER)
     except OSError as error:
-        raise InputError(f"{path} {_whose(path)} and cannot be opened as a folder ({error.strerror}); {remedy}") from error
-    if made:
-        os.fchmod(descriptor, 0o700)  # whatever the umask
+        raise InputError(f"{path} cannot be opened as a folder ({error.strerror}); {remedy}") from error
     status = os.fstat(descriptor)
     if status.st_uid == os.geteuid() and not status.st_mode & 0o077:
         with suppress(OSError):  # programs that clear old files out of /tmp pass over a locked folder
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return descriptor
     os.close(descriptor)
-    raise InputError(f"{path} {_whose(path)} and has mode {stat.S_IMODE(status.st_mode):o}; {remedy}")
+    raise InputError(f"{path} belongs to {user_named(status.st_uid)} and has mode {stat.S_IMODE(status.st_mode):o}; {remedy}")
 
 
 @contextmanager
@@ -79,8 +73,6 @@ def common_folder(path: Path) -> Iterator[tuple[int, bool]]:
         raise InputError(f"{VARIABLE}={path} must be an absolute path, such as /var/lock/orchestrator; correct it")
     try:
         descriptor = os.open(path, FOLDER)
-    except FileNotFoundError as error:
-        raise InputError(f"{VARIABLE}={path}: there is no such folder; {HOW_TO_MAKE}, or unset it") from error
     except OSError as error:
         raise InputError(f"{VARIABLE}={path} cannot be opened as a folder ({error.strerror}); {HOW_TO_MAKE}, or unset it") from error
     try:
@@ -102,28 +94,6 @@ def _refuse_unsafe(named: Path, place: Path, status: os.stat_result) -> None:
         where = "" if place == named else f" lies in {place}, which"
         remedy = "a folder of locks is root's or yours, and others may write into it and those above only where it is sticky (mode 1777)"
         raise InputError(f"{VARIABLE}={named}{where} {why}: {remedy}; {HOW_TO_MAKE}, or unset it")
-
-
-def _whose(path: Path) -> str:
-    try:
-        return f"belongs to {user_named(path.lstat().st_uid)}"
-    except OSError:
-        return "is gone again"
-
-
-LOCKS = Path("/proc/locks")
-
-
-def pids_in(lines: Iterable[str], status: os.stat_result) -> list[int]:
-    """Return the processes that have a ``flock`` on a file, as lines of /proc/locks say (pure)."""
-    place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    found = []
-    for line in lines:
-        fields = line.split()
-        # A lock that is waited for has an arrow in its second place.
-        if len(fields) >= 6 and fields[1] == "FLOCK" and fields[5] == place and int(fields[4]) > 0:
-            found.append(int(fields[4]))
-    return sorted(set(found))
 
 
 # ``struct flock``: type, whence, start, length, process.
@@ -149,9 +119,7 @@ class UserTurn:
         with common_folder(self.path) as (folder, self.every_user):
             other = _try(folder, self.path)
             if other is not None:
-                return holder_named(folder, other, self.path)
-            with suppress(OSError):  # it keeps no one out: /proc/locks shows by it which process takes part
-                fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return holder_named(other, self.path)
             self._held = os.dup(folder)  # the locks stay as long as one descriptor of the same opening does
             return None
 
@@ -188,19 +156,8 @@ def other_user(folder: int, path: Path) -> int | None:
     return None
 
 
-def holder_named(folder: int, uid: int, path: Path) -> str:
-    """Return who measures, described for those who wait: the user and the processes.
-
-    Any user who can open the folder can lock another's byte. If the kernel shows no process of that user, the text says so.
-    """
-    pids = []
-    with suppress(OSError):  # some systems do not show them
-        for pid in pids_in(LOCKS.read_text().splitlines(), os.fstat(folder)):
-            with suppress(psutil.Error):
-                # The owner of its folder in /proc would be root's for one that has changed its user.
-                pids += [pid] if psutil.Process(pid).uids().effective == uid else []
-    if pids:
-        return f"{user_named(uid)}, process {', '.join(map(str, pids))},"
+def holder_named(uid: int, path: Path) -> str:
+    """Return who measures, described for those who wait. Any user who can open the folder can lock another's byte."""
     return f"somebody under the number of {user_named(uid)} (`fuser -v {path}`, as root, names the process)"
 
 

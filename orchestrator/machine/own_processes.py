@@ -103,7 +103,6 @@ def read_cpu_ns(pids: Iterable[int]) -> dict[int, int]:
 
 
 def _stat(pid: int) -> list[bytes]:
-    """Return the fields of a process from its state on, none of one that is gone."""
     try:
         file = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
     except OSError:

@@ -10,7 +10,6 @@ import os
 import stat
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from orchestrator.configuration.config import Trial
@@ -30,7 +29,6 @@ LONGEST = 1000
 TRIES = 20
 PAUSE_S = 0.005
 PREFIX = "turn-"
-_described = f"the campaign of process {os.getpid()}"
 FILE = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -39,15 +37,10 @@ def turn_of(trial: Trial, campaign: str) -> str:
     return campaign if trial.system.exclusive else "shared"
 
 
-def describe_campaign(name: str, directory: Path) -> None:
-    """Name the campaign that this driver runs from now on to those who wait for it."""
-    global _described
-    _described = f"the campaign {name} in {directory.absolute()}"
+class ThisCampaign:
+    """How this driver's campaign is described to those who wait for it."""
 
-
-def this_campaign() -> str:
-    """Return how this driver's campaign is described to those who wait."""
-    return _described
+    words = f"the campaign of process {os.getpid()}"
 
 
 @dataclass(frozen=True)
@@ -80,9 +73,12 @@ class Turn:
     def take(self) -> str | None:
         """Take part in the turn, or return who has it. Raises InputError if a lock cannot be had."""
         if self._held is None:
-            holder = self._take_own()
+            opened = _open_turn()
+            holder = self._take_file(opened[1])
             if holder is not None:
+                _close(opened)
                 return holder
+            self._held = opened
         holder = None if self._users is None else self._users.take()
         if holder is not None:
             self.end()
@@ -94,19 +90,6 @@ class Turn:
         held, self._held = self._held, None
         if held is not None:
             _close(held)
-
-    def _take_own(self) -> str | None:
-        for _ in range(TRIES):
-            opened = _open_turn()
-            holder = self._take_file(opened[1])
-            # Somebody may have removed the file between opening and locking it.
-            if holder is None and os.fstat(opened[1]).st_nlink:
-                self._held = opened
-                return None
-            _close(opened)
-            if holder is not None:
-                return holder
-        return "another campaign"
 
     def _take_file(self, turn: int) -> str | None:
         """Take the lock alone and then share it, or share it where this campaign has it; else return who has it.
@@ -130,11 +113,9 @@ class Turn:
 
 def check_turn() -> None:
     """Raise InputError if the turn could not be taken, whoever has it now."""
-    common = common_folder_path()
-    _close(_open_turn())
-    if common is not None:
-        with common_folder(common) as (folder, _):
-            other_user(folder, common)
+    problem = read_turn().problem
+    if problem is not None:
+        raise InputError(problem)
 
 
 def read_turn() -> TurnState:
@@ -148,7 +129,7 @@ def read_turn() -> TurnState:
         if common is not None:
             with common_folder(common) as (descriptor, every_user):
                 other = other_user(descriptor, common)
-                holder = holder if other is None else holder_named(descriptor, other, common)
+                holder = holder if other is None else holder_named(other, common)
         return TurnState(folder, every_user, holder)
     except InputError as error:
         return TurnState(folder, every_user=False, problem=str(error))

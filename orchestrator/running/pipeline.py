@@ -17,7 +17,7 @@ from functools import partial
 from typing import TypeVar
 
 from orchestrator.configuration.config import Trial
-from orchestrator.machine.turn import describe_campaign
+from orchestrator.machine.turn import ThisCampaign
 from orchestrator.running.executor import Executor
 from orchestrator.running.trial import Observer, TrialRun, message_of
 from orchestrator.stats.stopping import StoppingRule, make_rule
@@ -47,10 +47,8 @@ def turns(trials: Sequence[PlannedTrial], cores_of: Callable[[Trial], tuple[int,
     """
     alone = [planned for planned in trials if planned.trial.system.exclusive]
     others = [planned for planned in trials if not planned.trial.system.exclusive]
-    stages: list[tuple[Lane, ...]] = [(_lane(alone),)] if alone else []
-    if others:
-        stages.append(tuple(_lane(lane) for lane in _by_cores(others, cores_of)))
-    return tuple(stages)
+    stages = ([alone] if alone else [], _by_cores(others, cores_of))
+    return tuple(tuple(map(_lane, stage)) for stage in stages if stage)
 
 
 def _lane(trials: Sequence[PlannedTrial]) -> Lane:
@@ -119,7 +117,7 @@ def run_trials(
     BaseException
         what a machine's thread raised beyond a trial's own failure: a disk that is full.
     """
-    describe_campaign(writer.record.name, writer.directory)
+    ThisCampaign.words = f"the campaign {writer.record.name} in {writer.directory.absolute()}"
     minutes = writer.record.config.minutes
     end_ns = math.inf if minutes is None else now_ns() + minutes * 60e9
     campaign = writer.record.created_at.isoformat()

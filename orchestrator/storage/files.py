@@ -1,7 +1,5 @@
 """Files that are whole or not there, sealed by a checksum."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import hashlib
@@ -12,7 +10,7 @@ import stat
 import struct
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -116,7 +114,7 @@ DRAFT = re.compile(r"\..+\.\d+\.tmp")
 class Held:
     """A folder opened once. Until `close`, files below its path are written into this folder, whatever takes its place."""
 
-    _all: ClassVar[list[Held]] = []
+    _all: ClassVar[list["Held"]] = []
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -136,7 +134,7 @@ class Held:
             raise OSError(errno.ESTALE, "was removed, moved or replaced meanwhile", str(self.path))
 
     @classmethod
-    def of(cls, path: Path) -> Held | None:
+    def of(cls, path: Path) -> "Held | None":
         """Return the held folder that a path lies in, if any."""
         place = path.absolute()
         return next((one for one in cls._all if one.path in (place, *place.parents)), None)
@@ -146,12 +144,6 @@ class Held:
         if self in self._all:
             self._all.remove(self)
             os.close(self._descriptor)
-
-    def __enter__(self) -> Held:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @classmethod
     @contextmanager
@@ -217,13 +209,9 @@ def remove_drafts(folder: Path) -> None:
 
 
 def _sync(folder: int) -> None:
-    """Make renames within an open folder survive a loss of power."""
-    try:
+    """Make renames within an open folder survive a loss of power. Some network file systems cannot; they order renames themselves."""
+    with suppress(OSError):
         os.fsync(folder)
-    except OSError as error:
-        # Some network file systems cannot flush a folder; they order renames themselves.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
 
 
 def make_folder(folder: Path) -> None:
@@ -296,10 +284,7 @@ def write_link(link: Path, target: Path) -> None:
         draft.replace(link)
     except PermissionError as error:
         draft.unlink(missing_ok=True)
-        owner = link.lstat().st_uid if link.is_symlink() else link.parent.stat().st_uid
-        raise InputError(
-            f"{link} belongs to user {owner} and cannot be pointed at the newest results: have it removed, or name results_dir="
-        ) from error
+        raise InputError(f"{link} belongs to another user and cannot be pointed at the newest results: name results_dir=") from error
 
 
 def write_results(directory: Path, tables: Mapping[str, pa.Table], texts: Mapping[str, str]) -> None:
@@ -307,7 +292,7 @@ def write_results(directory: Path, tables: Mapping[str, pa.Table], texts: Mappin
 
     Each file is whole or not there.
     """
-    with Held(directory):
+    with closing(Held(directory)):
         for name, table in tables.items():
             if table.num_rows:
                 write_parquet(directory / f"{name}.parquet", table)

@@ -63,7 +63,6 @@ class Rounds:
 
     @property
     def numbers(self) -> list[int]:
-        """The numbers of the rounds."""
         return list(self.rows.column("round").to_pylist())
 
 

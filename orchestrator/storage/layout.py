@@ -123,7 +123,6 @@ class TrialFolder:
 
     @property
     def waiting(self) -> Path:
-        """Rounds that are not in a part yet."""
         return self._own(".waiting.arrow")
 
     def twin(self, name: str) -> Path:

@@ -17,7 +17,7 @@ from pydantic_core import from_json
 from orchestrator.configuration.fields import LARGEST, explain
 from orchestrator.contracts import InputError, first_line
 from orchestrator.storage import schema
-from orchestrator.storage.files import BrokenSeal, check_json, check_parquet
+from orchestrator.storage.files import check_json, check_parquet
 from orchestrator.storage.layout import CAMPAIGN, TrialFolder, inside, trial_folder
 from orchestrator.storage.records import STARTED, CampaignRecord, PlannedTrial, TrialRecord
 from orchestrator.storage.stored_form import conform
@@ -28,8 +28,6 @@ MEASURE_AGAIN = "restore it from a copy, or measure the campaign again"
 # Tables of fewer rows are read sooner than threads are woken.
 LARGE = 10_000
 
-# How deep a JSON file may be nested.
-DEEPEST = 64
 # Bytes of a JSON file, and of all texts in a Parquet file that does not itself take more.
 LONGEST_TEXT = 64 * 2**20
 # So many values a column may have in any file; in a larger one, a byte each: times are noise, which nothing compresses.
@@ -54,26 +52,21 @@ def read_json(path: Path, model: type[T]) -> T:
         raise
     except OSError as error:
         _refuse_unreadable(path, error)
-    except BrokenSeal as error:
-        raise InputError(f"{path} is not what was written ({error}): restore it from a copy") from error
-    except ValidationError as error:
-        raise InputError(f"{path} is not what this program writes: {explain(error)}; restore it from a copy") from error
     except ValueError as error:
-        raise InputError(f"{path} is not a whole JSON file ({first_line(error)}): restore it from a copy") from error
+        reason = explain(error) if isinstance(error, ValidationError) else first_line(error)
+        raise InputError(f"{path} is not what this program writes: {reason}; restore it from a copy") from error
 
 
 def parse_json(content: bytes, finite: bool = True) -> Any:
-    """Return JSON's values. Raises ValueError for what is none, or is nested too deeply or holds a number that no file does."""
+    """Return JSON's values. Raises ValueError for what is none, is nested too deeply, or holds a number that no file does."""
     document = from_json(content, allow_inf_nan=not finite)
-    left: list[tuple[Any, int]] = [([document], 0)]
+    left = [[document]]
     while left:
-        holder, depth = left.pop()
-        if depth > DEEPEST:
-            raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+        holder = left.pop()
         for value in holder.values() if isinstance(holder, dict) else holder:
             kind = type(value)  # JSON has no other types, and this is asked of every value of every record
             if kind is dict or kind is list:
-                left.append((value, depth + 1))
+                left.append(value)
             elif kind is int and abs(value) > LARGEST:
                 raise ValueError("it holds a number of more than 128 bits")
     return document
@@ -84,17 +77,13 @@ def read_regular(path: Path, most: int | None = None, remedy: str = "restore it 
 
     Raises InputError for a pipe, a device or a folder, which could keep a reader waiting for ever, and for more than ``most`` bytes.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        status = os.fstat(descriptor)
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise InputError(f"{path} is no regular file: restore it from a copy")
         if most is not None and status.st_size > most:
             raise InputError(f"{path} has {status.st_size:,} bytes, and may have {most:,}: {remedy}")
-        with open(descriptor, "rb", closefd=False) as file:
-            return file.read()
-    finally:
-        os.close(descriptor)
+        return file.read()
 
 
 def read_trial(folder: TrialFolder, planned: PlannedTrial) -> TrialRecord | None:

@@ -116,10 +116,6 @@ def recover(folder: TrialFolder, least: int = 0, waiting: Collection[int] = ()) 
     Only the driver that holds the campaign's lock may call it. Raises InputError, and leaves all parts as they are, for a damaged file and
     if rounds are lost: for example, if fewer than ``least`` exist.
     """
-    for name in TWINS:
-        whole = folder.path / f".{name}.old"
-        if whole.is_dir() and not folder.twin(name).is_dir():
-            whole.rename(folder.twin(name))  # version 0.2.0 was killed while it merged
     for place in (folder.path, *map(folder.twin, TWINS), folder.answers):
         if place.is_dir():
             remove_drafts(place)

@@ -2,14 +2,13 @@
 
 import shlex
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.configuration.server import NOT_ASKED
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, nearest
 from orchestrator.storage import merge, schema
 from orchestrator.storage.layout import CAMPAIGN, REPORT, TrialFolder, inside, trial_folder
 from orchestrator.storage.load import MEASURE_AGAIN, opened, read_campaign, read_table, read_trial
@@ -30,10 +29,8 @@ def refuse_no_campaign(directory: Path) -> None:
     below = sorted({found.parent for places in BELOW for found in directory.glob(f"{places}/{CAMPAIGN}")}, reverse=True)
     why = f"holds no {CAMPAIGN}: {told}, such as results/latest"
     if not directory.exists():
-        link = f"is a link to {directory.readlink()}, which " if directory.is_symlink() else ""
         beside = [found.parent.name for found in directory.parent.glob(f"*/{CAMPAIGN}")]
-        nearest = get_close_matches(directory.name, beside, n=1)
-        why = f"{link}is not there: {told}, such as {directory.with_name(nearest[0]) if nearest else 'results/latest'}"
+        why = f"is not there: {told}, such as results/latest" + (f"; {nearest(directory.name, beside)}" if beside else "")
     elif around is not None:
         why = f"lies within a campaign: {told}, {around}"
     elif below:

@@ -1,11 +1,8 @@
 """What ``campaign.json`` and ``trial.json`` hold."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -23,7 +20,7 @@ from pydantic import (
 
 from orchestrator.configuration.config import CampaignConfig, Trial
 from orchestrator.configuration.fields import Frozen, explain
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, nearest
 from orchestrator.stats.stopping import CHECK_COLUMNS
 from orchestrator.storage import schema
 from orchestrator.storage.layout import plain
@@ -33,7 +30,6 @@ from orchestrator.storage.schema import FaultName, Origin, State
 STARTED: tuple[State, ...] = ("running", "done", "failed", "interrupted")
 
 Plain = Annotated[str, AfterValidator(plain)]
-UtcTime = Annotated[AwareDatetime, AfterValidator(lambda time: _in_utc(time))]
 # Rounds, samples and processes are counted in 32 bits, as the tables do.
 MOST = 2**31 - 1
 # The end of the year 9999, s since 1970.
@@ -48,6 +44,7 @@ def _in_utc(time: datetime) -> datetime:
         raise ValueError("must be a time that UTC has") from error
 
 
+UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 # Name among a trial's facts of what is recorded of a server that the campaign has started for it.
 SERVER_STARTED = "server_started"
 
@@ -229,9 +226,8 @@ class CampaignRecord(Frozen):
         for planned in likely if likely and likely[0].trial_id == trial_id else self.trials:
             if planned.trial_id == trial_id:
                 return planned
-        nearest = get_close_matches(trial_id, [planned.trial_id for planned in self.trials], n=1, cutoff=0)
-        hint = f", such as {nearest[0]}" if nearest else ""
-        raise InputError(f"trial {trial_id!r} is not in this campaign: choose one of its {len(self.trials)} trials{hint}")
+        advice = nearest(trial_id, [planned.trial_id for planned in self.trials])
+        raise InputError(f"trial {trial_id!r} is not in this campaign: choose one of its {len(self.trials)} trials; {advice}")
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -338,6 +334,6 @@ class TrialRecord(PlannedTrial):
         return tuple(flag for flag in self.flags if flag not in NOTES)
 
     @classmethod
-    def from_plan(cls, planned: PlannedTrial) -> TrialRecord:
+    def from_plan(cls, planned: PlannedTrial) -> Self:
         """Return the record of a trial that is known only from the plan."""
         return cls.model_validate(dict(planned))

@@ -157,7 +157,6 @@ def _column(present: Mapping[str, pa.ChunkedArray], field: pa.Field, rows: int) 
 
 
 def _outcomes(chunk: pa.Array) -> pa.DictionaryArray:
-    """Return the same outcomes as codes into ``schema.OUTCOMES``."""
     encoded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
     codes = pc.index_in(encoded.dictionary, value_set=OUTCOMES).take(encoded.indices)
     if codes.null_count:

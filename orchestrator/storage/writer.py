@@ -1,19 +1,16 @@
 """Write a campaign's directory. The holder of a ``CampaignWriter`` is its only driver."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os
 import shlex
 import socket
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import yaml
 
@@ -59,50 +56,39 @@ WRITE_EVERY_S = 1.0
 WRITING_SHARE = 0.05
 
 
-class CampaignLock:
-    """The right to write into a campaign's directory, held from construction until ``release``.
+def lock_campaign(directory: Path) -> BinaryIO:
+    """Return an open file that holds the right to write into a campaign's directory until it is closed.
+
+    The file stays: removing it could take the lock away from the next holder.
 
     Raises
     ------
     InputError
         naming host, process and start of the driver that holds it, or a file system that has no locks.
     """
-
-    def __init__(self, directory: Path) -> None:
-        self._file, holder = _opened_lock(directory / LOCK), "another process"
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.seek(0)
-            with self._file, suppress(ValueError, KeyError, TypeError):  # the holder may not have written its name yet
-                about = json.loads(self._file.read())
-                holder = f"process {about['pid']} on {about['host']}, started at {about['started_at']}"
-            if isinstance(error, BlockingIOError):
-                raise InputError(f"{directory} is in use by {holder}: wait until it ends or stop it first") from error
-            raise InputError(
-                f"{directory} cannot be locked ({error.strerror}): choose a folder on another file system with results_dir="
-            ) from error
-        about = {"host": socket.gethostname(), "pid": os.getpid(), "started_at": utc_now().isoformat(timespec="seconds")}
-        self._file.truncate(0)
-        self._file.write(json.dumps(about).encode())
-        self._file.flush()
-
-    def release(self) -> None:
-        """Let go. The file stays: removing it could take the lock away from the next holder."""
-        self._file.close()
-
-
-def _opened_lock(path: Path) -> BinaryIO:
-    """Open the file of the lock, and nothing that a stranger has put in its place: its content is overwritten."""
+    path, holder = directory / LOCK, "another process"
+    try:  # never through a link, or into what else a stranger has put in its place: its content is overwritten
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        file = os.fdopen(os.open(path, flags, 0o666), "a+b")
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened as the lock of a campaign ({error.strerror or error}): remove it") from error
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return os.fdopen(descriptor, "a+b")
-        os.close(descriptor)
-    except OSError:
-        if not path.is_symlink() and not path.is_dir():
-            raise
-    raise InputError(f"{path} is a link or no regular file, and is to be the lock of a campaign: remove it")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.seek(0)
+        with file, suppress(ValueError, KeyError, TypeError):  # the holder may not have written its name yet
+            about = json.loads(file.read())
+            holder = f"process {about['pid']} on {about['host']}, started at {about['started_at']}"
+        if isinstance(error, BlockingIOError):
+            raise InputError(f"{directory} is in use by {holder}: wait until it ends or stop it first") from error
+        raise InputError(
+            f"{directory} cannot be locked ({error.strerror}): choose a folder on another file system with results_dir="
+        ) from error
+    about = {"host": socket.gethostname(), "pid": os.getpid(), "started_at": utc_now().isoformat(timespec="seconds")}
+    file.truncate(0)
+    file.write(json.dumps(about).encode())
+    file.flush()
+    return file
 
 
 class CampaignWriter:
@@ -112,7 +98,7 @@ class CampaignWriter:
     campaign is closed. Until then it says ``under_way``: what it does not hold yet stands in ``trial.json``.
     """
 
-    def __init__(self, directory: Path, record: CampaignRecord, lock: CampaignLock, clock: Callable[[], float]) -> None:
+    def __init__(self, directory: Path, record: CampaignRecord, lock: BinaryIO, clock: Callable[[], float]) -> None:
         remove_drafts(directory)
         self.directory = directory
         self._record = record
@@ -138,7 +124,7 @@ class CampaignWriter:
         latest: bool = False,
         clock: Callable[[], float] = time.monotonic,
         look: Callable[[Path, bool], tuple[str, ...]] | None = None,
-    ) -> CampaignWriter:
+    ) -> Self:
         """Start a campaign: write ``overrides.yaml`` and ``campaign.json``, and on request point ``results/latest`` at it.
 
         The link lies two folders up, where ``results/<sweep>/<time>`` has ``results``. ``look`` says which other users could change the
@@ -153,8 +139,8 @@ class CampaignWriter:
         made = _make_directory(directory)
         if look is not None:
             record = record.model_copy(update={"open_to": look(directory, made)})
-        lock = CampaignLock(directory)
-        try:
+        with ExitStack() as stack:
+            lock = stack.enter_context(lock_campaign(directory))
             _refuse_used(directory)
             told = {"command": list(record.command), "sweep": record.sweep}
             write_text(directory / OVERRIDES, yaml.safe_dump(told, allow_unicode=True, sort_keys=False))
@@ -162,9 +148,7 @@ class CampaignWriter:
             writer._write_record(under_way=False)
             if latest:
                 write_link(directory.absolute().parent.parent / "latest", directory)
-        except BaseException:
-            lock.release()
-            raise
+            stack.pop_all()  # the writer keeps the lock
         return writer
 
     @classmethod
@@ -173,21 +157,20 @@ class CampaignWriter:
         directory: Path,
         clock: Callable[[], float] = time.monotonic,
         look: Callable[[Path, bool], tuple[str, ...]] | None = None,
-    ) -> CampaignWriter:
+    ) -> Self:
         """Go on with a campaign. Raises InputError for a directory that holds none, is damaged, or is another driver's.
 
         What ``look`` says is recorded beside what it has said before.
         """
         refuse_no_campaign(directory)
-        lock = CampaignLock(directory)
-        try:
+        with ExitStack() as stack:
+            lock = stack.enter_context(lock_campaign(directory))
             record = read_campaign(directory)
             if look is not None:
                 record = record.model_copy(update={"open_to": tuple(dict.fromkeys([*record.open_to, *look(directory, False)]))})
-            return cls(directory, record, lock, clock)
-        except BaseException:
-            lock.release()
-            raise
+            writer = cls(directory, record, lock, clock)
+            stack.pop_all()  # the writer keeps the lock
+        return writer
 
     def trial(self, trial_id: str) -> TrialWriter:
         with self._one_at_a_time:
@@ -259,12 +242,14 @@ class CampaignWriter:
         """Flush every trial and let go of the lock."""
         with ExitStack() as stack:  # does all of it, even if a part fails
             stack.callback(self._folder_held.close)
-            stack.callback(self._lock.release)
-            stack.callback(self._write_states)
+            stack.callback(self._lock.close)
+            if self._under_way:
+                self._under_way = False  # tried once, also where it fails
+                stack.callback(self._write_record, under_way=False)
             while self._trials:
                 stack.callback(self._trials.popitem()[1].flush)
 
-    def __enter__(self) -> CampaignWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -273,12 +258,6 @@ class CampaignWriter:
     def _of_plan(self, trial_id: str) -> tuple[PlannedTrial, TrialFolder]:
         planned = self._planned.get(trial_id) or self._record.planned(trial_id)
         return planned, trial_folder(self.directory, planned.trial_id)
-
-    def _write_states(self) -> None:
-        with self._one_at_a_time:
-            if self._under_way:
-                self._under_way = False  # tried once, also where it fails
-                self._write_record(under_way=False)
 
     def _write_record(self, under_way: bool) -> None:
         started = self._clock()
@@ -293,7 +272,6 @@ class CampaignWriter:
 
 
 def _make_directory(directory: Path) -> bool:
-    """Make it if it is missing, and return whether it was."""
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir()
@@ -306,7 +284,6 @@ def _make_directory(directory: Path) -> bool:
 
 
 def _refuse_used(directory: Path) -> None:
-    """Refuse a directory that holds more than a killed start leaves."""
     if (directory / CAMPAIGN).exists():
         raise InputError(
             f"{directory} holds a campaign already: go on with it with `python -m orchestrator resume {shlex.quote(str(directory))}`, or "

@@ -29,9 +29,8 @@ def digest_files(paths: Iterable[Path], cache: Path | None = None) -> list[str]:
     """
     cache = cache_dir() / "digests.json" if cache is None else cache
     known: dict[str, list[int | str]] = {}
-    with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
-        found = json.loads(cache.read_bytes())
-        known = {key: entry for key, entry in found.items() if [type(part) for part in entry] == [int, int, str] and len(entry[2]) == 64}
+    with contextlib.suppress(OSError, ValueError):
+        known = json.loads(cache.read_bytes())
     fresh: dict[str, list[int | str]] = {}
     digests = []
     for path in paths:
@@ -73,12 +72,9 @@ def code_files(folders: Iterable[str] = ()) -> dict[str, str]:
 
 def digest_code(folders: Iterable[str] = ()) -> str:
     """Return the SHA-256 of every Python file's name and content: all of the orchestrator's, of ``tasks`` and of the user's folders."""
-    digest = hashlib.sha256()
-    for root in [HOME / "orchestrator", HOME / "tasks", *(Path(folder).expanduser() for folder in folders)]:
-        for path in _python_files(root):
-            digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
-            digest.update(bytes.fromhex(_digest(path)))
-    return digest.hexdigest()
+    roots = [HOME / "orchestrator", HOME / "tasks", *(Path(folder).expanduser() for folder in folders)]
+    lines = [f"{path.relative_to(root).as_posix()}\0{_digest(path)}\n" for root in roots for path in _python_files(root)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _python_files(root: Path) -> Iterator[Path]:

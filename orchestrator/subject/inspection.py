@@ -65,17 +65,8 @@ class Inspection:
 UNKNOWN = Inspection(0, 0, "unknown", "unknown", {}, {})  # for a trial without its model or data
 
 
-@dataclass(frozen=True)
-class OpenTask:
-    """A task that has checked itself, and the samples drawn from it. ``class_range`` is over all samples.
-
-    ``inspection`` knows nothing of a model.
-    """
-
-    task: Task
-    samples: tuple[Sample, ...]
-    class_range: tuple[int, int] | None
-    inspection: Inspection
+# A task that has checked itself, the samples drawn from it, the range of classes over all samples, and what is known without a model.
+OpenTask = tuple[Task, tuple[Sample, ...], tuple[int, int] | None, Inspection]
 
 
 @dataclass(frozen=True)
@@ -125,38 +116,24 @@ class Inspector:
         check_packages()
         check_runtime(trial.runtime, trial.system.device_kind)
         model_options, task_options = options_here(trial)
-        (model, of_model), task = self._model(trial, model_options), self._task(trial, task_options)
-        check_classes(f"model {trial.model.name}", trial.model.classes, task.class_range)
+        model, of_model = self._model(trial, model_options)
+        task, samples, classes, of_task = self._task(trial, task_options)
+        check_classes(f"model {trial.model.name}", trial.model.classes, classes)
         inspection = replace(
-            task.inspection,
+            of_task,
             **{**of_model, **({"model_digest": "unknown"} if trial.server.is_asked else {})},
-            load_digest=self._check_load(trial, len(task.samples)),
+            load_digest=self._check_load(trial, len(samples)),
         )
-        return Subject(model, task.task, task.samples, inspection)
+        return Subject(model, task, samples, inspection)
 
     def look(self, trial: Trial) -> Look:
-        """Return what ``open`` finds, or everything that it would refuse.
+        """Return what ``open`` finds, or everything that it would refuse; it raises at the first.
 
         Raises
         ------
         InputError
             for a mistake on any machine, such as classes that do not fit.
         """
-        try:
-            subject = self.open(trial)
-            self._check_server(trial)
-            return Look(subject.inspection, (), subject.model.fetches() if hasattr(subject.model, "fetches") else None)
-        except InputError:
-            missing = self.missing(trial)
-            if not missing:
-                raise
-        with suppress(InputError):
-            model, _ = self._model(trial, options_here(trial)[0])
-            return Look(UNKNOWN, missing, model.fetches() if hasattr(model, "fetches") else None)
-        return Look(UNKNOWN, missing)
-
-    def missing(self, trial: Trial) -> tuple[str, ...]:
-        """Return everything that ``open`` would refuse, one line each; it raises at the first."""
         model_options, task_options = options_here(trial)
         steps: tuple[Callable[[], object], ...] = (
             lambda: check_runtime(trial.runtime, trial.system.device_kind),
@@ -165,7 +142,14 @@ class Inspector:
             lambda: self._check_load(trial, 1),
             lambda: self._check_server(trial),
         )
-        return tuple(filter(None, map(_complaint, steps)))
+        missing = tuple(filter(None, map(_complaint, steps)))
+        if not missing:
+            subject = self.open(trial)
+            return Look(subject.inspection, (), subject.model.fetches() if hasattr(subject.model, "fetches") else None)
+        with suppress(InputError):
+            model, _ = self._model(trial, model_options)
+            return Look(UNKNOWN, missing, model.fetches() if hasattr(model, "fetches") else None)
+        return Look(UNKNOWN, missing)
 
     def _check_load(self, trial: Trial, samples: int) -> str | None:
         """Return the digest of the file of arrival times, where there is one. Raises InputError for a schedule that cannot be drawn."""
@@ -175,7 +159,6 @@ class Inspector:
         return None if trial.load.file is None else digest_files([Path(trial.load.file)], self._digest_cache)[0]
 
     def _check_server(self, trial: Trial) -> None:
-        """Look once whether a server is there. Raises InputError."""
         key = trial.server.model_dump_json()
         if key not in self._servers:
             self._servers[key] = _complaint(lambda: check_server(trial.server))
@@ -206,7 +189,6 @@ class Inspector:
         return self._tasks[key]
 
     def _open_task(self, config: TaskConfig, options: Mapping[str, Any]) -> OpenTask:
-        """Construct a task, let it check itself, draw its samples and digest them."""
         task: Task = resolve("task", config.target, options)
         with faults_of(f"task {config.name} ({config.target})"):
             task.check()
@@ -226,7 +208,7 @@ class Inspector:
                 slices=tuple(sorted({name for sample in samples for name in sample.slices})),
                 metrics=tuple(task.metrics),
             )
-            return OpenTask(task, samples, found, inspection)
+            return task, samples, found, inspection
 
 
 def _complaint(step: Callable[[], object]) -> str | None:
@@ -245,11 +227,6 @@ def check_runtime(runtime: RuntimeConfig, device: DeviceKind) -> None:
     for program in runtime.programs.get(device, ()):
         if shutil.which(program) is None:
             raise InputError(f"runtime={runtime.name} needs the program {program}, which is not on PATH; install it or choose another")
-
-
-def open_subject(trial: Trial) -> Subject:
-    """Open one trial's subject, as ``Inspector`` does for many. Raises InputError."""
-    return Inspector().open(trial)
 
 
 def options_here(trial: Trial) -> tuple[dict[str, Any], dict[str, Any]]:

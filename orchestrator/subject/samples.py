@@ -8,8 +8,8 @@ import hashlib
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.configuration.config import Trial
-from orchestrator.contracts import InputError, Sample, doubling_range
+from orchestrator.contracts import InputError, Sample
 from orchestrator.metrics import parts_of
 from orchestrator.subject.digests import digest_files
 
@@ -31,11 +31,9 @@ def check_names(task: str, samples: Sequence[Sample]) -> None:
     """Refuse a task without samples, or with two of one name. Raises InputError."""
     if not samples:
         raise InputError(f"task {task}: has no samples; check where its data is")
-    names: set[str] = set()
-    for sample in samples:
-        if sample.name in names:
-            raise InputError(f"task {task}: two samples are called {sample.name!r}; names must be unique")
-        names.add(sample.name)
+    name, count = Counter(sample.name for sample in samples).most_common(1)[0]
+    if count > 1:
+        raise InputError(f"task {task}: {count} samples are called {name!r}; names must be unique")
 
 
 def class_range(samples: Iterable[Sample]) -> tuple[int, int] | None:
@@ -234,17 +232,6 @@ def slices_offered(of_samples: Iterable[str], kind: str, metrics: Iterable[str])
         of the task; the size of a picture is known to every task of pictures.
     """
     return {*of_samples, *([SIZE] if kind in PICTURES else ()), *(part for metric in metrics for part in parts_of(metric))}
-
-
-def groups_by_size(input_sizes: NDArray[np.int64]) -> list[str]:
-    """Return the group of each picture, [S], by the side in pixels of a square that is as large.
-
-    Parameters
-    ----------
-    input_sizes : [S]
-        pixels of each picture.
-    """
-    return [doubling_range(sqrt(max(size, 0))) for size in input_sizes.tolist()]
 
 
 def in_order(groups: Iterable[str | None]) -> list[str]:

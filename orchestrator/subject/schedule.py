@@ -3,12 +3,11 @@
 import csv
 import json
 import math
-import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,6 @@ MOST_ARRIVALS = 10**7  # of one stream: their stamps lie in memory
 # Names of the column or field of a trace that holds the times; a file of one column needs none.
 COLUMNS = ("arrival_s", "arrival", "timestamp", "time", "TIMESTAMP")
 LATEST_S = 1e11  # a later moment, of the year 5138 if counted from 1970, is one in milliseconds or less
-MOST_GIB = 2  # of a trace
 
 
 @dataclass(frozen=True)
@@ -165,65 +163,49 @@ def _traced(load: LoadConfig, samples: int) -> tuple[NDArray[np.int64], Length]:
 
 
 def read_trace(path: Path) -> NDArray[np.float64]:
-    """Return the times of a file in s, in the order of its lines.
-
-    Raises
-    ------
-    InputError
-        for what is no regular file or too large, cannot be read, has no such column, or holds what is no time.
-    """
+    """Return the times of a file in s, in the order of its lines. Raises InputError for what holds no such column, or what is no time."""
     try:
-        # A pipe without a writer would keep us waiting.
-        with open(path, newline="", encoding="utf-8-sig", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_GIB * 2**30:
-                raise InputError(f"load.file={path}: must be a regular file of at most {MOST_GIB} GiB; copy what is to be played into one")
-            values = list(_of_jsonl(file, path) if path.suffix in (".jsonl", ".json") else _of_csv(file, path))
-    except InputError:
-        raise
-    except (OSError, ValueError, RecursionError, csv.Error) as error:
-        raise InputError(f"load.file={path}: cannot be read as arrival times ({error}); give a CSV or JSONL file") from error
-    return np.array([_seconds(value, path, line) for line, value in values], dtype=np.float64)
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            values = _of_jsonl(file) if path.suffix in (".jsonl", ".json") else _of_csv(file)
+            return np.array([_seconds(value, line) for line, value in values], dtype=np.float64)
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"load.file={path}: cannot be read as arrival times in CSV or JSONL: {error}") from error
 
 
-def _of_jsonl(lines: Iterator[str], path: Path) -> Iterator[tuple[int, object]]:
+def _of_jsonl(lines: Iterable[str]) -> Iterator[tuple[int, object]]:
     column: str | None = None
     for number, line in enumerate(lines, start=1):
         if line.strip():
             row = json.loads(line)
             if isinstance(row, dict):
-                column = _column(row, path) if column is None else column
+                column = column or _column(row)
                 row = row.get(column)
             yield number, row
 
 
-def _of_csv(lines: Iterator[str], path: Path) -> Iterator[tuple[int, object]]:
+def _of_csv(lines: Iterable[str]) -> Iterator[tuple[int, object]]:
     reader = csv.reader(lines, strict=True)
     rows = ((reader.line_num, row) for row in reader if row)
-    number, first = next(rows, (1, []))
-    place = 0
-    if len(first) > 1 or any(name in first for name in COLUMNS):
-        name = _column(first, path)
-        place = first.index(name)
-    elif first:
-        yield number, first[0]
-    for number, row in rows:
+    first_line, first = next(rows, (1, [""]))
+    has_names = len(first) > 1 or first[0] in COLUMNS
+    place = first.index(_column(first)) if has_names else 0
+    for number, row in rows if has_names else chain([(first_line, first)], rows):
         if len(row) != len(first):
-            raise InputError(
-                f"load.file={path}: line {number}, {','.join(row)[:40]!r}, has {len(row)} cells, and the first line {len(first)}; "
+            raise ValueError(
+                f"line {number}, {','.join(row)[:40]!r}, has {len(row)} cells, and the first line {len(first)}; "
                 "give every line as many as the first, write decimals with a point, and quote cells that contain commas"
             )
         yield number, row[place]
 
 
-def _column(names: object, path: Path) -> str:
-    found = next((name for name in COLUMNS if name in names), None)  # type: ignore[operator]
+def _column(names: Iterable[str]) -> str:
+    found = next((name for name in COLUMNS if name in names), None)
     if found is None:
-        raise InputError(f"load.file={path}: no column of arrival times; name it one of {', '.join(COLUMNS)}")
+        raise ValueError(f"no column of arrival times; name it one of {', '.join(COLUMNS)}")
     return found
 
 
-def _seconds(value: object, path: Path, line: int) -> float:
+def _seconds(value: object, line: int) -> float:
     """Return a number of seconds, or those of an ISO time since 1970. Python would take true for 1, and 1_0 for 10."""
     seconds = math.nan
     try:
@@ -233,8 +215,8 @@ def _seconds(value: object, path: Path, line: int) -> float:
             moment = datetime.fromisoformat(str(value).strip())
             seconds = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
     if not abs(seconds) <= LATEST_S:
-        raise InputError(
-            f"load.file={path}: {str(value)[:40]!r} in line {line} is no time in seconds before the year 5138; write seconds, with a "
-            "decimal point, or ISO times, and divide milliseconds by 1000"
+        raise ValueError(
+            f"{str(value)[:40]!r} in line {line} is no time in seconds before the year 5138; write seconds, with a decimal point, or ISO "
+            "times, and divide milliseconds by 1000"
         )
     return seconds

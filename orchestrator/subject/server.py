@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import re
 import shutil
 import socket
 import ssl
@@ -44,16 +43,11 @@ class Address:
         return host if self.port == DEFAULT_PORTS["http" if self.tls is None else "https"] else f"{host}:{self.port}"
 
 
-def headers_of(settings: ServerSettings, secret: Secret | None) -> dict[str, str]:
+def headers_of(settings: ServerSettings, secret: Secret) -> dict[str, str]:
     """Return the header that a server's token goes into; none without one."""
-    if secret is None:
+    if not secret.token:
         return {}
     return {settings.token_header: f"Bearer {secret.token}" if settings.token_header.lower() == "authorization" else secret.token}
-
-
-def without_token(text: str, secret: Secret | None) -> str:
-    """Return a text without a server's token."""
-    return text if secret is None else secret.hide(text)
 
 
 def address_of(settings: ServerSettings) -> Address:
@@ -73,27 +67,24 @@ def address_of(settings: ServerSettings) -> Address:
     return Address(host, port, parts.path.rstrip("/"), numbers, tls)
 
 
-def token_of(settings: ServerSettings) -> Secret | None:
-    """Return a server's token, None where it wants none. Raises InputError where it is not to be had; the message never holds it."""
+def token_of(settings: ServerSettings) -> Secret:
+    """Return a server's token, an empty one where it wants none. Raises InputError, without it, where it is not to be had."""
     if settings.token_env is not None:
-        # A name as such names are; anything else may be the token itself, which no message repeats.
-        shown = f"={settings.token_env}" if re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", settings.token_env) else ""
-        where, found = f"server.token_env{shown}", os.environ.get(settings.token_env)
+        # Its value may be the token itself, which no message repeats.
+        where, found = "server.token_env", os.environ.get(settings.token_env)
         if found is None:
             raise InputError(f"{where}: this environment variable is not set; name the one that holds the server's token, and set it")
     elif settings.token_file is not None:
-        where = f"server.token_file={settings.token_file}"
+        where = "server.token_file"
         try:
             with Path(settings.token_file).open(encoding="latin-1") as file:
                 found = file.read(LONGEST_TOKEN + 1)
         except OSError as error:
-            # What is no file may be the token itself.
-            shown = where if Path(settings.token_file).exists() else "server.token_file"
             raise InputError(
-                f"{shown} cannot be read ({error.strerror}); it must be a file that holds the token: correct the path or its permissions"
+                f"{where} cannot be read ({error.strerror}); it must be a file that holds the token: correct the path or its permissions"
             ) from error
     else:
-        return None
+        return Secret("")
     token = found.strip()
     if not token or len(token) > LONGEST_TOKEN or not all("!" <= letter <= "~" for letter in token):
         raise InputError(f"{where}: holds no token, which is 1 to {LONGEST_TOKEN:,} visible ASCII characters in one line; correct it")
@@ -152,10 +143,6 @@ def reason(error: BaseException) -> str:
     """Return why a connection failed, in one line, which is not cut: a token must first be taken out of it."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}; server.ca=PATH names others"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     lines = str(error).strip().splitlines()

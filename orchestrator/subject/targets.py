@@ -5,13 +5,11 @@ The user's own code is what is neither ours, nor a framework's, nor Python's: th
 
 import importlib
 import importlib.util
-import inspect
 import os
 import pkgutil
 import re
 import sys
 import sysconfig
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -95,13 +93,6 @@ def resolve(block: str, target: str, options: Mapping[str, Any]) -> Any:
             raise InputError(f"{where}: there is no module {error.name}; {advice}") from error
         except AttributeError as error:
             raise InputError(f"{where}: module {module} has no {name}; correct the YAML") from error
-    if not callable(found):
-        raise InputError(f"{where}: is no class; correct the YAML")
-    try:  # before it is called: what the class itself raises is its own
-        inspect.signature(found).bind(**options)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: {error}; the keys of the {block}'s YAML must be its arguments") from error
-    with faults_of(where):
         return found(**options)
 
 
@@ -118,7 +109,9 @@ def faults_of(where: str) -> Iterator[None]:
     except BaseException as error:
         if ends_the_program(error):
             raise
-        raise InputError(f"{where}: raised {message_with_place(error)}; check its options, or the class itself") from error
+        raise InputError(
+            f"{where}: raised {message_with_place(error)}; check its options, which the YAML sets, or the class itself"
+        ) from error
 
 
 MOST_CHARACTERS = 16_000  # a longer traceback keeps its beginning and its end
@@ -130,8 +123,6 @@ OUR_FOLDER = os.path.realpath(Path(__file__).parents[1])
 TASKS = os.path.realpath(Path(__file__).parents[2] / "tasks")
 LIBRARIES = tuple(os.path.realpath(sysconfig.get_paths()[name]) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")
-# Characters that turn the order of the text around them.
-BIDIRECTIONAL = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def one_line(error: BaseException) -> str:
@@ -150,10 +141,8 @@ def place_of(error: BaseException) -> str:
 
     A syntax error says itself where it is.
     """
-    seen: set[int] = set()
     found: BaseException | None = error
-    while found is not None and id(found) not in seen and not isinstance(found, SyntaxError):
-        seen.add(id(found))
+    while found is not None and not isinstance(found, SyntaxError):
         places = [(frame.f_code, line) for frame, line in walk_tb(found.__traceback__) if is_users(frame.f_code.co_filename)]
         if places:
             code, line = places[-1]
@@ -188,8 +177,7 @@ def traceback_text(error: BaseException | TracebackException) -> str:
 
 def harmless(text: str) -> str:
     """Return a text with what could steer a terminal as backslash escapes. Ends of lines and tabs stay."""
-    steering = {letter for letter in {*text} - {*"\n\t"} if unicodedata.category(letter) in ("Cc", "Cs") or letter in BIDIRECTIONAL}
-    return text.translate({ord(letter): letter.encode("unicode_escape").decode() for letter in steering})
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def keep_traceback(error: BaseException, text: str | None = None) -> None:

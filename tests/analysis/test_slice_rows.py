@@ -137,7 +137,7 @@ def test_samples_that_have_the_slice_go_before_boxes(build: Any, noise: Any) -> 
 
 def test_a_slice_that_nobody_has_and_one_of_too_many_groups_are_refused(build: Any) -> None:
     data = build("a", np.full((3, 1001), 5.0), slices={"id": [str(number) for number in range(1001)]})
-    with pytest.raises(InputError, match=r"analysis\.slices=area: no sample has this slice; choose of id, size"):
+    with pytest.raises(InputError, match=r"analysis\.slices=area: no sample has this slice; there is id, size"):
         rows_of(data, "area")
     with pytest.raises(InputError, match=r"analysis\.slices=id: net-a-r0 has 1,001 groups of it, more than 1,000"):
         rows_of(data, "id")

@@ -57,7 +57,7 @@ def test_the_user_chooses_reference_primary_and_thresholds() -> None:
 
 
 def test_a_reference_that_is_no_trial_is_refused() -> None:
-    with pytest.raises(InputError, match=r"analysis\.reference=x: no such trial; choose one of fast-r0"):
+    with pytest.raises(InputError, match=r"analysis\.reference=x: no such trial; there is fast-r0"):
         check_names([trial("fast", 5)], AnalysisConfig(reference="x"))
 
 

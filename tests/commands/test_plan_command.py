@@ -123,11 +123,11 @@ def test_repeats_are_trials(call: Call, null_words: list[str]) -> None:
 def test_a_reference_is_refused_before_anything_is_measured(call: Call, null_words: list[str], tmp_path: Path, verb: str) -> None:
     (trial,) = trial_ids(call("plan", *null_words)[1])
     code, out, err = call(verb, *null_words, "analysis.reference=nope")
-    assert (code, out, err) == (2, "", f"error: analysis.reference=nope: no such trial; choose one of {trial}\n")
+    assert (code, out, err) == (2, "", f"error: analysis.reference=nope: no such trial; there is {trial}\n")
     code, out, err = call(verb, *null_words, "system.cores=[4000]", f"analysis.reference={trial}")
     assert (code, out) == (2, "")
-    assert err.startswith(f"error: analysis.reference={trial}: no such trial; choose one of echo-numbers-")
-    cannot_run = err.split("choose one of ")[1].strip()
+    assert err.startswith(f"error: analysis.reference={trial}: no such trial; ")
+    cannot_run = err.split("did you mean ")[1].strip().rstrip("?")
     code, out, err = call(verb, *null_words, "system.cores=[4000]", f"analysis.reference={cannot_run}", "--skip-infeasible")
     assert (code, out) == (2, "")
     assert err.startswith(f"error: analysis.reference={cannot_run}: this trial cannot run here: system.cores=[4000]: core 4000; ")
@@ -139,7 +139,7 @@ def test_a_slice_that_no_sample_has_is_refused_before_anything_is_measured(
     call: Call, null_words: list[str], verb: str, tmp_path: Path
 ) -> None:
     code, out, err = call(verb, *null_words, "analysis.slices=[parity,nope]")
-    assert (code, out, err) == (2, "", "error: analysis.slices=nope: no sample has this slice; choose of parity, size\n")
+    assert (code, out, err) == (2, "", "error: analysis.slices=nope: no sample has this slice; there is parity, size\n")
     assert list(tmp_path.iterdir()) == []
     assert call("plan", *null_words, "analysis.slices=[parity]")[0] == 0
 

@@ -24,7 +24,7 @@ from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.handover import Rounds
 from orchestrator.storage.records import CampaignRecord, Pairing, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import open_subject
+from orchestrator.subject.inspection import Inspector
 
 Measure = Callable[..., Path]
 INFERENCE = 3
@@ -97,7 +97,7 @@ def plan_of(
             "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "repeat": repeats, "max_errors": max_errors, "lead_in": 0, "visit_rounds": 5},
         }  # fmt: skip
         trial = parse_trial(document)
-        candidates.append(Candidate(trial, open_subject(trial).inspection, read_machine()))
+        candidates.append(Candidate(trial, Inspector().open(trial).inspection, read_machine()))
     return make_plan_of(candidates).trials
 
 

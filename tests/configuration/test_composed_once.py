@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from orchestrator.configuration.composition import compose_trials
 
 pytestmark = pytest.mark.slow
 
-Write = Callable[[str, str], Path]
 NULL = ["model=echo", "task=numbers"]
 
 
@@ -51,16 +50,6 @@ def test_trials_that_share_their_groups_share_one_composition(own_conf: Path, mo
     documents = compose_trials(words, multirun=True, config_dirs=[own_conf]).documents
     assert [document["task"]["count"] for document in documents] == [*range(30), *range(30)]
     assert len(asked) == 2
-
-
-@pytest.mark.parametrize("extra", ["", "defaults: [alpha]\n", "# @package _global_\ntask: {count: 7}\nmodel: {name: own}\n"])
-def test_files_that_stand_alone_are_composed_once(own_conf: Path, write: Write, extra: str) -> None:
-    write("model/own", extra or "name: own\n")
-    words = ["model=own,beta,gamma", "task=first,second", "system=cpu_all,cpu_1core"]
-    documents = compose_trials(words, multirun=True, config_dirs=[own_conf]).documents
-    rows = itertools.product(*(word.partition("=")[2].split(",") for word in words))
-    alone = [[f"{key}={value}" for key, value in zip(("model", "task", "system"), row, strict=True)] for row in rows]
-    assert list(documents) == [by_hydra(row, [own_conf]) for row in alone]
 
 
 def test_no_trial_sees_the_values_of_another(own_conf: Path) -> None:

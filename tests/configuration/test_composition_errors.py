@@ -102,13 +102,6 @@ def test_more_than_1000_trials_repeats_included_are_asked_for(own_conf: Path, wr
         assert compose_trials(words, True, [own_conf], many=True).documents
 
 
-def test_too_many_repeats_that_the_command_line_says_are_refused_before_anything_is_composed(own_conf: Path, write: Write) -> None:
-    write("model/broken", "name: ???\n")
-    assert complaint(own_conf, "model=broken", "task=first").startswith("model.name: has no value yet")
-    words = ["model=broken", "task=first", "task.count=1,2", "measurement.repeat=501"]
-    assert complaint(own_conf, *words, multirun=True).startswith("this makes 1,002 trials, ")
-
-
 def test_a_thousand_trials_are_not_too_many(own_conf: Path) -> None:
     words = ["model=alpha", "task=first", "task.count=1,2", "measurement.repeat=500"]
     assert len(compose_trials(words, True, [own_conf]).documents) == 2

@@ -26,17 +26,17 @@ def complaint(folder: Path, *overrides: str) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("tag: !!binary aGVsbG8=", f"model.tag=b'hello': {UNPLAIN}"),
+        ("tag: !!binary aGVsbG8=", f"model.tag: {UNPLAIN}"),
         (
             "tag: !!timestamp 2020-01-01",
             "a value in the YAML of task=first, model=odd: tag: Value 'date' is not a supported primitive type; ",
         ),
         ("tag: !!int x", "a value in the YAML of task=first, model=odd: invalid literal for int()"),
-        ("tag: .inf", f"model.tag=inf: {UNPLAIN}"),
-        ("tag: {of: [1, -.inf]}", "model.tag.of.1=-inf: must be "),
-        ("tag: .nan", "model.tag=nan: must be "),
-        ("tag: {1: a}", "model.tag: its key 1 is no text; put it into quotes"),
-        ("1: a", "model: its key 1 is no text; put it into quotes"),
+        ("tag: .inf", f"model.tag: {UNPLAIN}"),
+        ("tag: {of: [1, -.inf]}", "model.tag.of.1: must be "),
+        ("tag: .nan", "model.tag: must be "),
+        ("tag: {1: a}", "model.tag.1: must be "),
+        ("1: a", "model.1: must be "),
     ],
 )
 def test_a_value_of_a_file_that_json_would_not_give_back(own_conf: Path, write: Write, text: str, message: str) -> None:
@@ -47,7 +47,7 @@ def test_a_value_of_a_file_that_json_would_not_give_back(own_conf: Path, write: 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model.path=[inf]", "model.path.0=inf: must be "),
+        ("model.path=[inf]", "model.path.0: must be "),
     ],
 )
 def test_a_value_of_the_command_line_that_json_would_not_give_back(own_conf: Path, override: str, message: str) -> None:

@@ -12,10 +12,9 @@ from orchestrator.machine.host import read_machine
 from orchestrator.running.feasibility import why_stacks_differ
 
 
-@pytest.mark.parametrize("address", ["somewhere", "10.0.0.1", ":6379", "10.0.0.1:", "ray://10.0.0.1:10001", "a b:1"])
-def test_an_address_is_host_and_port(address: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"must be HOST:PORT"), joined_ray(address, tmp_path):
-        pass
+@pytest.mark.parametrize("address", ["somewhere", "127.0.0.1", "127.0.0.1:", "ray://127.0.0.1:10001", "a b:1"])
+def test_an_address_is_host_and_port(address: str) -> None:
+    assert not answers(address)
 
 
 def test_where_nothing_answers_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,7 @@ def test_every_line_stands_on_the_page(findings: list[Finding]) -> None:
         (["cluster=local,inline"], "cluster=local,inline: one value is wanted here"),
         (["cluster=address"], "cluster.address: has no value yet"),
         (["cluster.address=10.0.0.1:6379"], "cluster=address needs cluster.address=HOST:PORT"),
-        (["cluster=address", "cluster.address=somewhere"], "cluster.address=somewhere must be HOST:PORT"),
+        (["cluster=address", "cluster.address=somewhere"], "cluster.address=somewhere: nothing answers at this HOST:PORT"),
     ],
 )
 def test_mistakes_are_in_one_line(overrides: list[str], complaint: str) -> None:

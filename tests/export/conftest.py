@@ -22,7 +22,7 @@ from orchestrator.storage.files import write_results
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import open_subject
+from orchestrator.subject.inspection import Inspector
 
 Campaigns = Callable[..., Path]
 
@@ -57,7 +57,7 @@ def plan_trial(
         "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "max_errors": 5, **measurement},
     }  # fmt: skip
     trial = parse_trial(document)
-    made = make_plan_of([Candidate(trial, open_subject(trial).inspection, read_machine())]).trials[0]
+    made = make_plan_of([Candidate(trial, Inspector().open(trial).inspection, read_machine())]).trials[0]
     return made.model_copy(update={"trial_id": f"{made.match_key}-r{repeat}", "trial": made.trial.model_copy(update={"repeat": repeat})})
 
 

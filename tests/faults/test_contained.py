@@ -29,7 +29,7 @@ from orchestrator.storage.records import CampaignRecord, Fault, PlannedTrial
 from orchestrator.storage.schema import FaultName, InFlight, LossCause, Outcome
 from orchestrator.storage.trial_writer import TrialWriter
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import open_subject
+from orchestrator.subject.inspection import Inspector
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def three_trials(schedule: str) -> tuple[PlannedTrial, ...]:
             "measurement": {"rule": "rounds", "min_rounds": 3, "max_rounds": 3, "schedule": schedule, "visit_rounds": 2},
         }  # fmt: skip
         trial = parse_trial(document)
-        candidates.append(Candidate(trial, open_subject(trial).inspection, read_machine()))
+        candidates.append(Candidate(trial, Inspector().open(trial).inspection, read_machine()))
     return make_plan_of(candidates).trials
 
 

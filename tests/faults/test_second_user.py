@@ -29,7 +29,7 @@ from orchestrator.machine.other_users import nobody, open_places
 from orchestrator.machine.turn import Turn, check_turn, read_turn
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.scratch import Scratch, remove_stale, stamps_path, take_stamps
-from orchestrator.running.keeper import kept
+from orchestrator.running.keeper import Keeper
 from orchestrator.storage.files import write_link
 from orchestrator.storage.reader import open_campaign
 
@@ -264,7 +264,7 @@ def test_a_campaign_waits_for_another_user_and_says_for_whom(
     with stranger(take) as other:
         assert other.told == "done"
         told = Turn("ours", "our campaign").take()
-        assert told == f"user nobody ({NOBODY}), process {other.pid},"
+        assert told == f"somebody under the number of user nobody ({NOBODY}) (`fuser -v {common}`, as root, names the process)"
         assert read_turn().holder == told
         ended: list[tuple[int, str]] = []
         waiting = threading.Thread(target=lambda: ended.append(campaign()))
@@ -309,7 +309,7 @@ def test_a_lock_folder_of_one_user_excludes_no_other(campaign: Callable[..., tup
 
 def test_rays_folder_and_token_are_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
-    with kept() as keeper:
+    with Keeper() as keeper:
         folder = private_folder()
         keeper.remove_at_end(folder.parent)
         (folder / "code.py").touch()
@@ -431,5 +431,5 @@ def test_a_link_to_the_newest_results_that_is_a_stranger_s_is_named(public: Path
     link = public / "latest"
     assert as_stranger(lambda: link.symlink_to("theirs")) == "done"
     told = as_stranger(lambda: write_link(link, public), uid=VICTIM)
-    assert f"{link} belongs to user {NOBODY} and cannot be pointed at the newest results: have it removed, or name results_dir=" in told
+    assert f"{link} belongs to another user and cannot be pointed at the newest results: name results_dir=" in told
     assert [path.name for path in public.iterdir()] == ["latest"]

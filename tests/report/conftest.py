@@ -30,7 +30,7 @@ from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, LeftOut, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import open_subject
+from orchestrator.subject.inspection import Inspector
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -75,7 +75,7 @@ def trial(system: str, runtime: str, rounds: int = 24, **model: object) -> Candi
             "measurement": {"rule": "paper", "min_rounds": rounds, "max_rounds": rounds, "schedule": "sequential"},
         }
     )  # fmt: skip
-    return Candidate(parsed, open_subject(parsed).inspection, read_machine())
+    return Candidate(parsed, Inspector().open(parsed).inspection, read_machine())
 
 
 def run_crowd(folder: Path) -> Path:

@@ -22,7 +22,7 @@ from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import open_subject
+from orchestrator.subject.inspection import Inspector
 
 
 class Stop(threading.Event):
@@ -178,7 +178,7 @@ def planned(rounds: int, **measurement: Any) -> list[PlannedTrial]:
         "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, **measurement},
     }
     trial = parse_trial(document)
-    return list(make_plan_of([Candidate(trial, open_subject(trial).inspection, read_machine())]).trials)
+    return list(make_plan_of([Candidate(trial, Inspector().open(trial).inspection, read_machine())]).trials)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from orchestrator.storage.handover import Rounds
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import open_subject
+from orchestrator.subject.inspection import Inspector
 
 MODEL = {
     "name": "null",
@@ -93,7 +93,7 @@ def planned(**changes: dict[str, object]) -> list[PlannedTrial]:
         "measurement": {"rule": "rounds", "min_rounds": 3, "max_rounds": 3} | changes.get("measurement", {}),
     }
     trial = parse_trial(document)
-    return list(make_plan_of([Candidate(trial, open_subject(trial).inspection, read_machine())]).trials)
+    return list(make_plan_of([Candidate(trial, Inspector().open(trial).inspection, read_machine())]).trials)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import open_subject
+from orchestrator.subject.inspection import Inspector
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +64,7 @@ def measure(null_targets: Path, tmp_path: Path) -> Callable[..., Campaign]:
                 "load": load,
             }  # fmt: skip
             trial = parse_trial(document)
-            candidates.append(Candidate(trial, open_subject(trial).inspection, read_machine()))
+            candidates.append(Candidate(trial, Inspector().open(trial).inspection, read_machine()))
         trials = make_plan_of(candidates).trials
         directory = tmp_path / "results"
         record = CampaignRecord(code_version="test", name="test", trials=trials)

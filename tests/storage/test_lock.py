@@ -12,17 +12,16 @@ import pytest
 
 from orchestrator.contracts import InputError
 from orchestrator.storage.records import CampaignRecord
-from orchestrator.storage.writer import CampaignLock, CampaignWriter
+from orchestrator.storage.writer import CampaignWriter, lock_campaign
 
 
 def test_a_second_driver_is_refused_with_the_first_ones_name(tmp_path: Path) -> None:
-    lock = CampaignLock(tmp_path)
+    lock = lock_campaign(tmp_path)
     told = rf"in use by process {os.getpid()} on {re.escape(socket.gethostname())}, started at 20\d\d-\d\d-\d\dT[0-9:]+\+00:00"
     with pytest.raises(InputError, match=told):
-        CampaignLock(tmp_path)
-    lock.release()
-    lock.release()
-    CampaignLock(tmp_path).release()
+        lock_campaign(tmp_path)
+    lock.close()
+    lock_campaign(tmp_path).close()
 
 
 def test_writer_holds_the_lock_until_it_is_closed(directory: Path, new_record: Callable[..., CampaignRecord]) -> None:
@@ -34,22 +33,22 @@ def test_writer_holds_the_lock_until_it_is_closed(directory: Path, new_record: C
 def test_a_refused_start_lets_go_of_the_lock(directory: Path, new_record: Callable[..., CampaignRecord]) -> None:
     CampaignWriter.create(directory, new_record()).close()
     (directory / "campaign.json").write_text("{")
-    with pytest.raises(InputError, match="not a whole JSON file"):
+    with pytest.raises(InputError, match="not what this program writes"):
         CampaignWriter.reopen(directory)
-    CampaignLock(directory).release()
+    lock_campaign(directory).close()
 
 
 def test_the_lock_dies_with_its_holder(tmp_path: Path) -> None:
     program = (
-        "import sys, pathlib; from orchestrator.storage.writer import CampaignLock\n"
-        "lock = CampaignLock(pathlib.Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+        "import sys, pathlib; from orchestrator.storage.writer import lock_campaign\n"
+        "lock = lock_campaign(pathlib.Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(InputError, match=f"process {holder.pid} on "):
-            CampaignLock(tmp_path)
+            lock_campaign(tmp_path)
         holder.kill()
         holder.wait()
-        CampaignLock(tmp_path).release()
+        lock_campaign(tmp_path).close()

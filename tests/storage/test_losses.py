@@ -162,13 +162,6 @@ def test_missing_answers_are_named(campaign: CampaignWriter, trial_id: str, new_
         reader.answers(trial_id, 0)
 
 
-def test_a_merge_that_version_0_2_0_left_half_done_is_gone_on_with(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
-    folder = store(campaign, trial_id, new_round, "running")
-    (folder / "rounds").rename(folder / ".rounds.old")
-    with CampaignWriter.reopen(campaign.directory) as later:
-        assert later.trial(trial_id).rounds == 8
-
-
 def test_rounds_whose_second_twin_could_not_be_written_are_written_again(
     campaign: CampaignWriter, trial_id: str, new_round: NewRound
 ) -> None:

@@ -69,7 +69,7 @@ def test_tables_of_a_trial(measured: Path, trial_id: str) -> None:
     assert results.timings(trial_id).num_rows == 48
     assert results.rounds(trial_id).num_rows == 12
     assert results.samples(trial_id).column("score_top1").to_pylist() == SCORES
-    with pytest.raises(InputError, match=f"'net' is not in this campaign.* such as {trial_id[:-1]}"):
+    with pytest.raises(InputError, match=f"'net' is not in this campaign.* there is {trial_id[:-1]}"):
         results.timings("net")
 
 

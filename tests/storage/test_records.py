@@ -78,7 +78,7 @@ def test_what_does_not_fit_is_named_with_its_file(tmp_path: Path, new_record: Ne
 def test_a_torn_file_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "trial.json"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"trial\.json is not a whole JSON file"):
+    with pytest.raises(InputError, match=r"trial\.json is not what this program writes"):
         read_json(path, TrialRecord)
 
 
@@ -86,7 +86,7 @@ def test_a_torn_file_is_named(tmp_path: Path, content: bytes) -> None:
 def test_json_of_another_kind_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "trial.json"
     path.write_text(text)
-    with pytest.raises(InputError, match=r"trial\.json is not what was written \(it has no checksum"):
+    with pytest.raises(InputError, match=r"trial\.json is not what this program writes: it has no checksum"):
         read_json(path, TrialRecord)
 
 
@@ -130,7 +130,7 @@ def test_a_trial_is_found_in_a_record_and_in_changed_copies_of_it(new_record: Ne
 
 def test_an_unknown_trial_is_answered_with_the_nearest(new_record: NewRecord) -> None:
     record = new_record(trials=2)
-    with pytest.raises(InputError, match=r"'net-digits-r1' is not in this campaign: choose one of its 2 trials, such as net-.*-r1"):
+    with pytest.raises(InputError, match=r"'net-digits-r1' is not in this campaign: choose one of its 2 trials; there is net-.*-r1"):
         record.planned("net-digits-r1")
 
 

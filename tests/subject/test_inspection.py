@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.configuration.config import RuntimeConfig, Trial
 from orchestrator.contracts import InputError, Model, Task
-from orchestrator.subject.inspection import Inspector, check_runtime, open_subject, options_here, path_options
+from orchestrator.subject.inspection import Inspector, check_runtime, options_here, path_options
 from orchestrator.subject.samples import estimate_decoded
 
 SOURCE = '''
@@ -90,7 +90,7 @@ def data(tmp_path: Path) -> Path:
 def test_an_inspection_counts_and_digests(subject: Callable[..., Trial], data: Path, tmp_path: Path) -> None:
     weights = tmp_path / "w.bin"
     weights.write_bytes(b"weights")
-    found = open_subject(subject(root=str(data), model={"path": str(weights)})).inspection
+    found = Inspector().open(subject(root=str(data), model={"path": str(weights)})).inspection
     names = sorted(path.name for path in data.iterdir())
     lines = [json.dumps([name, hashlib.sha256((data / name).read_bytes()).hexdigest(), int(name.split("-")[0])]) for name in names]
     assert found.data_digest == hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
@@ -100,23 +100,23 @@ def test_an_inspection_counts_and_digests(subject: Callable[..., Trial], data: P
 
 
 def test_the_same_content_elsewhere_has_the_same_digests(subject: Callable[..., Trial], data: Path, tmp_path: Path) -> None:
-    before = open_subject(subject(root=str(data))).inspection
+    before = Inspector().open(subject(root=str(data))).inspection
     moved = data.rename(tmp_path / "elsewhere")
-    assert open_subject(subject(root=str(moved))).inspection.data_digest == before.data_digest
+    assert Inspector().open(subject(root=str(moved))).inspection.data_digest == before.data_digest
     (moved / "0-0.txt").write_text("y")
-    assert open_subject(subject(root=str(moved))).inspection.data_digest != before.data_digest
+    assert Inspector().open(subject(root=str(moved))).inspection.data_digest != before.data_digest
 
 
 def test_a_subset_has_a_digest_of_its_own(subject: Callable[..., Trial], data: Path) -> None:
-    every, half = open_subject(subject(root=str(data))).inspection, open_subject(subject(root=str(data), limit=4))
+    every, half = Inspector().open(subject(root=str(data))).inspection, Inspector().open(subject(root=str(data), limit=4))
     assert half.inspection.samples == len(half.samples) == 4
     assert sorted(sample.stratum for sample in half.samples) == ["0", "0", "1", "1"]
     assert half.inspection.data_digest != every.data_digest
-    assert open_subject(subject(root=str(data), limit=10)).inspection.data_digest == every.data_digest
+    assert Inspector().open(subject(root=str(data), limit=10)).inspection.data_digest == every.data_digest
 
 
 def test_a_subject_offers_what_the_contracts_ask(subject: Callable[..., Trial], data: Path) -> None:
-    opened = open_subject(subject(root=str(data)))
+    opened = Inspector().open(subject(root=str(data)))
     assert isinstance(opened.model, Model)
     assert isinstance(opened.task, Task)
     assert opened.samples[0].read() == b"x"
@@ -132,7 +132,8 @@ def test_what_several_trials_share_is_opened_once(subject: Callable[..., Trial],
 
 def test_preload_decides_what_memory_holds(subject: Callable[..., Trial], data: Path) -> None:
     held = {
-        preload: open_subject(subject(root=str(data), preload=preload)).inspection.held_bytes for preload in ("none", "bytes", "decoded")
+        preload: Inspector().open(subject(root=str(data), preload=preload)).inspection.held_bytes
+        for preload in ("none", "bytes", "decoded")
     }
     assert (held["none"], held["bytes"]) == (0, 55)
     assert held["decoded"] == pytest.approx(sum(sys.getsizeof("x" * (number + 1)) for number in range(10)), rel=0.2)
@@ -148,7 +149,7 @@ def test_decoded_pictures_are_counted_by_their_pixels() -> None:
 
 def test_paths_of_a_host_replace_options(subject: Callable[..., Trial], data: Path) -> None:
     trial = subject(root="/not/here", system={"paths": {"task.root": str(data)}})
-    assert open_subject(trial).inspection.samples == 10
+    assert Inspector().open(trial).inspection.samples == 10
     with pytest.raises(InputError, match=r"system\.paths\.task\.rot: neither model nor task has this option"):
         options_here(subject(root="x", system={"paths": {"task.rot": "y"}}))
     with pytest.raises(InputError, match=r"system\.paths\.root"):
@@ -188,7 +189,7 @@ def test_a_program_that_a_runtime_needs_is_looked_for() -> None:
     ("keys", "message"),
     [
         ({"target": "Given", "samples": []}, "task t: has no samples"),
-        ({"target": "Given", "samples": [["a", 1], ["a", 2]]}, "two samples are called 'a'"),
+        ({"target": "Given", "samples": [["a", 1], ["a", 2]]}, "2 samples are called 'a'"),
         (
             {"target": "Given", "samples": [["a", 3]], "classes": 3},
             "task t: classes=3 allows class indices 0 to 2, but labels lie in 3 to 3",
@@ -204,15 +205,15 @@ def test_a_program_that_a_runtime_needs_is_looked_for() -> None:
 )
 def test_mistakes_are_in_one_line(subject: Callable[..., Trial], keys: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        open_subject(subject(**keys))
+        Inspector().open(subject(**keys))
     assert "\n" not in str(caught.value)
 
 
 def test_references_that_are_no_class_indices_are_left_alone(subject: Callable[..., Trial]) -> None:
     samples = [["a", True], ["b", "9"], ["c", {"boxes": [9]}], ["d", None]]
-    assert open_subject(subject("Given", samples=samples, classes=3)).inspection.samples == 4
+    assert Inspector().open(subject("Given", samples=samples, classes=3)).inspection.samples == 4
 
 
 def test_a_missing_file_of_weights_is_named(subject: Callable[..., Trial], data: Path) -> None:
     with pytest.raises(InputError, match=r"^/no/weights: cannot be read: No such file"):
-        open_subject(subject(root=str(data), model={"path": "/no/weights"}))
+        Inspector().open(subject(root=str(data), model={"path": "/no/weights"}))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +97,7 @@ def test_times_of_a_file_in_every_form(tmp_path: Path, name: str, text: str) -> 
         ("a.csv", "a,time\n1\n", "line 2, '1', has 1 cells, and the first line 2"),
         ("a.csv", "arrival_s\n0,00\n0,02\n", "line 2, '0,00', has 2 cells, and the first line 1; .*decimals with a point"),
         ("a.csv", "0\n\n0,02\n", "line 3, '0,02', has 2 cells"),
-        ("a.csv", "time;tokens\n0,5;3\n", "line 2, '0,5;3', has 2 cells"),
+        ("a.csv", "time;tokens\n0,5;3\n", "'time;tokens' in line 1 is no time"),
         (
             "a.csv",
             'arrival_s\n"0,02"\n',
@@ -111,7 +109,6 @@ def test_times_of_a_file_in_every_form(tmp_path: Path, name: str, text: str) -> 
         ("a.jsonl", '{"arrival_s": 0}\n{"arrival_s": true}\n', "'True' in line 2 is no time"),
         ("a.jsonl", '{"arrival_s": 0}\n{"time": 1}\n', "'None' in line 2 is no time"),
         ("a.jsonl", "1" + "0" * 400, "is no time"),
-        ("a.jsonl", "[" * 100_000, "cannot be read"),
         ("a.jsonl", '{"at": 1}\n', "no column"),
         ("a.jsonl", "{\n", "cannot be read"),
         ("a.csv", "\xff", "is no time"),
@@ -122,18 +119,6 @@ def test_a_file_that_holds_no_times_is_refused_in_one_line(tmp_path: Path, name:
     with pytest.raises(InputError, match=rule) as refused:
         read_trace(tmp_path / name)
     assert len(str(refused.value).splitlines()) == 1
-
-
-def _sparse(path: Path) -> None:
-    path.touch()
-    os.truncate(path, 2**31 + 1)
-
-
-@pytest.mark.parametrize("make", [os.mkfifo, _sparse, lambda path: path.symlink_to("/dev/zero")])
-def test_a_trace_is_a_regular_file_of_bounded_size(tmp_path: Path, make: Callable[[Path], object]) -> None:
-    make(tmp_path / "t.csv")
-    with pytest.raises(InputError, match=r"t\.csv: must be a regular file of at most 2 GiB"):
-        schedule(name="trace", file=str(tmp_path / "t.csv"))
 
 
 def test_a_trace_fills_whole_rounds_and_is_played_faster(tmp_path: Path) -> None:

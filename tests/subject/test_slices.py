@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import doctest
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from orchestrator import contracts
 from orchestrator.contracts import doubling_range
 from orchestrator.subject import samples as slices
-from orchestrator.subject.samples import groups_by_size, in_order, slices_offered
+from orchestrator.subject.samples import in_order, slices_offered
 
 
 @pytest.mark.parametrize("module", [contracts, slices])
@@ -36,10 +35,6 @@ def test_names_of_any_text_have_an_order() -> None:
     names = ["b2", "b10", "", "٣", "9" * 50, "a", "10", "9"]
     assert in_order(names) == in_order(reversed(names))
     assert in_order(["b10", "b2", "10", "9"]) == ["9", "10", "b2", "b10"]
-
-
-def test_the_size_of_a_picture_is_the_side_of_a_square_as_large() -> None:
-    assert groups_by_size(np.array([224 * 224, 1024 * 256, 1025 * 1025, 0])) == ["129-256", "257-512", "1025-2048", "0"]
 
 
 @pytest.mark.parametrize(

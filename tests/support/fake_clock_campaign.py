@@ -29,7 +29,7 @@ from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import open_subject
+from orchestrator.subject.inspection import Inspector
 
 ROUNDS = 40
 
@@ -96,7 +96,7 @@ def planned() -> tuple[PlannedTrial, ...]:
             "measurement": {"rule": "rounds", "min_rounds": ROUNDS, "max_rounds": ROUNDS, "visit_rounds": 1},
         }  # fmt: skip
         trial = parse_trial(document)
-        candidates.append(Candidate(trial, open_subject(trial).inspection, read_machine()))
+        candidates.append(Candidate(trial, Inspector().open(trial).inspection, read_machine()))
     return make_plan_of(candidates).trials
 
 

@@ -28,7 +28,7 @@ from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.files import sealed_json, write_parquet
 from orchestrator.storage.records import CampaignRecord, LeftOut
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import open_subject
+from orchestrator.subject.inspection import Inspector
 
 CODE = Path(__file__).parent / "code"
 
@@ -71,7 +71,7 @@ def trial_of(wrong: list[int], system: str, repeat: int, rounds: int, samples: i
         "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "max_errors": 0 if len(raises_on) > 1 else 9, "repeat": repeat},
     }  # fmt: skip
     trial = parse_trial(document)
-    return Candidate(trial, open_subject(trial).inspection, read_machine())
+    return Candidate(trial, Inspector().open(trial).inspection, read_machine())
 
 
 def measure_small(
