@@ -3,13 +3,14 @@
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from statistics import median
 
 from orchestrator.analysis.late_answers import Answer
 from orchestrator.commands.remaining import left_in_words, time_left_of
 from orchestrator.report.pasted import ORCHESTRATOR
 from orchestrator.report.table import Table
-from orchestrator.report.terminal import Terminal
+from orchestrator.report.terminal import Terminal, fits
 from orchestrator.report.text import memory, milliseconds, trials_counted
 from orchestrator.report.trial_names import said_once, with_names
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
@@ -48,9 +49,11 @@ NO_MEDIAN = ("process", "gpu_throttle_reasons")
 
 
 def print_trials(campaign: Campaign) -> None:
-    """Print a line per trial, why trials ended, and how many there are of each state."""
+    """Print a line per trial, why trials ended, below where that does not fit, and how many there are of each state."""
     records, terminal = campaign.trials(), Terminal()
     rounds = {record.trial_id: campaign.rounds(record.trial_id) for record in records if record.started_at}
+    why = {record.trial_id: (record.stopping.reason if record.stopping else None) or record.reason for record in records}
+    columns = ["trial", "state", "rounds", "faults", "host", "why"]
     rows = [
         [
             record.trial_id,
@@ -58,16 +61,20 @@ def print_trials(campaign: Campaign) -> None:
             str(rounds[record.trial_id].num_rows if record.trial_id in rounds else 0),
             str(len(record.faults)),
             str(record.placement.get("host", "")),
+            why[record.trial_id] or "",
         ]
         for record in records
     ]
-    columns = ["trial", "state", "rounds", "faults", "host"]
     table = Table(title=f"Campaign {campaign.record.name}", columns=columns, rows=rows, right=frozenset(["rounds", "faults"]))
-    terminal.table(with_names(table, records, terminal.width))
-    why = {record.trial_id: (record.stopping.reason if record.stopping else None) or record.reason for record in records}
-    ended = {record.trial_id: [(record.state, why[record.trial_id])] if why[record.trial_id] else [] for record in records}
-    for whom, (state, reason) in said_once(records, ended):
-        terminal.prose(f"{state}: {whom}: {reason}")
+    named = with_names(table, records, terminal.width)
+    if fits(named, terminal.width):
+        terminal.table(named)
+    else:
+        without = replace(table, columns=columns[:-1], rows=[row[:-1] for row in rows])
+        terminal.table(with_names(without, records, terminal.width))
+        ended = {record.trial_id: [(record.state, why[record.trial_id])] if why[record.trial_id] else [] for record in records}
+        for whom, (state, reason) in said_once(records, ended):
+            terminal.prose(f"{state}: {whom}: {reason}")
     counts = Counter(record.state for record in records)
     terminal.line(f"{trials_counted(len(records))}: {', '.join(f'{count} {state}' for state, count in counts.items())}")
     if any(state in UNFINISHED for state in counts):
