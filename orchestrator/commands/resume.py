@@ -85,7 +85,6 @@ def go_on(
                 advice = f"; {failed} trials failed: add --retry-failed to try them again"
             raise InputError(f"{writer.directory} has nothing to go on with{advice}; see it with `report {folder}`")
         with open_site(campaign, [planned.trial for planned in (chosen or trials)]) as site:
-            site.begin()
             changes = list_changes(writer, campaign, chosen or trials, site)
             different = list(dict.fromkeys(chain.from_iterable(changes.values())))
             if different and not accept_changes:

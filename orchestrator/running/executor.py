@@ -121,9 +121,6 @@ class Executor(Protocol):
 class Site(Protocol):
     """A place with machines. Looking at it starts no trial and times nothing."""
 
-    def begin(self) -> None:
-        """Start in the background what the executor will need, once it is clear that trials are to run."""
-
     def machine(self, system: SystemConfig) -> Machine:
         """Return the machine that a system means. Raises InputError if there is none."""
 
@@ -145,9 +142,6 @@ class LocalSite:
         self.machine_here = read_machine()
         self._inspector = Inspector()
 
-    def begin(self) -> None:
-        """Nothing has to be started."""
-
     def machine(self, system: SystemConfig) -> Machine:
         return self.machine_here
 
@@ -156,9 +150,3 @@ class LocalSite:
 
     def executor(self) -> AbstractContextManager[Executor]:
         return self._open_executor()
-
-    def __enter__(self) -> LocalSite:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        """Nothing was opened."""
