@@ -12,8 +12,6 @@ from orchestrator.analysis.groups import Group, check_names, grouped
 from orchestrator.analysis.loading import judgeable, load_trials
 from orchestrator.analysis.table import Context, all_rows, check_intervals, tables
 from orchestrator.analysis.table import Row as Row
-from orchestrator.analysis.threads import map_in_threads
-from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.storage.layout import TrialFolder, trial_folder
@@ -84,18 +82,8 @@ def analyse(
     context = Context(
         analysis, campaign.record, tuple(campaign.trials()), grouped(trials, analysis)
     )
-    of_trials = [one for one in tables().values() if one.per == "trial"]
-
-    def of_trial(one: tuple[Group, TrialData]) -> list[list[Row]]:
-        return [list(each.rows(context, *one)) for each in of_trials]
-
-    pairs = [(group, data) for group in context.groups for data in group.trials]
-    found = map_in_threads(of_trial, pairs)  # trials share the cores
-    for number, each in enumerate(of_trials):
-        context.rows[each.name] = [row for rows in found for row in rows[number]]
     for name, one in tables().items():
-        if name not in context.rows:
-            context.rows[name] = all_rows(one, context)
+        context.rows[name] = all_rows(one, context)
         check_intervals(name, one.columns, context.rows[name])
     return CampaignAnalysis(
         campaign=campaign.record,

@@ -18,7 +18,7 @@ from orchestrator.analysis.quality import (
 from orchestrator.analysis.table import check_interval
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.stats.convergence import fit_density
-from orchestrator.stats.density import LOG_STEP, LogHistogram
+from orchestrator.stats.density import LogHistogram
 from orchestrator.stats.queueing import SECOND_NS
 from orchestrator.stats.times import Clock
 from orchestrator.stats.units import Floats as Floats
@@ -70,13 +70,9 @@ class Times:
 
 def counted(times: Floats) -> Times:
     """Count times in ns, one per inference."""
-    with np.errstate(divide="ignore"):
-        logs = np.log(times.ravel())
-    bins = np.floor(logs[np.isfinite(logs)] / LOG_STEP).astype(np.int64)
-    if not bins.size:
-        return Times(LogHistogram(), times.size)
-    first = int(bins.min())
-    return Times(LogHistogram(LOG_STEP, first, np.bincount(bins - first)), times.size)
+    histogram = LogHistogram()
+    histogram.add(times)
+    return Times(histogram, times.size)
 
 
 @dataclass(frozen=True)

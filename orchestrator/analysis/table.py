@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pyarrow as pa
 
+from orchestrator.analysis.threads import map_in_threads
 from orchestrator.storage.schema import LABELS as LABELS
 from orchestrator.storage.schema import Column as Column
 from orchestrator.storage.schema import schema_of
@@ -146,17 +147,14 @@ def table(
 
 
 def all_rows(one: Table, context: Context) -> list[Row]:
-    """Return all rows of a table."""
+    """Return all rows of a table; trials share the cores."""
     if one.per == "campaign":
         return list(one.rows(context))
     if one.per == "group":
         return [row for group in context.groups for row in one.rows(context, group)]
-    return [
-        row
-        for group in context.groups
-        for data in group.trials
-        for row in one.rows(context, group, data)
-    ]
+    pairs = [(group, data) for group in context.groups for data in group.trials]
+    found = map_in_threads(lambda pair: list(one.rows(context, *pair)), pairs)
+    return [row for rows in found for row in rows]
 
 
 def views() -> dict[str, tuple[Table, View]]:

@@ -5,11 +5,10 @@ import re
 from fractions import Fraction
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, ByteSize, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from orchestrator.configuration.fields import MOST_ROUNDS, matches
-from orchestrator.contracts import InputError
-from orchestrator.stats.thresholds import LONGEST_NS, primary_threshold
+from orchestrator.stats.thresholds import LONGEST_NS
 
 UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 TIME = 'must be a time above 0 with its unit, ns, us, ms or s, such as "33.3 ms" or "2 s"'
@@ -31,28 +30,19 @@ def _time(value: object) -> int:
 
 def _threshold(value: object) -> str:
     """Return a percentile as it is written, and a time in ms."""
-    if not isinstance(value, str):
-        raise ValueError('must be a percentile of the reference trial such as p95, or a time with its unit such as "50 ms"')
-    if (ns := _ns(value)) is not None:
-        value = f"{float(ns / UNITS['ms']):.12g} ms"
-    elif re.fullmatch(r"p(0(\.\d+)?|1(\.0+)?)", value.strip()):
+    percentile = re.fullmatch(r"\s*(p(\d+(?:\.\d+)?))\s*", value) if isinstance(value, str) else None
+    if percentile is None:
+        if _ns(value) is None:
+            raise ValueError('must be a percentile of the reference trial such as p95, or a time with its unit such as "50 ms"')
+        return f"{_time(value) / UNITS['ms']:.12g} ms"
+    if not 1 < float(percentile[2]) < 100:
         raise ValueError(PER_CENT.replace("99", "p99"))
-    try:
-        primary_threshold(value, None)
-    except InputError as error:
-        raise ValueError(str(error).partition(": ")[2]) from error
-    return value.strip()
+    return percentile[1]
 
 
 def _percentile(value: float) -> float:
     if not 1 < value < 100:
         raise ValueError(f"must be in per cent: write {100 * value:.12g}" if 0 < value < 1 else PER_CENT)
-    return value
-
-
-def _with_unit(value: object) -> object:
-    if not isinstance(value, str) or value.strip().replace(".", "", 1).isdigit():
-        raise ValueError("must be a number of bytes with its unit, such as 500MB or 4GiB")
     return value
 
 
@@ -80,7 +70,6 @@ Int = Annotated[int, Field(strict=True)]
 Time = Annotated[int, BeforeValidator(_time)]
 Threshold = Annotated[str, BeforeValidator(_threshold), Field(max_length=40)]
 Percentile = Annotated[Float, AfterValidator(_percentile)]
-Bytes = Annotated[ByteSize, BeforeValidator(_with_unit), Field(gt=0, le=2**60)]
 Identifier = Annotated[
     str,
     matches(

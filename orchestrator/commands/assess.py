@@ -34,7 +34,7 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: P
     from orchestrator.storage.files import write_json, write_text
 
     files = {form: place for form, place in forms.items() if place is not None}
-    check_outputs({f"--{form}": place for form, place in files.items()}, found, [requirements], overrides)
+    check_outputs({f"--{form}": place for form, place in files.items()}, found, [requirements])
     asked = read_requirements(requirements)
     refuse_twice(found)
     campaigns = [opened(directory, overrides) for directory in found]

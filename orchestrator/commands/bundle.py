@@ -40,7 +40,7 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: P
         raise InputError(f"{path}: must end with {ENDING}, which is what a bundle is: such as evidence{ENDING}")
     campaign, analysis = opened(directory, overrides)
     signature = signing.signature_of(path)
-    check_outputs({"FILE": path, "the signature": signature}, [campaign.directory], [requirements, sign], overrides)
+    check_outputs({"FILE": path, "the signature": signature}, [campaign.directory], [requirements, sign])
     if sign is not None:
         signing.check_key(sign)
     required = None

@@ -69,7 +69,7 @@ def command(
     from orchestrator.analysis.capacity import ANY_RATE
     from orchestrator.commands.measuring import begun, measure, record_of
     from orchestrator.commands.planning import compose_campaign, look_at, open_site, plan_on
-    from orchestrator.commands.searching import Explorer, exit_code, time_of
+    from orchestrator.commands.searching import exit_code, exploring, time_of
     from orchestrator.configuration.load import LoadConfig
     from orchestrator.running.plan import make_plan_of
     from orchestrator.stats.capacity import answers_of_stream
@@ -97,7 +97,7 @@ def command(
         ]
         first_of_all = replace(make_plan_of(look_at(site, [(trial, "") for trial in closed])), left_out=plan.left_out)
         with begun(record_of(typed(), composed, first_of_all, capacity=question), trust) as writer:
-            more = Explorer(question, site, writer, began_s)
+            more = exploring(question, site, writer, began_s)
             return exit_code(measure(writer, first_of_all.trials, site, quiet, full, more=more), writer.directory, question)
 
 

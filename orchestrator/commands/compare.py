@@ -92,16 +92,22 @@ def command(
     folder = (to or Path("results") / "compare" / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")).expanduser()
     places = (folder / "a", folder / "b") if run else (Path(sides[0]), Path(sides[1]))
     read = [Path(side) for side in sides if "=" not in side] if run else [place for place in places if place.is_file()]
-    check_outputs({f"--{form}": file for form, file in files.items()}, [one for one in places if one not in read], read, overrides)
+    check_outputs({f"--{form}": file for form, file in files.items()}, [one for one in places if one not in read], read)
     broken: list[str] = []
     if run:
         from orchestrator.commands.paired_run import measure_pairs
+        from orchestrator.storage.reader import open_campaign
 
         options = [*(["--multirun"] if multirun else []), *(f"--config-dir={path}" for path in config_dirs)]
-        ended = measure_pairs(sides, (*overrides, *options, *(["--quiet"] if quiet else [])), pairs or PAIRS, folder, quiet, gate)
-        if isinstance(ended, int):
-            return ended
-        broken, overrides = ended, ()  # what was given is measured, and stored with each side
+        if code := measure_pairs(sides, (*overrides, *options, *(["--quiet"] if quiet else [])), pairs or PAIRS, folder, quiet, gate):
+            return code
+        overrides = ()  # what was given is measured, and stored with each side
+        broken = [
+            f"side {place.name}: {one.trial_id} {one.state}: {one.reason or 'no reason is stored'}"
+            for place in places
+            for one in open_campaign(place).record.trials
+            if one.state != "done"
+        ]
     from orchestrator.compare.campaigns import compare_places
     from orchestrator.compare.documents import tell
 

@@ -39,8 +39,6 @@ def command(
             raise InputError("--add adds a campaign to a baseline: write `export baseline --add FILE DIR`")
         _export_files(found[0], overrides, to, formats or ("csv",))
         return 0
-    if formats is not None:
-        raise InputError(f"--format: a baseline is one file of one form; leave it out, or leave out the baseline: {USAGE}")
     if add and overrides:
         raise InputError(f"{overrides[0]}: a campaign is added at the thresholds that the baseline has: leave it out")
     assert baseline is not None
@@ -59,8 +57,6 @@ def _export_files(directory: Path, overrides: tuple[str, ...], to: Path, formats
     from orchestrator.storage.files import make_output_folder, write_text
     from orchestrator.storage.layout import refuse_campaign_folder
 
-    if overrides and formats == ("parquet",):
-        raise InputError(f"{overrides[0]}: --format parquet holds timings, which no analysis key changes: leave it out")
     campaign, analysis = opened(directory, overrides)
     refuse_campaign_folder(to, "--to", [campaign.directory])
     folder = make_output_folder(to, "--to")
@@ -96,7 +92,7 @@ def _export_baseline(directory: Path, overrides: tuple[str, ...], path: Path, ad
     from orchestrator.compare.sides import add_to_baseline, write_baseline
 
     campaign, analysis = opened(directory, overrides)
-    check_outputs({"baseline": path}, [campaign.directory], words=overrides)
+    check_outputs({"baseline": path}, [campaign.directory])
     if add:
         if not path.exists():
             raise InputError(f"baseline {path}: there is no such file to add to; begin one with `export baseline {path} {directory}`")

@@ -14,7 +14,7 @@ from orchestrator.commands.line import PLACE, verb
 from orchestrator.contracts import InputError
 
 if TYPE_CHECKING:
-    from orchestrator.history.stored import LeftOut, Row, Stored
+    from orchestrator.history.stored import LeftOut, Stored
 
 # Of so many campaigns that are left out it is said why
 SHOWN = 3
@@ -50,6 +50,7 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
         series_of,
         shared_thresholds,
     )
+    from orchestrator.history.stored import at_threshold
     from orchestrator.history.tables import changes_table, history_picture, sentences, series_tables, title_of, to_page
     from orchestrator.report.terminal import Terminal
     from orchestrator.storage.files import make_output_folder, write_results
@@ -62,8 +63,9 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
     if to is not None:
         refuse_campaign_folder(to, "--to", [one.directory for one in stored])
     thresholds = shared_thresholds(stored, threshold)
-    stored, rows, lacking = _with_rows(stored, thresholds)
-    series = series_of(points_of(stored, rows, of_code))
+    rows, lacking = _tried(lambda one: at_threshold(one, thresholds), {one.directory: one for one in stored})
+    stored = [one for one in stored if one.directory in rows]
+    series = series_of(points_of(stored, list(rows.values()), of_code))
     if not series:
         raise InputError(f"no campaign of {folder} has a trial with a figure: measure one, and report it")
     changes, terminal = changes_of(series), Terminal()
@@ -104,13 +106,9 @@ def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[
         raise InputError(f"{folder} is no folder: name one that holds campaigns, such as results/vision")
     if (folder / CAMPAIGN).is_file():
         raise InputError(f"{folder} is one campaign: name the folder that holds it and others, such as {folder.absolute().parent}")
-    directories = list(find_campaigns(folder))
-    tried = list(zip(directories, _tried(read_stored, directories), strict=True))
-    found: list[Stored] = [one for _, one in tried if not isinstance(one, InputError)]
-    wrong = [(directory, str(one)) for directory, one in tried if isinstance(one, InputError)]
-    names = Counter(one.head.name for one in found)
-    if sweep is not None:
-        found = [one for one in found if one.head.name == sweep]
+    readable, wrong = _tried(read_stored, {directory: directory for directory in find_campaigns(folder)})
+    names = Counter(one.head.name for one in readable.values())
+    found = [one for one in readable.values() if sweep in (None, one.head.name)]
     if not found:
         why = f" ({wrong[0][1]})" if wrong else f" (there are those of {', '.join(sorted(names))})" if names else ""
         what = "no campaign" if sweep is None else f"no campaign of {sweep}"
@@ -121,11 +119,13 @@ def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[
     kept, copies = without_copies(sorted(found, key=lambda one: (one.head.created_at, str(one.directory))))
     if not kept:
         raise InputError(f"{folder} holds no campaign that can be read ({copies[0][1]}): name a folder such as results/vision")
-    return kept, [*_left_out(wrong), *_left_out(copies), *_by_other_code(kept)]
+    again = "deadlines of too few rounds, which this version does not certify: write the tables again with `python -m orchestrator report"
+    by_other_code = [(one.directory, f"{again} {shlex.quote(str(one.directory))}`") for one in kept if one.uncertified]
+    return kept, [*_left_out(wrong), *_left_out(copies), *_left_out(by_other_code)]
 
 
-def _tried(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    """Return what becomes of each item, or the InputError where there is one."""
+def _tried(work: Callable[[Any], Any], items: Mapping[Path, Any]) -> tuple[dict[Path, Any], list[LeftOut]]:
+    """Return what becomes of each folder's item, and why nothing does, where that is an InputError."""
     from orchestrator.analysis.threads import map_in_threads
 
     def one(item: Any) -> Any:
@@ -134,27 +134,9 @@ def _tried(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         except InputError as error:
             return error
 
-    return map_in_threads(one, items)
-
-
-def _by_other_code(stored: Sequence[Stored]) -> list[str]:
-    """Return in words whose deadlines other code certified, of fewer rounds than this version takes."""
-    some = [one.directory for one in stored if one.uncertified]
-    if not some:
-        return []
-    tables = "the tables of 1 campaign were" if len(some) == 1 else f"the tables of {len(some):,} campaigns were"
-    remedy = f"run `python -m orchestrator report {shlex.quote(str(some[0]))}`{'' if len(some) == 1 else ', and so for the others'}"
-    return [f"Left out: deadlines of too few rounds, which this version does not certify: {tables} written by other code: {remedy}"]
-
-
-def _with_rows(stored: Sequence[Stored], thresholds: Mapping[str, int]) -> tuple[list[Stored], list[list[Row]], list[LeftOut]]:
-    """Return the campaigns that have figures at the thresholds, these, and what is wrong with the others."""
-    from orchestrator.history.stored import at_threshold
-
-    pairs = list(zip(stored, _tried(lambda one: at_threshold(one, thresholds), stored), strict=True))
-    kept = [(one, rows) for one, rows in pairs if not isinstance(rows, InputError)]
-    lacking = [(one.directory, str(rows)) for one, rows in pairs if isinstance(rows, InputError)]
-    return [one for one, _ in kept], [rows for _, rows in kept], lacking
+    done = dict(zip(items, map_in_threads(one, list(items.values())), strict=True))
+    wrong = [(folder, str(found)) for folder, found in done.items() if isinstance(found, InputError)]
+    return {folder: found for folder, found in done.items() if not isinstance(found, InputError)}, wrong
 
 
 def _left_out(wrong: Sequence[LeftOut]) -> list[str]:

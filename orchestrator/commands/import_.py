@@ -57,8 +57,6 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], form: str, task
     if empty := next((key for key, value in keys.items() if not value), None):
         raise InputError(f"{empty}=: is empty; give a value or leave it out")
     columns = _columns(mapped)
-    if missing := next((path for path in found if not path.exists()), None):
-        raise InputError(f"{missing} is not there: name files that another program has written")
     config = CampaignConfig(analysis=override_analysis(AnalysisConfig(), others), results_dir=keys.get("results_dir"))
     directory = results_directory(config, "imported")
     tell_open(looked_at(trust=False, remedy=OWN_FOLDER)(directory, False))
@@ -75,13 +73,10 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], form: str, task
 
 
 def _columns(mapped: Sequence[str]) -> dict[str, str]:
-    """Return names in the file by our names."""
     columns: dict[str, str] = {}
     for text in mapped:
         ours, _, theirs = text.partition("=")
         if not ours or not theirs:
             raise InputError(f"--map {text}: must be OURS=THEIRS, such as inference_ms=latency")
-        if ours in columns or theirs in columns.values():
-            raise InputError(f"--map {text}: this column is mapped already; map each once")
         columns[ours] = theirs
     return columns

@@ -6,10 +6,8 @@ that help comes at once; what does the work is imported where it runs.
 
 import math
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
@@ -21,12 +19,12 @@ from click.shell_completion import CompletionItem
 
 import orchestrator
 from orchestrator import commands
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, nearest
 from orchestrator.running.signals import heed_signals
 
 PROGRAM = "python -m orchestrator"
 # Modules beside the verbs that are none
-SHARED = ("line", "measuring", "paired_run", "planning", "progress", "reading", "remaining", "searching")
+SHARED = ("line", "listing", "measuring", "paired_run", "planned", "planning", "progress", "reading", "remaining", "searching")
 # The verb of a command line that begins with `KEY=VALUE` or an option
 DEFAULT = "run"
 # Options before any verb
@@ -36,8 +34,6 @@ EMPTY = "''"
 MOST = 10**9
 # How a path begins that could be taken for `KEY=VALUE`
 PATHS = ("/", "./", "../", "~")
-# What an override names that is read, as in `analysis.tolerance={csv: FILE}`
-TABLE = re.compile(r"[^={},:\[\]'\"\s]+\.csv", re.IGNORECASE)
 EXAMPLES = """\b
 {program} +sweep=vision    measure a sweep on this machine
 {program} VERB --help      what a verb takes, with examples
@@ -46,14 +42,6 @@ EXAMPLES = """\b
 Exit codes: 0 all done, or passed; 1 a trial failed, a requirement is not met, or gate, verify or doctor found something bad; \
 2 a mistake in the command, configuration or plan; 3 no verdict of the gate, a requirement not shown, or no rate kept; 130 interrupted.
 """
-
-
-class Verb(click.Command):
-    """A verb, which begins only if no signal has come meanwhile."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        heed_signals()
-        return super().invoke(ctx)
 
 
 class Verbs(click.Group):
@@ -67,6 +55,7 @@ class Verbs(click.Group):
         if cmd_name not in self.list_commands():
             return None
         command: click.Command = import_module(f"{commands.__name__}.{cmd_name}{'_' if iskeyword(cmd_name) else ''}").command
+        heed_signals()
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -76,9 +65,7 @@ class Verbs(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in (known := self.list_commands()):
-            nearest = get_close_matches(args[0], known, n=1)
-            meant = f"did you mean {nearest[0]}? Or choose" if nearest else "choose"
-            ctx.fail(f"{args[0] or EMPTY}: there is no such verb; {meant} one of {', '.join(known)}, or start with KEY=VALUE")
+            ctx.fail(f"{args[0] or EMPTY}: there is no such verb; {nearest(args[0], known)} (or start with KEY=VALUE)")
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -123,8 +110,7 @@ def _told(error: click.UsageError) -> str:
     option = error.option_name
     if owners := [name for name in VERBS.list_commands() if option in options_of(name)]:
         return f"{option}: belongs to {', '.join(owners)}, not to {command.name}; {see}"
-    nearest = get_close_matches(option, options_of(command.name or ""), n=1)
-    return f"{option}: there is no such option; {f'did you mean {nearest[0]}? ' if nearest else ''}{see}"
+    return f"{option}: there is no such option; {nearest(option, options_of(command.name or ''))} ({see})"
 
 
 def options_of(verb: str) -> list[str]:
@@ -139,7 +125,7 @@ def verb(*examples: str) -> Callable[[Callable[..., int]], click.Command]:
 
     def declare(function: Callable[..., int]) -> click.Command:
         name = function.__module__.rpartition(".")[2].removesuffix("_")
-        return click.command(name, cls=Verb, epilog=f"\b\nExamples:\n{shown}")(function)
+        return click.command(name, epilog=f"\b\nExamples:\n{shown}")(function)
 
     return declare
 
@@ -286,10 +272,8 @@ def refuse_alone(needed: str, **given: object) -> None:
             raise InputError(f"--{name.replace('_', '-')}: says how {needed} works: add {needed}, or leave it out")
 
 
-def check_outputs(
-    outputs: Mapping[str, Path], directories: Sequence[Path], inputs: Iterable[Path | None] = (), words: Iterable[str] = ()
-) -> None:
-    """Raise InputError for a file to be written that could not be, is one of the inputs or another output, or lies in a campaign.
+def check_outputs(outputs: Mapping[str, Path], directories: Sequence[Path], inputs: Iterable[Path | None] = ()) -> None:
+    """Raise InputError for a file to be written that could not be, is one of the inputs, or lies in a campaign.
 
     Parameters
     ----------
@@ -299,26 +283,19 @@ def check_outputs(
         of the campaigns that are read, which need not exist yet.
     inputs
         further files that are read; None stands for one that is not given.
-    words
-        overrides, which may name files that are read.
     """
     from orchestrator.storage.files import check_output_file
     from orchestrator.storage.layout import refuse_campaign_folder
 
-    refuse_inputs(outputs, inputs, words)
-    written: list[tuple[str, Path]] = []
+    refuse_inputs(outputs, inputs)
     for option, path in outputs.items():
-        if other := next((other for other, there in written if _is_same(path, there)), None):
-            raise InputError(f"{option} {path}: would replace what {other} writes: give each a file of its own")
         refuse_campaign_folder(path, option, directories)
         check_output_file(path)
-        written.append((option, path))
 
 
-def refuse_inputs(outputs: Mapping[str, Path], inputs: Iterable[Path | None], words: Iterable[str] = ()) -> None:
+def refuse_inputs(outputs: Mapping[str, Path], inputs: Iterable[Path | None]) -> None:
     """Raise InputError for a file to be written that is one of those read."""
-    named = (name for word in words for name in TABLE.findall(word))
-    read = [*filter(None, inputs), *map(Path, named)]
+    read = list(filter(None, inputs))
     for option, path in outputs.items():
         if one := next((one for one in read if _is_same(path, one)), None):
             raise InputError(f"{option} {path}: would replace {one}, which this command reads: name another place")
@@ -331,18 +308,11 @@ def _is_same(one: Path, other: Path) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def _print_version(ctx: click.Context, param: click.Parameter, given: bool) -> None:
-    if given and not ctx.resilient_parsing:
-        print(f"tail-quality {orchestrator.__version__}")  # noqa: T201
-        ctx.exit()
-
-
-VERBS = Verbs(
-    params=[
-        click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="print the version")
-    ],
-    help="Measure tail quality: how good an ML inference system is when an answer that comes too late counts as a failure.",
-    epilog=EXAMPLES.format(program=PROGRAM),
-    subcommand_metavar="[VERB] [WORDS] [OPTIONS]",
-    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100},
+VERBS = click.version_option(orchestrator.__version__, message=f"tail-quality {orchestrator.__version__}", help="print the version")(
+    Verbs(
+        help="Measure tail quality: how good an ML inference system is when an answer that comes too late counts as a failure.",
+        epilog=EXAMPLES.format(program=PROGRAM),
+        subcommand_metavar="[VERB] [WORDS] [OPTIONS]",
+        context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100},
+    )
 )

@@ -1,6 +1,5 @@
 """What the verbs that measure share: a results folder nobody else changes, the record of a plan, and running and reporting it."""
 
-import math
 import shlex
 import signal
 import sys
@@ -18,7 +17,7 @@ from orchestrator.commands.progress import Progress
 from orchestrator.configuration.config import CampaignConfig
 from orchestrator.configuration.environment_values import variables_in
 from orchestrator.contracts import InputError
-from orchestrator.endings import ClusterLost, Stopped, ends_the_program
+from orchestrator.endings import ClusterLost, ends_the_program
 from orchestrator.machine.other_users import open_places
 from orchestrator.report.text import printable, trials_counted
 from orchestrator.report.trial_names import short_names
@@ -29,12 +28,11 @@ from orchestrator.running.plan import NOWHERE, Plan
 from orchestrator.running.signals import handled_by, heed_signals, leave_word, received, say_last_words, stop_at_once
 from orchestrator.stats.stopping import StoppingRule, make_rule
 from orchestrator.storage.records import CampaignRecord, CapacityQuestion, Fault, Pairing, PlannedTrial
+from orchestrator.storage.schema import UNFINISHED
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.digests import code_files, digest_code
 
 FILES_NAMED = 5
-# An interrupt reported to the user
-REPORTED = "reported"
 SAME_SIGNAL_S = 0.5
 # Plans further trials from what is stored, and returns them; none where there is nothing more to measure
 More = Callable[[Progress], Sequence[PlannedTrial]]
@@ -97,13 +95,11 @@ def record_of(
     )
 
 
-@contextmanager
-def begun(record: CampaignRecord, trust: bool) -> Iterator[CampaignWriter]:
+def begun(record: CampaignRecord, trust: bool) -> CampaignWriter:
     """Make the folder of a campaign: the user's, or a new one named after the time."""
     heed_signals()
     directory, latest = results_directory(record.config, record.name), record.config.results_dir is None
-    with CampaignWriter.create(directory, record, latest=latest, look=looked_at(trust)) as writer:
-        yield writer
+    return CampaignWriter.create(directory, record, latest=latest, look=looked_at(trust))
 
 
 def measure(
@@ -122,75 +118,81 @@ def measure(
     done, until it has none. ``said`` is said first.
     """
     tell_open(writer.record.open_to)
-    stop, analysis = threading.Event(), writer.record.config.analysis
-    with ExitStack() as signals, Progress(0, None if quiet else sys.stderr, minutes=writer.record.config.minutes) as progress:
+    analysis = writer.record.config.analysis
+
+    def work(progress: Progress, stop: threading.Event) -> int:
         progress.add(runnable, short_names(runnable))
-        for line in said:
+        for line in [*said, f"{trials_counted(len(runnable))} into {writer.directory}"]:
             progress.say(line)
-        progress.say(f"{trials_counted(len(runnable))} into {writer.directory}")
-        leave_word(printable(f"stopped at once; {_how_to_go_on(writer)}"))
-        try:
-            with site.executor() as executor:
+        with ExitStack() as signals:
+            with site.executor() as executor, marked_when_stopped([writer], progress):
                 # Until the report is written. While Ray starts there is no round to finish, and one signal is enough.
                 signals.enter_context(stop_on_signals(stop, progress))
-                try:
-                    batch: Sequence[PlannedTrial] = runnable
-                    while batch or more is not None:
-                        run_trials(batch, executor, writer, progress, stop, analysis.primary, rule_of)
-                        batch = () if more is None or stop.is_set() else more(progress)
-                        more = more if batch else None
-                except KeyboardInterrupt as interrupt:
-                    if not ends_the_program(interrupt):
-                        raise
-                    _stopped_at_once(writer, progress)  # before Ray ends, which may take a while
-                    raise Stopped(REPORTED) from None
+                run_trials(runnable, executor, writer, progress, stop, analysis.primary, rule_of)
+                while more is not None and not stop.is_set() and (further := more(progress)):
+                    run_trials(further, executor, writer, progress, stop, analysis.primary, rule_of)
             writer.look_after()
             heed_signals()
             from orchestrator.commands.reading import write_report  # not before all is measured: it imports what draws and writes
 
             reported = write_report(writer.directory, analysis, full)
             writer.look_after()
-        except KeyboardInterrupt as interrupt:
-            if REPORTED not in interrupt.args and ends_the_program(interrupt):
-                _stopped_at_once(writer, progress)
-            raise
+        return 1 if any(planned.state != "done" for planned in writer.record.trials) else reported
+
+    go_on = f"go on with: python -m orchestrator resume {shlex.quote(str(writer.directory))}"
+    return guarded(work, [writer], go_on, quiet, writer.record.config.minutes)
+
+
+def guarded(
+    work: Callable[[Progress, threading.Event], int],
+    writers: Sequence[CampaignWriter],
+    go_on: str,
+    quiet: bool,
+    minutes: float | None = None,
+) -> int:
+    """Do what measures campaigns, and say how to go on where a signal, a lost Ray or a full disk ends it. Returns the exit code."""
+    stop = threading.Event()
+    with Progress(0, None if quiet else sys.stderr, minutes=minutes) as progress:
+        leave_word(printable(f"stopped at once; {go_on}"))
+        try:
+            with marked_when_stopped(writers, progress):
+                code = work(progress, stop)
         except ClusterLost as lost:
-            keep_losses(writer, str(lost))
-            tell(f"error: {lost}; {_how_to_go_on(writer)}")
+            for writer in writers:
+                keep_losses(writer, str(lost))
+            tell(f"error: {lost}; {go_on}")
             return 1 if received() is None else 130
         except OSError as error:
             if error.errno is None:
                 raise
-            gone = writer.gone()
-            with suppress(OSError):  # the disk is still full: one message is enough
-                writer.close()
-            where = error.filename or writer.directory
-            message = f"{where}: {error.strerror}; what was stored before is whole: mend it, and {_how_to_go_on(writer)}"
-            tell(f"error: {gone or message}")
+            gone = next(filter(None, (writer.gone() for writer in writers)), None)
+            for writer in writers:
+                with suppress(OSError):  # the disk is still full: one message is enough
+                    writer.close()
+            where = error.filename or writers[0].directory
+            tell(f"error: {gone or f'{where}: {error.strerror}; what was stored before is whole: mend it, and {go_on}'}")
             return 1
-    states = {planned.state for planned in writer.record.trials}
     if stop.is_set() or received() is not None:
-        unfinished = states & {"planned", "interrupted"}
-        tell(f"interrupted; {_how_to_go_on(writer)}" if unfinished else "interrupted when all was measured and reported")
+        unfinished = any(planned.state in UNFINISHED for writer in writers for planned in writer.record.trials)
+        tell(f"interrupted; {go_on}" if unfinished else "interrupted when all was measured and reported")
         return 130
-    return 1 if states - {"done"} else reported
+    return code
 
 
-def _stopped_at_once(writer: CampaignWriter, progress: Progress) -> None:
-    progress.fall_silent()
-    mark_interrupted(writer)
-    say_last_words()
-
-
-def _how_to_go_on(writer: CampaignWriter) -> str:
-    return f"go on with: python -m orchestrator resume {shlex.quote(str(writer.directory))}"
-
-
-def mark_interrupted(writer: CampaignWriter) -> None:
-    """Give the trials under way the state in which they ended."""
-    for planned in writer.record.trials:
-        if planned.state == "running":
-            writer.set_state(planned.trial_id, "interrupted", "stopped at once by the user")
+@contextmanager
+def marked_when_stopped(writers: Sequence[CampaignWriter], progress: Progress) -> Iterator[None]:
+    """Give the trials under way the state in which they ended where the program is stopped at once, and say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        if ends_the_program(interrupt):
+            progress.fall_silent()
+            for writer in writers:
+                for planned in writer.record.trials:
+                    if planned.state == "running":
+                        writer.set_state(planned.trial_id, "interrupted", "stopped at once by the user")
+            say_last_words()
+        raise
 
 
 def keep_losses(writer: CampaignWriter, message: str) -> None:
@@ -219,15 +221,14 @@ def stop_on_signals(stop: threading.Event, progress: Progress) -> Iterator[None]
 
     A program such as ``timeout`` signals the process and its group within milliseconds: they count as one.
     """
-    asked, first_s = False, math.inf
+    first_s: float | None = None
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        nonlocal asked, first_s
-        if asked:  # not the event: it may be the one that is being set, which waits for itself if it is set again meanwhile
+        nonlocal first_s
+        if first_s is not None:  # not the event: it may be the one that is being set, which waits for itself if it is set again meanwhile
             if time.monotonic() - first_s < SAME_SIGNAL_S:
                 return
             stop_at_once(number, frame)
-        asked = True
         first_s = time.monotonic()
         stop.set()
         with suppress(OSError, RuntimeError):  # the terminal is gone, or a line is being written this very moment

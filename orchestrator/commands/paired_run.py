@@ -7,40 +7,26 @@ hour strikes both alike. The same words with the same folder go on where an inte
 import json
 import random
 import shlex
-import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from uuid import uuid4
 
 import yaml
 
 from orchestrator.commands import line
-from orchestrator.commands.measuring import (
-    keep_losses,
-    list_changes,
-    looked_at,
-    mark_interrupted,
-    record_of,
-    stop_on_signals,
-    tell,
-    tell_open,
-)
-from orchestrator.commands.planning import Composed, compose_campaign, open_site, plan_on
+from orchestrator.commands.measuring import guarded, list_changes, looked_at, marked_when_stopped, record_of, stop_on_signals, tell_open
+from orchestrator.commands.planning import compose_campaign, open_site, plan_on
 from orchestrator.commands.progress import Progress
 from orchestrator.commands.reading import store_report
 from orchestrator.compare.sides import partners
-from orchestrator.configuration.config import Trial
+from orchestrator.configuration.config import CampaignConfig, Trial
 from orchestrator.contracts import InputError, first_line
-from orchestrator.endings import ClusterLost
-from orchestrator.report.text import printable
 from orchestrator.running.executor import Executor
 from orchestrator.running.pipeline import run_trials
-from orchestrator.running.plan import Plan
-from orchestrator.running.signals import heed_signals, leave_word, received, say_last_words
+from orchestrator.running.signals import heed_signals
 from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.load import read_regular
 from orchestrator.storage.reader import open_campaign
@@ -54,17 +40,8 @@ OURS = {"measurement.repeat": "say how many with --pairs", "results_dir": "name 
 COMPOSING = ("overrides", "multirun", "config_dirs", "many", "quiet")
 SIDES: tuple[Literal["a"], Literal["b"]] = ("a", "b")
 
-
-@dataclass(frozen=True)
-class Side:
-    """One side, planned, with its campaign open for writing."""
-
-    composed: Composed
-    plan: Plan
-    writer: CampaignWriter
-
-
-Step = tuple[Side, PlannedTrial]
+# A process to measure, and the campaign that it belongs to.
+Step = tuple[CampaignWriter, PlannedTrial]
 
 
 def words_of(side: str) -> tuple[str, ...]:
@@ -87,7 +64,7 @@ def words_of(side: str) -> tuple[str, ...]:
         document = yaml.safe_load(read_regular(path))
     except FileNotFoundError as error:
         raise InputError(f"{side}: there is no such file; name a file of overrides, or write them in quotes") from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+    except (ValueError, yaml.YAMLError) as error:
         raise InputError(f"{side}: is no YAML ({first_line(error)}): repair it") from error
     if isinstance(document, list) and all(isinstance(word, str) for word in document):
         return tuple(document)
@@ -96,93 +73,69 @@ def words_of(side: str) -> tuple[str, ...]:
     raise InputError(f"{side}: must hold keys with values as one would type them after =, or a list of words: write lists as text")
 
 
-def composing_of(sides: Sequence[str], words: Sequence[str], pairs: int) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
-    """Yield each side as a command line of ``run``: its words, and what composing takes of them; ``words`` are those of both.
-
-    Raises InputError for words that are not one, for keys that are given here, and for code that would be that of either side.
-    """
-    own = {side: words_of(side) for side in sides}
-    code = next((word for word in words if word.lstrip("+").partition("=")[0] == "code"), None)
-    folder = next((side for side in sides if "=" not in side and own[side][:1] == (f"code=[{Path(side).expanduser().absolute()}]",)), None)
-    if code and folder:
-        raise InputError(f"{code}: both sides would run this code, and {folder} is a folder of code: leave it out")
-    for side in sides:
-        command = (*own[side], *words, f"measurement.repeat={pairs}")
-        for word in command[:-1]:
-            if remedy := OURS.get(word.lstrip("+").partition("=")[0]):
-                raise InputError(f"{word}: --run gives this key itself; leave it out, and {remedy}")
-        asked = line.read("run", command)
-        if asked["cfg"] or asked["info"]:
-            raise InputError(f"{side}: --cfg and --info measure nothing: leave them out")
-        yield command, {name: asked[name] for name in COMPOSING}
-
-
-def measure_pairs(sides: Sequence[str], words: Sequence[str], pairs: int, folder: Path, quiet: bool, gate: bool) -> int | list[str]:
+def measure_pairs(sides: Sequence[str], words: Sequence[str], pairs: int, folder: Path, quiet: bool, gate: bool) -> int:
     """Measure what the pairs lack, and report each side. With ``gate``, sides of which nothing differs are a mistake.
 
-    Returns one line for each trial that is not done; or the exit code where something ended it before the end: 130 for a signal, 1 for a
-    Ray that died. Raises InputError for any mistake, and where the folder holds a campaign of other words, or its code, data or host have
-    changed.
+    Returns the exit code: 130 for a signal, 1 for a Ray that died or a full disk, else 0. Raises InputError for any mistake, and where the
+    folder holds a campaign of other words, or its code, data or host have changed.
     """
-    stop, how_to_go_on = threading.Event(), f"go on with the same words and --to {folder}"
+    places = [folder / name for name in SIDES]
+    begun = [open_campaign(place).record.pairing for place in places if (place / CAMPAIGN).exists()]
+    identity = next((pairing.id for pairing in begun if pairing is not None), uuid4().hex)
+    commands = [command_of(side, words, pairs) for side in sides]
+    records = [planned_side(command, Pairing(id=identity, side=name)) for command, name in zip(commands, SIDES, strict=True)]
+    keys = [([one.trial_id for one in record.trials], record.code_digest) for record in records]
+    if gate and keys[0] == keys[1]:
+        raise InputError("A and B are the same code, weights and settings: give B another folder of code or other settings")
     with ExitStack() as stack:
-        begun = [open_campaign(folder / name).record.pairing for name in SIDES if (folder / name / CAMPAIGN).exists()]
-        identity = next((pairing.id for pairing in begun if pairing is not None), uuid4().hex)
-        composing = [*composing_of(sides, words, pairs)]
-        planned = [planned_side(*one, Pairing(id=identity, side=name)) for one, name in zip(composing, SIDES, strict=True)]
-        keys = [([one.trial_id for one in record.trials], record.code_digest) for *_, record in planned]
-        if gate and keys[0] == keys[1]:
-            raise InputError("A and B are the same code, weights and settings: give B another folder of code or other settings")
-        both = a, b = [stack.enter_context(opened(*one, folder / name)) for one, name in zip(planned, SIDES, strict=True)]
-        matched, draw = _pairs(a, b), random.Random(identity)  # noqa: S311 - no secret
+        writers = [stack.enter_context(opened(record, place)) for record, place in zip(records, places, strict=True)]
+        matched, draw = _pairs(*writers), random.Random(identity)  # noqa: S311 - no secret
         ordered = [step for pair in matched for step in (pair[::-1] if draw.random() < 0.5 else pair)]
-        steps = [(side, one) for side, one in ordered if side.writer.record.planned(one.trial_id).state in UNFINISHED]
-        progress = stack.enter_context(Progress(len(steps), None if quiet else sys.stderr))
-        progress.say(f"{len(steps)} of {2 * len(matched)} processes in pairs into {folder}")
-        leave_word(printable(f"stopped at once; {how_to_go_on}"))
-        try:
-            _measure(steps, a, b, progress, stop)
+        steps = [(writer, one) for writer, one in ordered if one.state in UNFINISHED]
+
+        def work(progress: Progress, stop: threading.Event) -> int:
+            progress.add([one for _, one in steps], {})
+            progress.say(f"{len(steps)} of {2 * len(matched)} processes in pairs into {folder}")
+            _measure(steps, records, progress, stop)
             heed_signals()
-        except KeyboardInterrupt:
-            progress.fall_silent()
-            for side in both:
-                mark_interrupted(side.writer)
-            say_last_words()
-            raise
-        except ClusterLost as lost:
-            for side in both:
-                keep_losses(side.writer, str(lost))
-            tell(f"{lost}; {how_to_go_on}")
-            return 1 if received() is None else 130
-        if stop.is_set():
-            progress.fall_silent()
-            tell(f"interrupted; {how_to_go_on}")
-            return 130
-        for side in both:
-            side.writer.look_after()
-            store_report(side.writer.directory, side.composed.campaign.analysis)
-            side.writer.look_after()
-        return [
-            f"side {name}: {one.trial_id} {one.state}: {one.reason or 'no reason is stored'}"
-            for side, name in zip(both, SIDES, strict=True)
-            for one in side.writer.record.trials
-            if one.state != "done"
-        ]
+            for writer in [] if stop.is_set() else writers:
+                writer.look_after()
+                store_report(writer.directory, writer.record.config.analysis)
+                writer.look_after()
+            return 0
+
+        return guarded(work, writers, f"go on with the same words and --to {folder}", quiet)
 
 
-def planned_side(command: tuple[str, ...], asked: Mapping[str, Any], pairing: Pairing) -> tuple[Composed, Plan, CampaignRecord]:
-    """Compose and plan one side, with its own code. Raises InputError for a trial that cannot run here."""
+def command_of(side: str, words: Sequence[str], pairs: int) -> tuple[str, ...]:
+    """Return a side as words of ``run``; ``words`` are those of both.
+
+    Raises InputError for keys that are given here, and for code that would be that of either side.
+    """
+    own = words_of(side)
+    keys = {word: word.lstrip("+").partition("=")[0] for word in (*own, *words)}
+    for word, key in keys.items():
+        if remedy := OURS.get(key):
+            raise InputError(f"{word}: --run gives this key itself; leave it out, and {remedy}")
+        if word in words and key == "code" and any(keys[one] == "code" for one in own):
+            raise InputError(f"{word}: both sides would run this code, and {side} is code of its own: leave it out")
+    return (*own, *words, f"measurement.repeat={pairs}")
+
+
+def planned_side(command: tuple[str, ...], pairing: Pairing) -> CampaignRecord:
+    """Compose and plan one side, with its own code. Raises InputError for a mistake, and for a trial that cannot run here."""
+    asked = line.read("run", command)
     with code_of_its_own():
-        composed = compose_campaign(**asked)
+        composed = compose_campaign(**{name: asked[name] for name in COMPOSING})
         with open_site(composed.campaign, composed.trials) as site:
             plan = plan_on(site, composed)
         if plan.infeasible:
             raise InputError(f"{plan.infeasible[0].trial_id} cannot run here: {plan.infeasible[0].reason}; change the plan")
-        return composed, plan, record_of(command, composed, plan, pairing)
+        return record_of(command, composed, plan, pairing)
 
 
 @contextmanager
-def opened(composed: Composed, plan: Plan, record: CampaignRecord, directory: Path) -> Iterator[Side]:
+def opened(record: CampaignRecord, directory: Path) -> Iterator[CampaignWriter]:
     """Open the campaign of one side, a new one where there is none.
 
     Raises InputError where one that is there has other trials, or what it runs has changed.
@@ -192,23 +145,22 @@ def opened(composed: Composed, plan: Plan, record: CampaignRecord, directory: Pa
     look = looked_at(trust=False, remedy="name a folder of your own with --to")
     with CampaignWriter.reopen(directory, look=look) if is_there else CampaignWriter.create(directory, record, look=look) as writer:
         tell_open(writer.record.open_to)
-        stored = writer.record.trials
-        if [planned.trial_id for planned in stored] != [planned.trial_id for planned in plan.trials]:
+        stored, campaign = writer.record.trials, record.config
+        if [planned.trial_id for planned in stored] != [planned.trial_id for planned in record.trials]:
             raise InputError(f"{directory} holds a campaign of other words: measure into another folder (--to)")
         if is_there:
             with code_of_its_own():
-                add_code_folders(composed.campaign.code)
-                unfinished = [planned for planned in stored if planned.state in UNFINISHED]
-                with open_site(composed.campaign, composed.trials) as site:
-                    found = list_changes(writer, composed.campaign, unfinished, site).values()
+                add_code_folders(campaign.code)
+                with open_site(campaign, [planned.trial for planned in stored]) as site:
+                    found = list_changes(writer, campaign, [planned for planned in stored if planned.state in UNFINISHED], site).values()
             if changed := next(filter(None, found), None):
                 raise InputError(f"{changed[0]}: measure into another folder (--to)")
-        yield Side(composed, plan, writer)
+        yield writer
 
 
-def _pairs(a: Side, b: Side) -> list[tuple[Step, Step]]:
+def _pairs(a: CampaignWriter, b: CampaignWriter) -> list[tuple[Step, Step]]:
     """Return the trials that belong together, repeat by repeat: those of equal settings, else the first and the first, and so on."""
-    mine, theirs = (side.plan.trials for side in (a, b))
+    mine, theirs = (writer.record.trials for writer in (a, b))
     if len(mine) != len(theirs):
         raise InputError(f"A has {len(mine)} trials and B {len(theirs)}: both sides must have as many, so that each has a partner")
     places = {(planned.match_key, planned.trial.repeat): planned for planned in theirs}
@@ -217,23 +169,26 @@ def _pairs(a: Side, b: Side) -> list[tuple[Step, Step]]:
     return sorted(found, key=lambda pair: pair[0][1].trial.repeat)
 
 
-def _measure(steps: Sequence[Step], a: Side, b: Side, progress: Progress, stop: threading.Event) -> None:
+def _measure(steps: Sequence[Step], records: Sequence[CampaignRecord], progress: Progress, stop: threading.Event) -> None:
     """Run one process after the other until the end or a signal. Sides with one code share one Ray."""
-    shared = all(getattr(a.composed.campaign, block) == getattr(b.composed.campaign, block) for block in ("code", "cluster"))
-    with executor_of(a, (*a.composed.trials, *b.composed.trials)) if shared and steps else nullcontext() as common:
-        for side, planned in steps:
+    a, b = (record.config for record in records)
+    shared = (a.code, a.cluster) == (b.code, b.cluster)
+    every = [planned.trial for record in records for planned in record.trials]
+    with executor_of(a, every) if shared and steps else nullcontext() as common:
+        for writer, planned in steps:
             if stop.is_set():
                 return
-            with nullcontext(common) if common is not None else executor_of(side, side.composed.trials) as executor:
-                side.writer.set_state(planned.trial_id, "planned", None)
-                with stop_on_signals(stop, progress):
-                    run_trials([planned], executor, side.writer, progress, stop, side.composed.campaign.analysis.primary)
+            config = writer.record.config
+            with nullcontext(common) if common is not None else executor_of(config, [planned.trial]) as executor:
+                writer.set_state(planned.trial_id, "planned", None)
+                with stop_on_signals(stop, progress), marked_when_stopped([writer], progress):
+                    run_trials([planned], executor, writer, progress, stop, config.analysis.primary)
 
 
 @contextmanager
-def executor_of(side: Side, trials: Sequence[Trial]) -> Iterator[Executor]:
+def executor_of(campaign: CampaignConfig, trials: Sequence[Trial]) -> Iterator[Executor]:
     """Yield the executor over the machines of a side's campaign, with its own code."""
     with code_of_its_own():
-        add_code_folders(side.composed.campaign.code)
-        with open_site(side.composed.campaign, trials) as site, site.executor() as executor:
+        add_code_folders(campaign.code)
+        with open_site(campaign, trials) as site, site.executor() as executor:
             yield executor

@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from orchestrator.commands.progress import Progress
 from orchestrator.configuration.composer import shipped_folder
@@ -25,64 +24,27 @@ from orchestrator.running.plan import NOWHERE, Candidate, Plan, check_analysis, 
 from orchestrator.running.signals import deferred, heed_signals
 from orchestrator.stats.stopping import RULES, make_rule
 from orchestrator.stats.thresholds import primary_threshold
-from orchestrator.stats.variance_components import Costs
-from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.load import read_json, read_table
-from orchestrator.storage.records import CampaignRecord, TrialRecord
+from orchestrator.storage.records import TrialRecord
 from orchestrator.subject.digests import cache_dir
 from orchestrator.subject.inspection import UNKNOWN, Look
 from orchestrator.subject.schedule import length_of_stream, refuse_cut_groups
 from orchestrator.subject.targets import add_code_folders, check_packages
 
 
-class Earlier(NamedTuple):
-    """How long a finished trial took, in s, in all and per round: from start to end or, in visits, to load and in its rounds."""
+def earlier_trials(match_keys: Iterable[str], campaigns: Sequence[Path]) -> dict[str, tuple[float, float]]:
+    """Return how long the latest finished trial of each match key took, in s, in all and per round.
 
-    took_s: float
-    round_s: float
-
-
-def earlier_trials(match_keys: Iterable[str], campaigns: Sequence[Path]) -> dict[str, Earlier]:
-    """Return how long the latest finished trial of each match key took.
-
-    Parameters
-    ----------
-    match_keys
-        of the trials that are planned; those never measured before are missing from the result.
-    campaigns
-        results directories to look into. Files that cannot be read are passed over.
+    From start to end or, in visits, to load and in its rounds. Keys never measured before are missing, and files that cannot be read are
+    passed over. ``campaigns`` are the results directories to look into.
     """
-    found: dict[str, Earlier] = {}
+    found = {}
     for key in set(match_keys):
         ends = [end for folder in campaigns for path in folder.glob(f"trials/{key}-r*/trial.json") if (end := _end_and_seconds(path))]
         if ends:
             _, took_s, rounds = max(ends)
-            found[key] = Earlier(took_s, took_s / max(rounds, 1))
+            found[key] = took_s, took_s / max(rounds, 1)
     return found
-
-
-def earlier_costs(match_keys: Iterable[str], campaigns: Sequence[Path]) -> dict[str, Costs]:
-    """Return what the latest campaign with repeats of each match key showed of processes and rounds, at its primary threshold.
-
-    It stands in ``processes.parquet``. Files that are missing or cannot be read are passed over.
-    """
-    wanted = set(match_keys)
-    found: dict[str, tuple[datetime, Costs]] = {}
-    for folder in campaigns:
-        try:
-            created = read_json(folder / CAMPAIGN, CampaignRecord).created_at
-            rows = [row for row in read_table(folder / "processes.parquet").to_pylist() if row["primary"] and row["match_key"] in wanted]
-            costs = {
-                row["match_key"]: Costs(row["process_long_run_sd"] ** 2, row["long_run_sd"] ** 2, row["process_s"], row["round_s"])
-                for row in rows
-                if row["process_s"] is not None and row["round_s"] > 0
-            }
-        except (InputError, OSError, ValueError, LookupError, TypeError):
-            continue
-        for key, of_key in costs.items():
-            if of_key.round > 0 and (key not in found or created > found[key][0]):
-                found[key] = created, of_key
-    return {key: of_key for key, (_, of_key) in found.items()}
 
 
 def known_campaigns(results: Path, results_dir: str | None) -> list[Path]:
@@ -198,8 +160,7 @@ def plan_on(site: Site, composed: Composed, rates_are_known: bool = True) -> Pla
     differing = why_stacks_differ(machines) if machines and composed.campaign.require_same_stack else None
     if differing:
         raise InputError(f"require_same_stack=true: {differing}; install the same versions or set require_same_stack=false")
-    earlier = known_campaigns(Path("results"), composed.campaign.results_dir)
-    known = earlier_trials(plan.candidates, earlier)
+    known = earlier_trials(plan.candidates, known_campaigns(Path("results"), composed.campaign.results_dir))
     took_s, rounds_s = ({key: one[place] for key, one in known.items()} for place in range(2))
     return replace(plan, estimates_s=took_s, rounds_s=rounds_s)
 
@@ -210,10 +171,8 @@ def _check_groups(candidates: Sequence[Candidate], rates_are_known: bool) -> Non
         if load.rate_per_s is not None and samples:
             rate_per_s = load.rate_per_s if rates_are_known else FEWEST_ARRIVALS_PER_S
             arrivals = length_of_stream(load, rate_per_s, samples).arrivals(samples)
-            if rates_are_known:
-                refuse_cut_groups(load.group, arrivals)
-            else:
-                refuse_cut_groups(load.group, arrivals, stream="a stream of the slowest rates", remedy="lower it, or raise task.limit")
+            told = {} if rates_are_known else {"stream": "a stream of the slowest rates", "remedy": "lower it, or raise task.limit"}
+            refuse_cut_groups(load.group, arrivals, **told)
 
 
 def look_at(site: Site, paired: Sequence[tuple[Trial, str]]) -> list[Candidate]:

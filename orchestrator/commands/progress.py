@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import TextIO
 
 from rich.console import Console
@@ -23,8 +22,6 @@ from orchestrator.storage.records import Fault, PlannedTrial
 from orchestrator.storage.schema import State
 
 DRAW_EVERY_S, LINE_EVERY_S = 0.5, 10.0
-# Rounds that take so many times as long as the others', and longer than this, are worth a word.
-SLOW_TIMES, SLOW_S = 5.0, 1.0
 
 
 class Progress:
@@ -53,7 +50,6 @@ class Progress:
         self._paces: dict[str, Pace] = {}
         self._passed_s = 0.0  # with rounds and what lies between them; while a trial loads, no time passes
         self._event_s: float | None = None
-        self._slow: set[str] = set()
         self._lines: dict[int, tuple[PlannedTrial, str]] = {}
         self._lock = threading.RLock()  # a signal may have its holder say something
         self._console = None if stream is None else Console(file=stream, stderr=True)
@@ -121,25 +117,10 @@ class Progress:
             now_s = time.monotonic()
             self._passed_s += duration_s if self._event_s is None else now_s - self._event_s
             self._event_s = now_s
-        if not before.timed:
-            self._tell_slow(planned)
         bound = f"{'' if before.least == before.most else 'at most '}{before.most}"
         self._show(planned, f"round {rounds} of {bound}, {seconds(duration_s)}")
 
-    def _tell_slow(self, planned: PlannedTrial) -> None:
-        """Say once of each trial that its rounds take far longer than those of the others."""
-        known = {trial_id: pace.round_s for trial_id, pace in self._paces.items() if pace.timed}
-        slowest = max(known, key=lambda trial_id: known[trial_id])
-        others = [round_s for trial_id, round_s in known.items() if trial_id != slowest]
-        times = known[slowest] / median(others) if others else 0.0
-        if known[slowest] > SLOW_S and times > SLOW_TIMES and slowest not in self._slow:
-            self._slow.add(slowest)
-            name = self._names.get(slowest, slowest)
-            slow = f"a round takes {seconds(known[slowest])}, {times:.0f} times as long as those of the other trials"
-            self.say(f"{name}: {slow}; {self._left()}")
-
     def _left(self) -> str:
-        """Return how much time is left, in a few words."""
         now_s = time.monotonic()
         with self._lock:
             left = time_left(self._paces.values(), self._passed_s)

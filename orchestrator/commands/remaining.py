@@ -1,11 +1,16 @@
 """How long a campaign still takes, by the pace of its rounds so far."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from orchestrator.configuration.config import MeasurementConfig
 from orchestrator.report.text import seconds
+from orchestrator.storage.records import TrialRecord
+from orchestrator.storage.schema import UNFINISHED
 
 
 class Pace(NamedTuple):
@@ -54,6 +59,23 @@ def time_left(paces: Collection[Pace], passed_s: float) -> tuple[float, float] |
     share = passed_s / sum(pace.timed * pace.round_s for pace in timed)
     least, most = zip(*(pace.left_s(pace.round_s or mean_s) for pace in paces), strict=True)
     return share * sum(least), share * sum(most)
+
+
+def time_left_of(records: Sequence[TrialRecord], rounds: Mapping[str, pa.Table]) -> tuple[float, float] | None:
+    """Return the seconds that are left at least and at most, by the stored rounds of each trial's last process."""
+    paces, began, ended = [], [], []
+    for record in records:
+        pace, stored = pace_of(record.trial.measurement), rounds.get(record.trial_id)
+        if stored is not None and stored.num_rows:
+            of_last = stored.filter(pc.equal(stored.column("process"), stored.column("process")[-1]))
+            starts, lengths = of_last.column("started_at").to_pylist(), of_last.column("duration_ns").to_numpy() / 1e9
+            began.append(starts[0].timestamp())  # hosts have a clock of days in common, and no other
+            ended.append(starts[-1].timestamp() + float(lengths[-1]))
+            pace = pace._replace(done=stored.num_rows, timed=len(starts), round_s=float(lengths.mean()))
+        if record.state not in UNFINISHED:
+            pace = pace._replace(least=pace.done, most=pace.done)
+        paces.append(pace)
+    return time_left(paces, max(ended) - min(began)) if began else None
 
 
 def left_in_words(left: tuple[float, float] | None, minutes_left_s: float | None = None) -> str:

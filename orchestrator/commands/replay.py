@@ -1,7 +1,5 @@
 """``replay DIR [TRIAL] --rate R``: what tail quality would be if samples arrived by a schedule, from stored closed-loop times."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +12,6 @@ from orchestrator.contracts import InputError
 from orchestrator.report.text import printable
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from orchestrator.analysis.groups import Group
     from orchestrator.analysis.replay import Question
     from orchestrator.analysis.trial_data import TrialData
@@ -100,6 +95,7 @@ def command(
     from orchestrator.analysis.table import check_intervals
     from orchestrator.analysis.tables.replay import REPLAY
     from orchestrator.commands.reading import find_trial, opened
+    from orchestrator.commands.searching import time_of
     from orchestrator.report.replayed import replay_picture, replay_tables
     from orchestrator.report.terminal import Terminal
     from orchestrator.stats import queueing
@@ -140,16 +136,13 @@ def command(
         except InputError as error:
             raise InputError(f"--trace {trace}: {str(error).removeprefix(f'load.file={trace}: ')}") from error
         rates = rates or (queueing.mean_rate(moments),)
-    longest = None if error_after is None else _threshold("--error-after", error_after)
-    if error_after is not None and longest is None:
-        raise InputError(f"--error-after {error_after}: must be a time, such as '500 ms'")
     question = Question(
         Arrivals(law, group, burstiness or 1.0, seed, moments),
         rates or (),
         Rule(policy, queue_limit),
         playable.get(other or ""),
         late_in,
-        None if longest is None else longest.ns,
+        None if error_after is None else time_of(error_after, "--error-after").ns,
     )
     answers = [(one, rows) for one in groups if (rows := _rows(one, question, deadline, wanted, trials))]
     if not answers:
@@ -171,7 +164,9 @@ def command(
     return 0
 
 
-def _rows(group: Group, question: Question, asked: str | None, wanted: str | None, trials: Sequence[TrialData]) -> list[dict[str, Any]]:
+def _rows(
+    group: "Group", question: "Question", asked: str | None, wanted: str | None, trials: "Sequence[TrialData]"
+) -> list[dict[str, Any]]:
     from orchestrator.analysis.replay import replay_rows
     from orchestrator.analysis.replay_streams import can_play
 
@@ -187,22 +182,17 @@ def _rows(group: Group, question: Question, asked: str | None, wanted: str | Non
     return [dict(row) for data in chosen for row in replay_rows(data, question, deadline, group.flags[data.trial_id], trials)]
 
 
-def _deadline(group: Group, asked: str | None) -> Threshold | None:
+def _deadline(group: "Group", asked: str | None) -> "Threshold | None":
+    from orchestrator.stats.thresholds import primary_threshold
     from orchestrator.stats.times import PRIMARY_CLOCK
 
     if asked is None:
         return group.thresholds.primary
     reference = group.thresholds.reference
     chosen = next((data for data in group.trials if reference is not None and data.trial_id == reference.trial), None)
-    times = None if chosen is None else chosen.inferences[PRIMARY_CLOCK]
-    return _threshold("--deadline", asked, times, None if chosen is None else chosen.trial_id)
-
-
-def _threshold(option: str, text: str, times: NDArray[np.float64] | None = None, trial_id: str | None = None) -> Threshold | None:
-    """Return a threshold as an option gives it. Raises InputError that names the option."""
-    from orchestrator.stats.thresholds import primary_threshold
-
     try:
-        return primary_threshold(text, times, trial_id)
+        return primary_threshold(
+            asked, None if chosen is None else chosen.inferences[PRIMARY_CLOCK], None if chosen is None else chosen.trial_id
+        )
     except InputError as error:
-        raise InputError(str(error).replace("primary threshold", option, 1)) from error
+        raise InputError(str(error).replace("primary threshold", "--deadline", 1)) from error

@@ -5,6 +5,7 @@ import shlex
 import stat
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from importlib.machinery import all_suffixes
 from itertools import chain
@@ -51,13 +52,12 @@ def go_on(
     quiet: bool,
 ) -> int:
     """Measure the trials of a campaign that are in these states, finished ones for so many ``rounds`` more. Returns the exit code."""
-    from orchestrator.analysis.capacity import seconds_spent
+    from orchestrator.analysis.capacity import is_older, seconds_spent
     from orchestrator.commands.measuring import list_changes, looked_at, measure, rule_of_extension
     from orchestrator.commands.planning import open_site
-    from orchestrator.commands.searching import Explorer, exit_code, refuse_older, searches_in
+    from orchestrator.commands.searching import exit_code, exploring, searches_in
     from orchestrator.configuration.composition import override_cluster
     from orchestrator.storage.reader import open_campaign
-    from orchestrator.storage.schema import UNFINISHED
     from orchestrator.storage.writer import CampaignWriter
     from orchestrator.subject.targets import add_code_folders, check_packages
 
@@ -66,6 +66,9 @@ def go_on(
     if imported := next((record for record in stored.trials() if record.imported), None):
         remedy = "measure more where it was measured, and import it again"
         raise InputError(f"{imported.trial_id} is imported, and there is nothing to {verb}: {remedy}")
+    question = stored.record.capacity if verb == "resume" else None
+    if question is not None and any(is_older(planned.trial) for planned in stored.record.trials):  # which chose its rates in another way
+        raise InputError(f"this search was begun by version {stored.record.code_version} and can only be reported; begin a new one")
     refuse_strangers_code(verb, directory, stored.record.config.code, trust)
     with CampaignWriter.reopen(directory, look=looked_at(trust)) as writer:
         campaign = override_cluster(writer.record.config, overrides)
@@ -73,17 +76,11 @@ def go_on(
         add_code_folders(campaign.code)
         trials = writer.record.trials
         chosen = [planned for planned in trials if planned.state in states]
-        question = writer.record.capacity if verb == "resume" else None
-        if question is not None:
-            refuse_older(writer.record)
         searches = [] if question is None else searches_in(writer.directory, question)
         if not chosen and not any(search.next_rates().rates for search in searches):
-            folder, advice = shlex.quote(str(writer.directory)), ""
-            if unfinished := sum(planned.state in UNFINISHED for planned in trials):
-                advice = f"; {unfinished} trials are not finished: finish them first with `resume {folder}`"
-            elif failed := sum(planned.state == "failed" for planned in trials):
-                advice = f"; {failed} trials failed: add --retry-failed to try them again"
-            raise InputError(f"{writer.directory} has nothing to go on with{advice}; see it with `report {folder}`")
+            states_now = ", ".join(f"{count} {state}" for state, count in Counter(planned.state for planned in trials).items())
+            advice = f"`resume {shlex.quote(str(writer.directory))}` finishes trials, with --retry-failed those that failed, too"
+            raise InputError(f"{writer.directory} has nothing to go on with ({states_now}): {advice}")
         with open_site(campaign, [planned.trial for planned in (chosen or trials)]) as site:
             changes = list_changes(writer, campaign, chosen or trials, site)
             different = list(dict.fromkeys(chain.from_iterable(changes.values())))
@@ -95,7 +92,7 @@ def go_on(
                 writer.note(planned.trial_id, changes[planned.trial_id], until)
                 writer.set_state(planned.trial_id, "planned", None)
             said = [f"going on with {len(chosen)} of {len(trials)} trials in {writer.directory}"]
-            further = None if question is None else Explorer(question, site, writer, began_s - seconds_spent(searches))
+            further = None if question is None else exploring(question, site, writer, began_s - seconds_spent(searches))
             code = measure(writer, chosen, site, quiet, full, rule_of_extension(writer), further, said)
             return code if question is None else exit_code(code, writer.directory, question)
 

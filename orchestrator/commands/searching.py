@@ -17,7 +17,6 @@ from orchestrator.analysis.capacity import (
     Search,
     all_seconds,
     answers_within,
-    is_older,
     length_of,
     minutes,
     searches_of,
@@ -26,17 +25,18 @@ from orchestrator.analysis.capacity import (
     words_without_rate,
 )
 from orchestrator.analysis.loading import load_trials
+from orchestrator.commands.measuring import More
 from orchestrator.commands.planning import look_at
 from orchestrator.commands.progress import Progress
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
 from orchestrator.running.executor import Site
-from orchestrator.running.plan import Candidate, make_plan_of
+from orchestrator.running.plan import make_plan_of
 from orchestrator.stats.capacity import rounded_rate
 from orchestrator.stats.stopping.rules import Capacity
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.records import CampaignRecord, CapacityQuestion, PlannedTrial
+from orchestrator.storage.records import CapacityQuestion, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.schedule import Length
 
@@ -44,18 +44,12 @@ from orchestrator.subject.schedule import Length
 NOTHING_KEPT = 3
 
 
-def time_of(deadline: str) -> Threshold:
-    """Return a deadline that is a time. Raises InputError for anything else."""
+def time_of(text: str, option: str = "--deadline") -> Threshold:
+    """Return a threshold that is a time. Raises InputError for anything else."""
     with suppress(InputError):  # it would take a percentile, too
-        if found := primary_threshold(deadline, None):
+        if found := primary_threshold(text, None):
             return found
-    raise InputError(f"--deadline {deadline[:40]}: must be a time, such as '50 ms'; a percentile would follow the system that it judges")
-
-
-def refuse_older(record: CampaignRecord) -> None:
-    """Raise InputError for a search of an older version, which chose its rates in another way."""
-    if any(is_older(planned.trial) for planned in record.trials):
-        raise InputError(f"this search was begun by version {record.code_version} and can only be reported; begin a new one")
+    raise InputError(f"{option} {text[:40]}: must be a time, such as '50 ms'; a percentile would follow the system that it judges")
 
 
 def at_rate(trial: Trial, rate_per_s: float, wanted: Next, question: CapacityQuestion, length: Length, samples: int) -> Trial:
@@ -81,30 +75,21 @@ def at_rate(trial: Trial, rate_per_s: float, wanted: Next, question: CapacityQue
     return trial.model_copy(update={"load": load.model_copy(update=arrivals), "measurement": trial.measurement.model_copy(update=own)})
 
 
-class Explorer:
-    """Plans the next rates of every search of a campaign, from what is stored of it.
+def exploring(question: CapacityQuestion, site: Site, writer: CampaignWriter, began_s: float) -> More:
+    """Return what plans the next rates of every search of a campaign, from what is stored of it; none where all searches are over.
 
     ``began_s`` is when the command began, by `time.monotonic`, less what earlier commands have spent of the budget.
     """
+    looked_at = look_at(site, [(trial, "") for trial in question.trials])
 
-    def __init__(self, question: CapacityQuestion, site: Site, writer: CampaignWriter, began_s: float) -> None:
-        self._question = question
-        self._site = site
-        self._writer = writer
-        self._began_s = began_s
-        self._known: list[Candidate] = []
-
-    def __call__(self, progress: Progress) -> Sequence[PlannedTrial]:
-        """Return the trials to measure next, which are trials of the campaign from here on; none where all searches are over."""
-        question = self._question
-        searches = searches_in(self._writer.directory, question)
-        spent_s = time.monotonic() - self._began_s - progress.waited_s
+    def more(progress: Progress) -> Sequence[PlannedTrial]:
+        searches = searches_in(writer.directory, question)
+        spent_s = time.monotonic() - began_s - progress.waited_s
         left_s = math.inf if question.minutes is None else 60 * question.minutes - spent_s - REPORT_S
         answers = answers_within(searches, question, left_s)
-        begun = any(search.rates for search in searches)
+        begun, alone = any(search.rates for search in searches), len(searches) == 1
         for line in [] if begun else forecast(searches, answers, spent_s + REPORT_S):
             progress.say(line)
-        alone = len(searches) == 1
         next_s = sum(seconds_of(search, search.next_rates(), number, alone) for search, number in zip(searches, answers, strict=True))
         takes_s = next_s if begun else all_seconds(searches, answers)
         if takes_s > left_s:
@@ -112,23 +97,20 @@ class Explorer:
             what = "the next rates" if begun else f"streams of {max(answers)} answers, the shortest"
             progress.say(f"--minutes {question.minutes:g} is too short for {what}: about {needed:g} min are needed")
             return []
-        planned = self._plan(searches, answers)
-        if planned:
-            self._writer.add(planned)
+        chosen = []
+        for candidate, search, number in zip(looked_at, searches, answers, strict=True):
+            samples, wanted = candidate.inspection.samples, search.next_rates()
+            chosen += [
+                replace(candidate, trial=at_rate(candidate.trial, rate, wanted, question, length_of(search, number), samples))
+                for rate in wanted.rates
+            ]
+        known = {one.trial_id for one in writer.record.trials}
+        if planned := tuple(one for one in make_plan_of(chosen).trials if one.trial_id not in known):
+            writer.add(planned)
             progress.add(planned, {one.trial_id: _name(one.trial, one.trial.load.words) for one in planned})
         return [one for one in planned if one.state == "planned"]
 
-    def _plan(self, searches: Sequence[Search], answers: Sequence[int]) -> tuple[PlannedTrial, ...]:
-        self._known = self._known or look_at(self._site, [(trial, "") for trial in self._question.trials])
-        chosen = []
-        for candidate, search, number in zip(self._known, searches, answers, strict=True):
-            samples, wanted = candidate.inspection.samples, search.next_rates()
-            chosen += [
-                replace(candidate, trial=at_rate(candidate.trial, rate, wanted, self._question, length_of(search, number), samples))
-                for rate in wanted.rates
-            ]
-        known = {one.trial_id for one in self._writer.record.trials}
-        return tuple(one for one in make_plan_of(chosen).trials if one.trial_id not in known)
+    return more
 
 
 def forecast(searches: Sequence[Search], answers: Sequence[int], other_s: float) -> list[str]:

@@ -43,11 +43,11 @@ def command(
         raise InputError("a study of several campaigns belongs into none of them: add --to FOLDER")
     if to is not None:
         refuse_campaign_folder(to, "--to", found)
-        refuse_inputs({f"--to {to}": to / name for name in (DOCUMENT, FIGURES)}, [criteria, fill], overrides)
+        refuse_inputs({f"--to {to}": to / name for name in (DOCUMENT, FIGURES)}, [criteria, fill])
     document, option = (check, "--check") if check is not None else (fill, "--fill")
     before = "" if document is None else _read(document, option)
     if fill is not None:
-        check_outputs({"--fill": fill}, found, [criteria], overrides)
+        check_outputs({"--fill": fill}, found, [criteria])
     wanted = read_criteria(criteria)
     refuse_twice(found)
     campaigns = [open_campaign(directory) for directory in found]

@@ -123,7 +123,6 @@ class BaselineThreshold(Frozen):
 
     @property
     def threshold(self) -> Threshold:
-        """The threshold itself."""
         return Threshold(self.label, self.ns, self.origin)
 
 
@@ -160,10 +159,9 @@ class BaselineTrial(Frozen):
 
     @model_validator(mode="after")
     def _one_mean_per_repeat(self) -> Self:
-        if any(len(threshold.means) != len(self.rounds) for threshold in self.thresholds):
-            raise ValueError(f"{self.match_key} must have one mean for each of its {len(self.rounds)} repeats")
-        if self.curve is not None and len(self.curve.qualities) != len(self.rounds):
-            raise ValueError(f"{self.match_key} must have one curve for each of its {len(self.rounds)} repeats")
+        found = [*(threshold.means for threshold in self.thresholds), *([] if self.curve is None else [self.curve.qualities])]
+        if any(len(of_repeats) != len(self.rounds) for of_repeats in found):
+            raise ValueError(f"{self.match_key} must have one mean and one curve for each of its {len(self.rounds)} repeats")
         if self.thresholds and (not self.samples or min(self.rounds) < 1):
             raise ValueError(f"{self.match_key} must have samples and rounds")
         return self
@@ -191,7 +189,6 @@ class Baseline(Frozen):
 
     @property
     def campaigns(self) -> tuple[Baseline, ...]:
-        """All campaigns, in the order in which they were added."""
         return (self.model_copy(update={"added": ()}), *self.added)
 
     @property
@@ -201,7 +198,6 @@ class Baseline(Frozen):
 
     @property
     def measured_when(self) -> str:
-        """Name and time in words."""
         return f"{self.name}, measured {self.measured_at:%Y-%m-%d %H:%M:%S} UTC"
 
     @model_validator(mode="after")
@@ -247,19 +243,19 @@ def stored_sides(before: Baseline, analysis: AnalysisConfig) -> Iterator[tuple[B
             yield stored[-1], None
             continue
         alike = [trial for trial in measured if (trial.metric, trial.samples) == (measured[-1].metric, measured[-1].samples)]
-        thresholds = _asked(alike[0], before.analysis, analysis)
-        found = [[_figures(trial, threshold) for threshold in _common(thresholds, alike)] for trial in alike]
-        latest = alike[-1]
+        figures: dict[int, list[BaselineThreshold]] = {}
+        for threshold in _asked(alike[0], before.analysis, analysis):
+            of_campaigns = _figures(threshold, alike)
+            figures.setdefault(of_campaigns[0].ns, of_campaigns)
+        latest, thresholds = alike[-1], [of_campaigns[-1] for of_campaigns in figures.values()]
         if len(alike) < FEWEST_REPEATS:
-            yield latest.model_copy(update={"thresholds": tuple(found[-1])}), None
+            yield latest.model_copy(update={"thresholds": tuple(thresholds)}), None
             continue
-        kept = [
-            of_latest.model_copy(update={"means": tuple(float(np.mean(of_campaign[place].means)) for of_campaign in found)})
-            for place, of_latest in enumerate(found[-1])
-        ]
+        means = [tuple(float(np.mean(one.means)) for one in of_campaigns) for of_campaigns in figures.values()]
+        kept = tuple(one.model_copy(update={"means": of_one}) for one, of_one in zip(thresholds, means, strict=True))
         rounds = tuple(min(trial.rounds) for trial in alike)
         load = {name: tuple(figure for trial in alike for figure in trial.load.get(name, ())) for name in latest.load}
-        yield latest.model_copy(update={"thresholds": tuple(kept), "rounds": rounds, "load": load}), "earlier campaigns"
+        yield latest.model_copy(update={"thresholds": kept, "rounds": rounds, "load": load}), "earlier campaigns"
 
 
 def bounds_if_slowed(threshold: Threshold) -> list[float]:
@@ -275,50 +271,37 @@ def fewest_repeats(before: Baseline, match_key: str) -> int:
 
 def _asked(first: BaselineTrial, stored: AnalysisConfig, analysis: AnalysisConfig) -> list[Threshold]:
     """Return the thresholds that are asked for, the primary one first."""
-    known = {threshold.ns: threshold.threshold for threshold in first.thresholds}
-    chosen = {threshold.ns for threshold in stored.thresholds}
     if analysis.primary == stored.primary:
         absolute = primary_threshold(stored.primary, None)
-        found = [one for one in known.values() if one.origin == "reference" or (absolute is not None and one.ns == absolute.ns)]
+        known = [threshold.threshold for threshold in first.thresholds]
+        found = [one for one in known if one.origin == "reference" or (absolute is not None and one.ns == absolute.ns)]
     elif first.curve is None:
         raise InputError(f"analysis.primary={analysis.primary}: the baseline file was written at {stored.primary or 'p95'}; {AGAIN}")
     else:
-        primary = primary_threshold_of(analysis.primary, first.curve.time_at)
-        found = [] if primary is None else [primary]
-    for threshold in analysis.thresholds:
-        if threshold.ns not in chosen | known.keys() and first.curve is None:
-            raise InputError(f"analysis.thresholds_ms: the baseline file has no figures at {threshold.label}; {AGAIN}")
-        found.append(threshold)
-    return list({threshold.ns: threshold for threshold in reversed(found)}.values())[::-1]
+        found = list(filter(None, [primary_threshold_of(analysis.primary, first.curve.time_at)]))
+    return list({threshold.ns: threshold for threshold in reversed([*found, *analysis.thresholds])}.values())[::-1]
 
 
-def _common(thresholds: Sequence[Threshold], trials: Sequence[BaselineTrial]) -> list[Threshold]:
-    """Return thresholds at which every campaign has exact figures: the same, or the next fixed bound of their curves."""
-    found: dict[int, Threshold] = {}
-    for threshold in thresholds:
-        curve = next((trial.curve for trial in trials if not _has(trial, threshold.ns)), None)
-        moved = threshold
-        if curve is not None:  # the label of an absolute one says its time
-            ns = curve.known_near(threshold.ns)
-            moved = Threshold(f"{ns / 1e6:.4g} ms" if threshold.origin == "absolute" else threshold.label, ns, threshold.origin)
-        if not all(_has(trial, moved.ns) for trial in trials):
-            raise InputError(f"the baseline file has no figures at {threshold.label} of every campaign; {AGAIN}")
-        found.setdefault(moved.ns, moved)
-    return list(found.values())
+def _figures(threshold: Threshold, trials: Sequence[BaselineTrial]) -> list[BaselineThreshold]:
+    """Return the exact figures of a trial in every campaign at a threshold, or at the next fixed bound of their curves."""
+    curve = next((trial.curve for trial in trials if _at(trial, threshold) is None), None)
+    if curve is not None:  # the label of an absolute one says its time
+        ns = curve.known_near(threshold.ns)
+        threshold = Threshold(f"{ns / 1e6:.4g} ms" if threshold.origin == "absolute" else threshold.label, ns, threshold.origin)
+    found = [figures for trial in trials if (figures := _at(trial, threshold))]
+    if len(found) < len(trials):
+        raise InputError(f"the baseline file has no figures at {threshold.label} of every campaign; {AGAIN}")
+    return found
 
 
-def _has(trial: BaselineTrial, threshold_ns: int) -> bool:
-    stored = any(threshold.ns == threshold_ns for threshold in trial.thresholds)
-    return stored or (trial.curve is not None and trial.curve.knows(threshold_ns))
-
-
-def _figures(trial: BaselineTrial, threshold: Threshold) -> BaselineThreshold:
-    """Return a trial's figures at a threshold: those stored, else those of its curve."""
+def _at(trial: BaselineTrial, threshold: Threshold) -> BaselineThreshold | None:
+    """Return a trial's figures at a threshold: those stored, else those of its curve, where it knows them."""
     for stored in trial.thresholds:
         if stored.ns == threshold.ns:
             return stored
     curve = trial.curve
-    assert curve is not None
+    if curve is None or not curve.knows(threshold.ns):
+        return None
     slowed = tuple(float(np.mean(curve.at(bound))) for bound in bounds_if_slowed(threshold))
     origin = "absolute" if threshold.origin == "absolute" else "reference"
     return BaselineThreshold(label=threshold.label, ns=threshold.ns, origin=origin, means=curve.at(threshold.ns), slowed=slowed)

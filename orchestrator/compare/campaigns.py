@@ -1,6 +1,5 @@
 """A candidate campaign against a baseline: one row per trial and threshold, with a verdict."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,68 +21,37 @@ from orchestrator.compare.differences import (
     partners_by,
     stack_of,
 )
-from orchestrator.compare.rows import FAILED, MISSING, NO_VERDICT, SAME, WORSE, Compared, judged_rows, measured, refused, too_few
+from orchestrator.compare.rows import FAILED, MISSING, NO_VERDICT, SAME, WORSE, Compared, judged_rows, measured, refused, unjudged
 from orchestrator.compare.sides import TORN, by_match_key, described, load_repeats, partners, reduce, torn
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composition import override_analysis
-from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
-from orchestrator.stats.capacity import Estimate
 from orchestrator.stats.pair import Design
 from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.reader import Campaign, open_campaign
-from orchestrator.storage.records import PlannedTrial
 
 # Exit codes of the gate.
 PASSED, ALARM, UNDECIDED = 0, 1, 3
 SEVERITY = (WORSE, FAILED, MISSING, NO_VERDICT, "better", SAME)
 
 
-@dataclass(frozen=True)
-class Capacity:
-    """What a search has found, in samples a second; None for nothing."""
-
-    certified: float | None
-    estimate: Estimate | None
-
-    @property
-    def numbers(self) -> dict[str, float | None]:
-        """The same as plain numbers."""
-        rate, low, high = (one if one is not None and 0 < one < math.inf else None for one in self.estimate or (None, None, None))
-        return {"certified_per_s": self.certified, "estimate_per_s": rate, "estimate_low_per_s": low, "estimate_high_per_s": high}
-
-    def __str__(self) -> str:
-        certified = "no rate" if self.certified is None else f"{self.certified:.4g}"
-        if self.estimate is None:
-            return certified
-        rate, low, high = self.estimate
-        return f"{certified}, {rate:.3g} [{low:.3g}, {high:.3g}]"
-
-
-@dataclass(frozen=True)
-class ComparedCapacity:
-    """One search of both campaigns: what it is called, and what each has found."""
-
-    names: tuple[str, ...]
-    before: Capacity
-    after: Capacity
-
-
-def compared_capacities(before: Campaign, after: Campaign, metrics: Sequence[str]) -> tuple[ComparedCapacity, ...]:
+def compared_capacities(before: Campaign, after: Campaign, metrics: Sequence[str]) -> tuple[tuple[Search, Search], ...]:
     """Return the searches that both campaigns have. Raises InputError for files that cannot be read."""
     if not all(any(is_probe(planned.trial) for planned in campaign.record.trials) for campaign in (before, after)):
         return ()
-    mine, theirs = (dict(_named(searches_of(load_trials(campaign, metrics)))) for campaign in (before, after))
-    return tuple(ComparedCapacity(names, found, theirs[names]) for names, found in mine.items() if names in theirs)
+    mine, theirs = (
+        {names_of_search(search): search for search in searches_of(load_trials(campaign, metrics)) if search.rates and search.asked}
+        for campaign in (before, after)
+    )
+    return tuple((search, theirs[names]) for names, search in mine.items() if names in theirs)
 
 
-def _named(searches: Sequence[Search]) -> Iterator[tuple[tuple[str, ...], Capacity]]:
-    for search in searches:
-        if search.rates and search.asked is not None:
-            trial, asked = search.like, search.asked
-            what = (trial.model.name, trial.task.name, trial.system.name, trial.runtime.name, str(trial.measurement.batch))
-            names = (*what, words_without_rate(trial.load), f"{asked.deadline.label}, {100 * asked.keep:g} %")
-            yield names, Capacity(None if search.certified is None else search.certified.rate_per_s, search.estimate)
+def names_of_search(search: Search) -> tuple[str, ...]:
+    """Return model, task, system, runtime, batch and load of a search, and what it asks."""
+    trial, asked = search.like, search.asked
+    assert asked is not None
+    what = (trial.model.name, trial.task.name, trial.system.name, trial.runtime.name, str(trial.measurement.batch))
+    return (*what, words_without_rate(trial.load), f"{asked.deadline.label}, {100 * asked.keep:g} %")
 
 
 @dataclass(frozen=True)
@@ -100,8 +68,8 @@ class Comparison:
         whether both were measured in pairs with each other, and the settings in which they then differ.
     capacities
         searches of `capacity` that both have.
-    after_trials
-        all that the candidate has.
+    trials
+        how many the candidate has, without their repeats.
     commands
         the words that measured either, the baseline where that is a campaign.
     """
@@ -115,28 +83,17 @@ class Comparison:
     min_effect: float | None = None
     paired: bool = False
     differing: tuple[str, ...] = ()
-    capacities: tuple[ComparedCapacity, ...] = ()
-    after_trials: tuple[Trial, ...] = ()
+    capacities: tuple[tuple[Search, Search], ...] = ()
+    trials: int = 0
     commands: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     @property
     def with_itself(self) -> bool:
-        """Whether name and time of the candidate are those of the baseline, or of the latest of its campaigns."""
-        return self.before.known_by == self.after.known_by
-
-    @property
-    def within_baseline(self) -> bool:
-        """Whether name and time of the candidate are those of any of the baseline's campaigns."""
+        """Whether name and time of the candidate are those of a campaign of the baseline."""
         return self.after.known_by in [one.known_by for one in self.earlier]
 
     @property
-    def differs(self) -> bool:
-        """Whether the two sides cannot be one measurement, whatever they are called."""
-        return bool(self.only_after or self.changes) or any(row.differs for row in self.rows)
-
-    @property
     def apart(self) -> bool:
-        """Whether some trial was measured apart from its counterpart."""
         return any(row.apart for row in self.rows)
 
     def exit_code(self, allow_no_verdict: bool = False) -> int:
@@ -152,16 +109,9 @@ def compare_places(baseline: Path, candidate: Path, overrides: Sequence[str], **
 
     ``overrides`` are keys of the analysis, in place of the stored ones. Raises InputError.
     """
-    if baseline.name == CAMPAIGN:
-        raise InputError(f"{baseline} is the record of a campaign, not a baseline: name its directory, {baseline.parent}")
     if baseline.suffix == ".json" and not baseline.exists():
         raise InputError(f"{baseline}: there is no such file; write it with `export baseline {baseline} DIR`, or name a results directory")
-    before = read_baseline(baseline) if baseline.is_file() else open_campaign(baseline)
-    if candidate.is_file() and candidate.suffix == ".json" and candidate.name != CAMPAIGN:
-        swap = "" if baseline.is_file() else f": swap them, `compare {candidate} {baseline}`"
-        raise InputError(
-            f"{candidate} is a baseline, which stands in for the first campaign only; the candidate is a results directory{swap}"
-        )
+    before = read_baseline(baseline) if baseline.is_file() and baseline.name != CAMPAIGN else open_campaign(baseline)
     stored = before.analysis if isinstance(before, Baseline) else before.record.config.analysis
     return compare(before, open_campaign(candidate), override_analysis(stored, overrides), **asked)
 
@@ -203,19 +153,17 @@ def compare(
     candidate = described(after, analysis)
     paired_with = pairs_of(before, after) if isinstance(before, Campaign) else {}
     first_of = {key: repeats[0].trial for key, repeats in theirs.items()}
-    partner_of = paired_with or (partners_by(by, _trials(mine, whole), first_of) if by else {})
-    known = {partner_of.get(key, key) for key in mine} | {
-        partner_of.get(trial.match_key, trial.match_key) for one in whole for trial in one.trials
-    }
-    unmatched = {key: repeats for key, repeats in theirs.items() if key not in known}
-    lacking = {key: trial for key, trial in _trials(mine, whole).items() if partner_of.get(key, key) not in theirs}
-    nearest = closest(lacking, {key: repeats[0].trial for key, repeats in unmatched.items()})
+    trials = {trial.match_key: trial.trial for one in whole for trial in one.trials} | {key: one[0].trial for key, one in mine.items()}
+    partner_of = paired_with or (partners_by(by, trials, first_of) if by else {})
+    known = {partner_of.get(key, key) for key in trials}
+    unmatched = {key: trial for key, trial in first_of.items() if key not in known}
+    nearest = closest({key: trial for key, trial in trials.items() if partner_of.get(key, key) not in theirs}, unmatched)
     rows: list[Compared] = []
     differing: dict[str, None] = {}
     stacks = []
     for trial, loaded_before, design in _sides(before, after, paired_with, analysis, power or min_effect is not None):
         repeats = theirs.get(partner_of.get(trial.match_key, trial.match_key), [])
-        alike = unmatched.get(nearest.get(trial.match_key, ""), [None])
+        alike = theirs.get(nearest.get(trial.match_key, ""), [None])
         row = refused(trial, repeats, alike[0])
         if row is not None:
             rows.append(row)
@@ -224,27 +172,34 @@ def compare(
             done = {planned.trial.repeat for planned in mine[trial.match_key] if planned.state == "done"}
             repeats = [planned for planned in repeats if planned.trial.repeat in done]
         loaded = load_repeats(after, repeats, analysis.metrics)
-        if isinstance(before, Baseline) and design == "earlier campaigns" and len(repeats) < fewest_repeats(before, trial.match_key):
-            rows.append(too_few(trial, len(repeats), fewest_repeats(before, trial.match_key)))
+        fewest = fewest_repeats(before, trial.match_key) if isinstance(before, Baseline) and design else 0
+        if len(repeats) < fewest:
+            why = f"{len(repeats)}, and its campaigns have {fewest}"
+            rows.append(unjudged(trial, f"{NO_VERDICT}: fewer repeats than the baseline", why))
             continue
-        marks = [TORN] if design == "pairs" and isinstance(before, Campaign) and torn((before, after), loaded_before, loaded) else []
         differing.update(dict.fromkeys(differences(trial.trial, repeats[0].trial) if repeats and (by or design == "pairs") else ()))
         load = differing_load(trial.load, load_of(loaded))
+        is_torn = design == "pairs" and isinstance(before, Campaign) and torn((before, after), loaded_before, loaded)
+        marks = [*([TORN] if is_torn else []), *([LOAD_DIFFERS] if load else [])]
         found = measured(trial, loaded_before, loaded, len(repeats), design, two_models=bool(by) or design == "pairs")
-        marks += [LOAD_DIFFERS] if load else []
         rows += (replace(row, flags=(*row.flags, *marks)) for row in found)
-        mine_and_theirs = [{name: (texts[side],) for name, texts in load.items()} for side in (0, 1)]
-        stacks.append(
-            (trial.trial.system.name, trial.stack | mine_and_theirs[0], stack_of(data.record for data in loaded) | mine_and_theirs[1])
-        )
+        stack_before = trial.stack | {name: (text,) for name, (text, _) in load.items()}
+        stack = stack_of(data.record for data in loaded) | {name: (text,) for name, (_, text) in load.items()}
+        stacks.append((trial.trial.system.name, stack_before, stack))
     if not rows:
         raise InputError(f"the baseline {whole[0].name} holds no trial: name a campaign that has some")
-    if any(row.replicates is not None and row.replicates.design == "earlier campaigns" for row in rows) and candidate.known_by in {
-        one.known_by for one in whole
-    }:
+    of_several = any(row.replicates is not None and row.replicates.design == "earlier campaigns" for row in rows)
+    if of_several and candidate.known_by in [one.known_by for one in whole]:
         raise InputError(f"{candidate.measured_when}, is one of the {len(whole)} campaigns of the baseline: compare another candidate")
-    judged = sorted(judged_rows(rows, whole[0].slow_downs or SLOW_DOWNS, min_effect), key=_severity)
-    _check(judged)
+    judged = sorted(
+        judged_rows(rows, whole[0].slow_downs or SLOW_DOWNS, min_effect),
+        key=lambda row: (SEVERITY.index(row.kind), row.difference.difference if row.difference is not None else 0.0),
+    )
+    for row in judged:
+        for difference in filter(None, (row.difference, row.samples_like_these)):
+            label = row.threshold.label if row.threshold is not None else "no threshold"
+            where = f"difference of trial {row.match_key} ({label})"
+            check_interval(where, difference.low, difference.difference, difference.high)
     return Comparison(
         before=whole[-1],
         after=candidate,
@@ -256,7 +211,7 @@ def compare(
         paired=bool(paired_with),
         differing=tuple(differing),
         capacities=compared_capacities(before, after, analysis.metrics) if isinstance(before, Campaign) else (),
-        after_trials=tuple(first_of.values()),
+        trials=len(theirs),
         commands=(before.record.command if isinstance(before, Campaign) else (), after.record.command),
     )
 
@@ -269,11 +224,6 @@ def pairs_of(before: Campaign, after: Campaign) -> dict[str, str]:
     return partners(by_match_key(before), by_match_key(after))
 
 
-def _trials(mine: Mapping[str, Sequence[PlannedTrial]], whole: Sequence[Baseline]) -> dict[str, Trial]:
-    """Return the trials of a baseline, by match key."""
-    return {trial.match_key: trial.trial for one in whole for trial in one.trials} | {key: one[0].trial for key, one in mine.items()}
-
-
 def _sides(
     before: Campaign | Baseline, after: Campaign, partner_of: Mapping[str, str], analysis: AnalysisConfig, power: bool
 ) -> Iterator[tuple[BaselineTrial, Sequence[TrialData], Design | None]]:
@@ -281,27 +231,9 @@ def _sides(
     if isinstance(before, Baseline):
         yield from ((trial, (), design) for trial, design in stored_sides(before, analysis))
         return
-    theirs = by_match_key(after)
+    theirs, paired = by_match_key(after), bool(partner_of)
     for key, repeats in by_match_key(before).items():
-        done = (
-            {planned.trial.repeat for planned in theirs.get(partner_of.get(key, key), ()) if planned.state == "done"}
-            if partner_of
-            else None
-        )
-        loaded = load_repeats(before, [one for one in repeats if done is None or one.trial.repeat in done], analysis.metrics)
-        paired = done is not None
+        done = {planned.trial.repeat for planned in theirs.get(partner_of.get(key, key), ()) if planned.state == "done"}
+        loaded = load_repeats(before, [one for one in repeats if not paired or one.trial.repeat in done], analysis.metrics)
         reduced = reduce(repeats, loaded, analysis, slowed=power and paired).model_copy(update={"load": load_of(loaded)})
         yield reduced, loaded, "pairs" if paired else None
-
-
-def _check(rows: Sequence[Compared]) -> None:
-    """Raise BrokenInterval if a difference lies outside its own interval."""
-    for row in rows:
-        for found in (row.difference, row.samples_like_these):
-            if found is not None:
-                label = row.threshold.label if row.threshold is not None else "no threshold"
-                check_interval(f"difference of trial {row.match_key} ({label})", found.low, found.difference, found.high)
-
-
-def _severity(row: Compared) -> tuple[int, float]:
-    return SEVERITY.index(row.kind), row.difference.difference if row.difference is not None else 0.0

@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator.compare.campaigns import Comparison
+from orchestrator.analysis.capacity import Search
+from orchestrator.compare.campaigns import Comparison, names_of_search
 from orchestrator.compare.differences import LOAD_DIFFERS
 from orchestrator.compare.rows import Compared, percent
 from orchestrator.report.table import Table, condensed
@@ -103,7 +104,7 @@ def comparison_tables(comparison: Comparison, power: bool) -> Iterator[Table]:
     yield _filled(comparison, comparison.rows, "Comparison with the baseline", columns, NOTE + (GATE_NOTE if gated else ""))
     if comparison.capacities:
         names = ["model", "task", "system", "runtime", "batch", "load", "within", "before", "now"]
-        rows = [[*one.names, str(one.before), str(one.after)] for one in comparison.capacities]
+        rows = [[*names_of_search(before), found_by(before), found_by(after)] for before, after in comparison.capacities]
         yield condensed(Table("Capacity: samples a second", names, rows, CAPACITY_NOTE, NUMBERS), ["before", "now"])
     if power:
         judged = [row for row in comparison.rows if row.verdict is not None]
@@ -111,6 +112,15 @@ def comparison_tables(comparison: Comparison, power: bool) -> Iterator[Table]:
     if comparison.changes:
         changed = [[change.name, change.before, change.after, ", ".join(change.systems) or "all"] for change in comparison.changes]
         yield Table("What else changed", ["what", "baseline", "candidate", "systems"], changed)
+
+
+def found_by(search: Search) -> str:
+    """Write the certified rate of a search, and its estimate with limits, in samples a second."""
+    certified = "no rate" if search.certified is None else f"{search.certified.rate_per_s:.4g}"
+    if search.estimate is None:
+        return certified
+    rate, low, high = search.estimate
+    return f"{certified}, {rate:.3g} [{low:.3g}, {high:.3g}]"
 
 
 def short_table(comparison: Comparison, more: str = MORE) -> Table:

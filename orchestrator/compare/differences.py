@@ -2,8 +2,7 @@
 
 import json
 import math
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -15,7 +14,7 @@ import pyarrow.compute as pc
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.units import spans_ns
 from orchestrator.compare.baseline import Baseline
-from orchestrator.configuration.config import Target, Trial
+from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError, nearest
 from orchestrator.running.identity import NO_WORK, OF_SERVER
 from orchestrator.stats.units import t_quantile
@@ -23,30 +22,21 @@ from orchestrator.storage.records import TrialRecord
 
 # Blocks that a command chooses by name, as in ``system=cpu_all``.
 NAMED = ("model", "task", "system", "runtime", "server", "load")
-TASK = NAMED.index("task")
 # Settings that the digest of the data stands for: they choose its samples.
 DRAWS = ("task.limit", "task.subset_seed")
 
 
 def settings_of(trial: Trial) -> dict[str, Any]:
     """Return the settings that make a trial the work it is, by the keys of a command; never paths. A block's name has the block's key."""
-    return {key.removesuffix(".name"): value for key, value in _settings(trial)}
-
-
-def _settings(trial: Trial) -> Iterator[tuple[str, Any]]:
+    blocks = {name: getattr(trial, name).model_dump(mode="json", exclude=left_out) for name, left_out in NO_WORK.items()}
+    for name, target in (("model", trial.model), ("task", trial.task)):
+        blocks[name] |= {option: value for option, value in target.options.items() if not _is_path(value)}
     own = {f"settings.{name}": value for name, value in trial.server.settings.items()}
-    blocks = [
-        *((name, getattr(trial, name).model_dump(mode="json", exclude=left_out)) for name, left_out in NO_WORK.items()),
-        ("server", trial.server.model_dump(mode="json", include=OF_SERVER) | own),
-        ("load", trial.load.model_dump(mode="json", exclude={"file"})),
-    ]
-    for block, known in blocks:
-        settings = getattr(trial, block)
-        yield from ((f"{block}.{name}", value) for name, value in known.items())
-        if isinstance(settings, Target):
-            yield from ((f"{block}.{name}", value) for name, value in settings.options.items() if not _is_path(value))
-    yield from (("task.limit", trial.task.limit), ("task.subset_seed", trial.task.subset_seed))
-    yield "measurement.lead_in", trial.measurement.lead_in
+    blocks["server"] = trial.server.model_dump(mode="json", include=OF_SERVER) | own
+    blocks["load"] = trial.load.model_dump(mode="json", exclude={"file"})
+    found = {f"{block}.{name}".removesuffix(".name"): value for block, known in blocks.items() for name, value in known.items()}
+    drawn = {"task.limit": trial.task.limit, "task.subset_seed": trial.task.subset_seed}
+    return {**found, **drawn, "measurement.lead_in": trial.measurement.lead_in}
 
 
 def _is_path(value: Any) -> bool:
@@ -60,44 +50,13 @@ def differing_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[
 
 
 def differences(before: Trial, after: Trial) -> list[str]:
-    """Return the settings that make two trials different work, such as ``model.sleep_ms 2.0 -> 2.2``; never paths.
-
-    What only draws samples counts as such work where nothing else differs.
-    """
+    """Return the settings that make two trials different work, such as ``model.sleep_ms 2.0 -> 2.2``; never paths."""
     here, there = settings_of(before), settings_of(after)
-    return [f"{key} {written(here.get(key))} -> {written(there.get(key))}" for key in differing_keys(here, there) if key not in DRAWS]
+    return [f"{key} {_written(here.get(key))} -> {_written(there.get(key))}" for key in differing_keys(here, there)]
 
 
-def drawn_otherwise(before: Trial, after: Trial) -> list[str]:
-    """Return the settings in which two trials draw other samples of their task."""
-    here, there = settings_of(before), settings_of(after)
-    return [f"{key} {written(here[key])} -> {written(there[key])}" for key in DRAWS if here[key] != there[key]]
-
-
-def written(value: Any) -> str:
-    """Write a value as a command has it."""
+def _written(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-PLAIN_TEXT = re.compile(r"[A-Za-z_][\w.@:+-]*", re.ASCII)
-WORDS_OF_HYDRA = frozenset(["null", "true", "false", "nan", "inf", "yes", "no", "on", "off"])
-
-
-def as_word(key: str, value: Any) -> str | None:
-    """Return ``KEY=VALUE`` that sets a value, None for one that no word sets: a mapping, and what a name decides.
-
-    Examples
-    --------
-    >>> as_word("measurement.batch", 4), as_word("system.exclusive", False), as_word("measurement.max_seconds", None)
-    ('measurement.batch=4', 'system.exclusive=false', 'measurement.max_seconds=null')
-    >>> as_word("system.cores", [0, 1]), as_word("model.prompt", "two words"), as_word("system.labels", {"gpu": "a"})
-    ('system.cores=[0,1]', 'model.prompt="two words"', None)
-    """
-    if key.endswith((".target", ".kind")) or isinstance(value, dict):
-        return None
-    if isinstance(value, str) and not (PLAIN_TEXT.fullmatch(value) and value.lower() not in WORDS_OF_HYDRA):
-        return None if set(value) & set('"\\$') else f'{key}="{value}"'
-    return f"{key}={written(value)}"
 
 
 def closest(before: Mapping[str, Trial], after: Mapping[str, Trial]) -> dict[str, str]:
@@ -107,25 +66,17 @@ def closest(before: Mapping[str, Trial], after: Mapping[str, Trial]) -> dict[str
     """
     here, there = ({key: settings_of(trial) for key, trial in side.items()} for side in (before, after))
     apart = {
-        (mine, theirs): sum(one != other for one, other in zip(mine, theirs, strict=True))
-        for mine, theirs in product(set(map(_names, here.values())), set(map(_names, there.values())))
-        if mine[TASK] == theirs[TASK]
+        (mine, theirs): sum(own[name] != other[name] for name in NAMED)
+        for (mine, own), (theirs, other) in product(here.items(), there.items())
+        if own["task"] == other["task"]
     }
     fewest = min(apart.values(), default=0)
-    found = [
-        (len(differing_keys(own, other)), mine, theirs)
-        for (mine, own), (theirs, other) in product(here.items(), there.items())
-        if apart.get((_names(own), _names(other))) == fewest
-    ]
+    found = [(len(differing_keys(here[mine], there[theirs])), mine, theirs) for (mine, theirs), names in apart.items() if names == fewest]
     partners: dict[str, str] = {}
     for _, mine, theirs in sorted(found, key=lambda one: one[0]):
         if mine not in partners and theirs not in partners.values():
             partners[mine] = theirs
     return partners
-
-
-def _names(settings: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(settings[block] for block in NAMED)
 
 
 def partners_by(by: Sequence[str], before: Mapping[str, Trial], after: Mapping[str, Trial]) -> dict[str, str]:
@@ -160,23 +111,6 @@ def paths_of(trial: Trial) -> list[str]:
     """Return the options of a trial that are paths, which only the digest of what they hold makes part of the work."""
     blocks = {"model": trial.model, "task": trial.task}
     return [f"{block}.{name}" for block, target in blocks.items() for name, value in target.options.items() if _is_path(value)]
-
-
-def sides_of(before: Trial, after: Trial, typed: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """Return the words that set the settings in which two trials differ, of either; None where a word cannot.
-
-    Of a block that has another name its own settings come with the name, except those that were ``typed``.
-    """
-    here, there = settings_of(before), settings_of(after)
-    keys = differing_keys(here, there)
-    renamed = {key for key in keys if key in NAMED}
-    given = {word.lstrip("+~").partition("=")[0] for word in typed}
-    wanted = [key for key in keys if key in NAMED or key in given or key.partition(".")[0] not in renamed]
-    sides = [[as_word(key, side[key]) for key in wanted if key in side] for side in (here, there)]
-    if not all(sides) or any(word is None for words in sides for word in words):
-        return None
-    first, second = (tuple(word for word in words if word is not None) for words in sides)
-    return first, second
 
 
 ENVIRONMENT = ("host", "processor", "logical_cores", "memory_bytes", "governor", "turbo")
@@ -237,28 +171,13 @@ def changes(before: Baseline, after: Baseline, pairs: Sequence[tuple[str, Mappin
     return tuple(Change(*key, tuple(systems)) for key, systems in found.items())
 
 
-@dataclass(frozen=True)
-class Load:
-    """One measure of what else a machine did, and from which difference on it matters.
-
-    form
-        how a figure of it is written.
-    bound
-        the smallest difference that matters: in its own unit, or as a share of the baseline's figure where it is ``relative``.
-    """
-
-    name: str
-    form: str
-    bound: float
-    relative: bool = False
-
-
-LOADS = (
-    Load("foreign CPU time", "{:.2f} cores busy", 0.05),
-    Load("stolen CPU time", "{:.2f} cores stolen", 0.01),
-    Load("frequency", "{:.0f} MHz", 0.02, relative=True),
-    Load("time of fixed work", "{:.3f} ms", 0.03, relative=True),
-)
+# What else a machine did: how a figure of it is written, and the smallest difference that matters, as a share where that is True.
+LOADS = {
+    "foreign CPU time": ("{:.2f} cores busy", 0.05, False),
+    "stolen CPU time": ("{:.2f} cores stolen", 0.01, False),
+    "frequency": ("{:.0f} MHz", 0.02, True),
+    "time of fixed work": ("{:.3f} ms", 0.03, True),
+}
 # Columns of the rounds that tell it.
 COUNTED = ("foreign_cpu_ns", "program_cpu_ns", "steal_ns", "frequency_mhz")
 
@@ -286,7 +205,7 @@ def load_of(loaded: Iterable[TrialData]) -> dict[str, tuple[float, ...]]:
             "time of fixed work": float(np.mean(kernel)) / 1e6 if kernel else None,
         }
         found.append({name: float(value) for name, value in figures.items() if value is not None})
-    return {load.name: tuple(one[load.name] for one in found) for load in LOADS if found and all(load.name in one for one in found)}
+    return {name: tuple(one[name] for one in found) for name in LOADS if found and all(name in one for one in found)}
 
 
 def differing_load(before: Mapping[str, Sequence[float]], after: Mapping[str, Sequence[float]]) -> dict[str, tuple[str, str]]:
@@ -296,16 +215,16 @@ def differing_load(before: Mapping[str, Sequence[float]], after: Mapping[str, Se
     first alone counts.
     """
     found = {}
-    for load in LOADS:
-        mine, theirs = (np.array(side.get(load.name, ()), dtype=np.float64) for side in (before, after))
+    for name, (form, bound, is_share) in LOADS.items():
+        mine, theirs = (np.array(side.get(name, ()), dtype=np.float64) for side in (before, after))
         if not mine.size or not theirs.size:
             continue
-        least = load.bound * (abs(float(mine.mean())) if load.relative else 1.0)
+        least = bound * (abs(float(mine.mean())) if is_share else 1.0)
         difference = abs(float(theirs.mean() - mine.mean()))
         degrees = mine.size + theirs.size - 2
         if degrees:
             spread = math.sqrt((float(((mine - mine.mean()) ** 2).sum()) + float(((theirs - theirs.mean()) ** 2).sum())) / degrees)
             least = max(least, -float(t_quantile(SURE / 2, degrees)) * spread * math.sqrt(1 / mine.size + 1 / theirs.size))
         if difference >= least and difference > 0:
-            found[load.name] = (load.form.format(mine.mean()), load.form.format(theirs.mean()))
+            found[name] = (form.format(mine.mean()), form.format(theirs.mean()))
     return found

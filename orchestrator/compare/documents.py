@@ -1,21 +1,23 @@
 """A comparison as JSON, Markdown and HTML, with a picture of its differences."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from orchestrator.analysis.capacity import Search
 from orchestrator.compare.baseline import Baseline
-from orchestrator.compare.campaigns import Comparison
+from orchestrator.compare.campaigns import Comparison, names_of_search
 from orchestrator.compare.comparison_tables import comparison_tables, names_of, short_table, threshold_text
-from orchestrator.compare.headline import Headline, headline, sentences
+from orchestrator.compare.headline import headline, say, sentences
 from orchestrator.compare.rows import WORSE, Compared
 from orchestrator.report.chart_files import svg_of
 from orchestrator.report.charts.draw import Spec, channel, whole
 from orchestrator.report.html import page_of
 from orchestrator.report.markdown import folded
-from orchestrator.report.table import Table, to_markdown
+from orchestrator.report.table import to_markdown
 from orchestrator.report.terminal import Terminal
 from orchestrator.report.text import markdown_text, printable, signed
 from orchestrator.stats.pair import Difference
@@ -24,7 +26,6 @@ from orchestrator.storage.files import write_json, write_text
 from orchestrator.storage.schema import SCHEMA_VERSION
 from orchestrator.storage.stored_form import finite
 
-MOST_LETTERS = 60
 COLOURS = {WORSE: "#b3261e", "better": "#00694a"}
 # What the marks mean.
 NOTE = (
@@ -47,8 +48,6 @@ def difference_spec(comparison: Comparison) -> Spec | None:
         assert row.verdict is not None
         found, floor = row.verdict.found, row.verdict.detectable_drop
         label = ", ".join([*names, threshold_text(row)])
-        if len(label) > MOST_LETTERS:
-            label = f"{label[: MOST_LETTERS // 2]} … {label[-MOST_LETTERS // 2 :]}"
         words = printable(f"{label}: {signed(found.difference)} {row.kind}")
         limits = {"low": found.low, "high": found.high, "floor": floor, "under": -floor}
         colour = COLOURS.get(row.kind, "#1b1f24")
@@ -88,18 +87,21 @@ def to_document(comparison: Comparison, allow_no_verdict: bool = False) -> dict[
         "trials": [_row(row) for row in comparison.rows],
         "only_in_candidate": list(comparison.only_after),
         "capacities": [
-            {
-                "names": list(one.names),
-                "baseline": one.before.numbers,
-                "candidate": one.after.numbers,
-            }
-            for one in comparison.capacities
+            {"names": list(names_of_search(before)), "baseline": numbers_of(before), "candidate": numbers_of(after)}
+            for before, after in comparison.capacities
         ],
         "changes": [
             {"what": change.name, "baseline": change.before, "candidate": change.after, "systems": list(change.systems)}
             for change in comparison.changes
         ],
     }
+
+
+def numbers_of(search: Search) -> dict[str, float | None]:
+    """Return what a search has found, in samples a second; None for nothing."""
+    rate, low, high = (one if one is not None and 0 < one < math.inf else None for one in search.estimate or (None, None, None))
+    certified = None if search.certified is None else search.certified.rate_per_s
+    return {"certified_per_s": certified, "estimate_per_s": rate, "estimate_low_per_s": low, "estimate_high_per_s": high}
 
 
 def _campaign(side: Baseline) -> dict[str, Any]:
@@ -169,42 +171,19 @@ FOLDED_IN_COMMENT = ("Every scope, threshold and flag",)
 STYLE_OF_RESULT = {"pass": "bold green", "fail": "bold red", "no verdict": "bold yellow"}
 
 
-class Written(NamedTuple):
-    """A comparison in words, tables and a picture, for a pull request and a page.
-
-    headline
-        pass, fail or no verdict, with the commands that would give one.
-    sentences
-        what else is said.
-    short
-        the verdicts with what they rest on.
-    tables
-        everything.
-    picture
-        SVG of the differences; None where none has bounds.
-    """
-
-    title: str
-    headline: Headline
-    sentences: Sequence[str]
-    short: Table
-    tables: Sequence[Table]
-    picture: str | None = None
+# A comparison in words, tables and a picture: `title`, `headline`, `sentences`, the `short` table, all `tables`, and a `picture` or None.
+Written = Mapping[str, Any]
 
 
 def to_comment(written: Written) -> str:
     """Return Markdown that shows names and reasons as they are: the verdict, the short table, and folded all the rest."""
-    head = [f"# {markdown_text(written.title)}", "", f"**{markdown_text(written.headline.sentence)}**", ""]
-    if written.headline.commands:
-        head += ["What would give a verdict:", "", "```sh", *written.headline.commands, "```", ""]
-    head += [*(f"- {markdown_text(sentence, at_start=True)}" for sentence in written.sentences), ""]
     (name,) = FOLDED_IN_COMMENT
-    return "\n".join([*head, to_markdown(written.short), folded(name, *map(to_markdown, written.tables))])
+    return say("comment", written=written, plain=markdown_text, table=to_markdown, rest=folded(name, *map(to_markdown, written["tables"])))
 
 
 def to_page(written: Written) -> str:
     """Return the page: the verdict, the picture, the short table, what else is said, and every column."""
-    state = written.headline.result.replace(" ", "-")
+    state = written["headline"].result.replace(" ", "-")
     return page_of("orchestrator.compare", "compare_page.html.j2", written=written, note=NOTE, state=state)
 
 
@@ -212,26 +191,23 @@ def tell(
     comparison: Comparison, places: tuple[Path, Path], files: Mapping[str, Path], allow_no_verdict: bool, power: bool, full: bool
 ) -> None:
     """Print a comparison, the verdicts alone or in ``full``, and write it as ``json``, ``markdown`` or ``html`` into ``files``."""
-    written = Written(
-        title=f"Tail quality: {comparison.after.name} against {comparison.before.name}",
-        headline=headline(comparison, places, allow_no_verdict),
-        sentences=list(sentences(comparison)),
-        short=short_table(comparison, more=""),
-        tables=list(comparison_tables(comparison, power)),
-        picture=difference_picture(comparison) if "html" in files else None,
-    )
+    head, short = headline(comparison, places, allow_no_verdict), short_table(comparison, more="")
+    tables, told = list(comparison_tables(comparison, power)), list(sentences(comparison))
     terminal = Terminal()
-    terminal.prose(written.headline.sentence, STYLE_OF_RESULT[written.headline.result])
-    if written.headline.commands:
+    terminal.prose(head.sentence, STYLE_OF_RESULT[head.result])
+    if head.commands:
         terminal.prose("What would give a verdict:")
-        for wanted in written.headline.commands:
+        for wanted in head.commands:
             terminal.line(wanted)
     terminal.line()
-    for table in written.tables if full else [short_table(comparison), *written.tables[1:]]:
+    for table in tables if full else [short_table(comparison), *tables[1:]]:
         terminal.table(table)
         terminal.line()
-    for sentence in written.sentences:
+    for sentence in told:
         terminal.prose(sentence)
+    title = f"Tail quality: {comparison.after.name} against {comparison.before.name}"
+    picture = difference_picture(comparison) if "html" in files else None
+    written = {"title": title, "headline": head, "sentences": told, "short": short, "tables": tables, "picture": picture}
     for form, path in files.items():
         if form == "json":
             write_json(path, to_document(comparison, allow_no_verdict))

@@ -10,9 +10,10 @@ from orchestrator.analysis.quality import JudgedMean, intervals
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import on_time_scores, possible, replicates_of
 from orchestrator.compare.baseline import BaselineTrial
-from orchestrator.compare.differences import differences, drawn_otherwise
+from orchestrator.compare.differences import DRAWS, differences
 from orchestrator.compare.sides import digests_of, flags_of_repeats, mean_ideal, means_at, not_done
 from orchestrator.configuration.config import Trial
+from orchestrator.report.html import said
 from orchestrator.stats.constants import FEWEST_REPEATS
 from orchestrator.stats.pair import ANYWHERE, Design, Difference, Replicates, Verdict, answered, compare_answered, gate, untested
 from orchestrator.stats.thresholds import Threshold
@@ -22,20 +23,22 @@ from orchestrator.storage.records import PlannedTrial
 WHOSE = {"data": "data", "model": "weights"}
 
 
-def why_not_comparable(before: BaselineTrial, loaded: Sequence[TrialData], two_models: bool) -> str | None:
-    """Return why the figures of two matched trials cannot be compared, or None."""
+def why_not_comparable(before: BaselineTrial, loaded: Sequence[TrialData], repeats: int, two_models: bool) -> tuple[str, str] | None:
+    """Return the outcome of two matched trials whose figures cannot be compared, and more words on why; None if they can."""
+    if len(loaded) < repeats:
+        return MISSING, f"{repeats - len(loaded)} of {repeats} repeats have no stored round"
     theirs = digests_of(loaded)
     for name, whose in WHOSE.items():
-        if two_models and name == "model":
-            continue
-        mine = before.digests.get(name, ())
-        if len({*mine, *theirs[name]}) > 1:
-            return f"the {whose} differ"
-    metric = loaded[0].metric
+        if not (two_models and name == "model") and len({*before.digests.get(name, ()), *theirs[name]}) > 1:
+            return f"{NO_VERDICT}: the {whose} differ", ""
+    metric, samples = loaded[0].metric, loaded[0].times[loaded[0].clock].shape[1]
     if metric != before.metric:
-        return f"the metric was {before.metric} and is {metric}"
-    samples = loaded[0].times[loaded[0].clock].shape[1]
-    return f"{before.samples} samples were measured before and {samples} now" if samples != before.samples else None
+        return f"{NO_VERDICT}: the metric was {before.metric} and is {metric}", ""
+    if samples != before.samples:
+        return f"{NO_VERDICT}: {before.samples} samples were measured before and {samples} now", ""
+    if before.ideal is None or mean_ideal(loaded) is None:
+        return f"{NO_VERDICT}: quality is undefined", "the task has nothing to be right about"
+    return None if before.thresholds else (f"{NO_VERDICT}: no threshold", "too many samples of the baseline have no time")
 
 
 def on_samples(before: Sequence[TrialData], after: Sequence[TrialData], threshold: Threshold) -> Difference | None:
@@ -66,14 +69,6 @@ FINISH = "finish the campaign with `resume`"
 
 
 @dataclass(frozen=True)
-class Nearest:
-    """A trial of the candidate that is most like one of the baseline without a counterpart."""
-
-    match_key: str
-    trial: Trial
-
-
-@dataclass(frozen=True)
 class Compared:
     """One trial of the baseline at one threshold.
 
@@ -95,8 +90,6 @@ class Compared:
         share by which all times may grow before the repeats show it with 80 % power; None if that is unknown.
     nearest
         of a trial without a counterpart the candidate's trial of other settings that is most like it; None where there is none.
-    unlike
-        whether the candidate lacks it, or has other data, weights, samples or repeats, so that nothing could be compared.
     """
 
     match_key: str
@@ -117,12 +110,10 @@ class Compared:
     samples_like_these: Difference | None = None
     slow_down: float | None = None
     flags: tuple[str, ...] = ()
-    nearest: Nearest | None = None
-    unlike: bool = False
+    nearest: PlannedTrial | None = None
 
     @property
     def kind(self) -> str:
-        """The outcome without its reason."""
         return NO_VERDICT if self.outcome.startswith(NO_VERDICT) else self.outcome
 
     @property
@@ -138,14 +129,6 @@ class Compared:
         if not self.means:
             return None
         return untested(float(np.mean(self.means) - np.mean(self.means_before)))
-
-    @property
-    def differs(self) -> bool:
-        """Whether the two sides cannot be one measurement."""
-        if self.unlike or len(self.means_before) != len(self.means):
-            return True
-        pairs = [(self.ideal_before or 0.0, self.ideal or 0.0), *zip(self.means_before, self.means, strict=True)]
-        return not all(math.isclose(mine, theirs) for mine, theirs in pairs)
 
     @property
     def smallest_effect(self) -> float:
@@ -168,32 +151,24 @@ def refused(before: BaselineTrial, repeats: Sequence[PlannedTrial], nearest: Pla
     nearest
         the candidate's trial that is most like one without a counterpart, if there is one.
     """
-    if not repeats:
-        return _without_counterpart(before, nearest)
+    if not repeats and nearest is None:
+        return unjudged(before, MISSING, "the candidate has no such trial")
+    if not repeats and nearest is not None:
+        settings = differences(before.trial, nearest.trial)
+        if all(one.startswith(DRAWS) for one in settings):
+            why = f"{nearest.match_key} has the same settings and another content" + (
+                f", for it has {', '.join(settings)}" if settings else ""
+            )
+            return unjudged(before, f"{NO_VERDICT}: the data or weights differ", why, nearest if settings else None)
+        return unjudged(before, MISSING, f"the nearest, {nearest.match_key}, differs in {', '.join(settings)}", nearest)
     unfinished = not_done(repeats)
     if any(planned.state == "failed" for planned in repeats):
-        return _row(before, FAILED, "; ".join(unfinished))
+        return unjudged(before, FAILED, "; ".join(unfinished))
     if unfinished:
-        return _row(before, MISSING, f"{'; '.join(unfinished)} ({FINISH})")
+        return unjudged(before, MISSING, f"{'; '.join(unfinished)} ({FINISH})")
     if not before.rounds:
-        return _row(before, f"{NO_VERDICT}: not measured in the baseline", "; ".join(before.not_done))
+        return unjudged(before, f"{NO_VERDICT}: not measured in the baseline", "; ".join(before.not_done))
     return None
-
-
-def too_few(before: BaselineTrial, repeats: int, fewest: int) -> Compared:
-    """Return the row of a trial with fewer repeats than earlier campaigns, whose means vary less than its own."""
-    return _row(before, f"{NO_VERDICT}: fewer repeats than the baseline", f"{repeats}, and its campaigns have {fewest}", unlike=True)
-
-
-def _without_counterpart(before: BaselineTrial, nearest: PlannedTrial | None) -> Compared:
-    if nearest is None:
-        return _row(before, MISSING, "the candidate has no such trial", unlike=True)
-    found = Nearest(nearest.match_key, nearest.trial)
-    if settings := differences(before.trial, nearest.trial):
-        return _row(before, MISSING, f"the nearest, {nearest.match_key}, differs in {', '.join(settings)}", found, unlike=True)
-    drawn = drawn_otherwise(before.trial, nearest.trial)
-    why = f"{nearest.match_key} has the same settings and another content" + (f", for it has {', '.join(drawn)}" if drawn else "")
-    return _row(before, f"{NO_VERDICT}: the data or weights differ", why, found if drawn else None, unlike=True)
 
 
 def measured(
@@ -210,19 +185,12 @@ def measured(
     ``loaded_before`` is empty where the baseline is a file; ``repeats`` is how many the candidate should have; ``design`` is None of two
     campaigns that were measured apart; ``two_models`` is whether their weights may differ.
     """
-    if len(loaded) < repeats:
-        yield _row(before, MISSING, f"{repeats - len(loaded)} of {repeats} repeats have no stored round")
-        return
-    if why := why_not_comparable(before, loaded, two_models):
-        yield _row(before, f"{NO_VERDICT}: {why}", unlike=True)
+    if refusal := why_not_comparable(before, loaded, repeats, two_models):
+        yield unjudged(before, *refusal)
         return
     ideal = mean_ideal(loaded)
-    if before.ideal is None or ideal is None:
-        yield _row(before, f"{NO_VERDICT}: quality is undefined", "the task has nothing to be right about")
-        return
-    if not before.thresholds:
-        yield _row(before, f"{NO_VERDICT}: no threshold", "too many samples of the baseline have no time")
-        return
+    assert before.ideal is not None
+    assert ideal is not None
     thresholds = [stored.threshold for stored in before.thresholds]
     inferences = loaded[0].inferences[loaded[0].clock].shape[1]
     resolution = 1 / (inferences * min(*before.rounds, *(len(data.times[data.clock]) for data in loaded)))
@@ -252,9 +220,9 @@ def measured(
         )
 
 
-def _row(before: BaselineTrial, outcome: str, why: str = "", nearest: Nearest | None = None, unlike: bool = False) -> Compared:
-    row = Compared(before.match_key, before.trial, outcome, why, metric=before.metric, flags=before.flags)
-    return replace(row, nearest=nearest, unlike=unlike)
+def unjudged(before: BaselineTrial, outcome: str, why: str = "", nearest: PlannedTrial | None = None) -> Compared:
+    """Return the row of a trial of which there is nothing to compare."""
+    return Compared(before.match_key, before.trial, outcome, why, metric=before.metric, flags=before.flags, nearest=nearest)
 
 
 BLIND = "too blind"
@@ -275,20 +243,13 @@ def judged_rows(rows: Sequence[Compared], slow_downs: Sequence[float], min_effec
     judged = [_judged(row, found.get(str(index)), slow_downs) for index, row in enumerate(rows)]
     seeing = {row.match_key for row in judged if min_effect is None or row.outcome != SAME or row.smallest_effect <= min_effect}
     for row in judged:
-        blind = row.outcome == SAME and row.match_key not in seeing
-        yield replace(row, outcome=f"{NO_VERDICT}: {BLIND}", why=could_find(row)) if blind else row
-
-
-def could_find(row: Compared) -> str:
-    """Say which change the repeats of a row would find with 80 % probability."""
-    effect = row.smallest_effect
-    if row.verdict is None or math.isinf(row.verdict.detectable_drop):
-        return "it could find nothing"
-    if not row.slowed:
-        return (
-            f"the smallest loss of quality it could find is {percent(effect)}" if math.isfinite(effect) else "there is no quality to lose"
-        )
-    return f"the smallest slow-down it could find is {percent(effect)}" if math.isfinite(effect) else "it could find no slow-down"
+        if row.outcome == SAME and row.match_key not in seeing:
+            tested = row.verdict is not None and math.isfinite(row.verdict.detectable_drop)
+            effect = percent(row.smallest_effect) if math.isfinite(row.smallest_effect) else ""
+            why = said("orchestrator.compare", "could_find", tested=tested, slowed=bool(row.slowed), effect=effect)
+            yield replace(row, outcome=f"{NO_VERDICT}: {BLIND}", why=why)
+        else:
+            yield row
 
 
 def percent(share: float) -> str:

@@ -42,12 +42,8 @@ DIGITS = 12
 
 def write_baseline(campaign: Campaign, analysis: AnalysisConfig, path: Path) -> None:
     """Write what `compare` needs of a campaign, at the thresholds of ``analysis``, into one small file. Raises InputError."""
-    _store(baseline_of(campaign, analysis), path)
-
-
-def _store(baseline: Baseline, path: Path) -> None:
     check_output_file(path)
-    write_json(path, baseline.model_dump(mode="json"))
+    write_json(path, baseline_of(campaign, analysis).model_dump(mode="json"))
 
 
 def add_to_baseline(campaign: Campaign, path: Path) -> Baseline:
@@ -65,7 +61,8 @@ def add_to_baseline(campaign: Campaign, path: Path) -> Baseline:
     if any(one_more.known_by == earlier.known_by for earlier in before.campaigns):
         raise InputError(f"{path} has {one_more.measured_when} already: add another campaign")
     whole = before.model_copy(update={"added": (*before.added, one_more)})
-    _store(whole, path)
+    check_output_file(path)
+    write_json(path, whole.model_dump(mode="json"))
     return whole
 
 
@@ -236,8 +233,7 @@ def mean_ideal(loaded: Sequence[TrialData]) -> float | None:
 
 def digests_of(loaded: Sequence[TrialData]) -> dict[str, tuple[str, ...]]:
     """Return the distinct digests of data and weights that the repeats had."""
-    names = ("data", "model")
-    return {name: tuple(dict.fromkeys(str(data.record.digests.get(name)) for data in loaded)) for name in names}
+    return {name: tuple(dict.fromkeys(str(data.record.digests.get(name)) for data in loaded)) for name in ("data", "model")}
 
 
 def flags_of_repeats(loaded: Sequence[TrialData], thresholds: Sequence[Threshold]) -> tuple[str, ...]:

@@ -124,7 +124,8 @@ def python_mismatch(python: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"system.python={python} cannot be run ({getattr(error, 'strerror', None) or type(error).__name__}); correct the path"
     if done.returncode:
-        return f"system.python={python} lacks what trials import ({(done.stderr.splitlines() or ['it says nothing'])[-1]}); install tail-quality there"
+        said = (done.stderr.splitlines() or ["it says nothing"])[-1]
+        return f"system.python={python} lacks what trials import ({said}); install tail-quality there"
     found = done.stdout.strip()
     return None if found == ours else f"system.python={python} is {found} and the cluster runs {ours}; both must be equal"
 

@@ -6,12 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import orchestrator
 from orchestrator.configuration.config import CampaignConfig, parse_trial
@@ -58,53 +58,24 @@ class _Read:
 
     why_closed
         why there is no schedule, empty where the file holds none at all; None where there is one.
-    first
-        the row that says what is known of each sample, [S].
+    metrics
+        those that the file has scores of.
+    samples, data_digest
+        ``predictions.parquet``, and what tells these samples from others.
     """
 
     recording: Recording
     rows: pa.Table
     made: Arrangement
     why_closed: str | None
-    first: Numbers
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        return tuple(sorted(name.removeprefix("score_") for name in self.rows.column_names if name.startswith("score_")))
+    metrics: tuple[str, ...]
+    samples: pa.Table
+    data_digest: str
 
     @property
     def is_judged(self) -> bool:
         """Whether there are scores, or answers with references."""
         return bool(self.metrics) or "reference" in self.rows.column_names
-
-    @property
-    def has_samples(self) -> bool:
-        """Whether a sample of the trial is one of the file, or one of its rows."""
-        return self.made.values is not None or (self.made.rounds[-1] == 0 and self.made.flag == "one round")
-
-    @cached_property
-    def names(self) -> pa.Array:
-        """What samples are called in the file, numbers or text, [S]; their places where it does not say."""
-        if self.made.values is None:
-            return pa.array(np.arange(self.first.size))
-        names = self.rows.column("sample").take(self.first).combine_chunks()
-        return names.cast(names.type.value_type) if pa.types.is_dictionary(names.type) else names
-
-    @cached_property
-    def data_digest(self) -> str:
-        """The SHA-256 of the samples' names and references, or of their number where they are only places in a round."""
-        if self.made.values is None:
-            return digest_lines([f"{len(self.names)} requests a round"])
-        if pa.types.is_integer(self.names.type) and not any(name.startswith(OF_SAMPLE) for name in self.rows.column_names):
-            return hashlib.sha256(self.names.to_numpy().tobytes()).hexdigest()
-        pairs = zip(self.names.to_pylist(), self.of_samples("reference"), strict=True)
-        return digest_lines(json.dumps([str(name), reference], default=str) for name, reference in pairs)
-
-    def of_samples(self, name: str) -> list[Any]:
-        """Return what the file says of each sample, [S]; None where it does not."""
-        if name not in self.rows.column_names or not self.has_samples:
-            return [None] * self.first.size
-        return list(self.rows.column(name).take(self.first).to_pylist())
 
 
 def import_recordings(
@@ -131,7 +102,6 @@ def import_recordings(
         say(f"reading {recording.name}")
         found.append(_read(recording))
     planned = list(_planned(found, names))
-    tables = [_samples(one) for one in found]
     record = CampaignRecord(code_version=orchestrator.__version__, name="imported", config=config, trials=tuple(planned))
     read = [path for path in dict.fromkeys([*files, *(path for one in found for path in one.recording.files)]) if path.is_file()]
     about = {
@@ -141,16 +111,16 @@ def import_recordings(
     }
     imported = []
     with CampaignWriter.create(directory, record, latest=config.results_dir is None) as writer:
-        for one, of_plan, samples in zip(found, planned, tables, strict=True):
+        for one, of_plan in zip(found, planned, strict=True):
             say(f"writing {of_plan.trial_id}")
-            imported.append(_write_trial(writer, one, of_plan, samples, about))
+            imported.append(_write_trial(writer, one, of_plan, about))
     return imported
 
 
 def _read(recording: Recording) -> _Read:
     rows = long_form(recording)
-    scored = [name for name in rows.column_names if name.startswith("score_")]
-    for metric in (name.removeprefix("score_") for name in scored):
+    metrics = tuple(sorted(name.removeprefix("score_") for name in rows.column_names if name.startswith("score_")))
+    for metric in metrics:
         if metric in METRICS and not isinstance(find_metric(metric), MeanMetric):
             raise InputError(f"score_{metric}: {metric} is no mean over samples, so that no sample has a score of it; leave the column out")
     why_closed: str | None = ""
@@ -162,22 +132,23 @@ def _read(recording: Recording) -> _Read:
     if "sample" in rows.column_names:
         column = rows.column("sample").combine_chunks()
         samples = (column.indices if pa.types.is_dictionary(column.type) else column).to_numpy()
-    made = arranged(rounds, samples, start, rows.num_rows, bool(scored) or "reference" in rows.column_names)
+    made = arranged(rounds, samples, start, rows.num_rows, bool(metrics) or "reference" in rows.column_names)
     again = (np.diff(made.rounds) == 0) & (np.diff(made.samples) == 0)
     if again.any():
         twice = int(made.order[1:][again].min())
         raise InputError(f"{recording.where(twice)}: its round has this sample twice; mend or remove it")
     first = np.full(int(made.samples.max()) + 1, rows.num_rows)
     np.minimum.at(first, made.samples, made.order)
-    for name in scored if made.values is not None or rounds is None else ():
-        scores = rows.column(name).to_numpy()
+    for metric in metrics if made.values is not None or rounds is None else ():
+        scores = rows.column(f"score_{metric}").to_numpy()
         other = scores[made.order] != scores[first][made.samples]
         if other.any():
             raise InputError(
-                f"{recording.where(int(made.order[other].min()))}: {name} is another than before for the same sample; score one answer "
-                "per sample, or leave out the columns round and sample, so that each request is a sample of its own"
+                f"{recording.where(int(made.order[other].min()))}: score_{metric} is another than before for the same sample; score one "
+                "answer per sample, or leave out the columns round and sample, so that each request is a sample of its own"
             )
-    return _Read(replace(recording, table=recording.table.schema.empty_table()), rows, made, why_closed, first)
+    samples_known, digest = _samples(rows, made, first, metrics)
+    return _Read(replace(recording, table=recording.table.schema.empty_table()), rows, made, why_closed, metrics, samples_known, digest)
 
 
 def _planned(found: Sequence[_Read], names: Mapping[str, str]) -> Iterator[PlannedTrial]:
@@ -207,27 +178,45 @@ def _plain(name: str) -> str:
     return re.sub(r"\.{2,}", ".", re.sub(r"[^A-Za-z0-9_.+-]+", "_", name)).lstrip("_.+-")[:100] or "unknown"
 
 
-def _samples(one: _Read) -> pa.Table:
-    """Return ``predictions.parquet``: what is known of every sample."""
-    table = {
-        "sample": pa.array(np.arange(one.first.size), pa.int32()),
-        "name": one.names.cast(pa.string()),
-    }
+def _samples(rows: pa.Table, made: Arrangement, first: Numbers, metrics: Sequence[str]) -> tuple[pa.Table, str]:
+    """Return ``predictions.parquet``, and the SHA-256 of the samples' names and references.
+
+    ``first`` is the row that says what is known of each sample, [S]. Where samples are only places in a round, their number has a digest.
+    """
+    has_samples = made.values is not None or (made.rounds[-1] == 0 and made.flag == "one round")
+    names = pa.array(np.arange(first.size))
+    if made.values is not None:
+        names = rows.column("sample").take(first).combine_chunks()
+        names = names.cast(names.type.value_type) if pa.types.is_dictionary(names.type) else names
+
+    def of_samples(name: str) -> list[Any]:
+        if name not in rows.column_names or not has_samples:
+            return [None] * first.size
+        return list(rows.column(name).take(first).to_pylist())
+
+    table = {"sample": pa.array(np.arange(first.size), pa.int32()), "name": names.cast(pa.string())}
     for name in ("reference", "prediction"):
-        answers = one.of_samples(name)
+        answers = of_samples(name)
         table[name] = pa.array(answers, None if any(answer is not None for answer in answers) else pa.string())
-    table["input_size"] = pa.array([size or 0 for size in one.of_samples("input_size")], pa.int64())
-    for name in sorted(name for name in one.rows.column_names if name.startswith("slice_") and one.has_samples):
-        table[name] = pa.array([None if value is None else str(value) for value in one.of_samples(name)], pa.string())
-    for metric in one.metrics:
-        table[f"score_{metric}"] = one.rows.column(f"score_{metric}").take(one.first)
-    if not one.metrics:
-        table[f"score_{ON_TIME}"] = pa.array(np.ones(one.first.size))
-    return pa.table(table)
+    table["input_size"] = pa.array([size or 0 for size in of_samples("input_size")], pa.int64())
+    for name in sorted(name for name in rows.column_names if name.startswith("slice_") and has_samples):
+        table[name] = pa.array([None if value is None else str(value) for value in of_samples(name)], pa.string())
+    for metric in metrics:
+        table[f"score_{metric}"] = rows.column(f"score_{metric}").take(first)
+    if not metrics:
+        table[f"score_{ON_TIME}"] = pa.array(np.ones(first.size))
+    if made.values is None:
+        digest = digest_lines([f"{first.size} requests a round"])
+    elif pa.types.is_integer(names.type) and not any(name.startswith(OF_SAMPLE) for name in rows.column_names):
+        digest = hashlib.sha256(names.to_numpy().tobytes()).hexdigest()
+    else:
+        pairs = zip(names.to_pylist(), of_samples("reference"), strict=True)
+        digest = digest_lines(json.dumps([str(name), reference], default=str) for name, reference in pairs)
+    return pa.table(table), digest
 
 
-def _write_trial(writer: CampaignWriter, one: _Read, planned: PlannedTrial, samples: pa.Table, about: Mapping[str, Any]) -> Imported:
-    rows, made = one.rows, one.made
+def _write_trial(writer: CampaignWriter, one: _Read, planned: PlannedTrial, about: Mapping[str, Any]) -> Imported:
+    rows, made, samples = one.rows, one.made, one.samples
     scheduled = planned.trial.load.is_open
     times = timeline(rows, made, scheduled, one_stream=scheduled and planned.trial.load.name != "trace")
     notes = _notes(one, times)
@@ -300,6 +289,11 @@ def _notes(one: _Read, times: Timeline) -> tuple[str, ...]:
     notes = said(
         "orchestrator.exchange",
         "notes",
+        made=one.made,
+        requests=ok.size,
+        times=times,
+        visits=1 + (pc.max(times.rounds.column("visit")).as_py() or 0),
+        has_moments="start_ns" in columns and one.rows.column("start_ns").null_count < ok.size,
         is_staged="preprocess_ns" in columns or "postprocess_ns" in columns,
         why_closed=one.why_closed,
         first=first.any(),
@@ -312,4 +306,4 @@ def _notes(one: _Read, times: Timeline) -> tuple[str, ...]:
         },
         is_judged=one.is_judged,
     )
-    return (*one.recording.remarks, one.made.how, *times.told, *filter(None, notes.splitlines()))
+    return (*one.recording.remarks, *filter(None, notes.splitlines()))

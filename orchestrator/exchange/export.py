@@ -6,7 +6,6 @@ import logging
 import os
 import posixpath
 import re
-import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -104,8 +103,7 @@ def write_tidy(campaign: Campaign, path: Path) -> None:
     InputError
         if no trial has a round, and for files that cannot be read.
     """
-    trials = [record for record in campaign.trials() if record.started_at is not None]
-    trials = [record for record in trials if campaign.rounds(record.trial_id).num_rows]
+    trials = [record for record in campaign.trials() if record.started_at is not None and campaign.rounds(record.trial_id).num_rows]
     if not trials:
         raise InputError(f"{campaign.directory} has no stored round, so there is nothing to export")
     names = {name for record in trials for name in campaign.samples(record.trial_id).column_names if name.startswith(("score_", "slice_"))}
@@ -207,19 +205,16 @@ def _add_run(client: Any, experiment: str, record: TrialRecord, results: Campaig
     at_ms = int(ended.timestamp() * 1000)
     run = client.create_run(experiment, start_time=int(started.timestamp() * 1000), run_name=record.trial_id).info.run_id
     tags = {"state": record.state, "reason": record.reason or "", "flags": ", ".join(record.flags), "match_key": record.match_key}
-    client.log_batch(run, tags=[RunTag(f"tail_quality.{key}", _storable(value)) for key, value in tags.items()])
+    client.log_batch(run, tags=[RunTag(f"tail_quality.{key}", _storable(value)[:LONGEST_VALUE]) for key, value in tags.items()])
     metrics = [Metric(key, value, at_ms, 0) for key, value in metrics_of(record, results).items()]
     params = [Param(key, value) for key, value in params_of(record).items()]
     for at in range(0, max(len(metrics), len(params)), AT_ONCE):
         client.log_batch(run, metrics=metrics[at : at + AT_ONCE], params=params[at : at + AT_ONCE])
-    with tempfile.TemporaryDirectory() as scratch:
-        # All of them are made here, none is copied from the campaign.
-        artifacts = {"trial.json": record.model_dump_json(indent=1)} | {name: text for name, text in report.items() if text}
-        artifacts |= {f"{name}.csv": to_csv(_of(record, table)) for name, table in results.tables.items()}
-        for name, text in artifacts.items():
-            path = Path(scratch) / name
-            path.write_text(text, encoding="utf-8", errors="backslashreplace")
-            client.log_artifact(run, str(path))
+    # All of them are made here, none is copied from the campaign.
+    artifacts = {"trial.json": record.model_dump_json(indent=1)} | {name: text for name, text in report.items() if text}
+    artifacts |= {f"{name}.csv": to_csv(_of(record, table)) for name, table in results.tables.items()}
+    for name, text in artifacts.items():
+        client.log_text(run, _storable(text), name)
     client.set_terminated(run, STATUS.get(record.state, "KILLED"), end_time=at_ms)
 
 
@@ -234,7 +229,7 @@ def params_of(record: TrialRecord) -> dict[str, str]:
         "digests.": {key: value for key, value in record.digests.items() if not isinstance(value, Mapping | list)},
         "": {key: value for key, value in record.labels().items() if key not in ("trial", "match_key")},
     }
-    found = {f"{part}{key}": _storable(str(value)) for part, values in parts.items() for key, value in values.items()}
+    found = {f"{part}{key}": _storable(str(value))[:LONGEST_VALUE] for part, values in parts.items() for key, value in values.items()}
     return {mlflow_name(key): text for key, text in found.items() if text}
 
 
@@ -257,5 +252,5 @@ def _of(record: TrialRecord, table: pa.Table) -> pa.Table:
 
 
 def _storable(text: str) -> str:
-    """Return text that UTF-8 and MLflow can hold."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")[:LONGEST_VALUE]
+    """Return text that UTF-8 can hold."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,6 @@ from orchestrator.storage import schema
 
 # A moment that a request does not have.
 MISSING = np.iinfo(np.int64).min
-NO_MOMENTS = "The file does not say when requests began: rounds are in the order of the file, and their times of day are made up."
 # Moments from 1970 to 9999 count as times of day.
 LAST_MOMENT_NS = 253_402_300_000 * 10**9
 # Rounds that are formed by time: so many at most, of so many requests at least.
@@ -32,7 +31,8 @@ class Arrangement:
     values
         what each sample is in the file, [S]; None where samples are places in a round.
     how
-        says in one sentence how rounds came about.
+        rounds came about: they are given, each is a time that all samples were asked again, samples were asked unequally often, requests
+        are too few, or they are cut by time.
     flag
         what a reader of each figure must know of that, or None.
     aside
@@ -43,7 +43,7 @@ class Arrangement:
     rounds: Numbers
     samples: Numbers
     values: Numbers | None
-    how: str
+    how: Literal["given", "again", "unequal", "few", "cut"]
     flag: str | None = None
     aside: Numbers = field(default_factory=lambda: np.arange(0))
 
@@ -68,42 +68,29 @@ def arranged(rounds: Numbers | None, samples: Numbers | None, start: Numbers | N
         values, codes, counts = np.unique(samples, return_inverse=True, return_counts=True)
         if rows and (counts == counts[0]).all() and (counts[0] > 1 or scored or rows < 2 * LEAST_REQUESTS):
             order = in_time[np.argsort(codes[in_time], kind="stable")].reshape(values.size, -1).T.reshape(-1)
-            how = (
-                f"The file holds no rounds: round k is the k-th time that each of its {values.size:,} samples was asked, in order of time."
-            )
-            return Arrangement(order, *np.divmod(every, values.size), values, how, None if counts[0] > 1 else "one round")
+            return Arrangement(order, *np.divmod(every, values.size), values, "again", None if counts[0] > 1 else "one round")
     if scored:
-        how = (
-            "The file holds no rounds, and its samples are not all asked equally often: each request is a sample of its own in one round, "
-            "and nothing is known of how rounds differ."
-        )
-        return Arrangement(every, every * 0, every, None, how, "one round")
+        return Arrangement(every, every * 0, every, None, "unequal", "one round")
     # Requests are cut into rounds of equal size in order of time; the fewest possible are put aside, at the beginning.
     most = min(MOST_ROUNDS, rows // LEAST_REQUESTS)
     if most < 2:
-        few = f"The file holds no rounds, and its {rows} requests are too few to form any"
-        return Arrangement(
-            in_time, every * 0, every, None, f"{few}: they are one round, and nothing is known of how rounds differ.", "one round"
-        )
+        return Arrangement(in_time, every * 0, every, None, "few", "one round")
     number = min(range(most, max(1, most * 3 // 5), -1), key=lambda count: rows % count)
     size, left = divmod(rows, number)
-    aside = f", and the first {left} are stored as warm-up" if left else ""
-    how = f"The file holds no rounds: its requests are cut into {number} rounds of {size:,} in order of time{aside}."
-    return Arrangement(in_time[left:], *np.divmod(every[: rows - left], size), None, how, "rounds by time", in_time[:left])
+    return Arrangement(in_time[left:], *np.divmod(every[: rows - left], size), None, "cut", "rounds by time", in_time[:left])
 
 
 def _as_given(rounds: Numbers, samples: Numbers | None) -> Arrangement:
     numbers, codes = np.unique(rounds, return_inverse=True)
-    how = f"The file says which of {numbers.size:,} rounds each request belongs to."
     if samples is None:
         order = np.argsort(codes, kind="stable")
         first = np.searchsorted(codes[order], np.arange(numbers.size))
         places = np.arange(order.size) - first[codes[order]]
-        return Arrangement(order, codes[order].astype(np.int32), places.astype(np.int32), None, how)
+        return Arrangement(order, codes[order].astype(np.int32), places.astype(np.int32), None, "given")
     values, of_sample = np.unique(samples, return_inverse=True)
     key = (codes.astype(np.int64) << 32) + of_sample
     order = np.arange(key.size) if (np.diff(key) > 0).all() else np.argsort(key, kind="stable")
-    return Arrangement(order, codes[order].astype(np.int32), of_sample[order].astype(np.int32), values, how)
+    return Arrangement(order, codes[order].astype(np.int32), of_sample[order].astype(np.int32), values, "given")
 
 
 def visits_by_time(began: Numbers, ended: Numbers) -> NDArray[np.int32] | None:
@@ -133,8 +120,8 @@ class Timeline:
         where each round's rows begin among those that are kept, and how many these are.
     requests
         what timings under load have besides, for the rows that are kept; without columns where there is no schedule.
-    told
-        what a reader must know of them.
+    early_ns
+        how long before their scheduled time requests began, below 0: of those that did.
     began, ended
         the beginning of the first round and the end of the last, in UTC.
     """
@@ -142,7 +129,7 @@ class Timeline:
     rounds: pa.Table
     first_row: Numbers
     requests: pa.Table
-    told: tuple[str, ...]
+    early_ns: Numbers
     began: datetime
     ended: datetime
 
@@ -180,7 +167,7 @@ def timeline(rows: pa.Table, made: Arrangement, scheduled: bool, one_stream: boo
     total = np.sum(stages, axis=0)[made.order]
     start = moments(rows, "start_ns")[made.order]
     due = moments(rows, "arrival_ns")[made.order] if scheduled else start
-    visits, told, requests = None, [NO_MOMENTS], pa.table({})
+    visits, early, requests = None, start[:0], pa.table({})
     if (start == MISSING).all():
         took = np.maximum(np.add.reduceat(total, first), 1)
         began = np.concatenate([[0], np.cumsum(took)[:-1]])
@@ -188,15 +175,13 @@ def timeline(rows: pa.Table, made: Arrangement, scheduled: bool, one_stream: boo
         began, ended = _ends(start, start + total, due, first, scheduled)
         took = np.maximum(ended - began, 1)
         visits = None if one_stream else visits_by_time(began, ended)
-        many = 0 if visits is None else int(visits.max()) + 1
-        what = f"{'Streams' if scheduled else 'Visits'} are formed by time: {many} of them, with pauses of half a round or more between."
-        told = [what] if many > 1 else []
         shift = int(began.min()) if began.min() < 0 or ended.max() > LAST_MOMENT_NS else 0
         if scheduled:
             visits = np.zeros(first.size, np.int32) if visits is None else visits
             of_stream = np.full(int(visits.max()) + 1, LATEST)
             np.minimum.at(of_stream, visits, began)
             waited = np.where(start == MISSING, 0, start - due)
+            early = waited[waited < 0]
             not_ok = rows.column("outcome").to_numpy()[made.order] != schema.OK
             requests = pa.table(
                 {
@@ -205,11 +190,6 @@ def timeline(rows: pa.Table, made: Arrangement, scheduled: bool, one_stream: boo
                     "ramp": np.zeros(due.size, dtype=bool),
                 }
             )
-            if (early := waited[waited < 0]).size:
-                told.append(
-                    f"Of its requests {early.size:,} began before they were scheduled, by {-int(early.min()) / 1000:.3g} us at most: they "
-                    "did not wait, and their response is their total time."
-                )
         began = began - shift
     of_rounds: dict[str, Any] = {
         "round": pa.array(np.arange(first.size), pa.int32()),
@@ -227,7 +207,7 @@ def timeline(rows: pa.Table, made: Arrangement, scheduled: bool, one_stream: boo
             "overloaded": np.zeros(first.size, dtype=bool),
         }
     day = [datetime.fromtimestamp(min(int(moment), LAST_MOMENT_NS) / 1e9, UTC) for moment in (began.min(), (began + took).max())]
-    return Timeline(pa.table(of_rounds), bounds, requests, tuple(told), *day)
+    return Timeline(pa.table(of_rounds), bounds, requests, early, *day)
 
 
 def _ends(start: Numbers, end: Numbers, due: Numbers, first: Numbers, scheduled: bool) -> tuple[Numbers, Numbers]:

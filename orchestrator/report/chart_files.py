@@ -27,7 +27,6 @@ from orchestrator.storage.files import replacing
 FORMATS = ("svg", "pdf", "png")
 POINTS_PER_INCH = 72.0  # as in PDF
 INCHES = {"in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4, "pt": 1 / POINTS_PER_INCH}
-NARROWEST, WIDEST = 1.5, 40.0
 SIZE = re.compile(r'width="([\d.]+)" height="([\d.]+)"')
 IDS = re.compile(r'((?:id="|url\(#)[a-z_]+)(\d+)')
 # Reads a specification a line and writes SVG, once Vega has started, which takes it 0.4 s.
@@ -68,7 +67,7 @@ def look_of(style: str | None = None, width: float | None = None, title: bool = 
 
 
 def inches(text: str) -> float:
-    """Read a width with its unit, as inches; InputError if it is none, or no figure has it.
+    """Read a width with its unit, as inches; InputError if it is none.
 
     Examples
     --------
@@ -81,13 +80,7 @@ def inches(text: str) -> float:
             f"{text[:40]!r}: a width with its unit was expected, such as 3.3in, 84mm, 8.4cm or "
             "240pt"
         )
-    width = float(found[1]) * INCHES[found[2]]
-    if not NARROWEST <= width <= WIDEST:
-        raise InputError(
-            f"{text!r}: a figure must be {NARROWEST:g} to {WIDEST:g} inches wide: choose another "
-            "width"
-        )
-    return width
+    return float(found[1]) * INCHES[found[2]]
 
 
 _drawing: list[Popen[str]] = []

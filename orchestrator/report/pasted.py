@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from orchestrator.report.text import printable
 
@@ -55,23 +55,6 @@ def words_again(words: Sequence[str]) -> str:
         for word in kept.values()
     )
     return " ".join(shown) or "KEY=VALUE"
-
-
-def typed_again(words: Iterable[str], *more: str) -> Command:
-    r"""Return the command of the words that this user has typed, quoted for a shell.
-
-    ``more`` take the place of words of the same keys.
-
-    Examples
-    --------
-    >>> typed_again(["+sweep=mine", 'analysis.primary="20 ms"', "a.b=2"], "a.b=5")
-    'python -m orchestrator +sweep=mine \'analysis.primary="20 ms"\' a.b=5'
-    """
-    keys = {word.partition("=")[0] for word in more}
-    kept = [
-        word for word in words if "=" not in word or word.lstrip("+~").partition("=")[0] not in keys
-    ]
-    return Command(f"{ORCHESTRATOR} {shlex.join([*kept, *more])}")
 
 
 def plain_word(word: str, otherwise: str) -> str:

@@ -7,7 +7,7 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
 from orchestrator.analysis.groups import Group, Threshold
 from orchestrator.analysis.ranking import Ranking, differing, shared
 from orchestrator.analysis.table import LABELS, SHOWN_LIMITS, Column, Row, View, views
-from orchestrator.analysis.tables.convergence import rjsd_column
+from orchestrator.analysis.tables.times import rjsd_column
 from orchestrator.report.table import TEXTS, Marks, Table, bound, cell, who, who_columns
 from orchestrator.report.text import milliseconds, quality, quality_within, seconds
 from orchestrator.storage.records import CLOCK_SET_BACK, OTHER_USERS, TrialRecord

@@ -5,8 +5,6 @@ closes it. Calls return a ``concurrent.futures.Future``-like job, so that a remo
 the last one is stored.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Generic, Protocol, TypeVar

@@ -205,10 +205,9 @@ class LogHistogram:
             return
         first, end = int(bins.min()), int(bins.max()) + 1
         if not self.counts.size:
-            self.first, self.counts = first, np.zeros(end - first, dtype=np.int64)
+            self.first = first
         before, after = max(self.first - first, 0), max(end - self.end, 0)
-        if before or after:
-            self.first, self.counts = self.first - before, np.pad(self.counts, (before, after))
+        self.first, self.counts = self.first - before, np.pad(self.counts, (before, after))
         np.add.at(self.counts, bins - self.first, 1)
 
     def quantiles(self, shares: ArrayLike) -> Floats:

@@ -182,16 +182,10 @@ def disturbed(evidence: ArrayLike) -> NDArray[np.bool_]:
     return np.asarray(values > known[places[int(np.argmax(apart**2 * below * above))]])
 
 
-class Lateness(NamedTuple):
-    """Shares of the variance of being late that samples, rounds and neither make; sum 1."""
-
-    by_sample: float
-    by_round: float
-    by_neither: float
-
-
-def divide_lateness(late: ArrayLike) -> Lateness | None:
+def divide_lateness(late: ArrayLike) -> dict[str, float] | None:
     """Return the variance components of being late, [R, S]: two ways, one answer in each cell.
+
+    They are shares of the variance that samples, rounds and neither make, and sum to 1.
 
     With mean squares MS of rounds, of samples and of the rest the components are
     (MS_rounds - MS_rest)/S, (MS_samples - MS_rest)/R and MS_rest, those below 0 taken as 0: Searle,
@@ -200,7 +194,7 @@ def divide_lateness(late: ArrayLike) -> Lateness | None:
     layout says nothing: fewer than 2 rounds or samples, or all answers late, or none.
 
     >>> divide_lateness([[True, False, False], [True, False, False]])
-    Lateness(by_sample=1.0, by_round=0.0, by_neither=0.0)
+    {'by_sample': 1.0, 'by_round': 0.0, 'by_neither': 0.0}
     """
     x = np.asarray(late, dtype=np.float64)
     rounds, samples = x.shape
@@ -214,7 +208,8 @@ def divide_lateness(late: ArrayLike) -> Lateness | None:
     by_round = max(0.0, (rounds_sum / (rounds - 1) - rest) / samples)
     by_sample = max(0.0, (samples_sum / (samples - 1) - rest) / rounds)
     whole = by_round + by_sample + rest
-    return Lateness(by_sample / whole, by_round / whole, rest / whole)
+    parts = {"by_sample": by_sample, "by_round": by_round, "by_neither": rest}
+    return {name: part / whole for name, part in parts.items()}
 
 
 def staleness(late: ArrayLike) -> NDArray[np.int64]:

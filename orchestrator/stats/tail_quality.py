@@ -157,8 +157,6 @@ def mean_deadlines(scores: ArrayLike, times: ArrayLike, floors: Sequence[float])
     score, checked = np.asarray(scores, dtype=np.float64), checked_times(times)
     check_curve(score, checked, np.empty(0))
     rounds, samples = checked.shape
-    if np.isin(score, (0, 1)).all():
-        return _of_right_answers(checked[:, score == 1], samples, floors)
     order = np.argsort(checked, axis=1)
     ordered = np.take_along_axis(checked, order, axis=1)
     padded = np.column_stack([ordered, np.full(rounds, np.inf)])
@@ -166,17 +164,6 @@ def mean_deadlines(scores: ArrayLike, times: ArrayLike, floors: Sequence[float])
     needed = [(reached < floor * (1 - ROUNDING)).sum(axis=1) for floor in floors]
     found = [padded[np.arange(rounds), place] for place in needed]
     return np.array(found, dtype=np.float64).reshape(len(floors), rounds)
-
-
-# The deadlines from the times of right answers, [R, N]: the last one that is needed.
-def _of_right_answers(times: Times, samples: int, floors: Sequence[float]) -> Floats:
-    reached = np.arange(1, times.shape[1] + 1) / samples
-    needed = [int((reached < floor * (1 - ROUNDING)).sum()) for floor in floors]
-    places = sorted({place for place in needed if place < reached.size})
-    ordered = np.partition(times, places, axis=1) if places else times
-    never = np.full(len(times), np.inf)
-    found = [ordered[:, place] if place < reached.size else never for place in needed]
-    return np.array(found, dtype=np.float64).reshape(len(floors), len(times))
 
 
 def _lowest_rank(curve: Curve, ranked: Floats, floor: float) -> Floats:

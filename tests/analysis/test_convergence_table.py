@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.analysis.table import LABELS, Context, tables
-from orchestrator.analysis.tables.convergence import convergence, rjsd_column
+from orchestrator.analysis.tables.times import convergence, rjsd_column
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.stopping import RoundObservation, make_rule
 from orchestrator.stats.stopping.rule import CHECK_COLUMNS

@@ -82,7 +82,7 @@ def test_the_co_runner_is_the_first_cause(disturbed: TrialData) -> None:
     assert first["boundary"] == pytest.approx((disturbed.evidence["foreign_cpu_ns"] / disturbed.evidence["duration_ns"])[~SLOW].max())
     divided = divide_lateness(late)
     assert divided is not None
-    assert (first["by_sample"], first["by_round"], first["by_neither"]) == (divided.by_sample, divided.by_round, divided.by_neither)
+    assert {name: first[name] for name in divided} == divided
     assert (first["late"], first["rounds"], first["flags"]) == (late.mean(), 60, ["a flag"])
     told = " ".join(sentences([dict(row) for row in found], Clock.TOTAL))
     assert "Cause: CPU time of other programs (moves with late answers, rank correlation 0." in told

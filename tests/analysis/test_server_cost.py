@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.analysis.tables.servers import medians, server_cost
+from orchestrator.analysis.tables.resources import medians, server_cost
 from orchestrator.stats.times import Clock
 
 

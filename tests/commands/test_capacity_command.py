@@ -17,7 +17,7 @@ from orchestrator.analysis.load import NOT_KEPT, OVERLOADED
 from orchestrator.analysis.loading import load_trials
 from orchestrator.analysis.reading import readings
 from orchestrator.commands import capacity, searching
-from orchestrator.contracts import InputError
+from orchestrator.commands.progress import Progress
 from orchestrator.report.charts import charts_of
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import PlannedTrial
@@ -43,22 +43,27 @@ def overloaded_above(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("overloaded_above")
 def test_a_search_is_a_campaign_that_goes_on_after_a_kill(call: Call, null_words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = searching.Explorer.__call__
+    exploring = searching.exploring
     asked = []
 
-    def killed(explorer: searching.Explorer, *arguments: object) -> Sequence[PlannedTrial]:
-        asked.append(plan(explorer, *arguments))  # type: ignore[arg-type]
-        if len(asked) == 2:  # the second half of the pilot is planned, and nothing of it measured
-            raise KeyboardInterrupt
-        return asked[-1]
+    def killed(*arguments: Any) -> Callable[[Progress], Sequence[PlannedTrial]]:
+        more = exploring(*arguments)
 
-    monkeypatch.setattr(searching.Explorer, "__call__", killed)
+        def ask(progress: Progress) -> Sequence[PlannedTrial]:
+            asked.append(more(progress))
+            if len(asked) == 2:  # the second half of the pilot is planned, and nothing of it measured
+                raise KeyboardInterrupt
+            return asked[-1]
+
+        return ask
+
+    monkeypatch.setattr(searching, "exploring", killed)
     words = ("capacity", *null_words, *WORDS, "system=cpu_all", "results_dir=found", "--deadline", "100000 ms", "--keep", "0.5")
     code, _, err = call(*words)
     assert (code, "go on with: python -m orchestrator resume found" in err) == (130, True)
     assert "min in all: " in err
     assert "in streams of 25 answers" in err, "10 answers that are right may be lost, and 4 of 5 are"
-    monkeypatch.setattr(searching.Explorer, "__call__", plan)
+    monkeypatch.setattr(searching, "exploring", exploring)
     assert len(json.loads(Path("found/campaign.json").read_text())["trials"]) == 11
     monkeypatch.setenv("COLUMNS", "80")
     code, out, err = call("resume", "found", "--quiet")
@@ -161,8 +166,8 @@ def test_what_an_older_version_has_searched_is_read_anew(call: Call) -> None:
         assert row["streams_kept"] == (by_stream >= row["keep"] * right.mean() - 1e-12).sum()
         assert row["mean"] == pytest.approx(by_stream.mean())
         assert (row["verdict"], row["certified_per_s"]) == ("pilot", None)
-    with pytest.raises(InputError, match="can only be reported; begin a new one"):
-        searching.refuse_older(open_campaign(folder).record)
+    code, _, err = call("resume", str(folder))
+    assert (code, "can only be reported; begin a new one" in err) == (2, True)
 
 
 def test_mistakes_are_told_in_one_line(call: Call, null_words: list[str]) -> None:

@@ -48,8 +48,6 @@ def unchanged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("assess r --requirements needs.yaml --json needs.yaml", IS_READ),
         ("assess r --requirements needs.yaml --html to_needs", IS_READ),
         ("assess r --requirements needs.yaml --markdown hard_needs", IS_READ),
-        ("assess r --requirements needs.yaml --markdown a --json ./a", "would replace what --"),
-        ("assess r --requirements needs.yaml --json waits.csv analysis.tolerance={csv:waits.csv}", IS_READ),
         ("compare r r --markdown r/trials/part-00000.parquet", LIES_WITHIN),
         ("compare base.json r --json ./base.json", IS_READ),
         ("compare base.json r --html r/report.html", LIES_WITHIN),

@@ -82,7 +82,7 @@ def test_mistakes_are_told_in_one_line(campaign: Path, call: Call) -> None:
         (["campaign", "--rate", "1", "--load", "trace"], "--trace FILE and --load trace go together"),
         (["campaign", "--load", "trace", "--trace", "empty.csv"], "--trace empty.csv: cannot be read as arrival times"),
         (["campaign", "--rate", "1", "--error-after", "p95"], "--error-after p95: must be a time"),
-        (["campaign", "--rate", "1", "--error-after", "5"], "--error-after '5': must be"),
+        (["campaign", "--rate", "1", "--error-after", "5"], "--error-after 5: must be a time"),
         (["campaign", "--rate", "1", "--deadline", "banana"], "--deadline 'banana': must be a percentile such as p95 or a time"),
         (["campaign", "--rate", "1", "--to", "campaign/x"], "lies within the campaign"),
         (["campaign", "f7052b36-r0", "--rate", "1", "--fallback", "f7052b36-r0"], "is the trial itself"),

@@ -75,28 +75,6 @@ def test_campaigns_of_one_second_are_told_apart(measure: Any, tmp_path: Path) ->
         Baseline.model_validate({**document, "added": [document]})
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        lambda trial: trial["digests"].update(data=["0" * 64]),
-        lambda trial: [one.update(means=[0.2] * len(one["means"])) for one in trial["thresholds"]],
-        lambda trial: trial["stack"].update(python=["2.7"]),
-    ],
-)
-def test_a_changed_copy_of_its_own_baseline_is_not_called_the_campaign_itself(
-    measure: Any, compare: Any, tmp_path: Path, how: Callable[[dict[str, Any]], object]
-) -> None:
-    """Name and time are the same, and nothing else is known to be."""
-    campaign, file = measure("a"), tmp_path / "base.json"
-    write_baseline(open_campaign(campaign), AnalysisConfig(), file)
-    itself = "Both sides are one campaign, compared with itself"
-    assert itself in " ".join(compare(file, campaign)[1].split())
-    change(file, lambda document: [how(trial) for trial in document["trials"]])
-    told = " ".join(compare(file, campaign)[1].split())
-    assert itself not in told
-    assert "have the name and the time of one campaign and hold different things" in told
-
-
 def test_a_file_has_exact_figures_at_thresholds_it_was_not_written_for(measure: Any, compare: Any, tmp_path: Path) -> None:
     before, after = measure("a"), measure("b", seed=1)
     write_baseline(open_campaign(before), AnalysisConfig(), tmp_path / "base.json")

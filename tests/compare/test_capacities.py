@@ -1,21 +1,25 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from orchestrator.compare.campaigns import Capacity
+from orchestrator.compare.comparison_tables import found_by
+from orchestrator.compare.documents import numbers_of
 from orchestrator.stats.capacity import Estimate
 
 
 @pytest.mark.parametrize(
-    ("found", "written", "numbers"),
+    ("certified", "estimate", "written", "numbers"),
     [
-        (Capacity(20.0, Estimate(25, 22, 29)), "20, 25 [22, 29]", [20, 25, 22, 29]),
-        (Capacity(None, Estimate(25, 0, math.inf)), "no rate, 25 [0, inf]", [None, 25, None, None]),
-        (Capacity(None, None), "no rate", [None] * 4),
+        (SimpleNamespace(rate_per_s=20.0), Estimate(25, 22, 29), "20, 25 [22, 29]", [20, 25, 22, 29]),
+        (None, Estimate(25, 0, math.inf), "no rate, 25 [0, inf]", [None, 25, None, None]),
+        (None, None, "no rate", [None] * 4),
     ],
 )
-def test_what_a_search_has_found_is_written_and_told_in_numbers(found: Capacity, written: str, numbers: list[float | None]) -> None:
-    assert str(found) == written
-    assert list(found.numbers.values()) == numbers
+def test_what_a_search_has_found_is_written_and_told_in_numbers(certified: Any, estimate: Any, written: str, numbers: list[Any]) -> None:
+    search: Any = SimpleNamespace(certified=certified, estimate=estimate)
+    assert found_by(search) == written
+    assert list(numbers_of(search).values()) == numbers

@@ -32,7 +32,7 @@ def test_a_campaign_compared_with_itself_says_nothing(measure: Any, compare: Any
     campaign = measure("a")
     code, out = compare(campaign, campaign, gate=True)
     assert code == 3
-    assert "Both sides are one campaign, compared with itself" in " ".join(out.split())
+    assert "The candidate has the name and the time of a campaign of the baseline" in " ".join(out.split())
     with CampaignWriter.reopen(campaign) as writer:
         writer.set_state(writer.record.trials[0].trial_id, "failed", "out of memory")
     assert compare(campaign, campaign, gate=True)[0] == 1
@@ -203,25 +203,26 @@ def test_a_trial_that_only_one_side_has(measure: Any, compare: Any) -> None:
 
 
 def test_other_settings_are_another_trial_and_told(measure: Any, compare: Any, tmp_path: Path) -> None:
-    command = ("-m", "model=null", "model.sleep_ms=0.01", "task=numbers", "system=cpu_1core,cpu_all", "results_dir=x")
-    before, after = measure("a"), measure("b", model={"sleep_ms": 0.01}, command=command)
+    command = ("-m", "model=null", "task=numbers", "system=cpu_1core,cpu_all", "results_dir=x", "model.sleep_ms=0")
+    before = measure("a", command=command)
+    after = measure("b", model={"sleep_ms": 0.01}, command=(*command[:-1], "model.sleep_ms=0.01"))
     differ = "In all trials the settings differ (baseline -> candidate): model.sleep_ms 0 -> 0.01. --by model.sleep_ms pairs them."
     code, out = compare(before, after, gate=True, json_file=tmp_path / "found.json")
     assert (code, " ".join(out.split()).startswith(f"Fail: 2 missing. {differ}")) == (1, True)
     assert "differs in model.sleep_ms 0 -> 0.01" in (tmp_path / "found.json").read_text()
     code, out = compare(before, after, html_file=tmp_path / "c.html", markdown_file=tmp_path / "c.md")
     said = f"No verdict: there is nothing to compare. {differ}"
-    command = (
+    proposed = (
         "python -m orchestrator compare --run model.sleep_ms=0 model.sleep_ms=0.01 -m model=null task=numbers system=cpu_1core,cpu_all "
-        "--gate  # what these settings change, in pairs"
+        "--gate  # what differs, in pairs"
     )
     assert (code, " ".join(out.split()).startswith(said)) == (0, True)
-    assert command in out.splitlines()
+    assert proposed in out.splitlines()
     assert "missing (other settings)" in out
     assert "2 trials of the baseline: 2 no verdict." in " ".join(compare(before, after, by=("model.sleep_ms",))[1].split())
     for written in (html.unescape((tmp_path / "c.html").read_text()), (tmp_path / "c.md").read_text().replace("\\", "")):
         assert said in written.replace("&gt;", ">")
-        assert command in written
+        assert proposed in written
 
 
 def test_a_repeat_that_failed_fails_the_trial(measure: Any, compare: Any) -> None:

@@ -1,4 +1,4 @@
-"""Which trials of two campaigns of other settings belong together, and the words that set what differs."""
+"""Which trials of two campaigns of other settings belong together, and the commands that measure both again."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from orchestrator.commands.line import read
-from orchestrator.commands.paired_run import composing_of
-from orchestrator.compare.differences import closest, differences, drawn_otherwise, partners_by, sides_of
-from orchestrator.compare.headline import commands, narrowing, other_settings
-from orchestrator.compare.rows import MISSING, Compared, Nearest
+from orchestrator.compare.differences import closest, differences, partners_by
+from orchestrator.compare.headline import commands, other_settings
+from orchestrator.compare.rows import MISSING, Compared
 from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.contracts import InputError
+from orchestrator.storage.records import PlannedTrial
 
 
 def trial(
@@ -53,17 +53,7 @@ def test_what_differs_is_written_as_a_command_has_it() -> None:
         "runtime torch -> onnxruntime", "load closed -> poisson", "measurement.min_rounds 3 -> 2", "load.rate_per_s null -> 40.0",
         "measurement.lead_in 3 -> 0",
     ]  # fmt: skip
-    assert sides_of(one, other, ("load.rate_per_s=40",)) == (
-        ("runtime=torch", "load=closed", "measurement.min_rounds=3", "load.rate_per_s=null", "measurement.lead_in=3"),
-        ("runtime=onnxruntime", "load=poisson", "measurement.min_rounds=2", "load.rate_per_s=40.0", "measurement.lead_in=0"),
-    )
-    assert (differences(one, trial(limit=10)), drawn_otherwise(one, trial(limit=10))) == ([], ["task.limit null -> 10"])
-
-
-def test_a_name_is_told_with_it_what_was_typed_and_nothing_else_of_its_block() -> None:
-    one, other = trial(system="one", cores=1), trial(system="two", cores=2)
-    assert sides_of(one, other, ()) == (("system=one",), ("system=two",))
-    assert sides_of(one, other, ("system.cores=2",)) == (("system=one", "system.cores=1"), ("system=two", "system.cores=2"))
+    assert differences(one, trial(limit=10)) == ["task.limit null -> 10"]
 
 
 def test_trials_that_differ_in_a_setting_alone_belong_together_by_it() -> None:
@@ -78,51 +68,56 @@ def test_trials_that_differ_in_a_setting_alone_belong_together_by_it() -> None:
         partners_by(["system"], before, before)
 
 
-def test_narrowing_leaves_the_trials_that_are_wanted() -> None:
-    every = [trial(model=model, system=system) for model in ("null", "other") for system in ("one", "two", "three")]
-    assert narrowing(every[:2], every, ["model", "system"]) == ["-m", "model=null", "system=one,two"]
-    assert narrowing(every[:3], every, ["model", "system"]) == ["model=null"]
-    assert narrowing(every, every, ["model", "system"]) == []
-
-
 class Compares:
     """As much of a comparison as its remedies read."""
 
-    apart, min_effect = False, None
+    apart, min_effect, differing = False, None, ()
 
-    def __init__(self, pairs: list[tuple[Trial, Trial | None]], trials: list[Trial], command: tuple[str, ...]) -> None:
-        self.commands, self.after_trials = ((), command), tuple(trials)
+    def __init__(self, pairs: list[tuple[Trial, Trial | None]], before: tuple[str, ...], after: tuple[str, ...]) -> None:
+        self.commands, self.trials = (before, after), len(pairs)
         self.rows = [
-            Compared(str(number), one, MISSING, nearest=None if other is None else Nearest("x", other))
+            Compared(
+                str(number), one, MISSING, nearest=None if other is None else PlannedTrial(trial_id="x-r0", match_key="x", trial=other)
+            )
             for number, (one, other) in enumerate(pairs)
         ]
 
 
-COMMAND = (
-    "run", "+sweep=mine", "-m", "--config-dir", "conf", "--skip-infeasible", "model=null,other", "measurement.batch=2", "cluster=inline",
-    'analysis.primary="50 ms"', "measurement.repeat=3", "results_dir=x",
-)  # fmt: skip
+PLACES = (Path("base"), Path("new"))
+OF_BOTH = ("+sweep=mine", "-m", "--config-dir", "conf", "--skip-infeasible", "model=null,other", 'analysis.primary="50 ms"')
 
 
-def test_the_commands_have_what_was_typed_but_what_the_sides_set_and_where_it_ran() -> None:
-    every = [trial(model=model, batch=2) for model in ("null", "other")]
-    found: Any = Compares([(trial(batch=1), every[0]), (trial(model="third"), None)], every, COMMAND)
+def test_the_commands_have_what_either_typed_and_what_both_did() -> None:
+    pairs = [(trial(batch=1), trial(batch=2)), (trial(model="third"), None)]
+    found: Any = Compares(
+        pairs, ("run", *OF_BOTH, "measurement.batch=1", "results_dir=y"), (*OF_BOTH, "measurement.batch=2", "results_dir=x")
+    )
     assert list(other_settings(found)) == [
         "In 1 of 2 trials the settings differ (baseline -> candidate): measurement.batch 1 -> 2. --by measurement.batch pairs them.",
         "The candidate has nothing like 1 trial of the baseline.",
     ]
-    (pairs,) = commands(found, (Path("base"), Path("new")), True)
-    words = shlex.split(pairs, comments=True)[3:]
-    typed = read("compare", words[1:])
-    assert typed["run"]
-    assert typed["words"] == ("measurement.batch=1", "measurement.batch=2", "+sweep=mine", 'analysis.primary="50 ms"', "model=null")
-    assert (typed["multirun"], typed["config_dirs"]) == (True, (Path("conf"),))
-    composed = composing_of(typed["words"][:2], typed["words"][2:], 5)
-    assert [asked["overrides"][0] for _, asked in composed] == ["measurement.batch=1", "measurement.batch=2"]
-    found.commands = ((), ("import", "x"))
-    assert list(commands(found, (Path("a"), Path("b")), True)) == []
+    (command,) = commands(found, PLACES, True)
+    typed = read("compare", shlex.split(command, comments=True)[4:])
+    assert typed["words"][:2] == ("measurement.batch=1", "measurement.batch=2")
+    assert typed["words"][2:] == ("+sweep=mine", "model=null,other", 'analysis.primary="50 ms"')
+    assert (typed["run"], typed["multirun"], typed["config_dirs"]) == (True, True, (Path("conf"),))
+    found.commands = ("model=null", "task=numbers"), ("model=null", "task=numbers", "measurement.batch=2")
+    (command,) = commands(found, PLACES, True)
+    words = read("compare", shlex.split(command, comments=True)[4:])["words"]
+    assert words == ("model=null task=numbers", "model=null task=numbers measurement.batch=2"), "no side is empty"
 
 
-def test_other_samples_are_never_compared() -> None:
-    found: Any = Compares([(trial(limit=20), trial(limit=10))], [trial(limit=10)], COMMAND)
-    assert list(commands(found, (Path("base"), Path("new")), True)) == []
+@pytest.mark.parametrize(
+    ("before", "after", "trials"),
+    [
+        (("run", "task.limit=20"), ("run", "task.limit=10"), 1),  # other samples are never compared
+        (("run", "a=1"), ("run", "a=2"), 2),
+        ((), ("run", "a=2"), 1),  # a file does not hold the words
+        (("run", "a=1"), ("run", "a=$(b)"), 1),
+        (("run", "a=1"), ("import", "x"), 1),
+    ],
+)
+def test_where_words_do_not_tell_the_sides_apart_no_command_has_them(before: tuple[str, ...], after: tuple[str, ...], trials: int) -> None:
+    found: Any = Compares([(trial(batch=1), trial(batch=2))], before, after)
+    found.trials = trials
+    assert list(commands(found, PLACES, True)) == []

@@ -15,7 +15,7 @@ from orchestrator.commands.line import VERBS, read
 from orchestrator.compare.campaigns import Comparison
 from orchestrator.compare.campaigns import compare as compare_campaigns
 from orchestrator.compare.comparison_tables import comparison_tables, short_table
-from orchestrator.compare.documents import Written, difference_picture, difference_spec, to_comment, to_page
+from orchestrator.compare.documents import difference_picture, difference_spec, to_comment, to_page
 from orchestrator.compare.headline import Headline, headline, sentences
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.pasted import words_again
@@ -114,7 +114,7 @@ def test_without_bounds_there_is_no_picture_but_a_command(measure: Any, compare:
     page = (tmp_path / "c.html").read_text()
     assert "<svg" not in page
     assert '<p class="verdict no-verdict">No verdict on 2 trials: ' in page
-    command = "python -m orchestrator compare --run A mine +sweep=mine KEY=VALUE --gate  # in pairs"
+    command = "python -m orchestrator compare --run A B +sweep=mine KEY=VALUE --gate  # in pairs"
     assert command in html.unescape(page)
     assert (
         said.index("No verdict on 2 trials: ")
@@ -171,7 +171,8 @@ def test_markup_in_reasons_and_flags_is_text(measure: Any) -> None:
     nasty = type(comparison)(**{**comparison.__dict__, "rows": rows})
     told, tables = list(sentences(nasty)), list(comparison_tables(nasty, power=True))
     head = headline(measured_by(nasty, NASTY), (Path(NASTY), Path("b")))
-    written = Written(NASTY, head, told, short_table(nasty), tables, difference_picture(nasty))
+    short, picture = short_table(nasty), difference_picture(nasty)
+    written = {"title": NASTY, "headline": head, "sentences": told, "short": short, "tables": tables, "picture": picture}
     page, comment = to_page(written), to_comment(written)
     assert "<img" not in page
     assert "<img" not in comment

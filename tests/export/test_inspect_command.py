@@ -90,7 +90,6 @@ def test_mistakes_are_in_one_line(monday: Path, capsys: pytest.CaptureFixture[st
         ([monday, "null"], "begins 2 trials"),
         ([monday, "other"], "is not in this campaign"),
         ([monday, "null1", "--top", "0"], "0 is not in the range"),
-        ([monday, "--top", "3"], "--top 3: counts answers of a trial, and none is named"),
         ([monday, "null1", "a=b"], "Got unexpected extra argument (a=b)"),
         ([monday.parent, "null1"], "holds no campaign.json"),
     ):

@@ -184,7 +184,7 @@ def test_deadlines_of_too_few_rounds_were_certified_by_other_code(source: Path, 
     write_parquet(made / "deadline.parquet", few)
     [after], said = read_campaigns(tmp_path, None)
     assert not any(after.deadlines.values())
-    assert "the tables of 1 campaign were written by other code: run `python -m orchestrator report " in said[0]
+    assert "which this version does not certify: write the tables again with `python -m orchestrator report " in said[0]
     document = read_document(made / "campaign.json")
     for planned in document["trials"]:
         del planned["trial"]["measurement"]["certify_rounds"]  # there was no such key once

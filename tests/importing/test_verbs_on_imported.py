@@ -97,7 +97,7 @@ def test_older_records_read_as_measured(campaigns) -> None:
         (("import", ".", "--format", "aiperf", "--task", "t", "--map", "inference_ms=x"), "knows its own columns"),
         (("import", ".", "--format", "aiperf", "--task", "t"), "is no regular file"),
         (("import", ".", "--format", "loadgen", "--task", "t"), "holds no mlperf_log_trace.json"),
-        (("import", ".", "--format", "table", "--task", "a/b", "model=x"), "is no file"),
+        (("import", ".", "--format", "table", "--task", "a/b", "model=x"), "must end with .csv"),
     ],
 )
 def test_a_mistake_in_the_words_is_one_line(words, told, call) -> None:

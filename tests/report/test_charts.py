@@ -282,9 +282,9 @@ def test_the_script_is_kept_and_ends_nothing_of_a_page(tmp_path: Path, monkeypat
     assert "window.vegaEmbed" in made
 
 
-@pytest.mark.parametrize("text", ["3.3", "in", "-3in", "3,3in", "3 in", "0.1mm", "9999pt", "nanin"])
+@pytest.mark.parametrize("text", ["3.3", "in", "-3in", "3,3in", "3 in", "nanin"])
 def test_widths_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(InputError, match=r"expected, such as 3\.3in|inches wide: choose another width"):
+    with pytest.raises(InputError, match=r"expected, such as 3\.3in"):
         inches(text)
 
 

@@ -111,14 +111,14 @@ def test_a_quiet_campaign_says_once_for_whom_it_waits(capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == "first-r0: waits: user 54321 measures on that machine\n"
 
 
-def test_it_says_what_is_left_and_which_trial_is_far_slower() -> None:
+def test_it_says_what_is_left() -> None:
     stream = io.StringIO()
     progress, trials = Progress(0, stream), [planned("first"), planned("second"), planned("third")]
     progress.add(trials, {})
     for trial, took_s in zip(trials, (0.5, 0.5, 86.0), strict=True):
         progress.round_done(trial, 1, took_s)
     said = stream.getvalue()
-    assert "third-r0: a round takes 1 min 26 s, 172 times as long as those of the other trials; about" in said
+    assert "first-r0: round 1 of" in said
     assert "left" in shown(progress).splitlines()[0]
     for trial in trials:
         progress.trial_ended(trial, "done", None)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from orchestrator.stats.slow_rounds import LEVEL, Lateness, _orders, _starts_of_visits, association, disturbed, divide_lateness
+from orchestrator.stats.slow_rounds import LEVEL, _orders, _starts_of_visits, association, disturbed, divide_lateness
 
 
 def level(x: np.ndarray) -> np.ndarray:
@@ -151,7 +151,7 @@ def test_lateness_is_divided_as_analysis_of_variance_does() -> None:
     assert (parts > 0).all()
     found = divide_lateness(late)
     assert found is not None
-    assert [found.by_sample, found.by_round, found.by_neither] == pytest.approx(parts / parts.sum())
+    assert [*found.values()] == pytest.approx(parts / parts.sum())
 
 
 def test_truth_is_found_in_large_layouts() -> None:
@@ -159,14 +159,18 @@ def test_truth_is_found_in_large_layouts() -> None:
     chances = 0.5 + 0.2 * random.choice([-1, 1], (600, 1)) + 0.1 * random.choice([-1, 1], (1, 600))
     found = divide_lateness(random.random((600, 600)) < chances)
     assert found is not None
-    assert [found.by_round, found.by_sample, found.by_neither] == pytest.approx([0.04 / 0.25, 0.01 / 0.25, 0.8], abs=0.01)
+    assert [found["by_round"], found["by_sample"], found["by_neither"]] == pytest.approx([0.04 / 0.25, 0.01 / 0.25, 0.8], abs=0.01)
+
+
+def shares(*parts: float) -> dict[str, float]:
+    return dict(zip(("by_sample", "by_round", "by_neither"), parts, strict=True))
 
 
 def test_extremes_of_lateness() -> None:
-    assert divide_lateness(np.eye(6, dtype=bool)) == Lateness(0.0, 0.0, 1.0)
+    assert divide_lateness(np.eye(6, dtype=bool)) == shares(0.0, 0.0, 1.0)
     whole_rounds = np.repeat([[True], [False], [False]], 4, axis=1)
-    assert divide_lateness(whole_rounds) == Lateness(0.0, 1.0, 0.0)
-    assert divide_lateness(whole_rounds.T) == Lateness(1.0, 0.0, 0.0)
+    assert divide_lateness(whole_rounds) == shares(0.0, 1.0, 0.0)
+    assert divide_lateness(whole_rounds.T) == shares(1.0, 0.0, 0.0)
     for nothing in (np.zeros((4, 4)), np.ones((4, 4)), np.eye(1), np.array([[1, 0, 1]])):
         assert divide_lateness(nothing) is None
 

@@ -276,5 +276,6 @@ def _divided(late: NDArray[np.bool_], same_samples: bool) -> dict[str, float | N
     if divided is None:
         return dict.fromkeys(("by_sample", "by_round", "by_neither"))
     if not same_samples:
-        return {"by_sample": None, "by_round": divided.by_round, "by_neither": 1 - divided.by_round}
-    return divided._asdict()
+        of_round = divided["by_round"]
+        return {"by_sample": None, "by_round": of_round, "by_neither": 1 - of_round}
+    return {**divided}

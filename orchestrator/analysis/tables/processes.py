@@ -172,9 +172,8 @@ def processes(context: Context, group: Group) -> Iterator[Row]:
             for data, curve in zip(repeats, curves, strict=True):
                 rounds = curve.shape[1]
                 units = units_of(rounds, data.visits)
-                several = rounds > 1
                 long_runs.append(
-                    rounds * spread(curve, units).variance if several else 0 * curve[:, 0]
+                    rounds * spread(curve, units).variance if rounds > 1 else 0 * curve[:, 0]
                 )
             long_run = np.mean(long_runs, axis=0)
             for index, threshold in enumerate(some):

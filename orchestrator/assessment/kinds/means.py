@@ -46,8 +46,7 @@ class TailQuality(Kind):
     def _can_be_kept(self) -> Self:
         if self.of == "ideal" and not 0 < self.at_least < 1:
             share = self.at_least / 100 if 1 < self.at_least < 100 else 0.95
-            why = " (that nothing at all is lost, no number of rounds shows)" if self.at_least == 1 else ""
-            raise ValueError(f"at_least={self.at_least:g} of ideal quality: must be a share above 0 and below 1{why}; write {share:g}")
+            raise ValueError(f"at_least={self.at_least:g} of ideal quality: must be a share above 0 and below 1; write {share:g}")
         return self
 
     def judge(self, system: Subject, error: float) -> Finding:

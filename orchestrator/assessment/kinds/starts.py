@@ -10,8 +10,9 @@ from orchestrator.analysis.tables.resources import cold_starts, paused_firsts
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.kinds import Finding, Kind, Need, Prospect, error_of, say, worst_share
 from orchestrator.assessment.subjects import NotShown, Subject
-from orchestrator.assessment.values import Bytes, Share, Time
+from orchestrator.assessment.values import Share, Time
 from orchestrator.configuration.config import SystemConfig
+from orchestrator.configuration.fields import Bytes
 from orchestrator.report.text import milliseconds, seconds
 from orchestrator.stats.constants import FEW_UNITS
 from orchestrator.stats.requirements import Shown, rounds_keep, starts_keep

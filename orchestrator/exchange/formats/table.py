@@ -60,8 +60,6 @@ def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recordin
             f"--map {unknown}={columns[unknown]}: {unknown} is no column of the long form (such as inference_ms); see docs/importing.md"
         )
     for path in paths:
-        if not path.is_file():
-            raise InputError(f"{path} is no file: name tables that end with .csv, .csv.gz, .parquet or .jsonl")
         known = _Columns(path, {theirs: ours for ours, theirs in columns.items()})
         name = path.name.lower()
         if name.endswith((".csv", ".csv.gz")):

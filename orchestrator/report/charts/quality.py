@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.analysis.reading import Reading
-from orchestrator.analysis.tables.convergence import rjsd_column
+from orchestrator.analysis.tables.times import rjsd_column
 from orchestrator.report.charts.draw import (
     Chart,
     Lines,
@@ -72,7 +72,6 @@ def curve_chart(reading: Reading, kept: Mapping[str, str] | None = None) -> Char
 
 
 def rank_chart(reading: Reading) -> Chart:
-    """Return who is ahead at which threshold."""
     lines = Lines(reading)
     ranks = {clock: reading.ranks(clock) for clock in reading.clocks if len(reading.systems) > 1}
     rows = [
@@ -100,7 +99,6 @@ def rank_chart(reading: Reading) -> Chart:
 
 
 def rounds_chart(reading: Reading) -> Chart:
-    """Return tail quality over rounds at the primary threshold."""
     lines, rows, longest = Lines(reading), [], 1
     for clock in reading.clocks:
         for entry in reading.entries:
@@ -134,7 +132,6 @@ def rounds_chart(reading: Reading) -> Chart:
 
 
 def histogram_chart(reading: Reading) -> Chart:
-    """Return how rounds spread over tail quality at the primary threshold."""
     lines = Lines(reading)
     curves = [
         (entry, clock, reading.curves[clock, entry.key])
@@ -162,7 +159,6 @@ def histogram_chart(reading: Reading) -> Chart:
 
 
 def capacity_chart(reading: Reading) -> Chart:
-    """Return mean tail quality at the deadline against the rate, a line for each search."""
     members = {entry.key: entry for entry in reading.entries}
     lines, searches = Lines(reading), dict[int, list[dict[str, Any]]]()
     columns = {"x": "rate_per_s", "y": "mean", "low": "interval_low", "high": "interval_high"}
@@ -211,7 +207,6 @@ def primary(reading: Reading) -> str:
 
 
 def settling_chart(reading: Reading) -> Chart:
-    """Return the rJSD trajectory of every trial."""
     lines, rows = Lines(reading), []
     bounds: dict[str, float] = {}
     for entry in reading.entries:
@@ -245,7 +240,6 @@ def settling_chart(reading: Reading) -> Chart:
 
 
 def prediction_chart(reading: Reading) -> Chart:
-    """Return predicted against observed tail quality."""
     lines, methods = Lines(reading), dict[str, None]()
     members = {entry.key: entry for entry in reading.entries}
     found: dict[tuple[str, ...], list[tuple[float, float, str]]] = {}

@@ -26,7 +26,6 @@ TIP = ("x", "time (ms)")
 
 
 def density_chart(reading: Reading) -> Chart:
-    """Return the densities of log time."""
     lines, rows = Lines(reading), []
     for clock in reading.clocks:
         for entry in reading.systems:
@@ -54,7 +53,6 @@ def density_chart(reading: Reading) -> Chart:
 
 
 def distribution_chart(reading: Reading) -> Chart:
-    """Return the share of inferences by time, on a logarithmic axis of time."""
     lines, rows = Lines(reading), []
     for clock in reading.clocks:
         for entry in reading.systems:
@@ -80,7 +78,6 @@ def distribution_chart(reading: Reading) -> Chart:
 
 
 def percentile_chart(reading: Reading) -> Chart:
-    """Return time by percentile as HdrHistogram draws it: each further nine takes as much room."""
     lines, rows, last = Lines(reading), [], 2.0
     for clock, entry, shares, ms, certain in percentiles_of(reading):
         odds = 1 / (1 - shares)
@@ -114,7 +111,6 @@ def percentile_chart(reading: Reading) -> Chart:
 
 
 def size_chart(reading: Reading) -> Chart:
-    """Return each sample's median total time, its batch's, against the size of its input."""
     lines, rows, most = Lines(reading), [], 0
     for entry in reading.systems:
         sizes = entry.data.input_sizes
@@ -143,7 +139,6 @@ def size_chart(reading: Reading) -> Chart:
 
 
 def stage_chart(reading: Reading) -> Chart:
-    """Return the mean time per stage, bars that add up to the total time."""
     rows = [
         {
             "s": entry.label,
@@ -188,7 +183,6 @@ def stage_chart(reading: Reading) -> Chart:
 
 
 def evidence_chart(reading: Reading) -> Chart:
-    """Return what else happened in each round, by the time of day."""
     seen = [(one, one.data.beside.started_ms) for one in reading.entries if one.data.beside]
     measures = [
         name

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 import math
 import re
 import shlex
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
@@ -122,16 +122,13 @@ def render(
         "tasks": [task["moved"] for task in tasks],
         "charts": {name: chart.spec for task in tasks for name, chart in task["charts"]},
     }
-    plain = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    for letter, code in (("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e")):
-        plain = plain.replace(letter, code)  # so that none could end the script that holds it
     return page_of(
         "orchestrator.report.html",
         "page.html.j2",
         title=f"Tail quality: {f'{len(combined.rows)} campaigns' if combined else campaign.name}",
         policy=_policy(scripts.values()),
         scripts={name: Markup(text) for name, text in scripts.items()},  # noqa: S704 - ours
-        data=Markup(plain),  # noqa: S704 - no letter of it begins markup
+        data=htmlsafe_json_dumps(data, separators=(",", ":"), allow_nan=False),
         measured=f"Measured {campaign.created_at:%Y-%m-%d %H:%M} UTC, "
         f"version {campaign.code_version}",
         command=printable(shlex.join(campaign.command)),

@@ -1,0 +1,84 @@
+"""Every command that a comparison proposes is run as it stands; a reader puts two sides in the place of A and B."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import program
+import pytest
+
+from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.writer import CampaignWriter
+
+pytestmark = pytest.mark.slow
+
+SUPPORT = Path(__file__).parents[1] / "support"
+WORDS = [
+    "--config-dir", str(SUPPORT / "conf"), "task=numbers", "model=echo", "system=cpu_1core", "cluster=inline", "--quiet",
+    "--skip-infeasible", "measurement.rule=rounds", "measurement.min_rounds=3", "measurement.max_rounds=3", "measurement.lead_in=0",
+]  # fmt: skip
+CODE = f"code=[{SUPPORT / 'code'}]"
+Run = Callable[..., program.Done]
+
+
+def measured(run: Run, before: list[str], after: list[str]) -> None:
+    for name, words in (("a", before), ("b", after)):
+        done = run("run", *WORDS, *words, f"results_dir={name}")
+        assert done.returncode == 0, done.stderr
+
+
+def apart(run: Run, folder: Path) -> list[str]:
+    measured(run, [CODE], [CODE])
+    return ["a", "b", "--gate"]
+
+
+def other_settings(run: Run, folder: Path) -> list[str]:
+    measured(run, [CODE, "model.wrong=[3]"], [CODE, "model.wrong=[4]"])
+    return ["a", "b", "--gate"]
+
+
+def other_code(run: Run, folder: Path) -> list[str]:
+    measured(run, ["code=[old]"], ["code=[new]", "model.sleep_ms=0.1"])
+    return ["a", "b", "--gate"]
+
+
+def unfinished(run: Run, folder: Path) -> list[str]:
+    measured(run, [CODE], [CODE])
+    with CampaignWriter.reopen(folder / "b") as writer:
+        writer.set_state(writer.record.trials[0].trial_id, "interrupted", "stopped at once by the user")
+    return ["a", "b", "--gate"]
+
+
+def few_pairs(run: Run, folder: Path) -> list[str]:
+    run("compare", "--run", "model.wrong=[3]", "model.wrong=[4]", *WORDS[:7], *WORDS[8:], CODE, "--pairs", "2", "--to", "out")
+    return ["out/a", "out/b", "--gate"]
+
+
+def blind(run: Run, folder: Path) -> list[str]:
+    run("compare", "--run", "model.wrong=[3]", "model.wrong=[3]", *WORDS[:7], *WORDS[8:], CODE, "--pairs", "3", "--to", "out")
+    return ["out/a", "out/b", "--gate", 'analysis.primary="10000 ms"']  # every answer is in time
+
+
+@pytest.mark.parametrize(
+    ("before", "proposed"),
+    [(apart, 1), (other_settings, 1), (other_code, 1), (unfinished, 1), (few_pairs, 1), (blind, 2)],
+)
+def test_a_proposed_command_does_what_it_says(before: Callable[[Run, Path], list[str]], proposed: int, tmp_path: Path) -> None:
+    run = partial(program.orchestrator, cwd=tmp_path)
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "null_targets.py").write_text((SUPPORT / "code" / "null_targets.py").read_text() + f"# {name}\n")
+    said = run("compare", *before(run, tmp_path)).stdout.splitlines()
+    commands = [shlex.split(line, comments=True)[3:] for line in said if line.startswith("python -m orchestrator ")]
+    assert len(commands) == proposed
+    for command in commands:
+        if command[1:4] == ["--run", "A", "B"]:
+            command[2:4] = ["old", "new"]
+        new = ["--to", f"again{len(command)}", "--quiet"] if "--run" in command else []
+        done = run(*command, *new)
+        assert done.returncode in (0, 1, 3), done.stderr
+    if before is unfinished:
+        assert {planned.state for planned in open_campaign(tmp_path / "b").record.trials} == {"done"}
