@@ -213,7 +213,7 @@ def embedded_ray(code: Sequence[str]) -> Iterator[Keeper]:
         stage_code(folder / "code", code)
         import ray  # noqa: F401 - while it starts
 
-        with connected(_address(keeper, folder, log), folder / "code", _node_ip_address=LOOPBACK):
+        with connected(_address(keeper, folder, log), folder / "code", _node_ip_address=LOOPBACK):  # no public name: see head.py
             Embedded.runs = True
             try:
                 yield keeper
