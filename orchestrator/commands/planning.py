@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from orchestrator.machine.host import Machine, check_surroundings
 from orchestrator.machine.turn import check_turn
 from orchestrator.metrics import METRICS
 from orchestrator.report.text import printable, seconds
-from orchestrator.running.executor import Site
+from orchestrator.running.executor import LocalSite, Site
 from orchestrator.running.feasibility import why_stacks_differ
 from orchestrator.running.identity import slug
 from orchestrator.running.plan import NOWHERE, Candidate, Plan, check_analysis, make_plan_of, pair_up, why_no_pair
@@ -125,14 +125,14 @@ def open_site(campaign: CampaignConfig, trials: Iterable[Trial]) -> AbstractCont
     if campaign.cluster.name == "inline":
         from orchestrator.running.inline import InlineSite, open_inline
 
-        return InlineSite(lambda: open_inline(cache_dir()))
-    from orchestrator.distributed.cluster import EmbeddedSite, open_joined, open_local
+        return nullcontext(InlineSite(lambda: open_inline(cache_dir())))
+    from orchestrator.distributed.cluster import embedded_executor, open_joined, open_local
 
     if campaign.cluster.name == "address":
         return open_joined(campaign, cache_dir())
     if any(trial.system.python for trial in trials):
         return open_local(campaign, cache_dir())
-    return EmbeddedSite(campaign, cache_dir())
+    return nullcontext(LocalSite(lambda: embedded_executor(campaign, cache_dir())))
 
 
 def plan_on(site: Site, composed: Composed, rates_are_known: bool = True) -> Plan:

@@ -82,7 +82,6 @@ def go_on(
             advice = f"`resume {shlex.quote(str(writer.directory))}` finishes trials, with --retry-failed those that failed, too"
             raise InputError(f"{writer.directory} has nothing to go on with ({states_now}): {advice}")
         with open_site(campaign, [planned.trial for planned in (chosen or trials)]) as site:
-            site.begin()
             changes = list_changes(writer, campaign, chosen or trials, site)
             different = list(dict.fromkeys(chain.from_iterable(changes.values())))
             if different and not accept_changes:
