@@ -5,10 +5,6 @@ from pathlib import Path
 
 from orchestrator.commands.line import places, verb
 from orchestrator.contracts import InputError
-from orchestrator.report.text import printable
-
-# Sentences are at most as wide as this
-NARROW = 80
 
 
 @verb("explain results/latest", "explain results/latest efficientnet_lite0-imagenet_samples-cpu_1core analysis.primary=p99")
@@ -26,7 +22,7 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...]) -> int:
     from orchestrator.commands.reading import find_trial, opened
     from orchestrator.report.explained import sentences
     from orchestrator.report.result_tables import shown, shown_in
-    from orchestrator.report.terminal import Terminal, wrapped
+    from orchestrator.report.terminal import Terminal
     from orchestrator.storage.stored_form import table_of
 
     directory, *rest = found
@@ -47,8 +43,7 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...]) -> int:
             raise InputError(f"{wanted} has no stored round with a time and evidence: choose another trial")
         clock = next(group.clock for group in groups if wanted in group.flags)
         for sentence in sentences(rows, clock):
-            for line in wrapped(printable(sentence), min(terminal.width or NARROW, NARROW)):
-                terminal.prose(line)
+            terminal.prose(sentence)
         terminal.line()
         for table in shown(results, "evidence"):
             terminal.table(table)

@@ -140,7 +140,5 @@ def _left_out(wrong: Sequence[LeftOut]) -> list[str]:
     """Return in words what is left out: of the first ones why, of others which."""
     said = [f"Left out: {why}" for _, why in wrong[:SHOWN]]
     others = list(dict.fromkeys(str(directory) for directory, _ in wrong[SHOWN:]))
-    if not others:
-        return said
     rest = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
-    return [*said, f"Left out, too: {', '.join(others[:NAMED])}{rest}"]
+    return [*said, *([f"Left out, too: {', '.join(others[:NAMED])}{rest}"] if others else [])]

@@ -33,8 +33,8 @@ def command(directory: Path, trial: str | None, top: int) -> int:
     trial_id = find_trial(campaign, trial)
     terminal = Terminal()
     tables = tables_of(campaign, trial_id, latest_answers(campaign, trial_id, top))
-    for place, table in enumerate(table for table in tables if table.rows):
-        if place:
+    for table in tables:
+        if table.rows:
+            terminal.table(table)
             terminal.line()
-        terminal.table(table)
     return 0

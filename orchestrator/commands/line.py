@@ -24,7 +24,7 @@ from orchestrator.running.signals import heed_signals
 
 PROGRAM = "python -m orchestrator"
 # Modules beside the verbs that are none
-SHARED = ("line", "listing", "measuring", "paired_run", "planned", "planning", "progress", "reading", "remaining", "searching")
+SHARED = ("line", "listing", "measuring", "paired_run", "planned", "planning", "progress", "reading", "searching")
 # The verb of a command line that begins with `KEY=VALUE` or an option
 DEFAULT = "run"
 # Options before any verb

@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import median
 
 from orchestrator.analysis.late_answers import Answer
-from orchestrator.commands.remaining import left_in_words, time_left_of
+from orchestrator.commands.progress import left_in_words, time_left_of
 from orchestrator.report.pasted import ORCHESTRATOR
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal, fits

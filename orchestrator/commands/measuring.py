@@ -276,14 +276,10 @@ def _code_changes(record: CampaignRecord, campaign: CampaignConfig) -> list[str]
     return [f"{message}: {', '.join(changed[:FILES_NAMED])}{more}"] if changed else []
 
 
-def rule_of_extension(writer: CampaignWriter) -> Callable[[PlannedTrial, str | None], StoppingRule]:
-    """Return the rule of each trial: its own, or the number of rounds at which its extension ends."""
-
-    def of_trial(planned: PlannedTrial, primary: str | None) -> StoppingRule:
-        stored = writer.read_trial(planned.trial_id)
-        until = None if stored is None else stored.extension
-        if until is None:
-            return own_rule(planned, primary)
-        return make_rule("rounds", min_rounds=until, max_rounds=until, primary=primary)
-
-    return of_trial
+def rule_of_extension(writer: CampaignWriter, planned: PlannedTrial, primary: str | None) -> StoppingRule:
+    """Return the rule of a trial: its own, or the number of rounds at which its extension ends."""
+    stored = writer.read_trial(planned.trial_id)
+    until = None if stored is None else stored.extension
+    if until is None:
+        return own_rule(planned, primary)
+    return make_rule("rounds", min_rounds=until, max_rounds=until, primary=primary)

@@ -7,7 +7,7 @@ from orchestrator.analysis.claims import GUESSED_S, reach_words
 from orchestrator.assessment.requirements import Requirements
 from orchestrator.assessment.sizing import Outlook, Size, advice, rounds_per_visit, sizes_of, sizes_table
 from orchestrator.commands.planning import Composed, whole_time
-from orchestrator.commands.remaining import pace_of
+from orchestrator.commands.progress import pace_of
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.machine.cores import format_cores
 from orchestrator.machine.host import cores_offered, server_cores_offered
@@ -36,12 +36,10 @@ def show_plan(plan: Plan, composed: Composed, requirements: Requirements | None,
         *server_lines(plan),
         *plan.parts,
         *reach_lines(plan),
+        *([f"excluded by the sweep: {composed.composition.excluded} combinations"] if composed.composition.excluded else []),
+        *([f"composed more than once: {plan.duplicates} trials"] if plan.duplicates else []),
     ]:
         terminal.prose(line)
-    if composed.composition.excluded:
-        terminal.prose(f"excluded by the sweep: {composed.composition.excluded} combinations")
-    if plan.duplicates:
-        terminal.prose(f"composed more than once: {plan.duplicates} trials")
     if sizes:
         terminal.line()
         terminal.table(sizes_table(sizes))

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from importlib.machinery import all_suffixes
 from itertools import chain
 from pathlib import Path
@@ -93,7 +94,7 @@ def go_on(
                 writer.set_state(planned.trial_id, "planned", None)
             said = [f"going on with {len(chosen)} of {len(trials)} trials in {writer.directory}"]
             further = None if question is None else exploring(question, site, writer, began_s - seconds_spent(searches))
-            code = measure(writer, chosen, site, quiet, full, rule_of_extension(writer), further, said)
+            code = measure(writer, chosen, site, quiet, full, partial(rule_of_extension, writer), further, said)
             return code if question is None else exit_code(code, writer.directory, question)
 
 

@@ -166,18 +166,17 @@ FOLDED_IN_COMMENT = ("Every scope, threshold and flag",)
 STYLE_OF_RESULT = {"pass": "bold green", "fail": "bold red", "no verdict": "bold yellow"}
 
 
-# A comparison in words, tables and a picture: `title`, `headline`, `sentences`, the `short` table, all `tables`, and a `picture` or None.
-Written = Mapping[str, Any]
+def to_comment(written: Mapping[str, Any]) -> str:
+    """Return Markdown that shows names and reasons as they are: the verdict, the short table, and folded all the rest.
+
+    ``written`` has a ``title``, the ``headline``, the ``sentences``, the ``short`` table, all ``tables``, and a ``picture`` or None.
+    """
+    rest = folded(FOLDED_IN_COMMENT[0], *map(to_markdown, written["tables"]))
+    return say("comment", written=written, plain=markdown_text, table=to_markdown, rest=rest)
 
 
-def to_comment(written: Written) -> str:
-    """Return Markdown that shows names and reasons as they are: the verdict, the short table, and folded all the rest."""
-    (name,) = FOLDED_IN_COMMENT
-    return say("comment", written=written, plain=markdown_text, table=to_markdown, rest=folded(name, *map(to_markdown, written["tables"])))
-
-
-def to_page(written: Written) -> str:
-    """Return the page: the verdict, the picture, the short table, what else is said, and every column."""
+def to_page(written: Mapping[str, Any]) -> str:
+    """Return the page of the same: the verdict, the picture, the short table, what else is said, and every column."""
     state = written["headline"].result.replace(" ", "-")
     return page_of("orchestrator.compare", "compare_page.html.j2", written=written, state=state)
 

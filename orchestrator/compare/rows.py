@@ -43,12 +43,6 @@ def why_not_comparable(before: BaselineTrial, loaded: Sequence[TrialData], repea
     return None if before.thresholds else (f"{NO_VERDICT}: no threshold", "too many samples of the baseline have no time")
 
 
-def on_samples(before: Sequence[TrialData], after: Sequence[TrialData], threshold: Threshold) -> Difference | None:
-    """Return the difference on *samples like these*, all rounds of the repeats pooled; None for a metric that is no mean over samples."""
-    scores = on_time_scores(before, after, threshold)
-    return None if scores is None else compare_answered(*map(answered, scores), within=possible(before[0], after[0]))
-
-
 def interval_of(
     means: Sequence[float], loaded: Sequence[TrialData], ideal: float, ns: int, resolution: float
 ) -> tuple[float, float] | None:
@@ -203,6 +197,9 @@ def measured(
         if design == "pairs":
             alternating = replicates_of(loaded_before, loaded, (stored.means, means))
             replicates = None if len(alternating.a) < FEWEST_REPEATS <= len(means) else alternating
+        # On samples like these all rounds of the repeats are pooled; a metric that is no mean over samples has no scores.
+        scores = on_time_scores(loaded_before, loaded, threshold) if replicates and design == "pairs" else None
+        like_these = None if scores is None else compare_answered(*map(answered, scores), within=possible(loaded_before[0], loaded[0]))
         yield Compared(
             match_key=before.match_key,
             trial=before.trial,
@@ -217,7 +214,7 @@ def measured(
             interval=interval_of(means, loaded, ideal, threshold.ns, resolution),
             replicates=replicates,
             slowed=stored.slowed,
-            samples_like_these=on_samples(loaded_before, loaded, threshold) if replicates and design == "pairs" else None,
+            samples_like_these=like_these,
             flags=tuple(flags),
         )
 

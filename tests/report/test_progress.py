@@ -9,9 +9,8 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from orchestrator.commands import remaining
-from orchestrator.commands.progress import Progress
-from orchestrator.commands.remaining import Pace, left_in_words, time_left
+from orchestrator.commands import progress as progress_module
+from orchestrator.commands.progress import Pace, Progress, left_in_words, time_left
 from orchestrator.configuration.config import parse_trial
 from orchestrator.stats.stopping import Decision
 from orchestrator.storage.handover import Prepared
@@ -126,7 +125,7 @@ def test_it_says_what_is_left() -> None:
 
 
 def test_what_is_left_follows_from_the_pace() -> None:
-    assert doctest.testmod(remaining).failed == 0
+    assert doctest.testmod(progress_module).failed == 0
     assert time_left([Pace(10, 10)], 5.0) is None
     done = Pace(10, 10, done=10, timed=10, round_s=0.1)
     assert time_left([Pace(10, 10, done=4, timed=2, round_s=1.0), done], 6.0) == pytest.approx((12.0, 12.0))
