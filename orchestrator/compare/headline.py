@@ -121,9 +121,10 @@ def _sides(comparison: Comparison) -> str | None:
         return None
     if not all(own):  # neither side may be empty
         own, both = [mine, theirs], []
-    shown = [[plain_word(word, "") for word in words] for words in own]  # empty where one of a stranger could be read otherwise
-    told = [shlex.quote(" ".join(words)) for words in shown]
-    return " ".join([*told, *([words_again(both)] if both else [])]) if all(map(all, shown)) else None
+    if not all(plain_word(word, "") for words in own for word in words):  # one of a stranger could be read otherwise
+        return None
+    inner = [shlex.join(words) if set(" '\"") & set("".join(words)) else " ".join(words) for words in own]
+    return " ".join([*map(shlex.quote, inner), *([words_again(both)] if both else [])])
 
 
 def _choosing(command: Sequence[str]) -> Iterator[str]:
