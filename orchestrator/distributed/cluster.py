@@ -251,7 +251,7 @@ class EmbeddedRay:
         stage_code(staged, code)
         import ray  # noqa: F401 - while it starts
 
-        with connected(self._address(), staged, _node_ip_address=LOOPBACK):
+        with connected(self._address(), staged, _node_ip_address=LOOPBACK):  # no public name: see head.py
             Embedded.runs = True
             try:
                 yield
