@@ -19,6 +19,7 @@ from hypothesis import settings
 from orchestrator.distributed.cluster import prepare_environment
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.measurement import worker
+from orchestrator.running import inline
 from orchestrator.subject.targets import code_of_its_own
 
 # The workers of pytest-xdist are told the width of its terminal; the output of tests goes into a pipe. Readline, which pytest imports, sets
@@ -161,7 +162,8 @@ def own_turns() -> Iterator[None]:
 def steady_machine() -> Iterator[None]:
     """Let the machine seem equally fast all the time to trials that tests measure in this process: a busy one is not, and earns a flag."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "kernel_ns", lambda: 1_000_000)
+        for module in (worker, inline):
+            patch.setattr(module, "kernel_ns", lambda: 1_000_000)
         yield
 
 

@@ -16,7 +16,7 @@ from orchestrator.assessment.documents import to_document
 from orchestrator.bundling.archive import OLD_SUMS, unpack
 from orchestrator.bundling.contents import ABOUT, ASSESSMENT, ENVIRONMENT, REQUIREMENTS, RESULTS, About, assessed, environment_of
 from orchestrator.contracts import InputError
-from orchestrator.running.keeper import kept
+from orchestrator.running.keeper import Keeper
 from orchestrator.storage.files import json_text
 from orchestrator.storage.load import LONGEST_TEXT, parse_json, read_json, read_regular, read_table
 from orchestrator.storage.reader import open_campaign
@@ -50,7 +50,7 @@ class Verified:
 @contextmanager
 def passing_folder() -> Iterator[Path]:
     """Yield an empty folder that is removed at the end, also where this process is killed."""
-    with kept() as files:
+    with Keeper() as files:
         folder = Path(tempfile.mkdtemp(prefix="orchestrator-verify-"))
         files.remove_at_end(folder)
         yield folder

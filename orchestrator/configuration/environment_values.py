@@ -33,9 +33,6 @@ class Secret:
     def hide(self, text: str) -> str:
         return text.replace(self.token, "***") if len(self.token) >= SHORTEST_HIDDEN else text
 
-    def hide_bytes(self, body: bytes) -> bytes:
-        return body.replace(self.token.encode(), b"***") if len(self.token) >= SHORTEST_HIDDEN else body
-
 
 def has_expression(value: object) -> bool:
     """Return whether an option holds an expression."""

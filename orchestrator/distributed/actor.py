@@ -17,9 +17,9 @@ from orchestrator.machine.host import Identity, own_identity
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.own_processes import roots_beside
 from orchestrator.machine.turn import Turn
+from orchestrator.measurement.evidence import kernel_ns
 from orchestrator.measurement.last_words import keep_crashes
 from orchestrator.measurement.scratch import crash_path, remove_stale, scratch_root, stamps_path
-from orchestrator.measurement.worker import Worker
 from orchestrator.running.server import WorkerWithServer
 from orchestrator.storage.handover import Prepared, Rounds
 
@@ -48,9 +48,7 @@ class TimedActor:
         # As plain values: the system's own Python may have another pydantic.
         trial = Trial.model_validate(document)
         cache = Path(cache_dir).expanduser()
-        self._worker = WorkerWithServer(
-            Worker(trial, process, scratch, cache, roots=(*roots_beside(driver), *keepers)), trial, scratch, cache
-        )
+        self._worker = WorkerWithServer(trial, process, scratch, cache, roots=(*roots_beside(driver), *keepers))
         self._turn = Turn(campaign, holder)
 
     def identify(self) -> Identity:
@@ -80,7 +78,7 @@ class TimedActor:
         sleep_until_rung(bell)
 
     def kernel_ns(self) -> int:
-        return self._worker.kernel_ns()
+        return kernel_ns()
 
     def read_back(self) -> dict[str, Any]:
         return self._worker.read_back()

@@ -22,7 +22,7 @@ from orchestrator.distributed.placement import stage_code
 from orchestrator.endings import ClusterLost, Embedded
 from orchestrator.machine.host import read_machine
 from orchestrator.running.executor import Executor, LocalSite, Site
-from orchestrator.running.keeper import Keeper, kept
+from orchestrator.running.keeper import Keeper
 from orchestrator.running.signals import deferred, give_up_soon, heed_signals
 
 CONNECT_TIMEOUT_S = 5.0
@@ -191,7 +191,7 @@ def open_joined(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
     Raises InputError for a cluster that cannot be joined, and for a folder of ``code`` that cannot be shipped.
     """
     assert config.cluster.address is not None
-    with kept() as files:
+    with Keeper() as files:
         folder = private_folder()
         files.remove_at_end(folder.parent)
         stage_code(folder / "code", config.code)

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +50,6 @@ def seen_together(device: str, gpus: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def waiting_for_all(wait: Callable[[int], None], gpus: int) -> Callable[[], None]:
-    """Return a call that waits for each of the process's GPUs, numbered from 0."""
-    if gpus == 1:
-        return partial(wait, 0)
-
-    def wait_for_each() -> None:
-        for number in range(gpus):
-            wait(number)
-
-    return wait_for_each
-
-
 class CudaStages:
     """Stages whose clocks wait for every GPU: synchronised before both inference stamps, CUDA events as an extra column.
 
@@ -74,9 +61,12 @@ class CudaStages:
         import torch
 
         event: Callable[..., Any] = torch.cuda.Event
-        synchronise = waiting_for_all(torch.cuda.synchronize, gpus)
         self._events = [(event(enable_timing=True), event(enable_timing=True)) for _ in range(batches if events else 0)]
         self._next = 0
+
+        def synchronise() -> None:
+            for number in range(gpus):
+                torch.cuda.synchronize(number)
 
         def preprocess(samples: Any) -> Any:
             inputs = stages.preprocess(samples)

@@ -16,11 +16,9 @@ from typing import Any
 import numpy as np
 
 from orchestrator.contracts import Reply, ServerFault, ServerTimeout
-from orchestrator.endings import ends_the_program
 from orchestrator.measurement.asking import Client
 from orchestrator.measurement.load_loop import NEVER, Served, WaitUntil
-from orchestrator.measurement.timing import IN_FLIGHT, STAMPS, TIMED_OUT, Clock, Stages
-from orchestrator.subject.targets import message_with_place
+from orchestrator.measurement.timing import IN_FLIGHT, STAMPS, TIMED_OUT, Clock, Stages, take_raised
 
 # So long before an arrival its thread takes it on and waits for its moment alone. What comes later
 # may still be called off.
@@ -196,13 +194,10 @@ def ask_once(
             samples = f"{len(batch)} sample{'s' if len(batch) > 1 else ''}"
             raise ServerFault(f"the request was of {samples}, and what came back holds {found}")
     except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
-        if ends_the_program(error):
-            raise
+        ended = clock()
+        asked.errors[number] = kept(take_raised(error, first_raised), hide)
         stamps[at + 1] = TIMED_OUT if isinstance(error, ServerTimeout) else 0
-        stamps[at + 3] = clock()
-        asked.errors[number] = kept(message_with_place(error), hide)
-        if first_raised is not None and not first_raised:
-            first_raised.append(TracebackException.from_exception(error, lookup_lines=False))
+        stamps[at + 3] = ended
         return
     stamps[at] = started
     stamps[at + 1] = preprocessed
@@ -229,7 +224,5 @@ def kept(value: Any, hide: Callable[[str], str]) -> Any:
     if isinstance(value, dict):
         return {kept(name, hide): kept(each, hide) for name, each in value.items()}
     if isinstance(value, np.ndarray) and value.dtype.kind in "OU":
-        found = np.empty(value.size, dtype=object)
-        found[:] = [kept(each, hide) for each in value.ravel().tolist()]
-        return found.reshape(value.shape)
+        return kept(value.tolist(), hide)
     return value

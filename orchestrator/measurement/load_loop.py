@@ -15,10 +15,8 @@ from typing import Any, Literal
 
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.contracts import Reply
-from orchestrator.endings import ends_the_program
-from orchestrator.measurement.timing import DROPPED, IN_FLIGHT, STAMPS, Clock, Stages
+from orchestrator.measurement.timing import DROPPED, IN_FLIGHT, STAMPS, Clock, Stages, take_raised
 from orchestrator.stats.queueing import Policy
-from orchestrator.subject.targets import message_with_place
 
 # Waits until a moment of the clock and returns what the clock says then.
 WaitUntil = Callable[[int], int]
@@ -175,17 +173,13 @@ def serve(
             answers[first] = postprocess(outputs)
             now = clock()
         except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
-            if ends_the_program(error):
-                raise
-            stamps[at + 3] = now = clock()
-            served.errors.update(dict.fromkeys((first, *others), message_with_place(error)))
-            if first_raised is not None and not first_raised:
-                first_raised.append(TracebackException.from_exception(error, lookup_lines=False))
+            now = clock()
+            served.errors.update(dict.fromkeys((first, *others), take_raised(error, first_raised)))
         else:
             stamps[at] = started
             stamps[at + 1] = preprocessed
             stamps[at + 2] = inferred
-            stamps[at + 3] = now
+        stamps[at + 3] = now
         for number in others:
             stamps[STAMPS * number : STAMPS * number + STAMPS] = stamps[at : at + STAMPS]
             answers[number] = answers[first]

@@ -47,17 +47,14 @@ def read_own() -> dict[str, Any]:
 OF_THE_SYSTEM = ("measuring_cores", "niceness", "scheduling_policy")
 
 
-def placement_kept(
-    start: Mapping[str, Any], end: Mapping[str, Any], pinned: bool, given: Mapping[str, Any] | None = None
-) -> tuple[str, ...]:
-    """Return as flags what has changed of a process's own placement since its warm-up, or since it was ``given`` to the model (pure).
+def placement_kept(start: Mapping[str, Any], end: Mapping[str, Any], pinned: bool) -> tuple[str, ...]:
+    """Return as flags what has changed of a process's own placement (pure).
 
     Raises
     ------
     InputError
         if the cores of a pinned process or the threads of a framework have changed: its rounds are not of the system that they name.
     """
-    first = {name: given[name] for name in OF_THE_SYSTEM if given is not None and name in given}
     changed = {name: (start.get(name), end.get(name)) for name in OWN if name in start and start[name] != end.get(name)}
     for name in ("framework_threads", *(("measuring_cores",) if pinned else ())):
         if name in changed:
@@ -65,7 +62,6 @@ def placement_kept(
             raise InputError(
                 f"{OWN[name]} {after} after the rounds and {before} before them: the model changes this; have it do so in load"
             )
-    changed |= {name: (before, end.get(name)) for name, before in first.items() if before != end.get(name)}
     return tuple(f"{OWN[name]} {before} at first and {after} at the end" for name, (before, after) in changed.items())
 
 

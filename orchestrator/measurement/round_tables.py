@@ -238,19 +238,17 @@ class Stream:
             rows.append(row)
         rows[0] |= evidence or {}
         numbers = np.repeat(np.arange(first, first + count), self.schedule.round_size)
+        before = self.schedule.ramp
+        ramp = self._columns(np.arange(before), np.full(before, -1), ramp=True)
+        ramp["stream"] = pa.array(np.full(before, common["visit"], dtype=np.int32))
         return Rounds(
             timings=columns_batch(self._columns(np.concatenate(orders), numbers, ramp=False), schema.TIMINGS),
             rows=rows_batch(rows, schema.ROUNDS),
             answers=changed,
             errors=errors,
             tracebacks={} if traceback is None else dict.fromkeys(errors, traceback),
-            ramp=self._ramp(common["visit"]),
+            ramp=columns_batch(ramp, schema.RAMP),
         )
-
-    def _ramp(self, visit: int) -> pa.RecordBatch:
-        count = self.schedule.ramp
-        columns = self._columns(np.arange(count), np.full(count, -1), ramp=True)
-        return columns_batch(columns | {"stream": pa.array(np.full(count, visit, dtype=np.int32))}, schema.RAMP)
 
     def _columns(self, places: npt.NDArray[np.intp], numbers: Integers, ramp: bool) -> dict[str, Any]:
         stamps, moments = self.stamps[places], self.schedule.moments_ns[places]
@@ -325,18 +323,11 @@ def answers_by_arrival(stamps: Integers, answers: Sequence[list[Any] | None]) ->
 
     Samples of one batch share its stamps. Raises TrialFailed if a batch was not answered with one answer per sample.
     """
-    found: list[Any] = [None] * len(answers)
     batches: dict[int, list[int]] = {}
     for number, answered in enumerate(answers):
-        if answered is not None:
-            batches.setdefault(int(stamps[number, 3]), []).append(number)
-    for members in batches.values():
-        answered = answers[members[0]]
-        assert answered is not None
-        refuse_miscounted(answered, len(members))
-        for number, answer in zip(members, answered, strict=True):
-            found[number] = answer
-    return found
+        batches.setdefault(-number - 1 if answered is None else int(stamps[number, 3]), []).append(number)
+    by_arrival, _ = spread([*batches.values()], [answers[first] for first, *_ in batches.values()], {})
+    return by_arrival
 
 
 @contextmanager

@@ -66,15 +66,11 @@ def remove_stale(folder: Path) -> None:
 
     for path in folder.glob(f"{STAMPS_PREFIX}*-*"):
         owner = path.name.removeprefix(STAMPS_PREFIX).split("-")[0]
-        try:
+        with suppress(OSError):  # another process was faster
             status = path.lstat()
-            is_folder = stat.S_ISDIR(status.st_mode)
-            ours = (is_folder or stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)) and status.st_uid == os.geteuid()
-            old = time.time() - status.st_mtime > KEEP_S
-            if ours and owner.isdigit() and old and not psutil.pid_exists(int(owner)):
-                shutil.rmtree(path) if is_folder else path.unlink()
-        except OSError:
-            continue  # another process was faster
+            ours_and_old = status.st_uid == os.geteuid() and time.time() - status.st_mtime > KEEP_S
+            if ours_and_old and owner.isdigit() and not psutil.pid_exists(int(owner)):
+                shutil.rmtree(path) if stat.S_ISDIR(status.st_mode) else path.unlink()
 
 
 class Scratch:
@@ -95,25 +91,21 @@ class Scratch:
         self.batches = batches
         size = 8 * (HEADER + STAMPS * batches)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with open_own(path, "x+b") as file:
+                file.write(bytes(size))  # not only made long: in a full folder the first stamp would kill the process
+                file.flush()
+                self._map = mmap.mmap(file.fileno(), size)
         except FileExistsError:
             raise TrialFailed(f"{path} is there already, and stamps are written into a new file alone", FAULT) from None
         except OSError as error:
-            raise InputError(f"{path}: stamps cannot be written ({error.strerror}): make the folder writable") from error
-        try:
-            # Written, not only made long: in a full folder the first stamp would kill the process.
-            with open(descriptor, "r+b", closefd=False) as file:
-                file.write(bytes(size))
-            _refuse_foreign(path, descriptor, size)
-            self._map = mmap.mmap(descriptor, size)
-            if hasattr(mmap, "MADV_DONTFORK"):  # a copy of the process that a model forks dies at its first stamp, and writes none of ours
-                self._map.madvise(mmap.MADV_DONTFORK)
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            message = f"{path}: {size} bytes of stamps do not fit ({error.strerror}): free space there, or raise `ulimit -f`"
+            with suppress(OSError):
+                path.unlink()
+            message = (
+                f"{path}: {size} bytes of stamps do not fit ({error.strerror}): free space there, make it writable, or raise `ulimit -f`"
+            )
             raise InputError(message) from error
-        finally:
-            os.close(descriptor)
+        if hasattr(mmap, "MADV_DONTFORK"):  # a copy of the process that a model forks dies at its first stamp, and writes none of ours
+            self._map.madvise(mmap.MADV_DONTFORK)
         whole = memoryview(self._map).cast("q")
         self.header, self.stamps = whole[:HEADER], whole[HEADER:]
         self._zeros = bytes(8 * STAMPS * batches)
@@ -176,8 +168,8 @@ def read_scratch(path: Path) -> Stamps | None:
     return Stamps(number, monotonic_ns, wall_ns, words[HEADER:].reshape(batches, STAMPS), origin_ns) if wall_ns else None
 
 
-def _refuse_foreign(path: Path, descriptor: int, size: int | None = None) -> None:
-    """Raise TrialFailed unless an open file is regular, this user's, closed to all others, has one name and, where given, this size."""
+def _refuse_foreign(path: Path, descriptor: int) -> None:
+    """Raise TrialFailed unless an open file is regular, this user's, closed to all others, and has one name."""
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         why = "is no regular file"
@@ -187,8 +179,6 @@ def _refuse_foreign(path: Path, descriptor: int, size: int | None = None) -> Non
         why = f"has mode {stat.S_IMODE(status.st_mode):o}, with which others could have written it"
     elif status.st_nlink != 1:
         why = f"has {status.st_nlink} names"
-    elif size is not None and status.st_size != size:
-        why = f"has {status.st_size} bytes instead of {size}"
     else:
         return
     raise TrialFailed(f"{path} {why}: {UNUSED}", FAULT)

@@ -71,6 +71,19 @@ def time_batches(
         at += STAMPS
 
 
+def take_raised(error: BaseException, first_raised: list[TracebackException] | None) -> str:
+    """Return the message of what a stage has raised. Raises again what ends the program.
+
+    ``first_raised``, where given, takes the traceback of the first exception: enough to write it out after the round, without what frames
+    hold.
+    """
+    if ends_the_program(error):
+        raise error
+    if first_raised is not None and not first_raised:
+        first_raised.append(TracebackException.from_exception(error, lookup_lines=False))
+    return message_with_place(error)
+
+
 def run_batches(
     batches: Sequence[Any],
     stages: Stages,
@@ -79,9 +92,6 @@ def run_batches(
     first_raised: list[TracebackException] | None = None,
 ) -> tuple[list[Any], dict[int, str]]:
     """Time all batches; a batch on which a stage raises is recorded and the next one goes on.
-
-    ``first_raised``, where given, takes the traceback of the first exception: enough to write it out after the round, without what frames
-    hold.
 
     Returns
     -------
@@ -98,14 +108,11 @@ def run_batches(
             time_batches(batches, stages, stamps, answers, first, clock)
             break
         except BaseException as error:  # also SystemExit and KeyboardInterrupt: no exception of the user's code may end the program
-            if ends_the_program(error):
-                raise
+            ended = clock()
             failed = first
             while stamps[STAMPS * failed + 3]:
                 failed += 1
-            stamps[STAMPS * failed + 3] = clock()
-            errors[failed] = message_with_place(error)
-            if first_raised is not None and not first_raised:
-                first_raised.append(TracebackException.from_exception(error, lookup_lines=False))
+            errors[failed] = take_raised(error, first_raised)
+            stamps[STAMPS * failed + 3] = ended
             first = failed + 1
     return answers, errors

@@ -17,7 +17,7 @@ from orchestrator.measurement.asking import Client
 from orchestrator.measurement.evidence import AroundRounds, kernel_ns
 from orchestrator.measurement.failures import TrialFailed, fault_of, refuse_raised, tracebacks_kept
 from orchestrator.measurement.in_flight import InFlight
-from orchestrator.measurement.placement_read_back import placement_kept, read_own, read_placement, refuse_other_cores
+from orchestrator.measurement.placement_read_back import OF_THE_SYSTEM, placement_kept, read_own, read_placement, refuse_other_cores
 from orchestrator.measurement.rounds import TimedRounds
 from orchestrator.measurement.scratch import Scratch
 from orchestrator.measurement.timing import Clock, Stages
@@ -74,10 +74,6 @@ class Worker:
         self._client: Client | None = None
         self._asking: InFlight | None = None
 
-    def ask_at(self, url: str) -> None:
-        """Take the URL of a server that has been started, before anything is loaded."""
-        self._trial = self._trial.model_copy(update={"server": self._trial.server.model_copy(update={"url": url})})
-
     @tracebacks_kept()
     def prepare(self) -> Prepared:
         """Pin, load model and samples, warm up, and read everything back.
@@ -91,7 +87,7 @@ class Worker:
         """
         started = time.perf_counter_ns()
         moved = cores.pin(self._cores) if self._pin else ()
-        self._given = read_own()
+        given = read_own()
         kernel_before_ns = kernel_ns()
         subject = Inspector().open(self._trial)
         if self._trial.server.is_asked:
@@ -113,8 +109,13 @@ class Worker:
         facts = dict(model.facts)
         if self._client is not None:
             server = self._trial.server
-            facts |= {"server": server.name, "server_url": server.url, "server_weights": "unknown", "in_flight": self._trial.in_flight}
-            facts["connections_of_warmup"] = self._client.connections
+            facts |= {
+                "server": server.name,
+                "server_url": server.url,
+                "server_weights": "unknown",
+                "in_flight": self._trial.in_flight,
+                "connections_of_warmup": self._client.connections,
+            }
         # What is loaded stays: without this every collection between rounds would walk the whole framework, for 0.1 s and more.
         gc.collect()
         gc.freeze()
@@ -124,6 +125,7 @@ class Worker:
             samples = round_tables.samples_table(kind, subject.samples, rounds.first_answers, sizes)
         self._model, self._moved = model, moved
         self._placement = self._read_placement()
+        self._own = {**self._placement, **{name: given[name] for name in OF_THE_SYSTEM}}
         return Prepared(
             placement={
                 **self._placement,
@@ -175,9 +177,6 @@ class Worker:
     def run_stream(self, first: int, visit: int) -> Rounds:
         return self._rounds.serve(first, visit)
 
-    def kernel_ns(self) -> int:
-        return kernel_ns()
-
     @tracebacks_kept()
     def read_back(self) -> dict[str, Any]:
         """Return the placement as it is now, with ``flags``: what the model has changed of it.
@@ -185,7 +184,7 @@ class Worker:
         Raises InputError if threads compute elsewhere, or others than the trial says, as after the warm-up.
         """
         own = read_own()
-        flags = placement_kept(self._placement, own, self._pin, self._given)
+        flags = placement_kept(self._own, own, self._pin)
         found = self._read_placement()
         return {
             **own,

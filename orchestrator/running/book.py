@@ -54,11 +54,11 @@ class TrialBook:
         self._errors: list[TrialError] = list(self.record.errors)
         self._tracebacks: set[str] = set()
 
+    @storing()
     def stored(self) -> tuple[pa.Table, Rounds | None] | None:
         """Return what is stored of samples and rounds; None if a driver died before the record was written."""
-        with storing():
-            samples = self._writer.stored_samples()
-            return (samples, self._writer.stored_rounds()) if samples is not None and self.record.metrics else None
+        samples = self._writer.stored_samples()
+        return (samples, self._writer.stored_rounds()) if samples is not None and self.record.metrics else None
 
     def note(self, **values: Any) -> None:
         """Add what is to be stored with the next change."""
@@ -81,49 +81,43 @@ class TrialBook:
             self.record = record
             self._campaign.set_state(self._trial_id, state, reason)
 
+    @storing()
     def store_prepared(self, samples: pa.Table | None, warmup: pa.RecordBatch) -> None:
         """Store the timings of a warm-up and, of a trial's first process, one row per sample."""
-        with storing():
-            if samples is not None:
-                self._writer.write_samples(samples)
-            self._writer.write_warmup(warmup)
+        if samples is not None:
+            self._writer.write_samples(samples)
+        self._writer.write_warmup(warmup)
 
+    @storing()
     def store_rounds(self, rounds: Rounds) -> None:
         """Store rounds that follow those stored before."""
-        with storing():
-            # Requests of a server that is away may fail in every round: their outcomes are all kept, their messages up to a number.
-            for number, errors in rounds.errors.items():
-                for sample, message in [*errors.items()][: max(0, MOST_MESSAGES - len(self._errors))]:
-                    self._errors.append(TrialError(message=self._hide(message), round=number, sample=sample))
-            for number, answers in rounds.answers.items():
-                self._writer.write_answers(number, answers)
-            if rounds.ramp is not None:
-                self._writer.write_ramp(rounds.ramp)
-            self._writer.append(rounds.timings, rounds.rows)
+        # Requests of a server that is away may fail in every round: their outcomes are all kept, their messages up to a number.
+        for number, errors in rounds.errors.items():
+            for sample, message in [*errors.items()][: max(0, MOST_MESSAGES - len(self._errors))]:
+                self._errors.append(TrialError(message=self._hide(message), round=number, sample=sample))
+        for number, answers in rounds.answers.items():
+            self._writer.write_answers(number, answers)
+        if rounds.ramp is not None:
+            self._writer.write_ramp(rounds.ramp)
+        self._writer.append(rounds.timings, rounds.rows)
         for number, text in rounds.tracebacks.items():
             self.store_traceback(f"round {number}, first sample that the model raised on", text)
 
+    @storing()
     def store_traceback(self, where: str, text: str) -> None:
         """Add what code has raised to ``traceback.txt``."""
         if text not in self._tracebacks and len(self._tracebacks) < MOST_TRACEBACKS:
             self._tracebacks.add(text)
-            with storing():
-                self._writer.write_traceback(where, self._hide(text))
+            self._writer.write_traceback(where, self._hide(text))
 
+    @storing()
     def store_server_log(self, process: int, text: str) -> None:
-        """Store what the server of a process has written."""
-        with storing():
-            self._writer.write_server_log(process, harmless(self._hide(text)))
+        self._writer.write_server_log(process, harmless(self._hide(text)))
 
-    def flush(self) -> None:
-        """Write what waits."""
-        with storing():
-            self._writer.flush()
-
+    @storing()
     def finish(self) -> None:
         """Write what waits, and merge all parts."""
-        with storing():
-            self._writer.finish()
+        self._writer.finish()
 
 
 def refuse_changed(record: TrialRecord, digests: Mapping[str, Any]) -> None:

@@ -5,8 +5,6 @@ closes it. Calls return a ``concurrent.futures.Future``-like job, so that a remo
 the last one is stored.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Generic, Protocol, TypeVar
@@ -137,7 +135,7 @@ class Site(Protocol):
         """Return the executor over the machines."""
 
 
-class LocalSite:
+class LocalSite(AbstractContextManager["LocalSite"]):
     """The driver's machine alone."""
 
     def __init__(self, open_executor: Callable[[], AbstractContextManager[Executor]]) -> None:
@@ -156,9 +154,6 @@ class LocalSite:
 
     def executor(self) -> AbstractContextManager[Executor]:
         return self._open_executor()
-
-    def __enter__(self) -> LocalSite:
-        return self
 
     def __exit__(self, *exception: object) -> None:
         """Nothing was opened."""

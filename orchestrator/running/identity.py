@@ -38,8 +38,9 @@ NO_WORK = {
 
 
 def match_key(trial: Trial, inspection: Inspection) -> str:
-    """Return the id of a trial without its repeat: ``<readable slug>-<hash8>``."""
-    return f"{slug(trial)}-{hash8(identity(trial, inspection))}"
+    """Return the id of a trial without its repeat: ``<readable slug>-<8 digits of the SHA-256 of canonical JSON>``."""
+    canonical = json.dumps(identity(trial, inspection), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return f"{slug(trial)}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
 
 
 def trial_id(key: str, repeat: int) -> str:
@@ -93,9 +94,3 @@ def identity(trial: Trial, inspection: Inspection) -> dict[str, Any]:
 
 def _without_folder(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
-
-
-def hash8(document: dict[str, Any]) -> str:
-    """Return the first 8 hexadecimal digits of the SHA-256 of a document as canonical JSON."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]

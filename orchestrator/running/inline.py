@@ -27,12 +27,12 @@ from orchestrator.machine.host import Identity, Machine, cores_of_trial, numa_co
 from orchestrator.machine.locks import own_folder_path
 from orchestrator.machine.turn import ThisCampaign, Turn, turn_of
 from orchestrator.measurement.device import visible_devices
+from orchestrator.measurement.evidence import kernel_ns
 from orchestrator.measurement.failures import Stamps
 from orchestrator.measurement.scratch import STAMPS_PREFIX, end_stream, remove_stale, scratch_root, stamps_path, take_stamps
 from orchestrator.measurement.timing import Clock
-from orchestrator.measurement.worker import Worker
 from orchestrator.running.executor import LocalSite, as_fault
-from orchestrator.running.keeper import kept
+from orchestrator.running.keeper import Keeper
 from orchestrator.running.server import WorkerWithServer, take_server_log
 from orchestrator.storage.handover import Prepared, Rounds
 
@@ -67,11 +67,10 @@ class InlineSession:
 
     shares_machine = True
 
-    def __init__(self, served: WorkerWithServer, scratch: Path, turn: Turn, server: ServerSettings | None = None) -> None:
+    def __init__(self, worker: WorkerWithServer, scratch: Path, turn: Turn, server: ServerSettings | None = None) -> None:
         self._server = server
         self._turn = turn
-        self._served = served
-        self._worker = served.worker
+        self._worker = worker
         self._scratch = scratch
 
     def identify(self) -> InlineJob[Identity]:
@@ -84,10 +83,10 @@ class InlineSession:
         return InlineJob(self._prepare)
 
     def run_rounds(self, first: int, count: int, visit: int) -> InlineJob[Rounds]:
-        return InlineJob(lambda: self._served.run_rounds(first, count, visit), limited=True)
+        return InlineJob(lambda: self._worker.run_rounds(first, count, visit), limited=True)
 
     def run_stream(self, first: int, visit: int) -> InlineJob[Rounds]:
-        return InlineJob(lambda: self._served.run_stream(first, visit), limited=True)
+        return InlineJob(lambda: self._worker.run_stream(first, visit), limited=True)
 
     def end_stream(self) -> None:
         end_stream(self._scratch)
@@ -96,7 +95,7 @@ class InlineSession:
         """Do nothing: the process is the driver's own, and busy."""
 
     def kernel_ns(self) -> InlineJob[int]:
-        return InlineJob(self._worker.kernel_ns)
+        return InlineJob(kernel_ns)
 
     def read_back(self) -> InlineJob[Mapping[str, Any]]:
         return InlineJob(self._worker.read_back)
@@ -111,19 +110,19 @@ class InlineSession:
         """Return nothing: the process is the driver's own, and lives."""
 
     def abandon(self) -> Stamps | None:
-        self._served.end_server()
+        self._worker.end_server()
         self._turn.end()
         return take_stamps(self._scratch)
 
     def close(self) -> None:
-        self._served.close()
+        self._worker.close()
         self._turn.end()
 
     def take_server_log(self) -> str | None:
         return None if self._server is None else take_server_log(self._server.model_dump(mode="json"), self._scratch)
 
     def _prepare(self) -> Prepared:
-        prepared = self._served.prepare()
+        prepared = self._worker.prepare()
         return replace(prepared, placement={**prepared.placement, "turn": self._turn.placement, "isolation": "none"})
 
 
@@ -181,11 +180,11 @@ class InlineExecutor:
 
     def open(self, trial: Trial, trial_id: str, process: int) -> InlineSession:
         scratch = stamps_path(self._scratch)
-        here = resolved(trial)
-        worker = Worker(here, process, scratch, self._cache_dir, pin=False, clock=self._clock, monotonic=self._monotonic)
+        worker = WorkerWithServer(
+            resolved(trial), process, scratch, self._cache_dir, pin=False, clock=self._clock, monotonic=self._monotonic
+        )
         turn = Turn(turn_of(trial, self._campaign), ThisCampaign.words)
-        served = WorkerWithServer(worker, here, scratch, self._cache_dir)
-        return InlineSession(served, scratch, turn, trial.server if trial.server.is_started else None)
+        return InlineSession(worker, scratch, turn, trial.server if trial.server.is_started else None)
 
 
 @contextmanager
@@ -194,6 +193,6 @@ def open_inline(cache_dir: Path, clock: Clock = time.perf_counter_ns, monotonic:
     root = scratch_root()
     for place in (root, own_folder_path()):
         remove_stale(place)
-    with kept() as keeper, tempfile.TemporaryDirectory(prefix=f"{STAMPS_PREFIX}{os.getpid()}-", dir=root) as folder:
+    with Keeper() as keeper, tempfile.TemporaryDirectory(prefix=f"{STAMPS_PREFIX}{os.getpid()}-", dir=root) as folder:
         keeper.remove_at_end(Path(folder))
         yield InlineExecutor(Path(folder), cache_dir, clock, monotonic)

@@ -19,10 +19,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 # Signals meant for the program, which the keeper ignores.
@@ -38,7 +38,7 @@ SAME_START_S = 1.0
 
 
 class Keeper:
-    """The owner's end: starts a command, or none. Raises OSError where that cannot be started. ``end`` must be called.
+    """The owner's end: starts a command, or none, to delete files. Raises OSError where that cannot be started. ``end`` must be called.
 
     ``on_end`` is called in a thread when the command has ended of its own, with how.
     """
@@ -68,12 +68,9 @@ class Keeper:
             [sys.executable, "-ISP", __file__, str(os.getpid()), repr(psutil.Process().create_time())],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/", start_new_session=True,
         )  # fmt: skip
-        folder = "/"
-        with suppress(FileNotFoundError):  # deleted meanwhile
-            folder = str(Path.cwd())
         self._write({
             "command": list(command), "environment": dict(os.environ if environment is None else environment), "cores": list(cores),
-            "log": os.devnull if log is None else str(log), "stop_s": stop_s, "folder": folder,
+            "log": os.devnull if log is None else str(log), "stop_s": stop_s, "folder": str(Path.cwd()),
         })  # fmt: skip
         self._process.wait()  # its first process; the second one, which is nobody's child, stays
         threading.Thread(target=self._listen, name="hears a keeper", daemon=True).start()
@@ -81,6 +78,12 @@ class Keeper:
         if self._refused is not None:
             self.end()
             raise OSError(self._refused)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.end()
 
     def remove_at_end(self, path: Path) -> None:
         """Have a file or folder deleted when the owner has ended."""
@@ -136,16 +139,6 @@ class Keeper:
             self._how = how
             self._over.set()
             self._on_end(how)
-
-
-@contextmanager
-def kept() -> Iterator[Keeper]:
-    """Have a keeper without a command, which deletes files."""
-    keeper = Keeper()
-    try:
-        yield keeper
-    finally:
-        keeper.end()
 
 
 def described(code: int) -> str:
@@ -217,9 +210,7 @@ class Command:
         if self.code is None and self.pid is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGTERM)
-        told, killed, began = self.code is not None, False, time.monotonic()
-        if told:
-            send(descendants(), signal.SIGTERM)
+        told, killed, began = False, False, time.monotonic()
         while (left := self._left()) and (passed_s := time.monotonic() - began) < stop_s + KILL_S:
             if passed_s >= stop_s:
                 killed = True
@@ -311,15 +302,6 @@ def tell(**said: Any) -> None:
         os.write(1, json.dumps(said).encode() + b"\n")
 
 
-def delete(path: Path) -> None:
-    """Delete a file or folder; a link leads nowhere."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
-            path.unlink()
-
-
 def main(owner: int) -> None:
     """Do as the order says, until there is nothing left of it."""
     lines = bytearray()
@@ -354,8 +336,12 @@ def main(owner: int) -> None:
         command.code = command.pid = None
         watch(command, owner, lines)
     for line in lines.splitlines():
-        with suppress(ValueError):
-            delete(Path(json.loads(line)))
+        with suppress(OSError, ValueError):
+            path = Path(json.loads(line))
+            if path.is_dir() and not path.is_symlink():  # a link leads nowhere
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
     tell(killed=killed)
 
 

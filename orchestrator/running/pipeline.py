@@ -47,10 +47,8 @@ def turns(trials: Sequence[PlannedTrial], cores_of: Callable[[Trial], tuple[int,
     """
     alone = [planned for planned in trials if planned.trial.system.exclusive]
     others = [planned for planned in trials if not planned.trial.system.exclusive]
-    stages: list[tuple[Lane, ...]] = [(_lane(alone),)] if alone else []
-    if others:
-        stages.append(tuple(_lane(lane) for lane in _by_cores(others, cores_of)))
-    return tuple(stages)
+    stages = ([alone] if alone else [], _by_cores(others, cores_of))
+    return tuple(tuple(map(_lane, stage)) for stage in stages if stage)
 
 
 def _lane(trials: Sequence[PlannedTrial]) -> Lane:

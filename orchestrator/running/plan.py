@@ -1,7 +1,5 @@
 """From composed trials to a plan: which pair, their ids, which can run, in which order (pure)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -69,7 +67,6 @@ class Plan:
 
     @property
     def infeasible(self) -> tuple[PlannedTrial, ...]:
-        """Trials that their machine cannot run."""
         return tuple(planned for planned in self.trials if planned.state == "infeasible")
 
 
@@ -133,7 +130,9 @@ def make_plan_of(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = 
         other = by_key.setdefault(key, candidate)
         # On some file systems A and a are one name.
         if other.trial != candidate.trial or names.setdefault(key.lower(), key) != key:
-            values, others = _flat(other.trial.model_dump()), _flat(candidate.trial.model_dump())
+            from orchestrator.analysis.groups import flattened
+
+            values, others = dict(flattened(other.trial.model_dump())), dict(flattened(candidate.trial.model_dump()))
             keys = sorted(name for name in values.keys() | others.keys() if values.get(name) != others.get(name))
             raise InputError(f"two trials are the same work ({key}) and differ only in {', '.join(keys)}; give that one value")
     repeats = max((candidate.trial.measurement.repeat for candidate in by_key.values()), default=0)
@@ -217,11 +216,3 @@ def lacks(candidate: Candidate) -> tuple[str, ...]:
     """Return what keeps a trial from running on its machine, one line each."""
     found = () if candidate.machine is NOWHERE else why_not(candidate.trial, candidate.inspection, candidate.machine)
     return (*candidate.missing, *found)
-
-
-def _flat(data: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    flat: dict[str, object] = {}
-    for name, value in data.items():
-        inner = prefix if name == "options" else f"{prefix}{name}."
-        flat |= _flat(value, inner) if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return flat

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from orchestrator.configuration.environment_values import Secret
 from orchestrator.configuration.server import ServerSettings, filled
 from orchestrator.contracts import InputError
 from orchestrator.machine.cores import CAN_PIN, THREAD_VARIABLES, allowed_cores, check_server_threads
+from orchestrator.machine.environment import distribution_version
 from orchestrator.machine.host import numa_cores, server_cores_offered
 from orchestrator.measurement.failures import SERVER_ENDED, TrialFailed, tracebacks_kept
 from orchestrator.measurement.scratch import companion_path
@@ -48,7 +50,6 @@ HEAD, TAIL = 64 * 2**10, 960 * 2**10
 # join our private Ray.
 NOT_INHERITED = (*THREAD_VARIABLES, "CUDA_VISIBLE_DEVICES")
 RAY = "RAY_"
-NO_HEADERS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -109,20 +110,22 @@ class Server:
             ) from error
         self.how_it_ended, self.end = self.keeper.how_it_ended, self.keeper.end
 
-    def await_ready(self, url: str, ready_s: float, ca: str | None = None, headers: Mapping[str, str] = NO_HEADERS) -> float:
-        """Wait until a URL answers 200, and return how long that took, in s. Raises TrialFailed where it does not, or the server ends."""
+    def await_ready(self, settings: ServerSettings) -> float:
+        """Wait until it says that it is ready, and return how long that took, in s. Raises TrialFailed if it does not in time, or ends."""
         began = time.monotonic()
         seen = "nothing answers"
-        while (passed_s := time.monotonic() - began) < ready_s:
+        url = ready_url(settings)
+        headers = headers_of(settings, self._secret)
+        while (passed_s := time.monotonic() - began) < settings.ready_s:
             if (how := self.how_it_ended()) is not None:
                 raise TrialFailed(f"{SERVER_ENDED} ({how}) before it was ready{self.last_words()}", "server died")
-            seen = answer_of(url, min(ASKED_S, max(0.1, ready_s - passed_s)), ca, headers)
+            seen = answer_of(url, min(ASKED_S, max(0.1, settings.ready_s - passed_s)), settings.ca, headers)
             if seen == "200":
                 return time.monotonic() - began
             time.sleep(READY_EVERY_S)
         raise TrialFailed(
-            f"the server is not ready after server.ready_s={ready_s:g} s: {url}: {seen}{self.last_words()}; raise server.ready_s, or "
-            "correct server.ready_url",
+            f"the server is not ready after server.ready_s={settings.ready_s:g} s: {url}: {seen}{self.last_words()}; "
+            "raise server.ready_s, or correct server.ready_url",
             "load failed",
         )
 
@@ -132,14 +135,13 @@ class Server:
         return f"; its last line: {lines[-1][:SHOWN]}" if lines else "; it has written nothing"
 
     def processes(self) -> list[int]:
-        """Return the ids of its processes."""
         with suppress(psutil.Error):
             leader = psutil.Process(self.keeper.pid)
             return [leader.pid, *(child.pid for child in leader.children(recursive=True))]
         return []
 
 
-def answer_of(url: str, within_s: float, ca: str | None = None, headers: Mapping[str, str] = NO_HEADERS) -> str:
+def answer_of(url: str, within_s: float, ca: str | None, headers: Mapping[str, str]) -> str:
     """Return the status that a URL answers with, or why there is no answer. No proxy is asked: the server is on this host."""
     handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
     if url.startswith("https:"):
@@ -172,8 +174,8 @@ def with_port(settings: ServerSettings) -> ServerSettings:
         return settings.at(int(probe.getsockname()[1]))
 
 
-def started(trial: Trial, log: Path, cache: Path) -> tuple[Server, str, dict[str, Any]]:
-    """Start a trial's server, wait until it is ready, and return it with its URL and what is recorded of it, as plain JSON.
+def started(trial: Trial, log: Path, cache: Path) -> tuple[Server, ServerSettings, dict[str, Any]]:
+    """Start a trial's server, wait until it is ready, and return it with its URL in the settings and what is recorded of it, as plain JSON.
 
     Raises
     ------
@@ -190,7 +192,7 @@ def started(trial: Trial, log: Path, cache: Path) -> tuple[Server, str, dict[str
     versions = versions_of(settings, order, cache, secret)
     server = Server(order, secret)
     try:
-        ready_s = server.await_ready(ready_url(settings), settings.ready_s, settings.ca, headers_of(settings, secret))
+        ready_s = server.await_ready(settings)
         if cores:
             check_server_threads(cores, server.processes())
     except BaseException:
@@ -208,7 +210,7 @@ def started(trial: Trial, log: Path, cache: Path) -> tuple[Server, str, dict[str
         "processes": len(server.processes()),
         **versions,
     }
-    return server, str(settings.url), facts
+    return server, settings, facts
 
 
 def importable() -> str:
@@ -225,7 +227,7 @@ def versions_of(settings: ServerSettings, order: Order, cache: Path, secret: Sec
     if settings.packages:
         owners = importlib.metadata.packages_distributions()
         names = {module: owners.get(module.partition(".")[0], [module])[0] for module in settings.packages}
-        found["packages"] = {name: _version(name) for name in names.values()}
+        found["packages"] = {name: distribution_version(name) for name in names.values()}
     if settings.version_command:
         values = _words_of(settings, order.cores, cache)
         command = [filled(word, values) for word in settings.version_command]
@@ -246,35 +248,23 @@ def versions_of(settings: ServerSettings, order: Order, cache: Path, secret: Sec
     return found
 
 
-def _version(distribution: str) -> str | None:
-    with suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version(distribution)
-    return None
-
-
-class WorkerWithServer:
-    """Does what a `Worker` does. A server lives from before its client is loaded to after the last call.
+class WorkerWithServer(Worker):
+    """A worker whose server, where its trial starts one, lives from before its client is loaded to after the last call.
 
     One that ends meanwhile ends the trial's process: rounds in which it did are stored with the errors of its client, and the next call
     raises the fault ``server died``.
     """
 
-    def __init__(self, worker: Worker, trial: Trial, scratch: Path, cache_dir: Path) -> None:
-        self.worker = worker
-        self.kernel_ns, self.read_back = worker.kernel_ns, worker.read_back
-        self._cache_dir = cache_dir
-        self._trial = trial
-        self._log = log_path(scratch)
-        self._server: Server | None = None
+    _server: Server | None = None
 
     @tracebacks_kept()
     def prepare(self) -> Prepared:
         if not self._trial.server.is_started:
-            return self.worker.prepare()
-        self._server, url, facts = started(self._trial, self._log, self._cache_dir)
-        self.worker.ask_at(url)
+            return super().prepare()
+        self._server, settings, facts = started(self._trial, log_path(self._scratch_path), self._cache_dir)
+        self._trial = self._trial.model_copy(update={"server": settings})
         try:
-            prepared = self.worker.prepare()
+            prepared = super().prepare()
         except (InputError, TrialFailed) as error:
             if (how := self._server.how_it_ended(NOTICED_S)) is not None:
                 raise TrialFailed(f"{SERVER_ENDED} ({how}): {error}{self._server.last_words()}", "server died") from error
@@ -282,19 +272,18 @@ class WorkerWithServer:
         return replace(prepared, facts={**prepared.facts, SERVER_STARTED: facts})
 
     def run_rounds(self, first: int, count: int, visit: int) -> Rounds:
-        return self._watched(lambda: self.worker.run_rounds(first, count, visit))
+        return self._watched(partial(super().run_rounds, first, count, visit))
 
     def run_stream(self, first: int, visit: int) -> Rounds:
-        return self._watched(lambda: self.worker.run_stream(first, visit))
+        return self._watched(partial(super().run_stream, first, visit))
 
     def close(self) -> None:
         try:
             self.end_server()
         finally:
-            self.worker.close()
+            super().close()
 
     def end_server(self) -> None:
-        """End the server, where there is one. Idempotent."""
         if self._server is not None:
             self._server.end()
 

@@ -8,8 +8,6 @@ What a handler raises can be lost: Python drops it within ``__del__`` and callba
 kept here all the same, and the program asks for it before each step.
 """
 
-from __future__ import annotations
-
 import os
 import select
 import signal
@@ -21,12 +19,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator.endings import Stopped
-
-if TYPE_CHECKING:
-    from sys import UnraisableHookArgs
 
 Handler = Callable[[int, FrameType | None], Any]
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -38,7 +33,7 @@ AGAIN_S = 0.2
 # How long the program may clean up once it is to stop at once; the keeper clears away what is left
 # then.
 GIVE_UP_S = 15.0
-Hook = Callable[["UnraisableHookArgs"], Any]
+Hook = Callable[["sys.UnraisableHookArgs"], Any]
 
 
 class _Reception:
@@ -135,7 +130,7 @@ def say_last_words() -> None:
 def silent_about_stops(hook: Hook) -> Hook:
     """Return a hook for exceptions that Python drops: it shows no traceback of a signal, and has the next signal raise again."""
 
-    def quiet(dropped: UnraisableHookArgs) -> None:
+    def quiet(dropped: "sys.UnraisableHookArgs") -> None:
         if not isinstance(dropped.exc_value, Stopped):
             hook(dropped)
         elif _Reception.handler is ignored:
@@ -186,16 +181,13 @@ def ignored(number: int, frame: FrameType | None) -> None:
 
 def _wait() -> None:
     while True:
-        _pass_on(signal.sigwait(_Reception.blocked))
+        number = signal.sigwait(_Reception.blocked)
+        _Reception.come.append(number)
+        _Reception.untold.append(number)
+        _wake()
         while _Reception.untold and _Reception.handler is not None:
             time.sleep(AGAIN_S)
             _wake()
-
-
-def _pass_on(number: int) -> None:
-    _Reception.come.append(number)
-    _Reception.untold.append(number)
-    _wake()
 
 
 def _wake() -> None:

@@ -110,7 +110,9 @@ class TrialRun:
         self._make_rule = make_rule
         self._among_others = among_others
         self._stop = stop
-        self._process = TimedProcess(executor, planned.trial, planned.trial_id, self._keep_server_log)
+        self._process = TimedProcess(
+            executor, planned.trial, planned.trial_id, lambda process, text: self._begun.book.store_server_log(process, text)
+        )
         self._book: TrialBook | None = None
         self._course: Course | None = None
         self._calls: RoundCalls | None = None
@@ -174,7 +176,6 @@ class TrialRun:
         return follows or self._attempt(self._process.rest)
 
     def close(self) -> None:
-        """End the process, where there is one. Idempotent."""
         self._process.close()
 
     @property
@@ -188,12 +189,9 @@ class TrialRun:
         self._course = course = Course(self._planned.trial, book, self._make_rule(), self._among_others)
         book.change("running", None, started_at=book.record.started_at or datetime.now(UTC))
         self._observer.trial_started(self._planned)
-        if course.replay(self.trial_id):
-            return "done", None
-        return None
+        return ("done", None) if course.replay(self.trial_id) else None
 
     def _prepare(self, course: Course) -> End | None:
-        """Have a fresh process ready for the next round."""
         if self._stop.is_set():
             return self._interrupted(course)
         found = self._process.start(self._stop)
@@ -266,10 +264,6 @@ class TrialRun:
     def _interrupted(self, course: Course) -> End:
         return "interrupted", f"stopped by the user after {course.next_round} rounds"
 
-    def _keep_server_log(self, process: int, text: str) -> None:
-        if self._book is not None:
-            self._book.store_server_log(process, text)
-
     def _attempt(self, action: Callable[[], End | None]) -> bool:
         """Do one step, which returns how the trial has ended or None; return whether it goes on. Raises an OSError of the disk alone."""
         try:
@@ -307,6 +301,7 @@ class TrialRun:
 
     def _recover(self, error: Exception) -> End | None:
         """Name a fault, keep what the process left, and go on in a fresh one; after another fault the trial has failed."""
+        book = self._begun.book
         calls, self._calls = self._calls, None
         answers = self._process.answers()
         lost = not answers or (isinstance(error, SessionLost) and error.cause == "machine")
@@ -321,14 +316,12 @@ class TrialRun:
             name="host lost" if lost else name, message=message, process=max(0, self._process.number - 1),
             round=None if calls is None else calls.at,
         )  # fmt: skip
-        if self._book is not None:
-            self._book.faults.append(fault)
-            if (text := kept_traceback(error)) is not None:
-                self._book.store_traceback(f"process {fault.process}, {fault.name}", text)
+        book.faults.append(fault)
+        if (text := kept_traceback(error)) is not None:
+            book.store_traceback(f"process {fault.process}, {fault.name}", text)
         self._keep_what_is_left(error, fault, answers, salvage=calls is not None and not lost)
         self._faults += 1
-        if self._book is not None:
-            self._book.change("running", None)
+        book.change("running", None)
         self._observer.fault_seen(self._planned, fault)
         if self._faults > FAULTS_FORGIVEN or not answers:
             return "failed", f"{fault.name}: {message}" if lost else message
@@ -336,17 +329,16 @@ class TrialRun:
 
     def _keep_what_is_left(self, error: Exception, fault: Fault, answers: bool, salvage: bool) -> None:
         """Let go of a process, and store the round that it died in as far as that came, where ``salvage`` is true."""
-        course = self._course
+        course = self._begun
         try:
             left = self._process.abandon(answers)
             # A process that reported its fault itself was killed by us, during a round that it was asked for ahead.
             ours = isinstance(error, TrialFailed)
-            if left is not None and course is not None and salvage and not ours and left.round >= course.next_round and not left.finished:
+            if left is not None and salvage and not ours and left.round >= course.next_round and not left.finished:
                 course.store_left(left, fault)
         except TrialFailed as worse:
             # A round of which nothing is known must not vanish in another attempt: the trial has failed.
-            if course is not None:
-                course.book.faults.append(fault.model_copy(update={"name": worse.fault, "message": str(worse)}))
+            course.book.faults.append(fault.model_copy(update={"name": worse.fault, "message": str(worse)}))
             raise
 
     def _end(self, state: State, reason: str | None) -> None:

@@ -1,7 +1,7 @@
 """What is made of a trial's answers and times: scores, flags, and what its stopping rule is given."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,6 @@ class TrialJudge:
 
     @property
     def scale(self) -> Scale:
-        """How quality is counted."""
         return scale_of(self._judged)
 
     @property
@@ -94,7 +93,13 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], trial: Trial) -> Tr
     slices = {name.removeprefix("slice_"): groups.to_pylist() for name, groups in columns.items() if name.startswith("slice_")}
     answers = Answers(columns["prediction"].to_pylist(), columns["reference"].to_pylist(), slices)
     try:
-        judged = dict(_judged(metrics, answers))
+        judged: dict[str, Judged] = {}
+        for name in metrics:
+            try:
+                judged[name] = judge(name, answers)
+            except NothingToKeep:  # a further metric of that kind is left out
+                if name == metrics[0]:
+                    raise
         scales = {name: scale_of(metric) for name, metric in judged.items()}
         ideals = {name: found for name, metric in judged.items() if not math.isnan(found := ideal_quality(metric))}
         other_categories = kind == "object_detection" and names_other_categories(answers)
@@ -117,16 +122,6 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], trial: Trial) -> Tr
             samples = samples.append_column(f"score_{name}", pa.array(metric.raw, pa.float64()))
     lates = {name: scale.late for name, scale in scales.items() if scale != PLAIN}
     return TrialJudge(samples, ideals, lates, stake, primary, other_categories)
-
-
-def _judged(metrics: Sequence[str], answers: Answers) -> Iterator[tuple[str, Judged]]:
-    """Yield each metric's view of the answers; a further metric by which there is nothing to keep is left out."""
-    for name in metrics:
-        try:
-            yield name, judge(name, answers)
-        except NothingToKeep:
-            if name == metrics[0]:
-                raise
 
 
 DIFFERS = "answers beyond tolerance of eager PyTorch's"

@@ -35,7 +35,13 @@ def arrive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Arrive]:
         monkeypatch.setattr(_Reception, name, value)
     monkeypatch.setattr(sys, "unraisablehook", silent_about_stops(sys.unraisablehook))
     before = signal.signal(signals.RELAY, signals._tell)
-    yield lambda: signals._pass_on(signal.SIGTERM)
+
+    def come() -> None:
+        _Reception.come.append(signal.SIGTERM)
+        _Reception.untold.append(signal.SIGTERM)
+        signals._wake()
+
+    yield come
     signal.signal(signals.RELAY, before)
 
 

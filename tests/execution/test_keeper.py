@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestrator.running.keeper import kept
+from orchestrator.running.keeper import Keeper
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the keeper reads /proc: run it on Linux")
 
@@ -71,7 +71,7 @@ def test_a_file_goes_and_a_link_does_not_lead_elsewhere(tmp_path: Path) -> None:
     (elsewhere / "file").touch()
     (tmp_path / "link").symlink_to(elsewhere)
     (tmp_path / "stamps").touch()
-    with kept() as keeper:
+    with Keeper() as keeper:
         for name in ("link", "stamps", "missing"):
             keeper.remove_at_end(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
@@ -79,7 +79,7 @@ def test_a_file_goes_and_a_link_does_not_lead_elsewhere(tmp_path: Path) -> None:
 
 
 def test_without_its_keeper_a_program_goes_on(tmp_path: Path) -> None:
-    with kept() as keeper:
+    with Keeper() as keeper:
         assert keeper.own_pid is not None
         os.kill(keeper.own_pid, signal.SIGKILL)
         keeper.remove_at_end(tmp_path / "any")

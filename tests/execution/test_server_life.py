@@ -19,7 +19,7 @@ from orchestrator.contracts import InputError
 from orchestrator.machine.cores import allowed_cores, check_server_threads
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.running.keeper import await_keepers, living_below
-from orchestrator.running.server import Server, order_of, read_log, ready_url, with_port
+from orchestrator.running.server import Server, order_of, read_log, with_port
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="a server's keeper reads /proc: run it on Linux")
 
@@ -31,7 +31,9 @@ Start = Callable[..., tuple[Server, ServerSettings]]
 def settings_of(*words: str, **changes: object) -> ServerSettings:
     command = ["{python}", str(TINY), "--port", "{port}", *words]
     return with_port(
-        ServerSettings.model_validate({"name": "tiny", "url": "http://127.0.0.1:0", "command": command, "stop_s": 5} | changes)
+        ServerSettings.model_validate(
+            {"name": "tiny", "url": "http://127.0.0.1:0", "command": command, "stop_s": 5, "ready_s": ENDLESS_S} | changes
+        )
     )
 
 
@@ -44,7 +46,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         server = Server(order_of(settings, allowed_cores()[:1], os.environ, tmp_path / "log", Path()), Secret(""))
         begun.append(server)
         if ready:
-            server.await_ready(ready_url(settings), ENDLESS_S)
+            server.await_ready(settings)
         return server, settings
 
     yield of
@@ -101,16 +103,16 @@ def test_the_process_of_the_client_inherits_nothing_of_it(start: Start) -> None:
 def test_one_that_ends_before_it_is_ready_says_its_last_word(start: Start) -> None:
     server, settings = start("--exits", "3", "--says", "no such model", ready=False)
     with pytest.raises(TrialFailed, match=r"has ended \(exit code 3\) before it was ready; its last line: no such model") as caught:
-        server.await_ready(ready_url(settings), ENDLESS_S)
+        server.await_ready(settings)
     assert caught.value.fault == "server died"
 
 
 def test_one_that_is_never_ready_is_given_up(start: Start) -> None:
-    server, settings = start("--never-ready", ready=False)
+    server, settings = start("--never-ready", ready=False, ready_s=1.5)
     with pytest.raises(
         TrialFailed, match=r"not ready after server.ready_s=1.5 s: http://127.0.0.1:\d+: (status 503|timed out|.*refused)"
     ) as caught:
-        server.await_ready(ready_url(settings), 1.5)
+        server.await_ready(settings)
     assert caught.value.fault == "load failed"
 
 
@@ -157,13 +159,13 @@ import os, signal, sys, time
 from pathlib import Path
 from orchestrator.configuration.environment_values import Secret
 from orchestrator.configuration.server import ServerSettings
-from orchestrator.running.server import Server, order_of, ready_url, with_port
+from orchestrator.running.server import Server, order_of, with_port
 from orchestrator.machine.cores import allowed_cores
 
 command = ["{python}", sys.argv[1], "--port", "{port}", "--children", "2"]
 settings = with_port(ServerSettings.model_validate({"name": "tiny", "url": "http://127.0.0.1:0", "command": command, "stop_s": 0.5}))
 server = Server(order_of(settings, allowed_cores()[:1], os.environ, Path(sys.argv[2]), Path()), Secret(""))
-server.await_ready(ready_url(settings), 60)
+server.await_ready(settings)
 print(server.keeper.own_pid, *server.processes(), flush=True)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 os.killpg(0, signal.SIGTERM)  # a signal to the whole group is not for the keeper

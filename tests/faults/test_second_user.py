@@ -29,7 +29,7 @@ from orchestrator.machine.other_users import nobody, open_places
 from orchestrator.machine.turn import Turn, check_turn, read_turn
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.scratch import Scratch, remove_stale, stamps_path, take_stamps
-from orchestrator.running.keeper import kept
+from orchestrator.running.keeper import Keeper
 from orchestrator.storage.files import write_link
 from orchestrator.storage.reader import open_campaign
 
@@ -309,7 +309,7 @@ def test_a_lock_folder_of_one_user_excludes_no_other(campaign: Callable[..., tup
 
 def test_rays_folder_and_token_are_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
-    with kept() as keeper:
+    with Keeper() as keeper:
         folder = private_folder()
         keeper.remove_at_end(folder.parent)
         (folder / "code.py").touch()

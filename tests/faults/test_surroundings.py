@@ -132,7 +132,7 @@ def test_stamps_that_find_no_room(folder: Path) -> None:
     path = folder / "small" / "stamps"
     told = elsewhere(lambda: Scratch(path, batches=2_000), f"-t tmpfs -o size=16k none {folder / 'small'}")
     assert told == (
-        f"InputError: {path}: 64048 bytes of stamps do not fit (No space left on device): free space there, or raise `ulimit -f`"
+        f"InputError: {path}: 64048 bytes of stamps do not fit (No space left on device): free space there, make it writable, or raise `ulimit -f`"
     )
 
 
@@ -141,4 +141,4 @@ def test_stamps_longer_than_a_file_may_be(folder: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
         Scratch(folder / "stamps", batches=2_000)
 
-    assert "64048 bytes of stamps do not fit (File too large): free space there, or raise `ulimit -f`" in elsewhere(write)
+    assert "64048 bytes of stamps do not fit (File too large): free space there, make it writable, or raise `ulimit -f`" in elsewhere(write)

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import pyarrow as pa
 import pytest
 
 from orchestrator.configuration.config import SystemConfig
-from orchestrator.measurement.device import seen_together, visible_devices, waiting_for_all
+from orchestrator.measurement.device import CudaStages, seen_together, visible_devices
 from orchestrator.measurement.evidence import GpuReading, combined
+from orchestrator.measurement.timing import Stages
 from orchestrator.storage import schema
 
 
@@ -30,11 +34,15 @@ def test_other_lists_are_refused(device: str) -> None:
 
 
 @pytest.mark.parametrize("gpus", [1, 4])
-def test_the_clocks_wait_for_every_gpu(gpus: int) -> None:
+def test_the_clocks_wait_for_every_gpu(gpus: int, monkeypatch: pytest.MonkeyPatch) -> None:
     waited_for: list[int] = []
-    wait = waiting_for_all(waited_for.append, gpus)
-    wait()
+    cuda = SimpleNamespace(Event=None, synchronize=waited_for.append)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))  # type: ignore[arg-type]
+    stages = CudaStages(Stages(list, list, list), 1, events=False, gpus=gpus).stages
+    stages.preprocess("ab")
     assert waited_for == list(range(gpus))
+    stages.infer("ab")
+    assert waited_for == 2 * list(range(gpus))
 
 
 def test_what_several_gpus_are_is_read_back_together_and_each() -> None:

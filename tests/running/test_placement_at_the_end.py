@@ -94,10 +94,11 @@ def test_what_a_model_changes_from_its_first_inference_on_is_flagged(meddled: Ca
     assert record.flags_of_figures == (f"niceness {os.nice(0)} at first and {os.nice(0) + 1} at the end",)
 
 
-def test_threads_of_frameworks_are_the_model_s_to_set_in_load() -> None:
-    own = {"niceness": 5, "scheduling_policy": "SCHED_BATCH", "measuring_cores": [1], "framework_threads": {"torch": 4}}
-    given = {"niceness": 0, "scheduling_policy": "SCHED_OTHER", "measuring_cores": [0, 1], "framework_threads": {}}
-    assert placement_kept(own, own, pinned=False, given=given) == (
+def test_what_a_model_changes_while_it_loads_is_flagged() -> None:
+    threads = {"framework_threads": {"torch": 4}}
+    given = {"niceness": 0, "scheduling_policy": "SCHED_OTHER", "measuring_cores": [0, 1], **threads}
+    own = {"niceness": 5, "scheduling_policy": "SCHED_BATCH", "measuring_cores": [1], **threads}
+    assert placement_kept(given, own, pinned=False) == (
         "the thread that measures may use cores [0, 1] at first and [1] at the end",
         "niceness 0 at first and 5 at the end",
         "scheduling policy SCHED_OTHER at first and SCHED_BATCH at the end",

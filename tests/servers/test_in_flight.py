@@ -78,7 +78,7 @@ def test_halves_of_letters_and_the_token_are_not_kept() -> None:
     threads = InFlight(1, SimpleNamespace(hide=lambda text: text.replace("sk-secret", "***")))
     asked = threads.ask(alone(4), Stages(list, lambda batch: batch, postprocess), places(4), time.perf_counter_ns, raised)
     assert asked.answers[:2] == [["cut \ufffd"], [{"whole": "\U0001f600", "list": ("***", 3)}]]
-    assert asked.answers[2][0].tolist() == ["\ufffd", "b"]
+    assert asked.answers[2] == [["\ufffd", "b"]]
     assert asked.errors[3].startswith("ServerFault: no *** \ufffd (")
 
 
