@@ -125,14 +125,10 @@ def refuse_strangers_code(verb: str, directory: Path, code: Iterable[str], trust
     print(f"--trust: {message}", file=sys.stderr)  # noqa: T201
 
 
-def records_of(directory: Path) -> Iterator[Path]:
-    """Yield the records that say which code a campaign runs, and the folders in which they could be replaced."""
-    yield directory
-    yield from (path for path in (directory / CAMPAIGN, directory / OVERRIDES, directory / "trials") if path.exists())
-    for trial in sorted(directory.glob("trials/*")):
-        yield trial
-        if (trial / "trial.json").exists():
-            yield trial / "trial.json"
+def records_of(directory: Path) -> list[Path]:
+    """Return the records that say which code a campaign runs, and the folders in which they could be replaced."""
+    trials = sorted(directory.glob("trials/*"))
+    return [directory, *(directory / name for name in (CAMPAIGN, OVERRIDES, "trials")), *trials, *(one / "trial.json" for one in trials)]
 
 
 def code_of(folders: Iterable[Path]) -> Iterator[Path]:
