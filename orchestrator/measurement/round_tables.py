@@ -307,14 +307,13 @@ def spread(groups: Groups, answers: Sequence[list[Any] | None], failed: Mapping[
     """
     by_sample: list[Any] = [None] * sum(len(group) for group in groups)
     errors: dict[int, str] = {}
-    for number, group in enumerate(groups):
-        answered = answers[number]
+    for number, (group, answered) in enumerate(zip(groups, answers, strict=True)):
         if answered is None:
             errors.update(dict.fromkeys(group, failed.get(number, "no answer")))
-            continue
-        refuse_miscounted(answered, len(group))
-        for index, answer in zip(group, answered, strict=True):
-            by_sample[index] = answer
+        else:
+            refuse_miscounted(answered, len(group))
+            for index, answer in zip(group, answered, strict=True):
+                by_sample[index] = answer
     return by_sample, errors
 
 
