@@ -145,13 +145,9 @@ class InFlight:
         try:
             for each in under_way:
                 each.result()
-        except BaseException:
-            requests.over = True
-            for each in under_way:
-                each.cancel()
-            wait(under_way)
-            raise
         finally:
+            requests.over = True  # after an exception nothing more is sent
+            wait(under_way)
             sys.setswitchinterval(before)
         return asked
 
