@@ -29,11 +29,7 @@ def first_line(error: BaseException) -> str:
     >>> first_line(TimeoutError())
     'TimeoutError'
     """
-    try:
-        text = str(error)
-    except Exception:  # a user's own class may be unable to say what it is
-        text = ""
-    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)[:300]
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
 
 
 # Names that advice lists at most

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,11 +76,8 @@ class Question:
     error_after_ns: int | None = None
 
 
-class _Streams(NamedTuple):
-    """All streams at one rate, and the fallback's under the same arrivals."""
-
-    played: Sequence[Played]
-    beside: Sequence[Played] = ()
+# All streams at one rate, and the fallback's under the same arrivals.
+_Streams: TypeAlias = tuple[Sequence[Played], Sequence[Played]]
 
 
 def replay_rows(
@@ -102,16 +99,17 @@ def replay_rows(
     timed = total[np.isfinite(total)]
     service_ns = float(timed.mean()) if timed.size else 1.0
     at_rates = [_at(data, rounds, question, rate, deadline.ns) for rate in question.rates_per_s]
-    gains = [judged.curve(_responses(at.played), [deadline.ns])[0] for at in at_rates]
+    gains = [judged.curve(_responses(played), [deadline.ns])[0] for played, _ in at_rates]
     alone, together = _figures(data, judged, at_rates, gains), [dict[str, Any]()] * len(at_rates)
     if fallback is not None:
         either = better_of_each(judged, fallback.judged(data.metric))
         gains = [_gains_together(data, fallback, at, deadline.ns) for at in at_rates]
         together = _figures(data, either, at_rates, gains)
-    for rate, at, own, both in zip(question.rates_per_s, at_rates, alone, together, strict=True):
+    rows = zip(question.rates_per_s, at_rates, alone, together, strict=True)
+    for rate, (played, _), own, both in rows:
         grows = rule.queue_limit is None and rule.policy == "queue"
         if grows and rate * service_ns < SECOND_NS:
-            after = [(one, one.after_ramp) for one in at.played]
+            after = [(one, one.after_ramp) for one in played]
             waits = [(one.schedule.moments_ns[kept], one.wait_ns[kept]) for one, kept in after]
             grows = backlog_grows(waits, service_ns)
         measured = under_load(data, law, rule, rate, deadline, others)
@@ -139,8 +137,8 @@ def replay_rows(
             "fallback_high": both.get("interval_high"),
             "streams": len(rounds),
             "rounds": total.shape[0],
-            **_lateness(at.played, question, deadline.ns),
-            **_beside(data, measured, at.played, deadline),
+            **_lateness(played, question, deadline.ns),
+            **_beside(data, measured, played, deadline),
             "flags": [*flags, *few, *[OVERLOADED] * grows],
         }
 
@@ -149,7 +147,7 @@ def _figures(
     data: TrialData, judged: Judged, at_rates: Sequence[_Streams], gains: Sequence[Floats]
 ) -> list[dict[str, Any]]:
     """Return per rate the mean over streams, with its interval, of what each round gains, [r]."""
-    scale, sizes = scale_of(judged), np.array([one.schedule.rounds for one in at_rates[0].played])
+    scale, sizes = scale_of(judged), np.array([one.schedule.rounds for one in at_rates[0][0]])
     means = np.add.reduceat(np.array(gains), np.cumsum(sizes) - sizes, axis=1) / sizes
     at_stake = data.answers_at_stake(judged) * float(sizes.mean())
     return [
@@ -181,14 +179,14 @@ def _at(
         for own, schedule in zip(rounds, schedules, strict=True)
     ]
     if other is None:
-        return _Streams(played)
+        return played, ()
     of_other, whole = services_of(other), np.concatenate(streams_of(other))
     numbers = np.split(np.arange(sum(map(len, rounds))), np.cumsum([*map(len, rounds)])[:-1])
     beside = [
         play(other, of_other, np.take(whole, own, mode="wrap"), schedule, rule, deadline_ns)
         for own, schedule in zip(numbers, schedules, strict=True)
     ]
-    return _Streams(played, beside)
+    return played, beside
 
 
 def _responses(played: Sequence[Played]) -> Floats:
@@ -200,7 +198,7 @@ def _gains_together(data: TrialData, other: TrialData, at: _Streams, deadline_ns
 
     A metric that is no mean judges the answers of both together.
     """
-    own, beside = _responses(at.played), _responses(at.beside)
+    own, beside = map(_responses, at)
     late = own > deadline_ns
     judged, theirs = data.judged(data.metric), other.judged(data.metric)
     means, scale = JudgedMean | JudgedSignedMean, scale_of(judged)

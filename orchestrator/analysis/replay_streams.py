@@ -19,7 +19,6 @@ from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import PRIMARY_CLOCK, Clock
 from orchestrator.stats.units import Floats
 
-Law: TypeAlias = Literal["periodic", "poisson", "gamma", "trace"]
 Moments: TypeAlias = NDArray[np.int64]
 # Rates that differ by less than this share are one; by so much may moments of a trace differ.
 SAME_RATE, SAME_MOMENT_NS = 1e-5, 1000.0
@@ -33,7 +32,7 @@ class Arrivals:
     A recorded trace has moments from its first on, ascending, and begins again after a mean gap.
     """
 
-    law: Law
+    law: Literal["periodic", "poisson", "gamma", "trace"]
     group: int = 1
     burstiness: float = 1.0
     seed: int = 0

@@ -43,10 +43,9 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: P
     check_outputs({"FILE": path, "the signature": signature}, [campaign.directory], [requirements, sign])
     if sign is not None:
         signing.check_key(sign)
-    required = None
     if requirements is not None:
         read_requirements(requirements)  # says by the name that was typed what is wrong
-        required = requirements.name, requirements.read_bytes()
+    required = None if requirements is None else (requirements.name, requirements.read_bytes())
     with tempfile.TemporaryDirectory(prefix="orchestrator-bundle-") as folder:
         bundle = bundle_of(campaign, analysis, Path(folder), required)
         signature.unlink(missing_ok=True)  # it is that of another bundle

@@ -86,7 +86,6 @@ def command(
     composed = compose_campaign(words, multirun=True, config_dirs=config_dirs, quiet=quiet)
     composed = replace(composed, composition=replace(composed.composition, name=NAME))
     with open_site(composed.campaign, composed.trials) as site:
-        site.begin()
         plan = plan_on(site, composed, rates_are_known=False)
         if plan.infeasible:
             first = plan.infeasible[0]

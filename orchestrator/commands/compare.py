@@ -22,18 +22,13 @@ from orchestrator.commands.line import (
 from orchestrator.contracts import InputError
 from orchestrator.report.text import printable
 
-# A slow-down of all times, as a share, that a gate must be able to find.
-MIN_EFFECT = 0.2
+# A slow-down of all times, in percent, that a gate must be able to find.
+MIN_EFFECT = 20
 # Pairs of processes for each trial; with fewer than 3 there is no verdict.
 PAIRS = 5
 # What the sides of either form are.
 OF_RUN = "a .yaml of overrides, a folder of code or 'KEY=VALUE ...'"
 OF_FILES = "a results directory, or as A a file of `export baseline`"
-
-
-def share(text: str) -> float:
-    """Read a percentage above 0, such as 20 or 20%, as a share."""
-    return Number(0, min_open=True).convert(text.removesuffix("%"), None, None) / 100
 
 
 @verb(
@@ -50,7 +45,7 @@ def share(text: str) -> float:
 @click.option("--by", type=listed, metavar="KEY[,KEY]", help="match trials that differ in these settings alone")
 @flag("--gate", help="exit code 0 for pass, 1 for fail, 3 for no verdict")
 @flag("--allow-no-verdict", help="with --gate: a trial without a verdict passes")
-@click.option("--min-effect", type=share, metavar="PERCENT", help="with --gate: slow-down it must find (default 20)")
+@click.option("--min-effect", type=Number(0, min_open=True), metavar="PERCENT", help="with --gate: slow-down it must find (default 20)")
 @flag("--power", help="say which change these repeats would find")
 @flag("--full", help="print every figure and flag, not the verdicts alone")
 @click.option("--json", type=PLACE, metavar="FILE", help="write all figures, for programs")
@@ -111,7 +106,7 @@ def command(
     from orchestrator.compare.campaigns import compare_places
     from orchestrator.compare.documents import tell
 
-    comparison = compare_places(*places, overrides, power=power, min_effect=(min_effect or MIN_EFFECT) if gate else None, by=by or ())
+    comparison = compare_places(*places, overrides, power=power, min_effect=(min_effect or MIN_EFFECT) / 100 if gate else None, by=by or ())
     tell(comparison, places, files, allow_no_verdict, power, full)
     for told in broken:
         print(printable(f"error: {told}"), file=sys.stderr)  # noqa: T201

@@ -66,9 +66,7 @@ def print_findings(findings: "list[Finding]", everything: bool = True) -> None:
     from orchestrator.report.terminal import Terminal
 
     terminal = Terminal()
-    shown = [one for one in findings if everything or one.grade != "good"]
-    if not everything:
-        shown.sort(key=lambda one: -GRADES.index(one.grade))
+    shown = sorted((one for one in findings if everything or one.grade != "good"), key=lambda one: -GRADES.index(one.grade))
     if shown:
         columns = ["host", "what", "is", "seen", "why"]
         rows = [[one.host, one.what, one.grade, one.seen, one.why] for one in shown]

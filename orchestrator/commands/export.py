@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.commands.line import PLACE, among, check_outputs, flag, places, verb
+from orchestrator.commands.line import PLACE, among, check_outputs, flag, output_folder, places, verb
 from orchestrator.contracts import InputError
 from orchestrator.report.text import printable
 
@@ -32,17 +32,14 @@ def command(
     """
     if baseline is None and len(found) == 3 and str(found[0]) == "baseline":
         baseline, found = found[1], found[2:]
-    if len(found) != 1 or (baseline is None) == (to is None):
-        raise InputError(f"export takes one results directory, and where to write it: {USAGE}")
-    if to is not None:
-        if add:
-            raise InputError("--add adds a campaign to a baseline: write `export baseline --add FILE DIR`")
+    if add and (baseline is None or overrides):
+        raise InputError("--add adds a campaign to a baseline, at the thresholds that it has: write `export baseline --add FILE DIR`")
+    if len(found) == 1 and to is not None and baseline is None:
         _export_files(found[0], overrides, to, formats or ("csv",))
-        return 0
-    if add and overrides:
-        raise InputError(f"{overrides[0]}: a campaign is added at the thresholds that the baseline has: leave it out")
-    assert baseline is not None
-    _export_baseline(found[0], overrides, baseline, add)
+    elif len(found) == 1 and to is None and baseline is not None:
+        _export_baseline(found[0], overrides, baseline, add)
+    else:
+        raise InputError(f"export takes one results directory, and where to write it: {USAGE}")
     return 0
 
 
@@ -54,12 +51,10 @@ def _export_files(directory: Path, overrides: tuple[str, ...], to: Path, formats
     from orchestrator.commands.reading import opened
     from orchestrator.exchange.export import export_to_mlflow, to_csv, write_tidy
     from orchestrator.exchange.latex import latex_tables
-    from orchestrator.storage.files import make_output_folder, write_text
-    from orchestrator.storage.layout import refuse_campaign_folder
+    from orchestrator.storage.files import write_text
 
     campaign, analysis = opened(directory, overrides)
-    refuse_campaign_folder(to, "--to", [campaign.directory])
-    folder = make_output_folder(to, "--to")
+    folder = output_folder("--to", to, to, [campaign.directory])
     if "parquet" in formats:
         write_tidy(campaign, folder / "timings.parquet")
     if set(formats) - {"parquet"}:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.commands.line import PLACE, verb
+from orchestrator.commands.line import PLACE, output_folder, verb
 from orchestrator.contracts import InputError
 
 if TYPE_CHECKING:
@@ -53,15 +53,13 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
     from orchestrator.history.stored import at_threshold
     from orchestrator.history.tables import changes_table, history_picture, sentences, series_tables, title_of, to_page
     from orchestrator.report.terminal import Terminal
-    from orchestrator.storage.files import make_output_folder, write_results
-    from orchestrator.storage.layout import refuse_campaign_folder
+    from orchestrator.storage.files import write_results
     from orchestrator.storage.schema import schema_of
     from orchestrator.storage.stored_form import table_of
 
     of_code = by == "code"
     stored, left_out = read_campaigns(folder, sweep)
-    if to is not None:
-        refuse_campaign_folder(to, "--to", [one.directory for one in stored])
+    written_to = output_folder("--to", to, folder, [one.directory for one in stored])
     thresholds = shared_thresholds(stored, threshold)
     rows, lacking = _tried(lambda one: at_threshold(one, thresholds), {one.directory: one for one in stored})
     stored = [one for one in stored if one.directory in rows]
@@ -76,7 +74,6 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
         model, system, runtime, batch, *end = one.names
         name = ", ".join(filter(None, [one.key.task, model, system, runtime, f"batch {batch}", *end]))
         pictures[name] = history_picture(one, of_code)
-    written_to = make_output_folder(to or folder, "--to")
     of_points = list(history_rows(series, [one.directory.relative_to(folder).as_posix() for one in stored], thresholds))
     written = {"history": table_of(of_points, schema_of(HISTORY)), "change_points": change_rows(changes)}
     write_results(written_to, written, {"history.html": to_page(title, said, tables, pictures)})

@@ -6,7 +6,7 @@ that help comes at once; what does the work is imported where it runs.
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from keyword import iskeyword
@@ -272,7 +272,7 @@ def refuse_alone(needed: str, **given: object) -> None:
             raise InputError(f"--{name.replace('_', '-')}: says how {needed} works: add {needed}, or leave it out")
 
 
-def check_outputs(outputs: Mapping[str, Path], directories: Sequence[Path], inputs: Iterable[Path | None] = ()) -> None:
+def check_outputs(outputs: Mapping[str, Path], directories: Sequence[Path], inputs: Sequence[Path | None] = ()) -> None:
     """Raise InputError for a file to be written that could not be, is one of the inputs, or lies in a campaign.
 
     Parameters
@@ -287,18 +287,21 @@ def check_outputs(outputs: Mapping[str, Path], directories: Sequence[Path], inpu
     from orchestrator.storage.files import check_output_file
     from orchestrator.storage.layout import refuse_campaign_folder
 
-    refuse_inputs(outputs, inputs)
     for option, path in outputs.items():
+        if one := next((one for one in filter(None, inputs) if _is_same(path, one)), None):
+            raise InputError(f"{option} {path}: would replace {one}, which this command reads: name another place")
         refuse_campaign_folder(path, option, directories)
         check_output_file(path)
 
 
-def refuse_inputs(outputs: Mapping[str, Path], inputs: Iterable[Path | None]) -> None:
-    """Raise InputError for a file to be written that is one of those read."""
-    read = list(filter(None, inputs))
-    for option, path in outputs.items():
-        if one := next((one for one in read if _is_same(path, one)), None):
-            raise InputError(f"{option} {path}: would replace {one}, which this command reads: name another place")
+def output_folder(option: str, folder: Path | None, otherwise: Path, campaigns: Sequence[Path]) -> Path:
+    """Return the folder to write into, made where it is not there. Raises InputError for one that is named and lies in a campaign."""
+    from orchestrator.storage.files import make_output_folder
+    from orchestrator.storage.layout import refuse_campaign_folder
+
+    if folder is not None:
+        refuse_campaign_folder(folder, option, campaigns)
+    return make_output_folder(folder or otherwise, option)
 
 
 def _is_same(one: Path, other: Path) -> bool:

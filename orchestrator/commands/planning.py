@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from orchestrator.machine.host import Machine, check_surroundings
 from orchestrator.machine.turn import check_turn
 from orchestrator.metrics import METRICS
 from orchestrator.report.text import printable, seconds
-from orchestrator.running.executor import Site
+from orchestrator.running.executor import LocalSite, Site
 from orchestrator.running.feasibility import why_stacks_differ
 from orchestrator.running.identity import slug
 from orchestrator.running.plan import NOWHERE, Candidate, Plan, check_analysis, make_plan_of, pair_up, why_no_pair
@@ -27,7 +27,7 @@ from orchestrator.stats.thresholds import primary_threshold
 from orchestrator.storage.load import read_json, read_table
 from orchestrator.storage.records import TrialRecord
 from orchestrator.subject.digests import cache_dir
-from orchestrator.subject.inspection import UNKNOWN, Look
+from orchestrator.subject.inspection import UNKNOWN
 from orchestrator.subject.schedule import length_of_stream, refuse_cut_groups
 from orchestrator.subject.targets import add_code_folders, check_packages
 
@@ -101,8 +101,8 @@ def compose_campaign(
     trials = [parse_trial(document) for document in composition.documents]
     primary_threshold(campaign.analysis.primary, None)  # refuses an invalid one, which a rule may never look at
     for rule in {trial.measurement.model_dump_json(): trial.measurement for trial in trials}.values():
-        bounds = {"min_rounds": rule.min_rounds, "max_rounds": rule.max_rounds}
-        make_rule(rule.rule, **bounds, primary=campaign.analysis.primary, options=rule.rule_options)
+        rounds = {"min_rounds": rule.min_rounds, "max_rounds": rule.max_rounds}
+        make_rule(rule.rule, **rounds, primary=campaign.analysis.primary, options=rule.rule_options)
     check_packages()
     add_code_folders(campaign.code)
     # The campaign may be resumed from another folder.
@@ -125,14 +125,14 @@ def open_site(campaign: CampaignConfig, trials: Iterable[Trial]) -> AbstractCont
     if campaign.cluster.name == "inline":
         from orchestrator.running.inline import InlineSite, open_inline
 
-        return InlineSite(lambda: open_inline(cache_dir()))
-    from orchestrator.distributed.cluster import EmbeddedSite, open_joined, open_local
+        return nullcontext(InlineSite(lambda: open_inline(cache_dir())))
+    from orchestrator.distributed.cluster import embedded_executor, open_joined, open_local
 
     if campaign.cluster.name == "address":
         return open_joined(campaign, cache_dir())
     if any(trial.system.python for trial in trials):
         return open_local(campaign, cache_dir())
-    return EmbeddedSite(campaign, cache_dir())
+    return nullcontext(LocalSite(lambda: embedded_executor(campaign, cache_dir())))
 
 
 def plan_on(site: Site, composed: Composed, rates_are_known: bool = True) -> Plan:
@@ -177,24 +177,20 @@ def _check_groups(candidates: Sequence[Candidate], rates_are_known: bool) -> Non
 
 def look_at(site: Site, paired: Sequence[tuple[Trial, str]]) -> list[Candidate]:
     """Look at every trial on its machine; one look per machine serves all its trials."""
-    machines: list[Machine | str] = []  # or why there is none
-    for trial, _ in paired:
+    candidates: dict[int, Candidate] = {}
+    on_machine: dict[int, tuple[Machine, list[int]]] = {}
+    for place, (trial, note) in enumerate(paired):
         try:
-            machines.append(site.machine(trial.system))
+            machine = site.machine(trial.system)
         except InputError as error:
-            machines.append(str(error))
-    looks: dict[int, Look] = {}
-    for found in {id(machine): machine for machine in machines if isinstance(machine, Machine)}.values():
-        heed_signals()
-        here = [index for index, machine in enumerate(machines) if machine is found]
-        looks.update(zip(here, site.look(found, [paired[index][0] for index in here]), strict=True))
-    candidates = []
-    for index, ((trial, note), machine) in enumerate(zip(paired, machines, strict=True)):
-        if isinstance(machine, Machine):
-            candidates.append(Candidate(trial, looks[index].inspection, machine, looks[index].missing, note, looks[index].fetches))
+            candidates[place] = Candidate(trial, UNKNOWN, NOWHERE, (str(error),), note)
         else:
-            candidates.append(Candidate(trial, UNKNOWN, NOWHERE, (machine,), note))
-    return candidates
+            on_machine.setdefault(id(machine), (machine, []))[1].append(place)
+    for machine, places in on_machine.values():
+        heed_signals()
+        for place, look in zip(places, site.look(machine, [paired[one][0] for one in places]), strict=True):
+            candidates[place] = Candidate(paired[place][0], look.inspection, machine, look.missing, paired[place][1], look.fetches)
+    return [candidates[place] for place in range(len(paired))]
 
 
 def show(

@@ -39,11 +39,9 @@ def opened(directory: Path, overrides: Sequence[str]) -> tuple[Campaign, Analysi
 def find_trial(campaign: Campaign, wanted: str) -> str:
     """Return the id of the one trial that begins with these characters, or ends with its hash. Raises InputError if none or several do."""
     ids = [planned.trial_id for planned in campaign.record.trials]
-    if wanted in ids:
-        return wanted
-    by_end = dict(zip(id_ends(ids), ids, strict=True))
-    if wanted in by_end:
-        return by_end[wanted]
+    whole = dict(zip([*id_ends(ids), *ids], [*ids, *ids], strict=True))
+    if wanted in whole:
+        return whole[wanted]
     found = [trial_id for trial_id in ids if trial_id.startswith(wanted)]
     if len(found) > 1:
         some = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")

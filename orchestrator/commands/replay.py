@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.commands.line import COUNT, PLACE, Number, places, verb
+from orchestrator.commands.line import COUNT, PLACE, Number, output_folder, places, verb
 from orchestrator.contracts import InputError
 from orchestrator.report.text import printable
 
@@ -99,8 +99,7 @@ def command(
     from orchestrator.report.replayed import replay_picture, replay_tables
     from orchestrator.report.terminal import Terminal
     from orchestrator.stats import queueing
-    from orchestrator.storage.files import make_output_folder, write_results
-    from orchestrator.storage.layout import refuse_campaign_folder
+    from orchestrator.storage.files import write_results
     from orchestrator.storage.schema import LABELS, schema_of
     from orchestrator.storage.stored_form import table_of
     from orchestrator.subject.schedule import read_trace
@@ -113,10 +112,7 @@ def command(
         raise InputError(f"--burstiness {burstiness:g}: is of --load gamma; leave it out, or choose that law")
     directory, *rest = found
     campaign, analysis = opened(directory, overrides)
-    folder = campaign.directory
-    if to is not None:
-        refuse_campaign_folder(to, "--to", [campaign.directory])
-        folder = make_output_folder(to, "--to")
+    folder = output_folder("--to", to, campaign.directory, [campaign.directory])
     wanted = find_trial(campaign, str(rest[0])) if rest else None
     other = None if fallback is None else find_trial(campaign, fallback)
     trials = load_trials(campaign, analysis.metrics)

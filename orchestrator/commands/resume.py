@@ -82,7 +82,6 @@ def go_on(
             advice = f"`resume {shlex.quote(str(writer.directory))}` finishes trials, with --retry-failed those that failed, too"
             raise InputError(f"{writer.directory} has nothing to go on with ({states_now}): {advice}")
         with open_site(campaign, [planned.trial for planned in (chosen or trials)]) as site:
-            site.begin()
             changes = list_changes(writer, campaign, chosen or trials, site)
             different = list(dict.fromkeys(chain.from_iterable(changes.values())))
             if different and not accept_changes:
@@ -126,14 +125,10 @@ def refuse_strangers_code(verb: str, directory: Path, code: Iterable[str], trust
     print(f"--trust: {message}", file=sys.stderr)  # noqa: T201
 
 
-def records_of(directory: Path) -> Iterator[Path]:
-    """Yield the records that say which code a campaign runs, and the folders in which they could be replaced."""
-    yield directory
-    yield from (path for path in (directory / CAMPAIGN, directory / OVERRIDES, directory / "trials") if path.exists())
-    for trial in sorted(directory.glob("trials/*")):
-        yield trial
-        if (trial / "trial.json").exists():
-            yield trial / "trial.json"
+def records_of(directory: Path) -> list[Path]:
+    """Return the records that say which code a campaign runs, and the folders in which they could be replaced."""
+    trials = sorted(directory.glob("trials/*"))
+    return [directory, *(directory / name for name in (CAMPAIGN, OVERRIDES, "trials")), *trials, *(one / "trial.json" for one in trials)]
 
 
 def code_of(folders: Iterable[Path]) -> Iterator[Path]:

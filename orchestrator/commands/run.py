@@ -23,7 +23,6 @@ def command(cfg: str | None, info: bool, skip_infeasible: bool, full: bool, trus
 
     composed = compose_campaign(**words)
     with open_site(composed.campaign, composed.trials) as site:
-        site.begin()
         plan = plan_on(site, composed)
         infeasible = plan.infeasible
         runnable = [planned for planned in plan.trials if planned.state == "planned"]

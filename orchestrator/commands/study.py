@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.commands.line import PLACE, check_outputs, places, refuse_inputs, verb
+from orchestrator.commands.line import PLACE, check_outputs, places, verb
 from orchestrator.contracts import InputError
 
 FOLDER = "study"
@@ -43,7 +43,6 @@ def command(
         raise InputError("a study of several campaigns belongs into none of them: add --to FOLDER")
     if to is not None:
         refuse_campaign_folder(to, "--to", found)
-        refuse_inputs({f"--to {to}": to / name for name in (DOCUMENT, FIGURES)}, [criteria, fill])
     document, option = (check, "--check") if check is not None else (fill, "--fill")
     before = "" if document is None else _read(document, option)
     if fill is not None:

@@ -263,12 +263,6 @@ def bounds_if_slowed(threshold: Threshold) -> list[float]:
     return [threshold.ns / (1 + share) for share in SLOW_DOWNS]
 
 
-def fewest_repeats(before: Baseline, match_key: str) -> int:
-    """Return the fewest repeats that any campaign of a baseline file has of a trial."""
-    counts = [len(trial.rounds) for one in before.campaigns for trial in one.trials if trial.match_key == match_key and trial.rounds]
-    return min(counts, default=0)
-
-
 def _asked(first: BaselineTrial, stored: AnalysisConfig, analysis: AnalysisConfig) -> list[Threshold]:
     """Return the thresholds that are asked for, the primary one first."""
     if analysis.primary == stored.primary:

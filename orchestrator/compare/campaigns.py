@@ -9,7 +9,7 @@ from orchestrator.analysis.capacity import Search, is_probe, searches_of, words_
 from orchestrator.analysis.loading import load_trials
 from orchestrator.analysis.table import check_interval
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.compare.baseline import SLOW_DOWNS, Baseline, BaselineTrial, fewest_repeats, read_baseline, stored_sides
+from orchestrator.compare.baseline import SLOW_DOWNS, Baseline, BaselineTrial, read_baseline, stored_sides
 from orchestrator.compare.differences import (
     LOAD_DIFFERS,
     Change,
@@ -172,8 +172,9 @@ def compare(
             done = {planned.trial.repeat for planned in mine[trial.match_key] if planned.state == "done"}
             repeats = [planned for planned in repeats if planned.trial.repeat in done]
         loaded = load_repeats(after, repeats, analysis.metrics)
-        fewest = fewest_repeats(before, trial.match_key) if isinstance(before, Baseline) and design else 0
-        if len(repeats) < fewest:
+        stored = [len(one.rounds) for campaign in whole for one in campaign.trials if one.match_key == trial.match_key and one.rounds]
+        fewest = min(stored, default=0)
+        if design == "earlier campaigns" and len(repeats) < fewest:
             why = f"{len(repeats)}, and its campaigns have {fewest}"
             rows.append(unjudged(trial, f"{NO_VERDICT}: fewer repeats than the baseline", why))
             continue
@@ -188,8 +189,7 @@ def compare(
         stacks.append((trial.trial.system.name, stack_before, stack))
     if not rows:
         raise InputError(f"the baseline {whole[0].name} holds no trial: name a campaign that has some")
-    of_several = any(row.replicates is not None and row.replicates.design == "earlier campaigns" for row in rows)
-    if of_several and candidate.known_by in [one.known_by for one in whole]:
+    if len(whole) > 1 and candidate.known_by in [one.known_by for one in whole]:
         raise InputError(f"{candidate.measured_when}, is one of the {len(whole)} campaigns of the baseline: compare another candidate")
     judged = sorted(
         judged_rows(rows, whole[0].slow_downs or SLOW_DOWNS, min_effect),
@@ -235,5 +235,4 @@ def _sides(
     for key, repeats in by_match_key(before).items():
         done = {planned.trial.repeat for planned in theirs.get(partner_of.get(key, key), ()) if planned.state == "done"}
         loaded = load_repeats(before, [one for one in repeats if not paired or one.trial.repeat in done], analysis.metrics)
-        reduced = reduce(repeats, loaded, analysis, slowed=power and paired).model_copy(update={"load": load_of(loaded)})
-        yield reduced, loaded, "pairs" if paired else None
+        yield reduce(repeats, loaded, analysis, slowed=power and paired), loaded, "pairs" if paired else None

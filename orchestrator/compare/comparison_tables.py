@@ -7,7 +7,7 @@ from dataclasses import replace
 from orchestrator.analysis.capacity import Search
 from orchestrator.compare.campaigns import Comparison, names_of_search
 from orchestrator.compare.differences import LOAD_DIFFERS
-from orchestrator.compare.rows import Compared, percent
+from orchestrator.compare.rows import Compared, percent, say
 from orchestrator.report.table import Table, condensed
 from orchestrator.report.text import milliseconds, quality, quality_within, signed
 from orchestrator.stats.constants import FEWEST_REPEATS
@@ -78,37 +78,20 @@ COLUMNS: Mapping[str, Callable[[Compared], str]] = {
 }
 SHORT = ("before", "now", "difference", "verdict")
 NUMBERS = frozenset(["before", "now", "difference", "samples like these", "drop"])
-NOTE = (
-    "Mean tail quality on the total clock (under load: response) with 95 % intervals of each side by itself. difference: candidate minus "
-    "baseline, of fresh processes, negative where the candidate is worse; its limits hold for all rows together (95 %, Bonferroni), and "
-    "the verdict (Holm) rests on it. Sides that were measured apart have neither. samples like these: rounds and samples, 95 %. no "
-    "difference shown does not say that there is none."
-)
-SHORT_NOTE = "Mean tail quality; the difference, candidate minus baseline, is that of fresh processes."
-MORE = " More columns: --full."
-GATE_NOTE = " would find: the smallest slow-down of all times that these repeats would find with 80 % probability."
-POWER_NOTE = (
-    "Smallest drop of quality that these repeats would find with 80 % probability, and the slow-down of all times of the baseline that "
-    "costs as much. The noise of the repeats is taken as known; from few repeats it is a rough figure."
-)
-CAPACITY_NOTE = (
-    "The certified rate, and the estimate of the rate at which mean quality falls below what is required, with its 95 % interval. They "
-    "were measured apart, so that there is no verdict."
-)
 
 
 def comparison_tables(comparison: Comparison, power: bool) -> Iterator[Table]:
     """Yield the verdicts, capacities, what the repeats can find if that was asked for, and what else changed."""
     gated = comparison.min_effect is not None
     columns = [*("threshold", "before", "now", "difference", "samples like these", "verdict"), *(["would find"] if gated else []), "flags"]
-    yield _filled(comparison, comparison.rows, "Comparison with the baseline", columns, NOTE + (GATE_NOTE if gated else ""))
+    yield _filled(comparison, comparison.rows, "Comparison with the baseline", columns, say("note", gated=gated))
     if comparison.capacities:
         names = ["model", "task", "system", "runtime", "batch", "load", "within", "before", "now"]
         rows = [[*names_of_search(before), found_by(before), found_by(after)] for before, after in comparison.capacities]
-        yield condensed(Table("Capacity: samples a second", names, rows, CAPACITY_NOTE, NUMBERS), ["before", "now"])
+        yield condensed(Table("Capacity: samples a second", names, rows, say("capacity_note"), NUMBERS), ["before", "now"])
     if power:
         judged = [row for row in comparison.rows if row.verdict is not None]
-        yield _filled(comparison, judged, "What these repeats would find", ["threshold", "repeats", "drop", "slow-down"], POWER_NOTE)
+        yield _filled(comparison, judged, "What these repeats would find", ["threshold", "repeats", "drop", "slow-down"], say("power_note"))
     if comparison.changes:
         changed = [[change.name, change.before, change.after, ", ".join(change.systems) or "all"] for change in comparison.changes]
         yield Table("What else changed", ["what", "baseline", "candidate", "systems"], changed)
@@ -123,13 +106,11 @@ def found_by(search: Search) -> str:
     return f"{certified}, {rate:.3g} [{low:.3g}, {high:.3g}]"
 
 
-def short_table(comparison: Comparison, more: str = MORE) -> Table:
-    """Return the verdicts with what they rest on, the difference between fresh processes; what all rows share is said once.
-
-    ``more`` says where all columns are.
-    """
+def short_table(comparison: Comparison, more: bool = True) -> Table:
+    """Return the verdicts with what they rest on, what all rows share said once; with ``more``, how all columns are printed, too."""
     known = ["threshold", "before", "now", "difference"] if any(row.means for row in comparison.rows) else []
-    table = _filled(comparison, comparison.rows, "Candidate against baseline", [*known, "in short", "flags"], SHORT_NOTE + more)
+    columns, note = [*known, "in short", "flags"], say("short_note", more=more)
+    table = _filled(comparison, comparison.rows, "Candidate against baseline", columns, note)
     return condensed(replace(table, columns=["verdict" if name == "in short" else name for name in table.columns]), SHORT)
 
 

@@ -11,8 +11,8 @@ from orchestrator.analysis.capacity import Search
 from orchestrator.compare.baseline import Baseline
 from orchestrator.compare.campaigns import Comparison, names_of_search
 from orchestrator.compare.comparison_tables import comparison_tables, names_of, short_table, threshold_text
-from orchestrator.compare.headline import headline, say, sentences
-from orchestrator.compare.rows import WORSE, Compared
+from orchestrator.compare.headline import headline, sentences
+from orchestrator.compare.rows import WORSE, Compared, say
 from orchestrator.report.chart_files import svg_of
 from orchestrator.report.charts.draw import Spec, channel, whole
 from orchestrator.report.html import page_of
@@ -27,11 +27,6 @@ from orchestrator.storage.schema import SCHEMA_VERSION
 from orchestrator.storage.stored_form import finite
 
 COLOURS = {WORSE: "#b3261e", "better": "#00694a"}
-# What the marks mean.
-NOTE = (
-    "Dot and line: the difference between means of fresh processes, with its limits for all rows together. Grey band: the noise "
-    "floor, the smallest drop that these repeats would find with 80 % probability. Left of zero the candidate is worse."
-)
 
 
 def difference_picture(comparison: Comparison) -> str | None:
@@ -156,11 +151,11 @@ def _row(row: Compared) -> dict[str, Any]:
 def _difference(found: Difference | None) -> dict[str, Any] | None:
     if found is None:
         return None
-    known = found.method != "none"
+    low, high = (found.low, found.high) if found.method != "none" else (None, None)
     return {
         "difference": found.difference,
-        "low": found.low if known else None,
-        "high": found.high if known else None,
+        "low": low,
+        "high": high,
         "confidence": found.confidence,
         "method": found.method,
     }
@@ -184,14 +179,14 @@ def to_comment(written: Written) -> str:
 def to_page(written: Written) -> str:
     """Return the page: the verdict, the picture, the short table, what else is said, and every column."""
     state = written["headline"].result.replace(" ", "-")
-    return page_of("orchestrator.compare", "compare_page.html.j2", written=written, note=NOTE, state=state)
+    return page_of("orchestrator.compare", "compare_page.html.j2", written=written, state=state)
 
 
 def tell(
     comparison: Comparison, places: tuple[Path, Path], files: Mapping[str, Path], allow_no_verdict: bool, power: bool, full: bool
 ) -> None:
     """Print a comparison, the verdicts alone or in ``full``, and write it as ``json``, ``markdown`` or ``html`` into ``files``."""
-    head, short = headline(comparison, places, allow_no_verdict), short_table(comparison, more="")
+    head, short = headline(comparison, places, allow_no_verdict), short_table(comparison, more=False)
     tables, told = list(comparison_tables(comparison, power)), list(sentences(comparison))
     terminal = Terminal()
     terminal.prose(head.sentence, STYLE_OF_RESULT[head.result])

@@ -3,14 +3,12 @@
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.compare.campaigns import ALARM, PASSED, SEVERITY, UNDECIDED, Comparison
 from orchestrator.compare.differences import LOAD_DIFFERS, LOADS, differences
-from orchestrator.compare.rows import BLIND, FINISH, MISSING, NO_VERDICT, percent
-from orchestrator.report.html import said
+from orchestrator.compare.rows import BLIND, FINISH, MISSING, NO_VERDICT, percent, say
 from orchestrator.report.pasted import ORCHESTRATOR, plain_word, words_again
 from orchestrator.stats.constants import FEWEST_REPEATS
 
@@ -20,12 +18,9 @@ MORE_PAIRS = 10
 # Verbs whose trials no command measures again: rates of a search, and what another program has measured.
 NOT_MEASURED_AGAIN = (("capacity",), ("import",))
 GIVEN_ANEW = ("measurement.repeat=", "results_dir=")
-MOST_TOLD, MOST_KINDS = 8, 2
 # Macros of the template that say what was compared, each empty where it does not hold.
 SENTENCES = ("sides", "counted", "only_after", "in_pairs", "load_differs", "apart")
 RESULTS = {PASSED: "pass", ALARM: "fail", UNDECIDED: "no verdict"}
-
-say = partial(said, "orchestrator.compare")
 
 
 class Headline(NamedTuple):
@@ -59,7 +54,7 @@ def headline(comparison: Comparison, places: tuple[Path, Path] = (Path("A"), Pat
         fewest=FEWEST_REPEATS,
         effect=percent(comparison.min_effect or 0),
     )
-    parts = [verdict, *other_settings(comparison), say("one_campaign", comparison=comparison)]
+    parts = [verdict, other_settings(comparison), say("one_campaign", comparison=comparison)]
     return Headline(result, " ".join(filter(None, parts)), tuple(commands(comparison, places, result == "no verdict")))
 
 
@@ -83,19 +78,12 @@ def sentences(comparison: Comparison) -> Iterator[str]:
     yield from filter(None, (say(sentence, facts=facts) for sentence in SENTENCES))
 
 
-def other_settings(comparison: Comparison) -> Iterator[str]:
-    """Yield in how many trials of the baseline which settings differ from those of the candidate's nearest, and how many have none."""
-    kinds: dict[tuple[str, ...], set[str]] = {}
-    for row in comparison.rows:
-        if row.nearest is not None:
-            kinds.setdefault(tuple(differences(row.trial, row.nearest.trial)), set()).add(row.match_key)
-    count = len({row.match_key for row in comparison.rows})
-    for told, trials in sorted(kinds.items(), key=lambda kind: -len(kind[1]))[:MOST_KINDS]:
-        yield say("settings_differ", told=told, most=MOST_TOLD, some=len(trials), count=count)
-    if len(kinds) > MOST_KINDS:
-        yield say("more_kinds", count=len(kinds) - MOST_KINDS)
-    if alone := {row.match_key for row in comparison.rows if row.kind == MISSING and row.nearest is None and FINISH not in row.why}:
-        yield say("nothing_like", count=len(alone))
+def other_settings(comparison: Comparison) -> str:
+    """Say in how many trials of the baseline which settings differ from those of the candidate's nearest, and how many have none."""
+    keys = {row.match_key for row in comparison.rows}
+    told = {row.match_key: tuple(differences(row.trial, row.nearest.trial)) for row in comparison.rows if row.nearest is not None}
+    alone = {row.match_key for row in comparison.rows if row.kind == MISSING and row.nearest is None and FINISH not in row.why}
+    return say("other_settings", kinds=Counter(told.values()).most_common(), count=len(keys), alone=len(alone))
 
 
 def commands(comparison: Comparison, places: tuple[Path, Path], undecided: bool) -> Iterator[str]:
@@ -106,7 +94,9 @@ def commands(comparison: Comparison, places: tuple[Path, Path], undecided: bool)
     if any(FINISH in row.why for row in comparison.rows):
         yield f"{ORCHESTRATOR} resume {after}  # finish the candidate, then compare again"
     sides, reasons = _sides(comparison), _reasons(comparison)
-    run = f"{ORCHESTRATOR} compare --run {sides or _same_words(comparison.commands[1])}"
+    # The code of one side would be that of both.
+    same = words_again([word for word in _choosing(comparison.commands[1]) if not word.startswith("code=")])
+    run = f"{ORCHESTRATOR} compare --run {sides or f'A B {same}'}"
     if sides and (undecided or any(row.nearest for row in comparison.rows)) and BLIND not in reasons:
         yield f"{run} --gate  # what differs, in pairs"
     elif undecided and (comparison.apart or UNKNOWN in reasons):
@@ -114,11 +104,6 @@ def commands(comparison: Comparison, places: tuple[Path, Path], undecided: bool)
     if undecided and BLIND in reasons:
         yield f"{ORCHESTRATOR} compare {before} {after} --gate analysis.primary=p50  # a threshold at which quality feels speed"
         yield f"{run} --pairs {MORE_PAIRS} --gate  # more repeats, in pairs"
-
-
-def _same_words(command: Sequence[str]) -> str:
-    """Return what follows ``--run`` where the words do not tell the sides apart; the code of one would be that of both."""
-    return f"A B {words_again([word for word in _choosing(command) if not word.startswith('code=')])}"
 
 
 def _sides(comparison: Comparison) -> str | None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.variance_components import FEWEST_PROCESSES, mean_of_processes
 from orchestrator.storage.records import PlannedTrial
 
+say = partial(said, "orchestrator.compare")
 WHOSE = {"data": "data", "model": "weights"}
 
 
@@ -246,7 +248,7 @@ def judged_rows(rows: Sequence[Compared], slow_downs: Sequence[float], min_effec
         if row.outcome == SAME and row.match_key not in seeing:
             tested = row.verdict is not None and math.isfinite(row.verdict.detectable_drop)
             effect = percent(row.smallest_effect) if math.isfinite(row.smallest_effect) else ""
-            why = said("orchestrator.compare", "could_find", tested=tested, slowed=bool(row.slowed), effect=effect)
+            why = say("could_find", tested=tested, slowed=bool(row.slowed), effect=effect)
             yield replace(row, outcome=f"{NO_VERDICT}: {BLIND}", why=why)
         else:
             yield row

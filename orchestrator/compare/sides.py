@@ -52,11 +52,12 @@ def add_to_baseline(campaign: Campaign, path: Path) -> Baseline:
     Raises InputError for a file that is no baseline, and for a campaign that it has already.
     """
     before = read_baseline(path)
-    frozen: dict[str, tuple[Threshold, ...]] = {}
-    for earlier in before.campaigns:
-        for trial in earlier.trials:
-            if trial.thresholds:
-                frozen.setdefault(trial.match_key, tuple(threshold.threshold for threshold in trial.thresholds))
+    frozen = {
+        trial.match_key: tuple(threshold.threshold for threshold in trial.thresholds)
+        for campaign_before in reversed(before.campaigns)  # the first that has a trial gives its thresholds
+        for trial in campaign_before.trials
+        if trial.thresholds
+    }
     one_more = baseline_of(campaign, before.analysis, frozen)
     if any(one_more.known_by == earlier.known_by for earlier in before.campaigns):
         raise InputError(f"{path} has {one_more.measured_when} already: add another campaign")
@@ -71,12 +72,13 @@ def baseline_of(campaign: Campaign, analysis: AnalysisConfig, frozen: Mapping[st
 
     ``frozen`` are thresholds by match key; trials that are missing have their own.
     """
-    trials = []
-    for key, planned in by_match_key(campaign).items():
-        loaded = load_repeats(campaign, planned, analysis.metrics)
-        reduced = reduce(planned, loaded, analysis, slowed=True, frozen=(frozen or {}).get(key), curve=True)
-        trials.append(reduced.model_copy(update={"load": load_of(loaded)}))
-    return described(campaign, analysis).model_copy(update={"trials": tuple(trials), "slow_downs": SLOW_DOWNS})
+    trials = tuple(
+        reduce(
+            planned, load_repeats(campaign, planned, analysis.metrics), analysis, slowed=True, frozen=(frozen or {}).get(key), curve=True
+        )
+        for key, planned in by_match_key(campaign).items()
+    )
+    return described(campaign, analysis).model_copy(update={"trials": trials, "slow_downs": SLOW_DOWNS})
 
 
 def described(campaign: Campaign, analysis: AnalysisConfig) -> Baseline:
@@ -157,9 +159,8 @@ def reduce(
 
     ``slowed`` asks for those of longer times too, ``curve`` for those at all other thresholds.
     """
-    first = BaselineTrial(match_key=repeats[0].match_key, trial=repeats[0].trial, not_done=not_done(repeats))
     if not loaded:
-        return first
+        return BaselineTrial(match_key=repeats[0].match_key, trial=repeats[0].trial, not_done=not_done(repeats))
     ideal = mean_ideal(loaded)
     thresholds = () if ideal is None else frozen_thresholds(loaded, analysis) if frozen is None else tuple(frozen)
     data = loaded[0]
@@ -184,6 +185,7 @@ def reduce(
         digests=digests_of(loaded),
         stack=stack_of(one.record for one in loaded),
         flags=flags_of_repeats(loaded, thresholds),
+        load=load_of(loaded),
         curve=curve_of(loaded) if curve and thresholds else None,
     )
 

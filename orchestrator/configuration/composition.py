@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import OmegaConf
 
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -188,10 +189,8 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
 def code_folders(overrides: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the folders that ``code=[DIR]`` names on a command line, and the other overrides. Raises InputError."""
     own = [override for override in overrides if override.partition("=")[0] == "code"]
-    if not own:
-        return (), tuple(overrides)
-    with Composer() as composer:
-        folders = [composer.parse(override).value() for override in own]
+    with in_one_line("code"):
+        folders = [yaml.safe_load(override.partition("=")[2]) for override in own]
     named = tuple(str(folder) for value in folders for folder in (value if isinstance(value, list) else [value]))
     return named, tuple(override for override in overrides if override not in own)
 

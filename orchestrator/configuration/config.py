@@ -277,15 +277,11 @@ class CampaignConfig(Frozen):
     results_dir: str | None = None
 
 
-NEEDED_KEYS = ("model", "task", "system", "runtime", "measurement")
-TRIAL_KEYS = (*NEEDED_KEYS, "load", "server")
+TRIAL_KEYS = ("model", "task", "system", "runtime", "measurement", "load", "server")
 
 
 def parse_trial(document: Mapping[str, Any]) -> Trial:
     """Return the trial that one composed document describes. Raises InputError, naming the first value that breaks a rule."""
-    for key in NEEDED_KEYS:
-        if not document.get(key):
-            raise InputError(f"no {key} was chosen: add {key}=NAME to the command line")
     trial = _validate(Trial, {key: document[key] for key in TRIAL_KEYS if document.get(key)})
     refuse_empty_streams(trial.load)
     return trial

@@ -14,14 +14,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from orchestrator.configuration.config import CampaignConfig
 from orchestrator.contracts import InputError
 from orchestrator.distributed.placement import stage_code
 from orchestrator.endings import ClusterLost, Embedded
 from orchestrator.machine.host import read_machine
-from orchestrator.running.executor import Executor, LocalSite, Site
+from orchestrator.running.executor import Executor, Site
 from orchestrator.running.keeper import Keeper
 from orchestrator.running.signals import deferred, give_up_soon, heed_signals
 
@@ -91,36 +91,6 @@ def connected(address: str, working_dir: Path, **options: Any) -> Iterator[None]
 
 
 @contextmanager
-def joined_ray(address: str, working_dir: Path) -> Iterator[None]:
-    """Join the cluster whose head is at ``address``. Raises InputError where that is not possible."""
-    prepare_environment()
-    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
-    has_token = os.environ.get(TOKEN) or (file.is_file() and file.read_bytes().strip())
-    if os.environ["RAY_AUTH_MODE"] == "token" and not has_token:
-        # Ray's core ends the whole process over an empty file.
-        raise InputError(f"cluster.address={address}: {UNAUTHENTICATED}")
-    if not answers(address):
-        # Ray itself would go on asking for minutes.
-        raise InputError(
-            f"cluster.address={address}: nothing answers at this HOST:PORT; start a head with cluster/start_head.sh or correct it"
-        )
-    from ray.exceptions import RayError
-
-    with ExitStack() as stack:
-        try:
-            with quiet_stderr():
-                stack.enter_context(connected(address, working_dir))
-        except (RayError, RuntimeError, ValueError, OSError) as error:
-            # No public call of Ray's says that a token was refused; of two versions its own words tell.
-            raise InputError(
-                f"cluster.address={address}: cannot be joined ({' '.join(str(error).split())}): if versions differ, install equal ones; if "
-                "the token here is not the head's, copy its ~/.ray/auth_token, or name that with RAY_AUTH_TOKEN_PATH; else run this on a "
-                "host of the cluster, and see there with `ray status` whether it is alive"
-            ) from error
-        yield
-
-
-@contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Drop what Ray's core writes on stderr past Python; errors come back as exceptions."""
     sys.stderr.flush()
@@ -150,38 +120,17 @@ def open_local(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
 
     Raises InputError for a folder of ``code`` that cannot be shipped, ClusterLost if Ray dies while it starts.
     """
-    with EmbeddedRay() as embedded, embedded.connected(config.code):
+    with embedded_ray(config.code) as keeper:
         from orchestrator.distributed.site import RaySite
 
-        yield RaySite(config.cluster, str(cache_dir), own=read_machine(), keeper=embedded.keeper)
+        yield RaySite(config.cluster, str(cache_dir), own=read_machine(), keeper=keeper)
 
 
-class EmbeddedSite(LocalSite):
-    """The driver's machine, whose trials run in an embedded Ray. That starts in the background once it is clear that trials will run."""
-
-    def __init__(self, config: CampaignConfig, cache_dir: Path) -> None:
-        super().__init__(self._connected)
-        self._config, self._cache_dir = config, cache_dir
-        self._ray = EmbeddedRay()
-        self._stack = ExitStack()
-
-    def begin(self) -> None:
-        """Start Ray while the plan looks at models and data."""
-        self._stack.enter_context(self._ray)
-
-    @contextmanager
-    def _connected(self) -> Iterator[Executor]:
-        if self._ray.keeper is None:
-            self.begin()
-        with self._stack.pop_all(), self._ray.connected(self._config.code):
-            from orchestrator.distributed.site import RaySite
-
-            site = RaySite(self._config.cluster, str(self._cache_dir), own=self.machine_here, keeper=self._ray.keeper)
-            with site.executor() as executor:
-                yield executor
-
-    def __exit__(self, *exception: object) -> None:
-        self._stack.close()
+@contextmanager
+def embedded_executor(config: CampaignConfig, cache_dir: Path) -> Iterator[Executor]:
+    """Start an embedded Ray on this machine, and yield its executor alone."""
+    with open_local(config, cache_dir) as site, site.executor() as executor:
+        yield executor
 
 
 @contextmanager
@@ -190,18 +139,41 @@ def open_joined(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
 
     Raises InputError for a cluster that cannot be joined, and for a folder of ``code`` that cannot be shipped.
     """
-    assert config.cluster.address is not None
-    with Keeper() as files:
+    address = config.cluster.address
+    assert address is not None
+    prepare_environment()
+    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
+    has_token = os.environ.get(TOKEN) or (file.is_file() and file.read_bytes().strip())
+    if os.environ["RAY_AUTH_MODE"] == "token" and not has_token:
+        # Ray's core ends the whole process over an empty file.
+        raise InputError(f"cluster.address={address}: {UNAUTHENTICATED}")
+    if not answers(address):
+        # Ray itself would go on asking for minutes.
+        raise InputError(
+            f"cluster.address={address}: nothing answers at this HOST:PORT; start a head with cluster/start_head.sh or correct it"
+        )
+    from ray.exceptions import RayError
+
+    with Keeper() as files, ExitStack() as stack:
         folder = private_folder()
         files.remove_at_end(folder.parent)
         stage_code(folder / "code", config.code)
-        with joined_ray(config.cluster.address, folder / "code"):
-            from orchestrator.distributed.site import RaySite
+        try:
+            with quiet_stderr():
+                stack.enter_context(connected(address, folder / "code"))
+        except (RayError, RuntimeError, ValueError, OSError) as error:
+            # No public call of Ray's says that a token was refused; of two versions its own words tell.
+            raise InputError(
+                f"cluster.address={address}: cannot be joined ({' '.join(str(error).split())}): if versions differ, install equal ones; if "
+                "the token here is not the head's, copy its ~/.ray/auth_token, or name that with RAY_AUTH_TOKEN_PATH; else run this on a "
+                "host of the cluster, and see there with `ray status` whether it is alive"
+            ) from error
+        from orchestrator.distributed.site import RaySite
 
-            home = Path.home()
-            # Every host reads it in its own home.
-            cache = f"~/{cache_dir.relative_to(home)}" if cache_dir.is_relative_to(home) else str(cache_dir)
-            yield RaySite(config.cluster, cache, keeper=files)
+        home = Path.home()
+        # Every host reads it in its own home.
+        cache = f"~/{cache_dir.relative_to(home)}" if cache_dir.is_relative_to(home) else str(cache_dir)
+        yield RaySite(config.cluster, cache, keeper=files)
 
 
 def private_folder() -> Path:
@@ -215,66 +187,60 @@ def private_folder() -> Path:
     return folder
 
 
-class EmbeddedRay:
-    """A Ray of our own: it starts in the background as the block begins, and at its end its keeper kills all of it.
+@contextmanager
+def embedded_ray(code: Sequence[str]) -> Iterator[Keeper]:
+    """Start a Ray of our own and be its driver; its workers import ``code``. Yields its keeper, which kills all of it at the end.
 
-    Once it is lost, every call to it ends by ClusterLost, and the program ends by itself where a call does not.
+    Once it is lost, every call to it ends by ClusterLost, and the program ends by itself where a call does not. Raises ClusterLost where
+    it does not start.
     """
+    prepare_environment()
+    heed_signals()
+    token = os.environ.get(TOKEN)
+    os.environ[TOKEN] = OWN_TOKEN
+    folder = private_folder()
+    log = folder / "head.log"
 
-    keeper: Keeper | None = None
-
-    def __enter__(self) -> Self:
-        prepare_environment()
-        heed_signals()
-        self._token = os.environ.get(TOKEN)
-        os.environ[TOKEN] = OWN_TOKEN
-        self._folder = private_folder()
-        self._log = self._folder / "head.log"
-        command = [sys.executable, "-P", str(Path(__file__).with_name("head.py")), str(self._folder), LOOPBACK]
-        self.keeper = Keeper(command, log=self._log, on_end=self._lost)
-        self.keeper.remove_at_end(self._folder.parent)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        assert self.keeper is not None
-        Embedded.lost = None
-        Embedded.known.clear()
-        self.keeper.end()
-        del os.environ[TOKEN]
-        if self._token is not None:
-            os.environ[TOKEN] = self._token
-
-    @contextmanager
-    def connected(self, code: Sequence[str]) -> Iterator[None]:
-        """Wait until it has started, and be its driver; its workers import ``code``. Raises ClusterLost where it does not start."""
-        staged = self._folder / "code"
-        stage_code(staged, code)
-        import ray  # noqa: F401 - while it starts
-
-        with connected(self._address(), staged, _node_ip_address=LOOPBACK):
-            Embedded.runs = True
-            try:
-                yield
-            finally:
-                Embedded.runs = False
-
-    def _address(self) -> str:
-        assert self.keeper is not None
-        until = time.monotonic() + START_S
-        file = self._folder / "address"
-        while not file.exists():
-            ended = self.keeper.how_it_ended(LOOK_AGAIN_S) is not None
-            if ended or time.monotonic() > until:
-                raise ClusterLost(f"the embedded Ray did not start ({self._said(f'no answer within {START_S:g} s')})")
-            heed_signals()
-        return file.read_text()
-
-    def _lost(self, how: str) -> None:
-        """Have calls end, and the program where they do not; while Ray starts, nobody calls it yet."""
-        if Embedded.runs:
-            Embedded.lose(self._said(f"the embedded Ray has ended ({how})"))
+    def lost(how: str) -> None:
+        if Embedded.runs:  # while it starts, nobody calls it yet
+            Embedded.lose(_said(log, f"the embedded Ray has ended ({how})"))
             give_up_soon(1)
 
-    def _said(self, otherwise: str) -> str:
-        lines = [line.strip() for line in self._log.read_text(errors="replace").splitlines() if line.strip()] if self._log.exists() else []
-        return lines[-1] if lines else otherwise
+    command = [sys.executable, "-P", str(Path(__file__).with_name("head.py")), str(folder), LOOPBACK]
+    keeper = Keeper(command, log=log, on_end=lost)
+    keeper.remove_at_end(folder.parent)
+    try:
+        stage_code(folder / "code", code)
+        import ray  # noqa: F401 - while it starts
+
+        with connected(_address(keeper, folder, log), folder / "code", _node_ip_address=LOOPBACK):  # no public name: see head.py
+            Embedded.runs = True
+            try:
+                yield keeper
+            finally:
+                Embedded.runs = False
+    finally:
+        Embedded.lost = None
+        Embedded.known.clear()
+        keeper.end()
+        del os.environ[TOKEN]
+        if token is not None:
+            os.environ[TOKEN] = token
+
+
+def _address(keeper: Keeper, folder: Path, log: Path) -> str:
+    """Wait until the embedded Ray has written where it is."""
+    until = time.monotonic() + START_S
+    file = folder / "address"
+    while not file.exists():
+        ended = keeper.how_it_ended(LOOK_AGAIN_S) is not None
+        if ended or time.monotonic() > until:
+            raise ClusterLost(f"the embedded Ray did not start ({_said(log, f'no answer within {START_S:g} s')})")
+        heed_signals()
+    return file.read_text()
+
+
+def _said(log: Path, otherwise: str) -> str:
+    """Return the last line of a log."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.exists() else []
+    return lines[-1] if lines else otherwise

@@ -19,6 +19,7 @@ def main(folder: Path, address: str) -> None:
     """Start Ray in ``folder`` at a loopback ``address``, and return when a process of it has died."""
     ray.init(
         address="local",
+        # No public name keeps Ray off the machine's other addresses, nor its files in a folder of ours.
         _node_ip_address=address,
         _temp_dir=str(folder),
         num_cpus=1,  # timed actors ask for none, and of two Ray starts two processes where one is asked for

@@ -1,13 +1,11 @@
 """The machines of a Ray cluster that is connected, and untimed calls there: what each has to offer, and what trials would find."""
 
-import ctypes
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -38,27 +36,6 @@ WANTED = ("numpy", "psutil", "pyarrow", "pydantic", "ray", "scipy")
 TRIPS = 30
 # A node, and the interpreter that a system has there.
 Place = tuple[Node, str | None]
-# The limit, in bytes, that glibc begins with.
-LARGE = 128 * 2**10
-# The limit, in bytes, up to which glibc raises it by itself.
-LARGEST = 32 * 2**20
-_M_MMAP_THRESHOLD = -3  # malloc.h
-
-
-@contextmanager
-def steady_heap() -> Iterator[None]:
-    """Have glibc give every block above 128 KiB a mapping of its own, and give it back when it is freed. Elsewhere nothing changes.
-
-    glibc takes larger and larger blocks from the heap, the more of them a program frees. They end up among the small ones of the rounds
-    that follow, and the heap grows although no more of it is in use (mallopt(3), M_MMAP_THRESHOLD).
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", lambda option, value: 0)
-    mallopt(_M_MMAP_THRESHOLD, LARGE)
-    try:
-        yield
-    finally:
-        # Analysis, which follows, frees and takes the same large blocks over and over.
-        mallopt(_M_MMAP_THRESHOLD, LARGEST)
 
 
 class RaySite:
@@ -76,9 +53,6 @@ class RaySite:
         if own is not None:
             node = choose_node(SystemConfig(name="own"), self._nodes)
             self._keep(node, None, own)
-
-    def begin(self) -> None:
-        """Nothing has to be started: nodes are asked as they are named."""
 
     def machine(self, system: SystemConfig) -> Machine:
         node = choose_node(system, self._nodes)
@@ -99,8 +73,7 @@ class RaySite:
     def executor(self) -> Iterator[Executor]:
         own = choose_node(SystemConfig(name="own"), self._nodes)
         own_id = own.node_id if self._cluster.machines == "node" else boot_id()
-        with steady_heap():
-            yield RayExecutor(self.machine, self._machine_id, own_id, self._cache_dir, self._keeper)
+        yield RayExecutor(self.machine, self._machine_id, own_id, self._cache_dir, self._keeper)
 
     def _machine_id(self, machine: Machine) -> str:
         return machine.node_id if self._cluster.machines == "node" else machine.boot_id
@@ -142,33 +115,19 @@ def look_here(documents: Sequence[Mapping[str, Any]]) -> list[Look]:
 
 
 def python_mismatch(python: str) -> str | None:
-    """Return why a Python cannot run trials on this node, or None: it must have this Ray, this minor version and what we import.
-
-    The answer names the Python, both versions and the remedy.
-    """
-    script = (
-        "import sys, importlib.metadata as m\n"
-        "print('%d.%d' % sys.version_info[:2])\n"
-        f"for name in {WANTED!r}:\n"
-        "    try: print(name, m.version(name))\n"
-        "    except m.PackageNotFoundError: print(name, '-')\n"
-    )
+    """Return why a Python cannot run trials on this node, or None: it must have this Ray, this minor version and what we import."""
+    script = f"import sys, {', '.join(WANTED)}; print('Python %d.%d' % sys.version_info[:2], 'with Ray', ray.__version__)"
+    ours = f"Python {sys.version_info[0]}.{sys.version_info[1]} with Ray {ray.__version__}"
     try:
         # The interpreter is the one that the user named to run the trials.
-        done = subprocess.run(  # noqa: S603
-            [python, "-c", script], capture_output=True, text=True, timeout=60, check=True
-        )
-    except (OSError, subprocess.SubprocessError) as error:
+        done = subprocess.run([python, "-c", script], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
         return f"system.python={python} cannot be run ({getattr(error, 'strerror', None) or type(error).__name__}); correct the path"
-    minor, *lines = done.stdout.splitlines()
-    ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    if minor != ours:
-        return f"system.python={python} is Python {minor} and the cluster runs {ours}; both minor versions must be equal"
-    found = dict(line.split() for line in lines)
-    if found["ray"] not in ("-", metadata.version("ray")):
-        return f"system.python={python} has Ray {found['ray']} and the cluster runs {metadata.version('ray')}; both must be equal"
-    lacking = [name for name, version in found.items() if version == "-"]
-    return f"system.python={python} lacks {', '.join(lacking)}; install tail-quality there" if lacking else None
+    if done.returncode:
+        said = (done.stderr.splitlines() or ["it says nothing"])[-1]
+        return f"system.python={python} lacks what trials import ({said}); install tail-quality there"
+    found = done.stdout.strip()
+    return None if found == ours else f"system.python={python} is {found} and the cluster runs {ours}; both must be equal"
 
 
 def judge_cluster(

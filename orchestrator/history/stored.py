@@ -7,7 +7,6 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -212,9 +211,10 @@ def without_copies(stored: Sequence[Stored]) -> tuple[list[Stored], list[LeftOut
     left_out, said = {directory for directory, _ in damaged}, []
     cleaned = {one.directory: one for one in stored if one.directory not in left_out}
     names = [str(one.directory) for one in suspects]
-    for place, some in groupby(sorted(copies_among(trials), key=lambda copy: copy.campaign), key=lambda copy: copy.campaign):
-        copies, one = list(some), suspects[place]
-        copied = pc.is_in(one.quality.column("trial"), value_set=pa.array([copy.trial_id for copy in copies]))
+    every = copies_among(trials)
+    for place, one in enumerate(suspects):
+        copies = [copy for copy in every if copy.campaign == place]
+        copied = pc.is_in(one.quality.column("trial"), value_set=pa.array([copy.trial_id for copy in copies], pa.string()))
         cleaned[one.directory] = replace(one, quality=one.quality.filter(pc.invert(copied)))
         said += [(one.directory, words) for words in copies_in_words(copies, names)]
     return [one for one in cleaned.values() if one.quality.num_rows], [*damaged, *said]

@@ -199,10 +199,6 @@ LIMITS = (
     ("n", resource.RLIMIT_NOFILE, {False: 64, True: 256}, 1, "a process may have {} files open", "8192"),
     ("v", resource.RLIMIT_AS, {False: 2560 * MIB, True: 4096 * MIB}, MIB, "a process may have {} MiB of addresses", "unlimited"),
 )
-# Bytes in the name of a Unix socket.
-LONGEST_SOCKET = 107
-# The longest name of Ray's in the folder for temporary files.
-SOCKET = "/tq-{pid}-12345678/r/session_2026-01-01_00-00-00_000000_{pid}/sockets/plasma_store"
 
 
 def check_surroundings(with_ray: bool) -> None:
@@ -227,12 +223,3 @@ def check_surroundings(with_ray: bool) -> None:
                 f"ulimit -{option}: {may.format(f'{limit / unit:,.5g}')}, and {'Ray' if with_ray else 'the program'} needs "
                 f"{least[with_ray] / unit:,.0f}; raise it with `ulimit -{option} {enough}`"
             )
-    if not with_ray:
-        return
-    most = LONGEST_SOCKET - len(SOCKET.format(pid=os.getpid()))
-    length = len(os.fsencode(folder))
-    if length > most:
-        raise InputError(
-            f"{folder}: the name of the folder of temporary files has {length} bytes and may have at most {most}: Ray's sockets lie there, "
-            f"and a socket's whole name has at most {LONGEST_SOCKET}; name a shorter one with TMPDIR"
-        )

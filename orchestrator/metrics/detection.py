@@ -31,7 +31,6 @@ MAX_DETECTIONS = 100  # per picture and class; those of lower score are dropped
 ALMOST_ONE = 1 - 1e-10  # for an IoU threshold of 1: rounding keeps equal boxes below 1
 IOU_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10))
 RECALL_POINTS = np.linspace(0.0, 1.0, 101)
-ALL_AREAS = (0.0, 1e5**2)  # of objects in square pixels, both ends included
 AREAS = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e5**2)}
 
 
@@ -218,13 +217,15 @@ def distinct(sets: Flags) -> tuple[Flags, NDArray[np.intp]]:
 class Map:
     """COCO's mean average precision, of all objects or of those in a range of ``areas``.
 
+    Areas are in square pixels, both ends included.
+
     Boxes are told apart by the ``area`` of their object, in COCO's ranges, and by ``class``, each
     category's id.
     """
 
     name: str = "map"
     iou_thresholds: Sequence[float] = IOU_THRESHOLDS
-    areas: tuple[float, float] = ALL_AREAS
+    areas: tuple[float, float] = (0.0, 1e5**2)
     parts: Sequence[str] = ("area", "class")
 
     def judge(self, answers: Answers) -> Judged:

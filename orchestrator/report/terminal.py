@@ -137,8 +137,7 @@ def _in_columns(
 def style_of(head: str, cell: str) -> str:
     """Return the colour of a cell that judges, by how it begins; no colour for others."""
     judges = head in ("is", "state", "verdict", "gate")
-    found = (style for word, style in STYLES.items() if judges and cell.startswith(word))
-    return next(found, "")
+    return next((style for word, style in STYLES.items() if judges and cell.startswith(word)), "")
 
 
 def _columns(table: Table) -> Columns:

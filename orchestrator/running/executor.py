@@ -119,9 +119,6 @@ class Executor(Protocol):
 class Site(Protocol):
     """A place with machines. Looking at it starts no trial and times nothing."""
 
-    def begin(self) -> None:
-        """Start in the background what the executor will need, once it is clear that trials are to run."""
-
     def machine(self, system: SystemConfig) -> Machine:
         """Return the machine that a system means. Raises InputError if there is none."""
 
@@ -135,16 +132,13 @@ class Site(Protocol):
         """Return the executor over the machines."""
 
 
-class LocalSite(AbstractContextManager["LocalSite"]):
+class LocalSite:
     """The driver's machine alone."""
 
     def __init__(self, open_executor: Callable[[], AbstractContextManager[Executor]]) -> None:
         self._open_executor = open_executor
         self.machine_here = read_machine()
         self._inspector = Inspector()
-
-    def begin(self) -> None:
-        """Nothing has to be started."""
 
     def machine(self, system: SystemConfig) -> Machine:
         return self.machine_here
@@ -154,6 +148,3 @@ class LocalSite(AbstractContextManager["LocalSite"]):
 
     def executor(self) -> AbstractContextManager[Executor]:
         return self._open_executor()
-
-    def __exit__(self, *exception: object) -> None:
-        """Nothing was opened."""

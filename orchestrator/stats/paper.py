@@ -23,7 +23,6 @@ MESH_POINTS, PADDING = 1024, 6.0
 STAGES, LONGEST_TIME = 7, 1.0
 FEW_PAIRS = 2**18  # Of a time and a point: so many are evaluated one by one.
 NEGLIGIBLE = 1e-17
-WITHOUT_ROOT = "Root finding did not converge. Need more data."
 WINDOW = 5
 # Defaults of the scripts: rounds before the first fit, rounds between fits, largest final rJSD.
 WARM, FIT_EVERY, THRESHOLD = 1, 2, 0.05
@@ -71,7 +70,7 @@ def kdepy_bandwidth(pool: Floats, distinct: int) -> float:
             if root > 0:
                 return math.sqrt(root) * (high - low)
             longest *= 2
-    raise ValueError(WITHOUT_ROOT)
+    raise ValueError("Root finding did not converge. Need more data.")
 
 
 class Density(NamedTuple):

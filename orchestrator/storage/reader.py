@@ -25,14 +25,11 @@ def refuse_no_campaign(directory: Path) -> None:
     if (directory / CAMPAIGN).is_file():
         return
     told = "name the directory of a campaign"
-    around = next((parent for parent in directory.absolute().parents[:4] if (parent / CAMPAIGN).is_file()), None)
     below = sorted({found.parent for places in BELOW for found in directory.glob(f"{places}/{CAMPAIGN}")}, reverse=True)
     why = f"holds no {CAMPAIGN}: {told}, such as results/latest"
     if not directory.exists():
         beside = [found.parent.name for found in directory.parent.glob(f"*/{CAMPAIGN}")]
         why = f"is not there: {told}, such as results/latest" + (f"; {nearest(directory.name, beside)}" if beside else "")
-    elif around is not None:
-        why = f"lies within a campaign: {told}, {around}"
     elif below:
         why = f"holds no {CAMPAIGN} itself: name one of the campaigns below it ({', '.join(map(str, below[:3]))})"
     raise InputError(f"{directory} {why}")

@@ -21,7 +21,6 @@ MOST_SAMPLES, MOST_ROUNDS = 120, 120
 FACTORS = ("model", "runtime", "system")
 # Late is what lies beyond this percentile of a system's own times: one share everywhere.
 LATE = 90.0
-PERMUTATIONS = 1999
 CLAIMS = {
     "C6a": ("system", "system"),
     "C6b": ("runtime", "framework"),
@@ -199,7 +198,7 @@ def _agreement(material: Material) -> Iterator[Row]:
 
 
 def concordance(
-    values: ArrayLike, random: np.random.Generator, permutations: int = PERMUTATIONS
+    values: ArrayLike, random: np.random.Generator, permutations: int = 1999
 ) -> tuple[float, float]:
     """Return Kendall's W of what k judges give to n items, [k, n], and p of a permutation test.
 

@@ -35,7 +35,6 @@ from orchestrator.study.tables import plain
 STEPS, FEWER = 60, 12
 LOOK = Look(width=16, text=12, small=10, line=1.5)
 WIDTH, HEIGHT, COLUMNS = 230, 160, 4
-OWN_LEGEND: Spec = {"title": None, "columns": 1, "symbolType": "stroke"}
 LONG = 40  # letters of a line of a title
 
 
@@ -101,7 +100,8 @@ def _look(lines: Iterable[Line], own_legend: bool = False) -> Spec:
     styles = ((colour, dash) for dash, colour in cycle(product(DASHES, range(len(COLOURS)))))
     look = by_name(dict(zip(names, styles, strict=False)))
     if own_legend:
-        look["color"]["legend"] = look["strokeDash"]["legend"] = OWN_LEGEND
+        legend = {"title": None, "columns": 1, "symbolType": "stroke"}
+        look["color"]["legend"] = look["strokeDash"]["legend"] = legend
     return look
 
 

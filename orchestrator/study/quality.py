@@ -108,13 +108,8 @@ def _latency(material: Material) -> Iterator[Row]:
         times = data.inferences[clock]
         finite = times[np.isfinite(times)]
         mean = float(finite.mean()) if finite.size else None
-        yield [
-            *who(group, data),
-            clock,
-            mean,
-            *percentiles_inverted_cdf(times, [50, 99]),
-            times.size,
-        ]
+        tails = percentiles_inverted_cdf(times, [50, 99])
+        yield [*who(group, data), clock, mean, *tails, times.size]
 
 
 @table(

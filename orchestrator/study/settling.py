@@ -55,11 +55,8 @@ class Path(NamedTuple):
         return int(within[0]) if within.size else None
 
 
-Paths = Mapping[str, Mapping[Clock, Path]]
-
-
 @lru_cache(maxsize=1)
-def paths_of(material: Material) -> Paths:
+def paths_of(material: Material) -> Mapping[str, Mapping[Clock, Path]]:
     """Return rJSD over fits of every trial, by its id."""
     window = material.criteria.claims.enough.window
 
@@ -115,11 +112,8 @@ def _rows(material: Material, cells: Callable[[Floats], Sequence[Value]]) -> lis
         times = pair[1].own_times(PRIMARY_CLOCK)
         return cells(times[:, evenly_chosen(times.shape[1], most)])
 
-    return [
-        [*who(*pair), *row]
-        for pair, row in zip(pairs, map_in_threads(of, pairs), strict=True)
-        if row
-    ]
+    found = map_in_threads(of, pairs)
+    return [[*who(*pair), *row] for pair, row in zip(pairs, found, strict=True) if row]
 
 
 @table(

@@ -11,7 +11,6 @@ from orchestrator.stats.constants import ROUNDING
 from orchestrator.stats.density import Floats
 from orchestrator.stats.units import t_quantile
 
-RESAMPLES = 999
 SAMPLE, PROCESS, SAMPLE_IN_PROCESS = "sample", "process", "sample x process"
 VISIT, SAMPLE_IN_VISIT, ROUND, REST = "visit", "sample x visit", "round", "rest"
 # Units that no resample draws: it says nothing of how well their shares are known.
@@ -175,7 +174,7 @@ def divide_variance(
     random: np.random.Generator,
     *,
     visits: int | None = None,
-    resamples: int = RESAMPLES,
+    resamples: int = 999,
     confidence: float = 0.95,
 ) -> dict[str, Share]:
     """Return the share of every source in the variance of the log time of one inference.

@@ -22,7 +22,7 @@ def test_campaigns_measured_apart_pass_no_gate(tmp_path: Path) -> None:
     done = orchestrator(*TRIALS, "measurement.repeat=3", f"results_dir={campaign}")
     assert done.returncode == 0, done.stderr
     files = ["--json", tmp_path / "c.json", "--html", tmp_path / "c.html", "--markdown", tmp_path / "c.md"]
-    done = orchestrator("compare", campaign, campaign, "--gate", "--allow-no-verdict", "--min-effect", "50%", "--power", *files)
+    done = orchestrator("compare", campaign, campaign, "--gate", "--allow-no-verdict", "--min-effect", "50", "--power", *files)
     assert (done.returncode, done.stderr) == (3, "")
     assert done.stdout.startswith("No verdict on 2 trials: measured apart. ")
     rows = json.loads((tmp_path / "c.json").read_text())["trials"]

@@ -92,10 +92,10 @@ def test_the_commands_have_what_either_typed_and_what_both_did() -> None:
     found: Any = Compares(
         pairs, ("run", *OF_BOTH, "measurement.batch=1", "results_dir=y"), (*OF_BOTH, "measurement.batch=2", "results_dir=x")
     )
-    assert list(other_settings(found)) == [
-        "In 1 of 2 trials the settings differ (baseline -> candidate): measurement.batch 1 -> 2. --by measurement.batch pairs them.",
-        "The candidate has nothing like 1 trial of the baseline.",
-    ]
+    assert other_settings(found) == (
+        "In 1 of 2 trials the settings differ (baseline -> candidate): measurement.batch 1 -> 2. --by measurement.batch pairs them. "
+        "The candidate has nothing like 1 trial of the baseline."
+    )
     (command,) = commands(found, PLACES, True)
     typed = read("compare", shlex.split(command, comments=True)[4:])
     assert typed["words"][:2] == ("measurement.batch=1", "measurement.batch=2")

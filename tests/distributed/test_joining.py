@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.configuration.config import CampaignConfig, ClusterConfig
 from orchestrator.contracts import InputError
-from orchestrator.distributed.cluster import answers, joined_ray
+from orchestrator.distributed.cluster import answers, open_joined
 from orchestrator.machine.host import read_machine
 from orchestrator.running.feasibility import why_stacks_differ
 
@@ -27,7 +28,7 @@ def test_where_nothing_answers_is_told_at_once(tmp_path: Path, monkeypatch: pyte
         assert answers(f"127.0.0.1:{port}")
     with (
         pytest.raises(InputError, match=rf"cluster\.address=127\.0\.0\.1:{port}: nothing answers"),
-        joined_ray(f"127.0.0.1:{port}", tmp_path),
+        open_joined(CampaignConfig(cluster=ClusterConfig(name="address", address=f"127.0.0.1:{port}")), tmp_path),
     ):
         pass
 

@@ -190,7 +190,7 @@ def test_mistakes_are_in_one_line(monday: Path, tmp_path: Path, capsys: pytest.C
         (["baseline", tmp_path / "b"], "export takes one results directory"),
         (["baseline", tmp_path / "b", monday, "--to", out], "export takes one results directory, and where to write it"),
         (["baseline", "--add", tmp_path / "b", monday], "there is no such file to add to"),
-        (["baseline", "--add", tmp_path / "b", monday, "analysis.seed=1"], "at the thresholds that the baseline has"),
+        (["baseline", "--add", tmp_path / "b", monday, "analysis.seed=1"], "at the thresholds that it has"),
         ([monday, "--add", "--to", out], "--add adds a campaign to a baseline"),
     ):
         assert main(["export", *map(str, words)]) == 2, words

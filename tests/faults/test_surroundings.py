@@ -77,13 +77,6 @@ def test_a_temporary_folder_with_little_room(folder: Path, cluster: str, size: s
     assert told.endswith("; free some, or name another folder with TMPDIR")
 
 
-def test_a_temporary_folder_with_too_long_a_name(folder: Path) -> None:
-    long = folder / ("x" * 80)
-    told = refused(folder, "local", temporary(long))
-    assert told.startswith(f"{long}: the name of the folder of temporary files has {len(str(long))} bytes and may have at most ")
-    assert told.endswith("; name a shorter one with TMPDIR")
-
-
 @pytest.mark.parametrize(("cluster", "needs"), [("local", "Ray needs 512"), ("inline", "the program needs 16")])
 def test_files_that_may_not_be_long_enough(folder: Path, cluster: str, needs: str) -> None:
     told = refused(folder, cluster, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8 * 2**20, resource.RLIM_INFINITY)))

@@ -41,7 +41,7 @@ def logs(folder: Path, queries: Sequence[int | None] = range(4), end: str = '{"n
 )
 def test_a_part_of_a_trace_is_refused(made: dict[str, Any], told: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as refused:
-        list(loadgen.read([logs(tmp_path, **made)], {}))
+        list(loadgen.read(logs(tmp_path, **made)))
     assert str(refused.value).startswith(f"{tmp_path / loadgen.TRACE} {told}")
 
 
@@ -49,7 +49,7 @@ def test_a_sample_of_loadgen_that_stands_twice_is_refused(tmp_path: Path) -> Non
     trace = logs(tmp_path) / loadgen.TRACE
     trace.write_text(trace.read_text().replace('"query_seq": ', '"sample_seq": 7, "query_seq": '))
     with pytest.raises(InputError, match=r"line 3 is the sample of line 2 once more \(sample_seq 7\); remove one of them"):
-        list(loadgen.read([tmp_path], {}))
+        list(loadgen.read(tmp_path))
 
 
 def test_all_logs_of_a_folder_are_known_by_their_digests(tmp_path: Path, imported: Callable[..., Any]) -> None:
@@ -118,7 +118,7 @@ def test_a_request_of_aiperf_that_stands_twice_is_refused(tmp_path: Path) -> Non
     path = tmp_path / "a.jsonl"
     path.write_text("".join(map(request_of_aiperf, (0, 1, 0))))
     with pytest.raises(InputError, match=r"a\.jsonl line 3 is the request of line 1 once more \(x_request_id id-0\); remove one of them"):
-        list(aiperf.read([path], {}))
+        list(aiperf.read(path))
 
 
 def test_every_metric_that_is_not_imported_is_kept_by_name(tmp_path: Path, imported: Callable[..., Any]) -> None:

@@ -200,14 +200,14 @@ FORMS = ("csv", "parquet", "jsonl")
 def test_words_for_nothing_are_names_in_columns_of_text(tmp_path) -> None:
     words = ["nan", "NaN", "NULL", "null", "NA", "N/A", "None", "-", '""']
     text = "sample,total_ms,slice_a,reference,tokens\n" + "".join(f"{word},5,{word},{word},NULL\n" for word in [*words, "s"])
-    recording = next(table.read([written(tmp_path / "t.csv", text)], {}))
+    recording = next(table.read(written(tmp_path / "t.csv", text), {}))
     for name in ("sample", "slice_a", "reference"):
         assert recording.table.column(name).to_pylist() == [*words[:-1], None, "s"]
     with pytest.raises(InputError, match="line 10: sample is empty"):
         long_form(recording)
     words.remove('""')
     text = "sample,total_ms,tokens\n" + "".join(f"{word},5,NULL\n" for word in words)
-    rows = long_form(next(table.read([written(tmp_path / "t.csv", text)], {})))
+    rows = long_form(next(table.read(written(tmp_path / "t.csv", text), {})))
     assert (rows.column("sample").to_pylist(), rows.column("tokens").null_count) == (words, len(words))
 
 

@@ -107,18 +107,6 @@ def test_any_batches_may_raise(scratch: Scratch, bad: set[int]) -> None:
     assert [answer is None for answer in answers] == [number in bad for number in range(3)]
 
 
-def test_an_exception_that_cannot_say_what_it_is_fails_its_batch_alone(scratch: Scratch) -> None:
-    class Silent(Exception):
-        def __str__(self) -> str:
-            raise LookupError("no words")
-
-    def infer(batch: object) -> object:
-        raise Silent
-
-    _, errors = run_batches([["a"], ["b"]], Stages(same, infer, same), scratch.stamps, FakeClock())
-    assert [message.partition(" (test_timing.py, line ")[0] for message in errors.values()] == ["Silent", "Silent"]
-
-
 def test_keyboard_interrupt_is_no_fault_of_a_sample(scratch: Scratch) -> None:
     def infer(batch: object) -> object:
         raise KeyboardInterrupt

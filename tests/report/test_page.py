@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.analysis.ranking import rankings
 from orchestrator.analysis.reading import readings
-from orchestrator.report.findings import said
+from orchestrator.report.findings import in_words
 from orchestrator.report.findings.task import of_task
 from orchestrator.report.html.page import render
 from orchestrator.report.text import quality, quality_within
@@ -37,7 +37,7 @@ def test_several_tasks_are_listed_with_their_answers(report: Any) -> None:
     (group,) = report.results.groups
     html = without_scripts(render(replace(report.results, groups=(group, replace(group, task="others")))))
     listed = html[html.index("All tasks in short") : html.index('id="task-0"')]
-    answer = said(next(iter(of_task(report.results, rankings(report.results)[0]))), "html")
+    _, answer = in_words(next(iter(of_task(report.results, rankings(report.results)[0]))), "html")
     assert listed.count(answer) == 2
     assert [f'href="#task-{number}">{name} (top1)' in listed for number, name in enumerate(("numbers", "others"))] == [True, True]
 

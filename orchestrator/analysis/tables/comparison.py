@@ -316,10 +316,9 @@ def _of_repeats(
     }
 
 
-Pairs: TypeAlias = Mapping[str, tuple[System, System, Threshold]]
-
-
-def judged_pairs(pairs: Pairs, scope: str, level: float = LEVEL) -> dict[str, Row]:
+def judged_pairs(
+    pairs: Mapping[str, tuple[System, System, Threshold]], scope: str, level: float = LEVEL
+) -> dict[str, Row]:
     """Return the row of each pair; those of which at least 3 repeats alternate are one family."""
     enough = {}
     for key, (before, after, _) in pairs.items():

@@ -188,14 +188,10 @@ def kept_from(rows: Iterable[Row], clock: str) -> dict[str, Deadlines]:
     Of systems that keep exactly as much, the one with the shortest deadline stands first.
     """
     return {
-        row["trial"]: (_or_never(row["deadline_ns"]), _or_never(row["observed_ns"]))
+        row["trial"]: (row["deadline_ns"] or math.inf, row["observed_ns"] or math.inf)
         for row in rows
         if (row["clock"], row["reference"]) == (clock, "own")
     }
-
-
-def _or_never(ns: float | None) -> float:
-    return math.inf if ns is None else ns
 
 
 def longest(of_processes: Iterable[Deadlines]) -> Deadlines:

@@ -1,11 +1,11 @@
-"""What formats share. A format is a module here whose ``read(paths, columns)`` yields recordings in the long form of docs/importing.md."""
+"""What formats share. A format is a module here whose ``read(path)`` yields recordings in the long form of docs/importing.md."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, AnyStr, TypeVar, cast
+from typing import IO, Any, AnyStr, TypeVar
 
 import pyarrow as pa
 from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
@@ -63,10 +63,15 @@ class Recording:
 
 
 def recordings_of(form: str, paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
-    """Return the recordings of files of a format. ``columns``: names in the file by names of the long form. Raises InputError."""
+    """Yield the recordings of files of a format. ``columns``: names in the file by names of the long form. Raises InputError."""
     if columns and form != "table":
         raise InputError(f"--map {next(iter(columns))}: --format {form} knows its own columns; leave it out, or use --format table")
-    return cast(Iterator[Recording], import_module(f"{__name__}.{form}").read(paths, columns))
+    read = import_module(f"{__name__}.{form}").read
+    # All logs of a folder are those of one run.
+    for path in dict.fromkeys(path.parent if form == "loadgen" and path.is_file() else path for path in paths):
+        if not path.exists():
+            raise InputError(f"{path} is not there: name files that another program has written")
+        yield from read(path, columns) if form == "table" else read(path)
 
 
 def known_column(name: str) -> bool:

@@ -1,6 +1,6 @@
 """AIPerf's ``profile_export.jsonl``: one request a line. The time is AIPerf's own ``request_latency``; no scheduled time is there."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,28 +61,25 @@ class Request(Record):
 READ = {str(field.validation_alias.path[1]) for field in Request.model_fields.values() if isinstance(field.validation_alias, AliasPath)}
 
 
-def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
-    """Yield one recording per file. Requests of a phase of warm-up are left out, and counted."""
-    for path in paths:
-        rows: dict[str, dict[str, Any]] = {}
-        seen: dict[str, int] = {}
-        every: set[str] = set()
-        left_out = 0
-        for number, line in read_lines(path):
-            place = f"{path} line {number}"
-            request = checked(Request, parsed(line, place), place)
-            if request.name is not None and (first := seen.setdefault(request.name, number)) != number:
-                raise InputError(
-                    f"{place} is the request of line {first} once more (x_request_id {shown([request.name])}); remove one of them"
-                )
-            every |= (request.metrics or {}).keys()
-            if request.phase in (None, "profiling"):
-                rows[place] = request.row
-            else:
-                left_out += 1
-        others = sorted(every - READ)
-        warmup = [f"{left_out} requests of AIPerf's warm-up are left out."] if left_out else []
-        left = [dropped(f"the other metrics of the file ({shown(others, 6)})", "no figure of a trial is made of them")] if others else []
-        facts = {"aiperf": {"not_imported": [shown([name]) for name in others]}} if others else {}
-        table = table_of(rows.values(), path, **TYPES)
-        yield Recording(path.stem, table, [*rows].__getitem__, path, remarks=(NOTE, *warmup, *left), facts=facts)
+def read(path: Path) -> Iterator[Recording]:
+    """Yield the one recording of a file. Requests of a phase of warm-up are left out, and counted."""
+    rows: dict[str, dict[str, Any]] = {}
+    seen: dict[str, int] = {}
+    every: set[str] = set()
+    left_out = 0
+    for number, line in read_lines(path):
+        place = f"{path} line {number}"
+        request = checked(Request, parsed(line, place), place)
+        if request.name is not None and (first := seen.setdefault(request.name, number)) != number:
+            raise InputError(f"{place} is the request of line {first} once more (x_request_id {shown([request.name])}); remove one of them")
+        every |= (request.metrics or {}).keys()
+        if request.phase in (None, "profiling"):
+            rows[place] = request.row
+        else:
+            left_out += 1
+    others = sorted(every - READ)
+    warmup = [f"{left_out} requests of AIPerf's warm-up are left out."] if left_out else []
+    left = [dropped(f"the other metrics of the file ({shown(others, 6)})", "no figure of a trial is made of them")] if others else []
+    facts = {"aiperf": {"not_imported": [shown([name]) for name in others]}} if others else {}
+    table = table_of(rows.values(), path, **TYPES)
+    yield Recording(path.stem, table, [*rows].__getitem__, path, remarks=(NOTE, *warmup, *left), facts=facts)

@@ -1,6 +1,6 @@
 """GuideLLM's ``benchmarks.json``: one recording per benchmark. The time runs from ``request_start`` to ``request_end``."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,29 +41,28 @@ class Benchmark(Record):
     rate: float | None = at("config", "strategy", "rate")
 
 
-def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
-    """Yield one recording per benchmark of each file."""
-    for path in paths:
-        for document, place, name in parts_of(path, "benchmarks"):
-            benchmark = checked(Benchmark, document, place)
-            rows = {
-                where: _row(request, kind, where)
-                for kind in OUTCOMES
-                for number, request in enumerate(getattr(benchmark, kind) or ())
-                for where in [f"{place}, {kind} request {number}"]
-            }
-            kept = {where: row for where, row in rows.items() if row["outcome"] != "lost" or row["start_ns"] or row["arrival_ns"]}
-            law, load, remarks = LAWS.get(benchmark.strategy or ""), None, [NOTE]
-            if law is not None:
-                load, lost = schedule(law, benchmark.rate, path)
-                remarks += lost
-            elif any(row["arrival_ns"] is not None for row in kept.values()):
-                under = f"under strategy {shown([benchmark.strategy])} they are no schedule" if benchmark.strategy else None
-                remarks.append(dropped("the moments targeted_start as a clock response", under or "the file does not say its strategy"))
-            if never := len(rows) - len(kept):
-                remarks.append(f"Left out: {never} of the requests that GuideLLM had prepared, since they were never scheduled.")
-            table = table_of(kept.values(), path, outcome=pa.string())
-            yield Recording(name, table, [*kept].__getitem__, path, remarks=remarks, load=load)
+def read(path: Path) -> Iterator[Recording]:
+    """Yield one recording per benchmark of a file."""
+    for document, place, name in parts_of(path, "benchmarks"):
+        benchmark = checked(Benchmark, document, place)
+        rows = {
+            where: _row(request, kind, where)
+            for kind in OUTCOMES
+            for number, request in enumerate(getattr(benchmark, kind) or ())
+            for where in [f"{place}, {kind} request {number}"]
+        }
+        kept = {where: row for where, row in rows.items() if row["outcome"] != "lost" or row["start_ns"] or row["arrival_ns"]}
+        law, load, remarks = LAWS.get(benchmark.strategy or ""), None, [NOTE]
+        if law is not None:
+            load, lost = schedule(law, benchmark.rate, path)
+            remarks += lost
+        elif any(row["arrival_ns"] is not None for row in kept.values()):
+            under = f"under strategy {shown([benchmark.strategy])} they are no schedule" if benchmark.strategy else None
+            remarks.append(dropped("the moments targeted_start as a clock response", under or "the file does not say its strategy"))
+        if never := len(rows) - len(kept):
+            remarks.append(f"Left out: {never} of the requests that GuideLLM had prepared, since they were never scheduled.")
+        table = table_of(kept.values(), path, outcome=pa.string())
+        yield Recording(name, table, [*kept].__getitem__, path, remarks=remarks, load=load)
 
 
 def _row(request: Request, kind: str, where: str) -> dict[str, Any]:

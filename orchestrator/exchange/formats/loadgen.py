@@ -1,7 +1,7 @@
 """MLPerf LoadGen's logs of one run, from its folder or by its files: trace (needed), detail and accuracy (where they are there)."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,34 +68,31 @@ class Entry(Record):
     value: Any = None
 
 
-def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
-    """Yield one recording per folder of logs."""
-    for folder in dict.fromkeys(path if path.is_dir() else path.parent for path in paths):
-        trace, detail, accuracy = files = [folder / name for name in (TRACE, DETAIL, ACCURACY)]
-        if not trace.exists():
-            raise InputError(f"{folder} holds no {TRACE}: the other logs hold no time of single queries; run LoadGen with enable_trace")
-        marked = (
-            [(f"{detail} line {number}", line) for number, line in read_lines(detail) if line.startswith(MARK)] if detail.exists() else []
-        )
-        entries = [checked(Entry, parsed(line.removeprefix(MARK), place), place) for place, line in marked]
-        facts = {entry.key: str(entry.value)[:200] for entry in entries if entry.key in KEPT}
-        answers = read_document(accuracy) if accuracy.exists() else []
-        if not isinstance(answers, list):
-            raise InputError(f"{accuracy} is no list of answers: run LoadGen again")
-        known = [checked(Answer, value, f"{accuracy} answer {number}") for number, value in enumerate(answers)]
-        rows = _rows(trace, facts, {answer.qsl_idx: answer.data for answer in known})
-        scenario, rate_per_s, load, remarks = facts.get("effective_scenario"), None, None, [NOTE]
-        if scenario == SERVER:
-            with suppress(ValueError):
-                rate_per_s = float(facts.get("effective_target_qps", ""))
-            load, lost = schedule("poisson", rate_per_s, trace)
-            remarks += lost
-        else:
-            why = f"under scenario {shown([scenario])} they are no schedule" if scenario else f"there is no {DETAIL} that says the scenario"
-            remarks.append(dropped("the scheduled times in the trace as a clock response", why))
-        table, there = table_of(rows.values(), trace, prediction=pa.string()), [path for path in files if path.exists()]
-        where = [*rows].__getitem__
-        yield Recording(folder.resolve().name, table, where, folder, remarks=remarks, facts={"loadgen": facts}, load=load, files=there)
+def read(folder: Path) -> Iterator[Recording]:
+    """Yield the one recording of a folder of logs."""
+    trace, detail, accuracy = files = [folder / name for name in (TRACE, DETAIL, ACCURACY)]
+    if not trace.exists():
+        raise InputError(f"{folder} holds no {TRACE}: the other logs hold no time of single queries; run LoadGen with enable_trace")
+    marked = [(f"{detail} line {number}", line) for number, line in read_lines(detail) if line.startswith(MARK)] if detail.exists() else []
+    entries = [checked(Entry, parsed(line.removeprefix(MARK), place), place) for place, line in marked]
+    facts = {entry.key: str(entry.value)[:200] for entry in entries if entry.key in KEPT}
+    answers = read_document(accuracy) if accuracy.exists() else []
+    if not isinstance(answers, list):
+        raise InputError(f"{accuracy} is no list of answers: run LoadGen again")
+    known = [checked(Answer, value, f"{accuracy} answer {number}") for number, value in enumerate(answers)]
+    rows = _rows(trace, facts, {answer.qsl_idx: answer.data for answer in known})
+    scenario, rate_per_s, load, remarks = facts.get("effective_scenario"), None, None, [NOTE]
+    if scenario == SERVER:
+        with suppress(ValueError):
+            rate_per_s = float(facts.get("effective_target_qps", ""))
+        load, lost = schedule("poisson", rate_per_s, trace)
+        remarks += lost
+    else:
+        why = f"under scenario {shown([scenario])} they are no schedule" if scenario else f"there is no {DETAIL} that says the scenario"
+        remarks.append(dropped("the scheduled times in the trace as a clock response", why))
+    table, there = table_of(rows.values(), trace, prediction=pa.string()), [path for path in files if path.exists()]
+    where = [*rows].__getitem__
+    yield Recording(folder.resolve().name, table, where, folder, remarks=remarks, facts={"loadgen": facts}, load=load, files=there)
 
 
 def _rows(path: Path, facts: Mapping[str, str], answers: Mapping[int, str]) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 import io
 import pickle
 import pickletools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -70,19 +70,18 @@ def plain_pickle(content: bytes, place: str) -> Any:
         raise InputError(f"{place} is no whole pickle ({type(error).__name__}: {first_line(error)}): copy it again") from error
 
 
-def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
-    """Yield one recording per file."""
-    for path in paths:
-        times = checked(Times, plain_pickle(read_regular(path, LONGEST_TEXT), str(path)), str(path))
-        totals = times.inference if times.total is None else times.total
-        if len(totals) != len(times.inference):
-            raise InputError(f"{path} holds {len(times.inference)} runs on the clock inference and {len(totals)} on total: copy it again")
-        rows = {}
-        for number, (run, total) in enumerate(zip(times.inference, totals, strict=True)):
-            if run.keys() != total.keys():
-                raise InputError(f"{path} run {number} has other batches on the clock inference than on total: copy it again")
-            for batch, seconds in run.items():
-                row = {"round": number, "sample": batch, "inference_s": seconds, "total_s": total[batch]}
-                rows[f"{path} run {number}, batch {batch}"] = row
-        table = table_of(rows.values(), path, inference_s=pa.float64(), total_s=pa.float64())
-        yield Recording(path.stem, table, [*rows].__getitem__, path, remarks=(NOTE,))
+def read(path: Path) -> Iterator[Recording]:
+    """Yield the one recording of a file."""
+    times = checked(Times, plain_pickle(read_regular(path, LONGEST_TEXT), str(path)), str(path))
+    totals = times.inference if times.total is None else times.total
+    if len(totals) != len(times.inference):
+        raise InputError(f"{path} holds {len(times.inference)} runs on the clock inference and {len(totals)} on total: copy it again")
+    rows = {}
+    for number, (run, total) in enumerate(zip(times.inference, totals, strict=True)):
+        if run.keys() != total.keys():
+            raise InputError(f"{path} run {number} has other batches on the clock inference than on total: copy it again")
+        for batch, seconds in run.items():
+            row = {"round": number, "sample": batch, "inference_s": seconds, "total_s": total[batch]}
+            rows[f"{path} run {number}, batch {batch}"] = row
+    table = table_of(rows.values(), path, inference_s=pa.float64(), total_s=pa.float64())
+    yield Recording(path.stem, table, [*rows].__getitem__, path, remarks=(NOTE,))

@@ -1,6 +1,6 @@
 """perf_analyzer's ``--profile-export-file``: one recording per experiment. The time runs from sending to the last response."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -46,19 +46,16 @@ class Experiment(Record):
     requests: list[Request]
 
 
-def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
-    """Yield one recording per experiment of each file."""
-    for path in paths:
-        for document, place, name in parts_of(path, "experiments"):
-            where = f"{place}, request {{}}".format
-            requests = checked(Experiment, document, place).requests
-            rows = [_row(request, where(row)) for row, request in enumerate(requests)]
-            streamed = any(len(request.response_timestamps) > 1 for request in requests)
-            untold = streamed and not any(row.get("first_token_ns") for row in rows)
-            remarks = (NOTE, *([dropped("the times of the responses before the last one", NO_EVENTS)] if untold else []))
-            yield Recording(
-                name, table_of(rows, path, outcome=pa.string(), token_gaps_ns=pa.list_(pa.int64())), where, path, remarks=remarks
-            )
+def read(path: Path) -> Iterator[Recording]:
+    """Yield one recording per experiment of a file."""
+    for document, place, name in parts_of(path, "experiments"):
+        where = f"{place}, request {{}}".format
+        requests = checked(Experiment, document, place).requests
+        rows = [_row(request, where(row)) for row, request in enumerate(requests)]
+        streamed = any(len(request.response_timestamps) > 1 for request in requests)
+        untold = streamed and not any(row.get("first_token_ns") for row in rows)
+        remarks = (NOTE, *([dropped("the times of the responses before the last one", NO_EVENTS)] if untold else []))
+        yield Recording(name, table_of(rows, path, outcome=pa.string(), token_gaps_ns=pa.list_(pa.int64())), where, path, remarks=remarks)
 
 
 def _row(request: Request, place: str) -> dict[str, Any]:

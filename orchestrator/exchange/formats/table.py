@@ -4,12 +4,12 @@ import csv
 import gzip
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeAlias, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +22,8 @@ from orchestrator.exchange.formats import UNFIT, Recording, bounded_lines, dropp
 BLOCK_BYTES, BLOCK_ROWS = 2**24, 2**16
 # Bytes that the columns which are read may take in memory.
 LARGEST_TABLE = 4 * 2**30
+# The columns of a file, by their names in it, and where a row is, by its number from 0.
+Read: TypeAlias = tuple[pa.Table, Callable[[int], str]]
 
 
 @dataclass(frozen=True)
@@ -53,26 +55,20 @@ class _Columns:
         return taken
 
 
-def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
-    """Yield one recording per file. ``columns``: names in the file by names of the long form."""
+def read(path: Path, columns: Mapping[str, str]) -> Iterator[Recording]:
+    """Yield the one recording of a file. ``columns``: names in the file by names of the long form."""
     if unknown := next((ours for ours in columns if not known_column(ours)), None):
         raise InputError(
             f"--map {unknown}={columns[unknown]}: {unknown} is no column of the long form (such as inference_ms); see docs/importing.md"
         )
-    for path in paths:
-        known = _Columns(path, {theirs: ours for ours, theirs in columns.items()})
-        name = path.name.lower()
-        if name.endswith((".csv", ".csv.gz")):
-            table, where = _csv(known), lambda row, path=path: f"{path} line {_line(_csv_rows(path), row + 1)}"
-        elif name.endswith((".parquet", ".pq")):
-            table, where = _parquet(known), f"{path} row {{}}".format
-        elif name.endswith((".jsonl", ".ndjson")):
-            table, where = _jsonl(known), lambda row, path=path: f"{path} line {_line(read_lines(path), row)}"
-        else:
-            raise InputError(f"{path} must end with .csv, .csv.gz, .parquet or .jsonl, so that its form is known: rename it")
-        table = table.rename_columns([known.of_file(theirs) or theirs for theirs in table.column_names])
-        load = {"name": "trace", "file": str(path)}
-        yield Recording(path.name.split(".")[0] or "table", table, where, path, remarks=known.remarks, load=load)
+    known = _Columns(path, {theirs: ours for ours, theirs in columns.items()})
+    reader = next((reader for reader, endings in READERS.items() if path.name.lower().endswith(endings)), None)
+    if reader is None:
+        raise InputError(f"{path} must end with .csv, .csv.gz, .parquet or .jsonl, so that its form is known: rename it")
+    table, where = reader(known)
+    table = table.rename_columns([known.of_file(theirs) or theirs for theirs in table.column_names])
+    load = {"name": "trace", "file": str(path)}
+    yield Recording(path.name.split(".")[0] or "table", table, where, path, remarks=known.remarks, load=load)
 
 
 def _line(rows: Iterator[tuple[int, Any]], place: int) -> int:
@@ -94,7 +90,7 @@ def _whole(path: Path, batches: Iterable[pa.RecordBatch]) -> pa.Table:
     return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
 
 
-def _csv(known: _Columns) -> pa.Table:
+def _csv(known: _Columns) -> Read:
     """Return columns of text, null where a cell is empty; samples are numbers where all of them are whole ones."""
     path = known.path
     header = next(_csv_rows(path), (1, []))[1]
@@ -120,7 +116,7 @@ def _csv(known: _Columns) -> pa.Table:
         with suppress(pa.ArrowInvalid):
             numbers = pc.utf8_trim_whitespace(table.column(samples)).cast(pa.int64())
             table = table.set_column(table.column_names.index(samples), samples, numbers)
-    return table
+    return table, lambda row: f"{path} line {_line(_csv_rows(path), row + 1)}"
 
 
 def _opened(path: Path, mode: str, **options: Any) -> IO[Any]:
@@ -142,7 +138,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"{path} line {number + 1} cannot be read as CSV ({first_line(error)}): export it again") from error
 
 
-def _parquet(known: _Columns) -> pa.Table:
+def _parquet(known: _Columns) -> Read:
     path = known.path
     try:
         with pq.ParquetFile(path) as file:
@@ -154,14 +150,14 @@ def _parquet(known: _Columns) -> pa.Table:
         if values * 8 > LARGEST_TABLE:
             raise InputError(f"{path} holds {values:,} values in the columns that are read, too many for memory: import it in parts")
         with pq.ParquetFile(path, read_dictionary=texts) as file:
-            return _whole(path, file.iter_batches(BLOCK_ROWS, columns=names))
+            return _whole(path, file.iter_batches(BLOCK_ROWS, columns=names)), f"{path} row {{}}".format
     except InputError:
         raise
     except (*UNFIT, OSError, ArithmeticError, LookupError, MemoryError) as error:
         raise InputError(f"{path} is no whole Parquet file ({first_line(error)}): export it again") from error
 
 
-def _jsonl(known: _Columns) -> pa.Table:
+def _jsonl(known: _Columns) -> Read:
     """Return the keys of one object a line. One that a line lacks is null there."""
     path, names, lines = known.path, dict[str, None](), read_lines(known.path)
 
@@ -183,7 +179,7 @@ def _jsonl(known: _Columns) -> pa.Table:
     except pa.ArrowException as error:
         raise InputError(f"{path}: values of one key differ in kind ({first_line(error)}): write all values of a key in one way") from error
     known.taken(names)
-    return table
+    return table, lambda row: f"{path} line {_line(read_lines(path), row)}"
 
 
 def _object(line: bytes, place: str) -> dict[str, Any]:
@@ -191,3 +187,7 @@ def _object(line: bytes, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f'{place} is no object, such as {{"sample": 0, "inference_ms": 1.5}}: mend or remove it')
     return value
+
+
+# By how names of files end.
+READERS = {_csv: (".csv", ".csv.gz"), _parquet: (".parquet", ".pq"), _jsonl: (".jsonl", ".ndjson")}

@@ -1,6 +1,6 @@
 """vLLM's ``vllm bench serve --save-result --save-detailed``: the time is that to the first token plus the gaps between tokens."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +27,18 @@ class File(Record):
     output_lens: list[int] | None = None
 
 
-def read(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
-    """Yield one recording per file. Of a request that failed neither time nor tokens count; a first token after 0 s is none."""
-    for path in paths:
-        found = checked(File, read_document(path), f"{path} (written with --save-detailed?)")
-        lists = {name: len(value) for name, value in found if isinstance(value, list)}
-        if len(set(lists.values())) > 1:
-            told = ", ".join(f"{count} {name}" for name, count in lists.items())
-            raise InputError(f"{path} holds {told}, and each request has one of each: export the file again")
-        nothing = [None] * len(found.ttfts)
-        each = zip(found.errors, found.ttfts, found.itls, found.start_times or nothing, found.output_lens or nothing, strict=True)
-        rows: list[dict[str, Any]] = []
-        for error, first, gaps, start, tokens in each:
-            times = {} if error else {"inference_s": first + sum(gaps), "first_token_s": first or None, "token_gaps_s": gaps}
-            rows.append({"start_s": start, "tokens": tokens, "outcome": "error" if error else "ok", **times})
-        table = table_of(rows, path, outcome=pa.string(), **SECONDS)
-        yield Recording(path.stem, table, f"{path} request {{}}".format, path, model=found.model_id, remarks=(NOTE,))
+def read(path: Path) -> Iterator[Recording]:
+    """Yield the one recording of a file. Of a request that failed neither time nor tokens count; a first token after 0 s is none."""
+    found = checked(File, read_document(path), f"{path} (written with --save-detailed?)")
+    lists = {name: len(value) for name, value in found if isinstance(value, list)}
+    if len(set(lists.values())) > 1:
+        told = ", ".join(f"{count} {name}" for name, count in lists.items())
+        raise InputError(f"{path} holds {told}, and each request has one of each: export the file again")
+    nothing = [None] * len(found.ttfts)
+    each = zip(found.errors, found.ttfts, found.itls, found.start_times or nothing, found.output_lens or nothing, strict=True)
+    rows: list[dict[str, Any]] = []
+    for error, first, gaps, start, tokens in each:
+        times = {} if error else {"inference_s": first + sum(gaps), "first_token_s": first or None, "token_gaps_s": gaps}
+        rows.append({"start_s": start, "tokens": tokens, "outcome": "error" if error else "ok", **times})
+    table = table_of(rows, path, outcome=pa.string(), **SECONDS)
+    yield Recording(path.stem, table, f"{path} request {{}}".format, path, model=found.model_id, remarks=(NOTE,))

@@ -23,7 +23,7 @@ MAKERS: tuple[Callable[[Reading], Chart], ...] = tuple(
 
 def charts_of(reading: Reading) -> list[Chart]:
     """Return the figures of one task; those that nothing was recorded for are left out."""
-    charts = [make(reading) for make in MAKERS]
+    charts = (make(reading) for make in MAKERS)
     drawn = [chart for chart in charts if chart.spec["data"]["values"]]
     return sorted(drawn, key=lambda one: (SECTIONS.index(one.section), one.place, one.name))
 

@@ -48,25 +48,22 @@ JOINED = {"deadline_kept": "winner", "too_short": "caution", "unfinished": "caut
 
 def say(finding: Finding, medium: Medium) -> str:
     """Return a finding in words, its label first."""
-    begins = label(finding, medium)
-    return f"{begins}: {said(finding, medium)}" if begins else said(finding, medium)
+    begins, told = in_words(finding, medium)
+    return f"{begins}: {told}" if begins else told
 
 
-def label(finding: Finding, medium: Medium) -> str:
-    """Return the few words that a finding is listed under; empty where it needs none."""
-    return _macro(finding, medium, "label")
-
-
-def said(finding: Finding, medium: Medium) -> str:
-    """Return a finding in words without its label."""
-    return _macro(finding, medium, "said")
+def in_words(finding: Finding, medium: Medium) -> tuple[str, str]:
+    """Return the few words that a finding is listed under, which may be none, and what it says."""
+    values = {**finding.values, "subject": finding.subject, "medium": medium}
+    module: Any = _environment().get_template(f"{finding.kind}.j2").make_module(values)
+    return str(module.label()).strip(), str(module.said()).strip()
 
 
 def text_lines(found: Sequence[Finding], width: int) -> Iterator[str]:
     """Yield findings for a terminal, labels in a column; a command and a path are never broken."""
     lines: list[tuple[Finding, str, str]] = []
     for finding in found:
-        begins, told = label(finding, "text"), said(finding, "text")
+        begins, told = in_words(finding, "text")
         if lines and lines[-1][0].kind == JOINED.get(finding.kind):
             first, before, line = lines.pop()
             lines.append((first, before, f"{line}; {begins.lower()} {told}"))
@@ -80,8 +77,7 @@ def text_lines(found: Sequence[Finding], width: int) -> Iterator[str]:
             subject = of.subject
             yield printable(subject)
         whole = not {"command", "path"}.isdisjoint(of.values)
-        broken = [told] if whole else wrapped(told, max(20, width - indent))
-        for place, line in enumerate(broken):
+        for place, line in enumerate([told] if whole else wrapped(told, max(20, width - indent))):
             yield f"{'' if place else begins:<{indent}}{line}"
 
 
@@ -121,9 +117,3 @@ def _environment() -> Environment:
         "quality": quality,
     }
     return made
-
-
-def _macro(finding: Finding, medium: Medium, name: str) -> str:
-    template = _environment().get_template(f"{finding.kind}.j2")
-    values = {**finding.values, "subject": finding.subject, "medium": medium}
-    return str(getattr(template.make_module(values), name)()).strip()

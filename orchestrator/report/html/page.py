@@ -21,7 +21,7 @@ from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, l
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.report.chart_files import quality_picture, script
 from orchestrator.report.charts import charts_of
-from orchestrator.report.findings import Finding, coded, label, said
+from orchestrator.report.findings import Finding, coded, in_words
 from orchestrator.report.findings.campaign import of_campaign
 from orchestrator.report.findings.task import of_task
 from orchestrator.report.html import page_of, text_of
@@ -187,8 +187,8 @@ def _task(number: int, reading: Reading, ranked: Ranking) -> dict[str, Any]:
     }
 
 
-def _in_html(found: Iterable[Finding]) -> list[tuple[Markup, Markup]]:
-    return [(Markup(label(one, "html")), Markup(said(one, "html"))) for one in found]  # noqa: S704 - escaped by `say`
+def _in_html(found: Iterable[Finding]) -> list[tuple[Markup, ...]]:
+    return [tuple(map(Markup, in_words(one, "html"))) for one in found]  # escaped for their medium
 
 
 def _moved(reading: Reading, clock: Clock) -> dict[str, Any]:

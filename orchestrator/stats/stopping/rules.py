@@ -60,9 +60,8 @@ class RunningThreshold:
             return self.threshold
         self._first_rounds.append(observation.primary_times)
         if len(self._first_rounds) == FREEZING_ROUNDS:
-            found = thresholds_from_percentiles(
-                np.concatenate(self._first_rounds), [self._percentile], "own"
-            )
+            times = np.concatenate(self._first_rounds)
+            found = thresholds_from_percentiles(times, [self._percentile], "own")
             self.threshold = found[0] if found else None
         return None
 
