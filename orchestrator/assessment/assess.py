@@ -111,15 +111,11 @@ def _basis(trials: Sequence[TrialData]) -> Basis:
     }
 
 
-def _lacking(least: Evidence, basis: Basis, flags: Sequence[str]) -> Iterator[str]:
-    """Yield in words what stands in the way of *met*: too little evidence, and flags that are not accepted."""
-    for counted, name in COUNTED.items():
-        wanted = getattr(least, counted)
-        if basis[counted] < wanted:
-            yield say("too_little", name=name, more=wanted - basis[counted], wanted=wanted)
+def _lacking(least: Evidence, basis: Basis, flags: Sequence[str]) -> list[str]:
+    """Return in words what stands in the way of *met*: too little evidence, and flags that are not accepted."""
     accepted = (*least.accept_flags, ONE_STRETCH, FEW)  # each kind counts units by itself
-    if unaccepted := [flag for flag in flags if not any(fnmatchcase(flag, pattern) for pattern in accepted)]:
-        yield f"flagged: {', '.join(unaccepted)}"
+    unaccepted = [flag for flag in flags if not any(fnmatchcase(flag, pattern) for pattern in accepted)]
+    return say("lacking", least=least, basis=basis, counted=COUNTED, unaccepted=unaccepted).splitlines()
 
 
 def _machines(records: Sequence[TrialRecord]) -> Iterator[str]:

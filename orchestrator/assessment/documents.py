@@ -25,9 +25,7 @@ VERDICT_WIDTH = len("not shown")
 
 def summary(assessment: Assessment) -> str:
     """Return the sentence that counts verdicts and says how sure they are, all together."""
-    verdicts = [one.verdict for one in assessment.assessed]
-    counts = {verdict: verdicts.count(verdict) for verdict in get_args(Verdict)}
-    return say("summary", counts=counts, number=len(verdicts), confidence=assessment.requirements.confidence)
+    return say("summary", assessed=assessment.assessed, verdicts=get_args(Verdict), confidence=assessment.requirements.confidence)
 
 
 def lines(assessment: Assessment, full: bool, width: int | None) -> Iterator[Text]:

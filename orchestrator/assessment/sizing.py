@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.analysis.quality import AskedMetric
 from orchestrator.assessment.kinds import Need, Prospect, say
 from orchestrator.assessment.requirements import Requirement, Requirements
-from orchestrator.assessment.subjects import STREAMED, NotShown, alike_but_for_rate, is_for, texts_of, unmatched
+from orchestrator.assessment.subjects import WHERE, NotShown, alike_but_for_rate, is_for, texts_of, unmatched
 from orchestrator.configuration.config import MeasurementConfig, Trial
 from orchestrator.contracts import InputError
 from orchestrator.metrics import Answers
@@ -170,10 +170,9 @@ def _need_of(requirement: Requirement, one: Prospect, outlook: Outlook) -> Need:
     if one_stretch and (need.rounds or least.visits > 1):
         raise NotShown(f"{planned.trial_id} is measured in one stretch: measurement.schedule=visits measurement.pause=1")
     clock = getattr(asked, "clock", None)
-    if clock == Clock.RESPONSE and not one.trial.load.is_open:
-        raise NotShown("the clock response exists under load alone: add load= with load.rate_per_s=")
-    if clock in (Clock.FIRST_TOKEN, Clock.PER_TOKEN) and not one.trial.server.is_asked:
-        raise NotShown(f"the clock {clock} exists {STREAMED}")
+    exists = one.trial.load.is_open if clock == Clock.RESPONSE else one.trial.server.is_asked
+    if clock in WHERE and not exists:
+        raise NotShown(f"the clock {clock} exists {WHERE[clock]}")
     fixed = one.trial.measurement.certify_rounds if need.fixed else 0
     return replace(
         need,

@@ -32,12 +32,10 @@ AXES = {
 }
 # What a key has that is not set.
 NOTHING = "null"
-STREAMED = "of streamed answers alone: ask a server that streams"
 # Which trials have a clock that not all have.
 WHERE = {
-    Clock.RESPONSE: "under load alone, and these samples did not arrive by a schedule: measure with load=",
-    Clock.FIRST_TOKEN: STREAMED,
-    Clock.PER_TOKEN: STREAMED,
+    Clock.RESPONSE: "under load alone, where samples arrive by a schedule: measure with load= and load.rate_per_s=",
+    **dict.fromkeys((Clock.FIRST_TOKEN, Clock.PER_TOKEN), "of streamed answers alone: ask a server that streams"),
 }
 # Every setting and every axis of a trial as a text.
 Texts = Mapping[str, str]

@@ -3,7 +3,6 @@
 import json
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,17 +66,12 @@ class About(Frozen):
     files: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True)
-class Bundle:
-    """The files of a bundle by name, each a path or its content, and what is shown of the requirements, if there are any."""
+def bundle_of(
+    campaign: Campaign, wanted: AnalysisConfig, scratch: Path, required: tuple[str, bytes] | None = None
+) -> tuple[dict[str, Path | bytes], Assessment | None]:
+    """Return the files of a campaign's bundle by name, each a path or its content, and what is shown of the requirements, if any.
 
-    files: dict[str, Path | bytes]
-    assessment: Assessment | None
-
-
-def bundle_of(campaign: Campaign, wanted: AnalysisConfig, scratch: Path, required: tuple[str, bytes] | None = None) -> Bundle:
-    """Return the bundle of a campaign; what is made is written into the empty folder ``scratch``.
-
+    What is made is written into the empty folder ``scratch``.
     Result tables and report are made anew from the stored times, so that a bundle agrees with itself. ``required`` is the name and the
     content of a file of requirements. Raises InputError for a campaign that is being measured and for damaged files.
     """
@@ -104,7 +98,7 @@ def bundle_of(campaign: Campaign, wanted: AnalysisConfig, scratch: Path, require
     files[ABOUT] = sealed_json(json_text(about.model_dump(mode="json", exclude={"files"}))).encode()
     files |= {f"{RESULTS}/{path.relative_to(campaign.directory).as_posix()}": path for path in _stored_files(campaign)}
     files |= {f"{RESULTS}/{path.name}": path for path in scratch.iterdir()}
-    return Bundle(files, assessment)
+    return files, assessment
 
 
 def assessed(name: str, content: bytes, results: CampaignAnalysis) -> Assessment:

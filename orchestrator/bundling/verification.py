@@ -3,7 +3,7 @@
 import json
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +136,7 @@ def difference(stored: Any, found: Any, place: str = "") -> str | None:
     pairs: Iterator[tuple[Any, Any, Any]] | None = None
     if isinstance(stored, Mapping) and isinstance(found, Mapping) and stored.keys() == found.keys():
         pairs = ((key, stored[key], found[key]) for key in stored)
-    elif _is_list(stored) and _is_list(found) and len(stored) == len(found):
+    elif isinstance(stored, list | tuple) and isinstance(found, list | tuple) and len(stored) == len(found):
         pairs = ((number, *pair) for number, pair in enumerate(zip(stored, found, strict=True)))
     if pairs is None:
         return None if _alike(stored, found, place) else f"{place or 'it'} is {_shown(stored)}, and the timings give {_shown(found)}"
@@ -151,10 +151,6 @@ def _alike(mine: Any, theirs: Any, place: str) -> bool:
     if numbers:
         return math.isclose(mine, theirs, rel_tol=RELATIVE, abs_tol=ABSOLUTE) or (math.isnan(mine) and math.isnan(theirs))
     return type(mine) is type(theirs) and bool(mine == theirs)
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def _shown(value: Any) -> str:

@@ -47,13 +47,13 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: P
         read_requirements(requirements)  # says by the name that was typed what is wrong
     required = None if requirements is None else (requirements.name, requirements.read_bytes())
     with tempfile.TemporaryDirectory(prefix="orchestrator-bundle-") as folder:
-        bundle = bundle_of(campaign, analysis, Path(folder), required)
+        files, assessment = bundle_of(campaign, analysis, Path(folder), required)
         signature.unlink(missing_ok=True)  # it is that of another bundle
-        write_archive(path, bundle.files, int(campaign.record.created_at.timestamp()))
+        write_archive(path, files, int(campaign.record.created_at.timestamp()))
     terminal = Terminal()
-    if bundle.assessment is not None:
-        terminal.prose(summary(bundle.assessment))
-    terminal.line(f"bundle: {path} ({len(bundle.files):,} files, {path.stat().st_size:,} bytes)")
+    if assessment is not None:
+        terminal.prose(summary(assessment))
+    terminal.line(f"bundle: {path} ({len(files):,} files, {path.stat().st_size:,} bytes)")
     if sign is not None:
         terminal.line(f"signature: {signing.sign(path, sign)}")
     terminal.line(f"verify it anywhere with: python -m orchestrator verify {shlex.quote(path.name)}")

@@ -66,9 +66,7 @@ def read_clocks() -> Clocks:
 
 def steps_of(clock: Callable[[], int], reads: int = READS) -> list[int]:
     """Return the differences between consecutive readings of a clock."""
-    stamps = [0] * reads
-    for index in range(reads):
-        stamps[index] = clock()
+    stamps = [clock() for _ in range(reads)]
     return [later - earlier for earlier, later in pairwise(stamps)]
 
 

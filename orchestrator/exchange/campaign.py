@@ -35,9 +35,6 @@ ON_TIME = "on_time"
 OF_SAMPLE = ("reference", "prediction", "input_size", "slice_")
 # Rows that are put together at once: those of whole rounds, and of one round at least.
 PART_ROWS = 2**20
-# What each answer of a clock of tokens has, and what becomes of one that lacks it.
-FIRST_TOKEN = "first token, and which so are late by the clocks of tokens"  # noqa: S105 - a token of an answer
-NUMBER = "number of tokens, or 0, and whose per_token so is as of a single one, from there to their end"
 
 
 @dataclass(frozen=True)
@@ -58,8 +55,8 @@ class _Read:
 
     why_closed
         why there is no schedule, empty where the file holds none at all; None where there is one.
-    metrics
-        those that the file has scores of.
+    metrics, is_judged
+        those that the file has scores of; whether there are any, or answers with references.
     samples, data_digest
         ``predictions.parquet``, and what tells these samples from others.
     """
@@ -69,13 +66,9 @@ class _Read:
     made: Arrangement
     why_closed: str | None
     metrics: tuple[str, ...]
+    is_judged: bool
     samples: pa.Table
     data_digest: str
-
-    @property
-    def is_judged(self) -> bool:
-        """Whether there are scores, or answers with references."""
-        return bool(self.metrics) or "reference" in self.rows.column_names
 
 
 def import_recordings(
@@ -132,7 +125,8 @@ def _read(recording: Recording) -> _Read:
     if "sample" in rows.column_names:
         column = rows.column("sample").combine_chunks()
         samples = (column.indices if pa.types.is_dictionary(column.type) else column).to_numpy()
-    made = arranged(rounds, samples, start, rows.num_rows, bool(metrics) or "reference" in rows.column_names)
+    is_judged = bool(metrics) or "reference" in rows.column_names
+    made = arranged(rounds, samples, start, rows.num_rows, is_judged)
     again = (np.diff(made.rounds) == 0) & (np.diff(made.samples) == 0)
     if again.any():
         twice = int(made.order[1:][again].min())
@@ -148,7 +142,9 @@ def _read(recording: Recording) -> _Read:
                 "answer per sample, or leave out the columns round and sample, so that each request is a sample of its own"
             )
     samples_known, digest = _samples(rows, made, first, metrics)
-    return _Read(replace(recording, table=recording.table.schema.empty_table()), rows, made, why_closed, metrics, samples_known, digest)
+    return _Read(
+        replace(recording, table=recording.table.schema.empty_table()), rows, made, why_closed, metrics, is_judged, samples_known, digest
+    )
 
 
 def _planned(found: Sequence[_Read], names: Mapping[str, str]) -> Iterator[PlannedTrial]:
@@ -285,7 +281,7 @@ def _notes(one: _Read, times: Timeline) -> tuple[str, ...]:
         one.rows.column(name).is_valid().to_numpy() if name in columns else np.zeros(ok.size, dtype=bool)
         for name in ("first_token_ns", "tokens")
     )
-    lacking = {FIRST_TOKEN: ok & ~first, NUMBER: ok & first & ~tokens & tokens.any()}
+    lacking = {"first_token": ok & ~first, "tokens": ok & first & ~tokens & tokens.any()}
     notes = said(
         "orchestrator.exchange",
         "notes",
@@ -301,8 +297,9 @@ def _notes(one: _Read, times: Timeline) -> tuple[str, ...]:
         tells_last=any(name.startswith(("last_token_", GAPS)) for name in one.recording.table.column_names),
         lacking={
             what: f"{np.count_nonzero(rows):,} of {np.count_nonzero(ok):,}, {one.recording.where(int(np.argmax(rows)))}"
+            if rows.any()
+            else ""
             for what, rows in lacking.items()
-            if rows.any() and first.any()
         },
         is_judged=one.is_judged,
     )

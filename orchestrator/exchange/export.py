@@ -167,9 +167,24 @@ def export_to_mlflow(results: CampaignAnalysis, folder: Path) -> None:
     InputError
         if MLflow is not installed, or the folder holds this campaign already.
     """
+    if strange := set(str(folder.resolve())) & set("?#%"):
+        # MLflow takes the path as part of an address, where these begin another part: it would write elsewhere.
+        raise InputError(f"--to {folder}: MLflow cannot write into a path with {' '.join(sorted(strange))} in it: name another folder")
+    # Read when MLflow is imported: else it reports its use to its makers.
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's warnings about its own libraries
-        client = _client(folder)
+        try:
+            import alembic  # noqa: F401 - the store of MLflow needs both
+            import sqlalchemy  # noqa: F401
+            from mlflow.tracking import MlflowClient
+        except ImportError as error:
+            raise InputError(
+                f"--format mlflow needs the package {error.name}: install it with `pip install 'tail-quality[mlflow]'`"
+            ) from error
+        for library in ("mlflow", "alembic"):
+            logging.getLogger(library).setLevel(logging.WARNING)
+        client = MlflowClient(tracking_uri=f"sqlite:///{folder.resolve() / 'mlflow.db'}")
         name = mlflow_name(f"{results.campaign.name} {results.campaign.created_at:%Y-%m-%dT%H-%M-%SZ}")
         if client.get_experiment_by_name(name) is not None:
             raise InputError(f"{folder} holds the campaign {name} already: name another folder with --to")
@@ -178,23 +193,6 @@ def export_to_mlflow(results: CampaignAnalysis, folder: Path) -> None:
         report = {"report.md": to_report(results, ranked), PICTURE: quality_picture(results, ranked=ranked)}
         for record in results.records:
             _add_run(client, experiment, record, results, report)
-
-
-def _client(folder: Path) -> Any:
-    if strange := set(str(folder.resolve())) & set("?#%"):
-        # MLflow takes the path as part of an address, where these begin another part: it would write elsewhere.
-        raise InputError(f"--to {folder}: MLflow cannot write into a path with {' '.join(sorted(strange))} in it: name another folder")
-    # Read when MLflow is imported: else it reports its use to its makers.
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
-    try:
-        import alembic  # noqa: F401 - the store of MLflow needs both
-        import sqlalchemy  # noqa: F401
-        from mlflow.tracking import MlflowClient
-    except ImportError as error:
-        raise InputError(f"--format mlflow needs the package {error.name}: install it with `pip install 'tail-quality[mlflow]'`") from error
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri=f"sqlite:///{folder.resolve() / 'mlflow.db'}")
 
 
 def _add_run(client: Any, experiment: str, record: TrialRecord, results: CampaignAnalysis, report: Mapping[str, str | None]) -> None:

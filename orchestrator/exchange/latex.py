@@ -7,8 +7,8 @@ from itertools import pairwise
 from string import ascii_uppercase
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.groups import Group
 from orchestrator.analysis.table import views
+from orchestrator.report.html import said
 from orchestrator.report.markdown import FOLDED
 from orchestrator.report.result_tables import shown
 from orchestrator.report.table import Table, condensed
@@ -103,17 +103,8 @@ def latex_tables(results: CampaignAnalysis) -> Iterator[tuple[str, str]]:
         for group in results.groups:
             for table in shown(replace(results, groups=(group,)), name):
                 number += 1
-                origin = _primary_origin(group) if kind in ("comparison", "other-figures") else ""
+                origin = said("orchestrator.exchange", "origin", group=group) if kind in ("comparison", "other-figures") else ""
                 yield f"{kind}-{number}", to_latex(table, f"{kind}-{number}", origin)
-
-
-def _primary_origin(group: Group) -> str:
-    primary, reference = group.thresholds.primary, group.thresholds.reference
-    if primary is None:
-        return ""
-    if primary.origin == "reference" and reference is not None:
-        return f"The threshold {primary.label} is a percentile of the {group.clock} time of {reference.trial}."
-    return f"The threshold {primary.label} is {primary.origin}."
 
 
 def to_latex(table: Table, name: str, origin: str = "") -> str:

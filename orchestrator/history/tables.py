@@ -47,9 +47,8 @@ ABOUT_CHANGES = (
 
 def title_of(stored: Sequence[Stored]) -> str:
     """Return what a history is of, and from when to when."""
-    names = ", ".join(dict.fromkeys(one.head.name for one in stored))
-    many = "1 campaign" if len(stored) == 1 else f"{len(stored):,} campaigns"
-    return f"History of {names}: {many}, {stored[0].head.created_at:%Y-%m-%d} to {stored[-1].head.created_at:%Y-%m-%d}"
+    names = dict.fromkeys(one.head.name for one in stored)
+    return said("orchestrator.history", "title", names=names, stored=stored)
 
 
 def series_tables(series: Sequence[Series], thresholds: Mapping[str, int], of_code: bool, fine: bool) -> Iterator[Table]:
