@@ -44,7 +44,7 @@ def store(directory: Path, rounds: int, visit: int) -> None:
 
 def with_all_evidence(folder: TrialFolder, visit: int) -> None:
     """Write the rounds again with a number in every column of evidence, in visits of so many rounds that lie apart."""
-    path = folder.twin("rounds") / part_name(0)
+    path = folder.within("rounds") / part_name(0)
     table, random = read_table(path, schema.ROUNDS), np.random.default_rng(3)
     rounds = table.num_rows
     took = table.column("duration_ns").to_numpy()

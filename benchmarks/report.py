@@ -168,8 +168,8 @@ def store_rounds(folder: TrialFolder, stages: dict[str, np.ndarray], started: da
         }
     )
     for name, table, options in (("timings", timings, stored_form.PARQUET_OF_TIMINGS), ("rounds", evidence, stored_form.PARQUET)):
-        folder.twin(name).mkdir(parents=True)
-        write_parquet(folder.twin(name) / part_name(0), conform(table, FORMS[name]), **options)
+        folder.within(name).mkdir(parents=True)
+        write_parquet(folder.within(name) / part_name(0), conform(table, FORMS[name]), **options)
 
 
 def steps(directory: Path) -> None:

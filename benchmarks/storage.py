@@ -103,7 +103,7 @@ def writing(directory: Path, rounds: int, samples: int, rng: np.random.Generator
     start = time.perf_counter()
     both(folder)
     reading = time.perf_counter() - start
-    (path,) = folder.twin("timings").iterdir()
+    (path,) = folder.within("timings").iterdir()
     print(
         f"{rounds:>7} {samples:>7} {1e6 * appending / rounds:>12.0f} {1e3 * flushing / 20:>10.1f} "
         f"{merging:>8.2f} {reading:>8.2f} {path.stat().st_size / rounds / samples:>10.2f}"

@@ -133,5 +133,5 @@ def _stored_files(campaign: Campaign) -> Iterator[Path]:
         yield from (path for path in (folder.record, *own, folder.traceback) if path.is_file())
         yield from folder.server_logs()
         for name in TWINS:
-            yield from parts(folder.twin(name)).values()
+            yield from parts(folder.within(name)).values()
         yield from answers(folder.answers).values()

@@ -159,20 +159,14 @@ class Composer:
         check_plain(raw, f"sweep={name}")
         return raw
 
-    def compose(self, settings: Sequence[tuple[str, str]]) -> dict[str, Any]:
-        """Return one trial's document. Of several settings of one key the last counts. Raises InputError."""
+    def compose(self, settings: Sequence[tuple[str, str]], names: Sequence[str] | None = None) -> dict[str, Any]:
+        """Return one trial's document, or some blocks alone. Of several settings of one key the last counts. Raises InputError."""
         composed, choices = self._compose(settings)
         for group in ("model", "task"):
-            if choices[group] is None:
+            if names is None and choices[group] is None:
                 raise InputError(f"no {group} was chosen: add {group}=NAME; {nearest('', self.choices(group))}")
         with in_one_line(_files(choices)):
-            return resolved_document(composed)
-
-    def blocks(self, settings: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, Any]:
-        """Return some blocks alone. Raises InputError."""
-        composed, choices = self._compose(settings)
-        with in_one_line(_files(choices)):
-            return resolved_document(OmegaConf.masked_copy(composed, [*names]))
+            return resolved_document(composed if names is None else OmegaConf.masked_copy(composed, [*names]))
 
     def _compose(self, settings: Sequence[tuple[str, str]]) -> Base:
         """Return a separate configuration with the settings applied in Hydra's order: groups, then values."""

@@ -150,7 +150,7 @@ def compose_places(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -
         rest = [setting.plain for setting in settings if setting.key != "system"]
         named = systems != (None,) or any(key.partition(".")[0] in ("system", "server") for key, _ in rest)
         kept = ["cluster", "system", "server"] if named else ["cluster"]
-        return [composer.blocks([*rest, *([("system", system)] if system else [])], kept) for system in systems]
+        return [composer.compose([*rest, *([("system", system)] if system else [])], kept) for system in systems]
 
 
 def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> AnalysisConfig:
@@ -169,7 +169,7 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
             if key.partition(".")[0] != "analysis":
                 raise InputError(f"{key}: stored timings are read by analysis keys only; another {key} needs a new measurement")
         if any(key == "analysis" for key, _ in settings):
-            return parse_campaign(composer.blocks(settings, ["analysis"])).analysis
+            return parse_campaign(composer.compose(settings, ["analysis"])).analysis
         changed: dict[str, Any] = {"analysis": stored.model_dump(mode="json")}
         for key, text in settings:
             with in_one_line(f"{key}={text}"):

@@ -341,8 +341,6 @@ def check_key(key: str) -> None:
         with the nearest known key.
     """
     block, dot, name = key.partition(".")
-    if block == "hydra" or key.startswith("hydra/"):
-        raise InputError(f"{key}: Hydra only composes here and its own settings have no effect; use results_dir= and --config-dir")
     if key in PLAIN_KEYS or key.startswith(OPEN_KEYS) or (block in BLOCKS and not dot):
         return
     if block not in BLOCKS:

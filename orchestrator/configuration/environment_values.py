@@ -5,6 +5,7 @@ and everything else the id keeps 32 bits.
 """
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -54,13 +55,12 @@ def resolved(trial: Trial) -> Trial:
     """
     if not variables_in(trial):
         return trial
-    server = {key: _each_text(getattr(trial.server, key), resolved_text) for key in OF_A_SERVER}
     return trial.model_copy(
         update={
             "model": _with_values(trial.model),
             "task": _with_values(trial.task),
             "system": trial.system.model_copy(update={"paths": _each_text(trial.system.paths, resolved_text)}),
-            "server": trial.server.model_copy(update={key: tuple(it) if isinstance(it, list) else it for key, it in server.items()}),
+            "server": trial.server.model_copy(update={key: _each_text(getattr(trial.server, key), resolved_text) for key in OF_A_SERVER}),
         }
     )
 
@@ -84,14 +84,7 @@ def hidden(trial: Trial, values: Any) -> Any:
 def variables_in(trial: Trial) -> tuple[str, ...]:
     """Return the names of the variables that a trial's options, paths and server's command hold, sorted."""
     parts = [trial.model.options, trial.task.options, trial.system.paths, *(getattr(trial.server, key) for key in OF_A_SERVER)]
-    found: set[str] = set()
-
-    def note(text: str) -> str:
-        found.update(EXPRESSION.findall(text))
-        return text
-
-    _each_text(parts, note)
-    return tuple(sorted(found))
+    return tuple(sorted(set(EXPRESSION.findall(json.dumps(parts, ensure_ascii=False, default=str)))))
 
 
 def known_by_digests(value: Any) -> Any:
@@ -109,7 +102,7 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
         return change(value)
     if isinstance(value, dict):
         return {_each_text(name, change): _each_text(inside, change) for name, inside in value.items()}
-    return [_each_text(inside, change) for inside in value] if isinstance(value, list | tuple) else value
+    return type(value)(_each_text(inside, change) for inside in value) if isinstance(value, list | tuple) else value
 
 
 def path_options(options: Mapping[str, Any], files: Sequence[Path]) -> dict[str, str]:

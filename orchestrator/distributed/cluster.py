@@ -207,22 +207,21 @@ def embedded_ray(code: Sequence[str]) -> Iterator[Keeper]:
             give_up_soon(1)
 
     command = [sys.executable, "-P", str(Path(__file__).with_name("head.py")), str(folder), LOOPBACK]
-    keeper = Keeper(command, log=log, on_end=lost)
-    keeper.remove_at_end(folder.parent)
     try:
-        stage_code(folder / "code", code)
-        import ray  # noqa: F401 - while it starts
+        with Keeper(command, log=log, on_end=lost) as keeper:
+            keeper.remove_at_end(folder.parent)
+            stage_code(folder / "code", code)
+            import ray  # noqa: F401 - while it starts
 
-        with connected(_address(keeper, folder, log), folder / "code", _node_ip_address=LOOPBACK):  # no public name: see head.py
-            Embedded.runs = True
-            try:
-                yield keeper
-            finally:
-                Embedded.runs = False
+            with connected(_address(keeper, folder, log), folder / "code", _node_ip_address=LOOPBACK):  # no public name: see head.py
+                Embedded.runs = True
+                try:
+                    yield keeper
+                finally:
+                    Embedded.runs = False
     finally:
         Embedded.lost = None
         Embedded.known.clear()
-        keeper.end()
         del os.environ[TOKEN]
         if token is not None:
             os.environ[TOKEN] = token

@@ -74,15 +74,13 @@ LARGEST_BYTES = 100 * 2**20
 def stage_code(folder: Path, code: Sequence[str]) -> None:
     """Copy the packages ``orchestrator`` and ``tasks`` and the folders of ``code`` into ``folder``.
 
-    Raises InputError for a folder that is missing or too large to be code.
+    Raises InputError for a folder that is too large to be code.
     """
     ours = Path(orchestrator.__file__).parent
     shutil.copytree(ours, folder / "orchestrator", ignore=IGNORED)
     shutil.copytree(ours.parent / "tasks", folder / "tasks", ignore=IGNORED)
     for number, name in enumerate(code):
         source = Path(name).expanduser()
-        if not source.is_dir():
-            raise InputError(f"code={name}: no such folder; name the folder that holds your modules")
         size = sum(path.stat().st_size for path in source.rglob("*") if path.is_file())
         if size > LARGEST_BYTES:
             raise InputError(f"code={name}: {size / 2**20:.0f} MiB, at most {LARGEST_BYTES / 2**20:.0f} are shipped; move data out of it")

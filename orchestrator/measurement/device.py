@@ -74,15 +74,13 @@ class CudaStages:
             return inputs
 
         def infer(inputs: Any) -> Any:
-            if not events:
-                outputs = stages.infer(inputs)
-                synchronise()
-                return outputs
-            before, after = self._events[self._next]
-            self._next += 1
-            before.record()
+            if events:
+                before, after = self._events[self._next]
+                self._next += 1
+                before.record()
             outputs = stages.infer(inputs)
-            after.record()
+            if events:
+                after.record()
             synchronise()
             return outputs
 

@@ -88,6 +88,10 @@ def refuse_impossible(stamps: npt.NDArray[np.int64], began_ns: int = 0, ended_ns
     together
         whether batches are requests that may be on their way at once: then they need not follow one another.
     """
+    whole = stamps.ravel()
+    ascends = bool((np.diff(whole) >= 0).all()) and bool((stamps[:, 2] > stamps[:, 1]).all())
+    if ascends and len(whole) and ended_ns is not None and began_ns <= whole[0] and whole[-1] <= ended_ns:
+        return  # nearly always, and many times faster than what follows
     ended = stamps[:, 3] > 0
     if not together and bool((np.diff(ended.astype(np.int8)) > 0).any()):
         raise _impossible(f"batch {int(np.argmin(ended))} has no end, and later ones have")

@@ -58,7 +58,6 @@ class Requests:
         self._turn = threading.Lock()
         self._next = 0
         self.over = False
-        self._ends = frozenset(() if arrivals is None else arrivals.round_ends)
 
     def take(self, wait_until: WaitUntil | None) -> int | None:
         """Return the next request, None where there is none any more. Under load this waits until shortly before its moment.
@@ -74,7 +73,7 @@ class Requests:
                 if arrivals.due[number] - self._clock() > AHEAD_NS:
                     wait_until(arrivals.due[number] - AHEAD_NS)
                 arrived = bisect_right(arrivals.due, self._clock(), lo=number)
-                if arrivals.stop is not None and arrivals.stop[0] and number in self._ends:
+                if arrivals.stop is not None and arrivals.stop[0] and number in arrivals.round_ends:
                     self._asked.stopped_at, self.over = number, True
                 elif arrived - number > arrivals.most_waiting:
                     self._asked.overloaded, self._asked.arrived, self.over = True, arrived, True
@@ -146,13 +145,9 @@ class InFlight:
         try:
             for each in under_way:
                 each.result()
-        except BaseException:
-            requests.over = True
-            for each in under_way:
-                each.cancel()
-            wait(under_way)
-            raise
         finally:
+            requests.over = True  # after an exception nothing more is sent
+            wait(under_way)
             sys.setswitchinterval(before)
         return asked
 

@@ -61,13 +61,11 @@ def take_last_words(scratch: Path) -> LastWords:
         crash = file.read(MOST_CHARACTERS).decode(errors="replace")
     with suppress(OSError):
         path.unlink()
-    found = None
     with suppress(OSError, TrialFailed):  # who takes the stamps says what is wrong with them
-        found = read_scratch(scratch)
-    if found is None:
-        return LastWords(crash=crash)
-    open_ones, batches = np.isin(found.stamps[:, 3], (0, IN_FLIGHT)), len(found.stamps)
-    return LastWords(found.round, int(np.argmax(open_ones)) if open_ones.any() else batches, batches, crash)
+        if (found := read_scratch(scratch)) is not None:
+            open_ones, batches = np.isin(found.stamps[:, 3], (0, IN_FLIGHT)), len(found.stamps)
+            return LastWords(found.round, int(np.argmax(open_ones)) if open_ones.any() else batches, batches, crash)
+    return LastWords(crash=crash)
 
 
 def told(words: LastWords, preparing: bool, stream: bool) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from orchestrator.contracts import Reply, Sample
+from orchestrator.contracts import InputError, Reply, Sample
 from orchestrator.measurement.failures import FAULT, REMEDY, TrialFailed, refuse_impossible, refuse_miscounted
 from orchestrator.measurement.timing import DROPPED, IN_FLIGHT, TIMED_OUT
 from orchestrator.storage import schema
@@ -21,7 +21,7 @@ from orchestrator.storage.handover import Rounds
 from orchestrator.storage.schema import InFlight, Outcome
 from orchestrator.storage.stored_form import OUTCOMES, columns_batch, rows_batch
 from orchestrator.subject.schedule import Schedule
-from orchestrator.subject.targets import message_with_place
+from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_of
 
 Integers = npt.NDArray[np.int64]
 # The sample numbers of each batch, in the order they ran.
@@ -307,14 +307,13 @@ def spread(groups: Groups, answers: Sequence[list[Any] | None], failed: Mapping[
     """
     by_sample: list[Any] = [None] * sum(len(group) for group in groups)
     errors: dict[int, str] = {}
-    for number, group in enumerate(groups):
-        answered = answers[number]
+    for number, (group, answered) in enumerate(zip(groups, answers, strict=True)):
         if answered is None:
             errors.update(dict.fromkeys(group, failed.get(number, "no answer")))
-            continue
-        refuse_miscounted(answered, len(group))
-        for index, answer in zip(group, answered, strict=True):
-            by_sample[index] = answer
+        else:
+            refuse_miscounted(answered, len(group))
+            for index, answer in zip(group, answered, strict=True):
+                by_sample[index] = answer
     return by_sample, errors
 
 
@@ -332,12 +331,16 @@ def answers_by_arrival(stamps: Integers, answers: Sequence[list[Any] | None]) ->
 
 @contextmanager
 def right_form(kind: str, what: str) -> Iterator[None]:
-    """Raise TrialFailed, in one line, if answers or references do not have the form of their kind."""
+    """Raise TrialFailed, in one line and with the traceback kept, if answers or references do not have the form of their kind."""
     try:
         yield
+    except InputError:
+        raise
     except (pa.ArrowException, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         message = f"{what} do not have the form of kind {kind} ({message_with_place(error)}); docs/tasks.md shows it"
-        raise TrialFailed(message, "answers malformed") from error
+        failed = TrialFailed(message, "answers malformed")
+        keep_traceback(failed, traceback_of(error))
+        raise failed from error
 
 
 def samples_table(kind: str, samples: Sequence[Sample], answers: Sequence[Any], input_sizes: Sequence[int]) -> pa.Table:

@@ -86,7 +86,6 @@ class Keeper:
         self.end()
 
     def remove_at_end(self, path: Path) -> None:
-        """Have a file or folder deleted when the owner has ended."""
         self._write(str(path.absolute()))
 
     def how_it_ended(self, within_s: float = 0.0) -> str | None:
@@ -104,8 +103,7 @@ class Keeper:
         if not self._gone.wait(self._stop_s + KEEPER_S) and self.own_pid is not None:
             send([self.own_pid], signal.SIGKILL)
         if not self._whole and self.pid is not None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+            send([-self.pid], signal.SIGKILL)
 
     def _write(self, said: object) -> None:
         """One write each, so that no half of a line is ever read."""
@@ -199,7 +197,6 @@ class Command:
         process.returncode = 0  # its end is taken in here, among those of all others
 
     def reap(self) -> None:
-        """Take in every process that has ended."""
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 if ended[0] == self.pid:
@@ -208,8 +205,7 @@ class Command:
     def end(self, stop_s: float) -> bool:
         """End all, and return whether some had to be killed."""
         if self.code is None and self.pid is not None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGTERM)
+            send([-self.pid], signal.SIGTERM)
         told, killed, began = False, False, time.monotonic()
         while (left := self._left()) and (passed_s := time.monotonic() - began) < stop_s + KILL_S:
             if passed_s >= stop_s:
@@ -252,7 +248,7 @@ def living_below(process: int, table: Mapping[int, tuple[int, bool]]) -> list[in
 
 
 def send(pids: Sequence[int], number: int) -> None:
-    """Send a signal to processes; those that are gone are passed over."""
+    """Send a signal to processes, or to groups by their negative ids; those that are gone are passed over."""
     for pid in pids:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)

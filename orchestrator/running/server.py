@@ -29,7 +29,7 @@ from orchestrator.machine.cores import CAN_PIN, THREAD_VARIABLES, allowed_cores,
 from orchestrator.machine.environment import distribution_version
 from orchestrator.machine.host import numa_cores, server_cores_offered
 from orchestrator.measurement.failures import SERVER_ENDED, TrialFailed, tracebacks_kept
-from orchestrator.measurement.scratch import companion_path
+from orchestrator.measurement.scratch import companion_path, open_own
 from orchestrator.measurement.worker import Worker
 from orchestrator.running.keeper import Keeper, described
 from orchestrator.storage.handover import Prepared, Rounds
@@ -101,7 +101,7 @@ class Server:
 
     def __init__(self, order: Order, secret: Secret) -> None:
         self._log, self._secret = order.log, secret
-        os.close(os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        open_own(order.log, "ab").close()
         try:
             self.keeper = Keeper(order.command, order.environment, order.cores, order.log, order.stop_s)
         except OSError as error:
@@ -130,7 +130,6 @@ class Server:
         )
 
     def last_words(self) -> str:
-        """Return the last line of its log, for a message."""
         lines = [line.strip() for line in self._secret.hide(read_log(self._log)).splitlines() if line.strip()]
         return f"; its last line: {lines[-1][:SHOWN]}" if lines else "; it has written nothing"
 
@@ -288,13 +287,12 @@ class WorkerWithServer(Worker):
             self._server.end()
 
     def _watched(self, call: Callable[[], Rounds]) -> Rounds:
-        server = self._server
-        if server is None:
+        if self._server is None:
             return call()
-        if (how := server.how_it_ended()) is not None:
-            raise TrialFailed(f"{SERVER_ENDED} ({how}){server.last_words()}", "server died")
+        if (how := self._server.how_it_ended()) is not None:
+            raise TrialFailed(f"{SERVER_ENDED} ({how}){self._server.last_words()}", "server died")
         rounds = call()
-        if not rounds.errors or (how := server.how_it_ended(NOTICED_S)) is None:
+        if not rounds.errors or (how := self._server.how_it_ended(NOTICED_S)) is None:
             return rounds
         caused = {
             number: {sample: f"{SERVER_ENDED} ({how}): {message}" for sample, message in errors.items()}
@@ -310,16 +308,14 @@ def log_path(scratch: Path) -> Path:
 
 def read_log(path: Path) -> str:
     """Return what a server has written: all of it, or its beginning and end. Empty where there is none."""
-    try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW)) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size <= HEAD + TAIL:
-                return file.read().decode(errors="replace")
-            head = file.read(HEAD).decode(errors="replace")
-            file.seek(size - TAIL)
-            return f"{head}\n... {size - HEAD - TAIL} bytes left out ...\n{file.read().decode(errors='replace')}"
-    except OSError:
-        return ""
+    with suppress(OSError), open_own(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size <= HEAD + TAIL:
+            return file.read().decode(errors="replace")
+        head = file.read(HEAD).decode(errors="replace")
+        file.seek(size - TAIL)
+        return f"{head}\n... {size - HEAD - TAIL} bytes left out ...\n{file.read().decode(errors='replace')}"
+    return ""
 
 
 def take_server_log(settings: Mapping[str, Any], scratch: Path) -> str:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from orchestrator.analysis.quality import (
     JudgedMean,
     JudgedSignedMean,
-    MetricBroken,
     NothingToKeep,
     answers_at_stake,
     ideal_quality,
@@ -21,6 +20,7 @@ from orchestrator.analysis.quality import (
 )
 from orchestrator.configuration.config import Trial
 from orchestrator.measurement.failures import TrialFailed
+from orchestrator.measurement.round_tables import right_form
 from orchestrator.metrics import Answers, Judged
 from orchestrator.metrics.detection import names_other_categories
 from orchestrator.metrics.interface import PLAIN, Scale
@@ -29,7 +29,6 @@ from orchestrator.storage.handover import Rounds
 from orchestrator.storage.records import OTHER_USERS, SHARED
 from orchestrator.storage.schema import STAGES
 from orchestrator.subject.samples import batch_numbers, first_of_batches
-from orchestrator.subject.targets import keep_traceback, message_with_place, traceback_of
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], trial: Trial) -> Tr
     kind, columns = trial.task.kind, {name: samples.column(name) for name in samples.column_names}
     slices = {name.removeprefix("slice_"): groups.to_pylist() for name, groups in columns.items() if name.startswith("slice_")}
     answers = Answers(columns["prediction"].to_pylist(), columns["reference"].to_pylist(), slices)
-    try:
+    with right_form(kind, f"answers judged by {', '.join(metrics)}"):
         judged: dict[str, Judged] = {}
         for name in metrics:
             try:
@@ -107,14 +106,6 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], trial: Trial) -> Tr
         primary = judged[metrics[0]]
         inferences = float(batch_of.max(initial=0) + 1)
         stake = answers_at_stake(primary, samples.num_rows, batch_of) if isinstance(primary, JudgedMean) else inferences
-    except MetricBroken:
-        raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        what = f"metrics {', '.join(metrics)} cannot judge these answers of kind {kind}"
-        message = f"{what} ({message_with_place(error)}); docs/tasks.md shows their form"
-        failed = TrialFailed(message, "answers malformed")
-        keep_traceback(failed, traceback_of(error))
-        raise failed from error
     if metrics[0] not in ideals:
         raise TrialFailed(f"metric {metrics[0]} is undefined: the task has nothing it could be right about", "answers malformed")
     for name, metric in judged.items():

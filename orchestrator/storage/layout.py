@@ -86,31 +86,31 @@ class TrialFolder:
 
     @property
     def record(self) -> Path:
-        return self._own("trial.json")
+        return self.within("trial.json")
 
     @property
     def samples(self) -> Path:
-        return self._own(SAMPLES)
+        return self.within(SAMPLES)
 
     @property
     def warmup(self) -> Path:
-        return self._own(WARMUP)
+        return self.within(WARMUP)
 
     @property
     def ramp(self) -> Path:
-        return self._own(RAMP)
+        return self.within(RAMP)
 
     @property
     def traceback(self) -> Path:
-        return self._own("traceback.txt")
+        return self.within("traceback.txt")
 
     @property
     def answers(self) -> Path:
-        return self._own("predictions")
+        return self.within("predictions")
 
     def server_log(self, process: int) -> Path:
         """What a server has written that the trial's process of this number had started, as text."""
-        return self._own(f"server-{process}.log")
+        return self.within(f"server-{process}.log")
 
     def server_logs(self) -> list[Path]:
         """Return the logs of servers that there are, by the number of their process; other files are none, whatever their names."""
@@ -123,13 +123,10 @@ class TrialFolder:
 
     @property
     def waiting(self) -> Path:
-        return self._own(".waiting.arrow")
+        return self.within(".waiting.arrow")
 
-    def twin(self, name: str) -> Path:
-        """Folder of the parts of ``timings`` or ``rounds``."""
-        return self._own(name)
-
-    def _own(self, name: str) -> Path:
+    def within(self, name: str) -> Path:
+        """Return a file or folder of this name, such as that of the parts of ``timings`` or ``rounds``."""
         return inside(self.path, self.path / name)
 
 

@@ -28,12 +28,12 @@ def both(folder: TrialFolder, least: int = 0, form: pa.Schema = schema.TIMINGS) 
     Raises InputError for what is damaged, double or lost, such as fewer rounds than ``least``.
     """
     for _ in range(ATTEMPTS):
-        rows = parts(folder.twin("rounds"))  # first: a round's timings are written before its row
-        timed = parts(folder.twin("timings"))
+        rows = parts(folder.within("rounds"))  # first: a round's timings are written before its row
+        timed = parts(folder.within("timings"))
         try:
             return _whole(folder, timed, rows, least, form)
         except (FileNotFoundError, InputError):  # unless a running driver has merged the parts meanwhile
-            if (timed, rows) == (parts(folder.twin("timings")), parts(folder.twin("rounds"))):
+            if (timed, rows) == (parts(folder.within("timings")), parts(folder.within("rounds"))):
                 raise
     raise InputError(f"{folder.path} changes while it is read: read it again when its campaign has ended")
 
@@ -45,16 +45,16 @@ def rounds(folder: TrialFolder, least: int = 0) -> pa.Table:
 
 def _whole(folder: TrialFolder, timed: Parts, rows: Parts, least: int, form: pa.Schema) -> tuple[pa.Table, pa.Table]:
     if len(_alone(timed, rows)) > 1:
-        raise InputError(f"{folder.twin('rounds')} lacks parts that {folder.twin('timings').name}/ has: {MEASURE_AGAIN}")
+        raise InputError(f"{folder.within('rounds')} lacks parts that {folder.within('timings').name}/ has: {MEASURE_AGAIN}")
     found = _sorted(_read(rows, schema.ROUNDS), ["round"], folder)
     timings = _read(timed, form)
     stored: npt.NDArray[np.int32] = found.column("round").to_numpy()
     if len(gaps := np.flatnonzero(stored != np.arange(len(stored)))):
-        raise InputError(f"{folder.twin('rounds')} lacks round {gaps[0]} and has later ones: {MEASURE_AGAIN}")
+        raise InputError(f"{folder.within('rounds')} lacks round {gaps[0]} and has later ones: {MEASURE_AGAIN}")
     if len(stored) < least:
-        raise InputError(f"{folder.twin('rounds')} has {len(stored)} rounds and {folder.record.name} counts {least}: {MEASURE_AGAIN}")
+        raise InputError(f"{folder.within('rounds')} has {len(stored)} rounds and {folder.record.name} counts {least}: {MEASURE_AGAIN}")
     if len(untimed := np.setdiff1d(stored, pc.unique(timings.column("round")).to_numpy())):
-        raise InputError(f"{folder.twin('timings')} lacks round {untimed[0]}, which {folder.twin('rounds').name}/ has: {MEASURE_AGAIN}")
+        raise InputError(f"{folder.within('timings')} lacks round {untimed[0]}, which {folder.within('rounds').name}/ has: {MEASURE_AGAIN}")
     kept = pc.is_in(timings.column("round"), value_set=found.column("round"))
     if not pc.all(kept, min_count=0).as_py():
         timings = timings.filter(kept)
@@ -91,9 +91,9 @@ def merge(folder: TrialFolder) -> None:
     if (held := Held.of(folder.path)) is not None:
         held.refuse_gone()  # else parts of another folder would be merged into this one
     for name in TWINS:
-        found = parts(folder.twin(name))
+        found = parts(folder.within(name))
         if len(found) > 1:
-            path = folder.twin(name) / part_name(max(found), first=0)
+            path = folder.within(name) / part_name(max(found), first=0)
             present = set[str]()
             for source in found.values():
                 with opened(source) as part:
@@ -105,7 +105,7 @@ def merge(folder: TrialFolder) -> None:
                     for table in _row_groups(found, form):
                         writer.write_table(table, row_group_size=ROW_GROUP)
                 seal_parquet(file, path)
-        remove(merged_away(folder.twin(name)))
+        remove(merged_away(folder.within(name)))
 
 
 def recover(folder: TrialFolder, least: int = 0, waiting: Collection[int] = ()) -> None:
@@ -116,14 +116,14 @@ def recover(folder: TrialFolder, least: int = 0, waiting: Collection[int] = ()) 
     Only the driver that holds the campaign's lock may call it. Raises InputError, and leaves all parts as they are, for a damaged file and
     if rounds are lost: for example, if fewer than ``least`` exist.
     """
-    for place in (folder.path, *map(folder.twin, TWINS), folder.answers):
+    for place in (folder.path, *map(folder.within, TWINS), folder.answers):
         if place.is_dir():
             remove_drafts(place)
     stored = {*waiting, *rounds(folder, least).column("round").to_pylist()}
-    remove(_alone(parts(folder.twin("timings")), parts(folder.twin("rounds"))))
+    remove(_alone(parts(folder.within("timings")), parts(folder.within("rounds"))))
     remove(path for number, path in answers(folder.answers).items() if number not in stored)
     for name in TWINS:
-        remove(merged_away(folder.twin(name)))
+        remove(merged_away(folder.within(name)))
 
 
 def _row_groups(sources: Parts, form: pa.Schema) -> Iterator[pa.Table]:

@@ -60,11 +60,11 @@ class TrialWriter:
         left = list(rounds_waiting(folder.waiting))
         recover(folder, least, [number for _, rows in left for number in rows.column("round").to_pylist()])
         for name in TWINS:
-            make_folder(folder.twin(name))
+            make_folder(folder.within(name))
         numbers = rounds(folder).column("round")
         self.rounds = len(numbers)
         self._last = numbers[-1].as_py() if self.rounds else -1
-        self._next_part = max(parts(folder.twin("rounds")), default=-1) + 1  # counted, since another folder may stand there later
+        self._next_part = max(parts(folder.within("rounds")), default=-1) + 1  # counted, since another folder may stand there later
         self._waiting: list[tuple[pa.RecordBatch | pa.Table, pa.RecordBatch | pa.Table]] = []
         self._due_s = clock() + FLUSH_AFTER_S
         for timed, rows in left:
@@ -155,8 +155,8 @@ class TrialWriter:
         if self._waiting:
             # A part of timings whose twin could not be written holds these rounds: it is written again, under its name.
             timed, rows = self._checked()
-            write_parquet(self._folder.twin("timings") / part_name(self._next_part), used(timed), **PARQUET_OF_TIMINGS)
-            write_parquet(self._folder.twin("rounds") / part_name(self._next_part), used(rows))
+            write_parquet(self._folder.within("timings") / part_name(self._next_part), used(timed), **PARQUET_OF_TIMINGS)
+            write_parquet(self._folder.within("rounds") / part_name(self._next_part), used(rows))
             self._next_part += 1
             self._waiting.clear()
             self._due_s = self._clock() + FLUSH_EVERY_S
