@@ -164,6 +164,8 @@ def _traced(load: LoadConfig, samples: int) -> tuple[NDArray[np.int64], Length]:
 
 def read_trace(path: Path) -> NDArray[np.float64]:
     """Return the times of a file in s, in the order of its lines. Raises InputError for what holds no such column, or what is no time."""
+    if path.exists() and not path.is_file():  # a pipe or a device would be read without end
+        raise InputError(f"load.file={path}: must be a regular file; copy what is to be played into one")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             values = _of_jsonl(file) if path.suffix in (".jsonl", ".json") else _of_csv(file)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+
+import os
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,13 @@ def test_a_file_that_holds_no_times_is_refused_in_one_line(tmp_path: Path, name:
     with pytest.raises(InputError, match=rule) as refused:
         read_trace(tmp_path / name)
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_what_has_no_end_is_no_trace(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path in (tmp_path / "pipe.csv", Path("/dev/zero")):
+        with pytest.raises(InputError, match="must be a regular file"):
+            read_trace(path)
 
 
 def test_a_trace_fills_whole_rounds_and_is_played_faster(tmp_path: Path) -> None:
