@@ -19,8 +19,16 @@ class InputError(ValueError):
     """A user's mistake, in one line: the value, the rule it breaks and the remedy. Ends the program with exit code 2."""
 
 
+CUT = "[...]"  # stands where a text was cut; beside it, the part of a secret is hidden too
+
+
+def shortened(text: str, most: int = 300) -> str:
+    """Return a text of at most so many characters, which says where it was cut. A mark of an earlier cut is never cut itself."""
+    return text if len(text) <= most else text[: most - len(CUT)].rstrip("[.") + CUT
+
+
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, at most 300 characters; the name of its type where it says nothing.
+    """Return the first line of what an error says, shortened; the name of its type where it says nothing.
 
     Examples
     --------
@@ -29,7 +37,7 @@ def first_line(error: BaseException) -> str:
     >>> first_line(TimeoutError())
     'TimeoutError'
     """
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
+    return shortened(next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__))
 
 
 # Names that advice lists at most

@@ -65,6 +65,8 @@ class Verbs(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in (known := self.list_commands()):
+            if ctx.resilient_parsing:  # a shell asks what could follow: nothing
+                return args[0], click.Command(args[0]), []
             ctx.fail(f"{args[0] or EMPTY}: there is no such verb; {nearest(args[0], known)} (or start with KEY=VALUE)")
         return super().resolve_command(ctx, args)
 
@@ -229,7 +231,7 @@ def places(metavar: str, least: int = 1, most: int | None = 1) -> Decorated:
             ctx.fail(f"{ctx.info_name} takes {metavar}, {given}")
         ctx.params |= {"found": tuple(found), "overrides": tuple(filter(is_override, words))}
 
-    return click.argument("words", metavar=metavar, nargs=-1, callback=split, expose_value=False)
+    return click.argument("words", metavar=metavar, nargs=-1, callback=split, expose_value=False, shell_complete=PLACE.shell_complete)
 
 
 quiet = flag("--quiet", help="no progress on stderr")

@@ -10,6 +10,8 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Self, TextIO
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from rich.console import Console
@@ -74,20 +76,32 @@ def time_left(paces: Collection[Pace], passed_s: float) -> tuple[float, float] |
 
 
 def time_left_of(records: Sequence[TrialRecord], rounds: Mapping[str, pa.Table]) -> tuple[float, float] | None:
-    """Return the seconds that are left at least and at most, by the stored rounds of each trial's last process."""
-    paces, began, ended = [], [], []
-    for record in records:
-        pace, stored = pace_of(record.trial.measurement), rounds.get(record.trial_id)
-        if stored is not None and stored.num_rows:
+    """Return the seconds that are left at least and at most, by the stored rounds of the last processes of trials that go on.
+
+    What counts has begun since all of these have: what lies before, such as loading or an earlier driver's end, comes no second time.
+    """
+    last: dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = {}
+    for trial_id, stored in rounds.items():
+        if stored.num_rows:
             of_last = stored.filter(pc.equal(stored.column("process"), stored.column("process")[-1]))
-            starts, lengths = of_last.column("started_at").to_pylist(), of_last.column("duration_ns").to_numpy() / 1e9
-            began.append(starts[0].timestamp())  # hosts have a clock of days in common, and no other
-            ended.append(starts[-1].timestamp() + float(lengths[-1]))
-            pace = pace._replace(done=stored.num_rows, timed=len(starts), round_s=float(lengths.mean()))
+            # Hosts have a clock of days in common, and no other.
+            starts = np.array([moment.timestamp() for moment in of_last.column("started_at").to_pylist()])
+            last[trial_id] = starts, of_last.column("duration_ns").to_numpy() / 1e9
+    if not last:
+        return None
+    going = [record.trial_id for record in records if record.state in UNFINISHED and record.trial_id in last] or list(last)
+    since = max(last[trial_id][0][0] for trial_id in going)
+    paces = []
+    for record in records:
+        pace = pace_of(record.trial.measurement)
+        if record.trial_id in last:
+            starts, lengths = last[record.trial_id]
+            timed = int((starts >= since).sum()) if record.trial_id in going else 0
+            pace = pace._replace(done=rounds[record.trial_id].num_rows, timed=timed, round_s=float(lengths.mean()))
         if record.state not in UNFINISHED:
             pace = pace._replace(least=pace.done, most=pace.done)
         paces.append(pace)
-    return time_left(paces, max(ended) - min(began)) if began else None
+    return time_left(paces, max(float(starts[-1] + lengths[-1]) for starts, lengths in map(last.__getitem__, going)) - since)
 
 
 def left_in_words(left: tuple[float, float] | None, minutes_left_s: float | None = None) -> str:

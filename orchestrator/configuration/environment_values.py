@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.configuration.config import Target, Trial, schema_keys
-from orchestrator.configuration.fields import SHORTEST_HIDDEN, expression, without
+from orchestrator.configuration.fields import expression, hide, without
 from orchestrator.contracts import InputError
 
 EXPRESSION = re.compile(r"\$\{oc\.env:([^{}:,\s]+)\}")
@@ -32,7 +32,7 @@ class Secret:
     token: str = field(repr=False)
 
     def hide(self, text: str) -> str:
-        return text.replace(self.token, "***") if len(self.token) >= SHORTEST_HIDDEN else text
+        return hide(text, {self.token: "***"})
 
 
 def has_expression(value: object) -> bool:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from orchestrator.contracts import InputError, nearest
+from orchestrator.contracts import CUT, InputError, nearest
 
 MOST_REPEATS = 1000
 MOST_THRESHOLDS = 1000  # per kind: tables have a row per threshold, trial and clock
@@ -108,10 +108,21 @@ def expression(name: str) -> str:
 
 def without(text: str, names: Iterable[str]) -> str:
     """Return a text with expressions in place of the values of environment variables."""
-    values = {os.environ.get(name, ""): name for name in sorted(names)}
-    for value in sorted(values, key=len, reverse=True):
-        if len(value) >= SHORTEST_HIDDEN:
-            text = text.replace(value, expression(values[value]))
+    return hide(text, {os.environ.get(name, ""): expression(name) for name in sorted(names)})
+
+
+def hide(text: str, secrets: Mapping[str, str]) -> str:
+    """Return a text with something else in place of secrets, of each of their lines, and of what a cut has left of these."""
+    hidden: dict[str, str] = {}
+    for secret, instead in secrets.items():
+        for part in (secret, *(line.strip() for line in secret.splitlines())):
+            if len(part) >= SHORTEST_HIDDEN:
+                hidden[part] = instead
+                for length in range(1, len(part) + 1) if CUT in text else ():
+                    hidden[part[:length] + CUT] = instead + CUT
+                    hidden[CUT + part[-length:]] = CUT + instead
+    for part in sorted(hidden, key=len, reverse=True):
+        text = text.replace(part, hidden[part])
     return text
 
 

@@ -2,7 +2,7 @@
 
 The turn is a lock on a file in a folder that belongs to the user alone, held by every timed process of a campaign and gone with the last
 of them, however it ends. Campaigns of other users are kept waiting too where ORCHESTRATOR_LOCK_DIR names a folder for that
-(``user_turns.py``). Containers with shared memory of their own do not see each other's.
+(``locks.py``). Containers with shared memory of their own do not see each other's.
 """
 
 import fcntl

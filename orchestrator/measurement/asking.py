@@ -15,7 +15,7 @@ from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import Any, Literal
 
 from orchestrator.configuration.server import ServerSettings
-from orchestrator.contracts import Reply, Request, ServerFault, ServerTimeout
+from orchestrator.contracts import Reply, Request, ServerFault, ServerTimeout, shortened
 from orchestrator.measurement.timing import Clock
 from orchestrator.subject.server import address_of, connect, headers_of, reason, token_of
 
@@ -23,7 +23,6 @@ from orchestrator.subject.server import address_of, connect, headers_of, reason,
 LONGEST_WAIT_S = 0.25
 # Characters of an answer that a message quotes.
 FIRST_OF_BODY = 200
-LONGEST_MESSAGE = 300
 # Bytes of an answer in which a token is looked for: the longest fits behind what is quoted.
 MOST_QUOTED = 2**18
 
@@ -135,7 +134,7 @@ class Client:
             if isinstance(error, TimeoutError):
                 raise ServerTimeout(f"no whole answer within server.timeout_s={self._settings.timeout_s:g}") from None
             if isinstance(error, (HTTPException, OSError, ValueError)):
-                raise ServerFault(self.hide(why_broken(error))[:LONGEST_MESSAGE]) from None
+                raise ServerFault(shortened(self.hide(why_broken(error)))) from None
             raise
 
     def hide(self, text: str) -> str:
@@ -187,9 +186,10 @@ class Client:
         if closes or self._closes(request):
             self._drop()
         if not good:
-            # The token is hidden before anything is cut: its beginning would not be found any more.
+            # The token is hidden before anything is cut: what hides later does not know it.
             words = " ".join(self.hide(body[:MOST_QUOTED].decode("utf-8", "replace")).split())
-            raise ServerFault(f"HTTP {answer.status} {self.hide(answer.reason)[:FIRST_OF_BODY]}: {words[:FIRST_OF_BODY] or 'no more said'}")
+            told = f"HTTP {answer.status} {shortened(self.hide(answer.reason), FIRST_OF_BODY)}"
+            raise ServerFault(f"{told}: {shortened(words, FIRST_OF_BODY) or 'no more said'}")
         headers = {name.lower(): value for name, value in answer.getheaders()}
         return Reply(headers, body, lines, sent_ns, headers_ns, ended_ns, connection=connection.number)
 

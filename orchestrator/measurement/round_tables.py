@@ -36,6 +36,8 @@ def outcomes_of(stamps: Integers, in_flight: InFlight = "error", never: Outcome 
     ``in_flight`` is the outcome of what was being served when all ended, ``never`` of what was neither served nor dropped.
     """
     ended = stamps[:, 3]
+    if ended.min(initial=1) > 0 and stamps[:, 0].min(initial=1) > 0:
+        return np.full(len(stamps), schema.OK, dtype=np.int8)
     conditions = [ended == IN_FLIGHT, ended == DROPPED, ended <= 0, stamps[:, 0] > 0, stamps[:, 1] == TIMED_OUT]
     fates: list[Outcome] = [in_flight, "dropped", never, "ok", "timeout"]
     return np.select(conditions, [schema.OUTCOMES.index(fate) for fate in fates], schema.ERROR).astype(np.int8)
@@ -44,7 +46,7 @@ def outcomes_of(stamps: Integers, in_flight: InFlight = "error", never: Outcome 
 def timing_columns(
     rounds: Integers, samples: Integers, stamps: Integers, codes: npt.NDArray[np.int8], gaps: Integers, replies: Sequence[Reply | None]
 ) -> dict[str, Any]:
-    """Return the columns ``schema.TIMINGS`` of N rows, those of arrivals empty.
+    """Return those columns of ``schema.TIMINGS`` that N rows of any trial have.
 
     Parameters
     ----------
@@ -56,8 +58,7 @@ def timing_columns(
         what a server said to each; empty where none was asked.
     """
     late, durations = codes != schema.OK, np.diff(stamps, axis=1)
-    columns = {name: pa.nulls(len(codes), kind) for name, kind in zip(schema.TIMINGS.names, schema.TIMINGS.types, strict=True)}
-    columns |= {
+    columns = {
         "round": pa.array(rounds.astype(np.int32)),
         "sample": pa.array(samples.astype(np.int32)),
         "outcome": pa.DictionaryArray.from_arrays(pa.array(codes), OUTCOMES),

@@ -126,10 +126,11 @@ def run_trials(
 
     def fail(failed: Sequence[PlannedTrial], error: Exception) -> None:
         for planned in failed:
-            writer.set_state(planned.trial_id, "failed", message_of(error))
+            reason = message_of(planned, error)
+            writer.set_state(planned.trial_id, "failed", reason)
             states[planned.trial_id] = "failed"
             with suppress(Exception):
-                observer.trial_ended(planned, "failed", message_of(error))
+                observer.trial_ended(planned, "failed", reason)
 
     machines: dict[str, list[PlannedTrial]] = {}
     for planned in trials:

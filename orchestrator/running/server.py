@@ -24,7 +24,7 @@ import psutil
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import Secret
 from orchestrator.configuration.server import ServerSettings, filled
-from orchestrator.contracts import InputError
+from orchestrator.contracts import CUT, InputError, shortened
 from orchestrator.machine.cores import CAN_PIN, THREAD_VARIABLES, allowed_cores, check_server_threads
 from orchestrator.machine.environment import distribution_version
 from orchestrator.machine.host import numa_cores, server_cores_offered
@@ -131,7 +131,7 @@ class Server:
 
     def last_words(self) -> str:
         lines = [line.strip() for line in self._secret.hide(read_log(self._log)).splitlines() if line.strip()]
-        return f"; its last line: {lines[-1][:SHOWN]}" if lines else "; it has written nothing"
+        return f"; its last line: {shortened(lines[-1], SHOWN)}" if lines else "; it has written nothing"
 
     def processes(self) -> list[int]:
         with suppress(psutil.Error):
@@ -154,7 +154,7 @@ def answer_of(url: str, within_s: float, ca: str | None, headers: Mapping[str, s
         return f"status {error.code}"
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        return str(getattr(reason, "strerror", None) or reason)[:SHOWN]
+        return shortened(str(getattr(reason, "strerror", None) or reason), SHOWN)
 
 
 def with_port(settings: ServerSettings) -> ServerSettings:
@@ -238,12 +238,12 @@ def versions_of(settings: ServerSettings, order: Order, cache: Path, secret: Sec
             raise InputError(f"server.version_command={command[0]}: cannot be run ({error}); correct it or leave it out") from error
         lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
         if done.returncode:
-            said = secret.hide(lines[-1])[:SHOWN] if lines else "it prints nothing"
+            said = shortened(secret.hide(lines[-1]), SHOWN) if lines else "it prints nothing"
             raise InputError(
                 f"server.version_command={command[0]}: ends with {described(done.returncode)} ({said}); install what is missing, or "
                 "correct it"
             )
-        found["version"] = secret.hide(lines[0])[:SHOWN] if lines else "unknown"
+        found["version"] = shortened(secret.hide(lines[0]), SHOWN) if lines else "unknown"
     return found
 
 
@@ -314,7 +314,7 @@ def read_log(path: Path) -> str:
             return file.read().decode(errors="replace")
         head = file.read(HEAD).decode(errors="replace")
         file.seek(size - TAIL)
-        return f"{head}\n... {size - HEAD - TAIL} bytes left out ...\n{file.read().decode(errors='replace')}"
+        return f"{head}{CUT}\n... {size - HEAD - TAIL} bytes left out ...\n{CUT}{file.read().decode(errors='replace')}"
     return ""
 
 

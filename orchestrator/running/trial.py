@@ -58,11 +58,14 @@ class Observer(Protocol):
         """A trial has its final state."""
 
 
-def message_of(error: BaseException) -> str:
-    """Return the message for an exception: its own if it is ours, which says all, else with the place where it was raised."""
-    if isinstance(error, InputError | TrialFailed | SessionLost | TimeoutError):
-        return str(error) or type(error).__name__
-    return f"in the driver: {message_with_place(error)}"
+def message_of(planned: PlannedTrial, error: BaseException) -> str:
+    """Return the message for an exception, without the values of variables that the trial's options name.
+
+    It is the exception's own if that is ours, which says all, else with the place where it was raised.
+    """
+    ours = isinstance(error, InputError | TrialFailed | SessionLost | TimeoutError)
+    message = (str(error) or type(error).__name__) if ours else f"in the driver: {message_with_place(error)}"
+    return without_values(planned.trial, message)
 
 
 class TrialRun:
@@ -289,15 +292,11 @@ class TrialRun:
             if self._book is not None and (kept_traceback(error) or not isinstance(error, InputError)):
                 self._book.store_traceback("what ended the trial", traceback_of(error))
         except Unstorable:
-            self._tell_end("failed", self._message(error))  # the end of the campaign reports the disk's trouble
+            self._tell_end("failed", message_of(self._planned, error))  # the end of the campaign reports the disk's trouble
             raise
         except Exception as worse:
-            return "failed", f"{self._message(error)}; then, {self._message(worse)}"
-        return "failed", self._message(error)
-
-    def _message(self, error: BaseException) -> str:
-        """Return the message for an exception, without the values of variables that the trial's options name."""
-        return without_values(self._planned.trial, message_of(error))
+            return "failed", f"{message_of(self._planned, error)}; then, {message_of(self._planned, worse)}"
+        return "failed", message_of(self._planned, error)
 
     def _recover(self, error: Exception) -> End | None:
         """Name a fault, keep what the process left, and go on in a fresh one; after another fault the trial has failed."""
@@ -307,7 +306,7 @@ class TrialRun:
         lost = not answers or (isinstance(error, SessionLost) and error.cause == "machine")
         if isinstance(error, SessionLost) and not lost:
             error = self._process.told_of_death(error, preparing=calls is None)
-        message = one_line(error) if lost else self._message(error)
+        message = without_values(self._planned.trial, one_line(error)) if lost else message_of(self._planned, error)
         if isinstance(error, TrialFailed):
             name = error.fault
         else:
@@ -364,7 +363,7 @@ class TrialRun:
                 self._tell_end(state, reason)
                 raise
             except Exception as error:
-                state, reason = "failed", "; then, ".join(filter(None, (reason, self._message(error))))
+                state, reason = "failed", "; then, ".join(filter(None, (reason, message_of(self._planned, error))))
         self.state = state
         self._tell_end(state, reason)
 

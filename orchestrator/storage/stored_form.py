@@ -122,9 +122,11 @@ def rows_batch(rows: Sequence[Mapping[str, Any]], form: pa.Schema) -> pa.RecordB
 
 
 def columns_batch(columns: Mapping[str, Any], form: pa.Schema) -> pa.RecordBatch:
-    """Return columns as a batch. Raises ValueError as `table_of`."""
+    """Return arrays as a batch; columns that are not there are null. Raises ValueError as `table_of`."""
     refuse_unknown(columns, form)
-    return pa.RecordBatch.from_pydict(columns, schema=form)
+    rows = len(next(iter(columns.values())))
+    arrays = [columns[field.name] if field.name in columns else pa.nulls(rows, field.type) for field in form]
+    return pa.RecordBatch.from_arrays(arrays, schema=form)
 
 
 def refuse_unknown(names: Iterable[str], form: pa.Schema) -> None:

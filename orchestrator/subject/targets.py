@@ -18,7 +18,7 @@ from traceback import TracebackException, walk_tb
 from typing import Any
 
 from orchestrator import metrics
-from orchestrator.contracts import InputError, first_line
+from orchestrator.contracts import CUT, InputError, first_line
 from orchestrator.endings import ends_the_program
 
 OURS = ("orchestrator", "tasks")
@@ -172,7 +172,8 @@ def traceback_text(error: BaseException | TracebackException) -> str:
     text = harmless("".join(whole.format()))
     if len(text) <= MOST_CHARACTERS:
         return text
-    return f"{text[:BEGINNING]}\n... {len(text) - MOST_CHARACTERS} characters left out ...\n{text[BEGINNING - MOST_CHARACTERS :]}"
+    left_out = f"{CUT}\n... {len(text) - MOST_CHARACTERS} characters left out ...\n{CUT}"
+    return f"{text[:BEGINNING]}{left_out}{text[BEGINNING - MOST_CHARACTERS :]}"
 
 
 def harmless(text: str) -> str:

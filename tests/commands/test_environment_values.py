@@ -12,7 +12,8 @@ import pytest
 from orchestrator.configuration.composition import compose_trials
 from orchestrator.configuration.config import parse_trial
 from orchestrator.configuration.environment_values import known_by_digests, resolved, resolved_text, variables_in, without_values
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, first_line
+from orchestrator.subject.targets import BEGINNING, MOST_CHARACTERS, traceback_text
 
 TOKEN = "hf_Xy7-not-to-be-stored"
 SHORT = ["system=cpu_all", "cluster=inline", "measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2"]
@@ -65,13 +66,15 @@ def test_the_value_reaches_the_model_and_not_the_results(
     )
 
 
+@pytest.mark.parametrize("value", [TOKEN, f"{TOKEN}\nand-its-second-line\n"])
 def test_a_message_that_repeats_the_value_is_stored_without_it(
-    call: Callable[..., Any], token_words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    call: Callable[..., Any], token_words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str
 ) -> None:
-    monkeypatch.setenv("TQ_TEST_TOKEN", TOKEN)
+    monkeypatch.setenv("TQ_TEST_TOKEN", value)
     answer = call(*token_words, "model.refused=true", "results_dir=r")
     assert answer.code == 1
-    assert TOKEN not in written(tmp_path / "r") + answer.err + answer.out
+    told = written(tmp_path / "r") + answer.err + answer.out
+    assert not [line for line in value.splitlines() if line in told]
     (planned,) = json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"]
     assert "PermissionError: 401 for https://hub/?token=${oc.env:TQ_TEST_TOKEN} (meddling_targets.py, line " in planned["reason"]
 
@@ -136,3 +139,19 @@ def test_longer_values_are_taken_out_of_a_message_first(token_words: list[str], 
     monkeypatch.setenv("TQ_TEST_LONGER", f"{TOKEN}/more")
     trial = parse_trial(composed(token_words, "model.seen='${oc.env:TQ_TEST_LONGER}'"))
     assert without_values(trial, f"{TOKEN}/more or {TOKEN}") == "${oc.env:TQ_TEST_LONGER} or ${oc.env:TQ_TEST_TOKEN}"
+
+
+def test_what_a_cut_leaves_of_a_value_is_hidden(token_words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message is cut in the timed process, which does not know what is to be hidden."""
+    monkeypatch.setenv("TQ_TEST_TOKEN", TOKEN)
+    trial = parse_trial(composed(token_words))
+    for place in range(300):
+        message = first_line(RuntimeError(f"{'p' * place}{TOKEN}{'p' * 300}"))
+        again = first_line(RuntimeError(f"{'p' * 20}{message}"))
+        assert set(without_values(trial, f"{message} {again}")) <= set("p ${oc.env:TQ_TEST_TOKEN}[...]"), place
+    for place in range(BEGINNING - 60, BEGINNING):
+        text = traceback_text(RuntimeError(f"{'p' * place}{TOKEN}{'p' * MOST_CHARACTERS}"))
+        assert "hf" not in without_values(trial, text), place
+    for rest in range(MOST_CHARACTERS - BEGINNING - 30, MOST_CHARACTERS - BEGINNING):
+        text = traceback_text(RuntimeError(f"{'p' * MOST_CHARACTERS}{TOKEN}{'p' * rest}"))
+        assert "ed" not in without_values(trial, text.partition(" characters left out")[2]), rest

@@ -190,6 +190,9 @@ def test_a_further_verb_is_one_file(call: Call, tmp_path: Path, monkeypatch: pyt
         ("orchestrator report --fig", "--figures"),
         ("orchestrator +sweep=visi", "+sweep=vision"),
         ("orchestrator plan model=resnet5", "model=resnet50"),
+        ("orchestrator resume resu", "resu"),  # which the shell completes as a path
+        ("orchestrator rum x", ""),
+        ("orchestrator help r", ""),
     ],
 )
 def test_shells_complete_verbs_options_and_names(words: str, told: str) -> None:
@@ -197,6 +200,7 @@ def test_shells_complete_verbs_options_and_names(words: str, told: str) -> None:
     script = "from orchestrator.__main__ import program; program()"
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=600, check=True)
     assert set(told.split()) <= {line.partition(",")[2] for line in done.stdout.splitlines()}
+    assert (bool(done.stdout.strip()), done.stderr) == (bool(told), "")
 
 
 def test_help_imports_nothing_that_takes_long(tmp_path: Path) -> None:

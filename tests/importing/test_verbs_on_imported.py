@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from program import orchestrator
 
+from orchestrator.commands.import_ import FORMATS
+from orchestrator.contracts import InputError
+from orchestrator.exchange.formats import recordings_of
 from orchestrator.storage.reader import open_campaign
 
 
@@ -86,6 +90,14 @@ def test_older_records_read_as_measured(campaigns) -> None:
     assert not type(record).model_validate(older).imported
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_has_no_end_is_not_imported(form, tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path in (tmp_path / "pipe.csv", Path("/dev/zero")):
+        with pytest.raises(InputError, match="is no regular file"):
+            next(recordings_of(form, [path], {}))
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -97,7 +109,7 @@ def test_older_records_read_as_measured(campaigns) -> None:
         (("import", ".", "--format", "aiperf", "--task", "t", "--map", "inference_ms=x"), "knows its own columns"),
         (("import", ".", "--format", "aiperf", "--task", "t"), "is no regular file"),
         (("import", ".", "--format", "loadgen", "--task", "t"), "holds no mlperf_log_trace.json"),
-        (("import", ".", "--format", "table", "--task", "a/b", "model=x"), "must end with .csv"),
+        (("import", ".", "--format", "table", "--task", "a/b", "model=x"), "is no regular file"),
     ],
 )
 def test_a_mistake_in_the_words_is_one_line(words, told, call) -> None:

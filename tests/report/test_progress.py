@@ -4,17 +4,18 @@ import doctest
 import io
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
 from rich.console import Console
 
 from orchestrator.commands import progress as progress_module
-from orchestrator.commands.progress import Pace, Progress, left_in_words, time_left
+from orchestrator.commands.progress import Pace, Progress, left_in_words, time_left, time_left_of
 from orchestrator.configuration.config import parse_trial
 from orchestrator.stats.stopping import Decision
 from orchestrator.storage.handover import Prepared
-from orchestrator.storage.records import PlannedTrial
+from orchestrator.storage.records import PlannedTrial, TrialRecord
 
 GOES_ON = Decision(False, None, None)
 
@@ -133,3 +134,20 @@ def test_what_is_left_follows_from_the_pace() -> None:
     assert time_left([Pace(10, 1000, extra_s=3.0, done=12, timed=12, round_s=1.0)], 12.0) == pytest.approx((0.0, 1.0))
     assert left_in_words((60.0, 61.0)) == "about 1 min 01 s left"
     assert left_in_words((60.0, 600.0), 120.0) == "1 min 00 s to 2 min 00 s left"
+
+
+def test_status_counts_no_time_before_all_that_go_on_had_begun() -> None:
+    def rounds(first_s: float, every_s: float, count: int, process: int = 0) -> pa.Table:
+        started = [datetime.fromtimestamp(first_s + number * every_s, UTC) for number in range(count)]
+        return pa.table({"process": [process] * count, "started_at": started, "duration_ns": [int(1e9)] * count})
+
+    def record(name: str, state: str) -> TrialRecord:
+        return TrialRecord.from_plan(planned(name)).model_copy(update={"state": state})
+
+    done, early, late = record("a", "done"), record("b", "running"), record("c", "running")
+    resumed = pa.concat_tables([rounds(0, 2, 2), rounds(1000, 40, 1, 1), rounds(1040, 2, 1, 1)])
+    stored = {done.trial_id: rounds(0, 2, 6), early.trial_id: resumed, late.trial_id: rounds(1041, 2, 1)}
+    # Since the last of them began, 1 s of rounds took 1 s: 2 and 5 rounds of 1 s are left.
+    assert time_left_of([done, early, late], stored) == pytest.approx((7.0, 7.0))
+    assert time_left_of([done], {done.trial_id: rounds(0, 2, 6)}) == pytest.approx((0.0, 0.0))
+    assert time_left_of([late], {}) is None

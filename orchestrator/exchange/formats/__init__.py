@@ -71,6 +71,8 @@ def recordings_of(form: str, paths: Sequence[Path], columns: Mapping[str, str]) 
     for path in dict.fromkeys(path.parent if form == "loadgen" and path.is_file() else path for path in paths):
         if not path.exists():
             raise InputError(f"{path} is not there: name files that another program has written")
+        if not (path.is_dir() if form == "loadgen" else path.is_file()):  # a pipe or a device would be read without end
+            raise InputError(f"{path} is no regular file: name one that the other program has written")
         yield from read(path, columns) if form == "table" else read(path)
 
 
