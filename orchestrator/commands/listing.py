@@ -1,6 +1,5 @@
 """What ``status`` and ``inspect`` print of a campaign: its trials, the latest answers of one, and the evidence of their rounds."""
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -8,7 +7,7 @@ from statistics import median
 
 from orchestrator.analysis.late_answers import Answer
 from orchestrator.commands.progress import left_in_words, time_left_of
-from orchestrator.report.pasted import ORCHESTRATOR
+from orchestrator.compare.sides import going_on
 from orchestrator.report.table import Table
 from orchestrator.report.terminal import Terminal, fits
 from orchestrator.report.text import memory, milliseconds, trials_counted
@@ -81,7 +80,7 @@ def print_trials(campaign: Campaign) -> None:
         if left := left_in_words(time_left_of(records, rounds)):
             terminal.prose(f"At the pace of its rounds so far: {left}.")
         terminal.prose("Not finished. If no run of it is under way, go on with:")
-        terminal.line(f"{ORCHESTRATOR} resume {shlex.quote(str(campaign.directory))}")
+        terminal.line(going_on(campaign))
 
 
 def tables_of(campaign: Campaign, trial_id: str, answers: Sequence[Answer]) -> Iterator[Table]:

@@ -47,23 +47,21 @@ Step = tuple[CampaignWriter, PlannedTrial]
 def words_of(side: str) -> tuple[str, ...]:
     """Return what one would type for ``run`` to measure a side.
 
-    A folder is one of code. A YAML file holds a list of words, or keys each with its value as one would type it after ``=``. Anything else
-    is taken apart as a shell would do it. Raises InputError for a file that is not there, or holds anything else.
+    With ``=`` in it, it is taken apart as a shell would do it. A folder is one of code. A YAML file holds a list of words, or keys, each
+    with its value as one would type it after ``=``. Raises InputError for a file that is not there, or holds anything else.
     """
-    path = Path(side).expanduser()
-    if not side.strip():
-        raise InputError("a side of --run is empty: name a file of overrides, a folder of code, or overrides in quotes")
-    if "=" not in side and path.is_dir():
-        return (f"code=[{path.absolute()}]",)
-    if path.suffix not in (".yaml", ".yml") or "=" in side:
+    if "=" in side:
         try:
             return tuple(shlex.split(side))
         except ValueError as error:
             raise InputError(f"{side}: cannot be taken apart ({error}): close the quotes") from error
+    path = Path(side).expanduser()
+    if path.is_dir():
+        return (f"code=[{path.absolute()}]",)
     try:
         document = yaml.safe_load(read_regular(path))
     except FileNotFoundError as error:
-        raise InputError(f"{side}: there is no such file; name a file of overrides, or write them in quotes") from error
+        raise InputError(f"{side}: there is no such folder or file; name one of code or of overrides, or give KEY=VALUE") from error
     except (ValueError, yaml.YAMLError) as error:
         raise InputError(f"{side}: is no YAML ({first_line(error)}): repair it") from error
     if isinstance(document, list) and all(isinstance(word, str) for word in document):
@@ -83,9 +81,11 @@ def measure_pairs(sides: Sequence[str], words: Sequence[str], pairs: int, folder
     begun = [open_campaign(place).record.pairing for place in places if (place / CAMPAIGN).exists()]
     identity = next((pairing.id for pairing in begun if pairing is not None), uuid4().hex)
     commands = [command_of(side, words, pairs) for side in sides]
-    records = [planned_side(command, Pairing(id=identity, side=name)) for command, name in zip(commands, SIDES, strict=True)]
-    keys = [([one.trial_id for one in record.trials], record.code_digest) for record in records]
-    if gate and keys[0] == keys[1]:
+    try:
+        records = [planned_side(command, Pairing(id=identity, side=name)) for command, name in zip(commands, SIDES, strict=True)]
+    except InputError as error:
+        raise InputError(f"A is {sides[0]}, B is {sides[1]}: {error}") from error
+    if gate and (records[0].trials, records[0].code_digest) == (records[1].trials, records[1].code_digest):
         raise InputError("A and B are the same code, weights and settings: give B another folder of code or other settings")
     with ExitStack() as stack:
         writers = [stack.enter_context(opened(record, place)) for record, place in zip(records, places, strict=True)]
@@ -95,7 +95,7 @@ def measure_pairs(sides: Sequence[str], words: Sequence[str], pairs: int, folder
 
         def work(progress: Progress, stop: threading.Event) -> int:
             progress.add([one for _, one in steps], {})
-            progress.say(f"{len(steps)} of {2 * len(matched)} processes in pairs into {folder}")
+            progress.say(f"{len(steps)} of {2 * len(matched)} trials in pairs into {folder}")
             _measure(steps, records, progress, stop)
             heed_signals()
             for writer in [] if stop.is_set() else writers:
@@ -110,16 +110,13 @@ def measure_pairs(sides: Sequence[str], words: Sequence[str], pairs: int, folder
 def command_of(side: str, words: Sequence[str], pairs: int) -> tuple[str, ...]:
     """Return a side as words of ``run``; ``words`` are those of both.
 
-    Raises InputError for keys that are given here, and for code that would be that of either side.
+    The side's own come last: where both give a key, such as ``code``, that of the side counts. Raises InputError for keys given here.
     """
-    own = words_of(side)
-    keys = {word: word.lstrip("+").partition("=")[0] for word in (*own, *words)}
-    for word, key in keys.items():
-        if remedy := OURS.get(key):
+    command = (*words, *words_of(side))
+    for word in command:
+        if remedy := OURS.get(word.lstrip("+").partition("=")[0]):
             raise InputError(f"{word}: --run gives this key itself; leave it out, and {remedy}")
-        if word in words and key == "code" and any(keys[one] == "code" for one in own):
-            raise InputError(f"{word}: both sides would run this code, and {side} is code of its own: leave it out")
-    return (*own, *words, f"measurement.repeat={pairs}")
+    return (*command, f"measurement.repeat={pairs}")
 
 
 def planned_side(command: tuple[str, ...], pairing: Pairing) -> CampaignRecord:

@@ -47,7 +47,9 @@ def show_plan(plan: Plan, composed: Composed, requirements: Requirements | None,
             terminal.prose(line)
     terminal.line()
     terminal.table(claims_of(plan))
-    terminal.prose(f"{trials_counted(len(plan.trials))}, {len(plan.infeasible)} infeasible; {whole_time(plan, composed.campaign.minutes)}")
+    terminal.prose(
+        f"{trials_counted(len(plan.trials))}, {len(plan.infeasible)} infeasible; time: {whole_time(plan, composed.campaign.minutes)}"
+    )
     return 0 if all(one.enough or one.enough_if_never_broken for one in sizes) else CANNOT_BE_SHOWN
 
 

@@ -57,16 +57,21 @@ def go_on(
     from orchestrator.commands.measuring import list_changes, looked_at, measure, rule_of_extension
     from orchestrator.commands.planning import open_site
     from orchestrator.commands.searching import exit_code, exploring, searches_in
+    from orchestrator.compare.sides import going_on
     from orchestrator.configuration.composition import override_cluster
     from orchestrator.storage.reader import open_campaign
+    from orchestrator.storage.schema import UNFINISHED
     from orchestrator.storage.writer import CampaignWriter
     from orchestrator.subject.targets import add_code_folders, check_packages
 
     began_s = time.monotonic()
     stored = open_campaign(directory)
-    if imported := next((record for record in stored.trials() if record.imported), None):
+    known = stored.trials()
+    if imported := next((record for record in known if record.imported), None):
         remedy = "measure more where it was measured, and import it again"
         raise InputError(f"{imported.trial_id} is imported, and there is nothing to {verb}: {remedy}")
+    if verb == "resume" and stored.record.pairing is not None and any(record.state in UNFINISHED for record in known):
+        raise InputError(f"{directory} is a side of a pair, and no verdict comes of sides measured apart; go on with: {going_on(stored)}")
     question = stored.record.capacity if verb == "resume" else None
     if question is not None and any(is_older(planned.trial) for planned in stored.record.trials):  # which chose its rates in another way
         raise InputError(f"this search was begun by version {stored.record.code_version} and can only be reported; begin a new one")

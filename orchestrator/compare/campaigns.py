@@ -64,8 +64,9 @@ class Comparison:
         match keys that the baseline does not have.
     min_effect
         what the gate must be able to find; None where no gate was asked for.
-    paired, differing
-        whether both were measured in pairs with each other, and the settings in which they then differ.
+    paired, in_one_process, differing
+        whether both were measured in pairs with each other, whether without processes of their own (``cluster=inline``), and the settings
+        in which they then differ.
     capacities
         searches of `capacity` that both have.
     trials
@@ -82,6 +83,7 @@ class Comparison:
     earlier: tuple[Baseline, ...] = ()
     min_effect: float | None = None
     paired: bool = False
+    in_one_process: bool = False
     differing: tuple[str, ...] = ()
     capacities: tuple[tuple[Search, Search], ...] = ()
     trials: int = 0
@@ -209,6 +211,7 @@ def compare(
         earlier=whole,
         min_effect=min_effect,
         paired=bool(paired_with),
+        in_one_process=after.record.config.cluster.name == "inline",
         differing=tuple(differing),
         capacities=compared_capacities(before, after, analysis.metrics) if isinstance(before, Campaign) else (),
         trials=len(theirs),

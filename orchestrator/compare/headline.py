@@ -1,23 +1,25 @@
 """What a comparison comes to, in one line and in sentences, and the commands that would give a verdict where there is none."""
 
-import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.compare.campaigns import ALARM, PASSED, SEVERITY, UNDECIDED, Comparison
 from orchestrator.compare.differences import LOAD_DIFFERS, LOADS, differences
 from orchestrator.compare.rows import BLIND, FINISH, MISSING, NO_VERDICT, percent, say
-from orchestrator.report.pasted import ORCHESTRATOR, plain_word, words_again
+from orchestrator.compare.sides import going_on
+from orchestrator.report.pasted import ORCHESTRATOR, choosing, pair_again, plain_word, words_again
 from orchestrator.stats.constants import FEWEST_REPEATS
+from orchestrator.storage.reader import open_campaign
 
 UNKNOWN = "noise floor unknown"
 # Pairs that are asked for where fewer were too blind.
 MORE_PAIRS = 10
-# Verbs whose trials no command measures again: rates of a search, and what another program has measured.
-NOT_MEASURED_AGAIN = (("capacity",), ("import",))
-GIVEN_ANEW = ("measurement.repeat=", "results_dir=")
+# How the words begin of what no command measures again: rates of a search, and what another program has measured, which has none.
+NOT_MEASURED_AGAIN = (("capacity",), ("import",), ())
+# Keys that no trial's id holds, and that tell sides apart.
+OF_NO_ID = {"code", "server.url", "system.python"}
 # Macros of the template that say what was compared, each empty where it does not hold.
 SENTENCES = ("sides", "counted", "only_after", "in_pairs", "load_differs", "apart")
 RESULTS = {PASSED: "pass", ALARM: "fail", UNDECIDED: "no verdict"}
@@ -92,11 +94,9 @@ def commands(comparison: Comparison, places: tuple[Path, Path], undecided: bool)
         return
     before, after = (plain_word(str(place), name) for place, name in zip(places, "AB", strict=True))
     if any(FINISH in row.why for row in comparison.rows):
-        yield f"{ORCHESTRATOR} resume {after}  # finish the candidate, then compare again"
+        yield f"{going_on(open_campaign(places[1]))}  # finish the candidate, then compare again"
     sides, reasons = _sides(comparison), _reasons(comparison)
-    # The code of one side would be that of both.
-    same = words_again([word for word in _choosing(comparison.commands[1]) if not word.startswith("code=")])
-    run = f"{ORCHESTRATOR} compare --run {sides or f'A B {same}'}"
+    run = f"{ORCHESTRATOR} compare --run {sides or f'A B {words_again([*choosing(comparison.commands[1])])}'}"
     if sides and (undecided or any(row.nearest for row in comparison.rows)) and BLIND not in reasons:
         yield f"{run} --gate  # what differs, in pairs"
     elif undecided and (comparison.apart or UNKNOWN in reasons):
@@ -111,29 +111,10 @@ def _sides(comparison: Comparison) -> str | None:
 
     None where words do not tell the sides apart or could be read otherwise, and where samples or numbers of trials differ.
     """
-    mine, theirs = (list(_choosing(command)) for command in comparison.commands)
-    both = [word for word in theirs if word in mine]
-    own = [[word for word in words if word not in both] for words in (mine, theirs)]
-    keys = {word.lstrip("+~").partition("=")[0] for words in own for word in words}
-    tells = comparison.differing or any(row.nearest for row in comparison.rows) or "code" in keys
+    mine, theirs = (set(choosing(command)) for command in comparison.commands)
+    keys = {word.lstrip("+~").partition("=")[0] for word in mine ^ theirs}
+    tells = comparison.differing or any(row.nearest for row in comparison.rows) or keys & OF_NO_ID
     samples = any(key.startswith("task") and key != "task.preload" for key in keys)
-    if not mine or not tells or samples or comparison.trials != len({row.match_key for row in comparison.rows}):
+    if not tells or samples or comparison.trials != len({row.match_key for row in comparison.rows}):
         return None
-    if not all(own):  # neither side may be empty
-        own, both = [mine, theirs], []
-    if not all(plain_word(word, "") for words in own for word in words):  # one of a stranger could be read otherwise
-        return None
-    inner = [shlex.join(words) if set(" '\"") & set("".join(words)) else " ".join(words) for words in own]
-    return " ".join([*map(shlex.quote, inner), *([words_again(both)] if both else [])])
-
-
-def _choosing(command: Sequence[str]) -> Iterator[str]:
-    """Yield the words of a command that choose trials, an option with its folder as one."""
-    words = iter(command)
-    for word in words:
-        if word == "--config-dir":
-            yield f"{word}={next(words, '.')}"
-        elif word in ("-m", "--multirun"):
-            yield "-m"
-        elif "=" in word and (not word.startswith("-") or word.startswith("--config-dir=")) and not word.startswith(GIVEN_ANEW):
-            yield word
+    return pair_again(*comparison.commands)

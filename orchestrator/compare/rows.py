@@ -61,7 +61,7 @@ def interval_of(
 NO_VERDICT, MISSING, FAILED, WORSE = "no verdict", "missing", "failed", "worse"
 SAME = "no difference shown"
 APART = f"{NO_VERDICT}: measured apart"
-FINISH = "finish the campaign with `resume`"
+FINISH = "finish the campaign first"
 
 
 @dataclass(frozen=True)

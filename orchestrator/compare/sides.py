@@ -1,6 +1,7 @@
 """One side of a comparison: the repeats of each match key, reduced to what a baseline file holds."""
 
 import copy
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,9 +29,11 @@ from orchestrator.compare.differences import load_of, stack_of
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.metrics.interface import PLAIN
+from orchestrator.report.pasted import ORCHESTRATOR, pair_again
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.storage.files import check_output_file, write_json
-from orchestrator.storage.reader import Campaign
+from orchestrator.storage.layout import CAMPAIGN
+from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.storage.stored_form import finite
 
@@ -106,6 +109,21 @@ def partners(keys: Iterable[str], others: Iterable[str]) -> dict[str, str]:
     """Return the partner of each match key of two campaigns measured in pairs: the equal one if all have one, else first and first."""
     mine, theirs = list(dict.fromkeys(keys)), list(dict.fromkeys(others))
     return dict(zip(mine, mine if set(mine) == set(theirs) else theirs, strict=False))
+
+
+def going_on(campaign: Campaign) -> str:
+    """Return the command that goes on with a campaign; with a side of a pair, that of both.
+
+    `resume` would measure a side by itself, and nothing could be said of the pair.
+    """
+    if campaign.record.pairing is None:
+        return f"{ORCHESTRATOR} resume {shlex.quote(str(campaign.directory))}"
+    folder = campaign.directory.resolve().parent
+    begun = [side for side in (folder / "a", folder / "b") if (side / CAMPAIGN).exists()]
+    commands = [open_campaign(side).record.command for side in begun]
+    words = (pair_again(*commands) if len(commands) == 2 else None) or "A B KEY=VALUE"
+    pairs = len({planned.trial.repeat for planned in campaign.record.trials})
+    return f"{ORCHESTRATOR} compare --run {words} --pairs {pairs} --to {shlex.quote(str(folder))}"
 
 
 LONGEST_GAP = timedelta(minutes=10)

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from orchestrator.report.text import printable
 
@@ -12,6 +12,7 @@ ORCHESTRATOR = "python -m orchestrator"
 PLAIN = re.compile(r"[\w.,=+/\[\]-]+|\d+(\.\d+)? ?(ns|us|ms|s)", re.ASCII)
 QUOTABLE = re.compile(r"[~+]{0,2}[\w./@-]+=[\w.,=+/\[\]{}()@:%*'\" -]*")
 ADDRESS = "cluster.address="  # of a cluster that may be gone when the command is pasted
+GIVEN_ANEW = ("measurement.repeat=", "results_dir=")
 
 
 class Command(str):
@@ -46,8 +47,7 @@ def words_again(words: Sequence[str]) -> str:
     """
     kept: dict[object, str] = {}
     for number, word in enumerate(words):
-        ours = ("measurement.repeat=", "results_dir=")  # which are given anew
-        if not word.startswith(ours) and word != "--quiet" and (number or word != "run"):
+        if not word.startswith(GIVEN_ANEW) and word != "--quiet" and (number or word != "run"):
             is_key = word == "-m" or ("=" in word and not word.startswith("--"))
             kept[word.partition("=")[0] if is_key else number] = word
     shown = (
@@ -55,6 +55,40 @@ def words_again(words: Sequence[str]) -> str:
         for word in kept.values()
     )
     return " ".join(shown) or "KEY=VALUE"
+
+
+def pair_again(before: Sequence[str], after: Sequence[str]) -> str | None:
+    """Return what follows ``compare --run``: the words of either side, and those of both.
+
+    None where a side has no words, or they could be read otherwise.
+    """
+    mine, theirs = list(choosing(before)), list(choosing(after))
+    both = [word for word in theirs if word in mine]
+    own = [[word for word in words if word not in both] for words in (mine, theirs)]
+    if not all(own):  # neither side may be empty
+        own, both = [mine, theirs], []
+    if not all(own) or not all(plain_word(word, "") for words in own for word in words):
+        return None
+    inner = [
+        shlex.join(words) if set(" '\"") & set("".join(words)) else " ".join(words) for words in own
+    ]
+    return " ".join([*map(shlex.quote, inner), *([words_again(both)] if both else [])])
+
+
+def choosing(command: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a command that choose trials, an option with its folder as one."""
+    words = iter(command)
+    for word in words:
+        if word == "--config-dir":
+            yield f"{word}={next(words, '.')}"
+        elif word in ("-m", "--multirun"):
+            yield "-m"
+        elif (
+            "=" in word
+            and (not word.startswith("-") or word.startswith("--config-dir="))
+            and not word.startswith(GIVEN_ANEW)
+        ):
+            yield word
 
 
 def plain_word(word: str, otherwise: str) -> str:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 import program
 import pytest
+from fault_server import FaultServer
 from scipy import stats
 
 from orchestrator.commands import paired_run
@@ -22,6 +25,7 @@ from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.load import read_json
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
+from orchestrator.storage.writer import CampaignWriter
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +50,8 @@ def test_both_sides_are_campaigns_measured_in_adjacent_pairs(run: Any, tmp_path:
     words = ["system=cpu_1core,cpu_all", "-m", CODE, "--pairs", "4", "--to", "out", "--json", "c.json"]
     done = run("model.wrong=[3]", "model.wrong=[4]", *BOTH, *words)
     assert done.returncode == 0, done.stderr
-    assert "Both were measured in adjacent pairs of fresh processes. They differ in model.wrong [3] -> [4]." in done.stdout
+    assert "They differ in model.wrong [3] -> [4]." in done.stdout
+    assert "all in one process (cluster=inline): nothing shows how fresh processes differ." in " ".join(done.stdout.split())
     sides = {name: records(tmp_path / "out" / name) for name in ("a", "b")}
     begun = sorted((record.started_at, name, record) for name, side in sides.items() for record in side)
     assert [record.state for _, _, record in begun] == ["done"] * 16
@@ -72,7 +77,7 @@ def test_each_side_runs_its_own_code_and_goes_on_where_it_was(run: Any, tmp_path
     for name, change in (("old", "number + 1"), ("new", "number + 2")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "null_targets.py").write_text(text.replace("number + 1", change))
-    words = ["old", "new", *BOTH, "system=cpu_1core", "model.wrong=[3]", "--pairs", "3", "--to", "out"]
+    words = ["old", "new", *BOTH, CODE, "system=cpu_1core", "model.wrong=[3]", "--pairs", "3", "--to", "out"]
     assert run(*words).returncode == 0
 
     def answers(name: str) -> set[int]:
@@ -108,6 +113,31 @@ def test_each_side_runs_its_own_code_and_goes_on_where_it_was(run: Any, tmp_path
     assert (other.returncode, "holds a campaign of other words" in other.stderr) == (2, True)
 
 
+def test_an_interrupted_pair_goes_on_by_the_command_that_status_proposes(run: Any, tmp_path: Path) -> None:
+    assert run("model.wrong=[3]", "model.wrong=[4]", *BOTH, CODE, "system=cpu_1core", "--pairs", "4", "--to", "my out").returncode == 0
+    for name in ("a", "b"):
+        with CampaignWriter.reopen(tmp_path / "my out" / name) as writer:
+            writer.set_state(writer.record.trials[-1].trial_id, "interrupted", "stopped at once by the user")
+    orchestrator = partial(program.orchestrator, cwd=tmp_path)
+    proposed = orchestrator("status", "my out/a").stdout.splitlines()[-1]
+    assert orchestrator("status", "my out/b").stdout.splitlines()[-1] == proposed
+    refused = orchestrator("resume", "my out/a")
+    assert (refused.returncode, refused.stderr.endswith(f"go on with: {proposed}\n")) == (2, True)
+    assert f"{proposed}  # finish" in orchestrator("compare", "my out/a", "my out/b", "--gate").stdout
+    done = orchestrator(*shlex.split(proposed)[3:], "--gate", "--quiet")
+    assert {record.state for name in ("a", "b") for record in records(tmp_path / "my out" / name)} == {"done"}
+    assert (done.returncode in (0, 1, 3), "measured apart" in done.stdout) == (True, False)
+
+
+def test_two_deployments_of_a_server_may_be_compared(run: Any) -> None:
+    served = ["model=tiny_asked", "model.request.answer=said.number", "runtime=http_json", "server=url", "server.name=numbers"]
+    with closing(FaultServer()) as one, closing(FaultServer()) as other:
+        words = [*(word for word in BOTH if not word.startswith("model")), *served, CODE, "system=cpu_1core", "--pairs", "3"]
+        done = run(f"server.url={one.url}", f"server.url={other.url}", *words, "--gate")
+    assert done.returncode in (0, 1, 3), done.stderr
+    assert "1 trial of the baseline" in done.stdout
+
+
 def test_a_ray_that_dies_is_no_signal(call: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*arguments: object) -> None:
         raise ClusterLost("the embedded Ray has lost its process raylet (signal 9)")
@@ -125,11 +155,12 @@ def test_a_ray_that_dies_is_no_signal(call: Callable[..., tuple[int, str, str]],
         (["model=echo", "model=echo", "other"], [], "compare --run takes KEY=VALUE alone"),
         (["measurement.repeat=2", "model=echo"], [], "say how many with --pairs"),
         (["model=echo", "results_dir=x"], [], "name the folder with --to"),
-        (["model=echo", "nowhere.yaml"], [], "nowhere.yaml: there is no such file"),
+        (["model=echo", "nowhere.yaml"], [], "nowhere.yaml: there is no such folder or file"),
+        (["nowhere", "model=echo"], BOTH, "nowhere: there is no such folder or file"),
+        ([str(SUPPORT / "code")], BOTH, f"A is {SUPPORT / 'code'}, B is task=numbers: no task was chosen"),
         (["model=echo", "model='"], [], "close the quotes"),
         (["system=cpu_1core", "system=cpu_1core,cpu_all"], ["-m", *BOTH, CODE], "A has 5 trials and B 10"),
         (["model.wrong=[3]", "model.wrong=[3]"], [*BOTH, CODE, "--gate"], "A and B are the same code, weights and settings"),
-        ([str(SUPPORT), str(SUPPORT / "code")], [*BOTH, CODE], f"both sides would run this code, and {SUPPORT} is code of its own"),
     ],
 )
 def test_mistakes_are_in_one_line(run: Any, sides: list[str], more: list[str], says: str) -> None:

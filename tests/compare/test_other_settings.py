@@ -120,6 +120,7 @@ def test_the_commands_have_what_either_typed_and_what_both_did() -> None:
         ((), ("run", "a=2"), 1),  # a file does not hold the words
         (("run", "a=1"), ("run", "a=$(b)"), 1),
         (("run", "a=1"), ("import", "x"), 1),
+        ((), (), 1),  # imported: nothing can be measured
     ],
 )
 def test_where_words_do_not_tell_the_sides_apart_no_command_has_them(before: tuple[str, ...], after: tuple[str, ...], trials: int) -> None:

@@ -62,6 +62,13 @@ def blind(run: Run, folder: Path) -> list[str]:
     return ["out/a", "out/b", "--gate", 'analysis.primary="10000 ms"']  # every answer is in time
 
 
+def in_place_of_a_and_b(command: list[str]) -> list[list[str]]:
+    """Return a command with folders of code, and with overrides, in place of A and B."""
+    if command[1:4] != ["--run", "A", "B"]:
+        return [command]
+    return [[*command[:2], *sides, *command[4:]] for sides in (("old", "new"), ("model.wrong=[3]", "model.wrong=[4]"))]
+
+
 @pytest.mark.parametrize(
     ("before", "proposed"),
     [(apart, 1), (other_settings, 1), (other_code, 1), (unfinished, 1), (few_pairs, 1), (blind, 2)],
@@ -74,10 +81,8 @@ def test_a_proposed_command_does_what_it_says(before: Callable[[Run, Path], list
     said = run("compare", *before(run, tmp_path)).stdout.splitlines()
     commands = [shlex.split(line, comments=True)[3:] for line in said if line.startswith("python -m orchestrator ")]
     assert len(commands) == proposed
-    for command in commands:
-        if command[1:4] == ["--run", "A", "B"]:
-            command[2:4] = ["old", "new"]
-        new = ["--to", f"again{len(command)}", "--quiet"] if "--run" in command else []
+    for command in [with_sides for proposal in commands for with_sides in in_place_of_a_and_b(proposal)]:
+        new = ["--to", f"again-{command[2]}-{len(command)}", "--quiet"] if "--run" in command else []
         done = run(*command, *new)
         assert done.returncode in (0, 1, 3), done.stderr
     if before is unfinished:

@@ -114,7 +114,7 @@ def test_without_bounds_there_is_no_picture_but_a_command(measure: Any, compare:
     page = (tmp_path / "c.html").read_text()
     assert "<svg" not in page
     assert '<p class="verdict no-verdict">No verdict on 2 trials: ' in page
-    command = "python -m orchestrator compare --run A B +sweep=mine KEY=VALUE --gate  # in pairs"
+    command = "python -m orchestrator compare --run A B +sweep=mine 'code=[mine]' KEY=VALUE --gate  # in pairs"
     assert command in html.unescape(page)
     assert (
         said.index("No verdict on 2 trials: ")
