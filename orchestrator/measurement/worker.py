@@ -95,6 +95,9 @@ class Worker:
             self._asking = InFlight(self._trial.in_flight, self._client)
         model = load_model(subject.model, self._trial, self._threads, self._cache_dir, self._client)
         load_ns = time.perf_counter_ns() - started
+        # What is loaded stays: without this every collection between rounds would walk the whole framework, for 0.1 s and more.
+        gc.collect()
+        gc.freeze()
         seen = device.read_device(self._trial.system)
         uuids = [gpu["uuid"] for gpu in seen.get("gpus", ())]
         garbage = self._trial.measurement.garbage_collection == "on"
@@ -116,7 +119,6 @@ class Worker:
                 "in_flight": self._trial.in_flight,
                 "connections_of_warmup": self._client.connections,
             }
-        # What is loaded stays: without this every collection between rounds would walk the whole framework, for 0.1 s and more.
         gc.collect()
         gc.freeze()
         sizes = [model.input_size(subject.task.decode(sample.read())) for sample in subject.samples]
