@@ -172,7 +172,7 @@ def to_comment(written: Mapping[str, Any]) -> str:
     ``written`` has a ``title``, the ``headline``, the ``sentences``, the ``short`` table, all ``tables``, and a ``picture`` or None.
     """
     rest = folded(FOLDED_IN_COMMENT[0], *map(to_markdown, written["tables"]))
-    return say("comment", written=written, plain=markdown_text, table=to_markdown, rest=rest)
+    return say("comment", written=written, plain=markdown_text, table=to_markdown, rest=rest) + "\n"
 
 
 def to_page(written: Mapping[str, Any]) -> str:

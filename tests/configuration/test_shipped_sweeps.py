@@ -54,9 +54,7 @@ def test_the_quick_sweep_is_one_model_on_one_core_in_two_runtimes_without_ray() 
         ("efficientnet_lite0", "cpu_1core", "torch"),
         ("efficientnet_lite0", "cpu_1core", "onnxruntime"),
     ]
-    assert {(trial.measurement.rule, trial.measurement.min_rounds, trial.measurement.max_rounds) for trial in trials} == {
-        ("rounds", 10, 10)
-    }
+    assert {(trial.measurement.rule, trial.measurement.min_rounds, trial.measurement.max_rounds) for trial in trials} == {("rounds", 4, 4)}
 
 
 def test_the_plan_of_the_small_sweep_says_who_makes_its_hosts() -> None:

@@ -100,4 +100,4 @@ def test_a_model_that_raises_in_every_process_has_failed(tmp_path: Path) -> None
     assert record["reason"].startswith("model echo raised on 1 of 20 samples of the warm-up")
     again = program.orchestrator("resume", "r", cwd=tmp_path)
     assert again.returncode == 2
-    assert "1 trials failed: add --retry-failed" in again.stderr
+    assert "with --retry-failed those that failed, too" in again.stderr

@@ -77,9 +77,9 @@ def test_a_process_that_dies_leaves_its_stream_as_far_as_it_came(faulted: tuple[
 
 def test_a_driver_that_is_killed_loses_and_repeats_nothing(tmp_path: Path) -> None:
     words = ["cluster=inline", "model=echo", "model.sleep_ms=2", *SHORT, *LOADED, "measurement.min_rounds=40", "measurement.max_rounds=40"]
-    kill_after_part(1, *NULL, *words, f"results_dir={tmp_path / 'r'}", cwd=tmp_path)
+    kill_after_part(0, *NULL, *words, f"results_dir={tmp_path / 'r'}", cwd=tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.glob("r/trials/*/rounds/part-*")}
-    kill_after_part(3, "resume", "r", cwd=tmp_path)
+    kill_after_part(1, "resume", "r", cwd=tmp_path)
     for path in tmp_path.glob("r/trials/*/rounds/part-*"):
         assert before.get(path.name) in (None, path.read_bytes())
     done = orchestrator("resume", "r", cwd=tmp_path)
