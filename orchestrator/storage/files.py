@@ -209,9 +209,13 @@ def remove_drafts(folder: Path) -> None:
 
 
 def _sync(folder: int) -> None:
-    """Make renames within an open folder survive a loss of power. Some network file systems cannot; they order renames themselves."""
-    with suppress(OSError):
+    """Make renames within an open folder survive a loss of power."""
+    try:
         os.fsync(folder)
+    except OSError as error:
+        # Some network file systems cannot flush a folder; they order renames themselves.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
 
 
 def make_folder(folder: Path) -> None:

@@ -56,6 +56,7 @@ def test_problems_alone_are_named_unless_all_is_asked_for(
     brief = capsys.readouterr().out
     assert re.search(r"(\d+) lines: (\d+) good, (\d+) doubtful, (\d+) bad", everything) is not None
     assert not re.search(r" good  ", brief)
+    assert ["doctor --all" in " ".join(text.split()) for text in (everything, brief)] == [False, True]
     assert all(len(line) <= width for line in brief.splitlines()[:-1])
 
 
@@ -75,10 +76,11 @@ def test_every_line_stands_on_the_page(findings: list[Finding]) -> None:
         (["cluster=local,inline"], "cluster=local,inline: one value is wanted here"),
         (["cluster=address"], "cluster.address: has no value yet"),
         (["cluster.address=10.0.0.1:6379"], "cluster=address needs cluster.address=HOST:PORT"),
-        (["cluster=address", "cluster.address=somewhere"], "cluster.address=somewhere: "),
+        (["cluster=address", "cluster.address=somewhere"], "cluster.address=somewhere: nothing answers at this HOST:PORT"),
     ],
 )
-def test_mistakes_are_in_one_line(overrides: list[str], complaint: str) -> None:
+def test_mistakes_are_in_one_line(overrides: list[str], complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)  # else a cluster is not even asked
     with pytest.raises(InputError, match=complaint) as raised:
         doctor(*overrides)
     assert "\n" not in str(raised.value)
