@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             from orchestrator.configuration.fields import ASKED, without
 
             told = without(told, ASKED)
-        print(printable(f"error: {told}"), file=sys.stderr)  # noqa: T201
+        print(printable(f"error: {told} [{error.code}]"), file=sys.stderr)  # noqa: T201
         return 2
     except ModuleNotFoundError as error:
         where = f"{sys.executable} lacks the package {(error.name or str(error)).partition('.')[0]}, which this program needs"

@@ -12,11 +12,36 @@ from difflib import get_close_matches
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
+
+Code = Literal[
+    "unknown",  # a name, key or option that does not exist
+    "missing",  # what must be given is not
+    "invalid",  # a value breaks a rule of its type, form or range
+    "conflict",  # two settings exclude or need each other
+    "not_found",  # no such file, folder, host or module
+    "exists",  # the place for the output holds something
+    "unreadable",  # the system refuses to open, read or write
+    "damaged",  # a file is not what its writer wrote
+    "unsafe",  # others could exchange it, or it could run code
+    "unsupported",  # this model, runtime, machine or format cannot do that
+    "not_installed",  # a package or program is not installed
+    "incomparable",  # results that do not belong together
+    "in_use",  # another process has it
+    "too_large",  # above a limit of size
+    "no_data",  # nothing is measured that could answer
+]
 
 
 class InputError(ValueError):
-    """A user's mistake, in one line: the value, the rule it breaks and the remedy. Ends the program with exit code 2."""
+    """A user's mistake, in one line: the value, the rule it breaks and the remedy. Ends the program with exit code 2.
+
+    Its code, and the key and the value where there are some, are what programs and tests go by; the sentence may change.
+    """
+
+    def __init__(self, message: str, code: Code = "invalid", key: str = "", value: object = None) -> None:
+        super().__init__(message)
+        self.code, self.key, self.value = code, key, value
 
 
 CUT = "[...]"  # stands where a text was cut; beside it, the part of a secret is hidden too
