@@ -189,6 +189,7 @@ def test_deadlines_of_too_few_rounds_were_certified_by_other_code(source: Path, 
     assert read_campaigns(tmp_path, None)[1] == said
 
 
+@pytest.mark.slow
 @needs_root
 def test_what_another_user_may_not_enter_hides_no_other_campaign() -> None:
     with tempfile.TemporaryDirectory() as folder:
