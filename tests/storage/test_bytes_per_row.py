@@ -5,10 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pytest
 
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.writer import CampaignWriter
 
+pytestmark = pytest.mark.slow
 ROWS = 100_000
 LIMIT = 9.5
 Times = dict[str, npt.NDArray[np.int64]]

@@ -18,7 +18,7 @@ from orchestrator.storage.records import Stopping, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
 
 NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
-PAGE = Path(__file__).parents[2] / "docs" / "results.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "tables.md"
 THRESHOLD_NS = 6_006_006
 SCORES = [1.0, 0.5, 1.0, 0.0]
 

@@ -100,7 +100,7 @@ def test_reading_while_a_driver_appends_and_merges(campaign: CampaignWriter, tri
 
     def drive() -> None:
         try:
-            for number in range(60):
+            for number in range(24):
                 writer.append(*new_round(number, samples=2))
                 writer.flush()
                 if number % 3 == 2:
@@ -118,7 +118,7 @@ def test_reading_while_a_driver_appends_and_merges(campaign: CampaignWriter, tri
         seen = table.num_rows
     driver.join()
     assert failure == []
-    assert rounds_of(campaign.directory, trial_id) == list(range(60))
+    assert rounds_of(campaign.directory, trial_id) == list(range(24))
 
 
 @pytest.mark.parametrize(("twin", "place"), [("timings", 0), ("timings", 2), ("rounds", 1)])
