@@ -56,6 +56,7 @@ lint: $(TEST_STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/reference.py --check
 	$(BIN)/python benchmarks/size.py
 
 bench: $(STAMP)
