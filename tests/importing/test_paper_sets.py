@@ -69,4 +69,3 @@ def test_its_table_with_scores_gives_its_tail_quality(form: str, tmp_path, impor
                 assert row["threshold_ns"] == round(recorded["threshold"] * 1e9)
                 assert [row["mean"], row["worst"]] == pytest.approx([recorded[metric]["mean"], recorded[metric]["min"]], abs=1e-12)
                 assert row["rounds"] == 100
-
