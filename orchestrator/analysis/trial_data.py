@@ -219,7 +219,7 @@ class TrialData:
                 f"answer gives {judged.raw[row]:.9g}"
             )
         if why and self.judged_here:
-            raise InputError(f"{why}: one must be the other; {MEASURE_AGAIN}")
+            raise InputError(f"{why}: one must be the other; {MEASURE_AGAIN}", "damaged")
         if why:
             self._otherwise[metric] = why
 
@@ -258,7 +258,8 @@ class TrialData:
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise InputError(
                 f"{metric} cannot judge the stored answers of {self.trial_id} "
-                f"({first_line(error)}): repair the metric, or name another"
+                f"({first_line(error)}): repair the metric, or name another",
+                value=metric,
             ) from error
 
     def _by_round(self, metric: str, members: NDArray[np.bool_], first: JudgedMean) -> JudgedMean:
