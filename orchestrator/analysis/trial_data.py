@@ -254,7 +254,9 @@ class TrialData:
         try:
             yield
         except InputError as error:
-            raise type(error)(f"{self.trial_id}: {error}") from error
+            raise type(error)(
+                f"{self.trial_id}: {error}", error.code, error.key, error.value
+            ) from error
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise InputError(
                 f"{metric} cannot judge the stored answers of {self.trial_id} "

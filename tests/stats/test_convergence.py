@@ -102,7 +102,7 @@ def test_times_that_never_differ_have_converged(times: np.ndarray) -> None:
 
 
 def test_an_outlier_neither_hides_nor_slows_the_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = lognormal(8, 200, sigma=0.002)
+    times = lognormal(8, 500, sigma=0.002)
     plain = checks(times)[-1].rjsd
     times[0, 0] *= 1e3
     with_outlier = checks(times)[-1].rjsd
