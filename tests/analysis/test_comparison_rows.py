@@ -1,4 +1,4 @@
-"""The best system of each model against the others, at a level that its choice by the same rounds allows for."""
+"""Rows of comparison: pairs of visits and repeats, and the best system of each model against the others."""
 
 from dataclasses import replace
 from typing import Any

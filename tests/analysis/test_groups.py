@@ -1,4 +1,4 @@
-"""Which settings name trials that are called alike; when a trial ends is none of them where another setting tells them apart."""
+"""Groups of trials: their reference and thresholds, equal answers, and the settings that name trials."""
 
 from types import SimpleNamespace
 from typing import Any, cast

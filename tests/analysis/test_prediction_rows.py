@@ -1,4 +1,4 @@
-"""The first rounds beside the last, at thresholds that the first have set."""
+"""Rows of prediction: the first rounds beside the last, at thresholds that the first have set."""
 
 import math
 from functools import partial

@@ -1,4 +1,4 @@
-"""What a user's own metric does, the program survives and other metrics do not notice; what it returns is quality, or one line."""
+"""Quality of rounds and its intervals, of samples and batches, and of the user's own metrics."""
 
 import sys
 from collections.abc import Callable

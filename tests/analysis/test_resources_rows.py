@@ -1,4 +1,4 @@
-"""First inferences, peaks of memory and changed answers, each read from where it is stored."""
+"""First inferences, peaks of memory, changed answers, and the cost of a server."""
 
 from dataclasses import replace
 from pathlib import Path

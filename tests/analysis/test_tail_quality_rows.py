@@ -1,4 +1,4 @@
-"""Bounds on several clocks at once, against what they say one by one."""
+"""Rows at a law of tolerance, at bounds on several clocks at once, and of slices."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Streaks, windows and silences, against going through the answers one by one."""
+"""Association with evidence against SciPy in every order; streaks, windows and silences against a loop."""
 
 from itertools import groupby
 

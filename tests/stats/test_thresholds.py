@@ -1,4 +1,4 @@
-"""What clocks count, and in which order they are shown."""
+"""Thresholds in time and by percentile, the reference trial, and times that are refused."""
 
 import math
 
