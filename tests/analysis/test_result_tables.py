@@ -1,9 +1,7 @@
 """Columns of result tables are declared once: schema, documentation and views follow."""
 
 import re
-import runpy
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -22,9 +20,6 @@ from orchestrator.stats.times import Clock
 from orchestrator.storage.records import Stopping, TrialRecord
 from orchestrator.storage.schema import columns_in_markdown, schema_of
 
-DOCS = Path(__file__).parents[2] / "docs"
-PAGE = (DOCS / "results.md").read_text("utf-8")
-documented = runpy.run_path(str(DOCS / "columns.py"))["documented"]
 MINE = (
     Column("count", "int32", "how many"),
     Column("longest_ns", "int64?", "the longest"),
@@ -54,11 +49,6 @@ def test_every_column_has_a_meaning_and_views_name_columns_that_there_are(name: 
         shown = {*view.where, *view.labels, *view.split, *filter(None, [view.across])}
         assert shown <= columns.keys()
         assert view.section
-
-
-def test_the_page_lists_the_columns_of_every_table() -> None:
-    assert columns_in_markdown(LABELS) in PAGE
-    assert documented(PAGE) == PAGE, "run `python docs/columns.py`"
 
 
 Noise = Callable[[int, int, float], NDArray[np.float64]]
