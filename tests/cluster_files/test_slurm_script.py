@@ -45,7 +45,6 @@ def test_walltime_comes_with_a_signal_for_the_script_alone(cluster_folder: Path)
     assert {"signal=B:TERM@120", "requeue", "exclusive", "open-mode=append", "ntasks-per-node=1"} <= set(options)
 
 
-@pytest.mark.cluster
 @pytest.mark.slow
 def test_a_signal_finishes_the_round_and_requeues_and_the_next_allotment_goes_on(allotment: Allotment, tmp_path: Path) -> None:
     results = tmp_path / "results"

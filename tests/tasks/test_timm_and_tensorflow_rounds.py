@@ -15,7 +15,7 @@ from lazily import Lazily
 
 torch = Lazily("torch")
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+pytestmark = pytest.mark.slow
 
 TWO_ROUNDS = [
     "task=imagenet_samples",
