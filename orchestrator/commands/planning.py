@@ -132,7 +132,7 @@ def open_site(campaign: CampaignConfig, trials: Iterable[Trial], only_look: bool
         return open_joined(campaign, cache_dir())
     if any(trial.system.python for trial in trials):
         return open_local(campaign, cache_dir())
-    return nullcontext(LocalSite(nullcontext)) if only_look else open_while_looking(campaign, cache_dir())
+    return nullcontext(LocalSite()) if only_look else open_while_looking(campaign, cache_dir())
 
 
 def plan_on(site: Site, composed: Composed, rates_are_known: bool = True) -> Plan:
