@@ -7,9 +7,7 @@ import os
 import signal
 from pathlib import Path
 
-import pytest
-
-from orchestrator.measurement.last_words import LastWords, keep_crashes, take_last_words, told
+from orchestrator.measurement.last_words import keep_crashes, take_last_words, told
 from orchestrator.measurement.scratch import Scratch, crash_path
 from orchestrator.measurement.timing import STAMPS
 
@@ -46,8 +44,3 @@ def test_stamps_say_how_far_the_round_had_come(tmp_path: Path) -> None:
     found = take_last_words(scratch.path)
     assert (found.round, found.done, found.batches) == (7, 2, 3)
     assert "at inference 3 of 3 of round 7:" in told(found, preparing=False, stream=False)
-
-
-@pytest.mark.parametrize(("crash", "remedy"), [("Fatal Python error: Segmentation fault\n", "traceback.txt"), ("", "os._exit")])
-def test_each_end_has_its_remedy(crash: str, remedy: str) -> None:
-    assert remedy in told(LastWords(2, 3, 3, crash), preparing=False, stream=False)
