@@ -24,7 +24,7 @@ TRIALS = pa.schema(
 
 
 class Results:
-    """The stored results of one campaign, as Arrow tables; docs/results.md has columns and units.
+    """The stored results of one campaign, as Arrow tables: docs/reference/tables.md.
 
     Every result table has a method of its name, such as `tail_quality`. Every method reads from the
     disk when it is called, and raises InputError for an unknown trial, a damaged file, or a result

@@ -1,4 +1,4 @@
-"""Quality metrics, each a class without arguments that is found by its target, as models are."""
+"""Quality metrics, one class each."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

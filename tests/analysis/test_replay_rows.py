@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,10 +22,9 @@ from orchestrator.metrics.interface import Scale
 from orchestrator.stats.queueing import POLICIES, Policy, mean_rate, serve
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
-from orchestrator.storage.schema import LABELS, columns_in_markdown, schema_of
+from orchestrator.storage.schema import LABELS, schema_of
 from orchestrator.storage.stored_form import table_of
 
-PAGE = (Path(__file__).parents[2] / "docs" / "load.md").read_text("utf-8")
 LIMIT = Threshold("25 ms", 25_000_000, "absolute")
 POISSON = Arrivals("poisson", seed=3)
 
@@ -167,10 +165,6 @@ def test_a_trace_keeps_its_form_at_another_rate() -> None:
     assert mean_rate(trace) == pytest.approx(1 / 3)
     moments = law.of(8, 1.0, np.random.default_rng(0))
     assert moments.tolist() == pytest.approx([one * 1e9 for one in (0, 1 / 3, 5 / 3, 3, 4, 13 / 3, 17 / 3, 7)], abs=1)
-
-
-def test_the_page_has_the_columns() -> None:
-    assert columns_in_markdown(REPLAY) in PAGE
 
 
 def held_by_hand(data: TrialData, streams: list[tuple[Any, Any, int]]) -> float:

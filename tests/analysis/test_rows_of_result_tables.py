@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-
 import pyarrow as pa
 import pytest
 
 from orchestrator.analysis.table import LABELS, Column, tables
 from orchestrator.storage.schema import columns_in_markdown, schema_of
 
-DOCS = Path(__file__).parents[2] / "docs"
-PAGE = (DOCS / "results.md").read_text("utf-8")
-documented = runpy.run_path(str(DOCS / "columns.py"))["documented"]
 MINE = (
     Column("count", "int32", "how many"),
     Column("longest_ns", "int64?", "the longest"),
@@ -43,14 +37,3 @@ def test_every_column_has_a_meaning_and_views_name_columns_that_there_are(name: 
         shown = {*view.where, *view.labels, *view.split, *filter(None, [view.across])}
         assert shown <= columns.keys()
         assert view.section
-
-
-def test_the_page_lists_the_columns_of_every_table() -> None:
-    assert columns_in_markdown(LABELS) in PAGE
-    assert documented(PAGE) == PAGE, "run `python docs/columns.py`"
-
-
-def test_a_table_that_the_page_lacks_is_added() -> None:
-    page = documented("# Results\n\n### `other.parquet`\n\nText.\n")
-    assert "### `other.parquet`\n\nText.\n" in page
-    assert all(columns_in_markdown(one.columns) in page for one in tables().values())

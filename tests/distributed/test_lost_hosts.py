@@ -15,7 +15,7 @@ from lazily import Lazily
 from orchestrator.machine.host import Identity, own_identity
 from orchestrator.running.executor import SessionLost
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 calls = Lazily("orchestrator.distributed.calls")
 exceptions = Lazily("ray.exceptions")

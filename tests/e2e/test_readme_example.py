@@ -16,7 +16,6 @@ FILE = re.compile(r"`(my_\w+/[\w/]+\.(?:py|yaml))`[^`]*```(?:python|yaml)\n(.*?)
 COMMAND = re.compile(r"^python -m orchestrator (--config-dir my_conf .*)$", re.MULTILINE)
 
 
-@pytest.mark.cluster
 @pytest.mark.slow
 def test_the_worked_example_runs_from_a_folder_outside_the_package(tmp_path: Path) -> None:
     text = README.read_text()
