@@ -53,7 +53,6 @@ def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
             yield opened
 
 
-@pytest.mark.slow
 def test_no_other_user_reaches_rays_files(executor: Executor) -> None:
     (folder,) = Path(tempfile.gettempdir()).glob(f"tq-{os.getpid()}-*/r/session_latest")
     private = folder.parents[1]
@@ -65,7 +64,6 @@ def switches_of_main_thread(pid: int) -> int:
     return sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
 
 
-@pytest.mark.slow
 def test_a_trial_has_a_fresh_pinned_process_of_its_own_that_sleeps_between_its_visits(executor: Executor) -> None:
     """Ray alone wakes its main thread a hundred times a second."""
     session = executor.open(trial(), "t-r0", 0)
@@ -118,7 +116,6 @@ def test_nobody_sleeps_where_the_bell_is_gone(tmp_path: Path) -> None:
 needs_two_cores = pytest.mark.skipif(len(allowed_cores()) < 2, reason="needs 2 cores to leave the right one")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "code", "key"),
     [
@@ -136,7 +133,6 @@ def test_a_model_that_computes_elsewhere_or_with_more_threads_is_refused(executo
         session.close()
 
 
-@pytest.mark.slow
 def test_what_a_model_raises_reaches_the_driver(executor: Executor) -> None:
     session = executor.open(trial(fails_to_load=True), "t-r0", 0)
     with pytest.raises(TrialFailed, match="OSError: weights are gone") as failed:
@@ -145,7 +141,6 @@ def test_what_a_model_raises_reaches_the_driver(executor: Executor) -> None:
     session.close()
 
 
-@pytest.mark.slow
 def test_a_process_that_dies_is_lost(executor: Executor) -> None:
     session = executor.open(trial(dies=True), "t-r0", 0)
     with pytest.raises(SessionLost) as lost:
@@ -154,7 +149,6 @@ def test_a_process_that_dies_is_lost(executor: Executor) -> None:
     session.close()
 
 
-@pytest.mark.slow
 def test_a_round_has_a_time_limit(executor: Executor, tmp_path: Path) -> None:
     session = executor.open(trial(**HANGS, once=str(tmp_path / "once")), "t-r0", 0)
     pid = session.identify().result(60).pid  # without it nobody knows where the stamps are
@@ -165,7 +159,6 @@ def test_a_round_has_a_time_limit(executor: Executor, tmp_path: Path) -> None:
     assert list(scratch_root().glob(f"tail-quality-{pid}-*")) == []
 
 
-@pytest.mark.slow
 def test_a_trial_is_given_four_gpus_of_one_node_and_sees_them_in_its_order(executor: Executor) -> None:
     session = executor.open(trial("cuda:3,1,2,0", "sequential", **SEES), "t-r0", 0)
     try:
