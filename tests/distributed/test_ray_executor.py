@@ -20,7 +20,7 @@ from refusals import refused
 from orchestrator.configuration.config import CampaignConfig, Trial
 from orchestrator.contracts import InputError
 from orchestrator.distributed.actor import Bell, sleep_until_rung
-from orchestrator.distributed.cluster import embedded_executor
+from orchestrator.distributed.cluster import open_local
 from orchestrator.distributed.placement import Node, choose_node, stage_code
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.locks import own_folder_path
@@ -49,7 +49,8 @@ def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
     """A Ray of this machine that believes in four GPUs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_OVERRIDE_RESOURCES", '{"GPU": 4}')
-        with embedded_executor(CampaignConfig(code=(str(SUPPORT),)), tmp_path_factory.mktemp("cache")) as opened:
+        config, cache = CampaignConfig(code=(str(SUPPORT),)), tmp_path_factory.mktemp("cache")
+        with open_local(config, cache) as site, site.executor() as opened:
             yield opened
 
 
