@@ -155,11 +155,14 @@ def open_joined(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
     has_token = os.environ.get(TOKEN) or (file.is_file() and file.read_bytes().strip())
     if os.environ["RAY_AUTH_MODE"] == "token" and not has_token:
         # Ray's core ends the whole process over an empty file.
-        raise InputError(f"cluster.address={address}: {UNAUTHENTICATED}")
+        raise InputError(f"cluster.address={address}: {UNAUTHENTICATED}", "missing", "cluster.address", address)
     if not answers(address):
         # Ray itself would go on asking for minutes.
         raise InputError(
-            f"cluster.address={address}: nothing answers at this HOST:PORT; start a head with cluster/start_head.sh or correct it"
+            f"cluster.address={address}: nothing answers at this HOST:PORT; start a head with cluster/start_head.sh or correct it",
+            "not_found",
+            "cluster.address",
+            address,
         )
     from ray.exceptions import RayError
 
@@ -175,7 +178,10 @@ def open_joined(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
             raise InputError(
                 f"cluster.address={address}: cannot be joined ({' '.join(str(error).split())}): if versions differ, install equal ones; if "
                 "the token here is not the head's, copy its ~/.ray/auth_token, or name that with RAY_AUTH_TOKEN_PATH; else run this on a "
-                "host of the cluster, and see there with `ray status` whether it is alive"
+                "host of the cluster, and see there with `ray status` whether it is alive",
+                "unreadable",
+                "cluster.address",
+                address,
             ) from error
         from orchestrator.distributed.site import RaySite
 

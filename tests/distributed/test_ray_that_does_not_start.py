@@ -8,7 +8,8 @@ from orchestrator.distributed import cluster
 from orchestrator.endings import ClusterLost
 
 
-def test_it_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_it_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "LOOPBACK", "192.0.2.1")  # no address of any host
     folders: list[Path] = []
     make = cluster.private_folder

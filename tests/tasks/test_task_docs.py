@@ -18,6 +18,8 @@ from orchestrator.subject.targets import resolve
 torch = Lazily("torch")
 nn = Lazily("torch.nn")
 
+pytestmark = pytest.mark.slow
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 
