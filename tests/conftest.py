@@ -1,3 +1,5 @@
+"""Settings of every test: little memory of others, a folder of its own for what is stored, and a machine that seems steady."""
+
 from __future__ import annotations
 
 import gc
@@ -8,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -41,28 +42,7 @@ importlib.import_module("ray")
 IN_MEMORY = Path("/dev/shm")
 ROOM = 6 * 2**30
 """Free space below which folders of tests lie on the disk."""
-TESTS = Path(__file__).resolve().parent
-SUPPORT = TESTS / "support"
-TOGETHER = {
-    "four hosts": ("tests/cluster/",),
-    "reports, and pages in a browser": tuple(f"tests/report/test_{name}" for name in ("figures", "page", "report", "tables_and")),
-    "models that fault": ("tests/faults/test_model_faults", "tests/faults/test_under_load"),
-    "comparisons": ("tests/compare/",),
-    "exports": ("tests/export/", "tests/faults/test_poisoned_results"),
-    "a study": ("tests/study/",),
-    "transformers": (
-        "tests/servers/test_real_servers",
-        *(f"tests/tasks/test_{name}" for name in ("causal_lm", "detr", "sentence_classifier", "vicuna")),
-    ),
-    "torch and tensorflow": (
-        "tests/e2e/test_documentation",
-        *(f"tests/tasks/test_{name}" for name in ("efficientnet", "tensorflow", "vit")),
-    ),
-    "torch": tuple(
-        f"tests/tasks/test_{name}" for name in ("boxes", "image_input", "labels", "onnx", "runtimes", "scene", "task_docs", "timm", "torch")
-    ),
-}
-"""What takes long to make or to import, and how the paths of the files begin that need it."""
+SUPPORT = Path(__file__).resolve().parent / "support"
 
 
 def fits_in_memory() -> bool:
@@ -86,14 +66,12 @@ def _hear_ctrl_c() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Let each process of pytest-xdist begin with other folders: what one has compiled, in a checkout that is new, the others find compiled."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write tests/golden/ anew")
+
+
+def pytest_configure() -> None:
     _hear_ctrl_c()
-    number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-    if [Path(given).resolve() for given in config.args] == [TESTS] and number.isdigit():
-        folders = sorted(str(path) for path in TESTS.iterdir() if any(path.glob("test_*.py")))
-        first = int(number) * len(folders) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-        config.args = [*folders[first:], *folders[:first]]
 
 
 def pytest_collection_finish() -> None:
@@ -101,34 +79,6 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
     gc.set_threshold(50_000, 20, 50)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take long, first those that are done together, so that none is left over at the end for one process alone."""
-    slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
-    order = {
-        path: (path.parent.name != "cluster", path not in slow, shared_by(file) is None, path)
-        for path, file in {item.path: item.nodeid.split("::")[0] for item in items}.items()
-    }
-    items.sort(key=lambda item: order[item.path])
-
-
-def shared_by(file: str) -> str | None:
-    """Return what a file shares with others, None if all it needs is its own."""
-    return next((shared for shared, files in TOGETHER.items() if file.startswith(files)), None)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let one process do all of a file, and all files that share what takes long to make or to import."""
-    from xdist.scheduler import LoadFileScheduling
-
-    class ByFile(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.split("::")[0]
-            return shared_by(file) or file
-
-    return ByFile(config, log)
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Stored rows become result tables and rankings."""

@@ -24,7 +24,7 @@ TRIALS = pa.schema(
 
 
 class Results:
-    """The stored results of one campaign, as Arrow tables; docs/results.md has columns and units.
+    """The stored results of one campaign, as Arrow tables: docs/reference/tables.md.
 
     Every result table has a method of its name, such as `tail_quality`. Every method reads from the
     disk when it is called, and raises InputError for an unknown trial, a damaged file, or a result
@@ -108,7 +108,9 @@ class Results:
         """Return a result table by the name of its file, such as ``tail_quality``."""
         if name not in tables():
             raise InputError(
-                f"result table {name!r} is unknown: choose one of {', '.join(tables())}"
+                f"result table {name!r} is unknown: choose one of {', '.join(tables())}",
+                "unknown",
+                value=name,
             )
         return self._campaign.table(name, tables()[name].schema)
 

@@ -1,0 +1,1 @@
+"""Requirements, verdicts, and the size of a plan."""

@@ -34,13 +34,19 @@ EMPTY = "''"
 MOST = 10**9
 # How a path begins that could be taken for `KEY=VALUE`
 PATHS = ("/", "./", "../", "~")
-EXAMPLES = """\b
-{program} +sweep=vision    measure a sweep on this machine
-{program} VERB --help      what a verb takes, with examples
-{program} --info           the names of all models, tasks, systems, runtimes and sweeps
+EXIT_CODES = {
+    0: "all done, or passed",
+    1: "a trial failed, a requirement is not met, or gate, verify or doctor found something bad",
+    2: "a mistake in the command, configuration or plan",
+    3: "no verdict of the gate, a requirement not shown, or no rate kept",
+    130: "interrupted",
+}
+EXAMPLES = f"""\b
+{PROGRAM} +sweep=vision    measure a sweep on this machine
+{PROGRAM} VERB --help      what a verb takes, with examples
+{PROGRAM} --info           the names of all models, tasks, systems, runtimes and sweeps
 
-Exit codes: 0 all done, or passed; 1 a trial failed, a requirement is not met, or gate, verify or doctor found something bad; \
-2 a mistake in the command, configuration or plan; 3 no verdict of the gate, a requirement not shown, or no rate kept; 130 interrupted.
+Exit codes: {"; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())}.
 """
 
 
@@ -316,7 +322,7 @@ def _is_same(one: Path, other: Path) -> bool:
 VERBS = click.version_option(orchestrator.__version__, message=f"tail-quality {orchestrator.__version__}", help="print the version")(
     Verbs(
         help="Measure tail quality: how good an ML inference system is when an answer that comes too late counts as a failure.",
-        epilog=EXAMPLES.format(program=PROGRAM),
+        epilog=EXAMPLES,
         subcommand_metavar="[VERB] [WORDS] [OPTIONS]",
         context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100},
     )

@@ -1,0 +1,1 @@
+"""Everything that knows Hydra, and what a trial is."""

@@ -27,19 +27,19 @@ Weight = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
 class DeadlineConfig(Frozen):
     """What a deadline promises: at least 1 - ``late_share`` of rounds keep ``quality`` of the quality they have without a threshold."""
 
-    quality: float = Field(0.99, gt=0, le=1)
-    late_share: float = Field(0.10, ge=1e-6, lt=1)
-    confidence: float = Field(0.95, gt=0, lt=1)
+    quality: float = Field(0.99, gt=0, le=1, description="share of ideal quality that a round must keep")
+    late_share: float = Field(0.10, ge=1e-6, lt=1, description="share of rounds that may fall below it")
+    confidence: float = Field(0.95, gt=0, lt=1, description="confidence of the certificate")
 
 
 class ToleranceConfig(Frozen):
     """How long users wait: a lognormal law by its median and ``sigma`` or p95, or points with weights (null: equal ones)."""
 
-    median_ms: Milliseconds | None = None
-    sigma: float | None = Field(None, gt=0, le=10)
-    p95_ms: Milliseconds | None = None
-    points_ms: tuple[Milliseconds, ...] = Field((), max_length=MOST_POINTS)
-    weights: tuple[Weight, ...] = Field((), max_length=MOST_POINTS)
+    median_ms: Milliseconds | None = Field(None, description="median of a lognormal tolerance")
+    sigma: float | None = Field(None, gt=0, le=10, description="standard deviation of its logarithm, in place of `p95_ms`")
+    p95_ms: Milliseconds | None = Field(None, description="95th percentile of a lognormal tolerance")
+    points_ms: tuple[Milliseconds, ...] = Field((), max_length=MOST_POINTS, description="discrete tolerances")
+    weights: tuple[Weight, ...] = Field((), max_length=MOST_POINTS, description="weights of `points_ms`")
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -76,22 +76,36 @@ class ToleranceConfig(Frozen):
 
 
 class AnalysisConfig(Frozen):
-    """How stored timings are read. These keys never need a new measurement.
+    """How stored timings are read. These keys never need a new measurement."""
 
-    ``metrics`` replace those that the task names; trials are compared by the first one. ``tolerance`` is how long users wait.
-    ``together_ms`` are bounds by clock that an answer must all keep.
-    """
-
-    thresholds_ms: tuple[Milliseconds, ...] = Field((), max_length=MOST_THRESHOLDS)
-    percentiles: tuple[Percentile, ...] = Field((90, 95, 99, 99.9), max_length=MOST_THRESHOLDS)
-    reference: str | None = None
-    primary: str | None = None
-    seed: int = Field(0, ge=0, le=LARGEST_SEED)
-    slices: Names = ()
-    deadline: DeadlineConfig = DeadlineConfig()
-    metrics: Names = Field((), exclude_if=lambda names: not names)
-    tolerance: ToleranceConfig | None = Field(None, exclude_if=lambda tolerance: tolerance is None)
-    together_ms: dict[ClockName, Milliseconds] | None = Field(None, exclude_if=lambda together: not together)
+    thresholds_ms: tuple[Milliseconds, ...] = Field((), max_length=MOST_THRESHOLDS, description="your own thresholds")
+    percentiles: tuple[Percentile, ...] = Field(
+        (90, 95, 99, 99.9), max_length=MOST_THRESHOLDS, description="thresholds taken from the reference trial, in percent"
+    )
+    reference: str | None = Field(
+        None, description="id of the reference trial, or the same without `-r<repeat>`; null takes the median one"
+    )
+    primary: str | None = Field(
+        None, description='label of the threshold for verdicts and rules, such as `p95` or `"50 ms"`; null takes the reference\'s p95'
+    )
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="seed of samples drawn for a chart and of draws of a prediction")
+    slices: Names = Field((), description="names of slices, such as `[class, size]`: tail quality of each group")
+    deadline: DeadlineConfig = Field(DeadlineConfig(), description="what a certified deadline promises")
+    metrics: Names = Field(
+        (),
+        exclude_if=lambda names: not names,
+        description="metrics in place of the task's, the primary one first; `report` computes them from stored answers",
+    )
+    tolerance: ToleranceConfig | None = Field(
+        None,
+        exclude_if=lambda tolerance: tolerance is None,
+        description="how long users wait: the keys below, or `{csv: FILE}` with the columns `tolerance_ms` and `weight`",
+    )
+    together_ms: dict[ClockName, Milliseconds] | None = Field(
+        None,
+        exclude_if=lambda together: not together,
+        description="bounds by clock that an answer must all meet to be on time: `{first_token: 200, per_token: 50}`",
+    )
 
     @property
     def thresholds(self) -> tuple[Threshold, ...]:

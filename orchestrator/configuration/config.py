@@ -42,10 +42,10 @@ UUID = "(GPU|MIG)-[0-9A-Za-z-]+"
 class Target(Frozen):
     """A class to construct: ``target`` with ``options`` as its keyword arguments."""
 
-    name: Name
-    kind: Name
-    target: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
-    options: dict[str, Any] = Field({})
+    name: Name = Field(description="name in results, and part of a trial's id")
+    kind: Name = Field(description="what samples and answers are: a model pairs with tasks of its kind only")
+    target: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] = Field(description="class to construct, `module:Class`")
+    options: dict[str, Any] = Field({}, description="keyword arguments of the class: every other key of the YAML")
 
     @model_validator(mode="before")
     @classmethod
@@ -59,17 +59,17 @@ class Target(Frozen):
 
 
 class ModelConfig(Target):
-    """A model, its kind and the runtimes that can execute it. ``parameters`` is its number of weights, for the plan's look at memory.
+    """A model, its kind and the runtimes that can execute it."""
 
-    ``several_gpus`` says that the class divides its network among all GPUs of a system that names more than one. ``same_as`` names the
-    model in this process whose weights a server holds: answers and times are compared with its.
-    """
-
-    runtimes: Names = Field(min_length=1)
-    classes: int | None = Field(None, gt=0, le=MOST_CLASSES)
-    parameters: int | None = Field(None, gt=0, le=10**15)
-    several_gpus: bool = False
-    same_as: Name | None = Field(None, exclude_if=lambda name: name is None)
+    runtimes: Names = Field(min_length=1, description="runtimes that can execute the model")
+    classes: int | None = Field(None, gt=0, le=MOST_CLASSES, description="number of classes; must equal the task's")
+    parameters: int | None = Field(None, gt=0, le=10**15, description="number of weights, from which `plan` estimates memory")
+    several_gpus: bool = Field(False, description="the class divides its network among all GPUs of the system")
+    same_as: Name | None = Field(
+        None,
+        exclude_if=lambda name: name is None,
+        description="for a served model: the model in the timed process with the same weights, to compare answers and times with",
+    )
 
     @property
     def stands_for(self) -> str:
@@ -80,30 +80,36 @@ class ModelConfig(Target):
 class TaskConfig(Target):
     """A task and how its samples are drawn and held."""
 
-    classes: int | None = Field(None, gt=0, le=MOST_CLASSES)
-    limit: int | None = Field(None, gt=0, le=MOST_SAMPLES)
-    subset_seed: int = Field(0, ge=0, le=LARGEST_SEED)
-    preload: Literal["bytes", "none", "decoded"] = "bytes"
-    memory_limit: Bytes = ByteSize(4 * 2**30)
+    classes: int | None = Field(None, gt=0, le=MOST_CLASSES, description="number of classes; must equal the model's")
+    limit: int | None = Field(None, gt=0, le=MOST_SAMPLES, description="draw this many samples, labels in proportion; null takes all")
+    subset_seed: int = Field(0, ge=0, le=LARGEST_SEED, description="another seed draws another subset; equal on every machine")
+    preload: Literal["bytes", "none", "decoded"] = Field(
+        "bytes",
+        description="what is in memory before a round: encoded bytes, nothing (files are read inside `preprocess`), or decoded samples",
+    )
+    memory_limit: Bytes = Field(ByteSize(4 * 2**30), description="most memory that `preload` may take, 4 GiB by default; `plan` checks it")
 
 
 class SystemConfig(Frozen):
-    """One place to measure on: a host (chosen by Ray node labels), a device, pinned cores and threads.
+    """One place to measure on: a host (chosen by Ray node labels), a device, pinned cores and threads."""
 
-    ``device`` is ``cpu``, a GPU by index or UUID, or several GPUs of one host that work as one: ``cuda:0,1,2,3``.
-    ``cores`` is a number of cores, a list of core numbers, or null for all that the process may use. ``threads`` defaults to the
-    number of cores.
-    """
-
-    name: Name
-    device: Annotated[str, Field(pattern=rf"^(cpu|cuda:\d+(,\d+)*|{UUID}(,{UUID})*)$")] = "cpu"
-    cores: Cores = None
-    threads: int | None = Field(None, gt=0, le=MOST_CORES)
-    numa: Core | None = None
-    labels: dict[str, str] = Field({})
-    paths: dict[str, str] = Field({})
-    python: str | None = None
-    exclusive: bool = True
+    name: Name = Field(description="name in results, and part of a trial's id")
+    device: Annotated[str, Field(pattern=rf"^(cpu|cuda:\d+(,\d+)*|{UUID}(,{UUID})*)$")] = Field(
+        "cpu", description="`cpu`, `cuda:N`, a GPU's UUID, or several GPUs that work as one: `cuda:0,1,2,3` or UUIDs"
+    )
+    cores: Cores = Field(None, description="a number of cores, a list of core numbers, or null for all")
+    threads: int | None = Field(None, gt=0, le=MOST_CORES, description="threads that compute; null takes one per core")
+    numa: Core | None = Field(None, description="take the cores of this NUMA node; pinned threads touch its memory first")
+    labels: dict[str, str] = Field({}, description="Ray node labels that choose the host: `system.labels.zone=a`")
+    paths: dict[str, str] = Field({}, description="paths that differ on this host: `system.paths={task.root: /data}`")
+    python: str | None = Field(
+        None,
+        description="interpreter of a separate environment on that host, with the same Ray, minor version of Python and imported packages",
+    )
+    exclusive: bool = Field(
+        True,
+        description="never time two trials at once on one machine; `false`: time them together on disjoint cores, flagged",
+    )
 
     @property
     def device_kind(self) -> DeviceKind:
@@ -119,50 +125,60 @@ class SystemConfig(Frozen):
 
 
 class RuntimeConfig(Frozen):
-    """What executes the model.
+    """What executes the model."""
 
-    ``packages`` are the modules it cannot do without, ``programs`` the compilers that must be on the search path, and ``dtypes`` what
-    it can compute in, the latter two by kind of device. A kind not named there is not limited. ``asks_server`` says that a
-    server answers, which the block ``server`` names.
-    """
-
-    name: Name
-    packages: Modules = ()
-    programs: dict[DeviceKind, Programs] = Field({})
-    dtypes: dict[DeviceKind, tuple[Dtype, ...]] = Field({})
-    dtype: Dtype = "fp32"
-    deterministic: bool = False
-    autotune: bool = False
-    asks_server: bool = Field(False, exclude_if=lambda asks: not asks)
+    name: Name = Field(description="name in results, and part of a trial's id")
+    packages: Modules = Field((), description="modules that the machine must have; without them a trial is infeasible")
+    programs: dict[DeviceKind, Programs] = Field({}, description="compilers that must be on `PATH`, by kind of device (`cpu`, `cuda`)")
+    dtypes: dict[DeviceKind, tuple[Dtype, ...]] = Field(
+        {}, description="numeric types that the runtime supports, by kind of device; another `runtime.dtype` is infeasible"
+    )
+    dtype: Dtype = Field("fp32", description="numeric type")
+    deterministic: bool = Field(False, description="deterministic algorithms of the framework")
+    autotune: bool = Field(False, description="autotuning of the framework")
+    asks_server: bool = Field(False, exclude_if=lambda asks: not asks, description="a server computes, which `server` names")
 
 
 class MeasurementConfig(Frozen):
-    """How a trial is measured and when it stops. ``max_seconds`` counts after ``min_rounds``; ``rule_options`` are the rule's own.
+    """How a trial is measured and when it stops."""
 
-    ``schedule`` says how the trials of one machine share its time: in visits of ``visit_rounds`` rounds, ``interleaved`` (visits of one
-    round), or ``sequential``. ``pause`` is the least time between two visits of a trial, in lengths of the first. ``lead_in`` is the number
-    of untimed inferences at the start of each visit. ``certify_rounds`` is the number of rounds that a certificate of a deadline rests on;
-    of fewer, none is given.
-    """
-
-    batch: int = Field(1, gt=0, le=MOST_SAMPLES)
-    rule: Name = "settled"
-    min_rounds: int = Field(30, gt=0, le=MOST_ROUNDS)
-    max_rounds: int = Field(1000, gt=0, le=MOST_ROUNDS)
-    max_seconds: float | None = Field(None, gt=0, le=10**9)
-    half_width: float = Field(0.02, gt=0, lt=1)
-    certify_rounds: int = Field(CERTIFY_ROUNDS, gt=0, le=MOST_ROUNDS)
-    warmup_rounds: int = Field(2, gt=0, le=1000)
-    round_timeout_s: float = Field(600.0, gt=0, le=MOST_SECONDS)
-    order: Literal["fixed", "shuffled"] = "fixed"
-    schedule: Literal["visits", "sequential", "interleaved"] = "visits"
-    visit_rounds: int = Field(2, gt=0, le=MOST_ROUNDS)
-    pause: float = Field(PAUSE, ge=0, le=1000)
-    lead_in: int = Field(3, ge=0, le=MOST_SAMPLES)
-    garbage_collection: Literal["between_rounds", "on"] = "between_rounds"
-    repeat: int = Field(1, gt=0, le=MOST_REPEATS)
-    max_errors: int = Field(0, ge=0, le=10**18)
-    rule_options: dict[Name, bool | int | float | str] = Field({}, exclude_if=lambda options: not options)
+    batch: int = Field(1, gt=0, le=MOST_SAMPLES, description="samples per inference, at most as many as there are samples")
+    rule: Name = Field("settled", description="stopping rule")
+    min_rounds: int = Field(30, gt=0, le=MOST_ROUNDS, description="every rule measures at least this many rounds")
+    max_rounds: int = Field(
+        1000, gt=0, le=MOST_ROUNDS, description="and at most this many; under load a trial ends with the stream that reaches a bound"
+    )
+    max_seconds: float | None = Field(
+        None, gt=0, le=10**9, description="bound that applies after `min_rounds`; counts the trial's own visits, without pauses"
+    )
+    half_width: float = Field(
+        0.02, gt=0, lt=1, description="half-width of the interval at which rule `settled` stops, as a share of ideal quality"
+    )
+    certify_rounds: int = Field(
+        CERTIFY_ROUNDS, gt=0, le=MOST_ROUNDS, description="rounds that the certificate of a deadline uses; with fewer, nothing is certified"
+    )
+    warmup_rounds: int = Field(2, gt=0, le=1000, description="rounds before the first one, stored apart")
+    round_timeout_s: float = Field(600.0, gt=0, le=MOST_SECONDS, description="a round that takes longer, its lead-in included, has failed")
+    order: Literal["fixed", "shuffled"] = Field("fixed", description="order of samples within a round")
+    schedule: Literal["visits", "sequential", "interleaved"] = Field(
+        "visits",
+        description="how the trials of one machine share its time; `interleaved`: visits of one round; `sequential`: one by one",
+    )
+    visit_rounds: int = Field(2, gt=0, le=MOST_ROUNDS, description="rounds of a visit")
+    pause: float = Field(
+        PAUSE, ge=0, le=1000, description="least time between two visits of a trial, in lengths of the first; 0 means none"
+    )
+    lead_in: int = Field(3, ge=0, le=MOST_SAMPLES, description="untimed inferences at the start of each visit, at most one round")
+    garbage_collection: Literal["between_rounds", "on"] = Field(
+        "between_rounds", description="when Python collects garbage; `on`: at any time, inside timings too"
+    )
+    repeat: int = Field(1, gt=0, le=MOST_REPEATS, description="fresh processes per trial")
+    max_errors: int = Field(
+        0, ge=0, le=10**18, description="samples on which the model may raise before the trial fails; requests to a server may always fail"
+    )
+    rule_options: dict[Name, bool | int | float | str] = Field(
+        {}, exclude_if=lambda options: not options, description="options of the stopping rule, as `measurement.rule_options.NAME=VALUE`"
+    )
 
     @property
     def rounds_per_visit(self) -> int | None:
@@ -178,15 +194,16 @@ class MeasurementConfig(Frozen):
 
 
 class ClusterConfig(Frozen):
-    """Which Ray cluster: one started for this command, the one at ``address``, or none at all (``inline``, for debugging).
+    """Which Ray cluster: one started for this command, a running one, or none at all."""
 
-    ``machines`` says what counts as one physical machine, on which trials take turns: all Ray nodes of one boot id, or each ``node``
-    for itself, which is for demonstrations of several hosts on one machine.
-    """
-
-    name: Literal["local", "address", "inline"] = "local"
-    address: str | None = None
-    machines: Literal["boot_id", "node"] = "boot_id"
+    name: Literal["local", "address", "inline"] = Field(
+        "local",
+        description="`local`: an embedded Ray; `address`: a running Ray; `inline`: this process, unpinned, for debugging",
+    )
+    address: str | None = Field(None, description="head of the cluster to join, HOST:PORT")
+    machines: Literal["boot_id", "node"] = Field(
+        "boot_id", description="what counts as one machine: all nodes of one boot id, or each node"
+    )
 
     @model_validator(mode="after")
     def _address_where_needed(self) -> Self:
@@ -267,14 +284,16 @@ class Trial(Frozen):
 
 
 class CampaignConfig(Frozen):
-    """What all trials of one command share. ``minutes`` bounds the time that it measures on each machine."""
+    """What all trials of one command share."""
 
     analysis: AnalysisConfig = AnalysisConfig()
     cluster: ClusterConfig = ClusterConfig()
-    code: Names = ()
-    minutes: Annotated[float, Field(gt=0)] | None = None
-    require_same_stack: bool = False
-    results_dir: str | None = None
+    code: Names = Field((), description="folders with modules of your own")
+    minutes: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="measure at most this long on each machine; the trials get equal shares, in whole visits"
+    )
+    require_same_stack: bool = Field(False, description="refuse systems whose frameworks, CUDA or drivers differ")
+    results_dir: str | None = Field(None, description="folder of the campaign; null makes `results/<sweep, single or multirun>/<UTC time>`")
 
 
 TRIAL_KEYS = ("model", "task", "system", "runtime", "measurement", "load", "server")

@@ -28,22 +28,37 @@ class LoadConfig(Frozen):
     A stream takes ``stream_s``, its ramp the first ``ramp_s`` of that. Until an arrival the process sleeps down to ``spin_us`` before it.
     """
 
-    name: LoadLaw = "closed"
-    rate_per_s: float | None = Field(None, ge=FEWEST_ARRIVALS_PER_S, le=MOST_ARRIVALS_PER_S)
-    group: int = Field(1, gt=0, le=MOST_SAMPLES)
-    seed: int = Field(0, ge=0, le=LARGEST_SEED)
-    burstiness: float = Field(1.0, ge=1e-3, le=1e3)
-    file: File | None = None
-    speed: float = Field(1.0, ge=1e-6, le=1e6)
-    policy: Policy = "queue"
-    deadline_ms: Milliseconds | None = None
-    queue_limit: int | None = Field(None, gt=0, le=MOST_SAMPLES)
-    batch_wait_ms: float = Field(0.0, ge=0, le=10**6)
-    stream_s: float | None = Field(None, gt=0, le=LONGEST_STREAM_S)
-    ramp_s: float | None = Field(None, ge=0, le=LONGEST_STREAM_S)
-    idle: Literal["sleep", "spin"] = "sleep"
-    spin_us: float = Field(200.0, ge=0, le=10**6)
-    max_backlog_s: float = Field(5.0, gt=0, le=LONGEST_STREAM_S)
+    name: LoadLaw = Field("closed", description="law of arrivals")
+    rate_per_s: float | None = Field(
+        None, ge=FEWEST_ARRIVALS_PER_S, le=MOST_ARRIVALS_PER_S, description="samples that arrive in a second, on average"
+    )
+    group: int = Field(1, gt=0, le=MOST_SAMPLES, description="samples that arrive at once; the rate counts samples")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="another seed draws other gaps and orders")
+    burstiness: float = Field(1.0, ge=1e-3, le=1e3, description="shape of the gamma law: 1 is Poisson, below 1 comes in bursts")
+    file: File | None = Field(None, description="file of arrival times of a `trace`")
+    speed: float = Field(1.0, ge=1e-6, le=1e6, description="how many times faster the trace is played")
+    policy: Policy = Field(
+        "queue",
+        description="what is served next: the oldest, the newest (older ones are dropped), or the oldest that can still be on time",
+    )
+    deadline_ms: Milliseconds | None = Field(None, description="`skip_late` drops samples that have waited longer")
+    queue_limit: int | None = Field(None, gt=0, le=MOST_SAMPLES, description="an arrival that finds this many waiting is dropped")
+    batch_wait_ms: float = Field(
+        0.0, ge=0, le=10**6, description="an incomplete batch starts this long after the arrival of its oldest sample"
+    )
+    stream_s: float | None = Field(
+        None, gt=0, le=LONGEST_STREAM_S, description="length of a stream; null takes the longer of 10 s and two rounds"
+    )
+    ramp_s: float | None = Field(
+        None, ge=0, le=LONGEST_STREAM_S, description="start of a stream that no figure includes; null takes the longer of 1 s and 5 %"
+    )
+    idle: Literal["sleep", "spin"] = Field(
+        "sleep", description="what the process does until the next arrival; `spin` keeps clocks and caches awake"
+    )
+    spin_us: float = Field(200.0, ge=0, le=10**6, description="a sleeping process wakes this long before the arrival and spins")
+    max_backlog_s: float = Field(
+        5.0, gt=0, le=LONGEST_STREAM_S, description="waiting arrivals, in seconds of the rate, that end a stream as overloaded"
+    )
 
     @property
     def is_open(self) -> bool:

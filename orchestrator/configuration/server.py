@@ -58,65 +58,46 @@ def complaint(texts: Iterable[str], settings: Mapping[str, object]) -> str | Non
 
 
 class ServerSettings(Frozen):
-    """Which server is asked, and how; ``server=none`` is a model in this process.
+    """Which server is asked, and how; ``server=none`` is a model in this process."""
 
-    name
-        what results know the server by; part of a trial's id, which ``url`` is not.
-    url
-        where it answers: ``http://HOST:PORT``, and a path where it wants one.
-    token_env, token_file
-        the name of the environment variable, or the file, that holds the server's token. The token itself is never stored.
-    token_header
-        the header that it goes into: ``Authorization`` as a bearer token, any other as it is.
-    ca
-        a PEM file with the certificates that an ``https`` server is checked against; null takes the system's.
-    timeout_s
-        a request that takes longer is given up, and its outcome is ``timeout``.
-    keep_alive
-        whether a connection serves many requests; null: yes, but for streamed answers, after which servers close it whatever they announce.
-    in_flight
-        requests on their way at once, at most; null: 1 under ``load=closed``, 256 under any other load.
-
-    The other keys start a server on the host of the trial's system; without ``command`` one that runs is asked.
-
-    command
-        the program and its arguments, in the foreground. ``{port}``, ``{host}``, ``{url}``, ``{cores}`` (their number), ``{python}`` (that
-        of the timed process), ``{cache}`` (a folder for derived files) and the names of ``settings`` stand for their values. Port 0 in
-        ``url`` takes a free one.
-    settings
-        values of the user's own names, such as batch or concurrency: part of a trial's id, and axes of a sweep.
-    environment
-        variables of its process, besides those that it inherits.
-    packages
-        the Python modules it cannot do without; their versions are recorded.
-    version_command
-        a program that prints the server's version.
-    ready_url, ready_s
-        the path or URL that answers 200 once the server is ready (null: ``url``), and how long that may take.
-    cores
-        a number of cores, or a list of core numbers, that it is pinned to, none of them the client's; null: all that the client leaves.
-    stop_s
-        how long it may take to end before it is killed.
-    """
-
-    name: Name = NOT_ASKED
-    url: str | None = None
-    token_env: Annotated[str, VARIABLE] | None = None
-    token_file: File | None = None
-    ca: File | None = None
-    token_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")] = "Authorization"  # noqa: S105 - a name
-    timeout_s: float = Field(60.0, gt=0, le=LONGEST_TIMEOUT_S)
-    keep_alive: bool | None = None
-    in_flight: int | None = Field(None, gt=0, le=MOST_IN_FLIGHT)
-    command: Command | None = None
-    ready_url: str | None = None
-    ready_s: float = Field(60.0, gt=0, le=LONGEST_TIMEOUT_S)
-    cores: Cores = None
-    stop_s: float = Field(10.0, gt=0, le=LONGEST_TIMEOUT_S)
-    settings: dict[Setting, bool | int | float | str] = Field({})
-    environment: dict[Setting, str] = Field({})
-    packages: Modules = ()
-    version_command: tuple[str, ...] = ()
+    name: Name = Field(
+        NOT_ASKED, description="name of the server in results, and part of a trial's id; `none` runs the model in the timed process"
+    )
+    url: str | None = Field(
+        None,
+        description="`http://HOST:PORT` or `https://`, with a path if the server needs one; port 0 takes a free one for a started server",
+    )
+    token_env: Annotated[str, VARIABLE] | None = Field(
+        None, description="environment variable that holds the token; only its name is stored"
+    )
+    token_file: File | None = Field(None, description="file that holds the token; only its name is stored")
+    ca: File | None = Field(None, description="PEM file that an `https` server is checked against; null takes the system's certificates")
+    token_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")] = Field(
+        "Authorization", description="header of the token: a bearer token in `Authorization`, the plain token in any other"
+    )
+    timeout_s: float = Field(
+        60.0, gt=0, le=LONGEST_TIMEOUT_S, description="a request that takes longer is given up; its outcome is `timeout`"
+    )
+    keep_alive: bool | None = Field(None, description="use one connection for many requests; null: yes, except for streamed answers")
+    in_flight: int | None = Field(
+        None, gt=0, le=MOST_IN_FLIGHT, description="most requests in flight; null takes 1 in a closed loop, 256 under load"
+    )
+    command: Command | None = Field(
+        None,
+        description="start the server with each trial: program and arguments, in which names in braces are replaced by values",
+    )
+    ready_url: str | None = Field(None, description="path or URL that answers 200 once a started server is ready; null takes `server.url`")
+    ready_s: float = Field(60.0, gt=0, le=LONGEST_TIMEOUT_S, description="time until then, at most")
+    cores: Cores = Field(
+        None, description="cores of a started server: a number, or a list disjoint from the client's; null takes all that the client leaves"
+    )
+    stop_s: float = Field(10.0, gt=0, le=LONGEST_TIMEOUT_S, description="time a started server may take to end before it is killed")
+    settings: dict[Setting, bool | int | float | str] = Field(
+        {}, description="values for its command and environment, part of a trial's id and axes of a sweep"
+    )
+    environment: dict[Setting, str] = Field({}, description="environment variables of a started server; write a secret as `${oc.env:NAME}`")
+    packages: Modules = Field((), description="modules that a started server needs; their versions are recorded")
+    version_command: tuple[str, ...] = Field((), description="program whose first line of output is recorded as the server's version")
 
     @property
     def is_asked(self) -> bool:

@@ -1,1 +1,1 @@
-"""Is a machine fit for timing? Readings of one machine, and pure functions that judge them."""
+"""Readings of one machine, and whether it is fit for timing."""

@@ -1,1 +1,1 @@
-"""Files of other programs become campaigns, and campaigns become files for other programs."""
+"""Imports and exports."""

@@ -1,0 +1,1 @@
+"""Cores, quotas, turns and locks."""

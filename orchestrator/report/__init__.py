@@ -1,0 +1,1 @@
+"""Findings, tables, charts and the page."""

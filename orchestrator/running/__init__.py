@@ -1,0 +1,1 @@
+"""The plan, turns, visits and faults: the life of a trial."""

@@ -1,0 +1,1 @@
+"""Statistics in numpy and scipy alone."""

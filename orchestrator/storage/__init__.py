@@ -1,0 +1,1 @@
+"""Schemas, writers and readers of result files."""

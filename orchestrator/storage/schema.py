@@ -53,11 +53,7 @@ OK, ERROR, TIMEOUT, LOST, DROPPED = range(len(OUTCOMES))
 # The stages between the four stamps of a sample. Their sum is the total clock.
 STAGES = ("preprocess_ns", "inference_ns", "postprocess_ns")
 
-# One row per sample per round. Durations are null unless the outcome is ``ok``; total is the sum of the three stages. ``arrival_ns`` is
-# from the start of the stream, ``queue_ns`` from the arrival to the start of preprocess; both and ``ramp`` are null in a closed loop.
-# Where a server answered, ``headers_ns`` and, of a streamed answer, ``first_token_ns`` and ``last_token_ns`` count from the moment at
-# which the request was sent, which is the start of inference; ``tokens`` is the number of them, and ``token_gaps_ns`` holds the time from
-# each piece of content to the next. Elsewhere these are null.
+# One row per sample per round; `MEANINGS` says what its columns mean.
 TIMINGS = pa.schema(
     [
         pa.field("round", pa.int32(), nullable=False),
@@ -93,9 +89,7 @@ GPU = pa.struct(
     }
 )
 
-# One row per round, the twin of the part of timings beside it. ``process`` counts the fresh processes of the trial from 0, ``visit`` its
-# visits; older campaigns have none. The first round of a visit holds how many untimed inferences led into it, and the first one's total.
-# Under load a round belongs to a stream, and evidence of the whole stream stands in its first round.
+# One row per round, the twin of the part of timings beside it. Older campaigns have no visits.
 ROUNDS = pa.schema(
     [
         pa.field("round", pa.int32(), nullable=False),
@@ -165,6 +159,72 @@ ANSWERS: dict[str, tuple[pa.DataType, pa.DataType]] = {"image_classification": C
 
 # Columns of timings that a server's answers fill.
 ANSWER = ("headers_ns", "first_token_ns", "last_token_ns", "tokens", "token_gaps_ns")
+
+# What columns of timings, rounds and samples mean; those without a type in `SAMPLES` by their beginnings.
+MEANINGS = {
+    "round": "number of the round, from 0; a round exists only if both folders hold it",
+    "sample": "number of the sample: its row in `predictions.parquet`",
+    "outcome": "`ok`; `error`: the model raised, or the server gave no answer; `timeout`: cut off; `lost`: the round ended before it; "
+    "`dropped`: it arrived under load and was never started",
+    "start_gap_ns": "from the end of the sample before to the start of this one; null for the first of a round",
+    "preprocess_ns": "first stage; null unless `ok`. The total clock is the sum of the three stages",
+    "inference_ns": "second stage, the inference clock; null unless `ok`",
+    "postprocess_ns": "third stage; null unless `ok`",
+    "cuda_inference_ns": "the GPU's own time of the inference; null without a GPU and under load",
+    "arrival_ns": "under load: scheduled arrival, from the start of the stream",
+    "queue_ns": "under load: from the arrival to the start of preprocess; null unless `ok`. The response clock is `queue_ns` + total",
+    "ramp": "under load: whether the sample belongs to the ramp, as all of `ramp.parquet` do",
+    "headers_ns": "of a server's answer: from sending the request to the end of its head",
+    "first_token_ns": "of a streamed answer: from sending to the first piece of content. The clock first_token adds `queue_ns` and "
+    "`preprocess_ns`",
+    "last_token_ns": "of a streamed answer: from sending to the last piece of content. The clock per_token is (last - first) / "
+    "(`tokens` - 1)",
+    "tokens": "tokens of the answer as the server counts them, else pieces of content",
+    "token_gaps_ns": "of a streamed answer: from each piece of content to the next",
+    "stream": "under load: number of the stream, which is that of its visit",
+    "started_at": "time of day when the round began",
+    "started_monotonic_ns": "the same by the host's steady clock",
+    "duration_ns": "how long the round took",
+    "process": "which fresh process timed the round: an index into `processes` of `trial.json`",
+    "visit": "which visit of the trial the round belongs to; numbers are those of the machine's cycles, so some may be missing",
+    "lead_in": "in the first round of a visit: untimed inferences before it",
+    "lead_in_first_ns": "in the first round of a visit: total time of the first untimed inference",
+    "incomplete": "the round ended before all samples were measured",
+    "prediction_digest": "SHA-256 of all answers",
+    "different_answers": "answers that differ from the first round's",
+    "voluntary_switches": "voluntary context switches of the process",
+    "involuntary_switches": "involuntary context switches of the process",
+    "minor_faults": "page faults without input or output",
+    "major_faults": "page faults with input or output",
+    "cpu_time_ns": "processor time of the process",
+    "steal_ns": "processor time that the hypervisor took from the trial's cores",
+    "foreign_cpu_ns": "processor time of other programs on the whole machine",
+    "run_delay_ns": "how long the timed thread was ready to run and waited for a core",
+    "cpu_pressure_ns": "how long any thread of the machine waited for a core",
+    "interrupts": "interrupts of all cores",
+    "throttled_periods": "periods in which a quota of processor time stopped the process",
+    "throttled_ns": "how long, on all its cores together",
+    "program_cpu_ns": "processor time of this program's other processes on the machine",
+    "frequency_mhz": "clock frequency of the processor",
+    "load_1m": "load average",
+    "resident_peak_bytes": "peak of resident memory while the round was timed, shared mapped files included",
+    "gpu_clock_mhz": "lowest clock of the GPUs",
+    "gpu_temperature_c": "highest temperature of the GPUs",
+    "gpu_power_w": "power of the GPUs together",
+    "gpu_throttle_reasons": "reasons of all GPUs for a lower clock, as bits",
+    "gpu_foreign_processes": "processes of others on the GPUs",
+    "gpu_memory_bytes": "GPU memory of the process right after the round, as the driver counts it",
+    "gpu_allocated_peak_bytes": "peak of PyTorch's tensors on its GPUs",
+    "gpus": "the same of each GPU, in the order of `system.device`",
+    "stream_started_monotonic_ns": "under load: when the stream's schedule began; evidence of a stream stands in its first round",
+    "overloaded": "under load: the stream ended early because more samples waited than `load.max_backlog_s` allows",
+    "name": "name of the sample",
+    "reference": "the right answer, in the form of the task's kind",
+    "prediction": "the answer of the warm-up, or the first one after it",
+    "input_size": "size of the decoded sample: pixels, or tokens",
+    "score_": "score of the sample by each metric that is a mean over samples",
+    "slice_": "group of the sample in each slice",
+}
 
 # Columns that a trial fills or leaves empty in every row: under load, on GPUs, on several of them, and where a server answers.
 OF_SOME_TRIALS = (
@@ -252,7 +312,7 @@ def schema_of(columns: Iterable[Column]) -> pa.Schema:
 
 
 def columns_in_markdown(columns: Iterable[Column]) -> str:
-    """Return columns as docs/results.md lists them."""
+    """Return columns as docs/reference/tables.md lists them."""
     lines = ["| column | type | meaning |", "|---|---|---|"]
     for one in columns:
         kind = one.type.removesuffix("?")

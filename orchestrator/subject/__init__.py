@@ -1,0 +1,1 @@
+"""Model and task before they are timed."""

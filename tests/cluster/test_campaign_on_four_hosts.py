@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from bundles import files_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+pytestmark = pytest.mark.slow
 
 SUPPORT = Path(__file__).parents[1] / "support"
 SYSTEMS = ("two_cores", "one_core", "half_core", "quarter_core")

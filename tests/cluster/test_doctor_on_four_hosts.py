@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.doctor.judge import NICENESS, graded
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+pytestmark = pytest.mark.slow
 
 SYSTEMS = {"two-cores": "two_cores", "one-core": "one_core", "half-core": "half_core", "quarter-core": "quarter_core"}
 QUOTAS = {"half-core": "0.5 cores", "quarter-core": "0.25 cores"}

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from four_hosts import HOSTS_SCRIPT
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+pytestmark = pytest.mark.slow
 
 SYSTEMS = {"two-cores": "two_cores", "one-core": "one_core", "half-core": "half_core", "quarter-core": "quarter_core"}
 QUOTAS = {"half-core": 0.5, "quarter-core": 0.25}

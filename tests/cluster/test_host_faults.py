@@ -17,7 +17,7 @@ import program
 import pyarrow.parquet as pq
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+pytestmark = pytest.mark.slow
 
 SUPPORT = Path(__file__).parents[1] / "support"
 ROUNDS, ROUND_TIMEOUT_S = 40, 5

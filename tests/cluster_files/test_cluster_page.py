@@ -21,7 +21,7 @@ def page() -> str:
 
 def test_every_key_is_one_that_the_configuration_page_has(page: str) -> None:
     named = set(KEY.findall(page)) - {"cluster.address"}
-    known = (PROJECT / "docs" / "configuration.md").read_text()
+    known = (PROJECT / "docs" / "reference" / "keys.md").read_text()
     assert {"measurement.schedule", "system.paths", "cluster.machines"} <= named
     assert [key for key in sorted(named) if key not in known] == []
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 
 from orchestrator import commands
@@ -228,17 +227,6 @@ def test_every_command_of_the_documentation_is_understood() -> None:
     for words in found:
         if not {"--help", "--version"} & set(words):
             read(*words)
-
-
-def test_the_page_of_commands_says_which_option_belongs_to_which_verb() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| `(.*)` \| (.*) \|$", (ROOT / "docs" / "commands.md").read_text("utf-8"), re.MULTILINE)
-    told = {verb: (words.replace("\\|", "|"), re.findall(r"`(--[a-z-]+)`", options)) for verb, words, options in rows}
-    usages = {}
-    for verb in VERBS:
-        command = line.VERBS.get_command(None, verb)
-        assert command is not None
-        usages[verb] = " ".join(one.metavar or "" for one in command.params if isinstance(one, click.Argument))
-    assert told == {verb: (usages[verb], options_of(verb)) for verb in VERBS}
 
 
 def test_formats_are_those_that_are_written() -> None:

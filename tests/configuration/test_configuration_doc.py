@@ -3,14 +3,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from orchestrator.configuration.composition import compose_trials
-from orchestrator.configuration.config import BLOCKS, schema_keys
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 TEXT = PAGE.read_text()
-TOLD_ELSEWHERE = {"name", "kind", "target", "classes", "runtimes", "address", "python"}
 
 
 def test_the_sweep_file_on_the_page_composes(tmp_path: Path) -> None:
@@ -21,9 +17,3 @@ def test_the_sweep_file_on_the_page_composes(tmp_path: Path) -> None:
     rows = [(each["model"]["name"], each["system"]["name"], each["measurement"]["batch"]) for each in composition.documents]
     assert rows == [("resnet18", "cpu_1core", 1), ("resnet18", "cpu_all", 1), ("vit_b_16", "cpu_all", 8)]
     assert composition.excluded == 1
-
-
-@pytest.mark.parametrize("block", [block for block in BLOCKS if block != "model"])
-def test_every_key_stands_in_the_table(block: str) -> None:
-    missing = [key for key in schema_keys(block) - TOLD_ELSEWHERE if f"`{block}.{key}`" not in TEXT]
-    assert missing == []

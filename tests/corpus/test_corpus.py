@@ -11,6 +11,8 @@ from program import orchestrator
 from small_campaign import read_document, reseal_json
 
 SHOWN = 20
+QUICK = ("chat", "language", "reviews", "rounds120", "server-cost")
+"""Cases of the fast set; the others take longer."""
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +20,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return stored_corpus.unpack(tmp_path_factory.mktemp("corpus"))
 
 
-@pytest.mark.parametrize("case", stored_corpus.CASES)
+@pytest.mark.parametrize("case", [pytest.param(case, marks=() if case in QUICK else pytest.mark.slow) for case in stored_corpus.CASES])
 def test_every_number_is_as_it_was(case: str, corpus: Path) -> None:
     expected = stored_corpus.read_expected(case)
     assert expected, f"nothing is stored of {case}: run `python tests/corpus/record.py {case}`"
@@ -37,6 +39,7 @@ def test_patterns_can_be_read() -> None:
         assert all("." in pattern for pattern in tomllib.load(file)["patterns"])
 
 
+@pytest.mark.slow
 def test_an_interrupted_campaign_goes_on_or_says_why_not(tmp_path: Path) -> None:
     """Its driver was killed; code and host are others by now. Two of its trials failed."""
     campaign = stored_corpus.unpack(tmp_path) / "c" / "broken"

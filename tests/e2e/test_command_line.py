@@ -39,7 +39,6 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.cluster
 @pytest.mark.slow
 def test_a_campaign_ends_with_table_and_report(campaign: Path) -> None:
     lines = (campaign / "out").read_text().splitlines()
@@ -52,7 +51,6 @@ def test_a_campaign_ends_with_table_and_report(campaign: Path) -> None:
     assert "[2/2]" in (campaign / "err").read_text()
 
 
-@pytest.mark.cluster
 @pytest.mark.slow
 def test_every_tail_quality_follows_from_the_stored_columns(campaign: Path) -> None:
     """Recompute every figure from timings, predictions and the threshold alone."""
@@ -72,7 +70,6 @@ def test_every_tail_quality_follows_from_the_stored_columns(campaign: Path) -> N
         assert row["interval_low"] - 1e-12 <= row["mean"] <= row["interval_high"] + 1e-12
 
 
-@pytest.mark.cluster
 @pytest.mark.slow
 def test_trials_took_turns_on_the_machine_in_visits(campaign: Path) -> None:
     rounds = sorted(
@@ -87,7 +84,6 @@ def test_trials_took_turns_on_the_machine_in_visits(campaign: Path) -> None:
     assert Counter(of_rounds) == {of: 2 if of[0] < 12 else 1 for of in visits}
 
 
-@pytest.mark.cluster
 @pytest.mark.slow
 def test_report_recomputes_from_the_files_alone(campaign: Path) -> None:
     before = {path.name: path.read_bytes() for path in (campaign / "r").iterdir() if path.suffix in (".parquet", ".md", ".html")}

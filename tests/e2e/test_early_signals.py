@@ -121,7 +121,7 @@ def test_a_signal_while_the_temporary_folder_is_tried_leaves_no_file(tmp_path: P
 
 
 @needs_proc
-@pytest.mark.cluster
+@pytest.mark.slow
 def test_two_signals_while_ray_starts_end_the_program_with_130(tmp_path: Path) -> None:
     with start(tmp_path) as driver:
         temporary = str((tmp_path / "t").readlink())
@@ -135,7 +135,7 @@ def test_two_signals_while_ray_starts_end_the_program_with_130(tmp_path: Path) -
     wait_until_nothing_is_left(tmp_path)
 
 
-@pytest.mark.cluster
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sent", "until", "word"),
     [(signal.SIGTERM, "loading", "measurement.warmup_rounds=50"), (signal.SIGINT, ": round ", "model.sleep_ms=20")],

@@ -12,19 +12,20 @@ import pytest
 from small_campaign import measure_small
 
 import orchestrator
+from orchestrator import commands
+from orchestrator.__main__ import main
 from orchestrator.analysis import table
 from orchestrator.analysis import tables as declared_tables
 from orchestrator.analysis.campaign_analysis import analyse
-from orchestrator.analysis.flags import FLAGS, flag_of
 from orchestrator.analysis.quality import judge, scale_of
 from orchestrator.analysis.reading import readings
 from orchestrator.commands.reading import store_report
 from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.exchange import formats
 from orchestrator.metrics import METRICS, Answers
 from orchestrator.report import findings
 from orchestrator.report.chart_files import svg_of
 from orchestrator.report.result_tables import shown
-from orchestrator.report.table import Marks
 from orchestrator.report.text import milliseconds
 from orchestrator.stats.stopping import RULES, RoundObservation, make_rule
 from orchestrator.stats.times import Clock
@@ -64,7 +65,8 @@ def test_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_figure(tmp_path: Path) -> None:
     campaign = open_campaign(measure_small(tmp_path / "r", rounds=6))
     [reading] = readings(analyse(campaign, campaign.record.config.analysis))
-    chart = names(EXAMPLES[3])["median_chart"](reading)
+    [example] = [one for one in EXAMPLES if "def median_chart" in one]
+    chart = names(example)["median_chart"](reading)
     drawn = {row["of"]: row["y"] for row in chart.spec["data"]["values"]}
     for entry in reading.entries:
         medians = np.median(entry.data.inferences[Clock.TOTAL], axis=1) / 1e6
@@ -91,12 +93,27 @@ def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         sys.modules.pop(f"{declared_tables.__name__}.fastest", None)
 
 
-def test_the_flag(monkeypatch: pytest.MonkeyPatch) -> None:
-    [example] = [one for one in EXAMPLES if "Flag(" in one]
-    hot = names(example)["hot"]
-    monkeypatch.setitem(FLAGS, hot.name, hot)
-    assert flag_of("hot (93 °C)") is hot
-    assert f"(a) hot: {hot.meaning}; {hot.remedy}." in Marks([{"flags": ["hot"]}]).note()
+def test_the_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    [example] = [one for one in EXAMPLES if "import click" in one]
+    (tmp_path / "greet.py").write_text(example, "utf-8")
+    monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(tmp_path)])
+    try:
+        assert main(["greet", "Ada", "--loud"]) == 0
+        assert capsys.readouterr().out == "hello Ada!\n"
+    finally:
+        sys.modules.pop(f"{commands.__name__}.greet", None)
+
+
+def test_the_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [example] = [one for one in EXAMPLES if "Recording(" in one]
+    (tmp_path / "lines.py").write_text(example, "utf-8")
+    (tmp_path / "times.txt").write_text("10.5\n12\n", "utf-8")
+    monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(tmp_path)])
+    try:
+        [recording] = formats.recordings_of("lines", [tmp_path / "times.txt"], {})
+        assert recording.table.to_pydict() == {"inference_ms": [10.5, 12.0]}
+    finally:
+        sys.modules.pop(f"{formats.__name__}.lines", None)
 
 
 def test_the_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

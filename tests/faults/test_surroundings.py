@@ -66,6 +66,7 @@ def temporary(folder: Path) -> Callable[[], object]:
     return lambda: os.environ.update(TMPDIR=str(folder))
 
 
+@pytest.mark.slow
 @needs_root
 @pytest.mark.parametrize(
     ("cluster", "size", "room"), [("local", "9M", "9.0 MiB are free, and temporary files need 32"), ("inline", "8k", "0")]
@@ -109,6 +110,7 @@ def test_too_few_files_or_addresses(folder: Path, limit: str, cluster: str, told
     assert not (folder / "results").exists()
 
 
+@pytest.mark.slow
 @needs_root
 def test_locks_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE)
@@ -119,6 +121,7 @@ def test_locks_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.slow
 @needs_root
 def test_stamps_that_find_no_room(folder: Path) -> None:
     """A file that is only made long would let the first stamp kill the process."""

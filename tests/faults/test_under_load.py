@@ -55,7 +55,7 @@ def check_conserved(place: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return record, rounds
 
 
-@pytest.mark.cluster
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_process_that_dies_leaves_its_stream_as_far_as_it_came(faulted: tuple[Path, Done], fault: str) -> None:
     folder, done = faulted
@@ -92,7 +92,7 @@ def test_a_driver_that_is_killed_loses_and_repeats_nothing(tmp_path: Path) -> No
     assert len(rounds) >= 40
 
 
-@pytest.mark.cluster
+@pytest.mark.slow
 def test_one_ctrl_c_ends_the_stream_after_its_round(tmp_path: Path) -> None:
     """A stream of ten minutes: the program ends long before, with whole rounds."""
     words = ["model=traced", "model.sleep_ms=2", f"model.trace={tmp_path / 'trace'}", *SHORT, *LOADED, "load.stream_s=600"]

@@ -18,14 +18,11 @@ from benchmarks.many_campaigns import many_campaigns
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.commands.history import _left_out, read_campaigns
 from orchestrator.history import tables
-from orchestrator.history.series import CHANGE_POINTS, HISTORY
 from orchestrator.history.stored import find_campaigns, read_stored
 from orchestrator.history.tables import course_of, title_of
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.reader import Campaign, open_campaign
-from orchestrator.storage.schema import columns_in_markdown
 
-PAGE = (Path(__file__).parents[2] / "docs" / "results.md").read_text("utf-8")
 DAYS, CHANGED = 80, 50
 
 
@@ -192,6 +189,7 @@ def test_deadlines_of_too_few_rounds_were_certified_by_other_code(source: Path, 
     assert read_campaigns(tmp_path, None)[1] == said
 
 
+@pytest.mark.slow
 @needs_root
 def test_what_another_user_may_not_enter_hides_no_other_campaign() -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -227,11 +225,6 @@ def test_mistakes_are_told_in_one_line(source: Path, tmp_path: Path) -> None:
         assert told in done.stderr
         assert len(done.stderr.splitlines()) == 1
     assert orchestrator("history", ".", "--sweep", "large", cwd=tmp_path).returncode == 0
-
-
-def test_the_page_of_results_knows_the_columns() -> None:
-    assert columns_in_markdown(HISTORY) in PAGE
-    assert columns_in_markdown(CHANGE_POINTS) in PAGE
 
 
 def test_the_course_of_a_series_in_letters() -> None:

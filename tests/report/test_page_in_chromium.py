@@ -9,7 +9,7 @@ from browsing import DESK, PHONE, cells, eventually, see_all, slide
 from orchestrator.analysis.reading import readings
 from orchestrator.report.text import milliseconds, quality, quality_within
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 GROUND = "getComputedStyle(document.body).backgroundColor"
 LIGHT = {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 27)"}
 MARK = "[...document.querySelectorAll('[data-chart=tail-quality-0] text')].map(text => text.textContent).find(text => text.endsWith(' ms'))"

@@ -232,7 +232,7 @@ def test_one_that_hangs_is_timed_out_and_ended(tmp_path: Path) -> None:
     assert not keepers()
 
 
-@pytest.mark.cluster
+@pytest.mark.slow
 def test_a_killed_driver_leaves_no_server_and_resume_goes_on(tmp_path: Path) -> None:
     words = [word for word in ASKED if word != "cluster=inline"]
     given = [

@@ -195,7 +195,10 @@ NOTHING = {
     ),
 )
 def capacity(context: Context) -> Iterator[Row]:
-    """Yield the rates of each search in the order they were measured, or its closed loop."""
+    """Yield one row per rate that ``capacity`` measured, in that order.
+
+    A search that measured no rate has one row, for its closed loop.
+    """
     question = context.campaign.capacity
     flags = {trial_id: found for group in context.groups for trial_id, found in group.flags.items()}
     delivered = {row["trial"]: row["delivered_per_s"] for row in context.rows["load"]}

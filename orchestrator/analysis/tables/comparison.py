@@ -178,7 +178,12 @@ Contest: TypeAlias = dict[str, list[Side]]
     ),
 )
 def comparison(context: Context) -> Iterator[Row]:
-    """Yield the differences from each model's baseline, then of each task those from the best."""
+    """Yield one row per trial, threshold and scope: its tail quality minus its baseline's.
+
+    Rows are on the first clock and for the primary metric. In the scopes ``best of this data set``
+    (trials of one process) and ``best of fresh processes`` (repeats), the baseline is the best
+    system at that threshold, and the rows decide what ties.
+    """
     by_group = [(group, contests_of(group)) for group in context.groups]
     contests = [(group, one) for group, of_group in by_group for one in of_group]
     verdicts = _verdicts(contests)

@@ -103,7 +103,10 @@ NOTHING_TO_KEEP: Mapping[str, Any] = {
     section="Deadlines kept",
 )
 def deadline(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
-    """Yield a row per clock and floor: a share of ideal quality, the trial's own or the common."""
+    """Yield one row per trial, clock and quality floor: the time that most rounds keep.
+
+    The floor is ``quality_share`` x ``reference_quality``: its own ideal, or the common one.
+    """
     judged, wanted = data.judged(data.metric), context.analysis.deadline
     if math.isnan(judged.ideal()):
         return

@@ -190,7 +190,10 @@ TOO_FEW = f"fewer than {FEWEST_ROUNDS} rounds: nothing can be named"
     ),
 )
 def explain(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
-    """Yield a row per evidence, what is named first; none without a threshold or evidence."""
+    """Yield one row per trial and evidence of its rounds, the named evidence first.
+
+    Columns from ``rounds`` on describe the trial as a whole and are equal in all its rows.
+    """
     threshold, flags = group.thresholds.primary, group.flags[data.trial_id]
     present = [one for one in EVIDENCE if _is_known(data, one.column)]
     if not _is_known(data, "program_cpu_ns"):

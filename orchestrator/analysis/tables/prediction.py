@@ -223,10 +223,10 @@ class Halves:
     section="Own percentiles and predictions",
 )
 def prediction(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
-    """Yield a row per clock, percentile and method; none where there are too few rounds.
+    """Yield one row per trial, clock, threshold and method; none with too few rounds.
 
-    For contrast with whole rounds, inferences are taken as independent, where the metric is a mean
-    over them and each has a share on time of its own.
+    Thresholds are percentiles of the first ``fit_rounds``. Methods that take inferences as
+    independent need a metric that is a mean over them.
     """
     judged, scores = data.judged(data.metric), data.scores_per_inference()
     flags = group.flags[data.trial_id]

@@ -158,7 +158,10 @@ SD = "number .4f"
     section="Differences, fresh processes and other figures",
 )
 def processes(context: Context, group: Group) -> Iterator[Row]:
-    """Yield a row per system with repeats and common threshold, on the first clock."""
+    """Yield one row per system with two repeats or more and common threshold, on the first clock.
+
+    ``trial`` is the first repeat. Standard deviations are those of tail quality.
+    """
     for repeats in group.systems().values():
         if len(repeats) < FEWEST_PROCESSES:
             continue
@@ -307,7 +310,10 @@ def _root(variance: float) -> float | None:
     section="Tail quality at every threshold",
 )
 def tolerance(context: Context, group: Group) -> Iterator[Row]:
-    """Yield a row per system and clock; none without a law of tolerance."""
+    """Yield one row per system and clock, if ``analysis.tolerance`` is set.
+
+    Tail quality is averaged over how long users wait.
+    """
     if context.analysis.tolerance is None:
         return
     law, words = context.analysis.tolerance.law, context.analysis.tolerance.words

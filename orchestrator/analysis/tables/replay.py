@@ -52,11 +52,7 @@ REPLAY = (
     ),
     Column("interval_low", "float", "lower limit of its 95 % interval over streams"),
     Column("interval_high", "float", "upper limit"),
-    Column(
-        "interval_method",
-        "str",
-        "how it was found, over streams; see [statistics.md](statistics.md)",
-    ),
+    Column("interval_method", "str", "method of the interval, over streams"),
     Column(
         "interval_parameters", "map", "what the method was given and estimated, numbers by name"
     ),

@@ -119,7 +119,11 @@ from orchestrator.storage.stored_form import finite
     section="First inferences, memory and changed answers",
 )
 def resources(context: Context, group: Group) -> Iterator[Row]:
-    """Yield the rows of a group's trials; of several processes the largest figure counts."""
+    """Yield one row per trial: what it uses beside its times.
+
+    Memory is that of the timed process, without processes that a model starts. With several
+    processes, the largest figure counts.
+    """
     differing = {found.other: found.samples for found in group.disagreements}
     firsts: dict[str, TrialData] = {}
     for data in group.trials:
@@ -272,7 +276,10 @@ QUARTERS = 4
     section="Servers",
 )
 def server_cost(context: Context, group: Group) -> Iterator[Row]:
-    """Yield a row per trial that a server answered and trial of that model in the timed process."""
+    """Yield one row per served trial and trial of the same model in the timed process.
+
+    Both have the same system, batch, load and repeat (``same_as``). Times are on the first clock.
+    """
     for data, other in product(group.trials, repeat=2):
         one, two = data.record.trial, other.record.trial
         if (
@@ -358,7 +365,11 @@ def medians(times: NDArray[np.float64]) -> list[float]:
     section="Servers",
 )
 def token_gaps(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
-    """Yield the row of a trial with streamed answers of which any has two pieces."""
+    """Yield one row per trial with streamed answers of two pieces or more.
+
+    Gaps are the times between pieces of content, over all answers of all rounds, as the client
+    received them.
+    """
     found = data.token_gaps
     if found is not None and found.gaps:
         names = ("p50_ns", "p95_ns", "p99_ns", "longest_ns", "longest_p50_ns", "longest_p99_ns")

@@ -82,8 +82,7 @@ COLUMNS = (
     Column(
         "interval_method",
         "str",
-        "`korn-graubard`, `t` of metrics that are no mean, `exact`, `none`: "
-        "[statistics.md](statistics.md)",
+        "`korn-graubard`, `t` of metrics that are no mean, `exact`, `none`",
     ),
     Column(
         "interval_unit",
@@ -164,7 +163,11 @@ COMMON = {"slice": "all", "metric": "@metric"}
     ),
 )
 def tail_quality(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
-    """Yield a row per metric, clock and threshold: the trial's own, the common ones, and a set."""
+    """Yield one row per trial, metric, clock and threshold, from round ``first_round`` on.
+
+    Quality is that of the metric. Where a metric scores late answers (``late``), a smaller number
+    may be better, and ``worst`` is then the largest. Every interval contains its figure.
+    """
     analysis, flags = context.analysis, group.flags[data.trial_id]
     found = {
         clock: own_thresholds(times, analysis.percentiles)
@@ -347,7 +350,11 @@ def latest(times: Sequence[NDArray[np.float64]], bounds: Sequence[int]) -> NDArr
     order="mean",
 )
 def slices(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
-    """Yield a row per metric, group of a slice, clock and common threshold."""
+    """Yield one row per trial, metric, group of a slice, clock and common threshold.
+
+    The columns are those of ``tail_quality``, for the group alone. Thresholds are those of all
+    samples. Only with ``analysis.slices``.
+    """
     thresholds, flags = group.thresholds.by_clock(data), group.flags[data.trial_id]
     for metric in data.record.metrics:
         for name in context.analysis.slices:

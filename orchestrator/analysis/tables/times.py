@@ -75,7 +75,10 @@ from orchestrator.storage.records import TrialRecord
     section="Latency",
 )
 def latency(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
-    """Yield a row per clock and percentile; a time that falls on no answer is null."""
+    """Yield one row per trial, clock and percentile, over inferences: a batch counts once.
+
+    A time that no answer reaches is null.
+    """
     percentiles = sorted({50.0, *context.analysis.percentiles})
     for clock, times in data.inferences.items():
         finite = times[np.isfinite(times)]
@@ -225,7 +228,10 @@ UNKNOWN = "unknown"  # what is not told of imported trials
     section="Schedules under load",
 )
 def load(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
-    """Yield the row of a trial; none for a closed loop."""
+    """Yield one row per trial under load, without ramps and streams that a fault cut short.
+
+    Of imported trials, own delay is that of the program that measured.
+    """
     if data.arrivals is None or data.streams is None:
         return
     asked, delivery, imported = data.record.trial.load, delivery_of(data), data.record.imported
@@ -316,7 +322,10 @@ TYPES = {int: "int64?", float: "float?", str: "str?", bool: "bool?"}
     per="campaign",
 )
 def convergence(context: Context) -> Iterator[Row]:
-    """Yield a row per check, as a rule made it."""
+    """Yield one row per check of the stopping rule, as it was made while the trial ran.
+
+    A column that a rule does not fill is null; its own numbers are in ``parameters``.
+    """
     for record in context.records:
         for check in () if record.stopping is None else record.stopping.checks:
             own = {name: value for name, value in check.items() if name not in CHECK_COLUMNS}
