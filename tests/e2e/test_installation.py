@@ -133,9 +133,9 @@ def test_the_wheel_holds_every_file_and_runs_the_quick_sweep_in_an_empty_environ
 def test_the_wheel_passes_tests_on_the_newest_python(uv: Uv, wheel: Path, tmp_path: Path) -> None:
     uv("venv", "--quiet", "--python", NEWEST_PYTHON, tmp_path / "newest")
     uv("pip", "install", "--quiet", "--python", tmp_path / "newest", wheel, "hypothesis", "pytest", "pytest-timeout")
-    bin = tmp_path / "newest" / "bin"
+    programs = tmp_path / "newest" / "bin"
     every = "import importlib, pkgutil, orchestrator as o; [importlib.import_module(m.name) for m in pkgutil.walk_packages(o.__path__, 'orchestrator.')]"
     env = without("PYTEST", "PYTHON", "VIRTUAL_ENV")
-    subprocess.run([bin / "python", "-W", "error", "-P", "-c", every], env=env, check=True)
+    subprocess.run([programs / "python", "-W", "error", "-P", "-c", every], env=env, check=True)
     tests = ["-m", "not slow", "--quiet", f"--basetemp={tmp_path / 'tests'}", "tests/configuration"]
-    subprocess.run([bin / "pytest", *tests], cwd=ROOT, env=env, check=True)
+    subprocess.run([programs / "pytest", *tests], cwd=ROOT, env=env, check=True)
