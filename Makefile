@@ -52,6 +52,7 @@ study-check: $(TEST_STAMP)
 
 lint: $(TEST_STAMP)
 	$(BIN)/shellcheck -x --source-path=SCRIPTDIR cluster/*.sh cluster/demo/*.sh docs/study/*.sh .ci/run
+	$(BIN)/zizmor --quiet --offline .github action.yml
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
