@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import http.server
 import os
 import runpy
 import subprocess
-import threading
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +31,6 @@ def test_constraints_fit_the_ranges_and_leave_torch_to_the_machine() -> None:
         assert wanted.name.startswith("torch") or (found is not None and wanted.specifier.contains(found)), text
 
 
-def test_a_build_with_cuda_is_told_by_what_comes_with_it() -> None:
-    assert INSTALL["brings_cuda"](report("torch", "sympy", "nvidia-cudnn-cu13"))
-    assert INSTALL["brings_cuda"](report("torch", "cuda-bindings"))
-    assert not INSTALL["brings_cuda"](report("torch", "sympy", "filelock"))
-
-
 @pytest.mark.parametrize(
     ("gpu", "cuda", "cpu_index", "said", "options"),
     [
@@ -54,42 +45,6 @@ def test_cuda_comes_where_there_is_a_gpu_or_no_other_build(gpu: bool, cuda: bool
     line, found = INSTALL["build_of_torch"](gpu, cuda, cpu_index)
     assert said in line
     assert found == options
-
-
-def test_a_gpu_is_one_that_nvidia_smi_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert not INSTALL["has_gpu"]()
-    program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA H100'\n")
-    program.chmod(0o755)
-    assert INSTALL["has_gpu"]()
-    program.write_text("#!/bin/sh\necho 'No devices were found'\n")
-    assert not INSTALL["has_gpu"]()
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[str]:
-    """A package index on this machine."""
-    (tmp_path / "torch").mkdir()
-
-    class Here(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *words: Any) -> None:
-            super().__init__(*words, directory=str(tmp_path))
-
-        def log_message(self, *_: Any) -> None: ...
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Here) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
-
-
-def test_an_index_answers_or_does_not(index: str) -> None:
-    assert INSTALL["answers"](index)
-    assert not INSTALL["answers"](f"{index}/no")
-    assert not INSTALL["answers"]("http://127.0.0.1:1")
 
 
 def test_make_asks_for_extras_that_exist_and_says_what_to_do_next() -> None:
