@@ -68,7 +68,7 @@ class Setting:
 
 def shipped_folder() -> Path:
     """Return the folder of the shipped groups: inside the package in a wheel, beside it in a checkout."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).parents[1].resolve()
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
 
