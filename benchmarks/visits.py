@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from orchestrator.configuration.composition import compose_trials
 from orchestrator.configuration.config import CampaignConfig, Trial, parse_trial
-from orchestrator.distributed.cluster import embedded_executor
+from orchestrator.distributed.cluster import open_local
 from orchestrator.machine.cores import THREAD_VARIABLES
 from orchestrator.measurement.worker import Worker
 from orchestrator.running.trial_judge import clocks
@@ -115,7 +115,7 @@ def shown(row: NDArray[np.float64]) -> str:
 def idle(words: Sequence[str]) -> None:
     """Print the processor time of each loaded process while all wait, as a share of the time."""
     trials = trials_of(words)
-    with embedded_executor(CampaignConfig(), cache_dir()) as executor:
+    with open_local(CampaignConfig(), cache_dir()) as site, site.executor() as executor:
         sessions = [executor.open(trial, f"idle{number}-r0", 0) for number, trial in enumerate(trials)]
         try:
             processes = []

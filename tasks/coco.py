@@ -53,7 +53,9 @@ class Coco:
             if size != annotated.size:
                 raise InputError(
                     f"{annotated.path} has {size[0]} x {size[1]} pixels, but its annotations are for {annotated.size[0]} x "
-                    f"{annotated.size[1]}; put the picture there that was annotated"
+                    f"{annotated.size[1]}; put the picture there that was annotated",
+                    "incomparable",
+                    value=annotated.path,
                 )
 
     def samples(self) -> Sequence[Sample]:
@@ -67,7 +69,11 @@ class Coco:
     def _pictures(self) -> list[Annotated]:
         if not self._read:
             if self._sort_by not in (None, "id"):
-                raise InputError(f"task.sort_by={self._sort_by} must be id, or null for the order of the JSON; correct it")
+                raise InputError(
+                    f"task.sort_by={self._sort_by} must be id, or null for the order of the JSON; correct it",
+                    key="task.sort_by",
+                    value=self._sort_by,
+                )
             self._read = read_annotations(*find_files(*self._places))
             if self._sort_by == "id":
                 self._read.sort(key=lambda annotated: annotated.identifier)

@@ -37,7 +37,9 @@ class DigitScenes:
         """Raise InputError for a number of scenes that is none, and where the package with the digits is missing."""
         for name, value, low, high in (("scenes", self._scenes, 1, MOST_SCENES), ("seed", self._seed, 0, 2**63)):
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise InputError(f"task.{name}={value} must be a whole number from {low} to {high}; correct it")
+                raise InputError(
+                    f"task.{name}={value} must be a whole number from {low} to {high}; correct it", key=f"task.{name}", value=value
+                )
         digits("test")
 
     def samples(self) -> Sequence[Sample]:

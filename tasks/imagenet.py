@@ -50,12 +50,17 @@ class ImageNet:
 
     def _folder(self) -> Path:
         if not self._root:
-            raise InputError("task.root is not set and must name the folder with the pictures; add task.root=DIR")
+            raise InputError("task.root is not set and must name the folder with the pictures; add task.root=DIR", "missing", "task.root")
         root = Path(self._root).expanduser()
         if not root.is_dir():
-            raise InputError(f"task.root={root} is not a folder; set it to the folder with the pictures")
+            raise InputError(f"task.root={root} is not a folder; set it to the folder with the pictures", "not_found", "task.root", root)
         if self._split is None:
             return root
         if not (root / self._split).is_dir():
-            raise InputError(f"task.split={self._split}: {root} has no such folder; set it to the one with the pictures, or to null")
+            raise InputError(
+                f"task.split={self._split}: {root} has no such folder; set it to the one with the pictures, or to null",
+                "not_found",
+                "task.split",
+                self._split,
+            )
         return root / self._split

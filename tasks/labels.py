@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from orchestrator.contracts import InputError
+from orchestrator.contracts import Code, InputError
 
 LABEL_FILE = "labels.csv"
 COLUMNS = ("file", "class_index")
@@ -49,12 +49,19 @@ def read_class_folders(root: Path, class_count: int) -> list[Label]:
     """
     folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if not folders:
-        raise InputError(f"{root} has neither {LABEL_FILE} nor one folder per class; set task.root to a folder that has one")
+        raise InputError(
+            f"{root} has neither {LABEL_FILE} nor one folder per class; set task.root to a folder that has one",
+            "not_found",
+            "task.root",
+            root,
+        )
     if len(folders) != class_count:
         raise InputError(
             f"{root} has {len(folders)} class folders and must have task.classes={class_count}, because the sorted folders are the class "
             f"indices; set task.classes={len(folders)} if these are all, add the missing ones (they may be empty), or list the pictures in "
-            f"{LABEL_FILE}"
+            f"{LABEL_FILE}",
+            key="task.classes",
+            value=class_count,
         )
     labels = [
         Label(path.relative_to(root).as_posix(), path, index, folder.name)
@@ -62,7 +69,12 @@ def read_class_folders(root: Path, class_count: int) -> list[Label]:
         for path in _pictures_below(folder)
     ]
     if not labels:
-        raise InputError(f"{root} holds no picture: its class folders are empty (suffixes: {' '.join(sorted(PICTURE_SUFFIXES))})")
+        raise InputError(
+            f"{root} holds no picture: its class folders are empty (suffixes: {' '.join(sorted(PICTURE_SUFFIXES))})",
+            "no_data",
+            "task.root",
+            root,
+        )
     return labels
 
 
@@ -90,18 +102,26 @@ def read_label_file(table: Path, class_count: int) -> list[Label]:
     for line, row in _rows(table):
         label = _label(row, table, line, class_count)
         if label.file in line_of:
-            raise _bad_row(table, line, f"file={label.file!r} is listed in line {line_of[label.file]} already; remove one of the two")
+            raise _bad_row(
+                table,
+                line,
+                f"file={label.file!r} is listed in line {line_of[label.file]} already; remove one of the two",
+                "file",
+                label.file,
+            )
         known = name_of.setdefault(label.class_index, label.class_name)
         if known != label.class_name:
             raise _bad_row(
                 table,
                 line,
                 f"class_name={label.class_name!r}, but class {label.class_index} was {known!r} before; use one name",
+                "class_name",
+                label.class_name,
             )
         line_of[label.file] = line
         labels.append(label)
     if not labels:
-        raise InputError(f"{table} lists no picture; add one line per picture below the header")
+        raise InputError(f"{table} lists no picture; add one line per picture below the header", "no_data", value=table)
     return labels
 
 
@@ -112,30 +132,40 @@ def _rows(table: Path) -> Iterator[tuple[int, Mapping[str | None, str | list[str
             columns = reader.fieldnames or ()
             for column in COLUMNS:
                 if column not in columns:
-                    raise _bad_row(table, 1, f"column {column!r} is missing (there are: {', '.join(columns) or 'none'}); add it")
+                    raise _bad_row(
+                        table,
+                        1,
+                        f"column {column!r} is missing (there are: {', '.join(columns) or 'none'}); add it",
+                        column,
+                        code="missing",
+                    )
             if twice := next((column for column in columns if columns.count(column) > 1), None):
-                raise _bad_row(table, 1, f"two columns are called {twice!r}; give each a name of its own")
+                raise _bad_row(table, 1, f"two columns are called {twice!r}; give each a name of its own", twice)
             for row in reader:
                 yield reader.line_num, row
         except (csv.Error, UnicodeDecodeError) as error:
-            raise _bad_row(table, reader.line_num + 1, f"cannot be read ({error}); save the table as CSV in UTF-8") from error
+            raise _bad_row(
+                table, reader.line_num + 1, f"cannot be read ({error}); save the table as CSV in UTF-8", code="damaged"
+            ) from error
 
 
 def _label(row: Mapping[str | None, str | list[str] | None], table: Path, line: int, class_count: int) -> Label:
     """Return what one row says. A surplus field lies under the key None, a missing one has the value None."""
     if None in row:
-        raise _bad_row(table, line, f"{row[None]!r} is more than the header has columns; quote fields that contain commas")
+        raise _bad_row(table, line, f"{row[None]!r} is more than the header has columns; quote fields that contain commas", value=row[None])
     file, index, name = (str(row.get(column) or "").strip() for column in (*COLUMNS, NAME))
     relative = PurePosixPath(file)
     if not file or relative.is_absolute() or ".." in relative.parts:
-        raise _bad_row(table, line, f"file={file!r} must be a path relative to the table's folder and inside it; correct it")
+        raise _bad_row(table, line, f"file={file!r} must be a path relative to the table's folder and inside it; correct it", "file", file)
     path = table.parent / relative
     if not path.is_file():
-        raise _bad_row(table, line, f"file={file!r} does not exist; add the picture or remove the line")
+        raise _bad_row(table, line, f"file={file!r} does not exist; add the picture or remove the line", "file", file, "not_found")
     if not re.fullmatch("-?[0-9]+", index):
-        raise _bad_row(table, line, f"class_index={index!r} is not a whole number; write the index of the class")
+        raise _bad_row(table, line, f"class_index={index!r} is not a whole number; write the index of the class", "class_index", index)
     if not 0 <= int(index) < class_count:
-        raise _bad_row(table, line, f"class_index={index} must lie in 0 to {class_count - 1}; correct it or set task.classes")
+        raise _bad_row(
+            table, line, f"class_index={index} must lie in 0 to {class_count - 1}; correct it or set task.classes", "class_index", index
+        )
     return Label(relative.as_posix(), path, int(index), name or str(int(index)), dict(_groups(row)))
 
 
@@ -147,5 +177,5 @@ def _groups(row: Mapping[str | None, str | list[str] | None]) -> Iterator[tuple[
             yield name, value
 
 
-def _bad_row(table: Path, line: int, complaint: str) -> InputError:
-    return InputError(f"{table} line {line}: {complaint}")
+def _bad_row(table: Path, line: int, complaint: str, key: str = "", value: object = None, code: Code = "invalid") -> InputError:
+    return InputError(f"{table} line {line}: {complaint}", code, key, value)

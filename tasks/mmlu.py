@@ -41,7 +41,10 @@ class Mmlu:
         if not subjects:
             raise InputError(
                 f"task.root={root} holds no {self._split}/<subject>{ending} and no <subject>{ending}; set it to the folder with these "
-                "files, or set another task.split"
+                "files, or set another task.split",
+                "not_found",
+                "task.root",
+                root,
             )
         return [
             sample
@@ -58,29 +61,41 @@ class Mmlu:
             return ()
         table = folder_of(root, "dev") / f"{subject}_dev.csv"
         if not table.is_file():
-            raise InputError(f"task.shots={self._shots} needs the examples in {table}, which is not a file; add it or set task.shots=0")
+            raise InputError(
+                f"task.shots={self._shots} needs the examples in {table}, which is not a file; add it or set task.shots=0",
+                "not_found",
+                "task.shots",
+                self._shots,
+            )
         examples = read_questions(table)
         if len(examples) < self._shots:
             raise InputError(
-                f"task.shots={self._shots}, but {table} holds {len(examples)} examples; set task.shots={len(examples)} or less"
+                f"task.shots={self._shots}, but {table} holds {len(examples)} examples; set task.shots={len(examples)} or less",
+                key="task.shots",
+                value=self._shots,
             )
         return examples[: self._shots]
 
     def _folder(self) -> Path:
         if isinstance(self._shots, bool) or not isinstance(self._shots, int) or self._shots < 0:
-            raise InputError(f"task.shots={self._shots} must be a whole number from 0 on; correct it")
+            raise InputError(f"task.shots={self._shots} must be a whole number from 0 on; correct it", key="task.shots", value=self._shots)
         if self._split not in SPLITS:
-            raise InputError(f"task.split={self._split} must be one of: {', '.join(SPLITS)}; correct it")
+            raise InputError(
+                f"task.split={self._split} must be one of: {', '.join(SPLITS)}; correct it", "unknown", "task.split", self._split
+            )
         if self._split == "dev" and self._shots:
             raise InputError(
                 f"task.shots={self._shots}: the examples of task.split=dev would be its own questions; set task.shots=0 or another "
-                "task.split"
+                "task.split",
+                "conflict",
+                "task.shots",
+                self._shots,
             )
         if not self._root:
-            raise InputError("task.root is not set and must name the folder with the questions; add task.root=DIR")
+            raise InputError("task.root is not set and must name the folder with the questions; add task.root=DIR", "missing", "task.root")
         root = Path(self._root).expanduser()
         if not root.is_dir():
-            raise InputError(f"task.root={root} is not a folder; set it to the folder with the questions")
+            raise InputError(f"task.root={root} is not a folder; set it to the folder with the questions", "not_found", "task.root", root)
         return root
 
 

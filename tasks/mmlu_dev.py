@@ -49,6 +49,10 @@ def _question(example: Mapping[str, Any], path: Path) -> Question:
     """Return what one example of lm-eval holds: the choices stand in the question's text, the answer ends the explanation."""
     choices, answer = CHOICES.fullmatch(example["question"]), ANSWER.search(example["target"])
     if choices is None or answer is None:
-        raise InputError(f"{path}: a question has another form than in {PACKAGE} 0.4.13; run `{install_command('--force-reinstall')}`")
+        raise InputError(
+            f"{path}: a question has another form than in {PACKAGE} 0.4.13; run `{install_command('--force-reinstall')}`",
+            "damaged",
+            value=path,
+        )
     text, *options = choices.groups()
     return Question(text, tuple(option.strip() for option in options), answer[1])

@@ -36,8 +36,10 @@ def digits(part: Literal["training", "test"]) -> tuple[Sequence[Ink], ...]:
         with gzip.open(file) as rows:
             table = np.loadtxt(rows, delimiter=",", dtype=np.uint8, ndmin=2)
     except (OSError, EOFError, ValueError) as error:
-        raise InputError(f"{file}: cannot be read ({error}); install {PACKAGE} again") from error
+        raise InputError(f"{file}: cannot be read ({error}); install {PACKAGE} again", "damaged", value=file) from error
     if table.shape != (CLASSES * PER_CLASS, SIDE**2 + 1) or (np.bincount(table[:, -1], minlength=CLASSES) != PER_CLASS).any():
-        raise InputError(f"{file}: must hold {PER_CLASS} pictures of {SIDE**2} pixels per digit; install {PACKAGE} as pinned")
+        raise InputError(
+            f"{file}: must hold {PER_CLASS} pictures of {SIDE**2} pixels per digit; install {PACKAGE} as pinned", "damaged", value=file
+        )
     chosen = slice(0, TRAINING_PER_CLASS) if part == "training" else slice(TRAINING_PER_CLASS, None)
     return tuple(list(table[table[:, -1] == label, :-1][chosen].reshape(-1, SIDE, SIDE)) for label in range(CLASSES))

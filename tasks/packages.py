@@ -53,12 +53,12 @@ def locate(package: str, pattern: str) -> list[Path]:
         where the distribution or every such file is missing; the line ends with the command that brings it.
     """
     if installed_version(package) is None:
-        raise InputError(f"package {package} is not installed: run `{install_command()}`")
+        raise InputError(f"package {package} is not installed: run `{install_command()}`", "not_installed", value=package)
     listed = metadata.files(package) or ()
     found = sorted(Path(str(file.locate())) for file in listed if file.match(pattern))
     present = [path for path in found if path.is_file()]
     if not present or len(present) < len(found):
-        raise InputError(f"package {package} lacks {pattern}: run `{install_command('--force-reinstall')}`")
+        raise InputError(f"package {package} lacks {pattern}: run `{install_command('--force-reinstall')}`", "damaged", value=package)
     return present
 
 
@@ -71,7 +71,11 @@ def require_modules(modules: Sequence[str], needed_by: str, extra: str = VISION)
     """Raise InputError for the first of these top-level modules that is not installed. Imports none."""
     for module in modules:
         if find_spec(module) is None:
-            raise InputError(f"{needed_by} needs the package {module}, which is not installed: run `{extra_command(extra)}`")
+            raise InputError(
+                f"{needed_by} needs the package {module}, which is not installed: run `{extra_command(extra)}`",
+                "not_installed",
+                value=module,
+            )
 
 
 def requirements_file() -> Path:

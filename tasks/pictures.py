@@ -66,7 +66,7 @@ def check_picture(path: Path) -> None:
             Image.open(file).load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = str(error).split(" <", maxsplit=1)[0]
-        raise InputError(f"{path}: not a whole picture ({reason}); replace the file or remove it") from error
+        raise InputError(f"{path}: not a whole picture ({reason}); replace the file or remove it", "damaged", value=path) from error
 
 
 def _ends_with(file: io.BufferedReader, marker: bytes) -> bool:

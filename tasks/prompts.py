@@ -30,11 +30,15 @@ class Prompts:
     def samples(self) -> Sequence[Sample]:
         """Return the prompts in the order of the file."""
         if self._path is None:
-            raise InputError("task.path is not set; set it to a file with one JSON object a line, with prompt and answers")
+            raise InputError(
+                "task.path is not set; set it to a file with one JSON object a line, with prompt and answers", "missing", "task.path"
+            )
         try:
             lines = self._path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"task.path={self._path} cannot be read as text ({error}); correct the path") from error
+            raise InputError(
+                f"task.path={self._path} cannot be read as text ({error}); correct the path", "unreadable", "task.path", self._path
+            ) from error
         return [_sample(line, number, self._path) for number, line in enumerate(lines, start=1) if line.strip()]
 
     def decode(self, encoded: bytes) -> str:
@@ -47,7 +51,7 @@ def _sample(line: str, number: int, path: Path) -> Sample:
     try:
         row: Any = json.loads(line)
     except ValueError as error:
-        raise InputError(f"{where}: is no JSON ({error}); write one object a line") from error
+        raise InputError(f"{where}: is no JSON ({error}); write one object a line", "damaged") from error
     if not isinstance(row, dict) or not {"prompt", "answers"} <= set(row) <= KEYS:
         raise InputError(f"{where}: must be an object with prompt and answers, and may have name and group; correct it")
     answers = [row["answers"]] if isinstance(row["answers"], str) else row["answers"]

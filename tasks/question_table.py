@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from orchestrator.contracts import InputError
+from orchestrator.contracts import Code, InputError
 from tasks.questions import LETTERS, Question
 
 COLUMNS = len(LETTERS) + 2
@@ -25,9 +25,9 @@ def read_questions(table: Path) -> list[Question]:
             for row in csv.reader(file, strict=True):
                 questions.append(_question(row, table, len(questions) + 1))
     except (csv.Error, UnicodeDecodeError) as error:
-        raise bad_row(table, len(questions) + 1, f"cannot be read ({error}); save the table as CSV in UTF-8") from error
+        raise bad_row(table, len(questions) + 1, f"cannot be read ({error}); save the table as CSV in UTF-8", "damaged") from error
     if not questions:
-        raise InputError(f"{table} holds no question; add rows or remove the file")
+        raise InputError(f"{table} holds no question; add rows or remove the file", "no_data", value=table)
     return questions
 
 
@@ -43,10 +43,10 @@ def _question(row: list[str], table: Path, number: int) -> Question:
     if not text.strip():
         raise bad_row(table, number, "the question is empty; write it or remove the row")
     if answer.strip() not in LETTERS:
-        raise bad_row(table, number, f"the answer {answer!r} must be one of: {', '.join(LETTERS)}; correct it")
+        raise bad_row(table, number, f"the answer {answer!r} must be one of: {', '.join(LETTERS)}; correct it", value=answer)
     return Question(text, tuple(choices), answer.strip())
 
 
-def bad_row(table: Path, number: int, complaint: str) -> InputError:
+def bad_row(table: Path, number: int, complaint: str, code: Code = "invalid", value: object = None) -> InputError:
     """Return the error about one row."""
-    return InputError(f"{table} row {number}: {complaint}")
+    return InputError(f"{table} row {number}: {complaint}", code, value=value)

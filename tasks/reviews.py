@@ -55,7 +55,9 @@ def _reviews_of(path: Path, _: int) -> list[Review]:
                 counts[film] += 1
                 reviews.append(Review(f"{film}-{counts[film]:02d}", film, row["text"], row["category"]))
     except (OSError, KeyError, ValueError, csv.Error) as error:
-        raise InputError(f"{path}: is not the table of reviews ({error!r}); run `{install_command('--force-reinstall')}`") from error
+        raise InputError(
+            f"{path}: is not the table of reviews ({error!r}); run `{install_command('--force-reinstall')}`", "damaged", value=path
+        ) from error
     return reviews
 
 

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from orchestrator.assessment.kinds import Block, Kind, all_kinds
 from orchestrator.assessment.values import AnyPatterns, Confidence, Count, Identifier, Patterns, Positive, Text, as_text
-from orchestrator.contracts import InputError, nearest
+from orchestrator.contracts import Code, InputError, nearest
 from orchestrator.report.text import printable
 from orchestrator.storage.load import read_regular
 
@@ -119,21 +119,23 @@ def read_requirements(path: Path) -> Requirements:
     try:
         content = read_regular(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}): name a file of requirements, and {FORM}") from error
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}): name a file of requirements, and {FORM}", "unreadable", value=path
+        ) from error
     return requirements_of(content, str(path))
 
 
 def requirements_of(content: bytes, name: str) -> Requirements:
     """Return the requirements that a file's bytes hold; ``name`` is that of the file, for messages. Raises InputError."""
     if len(content) > MOST_BYTES:
-        raise InputError(f"{name}: has more than {MOST_BYTES:,} bytes: divide it into several files")
+        raise InputError(f"{name}: has more than {MOST_BYTES:,} bytes: divide it into several files", "too_large")
     try:
         document, lines = _parsed(content)
         return Requirements.model_validate(document)
     except ValidationError as error:
-        raise InputError(f"{name}: {_told(error, document, lines)}") from error
+        raise _refusal(name, error, document, lines) from error
     except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"{name}: {printable(' '.join(str(error).split())[:200])}: {FORM}") from error
+        raise InputError(f"{name}: {printable(' '.join(str(error).split())[:200])}: {FORM}", "damaged") from error
 
 
 def _parsed(content: bytes) -> tuple[dict[str, Any], Mapping[Place, int]]:
@@ -190,23 +192,27 @@ RULES = {
 }
 
 
-def _told(error: ValidationError, document: Mapping[str, Any], lines: Mapping[Place, int]) -> str:
-    """Return in one line the first mistake of a document: its line, requirement, key, value, rule and remedy."""
+CODES: dict[str, Code] = {"missing": "missing", "extra_forbidden": "unknown"}
+
+
+def _refusal(name: str, error: ValidationError, document: Mapping[str, Any], lines: Mapping[Place, int]) -> InputError:
+    """Return what is said of the first mistake of a document: its line, requirement, key, value, rule and remedy."""
     # Where every entry of a list is refused, Pydantic adds that none is left; and a key that is mistyped is missing, too.
     found = [one for one in error.errors(include_url=False) if one["type"] != "too_short" or not one["input"]]
     first = min(found, key=lambda one: (one["loc"][1:2], one["type"] != "extra_forbidden"))
     # Without what Pydantic adds for keys of a mapping and we for what is asked.
     place = tuple(part for part in first["loc"] if part not in ("[key]", "asked"))
-    told, keys = [], place
+    told, keys = [name], place
     if place:
-        told = [f"line {next((lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in lines), 1)}"]
+        told += [f"line {next((lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in lines), 1)}"]
     if len(place) > 1 and isinstance(place[1], int):
         entry, keys = document["requirements"][place[1]], place[2:]
         told.append(f"requirement {entry.get('id', place[1] + 1) if isinstance(entry, dict) else place[1] + 1}")
-    if keys:
-        plain = isinstance(first["input"], str | int | float | None) and first["type"] not in ("missing", "extra_forbidden")
-        told.append(".".join(map(str, keys)) + (f"={as_text(first['input'])[:80]}" if plain else ""))
-    return printable(" ".join(": ".join([*told, _rule(first, place)]).split()))
+    key, code = ".".join(map(str, keys)), CODES.get(first["type"], "invalid")
+    if key:
+        plain = isinstance(first["input"], str | int | float | None) and code == "invalid"
+        told.append(key + (f"={as_text(first['input'])[:80]}" if plain else ""))
+    return InputError(printable(" ".join(": ".join([*told, _rule(first, place)]).split())), code, key, first["input"])
 
 
 def _rule(mistake: ErrorDetails, place: Place) -> str:

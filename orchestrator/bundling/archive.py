@@ -67,7 +67,9 @@ def unpack(path: Path, folder: Path) -> list[str]:
         for what is no bundle, and for one that unpacks to far more than its size or to more than the disk has room for.
     """
     if not path.is_file():
-        raise InputError(f"{path} is {'a folder' if path.is_dir() else 'not there'}: name a file that `bundle` has written")
+        raise InputError(
+            f"{path} is {'a folder' if path.is_dir() else 'not there'}: name a file that `bundle` has written", "not_found", value=path
+        )
     room = {
         f"{MOST_TIMES:,} times its size": MOST_TIMES * path.stat().st_size,
         f"{folder.parent} has room for": shutil.disk_usage(folder).free,
@@ -89,7 +91,9 @@ def unpack(path: Path, folder: Path) -> list[str]:
                 written += member.size
                 for limit, most in room.items():
                     if written > most:
-                        raise InputError(f"{path} unpacks to more than {limit}: do not open it, or choose another place with TMPDIR=FOLDER")
+                        raise InputError(
+                            f"{path} unpacks to more than {limit}: do not open it, or choose another place with TMPDIR=FOLDER", "too_large"
+                        )
                 rationed.left = member.size + HEADERS
                 archive.extract(member, folder, set_attrs=False, filter="data")
                 rationed.left = HEADERS
@@ -104,10 +108,12 @@ def unpack(path: Path, folder: Path) -> list[str]:
         raise
     except (tarfile.TarError, pa.ArrowException, OSError, EOFError, ValueError) as error:
         if not sums:
-            raise InputError(f"{path} is no bundle, or was changed ({first_line(error)}): name a file that `bundle` has written") from error
+            raise InputError(
+                f"{path} is no bundle, or was changed ({first_line(error)}): name a file that `bundle` has written", "damaged"
+            ) from error
         return [*problems, f"{path.name}: cannot be read beyond {last} ({first_line(error)})"]
     if not sums:
-        raise InputError(f"{path} is no bundle (it holds no file): name a file that `bundle` has written")
+        raise InputError(f"{path} is no bundle (it holds no file): name a file that `bundle` has written", "damaged")
     missing = [f"{name}: is missing" for name in sorted(left)]
     more = [f"{len(missing) - MOST_MISSING} more files are missing"] if len(missing) > MOST_MISSING else []
     return [*problems, *missing[:MOST_MISSING], *more]

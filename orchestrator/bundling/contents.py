@@ -78,7 +78,7 @@ def bundle_of(
     record = campaign.record
     if record.under_way:
         remedy = f"wait for its end, or finish it with `python -m orchestrator resume {shlex.quote(str(campaign.directory))}`"
-        raise InputError(f"{campaign.directory} is still being measured, or was interrupted: {remedy}")
+        raise InputError(f"{campaign.directory} is still being measured, or was interrupted: {remedy}", "in_use")
     results = analyse(campaign, wanted)
     write_results(scratch, results.tables, report_texts(results, rankings(results)))
     files: dict[str, Path | bytes] = {ENVIRONMENT: f"{json_text(environment_of(record, results.records))}\n".encode()}

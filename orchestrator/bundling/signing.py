@@ -25,14 +25,16 @@ def check_key(key: Path, option: str = "--sign") -> None:
     try:
         lines = _lines(key)
     except OSError as error:
-        raise InputError(f"{option} {key}: cannot be read ({error.strerror}): name a key of {PROGRAM}") from error
+        raise InputError(
+            f"{option} {key}: cannot be read ({error.strerror}): name a key of {PROGRAM}", "unreadable", option, key
+        ) from error
     private = bool(lines) and "PRIVATE KEY-----" in lines[0]
     if private and option == "--signer":
-        raise InputError(f"{option} {key}: is a private key; name the public one, {key}.pub")
+        raise InputError(f"{option} {key}: is a private key; name the public one, {key}.pub", "invalid", option, key)
     if not private and not (lines and any(word.startswith(KEY_TYPES) for word in lines[0].split())):
-        raise InputError(f"{option} {key}: is no key of {PROGRAM}: name one, such as ~/.ssh/id_ed25519")
+        raise InputError(f"{option} {key}: is no key of {PROGRAM}: name one, such as ~/.ssh/id_ed25519", "invalid", option, key)
     if shutil.which(PROGRAM) is None:
-        raise InputError(f"{PROGRAM} is not installed, and signs and checks bundles: install OpenSSH")
+        raise InputError(f"{PROGRAM} is not installed, and signs and checks bundles: install OpenSSH", "not_installed")
 
 
 def sign(bundle: Path, key: Path) -> Path:
@@ -47,7 +49,10 @@ def sign(bundle: Path, key: Path) -> Path:
     if done.returncode or not path.is_file():
         raise InputError(
             f"--sign {key}: {PROGRAM} did not sign (exit code {done.returncode}): see what it says, and whether key and pass phrase are "
-            f"yours; {bundle.name} is written and not signed"
+            f"yours; {bundle.name} is written and not signed",
+            "unreadable",
+            "--sign",
+            key,
         )
     return path
 

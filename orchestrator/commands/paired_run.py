@@ -124,7 +124,7 @@ def planned_side(command: tuple[str, ...], pairing: Pairing) -> CampaignRecord:
     asked = line.read("run", command)
     with code_of_its_own():
         composed = compose_campaign(**{name: asked[name] for name in COMPOSING})
-        with open_site(composed.campaign, composed.trials) as site:
+        with open_site(composed.campaign, composed.trials, only_look=True) as site:
             plan = plan_on(site, composed)
         if plan.infeasible:
             raise InputError(f"{plan.infeasible[0].trial_id} cannot run here: {plan.infeasible[0].reason}; change the plan")
@@ -148,7 +148,7 @@ def opened(record: CampaignRecord, directory: Path) -> Iterator[CampaignWriter]:
         if is_there:
             with code_of_its_own():
                 add_code_folders(campaign.code)
-                with open_site(campaign, [planned.trial for planned in stored]) as site:
+                with open_site(campaign, [planned.trial for planned in stored], only_look=True) as site:
                     found = list_changes(writer, campaign, [planned for planned in stored if planned.state in UNFINISHED], site).values()
             if changed := next(filter(None, found), None):
                 raise InputError(f"{changed[0]}: measure into another folder (--to)")

@@ -27,6 +27,6 @@ def command(cfg: str | None, info: bool, skip_infeasible: bool, full: bool, requ
 
     asked = None if requirements is None else read_requirements(requirements)
     composed = compose_campaign(**words)
-    with open_site(composed.campaign, composed.trials) as site:
+    with open_site(composed.campaign, composed.trials, only_look=True) as site:
         plan = plan_on(site, composed)
     return show_plan(plan, composed, asked, full)

@@ -112,10 +112,10 @@ def compose_campaign(
     return Composed(campaign, tuple(zip(trials, composition.notes, strict=True)), composition)
 
 
-def open_site(campaign: CampaignConfig, trials: Iterable[Trial]) -> AbstractContextManager[Site]:
+def open_site(campaign: CampaignConfig, trials: Iterable[Trial], only_look: bool = False) -> AbstractContextManager[Site]:
     """Return the site that the campaign names: this machine, or a cluster to join.
 
-    If a system has its own Python, Ray is started even for a look. Raises InputError if this machine cannot measure.
+    To ``only_look``, Ray is started where a system has its own Python alone. Raises InputError if this machine cannot measure.
     """
     heed_signals()
     if campaign.cluster.name != "address":
@@ -126,13 +126,13 @@ def open_site(campaign: CampaignConfig, trials: Iterable[Trial]) -> AbstractCont
         from orchestrator.running.inline import InlineSite, open_inline
 
         return nullcontext(InlineSite(lambda: open_inline(cache_dir())))
-    from orchestrator.distributed.cluster import embedded_executor, open_joined, open_local
+    from orchestrator.distributed.cluster import open_joined, open_local, open_while_looking
 
     if campaign.cluster.name == "address":
         return open_joined(campaign, cache_dir())
     if any(trial.system.python for trial in trials):
         return open_local(campaign, cache_dir())
-    return nullcontext(LocalSite(lambda: embedded_executor(campaign, cache_dir())))
+    return nullcontext(LocalSite()) if only_look else open_while_looking(campaign, cache_dir())
 
 
 def plan_on(site: Site, composed: Composed, rates_are_known: bool = True) -> Plan:

@@ -61,14 +61,18 @@ def wait_for(reference: Any, host: str) -> Any:
         return ask(ray.get, reference, timeout=PROBE_TIMEOUT_S)
     except GetTimeoutError as error:
         raise InputError(
-            f"{host} does not answer within {PROBE_TIMEOUT_S:g} s; see whether its Ray node is alive with `ray status`"
+            f"{host} does not answer within {PROBE_TIMEOUT_S:g} s; see whether its Ray node is alive with `ray status`",
+            "not_found",
+            value=host,
         ) from error
     except RayTaskError as error:
         if isinstance(error.cause, InputError):
             raise error.cause from None
         raise
     except RayError as error:
-        raise InputError(f"{host} cannot start a Python process of ours: {first_line(error)}; see its Ray logs") from error
+        raise InputError(
+            f"{host} cannot start a Python process of ours: {first_line(error)}; see its Ray logs", "unsupported", value=host
+        ) from error
 
 
 class Host:

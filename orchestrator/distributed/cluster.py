@@ -14,14 +14,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.configuration.config import CampaignConfig
 from orchestrator.contracts import InputError
 from orchestrator.distributed.placement import stage_code
 from orchestrator.endings import ClusterLost, Embedded
 from orchestrator.machine.host import read_machine
-from orchestrator.running.executor import Executor, Site
+from orchestrator.running.executor import Executor, LocalSite, Site
 from orchestrator.running.keeper import Keeper
 from orchestrator.running.signals import deferred, give_up_soon, heed_signals
 
@@ -120,17 +120,26 @@ def open_local(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
 
     Raises InputError for a folder of ``code`` that cannot be shipped, ClusterLost if Ray dies while it starts.
     """
-    with embedded_ray(config.code) as keeper:
+    with started_ray() as head, joined_ray(head, config.code):
         from orchestrator.distributed.site import RaySite
 
-        yield RaySite(config.cluster, str(cache_dir), own=read_machine(), keeper=keeper)
+        yield RaySite(config.cluster, str(cache_dir), own=read_machine(), keeper=head.keeper)
 
 
 @contextmanager
-def embedded_executor(config: CampaignConfig, cache_dir: Path) -> Iterator[Executor]:
-    """Start an embedded Ray on this machine, and yield its executor alone."""
-    with open_local(config, cache_dir) as site, site.executor() as executor:
-        yield executor
+def open_while_looking(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
+    """Let an embedded Ray start while the driver looks at models; its executor joins it. End it afterwards."""
+    with started_ray() as head:
+
+        @contextmanager
+        def executor() -> Iterator[Executor]:
+            with joined_ray(head, config.code):
+                from orchestrator.distributed.site import RaySite
+
+                with RaySite(config.cluster, str(cache_dir), own=read_machine(), keeper=head.keeper).executor() as found:
+                    yield found
+
+        yield LocalSite(executor)
 
 
 @contextmanager
@@ -146,11 +155,14 @@ def open_joined(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
     has_token = os.environ.get(TOKEN) or (file.is_file() and file.read_bytes().strip())
     if os.environ["RAY_AUTH_MODE"] == "token" and not has_token:
         # Ray's core ends the whole process over an empty file.
-        raise InputError(f"cluster.address={address}: {UNAUTHENTICATED}")
+        raise InputError(f"cluster.address={address}: {UNAUTHENTICATED}", "missing", "cluster.address", address)
     if not answers(address):
         # Ray itself would go on asking for minutes.
         raise InputError(
-            f"cluster.address={address}: nothing answers at this HOST:PORT; start a head with cluster/start_head.sh or correct it"
+            f"cluster.address={address}: nothing answers at this HOST:PORT; start a head with cluster/start_head.sh or correct it",
+            "not_found",
+            "cluster.address",
+            address,
         )
     from ray.exceptions import RayError
 
@@ -166,7 +178,10 @@ def open_joined(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
             raise InputError(
                 f"cluster.address={address}: cannot be joined ({' '.join(str(error).split())}): if versions differ, install equal ones; if "
                 "the token here is not the head's, copy its ~/.ray/auth_token, or name that with RAY_AUTH_TOKEN_PATH; else run this on a "
-                "host of the cluster, and see there with `ray status` whether it is alive"
+                "host of the cluster, and see there with `ray status` whether it is alive",
+                "unreadable",
+                "cluster.address",
+                address,
             ) from error
         from orchestrator.distributed.site import RaySite
 
@@ -187,12 +202,19 @@ def private_folder() -> Path:
     return folder
 
 
-@contextmanager
-def embedded_ray(code: Sequence[str]) -> Iterator[Keeper]:
-    """Start a Ray of our own and be its driver; its workers import ``code``. Yields its keeper, which kills all of it at the end.
+class Head(NamedTuple):
+    """A Ray of our own that starts or runs."""
 
-    Once it is lost, every call to it ends by ClusterLost, and the program ends by itself where a call does not. Raises ClusterLost where
-    it does not start.
+    keeper: Keeper
+    folder: Path
+    log: Path
+
+
+@contextmanager
+def started_ray() -> Iterator[Head]:
+    """Begin to start a Ray of our own, and kill all of it at the end.
+
+    Once it is lost, every call to it ends by ClusterLost, and the program ends by itself where a call does not.
     """
     prepare_environment()
     heed_signals()
@@ -210,15 +232,7 @@ def embedded_ray(code: Sequence[str]) -> Iterator[Keeper]:
     try:
         with Keeper(command, log=log, on_end=lost) as keeper:
             keeper.remove_at_end(folder.parent)
-            stage_code(folder / "code", code)
-            import ray  # noqa: F401 - while it starts
-
-            with connected(_address(keeper, folder, log), folder / "code", _node_ip_address=LOOPBACK):  # no public name: see head.py
-                Embedded.runs = True
-                try:
-                    yield keeper
-                finally:
-                    Embedded.runs = False
+            yield Head(keeper, folder, log)
     finally:
         Embedded.lost = None
         Embedded.known.clear()
@@ -227,16 +241,24 @@ def embedded_ray(code: Sequence[str]) -> Iterator[Keeper]:
             os.environ[TOKEN] = token
 
 
-def _address(keeper: Keeper, folder: Path, log: Path) -> str:
-    """Wait until the embedded Ray has written where it is."""
-    until = time.monotonic() + START_S
-    file = folder / "address"
-    while not file.exists():
-        ended = keeper.how_it_ended(LOOK_AGAIN_S) is not None
+@contextmanager
+def joined_ray(head: Head, code: Sequence[str]) -> Iterator[None]:
+    """Be the driver of a Ray of our own; its workers import ``code``. Raises ClusterLost where it does not start."""
+    stage_code(head.folder / "code", code)
+    import ray  # noqa: F401 - while it starts
+
+    until, address = time.monotonic() + START_S, head.folder / "address"
+    while not address.exists():
+        ended = head.keeper.how_it_ended(LOOK_AGAIN_S) is not None
         if ended or time.monotonic() > until:
-            raise ClusterLost(f"the embedded Ray did not start ({_said(log, f'no answer within {START_S:g} s')})")
+            raise ClusterLost(f"the embedded Ray did not start ({_said(head.log, f'no answer within {START_S:g} s')})")
         heed_signals()
-    return file.read_text()
+    with connected(address.read_text(), head.folder / "code", _node_ip_address=LOOPBACK):  # no public name: see head.py
+        Embedded.runs = True
+        try:
+            yield
+        finally:
+            Embedded.runs = False
 
 
 def _said(log: Path, otherwise: str) -> str:

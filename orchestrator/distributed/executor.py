@@ -271,6 +271,9 @@ def _reserved(trial: Trial, machine: Machine) -> int:
     if known < count:
         raise InputError(
             f"system.device={trial.system.device}: Ray knows of {known} GPUs of {machine.host} and is to keep {count}; start it there with "
-            f"--num-gpus={count} or more"
+            f"--num-gpus={count} or more",
+            "unsupported",
+            "system.device",
+            trial.system.device,
         )
     return count

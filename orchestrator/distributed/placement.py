@@ -50,10 +50,17 @@ def choose_node(system: SystemConfig, nodes: Sequence[Node]) -> Node:
         return matching[0]
     if not matching:
         known = sorted({f"{key}={value}" for node in nodes for key, value in node.labels.items() if not key.startswith(RAY_LABELS)})
-        raise InputError(f"system.labels of {system.name}: no node has {wanted}; labels there: {', '.join(known) or 'none'}")
+        raise InputError(
+            f"system.labels of {system.name}: no node has {wanted}; labels there: {', '.join(known) or 'none'}",
+            "not_found",
+            "system.labels",
+            wanted,
+        )
     there = ", ".join(sorted(node.name for node in matching))
     remedy = "add a label that one of them has alone, or wait a minute where one was restarted just now"
-    raise InputError(f"system.labels of {system.name}: {len(matching)} nodes have {wanted} ({there}); {remedy}")
+    raise InputError(
+        f"system.labels of {system.name}: {len(matching)} nodes have {wanted} ({there}); {remedy}", "conflict", "system.labels", wanted
+    )
 
 
 def gpus_to_reserve(trial: Trial) -> int:
@@ -83,7 +90,12 @@ def stage_code(folder: Path, code: Sequence[str]) -> None:
         source = Path(name).expanduser()
         size = sum(path.stat().st_size for path in source.rglob("*") if path.is_file())
         if size > LARGEST_BYTES:
-            raise InputError(f"code={name}: {size / 2**20:.0f} MiB, at most {LARGEST_BYTES / 2**20:.0f} are shipped; move data out of it")
+            raise InputError(
+                f"code={name}: {size / 2**20:.0f} MiB, at most {LARGEST_BYTES / 2**20:.0f} are shipped; move data out of it",
+                "too_large",
+                "code",
+                name,
+            )
         shutil.copytree(source, folder / CODE / str(number), ignore=IGNORED)
 
 

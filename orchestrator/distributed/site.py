@@ -176,7 +176,7 @@ def check_python(node: Node, python: str | None) -> None:
     """Raise InputError if a system's own Python cannot run trials on a node."""
     mismatch = None if python is None else wait_for(on_node(node.node_id, python_mismatch, python), node.name)
     if mismatch is not None:
-        raise InputError(f"{node.name}: {mismatch}")
+        raise InputError(f"{node.name}: {mismatch}", "unsupported", "system.python", python)
 
 
 def read_host_here() -> HostReading:

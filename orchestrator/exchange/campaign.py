@@ -115,7 +115,11 @@ def _read(recording: Recording) -> _Read:
     metrics = tuple(sorted(name.removeprefix("score_") for name in rows.column_names if name.startswith("score_")))
     for metric in metrics:
         if metric in METRICS and not isinstance(find_metric(metric), MeanMetric):
-            raise InputError(f"score_{metric}: {metric} is no mean over samples, so that no sample has a score of it; leave the column out")
+            raise InputError(
+                f"score_{metric}: {metric} is no mean over samples, so that no sample has a score of it; leave the column out",
+                "unsupported",
+                f"score_{metric}",
+            )
     why_closed: str | None = ""
     if recording.load is not None and (moments(rows, "arrival_ns") != MISSING).any():
         why_closed = why_no_schedule(rows)
@@ -130,7 +134,7 @@ def _read(recording: Recording) -> _Read:
     again = (np.diff(made.rounds) == 0) & (np.diff(made.samples) == 0)
     if again.any():
         twice = int(made.order[1:][again].min())
-        raise InputError(f"{recording.where(twice)}: its round has this sample twice; mend or remove it")
+        raise InputError(f"{recording.where(twice)}: its round has this sample twice; mend or remove it", "conflict", "sample")
     first = np.full(int(made.samples.max()) + 1, rows.num_rows)
     np.minimum.at(first, made.samples, made.order)
     for metric in metrics if made.values is not None or rounds is None else ():
@@ -139,7 +143,9 @@ def _read(recording: Recording) -> _Read:
         if other.any():
             raise InputError(
                 f"{recording.where(int(made.order[other].min()))}: score_{metric} is another than before for the same sample; score one "
-                "answer per sample, or leave out the columns round and sample, so that each request is a sample of its own"
+                "answer per sample, or leave out the columns round and sample, so that each request is a sample of its own",
+                "conflict",
+                f"score_{metric}",
             )
     samples_known, digest = _samples(rows, made, first, metrics)
     return _Read(

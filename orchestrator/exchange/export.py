@@ -105,7 +105,7 @@ def write_tidy(campaign: Campaign, path: Path) -> None:
     """
     trials = [record for record in campaign.trials() if record.started_at is not None and campaign.rounds(record.trial_id).num_rows]
     if not trials:
-        raise InputError(f"{campaign.directory} has no stored round, so there is nothing to export")
+        raise InputError(f"{campaign.directory} has no stored round, so there is nothing to export", "no_data")
     names = {name for record in trials for name in campaign.samples(record.trial_id).column_names if name.startswith(("score_", "slice_"))}
     form = pa.schema([*FIXED, *((name, pa.float64() if name.startswith("score_") else NAME) for name in sorted(names))])
     options = {
@@ -129,7 +129,7 @@ def _tidy(timings: pa.Table, rounds: pa.Table, samples: pa.Table, labels: Mappin
     of_round = rounds.take(pc.index_in(timings.column("round"), value_set=rounds.column("round").combine_chunks()))
     places = pc.index_in(timings.column("sample"), value_set=samples.column("sample").combine_chunks())
     if places.null_count:
-        raise InputError(f"{labels['trial']} has timings of a sample that its predictions.parquet lacks: restore it from a copy")
+        raise InputError(f"{labels['trial']} has timings of a sample that its predictions.parquet lacks: restore it from a copy", "damaged")
     columns = {name: table.column(name) for table in (samples.take(places), of_round, timings) for name in table.column_names}
     total = pc.add(pc.add(*(timings.column(stage) for stage in schema.STAGES[:2])), timings.column(schema.STAGES[2]))
     columns |= {"total_ns": total, "response_ns": pc.add(total, timings.column("queue_ns"))}
@@ -169,7 +169,12 @@ def export_to_mlflow(results: CampaignAnalysis, folder: Path) -> None:
     """
     if strange := set(str(folder.resolve())) & set("?#%"):
         # MLflow takes the path as part of an address, where these begin another part: it would write elsewhere.
-        raise InputError(f"--to {folder}: MLflow cannot write into a path with {' '.join(sorted(strange))} in it: name another folder")
+        raise InputError(
+            f"--to {folder}: MLflow cannot write into a path with {' '.join(sorted(strange))} in it: name another folder",
+            "unsupported",
+            "--to",
+            folder,
+        )
     # Read when MLflow is imported: else it reports its use to its makers.
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
     with warnings.catch_warnings():
@@ -180,14 +185,17 @@ def export_to_mlflow(results: CampaignAnalysis, folder: Path) -> None:
             from mlflow.tracking import MlflowClient
         except ImportError as error:
             raise InputError(
-                f"--format mlflow needs the package {error.name}: install it with `pip install 'tail-quality[mlflow]'`"
+                f"--format mlflow needs the package {error.name}: install it with `pip install 'tail-quality[mlflow]'`",
+                "not_installed",
+                "--format",
+                "mlflow",
             ) from error
         for library in ("mlflow", "alembic"):
             logging.getLogger(library).setLevel(logging.WARNING)
         client = MlflowClient(tracking_uri=f"sqlite:///{folder.resolve() / 'mlflow.db'}")
         name = mlflow_name(f"{results.campaign.name} {results.campaign.created_at:%Y-%m-%dT%H-%M-%SZ}")
         if client.get_experiment_by_name(name) is not None:
-            raise InputError(f"{folder} holds the campaign {name} already: name another folder with --to")
+            raise InputError(f"{folder} holds the campaign {name} already: name another folder with --to", "exists", "--to", folder)
         experiment = client.create_experiment(name, artifact_location=(folder.resolve() / "artifacts").as_uri())
         ranked = rankings(results)
         report = {"report.md": to_report(results, ranked), PICTURE: quality_picture(results, ranked=ranked)}

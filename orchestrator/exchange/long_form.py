@@ -42,16 +42,16 @@ def long_form(recording: Recording) -> pa.Table:
             row = int(np.argmax(wrong))
             value = table.column(column)[row].as_py() if column in table.column_names else None
             shown = column if value is None else f"{column}={value!r:.40}"
-            raise InputError(f"{recording.where(row)}: {shown} {complaint}; mend or remove it")
+            raise InputError(f"{recording.where(row)}: {shown} {complaint}; mend or remove it", key=column, value=value)
 
     if not table.num_rows:
-        raise InputError(f"{place} holds no request: there is nothing to import")
+        raise InputError(f"{place} holds no request: there is nothing to import", "no_data")
     try:
         rows = _checked(dict(zip(table.column_names, table.columns, strict=True)), table.num_rows, refuse)
     except pa.ArrowException as error:
-        raise InputError(f"{place} holds what cannot be read ({first_line(error)}); mend or remove it") from error
+        raise InputError(f"{place} holds what cannot be read ({first_line(error)}); mend or remove it", "damaged") from error
     if not (rows.column("outcome").to_numpy() == schema.OK).any():
-        raise InputError(f"{place} holds {table.num_rows:,} requests, and none was answered: there is no time to import")
+        raise InputError(f"{place} holds {table.num_rows:,} requests, and none was answered: there is no time to import", "no_data")
     return rows
 
 

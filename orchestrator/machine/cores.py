@@ -54,13 +54,20 @@ def choose_cores(wanted: int | Iterable[int] | None, allowed: Iterable[int]) -> 
         return have
     if isinstance(wanted, int):
         if wanted > len(have):
-            raise InputError(f"system.cores={wanted}: this machine allows {len(have)} ({format_cores(have)}); ask for fewer")
+            raise InputError(
+                f"system.cores={wanted}: this machine allows {len(have)} ({format_cores(have)}); ask for fewer",
+                "unsupported",
+                "system.cores",
+                wanted,
+            )
         return have[-wanted:]
     asked = tuple(sorted(set(wanted)))
     missing = sorted(set(asked) - set(have))
     if not asked or missing:
         lacking = f"core {format_cores(missing)}" if missing else "core list is empty"
-        raise InputError(f"system.cores={list(asked)}: {lacking}; this machine allows {format_cores(have)}")
+        raise InputError(
+            f"system.cores={list(asked)}: {lacking}; this machine allows {format_cores(have)}", "unsupported", "system.cores", list(asked)
+        )
     return asked
 
 
@@ -143,7 +150,10 @@ def check_pinning(
         if not set(thread.cores) <= set(cores):
             raise InputError(
                 f"thread {thread.name} ({thread.tid}) runs on cores {format_cores(thread.cores)} and not on {format_cores(cores)}: the "
-                "model's library sets masks of its own; turn that off or choose system.cores to fit"
+                "model's library sets masks of its own; turn that off or choose system.cores to fit",
+                "unsupported",
+                "system.cores",
+                tuple(cores),
             )
     return computing
 
@@ -154,7 +164,10 @@ def check_server_threads(cores: tuple[int, ...], pids: Iterable[int]) -> None:
         if not set(thread.cores) <= set(cores):
             raise InputError(
                 f"thread {thread.name} ({thread.tid}) of the server may run on cores {format_cores(thread.cores)} and not on "
-                f"{format_cores(cores)} alone: the server sets masks of its own; turn that off or choose server.cores to fit"
+                f"{format_cores(cores)} alone: the server sets masks of its own; turn that off or choose server.cores to fit",
+                "unsupported",
+                "server.cores",
+                tuple(cores),
             )
 
 

@@ -89,11 +89,19 @@ def cores_offered(system: SystemConfig, allowed: Iterable[int], numa: Mapping[in
         return choose_cores(system.cores, allowed)
     if system.numa not in numa:
         raise InputError(
-            f"system.numa={system.numa}: {host} has the NUMA nodes {', '.join(map(str, numa)) or 'none'}; choose one of these or null"
+            f"system.numa={system.numa}: {host} has the NUMA nodes {', '.join(map(str, numa)) or 'none'}; choose one of these or null",
+            "unsupported",
+            "system.numa",
+            system.numa,
         )
     there = set(allowed) & set(numa[system.numa])
     if not there:
-        raise InputError(f"system.numa={system.numa}: this process may use none of its cores on {host}; choose another node")
+        raise InputError(
+            f"system.numa={system.numa}: this process may use none of its cores on {host}; choose another node",
+            "unsupported",
+            "system.numa",
+            system.numa,
+        )
     return choose_cores(system.cores, there)
 
 
@@ -112,12 +120,19 @@ def server_cores_offered(
         missing = [core for core in server.cores if core not in free]
         if missing or not server.cores:
             named = "the list is empty" if not server.cores else f"{format_cores(missing)} cannot be its own"
-            raise InputError(f"server.cores={list(server.cores)}: {named}: {where}; list others, or change system.cores")
+            raise InputError(
+                f"server.cores={list(server.cores)}: {named}: {where}; list others, or change system.cores",
+                "conflict",
+                "server.cores",
+                list(server.cores),
+            )
         return tuple(sorted(server.cores))
     wanted = len(free) if server.cores is None else server.cores
     if not free or wanted > len(free):
         asked = "null" if server.cores is None else server.cores
-        raise InputError(f"server.cores={asked}: the client leaves {len(free)}: {where}; set system.cores to fewer")
+        raise InputError(
+            f"server.cores={asked}: the client leaves {len(free)}: {where}; set system.cores to fewer", "conflict", "server.cores", asked
+        )
     return free[-wanted:]
 
 
@@ -214,12 +229,18 @@ def check_surroundings(with_ray: bool) -> None:
     if free < LEAST_FREE[with_ray]:
         raise InputError(
             f"{folder}: {free / MIB:.1f} MiB are free, and temporary files need {LEAST_FREE[with_ray] / MIB:.0f}; free some, or name "
-            "another folder with TMPDIR"
+            "another folder with TMPDIR",
+            "unsupported",
+            "TMPDIR",
+            folder,
         )
     for option, number, least, unit, may, enough in LIMITS:
         limit = resource.getrlimit(number)[with_ray and option == "n"]  # Ray raises that one as far as it may
         if limit != resource.RLIM_INFINITY and limit < least[with_ray]:
             raise InputError(
                 f"ulimit -{option}: {may.format(f'{limit / unit:,.5g}')}, and {'Ray' if with_ray else 'the program'} needs "
-                f"{least[with_ray] / unit:,.0f}; raise it with `ulimit -{option} {enough}`"
+                f"{least[with_ray] / unit:,.0f}; raise it with `ulimit -{option} {enough}`",
+                "unsupported",
+                f"ulimit -{option}",
+                limit,
             )

@@ -48,19 +48,23 @@ def open_own_folder() -> int:
         with suppress(FileExistsError):
             path.mkdir(0o700)
     except OSError as error:
-        raise InputError(f"{path} cannot be made ({error.strerror}), and holds the locks of {user}: make its parent writable") from error
+        raise InputError(
+            f"{path} cannot be made ({error.strerror}), and holds the locks of {user}: make its parent writable", "unreadable", value=path
+        ) from error
     remedy = f"it is to hold the locks of {user} alone: have it removed, by its owner or root"
     try:
         descriptor = os.open(path, FOLDER)
     except OSError as error:
-        raise InputError(f"{path} cannot be opened as a folder ({error.strerror}); {remedy}") from error
+        raise InputError(f"{path} cannot be opened as a folder ({error.strerror}); {remedy}", "unreadable", value=path) from error
     status = os.fstat(descriptor)
     if status.st_uid == os.geteuid() and not status.st_mode & 0o077:
         with suppress(OSError):  # programs that clear old files out of /tmp pass over a locked folder
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return descriptor
     os.close(descriptor)
-    raise InputError(f"{path} belongs to {user_named(status.st_uid)} and has mode {stat.S_IMODE(status.st_mode):o}; {remedy}")
+    raise InputError(
+        f"{path} belongs to {user_named(status.st_uid)} and has mode {stat.S_IMODE(status.st_mode):o}; {remedy}", "unsafe", value=path
+    )
 
 
 @contextmanager
@@ -70,11 +74,15 @@ def common_folder(path: Path) -> Iterator[tuple[int, bool]]:
     Raises InputError for one that is missing, or that users besides root and this one could exchange.
     """
     if not path.is_absolute():
-        raise InputError(f"{VARIABLE}={path} must be an absolute path, such as /var/lock/orchestrator; correct it")
+        raise InputError(
+            f"{VARIABLE}={path} must be an absolute path, such as /var/lock/orchestrator; correct it", key=VARIABLE, value=path
+        )
     try:
         descriptor = os.open(path, FOLDER)
     except OSError as error:
-        raise InputError(f"{VARIABLE}={path} cannot be opened as a folder ({error.strerror}); {HOW_TO_MAKE}, or unset it") from error
+        raise InputError(
+            f"{VARIABLE}={path} cannot be opened as a folder ({error.strerror}); {HOW_TO_MAKE}, or unset it", "unreadable", VARIABLE, path
+        ) from error
     try:
         status = os.fstat(descriptor)
         _refuse_unsafe(path, path, status)
@@ -93,7 +101,7 @@ def _refuse_unsafe(named: Path, place: Path, status: os.stat_result) -> None:
     if why is not None:
         where = "" if place == named else f" lies in {place}, which"
         remedy = "a folder of locks is root's or yours, and others may write into it and those above only where it is sticky (mode 1777)"
-        raise InputError(f"{VARIABLE}={named}{where} {why}: {remedy}; {HOW_TO_MAKE}, or unset it")
+        raise InputError(f"{VARIABLE}={named}{where} {why}: {remedy}; {HOW_TO_MAKE}, or unset it", "unsafe", VARIABLE, named)
 
 
 # ``struct flock``: type, whence, start, length, process.
@@ -172,5 +180,8 @@ def _call(folder: int, command: int, asked: bytes, path: Path) -> bytes:
         name = errno.errorcode.get(error.errno or 0, "")
         raise InputError(
             f"{VARIABLE}={path} cannot be locked ({name} {error.strerror}): it must lie on a local file system of Linux, such as /run; "
-            "choose another, or unset it"
+            "choose another, or unset it",
+            "unsupported",
+            VARIABLE,
+            path,
         ) from error

@@ -113,26 +113,27 @@ class Turn:
 
 def check_turn() -> None:
     """Raise InputError if the turn could not be taken, whoever has it now."""
-    problem = read_turn().problem
-    if problem is not None:
-        raise InputError(problem)
+    _turn_now()
 
 
 def read_turn() -> TurnState:
     """Return which turn is in force here, and who has it. Takes nothing and raises nothing."""
-    common = common_folder_path()
-    folder = str(common or own_folder_path())
     try:
-        every_user, opened = False, _open_turn()
-        holder = None if _flock(opened[1], fcntl.LOCK_EX) else (_read(opened[1])[1] or "another campaign")
-        _close(opened)
-        if common is not None:
-            with common_folder(common) as (descriptor, every_user):
-                other = other_user(descriptor, common)
-                holder = holder if other is None else holder_named(other, common)
-        return TurnState(folder, every_user, holder)
+        return _turn_now()
     except InputError as error:
-        return TurnState(folder, every_user=False, problem=str(error))
+        return TurnState(str(common_folder_path() or own_folder_path()), every_user=False, problem=str(error))
+
+
+def _turn_now() -> TurnState:
+    common = common_folder_path()
+    every_user, opened = False, _open_turn()
+    holder = None if _flock(opened[1], fcntl.LOCK_EX) else (_read(opened[1])[1] or "another campaign")
+    _close(opened)
+    if common is not None:
+        with common_folder(common) as (descriptor, every_user):
+            other = other_user(descriptor, common)
+            holder = holder if other is None else holder_named(other, common)
+    return TurnState(str(common or own_folder_path()), every_user, holder)
 
 
 def _open_turn() -> tuple[int, int]:
@@ -149,10 +150,12 @@ def _open_turn() -> tuple[int, int]:
         turn = os.open(name, FILE | os.O_CREAT, 0o600, dir_fd=folder)
     except OSError as error:
         os.close(folder)
-        raise InputError(f"{path} cannot be opened ({error.strerror}), and is the lock of a machine's turn: remove it") from error
+        raise InputError(
+            f"{path} cannot be opened ({error.strerror}), and is the lock of a machine's turn: remove it", "unreadable", value=path
+        ) from error
     if not stat.S_ISREG(os.fstat(turn).st_mode):
         _close((folder, turn))
-        raise InputError(f"{path} is no regular file, and is to be the lock of a machine's turn: remove it")
+        raise InputError(f"{path} is no regular file, and is to be the lock of a machine's turn: remove it", "unsafe", value=path)
     return folder, turn
 
 
@@ -167,7 +170,9 @@ def _flock(turn: int, kind: int) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        raise InputError(f"{own_folder_path()} has a file system without locks ({error.strerror}): mount another there") from error
+        raise InputError(
+            f"{own_folder_path()} has a file system without locks ({error.strerror}): mount another there", "unsupported"
+        ) from error
     return True
 
 

@@ -26,14 +26,22 @@ def read_device(system: SystemConfig) -> dict[str, Any]:
     count, wanted = torch.cuda.device_count(), len(system.gpus)
     if count != wanted:
         raise InputError(
-            f"system.device={system.device}: the timed process sees {count} GPUs instead of {wanted}; check driver, indices and UUIDs"
+            f"system.device={system.device}: the timed process sees {count} GPUs instead of {wanted}; check driver, indices and UUIDs",
+            "not_found",
+            "system.device",
+            system.device,
         )
     found = []
     for number, gpu in enumerate(system.gpus):
         properties = torch.cuda.get_device_properties(number)
         uuid = f"GPU-{properties.uuid}"
         if gpu.startswith("GPU-") and not uuid.startswith(gpu):
-            raise InputError(f"system.device={system.device}: the timed process sees {uuid}; check the UUID with nvidia-smi -L")
+            raise InputError(
+                f"system.device={system.device}: the timed process sees {uuid}; check the UUID with nvidia-smi -L",
+                "not_found",
+                "system.device",
+                system.device,
+            )
         found.append({"device": gpu, "uuid": uuid, "name": properties.name, "memory_bytes": properties.total_memory})
     return seen_together(system.device, found)
 

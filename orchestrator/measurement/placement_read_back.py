@@ -60,7 +60,10 @@ def placement_kept(start: Mapping[str, Any], end: Mapping[str, Any], pinned: boo
         if name in changed:
             before, after = changed[name]
             raise InputError(
-                f"{OWN[name]} {after} after the rounds and {before} before them: the model changes this; have it do so in load"
+                f"{OWN[name]} {after} after the rounds and {before} before them: the model changes this; have it do so in load",
+                "unsupported",
+                name,
+                after,
             )
     return tuple(f"{OWN[name]} {before} at first and {after} at the end" for name, (before, after) in changed.items())
 
@@ -70,7 +73,10 @@ def refuse_other_cores(start: Mapping[str, Any], pinned: bool) -> None:
     cores = list(allowed_cores())
     if pinned and cores != start["measuring_cores"]:
         raise InputError(
-            f"{MEASURING} {cores} after a round and {start['measuring_cores']} before it: the model changes this; have it do so in load"
+            f"{MEASURING} {cores} after a round and {start['measuring_cores']} before it: the model changes this; have it do so in load",
+            "unsupported",
+            "system.cores",
+            cores,
         )
 
 
@@ -96,7 +102,10 @@ def read_placement(
     for pool, count in found.items():
         if count != threads:
             raise InputError(
-                f"system.threads={threads}: runtime {trial.runtime.name} reads back {count} in pool {pool}; choose system.threads to fit"
+                f"system.threads={threads}: runtime {trial.runtime.name} reads back {count} in pool {pool}; choose system.threads to fit",
+                "conflict",
+                "system.threads",
+                threads,
             )
     return {
         "host": environment.environment()["host"],

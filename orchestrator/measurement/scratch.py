@@ -103,7 +103,7 @@ class Scratch:
             message = (
                 f"{path}: {size} bytes of stamps do not fit ({error.strerror}): free space there, make it writable, or raise `ulimit -f`"
             )
-            raise InputError(message) from error
+            raise InputError(message, "unreadable", value=size) from error
         if hasattr(mmap, "MADV_DONTFORK"):  # a copy of the process that a model forks dies at its first stamp, and writes none of ours
             self._map.madvise(mmap.MADV_DONTFORK)
         whole = memoryview(self._map).cast("q")

@@ -124,4 +124,8 @@ def refuse_changed(record: TrialRecord, digests: Mapping[str, Any]) -> None:
     """Raise InputError if data or weights are not those of the first rounds, unless the user has accepted that."""
     for name, digest in record.digests.items():
         if digests.get(name) != digest and not record.changes:
-            raise InputError(f"the {name} of {record.trial_id} has changed since its first rounds were measured; measure a new campaign")
+            raise InputError(
+                f"the {name} of {record.trial_id} has changed since its first rounds were measured; measure a new campaign",
+                "incomparable",
+                value=name,
+            )

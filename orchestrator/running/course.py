@@ -72,7 +72,7 @@ class Course:
             self.take(rounds)
             decision = self.decide(kept=self.book.extends)
         except TrialFailed as error:
-            raise InputError(f"{trial_id}, as it is stored: {error}; measure the campaign again") from error
+            raise InputError(f"{trial_id}, as it is stored: {error}; measure the campaign again", "damaged") from error
         visit = rounds.rows.column("visit")[-1].as_py()
         self.visit = self.visit if visit is None else visit
         if decision.stop:

@@ -133,9 +133,9 @@ class Site(Protocol):
 
 
 class LocalSite:
-    """The driver's machine alone."""
+    """The driver's machine alone; without ``open_executor`` to look at models, not to measure them."""
 
-    def __init__(self, open_executor: Callable[[], AbstractContextManager[Executor]]) -> None:
+    def __init__(self, open_executor: Callable[[], AbstractContextManager[Executor]] | None = None) -> None:
         self._open_executor = open_executor
         self.machine_here = read_machine()
         self._inspector = Inspector()
@@ -147,4 +147,5 @@ class LocalSite:
         return [self._inspector.look(resolved(trial)) for trial in trials]
 
     def executor(self) -> AbstractContextManager[Executor]:
+        assert self._open_executor is not None
         return self._open_executor()

@@ -132,7 +132,7 @@ class InlineSite(LocalSite):
     def machine(self, system: SystemConfig) -> Machine:
         """Return this machine. Raises InputError for a system that names another Python or other GPUs than this process has."""
         if told := why_not_here(system, sys.executable, os.environ):
-            raise InputError(told)
+            raise InputError(told, "unsupported", "system", system.name)
         return super().machine(system)
 
 

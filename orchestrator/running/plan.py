@@ -85,11 +85,14 @@ def pair_up(trials: Sequence[Trial]) -> tuple[list[Trial], tuple[LeftOut, ...]]:
         if None not in (model.classes, task.classes) and model.classes != task.classes:
             raise InputError(
                 f"model {model.name} has classes={model.classes} and task {task.name} classes={task.classes}, which must be equal; "
-                f"set task.classes={model.classes} if the data has so many, or choose a model of {task.classes} classes"
+                f"set task.classes={model.classes} if the data has so many, or choose a model of {task.classes} classes",
+                "conflict",
+                "task.classes",
+                task.classes,
             )
     if not fitting:
         more = f" (and {len(left_out) - 1} more pairs)" if len(left_out) > 1 else ""
-        raise InputError(f"nothing is left to run: {left_out[0].reason if left_out else 'the sweep is empty'}{more}")
+        raise InputError(f"nothing is left to run: {left_out[0].reason if left_out else 'the sweep is empty'}{more}", "unsupported")
     return fitting, left_out
 
 
@@ -134,7 +137,11 @@ def make_plan_of(candidates: Sequence[Candidate], left_out: Sequence[LeftOut] = 
 
             values, others = dict(flattened(other.trial.model_dump())), dict(flattened(candidate.trial.model_dump()))
             keys = sorted(name for name in values.keys() | others.keys() if values.get(name) != others.get(name))
-            raise InputError(f"two trials are the same work ({key}) and differ only in {', '.join(keys)}; give that one value")
+            raise InputError(
+                f"two trials are the same work ({key}) and differ only in {', '.join(keys)}; give that one value",
+                "conflict",
+                ", ".join(keys),
+            )
     repeats = max((candidate.trial.measurement.repeat for candidate in by_key.values()), default=0)
     reasons = {key: "; ".join(lacks(candidate)) or None for key, candidate in by_key.items()}
     planned = tuple(
@@ -168,7 +175,12 @@ def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
     if wanted is not None and not matching:
         raise analysis.unknown_reference([planned.trial_id for planned in plan.trials])
     if wanted is not None and all(planned.state != "planned" for planned in matching):
-        raise InputError(f"analysis.reference={wanted}: this trial cannot run here: {matching[0].reason}; choose one that can")
+        raise InputError(
+            f"analysis.reference={wanted}: this trial cannot run here: {matching[0].reason}; choose one that can",
+            "unsupported",
+            "analysis.reference",
+            wanted,
+        )
     seen = [candidate for candidate in plan.candidates.values() if candidate.inspection.samples]
     known = dict.fromkeys(name for candidate in seen for name in candidate.inspection.metrics)
     for metric in analysis.metrics:
@@ -176,7 +188,10 @@ def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
         if any(metric not in candidate.inspection.metrics for candidate in seen):
             raise InputError(
                 f"analysis.metrics={metric}: the plan's tasks are judged by {', '.join(known)}; choose of these, or measure first and add "
-                "another by `report DIR analysis.metrics=[NAME]`"
+                "another by `report DIR analysis.metrics=[NAME]`",
+                "unknown",
+                "analysis.metrics",
+                metric,
             )
     if seen:
         analysis.check_slices(name for candidate in seen for name in slices_of(candidate))
@@ -189,7 +204,10 @@ def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
                 shared = next((f", choose one that they share by analysis.metrics=[{name}]" for name in before if name in now), "")
                 raise InputError(
                     f"task {trial.task.name}: its trials are judged by {before[0]} and by {now[0]}, which cannot stand in one table; give "
-                    f"them one metric{shared}, or measure them in campaigns of their own"
+                    f"them one metric{shared}, or measure them in campaigns of their own",
+                    "incomparable",
+                    "task",
+                    trial.task.name,
                 )
 
 

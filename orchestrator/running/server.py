@@ -106,7 +106,10 @@ class Server:
             self.keeper = Keeper(order.command, order.environment, order.cores, order.log, order.stop_s)
         except OSError as error:
             raise InputError(
-                f"server.command={order.command[0]}: cannot be started ({error}); correct the command, or install the program"
+                f"server.command={order.command[0]}: cannot be started ({error}); correct the command, or install the program",
+                "not_installed",
+                "server.command",
+                order.command[0],
             ) from error
         self.how_it_ended, self.end = self.keeper.how_it_ended, self.keeper.end
 
@@ -168,7 +171,10 @@ def with_port(settings: ServerSettings) -> ServerSettings:
         except OSError as error:
             raise InputError(
                 f"server.url={settings.url}: the port is not free ({error.strerror}), and another program's answers would be measured; end "
-                "what has it, or write port 0 for a free one"
+                "what has it, or write port 0 for a free one",
+                "in_use",
+                "server.url",
+                settings.url,
             ) from error
         return settings.at(int(probe.getsockname()[1]))
 
@@ -235,13 +241,20 @@ def versions_of(settings: ServerSettings, order: Order, cache: Path, secret: Sec
                 command, env=dict(order.environment), capture_output=True, text=True, errors="replace", timeout=VERSION_S, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise InputError(f"server.version_command={command[0]}: cannot be run ({error}); correct it or leave it out") from error
+            raise InputError(
+                f"server.version_command={command[0]}: cannot be run ({error}); correct it or leave it out",
+                "not_installed",
+                "server.version_command",
+                command[0],
+            ) from error
         lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
         if done.returncode:
             said = shortened(secret.hide(lines[-1]), SHOWN) if lines else "it prints nothing"
             raise InputError(
                 f"server.version_command={command[0]}: ends with {described(done.returncode)} ({said}); install what is missing, or "
-                "correct it"
+                "correct it",
+                key="server.version_command",
+                value=command[0],
             )
         found["version"] = shortened(secret.hide(lines[0]), SHOWN) if lines else "unknown"
     return found

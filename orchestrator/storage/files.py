@@ -239,14 +239,18 @@ def make_output_folder(path: Path, option: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{option} {path} cannot be a folder ({error.strerror}): name another place") from error
+        raise InputError(
+            f"{option} {path} cannot be a folder ({error.strerror}): name another place", "unreadable", option, path
+        ) from error
     return folder
 
 
 def check_output_file(path: Path) -> None:
     """Raise InputError where a file cannot be written that the user names: it is a folder, or its folder does not exist."""
     if path.is_dir() or not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: must be a file in a folder that exists: make {path.absolute().parent}, or name another place")
+        raise InputError(
+            f"{path}: must be a file in a folder that exists: make {path.absolute().parent}, or name another place", "not_found", value=path
+        )
 
 
 def write_text(path: Path, text: str) -> None:
@@ -279,7 +283,7 @@ def write_parquet(path: Path, table: pa.Table, **options: Any) -> None:
 def write_link(link: Path, target: Path) -> None:
     """Point a symbolic link at ``target`` by a relative path, in one step. Raises InputError if it is no link."""
     if link.exists() and not link.is_symlink():
-        raise InputError(f"{link} is to be a link to the newest results but is something else: move it away")
+        raise InputError(f"{link} is to be a link to the newest results but is something else: move it away", "exists")
     link.parent.mkdir(parents=True, exist_ok=True)
     draft = draft_of(link)
     draft.unlink(missing_ok=True)
@@ -288,7 +292,9 @@ def write_link(link: Path, target: Path) -> None:
         draft.replace(link)
     except PermissionError as error:
         draft.unlink(missing_ok=True)
-        raise InputError(f"{link} belongs to another user and cannot be pointed at the newest results: name results_dir=") from error
+        raise InputError(
+            f"{link} belongs to another user and cannot be pointed at the newest results: name results_dir=", "unreadable"
+        ) from error
 
 
 def write_results(directory: Path, tables: Mapping[str, pa.Table], texts: Mapping[str, str]) -> None:

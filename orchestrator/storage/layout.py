@@ -53,7 +53,11 @@ def inside(directory: Path, path: Path) -> Path:
         return path
     home = os.path.realpath(directory)
     if os.path.commonpath([home, os.path.realpath(path)]) != home:
-        raise InputError(f"{path} is a link that leads out of {directory}: results lie in one directory; put the files themselves there")
+        raise InputError(
+            f"{path} is a link that leads out of {directory}: results lie in one directory; put the files themselves there",
+            "unsafe",
+            value=path,
+        )
     return path
 
 
@@ -174,4 +178,9 @@ def refuse_campaign_folder(path: Path, option: str, directories: Sequence[Path])
     inputs = {Path(os.path.realpath(directory)) for directory in directories}
     for parent in (place, *place.parents):
         if parent in inputs or (parent / CAMPAIGN).is_file():
-            raise InputError(f"{option} {path} lies within the campaign {parent}, which stays as it was measured: name another place")
+            raise InputError(
+                f"{option} {path} lies within the campaign {parent}, which stays as it was measured: name another place",
+                "exists",
+                option,
+                path,
+            )

@@ -44,7 +44,7 @@ def read_json(path: Path, model: type[T]) -> T:
         version = document.get("schema_version") if isinstance(document, dict) else None
         if isinstance(version, int) and version > schema.SCHEMA_VERSION:
             known = f"this program reads up to {schema.SCHEMA_VERSION}"
-            raise InputError(f"{path} has schema version {version} and {known}: upgrade tail-quality")
+            raise InputError(f"{path} has schema version {version} and {known}: upgrade tail-quality", "unsupported", value=path)
         check_json(content)
         document.pop("sha256")
         return model.model_validate(document)
@@ -54,7 +54,7 @@ def read_json(path: Path, model: type[T]) -> T:
         _refuse_unreadable(path, error)
     except ValueError as error:
         reason = explain(error) if isinstance(error, ValidationError) else first_line(error)
-        raise InputError(f"{path} is not what this program writes: {reason}; restore it from a copy") from error
+        raise InputError(f"{path} is not what this program writes: {reason}; restore it from a copy", "damaged", value=path) from error
 
 
 def parse_json(content: bytes, finite: bool = True) -> Any:
@@ -80,9 +80,9 @@ def read_regular(path: Path, most: int | None = None, remedy: str = "restore it 
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{path} is no regular file: restore it from a copy")
+            raise InputError(f"{path} is no regular file: restore it from a copy", "unsafe", value=path)
         if most is not None and status.st_size > most:
-            raise InputError(f"{path} has {status.st_size:,} bytes, and may have {most:,}: {remedy}")
+            raise InputError(f"{path} has {status.st_size:,} bytes, and may have {most:,}: {remedy}", "too_large", value=path)
         return file.read()
 
 
@@ -94,11 +94,15 @@ def read_trial(folder: TrialFolder, planned: PlannedTrial) -> TrialRecord | None
     path = folder.record
     if not path.exists():
         if planned.state in STARTED:
-            raise InputError(f"{path} is missing (the trial is {planned.state} by campaign.json): {MEASURE_AGAIN}")
+            raise InputError(f"{path} is missing (the trial is {planned.state} by campaign.json): {MEASURE_AGAIN}", "not_found", value=path)
         return None
     record = read_json(path, TrialRecord)
     if (record.trial_id, record.trial) != (planned.trial_id, planned.trial):
-        raise InputError(f"{path} is the record of {record.trial_id}, but not of what {CAMPAIGN} plans there: restore it from a copy")
+        raise InputError(
+            f"{path} is the record of {record.trial_id}, but not of what {CAMPAIGN} plans there: restore it from a copy",
+            "damaged",
+            value=path,
+        )
     return record
 
 
@@ -156,7 +160,9 @@ def opened(path: Path, remedy: str = MEASURE_AGAIN) -> Iterator[pq.ParquetFile]:
     except (pa.ArrowException, OSError, ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
         if isinstance(error, OSError) and error.errno:
             _refuse_unreadable(path, error)
-        raise InputError(f"{path} is not a whole Parquet file of this program ({first_line(error)}): {remedy}") from error
+        raise InputError(
+            f"{path} is not a whole Parquet file of this program ({first_line(error)}): {remedy}", "damaged", value=path
+        ) from error
 
 
 def _refuse_bomb(path: Path, metadata: pq.FileMetaData) -> None:
@@ -199,4 +205,4 @@ def _text_bytes(column: pa.ChunkedArray | pa.Array) -> int:
 def _refuse_unreadable(path: Path, error: OSError) -> NoReturn:
     if isinstance(error, FileNotFoundError):
         raise error
-    raise InputError(f"{path} cannot be read ({error.strerror}): check the folder and its permissions") from error
+    raise InputError(f"{path} cannot be read ({error.strerror}): check the folder and its permissions", "unreadable", value=path) from error

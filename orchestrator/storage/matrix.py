@@ -77,7 +77,8 @@ def round_matrix(timings: pa.Table, rounds: pa.Table, with_stages: bool = True) 
     if shape[0] * shape[1] > max(FEW_PLACES, SPARSE * timings.num_rows):
         raise InputError(
             f"timings/ has {timings.num_rows:,} rows of {shape[0]:,} rounds and {shape[1]:,} samples, where every round has a row of every "
-            f"sample: {RESTORE}"
+            f"sample: {RESTORE}",
+            "damaged",
         )
     place, rows_present = _places(timings, numbers, samples)
     codes = outcome_codes(timings)
@@ -150,7 +151,7 @@ def _stage(timings: pa.Table, name: str, is_ok: npt.NDArray[np.bool_]) -> npt.ND
     wrong = np.flatnonzero(is_ok & stored.is_null().to_numpy())
     if len(wrong):
         number, sample = (timings.column(of)[int(wrong[0])].as_py() for of in ("round", "sample"))
-        raise InputError(f"sample {sample} of round {number} is ok without {name}: {RESTORE}")
+        raise InputError(f"sample {sample} of round {number} is ok without {name}: {RESTORE}", "damaged")
     times: npt.NDArray[np.int64] = stored.fill_null(0).to_numpy()
     return times
 

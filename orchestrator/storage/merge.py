@@ -35,7 +35,7 @@ def both(folder: TrialFolder, least: int = 0, form: pa.Schema = schema.TIMINGS) 
         except (FileNotFoundError, InputError):  # unless a running driver has merged the parts meanwhile
             if (timed, rows) == (parts(folder.within("timings")), parts(folder.within("rounds"))):
                 raise
-    raise InputError(f"{folder.path} changes while it is read: read it again when its campaign has ended")
+    raise InputError(f"{folder.path} changes while it is read: read it again when its campaign has ended", "in_use", value=folder.path)
 
 
 def rounds(folder: TrialFolder, least: int = 0) -> pa.Table:
@@ -45,16 +45,30 @@ def rounds(folder: TrialFolder, least: int = 0) -> pa.Table:
 
 def _whole(folder: TrialFolder, timed: Parts, rows: Parts, least: int, form: pa.Schema) -> tuple[pa.Table, pa.Table]:
     if len(_alone(timed, rows)) > 1:
-        raise InputError(f"{folder.within('rounds')} lacks parts that {folder.within('timings').name}/ has: {MEASURE_AGAIN}")
+        raise InputError(
+            f"{folder.within('rounds')} lacks parts that {folder.within('timings').name}/ has: {MEASURE_AGAIN}",
+            "damaged",
+            value=folder.within("rounds"),
+        )
     found = _sorted(_read(rows, schema.ROUNDS), ["round"], folder)
     timings = _read(timed, form)
     stored: npt.NDArray[np.int32] = found.column("round").to_numpy()
     if len(gaps := np.flatnonzero(stored != np.arange(len(stored)))):
-        raise InputError(f"{folder.within('rounds')} lacks round {gaps[0]} and has later ones: {MEASURE_AGAIN}")
+        raise InputError(
+            f"{folder.within('rounds')} lacks round {gaps[0]} and has later ones: {MEASURE_AGAIN}", "damaged", value=folder.within("rounds")
+        )
     if len(stored) < least:
-        raise InputError(f"{folder.within('rounds')} has {len(stored)} rounds and {folder.record.name} counts {least}: {MEASURE_AGAIN}")
+        raise InputError(
+            f"{folder.within('rounds')} has {len(stored)} rounds and {folder.record.name} counts {least}: {MEASURE_AGAIN}",
+            "damaged",
+            value=folder.within("rounds"),
+        )
     if len(untimed := np.setdiff1d(stored, pc.unique(timings.column("round")).to_numpy())):
-        raise InputError(f"{folder.within('timings')} lacks round {untimed[0]}, which {folder.within('rounds').name}/ has: {MEASURE_AGAIN}")
+        raise InputError(
+            f"{folder.within('timings')} lacks round {untimed[0]}, which {folder.within('rounds').name}/ has: {MEASURE_AGAIN}",
+            "damaged",
+            value=folder.within("timings"),
+        )
     kept = pc.is_in(timings.column("round"), value_set=found.column("round"))
     if not pc.all(kept, min_count=0).as_py():
         timings = timings.filter(kept)
@@ -82,7 +96,9 @@ def _sorted(table: pa.Table, keys: list[str], folder: TrialFolder) -> pa.Table:
     if len(twice):
         row = table.slice(int(order[twice[0]]), 1)
         rows = ", ".join(f"{name} {row.column(name)[0].as_py()}" for name in keys)
-        raise InputError(f"{folder.path} holds {rows} twice: remove the part that was copied into timings/ and rounds/")
+        raise InputError(
+            f"{folder.path} holds {rows} twice: remove the part that was copied into timings/ and rounds/", "damaged", value=folder.path
+        )
     return table.take(pa.array(order))
 
 

@@ -32,7 +32,7 @@ def refuse_no_campaign(directory: Path) -> None:
         why = f"is not there: {told}, such as results/latest" + (f"; {nearest(directory.name, beside)}" if beside else "")
     elif below:
         why = f"holds no {CAMPAIGN} itself: name one of the campaigns below it ({', '.join(map(str, below[:3]))})"
-    raise InputError(f"{directory} {why}")
+    raise InputError(f"{directory} {why}", "not_found", value=directory)
 
 
 class Campaign:
@@ -74,8 +74,8 @@ class Campaign:
         path = self._folder(trial_id).samples
         if not path.exists():
             if rounds := self.trial(trial_id).rounds:
-                raise InputError(f"{path} is missing ({rounds} rounds are stored): {MEASURE_AGAIN}")
-            raise InputError(f"{path} is missing: the trial ended before its warm-up; measure it again")
+                raise InputError(f"{path} is missing ({rounds} rounds are stored): {MEASURE_AGAIN}", "not_found", value=path)
+            raise InputError(f"{path} is missing: the trial ended before its warm-up; measure it again", "no_data", value=path)
         with opened(path) as file:
             return conform_samples(file.read(), self.record.planned(trial_id).trial.task.kind)
 
@@ -101,7 +101,7 @@ class Campaign:
             if path.exists():
                 yield number, read_table(path, form)
             elif different:
-                raise InputError(f"{path} is missing (rounds/ counts {different} answers in it): {MEASURE_AGAIN}")
+                raise InputError(f"{path} is missing (rounds/ counts {different} answers in it): {MEASURE_AGAIN}", "not_found", value=path)
 
     def table(self, name: str, form: pa.Schema) -> pa.Table:
         """Return a result table; it is empty where a report has written none of that name."""
@@ -110,17 +110,17 @@ class Campaign:
         if not path.exists() and (self.directory / REPORT).exists():
             return form.empty_table()
         if not path.exists():
-            raise InputError(f"{path} is missing: {remedy}")
+            raise InputError(f"{path} is missing: {remedy}", "not_found", value=path)
         table = read_table(path, remedy=remedy)
         names = table.column_names
         if "server" not in names and "runtime" in names:  # from before servers
             table = table.add_column(names.index("runtime") + 1, "server", pa.array([NOT_ASKED] * table.num_rows, pa.string()))
         types = dict(zip(table.schema.names, table.schema.types, strict=True))
         if differing := [field.name for field in form if types.get(field.name) != field.type]:
-            raise InputError(f"{path} is no {name} table of this program (column {differing[0]}): {remedy}")
+            raise InputError(f"{path} is no {name} table of this program (column {differing[0]}): {remedy}", "damaged", value=path)
         strangers = set(table.column("trial").unique().to_pylist()) - {planned.trial_id for planned in self.record.trials}
         if strangers:
-            raise InputError(f"{path} is of another campaign (it names trial {min(strangers)}): {remedy}")
+            raise InputError(f"{path} is of another campaign (it names trial {min(strangers)}): {remedy}", "damaged", value=path)
         return table
 
     def both(self, trial_id: str) -> tuple[pa.Table, pa.Table]:

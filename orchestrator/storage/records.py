@@ -227,7 +227,9 @@ class CampaignRecord(Frozen):
             if planned.trial_id == trial_id:
                 return planned
         advice = nearest(trial_id, [planned.trial_id for planned in self.trials])
-        raise InputError(f"trial {trial_id!r} is not in this campaign: choose one of its {len(self.trials)} trials; {advice}")
+        raise InputError(
+            f"trial {trial_id!r} is not in this campaign: choose one of its {len(self.trials)} trials; {advice}", "unknown", value=trial_id
+        )
 
     @cached_property
     def _places(self) -> dict[str, int]:

@@ -78,7 +78,7 @@ class TrialWriter:
         if path.exists():
             return read_table(path)
         if self.rounds:
-            raise InputError(f"{path} is missing ({self.rounds} rounds are stored): {MEASURE_AGAIN}")
+            raise InputError(f"{path} is missing ({self.rounds} rounds are stored): {MEASURE_AGAIN}", "not_found", value=path)
         return None
 
     def stored_rounds(self) -> Rounds | None:

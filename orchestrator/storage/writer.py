@@ -71,7 +71,9 @@ def lock_campaign(directory: Path) -> BinaryIO:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         file = os.fdopen(os.open(path, flags, 0o666), "a+b")
     except OSError as error:
-        raise InputError(f"{path} cannot be opened as the lock of a campaign ({error.strerror or error}): remove it") from error
+        raise InputError(
+            f"{path} cannot be opened as the lock of a campaign ({error.strerror or error}): remove it", "unsafe", value=path
+        ) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -80,9 +82,13 @@ def lock_campaign(directory: Path) -> BinaryIO:
             about = json.loads(file.read())
             holder = f"process {about['pid']} on {about['host']}, started at {about['started_at']}"
         if isinstance(error, BlockingIOError):
-            raise InputError(f"{directory} is in use by {holder}: wait until it ends or stop it first") from error
+            raise InputError(
+                f"{directory} is in use by {holder}: wait until it ends or stop it first", "in_use", value=directory
+            ) from error
         raise InputError(
-            f"{directory} cannot be locked ({error.strerror}): choose a folder on another file system with results_dir="
+            f"{directory} cannot be locked ({error.strerror}): choose a folder on another file system with results_dir=",
+            "unsupported",
+            value=directory,
         ) from error
     about = {"host": socket.gethostname(), "pid": os.getpid(), "started_at": utc_now().isoformat(timespec="seconds")}
     file.truncate(0)
@@ -279,7 +285,12 @@ def _make_directory(directory: Path) -> bool:
         if isinstance(error, FileExistsError) and directory.is_dir():
             _refuse_used(directory)
             return False
-        raise InputError(f"results directory {directory} cannot be made ({error.strerror}): choose another with results_dir=") from error
+        raise InputError(
+            f"results directory {directory} cannot be made ({error.strerror}): choose another with results_dir=",
+            "unreadable",
+            "results_dir",
+            directory,
+        ) from error
     return True
 
 
@@ -287,8 +298,16 @@ def _refuse_used(directory: Path) -> None:
     if (directory / CAMPAIGN).exists():
         raise InputError(
             f"{directory} holds a campaign already: go on with it with `python -m orchestrator resume {shlex.quote(str(directory))}`, or "
-            "choose another directory with results_dir="
+            "choose another directory with results_dir=",
+            "exists",
+            "results_dir",
+            directory,
         )
     strange = [path.name for path in directory.iterdir() if path.name not in (LOCK, OVERRIDES) and not DRAFT.fullmatch(path.name)]
     if strange:
-        raise InputError(f"{directory} is not empty (it holds {min(strange)}): choose a new directory with results_dir=, or empty this one")
+        raise InputError(
+            f"{directory} is not empty (it holds {min(strange)}): choose a new directory with results_dir=, or empty this one",
+            "exists",
+            "results_dir",
+            directory,
+        )

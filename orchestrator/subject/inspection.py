@@ -101,7 +101,7 @@ class Inspector:
         self._digest_cache = digest_cache
         self._models: dict[str, tuple[Model, dict[str, Any]]] = {}
         self._tasks: dict[str, OpenTask] = {}
-        self._servers: dict[str, str | None] = {}
+        self._servers: dict[str, InputError | None] = {}
 
     def open(self, trial: Trial) -> Subject:
         """Construct a trial's model and task, let them check themselves, draw the samples and digest everything.
@@ -142,7 +142,7 @@ class Inspector:
             lambda: self._check_load(trial, 1),
             lambda: self._check_server(trial),
         )
-        missing = tuple(filter(None, map(_complaint, steps)))
+        missing = tuple(str(complaint) for complaint in map(_complaint, steps) if complaint is not None)
         if not missing:
             subject = self.open(trial)
             return Look(subject.inspection, (), subject.model.fetches() if hasattr(subject.model, "fetches") else None)
@@ -163,7 +163,7 @@ class Inspector:
         if key not in self._servers:
             self._servers[key] = _complaint(lambda: check_server(trial.server))
         if (complaint := self._servers[key]) is not None:
-            raise InputError(complaint)
+            raise complaint
 
     def _model(self, trial: Trial, options: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
         """Return a model that has checked itself, not loaded yet; and what an inspection says of it."""
@@ -211,11 +211,11 @@ class Inspector:
             return task, samples, found, inspection
 
 
-def _complaint(step: Callable[[], object]) -> str | None:
+def _complaint(step: Callable[[], object]) -> InputError | None:
     try:
         step()
     except InputError as error:
-        return str(error)
+        return error
     return None
 
 
@@ -223,10 +223,20 @@ def check_runtime(runtime: RuntimeConfig, device: DeviceKind) -> None:
     """Raise InputError for the first module or program that a runtime needs and this machine lacks. Imports and starts none."""
     for module in runtime.packages:
         if importlib.util.find_spec(module) is None:
-            raise InputError(f"runtime={runtime.name} needs the package {module}, which is not installed; install it or choose another")
+            raise InputError(
+                f"runtime={runtime.name} needs the package {module}, which is not installed; install it or choose another",
+                "not_installed",
+                "runtime",
+                runtime.name,
+            )
     for program in runtime.programs.get(device, ()):
         if shutil.which(program) is None:
-            raise InputError(f"runtime={runtime.name} needs the program {program}, which is not on PATH; install it or choose another")
+            raise InputError(
+                f"runtime={runtime.name} needs the program {program}, which is not on PATH; install it or choose another",
+                "not_installed",
+                "runtime",
+                runtime.name,
+            )
 
 
 def options_here(trial: Trial) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -240,6 +250,10 @@ def options_here(trial: Trial) -> tuple[dict[str, Any], dict[str, Any]]:
     for key, path in trial.system.paths.items():
         block, _, name = key.partition(".")
         if name not in options.get(block, {}):
-            raise InputError(f"system.paths.{key}: neither model nor task has this option; write task.KEY or model.KEY of a YAML")
+            raise InputError(
+                f"system.paths.{key}: neither model nor task has this option; write task.KEY or model.KEY of a YAML",
+                "unknown",
+                f"system.paths.{key}",
+            )
         options[block][name] = path
     return options["model"], options["task"]

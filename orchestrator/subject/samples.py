@@ -30,10 +30,10 @@ NUMBERS = re.compile("([0-9]{1,15})")
 def check_names(task: str, samples: Sequence[Sample]) -> None:
     """Refuse a task without samples, or with two of one name. Raises InputError."""
     if not samples:
-        raise InputError(f"task {task}: has no samples; check where its data is")
+        raise InputError(f"task {task}: has no samples; check where its data is", "no_data", "task", task)
     name, count = Counter(sample.name for sample in samples).most_common(1)[0]
     if count > 1:
-        raise InputError(f"task {task}: {count} samples are called {name!r}; names must be unique")
+        raise InputError(f"task {task}: {count} samples are called {name!r}; names must be unique", key="task", value=task)
 
 
 def class_range(samples: Iterable[Sample]) -> tuple[int, int] | None:
@@ -48,7 +48,9 @@ def check_classes(owner: str, classes: int | None, found: tuple[int, int] | None
     if classes is not None and found is not None and not 0 <= found[0] <= found[1] < classes:
         raise InputError(
             f"{owner}: classes={classes} allows class indices 0 to {classes - 1}, but labels lie in {found[0]} to {found[1]}; "
-            "correct the labels or the number of classes"
+            "correct the labels or the number of classes",
+            key="classes",
+            value=classes,
         )
 
 
@@ -206,7 +208,8 @@ def _order_that_ran(trial: Trial, number: int, times: Times, incomplete: bool) -
                 return candidate
     raise InputError(
         f"sample {apart} of round {number} has another time than the rest of its batch (measurement.batch={size}): "
-        "restore timings/ from a copy or measure the trial again"
+        "restore timings/ from a copy or measure the trial again",
+        "damaged",
     )
 
 

@@ -83,7 +83,10 @@ def length_of_stream(load: LoadConfig, rate_per_s: float, samples: int) -> Lengt
     if found.arrivals(samples) > MOST_ARRIVALS:
         raise InputError(
             f"load.rate_per_s={rate_per_s:g}: a stream would have {found.arrivals(samples):,} arrivals and may have {MOST_ARRIVALS:,}; "
-            "set a shorter load.stream_s"
+            "set a shorter load.stream_s",
+            "too_large",
+            "load.rate_per_s",
+            rate_per_s,
         )
     return found
 
@@ -114,7 +117,9 @@ def schedule_of(trial: Trial, samples: int, stream: int) -> Schedule:
 def refuse_cut_groups(group: int, arrivals: int, key: str = "load.group", stream: str = "a stream", remedy: str = "lower it") -> None:
     """Raise InputError for groups of more samples than a stream has arrivals: one could never come whole."""
     if group > arrivals:
-        raise InputError(f"{key}={group}: {stream} has {arrivals:,} arrivals, so that {group:,} never come at once; {remedy}")
+        raise InputError(
+            f"{key}={group}: {stream} has {arrivals:,} arrivals, so that {group:,} never come at once; {remedy}", "conflict", key, group
+        )
 
 
 def mean_rate(trial: Trial) -> float:
@@ -140,7 +145,7 @@ def _trace_of(load: LoadConfig) -> NDArray[np.int64]:
     try:
         return queueing.trace(times, load.speed, load.group)
     except InputError as error:
-        raise InputError(f"load.file={load.file}: {error}") from error
+        raise InputError(f"load.file={load.file}: {error}", "damaged", "load.file", load.file) from error
 
 
 def _traced(load: LoadConfig, samples: int) -> tuple[NDArray[np.int64], Length]:
@@ -155,7 +160,9 @@ def _traced(load: LoadConfig, samples: int) -> tuple[NDArray[np.int64], Length]:
         of_samples = f" of {samples} samples" if samples > 1 else ""
         raise InputError(
             f"load.file={load.file}: {moments.size} arrivals, of which {ramp} are the ramp, fill no round{of_samples}; "
-            "give a longer trace, or lower task.limit or load.ramp_s"
+            "give a longer trace, or lower task.limit or load.ramp_s",
+            key="load.file",
+            value=load.file,
         )
     rounds = min(held, max(1, -(-(within - ramp) // samples) if load.stream_s is not None else held))
     length = Length(ramp, rounds)
@@ -165,13 +172,15 @@ def _traced(load: LoadConfig, samples: int) -> tuple[NDArray[np.int64], Length]:
 def read_trace(path: Path) -> NDArray[np.float64]:
     """Return the times of a file in s, in the order of its lines. Raises InputError for what holds no such column, or what is no time."""
     if path.exists() and not path.is_file():  # a pipe or a device would be read without end
-        raise InputError(f"load.file={path}: must be a regular file; copy what is to be played into one")
+        raise InputError(f"load.file={path}: must be a regular file; copy what is to be played into one", key="load.file", value=path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             values = _of_jsonl(file) if path.suffix in (".jsonl", ".json") else _of_csv(file)
             return np.array([_seconds(value, line) for line, value in values], dtype=np.float64)
     except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"load.file={path}: cannot be read as arrival times in CSV or JSONL: {error}") from error
+        raise InputError(
+            f"load.file={path}: cannot be read as arrival times in CSV or JSONL: {error}", "damaged", "load.file", path
+        ) from error
 
 
 def _of_jsonl(lines: Iterable[str]) -> Iterator[tuple[int, object]]:

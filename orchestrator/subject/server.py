@@ -58,11 +58,21 @@ def address_of(settings: ServerSettings) -> Address:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise InputError(f"server.url={settings.url}: the host {host} has no known address ({error}); correct the URL") from error
+        raise InputError(
+            f"server.url={settings.url}: the host {host} has no known address ({error}); correct the URL",
+            "not_found",
+            "server.url",
+            settings.url,
+        ) from error
     try:
         tls = ssl.create_default_context(cafile=settings.ca) if parts.scheme == "https" else None
     except OSError as error:
-        raise InputError(f"server.ca={settings.ca} cannot be read as certificates in PEM form ({error}); correct the path") from error
+        raise InputError(
+            f"server.ca={settings.ca} cannot be read as certificates in PEM form ({error}); correct the path",
+            "unreadable",
+            "server.ca",
+            settings.ca,
+        ) from error
     numbers = tuple((int(family), tuple(address)) for family, _, _, _, address in found)
     return Address(host, port, parts.path.rstrip("/"), numbers, tls)
 
@@ -73,7 +83,9 @@ def token_of(settings: ServerSettings) -> Secret:
         # Its value may be the token itself, which no message repeats.
         where, found = "server.token_env", os.environ.get(settings.token_env)
         if found is None:
-            raise InputError(f"{where}: this environment variable is not set; name the one that holds the server's token, and set it")
+            raise InputError(
+                f"{where}: this environment variable is not set; name the one that holds the server's token, and set it", "missing", where
+            )
     elif settings.token_file is not None:
         where = "server.token_file"
         try:
@@ -81,13 +93,17 @@ def token_of(settings: ServerSettings) -> Secret:
                 found = file.read(LONGEST_TOKEN + 1)
         except OSError as error:
             raise InputError(
-                f"{where} cannot be read ({error.strerror}); it must be a file that holds the token: correct the path or its permissions"
+                f"{where} cannot be read ({error.strerror}); it must be a file that holds the token: correct the path or its permissions",
+                "unreadable",
+                where,
             ) from error
     else:
         return Secret("")
     token = found.strip()
     if not token or len(token) > LONGEST_TOKEN or not all("!" <= letter <= "~" for letter in token):
-        raise InputError(f"{where}: holds no token, which is 1 to {LONGEST_TOKEN:,} visible ASCII characters in one line; correct it")
+        raise InputError(
+            f"{where}: holds no token, which is 1 to {LONGEST_TOKEN:,} visible ASCII characters in one line; correct it", key=where
+        )
     return Secret(token)
 
 
@@ -120,7 +136,10 @@ def check_server(settings: ServerSettings) -> None:
             if importlib.util.find_spec(module.partition(".")[0]) is None:
                 raise InputError(
                     f"server={settings.name} needs the package {module}, which is not installed; install it (the extra `servers` brings "
-                    "litserve and xllamacpp), or choose another"
+                    "litserve and xllamacpp), or choose another",
+                    "not_installed",
+                    "server",
+                    settings.name,
                 )
         program = filled(settings.command[0], settings.settings)
         if named_in([program]) or shutil.which(program) is not None:
@@ -128,14 +147,25 @@ def check_server(settings: ServerSettings) -> None:
         if INTERPRETER in named_in(settings.command[:1]):
             raise InputError(
                 f"server.settings.{INTERPRETER}={program}: there is no such program, and server={settings.name} runs in a Python of its "
-                "own; `python requirements/servers.py FOLDER` makes it, and TAIL_QUALITY_SERVERS_PYTHON=FOLDER/bin/python names it"
+                "own; `python requirements/servers.py FOLDER` makes it, and TAIL_QUALITY_SERVERS_PYTHON=FOLDER/bin/python names it",
+                "not_found",
+                f"server.settings.{INTERPRETER}",
+                program,
             )
-        raise InputError(f"server={settings.name} needs the program {program}, which is not on PATH; install it or choose another")
+        raise InputError(
+            f"server={settings.name} needs the program {program}, which is not on PATH; install it or choose another",
+            "not_installed",
+            "server",
+            settings.name,
+        )
     try:
         connect(address_of(settings), min(CHECK_S, settings.timeout_s)).close()
     except OSError as error:
         raise InputError(
-            f"server.url={settings.url}: the server {settings.name} takes no connection ({reason(error)}); start it, or correct the URL"
+            f"server.url={settings.url}: the server {settings.name} takes no connection ({reason(error)}); start it, or correct the URL",
+            "not_found",
+            "server.url",
+            settings.url,
         ) from error
 
 

@@ -35,7 +35,9 @@ def add_code_folders(folders: Sequence[str]) -> None:
     for folder in folders:
         path = Path(folder).expanduser().absolute()
         if not path.is_dir():
-            raise InputError(f"code={folder}: there is no such folder; it must hold the modules that your YAML files name")
+            raise InputError(
+                f"code={folder}: there is no such folder; it must hold the modules that your YAML files name", "not_found", "code", folder
+            )
         if str(path) not in sys.path:
             sys.path.append(str(path))
         metrics.add_folders([path])
@@ -72,7 +74,11 @@ def check_packages(home: Path | None = None) -> None:
         assert spec is not None
         places = [Path(place).resolve() for place in spec.submodule_search_locations or [spec.origin or ""]]
         if home / name not in places:
-            raise InputError(f"{spec.origin or places[0]} hides the package {name} of tail-quality; rename it or start from another folder")
+            raise InputError(
+                f"{spec.origin or places[0]} hides the package {name} of tail-quality; rename it or start from another folder",
+                "conflict",
+                value=name,
+            )
 
 
 def resolve(block: str, target: str, options: Mapping[str, Any]) -> Any:
@@ -90,9 +96,9 @@ def resolve(block: str, target: str, options: Mapping[str, Any]) -> Any:
             advice = "correct the YAML, or name the folder of your own modules with code=[DIR]"
             if error.name and not module.startswith(error.name):
                 advice = f"it is imported by {module}: install it"
-            raise InputError(f"{where}: there is no module {error.name}; {advice}") from error
+            raise InputError(f"{where}: there is no module {error.name}; {advice}", "not_found", value=error.name) from error
         except AttributeError as error:
-            raise InputError(f"{where}: module {module} has no {name}; correct the YAML") from error
+            raise InputError(f"{where}: module {module} has no {name}; correct the YAML", "unknown", value=name) from error
         return found(**options)
 
 
@@ -105,7 +111,9 @@ def faults_of(where: str) -> Iterator[None]:
         raise
     except OSError as error:
         reason = f"{error.strerror}{place_of(error)}" if error.strerror else message_with_place(error)
-        raise InputError(f"{error.filename or where}: cannot be read: {reason}; check the path and its permissions") from error
+        raise InputError(
+            f"{error.filename or where}: cannot be read: {reason}; check the path and its permissions", "unreadable", value=error.filename
+        ) from error
     except BaseException as error:
         if ends_the_program(error):
             raise

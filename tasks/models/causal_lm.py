@@ -58,10 +58,14 @@ class CausalLM:
     def check(self) -> None:
         """Raise InputError for missing packages or files, and a local checkpoint that is none or of another architecture."""
         if len(set(self._choices)) < max(2, len(self._choices)):
-            raise InputError(f"model.choices={list(self._choices)} must be two or more different texts; correct it")
+            raise InputError(
+                f"model.choices={list(self._choices)} must be two or more different texts; correct it",
+                key="model.choices",
+                value=list(self._choices),
+            )
         for key, value, known in (("answer", self._answer, ANSWERS), ("too_long", self._too_long, TOO_LONG)):
             if value not in known:
-                raise InputError(f"model.{key}={value} must be one of: {', '.join(known)}; correct it")
+                raise InputError(f"model.{key}={value} must be one of: {', '.join(known)}; correct it", "unknown", f"model.{key}", value)
         self._pretrained().check(self._architecture)
 
     def files(self) -> Sequence[Path]:
@@ -96,7 +100,9 @@ class CausalLM:
         if self._package is not None:
             return Pretrained(locate(self._package, "*.gguf")[0])
         if self._hub is None:
-            raise InputError("model.path, model.package and model.hub are all empty; set model.path to a folder or a GGUF file")
+            raise InputError(
+                "model.path, model.package and model.hub are all empty; set model.path to a folder or a GGUF file", "missing", "model.path"
+            )
         return Pretrained(self._hub, self._revision)
 
 

@@ -16,9 +16,16 @@ SAFETENSORS = ".safetensors"
 def check_checkpoint(path: Path) -> None:
     """Raise InputError where the file is missing or its format needs a package that is."""
     if not path.is_file():
-        raise InputError(f"model.path={path} is not a file; set it to a state dict (.pth or {SAFETENSORS})")
+        raise InputError(
+            f"model.path={path} is not a file; set it to a state dict (.pth or {SAFETENSORS})", "not_found", "model.path", path
+        )
     if path.suffix == SAFETENSORS and find_spec("safetensors") is None:
-        raise InputError(f"model.path={path} needs the package safetensors, which is not installed: run `pip install safetensors`")
+        raise InputError(
+            f"model.path={path} needs the package safetensors, which is not installed: run `pip install safetensors`",
+            "not_installed",
+            "model.path",
+            path,
+        )
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
@@ -33,10 +40,18 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken file makes its readers raise almost anything
         raise InputError(
-            f"model.path={path} cannot be read as weights ({first_line(error)}); save it with torch.save(model.state_dict(), FILE)"
+            f"model.path={path} cannot be read as weights ({first_line(error)}); save it with torch.save(model.state_dict(), FILE)",
+            "damaged",
+            "model.path",
+            path,
         ) from error
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise InputError(f"model.path={path} is no plain state dict of tensors; save it with torch.save(model.state_dict(), FILE)")
+        raise InputError(
+            f"model.path={path} is no plain state dict of tensors; save it with torch.save(model.state_dict(), FILE)",
+            "unsupported",
+            "model.path",
+            path,
+        )
     return state
 
 
@@ -58,6 +73,8 @@ def load_strictly(network: Any, state: Mapping[str, Any], architecture: str, sou
     if differences:
         raise InputError(
             f"{source} holds no weights of {architecture}: {differences[0]} ({len(differences)} differences of {len(wanted)} "
-            "tensors); choose the architecture and the number of classes that it was saved from"
+            "tensors); choose the architecture and the number of classes that it was saved from",
+            "conflict",
+            value=source,
         )
     network.load_state_dict(state, strict=True)

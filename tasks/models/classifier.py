@@ -95,5 +95,10 @@ def checked_classifier(
     """Return the classifier of an open session. Raises InputError where it answers for another number of classes."""
     logits = session.download(session.infer(session.upload(example)))
     if logits.shape != (len(example), class_count):
-        raise InputError(f"model.classes={class_count}, but the network answers in shape {logits.shape}; set it to the network's")
+        raise InputError(
+            f"model.classes={class_count}, but the network answers in shape {logits.shape}; set it to the network's",
+            "conflict",
+            "model.classes",
+            class_count,
+        )
     return Classifier(session, prepare, {**facts, **session.facts, "classes": logits.shape[1]})

@@ -54,9 +54,17 @@ class Detr:
     def check(self) -> None:
         """Raise InputError for missing packages or files, another architecture's checkpoint, and impossible sizes."""
         if not 0 < self._shortest <= self._longest:
-            raise InputError(f"model.shortest={self._shortest} must lie between 1 and model.longest={self._longest}; correct it")
+            raise InputError(
+                f"model.shortest={self._shortest} must lie between 1 and model.longest={self._longest}; correct it",
+                key="model.shortest",
+                value=self._shortest,
+            )
         if not 0 <= self._least_score <= 1:
-            raise InputError(f"model.least_score={self._least_score} must lie between 0 and 1; correct it")
+            raise InputError(
+                f"model.least_score={self._least_score} must lie between 0 and 1; correct it",
+                key="model.least_score",
+                value=self._least_score,
+            )
         place = self._place()
         place.check(ARCHITECTURE)
         if self._path is None or _by_timm(self._path):
@@ -85,9 +93,16 @@ class Detr:
 
     def _place(self) -> Pretrained:
         if self._path is None and self._hub is None:
-            raise InputError("model.hub and model.path are both empty; set model.path=DIR to a checkpoint's folder")
+            raise InputError(
+                "model.hub and model.path are both empty; set model.path=DIR to a checkpoint's folder", "missing", "model.path"
+            )
         if self._path is not None and not self._path.is_dir():
-            raise InputError(f"model.path={self._path} is not a folder; set it to one that transformers' save_pretrained wrote")
+            raise InputError(
+                f"model.path={self._path} is not a folder; set it to one that transformers' save_pretrained wrote",
+                "not_found",
+                "model.path",
+                self._path,
+            )
         return Pretrained(self._path or str(self._hub), self._revision)
 
 

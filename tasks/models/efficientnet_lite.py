@@ -70,7 +70,9 @@ class EfficientNetLite:
 
     def _image_input(self) -> ImageInput:
         if self._variant not in INPUT_SIZES:
-            raise InputError(f"model.variant={self._variant} must be one of: {', '.join(INPUT_SIZES)}")
+            raise InputError(
+                f"model.variant={self._variant} must be one of: {', '.join(INPUT_SIZES)}", "unknown", "model.variant", self._variant
+            )
         size = INPUT_SIZES[self._variant]
         return ImageInput(size, size + CROP_PADDING, "bicubic", mean=(127.0,) * 3, std=(128.0,) * 3)
 
@@ -78,5 +80,9 @@ class EfficientNetLite:
         if self._path is not None:
             return self._path
         if self._variant not in WEIGHTS:
-            raise InputError(f"model.variant={self._variant} has no weights package (only {', '.join(WEIGHTS)} have); set model.path=FILE")
+            raise InputError(
+                f"model.variant={self._variant} has no weights package (only {', '.join(WEIGHTS)} have); set model.path=FILE",
+                "missing",
+                "model.path",
+            )
         return locate(WEIGHTS[self._variant], "*.pth")[0]

@@ -36,11 +36,21 @@ class ImageInput:
 
     def __post_init__(self) -> None:
         if not 0 < self.crop_size <= self.resize_size:
-            raise InputError(f"model.resize_size={self.resize_size} must be at least model.input_size={self.crop_size}; raise it")
+            raise InputError(
+                f"model.resize_size={self.resize_size} must be at least model.input_size={self.crop_size}; raise it",
+                "conflict",
+                "model.resize_size",
+                self.resize_size,
+            )
         if self.interpolation not in INTERPOLATIONS:
-            raise InputError(f"model.interpolation={self.interpolation} must be one of: {', '.join(INTERPOLATIONS)}")
+            raise InputError(
+                f"model.interpolation={self.interpolation} must be one of: {', '.join(INTERPOLATIONS)}",
+                "unknown",
+                "model.interpolation",
+                self.interpolation,
+            )
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise InputError("model.mean and model.std must have three numbers each, those of std above 0; correct them")
+            raise InputError("model.mean and model.std must have three numbers each, those of std above 0; correct them", key="model.mean")
 
     @classmethod
     def of_fractions(cls, crop_size: int, resize_size: int, interpolation: str, mean: Sequence[float], std: Sequence[float]) -> ImageInput:

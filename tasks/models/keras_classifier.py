@@ -54,7 +54,12 @@ class KerasClassifier:
         self.check()
         path, image_input = self._file(), ImageInput.of_fractions(*self._own_input)
         if context.runtime != "tensorflow":
-            raise InputError(f"runtime={context.runtime} cannot execute model.path={path}; set runtime=tensorflow")
+            raise InputError(
+                f"runtime={context.runtime} cannot execute model.path={path}; set runtime=tensorflow",
+                "unsupported",
+                "runtime",
+                context.runtime,
+            )
         settings = apply_settings(context)
         call, weights = read_tensorflow_file(path)
         example = channels_last(random_pictures(image_input, context.batch))
@@ -65,11 +70,16 @@ class KerasClassifier:
                 raise
             raise InputError(
                 f"model.path={path} takes no float pictures of shape {list(example.shape)} ({first_line(error)}); set model.input_size and "
-                "measurement.batch to what it was saved for"
+                "measurement.batch to what it was saved for",
+                "conflict",
+                "model.path",
+                path,
             ) from error
         return checked_classifier(session, lambda pictures: channels_last(image_input.array(pictures)), example, self._class_count, {})
 
     def _file(self) -> Path:
         if self._path is None:
-            raise InputError(f"model.path is empty; set it to a Keras file or a folder with a SavedModel ({HOW_TO_SAVE})")
+            raise InputError(
+                f"model.path is empty; set it to a Keras file or a folder with a SavedModel ({HOW_TO_SAVE})", "missing", "model.path"
+            )
         return self._path

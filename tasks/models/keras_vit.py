@@ -44,7 +44,12 @@ class _Layers:
         import keras
 
         if type(network).__name__ != "VisionTransformer" or not hasattr(network.blocks[0], "attn"):
-            raise InputError(f"runtime=tensorflow: {type(network).__name__} is no plain vision transformer; choose runtime=torch")
+            raise InputError(
+                f"runtime=tensorflow: {type(network).__name__} is no plain vision transformer; choose runtime=torch",
+                "unsupported",
+                "runtime",
+                "tensorflow",
+            )
         self._keras = keras
         self._left = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
         self._heads = int(network.blocks[0].attn.num_heads)
@@ -99,7 +104,10 @@ class _Layers:
         """Raise InputError for a tensor that no layer has taken: the network computes more than the twin."""
         if self._left:
             raise InputError(
-                f"runtime=tensorflow: the network also has {next(iter(self._left))}, which its twin in Keras lacks; choose runtime=torch"
+                f"runtime=tensorflow: the network also has {next(iter(self._left))}, which its twin in Keras lacks; choose runtime=torch",
+                "unsupported",
+                "runtime",
+                "tensorflow",
             )
 
     def _weights(self, name: str) -> list[Any]:
@@ -107,5 +115,10 @@ class _Layers:
 
     def _taken(self, name: str) -> Any:
         if name not in self._left:
-            raise InputError(f"runtime=tensorflow: the network has no {name}, which its twin in Keras needs; choose runtime=torch")
+            raise InputError(
+                f"runtime=tensorflow: the network has no {name}, which its twin in Keras needs; choose runtime=torch",
+                "unsupported",
+                "runtime",
+                "tensorflow",
+            )
         return self._left.pop(name)

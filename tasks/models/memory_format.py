@@ -12,7 +12,12 @@ MEMORY_FORMATS = ("contiguous", "channels_last")
 def check_memory_format(memory_format: str) -> None:
     """Raise InputError for a name that is none."""
     if memory_format not in MEMORY_FORMATS:
-        raise InputError(f"model.memory_format={memory_format} must be one of: {', '.join(MEMORY_FORMATS)}")
+        raise InputError(
+            f"model.memory_format={memory_format} must be one of: {', '.join(MEMORY_FORMATS)}",
+            "unknown",
+            "model.memory_format",
+            memory_format,
+        )
 
 
 def arranged(network: Any, memory_format: str) -> Any:

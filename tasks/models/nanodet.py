@@ -59,18 +59,26 @@ class NanoDet:
         """Raise InputError for a missing package or file and options that contradict each other."""
         require_modules(("onnx", "onnxruntime"), "model nanodet")
         if not self._file().is_file():
-            raise InputError(f"model.path={self._path} is not a file; set it to the ONNX file of the detector")
+            raise InputError(
+                f"model.path={self._path} is not a file; set it to the ONNX file of the detector", "not_found", "model.path", self._path
+            )
         if len(self._category_ids) != self._class_count:
             raise InputError(
-                f"model.category_ids names {len(self._category_ids)} ids for model.classes={self._class_count}; give one id per class"
+                f"model.category_ids names {len(self._category_ids)} ids for model.classes={self._class_count}; give one id per class",
+                "conflict",
+                "model.category_ids",
             )
         if len(self._mean) != 3 or len(self._std) != 3 or min(self._std) <= 0:
-            raise InputError("model.mean and model.std must have three numbers each, those of std above 0; correct them")
+            raise InputError("model.mean and model.std must have three numbers each, those of std above 0; correct them", key="model.mean")
         for name, value in (("least_score", self._least_score), ("most_overlap", self._most_overlap)):
             if not 0 <= value <= 1:
-                raise InputError(f"model.{name}={value} must lie between 0 and 1; correct it")
+                raise InputError(f"model.{name}={value} must lie between 0 and 1; correct it", key=f"model.{name}", value=value)
         if not self._strides or min(self._strides) < 1 or self._input_size < 1:
-            raise InputError(f"model.strides={list(self._strides)} and model.input_size={self._input_size} must be above 0; correct them")
+            raise InputError(
+                f"model.strides={list(self._strides)} and model.input_size={self._input_size} must be above 0; correct them",
+                key="model.strides",
+                value=list(self._strides),
+            )
 
     def files(self) -> Sequence[Path]:
         """Return the ONNX file and those beside it that hold its weights."""
@@ -97,18 +105,28 @@ class NanoDet:
 
     def _file(self) -> Path:
         if self._path is None:
-            raise InputError("model.path is not set and must name the ONNX file of the detector; add model.path=FILE")
+            raise InputError(
+                "model.path is not set and must name the ONNX file of the detector; add model.path=FILE", "missing", "model.path"
+            )
         return self._path
 
     def _size(self, shape: Sequence[int | None], batch: int) -> Size:
         """Return width and height of the input."""
         if len(shape) != 4 or shape[1] not in (3, None):
-            raise InputError(f"model.path={self._path} takes inputs of shape {list(shape)}, not [pictures, 3, height, width]")
+            raise InputError(
+                f"model.path={self._path} takes inputs of shape {list(shape)}, not [pictures, 3, height, width]",
+                "unsupported",
+                "model.path",
+                self._path,
+            )
         if shape[0] not in (None, 1) or (shape[0] == 1 and batch != 1):
             remedy = "set measurement.batch=1" if shape[0] == 1 else "choose another file"
             raise InputError(
                 f"measurement.batch={batch}: model.path={self._path} takes exactly {shape[0]} at a time; {remedy} or export it with an "
-                "open batch size"
+                "open batch size",
+                "conflict",
+                "measurement.batch",
+                batch,
             )
         return shape[3] or self._input_size, shape[2] or self._input_size
 
@@ -116,13 +134,21 @@ class NanoDet:
         try:
             scores, _ = grids.split(session.download(session.infer(session.upload(example))))
         except InputError as error:
-            raise InputError(f"model.path={self._path}: {error}") from error
+            raise InputError(f"model.path={self._path}: {error}", "conflict", "model.path", self._path) from error
         except Exception as error:  # onnxruntime's own classes, where the graph contradicts its declared shape
-            raise InputError(f"model.path={self._path} fails on a black picture ({first_line(error)}); export it again") from error
+            raise InputError(
+                f"model.path={self._path} fails on a black picture ({first_line(error)}); export it again",
+                "damaged",
+                "model.path",
+                self._path,
+            ) from error
         if scores.min() < 0 or scores.max() > 1:
             raise InputError(
                 f"model.path={self._path} answers with scores from {scores.min():.3g} to {scores.max():.3g}, not between 0 and 1; "
-                "export it with its sigmoid"
+                "export it with its sigmoid",
+                "unsupported",
+                "model.path",
+                self._path,
             )
 
     def _answer(self, grids: Grids, scores: Array, distances: Array, scale: tuple[float, float], size: Size) -> dict[str, Any]:

@@ -66,7 +66,8 @@ class Grids:
         shapes = ", ".join(str(list(output.shape)) for output in outputs)
         return InputError(
             f"the graph answers in shapes {shapes}, and a NanoDet of {self.classes} classes has {len(self.centres)} places with "
-            f"{self.classes} scores and 4 x bins distances; set model.classes and model.strides to the graph's, or choose another file"
+            f"{self.classes} scores and 4 x bins distances; set model.classes and model.strides to the graph's, or choose another file",
+            "conflict",
         )
 
 

@@ -50,7 +50,12 @@ class Pretrained:
             check_architecture(architecture, named_architectures(self.place), self._shown)
             self.files()
         else:
-            raise InputError(f"{self._shown} does not exist; set it to a folder with config.json, or to a GGUF file")
+            raise InputError(
+                f"{self._shown} does not exist; set it to a folder with config.json, or to a GGUF file",
+                "not_found",
+                "model.path",
+                self.place,
+            )
 
     def files(self) -> list[Path]:
         """Return the local files that decide what the network answers: weights, configuration, tokenizer.
@@ -66,7 +71,12 @@ class Pretrained:
             return [self.place]
         weights = sorted(self.place.glob("*.safetensors")) or sorted(self.place.glob("pytorch_model*.bin"))
         if not weights:
-            raise InputError(f"{self._shown} holds no weights (*.safetensors or pytorch_model*.bin); set it to a folder that does")
+            raise InputError(
+                f"{self._shown} holds no weights (*.safetensors or pytorch_model*.bin); set it to a folder that does",
+                "not_found",
+                "model.path",
+                self.place,
+            )
         return weights + sorted(path for pattern in ("*.json", "*.model", "vocab.txt", "merges.txt") for path in self.place.glob(pattern))
 
     def fetches(self) -> str | None:
@@ -105,7 +115,10 @@ class Pretrained:
         missing = sorted(map(str, report["missing_keys"] | report["mismatched_keys"]))
         if missing:
             raise InputError(
-                f"{self._shown} holds no weights of {name}: {missing[0]} is missing ({len(missing)} in all); take another file"
+                f"{self._shown} holds no weights of {name}: {missing[0]} is missing ({len(missing)} in all); take another file",
+                "damaged",
+                "model.path",
+                self.place,
             )
         facts = {"architecture": name, "parameters": sum(weight.numel() for weight in network.parameters())}
         revision = getattr(network.config, "_commit_hash", None)
@@ -136,4 +149,6 @@ class Pretrained:
                 yield
         except Exception as error:  # broken files make transformers raise almost anything
             remedy = "put the files into a folder and set model.path=DIR" if isinstance(self.place, str) else "take another file"
-            raise InputError(f"{self._shown}: {what} cannot be loaded ({first_line(error)}); {remedy}") from error
+            raise InputError(
+                f"{self._shown}: {what} cannot be loaded ({first_line(error)}); {remedy}", "damaged", "model.path", self.place
+            ) from error

@@ -15,7 +15,12 @@ def check_gguf(path: Path) -> None:
     with path.open("rb") as file:
         start = file.read(len(GGUF_MAGIC))
     if start != GGUF_MAGIC:
-        raise InputError(f"model.path={path} is no GGUF file: it starts with {start!r} instead of {GGUF_MAGIC!r}; take another file")
+        raise InputError(
+            f"model.path={path} is no GGUF file: it starts with {start!r} instead of {GGUF_MAGIC!r}; take another file",
+            "damaged",
+            "model.path",
+            path,
+        )
 
 
 def check_architecture(wanted: str | None, found: list[str], shown: str) -> None:
@@ -23,7 +28,10 @@ def check_architecture(wanted: str | None, found: list[str], shown: str) -> None
     if wanted is not None and found != [wanted]:
         raise InputError(
             f"{shown} is a checkpoint of {', '.join(found) or 'no named architecture'}, not of model.architecture={wanted}; "
-            "take another checkpoint or set model.architecture"
+            "take another checkpoint or set model.architecture",
+            "conflict",
+            "model.architecture",
+            wanted,
         )
 
 
@@ -33,5 +41,7 @@ def named_architectures(folder: Path) -> list[str]:
     try:
         named = json.loads(path.read_text(encoding="utf-8")).get("architectures")
     except (OSError, ValueError, AttributeError) as error:
-        raise InputError(f"model.path={folder} needs a config.json as transformers writes it; set it to such a folder") from error
+        raise InputError(
+            f"model.path={folder} needs a config.json as transformers writes it; set it to such a folder", "not_found", "model.path", folder
+        ) from error
     return [str(name) for name in named or ()]

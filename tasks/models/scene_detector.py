@@ -40,7 +40,7 @@ class SceneDetector:
         require_modules(("torch", "safetensors"), "model scene_detector")
         for name, value in (("least_score", self._least_score), ("most_overlap", self._most_overlap)):
             if not 0 <= value <= 1:
-                raise InputError(f"model.{name}={value} must lie between 0 and 1; correct it")
+                raise InputError(f"model.{name}={value} must lie between 0 and 1; correct it", key=f"model.{name}", value=value)
         check_checkpoint(self._path)
 
     def files(self) -> Sequence[Path]:

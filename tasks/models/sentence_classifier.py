@@ -48,9 +48,17 @@ class SentenceClassifier:
         """Raise InputError for missing packages or files, and for options that do not fit together."""
         require_modules(("torch", "transformers", "safetensors"), "a sentence classifier", LANGUAGE)
         if len(set(self._labels)) < max(2, len(self._labels)):
-            raise InputError(f"model.labels={list(self._labels)} must be two or more different texts; correct it")
+            raise InputError(
+                f"model.labels={list(self._labels)} must be two or more different texts; correct it",
+                key="model.labels",
+                value=list(self._labels),
+            )
         if self._tokens is not None and self._tokens < self._most_tokens:
-            raise InputError(f"model.tokens={self._tokens} must be at least model.most_tokens={self._most_tokens}, or null; correct it")
+            raise InputError(
+                f"model.tokens={self._tokens} must be at least model.most_tokens={self._most_tokens}, or null; correct it",
+                key="model.tokens",
+                value=self._tokens,
+            )
         self._encoder().check(architecture=None)
         check_checkpoint(self._head)
 
@@ -63,7 +71,11 @@ class SentenceClassifier:
         encoder, facts = self._encoder().network("AutoModel", None, "float32", add_pooling_layer=False)
         most = encoder.config.max_position_embeddings
         if self._most_tokens > most:
-            raise InputError(f"model.most_tokens={self._most_tokens} must be at most {most}, the encoder's own limit; correct it")
+            raise InputError(
+                f"model.most_tokens={self._most_tokens} must be at most {most}, the encoder's own limit; correct it",
+                key="model.most_tokens",
+                value=self._most_tokens,
+            )
         state = read_checkpoint(self._head)
         hidden = state["0.weight"].shape[0] if "0.weight" in state else 1
         head = build_head(encoder.config.hidden_size, hidden, len(self._labels))

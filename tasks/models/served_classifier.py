@@ -43,7 +43,9 @@ class ServedClassifier:
     def check(self) -> None:
         """Raise InputError for keys that do not fit together."""
         if self._layout not in LAYOUTS:
-            raise InputError(f"model.layout={self._layout} must be one of: {', '.join(LAYOUTS)}; correct it")
+            raise InputError(
+                f"model.layout={self._layout} must be one of: {', '.join(LAYOUTS)}; correct it", "unknown", "model.layout", self._layout
+            )
         ImageInput.of_fractions(*self._own_input)
 
     def files(self) -> Sequence[Path]:

@@ -28,12 +28,18 @@ class ServedText:
     def check(self) -> None:
         """Raise InputError for keys that do not fit together."""
         if PLACE not in self._prompt:
-            raise InputError(f"model.prompt={self._prompt[:60]!r} has no {PLACE}, so that every request would be the same; add it")
+            raise InputError(
+                f"model.prompt={self._prompt[:60]!r} has no {PLACE}, so that every request would be the same; add it",
+                key="model.prompt",
+                value=self._prompt,
+            )
         if self._choices is not None:
             texts = {choice for choice in self._choices if isinstance(choice, str) and choice}
             if len(texts) < max(2, len(self._choices)):
                 raise InputError(
-                    f"model.choices={list(self._choices)} must be two or more different texts (in quotes), or null; correct it"
+                    f"model.choices={list(self._choices)} must be two or more different texts (in quotes), or null; correct it",
+                    key="model.choices",
+                    value=list(self._choices),
                 )
 
     def files(self) -> Sequence[Path]:
@@ -43,7 +49,12 @@ class ServedText:
     def load(self, context: LoadContext) -> LoadedModel:
         """Open a session with the server."""
         if context.batch != 1:
-            raise InputError(f"measurement.batch={context.batch}: a text is one request, and a server makes batches itself; set it to 1")
+            raise InputError(
+                f"measurement.batch={context.batch}: a text is one request, and a server makes batches itself; set it to 1",
+                "unsupported",
+                "measurement.batch",
+                context.batch,
+            )
         named = context.runtime != "openai"
         return AskedInWords(AskedSession(context, make_asking(context, self._request)), self._prompt, self._choices, named)
 

@@ -38,11 +38,15 @@ def divide(network: Any, devices: Sequence[str]) -> None:
     config, kind = network.config, type(network).__name__
     layers = [layer for layer in network.modules() if all(hasattr(layer, half) for half in DIVIDED)]
     if not layers or not all(_has_projections(layer) for layer in layers):
-        raise InputError(f"system.device: {kind} is not of a form that several GPUs can share here; choose one GPU")
+        raise InputError(
+            f"system.device: {kind} is not of a form that several GPUs can share here; choose one GPU", "unsupported", "system.device"
+        )
     for name in COUNTS:
         if getattr(config, name) % len(devices):
             raise InputError(
-                f"system.device: {len(devices)} GPUs cannot share {name}={getattr(config, name)} of {kind}; choose a divisor of it"
+                f"system.device: {len(devices)} GPUs cannot share {name}={getattr(config, name)} of {kind}; choose a divisor of it",
+                "unsupported",
+                "system.device",
             )
     for layer in layers:
         for half, (first, last) in DIVIDED.items():

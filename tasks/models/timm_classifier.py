@@ -82,15 +82,27 @@ def build(architecture: str, class_count: int, arguments: Mapping[str, Any]) -> 
     if not timm.is_model(architecture):
         near = difflib.get_close_matches(architecture, timm.list_models(), 1)
         hint = f"did you mean {near[0]}?" if near else "timm.list_models() lists them"
-        raise InputError(f"model.architecture={architecture} is no model of timm {timm.__version__}; {hint}")
+        raise InputError(
+            f"model.architecture={architecture} is no model of timm {timm.__version__}; {hint}",
+            "unknown",
+            "model.architecture",
+            architecture,
+        )
     try:
         return timm.create_model(architecture, pretrained=False, num_classes=class_count, **arguments)
     except TypeError as error:
-        raise InputError(f"model.arguments={dict(arguments)}: {error}; correct them") from error
+        raise InputError(
+            f"model.arguments={dict(arguments)}: {error}; correct them", key="model.arguments", value=dict(arguments)
+        ) from error
     except RuntimeError as error:
         base, _, tag = architecture.partition(".")
         tags = ", ".join(name.partition(".")[2] for name in timm.list_pretrained(f"{base}.*") if name.startswith(f"{base}.")) or "none"
-        raise InputError(f"model.architecture={architecture}: timm has no weights {tag} of {base}; there are: {tags}") from error
+        raise InputError(
+            f"model.architecture={architecture}: timm has no weights {tag} of {base}; there are: {tags}",
+            "unknown",
+            "model.architecture",
+            architecture,
+        ) from error
 
 
 def published_input(network: Any, architecture: str) -> ImageInput:
@@ -100,7 +112,10 @@ def published_input(network: Any, architecture: str) -> ImageInput:
     if config["crop_mode"] != "center" or height != width:
         raise InputError(
             f"model.architecture={architecture} takes pictures of {height} x {width} pixels in the mode {config['crop_mode']}; only "
-            "square ones from the centre are supported: choose another one"
+            "square ones from the centre are supported: choose another one",
+            "unsupported",
+            "model.architecture",
+            architecture,
         )
     resize_size = math.floor(height / config["crop_pct"])
     return ImageInput.of_fractions(height, resize_size, config["interpolation"], config["mean"], config["std"])
@@ -111,9 +126,17 @@ def download(architecture: str, published: Mapping[str, Any]) -> Path:
     from huggingface_hub import hf_hub_download
 
     if not published.get("hf_hub_id"):
-        raise InputError(f"model.architecture={architecture} names no weights on the hub; add a tag to it, or set model.path=FILE")
+        raise InputError(
+            f"model.architecture={architecture} names no weights on the hub; add a tag to it, or set model.path=FILE",
+            "missing",
+            "model.path",
+        )
     repository = published["hf_hub_id"]
     try:
         return Path(hf_hub_download(repository, WEIGHTS_FILE))
     except Exception as error:  # the hub's client has a class of its own for each way a network can fail
-        raise InputError(f"{WEIGHTS_FILE} of {repository} could not be fetched ({first_line(error)}); set model.path=FILE") from error
+        raise InputError(
+            f"{WEIGHTS_FILE} of {repository} could not be fetched ({first_line(error)}); set model.path=FILE",
+            "unreadable",
+            value=repository,
+        ) from error

@@ -101,6 +101,10 @@ def choice_tokens(tokenizer: Any, choices: Sequence[str]) -> list[int]:
     for choice in choices:
         *before, last = tokenizer(f"Answer: {choice}", add_special_tokens=False)["input_ids"]
         if before != start:
-            raise InputError(f"model.choices={choice} is not one token after 'Answer:' for this model's tokenizer; choose other choices")
+            raise InputError(
+                f"model.choices={choice} is not one token after 'Answer:' for this model's tokenizer; choose other choices",
+                key="model.choices",
+                value=choice,
+            )
         tokens.append(last)
     return tokens

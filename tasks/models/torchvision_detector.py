@@ -48,7 +48,12 @@ class TorchvisionDetector:
 
         self.check()
         if context.dtype != "fp32":
-            raise InputError(f"runtime.dtype={context.dtype}: torchvision's detectors compute in fp32 only; set runtime.dtype=fp32")
+            raise InputError(
+                f"runtime.dtype={context.dtype}: torchvision's detectors compute in fp32 only; set runtime.dtype=fp32",
+                "unsupported",
+                "runtime.dtype",
+                context.dtype,
+            )
         self._weights.check_architecture(torchvision.models.detection, "detector")
         state, source, facts = self._weights.state(self._weights.published())
         # Without weights_backbone=None torchvision would fetch those of the backbone, which the checkpoint replaces.

@@ -39,7 +39,11 @@ class TorchvisionWeights:
         if self.path is not None:
             check_checkpoint(self.path)
         elif self.name is None:
-            raise InputError("model.weights and model.path are both empty; name published weights or a file, such as model.path=FILE")
+            raise InputError(
+                "model.weights and model.path are both empty; name published weights or a file, such as model.path=FILE",
+                "missing",
+                "model.path",
+            )
 
     def files(self) -> Sequence[Path]:
         """Return the local file. Published weights have none before the first load; their name stands for their content."""
@@ -57,7 +61,12 @@ class TorchvisionWeights:
         if self.architecture not in known:
             near = difflib.get_close_matches(self.architecture, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
-            raise InputError(f"model.architecture={self.architecture} is no {what} of torchvision {torchvision.__version__}; {hint}")
+            raise InputError(
+                f"model.architecture={self.architecture} is no {what} of torchvision {torchvision.__version__}; {hint}",
+                "unknown",
+                "model.architecture",
+                self.architecture,
+            )
 
     def published(self) -> Any:
         """Return torchvision's entry for the published weights, or None where none are named. Raises InputError."""
@@ -79,11 +88,19 @@ def published_weights(architecture: str, name: str, class_count: int) -> Any:
     entries = {entry.name: entry for entry in torchvision.models.get_model_weights(architecture)}
     if name not in entries:
         raise InputError(
-            f"model.weights={name} is unknown for {architecture}; choose one of {', '.join(entries)} or a file ({', '.join(CHECKPOINTS)})"
+            f"model.weights={name} is unknown for {architecture}; choose one of {', '.join(entries)} or a file ({', '.join(CHECKPOINTS)})",
+            "unknown",
+            "model.weights",
+            name,
         )
     classes = len(entries[name].meta["categories"])
     if classes != class_count:
-        raise InputError(f"model.weights={name} knows {classes} classes, not model.classes={class_count}; set model.classes={classes}")
+        raise InputError(
+            f"model.weights={name} knows {classes} classes, not model.classes={class_count}; set model.classes={classes}",
+            "conflict",
+            "model.classes",
+            class_count,
+        )
     return entries[name]
 
 
@@ -100,6 +117,8 @@ def download(published: Any) -> Path:
             torch.hub.download_url_to_file(published.url, str(file), hash_prefix=prefix, progress=False)
         except (OSError, RuntimeError) as error:
             raise InputError(
-                f"{published.url} could not be fetched ({error}); put the file into {folder} or set model.path=FILE"
+                f"{published.url} could not be fetched ({error}); put the file into {folder} or set model.path=FILE",
+                "unreadable",
+                value=published.url,
             ) from error
     return file

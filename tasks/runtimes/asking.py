@@ -41,7 +41,11 @@ class AskedSession:
 
     def __init__(self, context: LoadContext, asking: Asking) -> None:
         if context.server is None:
-            raise InputError(f"runtime={context.runtime} asks a server and none is named; add server=url server.name=NAME server.url=URL")
+            raise InputError(
+                f"runtime={context.runtime} asks a server and none is named; add server=url server.name=NAME server.url=URL",
+                "missing",
+                "server",
+            )
         self.upload = asking.upload
         self.infer = context.server.ask
         self.download: Callable[[Reply], Any] = asking.download
@@ -66,11 +70,13 @@ def make_asking(context: LoadContext, options: Mapping[str, Any]) -> Asking:
     try:
         found = resolve_name(f"{module}:Asking")
     except (AttributeError, ImportError, ValueError) as error:
-        raise InputError(f"runtime={name}: there is no class Asking in a file {name}.py; choose another runtime") from error
+        raise InputError(
+            f"runtime={name}: there is no class Asking in a file {name}.py; choose another runtime", "unknown", "runtime", name
+        ) from error
     try:
         asking: Asking = found(**options)
     except TypeError as error:
-        raise InputError(f"model.request: {error}; its keys must be those of runtime={name}") from error
+        raise InputError(f"model.request: {error}; its keys must be those of runtime={name}", key="model.request") from error
     return asking
 
 
@@ -78,7 +84,12 @@ def one_text(inputs: Any, runtime: str) -> str:
     """Return the text of a batch of one. Raises InputError for several: each needs a request of its own."""
     texts = [inputs] if isinstance(inputs, str) else list(inputs)
     if len(texts) != 1:
-        raise InputError(f"measurement.batch={len(texts)}: runtime={runtime} sends one sample a request; set measurement.batch=1")
+        raise InputError(
+            f"measurement.batch={len(texts)}: runtime={runtime} sends one sample a request; set measurement.batch=1",
+            "unsupported",
+            "measurement.batch",
+            len(texts),
+        )
     return str(texts[0])
 
 

@@ -31,19 +31,27 @@ class Asking:
 
     def __init__(self, body: Any, path: str = "/", answer: str = "", headers: Mapping[str, str] | None = None) -> None:
         if not path.startswith("/"):
-            raise InputError(f"model.request.path={path}: must begin with /; correct it")
+            raise InputError(f"model.request.path={path}: must begin with /; correct it", key="model.request.path", value=path)
         self._path, self._body = path, body
         self._answer = tuple(int(part) if part.isdecimal() else part for part in answer.split(".")) if answer else ()
         self._headers = dict(headers or {})
         if not places(body):
-            raise InputError("model.request.body holds no place such as '{text}', so that every request would be the same; add one")
+            raise InputError(
+                "model.request.body holds no place such as '{text}', so that every request would be the same; add one",
+                key="model.request.body",
+            )
         self.facts: Mapping[str, Any] = {"path": path, "answer": answer}
 
     def upload(self, inputs: Mapping[str, Any]) -> Request:
         """Return the request for values by the names of their places."""
         missing = sorted(places(self._body) - set(inputs))
         if missing:
-            raise InputError(f"model.request.body: there is no {{{missing[0]}}}; this model gives {', '.join(sorted(inputs))}")
+            raise InputError(
+                f"model.request.body: there is no {{{missing[0]}}}; this model gives {', '.join(sorted(inputs))}",
+                "unknown",
+                "model.request.body",
+                missing[0],
+            )
         return Request(self._path, json.dumps(filled(self._body, inputs), separators=(",", ":")).encode(), self._headers)
 
     def download(self, reply: Reply) -> Any:

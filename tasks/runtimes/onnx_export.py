@@ -122,7 +122,12 @@ def _export(network: Any, example: Inputs, path: Path) -> None:
                 dynamic_shapes=any_number if keywords else tuple(any_number.values()),
             )
     except Exception as error:  # the exporter passes on whatever the network's code raises under tracing
-        raise InputError(f"runtime=onnxruntime: PyTorch cannot export this network ({first_line(error)}); choose runtime=torch") from error
+        raise InputError(
+            f"runtime=onnxruntime: PyTorch cannot export this network ({first_line(error)}); choose runtime=torch",
+            "unsupported",
+            "runtime",
+            "onnxruntime",
+        ) from error
 
 
 @contextmanager

@@ -25,7 +25,10 @@ class OnnxFileSession:
         if context.runtime != "onnxruntime" or context.dtype != "fp32":
             raise InputError(
                 f"model.path={path}: an ONNX file runs as it was saved, not with runtime={context.runtime} "
-                f"runtime.dtype={context.dtype}; set runtime=onnxruntime runtime.dtype=fp32"
+                f"runtime.dtype={context.dtype}; set runtime=onnxruntime runtime.dtype=fp32",
+                "unsupported",
+                "runtime",
+                context.runtime,
             )
         check_settings(context)
         onnxruntime.set_default_logger_severity(LOG_ERRORS)
@@ -36,14 +39,24 @@ class OnnxFileSession:
         try:
             session = onnxruntime.InferenceSession(path, options, providers=[(provider, provider_options(context, self._device_id))])
         except Exception as error:  # onnxruntime has a class of its own for each way a file can be broken
-            raise InputError(f"model.path={path} cannot be read as an ONNX graph ({first_line(error)}); export it again") from error
+            raise InputError(
+                f"model.path={path} cannot be read as an ONNX graph ({first_line(error)}); export it again", "damaged", "model.path", path
+            ) from error
         if session.get_providers()[0] != provider:
             raise InputError(
-                f"system.device={context.device}: onnxruntime fell back to {session.get_providers()[0]}; check its CUDA libraries"
+                f"system.device={context.device}: onnxruntime fell back to {session.get_providers()[0]}; check its CUDA libraries",
+                "unsupported",
+                "system.device",
+                context.device,
             )
         inputs = session.get_inputs()
         if len(inputs) != 1:
-            raise InputError(f"model.path={path} has {len(inputs)} inputs and must have one, the pictures; choose another file")
+            raise InputError(
+                f"model.path={path} has {len(inputs)} inputs and must have one, the pictures; choose another file",
+                "unsupported",
+                "model.path",
+                path,
+            )
         self._input = inputs[0].name
         self._outputs = [output.name for output in session.get_outputs()]
         self.input_shape: Sequence[int | None] = tuple(size if isinstance(size, int) else None for size in inputs[0].shape)
@@ -79,6 +92,8 @@ def onnx_files(path: Path) -> tuple[Path, ...]:
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # the parser has a class of its own for each way a file can be broken
-        raise InputError(f"model.path={path} cannot be read as an ONNX graph ({first_line(error)}); export it again") from error
+        raise InputError(
+            f"model.path={path} cannot be read as an ONNX graph ({first_line(error)}); export it again", "damaged", "model.path", path
+        ) from error
     places = {entry.value for tensor in model.graph.initializer for entry in tensor.external_data if entry.key == "location"}
     return (path, *(path.parent / place for place in sorted(places)))

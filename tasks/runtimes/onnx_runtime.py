@@ -52,7 +52,10 @@ class OnnxSession:
         if self._session.get_providers()[0] != provider:
             raise InputError(
                 f"system.device={context.device}: onnxruntime could not start {provider} and fell back to "
-                f"{self._session.get_providers()[0]}; check that its CUDA and cuDNN libraries are the ones it was built for"
+                f"{self._session.get_providers()[0]}; check that its CUDA and cuDNN libraries are the ones it was built for",
+                "unsupported",
+                "system.device",
+                context.device,
             )
         self._output_names = [output.name for output in self._session.get_outputs()]
         self.facts: Mapping[str, Any] = {
@@ -100,17 +103,30 @@ def check_settings(context: LoadContext) -> None:
     """Raise InputError for settings that onnxruntime has nothing for."""
     if context.dtype not in DTYPES.values():
         raise InputError(
-            f"runtime.dtype={context.dtype}: runtime=onnxruntime computes in fp32 and fp16; set runtime.dtype=fp32 or take runtime=torch"
+            f"runtime.dtype={context.dtype}: runtime=onnxruntime computes in fp32 and fp16; set runtime.dtype=fp32 or take runtime=torch",
+            "unsupported",
+            "runtime.dtype",
+            context.dtype,
         )
     if context.autotune and context.device == "cpu":
-        raise InputError("runtime.autotune=true: runtime=onnxruntime has nothing to tune on a CPU; set runtime.autotune=false")
+        raise InputError(
+            "runtime.autotune=true: runtime=onnxruntime has nothing to tune on a CPU; set runtime.autotune=false",
+            "unsupported",
+            "runtime.autotune",
+            True,
+        )
 
 
 def provider_of(device: str, available: list[str]) -> str:
     """Return the provider that computes on a device. Raises InputError where this build lacks it."""
     provider = PROVIDERS[device.partition(":")[0]]
     if provider not in available:
-        raise InputError(f"system.device={device} needs onnxruntime's {provider}; this build offers: {', '.join(available)}")
+        raise InputError(
+            f"system.device={device} needs onnxruntime's {provider}; this build offers: {', '.join(available)}",
+            "unsupported",
+            "system.device",
+            device,
+        )
     return provider
 
 

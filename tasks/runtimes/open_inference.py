@@ -55,7 +55,9 @@ class Asking:
     ) -> None:
         for key, name in (("server_model", server_model), ("version", version)):
             if name is not None and not NAME.fullmatch(str(name)):
-                raise InputError(f"model.request.{key}={name}: must be letters, digits and ._- alone; correct it")
+                raise InputError(
+                    f"model.request.{key}={name}: must be letters, digits and ._- alone; correct it", key=f"model.request.{key}", value=name
+                )
         of_version = "" if version is None else f"/versions/{version}"
         self._path = f"/v2/models/{server_model}{of_version}/infer"
         self._inputs = tuple(inputs)
@@ -127,7 +129,12 @@ def named(inputs: Inputs, names: Sequence[str]) -> dict[str, Array]:
         return dict(inputs)
     arrays = inputs if isinstance(inputs, tuple) else (inputs,)
     if len(arrays) != len(names):
-        raise InputError(f"model.request.inputs={list(names)} must be {len(arrays)} names, one for each array; correct it")
+        raise InputError(
+            f"model.request.inputs={list(names)} must be {len(arrays)} names, one for each array; correct it",
+            "conflict",
+            "model.request.inputs",
+            list(names),
+        )
     return dict(zip(names, arrays, strict=True))
 
 
@@ -137,7 +144,9 @@ def datatype_of(array: Array) -> str:
         return TEXT
     found = next((name for name, kind in DATATYPES.items() if array.dtype == kind), None)
     if found is None:
-        raise InputError(f"an array of {array.dtype} has no type in the Open Inference Protocol; prepare it as float32 or an integer")
+        raise InputError(
+            f"an array of {array.dtype} has no type in the Open Inference Protocol; prepare it as float32 or an integer", "unsupported"
+        )
     return found
 
 

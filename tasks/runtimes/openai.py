@@ -55,9 +55,13 @@ class Asking:
         more: Mapping[str, Any] | None = None,
     ) -> None:
         if api not in PATHS:
-            raise InputError(f"model.request.api={api} must be one of: {', '.join(PATHS)}; correct it")
+            raise InputError(f"model.request.api={api} must be one of: {', '.join(PATHS)}; correct it", "unknown", "model.request.api", api)
         if system is not None and api != "chat":
-            raise InputError("model.request.system is a message of api=chat; leave it out, or put it before the prompt")
+            raise InputError(
+                "model.request.system is a message of api=chat; leave it out, or put it before the prompt",
+                "conflict",
+                "model.request.system",
+            )
         self._chat = api == "chat"
         self._path = PATHS[api]
         self._system = [] if system is None else [{"role": "system", "content": system}]

@@ -59,7 +59,12 @@ def open_session(context: LoadContext, network: Any, example: Inputs) -> Session
     """
     target = SESSIONS.get(context.runtime)
     if target is None:
-        raise InputError(f"runtime={context.runtime} cannot execute torch networks; choose one of: {', '.join(SESSIONS)}")
+        raise InputError(
+            f"runtime={context.runtime} cannot execute torch networks; choose one of: {', '.join(SESSIONS)}",
+            "unsupported",
+            "runtime",
+            context.runtime,
+        )
     session: Session = resolve_name(target)(context, network.eval(), example)
     return session
 

@@ -19,13 +19,17 @@ def check_tensorflow_file(path: Path) -> None:
     """Raise InputError for what is neither a Keras file nor a SavedModel's folder, as far as can be told without TensorFlow."""
     if path.is_dir():
         if not (path / GRAPH).is_file():
-            raise InputError(f"model.path={path} is no SavedModel: there is no {GRAPH} in it; {HOW_TO_SAVE}")
+            raise InputError(
+                f"model.path={path} is no SavedModel: there is no {GRAPH} in it; {HOW_TO_SAVE}", "not_found", "model.path", path
+            )
     elif not path.is_file():
-        raise InputError(f"model.path={path} is neither a file nor a folder; {HOW_TO_SAVE}")
+        raise InputError(f"model.path={path} is neither a file nor a folder; {HOW_TO_SAVE}", "not_found", "model.path", path)
     elif path.suffix != KERAS:
-        raise InputError(f"model.path={path} must end with {KERAS} or be a folder with a SavedModel; {HOW_TO_SAVE}")
+        raise InputError(
+            f"model.path={path} must end with {KERAS} or be a folder with a SavedModel; {HOW_TO_SAVE}", "unsupported", "model.path", path
+        )
     elif not zipfile.is_zipfile(path):
-        raise InputError(f"model.path={path} is no Keras file, which would be an archive; {HOW_TO_SAVE}")
+        raise InputError(f"model.path={path} is no Keras file, which would be an archive; {HOW_TO_SAVE}", "damaged", "model.path", path)
 
 
 def tensorflow_files(path: Path) -> Sequence[Path]:
@@ -50,7 +54,9 @@ def read_tensorflow_file(path: Path) -> tuple[Callable[[Any], Any], Sequence[Any
     except InputError:
         raise
     except Exception as error:  # a broken file makes its readers raise almost anything
-        raise InputError(f"model.path={path} cannot be read by TensorFlow ({first_line(error)}); {HOW_TO_SAVE}") from error
+        raise InputError(
+            f"model.path={path} cannot be read by TensorFlow ({first_line(error)}); {HOW_TO_SAVE}", "damaged", "model.path", path
+        ) from error
 
 
 def _keras_model(path: Path) -> tuple[Callable[[Any], Any], Sequence[Any]]:
@@ -75,7 +81,9 @@ def _saved_model(path: Path) -> tuple[Callable[[Any], Any], Sequence[Any]]:
     loaded = tensorflow.saved_model.load(str(path))
     if SIGNATURE not in loaded.signatures:
         known = ", ".join(loaded.signatures) or "none"
-        raise InputError(f"model.path={path} has no signature {SIGNATURE} (it has: {known}); {HOW_TO_SAVE}")
+        raise InputError(
+            f"model.path={path} has no signature {SIGNATURE} (it has: {known}); {HOW_TO_SAVE}", "unsupported", "model.path", path
+        )
     signature = loaded.signatures[SIGNATURE]
     names, outputs = list(signature.structured_input_signature[1]), list(signature.structured_outputs)
     _check_ends(path, names, outputs)
@@ -91,5 +99,8 @@ def _saved_model(path: Path) -> tuple[Callable[[Any], Any], Sequence[Any]]:
 def _check_ends(path: Path, inputs: Sequence[str], outputs: Sequence[str]) -> None:
     if len(inputs) != 1 or len(outputs) != 1:
         raise InputError(
-            f"model.path={path} takes {', '.join(inputs)} and returns {', '.join(outputs)} instead of one tensor each; {HOW_TO_SAVE}"
+            f"model.path={path} takes {', '.join(inputs)} and returns {', '.join(outputs)} instead of one tensor each; {HOW_TO_SAVE}",
+            "unsupported",
+            "model.path",
+            path,
         )

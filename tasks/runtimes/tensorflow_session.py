@@ -73,4 +73,6 @@ def _check_dtype(dtype: str, found: list[str]) -> None:
     others = [name for name in found if DTYPES.get(name) != dtype]
     if others:
         remedy = f"set runtime.dtype={DTYPES[others[0]]}" if others[0] in DTYPES else "save it in float32"
-        raise InputError(f"runtime.dtype={dtype}: the model's weights are stored in {others[0]}; {remedy}")
+        raise InputError(
+            f"runtime.dtype={dtype}: the model's weights are stored in {others[0]}; {remedy}", "unsupported", "runtime.dtype", dtype
+        )

@@ -38,7 +38,10 @@ def apply_settings(context: LoadContext) -> dict[str, Any]:
     except RuntimeError as error:
         raise InputError(
             f"system.threads={context.threads}: TensorFlow runs in this process already, with "
-            f"{threads.get_intra_op_parallelism_threads()} threads; use cluster=local, where every trial has its own process"
+            f"{threads.get_intra_op_parallelism_threads()} threads; use cluster=local, where every trial has its own process",
+            "conflict",
+            "system.threads",
+            context.threads,
         ) from error
     # Public names can turn it on only.
     (config.enable_op_determinism if context.deterministic else config.disable_op_determinism)()
@@ -76,7 +79,10 @@ def _choose_device(device: str, tensorflow: Any) -> list[str]:
     if not gpus:
         raise InputError(
             f"system.device={device}: TensorFlow {tensorflow.__version__} finds no GPU here; install a build for GPUs with "
-            "`pip install 'tensorflow[and-cuda]'` or choose a system with device cpu"
+            "`pip install 'tensorflow[and-cuda]'` or choose a system with device cpu",
+            "unsupported",
+            "system.device",
+            device,
         )
     # By default it takes all memory of the GPU, and PyTorch, which reads the device back, is there too.
     tensorflow.config.experimental.set_memory_growth(gpus[0], True)

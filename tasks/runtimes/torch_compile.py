@@ -40,10 +40,18 @@ def check_compiler(device: str) -> None:
         if shutil.which(program) is None:
             raise InputError(
                 f"runtime=torch_compile needs a C++ compiler, and there is no {program}: install g++, name another one with CXX=PROGRAM, "
-                f"{INSTEAD}"
+                f"{INSTEAD}",
+                "not_installed",
+                "runtime",
+                "torch_compile",
             )
     elif find_spec("triton") is None:
-        raise InputError(f"runtime=torch_compile needs the package triton on a GPU: run `pip install triton`, {INSTEAD}")
+        raise InputError(
+            f"runtime=torch_compile needs the package triton on a GPU: run `pip install triton`, {INSTEAD}",
+            "not_installed",
+            "runtime",
+            "torch_compile",
+        )
 
 
 def _compiler() -> str:
@@ -88,7 +96,10 @@ def _compiled(network: Any, inputs: Any, example: Inputs, facts: dict[str, Any])
             forward_of(called, example)(inputs)
     except Exception as error:  # the compiler passes on whatever its parts and the network's code raise
         raise InputError(
-            f"runtime=torch_compile: PyTorch cannot compile this network ({first_line(error)}); choose runtime=torch"
+            f"runtime=torch_compile: PyTorch cannot compile this network ({first_line(error)}); choose runtime=torch",
+            "unsupported",
+            "runtime",
+            "torch_compile",
         ) from error
     return called, {
         **facts,

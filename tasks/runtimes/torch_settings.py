@@ -17,7 +17,10 @@ def check_gpu(context: LoadContext) -> None:
     if context.device != "cpu" and not torch.cuda.is_available():
         raise InputError(
             f"system.device={context.device}: PyTorch {torch.__version__} finds no GPU here; install a build for this "
-            "machine's driver or choose a system with device cpu"
+            "machine's driver or choose a system with device cpu",
+            "unsupported",
+            "system.device",
+            context.device,
         )
 
 

@@ -38,7 +38,10 @@ def _traced(network: Any, inputs: Any) -> tuple[Any, dict[str, Any]]:
                 traced = jit.trace(network, positional, example_kwarg_inputs=keywords, check_trace=False)
         except Exception as error:  # the tracer passes on whatever the network's code raises
             raise InputError(
-                f"runtime=torchscript: PyTorch cannot trace this network ({first_line(error)}); choose runtime=torch"
+                f"runtime=torchscript: PyTorch cannot trace this network ({first_line(error)}); choose runtime=torch",
+                "unsupported",
+                "runtime",
+                "torchscript",
             ) from error
     doubts = [str(note.message).splitlines()[0] for note in noted if issubclass(note.category, jit.TracerWarning)]
     return traced, {"trace_warnings": sorted(set(doubts))}

@@ -101,7 +101,7 @@ class Computing:
         session.SESSIONS[KEPT] = f"{__name__}:open_kept"
         given.load(replace(given.context, runtime=KEPT))
         if not kept:
-            raise InputError(f"--target {given.target} opens no session of a network, so that there are no tensors to serve")
+            raise InputError(f"--target {given.target} opens no session of a network, so that there are no tensors to serve", "unsupported")
         self._session, example = kept[-1]
         self._named, self._several = isinstance(example, Mapping), isinstance(example, tuple)
         found = named_inputs(example)
@@ -112,7 +112,11 @@ class Computing:
         """Return the outputs, ``output_0`` and so on, for inputs by their names; axis 0 of each counts the samples."""
         missing = [tensor.name for tensor in self.inputs if tensor.name not in arrays]
         if missing:
-            raise InputError(f"input {missing[0]} is missing; there must be {', '.join(tensor.name for tensor in self.inputs)}")
+            raise InputError(
+                f"input {missing[0]} is missing; there must be {', '.join(tensor.name for tensor in self.inputs)}",
+                "missing",
+                value=missing[0],
+            )
         ordered = {tensor.name: arrays[tensor.name] for tensor in self.inputs}
         first, *_ = positions = tuple(ordered.values())
         given: Inputs = ordered if self._named else positions if self._several else first

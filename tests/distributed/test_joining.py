@@ -3,12 +3,15 @@ from __future__ import annotations
 import socket
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from null_trials import null_trial
+from refusals import refused
 
 from orchestrator.configuration.config import CampaignConfig, ClusterConfig
-from orchestrator.contracts import InputError
 from orchestrator.distributed.cluster import answers, open_joined
+from orchestrator.distributed.placement import gpus_to_reserve
 from orchestrator.machine.host import read_machine
 from orchestrator.running.feasibility import why_stacks_differ
 
@@ -27,7 +30,7 @@ def test_where_nothing_answers_is_told_at_once(tmp_path: Path, monkeypatch: pyte
         taken.listen()
         assert answers(f"127.0.0.1:{port}")
     with (
-        pytest.raises(InputError, match=rf"cluster\.address=127\.0\.0\.1:{port}: nothing answers"),
+        refused("not_found", "cluster.address", f"127.0.0.1:{port}"),
         open_joined(CampaignConfig(cluster=ClusterConfig(name="address", address=f"127.0.0.1:{port}")), tmp_path),
     ):
         pass
@@ -42,3 +45,20 @@ def test_stacks_that_differ_are_named_with_host_and_version() -> None:
     assert why_stacks_differ([one, replace(one, host="two", versions={"python": "3.11.1", "torch": "2.7", "driver": "550"})]) == (
         "one has driver none and two 550"
     )
+
+
+@pytest.mark.parametrize(
+    ("keys", "schedule", "count"),
+    [
+        ({}, "sequential", 4),
+        ({"device": "cuda:2"}, "sequential", 1),
+        ({"device": "GPU-12ab,GPU-34cd"}, "sequential", 2),
+        ({"device": "cpu"}, "sequential", 0),
+        ({}, "visits", 0),
+        ({}, "interleaved", 0),
+        ({"exclusive": False}, "sequential", 0),
+    ],
+)
+def test_only_trials_that_run_one_after_another_reserve_their_gpus(keys: dict[str, Any], schedule: str, count: int) -> None:
+    trial = null_trial(model={"several_gpus": True}, system={"device": "cuda:0,1,2,3", **keys}, measurement={"schedule": schedule})
+    assert gpus_to_reserve(trial) == count

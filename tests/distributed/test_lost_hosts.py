@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -58,11 +57,8 @@ def test_after_a_cut_link_each_process_of_a_host_was_lost_with_it(cause_of: Call
     assert cause_of(calls.Host("node", is_own=False), GONE) == "process"  # of the host that is back
 
 
-def test_a_process_that_lives_was_not_killed(cause_of: Callable[..., str]) -> None:
+def test_a_process_that_is_gone_was_killed_and_one_that_lives_was_not(cause_of: Callable[..., str]) -> None:
     assert cause_of(calls.Host("node", is_own=False), LIVES) == "machine"
-
-
-def test_one_that_is_gone_was(cause_of: Callable[..., str]) -> None:
     for is_own in (False, True):
         host = calls.Host("node", is_own)
         assert cause_of(host, GONE) == "process"
@@ -75,4 +71,3 @@ def test_which_process_lives() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         pass
     assert not calls.is_alive(Identity(ended.pid, "here", own_identity().boot_id, own_identity().created_s))
-    assert os.getpid() == own_identity().pid

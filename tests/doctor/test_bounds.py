@@ -85,90 +85,50 @@ def test_steps_of_the_wall_clock(step_ns: int, grade: str, offset: Offset | None
     assert judge_wall_clock("host", replace(CLOCKS, wall_resolution_ns=step_ns), offset).grade == grade
 
 
-@pytest.mark.parametrize(("cores", "grade"), [((0, 1), "good"), ((3,), "doubtful")])
-def test_cores(cores: tuple[int, ...], grade: str) -> None:
-    assert judged("cores", processor=replace(PROCESSOR, cores=cores)).grade == grade
-
-
 @pytest.mark.parametrize(
-    ("changed", "grade"),
+    ("what", "part", "changed", "grade"),
     [
-        ({}, "good"),
-        ({"ran_on": None}, "good"),
-        ({"ran_on": 0}, "doubtful"),
-        ({"read_back": ()}, "doubtful"),
-        ({"read_back": (0, 1)}, "bad"),
-        ({"refused": "Operation not permitted", "read_back": (0, 1)}, "bad"),
-        ({"refused": "Operation not permitted"}, "bad"),
+        ("cores", "processor", {}, "good"),
+        ("cores", "processor", {"cores": (3,)}, "doubtful"),
+        ("pinning", "noise", {}, "good"),
+        ("pinning", "noise", {"ran_on": None}, "good"),
+        ("pinning", "noise", {"ran_on": 0}, "doubtful"),
+        ("pinning", "noise", {"read_back": ()}, "doubtful"),
+        ("pinning", "noise", {"read_back": (0, 1)}, "bad"),
+        ("pinning", "noise", {"refused": "Operation not permitted"}, "bad"),
+        ("hyper-threads", "processor", {}, "good"),
+        ("hyper-threads", "processor", {"siblings": ((0, 1),)}, "doubtful"),
+        ("hyper-threads", "processor", {"siblings": ((0, 4), (1, 5))}, "doubtful"),
+        ("governor", "processor", {}, "good"),
+        ("governor", "processor", {"governors": ("performance", "powersave")}, "doubtful"),
+        ("governor", "processor", {"governors": ()}, "doubtful"),
+        ("turbo", "processor", {}, "good"),
+        ("turbo", "processor", {"turbo": True}, "doubtful"),
+        ("turbo", "processor", {"turbo": None}, "doubtful"),
+        ("noise floor", "noise", {"p99_ns": 1_100_000, "max_ns": 2_000_000}, "good"),
+        ("noise floor", "noise", {"p99_ns": 1_100_001, "max_ns": 2_000_000}, "doubtful"),
+        ("noise floor", "noise", {"p99_ns": 1_100_000, "max_ns": 2_000_001}, "doubtful"),
+        ("noise floor", "noise", {"p99_ns": 1_500_000, "max_ns": 10_000_000}, "doubtful"),
+        ("noise floor", "noise", {"p99_ns": 1_500_001, "max_ns": 10_000_000}, "bad"),
+        ("noise floor", "noise", {"p99_ns": 1_500_000, "max_ns": 10_000_001}, "bad"),
+        ("stolen time", "noise", {"steal_ns": 10_000_000}, "good"),
+        ("stolen time", "noise", {"steal_ns": 10_000_001}, "doubtful"),
+        ("stolen time", "noise", {"steal_ns": 100_000_001}, "bad"),
+        ("foreign load", "activity", {"foreign_share": 0.02}, "good"),
+        ("foreign load", "activity", {"foreign_share": 0.021}, "doubtful"),
+        ("foreign load", "activity", {"foreign_share": 0.2}, "doubtful"),
+        ("foreign load", "activity", {"foreign_share": 0.21}, "bad"),
+        ("swap", "activity", {}, "good"),
+        ("swap", "activity", {"swap_used_bytes": 1}, "doubtful"),
+        ("swap", "activity", {"swap_used_bytes": 1, "swapped_in": 1}, "bad"),
     ],
 )
-def test_pinning(changed: dict[str, Any], grade: str) -> None:
-    assert judged("pinning", noise=replace(NOISE, **changed)).grade == grade
-
-
-@pytest.mark.parametrize(
-    ("siblings", "grade", "seen"),
-    [
-        ((), "good", "none seen"),
-        (((0, 1),), "doubtful", "0-1 are one core"),
-        (((0, 4), (1, 5)), "doubtful", "4 shares the core of 0; 5 shares the core of 1"),
-    ],
-)
-def test_siblings(siblings: tuple[tuple[int, ...], ...], grade: str, seen: str) -> None:
-    found = judged("hyper-threads", processor=replace(PROCESSOR, siblings=siblings))
-    assert (found.grade, found.seen) == (grade, seen)
-
-
-@pytest.mark.parametrize(("governors", "grade"), [(("performance",), "good"), (("performance", "powersave"), "doubtful"), ((), "doubtful")])
-def test_governor(governors: tuple[str, ...], grade: str) -> None:
-    assert judged("governor", processor=replace(PROCESSOR, governors=governors)).grade == grade
-
-
-@pytest.mark.parametrize(("turbo", "grade"), [(False, "good"), (True, "doubtful"), (None, "doubtful")])
-def test_turbo(turbo: bool | None, grade: str) -> None:
-    assert judged("turbo", processor=replace(PROCESSOR, turbo=turbo)).grade == grade
-
-
-@pytest.mark.parametrize(
-    ("p99_ns", "max_ns", "grade"),
-    [
-        (1_100_000, 2_000_000, "good"),
-        (1_100_001, 2_000_000, "doubtful"),
-        (1_100_000, 2_000_001, "doubtful"),
-        (1_500_000, 10_000_000, "doubtful"),
-        (1_500_001, 10_000_000, "bad"),
-        (1_500_000, 10_000_001, "bad"),
-    ],
-)
-def test_noise_floor(p99_ns: int, max_ns: int, grade: str) -> None:
-    assert judged("noise floor", noise=replace(NOISE, p99_ns=p99_ns, max_ns=max_ns)).grade == grade
-
-
-@pytest.mark.parametrize(
-    ("steal_ns", "grade"), [(10_000_000, "good"), (10_000_001, "doubtful"), (100_000_000, "doubtful"), (100_000_001, "bad")]
-)
-def test_stolen_time(steal_ns: int, grade: str) -> None:
-    assert judged("stolen time", noise=replace(NOISE, steal_ns=steal_ns)).grade == grade
-
-
-@pytest.mark.parametrize(("share", "grade"), [(0.02, "good"), (0.021, "doubtful"), (0.2, "doubtful"), (0.21, "bad")])
-def test_foreign_load(share: float, grade: str) -> None:
-    found = judged("foreign load", activity=replace(ACTIVITY, foreign_share=share, busiest=(("make", 0.4),)))
-    assert found.grade == grade
-    assert "make 40% of a core" in found.seen
-
-
-@pytest.mark.parametrize(
-    ("changed", "grade"), [({}, "good"), ({"swap_used_bytes": 1}, "doubtful"), ({"swap_used_bytes": 1, "swapped_in": 1}, "bad")]
-)
-def test_swap(changed: dict[str, Any], grade: str) -> None:
-    assert judged("swap", activity=replace(ACTIVITY, **changed)).grade == grade
+def test_a_part_of_the_machine(what: str, part: str, changed: dict[str, Any], grade: str) -> None:
+    assert judged(what, **{part: replace(getattr(READING, part), **changed)}).grade == grade
 
 
 def test_any_quota_is_doubtful() -> None:
-    assert judged("CPU quota", quota=None).grade == "good"
-    found = judged("CPU quota", quota=Quota(0.5, 100_000, 2))
-    assert (found.grade, found.seen) == ("doubtful", "0.5 cores in each 100 ms (control groups v2)")
+    assert [judged("CPU quota", quota=quota).grade for quota in (None, Quota(0.5, 100_000, 2))] == ["good", "doubtful"]
 
 
 @pytest.mark.parametrize(("niceness", "grade"), [(-5, "good"), (0, "good"), (1, "doubtful"), (9, "doubtful"), (10, "bad"), (15, "bad")])
@@ -211,41 +171,20 @@ def test_throttling(mask: int | None, grade: str, seen: str) -> None:
     assert (found.grade, found.seen) == (grade, seen)
 
 
-def test_bits_of_nvml_are_named_as_nvml_names_them() -> None:
-    import pynvml
-
-    named = {
-        "Idle": 0x1, "ApplicationsClocksSetting": 0x2, "SwPowerCap": 0x4, "HwSlowdown": 0x8, "SyncBoost": 0x10,
-        "SwThermalSlowdown": 0x20, "HwThermalSlowdown": 0x40, "HwPowerBrakeSlowdown": 0x80, "DisplayClockSetting": 0x100,
-    }  # fmt: skip
-    for name, bit in named.items():
-        prefix = "nvmlClocksThrottleReasonGpu" if name == "Idle" else "nvmlClocksThrottleReason"
-        assert getattr(pynvml, prefix + name) == bit
-
-
 def test_a_machine_without_gpus_has_one_line_and_one_with_two_has_four() -> None:
     assert judged("GPUs", gpus=()).grade == "good"
     whats = [found.what for found in judge_reading("host", replace(READING, gpus=(GPU, replace(GPU, index=1)))) if "GPU" in found.what]
     assert whats == ["GPU 0", "GPU 0 throttling", "GPU 1", "GPU 1 throttling"]
 
 
-def test_every_rule_has_a_number_and_a_remedy_only_where_one_is_needed() -> None:
-    for found in judge_reading("host", READING):
-        assert found.grade == "good", found
-        assert any(letter.isdigit() for letter in found.why) or found.what in ("governor", "turbo", "turn")
-    assert judged("CPU quota", quota=Quota(1, 100_000, 1)).why.startswith(judged("CPU quota").why + "; ")
-
-
 @pytest.mark.parametrize(
-    ("turn", "grade", "told"),
+    ("turn", "grade"),
     [
-        (TurnState("/run/locks", every_user=True), "good", "taken among all users, in /run/locks; it is free"),
-        (TurnState("/tmp/own", every_user=False), "doubtful", "taken among this user's campaigns, in /tmp/own; it is free"),
-        (TurnState("/run/locks", True, "user one (1000), process 7,"), "doubtful", "user one (1000), process 7, measures now"),
-        (TurnState("/run/locks", False, problem="/run/locks is no folder: make one"), "bad", "/run/locks is no folder: make one"),
+        (TurnState("/run/locks", every_user=True), "good"),
+        (TurnState("/tmp/own", every_user=False), "doubtful"),
+        (TurnState("/run/locks", True, "user one (1000), process 7,"), "doubtful"),
+        (TurnState("/run/locks", False, problem="/run/locks is no folder: make one"), "bad"),
     ],
 )
-def test_turn(turn: TurnState, grade: str, told: str) -> None:
-    found = judge_turn("host", turn)
-    assert found.grade == grade
-    assert told in found.seen
+def test_turn(turn: TurnState, grade: str) -> None:
+    assert judge_turn("host", turn).grade == grade

@@ -12,32 +12,20 @@ from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.doctor.judge import Finding, judge_here
 
-PAGE = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
 
 
 def doctor(*overrides: str) -> int:
     return line.run(["doctor", *overrides, "--quiet", "--all"])
 
 
-def lines_of(out: str) -> list[list[str]]:
-    return [cells for line in out.splitlines()[3:] if len(cells := re.split(r" {2,}", line.strip())) == 5]
-
-
 def test_this_machine_is_examined_without_ray(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("COLUMNS", "2000")
     code = doctor("system=cpu_1core,v100", "system.cores=1")
-    out, err = capsys.readouterr()
-    lines = lines_of(out)
-    assert err == ""
-    grades = [grade for _, _, grade, _, _ in lines]
-    assert set(grades) <= {"good", "doubtful", "bad"}
-    assert code == 1 == int("bad" in grades)
-    counts = ", ".join(f"{grades.count(grade)} {grade}" for grade in ("good", "doubtful", "bad"))
-    assert out.splitlines()[-1] == f"{len(lines)} lines: {counts}"
-    by_what = {what: (grade, seen) for _, what, grade, seen, _ in lines}
-    assert by_what["system cpu_1core"][0] == "good"
-    assert by_what["system v100"][0] == "bad"
-    assert by_what["pinning"][0] == "good"
+    lines = [cells for line in capsys.readouterr().out.splitlines()[3:] if len(cells := re.split(r" {2,}", line.strip())) == 5]
+    by_what = {what: grade for _, what, grade, _, _ in lines}
+    assert set(by_what.values()) <= {"good", "doubtful", "bad"}
+    assert (code, by_what["system cpu_1core"], by_what["system v100"], by_what["pinning"]) == (1, "good", "bad", "good")
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +33,15 @@ def findings() -> list[Finding]:
     return judge_here(ClusterConfig(name="inline"), [], ServerSettings())
 
 
-@pytest.mark.parametrize("width", [60, 80, 120])
 def test_problems_alone_are_named_unless_all_is_asked_for(
-    findings: list[Finding], width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    findings: list[Finding], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", str(width))
-    print_findings(findings)
-    everything = capsys.readouterr().out
-    print_findings(findings, everything=False)
-    brief = capsys.readouterr().out
-    assert re.search(r"(\d+) lines: (\d+) good, (\d+) doubtful, (\d+) bad", everything) is not None
-    assert not re.search(r" good  ", brief)
-    assert ["doctor --all" in " ".join(text.split()) for text in (everything, brief)] == [False, True]
-    assert all(len(line) <= width for line in brief.splitlines()[:-1])
+    monkeypatch.setenv("COLUMNS", "80")
+    for everything in (True, False):
+        print_findings(findings, everything=everything)
+        out = capsys.readouterr().out
+        assert bool(re.search(r" good  ", out)) is everything
+        assert ("doctor --all" in " ".join(out.split())) is not everything
 
 
 def test_every_line_stands_on_the_page(findings: list[Finding]) -> None:
@@ -67,20 +51,19 @@ def test_every_line_stands_on_the_page(findings: list[Finding]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "complaint"),
+    ("overrides", "word"),
     [
-        (["model=resnet18"], "model: a look at hosts takes cluster, system and server keys only"),
-        (["+sweep=vision"], "sweep: a look at hosts takes cluster, system and server keys only; name the systems with system=a,b"),
-        (["system=cpu_1cor"], r"system=cpu_1cor: no such system; did you mean cpu_1core\?"),
-        (["system.cores=-1"], "system.cores=-1: "),
-        (["cluster=local,inline"], "cluster=local,inline: one value is wanted here"),
-        (["cluster=address"], "cluster.address: has no value yet"),
-        (["cluster.address=10.0.0.1:6379"], "cluster=address needs cluster.address=HOST:PORT"),
-        (["cluster=address", "cluster.address=somewhere"], "cluster.address=somewhere: nothing answers at this HOST:PORT"),
+        (["model=resnet18"], "model"),
+        (["+sweep=vision"], "sweep"),
+        (["system=cpu_1cor"], "cpu_1core"),
+        (["system.cores=-1"], "system.cores=-1"),
+        (["cluster=local,inline"], "cluster=local,inline"),
+        (["cluster=address"], "cluster.address"),
+        (["cluster.address=10.0.0.1:6379"], "cluster=address"),
+        (["cluster=address", "cluster.address=somewhere"], "cluster.address=somewhere"),
     ],
 )
-def test_mistakes_are_in_one_line(overrides: list[str], complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mistakes_are_refused(overrides: list[str], word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)  # else a cluster is not even asked
-    with pytest.raises(InputError, match=complaint) as raised:
+    with pytest.raises(InputError, match=word):
         doctor(*overrides)
-    assert "\n" not in str(raised.value)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,6 @@ def test_two_good_hosts_have_good_lines_only() -> None:
     findings = list(judge_all([ONE, TWO], "boot_id", MACHINE.versions))
     assert {(found.host, found.grade) for found in findings} == {("one", "good"), ("two", "good")}
     assert len(findings) == 34
-    assert findings[0].seen == "10.0.0.1, labels system=one, boot id aaaaaaaa"
 
 
 def test_a_host_that_does_not_answer_is_one_bad_line() -> None:
@@ -45,13 +45,10 @@ def test_a_host_that_does_not_answer_is_one_bad_line() -> None:
     assert [(found.host, found.what, found.grade) for found in findings] == [("10.0.0.2 (system=two)", "node", "bad")]
 
 
-@pytest.mark.parametrize(("machines", "remedy"), [("boot_id", "take turns"), ("node", "for demonstrations")])
-def test_hosts_of_one_boot_id_are_doubtful(machines: str, remedy: str) -> None:
-    same = {"two": "aaaaaaaaaa", "three": "cccccccccc"}
-    found = judge_node("one", ONE, same, machines)  # type: ignore[arg-type]
-    assert found.grade == "doubtful"
-    assert found.seen.endswith("the same as two")
-    assert remedy in found.why
+@pytest.mark.parametrize("machines", ["boot_id", "node"])
+def test_hosts_of_one_boot_id_are_doubtful(machines: Any) -> None:
+    found = judge_node("one", ONE, {"two": "aaaaaaaaaa", "three": "cccccccccc"}, machines)
+    assert (found.grade, found.seen.rpartition(" ")[2]) == ("doubtful", "two")
 
 
 def test_a_node_without_label_is_doubtful_unless_it_is_the_drivers() -> None:

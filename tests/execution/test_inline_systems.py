@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from refusals import refused
 
 from orchestrator.configuration.config import SystemConfig
-from orchestrator.contracts import InputError
 from orchestrator.machine.environment import same_interpreter
-from orchestrator.running.inline import InlineSite, open_inline, why_not_here
+from orchestrator.running.inline import InlineJob, InlineSite, open_inline, why_not_here
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_the_plan_refuses_another_python(tmp_path: Path) -> None:
     """The program's own is taken, by whatever path."""
     site = InlineSite(lambda: open_inline(tmp_path))
     assert site.machine(SystemConfig(name="own", python=sys.executable)) == site.machine(SystemConfig(name="none"))
-    with pytest.raises(InputError, match=rf"^system\.python=/nonexistent/python: .* {sys.executable} runs; name that one, or leave out"):
+    with refused("unsupported", "system", "other"):
         site.machine(SystemConfig(name="other", python="/nonexistent/python"))
 
 
@@ -53,3 +54,11 @@ def test_gpus_that_the_process_does_not_see(device: str, visible: str | None, re
     environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
     told = why_not_here(SystemConfig(name="gpu", device=device), sys.executable, environment)
     assert (told is not None and f"set CUDA_VISIBLE_DEVICES={device.removeprefix('cuda:')}" in told) is refused
+
+
+def test_a_round_that_took_longer_than_it_may_has_failed_once_it_has_ended() -> None:
+    """In one process it cannot be cut off."""
+    with pytest.raises(TimeoutError):
+        InlineJob(lambda: time.sleep(0.002), limited=True).result(0.001)
+    for limited, timeout in ((False, 0.001), (True, None), (True, 600.0)):
+        assert InlineJob(lambda: time.sleep(0.002) or 7, limited).result(timeout) == 7

@@ -14,7 +14,10 @@ import pytest
 
 from orchestrator.running.keeper import Keeper
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the keeper reads /proc: run it on Linux")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the keeper reads /proc: run it on Linux"),
+]
 
 PROGRAM = """
 import os, signal, subprocess, sys

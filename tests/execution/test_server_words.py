@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from refusals import refused
 
 from orchestrator.configuration.config import SystemConfig
 from orchestrator.configuration.fields import explain
 from orchestrator.configuration.server import ServerSettings
-from orchestrator.contracts import InputError
 from orchestrator.machine.host import server_cores_offered
-from orchestrator.running.keeper import described
 from orchestrator.running.server import order_of, read_log, ready_url
 
 STARTED = {"name": "tiny", "url": "http://127.0.0.1:8123", "command": ["serve", "--port", "{port}"]}
@@ -20,12 +19,6 @@ STARTED = {"name": "tiny", "url": "http://127.0.0.1:8123", "command": ["serve", 
 
 def settings(**changes: object) -> ServerSettings:
     return ServerSettings.model_validate(STARTED | changes)
-
-
-def complaint(**changes: object) -> str:
-    with pytest.raises(ValidationError) as caught:
-        settings(**changes)
-    return explain(caught.value)
 
 
 def test_names_stand_for_their_values_and_braces_of_json_stay() -> None:
@@ -58,9 +51,9 @@ def test_names_stand_for_their_values_and_braces_of_json_stay() -> None:
     ],
 )
 def test_a_mistake_is_one_line(changes: dict[str, object], said: str) -> None:
-    line = complaint(**changes)
-    assert said in line
-    assert "\n" not in line
+    with pytest.raises(ValidationError) as caught:
+        settings(**changes)
+    assert said in explain(caught.value)
 
 
 def test_where_a_server_is_asked_whether_it_is_ready() -> None:
@@ -88,33 +81,17 @@ def test_a_server_has_cores_that_its_client_has_not(system: object, server: obje
     assert server_cores_offered(settings(cores=server), client, (0, 1, 2, 3), {}, "box") == cores
 
 
-@pytest.mark.parametrize(
-    ("system", "server", "said"),
-    [
-        (None, None, "the client leaves 0: box allows the cores 0-3, of which system x has 0-3 for the client; set system.cores to fewer"),
-        (3, 2, "server.cores=2: the client leaves 1"),
-        (1, [3], "3 cannot be its own"),
-        (1, [0, 9], "9 cannot be its own"),
-        (1, [], "the list is empty"),
-    ],
-)
-def test_cores_that_it_cannot_have(system: object, server: object, said: str) -> None:
+@pytest.mark.parametrize(("system", "server"), [(None, None), (3, 2), (1, [3]), (1, [0, 9]), (1, [])])
+def test_cores_that_it_cannot_have_are_refused(system: object, server: object) -> None:
     client = SystemConfig.model_validate({"name": "x", "cores": system})
-    with pytest.raises(InputError) as caught:
+    with refused("conflict", "server.cores"):
         server_cores_offered(settings(cores=server), client, (0, 1, 2, 3), {}, "box")
-    assert said in str(caught.value)
-
-
-def test_how_a_process_has_ended() -> None:
-    assert [described(code) for code in (0, 3, -9, -300)] == ["exit code 0", "exit code 3", "signal SIGKILL", "signal 300"]
 
 
 def test_of_a_long_log_the_beginning_and_the_end_are_kept(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"first\n" + b"x" * 2_000_000 + b"\nlast\n")
     text = read_log(log)
-    assert text.startswith("first")
-    assert text.endswith("last\n")
-    assert "bytes left out" in text
+    assert (text[:5], text[-5:]) == ("first", "last\n")
     assert len(text) < 1_100_000
     assert read_log(tmp_path / "none") == ""

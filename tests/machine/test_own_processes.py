@@ -28,8 +28,7 @@ def test_processes_of_this_machine_are_read() -> None:
     found = Kin([os.getppid()]).find()
     assert os.getppid() in found.program
     assert os.getpid() not in (*found.program, *found.children)
-    assert read_cpu_ns([os.getpid(), 2**30])[os.getpid()] > 0
-    assert read_cpu_ns([2**30]) == {}
+    assert read_cpu_ns([os.getpid(), 2**30]).keys() == {os.getpid()}
 
 
 def test_what_starts_between_two_looks_is_found_and_what_ended_is_not() -> None:

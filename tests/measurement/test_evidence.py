@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from orchestrator.machine.cores import allowed_cores
-from orchestrator.machine.environment import boot_id, environment, memory_peak_bytes, stack
 from orchestrator.measurement import evidence
-from orchestrator.measurement.evidence import Counters, GpuEvidence, difference, read_counters
+from orchestrator.measurement.evidence import Counters, difference, read_counters
 from orchestrator.storage import schema
 
 
 def test_own_work_is_not_foreign() -> None:
     before = Counters(1, 2, 3, 4, 100, 10, 1_000)
     after = Counters(2, 4, 6, 8, 600, 15, 1_700)
-    assert difference(before, after) == {
+    found = difference(before, after)
+    assert {name: value for name, value in found.items() if value is not None} == {
         "voluntary_switches": 1,
         "involuntary_switches": 2,
         "minor_faults": 3,
@@ -24,16 +24,13 @@ def test_own_work_is_not_foreign() -> None:
         "cpu_time_ns": 500,
         "steal_ns": 5,
         "foreign_cpu_ns": 200,
-        "run_delay_ns": None,
-        "cpu_pressure_ns": None,
-        "interrupts": None,
-        "throttled_periods": None,
-        "throttled_ns": None,
         "program_cpu_ns": 0,
     }
     kept, later = (replace(counters, run_delay_ns=delay, interrupts=7) for counters, delay in ((before, 40), (after, 100)))
     assert (difference(kept, later)["run_delay_ns"], difference(kept, later)["interrupts"]) == (60, 0)
     assert difference(before, later)["run_delay_ns"] is None
+    nothing = Counters(0, 0, 0, 0, 0, 0, 0)
+    assert difference(nothing, replace(nothing, cpu_time_ns=900, busy_ns=100))["foreign_cpu_ns"] == 0
 
 
 def test_the_program_s_own_processes_are_not_foreign() -> None:
@@ -48,12 +45,12 @@ def test_the_program_s_own_processes_are_not_foreign() -> None:
 def test_quotas_of_both_versions_are_counted(tmp_path: Path) -> None:
     (tmp_path / "v2").write_text("usage_usec 9\nuser_usec 5\nnr_periods 80\nnr_throttled 3\nthrottled_usec 250\nnr_bursts 0\n")
     (tmp_path / "v1").write_text("nr_periods 10\nnr_throttled 4\nthrottled_time 7000\n")
-    for names, told in (("v2",), (3, 250_000)), (("v1",), (4, 7000)), (("v1", "v2"), (7, 257_000)), ((), (None, None)):
+    for names, expected in (("v2",), (3, 250_000)), (("v1",), (4, 7000)), (("v1", "v2"), (7, 257_000)), ((), (None, None)):
         counters = read_counters(allowed_cores(), [tmp_path / name for name in names])
-        assert (counters.throttled_periods, counters.throttled_ns) == told
+        assert (counters.throttled_periods, counters.throttled_ns) == expected
 
 
-def test_what_the_kernel_does_not_keep_is_null(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_the_kernel_does_not_count_is_null(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "schedstat").write_bytes(b"8000 300 2\n")
     (tmp_path / "pressure").write_bytes(b"some avg10=91.63 avg60=85.99 avg300=71.52 total=69868\nfull avg10=0.00 total=0\n")
     monkeypatch.setattr(evidence, "SCHEDULED", tmp_path / "schedstat")
@@ -66,41 +63,12 @@ def test_what_the_kernel_does_not_keep_is_null(monkeypatch: pytest.MonkeyPatch, 
     assert (counters.run_delay_ns, counters.cpu_pressure_ns) == (None, None)
 
 
-@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="the kernel tells of no interrupts")
-def test_interrupts_are_those_of_the_whole_machine() -> None:
-    def told() -> int:
-        return next(int(line.split()[1]) for line in Path("/proc/stat").read_text().splitlines() if line.startswith("intr "))
-
-    before, counters, after = told(), read_counters(allowed_cores()), told()
-    assert counters.interrupts is not None
-    assert before <= counters.interrupts <= after
-
-
-def test_foreign_time_is_never_negative() -> None:
-    nothing = Counters(0, 0, 0, 0, 0, 0, 0)
-    assert difference(nothing, Counters(0, 0, 0, 0, 900, 0, 100))["foreign_cpu_ns"] == 0
-
-
 def test_counters_grow_while_this_process_works() -> None:
     before = read_counters(allowed_cores())
-    end = time.process_time() + 0.1
+    end = time.process_time() + 0.05
     while time.process_time() < end:
         bytearray(1 << 20)
     after = read_counters(allowed_cores())
-    assert after.cpu_time_ns - before.cpu_time_ns >= 90_000_000
+    assert after.cpu_time_ns - before.cpu_time_ns >= 40_000_000
     assert after.busy_ns > before.busy_ns
-    assert after.minor_faults >= before.minor_faults
-
-
-def test_without_a_gpu_its_columns_are_empty() -> None:
-    read = GpuEvidence([]).read()
-    assert set(read.values()) == {None}
-    assert set(read) <= set(schema.ROUNDS.names)
-
-
-def test_the_environment_names_machine_and_versions() -> None:
-    found = environment()
-    assert found["boot_id"] == boot_id()
-    assert found["logical_cores"] >= 1
-    assert memory_peak_bytes() > 10**6
-    assert stack("cpu")["python"].startswith("3.")
+    assert (after.interrupts or 0) >= (before.interrupts or 0)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from null_trials import null_trial
 
-from orchestrator.configuration.config import parse_trial
 from orchestrator.measurement.worker import Worker
 
 
@@ -23,19 +23,8 @@ from orchestrator.measurement.worker import Worker
 def test_who_shared_a_batch_with_a_failing_sample_is_asked_alone(
     null_targets: Path, tmp_path: Path, varies: dict[str, Any], unanswered: set[int]
 ) -> None:
-    measurement = {"batch": 4, "max_errors": 99, **varies.get("measurement", {})}
-    document: dict[str, Any] = {
-        "model": {
-            "name": "null", "kind": "image_classification", "target": "null_targets:NullModel", "runtimes": ["torch"], "sleep_ms": 0,
-            "wrong": [7], "raises_on": [5], "fails_to_load": False, "dies": False,
-        },
-        "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 10},
-        "system": {"name": "cpu_all"},
-        "runtime": {"name": "torch"},
-        **varies,
-        "measurement": measurement,
-    }  # fmt: skip
-    prepared = Worker(parse_trial(document), 0, tmp_path / "stamps", tmp_path, pin=False).prepare()
-    found = prepared.samples.column("prediction").to_pylist()
+    blocks = {**varies, "measurement": {"batch": 4, "max_errors": 99, **varies.get("measurement", {})}}
+    trial = null_trial(model={"wrong": [7], "raises_on": [5]}, task={"count": 10}, **blocks)
+    found = Worker(trial, 0, tmp_path / "stamps", tmp_path, pin=False).prepare().samples.column("prediction").to_pylist()
     assert {sample for sample, answer in enumerate(found) if answer is None} == unanswered
     assert all(answer is None or answer[0] == (8 if sample == 7 else sample) for sample, answer in enumerate(found))

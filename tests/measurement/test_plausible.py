@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from null_trials import null_trial
 
-from orchestrator.configuration.config import parse_trial
 from orchestrator.measurement.failures import Stamps, TrialFailed, refuse_impossible
 from orchestrator.measurement.last_words import rounds_left
 from orchestrator.measurement.scratch import Scratch
@@ -26,53 +26,31 @@ def test_what_a_round_leaves_is_plausible(stamps: list[list[int]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "complaint"),
+    ("stamps", "place", "value"),
     [
-        ((0, 0), 13, "the stamps of batch 0 do not ascend"),
-        ((1, 1), 21, "the stamps of batch 1 do not ascend"),
-        ((2, 3), 21, "the stamps of batch 2 do not ascend"),
-        ((1, 2), 18, "the stamps of batch 1 do not ascend"),  # an inference of no time at all
-        ((1, 0), 15, "batch 1 overlaps"),
-        ((0, 0), 9, "batch 0 overlaps"),
-        ((2, 3), 24, "batch 2 overlaps the one before it, or lies outside its round"),
-        ((1, 3), 0, "batch 1 has no end, and later ones have"),
-        ((1, 1), 0, "the stamps of batch 1 do not ascend"),
+        (WHOLE, (0, 0), 13),
+        (WHOLE, (1, 1), 21),
+        (WHOLE, (2, 3), 21),
+        (WHOLE, (1, 2), 18),  # an inference of no time at all
+        (WHOLE, (1, 0), 15),
+        (WHOLE, (0, 0), 9),
+        (WHOLE, (2, 3), 24),
+        (WHOLE, (1, 3), 0),
+        (WHOLE, (1, 1), 0),
+        (RAISED, (1, 3), 15),
     ],
 )
-def test_stamps_that_cannot_be_are_refused(place: tuple[int, int], value: int, complaint: str) -> None:
-    stamps = array(WHOLE)
-    stamps[place] = value
-    with pytest.raises(TrialFailed, match=complaint) as told:
-        refuse_impossible(stamps, 10, 23)
-    assert told.value.fault == "clock broken"
+def test_stamps_that_cannot_be_are_refused(stamps: list[list[int]], place: tuple[int, int], value: int) -> None:
+    changed = array(stamps)
+    changed[place] = value
+    with pytest.raises(TrialFailed, match=f"batch {place[0]} ") as caught:
+        refuse_impossible(changed, 10, 23)
+    assert caught.value.fault == "clock broken"
 
 
-def test_a_batch_that_raised_has_its_place_in_time_too() -> None:
-    stamps = array(RAISED)
-    stamps[1, 3] = 15
-    with pytest.raises(TrialFailed, match="batch 1 overlaps"):
-        refuse_impossible(stamps)
-
-
-@pytest.fixture
-def trial_document() -> dict[str, object]:
-    return {
-        "model": {
-            "name": "null", "kind": "image_classification", "target": "null_targets:NullModel", "runtimes": ["torch"], "sleep_ms": 1,
-            "wrong": [], "raises_on": [], "fails_to_load": False, "dies": False,
-        },
-        "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 3},
-        "system": {"name": "cpu_all"},
-        "runtime": {"name": "torch"},
-        "measurement": {"rule": "rounds", "min_rounds": 3, "max_rounds": 3},
-    }  # fmt: skip
-
-
-def test_stamps_that_somebody_else_wrote_never_become_times(
-    null_targets: Path, tmp_path: Path, trial_document: dict[str, object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another writer sets every stamp of a round to times 1 us apart, as the victim's report once told them."""
-    worker = Worker(parse_trial(trial_document), 0, tmp_path / "stamps", tmp_path, pin=False)
+def test_stamps_that_somebody_else_wrote_never_become_times(null_targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another writer sets every stamp of a round to times 1 us apart, as the victim's report once showed them."""
+    worker = Worker(null_trial(task={"count": 3}), 0, tmp_path / "stamps", tmp_path, pin=False)
     worker.prepare()
     worker.run_rounds(0, 1, 0)
     read = Scratch.array
@@ -88,14 +66,11 @@ def test_stamps_that_somebody_else_wrote_never_become_times(
 
 
 @pytest.mark.parametrize(
-    ("stamps", "complaint"),
-    [
-        (WHOLE[:2], "stamps of 2 batches, and a round has 3"),
-        ([[10, 12, 15, 16], [17, 16, 20, 21], [0, 0, 0, 0]], "the stamps of batch 1 do not ascend"),
-        ([[10, 12, 15, 16], [0, 0, 0, 0], [17, 18, 20, 21]], "batch 1 has no end"),
-    ],
+    "stamps",
+    [WHOLE[:2], [[10, 12, 15, 16], [17, 16, 20, 21], [0, 0, 0, 0]], [[10, 12, 15, 16], [0, 0, 0, 0], [17, 18, 20, 21]]],
 )
-def test_a_killed_process_leaves_no_impossible_round(trial_document: dict[str, object], stamps: list[list[int]], complaint: str) -> None:
+def test_a_killed_process_leaves_no_impossible_round(stamps: list[list[int]]) -> None:
     found = Stamps(0, 0, 10**18, array(stamps))
-    with pytest.raises(TrialFailed, match=complaint):
-        rounds_left(parse_trial(trial_document), found, 0, 3, 0, "timeout", "no answer")
+    with pytest.raises(TrialFailed) as caught:
+        rounds_left(null_trial(), found, 0, 3, 0, "timeout", "no answer")
+    assert caught.value.fault == "clock broken"

@@ -27,12 +27,6 @@ def test_a_device_names_its_gpus_in_their_order(device: str, gpus: tuple[str, ..
     assert visible_devices(device) == visible
 
 
-@pytest.mark.parametrize("device", ["cuda:", "cuda:0,", "cuda:0,cuda:1", "cuda:0,GPU-12ab", "cpu,cuda:0"])
-def test_other_lists_are_refused(device: str) -> None:
-    with pytest.raises(ValueError, match="device"):
-        SystemConfig(name="here", device=device)
-
-
 @pytest.mark.parametrize("gpus", [1, 4])
 def test_the_clocks_wait_for_every_gpu(gpus: int, monkeypatch: pytest.MonkeyPatch) -> None:
     waited_for: list[int] = []
@@ -58,8 +52,6 @@ def test_what_several_gpus_are_is_read_back_together_and_each() -> None:
         "memory_bytes": 3 * 2**30,
         "gpus": gpus,
     }
-    alone = seen_together("cuda:0", gpus[:1])
-    assert (alone["uuid"], alone["name"]) == ("GPU-0", "A100")
 
 
 def test_evidence_of_several_gpus_is_that_of_the_slowest_and_of_each() -> None:
@@ -78,7 +70,5 @@ def test_evidence_of_several_gpus_is_that_of_the_slowest_and_of_each() -> None:
         (1500, 0, 1),
         (900, 0x40, 2),
     ]
-    one = combined([slow])
-    assert (one["gpu_clock_mhz"], one["gpus"]) == (900.0, None)
-    assert set(combined([]).values()) == {None}
-    assert set(combined([])) == set(both)
+    assert combined([slow])["gpus"] is None
+    assert combined([]) == dict.fromkeys(both)

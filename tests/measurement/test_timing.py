@@ -6,14 +6,16 @@ import os
 import re
 import resource
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from orchestrator.measurement.load_loop import Service, serve
 from orchestrator.measurement.scratch import Scratch, read_scratch
-from orchestrator.measurement.timing import Stages, run_batches
+from orchestrator.measurement.timing import STAMPS, Stages, run_batches, time_batches
 
 
 class FakeClock:
@@ -21,15 +23,17 @@ class FakeClock:
 
     def __init__(self) -> None:
         self.now = 1_000
+        self.readings = 0
 
     def __call__(self) -> int:
         self.now += 1
+        self.readings += 1
         return self.now
 
-    def stage(self, takes_ns: int, result: Callable[[object], object]) -> Callable[[object], object]:
+    def stage(self, takes_ns: int) -> Callable[[object], object]:
         def call(value: object) -> object:
             self.now += takes_ns
-            return result(value)
+            return value
 
         return call
 
@@ -38,41 +42,91 @@ def same(value: object) -> object:
     return value
 
 
+SAME = Stages(same, same, list)
+
+
 @pytest.fixture
 def scratch(tmp_path: Path) -> Scratch:
     made = Scratch(tmp_path / "stamps", batches=3)
-    made.begin(0, 5, 6)
+    made.begin(7, 50, 60)
     return made
 
 
 def test_each_stage_is_timed_by_its_own_stamps(scratch: Scratch) -> None:
     clock = FakeClock()
-    stages = Stages(clock.stage(10, same), clock.stage(100, same), clock.stage(1_000, same))
-
-    answers, errors = run_batches([["a"], ["b"], ["c"]], stages, scratch.stamps, clock)
-
-    assert answers == [["a"], ["b"], ["c"]]
-    assert errors == {}
+    answers, errors = run_batches(
+        [["a"], ["b"], ["c"]], Stages(clock.stage(10), clock.stage(100), clock.stage(1_000)), scratch.stamps, clock
+    )
+    assert (answers, errors) == ([["a"], ["b"], ["c"]], {})
     np.testing.assert_array_equal(np.diff(scratch.array(), axis=1), [[11, 101, 1_001]] * 3)
     assert scratch.array()[1, 0] - scratch.array()[0, 3] == 1
+    scratch.begin(1, 0, 0)
+    assert not scratch.array().any()
 
 
-def test_a_batch_that_raises_is_recorded_and_the_next_goes_on(scratch: Scratch) -> None:
-    clock = FakeClock()
+def closed_loop(count: int, clock: FakeClock, stamps: memoryview) -> None:
+    time_batches([(1,)] * count, SAME, stamps, [None] * count, 0, clock)
+
+
+def open_loop(count: int, clock: FakeClock, stamps: memoryview) -> None:
+    serve([0] * count, [1] * count, SAME, stamps, Service(), clock, lambda moment: clock())
+
+
+@pytest.mark.parametrize(("loop", "around"), [(closed_loop, 0), (open_loop, 1)])
+def test_the_clock_is_read_four_times_a_sample(loop: Callable[..., None], around: int) -> None:
+    for count in (1, 10, 100):
+        clock = FakeClock()
+        loop(count, clock, memoryview(bytearray(8 * STAMPS * count)).cast("q"))
+        assert clock.readings == 4 * count + around
+
+
+def test_a_closed_loop_allocates_nothing_that_grows_with_the_samples() -> None:
+    """Answers are the model's own: here all are the same list."""
+    answer = [1]
+
+    def blocks_of(count: int) -> int:
+        batches, answers = [answer] * count, [None] * count
+        stamps = memoryview(bytearray(8 * STAMPS * count)).cast("q")
+        stages = Stages(same, same, lambda outputs: answer)
+        before = sys.getallocatedblocks()
+        time_batches(batches, stages, stamps, answers, 0, lambda: 7)
+        return sys.getallocatedblocks() - before
+
+    blocks_of(10)
+    assert blocks_of(10_000) <= blocks_of(10) + 20
+
+
+def test_an_open_loop_allocates_nothing_while_it_serves() -> None:
+    """What it needs of each sample is made before the first one starts."""
+    count, answer = 2_000, [1]
+    served, seen = [0], []
 
     def infer(batch: object) -> object:
-        if batch == ["b"]:
+        if served[0] in (10, count - 10):
+            seen.append(sys.getallocatedblocks())
+        served[0] += 1
+        return batch
+
+    stamps = memoryview(bytearray(8 * STAMPS * count)).cast("q")
+    stages = Stages(same, infer, lambda outputs: answer)
+    serve(range(count), range(count), stages, stamps, Service(), lambda: served[0], lambda moment: moment)
+    assert seen[1] - seen[0] <= 20
+
+
+@pytest.mark.parametrize("bad", ["b", "a", "c", "abc"])
+def test_a_batch_that_raises_is_recorded_and_the_next_goes_on(scratch: Scratch, bad: str) -> None:
+    def infer(batch: object) -> object:
+        if str(batch) in bad:
             raise RuntimeError("bad input\nwith more lines")
         return batch
 
-    answers, errors = run_batches([["a"], ["b"], ["c"]], Stages(same, infer, same), scratch.stamps, clock)
-
-    assert answers == [["a"], None, ["c"]]
-    assert list(errors) == [1]
-    assert re.fullmatch(r"RuntimeError: bad input \(test_timing.py, line \d+, in infer\)", errors[1])
+    answers, errors = run_batches("abc", Stages(same, infer, list), scratch.stamps, FakeClock())
+    assert answers == [None if batch in bad else [batch] for batch in "abc"]
+    assert list(errors) == ["abc".index(batch) for batch in bad]
+    assert all(re.fullmatch(r"RuntimeError: bad input \(test_timing.py, line \d+, in infer\)", message) for message in errors.values())
     stamps = scratch.array()
-    assert stamps[1, :3].tolist() == [0, 0, 0]
-    assert stamps[0, 3] < stamps[1, 3] < stamps[2, 0]
+    assert (stamps[list(errors), :3] == 0).all()
+    assert (np.diff(stamps[:, 3]) > 0).all()
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MADV_DONTFORK"), reason="the system cannot keep memory from a fork")
@@ -83,58 +137,28 @@ def test_a_copy_of_the_process_that_a_model_forks_writes_no_stamps(scratch: Scra
             faulthandler.disable()
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             try:
-                run_batches([["x"]], Stages(same, same, same), scratch.stamps, lambda: 7)
+                run_batches([["x"]], SAME, scratch.stamps, lambda: 7)
             finally:
                 os._exit(0)
         return batch
 
     copy = 0
-    run_batches([["a"], ["b"], ["c"]], Stages(same, forks, same), scratch.stamps, FakeClock())
+    run_batches([["a"], ["b"], ["c"]], Stages(same, forks, list), scratch.stamps, FakeClock())
     assert os.WTERMSIG(os.waitpid(copy, 0)[1]) == signal.SIGSEGV
     assert scratch.array()[0].tolist() == [1_001, 1_002, 1_003, 1_004]
 
 
-@pytest.mark.parametrize("bad", [{0}, {2}, {0, 1, 2}])
-def test_any_batches_may_raise(scratch: Scratch, bad: set[int]) -> None:
-    def preprocess(batch: object) -> object:
-        if batch in bad:
-            raise ValueError
-        return [batch]
-
-    answers, errors = run_batches([0, 1, 2], Stages(preprocess, same, same), scratch.stamps, FakeClock())
-
-    assert {number: message.partition(" (")[0] for number, message in errors.items()} == dict.fromkeys(bad, "ValueError")
-    assert [answer is None for answer in answers] == [number in bad for number in range(3)]
-
-
-def test_keyboard_interrupt_is_no_fault_of_a_sample(scratch: Scratch) -> None:
-    def infer(batch: object) -> object:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_batches([["a"]], Stages(same, infer, same), scratch.stamps, FakeClock())
-
-
 def test_what_a_killed_process_leaves_can_be_read(scratch: Scratch) -> None:
-    clock = FakeClock()
+    """Ctrl-C is no fault of a sample: it ends the loop as a kill does."""
 
     def infer(batch: object) -> object:
         if batch == ["c"]:
             raise KeyboardInterrupt
         return batch
 
-    scratch.begin(7, 50, 60)
     with pytest.raises(KeyboardInterrupt):
-        run_batches([["a"], ["b"], ["c"]], Stages(same, infer, same), scratch.stamps, clock)
-
+        run_batches([["a"], ["b"], ["c"]], Stages(same, infer, list), scratch.stamps, FakeClock())
     left = read_scratch(scratch.path)
     assert left is not None
     assert (left.round, left.monotonic_ns, left.wall_ns, left.origin_ns) == (7, 50, 60, 0)
-    assert (left.stamps[:2] > 0).all()
-    assert (left.stamps[2] == 0).all()
-
-
-def test_a_new_round_starts_from_zeros(scratch: Scratch) -> None:
-    run_batches([["a"], ["b"], ["c"]], Stages(same, same, same), scratch.stamps, FakeClock())
-    scratch.begin(1, 0, 0)
-    assert not scratch.array().any()
+    assert (left.stamps > 0).all(axis=1).tolist() == [True, True, False]

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from refusals import refused
 
 from orchestrator.configuration.config import Trial
-from orchestrator.contracts import InputError
 from orchestrator.machine.host import Machine, cores_offered
 from orchestrator.running.feasibility import why_not
 from orchestrator.subject.inspection import Inspection
@@ -76,7 +76,6 @@ def test_what_the_machine_lacks_is_named(
 ) -> None:
     found = "; ".join(why_not(make_trial(**keys), inspection, machine))
     assert found.startswith(reason)
-    assert "\n" not in found
 
 
 def test_several_gpus_hold_what_one_cannot(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> None:
@@ -94,19 +93,12 @@ def test_several_gpus_hold_what_one_cannot(make_trial: MakeTrial, inspection: In
     assert not [*why_not(make_trial(**both, model__several_gpus=True), inspection, unknown)]
 
 
-def test_a_limit_above_the_memory_helps_nobody(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> None:
-    large = replace(inspection, held_bytes=2**31)
-    [found] = why_not(make_trial(task__memory_limit="8GiB"), large, machine)
-    assert "2,048.0 MiB of 1,024.0 MiB; box has 1,024.0 MiB" in found
-
-
 def test_cores_come_from_the_numa_node(make_trial: MakeTrial, machine: Machine) -> None:
     def offered(**keys: Any) -> tuple[int, ...]:
         return cores_offered(make_trial(**keys).system, machine.cores, machine.numa, machine.host)
 
     assert offered(system__numa=1, system__cores=1) == (3,)
     assert offered(system__cores=None) == (0, 1, 2, 3)
-    with pytest.raises(InputError, match=r"system.numa=9: box has the NUMA nodes 0, 1, 2"):
-        offered(system__numa=9)
-    with pytest.raises(InputError, match=r"system.cores=3: this machine allows 2 \(2-3\)"):
-        offered(system__numa=1, system__cores=3)
+    for keys, key, value in (({"system__numa": 9}, "system.numa", 9), ({"system__numa": 1, "system__cores": 3}, "system.cores", 3)):
+        with refused("unsupported", key, value):
+            offered(**keys)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from refusals import refused
 
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial
-from orchestrator.contracts import InputError
 from orchestrator.machine.host import Machine
 from orchestrator.running.plan import Candidate, check_analysis, make_plan_of, pair_up
 from orchestrator.subject.inspection import Inspection
@@ -36,13 +36,10 @@ def test_kinds_that_differ_and_runtimes_that_are_not_offered_are_left_out_once(m
     ]
 
 
-def test_nothing_left_says_why(make_trial: MakeTrial) -> None:
-    with pytest.raises(InputError, match=r"^nothing is left to run: model small is of kind pictures.* \(and 1 more pairs\)$"):
+def test_what_cannot_be_paired_is_refused(make_trial: MakeTrial) -> None:
+    with refused("unsupported"):
         pair_up([make_trial(task__kind="texts"), make_trial(runtime__name="tensorflow")])
-
-
-def test_unequal_classes_are_a_mistake(make_trial: MakeTrial) -> None:
-    with pytest.raises(InputError, match="model small has classes=10 and task cats classes=1000"):
+    with refused("conflict", "task.classes", 1000):
         pair_up([make_trial(model__classes=10, task__classes=1000)])
     pair_up([make_trial(model__classes=10), make_trial(task__classes=10), make_trial(model__classes=10, task__classes=10)])
 
@@ -57,10 +54,7 @@ def test_repeats_come_one_round_of_all_trials_after_another(candidate: Callable[
     )
     order = [(planned.trial.measurement.batch, planned.trial.repeat) for planned in plan.trials]
     assert order == [(1, 0), (2, 0), (4, 0), (1, 1), (4, 1), (4, 2)]
-    for planned in plan.trials:
-        assert planned.trial_id == f"{planned.match_key}-r{planned.trial.repeat}"
     assert len({planned.trial_id for planned in plan.trials}) == len(plan.trials)
-    assert len(plan.candidates) == 3
 
 
 def test_the_same_trial_twice_runs_once(candidate: Callable[..., Candidate]) -> None:
@@ -70,13 +64,8 @@ def test_the_same_trial_twice_runs_once(candidate: Callable[..., Candidate]) -> 
 
 
 def test_different_trials_of_one_id_are_a_mistake(candidate: Callable[..., Candidate]) -> None:
-    with pytest.raises(InputError, match=r"same work .* differ only in measurement.round_timeout_s, task.limit; give that one value"):
+    with refused("conflict", "measurement.round_timeout_s, task.limit"):
         make_plan_of([candidate(), candidate(measurement__round_timeout_s=5, task__limit=20)])
-
-
-def test_ids_that_differ_in_case_only_are_told_apart_by_their_hash(candidate: Callable[..., Candidate]) -> None:
-    plan = make_plan_of([candidate(model__name="Small"), candidate(model__name="small")])
-    assert len({planned.trial_id.lower() for planned in plan.trials}) == 2
 
 
 def test_infeasible_trials_stay_in_the_plan_with_their_reason(candidate: Callable[..., Candidate]) -> None:
@@ -110,9 +99,6 @@ def test_trials_that_no_table_could_hold_are_refused_before_they_are_measured(ca
     one = judged_by("top1", "top5")
     check(one, judged_by("top1", measurement__batch=2), judged_by("accuracy", task__name="books"))
     check(one, judged_by("top5", "top1", measurement__batch=2), metrics=["top5"])
-    with pytest.raises(
-        InputError, match=r"judged by top1 and by accuracy, .* give them one metric, or measure them in campaigns of their own$"
-    ):
-        check(one, judged_by("accuracy", measurement__batch=2))
-    with pytest.raises(InputError, match=r"judged by top1 and by top5, .* by analysis.metrics=\[top1\], or"):
-        check(one, judged_by("top5", "top1", measurement__batch=2))
+    for metrics in (("accuracy",), ("top5", "top1")):
+        with refused("incomparable", "task"):
+            check(one, judged_by(*metrics, measurement__batch=2))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from null_trials import null_trial
 
-from orchestrator.configuration.config import parse_trial
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.running.attempt import MOST_AT_ONCE, RoundCalls, rounds_at_once
 from orchestrator.running.course import RoundClock
@@ -42,16 +42,10 @@ class Answers:
 
 
 def calls(session: Answers, first: int = 0, visit_of: int | None = None, **measurement: Any) -> RoundCalls:
-    trial = parse_trial(
-        {
-            "model": {"name": "null", "kind": "image_classification", "target": "null_targets:NullModel", "runtimes": ["torch"]},
-            "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers"},
-            "system": {"name": "cpu_all"}, "runtime": {"name": "torch"}, "measurement": {"batch": 1, **measurement},
-        }
-    )  # fmt: skip
-    calls = RoundCalls(session, trial, first, 20, threading.Event())  # type: ignore[arg-type]
-    calls.begin_visit(0, visit_of)
-    return calls
+    trial = null_trial(measurement={"rule": "settled", "min_rounds": 30, "max_rounds": 1000, **measurement})
+    found = RoundCalls(session, trial, first, 20, threading.Event())  # type: ignore[arg-type]
+    found.begin_visit(0, visit_of)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -68,8 +62,6 @@ def test_two_calls_are_under_way_until_a_rule_may_stop() -> None:
     asked.ask_ahead(1.0, 3)
     assert session.asked == [(0, 1), (1, 1)]
     assert asked.take().numbers == [0]
-    asked.ask_ahead(1.0, 3)
-    assert session.asked[2:] == [(2, 1)]
     asked.ask_ahead(1.0, 3)
     assert asked.take().numbers == [1]
     asked.ask_ahead(1.0, 3)
@@ -109,7 +101,7 @@ def test_a_fault_belongs_to_the_round_that_was_waited_for_or_to_the_first_error(
     asked.refuse_too_many_errors(asked.take())
     results = asked.take()
     assert asked.at == 6
-    with pytest.raises(TrialFailed, match=r"raised on 2 samples \(measurement\.max_errors=1\), first on sample 3 in round 5: cannot read"):
+    with pytest.raises(TrialFailed, match="first on sample 3 in round 5: cannot read"):
         asked.refuse_too_many_errors(results)
     assert asked.at == 5
 

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import null_trials
 import numpy as np
 import pytest
 from built_trials import rows_made
+from null_trials import null_document, planned
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED, load_flags
 from orchestrator.analysis.loading import load_trials
 from orchestrator.analysis.units import whole_streams
-from orchestrator.commands.progress import Progress
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.configuration.config import parse_trial
-from orchestrator.machine.host import read_machine
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import to_report
-from orchestrator.running.inline import InlineSession, open_inline
-from orchestrator.running.pipeline import run_trials
-from orchestrator.running.plan import Candidate, make_plan_of
+from orchestrator.running.inline import InlineSession
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
-from orchestrator.storage.reader import Campaign, open_campaign
-from orchestrator.storage.records import CampaignRecord
-from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import Inspector
+from orchestrator.storage.reader import Campaign
 
 pytestmark = pytest.mark.slow
 
@@ -49,28 +44,16 @@ def measure(null_targets: Path, tmp_path: Path) -> Callable[..., Campaign]:
         stop: threading.Event | None = None,
         **measurement: Any,
     ) -> Campaign:
-        candidates = []
-        for load in loads:
-            kind = {"kind": "image_classification"}
-            document = {
-                "model": {
-                    "name": "null", "target": "null_targets:NullModel", "runtimes": ["torch"], "sleep_ms": sleep_ms, "wrong": [1],
-                    "raises_on": list(raises_on), "fails_to_load": False, "dies": False, **kind,
-                },
-                "task": {"name": "numbers", "target": "null_targets:Numbers", "count": SAMPLES, **kind},
-                "system": {"name": "cpu_all"},
-                "runtime": {"name": "torch"},
-                "measurement": {"rule": "rounds", "min_rounds": ROUNDS, "max_rounds": ROUNDS, "max_errors": 9, **measurement},
-                "load": load,
-            }  # fmt: skip
-            trial = parse_trial(document)
-            candidates.append(Candidate(trial, Inspector().open(trial).inspection, read_machine()))
-        trials = make_plan_of(candidates).trials
-        directory = tmp_path / "results"
-        record = CampaignRecord(code_version="test", name="test", trials=trials)
-        with CampaignWriter.create(directory, record) as writer, open_inline(tmp_path / "cache") as executor:
-            run_trials(list(trials), executor, writer, Progress(len(trials), None), stop or threading.Event())
-        return open_campaign(directory)
+        documents = [
+            null_document(
+                model={"sleep_ms": sleep_ms, "wrong": [1], "raises_on": list(raises_on)},
+                task={"count": SAMPLES},
+                measurement={"min_rounds": ROUNDS, "max_rounds": ROUNDS, "max_errors": 9, **measurement},
+                **({} if load is None else {"load": load}),
+            )
+            for load in loads
+        ]
+        return null_trials.measure(tmp_path / "results", planned(*documents), stop)
 
     return run
 
@@ -110,12 +93,7 @@ def test_the_response_clock_stands_in_every_table_and_first(measure: Callable[..
     assert 0 < row["utilisation"] < 1
     assert FEW_STREAMS in row["flags"]
     assert not any(row["certified"] for row in results.tables["deadline"].to_pylist())
-    text = to_report(results)
-    assert "Schedules of numbers under poisson 100/s" in text
-    assert "| gap error | spacing |" in text
-    assert "(top1, response time)" in text
-    assert "percentiles of the response time of" in text
-    assert "total time)" not in text
+    assert "Schedules of numbers under poisson 100/s" in to_report(results)
     assert "<option>response</option><option>total</option>" in render(results)
 
 
@@ -141,8 +119,6 @@ def test_what_waits_too_long_ends_the_stream_and_is_no_failure(measure: Callable
     (row,) = results.tables["load"].to_pylist()
     assert OVERLOADED in row["flags"]
     assert row["utilisation"] > 1
-    late = [row for row in results.tables["tail_quality"].to_pylist() if (row["clock"], row["threshold"]) == ("response", "1000 ms")]
-    assert all(row["mean"] <= row["ideal"] * outcomes.count("ok") / len(outcomes) + 0.05 for row in late if row["slice"] == "all")
 
 
 @pytest.mark.parametrize(
@@ -170,15 +146,10 @@ def test_policies_drop_and_conserve(measure: Callable[..., Campaign], load: dict
 def test_batches_are_what_waits(measure: Callable[..., Campaign]) -> None:
     campaign = measure(POISSON | {"rate_per_s": 600, "batch_wait_ms": 10}, sleep_ms=4, batch=4)
     (record,) = campaign.trials()
-    rows = campaign.timings(record.trial_id).to_pylist()
-    starts: dict[tuple[int, int], int] = {}
     streams = dict(zip(*(campaign.rounds(record.trial_id).column(name).to_pylist() for name in ("round", "stream")), strict=True))
-    for row in rows:
-        key = (streams[row["round"]], row["arrival_ns"] + row["queue_ns"])
-        starts[key] = starts.get(key, 0) + 1
+    rows = campaign.timings(record.trial_id).to_pylist()
+    starts = Counter((streams[row["round"]], row["arrival_ns"] + row["queue_ns"]) for row in rows)
     assert max(starts.values()) == 4
-    assert len(set(starts.values())) > 1 or set(starts.values()) == {4}
-    assert analysed(campaign).tables["latency"].num_rows
 
 
 def test_a_stream_that_a_fault_cut_is_no_unit_of_its_own() -> None:

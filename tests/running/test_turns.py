@@ -1,23 +1,17 @@
 from __future__ import annotations
 
-from typing import Any
+import pytest
+from null_trials import null_trial
 
-from orchestrator.configuration.config import Trial, parse_trial
+from orchestrator.configuration.config import Trial
 from orchestrator.running.course import visits_are_units
 from orchestrator.running.pipeline import turns
 from orchestrator.storage.records import PlannedTrial
 
 
 def planned(name: str, cores: list[int], exclusive: bool = True, schedule: str = "sequential") -> PlannedTrial:
-    target = {"kind": "k", "target": "a:B"}
-    document: dict[str, Any] = {
-        "model": {"name": name, "runtimes": ["r"], **target},
-        "task": {"name": "t", **target},
-        "system": {"name": "s", "cores": cores, "exclusive": exclusive},
-        "runtime": {"name": "r"},
-        "measurement": {"schedule": schedule},
-    }
-    return PlannedTrial(trial_id=f"{name}-r0", match_key=name, trial=parse_trial(document))
+    trial = null_trial(system={"cores": cores, "exclusive": exclusive}, measurement={"schedule": schedule})
+    return PlannedTrial(trial_id=f"{name}-r0", match_key=name, trial=trial)
 
 
 def cores_of(trial: Trial) -> tuple[int, ...]:
@@ -29,22 +23,21 @@ def names(*trials: PlannedTrial) -> list[list[list[list[str]]]]:
     return [[[[one.match_key for one in unit] for unit in lane] for lane in stage] for stage in turns(trials, cores_of)]
 
 
-def test_trials_take_turns_in_their_order() -> None:
-    assert names(planned("a", [0]), planned("b", [1])) == [[[["a"], ["b"]]]]
+def shared(**cores: list[int]) -> list[PlannedTrial]:
+    return [planned(name, of, exclusive=False) for name, of in cores.items()]
 
 
-def test_without_exclusiveness_disjoint_cores_time_at_once() -> None:
-    shared = [planned(name, cores, exclusive=False) for name, cores in {"a": [0], "b": [1], "c": [0], "d": [2, 3]}.items()]
-    assert names(*shared) == [[[["b"]], [["a"], ["c"]], [["d"]]]]
-
-
-def test_cores_that_overlap_through_a_third_share_a_lane() -> None:
-    shared = [planned(name, cores, exclusive=False) for name, cores in {"a": [0], "b": [1], "c": [0, 1]}.items()]
-    assert names(*shared) == [[[["a"], ["b"], ["c"]]]]
-
-
-def test_whoever_wants_the_machine_alone_comes_first() -> None:
-    assert names(planned("a", [0], exclusive=False), planned("b", [1])) == [[[["b"]]], [[["a"]]]]
+@pytest.mark.parametrize(
+    ("trials", "expected"),
+    [
+        ([planned("a", [0]), planned("b", [1])], [[[["a"], ["b"]]]]),
+        (shared(a=[0], b=[1], c=[0], d=[2, 3]), [[[["b"]], [["a"], ["c"]], [["d"]]]]),  # disjoint cores are timed at once
+        (shared(a=[0], b=[1], c=[0, 1]), [[[["a"], ["b"], ["c"]]]]),  # a and b overlap through c
+        ([*shared(a=[0]), planned("b", [1])], [[[["b"]]], [[["a"]]]]),  # who wants the machine alone comes first
+    ],
+)
+def test_trials_take_turns_on_their_cores(trials: list[PlannedTrial], expected: list[list[list[list[str]]]]) -> None:
+    assert names(*trials) == expected
 
 
 def test_trials_of_one_part_that_run_in_visits_are_one_unit() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from refusals import refused
 
-from orchestrator.contracts import InputError
 from orchestrator.storage.files import DRAFT, draft_of, remove_drafts, replacing, write_json, write_link, write_parquet
 
 
@@ -59,16 +59,6 @@ def test_drafts_of_the_dead_are_removed_and_those_of_the_living_are_not(tmp_path
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [".link.json.77.tmp", "a.tmp", "b.json"]
 
 
-def test_json_is_readable_text(tmp_path: Path) -> None:
-    write_json(tmp_path / "a.json", {"name": "Zürich", "n": 1})
-    text = (tmp_path / "a.json").read_text("utf-8")
-    assert "Zürich" in text
-    assert text.endswith("}\n")
-    document = json.loads(text)
-    assert len(document.pop("sha256")) == 64
-    assert document == {"name": "Zürich", "n": 1}
-
-
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_json_refuses_numbers_that_it_does_not_have(tmp_path: Path, number: float) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
@@ -97,15 +87,8 @@ def test_a_link_is_relative_and_moves_to_the_newest(tmp_path: Path) -> None:
     assert (moved / "latest").resolve() == moved / "vision" / "second"
 
 
-def test_a_dangling_link_is_replaced(tmp_path: Path) -> None:
-    link = tmp_path / "latest"
-    link.symlink_to("gone")
-    write_link(link, tmp_path)
-    assert link.resolve() == tmp_path
-
-
 def test_a_folder_in_place_of_the_link_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "latest").mkdir()
-    with pytest.raises(InputError, match=r"latest.*move it away"):
+    with refused("exists"):
         write_link(tmp_path / "latest", tmp_path)
     assert (tmp_path / "latest").is_dir()

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.storage import schema
-from orchestrator.storage.stored_form import conform
+from orchestrator.storage.stored_form import columns_batch, conform, rows_batch, table_of
 
 
 def timings(**columns: object) -> pa.Table:
@@ -41,10 +41,6 @@ def test_outcomes_have_one_dictionary_whatever_they_came_with() -> None:
     assert [schema.OUTCOMES[code] for code in codes] == ["lost", "error", "timeout", "ok"]
 
 
-def test_an_empty_table_conforms() -> None:
-    assert conform(timings().slice(0, 0), schema.TIMINGS).num_rows == 0
-
-
 @pytest.mark.parametrize(
     ("columns", "complaint"),
     [
@@ -65,3 +61,20 @@ def test_what_does_not_fit_is_refused(columns: dict[str, object], complaint: str
 def test_evidence_that_an_older_file_lacks_is_null() -> None:
     table = conform(timings(cuda_inference_ns=None), schema.TIMINGS)
     assert table.column("cuda_inference_ns").null_count == 2
+
+
+FORM = pa.schema([pa.field("round", pa.int32()), pa.field("mean", pa.float64())])
+
+
+def test_a_key_without_a_column_is_refused() -> None:
+    for make in (
+        lambda: table_of([{"round": 1}, {"round": 2, "meen": 0.5}], FORM),
+        lambda: rows_batch([{"round": 1, "meen": 0.5}], FORM),
+        lambda: columns_batch({"round": [1], "mean": [0.1], "meen": [0.5]}, FORM),
+    ):
+        with pytest.raises(ValueError, match="no column 'meen'"):
+            make()
+
+
+def test_rows_become_a_table() -> None:
+    assert table_of([{"round": 1, "mean": 0.5}, {"round": 2}], FORM).to_pylist() == [{"round": 1, "mean": 0.5}, {"round": 2, "mean": None}]

@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
-import pytest
+from refusals import refused
 
-from orchestrator.contracts import InputError
 from orchestrator.stats.times import Clock
 from orchestrator.storage import schema
 from orchestrator.storage.matrix import round_matrix
@@ -56,20 +55,6 @@ def test_a_round_without_rows_of_a_sample_is_incomplete(campaign: CampaignWriter
     assert matrix.times[Clock.TOTAL][1, 2] == np.inf
 
 
-def test_all_late(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
-    campaign.trial(trial_id).append(*new_round(0, outcomes=["timeout", "lost", "lost"], incomplete=True))
-    campaign.trial(trial_id).flush()
-    matrix = open_campaign(campaign.directory).matrix(trial_id)
-    assert np.isinf(matrix.times[Clock.TOTAL]).all()
-    assert np.isposinf(matrix.times[Clock.INFERENCE]).all()
-
-
-def test_no_rounds_yet(campaign: CampaignWriter, trial_id: str) -> None:
-    matrix = open_campaign(campaign.directory).matrix(trial_id)
-    assert matrix.times[Clock.INFERENCE].shape == matrix.times[Clock.TOTAL].shape == matrix.outcome.shape == (0, 0)
-    assert matrix.rounds.shape == matrix.incomplete.shape == (0,)
-
-
 def test_every_nanosecond_survives(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
     largest = 2**53 - 1
     times = {"inference_ns": [largest - 2, largest - 3, 1], "preprocess_ns": [1, 1, 0], "postprocess_ns": [1, 0, 0]}
@@ -83,7 +68,7 @@ def test_every_nanosecond_survives(campaign: CampaignWriter, trial_id: str, new_
 def test_an_ok_sample_without_a_time_is_refused(new_round: NewRound) -> None:
     timings, rounds = tables(new_round(0))
     holes = timings.set_column(5, schema.TIMINGS.field("inference_ns"), pa.array([1, None, 1], pa.int64()))
-    with pytest.raises(InputError, match="sample 1 of round 0 is ok without inference_ns"):
+    with refused("damaged"):
         round_matrix(holes, rounds)
 
 

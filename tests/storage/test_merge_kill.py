@@ -100,28 +100,6 @@ def test_a_kill_at_any_step_of_a_merge_loses_nothing(
         check(copy, trial_id, before, new_round, next_round=3)
 
 
-def test_a_kill_while_putting_right_what_a_kill_left(
-    campaign: CampaignWriter, trial_id: str, new_round: NewRound, copies: Copies, tmp_path: Path
-) -> None:
-    writer = campaign.trial(trial_id)
-    for number in range(2):
-        writer.append(*new_round(number))
-        writer.flush()
-    before = open_campaign(campaign.directory).timings(trial_id)
-    copies.start(campaign.directory, tmp_path / "first")
-    writer.finish()
-    copies.watched = None
-    for index, copy in enumerate(list(copies.taken)):
-        copies.start(copy, tmp_path / f"second-{index}")
-        recover(TrialFolder(copy / "trials" / trial_id))
-        copies.watched = None
-        for again in copies.taken:
-            assert open_campaign(again).timings(trial_id).equals(before)
-            recover(TrialFolder(again / "trials" / trial_id))
-            assert open_campaign(again).timings(trial_id).equals(before)
-            assert folders(again, trial_id) == {"timings", "rounds"}
-
-
 def test_a_kill_at_any_step_of_a_flush_leaves_the_round_or_nothing_of_it(
     campaign: CampaignWriter, trial_id: str, new_round: NewRound, copies: Copies, tmp_path: Path
 ) -> None:
@@ -162,7 +140,7 @@ def test_recovery_leaves_what_is_not_ours(campaign: CampaignWriter, trial_id: st
     assert sorted(path.name for path in (folder / "timings").iterdir()) == [".nfs0001", "part-00000.parquet"]
 
 
-@pytest.mark.parametrize("size", [1, 7, 8, 9, 1000])
+@pytest.mark.parametrize("size", [7, 1000])
 def test_row_groups_do_not_depend_on_the_parts(
     campaign: CampaignWriter, trial_id: str, new_round: NewRound, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:

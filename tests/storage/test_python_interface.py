@@ -1,21 +1,18 @@
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from refusals import refused
 from sample_tables import samples_of
 
 import orchestrator
 from orchestrator.analysis.table import tables
-from orchestrator.contracts import InputError
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.records import Stopping, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
@@ -68,12 +65,12 @@ def test_tables_of_a_trial(measured: Path, trial_id: str) -> None:
     assert results.timings(trial_id).num_rows == 48
     assert results.rounds(trial_id).num_rows == 12
     assert results.samples(trial_id).column("score_top1").to_pylist() == SCORES
-    with pytest.raises(InputError, match=f"'net' is not in this campaign.* there is {trial_id[:-1]}"):
+    with refused("unknown", value="net"):
         results.timings("net")
 
 
 def test_result_tables(measured: Path) -> None:
-    with pytest.raises(InputError, match=r"tail_quality\.parquet is missing: .*report"):
+    with refused("not_found", value=measured / "tail_quality.parquet"):
         orchestrator.open(measured).tail_quality()
     results = orchestrator.open(measured)
     for name in tables():
@@ -84,24 +81,14 @@ def test_result_tables(measured: Path) -> None:
     assert results.tail_quality().num_rows == 0, "a report writes no table without rows"
 
 
-def test_importing_is_cheap_and_opening_is_lazy() -> None:
-    program = (
-        "import sys, orchestrator\n"
-        "heavy = {'pyarrow', 'numpy', 'pydantic', 'ray', 'hydra', 'importlib.metadata'} & set(sys.modules)\n"
-        "print(sorted(heavy), orchestrator.__version__)"
-    )
-    output = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True).stdout
-    assert output == f"[] {version('tail-quality')}\n"
-
-
-def test_unknown_attributes_are_still_errors() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'opne'"):
-        orchestrator.opne  # noqa: B018
-
-
-@pytest.mark.parametrize(("times", "first_round"), [("total", 0), ("total", 10), ("inference", 0)])
+@pytest.mark.parametrize(("times", "first_round"), [("total", 10), ("inference", 0)])
 def test_the_script_in_the_documentation_recomputes_a_figure(
-    measured: Path, trial_id: str, tmp_path: Path, times: str, first_round: int
+    measured: Path,
+    trial_id: str,
+    times: str,
+    first_round: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     threshold = THRESHOLD_NS if times == "total" else THRESHOLD_NS // 2
     timings = orchestrator.open(measured).timings(trial_id).to_pylist()
@@ -121,9 +108,9 @@ def test_the_script_in_the_documentation_recomputes_a_figure(
 
     script = re.search(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.S)
     assert script is not None
-    (tmp_path / "recompute.py").write_text(script[1], "utf-8")
-    command = [sys.executable, "-I", str(tmp_path / "recompute.py"), str(measured)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": ""}).stdout
+    monkeypatch.setattr(sys, "argv", ["recompute.py", str(measured)])
+    exec(compile(script[1], "recompute.py", "exec"), {"__name__": "__main__"})
+    output = capsys.readouterr().out
     told = re.fullmatch(r"6 ms mean (\S+) stored (\S+) worst (\S+) stored (\S+)\n", output)
     assert told is not None, output
     mean, stored_mean, worst, stored_worst = map(float, told.groups())

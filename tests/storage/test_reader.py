@@ -8,15 +8,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sample_tables import samples_of
+from refusals import refused
 
 from orchestrator.analysis.python_interface import Results
 from orchestrator.contracts import InputError
 from orchestrator.storage import merge, schema
 from orchestrator.storage.files import write_parquet
-from orchestrator.storage.layout import trial_folder
 from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.stored_form import conform
 from orchestrator.storage.writer import CampaignWriter
 
@@ -62,7 +60,7 @@ def test_two_columns_of_one_name_are_refused(campaign: CampaignWriter, three_par
     table = pq.read_table(path)
     write_parquet(path, table.append_column(table.schema.field(name), table.column(name)))
     for read in (open_campaign(campaign.directory).timings, open_campaign(campaign.directory).rounds):
-        with pytest.raises(InputError, match=rf"{twin}/part-00001\.parquet .*column '{name}' occurs twice"):
+        with refused("damaged", value=path):
             read(trial_id)
 
 
@@ -70,14 +68,8 @@ def test_a_copied_part_is_refused(campaign: CampaignWriter, three_parts: Path, t
     for twin in ("timings", "rounds"):
         shutil.copy(three_parts / twin / "part-00001.parquet", three_parts / twin / "part-00003.parquet")
     for read in (open_campaign(campaign.directory).timings, open_campaign(campaign.directory).rounds):
-        with pytest.raises(InputError, match=rf"{trial_id} holds round 2.* twice"):
+        with refused("damaged", value=three_parts):
             read(trial_id)
-
-
-def test_other_files_in_the_folders_are_left_alone(campaign: CampaignWriter, three_parts: Path, trial_id: str) -> None:
-    for name in ("part-00003.parquet.bak", ".part-00003.parquet.17.tmp", "notes.txt", ".DS_Store"):
-        (three_parts / "timings" / name).write_text("not Parquet")
-    assert rounds_of(campaign.directory, trial_id) == list(range(6))
 
 
 def test_a_reader_writes_nothing(campaign: CampaignWriter, three_parts: Path, trial_id: str) -> None:
@@ -93,28 +85,13 @@ def test_what_is_not_there_yet(campaign: CampaignWriter, trial_id: str) -> None:
     reader = open_campaign(campaign.directory)
     assert reader.timings(trial_id).num_rows == reader.rounds(trial_id).num_rows == reader.warmup(trial_id).num_rows == 0
     assert reader.trial(trial_id).placement == {}
-    with pytest.raises(InputError, match=r"predictions\.parquet is missing: the trial ended before its warm-up"):
+    with refused("no_data"):
         reader.samples(trial_id)
-    with pytest.raises(InputError, match=r"tail_quality\.parquet is missing: write it with .* report"):
+    with refused("not_found"):
         Results(campaign.directory).tail_quality()
-    with pytest.raises(InputError, match=r"'secrets' is unknown: choose one of .*tail_quality"):
-        Results(campaign.directory).table("secrets")
-
-
-def test_no_campaign_and_no_trial(tmp_path: Path, campaign: CampaignWriter) -> None:
-    with pytest.raises(InputError, match="is not in this campaign"):
-        open_campaign(campaign.directory).timings("../../other")
-    with pytest.raises(InputError, match=r"trial id '\.\./x'"):
-        trial_folder(tmp_path, "../x")
-
-
-def test_folders_named_like_partitions_add_no_columns(tmp_path: Path, new_record: Callable[..., object]) -> None:
-    directory = tmp_path / "round=7" / "year=2030"
-    with CampaignWriter.create(directory, new_record()) as writer:  # type: ignore[arg-type]
-        samples = samples_of(1)
-        trial_id = writer.record.trials[0].trial_id
-        writer.trial(trial_id).write_samples(samples)
-        assert open_campaign(directory).samples(trial_id).equals(samples)
+    for trial in ("net", "../../other"):
+        with refused("unknown", value=trial):
+            reader.timings(trial)
 
 
 def test_reading_while_a_driver_appends_and_merges(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
@@ -123,7 +100,7 @@ def test_reading_while_a_driver_appends_and_merges(campaign: CampaignWriter, tri
 
     def drive() -> None:
         try:
-            for number in range(60):
+            for number in range(24):
                 writer.append(*new_round(number, samples=2))
                 writer.flush()
                 if number % 3 == 2:
@@ -141,11 +118,10 @@ def test_reading_while_a_driver_appends_and_merges(campaign: CampaignWriter, tri
         seen = table.num_rows
     driver.join()
     assert failure == []
-    assert rounds_of(campaign.directory, trial_id) == list(range(60))
+    assert rounds_of(campaign.directory, trial_id) == list(range(24))
 
 
-@pytest.mark.parametrize("twin", ["timings", "rounds"])
-@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize(("twin", "place"), [("timings", 0), ("timings", 2), ("rounds", 1)])
 def test_a_merge_amid_reading_shows_no_gap(
     campaign: CampaignWriter,
     three_parts: Path,
@@ -175,28 +151,23 @@ def test_a_merge_amid_reading_shows_no_gap(
     assert len(seen) >= 6
 
 
-def flip(path: Path, place: int) -> None:
-    content = bytearray(path.read_bytes())
-    content[place] ^= 0x10
-    path.write_bytes(content)
-
-
 @pytest.mark.parametrize("name", ["timings/part-00001.parquet", "rounds/part-00001.parquet"])
-@pytest.mark.parametrize("keep", [0, 3, 100, -1, -9])
+@pytest.mark.parametrize("keep", [0, 100, -1])
 def test_a_torn_part_is_named(campaign: CampaignWriter, three_parts: Path, trial_id: str, name: str, keep: int) -> None:
     path = three_parts / name
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(InputError, match=rf"{name} is not a whole Parquet file .*: restore it from a copy, or measure the campaign again"):
+    with refused("damaged", value=path):
         open_campaign(campaign.directory).matrix(trial_id)
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_changes_a_time(campaign: CampaignWriter, three_parts: Path, trial_id: str) -> None:
     path = three_parts / "timings" / "part-00001.parquet"
     whole = path.read_bytes()
     before = open_campaign(campaign.directory).timings(trial_id)
     refused = 0
     for place in range(0, len(whole), 13):
-        flip(path, place)
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
         try:
             assert open_campaign(campaign.directory).timings(trial_id).equals(before), place
         except InputError:
@@ -206,50 +177,35 @@ def test_no_flipped_bit_changes_a_time(campaign: CampaignWriter, three_parts: Pa
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value"),
     [
-        ("inference_ns", 0, "inference_ns is 0, and must be from 1 to 9007199254740991"),
-        ("preprocess_ns", -1, "preprocess_ns is -1, and must be from 0"),
-        ("postprocess_ns", 2**53, "postprocess_ns is 9007199254740992, and must be from 0"),
-        ("start_gap_ns", -1, "start_gap_ns is -1"),
-        ("arrival_ns", -1, "arrival_ns is -1"),
-        ("sample", -1, "sample is -1"),
-        ("token_gaps_ns", [5, -1], "token_gaps_ns is -1"),
-        ("token_gaps_ns", [5, None], "token_gaps_ns holds a null"),
+        ("inference_ns", 0),
+        ("preprocess_ns", -1),
+        ("postprocess_ns", 2**53),
+        ("start_gap_ns", -1),
+        ("arrival_ns", -1),
+        ("sample", -1),
+        ("token_gaps_ns", [5, -1]),
+        ("token_gaps_ns", [5, None]),
     ],
 )
 def test_what_lies_out_of_a_columns_range_is_named(
-    campaign: CampaignWriter, three_parts: Path, trial_id: str, name: str, value: object, told: str
+    campaign: CampaignWriter, three_parts: Path, trial_id: str, name: str, value: object
 ) -> None:
     path = three_parts / "timings" / "part-00001.parquet"
     table = conform(pq.read_table(path), schema.TIMINGS)
     form = schema.TIMINGS.field(name)
     values = pa.array([value] * table.num_rows, form.type)
     write_parquet(path, table.set_column(table.column_names.index(name), form, values))
-    with pytest.raises(InputError, match=rf"timings/part-00001\.parquet .*its {told}"):
+    with refused("damaged", value=path):
         open_campaign(campaign.directory).timings(trial_id)
 
 
 def test_parquet_of_something_else_is_named(campaign: CampaignWriter, three_parts: Path, trial_id: str) -> None:
     path = three_parts / "timings" / "part-00001.parquet"
     pq.write_table(pa.table({"x": [1]}), path)
-    with pytest.raises(InputError, match=r"timings/part-00001\.parquet .*it has no seal of this program"):
+    with refused("damaged", value=path):
         open_campaign(campaign.directory).timings(trial_id)
     write_parquet(path, pa.table({"x": [1]}))
-    with pytest.raises(InputError, match=r"timings/part-00001\.parquet .* 'round' is missing"):
+    with refused("damaged", value=path):
         open_campaign(campaign.directory).timings(trial_id)
-
-
-def test_a_damaged_result_table_says_how_to_write_it_again(campaign: CampaignWriter) -> None:
-    (campaign.directory / "tail_quality.parquet").write_bytes(b"PAR1 no PAR1")
-    with pytest.raises(InputError, match=r"tail_quality\.parquet is not a whole Parquet file .*report"):
-        Results(campaign.directory).tail_quality()
-
-
-def test_the_record_of_another_trial_is_refused(campaign: CampaignWriter, trial_id: str) -> None:
-    other = trial_id.replace("-r0", "-r1")
-    campaign.trial(other).write_record(TrialRecord.from_plan(campaign.record.planned(other)))
-    campaign.trial(trial_id)
-    shutil.copy(campaign.directory / "trials" / other / "trial.json", campaign.directory / "trials" / trial_id / "trial.json")
-    with pytest.raises(InputError, match=rf"trial\.json is the record of {other}"):
-        open_campaign(campaign.directory).trial(trial_id)

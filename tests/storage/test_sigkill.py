@@ -12,6 +12,7 @@ from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord
 from orchestrator.storage.writer import CampaignWriter
 
+pytestmark = pytest.mark.slow
 DRIVER = """
 import sys
 import pyarrow as pa
@@ -43,7 +44,7 @@ def write_arrow(path: Path, batch: pa.RecordBatch) -> None:
         writer.write_batch(batch)
 
 
-@pytest.mark.parametrize(("kind", "lines"), [("appends", 1), ("appends", 20), ("merges", 3), ("merges", 20)])
+@pytest.mark.parametrize(("kind", "lines"), [("appends", 1), ("merges", 20)])
 def test_a_killed_driver_loses_no_flushed_round_and_leaves_no_partial_one(
     directory: Path,
     new_record: Callable[..., CampaignRecord],

@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from refusals import refused
 from sample_tables import samples_of
 
 from orchestrator.analysis.python_interface import Results
 from orchestrator.analysis.table import tables
-from orchestrator.contracts import InputError
-from orchestrator.storage.files import draft_of, write_parquet, write_results, write_text
+from orchestrator.storage.files import draft_of, write_parquet, write_results
 from orchestrator.storage.layout import inside
 from orchestrator.storage.load import read_regular
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord
-from orchestrator.storage.writer import CampaignWriter, lock_campaign
+from orchestrator.storage.writer import CampaignWriter
 
 NewRound = Callable[..., tuple[pa.RecordBatch, pa.RecordBatch]]
-OF_A_TRIAL = ("trial.json", "predictions.parquet", "warmup.parquet", "timings", "rounds", "timings/part-00000.parquet")
+OF_A_TRIAL = ("trial.json", "predictions.parquet", "rounds", "timings/part-00000.parquet")
 
 
 @pytest.fixture
@@ -66,9 +66,7 @@ def test_a_link_out_of_the_directory_is_refused(measured: Path, trial_id: str, t
     link_out(path, tmp_path / "elsewhere")
     before = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "elsewhere").rglob("*"))
     for act in (read_all, go_on):
-        with pytest.raises(
-            InputError, match=rf"^\S*{path.name}\S* is a link that leads out of .*{trial_id if 'T/' in name else measured.name}"
-        ):
+        with refused("unsafe"):
             act(measured, trial_id)
     assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "elsewhere").rglob("*")) == before
 
@@ -76,7 +74,7 @@ def test_a_link_out_of_the_directory_is_refused(measured: Path, trial_id: str, t
 @pytest.mark.parametrize("name", ["campaign.json", "latency.parquet"])
 def test_a_link_in_place_of_a_file_of_the_campaign_is_refused(measured: Path, trial_id: str, tmp_path: Path, name: str) -> None:
     link_out(measured / name, tmp_path / "elsewhere")
-    with pytest.raises(InputError, match=rf"{name} is a link that leads out of"):
+    with refused("unsafe", value=measured / name):
         read_all(measured, trial_id)
 
 
@@ -90,10 +88,9 @@ def test_a_directory_may_be_reached_through_links_and_hold_some_of_its_own(measu
 
 def test_a_dangling_link_makes_no_file_elsewhere(measured: Path, tmp_path: Path) -> None:
     (measured / "figures").symlink_to(tmp_path / "not_there")
-    with pytest.raises(InputError, match="figures is a link that leads out of"):
-        inside(measured, measured / "figures")
-    with pytest.raises(InputError, match=r"figures/a\.svg is a link that leads out of"):
-        inside(measured, measured / "figures" / "a.svg")
+    for path in (measured / "figures", measured / "figures" / "a.svg"):
+        with refused("unsafe", value=path):
+            inside(measured, path)
 
 
 def test_writing_replaces_links_and_leaves_their_targets(measured: Path, tmp_path: Path) -> None:
@@ -108,24 +105,14 @@ def test_writing_replaces_links_and_leaves_their_targets(measured: Path, tmp_pat
     assert not (measured / "latency.parquet").is_symlink()
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_the_lock_is_no_link(measured: Path, tmp_path: Path, there: bool) -> None:
+def test_the_lock_is_no_link(measured: Path, tmp_path: Path) -> None:
     mine = tmp_path / "thesis.tex"
-    if there:
-        mine.write_text("years of work")
+    mine.write_text("years of work")
     (measured / ".lock").unlink()
     (measured / ".lock").symlink_to(mine)
-    with pytest.raises(InputError, match=r"\.lock cannot be opened as the lock of a campaign .*: remove it"):
+    with refused("unsafe", value=measured / ".lock"):
         CampaignWriter.reopen(measured)
-    assert mine.exists() == there
-    assert not there or mine.read_text() == "years of work"
-
-
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
-def test_the_lock_is_a_regular_file(tmp_path: Path, make: Callable[[Path], None]) -> None:
-    make(tmp_path / ".lock")
-    with pytest.raises(InputError, match=r"\.lock cannot be opened as the lock of a campaign"):
-        lock_campaign(tmp_path)
+    assert mine.read_text() == "years of work"
 
 
 @pytest.mark.parametrize("name", [*(f"T/{name}" for name in OF_A_TRIAL if "." in name), "latency.parquet"])
@@ -133,17 +120,12 @@ def test_a_pipe_keeps_nobody_waiting(measured: Path, trial_id: str, name: str) -
     path = measured / (f"trials/{name.replace('T', trial_id, 1)}" if "/" in name else name)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(InputError, match=rf"^\S*{path.name} is [^/]*no regular file"):
+    with refused("unsafe" if name.endswith(".json") else "damaged", value=path):
         read_all(measured, trial_id)
 
 
 def test_devices_and_folders_are_no_files(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="/dev/zero is no regular file"):
+    with refused("unsafe", value=Path("/dev/zero")):
         read_regular(Path("/dev/zero"))
     with pytest.raises(IsADirectoryError):
         read_regular(tmp_path)
-
-
-def test_text_that_no_utf_8_can_hold_is_written_with_escapes(tmp_path: Path) -> None:
-    write_text(tmp_path / "report.md", "caf\udce9 café")
-    assert (tmp_path / "report.md").read_text("utf-8") == "caf\\udce9 café"

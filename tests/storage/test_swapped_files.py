@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from refusals import refused
 from sample_tables import samples_of
 
 import orchestrator
 from orchestrator.analysis.python_interface import Results
 from orchestrator.analysis.table import tables
-from orchestrator.contracts import InputError
 from orchestrator.storage.files import write_parquet
-from orchestrator.storage.layout import file_identity
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.writer import CampaignWriter
 
@@ -36,27 +35,19 @@ def measured(campaign: CampaignWriter, new_round: NewRound) -> Path:
 
 
 @pytest.mark.parametrize("name", ["timings/part-00000.parquet", "rounds/part-00000.parquet", "predictions.parquet", "warmup.parquet"])
-@pytest.mark.parametrize("of", [0, 1])
-def test_the_file_of_another_trial_is_refused(campaign: CampaignWriter, measured: Path, name: str, of: int) -> None:
-    ids = [planned.trial_id for planned in campaign.record.trials]
-    shutil.copy(measured / ids[of] / name, measured / ids[1 - of] / name)
+def test_the_file_of_another_trial_is_refused(campaign: CampaignWriter, measured: Path, name: str) -> None:
+    one, other = (planned.trial_id for planned in campaign.record.trials)
+    shutil.copy(measured / one / name, measured / other / name)
     reader = open_campaign(campaign.directory)
-    with pytest.raises(InputError, match=rf"{ids[1 - of]}/{name} .*of another trial or table"):
-        reader.matrix(ids[1 - of]), reader.samples(ids[1 - of])
-    reader.matrix(ids[of]), reader.samples(ids[of]), reader.warmup(ids[of])
-
-
-def test_a_renamed_result_table_is_refused(campaign: CampaignWriter) -> None:
-    write_parquet(campaign.directory / "latency.parquet", tables()["latency"].schema.empty_table())
-    (campaign.directory / "latency.parquet").rename(campaign.directory / "deadline.parquet")
-    with pytest.raises(InputError, match=r"deadline\.parquet .*of another trial or table.*: write it with .*report"):
-        Results(campaign.directory).deadline()
+    with refused("damaged", value=measured / other / name):
+        reader.matrix(other), reader.samples(other)
+    reader.matrix(one), reader.samples(one), reader.warmup(one)
 
 
 def test_a_result_table_has_the_columns_of_its_name(campaign: CampaignWriter) -> None:
     path = campaign.directory / "deadline.parquet"
     write_parquet(path, tables()["latency"].schema.empty_table())
-    with pytest.raises(InputError, match=r"deadline\.parquet is no deadline table of this program \(column metric\): write it with"):
+    with refused("damaged", value=path):
         orchestrator.open(campaign.directory).deadline()
     more = tables()["deadline"].schema.empty_table().append_column("later", pa.array([], pa.int8()))
     write_parquet(path, more)
@@ -71,7 +62,7 @@ def test_a_result_table_tells_of_trials_of_its_campaign(campaign: CampaignWriter
     write_parquet(path, pa.Table.from_pylist([row], tables()["convergence"].schema))
     assert Results(campaign.directory).convergence().num_rows == 1
     write_parquet(path, pa.Table.from_pylist([row, {**row, "trial": "other-r0"}], tables()["convergence"].schema))
-    with pytest.raises(InputError, match=r"convergence\.parquet is of another campaign \(it names trial other-r0\)"):
+    with refused("damaged", value=path):
         Results(campaign.directory).convergence()
 
 
@@ -82,21 +73,5 @@ def test_damage_to_the_warm_up_is_found_by_whoever_reads_rounds(campaign: Campai
     path.write_bytes(content)
     reader = open_campaign(campaign.directory)
     for look in (reader.rounds, reader.timings, reader.matrix):
-        with pytest.raises(InputError, match=r"warmup\.parquet is not a whole Parquet file"):
+        with refused("damaged", value=path):
             look(trial_id)
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("trials/T-r0/timings/part-00007.parquet", "T-r0/timings"),
-        ("trials/T-r0/rounds/part-00000-00007.parquet", "T-r0/rounds"),
-        ("trials/T-r0/predictions.parquet", "T-r0/predictions.parquet"),
-        ("trials/T-r0/predictions/round-3.parquet", "T-r0/predictions/round-3.parquet"),
-        ("latency.parquet", "latency.parquet"),
-        ("predictions/latency.parquet", "latency.parquet"),
-        ("rounds/latency.parquet", "latency.parquet"),
-    ],
-)
-def test_what_a_file_is_does_not_depend_on_the_campaigns_folder(path: str, expected: str) -> None:
-    assert file_identity(Path("results") / path) == file_identity(Path("/elsewhere") / path) == expected

@@ -38,7 +38,7 @@ def test_the_first_part_is_written_soon_and_others_far_apart(
     assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(70))
 
 
-@pytest.mark.parametrize("cut", [0, 1, 3000])
+@pytest.mark.parametrize("cut", [0, 3000])
 def test_rounds_that_wait_outlive_a_killed_driver(
     campaign: CampaignWriter, trial_id: str, new_round: NewRound, tmp_path: Path, cut: int
 ) -> None:
@@ -63,17 +63,6 @@ def test_rounds_that_wait_outlive_a_killed_driver(
         assert not (killed / ".waiting.arrow").exists()
 
 
-def test_twins_hold_the_same_rounds(campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound) -> None:
-    for number in range(10):
-        clock.now += 0.4
-        campaign.trial(trial_id).append(*new_round(number, samples=2))
-    folder = campaign.directory / "trials" / trial_id
-    for name in parts(campaign.directory, trial_id, "rounds"):
-        timed = pq.ParquetFile(folder / "timings" / name).read().column("round").to_pylist()
-        told = pq.ParquetFile(folder / "rounds" / name).read().column("round").to_pylist()
-        assert timed == [number for number in told for _ in range(2)]
-
-
 def test_more_rounds_may_follow_a_merge(campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound) -> None:
     writer = campaign.trial(trial_id)
     for number in range(7):
@@ -91,12 +80,6 @@ def test_more_rounds_may_follow_a_merge(campaign: CampaignWriter, trial_id: str,
     assert open_campaign(campaign.directory).rounds(trial_id).column("round").to_pylist() == list(range(8))
 
 
-def test_leaving_the_campaign_flushes(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
-    campaign.trial(trial_id).append(*new_round(0))
-    campaign.close()
-    assert open_campaign(campaign.directory).rounds(trial_id).num_rows == 1
-
-
 def test_a_later_driver_goes_on_where_the_first_stopped(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
     campaign.trial(trial_id).append(*new_round(0))
     campaign.close()
@@ -108,16 +91,11 @@ def test_a_later_driver_goes_on_where_the_first_stopped(campaign: CampaignWriter
     assert open_campaign(campaign.directory).rounds(trial_id).column("process").to_pylist() == [0, 1]
 
 
-def test_a_waiting_round_is_not_taken_twice(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
-    campaign.trial(trial_id).append(*new_round(4))
-    with pytest.raises(ValueError, match="stored already"):
-        campaign.trial(trial_id).append(*new_round(4))
-
-
 def test_rounds_come_in_order(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
     campaign.trial(trial_id).append(*new_round(4))
-    with pytest.raises(ValueError, match=r"round 4 .* is stored already, and round 3 cannot follow it"):
-        campaign.trial(trial_id).append(*new_round(3))
+    for number in (3, 4):
+        with pytest.raises(ValueError, match="stored already"):
+            campaign.trial(trial_id).append(*new_round(number))
 
 
 @pytest.mark.parametrize(
@@ -154,13 +132,6 @@ def test_durations_are_null_exactly_where_the_outcome_is_not_ok(
         campaign.trial(trial_id).flush()
 
 
-def test_a_round_without_timings_is_refused(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
-    timings, row = new_round(0)
-    campaign.trial(trial_id).append(timings.slice(0, 0), row)
-    with pytest.raises(ValueError, match="not 1 and 0"):
-        campaign.trial(trial_id).flush()
-
-
 def test_warmups_of_a_later_process_follow(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
     def two(samples: int) -> pa.RecordBatch:
         return pa.Table.from_batches([new_round(number, samples)[0] for number in (0, 1)]).combine_chunks().to_batches()[0]
@@ -187,22 +158,6 @@ def test_samples_and_answers(campaign: CampaignWriter, trial_id: str, new_round:
     writer.flush()
     assert open_campaign(campaign.directory).answers(trial_id, 0).equals(answers)
     assert (campaign.directory / "trials" / trial_id / "predictions" / "round-0.parquet").is_file()
-
-
-def test_a_trial_that_died_before_its_first_round_has_no_stored_rounds(
-    campaign: CampaignWriter, trial_id: str, new_round: NewRound
-) -> None:
-    campaign.trial(trial_id).write_samples(samples_of(3))
-    campaign.close()
-    with CampaignWriter.reopen(campaign.directory) as later:
-        assert later.trial(trial_id).stored_samples() is not None
-        assert later.trial(trial_id).stored_rounds() is None
-        for number in range(2):
-            later.trial(trial_id).append(*new_round(number))
-        later.trial(trial_id).flush()
-        stored = later.trial(trial_id).stored_rounds()
-    assert stored is not None
-    assert (stored.timings.num_rows, stored.numbers) == (6, [0, 1])
 
 
 def test_stored_encodings_read_with_plain_pyarrow(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:

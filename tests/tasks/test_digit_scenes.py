@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from refusals import refused
 
-from orchestrator.contracts import InputError, Task
+from orchestrator.contracts import Task
 from tasks.digit_scenes import DigitScenes
 from tasks.mnist_digits import digits
 from tasks.png import encode_grey
-from tasks.scene_layout import SCENE_SIDE, draw_scene, scaled
+from tasks.scene_layout import SCENE_SIDE, scaled
 
 
 def test_there_are_four_hundred_scenes_of_one_to_five_digits() -> None:
@@ -40,26 +41,18 @@ def test_a_seed_draws_other_scenes_and_more_scenes_start_with_the_same() -> None
     assert DigitScenes(scenes=3, seed=1).samples()[0].read() != first[0].read()
 
 
-def test_boxes_lie_inside_and_do_not_overlap() -> None:
-    for sample in DigitScenes(scenes=100).samples():
+def test_boxes_lie_inside_and_ink_touches_the_edges_of_its_own_box_alone() -> None:
+    for sample in DigitScenes(scenes=50).samples():
+        pixels = np.asarray(Image.open(io.BytesIO(sample.read()))).astype(int)
+        paper = int(np.median(pixels))
         taken = np.zeros((SCENE_SIDE, SCENE_SIDE), dtype=int)
         for x, y, width, height in sample.reference["boxes"]:
             assert 0 <= x < x + width <= SCENE_SIDE
             assert 0 <= y < y + height <= SCENE_SIDE
             taken[y : y + height, x : x + width] += 1
+            assert (pixels[y : y + height, x : x + width] - paper).max() > 15
         assert taken.max() == 1
-
-
-def test_ink_lies_in_the_boxes_and_touches_their_edges() -> None:
-    for sample in DigitScenes(scenes=50).samples():
-        pixels = np.asarray(Image.open(io.BytesIO(sample.read()))).astype(int)
-        paper = int(np.median(pixels))
-        inside = np.zeros_like(pixels, dtype=bool)
-        for x, y, width, height in sample.reference["boxes"]:
-            inside[y : y + height, x : x + width] = True
-            part = pixels[y : y + height, x : x + width] - paper
-            assert part.max() > 15
-        assert (pixels[~inside] - paper).max() <= 26  # twice the noise: the median has some too
+        assert (pixels[taken == 0] - paper).max() <= 26  # twice the noise: the median has some too
 
 
 def test_no_digit_is_in_both_parts() -> None:
@@ -75,13 +68,6 @@ def test_scaling_to_the_same_size_changes_nothing_and_keeps_the_mean() -> None:
     assert scaled(ink, 56).mean() == pytest.approx(ink.mean(), rel=0.02)
 
 
-def test_one_seed_draws_one_scene() -> None:
-    one, same, other = (draw_scene(seed, digits("test")) for seed in ("x", "x", "y"))
-    assert np.array_equal(one.pixels, same.pixels)
-    assert (one.boxes, one.labels) == (same.boxes, same.labels)
-    assert not np.array_equal(one.pixels, other.pixels)
-
-
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (300, 500)])
 def test_png_files_decode_to_what_was_encoded(shape: tuple[int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
@@ -91,15 +77,7 @@ def test_png_files_decode_to_what_was_encoded(shape: tuple[int, int]) -> None:
     assert np.array_equal(np.asarray(picture), pixels)
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"scenes": 0}, r"task\.scenes=0 must be a whole number from 1"),
-        ({"scenes": 2.5}, r"task\.scenes=2\.5 must be a whole number"),
-        ({"seed": -1}, r"task\.seed=-1 must be a whole number from 0"),
-        ({"scenes": True}, r"task\.scenes=True must be"),
-    ],
-)
-def test_numbers_that_are_none_are_refused(options: dict[str, Any], words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        DigitScenes(**options).check()
+@pytest.mark.parametrize(("key", "value"), [("scenes", 0), ("scenes", 2.5), ("seed", -1), ("scenes", True)])
+def test_numbers_that_are_none_are_refused(key: str, value: Any) -> None:
+    with refused("invalid", f"task.{key}", value):
+        DigitScenes(**{key: value}).check()

@@ -1,21 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from effort import EFFORT
+from refusals import refused
 
-from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model, Sample, Task
+from orchestrator.contracts import LoadedModel, Model, Sample
 from orchestrator.subject.digests import cache_dir
 from tasks.imagenet import ImageNet
 from tasks.imagenet_samples import ImageNetSamples
 from tasks.models.efficientnet_lite import EfficientNetLite
 
-MakeContext = Callable[..., LoadContext]
 THOUSAND = Path(__file__).parents[2].parent / "shared" / "data" / "imagenet_sample_1000"
 
 
@@ -35,17 +33,10 @@ def share_right(answers: list[list[int]], references: list[int], k: int) -> floa
     return float(np.mean([reference in row[:k] for row, reference in zip(answers, references, strict=True)]))
 
 
-def test_there_are_twenty_labelled_pictures(samples: list[tuple[Sample, Any]]) -> None:
-    first = samples[0][0]
-    assert len(samples) == 20
-    assert (first.name, first.reference, first.stratum, first.slices) == ("imagenet_00_243.jpg", 243, "243", {"class": "243"})
-    assert isinstance(ImageNetSamples(), Task)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["lite0", "lite2"])
 def test_eighteen_of_twenty_are_right(
-    variant: str, samples: list[tuple[Sample, Any]], make_context: MakeContext, capfd: pytest.CaptureFixture[str]
+    variant: str, samples: list[tuple[Sample, Any]], make_context: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     memory_format = "channels_last" if variant == "lite2" else "contiguous"
     model = EfficientNetLite(variant, class_count=1000, memory_format=memory_format)
@@ -56,7 +47,6 @@ def test_eighteen_of_twenty_are_right(
     pictures = [picture for _, picture in samples]
     answers = answer(loaded, pictures, batch=8)  # the last batch has 4
     assert share_right(answers, [sample.reference for sample, _ in samples], 1) == 0.9
-    assert all(len(set(row)) == 5 and all(0 <= index < 1000 for index in row) for row in answers)
     assert answer(loaded, pictures[:3], batch=1) == answers[:3]
     assert loaded.input_size(pictures[0]) == pictures[0].width * pictures[0].height
     assert loaded.facts["threads"] == {"intra_op": 2}
@@ -70,7 +60,7 @@ OTHERS = [("torchscript", 1e-4), ("onnxruntime", 1e-4), ("tensorflow", 1e-3)]
 
 
 @pytest.fixture(scope="module")
-def of_torch(samples: list[tuple[Sample, Any]], make_any_context: MakeContext) -> list[tuple[list[Any], Any, list[list[int]]]]:
+def of_torch(samples: list[tuple[Sample, Any]], make_any_context: Any) -> list[tuple[list[Any], Any, list[list[int]]]]:
     """Two batches of pictures with PyTorch's own logits and answers."""
     pictures = [picture for _, picture in samples]
     eager = EfficientNetLite("lite0", class_count=1000).load(make_any_context(batch=10))
@@ -86,7 +76,7 @@ def test_all_runtimes_give_the_logits_of_torch(
     bound: float,
     samples: list[tuple[Sample, Any]],
     of_torch: list[tuple[list[Any], Any, list[list[int]]]],
-    make_context: MakeContext,
+    make_context: Any,
 ) -> None:
     if runtime == "tensorflow" and find_spec("tensorflow") is None:
         pytest.skip("tensorflow is not installed: run `pip install 'tail-quality[tensorflow]'`")
@@ -109,58 +99,39 @@ def test_all_runtimes_give_the_logits_of_torch(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_an_eighth_of_a_thousand_pictures_gives_the_known_accuracy(make_context: MakeContext) -> None:
+def test_an_eighth_of_a_thousand_pictures_gives_the_known_accuracy(make_context: Any) -> None:
     if not THOUSAND.is_dir():
         pytest.skip(f"{THOUSAND} is not there")
     task = ImageNet(str(THOUSAND), class_count=1000)
     task.check()
     drawn = task.samples()
     assert len(drawn) == 1000
-    every = 8 if EFFORT == 1 else 1
-    drawn = drawn[::every]
-    top1, top5 = {1: (0.872, 0.975), 8: (0.880, 0.992)}[every]
+    drawn = drawn[::8]
     # One thread: two wait for each other where other programs compute.
-    lite0 = EfficientNetLite("lite0", class_count=1000)
-    model = lite0.load(make_context("onnxruntime", threads=1, cache_dir=cache_dir()))
+    model = EfficientNetLite("lite0", class_count=1000).load(make_context("onnxruntime", threads=1, cache_dir=cache_dir()))
     answers = [row for sample in drawn for row in answer(model, [task.decode(sample.read())], batch=1)]
     references = [sample.reference for sample in drawn]
-    assert share_right(answers, references, 1) == pytest.approx(top1, abs=0.01)
-    assert share_right(answers, references, 5) == pytest.approx(top5, abs=0.01)
-    eager = lite0.load(make_context("torch", threads=1))
-    some = range(0, len(drawn), 10)
-    assert [answer(eager, [task.decode(drawn[place].read())], batch=1)[0] for place in some] == [answers[place] for place in some]
+    assert share_right(answers, references, 1) == pytest.approx(0.880, abs=0.01)
+    assert share_right(answers, references, 5) == pytest.approx(0.992, abs=0.01)
 
 
-def test_its_only_file_is_the_package_s() -> None:
-    (file,) = EfficientNetLite("lite0", 1000).files()
-    assert file.name.startswith("efficientnet-lite0-")
-    assert file.stat().st_size > 18_000_000
+@pytest.mark.parametrize(
+    ("variant", "options", "code", "key"),
+    [
+        ("b0", {}, "unknown", "model.variant"),
+        ("lite0", {"memory_format": "nhwc"}, "unknown", "model.memory_format"),
+        ("lite3", {}, "missing", "model.path"),
+        ("lite3", {"path": "missing.pth"}, "not_found", "model.path"),
+    ],
+)
+def test_options_that_are_none_are_refused(variant: str, options: dict[str, Any], code: Any, key: str) -> None:
+    with refused(code, key):
+        EfficientNetLite(variant, 1000, **options).check()
 
 
-def test_an_unknown_variant_is_refused() -> None:
-    with pytest.raises(InputError, match=r"model\.variant=b0 must be one of: lite0, lite1, lite2, lite3, lite4"):
-        EfficientNetLite("b0", 1000).check()
-
-
-def test_an_unknown_memory_format_is_refused() -> None:
-    with pytest.raises(InputError, match=r"model\.memory_format=nhwc must be one of: contiguous, channels_last"):
-        EfficientNetLite("lite0", 1000, memory_format="nhwc").check()
-
-
-def test_a_variant_without_a_package_needs_a_path(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"model\.variant=lite3 has no weights package.*set model\.path=FILE"):
-        EfficientNetLite("lite3", 1000).check()
-    with pytest.raises(InputError, match=r"model\.path=.*missing\.pth is not a file"):
-        EfficientNetLite("lite3", 1000, path=str(tmp_path / "missing.pth")).check()
-
-
-def test_weights_of_another_variant_are_refused(make_context: MakeContext) -> None:
+@pytest.mark.slow
+def test_weights_of_another_variant_or_number_of_classes_are_refused(make_context: Any) -> None:
     (other,) = EfficientNetLite("lite2", 1000).files()
-    with pytest.raises(InputError, match=r"holds no weights of efficientnet-lite0: .* differences of") as caught:
-        EfficientNetLite("lite0", 1000, path=str(other)).load(make_context())
-    assert "\n" not in str(caught.value)
-
-
-def test_another_number_of_classes_is_refused(make_context: MakeContext) -> None:
-    with pytest.raises(InputError, match=r"_fc\.weight is \(1000, 1280\) instead of \(10, 1280\).*number of classes"):
-        EfficientNetLite("lite0", 10).load(make_context())
+    for model in (EfficientNetLite("lite0", 1000, path=str(other)), EfficientNetLite("lite0", 10)):
+        with refused("conflict"):
+            model.load(make_context())

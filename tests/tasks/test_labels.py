@@ -3,10 +3,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from refusals import refused
 
-from orchestrator.contracts import InputError
 from tasks.imagenet import ImageNet
 
 Save = Callable[..., Path]
@@ -45,66 +46,58 @@ def test_files_as_spreadsheets_save_them_are_read(folder: Path, encoding: str, n
     assert [sample.reference for sample in ImageNet(str(folder), 3).samples()] == [0, 2]
 
 
-def test_a_column_called_class_is_the_user_s_own(folder: Path) -> None:
-    write(folder, "file,class_index,class\na.jpg,1,bird\nsub/b.png,2,\n")
-    assert [sample.slices for sample in ImageNet(str(folder), 3).samples()] == [{"class": "bird"}, {"class": "2"}]
-
-
-def test_without_class_names_the_index_is_the_name(folder: Path) -> None:
-    write(folder, "file,class_index\na.jpg,1\n")
-    assert ImageNet(str(folder), 3).samples()[0].slices == {"class": "1"}
-
-
-def test_classes_of_one_name_stay_apart(folder: Path) -> None:
-    write(folder, "file,class_index,class_name\na.jpg,1,crane\nsub/b.png,2,crane\n")
-    assert [sample.slices["class"] for sample in ImageNet(str(folder), 3).samples()] == ["crane (1)", "crane (2)"]
-
-
 @pytest.mark.parametrize(
-    ("text", "line", "words"),
+    ("text", "classes"),
     [
-        ("file,label\na.jpg,0\n", 1, ["'class_index' is missing", "file, label"]),
-        ("file;class_index\na.jpg;0\n", 1, ["'file' is missing", "file;class_index"]),
-        ("", 1, ["'file' is missing", "none"]),
-        ("file,class_index\na.jpg,0\nnot_there.jpg,1\n", 3, ["'not_there.jpg' does not exist"]),
-        ("file,class_index\nsub,1\n", 2, ["'sub' does not exist"]),
-        ("file,class_index,file\na.jpg,0,b.jpg\n", 1, ["two columns are called 'file'"]),
-        ("file,class_index\na.jpg,zero\n", 2, ["'zero' is not a whole number"]),
-        ("file,class_index\na.jpg,1.0\n", 2, ["'1.0' is not a whole number"]),
-        ("file,class_index\na.jpg,\u00b2\n", 2, ["'\u00b2' is not a whole number"]),
-        ("file,class_index\na.jpg,1_0\n", 2, ["'1_0' is not a whole number"]),
-        ("file,class_index\na.jpg\n", 2, ["class_index='' is not a whole number"]),
-        ("file,class_index\na.jpg,3\n", 2, ["class_index=3", "0 to 2", "task.classes"]),
-        ("file,class_index\na.jpg,-1\n", 2, ["class_index=-1", "0 to 2"]),
-        ("file,class_index\na.jpg,0\n./a.jpg,1\n", 3, ["'a.jpg'", "line 2 already"]),
-        ("file,class_index\n/etc/hostname,0\n", 2, ["'/etc/hostname'", "relative"]),
-        ("file,class_index\nsub/../a.jpg,0\n", 2, ["'sub/../a.jpg'", "inside it"]),
-        ("file,class_index\n,0\n", 2, ["file=''", "relative"]),
-        ("file,class_index\na.jpg,0,rest\n", 2, ["'rest'", "more than the header"]),
-        ("file,class_index,class_name\na.jpg,1,x\nsub/b.png,1,y\n", 3, ["class_name='y'", "'x' before"]),
-        ('file,class_index\n"a.jpg,0\n', 2, ["cannot be read"]),
+        ("file,class_index,class\na.jpg,1,bird\nsub/b.png,2,\n", ["bird", "2"]),  # a column of the user's own
+        ("file,class_index\na.jpg,1\n", ["1"]),
+        ("file,class_index,class_name\na.jpg,1,crane\nsub/b.png,2,crane\n", ["crane (1)", "crane (2)"]),
     ],
 )
-def test_a_bad_row_is_named_by_file_line_value_and_remedy(folder: Path, text: str, line: int, words: list[str]) -> None:
-    table = write(folder, text)
-    with pytest.raises(InputError) as caught:
-        ImageNet(str(folder), 3).check()
-    message = str(caught.value)
-    assert message.startswith(f"{table} line {line}: ")
-    assert all(word in message for word in words), message
-    assert "\n" not in message
-    assert ";" in message
+def test_classes_are_named(folder: Path, text: str, classes: list[str]) -> None:
+    write(folder, text)
+    assert [sample.slices["class"] for sample in ImageNet(str(folder), 3).samples()] == classes
 
 
 @pytest.mark.parametrize(
-    ("table", "told"), [("file,class_index\nä.jpg,0\n".encode("latin-1"), "UTF-8"), (b"file,class_index\n", "lists no picture")]
+    ("text", "line", "code", "key", "value"),
+    [
+        ("file,label\na.jpg,0\n", 1, "missing", "class_index", None),
+        ("file;class_index\na.jpg;0\n", 1, "missing", "file", None),
+        ("", 1, "missing", "file", None),
+        ("file,class_index\na.jpg,0\nnot_there.jpg,1\n", 3, "not_found", "file", "not_there.jpg"),
+        ("file,class_index\nsub,1\n", 2, "not_found", "file", "sub"),
+        ("file,class_index,file\na.jpg,0,b.jpg\n", 1, "invalid", "file", None),
+        ("file,class_index\na.jpg,zero\n", 2, "invalid", "class_index", "zero"),
+        ("file,class_index\na.jpg,\u00b2\n", 2, "invalid", "class_index", "\u00b2"),
+        ("file,class_index\na.jpg\n", 2, "invalid", "class_index", ""),
+        ("file,class_index\na.jpg,3\n", 2, "invalid", "class_index", "3"),
+        ("file,class_index\na.jpg,-1\n", 2, "invalid", "class_index", "-1"),
+        ("file,class_index\na.jpg,0\n./a.jpg,1\n", 3, "invalid", "file", "a.jpg"),
+        ("file,class_index\n/etc/hostname,0\n", 2, "invalid", "file", "/etc/hostname"),
+        ("file,class_index\nsub/../a.jpg,0\n", 2, "invalid", "file", "sub/../a.jpg"),
+        ("file,class_index\na.jpg,0,rest\n", 2, "invalid", "", ["rest"]),
+        ("file,class_index,class_name\na.jpg,1,x\nsub/b.png,1,y\n", 3, "invalid", "class_name", "y"),
+        ('file,class_index\n"a.jpg,0\n', 2, "damaged", "", None),
+    ],
 )
-def test_a_table_that_cannot_be_read_is_refused(folder: Path, table: bytes, told: str) -> None:
+def test_a_bad_row_is_refused_by_its_line_key_and_value(folder: Path, text: str, line: int, code: Any, key: str, value: Any) -> None:
+    table = write(folder, text)
+    with refused(code, key, value) as caught:
+        ImageNet(str(folder), 3).check()
+    assert str(caught.value).startswith(f"{table} line {line}: ")
+
+
+@pytest.mark.parametrize(
+    ("table", "code"), [("file,class_index\nä.jpg,0\n".encode("latin-1"), "damaged"), (b"file,class_index\n", "no_data")]
+)
+def test_a_table_that_cannot_be_read_is_refused(folder: Path, table: bytes, code: Any) -> None:
     (folder / "labels.csv").write_bytes(table)
-    with pytest.raises(InputError, match=told):
+    with refused(code):
         ImageNet(str(folder), 3).check()
 
 
+@pytest.mark.slow
 def test_class_folders_are_read_as_torchvision_reads_them(tmp_path: Path, save_picture: Save) -> None:
     for name in ("b/2.png", "b/1.jpg", "a/deep/9.JPEG", "a/10.png", "c/x.bmp", "c/deeper/still/y.webp"):
         save_picture(tmp_path / name)
@@ -135,24 +128,20 @@ def test_an_empty_class_folder_keeps_the_later_indices(tmp_path: Path, save_pict
 
 
 @pytest.mark.parametrize(
-    ("files", "root", "classes", "told"),
+    ("files", "root", "classes", "code", "key"),
     [
-        ((), None, 3, r"task\.root is not set"),
-        ((), "", 3, r"task\.root is not set"),
-        ((), "not_there", 3, r"task\.root=.*not_there is not a folder"),
-        ((), ".", 3, r"neither labels\.csv nor one folder per class"),
-        (("a/notes.txt",), ".", 1, "holds no picture"),
-        (
-            ("n01440764/1.png",),
-            ".",
-            1000,
-            r"has 1 class folders and must have task\.classes=1000, .*; set task\.classes=1 if these are all, .*labels\.csv",
-        ),
+        ((), None, 3, "missing", "task.root"),
+        ((), "not_there", 3, "not_found", "task.root"),
+        ((), ".", 3, "not_found", "task.root"),
+        (("a/notes.txt",), ".", 1, "no_data", "task.root"),
+        (("n01440764/1.png",), ".", 1000, "invalid", "task.classes"),
     ],
 )
-def test_a_root_of_another_form_is_refused(files: tuple[str, ...], root: str | None, classes: int, told: str, tmp_path: Path) -> None:
+def test_a_root_of_another_form_is_refused(
+    files: tuple[str, ...], root: str | None, classes: int, code: Any, key: str, tmp_path: Path
+) -> None:
     for name in files:
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
-    with pytest.raises(InputError, match=told):
+    with refused(code, key):
         ImageNet(str(tmp_path / root) if root else root, classes).check()

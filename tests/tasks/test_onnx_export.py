@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 from lazily import Lazily
 
-from orchestrator.contracts import LoadContext
 from tasks.runtimes import onnx_export
 from tasks.runtimes.onnx_export import content_digest, exported_graph
+from tasks.runtimes.onnx_runtime import bound
 from tasks.runtimes.session import open_session
 
 torch = Lazily("torch")
 nn = Lazily("torch.nn")
+onnx = Lazily("onnx")
+onnxruntime = Lazily("onnxruntime")
 
 pytestmark = pytest.mark.slow
 
-MakeContext = Callable[..., LoadContext]
 EXAMPLE = np.zeros((1, 4), dtype=np.float32)
 
 
@@ -30,27 +31,20 @@ def network(width: int = 3, seed: int = 0, scale: float = 2.0) -> nn.Module:
     return nn.Sequential(nn.Linear(4, width), nn.BatchNorm1d(width), nn.LeakyReLU(scale)).eval()
 
 
-def test_the_second_session_takes_the_graph_from_the_cache(make_context: MakeContext) -> None:
+def test_the_second_session_takes_the_graph_from_the_cache(make_context: Any) -> None:
     context = make_context("onnxruntime")
     first = open_session(context, network(), EXAMPLE)
     second = open_session(context, network(), EXAMPLE)
     assert (first.facts["graph_from_cache"], second.facts["graph_from_cache"]) == (False, True)
-    assert first.facts["graph"] == second.facts["graph"]
     assert [path.name for path in (context.cache_dir / "onnx").iterdir()] == [first.facts["graph"]]
-
-
-def test_other_weights_are_exported_anew(make_context: MakeContext) -> None:
-    context = make_context("onnxruntime")
-    first = open_session(context, network(seed=0), EXAMPLE)
-    second = open_session(context, network(seed=1), EXAMPLE)
-    assert second.facts["graph_from_cache"] is False
-    assert first.facts["graph"] != second.facts["graph"]
+    other = open_session(context, network(seed=1), EXAMPLE)
+    assert other.facts["graph_from_cache"] is False
     ones = np.ones((1, 4), dtype=np.float32)
-    answers = [session.download(session.infer(session.upload(ones))) for session in (first, second)]
+    answers = [session.download(session.infer(session.upload(ones))) for session in (first, other)]
     assert not np.allclose(*answers)
 
 
-def test_a_graph_of_other_content_under_the_same_name_is_told_by_the_difference(make_context: MakeContext) -> None:
+def test_a_graph_of_other_content_under_the_same_name_is_told_by_the_difference(make_context: Any) -> None:
     context = make_context("onnxruntime")
     graphs = [exported_graph(network(seed=seed), EXAMPLE, context.cache_dir)[0].parent for seed in (0, 1)]
     shutil.rmtree(graphs[0])
@@ -101,20 +95,6 @@ def test_the_digest_covers_the_code_of_the_layers(tmp_path: Path, monkeypatch: p
     assert digests[0] == digests[2] != digests[1]
 
 
-def test_two_processes_may_export_the_same_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    export = onnx_export._export
-
-    def export_while_another_finishes(module: Any, example: Any, path: Path) -> None:
-        export(module, example, path)
-        shutil.copytree(path.parent, tmp_path / "onnx" / content_digest(module, example))
-
-    monkeypatch.setattr(onnx_export, "_export", export_while_another_finishes)
-    graph, cached = exported_graph(network(), EXAMPLE, tmp_path)
-    assert graph.is_file()
-    assert not cached
-    assert list(graph.parent.parent.iterdir()) == [graph.parent]
-
-
 def test_an_export_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(module: Any, example: Any, path: Path) -> None:
         path.write_bytes(b"half a graph")
@@ -124,3 +104,19 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(KeyboardInterrupt):
         exported_graph(network(), EXAMPLE, tmp_path)
     assert list((tmp_path / "onnx").iterdir()) == []
+
+
+def test_a_binding_keeps_its_inputs() -> None:
+    """Those of onnxruntime 1.23 do not: a graph on a CPU reads memory that the process has used for something else by then."""
+    make, number = onnx.helper, onnx.TensorProto.FLOAT
+    ends = [make.make_tensor_value_info(name, number, [None]) for name in ("x", "y")]
+    graph = make.make_graph([make.make_node("Identity", ["x"], ["y"])], "same", ends[:1], ends[1:])
+    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    for value in range(3):
+        binding = bound(onnxruntime, session, ("cpu", 0), {"x": np.full(3000, value, dtype=np.float32)}, ["y"])
+        after = np.full(3000, -1, dtype=np.float32)
+        session.run_with_iobinding(binding)
+        (found,) = binding.copy_outputs_to_cpu()
+        assert (found == value).all()
+        assert (after == -1).all()

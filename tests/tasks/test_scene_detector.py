@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,13 @@ import numpy as np
 import pytest
 from lazily import Lazily
 from PIL import Image
+from refusals import refused
 
-from orchestrator.contracts import InputError, LoadContext, LoadedModel, Model
+from orchestrator.contracts import LoadedModel, Model
 from orchestrator.metrics import Answers, find_metric
 from tasks.digit_scenes import DigitScenes
 from tasks.models.checkpoint import read_checkpoint
-from tasks.models.scene_detector import WEIGHTS, SceneDetector, grey_pixels, read_scenes
+from tasks.models.scene_detector import WEIGHTS, SceneDetector, read_scenes
 from tasks.models.scene_network import PLACES, STRIDE, build_network
 from tasks.scene_layout import Scene
 from tasks.training.scene_detector import loss_of
@@ -25,16 +25,14 @@ torch = Lazily("torch")
 
 pytestmark = pytest.mark.slow
 
-MakeContext = Callable[..., LoadContext]
-
 
 def answer(model: LoadedModel, pictures: list[Any], batch: int) -> list[Any]:
     batches = [pictures[start : start + batch] for start in range(0, len(pictures), batch)]
     return [row for part in batches for row in model.postprocess(model.infer(model.preprocess(part)))]
 
 
-@pytest.mark.parametrize(("runtime", "scenes"), [("torch", 400), ("onnxruntime", 80)])
-def test_it_finds_the_digits_of_test_scenes(runtime: str, scenes: int, make_context: MakeContext) -> None:
+@pytest.mark.parametrize(("runtime", "scenes"), [("torch", 160), ("onnxruntime", 80)])
+def test_it_finds_the_digits_of_test_scenes(runtime: str, scenes: int, make_context: Any) -> None:
     task = DigitScenes(scenes=scenes)
     samples = task.samples()
     model = SceneDetector()
@@ -55,13 +53,7 @@ def test_it_finds_the_digits_of_test_scenes(runtime: str, scenes: int, make_cont
         assert np.allclose(one["boxes"], same["boxes"], atol=1e-3)
 
 
-def test_its_weights_are_small() -> None:
-    assert WEIGHTS.stat().st_size < 1_500_000
-    assert SceneDetector().files() == (WEIGHTS,)
-    assert 150_000 < sum(weight.numel() for weight in build_network().parameters()) < 250_000
-
-
-def test_a_picture_of_another_size_gets_boxes_in_its_own_pixels(make_context: MakeContext) -> None:
+def test_a_picture_of_another_size_gets_boxes_in_its_own_pixels(make_context: Any) -> None:
     task = DigitScenes(scenes=1)
     picture = task.decode(task.samples()[0].read())
     loaded = SceneDetector(least_score=0.5).load(make_context())
@@ -70,13 +62,6 @@ def test_a_picture_of_another_size_gets_boxes_in_its_own_pixels(make_context: Ma
     assert sorted(large["labels"]) == sorted(small["labels"])
     scaled = np.array(small["boxes"])[np.argsort(small["labels"])] * (2, 3, 2, 3)
     assert np.allclose(np.array(large["boxes"])[np.argsort(large["labels"])], scaled, atol=6)
-
-
-def test_pixels_are_grey_between_0_and_1() -> None:
-    pixels = grey_pixels([Image.new("RGB", (128, 128), (255, 255, 255)), Image.new("RGB", (40, 30))])
-    assert pixels.shape == (2, 1, 128, 128)
-    assert (pixels[0] == 1).all()
-    assert (pixels[1] == 0).all()
 
 
 def test_a_place_answers_for_a_digit_near_it_and_reading_turns_it_back() -> None:
@@ -108,7 +93,7 @@ def test_the_loss_is_lowest_for_the_right_answer() -> None:
     assert loss(-right, reach) > 100
 
 
-def test_the_training_script_writes_weights_that_load(tmp_path: Path, make_context: MakeContext) -> None:
+def test_the_training_script_writes_weights_that_load(tmp_path: Path, make_context: Any) -> None:
     out = tmp_path / "new" / "weights.safetensors"
     command = [sys.executable, "-m", "tasks.training.scene_detector", "--steps", "3", "--out", str(out)]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -117,21 +102,11 @@ def test_the_training_script_writes_weights_that_load(tmp_path: Path, make_conte
     assert read_checkpoint(out).keys() == read_checkpoint(WEIGHTS).keys()
 
 
-def test_a_checkpoint_of_another_architecture_is_one_line(tmp_path: Path, make_context: MakeContext) -> None:
+def test_options_that_are_none_are_refused(tmp_path: Path, make_context: Any) -> None:
     torch.save(torch.nn.Linear(3, 4).state_dict(), tmp_path / "other.pth")
-    with pytest.raises(InputError, match=r"other\.pth holds no weights of scene_detector: .* is missing") as caught:
+    with refused("conflict"):
         SceneDetector(path=str(tmp_path / "other.pth")).load(make_context())
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"path": "nowhere.pth"}, r"model\.path=nowhere\.pth is not a file"),
-        ({"least_score": 2}, r"model\.least_score=2 must lie between 0 and 1"),
-        ({"most_overlap": -0.5}, r"model\.most_overlap=-0\.5 must lie between 0 and 1"),
-    ],
-)
-def test_options_that_are_none_are_refused(options: dict[str, Any], words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        SceneDetector(**options).check()
+    for key, value, code in (("path", "nowhere.pth", "not_found"), ("least_score", 2, "invalid"), ("most_overlap", -0.5, "invalid")):
+        options: Any = {key: value}
+        with refused(code, f"model.{key}"):
+            SceneDetector(**options).check()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,15 +8,18 @@ import numpy as np
 import pytest
 from lazily import Lazily
 from PIL import Image
+from refusals import refused
 
-from orchestrator.contracts import InputError, LoadContext, Model
+from orchestrator.contracts import Model
 from tasks.models.timm_classifier import TimmClassifier
 
 torch = Lazily("torch")
 
-pytestmark = pytest.mark.skipif(find_spec("timm") is None, reason="timm is not installed: run `pip install 'tail-quality[timm]'`")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("timm") is None, reason="timm is not installed: run `pip install 'tail-quality[timm]'`"),
+]
 
-MakeContext = Callable[..., LoadContext]
 TINY = "test_vit.r160_in1k"
 REPOSITORY = "models--timm--test_vit.r160_in1k"
 
@@ -53,10 +55,8 @@ def expected_logits(network: Any, picture: Image.Image) -> torch.Tensor:
         return network(transform(picture)[None])
 
 
-@pytest.mark.parametrize("runtime", ["torch", "torchscript"])
-def test_a_local_file_answers_as_timm_does(
-    runtime: str, network: Any, checkpoint: Path, picture: Image.Image, make_context: MakeContext
-) -> None:
+@pytest.mark.parametrize("runtime", ["torch", "torchscript", "onnxruntime"])
+def test_a_local_file_answers_as_timm_does(runtime: str, network: Any, checkpoint: Path, picture: Image.Image, make_context: Any) -> None:
     model = TimmClassifier(TINY, 1000, path=str(checkpoint))
     assert isinstance(model, Model)
     model.check()
@@ -64,16 +64,11 @@ def test_a_local_file_answers_as_timm_does(
     loaded = model.load(make_context(runtime, batch=2))
     outputs = loaded.infer(loaded.preprocess([picture, picture, picture]))
     expected = expected_logits(network, picture)
-    torch.testing.assert_close(outputs, expected.expand(3, -1), atol=1e-4, rtol=0)
     assert loaded.postprocess(outputs) == [expected.topk(5).indices[0].tolist()] * 3
-
-
-@pytest.mark.slow
-def test_onnxruntime_runs_it(network: Any, checkpoint: Path, picture: Image.Image, make_context: MakeContext) -> None:
-    loaded = TimmClassifier(TINY, 1000, path=str(checkpoint)).load(make_context("onnxruntime", batch=2))
-    answers = loaded.postprocess(loaded.infer(loaded.preprocess([picture])))
-    assert answers == expected_logits(network, picture).topk(5).indices.tolist()
-    assert loaded.facts["largest_difference"] < loaded.facts["tolerance"]
+    if runtime == "onnxruntime":
+        assert loaded.facts["largest_difference"] < loaded.facts["tolerance"]
+    else:
+        torch.testing.assert_close(outputs, expected.expand(3, -1), atol=1e-4, rtol=0)
 
 
 @pytest.fixture
@@ -85,7 +80,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_published_weights_are_read_from_the_hub_s_cache(
-    hub: Path, network: Any, checkpoint: Path, picture: Image.Image, make_context: MakeContext
+    hub: Path, network: Any, checkpoint: Path, picture: Image.Image, make_context: Any
 ) -> None:
     commit = "0123456789abcdef0123456789abcdef01234567"
     snapshot = hub / REPOSITORY / "snapshots" / commit
@@ -102,29 +97,25 @@ def test_published_weights_are_read_from_the_hub_s_cache(
     assert len(loaded.facts["weights_sha256"]) == 64
 
 
-def test_weights_that_cannot_be_fetched_are_one_line_with_the_remedy(hub: Path, make_context: MakeContext) -> None:
-    with pytest.raises(InputError, match=rf"model\.safetensors of timm/{TINY} could not be fetched \(.+\); set model\.path=FILE") as caught:
+def test_weights_that_cannot_be_fetched_or_are_not_there_are_refused(hub: Path, make_context: Any) -> None:
+    with refused("unreadable", value=f"timm/{TINY}"):
         TimmClassifier(TINY, 1000).load(make_context())
-    assert "\n" not in str(caught.value)
+    with refused("not_found", "model.path"):
+        TimmClassifier(TINY, 1000, path="no/such/file.pth").check()
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "code", "key"),
     [
-        ({"architecture": "test_vitt"}, r"model\.architecture=test_vitt is no model of timm .*; did you mean test_vit"),
-        ({"architecture": "hf-hub:someone/network"}, "is no model of timm"),
-        ({"architecture": "test_vit.other"}, r"timm has no weights other of test_vit; there are: r160_in1k"),
-        ({"architecture": "test_resnet.r160_in1k"}, r"tiny\.safetensors holds no weights of test_resnet\.r160_in1k: .* is missing"),
-        ({"class_count": 10}, r"head\.weight is \(1000, 64\) instead of \(10, 64\)"),
+        ({"architecture": "test_vitt"}, "unknown", "model.architecture"),
+        ({"architecture": "hf-hub:someone/network"}, "unknown", "model.architecture"),
+        ({"architecture": "test_vit.other"}, "unknown", "model.architecture"),
+        ({"architecture": "test_resnet.r160_in1k"}, "conflict", ""),
+        ({"class_count": 10}, "conflict", ""),
+        ({"arguments": {"deep": 1}}, "invalid", "model.arguments"),
     ],
 )
-def test_what_does_not_fit_is_one_line(options: dict[str, Any], words: str, checkpoint: Path, make_context: MakeContext) -> None:
+def test_what_does_not_fit_is_refused(options: dict[str, Any], code: Any, key: str, checkpoint: Path, make_context: Any) -> None:
     settings = {"architecture": TINY, "class_count": 1000, "path": str(checkpoint)} | options
-    with pytest.raises(InputError, match=words) as caught:
+    with refused(code, key):
         TimmClassifier(**settings).load(make_context())
-    assert "\n" not in str(caught.value)
-
-
-def test_a_missing_file_is_found_by_check() -> None:
-    with pytest.raises(InputError, match=r"model\.path=no/such/file\.pth is not a file"):
-        TimmClassifier(TINY, 1000, path="no/such/file.pth").check()

@@ -65,14 +65,16 @@ class Recording:
 def recordings_of(form: str, paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[Recording]:
     """Yield the recordings of files of a format. ``columns``: names in the file by names of the long form. Raises InputError."""
     if columns and form != "table":
-        raise InputError(f"--map {next(iter(columns))}: --format {form} knows its own columns; leave it out, or use --format table")
+        raise InputError(
+            f"--map {next(iter(columns))}: --format {form} knows its own columns; leave it out, or use --format table", "conflict", "--map"
+        )
     read = import_module(f"{__name__}.{form}").read
     # All logs of a folder are those of one run.
     for path in dict.fromkeys(path.parent if form == "loadgen" and path.is_file() else path for path in paths):
         if not path.exists():
-            raise InputError(f"{path} is not there: name files that another program has written")
+            raise InputError(f"{path} is not there: name files that another program has written", "not_found", value=path)
         if not (path.is_dir() if form == "loadgen" else path.is_file()):  # a pipe or a device would be read without end
-            raise InputError(f"{path} is no regular file: name one that the other program has written")
+            raise InputError(f"{path} is no regular file: name one that the other program has written", "unsafe", value=path)
         yield from read(path, columns) if form == "table" else read(path)
 
 
@@ -125,7 +127,12 @@ def checked(model: type[T], value: Any, place: str) -> T:
         first = error.errors(include_url=False)[0]
         value = "" if first["type"] == "missing" else f"={first['input']!r:.80}"
         key, rule = ".".join(map(str, first["loc"])) or "what stands here", first["msg"]
-        raise InputError(f"{place}: {key}{value}: {rule[0].lower()}{rule[1:]}; export the file again") from error
+        raise InputError(
+            f"{place}: {key}{value}: {rule[0].lower()}{rule[1:]}; export the file again",
+            "missing" if first["type"] == "missing" else "invalid",
+            key,
+            first["input"],
+        ) from error
 
 
 def parsed(text: bytes, place: str) -> Any:
@@ -133,7 +140,7 @@ def parsed(text: bytes, place: str) -> Any:
     try:
         return parse_json(text, finite=False)
     except ValueError as error:
-        raise InputError(f"{place} is no JSON that can be read ({first_line(error)}): export the file again") from error
+        raise InputError(f"{place} is no JSON that can be read ({first_line(error)}): export the file again", "damaged") from error
 
 
 def read_document(path: Path) -> Any:
@@ -145,14 +152,14 @@ def bounded_lines(file: IO[AnyStr], path: Path) -> Iterator[AnyStr]:
     """Yield the lines of a file. Raises InputError for one that memory need not hold: a small compressed file may come to any length."""
     for number, line in enumerate(iter(lambda: file.readline(LONGEST_TEXT + 1) or None, None), start=1):
         if len(line) > LONGEST_TEXT:
-            raise InputError(f"{path} line {number} is longer than {LONGEST_TEXT:,} characters: mend or remove it")
+            raise InputError(f"{path} line {number} is longer than {LONGEST_TEXT:,} characters: mend or remove it", "too_large")
         yield line
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield number, from 1, and text of each line that is not empty. Raises InputError."""
     if not path.is_file():
-        raise InputError(f"{path} is no regular file: name one that the other program has written")
+        raise InputError(f"{path} is no regular file: name one that the other program has written", "unsafe", value=path)
     with path.open("rb") as file:
         yield from ((number, line) for number, line in enumerate(bounded_lines(file, path), start=1) if line.strip())
 
@@ -162,7 +169,7 @@ def parts_of(path: Path, key: str) -> Iterator[tuple[Any, str, str]]:
     document = read_document(path)
     found = document.get(key) if isinstance(document, dict) else None
     if not isinstance(found, list) or not found:
-        raise InputError(f"{path} holds no list of {key}: export the file again")
+        raise InputError(f"{path} holds no list of {key}: export the file again", "missing", key)
     for number, part in enumerate(found):
         yield part, f"{path} {key.removesuffix('s')} {number}", path.stem if len(found) == 1 else f"{path.stem}-{number}"
 
@@ -170,7 +177,7 @@ def parts_of(path: Path, key: str) -> Iterator[tuple[Any, str, str]]:
 def nanoseconds(value: float, per: int, place: str, name: str) -> int:
     """Return a duration or moment in ns, of a value in units of ``per`` ns. Raises InputError for one that is no such time."""
     if not -(2.0**63) <= value * per < 2.0**63:  # as is neither an infinite number nor none
-        raise InputError(f"{place}: {name}={str(value)[:40]} is no time; export the file again")
+        raise InputError(f"{place}: {name}={str(value)[:40]} is no time; export the file again", key=name, value=value)
     return round(value * per)
 
 
@@ -181,4 +188,4 @@ def table_of(rows: Iterable[Mapping[str, Any]], path: Path, **types: pa.DataType
     try:
         return pa.table({name: pa.array([row.get(name) for row in every], types.get(name, pa.int64())) for name in names})
     except UNFIT as error:
-        raise InputError(f"{path}: a request holds what no table can ({first_line(error)}); export the file again") from error
+        raise InputError(f"{path}: a request holds what no table can ({first_line(error)}); export the file again", "damaged") from error

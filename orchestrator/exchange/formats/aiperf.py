@@ -71,7 +71,12 @@ def read(path: Path) -> Iterator[Recording]:
         place = f"{path} line {number}"
         request = checked(Request, parsed(line, place), place)
         if request.name is not None and (first := seen.setdefault(request.name, number)) != number:
-            raise InputError(f"{place} is the request of line {first} once more (x_request_id {shown([request.name])}); remove one of them")
+            raise InputError(
+                f"{place} is the request of line {first} once more (x_request_id {shown([request.name])}); remove one of them",
+                "conflict",
+                "x_request_id",
+                request.name,
+            )
         every |= (request.metrics or {}).keys()
         if request.phase in (None, "profiling"):
             rows[place] = request.row

@@ -68,7 +68,7 @@ def read(path: Path) -> Iterator[Recording]:
 def _row(request: Request, kind: str, where: str) -> dict[str, Any]:
     start, row = request.request_start, {"outcome": OUTCOMES[kind], "tokens": request.output_tokens}
     if kind == "successful" and (start is None or request.request_end is None):
-        raise InputError(f"{where}: request_start or request_end is missing; export the file again")
+        raise InputError(f"{where}: request_start or request_end is missing; export the file again", "missing", "request_end")
     if start is None:
         return row | {"start_ns": None, "arrival_ns": request.since(0.0, "targeted_start", where)}
     begun, waited = nanoseconds(start, 10**9, where, "request_start"), request.since(start, "targeted_start", where)

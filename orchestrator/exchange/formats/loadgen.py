@@ -72,13 +72,17 @@ def read(folder: Path) -> Iterator[Recording]:
     """Yield the one recording of a folder of logs."""
     trace, detail, accuracy = files = [folder / name for name in (TRACE, DETAIL, ACCURACY)]
     if not trace.exists():
-        raise InputError(f"{folder} holds no {TRACE}: the other logs hold no time of single queries; run LoadGen with enable_trace")
+        raise InputError(
+            f"{folder} holds no {TRACE}: the other logs hold no time of single queries; run LoadGen with enable_trace",
+            "not_found",
+            value=trace,
+        )
     marked = [(f"{detail} line {number}", line) for number, line in read_lines(detail) if line.startswith(MARK)] if detail.exists() else []
     entries = [checked(Entry, parsed(line.removeprefix(MARK), place), place) for place, line in marked]
     facts = {entry.key: str(entry.value)[:200] for entry in entries if entry.key in KEPT}
     answers = read_document(accuracy) if accuracy.exists() else []
     if not isinstance(answers, list):
-        raise InputError(f"{accuracy} is no list of answers: run LoadGen again")
+        raise InputError(f"{accuracy} is no list of answers: run LoadGen again", "damaged")
     known = [checked(Answer, value, f"{accuracy} answer {number}") for number, value in enumerate(answers)]
     rows = _rows(trace, facts, {answer.qsl_idx: answer.data for answer in known})
     scenario, rate_per_s, load, remarks = facts.get("effective_scenario"), None, None, [NOTE]
@@ -116,7 +120,12 @@ def _rows(path: Path, facts: Mapping[str, str], answers: Mapping[int, str]) -> d
             continue
         event = checked(Event, document, place)
         if event.sample_seq is not None and (first := seen.setdefault(event.sample_seq, number)) != number:
-            raise InputError(f"{place} is the sample of line {first} once more (sample_seq {event.sample_seq}); remove one of them")
+            raise InputError(
+                f"{place} is the sample of line {first} once more (sample_seq {event.sample_seq}); remove one of them",
+                "conflict",
+                "sample_seq",
+                event.sample_seq,
+            )
         scheduled = epoch_ns + nanoseconds(event.ts, 10**3, place, "ts")
         rows[place] = {
             "sample": event.sample_idx,
@@ -129,8 +138,10 @@ def _rows(path: Path, facts: Mapping[str, str], answers: Mapping[int, str]) -> d
     counted = facts.get(COUNT, "")
     if None not in queries and counted.isdecimal() and len(queries) < int(counted):
         raise InputError(
-            f"{path} holds {len(queries):,} of {int(counted):,} queries ({COUNT} of {DETAIL}): copy the whole file, or run LoadGen again"
+            f"{path} holds {len(queries):,} of {int(counted):,} queries ({COUNT} of {DETAIL}): copy the whole file, or run LoadGen again",
+            "damaged",
+            COUNT,
         )
     if not is_whole:
-        raise InputError(f"{path} is cut off, since it has no LastTrace: copy the whole file, or run LoadGen again")
+        raise InputError(f"{path} is cut off, since it has no LastTrace: copy the whole file, or run LoadGen again", "damaged", "LastTrace")
     return rows

@@ -57,17 +57,17 @@ def plain_pickle(content: bytes, place: str) -> Any:
         for opcode, argument, position in pickletools.genops(content):
             at = f"{place}: instruction {opcode.name} at byte {position}"
             if opcode.name not in PLAIN:
-                raise InputError(f"{at} could run code")
+                raise InputError(f"{at} could run code", "unsafe")
             if opcode.name in MEMO and int(argument or 0) > len(content):
-                raise InputError(f"{at} remembers more than the file holds")
+                raise InputError(f"{at} remembers more than the file holds", "too_large")
             again += opcode.name in AGAIN
             if again > MOST_AGAIN:
-                raise InputError(f"{at} uses a value once more, after {MOST_AGAIN:,} others: write each value out")
+                raise InputError(f"{at} uses a value once more, after {MOST_AGAIN:,} others: write each value out", "too_large")
         return _Refusing(io.BytesIO(content)).load()
     except InputError:
         raise
     except Exception as error:  # damaged in whatever way
-        raise InputError(f"{place} is no whole pickle ({type(error).__name__}: {first_line(error)}): copy it again") from error
+        raise InputError(f"{place} is no whole pickle ({type(error).__name__}: {first_line(error)}): copy it again", "damaged") from error
 
 
 def read(path: Path) -> Iterator[Recording]:
@@ -75,11 +75,13 @@ def read(path: Path) -> Iterator[Recording]:
     times = checked(Times, plain_pickle(read_regular(path, LONGEST_TEXT), str(path)), str(path))
     totals = times.inference if times.total is None else times.total
     if len(totals) != len(times.inference):
-        raise InputError(f"{path} holds {len(times.inference)} runs on the clock inference and {len(totals)} on total: copy it again")
+        raise InputError(
+            f"{path} holds {len(times.inference)} runs on the clock inference and {len(totals)} on total: copy it again", "damaged"
+        )
     rows = {}
     for number, (run, total) in enumerate(zip(times.inference, totals, strict=True)):
         if run.keys() != total.keys():
-            raise InputError(f"{path} run {number} has other batches on the clock inference than on total: copy it again")
+            raise InputError(f"{path} run {number} has other batches on the clock inference than on total: copy it again", "damaged")
         for batch, seconds in run.items():
             row = {"round": number, "sample": batch, "inference_s": seconds, "total_s": total[batch]}
             rows[f"{path} run {number}, batch {batch}"] = row

@@ -64,9 +64,13 @@ def _row(request: Request, place: str) -> dict[str, Any]:
     if not request.success or not moments:
         return {"start_ns": request.timestamp, "outcome": "error"}
     if outputs and len(outputs) != len(moments):
-        raise InputError(f"{place} has {len(moments)} response_timestamps and {len(outputs)} response_outputs; export the file again")
+        raise InputError(
+            f"{place} has {len(moments)} response_timestamps and {len(outputs)} response_outputs; export the file again",
+            "damaged",
+            "response_outputs",
+        )
     if moments != sorted(moments):
-        raise InputError(f"{place}: its response_timestamps go back in time; export the file again")
+        raise InputError(f"{place}: its response_timestamps go back in time; export the file again", "damaged", "response_timestamps")
     row = {"start_ns": request.timestamp, "outcome": "ok", "inference_ns": moments[-1] - request.timestamp}
     texts = [output.get("response") if isinstance(output, dict) else None for output in outputs]
     if not any(str(text).startswith(EVENT) for text in texts):
@@ -74,7 +78,9 @@ def _row(request: Request, place: str) -> dict[str, Any]:
     came, counts = [], []
     for number, (moment, text) in enumerate(zip(moments, texts, strict=True)):
         if not isinstance(text, str):
-            raise InputError(f"{place}, response {number} holds no text, as its others do; export the file again")
+            raise InputError(
+                f"{place}, response {number} holds no text, as its others do; export the file again", "damaged", "response_outputs"
+            )
         lines = [line.removeprefix(EVENT).strip() for line in text.splitlines() if line.startswith(EVENT)]
         where = f"{place}, response {number}"
         events = [checked(Event, parsed(line.encode(), where), where) for line in lines if line != LAST_EVENT]

@@ -43,12 +43,14 @@ class _Columns:
         every = list(names)
         if missing := sorted({*self.ours} - {*every}):
             advice = nearest(missing[0], [shown([name]) for name in every])
-            raise InputError(f"{self.path} has no column {missing[0]!r}, which --map names; {advice}")
+            raise InputError(f"{self.path} has no column {missing[0]!r}, which --map names; {advice}", "unknown", "--map", missing[0])
         taken = [name for name in every if self.of_file(name)]
         if twice := next((name for name, count in Counter(taken).items() if count > 1), None):
-            raise InputError(f"{self.path} has two columns {twice!r}: give each a name of its own")
+            raise InputError(f"{self.path} has two columns {twice!r}: give each a name of its own", "conflict", value=twice)
         if not taken:
-            raise InputError(f"{self.path} has no column of the long form ({shown(every, 5)}): name them by --map inference_ms=COLUMN")
+            raise InputError(
+                f"{self.path} has no column of the long form ({shown(every, 5)}): name them by --map inference_ms=COLUMN", "missing"
+            )
         if others := [name for name in every if not self.of_file(name)]:
             why = "the long form has none of these names; --map OURS=THEIRS takes one for another"
             self.remarks.append(dropped(f"the columns {shown(others, 8)}", why))
@@ -59,12 +61,17 @@ def read(path: Path, columns: Mapping[str, str]) -> Iterator[Recording]:
     """Yield the one recording of a file. ``columns``: names in the file by names of the long form."""
     if unknown := next((ours for ours in columns if not known_column(ours)), None):
         raise InputError(
-            f"--map {unknown}={columns[unknown]}: {unknown} is no column of the long form (such as inference_ms); see docs/importing.md"
+            f"--map {unknown}={columns[unknown]}: {unknown} is no column of the long form (such as inference_ms); see docs/importing.md",
+            "unknown",
+            "--map",
+            unknown,
         )
     known = _Columns(path, {theirs: ours for ours, theirs in columns.items()})
     reader = next((reader for reader, endings in READERS.items() if path.name.lower().endswith(endings)), None)
     if reader is None:
-        raise InputError(f"{path} must end with .csv, .csv.gz, .parquet or .jsonl, so that its form is known: rename it")
+        raise InputError(
+            f"{path} must end with .csv, .csv.gz, .parquet or .jsonl, so that its form is known: rename it", "unsupported", value=path
+        )
     table, where = reader(known)
     table = table.rename_columns([known.of_file(theirs) or theirs for theirs in table.column_names])
     load = {"name": "trace", "file": str(path)}
@@ -85,7 +92,9 @@ def _whole(path: Path, batches: Iterable[pa.RecordBatch]) -> pa.Table:
                 size += pc.sum(pc.binary_length(column.dictionary).take(column.indices)).as_py() or 0
             size += column.nbytes
         if size > LARGEST_TABLE:
-            raise InputError(f"{path} has more than {LARGEST_TABLE / 2**30:.0f} GiB in the columns that are read: import it in parts")
+            raise InputError(
+                f"{path} has more than {LARGEST_TABLE / 2**30:.0f} GiB in the columns that are read: import it in parts", "too_large"
+            )
         tables.append(pa.Table.from_batches([batch]))
     return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
 
@@ -95,7 +104,7 @@ def _csv(known: _Columns) -> Read:
     path = known.path
     header = next(_csv_rows(path), (1, []))[1]
     if not header:
-        raise InputError(f"{path} is empty: its first line must name its columns")
+        raise InputError(f"{path} is empty: its first line must name its columns", "no_data")
     names = known.taken(header)
     options = pc_csv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()), include_columns=names, null_values=[""], strings_can_be_null=True
@@ -106,8 +115,10 @@ def _csv(known: _Columns) -> Read:
     except (pa.ArrowException, OSError, EOFError) as error:
         for number, row in islice(_csv_rows(path), 1, None):
             if len(row) != len(header):
-                raise InputError(f"{path} line {number} has {len(row)} cells, and the first line names {len(header)}: mend it") from error
-        raise InputError(f"{path} cannot be read as CSV ({first_line(error)}): export it again") from error
+                raise InputError(
+                    f"{path} line {number} has {len(row)} cells, and the first line names {len(header)}: mend it", "damaged"
+                ) from error
+        raise InputError(f"{path} cannot be read as CSV ({first_line(error)}): export it again", "damaged") from error
     with _opened(path, "rb") as file:
         if any(b'"' in block for block in iter(lambda: file.read(2**20), b"")):
             for _ in _csv_rows(path):  # behind a quote that is not closed, pyarrow takes all further lines for one cell
@@ -135,7 +146,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                 if row:
                     yield number, row
     except (csv.Error, zlib.error, OSError, EOFError, UnicodeError) as error:
-        raise InputError(f"{path} line {number + 1} cannot be read as CSV ({first_line(error)}): export it again") from error
+        raise InputError(f"{path} line {number + 1} cannot be read as CSV ({first_line(error)}): export it again", "damaged") from error
 
 
 def _parquet(known: _Columns) -> Read:
@@ -148,13 +159,15 @@ def _parquet(known: _Columns) -> Read:
         chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
         values = sum(chunk.num_values for chunk in chunks if chunk.path_in_schema.split(".")[0] in names)
         if values * 8 > LARGEST_TABLE:
-            raise InputError(f"{path} holds {values:,} values in the columns that are read, too many for memory: import it in parts")
+            raise InputError(
+                f"{path} holds {values:,} values in the columns that are read, too many for memory: import it in parts", "too_large"
+            )
         with pq.ParquetFile(path, read_dictionary=texts) as file:
             return _whole(path, file.iter_batches(BLOCK_ROWS, columns=names)), f"{path} row {{}}".format
     except InputError:
         raise
     except (*UNFIT, OSError, ArithmeticError, LookupError, MemoryError) as error:
-        raise InputError(f"{path} is no whole Parquet file ({first_line(error)}): export it again") from error
+        raise InputError(f"{path} is no whole Parquet file ({first_line(error)}): export it again", "damaged") from error
 
 
 def _jsonl(known: _Columns) -> Read:
@@ -171,13 +184,17 @@ def _jsonl(known: _Columns) -> Read:
             return pa.array([row.get(name) for row in rows])
         except UNFIT as error:
             raise InputError(
-                f"{path}: values of {name[:40]!r} differ in kind ({first_line(error)}): write all values of a key in one way"
+                f"{path}: values of {name[:40]!r} differ in kind ({first_line(error)}): write all values of a key in one way",
+                "conflict",
+                name,
             ) from error
 
     try:
         table = _whole(path, batches())
     except pa.ArrowException as error:
-        raise InputError(f"{path}: values of one key differ in kind ({first_line(error)}): write all values of a key in one way") from error
+        raise InputError(
+            f"{path}: values of one key differ in kind ({first_line(error)}): write all values of a key in one way", "conflict"
+        ) from error
     known.taken(names)
     return table, lambda row: f"{path} line {_line(read_lines(path), row)}"
 
@@ -185,7 +202,7 @@ def _jsonl(known: _Columns) -> Read:
 def _object(line: bytes, place: str) -> dict[str, Any]:
     value = parsed(line, place)
     if not isinstance(value, dict):
-        raise InputError(f'{place} is no object, such as {{"sample": 0, "inference_ms": 1.5}}: mend or remove it')
+        raise InputError(f'{place} is no object, such as {{"sample": 0, "inference_ms": 1.5}}: mend or remove it', "damaged")
     return value
 
 

@@ -33,7 +33,7 @@ def read(path: Path) -> Iterator[Recording]:
     lists = {name: len(value) for name, value in found if isinstance(value, list)}
     if len(set(lists.values())) > 1:
         told = ", ".join(f"{count} {name}" for name, count in lists.items())
-        raise InputError(f"{path} holds {told}, and each request has one of each: export the file again")
+        raise InputError(f"{path} holds {told}, and each request has one of each: export the file again", "damaged")
     nothing = [None] * len(found.ttfts)
     each = zip(found.errors, found.ttfts, found.itls, found.start_times or nothing, found.output_lens or nothing, strict=True)
     rows: list[dict[str, Any]] = []

@@ -1,0 +1,141 @@
+"""cluster/slurm.sbatch under SLURM's own daemons, on three nodes out of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
+SUPPORT = HERE.parent / "support"
+SCRIPT = PROJECT / "cluster" / "slurm.sbatch"
+NAMESPACES = ["unshare", "--pid", "--fork", "--mount-proc", "--net", "--uts"]
+CAMPAIGN = [
+    *["-m", "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "model=echo", "model.sleep_ms=5", "task=numbers"],
+    *["runtime=torch", "system=cpu_1core", "measurement.rule=rounds"],
+]
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """Three nodes, n1 to n3, and their controller, which lives in the namespaces of a process."""
+
+    folder: Path
+    process: int
+
+    def ask(self, *words: str | Path, locks: Path = Path()) -> str:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "SLURM_"))}
+        variables = kept | {
+            "ORCHESTRATOR_LOCK_DIR": str(locks),
+            "SLURM_CONF": str(self.folder / "slurm.conf"),
+            "TAIL_QUALITY_PYTHON": sys.executable,
+        }
+        command = ["nsenter", "--target", str(self.process), "--net", "--uts", *map(str, words)]
+        return subprocess.run(command, env=variables, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+
+    def submit(self, results: Path, *words: str, **options: str) -> str:
+        """Return the number of a new job, whose output goes beside its results."""
+        locks = Path(f"{results}.locks")  # a machine of its own: no job waits for the turn of another
+        locks.mkdir()
+        chosen = {"parsable": "", "cpus-per-task": "1", "output": f"{results}.log", **options}
+        given = [f"--{name}={value}" if value else f"--{name}" for name, value in chosen.items()]
+        return self.ask("sbatch", *given, SCRIPT, results, *CAMPAIGN, *words, locks=locks).strip()
+
+    def job(self, number: str) -> dict[str, Any]:
+        (job,) = json.loads(self.ask("scontrol", "show", "job", number, "--json"))["jobs"]
+        return dict(job)
+
+    def ended(self, number: str) -> dict[str, Any]:
+        """Return a job that has left the queue."""
+        until(lambda: self.job(number)["job_state"][0] in ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"))
+        return self.job(number)
+
+
+def until(holds: Callable[[], object]) -> None:
+    while not holds():
+        time.sleep(0.2)  # pytest-timeout ends it
+
+
+def trials(results: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(results.glob("trials/*/trial.json"))]
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    missing = [name for name in ("slurmctld", "slurmd", "munged", "ip", "nsenter") if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"no {missing[0]} here: apt-get install slurm-wlm munge iproute2 util-linux")
+    if subprocess.run([*NAMESPACES, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs namespaces of processes and networks: run as root on Linux")
+    folder = tmp_path_factory.mktemp("slurm")
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen([*NAMESPACES, HERE / "slurm_cluster", folder], stdin=subprocess.PIPE, stdout=log, stderr=log) as cluster,
+    ):
+        until(lambda: psutil.Process(cluster.pid).children())
+        found = Slurm(folder, psutil.Process(cluster.pid).children()[0].pid)
+        until(lambda: (folder / "slurm.conf").exists())
+        until(lambda: found.ask("sinfo", "--noheader", "--format=%D %t").split() == ["3", "idle"])
+        yield found
+        assert cluster.stdin is not None
+        cluster.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def jobs(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, Path]]:
+    """Three jobs, submitted together, with their folders of results."""
+    folder = tmp_path_factory.mktemp("campaigns")
+    rounds = ("measurement.min_rounds=240", "measurement.max_rounds=240")
+    few = ("measurement.min_rounds=10", "measurement.max_rounds=10")
+    return {
+        "short": (slurm.submit(folder / "short", *rounds, "system.labels.system=n3", nodelist="n3", time="9"), folder / "short"),
+        "plain": (slurm.submit(folder / "plain", *few, "system.labels.system=n1", nodelist="n1"), folder / "plain"),
+        "pair": (slurm.submit(folder / "pair", *few, "system.labels.system=n1,n2", nodes="2", nodelist="n1,n2"), folder / "pair"),
+    }
+
+
+def test_a_job_whose_walltime_is_too_short_stores_its_round_and_goes_on_in_the_next_allotment(
+    slurm: Slurm, jobs: dict[str, tuple[str, Path]]
+) -> None:
+    job, results = jobs["short"]
+    until(lambda: list(results.glob("trials/*/rounds/part-*")))
+    slurm.ask("scontrol", "update", f"JobId={job}", "TimeLimit=2")  # the script asks for its signal 120 s before the end
+    until(lambda: slurm.job(job)["restart_cnt"] == 1 and slurm.job(job)["job_state"] == ["PENDING"])
+    (stopped,) = trials(results)
+    assert stopped["state"] == "interrupted"
+
+    slurm.ask("scontrol", "update", f"JobId={job}", "TimeLimit=9", "StartTime=now")
+    ended = slurm.ended(job)
+    assert (ended["job_state"], ended["exit_code"]["return_code"]["number"]) == (["COMPLETED"], 0)
+    (resumed,) = trials(results)
+    assert resumed["state"] == "done"
+    assert resumed["started_at"] == stopped["started_at"]
+
+
+def test_a_job_of_one_node(slurm: Slurm, jobs: dict[str, tuple[str, Path]]) -> None:
+    job, results = jobs["plain"]
+    ended = slurm.ended(job)
+    assert (ended["job_state"], ended["exit_code"]["return_code"]["number"]) == (["COMPLETED"], 0)
+    assert ended["restart_cnt"] == 0
+    (record,) = trials(results)
+    assert (record["state"], record["placement"]["host"]) == ("done", "n1")
+    assert list(results.parent.glob(f".tail-quality-{job}")) == []
+
+
+def test_a_job_of_two_nodes(slurm: Slurm, jobs: dict[str, tuple[str, Path]]) -> None:
+    job, results = jobs["pair"]
+    ended = slurm.ended(job)
+    assert (ended["job_state"], ended["exit_code"]["return_code"]["number"]) == (["COMPLETED"], 0)
+    assert {(record["state"], record["placement"]["host"]) for record in trials(results)} == {("done", "n1"), ("done", "n2")}
