@@ -27,6 +27,8 @@ PROGRAM = "python -m orchestrator"
 SHARED = ("line", "listing", "measuring", "paired_run", "planned", "planning", "progress", "reading", "searching")
 # The verb of a command line that begins with `KEY=VALUE` or an option
 DEFAULT = "run"
+# Of click, which keeps the options for help as it has first made them
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "terminal_width": 100}
 # Options before any verb
 OF_ALL = ("--help", "-h", "--version")
 EMPTY = "''"
@@ -98,7 +100,7 @@ def read(verb: str, words: Sequence[str]) -> dict[str, Any]:
     command = VERBS.get_command(None, verb)
     assert command is not None
     try:
-        return command.make_context(f"{PROGRAM} {verb}", list(words)).params
+        return command.make_context(f"{PROGRAM} {verb}", list(words), **SETTINGS).params
     except click.UsageError as error:
         raise InputError(_told(error)) from error
 
@@ -324,6 +326,6 @@ VERBS = click.version_option(orchestrator.__version__, message=f"tail-quality {o
         help="Measure tail quality: how good an ML inference system is when an answer that comes too late counts as a failure.",
         epilog=EXAMPLES,
         subcommand_metavar="[VERB] [WORDS] [OPTIONS]",
-        context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100},
+        context_settings=SETTINGS,
     )
 )
