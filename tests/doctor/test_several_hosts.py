@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 
@@ -55,13 +53,6 @@ def test_a_node_without_label_is_doubtful_unless_it_is_the_drivers() -> None:
     plain = replace(ONE, labels={"ray.io/node-id": "n1"})
     assert judge_node("one", plain, {}, "boot_id").grade == "doubtful"
     assert judge_node("one", replace(plain, is_own=True), {}, "boot_id").grade == "good"
-
-
-def test_a_node_read_by_two_interpreters_shares_its_boot_id_with_nobody() -> None:
-    other = replace(ONE, python="/opt/other/bin/python")
-    findings = list(judge_all([ONE, other], "boot_id", MACHINE.versions))
-    assert [found.grade for found in findings if found.what == "node"] == ["good", "good"]
-    assert {found.host for found in findings} == {"one 10.0.0.1", "one 10.0.0.1 /opt/other/bin/python"}
 
 
 def test_hosts_of_one_name_are_told_apart() -> None:

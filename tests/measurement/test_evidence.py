@@ -1,6 +1,3 @@
-from __future__ import annotations
-
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,14 +58,3 @@ def test_what_the_kernel_does_not_count_is_null(monkeypatch: pytest.MonkeyPatch,
         path.unlink()
     counters = read_counters(allowed_cores())
     assert (counters.run_delay_ns, counters.cpu_pressure_ns) == (None, None)
-
-
-def test_counters_grow_while_this_process_works() -> None:
-    before = read_counters(allowed_cores())
-    end = time.process_time() + 0.05
-    while time.process_time() < end:
-        bytearray(1 << 20)
-    after = read_counters(allowed_cores())
-    assert after.cpu_time_ns - before.cpu_time_ns >= 40_000_000
-    assert after.busy_ns > before.busy_ns
-    assert (after.interrupts or 0) >= (before.interrupts or 0)

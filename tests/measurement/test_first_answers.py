@@ -1,7 +1,5 @@
 """A process's first answers: those of its warm-up, and of samples that shared a batch with one that the model raises on."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,15 +1,12 @@
 """What a timed process leaves that dies."""
 
-from __future__ import annotations
-
 import faulthandler
 import os
 import signal
 from pathlib import Path
 
-from orchestrator.measurement.last_words import keep_crashes, take_last_words, told
+from orchestrator.measurement.last_words import keep_crashes, take_last_words
 from orchestrator.measurement.scratch import Scratch, crash_path
-from orchestrator.measurement.timing import STAMPS
 
 
 def test_a_fatal_signal_leaves_the_line_of_code(tmp_path: Path) -> None:
@@ -34,13 +31,3 @@ def test_nothing_beside_the_stamps_says_their_name(tmp_path: Path) -> None:
     path = crash_path(tmp_path / "stamps")
     assert path.parent.stat().st_mode & 0o077 == 0
     path.unlink()
-
-
-def test_stamps_say_how_far_the_round_had_come(tmp_path: Path) -> None:
-    scratch = Scratch(tmp_path / "stamps", batches=3)
-    scratch.begin(7, 1, 1)
-    for place in range(2 * STAMPS):
-        scratch.stamps[place] = 1 + place
-    found = take_last_words(scratch.path)
-    assert (found.round, found.done, found.batches) == (7, 2, 3)
-    assert "at inference 3 of 3 of round 7:" in told(found, preparing=False, stream=False)

@@ -1,7 +1,5 @@
 """The loop under load on a virtual clock: against theory, against Lindley's recursion, against a plain simulation, and conservation."""
 
-from __future__ import annotations
-
 import time
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Peaks of memory are those of what was timed, and nothing is asked while it is."""
 
-from __future__ import annotations
-
 import mmap
 from pathlib import Path
 
@@ -28,13 +26,6 @@ def test_a_peak_is_that_of_what_was_timed_and_is_not_forgotten() -> None:
     assert during - before > 60 * MIB
     assert during - after > 60 * MIB
     assert peaks.resident_bytes >= during
-
-
-def test_without_the_kernel_s_help_only_the_whole_life_has_a_peak(tmp_path: Path) -> None:
-    peaks = MemoryPeaks(forget=tmp_path / "missing" / "clear_refs")
-    peaks.begin()
-    assert peaks.read() == {"resident_peak_bytes": None, "gpu_allocated_peak_bytes": None}
-    assert peaks.resident_bytes > MIB
 
 
 def test_nothing_is_asked_between_the_first_and_the_last_stamp_of_a_round(

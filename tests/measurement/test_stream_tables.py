@@ -1,7 +1,5 @@
 """A stream's stamps become its ramp and its rounds; every arrival has one fate, whether the process lived or was killed."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

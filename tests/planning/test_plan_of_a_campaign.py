@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -81,11 +79,6 @@ def test_paths_are_absolute_in_what_runs(candidate: Callable[..., Candidate], in
     (planned,) = make_plan_of([found]).trials
     assert planned.trial.task.options["root"] == "/here/data"
     assert planned.trial.model.options["path"] == "/here/w.pth"
-
-
-def test_two_spellings_of_one_path_are_one_trial(candidate: Callable[..., Candidate]) -> None:
-    plan = make_plan_of([candidate(task__root="data"), candidate(task__root="./data")])
-    assert (len(plan.trials), plan.duplicates) == (1, 1)
 
 
 def test_trials_that_no_table_could_hold_are_refused_before_they_are_measured(candidate: Callable[..., Candidate]) -> None:

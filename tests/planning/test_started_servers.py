@@ -1,7 +1,5 @@
 """A server that is started: what of it is a trial's identity, where it fits, and that its trial is measured apart."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

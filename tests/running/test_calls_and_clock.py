@@ -1,7 +1,5 @@
 """How many rounds a process is asked for, and the clock that a stopping rule sees."""
 
-from __future__ import annotations
-
 import threading
 from typing import Any
 
@@ -54,22 +52,6 @@ def calls(session: Answers, first: int = 0, visit_of: int | None = None, **measu
 )
 def test_short_rounds_come_together_but_never_beyond_a_bound(first: int, round_s: float, expected: int) -> None:
     assert rounds_at_once(first, round_s, may_stop_at=30, most=1000) == expected
-
-
-def test_two_calls_are_under_way_until_a_rule_may_stop() -> None:
-    session = Answers()
-    asked = calls(session, max_rounds=30)
-    asked.ask_ahead(1.0, 3)
-    assert session.asked == [(0, 1), (1, 1)]
-    assert asked.take().numbers == [0]
-    asked.ask_ahead(1.0, 3)
-    assert asked.take().numbers == [1]
-    asked.ask_ahead(1.0, 3)
-    assert session.asked[3:] == []  # round 2 is under way, and the rule may stop after it
-    assert asked.take().numbers == [2]
-    assert not asked
-    asked.ask_ahead(1.0, 3)
-    assert session.asked[3:] == [(3, 1)]
 
 
 def test_nothing_is_asked_for_beyond_the_visit() -> None:

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import hashlib
 import json
 import sys
@@ -113,14 +111,6 @@ def test_a_subset_has_a_digest_of_its_own(subject: Callable[..., Trial], data: P
     assert sorted(sample.stratum for sample in half.samples) == ["0", "0", "1", "1"]
     assert half.inspection.data_digest != every.data_digest
     assert Inspector().open(subject(root=str(data), limit=10)).inspection.data_digest == every.data_digest
-
-
-def test_what_several_trials_share_is_opened_once(subject: Callable[..., Trial], data: Path) -> None:
-    inspector = Inspector()
-    subjects = [inspector.open(subject(root=str(data), system={"cores": cores})) for cores in (1, 2)]
-    assert subjects[0].task is subjects[1].task
-    assert type(subjects[0].task).checks == 1  # type: ignore[attr-defined]
-    assert inspector.open(subject(root=str(data), limit=2)).task is not subjects[0].task
 
 
 def test_preload_decides_what_memory_holds(subject: Callable[..., Trial], data: Path) -> None:

@@ -1,7 +1,5 @@
 """Where the user's own code raised: found among frames of ours, of Python's and of frameworks, and kept as text."""
 
-from __future__ import annotations
-
 import json
 import pickle
 import traceback
@@ -16,8 +14,7 @@ import pytest
 from orchestrator import contracts as code
 from orchestrator.contracts import InputError
 from orchestrator.measurement.failures import TrialFailed, fault_of, tracebacks_kept
-from orchestrator.storage.trial_writer import MOST_BYTES, with_traceback
-from orchestrator.subject.targets import MOST_CHARACTERS, is_users, kept_traceback, place_of, traceback_of, traceback_text
+from orchestrator.subject.targets import MOST_CHARACTERS, is_users, kept_traceback, place_of, traceback_text
 
 MODEL = """\
 import json
@@ -68,24 +65,6 @@ def test_a_cause_says_where_it_was_if_the_exception_itself_does_not(model: Any) 
     assert place_of(failed) == " (model.py, line 7, in preprocess)"
 
 
-@pytest.mark.parametrize("kind", [RuntimeError, InputError])
-def test_what_leaves_a_timed_process_can_be_sent(kind: type[Exception]) -> None:
-    """Ray encodes what Python prints of an exception, with all its causes."""
-
-    def raising() -> None:
-        with tracebacks_kept():
-            try:
-                raise RuntimeError("no letter: \ud800")
-            except RuntimeError as error:
-                if kind is RuntimeError:
-                    raise
-                raise InputError("cannot go on") from error
-
-    error = caught(raising)
-    assert "".join(traceback.format_exception(error)).encode()
-    assert r"no letter: \ud800" in traceback_of(error)
-
-
 def test_ours_python_s_and_frameworks_are_no_user_s_code() -> None:
     for file in (
         traceback.__file__,
@@ -122,13 +101,3 @@ def test_a_traceback_is_harmless_and_bounded() -> None:
     text = traceback_text(error)
     assert "\\x1b]0;owned\\x07\\u202e" in text
     assert len(text) < MOST_CHARACTERS + 100
-
-
-def test_the_file_keeps_the_newest_each_once() -> None:
-    known = ""
-    for number in range(200):
-        known = with_traceback(known, f"round {number}", f"Traceback {number}\n" + "x" * 1000)
-        assert with_traceback(known, "again", f"Traceback {number}\n" + "x" * 1000) == known
-    assert len(known.encode()) <= MOST_BYTES
-    assert "round 199\n" in known
-    assert "round 0\n" not in known

@@ -1,19 +1,15 @@
-from __future__ import annotations
-
 import hashlib
 import io
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from refusals import refused
 
 from orchestrator.contracts import Task
 from tasks.digit_scenes import DigitScenes
 from tasks.mnist_digits import digits
 from tasks.png import encode_grey
-from tasks.scene_layout import SCENE_SIDE, scaled
+from tasks.scene_layout import SCENE_SIDE
 
 
 def test_there_are_four_hundred_scenes_of_one_to_five_digits() -> None:
@@ -62,12 +58,6 @@ def test_no_digit_is_in_both_parts() -> None:
     assert [len(of_class) for of_class in digits("training")] == [400] * 10
 
 
-def test_scaling_to_the_same_size_changes_nothing_and_keeps_the_mean() -> None:
-    ink = digits("test")[5][0]
-    assert np.array_equal(scaled(ink, 28), ink)
-    assert scaled(ink, 56).mean() == pytest.approx(ink.mean(), rel=0.02)
-
-
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (300, 500)])
 def test_png_files_decode_to_what_was_encoded(shape: tuple[int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
@@ -75,9 +65,3 @@ def test_png_files_decode_to_what_was_encoded(shape: tuple[int, int]) -> None:
     picture.load()
     assert picture.format == "PNG"
     assert np.array_equal(np.asarray(picture), pixels)
-
-
-@pytest.mark.parametrize(("key", "value"), [("scenes", 0), ("scenes", 2.5), ("seed", -1), ("scenes", True)])
-def test_numbers_that_are_none_are_refused(key: str, value: Any) -> None:
-    with refused("invalid", f"task.{key}", value):
-        DigitScenes(**{key: value}).check()

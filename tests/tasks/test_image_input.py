@@ -1,13 +1,8 @@
-from __future__ import annotations
-
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from refusals import refused
 
 from tasks.models.image_input import ImageInput, resized
 
@@ -32,22 +27,6 @@ def test_pictures_are_prepared_as_torchvision_prepares_them(interpolation: str, 
     np.testing.assert_allclose(array, preset(picture).numpy()[None], atol=2e-6, rtol=1e-6)
 
 
-def test_a_batch_is_its_pictures_side_by_side() -> None:
-    image_input = ImageInput(16, 20, "bicubic", (127.0,) * 3, (128.0,) * 3)
-    pictures = [noise(30, 40), noise(50, 25), noise(20, 20)]
-    batch = image_input.array(pictures)
-    assert batch.shape == (3, 3, 16, 16)
-    assert batch.flags.c_contiguous
-    for row, picture in zip(batch, pictures, strict=True):
-        assert np.array_equal(row, image_input.array([picture])[0])
-
-
-def test_mean_and_deviation_are_in_pixel_values() -> None:
-    image_input = ImageInput(4, 4, "nearest", (127.0, 0.0, 255.0), (128.0, 1.0, 51.0))
-    array = image_input.array([Image.new("RGB", (8, 8), (255, 3, 0))])
-    assert np.array_equal(array[0, :, 0, 0], np.array([1.0, 3.0, -5.0], dtype=np.float32))
-
-
 @pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 600))
@@ -57,19 +36,3 @@ def test_resizing_agrees_with_torchvision_and_keeps_the_shape(width: int, height
     expected_height, expected_width = _compute_resized_output_size((height, width), [shorter])
     assert resized(width, height, shorter) == (expected_width, expected_height)
     assert min(resized(width, height, shorter)) == shorter
-
-
-@pytest.mark.parametrize(
-    ("changes", "code", "key"),
-    [
-        ({"resize_size": 200}, "conflict", "model.resize_size"),
-        ({"crop_size": 0}, "conflict", "model.resize_size"),
-        ({"interpolation": "cubic"}, "unknown", "model.interpolation"),
-        ({"mean": (1.0,)}, "invalid", "model.mean"),
-        ({"std": (1.0, 1.0, 0.0)}, "invalid", "model.mean"),
-    ],
-)
-def test_impossible_settings_are_refused(changes: dict[str, Any], code: Any, key: str) -> None:
-    settings = {"crop_size": 224, "resize_size": 256, "interpolation": "bicubic", "mean": (127.0,) * 3, "std": (128.0,) * 3}
-    with refused(code, key):
-        ImageInput(**{**settings, **changes})

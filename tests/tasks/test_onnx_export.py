@@ -1,17 +1,13 @@
 from __future__ import annotations
 
-import importlib
 import shutil
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from lazily import Lazily
 
-from tasks.runtimes import onnx_export
 from tasks.runtimes.onnx_export import content_digest, exported_graph
 from tasks.runtimes.onnx_runtime import bound
 from tasks.runtimes.session import open_session
@@ -80,30 +76,6 @@ def test_the_digest_covers_all_that_decides_the_graph(changed: Callable[[], nn.M
 
 def test_the_digest_is_the_same_for_any_number_of_samples() -> None:
     assert content_digest(network(), EXAMPLE) == content_digest(network(), np.ones((7, 4), dtype=np.float32))
-
-
-def test_the_digest_covers_the_code_of_the_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    digests = []
-    for code in ("x + 1", "x + 22", "x + 1"):
-        (tmp_path / "layer_of_this_test.py").write_text(
-            f"from torch import nn\nclass Layer(nn.Module):\n    def forward(self, x):\n        return {code}\n"
-        )
-        importlib.invalidate_caches()
-        monkeypatch.delitem(sys.modules, "layer_of_this_test", raising=False)
-        digests.append(content_digest(importlib.import_module("layer_of_this_test").Layer(), EXAMPLE))
-    assert digests[0] == digests[2] != digests[1]
-
-
-def test_an_export_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(module: Any, example: Any, path: Path) -> None:
-        path.write_bytes(b"half a graph")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(onnx_export, "_export", fail)
-    with pytest.raises(KeyboardInterrupt):
-        exported_graph(network(), EXAMPLE, tmp_path)
-    assert list((tmp_path / "onnx").iterdir()) == []
 
 
 def test_a_binding_keeps_its_inputs() -> None:

@@ -21,20 +21,6 @@ pytestmark = pytest.mark.slow
 RUNTIMES = ("torch", "torchscript", "onnxruntime")  # test_torch_compile.py has the other one, which takes a compiler and its time
 
 
-def pair() -> nn.Module:
-    """Takes numbers and the indices of rows, returns two tensors of different types."""
-
-    class Pair(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.table = nn.Embedding(7, 4)
-
-        def forward(self, numbers: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            return numbers + self.table(rows).sum(1), rows + 1
-
-    return Pair()
-
-
 def branching() -> nn.Module:
     """Cannot be exported: which way it takes depends on the numbers."""
 
@@ -94,20 +80,6 @@ def test_any_number_of_samples_gets_the_network_s_answers(batch: int, runtime: s
         answers = run(session, inputs)
         assert answers.dtype == np.float32
         np.testing.assert_allclose(answers, expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.parametrize("named", [False, True])
-def test_several_inputs_and_outputs_of_several_types(runtime: str, named: bool, make_context: Any) -> None:
-    arrays = {"numbers": numbers(3, 4), "rows": np.arange(6).reshape(3, 2)}
-    inputs = arrays if named else tuple(arrays.values())
-    network = pair()
-    session = open_session(make_context(runtime), network, inputs)
-    sums, rows = run(session, inputs)
-    table = network.table.weight.detach().numpy()
-    np.testing.assert_allclose(sums, arrays["numbers"] + table[arrays["rows"]].sum(1), atol=1e-6)
-    assert rows.dtype == np.int64
-    assert np.array_equal(rows, arrays["rows"] + 1)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -197,12 +169,6 @@ def test_a_network_that_cannot_be_exported_or_traced_is_refused(make_context: An
     # In bf16 there is nothing of float32 that would have to be compared first.
     with refused("unsupported", "runtime", "torchscript"):
         open_session(make_context("torchscript"), nn.Sequential(nn.Linear(4, 4).bfloat16(), Text()), numbers(2, 4))
-
-
-def test_what_the_tracer_is_not_sure_of_is_recorded(make_context: Any) -> None:
-    facts = open_session(make_context("torchscript"), branching(), np.ones((2, 4), dtype=np.float32)).facts
-    assert any("float" in note for note in facts["trace_warnings"])
-    assert open_session(make_context("torchscript"), small_network(), numbers(1, 3, 8, 8)).facts["trace_warnings"] == []
 
 
 def test_a_trace_that_learnt_the_number_of_samples_is_told_by_the_difference(make_context: Any) -> None:

@@ -9,7 +9,7 @@ from lazily import Lazily
 from PIL import Image
 from refusals import refused
 
-from tasks.models.torchvision_classifier import TorchvisionClassifier, builder_arguments, published_input
+from tasks.models.torchvision_classifier import TorchvisionClassifier
 
 torch = Lazily("torch")
 torchvision = Lazily("torchvision")
@@ -110,20 +110,6 @@ def test_what_does_not_fit_is_refused(options: dict[str, Any], code: Any, key: s
         TorchvisionClassifier(**settings).load(make_context())
 
 
-@pytest.mark.parametrize(
-    ("options", "code", "key"),
-    [
-        ({}, "missing", "model.path"),
-        ({"weights": "no/such/file.pth"}, "not_found", "model.path"),
-        ({"path": "no/such/file.pth"}, "not_found", "model.path"),
-        ({"path": __file__, "resize_size": 100}, "conflict", "model.resize_size"),
-    ],
-)
-def test_what_is_wrong_without_a_framework_is_found_by_check(options: dict[str, Any], code: Any, key: str) -> None:
-    with refused(code, key):
-        TorchvisionClassifier(SMALL, 1000, **options).check()
-
-
 def test_files_that_hold_no_weights_are_refused_and_their_code_is_not_run(
     network: torch.nn.Module, tmp_path: Path, make_context: Any
 ) -> None:
@@ -144,24 +130,6 @@ def test_files_that_hold_no_weights_are_refused_and_their_code_is_not_run(
     torch.save({"state_dict": network.state_dict(), "epoch": 3}, path)  # wrapped
     with refused("unsupported", "model.path"):
         model.load(make_context())
-
-
-def test_published_entries_get_the_network_they_belong_to() -> None:
-    """Oracle: the number of parameters that torchvision publishes with each entry."""
-    for architecture in torchvision.models.list_models(module=torchvision.models):
-        if architecture.startswith("regnet_"):  # computes its widths with tensors, which have no values on the meta device
-            continue
-        built: dict[str, Any] = {}
-        for entry in torchvision.models.get_model_weights(architecture):
-            arguments = builder_arguments(architecture, published_input(entry).crop_size, published=True)
-            if (given := str(arguments)) not in built:
-                with torch.device("meta"):
-                    built[given] = torchvision.models.get_model(architecture, num_classes=1000, **arguments)
-            # Of GoogLeNet alone, the auxiliary heads are not counted.
-            left_out = ("aux",) if architecture == "googlenet" else ()
-            counted = sum(weight.numel() for name, weight in built[given].named_parameters() if not name.startswith(left_out))
-            assert counted == entry.meta["num_params"], entry
-            assert getattr(built[given], "transform_input", True), "torchvision's own weights expect it"
 
 
 def test_safetensors_files_are_read(network: torch.nn.Module, tmp_path: Path, make_context: Any) -> None:

@@ -93,8 +93,6 @@ def test_what_does_not_fit_is_refused(options: dict[str, Any], code: Any, key: s
         TorchvisionDetector(**settings).load(make_context())
 
 
-def test_other_number_formats_and_no_weights_are_refused(checkpoint: Path, make_context: Any) -> None:
+def test_other_number_formats_are_refused(checkpoint: Path, make_context: Any) -> None:
     with refused("unsupported", "runtime.dtype", "bf16"):
         TorchvisionDetector(SMALL, CLASSES, path=str(checkpoint)).load(make_context(dtype="bf16"))
-    with refused("missing", "model.path"):
-        TorchvisionDetector(SMALL, CLASSES).check()

@@ -1,9 +1,11 @@
-from __future__ import annotations
-
 import os
 import subprocess
 from dataclasses import replace
 
+import pynvml
+import pytest
+
+from orchestrator.machine.environment import gpu_driver, stack
 from orchestrator.machine.host import own_identity
 from orchestrator.machine.own_processes import Kin, OwnProcesses, divide, read_cpu_ns, read_parents, roots_beside
 
@@ -40,14 +42,25 @@ def test_what_starts_between_two_looks_is_found_and_what_ended_is_not() -> None:
     assert started.pid not in kin.find().children
 
 
-def test_a_process_whose_known_parent_is_gone_has_another() -> None:
-    assert read_parents({os.getpid(): 2**30})[os.getpid()] == os.getppid()
-    assert read_parents({os.getpid(): 1})[os.getpid()] == 1, "one that lives is not read again"
-
-
 def test_only_a_driver_on_this_machine_is_a_root_where_no_ray_started_the_process() -> None:
     own = own_identity()
     assert roots_beside(own) == (own.pid,)
     assert roots_beside(replace(own, boot_id="another")) == ()
     assert roots_beside(replace(own, created_s=own.created_s - 100)) == ()
     assert roots_beside(replace(own, pid=2**30)) == ()
+
+
+def test_a_gpus_driver_belongs_to_the_stack_of_what_runs_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlShutdown", lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlSystemGetDriverVersion", lambda: "580.65.06")
+    assert stack("cuda:0")["driver"] == "580.65.06"
+    assert "driver" not in stack("cpu")
+
+
+def test_without_a_driver_there_is_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_driver() -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", no_driver)
+    assert gpu_driver() == {}
