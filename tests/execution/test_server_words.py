@@ -13,7 +13,7 @@ from orchestrator.configuration.fields import explain
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.machine.host import server_cores_offered
 from orchestrator.machine.locks import open_own_folder
-from orchestrator.running.server import log_path, order_of, read_log, ready_url, take_server_log
+from orchestrator.running.server import log_path, order_of, read_log, take_server_log
 
 STARTED = {"name": "tiny", "url": "http://127.0.0.1:8123", "command": ["serve", "--port", "{port}"]}
 
@@ -55,16 +55,6 @@ def test_a_mistake_is_one_line(changes: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError) as caught:
         settings(**changes)
     assert said in explain(caught.value)
-
-
-def test_where_a_server_is_asked_whether_it_is_ready() -> None:
-    assert ready_url(settings()) == "http://127.0.0.1:8123"
-    assert (
-        ready_url(settings(url="http://127.0.0.1:8123/v2/models/x", ready_url="/v2/health/ready"))
-        == "http://127.0.0.1:8123/v2/health/ready"
-    )
-    assert ready_url(settings(ready_url="http://127.0.0.1:{port}/x")) == "http://127.0.0.1:8123/x"
-    assert settings(url="http://[::1]:0/v1").at(9).url == "http://[::1]:9/v1"
 
 
 @pytest.mark.parametrize(

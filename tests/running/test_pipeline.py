@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from null_trials import OPTIONS, null_document, planned
 from scipy.stats import chisquare
+from small_campaign import Clock
 
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -39,18 +40,6 @@ class FakeClock:
         return self._now
 
 
-class NoisyClock(FakeClock):
-    """Readings 10 ms +- 30 % apart."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._random = np.random.default_rng(3)
-
-    def __call__(self) -> int:
-        self._now += int(1e7 * self._random.lognormal(0, 0.3))
-        return self._now
-
-
 Measure = Callable[..., Campaign]
 
 
@@ -68,7 +57,7 @@ def measure(null_targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             stop.set()
         return run_rounds(worker, first, count, visit)
 
-    def run(trials: list[PlannedTrial], rounds: int = -1, clock: FakeClock | None = None, **more: Any) -> Campaign:
+    def run(trials: list[PlannedTrial], rounds: int = -1, clock: Any = None, **more: Any) -> Campaign:
         clock = clock or FakeClock()
         began_ns = next(begins_ns)  # by a clock of the machine, which goes on while that of the times begins anew
         left[:] = [rounds]
@@ -177,10 +166,11 @@ def test_a_sequential_trial_is_one_visit(measure: Measure) -> None:
     assert stretches(campaign) == [(0, 0, 3), (1, 0, 2)]
 
 
+@pytest.mark.slow
 def test_rule_settled_has_the_half_width_of_the_interval_that_is_reported(measure: Measure) -> None:
     measurement = {"rule": "settled", "min_rounds": 40, "max_rounds": 40}
     trials = planned(*(null_document(model={"wrong": wrong}, measurement=measurement) for wrong in ([3], [3, 7], [1, 2, 3])))
-    campaign = measure(trials, clock=NoisyClock())
+    campaign = measure(trials, clock=Clock())
     rows = analyse(campaign, AnalysisConfig()).tables["tail_quality"].to_pylist()
     for trial in trials:
         stopping = campaign.trial(trial.trial_id).stopping

@@ -143,7 +143,7 @@ def test_https_is_checked_against_the_certificates_that_are_named(tmp_path: Path
     ca, context = certificate(tmp_path)
     with fault_server(tls=context) as server:
         assert json.loads(client_of(server, ca=str(ca)).ask(asked(7)).body)["said"]["number"] == 7
-        with refused("not_found", "server.url"):
+        with refused("unsafe", "server.url"):
             check_server(settings(server))
 
 

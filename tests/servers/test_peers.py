@@ -4,10 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pytest
-
-from benchmarks.peers.asked import Asked, agreement, asked, of_file
+from benchmarks.peers.asked import of_file
 
 
 def guidellm(start: float, due: float, end: float) -> dict[str, Any]:
@@ -42,26 +39,3 @@ def test_loadgen_is_late_by_its_schedule(tmp_path: Path) -> None:
     (tmp_path / "mlperf_log_trace.json").write_text('{"traceEvents":[\n' + json.dumps(event) + ',\n{"name":"LastTrace"}\n]}')
     found = of_file("loadgen", tmp_path)
     assert (found.delay_us.tolist(), found.latency_ms.tolist()) == ([2], [5])
-
-
-def test_how_far_behind_an_even_schedule_needs_no_word_of_the_client() -> None:
-    found = asked([10**9 + at * 10**6 for at in (205, 0, 100, 300)], [10**9] * 4, [1] * 4)
-    assert found.behind_us(10.0).round().tolist() == [0, 0, 5000, 0]
-    # The clock of a client that began late is not known: none of its requests can be early.
-    assert Asked(np.array([0.0, 0.09]), np.zeros(2), np.zeros(2)).behind_us(10.0).round().tolist() == [10_000, 0]
-
-
-@pytest.mark.parametrize(
-    ("theirs", "verdict", "noise"),
-    [
-        ([204, 206, 205], "agrees", 2),
-        ([203, 203, 203.5], "agrees", 2),
-        ([230, 231, 232], "differs", 2),
-        ([150, 260, 300], "not told", 150),
-        ([500, 400, 490], "differs", 100),
-    ],
-)
-def test_clients_agree_within_the_noise_of_repeats(theirs: list[float], verdict: str, noise: float) -> None:
-    found = agreement([204, 202, 203], theirs)
-    assert (found.verdict, found.noise_ms) == (verdict, noise)
-    assert agreement([204, 202, 203], theirs[:1]).verdict == "not told"

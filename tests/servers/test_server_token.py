@@ -76,10 +76,3 @@ def test_a_token_is_nowhere_but_with_the_server(
     for text in (written, *found, *(f"{one.stdout}{one.stderr}" for one in (shown, planned, done, reported, inspected))):
         assert TOKEN not in text
     assert named.partition("=")[2] in written  # where it is to be found is known
-
-
-def test_a_server_that_is_not_there_ends_the_command(server: FaultServer, conf: Path, tmp_path: Path) -> None:
-    server.close()
-    done = orchestrator(*words(server, conf, "results_dir=r"), cwd=tmp_path)
-    assert (done.returncode, done.stderr[-12:]) == (2, "[not_found]\n")
-    assert not (tmp_path / "r").exists()

@@ -61,12 +61,6 @@ def test_a_broken_cache_is_made_anew(tmp_path: Path, broken: bytes) -> None:
     assert json.loads(cache.read_bytes()) == {str(path): [5, LONG_AGO_NS, sha256(b"12345")]}
 
 
-def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("no folder")
-    path = old_file(tmp_path / "weights", b"12345")
-    assert digest_files([path], tmp_path / "file" / "digests.json") == [sha256(b"12345")]
-
-
 def test_code_is_every_python_file_of_the_users_folders_and_what_of_ours_measures(tmp_path: Path) -> None:
     for name in ("mine.py", "package/inner.py", ".venv/other.py", "data.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -10,7 +10,6 @@ from refusals import refused
 
 from orchestrator.configuration.config import RuntimeConfig, Trial
 from orchestrator.subject.inspection import Inspector, check_runtime, options_here, path_options
-from orchestrator.subject.samples import estimate_decoded
 
 SOURCE = '''
 from pathlib import Path
@@ -120,14 +119,6 @@ def test_preload_decides_what_memory_holds(subject: Callable[..., Trial], data: 
     }
     assert (held["none"], held["bytes"]) == (0, 55)
     assert held["decoded"] == pytest.approx(sum(sys.getsizeof("x" * (number + 1)) for number in range(10)), rel=0.2)
-
-
-def test_decoded_pictures_are_counted_by_their_pixels() -> None:
-    image = pytest.importorskip("PIL.Image")
-    from orchestrator.contracts import Sample
-
-    samples = [Sample(str(number), 0, "x", payload=b"12345") for number in range(30)]
-    assert estimate_decoded(samples, lambda encoded: image.new("RGB", (10, 20))) == 30 * 10 * 20 * 3
 
 
 def test_paths_of_a_host_replace_options(subject: Callable[..., Trial], data: Path) -> None:

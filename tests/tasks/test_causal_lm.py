@@ -119,15 +119,6 @@ def test_prompts_are_those_of_the_study_in_its_order(published: Path) -> None:
     assert len(Mmlu(str(published), split="dev").samples()) == 12
 
 
-def test_a_split_that_is_none_is_refused(published: Path, tmp_path: Path) -> None:
-    with refused("unknown", "task.split", "train"):
-        Mmlu(str(published), split="train").check()
-    with refused("conflict", "task.shots", 2):
-        Mmlu(str(published), split="dev", shots=2).check()
-    with refused("not_found", "task.root"):
-        Mmlu(str(tmp_path), split="val").check()
-
-
 def test_texts_are_shortened_and_answered_as_transformers_pipeline_answers(checkpoint: Path, fitting: list[str], make_context: Any) -> None:
     assert sum(one != other for one, other in zip(EXPECTED, fitting, strict=True)) >= 2
     loaded = vicuna(checkpoint).load(make_context(batch=2))

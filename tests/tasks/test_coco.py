@@ -90,13 +90,6 @@ def test_usual_layouts_are_found(write: Callable[..., Path], pictures: str, tabl
     assert task.samples()[0].path == root / pictures / "b.png"
 
 
-def test_of_coco_s_own_files_the_validation_set_s_instances_are_taken(write: Callable[..., Path]) -> None:
-    root = write(pictures="val2017", table="annotations/instances_val2017.json")
-    for other in ("instances_train2017", "captions_val2017", "person_keypoints_val2017"):
-        (root / "annotations" / f"{other}.json").write_text("{}")
-    Coco(str(root)).check()
-
-
 @pytest.mark.parametrize("key", ["images", "root"])
 def test_pictures_and_annotations_may_be_named(write: Callable[..., Path], tmp_path: Path, key: str) -> None:
     write(pictures="here", table="there/boxes.json")

@@ -16,9 +16,8 @@ from tasks.runtimes.session import open_session
 torch = Lazily("torch")
 nn = Lazily("torch.nn")
 
-pytestmark = pytest.mark.slow
-
-RUNTIMES = ("torch", "torchscript", "onnxruntime")  # test_torch_compile.py has the other one, which takes a compiler and its time
+ONNX = pytest.param("onnxruntime", marks=pytest.mark.slow)
+RUNTIMES = ("torch", "torchscript", ONNX)  # test_torch_compile.py has the other one, which takes a compiler and its time
 
 
 def branching() -> nn.Module:
@@ -110,7 +109,13 @@ def test_torch_computes_in_the_dtype_and_answers_in_float32(runtime: str, dtype:
 
 @pytest.mark.parametrize(
     ("runtime", "dtype", "step"),
-    [(runtime, "fp16", 2.0**-10) for runtime in RUNTIMES] + [(runtime, "bf16", 2.0**-7) for runtime in ("torch", "torchscript")],
+    [
+        ("torch", "fp16", 2.0**-10),
+        ("torch", "bf16", 2.0**-7),
+        ("torchscript", "fp16", 2.0**-10),
+        ("torchscript", "bf16", 2.0**-7),
+        pytest.param("onnxruntime", "fp16", 2.0**-10, marks=pytest.mark.slow),
+    ],
 )
 def test_shorter_dtypes_are_compared_with_float32(runtime: str, dtype: str, step: float, make_context: Any) -> None:
     network, example = small_network(), 30 * numbers(3, 3, 8, 8)
@@ -135,6 +140,7 @@ def test_eager_pytorch_keeps_no_gradients_and_is_compared_with_nothing(make_cont
     assert not {"largest_difference", "tolerance"} & set(session.facts)
 
 
+@pytest.mark.slow
 def test_onnxruntime_s_graph_has_the_dtype(make_context: Any) -> None:
     session = open_session(make_context("onnxruntime", dtype="fp16"), small_network(), numbers(1, 3, 8, 8))
     assert session.facts["dtype"] == ["fp16"]
@@ -158,6 +164,7 @@ def test_what_a_runtime_cannot_do_is_refused(runtime: str, changes: dict[str, An
         open_session(make_context(runtime, **changes), small_network(), numbers(1, 3, 8, 8))
 
 
+@pytest.mark.slow
 def test_a_network_that_cannot_be_exported_or_traced_is_refused(make_context: Any, capfd: pytest.CaptureFixture[str]) -> None:
     class Text(nn.Module):
         def forward(self, numbers: torch.Tensor) -> Any:
