@@ -227,13 +227,15 @@ def analyse_several(several: SeveralCampaigns, wanted: AnalysisConfig) -> Campai
             one, other = (", ".join(of.metrics[:1]) or "nothing" for of in (first, record))
             raise InputError(
                 f"{first.trial_id} is judged by {one} and {record.trial_id} by {other}, which "
-                "cannot stand in one table: name one metric for all by analysis.metrics=[NAME]"
+                "cannot stand in one table: name one metric for all by analysis.metrics=[NAME]",
+                "incomparable",
             )
         if names != expected:
             raise InputError(
                 f"{record.trial_id} has other samples than {first.trial_id} under one data digest, "
                 "so that one of them is damaged: restore it from a copy, or report the campaigns "
-                "apart"
+                "apart",
+                "damaged",
             )
     return analyse(several, several.analysis(wanted), leave_out=True)
 

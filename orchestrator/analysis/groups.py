@@ -113,7 +113,10 @@ def check_names(trials: Sequence[TrialData], analysis: AnalysisConfig) -> None:
                 raise InputError(
                     f"analysis.slices={name}: {data.trial_id} has {groups:,} groups of it, more "
                     f"than {MOST_GROUPS:,}; group its values in the task, such as by ranges of a "
-                    "number, or leave it out"
+                    "number, or leave it out",
+                    "too_large",
+                    "analysis.slices",
+                    name,
                 )
 
 

@@ -41,14 +41,17 @@ def latest_answers(campaign: Campaign, trial_id: str, count: int) -> list[Answer
     record, matrix = campaign.trial(trial_id), campaign.matrix(trial_id)
     if not matrix.outcome.size:
         raise InputError(
-            f"{trial_id} has no stored round (it is {record.state}): choose another trial"
+            f"{trial_id} has no stored round (it is {record.state}): choose another trial",
+            "no_data",
+            value=trial_id,
         )
     samples = campaign.samples(trial_id).select(["sample", "name"]).to_pydict()
     names = dict(zip(samples["sample"], samples["name"], strict=True))
     if unknown := set(matrix.samples.tolist()) - names.keys():
         raise InputError(
             f"{trial_id} has timings of sample {min(unknown)}, which its predictions.parquet "
-            "lacks: restore it from a copy"
+            "lacks: restore it from a copy",
+            "damaged",
         )
     total = matrix.times[primary_of(matrix.times.keys())]
     order = np.lexsort((-total.ravel(), np.argsort(RANK)[matrix.outcome].ravel()))

@@ -75,7 +75,8 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
     if not np.array_equal(matrix.samples, columns["sample"].to_numpy()):
         raise InputError(
             f"{record.trial_id} has timings of {matrix.samples.size} samples and answers to "
-            f"{samples.num_rows}, which are not the same: {MEASURE_AGAIN}"
+            f"{samples.num_rows}, which are not the same: {MEASURE_AGAIN}",
+            "damaged",
         )
     predictions, evidence = columns["prediction"].to_pylist(), _numbers(rounds)
     if matrix.arrivals is None and not record.imported:
@@ -99,7 +100,9 @@ def _load(campaign: Campaign, record: TrialRecord) -> TrialData | None:
                 record.trial, matrix.rounds, matrix.times[PRIMARY_CLOCK], matrix.incomplete
             )
         except InputError as error:
-            raise InputError(f"{record.trial_id}: {error}") from error
+            raise InputError(
+                f"{record.trial_id}: {error}", error.code, error.key, error.value
+            ) from error
     inferences = {
         clock: times if first is None else np.take_along_axis(times, first, axis=1)
         for clock, times in matrix.times.items()
@@ -225,7 +228,8 @@ def refuse_short_rounds(record: TrialRecord, matrix: RoundMatrix, rounds: pa.Tab
     if len(short := np.flatnonzero(took < longest)):
         raise InputError(
             f"trials/{record.trial_id}: round {short[0]} took {took[short[0]]} ns and a sample of "
-            f"it {longest[short[0]]:.0f} ns: {MEASURE_AGAIN}"
+            f"it {longest[short[0]]:.0f} ns: {MEASURE_AGAIN}",
+            "damaged",
         )
 
 
@@ -236,7 +240,8 @@ def refuse_other_means(record: TrialRecord, scores: Mapping[str, NDArray[np.floa
             raise InputError(
                 f"trials/{record.trial_id}: trial.json has ideal {metric}={ideal:.9g}, and the "
                 f"mean of score_{metric} in predictions.parquet is {mean:.9g}: one must be the "
-                f"other; {MEASURE_AGAIN}"
+                f"other; {MEASURE_AGAIN}",
+                "damaged",
             )
 
 
@@ -264,7 +269,8 @@ def refuse_other_data(trials: Iterable[tuple[TrialRecord, Sequence[Any]]]) -> No
             continue
         raise InputError(
             f"trials/{record.trial_id} has {what}: repeats of one trial have the same data; "
-            f"{MEASURE_AGAIN}"
+            f"{MEASURE_AGAIN}",
+            "damaged",
         )
 
 

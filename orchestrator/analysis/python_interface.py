@@ -108,7 +108,9 @@ class Results:
         """Return a result table by the name of its file, such as ``tail_quality``."""
         if name not in tables():
             raise InputError(
-                f"result table {name!r} is unknown: choose one of {', '.join(tables())}"
+                f"result table {name!r} is unknown: choose one of {', '.join(tables())}",
+                "unknown",
+                value=name,
             )
         return self._campaign.table(name, tables()[name].schema)
 

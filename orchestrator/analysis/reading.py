@@ -99,7 +99,8 @@ def entries_of(group: Group) -> tuple[Entry, ...]:
     if len({data.metric for data in group.trials}) > 1:
         raise InputError(
             f"trials of {group.task} are judged by different metrics, which cannot stand in one "
-            "table: report them apart"
+            "table: report them apart",
+            "incomparable",
         )
     names = [
         (trial.model.name, trial.system.name, trial.runtime.name, f"batch {batch}")

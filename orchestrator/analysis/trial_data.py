@@ -219,7 +219,7 @@ class TrialData:
                 f"answer gives {judged.raw[row]:.9g}"
             )
         if why and self.judged_here:
-            raise InputError(f"{why}: one must be the other; {MEASURE_AGAIN}")
+            raise InputError(f"{why}: one must be the other; {MEASURE_AGAIN}", "damaged")
         if why:
             self._otherwise[metric] = why
 
@@ -254,11 +254,14 @@ class TrialData:
         try:
             yield
         except InputError as error:
-            raise type(error)(f"{self.trial_id}: {error}") from error
+            raise type(error)(
+                f"{self.trial_id}: {error}", error.code, error.key, error.value
+            ) from error
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise InputError(
                 f"{metric} cannot judge the stored answers of {self.trial_id} "
-                f"({first_line(error)}): repair the metric, or name another"
+                f"({first_line(error)}): repair the metric, or name another",
+                value=metric,
             ) from error
 
     def _by_round(self, metric: str, members: NDArray[np.bool_], first: JudgedMean) -> JudgedMean:

@@ -270,7 +270,12 @@ def _asked(first: BaselineTrial, stored: AnalysisConfig, analysis: AnalysisConfi
         known = [threshold.threshold for threshold in first.thresholds]
         found = [one for one in known if one.origin == "reference" or (absolute is not None and one.ns == absolute.ns)]
     elif first.curve is None:
-        raise InputError(f"analysis.primary={analysis.primary}: the baseline file was written at {stored.primary or 'p95'}; {AGAIN}")
+        raise InputError(
+            f"analysis.primary={analysis.primary}: the baseline file was written at {stored.primary or 'p95'}; {AGAIN}",
+            "incomparable",
+            "analysis.primary",
+            analysis.primary,
+        )
     else:
         found = list(filter(None, [primary_threshold_of(analysis.primary, first.curve.time_at)]))
     return list({threshold.ns: threshold for threshold in reversed([*found, *analysis.thresholds])}.values())[::-1]
@@ -284,7 +289,7 @@ def _figures(threshold: Threshold, trials: Sequence[BaselineTrial]) -> list[Base
         threshold = Threshold(f"{ns / 1e6:.4g} ms" if threshold.origin == "absolute" else threshold.label, ns, threshold.origin)
     found = [figures for trial in trials if (figures := _at(trial, threshold))]
     if len(found) < len(trials):
-        raise InputError(f"the baseline file has no figures at {threshold.label} of every campaign; {AGAIN}")
+        raise InputError(f"the baseline file has no figures at {threshold.label} of every campaign; {AGAIN}", "no_data")
     return found
 
 

@@ -112,7 +112,11 @@ def compare_places(baseline: Path, candidate: Path, overrides: Sequence[str], **
     ``overrides`` are keys of the analysis, in place of the stored ones. Raises InputError.
     """
     if baseline.suffix == ".json" and not baseline.exists():
-        raise InputError(f"{baseline}: there is no such file; write it with `export baseline {baseline} DIR`, or name a results directory")
+        raise InputError(
+            f"{baseline}: there is no such file; write it with `export baseline {baseline} DIR`, or name a results directory",
+            "not_found",
+            value=baseline,
+        )
     before = read_baseline(baseline) if baseline.is_file() and baseline.name != CAMPAIGN else open_campaign(baseline)
     stored = before.analysis if isinstance(before, Baseline) else before.record.config.analysis
     return compare(before, open_campaign(candidate), override_analysis(stored, overrides), **asked)
@@ -190,9 +194,11 @@ def compare(
         stack = stack_of(data.record for data in loaded) | {name: (text,) for name, (_, text) in load.items()}
         stacks.append((trial.trial.system.name, stack_before, stack))
     if not rows:
-        raise InputError(f"the baseline {whole[0].name} holds no trial: name a campaign that has some")
+        raise InputError(f"the baseline {whole[0].name} holds no trial: name a campaign that has some", "no_data")
     if len(whole) > 1 and candidate.known_by in [one.known_by for one in whole]:
-        raise InputError(f"{candidate.measured_when}, is one of the {len(whole)} campaigns of the baseline: compare another candidate")
+        raise InputError(
+            f"{candidate.measured_when}, is one of the {len(whole)} campaigns of the baseline: compare another candidate", "incomparable"
+        )
     judged = sorted(
         judged_rows(rows, whole[0].slow_downs or SLOW_DOWNS, min_effect),
         key=lambda row: (SEVERITY.index(row.kind), row.difference.difference if row.difference is not None else 0.0),

@@ -88,7 +88,7 @@ def partners_by(by: Sequence[str], before: Mapping[str, Trial], after: Mapping[s
     known = {key for trial in (*before.values(), *after.values()) for key in (*settings_of(trial), *paths_of(trial))}
     for key in by:
         if not any(_is_below(one, [key]) for one in known):
-            raise InputError(f"--by {key}: no trial has this setting; {nearest(key, known)}")
+            raise InputError(f"--by {key}: no trial has this setting; {nearest(key, known)}", "unknown", "--by", key)
     here, there = (
         {of: {key: value for key, value in settings_of(trial).items() if not _is_below(key, by)} for of, trial in side.items()}
         for side in (before, after)
@@ -97,7 +97,12 @@ def partners_by(by: Sequence[str], before: Mapping[str, Trial], after: Mapping[s
     for mine, own in here.items():
         alike = [theirs for theirs, other in there.items() if other == own]
         if len(alike) > 1:
-            raise InputError(f"--by {','.join(by)}: {mine} may belong to {alike[0]} or {alike[1]}: name what these differ in, too")
+            raise InputError(
+                f"--by {','.join(by)}: {mine} may belong to {alike[0]} or {alike[1]}: name what these differ in, too",
+                "conflict",
+                "--by",
+                by,
+            )
         if alike:
             partners[mine] = alike[0]
     return partners

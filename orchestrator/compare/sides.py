@@ -63,7 +63,7 @@ def add_to_baseline(campaign: Campaign, path: Path) -> Baseline:
     }
     one_more = baseline_of(campaign, before.analysis, frozen)
     if any(one_more.known_by == earlier.known_by for earlier in before.campaigns):
-        raise InputError(f"{path} has {one_more.measured_when} already: add another campaign")
+        raise InputError(f"{path} has {one_more.measured_when} already: add another campaign", "exists")
     whole = before.model_copy(update={"added": (*before.added, one_more)})
     check_output_file(path)
     write_json(path, whole.model_dump(mode="json"))
@@ -159,7 +159,9 @@ def load_repeats(campaign: Campaign, repeats: Iterable[PlannedTrial], metrics: S
     for data in loaded:
         if scale_of(data.judged(data.metric)) != PLAIN:
             raise InputError(
-                f"{data.trial_id}: compare takes metrics whose late answers score 0, and {data.metric} is another; use `report`"
+                f"{data.trial_id}: compare takes metrics whose late answers score 0, and {data.metric} is another; use `report`",
+                "unsupported",
+                value=data.metric,
             )
     return loaded
 

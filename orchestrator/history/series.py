@@ -87,7 +87,12 @@ def shared_thresholds(stored: Sequence[Stored], wanted: str | None) -> dict[str,
     """
     fixed = primary_threshold(wanted if wanted is not None else next((one.head.primary for one in stored), None), None)
     if wanted is not None and fixed is None:
-        raise InputError(f"--threshold {wanted}: a percentile is another time in every campaign; name a time, such as --threshold '50 ms'")
+        raise InputError(
+            f"--threshold {wanted}: a percentile is another time in every campaign; name a time, such as --threshold '50 ms'",
+            "invalid",
+            "--threshold",
+            wanted,
+        )
     counts: dict[str, Counter[int]] = {}
     aims: dict[str, int] = {}
     for one in stored:

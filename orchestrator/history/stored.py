@@ -115,7 +115,7 @@ def read_stored(directory: Path) -> Stored:
     head = read_json(inside(directory, directory / CAMPAIGN), Head)
     if head.under_way:
         finished = f"python -m orchestrator resume {shlex.quote(str(directory))}"
-        raise InputError(f"{directory} is being measured, or was interrupted: finish it with `{finished}`")
+        raise InputError(f"{directory} is being measured, or was interrupted: finish it with `{finished}`", "in_use")
     deadlines = _read(directory, "deadline", DEADLINE).to_pylist()
     quality = _points_of(_read(directory, "tail_quality", QUALITY))
     clocks = dict(zip(quality.column("trial").to_pylist(), quality.column("clock").to_pylist(), strict=True))
@@ -135,7 +135,7 @@ def _read(directory: Path, name: str, columns: Sequence[str]) -> pa.Table:
     if not path.is_file():
         if name != "tail_quality":
             return form.empty_table()  # a table without rows is not written
-        raise InputError(f"{path} is missing: {remedy}")
+        raise InputError(f"{path} is missing: {remedy}", "not_found", value=path)
     with opened(path, remedy) as file:
         return conform(file.read(columns=[column for column in columns if column in file.schema_arrow.names]), form)
 

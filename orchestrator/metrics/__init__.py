@@ -99,17 +99,22 @@ def find_metric(name: str) -> Metric:
         own = [one for named in _OWN.values() for one in named]
         known = [*METRICS, *entry_points(group=ENTRY_POINTS).names, *own]
         hint = f"{nearest(name, known)} (yours need code=[DIR])"
-        raise UnknownMetric(f"metric {name!r}: there is none of that name; {hint}")
+        raise UnknownMetric(
+            f"metric {name!r}: there is none of that name; {hint}", "unknown", value=name
+        )
     if len(targets) > 1:
         raise InputError(
-            f"metric {name!r}: is there several times ({', '.join(targets)}); leave one of them"
+            f"metric {name!r}: is there several times ({', '.join(targets)}); leave one of them",
+            "conflict",
+            value=name,
         )
     try:
         return cast(Metric, resolve_name(targets[0])())
     except Exception as error:
         raise InputError(
             f"metric {name!r} of {targets[0]}: cannot be used ({type(error).__name__}: {error}); "
-            "repair it"
+            "repair it",
+            value=name,
         ) from error
 
 

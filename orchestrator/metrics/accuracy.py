@@ -81,7 +81,8 @@ class TopK:
         if 0 < longest < self.k:
             raise InputError(
                 f"top-{self.k} of predictions that rank {longest} classes: "
-                f"the model must return at least {self.k}"
+                f"the model must return at least {self.k}",
+                value=longest,
             )
         check_one_form([*answers.references, *chain(*ranked)], "class ids", [WHOLE])
         pairs = zip(ranked, answers.references, strict=True)
@@ -112,7 +113,9 @@ class SubjectAccuracy:
         if None in subjects:
             raise InputError(
                 f"subject_accuracy of a task with slices {', '.join(answers.slices) or 'none'}: "
-                "needs a slice 'subject' for every sample"
+                "needs a slice 'subject' for every sample",
+                "missing",
+                "subject",
             )
         right = Accuracy().score(answers)
         _, subject, samples = np.unique(

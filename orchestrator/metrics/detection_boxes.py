@@ -67,7 +67,7 @@ def _read(answers: Iterable[Any], what: str, names: tuple[str, ...]) -> Boxes:
     for index, answer in enumerate(answers):
         where = f"{what} of sample {index}"
         if not isinstance(answer or {}, Mapping):
-            raise InputError(f"{where}: must be a mapping with {', '.join(names)}")
+            raise InputError(f"{where}: must be a mapping with {', '.join(names)}", key=where)
         given = {name: answer[name] for name in names if answer and answer.get(name) is not None}
         labels = _numbers(given.get("labels", ()), None, f"{where}: labels", kinds="iu")
         shape, nothing = labels.shape, np.zeros(labels.shape)
@@ -99,11 +99,16 @@ def _numbers(
     if given.shape != shape or (given.size and given.dtype.kind not in kinds):
         raise InputError(
             f"{where} of type {given.dtype} and shape {given.shape}: must be "
-            f"{'whole ' if kinds == 'iu' else ''}numbers of shape {shape}, one entry per label"
+            f"{'whole ' if kinds == 'iu' else ''}numbers of shape {shape}, one entry per label",
+            key=where,
         )
     fits = np.isfinite(given) & (given >= least) & (given <= most)
     if not fits.all():
-        raise InputError(f"{where} hold {given[~fits][0]}: must be finite, {least:g} to {most:g}")
+        raise InputError(
+            f"{where} hold {given[~fits][0]}: must be finite, {least:g} to {most:g}",
+            key=where,
+            value=given[~fits][0],
+        )
     return given if kinds == "iu" else given.astype(np.float64)
 
 

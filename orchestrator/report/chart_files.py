@@ -78,7 +78,8 @@ def inches(text: str) -> float:
     if found is None:
         raise InputError(
             f"{text[:40]!r}: a width with its unit was expected, such as 3.3in, 84mm, 8.4cm or "
-            "240pt"
+            "240pt",
+            value=text,
         )
     return float(found[1]) * INCHES[found[2]]
 
@@ -211,12 +212,20 @@ def write_figures(
     for form in formats:
         if form not in FORMATS:
             raise InputError(
-                f"--figures {form}: no such format; choose some of {','.join(FORMATS)}"
+                f"--figures {form}: no such format; choose some of {','.join(FORMATS)}",
+                "unknown",
+                "--figures",
+                form,
             )
     found = figures(results)
     for name in only:
         if name not in found:
-            raise InputError(f"--only {name}: no such figure; choose one of {', '.join(found)}")
+            raise InputError(
+                f"--only {name}: no such figure; choose one of {', '.join(found)}",
+                "unknown",
+                "--only",
+                name,
+            )
     directory.mkdir(parents=True, exist_ok=True)
     written = []
     for name in only or found:

@@ -52,7 +52,8 @@ def percentile_rank(n: int, percentile: float) -> int:
     """
     if n < 1 or not 0 <= percentile <= 100:
         raise InputError(
-            f"percentile {percentile} of {n} values: must lie within 0 and 100, of at least one"
+            f"percentile {percentile} of {n} values: must lie within 0 and 100, of at least one",
+            value=percentile,
         )
     return max(1, math.ceil(Fraction(str(percentile)) * n / 100))
 

@@ -43,7 +43,9 @@ class Threshold:
 
     def __post_init__(self) -> None:
         if not 1 <= self.ns <= LONGEST_NS:
-            raise InputError(f"threshold {self.label}: must lie between 1 ns and 292 years")
+            raise InputError(
+                f"threshold {self.label}: must lie between 1 ns and 292 years", value=self.ns
+            )
 
     def columns(self) -> dict[str, Any]:
         return {
@@ -75,7 +77,9 @@ def thresholds_from_ms(milliseconds: Iterable[float]) -> tuple[Threshold, ...]:
     found = []
     for value in milliseconds:
         if not math.isfinite(value):
-            raise InputError(f"threshold {value} ms: must be a finite number of milliseconds")
+            raise InputError(
+                f"threshold {value} ms: must be a finite number of milliseconds", value=value
+            )
         ns = math.floor(Fraction(str(value)) * NS_PER_MS)
         found.append(Threshold(f"{_plain(value)} ms", ns, "absolute"))
     return tuple(dict.fromkeys(found))
@@ -201,13 +205,15 @@ def _time_or_percentile(requested: str | None) -> Threshold | float:
     if match is None:
         raise InputError(
             f"primary threshold {chosen[:40]!r}: "
-            'must be a percentile such as p95 or a time such as "50 ms"'
+            'must be a percentile such as p95 or a time such as "50 ms"',
+            value=chosen,
         )
     if match["ms"]:
         return thresholds_from_ms([float(match["ms"])])[0]
     if not 0 < float(match["percentile"]) < 100:
         raise InputError(
-            f"primary threshold {chosen[:40]!r}: must lie above p0 and below p100, such as p99"
+            f"primary threshold {chosen[:40]!r}: must lie above p0 and below p100, such as p99",
+            value=chosen,
         )
     return float(match["percentile"])
 

@@ -72,6 +72,7 @@ def checked_times(times: ArrayLike) -> Times:
     if checked.size and not checked.min() > 0:  # NaN compares false as well
         raise InputError(
             f"a time of {checked.min()} ns was given: "
-            "times are positive numbers of ns, inf where there is none"
+            "times are positive numbers of ns, inf where there is none",
+            value=checked.min(),
         )
     return checked

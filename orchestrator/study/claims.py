@@ -92,4 +92,4 @@ def read_criteria(given: Path | None = None) -> Criteria:
     except (OSError, yaml.YAMLError, ValueError, LookupError, RecursionError) as error:
         said = explain(error) if isinstance(error, ValidationError) else first_line(error)
         form = "write a whole file in the form of conf/study.yaml"
-        raise InputError(f"{path}: cannot be read ({said}): {form}") from error
+        raise InputError(f"{path}: cannot be read ({said}): {form}", "unreadable") from error

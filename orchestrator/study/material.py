@@ -56,7 +56,9 @@ def read_material(campaign: Campaign, analysis: AnalysisConfig, criteria: Criter
     trials = load_trials(campaign, analysis.metrics)
     if not trials:
         name = campaign.record.name
-        raise InputError(f"{name}: no trial has a stored round to study: measure it first")
+        raise InputError(
+            f"{name}: no trial has a stored round to study: measure it first", "no_data"
+        )
     check_names(trials, analysis)
     return Material(
         campaign.record, tuple(campaign.trials()), grouped(trials, analysis), analysis, criteria

@@ -157,7 +157,7 @@ def _texts(text: str, study: Study, name: str) -> dict[str, str]:
     opening, closing = text.count(OPENS), text.count(CLOSES)
     if not keys:
         where = f"write one such as `{OPENS}claims -->{CLOSES}` where a figure is to stand"
-        raise InputError(f"{name}: holds no marker: {where}")
+        raise InputError(f"{name}: holds no marker: {where}", "missing")
     if {opening, closing} != {len(keys)}:
         pairs = f"{opening} opening and {closing} closing markers that do not pair"
         raise InputError(f"{name}: has {pairs}: end each by {CLOSES}")
@@ -165,5 +165,5 @@ def _texts(text: str, study: Study, name: str) -> dict[str, str]:
     known |= {key: f"\n{to_markdown(table.to_table())}" for key, table in study.tables.items()}
     if unknown := next((key for key in keys if key not in known), None):
         told = f"no such figure; {nearest(unknown, known)}"
-        raise InputError(f"{name}: study:{unknown[:100]}: {told}")
+        raise InputError(f"{name}: study:{unknown[:100]}: {told}", "unknown", value=unknown)
     return known

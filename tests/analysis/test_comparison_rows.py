@@ -1,19 +1,21 @@
-from __future__ import annotations
+"""Rows of comparison: pairs of visits and repeats, and the best system of each model against the others."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from built_trials import in_turns, rows_made
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
+from orchestrator.analysis.ranking import ties
 from orchestrator.analysis.table import tables
-from orchestrator.analysis.tables.comparison import FROM_BEST
+from orchestrator.analysis.tables.comparison import FROM_BEST, THIS_DATA_SET
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.analysis.turns import common_repeats, on_time_scores
+from orchestrator.analysis.turns import common_cycles, common_repeats
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.stats.pair import answered, compare_answered
-from orchestrator.stats.thresholds import Threshold
 
 ANALYSIS = AnalysisConfig(seed=0, thresholds_ms=(21.0,))
 UNKNOWN = "no verdict: noise floor unknown"
@@ -53,24 +55,6 @@ def test_visits_of_one_cycle_are_paired_and_limits_are_possible_ones(build: Any,
     assert (row["interval_low"], row["interval_high"]) == pytest.approx((expected.low, expected.high))
     half = rows(in_turns([build("a", noise(24, 2, 19), right=1), build("b", noise(24, 2, 21), right=1)]))
     assert all(-0.5 <= row["interval_low"] <= row["difference"] <= row["interval_high"] <= 0.5 for row in half if row["interval_low"])
-
-
-def test_samples_like_these_say_less_than_these_samples(build: Any, noise: Any) -> None:
-    hard = np.where(np.arange(40) % 4 == 0, 1.4, 1.0)
-    trials = in_turns([build("fast", noise(30, 40, 15) * hard), build("slow", noise(30, 40, 19) * hard)])
-    found = {row["scope"]: row for row in rows(trials) if row["threshold"] == "21 ms"}
-    width = {scope: row["interval_high"] - row["interval_low"] for scope, row in found.items() if row["interval_low"]}
-    assert width["samples like these"] > width["this data set"]
-    scores = on_time_scores([trials[0]], [trials[1]], Threshold("21 ms", 21_000_000, "absolute"))
-    assert scores is not None
-    wanted, row = compare_answered(*map(answered, scores)), found["samples like these"]
-    assert (row["difference"], row["interval_low"], row["interval_high"]) == (wanted.difference, wanted.low, wanted.high)
-
-
-def test_without_repeats_there_is_no_verdict(build: Any, noise: Any) -> None:
-    found = rows(in_turns([build("a", noise(30, 20, 20)), build("b", noise(30, 20, 30))]))
-    [row] = [row for row in found if row["scope"] == "fresh processes"]
-    assert (row["verdict"], row["interval_low"], row["interval_high"]) == (UNKNOWN, None, None)
 
 
 def repeats(build: Any, noise: Any) -> list[TrialData]:
@@ -119,3 +103,94 @@ def test_repeats_that_are_loaded_together_alternate_in_their_visits(build: Any, 
 
 def test_models_are_not_compared_with_each_other(build: Any, noise: Any) -> None:
     assert rows([build("a", noise(30, 20, 20)), build("a", noise(30, 20, 30), model="other")]) == []
+
+
+def rows_from_best(trials: list[TrialData]) -> list[dict[str, Any]]:
+    found = rows_made("comparison", in_turns(trials), ANALYSIS)
+    return [row for row in found if row["threshold"] == "21 ms" and row["scope"] in FROM_BEST]
+
+
+def test_each_system_is_compared_with_the_best_at_the_level_of_all_pairs(build: Any, noise: Any) -> None:
+    times = {name: noise(30, 40, ms) for name, ms in (("slow", 22), ("fast", 19), ("middle", 20.5))}
+    found = rows_from_best([build(name, each) for name, each in times.items()])
+    quality = {f"net-{name}-r0": (each <= 21).reshape(15, -1).mean(axis=1) for name, each in times.items()}
+    assert [row["baseline"] for row in found] == ["net-fast-r0"] * 2
+    assert [row["trial"] for row in found] == ["net-middle-r0", "net-slow-r0"]
+    for row in found:
+        expected = stats.ttest_rel(quality[row["trial"]], quality["net-fast-r0"]).confidence_interval(1 - 0.05 / 3)
+        assert (row["interval_low"], row["interval_high"]) == pytest.approx((expected.low, expected.high))
+        assert row["scope"] == "best of this data set"
+
+
+def test_of_equal_systems_a_loser_is_found_in_at_most_five_percent(build: Any) -> None:
+    """With 95 % a pair, the best of six equal systems would beat another in about a third."""
+    random = np.random.default_rng(3)
+    wrong = 0
+    for _ in range(20):
+        trials = [build(f"s{number}", random.normal(20.5, 1, size=(24, 8))) for number in range(6)]
+        wrong += any(row["interval_high"] < 0 for row in rows_from_best(trials))
+    assert wrong <= 3  # of 20 at 5 %: 3 or fewer with a probability of 98.4 %
+
+
+@given(st.lists(st.sampled_from([True, False, None])))
+def test_a_tie_is_an_interval_of_the_ranking(shown_worse: list[bool | None]) -> None:
+    """No member lies below a system outside it, and what follows it is shown worse or not tested."""
+    kinds = list(ties(shown_worse))
+    size = kinds.count("tied")
+    assert kinds[:size] == ["tied"] * size
+    assert kinds[size : size + 1] in ([], ["worse"], ["not tested"])
+    for kind, worse in zip(kinds, shown_worse, strict=True):
+        assert (kind == "worse", kind == "not tested") == (worse is True, worse is None)
+
+
+AT_22_MS = AnalysisConfig(seed=0, thresholds_ms=(22.0,))
+
+
+def of_this_data_set(trials: list[TrialData]) -> dict[str, Any]:
+    found = rows_made("comparison", trials, AT_22_MS)
+    [row] = [dict(row) for row in found if (row["scope"], row["threshold"]) == (THIS_DATA_SET, "22 ms")]
+    return row
+
+
+def begun(data: TrialData, cycle_s: float = 10, after_s: float = 0) -> TrialData:
+    """Return a trial whose visits of one number begin every ``cycle_s``, from ``after_s`` on; 0.1 s a round."""
+    visits = data.visits
+    assert visits is not None
+    began = (after_s + cycle_s * visits + 0.1 * np.arange(visits.size)) * 1e9
+    return replace(data, evidence=data.evidence | {"started_monotonic_ns": began})
+
+
+def test_trials_that_were_measured_one_after_the_other_never_met(build: Any, noise: Any) -> None:
+    visits = np.repeat(np.arange(12), 5)
+    trials = [build(name, noise(60, 20, 20), visits=visits, placement={"boot_id": "one"}) for name in "ab"]
+    met = [begun(data, after_s=after_s) for data, after_s in zip(trials, (0, 4), strict=True)]
+    assert common_cycles(*met).tolist() == list(range(12))
+    assert of_this_data_set(met)["method"] == "paired t"
+    apart = [begun(data, after_s=after_s) for data, after_s in zip(trials, (0, 200), strict=True)]
+    assert common_cycles(*apart).size == 0
+    assert of_this_data_set(apart)["method"] == "none"
+    assert common_cycles(met[0], trials[1]).size == 0
+
+
+def test_visits_of_one_cycle_are_paired_on_one_machine(build: Any, noise: Any) -> None:
+    cycles = np.repeat(np.random.default_rng(1).normal(1, 0.1, 12), 5)[:, None]
+    visits = np.repeat(np.arange(12), 5)
+    sides = [noise(60, 20, ms) * cycles for ms in (20.0, 20.6)]
+    trials = [begun(build(name, times, visits=visits, placement={"boot_id": "one"})) for name, times in zip("ab", sides, strict=True)]
+    paired = of_this_data_set(trials)
+    assert (paired["method"], dict(paired["parameters"])["units"]) == ("paired t", 12)
+    elsewhere = [begun(build(name, times, visits=visits, placement={"boot_id": name})) for name, times in zip("ab", sides, strict=True)]
+    assert of_this_data_set(elsewhere)["method"] == "none"
+    assert paired["difference"] == pytest.approx(of_this_data_set(elsewhere)["difference"])
+
+
+def test_cycles_that_one_trial_missed_have_no_pair(build: Any, noise: Any) -> None:
+    long, short = np.repeat(np.arange(16), 5), np.repeat([0, 1, 2, 4, 5, 6, 7, 9, 10, 11, 13, 14], 5)
+    trials = [
+        begun(build(name, noise(visits.size, 20, 20), visits=visits, placement={"boot_id": "one"}))
+        for name, visits in (("a", long), ("b", short))
+    ]
+    assert dict(of_this_data_set(trials)["parameters"])["units"] == 12
+    few = [begun(build("a", noise(80, 20, 20), visits=long, placement={"boot_id": "one"}))]
+    few.append(begun(build("b", noise(55, 20, 20), visits=short[:55], placement={"boot_id": "one"})))
+    assert of_this_data_set(few)["method"] == "none"

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -27,12 +25,6 @@ def test_density_of_counts_is_that_of_the_times() -> None:
     assert found == pytest.approx(kde_on_grid(logs, places, select_bandwidth(logs).value), abs=0.02)
 
 
-def test_no_times_at_all_have_no_quantile() -> None:
-    found = counted(np.full((2, 3), np.inf))
-    assert found.timed == 0
-    assert np.isnan(found.at(found.shares())).all()
-
-
 def test_stretches_keep_the_mean_of_all_and_the_worst_of_each() -> None:
     values = np.random.default_rng(6).random(1000)
     centres, means, worst = stretches(values, 50)
@@ -40,9 +32,3 @@ def test_stretches_keep_the_mean_of_all_and_the_worst_of_each() -> None:
     assert means.mean() == pytest.approx(values.mean())
     assert worst.min() == values.min()
     assert np.array_equal(stretches(values[:20], 50)[1], values[:20])
-
-
-def test_unknown_values_are_left_out_of_stretches() -> None:
-    _, means, worst = stretches(np.array([1.0, np.nan, np.nan, np.nan]), 2)
-    assert means[0] == worst[0] == 1
-    assert np.isnan([means[1], worst[1]]).all()

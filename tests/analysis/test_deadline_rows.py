@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 
@@ -54,39 +52,19 @@ def test_a_deadline_rests_on_the_rounds_fixed_beforehand(build: Any, noise: Any)
     assert found["observed_ns"] == pytest.approx(own[107] * 1e6, abs=1)
 
 
-def test_the_inference_clock_has_a_deadline_of_its_own(build: Any, noise: Any) -> None:
-    found = rows([build("a", noise(120, 20, 20))])
-    assert of(found, "inference")["deadline_ns"] == pytest.approx(of(found, "total")["deadline_ns"] / 2, abs=1)
-
-
-@pytest.mark.parametrize("flags", [("unpinned",), ("one stretch", "unpinned")])
-def test_a_flagged_trial_gets_no_certificate_and_says_why(build: Any, noise: Any, flags: tuple[str, ...]) -> None:
+def test_a_flagged_trial_gets_no_certificate_and_says_why(build: Any, noise: Any) -> None:
+    flags = ("one stretch", "unpinned")
     found = of(rows([build("a", noise(120, 20, 20))], flags=flags), "total")
     assert (found["certified"], found["deadline_ns"], found["reason"], found["flags"]) == (False, None, ", ".join(flags), [*flags])
     assert found["observed_ns"] > 0
 
 
-def test_one_stretch_certifies_nothing(build: Any, noise: Any) -> None:
-    found = of(rows([build("a", noise(120, 20, 20), visits=None)]), "total")
-    assert (found["certified"], found["reason"]) == (False, "measured in one stretch, which says nothing about later rounds")
-    assert found["more_rounds"] is None
-
-
-def test_too_few_rounds_are_told_how_many_more(build: Any, noise: Any) -> None:
+def test_too_few_rounds_need_more_unless_no_number_of_them_certifies(build: Any, noise: Any) -> None:
     short = build("a", noise(60, 20, 20))
-    found = of(rows([short]), "total")
-    assert (found["certified"], found["more_rounds"], found["reason"], found["rounds"]) == (False, 60, "60 more rounds needed", 60)
     imported = replace(short, record=short.record.model_copy(update={"origin": "imported"}))
-    found = of(rows([imported], flags=("imported",)), "total")
-    assert (found["more_rounds"], found["reason"]) == (None, "imported"), "no number of rounds certifies it"
-
-
-def test_all_rounds_count_where_their_number_was_fixed(build: Any, noise: Any) -> None:
-    visits, fixed = np.repeat(np.arange(75), 2), {"rule": "rounds", "max_rounds": 150}
-    whole = build("a", noise(150, 20, 20), visits=visits, measurement=fixed, stopped="max_rounds")
-    cut = build("a", noise(140, 20, 20), visits=visits, measurement=fixed, stopped="max_seconds")
-    assert of(rows([whole]), "total")["rounds"] == 150
-    assert of(rows([cut]), "total")["rounds"] == 120
+    for trial, flags, more in ((short, (), 60), (imported, ("imported",), None)):
+        found = of(rows([trial], flags=flags), "total")
+        assert (found["certified"], found["more_rounds"], found["rounds"]) == (False, more, 60)
 
 
 def test_the_common_floor_is_what_the_weakest_model_can_keep(build: Any, noise: Any) -> None:
@@ -102,24 +80,13 @@ def test_the_common_floor_is_what_the_weakest_model_can_keep(build: Any, noise: 
 def test_a_sample_without_a_time_is_late_at_any_deadline(build: Any, noise: Any) -> None:
     times = noise(120, 20, 20)
     times[::10, 3] = np.inf
-    found = of(rows([build("a", times)]), "total")
-    assert (found["certified"], found["reason"]) == (False, "12 of 120 rounds never keep the quality")
     easier = AnalysisConfig(seed=0, deadline=DeadlineConfig(quality=0.9))
-    assert of(rows([build("a", times)], analysis=easier), "total")["certified"]
+    assert [of(rows([build("a", times)], analysis=one), "total")["certified"] for one in (ANALYSIS, easier)] == [False, True]
 
 
 def test_a_model_that_is_always_wrong_promises_nothing_and_hides_no_other(build: Any, noise: Any) -> None:
     wrong, right = build("a", noise(120, 20, 20), right=0), build("b", noise(120, 20, 20))
     found = [row for row in rows([wrong, right]) if row["clock"] == "total"]
     own = {row["system"]: row for row in found if row["reference"] == "own"}
-    assert own["a"]["reason"] == "no answer is right, so there is no quality to keep"
-    assert own["b"]["certified"]
+    assert [own[system]["certified"] for system in "ab"] == [False, True]
     assert all(set(row) == set(tables()["deadline"].schema.names) for row in found)
-
-
-def test_slow_spells_cost_the_certificate(build: Any, noise: Any) -> None:
-    times = noise(120, 20, 20)
-    times[40:60] *= 2
-    found = of(rows([build("a", times)]), "total")
-    assert (found["certified"], found["more_rounds"]) == (False, None)
-    assert found["reason"] == f"120 rounds count as {dict(found['parameters'])['n_eff']:.0f}: slow rounds come in spells"

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +14,6 @@ from orchestrator.report.explained import sentences
 from orchestrator.stats.slow_rounds import divide_lateness
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
-from orchestrator.storage.schema import ROUNDS
 from orchestrator.storage.stored_form import table_of
 
 SLOW = np.random.default_rng(3).random(60) < 0.3
@@ -39,16 +36,6 @@ def disturbed(build: Any, noise: Any) -> TrialData:
         "gpu_clock_mhz": np.full(60, np.nan),
     }
     return replace(data, evidence=evidence)
-
-
-def test_a_round_whose_samples_were_all_dropped_has_no_share_of_time(disturbed: TrialData) -> None:
-    took = disturbed.evidence["duration_ns"].copy()
-    took[7] = 0
-    (foreign,) = (evidence for evidence in EVIDENCE if evidence.column == "foreign_cpu_ns")
-    figures = foreign.figures(disturbed.evidence["foreign_cpu_ns"], took)
-    assert np.flatnonzero(np.isnan(figures)).tolist() == [7]
-    first, *_ = explained(replace(disturbed, evidence=disturbed.evidence | {"duration_ns": took}), LIMIT, ())
-    assert (first["column"], first["place"]) == ("foreign_cpu_ns", 1)
 
 
 def test_under_load_evidence_of_a_stream_is_divided_by_the_time_of_the_stream(disturbed: TrialData) -> None:
@@ -84,57 +71,26 @@ def test_the_co_runner_is_the_first_cause(disturbed: TrialData) -> None:
     assert divided is not None
     assert {name: first[name] for name in divided} == divided
     assert (first["late"], first["rounds"], first["flags"]) == (late.mean(), 60, ["a flag"])
-    told = " ".join(sentences([dict(row) for row in found], Clock.TOTAL))
-    assert "Cause: CPU time of other programs (moves with late answers, rank correlation 0." in told
-    assert f"in {SLOW.sum()} disturbed rounds" in told
-    assert "Sign: waiting for a core" in told
+    told = list(sentences([dict(row) for row in found], Clock.TOTAL))
+    assert [line.partition(":")[0] for line in told if line.startswith(("Cause", "Sign"))] == ["Cause", "Sign"]
 
 
-def test_the_largest_part_of_lateness_is_told_first(disturbed: TrialData) -> None:
-    found = explained(disturbed, LIMIT)
-    shares = {"by_sample": 0.02, "by_round": 0.08, "by_neither": 0.9}
-    for name, share in shares.items():
-        found[0][name] = share
-    told = list(sentences(found, Clock.TOTAL))
-    assert [part.split(" goes ")[0][-6:] for part in told[1].split(", ")[1:]] == ["90.0 %", "8.0 %", "2.0 %"]
-    assert told[2].endswith("the part of the round alone, 8.0 %.")
-    assert told[3].startswith("Cause: CPU time of other programs")
-    found[0] |= {"by_round": 0.95, "by_neither": 0.03}
-    assert list(sentences(found, Clock.TOTAL))[2] == told[3]
-
-
-def test_a_quota_and_the_program_itself_are_causes_of_their_own(disturbed: TrialData) -> None:
+@pytest.mark.parametrize("column", ["throttled_ns", "program_cpu_ns"])
+def test_a_quota_and_the_program_itself_are_causes_of_their_own(disturbed: TrialData, column: str) -> None:
     quiet = disturbed.evidence | {"foreign_cpu_ns": np.zeros(60), "run_delay_ns": np.zeros(60)}
-    took = disturbed.evidence["foreign_cpu_ns"]
-    for column, told in (
-        ("throttled_ns", "Cause: throttling by a CPU quota (moves with late answers"),
-        ("program_cpu_ns", "Cause: CPU time of this program's other processes (moves with late answers"),
-    ):
-        found = [dict(row) for row in explained(replace(disturbed, evidence=quiet | {column: took}), LIMIT, ())]
-        assert (found[0]["column"], found[0]["place"]) == (column, 1)
-        said = " ".join(sentences(found, Clock.TOTAL))
-        assert told in said
-        assert "other programs" not in said
+    first, *others = explained(replace(disturbed, evidence=quiet | {column: disturbed.evidence["foreign_cpu_ns"]}), LIMIT, ())
+    assert (first["column"], first["role"], first["place"]) == (column, "cause", 1)
+    assert {row["place"] for row in others} == {None}
 
 
-def test_rounds_of_before_do_not_tell_other_programs_from_this_one(disturbed: TrialData) -> None:
-    stored = {name: values for name, values in disturbed.evidence.items() if name != "program_cpu_ns"}
-    said = " ".join(sentences([dict(row) for row in explained(replace(disturbed, evidence=stored), LIMIT, ())], Clock.TOTAL))
-    assert "Cause: CPU time of other processes, this program's own included (moves with" in said
-    assert "Remedy: run nothing else on this machine" in said
-
-
-def test_a_sign_without_a_cause_is_told_as_one(disturbed: TrialData) -> None:
+def test_a_sign_without_a_cause_stands_first(disturbed: TrialData) -> None:
     evidence = {**disturbed.evidence, "foreign_cpu_ns": disturbed.evidence["duration_ns"]}
-    found = [dict(row) for row in explained(replace(disturbed, evidence=evidence), LIMIT, ())]
+    found = explained(replace(disturbed, evidence=evidence), LIMIT, ())
     assert [(row["column"], row["role"], row["place"]) for row in found[:2]] == [
         ("run_delay_ns", "sign", 1),
         ("foreign_cpu_ns", "cause", None),
     ]
-    told = " ".join(sentences(found, Clock.TOTAL))
-    assert "No cause is named" in told
-    assert "Sign: waiting for a core (moves with late answers" in told
-    assert "Cause:" not in told
+    assert not any(line.startswith("Cause:") for line in sentences([dict(row) for row in found], Clock.TOTAL))
 
 
 def test_visits_are_exchanged_where_there_are_any(disturbed: TrialData) -> None:
@@ -150,9 +106,7 @@ def test_nothing_is_named_in_few_rounds(disturbed: TrialData) -> None:
         inferences={clock: times[:19] for clock, times in disturbed.inferences.items()},
         evidence={name: values[:19] for name, values in disturbed.evidence.items()},
     )
-    found = [dict(row) for row in explained(few, LIMIT, ())]
-    assert all(row["place"] is None and row["flags"] == [TOO_FEW] for row in found)
-    assert TOO_FEW in " ".join(sentences(found, Clock.TOTAL))
+    assert {(row["place"], *row["flags"]) for row in explained(few, LIMIT, ())} == {(None, TOO_FEW)}
 
 
 def test_less_frequency_is_harm_and_an_idle_gpu_is_none(disturbed: TrialData) -> None:
@@ -172,22 +126,8 @@ def test_answers_that_are_never_late_are_explained_by_time_alone(disturbed: Tria
     first, *_ = explained(disturbed, Threshold("9 s", 9 * 10**9, "absolute"), ())
     assert (first["place"], first["late_correlation"], first["late_p"]) == (1, None, 1.0)
     assert (first["late"], first["by_round"], first["by_neither"]) == (0.0, None, None)
-    assert "moves with slow rounds" in " ".join(sentences([dict(first)], Clock.TOTAL))
-
-
-def test_samples_in_batches_of_others_have_no_share(build: Any, noise: Any) -> None:
-    data = build("a", np.repeat(noise(30, 5, 20), 4, axis=1), measurement={"batch": 4, "order": "shuffled"})
-    data = replace(data, evidence={"duration_ns": np.full(30, 1e9), "minor_faults": np.arange(30.0)})
-    (row,) = explained(data, Threshold("20 ms", 20_000_000, "absolute"), ())
-    assert row["by_sample"] is None
-    assert row["by_round"] + row["by_neither"] == 1
 
 
 def test_without_evidence_or_threshold_there_is_no_row(disturbed: TrialData) -> None:
     assert list(explained(disturbed, None, ())) == []
     assert list(explained(replace(disturbed, evidence={}), LIMIT, ())) == []
-
-
-def test_every_evidence_is_a_column_of_the_rounds() -> None:
-    assert {evidence.column for evidence in EVIDENCE} <= set(ROUNDS.names)
-    assert len({evidence.name for evidence in EVIDENCE}) == len(EVIDENCE)

@@ -1,7 +1,5 @@
 """Figures of trials under load, of arrivals, waits and times made by hand."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 
@@ -22,14 +20,12 @@ from orchestrator.analysis.load import (
     inferences_of,
     lateness,
     load_flags,
-    most_at_once,
     rate_per_s,
 )
 from orchestrator.analysis.replay import services_after_idling
 from orchestrator.analysis.table import tables
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.report.text import delay
-from orchestrator.stats.queueing import gamma, mean_rate, periodic
+from orchestrator.stats.queueing import periodic
 from orchestrator.storage import schema
 from orchestrator.storage.stored_form import table_of
 
@@ -78,24 +74,6 @@ def test_the_rate_of_a_schedule_counts_samples_of_whole_groups(first: int, count
     assert delivered_per_s([seen(at)], Server(), 4) == pytest.approx(80.0)
 
 
-@pytest.mark.parametrize("group", [1, 4])
-def test_the_rate_of_random_groups_is_what_was_asked_for(group: int) -> None:
-    random = np.random.default_rng(0)
-    for moments in (gamma(80_000, 80.0, 1.0, random, group), gamma(80_000, 80.0, 0.5, random, group)):
-        some = moments[1:-1].astype(float)
-        assert rate_per_s([(some, some)], group) == pytest.approx(80.0, rel=0.03)
-
-
-def test_as_many_are_on_their_way_at_once_as_overlap() -> None:
-    late, nothing = np.array([7.0, 1, np.nan, 2]), np.full(2, np.nan)
-    assert most_at_once(late, late + 2) == 2
-    assert most_at_once(late, late + 1) == most_at_once(nothing, nothing) == 1
-
-
-def test_the_mean_rate_of_a_trace_counts_groups_as_a_whole() -> None:
-    assert mean_rate(np.repeat(np.arange(3) * 10**9, 4)) == 4.0
-
-
 def test_the_delivered_rate_counts_what_is_ours_and_not_what_waits() -> None:
     at = np.array([0.0, 10.0, 20.0, 30.0])
     queued = seen(at, at + 25, at + 35)  # the ramp's last sample is still served: all wait for the system
@@ -126,12 +104,6 @@ def test_of_a_stream_without_a_ramp_the_first_start_is_late_too() -> None:
     assert delivered_per_s([stream], Server()) == pytest.approx(2 / 10)
     after_failure = replace(seen([0.0, 1], [np.nan, 3], [np.nan, 4], [True, False]), begins_idle=True)
     assert not found_idle(inferences_of(after_failure, Server())).any()
-
-
-def test_of_several_lanes_each_start_is_late_by_itself() -> None:
-    stream = seen([0.0, 1, 2], [0.5, 1, 11], [10.0, 20, 12])
-    served = inferences_of(stream, Server(lanes=2))
-    assert (lateness(served, 2) / 1e9).tolist() == [0.5, 0, 1]
 
 
 def test_a_batch_is_due_when_it_is_full_or_has_waited_long_enough() -> None:
@@ -180,7 +152,3 @@ def test_a_queue_that_our_loop_builds_is_told_from_one_that_the_server_does() ->
     assert NOT_KEPT not in load_flags(theirs, None)
     assert OVERLOADED in load_flags(theirs, None), "1.2 of what it can answer arrives, though ten arrivals hardly show it"
     assert OVERLOADED not in load_flags(by_turns(12, 1, "newest"), None)
-
-
-def test_delays_are_written_in_the_unit_that_suits_them() -> None:
-    assert [delay(ns) for ns in (8263, 999_499, 15_013_858)] == ["8.26 µs", "999 µs", "15.0 ms"]

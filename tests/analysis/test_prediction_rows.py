@@ -1,12 +1,19 @@
-from __future__ import annotations
+"""Rows of prediction: the first rounds beside the last, at thresholds that the first have set."""
 
+import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from built_trials import rows_made
+from scipy import stats
 
 from orchestrator.analysis.table import tables
+from orchestrator.analysis.tables.prediction import Halves
+from orchestrator.stats.prediction import Prediction, predict_independent, predict_rounds
+from orchestrator.stats.tail_quality import quality_curve
+from orchestrator.stats.units import degrees_of, spread
 
 
 def test_rows_tell_what_the_last_rounds_showed_of_the_first_rounds_prediction(build: Any, noise: Any) -> None:
@@ -25,20 +32,6 @@ def test_rows_tell_what_the_last_rounds_showed_of_the_first_rounds_prediction(bu
     assert row["difference_mean"] == pytest.approx(abs(quality[:30].mean() - quality[30:].mean()))
 
 
-def test_slow_rounds_show_in_the_variance_ratio(build: Any, noise: Any) -> None:
-    calm = noise(60, 50, 20)
-    stormy = calm * np.where(np.arange(60) % 3 == 0, 1.3, 1.0)[:, None]
-    ratio = {}
-    for name, times in (("calm", calm), ("stormy", stormy)):
-        rows = rows_made("prediction", [build(name, times)], flags=())
-        [ratio[name]] = {row["variance_ratio"] for row in rows if (row["clock"], row["threshold"]) == ("total", "p60")}
-    assert ratio["calm"] < 3 < 10 < ratio["stormy"]
-
-
-def test_too_few_rounds_predict_nothing(build: Any, noise: Any) -> None:
-    assert rows_made("prediction", [build("a", noise(19, 20, 20))], flags=()) == []
-
-
 def test_a_metric_that_is_no_mean_has_the_block_bootstrap_alone(build: Any, noise: Any) -> None:
     found = rows_made("prediction", [build("a", noise(40, 20, 20), metrics=("f1_macro",))], flags=())
     assert {row["method"] for row in found} == {"block-bootstrap"}
@@ -55,20 +48,113 @@ def test_rows_tell_whether_the_prediction_was_right(build: Any, noise: Any) -> N
         assert all(row["flags"] == ["one stretch"] for row in found)
 
 
-def test_a_fractional_score_has_its_contrast_without_a_draw(build: Any, noise: Any) -> None:
-    """Of batches of four a round adds 0, 3 or 4 right answers of one batch; the worst of n rounds has no draw to come from."""
-    times = np.repeat(noise(60, 5, 20), 4, axis=1)
-    once, again = (rows_made("prediction", [build("a", times, right=18, measurement={"batch": 4})], flags=()) for _ in range(2))
-    assert once == again
-    found = [row for row in once if (row["clock"], row["threshold"]) == ("total", "p90")]
-    assert [row["method"] for row in found] == ["block-bootstrap", "poisson-binomial"]
-    assert found[0]["predicted_mean"] == pytest.approx(found[1]["predicted_mean"])
-    assert found[1]["predicted_minimum"] * 20 == pytest.approx(round(found[1]["predicted_minimum"] * 20))
-
-
 @pytest.mark.parametrize(("visits", "flags"), [(60, []), (30, ["few units"]), (20, ["one stretch"])])
 def test_limits_say_of_how_few_units_they_are(build: Any, noise: Any, visits: int, flags: list[str]) -> None:
     """Half of the visits predict the other half."""
     data = build("a", noise(60, 50, 20), visits=np.arange(60) * visits // 60)
     found = {row["method"]: row["flags"] for row in rows_made("prediction", [data], flags=("unpinned",))}
     assert found == {"block-bootstrap": ["unpinned", *flags], "poisson-binomial": ["unpinned"]}
+
+
+def lognormal(rounds: int, samples: int, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).lognormal(16, 0.1, (rounds, samples))
+
+
+def halves_of(scores, times, **more) -> Halves:
+    return Halves(partial(quality_curve, scores), times, **more)
+
+
+def whole_rounds(halves: Halves, ideal: float = 1.0) -> Prediction:
+    return predict_rounds(halves.quality, len(halves.test), halves.units, (0.0, ideal))
+
+
+def figures(scores, times, threshold) -> tuple[float, float, float]:
+    quality = np.array([math.fsum(s for s, t in zip(scores, row, strict=True) if t <= threshold) / len(scores) for row in times])
+    return quality.mean(), quality.var(ddof=1), quality.min()
+
+
+def raw_figures(scores: np.ndarray, times: np.ndarray, percentile: float) -> tuple[float, float, float]:
+    """Return what the paper's program takes of rounds: plain mean, variance and minimum, late at its own linear percentile or above."""
+    qualities = ((times < np.percentile(times, percentile)) * scores).mean(axis=1)
+    return float(qualities.mean()), float(qualities.var()), float(qualities.min())
+
+
+@pytest.mark.parametrize(("rounds", "tests"), [(50, 25), (100, 30)])
+def test_every_figure_by_hand(rounds: int, tests: int) -> None:
+    scores, times = np.array([1.0, 0, 1, 1, 1]), lognormal(rounds, 5)
+    fit, test = times[:-tests], times[rounds - tests :]
+    found = halves_of(scores, times)
+    assert found.bounds.tolist() == np.quantile(fit, found.percentiles / 100, method="inverted_cdf").tolist()
+    assert found.recomputed.tolist() == np.quantile(test, found.percentiles / 100, method="inverted_cdf").tolist()
+    for place, percentile in enumerate(found.percentiles):
+        assert [one[place] for one in found.observed] == pytest.approx(figures(scores, test, found.bounds[place]))
+        assert [one[place] for one in found.at_recomputed] == pytest.approx(figures(scores, test, found.recomputed[place]))
+        raw = [raw_figures(scores, some, percentile) for some in (fit, test)]
+        apart = [abs(a - b) for a, b in zip(*raw, strict=True)]
+        assert [one[place] for one in found.difference_as_in_paper_program] == pytest.approx(apart)
+        assert found.on_time[place].tolist() == (fit <= found.bounds[place]).mean(axis=0).tolist()
+    predicted = whole_rounds(found).figures
+    for one, other, both in zip(predicted, found.observed, predicted.difference(found.observed), strict=True):
+        assert both.tolist() == np.abs(one - other).tolist()
+
+
+def test_the_papers_program_has_no_figures_where_a_sample_has_no_time() -> None:
+    times = lognormal(60, 20)
+    times[3, 4] = np.inf
+    found = halves_of(np.ones(20), times)
+    assert np.isnan(found.difference_as_in_paper_program).all()
+    assert np.isfinite(whole_rounds(found).figures.difference(found.at_recomputed)).all()
+
+
+def test_the_test_rounds_have_no_say_in_threshold_or_prediction() -> None:
+    times = lognormal(60, 20)
+    disturbed = times.copy()
+    disturbed[30:] *= 3
+    before, after = (halves_of(np.ones(20), t) for t in (times, disturbed))
+    assert before.bounds.tolist() == after.bounds.tolist()
+    assert before.quality.tolist() == after.quality.tolist()
+
+
+def test_percentiles_on_samples_without_a_time() -> None:
+    times = lognormal(40, 10)
+    times[:20, 0] = math.inf
+    assert halves_of(np.ones(10), times).percentiles.tolist() == [60, 90]
+    none = halves_of(np.ones(10), times, percentiles=[95])
+    assert (none.bounds.size, whole_rounds(none).figures.mean.size, none.difference_as_in_paper_program.mean.size) == (0, 0, 0)
+    late_test = halves_of(np.ones(10), times[::-1], percentiles=[99])
+    assert late_test.recomputed.tolist() == [math.inf]
+    assert late_test.at_recomputed.mean == pytest.approx([0.9])
+
+
+def test_the_interval_of_the_later_mean_by_hand() -> None:
+    """The variance of the mean of 50 rounds, and that of 30 more."""
+    found = halves_of(np.ones(50), lognormal(80, 50))
+    predicted = whole_rounds(found)
+    known = spread(found.quality, np.arange(50))
+    half = stats.t.ppf(0.975, known.degrees) * np.sqrt(known.variance * (1 + 50 / 30))
+    assert predicted.low == pytest.approx(np.maximum(predicted.figures.mean - half, 0))
+    assert predicted.high == pytest.approx(np.minimum(predicted.figures.mean + half, 1))
+    assert predicted.degrees == 5
+
+
+def test_with_visits_the_test_is_whole_visits_and_they_are_what_is_drawn() -> None:
+    visits = np.repeat(np.arange(14), 7)
+    times = lognormal(98, 40) * np.where(visits % 3 == 0, 1.2, 1.0)[:, None]
+    few = halves_of(np.ones(40), times, units=visits, percentiles=[90])
+    assert (len(few.fit), len(few.test), whole_rounds(few).degrees) == (70, 28, degrees_of(70))  # 10 visits are too few
+    visits = np.repeat(np.arange(49), 2)
+    times = lognormal(98, 40) * np.where(visits % 2 == 0, 1.2, 1.0)[:, None]
+    found = halves_of(np.ones(40), times, units=visits, percentiles=[90])
+    predicted = whole_rounds(found)
+    assert (len(found.fit), predicted.degrees) == (68, degrees_of(34))
+    worst = found.quality.reshape(34, 2).min(axis=1)
+    assert predicted.figures.minimum.tolist() == [np.quantile(worst, 1 - 2 ** (-1 / 15), method="inverted_cdf")]
+    means = found.quality.reshape(34, 2).mean(axis=1)
+    half = stats.t.ppf(0.975, predicted.degrees) * means.std(ddof=1) * math.sqrt(1 / 34 + 1 / 15)
+    assert predicted.low == pytest.approx([means.mean() - half])  # visits that alternate: the cluster variance is the larger
+
+
+def test_rounds_that_do_not_vary_predict_no_limits() -> None:
+    found = halves_of(np.ones(3), np.tile([1.0, 2.0, 3.0], (40, 1)))
+    for predicted in (whole_rounds(found), predict_independent(np.ones(3), found.on_time, 20, 20)):
+        assert np.isnan([predicted.low, predicted.high]).all()

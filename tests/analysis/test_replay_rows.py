@@ -1,7 +1,5 @@
 """Rows of a replay against the same thing done by hand, arrival by arrival."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 
@@ -62,16 +60,6 @@ def test_what_is_kept_is_counted_arrival_by_arrival(data: TrialData, policy: Pol
     assert row["closed_mean"] == pytest.approx(((times <= LIMIT.ns) * right).mean())
     assert row["mean"] < row["closed_mean"]
     assert row["utilisation"] == pytest.approx(50 * times.mean() / 1e9)
-
-
-def test_every_round_has_each_sample_once_and_the_trial_has_no_say_in_the_arrivals() -> None:
-    schedule = schedule_of(POISSON, 50.0, 3, 20, 4)
-    kept = slice(schedule.ramp, None)
-    assert schedule.places[kept].tolist() == sorted(list(range(3)) * 20)
-    for place in range(3):
-        assert sorted(schedule.samples[kept][schedule.places[kept] == place]) == list(range(20))
-    assert (np.diff(schedule.moments_ns) >= 0).all()
-    assert schedule.ramp == 50
 
 
 def test_little_load_is_the_closed_loop_and_too_much_is_told(data: TrialData) -> None:
@@ -145,26 +133,10 @@ def test_a_failed_sample_takes_as_long_as_the_longest_and_a_torn_round_is_left_o
     assert (row["rounds"], row["late"] > 0) == (29, True)
 
 
-def test_late_answers_in_a_row(data: TrialData) -> None:
-    row = rows(data, 200.0, window=(3, 10), error_after_ns=1)[0]
-    assert row["windows_broken"] == pytest.approx(1.0, abs=0.1)
-    assert row["longest_streak"] > 20
-    assert row["errors"] <= row["warnings"]  # type: ignore[operator]
-    assert rows(data, 200.0)[0]["errors"] is None
-
-
 def test_only_a_closed_loop_of_single_samples_is_played(data: TrialData, build: Any, noise: Any) -> None:
     assert can_play(data)
     assert not can_play(replace(data, times={**data.times, "response": data.times["total"]}))
     assert not can_play(build("a", noise(4, 20, 15), measurement={"batch": 4}))
-
-
-def test_a_trace_keeps_its_form_at_another_rate() -> None:
-    trace = np.array([0, 1, 5, 9], dtype=np.int64) * 10**9
-    law = Arrivals("trace", trace_ns=trace)
-    assert mean_rate(trace) == pytest.approx(1 / 3)
-    moments = law.of(8, 1.0, np.random.default_rng(0))
-    assert moments.tolist() == pytest.approx([one * 1e9 for one in (0, 1 / 3, 5 / 3, 3, 4, 13 / 3, 17 / 3, 7)], abs=1)
 
 
 def held_by_hand(data: TrialData, streams: list[tuple[Any, Any, int]]) -> float:

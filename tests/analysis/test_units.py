@@ -1,7 +1,5 @@
 """What counts as a unit of intervals, and what its number says of the figures of every table."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +10,7 @@ from built_trials import rows_made
 from scipy.stats import beta, t
 
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.analysis.units import FEW, ONE_STRETCH, begins_ns, flags_of_units, visits_apart
+from orchestrator.analysis.units import FEW, ONE_STRETCH, begins_ns, visits_apart
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.records import Process
@@ -64,23 +62,6 @@ def test_few_visits_are_flagged_whatever_the_rounds_show(build: Any, noise: Any,
         assert (one["unit"], [flag for flag in one["flags"] if flag != "not certified"]) == (unit, flags)
 
 
-def test_streams_are_flagged_as_few_and_never_as_a_stretch() -> None:
-    assert flags_of_units(np.arange(11), under_load=True) == ()
-    assert flags_of_units(np.arange(12), under_load=True) == (FEW,)
-
-
-def test_an_interval_without_seed_is_the_same_every_time(build: Any, noise: Any) -> None:
-    times = noise(60, 20, 20)
-    assert row_of(build("a", times)) == row_of(build("a", times))
-
-
-def test_slow_spells_widen_the_interval_of_visits(build: Any, noise: Any) -> None:
-    visits, times = np.repeat(np.arange(40), 2), slow_spells(noise, 80)
-    mixed = times[np.random.default_rng(0).permutation(80)]
-    widths = [row["interval_high"] - row["interval_low"] for row in (row_of(build("a", each, visits=visits)) for each in (times, mixed))]
-    assert widths[0] > 1.3 * widths[1]
-
-
 def rounds_of(pause_s: float, visit_rounds: int, lead_in: int = 0) -> tuple[np.ndarray, pa.Table]:
     """Twenty rounds of 1 s, four inferences each, with pauses between visits."""
     visits = np.repeat(np.arange(20 // visit_rounds, dtype=np.int32), visit_rounds)
@@ -106,13 +87,6 @@ def test_visits_lie_apart_where_pauses_last_as_long(build: Any, pause_s: float, 
     visits, rounds = rounds_of(pause_s, visit_rounds, lead_in)
     record = build("a", np.full((2, 1), 20.0)).record
     assert (visits_apart(record, rounds, visits, 4) is visits) is apart
-
-
-def test_without_two_visits_nothing_lies_apart(build: Any) -> None:
-    record = build("a", np.full((2, 1), 20.0)).record
-    visits, rounds = rounds_of(3.0, 20)
-    assert visits_apart(record, rounds, visits, 4) is None
-    assert visits_apart(record, rounds, None, 4) is None
 
 
 @pytest.mark.parametrize(("starts", "steady"), [(["one", "one"], True), ([], True), (["one", "two"], False), ([None], False)])

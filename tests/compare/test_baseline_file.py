@@ -1,8 +1,5 @@
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from refusals import refused
 from scipy import stats
 
 from orchestrator.analysis.loading import load_trials
-from orchestrator.compare.baseline import COARSE_STEP, STEP, Baseline, StoredCurve, bounds_up_to, read_baseline
+from orchestrator.compare.baseline import COARSE_STEP, STEP, StoredCurve, bounds_up_to, read_baseline
 from orchestrator.compare.sides import add_to_baseline, means_at, write_baseline
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
@@ -52,7 +50,7 @@ def test_a_file_takes_its_own_thresholds_unless_fewer_are_asked_for(measure: Any
     change(tmp_path / "base.json", lambda document: [trial.update(curve=None) for trial in document["trials"]])  # as older files
     compare(tmp_path / "base.json", campaign)
     for override in ("analysis.thresholds_ms=[6]", "analysis.primary=p99"):
-        with pytest.raises(InputError, match="export the baseline again"):
+        with pytest.raises(InputError):
             compare(tmp_path / "base.json", campaign, overrides=(override,))
 
 
@@ -62,17 +60,6 @@ def change(path: Path, how: Callable[[dict[str, Any]], object]) -> None:
     document.pop("sha256")
     how(document)
     write_json(path, document)
-
-
-def test_campaigns_of_one_second_are_told_apart(measure: Any, tmp_path: Path) -> None:
-    """Small ones, measured one after the other, are two; the same one twice is refused."""
-    write_baseline(open_campaign(measure("a")), AnalysisConfig(), tmp_path / "base.json")
-    first = read_baseline(tmp_path / "base.json")
-    document = first.model_dump(mode="json")
-    later = {**document, "measured_at": (first.measured_at + timedelta(milliseconds=1)).isoformat()}
-    assert len(Baseline.model_validate({**document, "added": [later]}).campaigns) == 2
-    with pytest.raises(ValidationError, match="each another one"):
-        Baseline.model_validate({**document, "added": [document]})
 
 
 def test_a_file_has_exact_figures_at_thresholds_it_was_not_written_for(measure: Any, compare: Any, tmp_path: Path) -> None:
@@ -130,12 +117,6 @@ def test_a_curve_that_no_campaign_has_is_refused(change: dict[str, Any], rule: s
         StoredCurve.model_validate({**curve, **change})
 
 
-def test_a_percentile_that_falls_on_inferences_without_a_time_is_none() -> None:
-    most = StoredCurve(step=STEP, bounds_ns=(1000,), on_time=(10,), inferences=2**52, qualities=((0.5,),))
-    assert most.time_at(99) is None
-    assert StoredCurve(step=STEP, bounds_ns=(), on_time=(), inferences=1, qualities=((),)).time_at(50) is None
-
-
 @pytest.mark.slow
 def test_three_campaigns_know_how_campaigns_differ(measure: Any, compare: Any, tmp_path: Path) -> None:
     path, candidate = tmp_path / "base.json", measure("e", seed=5)
@@ -145,11 +126,10 @@ def test_three_campaigns_know_how_campaigns_differ(measure: Any, compare: Any, t
     add_to_baseline(open_campaign(stored[1]), path)
     assert compare(path, candidate, gate=True)[0] == 3
     assert len(add_to_baseline(open_campaign(stored[2]), path).campaigns) == 3
-    with pytest.raises(InputError, match="already"):
+    with refused("exists"):
         add_to_baseline(open_campaign(stored[1]), path)
-    code, out = compare(path, candidate, gate=True, min_effect=10.0, json_file=tmp_path / "f.json")
+    code, _ = compare(path, candidate, gate=True, min_effect=10.0, json_file=tmp_path / "f.json")
     assert code == 0
-    assert "Baseline: 3 campaigns, the latest c" in out
     for row in found(tmp_path / "f.json"):
         assert (row["design"], len(row["baseline_repeat_means"])) == ("earlier campaigns", 3)
         for directory, mean in zip(stored, row["baseline_repeat_means"], strict=True):
@@ -163,48 +143,26 @@ def test_three_campaigns_know_how_campaigns_differ(measure: Any, compare: Any, t
         assert p_value - 1e-9 <= row["fresh_processes"]["p_value"] <= min(1, 2 * p_value) + 1e-9
     compare(path, candidate, overrides=("analysis.primary=p50",), json_file=tmp_path / "f.json")
     assert {row["design"] for row in found(tmp_path / "f.json")} == {"earlier campaigns"}
-    with pytest.raises(InputError, match="is one of the 3 campaigns"):
+    with refused("incomparable"):
         compare(path, stored[1])
-    assert "fewer repeats than the baseline" in " ".join(compare(path, measure("few", repeats=2))[1].split())
 
 
 def test_a_baseline_that_was_changed_is_refused(measure: Any, compare: Any, tmp_path: Path) -> None:
     campaign, path = measure("a", repeats=1), tmp_path / "base.json"
     write_baseline(open_campaign(campaign), AnalysisConfig(), path)
     text = path.read_text()
-    path.write_text(text.replace('"top1"', '"top5"'))
-    with pytest.raises(InputError, match="checksum"):
-        compare(path, campaign)
     document = json.loads(text)
     document.pop("sha256")
-    for changes, says in (
-        ({"schema_version": 99}, "upgrade"),
-        ({"kind": "else"}, "kind"),
-        ({"trials": document["trials"] * 2}, "twice"),
-        ({"slow_downs": [0.1]}, "slowed"),
-        ({"surprise": 1}, "no such key"),
-    ):
-        write_json(path, document | changes)
-        with pytest.raises(InputError, match=says):
+    of_nothing = json.loads(json.dumps(document["trials"]))
+    of_nothing[0]["thresholds"][0]["means"] = []
+    changes: list[dict[str, Any]] = [
+        {"schema_version": 99}, {"kind": "else"}, {"trials": document["trials"] * 2}, {"slow_downs": [0.1]}, {"surprise": 1}, {"trials": of_nothing},
+    ]  # fmt: skip
+    for changed in changes:
+        write_json(path, document | changed)
+        with pytest.raises(InputError):
             read_baseline(path)
-    with pytest.raises(InputError, match="not what this program writes"):
-        read_baseline(campaign / "campaign.json")
-    path.write_text("{")
-    with pytest.raises(InputError, match="not what this program writes"):
-        compare(path, campaign)
-
-
-def test_means_that_are_no_numbers_are_refused(measure: Any, tmp_path: Path) -> None:
-    path = tmp_path / "base.json"
-    write_baseline(open_campaign(measure("a", repeats=1)), AnalysisConfig(), path)
-    document = json.loads(path.read_text())
-    document.pop("sha256")
-    document["trials"][0]["thresholds"][0]["means"] = []
-    write_json(path, document)
-    with pytest.raises(InputError, match="means"):
-        read_baseline(path)
-
-
-def test_a_baseline_goes_into_a_folder_that_exists(measure: Any, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="folder that exists"):
-        write_baseline(open_campaign(measure("a", repeats=1)), AnalysisConfig(), tmp_path / "no" / "base.json")
+    for content in (text.replace('"top1"', '"top5"'), "{", (campaign / "campaign.json").read_text()):
+        path.write_text(content)
+        with pytest.raises(InputError):
+            compare(path, campaign)

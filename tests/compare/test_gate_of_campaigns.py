@@ -1,6 +1,3 @@
-from __future__ import annotations
-
-import html
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +9,6 @@ from scipy import stats
 
 from orchestrator.analysis.loading import load_trials
 from orchestrator.contracts import InputError
-from orchestrator.stats.interval import mean_intervals
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.pair import Replicates, gate
 from orchestrator.storage.files import write_json
@@ -30,25 +26,16 @@ def verdicts(path: Path) -> dict[str, str]:
 
 def test_a_campaign_compared_with_itself_says_nothing(measure: Any, compare: Any) -> None:
     campaign = measure("a")
-    code, out = compare(campaign, campaign, gate=True)
-    assert code == 3
-    assert "The candidate has the name and the time of a campaign of the baseline" in " ".join(out.split())
+    assert compare(campaign, campaign, gate=True)[0] == 3
     with CampaignWriter.reopen(campaign) as writer:
         writer.set_state(writer.record.trials[0].trial_id, "failed", "out of memory")
     assert compare(campaign, campaign, gate=True)[0] == 1
 
 
 def test_campaigns_measured_apart_have_both_intervals_and_no_verdict(measure: Any, compare: Any, tmp_path: Path) -> None:
-    command = ("-m", "model=null", "task=numbers", "results_dir=x")
-    before, after = measure("a", repeats=5), measure("s", repeats=5, seed=1, slower={"cpu_1core": 0.1}, command=command)
+    before, after = measure("a"), measure("b", seed=1)
     for options in ({}, {"allow_no_verdict": True}):
-        code, out = compare(before, after, gate=True, json_file=tmp_path / "found.json", **options)
-        assert code == 3
-        assert out.splitlines()[:3] == [
-            "No verdict on 2 trials: measured apart.",
-            "What would give a verdict:",
-            "python -m orchestrator compare --run A B -m model=null task=numbers --gate  # in pairs; A and B: folders of code, or overrides",
-        ]
+        assert compare(before, after, gate=True, json_file=tmp_path / "found.json", **options)[0] == 3
     assert compare(before, after)[0] == 0
     for row in json.loads((tmp_path / "found.json").read_text())["trials"]:
         assert (row["verdict"], row["design"], row["samples_like_these"]) == ("no verdict: measured apart", None, None)
@@ -58,39 +45,20 @@ def test_campaigns_measured_apart_have_both_intervals_and_no_verdict(measure: An
         for interval, means in ((row["baseline_interval"], row["baseline_repeat_means"]), (row["interval"], row["repeat_means"])):
             t = stats.ttest_1samp(means, 0).confidence_interval()
             assert interval == pytest.approx([t.low, min(t.high, 0.9)])
-    missing = measure("one", systems=("cpu_all",))
-    assert compare(before, missing, gate=True)[0] == 1
 
 
-def test_a_single_process_has_the_interval_of_its_visits(measure: Any, compare: Any, tmp_path: Path) -> None:
-    campaign = measure("a", repeats=1, rounds=60)
-    compare(campaign, measure("b", repeats=1, rounds=60, seed=1), json_file=tmp_path / "found.json")
-    rows = {row["system"]: row for row in json.loads((tmp_path / "found.json").read_text())["trials"]}
-    for data in load_trials(open_campaign(campaign)):
-        row = rows[data.record.trial.system.name]
-        curve = data.judged("top1").curve(data.times["total"], [row["threshold_ns"]])
-        [expected] = mean_intervals(curve, 0.9, 18.0, data.visits)
-        assert row["baseline_interval"] == pytest.approx([expected.low, expected.high])
-
-
-def test_without_pairs_enough_there_is_no_verdict(measure_pairs: Any, compare: Any) -> None:
+def test_without_pairs_enough_there_is_no_verdict(measure_pairs: Any, compare: Any, tmp_path: Path) -> None:
     pair = measure_pairs(repeats=2)
-    code, out = compare(*pair, gate=True)
-    assert code == 3
-    assert "no verdict: noise floor unknown" in out
-    code, out = compare(*pair, gate=True, allow_no_verdict=True)
-    assert code == 0
-    assert out.startswith("Pass, although 2 trials have no verdict, which was allowed.")
-    assert compare(*pair)[0] == 0
+    assert compare(*pair, gate=True, json_file=tmp_path / "found.json")[0] == 3
+    assert set(verdicts(tmp_path / "found.json").values()) == {"no verdict: noise floor unknown"}
+    assert compare(*pair, gate=True, allow_no_verdict=True)[0] == 0
 
 
 def test_the_gate_finds_exactly_the_slower_system(measure_pairs: Any, compare: Any, tmp_path: Path) -> None:
     """10 % more inference time is 5 % more total time here, and processes differ by 1 %."""
     before, after = measure_pairs(repeats=6, after={"slower": {"cpu_1core": 0.1}})
-    code, out = compare(before, after, gate=True, json_file=tmp_path / "found.json")
-    assert code == 1
+    assert compare(before, after, gate=True, json_file=tmp_path / "found.json")[0] == 1
     assert verdicts(tmp_path / "found.json") == {"cpu_1core": "worse", "cpu_all": "no difference shown"}
-    assert out.splitlines()[0] == "Fail: 1 worse, 1 no difference shown."
     assert compare(before, after)[0] == 0
     # The other way round it is a gain, which passes.
     code, _ = compare(after, before, gate=True, min_effect=10.0, json_file=tmp_path / "back.json")
@@ -156,9 +124,7 @@ def test_a_gate_that_cannot_see_says_so(measure_pairs: Any, compare: Any, tmp_pa
     compare(before, after, json_file=tmp_path / "found.json", gate=True)
     effects = [row["fresh_processes"]["smallest_effect"] for row in json.loads((tmp_path / "found.json").read_text())["trials"]]
     least = min(effects) * 0.99
-    code, out = compare(before, after, json_file=tmp_path / "found.json", gate=True, min_effect=least)
-    assert code == 3
-    assert out.startswith("No verdict on 2 trials: too blind")
+    assert compare(before, after, json_file=tmp_path / "found.json", gate=True, min_effect=least)[0] == 3
     assert set(verdicts(tmp_path / "found.json").values()) == {"no verdict: too blind"}
     assert compare(before, after, gate=True, min_effect=least, allow_no_verdict=True)[0] == 0
     assert compare(before, after, gate=True, min_effect=max(effects))[0] == 0
@@ -167,7 +133,7 @@ def test_a_gate_that_cannot_see_says_so(measure_pairs: Any, compare: Any, tmp_pa
     assert compare(before, after, json_file=tmp_path / "found.json", **options)[0] == 0
     assert None in [row["fresh_processes"]["smallest_effect"] for row in json.loads((tmp_path / "found.json").read_text())["trials"]]
     # What is found is found, however blind the gate is to less.
-    slow = measure_pairs(repeats=6, after={"slower": {"cpu_all": 0.5}})
+    slow = measure_pairs(repeats=6, after={"slower": {"cpu_1core": 0.1}})
     assert compare(*slow, gate=True, min_effect=1e-6)[0] == 1
 
 
@@ -185,108 +151,35 @@ def test_the_users_thresholds_are_of_the_same_family(measure_pairs: Any, compare
     assert min(width[6]) > min(width[2])
 
 
-def test_another_primary_threshold_takes_the_place_of_p95(measure: Any, compare: Any, tmp_path: Path) -> None:
-    campaign = measure("a")
-    for primary, label in (("p50", "p50"), ("'4 ms'", "4 ms")):
-        compare(campaign, campaign, json_file=tmp_path / "found.json", overrides=(f"analysis.primary={primary}",))
-        assert {row["threshold"] for row in json.loads((tmp_path / "found.json").read_text())["trials"]} == {label}
-
-
 def test_a_trial_that_only_one_side_has(measure: Any, compare: Any) -> None:
-    both, one = measure("both"), measure("one", systems=("cpu_all",))
-    code, out = compare(both, one, gate=True)
-    assert code == 1
-    assert out.startswith("Fail: 1 missing, 1 no verdict. The candidate has nothing like 1 trial of the baseline.\n")
-    code, out = compare(one, both, gate=True)
-    assert code == 3
-    assert "Only the candidate has null-numbers-cpu_1core-torch-b1-" in out
+    both, one = measure("a"), measure("one", systems=("cpu_all",))
+    assert compare(both, one, gate=True)[0] == 1
+    assert compare(one, both, gate=True)[0] == 3
 
 
-def test_other_settings_are_another_trial_and_told(measure: Any, compare: Any, tmp_path: Path) -> None:
-    command = ("-m", "model=null", "task=numbers", "system=cpu_1core,cpu_all", "results_dir=x", "model.sleep_ms=0")
-    before = measure("a", command=command)
-    after = measure("b", model={"sleep_ms": 0.01}, command=(*command[:-1], "model.sleep_ms=0.01"))
-    differ = "In all trials the settings differ (baseline -> candidate): model.sleep_ms 0 -> 0.01. --by model.sleep_ms pairs them."
-    code, out = compare(before, after, gate=True, json_file=tmp_path / "found.json")
-    assert (code, " ".join(out.split()).startswith(f"Fail: 2 missing. {differ}")) == (1, True)
-    assert "differs in model.sleep_ms 0 -> 0.01" in (tmp_path / "found.json").read_text()
-    code, out = compare(before, after, html_file=tmp_path / "c.html", markdown_file=tmp_path / "c.md")
-    said = f"No verdict: there is nothing to compare. {differ}"
-    proposed = (
-        "python -m orchestrator compare --run model.sleep_ms=0 model.sleep_ms=0.01 -m model=null task=numbers system=cpu_1core,cpu_all "
-        "--gate  # what differs, in pairs"
-    )
-    assert (code, " ".join(out.split()).startswith(said)) == (0, True)
-    assert proposed in out.splitlines()
-    assert "missing (other settings)" in out
-    assert "2 trials of the baseline: 2 no verdict." in " ".join(compare(before, after, by=("model.sleep_ms",))[1].split())
-    for written in (html.unescape((tmp_path / "c.html").read_text()), (tmp_path / "c.md").read_text().replace("\\", "")):
-        assert said in written.replace("&gt;", ">")
-        assert proposed in written
-
-
-def test_a_repeat_that_failed_fails_the_trial(measure: Any, compare: Any) -> None:
+@pytest.mark.parametrize(("state", "repeats"), [("failed", slice(-1, None)), ("planned", slice(None))])
+def test_a_candidate_that_failed_or_is_not_finished_does_not_pass(measure: Any, compare: Any, state: str, repeats: slice) -> None:
     before, after = measure("a"), measure("b", seed=1)
-    failed = open_campaign(after).record.trials[-1].trial_id
     with CampaignWriter.reopen(after) as writer:
-        writer.set_state(failed, "failed", "process killed")
-    code, out = compare(before, after, gate=True, allow_no_verdict=True)
-    assert code == 1
-    assert "repeat 2 failed: process killed" in " ".join(out.split())
+        for planned in writer.record.trials[repeats]:
+            writer.set_state(planned.trial_id, state, None)
+    assert compare(before, after, gate=True, allow_no_verdict=True)[0] == 1
     assert compare(after, before, gate=True)[0] == 3
 
 
-def test_a_campaign_that_is_not_finished_does_not_pass(measure: Any, compare: Any) -> None:
-    before, after = measure("a"), measure("b", seed=1)
-    with CampaignWriter.reopen(after) as writer:
-        for planned in writer.record.trials:
-            writer.set_state(planned.trial_id, "planned", None)
-    code, out = compare(before, after, gate=True, allow_no_verdict=True)
-    assert code == 1
-    assert "finish the campaign first" in " ".join(out.split())
-    code, out = compare(after, before, gate=True)
-    assert code == 3
-    assert "not measured in the baseline" in out
-
-
-def test_a_trial_that_failed_before_any_round(measure: Any, compare: Any) -> None:
-    good, broken = measure("a"), measure("b", model={"fails_to_load": True})
-    assert compare(broken, broken, gate=True)[0] == 1
-    assert compare(good, broken, gate=True)[0] == 1
-
-
-@pytest.mark.parametrize("rounds", [1, 2])
-def test_few_rounds_without_any_spread(measure_pairs: Any, compare: Any, rounds: int, tmp_path: Path) -> None:
+def test_few_rounds_without_any_spread(measure_pairs: Any, compare: Any, tmp_path: Path) -> None:
     """Every time is the same: no repeat differs from another, which shows no noise and is not none."""
-    compare(*measure_pairs(rounds=rounds, noise=0.0), gate=True, json_file=tmp_path / "same.json", power=True)
+    compare(*measure_pairs(rounds=1, noise=0.0), gate=True, json_file=tmp_path / "same.json", power=True)
     for row in json.loads((tmp_path / "same.json").read_text())["trials"]:
-        half = stats.t.isf(0.05 / 4, 2) * np.sqrt(2) / 3 / (20 * rounds)
+        half = stats.t.isf(0.05 / 4, 2) * np.sqrt(2) / 3 / 20
         assert row["fresh_processes"]["high"] == pytest.approx(min(half, 0.9))
-    slower = measure_pairs(rounds=rounds, noise=0.0, after={"slower": {"cpu_all": 0.1}})
+    slower = measure_pairs(rounds=1, noise=0.0, after={"slower": {"cpu_all": 0.1}})
     code, _ = compare(*slower, gate=True, min_effect=10.0, json_file=tmp_path / "slower.json")
     assert (code, verdicts(tmp_path / "slower.json")) == (1, {"cpu_1core": "no difference shown", "cpu_all": "worse"})
 
 
-def test_a_model_that_is_never_right_has_no_drop(measure_pairs: Any, compare: Any) -> None:
-    code, out = compare(*measure_pairs(model={"wrong": list(range(20))}), gate=True, power=True)
-    assert code == 3
-    assert "no slow-down costs that much quality" in " ".join(out.split())
-    assert out.startswith("No verdict on 2 trials: too blind, ")
-    assert "no answer is right" in " ".join(out.split())
-
-
-def test_equal_files_and_seed_give_equal_files(measure: Any, compare: Any, tmp_path: Path) -> None:
-    before, after = measure("a"), measure("b", seed=1)
-    for name in ("1", "2"):
-        compare(before, after, json_file=tmp_path / name)
-    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
-
-
-def test_mistakes_are_in_one_line(measure: Any, compare: Any, tmp_path: Path) -> None:
-    campaign = measure("a", repeats=1)
-    with pytest.raises(InputError, match="is not there"):
-        compare(tmp_path / "nowhere", campaign)
-    with pytest.raises(InputError, match="analysis keys only"):
-        compare(campaign, campaign, overrides=("task.limit=3",))
-    with pytest.raises(InputError, match="folder that exists"):
-        compare(campaign, campaign, json_file=tmp_path / "no" / "file.json")
+def test_what_is_not_there_and_keys_that_are_no_analysis_are_refused(measure: Any, compare: Any, tmp_path: Path) -> None:
+    campaign = measure("a")
+    for paths, overrides in (((tmp_path / "nowhere", campaign), ()), ((campaign, campaign), ("task.limit=3",))):
+        with pytest.raises(InputError):
+            compare(*paths, overrides=overrides)

@@ -10,7 +10,7 @@ from orchestrator.configuration.server import ServerSettings
 from orchestrator.contracts import InputError
 from orchestrator.doctor.judge import Finding, judge_here
 
-PAGE = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
 
 
 def doctor(*overrides: str) -> int:

@@ -1,4 +1,4 @@
-"""The pages of docs/ are true: their links lead somewhere, their commands run, and they know every flag and every figure."""
+"""The pages of docs/ are true: their links lead somewhere, their commands run, and they know every figure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,7 @@ from pathlib import Path
 import pytest
 from program import orchestrator
 
-from orchestrator.analysis.flags import FLAGS, flag_of
-from orchestrator.analysis.tables.tail_quality import IN_SAMPLE
-from orchestrator.compare.campaigns import TORN
 from orchestrator.report import charts
-from orchestrator.running.trial_judge import DIFFERS, NEVER_RIGHT, OTHER_CATEGORIES, SHARED
-from orchestrator.storage.records import OTHER_USERS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -35,14 +30,8 @@ def blocks(page: str) -> list[str]:
 
 
 def test_the_readme_is_short_and_begins_with_make_quick() -> None:
-    assert len(README.splitlines()) <= 130
+    assert sum(len(line.split()) for line in README.splitlines() if not line.startswith("|")) <= 900
     assert blocks(README)[0].startswith("make quick ")
-
-
-def test_every_flag_is_explained() -> None:
-    told = {flag_of(name).name for name in re.findall(r"(?:^\| |, )`([^`]+)`", READING, re.MULTILINE)}
-    measured = {IN_SAMPLE, TORN, OTHER_USERS, DIFFERS, NEVER_RIGHT, OTHER_CATEGORIES, SHARED}
-    assert measured <= FLAGS.keys() <= told
 
 
 def test_every_figure_is_explained() -> None:
@@ -70,11 +59,9 @@ def test_every_command_of_the_tutorial_runs(tmp_path: Path) -> None:
             recipe = subprocess.run(["make", "--dry-run", "quick"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
             (line,) = [line for line in recipe.splitlines() if " -m orchestrator " in line]
             words = shlex.split(line)[3:]
-        if words[0].startswith("+"):
+        if words[0].startswith(("+", "-m", "model=")):
             shortened = {word.partition("=")[0] for word in SHORT}
             words = [*(word for word in words if word.partition("=")[0] not in shortened), *SHORT]
-        if words[0] == "+sweep=vision" and "model=efficientnet_lite0" not in words:
-            words.append("model=efficientnet_lite0")
         words = ["measurement.repeat=2" if word.startswith("measurement.repeat=") else word for word in words]
         done = orchestrator(*words, cwd=tmp_path)
         # `doctor` says by its exit code what the machine is like.

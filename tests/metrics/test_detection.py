@@ -1,6 +1,3 @@
-from __future__ import annotations
-
-import doctest
 import math
 from dataclasses import replace
 
@@ -8,19 +5,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from refusals import refused
 
-from orchestrator.contracts import InputError
 from orchestrator.metrics import (
     METRICS,
     Answers,
-    Judged,
-    WholeTaskMetric,
     detection,
     detection_boxes,
     find_metric,
 )
-from orchestrator.metrics.detection import AREAS, Map, MeanAveragePrecision, match_detections
-from orchestrator.metrics.detection_boxes import box_overlap, detections, ground_truth
+from orchestrator.metrics.detection import AREAS, match_detections, names_other_categories
+from orchestrator.metrics.detection_boxes import detections, ground_truth
 
 NAMES = [name for name in METRICS if name.startswith("map")]
 BOX, ELSEWHERE = [10, 10, 50, 50], [200, 10, 50, 50]
@@ -45,25 +40,6 @@ def random_answers(seed, pictures):
         references.append({"boxes": truth, "labels": labels})
         predictions.append({"boxes": found, "labels": np.tile(labels, 2), "scores": scores})
     return Answers(predictions, references)
-
-
-@pytest.mark.parametrize("module", [detection, detection_boxes])
-def test_examples_run(module):
-    result = doctest.testmod(module)
-    assert result.attempted > 0
-    assert result.failed == 0
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_metrics_are_found_by_name(name):
-    metric = find_metric(name)
-    assert metric.name == name
-    assert isinstance(metric, WholeTaskMetric)
-    assert isinstance(metric.judge(random_answers(0, 3)), Judged)
-
-
-def test_there_are_six_of_them():
-    assert sorted(NAMES) == ["map", "map50", "map75", "map_large", "map_medium", "map_small"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -105,30 +81,10 @@ def test_quality_may_fall_when_a_wrong_answer_comes_in_time():
     assert curve[:, 0] == pytest.approx([0, 1, 0.5])
 
 
-def test_precision_at_101_recall_points():
-    """One of two boxes found: recall 0.5 is reached, points 0 to 0.50 count. A wrong detection before it halves precision."""
-    references = [answer(BOX, ELSEWHERE)]
-    one = find_metric("map50").judge(Answers([answer(BOX, score=0.5)], references))
-    assert one.ideal() == pytest.approx(51 / 101)
-    found = {"boxes": [[400, 0, 9, 9], BOX], "labels": [1, 1], "scores": [0.9, 0.5]}
-    assert find_metric("map50").judge(Answers([found], references)).ideal() == pytest.approx(51 / 101 / 2)
-
-
-def test_mean_over_iou_thresholds():
-    shifted = [10, 10, 50, 40]  # IoU 0.8 reaches the first seven of ten thresholds
-    answers = Answers([answer(shifted, score=1.0)], [answer(BOX)])
-    assert [find_metric(name).judge(answers).ideal() for name in ("map", "map50", "map75")] == pytest.approx([0.7, 1, 1])
-
-
 def test_a_detection_of_a_crowd_is_neither_right_nor_wrong():
     reference = {"boxes": [ELSEWHERE, [0, 0, 100, 100]], "labels": [1, 1], "crowd": [0, 1]}
     found = {"boxes": [BOX, [20, 20, 50, 50], ELSEWHERE], "labels": [1, 1, 1], "scores": [0.9, 0.8, 0.7]}
     assert find_metric("map").judge(Answers([found], [reference])).ideal() == pytest.approx(1)
-
-
-def test_a_class_without_boxes_to_find_costs_nothing():
-    answers = Answers([{"boxes": [BOX, BOX], "labels": [1, 2], "scores": [0.5, 0.9]}], [answer(BOX)])
-    assert find_metric("map").judge(answers).ideal() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("references", [[answer()], [{**answer(BOX), "crowd": [1]}]])
@@ -136,21 +92,6 @@ def test_without_boxes_to_find_quality_is_no_number(references):
     judged = find_metric("map").judge(Answers([answer(BOX, score=0.5)], references))
     assert math.isnan(judged.ideal())
     assert np.isnan(judged.curve([[5], [6]], [1, 9])).all()
-
-
-def test_sizes():
-    answers = Answers([answer([0, 0, 10, 10], score=0.5)], [answer([0, 0, 10, 10])])
-    found = {name: find_metric(name).judge(answers).ideal() for name in NAMES}
-    assert found["map_small"] == pytest.approx(1)
-    assert math.isnan(found["map_medium"])
-    assert math.isnan(found["map_large"])
-
-
-def test_an_iou_threshold_of_one():
-    box = [0.7, 0.7, 0.1, 0.1]  # rounding keeps its IoU with itself below 1
-    assert box_overlap(np.array([box]), np.array([box]), np.array([False]))[0] < 1
-    answers = Answers([answer(box, score=0.5)], [answer(box)])
-    assert Map("map", (1.0,)).judge(answers).ideal() == pytest.approx(1)
 
 
 def test_matches():
@@ -162,25 +103,6 @@ def test_matches():
     [one] = match_detections(truth, replace(found, scores=-found.scores), [0.5, 1.0], (0, 1e10))
     assert one.matched.tolist() == [[True, False, True]] * 2
     assert one.right.tolist() == [[False, False, True]] * 2
-
-
-def test_a_curve_of_matches():
-    classes = match_detections(ground_truth([answer(BOX)]), detections([answer(BOX, score=0.5)]), [0.5, 0.75], (0, 1e10))
-    judged = MeanAveragePrecision(1, classes)
-    assert judged.curve([[5]], [4, 5]) == pytest.approx(np.array([[0], [1]]))
-    assert judged.curve([[5]], []).shape == (0, 1)
-    assert judged.curve(np.empty((0, 1)), [4]).shape == (1, 0)
-
-
-@pytest.mark.parametrize(("times", "thresholds"), [([[0]], [1]), ([[math.nan]], [1]), ([[1]], [math.nan])])
-def test_times_and_thresholds_refused(times, thresholds):
-    with pytest.raises(InputError):
-        find_metric("map").judge(random_answers(0, 1)).curve(times, thresholds)
-
-
-def test_times_of_other_samples_refused():
-    with pytest.raises(ValueError, match="shapes"):
-        find_metric("map").judge(random_answers(0, 2)).curve([[1, 2, 3]], [1])
 
 
 def test_many_pairs_in_several_blocks(monkeypatch):
@@ -230,3 +152,98 @@ def test_a_class_that_only_a_detector_names_is_no_part():
     assert list(find_metric("map").judge_parts("class", answers)) == ["1"]
     assert find_metric("map_small").judge_parts("class", answers) == {}
     assert list(find_metric("map").judge_parts("area", answers)) == ["medium"]
+
+
+REFERENCE = {"boxes": [[0, 1, 2, 3], [4, 5, 6, 7]], "labels": [3, 9], "areas": [5.5, 40], "crowd": [0, 1]}
+PREDICTION = {"boxes": [[0, 1, 2, 3], [4, 5, 6, 7]], "labels": [3, 9], "scores": [0.5, 1]}
+EMPTY = {"boxes": [], "labels": []}
+
+
+def test_pictures_are_laid_one_after_the_other():
+    truth = ground_truth([REFERENCE, EMPTY, REFERENCE])
+    assert truth.pictures == 3
+    assert truth.picture.tolist() == [0, 0, 2, 2]
+    assert truth.label.tolist() == [3, 9, 3, 9]
+    assert truth.boxes.tolist() == REFERENCE["boxes"] * 2
+    assert truth.areas.tolist() == [5.5, 40] * 2
+    assert truth.crowd.tolist() == [False, True] * 2
+
+    nothing = [{}, [], {**EMPTY, "scores": []}, {"boxes": None, "labels": None, "scores": None}]
+    found = detections([None, PREDICTION, *nothing, PREDICTION])
+    assert found.picture.tolist() == [1, 1, 6, 6]
+    assert found.label.tolist() == [3, 9, 3, 9]
+    assert found.boxes.tolist() == PREDICTION["boxes"] * 2
+    assert found.scores.tolist() == [0.5, 1] * 2
+
+
+def test_arrays_serve_as_lists_do():
+    truth = ground_truth([{name: np.array(values) for name, values in REFERENCE.items()}])
+    assert truth.boxes.tolist() == REFERENCE["boxes"]
+    found = detections(
+        [{name: np.array(values, dtype=np.float32 if name != "labels" else np.int16) for name, values in PREDICTION.items()}]
+    )
+    assert (found.boxes.dtype, found.scores.dtype, found.label.dtype) == (np.float64, np.float64, np.int64)
+    nothing = {"boxes": np.empty((0, 4)), "labels": np.empty(0, dtype=np.int64), "scores": np.empty(0)}
+    assert detections([nothing]).boxes.shape == ground_truth([nothing]).boxes.shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("boxes", [[0, 1, 2, math.nan], [4, 5, 6, 7]]),
+        ("boxes", [[0, 1, math.inf, 3], [4, 5, 6, 7]]),
+        ("widths and heights", [[0, 1, -2, 3], [4, 5, 6, 7]]),
+        ("boxes", [[0, 1, 2, 3]]),
+        ("boxes", []),
+        ("boxes", [[0, 1, 2], [4, 5, 6]]),
+        ("boxes", [["0", "1", "2", "3"], ["4", "5", "6", "7"]]),
+        ("boxes", None),
+        *(("labels", labels) for labels in ([3.0, 9.0], ["cat", "dog"], [True, False], [None, 9], [[3, 9]], 3)),
+        *(("areas", areas) for areas in ([1], [1, -1], [1, math.nan])),
+        *(("crowd", crowd) for crowd in ([0], [0, 2], [0, math.nan])),
+        *(("scores", scores) for scores in ([1], [1, math.nan], [1, -math.inf], [True, False], [1, None], None)),
+    ],
+)
+def test_what_is_no_box_no_label_and_no_score_is_refused(name, value):
+    changed = {"boxes" if name == "widths and heights" else name: value}
+    readers = {"scores": [detections], "areas": [ground_truth], "crowd": [ground_truth]}.get(name, [detections, ground_truth])
+    for read in readers:
+        with refused("invalid") as caught:
+            read([EMPTY | {"scores": []}, {**(REFERENCE if read is ground_truth else PREDICTION), **changed}])
+        assert caught.value.key.endswith(f" of sample 1: {name}")
+
+
+@pytest.mark.parametrize(("read", "answer"), [(ground_truth, 7), (detections, [[0, 1, 2, 3]])])
+def test_an_answer_that_is_no_mapping_is_refused(read, answer):
+    with refused("invalid"):
+        read([answer])
+
+
+IDS = [number for number in range(1, 91) if number not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)]
+"""COCO's 80 category ids."""
+
+
+def pictures(called: dict[int, int], moved: float = 0.0) -> Answers:
+    random = np.random.default_rng(2)
+    references, predictions = [], []
+    for _ in range(20):
+        classes = random.integers(80, size=4)
+        boxes = [[100.0 * place, 0.0, 60.0, 60.0] for place in range(4)]
+        references.append({"boxes": boxes, "labels": [IDS[one] for one in classes]})
+        found = [[x + moved, y, width, height] for x, y, width, height in boxes]
+        predictions.append({"boxes": found, "labels": [called[int(one)] for one in classes], "scores": [0.9] * 4})
+    return Answers(predictions=predictions, references=references)
+
+
+def test_class_numbers_in_place_of_category_ids_are_found() -> None:
+    assert names_other_categories(pictures({number: number for number in range(80)}))
+
+
+def test_category_ids_are_right_and_so_is_a_bad_detector() -> None:
+    right = dict(enumerate(IDS))
+    assert not names_other_categories(pictures(right))
+    assert not names_other_categories(pictures(right, moved=50.0))
+
+
+def test_categories_that_no_reference_has_are_found_without_a_box_that_fits() -> None:
+    assert names_other_categories(pictures({number: 1000 + number for number in range(80)}, moved=50.0))

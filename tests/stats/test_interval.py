@@ -1,17 +1,17 @@
 """Intervals of means: by SciPy's Beta step by step, within what is possible, and around their figure."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import refused
 from scipy import stats
 
-from orchestrator.contracts import InputError
 from orchestrator.stats.interval import clopper_pearson, korn_graubard, mean_intervals, sampling_interval
+from orchestrator.stats.latency import latency_percentiles
+from orchestrator.stats.pair import answered, compare_answered, one_more, paired
 from orchestrator.stats.units import spread
 
 VISITS = np.arange(60) // 2
@@ -90,26 +90,11 @@ def test_what_says_nothing_allows_all_that_is_possible() -> None:
     assert mean_intervals(np.zeros((0, 5)), 0.9, 18.0) == []
 
 
-@pytest.mark.parametrize(("confidence", "wider"), [(0.8, False), (0.99, True)])
-def test_more_confidence_is_wider(confidence: float, wider: bool) -> None:
-    curve = 0.9 - 0.05 * np.random.default_rng(3).integers(0, 2, (1, 60))
-    [usual], [other] = mean_intervals(curve, 0.9, 18.0, VISITS), mean_intervals(curve, 0.9, 18.0, VISITS, confidence=confidence)
-    assert (other.high - other.low > usual.high - usual.low) is wider
-
-
-@pytest.mark.parametrize("bounded", [True, False])
-def test_the_unit_of_quality_does_not_matter(bounded: bool) -> None:
-    curve = 0.9 - 0.05 * np.random.default_rng(3).integers(0, 2, (1, 60))
-    [found] = mean_intervals(curve, 0.9, 18.0, VISITS, bounded=bounded)
-    [small] = mean_intervals(1e-6 * curve, 0.9e-6, 18.0, VISITS, bounded=bounded)
-    assert 1e-6 * found.low == pytest.approx(small.low)
-
-
 @pytest.mark.parametrize("late", [0.01, 0.2])
 def test_it_covers_the_mean_of_spells_within_reach(late: float) -> None:
     """Spells of 1.25 visits on average, in a sixth of all: 240 rounds in visits of 2."""
     random, covered = np.random.default_rng(7), 0
-    for _ in range(400):
+    for _ in range(200):
         slow = np.empty(120, dtype=bool)
         state = random.random() < 1 / 6
         for place in range(120):
@@ -119,22 +104,16 @@ def test_it_covers_the_mean_of_spells_within_reach(late: float) -> None:
         [found] = mean_intervals(1 - lost[None], 1.0, 20.0, np.arange(240) // 2)
         truth = 1 - (late * 5 / 6 + min(4 * late, 1) / 6)
         covered += found.low <= truth <= found.high
-    assert covered >= 0.93 * 400
+    assert covered >= 0.93 * 200
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (([[0.1, math.nan]], 0.5, 9.0), "finite qualities are needed"),
-        ((np.zeros((1, 0)), 0.5, 9.0), "over 0 rounds"),
-        (([[0.1]], math.nan, 9.0), "ideal quality nan"),
-        (([[0.1]], 0.5, 0.0), "0.0 answers at stake"),
-        (([[0.1]], 0.5, math.nan), "nan answers at stake"),
-    ],
+    ("curve", "ideal", "answers"),
+    [([[0.1, math.nan]], 0.5, 9.0), (np.zeros((1, 0)), 0.5, 9.0), ([[0.1]], math.nan, 9.0), ([[0.1]], 0.5, 0.0), ([[0.1]], 0.5, math.nan)],
 )
-def test_what_has_no_interval_is_refused(arguments: tuple[object, float, float], says: str) -> None:
-    with pytest.raises(InputError, match=says):
-        mean_intervals(*arguments)  # type: ignore[arg-type]
+def test_what_has_no_interval_is_refused(curve: object, ideal: float, answers: float) -> None:
+    with refused("invalid"):
+        mean_intervals(curve, ideal, answers)  # type: ignore[arg-type]
 
 
 @given(n=st.integers(1, 500), data=st.data(), confidence=st.sampled_from([0.8, 0.95, 0.999]))
@@ -152,3 +131,104 @@ def test_sampling_intervals_are_of_other_samples() -> None:
     low, high = stats.t.interval(0.95, 4, scores.mean(), scores.std(ddof=1) / math.sqrt(5))
     assert (parts.low, parts.high, parts.method) == (pytest.approx(max(low, 0.25)), min(high, 1.0), "t")
     assert (sampling_interval([0.5]).low, sampling_interval([0.5]).high) == (0.0, math.inf)
+
+
+ROUNDING = 1e-9
+ROUNDS = st.sampled_from([1, 2, 6, 30])
+SIZES_OF_VISITS = st.sampled_from([None, 1, 2])
+KINDS = ("constant", "one outlier", "gains", "both signs", "rare losses", "heavy losses")
+SEEDS = st.integers(0, 2**32 - 1)
+IDEALS = st.sampled_from([1e-6, 0.125, 0.9, 1.0])
+
+
+def changes(kind: str, rounds: int, random: np.random.Generator) -> np.ndarray:
+    """By how much rounds differ from ideal quality, as shares of it; above 0 where they gain."""
+    if kind == "constant":
+        return np.full(rounds, random.choice([-1, -random.random(), -1e-15, 0, 1e-15, random.random()]))
+    if kind == "one outlier":
+        found = np.zeros(rounds)
+        found[random.integers(rounds)] = random.choice([-1, 1]) * random.choice([1e-9, 0.5, 1])
+        return found
+    if kind == "gains":
+        return random.random(rounds) * random.choice([1e-6, 1])
+    if kind == "both signs":
+        return random.uniform(-1, 1, rounds) * random.choice([1e-6, 1])
+    if kind == "rare losses":
+        return -random.random(rounds) * (random.random(rounds) < 0.1)
+    return -np.minimum(0.01 * random.pareto(1, rounds), 1)
+
+
+def holds(low: float, figure: float, high: float) -> bool:
+    rounding = ROUNDING * max(1.0, abs(figure)) if math.isfinite(figure) else 0.0
+    return low - rounding <= figure <= high + rounding
+
+
+def in_visits(rounds: int, of: int | None) -> np.ndarray | None:
+    return None if of is None else np.arange(rounds) // of
+
+
+@settings(max_examples=60)
+@given(kind=st.sampled_from(KINDS), rounds=ROUNDS, visits=SIZES_OF_VISITS, ideal=IDEALS, seed=SEEDS)
+def test_metrics_that_are_no_mean(kind: str, rounds: int, visits: int | None, ideal: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    quality = ideal * (1 + changes(kind, rounds, random))
+    answers = float(random.choice([1.0, 12.5, 5000.0]))
+    [found] = mean_intervals(quality[None], ideal, answers, in_visits(rounds, visits), bounded=False)
+    assert found.low >= 0
+    assert found.high <= max(1.0, quality.max())
+    assert holds(found.low, float(quality.mean()), found.high)
+    assert all(math.isfinite(value) for value in (found.low, found.high, *found.parameters.values()))
+
+
+@settings(max_examples=40)
+@given(
+    kind=st.sampled_from(["constant", "one outlier", "rare losses", "heavy losses"]),
+    rounds=ROUNDS,
+    visits=SIZES_OF_VISITS,
+    ideal=IDEALS,
+    seed=SEEDS,
+)
+def test_metrics_that_are_means(kind: str, rounds: int, visits: int | None, ideal: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    quality = ideal * (1 - np.abs(changes(kind, rounds, random)))
+    [found] = mean_intervals(quality[None], ideal, float(random.choice([0.3, 1.0, 18.0, 900.0])), in_visits(rounds, visits))
+    assert found.low >= 0
+    assert found.high <= ideal * (1 + 1e-12)  # a mean of equal numbers may lie above them by its rounding
+    assert holds(found.low, float(quality.mean()), found.high)
+
+
+@settings(max_examples=30)
+@given(kind=st.sampled_from(KINDS), rounds=ROUNDS, others=ROUNDS, samples=st.sampled_from([1, 2, 20]), seed=SEEDS)
+def test_differences(kind: str, rounds: int, others: int, samples: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    a, b = (np.stack([1 + changes(kind, samples, random) for _ in range(count)]) for count in (rounds, others))
+    units, resolution = min(rounds, others), random.choice([0.0, 1 / samples])
+    before, after = a.mean(axis=1), b.mean(axis=1)
+    this, more = paired(before[:units], after[:units], resolution=resolution), one_more(before, after, resolution=resolution)
+    for found in (this, more, compare_answered(answered(a), answered(b))):
+        assert holds(found.low, found.difference, found.high)
+
+
+@settings(max_examples=30)
+@given(
+    rounds=ROUNDS,
+    visits=SIZES_OF_VISITS,
+    inferences=st.sampled_from([1, 3, 20, 300]),
+    spread=st.sampled_from([0.0, 0.1, 2.0]),
+    late=st.booleans(),
+    seed=SEEDS,
+)
+def test_percentiles_of_time(rounds: int, visits: int | None, inferences: int, spread: float, late: bool, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    times = np.ceil(1e6 * random.lognormal(0, 0.3, (rounds, inferences)) * random.lognormal(0, spread, (rounds, 1)))
+    if late:
+        times[random.random(times.shape) < 0.05] = np.inf
+    for found in latency_percentiles(times, [50, 90, 99, 99.9], in_visits(rounds, visits)):
+        assert holds(found.low_ns, found.value_ns, found.high_ns)
+
+
+@settings(max_examples=40)
+@given(scores=st.lists(st.sampled_from([0.0, 1.0, 0.25, 3.0]), min_size=1, max_size=30))
+def test_ideal_quality_of_drawn_samples(scores: list[float]) -> None:
+    found = sampling_interval(scores)
+    assert holds(found.low, float(np.mean(scores)), found.high)

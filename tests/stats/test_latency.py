@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import math
 from fractions import Fraction
 
@@ -7,19 +5,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
+from refusals import refused
 from scipy import optimize, stats
 
-from orchestrator.contracts import InputError
 from orchestrator.stats.latency import LatencyPercentile, latency_percentiles, percentile_inverted_cdf, percentile_rank
-from orchestrator.stats.times import checked_times
 from orchestrator.stats.units import spread
-
-
-@given(hnp.arrays(np.float64, st.integers(1, 60), elements=st.floats(0.5, 1e12)), st.integers(0, 64))
-def test_percentile_equals_numpys_inverted_cdf(x, share):
-    percentile = 100 * share / 64  # binary fractions, so that numpy's arithmetic is exact as well
-    assert percentile_inverted_cdf(x, percentile) == np.percentile(x, percentile, method="inverted_cdf")
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=200), st.sampled_from([0.1, 5, 50, 90, 95, 99, 99.9, 99.99, 100]))
@@ -36,28 +26,15 @@ def test_rank_is_exact_where_floats_are_not():
     assert percentile_rank(7, 0) == 1
 
 
-def test_percentile_keeps_integers_that_floats_cannot_hold():
+def test_a_percentile_may_be_infinite_or_an_integer_that_floats_cannot_hold():
+    x = [1.0, 2.0, math.inf, math.inf]
+    assert [percentile_inverted_cdf(x, percentile) for percentile in (50, 51)] == [2, math.inf]
     assert percentile_inverted_cdf(np.array([2**62 + 1, 3]), 100) == 2**62 + 1
 
 
-def test_percentile_may_be_infinite():
-    x = [1.0, 2.0, math.inf, math.inf]
-    assert percentile_inverted_cdf(x, 50) == 2
-    assert percentile_inverted_cdf(x, 51) == math.inf
-
-
-@pytest.mark.parametrize(
-    ("x", "percentile", "says"),
-    [
-        ([], 50, "0 values"),
-        ([1.0, math.nan], 50, "NaN"),
-        ([1], 101, "percentile 101"),
-        ([1], -1, "percentile -1"),
-        ([1], math.nan, "nan"),
-    ],
-)
-def test_percentile_refuses(x, percentile, says):
-    with pytest.raises(InputError, match=says):
+@pytest.mark.parametrize(("x", "percentile"), [([], 50), ([1.0, math.nan], 50), ([1], 101), ([1], -1), ([1], math.nan)])
+def test_percentile_refuses(x, percentile):
+    with refused("invalid"):
         percentile_inverted_cdf(x, percentile)
 
 
@@ -119,7 +96,7 @@ def test_it_covers_percentiles_of_spells_within_reach():
         1,
         5,
     )
-    for _ in range(300):
+    for _ in range(150):
         states, state = [], False
         for _ in range(120):
             state = random.random() < (1 / 5 if state else 4 / 25)
@@ -128,8 +105,8 @@ def test_it_covers_percentiles_of_spells_within_reach():
         [found] = latency_percentiles(times, [95], np.arange(240) // 2)
         covered += found.low_ns <= truth <= found.high_ns
         unbounded += not math.isfinite(found.high_ns)
-    assert covered >= 0.93 * 300
-    assert unbounded <= 0.05 * 300
+    assert covered >= 0.93 * 150
+    assert unbounded <= 0.05 * 150
 
 
 def test_a_certified_percentile_has_ten_independent_times_beyond_it_and_an_upper_limit():
@@ -152,21 +129,3 @@ def test_percentile_that_falls_on_lost_samples():
     [found] = latency_percentiles(some, [99])
     assert found.value_ns == found.high_ns == math.inf
     assert found.low_ns in (7, math.inf)
-
-
-def test_no_percentiles_are_none():
-    assert latency_percentiles([[1.0, 2.0]], []) == []
-
-
-@pytest.mark.parametrize("wrong", [0, -1, math.nan])
-def test_times_must_be_positive(wrong):
-    with pytest.raises(InputError, match="positive"):
-        latency_percentiles([[1.0, wrong]], [50])
-
-
-def test_times_keep_their_kind():
-    assert checked_times(np.array([1, 2], dtype=np.uint8)).dtype == np.int64
-    assert checked_times(np.array([1, np.inf], dtype=np.float32)).dtype == np.float64
-    assert checked_times([]).size == 0
-    untouched = np.array([1, 2**62])
-    assert checked_times(untouched) is untouched

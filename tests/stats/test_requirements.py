@@ -1,7 +1,5 @@
 """Verdicts against exact tails, brute force and simulation."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -118,13 +116,6 @@ def test_a_mean_whose_interval_is_wide_takes_as_many_more_as_narrow_it() -> None
     assert mean_reaches(gained, found.figure, 1.0, 10, VISITS, error=0.05).more is None
 
 
-def test_a_metric_that_may_gain_has_the_interval_of_student() -> None:
-    gained = np.random.default_rng(4).normal(0.5, 0.05, 120)
-    found = mean_reaches(gained, 0.4, 0.5, 10, VISITS, bounded=False, error=0.05)
-    [interval] = mean_intervals(gained[None], 0.5, 10, VISITS, bounded=False)
-    assert (found.verdict, found.low, found.high) == ("met", interval.low, interval.high)
-
-
 @pytest.mark.parametrize("late_share", [0.5, 0.1])
 @pytest.mark.parametrize("size", [4, 5, 28, 29, 60])
 def test_starts_by_exact_tails(late_share: float, size: int) -> None:
@@ -164,14 +155,6 @@ def test_a_bound_that_is_seldom_broken_is_found_at_the_planned_size(allowed: flo
     drawn = np.random.default_rng(seed).random((100, rounds)) + 1
     units = np.arange(rounds) // 2
     met = [rounds_keep(row, 2 - allowed / 4, units, rounds, late_share=allowed, error=0.05).verdict == "met" for row in drawn]
-    assert np.mean(met) >= 0.8
-
-
-def test_a_mean_that_seldom_loses_is_found_at_the_planned_size() -> None:
-    visits = planned_units("mean", 0.05, 0.05, 40) or 0
-    gained = np.random.default_rng(8).binomial(20, 1 - 0.05 / 4, (100, 2 * visits)) / 20
-    units = np.arange(2 * visits) // 2
-    met = [mean_reaches(row, 0.95, 1.0, 20, units, error=0.05).verdict == "met" for row in gained]
     assert np.mean(met) >= 0.8
 
 

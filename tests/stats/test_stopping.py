@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -8,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from refusals import refused
 
 from benchmarks.paper_program import course
-from orchestrator.contracts import InputError
 from orchestrator.stats.certificate import samples_to_certify
 from orchestrator.stats.interval import mean_intervals
 from orchestrator.stats.stopping import CHECK_COLUMNS, RULES, Decision, RoundObservation, make_rule
@@ -106,22 +104,12 @@ def test_own_threshold_is_frozen_from_the_first_ten_rounds_and_applied_to_the_ot
     assert (first["primary_threshold"], first["quality_mean"], first["half_width"]) == (None, None, None)
 
 
-def test_a_threshold_in_ms_is_applied_from_the_first_round() -> None:
-    rule = make("settled", primary="11 ms")
-    rounds, decisions = run(rule, steady())
-    assert rounds >= 30
-    first = next(rows(decisions))
-    assert (first["primary_threshold"], first["primary_threshold_origin"]) == ("11 ms", "absolute")
-    assert first["primary_threshold_ns"] == 11 * 10**6
-    assert first["quality_mean"] is not None
-
-
 def in_spells(number: int) -> np.ndarray:
     """Return times that are half as long again in two rounds of every ten."""
     return steady(number)(number) * (1.5 if number % 10 < 2 else 1.0)
 
 
-@pytest.mark.parametrize(("visit_rounds", "more"), [(2, {}), (0, {}), (2, {"answers": 40.0}), (2, {"bounded": False})])
+@pytest.mark.parametrize(("visit_rounds", "more"), [(0, {}), (2, {"answers": 40.0}), (2, {"bounded": False})])
 def test_settled_stops_at_the_first_look_whose_interval_is_narrow(visit_rounds: int, more: dict[str, Any]) -> None:
     qualities = np.array([0.9 * float(np.mean(in_spells(number) <= 12 * MS)) for number in range(960)])
     widths = {look: half_width(qualities[:look], visit_rounds or 1, **more) for look in (30, 60, 120, 240, 480, 960)}
@@ -142,8 +130,6 @@ def test_a_trial_that_has_not_settled_says_how_many_minutes_it_lacks() -> None:
     assert (ended[0], ended[1][-1].reason) == (100, f"not settled: about {math.ceil((needed - 100) * 9 / 60)} more minutes")
     ended = run(make("settled", **bounds), in_spells, visit_rounds=2)
     assert ended[1][-1].reason == f"not settled: about {math.ceil(needed - 100):,} more rounds"
-    ended = run(make("settled", **bounds), in_spells, visit_rounds=2, round_s=0.001)
-    assert ended[1][-1].reason == "not settled: about 1 more minute"
 
 
 @pytest.mark.parametrize(("units", "sd"), [(30, 0.2), (60, 0.1), (100, 0.3)])
@@ -173,19 +159,6 @@ def test_fewer_than_twelve_visits_settle_nothing() -> None:
         assert (decisions[-1].reason or "").removeprefix("not settled: ") == lacking
 
 
-def test_densities_that_move_hold_nothing_up_and_are_told() -> None:
-    def moving_inference(number: int) -> RoundObservation:
-        seen = observation(number, steady(number)(number))
-        moving = {**seen.times, Clock.INFERENCE: seen.times[Clock.TOTAL] * 0.5 * (1 + 0.2 * (number % 80))}
-        return RoundObservation(number, moving, seen.quality, 0.9)
-
-    rule = make("settled", max_rounds=60)
-    decisions = [rule.update(moving_inference(number), 2.0 * number) for number in range(30)]
-    last = list(rows(decisions))[-1]
-    assert float(last["rjsd_total"] or 1) < 0.05 < float(last["rjsd_inference"] or 0)
-    assert decisions[-1].reason == "settled"
-
-
 def test_quality_that_never_moves_is_a_reason_of_its_own() -> None:
     rounds, decisions = run(make("settled", primary="100 ms"), steady())
     assert (rounds, decisions[-1].reason) == (30, "settled, quality constant")
@@ -200,17 +173,6 @@ def test_nothing_settles_where_every_sample_is_late() -> None:
     assert last["rjsd_total"] is None
     assert last["primary_threshold"] is None
     assert last["half_width"] is None
-
-
-def test_some_late_samples_hold_nothing_up() -> None:
-    rng = np.random.default_rng(5)
-
-    def times(number: int) -> np.ndarray:
-        return np.where(rng.random(SAMPLES) < 0.01, np.inf, steady(number)(number))
-
-    rounds, decisions = run(make("settled"), times)
-    assert decisions[-1].reason == "settled"
-    assert rounds <= 60
 
 
 def wide(seed: int = 0) -> Callable[[int], np.ndarray]:
@@ -256,11 +218,6 @@ def test_paper_goes_on_where_the_program_finds_no_bandwidth() -> None:
     rounds, decisions = run(make("paper", min_rounds=1, max_rounds=15), lambda number: np.full(SAMPLES, 10 * MS))
     assert (rounds, decisions[-1].reason) == (15, "max_rounds")
     assert list(rows(decisions)) == []
-
-
-def test_paper_takes_no_round_beyond_its_2000th() -> None:
-    rule = make("paper", min_rounds=1, max_rounds=5000)
-    assert rule.update(observation(2000, steady()(0)), 0.0) == Decision(False)
 
 
 def test_rounds_runs_to_max_rounds_whatever_the_times_say_and_keeps_the_trajectory() -> None:
@@ -313,21 +270,6 @@ def test_certify_wants_more_of_samples_that_are_alike_within_a_round(slow: float
     assert last["samples_effective"] == pytest.approx(60 * SAMPLES / float(last["design_effect"] or 1))
 
 
-def test_certify_takes_samples_as_independent_where_their_spread_says_so() -> None:
-    rng = np.random.default_rng(3)
-    rule = make("certify", min_rounds=100, max_rounds=100)
-    _, decisions = run(rule, lambda number: rng.lognormal(16, 0.1, SAMPLES))
-    last = list(rows(decisions))[-1]
-    assert 1 <= float(last["design_effect"] or 0) <= 1.5
-    assert last["samples_effective"] == int(last["rounds"] or 0) * SAMPLES
-
-
-def test_nothing_is_known_of_the_spread_where_no_sample_or_every_one_is_beyond() -> None:
-    for times in (np.full(SAMPLES, 5.0), np.full(SAMPLES, np.inf)):
-        _, decisions = run(make("certify", min_rounds=20, max_rounds=20), lambda _, times=times: times)
-        assert list(rows(decisions))[-1]["design_effect"] == 1
-
-
 def test_max_seconds_count_after_min_rounds() -> None:
     rounds, decisions = run(make("settled", primary="8 ms", half_width=1e-6, max_seconds=9), steady(), clock_s=2)
     assert rounds == 35
@@ -362,15 +304,9 @@ def test_checks_come_every_two_rounds_twice_a_second_and_with_history_grown_by_f
     assert [rounds for rounds in range(1, 400) if fast.due(rounds, 0.01 * rounds)] == [2, 52, 102, 152, 202, 252, 302, 352]
 
 
-@pytest.mark.parametrize(("name", "hint"), [("setled", "did you mean settled"), ("zzz", f"there is {', '.join(sorted(RULES))}")])
-def test_an_unknown_rule_is_told_with_the_nearest_name(name: str, hint: str) -> None:
-    with pytest.raises(InputError, match=f"measurement.rule={name}: no such rule; {hint}"):
-        make(name)
-
-
-def test_a_primary_threshold_that_is_none_is_told_at_once() -> None:
-    with pytest.raises(InputError, match="primary threshold 'soon'"):
-        make("settled", primary="soon")
+def test_an_unknown_rule_is_refused() -> None:
+    with refused("unknown", "measurement.rule", "setled"):
+        make("setled")
 
 
 class Patient:
@@ -391,12 +327,13 @@ def test_a_rule_has_options_and_numbers_of_its_own(monkeypatch: pytest.MonkeyPat
     rule = make_rule("patient", min_rounds=1, max_rounds=9, options={"patience": 2})
     decisions = [rule.update(observation(number, steady()(number)), float(number)) for number in range(2)]
     assert [(decision.stop, (decision.check or {})["left"]) for decision in decisions] == [(False, 1), (True, 0)]
-    with pytest.raises(InputError, match=r"measurement\.rule_options\.patients=2: rule patient has no such option; it has patience"):
-        make_rule("patient", min_rounds=1, max_rounds=9, options={"patients": 2})
-    with pytest.raises(InputError, match=r"rule_options\.patience=long: must be of type int, as its default 3 is"):
-        make_rule("patient", min_rounds=1, max_rounds=9, options={"patience": "long"})
-    with pytest.raises(InputError, match="rule rounds has no such option; it has none"):
-        make_rule("rounds", min_rounds=1, max_rounds=9, options={"patience": 1})
+    for name, option, value, code in (
+        ("patient", "patients", 2, "unknown"),
+        ("patient", "patience", "long", "invalid"),
+        ("rounds", "patience", 1, "unknown"),
+    ):
+        with refused(code, f"measurement.rule_options.{option}", value):
+            make_rule(name, min_rounds=1, max_rounds=9, options={option: value})
     with pytest.raises(TypeError, match="left='none': a number of a rule's own must be a finite int or float"):
         check_row({"left": "none"})
     with pytest.raises(TypeError, match=r"window=3: .* not be called window or confidence"):

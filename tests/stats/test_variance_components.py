@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -28,41 +26,18 @@ def test_balanced_components_are_those_of_the_textbook() -> None:
     assert math.isnan(got.sample)
 
 
-def test_one_way_components_are_those_of_the_f_test() -> None:
-    parts = [0.5 + 0.1 * number + np.random.default_rng(number).normal(0, 0.05, 8) for number in range(4)]
-    got = variance_components(parts)
-    f = stats.f_oneway(*parts).statistic
-    assert got.process == pytest.approx((f - 1) * got.round / 8)
-    assert math.isnan(got.visit)
-
-
 def test_components_of_unequal_classes_are_unbiased() -> None:
     sds = (0.05, 0.03, 0.04)
     sizes = [(3, 7), (5, 2), (8, 4), (2, 9), (6, 3)]  # visits and rounds of each process
     random = np.random.default_rng(1)
     found = []
-    for _ in range(2000):
+    for _ in range(500):
         parts = [drawn(random, 1, *size, sds).ravel() for size in sizes]
         visits = [np.repeat(np.arange(count), rounds) for count, rounds in sizes]
         found.append(variance_components(parts, visits)[:3])
-    means, errors = np.mean(found, axis=0), np.std(found, axis=0) / math.sqrt(2000)
+    means, errors = np.mean(found, axis=0), np.std(found, axis=0) / math.sqrt(500)
     truth = np.square(sds)
     assert (np.abs(means - truth) < 4 * errors + 0.03 * truth).all()  # estimates below 0 count as 0, a little too much
-
-
-def test_samples_that_go_their_own_ways_leave_rounds_nothing() -> None:
-    random = np.random.default_rng(2)
-    chance = random.random(40)
-    answers = [(random.random((200, 40)) < chance).astype(float) for _ in range(3)]
-    got = variance_components([table.mean(axis=1) for table in answers], None, answers)
-    assert got.sample == pytest.approx((chance * (1 - chance)).mean() / 40, rel=0.1)
-    assert got.round < 0.1 * got.sample
-    slow = random.random((200, 1)) < 0.3
-    rounds = [table * ~slow for table in answers]
-    got = variance_components([table.mean(axis=1) for table in rounds], None, rounds)
-    assert got.round > 3 * got.sample
-    whole = np.concatenate([table.mean(axis=1) for table in rounds]).var(ddof=1)
-    assert got.process + got.round + got.sample == pytest.approx(whole, rel=0.02)
 
 
 def test_samples_are_the_residual_of_a_two_way_table() -> None:

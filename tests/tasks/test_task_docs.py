@@ -58,7 +58,7 @@ def test_the_example_of_a_task_works(unpack: Callable[[str], dict[str, Any]], sa
 def test_the_example_of_a_model_works(
     runtime: str, unpack: Callable[[str], dict[str, Any]], make_context: Callable[..., LoadContext], tmp_path: Path
 ) -> None:
-    config = ModelConfig.model_validate(unpack("models.md"))
+    config = ModelConfig.model_validate(unpack("your-model.md"))
     assert runtime in config.runtimes
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(128, 10))

@@ -48,19 +48,27 @@ def make_rule(
     or a primary threshold that is none.
     """
     if name not in RULES:
-        raise InputError(f"measurement.rule={name}: no such rule; {nearest(name, RULES)}")
+        raise InputError(
+            f"measurement.rule={name}: no such rule; {nearest(name, RULES)}",
+            "unknown",
+            "measurement.rule",
+            name,
+        )
     parameters = inspect.signature(RULES[name]).parameters.values()
     defaults = {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
     checked = {}
     for option, value in (options or {}).items():
-        where = f"measurement.rule_options.{option}={str(value)[:40]}"
+        key = f"measurement.rule_options.{option}"
+        where = f"{key}={str(value)[:40]}"
         if option not in defaults:
             has = ", ".join(defaults) or "none"
-            raise InputError(f"{where}: rule {name} has no such option; it has {has}")
+            raise InputError(
+                f"{where}: rule {name} has no such option; it has {has}", "unknown", key, value
+            )
         default, wanted = defaults[option], type(defaults[option])
         if type(value) is not wanted and not (wanted is float and type(value) is int):
             kind = f"{wanted.__name__}, as its default {default} is"
-            raise InputError(f"{where}: must be of type {kind}")
+            raise InputError(f"{where}: must be of type {kind}", "invalid", key, value)
         checked[option] = wanted(value)
     settings = RuleSettings(min_rounds, max_rounds, max_seconds, half_width, primary)
     return Bounded(RULES[name](settings, **checked), settings)
