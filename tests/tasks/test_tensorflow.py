@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from refusals import refused
 
-from orchestrator.contracts import LoadContext, Model
+from orchestrator.contracts import Model
 from tasks.models.keras_classifier import KerasClassifier
 
 pytestmark = [
@@ -22,14 +22,6 @@ pytestmark = [
 
 SIZE = 24
 OPTIONS: dict[str, Any] = {"class_count": 7, "input_size": SIZE, "resize_size": SIZE, "mean": [0.5] * 3, "std": [0.25] * 3}
-
-
-@pytest.fixture(scope="module")
-def start_tensorflow(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Start TensorFlow as a trial does; its threads are then those of this process for good."""
-    from tasks.runtimes.tensorflow_settings import apply_settings
-
-    apply_settings(LoadContext("tensorflow", "fp32", False, False, "cpu", 2, 1, tmp_path_factory.mktemp("cache")))
 
 
 def build(*layers: Any, dtype: str = "float32") -> Any:

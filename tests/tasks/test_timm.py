@@ -152,7 +152,7 @@ def test_logits_are_those_of_timm_s_own_pipeline_within_1e_5(
 
 
 @needs_tensorflow
-def test_a_network_with_more_to_it_has_no_twin() -> None:
+def test_a_network_with_more_to_it_has_no_twin(start_tensorflow: None) -> None:
     """What the twin does not know of would otherwise be left out in silence."""
     for name, options in (
         ("vit_tiny_patch16_224", {"depth": 1, "init_values": 1e-5}),
