@@ -39,12 +39,6 @@ def test_constraints_fit_the_ranges_and_leave_torch_to_the_machine() -> None:
         assert wanted.name.startswith("torch") or (found is not None and wanted.specifier.contains(found)), text
 
 
-def test_a_build_with_cuda_is_told_by_what_comes_with_it() -> None:
-    assert INSTALL["brings_cuda"](report("torch", "sympy", "nvidia-cudnn-cu13"))
-    assert INSTALL["brings_cuda"](report("torch", "cuda-bindings"))
-    assert not INSTALL["brings_cuda"](report("torch", "sympy", "filelock"))
-
-
 @pytest.mark.parametrize(
     ("gpu", "cuda", "cpu_index", "said", "options"),
     [
@@ -59,17 +53,6 @@ def test_cuda_comes_where_there_is_a_gpu_or_no_other_build(gpu: bool, cuda: bool
     line, found = INSTALL["build_of_torch"](gpu, cuda, cpu_index)
     assert said in line
     assert found == options
-
-
-def test_a_gpu_is_one_that_nvidia_smi_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert not INSTALL["has_gpu"]()
-    program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA H100'\n")
-    program.chmod(0o755)
-    assert INSTALL["has_gpu"]()
-    program.write_text("#!/bin/sh\necho 'No devices were found'\n")
-    assert not INSTALL["has_gpu"]()
 
 
 def test_make_asks_for_extras_that_exist_and_says_what_to_do_next() -> None:
