@@ -292,7 +292,7 @@ MEANINGS = {
     "overruns": "allowed number of inferences beyond it",
     "samples_needed": "number of inferences needed",
     "samples_effective": "number of independent inferences",
-    "design_effect": "variance of the share beyond between rounds, relative to independent inferences",
+    "design_effect": "variance of the share beyond, relative to independent inferences",
 }
 for _clock in SERVICE_CLOCKS:
     MEANINGS |= {
