@@ -154,15 +154,6 @@ def test_a_victims_folder_that_a_stranger_made_first_is_one_line(
     assert "\n" not in told
 
 
-def test_a_victims_locks_are_out_of_reach(victims_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE)
-    with stranger(lambda: Turn("a", "campaign a").take(), uid=VICTIM) as victim:
-        assert victim.told == "done"
-        for attack in (lambda: os.open(victims_folder, os.O_RDONLY), victims_folder.rmdir, lambda: victims_folder.rename("/tmp/x")):
-            assert "PermissionError" in as_stranger(attack)
-        assert as_stranger(check_turn, uid=VICTIM) == "done"
-
-
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
@@ -291,19 +282,6 @@ def test_a_results_folder_that_others_may_write_gives_no_other_number(
         open_campaign(results).matrix(first.name)
     assert as_stranger(exchange) == "done"
     open_campaign(results).matrix(first.name)
-
-
-def test_a_results_folder_of_another_user_takes_consent_which_is_recorded(campaign: Callable[..., tuple[int, str]], public: Path) -> None:
-    results = public / "results"
-    assert as_stranger(lambda: (results.mkdir(), results.chmod(0o777))) == "done"
-    told = f"{results} can be written by every user: others could exchange what is measured there"
-    assert campaign(f"results_dir={results}") == (2, f"error: {told}; name a folder of your own with results_dir=, or add --trust\n")
-    assert list(results.iterdir()) == []
-    code, said = campaign(f"results_dir={results}", "--trust")
-    assert code == 0
-    assert f"{told}, which campaign.json and the report note\n" in said
-    assert open_campaign(results).record.open_to == (f"{results} can be written by every user",)
-    assert f"could have exchanged these results: {results} can be written by every user." in (results / "report.md").read_text()
 
 
 def test_who_could_change_a_results_folder(public: Path) -> None:

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from program import NULL
 from stranger import elsewhere, needs_root
 
 from orchestrator.__main__ import main
 from orchestrator.measurement.scratch import Scratch
 
-SUPPORT = Path(__file__).parents[1] / "support"
-WORDS = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", "measurement.rule=rounds"]
+WORDS = [*NULL, "model=echo", "measurement.rule=rounds"]
 
 
 @pytest.fixture
