@@ -23,7 +23,7 @@ def command(
     """Write the paper's tables, figures and claims from stored files.
 
     Writes study.md, study.json and figures; claims are held to criteria that were fixed beforehand. No code of a campaign
-    is run. See docs/statistics.md, section Study.
+    is run. See docs/study.md.
     """
     from orchestrator.analysis.campaign_analysis import SeveralCampaigns
     from orchestrator.commands.reading import refuse_twice
