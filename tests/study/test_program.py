@@ -108,40 +108,6 @@ def test_the_benchmark_prints_the_recorded_form() -> None:
     assert list(differing({name: recorded[name] for name in SECTIONS}, json.loads(found.stdout))) == []
 
 
-@pytest.mark.parametrize(
-    ("timings", "answers", "said"),
-    [
-        (None, "0,1,1,2,3,4,5,9", r"timings\.csv: cannot be read \(No such file or directory\)"),
-        ("0,0,0,1,2,3\n0,1,1,1,2,3", None, r"predictions\.csv: cannot be read \(No such file or directory\)"),
-        ("0,0,0,1,2,3\n0,1,1,1,2,3", "0,1,1,2,3,4,5,9", r"predictions\.csv: answers to 1 samples, and times of 2; both files must be"),
-        ("0,0,0,1,2,x", "0,1,1,2,3,4,5,9", r"timings\.csv: is no table of whole numbers .*round, sample, batch"),
-        ("0,0,0,1", "0,1,1,2,3,4,5,9", r"timings\.csv: 1 rows of 4 columns below a heading; it must have round, sample, batch"),
-        ("", "0,1,1,2,3,4,5,9", r"timings\.csv: 0 rows of 0 columns"),
-    ],
-)
-def test_files_that_do_not_serve_are_refused_in_one_line(tmp_path: Path, timings: str | None, answers: str | None, said: str) -> None:
-    paths = [tmp_path / "timings.csv", tmp_path / "predictions.csv"]
-    for path, rows in zip(paths, (timings, answers), strict=True):
-        if rows is not None:
-            path.write_text(f"heading\n{rows}\n" if rows else "heading\n")
-    with pytest.raises(SystemExit, match=said) as refused:
-        read_answers(paths[1], read_timings(paths[0]))
-    assert "\n" not in str(refused.value)
-
-
-def test_detections_of_other_samples_or_without_references_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "timings.csv").write_text("heading\n0,0,0,1,2,3\n")
-    timings, path = read_timings(tmp_path / "timings.csv"), tmp_path / "predictions.json"
-    for found, said in (
-        ("[", "is no JSON"),
-        ("[]", "answers to 0 samples, and times of 1"),
-        ('[{"sample": 0}]', r"references\.json: cannot be read"),
-    ):
-        path.write_text(found)
-        with pytest.raises(SystemExit, match=said):
-            read_answers(path, timings)
-
-
 def bandwidth_by_definition(values: np.ndarray) -> float:
     """Return KDEpy's figure from its equations, with none of the shortcuts: a cosine at a time, hat functions, powers of integers."""
     span = float(values.max() - values.min())
