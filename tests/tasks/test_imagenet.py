@@ -1,16 +1,19 @@
-from __future__ import annotations
-
+import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from refusals import refused
 
 from tasks.imagenet import ImageNet
+from tasks.pictures import check_picture, decode
 
 Save = Callable[..., Path]
+
 
 GOOD = "file,class_index,class_name\na.jpg,0,tench\nsub/b.png,2,crane\n"
 
@@ -112,21 +115,6 @@ def test_class_folders_are_read_as_torchvision_reads_them(tmp_path: Path, save_p
     assert {sample.slices["class"] for sample in samples} == {"a", "b", "c"}
 
 
-def test_hidden_files_and_folders_are_passed_over(tmp_path: Path, save_picture: Save) -> None:
-    save_picture(tmp_path / "a" / "1.png")
-    save_picture(tmp_path / ".checkpoints" / "1.png")
-    (tmp_path / "a" / "._1.png").write_bytes(b"a resource fork")
-    task = ImageNet(str(tmp_path), 1)
-    task.check()
-    assert [sample.name for sample in task.samples()] == ["a/1.png"]
-
-
-def test_an_empty_class_folder_keeps_the_later_indices(tmp_path: Path, save_picture: Save) -> None:
-    (tmp_path / "a").mkdir()
-    save_picture(tmp_path / "b" / "1.png")
-    assert [sample.reference for sample in ImageNet(str(tmp_path), 2).samples()] == [1]
-
-
 @pytest.mark.parametrize(
     ("files", "root", "classes", "code", "key"),
     [
@@ -145,3 +133,35 @@ def test_a_root_of_another_form_is_refused(
         (tmp_path / name).touch()
     with refused(code, key):
         ImageNet(str(tmp_path / root) if root else root, classes).check()
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "webp", "tiff", "ppm"])
+def test_a_picture_cut_short_is_refused(tmp_path: Path, save_picture: Save, suffix: str) -> None:
+    path = save_picture(tmp_path / f"picture.{suffix}", size=(160, 120))
+    check_picture(path)
+    whole = path.read_bytes()
+    for share in (0.0, 0.05, 0.5, 0.9):
+        path.write_bytes(whole[: int(len(whole) * share)])
+        with refused("damaged", value=path):
+            check_picture(path)
+
+
+def test_a_thumbnail_s_end_marker_does_not_pass_for_the_picture_s(tmp_path: Path, save_picture: Save) -> None:
+    thumbnail = save_picture(tmp_path / "thumbnail.jpg").read_bytes()
+    path = tmp_path / "a" / "picture.jpg"
+    path.parent.mkdir()
+    Image.effect_noise((160, 120), 60).convert("RGB").save(path, comment=thumbnail)
+    ImageNet(str(tmp_path), 1).check()
+    path.write_bytes(path.read_bytes()[:2000])
+    with refused("damaged", value=path):
+        ImageNet(str(tmp_path), 1).check()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "RGBA", "CMYK"])
+def test_every_mode_becomes_rgb(mode: str) -> None:
+    gradient = Image.linear_gradient("L").convert(mode)
+    encoded = io.BytesIO()
+    gradient.save(encoded, "TIFF")
+    picture = decode(encoded.getvalue())
+    assert picture.mode == "RGB"
+    assert np.array_equal(np.asarray(picture), np.asarray(gradient.convert("RGB")))

@@ -2,11 +2,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from lazily import Lazily
+from PIL import Image
 
 from tasks.boxes import MOST_FOUND, best_of_overlapping, dense_predictions, intersection_over_union, objects_group, prediction
+from tasks.models.classifier import likeliest
+from tasks.models.image_input import ImageInput, resized
 
 torch = Lazily("torch")
+
+
 torchvision = Lazily("torchvision")
 
 
@@ -66,3 +74,53 @@ def test_one_place_may_hold_boxes_of_two_classes() -> None:
 
 def test_pictures_are_grouped_by_their_objects() -> None:
     assert [objects_group(count) for count in (0, 1, 4, 5, 60)] == ["none", "1-4", "1-4", "5+", "5+"]
+
+
+def noise(width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(width * height).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("size", [(101, 77), (77, 101), (64, 64), (33, 300), (40, 40)])
+def test_pictures_are_prepared_as_torchvision_prepares_them(interpolation: str, size: tuple[int, int]) -> None:
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms._presets import ImageClassification
+
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    preset = ImageClassification(crop_size=33, resize_size=40, mean=mean, std=std, interpolation=InterpolationMode(interpolation))
+    ours = ImageInput(33, 40, interpolation, tuple(255 * value for value in mean), tuple(255 * value for value in std))
+    picture = noise(*size)
+    array = ours.array([picture])
+    assert array.dtype == np.float32
+    np.testing.assert_allclose(array, preset(picture).numpy()[None], atol=2e-6, rtol=1e-6)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 600))
+def test_resizing_agrees_with_torchvision_and_keeps_the_shape(width: int, height: int, shorter: int) -> None:
+    from torchvision.transforms.functional import _compute_resized_output_size
+
+    expected_height, expected_width = _compute_resized_output_size((height, width), [shorter])
+    assert resized(width, height, shorter) == (expected_width, expected_height)
+    assert min(resized(width, height, shorter)) == shorter
+
+
+@given(
+    arrays(
+        np.float32,
+        array_shapes(min_dims=2, max_dims=2, max_side=12),
+        elements=st.one_of(st.integers(-2, 2).map(float), st.floats(width=32, allow_nan=False)),
+    )
+)
+def test_the_five_largest_come_first_and_of_equals_the_lower_index(logits: np.ndarray) -> None:
+    expected = [sorted(range(len(row)), key=lambda index, row=row: (-row[index], index))[:5] for row in logits]
+    answers = likeliest(logits)
+    assert answers == expected
+    assert all(type(index) is int for row in answers for index in row)
+
+
+def test_nan_is_an_error_and_no_answer() -> None:
+    with pytest.raises(ArithmeticError, match="NaN"):
+        likeliest(np.array([[0.0, np.nan]], dtype=np.float32))

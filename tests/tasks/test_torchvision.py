@@ -9,12 +9,17 @@ from lazily import Lazily
 from PIL import Image
 from refusals import refused
 
-from tasks.models.torchvision_classifier import TorchvisionClassifier, builder_arguments, published_input
-
-torch = Lazily("torch")
-torchvision = Lazily("torchvision")
+from orchestrator.contracts import LoadedModel, Model
+from tasks.models.torchvision_classifier import TorchvisionClassifier
+from tasks.models.torchvision_detector import TorchvisionDetector, unit_pixels
 
 pytestmark = pytest.mark.slow
+
+torch = Lazily("torch")
+
+
+torchvision = Lazily("torchvision")
+
 
 SMALL = "mobilenet_v3_small"
 
@@ -110,20 +115,6 @@ def test_what_does_not_fit_is_refused(options: dict[str, Any], code: Any, key: s
         TorchvisionClassifier(**settings).load(make_context())
 
 
-@pytest.mark.parametrize(
-    ("options", "code", "key"),
-    [
-        ({}, "missing", "model.path"),
-        ({"weights": "no/such/file.pth"}, "not_found", "model.path"),
-        ({"path": "no/such/file.pth"}, "not_found", "model.path"),
-        ({"path": __file__, "resize_size": 100}, "conflict", "model.resize_size"),
-    ],
-)
-def test_what_is_wrong_without_a_framework_is_found_by_check(options: dict[str, Any], code: Any, key: str) -> None:
-    with refused(code, key):
-        TorchvisionClassifier(SMALL, 1000, **options).check()
-
-
 def test_files_that_hold_no_weights_are_refused_and_their_code_is_not_run(
     network: torch.nn.Module, tmp_path: Path, make_context: Any
 ) -> None:
@@ -146,24 +137,6 @@ def test_files_that_hold_no_weights_are_refused_and_their_code_is_not_run(
         model.load(make_context())
 
 
-def test_published_entries_get_the_network_they_belong_to() -> None:
-    """Oracle: the number of parameters that torchvision publishes with each entry."""
-    for architecture in torchvision.models.list_models(module=torchvision.models):
-        if architecture.startswith("regnet_"):  # computes its widths with tensors, which have no values on the meta device
-            continue
-        built: dict[str, Any] = {}
-        for entry in torchvision.models.get_model_weights(architecture):
-            arguments = builder_arguments(architecture, published_input(entry).crop_size, published=True)
-            if (given := str(arguments)) not in built:
-                with torch.device("meta"):
-                    built[given] = torchvision.models.get_model(architecture, num_classes=1000, **arguments)
-            # Of GoogLeNet alone, the auxiliary heads are not counted.
-            left_out = ("aux",) if architecture == "googlenet" else ()
-            counted = sum(weight.numel() for name, weight in built[given].named_parameters() if not name.startswith(left_out))
-            assert counted == entry.meta["num_params"], entry
-            assert getattr(built[given], "transform_input", True), "torchvision's own weights expect it"
-
-
 def test_safetensors_files_are_read(network: torch.nn.Module, tmp_path: Path, make_context: Any) -> None:
     from safetensors.torch import save_file
 
@@ -173,3 +146,88 @@ def test_safetensors_files_are_read(network: torch.nn.Module, tmp_path: Path, ma
     model.check()
     assert model.files() == (path,)
     assert model.load(make_context()).facts["classes"] == 1000
+
+
+SMALL_DETECTOR = "ssdlite320_mobilenet_v3_large"
+
+
+CLASSES = 12
+
+
+@pytest.fixture(scope="module")
+def detector() -> torch.nn.Module:
+    torch.manual_seed(0)
+    built = torchvision.models.get_model(SMALL_DETECTOR, weights=None, weights_backbone=None, num_classes=CLASSES).eval()
+    # Random weights score every class alike and below what torchvision keeps; wider ones find something.
+    for layer in built.head.classification_head.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.normal_(layer.weight, std=0.3)
+    return built
+
+
+@pytest.fixture(scope="module")
+def detector_file(detector: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "small.pth"
+    torch.save(detector.state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def pictures() -> list[Image.Image]:
+    chance = np.random.default_rng(1)
+    return [Image.fromarray(chance.integers(0, 256, shape, dtype=np.uint8)) for shape in ((120, 160, 3), (200, 90, 3), (64, 64, 3))]
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_it_answers_as_torchvision_does(
+    batch: int, detector: torch.nn.Module, detector_file: Path, pictures: list[Image.Image], make_context: Any
+) -> None:
+    model = TorchvisionDetector(SMALL_DETECTOR, CLASSES, path=str(detector_file))
+    model.check()
+    assert isinstance(model, Model)
+    assert model.files() == (detector_file,)
+    loaded = model.load(make_context(batch=batch))
+    assert isinstance(loaded, LoadedModel)
+    batches = [pictures[start : start + batch] for start in range(0, len(pictures), batch)]
+    found = [row for part in batches for row in loaded.postprocess(loaded.infer(loaded.preprocess(part)))]
+    with torch.inference_mode():
+        expected = [detector([torchvision.transforms.functional.pil_to_tensor(picture).float() / 255])[0] for picture in pictures]
+    for one, whole in zip(found, expected, strict=True):
+        corners = whole["boxes"].numpy()
+        assert len(one["labels"]) > 5
+        assert one["labels"] == whole["labels"].tolist()
+        assert one["scores"] == pytest.approx(whole["scores"].tolist(), rel=1e-3)
+        assert np.allclose(one["boxes"], np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]), atol=1e-2)
+    assert loaded.facts["classes"] == CLASSES
+    assert loaded.input_size(pictures[0]) == 160 * 120
+
+
+def test_pixels_lie_between_0_and_1() -> None:
+    (white,) = unit_pixels([Image.new("RGB", (5, 4), (255, 0, 51))])
+    assert white.dtype == np.float32
+    assert white.shape == (3, 4, 5)
+    assert white[:, 0, 0].tolist() == [1, 0, np.float32(0.2)]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "key"),
+    [
+        ({"architecture": "fasterrcnn_mobilenet_v3_large_320_fpn"}, "conflict", ""),
+        ({"class_count": 91}, "conflict", ""),
+        ({"architecture": "fasterrcnn_resnet50"}, "unknown", "model.architecture"),
+        ({"architecture": "resnet18"}, "unknown", "model.architecture"),
+        ({"weights": "COCO_V9"}, "unknown", "model.weights"),
+        ({"weights": "COCO_V1"}, "conflict", "model.classes"),
+    ],
+)
+def test_what_does_not_fit_a_detector_is_refused(
+    options: dict[str, Any], code: Any, key: str, detector_file: Path, make_context: Any
+) -> None:
+    settings = {"architecture": SMALL_DETECTOR, "class_count": CLASSES, "path": str(detector_file)} | options
+    with refused(code, key):
+        TorchvisionDetector(**settings).load(make_context())
+
+
+def test_other_number_formats_are_refused(detector_file: Path, make_context: Any) -> None:
+    with refused("unsupported", "runtime.dtype", "bf16"):
+        TorchvisionDetector(SMALL_DETECTOR, CLASSES, path=str(detector_file)).load(make_context(dtype="bf16"))

@@ -1,6 +1,7 @@
-"""A server that is started gets ready, is watched, and leaves nothing behind, whoever ends it."""
+"""What a program leaves when it is killed is ended and cleared away, and nothing else is touched.
 
-from __future__ import annotations
+A server that is started gets ready, is watched, and leaves nothing behind, whoever ends it.
+"""
 
 import os
 import signal
@@ -12,13 +13,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from processes import ENDLESS_S, gone
 from refusals import refused
 
 from orchestrator.configuration.environment_values import Secret
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.machine.cores import allowed_cores, check_server_threads
 from orchestrator.measurement.failures import TrialFailed
-from orchestrator.running.keeper import await_keepers, living_below
+from orchestrator.running.keeper import Keeper, living_below
 from orchestrator.running.server import Server, order_of, read_log, with_port
 
 pytestmark = [
@@ -26,8 +28,74 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="a server's keeper reads /proc: run it on Linux"),
 ]
 
+PROGRAM = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from orchestrator.running.keeper import Keeper
+
+folder = Path(sys.argv[1])
+asleep = "import sys, time; file = open(sys.argv[1]); time.sleep(600)"
+child = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', *sys.argv[1:]], start_new_session=True).pid, flush=True)"
+(folder / "log").touch()
+beside = subprocess.Popen([sys.executable, "-c", asleep, folder / "log"], start_new_session=True)
+# What the command starts goes to a session of its own, outlives it and writes over nothing that would tell whose it is.
+keeper = Keeper([sys.executable, "-c", child + "; import time; time.sleep(600)", asleep, str(folder / "log")], log=folder / "pids")
+keeper.remove_at_end(folder)
+while not (pids := (folder / "pids").read_text()).endswith("\\n"):
+    pass
+print(keeper.own_pid, keeper.pid, int(pids), beside.pid, flush=True)
+if sys.argv[2] == "killed":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(0, signal.SIGTERM)  # a signal to the whole group is not for the keeper
+    os.kill(os.getpid(), signal.SIGKILL)
+keeper.end()
+"""
+
+
+@pytest.fixture(params=["killed", "ended"])
+def left(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, list[int]]]:
+    """A program's folder and, in order, its keeper, what that keeps, a child of this, and a process that it does not keep."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    command = [sys.executable, "-c", PROGRAM, folder, request.param]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as program:
+        assert program.stdout is not None
+        found = [int(pid) for pid in program.stdout.readline().split()]
+    yield folder, found
+    psutil.Process(found[-1]).kill()
+
+
+def test_what_is_kept_goes_and_all_else_stays(left: tuple[Path, list[int]]) -> None:
+    folder, (*kept_ones, beside) = left
+    assert len(kept_ones) == 3
+    assert gone(kept_ones)
+    assert not folder.exists()
+    assert psutil.Process(beside).is_running()
+
+
+def test_a_file_goes_and_a_link_does_not_lead_elsewhere(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").touch()
+    (tmp_path / "link").symlink_to(elsewhere)
+    (tmp_path / "stamps").touch()
+    with Keeper() as keeper:
+        for name in ("link", "stamps", "missing"):
+            keeper.remove_at_end(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
+    assert (elsewhere / "file").exists()
+
+
+def test_without_its_keeper_a_program_goes_on(tmp_path: Path) -> None:
+    with Keeper() as keeper:
+        assert keeper.own_pid is not None
+        os.kill(keeper.own_pid, signal.SIGKILL)
+        keeper.remove_at_end(tmp_path / "any")
+
+
 TINY = Path(__file__).parents[1] / "support" / "tiny_server.py"
-ENDLESS_S = 600
+
+
 Start = Callable[..., tuple[Server, ServerSettings]]
 
 
@@ -57,16 +125,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
         server.end()
 
 
-def gone(pids: list[int]) -> bool:
-    """Return whether all processes are gone, at the latest after a minute."""
-    until = time.monotonic() + ENDLESS_S
-    while time.monotonic() < until:
-        if not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids):
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def test_it_gets_ready_on_its_cores_and_ends_with_all_that_it_has_left(start: Start, tmp_path: Path) -> None:
     server, _ = start("--children", "2", "--says", "hello", stop_s=0.5)
     pids = server.processes()
@@ -93,7 +151,7 @@ def test_one_that_hears_is_not_killed_and_one_that_is_deaf_is(start: Start) -> N
         )
         server.end()
         assert server.keeper.killed is bool(words)
-        assert not any(psutil.pid_exists(pid) for pid in pids)
+        assert gone(pids)
 
 
 @pytest.mark.parametrize(
@@ -145,36 +203,6 @@ def test_without_its_keeper_it_dies(start: Start) -> None:
     assert gone([server.keeper.pid])
     for pid in pids[1:]:  # in a session of its own, it is out of reach of all but the keeper
         os.kill(pid, signal.SIGKILL)
-
-
-OWNER = """
-import os, signal, sys, time
-from pathlib import Path
-from orchestrator.configuration.environment_values import Secret
-from orchestrator.configuration.server import ServerSettings
-from orchestrator.running.server import Server, order_of, with_port
-from orchestrator.machine.cores import allowed_cores
-
-command = ["{python}", sys.argv[1], "--port", "{port}", "--children", "2"]
-settings = with_port(ServerSettings.model_validate({"name": "tiny", "url": "http://127.0.0.1:0", "command": command, "stop_s": 0.5}))
-server = Server(order_of(settings, allowed_cores()[:1], os.environ, Path(sys.argv[2]), Path()), Secret(""))
-server.await_ready(settings)
-print(server.keeper.own_pid, *server.processes(), flush=True)
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-os.killpg(0, signal.SIGTERM)  # a signal to the whole group is not for the keeper
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_a_killed_client_leaves_no_server(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", OWNER, str(TINY), str(tmp_path / "log")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as owner:
-        started = psutil.Process(owner.pid).create_time()
-        assert owner.stdout is not None
-        pids = [int(word) for word in owner.stdout.readline().split()]
-    assert len(pids) == 4
-    await_keepers(owner.pid, started, ENDLESS_S)
-    assert gone(pids)
 
 
 def test_a_child_whose_parent_ends_while_one_looks_is_no_stranger() -> None:
