@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -107,10 +106,3 @@ def test_campaigns_of_several_directories_are_one_evidence(campaign: Path, tmp_p
     assert {one["processes"] for one in document["requirements"][0]["systems"]} == {1, 2}
     twice = orchestrator("assess", campaign, campaign, "--requirements", EXAMPLES / "met.yaml", cwd=tmp_path)
     assert twice.returncode == 2
-
-
-def test_a_copied_campaign_counts_once(campaign: Path, tmp_path: Path) -> None:
-    copied, path = shutil.copytree(campaign, tmp_path / "copied"), tmp_path / "a.json"
-    assert assessed(campaign, EXAMPLES / "met.yaml", "--json", path, copied).returncode == 0
-    document = json.loads(path.read_text("utf-8"))
-    assert {one["processes"] for requirement in document["requirements"] for one in requirement["systems"]} == {1}

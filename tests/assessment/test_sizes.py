@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from orchestrator.assessment.requirements import Requirements, read_requirements
-from orchestrator.assessment.sizing import Outlook, Size, advice, sizes_of, sizes_table
+from orchestrator.assessment.requirements import Requirements
+from orchestrator.assessment.sizing import Outlook, Size, advice, sizes_of
 from orchestrator.configuration.config import parse_trial
 from orchestrator.stats.requirements import planned_units
 from orchestrator.storage.records import PlannedTrial
-
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "requirements"
 
 
 def planned(system: str = "one", repeats: int = 1, load: dict[str, Any] | None = None, **measurement: Any) -> list[PlannedTrial]:
@@ -113,23 +110,6 @@ def test_starts_take_fresh_processes_and_sessions_take_days() -> None:
     assert (few.need.processes, few.processes, few.need.days, few.enough) == (13, 1, 3, False)
     assert "measurement.repeat=5" in next(advice([few]))  # on each of the three days
     assert size(planned(repeats=5), **asked).enough
-
-
-def test_the_first_example_can_be_shown_and_the_last_cannot() -> None:
-    """Eight trials of 120 rounds."""
-    names = [f"cpu_{number}" for number in range(8)]
-    campaign = [one for name in names for one in planned(name, min_rounds=120)]
-    campaign = [replaced(one, "efficientnet_lite0") for one in campaign]
-    outlook = Outlook(campaign, dict.fromkeys(names, 20))
-    found = sizes_table(sizes_of(read_requirements(EXAMPLES / "met.yaml"), outlook))
-    assert [row[-1] for row in found.rows] == ["yes"] * 4
-    never = sizes_table(sizes_of(read_requirements(EXAMPLES / "not_shown.yaml"), outlook))
-    assert [row[-1] for row in never.rows] == ["no"] * 2
-
-
-def replaced(one: PlannedTrial, model: str) -> PlannedTrial:
-    trial = one.trial.model_copy(update={"model": one.trial.model.model_copy(update={"name": model})})
-    return one.model_copy(update={"trial": trial})
 
 
 def test_a_visit_under_load_is_a_stream() -> None:

@@ -82,12 +82,6 @@ def test_a_stretch_of_late_answers_lasts_as_long_as_the_answers_whatever_clock_t
     assert hold([trial], late_answers={**asked, "error_after": "164 ms"}).verdict == "not met"
 
 
-def test_a_percentile_of_latency(quick: Times) -> None:
-    trial = measured(quick)
-    assert hold([trial], latency={"percentile": 90, "within": "15 ms"}).verdict == "met"
-    assert hold([trial], latency={"percentile": 90, "within": "10 ms"}).verdict == "not met"
-
-
 def test_a_deadline_needs_as_many_rounds_as_its_share() -> None:
     """Rounds count as many times less as Student's t of 3 degrees of freedom is wider: 58 as 29, 0.05^(1/29) > 0.9."""
     asked = {"within": "20 ms", "share_of_rounds": 0.9}
@@ -161,18 +155,6 @@ def test_starts_are_fresh_processes() -> None:
     assert hold([starting(number, 200) for number in range(5)], first_inference=asked).verdict == "not met"
     assert hold(enough, cold_start={"within": "1.1 s"}).verdict == "met"
     assert hold(enough, cold_start={"within": "1 s"}).verdict == "not met"
-
-
-def test_what_imported_timings_do_not_hold_is_not_to_be_measured_again() -> None:
-    trial = measured(late_in(4, {}))
-    imported = replace(trial, record=trial.record.model_copy(update={"origin": "imported"}))
-    for asked in (
-        {"memory": {"at_most": "1GiB"}},
-        {"cold_start": {"within": "1 s"}},
-        {"first_inference": {"within": "1 s", "state": "warm"}},
-        {"answers": {"between": "rounds"}},
-    ):
-        assert hold([imported], **asked).verdict == "not shown"
 
 
 def test_memory_is_the_most_of_start_and_rounds() -> None:

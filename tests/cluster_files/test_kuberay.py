@@ -44,16 +44,6 @@ def test_pods_are_guaranteed_whole_cpus(groups: list[dict[str, Any]]) -> None:
             assert "memory" in resources["limits"]
 
 
-def test_the_operator_itself_knows_of_the_token(cluster_folder: Path, groups: list[dict[str, Any]], job: dict[str, Any]) -> None:
-    # It asks how a job stands with the token only where authOptions say so, and sets the pods' variables then: none is set twice.
-    spec = manifest(cluster_folder, "raycluster.yaml")["spec"]
-    assert spec["authOptions"] == {"mode": "token"}
-    assert tuple(int(number) for number in spec["rayVersion"].split(".")) >= (2, 52)  # else the operator refuses them
-    for template in [*(group["template"] for group in groups), job["spec"]["submitterPodTemplate"]]:
-        names = {entry["name"] for entry in template["spec"]["containers"][0].get("env", [])}
-        assert [name for name in names if name.startswith("RAY_AUTH")] == []
-
-
 def test_nodes_are_labelled_fixed_and_on_machines_of_their_own(groups: list[dict[str, Any]]) -> None:
     for group in groups:
         spec = group["template"]["spec"]

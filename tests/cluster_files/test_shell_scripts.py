@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,14 +35,6 @@ def test_mistakes_are_one_line(hosts: Hosts, script: Script, name: str, options:
     refused = script(hosts("a"), name, *options)
     assert refused.returncode == 2
     assert (refused.stderr.startswith("error: "), refused.stderr.count("\n")) == (True, 1)
-
-
-def test_an_interpreter_without_ray_is_named_with_the_remedy(hosts: Hosts, script: Script, tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
-    bare = tmp_path / "bare" / "bin" / "python"
-    refused = script(hosts("a") | {"TAIL_QUALITY_PYTHON": str(bare)}, "start_head.sh", "--node-ip", "127.0.0.2")
-    assert refused.returncode == 2
-    assert str(bare) in refused.stderr
 
 
 def test_a_state_folder_of_somebody_else_is_refused(hosts: Hosts, script: Script, tmp_path: Path) -> None:

@@ -73,14 +73,6 @@ def test_analysis_keys_change_the_figures_and_not_the_campaign(monday: Path, tmp
     assert contents(monday) == before
 
 
-def test_a_spreadsheet_runs_nothing() -> None:
-    table = pa.table({"=1+1": ["=cmd()", "+1", "-1", "@x", 'plain, "quoted"', None], "n": [-1, 2, 3, 4, 5, 6]})
-    rows = list(csv.reader(to_csv(table).splitlines()))
-    assert rows[0] == ["'=1+1", "n"]
-    assert [row[0] for row in rows[1:]] == ["'=cmd()", "'+1", "'-1", "'@x", 'plain, "quoted"', ""]
-    assert rows[1][1] == "-1"
-
-
 def test_no_cell_ends_its_row_and_full_width_signs_begin_no_formula() -> None:
     cells = ["a\r=cmd()", "a\n=cmd()", 'a",=cmd()', "\t=cmd()", "\r=cmd()", "\uff1dcmd()", ",=cmd()"]
     text = to_csv(pa.table({"x": cells, "n": [-1.5] * len(cells)}))

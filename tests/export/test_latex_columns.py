@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lazily import Lazily
 
-from orchestrator.exchange.latex import COLUMN_PT, GAP_PT, blocks, pieces, to_latex, width_of
+from orchestrator.exchange.latex import COLUMN_PT, GAP_PT, blocks, to_latex, width_of
 from orchestrator.report.table import Table
 
 matplotlib = Lazily("matplotlib")
@@ -68,13 +68,6 @@ def test_every_block_fits_and_holds_the_names_and_no_column_is_lost(names: list[
         assert sum(widths) + GAP_PT * (len(block) - 1) <= COLUMN_PT + 1e-6
     others = list(chain.from_iterable([column.place for column in block[len(identity) :]] for block in found))
     assert others == list(range(len(identity), len(table.columns)))
-
-
-@given(NAME, st.floats(30, 120))
-def test_pieces_are_the_text_and_none_is_wider_than_its_column(text: str, width: float) -> None:
-    found = list(pieces(text, width))
-    assert "".join(found) == text
-    assert all(width_of(piece) <= width for piece in found if piece.strip())
 
 
 def test_text_has_seven_points_and_is_never_scaled() -> None:

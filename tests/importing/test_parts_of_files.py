@@ -96,12 +96,3 @@ def test_a_request_of_aiperf_that_stands_twice_is_refused(tmp_path: Path) -> Non
     path.write_text("".join(map(request_of_aiperf, (0, 1, 0))))
     with refused("conflict", "x_request_id", "id-0"):
         list(aiperf.read(path))
-
-
-def test_every_metric_that_is_not_imported_is_kept_by_name(tmp_path: Path, imported: Callable[..., Any]) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_text("".join(map(request_of_aiperf, range(8))))
-    found = imported(path, "--format", "aiperf")
-    assert found.only().facts["aiperf"] == {"not_imported": [f"other_{number}" for number in range(8)]}
-    (row,) = found.rows("resources")
-    assert (row["changed_samples"], row["differing_samples"]) == (None, None), "no answer is stored"

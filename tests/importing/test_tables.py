@@ -61,12 +61,6 @@ def test_stages_outcomes_scores_slices_and_answers(tmp_path, imported) -> None:
     assert samples.column("prediction").to_pylist() == ["B", "B"]
 
 
-def test_scores_of_the_file_count_and_not_a_metric_of_that_name(tmp_path, imported) -> None:
-    path = written(tmp_path / "t.csv", "round,sample,inference_ms,score_top1\n0,0,1,1\n0,1,1,0.25\n")
-    found = imported(path, "--format", "table")
-    assert {row["ideal"] for row in found.rows("tail_quality", metric="top1")} == {0.625}
-
-
 def test_requests_in_any_order_are_put_into_rounds(tmp_path, imported) -> None:
     rng = np.random.default_rng(3)
     times = rng.integers(1, 10**7, (30, 12))
@@ -175,13 +169,6 @@ def test_words_for_nothing_are_names_in_columns_of_text(tmp_path) -> None:
     assert (rows.column("sample").to_pylist(), rows.column("tokens").null_count) == (words, len(words))
 
 
-@pytest.mark.parametrize(("cells", "names"), [("10 9", ["9", "10"]), ("10 9 nan", ["10", "9", "nan"])])
-def test_samples_are_numbers_where_all_of_them_are(cells: str, names: list[str], tmp_path, imported) -> None:
-    path = written(tmp_path / "t.csv", "sample,inference_ms\n" + "".join(f"{cell},5\n" for cell in cells.split()))
-    found = imported(path, "--format", "table")
-    assert found.campaign.samples(found.only().trial_id).column("name").to_pylist() == names
-
-
 @pytest.mark.parametrize("form", FORMS)
 def test_columns_that_are_not_imported_are_named(form: str, tmp_path, imported) -> None:
     path = written_as(form, tmp_path, {"inference_ms": [5, 6], "ttft_ms": [1, 2], "words": [3, 4]})
@@ -253,16 +240,6 @@ def test_a_schedule_with_holes_is_none(more: dict[str, list[Any]], tmp_path, imp
 def test_a_wrong_map_is_refused(columns: dict[str, str], named: str, tmp_path) -> None:
     with refused("unknown", "--map", named):
         list(formats.recordings_of("table", [written(tmp_path / "t.csv", "latency\n5\n")], columns))
-
-
-def test_a_taken_directory_is_left_alone(tmp_path, call) -> None:
-    path = written(tmp_path / "t.csv", "inference_ms\n5\n")
-    words = ("import", path, "--format", "table", "--task", "t", "--quiet", f"results_dir={tmp_path / 'there'}")
-    assert call(*words).code == 0
-    before = {file: file.read_bytes() for file in (tmp_path / "there").rglob("*") if file.is_file()}
-    answer = call(*words)
-    assert (answer.code, answer.refusal) == (2, "exists")
-    assert {file: file.read_bytes() for file in (tmp_path / "there").rglob("*") if file.is_file()} == before
 
 
 def test_a_line_that_memory_need_not_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,15 +18,6 @@ from orchestrator.storage.writer import CampaignWriter, campaign_text, trial_tex
 NewRecord = Callable[..., CampaignRecord]
 
 
-def test_latest_points_at_the_newest(directory: Path, new_record: NewRecord) -> None:
-    latest = directory.parent.parent / "latest"
-    CampaignWriter.create(directory, new_record(), latest=True).close()
-    second = directory.with_name("20300102T040000Z")
-    CampaignWriter.create(second, new_record(), latest=True).close()
-    assert latest.resolve() == second
-    assert not latest.readlink().is_absolute()
-
-
 def test_only_a_new_or_empty_folder_is_taken(directory: Path, new_record: NewRecord) -> None:
     directory.mkdir(parents=True)
     (directory / ".lock").write_text("")  # as a killed start leaves it
@@ -110,19 +101,6 @@ def test_the_text_put_together_is_that_of_the_whole_record(new_record: NewRecord
         trials_told = [planned.with_state("failed", "one\u2028two\nthree") for planned in record.trials]
         whole = json.dumps(record.model_copy(update={"trials": tuple(trials_told)}).model_dump(mode="json"), indent=1, ensure_ascii=False)
         assert campaign_text(record, map(trial_text, trials_told)) == sealed_json(whole)
-
-
-def test_close_lets_go_and_flushes_all_even_if_one_trial_cannot(
-    campaign: CampaignWriter, trial_id: str, new_round: Callable[..., tuple[object, object]]
-) -> None:
-    other = trial_id.replace("-r0", "-r1")
-    for name in (trial_id, other):
-        campaign.trial(name).append(*new_round(0))  # type: ignore[arg-type]
-    (campaign.directory / "trials" / other / "timings").rmdir()
-    with pytest.raises(FileNotFoundError):
-        campaign.close()
-    assert open_campaign(campaign.directory).rounds(trial_id).num_rows == 1
-    CampaignWriter.reopen(campaign.directory).close()
 
 
 def test_a_directory_that_was_exchanged_is_no_place_to_go_on(

@@ -9,13 +9,10 @@ import pyarrow as pa
 import pytest
 from refusals import refused
 
-from orchestrator.__main__ import main
-from orchestrator.commands import reading
 from orchestrator.storage import load
 from orchestrator.storage.files import Held, make_folder, remove, sealed_json, write_parquet, write_text
 from orchestrator.storage.load import read_json, read_table
 from orchestrator.storage.records import CampaignRecord
-from orchestrator.storage.writer import CampaignWriter
 
 TEXT = pa.DictionaryArray.from_arrays(pa.array([0] * 40, pa.int32()), pa.array(["x" * 100_000]))
 ITEMS = pa.ListArray.from_arrays([0, *range(1, 41)], TEXT)
@@ -79,16 +76,3 @@ def test_folders_below_a_held_one_are_made_and_emptied_there_and_never_through_l
             write_text(shared / "trials" / "part", "theirs")
     assert told.value.filename == str(shared / "trials" / "part")
     assert (mine / "trials" / "part").read_text() == "mine"
-
-
-def test_a_report_of_a_folder_that_was_swapped_meanwhile_is_written_nowhere(
-    campaign: CampaignWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    campaign.close()
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    analyse = reading.analyse
-    monkeypatch.setattr(reading, "analyse", lambda *words, **options: (analyse(*words, **options), swap(campaign.directory, mine))[0])
-    assert main(["report", str(campaign.directory)]) == 1
-    assert not [*mine.iterdir()]
-    assert not list(campaign.directory.with_name("away").glob("report*"))

@@ -38,28 +38,6 @@ def measured(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> Pa
     return campaign.directory
 
 
-def test_trials_are_an_arrow_table(measured: Path, trial_id: str) -> None:
-    table = orchestrator.open(measured).trials()
-    assert isinstance(table, pa.Table)
-    first, second = table.to_pylist()
-    assert first == {
-        "trial": trial_id,
-        "match_key": trial_id.removesuffix("-r0"),
-        "model": "net",
-        "task": "digits",
-        "system": "cpu_1core",
-        "runtime": "torch",
-        "server": "none",
-        "batch": 2,
-        "repeat": 0,
-        "state": "done",
-        "reason": None,
-        "stopped": "12 rounds",
-        "flags": ["unpinned"],
-    }
-    assert (second["state"], second["stopped"], second["flags"]) == ("planned", None, [])
-
-
 def test_tables_of_a_trial(measured: Path, trial_id: str) -> None:
     results = orchestrator.open(str(measured))
     assert results.timings(trial_id).num_rows == 48
