@@ -20,7 +20,7 @@ from orchestrator import contracts
 from orchestrator.analysis.flags import FLAGS
 from orchestrator.analysis.table import tables
 from orchestrator.analysis.tables.replay import REPLAY
-from orchestrator.commands.line import EXIT_CODES, PROGRAM, VERBS
+from orchestrator.commands.line import EXIT_CODES, HELP, PROGRAM, VERBS
 from orchestrator.configuration.composer import shipped_folder
 from orchestrator.configuration.config import BLOCKS, CAMPAIGN_BLOCKS, PLAIN_KEYS, WITH_OPTIONS, CampaignConfig, schema_keys
 from orchestrator.history.series import CHANGE_POINTS, HISTORY
@@ -155,7 +155,7 @@ def verbs() -> str:
     for name in VERBS.list_commands():
         command = VERBS.get_command(None, name)
         assert command is not None
-        with click.Context(command, info_name=f"{PROGRAM} {name}", terminal_width=100, help_option_names=["-h", "--help"]) as context:
+        with click.Context(command, info_name=f"{PROGRAM} {name}", terminal_width=100, help_option_names=HELP) as context:
             parts.append(f"## `{name}`\n\n```\n{command.get_help(context)}\n```\n")
     return page("Verbs", VERBS_HEAD, parts)
 

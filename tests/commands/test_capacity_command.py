@@ -168,25 +168,3 @@ def test_what_an_older_version_has_searched_is_read_anew(call: Call) -> None:
         assert (row["verdict"], row["certified_per_s"]) == ("pilot", None)
     code, _, err = call("resume", str(folder))
     assert (code, "can only be reported; begin a new one" in err) == (2, True)
-
-
-def test_mistakes_are_told_in_one_line(call: Call, null_words: list[str]) -> None:
-    deadline = ("--deadline", "50 ms")
-    for words, told in (
-        (["model=a"], "Missing option '--deadline'"),
-        ([*null_words[3:], *deadline, "--keep", "1.1"], "1.1 is not in the range 0<x<1"),
-        ([*deadline, "--answers", "1.5"], "Invalid value for '--answers': '1.5' is not a valid int"),
-        ([*deadline, "model=a", "--answers", "299"], "--answers 299: a stream that keeps 0.99 has 300 answers or more; raise it"),
-        ([*deadline, "--minutes", "0.5"], "0.5 is not in the range 1<=x<=10000"),
-        ([*null_words[2:], *deadline, "load.rate_per_s=3"], "load.rate_per_s=3: capacity gives this key itself"),
-        ([*null_words[2:], *deadline, "load.stream_s=3"], "load.stream_s=3: capacity gives this key itself"),
-        ([*null_words[2:], *deadline, "measurement.rule_options.keep=1"], "measurement.rule_options.keep=1: capacity gives this key"),
-        ([*null_words[2:], *deadline, "load=trace"], "load=trace: has no rate"),
-        ([*null_words, "system=cpu_all", "--deadline", "p95"], "--deadline p95: must be a time, such as '50 ms'"),
-        ([*null_words, "system=cpu_all", "--deadline", "soon"], "--deadline soon: must be a time, such as '50 ms'"),
-        (["results", *deadline], "results is not of this form"),
-    ):
-        code, out, err = call("capacity", *words)
-        assert (code, out) == (2, ""), words
-        (line,) = err.splitlines()
-        assert told in line, line

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -15,8 +14,6 @@ import program
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-
-from orchestrator.__main__ import main
 
 SUPPORT = Path(__file__).parents[1] / "support"
 NULL = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo"]
@@ -37,18 +34,6 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "out").write_text(done.stdout)
     (folder / "err").write_text(done.stderr)
     return folder
-
-
-@pytest.mark.slow
-def test_a_campaign_ends_with_table_and_report(campaign: Path) -> None:
-    lines = (campaign / "out").read_text().splitlines()
-    assert lines[-1].split(maxsplit=1) == ["Report:", str(campaign / "r" / "report.html")]
-    assert any(line.startswith("numbers, echo, torch: top1 kept within ") for line in lines)
-    assert {line.split()[0] for line in lines if re.match(r"cpu_\w+ +0\.\d", line)} == {"cpu_1core", "cpu_all"}
-    report = (campaign / "r" / "report.md").read_text()
-    assert "| echo | cpu_1core | torch | 0.900 |" in report
-    assert "| echo | cpu_all | torch | 0.900 |" in report
-    assert "[2/2]" in (campaign / "err").read_text()
 
 
 @pytest.mark.slow
@@ -135,59 +120,3 @@ def test_a_failed_trial_gives_exit_code_1_and_the_others_their_result(tmp_path: 
     assert "Traceback" not in done.stderr
     states = [trial["state"] for trial in json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"]]
     assert sorted(states) == ["done", "failed"]
-
-
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (["model=efficientnet_lite", "task=imagenet_samples"], "did you mean efficientnet_lite"),
-        (["modle=efficientnet_lite0", "task=imagenet_samples"], "model"),
-        (["model=efficientnet_lite0", "task=imagenet_samples", "measurement.min_round=3"], "min_rounds"),
-        (["model=efficientnet_lite0", "task=imagenet_samples", "measurement.batch=many"], "measurement.batch"),
-        (["model=efficientnet_lite0", "task=imagenet_samples", "measurement.batch=0"], "measurement.batch"),
-        (["model=efficientnet_lite0", "task=imagenet_samples", "system.cores=[99]"], "99"),
-        (["model=efficientnet_lite0", "task=imagenet_samples", "system.cores=abc"], "system.cores=abc"),
-        (["model=efficientnet_lite0", "task=imagenet_samples", "analysis.thresholds_ms=12"], "a list such as [12]"),
-        (["model=efficientnet_lite0", "task=imagenet_samples", "system.device=cuda:7"], "cuda:7"),
-        (["model=efficientnet_lite0", "task=imagenet", "task.root=/nowhere"], "/nowhere"),
-        (["model=efficientnet_lite0", "task=imagenet_samples", "task.classes=10"], "10"),
-        (["model=efficientnet_lite0", "task=imagenet_samples", "measurement.rule=setled"], "settled"),
-        (["model=efficientnet_lite0"], "task"),
-        (["model=a,b", "task=imagenet_samples"], "-m"),
-        (["+sweep=vison"], "vision"),
-        (["+sweep=vision", "hydra.run.dir=x"], "results_dir"),
-        (["pan", "+sweep=vision"], "plan"),
-        (["--quite"], "--help"),
-    ],
-)
-def test_a_mistake_is_one_line_and_exit_code_2(
-    words: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    code = main(words)
-    out, err = capsys.readouterr()
-    assert code == 2, out + err
-    assert len(err.splitlines()) == 1, err
-    assert err.startswith("error: ")
-    assert says in err
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_every_trial_of_a_sweep_is_shown_as_yaml(tmp_path: Path) -> None:
-    done = program.orchestrator("+sweep=vision", "--cfg", "job", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.split("---\n")) == 8
-
-
-def test_a_plan_starts_nothing(tmp_path: Path) -> None:
-    done = program.orchestrator("plan", "+sweep=vision", "model=efficientnet_lite0", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "4 trials, 0 infeasible" in done.stdout
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_plan_lists_what_cannot_run_and_still_succeeds(tmp_path: Path) -> None:
-    done = program.orchestrator("plan", "model=efficientnet_lite0", "task=imagenet_samples", "system.device=cuda:7", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "1 trial, 1 infeasible" in done.stdout

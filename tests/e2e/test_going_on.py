@@ -99,15 +99,6 @@ def test_an_extension_that_was_interrupted_is_finished_by_resume(tmp_path: Path)
     assert [(record["looks"], record["extension"], record["faults"]) for record in records(campaign)] == [([72], None, [])] * 2
 
 
-def test_extend_says_what_it_needs(campaign: Path) -> None:
-    for words in (["extend", "r"], ["extend", "r", "--rounds", "0"], ["extend", "--rounds", "5"], ["extend", "missing", "--rounds", "5"]):
-        done = orchestrator(*words, cwd=campaign)
-        assert done.returncode == 2
-        assert len(done.stderr.splitlines()) == 1
-        assert "Traceback" not in done.stderr
-    assert [len(of_trial) for of_trial in rounds(campaign)] == [12, 12]
-
-
 def test_changed_code_stops_a_resume_unless_accepted(campaign: Path) -> None:
     trial_id = interrupt(campaign)
     status = orchestrator("status", "r", cwd=campaign)
@@ -143,10 +134,3 @@ def test_what_a_process_cannot_read_fails_its_trial_and_no_other(campaign: Path)
     record = json.loads((campaign / "q" / "trials" / trials[0]["trial_id"] / "trial.json").read_text())
     assert [fault["name"] for fault in record["faults"]] == ["process failed", "process failed"]
     assert "Input/output error" in trials[0]["reason"]
-
-
-def test_nothing_to_go_on_with_is_one_line(campaign: Path) -> None:
-    done = orchestrator("resume", "r", cwd=campaign)
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
-    assert "has nothing to go on with" in line

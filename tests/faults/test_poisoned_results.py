@@ -9,7 +9,6 @@ import io
 import json
 import re
 import shutil
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -24,9 +23,7 @@ from markdown_it import MarkdownIt
 from pydantic import BaseModel, ValidationError
 from small_campaign import contents, measure_small, read_document, reseal_json, reseal_table
 
-import orchestrator
 from orchestrator.__main__ import main
-from orchestrator.analysis.table import tables
 from orchestrator.compare.baseline import Baseline
 from orchestrator.compare.documents import FOLDED_IN_COMMENT
 from orchestrator.report.markdown import FOLDED, METHOD, OF_CAMPAIGN, PICTURE
@@ -201,10 +198,6 @@ def work(poisoned: tuple[Path, int], clean: Path, tmp_path: Path, monkeypatch: p
     assert not list(tmp_path.rglob("MARK*"))
 
 
-def test_poison_is_everywhere(poisoned: tuple[Path, int]) -> None:
-    assert poisoned[1] > 250
-
-
 NAMES_OF_FOLDS = (*(name for name, _ in (*FOLDED, *OF_CAMPAIGN)), "Campaigns", "How this was measured", *FOLDED_IN_COMMENT)
 FOLDS = {"</details>\n", *(f"<details>\n<summary>{name}</summary>\n" for name in NAMES_OF_FOLDS)}
 OUR_PICTURE = f"![Quality against threshold, one line a system]({PICTURE})"
@@ -334,18 +327,3 @@ def test_exports_hold_poison_as_text(work: Path, capsys: pytest.CaptureFixture[s
         assert all(line.isprintable() for line in text.split("\n"))
     labels = pq.read_table(work / "out" / "timings.parquet").column("name").unique().to_pylist()
     assert any("script" in str(label) or "=" in str(label) for label in labels)
-
-
-def test_mlflow_holds_poison_as_text(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for package in ("mlflow", "alembic", "sqlalchemy"):
-            pytest.importorskip(package)
-    one_line(capsys, ["export", str(work / "a"), "--to", str(work / "out"), "--format", "mlflow"], codes=(0,))
-    assert {path.name for path in (work / "out").iterdir()} == {"mlflow.db", "artifacts"}
-
-
-def test_scripts_read_poison_as_it_is(work: Path) -> None:
-    results = orchestrator.open(work / "a")
-    assert results.trials().num_rows == 3
-    assert all(results.table(name).num_rows >= 0 for name in tables())

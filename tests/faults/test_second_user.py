@@ -5,10 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import pwd
 import secrets
 import shutil
-import struct
 import sys
 import tempfile
 import threading
@@ -24,13 +22,12 @@ from stranger import NOBODY, NOGROUP, as_stranger, needs_root, stranger
 from orchestrator.__main__ import main
 from orchestrator.contracts import InputError
 from orchestrator.distributed.cluster import private_folder
-from orchestrator.machine.locks import LOCK, SET, VARIABLE, own_folder_path
+from orchestrator.machine.locks import VARIABLE, own_folder_path
 from orchestrator.machine.other_users import nobody, open_places
 from orchestrator.machine.turn import Turn, check_turn, read_turn
 from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.scratch import Scratch, remove_stale, stamps_path, take_stamps
+from orchestrator.measurement.scratch import Scratch, stamps_path, take_stamps
 from orchestrator.running.keeper import Keeper
-from orchestrator.storage.files import write_link
 from orchestrator.storage.reader import open_campaign
 
 pytestmark = [pytest.mark.slow, needs_root]
@@ -142,18 +139,6 @@ def test_stamps_that_others_could_have_written_are_not_used(public: Path, spoil:
     spoil(scratch.path)
     with pytest.raises(TrialFailed, match=complaint):
         take_stamps(scratch.path)
-
-
-def test_old_stamps_of_others_are_left_alone(public: Path) -> None:
-    theirs = public / "tail-quality-999999999-x"
-    assert as_stranger(lambda: (make_file(theirs), os.utime(theirs, (0, 0)))) == "done"
-    ours = Scratch(public / "tail-quality-999999999-y", batches=1)
-    folder = public / "tail-quality-999999999-z"
-    (folder / "stamps").mkdir(parents=True)
-    for path in (ours.path, folder):
-        os.utime(path, (0, 0))
-    remove_stale(public)
-    assert [path.name for path in public.iterdir()] == [theirs.name]
 
 
 # --- locks
@@ -281,30 +266,6 @@ def test_a_campaign_waits_for_another_user_and_says_for_whom(
     assert times_are_real(tmp_path / "results")
 
 
-def test_whoever_locks_under_another_users_number_is_not_taken_for_that_user(common: Path) -> None:
-    number = 12345
-    assert number not in {status.pw_uid for status in pwd.getpwall()}
-
-    def attack() -> None:
-        fcntl.fcntl(os.open(common, os.O_RDONLY), SET, struct.pack(LOCK, fcntl.F_RDLCK, os.SEEK_SET, number, 1, 0))
-
-    with stranger(attack) as other:
-        assert other.told == "done"
-        told = Turn("ours", "our campaign").take()
-    assert told == f"somebody under the number of user {number} (`fuser -v {common}`, as root, names the process)"
-
-
-def test_a_lock_folder_of_one_user_excludes_no_other(campaign: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
-    """The tests' own folder of locks is closed to others: that is told once, and takes nothing from a figure."""
-    assert campaign()[0] == 0
-    (record,) = open_campaign(tmp_path / "results").trials()
-    assert record.flags == ("other users not excluded",)
-    assert record.flags_of_figures == ()
-    assert (tmp_path / "results" / "report.md").read_text().count("other users not excluded") == 1
-    flags = {flag for row in pq.read_table(tmp_path / "results" / "deadline.parquet").to_pylist() for flag in row["flags"]}
-    assert "other users not excluded" not in flags
-
-
 # --- Ray
 
 
@@ -426,11 +387,3 @@ def test_stamps_that_cannot_be_trusted_end_the_trial_by_name(campaign: Callable[
 
 
 # --- results
-
-
-def test_a_link_to_the_newest_results_that_is_a_stranger_s_is_named(public: Path) -> None:
-    link = public / "latest"
-    assert as_stranger(lambda: link.symlink_to("theirs")) == "done"
-    told = as_stranger(lambda: write_link(link, public), uid=VICTIM)
-    assert f"{link} belongs to another user and cannot be pointed at the newest results: name results_dir=" in told
-    assert [path.name for path in public.iterdir()] == ["latest"]

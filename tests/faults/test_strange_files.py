@@ -222,25 +222,6 @@ def outcome(words: list[str], capsys: pytest.CaptureFixture[str]) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("name", ["steal_ns", "involuntary_switches"])
-def test_counts_that_no_float_holds_are_drawn(pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    shutil.copytree(pristine / "a", tmp_path / "a")
-    for path in (tmp_path / "a").glob("trials/*/rounds/part-*.parquet"):
-        table = pq.read_table(path)
-        huge = pa.array([2**62 + 1] * table.num_rows, pa.int64())
-        reseal_table(path, table.set_column(table.column_names.index(name), name, huge))
-    assert outcome(["report", str(tmp_path / "a")], capsys) is None
-
-
-def test_answers_in_another_order_are_put_in_order(pristine: Path, tmp_path: Path) -> None:
-    shutil.copytree(pristine / "a", tmp_path / "a")
-    trial = "null-numbers-cpu_1-torch-b1-"
-    (path,) = (tmp_path / "a").glob(f"trials/{trial}*/predictions.parquet")
-    before = orchestrator.open(pristine / "a").samples(path.parent.name)
-    reseal_table(path, pq.read_table(path).take(pa.array([5, 0, 3, 1, 4, 2])))
-    assert orchestrator.open(tmp_path / "a").samples(path.parent.name).equals(before)
-
-
 @pytest.mark.slow
 def test_no_verb_ends_in_a_traceback(pristine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "work"

@@ -4,38 +4,28 @@ from __future__ import annotations
 
 import csv
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import run_studies
-from benchmarks.run_studies import find_studies, judge, run_case, told, write_rows
-from benchmarks.studies import certificates, coverage
+from benchmarks.studies import certificates, coverage, run
 from benchmarks.studies.bars import Bar, at_least, at_most, exceeds, falls_short, mean_at_most
+from benchmarks.studies.run import find_studies, judge, run_case, write_rows
 from benchmarks.studies.series import SETS, Scenario, draw, generator, within_reach
 from orchestrator.stats.certificate import certify
 
 STUDIES = find_studies()
+LONG = ("capacity", "convergence")
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in STUDIES])
 def test_every_study_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(STUDIES["convergence"], "MAX_ROUNDS", 33)
     rows, _ = run_case(name, 0, repetitions=2, seed=0)
     assert rows
     assert all(row.keys() == rows[0].keys() for row in rows)
     assert all(type(value) in (str, int, float) for row in rows for value in row.values())
-
-
-@pytest.mark.parametrize("name", STUDIES)
-def test_a_study_says_what_it_tests(name: str) -> None:
-    study = STUDIES[name]
-    assert study.TITLE
-    assert study.REPETITIONS > 1
-    assert import_module(f"benchmarks.studies.{name}").__doc__
-    assert len(set(map(str, study.CASES))) == len(study.CASES)
 
 
 def test_one_seed_gives_the_same_rows_again() -> None:
@@ -67,19 +57,23 @@ def test_a_bar_is_missed_by_a_failing_cell_and_by_no_cell() -> None:
     assert not mean_at_most("width", [cell(1.0), cell(3.0)], "covers (%)", 1.9).holds
 
 
-def test_a_made_up_failure_is_told_and_ends_with_1(
+def test_a_bar_that_is_missed_is_printed_and_ends_with_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(
-        sys, "argv", ["run_studies", "--study", "measured", "--repetitions", "2", "--folder", str(tmp_path), "--processes", "1"]
-    )
-    assert run_studies.main() == 0
+    monkeypatch.setattr(sys, "argv", ["run", "measured", "--repetitions", "2", "--folder", str(tmp_path), "--processes", "1"])
+    assert run.main() == 0
     monkeypatch.setattr(STUDIES["measured"], "bars", lambda rows: [Bar("made up", "1 %", ">= 2 %", False)])
-    monkeypatch.setattr(STUDIES["measured"], "failing", lambda rows: rows[:1])
-    assert run_studies.main() == 1
+    assert run.main() == 1
     assert capsys.readouterr().out.splitlines()[-1].split() == ["made", "up", ">=", "2", "%", "1", "%", "FAIL"]
-    with (tmp_path / "failing.csv").open() as file:
-        assert [row["study"] for row in csv.DictReader(file)] == ["measured"]
+    with (tmp_path / "measured.csv").open() as file:
+        assert {row["rounds"] for row in csv.DictReader(file)} == {"60", "120", "240"}
+
+
+def test_rows_with_a_bar_of_their_own_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[dict[str, str | int | float]] = [{"bar": bar} for bar in ("holds", "missed", "none")]
+    [bar], cells = judge("bandwidth", STUDIES["bandwidth"], rows)
+    assert (bar.found, bar.holds, len(cells)) == ("1 of 2", False, 1)
+    assert judge("bandwidth", STUDIES["bandwidth"], rows[:1])[0][0].holds
 
 
 def test_rows_keep_four_digits(tmp_path: Path) -> None:
@@ -136,7 +130,3 @@ def test_reach_is_counted_in_cycles() -> None:
     assert not within_reach(spells, 60, 1, 9.0, 1 / 6), "one stretch reaches nothing"
     assert within_reach(Scenario("AR", round_sd=0.1, correlation=0.8), 60, 2, 7, 0.25)
     assert not within_reach(Scenario("AR", round_sd=0.1, correlation=0.95), 60, 2, 7, 0.25)
-
-
-def test_told_names_every_bar() -> None:
-    assert [line.split()[-1] for line in told([Bar("a", "1", "2", True), Bar("b", "1", "2", False)]).splitlines()[1:]] == ["pass", "FAIL"]

@@ -1,4 +1,4 @@
-"""The round at which rJSD settles, recomputed with numpy by the steps that docs/study-method.md gives."""
+"""The round at which rJSD settles, recomputed with numpy by the steps that docs/study.md gives."""
 
 from __future__ import annotations
 
