@@ -140,14 +140,6 @@ def test_processes_that_starts_take_must_show_the_other_requirements_too() -> No
     assert found.need.rounds == as_many.need.rounds > once.need.rounds
 
 
-def test_first_inferences_after_a_pause_take_a_visit_more() -> None:
-    """The first visit of a process comes after no pause."""
-    found = size(planned(visit_rounds=2), first_inference={"within": "1 s", "state": "warm", "share_of_starts": 0.9})
-    assert found.need.rounds == 2 * ((planned_units("rounds", 0.1, 0.05) or 0) + 1)
-    none = size(planned(lead_in=0), first_inference={"within": "1 s", "state": "warm"})
-    assert none.need.cannot
-
-
 def test_a_mean_takes_answers_and_visits_that_could_have_shown_bad_ones() -> None:
     """Visits of two rounds of very many samples lose a quarter of the 5 % each: (0.95/0.9875)^78 < 0.05."""
     asked = {"tail_quality": {"threshold": "50 ms", "at_least": 0.95}}

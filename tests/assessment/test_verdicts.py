@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from built_trials import build_trial
-from held import hold, only
+from held import hold, measured, only
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -19,14 +18,6 @@ from orchestrator.stats.times import Clock
 from orchestrator.storage.records import Process
 
 Times = NDArray[np.float64]
-
-
-def measured(times: Times, system: str = "one", **how: Any) -> TrialData:
-    """A trial whose number of rounds was fixed beforehand, each a visit of its own."""
-    rounds = len(times)
-    how.setdefault("visits", np.arange(rounds, dtype=np.int32))
-    measurement = {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "certify_rounds": rounds, **how.pop("measurement", {})}
-    return build_trial(system, times, measurement=measurement, stopped="max_rounds", **how)
 
 
 def late_in(rounds: int, late: dict[int, list[int]], samples: int = 10) -> Times:

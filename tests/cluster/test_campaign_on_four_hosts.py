@@ -10,12 +10,12 @@ import venv
 from collections.abc import Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy
-import program
 import pyarrow.parquet as pq
 import pytest
+from four_hosts import FourHosts as Hosts
 
 pytestmark = pytest.mark.slow
 
@@ -23,12 +23,6 @@ SUPPORT = Path(__file__).parents[1] / "support"
 SYSTEMS = ("two_cores", "one_core", "half_core", "quarter_core")
 TWICE = ("two_cores", "half_core")
 SHORT = ("measurement.rule=rounds", "measurement.min_rounds=10", "measurement.max_rounds=10")
-
-
-class Hosts(Protocol):
-    """What the fixture offers."""
-
-    def orchestrator(self, *words: str, cwd: Path, machines: str = "node", **changes: str) -> program.Done: ...
 
 
 QUOTAS = {"half_core": 0.5, "quarter_core": 0.25}

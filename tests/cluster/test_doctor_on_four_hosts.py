@@ -43,12 +43,3 @@ def test_all_hosts_are_examined(four_hosts: Any) -> None:
         quota = (four_hosts.folder / f"{host}.cgroup").exists()
         assert lines[host, "CPU quota"][0] == ("doubtful" if quota else "good")
         assert not quota or lines[host, "CPU quota"][1].startswith(QUOTAS[host])
-
-
-def test_only_the_hosts_of_the_systems_asked_for_are_read(four_hosts: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    code, lines = doctor(four_hosts, "system=one_core,v100", machines="boot_id")
-    assert capfd.readouterr().err == "", "what Ray says is not for the user"
-    assert code == 1
-    assert {host for host, _ in lines} == {"one-core", "-"}
-    assert lines["one-core", "system one_core"][0] == "good"
-    assert lines["-", "system v100"][0] == "bad"

@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import program
 import pyarrow.parquet as pq
 import pytest
+from four_hosts import FourHosts as Hosts
 
 pytestmark = pytest.mark.slow
 
@@ -24,18 +25,6 @@ ROUNDS, ROUND_TIMEOUT_S = 40, 5
 PATIENT_TIMEOUT_S = 600
 """Of a trial that must not be taken for one that hangs, however busy this machine is."""
 SYSTEMS = ("one_core", "half_core", "quarter_core")
-
-
-class Hosts(Protocol):
-    """What the fixture offers."""
-
-    def orchestrator(self, *words: str, cwd: Path, machines: str = "node", **changes: str) -> program.Done: ...
-    def entered(self, **changes: str) -> AbstractContextManager[None]: ...
-    def namespace(self, host: str) -> str: ...
-    def cut(self, host: str) -> None: ...
-    def mend(self, host: str) -> None: ...
-    def kill(self, host: str) -> None: ...
-    def start(self, host: str) -> None: ...
 
 
 Lost = tuple[Path, int, str]

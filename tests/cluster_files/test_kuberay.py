@@ -42,15 +42,3 @@ def test_pods_are_guaranteed_whole_cpus(groups: list[dict[str, Any]]) -> None:
             assert resources["requests"] == resources["limits"]
             assert resources["limits"]["cpu"].isdecimal()
             assert "memory" in resources["limits"]
-
-
-def test_nodes_are_labelled_fixed_and_on_machines_of_their_own(groups: list[dict[str, Any]]) -> None:
-    for group in groups:
-        spec = group["template"]["spec"]
-        variables = {entry["name"]: entry.get("value") for entry in spec["containers"][0]["env"]}
-        assert (variables["RAY_USAGE_STATS_ENABLED"], variables["RAY_worker_niceness"]) == ("0", "0")
-        assert {mount["mountPath"]: mount["name"] for mount in spec["containers"][0]["volumeMounts"]}["/dev/shm"] == "shared-memory"
-        assert spec["volumes"][0]["emptyDir"]["medium"] == "Memory"
-    for worker in groups[1:]:
-        assert worker["replicas"] == worker["minReplicas"] == worker["maxReplicas"] == 1
-        assert worker["labels"] == {"system": worker["template"]["spec"]["nodeSelector"]["tail-quality/system"]}

@@ -43,35 +43,6 @@ def test_a_state_folder_of_somebody_else_is_refused(hosts: Hosts, script: Script
     assert refused.returncode == 2
 
 
-@pytest.fixture
-def reason(cluster_folder: Path, tmp_path: Path) -> Callable[[str], str]:
-    """Return what start_head.sh says of an output of Ray's."""
-
-    def of(output: str) -> str:
-        (tmp_path / "log").write_text(output)
-        command = f"source {cluster_folder / 'node.sh'} && reason {tmp_path / 'log'} KEPT"
-        return subprocess.run(["bash", "-euo", "pipefail", "-c", command], capture_output=True, text=True, check=True).stdout
-
-    return of
-
-
-@pytest.mark.parametrize(
-    ("lines", "said"),
-    [
-        (["2026-11-25 21:32:49,790\tINFO scripts.py:1043 -- Local node IP: 9.9.9.9"], "see KEPT"),
-        (["2026-11-25 21:32:49,790\tERROR services.py:10 -- no room", "2026-11-25 21:32:49,791\tINFO a.py:1 -- up"], "no room; see KEPT"),
-        (
-            ["[2026-11-25 21:39:14,413 W 11 11] gcs_client.cc:210: No answer.", "[2026-11-25 21:39:14,413 I 11 11] a.cc:1: x"],
-            "No answer.; see KEPT",
-        ),
-        (["Traceback (most recent call last):", '  File "a.py", line 1, in <module>', "ValueError: no", ""], "ValueError: no; see KEPT"),
-        ([], "see KEPT"),
-    ],
-)
-def test_the_reason_is_the_last_line_that_complains(reason: Callable[[str], str], lines: list[str], said: str) -> None:
-    assert reason("\n".join(lines)) == f"{said}\n"
-
-
 def node_folder(environment: dict[str, str], leader: str) -> Path:
     folder = Path(environment["TAIL_QUALITY_STATE"]) / "127.0.0.2"
     folder.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,6 @@ from small_campaign import contents
 
 import orchestrator
 from orchestrator.__main__ import main
-from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.analysis.table import tables
 from orchestrator.commands import line
 from orchestrator.contracts import Code
@@ -26,7 +25,6 @@ from orchestrator.exchange.latex import escape, to_latex
 from orchestrator.report.table import Table
 from orchestrator.storage.files import write_json
 from orchestrator.storage.load import read_json
-from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord
 
 Make = Callable[..., Path]
@@ -184,13 +182,3 @@ def test_a_campaign_is_added_once(monday: Path, tmp_path: Path) -> None:
     before = path.read_bytes()
     assert main(["export", "baseline", "--add", str(path), str(copy)]) == 2
     assert path.read_bytes() == before
-
-
-def test_an_unfinished_campaign_is_exported_as_far_as_it_came(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
-    directory = campaigns("monday", [planned([3]), planned([4, 5], raises_on=[*range(20)])])
-    assert [planned.state for planned in open_campaign(directory).record.trials] == ["done", "failed"]
-    export(directory, tmp_path / "out", "csv,parquet,latex")
-    assert [row["state"] for row in read(tmp_path / "out" / "trials.csv")] == ["done", "failed"]
-    assert analyse(open_campaign(directory), open_campaign(directory).record.config.analysis).tables["latency"].num_rows == len(
-        read(tmp_path / "out" / "latency.csv")
-    )

@@ -77,9 +77,3 @@ def test_what_is_printed(campaigns: Make, planned: Plan, capsys: pytest.CaptureF
     for trial in ("null", "other"):
         with pytest.raises(InputError):
             inspect(directory, trial)
-
-
-def test_a_trial_without_rounds_is_told(campaigns: Make, planned: Plan) -> None:
-    directory = campaigns("monday", [planned([3], raises_on=[*range(20)])])
-    with pytest.raises(InputError):
-        inspect(directory, "null1")

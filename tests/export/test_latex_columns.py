@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -68,14 +67,6 @@ def test_every_block_fits_and_holds_the_names_and_no_column_is_lost(names: list[
         assert sum(widths) + GAP_PT * (len(block) - 1) <= COLUMN_PT + 1e-6
     others = list(chain.from_iterable([column.place for column in block[len(identity) :]] for block in found))
     assert others == list(range(len(identity), len(table.columns)))
-
-
-def test_text_has_seven_points_and_is_never_scaled() -> None:
-    text = to_latex(table_of(["efficientnet_lite0_with_a_name_of_sixty_characters_that_is_long", "imagenet"], 3), "n")
-    assert r"\fontsize{7}{8.4}\selectfont" in text
-    assert not re.search(r"resizebox|scalebox|\\tiny|graphicx", text)
-    assert "% Needs \\usepackage{array,booktabs}" in text
-    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") >= 2
 
 
 def test_what_all_rows_share_is_said_once_and_rows_stay_apart() -> None:

@@ -20,7 +20,6 @@ from orchestrator.contracts import Code
 from orchestrator.exchange import formats
 from orchestrator.exchange.campaign import import_recordings
 from orchestrator.exchange.formats import table
-from orchestrator.exchange.long_form import long_form
 
 
 def written(path: Path, text: str) -> Path:
@@ -153,20 +152,6 @@ def written_as(form: str, folder: Path, rows: dict[str, list[Any]]) -> Path:
 
 
 FORMS = ("csv", "parquet", "jsonl")
-
-
-def test_words_for_nothing_are_names_in_columns_of_text(tmp_path) -> None:
-    words = ["nan", "NaN", "NULL", "null", "NA", "N/A", "None", "-", '""']
-    text = "sample,total_ms,slice_a,reference,tokens\n" + "".join(f"{word},5,{word},{word},NULL\n" for word in [*words, "s"])
-    recording = next(table.read(written(tmp_path / "t.csv", text), {}))
-    for name in ("sample", "slice_a", "reference"):
-        assert recording.table.column(name).to_pylist() == [*words[:-1], None, "s"]
-    with refused("invalid", "sample"):
-        long_form(recording)
-    words.remove('""')
-    text = "sample,total_ms,tokens\n" + "".join(f"{word},5,NULL\n" for word in words)
-    rows = long_form(next(table.read(written(tmp_path / "t.csv", text), {})))
-    assert (rows.column("sample").to_pylist(), rows.column("tokens").null_count) == (words, len(words))
 
 
 @pytest.mark.parametrize("form", FORMS)

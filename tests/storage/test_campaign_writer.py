@@ -4,16 +4,14 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from refusals import refused
 
-from orchestrator.storage.files import sealed_json
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
-from orchestrator.storage.writer import CampaignWriter, campaign_text, trial_text
+from orchestrator.storage.writer import CampaignWriter
 
 NewRecord = Callable[..., CampaignRecord]
 
@@ -78,29 +76,6 @@ def test_the_trials_own_state_counts_where_a_driver_was_killed(campaign: Campaig
         assert [planned.state for planned in later.record.trials] == ["done", "planned"]
     assert states_in_the_file(left) == ["done", "planned"]
     assert not open_campaign(left).record.under_way
-
-
-def test_the_campaigns_file_follows_once_a_second_and_at_the_end(campaign: CampaignWriter, trial_id: str, clock: Any) -> None:
-    begin(campaign, trial_id)
-    campaign.set_state(trial_id, "running")
-    campaign.set_state(trial_id, "failed", "gone")
-    assert states_in_the_file(campaign.directory) == ["running", "planned"]
-    clock.now += 1
-    campaign.set_state(trial_id, "done")
-    assert states_in_the_file(campaign.directory) == ["done", "planned"]
-    campaign.set_state(trial_id, "interrupted", "by the user")
-    assert states_in_the_file(campaign.directory) == ["done", "planned"]
-    campaign.close()
-    assert states_in_the_file(campaign.directory) == ["interrupted", "planned"]
-    assert open_campaign(campaign.directory).record.planned(trial_id).reason == "by the user"
-
-
-def test_the_text_put_together_is_that_of_the_whole_record(new_record: NewRecord) -> None:
-    for trials in (0, 1, 3):
-        record = new_record(trials=trials).model_copy(update={"command": ("a\u2028b\x85c", '"trials": []', "\n")})
-        trials_told = [planned.with_state("failed", "one\u2028two\nthree") for planned in record.trials]
-        whole = json.dumps(record.model_copy(update={"trials": tuple(trials_told)}).model_dump(mode="json"), indent=1, ensure_ascii=False)
-        assert campaign_text(record, map(trial_text, trials_told)) == sealed_json(whole)
 
 
 def test_a_directory_that_was_exchanged_is_no_place_to_go_on(

@@ -107,20 +107,6 @@ def test_a_missing_record_of_a_trial_that_has_begun_is_named(
         later.read_trial(trial_id)
 
 
-def test_missing_answers_are_named(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
-    trial = campaign.trial(trial_id)
-    timings, row = new_round(0)
-    place = row.schema.get_field_index("different_answers")
-    trial.write_answers(0, pa.table({"sample": pa.array([1], pa.int32()), "prediction": [[7]]}))
-    trial.append(timings, row.set_column(place, row.schema.field(place), pa.array([1], pa.int32())))
-    trial.flush()
-    reader = open_campaign(campaign.directory)
-    assert reader.answers(trial_id, 0) is not None
-    (campaign.directory / "trials" / trial_id / "predictions" / "round-0.parquet").unlink()
-    with refused("not_found"):
-        reader.answers(trial_id, 0)
-
-
 def test_samples_that_were_removed_later_are_no_trial_without_warm_up(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
     folder = store(campaign, trial_id, new_round, "done")
     (folder / "predictions.parquet").unlink()

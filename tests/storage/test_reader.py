@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,33 +67,6 @@ def test_what_is_not_there_yet(campaign: CampaignWriter, trial_id: str) -> None:
     for trial in ("net", "../../other"):
         with refused("unknown", value=trial):
             reader.timings(trial)
-
-
-def test_reading_while_a_driver_appends_and_merges(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
-    writer = campaign.trial(trial_id)
-    failure: list[BaseException] = []
-
-    def drive() -> None:
-        try:
-            for number in range(24):
-                writer.append(*new_round(number, samples=2))
-                writer.flush()
-                if number % 3 == 2:
-                    writer.finish()
-        except BaseException as error:
-            failure.append(error)
-
-    driver = threading.Thread(target=drive)
-    driver.start()
-    seen = 0
-    while driver.is_alive():
-        table = open_campaign(campaign.directory).timings(trial_id)
-        assert table.column("round").to_pylist() == [number for number in range(table.num_rows // 2) for _ in range(2)]
-        assert table.num_rows >= seen
-        seen = table.num_rows
-    driver.join()
-    assert failure == []
-    assert rounds_of(campaign.directory, trial_id) == list(range(24))
 
 
 @pytest.mark.parametrize(("twin", "place"), [("timings", 0), ("timings", 2), ("rounds", 1)])

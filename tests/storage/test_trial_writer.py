@@ -152,9 +152,3 @@ def test_many_rounds_at_once_are_stored_as_one_by_one(tmp_path: Path, new_round:
         assert at_once.rounds == 5
         stored = [of_trial.stored_rounds() for of_trial in (one_by_one, at_once)]
         assert stored[0] == stored[1]
-        timings, row = new_round(7, 4)
-        swapped = timings.take(pa.array([1, 0, 2, 3])), row
-        for wrong in ([new_round(6, 4), new_round(5, 4)], [new_round(6, 4), new_round(6, 4)], [swapped]):
-            at_once.append(*(pa.Table.from_batches(batches) for batches in zip(*wrong, strict=True)))
-            with pytest.raises(ValueError, match="counted upward"):
-                at_once.flush()

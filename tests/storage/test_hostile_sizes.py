@@ -1,8 +1,7 @@
-"""Files that are small on disk and huge in memory, and folders that change their place while they are written to."""
+"""Files that are small on disk and huge in memory."""
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +9,7 @@ import pytest
 from refusals import refused
 
 from orchestrator.storage import load
-from orchestrator.storage.files import Held, make_folder, remove, sealed_json, write_parquet, write_text
+from orchestrator.storage.files import sealed_json, write_parquet
 from orchestrator.storage.load import read_json, read_table
 from orchestrator.storage.records import CampaignRecord
 
@@ -48,31 +47,3 @@ def test_json_has_a_size_and_a_depth(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path.write_text(sealed_json('{\n "a": [' + "{}, " * 1000 + "{}]\n}"))
     with refused("too_large", value=path):
         read_json(path, CampaignRecord)
-
-
-def swap(folder: Path, target: Path) -> Path:
-    """Put a link to a folder in the place of another one, and return where that is now."""
-    away = folder.rename(folder.with_name("away"))
-    folder.symlink_to(target)
-    return away
-
-
-def test_folders_below_a_held_one_are_made_and_emptied_there_and_never_through_links(tmp_path: Path) -> None:
-    shared, mine = tmp_path / "shared", tmp_path / "mine"
-    (mine / "trials").mkdir(parents=True)
-    (mine / "trials" / "part").write_text("mine")
-    make_folder(shared)
-    with closing(Held(shared)) as held:
-        assert not held.gone
-        away = swap(shared, mine)
-        assert held.gone
-        make_folder(shared / "trials")
-        write_text(shared / "trials" / "part", "theirs")
-        assert (away / "trials" / "part").read_text() == "theirs"
-        remove([shared / "trials" / "part"])
-        (away / "trials").rmdir()
-        (away / "trials").symlink_to(mine / "trials")
-        with pytest.raises(OSError, match="part") as told:
-            write_text(shared / "trials" / "part", "theirs")
-    assert told.value.filename == str(shared / "trials" / "part")
-    assert (mine / "trials" / "part").read_text() == "mine"
