@@ -126,20 +126,6 @@ def test_the_least_evidence_counts() -> None:
     assert size(planned(visit_rounds=10), **asked).need.rounds == 200
 
 
-def test_processes_that_starts_take_must_show_the_other_requirements_too() -> None:
-    """A plan that gets more processes, and is measured on more days, is held to the other requirements in each of these."""
-    deadline = {"id": "R", "text": "x", "deadline": {"within": "50 ms"}}
-    starts = {"id": "S", "text": "x", "cold_start": {"within": "20 s"}, "evidence": {"sessions": 2}}
-    both = Requirements.model_validate({"requirements": [deadline, starts]})
-    found, of_starts = sizes_of(both, Outlook(planned(), {"one": 100}))
-    alone = Requirements.model_validate({"requirements": [deadline, {**deadline, "id": "S"}]})
-    [once, _] = sizes_of(alone, Outlook(planned(), {"one": 100}))
-    held = 2 * of_starts.need.processes_a_day
-    assert held >= of_starts.need.processes > 2
-    [as_many, _] = sizes_of(alone, Outlook(planned(repeats=held), {"one": 100}))
-    assert found.need.rounds == as_many.need.rounds > once.need.rounds
-
-
 def test_a_mean_takes_answers_and_visits_that_could_have_shown_bad_ones() -> None:
     """Visits of two rounds of very many samples lose a quarter of the 5 % each: (0.95/0.9875)^78 < 0.05."""
     asked = {"tail_quality": {"threshold": "50 ms", "at_least": 0.95}}

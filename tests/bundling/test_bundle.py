@@ -65,6 +65,7 @@ def test_it_holds_everything_that_is_evidence(bundle: Path, campaign: Path) -> N
     assert [one["verdict"] for one in assessment["requirements"]] == ["not shown", "not met"]
 
 
+@pytest.mark.slow
 def test_the_same_campaign_gives_the_same_bytes(bundle: Path, campaign: Path, tmp_path: Path) -> None:
     shutil.copy(bundle.parent / "requirements.yaml", tmp_path)
     shutil.copytree(campaign, tmp_path / "elsewhere")

@@ -84,14 +84,6 @@ def quota_of(group: Path) -> float:
     return int(quota) / int(period)
 
 
-def test_nothing_of_a_host_can_leave_the_machine(four_hosts: Any) -> None:
-    routes = subprocess.run(
-        ["ip", "-n", four_hosts.namespace("one-core"), "route", "show", "table", "all"], capture_output=True, text=True, check=True
-    )
-    assert "default" not in routes.stdout
-    assert "via" not in routes.stdout
-
-
 def test_a_stranger_is_refused(four_hosts: Any) -> None:
     """One without a token; what a wrong one gets is among the mistakes of a campaign."""
     done = python(LIST, {**four_hosts.environment, "RAY_AUTH_MODE": "disabled"})
@@ -121,9 +113,3 @@ def test_half_made_hosts_are_removed(hosts_script: Path, traces_of: Any, tmp_pat
         subprocess.run([hosts_script, "down", folder], check=True, env=environment)
         assert traces.left() == []
     assert not folder.exists()
-
-
-def test_a_host_that_nobody_knows_is_not_made(hosts_script: Path, tmp_path: Path) -> None:
-    done = subprocess.run([hosts_script, "up", tmp_path / "new", "half-core", "no-core"], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert not (tmp_path / "new").exists()

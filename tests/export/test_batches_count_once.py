@@ -10,7 +10,6 @@ import pytest
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.loading import load_trials
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.contracts import InputError
 from orchestrator.storage.reader import Campaign, open_campaign
 
 pytestmark = pytest.mark.slow
@@ -93,15 +92,3 @@ def test_every_inference_is_found_once(campaigns: Make, planned: Plan, order: st
     pooled = np.sort(data.inferences["total"], axis=None)
     assert (row["samples"], row["without_time"], row["value_ns"]) == (360, 60, pooled[179])
     assert row["mean_ns"] == pytest.approx(pooled[np.isfinite(pooled)].mean())
-
-
-def test_times_that_no_batch_can_have_are_refused(campaigns: Make, planned: Plan) -> None:
-    campaign = measured(campaigns, planned)
-    records = [record.model_copy(update={"trial": _with_batch(record.trial, 5)}) for record in campaign.trials()]
-    campaign.trials = lambda: records  # type: ignore[method-assign]
-    with pytest.raises(InputError):
-        load_trials(campaign)
-
-
-def _with_batch(trial: Any, batch: int) -> Any:
-    return trial.model_copy(update={"measurement": trial.measurement.model_copy(update={"batch": batch})})

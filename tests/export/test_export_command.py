@@ -64,13 +64,6 @@ def test_every_result_table_as_csv_is_exact(monday: Path, tmp_path: Path) -> Non
     assert [row["state"] for row in read(out / "trials.csv")] == ["done", "done"]
 
 
-def test_analysis_keys_change_the_figures_and_not_the_campaign(monday: Path, tmp_path: Path) -> None:
-    before = contents(monday)
-    export(monday, tmp_path / "out", overrides=("analysis.thresholds_ms=[14]",))
-    assert "14 ms" in {row["threshold"] for row in read(tmp_path / "out" / "tail_quality.csv")}
-    assert contents(monday) == before
-
-
 def test_no_cell_ends_its_row_and_full_width_signs_begin_no_formula() -> None:
     cells = ["a\r=cmd()", "a\n=cmd()", 'a",=cmd()', "\t=cmd()", "\r=cmd()", "\uff1dcmd()", ",=cmd()"]
     text = to_csv(pa.table({"x": cells, "n": [-1.5] * len(cells)}))

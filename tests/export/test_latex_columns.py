@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lazily import Lazily
 
-from orchestrator.exchange.latex import COLUMN_PT, GAP_PT, blocks, to_latex, width_of
+from orchestrator.exchange.latex import COLUMN_PT, GAP_PT, blocks, width_of
 from orchestrator.report.table import Table
 
 matplotlib = Lazily("matplotlib")
@@ -67,14 +67,3 @@ def test_every_block_fits_and_holds_the_names_and_no_column_is_lost(names: list[
         assert sum(widths) + GAP_PT * (len(block) - 1) <= COLUMN_PT + 1e-6
     others = list(chain.from_iterable([column.place for column in block[len(identity) :]] for block in found))
     assert others == list(range(len(identity), len(table.columns)))
-
-
-def test_what_all_rows_share_is_said_once_and_rows_stay_apart() -> None:
-    rows = [["m", "cpu", "0.9", "0.1"], ["m", "gpu", "0.9", "0.2"]]
-    text = to_latex(Table("T", ["model", "system", "ideal", "kept"], rows, right=frozenset(["ideal", "kept"])), "n")
-    assert "In all: model m, ideal 0.9." in text
-    assert "cpu & 0.1 \\\\\ngpu & 0.2 \\\\" in text
-    rows, figures = [["cpu", "0.000 [0.000, 0.005]", "0.1"], ["gpu", "0.000 [0.000, 0.005]", "0.2"]], ["10 ms", "50 ms"]
-    text = to_latex(Table("T", ["system", *figures], rows, right=frozenset(figures)), "n")
-    assert "In all: 10 ms 0.000 {[}0.000, 0.005{]}." in text  # figures, too: a column that says the same in each row takes room
-    assert r"system & 50 ms \\" in text

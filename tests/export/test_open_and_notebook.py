@@ -30,17 +30,6 @@ def test_examples_in_the_documentation_run(in_front_of: Path) -> None:
         assert (found.failed, found.attempted > 2) == (0, True), module
 
 
-def test_everything_of_a_trial(monday: Path) -> None:
-    results = orchestrator.open(monday)
-    assert (results.directory, results.name, results.created_at.year) == (monday, "vision", 2026)
-    trial = results.trials().column("trial")[0].as_py()
-    assert results.trial(trial)["digests"]["data"]
-    assert json.loads(json.dumps(results.trial(trial))) == results.trial(trial)
-    assert results.warmup(trial).num_rows == 2 * 20
-    assert results.answers(trial, 0) is None
-    assert results.table("latency").equals(results.latency())
-
-
 @pytest.mark.slow
 def test_the_notebook_runs_and_shows_what_a_real_campaign_gave(in_front_of: Path) -> None:
     notebook = json.loads(NOTEBOOK.read_text("utf-8"))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +48,6 @@ def test_a_sample_of_loadgen_that_stands_twice_is_refused(tmp_path: Path) -> Non
     trace.write_text(trace.read_text().replace('"query_seq": ', '"sample_seq": 7, "query_seq": '))
     with refused("conflict", "sample_seq", 7):
         list(loadgen.read(tmp_path))
-
-
-def test_all_logs_of_a_folder_are_known_by_their_digests(tmp_path: Path, imported: Callable[..., Any]) -> None:
-    found = imported(logs(tmp_path), "--format", "loadgen")
-    names = (loadgen.TRACE, loadgen.DETAIL)
-    assert found.only().facts["imported"]["files"] == [
-        {"name": name, "sha256": hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()} for name in names
-    ]
 
 
 def streamed(**changed: object) -> dict[str, Any]:

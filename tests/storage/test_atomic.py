@@ -3,12 +3,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from refusals import refused
 
-from orchestrator.storage.files import DRAFT, draft_of, remove_drafts, replacing, write_link, write_parquet
+from orchestrator.storage.files import DRAFT, draft_of, remove_drafts, replacing, write_link
 
 
 def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -42,16 +40,6 @@ def test_drafts_of_the_dead_are_removed_and_those_of_the_living_are_not(tmp_path
         file.write(b"whole")
     assert (tmp_path / "b.json").read_bytes() == b"whole"
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [".link.json.77.tmp", "a.tmp", "b.json"]
-
-
-def test_parquet_pages_carry_checksums(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    write_parquet(path, pa.table({"x": list(range(5000))}), use_dictionary=False, compression="none")
-    whole = path.read_bytes()
-    place = whole.index((1234).to_bytes(8, "little"))
-    path.write_bytes(whole[:place] + (4321).to_bytes(8, "little") + whole[place + 8 :])
-    with pytest.raises(OSError, match="CRC"):
-        pq.ParquetFile(path, page_checksum_verification=True).read()
 
 
 def test_a_link_is_relative_and_moves_to_the_newest(tmp_path: Path) -> None:

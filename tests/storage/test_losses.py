@@ -114,16 +114,3 @@ def test_samples_that_were_removed_later_are_no_trial_without_warm_up(campaign: 
         open_campaign(campaign.directory).samples(trial_id)
     with CampaignWriter.reopen(campaign.directory) as later, refused("not_found"):
         later.trial(trial_id).stored_samples()
-
-
-def test_a_record_tells_of_stored_rounds_alone(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
-    trial = campaign.trial(trial_id)
-    record = TrialRecord.from_plan(campaign.record.planned(trial_id))
-    trial.append(*new_round(0))
-    trial.write_record(record)
-    assert open_campaign(campaign.directory).trial(trial_id).rounds == 0
-    trial.flush()
-    trial.write_record(record)
-    assert open_campaign(campaign.directory).trial(trial_id).rounds == 1
-    campaign.set_state(trial_id, "interrupted")
-    assert open_campaign(campaign.directory).trial(trial_id).rounds == 1

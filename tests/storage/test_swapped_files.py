@@ -51,14 +51,3 @@ def test_a_result_table_has_the_columns_of_its_name(campaign: CampaignWriter) ->
     more = tables()["deadline"].schema.empty_table().append_column("later", pa.array([], pa.int8()))
     write_parquet(path, more)
     assert orchestrator.open(campaign.directory).deadline().equals(more)
-
-
-def test_damage_to_the_warm_up_is_found_by_whoever_reads_rounds(campaign: CampaignWriter, measured: Path, trial_id: str) -> None:
-    path = measured / trial_id / "warmup.parquet"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    reader = open_campaign(campaign.directory)
-    for look in (reader.rounds, reader.timings, reader.matrix):
-        with refused("damaged", value=path):
-            look(trial_id)
