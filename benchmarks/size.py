@@ -112,10 +112,10 @@ def main() -> int:
         for name, count in found.items()
         if count > limits[what].get(name, 0)
     ]
+    pages = {page: text for name in [*limits["words"], "docs"] for page, text in written_by_hand(ROOT / name).items()}
     above += [
         f"{page.relative_to(ROOT)}: a sentence of more than {LONGEST_SENTENCE} words: {one}"
-        for name in limits["words"]
-        for page, text in written_by_hand(ROOT / name).items()
+        for page, text in sorted(pages.items())
         for one in long_sentences(text)
     ]
     print(*above, sep="\n", file=sys.stderr, end="\n" if above else "")
