@@ -127,9 +127,7 @@ def another_environment(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-@pytest.mark.parametrize(
-    ("words", "environment"), [([], {"RAY_AUTH_TOKEN": "0" * 64}), (["system.labels.system=nope"], {}), (["system.cores=64"], {})]
-)
+@pytest.mark.parametrize(("words", "environment"), [([], {"RAY_AUTH_TOKEN": "0" * 64}), (["system.labels.system=nope"], {})])
 def test_a_mistake_is_one_line(
     four_hosts: Hosts, tmp_path: Path, capfd: pytest.CaptureFixture[str], words: list[str], environment: dict[str, str]
 ) -> None:

@@ -69,10 +69,8 @@ def words_of(systems: str, timeout_s: int) -> list[str]:
     return [*code, "task=numbers", "model=echo", "model.sleep_ms=12", "measurement.rule=rounds", *rounds, f"system={systems}"]
 
 
-@pytest.fixture(scope="module")
-def disturbed(four_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Lost:
-    """A campaign of three hosts: one is left alone, one cut off, one killed."""
-    folder = tmp_path_factory.mktemp("hosts lost")
+def disturbed(four_hosts: Hosts, folder: Path) -> Lost:
+    """Measure a campaign of three hosts: one is left alone, one cut off, one killed."""
 
     def kill() -> None:
         four_hosts.kill("quarter-core")
@@ -90,8 +88,8 @@ def disturbed(four_hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Lo
     return folder / "r", done.returncode, done.stderr
 
 
-def test_lost_hosts_are_noticed_and_the_others_finish(disturbed: Lost) -> None:
-    results, code, complaint = disturbed
+def test_lost_hosts_are_noticed_and_completed_when_they_are_back(four_hosts: Hosts, tmp_path: Path) -> None:
+    results, code, complaint = disturbed(four_hosts, tmp_path)
     assert code == 1
     assert "Traceback" not in complaint
     found = records(results)
@@ -102,9 +100,6 @@ def test_lost_hosts_are_noticed_and_the_others_finish(disturbed: Lost) -> None:
         assert {fault["name"] for fault in found[system]["faults"]} == {"host lost"}
         assert 0 < len(stored_rounds(results, system)) < ROUNDS
 
-
-def test_they_are_completed_when_they_are_back(four_hosts: Hosts, disturbed: Lost) -> None:
-    results = disturbed[0]
     before = {system: stored_rounds(results, system) for system in SYSTEMS}
     nodes = {system: record["placement"]["node_id"] for system, record in records(results).items()}
     four_hosts.mend("half-core")

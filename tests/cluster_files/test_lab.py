@@ -15,7 +15,7 @@ import yaml
     ("inventory", "place"),
     [
         ("head: [", ""),
-        (f"head: {'[' * 3000}", ""),
+        (f"head: {'[' * 300}", ""),
         ("nodes: []", "head"),
         ({"head": {"host": "a"}, "hosts": []}, "hosts"),
         ({"head": {"host": "a", "systm": "x"}}, "head.systm"),
