@@ -1,10 +1,8 @@
 """Own delays read from a trace of LoadGen, and taken of the loop under load."""
 
-from __future__ import annotations
-
 import numpy as np
 
-from benchmarks.load_peers import CLIENTS, delays_of_trace, idle_delays, ours, spread
+from benchmarks.load_peers import delays_of_trace, idle_delays
 
 TRACE = """{"traceEvents":[
 {"name":"Scheduling","ph":"X","pid":10,"tid":10,"ts":181.751,"dur":0.080,"args":{}},
@@ -23,14 +21,3 @@ def test_samples_that_wait_for_others_have_no_own_delay() -> None:
     due, delays = np.array([0, 10, 20]) * 10**6, np.array([5, 6, 9 * 10**6])
     assert idle_delays(due, delays, 1000).tolist() == [6, 9 * 10**6]
     assert idle_delays(due, delays, 11 * 10**6).tolist() == []
-
-
-def test_every_way_of_waiting_serves_the_schedule() -> None:
-    for client in CLIENTS:
-        found = ours(client, rate_per_s=400, seconds=0.1, busy_ns=1000, seed=1)
-        assert 0 < found.size < 40
-        assert (found >= 0).all()
-
-
-def test_repeats_are_told_with_their_range() -> None:
-    assert spread([3.0, 1.0, 2.26], 1) == "2.3 (1.0 to 3.0)"
