@@ -29,10 +29,8 @@ from orchestrator.report.charts import MAKERS, charts_of, figures
 from orchestrator.report.charts.draw import (
     COLOURS,
     DARK_COLOURS,
-    DASHES,
     SECTIONS,
     corners,
-    line_styles,
     rounded,
     whole,
 )
@@ -71,12 +69,6 @@ def test_colours_differ_for_every_reader(reader: str, colours: tuple[str, ...], 
         assert np.linalg.norm(seen[one] - seen[other]) > 14, (reader, one, other)
     for colour in colours:
         assert np.linalg.norm(seen[colour] - seen[ground]) > 30
-
-
-def test_no_two_lines_look_alike_while_there_are_pairs_left() -> None:
-    found = line_styles({str(number): (number, 0) for number in range(len(COLOURS) * len(DASHES))})
-    assert len(set(found.values())) == len(found) == len(COLOURS) * len(set(DASHES))
-    assert [found[str(number)][0] for number in range(len(COLOURS))] == list(range(len(COLOURS)))
 
 
 @pytest.fixture(scope="module")

@@ -9,17 +9,13 @@ import pytest
 from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.analysis.flags import FLAGS, flag_of
 from orchestrator.analysis.ranking import Less, Ranking, Standing, rankings
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.report.findings import Finding, say, text_lines
 from orchestrator.report.findings.campaign import RESUME, findings, of_campaign
 from orchestrator.report.findings.task import of_task
-from orchestrator.report.table import Marks
-from orchestrator.running.trial_judge import OTHER_CATEGORIES, kernel_flags
 from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.records import TrialRecord
 
 GROUP: Any = SimpleNamespace(
     task="pictures", clock="total",
@@ -129,13 +125,6 @@ def test_the_next_step_measures_repeats_at_the_deadline_in_use(results: Campaign
     assert commands(replace(results, commands=())) == []
 
 
-def test_no_repeats_are_proposed_where_they_show_nothing(results: CampaignAnalysis, monkeypatch: pytest.MonkeyPatch) -> None:
-    all_kept = [replace(one, found=tuple(replace(of, mean=of.ideal) for of in one.found)) for one in rankings(results)]
-    assert commands(results, all_kept) == []
-    monkeypatch.setattr(TrialRecord, "imported", property(lambda record: True))
-    assert commands(results) == []
-
-
 def test_an_unfinished_campaign_is_gone_on_with_before_anything_else(results: CampaignAnalysis) -> None:
     first, *others = results.campaign.trials
     trials = (first.model_copy(update={"state": "interrupted"}), *(one.model_copy(update={"state": "planned"}) for one in others))
@@ -176,18 +165,3 @@ def test_a_terminal_has_six_lines_and_breaks_no_command(results: CampaignAnalysi
     assert [line.partition(":")[0] for line in lines] == ["Best within 14 ms", "Runner-up", "Caution", "Next", "Report"]
     narrow = list(text_lines(said, 60))
     assert [line for line in narrow if len(line) > 60] == [line for line in narrow if line.startswith("Next:")]
-
-
-def test_a_flag_is_found_by_its_name_whatever_the_detail() -> None:
-    told = [
-        "3 incomplete rounds", "a later process answers 12 samples otherwise", "niceness -5 at first and 0 at the end",
-        "a later process has another placement (cores, threads)", OTHER_CATEGORIES,
-        "the thread that measures may use cores [0, 1] at first and [1] at the end",
-        "scheduling policy SCHED_OTHER at first and SCHED_RR at the end", *kernel_flags(100, 120), *kernel_flags(100, 80),
-    ]  # fmt: skip
-    assert [flag for flag in told if flag_of(flag).name not in FLAGS] == []
-
-
-def test_more_flags_than_letters() -> None:
-    flags = [f"flag {chr(97 + number // 26)}{chr(97 + number % 26)}" for number in range(28)]
-    assert Marks([{"flags": flags}]).of({"flags": [flags[25], flags[26], flags[27]]}) == " (aa, ab, z)"

@@ -84,18 +84,6 @@ def test_the_slider_moves_what_was_computed(report: Any) -> None:
             assert shown["place"] == reading.ranks(clock)[entry.key].tolist()
 
 
-def test_curves_at_common_thresholds_are_those_of_the_tables(report: Any) -> None:
-    [reading] = readings(report.results)
-    rows = [row for row in report.results.rows("tail_quality") if row["threshold_origin"] != "own" and row["metric"] == "top1"]
-    assert rows
-    for row in rows:
-        grid, curve = reading.grids[row["clock"]], reading.curves[row["clock"], row["trial"]]
-        index = list(grid.ns).index(row["threshold_ns"])
-        assert row["threshold"] in grid.labels[index]
-        found = (curve.mean[index], curve.worst[index], curve.low[index], curve.high[index])
-        assert found == pytest.approx((row["mean"], row["worst"], row["interval_low"], row["interval_high"]), abs=1e-12)
-
-
 def test_flips_are_all_pairs_that_change_places(report: Any) -> None:
     [reading] = readings(report.results)
     grid = reading.grids["total"]
@@ -170,9 +158,6 @@ def test_the_picture_lies_beside_the_report(report: Any) -> None:
     assert found is not None
     assert (report.directory / PICTURE).read_text("utf-8") == found
     assert f"]({PICTURE})" in (report.directory / "report.md").read_text("utf-8")
-
-
-pytestmark = pytest.mark.slow  # the campaign takes seconds to measure
 
 
 def rows(report: Any, name: str, **columns: Any) -> list[dict[str, Any]]:

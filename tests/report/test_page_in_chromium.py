@@ -49,13 +49,6 @@ def test_the_slider_moves_the_mark_in_the_chart_and_the_address_keeps_it(report:
     assert other.locator("output[data-deadline]").inner_text() == page.locator("output[data-deadline]").inner_text()
 
 
-def test_the_keyboard_moves_the_deadline(page: Any) -> None:
-    before = page.locator("output[data-deadline]").inner_text()
-    page.locator("[data-slider]").focus()
-    page.keyboard.press("ArrowRight")
-    assert page.locator("output[data-deadline]").inner_text() != before
-
-
 @pytest.fixture(scope="module", params=["light", "dark"])
 def in_scheme(request: pytest.FixtureRequest, report: Any, visit: Callable[..., Any]) -> tuple[str, Any]:
     """Whether the system is light or dark, and a page there."""

@@ -46,17 +46,6 @@ def test_the_live_line_is_that_of_the_trial_whose_turn_it_is() -> None:
     assert "second-r0: round" not in shown(progress)
 
 
-def test_nothing_is_said_after_the_last_word() -> None:
-    stream, trial = io.StringIO(), planned("late")
-    progress = Progress(1, stream)
-    progress.trial_started(trial)
-    said = stream.getvalue()
-    progress.fall_silent()
-    progress.round_done(trial, 3, 0.5)
-    progress.trial_ended(trial, "interrupted", "stopped by the user after 3 rounds")
-    assert said == stream.getvalue() == "late-r0: loading\n"
-
-
 def test_a_trial_that_waits_says_for_whom_and_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])

@@ -21,9 +21,9 @@ from orchestrator.commands.reading import store_report
 from orchestrator.configuration.analysis import AnalysisConfig, ToleranceConfig
 from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.configuration.load import LoadConfig
-from orchestrator.report.markdown import FOLDED, folds
+from orchestrator.report.markdown import folds
 from orchestrator.report.result_tables import MOST_ROWS, shown
-from orchestrator.report.table import FORMATTERS, TEXTS, Table, cell
+from orchestrator.report.table import Table, cell
 from orchestrator.report.terminal import Terminal, wrapped
 from orchestrator.report.text import quality, quality_within
 from orchestrator.report.trial_names import id_ends, said_once, short_names, with_names
@@ -51,14 +51,6 @@ def told(table: Any) -> list[dict[str, str]]:
 def interval(row: Any, *names: str) -> str:
     low, mean, high = (row[name] for name in names or ("interval_low", "mean", "interval_high"))
     return quality(mean) if low is None else f"{quality(mean)} {quality_within(low, high, row.get('ideal'))}"
-
-
-@pytest.mark.parametrize("name", views())
-def test_every_view_has_a_known_section_and_forms(name: str) -> None:
-    declared, view = views()[name]
-    assert view.section in {*dict(FOLDED), "One trial"}
-    forms = {column.form.partition(" ")[0] for column in declared.columns}
-    assert forms <= {*FORMATTERS, *TEXTS, "number"}
 
 
 @pytest.mark.parametrize(
@@ -166,30 +158,6 @@ def test_no_word_and_no_figure_is_broken_and_no_line_is_wider(table: Table, widt
     for row in table.rows if in_columns else ():
         for head, text in zip(table.columns, row, strict=True):
             assert head not in table.right or any(text in line for line in lines)
-
-
-FIGURE = "0.058 [0.039, 0.084] / 0.000 *"
-STUDY = Table(
-    "Tail quality",
-    ["model", "system", "runtime", "ideal", *(f"{bound} ms" for bound in (10, 20))],
-    [
-        [model, system, runtime, "0.900", FIGURE, FIGURE]
-        for model in ("efficientnet_lite0", "efficientnet_lite2")
-        for system in ("cpu_1core", "cpu_all")
-        for runtime in ("torch", "torch_compile")
-    ],
-    right=frozenset(["ideal", "10 ms", "20 ms"]),
-)
-
-
-@pytest.mark.parametrize("width", [*range(40, 161, 15)])
-def test_each_row_of_a_study_has_its_names_and_figures_at_any_width(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = printed(STUDY, width, monkeypatch)
-    text = "\n".join(lines)
-    assert "…" not in text
-    assert [text.count(name) for name in ("efficientnet_lite0", "cpu_1core", "torch_compile")] == [4, 4, 4]
-    assert text.count(FIGURE) == 16
-    assert max(map(len, lines)) <= width
 
 
 def test_a_word_is_broken_nowhere_so_that_it_can_be_pasted() -> None:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from io import TextIOWrapper
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -195,11 +194,3 @@ def test_a_reader_that_leaves_ends_nothing(unread: TextIOWrapper) -> None:
     with Progress(1, stream) as progress:
         progress.say("measured")
     stream.flush()
-
-
-def test_an_output_without_room_ends_nothing() -> None:
-    with Path("/dev/full").open("w", encoding="utf-8") as full:
-        stream = while_read(full)
-        print("x" * 100_000, file=stream, flush=True)
-        Terminal(stream).line("the answer")
-        stream.flush()
