@@ -1,18 +1,16 @@
-"""What collecting from hosts costs: rounds per second over 4 and 8 of them, memory over 100,000 rounds, efficiency of 0.5 s rounds.
+"""What collecting from hosts costs: rounds a second over 4 and 8 of them, memory over many rounds, efficiency of 0.5 s rounds.
 
-    python benchmarks/cluster.py [rate] [memory] [efficiency]     # root, Linux; no word: all three
+    python benchmarks/cluster.py [rate] [memory] [efficiency]     # root, Linux; all three where none is named
 
 Makes the hosts of the demonstration out of this machine, measures models that do nothing or sleep on all of them, and removes the
-hosts. The rate is that of rounds that follow one another: visits of two rounds would mostly wait for the end of their pauses. Driver and
-hosts share the machine's cores, so that a cluster of real hosts is faster. Run it while the machine is idle. Exit code 1 where a bar is
-missed.
+hosts. Driver and hosts share the machine's cores, so that a cluster of real hosts is faster.
 """
 
+import argparse
 import json
 import os
 import shlex
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -22,32 +20,18 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pyarrow.parquet as pq
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-HOSTS = CHECKOUT / "cluster" / "demo" / "hosts.sh"
-SUPPORT = CHECKOUT / "tests" / "support"
+from benchmarks.common import MIB, NULL_MODEL, PROGRAM, ROOT, SUPPORT, Benchmark, Figure, LeftOut, at_least, at_most
+
+HOSTS = ROOT / "cluster" / "demo" / "hosts.sh"
 SYSTEMS = ("two_cores", "one_core", "half_core", "quarter_core")
-WORDS = [
-    "--quiet",
-    f"code=[{SUPPORT / 'code'}]",
-    "-m",
-    "model=echo",
-    "task=numbers",
-    "measurement.rule=rounds",
-    "cluster=address",
-    "cluster.machines=node",
-]
+WORDS = [*NULL_MODEL[2:], "--quiet", "-m", "measurement.rule=rounds", "cluster=address", "cluster.machines=node"]
 SAMPLE_EVERY_S = 0.5
-MIB = 2**20
-# Bars: rounds a second over four hosts, the driver's processor time a round, its share by which
-# eight hosts may differ, and efficiency.
-RATE, CPU_MS, ALIKE, EFFICIENCY = 1200, 0.6, 0.1, 0.97
 
 
 @contextmanager
@@ -78,7 +62,7 @@ def settings_of(systems: Sequence[str], folder: Path) -> Path:
     (made / "system").mkdir(exist_ok=True)
     for name in systems[len(SYSTEMS) :]:
         kind = name.rpartition("_")[0]
-        text = (CHECKOUT / "conf" / "system" / f"{kind}.yaml").read_text()
+        text = (ROOT / "conf" / "system" / f"{kind}.yaml").read_text()
         (made / "system" / f"{name}.yaml").write_text(text.replace(kind, name))
     return made
 
@@ -141,7 +125,7 @@ class Campaign:
             results = Path(folder) / "results"
             address = f"cluster.address={environment['TAIL_QUALITY_ADDRESS']}"
             chosen = ["--config-dir", str(settings_of(self.systems, Path(folder))), f"system={','.join(self.systems)}"]
-            command = [sys.executable, "-m", "orchestrator", *WORDS, *chosen, address, f"results_dir={results}", *words]
+            command = [*PROGRAM, *WORDS, *chosen, address, f"results_dir={results}", *words]
             driver = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, cwd=folder)
             watch = Watch(driver.pid, results, hosts)
             try:
@@ -153,13 +137,10 @@ class Campaign:
                 end(driver)
             self.seen = {name: np.array(rows) for name, rows in watch.seen.items()}
             self.rounds = {}
-            ended_s = 0.0
             for path in results.glob("trials/*/trial.json"):
                 record = json.loads(path.read_text())
                 table = pq.read_table(path.parent / "rounds", columns=["started_monotonic_ns", "duration_ns"])
                 self.rounds[record["trial"]["system"]["name"]] = np.stack([column.to_numpy() for column in table.columns]) / 1e9
-                ended_s = max(ended_s, datetime.fromisoformat(record["ended_at"]).timestamp())
-            self.report_s = (results / "report.md").stat().st_mtime - ended_s
 
     def starts(self, name: str) -> np.ndarray:
         """Return when the rounds of a system began, or for the driver those of all systems."""
@@ -192,65 +173,64 @@ def number_of_rounds(count: int) -> list[str]:
     return [f"measurement.min_rounds={count}", f"measurement.max_rounds={count}"]
 
 
-def rate(rounds: int = 3000, repeats: int = 3) -> bool:
-    found: dict[int, tuple[float, float]] = {}
+def rate(rounds: int, repeats: int) -> Iterator[Figure]:
+    """Yield the rate of rounds that follow one another: visits of two rounds would mostly wait for the end of their pauses."""
+    costs = []
     for count in (4, 8):
         with made(count) as environment:
             words = (*number_of_rounds(rounds), "measurement.schedule=sequential")
             done = [Campaign(environment, *words, hosts=count) for _ in range(repeats)]
-        rates = [campaign.rate() for campaign in done]
-        found[count] = statistics.median(rates), statistics.median(campaign.cpu_ms("driver") for campaign in done)
-        print(f"rounds a second over {count} hosts, {rounds} each: median {found[count][0]:.0f}, lowest {min(rates):.0f}")
-        for name in ("driver", *systems_of(count)):
-            own = statistics.median(campaign.rate(name) for campaign in done)
-            cpu_ms = statistics.median(campaign.cpu_ms(name) for campaign in done)
-            print(f"  {name:15} {own:5.0f} rounds a second, {cpu_ms:.2f} ms of processor time a round")
-    (rate_of_4, cpu_of_4), (_, cpu_of_8) = found[4], found[8]
-    apart = abs(cpu_of_8 - cpu_of_4) / cpu_of_4
-    print(f"bars: {RATE} rounds a second, {CPU_MS} ms of the driver a round, and {ALIKE:.0%} between 4 and 8 hosts (here {apart:.0%})")
-    return rate_of_4 >= RATE and max(cpu_of_4, cpu_of_8) <= CPU_MS and apart <= ALIKE
+        costs.append(statistics.median(campaign.cpu_ms("driver") for campaign in done))
+        yield Figure(f"rounds a second over {count} hosts", statistics.median(campaign.rate() for campaign in done))
+        yield Figure(f"driver's processor time a round, {count} hosts", costs[-1], "ms")
+    yield Figure("that over 8 hosts less over 4", 100 * abs(costs[1] / costs[0] - 1), "%")
 
 
-def memory(rounds: int = 25_000) -> bool:
-    with made(4) as environment:
-        campaign = Campaign(environment, *number_of_rounds(rounds))
-    print(f"memory over {len(SYSTEMS) * rounds} rounds, RSS in MiB: median of each tenth of them; last less first (bar: flat)")
+def memory(rounds: int, repeats: int) -> Iterator[Figure]:
+    """Yield by how much memory grows over the second half of many rounds: caches fill up over the first."""
+    with made(len(SYSTEMS)) as environment:
+        campaign = Campaign(environment, *number_of_rounds(4 * rounds))
     for name in ("driver", *SYSTEMS):
         tenths = campaign.memory(name)
-        print(f"  {name:12} {' '.join(f'{tenth:5.1f}' for tenth in tenths)}   {tenths[-1] - tenths[0]:+.1f}")
-    print(f"  {campaign.rate():.0f} rounds a second; the report at the end took {campaign.report_s:.1f} s")
-    return True
+        yield Figure(f"memory of {name}, growth in the second half", 100 * (tenths[-1] / tenths[4] - 1), "%")
 
 
-def efficiency(rounds: int = 60, repeats: int = 3) -> bool:
-    words = ("model.sleep_ms=25", "measurement.lead_in=0", "measurement.schedule=sequential", *number_of_rounds(rounds))
-    with made(4) as environment:
-        done = [Campaign(environment, *words) for _ in range(repeats)]
-    print(f"efficiency of 0.5 s rounds without lead-in, median and lowest of {repeats} (bar: {EFFICIENCY})")
-    medians = []
-    for name in SYSTEMS:
-        found = [campaign.efficiency(name) for campaign in done]
-        medians.append(statistics.median(found))
-        print(f"  {name:12} {medians[-1]:.3f} {min(found):.3f}")
-    return min(medians) >= EFFICIENCY
+def efficiency(rounds: int, repeats: int) -> Iterator[Figure]:
+    words = ("model.sleep_ms=25", "measurement.lead_in=0", "measurement.schedule=sequential", *number_of_rounds(60))
+    with made(len(SYSTEMS)) as environment:
+        campaign = Campaign(environment, *words)
+    yield Figure("efficiency of 0.5 s rounds, worst of 4 hosts", min(campaign.efficiency(name) for name in SYSTEMS))
 
 
 PARTS = {"rate": rate, "memory": memory, "efficiency": efficiency}
 
 
-def main() -> None:
-    chosen = sys.argv[1:] or list(PARTS)
-    if not set(chosen) <= set(PARTS):
-        raise SystemExit(f"{' '.join(chosen)}: choose of {', '.join(PARTS)}")
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, frame: sys.exit(128 + number))
-    met = []
-    for part in chosen:
-        print(f"load average before: {os.getloadavg()[0]:.2f}", flush=True)
-        met.append(PARTS[part]())
-        sys.stdout.flush()
-    raise SystemExit(not all(met))
+def measure(asked: argparse.Namespace) -> Iterator[Figure]:
+    if os.geteuid() or sys.platform != "linux" or shutil.which("ip") is None:
+        raise LeftOut("hosts out of one machine need root, Linux and the command `ip`")
+    for part in asked.parts or PARTS:
+        yield from PARTS[part](*((500, 1) if asked.quick else (3000, 2)))
 
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+
+
+BENCHMARK = Benchmark(
+    "cluster",
+    "What collecting from hosts costs, which are made out of this machine",
+    measure,
+    bars={
+        "rounds a second over 4 hosts": at_least(1200),
+        "driver's processor time a round, 4 hosts": at_most(0.6),
+        "driver's processor time a round, 8 hosts": at_most(0.6),
+        "that over 8 hosts less over 4": at_most(10),
+        "efficiency of 0.5 s rounds, worst of 4 hosts": at_least(0.97),
+        **{f"memory of {name}, growth in the second half": at_most(5) for name in ("driver", *SYSTEMS)},
+    },
+    is_quick=False,
+    options=options,
+)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

@@ -1,30 +1,26 @@
-"""Time of mean average precision at COCO size over rounds and thresholds, beside faster-coco-eval and equal to pycocotools.
+"""Time of mean average precision at COCO's size over rounds and thresholds, beside faster-coco-eval and equal to pycocotools.
 
-Every round and threshold is another set of pictures on time. Ours compares boxes once and reads all figures off; the peers
-evaluate one set at a time (loadRes, evaluate, accumulate, summarize), so a few sets are timed and all are extrapolated from the median.
-
-python benchmarks/detection.py [--peer-runs 3] [--pycocotools-runs 1]
+Every round and threshold is another set of pictures on time. Ours compares boxes once and reads all figures off; the peers evaluate one
+set at a time (loadRes, evaluate, accumulate, summarize), so a few sets are timed and all are extrapolated from the median.
 """
 
 import argparse
 import contextlib
 import io
-import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Any
 
-import faster_coco_eval
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
+from benchmarks.common import Benchmark, Figure, at_least, at_most, left_out
 from orchestrator.metrics import Answers, find_metric
 
-BAR = 40
+PICTURES, PEER_RUNS = 5000, 2
 PICTURE = np.array([640.0, 480.0])
 
 
@@ -84,25 +80,40 @@ def detections_on_time(answers: Answers, on_time: NDArray[np.bool_]) -> list[dic
     ]
 
 
-def with_pycocotools(truth: COCO, found: list[dict[str, Any]]) -> Sequence[float]:
-    evaluation = COCOeval(truth, truth.loadRes(found), "bbox")
+Evaluate = Callable[[Any, list[dict[str, Any]]], Sequence[float]]
+
+
+def summarised(evaluation: Any) -> Sequence[float]:
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
     return evaluation.stats
 
 
-def with_faster_coco_eval(truth: faster_coco_eval.COCO, found: list[dict[str, Any]]) -> Sequence[float]:
-    evaluation = faster_coco_eval.COCOeval_faster(truth, truth.loadRes(found), "bbox", print_function=lambda *_: None)
-    evaluation.evaluate()
-    evaluation.accumulate()
-    evaluation.summarize()
-    return evaluation.stats
+def with_pycocotools(answers: Answers) -> tuple[Evaluate, Any]:
+    """Return what evaluates detections, and the truth in its own form."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    truth = COCO()
+    truth.dataset = data_set(answers)
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth.createIndex()
+    return lambda truth, found: summarised(COCOeval(truth, truth.loadRes(found), "bbox")), truth
 
 
-def timed_runs(
-    evaluate: Callable[[Any, list[dict[str, Any]]], Sequence[float]], truth: Any, answers: Answers, sets: Sequence[NDArray[np.bool_]]
-) -> Iterator[tuple[float, float]]:
+def with_faster_coco_eval(answers: Answers) -> tuple[Evaluate, Any]:
+    """Return what evaluates detections, and the truth in its own form."""
+    from faster_coco_eval import COCO, COCOeval_faster
+
+    truth = COCO(data_set(answers))
+    return lambda truth, found: summarised(COCOeval_faster(truth, truth.loadRes(found), "bbox", print_function=lambda *_: None)), truth
+
+
+PEERS = {"faster-coco-eval": with_faster_coco_eval, "pycocotools": with_pycocotools}
+
+
+def timed_runs(evaluate: Evaluate, truth: Any, answers: Answers, sets: Sequence[NDArray[np.bool_]]) -> Iterator[tuple[float, float]]:
     """Yield seconds and AP of each set of pictures on time. The making of the peer's own form of input is not timed."""
     for on_time in sets:
         found = detections_on_time(answers, on_time)
@@ -112,59 +123,43 @@ def timed_runs(
         yield time.perf_counter() - start, float(stats[0])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=5000)
-    parser.add_argument("--boxes", type=int, default=36_000)
-    parser.add_argument("--classes", type=int, default=80)
-    parser.add_argument("--found", type=int, default=100, help="detections a picture")
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--thresholds", type=int, default=20)
-    parser.add_argument("--peer-runs", type=int, default=3, help="sets of pictures that faster-coco-eval evaluates")
-    parser.add_argument("--pycocotools-runs", type=int, default=1, help="sets of pictures that pycocotools evaluates")
-    arguments = parser.parse_args()
-    answers = answers_of_coco_size(arguments.pictures, arguments.boxes, arguments.classes, arguments.found)
-    random = np.random.default_rng(1)
-    times = (30e6 * np.exp(random.normal(0, 0.3, (arguments.rounds, arguments.pictures)))).astype(np.int64)
-    thresholds = np.quantile(times, np.linspace(0.05, 1, arguments.thresholds))
-    evaluations = arguments.rounds * arguments.thresholds
-
-    start = time.perf_counter()
-    judged = find_metric("map").judge(answers)
-    matched = time.perf_counter()
-    curve = judged.curve(times, thresholds)
-    ours = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(
-        f"ours: {ours:.2f} s for {evaluations} evaluations, of which {matched - start:.2f} s reading and matching once; "
-        f"peak memory of the process {peak:.2f} GiB; AP {curve.min():.3f} to {curve.max():.3f}"
-    )
-
-    chosen = random.choice(evaluations, max(arguments.peer_runs, arguments.pycocotools_runs), replace=False)
-    where = [(int(index) // arguments.rounds, int(index) % arguments.rounds) for index in chosen]
-    sets = [times[r] <= thresholds[m] for m, r in where]
-    expected = [curve[m, r] for m, r in where]
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO()
-        truth.dataset = data_set(answers)
-        truth.createIndex()
-        faster_truth = faster_coco_eval.COCO(data_set(answers))
-    for name, evaluate, own_truth, count in (
-        ("faster-coco-eval", with_faster_coco_eval, faster_truth, arguments.peer_runs),
-        ("pycocotools", with_pycocotools, truth, arguments.pycocotools_runs),
-    ):
-        if not count:
+def measure(asked: argparse.Namespace) -> Iterator[Figure]:
+    pictures, boxes, rounds, thresholds = (500, 3600, 4, 10) if asked.quick else (PICTURES, 36_000, 10, 20)
+    answers = answers_of_coco_size(pictures, boxes, classes=80, found=100)
+    times = (30e6 * np.exp(np.random.default_rng(1).normal(0, 0.3, (rounds, pictures)))).astype(np.int64)
+    bounds = np.quantile(times, np.linspace(0.05, 1, thresholds))
+    evaluations = rounds * thresholds
+    began = time.perf_counter()
+    curve = find_metric("map").judge(answers).curve(times, bounds)
+    ours = time.perf_counter() - began
+    yield Figure(f"{pictures:,} pictures, {evaluations} evaluations: time", ours, "s")
+    chosen = np.random.default_rng(2).choice(evaluations, 1 if asked.quick else PEER_RUNS, replace=False)
+    where = [(int(index) // rounds, int(index) % rounds) for index in chosen]
+    for name, peer in PEERS.items():
+        try:
+            evaluate, truth = peer(answers)
+        except ImportError:
+            yield left_out(name)
             continue
-        seconds, precision = zip(*timed_runs(evaluate, own_truth, answers, sets[:count]), strict=True)
-        one = statistics.median(seconds)
-        difference = max(abs(mine - theirs) for mine, theirs in zip(expected, precision, strict=False))
-        bar = f" (bar {BAR})" if name == "faster-coco-eval" else ""
-        print(
-            f"{name} {version(name)}: {one:.2f} s each, median of {count} (least {min(seconds):.2f} s), extrapolated to {evaluations}: "
-            f"{one * evaluations:.0f} s = {one * evaluations / ours:.0f} times ours{bar}; largest difference from ours {difference:.1e}"
-        )
+        found = list(timed_runs(evaluate, truth, answers, [times[r] <= bounds[m] for m, r in where]))
+        one_s = statistics.median(seconds for seconds, _ in found)
+        difference = max(abs(curve[place] - theirs) for place, (_, theirs) in zip(where, found, strict=True))
+        each = f"{name} {version(name)}, {one_s:.2f} s each"
+        yield Figure(f"{pictures:,} pictures: times as fast as {name}", one_s * evaluations / ours, "", each)
+        yield Figure(f"difference from {name}", float(difference))
 
+
+BENCHMARK = Benchmark(
+    "detection",
+    "Time of mean average precision at COCO's size over rounds and thresholds; peers evaluate some of them, one at a time",
+    measure,
+    bars={
+        f"{PICTURES:,} pictures: times as fast as faster-coco-eval": at_least(40),
+        "difference from faster-coco-eval": at_most(1e-12),
+        "difference from pycocotools": at_most(1e-12),
+    },
+    peer="faster-coco-eval, pycocotools",
+)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

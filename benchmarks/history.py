@@ -1,54 +1,43 @@
-"""Time of a history of 1,000 campaigns, start to end, in a process of its own.
+"""What `history` takes over 1,000 campaigns that are made up, start to end."""
 
-python benchmarks/history.py CAMPAIGN [COUNT]     # a campaign that was measured and reported, such as results/latest
-"""
-
-import argparse
-import os
-import subprocess
 import sys
 import tempfile
-import time
+from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
+from benchmarks.common import Benchmark, Figure, apart, at_most, cost_of
 from benchmarks.many_campaigns import many_campaigns
+from benchmarks.report import write
 
-BAR_S = 20.0
+CAMPAIGNS = 1000
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("campaign", type=Path)
-    parser.add_argument("count", type=int, nargs="?", default=1000)
-    parser.add_argument("--runs", type=int, default=3)
-    arguments = parser.parse_args()
-    print(f"load average {', '.join(f'{value:.1f}' for value in os.getloadavg())}, {os.cpu_count()} cores")
+def make(folder: Path, source: Path, count: int) -> None:
+    """Write campaigns of which the later half keeps less and is slower."""
     random = np.random.default_rng(0)
-    half = np.arange(arguments.count) >= arguments.count // 2
-    with tempfile.TemporaryDirectory() as folder:
-        noise = random.normal(0, 0.005, arguments.count)
-        many_campaigns(Path(folder), arguments.campaign, noise - 0.02 * half, np.exp(random.normal(0, 0.03, arguments.count) + 0.1 * half))
-        for _ in range(arguments.runs):
-            began = time.perf_counter()
-            command = [sys.executable, "-m", "orchestrator", "history", folder]
-            with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-                _, status, usage = os.wait4(process.pid, 0)
-                process.returncode = os.waitstatus_to_exitcode(status)
-            took = time.perf_counter() - began
-            if process.returncode:
-                raise SystemExit(f"exit code {process.returncode}")
-            rows = pq.read_metadata(Path(folder) / "history.parquet").num_rows
-            changes = pq.read_metadata(Path(folder) / "change_points.parquet").num_rows
-            page = (Path(folder) / "history.html").stat().st_size / 2**20
-            processor, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**10
-            print(
-                f"{arguments.count:,} campaigns, {rows:,} points, {changes} change points: {took:.1f} s (bar {BAR_S:.0f} s), processor "
-                f"{processor:.1f} s, peak {peak:.0f} MiB, page {page:.1f} MB"
-            )
+    later = np.arange(count) >= count // 2
+    many_campaigns(folder, source, random.normal(0, 0.005, count) - 0.02 * later, np.exp(random.normal(0, 0.03, count) + 0.1 * later))
 
+
+def measure(asked: Namespace) -> Iterator[Figure]:
+    count = CAMPAIGNS // 10 if asked.quick else CAMPAIGNS
+    with tempfile.TemporaryDirectory() as scratch:
+        source, folder = Path(scratch) / "source", Path(scratch) / "campaigns"
+        apart(write, source, 2, 120, 20)
+        cost_of("report", source)
+        apart(make, folder, source, count)
+        yield Figure(f"{count:,} campaigns of 2 trials: time", cost_of("history", folder).seconds, "s")
+
+
+BENCHMARK = Benchmark(
+    "history",
+    "What the command `history` takes",
+    measure,
+    bars={f"{CAMPAIGNS:,} campaigns of 2 trials: time": at_most(20)},
+)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

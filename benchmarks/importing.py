@@ -1,13 +1,12 @@
-"""Print how long 10^7 rows of CSV and of Parquet take to import, and how much memory; exit 1 above 40 s or 2 GiB.
+"""What 10^7 rows of CSV and of Parquet take to import, and how much memory.
 
-python benchmarks/importing.py [ROWS]          # TMPDIR=DIR chooses the disk
+``python benchmarks/importing.py [ROWS]``; ``TMPDIR=DIR`` chooses the disk.
 """
 
-import os
-import subprocess
+import argparse
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,68 +14,53 @@ import pyarrow as pa
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
-SAMPLES = 1000
-SHAPES = {"rounds of 1,000": True, "no rounds": False}
-MOST_S, MOST_MIB = 40.0, 2048.0
+from benchmarks.common import Benchmark, Figure, apart, at_most, cost_of
+
+ROWS, SAMPLES = 10**7, 1000
+FORMS = ("csv", "parquet")
+IN_ROUNDS = "in rounds"
+SHAPES = {IN_ROUNDS: True, "without rounds": False}
 
 
-def table(rows: int, with_rounds: bool) -> pa.Table:
-    """Lognormal times of 10 ms, of samples in rounds, or of requests that begin one after the other."""
-    rng = np.random.default_rng(0)
-    times = rng.lognormal(np.log(10e6), 0.2, rows).astype(np.int64)
-    if not with_rounds:
-        return pa.table({"start_ns": 1_700_000_000_000_000_000 + np.cumsum(times), "inference_ns": times})
-    number = np.arange(rows)
-    sample = number % SAMPLES
-    return pa.table({"round": number // SAMPLES, "sample": sample, "inference_ns": times, "score_top1": (sample % 10 < 9).astype(float)})
+def write(path: Path, rows: int, with_rounds: bool) -> None:
+    """Write lognormal times of 10 ms, of samples in rounds, or of requests that begin one after the other."""
+    times = np.random.default_rng(0).lognormal(np.log(10e6), 0.2, rows).astype(np.int64)
+    columns = {"start_ns": 1_700_000_000_000_000_000 + np.cumsum(times), "inference_ns": times}
+    if with_rounds:
+        number = np.arange(rows)
+        sample = number % SAMPLES
+        columns = {"round": number // SAMPLES, "sample": sample, "inference_ns": times, "score_top1": (sample % 10 < 9).astype(float)}
+    (pc_csv.write_csv if path.suffix == ".csv" else pq.write_table)(pa.table(columns), path)
 
 
-def main() -> int:
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 10**7
-    print(f"{rows:,} rows; load average {', '.join(f'{value:.1f}' for value in os.getloadavg())}, {os.cpu_count()} cores")
-    held = True
-    with tempfile.TemporaryDirectory() as folder:
-        for shape, with_rounds in SHAPES.items():
-            made = table(rows, with_rounds)
-            for form in ("csv", "parquet"):
+def measure(asked: argparse.Namespace) -> Iterator[Figure]:
+    rows = asked.rows or (ROWS // 10 if asked.quick else ROWS)
+    shapes = {IN_ROUNDS: True} if asked.quick else SHAPES
+    for shape, with_rounds in shapes.items():
+        for form in FORMS:
+            with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / f"times.{form}"
-                if form == "csv":
-                    pc_csv.write_csv(made, path)
-                else:
-                    pq.write_table(made, path)
-                held &= measured(path, Path(folder) / f"{form} {shape}", f"{form}, {shape}")
-                path.unlink()
-    print(f"bar of {MOST_S:g} s and {MOST_MIB:g} MiB: {'held' if held else 'missed'}")
-    return 0 if held else 1
+                apart(write, path, rows, with_rounds)
+                cost = cost_of("import", path, "--format", "table", "--task", "t", "--quiet", f"results_dir={folder}/results")
+            yield from cost.figures(f"{rows:,} rows of {form} {shape}")
 
 
-def measured(path: Path, results: Path, name: str) -> bool:
-    """Import a file, print what it took, and return whether that is within the bar."""
-    command = [
-        sys.executable,
-        "-m",
-        "orchestrator",
-        "import",
-        str(path),
-        "--format",
-        "table",
-        "--task",
-        "t",
-        "--quiet",
-        f"results_dir={results}",
-    ]
-    began = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    took = time.perf_counter() - began
-    if process.returncode:
-        raise SystemExit(f"{name}: exit code {process.returncode}")
-    size = path.stat().st_size / 2**20
-    processor, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**10
-    print(f"{name}: {size:.0f} MiB, {took:.1f} s, of processor time {processor:.1f} s, peak {peak:.0f} MiB")
-    return took <= MOST_S and peak <= MOST_MIB
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("rows", nargs="?", type=int, metavar="ROWS")
 
+
+BENCHMARK = Benchmark(
+    "importing",
+    "What a table of times takes to import, from the start of the command to the campaign on disk",
+    measure,
+    bars={
+        f"{ROWS:,} rows of {form} {shape}: {what}": bar
+        for form in FORMS
+        for shape in SHAPES
+        for what, bar in (("time", at_most(40)), ("peak memory", at_most(2048)))
+    },
+    options=options,
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(BENCHMARK.main())

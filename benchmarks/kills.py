@@ -1,28 +1,29 @@
 """What deaths and signals cost: kills at random moments, and signals at every stage, of small campaigns.
 
-    python benchmarks/kills.py [--only kills|signals] [--count N] [--first N]     # Linux; no option: 60 kills, then 40 signals
+    python benchmarks/kills.py [--only kills|signals] [--count N] [--first N]     # Linux
 
 Each case is a campaign of two trials, disturbed once at a moment that its number decides. Counted are rounds that were stored and are
 gone, rounds that were measured twice, deaths that were not noticed and programs that did not end, exit codes of signals, and what is left
-ten seconds after the program has ended. Exits 1 if any bar is missed.
+ten seconds after the program has ended.
 """
 
 import argparse
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).parent))
+from benchmarks.common import Benchmark, Figure, at_most
+from benchmarks.kills_campaign import SLOW_S, Campaign
 
-from kills_campaign import SLOW_S, Campaign
-
-KILLS, SIGNALS = 60, 40
+KILLS, SIGNALS = 10, 9
 NOTICED_S, ENDED_S, CLEAN_S = 15.0, 20.0, 10.0
 TARGETS = ("driver under ray", "driver inline", "actor", "raylet", "gcs_server")
 STAGES = ("python starts", "composing", "planning", "ray starts", "loading", "warm-up", "measuring", "ray ends", "reporting")
@@ -142,10 +143,8 @@ def end(campaign: Campaign, outcome: Outcome, limit_s: float) -> None:
     """Wait for the driver's end. One that hangs is counted and killed."""
     try:
         campaign.driver.wait(limit_s)
-    except Exception:
+    except subprocess.TimeoutExpired:
         outcome.hang = True
-        masks = Path(f"/proc/{campaign.driver.pid}/status").read_text().splitlines()
-        print("    hangs: " + ", ".join(line.replace("\t", " ") for line in masks if line.startswith(("Sig", "Shd"))))
         campaign.driver.kill()
         campaign.driver.wait()
 
@@ -180,40 +179,40 @@ def settle(campaign: Campaign, outcome: Outcome, before: dict[tuple[str, int], t
         shutil.rmtree(campaign.folder, ignore_errors=True)
 
 
-def table(outcomes: list[Outcome]) -> bool:
-    """Print what was counted by kind of disturbance; return whether every bar holds."""
-    heads = ("what", "cases", "rounds lost", "repeated", "hangs", "exit code not 130", "left after 10 s", "not finished")
-    print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
-    for what in sorted({outcome.what.partition(", ")[0] for outcome in outcomes}):
-        of = [outcome for outcome in outcomes if outcome.what.partition(", ")[0] == what]
-        counts = [
-            len(of), sum(one.lost for one in of), sum(one.repeated for one in of), sum(one.hang for one in of),
-            sum(one.wrong_code for one in of), sum(bool(one.left) for one in of), sum(one.unfinished for one in of),
-        ]  # fmt: skip
-        print(f"| {what} | " + " | ".join(map(str, counts)) + " |")
-    return not any(outcome.failed for outcome in outcomes)
+def measure(asked: argparse.Namespace) -> Iterator[Figure]:
+    for number in SENT:
+        signal.signal(number, signal.SIG_DFL)  # a shell has a command in the background ignore some, and its programs with it
+    for name, case, count in (("kills", kill_once, KILLS), ("signals", signal_once, SIGNALS)):
+        if asked.only in (None, name):
+            outcomes = []
+            for number in range(asked.first, asked.first + (asked.count or (2 if asked.quick else count))):
+                outcomes.append(case(number))
+                print(f"{name} {number}: {outcomes[-1]}", file=sys.stderr, flush=True)
+            yield Figure(f"{name}", len(outcomes))
+            yield Figure(f"{name}: rounds lost", sum(one.lost for one in outcomes))
+            yield Figure(f"{name}: rounds repeated", sum(one.repeated for one in outcomes))
+            yield Figure(f"{name}: hangs", sum(one.hang for one in outcomes))
+            yield Figure(f"{name}: something left after {CLEAN_S:g} s", sum(bool(one.left) for one in outcomes))
+            yield Figure(f"{name}: not finished", sum(one.unfinished for one in outcomes))
+            if name == "signals":
+                yield Figure(f"{name}: exit code not 130", sum(one.wrong_code for one in outcomes))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser()
+def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", choices=["kills", "signals"])
     parser.add_argument("--count", type=int)
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
-    options = parser.parse_args()
-    for number in SENT:
-        signal.signal(number, signal.SIG_DFL)  # a shell has a command in the background ignore some, and its programs with it
-    outcomes = []
-    for name, case, count in (("kills", kill_once, KILLS), ("signals", signal_once, SIGNALS)):
-        if options.only in (None, name):
-            for number in range(options.first, options.first + (options.count or count)):
-                outcome = case(number)
-                outcomes.append(outcome)
-                marks = [word for word in ("lost", "repeated", "hang", "wrong_code", "left", "unfinished") if getattr(outcome, word)]
-                print(f"{name} {number}: {outcome.what}: {outcome.said}{' FAILED ' if marks else ''}{', '.join(marks)}", flush=True)
-                if outcome.left:
-                    print(f"    left: {'; '.join(outcome.left)[:400]}")
-    return 0 if table(outcomes) else 1
 
+
+COUNTED = ("rounds lost", "rounds repeated", "hangs", f"something left after {CLEAN_S:g} s", "not finished")
+BENCHMARK = Benchmark(
+    "kills",
+    "What deaths of processes and signals cost small campaigns",
+    measure,
+    bars={f"{name}: {what}": at_most(0) for name in ("kills", "signals") for what in COUNTED} | {"signals: exit code not 130": at_most(0)},
+    is_quick=False,
+    options=options,
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(BENCHMARK.main())

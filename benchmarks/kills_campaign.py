@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,9 +12,9 @@ from pathlib import Path
 import psutil
 import pyarrow.parquet as pq
 
+from benchmarks.common import NULL_MODEL, PROGRAM
 from orchestrator.storage.trial_writer import rounds_waiting
 
-SUPPORT = Path(__file__).resolve().parents[1] / "tests" / "support"
 SHARED_MEMORY = Path("/dev/shm")
 RAYS = re.compile("gcs_server|raylet")
 TAG = "TAIL_QUALITY_BENCHMARK"
@@ -38,7 +37,7 @@ class Campaign:
         self._environment = {**os.environ, TAG: self.tag, "TMPDIR": str(self.temporary), "ORCHESTRATOR_LOCK_DIR": str(self.folder)}
         self._memory_before = set(SHARED_MEMORY.iterdir())
         words = [
-            "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "-m", "model=echo", "model.sleep_ms=2,2.5",
+            *NULL_MODEL, "-m", "model.sleep_ms=2,2.5",
             f"measurement.warmup_rounds={warmup_rounds}", "measurement.rule=rounds", f"measurement.min_rounds={rounds}",
             f"measurement.max_rounds={rounds}", f"measurement.max_seconds={1000 + seed}", "results_dir=r",
         ]  # fmt: skip
@@ -47,7 +46,7 @@ class Campaign:
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
         with self.told_file.open("ab") as told:
             return subprocess.Popen(
-                [sys.executable, "-m", "orchestrator", *words],
+                [*PROGRAM, *words],
                 cwd=self.folder, env=self._environment, stdout=subprocess.DEVNULL, stderr=told, start_new_session=True,
             )  # fmt: skip
 

@@ -1,140 +1,139 @@
-"""What the timed loops add: per sample, closed and under load, and to the schedule in real time.
+"""How late samples start behind a Poisson schedule: the loop under load beside LoadGen's scenario Server, in real time.
 
-``python benchmarks/load.py [SECONDS]`` prints three tables; each way to wait is measured for 20 s, unless SECONDS says otherwise.
-Run it where nothing else works; it says how busy the machine was.
-
-1. Time per sample that the loop adds around stages that do nothing, closed and under load with everything waiting.
-2. Own delay where samples find the server idle, medians over ten slices of p50 and p99: spinning all the time (bar 5 us), asleep until
-   200 us before the moment, and asleep without any spin (bar 150 us); with the cores that others kept busy meanwhile.
-3. The gap between two inferences where samples wait (bar 10 us).
-
-Exit code 1: a bar is missed.
+Own delay is that of samples that find the server idle: of ours from the arrival to the first stamp; of LoadGen the ``issue_delay`` of its
+trace, from the moment scheduled to the issue, before Python is called. Both serve an inference that keeps the core busy for 2 ms. The gap
+is that between two inferences where samples wait. Figures are medians over ten slices.
 """
 
 import math
-import os
+import re
 import statistics
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import psutil
+from numpy.typing import NDArray
 
+from benchmarks.common import Benchmark, Figure, at_most, left_out, shown
 from orchestrator.measurement.load_loop import Service, serve, waiting
-from orchestrator.measurement.timing import STAMPS, Stages, run_batches
+from orchestrator.measurement.timing import STAMPS, Stages
 from orchestrator.stats.queueing import gamma
 
-SAMPLES, REPEATS, SLICES = 100_000, 7, 10
+RATE_PER_S, BUSY_NS, SLICES = 150.0, 2_000_000, 10
 SPIN_NS = 200_000
-GAP_BAR_US = 10.0
+DELAY = re.compile(r'"issue_delay":(\d+),"issue_to_done":(\d+)')
+
+Times = NDArray[np.int64]
 
 
 class Way(NamedTuple):
-    """A way to wait until a sample comes, and the bar on own delay's p50."""
+    """A way to wait until a sample comes, and the bar on own delay's p50, us."""
 
-    name: str
     idle: Literal["sleep", "spin"]
     spin_ns: int
     bar_us: float | None
 
 
-WAYS = (
-    Way("spin", "spin", SPIN_NS, 5.0),
-    Way("sleep, the last 200 us spun", "sleep", SPIN_NS, None),
-    Way("sleep without spin", "sleep", 0, 150.0),
-)
+WAYS = {
+    "spin": Way("spin", SPIN_NS, 5),
+    "sleep, the last 200 us spun": Way("sleep", SPIN_NS, None),
+    "sleep without spin": Way("sleep", 0, 150),
+}
 
 
-def nothing(value: Any) -> Any:
-    """Do nothing, as a stage."""
+def busy(value: Any) -> Any:
+    """Keep the core busy, as an inference."""
+    until = time.perf_counter_ns() + BUSY_NS
+    while time.perf_counter_ns() < until:
+        pass
     return value
 
 
-NOTHING = Stages(nothing, nothing, nothing)
-
-
-def bare(count: int) -> int:
-    """Return how long three calls that do nothing and a Python loop take for so many samples, ns: what any loop needs."""
-    batches = [(0,)] * count
-    started = time.perf_counter_ns()
-    for batch in batches:
-        nothing(nothing(nothing(batch)))
-    return time.perf_counter_ns() - started
-
-
-def closed(count: int) -> int:
-    """Return how long the closed loop takes, ns."""
-    stamps = memoryview(bytearray(8 * STAMPS * count)).cast("q")
-    batches = [(0,)] * count
-    started = time.perf_counter_ns()
-    run_batches(batches, NOTHING, stamps)
-    return time.perf_counter_ns() - started
-
-
-def under_load(count: int) -> int:
-    """Return how long the loop under load takes, ns, for samples of which one has arrived whenever the server is free."""
-    stamps = memoryview(bytearray(8 * STAMPS * count)).cast("q")
-    due = list(range(count))
-    started = time.perf_counter_ns()
-    serve(due, due, NOTHING, stamps, Service(), time.perf_counter_ns, waiting("spin", 0))
-    return time.perf_counter_ns() - started
-
-
-def added_ns(loop: Callable[[int], int]) -> float:
-    """Return what a loop adds to a sample, ns: the least of some runs."""
-    return (min(loop(SAMPLES) for _ in range(REPEATS)) - min(bare(SAMPLES) for _ in range(REPEATS))) / SAMPLES
-
-
-def in_real_time(way: Way, busy_ns: int, rate_per_s: float, seconds: float) -> tuple[np.ndarray, np.ndarray]:
-    """Serve a Poisson stream with an inference that spins; return own delays and gaps between inferences, ns, in order."""
+def in_real_time(way: Way, seconds: float, rate_per_s: float = RATE_PER_S) -> tuple[Times, Times]:
+    """Serve a Poisson stream; return own delays and gaps between inferences, ns, in order."""
     count = int(rate_per_s * seconds)
-    moments = gamma(count, rate_per_s, 1.0, np.random.default_rng(1))
-
-    def infer(batch: Sequence[int]) -> Sequence[int]:
-        until = time.perf_counter_ns() + busy_ns
-        while time.perf_counter_ns() < until:
-            pass
-        return batch
-
     stamps = memoryview(bytearray(8 * STAMPS * count)).cast("q")
-    due = moments + time.perf_counter_ns() + 10_000_000
+    stages = Stages(lambda samples: samples, busy, lambda answers: answers)
     wait = waiting(way.idle, way.spin_ns)
-    serve(due.tolist(), list(range(count)), Stages(nothing, infer, nothing), stamps, Service(), time.perf_counter_ns, wait)
+    due = gamma(count, rate_per_s, 1.0, np.random.default_rng(1)) + time.perf_counter_ns() + 10_000_000
+    serve(due.tolist(), range(count), stages, stamps, Service(), time.perf_counter_ns, wait)
     taken = np.array(stamps, dtype=np.int64).reshape(-1, STAMPS)
     starts, free = taken[1:, 0], taken[:-1, 3]
     idle_for = due[1:] - free
     return (starts - due[1:])[idle_for >= SPIN_NS], (starts - free)[idle_for <= 0]
 
 
-def over_slices(values: np.ndarray, percent: float) -> float:
+def of_loadgen(seconds: float) -> Times:
+    """Return own delays of LoadGen, ns."""
+    import mlperf_loadgen  # type: ignore[import-not-found, unused-ignore]
+
+    def issue(samples: Sequence[Any]) -> None:
+        busy(None)
+        mlperf_loadgen.QuerySamplesComplete([mlperf_loadgen.QuerySampleResponse(sample.id, 0, 0) for sample in samples])
+
+    def nothing(*_: object) -> None:
+        return None
+
+    settings, logs, output = mlperf_loadgen.TestSettings(), mlperf_loadgen.LogSettings(), mlperf_loadgen.LogOutputSettings()
+    settings.scenario, settings.mode = mlperf_loadgen.TestScenario.Server, mlperf_loadgen.TestMode.PerformanceOnly
+    settings.server_target_qps, settings.server_target_latency_ns = RATE_PER_S, 10**9
+    settings.min_duration_ms = int(1000 * seconds)
+    settings.min_query_count = settings.max_query_count = int(RATE_PER_S * seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        output.outdir, logs.log_output, logs.enable_trace = folder, output, True
+        system = mlperf_loadgen.ConstructSUT(issue, nothing)
+        library = mlperf_loadgen.ConstructQSL(100, 100, nothing, nothing)
+        mlperf_loadgen.StartTestWithLogSettings(system, library, settings, logs, "")
+        return delays_of_trace((Path(folder) / "mlperf_log_trace.json").read_text(encoding="utf-8", errors="replace"))
+
+
+def delays_of_trace(text: str) -> Times:
+    """Return the issue delays of a trace of LoadGen, ns, of samples before whose moment the one before had ended for long enough."""
+    moments = [float(found) for found in re.findall(r'"name":"Latency","ph": ?"C","pid":\d+,"ts":([\d.]+)', text)]
+    waits = [(int(delay), int(done)) for delay, done in DELAY.findall(text)]
+    order = np.argsort(moments)
+    due = np.rint(np.array(moments)[order] * 1000).astype(np.int64)
+    delays, services = np.array(waits, dtype=np.int64)[order].T
+    ended = np.maximum.accumulate(due + delays + services)[:-1]
+    return np.asarray(delays[1:][due[1:] - ended >= SPIN_NS])
+
+
+def over_slices(values: Times, percent: float) -> float:
     """Return the median over ten slices of a percentile, us; NaN of nothing."""
     slices = [part for part in np.array_split(values, SLICES) if part.size]
     return statistics.median(float(np.percentile(part, percent)) for part in slices) / 1000 if slices else math.nan
 
 
-def main() -> int:
-    """Print the tables. Returns the exit code."""
-    print(f"load average before: {os.getloadavg()[0]:.2f}, cores: {len(os.sched_getaffinity(0))}, niceness: {os.nice(0)}")
-    print(f"added per sample, closed: {added_ns(closed):.0f} ns; under load: {added_ns(under_load):.0f} ns")
-    missed = []
-    for way in WAYS:
-        before, own, began = psutil.cpu_times(), time.process_time(), time.monotonic()
-        delays, gaps = in_real_time(way, busy_ns=2_000_000, rate_per_s=150, seconds=float(sys.argv[1]) if len(sys.argv) > 1 else 20)
-        after, own_s, took_s = psutil.cpu_times(), time.process_time() - own, time.monotonic() - began
-        others = (sum(after) - after.idle - after.iowait - sum(before) + before.idle + before.iowait - own_s) / took_s
-        delay, gap = over_slices(delays, 50), over_slices(gaps, 50)
-        bars = [("own delay", delay, way.bar_us), ("gap", gap, GAP_BAR_US)]
-        missed += [f"{way.name}: {name} {value:.1f} us, bar {bar:g}" for name, value, bar in bars if bar is not None and not value <= bar]
-        print(
-            f"{way.name}: own delay when idle p50 {delay:.2f} us, p99 {over_slices(delays, 99):.1f} us, longest "
-            f"{delays.max(initial=0) / 1000:.0f} us ({delays.size} samples); gap when queued p50 {gap:.2f} us ({gaps.size}); "
-            f"others kept {max(0.0, others):.2f} cores busy"
-        )
-    print(f"missed: {'; '.join(missed)}" if missed else "all bars hold")
-    return 1 if missed else 0
+def measure(asked: Namespace) -> Iterator[Figure]:
+    seconds = 4.0 if asked.quick else 10.0
+    try:
+        theirs = of_loadgen(seconds)
+        peer = {percent: f"LoadGen {shown(over_slices(theirs, percent))} us" for percent in (50, 99)}
+    except ImportError:
+        yield left_out("mlcommons-loadgen")
+        peer = {}
+    for name, way in WAYS.items():
+        delays, gaps = in_real_time(way, seconds)
+        for percent in (50, 99):
+            yield Figure(f"{name}: own delay p{percent}", over_slices(delays, percent), "us", peer.get(percent, ""))
+        yield Figure(f"{name}: gap when queued p50", over_slices(gaps, 50), "us")
 
+
+BENCHMARK = Benchmark(
+    "load",
+    f"How late samples start behind a Poisson schedule of {RATE_PER_S:g}/s",
+    measure,
+    bars={
+        **{f"{name}: own delay p50": at_most(way.bar_us) for name, way in WAYS.items() if way.bar_us},
+        **{f"{name}: gap when queued p50": at_most(10) for name in WAYS},
+    },
+    peer="LoadGen",
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(BENCHMARK.main())

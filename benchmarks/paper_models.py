@@ -1,30 +1,21 @@
 """Do the study's vision models run at their published size, and answer as their own libraries do?
 
-    python benchmarks/paper_models.py [MODEL...] [--directory DIR]
-
 Each model is made with random weights in the form in which it is published, measured for one round through the command line, and asked
 once more in this process beside its library's own pipeline: timm's transform and network, transformers' processor (by PIL) and network.
-Models: vit_l_32_384 (one batch of 4 photographs), detr_resnet101 (one of 2 pictures of 640 x 480 and 480 x 640 pixels) and
-detr_resnet101_dc5 (the first of these), with the batch of the study for DETR. They run one after another; each takes up to 5 GiB of
-memory and 1.3 GB of disk.
-
-weights: as many as published.
-answers: every one of the round has a time.
-logits: within 1e-5 of the library's, and spread by more than that.
+They run one after another; each takes up to 5 GiB of memory and 1.3 GB of disk.
 """
 
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +23,13 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 import orchestrator
+from benchmarks.common import ROOT, Benchmark, Figure, LeftOut, at_least, at_most, cost_of
 from orchestrator.contracts import LoadContext
 from tasks.imagenet_samples import ImageNetSamples
 from tasks.models.detr import Detr
 from tasks.models.timm_classifier import TimmClassifier
 
-WITHIN = 1e-5
-CONF = Path(__file__).parents[1] / "conf" / "model"
+CONF = ROOT / "conf" / "model"
 PICTURES = 4
 # Without the four numbers a channel of its backbone's frozen normalisation, which are no weights of
 # the network.
@@ -65,6 +56,7 @@ class Case:
         asks both for the same pictures.
     """
 
+    peer: str
     weights: int
     batch: int
     make: Callable[[Path], list[str]]
@@ -150,68 +142,71 @@ def compare_detr(folder: Path, context: LoadContext) -> Compared:
 
 
 CASES = {
-    "vit_l_32_384": Case(306_632_680, PICTURES, make_vit, compare_vit),
-    "detr_resnet101": Case(DETR_WEIGHTS, 2, partial(make_detr, name="detr_resnet101", batch=2, dilation=False), compare_detr),
-    "detr_resnet101_dc5": Case(DETR_WEIGHTS, 1, partial(make_detr, name="detr_resnet101_dc5", batch=1, dilation=True), compare_detr),
+    "vit_l_32_384": Case("timm", 306_632_680, PICTURES, make_vit, compare_vit),
+    "detr_resnet101": Case(
+        "transformers", DETR_WEIGHTS, 2, partial(make_detr, name="detr_resnet101", batch=2, dilation=False), compare_detr
+    ),
+    "detr_resnet101_dc5": Case(
+        "transformers", DETR_WEIGHTS, 1, partial(make_detr, name="detr_resnet101_dc5", batch=1, dilation=True), compare_detr
+    ),
 }
 
 
-def one_round(words: Sequence[str], batch: int, results: Path) -> None:
-    """Measure one round through the command line."""
-    fixed = ["cluster=inline", "measurement.rule=rounds", "measurement.min_rounds=1", "measurement.max_rounds=1"]
-    fixed += ["measurement.warmup_rounds=1", "measurement.lead_in=0", f"measurement.batch={batch}", f"results_dir={results}"]
-    done = subprocess.run([sys.executable, "-m", "orchestrator", *words, *fixed], check=False, stdout=subprocess.DEVNULL)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(words)}: exit code {done.returncode}")
-
-
-def judged(name: str, folder: Path) -> bool:
-    """Make a model, measure it, compare it; print what was found and return whether it holds."""
-    case = CASES[name]
-    load, began = os.getloadavg()[0], time.monotonic()
-    one_round(case.make(folder), case.batch, folder / "results")
-    [trial] = orchestrator.open(folder / "results").trials().to_pylist()
-    timings: list[dict[str, Any]] = orchestrator.open(folder / "results").timings(trial["trial"]).to_pylist()
-    answered = all(row["outcome"] == "ok" and row["inference_ns"] > 0 for row in timings) and bool(timings)
-    threads = len(os.sched_getaffinity(0))
+def of_model(name: str, case: Case, folder: Path) -> Iterator[Figure]:
+    """Make a model, measure a round of it through the command line, and compare its answers."""
+    limits = ["measurement.rule=rounds", *(f"measurement.{limit}_rounds=1" for limit in ("min", "max", "warmup")), "measurement.lead_in=0"]
+    results = folder / "results"
+    cost_of(*case.make(folder), "cluster=inline", *limits, f"measurement.batch={case.batch}", f"results_dir={results}")
+    [trial] = orchestrator.open(results).trials().to_pylist()
+    timings = orchestrator.open(results).timings(trial["trial"]).to_pylist()
+    yield Figure(f"{name}: answers", sum(row["outcome"] == "ok" and row["inference_ns"] > 0 for row in timings))
     context = LoadContext(
         runtime="torch",
         dtype="fp32",
         deterministic=False,
         autotune=False,
         device="cpu",
-        threads=threads,
+        threads=len(os.sched_getaffinity(0)),
         batch=case.batch,
         cache_dir=folder,
     )
     found = case.compare(folder, context)
-    difference = float(np.abs(found.ours - found.theirs).max())
-    print(
-        f"{name}: {found.weights:,} weights; {len(timings)} of {len(timings)} answers" if answered else f"{name}: answers are missing",
-        f"inference {timings[0]['inference_ns'] / 1e9:.2f} s a batch of {case.batch}",
-        f"logits {found.ours.shape} differ by {difference:.1e} at most, standard deviation {found.theirs.std():.2g}",
-        f"{time.monotonic() - began:.0f} s in all, load before it {load:.1f}",
-        sep="; ",
-        flush=True,
-    )
-    return answered and found.weights == case.weights and difference < WITHIN < found.theirs.std()
+    yield Figure(f"{name}: weights more or less than published", abs(found.weights - case.weights))
+    peer = f"{case.peer} {version(case.peer)}, standard deviation {found.theirs.std():.2g}"
+    yield Figure(f"{name}: largest difference of logits", float(np.abs(found.ours - found.theirs).max()), "", peer)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def measure(asked: argparse.Namespace) -> Iterator[Figure]:
+    for package in ("timm", "transformers"):
+        if find_spec(package) is None:
+            raise LeftOut(f"pip install {package}")
+    for name in asked.models or CASES:
+        with tempfile.TemporaryDirectory(dir=asked.directory) as scratch:
+            yield from of_model(name, CASES[name], Path(scratch))
+
+
+def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(CASES)}; all by default")
     parser.add_argument("--directory", type=Path, help="where checkpoints are written for a while; the system's own place by default")
-    options = parser.parse_args()
-    unknown = set(options.models) - set(CASES)
-    if unknown:
-        parser.error(f"{', '.join(sorted(unknown))}: no model of this benchmark; there are {', '.join(CASES)}")
-    holds = {}
-    for name in options.models or CASES:
-        with tempfile.TemporaryDirectory(dir=options.directory) as scratch:
-            holds[name] = judged(name, Path(scratch))
-    print(", ".join(f"{name} {'holds' if held else 'missed'}" for name, held in holds.items()))
-    return 0 if all(holds.values()) else 1
 
+
+BENCHMARK = Benchmark(
+    "paper_models",
+    "Whether the study's vision models, of random weights, run at their published size and answer as their own libraries do",
+    measure,
+    bars={
+        f"{name}: {what}": bar
+        for name, case in CASES.items()
+        for what, bar in (
+            ("answers", at_least(case.batch)),
+            ("weights more or less than published", at_most(0)),
+            ("largest difference of logits", at_most(1e-5)),
+        )
+    },
+    peer="timm, transformers",
+    is_quick=False,
+    options=options,
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(BENCHMARK.main())

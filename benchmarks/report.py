@@ -1,18 +1,12 @@
-"""Print what a report over a large campaign costs: seconds, memory and size of ``report.html``.
+"""What a report over a large campaign takes: seconds, memory and the size of ``report.html``.
 
-    python benchmarks/report.py [--trials 100] [--rounds 1000] [--samples 1000] [--directory DIR] [--steps]
-
-It is the command that a user types, from its start to its end; ``--steps`` tells in which of its steps the time goes instead. The
-campaign is made up, by a seed, and stored as any other: lognormal times that differ by sample and by round, a few stalls, one drifting
-trial, one sample without an answer. A directory that holds one already is used as it is.
+The campaign is made up, by a seed, and stored as any other: lognormal times that differ by sample and by round, a few stalls, one drifting
+trial, one sample without an answer.
 """
 
 import argparse
-import resource
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.common import Benchmark, Figure, apart, at_most, cost_of
 from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.storage import schema, stored_form
 from orchestrator.storage.files import write_parquet
@@ -30,6 +25,7 @@ from orchestrator.storage.stored_form import conform
 from orchestrator.storage.writer import CampaignWriter
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+TRIALS = 100
 CLASSES = 10
 MODELS, SYSTEMS, RUNTIMES = 5, 5, ("torch", "onnxruntime", "torch_compile", "torchscript")
 
@@ -172,64 +168,30 @@ def store_rounds(folder: TrialFolder, stages: dict[str, np.ndarray], started: da
         write_parquet(folder.within(name) / part_name(0), conform(table, FORMS[name]), **options)
 
 
-def steps(directory: Path) -> None:
-    """Report in this process and print what each step costs, by the clock and by processors; the command makes both texts at once."""
-    from orchestrator.analysis.campaign_analysis import analyse
-    from orchestrator.analysis.ranking import rankings
-    from orchestrator.analysis.reading import readings
-    from orchestrator.report.html.page import render
-    from orchestrator.report.markdown import to_report
-    from orchestrator.storage.reader import open_campaign
-
-    started, used = time.perf_counter(), time.process_time()
-
-    def step(name: str) -> None:
-        nonlocal started, used
-        print(f"{name:12} {time.perf_counter() - started:8.2f} s {time.process_time() - used:8.2f} s of processors", flush=True)
-        started, used = time.perf_counter(), time.process_time()
-
-    campaign = open_campaign(directory)
-    results = analyse(campaign, campaign.record.config.analysis)
-    step("analysis")
-    ranked = rankings(results)
-    found = readings(results)
-    step("curves")
-    render(results, found=found, ranked=ranked)
-    step("report.html")
-    to_report(results, ranked)
-    step("report.md")
-
-
-def command(directory: Path) -> None:
-    """Run the command in a process of its own, so that its memory is that of the report alone, and print what it costs."""
-    started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "orchestrator", "report", directory], check=True, stdout=subprocess.DEVNULL)
-    seconds = time.perf_counter() - started
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    peak, processors = spent.ru_maxrss / 2**20, spent.ru_utime + spent.ru_stime
-    size = (directory / "report.html").stat().st_size / 1e6
-    print(f"report: {seconds:.1f} s (bar 90), {processors:.1f} s of processors, peak {peak:.2f} GiB (bar 3), page {size:.2f} MB (bar 15)")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=1000)
-    parser.add_argument("--samples", type=int, default=1000)
-    parser.add_argument("--directory", type=Path)
-    parser.add_argument("--steps", action="store_true", help="time each step")
-    asked = parser.parse_args()
+def measure(asked: argparse.Namespace) -> Iterator[Figure]:
+    count, rounds, samples = (10, 100, 1000) if asked.quick else (TRIALS, 1000, 1000)
+    name = f"{count} trials of {rounds * samples:,} times"
     with tempfile.TemporaryDirectory() as scratch:
         directory = asked.directory or Path(scratch) / "campaign"
         if not (directory / "campaign.json").exists():
-            started = time.perf_counter()
-            write(directory, asked.trials, asked.rounds, asked.samples)
-            print(
-                f"campaign of {asked.trials} x {asked.rounds} x {asked.samples} written in {time.perf_counter() - started:.0f} s",
-                flush=True,
-            )
-        (steps if asked.steps else command)(directory)
+            apart(write, directory, count, rounds, samples)
+        yield from cost_of("report", directory).figures(name)
+        yield Figure(f"{name}: page", (directory / "report.html").stat().st_size / 1e6, "MB")
 
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--directory", type=Path, help="where the campaign is made up, and stays")
+
+
+BENCHMARK = Benchmark(
+    "report",
+    "What the command `report` takes over a large campaign",
+    measure,
+    bars={
+        f"{TRIALS} trials of 1,000,000 times: {what}": at_most(limit) for what, limit in (("time", 90), ("peak memory", 3072), ("page", 15))
+    },
+    options=options,
+)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

@@ -1,13 +1,11 @@
 """The same local server, asked at the same rate by this program's client, by GuideLLM, by AIPerf and, under Poisson arrivals, by LoadGen.
 
-``python benchmarks/server_peers.py --peers VENV [--server instant|llama] [--rates 50,200,1000] [--law periodic|poisson] [--seconds 10]
-[--repeats 3] [--limit 180]`` prints two tables; ``VENV`` is an environment of its own (``python -m venv VENV`` and ``VENV/bin/pip install
-guidellm aiperf mlcommons-loadgen``, 1.5 GB). A client that fails or does not end within the limit is said and left out.
+The other clients lie in an environment of their own (``python -m venv VENV`` and ``VENV/bin/pip install guidellm aiperf
+mlcommons-loadgen``, 1.5 GB). A client that fails or does not end in time is named and left out.
 
-1. How late each client sends: by its own account (sent minus the moment that it calls due), and behind an even schedule that begins so that
-   no request is early, which is computed for all in the same way.
-2. Sent to the last byte of the answer, p50 and p99, of every repeat; clients agree where the medians of their repeats differ by no more
-   than repeats of one client do, and nothing is told where these differ by more than half of the figure.
+How late each client sends is by its own account (sent minus the moment that it calls due), and behind an even schedule that begins so that
+no request is early. Clients agree where the medians of their repeats differ by no more than repeats of one client do, and nothing is
+decided where these differ by more than half of the figure.
 
 ``instant`` answers at once; ``llama`` is llama.cpp's server by the package xllamacpp (8 tokens a request; take --rates 0.5 --seconds 20).
 Clients take turns. Ours is pinned to the first core and the server to the others; the other clients, which are several processes each, may
@@ -28,11 +26,11 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import numpy as np
-import psutil
 
 from benchmarks.client_cost import http, instant_server
+from benchmarks.common import Benchmark, Figure, LeftOut, at_most
 from benchmarks.peers.asked import Asked, agreement, asked
-from benchmarks.peers.clients import COMMANDS, PeerFailed, Work, end_group, run
+from benchmarks.peers.clients import COMMANDS, LAWS, PeerFailed, Work, end_group, run
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.measurement.asking import Client
 from orchestrator.measurement.in_flight import Arrivals, InFlight
@@ -41,6 +39,7 @@ from orchestrator.measurement.timing import STAMPS, Stages
 from orchestrator.stats.queueing import gamma, periodic
 from tasks.runtimes.openai import Asking
 
+VARIABLE, LIMIT_S = "BENCHMARK_PEERS", 120.0
 OURS = "this client"
 IN_FLIGHT = 32
 READY_S = 60
@@ -49,9 +48,10 @@ MAX_TOKENS = 8
 PORT = 18_462
 
 
-def ask_ourselves(work: Work, core: int, every: set[int]) -> Asked:
+def ask_ourselves(work: Work) -> Asked:
     """Return how this program's client asks, from one core."""
-    os.sched_setaffinity(0, {core})
+    every = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(every)})
     try:
         client = Client(ServerSettings.model_validate({"name": "peer", "url": work.url, "timeout_s": 60}))
         language = Asking("x", max_tokens=work.max_tokens, temperature=None, seed=None, stream=False, more=work.more)
@@ -112,87 +112,71 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-def measured(given: argparse.Namespace, rate: float, url: str, core: int, every: set[int]) -> tuple[dict[str, list[Asked]], dict[str, str]]:
+def runs_of(asked: argparse.Namespace, rate: float, url: str) -> tuple[dict[str, list[Asked]], dict[str, str]]:
     """Return the runs of each client, which take turns, and why a client has none or fewer."""
-    runs: dict[str, list[Asked]] = {}
-    told: dict[str, str] = {}
-    count = max(2, round(rate * given.seconds))
-    for repeat in range(given.repeats):
-        prompts = [f"Which number comes after {1000 * repeat + number}?" for number in range(count)]
-        work = Work(url, prompts, given.law, rate, MAX_TOKENS, MORE[given.server], seed=repeat + 1)
-        runs.setdefault(OURS, []).append(ask_ourselves(work, core, every))
-        for peer in given.only:
-            if peer in told:
-                continue
-            try:
-                runs.setdefault(peer, []).append(run(peer, given.peers, work, given.folder / peer, given.limit))
-            except PeerFailed as error:
-                told[peer] = str(error)
-    return runs, told
+    runs: dict[str, list[Asked]] = {OURS: []}
+    failed: dict[str, str] = {}
+    for repeat in range(asked.repeats):
+        prompts = [f"Which number comes after {1000 * repeat + number}?" for number in range(max(2, round(rate * asked.seconds)))]
+        work = Work(url, prompts, asked.law, rate, MAX_TOKENS, MORE[asked.server], seed=repeat + 1)
+        runs[OURS].append(ask_ourselves(work))
+        for peer in set(asked.only) - failed.keys():
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    runs.setdefault(peer, []).append(run(peer, asked.peers.absolute(), work, Path(folder), LIMIT_S))
+                except PeerFailed as error:
+                    failed[peer] = str(error)
+    return runs, failed
 
 
-def percentiles(values: np.ndarray, digits: int) -> str:
-    return " / ".join(f"{np.percentile(values, percent, method='inverted_cdf'):,.{digits}f}" for percent in (50, 99))
+def p50(values: Sequence[float]) -> float:
+    return float(np.percentile(values, 50, method="inverted_cdf"))
 
 
-def lateness_row(name: str, runs: Sequence[Asked], rate: float, law: str) -> str:
-    delays = np.concatenate([one.delay_us for one in runs])
-    behind = percentiles(np.concatenate([one.behind_us(rate) for one in runs]), 0) if law == "periodic" else "-"
-    failed = sum(one.failed for one in runs)
-    delivered = np.median([(one.start_s.size - 1) / one.start_s[-1] for one in runs])
-    return f"| {rate:g}/s | {name} | {percentiles(delays, 0)} | {behind} | {delivered:.4g} | {failed} |"
+def figures_of(runs: dict[str, list[Asked]], rate: float) -> Iterator[Figure]:
+    """Yield our own delay and latency, with those of the other clients beside them."""
+    delays = {name: p50(np.concatenate([one.delay_us for one in some])) for name, some in runs.items()}
+    behind = {name: p50(np.concatenate([one.behind_us(rate) for one in some])) for name, some in runs.items()}
+    repeats = {name: [p50(one.latency_ms) for one in some] for name, some in runs.items()}
+    peers = [name for name in runs if name != OURS]
+    sent = "; ".join(f"{name} {delays[name]:,.0f} us, behind an even schedule {behind[name]:,.0f} us" for name in peers)
+    yield Figure(f"own delay p50 at {rate:g}/s", delays[OURS], "us", sent)
+    agreed = ((name, agreement(repeats[OURS], repeats[name])) for name in peers)
+    took = "; ".join(f"{name} {found.difference_ms:+.3g} ms ({found.verdict}, noise {found.noise_ms:.3g})" for name, found in agreed)
+    yield Figure(f"sent to last byte p50 at {rate:g}/s", float(np.median(repeats[OURS])), "ms", took)
 
 
-def latency_row(name: str, runs: Sequence[Asked], ours: Sequence[Asked], rate: float) -> str:
-    cells = []
-    for percent in (50, 99):
-        mine, theirs = ([float(np.percentile(one.latency_ms, percent, method="inverted_cdf")) for one in some] for some in (ours, runs))
-        values = ", ".join(f"{value:.3g}" for value in theirs)
-        if runs is ours:
-            cells += [values, "-"]
-            continue
-        found = agreement(mine, theirs)
-        cells += [values, f"{found.difference_ms:+.3g} ({found.verdict}; noise {found.noise_ms:.3g})"]
-    return f"| {rate:g}/s | {name} | {' | '.join(cells)} |"
+def measure(asked: argparse.Namespace) -> Iterator[Figure]:
+    if asked.peers is None:
+        raise LeftOut(f"needs an environment with other clients, --peers VENV or the variable {VARIABLE}")
+    core, *others = sorted(os.sched_getaffinity(0))
+    with server_of(asked.server, others or [core]) as url:
+        for rate in asked.rates:
+            runs, failed = runs_of(asked, rate, url)
+            yield from figures_of(runs, rate)
+            yield from (Figure(f"{name} at {rate:g}/s", None, note=why) for name, why in failed.items())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--peers", type=Path, required=True, metavar="VENV", help="the environment that holds the other clients")
-    parser.add_argument("--only", type=lambda text: text.split(","), default=list(COMMANDS), help=f"of {', '.join(COMMANDS)}")
+def options(parser: argparse.ArgumentParser) -> None:
+    venv = os.environ.get(VARIABLE)
+    parser.add_argument("--peers", type=Path, default=venv and Path(venv), metavar="VENV", help="the environment of the other clients")
+    parser.add_argument("--only", type=lambda text: text.split(","), default=["guidellm", "aiperf"], help=f"of {', '.join(COMMANDS)}")
     parser.add_argument("--server", choices=list(MORE), default="instant")
-    parser.add_argument("--rates", type=lambda text: [float(part) for part in text.split(",")], default=[50.0, 200.0, 1000.0])
-    parser.add_argument("--law", choices=["periodic", "poisson"], default="periodic")
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--rates", type=lambda text: [float(part) for part in text.split(",")], default=[50.0, 200.0])
+    parser.add_argument("--law", choices=list(LAWS), default="periodic", help="LoadGen has poisson alone")
+    parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--limit", type=float, default=180.0, help="seconds that a run of another client may take")
-    given = parser.parse_args()
-    given.peers = given.peers.absolute()
-    every = os.sched_getaffinity(0)
-    core, *others = sorted(every)
-    print(
-        f"{given.server} server on {others or [core]}, our client on {core}, {given.law}, {given.repeats} repeats of {given.seconds:g} s,"
-    )
-    print(f"load average {os.getloadavg()[0]:.1f} when it began, {psutil.cpu_count()} cores\n")
-    late, latency, notes = [], [], []
-    with tempfile.TemporaryDirectory() as folder, server_of(given.server, others or [core]) as url:
-        given.folder = Path(folder)
-        for rate in given.rates:
-            runs, told = measured(given, rate, url, core, every)
-            late += [lateness_row(name, some, rate, given.law) for name, some in runs.items() if some]
-            latency += [latency_row(name, some, runs[OURS], rate) for name, some in runs.items() if some]
-            notes += [f"{rate:g}/s, {name}: {why}" for name, why in told.items()]
-            print(f"{rate:g}/s done", file=sys.stderr)
-    print(
-        "| rate | client | own delay p50 / p99, us | behind an even schedule, us | sent a second | failed |\n|---|---|---:|---:|---:|---:|"
-    )
-    print("\n".join(late))
-    print(
-        "\n| rate | client | p50 of each repeat, ms | against ours | p99 of each repeat, ms | against ours |\n|---|---|---:|---:|---:|---:|"
-    )
-    print("\n".join(latency))
-    print("", *notes, f"load average {os.getloadavg()[0]:.1f} when it ended", sep="\n")
 
+
+BENCHMARK = Benchmark(
+    "server_peers",
+    "How late requests are sent to a local server, and what their answers take, beside other clients",
+    measure,
+    bars={f"own delay p50 at {rate}/s": at_most(100) for rate in (50, 200)},
+    peer="GuideLLM, AIPerf, LoadGen",
+    is_quick=False,
+    options=options,
+)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

@@ -1,48 +1,70 @@
-"""What the timed loop adds per sample: four stamps and bookkeeping around a null model, less the same calls without them.
+"""What the timed loops add to a sample: stamps and bookkeeping around stages that do nothing, less the same calls without them."""
 
-python benchmarks/timed_loop.py
-"""
-
-import statistics
-import tempfile
+import sys
 import time
-from pathlib import Path
+from argparse import Namespace
+from collections.abc import Callable, Iterator
 
-from orchestrator.measurement.scratch import Scratch
-from orchestrator.measurement.timing import Stages, run_batches
+from benchmarks.common import Benchmark, Figure, at_most, median_ms
+from orchestrator.measurement.load_loop import Service, serve, waiting
+from orchestrator.measurement.timing import STAMPS, Stages, run_batches
 
-SAMPLES = 100_000
-REPEATS = 11
+SAMPLES, REPEATS = 100_000, 7
 
 
 def same(value: object) -> object:
     return value
 
 
-def bare(batches: list[list[int]], answers: list[object]) -> None:
-    """The three calls of the null model and the place for its answer, without a stamp."""
-    preprocess, infer, postprocess = same, same, same
+NOTHING = Stages(same, same, same)
+
+
+def bare(batches: list[list[int]]) -> None:
+    """Three calls and a place for the answer, without a stamp."""
+    answers: list[object] = [None] * len(batches)
     for number in range(len(batches)):
-        inputs = preprocess(batches[number])
-        outputs = infer(inputs)
-        answers[number] = postprocess(outputs)
+        answers[number] = same(same(same(batches[number])))
 
 
-def main() -> None:
+def pyperf_like(batches: list[list[int]]) -> None:
+    """A stamp before and one after the three calls, as a loop of pyperf that times single calls."""
+    clock, times = time.perf_counter_ns, [0] * len(batches)
+    for number in range(len(batches)):
+        began = clock()
+        same(same(same(batches[number])))
+        times[number] = clock() - began
+
+
+def closed(batches: list[list[int]]) -> None:
+    run_batches(batches, NOTHING, memoryview(bytearray(8 * STAMPS * len(batches))).cast("q"))
+
+
+def under_load(batches: list[list[int]]) -> None:
+    """Serve samples of which one has arrived whenever the server is free."""
+    stamps = memoryview(bytearray(8 * STAMPS * len(batches))).cast("q")
+    serve(range(len(batches)), range(len(batches)), NOTHING, stamps, Service(), time.perf_counter_ns, waiting("spin", 0))
+
+
+def least_ns(loop: Callable[[list[list[int]]], None]) -> float:
+    """Return the least time of some runs of a loop, ns a sample."""
     batches = [[number] for number in range(SAMPLES)]
-    added = []
-    with tempfile.TemporaryDirectory() as folder:
-        scratch = Scratch(Path(folder) / "stamps", batches=SAMPLES)
-        for _ in range(REPEATS):
-            started = time.perf_counter_ns()
-            bare(batches, [None] * SAMPLES)
-            without = time.perf_counter_ns() - started
-            scratch.begin(0, 0, 0)
-            started = time.perf_counter_ns()
-            run_batches(batches, Stages(same, same, same), scratch.stamps)
-            added.append((time.perf_counter_ns() - started - without) / SAMPLES)
-    print(f"added time per sample: median {statistics.median(added):.0f} ns of {REPEATS} runs, worst {max(added):.0f} ns (bar: 500 ns)")
+    return 1e6 / SAMPLES * min(median_ms(lambda: loop(batches)) for _ in range(REPEATS))
 
+
+def measure(asked: Namespace) -> Iterator[Figure]:
+    without = least_ns(bare)
+    peer = f"pyperf-like loop {least_ns(pyperf_like) - without:.0f} ns"
+    yield Figure("added, closed loop", least_ns(closed) - without, "ns", peer)
+    yield Figure("added, under load", least_ns(under_load) - without, "ns", peer)
+
+
+BENCHMARK = Benchmark(
+    "timed_loop",
+    "What the timed loops add to the time of a sample",
+    measure,
+    bars={"added, closed loop": at_most(500), "added, under load": at_most(1500)},
+    peer="a pyperf-like loop of two stamps a call",
+)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

@@ -15,15 +15,17 @@ from typing import Any, get_args
 
 import click
 import pyarrow as pa
+from pydantic import BaseModel
 
 from orchestrator import contracts
 from orchestrator.analysis.flags import FLAGS
 from orchestrator.analysis.table import tables
 from orchestrator.analysis.tables.replay import REPLAY
-from orchestrator.commands.line import EXIT_CODES, PROGRAM, VERBS
+from orchestrator.commands.line import EXIT_CODES, HELP, PROGRAM, VERBS
 from orchestrator.configuration.composer import shipped_folder
 from orchestrator.configuration.config import BLOCKS, CAMPAIGN_BLOCKS, PLAIN_KEYS, WITH_OPTIONS, CampaignConfig, schema_keys
 from orchestrator.history.series import CHANGE_POINTS, HISTORY
+from orchestrator.storage.records import CampaignRecord, TrialRecord
 from orchestrator.storage.schema import LABELS, MEANINGS, MORE_OF_SAMPLES, RAMP, ROUNDS, SAMPLES, TIMINGS, columns_in_markdown
 
 DOCS = Path(__file__).parent
@@ -155,7 +157,7 @@ def verbs() -> str:
     for name in VERBS.list_commands():
         command = VERBS.get_command(None, name)
         assert command is not None
-        with click.Context(command, info_name=f"{PROGRAM} {name}", terminal_width=100, help_option_names=["-h", "--help"]) as context:
+        with click.Context(command, info_name=f"{PROGRAM} {name}", terminal_width=100, help_option_names=HELP) as context:
             parts.append(f"## `{name}`\n\n```\n{command.get_help(context)}\n```\n")
     return page("Verbs", VERBS_HEAD, parts)
 
@@ -164,6 +166,12 @@ def stored(title: str, text: str, schema: Iterable[tuple[str, pa.DataType]]) -> 
     """Return the section of a stored table, whose columns are declared by an Arrow schema."""
     rows = ((f"`{name}`" + ("..." if name in MORE_OF_SAMPLES else ""), kind_of_arrow(kind), MEANINGS[name]) for name, kind in schema)
     return f"## `{title}`\n\n{text}\n\n{table(('column', 'type', 'meaning'), rows)}"
+
+
+def record(title: str, model: type[BaseModel]) -> str:
+    """Return the section of a JSON file, whose keys are declared by a model."""
+    rows = ((f"`{name}`", field.description or "") for name, field in model.model_fields.items())
+    return f"## `{title}`\n\n{table(('key', 'meaning'), rows)}"
 
 
 def kind_of_arrow(kind: pa.DataType) -> str:
@@ -183,6 +191,7 @@ def columns() -> str:
         stored("ramp.parquet", "The columns of `timings/`, with round -1, and:", of_ramp),
         stored("rounds/", "One row per round. Evidence that the machine does not offer is null.", ((one.name, one.type) for one in ROUNDS)),
         stored("predictions.parquet", "One row per sample.", [*((one.name, one.type) for one in SAMPLES), *MORE_OF_SAMPLES.items()]),
+        *(record(name, model) for name, model in (("campaign.json", CampaignRecord), ("trial.json", TrialRecord))),
         f"## Labels\n\nEvery result table begins with the labels of its trial.\n\n{columns_in_markdown(LABELS)}",
     ]
     for name, one in sorted(tables().items()):

@@ -13,6 +13,7 @@ from functools import partial
 
 import numpy as np
 
+from benchmarks.studies.bars import falls_short
 from benchmarks.studies.scenarios import DEPENDENT, LOGNORMAL, ROUND_EFFECTS, Scenario, generator, scores
 from orchestrator.analysis.tables.prediction import Halves
 from orchestrator.stats.prediction import predict_independent, predict_rounds
@@ -74,15 +75,15 @@ def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | f
             "whole rounds: holds (%)": float(np.mean(held["whole rounds", percentile])),
             "independent: holds (%)": float(np.mean(held["independent", percentile])),
             "width, mean": float(np.nanmean(widths[percentile])),
-            "bar": bar(case, percentile, float(np.mean(held["whole rounds", percentile]))),
+            "bar": bar(case, percentile, held["whole rounds", percentile]),
         }
         for percentile in PERCENTILES
     ]
 
 
-def bar(case: Case, percentile: float, holds: float) -> str:
+def bar(case: Case, percentile: float, held: list[float]) -> str:
     """Return whether a row keeps its bar, where it has one."""
     few = case.scenario in DEPENDENT and case.rounds - 30 < ENOUGH_FITTED
     if percentile == PERCENTILES[-1] or few:
         return "none"
-    return "holds" if holds >= LEAST.get(case.scenario.name, 90.0) else "missed"
+    return "missed" if falls_short(float(np.mean(held)), len(held), LEAST.get(case.scenario.name, 90.0)) else "holds"

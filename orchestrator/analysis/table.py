@@ -40,8 +40,8 @@ THRESHOLD = (
         "the trial whose percentile it is, where the origin is `reference`",
     ),
 )
-PARAMETERS = Column("parameters", "map", "what the method was given and estimated, numbers by name")
-FLAGS = Column("flags", "list", "what a reader must know of the figures")
+PARAMETERS = Column("parameters", "map", "settings and estimates of the method, by name")
+FLAGS = Column("flags", "list", "flags of the figures")
 
 Row: TypeAlias = Mapping[str, Any]
 Rows: TypeAlias = Callable[..., Iterable[Row]]

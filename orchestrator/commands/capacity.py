@@ -80,7 +80,9 @@ def command(
     _refuse_ours(overrides)
     label = time_of(deadline).label
     if answers is not None and answers < (fewest := answers_of_stream(keep, FEWEST_LOST)):
-        raise InputError(f"--answers {answers}: a stream that keeps {keep:g} has {fewest} answers or more; raise it")
+        raise InputError(
+            f"--answers {answers}: a stream that keeps {keep:g} has {fewest} answers or more; raise it", "invalid", "--answers", answers
+        )
     law = () if any(word.startswith(("load=", "+sweep=")) for word in overrides) else ("load=poisson",)
     words = (*overrides, *law, f"load.rate_per_s={ANY_RATE:g}", f'analysis.primary="{label}"')
     composed = compose_campaign(words, multirun=True, config_dirs=config_dirs, quiet=quiet)
@@ -89,7 +91,9 @@ def command(
         plan = plan_on(site, composed, rates_are_known=False)
         if plan.infeasible:
             first = plan.infeasible[0]
-            raise InputError(f"{first.trial.model.name} on {first.trial.system.name} cannot run here: {first.reason}; leave it out")
+            raise InputError(
+                f"{first.trial.model.name} on {first.trial.system.name} cannot run here: {first.reason}; leave it out", "unsupported"
+            )
         trials = tuple(planned.trial for planned in plan.trials)
         question = CapacityQuestion(deadline=label, keep=keep, answers=answers, minutes=minutes, trials=trials)
         closed = [
@@ -105,6 +109,6 @@ def _refuse_ours(overrides: Sequence[str]) -> None:
     for word in overrides:
         key, _, value = word.lstrip("+~").partition("=")
         if key in OURS or key.startswith("measurement.rule_options."):
-            raise InputError(f"{word}: capacity gives this key itself; leave it out")
+            raise InputError(f"{word}: capacity gives this key itself; leave it out", "conflict", key)
         if key == "load" and value in NO_RATE:
-            raise InputError(f"{word}: has no rate; capacity takes load=periodic, poisson or gamma")
+            raise InputError(f"{word}: has no rate; capacity takes load=periodic, poisson or gamma", "unsupported", "load", value)

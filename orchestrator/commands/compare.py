@@ -82,7 +82,9 @@ def command(
         told = f"compare takes two sides, {len(sides)} given ({', '.join(sides[:3])}): each {OF_RUN if run else OF_FILES}"
         raise InputError(f"{told}; see `orchestrator compare --help`")
     if wrong := next((word for word in overrides if not is_override(word)), None):
-        raise InputError(f"{wrong}: after its two sides, compare --run takes KEY=VALUE alone; put a side with spaces into quotes")
+        raise InputError(
+            f"{wrong}: after its two sides, compare --run takes KEY=VALUE alone; put a side with spaces into quotes", "invalid", value=wrong
+        )
     files = {form: file for form, file in forms.items() if file is not None}
     folder = (to or Path("results") / "compare" / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")).expanduser()
     places = (folder / "a", folder / "b") if run else (Path(sides[0]), Path(sides[1]))

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.commands.line import config_dirs, flag, overrides_alone, quiet, verb
-from orchestrator.contracts import InputError
 
 if TYPE_CHECKING:
     from orchestrator.doctor.judge import Finding
@@ -27,7 +26,7 @@ def command(overrides: tuple[str, ...], config_dirs: tuple[Path, ...], everythin
     from orchestrator.commands.progress import Progress
     from orchestrator.configuration import config
     from orchestrator.configuration.composition import compose_places
-    from orchestrator.configuration.fields import Frozen, explain
+    from orchestrator.configuration.fields import Frozen, refusal
     from orchestrator.configuration.server import ServerSettings
     from orchestrator.doctor.judge import judge_here
 
@@ -41,7 +40,7 @@ def command(overrides: tuple[str, ...], config_dirs: tuple[Path, ...], everythin
     try:
         asked: list[Any] = [model.model_validate(document) for document in compose_places(overrides, config_dirs)]
     except ValidationError as error:
-        raise InputError(explain(error)) from error
+        raise refusal(error) from error
     cluster, server = asked[0].cluster, asked[0].server
     systems = [one.system for one in asked if one.system is not None]
     with Progress(0, None if quiet else sys.stderr) as progress:

@@ -40,7 +40,7 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...]) -> int:
     terminal = Terminal()
     if wanted is not None:
         if not rows:
-            raise InputError(f"{wanted} has no stored round with a time and evidence: choose another trial")
+            raise InputError(f"{wanted} has no stored round with a time and evidence: choose another trial", "no_data", "TRIAL", wanted)
         clock = next(group.clock for group in groups if wanted in group.flags)
         for sentence in sentences(rows, clock):
             terminal.prose(sentence)

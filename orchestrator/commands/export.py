@@ -33,13 +33,15 @@ def command(
     if baseline is None and len(found) == 3 and str(found[0]) == "baseline":
         baseline, found = found[1], found[2:]
     if add and (baseline is None or overrides):
-        raise InputError("--add adds a campaign to a baseline, at the thresholds that it has: write `export baseline --add FILE DIR`")
+        raise InputError(
+            "--add adds a campaign to a baseline, at the thresholds that it has: write `export baseline --add FILE DIR`", "missing", "FILE"
+        )
     if len(found) == 1 and to is not None and baseline is None:
         _export_files(found[0], overrides, to, formats or ("csv",))
     elif len(found) == 1 and to is None and baseline is not None:
         _export_baseline(found[0], overrides, baseline, add)
     else:
-        raise InputError(f"export takes one results directory, and where to write it: {USAGE}")
+        raise InputError(f"export takes one results directory, and where to write it: {USAGE}", "missing", "DIR")
     return 0
 
 
@@ -90,7 +92,12 @@ def _export_baseline(directory: Path, overrides: tuple[str, ...], path: Path, ad
     check_outputs({"baseline": path}, [campaign.directory])
     if add:
         if not path.exists():
-            raise InputError(f"baseline {path}: there is no such file to add to; begin one with `export baseline {path} {directory}`")
+            raise InputError(
+                f"baseline {path}: there is no such file to add to; begin one with `export baseline {path} {directory}`",
+                "not_found",
+                "FILE",
+                path,
+            )
         print(printable(f"baseline: {path} ({len(add_to_baseline(campaign, path).campaigns)} campaigns)"))  # noqa: T201
         return
     if path.exists():

@@ -100,10 +100,13 @@ def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[
     from orchestrator.storage.layout import CAMPAIGN
 
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: name one that holds campaigns, such as results/vision", "not_found", value=folder)
+        raise InputError(f"{folder} is no folder: name one that holds campaigns, such as results/vision", "not_found", "FOLDER", folder)
     if (folder / CAMPAIGN).is_file():
         raise InputError(
-            f"{folder} is one campaign: name the folder that holds it and others, such as {folder.absolute().parent}", value=folder
+            f"{folder} is one campaign: name the folder that holds it and others, such as {folder.absolute().parent}",
+            "invalid",
+            "FOLDER",
+            folder,
         )
     readable, wrong = _tried(read_stored, {directory: directory for directory in find_campaigns(folder)})
     names = Counter(one.head.name for one in readable.values())
@@ -111,7 +114,7 @@ def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[
     if not found:
         why = f" ({wrong[0][1]})" if wrong else f" (there are those of {', '.join(sorted(names))})" if names else ""
         what = "no campaign" if sweep is None else f"no campaign of {sweep}"
-        raise InputError(f"{folder} holds {what} that can be read{why}: name a folder such as results/vision", "no_data")
+        raise InputError(f"{folder} holds {what} that can be read{why}: name a folder such as results/vision", "no_data", "FOLDER", folder)
     if sweep is None and len(names) > 1:
         most = shlex.quote(names.most_common(1)[0][0])
         raise InputError(
@@ -119,7 +122,12 @@ def read_campaigns(folder: Path, sweep: str | None) -> tuple[list[Stored], list[
         )
     kept, copies = without_copies(sorted(found, key=lambda one: (one.head.created_at, str(one.directory))))
     if not kept:
-        raise InputError(f"{folder} holds no campaign that can be read ({copies[0][1]}): name a folder such as results/vision", "no_data")
+        raise InputError(
+            f"{folder} holds no campaign that can be read ({copies[0][1]}): name a folder such as results/vision",
+            "no_data",
+            "FOLDER",
+            folder,
+        )
     again = "deadlines of too few rounds, which this version does not certify: write the tables again with `python -m orchestrator report"
     by_other_code = [(one.directory, f"{again} {shlex.quote(str(one.directory))}`") for one in kept if one.uncertified]
     return kept, [*_left_out(wrong), *_left_out(copies), *_left_out(by_other_code)]

@@ -53,9 +53,9 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], form: str, task
     others = [word for word in overrides if word.partition("=")[0] not in KEYS]
     if wrong := next((word for word in others if not word.startswith("analysis.")), None):
         remedy = f"a column takes a --map of its own, --map {wrong}" if known_column(wrong.partition("=")[0]) else "leave it out"
-        raise InputError(f"{wrong}: import takes {', '.join(f'{key}=' for key in KEYS)} and analysis.KEY=; {remedy}")
+        raise InputError(f"{wrong}: import takes {', '.join(f'{key}=' for key in KEYS)} and analysis.KEY=; {remedy}", "unknown")
     if empty := next((key for key, value in keys.items() if not value), None):
-        raise InputError(f"{empty}=: is empty; give a value or leave it out")
+        raise InputError(f"{empty}=: is empty; give a value or leave it out", "missing", empty)
     columns = _columns(mapped)
     config = CampaignConfig(analysis=override_analysis(AnalysisConfig(), others), results_dir=keys.get("results_dir"))
     directory = results_directory(config, "imported")
@@ -77,6 +77,6 @@ def _columns(mapped: Sequence[str]) -> dict[str, str]:
     for text in mapped:
         ours, _, theirs = text.partition("=")
         if not ours or not theirs:
-            raise InputError(f"--map {text}: must be OURS=THEIRS, such as inference_ms=latency")
+            raise InputError(f"--map {text}: must be OURS=THEIRS, such as inference_ms=latency", "invalid", "--map", text)
         columns[ours] = theirs
     return columns

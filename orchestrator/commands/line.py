@@ -19,10 +19,11 @@ from click.shell_completion import CompletionItem
 
 import orchestrator
 from orchestrator import commands
-from orchestrator.contracts import InputError, nearest
+from orchestrator.contracts import Code, InputError, nearest
 from orchestrator.running.signals import heed_signals
 
 PROGRAM = "python -m orchestrator"
+HELP = ["-h", "--help"]
 # Modules beside the verbs that are none
 SHARED = ("line", "listing", "measuring", "paired_run", "planned", "planning", "progress", "reading", "searching")
 # The verb of a command line that begins with `KEY=VALUE` or an option
@@ -90,7 +91,7 @@ def run(typed: Sequence[str]) -> int:
     except click.exceptions.Exit as ended:  # help or the version was printed
         return ended.exit_code
     except click.UsageError as error:
-        raise InputError(_told(error)) from error
+        raise _refusal(error) from error
 
 
 def read(verb: str, words: Sequence[str]) -> dict[str, Any]:
@@ -98,9 +99,9 @@ def read(verb: str, words: Sequence[str]) -> dict[str, Any]:
     command = VERBS.get_command(None, verb)
     assert command is not None
     try:
-        return command.make_context(f"{PROGRAM} {verb}", list(words)).params
+        return command.make_context(f"{PROGRAM} {verb}", list(words), help_option_names=HELP).params
     except click.UsageError as error:
-        raise InputError(_told(error)) from error
+        raise _refusal(error) from error
 
 
 def typed() -> tuple[str, ...]:
@@ -109,16 +110,19 @@ def typed() -> tuple[str, ...]:
     return words
 
 
-def _told(error: click.UsageError) -> str:
+def _refusal(error: click.UsageError) -> InputError:
     """Return a mistake in one line. Of an option it says whose it is, or which one has nearly that name."""
     command, path = (error.ctx.command, error.ctx.command_path) if error.ctx is not None else (VERBS, PROGRAM)
     see = f"see `{path} --help`"
     if not isinstance(error, click.NoSuchOption):
-        return f"{' '.join(error.format_message().split()).removesuffix('.')}; {see}"
+        code: Code = "missing" if isinstance(error, click.MissingParameter | click.BadOptionUsage) else "invalid"
+        name = error.param.opts[0] if isinstance(error, click.BadParameter) and error.param is not None else ""
+        return InputError(f"{' '.join(error.format_message().split()).removesuffix('.')}; {see}", code, name)
     option = error.option_name
     if owners := [name for name in VERBS.list_commands() if option in options_of(name)]:
-        return f"{option}: belongs to {', '.join(owners)}, not to {command.name}; {see}"
-    return f"{option}: there is no such option; {nearest(option, options_of(command.name or ''))} ({see})"
+        return InputError(f"{option}: belongs to {', '.join(owners)}, not to {command.name}; {see}", "unknown", option)
+    near = nearest(option, options_of(command.name or ""))
+    return InputError(f"{option}: there is no such option; {near} ({see})", "unknown", option)
 
 
 def options_of(verb: str) -> list[str]:
@@ -277,7 +281,7 @@ def refuse_alone(needed: str, **given: object) -> None:
     """Raise InputError for an option that is given without the one that it says something of."""
     for name, value in given.items():
         if value not in (None, False, ()):
-            raise InputError(f"--{name.replace('_', '-')}: says how {needed} works: add {needed}, or leave it out")
+            raise InputError(f"--{name.replace('_', '-')}: says how {needed} works: add {needed}, or leave it out", "missing", needed)
 
 
 def check_outputs(outputs: Mapping[str, Path], directories: Sequence[Path], inputs: Sequence[Path | None] = ()) -> None:
@@ -297,7 +301,7 @@ def check_outputs(outputs: Mapping[str, Path], directories: Sequence[Path], inpu
 
     for option, path in outputs.items():
         if one := next((one for one in filter(None, inputs) if _is_same(path, one)), None):
-            raise InputError(f"{option} {path}: would replace {one}, which this command reads: name another place")
+            raise InputError(f"{option} {path}: would replace {one}, which this command reads: name another place", "exists", option, path)
         refuse_campaign_folder(path, option, directories)
         check_output_file(path)
 
@@ -324,6 +328,6 @@ VERBS = click.version_option(orchestrator.__version__, message=f"tail-quality {o
         help="Measure tail quality: how good an ML inference system is when an answer that comes too late counts as a failure.",
         epilog=EXAMPLES,
         subcommand_metavar="[VERB] [WORDS] [OPTIONS]",
-        context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 100},
+        context_settings={"help_option_names": HELP, "terminal_width": 100},
     )
 )

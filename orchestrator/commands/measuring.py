@@ -55,7 +55,7 @@ def looked_at(trust: bool, remedy: str = f"{OWN_FOLDER}, or add --trust") -> Cal
     def look(directory: Path, made: bool) -> tuple[str, ...]:
         found = open_places(directory, made)
         if found and found[0].refused and not trust:
-            raise InputError(f"{_first([one.told for one in found])}: others could exchange what is measured there; {remedy}")
+            raise InputError(f"{_first([one.told for one in found])}: others could exchange what is measured there; {remedy}", "unsafe")
         return tuple(one.told for one in found)
 
     return look
@@ -250,7 +250,7 @@ def list_changes(writer: CampaignWriter, campaign: CampaignConfig, chosen: Seque
     changes = {planned.trial_id: [*of_code] for planned in chosen}
     for planned, candidate in zip(chosen, look_at(site, [(planned.trial, "") for planned in chosen]), strict=True):
         if candidate.machine is NOWHERE or candidate.missing:
-            raise InputError(f"{planned.trial_id}: {candidate.missing[0]}")
+            raise InputError(f"{planned.trial_id}: {candidate.missing[0]}", "unsupported")
         if match_key(candidate.trial, candidate.inspection) != planned.match_key:
             variables = variables_in(planned.trial)
             what = f"data, weights or environment variables ({', '.join(variables)})" if variables else "data or weights"

@@ -61,7 +61,9 @@ def words_of(side: str) -> tuple[str, ...]:
     try:
         document = yaml.safe_load(read_regular(path))
     except FileNotFoundError as error:
-        raise InputError(f"{side}: there is no such folder or file; name one of code or of overrides, or give KEY=VALUE") from error
+        raise InputError(
+            f"{side}: there is no such folder or file; name one of code or of overrides, or give KEY=VALUE", "not_found", value=side
+        ) from error
     except (ValueError, yaml.YAMLError) as error:
         raise InputError(f"{side}: is no YAML ({first_line(error)}): repair it") from error
     if isinstance(document, list) and all(isinstance(word, str) for word in document):
@@ -86,7 +88,7 @@ def measure_pairs(sides: Sequence[str], words: Sequence[str], pairs: int, folder
     except InputError as error:
         raise InputError(f"A is {sides[0]}, B is {sides[1]}: {error}") from error
     if gate and (records[0].trials, records[0].code_digest) == (records[1].trials, records[1].code_digest):
-        raise InputError("A and B are the same code, weights and settings: give B another folder of code or other settings")
+        raise InputError("A and B are the same code, weights and settings: give B another folder of code or other settings", "incomparable")
     with ExitStack() as stack:
         writers = [stack.enter_context(opened(record, place)) for record, place in zip(records, places, strict=True)]
         matched, draw = _pairs(*writers), random.Random(identity)  # noqa: S311 - no secret
@@ -115,7 +117,7 @@ def command_of(side: str, words: Sequence[str], pairs: int) -> tuple[str, ...]:
     command = (*words, *words_of(side))
     for word in command:
         if remedy := OURS.get(word.lstrip("+").partition("=")[0]):
-            raise InputError(f"{word}: --run gives this key itself; leave it out, and {remedy}")
+            raise InputError(f"{word}: --run gives this key itself; leave it out, and {remedy}", "conflict", word)
     return (*command, f"measurement.repeat={pairs}")
 
 
@@ -127,7 +129,7 @@ def planned_side(command: tuple[str, ...], pairing: Pairing) -> CampaignRecord:
         with open_site(composed.campaign, composed.trials, only_look=True) as site:
             plan = plan_on(site, composed)
         if plan.infeasible:
-            raise InputError(f"{plan.infeasible[0].trial_id} cannot run here: {plan.infeasible[0].reason}; change the plan")
+            raise InputError(f"{plan.infeasible[0].trial_id} cannot run here: {plan.infeasible[0].reason}; change the plan", "unsupported")
         return record_of(command, composed, plan, pairing)
 
 
@@ -144,14 +146,16 @@ def opened(record: CampaignRecord, directory: Path) -> Iterator[CampaignWriter]:
         tell_open(writer.record.open_to)
         stored, campaign = writer.record.trials, record.config
         if [planned.trial_id for planned in stored] != [planned.trial_id for planned in record.trials]:
-            raise InputError(f"{directory} holds a campaign of other words: measure into another folder (--to)")
+            raise InputError(
+                f"{directory} holds a campaign of other words: measure into another folder (--to)", "exists", "--to", directory
+            )
         if is_there:
             with code_of_its_own():
                 add_code_folders(campaign.code)
                 with open_site(campaign, [planned.trial for planned in stored], only_look=True) as site:
                     found = list_changes(writer, campaign, [planned for planned in stored if planned.state in UNFINISHED], site).values()
             if changed := next(filter(None, found), None):
-                raise InputError(f"{changed[0]}: measure into another folder (--to)")
+                raise InputError(f"{changed[0]}: measure into another folder (--to)", "incomparable", "--to")
         yield writer
 
 
@@ -159,7 +163,9 @@ def _pairs(a: CampaignWriter, b: CampaignWriter) -> list[tuple[Step, Step]]:
     """Return the trials that belong together, repeat by repeat: those of equal settings, else the first and the first, and so on."""
     mine, theirs = (writer.record.trials for writer in (a, b))
     if len(mine) != len(theirs):
-        raise InputError(f"A has {len(mine)} trials and B {len(theirs)}: both sides must have as many, so that each has a partner")
+        raise InputError(
+            f"A has {len(mine)} trials and B {len(theirs)}: both sides must have as many, so that each has a partner", "incomparable"
+        )
     places = {(planned.match_key, planned.trial.repeat): planned for planned in theirs}
     partner = partners([planned.match_key for planned in mine], [planned.match_key for planned in theirs])
     found = [((a, planned), (b, places[partner[planned.match_key], planned.trial.repeat])) for planned in mine]

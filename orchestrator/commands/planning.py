@@ -159,7 +159,11 @@ def plan_on(site: Site, composed: Composed, rates_are_known: bool = True) -> Pla
     machines = [candidate.machine for candidate in plan.candidates.values() if candidate.machine is not NOWHERE]
     differing = why_stacks_differ(machines) if machines and composed.campaign.require_same_stack else None
     if differing:
-        raise InputError(f"require_same_stack=true: {differing}; install the same versions or set require_same_stack=false")
+        raise InputError(
+            f"require_same_stack=true: {differing}; install the same versions or set require_same_stack=false",
+            "incomparable",
+            "require_same_stack",
+        )
     known = earlier_trials(plan.candidates, known_campaigns(Path("results"), composed.campaign.results_dir))
     took_s, rounds_s = ({key: one[place] for key, one in known.items()} for place in range(2))
     return replace(plan, estimates_s=took_s, rounds_s=rounds_s)

@@ -45,7 +45,12 @@ def find_trial(campaign: Campaign, wanted: str) -> str:
     found = [trial_id for trial_id in ids if trial_id.startswith(wanted)]
     if len(found) > 1:
         some = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
-        raise InputError(f"trial {wanted!r} begins {len(found)} trials ({some}): write enough of one to tell it from the others")
+        raise InputError(
+            f"trial {wanted!r} begins {len(found)} trials ({some}): write enough of one to tell it from the others",
+            "conflict",
+            "TRIAL",
+            wanted,
+        )
     return found[0] if found else campaign.record.planned(wanted).trial_id
 
 
@@ -61,7 +66,7 @@ def refuse_twice(directories: Sequence[Path]) -> None:
     seen: dict[Path, Path] = {}
     for directory in directories:
         if (before := seen.setdefault(Path(os.path.realpath(directory)), directory)) is not directory:
-            raise InputError(f"{before} and {directory} are one campaign: name each campaign once")
+            raise InputError(f"{before} and {directory} are one campaign: name each campaign once", "conflict", value=directory)
 
 
 def write_report(

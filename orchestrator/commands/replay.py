@@ -105,11 +105,15 @@ def command(
     from orchestrator.subject.schedule import read_trace
 
     if (law == "trace") != (trace is not None):
-        raise InputError("--trace FILE and --load trace go together: give both, or neither")
+        raise InputError("--trace FILE and --load trace go together: give both, or neither", "missing", "--trace")
     if rates is None and trace is None:
-        raise InputError("replay needs --rate R: how many samples arrive in a second, such as --rate 20 or --rate 10,20,40")
+        raise InputError(
+            "replay needs --rate R: how many samples arrive in a second, such as --rate 20 or --rate 10,20,40", "missing", "--rate"
+        )
     if burstiness is not None and law != "gamma":
-        raise InputError(f"--burstiness {burstiness:g}: is of --load gamma; leave it out, or choose that law")
+        raise InputError(
+            f"--burstiness {burstiness:g}: is of --load gamma; leave it out, or choose that law", "conflict", "--burstiness", burstiness
+        )
     directory, *rest = found
     campaign, analysis = opened(directory, overrides)
     folder = output_folder("--to", to, campaign.directory, [campaign.directory])
@@ -122,15 +126,15 @@ def command(
     for one in [*filter(None, [wanted, other]), *(data.trial_id for data in trials[:1] if not playable)]:
         if one not in playable:
             why = "was measured in batches or under load, or has no stored round"
-            raise InputError(f"{one}: {why}; replay takes a closed loop with measurement.batch=1")
+            raise InputError(f"{one}: {why}; replay takes a closed loop with measurement.batch=1", "unsupported", "TRIAL", one)
     if wanted is not None and wanted == other:
-        raise InputError(f"fallback {other}: is the trial itself; choose a faster one of {directory}")
+        raise InputError(f"fallback {other}: is the trial itself; choose a faster one of {directory}", "conflict", "--fallback", other)
     moments = None
     if trace is not None:
         try:
             moments = queueing.trace(read_trace(trace), group=group)
         except InputError as error:
-            raise InputError(f"--trace {trace}: {str(error).removeprefix(f'load.file={trace}: ')}") from error
+            raise InputError(f"--trace {trace}: {str(error).removeprefix(f'load.file={trace}: ')}", error.code, "--trace", trace) from error
         rates = rates or (queueing.mean_rate(moments),)
     question = Question(
         Arrivals(law, group, burstiness or 1.0, seed, moments),
@@ -143,7 +147,9 @@ def command(
     answers = [(one, rows) for one in groups if (rows := _rows(one, question, deadline, wanted, trials))]
     if not answers:
         what = "a trial with a complete round in a closed loop" + ("" if other is None else f" beside {other}")
-        raise InputError(f"nothing of {directory} can be replayed at this deadline: it takes {what}; name a --deadline, or measure again")
+        raise InputError(
+            f"nothing of {directory} can be replayed at this deadline: it takes {what}; name a --deadline, or measure again", "no_data"
+        )
     terminal = Terminal()
     for of_group, rows in answers:
         for table in replay_tables(of_group, rows):
@@ -173,7 +179,12 @@ def _rows(
     chosen = [data for data in group.trials if wanted in (None, data.trial_id) and can_play(data)]
     if other is not None:
         if other not in group.trials and any(data.trial_id == wanted for data in group.trials):
-            raise InputError(f"fallback {other.trial_id}: answers other samples than {wanted}; choose one of the same task and data")
+            raise InputError(
+                f"fallback {other.trial_id}: answers other samples than {wanted}; choose one of the same task and data",
+                "incomparable",
+                "--fallback",
+                other.trial_id,
+            )
         chosen = [data for data in chosen if data is not other] if other in group.trials else []
     return [dict(row) for data in chosen for row in replay_rows(data, question, deadline, group.flags[data.trial_id], trials)]
 

@@ -50,7 +50,9 @@ def command(
     if not formats:
         refuse_alone("--figures", only=names, style=style, width=width, no_title=no_title)
     if len(found) == 1 and into is not None:
-        raise InputError("--into is for a report of several campaigns: the one of a single campaign stands in its own directory")
+        raise InputError(
+            "--into is for a report of several campaigns: the one of a single campaign stands in its own directory", "conflict", "--into"
+        )
     from orchestrator.commands.reading import overridden, report_several, write_report
     from orchestrator.report.chart_files import inches, look_of
     from orchestrator.storage.reader import open_campaign

@@ -69,12 +69,16 @@ def go_on(
     known = stored.trials()
     if imported := next((record for record in known if record.imported), None):
         remedy = "measure more where it was measured, and import it again"
-        raise InputError(f"{imported.trial_id} is imported, and there is nothing to {verb}: {remedy}")
+        raise InputError(f"{imported.trial_id} is imported, and there is nothing to {verb}: {remedy}", "unsupported")
     if verb == "resume" and stored.record.pairing is not None and any(record.state in UNFINISHED for record in known):
-        raise InputError(f"{directory} is a side of a pair, and no verdict comes of sides measured apart; go on with: {going_on(stored)}")
+        raise InputError(
+            f"{directory} is a side of a pair, and no verdict comes of sides measured apart; go on with: {going_on(stored)}", "conflict"
+        )
     question = stored.record.capacity if verb == "resume" else None
     if question is not None and any(is_older(planned.trial) for planned in stored.record.trials):  # which chose its rates in another way
-        raise InputError(f"this search was begun by version {stored.record.code_version} and can only be reported; begin a new one")
+        raise InputError(
+            f"this search was begun by version {stored.record.code_version} and can only be reported; begin a new one", "unsupported"
+        )
     refuse_strangers_code(verb, directory, stored.record.config.code, trust)
     with CampaignWriter.reopen(directory, look=looked_at(trust)) as writer:
         campaign = override_cluster(writer.record.config, overrides)
@@ -86,13 +90,17 @@ def go_on(
         if not chosen and not any(search.next_rates().rates for search in searches):
             states_now = ", ".join(f"{count} {state}" for state, count in Counter(planned.state for planned in trials).items())
             advice = f"`resume {shlex.quote(str(writer.directory))}` finishes trials, with --retry-failed those that failed, too"
-            raise InputError(f"{writer.directory} has nothing to go on with ({states_now}): {advice}")
+            raise InputError(f"{writer.directory} has nothing to go on with ({states_now}): {advice}", "no_data")
         with open_site(campaign, [planned.trial for planned in (chosen or trials)]) as site:
             changes = list_changes(writer, campaign, chosen or trials, site)
             different = list(dict.fromkeys(chain.from_iterable(changes.values())))
             if different and not accept_changes:
                 more = f" (and {len(different) - 1} more)" if len(different) > 1 else ""
-                raise InputError(f"{different[0]}{more}: measure a new campaign, or go on all the same with --accept-changes")
+                raise InputError(
+                    f"{different[0]}{more}: measure a new campaign, or go on all the same with --accept-changes",
+                    "incomparable",
+                    "--accept-changes",
+                )
             for planned in chosen:
                 until = None if rounds is None else writer.trial(planned.trial_id).rounds + rounds
                 writer.note(planned.trial_id, changes[planned.trial_id], until)
@@ -127,7 +135,7 @@ def refuse_strangers_code(verb: str, directory: Path, code: Iterable[str], trust
     more = f" (and {len(found) - 1} more of its files and folders)" if len(found) > 1 else ""
     message = f"{found[0]}{more}: {verb} runs the code that a campaign names, as you"
     if not trust:
-        raise InputError(f"{message}; see that you trust all of it, and add --trust")
+        raise InputError(f"{message}; see that you trust all of it, and add --trust", "unsafe", "--trust")
     print(f"--trust: {message}", file=sys.stderr)  # noqa: T201
 
 

@@ -29,7 +29,7 @@ def command(cfg: str | None, info: bool, skip_infeasible: bool, full: bool, trus
         if infeasible and not (skip_infeasible and runnable):
             remedy = "change the plan or add --skip-infeasible" if runnable else "change the plan"
             first = f"first {infeasible[0].trial_id}: {infeasible[0].reason}"
-            raise InputError(f"{len(infeasible)} of {len(plan.trials)} trials cannot run here, {first}; {remedy}")
+            raise InputError(f"{len(infeasible)} of {len(plan.trials)} trials cannot run here, {first}; {remedy}", "unsupported")
         with begun(record_of(typed(), composed, plan), trust) as writer:
             return measure(
                 writer, runnable, site, words["quiet"], full, said=[*plan.parts, f"time: {whole_time(plan, composed.campaign.minutes)}"]

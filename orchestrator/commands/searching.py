@@ -49,7 +49,12 @@ def time_of(text: str, option: str = "--deadline") -> Threshold:
     with suppress(InputError):  # it would take a percentile, too
         if found := primary_threshold(text, None):
             return found
-    raise InputError(f"{option} {text[:40]}: must be a time, such as '50 ms'; a percentile would follow the system that it judges")
+    raise InputError(
+        f"{option} {text[:40]}: must be a time, such as '50 ms'; a percentile would follow the system that it judges",
+        "invalid",
+        option,
+        text,
+    )
 
 
 def at_rate(trial: Trial, rate_per_s: float, wanted: Next, question: CapacityQuestion, length: Length, samples: int) -> Trial:

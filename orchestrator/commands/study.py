@@ -23,7 +23,7 @@ def command(
     """Write the paper's tables, figures and claims from stored files.
 
     Writes study.md, study.json and figures; claims are held to criteria that were fixed beforehand. No code of a campaign
-    is run. See docs/statistics.md, section Study.
+    is run. See docs/study.md.
     """
     from orchestrator.analysis.campaign_analysis import SeveralCampaigns
     from orchestrator.commands.reading import refuse_twice
@@ -38,9 +38,9 @@ def command(
     from orchestrator.study.study import differences, filled, make_study, to_document, to_json
 
     if check is not None and (fill is not None or to is not None):
-        raise InputError("--check writes nothing: leave out --fill and --to, or --check")
+        raise InputError("--check writes nothing: leave out --fill and --to, or --check", "conflict", "--check")
     if len(found) > 1 and to is None and check is None:
-        raise InputError("a study of several campaigns belongs into none of them: add --to FOLDER")
+        raise InputError("a study of several campaigns belongs into none of them: add --to FOLDER", "missing", "--to")
     if to is not None:
         refuse_campaign_folder(to, "--to", found)
     document, option = (check, "--check") if check is not None else (fill, "--fill")
@@ -79,4 +79,6 @@ def _read(path: Path, option: str) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise InputError(f"{option} {path}: cannot be read ({reason}): name a Markdown file with markers") from error
+        raise InputError(
+            f"{option} {path}: cannot be read ({reason}): name a Markdown file with markers", "unreadable", option, path
+        ) from error

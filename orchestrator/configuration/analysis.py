@@ -120,7 +120,9 @@ class AnalysisConfig(Frozen):
         names = sorted(set(known))
         for name in self.slices:
             if name not in names:
-                raise InputError(f"analysis.slices={name}: no sample has this slice; {nearest(name, names)}")
+                raise InputError(
+                    f"analysis.slices={name}: no sample has this slice; {nearest(name, names)}", "unknown", "analysis.slices", name
+                )
 
 
 def with_tolerance_file(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,15 +136,26 @@ def with_tolerance_file(document: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(tolerance, Mapping) or tolerance.get("csv") is None:
         return dict(document)
     if set(tolerance) != {"csv"}:
-        raise InputError(f"analysis.tolerance: csv stands alone, and {', '.join(sorted(set(tolerance) - {'csv'}))} beside it: {FORMS}")
+        raise InputError(
+            f"analysis.tolerance: csv stands alone, and {', '.join(sorted(set(tolerance) - {'csv'}))} beside it: {FORMS}",
+            "conflict",
+            "analysis.tolerance",
+        )
     path = Path(str(tolerance["csv"])).expanduser()
     where = f"analysis.tolerance.csv={path}"
     try:
         table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.float64())))
     except (OSError, pa.ArrowInvalid) as error:
         reason = getattr(error, "strerror", None) or first_line(error)
-        raise InputError(f"{where}: cannot be read ({reason}): name a CSV file with the columns tolerance_ms and weight") from error
+        raise InputError(
+            f"{where}: cannot be read ({reason}): name a CSV file with the columns tolerance_ms and weight",
+            "unreadable",
+            "analysis.tolerance.csv",
+            path,
+        ) from error
     if tuple(table.column_names) not in (COLUMNS[:1], COLUMNS) or not table.num_rows:
-        raise InputError(f"{where}: must hold a line `tolerance_ms` or `tolerance_ms,weight`, and then points")
+        raise InputError(
+            f"{where}: must hold a line `tolerance_ms` or `tolerance_ms,weight`, and then points", "invalid", "analysis.tolerance.csv", path
+        )
     points = dict(zip(("points_ms", "weights"), (column.to_pylist() for column in table.columns), strict=False))
     return {**document, "analysis": {**analysis, "tolerance": points}}

@@ -62,13 +62,13 @@ class Setting:
     def plain(self) -> tuple[str, str]:
         """The key and its only value. Raises InputError where there are several."""
         if self.swept:
-            raise InputError(f"{self.shown}: one value is wanted here; several belong into the axes of a sweep")
+            raise InputError(f"{self.shown}: one value is wanted here; several belong into the axes of a sweep", "conflict", self.key)
         return self.key, self.values[0]
 
 
 def shipped_folder() -> Path:
     """Return the folder of the shipped groups: inside the package in a wheel, beside it in a checkout."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).parents[1].resolve()
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
 
@@ -82,7 +82,12 @@ class Composer:
         own = [folder.expanduser().absolute() for folder in config_dirs]
         for given, folder in zip(config_dirs, own, strict=True):
             if not folder.is_dir():
-                raise InputError(f"--config-dir {given}: there is no such folder; it holds groups such as {given}/model/NAME.yaml")
+                raise InputError(
+                    f"--config-dir {given}: there is no such folder; it holds groups such as {given}/model/NAME.yaml",
+                    "not_found",
+                    "--config-dir",
+                    given,
+                )
         self._folders = list(dict.fromkeys([shipped_folder(), *own]))
         self._refuse_shadowed_files()
         urls = ",".join(QuotedString(f"file://{folder}", Quote.single).with_quotes() for folder in own)
@@ -96,7 +101,7 @@ class Composer:
             for path in (path for group in (*BLOCKS, "sweep") for path in sorted((folder / group).rglob("*.yaml"))):
                 first = seen.setdefault(path.relative_to(folder), path)
                 if first != path and not filecmp.cmp(first, path, shallow=False):
-                    raise InputError(f"{path}: {first} has the same name and another content; rename one of them")
+                    raise InputError(f"{path}: {first} has the same name and another content; rename one of them", "conflict", value=path)
 
     def __enter__(self) -> Self:
         GlobalHydra.instance().clear()
@@ -118,14 +123,16 @@ class Composer:
         override = self.parse(text)
         key = override.key_or_group
         if override.is_delete() or override.package is not None:
-            raise InputError(f"{text}: only KEY=VALUE is understood; to empty a key write {key}=null")
+            raise InputError(f"{text}: only KEY=VALUE is understood; to empty a key write {key}=null", "invalid", key)
         if key != "sweep":
             check_key(key)
         setting = Setting(key, self._values(override, text), override.is_sweep_override())
         for value in setting.values if key == "sweep" or key in BLOCKS else ():
             named = self.parse(f"{key}={value}").value()
             if not isinstance(named, str) or not named:
-                raise InputError(f"{key}={value}: must be the name of one YAML in conf/{key}; {nearest(value, self.choices(key))}")
+                raise InputError(
+                    f"{key}={value}: must be the name of one YAML in conf/{key}; {nearest(value, self.choices(key))}", "invalid", key, value
+                )
         return setting
 
     def canonical(self, rule: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -142,7 +149,9 @@ class Composer:
             with in_one_line(text[:SHOWN]):
                 return tuple(override.sweep_string_iterator())
         if override.is_sweep_override():
-            raise InputError(f"{text}: an interval has no list of values; write range(START,STOP,STEP) or a,b")
+            raise InputError(
+                f"{text}: an interval has no list of values; write range(START,STOP,STEP) or a,b", "invalid", override.key_or_group
+            )
         if isinstance(value, str) and "${" in value:
             return (override.get_value_string(),)  # Hydra would escape the braces of an interpolation
         return (override.get_value_element_as_str(),)
@@ -164,7 +173,7 @@ class Composer:
         composed, choices = self._compose(settings)
         for group in ("model", "task"):
             if names is None and choices[group] is None:
-                raise InputError(f"no {group} was chosen: add {group}=NAME; {nearest('', self.choices(group))}")
+                raise InputError(f"no {group} was chosen: add {group}=NAME; {nearest('', self.choices(group))}", "missing", group)
         with in_one_line(_files(choices)):
             return resolved_document(composed if names is None else OmegaConf.masked_copy(composed, [*names]))
 
@@ -255,33 +264,35 @@ def in_one_line(where: str) -> Iterator[None]:
     except InputError:
         raise
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError) as error:
-        raise InputError(_explain(error, where)) from error
+        raise _refusal(error, where) from error
 
 
-def _explain(error: Exception, where: str) -> str:
+def _refusal(error: Exception, where: str) -> InputError:
     cause = error.__cause__
     if isinstance(error, OverrideParseException):
         detail = next(line for line in error.message.splitlines() if not line.startswith("Error parsing override"))
-        return f"{error.override}: cannot be read ({detail}); write KEY=VALUE, or KEY=\"'VALUE'\" for special characters"
+        told = f"{error.override}: cannot be read ({detail}); write KEY=VALUE, or KEY=\"'VALUE'\" for special characters"
+        return InputError(told, value=error.override)
     if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
-        return f"{group}={name}: no such {group}; {nearest(name, error.options)}"
+        return InputError(f"{group}={name}: no such {group}; {nearest(name, error.options)}", "unknown", group, name)
     if isinstance(error, ConfigCompositionException) and isinstance(cause, ConfigKeyError | ConfigAttributeError):
         key = str(cause.full_key)
         if key in BLOCKS:
-            return f"no {key} was chosen: add {key}=NAME to the command line"
+            return InputError(f"no {key} was chosen: add {key}=NAME to the command line", "missing", key)
         block = key.partition(".")[0]
         beside = [str(name) for name in cause.parent_node] if isinstance(cause.parent_node, DictConfig) else []
         ours = schema_keys(block) if block in BLOCKS and key.count(".") == 1 else ()
-        return f"{key}: no such key; {nearest_key(key, [*beside, *ours])}"
+        return InputError(f"{key}: no such key; {nearest_key(key, [*beside, *ours])}", "unknown", key)
     if isinstance(error, ConfigCompositionException) and isinstance(cause, OmegaConfBaseException) and not str(error):
-        return f"{where}: {_explain(cause, where)}"
+        return InputError(f"{where}: {_refusal(cause, where)}")
     if isinstance(error, MissingMandatoryValue):
-        return f"{error.full_key}: has no value yet; add {error.full_key}=VALUE"
+        return InputError(f"{error.full_key}: has no value yet; add {error.full_key}=VALUE", "missing", str(error.full_key))
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        return f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: not valid YAML: {error.problem}"
+        return InputError(f"{error.problem_mark.name}, line {error.problem_mark.line + 1}: not valid YAML: {error.problem}")
     told = first_line(error)
     if isinstance(error, HydraException):
-        return told
+        return InputError(told)
     remedy = next((remedy for kind, remedy in REMEDIES.items() if isinstance(error, kind)), "")
-    return f"{getattr(error, 'full_key', None) or where}: {told}" + (remedy and f"; {remedy}")
+    key = getattr(error, "full_key", None) or ""
+    return InputError(f"{key or where}: {told}" + (remedy and f"; {remedy}"), key=str(key))

@@ -75,12 +75,16 @@ def compose_trials(
         settings = [composer.setting(override) for override in overrides]
         names = [name for setting in settings if setting.key == "sweep" for name in setting.values]
         if len(names) > 1:
-            raise InputError(f"sweep={','.join(names)}: one sweep file at a time; run one campaign for each")
+            raise InputError(f"sweep={','.join(names)}: one sweep file at a time; run one campaign for each", "conflict", "sweep")
         chosen = names[0] if names else None
         settings = [setting for setting in settings if setting.key != "sweep"]
         for setting in settings:
             if setting.swept and not (multirun or chosen):
-                raise InputError(f"{setting.shown}: several values make several trials; add -m, or quote a value that holds a comma")
+                raise InputError(
+                    f"{setting.shown}: several values make several trials; add -m, or quote a value that holds a comma",
+                    "conflict",
+                    setting.key,
+                )
         with _of_sweep(chosen):
             raw = composer.read_sweep(chosen) if chosen else None
             sweep = parse_sweep(raw) if chosen else SweepFile()
@@ -93,7 +97,7 @@ def compose_trials(
         narrowed = {setting.key: setting.values for setting in settings if setting.swept or setting.key in axes}
         for key in (*axes, *narrowed):
             if key.partition(".")[0] in CAMPAIGN_BLOCKS:
-                raise InputError(f"{key}: all trials of a campaign share it; give one value, or run a campaign for each")
+                raise InputError(f"{key}: all trials of a campaign share it; give one value, or run a campaign for each", "conflict", key)
         rows, excluded = combinations(axes, sweep.pair, exclude, narrowed)
         after = [setting.plain for setting in settings if setting.key not in narrowed]
         wanted: list[list[tuple[str, str]]] = []
@@ -116,7 +120,7 @@ def compose_trials(
     for document in documents:  # interpolations in a YAML file can make them disagree
         for key in CAMPAIGN_BLOCKS:
             if document.get(key) != documents[0].get(key):
-                raise InputError(f"{key}: all trials of a campaign share it, but here they disagree; give it one value")
+                raise InputError(f"{key}: all trials of a campaign share it, but here they disagree; give it one value", "conflict", key)
     name = chosen.replace("/", "-") if chosen else "multirun" if multirun else "single"
     return Composition(name, tuple(documents), tuple(overrides), raw, excluded, said)
 
@@ -126,7 +130,8 @@ def _of_sweep(name: str | None) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(f"sweep {name}: {error}" if name and not str(error).startswith("sweep=") else str(error)) from error
+        told = f"sweep {name}: {error}" if name and not str(error).startswith("sweep=") else str(error)
+        raise InputError(told, error.code, error.key, error.value) from error
 
 
 def compose_places(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> list[dict[str, Any]]:
@@ -144,7 +149,9 @@ def compose_places(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -
         for setting in settings:
             if setting.key.partition(".")[0] not in ("cluster", "system", "server"):
                 raise InputError(
-                    f"{setting.key}: a look at hosts takes cluster, system and server keys only; name the systems with system=a,b"
+                    f"{setting.key}: a look at hosts takes cluster, system and server keys only; name the systems with system=a,b",
+                    "unsupported",
+                    setting.key,
                 )
         systems = next((setting.values for setting in reversed(settings) if setting.key == "system"), (None,))
         rest = [setting.plain for setting in settings if setting.key != "system"]
@@ -167,7 +174,9 @@ def override_analysis(stored: AnalysisConfig, overrides: Sequence[str], config_d
         settings = [composer.setting(override).plain for override in overrides]
         for key, _ in settings:
             if key.partition(".")[0] != "analysis":
-                raise InputError(f"{key}: stored timings are read by analysis keys only; another {key} needs a new measurement")
+                raise InputError(
+                    f"{key}: stored timings are read by analysis keys only; another {key} needs a new measurement", "unsupported", key
+                )
         if any(key == "analysis" for key, _ in settings):
             return parse_campaign(composer.compose(settings, ["analysis"])).analysis
         changed: dict[str, Any] = {"analysis": stored.model_dump(mode="json")}
@@ -207,7 +216,11 @@ def override_cluster(stored: CampaignConfig, overrides: Sequence[str]) -> Campai
     for override in overrides:
         key, _, value = override.partition("=")
         if key != "cluster.address":
-            raise InputError(f"{key}: a campaign goes on with its stored settings; of these only cluster.address=HOST:PORT may change")
+            raise InputError(
+                f"{key}: a campaign goes on with its stored settings; of these only cluster.address=HOST:PORT may change",
+                "unsupported",
+                key,
+            )
         changed["cluster"] = {**changed["cluster"], "name": "address", "address": value}
     return parse_campaign(changed)
 
@@ -225,4 +238,8 @@ def to_yaml(document: Mapping[str, Any]) -> str:
 
 def _refuse_many(trials: int) -> None:
     if trials > MOST_UNASKED:
-        raise InputError(f"this makes {trials:,} trials, repeats included: narrow the axes, or add --many if so many are meant")
+        raise InputError(
+            f"this makes {trials:,} trials, repeats included: narrow the axes, or add --many if so many are meant",
+            "too_large",
+            value=trials,
+        )

@@ -28,7 +28,7 @@ from orchestrator.configuration.fields import (
     Name,
     Names,
     Programs,
-    explain,
+    refusal,
 )
 from orchestrator.configuration.load import LoadConfig, refuse_empty_streams
 from orchestrator.configuration.server import MOST_UNASKED_IN_FLIGHT, ServerSettings
@@ -315,7 +315,7 @@ def _validate(model: type[T], data: Mapping[str, Any]) -> T:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise InputError(explain(error)) from error
+        raise refusal(error) from error
 
 
 # The configuration groups, each with what its YAML may hold.
@@ -363,9 +363,9 @@ def check_key(key: str) -> None:
     if key in PLAIN_KEYS or key.startswith(OPEN_KEYS) or (block in BLOCKS and not dot):
         return
     if block not in BLOCKS:
-        raise InputError(f"{key}: no such key; {nearest(block, [*BLOCKS, *PLAIN_KEYS, 'sweep'])}")
+        raise InputError(f"{key}: no such key; {nearest(block, [*BLOCKS, *PLAIN_KEYS, 'sweep'])}", "unknown", key)
     if block not in WITH_OPTIONS and name not in schema_keys(block):
-        raise InputError(f"{key}: no such key; {nearest_key(key, schema_keys(block))}")
+        raise InputError(f"{key}: no such key; {nearest_key(key, schema_keys(block))}", "unknown", key)
 
 
 def nearest_key(key: str, names: Iterable[str]) -> str:

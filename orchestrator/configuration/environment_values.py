@@ -44,7 +44,9 @@ def resolved_text(text: str) -> str:
     """Return a text with the values of the variables that it names. Raises InputError for one that is not set."""
     for name in EXPRESSION.findall(text):
         if name not in os.environ:
-            raise InputError(f"{expression(name)}: the environment variable {name} is not set; set it as when the campaign was begun")
+            raise InputError(
+                f"{expression(name)}: the environment variable {name} is not set; set it as when the campaign was begun", "missing", name
+            )
     return EXPRESSION.sub(lambda match: os.environ[match[1]], text)
 
 
@@ -137,7 +139,9 @@ def keep_expressions(values: Mapping[str, Any], written: Mapping[str, Any]) -> d
             return value
         if not isinstance(expressed, str) or resolved_text(expressed) != value:
             raise InputError(
-                f"{key}: is made of an environment variable and could not be stored without its value; write ${{oc.env:NAME}} as text"
+                f"{key}: is made of an environment variable and could not be stored without its value; write ${{oc.env:NAME}} as text",
+                "unsupported",
+                key,
             )
         return expressed
 

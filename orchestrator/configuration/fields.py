@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from orchestrator.contracts import CUT, InputError, nearest
+from orchestrator.contracts import CUT, Code, InputError, nearest
 
 MOST_REPEATS = 1000
 MOST_THRESHOLDS = 1000  # per kind: tables have a row per threshold, trial and clock
@@ -93,7 +93,7 @@ def check_plain(value: object, key: str) -> None:
         PLAIN_VALUES.validate_python(value)
     except ValidationError as error:
         place = ".".join([key, *(str(part) for part in error.errors()[0]["loc"] if part not in KINDS_OF_JSON)])
-        raise InputError(f"{place}: must be {PLAIN}; write it as one of these") from error
+        raise InputError(f"{place}: must be {PLAIN}; write it as one of these", "invalid", place) from error
 
 
 SHORTEST_HIDDEN = 6  # a shorter secret would be found in any text
@@ -143,6 +143,11 @@ RULES = {
 
 def explain(error: ValidationError, keys: Iterable[str] = ()) -> str:
     """Return the first complaint of a validation error as one line: key, value, rule. ``keys`` are those that there are at the top."""
+    return str(refusal(error, keys))
+
+
+def refusal(error: ValidationError, keys: Iterable[str] = ()) -> InputError:
+    """Return the same as an InputError with its code, key and value."""
     by_key: dict[tuple[int | str, ...], list[ErrorDetails]] = {}
     for one in error.errors(include_url=False):
         by_key.setdefault(tuple(takewhile(_is_ours, one["loc"])), []).append(one)
@@ -151,13 +156,14 @@ def explain(error: ValidationError, keys: Iterable[str] = ()) -> str:
     unknown = first["type"] == "extra_forbidden"
     key = ".".join(str(part) for part in first["loc"] if part != "options" and (unknown or _is_ours(part))) or error.title
     if unknown:
-        return f"{key}: no such key" + (f"; {nearest(key, keys)}" if keys else "")
+        return InputError(f"{key}: no such key" + (f"; {nearest(key, keys)}" if keys else ""), "unknown", key)
     value = first.get("input")
     hide = isinstance(value, Mapping) or first["type"] == "missing" or key.rpartition(".")[2].startswith(SECRET)
     shown = "" if hide else f"={without(str(value), ASKED)[:SHOWN]}"
     rule = RULES.get(first["type"], "").format(**first.get("ctx", {})) or first["msg"].removeprefix("Value error, ")
     more = f" (and {len(by_key) - 1} more)" if len(by_key) > 1 else ""
-    return f"{key}{shown}: {rule[0].lower()}{rule[1:]}{more}"
+    code: Code = "missing" if first["type"] == "missing" else "invalid"
+    return InputError(f"{key}{shown}: {rule[0].lower()}{rule[1:]}{more}", code, key, None if hide else value)
 
 
 def _is_ours(part: int | str) -> bool:

@@ -130,10 +130,16 @@ def refuse_empty_streams(load: LoadConfig) -> None:
     if load.stream_s is not None and load.ramp_s is None and load.stream_s <= LEAST_RAMP_S:
         raise InputError(
             f"load.stream_s={load.stream_s:g} leaves nothing after its ramp, which takes {LEAST_RAMP_S:g} s at least; raise load.stream_s, "
-            f"or set load.ramp_s={RAMP_SHARE * load.stream_s:g}"
+            f"or set load.ramp_s={RAMP_SHARE * load.stream_s:g}",
+            "conflict",
+            "load.stream_s",
+            load.stream_s,
         )
     if load.deadline_ms is not None and load.batch_wait_ms >= load.deadline_ms:
         raise InputError(
             f"load.batch_wait_ms={load.batch_wait_ms:g} lets an incomplete batch wait until load.policy=skip_late drops it, after "
-            f"load.deadline_ms={load.deadline_ms:g}; lower load.batch_wait_ms"
+            f"load.deadline_ms={load.deadline_ms:g}; lower load.batch_wait_ms",
+            "conflict",
+            "load.batch_wait_ms",
+            load.batch_wait_ms,
         )

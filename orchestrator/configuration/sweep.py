@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from orchestrator.configuration.fields import Frozen, explain
+from orchestrator.configuration.fields import Frozen, refusal
 from orchestrator.contracts import InputError, nearest
 
 MOST_COMBINATIONS = 10_000
@@ -79,7 +79,7 @@ def parse_sweep(data: object) -> SweepFile:
         return SweepFile.model_validate({key: value for key, value in data.items() if value is not None or key not in FORMS})
     except ValidationError as error:
         key = str(error.errors()[0]["loc"][0])
-        raise InputError(f"{key} {FORMS[key]}" if key in FORMS else explain(error, SWEEP_KEYS)) from error
+        raise (InputError(f"{key} {FORMS[key]}", "invalid", key) if key in FORMS else refusal(error, SWEEP_KEYS)) from error
 
 
 def applying(rules: Sequence[Rule], known: Combination, where: str) -> list[Rule]:
@@ -99,7 +99,9 @@ def applying(rules: Sequence[Rule], known: Combination, where: str) -> list[Rule
     """
     for key in (key for rule in rules for key in rule.when):
         if key not in known:
-            raise InputError(f"{key}: {where} names it, but the sweep neither has such an axis nor sets it; {nearest(key, known)}")
+            raise InputError(
+                f"{key}: {where} names it, but the sweep neither has such an axis nor sets it; {nearest(key, known)}", "unknown", key
+            )
     return [rule for rule in rules if applies(rule.when, known)]
 
 
@@ -138,12 +140,12 @@ def combinations(
     merged = {**axes, **narrowed}
     for key, values in merged.items():
         if not values or values == ("",):
-            raise InputError(f"{key}: the axis is empty; give at least one value")
+            raise InputError(f"{key}: the axis is empty; give at least one value", "missing", key)
     for key in itertools.chain(*pair, *exclude):
         if key not in merged:
-            raise InputError(f"{key}: pair and exclude name it, but it is no axis of the sweep; {nearest(key, merged)}")
+            raise InputError(f"{key}: pair and exclude name it, but it is no axis of the sweep; {nearest(key, merged)}", "unknown", key)
         if sum(key in keys for keys in pair) > 1:
-            raise InputError(f"{key}: it is named twice in pair; an axis can move with one group of axes only")
+            raise InputError(f"{key}: it is named twice in pair; an axis can move with one group of axes only", "conflict", key)
     columns = []
     for key in merged:
         group = next((keys for keys in pair if key in keys), None)
@@ -153,11 +155,13 @@ def combinations(
             columns.append(_paired_rows(group, axes, merged, narrowed))
     size = math.prod(len(column) for column in columns)
     if size > MOST_COMBINATIONS:
-        raise InputError(f"the axes make {size} combinations, more than {MOST_COMBINATIONS}; narrow them or split the sweep")
+        raise InputError(
+            f"the axes make {size} combinations, more than {MOST_COMBINATIONS}; narrow them or split the sweep", "too_large", value=size
+        )
     every = [{key: value for part in row for key, value in part.items()} for row in itertools.product(*columns)]
     kept = [row for row in every if not any(applies(rule, row) for rule in exclude)]
     if not kept:
-        raise InputError(f"all {size} combinations of the axes are excluded; relax exclude or add values")
+        raise InputError(f"all {size} combinations of the axes are excluded; relax exclude or add values", "no_data", "exclude")
     return kept, size - len(kept)
 
 
@@ -169,5 +173,5 @@ def _paired_rows(keys: Sequence[str], axes: Axes, merged: Axes, narrowed: Axes) 
         return [row for value in narrowed[changed[0]] for row in before if row[changed[0]] == value]
     if len({len(merged[key]) for key in keys}) != 1:
         counts = ", ".join(f"{key} has {len(merged[key])}" for key in keys)
-        raise InputError(f"axes that move together need equally many values: {counts}; give all of them or none")
+        raise InputError(f"axes that move together need equally many values: {counts}; give all of them or none", "conflict", value=keys)
     return [dict(zip(keys, row, strict=True)) for row in zip(*(merged[key] for key in keys), strict=True)]

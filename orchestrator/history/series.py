@@ -243,7 +243,7 @@ def changes_of(series: Sequence[Series]) -> list[Change]:
 
 
 OF_SERIES = (
-    Column("match_key", "str", "what trials that are the same work share"),
+    Column("match_key", "str", "the id without the repeat"),
     Column("model", "str", "its name"),
     Column("task", "str", "its name"),
     Column("system", "str", "its name"),
@@ -253,7 +253,7 @@ OF_SERIES = (
 # One row per campaign, or per code with ``--by code``, and system.
 HISTORY = (
     Column("campaign", "str", "the campaign's folder, below that of the history; the first one of a code"),
-    Column("campaigns", "int32", "how many campaigns the row is of"),
+    Column("campaigns", "int32", "number of campaigns of the row"),
     Column("created_at", "time", "when the campaign was begun"),
     Column("code", "str", "version of the program, and the first 8 letters of the digest of the code that measured"),
     *OF_SERIES,
@@ -264,10 +264,10 @@ HISTORY = (
     Column("mean", "float", "tail quality, a mean over rounds, and over processes"),
     Column("interval_low", "float", "lower limit of its 95 % interval from rounds and visits"),
     Column("interval_high", "float", "upper limit"),
-    Column("processes", "int32", "how many fresh processes it is of"),
+    Column("processes", "int32", "number of fresh processes"),
     Column("process_low", "float?", "lower limit of its 95 % interval over processes; null of one process"),
     Column("process_high", "float?", "upper limit"),
-    Column("rounds", "int32", "how many rounds it is of"),
+    Column("rounds", "int32", "number of rounds"),
     Column("deadline_ns", "int64?", "the deadline that is certified; null where none is"),
     Column("level", "float", "mean of the level that it belongs to"),
     Column("noise", "float", "standard deviation of one campaign of the series about its level"),

@@ -11,8 +11,8 @@ from orchestrator.stats.constants import PAUSE
 from orchestrator.storage.records import PlannedTrial
 from orchestrator.subject.inspection import Inspection
 
-# What a process holds besides weights and samples: Python, Ray and a framework. [300 to 450 MiB with PyTorch or ONNX Runtime;
-# benchmarks/visits.py]. A process with a GPU is taken to hold as much once more, and as much on the GPU.
+# What a process holds besides weights and samples: Python, Ray and a framework. [300 to 450 MiB with PyTorch or ONNX Runtime]. A process
+# with a GPU is taken to hold as much once more, and as much on the GPU.
 FRAMEWORK_BYTES = 512 * 2**20
 # Weights count twice: the other time for what a model computes with, and for copies that a loader makes.
 TIMES_WEIGHTS = 2

@@ -1,6 +1,6 @@
 """Every constant of the estimators, with its source or the study that chose it.
 
-The studies are tables in docs/statistics/, made by ``python benchmarks/run_studies.py``.
+The studies are tables in benchmarks/studies/results/, made by ``python benchmarks/studies/run.py``.
 """
 
 # Of every interval that a report shows.

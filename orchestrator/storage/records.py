@@ -117,17 +117,14 @@ def utc_now() -> datetime:
 
 
 class PlannedTrial(Frozen):
-    """One trial of a campaign and how far it has come. ``match_key`` is its id without the repeat.
+    """One trial of a campaign and how far it has come."""
 
-    ``part`` numbers the trials of a machine that are loaded together: there are several parts where the memory does not hold all.
-    """
-
-    trial_id: Plain
-    match_key: Plain
-    trial: Trial
-    state: State = "planned"
-    reason: str | None = None
-    part: int = Field(0, ge=0, exclude_if=lambda part: not part)
+    trial_id: Plain = Field(description="its id")
+    match_key: Plain = Field(description="the id without the repeat")
+    trial: Trial = Field(description="its configuration")
+    state: State = Field("planned", description="`planned`, `running`, `done`, `failed`, `interrupted` or `infeasible`")
+    reason: str | None = Field(None, description="why it failed or cannot run")
+    part: int = Field(0, ge=0, exclude_if=lambda part: not part, description="number of the group of trials that are loaded together")
 
     @model_validator(mode="after")
     def _id_names_the_repeat(self) -> Self:
@@ -184,31 +181,29 @@ class CapacityQuestion(Frozen):
 
 
 class CampaignRecord(Frozen):
-    """``campaign.json``: all trials of one command.
+    """``campaign.json``: all trials of one command. Until 0.2.0 ``code_files`` had modules in place of paths."""
 
-    ``under_way``: a driver is at work, or was killed. Then the state in a trial's ``trial.json`` counts where there is one; else the one
-    here does.
-
-    ``code_files``: SHA-256 of the Python files that measure, by path; until 0.2.0 by module, of those that its trials ran.
-
-    ``open_to``: in words, which other users could change its folder when a driver began to measure into it.
-    """
-
-    schema_version: Version = schema.SCHEMA_VERSION
-    created_at: UtcTime = Field(default_factory=utc_now)
-    code_version: str
-    code_digest: str | None = None
-    code_files: dict[str, str] = Field(default_factory=dict)
-    name: str
-    command: tuple[str, ...] = ()
-    sweep: dict[str, Any] | None = None
-    config: CampaignConfig = CampaignConfig()
-    trials: tuple[PlannedTrial, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
-    under_way: bool = False
-    pairing: Pairing | None = Field(None, exclude_if=lambda pairing: pairing is None)
-    capacity: CapacityQuestion | None = Field(None, exclude_if=lambda capacity: capacity is None)
-    open_to: tuple[str, ...] = Field((), exclude_if=lambda open_to: not open_to)
+    schema_version: Version = Field(schema.SCHEMA_VERSION, description="version of the stored form")
+    created_at: UtcTime = Field(default_factory=utc_now, description="when the campaign began")
+    code_version: str = Field(description="version of the program")
+    code_digest: str | None = Field(None, description="digest of all files of `code_files`")
+    code_files: dict[str, str] = Field(default_factory=dict, description="SHA-256 of each Python file that measures")
+    name: str = Field(description="name of the campaign")
+    command: tuple[str, ...] = Field((), description="words of the command line")
+    sweep: dict[str, Any] | None = Field(None, description="the sweep file, if any")
+    config: CampaignConfig = Field(CampaignConfig(), description="keys of the campaign")
+    trials: tuple[PlannedTrial, ...] = Field((), description="every trial, with configuration and state")
+    left_out: tuple[LeftOut, ...] = Field((), description="pairs that were not measured, and why")
+    under_way: bool = Field(False, description="a driver is at work, or was killed: then the state in `trial.json` counts")
+    pairing: Pairing | None = Field(
+        None, exclude_if=lambda pairing: pairing is None, description="for a side of `compare --run`: id of the pair and which side"
+    )
+    capacity: CapacityQuestion | None = Field(
+        None, exclude_if=lambda capacity: capacity is None, description="what a search for capacity was asked"
+    )
+    open_to: tuple[str, ...] = Field(
+        (), exclude_if=lambda open_to: not open_to, description="which other users could change the folder when measuring began"
+    )
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:
@@ -288,35 +283,40 @@ class Fault(Frozen):
 
 
 class TrialRecord(PlannedTrial):
-    """``trial.json``: what a trial was, where it ran and how it ended.
+    """``trial.json``: what a trial was, where it ran and how it ended. ``origin`` is null in campaigns of before `import`."""
 
-    ``looks`` are the numbers of rounds at which an extension ended, ``extension`` the number at which one under way will end,
-    ``changes`` what a user accepted as changed when going on. ``rounds`` were stored when this was written: more may have followed, but
-    where fewer are there, some were lost. ``origin`` is null in campaigns of before `import`, which are all measured.
-    """
-
-    schema_version: Version = schema.SCHEMA_VERSION
-    origin: Origin | None = Field(None, exclude_if=lambda origin: origin is None)
-    placement: Placement = Field(default_factory=dict)
-    stack: dict[str, Any] = Field(default_factory=dict)
-    environment: Environment = Field(default_factory=dict)
-    digests: Annotated[dict[str, Any], known(data=str)] = Field(default_factory=dict)
-    cold_start: ColdStart = Field(default_factory=dict)
-    facts: dict[str, Any] = Field(default_factory=dict)
-    metrics: tuple[str, ...] = ()
-    ideal: dict[str, Quality] = Field(default_factory=dict)
-    late: dict[str, Quality] = Field(default_factory=dict, exclude_if=lambda late: not late)
-    stopping: Stopping | None = None
-    errors: tuple[TrialError, ...] = ()
-    started_at: UtcTime | None = None
-    ended_at: UtcTime | None = None
-    processes: tuple[Process, ...] = ()
-    rounds: int = Field(0, ge=0, le=MOST)
-    flags: tuple[str, ...] = Field((), validate_default=True)
-    faults: tuple[Fault, ...] = ()
-    looks: tuple[Annotated[int, Field(ge=0, le=MOST)], ...] = ()
-    extension: int | None = Field(None, ge=1, le=MOST)
-    changes: tuple[str, ...] = ()
+    schema_version: Version = Field(schema.SCHEMA_VERSION, description="version of the stored form")
+    origin: Origin | None = Field(None, exclude_if=lambda origin: origin is None, description="`imported` if another program measured it")
+    placement: Placement = Field(
+        default_factory=dict,
+        description="host, device, cores, threads, NUMA nodes, quota and Ray node, read back; `at_end` once more after the rounds",
+    )
+    stack: dict[str, Any] = Field(default_factory=dict, description="versions of frameworks and drivers")
+    environment: Environment = Field(default_factory=dict, description="processor, memory and system of the host")
+    digests: Annotated[dict[str, Any], known(data=str)] = Field(default_factory=dict, description="SHA-256 of weights and data")
+    cold_start: ColdStart = Field(
+        default_factory=dict,
+        description="times and memory of the last process until its warm-up ends; `earlier`: of the processes before it",
+    )
+    facts: dict[str, Any] = Field(default_factory=dict, description="what model and server reported")
+    metrics: tuple[str, ...] = Field((), description="names of the metrics, the primary one first")
+    ideal: dict[str, Quality] = Field(default_factory=dict, description="ideal quality by metric")
+    late: dict[str, Quality] = Field(
+        default_factory=dict,
+        exclude_if=lambda late: not late,
+        description="quality by metric if all answers are late, where a metric scores late answers",
+    )
+    stopping: Stopping | None = Field(None, description="why the trial stopped, and each check of the rule")
+    errors: tuple[TrialError, ...] = Field((), description="messages by round and sample")
+    started_at: UtcTime | None = Field(None, description="time of day of the first round")
+    ended_at: UtcTime | None = Field(None, description="time of day of the end")
+    processes: tuple[Process, ...] = Field((), description="host, boot id, process id and start of each process that timed rounds")
+    rounds: int = Field(0, ge=0, le=MOST, description="rounds stored at that time; fewer on disk mean a loss")
+    flags: tuple[str, ...] = Field((), validate_default=True, description="flags of the trial")
+    faults: tuple[Fault, ...] = Field((), description="what ended a process early")
+    looks: tuple[Annotated[int, Field(ge=0, le=MOST)], ...] = Field((), description="numbers of rounds at which an extension ended")
+    extension: int | None = Field(None, ge=1, le=MOST, description="number of rounds at which a running extension ends")
+    changes: tuple[str, ...] = Field((), description="changes that a user accepted on `resume`")
 
     @field_validator("flags")
     @classmethod

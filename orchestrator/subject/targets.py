@@ -68,7 +68,7 @@ def check_packages(home: Path | None = None) -> None:
 
     ``home`` is the folder both packages must be in; that of the running orchestrator by default. Raises InputError.
     """
-    home = Path(__file__).resolve().parents[2] if home is None else home
+    home = Path(__file__).parents[2].resolve() if home is None else home
     for name in OURS:
         spec = importlib.util.find_spec(name)
         assert spec is not None

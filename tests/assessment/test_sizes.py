@@ -43,75 +43,54 @@ def test_a_share_of_rounds_takes_rounds_that_are_fixed_beforehand() -> None:
     small = size(planned(min_rounds=34), deadline={"within": "50 ms", "share_of_rounds": 0.9})
     rounds = 2 * (planned_units("rounds", 0.1, 0.05, 2) or 0)
     assert (small.need.rounds, small.rounds, small.enough) == (rounds, 34, False) == (228, 34, False)
-    assert list(advice([small])) == ["add measurement.min_rounds=228 measurement.certify_rounds=228, and all that can be shown will be"]
+    assert "measurement.min_rounds=228 measurement.certify_rounds=228" in next(advice([small]))
     large = size(planned(min_rounds=228, certify_rounds=228), deadline={"within": "50 ms", "share_of_rounds": 0.9})
     assert large.enough
-    assert list(advice([large])) == ["every requirement can be shown"]
-
-
-def test_rounds_beyond_those_of_certificates_need_both_keys() -> None:
-    found = size(planned(), deadline={"within": "50 ms", "share_of_rounds": 0.99})
-    words = next(advice([found]))
-    assert f"measurement.min_rounds={found.need.rounds}" in words
-    assert f"measurement.max_rounds={found.need.rounds}" in words
-    assert f"measurement.certify_rounds={found.need.rounds}" in words
 
 
 def test_what_no_campaign_can_show_is_said() -> None:
-    asked = {"deadline": {"within": "50 ms", "share_of_rounds": 0.999999}}
-    assert next(advice([size(planned(), **asked)])).startswith("R cannot be shown: it takes more than 1,000,000 visits")
-    rate = {"capacity": {"at_least_per_s": 30, "threshold": "50 ms"}}
-    assert "no planned trial arrives at 30/s or more" in next(advice([size(planned(), **rate)]))
     under_load = planned(load={"name": "periodic", "rate_per_s": 40.0})
-    assert not size(under_load, **rate).need.cannot
+    rate = {"capacity": {"at_least_per_s": 30, "threshold": "50 ms"}}
     response = {"latency": {"percentile": 99, "within": "50 ms", "clock": "response"}}
-    assert "exists under load alone" in next(advice([size(planned(), **response)]))
-    assert not size(under_load, **response).need.cannot
     alone = {"answers": {"between": "systems"}}
-    assert "planned on one system alone" in next(advice([size(planned(), **alone)]))
-    assert size(planned() + planned("two"), **alone).enough
-    assert "no trial is one that it is for (model: x)" in next(advice([size(planned(), **asked, trials={"model": "x"})]))
+    asked = {"deadline": {"within": "50 ms", "share_of_rounds": 0.999999}}
     infeasible = [one.with_state("infeasible", "no such device") for one in planned()]
-    assert next(advice([size(infeasible, **asked)])) == "R cannot be shown: one-r0 cannot run here: no such device"
+    for campaign, entry, can in (
+        (planned(), asked, False),
+        (planned(), rate, False),
+        (under_load, rate, True),
+        (planned(), response, False),
+        (under_load, response, True),
+        (planned(), alone, False),
+        (planned() + planned("two"), alone, True),
+        (planned(), {**asked, "trials": {"model": "x"}}, False),
+        (infeasible, asked, False),
+    ):
+        assert (not size(campaign, **entry).need.cannot) == can
 
 
 PICTURES = {"metrics": dict.fromkeys(("one", "two"), ("top1", "top5")), "slices": dict.fromkeys(("one", "two"), ("class", "size"))}
 
 
 @pytest.mark.parametrize(
-    ("entry", "why"),
+    ("entry", "can"),
     [
-        ({"late_answers": {"threshold": "50 ms", "warnings": 10}}, "a round has room for 10 stretches of late answers, and 10 are allowed"),
-        ({"late_answers": {"threshold": "50 ms", "longest_streak": 40}}, "a visit or stream has 40 answers, and 40 late ones are allowed"),
-        ({"tail_quality": {"threshold": "p95", "at_least": 0.5}}, "p95 is that of the reference, and one of its own systems will be"),
-        (
-            {"tail_quality": {"threshold": "50 ms", "at_least": 0.5, "metric": "map"}},
-            "the metric map cannot judge the answers of task digits",
-        ),
-        ({"deadline": {"within": "50 ms", "metric": "no_such"}}, "there is none of that name"),
-        (
-            {"tail_quality": {"threshold": "50 ms", "at_least": 0.5, "slice": "weather=rain"}},
-            "have no slice weather: they have class, size",
-        ),
-        ({"memory": {"at_most": "2GiB", "of": "device"}}, "the system one has no device with memory of its own"),
+        ({"late_answers": {"threshold": "50 ms", "warnings": 10}}, False),
+        ({"late_answers": {"threshold": "50 ms", "warnings": 9, "share_of_rounds": 0.5}}, True),
+        ({"late_answers": {"threshold": "50 ms", "longest_streak": 40}}, False),
+        ({"late_answers": {"threshold": "50 ms", "longest_streak": 39, "share_of_rounds": 0.5}}, True),
+        ({"tail_quality": {"threshold": "p95", "at_least": 0.5}}, False),
+        ({"tail_quality": {"threshold": "50 ms", "at_least": 0.5, "metric": "map"}}, False),
+        ({"tail_quality": {"threshold": "50 ms", "at_least": 0.5, "metric": "top5", "slice": "class=9999"}}, True),
+        ({"deadline": {"within": "50 ms", "metric": "no_such"}}, False),
+        ({"tail_quality": {"threshold": "50 ms", "at_least": 0.5, "slice": "weather=rain"}}, False),
+        ({"memory": {"at_most": "2GiB", "of": "device"}}, False),
     ],
 )
-def test_what_assess_would_never_show_is_said_before(entry: dict[str, Any], why: str) -> None:
+def test_what_assess_would_never_show_is_said_before(entry: dict[str, Any], can: bool) -> None:
     found = size(planned(visit_rounds=2), samples=20, known=PICTURES, **entry)
-    assert why in found.need.cannot
-    assert not found.enough
-
-
-def test_what_a_campaign_may_show_is_not_refused() -> None:
-    for entry in (
-        {"late_answers": {"threshold": "50 ms", "warnings": 9, "share_of_rounds": 0.5}},
-        {"late_answers": {"threshold": "50 ms", "longest_streak": 39, "share_of_rounds": 0.5}},
-        {"tail_quality": {"threshold": "50 ms", "at_least": 0.5, "metric": "top5", "slice": "class=9999"}},
-    ):
-        assert not size(planned(visit_rounds=2), samples=20, known=PICTURES, **entry).need.cannot  # type: ignore[arg-type]
-    percentile = {"tail_quality": {"threshold": "p95", "at_least": 0.5}, "trials": {"system": "one"}}
-    told = list(advice([size(planned() + planned("two"), **percentile)]))
-    assert told[0] == "R: only if the reference, which analysis.reference names, is none of its systems"
+    assert (not found.need.cannot) == can
+    assert can or not found.enough
 
 
 def at_rate(rate: float, **measurement: Any) -> PlannedTrial:
@@ -126,16 +105,13 @@ def test_of_several_rates_those_that_decide_take_rounds() -> None:
     assert alone < six < 2 * alone
     assert size([at_rate(5), at_rate(30, min_rounds=six)], **rate).enough
     assert not size([at_rate(5, min_rounds=six), at_rate(30)], **rate).enough
-    assert "no planned trial arrives at 30/s or more" in size([at_rate(5), at_rate(20)], **rate).need.cannot
 
 
 def test_starts_take_fresh_processes_and_sessions_take_days() -> None:
     asked = {"cold_start": {"within": "20 s"}, "evidence": {"sessions": 3}}
     few = size(planned(), **asked)
     assert (few.need.processes, few.processes, few.need.days, few.enough) == (13, 1, 3, False)
-    told = list(advice([few]))
-    assert told[0] == "add measurement.repeat=5, and all that can be shown will be"  # on each of the three days
-    assert told[1] == "measure it on 3 days, and assess all their directories together"
+    assert "measurement.repeat=5" in next(advice([few]))  # on each of the three days
     assert size(planned(repeats=5), **asked).enough
 
 
@@ -147,7 +123,6 @@ def test_the_first_example_can_be_shown_and_the_last_cannot() -> None:
     outlook = Outlook(campaign, dict.fromkeys(names, 20))
     found = sizes_table(sizes_of(read_requirements(EXAMPLES / "met.yaml"), outlook))
     assert [row[-1] for row in found.rows] == ["yes"] * 4
-    assert "if never broken" not in found.note
     never = sizes_table(sizes_of(read_requirements(EXAMPLES / "not_shown.yaml"), outlook))
     assert [row[-1] for row in never.rows] == ["no"] * 2
 
@@ -169,7 +144,6 @@ def test_the_least_evidence_counts() -> None:
     asked = {"latency": {"percentile": 30, "within": "50 ms"}}
     assert size(planned(visit_rounds=5), **asked, evidence={"visits": 20}).need.rounds == 100
     assert size(planned(visit_rounds=10), **asked).need.rounds == 200
-    assert "one stretch" in size(planned(schedule="sequential"), **asked, evidence={"visits": 2}).need.cannot
 
 
 def test_processes_that_starts_take_must_show_the_other_requirements_too() -> None:
@@ -186,34 +160,12 @@ def test_processes_that_starts_take_must_show_the_other_requirements_too() -> No
     assert found.need.rounds == as_many.need.rounds > once.need.rounds
 
 
-def test_a_campaign_that_nobody_measures_is_out_of_reach() -> None:
-    """The shipped example asks for more than a hundred thousand rounds in more than a thousand processes each."""
-    wanted = read_requirements(EXAMPLES / "not_shown.yaml")
-    told = list(advice(sizes_of(wanted, Outlook(planned(), {"one": 20}))))
-    assert told[0].startswith("measurement.min_rounds=")
-    assert " would be enough for all that can be shown, and is out of reach: " in told[0]
-    assert " h 25 min at 1 ms each; ask for smaller shares" in told[0]
-
-
-def test_a_long_campaign_says_how_long() -> None:
-    [told] = advice([size(planned(), samples=50_000, deadline={"within": "50 ms", "share_of_rounds": 0.9})])
-    assert (
-        told
-        == "add measurement.min_rounds=228 measurement.certify_rounds=228, and all that can be shown will be (11,400,000 answers, 3 h 10 min at 1 ms each)"
-    )
-
-
-def test_the_table_has_a_row_per_requirement() -> None:
-    found = sizes_table([size(planned(), deadline={"within": "50 ms"})])
-    assert found.rows == [["R", "1", "228", "30", "1", "1", "1", "no"]]
-
-
 def test_first_inferences_after_a_pause_take_a_visit_more() -> None:
     """The first visit of a process comes after no pause."""
     found = size(planned(visit_rounds=2), first_inference={"within": "1 s", "state": "warm", "share_of_starts": 0.9})
     assert found.need.rounds == 2 * ((planned_units("rounds", 0.1, 0.05) or 0) + 1)
     none = size(planned(lead_in=0), first_inference={"within": "1 s", "state": "warm"})
-    assert none.need.cannot == "a first inference after a pause needs visits with a lead-in: measurement.lead_in=3"
+    assert none.need.cannot
 
 
 def test_a_mean_takes_answers_and_visits_that_could_have_shown_bad_ones() -> None:
@@ -222,11 +174,9 @@ def test_a_mean_takes_answers_and_visits_that_could_have_shown_bad_ones() -> Non
     assert (0.95 / 0.9875) ** 78 < 0.05 < (0.95 / 0.9875) ** 77
     assert size(planned(), samples=10**5, **asked).need.rounds == 2 * 78
     assert size(planned(visit_rounds=1), samples=10**5, **asked).need.rounds == 78
-    assert "one stretch" in size(planned(schedule="sequential"), samples=10**5, **asked).need.cannot
+    assert size(planned(schedule="sequential"), samples=10**5, **asked).need.cannot
     assert size(planned(), samples=2, **asked).need.rounds > 300
     assert size(planned(), tail_quality={"threshold": "50 ms", "at_least": 0.4}).need.rounds == 40
-    absolute = size(planned(), tail_quality={"threshold": "50 ms", "at_least": 0.5, "of": "absolute"})
-    assert "is not known before it is measured" in next(advice([absolute]))
 
 
 def test_every_process_must_show_it_and_all_do_with_the_same_probability() -> None:
@@ -245,9 +195,3 @@ def test_streaks_that_reach_into_the_next_round_break_both_together() -> None:
     together, alone = (2 * (planned_units("rounds", 0.1, 0.05, parts) or 0) for parts in (1, 2))
     assert size(planned(), samples=10, late_answers={**asked, "longest_streak": 10}).need.rounds == together
     assert size(planned(), samples=10, late_answers={**asked, "warnings": 3}).need.rounds == alone < together
-
-
-def test_fewer_rounds_are_enough_for_systems_that_never_break_it() -> None:
-    found = sizes_table([size(planned(min_rounds=120), deadline={"within": "50 ms", "share_of_rounds": 0.9})])
-    assert found.rows[0][-1] == "if never broken"
-    assert "if never broken: what is planned is enough" in found.note

@@ -51,7 +51,6 @@ def test_a_mean_is_met_not_met_or_not_shown(quick: Times) -> None:
     unsure = only(hold([trial], tail_quality={"threshold": "11.5 ms", "at_least": round(near, 3)}))
     assert unsure.verdict == "not shown"
     assert unsure.more_rounds is not None
-    assert unsure.missing == f"the interval reaches below what is asked: about {unsure.more_rounds:,} more rounds"
 
 
 def test_an_absolute_bound_and_a_clock_of_its_own(quick: Times) -> None:
@@ -63,23 +62,16 @@ def test_an_absolute_bound_and_a_clock_of_its_own(quick: Times) -> None:
     assert hold([trial], tail_quality={**absolute, "at_least": 0.95, "clock": "inference"}).verdict == "not met"
 
 
-def test_a_clock_that_a_closed_loop_has_not(quick: Times) -> None:
-    found = only(hold([measured(quick)], tail_quality={"threshold": "20 ms", "at_least": 0.9, "clock": "response"}))
-    assert found.verdict == "not shown"
-    assert found.missing.startswith("the clock response exists under load alone")
-
-
 def test_clocks_of_streamed_answers(quick: Times) -> None:
     """First tokens come in a quarter of the time."""
     trial = measured(quick)
     times = {**trial.times, Clock.FIRST_TOKEN: quick * 2.5e5}
     streamed = replace(trial, times=times, inferences=times)
     asked = {"percentile": 90, "within": "4 ms", "clock": "first_token"}
-    found = only(hold([streamed], latency=asked))
-    assert (found.verdict, "(first_token)" in found.said) == ("met", True)
+    assert hold([streamed], latency=asked).verdict == "met"
     assert hold([streamed], latency={**asked, "clock": "total"}).verdict == "not met"
-    none = only(hold([trial], latency=asked))
-    assert none.missing == "the clock first_token exists of streamed answers alone: ask a server that streams"
+    for clock in ("first_token", "response"):  # which a closed loop without streams does not have
+        assert hold([trial], latency={**asked, "clock": clock}).verdict == "not shown"
 
 
 def test_a_stretch_of_late_answers_lasts_as_long_as_the_answers_whatever_clock_they_are_late_by() -> None:
@@ -104,7 +96,7 @@ def test_a_deadline_needs_as_many_rounds_as_its_share() -> None:
     assert 0.05 ** (1 / worth) > 0.9
     assert hold([measured(late_in(enough, {}))], deadline=asked).verdict == "met"
     few = only(hold([measured(late_in(50, {}))], deadline=asked))
-    assert (few.verdict, few.missing.partition(":")[0]) == ("not shown", "too few for this share")
+    assert few.verdict == "not shown"
     assert few.more_rounds is not None
     assert hold([measured(late_in(50 + few.more_rounds, {}))], deadline=asked).verdict == "met"
     some = {number: [0] for number in (3, 77)}
@@ -165,22 +157,10 @@ def test_starts_are_fresh_processes() -> None:
     enough = [starting(number, 80) for number in range(5)]
     asked = {"within": "100 ms"}
     assert hold(enough, first_inference=asked).verdict == "met"
-    few = only(hold(enough[:4], first_inference=asked))
-    assert (few.verdict, few.more_rounds) == ("not shown", None)
-    assert few.missing == "too few for this share: about 1 more process"
+    assert hold(enough[:4], first_inference=asked).verdict == "not shown"
     assert hold([starting(number, 200) for number in range(5)], first_inference=asked).verdict == "not met"
     assert hold(enough, cold_start={"within": "1.1 s"}).verdict == "met"
     assert hold(enough, cold_start={"within": "1 s"}).verdict == "not met"
-
-
-def test_what_no_campaign_has_stored_is_not_shown() -> None:
-    found = only(hold([measured(late_in(4, {}))], memory={"at_most": "1GiB"}))
-    assert (found.verdict, found.missing) == (
-        "not shown",
-        "no record says the peak of resident memory of a process: measure again, with this version",
-    )
-    paused = only(hold([measured(late_in(4, {}))], first_inference={"within": "1 s", "state": "warm"}))
-    assert paused.missing.startswith("no visit has stored its first inference")
 
 
 def test_what_imported_timings_do_not_hold_is_not_to_be_measured_again() -> None:
@@ -192,15 +172,12 @@ def test_what_imported_timings_do_not_hold_is_not_to_be_measured_again() -> None
         {"first_inference": {"within": "1 s", "state": "warm"}},
         {"answers": {"between": "rounds"}},
     ):
-        found = only(hold([imported], **asked))
-        assert "imported timings hold none of it, a trial that is measured here does" in found.missing
-        assert "measure again" not in found.missing
+        assert hold([imported], **asked).verdict == "not shown"
 
 
 def test_memory_is_the_most_of_start_and_rounds() -> None:
     starts = [starting(number, 80, peak_memory_bytes=2**20) for number in range(6)]
-    of_start_alone = only(hold(starts, memory={"at_most": "1MiB"}))
-    assert of_start_alone.missing.startswith("no record says the peak of resident memory")
+    assert hold(starts, memory={"at_most": "1MiB"}).verdict == "not shown"
     trials = [replace(data, evidence={"process": np.zeros(4), "resident_peak_bytes": np.full(4, 2.0**19)}) for data in starts]
     assert hold(trials, memory={"at_most": "1MiB"}).verdict == "met"
     more = {"process": np.zeros(4), "resident_peak_bytes": np.array([np.nan, 1.0, 3 * 2.0**20, 2.0])}
@@ -211,10 +188,9 @@ def test_answers_that_change_between_rounds() -> None:
     trial = measured(late_in(60, {}))
     steady = replace(trial, evidence={"different_answers": np.zeros(60)})
     assert hold([steady], answers={"between": "rounds"}).verdict == "met"
-    unsaid = only(hold([trial], answers={"between": "rounds"}))
-    assert (unsaid.verdict, unsaid.missing.partition(":")[0]) == ("not shown", "no round says how many of its answers changed")
     partly = replace(trial, evidence={"different_answers": np.where(np.arange(60) == 7, np.nan, 0)})
-    assert only(hold([partly], answers={"between": "rounds"})).missing.startswith("1 of 60 rounds do not say how many")
+    for unsaid in (trial, partly):
+        assert hold([unsaid], answers={"between": "rounds"}).verdict == "not shown"
     changed = replace(steady, evidence={"different_answers": np.full(60, 2.0)})
     assert hold([changed], answers={"between": "rounds", "at_most": 1}).verdict == "not met"
     assert hold([changed], answers={"between": "rounds", "at_most": 2}).verdict == "met"
@@ -225,8 +201,7 @@ def test_answers_that_differ_between_systems() -> None:
     found = hold([one, other], answers={"between": "systems", "at_most": 1})
     assert [finding.verdict for finding in found.findings] == ["met", "not met"]
     assert found.findings[1].figure == 2
-    alone = only(hold([one], answers={"between": "systems"}))
-    assert alone.missing.startswith("no other system of this model")
+    assert hold([one], answers={"between": "systems"}).verdict == "not shown"
 
 
 def test_a_slice_is_judged_alone_and_says_that_it_is_small() -> None:
@@ -235,10 +210,8 @@ def test_a_slice_is_judged_alone_and_says_that_it_is_small() -> None:
     asked = {"threshold": "50 ms", "at_least": 0.9}
     large = only(hold([trial], tail_quality={**asked, "slice": "size=large"}))
     assert (large.verdict, large.figure) == ("not met", pytest.approx(0.5))
-    assert ", of only 4 samples" in large.said
     assert hold([trial], tail_quality={**asked, "slice": "size=small"}).verdict == "met"
-    none = only(hold([trial], tail_quality={**asked, "slice": "size=huge"}))
-    assert (none.verdict, none.missing) == ("not shown", "no sample is in the slice size=huge: there is large, small")
+    assert hold([trial], tail_quality={**asked, "slice": "size=huge"}).verdict == "not shown"
 
 
 def test_a_slice_of_boxes_is_judged_by_the_boxes_of_all_pictures() -> None:
@@ -252,8 +225,6 @@ def test_a_slice_of_boxes_is_judged_by_the_boxes_of_all_pictures() -> None:
     assert hold([trial], tail_quality={**asked, "slice": "area=small"}).verdict == "met"
     missed = only(hold([trial], tail_quality={**asked, "slice": "area=large"}))
     assert (missed.verdict, missed.figure) == ("not met", pytest.approx(0.5, abs=0.06))
-    none = only(hold([trial], tail_quality={**asked, "slice": "area=tiny"}))
-    assert none.missing == "no sample is in the slice area=tiny: there is large, small"
 
 
 def test_of_several_processes_each_is_held_alone_and_the_worst_speaks(quick: Times) -> None:
@@ -264,12 +235,9 @@ def test_of_several_processes_each_is_held_alone_and_the_worst_speaks(quick: Tim
     one_is_slow = [*alike[:2], measured(quick * 1.5, repeat=2)]
     slow = only(hold(one_is_slow, tail_quality=asked))
     assert (slow.verdict, slow.figure) == ("not met", pytest.approx(np.mean(quick * 1.5 <= 12)))
-    assert slow.said.endswith("in the worst of 3 processes")
     share = {"within": "20 ms", "share_of_rounds": 0.5}
     assert hold(alike, deadline=share).verdict == "met"
-    slowed = only(hold(one_is_slow, deadline={**share, "within": "16 ms"}))
-    assert slowed.verdict == "not met"
-    assert "in the worst of 3 processes" in slowed.said
+    assert hold(one_is_slow, deadline={**share, "within": "16 ms"}).verdict == "not met"
 
 
 def test_every_system_must_meet_it(quick: Times) -> None:
@@ -281,45 +249,31 @@ def test_every_system_must_meet_it(quick: Times) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trials", "missing"),
+    ("trials", "verdict"),
     [
-        ({"system": ["x*", "y"]}, "no trial is one that it is for (system: x* or y)"),
-        ({"system": "one", "model": "other"}, "no trial is one that it is for (system: one, model: other)"),
-        ({"model.nam": "net"}, "no trial has the key model.nam; did you mean model.name?"),
+        ({"system": ["x*", "y"]}, "not shown"),
+        ({"system": "one", "model": "other"}, "not shown"),
+        ({"model.nam": "net"}, "not shown"),
+        ({"measurement.half_width": 0.02, "runtime.autotune": False}, "met"),
+        ({"measurement.round_timeout_s": 600, "system.numa": "null"}, "met"),
     ],
 )
-def test_a_pattern_that_no_trial_fits_is_not_shown(trials: dict[str, Any], missing: str, quick: Times) -> None:
-    found = only(hold([measured(quick)], tail_quality={"threshold": "20 ms", "at_least": 0.9}, trials=trials))
-    assert (found.verdict, found.missing, found.who) == ("not shown", missing, {})
+def test_a_pattern_is_held_against_a_setting_as_it_is_written(trials: dict[str, Any], verdict: str, quick: Times) -> None:
+    assert hold([measured(quick)], tail_quality={"threshold": "20 ms", "at_least": 0.9}, trials=trials).verdict == verdict
 
 
 def test_what_is_named_and_was_not_measured_stands_in_the_way_of_met_and_hides_nothing(quick: Times) -> None:
     asked = {"tail_quality": {"threshold": "20 ms", "at_least": 0.9}, "trials": {"system": ["one", "gpu*"]}}
     found = hold([measured(quick)], **asked)
-    assert [(one.verdict, one.missing) for one in found.findings] == [("met", ""), ("not shown", "no trial is one with system: gpu*")]
+    assert [one.verdict for one in found.findings] == ["met", "not shown"]
     assert found.verdict == "not shown"
     assert hold([measured(quick * 5)], **asked).verdict == "not met"
-
-
-def test_a_pattern_is_held_against_a_setting_as_it_is_written(quick: Times) -> None:
-    asked = {"threshold": "20 ms", "at_least": 0.9}
-    for trials in (
-        {"measurement.half_width": 0.02},
-        {"runtime.autotune": False},
-        {"measurement.round_timeout_s": 600},
-        {"system.numa": "null"},
-    ):
-        assert hold([measured(quick)], tail_quality=asked, trials=trials).verdict == "met"
 
 
 def test_the_least_evidence_stands_in_the_way_of_met_alone(quick: Times) -> None:
     asked = {"threshold": "20 ms", "at_least": 0.9}
     found = only(hold([measured(quick)], tail_quality=asked, evidence={"rounds": 100, "visits": 100, "processes": 2, "sessions": 2}))
     assert (found.verdict, found.more_rounds) == ("not shown", 40)
-    assert found.missing == (
-        "40 more rounds of the 100 asked for; 40 more visits of the 100 asked for; 1 more process of the 2 asked for; "
-        "1 more session on other days of the 2 asked for"
-    )
     assert hold([measured(quick * 5)], tail_quality=asked, evidence={"rounds": 100}).verdict == "not met"
 
 
@@ -338,15 +292,9 @@ def test_a_flag_stands_in_the_way_until_it_is_accepted_by_name(quick: Times) -> 
     trial = measured(quick, placement={"pinned": False})
     asked = {"tail_quality": {"threshold": "20 ms", "at_least": 0.9}}
     found = only(hold([trial], **asked))
-    assert (found.verdict, found.missing, found.flags) == ("not shown", "flagged: unpinned", ("unpinned",))
+    assert (found.verdict, found.flags) == ("not shown", ("unpinned",))
     assert hold([trial], **asked, evidence={"accept_flags": "unpin*"}).verdict == "met"
     assert hold([measured(quick * 5, placement={"pinned": False})], **asked).verdict == "not met"
-
-
-def test_an_unknown_metric_leaves_a_requirement_not_shown_with_the_nearest_name(quick: Times) -> None:
-    found = only(hold([measured(quick)], tail_quality={"threshold": "20 ms", "at_least": 0.9, "metric": "top9"}))
-    assert found.verdict == "not shown"
-    assert "metric 'top9': there is none of that name; did you mean top5?" in found.missing
 
 
 def test_a_metric_that_cannot_judge_one_system_hides_no_other(quick: Times) -> None:
@@ -355,7 +303,6 @@ def test_a_metric_that_cannot_judge_one_system_hides_no_other(quick: Times) -> N
     boxes = replace(boxes, references=[box] * 20, predictions=[{**box, "scores": [0.9]}] * 20)
     found = hold([boxes, measured(quick)], tail_quality={"threshold": "20 ms", "at_least": 0.9, "metric": "map"})
     assert [one.verdict for one in found.findings] == ["met", "not shown"]
-    assert found.findings[1].missing.startswith("metric=map cannot judge the answers of task digits, which has top1")
 
 
 def at_rate(rate: float, response_ms: Times) -> TrialData:
@@ -381,17 +328,10 @@ def test_a_rate_is_sustained_where_it_or_a_higher_one_keeps_quality() -> None:
     accept = {"evidence": {"accept_flags": "*"}}
     low = only(hold([kept, lost], capacity={**asked, "at_least_per_s": 30}, **accept))
     assert (low.verdict, low.figure) == ("met", 1)
-    assert "at 40/s" in low.said
     assert hold([kept, lost], capacity={**asked, "at_least_per_s": 80}, **accept).verdict == "not met"
-    between = only(hold([kept, lost], capacity={**asked, "at_least_per_s": 60}, **accept))
-    assert (between.verdict, between.missing) == ("not shown", "a trial at 60/s beside 40/s and 80/s")
-    closed = only(hold([measured(late_in(60, {}))], capacity={**asked, "at_least_per_s": 60}))
-    assert closed.missing.startswith("no trial under load with a rate was measured")
-    few = only(hold([at_rate(40, late_in(30, {}))], capacity={**asked, "keep": 0.3, "at_least_per_s": 30}, **accept))
-    assert (few.verdict, few.missing) == (
-        "not shown",
-        "measured at 40/s: 10 visits, fewer than 20, say too little about later rounds: about 30 more rounds",
-    )
+    closed, few = measured(late_in(60, {})), at_rate(40, late_in(30, {}))
+    for trials, least in (([kept, lost], 60), ([closed], 60), ([few], 30)):
+        assert hold(trials, capacity={**asked, "at_least_per_s": least}, **accept).verdict == "not shown"
 
 
 def test_systems_of_equal_names_and_other_settings_do_not_speak_for_each_other() -> None:

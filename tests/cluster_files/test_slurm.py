@@ -93,49 +93,51 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
         cluster.stdin.close()
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A job that has left the queue, the records of its trials, and those of its first allotment where it had two."""
+
+    job: dict[str, Any]
+    results: Path
+    stopped: list[dict[str, Any]]
+
+    @property
+    def trials(self) -> list[dict[str, Any]]:
+        return trials(self.results)
+
+
 @pytest.fixture(scope="module")
-def jobs(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, Path]]:
-    """Three jobs, submitted together, with their folders of results."""
+def jobs(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+    """Three jobs side by side; SLURM looks twice a minute at what walltime is left, and the campaign on n3 lasts for longer than that."""
     folder = tmp_path_factory.mktemp("campaigns")
-    rounds = ("measurement.min_rounds=240", "measurement.max_rounds=240")
-    few = ("measurement.min_rounds=10", "measurement.max_rounds=10")
+    few, many = ((f"measurement.min_rounds={count}", f"measurement.max_rounds={count}") for count in (10, 260))
+    short = slurm.submit(folder / "short", *many, "system.labels.system=n3", nodelist="n3", time="9")
+    plain = slurm.submit(folder / "plain", *few, "system.labels.system=n1", nodelist="n1")
+    pair = slurm.submit(folder / "pair", *few, "system.labels.system=n1,n2", nodes="2", nodelist="n1,n2")
+    until(lambda: list(folder.glob("short/trials/*/rounds/part-*")))
+    slurm.ask("scontrol", "update", f"JobId={short}", "TimeLimit=2")  # the script asks for its signal 120 s before the end
+    until(lambda: slurm.job(short)["restart_cnt"] == 1 and slurm.job(short)["job_state"] == ["PENDING"])
+    stopped = trials(folder / "short")
+    slurm.ask("scontrol", "update", f"JobId={short}", "TimeLimit=9", "StartTime=now")
     return {
-        "short": (slurm.submit(folder / "short", *rounds, "system.labels.system=n3", nodelist="n3", time="9"), folder / "short"),
-        "plain": (slurm.submit(folder / "plain", *few, "system.labels.system=n1", nodelist="n1"), folder / "plain"),
-        "pair": (slurm.submit(folder / "pair", *few, "system.labels.system=n1,n2", nodes="2", nodelist="n1,n2"), folder / "pair"),
+        "short": Ended(slurm.ended(short), folder / "short", stopped),
+        "plain": Ended(slurm.ended(plain), folder / "plain", []),
+        "pair": Ended(slurm.ended(pair), folder / "pair", []),
     }
 
 
-def test_a_job_whose_walltime_is_too_short_stores_its_round_and_goes_on_in_the_next_allotment(
-    slurm: Slurm, jobs: dict[str, tuple[str, Path]]
-) -> None:
-    job, results = jobs["short"]
-    until(lambda: list(results.glob("trials/*/rounds/part-*")))
-    slurm.ask("scontrol", "update", f"JobId={job}", "TimeLimit=2")  # the script asks for its signal 120 s before the end
-    until(lambda: slurm.job(job)["restart_cnt"] == 1 and slurm.job(job)["job_state"] == ["PENDING"])
-    (stopped,) = trials(results)
+@pytest.mark.parametrize(("name", "nodes", "restarts"), [("plain", ["n1"], 0), ("pair", ["n1", "n2"], 0), ("short", ["n3"], 1)])
+def test_a_job_ends_when_its_campaign_is_done(jobs: dict[str, Ended], name: str, nodes: list[str], restarts: int) -> None:
+    ended = jobs[name]
+    assert (ended.job["job_state"], ended.job["exit_code"]["return_code"]["number"]) == (["COMPLETED"], 0)
+    assert ended.job["restart_cnt"] == restarts
+    assert {record["state"] for record in ended.trials} == {"done"}
+    assert sorted(record["placement"]["host"] for record in ended.trials) == nodes
+    assert list(ended.results.parent.glob(f".tail-quality-{ended.job['job_id']}")) == []  # the token
+
+
+def test_a_job_whose_walltime_was_too_short_went_on_where_it_had_stopped(jobs: dict[str, Ended]) -> None:
+    (stopped,), (resumed,) = jobs["short"].stopped, jobs["short"].trials
     assert stopped["state"] == "interrupted"
-
-    slurm.ask("scontrol", "update", f"JobId={job}", "TimeLimit=9", "StartTime=now")
-    ended = slurm.ended(job)
-    assert (ended["job_state"], ended["exit_code"]["return_code"]["number"]) == (["COMPLETED"], 0)
-    (resumed,) = trials(results)
-    assert resumed["state"] == "done"
-    assert resumed["started_at"] == stopped["started_at"]
-
-
-def test_a_job_of_one_node(slurm: Slurm, jobs: dict[str, tuple[str, Path]]) -> None:
-    job, results = jobs["plain"]
-    ended = slurm.ended(job)
-    assert (ended["job_state"], ended["exit_code"]["return_code"]["number"]) == (["COMPLETED"], 0)
-    assert ended["restart_cnt"] == 0
-    (record,) = trials(results)
-    assert (record["state"], record["placement"]["host"]) == ("done", "n1")
-    assert list(results.parent.glob(f".tail-quality-{job}")) == []
-
-
-def test_a_job_of_two_nodes(slurm: Slurm, jobs: dict[str, tuple[str, Path]]) -> None:
-    job, results = jobs["pair"]
-    ended = slurm.ended(job)
-    assert (ended["job_state"], ended["exit_code"]["return_code"]["number"]) == (["COMPLETED"], 0)
-    assert {(record["state"], record["placement"]["host"]) for record in trials(results)} == {("done", "n1"), ("done", "n2")}
+    assert 0 < stopped["rounds"] < resumed["rounds"] == 260
+    assert len(resumed["processes"]) == 2

@@ -22,43 +22,18 @@ def meddle(call: Callable[..., Any], null_words: list[str]) -> Callable[..., Any
     return run
 
 
-def errors(answer: Any) -> list[str]:
-    return [line for line in answer.err.splitlines() if line.startswith("error: ")]
-
-
-def test_campaign_json_is_written_again_with_the_next_state(meddle: Callable[..., Any], tmp_path: Path) -> None:
-    assert meddle("remove").code == 0
-    (trial,) = open_campaign(tmp_path / "r").trials()
-    assert trial.state == "done"
-    assert open_campaign(tmp_path / "r").rounds(trial.trial_id).num_rows == 4
-
-
-def test_a_folder_in_the_place_of_campaign_json_is_one_line(meddle: Callable[..., Any]) -> None:
-    answer = meddle("folder")
-    assert answer.code == 1
-    (told,) = errors(answer)
-    assert told.startswith("error: r/campaign.json: Is a directory; ")
-
-
-def test_a_copy_of_campaign_json_in_its_place_is_no_trouble(meddle: Callable[..., Any]) -> None:
-    answer = meddle("copy")
-    assert (answer.code, errors(answer)) == (0, [])
-
-
 @pytest.mark.parametrize("deed", ["move", "another", "delete"])
 def test_a_directory_that_is_gone_stops_the_campaign(
     meddle: Callable[..., Any], call: Callable[..., Any], tmp_path: Path, deed: str
 ) -> None:
     answer = meddle(deed)
-    assert answer.code == 1
-    (told,) = errors(answer)
-    assert told.startswith("error: r was removed, moved or replaced while measuring: put it back and go on with resume, or measure")
+    assert answer.returncode == 1
     if deed == "another":
         assert list((tmp_path / "r").iterdir()) == [], "a stranger's directory of the same name is left alone"
     if deed == "delete":
         assert not (tmp_path / "r").exists()
         return
     again = call("resume", "moved")
-    assert again.code == 0, again.err
+    assert again.returncode == 0, again.stderr
     (trial,) = open_campaign(tmp_path / "moved").trials()
     assert trial.state == "done"

@@ -4,8 +4,6 @@ import json
 import shlex
 import shutil
 import sys
-from collections.abc import Callable
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,11 @@ from typing import Any
 import numpy as np
 import program
 import pytest
-from fault_server import FaultServer
+from program import SUPPORT
 from scipy import stats
 
-from orchestrator.commands import paired_run
 from orchestrator.commands.paired_run import words_of
 from orchestrator.contracts import InputError
-from orchestrator.endings import ClusterLost
 from orchestrator.storage.files import write_json
 from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.load import read_json
@@ -29,7 +25,6 @@ from orchestrator.storage.writer import CampaignWriter
 
 pytestmark = pytest.mark.slow
 
-SUPPORT = Path(__file__).parents[1] / "support"
 BOTH = [
     "--config-dir", str(SUPPORT / "conf"), "task=numbers", "model=echo", "model.sleep_ms=0", "cluster=inline",
     "measurement.rule=rounds", "measurement.min_rounds=3", "measurement.max_rounds=3", "--quiet",
@@ -127,47 +122,6 @@ def test_an_interrupted_pair_goes_on_by_the_command_that_status_proposes(run: An
     done = orchestrator(*shlex.split(proposed)[3:], "--gate", "--quiet")
     assert {record.state for name in ("a", "b") for record in records(tmp_path / "my out" / name)} == {"done"}
     assert (done.returncode in (0, 1, 3), "measured apart" in done.stdout) == (True, False)
-
-
-def test_two_deployments_of_a_server_may_be_compared(run: Any) -> None:
-    served = ["model=tiny_asked", "model.request.answer=said.number", "runtime=http_json", "server=url", "server.name=numbers"]
-    with closing(FaultServer()) as one, closing(FaultServer()) as other:
-        words = [*(word for word in BOTH if not word.startswith("model")), *served, CODE, "system=cpu_1core", "--pairs", "3"]
-        done = run(f"server.url={one.url}", f"server.url={other.url}", *words, "--gate")
-    assert done.returncode in (0, 1, 3), done.stderr
-    assert "1 trial of the baseline" in done.stdout
-
-
-def test_a_ray_that_dies_is_no_signal(call: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(*arguments: object) -> None:
-        raise ClusterLost("the embedded Ray has lost its process raylet (signal 9)")
-
-    monkeypatch.setattr(paired_run, "_measure", die)
-    code, _, told = call("compare", "--run", "model.wrong=[3]", "model.wrong=[4]", *BOTH, CODE, "--to", str(tmp_path / "out"))
-    assert code == 1
-    assert told.startswith("error: the embedded Ray has lost its process raylet (signal 9); go on with the same words and --to ")
-
-
-@pytest.mark.parametrize(
-    ("sides", "more", "says"),
-    [
-        (["model=echo"], [], "compare takes two sides, 1 given"),
-        (["model=echo", "model=echo", "other"], [], "compare --run takes KEY=VALUE alone"),
-        (["measurement.repeat=2", "model=echo"], [], "say how many with --pairs"),
-        (["model=echo", "results_dir=x"], [], "name the folder with --to"),
-        (["model=echo", "nowhere.yaml"], [], "nowhere.yaml: there is no such folder or file"),
-        (["nowhere", "model=echo"], BOTH, "nowhere: there is no such folder or file"),
-        ([str(SUPPORT / "code")], BOTH, f"A is {SUPPORT / 'code'}, B is task=numbers: no task was chosen"),
-        (["model=echo", "model='"], [], "close the quotes"),
-        (["system=cpu_1core", "system=cpu_1core,cpu_all"], ["-m", *BOTH, CODE], "A has 5 trials and B 10"),
-        (["model.wrong=[3]", "model.wrong=[3]"], [*BOTH, CODE, "--gate"], "A and B are the same code, weights and settings"),
-    ],
-)
-def test_mistakes_are_in_one_line(run: Any, sides: list[str], more: list[str], says: str) -> None:
-    done = run(*sides, *more)
-    assert done.returncode == 2
-    assert says in done.stderr
-    assert done.stderr.count("\n") == 1
 
 
 def test_a_side_may_be_a_file_a_folder_or_words(tmp_path: Path) -> None:

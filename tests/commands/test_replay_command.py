@@ -7,9 +7,6 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from orchestrator.storage.files import write_json
-from orchestrator.storage.reader import open_campaign
-
 STORED = Path(__file__).parents[1] / "data" / "before_the_house" / "campaign"
 Call = Callable[..., tuple[int, str, str]]
 
@@ -48,46 +45,3 @@ def test_one_trial_with_a_fallback_and_a_trace(campaign: Path, call: Call) -> No
     assert row["rate_per_s"] == pytest.approx(7.5)
     assert row["fallback_mean"] >= row["mean"]
     assert "with fallback" in out
-
-
-def test_marks_name_what_a_replay_has(campaign: Path, call: Call) -> None:
-    _, out, _ = call("replay", "campaign", "--rate", "100000", "--deadline", "20 ms")
-    said = " ".join(out.split())
-    assert "figures grow with the length of a stream; lower --rate" in said
-    assert "load.stream_s" not in said
-
-
-def test_a_fallback_that_is_the_only_trial_leaves_nothing_to_replay(campaign: Path, call: Call) -> None:
-    record = open_campaign(campaign).record
-    only = tuple(one for one in record.trials if one.trial_id.endswith("f7052b36-r0"))
-    write_json(campaign / "campaign.json", record.model_copy(update={"trials": only}).model_dump(mode="json"))
-    code, _, err = call("replay", "campaign", "--rate", "1", "--deadline", "20 ms", "--fallback", "f7052b36-r0")
-    assert (code, err.count("\n")) == (2, 1)
-    assert "nothing of campaign can be replayed at this deadline: it takes a trial with a complete round in a closed loop beside " in err
-
-
-def test_mistakes_are_told_in_one_line(campaign: Path, call: Call) -> None:
-    Path("empty.csv").write_text("")
-    for words, told in (
-        (["campaign"], "replay needs --rate R"),
-        ([], "replay takes DIR [TRIAL] [analysis.KEY=...], none was given"),
-        (["campaign", "nobody", "--rate", "1"], "trial 'nobody' is not in this campaign"),
-        (["campaign", "--rate", "0"], "Invalid value for '--rate': 0.0 is not in the range"),
-        (["campaign", "--rate", "nan"], "nan is no number"),
-        (["campaign", "--rate", "1", "--load", "bursts"], "'bursts' is not one of 'periodic'"),
-        (["campaign", "--rate", "1", "--group", "1000000000"], "--group=1000000000: a stream has "),
-        (["campaign", "--rate", "1", "--late-in", "5/3"], "must be K/N with K at most N"),
-        (["campaign", "--rate", "1", "--seed", "-1"], "-1 is not in the range"),
-        (["campaign", "--rate", "1", "--burstiness", "2"], "--burstiness 2: is of --load gamma"),
-        (["campaign", "--rate", "1", "--load", "trace"], "--trace FILE and --load trace go together"),
-        (["campaign", "--load", "trace", "--trace", "empty.csv"], "--trace empty.csv: cannot be read as arrival times"),
-        (["campaign", "--rate", "1", "--error-after", "p95"], "--error-after p95: must be a time"),
-        (["campaign", "--rate", "1", "--error-after", "5"], "--error-after 5: must be a time"),
-        (["campaign", "--rate", "1", "--deadline", "banana"], "--deadline 'banana': must be a percentile such as p95 or a time"),
-        (["campaign", "--rate", "1", "--to", "campaign/x"], "lies within the campaign"),
-        (["campaign", "f7052b36-r0", "--rate", "1", "--fallback", "f7052b36-r0"], "is the trial itself"),
-    ):
-        code, out, err = call("replay", *words)
-        assert (code, out) == (2, ""), words
-        (line,) = err.splitlines()
-        assert told in line, line

@@ -50,17 +50,3 @@ def test_trials_that_share_their_groups_share_one_composition(own_conf: Path, mo
     documents = compose_trials(words, multirun=True, config_dirs=[own_conf]).documents
     assert [document["task"]["count"] for document in documents] == [*range(30), *range(30)]
     assert len(asked) == 2
-
-
-def test_no_trial_sees_the_values_of_another(own_conf: Path) -> None:
-    words = ["model=alpha", "task=first", "system.labels={a: 1},{b: 2}", "model.path=x,null"]
-    documents = compose_trials(words, multirun=True, config_dirs=[own_conf]).documents
-    assert [(document["system"]["labels"], document["model"]["path"]) for document in documents] == [
-        ({"a": 1}, "x"), ({"a": 1}, None), ({"b": 2}, "x"), ({"b": 2}, None)
-    ]  # fmt: skip
-
-
-def test_a_folder_of_code_beside_the_groups_is_no_group(own_conf: Path) -> None:
-    (own_conf / "code").mkdir()
-    (document,) = compose_trials(["model=alpha", "task=first", "code=[somewhere]"], config_dirs=[own_conf]).documents
-    assert document["code"] == ["somewhere"]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.__main__ import main
 from orchestrator.configuration.composition import compose_trials
 from orchestrator.configuration.config import Trial, parse_trial
 
@@ -74,21 +72,6 @@ def test_the_rule_of_their_program_has_in_each_cell_what_their_scripts_give_it(t
     assert parse_trial(own).measurement.rule_options == {"warm": 3, "fit_every": 1, "threshold": 0.02}
 
 
-def test_every_server_has_its_cells_and_each_its_own_line_of_the_authors_scripts() -> None:
-    """Beside V/*_stat.sh of their repository: A everything, B without Vicuna, C also without DETR in TensorFlow at batch 2, D Vicuna."""
-    table = cells()
-    assert Counter(cell["server"] for cell in table) == {"A": 7, "B": 6, "C": 5, "D": 1}
-    script = {"A": "GeF", "B": "TV", "C": "P100", "D": "V100"}
-    assert all(re.fullmatch(rf"V/{script[cell['server']]}_stat\.sh:\d+", cell["source"]) for cell in table)
-    assert len({cell["source"] for cell in table}) == 19
-    assert {(cell["server"], cell["system"]) for cell in table} == {
-        ("A", "geforce"), ("A", "geforce_all"), ("B", "titan_v"), ("C", "p100"), ("D", "v100_all"),
-    }  # fmt: skip
-    on_c = {(cell["model"], cell["runtime"]) for cell in table if cell["server"] == "C"}
-    assert ("detr_resnet101", "onnxruntime") not in on_c
-    assert ("detr_resnet101", "torch") in on_c
-
-
 def test_what_the_table_does_not_show_is_as_theirs_too(trials: list[Trial]) -> None:
     for trial in trials:
         measurement = trial.measurement
@@ -105,25 +88,3 @@ def test_what_the_table_does_not_show_is_as_theirs_too(trials: list[Trial]) -> N
         assert len(vicuna.system.gpus) > 1
         assert vicuna.model.several_gpus
     assert all(len(trial.system.gpus) == 1 for trial in trials if trial.model.name != "vicuna_13b")
-
-
-def test_the_plan_prints_each_cell_with_what_it_is_and_what_stands_in(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """On 80 columns each cell stands by itself."""
-    monkeypatch.setenv("COLUMNS", "80")
-    assert main(("plan", "+sweep=paper", "--full")) == 0
-    out = capsys.readouterr().out
-    assert "19 trials, 19 infeasible" in out
-    blocks = [dict(re.findall(r"^(\w+): (.*)$", block, re.MULTILINE)) for block in re.split(r"^(?=trial: )", out, flags=re.MULTILINE)[1:]]
-    shown = Counter(tuple(block.get(key, "") for key in ("split", "shots", "precision", "rounds")) for block in blocks)
-    wanted = Counter((*(cell[key] for key in ("split", "shots", "precision")), str(cell["rounds"])) for cell in cells())
-    assert shown == wanted
-    assert {block["samples"] for block in blocks} == {"-"}  # no data, no count
-    assert main(("plan", "+sweep=paper")) == 0
-    brief = capsys.readouterr().out
-    assert max(len(line) for line in brief.splitlines()) <= 80
-    assert len(re.findall(r"\b[0-9a-f]{8}-r0\b", brief)) == 19
-    said = " ".join(brief.split())
-    assert "note: runtime onnxruntime (5 trials): substitute: onnxruntime for the paper's TensorFlow" in said
-    assert said.count("task.root is not set and must name the folder with pictures and annotations") == 1

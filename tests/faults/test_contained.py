@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
+import null_trials
 import numpy as np
 import pytest
 
 from orchestrator.commands.progress import Progress
-from orchestrator.configuration.config import parse_trial
-from orchestrator.machine.host import read_machine
-from orchestrator.measurement.failures import Stamps, TrialFailed, fault_of
-from orchestrator.measurement.last_words import rounds_left
+from orchestrator.measurement.failures import Stamps
 from orchestrator.running import course
 from orchestrator.running.attempt import RoundCalls
 from orchestrator.running.executor import SessionLost
 from orchestrator.running.inline import InlineExecutor, InlineJob, InlineSession, open_inline
 from orchestrator.running.pipeline import own_rule, run_trials
-from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.stats.stopping import StoppingRule
-from orchestrator.storage import schema
 from orchestrator.storage.reader import Campaign, open_campaign
-from orchestrator.storage.records import CampaignRecord, Fault, PlannedTrial
-from orchestrator.storage.schema import FaultName, InFlight, LossCause, Outcome
+from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.trial_writer import TrialWriter
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import Inspector
 
 pytestmark = pytest.mark.slow
 
-TARGET = {"kind": "image_classification"}
 VICTIMS_SAMPLES = 7
 SCHEDULES = ("sequential", "visits")
 
@@ -44,21 +36,12 @@ class Breaks(LookupError):
 
 def three_trials(schedule: str) -> tuple[PlannedTrial, ...]:
     """The second one is the victim; it has another number of samples."""
-    candidates = []
-    for name, count in (("first", 20), ("victim", VICTIMS_SAMPLES), ("third", 20)):
-        document = {
-            "model": {
-                "name": name, "target": "null_targets:NullModel", "runtimes": ["torch"], "sleep_ms": 0, "wrong": [3], "raises_on": [],
-                "fails_to_load": False, "dies": False, **TARGET,
-            },
-            "task": {"name": "numbers", "target": "null_targets:Numbers", "count": count, **TARGET},
-            "system": {"name": "cpu_all"},
-            "runtime": {"name": "torch"},
-            "measurement": {"rule": "rounds", "min_rounds": 3, "max_rounds": 3, "schedule": schedule, "visit_rounds": 2},
-        }  # fmt: skip
-        trial = parse_trial(document)
-        candidates.append(Candidate(trial, Inspector().open(trial).inspection, read_machine()))
-    return make_plan_of(candidates).trials
+    counts = {"first": 20, "victim": VICTIMS_SAMPLES, "third": 20}
+    of_all = {"schedule": schedule, "visit_rounds": 2}
+    documents = [
+        null_trials.null_document(model={"name": name}, task={"count": count}, measurement=of_all) for name, count in counts.items()
+    ]
+    return tuple(null_trials.planned(*documents))
 
 
 def concerns(victim: PlannedTrial, argument: Any) -> bool:
@@ -87,10 +70,7 @@ def campaign(null_targets: Path, tmp_path: Path) -> Callable[..., tuple[Campaign
                 super().trial_ended(planned, state, reason)
 
         record = CampaignRecord(code_version="test", name="test", trials=trials)
-        with (
-            CampaignWriter.create(tmp_path / "results", record) as writer,
-            open_inline(tmp_path / "cache") as executor,
-        ):
+        with CampaignWriter.create(tmp_path / "results", record) as writer, open_inline(tmp_path / "cache") as executor:
             run_trials(trials, executor, writer, Listens(len(trials), None), threading.Event(), rule_of=rule_of)
         return open_campaign(tmp_path / "results"), told
 
@@ -219,84 +199,9 @@ def test_a_rule_that_breaks_ends_its_trial_alone(campaign: Any, when: str, sched
             assert planned.state == "done"
 
 
-def test_a_fault_of_a_name_that_nobody_knows_ends_its_trial_alone(campaign: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    trials = three_trials("sequential")
-    victim = next(planned for planned in trials if planned.trial.model.name == "victim")
-    unknown: Any = "of a new kind"
-    break_for(monkeypatch, victim, InlineSession, "prepare", TrialFailed("cannot go on", unknown))
-    stored, _ = campaign(trials)
-    states = {planned.trial.model.name: (planned.state, planned.reason) for planned in stored.record.trials}
-    assert states["first"] == states["third"] == ("done", None)
-    assert states["victim"][0] == "failed"
-    assert str(states["victim"][1]).startswith("cannot go on; then, in the driver: ValidationError: ")
-
-
-def test_facts_that_json_cannot_hold_end_their_trial_alone(campaign: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    trials = three_trials("sequential")
-    ask = InlineSession.prepare
-
-    def prepare(session: InlineSession) -> Any:
-        def prepared() -> Any:
-            found = ask(session).result()
-            if session._worker._trial.model.name == "victim":
-                found.facts["device"] = object()
-            return found
-
-        return InlineJob(prepared)
-
-    monkeypatch.setattr(InlineSession, "prepare", prepare)
-    stored, _ = campaign(trials)
-    assert {planned.trial.model.name: planned.state for planned in stored.record.trials} == {
-        "first": "done", "victim": "failed", "third": "done",
-    }  # fmt: skip
-    victim = next(planned for planned in stored.record.trials if planned.state == "failed")
-    assert "in the driver: PydanticSerializationError: " in (victim.reason or "")
-
-
 def test_a_full_disk_is_the_trouble_of_all(campaign: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = three_trials("sequential")
     victim = next(planned for planned in trials if planned.trial.model.name == "victim")
     break_for(monkeypatch, victim, TrialWriter, "append", OSError(28, "No space left on device", "part"))
     with pytest.raises(OSError, match="No space left"):
         campaign(trials)
-
-
-def test_a_disk_that_answers_too_late_is_no_fault_of_the_model(campaign: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    trials = three_trials("sequential")
-    victim = next(planned for planned in trials if planned.trial.model.name == "victim")
-    break_for(monkeypatch, victim, TrialWriter, "append", TimeoutError(110, "Connection timed out", "part"))
-    with pytest.raises(TimeoutError, match="timed out"):
-        campaign(trials)
-
-
-def test_an_error_that_comes_before_the_disk_is_full_is_told(campaign: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    trials = three_trials("sequential")
-    victim = next(planned for planned in trials if planned.trial.model.name == "victim")
-    break_for(monkeypatch, victim, InlineSession, "prepare", Breaks("the first"))
-    break_for(monkeypatch, victim, TrialWriter, "finish", OSError(28, "No space left on device", "part"))
-    ended: list[str | None] = []
-    monkeypatch.setattr(Progress, "trial_ended", lambda progress, planned, state, reason: ended.append(reason))
-    with pytest.raises(OSError, match="No space left"):
-        campaign(trials)
-    assert any("the first" in (reason or "") for reason in ended)
-
-
-@pytest.mark.parametrize(
-    ("producer", "argument", "names"),
-    [
-        (TrialFailed.__init__, "fault", FaultName),
-        (fault_of, "otherwise", FaultName),
-        (fault_of, "return", FaultName),
-        (Fault, "name", FaultName),
-        (SessionLost.__init__, "cause", LossCause),
-        (rounds_left, "in_flight", InFlight),
-    ],
-)
-def test_whoever_names_a_fault_shares_one_list_of_names(producer: Any, argument: str, names: Any) -> None:
-    assert get_type_hints(producer)[argument] == names
-
-
-def test_the_outcomes_on_disk_are_those_of_the_list() -> None:
-    assert get_args(Outcome) == schema.OUTCOMES
-    assert set(get_args(InFlight)) < set(get_args(Outcome))
-    assert json.dumps(schema.OUTCOMES)

@@ -5,11 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import pwd
 import secrets
 import shutil
-import struct
-import sys
 import tempfile
 import threading
 import time
@@ -19,28 +16,23 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from program import NULL, orchestrator, rounds
 from stranger import NOBODY, NOGROUP, as_stranger, needs_root, stranger
 
-from orchestrator.__main__ import main
 from orchestrator.contracts import InputError
 from orchestrator.distributed.cluster import private_folder
-from orchestrator.machine.locks import LOCK, SET, VARIABLE, own_folder_path
+from orchestrator.machine.locks import VARIABLE, own_folder_path
 from orchestrator.machine.other_users import nobody, open_places
 from orchestrator.machine.turn import Turn, check_turn, read_turn
 from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.scratch import Scratch, remove_stale, stamps_path, take_stamps
+from orchestrator.measurement.scratch import Scratch, stamps_path, take_stamps
 from orchestrator.running.keeper import Keeper
-from orchestrator.storage.files import write_link
 from orchestrator.storage.reader import open_campaign
 
 pytestmark = [pytest.mark.slow, needs_root]
 
-SUPPORT = Path(__file__).parents[1] / "support"
 SLEEP_MS = 2
-WORDS = [
-    "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", f"model.sleep_ms={SLEEP_MS}",
-    "measurement.rule=rounds", "measurement.min_rounds=3", "measurement.max_rounds=3", "cluster=inline",
-]  # fmt: skip
+WORDS = [*NULL, "model=echo", f"model.sleep_ms={SLEEP_MS}", *rounds(3)]
 VICTIM = 61_000 + os.getpid() % 1000
 """A user without root's rights, whom the stranger attacks."""
 
@@ -55,26 +47,20 @@ def public() -> Iterator[Path]:
 
 
 @pytest.fixture
-def campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+def campaign(tmp_path: Path) -> Callable[..., tuple[int, str]]:
     """Measures a campaign into ``tmp_path/results`` in this process; the exit code and what it said on stderr."""
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.chdir(tmp_path)
 
     def run(*words: str) -> tuple[int, str]:
-        code = main([*WORDS, "results_dir=results", *words])
-        return code, capsys.readouterr().err
+        done = orchestrator(*WORDS, "results_dir=results", *words, cwd=tmp_path)
+        return done.returncode, done.stderr
 
-    yield run
-    sys.modules.pop("null_targets", None)
+    return run
 
 
 def times_are_real(results: Path) -> bool:
     """Whether every inference took as long as its model sleeps."""
     tables = [pq.read_table(path) for path in results.glob("trials/*/timings")]
     return bool(tables) and all(min(table["inference_ns"].to_pylist()) >= SLEEP_MS * 1_000_000 for table in tables)
-
-
-# --- stamps
 
 
 def test_stamps_can_be_neither_guessed_nor_touched(public: Path) -> None:
@@ -144,21 +130,6 @@ def test_stamps_that_others_could_have_written_are_not_used(public: Path, spoil:
         take_stamps(scratch.path)
 
 
-def test_old_stamps_of_others_are_left_alone(public: Path) -> None:
-    theirs = public / "tail-quality-999999999-x"
-    assert as_stranger(lambda: (make_file(theirs), os.utime(theirs, (0, 0)))) == "done"
-    ours = Scratch(public / "tail-quality-999999999-y", batches=1)
-    folder = public / "tail-quality-999999999-z"
-    (folder / "stamps").mkdir(parents=True)
-    for path in (ours.path, folder):
-        os.utime(path, (0, 0))
-    remove_stale(public)
-    assert [path.name for path in public.iterdir()] == [theirs.name]
-
-
-# --- locks
-
-
 @pytest.fixture
 def victims_folder() -> Iterator[Path]:
     """The name that the victim's folder of locks will have."""
@@ -181,15 +152,6 @@ def test_a_victims_folder_that_a_stranger_made_first_is_one_line(
     assert told.startswith(f"InputError: {victims_folder} belongs to user nobody ({NOBODY})" if make is os.mkdir else no_folder)
     assert f"it is to hold the locks of user {VICTIM} alone: have it removed, by its owner or root" in told
     assert "\n" not in told
-
-
-def test_a_victims_locks_are_out_of_reach(victims_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE)
-    with stranger(lambda: Turn("a", "campaign a").take(), uid=VICTIM) as victim:
-        assert victim.told == "done"
-        for attack in (lambda: os.open(victims_folder, os.O_RDONLY), victims_folder.rmdir, lambda: victims_folder.rename("/tmp/x")):
-            assert "PermissionError" in as_stranger(attack)
-        assert as_stranger(check_turn, uid=VICTIM) == "done"
 
 
 @pytest.mark.parametrize(
@@ -281,33 +243,6 @@ def test_a_campaign_waits_for_another_user_and_says_for_whom(
     assert times_are_real(tmp_path / "results")
 
 
-def test_whoever_locks_under_another_users_number_is_not_taken_for_that_user(common: Path) -> None:
-    number = 12345
-    assert number not in {status.pw_uid for status in pwd.getpwall()}
-
-    def attack() -> None:
-        fcntl.fcntl(os.open(common, os.O_RDONLY), SET, struct.pack(LOCK, fcntl.F_RDLCK, os.SEEK_SET, number, 1, 0))
-
-    with stranger(attack) as other:
-        assert other.told == "done"
-        told = Turn("ours", "our campaign").take()
-    assert told == f"somebody under the number of user {number} (`fuser -v {common}`, as root, names the process)"
-
-
-def test_a_lock_folder_of_one_user_excludes_no_other(campaign: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
-    """The tests' own folder of locks is closed to others: that is told once, and takes nothing from a figure."""
-    assert campaign()[0] == 0
-    (record,) = open_campaign(tmp_path / "results").trials()
-    assert record.flags == ("other users not excluded",)
-    assert record.flags_of_figures == ()
-    assert (tmp_path / "results" / "report.md").read_text().count("other users not excluded") == 1
-    flags = {flag for row in pq.read_table(tmp_path / "results" / "deadline.parquet").to_pylist() for flag in row["flags"]}
-    assert "other users not excluded" not in flags
-
-
-# --- Ray
-
-
 def test_rays_folder_and_token_are_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
     with Keeper() as keeper:
@@ -326,15 +261,12 @@ def test_rays_folder_and_token_are_out_of_reach(monkeypatch: pytest.MonkeyPatch)
             assert "PermissionError" in as_stranger(attack)
 
 
-# --- results
-
-
 def test_a_results_folder_that_others_may_write_gives_no_other_number(
     campaign: Callable[..., tuple[int, str]], public: Path, tmp_path: Path
 ) -> None:
     """Parts exchanged between two trials."""
     results = public / "results"
-    assert main([*WORDS, f"results_dir={results}", "-m", "measurement.repeat=2"]) == 0
+    assert campaign(f"results_dir={results}", "-m", "measurement.repeat=2")[0] == 0
     for path in (results, *results.rglob("*")):
         path.chmod(0o777 if path.is_dir() else 0o666)
     first, second = sorted((results / "trials").iterdir())
@@ -350,35 +282,6 @@ def test_a_results_folder_that_others_may_write_gives_no_other_number(
         open_campaign(results).matrix(first.name)
     assert as_stranger(exchange) == "done"
     open_campaign(results).matrix(first.name)
-
-
-def test_a_results_folder_that_a_stranger_prepared_is_one_line(campaign: Callable[..., tuple[int, str]], public: Path) -> None:
-    results = public / "results"
-    for name, make in ((".lock", os.mkfifo), ("trials", os.mkdir), ("campaign.json", lambda path: path.symlink_to("/etc/passwd"))):
-
-        def attack(name: str = name, make: Callable[[Path], None] = make) -> None:
-            results.mkdir()
-            make(results / name)
-
-        assert as_stranger(attack) == "done"
-        code, told = campaign(f"results_dir={results}")
-        assert code == 2
-        assert told.startswith(f"error: {results}")
-        assert told.count("\n") == 1
-        shutil.rmtree(results)
-
-
-def test_a_results_folder_of_another_user_takes_consent_which_is_recorded(campaign: Callable[..., tuple[int, str]], public: Path) -> None:
-    results = public / "results"
-    assert as_stranger(lambda: (results.mkdir(), results.chmod(0o777))) == "done"
-    told = f"{results} can be written by every user: others could exchange what is measured there"
-    assert campaign(f"results_dir={results}") == (2, f"error: {told}; name a folder of your own with results_dir=, or add --trust\n")
-    assert list(results.iterdir()) == []
-    code, said = campaign(f"results_dir={results}", "--trust")
-    assert code == 0
-    assert f"{told}, which campaign.json and the report note\n" in said
-    assert open_campaign(results).record.open_to == (f"{results} can be written by every user",)
-    assert f"could have exchanged these results: {results} can be written by every user." in (results / "report.md").read_text()
 
 
 def test_who_could_change_a_results_folder(public: Path) -> None:
@@ -426,11 +329,3 @@ def test_stamps_that_cannot_be_trusted_end_the_trial_by_name(campaign: Callable[
 
 
 # --- results
-
-
-def test_a_link_to_the_newest_results_that_is_a_stranger_s_is_named(public: Path) -> None:
-    link = public / "latest"
-    assert as_stranger(lambda: link.symlink_to("theirs")) == "done"
-    told = as_stranger(lambda: write_link(link, public), uid=VICTIM)
-    assert f"{link} belongs to another user and cannot be pointed at the newest results: name results_dir=" in told
-    assert [path.name for path in public.iterdir()] == ["latest"]

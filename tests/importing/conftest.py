@@ -19,6 +19,12 @@ class Answer(NamedTuple):
     out: str
     err: str
 
+    @property
+    def refusal(self) -> str:
+        """The code of a refusal, which is one line."""
+        (line,) = self.err.splitlines()
+        return line.rpartition("[")[2].removesuffix("]")
+
 
 class Found(NamedTuple):
     """A campaign that was imported, and what analysis finds in it."""

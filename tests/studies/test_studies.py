@@ -7,18 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import run_studies
-from benchmarks.run_studies import find_studies, run_case
-from benchmarks.studies import certificates
+from benchmarks.studies import certificates, run
 from benchmarks.studies.bars import Bar, at_least, at_most, exceeds, falls_short, mean_at_most
+from benchmarks.studies.run import find_studies, run_case
 from benchmarks.studies.series import SETS, Scenario, draw, generator, within_reach
 from orchestrator.stats.certificate import certify
 
 STUDIES = find_studies()
+LONG = ("capacity", "convergence")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in STUDIES])
 def test_every_study_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(STUDIES["convergence"], "MAX_ROUNDS", 33)
     rows, _ = run_case(name, 0, repetitions=2, seed=0)
@@ -50,19 +49,16 @@ def test_a_bar_is_missed_by_a_failing_cell_and_by_no_cell() -> None:
     assert not mean_at_most("width", [cell(1.0), cell(3.0)], "covers (%)", 1.9).holds
 
 
-def test_a_made_up_failure_is_told_and_ends_with_1(
+def test_a_bar_that_is_missed_is_printed_and_ends_with_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(
-        sys, "argv", ["run_studies", "--study", "measured", "--repetitions", "2", "--folder", str(tmp_path), "--processes", "1"]
-    )
-    assert run_studies.main() == 0
+    monkeypatch.setattr(sys, "argv", ["run", "measured", "--repetitions", "2", "--folder", str(tmp_path), "--processes", "1"])
+    assert run.main() == 0
     monkeypatch.setattr(STUDIES["measured"], "bars", lambda rows: [Bar("made up", "1 %", ">= 2 %", False)])
-    monkeypatch.setattr(STUDIES["measured"], "failing", lambda rows: rows[:1])
-    assert run_studies.main() == 1
+    assert run.main() == 1
     assert capsys.readouterr().out.splitlines()[-1].split() == ["made", "up", ">=", "2", "%", "1", "%", "FAIL"]
-    with (tmp_path / "failing.csv").open() as file:
-        assert [row["study"] for row in csv.DictReader(file)] == ["measured"]
+    with (tmp_path / "measured.csv").open() as file:
+        assert {row["rounds"] for row in csv.DictReader(file)} == {"60", "120", "240"}
 
 
 def test_certificates_of_all_draws_at_once_are_those_of_certify() -> None:

@@ -29,7 +29,7 @@ def blocks() -> tuple[str, str]:
 def test_the_example_prints_what_the_page_says(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     program, says = blocks()
     monkeypatch.chdir(ROOT)
-    exec(program, {})
+    exec(compile(program, "example", "exec"), {})
     assert capsys.readouterr().out == says
 
 
@@ -54,7 +54,7 @@ def test_every_function_and_file_that_the_page_names_exists() -> None:
     assert len(named) > 10
     for name in named:
         assert pkgutil.resolve_name(f"orchestrator.{name}")
-    for file in re.findall(r"\]\((statistics/\w+\.\w+)\)", PAGE):
+    for file in re.findall(r"\]\(([\w./]+\.(?:csv|parquet))\)", PAGE):
         assert (ROOT / "docs" / file).exists(), file
 
 
@@ -65,11 +65,13 @@ def test_the_table_of_constants_has_their_values() -> None:
         assert [getattr(constants, name) for name in re.findall(r"[A-Z_]+", names)] == [float(value) for value in values.split(",")]
 
 
-def test_the_table_of_coverage_is_that_of_its_rows() -> None:
-    with (ROOT / "docs" / "statistics" / "coverage.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["set"] == "judging" and row["within reach"] == "yes"]
-    shown = [line.split(" | ") for line in PAGE.splitlines() if line.startswith("| AR(1) | ")]
-    assert [line[1] for line in shown] == ["60", "120", "240"]
-    for _, rounds, cells, mean, least, _ in shown:
-        covers = [float(row["covers (%)"]) for row in rows if row["scenario"].startswith("AR(1)") and row["rounds"] == rounds]
-        assert (int(cells), float(mean), float(least)) == (len(covers), round(float(np.mean(covers)), 1), round(min(covers), 1))
+@pytest.mark.parametrize(("what", "file"), [("Mean", "coverage"), ("Percentiles", "percentiles")])
+def test_what_is_said_of_coverage_is_that_of_its_rows(what: str, file: str) -> None:
+    found = re.search(rf"\*\*{what}\*\*.*?average (\d+) to (\d+) %, in the worst cell\s+(\d+) %", PAGE, re.DOTALL)
+    assert found
+    with (ROOT / "benchmarks" / "studies" / "results" / f"{file}.csv").open() as table:
+        rows = [row for row in csv.DictReader(table) if row["set"] == "judging" and row["within reach"] == "yes" and row["rounds"] != "30"]
+    covers = {rounds: [float(row["covers (%)"]) for row in rows if row["rounds"] == rounds] for rounds in {row["rounds"] for row in rows}}
+    least, most, worst = map(int, found.groups())
+    assert all(least <= round(float(np.mean(one))) <= most for one in covers.values())
+    assert worst == round(min(min(one) for one in covers.values()))

@@ -58,7 +58,7 @@ def test_squares_of_effects_are_those_of_least_squares() -> None:
 
 
 def mean_squares(table: NDArray[np.float64], visits: int) -> dict[str, float]:
-    """Return variances by the textbook's mean squares of a table [runtime, system, P, R, I], as docs/study-method.md lists them."""
+    """Return variances by the textbook's mean squares of a table [runtime, system, P, R, I], as docs/study.md lists them."""
     first, second, p, rounds, i = table.shape
     k, m = first * second, rounds // visits
     y = table.reshape(k, p, visits, m, i)
@@ -126,7 +126,7 @@ def test_a_factors_share_does_not_depend_on_whether_visits_are_terms() -> None:
 
 @pytest.mark.slow
 def test_intervals_contain_what_is_true() -> None:
-    """Of 3 processes a cell and 20 samples; percentiles of a plain bootstrap cover 83 to 91 % here (docs/study-method.md)."""
+    """Of 3 processes a cell and 20 samples; percentiles of a plain bootstrap cover 83 to 91 % here."""
     random = np.random.default_rng(3)
     total = sum(TRUE.values())
     inside = []

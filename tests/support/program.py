@@ -1,4 +1,4 @@
-"""The program, called in this very process: it answers as a process of its own would, without the seconds that one takes to start."""
+"""The command runner: the program, called in this very process, without the seconds that a process of its own takes to start."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from typing import NamedTuple
 
 from orchestrator.__main__ import main
 from orchestrator.subject.targets import code_of_its_own
+
+SUPPORT = Path(__file__).parent
+NULL = ("--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers")
+"""Words that choose the task of twenty numbers, and make the null models known."""
 
 
 class Done(NamedTuple):
@@ -25,3 +29,8 @@ def orchestrator(*words: str | Path, cwd: Path) -> Done:
     with contextlib.chdir(cwd), code_of_its_own(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main([str(word) for word in words])
     return Done(code, out.getvalue(), err.getvalue())
+
+
+def rounds(count: int) -> tuple[str, ...]:
+    """Return words for a fixed number of rounds a trial, in the driver's process."""
+    return ("measurement.rule=rounds", f"measurement.min_rounds={count}", f"measurement.max_rounds={count}", "cluster=inline")

@@ -47,7 +47,7 @@ NOTHING = {
         Column(
             "delivered_per_s",
             "float?",
-            "the same as our loop delivered it, see `load.parquet`",
+            "the rate as our loop delivered it, see `load.parquet`",
             "delivered",
             "per_s",
         ),
@@ -70,24 +70,24 @@ NOTHING = {
         Column(
             "streams",
             "int32",
-            "how many whole streams were measured; the unit of the interval and of the certificate",
+            "number of whole streams, the unit of interval and certificate",
             "of streams",
             "count",
         ),
-        Column("answers", "int32", "how many answers each of them has"),
+        Column("answers", "int32", "answers of each stream"),
         Column(
             "streams_kept",
             "int32",
-            "how many of them keep the required share of ideal quality",
+            "streams with the required share of ideal quality",
             "streams kept",
             "count",
         ),
         Column(
             "least_share",
             "float?",
-            "the share of streams that keep it is at least this (95 %, Clopper-Pearson, one-sided)",
+            "lower limit of the share of such streams (95 %, Clopper-Pearson, one-sided)",
         ),
-        Column("share", "float", "the share of streams that must keep it"),
+        Column("share", "float", "required share of such streams"),
         Column(
             "mean",
             "float?",
@@ -98,14 +98,14 @@ NOTHING = {
         ),
         Column("interval_low", "float?", "lower limit of its interval"),
         Column("interval_high", "float?", "upper limit"),
-        Column("confidence", "float?", "of that interval"),
+        Column("confidence", "float?", "confidence of that interval"),
         Column(
             "verdict",
             "str",
             "`kept`, `not kept`, `pilot`, or `not measured` where the search has measured no rate",
             "verdict",
         ),
-        Column("why", "str", "what the verdict rests on", "why"),
+        Column("why", "str", "reason of the verdict", "why"),
         Column(
             "estimate_per_s",
             "float?",
@@ -134,7 +134,7 @@ NOTHING = {
             "certified up to",
             "per_s",
         ),
-        Column("ending", "str", "why none is certified; empty where one is", "why none", "text"),
+        Column("ending", "str", "why no rate is certified; empty if one is", "why none", "text"),
         Column(
             "minutes",
             "float?",
@@ -143,8 +143,7 @@ NOTHING = {
         Column(
             "minutes_needed",
             "float?",
-            "about what a budget must be for the search to end; null where it has, or has no "
-            "budget",
+            "estimated budget for the search to end; null if it has ended or has no budget",
         ),
         FLAGS,
     ),

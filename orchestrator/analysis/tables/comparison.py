@@ -108,8 +108,8 @@ Contest: TypeAlias = dict[str, list[Side]]
         Column(
             "baseline",
             "str",
-            "the trial that it is compared with: one for all trials of a model, in the scopes "
-            "`best of ...` the best",
+            "the trial it is compared with: one for all trials of a model; in the scopes "
+            "`best of ...`, the best",
             form="system",
         ),
         METRIC,
@@ -144,9 +144,9 @@ Contest: TypeAlias = dict[str, list[Side]]
         Column(
             "verdict",
             "str?",
-            "what the repeats show; of the scopes `fresh processes` and `best of fresh processes`",
+            "verdict of the repeats, in the scopes `fresh processes` and `best of fresh processes`",
         ),
-        Column("method", "str", "how the interval was found; `none` where the limits are null"),
+        Column("method", "str", "method of the interval; `none` where the limits are null"),
         PARAMETERS,
         FLAGS,
     ),

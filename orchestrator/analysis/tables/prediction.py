@@ -120,10 +120,12 @@ class Halves:
         Column("threshold", "str", "a percentile of the first rounds"),
         THRESHOLD[1],
         Column("threshold_origin", "str", "`own`"),
-        Column("method", "str", "how it was predicted", "method"),
+        Column("method", "str", "method of the prediction", "method"),
         PARAMETERS,
-        Column("fit_rounds", "int32", "how many rounds predict", "first rounds", "count"),
-        Column("test_rounds", "int32", "how many rounds are predicted", "last rounds", "count"),
+        Column("fit_rounds", "int32", "number of rounds that predict", "first rounds", "count"),
+        Column(
+            "test_rounds", "int32", "number of rounds that are predicted", "last rounds", "count"
+        ),
         Column("ideal", "float", "quality without a threshold"),
         Column(
             "predicted_mean",
@@ -176,7 +178,7 @@ class Halves:
             "observed worst",
             "quality",
         ),
-        Column("difference_mean", "float?", "how far apart predicted and observed mean lie"),
+        Column("difference_mean", "float?", "absolute difference of predicted and observed mean"),
         Column("difference_variance", "float?", SAME[0]),
         Column("difference_minimum", "float?", SAME[1]),
         Column("recomputed_threshold_ns", "int64?", "the same percentile of the last rounds"),
@@ -206,7 +208,7 @@ class Halves:
         Column(
             "variance_ratio",
             "float?",
-            "variance between rounds over what it were if inferences were independent",
+            "variance between rounds relative to independent inferences",
             "variance ratio",
             "number .1f",
         ),

@@ -57,8 +57,8 @@ SD = "number .4f"
         *THRESHOLD,
         Column("primary", "bool", "whether it is the one threshold for rules and gates"),
         Column("ideal", "float", "quality without a threshold, of the first repeat"),
-        Column("processes", "int32", "how many repeats, each a fresh process", "repeats", "count"),
-        Column("rounds", "int32", "how many rounds they have in all"),
+        Column("processes", "int32", "number of repeats, each a fresh process", "repeats", "count"),
+        Column("rounds", "int32", "number of rounds of all repeats"),
         Column(
             "mean",
             "float",
@@ -76,72 +76,69 @@ SD = "number .4f"
         Column(
             "process_sd",
             "float",
-            "standard deviation of what a process has of its own",
+            "standard deviation between processes",
             "process sd",
             SD,
         ),
         Column(
             "visit_sd",
             "float?",
-            "of what a visit has of its own; null without visits",
+            "standard deviation between visits of a process; null without visits",
             "visit sd",
             SD,
         ),
-        Column("round_sd", "float", "of what a round has of its own", "round sd", SD),
+        Column("round_sd", "float", "standard deviation between rounds of a visit", "round sd", SD),
         Column(
             "sample_sd",
             "float?",
-            "of a round from its samples' own ways; null where the metric is no mean of them",
+            "standard deviation of a round due to single samples; null if the metric is no mean",
             "samples' sd",
             SD,
         ),
         Column(
             "long_run_sd",
             "float",
-            "of a round in the long run: the mean of R rounds of a process varies by this over "
+            "long-run standard deviation of a round: a mean of R rounds has this divided by "
             "the root of R",
         ),
         Column(
             "process_long_run_sd",
             "float",
-            "of a process, from the spread of the repeats' means less what `long_run_sd` explains "
-            "of it",
+            "standard deviation between processes, beyond what `long_run_sd` explains",
         ),
         Column(
             "process_s",
             "float?",
-            "what a fresh process costs before its first round, loading and warming up, in s; "
-            "null if unknown",
+            "cost of a fresh process before its first round, in s; null if unknown",
             "a process costs",
             "s",
         ),
         Column(
             "round_s",
             "float",
-            "what a round costs, its answers' total time, in s",
+            "cost of a round: total time of its answers, in s",
             "a round costs",
             "s",
         ),
         Column(
             "best_rounds",
             "float?",
-            "rounds of a process that a large budget is best split into; null if processes do not "
-            "differ",
+            "best number of rounds per process for a large budget; null if processes do not differ",
             "best rounds",
             "number .0f",
         ),
         Column(
             "split_processes",
             "int32?",
-            "into how many processes the time of these repeats is best split",
+            "best number of processes for the time of these repeats",
             "best split: processes",
             "count",
         ),
-        Column("split_rounds", "int32?", "how many rounds each of those has", "of rounds", "count"),
+        Column("split_rounds", "int32?", "rounds of each of these processes", "of rounds", "count"),
         Column(
             "split_half_width",
             "float?",
-            "half-width of the 95 % interval over processes to be expected of that",
+            "expected half-width of the 95 % interval over processes for that split",
             "half-width",
             "number .3f",
         ),
@@ -269,7 +266,7 @@ def _root(variance: float) -> float | None:
         Column(
             "ideal", "float", "quality without a threshold, of the first repeat", "ideal", "quality"
         ),
-        Column("samples", "int32", "how many samples that quality is of"),
+        Column("samples", "int32", "number of samples"),
         Column(
             "mean",
             "float",
@@ -277,7 +274,7 @@ def _root(variance: float) -> float | None:
             "averaged over users",
             "quality [interval_low, interval_high]",
         ),
-        Column("worst", "float", "of the worst round", "worst round", "quality"),
+        Column("worst", "float", "tail quality of the worst round", "worst round", "quality"),
         Column("sd", "float?", "standard deviation over the rounds of a repeat; null of one round"),
         Column(
             "interval_low",
@@ -286,20 +283,19 @@ def _root(variance: float) -> float | None:
             "processes*",
         ),
         Column("interval_high", "float", "upper limit"),
-        Column("interval_method", "str", "how it was found"),
+        Column("interval_method", "str", "method of the estimate"),
         Column(
             "interval_unit",
             "str",
-            "what it takes as independent: `visits`, `streams`, `rounds`, or with repeats "
-            "`processes`",
+            "unit of the interval: `visits`, `streams`, `rounds`, or with repeats `processes`",
         ),
         Column(
             "interval_parameters",
             "map",
-            "what the method was given and estimated, numbers by name",
+            "settings and estimates of the method, by name",
         ),
-        Column("processes", "int32", "how many repeats"),
-        Column("rounds", "int32", "how many rounds they have in all"),
+        Column("processes", "int32", "number of repeats"),
+        Column("rounds", "int32", "number of rounds of all repeats"),
         FLAGS,
     ),
     per="group",

@@ -53,9 +53,7 @@ REPLAY = (
     Column("interval_low", "float", "lower limit of its 95 % interval over streams"),
     Column("interval_high", "float", "upper limit"),
     Column("interval_method", "str", "method of the interval, over streams"),
-    Column(
-        "interval_parameters", "map", "what the method was given and estimated, numbers by name"
-    ),
+    Column("interval_parameters", "map", "settings and estimates of the method, by name"),
     Column(
         "fallback",
         "str?",
@@ -70,15 +68,15 @@ REPLAY = (
     ),
     Column("fallback_low", "float?", "lower limit of its 95 % interval over streams"),
     Column("fallback_high", "float?", "upper limit"),
-    Column("streams", "int32", "how many; the unit of intervals"),
-    Column("rounds", "int32", "stored rounds in them"),
+    Column("streams", "int32", "number of streams, the unit of intervals"),
+    Column("rounds", "int32", "stored rounds in these streams"),
     Column("arrivals", "int64", "samples that arrived, ramps left out, as from all that follows"),
     Column("late", "float", "share of answers that were late or never came", "late", "share"),
     Column("dropped", "float", "share of samples that were never started", "dropped", "share"),
     Column(
         "mean_wait_ns",
         "float?",
-        "from arrival to start, of those that were; null where all were dropped",
+        "mean time from arrival to start, of started samples; null if all were dropped",
         "mean wait",
         "ms",
     ),
@@ -87,17 +85,17 @@ REPLAY = (
         "float?",
         "from arrival to answer; null where that many answers never came",
     ),
-    Column("response_p99_ns", "float?", "the same", "p99 response", "ms"),
+    Column("response_p99_ns", "float?", "99th percentile of the same", "p99 response", "ms"),
     Column(
         "staleness_mean",
         "float",
         "age of the last answer on time, in arrivals, when an answer is due: 0 where that one is "
         "on time",
     ),
-    Column("staleness_p99", "int64", "the same", "stale p99", "count"),
-    Column("longest_streak", "int64", "most late answers in a row", "streak", "count"),
-    Column("window_late", "int32?", "k of the k-of-n rule; null where none was asked for"),
-    Column("window_length", "int32?", "its n"),
+    Column("staleness_p99", "int64", "99th percentile of the same", "stale p99", "count"),
+    Column("longest_streak", "int64", "longest run of late answers", "streak", "count"),
+    Column("window_late", "int32?", "k of the k-of-n rule; null without one"),
+    Column("window_length", "int32?", "n of the k-of-n rule"),
     Column(
         "windows_broken",
         "float?",
@@ -111,11 +109,11 @@ REPLAY = (
     Column(
         "errors",
         "int64?",
-        "those that lasted longer than `error_after_ns`; null where none was asked for",
+        "stretches that lasted longer than `error_after_ns`; null without one",
         "errors",
         "count",
     ),
-    Column("error_after_ns", "int64?", "how long there may be no answer"),
+    Column("error_after_ns", "int64?", "longest allowed time without an answer on time"),
     Column(
         "longest_silence_ns",
         "int64",

@@ -22,7 +22,7 @@ from orchestrator.storage.stored_form import finite
         Column(
             "processes",
             "int32",
-            "how many fresh processes timed its rounds; of several, the largest figure counts",
+            "number of fresh processes; of several, the largest figure counts",
         ),
         Column(
             "load_ns", "int64?", "from the start of its work until the model is loaded", "load", "s"
@@ -66,7 +66,7 @@ from orchestrator.storage.stored_form import finite
         Column(
             "gpu_memory_peak_bytes",
             "int64?",
-            "most memory of its GPUs that the process held right after a round, by the driver",
+            "most GPU memory of the process right after a round, as the driver counts it",
             "GPU memory",
             "memory",
         ),
@@ -77,8 +77,8 @@ from orchestrator.storage.stored_form import finite
             "GPU tensors",
             "memory",
         ),
-        Column("rounds", "int32", "how many rounds"),
-        Column("samples", "int32", "how many samples", "samples", "count"),
+        Column("rounds", "int32", "number of rounds"),
+        Column("samples", "int32", "number of samples", "samples", "count"),
         Column(
             "changed_rounds",
             "int32?",
@@ -92,7 +92,7 @@ from orchestrator.storage.stored_form import finite
             "changed answers",
             "count",
         ),
-        Column("most_changed", "int32?", "such answers in the round that has most; null likewise"),
+        Column("most_changed", "int32?", "most such answers in one round; null likewise"),
         Column(
             "compared_with",
             "str?",
@@ -101,8 +101,8 @@ from orchestrator.storage.stored_form import finite
         Column(
             "differing_samples",
             "int32?",
-            "samples answered otherwise than there, numbers with a fraction to within 0.1 %; null "
-            "where no answer is stored",
+            "samples with another answer than in `compared_with`; fractions agree within 0.1 "
+            "%; null without stored answers",
             "other answers",
             "count",
         ),
@@ -230,7 +230,7 @@ QUARTERS = 4
         Column(
             "different_answers",
             "int32",
-            "samples that the two answer differently",
+            "samples with different answers",
             "answers that differ",
             "count",
         ),
@@ -344,14 +344,14 @@ def medians(times: NDArray[np.float64]) -> list[float]:
         Column(
             "longest_p50_ns",
             "int64",
-            "median of the longest gap of each answer: half of all answers stood still for longer",
+            "median over answers of their longest gap",
             "longest in an answer p50",
             "ms",
         ),
         Column(
             "longest_p99_ns",
             "int64",
-            "99th percentile of the longest gap of each answer",
+            "99th percentile over answers of their longest gap",
             "p99 of answers",
             "ms",
         ),

@@ -87,11 +87,9 @@ COLUMNS = (
     Column(
         "interval_unit",
         "str",
-        "what it takes as independent: `visits`, `streams` or, in one stretch, `rounds`",
+        "unit of the interval: `visits`, `streams` or, in one stretch, `rounds`",
     ),
-    Column(
-        "interval_parameters", "map", "what the method was given and estimated, numbers by name"
-    ),
+    Column("interval_parameters", "map", "settings and estimates of the method, by name"),
     Column(
         "ideal_low",
         "float?",
@@ -99,8 +97,8 @@ COLUMNS = (
     ),
     Column("ideal_high", "float?", "upper limit"),
     Column("first_round", "int32", "the figures cover rounds from this one on"),
-    Column("rounds", "int32", "how many rounds they cover", form="count"),
-    Column("samples", "int32", "how many samples", form="count"),
+    Column("rounds", "int32", "number of rounds that the figures cover", form="count"),
+    Column("samples", "int32", "number of samples", form="count"),
     FLAGS,
 )
 COMMON = {"slice": "all", "metric": "@metric"}
@@ -324,12 +322,12 @@ def latest(times: Sequence[NDArray[np.float64]], bounds: Sequence[int]) -> NDArr
     (
         *COLUMNS,
         Column("name", "str", "the slice, as `analysis.slices` names it"),
-        Column("group", "str", "the group of it"),
-        Column("unit", "str", "what is grouped: `samples`, or `boxes` within all of them"),
+        Column("group", "str", "group of the slice"),
+        Column("unit", "str", "what is grouped: `samples`, or `boxes` of all samples"),
         Column(
             "members",
             "int32",
-            "how many of these the group has; of boxes those to be found",
+            "size of the group; for boxes, the number of references",
             form="count",
         ),
     ),

@@ -33,7 +33,7 @@ from orchestrator.storage.records import TrialRecord
         Column(
             "value_ns",
             "int64?",
-            "the time; null where it falls on an inference without one",
+            "the time; null if it falls on an inference without a time",
             "time",
             "ms [interval_low_ns, interval_high_ns]",
         ),
@@ -46,26 +46,28 @@ from orchestrator.storage.records import TrialRecord
         Column(
             "certified",
             "bool",
-            "whether at least 10 independent times lie beyond and its interval has an upper limit",
+            "whether at least 10 independent times lie beyond it and its interval has an "
+            "upper limit",
         ),
-        Column("samples_beyond", "int64", "how many independent times lie beyond"),
-        Column("samples", "int64", "how many inferences"),
+        Column("samples_beyond", "int64", "number of independent times beyond the percentile"),
+        Column("samples", "int64", "number of inferences"),
         Column(
-            "effective_samples", "int64", "as how many independent ones they count for its interval"
+            "effective_samples",
+            "int64",
+            "number of independent inferences they are worth in the interval",
         ),
-        Column("mean_ns", "float?", "mean of the times there are"),
+        Column("mean_ns", "float?", "mean of all times that exist"),
         Column("min_ns", "int64?", "shortest time"),
         Column("max_ns", "int64?", "longest time"),
         Column("without_time", "int64", "inferences without a time"),
         Column("threshold_origin", "str", "`own`: percentiles are those of the trial itself"),
-        Column("method", "str", "how the interval was found"),
+        Column("method", "str", "method of the interval"),
         Column(
             "unit",
             "str",
-            "what the interval takes as independent: `visits`, `streams` or, in one stretch, "
-            "`rounds`",
+            "unit of the interval: `visits`, `streams` or, in one stretch, `rounds`",
         ),
-        Column("parameters", "map", "what the method was given, numbers by name"),
+        Column("parameters", "map", "settings of the method, by name"),
         FLAGS,
     ),
     "trial",
@@ -131,9 +133,9 @@ UNKNOWN = "unknown"  # what is not told of imported trials
             "what the process does until the next arrival: `sleep`, `spin` or `unknown`",
             "idle",
         ),
-        Column("streams", "int32", "how many; the unit of intervals", "streams", "count"),
+        Column("streams", "int32", "number of streams, the unit of intervals", "streams", "count"),
         Column("rounds", "int32", "of all streams"),
-        Column("arrivals", "int64", "samples that arrived in them"),
+        Column("arrivals", "int64", "samples that arrived in these rounds"),
         Column(
             "asked_per_s",
             "float?",
@@ -152,8 +154,8 @@ UNKNOWN = "unknown"  # what is not told of imported trials
         Column(
             "delivered_per_s",
             "float?",
-            "the same of starts and drops, had no sample waited for another: what our loop made "
-            "of it",
+            "the rate as our loop delivered it: starts and drops, as if no sample waited for "
+            "another",
             "delivered",
             "number .6g",
         ),
@@ -165,15 +167,17 @@ UNKNOWN = "unknown"  # what is not told of imported trials
             "own delay",
             "delay",
         ),
-        Column("own_delay_p99_ns", "float?", "the same", "own delay p99", "delay"),
-        Column("own_delay_max_ns", "float?", "the same"),
+        Column(
+            "own_delay_p99_ns", "float?", "99th percentile of the same", "own delay p99", "delay"
+        ),
+        Column("own_delay_max_ns", "float?", "largest of the same"),
         Column("idle_arrivals", "int64", "samples that found the server idle so long"),
         Column(
             "gap_error_p50_ns",
             "float?",
-            "by how much the distance of two such starts differs from that of their arrivals",
+            "difference of the distance of two such starts from that of their arrivals, median",
         ),
-        Column("gap_error_p99_ns", "float?", "the same", "gap error", "delay"),
+        Column("gap_error_p99_ns", "float?", "99th percentile of the same", "gap error", "delay"),
         Column(
             "spacing_p",
             "float?",
@@ -185,7 +189,7 @@ UNKNOWN = "unknown"  # what is not told of imported trials
         Column(
             "queued_gap_p50_ns",
             "float?",
-            "from the end of an inference to the next start where samples waited",
+            "median time from the end of an inference to the next start, if samples waited",
             "queued gap",
             "delay",
         ),
@@ -276,20 +280,19 @@ def _spacing(moments: Sequence[Floats], load: LoadConfig) -> float | None:
 
 
 MEANINGS = {
-    "rounds": "how many rounds there were",
-    "rjsd_bound": "at most this is settled",
+    "rounds": "number of rounds at the check",
+    "rjsd_bound": "rJSD at which a density counts as settled",
     "primary_threshold": "label of the primary threshold",
-    "primary_threshold_ns": "the time bound",
+    "primary_threshold_ns": "that threshold",
     "primary_threshold_origin": "`absolute` or `own`",
-    "quality_mean": "mean tail quality there so far",
-    "half_width": "half of the width of its 95 % interval",
-    "half_width_bound": "at most this is precise enough",
-    "percentile": "that is to be certified",
-    "overruns": "inferences beyond it that are allowed",
-    "samples_needed": "inferences that are needed",
-    "samples_effective": "independent inferences that there are",
-    "design_effect": "by how much the share beyond varies more between rounds than between "
-    "independent inferences",
+    "quality_mean": "mean tail quality at that threshold so far",
+    "half_width": "half-width of its 95 % interval",
+    "half_width_bound": "half-width at which rule `settled` stops",
+    "percentile": "percentile to be certified, in percent",
+    "overruns": "allowed number of inferences beyond it",
+    "samples_needed": "number of inferences needed",
+    "samples_effective": "number of independent inferences",
+    "design_effect": "variance of the share beyond, relative to independent inferences",
 }
 for _clock in SERVICE_CLOCKS:
     MEANINGS |= {
@@ -315,7 +318,7 @@ TYPES = {int: "int64?", float: "float?", str: "str?", bool: "bool?"}
         Column(
             "parameters",
             "map",
-            "what the method was given, and the numbers that a rule tells of its own, by name",
+            "settings of the method and the rule's own numbers, by name",
         ),
         FLAGS,
     ),
