@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from null_trials import OPTIONS, null_document, planned
 from scipy.stats import chisquare
-from small_campaign import Clock
+from virtual_clock import NoisyClock
 
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -170,7 +170,7 @@ def test_a_sequential_trial_is_one_visit(measure: Measure) -> None:
 def test_rule_settled_has_the_half_width_of_the_interval_that_is_reported(measure: Measure) -> None:
     measurement = {"rule": "settled", "min_rounds": 40, "max_rounds": 40}
     trials = planned(*(null_document(model={"wrong": wrong}, measurement=measurement) for wrong in ([3], [3, 7], [1, 2, 3])))
-    campaign = measure(trials, clock=Clock())
+    campaign = measure(trials, clock=NoisyClock())
     rows = analyse(campaign, AnalysisConfig()).tables["tail_quality"].to_pylist()
     for trial in trials:
         stopping = campaign.trial(trial.trial_id).stopping
