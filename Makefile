@@ -7,6 +7,7 @@ STAMP := $(VENV)/.installed
 FAST := -m "not slow" --numprocesses=3 --dist=loadfile
 SLOW := -m slow --numprocesses=6 --dist=loadfile
 TEST_STAMP := $(VENV)/.installed-for-tests
+BENCH_STAMP := $(VENV)/.installed-for-benchmarks
 # Hundreds of short-lived Pythons start during the tests: without it each would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -62,7 +63,7 @@ lint: $(TEST_STAMP)
 	$(BIN)/python benchmarks/size.py
 
 # Within 40 minutes on 2 idle cores; a subset by hand: `python benchmarks/run.py --quick`, or names.
-bench: $(STAMP)
+bench: $(BENCH_STAMP)
 	$(BIN)/python benchmarks/run.py
 
 # A site of docs/, build/docs/index.html; a link that leads nowhere is an error.
@@ -81,6 +82,11 @@ $(TEST_STAMP): $(STAMP) requirements/servers.py
 	$(BIN)/python requirements/install.py vision,language,timm,tensorflow-cpu,mlflow,servers,docs,test,lint
 	$(BIN)/python requirements/servers.py $(VENV)/servers
 	touch $(TEST_STAMP)
+
+# The peers: faster-coco-eval and LoadGen.
+$(BENCH_STAMP): $(TEST_STAMP)
+	$(BIN)/python requirements/install.py bench
+	touch $(BENCH_STAMP)
 
 clean:
 	rm -rf $(VENV) build dist

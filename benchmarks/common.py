@@ -96,17 +96,20 @@ class Benchmark:
     options: Options = lambda parser: None
 
     def rows(self, asked: argparse.Namespace) -> Iterator[Row]:
-        """Yield a row for each figure, and for a whole run one for each bar that no figure has."""
-        seen = set()
+        """Yield a row for each figure, and for a whole run one for each bar that no figure has, unless it names a peer that is left out."""
+        seen, absent = set(), []
         try:
             for figure in self.measure(asked):
                 seen.add(figure.name)
+                absent += [figure.name] if figure.value is None else []
                 yield self._row(figure)
         except LeftOut as why:
             yield self._row(Figure("left out", None, note=str(why)))
             return
         if asked.json and not asked.quick:
-            yield from (self._row(Figure(name, None, note="not measured")) | {"pass": False} for name in self.bars if name not in seen)
+            for name in self.bars:
+                if name not in seen and not any(peer in name for peer in absent):
+                    yield self._row(Figure(name, None, note="not measured")) | {"pass": False}
 
     def _row(self, figure: Figure) -> Row:
         bar = self.bars.get(figure.name)

@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import Benchmark, Figure, at_most, left_out
+from benchmarks.common import Benchmark, Figure, at_most, left_out, shown
 from orchestrator.measurement.load_loop import Service, serve, waiting
 from orchestrator.measurement.timing import STAMPS, Stages
 from orchestrator.stats.queueing import gamma
@@ -110,10 +110,10 @@ def over_slices(values: Times, percent: float) -> float:
 
 
 def measure(asked: Namespace) -> Iterator[Figure]:
-    seconds = 4.0 if asked.quick else 20.0
+    seconds = 4.0 if asked.quick else 10.0
     try:
         theirs = of_loadgen(seconds)
-        peer = {percent: f"LoadGen {over_slices(theirs, percent):.3g} us" for percent in (50, 99)}
+        peer = {percent: f"LoadGen {shown(over_slices(theirs, percent))} us" for percent in (50, 99)}
     except ImportError:
         yield left_out("mlcommons-loadgen")
         peer = {}

@@ -5,10 +5,11 @@ earliest possible answer is 12 rounds by the definition, and 13 in the program, 
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.studies.scenarios import WITH_BAR, RoundsOfOneKind, generator
+from benchmarks.studies.scenarios import WITH_BAR, Scenario, generator
 from orchestrator.stats.convergence import DensityConvergence
 from orchestrator.stats.paper import NS_PER_S, PaperLoop
 
@@ -21,10 +22,22 @@ FIT_EVERY = 2
 BLOCK = 50
 
 
-CASES = [RoundsOfOneKind(scenario, samples) for scenario in WITH_BAR for samples in (20, 1000)]
+@dataclass(frozen=True)
+class Case:
+    """Times of one kind, in rounds of so many samples."""
+
+    scenario: Scenario
+    samples: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.scenario.name}, {self.samples} samples"
 
 
-def run(case: RoundsOfOneKind, repetitions: int, seed: int) -> list[dict[str, str | int | float]]:
+CASES = [Case(scenario, samples) for scenario in WITH_BAR for samples in (20, 1000)]
+
+
+def run(case: Case, repetitions: int, seed: int) -> list[dict[str, str | int | float]]:
     """Return one row: medians over trials, and in how many of them the program would have stopped."""
     random = generator(seed, "convergence", case.name)
     definition, first, last, stopped = np.array([_course(case, random) for _ in range(repetitions)]).T
@@ -41,7 +54,7 @@ def run(case: RoundsOfOneKind, repetitions: int, seed: int) -> list[dict[str, st
     ]
 
 
-def _course(case: RoundsOfOneKind, random: np.random.Generator) -> tuple[float, float, float, bool]:
+def _course(case: Case, random: np.random.Generator) -> tuple[float, float, float, bool]:
     """Return the first round within the bound by the definition, the program's first and last figure, and whether any is within it."""
     convergence, program = DensityConvergence(threshold=BOUND, fit_every=FIT_EVERY), PaperLoop(fit_every=FIT_EVERY)
     definition, figures = math.inf, []

@@ -114,18 +114,6 @@ class Scenario:
         return slow
 
 
-@dataclass(frozen=True)
-class RoundsOfOneKind:
-    """Times of one kind, in rounds of so many samples: a case of several studies."""
-
-    scenario: Scenario
-    samples: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.scenario.name}, {self.samples} samples"
-
-
 def in_turns(random: np.random.Generator, rounds: int, visit_rounds: int, trials: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return which of the rounds of so many trials that take turns are those of one of them, [rounds], and the visit of each."""
     visits = rounds // visit_rounds

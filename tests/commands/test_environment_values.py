@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.configuration.composition import compose_trials
-from orchestrator.configuration.config import parse_trial
-from orchestrator.configuration.environment_values import known_by_digests, resolved, resolved_text, variables_in, without_values
-from orchestrator.contracts import first_line
-from orchestrator.subject.targets import BEGINNING, MOST_CHARACTERS, traceback_text
+from orchestrator.configuration.environment_values import known_by_digests, resolved_text
 
 TOKEN = "hf_Xy7-not-to-be-stored"
 SHORT = ["system=cpu_all", "cluster=inline", "measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2"]
@@ -83,17 +80,6 @@ def composed(words: list[str], *more: str) -> dict[str, Any]:
     return compose_trials([*overrides, *more], config_dirs=folders).documents[0]
 
 
-def test_paths_of_a_system_are_kept_as_written(token_words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("TQ_TEST_TOKEN", TOKEN)
-    monkeypatch.setenv("TQ_TEST_FOLDER", str(tmp_path))
-    document = composed(token_words, "system.paths={model.seen: '${oc.env:TQ_TEST_FOLDER}/x'}")
-    assert document["system"]["paths"] == {"model.seen": "${oc.env:TQ_TEST_FOLDER}/x"}
-    trial = parse_trial(document)
-    assert variables_in(trial) == ("TQ_TEST_FOLDER", "TQ_TEST_TOKEN")
-    assert resolved(trial).system.paths == {"model.seen": f"{tmp_path}/x"}
-    assert resolved(trial).model.options["token"] == TOKEN
-
-
 @pytest.mark.parametrize("word", ["task.limit", "measurement.rule", "system.labels.x", "measurement.batch", "model", "load", "+sweep"])
 @pytest.mark.parametrize("length", [1, 12])
 def test_a_key_that_refuses_a_value_shows_its_expression(
@@ -116,19 +102,3 @@ def test_identity_tells_values_apart_without_telling_them(monkeypatch: pytest.Mo
     assert known[0] != known[1]
     assert known[0]["b"] == "plain"
     assert resolved_text("x${oc.env:TQ_TEST_TOKEN}y") == "xtwoy"
-
-
-def test_what_a_cut_leaves_of_a_value_is_hidden(token_words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A message is cut in the timed process, which does not know what is to be hidden."""
-    monkeypatch.setenv("TQ_TEST_TOKEN", TOKEN)
-    trial = parse_trial(composed(token_words))
-    for place in range(300):
-        message = first_line(RuntimeError(f"{'p' * place}{TOKEN}{'p' * 300}"))
-        again = first_line(RuntimeError(f"{'p' * 20}{message}"))
-        assert set(without_values(trial, f"{message} {again}")) <= set("p ${oc.env:TQ_TEST_TOKEN}[...]"), place
-    for place in range(BEGINNING - 60, BEGINNING):
-        text = traceback_text(RuntimeError(f"{'p' * place}{TOKEN}{'p' * MOST_CHARACTERS}"))
-        assert "hf" not in without_values(trial, text), place
-    for rest in range(MOST_CHARACTERS - BEGINNING - 30, MOST_CHARACTERS - BEGINNING):
-        text = traceback_text(RuntimeError(f"{'p' * MOST_CHARACTERS}{TOKEN}{'p' * rest}"))
-        assert "ed" not in without_values(trial, text.partition(" characters left out")[2]), rest

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from small_campaign import measure_small
 from stored_trials import store
 
-from orchestrator.commands.planning import earlier_trials, known_campaigns
-from orchestrator.storage.files import write_json
+from orchestrator.commands.planning import earlier_trials
 from orchestrator.storage.reader import open_campaign
 
 KEY = "echo-numbers-cpu_all-torch-b1-0123abcd"
@@ -45,27 +42,3 @@ def test_of_a_trial_in_visits_its_own_time_counts(tmp_path: Path) -> None:
 def test_files_that_cannot_be_read_are_passed_over(tmp_path: Path, text: str) -> None:
     store(tmp_path, f"{KEY}-r0", 5).write_text(text)
     assert earlier_durations([KEY], [tmp_path]) == {}
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"trial": "x"}, {"ended_at": "2036-01-01T00:00:00"}, {"cold_start": {"load_ns": 10**400}}, {"ended_at": None}],
-    ids=["a trial that is text", "a time of no zone", "a time beyond all", "no end"],
-)
-def test_records_that_are_not_ours_are_passed_over_even_if_sealed(tmp_path: Path, change: dict[str, Any]) -> None:
-    store(tmp_path, f"{KEY}-r1", 7, day=3)
-    path = store(tmp_path, f"{KEY}-r0", 5, day=4)
-    document = {**json.loads(path.read_text()), **change}
-    document.pop("sha256")
-    write_json(path, document)
-    assert earlier_durations([KEY], [tmp_path]) == {KEY: pytest.approx(7)}
-
-
-def test_campaigns_are_found_below_results_and_beside_the_users_own(tmp_path: Path) -> None:
-    results, own = tmp_path / "results", tmp_path / "own"
-    store(results / "vision" / "monday", f"{KEY}-r0", 5)
-    store(own / "run-1", f"{KEY}-r0", 5)
-    (results / "vision" / "empty").mkdir()
-    assert known_campaigns(results, None) == [results / "vision" / "monday"]
-    assert set(known_campaigns(results, str(own / "run-2"))) == {results / "vision" / "monday", own / "run-1"}
-    assert known_campaigns(tmp_path / "nowhere", None) == []

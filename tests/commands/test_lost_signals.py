@@ -80,15 +80,6 @@ def test_the_next_step_raises_what_was_lost(arrive: Arrive, lose: Callable[[Arri
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("lose", [in_a_destructor, in_a_callback])
-def test_a_second_signal_need_not_wait_for_a_step(arrive: Arrive, lose: Callable[[Arrive], None]) -> None:
-    with handled_by(stop_at_once):
-        lose(arrive)
-        with pytest.raises(Stopped):
-            arrive()
-        arrive()  # what is cleaned up now is not cut short
-
-
 WORDS = ["measurement.rule=rounds", "measurement.min_rounds=2", "measurement.max_rounds=2", "cluster=inline", "results_dir=r"]
 STEPS = {
     "its verb is imported": (line, "import_module"),

@@ -22,18 +22,12 @@ def meddle(call: Callable[..., Any], null_words: list[str]) -> Callable[..., Any
     return run
 
 
-def errors(answer: Any) -> list[str]:
-    return [line for line in answer.stderr.splitlines() if line.startswith("error: ")]
-
-
 @pytest.mark.parametrize("deed", ["move", "another", "delete"])
 def test_a_directory_that_is_gone_stops_the_campaign(
     meddle: Callable[..., Any], call: Callable[..., Any], tmp_path: Path, deed: str
 ) -> None:
     answer = meddle(deed)
     assert answer.returncode == 1
-    (told,) = errors(answer)
-    assert told.startswith("error: r was removed, moved or replaced while measuring: put it back and go on with resume, or measure")
     if deed == "another":
         assert list((tmp_path / "r").iterdir()) == [], "a stranger's directory of the same name is left alone"
     if deed == "delete":

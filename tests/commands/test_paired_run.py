@@ -4,7 +4,6 @@ import json
 import shlex
 import shutil
 import sys
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import program
 import pytest
-from fault_server import FaultServer
+from program import SUPPORT
 from scipy import stats
 
 from orchestrator.commands.paired_run import words_of
@@ -26,7 +25,6 @@ from orchestrator.storage.writer import CampaignWriter
 
 pytestmark = pytest.mark.slow
 
-SUPPORT = Path(__file__).parents[1] / "support"
 BOTH = [
     "--config-dir", str(SUPPORT / "conf"), "task=numbers", "model=echo", "model.sleep_ms=0", "cluster=inline",
     "measurement.rule=rounds", "measurement.min_rounds=3", "measurement.max_rounds=3", "--quiet",
@@ -124,15 +122,6 @@ def test_an_interrupted_pair_goes_on_by_the_command_that_status_proposes(run: An
     done = orchestrator(*shlex.split(proposed)[3:], "--gate", "--quiet")
     assert {record.state for name in ("a", "b") for record in records(tmp_path / "my out" / name)} == {"done"}
     assert (done.returncode in (0, 1, 3), "measured apart" in done.stdout) == (True, False)
-
-
-def test_two_deployments_of_a_server_may_be_compared(run: Any) -> None:
-    served = ["model=tiny_asked", "model.request.answer=said.number", "runtime=http_json", "server=url", "server.name=numbers"]
-    with closing(FaultServer()) as one, closing(FaultServer()) as other:
-        words = [*(word for word in BOTH if not word.startswith("model")), *served, CODE, "system=cpu_1core", "--pairs", "3"]
-        done = run(f"server.url={one.url}", f"server.url={other.url}", *words, "--gate")
-    assert done.returncode in (0, 1, 3), done.stderr
-    assert "1 trial of the baseline" in done.stdout
 
 
 def test_a_side_may_be_a_file_a_folder_or_words(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import yaml
 from stored_trials import store
 
@@ -49,21 +48,6 @@ def test_notes_of_a_sweep_stand_beside_its_trials_also_those_left_out(call: Call
         assert f"left out: echo-numbers-{system}-onnxruntime-b1: {why}" in said
 
 
-def test_repeats_are_trials(call: Call, null_words: list[str]) -> None:
-    _, out, _ = call("plan", *null_words, "measurement.repeat=3")
-    ids = trial_ids(out)
-    assert [each[-3:] for each in ids] == ["-r0", "-r1", "-r2"]
-    assert len({each[:-3] for each in ids}) == 1
-
-
-@pytest.mark.parametrize("ending", ["-r1", ""])
-def test_a_reference_is_a_trial_or_all_of_its_repeats(call: Call, null_words: list[str], ending: str) -> None:
-    first, second = trial_ids(call("plan", *null_words, "measurement.repeat=2")[1])
-    assert first.removesuffix("-r0") == second.removesuffix("-r1")
-    code, _, err = call("plan", *null_words, "measurement.repeat=2", f"analysis.reference={first.removesuffix('-r0')}{ending}")
-    assert (code, err) == (0, "")
-
-
 def test_what_was_measured_before_gives_an_estimate(call: Call, null_words: list[str], tmp_path: Path) -> None:
     (first,) = trial_ids(call("plan", *null_words)[1])
     store(tmp_path / "results" / "single" / "2026-01-01T00-00-00Z", first, 90)
@@ -77,15 +61,6 @@ def test_cfg_job_prints_every_trial_as_a_yaml_document(call: Call, null_words: l
     documents = list(yaml.safe_load_all(out))
     assert [document["measurement"]["batch"] for document in documents] == [1, 2]
     assert all(document["task"]["count"] == 20 for document in documents)
-
-
-def test_info_lists_the_choices_of_every_group(call: Call, null_words: list[str]) -> None:
-    code, out, _ = call("--info", *null_words[:2])
-    assert code == 0
-    groups = dict(line.split(":", 1) for line in out.splitlines())
-    assert "echo" in groups["model"]
-    assert "imagenet_samples" in groups["task"]
-    assert "vision" in groups["sweep"]
 
 
 def test_a_plan_that_cannot_show_a_requirement_ends_as_an_assessment_does(call: Call, null_words: list[str], tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -46,33 +46,18 @@ def test_no_module_of_a_strangers_folder_is_imported(tmp_path: Path) -> None:
     assert "8 trials, 0 infeasible" in done.stdout
 
 
-@pytest.mark.skipif(os.name != "posix", reason="a pipe that is closed early looks different elsewhere")
-def test_a_reader_that_leaves_early_changes_nothing(tmp_path: Path) -> None:
-    read, write = os.pipe()
-    os.close(read)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "orchestrator", "--info"], cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, timeout=600, check=False
-        )
-    finally:
-        os.close(write)
-    assert (done.returncode, done.stderr) == (0, b"")
-
-
-WITHOUT_RAY = "import sys; sys.modules['ray'] = None; from orchestrator.__main__ import main; sys.exit(main(sys.argv[1:]))"
+WITHOUT_RAY = """
+import json, sys
+sys.modules["ray"] = None
+from orchestrator.__main__ import main
+print([main(words) for words in json.loads(sys.argv[1])], file=sys.stderr)
+"""
 
 
 def test_stored_results_need_no_ray(tmp_path: Path) -> None:
     (tmp_path / "times.csv").write_text("sample,inference_ms\n" + "".join(f"{number % 5},{number % 7 + 1}\n" for number in range(100)))
-    met = Path(__file__).parents[2] / "docs" / "examples" / "requirements" / "met.yaml"
-    for words, code in (
-        (["import", "times.csv", "--format", "table", "--task", "mine", "results_dir=a"], 0),
-        (["import", "times.csv", "--format", "table", "--task", "mine", "results_dir=b"], 0),
-        (["report", "a"], 0),
-        (["compare", "a", "b"], 0),
-        (["assess", "a", "--requirements", str(met)], 3),
-    ):
-        done = subprocess.run(
-            [sys.executable, "-c", WITHOUT_RAY, *words], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
-        )
-        assert done.returncode == code, done.stderr
+    imports = [["import", "times.csv", "--format", "table", "--task", "mine", f"results_dir={name}", "--quiet"] for name in "ab"]
+    words = [*imports, ["report", "a"], ["compare", "a", "b"]]
+    command = [sys.executable, "-c", WITHOUT_RAY, json.dumps(words)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    assert done.stderr.splitlines()[-1] == "[0, 0, 0, 0]", done.stderr

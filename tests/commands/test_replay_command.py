@@ -7,9 +7,6 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from orchestrator.storage.files import write_json
-from orchestrator.storage.reader import open_campaign
-
 STORED = Path(__file__).parents[1] / "data" / "before_the_house" / "campaign"
 Call = Callable[..., tuple[int, str, str]]
 
@@ -48,12 +45,3 @@ def test_one_trial_with_a_fallback_and_a_trace(campaign: Path, call: Call) -> No
     assert row["rate_per_s"] == pytest.approx(7.5)
     assert row["fallback_mean"] >= row["mean"]
     assert "with fallback" in out
-
-
-def test_a_fallback_that_is_the_only_trial_leaves_nothing_to_replay(campaign: Path, call: Call) -> None:
-    record = open_campaign(campaign).record
-    only = tuple(one for one in record.trials if one.trial_id.endswith("f7052b36-r0"))
-    write_json(campaign / "campaign.json", record.model_copy(update={"trials": only}).model_dump(mode="json"))
-    code, _, err = call("replay", "campaign", "--rate", "1", "--deadline", "20 ms", "--fallback", "f7052b36-r0")
-    assert (code, err.count("\n")) == (2, 1)
-    assert "nothing of campaign can be replayed at this deadline: it takes a trial with a complete round in a closed loop beside " in err

@@ -27,7 +27,7 @@ def composed(name: str) -> Composition:
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_every_shipped_sweep_composes_to_what_hydra_makes_of_its_trials(path: Path) -> None:
-    """Of each sweep its first trial, its last, and one between."""
+    """Of each sweep its last trial and one other."""
     sweep = parse_sweep(yaml.safe_load(path.read_text()))
     rows, _ = combinations({key: tuple(text.split(",")) for key, text in sweep.axes.items()}, sweep.pair, sweep.exclude)
     assert composed(path.stem).name == path.stem
@@ -35,5 +35,5 @@ def test_every_shipped_sweep_composes_to_what_hydra_makes_of_its_trials(path: Pa
     assert len(documents) == len(rows)
     for document in documents:
         parse_trial(document)
-    for place in {0, random.Random(len(rows)).randrange(len(rows)), len(rows) - 1}:
+    for place in {random.Random(len(rows)).randrange(len(rows)), len(rows) - 1}:
         assert documents[place] == by_hydra([*sweep.settings, *(f"{key}={value}" for key, value in rows[place].items())])

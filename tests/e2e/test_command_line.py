@@ -1,10 +1,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -15,28 +11,22 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-SUPPORT = Path(__file__).parents[1] / "support"
-NULL = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo"]
+pytestmark = pytest.mark.slow
+
+NULL = [*program.NULL, "model=echo"]
 SHORT = ["measurement.rule=rounds", "measurement.min_rounds=25", "measurement.max_rounds=25"]
-
-
-def orchestrator(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "orchestrator", *words], cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A campaign of two systems under the embedded Ray, and what was printed."""
+    """A campaign of two systems under the embedded Ray."""
     folder = tmp_path_factory.mktemp("campaign")
     words = ["system=cpu_1core,cpu_all", "model.sleep_ms=1", "analysis.primary=60000ms", f"results_dir={folder / 'r'}"]
-    done = orchestrator("-m", *NULL, *SHORT, *words, cwd=folder)
+    done = program.orchestrator("-m", *NULL, *SHORT, *words, cwd=folder)
     assert done.returncode == 0, done.stderr
-    (folder / "out").write_text(done.stdout)
-    (folder / "err").write_text(done.stderr)
     return folder
 
 
-@pytest.mark.slow
 def test_every_tail_quality_follows_from_the_stored_columns(campaign: Path) -> None:
     """Recompute every figure from timings, predictions and the threshold alone."""
     table = pq.read_table(campaign / "r" / "tail_quality.parquet").to_pylist()
@@ -55,7 +45,6 @@ def test_every_tail_quality_follows_from_the_stored_columns(campaign: Path) -> N
         assert row["interval_low"] - 1e-12 <= row["mean"] <= row["interval_high"] + 1e-12
 
 
-@pytest.mark.slow
 def test_trials_took_turns_on_the_machine_in_visits(campaign: Path) -> None:
     rounds = sorted(
         (row["started_monotonic_ns"], row["duration_ns"], row["visit"], path.name)
@@ -69,49 +58,6 @@ def test_trials_took_turns_on_the_machine_in_visits(campaign: Path) -> None:
     assert Counter(of_rounds) == {of: 2 if of[0] < 12 else 1 for of in visits}
 
 
-@pytest.mark.slow
-def test_report_recomputes_from_the_files_alone(campaign: Path) -> None:
-    before = {path.name: path.read_bytes() for path in (campaign / "r").iterdir() if path.suffix in (".parquet", ".md", ".html")}
-    assert {"tail_quality.parquet", "report.md", "report.html"} < set(before)
-    same = program.orchestrator("report", campaign / "r", cwd=campaign)
-    assert same.returncode == 0, same.stderr
-    assert {name: (campaign / "r" / name).read_bytes() for name in before} == before
-
-    other = program.orchestrator("report", campaign / "r", "analysis.thresholds_ms=[1.5]", cwd=campaign)
-    assert other.returncode == 0, other.stderr
-    labels = set(pq.read_table(campaign / "r" / "tail_quality.parquet").column("threshold").to_pylist())
-    assert "1.5 ms" in labels
-    program.orchestrator("report", campaign / "r", cwd=campaign)
-
-
-@pytest.mark.slow
-def test_ctrl_c_finishes_the_round_and_says_how_to_go_on(tmp_path: Path) -> None:
-    words = [
-        "cluster=inline",
-        "model.sleep_ms=20",
-        "measurement.max_rounds=100000",
-        "measurement.rule=rounds",
-        f"results_dir={tmp_path / 'r'}",
-    ]
-    command = [sys.executable, "-m", "orchestrator", *NULL, *words]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
-        try:
-            until = time.monotonic() + 600
-            while not list(tmp_path.glob("r/trials/*/rounds/part-*.parquet")) and time.monotonic() < until:
-                time.sleep(0.2)
-            started.send_signal(signal.SIGINT)
-            out, err = started.communicate(timeout=600)
-        finally:
-            started.kill()
-    assert started.returncode == 130, err
-    assert "SIGINT: finishing the round" in err
-    assert f"go on with: python -m orchestrator resume {tmp_path / 'r'}" in err
-    state = json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"][0]
-    assert state["state"] == "interrupted"
-    assert "Report:" in out
-
-
-@pytest.mark.slow
 def test_a_failed_trial_gives_exit_code_1_and_the_others_their_result(tmp_path: Path) -> None:
     words = [*NULL, *SHORT, "cluster=inline", "model.fails_to_load=false,true", f"results_dir={tmp_path / 'r'}"]
     done = program.orchestrator("-m", *words, cwd=tmp_path)

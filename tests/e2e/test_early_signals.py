@@ -14,9 +14,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from program import NULL
 
-SUPPORT = Path(__file__).parents[1] / "support"
-WORDS = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", "model.sleep_ms=2"]
+WORDS = [*NULL, "model=echo", "model.sleep_ms=2"]
 RULE = ["measurement.rule=rounds", "measurement.min_rounds=40", "measurement.max_rounds=40"]
 LONG = ["measurement.min_rounds=4000", "measurement.max_rounds=4000"]
 ENDLESS_S = 600
@@ -31,29 +31,12 @@ def temporary(tmp_path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-STOP_BY_A_TEMPORARY_FILE = """
-import os, time
-opened = os.open
-
-def open_and_stop(path, flags, *rest, **named):
-    descriptor = opened(path, flags, *rest, **named)
-    if flags & os.O_EXCL and os.path.dirname(path) == os.environ["TMPDIR"]:
-        os.open = opened
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(1)
-    return descriptor
-
-os.open = open_and_stop
-"""
-"""Has the first temporary file stop the program as soon as it is there."""
-
-
-def start(folder: Path, *words: str, ignore: int | None = None, before: str = "") -> subprocess.Popen[str]:
+def start(folder: Path, *words: str, ignore: int | None = None) -> subprocess.Popen[str]:
     """Start a campaign whose temporary files lie in a folder of its own, also where this process ignores signals."""
     ways = dict.fromkeys((signal.SIGTERM, signal.SIGHUP), "SIG_DFL") | ({} if ignore is None else {ignore: "SIG_IGN"})
     prelude = "".join(f"signal.signal({number:d}, signal.{way}); " for number, way in ways.items())
     interrupt = "signal.signal(signal.SIGINT, signal.default_int_handler)"
-    program = f"import signal; {prelude}{interrupt}\n{before}\nimport runpy; runpy.run_module('orchestrator', run_name='__main__', alter_sys=True)"
+    program = f"import signal; {prelude}{interrupt}\nimport runpy; runpy.run_module('orchestrator', run_name='__main__', alter_sys=True)"
     chosen = {word.partition("=")[0]: word for word in [*RULE, *words]}
     command = [sys.executable, "-c", program, *WORDS, "results_dir=r", *chosen.values()]
     environment = {**os.environ, "TMPDIR": str((folder / "t").readlink())}
@@ -101,7 +84,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 
 @needs_proc
-@pytest.mark.parametrize(("sent", "times"), [(signal.SIGTERM, 1), (signal.SIGHUP, 5), (signal.SIGINT, 2)])
+@pytest.mark.parametrize(("sent", "times"), [(signal.SIGHUP, 5), (signal.SIGINT, 2)])
 def test_a_signal_in_the_first_moment_ends_the_program_with_130(tmp_path: Path, sent: signal.Signals, times: int) -> None:
     with start(tmp_path, "cluster=inline") as driver:
         wait_until(lambda: receives_signals(driver))
@@ -110,13 +93,6 @@ def test_a_signal_in_the_first_moment_ends_the_program_with_130(tmp_path: Path, 
         _, told = driver.communicate(timeout=ENDLESS_S)
     assert driver.returncode == 130, told
     assert "Traceback" not in told
-    wait_until_nothing_is_left(tmp_path)
-
-
-def test_a_signal_while_the_temporary_folder_is_tried_leaves_no_file(tmp_path: Path) -> None:
-    with start(tmp_path, "cluster=inline", before=STOP_BY_A_TEMPORARY_FILE) as driver:
-        _, told = driver.communicate(timeout=ENDLESS_S)
-    assert driver.returncode == 130, told
     wait_until_nothing_is_left(tmp_path)
 
 
@@ -138,7 +114,7 @@ def test_two_signals_while_ray_starts_end_the_program_with_130(tmp_path: Path) -
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("sent", "until", "word"),
-    [(signal.SIGTERM, "loading", "measurement.warmup_rounds=50"), (signal.SIGINT, ": round ", "model.sleep_ms=20")],
+    [(signal.SIGINT, ": round ", "model.sleep_ms=20")],
 )
 def test_a_second_signal_ends_the_program_at_once_with_130(tmp_path: Path, sent: signal.Signals, until: str, word: str) -> None:
     with start(tmp_path, *LONG, word) as driver:

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from program import orchestrator
+from program import NULL, orchestrator
 
 pytestmark = pytest.mark.slow
 
-SUPPORT = Path(__file__).parents[1] / "support"
 WORDS = [
-    "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", "model.sleep_ms=6",
+    *NULL, "model=echo", "model.sleep_ms=6",
     "measurement.rule=rounds", "measurement.min_rounds=20", "measurement.max_rounds=20", "cluster=inline", "-m", "measurement.repeat=2",
 ]  # fmt: skip
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from null_trials import null_document
 from null_trials import planned as plan_of
-from small_campaign import Clock
-from virtual_clock import at_rest
+from virtual_clock import NoisyClock, at_rest
 
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.commands.progress import Progress
@@ -66,7 +65,7 @@ def campaigns(null_targets: Path, tmp_path: Path, tmp_path_factory: pytest.TempP
 def measure(directory: Path, trials: list[PlannedTrial], day: int = 1, seed: int = 0, name: str = "vision", paced: bool = False) -> None:
     created = datetime(2026, 3, day, 12, 30, tzinfo=UTC)
     record = CampaignRecord(code_version="1.0", name=name, command=("+sweep=vision",), trials=tuple(trials), created_at=created)
-    clock = Clock(seed)
+    clock = NoisyClock(seed)
     monotonic = clock if paced else clock.now
     with CampaignWriter.create(directory, record) as writer, tempfile.TemporaryDirectory() as scratch:
         executor = InlineExecutor(Path(scratch), directory.parent / "cache", clock, monotonic)  # without a guard, a process of its own

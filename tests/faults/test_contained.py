@@ -7,29 +7,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import null_trials
 import numpy as np
 import pytest
 
 from orchestrator.commands.progress import Progress
-from orchestrator.configuration.config import parse_trial
-from orchestrator.machine.host import read_machine
 from orchestrator.measurement.failures import Stamps
 from orchestrator.running import course
 from orchestrator.running.attempt import RoundCalls
 from orchestrator.running.executor import SessionLost
 from orchestrator.running.inline import InlineExecutor, InlineJob, InlineSession, open_inline
 from orchestrator.running.pipeline import own_rule, run_trials
-from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.stats.stopping import StoppingRule
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.trial_writer import TrialWriter
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import Inspector
 
 pytestmark = pytest.mark.slow
 
-TARGET = {"kind": "image_classification"}
 VICTIMS_SAMPLES = 7
 SCHEDULES = ("sequential", "visits")
 
@@ -40,21 +36,12 @@ class Breaks(LookupError):
 
 def three_trials(schedule: str) -> tuple[PlannedTrial, ...]:
     """The second one is the victim; it has another number of samples."""
-    candidates = []
-    for name, count in (("first", 20), ("victim", VICTIMS_SAMPLES), ("third", 20)):
-        document = {
-            "model": {
-                "name": name, "target": "null_targets:NullModel", "runtimes": ["torch"], "sleep_ms": 0, "wrong": [3], "raises_on": [],
-                "fails_to_load": False, "dies": False, **TARGET,
-            },
-            "task": {"name": "numbers", "target": "null_targets:Numbers", "count": count, **TARGET},
-            "system": {"name": "cpu_all"},
-            "runtime": {"name": "torch"},
-            "measurement": {"rule": "rounds", "min_rounds": 3, "max_rounds": 3, "schedule": schedule, "visit_rounds": 2},
-        }  # fmt: skip
-        trial = parse_trial(document)
-        candidates.append(Candidate(trial, Inspector().open(trial).inspection, read_machine()))
-    return make_plan_of(candidates).trials
+    counts = {"first": 20, "victim": VICTIMS_SAMPLES, "third": 20}
+    of_all = {"schedule": schedule, "visit_rounds": 2}
+    documents = [
+        null_trials.null_document(model={"name": name}, task={"count": count}, measurement=of_all) for name, count in counts.items()
+    ]
+    return tuple(null_trials.planned(*documents))
 
 
 def concerns(victim: PlannedTrial, argument: Any) -> bool:
@@ -83,10 +70,7 @@ def campaign(null_targets: Path, tmp_path: Path) -> Callable[..., tuple[Campaign
                 super().trial_ended(planned, state, reason)
 
         record = CampaignRecord(code_version="test", name="test", trials=trials)
-        with (
-            CampaignWriter.create(tmp_path / "results", record) as writer,
-            open_inline(tmp_path / "cache") as executor,
-        ):
+        with CampaignWriter.create(tmp_path / "results", record) as writer, open_inline(tmp_path / "cache") as executor:
             run_trials(trials, executor, writer, Listens(len(trials), None), threading.Event(), rule_of=rule_of)
         return open_campaign(tmp_path / "results"), told
 

@@ -31,7 +31,7 @@ def trial(folder: Path, **options: Any) -> dict[str, Any]:
 def told(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     """Faults that a model tells as exceptions, which pass through the same code in the driver's process. -1 is while it loads."""
     folder = tmp_path_factory.mktemp("told")
-    faults = {"gpu": 7, "memory": 7, "raise": -1}
+    faults = {"gpu": 7, "memory": 7, "exit": 7, "raise": -1}
     words = faulty(folder, {"model.fault": list(faults), "model.at_round": list(faults.values())})
     return folder / "r", program.orchestrator(*words, "cluster=inline", cwd=folder)
 
@@ -43,6 +43,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
         ("faulted", "kill", "process killed"),
         ("told", "gpu", "gpu error"),
         ("told", "memory", "out of memory"),
+        ("told", "exit", "too many errors"),
         ("told", "raise", "load failed"),
     ],
 )

@@ -15,8 +15,8 @@ from orchestrator.contracts import InputError
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.subject.targets import code_of_its_own
 
-MUTATIONS = 200
-OTHERS = 5
+MUTATIONS = 100
+OTHERS = 2
 """How many other files stand in the place of each one."""
 
 

@@ -15,13 +15,12 @@ from pathlib import Path
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from program import NULL
 
 pytestmark = pytest.mark.slow
 
-SUPPORT = Path(__file__).parents[1] / "support"
 ROUNDS = 16
 RULE = ["measurement.rule=rounds", f"measurement.min_rounds={ROUNDS}", f"measurement.max_rounds={ROUNDS}", "results_dir=r"]
-NULL = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", *RULE]
 ENDLESS_S = 600
 """Keeps a test that hangs from hanging for ever."""
 
@@ -78,7 +77,7 @@ def test_a_killed_driver_is_gone_on_with_at_once_and_so_is_a_dead_ray(tmp_path: 
     """Nothing is lost or measured twice, and the process that a driver has left never overlaps a new round."""
     trace = tmp_path / "trace"
     trace.touch()  # what is there is known as a path, and no part of the trial's id
-    words = [*NULL, "task.count=5", "model=traced", "model.sleep_ms=100", f"model.trace={trace}", "system=cpu_1core"]
+    words = [*NULL, *RULE, "task.count=5", "model=traced", "model.sleep_ms=100", f"model.trace={trace}", "system=cpu_1core"]
     with started(tmp_path, temporary, *words) as driver:
         driver.kill()
         driver.communicate()
@@ -115,17 +114,3 @@ def test_a_killed_driver_is_gone_on_with_at_once_and_so_is_a_dead_ray(tmp_path: 
     assert len(spans) == 3
     assert all(one[1] < other[0] for one, other in pairwise(sorted(spans.values())))
     assert {process["pid"] for process in record["processes"]} == set(spans)
-
-
-def test_a_dead_head_ends_the_program_which_says_how_to_go_on(tmp_path: Path, temporary: Path) -> None:
-    words = [*NULL, "-m", "model=echo", "model.sleep_ms=15,16"]
-    with started(tmp_path, temporary, *words) as driver:
-        kill(temporary, "gcs_server")
-        _, told = driver.communicate(timeout=ENDLESS_S)
-    assert driver.returncode == 1, told
-    assert told_of_loss(told, "gcs_server"), told
-    states = {trial["state"] for trial in json.loads((tmp_path / "r" / "campaign.json").read_text())["trials"]}
-    assert states == {"interrupted"}  # both were loaded
-    assert any(pq.read_table(path).num_rows for path in tmp_path.glob("r/trials/*/rounds"))
-    wait_until(lambda: not any(str(temporary) in " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])))
-    assert list(temporary.iterdir()) == []

@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import shutil
-import sys
 import tempfile
 import threading
 import time
@@ -17,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from program import NULL, orchestrator, rounds
 from stranger import NOBODY, NOGROUP, as_stranger, needs_root, stranger
 
-from orchestrator.__main__ import main
 from orchestrator.contracts import InputError
 from orchestrator.distributed.cluster import private_folder
 from orchestrator.machine.locks import VARIABLE, own_folder_path
@@ -32,12 +31,8 @@ from orchestrator.storage.reader import open_campaign
 
 pytestmark = [pytest.mark.slow, needs_root]
 
-SUPPORT = Path(__file__).parents[1] / "support"
 SLEEP_MS = 2
-WORDS = [
-    "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "model=echo", f"model.sleep_ms={SLEEP_MS}",
-    "measurement.rule=rounds", "measurement.min_rounds=3", "measurement.max_rounds=3", "cluster=inline",
-]  # fmt: skip
+WORDS = [*NULL, "model=echo", f"model.sleep_ms={SLEEP_MS}", *rounds(3)]
 VICTIM = 61_000 + os.getpid() % 1000
 """A user without root's rights, whom the stranger attacks."""
 
@@ -52,26 +47,20 @@ def public() -> Iterator[Path]:
 
 
 @pytest.fixture
-def campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+def campaign(tmp_path: Path) -> Callable[..., tuple[int, str]]:
     """Measures a campaign into ``tmp_path/results`` in this process; the exit code and what it said on stderr."""
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.chdir(tmp_path)
 
     def run(*words: str) -> tuple[int, str]:
-        code = main([*WORDS, "results_dir=results", *words])
-        return code, capsys.readouterr().err
+        done = orchestrator(*WORDS, "results_dir=results", *words, cwd=tmp_path)
+        return done.returncode, done.stderr
 
-    yield run
-    sys.modules.pop("null_targets", None)
+    return run
 
 
 def times_are_real(results: Path) -> bool:
     """Whether every inference took as long as its model sleeps."""
     tables = [pq.read_table(path) for path in results.glob("trials/*/timings")]
     return bool(tables) and all(min(table["inference_ns"].to_pylist()) >= SLEEP_MS * 1_000_000 for table in tables)
-
-
-# --- stamps
 
 
 def test_stamps_can_be_neither_guessed_nor_touched(public: Path) -> None:
@@ -141,9 +130,6 @@ def test_stamps_that_others_could_have_written_are_not_used(public: Path, spoil:
         take_stamps(scratch.path)
 
 
-# --- locks
-
-
 @pytest.fixture
 def victims_folder() -> Iterator[Path]:
     """The name that the victim's folder of locks will have."""
@@ -166,15 +152,6 @@ def test_a_victims_folder_that_a_stranger_made_first_is_one_line(
     assert told.startswith(f"InputError: {victims_folder} belongs to user nobody ({NOBODY})" if make is os.mkdir else no_folder)
     assert f"it is to hold the locks of user {VICTIM} alone: have it removed, by its owner or root" in told
     assert "\n" not in told
-
-
-def test_a_victims_locks_are_out_of_reach(victims_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE)
-    with stranger(lambda: Turn("a", "campaign a").take(), uid=VICTIM) as victim:
-        assert victim.told == "done"
-        for attack in (lambda: os.open(victims_folder, os.O_RDONLY), victims_folder.rmdir, lambda: victims_folder.rename("/tmp/x")):
-            assert "PermissionError" in as_stranger(attack)
-        assert as_stranger(check_turn, uid=VICTIM) == "done"
 
 
 @pytest.mark.parametrize(
@@ -266,9 +243,6 @@ def test_a_campaign_waits_for_another_user_and_says_for_whom(
     assert times_are_real(tmp_path / "results")
 
 
-# --- Ray
-
-
 def test_rays_folder_and_token_are_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
     with Keeper() as keeper:
@@ -287,15 +261,12 @@ def test_rays_folder_and_token_are_out_of_reach(monkeypatch: pytest.MonkeyPatch)
             assert "PermissionError" in as_stranger(attack)
 
 
-# --- results
-
-
 def test_a_results_folder_that_others_may_write_gives_no_other_number(
     campaign: Callable[..., tuple[int, str]], public: Path, tmp_path: Path
 ) -> None:
     """Parts exchanged between two trials."""
     results = public / "results"
-    assert main([*WORDS, f"results_dir={results}", "-m", "measurement.repeat=2"]) == 0
+    assert campaign(f"results_dir={results}", "-m", "measurement.repeat=2")[0] == 0
     for path in (results, *results.rglob("*")):
         path.chmod(0o777 if path.is_dir() else 0o666)
     first, second = sorted((results / "trials").iterdir())
@@ -311,35 +282,6 @@ def test_a_results_folder_that_others_may_write_gives_no_other_number(
         open_campaign(results).matrix(first.name)
     assert as_stranger(exchange) == "done"
     open_campaign(results).matrix(first.name)
-
-
-def test_a_results_folder_that_a_stranger_prepared_is_one_line(campaign: Callable[..., tuple[int, str]], public: Path) -> None:
-    results = public / "results"
-    for name, make in ((".lock", os.mkfifo), ("trials", os.mkdir), ("campaign.json", lambda path: path.symlink_to("/etc/passwd"))):
-
-        def attack(name: str = name, make: Callable[[Path], None] = make) -> None:
-            results.mkdir()
-            make(results / name)
-
-        assert as_stranger(attack) == "done"
-        code, told = campaign(f"results_dir={results}")
-        assert code == 2
-        assert told.startswith(f"error: {results}")
-        assert told.count("\n") == 1
-        shutil.rmtree(results)
-
-
-def test_a_results_folder_of_another_user_takes_consent_which_is_recorded(campaign: Callable[..., tuple[int, str]], public: Path) -> None:
-    results = public / "results"
-    assert as_stranger(lambda: (results.mkdir(), results.chmod(0o777))) == "done"
-    told = f"{results} can be written by every user: others could exchange what is measured there"
-    assert campaign(f"results_dir={results}") == (2, f"error: {told}; name a folder of your own with results_dir=, or add --trust\n")
-    assert list(results.iterdir()) == []
-    code, said = campaign(f"results_dir={results}", "--trust")
-    assert code == 0
-    assert f"{told}, which campaign.json and the report note\n" in said
-    assert open_campaign(results).record.open_to == (f"{results} can be written by every user",)
-    assert f"could have exchanged these results: {results} can be written by every user." in (results / "report.md").read_text()
 
 
 def test_who_could_change_a_results_folder(public: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import random
@@ -21,7 +22,7 @@ from orchestrator.__main__ import main
 from orchestrator.analysis.table import tables
 from orchestrator.contracts import InputError
 
-MUTATIONS = 70 * EFFORT
+MUTATIONS = 40 * EFFORT
 OF_ANALYSIS = 1
 """Verbs that compute everything, run per mutation; which ones, changes from one to the next."""
 DEEP = 500
@@ -75,28 +76,11 @@ def mutate_document(document: Any, chance: random.Random) -> tuple[Any, str]:
     changed = copy.deepcopy(document)
     at = chance.choice(list(places(changed))[1:])
     holder, key = value_at(changed, at[:-1]), at[-1]
-    old = holder[key]
-    kind = chance.choice(["replace"] * 6 + ["delete", "nest", "wrap", "rename", "swap", "double", "cut", "negate"])
-    if kind == "replace":
-        holder[key] = strange_values(chance)
-    elif kind == "delete":
-        del holder[key]
-    elif kind == "nest":
-        holder[key] = {"x": old}
-    elif kind == "wrap":
-        holder[key] = [old]
-    elif kind == "rename" and isinstance(holder, dict):
-        holder["unknown"] = holder.pop(key)
-    elif kind == "swap":
-        other = value_at(changed, chance.choice([place for place in places(changed) if place != at]))
-        holder[key] = copy.deepcopy(other)
-    elif kind == "double" and isinstance(holder, list):
-        holder.append(copy.deepcopy(old))
-    elif kind == "cut" and isinstance(old, str | list):
-        holder[key] = old[: len(old) // 2]
-    elif kind == "negate" and isinstance(old, int | float):
-        holder[key] = -old
-    return changed, f"{kind} {'.'.join(map(str, at))} -> {str(holder[key])[:60] if kind == 'replace' else ''}"
+    old = holder.pop(key) if isinstance(holder, dict) else holder[key]
+    new = chance.choice([strange_values(chance), {"x": old}, [old], value_at(document, chance.choice(list(places(document)))), ...])
+    if new is not ...:  # else a key of a mapping is gone
+        holder[key] = copy.deepcopy(new)
+    return changed, f"{'.'.join(map(str, at))} -> {str(new)[:60]}"
 
 
 def mutate_text(path: Path, document: Any, chance: random.Random) -> str:
@@ -143,29 +127,24 @@ STRANGE_TYPES: list[Callable[[pa.ChunkedArray], Any]] = [
 def mutate_table(table: pa.Table, chance: random.Random) -> tuple[pa.Table, str]:
     name = chance.choice(table.column_names)
     at = table.column_names.index(name)
-    kind = chance.choice(["type"] * 6 + ["drop", "rename", "more", "fewer", "none", "shuffled", "extra", "twice"])
-    if kind == "type":
-        for _ in range(20):
-            place = chance.randrange(len(STRANGE_TYPES))
-            try:
-                return table.set_column(at, name, STRANGE_TYPES[place](table.column(name))), f"{name} of strange type {place}"
-            except (pa.ArrowException, TypeError, ValueError):
-                continue
-    if kind == "drop":
-        return table.drop_columns([name]), f"{name} dropped"
-    if kind == "rename":
-        return table.rename_columns([f"{other}_x" if other == name else other for other in table.column_names]), f"{name} renamed"
-    if kind == "more":
-        return pa.concat_tables([table, table.slice(0, 1)]), "first row again"
-    if kind == "fewer":
-        return table.slice(1), "first row gone"
-    if kind == "none":
-        return table.slice(0, 0), "no rows"
-    if kind == "shuffled":
-        return table.take(pa.array(chance.sample(range(table.num_rows), table.num_rows), pa.int64())), "rows shuffled"
-    if kind == "extra":
-        return table.append_column("score_x", pa.array(["x"] * table.num_rows)), "a strange column more"
-    return table.append_column(name, table.column(name)), f"{name} twice"
+    order = pa.array(chance.sample(range(table.num_rows), table.num_rows), pa.int64())
+    whole = {
+        "dropped": lambda: table.drop_columns([name]),
+        "renamed": lambda: table.rename_columns([f"{other}_x" if other == name else other for other in table.column_names]),
+        "first row again": lambda: pa.concat_tables([table, table.slice(0, 1)]),
+        "first row gone": lambda: table.slice(1),
+        "no rows": lambda: table.slice(0, 0),
+        "shuffled": lambda: table.take(order),
+        "a column more": lambda: table.append_column("score_x", pa.array(["x"] * table.num_rows)),
+        "twice": lambda: table.append_column(name, table.column(name)),
+    }
+    if chance.random() < 0.5:
+        kind = chance.choice(list(whole))
+        return whole[kind](), f"{name}: {kind}"
+    while True:
+        place = chance.randrange(len(STRANGE_TYPES))
+        with contextlib.suppress(pa.ArrowException, TypeError, ValueError):
+            return table.set_column(at, name, STRANGE_TYPES[place](table.column(name))), f"{name} of strange type {place}"
 
 
 def mutate(path: Path, chance: random.Random) -> str:

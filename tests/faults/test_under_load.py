@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -90,29 +89,6 @@ def test_a_driver_that_is_killed_loses_and_repeats_nothing(tmp_path: Path) -> No
     assert len(record["processes"]) == 3
     assert record["faults"] == []
     assert len(rounds) >= 40
-
-
-@pytest.mark.slow
-def test_one_ctrl_c_ends_the_stream_after_its_round(tmp_path: Path) -> None:
-    """A stream of ten minutes: the program ends long before, with whole rounds."""
-    words = ["model=traced", "model.sleep_ms=2", f"model.trace={tmp_path / 'trace'}", *SHORT, *LOADED, "load.stream_s=600"]
-    command = [sys.executable, "-m", "orchestrator", *NULL, *words, f"results_dir={tmp_path / 'r'}"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as it:
-        until = time.monotonic() + 600
-        while time.monotonic() < until and it.poll() is None and not _inferences(tmp_path / "trace", 200):
-            time.sleep(0.1)
-        it.send_signal(signal.SIGINT)
-        _, said = it.communicate(timeout=600)
-    assert it.returncode == 130, said
-    (place,) = tmp_path.glob("r/trials/*")
-    record, rounds = check_conserved(place)
-    assert record["state"] == "interrupted"
-    assert {row["stream"] for row in rounds} == {0}
-    assert not any(row["incomplete"] for row in rounds)
-
-
-def _inferences(trace: Path, least: int) -> bool:
-    return trace.exists() and trace.read_text().count("\n") >= least
 
 
 def kill_after_part(part: int, *words: str, cwd: Path) -> None:

@@ -1,7 +1,5 @@
 """The runner of benchmarks: bars, what is left out, the page of results and the exit code."""
 
-from __future__ import annotations
-
 import json
 import math
 import sys
@@ -12,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import run
-from benchmarks.common import Bar, Benchmark, Figure, LeftOut, at_least, at_most, cells, neighbours, shown
+from benchmarks.common import Bar, Benchmark, Figure, LeftOut, at_least, at_most, cells, left_out, neighbours, shown
 
 BUSY = {"busy": True}
 
@@ -48,6 +46,8 @@ def test_figures_have_the_bar_of_their_name() -> None:
 def test_a_bar_that_no_figure_has_is_missed_by_a_whole_run_alone() -> None:
     assert [(row["figure"], row["pass"]) for row in rows(of_figures(Figure("time", 1)))] == [("time", True), ("rate", False)]
     assert len(rows(of_figures(Figure("time", 1)), quick=True)) == 1
+    without = Benchmark("made_up", "Nothing", lambda asked: iter([left_out("peer")]), {"times as fast as peer": at_least(2)})
+    assert [(row["figure"], row["pass"]) for row in rows(without)] == [("peer", None)]
 
 
 def test_a_benchmark_that_cannot_run_is_left_out_and_misses_nothing() -> None:

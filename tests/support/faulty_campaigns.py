@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-SUPPORT = Path(__file__).parent
-NULL = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "task=numbers", "system=cpu_1core"]
+import program
+
+NULL = [*program.NULL, "system=cpu_1core"]
 ROUNDS = 12
 SHORT = ["measurement.rule=rounds", f"measurement.min_rounds={ROUNDS}", f"measurement.max_rounds={ROUNDS}", "measurement.round_timeout_s=6"]
 LOAD = {"load": "poisson", "load.rate_per_s": "200", "load.stream_s": "0.5", "load.ramp_s": "0.1", "load.seed": "3"}

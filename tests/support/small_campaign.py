@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 import sys
 import tempfile
 import threading
@@ -16,11 +15,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from virtual_clock import at_rest
+from null_trials import null_trial
+from virtual_clock import NoisyClock, at_rest
 
 from orchestrator.commands.progress import Progress
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.configuration.config import CampaignConfig, parse_trial
+from orchestrator.configuration.config import CampaignConfig
 from orchestrator.machine.host import read_machine
 from orchestrator.running.inline import InlineExecutor
 from orchestrator.running.pipeline import run_trials
@@ -33,21 +33,6 @@ from orchestrator.subject.inspection import Inspector
 CODE = Path(__file__).parent / "code"
 
 
-class Clock:
-    """Readings 1 to 9 ms apart."""
-
-    def __init__(self, seed: int = 0) -> None:
-        self._now, self._random = 0, random.Random(seed)
-
-    def __call__(self) -> int:
-        self._now += self._random.randint(1, 9) * 1_000_000
-        return self._now
-
-    def now(self) -> int:
-        """Return the last reading."""
-        return self._now
-
-
 @contextmanager
 def importable() -> Iterator[None]:
     sys.path.append(str(CODE))
@@ -58,19 +43,14 @@ def importable() -> Iterator[None]:
         sys.modules.pop("null_targets", None)
 
 
-def trial_of(wrong: list[int], system: str, repeat: int, rounds: int, samples: int, raises_on: list[int]) -> Candidate:
-    kind = {"kind": "image_classification"}
-    document = {
-        "model": {
-            "name": "null", "target": "null_targets:NullModel", "runtimes": ["torch"], "sleep_ms": 0, "wrong": wrong, "raises_on": raises_on,
-            "fails_to_load": False, "dies": False, **kind,
-        },
-        "task": {"name": "numbers", "target": "null_targets:Numbers", "count": samples, **kind},
-        "system": {"name": system},
-        "runtime": {"name": "torch", "packages": ["json"]},
-        "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "max_errors": 0 if len(raises_on) > 1 else 9, "repeat": repeat},
-    }  # fmt: skip
-    trial = parse_trial(document)
+def candidate(wrong: list[int], system: str, repeat: int, rounds: int, samples: int, raises_on: list[int]) -> Candidate:
+    trial = null_trial(
+        model={"wrong": wrong, "raises_on": raises_on},
+        task={"count": samples},
+        system={"name": system},
+        runtime={"packages": ["json"]},
+        measurement={"min_rounds": rounds, "max_rounds": rounds, "max_errors": 0 if len(raises_on) > 1 else 9, "repeat": repeat},
+    )
     return Candidate(trial, Inspector().open(trial).inspection, read_machine())
 
 
@@ -80,9 +60,9 @@ def measure_small(
     """Measure the campaign into a new directory, in this process and on a clock of its own."""
     with importable(), tempfile.TemporaryDirectory() as scratch:
         candidates = [
-            trial_of([1], "cpu_all", repeat, rounds, samples, []),
-            trial_of([1, 2], "cpu_1", repeat, rounds, samples, [3]),
-            trial_of([2], "cpu_all", 1, rounds, samples, [0, 1, 2, 3]),
+            candidate([1], "cpu_all", repeat, rounds, samples, []),
+            candidate([1, 2], "cpu_1", repeat, rounds, samples, [3]),
+            candidate([2], "cpu_all", 1, rounds, samples, [0, 1, 2, 3]),
         ]
         plan = make_plan_of(candidates)
         record = CampaignRecord(
@@ -91,7 +71,7 @@ def measure_small(
             created_at=datetime(2026, 3, day, 12, 30, tzinfo=UTC), config=CampaignConfig(analysis=AnalysisConfig(thresholds_ms=(14,), primary=primary)),
         )  # fmt: skip
         with CampaignWriter.create(directory, record) as writer:
-            clock = Clock(seed)
+            clock = NoisyClock(seed)
             executor = InlineExecutor(Path(scratch), Path(scratch, "cache"), clock, clock.now)  # without a guard, a process of its own
             run_trials(list(plan.trials), executor, writer, Progress(len(plan.trials), None), threading.Event(), now_ns=at_rest)
     return directory

@@ -15,10 +15,9 @@ import math
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from xml.etree import ElementTree
 
 import program
 import pyarrow.parquet as pq
@@ -68,7 +67,7 @@ def _read(name: str, *more: Call) -> list[Call]:
     where, to = f"c/{name}", f"out/{name.replace('/', '-')}-assess"
     files = f"--json {to}.json --junit {to}.xml"
     return [
-        call(f"report {where} --full", f"{where}/*.parquet", f"{where}/report.md"),
+        call(f"report {where} --full", f"{where}/*.parquet"),
         call(f"status {where}", told=True),
         call(f"inspect {where} {{trial}} --top 5", told=True),
         call(f"explain {where}", told=True),
@@ -93,7 +92,7 @@ def _import(name: str, files: str, form: str, *words: str) -> list[Call]:
     given = " ".join([f"results_dir={to}", *words])
     return [
         call(f"import imports/{files} --format {form} --task asked --quiet {given}"),
-        call(f"report {to}", f"{to}/*.parquet", f"{to}/report.md"),
+        call(f"report {to}", f"{to}/*.parquet"),
         call(f"status {to}", told=True),
     ]
 
@@ -179,7 +178,6 @@ CASES: dict[str, list[Call]] = {
         call(
             f"report {' '.join(DAYS[:3])} --into out/several",
             "out/several/*.parquet",
-            "out/several/report.md",
         ),
         call(
             f"assess {' '.join(DAYS[:5])} {ASKED} --json out/sessions.json",
@@ -305,47 +303,10 @@ def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
         yield place, value
 
 
-def _markdown(path: Path) -> Iterator[tuple[str, Table]]:
-    """Yield the tables of a page, each by the heading above it."""
-    title, seen = "", Counter[str]()
-    rows: list[list[str]] = []
-    for line in [*path.read_text("utf-8").splitlines(), ""]:
-        if line.startswith("|"):
-            rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))])
-            continue
-        if len(rows) > 1:
-            seen[title] += 1
-            name = f"{path.name}:{title}:{seen[title]}"
-            columns = list(zip(*rows[2:], strict=False)) if len(rows) > 2 else [()] * len(rows[0])
-            yield (
-                name,
-                {f"{place}-{head}": list(columns[place]) for place, head in enumerate(rows[0])},
-            )
-        rows = []
-        if line.startswith("#"):
-            title = line.strip("# ")
-
-
-def _xml(path: Path) -> Iterator[tuple[str, Table]]:
-    table: Table = {}
-    for element in ElementTree.parse(path).iter():
-        for name, value in element.attrib.items():
-            if name not in ("message", "time", "timestamp", "hostname"):
-                table.setdefault(f"{element.tag}.{name}", []).append(_cell(value))
-    yield path.name, table
-
-
-def _lines(path: Path) -> Iterator[tuple[str, Table]]:
-    yield path.name, {"line": path.read_text("utf-8").splitlines()}
-
-
 READERS = {
     ".parquet": _parquet,
     ".csv": _csv,
     ".json": _json,
-    ".md": _markdown,
-    ".xml": _xml,
-    ".tex": _lines,
 }
 
 
@@ -364,116 +325,34 @@ def write_expected(case: str, tables: Tables) -> None:
     (EXPECTED / f"{case}.json.xz").write_bytes(packed)
 
 
-class Difference(NamedTuple):
-    """What differs in one column of one table: how many cells, by how much, and an example.
-
-    ``furthest`` is the largest relative difference of two numbers, infinite where a cell is of
-    another kind, and None where none of the cells that differ are numbers.
-    """
-
-    table: str
-    column: str
-    cells: int
-    furthest: float | None
-    example: str
-
-    def __str__(self) -> str:
-        """Return it in one line."""
-        far = "" if self.furthest is None else f", by {self.furthest:.3g} at most"
-        return f"{self.table}.{self.column}: {self.cells} cells{far}: {self.example[:300]}"
-
-
-GONE, NEW = "is there no longer", "is new"
-
-
-def differences(expected: Tables, found: Tables) -> Iterator[Difference]:
-    """Yield what differs, by table and column; the column ``*`` stands for a table or its rows."""
+def differences(expected: Tables, found: Tables) -> Iterator[str]:
+    """Yield what differs, a line for each column, with an example."""
     for name in sorted({*expected, *found}):
-        if name not in found and expected[name] and not any(expected[name].values()):
+        before, after = _in_order(expected.get(name, {})), _in_order(found.get(name, {}))
+        if name not in found and not any(before.values()):
             continue  # a table without rows is not written
-        if name not in found or name not in expected:
-            yield Difference(name, "*", 1, None, GONE if name in expected else NEW)
-            continue
-        yield from _differences(name, expected[name], found[name])
+        for column in sorted({*before, *after}):
+            old, new = before.get(column), after.get(column)
+            if old is None or new is None or len(old) != len(new):
+                yield f"{name}.{column}: {old and len(old)} cells, now {new and len(new)}"
+            elif far := [pair for pair in zip(old, new, strict=True) if not are_equal(*pair)]:
+                yield f"{name}.{column}: {len(far)} cells, such as {far[0][0]!r} -> {far[0][1]!r}"
 
 
-def _differences(name: str, before: Table, after: Table) -> Iterator[Difference]:
-    rows_before, rows_after = _rows(before), _rows(after)
-    common = [key for key in rows_before if key in rows_after]
-    if lost := [key for key in rows_before if key not in rows_after]:
-        yield Difference(name, "*", len(lost), None, f"rows are there no longer: {lost[0]}")
-    if new := [key for key in rows_after if key not in rows_before]:
-        yield Difference(name, "*", len(new), None, f"rows are new: {new[0]}")
-    for column in sorted({*before, *after}):
-        if column not in after or column not in before:
-            cells = len(before.get(column, after.get(column, [])))
-            yield Difference(name, column, cells, None, GONE if column in before else NEW)
-            continue
-        if len(before[column]) == len(rows_before) and len(after[column]) == len(rows_after):
-            old, new_ones = before[column], after[column]
-            pairs = [(old[rows_before[key]], new_ones[rows_after[key]]) for key in common]
-        elif len(before[column]) == len(after[column]):
-            pairs = list(zip(before[column], after[column], strict=True))
-        else:
-            example = f"{len(before[column])} cells, now {len(after[column])}"
-            yield Difference(name, column, len(after[column]), None, example)
-            continue
-        yield from _of_cells(name, column, pairs)
-
-
-def _of_cells(name: str, column: str, pairs: Sequence[tuple[Any, Any]]) -> Iterator[Difference]:
-    far = [(distance, pair) for pair in pairs if (distance := distance_of(*pair)) is not None]
-    if far:
-        numbers = [distance for distance, _ in far if not math.isnan(distance)]
-        before, after = max(far, key=lambda one: -1 if math.isnan(one[0]) else one[0])[1]
-        furthest, example = max(numbers, default=None), f"{before!r} -> {after!r}"
-        yield Difference(name, column, len(far), furthest, example)
-
-
-def _rows(table: Table) -> Mapping[tuple[Any, ...], int]:
-    """Return the place of each row by its keys, and its number among those of equal keys."""
+def _in_order(table: Table) -> Table:
+    """Return a table with its rows in the order of their keys."""
     length = len(next(iter(table.values()), []))
     names = [name for name in KEYS if name in table and len(table[name]) == length]
-    seen: Counter[tuple[str, ...]] = Counter()
-    found = {}
-    for place in range(length):
-        key = tuple(str(table[name][place]) for name in names)
-        found[*key, seen[key]] = place
-        seen[key] += 1
-    return found
+    order = sorted(range(length), key=lambda place: [str(table[name][place]) for name in names])
+    return {column: [cells[place] for place in order] if len(cells) == length else cells for column, cells in table.items()}
 
 
-def distance_of(before: Any, after: Any) -> float | None:
-    """Return how far two cells are apart: None if equal, NaN for other texts, else relative."""
-    if isinstance(before, bool) or isinstance(after, bool) or not _are_numbers(before, after):
-        alike = type(before) is type(after)
-        if alike and isinstance(before, (list, dict)) and len(before) == len(after):
-            inner = _inner(before, after)
-            return max(inner, key=lambda far: math.inf if math.isnan(far) else far, default=None)
-        return None if alike and before == after else math.nan
-    if before == after or (math.isnan(before) and math.isnan(after)):
-        return None
-    relative = abs(before - after) / max(abs(before), abs(after))
-    return None if relative <= TOLERANCE else math.inf if math.isnan(relative) else relative
-
-
-def _are_numbers(*values: Any) -> bool:
-    return all(isinstance(value, (int, float)) for value in values)
-
-
-def _inner(before: Any, after: Any) -> list[float]:
-    if isinstance(before, dict):
-        pairs = [(value, after.get(key)) for key, value in before.items()]
-    else:
-        pairs = list(zip(before, after, strict=True))
-    return [far for pair in pairs if (far := distance_of(*pair)) is not None]
-
-
-def allowed(difference: Difference, patterns: Sequence[str]) -> bool:
-    """Return whether TABLE.COLUMN patterns name what differs; * and ? are those of a shell.
-
-    A pattern names a table by its last part: ``tail_quality.interval_*`` holds for every case.
-    """
-    last = difference.table.rpartition("/")[2]
-    names = (f"{difference.table}.{difference.column}", f"{last}.{difference.column}")
-    return any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in patterns)
+def are_equal(before: Any, after: Any) -> bool:
+    """Return whether two cells are the same, numbers within `TOLERANCE`."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return before.keys() == after.keys() and all(are_equal(value, after[key]) for key, value in before.items())
+    if isinstance(before, list) and isinstance(after, list):
+        return len(before) == len(after) and all(map(are_equal, before, after))
+    if not (isinstance(before, int | float) and isinstance(after, int | float)):
+        return type(before) is type(after) and before == after
+    return before == after or (math.isnan(before) and math.isnan(after)) or math.isclose(before, after, rel_tol=TOLERANCE)

@@ -1,7 +1,8 @@
-"""A clock that moves only where somebody waits or works."""
+"""Clocks: one that moves only where somebody waits or works, one with random readings, one that stands still."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,26 @@ from orchestrator.measurement.timing import STAMPS, Stages
 def at_rest() -> int:
     """Be a driver's clock that stands still: pauses are over at once, so that trials take turns in the order that is drawn."""
     return 0
+
+
+class NoisyClock:
+    """Readings 1 to 9 ms apart at random, the same ones for a seed."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.begin(seed)
+
+    def begin(self, seed: int) -> None:
+        """Begin anew at as many seconds."""
+        self._now = seed * 1_000_000_000
+        self._random = random.Random(seed)
+
+    def __call__(self) -> int:
+        self._now += self._random.randint(1, 9) * 1_000_000
+        return self._now
+
+    def now(self) -> int:
+        """Return the last reading."""
+        return self._now
 
 
 class VirtualClock:

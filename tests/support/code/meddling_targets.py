@@ -12,39 +12,16 @@ from null_targets import Loaded, NullModel
 from orchestrator.contracts import LoadContext
 
 
-def copy(results: Path) -> None:
-    shutil.copy(results / "campaign.json", results / "copy")
-    (results / "copy").rename(results / "campaign.json")
-
-
 def another(results: Path) -> None:
     results.rename(results.with_name("moved"))
     results.mkdir()
 
 
-def take(name: str, whose: str) -> Callable[[Path], None]:
-    """Remove a file or folder of the trial whose record holds these words, once."""
-
-    def deed(results: Path) -> None:
-        marker = results.with_name(f"taken {name} {whose}")
-        if not marker.exists():
-            marker.touch()
-            (record,) = (path for path in results.glob("trials/*/trial.json") if whose in path.read_text())
-            path = record.parent / name
-            (shutil.rmtree if path.is_dir() else Path.unlink)(path)
-
-    return deed
-
-
 DEEDS: dict[str, Callable[[Path], object]] = {
     "nothing": lambda results: None,
-    "remove": lambda results: (results / "campaign.json").unlink(),
-    "folder": lambda results: ((results / "campaign.json").unlink(), (results / "campaign.json").mkdir()),
-    "copy": copy,
     "move": lambda results: results.rename(results.with_name("moved")),
     "another": another,
     "delete": shutil.rmtree,
-    **{f"take {name}": take(name, f"take {name}") for name in (".", "rounds")},
     "nice": lambda results: os.nice(1),
     "cores": lambda results: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
     "batch": lambda results: os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0)),

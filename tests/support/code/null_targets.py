@@ -109,18 +109,6 @@ class SeesGpus:
         raise InputError(f"sees {seen}, {context.device} of {context.gpus}")
 
 
-class Unreadable(Loaded):
-    def input_size(self, sample: int) -> int:
-        raise OSError(5, "Input/output error", "sample-file")
-
-
-class UnreadableModel(NullModel):
-    """Meets a disk that fails while it prepares."""
-
-    def load(self, context: LoadContext) -> Loaded:
-        return Unreadable(0, [], [])
-
-
 class Pools(Loaded):
     facts: Mapping[str, Any] = {"threads": {"intra_op": 1, "omp": 7}}
 
@@ -180,6 +168,8 @@ def do(fault: str, marker: Path) -> None:
     if fault == "interrupt":
         os.kill(os.getpid(), signal.SIGINT)
         return
+    if fault == "exit":
+        raise SystemExit(0)
     if fault == "memory":
         raise MemoryError("cannot allocate 80 GiB")
     raise RuntimeError("CUDA error: an illegal memory access was encountered" if fault == "gpu" else "cannot go on")
