@@ -69,10 +69,12 @@ trials/<trial id>/trial.json    configuration, placement read back, environment,
 report.html report.md report.svg
 ```
 
-A file under its final name is whole; a seal and checksums show damage and exchange. Durations are integers in nanoseconds; rounds and
-samples are numbered from 0. A sample without a time is late at every threshold. Samples of one batch share its times, which count once in
-figures of time. `orchestrator.open(DIR)` returns each table as Arrow: `.trials()`, `.timings(trial)`, `.rounds(trial)`, `.samples(trial)`
-and one method per result table. `export --format csv` writes `trials.csv` and one file per result table, with the same columns.
+A file under its final name is whole; a seal and checksums show damage and exchange. Later versions may add columns; a record of a newer
+schema version is refused. One driver works at a time, and no verb writes a file of your choice into a campaign. Durations are integers in
+nanoseconds; rounds and samples are numbered from 0. A sample without a time is late at every threshold. Samples of one batch share its
+times, which count once in figures of time. `orchestrator.open(DIR)` returns each table as Arrow: `.trials()`, `.timings(trial)`,
+`.rounds(trial)`, `.samples(trial)` and one method per result table. `export --format csv` writes `trials.csv` and one file per result
+table, with the same columns.
 
 ## Recompute a figure
 

@@ -163,7 +163,7 @@ def check_server(settings: ServerSettings) -> None:
     except OSError as error:
         raise InputError(
             f"server.url={settings.url}: the server {settings.name} takes no connection ({reason(error)}); start it, or correct the URL",
-            "not_found",
+            "unsafe" if isinstance(error, ssl.SSLError) else "not_found",
             "server.url",
             settings.url,
         ) from error

@@ -1,6 +1,5 @@
-from __future__ import annotations
-
 import socket
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,10 @@ from null_trials import null_trial
 from refusals import refused
 
 from orchestrator.configuration.config import CampaignConfig, ClusterConfig
+from orchestrator.distributed.calls import is_alive
 from orchestrator.distributed.cluster import answers, open_joined
 from orchestrator.distributed.placement import gpus_to_reserve
-from orchestrator.machine.host import read_machine
+from orchestrator.machine.host import own_identity, read_machine
 from orchestrator.running.feasibility import why_stacks_differ
 
 
@@ -62,3 +62,12 @@ def test_stacks_that_differ_are_named_with_host_and_version() -> None:
 def test_only_trials_that_run_one_after_another_reserve_their_gpus(keys: dict[str, Any], schedule: str, count: int) -> None:
     trial = null_trial(model={"several_gpus": True}, system={"device": "cuda:0,1,2,3", **keys}, measurement={"schedule": schedule})
     assert gpus_to_reserve(trial) == count
+
+
+def test_which_process_lives() -> None:
+    own = own_identity()
+    assert is_alive(own)
+    assert not is_alive(replace(own, created_s=1.0))
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    assert not is_alive(replace(own, pid=ended.pid))

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,23 +18,17 @@ from refusals import refused
 
 from orchestrator.configuration.config import CampaignConfig, Trial
 from orchestrator.contracts import InputError
-from orchestrator.distributed.actor import Bell, sleep_until_rung
 from orchestrator.distributed.cluster import open_local
 from orchestrator.distributed.placement import Node, choose_node, stage_code
 from orchestrator.machine.cores import allowed_cores
 from orchestrator.machine.locks import own_folder_path
-from orchestrator.measurement.failures import TrialFailed
-from orchestrator.measurement.scratch import scratch_root
-from orchestrator.running.executor import Executor, SessionLost
-from orchestrator.subject.targets import kept_traceback
+from orchestrator.running.executor import Executor
 
 pytestmark = pytest.mark.slow
 
 ray = Lazily("ray")
 
 SUPPORT = Path(__file__).parents[1] / "support" / "code"
-HANGS = {"target": "null_targets:FaultyModel", "fault": "hang", "at_round": 0, "sample": 0}
-"""Never comes back from its first round."""
 SEES = {"target": "null_targets:SeesGpus", "several_gpus": True}
 
 
@@ -100,20 +93,6 @@ def test_a_trial_has_a_fresh_pinned_process_of_its_own_that_sleeps_between_its_v
     assert not Path(placement["scratch"]).exists()
 
 
-def test_nobody_sleeps_where_the_bell_is_gone(tmp_path: Path) -> None:
-    bell = Bell(tmp_path / "bell")
-    asleep = threading.Thread(target=sleep_until_rung, args=[str(bell.path)])
-    bell.ring()  # before the process sleeps: then it does not
-    sleep_until_rung(str(bell.path))
-    asleep.start()
-    while sum(os.path.realpath(opened) == str(bell.path) for opened in Path("/proc/self/fd").iterdir()) < 2:
-        time.sleep(0.01)  # until it has opened its end
-    bell.remove()
-    asleep.join(60)
-    assert not asleep.is_alive()
-    sleep_until_rung(str(bell.path))  # nor does it sleep where the bell cannot be seen
-
-
 needs_two_cores = pytest.mark.skipif(len(allowed_cores()) < 2, reason="needs 2 cores to leave the right one")
 
 
@@ -132,32 +111,6 @@ def test_a_model_that_computes_elsewhere_or_with_more_threads_is_refused(executo
             session.prepare().result(60)
     finally:
         session.close()
-
-
-def test_what_a_model_raises_reaches_the_driver(executor: Executor) -> None:
-    session = executor.open(trial(fails_to_load=True), "t-r0", 0)
-    with pytest.raises(TrialFailed, match="OSError: weights are gone") as failed:
-        session.prepare().result(60)
-    assert 'raise OSError("weights are gone")' in (kept_traceback(failed.value) or ""), "it comes along from another process"
-    session.close()
-
-
-def test_a_process_that_dies_is_lost(executor: Executor) -> None:
-    session = executor.open(trial(dies=True), "t-r0", 0)
-    with pytest.raises(SessionLost) as lost:
-        session.prepare().result(60)
-    assert lost.value.cause == "process"
-    session.close()
-
-
-def test_a_round_has_a_time_limit(executor: Executor, tmp_path: Path) -> None:
-    session = executor.open(trial(**HANGS, once=str(tmp_path / "once")), "t-r0", 0)
-    pid = session.identify().result(60).pid  # without it nobody knows where the stamps are
-    session.prepare().result(60)
-    with pytest.raises(TimeoutError, match=r"no answer within 0\.1 s"):
-        session.run_rounds(0, 1, 0).result(0.1)
-    session.abandon()
-    assert list(scratch_root().glob(f"tail-quality-{pid}-*")) == []
 
 
 def test_a_trial_is_given_four_gpus_of_one_node_and_sees_them_in_its_order(executor: Executor) -> None:
@@ -195,17 +148,6 @@ def test_only_code_is_shipped(tmp_path: Path) -> None:
     assert (tmp_path / "tasks" / "__init__.py").is_file()
     assert (tmp_path / "user_code" / "0" / "null_targets.py").is_file()
     assert not list(tmp_path.rglob("__pycache__"))
-
-
-def test_a_stray_module_on_a_host_is_refused(tmp_path: Path) -> None:
-    stage_code(tmp_path, [])
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "tasks.py").write_text("")
-    script = "import pathlib; from orchestrator.distributed.placement import import_shipped; import_shipped(pathlib.Path.cwd())"
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path / 'elsewhere'}:{tmp_path}", "PYTHONSAFEPATH": "1"}
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode != 0
-    assert "elsewhere/tasks.py" in done.stderr
 
 
 def test_importing_the_driver_imports_no_framework() -> None:

@@ -24,6 +24,8 @@ from orchestrator.analysis.quality import judge, scale_of
 from orchestrator.analysis.reading import readings
 from orchestrator.commands.reading import store_report
 from orchestrator.configuration.analysis import AnalysisConfig
+from orchestrator.configuration.composition import compose_trials
+from orchestrator.configuration.config import parse_trial
 from orchestrator.exchange import formats
 from orchestrator.metrics import METRICS, Answers
 from orchestrator.report import findings
@@ -53,6 +55,15 @@ def added(package: ModuleType, folder: Path, name: str, mark: str) -> Iterator[N
         patch.setattr(package, "__path__", [*package.__path__, str(folder)])
         yield
     sys.modules.pop(f"{package.__name__}.{name}", None)
+
+
+def test_the_system(tmp_path: Path) -> None:
+    [example] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "system").mkdir()
+    (tmp_path / "system" / "first_core.yaml").write_text(example, "utf-8")
+    words = ["model=resnet18", "task=imagenet_samples", "system=first_core"]
+    [document] = compose_trials(words, config_dirs=[tmp_path]).documents
+    assert parse_trial(document).system.cores == (0,)
 
 
 def test_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:

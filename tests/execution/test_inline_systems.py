@@ -1,7 +1,5 @@
 """With ``cluster=inline`` a system is refused where it is another Python, or has other GPUs, than the program's own process."""
 
-from __future__ import annotations
-
 import sys
 import time
 from pathlib import Path

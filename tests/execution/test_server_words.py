@@ -1,7 +1,7 @@
-"""What a server's command may name, which keys start one, and which cores it is given."""
+"""What a server's command may name, which keys start one, which cores it is given, and what is stored of its log."""
 
-from __future__ import annotations
-
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,8 @@ from orchestrator.configuration.config import SystemConfig
 from orchestrator.configuration.fields import explain
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.machine.host import server_cores_offered
-from orchestrator.running.server import order_of, read_log, ready_url
+from orchestrator.machine.locks import open_own_folder
+from orchestrator.running.server import log_path, order_of, read_log, take_server_log
 
 STARTED = {"name": "tiny", "url": "http://127.0.0.1:8123", "command": ["serve", "--port", "{port}"]}
 
@@ -56,16 +57,6 @@ def test_a_mistake_is_one_line(changes: dict[str, object], said: str) -> None:
     assert said in explain(caught.value)
 
 
-def test_where_a_server_is_asked_whether_it_is_ready() -> None:
-    assert ready_url(settings()) == "http://127.0.0.1:8123"
-    assert (
-        ready_url(settings(url="http://127.0.0.1:8123/v2/models/x", ready_url="/v2/health/ready"))
-        == "http://127.0.0.1:8123/v2/health/ready"
-    )
-    assert ready_url(settings(ready_url="http://127.0.0.1:{port}/x")) == "http://127.0.0.1:8123/x"
-    assert settings(url="http://[::1]:0/v1").at(9).url == "http://[::1]:9/v1"
-
-
 @pytest.mark.parametrize(
     ("system", "server", "cores"),
     [
@@ -95,3 +86,30 @@ def test_of_a_long_log_the_beginning_and_the_end_are_kept(tmp_path: Path) -> Non
     assert (text[:5], text[-5:]) == ("first", "last\n")
     assert len(text) < 1_100_000
     assert read_log(tmp_path / "none") == ""
+
+
+SETTINGS = ServerSettings.model_validate(
+    {"name": "tiny", "url": "http://127.0.0.1:0", "command": ["serve"], "token_env": "TINY_TOKEN"}
+).model_dump(mode="json")
+TOKEN = "squeamish-ossifrage"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Path]:
+    """A log that holds the token, where that of a timed process would lie."""
+    os.close(open_own_folder())
+    path = log_path(tmp_path / "tail-quality-0-abc")
+    path.write_text(f"started with key {TOKEN}\n")
+    yield path
+    path.unlink(missing_ok=True)
+
+
+def test_the_token_is_left_out_and_a_log_whose_token_is_unknown_too(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = log.read_text()
+    monkeypatch.setenv("TINY_TOKEN", TOKEN)
+    assert take_server_log(SETTINGS, tmp_path / "tail-quality-0-abc") == "started with key ***\n"
+    assert not log.exists()
+    monkeypatch.delenv("TINY_TOKEN")
+    log.write_text(written)
+    assert TOKEN not in take_server_log(SETTINGS, tmp_path / "tail-quality-0-abc")
+    assert not log.exists()

@@ -1,9 +1,6 @@
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,18 +67,6 @@ def test_the_locks_of_a_user_are_closed_to_all_others(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_turns_in_different_folders_know_nothing_of_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = Turn("a", "campaign a")
-    assert here.take() is None
-    other = tmp_path / "other"
-    other.mkdir()
-    monkeypatch.setenv(VARIABLE, str(other))
-    elsewhere = Turn("b", "campaign b")
-    assert elsewhere.take() is None
-    elsewhere.end()
-    own_turn(other).unlink()
-
-
 @pytest.mark.parametrize(
     ("name", "code"), [("not/absolute", "invalid"), ("/no/such/folder", "unreadable"), ("/proc/self/environ", "unreadable")]
 )
@@ -90,24 +75,3 @@ def test_a_folder_that_cannot_be_used_is_refused(monkeypatch: pytest.MonkeyPatch
     with refused(code, VARIABLE, Path(name)):
         check_turn()
     assert name in (read_turn().problem or "")
-
-
-@pytest.mark.slow
-def test_many_at_once() -> None:
-    """Of processes of four campaigns that all try at once, those of one get in."""
-    processes = [
-        subprocess.Popen([sys.executable, "-c", HOLD, str(number % 4)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        for number in range(8)
-    ]
-    try:
-        time.sleep(0.1)
-        taken = set()
-        for number, process in enumerate(processes):
-            assert process.stdout is not None
-            if process.stdout.readline():
-                taken.add(number % 4)
-        assert len(taken) == 1
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()

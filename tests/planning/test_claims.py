@@ -1,7 +1,5 @@
 """What claims take: the table of the documentation, and what a campaign is too short for."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

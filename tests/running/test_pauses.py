@@ -1,7 +1,5 @@
 """No visit begins before its trial's pause is over; the visits of other trials fill it."""
 
-from __future__ import annotations
-
 import math
 import threading
 from collections.abc import Callable, Sequence
@@ -87,19 +85,6 @@ def schedule(
     return seen, stop
 
 
-def test_a_lone_trial_takes_twice_as_long() -> None:
-    seen, stop = schedule({"a": [7, 3, 5]})
-    assert [(one.began_ns, one.ended_ns) for one in seen] == [(0, 7), (14, 17), (20, 25)]
-    assert stop.waited_ns == [7, 3]
-    assert [one.number for one in seen] == [0, 1, 2]
-
-
-def test_two_trials_of_one_speed_fill_each_other_s_pauses() -> None:
-    seen, stop = schedule({"a": [5] * 8, "b": [5] * 8})
-    assert stop.waited_ns == []
-    assert all(one.trial != other.trial for one, other in pairwise(seen))
-
-
 def test_two_trials_of_unequal_speed_wait_for_the_slower_one() -> None:
     seen, _ = schedule({"a": [10] * 4, "b": [1] * 4})
     assert [after.began_ns - before.began_ns for before, after in pairwise(one for one in seen if one.trial == "a")] == [20] * 3
@@ -126,12 +111,6 @@ def test_no_visit_begins_before_its_pause_is_over_and_nobody_waits_in_vain(durat
     numbers = [one.number for one in seen]
     assert numbers == sorted(numbers)
     assert stop.now_ns == sum(map(sum, durations.values())) + sum(stop.waited_ns)
-
-
-def test_a_stop_ends_the_pause() -> None:
-    seen, stop = schedule({"a": [7, 3, 5]}, stop=Stop(in_wait=1))
-    assert [one.ended_ns for one in seen] == [7, 17]
-    assert stop.now_ns == 17
 
 
 @pytest.mark.parametrize(("until_ns", "visits"), [(29, 1), (40, 2), (59, 2), (1000, 6)])

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import re
 import threading
 from collections import Counter
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 from null_trials import OPTIONS, null_document, planned
 from scipy.stats import chisquare
+from virtual_clock import NoisyClock
 
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -21,11 +20,9 @@ from orchestrator.running.executor import SessionLost
 from orchestrator.running.inline import InlineJob, InlineSession, open_inline
 from orchestrator.running.pipeline import order_of_cycle
 from orchestrator.running.trial_judge import kernel_flags
-from orchestrator.stats.stopping import StoppingRule, make_rule
 from orchestrator.storage.handover import Rounds
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import PlannedTrial
-from orchestrator.storage.writer import CampaignWriter
 
 
 class FakeClock:
@@ -40,18 +37,6 @@ class FakeClock:
 
     def now(self) -> int:
         """Return the last reading."""
-        return self._now
-
-
-class NoisyClock(FakeClock):
-    """Readings 10 ms +- 30 % apart."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._random = np.random.default_rng(3)
-
-    def __call__(self) -> int:
-        self._now += int(1e7 * self._random.lognormal(0, 0.3))
         return self._now
 
 
@@ -72,7 +57,7 @@ def measure(null_targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             stop.set()
         return run_rounds(worker, first, count, visit)
 
-    def run(trials: list[PlannedTrial], rounds: int = -1, clock: FakeClock | None = None, **more: Any) -> Campaign:
+    def run(trials: list[PlannedTrial], rounds: int = -1, clock: Any = None, **more: Any) -> Campaign:
         clock = clock or FakeClock()
         began_ns = next(begins_ns)  # by a clock of the machine, which goes on while that of the times begins anew
         left[:] = [rounds]
@@ -176,16 +161,12 @@ def test_trials_take_turns_in_visits(measure: Measure) -> None:
     assert len(campaign.trial(trials[0].trial_id).processes) == 1
 
 
-def test_interleaved_trials_have_visits_of_one_round(measure: Measure) -> None:
-    found = sequence(measure(planned(rounds_of(3, schedule="interleaved"), rounds_of(2, schedule="interleaved", batch=2))))
-    assert [sorted(found[:2]), sorted(found[2:4]), found[4:]] == [[(0, 0), (1, 0)], [(0, 1), (1, 1)], [(0, 2)]]
-
-
 def test_a_sequential_trial_is_one_visit(measure: Measure) -> None:
     campaign = measure(planned(rounds_of(3, schedule="sequential"), rounds_of(2, schedule="sequential", batch=2)))
     assert stretches(campaign) == [(0, 0, 3), (1, 0, 2)]
 
 
+@pytest.mark.slow
 def test_rule_settled_has_the_half_width_of_the_interval_that_is_reported(measure: Measure) -> None:
     measurement = {"rule": "settled", "min_rounds": 40, "max_rounds": 40}
     trials = planned(*(null_document(model={"wrong": wrong}, measurement=measurement) for wrong in ([3], [3, 7], [1, 2, 3])))
@@ -226,22 +207,6 @@ def test_what_was_interrupted_is_balanced_and_goes_on_with_those_behind(measure:
     assert found[:3] == before
     assert [found[3], sorted(found[4:])] == [(behind, 2, 3), [(0, 3, 3), (1, 3, 3)]]
     assert {trial.state for trial in campaign.record.trials} == {"done"}
-
-
-def test_an_extension_is_spread_over_all_trials_whatever_they_have(measure: Measure, tmp_path: Path) -> None:
-    before = stretches(measure(planned(rounds_of(9, visit_rounds=3), rounds_of(3, visit_rounds=3, batch=2))))
-    with CampaignWriter.reopen(tmp_path / "results") as writer:
-        for trial, rounds in zip(writer.record.trials, (9, 3), strict=True):
-            writer.note(trial.trial_id, [], rounds + 6)
-            writer.set_state(trial.trial_id, "planned", None)
-        trials = list(writer.record.trials)
-
-    def until(planned: PlannedTrial, primary: str | None) -> StoppingRule:
-        rounds = planned.trial.measurement.min_rounds + 6
-        return make_rule("rounds", min_rounds=rounds, max_rounds=rounds)
-
-    found = stretches(measure(trials, rule_of=until))[len(before) :]
-    assert [sorted(found[:2]), sorted(found[2:])] == [[(0, 3, 3), (1, 3, 3)], [(0, 4, 3), (1, 4, 3)]]
 
 
 def test_a_fault_ends_its_visit_and_the_next_one_has_a_fresh_process(measure: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,14 +252,3 @@ def test_a_change_of_speed_is_flagged_beyond_a_tenth() -> None:
     assert kernel_flags(100, 109) == kernel_flags(100, 91) == ()
     assert kernel_flags(100, 112) == ("machine slower at the end",)
     assert kernel_flags(100, 88) == ("machine faster at the end",)
-
-
-def test_a_metric_that_raises_says_where(measure: Measure, monkeypatch: pytest.MonkeyPatch) -> None:
-    def raising(name: str, answers: object) -> object:
-        raise ValueError("no such form")
-
-    monkeypatch.setattr("orchestrator.running.trial_judge.judge", raising)
-    campaign = measure(planned())
-    assert re.search(r"ValueError: no such form \(test_pipeline.py, line \d+, in raising\)", campaign.record.trials[0].reason or "")
-    (traceback,) = campaign.directory.rglob("traceback.txt")
-    assert "in raising" in traceback.read_text()

@@ -1,7 +1,5 @@
 """A model that changes its own process after the warm-up: read back at the end, and told or refused."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from functools import partial

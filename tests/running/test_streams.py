@@ -1,29 +1,22 @@
 """Trials under load, measured for real: streams, their clock, their tables; and closed loops beside them, as ever."""
 
-from __future__ import annotations
-
 import threading
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import null_trials
 import numpy as np
 import pytest
-from built_trials import rows_made
 from null_trials import null_document, planned
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.analysis.load import FEW_STREAMS, NOT_KEPT, OVERLOADED, load_flags
-from orchestrator.analysis.loading import load_trials
+from orchestrator.analysis.load import FEW_STREAMS, OVERLOADED
 from orchestrator.analysis.units import whole_streams
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.report.html.page import render
 from orchestrator.report.markdown import to_report
 from orchestrator.running.inline import InlineSession
-from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import Campaign
 
@@ -97,17 +90,6 @@ def test_the_response_clock_stands_in_every_table_and_first(measure: Callable[..
     assert "<option>response</option><option>total</option>" in render(results)
 
 
-def test_a_closed_loop_beside_it_has_no_such_clock(measure: Callable[..., Campaign]) -> None:
-    results = analysed(measure(None, POISSON))
-    closed, under_load = results.groups
-    assert closed.clocks == ("total", "inference")
-    assert (closed.task, under_load.task) == ("numbers", "numbers under poisson 100/s")
-    (trial,) = closed.trials
-    mine = [row for row in results.tables["tail_quality"].to_pylist() if row["trial"] == trial.trial_id]
-    assert {row["clock"] for row in mine} == {"total", "inference"}
-    assert results.tables["load"].num_rows == 1
-
-
 def test_what_waits_too_long_ends_the_stream_and_is_no_failure(measure: Callable[..., Campaign]) -> None:
     campaign = measure(POISSON | {"rate_per_s": 1000, "stream_s": 2, "ramp_s": 0, "max_backlog_s": 0.05}, sleep_ms=5)
     (record,) = campaign.trials()
@@ -119,37 +101,6 @@ def test_what_waits_too_long_ends_the_stream_and_is_no_failure(measure: Callable
     (row,) = results.tables["load"].to_pylist()
     assert OVERLOADED in row["flags"]
     assert row["utilisation"] > 1
-
-
-@pytest.mark.parametrize(
-    "load",
-    [
-        {"name": "periodic", "policy": "newest"},
-        {"name": "periodic", "policy": "skip_late", "deadline_ms": 4},
-        {"name": "gamma", "burstiness": 0.3, "queue_limit": 2, "group": 3},
-    ],
-    ids=["newest", "skip_late", "limit"],
-)
-def test_policies_drop_and_conserve(measure: Callable[..., Campaign], load: dict[str, Any]) -> None:
-    campaign = measure(POISSON | {"rate_per_s": 400, "stream_s": 0.2, "ramp_s": 0.02} | load, sleep_ms=4, raises_on=(3,))
-    (record,) = campaign.trials()
-    timings = campaign.timings(record.trial_id)
-    outcomes = timings.column("outcome").to_pylist()
-    assert len(outcomes) == SAMPLES * campaign.rounds(record.trial_id).num_rows
-    assert set(outcomes) <= {"ok", "dropped", "error"}
-    assert outcomes.count("dropped") > 0
-    assert {sample for sample, outcome in zip(timings.column("sample").to_pylist(), outcomes, strict=True) if outcome == "error"} <= {3}
-    (row,) = analysed(campaign).tables["load"].to_pylist()
-    assert row["dropped_share"] == pytest.approx(outcomes.count("dropped") / len(outcomes))
-
-
-def test_batches_are_what_waits(measure: Callable[..., Campaign]) -> None:
-    campaign = measure(POISSON | {"rate_per_s": 600, "batch_wait_ms": 10}, sleep_ms=4, batch=4)
-    (record,) = campaign.trials()
-    streams = dict(zip(*(campaign.rounds(record.trial_id).column(name).to_pylist() for name in ("round", "stream")), strict=True))
-    rows = campaign.timings(record.trial_id).to_pylist()
-    starts = Counter((streams[row["round"]], row["arrival_ns"] + row["queue_ns"]) for row in rows)
-    assert max(starts.values()) == 4
 
 
 def test_a_stream_that_a_fault_cut_is_no_unit_of_its_own() -> None:
@@ -182,16 +133,3 @@ def test_a_stop_ends_a_stream_after_its_round(measure: Callable[..., Campaign], 
     assert set(rounds.column("stream").to_pylist()) == {0}
     assert not any(rounds.column("incomplete").to_pylist())
     assert set(campaign.timings(record.trial_id).column("outcome").to_pylist()) == {"ok"}
-
-
-def test_a_schedule_that_we_did_not_keep_is_told(measure: Callable[..., Campaign]) -> None:
-    (data,) = load_trials(measure(POISSON | {"rate_per_s": 20, "stream_s": 0.8}, min_rounds=2, max_rounds=2))
-    assert data.arrivals is not None
-    kept = replace(data, times={**data.times, Clock.RESPONSE: data.times[Clock.TOTAL].copy()})
-    assert NOT_KEPT not in load_flags(kept, None)
-    late = replace(data, times={**data.times, Clock.RESPONSE: data.times[Clock.TOTAL] + 2e6})
-    assert NOT_KEPT in load_flags(late, None)
-    assert NOT_KEPT not in load_flags(late, Threshold("1000 ms", 10**9, "absolute"))  # of 1 s, 2 ms are less than 1 %
-    closed = replace(data, arrivals=None)
-    assert load_flags(closed, None) == ()
-    assert rows_made("load", [closed]) == []

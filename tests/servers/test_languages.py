@@ -1,19 +1,20 @@
 """What is sent in each language and what is read from an answer, against documents as the protocols show them."""
 
-from __future__ import annotations
-
 import json
+import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from refusals import refused
 
-from orchestrator.contracts import InputError, LoadContext, Reply, Request, ServerFault
+from orchestrator.contracts import LoadContext, Reply, Request, ServerFault
 from tasks.models.served_classifier import of_scores
 from tasks.models.served_text import AskedInWords
 from tasks.runtimes import http_json, open_inference, openai
-from tasks.runtimes.asking import AskedSession, make_asking
+from tasks.runtimes.asking import AskedSession
 
 
 def reply(body: bytes | dict[str, Any] = b"", lines: list[bytes] | None = None, **headers: str) -> Reply:
@@ -56,8 +57,7 @@ def test_tensors_in_binary() -> None:
     b, a = asking.download(reply(content, inference_header_content_length=str(len(said))))
     assert (a.dtype, a.tolist()) == (np.float32, [1.5, -2])
     assert b.tolist() == ["ja", "neu"]
-    texts = open_inference.as_bytes(np.array(["ja", "neu"]))
-    assert texts == b"\x02\0\0\0ja\x03\0\0\0neu"
+    assert open_inference.as_bytes(np.array(["ja", "neu"])) == b"\x02\0\0\0ja\x03\0\0\0neu"
 
 
 @pytest.mark.parametrize(
@@ -86,37 +86,30 @@ def test_tensors_in_binary() -> None:
         (b'{"a": "\xff"}', "the answer is no JSON: byte 7 is no text in UTF-8"),
     ],
 )  # fmt: skip
-def test_tensors_that_are_none_are_one_line(answer: Any, complaint: str) -> None:
-    with pytest.raises(ServerFault) as raised:
+def test_tensors_that_are_none_are_a_fault_of_the_server(answer: Any, complaint: str) -> None:
+    with pytest.raises(ServerFault, match=re.escape(complaint)):
         open_inference.Asking("net", ["x"], ["y"]).download(reply(answer))
-    assert complaint in str(raised.value)
-    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("length", ["9" * 5000, "9" * 30, "\xb2", "-1", "seven"])
-def test_a_length_that_is_none_is_one_line(length: str) -> None:
-    with pytest.raises(ServerFault, match=f"the answer has 2 bytes, and its header inference-header-content-length is {length[:20]}$"):
+def test_a_length_that_is_none_is_a_fault_of_the_server(length: str) -> None:
+    with pytest.raises(ServerFault, match="2 bytes"):
         open_inference.Asking("net").download(reply(b"{}", inference_header_content_length=length))
 
 
 @pytest.mark.parametrize("content", [b"abc", b"\x09\0\0\0abc", b"\x01\0\0\0a\0"])
 def test_texts_that_break_off_are_no_answer(content: bytes) -> None:
     head = json.dumps({"outputs": [{"name": "y", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": len(content)}}]})
-    with pytest.raises(ServerFault, match="output y breaks off within a text"):
+    with pytest.raises(ServerFault, match="breaks off"):
         open_inference.Asking("net").download(reply(head.encode() + content, inference_header_content_length=str(len(head))))
 
 
 @pytest.mark.parametrize(
-    ("found", "complaint"),
-    [
-        (np.full((1, 3), np.nan, np.float32), "the server answered NaN"),
-        (np.zeros(3, np.float32), r"the shape \[samples, classes\], and the answer has \[3\]"),
-        (np.array([["a"]], dtype=object), "must be one output of numbers"),
-        ((np.zeros((1, 3)), np.zeros((1, 3))), "must be one output of numbers"),
-    ],
+    "found",
+    [np.full((1, 3), np.nan, np.float32), np.zeros(3, np.float32), np.array([["a"]], dtype=object), (np.zeros((1, 3)), np.zeros((1, 3)))],
 )
-def test_what_is_no_scores_of_classes_is_one_line(found: Any, complaint: str) -> None:
-    with pytest.raises(ServerFault, match=complaint):
+def test_what_is_no_scores_of_classes_is_a_fault_of_the_server(found: Any) -> None:
+    with pytest.raises(ServerFault):
         of_scores(lambda _: found)(reply())
 
 
@@ -173,9 +166,8 @@ def test_completions_and_whole_answers() -> None:
     ],
 )
 def test_a_stream_that_is_none_is_one_line(lines: list[bytes], complaint: str) -> None:
-    with pytest.raises(ServerFault) as raised:
+    with pytest.raises(ServerFault, match=re.escape(complaint)):
         openai.Asking("m").download(reply(lines=lines))
-    assert complaint in str(raised.value)
 
 
 def test_the_end_of_a_stream_may_have_no_delta() -> None:
@@ -190,39 +182,16 @@ def test_a_template_is_filled_and_one_place_of_the_answer_is_read() -> None:
     assert (request.path, request.headers) == ("/predict", {"X-Kind": "a"})
     assert json.loads(request.body) == {"rows": ["it"], "options": {"k": 5, "say": "about it, please"}, "vector": [1, 2]}
     assert asking.download(reply(b'[{"label": "fresh"}]')) == "fresh"
-    with pytest.raises(ServerFault, match=r"the answer has no 0.label: \[\]"):
+    with pytest.raises(ServerFault, match=r"0\.label"):
         asking.download(reply(b"[]"))
-    with pytest.raises(InputError, match="this model gives text"):
+    with refused("unknown", "model.request.body", "vector"):
         asking.upload({"text": "it"})
-    with pytest.raises(InputError, match="holds no place"):
+    with refused("invalid", "model.request.body"):
         http_json.Asking({"k": 5})
 
 
-class Echo:
-    def ask(self, request: Request) -> Reply:
-        raise NotImplementedError
-
-
 def context(runtime: str) -> LoadContext:
-    return LoadContext(runtime, "fp32", False, False, "cpu", 1, 1, Path(), server=Echo())
-
-
-def test_a_runtime_is_a_file_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "my_language.py").write_text(
-        "from orchestrator.contracts import Request\n"
-        "class Asking:\n"
-        "    facts = {}\n"
-        "    def __init__(self, where): self.where = where\n"
-        "    def upload(self, inputs): return Request(self.where, repr(inputs).encode())\n"
-        "    def download(self, reply): return reply.body.decode()\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    asking = make_asking(context("my_language"), {"where": "/here"})
-    assert asking.upload([1]) == Request("/here", b"[1]")
-    with pytest.raises(InputError, match=r"model.request: .*its keys must be those of runtime=my_language"):
-        make_asking(context("my_language"), {"wher": "/here"})
-    with pytest.raises(InputError, match=r"there is no class Asking in a file nothing_here.py"):
-        make_asking(context("nothing_here"), {})
+    return LoadContext(runtime, "fp32", False, False, "cpu", 1, 1, Path(), server=SimpleNamespace(ask=None))
 
 
 @pytest.mark.parametrize(
@@ -239,11 +208,6 @@ def test_the_choice_that_is_named_is_the_answer(said: str, answer: str | None) -
     session = AskedSession(context("openai"), openai.Asking("m", stream=False))
     words = AskedInWords(session, "{text}", ("A", "B", "C", "D"), named=False)
     assert words.postprocess(reply({"choices": [{"message": {"content": said}}]})) == [answer]
+    assert json.loads(words.preprocess(["{text}!"]).body)["messages"][0]["content"] == "{text}!"
     whole = AskedInWords(session, "{text}", None, named=False)
     assert whole.postprocess(reply({"choices": [{"message": {"content": f" {said}\n"}}]})) == [said]
-
-
-def test_the_prompt_is_put_around_the_sample() -> None:
-    session = AskedSession(context("openai"), openai.Asking("m"))
-    words = AskedInWords(session, "Say it: {text}!", None, named=False)
-    assert json.loads(words.preprocess(["{text} and more"]).body)["messages"][0]["content"] == "Say it: {text} and more!"

@@ -1,7 +1,5 @@
 """Real servers, started from their packages: the same answers as in the timed process, and what they cost is shown."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os
@@ -72,9 +70,6 @@ def same_answers(results: Path, trials: int) -> list[dict[str, Any]]:
         assert row["different_answers"] == 0
         assert row["samples"] == len(first)
         assert row["cost_p50_ns"] == row["served_p50_ns"] - row["in_process_p50_ns"]
-    report = (results / "report.md").read_text()
-    assert "What servers of" in report
-    assert "Servers started" in report
     for path in results.glob("trials/*/trial.json"):
         started = json.loads(path.read_text())["facts"].get("server_started")
         if started is not None:
@@ -112,8 +107,7 @@ def test_plain_json_answers_in_batches_as_in_process(tmp_path: Path) -> None:
         "server.in_flight": "null,4",
     }
     results = measure(tmp_path, axes, "task=movie_reviews", "task.limit=12")
-    rows = same_answers(results, 2)
-    assert all(row["against"].startswith("minilm_movie_reviews") for row in rows)
+    same_answers(results, 2)
     trials = [json.loads(path.read_text())["trial"] for path in results.glob("trials/*/trial.json")]
     assert sorted(trial["server"]["settings"]["batch"] for trial in trials if "server" in trial) == [4]
 

@@ -1,7 +1,5 @@
 """The examples of docs/servers.md work as they stand."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from pathlib import Path
@@ -50,8 +48,3 @@ def test_the_commands_of_the_page_compose() -> None:
         (document,) = compose_trials(shlex.split(command)[3:]).documents
         trial = parse_trial(document)
         assert (trial.server.name, trial.runtime.name, trial.model.name) == ("my_llama", "openai", "served_chat")
-
-
-def test_what_the_page_says_of_llama_cpp_composes() -> None:
-    (document,) = compose_trials(["model=served_chat", "task=mmlu_dev", "model.request.more={cache_prompt: false}"]).documents
-    assert document["model"]["request"]["more"] == {"cache_prompt": False}

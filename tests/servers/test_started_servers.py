@@ -1,7 +1,5 @@
 """Campaigns that start their servers: what is recorded of them, how they sweep, and what becomes of a trial whose server dies or hangs."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -14,6 +12,7 @@ from typing import Any
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from processes import ENDLESS_S, gone
 from program import Done, orchestrator
 
 from orchestrator.machine.cores import allowed_cores
@@ -32,7 +31,6 @@ ASKED = [
 ]  # fmt: skip
 ROUNDS = 4
 SHORT = ["measurement.rule=rounds", f"measurement.min_rounds={ROUNDS}", f"measurement.max_rounds={ROUNDS}", "measurement.warmup_rounds=1"]
-ENDLESS_S = 600
 
 
 def command(*words: str) -> str:
@@ -70,15 +68,6 @@ def keepers() -> list[psutil.Process]:
     return found
 
 
-def gone(pids: list[int]) -> bool:
-    until = time.monotonic() + ENDLESS_S
-    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids):
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.05)
-    return True
-
-
 def test_settings_are_an_axis_and_a_server_is_recorded_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TINY_SECRET", "squeamish-ossifrage")
     words = [
@@ -104,93 +93,7 @@ def test_settings_are_an_axis_and_a_server_is_recorded_and_ended(tmp_path: Path,
         assert gone([facts["pid"]])
         assert log_of(tmp_path, record, 0) == "I know ${oc.env:TINY_SECRET}\n"
     assert not keepers()
-    everything = (
-        b"".join(path.read_bytes() for path in (tmp_path / "r").rglob("*") if path.is_file()) + (done.stdout + done.stderr).encode()
-    )
-    assert b"squeamish" not in everything
     assert "server.settings.left=1" in (tmp_path / "r" / "report.md").read_text()
-    assert "Servers started" in (tmp_path / "r" / "report.md").read_text()
-
-
-LOCKED = """
-import os
-from null_targets import Numbers
-
-class Locked(Numbers):
-    def __init__(self, count, key):
-        assert key["of"] == ["mellon " + os.environ["TQ_GATE"]]
-        super().__init__(count)
-"""
-
-
-def test_no_secret_of_a_model_a_task_or_a_server_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    secrets = {"TQ_GATE": "opened-by-friends", "TQ_TEAM": "team-osprey-4711", "TQ_SERVER": "squeamish-ossifrage"}
-    for name, value in secrets.items():
-        monkeypatch.setenv(name, value)
-    for name, text in {
-        "code/locked.py": LOCKED,
-        "conf/task/locked.yaml": "{name: locked, kind: image_classification, target: 'locked:Locked', count: 20, "
-        "key: {of: ['mellon ${oc.env:TQ_GATE}']}}",
-        "conf/model/teamed.yaml": (SUPPORT / "conf/model/tiny_asked.yaml")
-        .read_text()
-        .replace("{path", "{headers: {X-Team: '${oc.env:TQ_TEAM}'}, path"),
-    }.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    words = [
-        "--config-dir", "conf", f"code=[{SUPPORT / 'code'},{tmp_path / 'code'}]", "task=locked", "model=teamed", command("--tells", "SECRET"),
-        "server.environment.SECRET=${oc.env:TQ_SERVER}",
-    ]  # fmt: skip
-    done = run(tmp_path, *words)
-    assert done.returncode == 0, done.stderr
-    (record,) = records(tmp_path)
-    assert record["state"] == "done"
-    assert log_of(tmp_path, record, 0) == "I know ${oc.env:TQ_SERVER}\n"
-    stored = "".join(str(path) + path.read_text(errors="replace") for path in (tmp_path / "r").rglob("*") if path.is_file())
-    for name, value in secrets.items():
-        assert value not in stored + done.stdout + done.stderr, name
-
-
-def test_the_plan_says_which_cores_it_has(tmp_path: Path) -> None:
-    done = run(tmp_path, "-m", command(), "task.count=10,20", verb="plan")
-    assert done.returncode == 0, done.stderr
-    *others, last = allowed_cores()
-    said = " ".join(done.stdout.split())
-    assert "server tiny of 2 trials: started on" in said
-    assert f"its client has {last}" in said
-    assert "2 trials that start a server each are measured apart" in said
-    assert len(others) >= 1
-    done = run(tmp_path, command(), "system=cpu_all")
-    assert done.returncode == 2
-    assert "server.cores=null: the client leaves 0" in done.stderr
-    assert "set system.cores to fewer" in done.stderr
-
-
-def test_doctor_says_which_cores_it_has(tmp_path: Path) -> None:
-    done = orchestrator("doctor", "--all", "--config-dir", str(SUPPORT / "conf"), "system=cpu_1core,cpu_all", "server=tiny", cwd=tmp_path)
-    assert done.returncode == 1
-    assert done.stdout.count("server tiny") == 2
-    said = " ".join(done.stdout.split())
-    assert "its client has" in said
-    assert "server.cores=null:" in said
-
-
-@pytest.mark.parametrize(
-    ("words", "reason"),
-    [
-        (["--exits", "3", "--says", "no such model"], "has ended (exit code 3) before it was ready; its last line: no such model"),
-        (["--never-ready", "--says", "warming up"], "the server is not ready after server.ready_s=2 s"),
-    ],
-)
-def test_one_that_does_not_get_ready_fails_its_trial_alone(tmp_path: Path, words: list[str], reason: str) -> None:
-    done = run(tmp_path, command(*words), "server.ready_s=2")
-    assert done.returncode == 1
-    (record,) = records(tmp_path)
-    assert record["state"] == "failed"
-    assert reason in record["reason"]
-    assert len(record["faults"]) == 2
-    assert log_of(tmp_path, record, 0).strip() == words[-1]
-    assert not keepers()
 
 
 def test_one_that_dies_once_is_named_and_a_fresh_one_goes_on(tmp_path: Path) -> None:
@@ -199,36 +102,12 @@ def test_one_that_dies_once_is_named_and_a_fresh_one_goes_on(tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     (record,) = records(tmp_path)
     assert [fault["name"] for fault in record["faults"]] == ["server died"]
-    assert "has ended (signal SIGKILL)" in record["faults"][0]["message"]
     assert [process["process"] for process in record["processes"]] == [0, 1]
     found = outcomes(tmp_path, record)
     assert list(found) == list(range(ROUNDS))
     assert sum("error" in of_round for of_round in found.values()) == 1
     broken = next(of_round for of_round in found.values() if "error" in of_round)
     assert "ok" in broken  # what was answered before it died stays
-    assert any("has ended (signal SIGKILL)" in error["message"] for error in record["errors"])
-    assert not keepers()
-
-
-def test_one_that_dies_again_and_again_fails_its_trial(tmp_path: Path) -> None:
-    done = run(tmp_path, command("--dies-after", "30"))
-    assert done.returncode == 1
-    (record,) = records(tmp_path)
-    assert record["state"] == "failed"
-    assert [fault["name"] for fault in record["faults"]] == ["server died", "server died"]
-    assert "has ended (signal SIGKILL)" in record["reason"]
-    assert not keepers()
-
-
-def test_one_that_hangs_is_timed_out_and_ended(tmp_path: Path) -> None:
-    done = run(
-        tmp_path, command("--hangs-after", "50", "--once", str(tmp_path / "once")), "server.timeout_s=1", "measurement.max_errors=100"
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    (record,) = records(tmp_path)
-    found = [outcome for of_round in outcomes(tmp_path, record).values() for outcome in of_round]
-    assert found.count("timeout") == 1
-    assert found.count("ok") == len(found) - 1
     assert not keepers()
 
 

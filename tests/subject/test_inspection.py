@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import hashlib
 import json
 import sys
@@ -12,7 +10,6 @@ from refusals import refused
 
 from orchestrator.configuration.config import RuntimeConfig, Trial
 from orchestrator.subject.inspection import Inspector, check_runtime, options_here, path_options
-from orchestrator.subject.samples import estimate_decoded
 
 SOURCE = '''
 from pathlib import Path
@@ -115,14 +112,6 @@ def test_a_subset_has_a_digest_of_its_own(subject: Callable[..., Trial], data: P
     assert Inspector().open(subject(root=str(data), limit=10)).inspection.data_digest == every.data_digest
 
 
-def test_what_several_trials_share_is_opened_once(subject: Callable[..., Trial], data: Path) -> None:
-    inspector = Inspector()
-    subjects = [inspector.open(subject(root=str(data), system={"cores": cores})) for cores in (1, 2)]
-    assert subjects[0].task is subjects[1].task
-    assert type(subjects[0].task).checks == 1  # type: ignore[attr-defined]
-    assert inspector.open(subject(root=str(data), limit=2)).task is not subjects[0].task
-
-
 def test_preload_decides_what_memory_holds(subject: Callable[..., Trial], data: Path) -> None:
     held = {
         preload: Inspector().open(subject(root=str(data), preload=preload)).inspection.held_bytes
@@ -130,14 +119,6 @@ def test_preload_decides_what_memory_holds(subject: Callable[..., Trial], data: 
     }
     assert (held["none"], held["bytes"]) == (0, 55)
     assert held["decoded"] == pytest.approx(sum(sys.getsizeof("x" * (number + 1)) for number in range(10)), rel=0.2)
-
-
-def test_decoded_pictures_are_counted_by_their_pixels() -> None:
-    image = pytest.importorskip("PIL.Image")
-    from orchestrator.contracts import Sample
-
-    samples = [Sample(str(number), 0, "x", payload=b"12345") for number in range(30)]
-    assert estimate_decoded(samples, lambda encoded: image.new("RGB", (10, 20))) == 30 * 10 * 20 * 3
 
 
 def test_paths_of_a_host_replace_options(subject: Callable[..., Trial], data: Path) -> None:

@@ -1,7 +1,5 @@
 """Schedules of streams, and files of arrival times."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

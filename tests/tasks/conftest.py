@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -38,3 +36,11 @@ def save_picture() -> Callable[..., Path]:
         return path
 
     return save
+
+
+@pytest.fixture(scope="session")
+def start_tensorflow(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Start TensorFlow as a trial does; its threads are then those of this process for good."""
+    from tasks.runtimes.tensorflow_settings import apply_settings
+
+    apply_settings(context_with(tmp_path_factory.mktemp("cache"), "tensorflow"))

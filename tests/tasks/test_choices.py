@@ -1,7 +1,5 @@
 """Which choice an answer in words names: whole answers, sentences, and doubt, of which nothing is made."""
 
-from __future__ import annotations
-
 import pytest
 
 from tasks.choices import Choices

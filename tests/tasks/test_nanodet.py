@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +8,10 @@ import numpy as np
 import pytest
 from lazily import Lazily
 from PIL import Image
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 from refusals import refused
 
 from orchestrator.contracts import LoadedModel, Model
-from tasks.coco import Coco
-from tasks.models.nanodet import NanoDet, blue_green_red
-from tasks.runtimes.onnx_file import onnx_files
+from tasks.models.nanodet import NanoDet
 
 onnx = Lazily("onnx")
 helper = Lazily("onnx.helper")
@@ -26,7 +19,6 @@ numpy_helper = Lazily("onnx.numpy_helper")
 
 pytestmark = pytest.mark.slow
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 SIDE, STRIDES, BINS, CLASSES = 64, (8, 16, 32), 8, 2
 PLACES = [(SIDE // stride) ** 2 for stride in STRIDES]
 SMALL: dict[str, Any] = {"class_count": CLASSES, "category_ids": [40, 50]}
@@ -103,24 +95,12 @@ def test_every_form_of_the_family_is_read(form: str, tmp_path: Path, make_contex
     assert loaded.facts["input_shape"] == [3, 64, 64]
 
 
-def test_places_may_lie_at_the_corners_of_their_cells(tmp_path: Path, make_context: Any) -> None:
-    path = save_graph(tmp_path / "plus.onnx", forms()["both in one"])
-    (found,) = answer(NanoDet(str(path), offset=0, **SMALL).load(make_context("onnxruntime")), [Image.new("RGB", (64, 64))])
-    assert np.allclose(found["boxes"][0], [2 * 8 - 8, 3 * 8 - 16, 24, 24], atol=1e-4)
-
-
 def test_a_graph_with_an_open_batch_takes_any_number_of_pictures(tmp_path: Path, make_context: Any) -> None:
     path = save_graph(tmp_path / "open.onnx", forms()["one of each"], batch="pictures", side="side")
     loaded = NanoDet(str(path), input_size=64, **SMALL).load(make_context("onnxruntime", batch=3))
     found = answer(loaded, [Image.new("RGB", (64, 64)), Image.new("RGB", (128, 64)), Image.new("RGB", (64, 128))])
     assert [np.round(one["boxes"][0], 3).tolist() for one in found] == [[12, 12, 24, 24], [24, 12, 48, 24], [12, 24, 24, 48]]
     assert len(answer(loaded, [Image.new("RGB", (64, 64))])) == 1
-
-
-def test_pixels_are_blue_green_red() -> None:
-    pixels = blue_green_red([Image.new("RGB", (5, 9), (10, 20, 30))], (4, 2), mean=(1, 2, 3), std=(1, 2, 4))
-    assert pixels.shape == (1, 3, 2, 4)
-    assert pixels[0, :, 0, 0].tolist() == [29, 9, 1.75]
 
 
 def test_a_graph_that_does_not_fit_is_refused(tmp_path: Path, make_context: Any) -> None:
@@ -144,54 +124,3 @@ def test_a_graph_that_does_not_fit_is_refused(tmp_path: Path, make_context: Any)
     path.write_bytes(b"not a graph")
     with refused("damaged", "model.path", path):
         fixed.load(make_context("onnxruntime"))
-
-
-def test_weights_beside_the_graph_are_among_its_files(tmp_path: Path) -> None:
-    weights = numpy_helper.from_array(np.ones((64, 64), dtype=np.float32), "w")
-    output = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [64, 64])
-    graph = helper.make_graph([helper.make_node("Identity", ["w"], ["y"])], "g", [], [output], [weights])
-    onnx.save(helper.make_model(graph), tmp_path / "n.onnx", save_as_external_data=True, location="n.data")
-    assert onnx_files(tmp_path / "n.onnx") == (tmp_path / "n.onnx", tmp_path / "n.data")
-
-
-@pytest.mark.parametrize(
-    ("options", "code", "key"),
-    [
-        ({"path": None}, "missing", "model.path"),
-        ({"path": "nowhere.onnx"}, "not_found", "model.path"),
-        ({"class_count": 10}, "conflict", "model.category_ids"),
-        ({"std": [1, 0, 1]}, "invalid", "model.mean"),
-        ({"least_score": 1.5}, "invalid", "model.least_score"),
-        ({"strides": []}, "invalid", "model.strides"),
-    ],
-)
-def test_options_that_are_none_are_refused(options: dict[str, Any], code: Any, key: str) -> None:
-    with refused(code, key):
-        NanoDet(**({"path": __file__} | options)).check()
-
-
-def test_coco_s_pictures_give_the_known_quality(make_context: Any) -> None:
-    """Oracle: pycocotools on the JSON itself."""
-    root, path = SHARED / "coco_val2017_32", SHARED / "nanodet_m.onnx"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
-    task = Coco(str(root))
-    task.check()
-    model = NanoDet(str(path))
-    model.check()
-    loaded = model.load(make_context("onnxruntime"))
-    ids = {entry["file_name"]: entry["id"] for entry in json.loads((root / "instances.json").read_text())["images"]}
-    results = []
-    for sample in task.samples():
-        (found,) = answer(loaded, [task.decode(sample.read())])
-        assert len(found["labels"]) <= 100
-        for box, label, score in zip(found["boxes"], found["labels"], found["scores"], strict=True):
-            results.append({"image_id": ids[sample.name], "category_id": label, "bbox": box, "score": score})
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO(str(root / "instances.json"))
-        evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    assert evaluation.stats[0] == pytest.approx(0.237, abs=0.005)
-    assert evaluation.stats[1] == pytest.approx(0.397, abs=0.005)

@@ -1,18 +1,13 @@
 from __future__ import annotations
 
-import importlib
-import shutil
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from lazily import Lazily
 
-from tasks.runtimes import onnx_export
-from tasks.runtimes.onnx_export import content_digest, exported_graph
+from tasks.runtimes.onnx_export import content_digest
 from tasks.runtimes.onnx_runtime import bound
 from tasks.runtimes.session import open_session
 
@@ -44,16 +39,6 @@ def test_the_second_session_takes_the_graph_from_the_cache(make_context: Any) ->
     assert not np.allclose(*answers)
 
 
-def test_a_graph_of_other_content_under_the_same_name_is_told_by_the_difference(make_context: Any) -> None:
-    context = make_context("onnxruntime")
-    graphs = [exported_graph(network(seed=seed), EXAMPLE, context.cache_dir)[0].parent for seed in (0, 1)]
-    shutil.rmtree(graphs[0])
-    graphs[1].rename(graphs[0])
-    facts = open_session(context, network(seed=0), np.ones((1, 4), dtype=np.float32)).facts
-    assert facts["graph_from_cache"] is True
-    assert facts["largest_difference"] > facts["tolerance"]
-
-
 def changed_buffer() -> nn.Module:
     changed = network()
     changed[1].running_mean[0] += 1
@@ -80,30 +65,6 @@ def test_the_digest_covers_all_that_decides_the_graph(changed: Callable[[], nn.M
 
 def test_the_digest_is_the_same_for_any_number_of_samples() -> None:
     assert content_digest(network(), EXAMPLE) == content_digest(network(), np.ones((7, 4), dtype=np.float32))
-
-
-def test_the_digest_covers_the_code_of_the_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    digests = []
-    for code in ("x + 1", "x + 22", "x + 1"):
-        (tmp_path / "layer_of_this_test.py").write_text(
-            f"from torch import nn\nclass Layer(nn.Module):\n    def forward(self, x):\n        return {code}\n"
-        )
-        importlib.invalidate_caches()
-        monkeypatch.delitem(sys.modules, "layer_of_this_test", raising=False)
-        digests.append(content_digest(importlib.import_module("layer_of_this_test").Layer(), EXAMPLE))
-    assert digests[0] == digests[2] != digests[1]
-
-
-def test_an_export_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(module: Any, example: Any, path: Path) -> None:
-        path.write_bytes(b"half a graph")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(onnx_export, "_export", fail)
-    with pytest.raises(KeyboardInterrupt):
-        exported_graph(network(), EXAMPLE, tmp_path)
-    assert list((tmp_path / "onnx").iterdir()) == []
 
 
 def test_a_binding_keeps_its_inputs() -> None:

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -21,22 +19,6 @@ def test_what_is_not_installed_is_refused() -> None:
     packages.require_modules(("json", "numpy"), "this test")
     with refused("not_installed", value="no_such_module"):
         packages.require_modules(("json", "no_such_module"), "this test")
-
-
-def test_a_package_without_the_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    record = tmp_path / "hollow-1.0.dist-info"
-    record.mkdir()
-    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: hollow\nVersion: 1.0\n")
-    (record / "RECORD").write_text("hollow/weights.pth,,\nhollow-1.0.dist-info/METADATA,,\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    for pattern in ("*.pth", "*.jpg"):
-        with refused("damaged", value="hollow"):
-            packages.locate("hollow", pattern)
-
-
-def test_the_command_names_a_file_that_exists_from_any_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert Path(packages.install_command().rpartition(" ")[2]).is_file()
 
 
 def test_the_pinned_file_brings_exactly_what_tasks_and_models_name() -> None:

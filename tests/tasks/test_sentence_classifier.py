@@ -9,11 +9,8 @@ from lazily import Lazily
 from refusals import refused
 
 from orchestrator.contracts import LoadedModel, Model
-from orchestrator.subject.digests import cache_dir
-from orchestrator.subject.samples import draw_subset
 from tasks.models.sentence_classifier import HEAD, SentenceClassifier
 from tasks.models.sentence_network import build_head
-from tasks.movie_reviews import MovieReviews
 from tasks.packages import locate
 
 torch = Lazily("torch")
@@ -69,25 +66,6 @@ def test_filling_changes_no_score(make_context: Any) -> None:
     assert filled.input_size("so " * 100) == 40  # a longer text is cut
 
 
-@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
-def test_most_reviews_are_judged_as_their_critics_meant(runtime: str, make_context: Any) -> None:
-    task = MovieReviews()
-    samples = draw_subset(task.samples(), limit=80, seed=0)
-    # The cache of all tests: a network is exported once.
-    loaded = SentenceClassifier(LABELS, most_tokens=80, tokens=80).load(make_context(runtime, batch=8, cache_dir=cache_dir()))
-    texts = [task.decode(sample.read()) for sample in samples]
-    found = [label for start in range(0, 80, 8) for label in loaded.postprocess(loaded.infer(loaded.preprocess(texts[start : start + 8])))]
-    assert np.mean([label == sample.reference for label, sample in zip(found, samples, strict=True)]) > 0.7
-    if runtime == "onnxruntime":
-        assert 0 < loaded.facts["largest_difference"] < loaded.facts["tolerance"]
-
-
-def test_encoder_and_head_decide_the_identity() -> None:
-    names = {file.name for file in SentenceClassifier(LABELS).files()}
-    assert {"model.safetensors", "tokenizer.json", "movie_reviews_head.safetensors"} <= names
-    assert HEAD.stat().st_size < 100_000
-
-
 def test_options_that_do_not_fit_are_refused(tmp_path: Path, make_context: Any) -> None:
     from safetensors.torch import save_file
 
@@ -96,11 +74,3 @@ def test_options_that_do_not_fit_are_refused(tmp_path: Path, make_context: Any) 
         SentenceClassifier(LABELS, head=str(tmp_path / "head.safetensors")).load(make_context())
     with refused("invalid", "model.most_tokens", 9999):
         SentenceClassifier(LABELS, most_tokens=9999).load(make_context())
-    for options, code, key in (
-        ({"labels": ["good"]}, "invalid", "model.labels"),
-        ({"tokens": 64}, "invalid", "model.tokens"),
-        ({"path": "nowhere"}, "not_found", "model.path"),
-        ({"head": "nowhere.safetensors"}, "not_found", "model.path"),
-    ):
-        with refused(code, key):
-            SentenceClassifier(**({"labels": LABELS} | options)).check()

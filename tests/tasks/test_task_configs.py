@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +43,3 @@ def test_every_task_s_yaml_constructs_its_class(path: Path) -> None:
     assert isinstance(task, Task)
     assert task.metrics
     assert config.classes == config.options.get("class_count", config.classes)
-
-
-def test_the_number_of_classes_is_written_once() -> None:
-    for path in (CONF / "model" / "resnet18.yaml", CONF / "task" / "imagenet.yaml"):
-        changed = OmegaConf.merge(OmegaConf.load(path), {"classes": 10})
-        assert OmegaConf.to_container(changed, resolve=True)["class_count"] == 10  # type: ignore[index, call-overload]

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
@@ -14,7 +12,7 @@ import pytest
 from PIL import Image
 from refusals import refused
 
-from orchestrator.contracts import LoadContext, Model
+from orchestrator.contracts import Model
 from tasks.models.keras_classifier import KerasClassifier
 
 pytestmark = [
@@ -24,14 +22,6 @@ pytestmark = [
 
 SIZE = 24
 OPTIONS: dict[str, Any] = {"class_count": 7, "input_size": SIZE, "resize_size": SIZE, "mean": [0.5] * 3, "std": [0.25] * 3}
-
-
-@pytest.fixture(scope="module")
-def start_tensorflow(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Start TensorFlow as a trial does; its threads are then those of this process for good."""
-    from tasks.runtimes.tensorflow_settings import apply_settings
-
-    apply_settings(LoadContext("tensorflow", "fp32", False, False, "cpu", 2, 1, tmp_path_factory.mktemp("cache")))
 
 
 def build(*layers: Any, dtype: str = "float32") -> Any:
@@ -96,19 +86,6 @@ def test_a_file_answers_as_the_model_that_was_saved(
     assert loaded.facts["outputs_on"] == ["CPU:0"]
     assert (loaded.facts["xla"], loaded.facts["onednn"]) == ("off", True)
     assert loaded.facts["classes"] == 7
-
-
-def test_the_files_of_a_saved_model_are_its_graph_and_its_weights(saved: dict[str, Path]) -> None:
-    names = [file.name for file in KerasClassifier(str(saved["saved model"]), **OPTIONS).files()]
-    assert names[0] == "saved_model.pb"
-    assert any(name.startswith("variables.data") for name in names)
-
-
-@pytest.mark.parametrize("wanted", [True, False])
-def test_determinism_and_autotune_are_set_both_ways(wanted: bool, saved: dict[str, Path], make_context: Any) -> None:
-    context = make_context("tensorflow", deterministic=wanted, autotune=wanted)
-    facts = KerasClassifier(str(saved["keras"]), **OPTIONS).load(context).facts
-    assert facts["deterministic"] is facts["autotune"] is wanted
 
 
 def test_what_this_process_or_file_cannot_do_is_refused(saved: dict[str, Path], tmp_path: Path, make_context: Any) -> None:
@@ -180,21 +157,3 @@ def test_broken_files_are_refused(model: Any, tmp_path: Path, make_context: Any)
     for path, code in ((tmp_path, "damaged"), (tmp_path / "other.keras", "damaged"), (tmp_path / "two.keras", "unsupported")):
         with refused(code, "model.path", path):
             KerasClassifier(str(path), **OPTIONS).load(make_context("tensorflow"))
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "code"),
-    [
-        (None, None, "missing"),
-        ("nowhere.keras", None, "not_found"),
-        ("folder", None, "not_found"),
-        ("model.h5", b"\x89HDF", "unsupported"),
-        ("text.keras", b"no archive", "damaged"),
-    ],
-)
-def test_what_is_wrong_without_tensorflow_is_found_by_check(name: str | None, content: bytes | None, code: Any, tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    if name and content:
-        (tmp_path / name).write_bytes(content)
-    with refused(code, "model.path"):
-        KerasClassifier(str(tmp_path / name) if name else None, **OPTIONS).check()

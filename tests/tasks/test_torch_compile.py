@@ -71,32 +71,6 @@ def test_it_is_compiled_while_it_loads_and_a_smaller_batch_when_it_comes(make_co
 
 
 @needs_compiler
-@pytest.mark.parametrize("dtype", ["bf16", "fp16"])
-def test_it_computes_in_the_dtype_with_named_inputs(dtype: str, make_context: Any) -> None:
-    class Named(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = nn.Linear(6, 3)
-
-        def forward(self, numbers: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            return self.layer(numbers).relu(), rows + 1
-
-    inputs = {"rows": np.arange(4), "numbers": numbers(4)}
-    session = open_session(make_context("torch_compile", dtype=dtype, batch=4), Named(), inputs)
-    outputs = session.infer(session.upload(inputs))
-    assert outputs[0].dtype == {"bf16": torch.bfloat16, "fp16": torch.float16}[dtype]
-    assert np.array_equal(session.download(outputs)[1], np.arange(1, 5))
-    assert 0 < session.facts["largest_difference"] < session.facts["tolerance"]
-
-
-@needs_compiler
-def test_settings_are_set_both_ways(make_context: Any) -> None:
-    for wanted in (True, False):
-        facts = open_session(make_context("torch_compile", autotune=wanted, deterministic=wanted), small_network(), numbers(1)).facts
-        assert facts["max_autotune"] is facts["autotune"] is facts["deterministic"] is wanted
-
-
-@needs_compiler
 def test_a_network_that_cannot_be_compiled_is_refused(make_context: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken = tmp_path / "broken++"
     broken.write_text("#!/bin/sh\necho this compiler is broken >&2\nexit 1\n")

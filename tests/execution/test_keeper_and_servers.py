@@ -1,0 +1,211 @@
+"""What a program leaves when it is killed is ended and cleared away, and nothing else is touched.
+
+A server that is started gets ready, is watched, and leaves nothing behind, whoever ends it.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from processes import ENDLESS_S, gone
+from refusals import refused
+
+from orchestrator.configuration.environment_values import Secret
+from orchestrator.configuration.server import ServerSettings
+from orchestrator.machine.cores import allowed_cores, check_server_threads
+from orchestrator.measurement.failures import TrialFailed
+from orchestrator.running.keeper import Keeper, living_below
+from orchestrator.running.server import Server, order_of, read_log, with_port
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="a server's keeper reads /proc: run it on Linux"),
+]
+
+PROGRAM = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from orchestrator.running.keeper import Keeper
+
+folder = Path(sys.argv[1])
+asleep = "import sys, time; file = open(sys.argv[1]); time.sleep(600)"
+child = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', *sys.argv[1:]], start_new_session=True).pid, flush=True)"
+(folder / "log").touch()
+beside = subprocess.Popen([sys.executable, "-c", asleep, folder / "log"], start_new_session=True)
+# What the command starts goes to a session of its own, outlives it and writes over nothing that would tell whose it is.
+keeper = Keeper([sys.executable, "-c", child + "; import time; time.sleep(600)", asleep, str(folder / "log")], log=folder / "pids")
+keeper.remove_at_end(folder)
+while not (pids := (folder / "pids").read_text()).endswith("\\n"):
+    pass
+print(keeper.own_pid, keeper.pid, int(pids), beside.pid, flush=True)
+if sys.argv[2] == "killed":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(0, signal.SIGTERM)  # a signal to the whole group is not for the keeper
+    os.kill(os.getpid(), signal.SIGKILL)
+keeper.end()
+"""
+
+
+@pytest.fixture(params=["killed", "ended"])
+def left(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, list[int]]]:
+    """A program's folder and, in order, its keeper, what that keeps, a child of this, and a process that it does not keep."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    command = [sys.executable, "-c", PROGRAM, folder, request.param]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as program:
+        assert program.stdout is not None
+        found = [int(pid) for pid in program.stdout.readline().split()]
+    yield folder, found
+    psutil.Process(found[-1]).kill()
+
+
+def test_what_is_kept_goes_and_all_else_stays(left: tuple[Path, list[int]]) -> None:
+    folder, (*kept_ones, beside) = left
+    assert len(kept_ones) == 3
+    assert gone(kept_ones)
+    assert not folder.exists()
+    assert psutil.Process(beside).is_running()
+
+
+def test_a_file_goes_and_a_link_does_not_lead_elsewhere(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").touch()
+    (tmp_path / "link").symlink_to(elsewhere)
+    (tmp_path / "stamps").touch()
+    with Keeper() as keeper:
+        for name in ("link", "stamps", "missing"):
+            keeper.remove_at_end(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
+    assert (elsewhere / "file").exists()
+
+
+def test_without_its_keeper_a_program_goes_on(tmp_path: Path) -> None:
+    with Keeper() as keeper:
+        assert keeper.own_pid is not None
+        os.kill(keeper.own_pid, signal.SIGKILL)
+        keeper.remove_at_end(tmp_path / "any")
+
+
+TINY = Path(__file__).parents[1] / "support" / "tiny_server.py"
+
+
+Start = Callable[..., tuple[Server, ServerSettings]]
+
+
+def settings_of(*words: str, **changes: object) -> ServerSettings:
+    command = ["{python}", str(TINY), "--port", "{port}", *words]
+    return with_port(
+        ServerSettings.model_validate(
+            {"name": "tiny", "url": "http://127.0.0.1:0", "command": command, "stop_s": 5, "ready_s": ENDLESS_S} | changes
+        )
+    )
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    begun: list[Server] = []
+
+    def of(*words: str, ready: bool = True, **changes: object) -> tuple[Server, ServerSettings]:
+        settings = settings_of(*words, **changes)
+        server = Server(order_of(settings, allowed_cores()[:1], os.environ, tmp_path / "log", Path()), Secret(""))
+        begun.append(server)
+        if ready:
+            server.await_ready(settings)
+        return server, settings
+
+    yield of
+    for server in begun:
+        server.end()
+
+
+def test_it_gets_ready_on_its_cores_and_ends_with_all_that_it_has_left(start: Start, tmp_path: Path) -> None:
+    server, _ = start("--children", "2", "--says", "hello", stop_s=0.5)
+    pids = server.processes()
+    assert len(pids) == 3
+    assert server.how_it_ended() is None
+    check_server_threads(allowed_cores()[:1], pids)
+    if len(allowed_cores()) > 1:
+        with refused("unsupported", "server.cores"):
+            check_server_threads(allowed_cores()[1:], pids)
+    server.end()
+    server.end()
+    # Its children are deaf to SIGTERM and in sessions of their own: they had to be killed.
+    assert server.keeper.killed
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert read_log(tmp_path / "log") == "hello\n"
+
+
+def test_one_that_hears_is_not_killed_and_one_that_is_deaf_is(start: Start) -> None:
+    for words, stop_s in (((), 5), (("--ignores",), 0.2)):
+        server, _ = start(*words, stop_s=stop_s)
+        pids = server.processes()
+        assert server.keeper.pid not in {child.pid for child in psutil.Process().children(recursive=True)}, (
+            "the client inherits nothing of it"
+        )
+        server.end()
+        assert server.keeper.killed is bool(words)
+        assert gone(pids)
+
+
+@pytest.mark.parametrize(
+    ("words", "fault", "said"),
+    [
+        (("--exits", "3", "--says", "no such model"), "server died", "no such model"),
+        (("--never-ready",), "load failed", "server.ready_s=1.5"),
+    ],
+)
+def test_one_that_does_not_get_ready_is_given_up(start: Start, words: tuple[str, ...], fault: str, said: str) -> None:
+    server, settings = start(*words, ready=False, ready_s=ENDLESS_S if "--exits" in words else 1.5)
+    with pytest.raises(TrialFailed, match=said) as caught:
+        server.await_ready(settings)
+    assert caught.value.fault == fault
+
+
+def test_a_program_that_is_not_there_and_a_port_that_is_taken_are_refused(start: Start) -> None:
+    with refused("not_installed", "server.command", "/no/such/program"):
+        start(ready=False, command=["/no/such/program", "{port}"])
+    _, settings = start()
+    with refused("in_use", "server.url"):
+        with_port(settings)
+
+
+def ended(server: Server) -> str | None:
+    """Return how a server ended, at the latest after some minutes."""
+    until = time.monotonic() + ENDLESS_S
+    while (how := server.how_it_ended()) is None and time.monotonic() < until:
+        time.sleep(0.02)
+    return how
+
+
+def test_a_killed_one_is_noticed_and_its_children_go(start: Start) -> None:
+    server, _ = start("--children", "1")
+    pids = server.processes()
+    os.kill(server.keeper.pid, signal.SIGKILL)
+    assert ended(server) == "signal SIGKILL"
+    server.end()
+    assert gone(pids)
+
+
+def test_without_its_keeper_it_dies(start: Start) -> None:
+    server, _ = start("--children", "1")
+    pids = server.processes()
+    os.kill(server.keeper.own_pid, signal.SIGKILL)
+    assert gone([server.keeper.pid])
+    assert ended(server) == "its keeper was killed"
+    server.end()
+    assert gone([server.keeper.pid])
+    for pid in pids[1:]:  # in a session of its own, it is out of reach of all but the keeper
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_child_whose_parent_ends_while_one_looks_is_no_stranger() -> None:
+    """Process 2 has ended after 3 was looked at; 5 is nobody's here, and 6 a child of the keeper's own."""
+    table = {2: (1, False), 3: (2, True), 4: (3, True), 5: (9, True), 6: (1, True)}
+    assert sorted(living_below(1, table)) == [3, 4, 6]

@@ -1,0 +1,257 @@
+"""The timed loops on fake clocks: their stamps, what they read and allocate, and queues against Lindley's recursion and a simulation."""
+
+import faulthandler
+import mmap
+import os
+import re
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from virtual_clock import run
+
+from orchestrator.configuration.load import LoadConfig
+from orchestrator.measurement.load_loop import Service, serve, service_of, waiting
+from orchestrator.measurement.scratch import Scratch, read_scratch
+from orchestrator.measurement.timing import DROPPED, STAMPS, Stages, run_batches, time_batches
+from orchestrator.stats.queueing import gamma, waits
+
+
+class FakeClock:
+    """Moves by what the stages say they take, and by one more ns per reading."""
+
+    def __init__(self) -> None:
+        self.now = 1_000
+        self.readings = 0
+
+    def __call__(self) -> int:
+        self.now += 1
+        self.readings += 1
+        return self.now
+
+    def stage(self, takes_ns: int) -> Callable[[object], object]:
+        def call(value: object) -> object:
+            self.now += takes_ns
+            return value
+
+        return call
+
+
+def same(value: object) -> object:
+    return value
+
+
+SAME = Stages(same, same, list)
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Scratch:
+    made = Scratch(tmp_path / "stamps", batches=3)
+    made.begin(7, 50, 60)
+    return made
+
+
+def test_each_stage_is_timed_by_its_own_stamps(scratch: Scratch) -> None:
+    clock = FakeClock()
+    answers, errors = run_batches(
+        [["a"], ["b"], ["c"]], Stages(clock.stage(10), clock.stage(100), clock.stage(1_000)), scratch.stamps, clock
+    )
+    assert (answers, errors) == ([["a"], ["b"], ["c"]], {})
+    np.testing.assert_array_equal(np.diff(scratch.array(), axis=1), [[11, 101, 1_001]] * 3)
+    assert scratch.array()[1, 0] - scratch.array()[0, 3] == 1
+    scratch.begin(1, 0, 0)
+    assert not scratch.array().any()
+
+
+def closed_loop(count: int, clock: FakeClock, stamps: memoryview) -> None:
+    time_batches([(1,)] * count, SAME, stamps, [None] * count, 0, clock)
+
+
+def open_loop(count: int, clock: FakeClock, stamps: memoryview) -> None:
+    serve([0] * count, [1] * count, SAME, stamps, Service(), clock, lambda moment: clock())
+
+
+@pytest.mark.parametrize(("loop", "around"), [(closed_loop, 0), (open_loop, 1)])
+def test_the_clock_is_read_four_times_a_sample(loop: Callable[..., None], around: int) -> None:
+    for count in (1, 10, 100):
+        clock = FakeClock()
+        loop(count, clock, memoryview(bytearray(8 * STAMPS * count)).cast("q"))
+        assert clock.readings == 4 * count + around
+
+
+def test_a_closed_loop_allocates_nothing_that_grows_with_the_samples() -> None:
+    """Answers are the model's own: here all are the same list."""
+    answer = [1]
+
+    def blocks_of(count: int) -> int:
+        batches, answers = [answer] * count, [None] * count
+        stamps = memoryview(bytearray(8 * STAMPS * count)).cast("q")
+        stages = Stages(same, same, lambda outputs: answer)
+        before = sys.getallocatedblocks()
+        time_batches(batches, stages, stamps, answers, 0, lambda: 7)
+        return sys.getallocatedblocks() - before
+
+    blocks_of(10)
+    assert blocks_of(10_000) <= blocks_of(10) + 20
+
+
+def test_an_open_loop_allocates_nothing_while_it_serves() -> None:
+    """What it needs of each sample is made before the first one starts."""
+    count, answer = 2_000, [1]
+    served, seen = [0], []
+
+    def infer(batch: object) -> object:
+        if served[0] in (10, count - 10):
+            seen.append(sys.getallocatedblocks())
+        served[0] += 1
+        return batch
+
+    stamps = memoryview(bytearray(8 * STAMPS * count)).cast("q")
+    stages = Stages(same, infer, lambda outputs: answer)
+    serve(range(count), range(count), stages, stamps, Service(), lambda: served[0], lambda moment: moment)
+    assert seen[1] - seen[0] <= 20
+
+
+@pytest.mark.parametrize("bad", ["b", "a", "c", "abc"])
+def test_a_batch_that_raises_is_recorded_and_the_next_goes_on(scratch: Scratch, bad: str) -> None:
+    def infer(batch: object) -> object:
+        if str(batch) in bad:
+            raise RuntimeError("bad input\nwith more lines")
+        return batch
+
+    answers, errors = run_batches("abc", Stages(same, infer, list), scratch.stamps, FakeClock())
+    assert answers == [None if batch in bad else [batch] for batch in "abc"]
+    assert list(errors) == ["abc".index(batch) for batch in bad]
+    assert all(re.fullmatch(r"RuntimeError: bad input \(test_loops.py, line \d+, in infer\)", message) for message in errors.values())
+    stamps = scratch.array()
+    assert (stamps[list(errors), :3] == 0).all()
+    assert (np.diff(stamps[:, 3]) > 0).all()
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTFORK"), reason="the system cannot keep memory from a fork")
+def test_a_copy_of_the_process_that_a_model_forks_writes_no_stamps(scratch: Scratch) -> None:
+    def forks(batch: object) -> object:
+        nonlocal copy
+        if batch == ["b"] and not (copy := os.fork()):
+            faulthandler.disable()
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            try:
+                run_batches([["x"]], SAME, scratch.stamps, lambda: 7)
+            finally:
+                os._exit(0)
+        return batch
+
+    copy = 0
+    run_batches([["a"], ["b"], ["c"]], Stages(same, forks, list), scratch.stamps, FakeClock())
+    assert os.WTERMSIG(os.waitpid(copy, 0)[1]) == signal.SIGSEGV
+    assert scratch.array()[0].tolist() == [1_001, 1_002, 1_003, 1_004]
+
+
+def test_what_a_killed_process_leaves_can_be_read(scratch: Scratch) -> None:
+    """Ctrl-C is no fault of a sample: it ends the loop as a kill does."""
+
+    def infer(batch: object) -> object:
+        if batch == ["c"]:
+            raise KeyboardInterrupt
+        return batch
+
+    with pytest.raises(KeyboardInterrupt):
+        run_batches([["a"], ["b"], ["c"]], Stages(same, infer, list), scratch.stamps, FakeClock())
+    left = read_scratch(scratch.path)
+    assert left is not None
+    assert (left.round, left.monotonic_ns, left.wall_ns, left.origin_ns) == (7, 50, 60, 0)
+    assert (left.stamps > 0).all(axis=1).tolist() == [True, True, False]
+
+
+SERVICE_NS = 10_000_000
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**40), st.integers(1, 2**40)), min_size=1, max_size=80))
+def test_a_queue_is_lindleys_recursion_to_the_ns(pairs: list[tuple[int, int]]) -> None:
+    due, services = np.cumsum([gap for gap, _ in pairs]), np.array([service for _, service in pairs])
+    _, stamps = run(due, services)
+    assert (stamps[:, 0] - due == waits(due, services)).all()
+    assert (stamps[:, 3] - stamps[:, 0] == services).all()
+
+
+def simulated(due: list[int], services: list[int], service: Service) -> tuple[list[int], list[int]]:
+    """An event-driven simulation of one server without batches: starts by arrival, -1 where dropped, written from the policies' words."""
+    starts, queue, free, coming = [-1] * len(due), [], -1, 0
+    while coming < len(due) or queue:
+        # What arrives while the server is idle goes straight into service; what arrives as it becomes free found it busy.
+        straight = not queue and due[coming] > free
+        now = due[coming] if straight else free
+        while coming < len(due) and due[coming] <= now:
+            room = service.queue_limit if service.queue_limit is not None else len(due)
+            if len(queue) < room + straight:
+                queue.append(coming)
+            coming += 1
+        if service.policy == "newest":
+            queue = queue[-1:]
+        if service.policy == "skip_late":
+            assert service.deadline_ns is not None
+            while queue and now - due[queue[0]] > service.deadline_ns:
+                queue.pop(0)
+        if queue:
+            number = queue.pop(0)
+            starts[number] = now
+            free = now + services[number]
+    return starts, [number for number, start in enumerate(starts) if start < 0]
+
+
+policies = st.one_of(
+    st.builds(Service, policy=st.just("queue"), queue_limit=st.one_of(st.none(), st.integers(1, 4))),
+    st.builds(Service, policy=st.just("newest"), queue_limit=st.one_of(st.none(), st.integers(1, 4))),
+    st.builds(Service, policy=st.just("skip_late"), deadline_ns=st.integers(0, 40), queue_limit=st.one_of(st.none(), st.integers(1, 4))),
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 40)), min_size=1, max_size=60), policies)
+def test_every_policy_does_what_a_simulation_does(pairs: list[tuple[int, int]], service: Service) -> None:
+    due, services = np.cumsum([gap for gap, _ in pairs]).tolist(), [took for _, took in pairs]
+    _, stamps = run(due, services, service)
+    starts, dropped = simulated(due, services, service)
+    assert np.where(stamps[:, 3] == DROPPED, -1, stamps[:, 0]).tolist() == starts
+    assert np.flatnonzero(stamps[:, 3] == DROPPED).tolist() == dropped
+
+
+def test_a_batch_waits_for_more_and_no_longer_than_it_may() -> None:
+    service = Service(most=3, batch_wait_ns=50)
+    _, stamps = run([10, 20, 30, 200, 210, 400], [5] * 6, service)
+    assert stamps[:, 0].tolist() == [30, 30, 30, 250, 250, 450]
+    _, hasty = run([10, 20, 30], [15] * 3, Service(most=3))
+    assert hasty[:, 0].tolist() == [10, 25, 40]
+
+
+def test_a_backlog_ends_the_stream() -> None:
+    due = gamma(500, 2000.0, 0.5, np.random.default_rng(1))
+    served, stamps = run(due, np.full(500, SERVICE_NS), Service(most_waiting=20))
+    assert served.overloaded
+    assert (stamps[:, 3] == 0).any()
+    assert 20 <= served.arrived - int((stamps[:, 3] > 0).sum()) <= 40
+
+
+def test_what_arrives_together_or_waits_for_company_is_no_backlog() -> None:
+    """Of 4 at once, and of 2 that wait to be 3, a backlog of a tenth of a sample would end the stream before anything is served."""
+    together = service_of(LoadConfig(name="periodic", rate_per_s=1, group=4, max_backlog_s=0.1), 1, 1.0)
+    company = service_of(LoadConfig(name="periodic", rate_per_s=1, batch_wait_ms=1, max_backlog_s=0.1), 3, 1.0)
+    for due, service in (([0] * 4 + [100] * 4, together), ([0, 20, 30, 90], company)):
+        served, stamps = run(due, [5] * len(due), service)
+        assert not served.overloaded
+        assert (stamps[:, 3] > 0).all()
+    assert run([0, 10, 20, 30, 40, 50, 60, 70], [500] * 8, company)[0].overloaded
+
+
+@pytest.mark.parametrize("idle", ["sleep", "spin"])
+def test_no_wait_ends_before_its_moment(idle: str) -> None:
+    wait_until = waiting(idle, 200_000)  # type: ignore[arg-type]
+    for ahead in (-5_000_000, 0, 100_000, 3_000_000):
+        moment = time.perf_counter_ns() + ahead
+        assert moment <= wait_until(moment) <= time.perf_counter_ns()

@@ -1,0 +1,108 @@
+"""What a timed process leaves that dies."""
+
+import faulthandler
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from null_trials import null_trial
+
+from orchestrator.measurement.failures import Stamps, TrialFailed, refuse_impossible
+from orchestrator.measurement.last_words import keep_crashes, rounds_left, take_last_words
+from orchestrator.measurement.scratch import Scratch, crash_path
+from orchestrator.measurement.worker import Worker
+
+
+def test_a_fatal_signal_leaves_the_line_of_code(tmp_path: Path) -> None:
+    scratch = Scratch(tmp_path / "stamps", batches=3)
+    if not (copy := os.fork()):
+        file = keep_crashes(scratch.path)
+        os.abort()
+        file.close()
+    assert os.WTERMSIG(os.waitpid(copy, 0)[1]) == signal.SIGABRT
+    found = take_last_words(scratch.path)
+    assert (found.round, found.batches) == (None, 0)
+    assert found.crash.startswith("Fatal Python error: Aborted")
+    assert "test_what_is_left.py" in found.crash
+    assert not crash_path(scratch.path).exists()
+
+
+def test_nothing_beside_the_stamps_says_their_name(tmp_path: Path) -> None:
+    """Other users see the folder of the stamps, and one who knew their name could make them first."""
+    with keep_crashes(tmp_path / "stamps"):
+        faulthandler.disable()
+    assert not list(tmp_path.iterdir())
+    path = crash_path(tmp_path / "stamps")
+    assert path.parent.stat().st_mode & 0o077 == 0
+    path.unlink()
+
+
+WHOLE = [[10, 12, 15, 16], [17, 18, 20, 20], [20, 21, 22, 23]]
+
+
+RAISED = [[10, 12, 15, 16], [0, 0, 0, 19], [20, 21, 22, 23]]
+
+
+IN_FLIGHT = [[10, 12, 15, 16], [17, 18, 20, 0], [0, 0, 0, 0]]
+
+
+def array(rows: list[list[int]]) -> np.ndarray:
+    return np.array(rows, dtype=np.int64)
+
+
+@pytest.mark.parametrize("stamps", [WHOLE, RAISED, IN_FLIGHT, []])
+def test_what_a_round_leaves_is_plausible(stamps: list[list[int]]) -> None:
+    refuse_impossible(array(stamps).reshape(-1, 4), 10, 23)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "place", "value"),
+    [
+        (WHOLE, (0, 0), 13),
+        (WHOLE, (1, 1), 21),
+        (WHOLE, (2, 3), 21),
+        (WHOLE, (1, 2), 18),  # an inference of no time at all
+        (WHOLE, (1, 0), 15),
+        (WHOLE, (0, 0), 9),
+        (WHOLE, (2, 3), 24),
+        (WHOLE, (1, 3), 0),
+        (WHOLE, (1, 1), 0),
+        (RAISED, (1, 3), 15),
+    ],
+)
+def test_stamps_that_cannot_be_are_refused(stamps: list[list[int]], place: tuple[int, int], value: int) -> None:
+    changed = array(stamps)
+    changed[place] = value
+    with pytest.raises(TrialFailed, match=f"batch {place[0]} ") as caught:
+        refuse_impossible(changed, 10, 23)
+    assert caught.value.fault == "clock broken"
+
+
+def test_stamps_that_somebody_else_wrote_never_become_times(null_targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another writer sets every stamp of a round to times 1 us apart, as the victim's report once showed them."""
+    worker = Worker(null_trial(task={"count": 3}), 0, tmp_path / "stamps", tmp_path, pin=False)
+    worker.prepare()
+    worker.run_rounds(0, 1, 0)
+    read = Scratch.array
+
+    def rewritten(scratch: Scratch) -> np.ndarray:
+        for place in range(12):
+            scratch.stamps[place] = 1_000 * (place + 1)
+        return read(scratch)
+
+    monkeypatch.setattr(Scratch, "array", rewritten)
+    with pytest.raises(TrialFailed, match="batch 0 overlaps"):
+        worker.run_rounds(1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    "stamps",
+    [WHOLE[:2], [[10, 12, 15, 16], [17, 16, 20, 21], [0, 0, 0, 0]], [[10, 12, 15, 16], [0, 0, 0, 0], [17, 18, 20, 21]]],
+)
+def test_a_killed_process_leaves_no_impossible_round(stamps: list[list[int]]) -> None:
+    found = Stamps(0, 0, 10**18, array(stamps))
+    with pytest.raises(TrialFailed) as caught:
+        rounds_left(null_trial(), found, 0, 3, 0, "timeout", "no answer")
+    assert caught.value.fault == "clock broken"

@@ -1,0 +1,171 @@
+"""Which trials fit a machine, and a server that is started: its identity, where it fits, and that its trial is measured apart."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from null_trials import null_trial
+from refusals import refused
+
+from orchestrator.configuration.config import Trial
+from orchestrator.machine.host import Machine, cores_offered
+from orchestrator.running.feasibility import why_not
+from orchestrator.running.identity import match_key
+from orchestrator.running.plan import Candidate, make_plan_of
+from orchestrator.subject.inspection import Inspection
+
+MakeTrial = Callable[..., Trial]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"system__cores": None},
+        {"system__cores": 4},
+        {"system__cores": [3, 0]},
+        {"system__device": "cuda:0"},
+        {"system__device": "GPU-1234"},
+        {"system__labels": {"zone": "a"}},
+        {"measurement__batch": 20},
+        {"task__memory_limit": 1000},
+        {"runtime__dtypes": {"cpu": ["fp32", "bf16"], "cuda": ["fp16"]}, "runtime__dtype": "bf16"},
+        {"runtime__dtypes": {"cuda": ["fp16"]}, "runtime__dtype": "fp32"},
+        {"model__parameters": 2**28, "runtime__dtype": "fp32"},
+        {"model__parameters": 2**40, "model__path": "small.gguf"},
+        {"model__parameters": 2**28, "runtime__dtype": "fp16", "system__device": "cuda:0"},
+    ],
+)
+def test_what_the_machine_has_is_feasible(make_trial: MakeTrial, inspection: Inspection, machine: Machine, keys: dict[str, Any]) -> None:
+    assert not [*why_not(make_trial(**keys), inspection, machine)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"system__cores": 5}, "system.cores=5: this machine allows 4 (0-3)"),
+        ({"system__cores": [0, 7]}, "system.cores=[0, 7]: core 7"),
+        ({"system__cores": []}, "system.cores=[]: core list is empty"),
+        ({"system__device": "cuda:1"}, "system.device=cuda:1: box has cpu, cuda:0, GPU-1234-abcd"),
+        ({"system__device": "GPU-12345"}, "system.device=GPU-12345: box has cpu, cuda:0, GPU-1234-abcd"),
+        ({"system__device": "cuda:0,1", "model__several_gpus": True}, "system.device=cuda:0,1: box has cpu, cuda:0, GPU-1234-abcd"),
+        ({"system__device": "cuda:0,3"}, "system.device=cuda:0,3: box has cpu, cuda:0, GPU-1234-abcd; choose one of these; "),
+        ({"system__numa": 9}, "system.numa=9: box has the NUMA nodes 0, 1, 2"),
+        ({"system__numa": 2}, "system.numa=2: this process may use none of its cores on box"),
+        ({"system__labels": {"zone": "b"}}, "system.labels.zone=b: box has the labels zone=a"),
+        (
+            {"runtime__dtypes": {"cpu": ["fp32", "fp16"]}, "runtime__dtype": "bf16"},
+            "runtime.dtype=bf16: runtime torch computes in fp32, fp16 on cpu; choose one of these",
+        ),
+        (
+            {"model__parameters": 2**28 + 1, "runtime__dtype": "fp32"},
+            "model small: its weights take 1.0 GiB in fp32, cpu of box has 1.0 GiB; set runtime.dtype=fp16",
+        ),
+        (
+            {"model__parameters": 2**28, "system__device": "GPU-1234"},
+            "model small: its weights take 1.0 GiB in fp32, GPU-1234 of box has 0.5 GiB; set runtime.dtype=fp16",
+        ),
+        (
+            {"model__parameters": 2**29, "system__device": "cuda:0", "runtime__dtype": "bf16"},
+            "model small: its weights take 1.0 GiB in bf16, cuda:0 of box has 0.5 GiB; choose another system",
+        ),
+        ({"measurement__batch": 21}, "measurement.batch=21: there are 20 samples only"),
+        ({"task__memory_limit": 999}, "task.preload=bytes: the samples take"),
+    ],
+)
+def test_what_the_machine_lacks_is_named(
+    make_trial: MakeTrial, inspection: Inspection, machine: Machine, keys: dict[str, Any], reason: str
+) -> None:
+    found = "; ".join(why_not(make_trial(**keys), inspection, machine))
+    assert found.startswith(reason)
+
+
+def test_several_gpus_hold_what_one_cannot(make_trial: MakeTrial, inspection: Inspection, machine: Machine) -> None:
+    two = replace(machine, device_memory={"cuda:0": 2**29, "cuda:1": 2**29})
+    large: dict[str, Any] = {"model__parameters": 2**29, "runtime__dtype": "fp16"}
+    [one_gpu] = why_not(make_trial(**large, system__device="cuda:0"), inspection, two)
+    assert one_gpu == "model small: its weights take 1.0 GiB in fp16, cuda:0 of box has 0.5 GiB; choose another system"
+    both = {**large, "system__device": "cuda:0,1"}
+    assert not [*why_not(make_trial(**both, model__several_gpus=True), inspection, two)]
+    [one] = why_not(make_trial(**both), inspection, two)
+    assert one == "system.device=cuda:0,1: model small computes on one GPU; choose one of these"
+    [more] = why_not(make_trial(**{**both, "model__parameters": 2**30}, model__several_gpus=True), inspection, two)
+    assert more == "model small: its weights take 2.0 GiB in fp16, cuda:0,1 of box has 1.0 GiB; choose another system"
+    unknown = replace(two, device_memory={"cuda:0": 2**29, "cuda:1": None})
+    assert not [*why_not(make_trial(**both, model__several_gpus=True), inspection, unknown)]
+
+
+def test_cores_come_from_the_numa_node(make_trial: MakeTrial, machine: Machine) -> None:
+    def offered(**keys: Any) -> tuple[int, ...]:
+        return cores_offered(make_trial(**keys).system, machine.cores, machine.numa, machine.host)
+
+    assert offered(system__numa=1, system__cores=1) == (3,)
+    assert offered(system__cores=None) == (0, 1, 2, 3)
+    for keys, key, value in (({"system__numa": 9}, "system.numa", 9), ({"system__numa": 1, "system__cores": 3}, "system.cores", 3)):
+        with refused("unsupported", key, value):
+            offered(**keys)
+
+
+SERVER = {
+    "name": "tiny", "url": "http://127.0.0.1:0", "command": ["/opt/one/serve", "--batch", "{batch}"], "settings": {"batch": 1},
+}  # fmt: skip
+
+
+def trial(server: dict[str, Any] | None = None, **blocks: Any) -> Trial:
+    model = {"runtimes": ["http_json", "torch"], **blocks.pop("model", {})}
+    blocks = {"system": {"name": "cpu_1core", "cores": 1}, **blocks}
+    if server is not None:
+        blocks |= {"runtime": {"name": "http_json", "asks_server": True}, "server": SERVER | server}
+    return null_trial(model=model, **blocks)
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        {"settings": {"batch": 2}},
+        {"command": ["/opt/one/serve", "--size", "{batch}"]},
+        {"cores": 1},
+        {"environment": {"SPEED": "1"}},
+        {"name": "other"},
+    ],
+)
+def test_what_makes_another_server_makes_another_trial(inspection: Inspection, server: dict[str, Any]) -> None:
+    assert match_key(trial(server), inspection) != match_key(trial({}), inspection)
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        {"url": "http://127.0.0.1:8000"},
+        {"command": ["/home/me/serve", "--batch", "{batch}"]},
+        {"ready_s": 9},
+        {"stop_s": 9},
+        {"ready_url": "/ready"},
+        {"packages": ["json"]},
+        {"version_command": ["serve", "--version"]},
+    ],
+)
+def test_where_it_lies_and_how_long_it_takes_do_not(inspection: Inspection, server: dict[str, Any]) -> None:
+    assert match_key(trial(server), inspection) == match_key(trial({}), inspection)
+
+
+def test_whose_weights_a_server_holds_is_no_part_of_the_work(inspection: Inspection) -> None:
+    assert match_key(trial({}, model={"same_as": "big"}), inspection) == match_key(trial({}), inspection)
+
+
+def test_a_client_with_all_cores_leaves_none(inspection: Inspection, machine: Machine) -> None:
+    assert not [*why_not(trial({}), inspection, machine)]
+    [reason] = why_not(trial({}, system={"cores": None}), inspection, machine)
+    assert reason.startswith("server.cores=null: ")
+
+
+def test_trials_with_servers_are_measured_apart(inspection: Inspection, machine: Machine) -> None:
+    machine = replace(machine, memory_bytes=2**34)
+    candidates = [
+        Candidate(found, inspection, machine)
+        for found in (trial(), trial({}), trial({"settings": {"batch": 2}}), trial(model={"name": "other"}))
+    ]
+    plan = make_plan_of(candidates)
+    assert [planned.part for planned in plan.trials] == [0, 1, 2, 0]
+    assert [planned.part for planned in make_plan_of(candidates[1:2]).trials] == [0]

@@ -1,0 +1,21 @@
+"""Processes that tests start, and wait for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import psutil
+
+ENDLESS_S = 600
+"""Keeps a test that hangs from hanging for ever."""
+
+
+def gone(pids: Sequence[int]) -> bool:
+    """Return whether all processes have ended, at the latest after some minutes."""
+    until = time.monotonic() + ENDLESS_S
+    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True

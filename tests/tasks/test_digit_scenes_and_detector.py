@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lazily import Lazily
+from PIL import Image
+from refusals import refused
+
+from orchestrator.contracts import LoadedModel, Model, Task
+from orchestrator.metrics import Answers, find_metric
+from tasks.digit_scenes import DigitScenes
+from tasks.mnist_digits import digits
+from tasks.models.checkpoint import read_checkpoint
+from tasks.models.scene_detector import WEIGHTS, SceneDetector
+from tasks.scene_layout import SCENE_SIDE
+
+
+def test_there_are_four_hundred_scenes_of_one_to_five_digits() -> None:
+    task = DigitScenes()
+    task.check()
+    samples = task.samples()
+    assert isinstance(task, Task)
+    assert len(samples) == 400
+    assert {len(sample.reference["labels"]) for sample in samples} == {1, 2, 3, 4, 5}
+    assert {label for sample in samples for label in sample.reference["labels"]} == set(range(10))
+    assert samples[7].name == "scene-00007.png"
+    picture = task.decode(samples[7].read())
+    assert (picture.mode, picture.size) == ("RGB", (SCENE_SIDE, SCENE_SIDE))
+
+
+def test_scenes_are_the_same_on_every_machine() -> None:
+    samples = DigitScenes(scenes=20).samples()
+    content = b"".join(sample.read() for sample in samples) + repr([sample.reference for sample in samples]).encode()
+    assert hashlib.sha256(content).hexdigest() == "f3e9abfc024c568383b7078ca805eac91325e550d9946b3d3984902e8ef175a8"
+
+
+def test_a_seed_draws_other_scenes_and_more_scenes_start_with_the_same() -> None:
+    first = DigitScenes(scenes=3).samples()
+    assert [sample.read() for sample in DigitScenes(scenes=5).samples()][:3] == [sample.read() for sample in first]
+    assert DigitScenes(scenes=3, seed=1).samples()[0].read() != first[0].read()
+
+
+def test_boxes_lie_inside_and_ink_touches_the_edges_of_its_own_box_alone() -> None:
+    for sample in DigitScenes(scenes=50).samples():
+        pixels = np.asarray(Image.open(io.BytesIO(sample.read()))).astype(int)
+        paper = int(np.median(pixels))
+        taken = np.zeros((SCENE_SIDE, SCENE_SIDE), dtype=int)
+        for x, y, width, height in sample.reference["boxes"]:
+            assert 0 <= x < x + width <= SCENE_SIDE
+            assert 0 <= y < y + height <= SCENE_SIDE
+            taken[y : y + height, x : x + width] += 1
+            assert (pixels[y : y + height, x : x + width] - paper).max() > 15
+        assert taken.max() == 1
+        assert (pixels[taken == 0] - paper).max() <= 26  # twice the noise: the median has some too
+
+
+def test_no_digit_is_in_both_parts() -> None:
+    parts = [{ink.tobytes() for of_class in digits(part) for ink in of_class} for part in ("training", "test")]
+    assert not parts[0] & parts[1]
+    assert [len(of_class) for of_class in digits("test")] == [100] * 10
+    assert [len(of_class) for of_class in digits("training")] == [400] * 10
+
+
+torch = Lazily("torch")
+
+
+def answer(model: LoadedModel, pictures: list[Any], batch: int) -> list[Any]:
+    batches = [pictures[start : start + batch] for start in range(0, len(pictures), batch)]
+    return [row for part in batches for row in model.postprocess(model.infer(model.preprocess(part)))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("runtime", "scenes"), [("torch", 160), ("onnxruntime", 80)])
+def test_it_finds_the_digits_of_test_scenes(runtime: str, scenes: int, make_context: Any) -> None:
+    task = DigitScenes(scenes=scenes)
+    samples = task.samples()
+    model = SceneDetector()
+    model.check()
+    assert isinstance(model, Model)
+    loaded = model.load(make_context(runtime))
+    assert isinstance(loaded, LoadedModel)
+    pictures = [task.decode(sample.read()) for sample in samples]
+    found = answer(loaded, pictures, batch=32)  # the last batch has 16
+    quality = {name: find_metric(name).judge(Answers(found, [sample.reference for sample in samples])).ideal() for name in ("map", "map50")}
+    assert quality["map50"] > 0.97
+    assert quality["map"] > 0.78
+    assert loaded.input_size(pictures[0]) == 128 * 128
+    assert loaded.facts["threads"] == {"intra_op": 2}
+    alone = answer(loaded, pictures[:3], batch=1)
+    for one, same in zip(alone, found, strict=False):
+        assert one["labels"] == same["labels"]
+        assert np.allclose(one["boxes"], same["boxes"], atol=1e-3)
+
+
+@pytest.mark.slow
+def test_the_training_script_writes_weights_that_load(tmp_path: Path, make_context: Any) -> None:
+    out = tmp_path / "new" / "weights.safetensors"
+    command = [sys.executable, "-m", "tasks.training.scene_detector", "--steps", "3", "--out", str(out)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout == f"{out}\n"
+    assert SceneDetector(path=str(out)).load(make_context()).facts["threads"] == {"intra_op": 2}
+    assert read_checkpoint(out).keys() == read_checkpoint(WEIGHTS).keys()
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path, make_context: Any) -> None:
+    torch.save(torch.nn.Linear(3, 4).state_dict(), tmp_path / "other.pth")
+    with refused("conflict"):
+        SceneDetector(path=str(tmp_path / "other.pth")).load(make_context())
