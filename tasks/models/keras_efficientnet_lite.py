@@ -24,6 +24,7 @@ def efficientnet_lite_in_keras(network: Any, size: int, dtype: str) -> Any:
     import keras
 
     state = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    # The package has no public names for its layers.
     layers = _Layers(state, float(network._bn0.eps), dtype)
     inputs = keras.Input((size, size, 3), dtype=dtype)
     outputs = layers.convolved(inputs, "_conv_stem", "_bn0", stride=2)

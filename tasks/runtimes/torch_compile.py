@@ -65,6 +65,7 @@ def _set_compiler(context: LoadContext) -> dict[str, Any]:
 
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(context.cache_dir / "inductor")
     torch.use_deterministic_algorithms(context.deterministic)
+    # PyTorch has no public names for these settings and counters: its own documentation sets and reads them here.
     from torch._dynamo import config as capture
     from torch._functorch import config as autograd
     from torch._inductor import config as compiler
