@@ -12,7 +12,7 @@ from lazily import Lazily
 from PIL import Image
 from refusals import refused
 
-from orchestrator.contracts import LoadedModel, Model
+from orchestrator.contracts import LoadedModel
 from tasks.models.detr import Detr
 
 if find_spec("transformers") is None:
@@ -75,7 +75,6 @@ def test_it_answers_as_transformers_does(batch: int, checkpoint: Path, pictures:
 
     model = Detr(path=str(checkpoint), **SMALL)
     model.check()
-    assert isinstance(model, Model)
     loaded = model.load(make_context(batch=batch))
     assert isinstance(loaded, LoadedModel)
     given = pictures[:batch]

@@ -23,7 +23,7 @@ def share_right(answers: list[list[int]], references: list[int], k: int) -> floa
 
 
 OTHERS = [("torchscript", 1e-4), ("onnxruntime", 1e-4), ("tensorflow", 1e-3)]
-"""Compiling all of it takes minutes: test_torch_compile.py compiles one of the blocks that it is made of."""
+"""Compiling all of it takes minutes."""
 
 
 @pytest.fixture(scope="module")
