@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,6 @@ from refusals import refused
 
 from orchestrator.contracts import LoadedModel
 from tasks.models.detr import Detr
-
-if find_spec("transformers") is None:
-    pytest.skip("transformers is not installed: run `pip install transformers`", allow_module_level=True)
 
 torch = Lazily("torch")
 
