@@ -90,10 +90,12 @@ def page(rows: Sequence[Row], began: datetime, load: float) -> str:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return rows as text with columns side by side."""
-    lines = [HEADS, *map(cells, rows)]
+    """Return rows as text with columns side by side, and below them those that have a note in place of a value."""
+    lines = [HEADS, *(cells(row) for row in rows if not row["note"])]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    aligned = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    notes = [" ".join(filter(None, cells(row))) for row in rows if row["note"]]
+    return "\n".join([*aligned, *notes])
 
 
 def main() -> int:

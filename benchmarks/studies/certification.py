@@ -7,19 +7,24 @@ independent samples and, without a bar, where samples of a round are alike and t
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.studies.rounds_fed import rounds_until_stop
-from benchmarks.studies.scenarios import LOGNORMAL, STALLS, WITHOUT_BAR, Scenario, generator, scores
+from benchmarks.studies.scenarios import IDEAL, LOGNORMAL, STALLS, WITHOUT_BAR, Scenario, generator, scores
 from orchestrator.stats.certificate import samples_to_certify
-from orchestrator.stats.stopping import make_rule
+from orchestrator.stats.stopping import Decision, RoundObservation, StoppingRule, make_rule
+from orchestrator.stats.tail_quality import quality_curve
+from orchestrator.stats.times import Clock
 
 TITLE = "Samples that certify a percentile at 99 %, and false bounds of rule `certify`"
 REPETITIONS = 1000
 MAX_ROUNDS = 300
 CONFIDENCE = 0.99
+# A round takes a second, so that the clock never holds a check back.
+ROUND_S = 1.0
 LOADGEN = {(90.0, 1): 64, (95.0, 1): 130, (99.0, 1): 662, (99.9, 1): 6636, (99.0, 0): 459, (99.9, 0): 4603}
 
 
@@ -92,3 +97,22 @@ def _simulated(case: Simulated, repetitions: int, seed: int) -> dict[str, str | 
         "not certified (%)": 100 * (1 - certified / repetitions),
         "bar": "none",
     }
+
+
+def rounds_until_stop(rule: StoppingRule, times: NDArray[np.float64], score: NDArray[np.float64]) -> tuple[int, Decision]:
+    """Feed rounds of total times, [R, S] in ns, to a rule; return how many it took and its last word.
+
+    The inference clock stands still: its density has settled at once, so that the total clock alone decides.
+    """
+    still = np.full(times.shape[1], 1e6)
+    decision = Decision(False)
+    for number, total in enumerate(times):
+        observation = RoundObservation(number, {Clock.INFERENCE: still, Clock.TOTAL: total}, partial(_quality, score, total), IDEAL)
+        decision = rule.update(observation, (number + 1) * ROUND_S)
+        if decision.stop:
+            return number + 1, decision
+    return len(times), decision
+
+
+def _quality(score: NDArray[np.float64], total: NDArray[np.float64], threshold_ns: float) -> float:
+    return float(quality_curve(score, total[np.newaxis], [threshold_ns])[0, 0])

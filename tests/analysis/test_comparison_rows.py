@@ -92,19 +92,6 @@ def test_repeats_of_one_system_after_those_of_another_bear_none(build: Any, nois
     assert verdicts["b"]["interval_low"] is None
 
 
-def test_repeats_that_are_loaded_together_alternate_in_their_visits(build: Any, noise: Any) -> None:
-    trials = [build(name, noise(30, 20, 20), repeat=repeat) for name in "ab" for repeat in range(3)]
-    order = [0, 4, 2, 5, 1, 3]
-    at_once = in_turns(trials)
-    for data, place in zip(at_once, order, strict=True):
-        data.evidence["started_monotonic_ns"] -= 1e15 * data.record.trial.repeat - 1e9 * place
-    assert common_repeats(at_once[:3], at_once[3:]) == [0, 1, 2]
-
-
-def test_models_are_not_compared_with_each_other(build: Any, noise: Any) -> None:
-    assert rows([build("a", noise(30, 20, 20)), build("a", noise(30, 20, 30), model="other")]) == []
-
-
 def rows_from_best(trials: list[TrialData]) -> list[dict[str, Any]]:
     found = rows_made("comparison", in_turns(trials), ANALYSIS)
     return [row for row in found if row["threshold"] == "21 ms" and row["scope"] in FROM_BEST]
@@ -182,15 +169,3 @@ def test_visits_of_one_cycle_are_paired_on_one_machine(build: Any, noise: Any) -
     elsewhere = [begun(build(name, times, visits=visits, placement={"boot_id": name})) for name, times in zip("ab", sides, strict=True)]
     assert of_this_data_set(elsewhere)["method"] == "none"
     assert paired["difference"] == pytest.approx(of_this_data_set(elsewhere)["difference"])
-
-
-def test_cycles_that_one_trial_missed_have_no_pair(build: Any, noise: Any) -> None:
-    long, short = np.repeat(np.arange(16), 5), np.repeat([0, 1, 2, 4, 5, 6, 7, 9, 10, 11, 13, 14], 5)
-    trials = [
-        begun(build(name, noise(visits.size, 20, 20), visits=visits, placement={"boot_id": "one"}))
-        for name, visits in (("a", long), ("b", short))
-    ]
-    assert dict(of_this_data_set(trials)["parameters"])["units"] == 12
-    few = [begun(build("a", noise(80, 20, 20), visits=long, placement={"boot_id": "one"}))]
-    few.append(begun(build("b", noise(55, 20, 20), visits=short[:55], placement={"boot_id": "one"})))
-    assert of_this_data_set(few)["method"] == "none"

@@ -93,12 +93,6 @@ def test_a_sign_without_a_cause_stands_first(disturbed: TrialData) -> None:
     assert not any(line.startswith("Cause:") for line in sentences([dict(row) for row in found], Clock.TOTAL))
 
 
-def test_visits_are_exchanged_where_there_are_any(disturbed: TrialData) -> None:
-    found = list(explained(replace(disturbed, visits=np.arange(60) // 5), LIMIT, ()))
-    assert {row["method"] for row in found} == {"visits exchanged"}
-    assert found[0]["late_p"] < 1 / 60
-
-
 def test_nothing_is_named_in_few_rounds(disturbed: TrialData) -> None:
     few = replace(
         disturbed,
@@ -126,8 +120,3 @@ def test_answers_that_are_never_late_are_explained_by_time_alone(disturbed: Tria
     first, *_ = explained(disturbed, Threshold("9 s", 9 * 10**9, "absolute"), ())
     assert (first["place"], first["late_correlation"], first["late_p"]) == (1, None, 1.0)
     assert (first["late"], first["by_round"], first["by_neither"]) == (0.0, None, None)
-
-
-def test_without_evidence_or_threshold_there_is_no_row(disturbed: TrialData) -> None:
-    assert list(explained(disturbed, None, ())) == []
-    assert list(explained(replace(disturbed, evidence={}), LIMIT, ())) == []

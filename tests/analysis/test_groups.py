@@ -110,26 +110,3 @@ def test_when_a_trial_ends_names_it_where_nothing_else_does(key: str, values: tu
     assert names(*ONE, swept, multirun=True) == [f"{key}={value}" for value in values]
     pairs = names(*ONE[:-1], "load.rate_per_s=10,20", swept, multirun=True)
     assert len(set(pairs)) == 4, "a rate alone leaves two trials of one name"
-
-
-def test_loads_of_several_laws_are_named_by_their_words() -> None:
-    laws = [
-        ("load=poisson", "load.rate_per_s=60"),
-        ("load=gamma", "load.rate_per_s=60", "load.policy=skip_late", "load.deadline_ms=20", "load.queue_limit=3"),
-        ("load=periodic", "load.rate_per_s=60", "load.group=3", "load.policy=newest"),
-        ("load=periodic", "load.rate_per_s=60", "load.group=3", "load.policy=newest", "load.seed=1"),
-    ]
-    trials = [
-        cast(
-            TrialData,
-            SimpleNamespace(trial_id=str(number), record=SimpleNamespace(trial=parse_trial(compose_trials([*ONE[:4], *law]).documents[0]))),
-        )
-        for number, law in enumerate(laws)
-    ]
-    periodic = "periodic 60/s in groups of 3 newest"
-    assert list(telling_settings(trials[:3]).values()) == [
-        "poisson 60/s", "gamma 60/s burstiness 0.5 skip_late after 20 ms, 3 wait at most", periodic,
-    ]  # fmt: skip
-    assert list(telling_settings(trials).values())[2:] == [f"{periodic}, load.seed=0", f"{periodic}, load.seed=1"], (
-        "words do not tell these apart"
-    )

@@ -25,7 +25,6 @@ from orchestrator.analysis.load import (
 from orchestrator.analysis.replay import services_after_idling
 from orchestrator.analysis.table import tables
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.stats.queueing import periodic
 from orchestrator.storage import schema
 from orchestrator.storage.stored_form import table_of
 
@@ -63,15 +62,6 @@ def seen(at: Any, start: Any = None, end: Any = None, failed: Any = None) -> Ser
     never = np.full(moments.size, np.nan)
     begun, over = (never if given is None else np.asarray(given, dtype=np.float64) * 1e9 for given in (start, end))
     return Served(moments, begun, over, np.zeros(moments.size, dtype=bool) if failed is None else np.asarray(failed))
-
-
-@pytest.mark.parametrize("first", range(4))
-@pytest.mark.parametrize("count", [42, 43, 44])
-def test_the_rate_of_a_schedule_counts_samples_of_whole_groups(first: int, count: int) -> None:
-    """Wherever the ramp and the stream's end cut a group."""
-    at = periodic(80, 80.0, group=4)[first : first + count] / 1e9
-    assert rate_per_s([(1e9 * at, 1e9 * at)], 4) == pytest.approx(80.0)
-    assert delivered_per_s([seen(at)], Server(), 4) == pytest.approx(80.0)
 
 
 def test_the_delivered_rate_counts_what_is_ours_and_not_what_waits() -> None:

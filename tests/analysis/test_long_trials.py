@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from built_trials import explained, rows_made
 
@@ -17,13 +16,9 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.evidence import EVIDENCE
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.contracts import InputError
 from orchestrator.report.charts import figures
 from orchestrator.stats.thresholds import Threshold
-from orchestrator.storage.matrix import round_matrix
 from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.schema import OUTCOMES, ROUNDS, TIMINGS
-from orchestrator.storage.stored_form import conform
 
 Build = Callable[..., TrialData]
 
@@ -75,23 +70,3 @@ def test_figures_in_blocks_are_those_of_one_block(build: Build, noise: Callable[
         assert one.keys() == other.keys()
         for name, value in one.items():
             assert other[name] == (pytest.approx(value, rel=1e-12) if isinstance(value, float) else value)
-
-
-def test_rounds_of_ever_other_samples_make_no_square() -> None:
-    rounds = 60_000
-    numbers = pa.array(np.arange(rounds), pa.int32())
-    some = pa.array(np.full(rounds, 1000), pa.int64())
-    outcome = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rounds, np.int8)), list(OUTCOMES))
-    stages = dict.fromkeys(("start_gap_ns", "preprocess_ns", "inference_ns", "postprocess_ns"), some)
-    timings = conform(pa.table({"round": numbers, "sample": numbers, "outcome": outcome, **stages}), TIMINGS)
-    evidence = {
-        "round": numbers,
-        "started_at": pa.array(np.arange(rounds), pa.timestamp("us", "UTC")),
-        "started_monotonic_ns": some,
-        "duration_ns": some,
-        "process": pa.array(np.zeros(rounds), pa.int32()),
-        "incomplete": np.ones(rounds, dtype=bool),
-    }
-    told = conform(pa.table(evidence), ROUNDS)
-    with pytest.raises(InputError):
-        round_matrix(timings, told)

@@ -11,7 +11,7 @@ from scipy import stats
 
 from orchestrator.analysis.table import tables
 from orchestrator.analysis.tables.prediction import Halves
-from orchestrator.stats.prediction import Prediction, predict_independent, predict_rounds
+from orchestrator.stats.prediction import Prediction, predict_rounds
 from orchestrator.stats.tail_quality import quality_curve
 from orchestrator.stats.units import degrees_of, spread
 
@@ -46,14 +46,6 @@ def test_rows_tell_whether_the_prediction_was_right(build: Any, noise: Any) -> N
         assert {row["inside"] for row in found} == {right}
         assert all((row["predicted_low"] <= row["observed_mean"] <= row["predicted_high"]) == right for row in found)
         assert all(row["flags"] == ["one stretch"] for row in found)
-
-
-@pytest.mark.parametrize(("visits", "flags"), [(60, []), (30, ["few units"]), (20, ["one stretch"])])
-def test_limits_say_of_how_few_units_they_are(build: Any, noise: Any, visits: int, flags: list[str]) -> None:
-    """Half of the visits predict the other half."""
-    data = build("a", noise(60, 50, 20), visits=np.arange(60) * visits // 60)
-    found = {row["method"]: row["flags"] for row in rows_made("prediction", [data], flags=("unpinned",))}
-    assert found == {"block-bootstrap": ["unpinned", *flags], "poisson-binomial": ["unpinned"]}
 
 
 def lognormal(rounds: int, samples: int, seed: int = 1) -> np.ndarray:
@@ -96,14 +88,6 @@ def test_every_figure_by_hand(rounds: int, tests: int) -> None:
     predicted = whole_rounds(found).figures
     for one, other, both in zip(predicted, found.observed, predicted.difference(found.observed), strict=True):
         assert both.tolist() == np.abs(one - other).tolist()
-
-
-def test_the_papers_program_has_no_figures_where_a_sample_has_no_time() -> None:
-    times = lognormal(60, 20)
-    times[3, 4] = np.inf
-    found = halves_of(np.ones(20), times)
-    assert np.isnan(found.difference_as_in_paper_program).all()
-    assert np.isfinite(whole_rounds(found).figures.difference(found.at_recomputed)).all()
 
 
 def test_the_test_rounds_have_no_say_in_threshold_or_prediction() -> None:
@@ -152,9 +136,3 @@ def test_with_visits_the_test_is_whole_visits_and_they_are_what_is_drawn() -> No
     means = found.quality.reshape(34, 2).mean(axis=1)
     half = stats.t.ppf(0.975, predicted.degrees) * means.std(ddof=1) * math.sqrt(1 / 34 + 1 / 15)
     assert predicted.low == pytest.approx([means.mean() - half])  # visits that alternate: the cluster variance is the larger
-
-
-def test_rounds_that_do_not_vary_predict_no_limits() -> None:
-    found = halves_of(np.ones(3), np.tile([1.0, 2.0, 3.0], (40, 1)))
-    for predicted in (whole_rounds(found), predict_independent(np.ones(3), found.on_time, 20, 20)):
-        assert np.isnan([predicted.low, predicted.high]).all()

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,16 +41,6 @@ def test_components_and_costs_are_those_of_the_stored_rounds(build: Any, noise: 
     assert (row["split_processes"], row["split_rounds"]) == (split.processes, split.rounds)
     assert row["split_half_width"] == pytest.approx(split.half_width)
     assert split.half_width <= costs.half_width(4, 40)
-
-
-def test_visits_are_a_component_of_their_own(build: Any, noise: Any) -> None:
-    visits = np.repeat(np.arange(15, dtype=np.int32), 4)
-    slow = np.where(visits % 3 == 0, 1.3, 1.0)[:, None]
-    trials = [replace(data, times={c: t * slow for c, t in data.times.items()}) for data in repeats(build, noise, rounds=60, visits=visits)]
-    trials = [replace(data, inferences=data.times) for data in trials]
-    [row] = [row for row in rows_of(trials) if row["primary"]]
-    assert row["visit_sd"] > 5 * row["round_sd"]
-    assert row["long_run_sd"] > row["visit_sd"] > row["process_sd"]
 
 
 def test_what_is_not_known_is_null(build: Any, noise: Any) -> None:

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from built_trials import in_turns, rows_made
 from numpy.typing import NDArray
@@ -14,14 +13,13 @@ from scipy import stats
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.loading import judgeable
-from orchestrator.analysis.quality import AskedMetric, MetricBroken, answers_at_stake, intervals, judge, on_scale
+from orchestrator.analysis.quality import MetricBroken, answers_at_stake, intervals, judge
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import on_time_scores
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError
 from orchestrator.metrics import METRICS, Answers
 from orchestrator.report.result_tables import problem_tables
-from orchestrator.running.trial_judge import judge_samples
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.subject.samples import batches_of_round
 
@@ -35,12 +33,6 @@ def test_answers_that_weigh_alike_are_counted() -> None:
     for metric, kind in (("top1", [[1, 2, 3, 4, 5]] * 8 + [[2, 1, 3, 4, 5]] * 2), ("f1_micro", [1] * 8 + [2] * 2)):
         answers = Answers(kind, [1] * 10)
         assert answers_at_stake(judge(metric, answers), 10) == pytest.approx(8)
-
-
-def test_heavy_answers_count_as_few() -> None:
-    weights = np.array([0.5] + [0.5 / 99] * 99)
-    found = answers_at_stake(judge("subject_accuracy", subjects([1, 99])), 100)
-    assert found == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
 
 
 @pytest.mark.parametrize("late_share", [0.003, 0.01])
@@ -120,17 +112,6 @@ def test_samples_of_one_batch_are_drawn_together(batched: Callable[..., TrialDat
     one_size = on_time_scores([fours], [fours], threshold)
     assert one_size is not None
     assert one_size[0].shape == (5, 6)
-
-
-def test_a_short_last_batch_counts_by_its_samples(build: Build) -> None:
-    total = np.repeat([[10.0, 10.0, 30.0]], 4, axis=1)[:, :10]
-    data = build("cpu", total, measurement={"batch": 4})
-    scores = on_time_scores([data], [data], Threshold("20 ms", 20_000_000, "absolute"))
-    assert scores is not None
-    assert scores[0].mean() == pytest.approx(0.8)
-    weights = data.scores_per_inference()
-    assert weights is not None
-    assert weights == pytest.approx(np.array([1.2, 1.2, 0.6]))
 
 
 def test_where_the_order_is_shuffled_the_batches_of_the_first_round_are_at_stake(build: Build) -> None:
@@ -219,26 +200,6 @@ def test_what_is_no_quality_is_refused_in_one_line(own: Any, functions: dict[str
     with pytest.raises(MetricBroken, match=r"^metric mine: ") as caught:
         judge(own(**functions), ANSWERS)
     assert "\n" not in str(caught.value)
-
-
-BOXES = [{"boxes": [[0, 0, 9, 9], [20, 20, 50, 50]], "labels": [1, 2], "scores": [0.9, 0.4]}, {"boxes": [], "labels": [], "scores": []}]
-TRUTH = [{"boxes": [[0, 0, 9, 8], [20, 20, 50, 45]], "labels": [1, 2]}, {"boxes": [[5, 5, 200, 200]], "labels": [1]}]
-
-
-@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if "f1:" in metric or "detection:" in metric])
-def test_metrics_of_ours_keep_what_is_asked_of_the_user_s(name: str) -> None:
-    answers = Answers(BOXES, TRUTH) if name.startswith("map") else Answers(["a", "b", None, "b"], ["a", "b", "a", "a"])
-    asked = AskedMetric(name)
-    asked.is_ours = False
-    judged = asked.call("judge", asked.metric, answers)
-    assert on_scale(asked, judged, len(answers.predictions)).ideal() == judged.ideal()
-
-
-def test_a_trial_is_failed_by_its_metric_and_not_by_its_answers(own: Any, build: Callable[..., TrialData]) -> None:
-    samples = pa.table({"prediction": [1, 2], "reference": [1, 2]})
-    trial = build("cpu", np.full((3, 2), 5.0)).record.trial
-    with pytest.raises(MetricBroken):
-        judge_samples(samples, [own(raises(ValueError("no")))], trial)
 
 
 def test_trials_that_it_can_judge_are_reported(own: Any, build: Callable[..., TrialData]) -> None:

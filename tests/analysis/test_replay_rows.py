@@ -10,14 +10,13 @@ from built_trials import rows_made
 from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, better_of_each
 from orchestrator.analysis.replay import FEW_STREAMS, OVERLOADED, Question, replay_rows
 from orchestrator.analysis.replay_streams import Answered, Arrivals, Rule, can_play, held_mean, play, schedule_of, services_of, streams_of
-from orchestrator.analysis.table import check_intervals
 from orchestrator.analysis.tables.replay import REPLAY
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.metrics import Answers, find_metric
 from orchestrator.metrics.interface import Scale
-from orchestrator.stats.queueing import POLICIES, Policy, mean_rate, serve
+from orchestrator.stats.queueing import POLICIES, Policy, serve
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
 from orchestrator.storage.schema import LABELS, schema_of
@@ -82,16 +81,6 @@ def test_a_fallback_answers_what_is_late(data: TrialData, build: Any) -> None:
     assert alone["mean"] < together["fallback_mean"] < alone["ideal"]  # type: ignore[operator]
     nothing = rows(data, 55.0, fallback=build("c", np.full((30, 20), 900.0)))[0]
     assert nothing["fallback_mean"] == pytest.approx(alone["mean"])
-
-
-@pytest.mark.parametrize("right", [16, 0], ids=["worse", "never right"])
-def test_with_a_better_fallback_the_interval_reaches_what_both_can_keep(build: Any, noise: Any, right: int) -> None:
-    slow = build("a", noise(30, 20, 15), right=right, visits=np.arange(30) // 2)
-    better = build("b", np.full((30, 20), 1.0), right=20)
-    found = rows(slow, 5.0, 55.0, 100.0, fallback=better)
-    assert max(row["fallback_mean"] for row in found) > slow.judged("top1").ideal()  # type: ignore[type-var]
-    check_intervals("replay", REPLAY, found)
-    assert all(0 < row["fallback_low"] < row["fallback_high"] <= 1 for row in found if row["fallback_mean"])  # type: ignore[operator]
 
 
 def test_answers_of_two_trials_are_worth_the_better_of_each() -> None:
@@ -204,27 +193,3 @@ def test_what_was_measured_under_the_same_load_stands_beside(data: TrialData) ->
     for changed in ({"policy": "newest"}, {"group": 2}, {"queue_limit": 3}):
         elsewhere = record.model_copy(update={"trial": record.trial.model_copy(update={"load": load.model_copy(update=changed)})})
         assert next(replay_rows(data, question, LIMIT, (), [replace(loaded, record=elsewhere)]))["measured"] is None
-
-
-def test_a_trace_is_the_same_where_its_moments_are(data: TrialData) -> None:
-    gaps = np.random.default_rng(1).exponential(50e6, 99).round()
-    trace = np.concatenate([[0.0], np.cumsum(gaps)]).astype(np.int64)
-    load = LoadConfig(name="trace", file="t.csv", speed=0.8, stream_s=3.0)
-    record = data.record.model_copy(update={"trial_id": "traced-r0", "trial": data.record.trial.model_copy(update={"load": load})})
-    arrivals = np.tile(np.rint(trace / 0.8)[7:47].reshape(2, 20), (15, 1))  # seven are the ramp
-    answered = {**data.times, Clock.RESPONSE: data.times["total"]}
-    traced = replace(
-        data, record=record, times=answered, inferences=answered, arrivals=arrivals, streams=np.arange(30) // 2,
-        incomplete=np.zeros(30, dtype=bool), outcome=np.zeros((30, 20), dtype=np.int8),
-    )  # fmt: skip
-
-    def beside(other: TrialData, times_ns: Any = trace, speed: float = 0.8) -> str | None:
-        question = Question(Arrivals("trace", trace_ns=times_ns), (mean_rate(times_ns) * speed,), Rule())
-        return next(replay_rows(data, question, LIMIT, (), [other]))["measured"]
-
-    assert beside(traced) == "traced-r0"
-    assert beside(traced, speed=1.0) is None, "another speed"
-    other = trace.copy()
-    other[[20, 21]] += 5_000_000
-    assert beside(traced, other) is None, "another trace of the same rate"
-    assert beside(replace(traced, arrivals=np.tile(np.rint(trace / 0.8)[7:87:2].reshape(2, 20), (15, 1)))) is None, "every other one of it"

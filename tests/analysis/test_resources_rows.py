@@ -46,16 +46,6 @@ def test_of_several_processes_the_largest_figures_count(build: Any) -> None:
     assert "answers change" in row["flags"]
 
 
-def test_without_a_lead_in_the_round_itself_begins_warm(build: Any) -> None:
-    total = np.arange(12.0).reshape(2, 6) + 1
-    [row] = rows_of(with_rounds(build("a", total), round=[0, 1], process=[0, 0]))
-    assert (row["warm_first_ns"], row["paused_first_ns"]) == (1_000_000, None)
-    [batched] = rows_of(
-        with_rounds(build("a", np.repeat(total[:, ::2], 2, axis=1), measurement={"batch": 2}), round=[0, 1], process=[0, 0])
-    )
-    assert batched["warm_first_ns"] == 1_000_000
-
-
 def test_cold_starts_of_earlier_processes_stand_in_order() -> None:
     first = with_earlier({}, COLD)
     assert first == COLD

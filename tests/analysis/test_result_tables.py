@@ -1,19 +1,15 @@
 """Columns of result tables are declared once: schema, documentation and views follow."""
 
 import re
-from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from built_trials import rows_made
-from numpy.typing import NDArray
 
 from orchestrator.analysis.table import LABELS, LIMITS, BrokenInterval, Column, Context, check_intervals, tables
 from orchestrator.analysis.tables.replay import REPLAY
 from orchestrator.analysis.tables.times import convergence, rjsd_column
-from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.stopping import RoundObservation, make_rule
 from orchestrator.stats.times import Clock
@@ -51,10 +47,6 @@ def test_every_column_has_a_meaning_and_views_name_columns_that_there_are(name: 
         assert view.section
 
 
-Noise = Callable[[int, int, float], NDArray[np.float64]]
-MARGINAL = ("f1_micro", "f1_macro")
-
-
 DECLARED = {name: one.columns for name, one in tables().items()} | {"replay": REPLAY}
 OF_QUARTERS = {"cost_low_ns", "estimate_low_per_s"}
 """Of quarters the whole need not lie between least and largest; an estimate may lie outside the rates of its pilot."""
@@ -88,26 +80,6 @@ def test_an_interval_that_excludes_its_figure_is_an_error_that_names_it(table: s
     whole = {"trial": "net-digits-r0", **dict.fromkeys(column.name for column in columns), **row}
     with pytest.raises(BrokenInterval, match=f"net-digits-r0 in {table} "):
         check_intervals(table, columns, [whole])
-
-
-@pytest.mark.parametrize("metric", MARGINAL)
-@pytest.mark.parametrize("rounds", [1, 2, 6, 30])
-def test_late_wrong_answers_lift_the_mean_and_its_interval(build: Callable[..., TrialData], noise: Noise, metric: str, rounds: int) -> None:
-    total = noise(rounds, 40, 20)
-    total[:, 28:] *= np.where(np.random.default_rng(1).random((rounds, 12)) < 0.7, 5, 1)  # the wrong ones are slow
-    data = build("cpu", total, right=28, metrics=(metric, "top1"))
-    analysis = AnalysisConfig(seed=0, thresholds_ms=[40])
-    rows = rows_made("tail_quality", [data], analysis, ())
-    check_intervals("tail_quality", DECLARED["tail_quality"], rows)
-    methods = {row["metric"]: set() for row in rows}
-    for row in rows:
-        methods[row["metric"]].add(row["interval_method"])
-    assert methods[metric] <= {"t", "none"}
-    assert "t" not in methods["top1"]
-    [lifted] = [row for row in rows if (row["metric"], row["clock"], row["threshold"]) == (metric, "total", "40 ms")]
-    if metric == "f1_micro":
-        assert lifted["mean"] > lifted["ideal"]
-        assert lifted["interval_high"] > lifted["ideal"]
 
 
 @pytest.mark.parametrize(("name", "reason"), [("settled", "settled"), ("paper", "max_rounds")])

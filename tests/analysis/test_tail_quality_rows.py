@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from refusals import refused
 
 from orchestrator.analysis.groups import check_names
-from orchestrator.analysis.tables.tail_quality import FEW_SAMPLES, FEWEST, latest
+from orchestrator.analysis.tables.tail_quality import FEW_SAMPLES, latest
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig, ToleranceConfig
 from orchestrator.contracts import InputError
@@ -119,15 +119,6 @@ def test_a_group_has_the_figures_of_a_trial_of_its_samples_alone(build: Any, noi
     assert odd["interval_low"] < odd["mean"] < odd["interval_high"]
 
 
-@pytest.mark.parametrize(("members", "flagged"), [(FEWEST - 1, True), (FEWEST, False)])
-def test_a_small_group_is_flagged_and_a_sample_may_be_in_none(build: Any, noise: Any, members: int, flagged: bool) -> None:
-    groups: list[Any] = ["rain"] * members + [None] * (50 - members)
-    rows = rows_of(build("a", noise(12, 50, 10), slices={"weather": groups}), "weather")
-    assert {row["group"] for row in rows} == {"rain"}
-    assert {row["members"] for row in rows} == {members}
-    assert all((FEW_SAMPLES in row["flags"]) == flagged for row in rows)
-
-
 def test_pictures_of_any_task_have_a_size(build: Any, noise: Any) -> None:
     data = build("a", noise(10, 8, 10))
     data = replace(data, input_sizes=np.array([200 * 300] * 3 + [16 * 16] + [500 * 375] * 4))
@@ -168,15 +159,6 @@ def test_boxes_by_area_are_what_coco_calls_small_and_large(build: Any, noise: An
         at(rows, group="small", clock="inference", threshold="12 ms")["ideal"]
         > at(rows, group="large", clock="inference", threshold="12 ms")["ideal"]
     )
-
-
-def test_boxes_by_class_average_to_the_whole(build: Any, noise: Any) -> None:
-    data = with_boxes(build, noise(20, 24, 10), ("map",))
-    rows = rows_of(data, "class")
-    assert {row["group"] for row in rows} == {"1", "2"}
-    for threshold in ("10 ms", "12 ms"):
-        of_classes = [at(rows, group=group, clock="total", threshold=threshold)["mean"] for group in ("1", "2")]
-        assert np.mean(of_classes) == pytest.approx(at(whole_of(data), clock="total", threshold=threshold)["mean"])
 
 
 def test_a_slice_that_nobody_has_and_one_of_too_many_groups_are_refused(build: Any) -> None:

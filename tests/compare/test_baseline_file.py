@@ -40,6 +40,7 @@ def test_a_baseline_file_gives_the_figures_of_its_campaign(measure: Any, compare
     assert found(tmp_path / "directory") == found(tmp_path / "file")
 
 
+@pytest.mark.slow
 def test_a_file_takes_its_own_thresholds_unless_fewer_are_asked_for(measure: Any, compare: Any, tmp_path: Path) -> None:
     campaign = measure("a")
     write_baseline(open_campaign(campaign), AnalysisConfig(thresholds_ms=(4.0, 5.0)), tmp_path / "base.json")
@@ -62,6 +63,7 @@ def change(path: Path, how: Callable[[dict[str, Any]], object]) -> None:
     write_json(path, document)
 
 
+@pytest.mark.slow
 def test_a_file_has_exact_figures_at_thresholds_it_was_not_written_for(measure: Any, compare: Any, tmp_path: Path) -> None:
     before, after = measure("a"), measure("b", seed=1)
     write_baseline(open_campaign(before), AnalysisConfig(), tmp_path / "base.json")

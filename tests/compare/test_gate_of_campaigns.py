@@ -167,17 +167,6 @@ def test_a_candidate_that_failed_or_is_not_finished_does_not_pass(measure: Any, 
     assert compare(after, before, gate=True)[0] == 3
 
 
-def test_few_rounds_without_any_spread(measure_pairs: Any, compare: Any, tmp_path: Path) -> None:
-    """Every time is the same: no repeat differs from another, which shows no noise and is not none."""
-    compare(*measure_pairs(rounds=1, noise=0.0), gate=True, json_file=tmp_path / "same.json", power=True)
-    for row in json.loads((tmp_path / "same.json").read_text())["trials"]:
-        half = stats.t.isf(0.05 / 4, 2) * np.sqrt(2) / 3 / 20
-        assert row["fresh_processes"]["high"] == pytest.approx(min(half, 0.9))
-    slower = measure_pairs(rounds=1, noise=0.0, after={"slower": {"cpu_all": 0.1}})
-    code, _ = compare(*slower, gate=True, min_effect=10.0, json_file=tmp_path / "slower.json")
-    assert (code, verdicts(tmp_path / "slower.json")) == (1, {"cpu_1core": "no difference shown", "cpu_all": "worse"})
-
-
 def test_what_is_not_there_and_keys_that_are_no_analysis_are_refused(measure: Any, compare: Any, tmp_path: Path) -> None:
     campaign = measure("a")
     for paths, overrides in (((tmp_path / "nowhere", campaign), ()), ((campaign, campaign), ("task.limit=3",))):

@@ -4,7 +4,6 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import pytest
 from refusals import refused
 
 from orchestrator.commands.line import read
@@ -97,20 +96,3 @@ def test_the_commands_have_what_either_typed_and_what_both_did() -> None:
     assert command.startswith("python -m orchestrator compare --run 'a=1 code=[old]' ")
     sides = read("compare", shlex.split(command, comments=True)[4:])["words"]
     assert [shlex.split(side) for side in sides] == [[*words] for words in found.commands]
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "trials"),
-    [
-        (("run", "task.limit=20"), ("run", "task.limit=10"), 1),  # other samples are never compared
-        (("run", "a=1"), ("run", "a=2"), 2),
-        ((), ("run", "a=2"), 1),  # a file does not hold the words
-        (("run", "a=1"), ("run", "a=$(b)"), 1),
-        (("run", "a=1"), ("import", "x"), 1),
-        ((), (), 1),  # imported: nothing can be measured
-    ],
-)
-def test_where_words_do_not_tell_the_sides_apart_no_command_has_them(before: tuple[str, ...], after: tuple[str, ...], trials: int) -> None:
-    found: Any = Compares([(trial(batch=1), trial(batch=2))], before, after)
-    found.trials = trials
-    assert list(commands(found, PLACES, True)) == []

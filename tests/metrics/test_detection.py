@@ -11,10 +11,9 @@ from orchestrator.metrics import (
     METRICS,
     Answers,
     detection,
-    detection_boxes,
     find_metric,
 )
-from orchestrator.metrics.detection import AREAS, match_detections, names_other_categories
+from orchestrator.metrics.detection import AREAS, names_other_categories
 from orchestrator.metrics.detection_boxes import detections, ground_truth
 
 NAMES = [name for name in METRICS if name.startswith("map")]
@@ -94,25 +93,6 @@ def test_without_boxes_to_find_quality_is_no_number(references):
     assert np.isnan(judged.curve([[5], [6]], [1, 9])).all()
 
 
-def test_matches():
-    reference = {"boxes": [BOX, [0, 0, 100, 100]], "labels": [7, 7], "crowd": [0, 1]}
-    prediction = {"boxes": [[20, 20, 50, 50], ELSEWHERE, BOX], "labels": [7, 7, 7], "scores": [0.5, 0.7, 0.9]}
-    truth, found = ground_truth([answer(), reference]), detections([None, prediction])
-    [one] = match_detections(truth, found, [0.5, 1.0], (0, 1e10))
-    assert (one.to_find, one.pictures.tolist(), one.picture.tolist()) == (1, [1], [0])  # the right one is the surest
-    [one] = match_detections(truth, replace(found, scores=-found.scores), [0.5, 1.0], (0, 1e10))
-    assert one.matched.tolist() == [[True, False, True]] * 2
-    assert one.right.tolist() == [[False, False, True]] * 2
-
-
-def test_many_pairs_in_several_blocks(monkeypatch):
-    answers = random_answers(3, 60)
-    expected = [find_metric(name).judge(answers).ideal() for name in NAMES]
-    for block in (1, 7):
-        monkeypatch.setattr(detection_boxes, "BLOCK", block)
-        assert [find_metric(name).judge(answers).ideal() for name in NAMES] == expected
-
-
 def test_many_sets_of_pictures_in_several_blocks(monkeypatch):
     random = np.random.default_rng(8)
     answers, times = random_answers(7, 70), random.integers(1, 100, (9, 70))  # more pictures than a number has bits
@@ -145,13 +125,6 @@ def test_parts_by_class_have_the_whole_as_their_mean(name):
     whole = find_metric(name).judge(answers).curve(times, [30, 60, np.inf])
     of_classes = [part.judged.curve(times, [30, 60, np.inf]) for part in parts.values()]
     np.testing.assert_allclose(np.mean(of_classes, axis=0), whole)
-
-
-def test_a_class_that_only_a_detector_names_is_no_part():
-    answers = Answers([answer(BOX, label=7, score=0.9)], [answer(BOX, label=1)])
-    assert list(find_metric("map").judge_parts("class", answers)) == ["1"]
-    assert find_metric("map_small").judge_parts("class", answers) == {}
-    assert list(find_metric("map").judge_parts("area", answers)) == ["medium"]
 
 
 REFERENCE = {"boxes": [[0, 1, 2, 3], [4, 5, 6, 7]], "labels": [3, 9], "areas": [5.5, 40], "crowd": [0, 1]}

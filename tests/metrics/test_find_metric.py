@@ -113,14 +113,6 @@ def test_a_metric_of_the_user_s_is_found_by_its_target_and_by_its_name(tmp_path,
             find_metric(name)
 
 
-def test_a_name_is_that_of_a_class_which_scores_or_judges(tmp_path):
-    file = tmp_path / "some.py"
-    file.write_text("class Base:\n    def score(self, answers): ...\n\n\nclass A(Base):\n    unit = 'ms'\n\n    name: str = 'a'\n")
-    assert metrics.names_in(file) == {"a": "some:A"}
-    file.write_text("class Model:\n    name = 'a'\n")
-    assert metrics.names_in(file) == {}
-
-
 @pytest.mark.parametrize("name", ["broken", "absent"])
 def test_metric_of_another_package_that_cannot_be_used(plugin, name):
     with refused("invalid", value=name):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from browsing import DESK, slide
+from small_campaign import importable
 from virtual_clock import at_rest
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
@@ -35,7 +35,6 @@ from orchestrator.subject.inspection import Inspector
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-SUPPORT = Path(__file__).parents[1] / "support"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 READINGS_PER_TRIAL = 26 * 20 * 4
 HOSTILE = "<img src=x onerror=\"document.title='broken'\">"
@@ -80,16 +79,15 @@ def trial(system: str, runtime: str, rounds: int = 24, **model: object) -> Candi
 
 def run_crowd(folder: Path) -> Path:
     """Measure 24 trials: three models on four systems with two runtimes."""
-    models, systems, runtimes = ("null", "other", "third"), ("one", "two", "three", "four"), ("torch", "onnxruntime")
-    candidates = [trial(system, runtime, 20, name=model) for model in models for system in systems for runtime in runtimes]
-    return measured(folder, candidates)
+    choices = product(("null", "other", "third"), ("one", "two", "three", "four"), ("torch", "onnxruntime"))
+    return measured(folder, [trial(system, runtime, 12, name=name) for name, system, runtime in choices])
 
 
-def run_campaign(folder: Path, models: Sequence[str] = ("null",)) -> Path:
-    pairs = [(system, runtime) for system in ("small", "large") for runtime in ("torch", "onnxruntime")]
-    candidates = [trial(system, runtime, name=name) for name in models for system, runtime in pairs]
-    candidates.append(trial("large", "torch", name="broken", fails_to_load=True))
-    return measured(folder, candidates)
+def run_campaign(folder: Path) -> Path:
+    """Measure two models on two systems with two runtimes, and one trial that fails."""
+    choices = product(("small_model", "large_model"), ("small", "large"), ("torch", "onnxruntime"))
+    candidates = [trial(system, runtime, name=name) for name, system, runtime in choices]
+    return measured(folder, [*candidates, trial("large", "torch", name="broken", fails_to_load=True)])
 
 
 def measured(folder: Path, candidates: list[Candidate]) -> Path:
@@ -147,20 +145,9 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Reported:
 
 
 def stored_and_reported(folder: Path, run: Callable[[Path], Path]) -> Reported:
-    sys.path.append(str(SUPPORT / "code"))
-    try:
+    with importable():
         directory = run(folder)
-    finally:
-        sys.path.remove(str(SUPPORT / "code"))
-        sys.modules.pop("null_targets", None)
     return reported(open_campaign(directory), folder / "report.html")
-
-
-@pytest.fixture(scope="session")
-def eight_trials(tmp_path_factory: pytest.TempPathFactory) -> CampaignAnalysis:
-    """A campaign with two models on four systems each, and one trial that failed."""
-    two = partial(run_campaign, models=["small_model", "large_model"])
-    return stored_and_reported(tmp_path_factory.mktemp("eight"), two).results
 
 
 @pytest.fixture(scope="session")

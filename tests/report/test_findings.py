@@ -1,10 +1,7 @@
 """What is found is a fact with its values; one golden text per medium shows how it is said."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,11 +13,9 @@ from orchestrator.analysis.ranking import Less, Ranking, Standing, rankings
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.report.findings import Finding, say, text_lines
-from orchestrator.report.findings.campaign import RESUME, findings, hint, of_campaign
+from orchestrator.report.findings.campaign import RESUME, findings, of_campaign
 from orchestrator.report.findings.task import of_task
-from orchestrator.report.markdown import to_report
 from orchestrator.storage.reader import open_campaign
-from orchestrator.storage.records import TrialRecord
 
 GROUP: Any = SimpleNamespace(
     task="pictures", clock="total",
@@ -120,7 +115,6 @@ def test_without_a_deadline_one_is_proposed_and_a_percentile_is_called_none(resu
         low, high = one.values["observed"]
         assert low <= float(one.values["ms"]) * 1e6 * 1.05
         assert float(one.values["ms"]) * 1e6 <= high * 1.05
-        assert ("is a percentile" in say(one, "text")) == (asked is not None)
 
 
 def test_the_next_step_measures_repeats_at_the_deadline_in_use(results: CampaignAnalysis) -> None:
@@ -129,21 +123,6 @@ def test_the_next_step_measures_repeats_at_the_deadline_in_use(results: Campaign
     at = replace(results, analysis=results.analysis.model_copy(update={"primary": "18 ms"}))
     assert commands(at, rankings(results)) == [f"{small} 'analysis.primary=\"18 ms\"'"]
     assert commands(replace(results, commands=())) == []
-
-
-def test_the_next_step_leaves_out_what_caused_a_flag(results: CampaignAnalysis) -> None:
-    given = replace(
-        results, commands=(("+sweep=small", "cluster=inline", "system.exclusive=false"),), analysis=results.campaign.config.analysis
-    )
-    ranked = [replace(one, found=tuple(replace(system, flags=("unpinned",)) for system in one.found)) for one in rankings(results)]
-    assert commands(given, ranked) == ["python -m orchestrator +sweep=small system.exclusive=false measurement.repeat=5"]
-
-
-def test_no_repeats_are_proposed_where_they_show_nothing(results: CampaignAnalysis, monkeypatch: pytest.MonkeyPatch) -> None:
-    all_kept = [replace(one, found=tuple(replace(of, mean=of.ideal) for of in one.found)) for one in rankings(results)]
-    assert commands(results, all_kept) == []
-    monkeypatch.setattr(TrialRecord, "imported", property(lambda record: True))
-    assert commands(results) == []
 
 
 def test_an_unfinished_campaign_is_gone_on_with_before_anything_else(results: CampaignAnalysis) -> None:
@@ -161,17 +140,6 @@ def test_a_caution_counts_the_trials_of_a_flag(results: CampaignAnalysis) -> Non
     [group] = results.groups
     assert counts["unpinned"] == sum("unpinned" in flags for flags in group.flags.values())
     assert one.values["single"]
-
-
-def test_what_is_set_already_is_no_remedy(results: CampaignAnalysis) -> None:
-    data = results.groups[0].trials[0]
-
-    def at(**load: Any) -> Any:
-        trial = data.record.trial.model_copy(update={"load": data.record.trial.load.model_copy(update=load)})
-        return replace(data, record=data.record.model_copy(update={"trial": trial}))
-
-    assert hint("schedule not kept", [at(idle="sleep")]) == "load.idle=spin"
-    assert hint("schedule not kept", [at(idle="spin")]) == "quieten the machine"
 
 
 GOLDEN = {
@@ -197,27 +165,3 @@ def test_a_terminal_has_six_lines_and_breaks_no_command(results: CampaignAnalysi
     assert [line.partition(":")[0] for line in lines] == ["Best within 14 ms", "Runner-up", "Caution", "Next", "Report"]
     narrow = list(text_lines(said, 60))
     assert [line for line in narrow if len(line) > 60] == [line for line in narrow if line.startswith("Next:")]
-
-
-def test_markdown_lists_the_findings_first(results: CampaignAnalysis) -> None:
-    text = to_report(results)
-    said = [f"- {say(one, 'markdown')}" for one in findings(results, rankings(results))]
-    assert text.splitlines()[2 : 2 + len(said)] == said
-
-
-def test_a_process_that_keeps_no_deadline_speaks_for_its_system(tmp_path: Path) -> None:
-    campaign = open_campaign(measure_small(tmp_path / "r", primary="14 ms", rounds=8, repeat=3))
-    repeated = analyse(campaign, campaign.record.config.analysis.model_copy(update={"primary": "14ms"}))
-    best = rankings(repeated)[0].found[0]
-    table = repeated.tables["deadline"]
-    own = [row for row in table.to_pylist() if (row["clock"], row["reference"]) == ("total", "own") and row["trial"] in best.trials]
-    [values] = [one.values for one in findings(repeated, rankings(repeated)) if one.kind == "deadline_kept"]
-    assert values["from_ns"] == max(row["observed_ns"] for row in own)
-    rows = [row | ({"observed_ns": None} if row["trial"] == best.trials[0] else {}) for row in table.to_pylist()]
-    changed = replace(repeated, tables={**repeated.tables, "deadline": type(table).from_pylist(rows, schema=table.schema)})
-    [values] = [
-        one.values
-        for one in findings(changed, [Ranking(changed.groups[0], (replace(best, deadlines=(math.inf, math.inf)),))])
-        if one.kind == "deadline_kept"
-    ]
-    assert (values["kept"], values["from_ns"]) == (False, None)

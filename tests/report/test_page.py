@@ -1,19 +1,25 @@
-from __future__ import annotations
+"""The page and ``report.md``: the answer first, then every table and figure as they were computed."""
 
 import json
 import re
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
-from orchestrator.analysis.ranking import rankings
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.reading import readings
-from orchestrator.report.findings import in_words
-from orchestrator.report.findings.task import of_task
+from orchestrator.commands.reading import store_report
+from orchestrator.report.chart_files import quality_picture
 from orchestrator.report.html.page import render
-from orchestrator.report.text import quality, quality_within
+from orchestrator.report.markdown import FOLDED, PICTURE, to_report
+from orchestrator.report.result_tables import shown, shown_in
+from orchestrator.report.table import Table
+from orchestrator.report.text import markdown_text, quality, quality_within
+from orchestrator.storage.reader import open_campaign
 
 pytestmark = pytest.mark.slow
 
@@ -33,15 +39,6 @@ def test_equal_results_give_equal_bytes(report: Any) -> None:
     assert render(report.results) == report.page.read_text(encoding="utf-8")
 
 
-def test_several_tasks_are_listed_with_their_answers(report: Any) -> None:
-    (group,) = report.results.groups
-    html = without_scripts(render(replace(report.results, groups=(group, replace(group, task="others")))))
-    listed = html[html.index("All tasks in short") : html.index('id="task-0"')]
-    _, answer = in_words(next(iter(of_task(report.results, rankings(report.results)[0]))), "html")
-    assert listed.count(answer) == 2
-    assert [f'href="#task-{number}">{name} (top1)' in listed for number, name in enumerate(("numbers", "others"))] == [True, True]
-
-
 def test_the_page_is_one_file_that_reaches_nothing(report: Any) -> None:
     text = report.page.read_text(encoding="utf-8")
     assert {found for found in re.findall(r'(?:src|href)="([^"]+)"', without_scripts(text)) if found[0] != "#"} == {"data:,"}
@@ -53,8 +50,8 @@ def test_the_page_is_one_file_that_reaches_nothing(report: Any) -> None:
         assert unsafe not in policy[1]
 
 
-def test_the_page_of_eight_trials_weighs_at_most_1_4_megabytes(eight_trials: Any) -> None:
-    assert len(render(eight_trials).encode()) <= 1_400_000
+def test_the_page_of_eight_trials_weighs_at_most_1_4_megabytes(report: Any) -> None:
+    assert len(render(report.results).encode()) <= 1_400_000
 
 
 def test_a_reader_finds_the_answer_before_what_it_rests_on(report: Any) -> None:
@@ -73,17 +70,6 @@ def test_every_flag_is_explained_where_its_link_leads(report: Any) -> None:
         assert len(found[1]) > 20
 
 
-def test_one_trial_is_compared_with_nothing(report: Any) -> None:
-    group = report.results.groups[0]
-    tables = {**report.results.tables, "comparison": report.results.tables["comparison"].slice(0, 0)}
-    alone = replace(report.results, groups=(replace(group, trials=group.trials[:1]),), tables=tables)
-    html = without_scripts(render(alone))
-    assert "Result within" in html
-    before_the_glossary = html[: html.index('id="glossary"')].replace("Ranking of", "")
-    for word in ("Ranking within", "Runner-up", "Differences from"):
-        assert word not in before_the_glossary
-
-
 def test_the_slider_moves_what_was_computed(report: Any) -> None:
     [reading], moved = readings(report.results), data_of(report.page.read_text("utf-8"))["tasks"][0]["grids"]
     keys = reading.short_keys()
@@ -96,18 +82,6 @@ def test_the_slider_moves_what_was_computed(report: Any) -> None:
             assert shown["worst"] == [quality(one) for one in curve.worst]
             assert shown["interval"] == [quality_within(low, high, curve.ideal) for low, high in zip(curve.low, curve.high, strict=True)]
             assert shown["place"] == reading.ranks(clock)[entry.key].tolist()
-
-
-def test_curves_at_common_thresholds_are_those_of_the_tables(report: Any) -> None:
-    [reading] = readings(report.results)
-    rows = [row for row in report.results.rows("tail_quality") if row["threshold_origin"] != "own" and row["metric"] == "top1"]
-    assert rows
-    for row in rows:
-        grid, curve = reading.grids[row["clock"]], reading.curves[row["clock"], row["trial"]]
-        index = list(grid.ns).index(row["threshold_ns"])
-        assert row["threshold"] in grid.labels[index]
-        found = (curve.mean[index], curve.worst[index], curve.low[index], curve.high[index])
-        assert found == pytest.approx((row["mean"], row["worst"], row["interval_low"], row["interval_high"]), abs=1e-12)
 
 
 def test_flips_are_all_pairs_that_change_places(report: Any) -> None:
@@ -135,3 +109,69 @@ def test_what_failed_stands_with_its_reason(report: Any) -> None:
 def test_a_campaign_without_a_round_has_a_page(report: Any) -> None:
     empty = {name: table.slice(0, 0) for name, table in report.results.tables.items()}
     assert "No trial has a stored round." in render(replace(report.results, groups=(), tables=empty))
+
+
+OLD_CAMPAIGN = Path(__file__).parents[1] / "data" / "before_the_house" / "campaign"
+
+
+def all_tables(results: CampaignAnalysis) -> list[Table]:
+    """Return every table of the report."""
+    parts = ([*shown_in(results, name), *(table for make in makers for table in make(results))] for name, makers in FOLDED)
+    return [table for part in parts for table in part]
+
+
+def visible(text: str) -> list[str]:
+    """The lines that a reader sees before anything is opened: of a folded part its name alone."""
+    return re.sub(r"<details>\n<summary>(.*?)</summary>\n.*?</details>\n", r"\1\n", text, flags=re.DOTALL).splitlines()
+
+
+@pytest.fixture(scope="module")
+def stored() -> Any:
+    campaign = open_campaign(OLD_CAMPAIGN)
+    return analyse(campaign, campaign.record.config.analysis.model_copy(update={"primary": "14 ms"}))
+
+
+def test_of_eight_trials_at_most_sixty_lines_are_visible(report: Any) -> None:
+    lines = visible(to_report(report.results))
+    assert 20 < len(lines) <= 60
+    assert sum(line.startswith("| ---") for line in lines) == 1
+    assert sum(line.startswith(("| small_model |", "| large_model |")) for line in lines) == 8
+
+
+def test_every_table_is_folded_in_the_order_of_the_report(stored: Any) -> None:
+    text = to_report(stored)
+    places = [text.index(f"## {markdown_text(table.title)}") for table in all_tables(stored)]
+    assert places == sorted(places)
+    assert len(places) > 8
+
+
+def test_folded_parts_open_and_close_as_html_and_hold_markdown_tables(stored: Any) -> None:
+    tokens = MarkdownIt("commonmark").enable("table").parse(to_report(stored))
+    blocks = [token.content for token in tokens if token.type == "html_block"]
+    assert [block.startswith("<details>") for block in blocks] == [True, False] * (len(blocks) // 2)
+    assert sum(token.type == "table_open" for token in tokens) >= len(all_tables(stored))
+
+
+def test_the_picture_lies_beside_the_report(report: Any) -> None:
+    found = quality_picture(report.results)
+    store_report(report.directory, report.results.analysis)
+    assert found is not None
+    assert (report.directory / PICTURE).read_text("utf-8") == found
+    assert f"]({PICTURE})" in (report.directory / "report.md").read_text("utf-8")
+
+
+def rows(report: Any, name: str, **columns: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = report.results.tables[name].to_pylist()
+    return [row for row in found if all(row[column] == value for column, value in columns.items())]
+
+
+def test_every_cell_of_the_cross_system_tables_is_its_row(report: Any) -> None:
+    tables = list(shown(report.results, "tail_quality"))
+    assert [("reference" in table.title, "absolute" in table.title) for table in tables] == [(True, False), (False, True)]
+    for table, origin in zip(tables, ("reference", "absolute"), strict=True):
+        metric = re.search(r"\((\w+)\)", table.title)[1]  # type: ignore[index]
+        stored = rows(report, "tail_quality", clock="total", slice="all", metric=metric, threshold_origin=origin)
+        heads = [column for column in table.columns if column.endswith(("ms", "ms)"))]
+        assert len(table.rows) * len(heads) == len(stored) > 8
+        cells = [cell for row in table.rows for cell in row[-len(heads) :]]
+        assert sorted(cell.split()[0] for cell in cells) == sorted(quality(row["mean"]) for row in stored)

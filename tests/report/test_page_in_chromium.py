@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -51,13 +49,6 @@ def test_the_slider_moves_the_mark_in_the_chart_and_the_address_keeps_it(report:
     assert other.locator("output[data-deadline]").inner_text() == page.locator("output[data-deadline]").inner_text()
 
 
-def test_the_keyboard_moves_the_deadline(page: Any) -> None:
-    before = page.locator("output[data-deadline]").inner_text()
-    page.locator("[data-slider]").focus()
-    page.keyboard.press("ArrowRight")
-    assert page.locator("output[data-deadline]").inner_text() != before
-
-
 @pytest.fixture(scope="module", params=["light", "dark"])
 def in_scheme(request: pytest.FixtureRequest, report: Any, visit: Callable[..., Any]) -> tuple[str, Any]:
     """Whether the system is light or dark, and a page there."""
@@ -84,29 +75,13 @@ def test_axe_finds_nothing(in_scheme: tuple[str, Any]) -> None:
     assert [(one["id"], one["nodes"][0]["html"]) for one in axe.Axe().run(page).response["violations"]] == []
 
 
-def test_a_phone_scrolls_tables_and_not_the_page(crowd: Any, visit: Callable[..., Any]) -> None:
-    seen = visit(crowd.page, **PHONE)
+def test_a_phone_scrolls_tables_and_not_the_page(report: Any, visit: Callable[..., Any]) -> None:
+    seen = visit(report.page, **PHONE)
     see_all(seen.page)
     assert seen.page.evaluate("document.documentElement.scrollWidth") == 390
     cut = "cell => cell.getBoundingClientRect().right > 390"
     assert seen.page.evaluate(f"[...document.querySelectorAll('.ranking td')].filter({cut}).length") == 0
     assert seen.said == []
-
-
-def test_every_one_of_many_trials_is_in_the_panel_of_its_model(crowd: Any, visit: Callable[..., Any]) -> None:
-    page = visit(crowd.page, viewport=DESK).page
-    assert page.locator("tr[data-system]").count() == 24
-    page.locator("[data-chart=tail-quality-0] svg.marks").wait_for()
-    words = page.locator("[data-chart=tail-quality-0] svg.marks text").all_text_contents()
-    assert {"null", "other", "third"} <= set(words)
-
-
-def test_paper_is_light(report: Any, visit: Callable[..., Any]) -> None:
-    page = visit(report.page, viewport=DESK, color_scheme="dark").page
-    page.emulate_media(media="print", color_scheme="dark")
-    assert page.evaluate(GROUND) == LIGHT["light"]
-    assert not page.locator("[data-controls]").first.is_visible()
-    assert page.pdf(format="A4").startswith(b"%PDF")
 
 
 def test_html_in_names_is_shown_as_text(hostile_report: Any, visit: Callable[..., Any]) -> None:
@@ -119,12 +94,3 @@ def test_html_in_names_is_shown_as_text(hostile_report: Any, visit: Callable[...
     text = seen.page.locator("body").inner_text()
     for name in ("<img src=x onerror=", "<b>small</b>", "</script><script>", "<i>tensorflow</i>", "&lt;host&gt;"):
         assert name in text
-
-
-def test_a_table_is_copied_as_csv(page: Any) -> None:
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.evaluate("Object.defineProperty(navigator.clipboard, 'writeText', {value: text => { document.body.dataset.copied = text; }})")
-    page.locator(".table button").first.click()
-    first, *rows = page.evaluate("document.body.dataset.copied").splitlines()
-    assert first.startswith('"place","system"')
-    assert len(rows) == page.locator("tr[data-system]").count()

@@ -64,22 +64,9 @@ def test_the_estimate_lies_where_the_logit_of_what_is_lost_crosses() -> None:
     assert high - low < 1
 
 
-def test_more_lost_at_a_lower_rate_is_pooled() -> None:
-    pooled = estimated(losing({80: 0.03, 100: 0.01, 120: 0.2}), 0.95, 1e4)
-    assert pooled.rate_per_s == pytest.approx(estimated(losing({80: 0.02, 100: 0.02, 120: 0.2}), 0.95, 1e4).rate_per_s)
-
-
 def test_a_crossing_outside_the_pilot_has_no_number() -> None:
     assert estimated(losing({80: 0.3, 100: 0.9}), 0.95, 300).rate_per_s == 0
     assert math.isinf(estimated(losing({80: 0.0, 100: 0.0}), 0.95, 300).rate_per_s)
-
-
-def test_streams_that_differ_widen_the_interval() -> None:
-    shares = {80: 0.01, 90: 0.03, 100: 0.06, 110: 0.1}
-    even = estimated(losing(shares), 0.95, 300)
-    uneven = estimated([PilotRate(rate, np.array([0.0, 0.0, 3 * share])) for rate, share in shares.items()], 0.95, 300)
-    assert uneven.rate_per_s == pytest.approx(even.rate_per_s)
-    assert uneven.low < even.low < even.high < uneven.high
 
 
 @given(st.floats(0.02, 20), st.floats(0.1, 1e4))

@@ -171,16 +171,6 @@ def test_wider_bins_hold_what_their_parts_held(times: np.ndarray, factor: int) -
     assert coarse.step == factor * LOG_STEP
 
 
-def test_occupied_bins_and_quantiles() -> None:
-    times = np.random.default_rng(0).lognormal(16, 0.3, 1001)
-    histogram = histogram_of(times)
-    centres, numbers = histogram.occupied()
-    assert numbers.sum() == 1001
-    assert np.interp(np.log(times.max()), centres, centres) == pytest.approx(np.log(times.max()), abs=LOG_STEP)
-    expected = np.quantile(np.log(times), [0.25, 0.5, 1], method="inverted_cdf")
-    np.testing.assert_allclose(histogram.quantiles([0.25, 0.5, 1]), expected, rtol=0, atol=LOG_STEP / 2 + 1e-12)
-
-
 def test_on_grid_spreads_wide_bins_and_merges_narrow_ones() -> None:
     histogram = LogHistogram(step=0.5, first=2, counts=np.array([4, 0, 2]))
     np.testing.assert_array_equal(histogram.on_grid(0.25, 3, 8), [0, 2, 2, 0, 0, 1, 1, 0])

@@ -180,23 +180,6 @@ def test_metrics_that_are_no_mean(kind: str, rounds: int, visits: int | None, id
     assert all(math.isfinite(value) for value in (found.low, found.high, *found.parameters.values()))
 
 
-@settings(max_examples=40)
-@given(
-    kind=st.sampled_from(["constant", "one outlier", "rare losses", "heavy losses"]),
-    rounds=ROUNDS,
-    visits=SIZES_OF_VISITS,
-    ideal=IDEALS,
-    seed=SEEDS,
-)
-def test_metrics_that_are_means(kind: str, rounds: int, visits: int | None, ideal: float, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    quality = ideal * (1 - np.abs(changes(kind, rounds, random)))
-    [found] = mean_intervals(quality[None], ideal, float(random.choice([0.3, 1.0, 18.0, 900.0])), in_visits(rounds, visits))
-    assert found.low >= 0
-    assert found.high <= ideal * (1 + 1e-12)  # a mean of equal numbers may lie above them by its rounding
-    assert holds(found.low, float(quality.mean()), found.high)
-
-
 @settings(max_examples=30)
 @given(kind=st.sampled_from(KINDS), rounds=ROUNDS, others=ROUNDS, samples=st.sampled_from([1, 2, 20]), seed=SEEDS)
 def test_differences(kind: str, rounds: int, others: int, samples: int, seed: int) -> None:
@@ -225,10 +208,3 @@ def test_percentiles_of_time(rounds: int, visits: int | None, inferences: int, s
         times[random.random(times.shape) < 0.05] = np.inf
     for found in latency_percentiles(times, [50, 90, 99, 99.9], in_visits(rounds, visits)):
         assert holds(found.low_ns, found.value_ns, found.high_ns)
-
-
-@settings(max_examples=40)
-@given(scores=st.lists(st.sampled_from([0.0, 1.0, 0.25, 3.0]), min_size=1, max_size=30))
-def test_ideal_quality_of_drawn_samples(scores: list[float]) -> None:
-    found = sampling_interval(scores)
-    assert holds(found.low, float(np.mean(scores)), found.high)

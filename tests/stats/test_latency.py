@@ -82,12 +82,6 @@ def test_one_round_counts_all_its_times_as_independent():
     assert (found.effective_samples, found.beyond) == (1000, 100)
 
 
-@pytest.mark.parametrize("units", [None, VISITS[:20]])
-def test_in_one_stretch_rounds_are_the_units(units):
-    times = np.random.default_rng(0).lognormal(0, 0.2, (20, 20))
-    assert latency_percentiles(times, [50, 90], units) == latency_percentiles(times, [50, 90], np.arange(20))
-
-
 def test_it_covers_percentiles_of_spells_within_reach():
     random, covered, unbounded = np.random.default_rng(11), 0, 0
     slow_share, slower = 1 / 6, 1.5
@@ -115,12 +109,6 @@ def test_a_certified_percentile_has_ten_independent_times_beyond_it_and_an_upper
         [found] = latency_percentiles(times, [99], VISITS)
         assert (found.beyond >= 10, found.certified) == (certified, certified)
     assert not LatencyPercentile(1.0, 1.0, math.inf, 1000, 1000, 50).certified
-
-
-def test_one_sample_bounds_a_percentile_on_one_side_at_most():
-    high, middle = latency_percentiles([[5.0]], [99.9, 50])
-    assert (high.value_ns, high.low_ns, high.high_ns, high.certified) == (5, 5, math.inf, False)
-    assert (middle.low_ns, middle.high_ns) == (0, math.inf)
 
 
 def test_percentile_that_falls_on_lost_samples():

@@ -21,7 +21,6 @@ from orchestrator.stats.prediction import (
 from orchestrator.stats.tail_quality import quality_curve
 
 INF = math.inf
-METHODS = ("block-bootstrap", "poisson-binomial")
 
 
 def predict_quality(scores, times, thresholds, *, rounds, method="block-bootstrap", units=None) -> Prediction:
@@ -110,18 +109,6 @@ def test_the_minimum_of_any_scores_is_that_of_draws(samples: int) -> None:
     near = [np.quantile(drawn, level + apart, axis=1) for apart in (-0.01, 0.01)]  # 4 standard errors
     assert (near[0] <= found.figures.minimum).all()
     assert (found.figures.minimum <= near[1]).all()
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("rounds", [2, 30, 100])
-def test_nothing_on_time_and_everything_on_time(method, rounds: int) -> None:
-    times = np.full((rounds, 4), 7)
-    found = predict_quality([1, 1, 0, 1], times, [6, 7], rounds=30, method=method)
-    assert found.figures.mean.tolist() == [0, 0.75]
-    assert found.figures.minimum.tolist() == [0, 0.75]
-    assert found.figures.variance.tolist() == [0, 0]
-    lost = predict_quality([1, 1], np.full((rounds, 2), INF), [INF], rounds=3, method=method)
-    assert lost.figures.mean.tolist() == lost.figures.minimum.tolist() == [0]
 
 
 def test_ratio_by_hand() -> None:

@@ -98,21 +98,6 @@ def test_members_of_a_group_arrive_at_once_and_the_rate_counts_samples() -> None
     assert len(queueing.gamma(10, 100.0, 1.0, np.random.default_rng(7), group=4)) == 10
 
 
-def test_a_law_is_drawn_by_its_name() -> None:
-    def source() -> np.random.Generator:
-        return np.random.default_rng(4)
-
-    assert queueing.drawn("periodic", 5, 30.0, source(), group=2).tolist() == queueing.periodic(5, 30.0, 2).tolist()
-    smooth, bursty = (queueing.drawn(law, 50, 3.0, source(), group=2, burstiness=0.25) for law in ("poisson", "gamma"))
-    assert smooth.tolist() == queueing.gamma(50, 3.0, 1.0, source(), group=2).tolist()
-    assert bursty.tolist() == queueing.gamma(50, 3.0, 0.25, source(), group=2).tolist()
-
-
-def test_the_mean_rate_counts_the_gaps_between_moments() -> None:
-    assert queueing.mean_rate(np.array([0, 10**9, 4 * 10**9])) == 0.5
-    assert queueing.mean_rate(queueing.periodic(101, 20.0)) == pytest.approx(20.0)
-
-
 def test_a_trace_counts_from_its_first_time_and_is_scaled() -> None:
     assert queueing.trace([12.5, 10.0, 11.0], speed=2).tolist() == [0, 500_000_000, 1_250_000_000]
     assert queueing.trace([0, 1], group=2).tolist() == [0, 0, 10**9, 10**9]

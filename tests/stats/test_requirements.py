@@ -38,13 +38,6 @@ def test_met_is_what_the_certificate_says() -> None:
             assert (found.verdict, found.certified) == (verdict, promise)
 
 
-def test_values_well_within_the_bound_count_as_alike() -> None:
-    """A drift of values that all lie far below the bound; then of values near it."""
-    drift = np.linspace(1, 2, 120)
-    assert rounds_keep(drift, 4.0, VISITS, 120, late_share=0.5, error=0.05).verdict == "met"
-    assert rounds_keep(drift, 2.5, VISITS, 120, late_share=0.5, error=0.05).verdict == "not shown"
-
-
 def test_rounds_of_few_visits_or_one_stretch_show_nothing() -> None:
     values = np.full(120, 1.0)
     for units, more in ((None, None), (np.arange(120) // 12, 12 * 29 - 120), (np.arange(120) // 8, 8 * 29 - 120)):
@@ -78,12 +71,6 @@ def test_so_many_more_rounds_like_these_show_a_share(broken: int) -> None:
     times = math.ceil((60 + found.more) / 60)
     enough = np.tile(values, times)
     assert rounds_keep(enough, 2.0, np.arange(enough.size) // 2, enough.size, late_share=max(2 * late, 0.05), error=0.05).verdict == "met"
-
-
-def test_a_share_that_is_broken_too_often_is_shown_by_no_more_of_the_same() -> None:
-    values = np.where(np.arange(120) % 8, 1.0, 9.0)
-    found = rounds_keep(values, 2.0, VISITS, 120, late_share=0.1, error=0.05)
-    assert (found.verdict, found.more, found.reason) == ("not shown", None, "15 of 120 broke it, and a share of 0.1 may")
 
 
 def test_a_mean_is_met_by_its_interval_and_the_guard() -> None:
@@ -147,15 +134,6 @@ def test_planned_starts_have_their_power_by_exact_tails() -> None:
         shown = stats.binom.cdf(counts, found, allowed) <= 0.05
         assert stats.binom.pmf(counts, found, allowed / 4)[shown].sum() >= 0.9
     assert planned_units("starts", 1e-7, 0.05) is None
-
-
-@pytest.mark.parametrize(("allowed", "seed"), [(0.2, 6), (0.1, 7)])
-def test_a_bound_that_is_seldom_broken_is_found_at_the_planned_size(allowed: float, seed: int) -> None:
-    rounds = 2 * (planned_units("rounds", allowed, 0.05, 2) or 0)
-    drawn = np.random.default_rng(seed).random((100, rounds)) + 1
-    units = np.arange(rounds) // 2
-    met = [rounds_keep(row, 2 - allowed / 4, units, rounds, late_share=allowed, error=0.05).verdict == "met" for row in drawn]
-    assert np.mean(met) >= 0.8
 
 
 @pytest.mark.parametrize(("share", "most"), [(0.102, 0.06), (0.2, 0.01)])

@@ -50,11 +50,6 @@ def test_percentiles_of_pooled_times():
     assert found == (Threshold("p90", 1800, "reference", 90), Threshold("p99.9", 1998, "reference", 99.9))
 
 
-def test_percentile_without_a_time_is_left_out():
-    times = [[1.0, 2.0, 3.0, math.inf]]
-    assert [t.label for t in thresholds_from_percentiles(times, [50, 90], "own")] == ["p50"]
-
-
 def test_own_thresholds_are_frozen_from_the_first_ten_rounds():
     times = np.repeat(np.arange(1, 21), 5).reshape(20, 5)
     [found], first_round = own_thresholds(times, [75])

@@ -1,7 +1,5 @@
 """The runner of benchmarks: bars, what is left out, the page of results and the exit code."""
 
-from __future__ import annotations
-
 import json
 import math
 import sys

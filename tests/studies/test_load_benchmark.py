@@ -1,7 +1,5 @@
 """Own delays read from a trace of LoadGen, and taken of the loop under load."""
 
-from __future__ import annotations
-
 from benchmarks.load import WAYS, delays_of_trace, in_real_time
 
 TRACE = """{"traceEvents":[

@@ -1,7 +1,5 @@
 """Every study runs, and the judge of bars is right."""
 
-from __future__ import annotations
-
 import csv
 import sys
 from pathlib import Path
@@ -9,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.studies import certificates, coverage, run
+from benchmarks.studies import certificates, run
 from benchmarks.studies.bars import Bar, at_least, at_most, exceeds, falls_short, mean_at_most
-from benchmarks.studies.run import find_studies, judge, run_case, write_rows
+from benchmarks.studies.run import find_studies, run_case
 from benchmarks.studies.series import SETS, Scenario, draw, generator, within_reach
 from orchestrator.stats.certificate import certify
 
@@ -26,12 +24,6 @@ def test_every_study_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows
     assert all(row.keys() == rows[0].keys() for row in rows)
     assert all(type(value) in (str, int, float) for row in rows for value in row.values())
-
-
-def test_one_seed_gives_the_same_rows_again() -> None:
-    first, again, other = (run_case("pairs", 0, repetitions=20, seed=seed)[0] for seed in (1, 1, 2))
-    assert first == again
-    assert first != other
 
 
 def cell(percent: float, draws: int = 1000) -> dict[str, str | int | float]:
@@ -69,29 +61,6 @@ def test_a_bar_that_is_missed_is_printed_and_ends_with_1(
         assert {row["rounds"] for row in csv.DictReader(file)} == {"60", "120", "240"}
 
 
-def test_rows_with_a_bar_of_their_own_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows: list[dict[str, str | int | float]] = [{"bar": bar} for bar in ("holds", "missed", "none")]
-    [bar], cells = judge("bandwidth", STUDIES["bandwidth"], rows)
-    assert (bar.found, bar.holds, len(cells)) == ("1 of 2", False, 1)
-    assert judge("bandwidth", STUDIES["bandwidth"], rows[:1])[0][0].holds
-
-
-def test_rows_keep_four_digits(tmp_path: Path) -> None:
-    write_rows(tmp_path / "rows.csv", [{"cell": "a", "covers (%)": 94.12345, "draws": 1000}])
-    assert (tmp_path / "rows.csv").read_text() == "cell,covers (%),draws\na,94.12,1000\n"
-
-
-def test_failing_cells_of_a_study_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows: list[dict[str, str | int | float]] = [
-        {"scenario": name, "within reach": reach, "rounds": rounds, **cell(70.0)}
-        for name, reach, rounds in (("inside", "yes", 60), ("beyond", "no", 60), ("few", "yes", 30))
-    ]
-    assert coverage.failing(rows) == rows[:1]
-    monkeypatch.setattr(coverage, "bars", lambda rows: [])
-    _, cells = judge("coverage", STUDIES["coverage"], rows)
-    assert cells == [{"study": "coverage", "cell": "scenario inside; within reach yes; rounds 60; draws 1000; covers (%) 70"}]
-
-
 def test_certificates_of_all_draws_at_once_are_those_of_certify() -> None:
     [drawn] = draw(generator(2), 40, 120, 8, next(one for one in SETS["tuning"] if one.name == "spells of 10 at 1/6"))
     deadlines = np.exp(drawn.effects + 0.03 * generator(3).standard_normal(drawn.effects.shape))
@@ -106,12 +75,6 @@ def test_scenarios_lose_as_many_samples_as_their_law_says(scenario: Scenario) ->
     [drawn] = draw(generator(0, scenario), 400, 240, 2, scenario)
     late = scenario.beyond(scenario.quantile(0.8), drawn.effects)
     assert late.mean() == pytest.approx(0.2, abs=0.03)
-
-
-def test_visits_of_two_trials_share_a_cycle_and_no_round() -> None:
-    one, other = draw(generator(0), 5, 60, 8, SETS["tuning"][0], of=2)
-    assert (one.places // 16 == other.places // 16).all()
-    assert not (one.places == other.places).any()
 
 
 def test_stretches_are_counted_once() -> None:

@@ -1,7 +1,5 @@
 """The page of statistics: its example gives what the package computes, its tables are those of the CSV files, its names exist."""
 
-from __future__ import annotations
-
 import csv
 import pkgutil
 import re

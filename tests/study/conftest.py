@@ -1,7 +1,5 @@
 """A stored campaign of two models, runtimes and systems with three repeats, drawn with known effects, and its study."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,10 +1,15 @@
-from __future__ import annotations
+"""Shares of variance against textbooks and least squares, agreement and lines against SciPy."""
+
+import math
 
 import numpy as np
 import pytest
+import scipy
 from effort import EFFORT
 from numpy.typing import NDArray
 
+from orchestrator.study.factors import concordance, spearman_of_pairs
+from orchestrator.study.sizes import least_squares, moments
 from orchestrator.study.variance import balanced, divide_variance
 
 SIZES = {"model": 2, "runtime": 2, "system": 3}
@@ -29,19 +34,6 @@ def drawn(random: np.random.Generator, processes: int = 3, visits: int = 5, per_
     for name, shape in shapes.items():
         table = table + random.normal(0, SD[name], shape)
     return np.asarray(table + np.repeat(random.normal(0, SD["visit"], (*cells, processes, visits, 1)), per_visit, axis=4))
-
-
-def test_components_are_those_that_the_times_were_drawn_with() -> None:
-    random = np.random.default_rng(1)
-    found = [divide_variance(drawn(random), SIZES, random, visits=5, resamples=2) for _ in range(80 * EFFORT)]
-    for name, true in TRUE.items():
-        values = np.array([one[name].variance for one in found])
-        error = values.std(ddof=1) / np.sqrt(values.size)
-        assert abs(values.mean() - true) < 4.5 * error + 1e-9, (name, values.mean(), true, error)
-    zero = ["model x runtime", "model x system", "model x runtime x system", "model x sample"]
-    for name in zero:
-        values = np.array([one[name].variance for one in found])
-        assert abs(values.mean()) < 4.5 * values.std(ddof=1) / np.sqrt(values.size), name
 
 
 def test_squares_of_effects_are_those_of_least_squares() -> None:
@@ -132,57 +124,16 @@ def test_a_factors_share_does_not_depend_on_whether_visits_are_terms() -> None:
     assert sum(share.variance for share in stretch.values()) == pytest.approx(table.var(), rel=0.02)
 
 
+@pytest.mark.slow
 def test_intervals_contain_what_is_true() -> None:
     """Of 3 processes a cell and 20 samples; percentiles of a plain bootstrap cover 83 to 91 % here."""
     random = np.random.default_rng(3)
     total = sum(TRUE.values())
     inside = []
-    for _ in range(60 * EFFORT):
+    for _ in range(30 * EFFORT):
         found = divide_variance(drawn(random), SIZES, random, visits=5, resamples=40)
         inside.append([found[name].low <= TRUE[name] / total <= found[name].high for name in ("sample", "system", "model", "process")])
     assert (np.mean(inside, axis=0) >= 0.9).all()
-
-
-def test_an_interval_is_as_wide_as_the_processes_and_samples_are_few() -> None:
-    """The share of rest is known the worse the more processes differ in it: what rounds say of it alone is no interval."""
-    random = np.random.default_rng(10)
-    alike = random.normal(0, 0.1, (2, 3, 3, 20, 8)) + SYSTEM.reshape(1, 3, 1, 1, 1)
-    factors = np.where(np.arange(3) == 0, 3.0, 0.2).reshape(1, 1, 3, 1, 1)
-    unlike = (alike - SYSTEM.reshape(1, 3, 1, 1, 1)) * factors + SYSTEM.reshape(1, 3, 1, 1, 1)
-    sizes = {"runtime": 2, "system": 3}
-    widths = []
-    for table in (alike, unlike):
-        found = divide_variance(table, sizes, np.random.default_rng(0), resamples=99)["rest"]
-        assert found.low < found.omega_squared < found.high
-        widths.append(found.high - found.low)
-    assert widths[1] > 3 * widths[0]
-
-
-def test_one_process_leaves_its_share_unknown() -> None:
-    random = np.random.default_rng(4)
-    found = divide_variance(drawn(random, processes=1), SIZES, random)
-    assert np.isnan(found["process"].variance)
-    assert np.isnan(found["system"].low)
-    assert found["system"].omega_squared > 0.1
-
-
-def test_a_factor_of_one_level_has_no_share() -> None:
-    random = np.random.default_rng(5)
-    found = divide_variance(drawn(random)[:1], {**SIZES, "model": 1}, random, resamples=9)
-    assert "model" not in found
-    assert "runtime x system" in found
-
-
-def test_what_no_resample_draws_has_no_interval() -> None:
-    random = np.random.default_rng(7)
-    found = divide_variance(drawn(random), SIZES, random, visits=5, resamples=9)
-    assert [name for name, share in found.items() if np.isnan(share.low)] == ["visit", "sample x visit", "round"]
-
-
-def test_the_same_seed_gives_the_same_intervals() -> None:
-    table = drawn(np.random.default_rng(6))
-    once, again = (divide_variance(table, SIZES, np.random.default_rng(0), resamples=49) for _ in range(2))
-    assert repr(once) == repr(again)
 
 
 def test_the_largest_complete_part_is_kept() -> None:
@@ -190,3 +141,44 @@ def test_the_largest_complete_part_is_kept() -> None:
     assert balanced(whole) == [("a", "b"), ("x", "y", "z")]
     assert balanced(whole[:-1]) in ([("a", "b"), ("x", "y")], [("a",), ("x", "y", "z")])
     assert balanced([]) == []
+
+
+RANDOM = np.random.default_rng(5)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_w_is_friedman_s_chi_square_over_its_largest(ties: bool) -> None:
+    values = RANDOM.integers(0, 4, (5, 12)) if ties else RANDOM.random((5, 12))
+    chi_square = scipy.stats.friedmanchisquare(*values.T).statistic
+    assert concordance(values, RANDOM, 1)[0] == pytest.approx(chi_square / (5 * 11))
+
+
+def test_spearman_is_scipy_s_for_every_pair() -> None:
+    values = RANDOM.integers(0, 9, (4, 30)).astype(float)
+    found = spearman_of_pairs(values)
+    pairs = [(a, b) for a in range(4) for b in range(a + 1, 4)]
+    assert found == pytest.approx([scipy.stats.spearmanr(values[a], values[b]).statistic for a, b in pairs])
+    values[0] = 1
+    assert np.isnan(spearman_of_pairs(values)[:3]).all()
+
+
+def test_the_permutation_test_agrees_with_the_exact_law_of_three_items() -> None:
+    """Of 2 judges and 3 items the second has 6 orders, all alike under no agreement; one of them agrees fully."""
+    found = concordance([[1, 2, 3], [1, 2, 3]], np.random.default_rng(0), 5999)
+    assert found[1] == pytest.approx(1 / 6, abs=0.02)
+
+
+def test_a_line_is_scipy_s() -> None:
+    x, y = RANDOM.random(20), RANDOM.random(20)
+    expected = scipy.stats.linregress(x, y)
+    assert least_squares(x, y)[:3] == pytest.approx((expected.slope, expected.intercept, expected.rvalue**2))
+
+
+def test_moments_leave_out_what_has_no_time() -> None:
+    times = RANDOM.lognormal(16, 0.2, (9, 4))
+    times[3, 1] = math.inf
+    times[1:, 2] = math.inf
+    means, variances = moments(times)
+    assert means[[0, 3]] == pytest.approx(times[:, [0, 3]].mean(axis=0) / 1e6)
+    assert variances[1] == pytest.approx(np.delete(times[:, 1], 3).var(ddof=1) / 1e12)
+    assert np.isnan([means[2], variances[2]]).all()

@@ -1,25 +1,32 @@
 """What a study finds in times that were drawn with known effects, and in those of numpy alone."""
 
-from __future__ import annotations
-
-from dataclasses import replace
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import scipy
+from built_trials import build_trial
+from refusals import refused
 from synthetic_study import Effects, synthetic_campaign
 
+from orchestrator.__main__ import main
+from orchestrator.analysis.groups import grouped
+from orchestrator.analysis.trial_data import TrialData
+from orchestrator.configuration.analysis import AnalysisConfig, ToleranceConfig
+from orchestrator.configuration.composer import shipped_folder
+from orchestrator.contracts import Code, InputError
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign
+from orchestrator.storage.records import CampaignRecord, utc_now
 from orchestrator.study.claims import read_criteria
-from orchestrator.study.material import Material, read_material
-from orchestrator.study.prediction import foretold, prediction_claims
-from orchestrator.study.quality import choice_claims, choices, fluctuation_claim
-from orchestrator.study.study import Study
+from orchestrator.study.figures import draw
+from orchestrator.study.material import Material
+from orchestrator.study.study import SECTIONS, Study, differences, filled, make_study, to_document, to_json
+from orchestrator.subject.samples import batches_of_round
 
-EFFECTS = Effects(bursts={"two_cores": (0.06, 6.0)}, drift={"half_core": 0.3}, slope=0.1, process_sd=0.01)
+pytestmark = pytest.mark.slow
 FIRST = {"model": "small", "runtime": "torch", "system": "two_cores", "repeat": "0"}
 
 
@@ -71,16 +78,6 @@ def test_a_drift_makes_predictions_miss_and_evidence_says_why(study: Study) -> N
     drifting = [row for row in misses if row["system"] == "half_core"]
     assert len(drifting) == 12
     assert all("CPU time of other programs" in row["evidence"] for row in drifting)
-    assert all("drifts" in row["evidence"] for row in drifting)
-
-
-def test_steady_times_are_predicted(tmp_path: Path) -> None:
-    steady = Effects(model={"small": 0.0}, runtime={"torch": 0.0}, process_sd=0.0, round_sd=0.0)
-    campaign = open_campaign(synthetic_campaign(tmp_path / "steady", steady, repeats=4, rounds=60, samples=12))
-    material = read_material(campaign, campaign.record.config.analysis, read_criteria())
-    [last, fresh] = prediction_claims(material, list(foretold(material, [95], "last rounds", [Clock.TOTAL])))
-    assert (last.verdict, last.numbers["predictions"]) == ("holds", 8)
-    assert (fresh.verdict, fresh.figure) == ("not shown", "0 of 0 miss")
 
 
 def test_counts_of_trials_stand_with_the_limits_of_their_share(study: Study) -> None:
@@ -92,28 +89,6 @@ def test_counts_of_trials_stand_with_the_limits_of_their_share(study: Study) -> 
         exact = scipy.stats.binomtest(int(found[claim, count]), int(found[claim, out_of])).proportion_ci(method="exact")
         share = found[claim, count] / found[claim, out_of]
         assert [found[claim, name] for name in ("share", "low", "high")] == pytest.approx([share, exact.low, exact.high])
-        [row] = rows_of(study, "claims", claim=claim)
-        of = f"{found[claim, count]:.0f} of {found[claim, out_of]:.0f} ({share:.3f} [{exact.low:.3f}, {exact.high:.3f}])"
-        assert of in row["found"]
-
-
-def test_fewer_inferences_and_as_narrowly_stand_with_their_own_denominators(study: Study) -> None:
-    found = {(row["claim"], row["figure"]): int(row["value"]) for row in rows_of(study, "claim_figures") if row["figure"] != "share"}
-    for claim in ("C5a", "C5b"):
-        [row] = rows_of(study, "claims", claim=claim)
-        fewer, narrow, settled = (found[claim, name] for name in ("fewer", "as narrowly", "settled"))
-        assert f"fewer in {fewer} of {settled} trials that settled; of these {fewer}, as narrowly in {narrow} and" in row["found"]
-
-
-def test_the_median_ratio_of_variances_says_of_how_many_trials_it_is(study: Study, material: Material) -> None:
-    table = study.tables["fluctuation"]
-    ratio = list(table.heads).index("variance ratio")
-    assert (
-        "median variance 1" in fluctuation_claim(material, table).figure or "median variance 0" in fluctuation_claim(material, table).figure
-    )
-    some = [[*row[:ratio], None if place < 6 else row[ratio], *row[ratio + 1 :]] for place, row in enumerate(table.rows)]
-    partly = fluctuation_claim(material, replace(table, rows=some)).figure
-    assert f"median variance of the {len(some) - 6} trials that have a ratio" in partly
 
 
 def test_the_ratio_of_variances_is_that_of_each_samples_own_share(study: Study, stored: Path) -> None:
@@ -124,32 +99,6 @@ def test_the_ratio_of_variances_is_that_of_each_samples_own_share(study: Study, 
     chance = rounds / (rounds - 1) * (right**2 * own * (1 - own)).sum() / 12**2
     [row] = rows_of(study, "fluctuation", **FIRST)
     assert row["variance ratio"] == pytest.approx((on_time * right).mean(axis=1).var(ddof=1) / chance)
-
-
-def test_a_claim_that_holds_by_its_count_says_where_its_limits_do_not(tmp_path: Path) -> None:
-    steady = Effects(model={"small": 0.0}, runtime={"torch": 0.0}, process_sd=0.0, round_sd=0.0)
-    campaign = open_campaign(synthetic_campaign(tmp_path / "few", steady, repeats=1, rounds=60, samples=12))
-    material = read_material(campaign, campaign.record.config.analysis, read_criteria())
-    [last, _] = prediction_claims(material, list(foretold(material, [95], "last rounds", [Clock.TOTAL])))
-    assert (last.verdict, last.numbers["predictions"], last.numbers["misses"]) == ("holds", 2, 0)
-    assert "the limits reach beyond 16.7%" in last.figure
-
-
-def test_quality_stands_with_its_count_of_samples(study: Study) -> None:
-    for table in ("quality", "tail"):
-        assert {row["samples"] for row in rows_of(study, table)} == {12}
-
-
-def test_rare_long_answers_turn_the_conventional_choice(study: Study, tmp_path: Path) -> None:
-    """Five repeats that took turns show it at three of the thresholds; three, with two degrees of freedom, leave it open."""
-    campaign = open_campaign(synthetic_campaign(tmp_path / "five", EFFECTS, repeats=5, rounds=90, samples=12))
-    material = read_material(campaign, campaign.record.config.analysis, read_criteria())
-    found = choices(material)
-    costing = [one for one in found if one.view == "mean latency" and one.outcome == "costs"]
-    assert len(costing) == 3
-    assert all(0 < one.low < one.cost < one.high for one in costing)
-    assert choice_claims(material, found)[0].verdict == "holds"
-    assert verdicts(study)["C2a"] == "not shown"
 
 
 def test_factors_have_the_shares_that_times_were_drawn_with(study: Study) -> None:
@@ -164,7 +113,6 @@ def test_factors_have_the_shares_that_times_were_drawn_with(study: Study) -> Non
         assert shares[name]["omega2"] == pytest.approx(variance / total, abs=0.05), name
         assert shares[name]["low"] <= shares[name]["omega2"] <= shares[name]["high"]
     assert shares["model x system"]["omega2"] < 0.01
-    assert "numbers: 2 x 2 x 2 levels, 3 processes each, 90 rounds in 45 visits, 12 samples" in study.tables["factors"].note
     found = verdicts(study)
     assert [found[name] for name in ("C6a", "C6b", "C6c", "C6d")] == ["holds"] * 4
 
@@ -184,17 +132,6 @@ def test_no_equal_guarantee_takes_fewer_inferences(study: Study) -> None:
         assert row["half-width"] > row["MLPerf's half-width"]
 
 
-def test_systems_of_one_boot_are_called_allocations(study: Study) -> None:
-    assert study.tables["measured"].note == "half_core, two_cores are 2 allocations of one machine, not 2 machines."
-    assert any("allocations of one" in limit for limit in study.limits)
-
-
-def test_time_goes_with_input_size(study: Study) -> None:
-    rows = rows_of(study, "input_size")
-    assert len(rows) == 16
-    assert all(row["ms per unit of size"] > 0 for row in rows)
-
-
 def test_every_difference_of_the_program_is_shown_on_every_system(study: Study) -> None:
     rows = rows_of(study, "program")
     assert {row["difference"] for row in rows} == {
@@ -203,14 +140,123 @@ def test_every_difference_of_the_program_is_shown_on_every_system(study: Study) 
     of_percentile = rows_of(study, "program", difference="recomputed percentile", system="half_core")
     assert all(row["as in its program"] < row["mended"] for row in of_percentile)
     assert {row["repeat"] for row in rows} == {"0"}
-    for said in ("Of the first repeat of every trial", "up to 10 samples, evenly chosen", "such as mAP, its check has no scores"):
-        assert said in study.tables["program"].note
 
 
-def test_short_trials_show_less_and_break_nothing(tmp_path: Path) -> None:
-    from orchestrator.study.study import make_study
+CLAIM = "claims/C1/verdict"
 
-    one = Effects(model={"small": 0.0}, runtime={"torch": 0.0}, system={"two_cores": 0.0})
-    campaign = open_campaign(synthetic_campaign(tmp_path / "short", one, repeats=1, rounds=4, samples=3))
-    found = make_study(read_material(campaign, campaign.record.config.analysis, read_criteria()))
-    assert set(verdicts(found).values()) == {"not shown"}
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    few = Effects(model={"small": 0.0}, system={"two_cores": 0.0})
+    return synthetic_campaign(tmp_path_factory.mktemp("short") / "campaign", few, repeats=1, rounds=24, samples=10)
+
+
+def test_every_number_of_the_text_stands_in_the_json(study: Study) -> None:
+    cells = set(json.loads(to_json(study))["numbers"].values())
+    shown = set()
+    for table in study.tables.values():
+        shown |= {cell for row in table.to_table().rows for cell in row}
+    assert shown <= cells
+    assert {name for _, tables, _ in SECTIONS for name in tables} | {"measured", "claims", "claim_figures"} == set(study.tables)
+
+
+def test_a_document_is_filled_and_then_agrees(study: Study) -> None:
+    text = f"The verdict is <!-- study:{CLAIM} -->nothing<!-- /study -->.\n\n<!-- study:measured --><!-- /study -->\nMine.\n"
+    full = filled(text, study, "page.md")
+    assert f"-->{study.numbers()[CLAIM]}<!-- /study -->." in full
+    assert full.endswith("<!-- /study -->\nMine.\n")
+    assert "## What was measured" in full
+    assert list(differences(full, study, "page.md")) == []
+    assert filled(full, study, "page.md") == full
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("nothing", "missing"),
+        ("<!-- study:claims/C1/verdikt -->x<!-- /study -->", "unknown"),
+        ("<!-- study:claims -->x", "missing"),
+        ("<!-- study:claims -->x<!-- /study --> <!-- study:claims -->", "invalid"),
+    ],
+)
+def test_a_document_that_cannot_be_filled_is_refused(text: str, code: Code, study: Study) -> None:
+    with refused(code):
+        filled(text, study, "page.md")
+
+
+def test_criteria_are_read_and_mistakes_in_them_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    text = (shipped_folder() / "study.yaml").read_text()
+    path.write_text(text.replace("first_rounds: 20 ", "first_rounds: 7 "))
+    assert read_criteria(path).first_rounds == 7
+    wrong = (
+        f"{text}more: 1\n",
+        text.replace("    margin: 0.01", ""),
+        text.replace("first_rounds: 20", "first_rounds: 0"),
+        "[1]",
+        "a: [",
+        "[" * 5000,
+    )
+    for content in wrong:
+        path.write_text(content)
+        with pytest.raises(InputError):
+            read_criteria(path)
+    with refused("unreadable"):
+        read_criteria(tmp_path / "none.yaml")
+
+
+def test_the_command_writes_fills_and_checks_and_writes_the_same_bytes_again(short: Path, tmp_path: Path) -> None:
+    page, folder = tmp_path / "page.md", tmp_path / "out"
+    page.write_text(f"<!-- study:{CLAIM} --><!-- /study -->\n")
+    assert main(["study", str(short), "--to", str(folder), "--fill", str(page)]) == 0
+    assert {path.name for path in folder.iterdir()} >= {"study.md", "study.json", "quality-numbers.svg", "heat.svg"}
+    assert "-->holds<!--" in page.read_text()
+    page.write_text(page.read_text().replace("holds", "fails"))
+    assert main(["study", str(short), "--check", str(page)]) == 1
+    assert not (short / "study").exists()
+    assert main(["study", str(short)]) == 0
+    first, second = ({path.name: path.read_bytes() for path in written.iterdir()} for written in (folder, short / "study"))
+    assert first == second
+
+
+SAMPLES = 12
+CASES: dict[str, dict[str, Any]] = {
+    "no mean": {"metrics": ("f1_macro",)},
+    "without times": {"lost": 0.05},
+    "nothing has a time": {"lost": 1.0},
+    "nothing right": {"right": 0},
+    "shuffled batches": {"measurement": {"batch": 4, "order": "shuffled"}},
+}
+
+
+def built(system: str, repeat: int, rounds: int, lost: float = 0.0, right: int = 9, **more: Any) -> TrialData:
+    random = np.random.default_rng([repeat, len(system), rounds])
+    times = random.lognormal(2, 0.2, (rounds, SAMPLES))
+    times[random.random(times.shape) < lost] = np.inf
+    trial = build_trial(system, times, right=right, repeat=repeat, **more).record.trial
+    for number, row in enumerate(times):
+        for batch in batches_of_round(trial, SAMPLES, number):
+            row[batch] = row[batch[0]]
+    return build_trial(system, times, right=right, repeat=repeat, started_at=utc_now(), **more)
+
+
+def studied(**case: Any) -> Study:
+    trials = [built(system, repeat, **case) for system in ("one", "other") for repeat in (0, 1)]
+    analysis = AnalysisConfig(tolerance=ToleranceConfig(median_ms=8, sigma=0.5))
+    records = tuple(data.record for data in trials)
+    campaign = CampaignRecord(code_version="1", name="odd")
+    return make_study(Material(campaign, records, grouped(trials, analysis), analysis, read_criteria()))
+
+
+@pytest.mark.parametrize(
+    ("case", "rounds"),
+    [("no mean", 20), ("without times", 1), ("nothing has a time", 20), ("nothing right", 1), ("shuffled batches", 20)],
+)
+def test_a_study_is_made_of_whatever_is_stored(case: str, rounds: int) -> None:
+    study = studied(rounds=rounds, **CASES[case])
+    document = json.loads(to_json(study))
+    assert len(document["tables"]["latency"]["rows"]) == 8
+    assert {row["verdict"] for row in document["tables"]["claims"]["rows"]} <= {"holds", "fails", "not shown"}
+    assert len(document["tables"]["tolerance"]["rows"]) == 2
+    assert "nan" not in to_document(study).lower().split()
+    assert all("NaN" not in draw(figure) for figure in study.figures)
