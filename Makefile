@@ -59,7 +59,7 @@ lint: $(TEST_STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/reference.py --check
-	$(BIN)/proselint check --config docs/proselint.json README.md docs/*.md docs/adr/*.md
+	$(BIN)/proselint check --config docs/proselint.json README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs/*.md docs/adr/*.md
 	$(BIN)/python benchmarks/size.py
 
 # Within 40 minutes on 2 idle cores; a subset by hand: `python benchmarks/run.py --quick`, or names.

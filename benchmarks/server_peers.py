@@ -120,10 +120,11 @@ def runs_of(asked: argparse.Namespace, rate: float, url: str) -> tuple[dict[str,
         prompts = [f"Which number comes after {1000 * repeat + number}?" for number in range(max(2, round(rate * asked.seconds)))]
         work = Work(url, prompts, asked.law, rate, MAX_TOKENS, MORE[asked.server], seed=repeat + 1)
         runs[OURS].append(ask_ourselves(work))
-        for peer in set(asked.only) - failed.keys():
+        for peer in [one for one in asked.only if one not in failed]:
             with tempfile.TemporaryDirectory() as folder:
                 try:
-                    runs.setdefault(peer, []).append(run(peer, asked.peers.absolute(), work, Path(folder), LIMIT_S))
+                    found = run(peer, asked.peers.absolute(), work, Path(folder), LIMIT_S)
+                    runs.setdefault(peer, []).append(found)
                 except PeerFailed as error:
                     failed[peer] = str(error)
     return runs, failed
@@ -160,7 +161,7 @@ def measure(asked: argparse.Namespace) -> Iterator[Figure]:
 def options(parser: argparse.ArgumentParser) -> None:
     venv = os.environ.get(VARIABLE)
     parser.add_argument("--peers", type=Path, default=venv and Path(venv), metavar="VENV", help="the environment of the other clients")
-    parser.add_argument("--only", type=lambda text: text.split(","), default=["guidellm", "aiperf"], help=f"of {', '.join(COMMANDS)}")
+    parser.add_argument("--only", type=lambda text: text.split(","), default=list(COMMANDS), help=f"of {', '.join(COMMANDS)}")
     parser.add_argument("--server", choices=list(MORE), default="instant")
     parser.add_argument("--rates", type=lambda text: [float(part) for part in text.split(",")], default=[50.0, 200.0])
     parser.add_argument("--law", choices=list(LAWS), default="periodic", help="LoadGen has poisson alone")

@@ -1,7 +1,7 @@
 """Searches for a capacity on a virtual clock: false certificates, and how near estimates and certificates come to the truth.
 
 One server, Poisson arrivals, services of 1 on average; waits follow by Lindley's recursion, which is the timed loop bit for bit
-(tests/measurement/test_load_loop.py). Streams differ in speed as a kind says. Constants were chosen on the tuning set, the judging set
+(tests/measurement/test_loops.py). Streams differ in speed as a kind says. Constants were chosen on the tuning set, the judging set
 decides: it has other deadlines, and kinds marked * of its own.
 """
 

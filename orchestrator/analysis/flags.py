@@ -28,16 +28,16 @@ class Flag:
 UNSTEADY = "unsteady"
 IMPORTED = "imported"
 _OTHER_SPEED = (
-    "fixed work took another time after the rounds than before",
+    "a fixed piece of work took longer or shorter after the rounds than before",
     "run `doctor` (heat, clock rate, other programs), then measure again",
 )
-_NOT_DONE = "the trial is not done, and its figures are of the rounds so far"
+_NOT_DONE = "the trial is not done; its figures cover the rounds so far"
 _INCOMPLETE = (
     "rounds ended early, and their missing samples count as late",
     "the table of faults names the samples",
 )
 _PLACED = (
-    "the model, or something else, changed the process while it measured",
+    "the model or another program changed the process while it measured",
     "find what does; measure again",
 )
 # Every flag, by name.
@@ -60,25 +60,24 @@ FLAGS = {
         ),
         Flag(
             "few units",
-            f"fewer than {FEW_UNITS} visits or streams may have met no slow spell",
+            f"fewer than {FEW_UNITS} visits or streams may have missed slow spells",
             f"measure more visits, with measurement.min_rounds={2 * FEW_UNITS}",
             "import a longer run of the program that measured",
         ),
         Flag(
             "in-sample",
-            "the deadline is a percentile of this system's own times, so that its interval is too "
-            "wide",
+            "the deadline is a percentile of this system's own times, so its interval is too wide",
             "set a deadline in ms with analysis.primary",
         ),
         Flag(
             "schedule not kept",
-            "samples were started late although nothing was due, or not at the schedule's rate",
+            "samples started late although the server was idle, or not at the schedule's rate",
             "load.idle=spin; quieten the machine",
             "import a run on a quieter machine",
         ),
         Flag(
             "overloaded",
-            "samples arrive faster than they are answered, so that figures grow with the length "
+            "samples arrive faster than they are answered, so figures grow with the length "
             "of a stream: a finding, not a fault",
             "lower load.rate_per_s",
             "import a run at a lower rate",
@@ -92,12 +91,12 @@ FLAGS = {
         ),
         Flag(
             "fewer than 20 rounds: nothing can be named",
-            "evidence that moves with slow rounds cannot be told from chance",
+            "evidence that moves with slow rounds cannot be distinguished from chance",
             "measure more rounds",
         ),
         Flag(
             "few samples",
-            "the group of a slice is small, so that its figure is of these samples alone",
+            "the group of a slice is small: its figure describes these samples alone",
             "add samples to the task",
         ),
         Flag(
@@ -112,13 +111,13 @@ FLAGS = {
         ),
         Flag(
             "rounds by time",
-            "the file holds no rounds: its requests were cut into rounds of equal size in order "
-            "of time",
+            "the file holds no rounds: its requests, in order of time, were divided into "
+            "rounds of equal size",
         ),
         Flag(
             "one round",
-            "the file does not say which requests belong together, so that nothing is known of "
-            "how rounds differ",
+            "the file does not say which requests belong together, so the variation between "
+            "rounds is unknown",
         ),
         Flag(
             "unpinned",
@@ -128,25 +127,25 @@ FLAGS = {
         ),
         Flag(
             "machine shared with other trials",
-            "others ran at the same time, so that times may be longer than alone",
+            "other trials ran at the same time, so times may be longer",
             "measure with system.exclusive=true",
         ),
         Flag("machine slower at the end", *_OTHER_SPEED),
         Flag("machine faster at the end", *_OTHER_SPEED),
         Flag(
             "other users not excluded",
-            "campaigns of other users of the machine could not be held off",
+            "campaigns of other users of the machine could run at the same time",
             "ask who else was there",
         ),
         Flag(
             "judged otherwise than when measured",
-            "another version of this program measured it, whose metric gave these answers other "
-            "scores; figures are by today's",
+            "another version of this program measured it, and its metric scored these "
+            "answers differently; figures use today's metric",
             "measure again to compare with new figures",
         ),
         Flag(
             "clock set back",
-            "somebody set the clock while the trial ran; times come from a clock that nobody sets",
+            "the time of day was set while the trial ran; timings come from a steady clock",
         ),
         Flag("running", _NOT_DONE),
         Flag("interrupted", _NOT_DONE, "go on with `resume`"),
@@ -161,13 +160,13 @@ FLAGS = {
         ),
         Flag(
             "no answer is right even without a threshold",
-            "ideal quality is 0: task and model hardly fit each other",
+            "ideal quality is 0: task and model probably do not match",
             "check labels and weights",
         ),
         Flag(
             "boxes fit but their categories are not the references': class numbers in place of "
             "category ids?",
-            "boxes are right and their categories are not",
+            "boxes are right, but their categories are wrong",
             "map class numbers to category ids in `postprocess`",
         ),
         Flag(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -93,24 +92,3 @@ def test_markdown_and_page_show_names_as_they_are(campaign: Path, tmp_path: Path
     assert "&lt;script>" in markdown.read_text("utf-8")
     assert "\\[a\\](b)" in markdown.read_text("utf-8")
     assert ET.fromstring(junit.read_bytes()).find("testsuite/properties/property").attrib["value"].startswith("<script>")  # type: ignore[union-attr]
-
-
-def test_campaigns_of_several_directories_are_one_evidence(campaign: Path, tmp_path: Path) -> None:
-    other = synthetic_campaign(
-        tmp_path / "other", Effects(model=MODELS, system={"cpu_1core": 0.6}, runtime={"torch": 0.0}, right=dict.fromkeys(MODELS, 0.8)),
-        repeats=1, rounds=120, samples=20, seed=1,
-    )  # fmt: skip
-    path = tmp_path / "a.json"
-    orchestrator("assess", campaign, other, "--requirements", EXAMPLES / "met.yaml", "--json", path, cwd=tmp_path)
-    document = json.loads(path.read_text("utf-8"))
-    assert len(document["campaigns"]) == 2
-    assert {one["processes"] for one in document["requirements"][0]["systems"]} == {1, 2}
-    twice = orchestrator("assess", campaign, campaign, "--requirements", EXAMPLES / "met.yaml", cwd=tmp_path)
-    assert twice.returncode == 2
-
-
-def test_a_copied_campaign_counts_once(campaign: Path, tmp_path: Path) -> None:
-    copied, path = shutil.copytree(campaign, tmp_path / "copied"), tmp_path / "a.json"
-    assert assessed(campaign, EXAMPLES / "met.yaml", "--json", path, copied).returncode == 0
-    document = json.loads(path.read_text("utf-8"))
-    assert {one["processes"] for requirement in document["requirements"] for one in requirement["systems"]} == {1}

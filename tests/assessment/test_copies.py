@@ -46,9 +46,3 @@ def test_trials_that_differ_in_one_nanosecond_are_two(quick: Times) -> None:
     other = quick.copy()
     other[-1, -1] += 1e-6
     assert only(hold([on(1, quick)], [on(2, other)], **ASKED, evidence={"sessions": 2})).verdict == "met"
-
-
-def test_trials_that_never_answered_are_told_apart_by_nothing(quick: Times) -> None:
-    never = np.full_like(quick, np.inf)
-    found = hold_all([[on(1, never)], [on(2, never)]], **ASKED)
-    assert (found.remarks, only(found.assessed[0]).basis["sessions"]) == ((), 2)

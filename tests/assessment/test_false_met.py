@@ -6,21 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from built_trials import build_trial
-from held import hold, only
+from held import hold, measured, only
 from numpy.typing import NDArray
 
 from orchestrator.analysis.trial_data import TrialData
 
 Times = NDArray[np.float64]
-
-
-def measured(times: Times, system: str = "one", **how: object) -> TrialData:
-    """A trial whose number of rounds was fixed beforehand, each a visit of its own."""
-    rounds = len(times)
-    measurement = {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "certify_rounds": rounds}
-    how.setdefault("visits", np.arange(rounds, dtype=np.int32))
-    return build_trial(system, times, measurement=measurement, stopped="max_rounds", **how)  # type: ignore[arg-type]
 
 
 def test_a_system_keeps_its_own_percentile_however_slow_it_is(quick: Times) -> None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from orchestrator.assessment.requirements import Requirements, read_requirements
-from orchestrator.assessment.sizing import Outlook, Size, advice, sizes_of, sizes_table
+from orchestrator.assessment.requirements import Requirements
+from orchestrator.assessment.sizing import Outlook, Size, advice, sizes_of
 from orchestrator.configuration.config import parse_trial
 from orchestrator.stats.requirements import planned_units
 from orchestrator.storage.records import PlannedTrial
-
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "requirements"
 
 
 def planned(system: str = "one", repeats: int = 1, load: dict[str, Any] | None = None, **measurement: Any) -> list[PlannedTrial]:
@@ -115,23 +112,6 @@ def test_starts_take_fresh_processes_and_sessions_take_days() -> None:
     assert size(planned(repeats=5), **asked).enough
 
 
-def test_the_first_example_can_be_shown_and_the_last_cannot() -> None:
-    """Eight trials of 120 rounds."""
-    names = [f"cpu_{number}" for number in range(8)]
-    campaign = [one for name in names for one in planned(name, min_rounds=120)]
-    campaign = [replaced(one, "efficientnet_lite0") for one in campaign]
-    outlook = Outlook(campaign, dict.fromkeys(names, 20))
-    found = sizes_table(sizes_of(read_requirements(EXAMPLES / "met.yaml"), outlook))
-    assert [row[-1] for row in found.rows] == ["yes"] * 4
-    never = sizes_table(sizes_of(read_requirements(EXAMPLES / "not_shown.yaml"), outlook))
-    assert [row[-1] for row in never.rows] == ["no"] * 2
-
-
-def replaced(one: PlannedTrial, model: str) -> PlannedTrial:
-    trial = one.trial.model_copy(update={"model": one.trial.model.model_copy(update={"name": model})})
-    return one.model_copy(update={"trial": trial})
-
-
 def test_a_visit_under_load_is_a_stream() -> None:
     """A stream of 10 s at 40/s has a ramp of 1 s and 4 rounds of 100 samples; 20 of them have 80 rounds."""
     under_load = planned(load={"name": "periodic", "rate_per_s": 40.0})
@@ -144,28 +124,6 @@ def test_the_least_evidence_counts() -> None:
     asked = {"latency": {"percentile": 30, "within": "50 ms"}}
     assert size(planned(visit_rounds=5), **asked, evidence={"visits": 20}).need.rounds == 100
     assert size(planned(visit_rounds=10), **asked).need.rounds == 200
-
-
-def test_processes_that_starts_take_must_show_the_other_requirements_too() -> None:
-    """A plan that gets more processes, and is measured on more days, is held to the other requirements in each of these."""
-    deadline = {"id": "R", "text": "x", "deadline": {"within": "50 ms"}}
-    starts = {"id": "S", "text": "x", "cold_start": {"within": "20 s"}, "evidence": {"sessions": 2}}
-    both = Requirements.model_validate({"requirements": [deadline, starts]})
-    found, of_starts = sizes_of(both, Outlook(planned(), {"one": 100}))
-    alone = Requirements.model_validate({"requirements": [deadline, {**deadline, "id": "S"}]})
-    [once, _] = sizes_of(alone, Outlook(planned(), {"one": 100}))
-    held = 2 * of_starts.need.processes_a_day
-    assert held >= of_starts.need.processes > 2
-    [as_many, _] = sizes_of(alone, Outlook(planned(repeats=held), {"one": 100}))
-    assert found.need.rounds == as_many.need.rounds > once.need.rounds
-
-
-def test_first_inferences_after_a_pause_take_a_visit_more() -> None:
-    """The first visit of a process comes after no pause."""
-    found = size(planned(visit_rounds=2), first_inference={"within": "1 s", "state": "warm", "share_of_starts": 0.9})
-    assert found.need.rounds == 2 * ((planned_units("rounds", 0.1, 0.05) or 0) + 1)
-    none = size(planned(lead_in=0), first_inference={"within": "1 s", "state": "warm"})
-    assert none.need.cannot
 
 
 def test_a_mean_takes_answers_and_visits_that_could_have_shown_bad_ones() -> None:

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from built_trials import build_trial
-from held import hold, only
+from held import hold, measured, only
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -19,14 +18,6 @@ from orchestrator.stats.times import Clock
 from orchestrator.storage.records import Process
 
 Times = NDArray[np.float64]
-
-
-def measured(times: Times, system: str = "one", **how: Any) -> TrialData:
-    """A trial whose number of rounds was fixed beforehand, each a visit of its own."""
-    rounds = len(times)
-    how.setdefault("visits", np.arange(rounds, dtype=np.int32))
-    measurement = {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "certify_rounds": rounds, **how.pop("measurement", {})}
-    return build_trial(system, times, measurement=measurement, stopped="max_rounds", **how)
 
 
 def late_in(rounds: int, late: dict[int, list[int]], samples: int = 10) -> Times:
@@ -80,12 +71,6 @@ def test_a_stretch_of_late_answers_lasts_as_long_as_the_answers_whatever_clock_t
     asked = {"threshold": "20 ms", "errors": 0, "clock": "inference"}
     assert hold([trial], late_answers={**asked, "error_after": "165 ms"}).verdict == "met"
     assert hold([trial], late_answers={**asked, "error_after": "164 ms"}).verdict == "not met"
-
-
-def test_a_percentile_of_latency(quick: Times) -> None:
-    trial = measured(quick)
-    assert hold([trial], latency={"percentile": 90, "within": "15 ms"}).verdict == "met"
-    assert hold([trial], latency={"percentile": 90, "within": "10 ms"}).verdict == "not met"
 
 
 def test_a_deadline_needs_as_many_rounds_as_its_share() -> None:
@@ -161,18 +146,6 @@ def test_starts_are_fresh_processes() -> None:
     assert hold([starting(number, 200) for number in range(5)], first_inference=asked).verdict == "not met"
     assert hold(enough, cold_start={"within": "1.1 s"}).verdict == "met"
     assert hold(enough, cold_start={"within": "1 s"}).verdict == "not met"
-
-
-def test_what_imported_timings_do_not_hold_is_not_to_be_measured_again() -> None:
-    trial = measured(late_in(4, {}))
-    imported = replace(trial, record=trial.record.model_copy(update={"origin": "imported"}))
-    for asked in (
-        {"memory": {"at_most": "1GiB"}},
-        {"cold_start": {"within": "1 s"}},
-        {"first_inference": {"within": "1 s", "state": "warm"}},
-        {"answers": {"between": "rounds"}},
-    ):
-        assert hold([imported], **asked).verdict == "not shown"
 
 
 def test_memory_is_the_most_of_start_and_rounds() -> None:

@@ -1,16 +1,8 @@
 from __future__ import annotations
 
-import doctest
-
 import pytest
 
-from orchestrator.bundling import verification
 from orchestrator.bundling.verification import difference
-
-
-def test_examples_are_true() -> None:
-    found = doctest.testmod(verification)
-    assert (found.failed, found.attempted > 1) == (0, True)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,13 +44,13 @@ def is_free(port: int) -> bool:
     return True
 
 
-@contextmanager
-def made_up_hosts(folder: Path) -> Iterator[Callable[[str], dict[str, str]]]:
+@pytest.fixture
+def hosts(tmp_path: Path) -> Iterator[Callable[[str], dict[str, str]]]:
     """Give the environment of a made-up host: a home and a state folder of its own; what was started there is ended afterwards."""
     made: dict[str, dict[str, str]] = {}
 
     def host(name: str) -> dict[str, str]:
-        home = folder / name
+        home = tmp_path / name
         home.mkdir(exist_ok=True)
         kept = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
         made[name] = kept | {"HOME": str(home), "TAIL_QUALITY_STATE": str(home / "state"), "TAIL_QUALITY_PYTHON": sys.executable}
@@ -60,20 +59,6 @@ def made_up_hosts(folder: Path) -> Iterator[Callable[[str], dict[str, str]]]:
     yield host
     for environment in reversed(made.values()):
         subprocess.run([CLUSTER / "stop.sh"], env=environment, check=True, stdout=subprocess.DEVNULL)
-
-
-@pytest.fixture
-def hosts(tmp_path: Path) -> Iterator[Callable[[str], dict[str, str]]]:
-    """Made-up hosts of one test."""
-    with made_up_hosts(tmp_path) as host:
-        yield host
-
-
-@pytest.fixture(scope="module")
-def lasting_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], dict[str, str]]]:
-    """Made-up hosts of all tests of a file."""
-    with made_up_hosts(tmp_path_factory.mktemp("hosts")) as host:
-        yield host
 
 
 @pytest.fixture(scope="session")

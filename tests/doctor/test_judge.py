@@ -256,7 +256,7 @@ def test_a_node_without_label_is_doubtful_unless_it_is_the_drivers() -> None:
     assert judge_node("one", replace(plain, is_own=True), {}, "boot_id").grade == "good"
 
 
-def test_hosts_of_one_name_are_told_apart() -> None:
+def test_hosts_of_one_name_have_names_that_differ() -> None:
     again = replace(ONE, node_id="n3", address="10.0.0.3")
     assert host_names([ONE, TWO, again]) == ["one 10.0.0.1", "two", "one 10.0.0.3"]
 

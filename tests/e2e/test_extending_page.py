@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+import program
 import pytest
 from small_campaign import measure_small
 
 import orchestrator
 from orchestrator import commands
-from orchestrator.__main__ import main
 from orchestrator.analysis import table
 from orchestrator.analysis import tables as declared_tables
 from orchestrator.analysis.campaign_analysis import analyse
@@ -41,6 +44,17 @@ def names(example: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     exec(example, found)
     return found
+
+
+@contextmanager
+def added(package: ModuleType, folder: Path, name: str, mark: str) -> Iterator[None]:
+    """Have the example that holds a mark as one more file of a package."""
+    [example] = [one for one in EXAMPLES if mark in one]
+    (folder / f"{name}.py").write_text(example, "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(package, "__path__", [*package.__path__, str(folder)])
+        yield
+    sys.modules.pop(f"{package.__name__}.{name}", None)
 
 
 def test_the_system(tmp_path: Path) -> None:
@@ -87,44 +101,27 @@ def test_the_figure(tmp_path: Path) -> None:
 
 def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new file in the folder is a new table: stored, read and shown."""
-    [example] = [one for one in EXAMPLES if "def fastest" in one]
-    (tmp_path / "fastest.py").write_text(example, "utf-8")
-    monkeypatch.setattr(declared_tables, "__path__", [*declared_tables.__path__, str(tmp_path)])
     monkeypatch.setattr(table, "DECLARED", dict(table.DECLARED))
-    table.tables.cache_clear()
-    try:
+    with added(declared_tables, tmp_path, "fastest", "def fastest"):
+        table.tables.cache_clear()
         results = store_report(measure_small(tmp_path / "r"), AnalysisConfig())[0]
         least = orchestrator.open(tmp_path / "r").table("fastest").column("least_ns").to_pylist()
-        assert least == [data.times["total"].min() for group in results.groups for data in group.trials]
         [shown_table] = shown(results, "fastest")
-        assert [row[-1] for row in shown_table.rows] == [milliseconds(one) for one in least]
-        assert "Fastest answers of " in (tmp_path / "r" / "report.md").read_text("utf-8")
-    finally:
-        table.tables.cache_clear()
-        sys.modules.pop(f"{declared_tables.__name__}.fastest", None)
+    table.tables.cache_clear()
+    assert least == [data.times["total"].min() for group in results.groups for data in group.trials]
+    assert [row[-1] for row in shown_table.rows] == [milliseconds(one) for one in least]
 
 
-def test_the_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    [example] = [one for one in EXAMPLES if "import click" in one]
-    (tmp_path / "greet.py").write_text(example, "utf-8")
-    monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(tmp_path)])
-    try:
-        assert main(["greet", "Ada", "--loud"]) == 0
-        assert capsys.readouterr().out == "hello Ada!\n"
-    finally:
-        sys.modules.pop(f"{commands.__name__}.greet", None)
+def test_the_verb(tmp_path: Path) -> None:
+    with added(commands, tmp_path, "greet", "import click"):
+        assert program.orchestrator("greet", "Ada", "--loud", cwd=tmp_path).stdout == "hello Ada!\n"
 
 
-def test_the_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    [example] = [one for one in EXAMPLES if "Recording(" in one]
-    (tmp_path / "lines.py").write_text(example, "utf-8")
+def test_the_format(tmp_path: Path) -> None:
     (tmp_path / "times.txt").write_text("10.5\n12\n", "utf-8")
-    monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(tmp_path)])
-    try:
+    with added(formats, tmp_path, "lines", "Recording("):
         [recording] = formats.recordings_of("lines", [tmp_path / "times.txt"], {})
-        assert recording.table.to_pydict() == {"inference_ms": [10.5, 12.0]}
-    finally:
-        sys.modules.pop(f"{formats.__name__}.lines", None)
+    assert recording.table.to_pydict() == {"inference_ms": [10.5, 12.0]}
 
 
 def test_the_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

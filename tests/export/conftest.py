@@ -8,20 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from null_trials import null_document
+from null_trials import planned as plan_of
 from virtual_clock import NoisyClock, at_rest
 
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.commands.progress import Progress
-from orchestrator.configuration.config import parse_trial
-from orchestrator.machine.host import read_machine
 from orchestrator.running.inline import InlineExecutor
 from orchestrator.running.pipeline import run_trials
-from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.files import write_results
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import Inspector
 
 Campaigns = Callable[..., Path]
 
@@ -29,19 +27,9 @@ Campaigns = Callable[..., Path]
 def plan_trial(
     wrong: list[int], *, count: int = 20, repeat: int = 0, rounds: int = 30, raises_on: list[int] | None = None, **measurement: object
 ) -> PlannedTrial:
-    kind = "image_classification"
-    document = {
-        "model": {
-            "name": f"null{len(wrong)}", "kind": kind, "target": "null_targets:NullModel", "runtimes": ["torch"], "sleep_ms": 0,
-            "wrong": wrong, "raises_on": raises_on or [], "fails_to_load": False, "dies": False,
-        },
-        "task": {"name": "numbers", "kind": kind, "target": "null_targets:Numbers", "count": count},
-        "system": {"name": "cpu_all"},
-        "runtime": {"name": "torch"},
-        "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "max_errors": 5, **measurement},
-    }  # fmt: skip
-    trial = parse_trial(document)
-    made = make_plan_of([Candidate(trial, Inspector().open(trial).inspection, read_machine())]).trials[0]
+    model = {"name": f"null{len(wrong)}", "wrong": wrong, "raises_on": raises_on or []}
+    limits = {"min_rounds": rounds, "max_rounds": rounds, "max_errors": 5, **measurement}
+    [made] = plan_of(null_document(model=model, task={"count": count}, measurement=limits))
     return made.model_copy(update={"trial_id": f"{made.match_key}-r{repeat}", "trial": made.trial.model_copy(update={"repeat": repeat})})
 
 

@@ -10,7 +10,6 @@ import pytest
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.loading import load_trials
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.contracts import InputError
 from orchestrator.storage.reader import Campaign, open_campaign
 
 pytestmark = pytest.mark.slow
@@ -93,31 +92,3 @@ def test_every_inference_is_found_once(campaigns: Make, planned: Plan, order: st
     pooled = np.sort(data.inferences["total"], axis=None)
     assert (row["samples"], row["without_time"], row["value_ns"]) == (360, 60, pooled[179])
     assert row["mean_ns"] == pytest.approx(pooled[np.isfinite(pooled)].mean())
-
-
-def test_means_of_stages_add_up_to_the_mean_total_time(campaigns: Make, planned: Plan) -> None:
-    campaign = measured(campaigns, planned, order="shuffled")
-    results = analyse(campaign, AnalysisConfig(seed=0))
-    rows = results.tables["latency"].to_pylist()
-    [data] = results.groups[0].trials
-    assert data.beside is not None
-    assert sum(data.beside.stage_means_ns.values()) == pytest.approx(next(row["mean_ns"] for row in rows if row["clock"] == "total"))
-
-
-def test_a_shuffled_batch_has_no_distribution_of_its_own(campaigns: Make, planned: Plan) -> None:
-    results = analyse(measured(campaigns, planned, order="shuffled"), AnalysisConfig(seed=0))
-    rows = results.tables["prediction"].to_pylist()
-    assert {row["method"] for row in rows} == {"block-bootstrap"}
-    assert {row["variance_ratio"] for row in rows} == {None}
-
-
-def test_times_that_no_batch_can_have_are_refused(campaigns: Make, planned: Plan) -> None:
-    campaign = measured(campaigns, planned)
-    records = [record.model_copy(update={"trial": _with_batch(record.trial, 5)}) for record in campaign.trials()]
-    campaign.trials = lambda: records  # type: ignore[method-assign]
-    with pytest.raises(InputError):
-        load_trials(campaign)
-
-
-def _with_batch(trial: Any, batch: int) -> Any:
-    return trial.model_copy(update={"measurement": trial.measurement.model_copy(update={"batch": batch})})

@@ -17,7 +17,6 @@ from small_campaign import contents
 
 import orchestrator
 from orchestrator.__main__ import main
-from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.analysis.table import tables
 from orchestrator.commands import line
 from orchestrator.contracts import Code
@@ -26,7 +25,6 @@ from orchestrator.exchange.latex import escape, to_latex
 from orchestrator.report.table import Table
 from orchestrator.storage.files import write_json
 from orchestrator.storage.load import read_json
-from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord
 
 Make = Callable[..., Path]
@@ -64,21 +62,6 @@ def test_every_result_table_as_csv_is_exact(monday: Path, tmp_path: Path) -> Non
                 else:
                     assert text[key] == (value or "")
     assert [row["state"] for row in read(out / "trials.csv")] == ["done", "done"]
-
-
-def test_analysis_keys_change_the_figures_and_not_the_campaign(monday: Path, tmp_path: Path) -> None:
-    before = contents(monday)
-    export(monday, tmp_path / "out", overrides=("analysis.thresholds_ms=[14]",))
-    assert "14 ms" in {row["threshold"] for row in read(tmp_path / "out" / "tail_quality.csv")}
-    assert contents(monday) == before
-
-
-def test_a_spreadsheet_runs_nothing() -> None:
-    table = pa.table({"=1+1": ["=cmd()", "+1", "-1", "@x", 'plain, "quoted"', None], "n": [-1, 2, 3, 4, 5, 6]})
-    rows = list(csv.reader(to_csv(table).splitlines()))
-    assert rows[0] == ["'=1+1", "n"]
-    assert [row[0] for row in rows[1:]] == ["'=cmd()", "'+1", "'-1", "'@x", 'plain, "quoted"', ""]
-    assert rows[1][1] == "-1"
 
 
 def test_no_cell_ends_its_row_and_full_width_signs_begin_no_formula() -> None:
@@ -192,13 +175,3 @@ def test_a_campaign_is_added_once(monday: Path, tmp_path: Path) -> None:
     before = path.read_bytes()
     assert main(["export", "baseline", "--add", str(path), str(copy)]) == 2
     assert path.read_bytes() == before
-
-
-def test_an_unfinished_campaign_is_exported_as_far_as_it_came(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
-    directory = campaigns("monday", [planned([3]), planned([4, 5], raises_on=[*range(20)])])
-    assert [planned.state for planned in open_campaign(directory).record.trials] == ["done", "failed"]
-    export(directory, tmp_path / "out", "csv,parquet,latex")
-    assert [row["state"] for row in read(tmp_path / "out" / "trials.csv")] == ["done", "failed"]
-    assert analyse(open_campaign(directory), open_campaign(directory).record.config.analysis).tables["latency"].num_rows == len(
-        read(tmp_path / "out" / "latency.csv")
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lazily import Lazily
 
-from orchestrator.exchange.latex import COLUMN_PT, GAP_PT, blocks, pieces, to_latex, width_of
+from orchestrator.exchange.latex import COLUMN_PT, GAP_PT, blocks, width_of
 from orchestrator.report.table import Table
 
 matplotlib = Lazily("matplotlib")
@@ -68,29 +67,3 @@ def test_every_block_fits_and_holds_the_names_and_no_column_is_lost(names: list[
         assert sum(widths) + GAP_PT * (len(block) - 1) <= COLUMN_PT + 1e-6
     others = list(chain.from_iterable([column.place for column in block[len(identity) :]] for block in found))
     assert others == list(range(len(identity), len(table.columns)))
-
-
-@given(NAME, st.floats(30, 120))
-def test_pieces_are_the_text_and_none_is_wider_than_its_column(text: str, width: float) -> None:
-    found = list(pieces(text, width))
-    assert "".join(found) == text
-    assert all(width_of(piece) <= width for piece in found if piece.strip())
-
-
-def test_text_has_seven_points_and_is_never_scaled() -> None:
-    text = to_latex(table_of(["efficientnet_lite0_with_a_name_of_sixty_characters_that_is_long", "imagenet"], 3), "n")
-    assert r"\fontsize{7}{8.4}\selectfont" in text
-    assert not re.search(r"resizebox|scalebox|\\tiny|graphicx", text)
-    assert "% Needs \\usepackage{array,booktabs}" in text
-    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") >= 2
-
-
-def test_what_all_rows_share_is_said_once_and_rows_stay_apart() -> None:
-    rows = [["m", "cpu", "0.9", "0.1"], ["m", "gpu", "0.9", "0.2"]]
-    text = to_latex(Table("T", ["model", "system", "ideal", "kept"], rows, right=frozenset(["ideal", "kept"])), "n")
-    assert "In all: model m, ideal 0.9." in text
-    assert "cpu & 0.1 \\\\\ngpu & 0.2 \\\\" in text
-    rows, figures = [["cpu", "0.000 [0.000, 0.005]", "0.1"], ["gpu", "0.000 [0.000, 0.005]", "0.2"]], ["10 ms", "50 ms"]
-    text = to_latex(Table("T", ["system", *figures], rows, right=frozenset(figures)), "n")
-    assert "In all: 10 ms 0.000 {[}0.000, 0.005{]}." in text  # figures, too: a column that says the same in each row takes room
-    assert r"system & 50 ms \\" in text

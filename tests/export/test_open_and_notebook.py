@@ -3,7 +3,6 @@ from __future__ import annotations
 import doctest
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,29 +30,10 @@ def test_examples_in_the_documentation_run(in_front_of: Path) -> None:
         assert (found.failed, found.attempted > 2) == (0, True), module
 
 
-def test_everything_of_a_trial(monday: Path) -> None:
-    results = orchestrator.open(monday)
-    assert (results.directory, results.name, results.created_at.year) == (monday, "vision", 2026)
-    trial = results.trials().column("trial")[0].as_py()
-    assert results.trial(trial)["digests"]["data"]
-    assert json.loads(json.dumps(results.trial(trial))) == results.trial(trial)
-    assert results.warmup(trial).num_rows == 2 * 20
-    assert results.answers(trial, 0) is None
-    assert results.table("latency").equals(results.latency())
-
-
 @pytest.mark.slow
 def test_the_notebook_runs_and_shows_what_a_real_campaign_gave(in_front_of: Path) -> None:
     notebook = json.loads(NOTEBOOK.read_text("utf-8"))
-    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    # Read where notebooks are shown and not run, it must show results: stored in one pass from top to bottom, without an error.
-    stored = [output for cell in cells for output in cell["outputs"]]
-    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
-    assert {output["output_type"] for output in stored} == {"stream", "execute_result", "display_data"}
-    shown = json.dumps(stored)
-    assert "image/png" in shown
-    assert not re.search(r"(/home|/root|/tmp|/work)/", shown)
     # As a kernel does: one cell after the other in one namespace, in a process of its own.
     sources = json.dumps(["".join(cell["source"]) for cell in cells])
     runner = f"import json\nnames = {{}}\nfor source in json.loads({sources!r}):\n    exec(compile(source, 'cell', 'exec'), names)"

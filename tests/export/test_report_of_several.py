@@ -9,7 +9,6 @@ import pytest
 from refusals import refused
 from small_campaign import contents
 
-from orchestrator.analysis.campaign_analysis import SeveralCampaigns
 from orchestrator.commands import line
 from orchestrator.contracts import InputError
 from orchestrator.storage.files import write_json
@@ -92,21 +91,6 @@ def test_the_same_trial_of_another_day_is_no_repeat(campaigns: Make, planned: Pl
     assert len(verdicts) == 1
     assert dict(verdicts[0]["parameters"])["units"] == 3, "their clock begins anew, so that both seem to take turns"
     assert verdicts[0]["campaign"] not in verdicts[0]["baseline"]
-
-
-def test_a_reference_is_named_by_its_own_id(campaigns: Make, planned: Plan, tmp_path: Path) -> None:
-    trial = planned([3])
-    monday, friday = campaigns("monday", [planned([3, 7])]), campaigns("friday", [trial], day=5, seed=1)
-    report(monday, friday, into=tmp_path / "both", overrides=(f"analysis.reference={trial.trial_id}",))  # type: ignore[attr-defined]
-    rows = pq.read_table(tmp_path / "both" / "tail_quality.parquet").to_pylist()
-    references = {row["threshold_reference"] for row in rows if row["threshold_origin"] == "reference"}
-    assert references == {f"2026-03-05 12:30/{trial.trial_id}"}  # type: ignore[attr-defined]
-
-
-def test_names_tell_campaigns_apart_and_lead_nowhere(campaigns: Make, planned: Plan) -> None:
-    directories = [campaigns("one", [planned([3])], name="<b>../x"), campaigns("two", [planned([3])]), campaigns("three", [planned([3])])]
-    several = SeveralCampaigns([open_campaign(directory) for directory in directories])
-    assert several.labels == ("_b_.._x 2026-03-01 12:30:00", "vision 2026-03-01 12:30:00 (1)", "vision 2026-03-01 12:30:00 (2)")
 
 
 def test_places_that_hold_something_else_are_refused(monday: Path, tmp_path: Path) -> None:

@@ -34,17 +34,6 @@ def test_settings_stand_beside_equal_names(campaigns: Campaigns, planned: Plan) 
     assert "| null2 | cpu_all | torch |  |" in text
 
 
-def test_other_data_of_one_name_have_tables_and_titles_of_their_own(campaigns: Campaigns, planned: Plan) -> None:
-    campaign = open_campaign(campaigns("data", [planned([3]), planned([3], count=10)]))
-    results = analyse(campaign, campaign.record.config.analysis)
-    titles = [group.task for group in results.groups]
-    assert titles == [f"numbers (data {group.data_digest[:8]})" for group in results.groups]
-    assert len(set(titles)) == 2
-    assert [one.values["count"] for one in findings(results, rankings(results)) if one.kind == "different_data"] == [2]
-    text = to_report(results)
-    assert all(f"## Tail quality of {title}" in text for title in titles)
-
-
 def test_the_answer_ranks_systems_and_not_their_repeats(campaigns: Campaigns, planned: Plan) -> None:
     trials = [planned([3], repeat=number) for number in range(3)] + [planned([3], repeat=number, batch=2) for number in range(3)]
     campaign = open_campaign(campaigns("repeats", trials))

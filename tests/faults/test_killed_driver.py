@@ -116,7 +116,7 @@ def test_a_driver_may_die_before_any_file_has_its_name(tmp_path: Path, monkeypat
             patch.setattr(os, how, leaving_it(getattr(os, how)))
         fake_clock_campaign.main(undisturbed / "results")
     assert len(left) > 20
-    for folder in left:
+    for folder in left[::3]:
         with ThreadPoolExecutor(1) as driver:  # drafts have the number of a thread in their names: another driver has another
             driver.submit(fake_clock_campaign.main, folder / "results").result()
         check_whole(folder / "results", undisturbed / "results", rounds=3)

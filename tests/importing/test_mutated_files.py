@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 import random
 import shutil
 from pathlib import Path
@@ -43,17 +42,7 @@ def sources(folder: Path) -> dict[str, Path]:
     lists = [dict(zip(keys, row, strict=True)) | {"token_gaps_ns": [1, 0]} for row in rows]
     (folder / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lists))
     pq.write_table(pa.Table.from_pylist(lists), folder / "t.parquet")
-    runs = [{batch: rng.random() + 0.1 for batch in range(1, 9)} for _ in range(6)]
-    (folder / "p.pickle").write_bytes(pickle.dumps({"inference": runs, "total": [{b: t + 0.1 for b, t in run.items()} for run in runs]}))
-    lists = {"ttfts": [0.1] * 25, "itls": [[0.01, 0.02]] * 25, "errors": [""] * 25, "start_times": [float(n) for n in range(25)]}
-    (folder / "v.json").write_text(json.dumps(lists))
-    return {
-        "csv": folder / "t.csv",
-        "jsonl": folder / "t.jsonl",
-        "parquet": folder / "t.parquet",
-        "paper": folder / "p.pickle",
-        "vllm": folder / "v.json",
-    }
+    return {"csv": folder / "t.csv", "jsonl": folder / "t.jsonl", "parquet": folder / "t.parquet"}
 
 
 def mutated(content: bytes, rng: random.Random) -> bytes:
@@ -91,10 +80,9 @@ def mutated(content: bytes, rng: random.Random) -> bytes:
     return content
 
 
-def try_all(form: str, source: Path, call, tmp_path: Path, seed: int) -> tuple[int, int]:
+def try_all(form: str, source: Path, call, tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     original = source.read_bytes()
-    taken = refused = 0
     place = tmp_path / "mutated"
     place.mkdir()
     path = place / source.name
@@ -112,19 +100,14 @@ def try_all(form: str, source: Path, call, tmp_path: Path, seed: int) -> tuple[i
             if number % 5 == 0:
                 assert analyse(campaign, AnalysisConfig()).tables["latency"].num_rows
             shutil.rmtree(results)
-            taken += 1
         else:
             assert (answer.code, answer.out, len(answer.err.splitlines())) == (2, "", 1), answer
             assert not results.exists(), answer
-            refused += 1
-    return taken, refused
 
 
-@pytest.mark.parametrize("name", ["csv", "jsonl", "parquet", "paper", "vllm"])
-def test_made_files(name: str, call, tmp_path: Path) -> None:
-    form = name if name in ("paper", "vllm") else "table"
-    taken, refused = try_all(form, sources(tmp_path)[name], call, tmp_path, seed=sum(name.encode()))
-    assert taken + refused == PER_FORMAT
+@pytest.mark.parametrize("name", ["csv", "jsonl", "parquet"])
+def test_tables(name: str, call, tmp_path: Path) -> None:
+    try_all("table", sources(tmp_path)[name], call, tmp_path, seed=sum(name.encode()))
 
 
 @needs_peers
@@ -138,5 +121,4 @@ def test_made_files(name: str, call, tmp_path: Path) -> None:
     ],
 )
 def test_recorded_files(form: str, name: str, call, tmp_path: Path) -> None:
-    taken, refused = try_all(form, PEERS / name, call, tmp_path, seed=sum(name.encode()))
-    assert taken + refused == PER_FORMAT
+    try_all(form, PEERS / name, call, tmp_path, seed=sum(name.encode()))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +50,6 @@ def test_a_sample_of_loadgen_that_stands_twice_is_refused(tmp_path: Path) -> Non
         list(loadgen.read(tmp_path))
 
 
-def test_all_logs_of_a_folder_are_known_by_their_digests(tmp_path: Path, imported: Callable[..., Any]) -> None:
-    found = imported(logs(tmp_path), "--format", "loadgen")
-    names = (loadgen.TRACE, loadgen.DETAIL)
-    assert found.only().facts["imported"]["files"] == [
-        {"name": name, "sha256": hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()} for name in names
-    ]
-
-
 def streamed(**changed: object) -> dict[str, Any]:
     """An answer of perf_analyzer in four responses, of which two have content."""
     texts = ['{"choices":[{"delta":{"role":"x"}}]}', *['{"choices":[{"delta":{"content":"a"}}]}'] * 2, "[DONE]"]
@@ -96,12 +87,3 @@ def test_a_request_of_aiperf_that_stands_twice_is_refused(tmp_path: Path) -> Non
     path.write_text("".join(map(request_of_aiperf, (0, 1, 0))))
     with refused("conflict", "x_request_id", "id-0"):
         list(aiperf.read(path))
-
-
-def test_every_metric_that_is_not_imported_is_kept_by_name(tmp_path: Path, imported: Callable[..., Any]) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_text("".join(map(request_of_aiperf, range(8))))
-    found = imported(path, "--format", "aiperf")
-    assert found.only().facts["aiperf"] == {"not_imported": [f"other_{number}" for number in range(8)]}
-    (row,) = found.rows("resources")
-    assert (row["changed_samples"], row["differing_samples"]) == (None, None), "no answer is stored"

@@ -20,7 +20,6 @@ from orchestrator.contracts import Code
 from orchestrator.exchange import formats
 from orchestrator.exchange.campaign import import_recordings
 from orchestrator.exchange.formats import table
-from orchestrator.exchange.long_form import long_form
 
 
 def written(path: Path, text: str) -> Path:
@@ -59,12 +58,6 @@ def test_stages_outcomes_scores_slices_and_answers(tmp_path, imported) -> None:
     assert samples.column("name").to_pylist() == ["one", "two"]
     assert samples.column("input_size").to_pylist() == [3, 4]
     assert samples.column("prediction").to_pylist() == ["B", "B"]
-
-
-def test_scores_of_the_file_count_and_not_a_metric_of_that_name(tmp_path, imported) -> None:
-    path = written(tmp_path / "t.csv", "round,sample,inference_ms,score_top1\n0,0,1,1\n0,1,1,0.25\n")
-    found = imported(path, "--format", "table")
-    assert {row["ideal"] for row in found.rows("tail_quality", metric="top1")} == {0.625}
 
 
 def test_requests_in_any_order_are_put_into_rounds(tmp_path, imported) -> None:
@@ -161,27 +154,6 @@ def written_as(form: str, folder: Path, rows: dict[str, list[Any]]) -> Path:
 FORMS = ("csv", "parquet", "jsonl")
 
 
-def test_words_for_nothing_are_names_in_columns_of_text(tmp_path) -> None:
-    words = ["nan", "NaN", "NULL", "null", "NA", "N/A", "None", "-", '""']
-    text = "sample,total_ms,slice_a,reference,tokens\n" + "".join(f"{word},5,{word},{word},NULL\n" for word in [*words, "s"])
-    recording = next(table.read(written(tmp_path / "t.csv", text), {}))
-    for name in ("sample", "slice_a", "reference"):
-        assert recording.table.column(name).to_pylist() == [*words[:-1], None, "s"]
-    with refused("invalid", "sample"):
-        long_form(recording)
-    words.remove('""')
-    text = "sample,total_ms,tokens\n" + "".join(f"{word},5,NULL\n" for word in words)
-    rows = long_form(next(table.read(written(tmp_path / "t.csv", text), {})))
-    assert (rows.column("sample").to_pylist(), rows.column("tokens").null_count) == (words, len(words))
-
-
-@pytest.mark.parametrize(("cells", "names"), [("10 9", ["9", "10"]), ("10 9 nan", ["10", "9", "nan"])])
-def test_samples_are_numbers_where_all_of_them_are(cells: str, names: list[str], tmp_path, imported) -> None:
-    path = written(tmp_path / "t.csv", "sample,inference_ms\n" + "".join(f"{cell},5\n" for cell in cells.split()))
-    found = imported(path, "--format", "table")
-    assert found.campaign.samples(found.only().trial_id).column("name").to_pylist() == names
-
-
 @pytest.mark.parametrize("form", FORMS)
 def test_columns_that_are_not_imported_are_named(form: str, tmp_path, imported) -> None:
     path = written_as(form, tmp_path, {"inference_ms": [5, 6], "ttft_ms": [1, 2], "words": [3, 4]})
@@ -253,16 +225,6 @@ def test_a_schedule_with_holes_is_none(more: dict[str, list[Any]], tmp_path, imp
 def test_a_wrong_map_is_refused(columns: dict[str, str], named: str, tmp_path) -> None:
     with refused("unknown", "--map", named):
         list(formats.recordings_of("table", [written(tmp_path / "t.csv", "latency\n5\n")], columns))
-
-
-def test_a_taken_directory_is_left_alone(tmp_path, call) -> None:
-    path = written(tmp_path / "t.csv", "inference_ms\n5\n")
-    words = ("import", path, "--format", "table", "--task", "t", "--quiet", f"results_dir={tmp_path / 'there'}")
-    assert call(*words).code == 0
-    before = {file: file.read_bytes() for file in (tmp_path / "there").rglob("*") if file.is_file()}
-    answer = call(*words)
-    assert (answer.code, answer.refusal) == (2, "exists")
-    assert {file: file.read_bytes() for file in (tmp_path / "there").rglob("*") if file.is_file()} == before
 
 
 def test_a_line_that_memory_need_not_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,7 @@ def test_another_content_is_another_key(make_trial: MakeTrial, inspection: Inspe
     assert match_key(make_trial(), replace(inspection, **{field: "0" * 64})) != match_key(make_trial(), inspection)  # type: ignore[arg-type]
 
 
-def test_a_path_is_told_by_its_content_and_a_word_by_itself(make_trial: MakeTrial, inspection: Inspection) -> None:
+def test_a_path_counts_by_its_content_and_a_word_by_itself(make_trial: MakeTrial, inspection: Inspection) -> None:
     def key(value: str, paths: dict[str, str]) -> str:
         return match_key(make_trial(model__weights=value), replace(inspection, model_paths=paths))
 
@@ -126,7 +126,7 @@ def test_a_load_shows_in_the_slug_and_its_every_key_in_the_hash(make_trial: Make
     assert len({*keys, match_key(loaded(), inspection), match_key(make_trial(), inspection)}) == len(other) + 2
 
 
-def test_a_trace_is_told_by_its_content(make_trial: MakeTrial, inspection: Inspection) -> None:
+def test_a_trace_counts_by_its_content(make_trial: MakeTrial, inspection: Inspection) -> None:
     def key(file: str, digest: str) -> str:
         trial = Trial.model_validate(make_trial().model_dump() | {"load": {"name": "trace", "file": file}})
         return match_key(trial, replace(inspection, load_digest=digest))

@@ -1,16 +1,12 @@
 from __future__ import annotations
 
-import json
 import os
-import threading
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from refusals import refused
 
-from orchestrator.storage.files import DRAFT, draft_of, remove_drafts, replacing, write_json, write_link, write_parquet
+from orchestrator.storage.files import DRAFT, draft_of, remove_drafts, replacing, write_link
 
 
 def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -34,19 +30,6 @@ def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_two_threads_write_one_file_at_once(tmp_path: Path) -> None:
-    """As the end of a trial and a second Ctrl-C do."""
-    path = tmp_path / "trial.json"
-    with replacing(path) as file:
-        file.write(b"first")
-        other = threading.Thread(target=write_json, args=(path, {"by": "another"}))
-        other.start()
-        other.join()
-        assert json.loads(path.read_text())["by"] == "another"
-    assert path.read_bytes() == b"first"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["trial.json"]
-
-
 def test_drafts_of_the_dead_are_removed_and_those_of_the_living_are_not(tmp_path: Path) -> None:
     (tmp_path / ".a.parquet.77.tmp").write_bytes(b"half")
     (tmp_path / ".link.json.77.tmp").symlink_to(tmp_path / "elsewhere")
@@ -57,23 +40,6 @@ def test_drafts_of_the_dead_are_removed_and_those_of_the_living_are_not(tmp_path
         file.write(b"whole")
     assert (tmp_path / "b.json").read_bytes() == b"whole"
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [".link.json.77.tmp", "a.tmp", "b.json"]
-
-
-@pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_json_refuses_numbers_that_it_does_not_have(tmp_path: Path, number: float) -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(tmp_path / "a.json", {"rjsd": number})
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_parquet_pages_carry_checksums(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    write_parquet(path, pa.table({"x": list(range(5000))}), use_dictionary=False, compression="none")
-    whole = path.read_bytes()
-    place = whole.index((1234).to_bytes(8, "little"))
-    path.write_bytes(whole[:place] + (4321).to_bytes(8, "little") + whole[place + 8 :])
-    with pytest.raises(OSError, match="CRC"):
-        pq.ParquetFile(path, page_checksum_verification=True).read()
 
 
 def test_a_link_is_relative_and_moves_to_the_newest(tmp_path: Path) -> None:

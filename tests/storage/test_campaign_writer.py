@@ -4,27 +4,16 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from refusals import refused
 
-from orchestrator.storage.files import sealed_json
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import CampaignRecord, TrialRecord
-from orchestrator.storage.writer import CampaignWriter, campaign_text, trial_text
+from orchestrator.storage.writer import CampaignWriter
 
 NewRecord = Callable[..., CampaignRecord]
-
-
-def test_latest_points_at_the_newest(directory: Path, new_record: NewRecord) -> None:
-    latest = directory.parent.parent / "latest"
-    CampaignWriter.create(directory, new_record(), latest=True).close()
-    second = directory.with_name("20300102T040000Z")
-    CampaignWriter.create(second, new_record(), latest=True).close()
-    assert latest.resolve() == second
-    assert not latest.readlink().is_absolute()
 
 
 def test_only_a_new_or_empty_folder_is_taken(directory: Path, new_record: NewRecord) -> None:
@@ -87,42 +76,6 @@ def test_the_trials_own_state_counts_where_a_driver_was_killed(campaign: Campaig
         assert [planned.state for planned in later.record.trials] == ["done", "planned"]
     assert states_in_the_file(left) == ["done", "planned"]
     assert not open_campaign(left).record.under_way
-
-
-def test_the_campaigns_file_follows_once_a_second_and_at_the_end(campaign: CampaignWriter, trial_id: str, clock: Any) -> None:
-    begin(campaign, trial_id)
-    campaign.set_state(trial_id, "running")
-    campaign.set_state(trial_id, "failed", "gone")
-    assert states_in_the_file(campaign.directory) == ["running", "planned"]
-    clock.now += 1
-    campaign.set_state(trial_id, "done")
-    assert states_in_the_file(campaign.directory) == ["done", "planned"]
-    campaign.set_state(trial_id, "interrupted", "by the user")
-    assert states_in_the_file(campaign.directory) == ["done", "planned"]
-    campaign.close()
-    assert states_in_the_file(campaign.directory) == ["interrupted", "planned"]
-    assert open_campaign(campaign.directory).record.planned(trial_id).reason == "by the user"
-
-
-def test_the_text_put_together_is_that_of_the_whole_record(new_record: NewRecord) -> None:
-    for trials in (0, 1, 3):
-        record = new_record(trials=trials).model_copy(update={"command": ("a\u2028b\x85c", '"trials": []', "\n")})
-        trials_told = [planned.with_state("failed", "one\u2028two\nthree") for planned in record.trials]
-        whole = json.dumps(record.model_copy(update={"trials": tuple(trials_told)}).model_dump(mode="json"), indent=1, ensure_ascii=False)
-        assert campaign_text(record, map(trial_text, trials_told)) == sealed_json(whole)
-
-
-def test_close_lets_go_and_flushes_all_even_if_one_trial_cannot(
-    campaign: CampaignWriter, trial_id: str, new_round: Callable[..., tuple[object, object]]
-) -> None:
-    other = trial_id.replace("-r0", "-r1")
-    for name in (trial_id, other):
-        campaign.trial(name).append(*new_round(0))  # type: ignore[arg-type]
-    (campaign.directory / "trials" / other / "timings").rmdir()
-    with pytest.raises(FileNotFoundError):
-        campaign.close()
-    assert open_campaign(campaign.directory).rounds(trial_id).num_rows == 1
-    CampaignWriter.reopen(campaign.directory).close()
 
 
 def test_a_directory_that_was_exchanged_is_no_place_to_go_on(

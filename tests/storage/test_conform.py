@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.storage import schema
-from orchestrator.storage.stored_form import columns_batch, conform, rows_batch, table_of
+from orchestrator.storage.stored_form import conform
 
 
 def timings(**columns: object) -> pa.Table:
@@ -61,20 +61,3 @@ def test_what_does_not_fit_is_refused(columns: dict[str, object], complaint: str
 def test_evidence_that_an_older_file_lacks_is_null() -> None:
     table = conform(timings(cuda_inference_ns=None), schema.TIMINGS)
     assert table.column("cuda_inference_ns").null_count == 2
-
-
-FORM = pa.schema([pa.field("round", pa.int32()), pa.field("mean", pa.float64())])
-
-
-def test_a_key_without_a_column_is_refused() -> None:
-    for make in (
-        lambda: table_of([{"round": 1}, {"round": 2, "meen": 0.5}], FORM),
-        lambda: rows_batch([{"round": 1, "meen": 0.5}], FORM),
-        lambda: columns_batch({"round": [1], "mean": [0.1], "meen": [0.5]}, FORM),
-    ):
-        with pytest.raises(ValueError, match="no column 'meen'"):
-            make()
-
-
-def test_rows_become_a_table() -> None:
-    assert table_of([{"round": 1, "mean": 0.5}, {"round": 2}], FORM).to_pylist() == [{"round": 1, "mean": 0.5}, {"round": 2, "mean": None}]

@@ -95,13 +95,6 @@ def test_what_a_death_left_is_no_loss(campaign: CampaignWriter, trial_id: str, n
     assert open_campaign(campaign.directory).rounds(trial_id).num_rows == 7
 
 
-def test_a_gap_in_the_numbers_of_rounds_is_refused(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
-    for number in (0, 2):
-        campaign.trial(trial_id).append(*new_round(number))
-    campaign.close()
-    refused_of(campaign.directory, trial_id, "rounds")
-
-
 @pytest.mark.parametrize("state", ["running", "done"])
 def test_a_missing_record_of_a_trial_that_has_begun_is_named(
     campaign: CampaignWriter, trial_id: str, new_round: NewRound, state: State
@@ -114,36 +107,6 @@ def test_a_missing_record_of_a_trial_that_has_begun_is_named(
         later.read_trial(trial_id)
 
 
-def test_missing_answers_are_named(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
-    trial = campaign.trial(trial_id)
-    timings, row = new_round(0)
-    place = row.schema.get_field_index("different_answers")
-    trial.write_answers(0, pa.table({"sample": pa.array([1], pa.int32()), "prediction": [[7]]}))
-    trial.append(timings, row.set_column(place, row.schema.field(place), pa.array([1], pa.int32())))
-    trial.flush()
-    reader = open_campaign(campaign.directory)
-    assert reader.answers(trial_id, 0) is not None
-    (campaign.directory / "trials" / trial_id / "predictions" / "round-0.parquet").unlink()
-    with refused("not_found"):
-        reader.answers(trial_id, 0)
-
-
-def test_rounds_whose_second_twin_could_not_be_written_are_written_again(
-    campaign: CampaignWriter, trial_id: str, new_round: NewRound
-) -> None:
-    trial = campaign.trial(trial_id)
-    folder = campaign.directory / "trials" / trial_id
-    trial.append(*new_round(0))
-    (folder / "rounds").rmdir()
-    with pytest.raises(FileNotFoundError):
-        trial.flush()
-    (folder / "rounds").mkdir()
-    trial.append(*new_round(1))
-    trial.flush()
-    assert open_campaign(campaign.directory).timings(trial_id).column("round").to_pylist() == [0, 0, 0, 1, 1, 1]
-    assert [path.name for path in (folder / "timings").iterdir()] == [FIRST]
-
-
 def test_samples_that_were_removed_later_are_no_trial_without_warm_up(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
     folder = store(campaign, trial_id, new_round, "done")
     (folder / "predictions.parquet").unlink()
@@ -151,16 +114,3 @@ def test_samples_that_were_removed_later_are_no_trial_without_warm_up(campaign: 
         open_campaign(campaign.directory).samples(trial_id)
     with CampaignWriter.reopen(campaign.directory) as later, refused("not_found"):
         later.trial(trial_id).stored_samples()
-
-
-def test_a_record_tells_of_stored_rounds_alone(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
-    trial = campaign.trial(trial_id)
-    record = TrialRecord.from_plan(campaign.record.planned(trial_id))
-    trial.append(*new_round(0))
-    trial.write_record(record)
-    assert open_campaign(campaign.directory).trial(trial_id).rounds == 0
-    trial.flush()
-    trial.write_record(record)
-    assert open_campaign(campaign.directory).trial(trial_id).rounds == 1
-    campaign.set_state(trial_id, "interrupted")
-    assert open_campaign(campaign.directory).trial(trial_id).rounds == 1

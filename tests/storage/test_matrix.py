@@ -70,14 +70,3 @@ def test_an_ok_sample_without_a_time_is_refused(new_round: NewRound) -> None:
     holes = timings.set_column(5, schema.TIMINGS.field("inference_ns"), pa.array([1, None, 1], pa.int64()))
     with refused("damaged"):
         round_matrix(holes, rounds)
-
-
-def test_rows_in_any_order_make_the_same_matrix(new_round: NewRound) -> None:
-    timings, rounds = tables(new_round(0), new_round(1, outcomes=["ok", "error", "ok"]), new_round(2))
-    in_order, mixed = (round_matrix(some, rounds) for some in (timings, timings.take(pa.array([4, 0, 8, 2, 1, 7, 3, 6, 5]))))
-    for clock in in_order.times:
-        np.testing.assert_array_equal(mixed.times[clock], in_order.times[clock])
-    np.testing.assert_array_equal(mixed.outcome, in_order.outcome)
-    np.testing.assert_array_equal(mixed.stages["inference_ns"], in_order.stages["inference_ns"])
-    assert np.isinf(in_order.times[Clock.TOTAL]).sum() == 1
-    assert round_matrix(timings, rounds, with_stages=False).stages == {}

@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from orchestrator.storage import merge as merging
-from orchestrator.storage.layout import TWINS, TrialFolder
-from orchestrator.storage.merge import recover
+from orchestrator.storage.layout import TWINS
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.writer import CampaignWriter
 
@@ -124,37 +121,3 @@ def test_a_kill_at_any_step_of_a_flush_leaves_the_round_or_nothing_of_it(
                 trial.append(*new_round(1))
         assert open_campaign(copy).rounds(trial_id).column("round").to_pylist() == [0, 1]
         assert (open_campaign(copy).answers(trial_id, 1) is not None) == survived
-
-
-def test_recovery_leaves_what_is_not_ours(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
-    campaign.trial(trial_id).append(*new_round(0))
-    campaign.trial(trial_id).flush()
-    folder = campaign.directory / "trials" / trial_id
-    for name in (".DS_Store", "notes.txt", "timings/.nfs0001"):
-        (folder / name).write_text("mine")
-    (folder / "timings" / ".part-00001.parquet.99.tmp").write_text("half")
-    recover(TrialFolder(folder))
-    recover(TrialFolder(folder))
-    assert (folder / ".DS_Store").exists()
-    assert (folder / "notes.txt").exists()
-    assert sorted(path.name for path in (folder / "timings").iterdir()) == [".nfs0001", "part-00000.parquet"]
-
-
-@pytest.mark.parametrize("size", [7, 1000])
-def test_row_groups_do_not_depend_on_the_parts(
-    campaign: CampaignWriter, trial_id: str, new_round: NewRound, monkeypatch: pytest.MonkeyPatch, size: int
-) -> None:
-    monkeypatch.setattr(merging, "ROW_GROUP", size)
-    writer = campaign.trial(trial_id)
-    for number in range(9):
-        writer.append(*new_round(number, samples=3, outcomes=["ok", "error", "lost"][: 3 - number % 2] + ["ok"] * (number % 2)))
-        if number % 2:
-            writer.flush()
-    writer.flush()
-    before = open_campaign(campaign.directory).timings(trial_id)
-    writer.finish()
-    assert open_campaign(campaign.directory).timings(trial_id).equals(before)
-    path = campaign.directory / "trials" / trial_id / "timings" / "part-00000-00004.parquet"
-    metadata = pq.read_metadata(path)
-    groups = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-    assert groups == [size] * (27 // size) + ([27 % size] if 27 % size else [])

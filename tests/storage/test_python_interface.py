@@ -12,7 +12,6 @@ from refusals import refused
 from sample_tables import samples_of
 
 import orchestrator
-from orchestrator.analysis.table import tables
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.records import Stopping, TrialRecord
 from orchestrator.storage.writer import CampaignWriter
@@ -38,28 +37,6 @@ def measured(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> Pa
     return campaign.directory
 
 
-def test_trials_are_an_arrow_table(measured: Path, trial_id: str) -> None:
-    table = orchestrator.open(measured).trials()
-    assert isinstance(table, pa.Table)
-    first, second = table.to_pylist()
-    assert first == {
-        "trial": trial_id,
-        "match_key": trial_id.removesuffix("-r0"),
-        "model": "net",
-        "task": "digits",
-        "system": "cpu_1core",
-        "runtime": "torch",
-        "server": "none",
-        "batch": 2,
-        "repeat": 0,
-        "state": "done",
-        "reason": None,
-        "stopped": "12 rounds",
-        "flags": ["unpinned"],
-    }
-    assert (second["state"], second["stopped"], second["flags"]) == ("planned", None, [])
-
-
 def test_tables_of_a_trial(measured: Path, trial_id: str) -> None:
     results = orchestrator.open(str(measured))
     assert results.timings(trial_id).num_rows == 48
@@ -67,18 +44,6 @@ def test_tables_of_a_trial(measured: Path, trial_id: str) -> None:
     assert results.samples(trial_id).column("score_top1").to_pylist() == SCORES
     with refused("unknown", value="net"):
         results.timings("net")
-
-
-def test_result_tables(measured: Path) -> None:
-    with refused("not_found", value=measured / "tail_quality.parquet"):
-        orchestrator.open(measured).tail_quality()
-    results = orchestrator.open(measured)
-    for name in tables():
-        write_parquet(measured / f"{name}.parquet", tables()[name].schema.empty_table())
-        assert getattr(results, name)().schema.equals(tables()[name].schema)
-        (measured / f"{name}.parquet").unlink()
-    (measured / "report.md").touch()
-    assert results.tail_quality().num_rows == 0, "a report writes no table without rows"
 
 
 @pytest.mark.parametrize(("times", "first_round"), [("total", 10), ("inference", 0)])

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,30 +39,6 @@ def three_parts(campaign: CampaignWriter, trial_id: str, new_round: NewRound) ->
     return campaign.directory / "trials" / trial_id
 
 
-def test_a_round_exists_if_both_twins_hold_it(campaign: CampaignWriter, three_parts: Path, trial_id: str) -> None:
-    (three_parts / "rounds" / "part-00002.parquet").unlink()
-    assert rounds_of(campaign.directory, trial_id) == [0, 1, 2, 3]
-
-
-def test_order_is_by_round_and_sample_whatever_the_parts(campaign: CampaignWriter, three_parts: Path, trial_id: str) -> None:
-    before = open_campaign(campaign.directory).timings(trial_id)
-    for twin in ("timings", "rounds"):
-        first, last, aside = (three_parts / twin / name for name in ("part-00000.parquet", "part-00002.parquet", "aside"))
-        first.rename(aside), last.rename(first), aside.rename(last)
-    assert open_campaign(campaign.directory).timings(trial_id).equals(before)
-    assert rounds_of(campaign.directory, trial_id) == list(range(6))
-
-
-@pytest.mark.parametrize(("twin", "name"), [("timings", "round"), ("rounds", "duration_ns")])
-def test_two_columns_of_one_name_are_refused(campaign: CampaignWriter, three_parts: Path, trial_id: str, twin: str, name: str) -> None:
-    path = three_parts / twin / "part-00001.parquet"
-    table = pq.read_table(path)
-    write_parquet(path, table.append_column(table.schema.field(name), table.column(name)))
-    for read in (open_campaign(campaign.directory).timings, open_campaign(campaign.directory).rounds):
-        with refused("damaged", value=path):
-            read(trial_id)
-
-
 def test_a_copied_part_is_refused(campaign: CampaignWriter, three_parts: Path, trial_id: str) -> None:
     for twin in ("timings", "rounds"):
         shutil.copy(three_parts / twin / "part-00001.parquet", three_parts / twin / "part-00003.parquet")
@@ -92,33 +67,6 @@ def test_what_is_not_there_yet(campaign: CampaignWriter, trial_id: str) -> None:
     for trial in ("net", "../../other"):
         with refused("unknown", value=trial):
             reader.timings(trial)
-
-
-def test_reading_while_a_driver_appends_and_merges(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
-    writer = campaign.trial(trial_id)
-    failure: list[BaseException] = []
-
-    def drive() -> None:
-        try:
-            for number in range(24):
-                writer.append(*new_round(number, samples=2))
-                writer.flush()
-                if number % 3 == 2:
-                    writer.finish()
-        except BaseException as error:
-            failure.append(error)
-
-    driver = threading.Thread(target=drive)
-    driver.start()
-    seen = 0
-    while driver.is_alive():
-        table = open_campaign(campaign.directory).timings(trial_id)
-        assert table.column("round").to_pylist() == [number for number in range(table.num_rows // 2) for _ in range(2)]
-        assert table.num_rows >= seen
-        seen = table.num_rows
-    driver.join()
-    assert failure == []
-    assert rounds_of(campaign.directory, trial_id) == list(range(24))
 
 
 @pytest.mark.parametrize(("twin", "place"), [("timings", 0), ("timings", 2), ("rounds", 1)])

@@ -76,40 +76,6 @@ def test_ids_never_lead_elsewhere(new_record: NewRecord, name: str) -> None:
         PlannedTrial(trial_id=f"{name}-r0", match_key="x", trial=trial)
 
 
-def test_a_trial_is_found_in_a_record_and_in_changed_copies_of_it(new_record: NewRecord) -> None:
-    record = new_record(trials=3)
-    assert [record.planned(planned.trial_id) for planned in record.trials] == list(record.trials)
-    turned = record.model_copy(update={"trials": record.trials[:0:-1]})
-    assert [turned.planned(planned.trial_id) for planned in turned.trials] == [record.trials[2], record.trials[1]]
-    with refused("unknown", value=record.trials[0].trial_id):
-        turned.planned(record.trials[0].trial_id)
-    assert record == new_record(trials=3).model_copy(update={"created_at": record.created_at})
-
-
-def test_labels(new_record: NewRecord) -> None:
-    assert new_record(trials=2).trials[1].labels() == {
-        "trial": "net-digits-cpu_1core-torch-0a1b2c3d-r1",
-        "match_key": "net-digits-cpu_1core-torch-0a1b2c3d",
-        "model": "net",
-        "task": "digits",
-        "system": "cpu_1core",
-        "runtime": "torch",
-        "server": "none",
-        "batch": 2,
-        "repeat": 1,
-    }
-
-
-def test_text_that_no_utf_8_can_hold_comes_back_with_escapes(tmp_path: Path, new_record: NewRecord) -> None:
-    path = tmp_path / "trial.json"
-    message = "no such file: caf\udce9 \U0001f642"
-    record = full_trial(new_record().trials[0]).model_copy(update={"reason": message, "facts": {"path": [message]}, "flags": (message,)})
-    write_json(path, record.model_dump(mode="json"))
-    shown = "no such file: caf\\udce9 \U0001f642"
-    read = read_json(path, TrialRecord)
-    assert (read.reason, read.facts, read.flags) == (shown, {"path": [shown]}, (shown,))
-
-
 @pytest.mark.parametrize(
     "change",
     [

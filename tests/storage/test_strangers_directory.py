@@ -15,7 +15,6 @@ from orchestrator.analysis.python_interface import Results
 from orchestrator.analysis.table import tables
 from orchestrator.storage.files import draft_of, write_parquet, write_results
 from orchestrator.storage.layout import inside
-from orchestrator.storage.load import read_regular
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import TrialRecord
 from orchestrator.storage.writer import CampaignWriter
@@ -122,10 +121,3 @@ def test_a_pipe_keeps_nobody_waiting(measured: Path, trial_id: str, name: str) -
     os.mkfifo(path)
     with refused("unsafe" if name.endswith(".json") else "damaged", value=path):
         read_all(measured, trial_id)
-
-
-def test_devices_and_folders_are_no_files(tmp_path: Path) -> None:
-    with refused("unsafe", value=Path("/dev/zero")):
-        read_regular(Path("/dev/zero"))
-    with pytest.raises(IsADirectoryError):
-        read_regular(tmp_path)

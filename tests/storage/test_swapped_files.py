@@ -12,7 +12,6 @@ from refusals import refused
 from sample_tables import samples_of
 
 import orchestrator
-from orchestrator.analysis.python_interface import Results
 from orchestrator.analysis.table import tables
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.reader import open_campaign
@@ -52,26 +51,3 @@ def test_a_result_table_has_the_columns_of_its_name(campaign: CampaignWriter) ->
     more = tables()["deadline"].schema.empty_table().append_column("later", pa.array([], pa.int8()))
     write_parquet(path, more)
     assert orchestrator.open(campaign.directory).deadline().equals(more)
-
-
-def test_a_result_table_tells_of_trials_of_its_campaign(campaign: CampaignWriter) -> None:
-    row = {
-        **campaign.record.trials[0].labels(), "rule": "rounds", "rounds": 5, "method": "rjsd", "parameters": [], "flags": [],
-    }  # fmt: skip
-    path = campaign.directory / "convergence.parquet"
-    write_parquet(path, pa.Table.from_pylist([row], tables()["convergence"].schema))
-    assert Results(campaign.directory).convergence().num_rows == 1
-    write_parquet(path, pa.Table.from_pylist([row, {**row, "trial": "other-r0"}], tables()["convergence"].schema))
-    with refused("damaged", value=path):
-        Results(campaign.directory).convergence()
-
-
-def test_damage_to_the_warm_up_is_found_by_whoever_reads_rounds(campaign: CampaignWriter, measured: Path, trial_id: str) -> None:
-    path = measured / trial_id / "warmup.parquet"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    reader = open_campaign(campaign.directory)
-    for look in (reader.rounds, reader.timings, reader.matrix):
-        with refused("damaged", value=path):
-            look(trial_id)

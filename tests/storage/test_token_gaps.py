@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pytest
 
 from orchestrator.contracts import Reply
 from orchestrator.measurement.round_tables import answer_columns
@@ -41,15 +40,6 @@ def test_answers_of_one_piece_have_no_gaps() -> None:
     found = token_gaps(timings([], []))
     assert found is not None
     assert (found.answers, found.gaps, found.percentiles_ns, found.longest_ns) == (2, 0, (), ())
-
-
-@pytest.mark.parametrize("without", [True, False])
-def test_a_campaign_without_the_column_is_read_and_has_none(without: bool) -> None:
-    table = timings(None, None)
-    older = conform(table.drop_columns(["token_gaps_ns"]), schema.TIMINGS) if without else table
-    assert older.schema.equals(schema.TIMINGS)
-    assert token_gaps(older) is None
-    assert token_gaps(older.slice(0, 0)) is None
 
 
 def test_gaps_of_replies_are_stored_and_read_back(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def model(tmp_path: Path) -> Any:
     return module.Model()
 
 
-def test_the_innermost_frame_of_the_user_s_code_is_told(model: Any) -> None:
+def test_the_innermost_frame_of_the_user_s_code_is_named(model: Any) -> None:
     assert place_of(caught(lambda: model.preprocess("{"))) == " (model.py, line 7, in preprocess)"
     assert place_of(caught(lambda: model.infer(None))) == " (model.py, line 10, in infer)"
     assert place_of(caught(lambda: model.postprocess([]))) == " (model.py, line 16, in postprocess)"

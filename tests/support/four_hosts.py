@@ -1,3 +1,5 @@
+"""Four hosts out of this machine, joined by a campaign and broken on purpose."""
+
 from __future__ import annotations
 
 import contextlib

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from built_trials import build_trial
+from numpy.typing import NDArray
+
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.assess import Assessed, Assessment, assess
@@ -13,6 +17,14 @@ from orchestrator.assessment.requirements import Requirements
 from orchestrator.assessment.subjects import Session
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.storage.records import CampaignRecord, TrialRecord
+
+
+def measured(times: NDArray[np.float64], system: str = "one", **how: Any) -> TrialData:
+    """A trial whose number of rounds was fixed beforehand, each a visit of its own."""
+    rounds = len(times)
+    how.setdefault("visits", np.arange(rounds, dtype=np.int32))
+    measurement = {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "certify_rounds": rounds, **how.pop("measurement", {})}
+    return build_trial(system, times, measurement=measurement, stopped="max_rounds", **how)
 
 
 def session_of(trials: Sequence[TrialData], lost: Sequence[TrialRecord] = ()) -> Session:

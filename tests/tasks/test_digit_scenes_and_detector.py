@@ -13,7 +13,7 @@ from lazily import Lazily
 from PIL import Image
 from refusals import refused
 
-from orchestrator.contracts import LoadedModel, Model, Task
+from orchestrator.contracts import LoadedModel
 from orchestrator.metrics import Answers, find_metric
 from tasks.digit_scenes import DigitScenes
 from tasks.mnist_digits import digits
@@ -26,7 +26,6 @@ def test_there_are_four_hundred_scenes_of_one_to_five_digits() -> None:
     task = DigitScenes()
     task.check()
     samples = task.samples()
-    assert isinstance(task, Task)
     assert len(samples) == 400
     assert {len(sample.reference["labels"]) for sample in samples} == {1, 2, 3, 4, 5}
     assert {label for sample in samples for label in sample.reference["labels"]} == set(range(10))
@@ -83,7 +82,6 @@ def test_it_finds_the_digits_of_test_scenes(runtime: str, scenes: int, make_cont
     samples = task.samples()
     model = SceneDetector()
     model.check()
-    assert isinstance(model, Model)
     loaded = model.load(make_context(runtime))
     assert isinstance(loaded, LoadedModel)
     pictures = [task.decode(sample.read()) for sample in samples]

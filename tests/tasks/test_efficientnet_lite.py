@@ -1,4 +1,3 @@
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ def share_right(answers: list[list[int]], references: list[int], k: int) -> floa
 
 
 OTHERS = [("torchscript", 1e-4), ("onnxruntime", 1e-4), ("tensorflow", 1e-3)]
-"""Compiling all of it takes minutes: test_torch_compile.py compiles one of the blocks that it is made of."""
+"""Compiling all of it takes minutes."""
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +44,6 @@ def test_all_runtimes_give_the_logits_of_torch(
     of_torch: list[tuple[list[Any], Any, list[list[int]]]],
     make_context: Any,
 ) -> None:
-    if runtime == "tensorflow" and find_spec("tensorflow") is None:
-        pytest.skip("tensorflow is not installed: run `pip install 'tail-quality[tensorflow]'`")
     other = EfficientNetLite("lite0", class_count=1000).load(make_context(runtime, batch=10, cache_dir=cache_dir()))
     right = []
     for batch, expected, answers in of_torch:

@@ -178,7 +178,7 @@ def test_a_network_that_cannot_be_exported_or_traced_is_refused(make_context: An
         open_session(make_context("torchscript"), nn.Sequential(nn.Linear(4, 4).bfloat16(), Text()), numbers(2, 4))
 
 
-def test_a_trace_that_learnt_the_number_of_samples_is_told_by_the_difference(make_context: Any) -> None:
+def test_a_trace_that_learnt_the_number_of_samples_shows_in_the_difference(make_context: Any) -> None:
     class CountsOnce(nn.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -9,7 +9,7 @@ from lazily import Lazily
 from PIL import Image
 from refusals import refused
 
-from orchestrator.contracts import LoadedModel, Model
+from orchestrator.contracts import LoadedModel
 from tasks.models.torchvision_classifier import TorchvisionClassifier
 from tasks.models.torchvision_detector import TorchvisionDetector, unit_pixels
 
@@ -184,7 +184,6 @@ def test_it_answers_as_torchvision_does(
 ) -> None:
     model = TorchvisionDetector(SMALL_DETECTOR, CLASSES, path=str(detector_file))
     model.check()
-    assert isinstance(model, Model)
     assert model.files() == (detector_file,)
     loaded = model.load(make_context(batch=batch))
     assert isinstance(loaded, LoadedModel)

@@ -1,25 +1,16 @@
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from orchestrator.analysis.late_answers import latest_answers
-from orchestrator.commands import line
-from orchestrator.contracts import InputError
-from orchestrator.report.trial_names import id_ends
 from orchestrator.stats.times import Clock
 from orchestrator.storage.reader import open_campaign
 
 Make = Callable[..., Path]
 Plan = Callable[..., object]
-
-
-def inspect(directory: Path, trial: str, top: int = 10) -> int:
-    return line.run(["inspect", str(directory), trial, "--top", str(top)])
 
 
 def test_the_slowest_answers_with_their_neighbours(monday: Path) -> None:
@@ -63,23 +54,3 @@ def test_neighbours_are_those_in_time(campaigns: Make, planned: Plan) -> None:
         before = matrix.times[Clock.TOTAL][answer.round, batches[place - 1][0]] if place else None
         after = matrix.times[Clock.TOTAL][answer.round, batches[place + 1][0]] if place < 6 else None
         assert (answer.before_ns, answer.after_ns) == (before, after)
-
-
-def test_what_is_printed(campaigns: Make, planned: Plan, capsys: pytest.CaptureFixture[str]) -> None:
-    directory = campaigns("monday", [planned([3], batch=8), planned([3, 7], raises_on=[5])])
-    assert inspect(directory, "null2", top=3) == 0
-    out = capsys.readouterr().out
-    assert len(re.findall(r"^number-5 +error ", out, re.MULTILINE)) == 3
-    assert out.count("RuntimeError: cannot read [5]") == 3
-    ids = [planned.trial_id for planned in open_campaign(directory).record.trials]
-    assert inspect(directory, id_ends(ids)[1], top=1) == 0
-    assert ids[1] in capsys.readouterr().out
-    for trial in ("null", "other"):
-        with pytest.raises(InputError):
-            inspect(directory, trial)
-
-
-def test_a_trial_without_rounds_is_told(campaigns: Make, planned: Plan) -> None:
-    directory = campaigns("monday", [planned([3], raises_on=[*range(20)])])
-    with pytest.raises(InputError):
-        inspect(directory, "null1")
