@@ -73,7 +73,7 @@ def test_the_error_is_divided_evenly_or_as_the_requirement_says(tmp_path: Path) 
         ("deadline: {within: 50 ms}\ntrials: {model: []}", "trials.model", "invalid"),
     ],
 )
-def test_a_mistake_in_an_entry_is_told_with_its_line(entry: str, key: str, code: Code, tmp_path: Path) -> None:
+def test_a_mistake_in_an_entry_is_reported_with_its_line(entry: str, key: str, code: Code, tmp_path: Path) -> None:
     lines = entry.splitlines()
     path = tmp_path / "r.yaml"
     path.write_text("requirements:\n  - id: A\n    text: x\n" + "".join(f"    {line}\n" for line in lines))

@@ -94,7 +94,7 @@ def test_every_changed_file_is_found(bundle: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.3, 0.999])
-def test_a_bundle_that_was_cut_is_told(share: float, bundle: Path, tmp_path: Path) -> None:
+def test_a_bundle_that_was_cut_is_reported(share: float, bundle: Path, tmp_path: Path) -> None:
     path = tmp_path / bundle.name
     path.write_bytes(bundle.read_bytes()[: int(share * bundle.stat().st_size)])
     done = verified(path)
@@ -102,7 +102,7 @@ def test_a_bundle_that_was_cut_is_told(share: float, bundle: Path, tmp_path: Pat
     assert done.stdout.startswith(("evidence.tar.zst: ", "results/"))
 
 
-def test_figures_that_do_not_follow_from_the_times_are_told(bundle: Path, tmp_path: Path) -> None:
+def test_figures_that_do_not_follow_from_the_times_are_reported(bundle: Path, tmp_path: Path) -> None:
     """Whoever makes a bundle makes its digests, too."""
 
     def flatter(files: dict[str, bytes]) -> None:
@@ -127,7 +127,7 @@ def test_figures_that_do_not_follow_from_the_times_are_told(bundle: Path, tmp_pa
     assert "Q-2" in lines[0]
 
 
-def test_times_that_were_damaged_before_they_were_bundled_are_told(bundle: Path, tmp_path: Path) -> None:
+def test_times_that_were_damaged_before_they_were_bundled_are_reported(bundle: Path, tmp_path: Path) -> None:
     def damage(files: dict[str, bytes]) -> None:
         name = next(name for name in files if "/timings/" in name)
         files[name] = files[name][:-20] + bytes(20)

@@ -47,7 +47,7 @@ def test_another_signer_is_none(signer: str, signed: Path) -> None:
     assert verified(signed, "--signer", signer).returncode == 1
 
 
-def test_a_changed_bundle_or_signature_is_told(signed: Path, tmp_path: Path) -> None:
+def test_a_changed_bundle_or_signature_is_reported(signed: Path, tmp_path: Path) -> None:
     for name in ("evidence.tar.zst", "evidence.tar.zst.sig"):
         folder = shutil.copytree(signed, tmp_path / name)
         changed = bytearray((folder / name).read_bytes())
@@ -56,7 +56,7 @@ def test_a_changed_bundle_or_signature_is_told(signed: Path, tmp_path: Path) -> 
         assert verified(folder, "--signer", "measurer.pub").returncode == 1
 
 
-def test_a_missing_signature_is_told(signed: Path, bundle: Path) -> None:
+def test_a_missing_signature_is_reported(signed: Path, bundle: Path) -> None:
     done = orchestrator("verify", bundle.name, "--signer", signed / "measurer.pub", cwd=bundle.parent)
     assert (done.returncode, done.stderr) == (1, "")
 
@@ -69,7 +69,7 @@ def test_bundle_signs_and_a_new_bundle_drops_the_old_signature(campaign: Path, s
     assert not (tmp_path / "b.tar.zst.sig").exists()
 
 
-def test_a_key_that_does_not_sign_is_told(bundle: Path, tmp_path: Path) -> None:
+def test_a_key_that_does_not_sign_is_reported(bundle: Path, tmp_path: Path) -> None:
     shutil.copy(bundle, tmp_path)
     (tmp_path / "broken").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nnothing\n-----END OPENSSH PRIVATE KEY-----\n")
     with refused("unreadable", "--sign"):

@@ -1,4 +1,4 @@
-"""Hosts that are cut off or die while they time: noticed, told, and measured again when they are back."""
+"""Hosts that are cut off or die during a measurement: noticed, reported, and measured again when they are back."""
 
 from __future__ import annotations
 

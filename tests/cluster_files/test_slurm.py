@@ -57,9 +57,17 @@ class Slurm:
         (job,) = json.loads(self.ask("scontrol", "show", "job", number, "--json"))["jobs"]
         return dict(job)
 
+    def has_ended(self, number: str) -> bool:
+        return self.job(number)["job_state"] in (
+            ["COMPLETED"],
+            ["FAILED"],
+            ["CANCELLED"],
+            ["TIMEOUT"],
+        )  # while it completes, that is said too
+
     def ended(self, number: str) -> dict[str, Any]:
         """Return a job that has left the queue."""
-        until(lambda: self.job(number)["job_state"][0] in ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"))
+        until(lambda: self.has_ended(number))
         return self.job(number)
 
 
@@ -114,9 +122,9 @@ def jobs(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> dict[str, En
     short = slurm.submit(folder / "short", *many, "system.labels.system=n3", nodelist="n3", time="9")
     plain = slurm.submit(folder / "plain", *few, "system.labels.system=n1", nodelist="n1")
     pair = slurm.submit(folder / "pair", *few, "system.labels.system=n1,n2", nodes="2", nodelist="n1,n2")
-    until(lambda: list(folder.glob("short/trials/*/rounds/part-*")))
+    until(lambda: list(folder.glob("short/trials/*/rounds/part-*")) or slurm.has_ended(short))
     slurm.ask("scontrol", "update", f"JobId={short}", "TimeLimit=2")  # the script asks for its signal 120 s before the end
-    until(lambda: slurm.job(short)["restart_cnt"] == 1 and slurm.job(short)["job_state"] == ["PENDING"])
+    until(lambda: slurm.job(short)["job_state"] == ["PENDING"] or slurm.has_ended(short))
     stopped = trials(folder / "short")
     slurm.ask("scontrol", "update", f"JobId={short}", "TimeLimit=9", "StartTime=now")
     return {
@@ -129,7 +137,8 @@ def jobs(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> dict[str, En
 @pytest.mark.parametrize(("name", "nodes", "restarts"), [("plain", ["n1"], 0), ("pair", ["n1", "n2"], 0), ("short", ["n3"], 1)])
 def test_a_job_ends_when_its_campaign_is_done(jobs: dict[str, Ended], name: str, nodes: list[str], restarts: int) -> None:
     ended = jobs[name]
-    assert (ended.job["job_state"], ended.job["exit_code"]["return_code"]["number"]) == (["COMPLETED"], 0)
+    written = Path(f"{ended.results}.log").read_text()
+    assert (ended.job["job_state"], ended.job["exit_code"]["return_code"]["number"]) == (["COMPLETED"], 0), written
     assert ended.job["restart_cnt"] == restarts
     assert {record["state"] for record in ended.trials} == {"done"}
     assert sorted(record["placement"]["host"] for record in ended.trials) == nodes

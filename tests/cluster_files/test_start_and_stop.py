@@ -57,7 +57,7 @@ class Apart:
     environment: dict[str, str]
     options: list[str]
     refused: subprocess.CompletedProcess[str]
-    kept: str
+    log: str
     started: subprocess.CompletedProcess[str]
 
 
@@ -70,17 +70,17 @@ def apart(hosts: Hosts, script: Script, free_ports: Callable[[int], int]) -> Apa
     host["PYTHONPATH"] = str(home)
     options = ["--node-ip", "127.0.0.49", "--port", str(free_ports(1)), "--ports", ports(free_ports(20))]
     refused = script(host, "start_head.sh", *options, "--temp-dir", str(home / ("long" * 25)))
-    kept = (Path(host["TAIL_QUALITY_STATE"]) / "127.0.0.49.log").read_text()
-    return Apart(host, options, refused, kept, script(host, "start_head.sh", *options))
+    log = (Path(host["TAIL_QUALITY_STATE"]) / "127.0.0.49.log").read_text()
+    return Apart(host, options, refused, log, script(host, "start_head.sh", *options))
 
 
 def the_output_of_a_ray_that_failed_was_kept_until_the_next_start_which_takes_no_grpcio(apart: Apart) -> None:
-    kept = Path(apart.environment["TAIL_QUALITY_STATE"]) / "127.0.0.49.log"
+    log = Path(apart.environment["TAIL_QUALITY_STATE"]) / "127.0.0.49.log"
     assert apart.refused.returncode == 2
-    assert str(kept) in apart.refused.stderr
-    assert "Traceback" in apart.kept
+    assert str(log) in apart.refused.stderr
+    assert "Traceback" in apart.log
     assert apart.started.returncode == 0, apart.started.stderr
-    assert not kept.exists()
+    assert not log.exists()
     # Ray refuses a port for its client server where that cannot be.
     command = Path(f"/proc/{leader(apart.environment, '127.0.0.49')}/cmdline").read_bytes()
     assert b"--head" in command
@@ -140,9 +140,9 @@ def test_a_lab_comes_up_with_its_labels_and_its_end_ends_exactly_it(
         tokens = [tmp_path / f"lab-{name}" / ".ray" / "auth_token" for name in machines]
         assert len({token.read_text() for token in tokens}) == 1
         assert [token.stat().st_mode & 0o777 for token in tokens] == [0o600] * 2
-        told = (tmp_path / "commands").read_text() + started.stdout + again.stdout + status.stdout
-        assert tokens[0].read_text() not in told
-        assert "visitor@lab-b" in told
+        output = (tmp_path / "commands").read_text() + started.stdout + again.stdout + status.stdout
+        assert tokens[0].read_text() not in output
+        assert "visitor@lab-b" in output
 
         node = hosts("node")
         join = ["--system", "d", "--address", address, "--node-ip", "127.0.0.54", "--ports", ports(free_ports(20))]

@@ -1,4 +1,4 @@
-"""Files that hold a part of a run, or contradict themselves, are refused, or what they lack is told."""
+"""Files that hold a part of a run, or contradict themselves, are refused."""
 
 from __future__ import annotations
 

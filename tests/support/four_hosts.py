@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +139,11 @@ def four_hosts(hosts_script: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         yield FourHosts(folder, address, exported(folder / "env.sh"))
     finally:
         run_hosts("down", folder)
-    assert traces.left() == []
+    until = time.monotonic() + 30  # a killed process of a busy machine takes a moment to go
+    while traces.left() and time.monotonic() < until:
+        time.sleep(0.1)
+    left = traces.left()
+    assert not left, left
     assert not folder.exists()
 
 
