@@ -11,7 +11,7 @@ BENCH_STAMP := $(VENV)/.installed-for-benchmarks
 # Hundreds of short-lived Pythons start during the tests: without it each would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: quick run test test-all coverage cluster-demo study study-check lint bench docs clean
+.PHONY: quick run test test-all image-test coverage cluster-demo study study-check lint bench docs clean
 
 quick: $(STAMP)
 	$(BIN)/python -m orchestrator +sweep=quick
@@ -36,6 +36,10 @@ coverage: $(TEST_STAMP)
 	mkdir -p build
 	$(BIN)/python -m coverage json --quiet -o build/coverage.json
 	$(BIN)/python tests/coverage_of_rooms.py build/coverage.json
+
+# The steps of the Dockerfile in a clean root file system: Debian, root and debootstrap.
+image-test: $(TEST_STAMP)
+	$(BIN)/python -m pytest tests/e2e/check_dockerfile.py
 
 # Four hosts out of this machine: root and Linux; says why where it cannot.
 cluster-demo: $(STAMP)

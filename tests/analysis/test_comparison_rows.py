@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from orchestrator.analysis.ranking import ties
-from orchestrator.analysis.table import tables
 from orchestrator.analysis.tables.comparison import FROM_BEST, THIS_DATA_SET
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import common_cycles, common_repeats
@@ -23,15 +22,6 @@ UNKNOWN = "no verdict: noise floor unknown"
 
 def rows(trials: list[TrialData], analysis: AnalysisConfig = ANALYSIS) -> list[dict[str, Any]]:
     return [row for row in rows_made("comparison", trials, analysis) if row["scope"] not in FROM_BEST]
-
-
-def test_every_system_is_compared_with_one_baseline(build: Any, noise: Any) -> None:
-    slow, middle, fast = (build(name, noise(30, 40, ms)) for name, ms in (("slow", 24), ("middle", 20), ("fast", 16)))
-    found = rows([slow, middle, fast])
-    assert all(set(row) == set(tables()["comparison"].schema.names) for row in found)
-    assert {row["baseline"] for row in found} == {"net-middle-r0"}
-    assert {row["trial"] for row in found} == {"net-slow-r0", "net-fast-r0"}
-    assert {row["scope"] for row in found} == {"this data set", "samples like these", "fresh processes"}
 
 
 def test_trials_that_do_not_alternate_have_a_difference_and_nothing_else(build: Any, noise: Any) -> None:

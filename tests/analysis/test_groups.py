@@ -39,12 +39,6 @@ def test_the_reference_is_the_trial_with_the_median_p50() -> None:
     assert [threshold.label for threshold in found.absolute] == ["5 ms", "10 ms", "20 ms"]
 
 
-def test_a_failed_trial_is_no_reference() -> None:
-    found = threshold_set([trial("slow", 30), trial("fast", 5), trial("middle", 10, "failed")], AnalysisConfig(seed=0))
-    assert found.reference is not None
-    assert (found.reference.trial, found.reference.instead_of) == ("slow-r0", "middle-r0")
-
-
 def test_the_user_chooses_reference_primary_and_thresholds() -> None:
     analysis = AnalysisConfig(seed=0, reference="fast", primary="7 ms", thresholds_ms=(6.5,))
     found = threshold_set([trial("fast", 5), trial("slow", 30)], analysis)

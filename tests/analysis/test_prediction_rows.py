@@ -99,17 +99,6 @@ def test_the_test_rounds_have_no_say_in_threshold_or_prediction() -> None:
     assert before.quality.tolist() == after.quality.tolist()
 
 
-def test_percentiles_on_samples_without_a_time() -> None:
-    times = lognormal(40, 10)
-    times[:20, 0] = math.inf
-    assert halves_of(np.ones(10), times).percentiles.tolist() == [60, 90]
-    none = halves_of(np.ones(10), times, percentiles=[95])
-    assert (none.bounds.size, whole_rounds(none).figures.mean.size, none.difference_as_in_paper_program.mean.size) == (0, 0, 0)
-    late_test = halves_of(np.ones(10), times[::-1], percentiles=[99])
-    assert late_test.recomputed.tolist() == [math.inf]
-    assert late_test.at_recomputed.mean == pytest.approx([0.9])
-
-
 def test_the_interval_of_the_later_mean_by_hand() -> None:
     """The variance of the mean of 50 rounds, and that of 30 more."""
     found = halves_of(np.ones(50), lognormal(80, 50))

@@ -46,13 +46,6 @@ def test_of_several_processes_the_largest_figures_count(build: Any) -> None:
     assert "answers change" in row["flags"]
 
 
-def test_cold_starts_of_earlier_processes_stand_in_order() -> None:
-    first = with_earlier({}, COLD)
-    assert first == COLD
-    third = with_earlier(with_earlier(first, LATER), {"load_ns": 1})
-    assert third == {"load_ns": 1, "earlier": [COLD, LATER]}
-
-
 def test_a_measured_campaign_has_them_all(tmp_path: Path) -> None:
     results = analyse(open_campaign(measure_small(tmp_path / "small")), AnalysisConfig())
     first, second = results.tables["resources"].to_pylist()

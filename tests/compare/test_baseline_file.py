@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from refusals import refused
 from scipy import stats
 
@@ -99,24 +98,6 @@ def test_a_curve_says_what_it_knows(times: list[int], threshold: int, step: floa
     rounded = [int(fixed[np.searchsorted(fixed, time)]) for time in times]
     for percentile in (1, 50, 99.9):
         assert curve.time_at(percentile) == percentile_inverted_cdf(rounded, percentile)
-
-
-@pytest.mark.parametrize(
-    ("change", "rule"),
-    [
-        ({"on_time": [-5, 20]}, "on_time"),
-        ({"on_time": [2**70, 2**70]}, "on_time"),
-        ({"inferences": 1}, "at most its 1 inferences"),
-        ({"inferences": 2**60}, "inferences"),
-        ({"step": 1 + 1e-9}, "step"),
-        ({"step": 1e308}, "step"),
-    ],
-)
-def test_a_curve_that_no_campaign_has_is_refused(change: dict[str, Any], rule: str) -> None:
-    curve = {"step": STEP, "bounds_ns": [1000, 1002], "on_time": [10, 20], "inferences": 20, "qualities": [[0.5, 1.0]]}
-    StoredCurve.model_validate(curve)
-    with pytest.raises(ValidationError, match=rule):
-        StoredCurve.model_validate({**curve, **change})
 
 
 @pytest.mark.slow

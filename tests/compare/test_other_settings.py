@@ -91,8 +91,3 @@ def test_the_commands_have_what_either_typed_and_what_both_did() -> None:
     (command,) = commands(found, PLACES, True)
     words = read("compare", shlex.split(command, comments=True)[4:])["words"]
     assert words == ("model=null task=numbers", "model=null task=numbers measurement.batch=2"), "no side is empty"
-    found.commands = ("a=1", "code=[old]"), ("code=[new]", "model.prompt='two words'")
-    (command,) = commands(found, PLACES, True)
-    assert command.startswith("python -m orchestrator compare --run 'a=1 code=[old]' ")
-    sides = read("compare", shlex.split(command, comments=True)[4:])["words"]
-    assert [shlex.split(side) for side in sides] == [[*words] for words in found.commands]

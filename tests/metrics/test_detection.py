@@ -216,7 +216,3 @@ def test_category_ids_are_right_and_so_is_a_bad_detector() -> None:
     right = dict(enumerate(IDS))
     assert not names_other_categories(pictures(right))
     assert not names_other_categories(pictures(right, moved=50.0))
-
-
-def test_categories_that_no_reference_has_are_found_without_a_box_that_fits() -> None:
-    assert names_other_categories(pictures({number: 1000 + number for number in range(80)}, moved=50.0))

@@ -11,7 +11,6 @@ from rich.console import Console
 from orchestrator.commands import progress as progress_module
 from orchestrator.commands.progress import Pace, Progress, time_left, time_left_of
 from orchestrator.configuration.config import parse_trial
-from orchestrator.storage.handover import Prepared
 from orchestrator.storage.records import PlannedTrial, TrialRecord
 
 
@@ -56,12 +55,6 @@ def test_a_trial_that_waits_says_for_whom_and_how_long(monkeypatch: pytest.Monke
         now[0] += 6.0
     assert len(stream.getvalue().splitlines()) == 2
     assert progress.waited_s == 12
-    progress.trial_prepared(trial, Prepared({}, {}, {}, {}, {"load_ns": 10**9}, {}, pa.record_batch({}), pa.table({}), ("top1",)))
-    now[0] += 500
-    for _ in range(2):
-        progress.turn_awaited(trial, "the campaign of process 8")
-        now[0] += 6.0
-    assert progress.waited_s == 18
 
 
 def test_what_is_left_follows_from_the_pace() -> None:

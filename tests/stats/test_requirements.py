@@ -118,14 +118,6 @@ def test_starts_by_exact_tails(late_share: float, size: int) -> None:
             assert broke or worth[0] <= 0.05 < worth[1]
 
 
-def test_starts_certify_the_longest_that_enough_keep() -> None:
-    """P(Bin(29, 0.1) = 0) < 0.05: the longest of 29; of 46 one may be longer."""
-    values = np.random.default_rng(5).permutation(46) + 1.0
-    assert starts_keep(values, 100, late_share=0.1, error=0.05).certified == 45
-    assert starts_keep(values[:29], 100, late_share=0.1, error=0.05).certified == values[:29].max()
-    assert starts_keep(values[:28], 100, late_share=0.1, error=0.05).certified is None
-
-
 def test_planned_starts_have_their_power_by_exact_tails() -> None:
     for allowed in (0.5, 0.1, 0.01):
         found = planned_units("starts", allowed, 0.05)

@@ -93,12 +93,6 @@ def test_common_thresholds():
     assert found == tuple(Threshold(f"{ms} ms", ms * 10**6, "absolute") for ms in (5, 10, 20, 50))
 
 
-def test_common_thresholds_without_a_finite_trial():
-    assert common_thresholds([]) == ()
-    assert common_thresholds([(5e6, math.inf)]) == ()
-    assert common_thresholds([(1e6, 1e6), (5e6, math.inf)])[0].ns == 10**6
-
-
 @given(st.floats(1, 1e15), st.floats(1, 1e3))
 def test_common_thresholds_are_close_to_what_they_round(fastest, span):
     thresholds = common_thresholds([(fastest, fastest * span)])

@@ -51,12 +51,6 @@ def test_samples_are_the_residual_of_a_two_way_table() -> None:
     assert got.process == 0
 
 
-def test_single_rounds_and_samples() -> None:
-    got = variance_components([[0.8], [0.9]], [np.array([0]), np.array([0])], [np.array([[0.8]]), np.array([[0.9]])])
-    assert got.process == pytest.approx(0.005)
-    assert (got.round, math.isnan(got.visit), math.isnan(got.sample)) == (0, True, True)
-
-
 def test_the_mean_of_processes_is_students() -> None:
     means = [0.80, 0.84, 0.82, 0.79]
     low, high = stats.t.interval(0.95, 3, np.mean(means), stats.sem(means))

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.studies import certificates, run
 from benchmarks.studies.bars import Bar, at_least, at_most, exceeds, falls_short, mean_at_most
 from benchmarks.studies.run import find_studies, run_case
-from benchmarks.studies.series import SETS, Scenario, draw, generator, within_reach
+from benchmarks.studies.series import SETS, Scenario, draw, generator
 from orchestrator.stats.certificate import certify
 
 STUDIES = find_studies()
@@ -75,21 +75,3 @@ def test_scenarios_lose_as_many_samples_as_their_law_says(scenario: Scenario) ->
     [drawn] = draw(generator(0, scenario), 400, 240, 2, scenario)
     late = scenario.beyond(scenario.quantile(0.8), drawn.effects)
     assert late.mean() == pytest.approx(0.2, abs=0.03)
-
-
-def test_stretches_are_counted_once() -> None:
-    [drawn] = draw(generator(1), 1, 30, 1, Scenario("still"))
-    late = np.zeros((1, 30))
-    late[0, [3, 4, 10, 29]] = 1
-    met, share = drawn.met(late)
-    assert met[[2, 3, 4, 10, 29]].tolist() == [0, 1, 1, 2, 3]
-    assert share == pytest.approx(4 / 30)
-
-
-def test_reach_is_counted_in_cycles() -> None:
-    spells = Scenario("spells", slow=0.3, share=1 / 6, spell=20)
-    assert within_reach(spells, 60, 8, 3.6, 1 / 6)
-    assert not within_reach(spells, 60, 2, 0.9, 1 / 6)
-    assert not within_reach(spells, 60, 1, 9.0, 1 / 6), "one stretch reaches nothing"
-    assert within_reach(Scenario("AR", round_sd=0.1, correlation=0.8), 60, 2, 7, 0.25)
-    assert not within_reach(Scenario("AR", round_sd=0.1, correlation=0.95), 60, 2, 7, 0.25)

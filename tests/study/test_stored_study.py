@@ -1,7 +1,5 @@
 """The study in docs/: its page and figures are what the measured times give with today's code."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
