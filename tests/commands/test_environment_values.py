@@ -61,6 +61,7 @@ def test_the_value_reaches_the_model_and_not_the_results(
     assert missing.stderr.endswith("[missing]\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [TOKEN, f"{TOKEN}\nand-its-second-line\n"])
 def test_a_message_that_repeats_the_value_is_stored_without_it(
     call: Callable[..., Any], token_words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str

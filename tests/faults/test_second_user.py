@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -94,39 +96,29 @@ def make_link(path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [make_file, make_link, os.mkfifo])
-def test_what_a_stranger_made_first_is_never_written(public: Path, make: Callable[[Path], None]) -> None:
+def test_what_a_stranger_made_is_neither_written_nor_read(public: Path, make: Callable[[Path], None]) -> None:
     path = public / "stamps"
     assert as_stranger(lambda: make(path)) == "done"
-    with pytest.raises(TrialFailed, match=rf"^{path} is there already"):
+    with pytest.raises(TrialFailed):
         Scratch(path, batches=2)
-
-
-@pytest.mark.parametrize(
-    ("make", "complaint"),
-    [(make_file, f"belongs to user nobody ({NOBODY})"), (make_link, "is no file of stamps"), (os.mkfifo, "is no regular file")],
-)
-def test_what_a_stranger_left_is_no_stamps(public: Path, make: Callable[[Path], None], complaint: str) -> None:
-    path = public / "stamps"
-    assert as_stranger(lambda: make(path)) == "done"
     with pytest.raises(TrialFailed) as told:
         take_stamps(path)
-    assert complaint in str(told.value)
     assert told.value.fault == "clock broken"
 
 
 @pytest.mark.parametrize(
-    ("spoil", "complaint"),
+    "spoil",
     [
-        (lambda path: path.chmod(0o666), "has mode 666"),
-        (lambda path: path.with_name("more").hardlink_to(path), "has 2 names"),
-        (lambda path: os.truncate(path, 80), "has 80 bytes"),
+        lambda path: path.chmod(0o666),
+        lambda path: path.with_name("more").hardlink_to(path),
+        lambda path: os.truncate(path, 80),
     ],
 )
-def test_stamps_that_others_could_have_written_are_not_used(public: Path, spoil: Callable[[Path], None], complaint: str) -> None:
+def test_stamps_that_others_could_have_written_are_not_used(public: Path, spoil: Callable[[Path], None]) -> None:
     scratch = Scratch(public / "stamps", batches=2)
     scratch.begin(1, 2, 3)
     spoil(scratch.path)
-    with pytest.raises(TrialFailed, match=complaint):
+    with pytest.raises(TrialFailed):
         take_stamps(scratch.path)
 
 
@@ -232,9 +224,8 @@ def test_a_campaign_waits_for_another_user_and_says_for_whom(
         ended: list[tuple[int, str]] = []
         waiting = threading.Thread(target=lambda: ended.append(campaign()))
         waiting.start()
-        while not list((tmp_path / "results").glob("trials/*/trial.json")):
+        while not (isinstance(sys.stderr, io.StringIO) and "waits: " in sys.stderr.getvalue()):  # what the campaign says so far
             time.sleep(0.01)
-        time.sleep(0.2)
         assert not list((tmp_path / "results").glob("trials/*/warmup.parquet"))
     waiting.join()
     ((code, said),) = ended
