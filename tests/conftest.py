@@ -74,6 +74,12 @@ def pytest_configure() -> None:
     _hear_ctrl_c()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with files that take minutes, marked ``slow(first=True)``, so that none is left over at the end for one process alone."""
+    items.sort(key=lambda item: not any(mark.kwargs.get("first") for mark in item.iter_markers("slow")))
+
+
 def pytest_collection_finish() -> None:
     """Look for garbage seldom, and never among what was imported and collected: Python would walk through all of it again and again."""
     gc.freeze()

@@ -26,7 +26,7 @@ CAMPAIGN = [
     *["-m", "--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "model=echo", "model.sleep_ms=5", "task=numbers"],
     *["runtime=torch", "system=cpu_1core", "measurement.rule=rounds"],
 ]
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(first=True)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(first=True)
 Script = Callable[..., subprocess.CompletedProcess[str]]
 Hosts = Callable[[str], dict[str, str]]
 

@@ -22,7 +22,7 @@ from orchestrator.commands.progress import Progress
 from orchestrator.storage.reader import open_campaign
 from orchestrator.storage.records import PlannedTrial
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(first=True)
 
 Call = Callable[..., Done]
 WORDS = ("task.count=5", "model.sleep_ms=1", "runtime=torch", "load=poisson", "load.ramp_s=0.01", "cluster=inline", "measurement.pause=0")

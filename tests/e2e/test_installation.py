@@ -95,7 +95,7 @@ def without(*variables: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(variables)}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(first=True)
 def test_the_wheel_holds_every_file_and_runs_the_quick_sweep_in_an_empty_environment(uv: Uv, wheel: Path, tmp_path: Path) -> None:
     held = {name.removeprefix("orchestrator/") if "/conf/" in name else name for name in zipfile.ZipFile(wheel).namelist()}
     listed = subprocess.run(

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from faulty_campaigns import NULL, ROUNDS, SHORT, faulty
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(first=True)
 
 Campaign = tuple[Path, program.Done]
 """The results, and what the program said."""

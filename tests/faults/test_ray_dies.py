@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from program import NULL
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(first=True)
 
 ROUNDS = 16
 RULE = ["measurement.rule=rounds", f"measurement.min_rounds={ROUNDS}", f"measurement.max_rounds={ROUNDS}", "results_dir=r"]

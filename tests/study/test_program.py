@@ -64,9 +64,9 @@ def read(name: str, scale: int = 1) -> tuple[Timings, Judged, dict[str, Any]]:
 
 SETS = [
     ("b", 1, [name for name in SECTIONS if name != "statistics"]),
-    pytest.param("a", 1, [name for name in SECTIONS if name != "statistics"], marks=pytest.mark.slow),
-    pytest.param("c", 1, [*SECTIONS], marks=pytest.mark.slow),
-    pytest.param("a", 1000, ["convergence"], marks=pytest.mark.slow),
+    pytest.param("a", 1, [name for name in SECTIONS if name != "statistics"]),
+    pytest.param("c", 1, [*SECTIONS]),
+    pytest.param("a", 1000, ["convergence"]),
 ]
 
 
@@ -201,7 +201,6 @@ def effects_of(times_ms: np.ndarray, scores: np.ndarray | None = None) -> dict[s
 
 
 @needs_paper_sets
-@pytest.mark.slow
 def test_every_difference_is_as_recorded() -> None:
     predictions = columns("predictions_a.csv.gz")
     found = effects_of(inference_times("a", 20) / 1e6, (predictions[:, 1] == predictions[:, 2]).astype(float))
@@ -220,7 +219,6 @@ def test_every_difference_is_as_recorded() -> None:
 
 
 @needs_paper_sets
-@pytest.mark.slow
 def test_least_rounds_are_70_whatever_was_found_as_recorded() -> None:
     recorded = expected("a_x10")["statistics"]["runs"][0]["by_function"]
     theirs, mended = effects_of(inference_times("a", 20) / 1e5)["least rounds"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.slow
+@pytest.mark.slow(first=True)
 def test_the_page_and_the_figures_show_what_the_measured_times_give() -> None:
     script = Path(__file__).parents[2] / "docs" / "study" / "numbers.sh"
     done = subprocess.run([script, "check"], env=os.environ | {"PYTHON": sys.executable}, capture_output=True, text=True, check=False)
