@@ -1,7 +1,5 @@
 """Hosts that are cut off or die during a measurement: noticed, reported, and measured again when they are back."""
 
-from __future__ import annotations
-
 import json
 import random
 import subprocess

@@ -1,7 +1,5 @@
 """Four hosts out of this machine, joined by a campaign and broken on purpose."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shlex
@@ -11,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import program
 import pytest
@@ -36,7 +35,7 @@ class Traces:
     namespaces: frozenset[str]
 
     @classmethod
-    def of(cls, folder: Path) -> Traces:
+    def of(cls, folder: Path) -> Self:
         names = [f"uts:[{path.stat().st_ino}]" for path in folder.glob("*.uts")]
         run_id = (folder / "run").read_text().split()[0]
         nets = [f"net:[{path.stat().st_ino}]" for path in Path("/run/netns").glob(f"tq-{run_id}-*")]
