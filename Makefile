@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # One process runs all tests of a file; files run in any order. Slow tests mostly wait for processes to start.
 FAST := -m "not slow" --numprocesses=3 --dist=loadfile
-SLOW := -m slow --numprocesses=6 --dist=loadfile --no-loadscope-reorder
+SLOW := -m slow --numprocesses=7 --dist=loadfile --no-loadscope-reorder
 TEST_STAMP := $(VENV)/.installed-for-tests
 BENCH_STAMP := $(VENV)/.installed-for-benchmarks
 # Hundreds of short-lived Pythons start during the tests: without it each would compile all modules anew.

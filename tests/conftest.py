@@ -1,7 +1,5 @@
 """Settings of every test: little memory of others, a folder of its own for what is stored, and a machine that seems steady."""
 
-from __future__ import annotations
-
 import gc
 import importlib
 import os

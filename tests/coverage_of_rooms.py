@@ -2,8 +2,6 @@
 
 # ruff: noqa: T201
 
-from __future__ import annotations
-
 import json
 import sys
 from collections import Counter

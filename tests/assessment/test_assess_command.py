@@ -1,7 +1,5 @@
 """`assess` on stored campaigns: exit codes, and what is printed and written."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What was measured once counts once, in however many campaigns it lies."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What would be *met* and shows nothing: each of these was tried on purpose."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A file of requirements is read, or refused with a code, the key and the value."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """How large a campaign must be: against counts by hand, and whether a campaign of that size finds what it should."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any

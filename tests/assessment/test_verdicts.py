@@ -1,7 +1,5 @@
 """What trials with known times show of each kind of requirement."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """Campaigns over four hosts, as their stored files tell them."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Hosts that are cut off or die during a measurement: noticed, reported, and measured again when they are back."""
 
-from __future__ import annotations
-
 import json
 import random
 import subprocess
@@ -13,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import program
 import pyarrow.parquet as pq
 import pytest
 from four_hosts import FourHosts as Hosts
@@ -106,8 +103,7 @@ def test_lost_hosts_are_noticed_and_completed_when_they_are_back(four_hosts: Hos
     four_hosts.kill("half-core")  # on a busy machine it was away for so long that Ray has given it up
     for host in ("half-core", "quarter-core"):
         four_hosts.start(host)
-    with four_hosts.entered():
-        done = program.orchestrator("resume", results, "--retry-failed", cwd=results.parent)
+    done = four_hosts.run("resume", results, "--retry-failed", cwd=results.parent)
     assert done.returncode == 0, done.stderr
     for system in SYSTEMS:
         assert stored_rounds(results, system) == list(range(ROUNDS))

@@ -1,7 +1,5 @@
 """What lab.py refuses; test_start_and_stop.py brings a lab up and down."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

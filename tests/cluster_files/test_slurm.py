@@ -1,7 +1,5 @@
 """cluster/slurm.sbatch under SLURM's own daemons, on three nodes out of this machine."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

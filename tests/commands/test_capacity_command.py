@@ -1,7 +1,5 @@
 """``capacity`` measured for real, in this process: what it plans, stores and says, and how it goes on. No verdict depends on times."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path

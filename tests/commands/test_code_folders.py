@@ -1,7 +1,5 @@
 """``code=[DIR]`` is stored as the folder that it is, not as it was typed."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

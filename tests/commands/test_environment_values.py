@@ -1,7 +1,5 @@
 """A token in an environment variable reaches the model, and never the results."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``action.yml``: its steps run as GitHub runs them, with the variables it gives, and post the comparison as a job summary."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

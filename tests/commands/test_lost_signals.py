@@ -1,7 +1,5 @@
 """A signal whose exception is lost on its way, with or without a trace, ends the program before its next step all the same."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

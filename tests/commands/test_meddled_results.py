@@ -1,7 +1,5 @@
 """Somebody tidies up while a campaign runs: it is told in one line, with exit code 1, and what can be kept is kept."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

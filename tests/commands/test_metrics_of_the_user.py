@@ -1,7 +1,5 @@
 """A metric is one file: in a folder of the user's, and computed from stored answers."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import sys

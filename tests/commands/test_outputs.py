@@ -1,7 +1,5 @@
 """What a command writes replaces nothing that it reads and nothing of a campaign, whatever path leads there."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The program as a process of its own: exit codes, streams, what it imports, and a working directory with traps."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What is known before anything runs is refused by its code, and nothing is written."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

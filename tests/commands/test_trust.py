@@ -1,7 +1,5 @@
 """``resume`` and ``extend`` run what a campaign names, and refuse where another user could have written it."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

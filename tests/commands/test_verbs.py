@@ -1,7 +1,5 @@
 """Each verb is one file with its own options, words, help and examples."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

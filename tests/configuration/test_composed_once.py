@@ -1,7 +1,5 @@
 """Hydra composes every choice of groups once; what comes out is what it makes of every trial on its own."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A mistake in overrides, files and sweeps is refused with its code and key."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

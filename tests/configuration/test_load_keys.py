@@ -1,7 +1,5 @@
 """The keys of a load: what goes together, and one line for what does not."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The paper's cells, held to the table of docs/paper-lab.md, which names where each stands in the program of its authors."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The keys of a server: what goes together, and one line for what does not."""
 
-from __future__ import annotations
-
 import pytest
 from refusals import refused
 

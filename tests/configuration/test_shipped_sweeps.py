@@ -1,7 +1,5 @@
 """Every shipped sweep is composed once, and its trials are what Hydra makes of each of them."""
 
-from __future__ import annotations
-
 import random
 from functools import cache
 from pathlib import Path

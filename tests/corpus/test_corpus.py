@@ -3,8 +3,6 @@
 ``pytest tests/corpus --update-golden -rP`` prints what differs and stores what is found.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The steps of the Dockerfile, run as they stand in a clean root file system: no container engine is needed."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

@@ -1,7 +1,5 @@
 """The pages of docs/ are true: their links lead somewhere, their commands run, and they know every figure."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import subprocess

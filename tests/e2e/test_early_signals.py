@@ -1,7 +1,5 @@
 """Signals at every stage, one, two or five of them, and one that is not meant for us: exit code 130, and nothing is left."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

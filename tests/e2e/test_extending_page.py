@@ -1,7 +1,5 @@
 """The examples of docs/extending.md work as they stand."""
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Going on with a campaign: more rounds with ``extend``, changes found by ``resume``, and what ``status`` tells of it."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """What `make quick`, `make run` and `make test` install, which build of torch they take, and whether the wheel is whole."""
 
-from __future__ import annotations
-
 import os
 import runpy
 import subprocess

@@ -1,7 +1,5 @@
 """The models of the first two pages, written and started as a newcomer would: from a folder outside the package, through the command line."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

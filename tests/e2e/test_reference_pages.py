@@ -1,7 +1,5 @@
 """The pages of docs/reference/ are what the code gives."""
 
-from __future__ import annotations
-
 import runpy
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Two campaigns that are started at once on one machine."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

@@ -1,7 +1,5 @@
 """A LaTeX table fits a column of a paper at 7 points: measured with the letters of Computer Modern, which matplotlib holds."""
 
-from __future__ import annotations
-
 from functools import cache
 from itertools import chain
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Trials that differ in nothing but a setting, and data sets that differ under one name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Something that nobody expects is raised in one step of one trial's life: that trial alone has failed."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from pathlib import Path

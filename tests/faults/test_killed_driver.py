@@ -1,7 +1,5 @@
 """The driver is killed at random moments and the campaign gone on with, until it is done."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

@@ -1,7 +1,5 @@
 """What a model does to its own process: each fault is named, what was measured is kept, and the other trials go on."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Files of a finished campaign are changed at random, taken away and exchanged: all of it is found and the file is named."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 from pathlib import Path

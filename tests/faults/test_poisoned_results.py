@@ -1,7 +1,5 @@
 """A campaign whose every text is hostile, read by every verb and export: nothing steers, links, runs or leaves the directory."""
 
-from __future__ import annotations
-
 import copy
 import csv
 import io

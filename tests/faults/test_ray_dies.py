@@ -1,7 +1,5 @@
 """A driver under Ray, and a process that Ray cannot do without, are killed in the midst of a campaign."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

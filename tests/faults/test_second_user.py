@@ -1,7 +1,5 @@
 """Attacks by a second user of the machine: none changes a number, none keeps a campaign waiting unnamed, each is told in one line."""
 
-from __future__ import annotations
-
 import fcntl
 import io
 import json

@@ -1,7 +1,5 @@
 """Stored files whose checksum fits and whose content is not what the program writes: every verb that reads answers in one line or a table."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import json

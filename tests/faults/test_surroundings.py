@@ -1,7 +1,5 @@
 """A machine that cannot give a campaign what it needs: one line with value, rule and remedy, before anything is measured."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -1,7 +1,5 @@
 """Under load, too: what dies keeps what it has measured, and every arrival that a stream has had has exactly one fate."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

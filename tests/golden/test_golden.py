@@ -3,8 +3,6 @@
 ``pytest tests/golden --update-golden`` runs the command lines of each file and writes what they print.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

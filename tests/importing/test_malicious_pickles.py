@@ -1,7 +1,5 @@
 """A pickle that would run code is refused before anything of it is made."""
 
-from __future__ import annotations
-
 import os
 import pickle
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Files that were damaged at random are imported rightly or refused in one line; never is there a traceback."""
 
-from __future__ import annotations
-
 import json
 import random
 import shutil

@@ -1,7 +1,5 @@
 """The paper's recorded timings, imported, give what the paper's own program was recorded to compute."""
 
-from __future__ import annotations
-
 import json
 import pickle
 

@@ -1,7 +1,5 @@
 """Files that hold a part of a run, or contradict themselves, are refused."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Real files of other programs give the figures that their own numbers, read by hand, give."""
 
-from __future__ import annotations
-
 import json
 import re
 from datetime import UTC, datetime

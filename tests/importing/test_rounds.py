@@ -1,7 +1,5 @@
 """Rounds and samples are those of the file, or formed by time."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Tables in long form: what they may hold, and how a mistake in one is said."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

@@ -1,7 +1,5 @@
 """Every verb takes an imported campaign, or refuses it in one line."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

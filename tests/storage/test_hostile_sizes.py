@@ -1,7 +1,5 @@
 """Files that are small on disk and huge in memory."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pyarrow as pa

@@ -1,7 +1,5 @@
 """Files of a trial are taken away: what no driver's death explains is named, and nothing more is lost on its account."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from pathlib import Path

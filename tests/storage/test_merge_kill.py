@@ -1,7 +1,5 @@
 """What a kill leaves is the state of the disk before some operation: these tests keep a copy of each and go on from it."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

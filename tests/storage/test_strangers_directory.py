@@ -1,7 +1,5 @@
 """A results directory that somebody else has prepared: links that lead out of it, and files that keep a reader waiting."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Whole files of this program in the place of others of their kind."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Gaps between tokens: figures by hand, and campaigns without them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What tests of pages in a browser share."""
 
-from __future__ import annotations
-
 from typing import Any
 
 DESK = {"width": 1280, "height": 900}

@@ -1,7 +1,5 @@
 """Measured trials for analysis, made from their times in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace

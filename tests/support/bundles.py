@@ -1,7 +1,5 @@
 """Bundles as somebody else may have made them: taken apart, changed, and put together again with digests that fit."""
 
-from __future__ import annotations
-
 import io
 import tarfile
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 Run as a program of its own, so that it can be killed at any moment. It never comes past ROUND, if there is one, and says so.
 """
 
-from __future__ import annotations
-
 import sys
 import tempfile
 import threading

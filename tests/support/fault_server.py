@@ -1,7 +1,5 @@
 """A server of numbers on the loopback, which speaks three languages and misbehaves where it is told to."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import socket

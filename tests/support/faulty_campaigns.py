@@ -1,7 +1,5 @@
 """Campaigns of models that do something bad once."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

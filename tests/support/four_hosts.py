@@ -1,8 +1,5 @@
 """Four hosts out of this machine, joined by a campaign and broken on purpose."""
 
-from __future__ import annotations
-
-import contextlib
 import os
 import shlex
 import subprocess
@@ -11,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import program
 import pytest
@@ -36,7 +34,7 @@ class Traces:
     namespaces: frozenset[str]
 
     @classmethod
-    def of(cls, folder: Path) -> Traces:
+    def of(cls, folder: Path) -> Self:
         names = [f"uts:[{path.stat().st_ino}]" for path in folder.glob("*.uts")]
         run_id = (folder / "run").read_text().split()[0]
         nets = [f"net:[{path.stat().st_ino}]" for path in Path("/run/netns").glob(f"tq-{run_id}-*")]
@@ -75,22 +73,17 @@ class FourHosts:
         """The environment of a process that is to join."""
         return {name: value for name, value in {**os.environ, **self.variables}.items() if value is not None}
 
-    @contextlib.contextmanager
-    def entered(self, **changes: str) -> Iterator[None]:
-        """Have this very process be one that can join: it reads the token anew for each Ray."""
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in {**self.variables, **changes}.items():
-                patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
-            yield
-
-    def orchestrator(self, *words: str, cwd: Path, machines: str = "node", **changes: str) -> program.Done:
-        """Run one command line that joins them, with some variables changed, in a process of its own: Ray keeps the first token it has used."""
-        joining = ("cluster=address", f"cluster.address={self.address}", f"cluster.machines={machines}")
+    def run(self, *words: str | Path, cwd: Path, **changes: str) -> program.Done:
+        """Run one command line with some variables changed, in a process of its own: Ray keeps the first token it has used."""
         done = subprocess.run(
-            [sys.executable, "-m", "orchestrator", *words, *joining], cwd=cwd, env={**self.environment, **changes},
+            [sys.executable, "-m", "orchestrator", *words], cwd=cwd, env={**self.environment, **changes},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         return program.Done(done.returncode, done.stdout, done.stderr)
+
+    def orchestrator(self, *words: str, cwd: Path, machines: str = "node", **changes: str) -> program.Done:
+        """Run one command line that joins the hosts."""
+        return self.run(*words, "cluster=address", f"cluster.address={self.address}", f"cluster.machines={machines}", cwd=cwd, **changes)
 
     def cut(self, host: str) -> None:
         run_hosts("cut", self.folder, host)

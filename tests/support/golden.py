@@ -3,8 +3,6 @@
 A file holds ``$ orchestrator WORDS`` lines. Below each stand the output, the errors and, unless it is 0, the exit code.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import socket

@@ -1,7 +1,5 @@
 """Built trials held against one requirement."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Frameworks for tests: every process of a run collects all tests and runs a part of them, so that each would import all frameworks."""
 
-from __future__ import annotations
-
 import importlib
 from typing import Any
 

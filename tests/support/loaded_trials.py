@@ -1,7 +1,5 @@
 """Trials under load for analysis, made from their arrivals and waits in memory."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

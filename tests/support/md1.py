@@ -1,7 +1,5 @@
 """Theory of M/D/1: Poisson arrivals, one server, a constant service."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Trials of the null model over numbers, planned and measured in this process."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the paper's program was recorded to compute, and the timings it was given."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from pathlib import Path

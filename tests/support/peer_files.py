@@ -1,7 +1,5 @@
 """Where result files of other programs are, and the oracle of a percentile."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

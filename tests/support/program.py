@@ -1,7 +1,5 @@
 """The command runner: the program, called in this very process, without the seconds that a process of its own takes to start."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 from pathlib import Path

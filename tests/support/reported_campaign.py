@@ -1,7 +1,5 @@
 """A small campaign with its result tables."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from small_campaign import measure_small

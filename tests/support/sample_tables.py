@@ -1,7 +1,5 @@
 """The samples that a trial stores, as a table."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pyarrow as pa

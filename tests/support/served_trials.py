@@ -1,7 +1,5 @@
 """Documents of trials of numbers, asked of a server or answered in this process."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from fault_server import FaultServer

@@ -1,7 +1,5 @@
 """Libraries of numbers take one thread, and threads that wait sleep: tests share the cores with other tests. To be imported before numpy."""
 
-from __future__ import annotations
-
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,7 +1,5 @@
 """A small campaign with whatever a reader can meet: faults, failed and left-out trials, settings, slices, a warm-up and other answers."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import sys

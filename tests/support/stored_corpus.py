@@ -4,8 +4,6 @@
 files of other programs to import; ``tests/corpus/expected/`` holds the tables of each case.
 """
 
-from __future__ import annotations
-
 import csv
 import fnmatch
 import io

@@ -1,7 +1,5 @@
 """Records of trials as campaigns of before have left them."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A second user of the machine, or a machine that is otherwise: what is done there runs in a process of its own."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """A stored campaign whose times are drawn from a model with known effects, written through the project's own storage."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

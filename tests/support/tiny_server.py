@@ -1,7 +1,5 @@
 """A server of this file's own, on loopback: how it gets ready, what it leaves and how it ends are its arguments."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

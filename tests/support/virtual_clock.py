@@ -1,7 +1,5 @@
 """Clocks: one that moves only where somebody waits or works, one with random readings, one that stands still."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Sequence
 from typing import Any

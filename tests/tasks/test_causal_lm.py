@@ -1,7 +1,5 @@
 """Language models: a Llama of random weights as Vicuna is published, its answers and its prompts as Yang et al. had them."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os

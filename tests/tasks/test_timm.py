@@ -1,7 +1,5 @@
 """Networks of timm, and ViT-L/32 for pictures of 384 pixels in both frameworks of the study, with random weights and one block instead of 24."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any

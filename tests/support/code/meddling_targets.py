@@ -1,7 +1,5 @@
 """A model that does something to its surroundings while it is measured: to the results, or to how its own process is placed."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A task of twenty numbers and a model that answers them without a framework: fast, exact, and as real as any target."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time
