@@ -52,6 +52,13 @@ def test_a_deadline_rests_on_the_rounds_fixed_beforehand(build: Any, noise: Any)
     assert found["observed_ns"] == pytest.approx(own[107] * 1e6, abs=1)
 
 
+def test_the_observed_deadline_is_that_of_the_exact_share(build: Any, noise: Any) -> None:
+    times = noise(100, 20, 20)
+    analysis = AnalysisConfig(seed=0, deadline=DeadlineConfig(late_share=0.41))  # 100 * (1 - 0.41) > 59 in binary
+    found = of(rows([build("a", times)], analysis=analysis), "total")
+    assert found["observed_ns"] == pytest.approx(np.sort(times.max(axis=1))[58] * 1e6, abs=1)
+
+
 def test_a_flagged_trial_gets_no_certificate_and_says_why(build: Any, noise: Any) -> None:
     flags = ("one stretch", "unpinned")
     found = of(rows([build("a", noise(120, 20, 20))], flags=flags), "total")

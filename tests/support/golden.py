@@ -37,5 +37,6 @@ def _answer(words: list[str], folder: Path) -> str:
         output = re.sub(r" +", " ", NUMBER.sub("#", output))
     text = f"{output}{done.stderr}".replace(str(folder), "FOLDER").replace(package.__version__, "VERSION")
     text = re.sub(r"[\d,]+ bytes", "# bytes", text)  # a bundle names the code that packed it
+    text = re.sub(r"\bline \d+, in ", "line #, in ", text)  # of the code of a model
     lines = [line.rstrip() for line in text.splitlines()]
     return "\n".join([*lines, *([f"exit code {done.returncode}"] if done.returncode else []), ""])

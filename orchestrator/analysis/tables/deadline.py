@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -154,7 +155,8 @@ def _promise(
         confidence=wanted.confidence,
     )
     first, later = np.split(found, [promise.rounds])
-    observed = percentile_inverted_cdf(first, 100 * (1 - wanted.late_share))
+    # In decimals: 100 * (1 - 0.41) is above 59, and its rank one too high
+    observed = percentile_inverted_cdf(first, float(100 - 100 * Fraction(str(wanted.late_share))))
     reason = ", ".join(flags) or promise.reason or None
     certified = promise.ns is not None and reason is None
     return {
