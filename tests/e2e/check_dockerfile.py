@@ -85,6 +85,7 @@ def container() -> Iterator[Container]:
     """What the base image holds: a minimal Debian, with this Python in /usr/local."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:  # a file system in memory takes no devices
         made = Container(Path(folder), {})
+        made.root.chmod(0o755)  # of every user, as the root of a container is
         release = platform.freedesktop_os_release()["VERSION_CODENAME"]
         # Debian's own Python brings the libraries that this one needs.
         words = ["debootstrap", "--variant=minbase", "--include=ca-certificates,python3", release, folder]
