@@ -1,8 +1,4 @@
-"""The program: exit codes, and the printing of errors. The verbs are those of ``orchestrator/commands/``.
-
-Exit codes: 0 all done, or the gate says pass; 1 a trial failed, the gate says fail, or doctor found something bad; 2 bad usage,
-configuration or plan; 3 the gate has no verdict, a requirement is not shown, or `capacity` certifies no rate; 130 interrupted.
-"""
+"""The program: its start, its end and the printing of errors. Verbs and exit codes stand in ``orchestrator/commands/``."""
 
 from orchestrator.running.signals import receive_signals
 

@@ -114,16 +114,22 @@ def answers(address: str) -> bool:
     return True
 
 
+class Head(NamedTuple):
+    """A Ray of our own that starts or runs."""
+
+    keeper: Keeper
+    folder: Path
+    log: Path
+
+
 @contextmanager
 def open_local(config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
     """Start an embedded Ray on this machine and yield its site; end it afterwards.
 
     Raises InputError for a folder of ``code`` that cannot be shipped, ClusterLost if Ray dies while it starts.
     """
-    with started_ray() as head, joined_ray(head, config.code):
-        from orchestrator.distributed.site import RaySite
-
-        yield RaySite(config.cluster, str(cache_dir), own=read_machine(), keeper=head.keeper)
+    with started_ray() as head, _own_site(head, config, cache_dir) as site:
+        yield site
 
 
 @contextmanager
@@ -133,13 +139,18 @@ def open_while_looking(config: CampaignConfig, cache_dir: Path) -> Iterator[Site
 
         @contextmanager
         def executor() -> Iterator[Executor]:
-            with joined_ray(head, config.code):
-                from orchestrator.distributed.site import RaySite
-
-                with RaySite(config.cluster, str(cache_dir), own=read_machine(), keeper=head.keeper).executor() as found:
-                    yield found
+            with _own_site(head, config, cache_dir) as site, site.executor() as found:
+                yield found
 
         yield LocalSite(executor)
+
+
+@contextmanager
+def _own_site(head: Head, config: CampaignConfig, cache_dir: Path) -> Iterator[Site]:
+    with joined_ray(head, config.code):
+        from orchestrator.distributed.site import RaySite
+
+        yield RaySite(config.cluster, str(cache_dir), own=read_machine(), keeper=head.keeper)
 
 
 @contextmanager
@@ -200,14 +211,6 @@ def private_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"), "r")
     folder.mkdir()
     return folder
-
-
-class Head(NamedTuple):
-    """A Ray of our own that starts or runs."""
-
-    keeper: Keeper
-    folder: Path
-    log: Path
 
 
 @contextmanager

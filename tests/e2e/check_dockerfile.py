@@ -21,7 +21,7 @@ INSTALL = runpy.run_path(str(ROOT / "requirements" / "install.py"))
 pytestmark = [
     pytest.mark.timeout(3600),  # pip unpacks 2 GB
     pytest.mark.slow,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: sudo make test-all"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: sudo make image-test"),
     pytest.mark.skipif(shutil.which("debootstrap") is None, reason="needs debootstrap: apt-get install debootstrap"),
 ]
 
