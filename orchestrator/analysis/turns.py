@@ -45,11 +45,12 @@ def of_visits(
     theirs: Floats,
     mine: Floats,
     confidence: float = CONFIDENCE,
+    is_quality: bool = True,
 ) -> Difference:
     """Return the difference on *this data set*, from the quality of every round of either, [R].
 
     Visits of one cycle met the same machine: their means are paired. With fewer than 12 of them
-    there are no limits.
+    there are no limits. What ``is_quality`` has least steps and limits; another value has none.
     """
     common = common_cycles(before, after)
     if common.size < FEWEST_UNITS:
@@ -65,8 +66,8 @@ def of_visits(
     return paired(
         *sides,
         confidence=confidence,
-        resolution=1 / inferences / min(rounds),
-        within=possible(before, after),
+        resolution=1 / inferences / min(rounds) if is_quality else 0.0,
+        within=possible(before, after) if is_quality else ANYWHERE,
     )
 
 
