@@ -37,6 +37,11 @@ Say = Callable[[str], None]
 R = TypeVar("R", bound=Result)
 
 
+def tell(message: str) -> None:
+    """Say something on stderr."""
+    print(message, file=sys.stderr)  # noqa: T201
+
+
 def measure(
     fn: Callable[..., Any],
     inputs: Any,
@@ -51,7 +56,7 @@ def measure(
     isolate: bool = False,
     name: str | None = None,
     overrides: Sequence[str] = (),
-    quiet: bool = False,
+    say: Say | None = tell,
 ) -> Result:
     """Measure the tail quality of a function over labelled inputs.
 
@@ -77,8 +82,8 @@ def measure(
         in results; the function's own by default.
     overrides
         further settings, as on the command line: ``measurement.pause=0``.
-    quiet
-        whether not to say on stderr how long it takes.
+    say
+        is told how long it takes, before the first round; None for silence.
 
     Raises
     ------
@@ -88,7 +93,7 @@ def measure(
         where the function raises.
     """
     given = Held({name or name_of(fn): fn}, inputs, labels, metric, preprocess, postprocess, batch is not None)
-    return _measured(Result, given, deadline, rounds, batch or 1, isolate, overrides, None if quiet else tell)
+    return _measured(Result, given, deadline, rounds, batch or 1, isolate, overrides, say)
 
 
 def compare(
@@ -104,7 +109,7 @@ def compare(
     batch: int | None = None,
     isolate: bool = False,
     overrides: Sequence[str] = (),
-    quiet: bool = False,
+    say: Say | None = tell,
 ) -> Comparison:
     """Compare functions on the same inputs: their visits alternate, and each is held against the first.
 
@@ -113,19 +118,19 @@ def compare(
     if len(functions) < 2:
         raise InputError(f"{len(functions)} functions: a comparison takes at least two, by name", key="functions")
     given = Held(functions, inputs, labels, metric, preprocess, postprocess, batch is not None)
-    return _measured(Comparison, given, deadline, rounds, batch or 1, isolate, overrides, None if quiet else tell)
+    return _measured(Comparison, given, deadline, rounds, batch or 1, isolate, overrides, say)
 
 
-def run(*words: str, multirun: bool = False, config_dirs: Sequence[Path] = (), quiet: bool = False) -> Result:
+def run(*words: str, multirun: bool = False, config_dirs: Sequence[Path] = (), say: Say | None = tell) -> Result:
     """Measure what the words of a command line describe: ``run("+sweep=vision", 'analysis.primary="50 ms"')``.
 
     ``multirun`` is ``-m``: several values of a key make several trials. The results lie where the command would put them.
     """
-    composed = compose_campaign(words, multirun, config_dirs, quiet=quiet)
+    composed = compose_campaign(words, multirun, config_dirs, quiet=True)
     with open_site(composed.campaign, composed.trials) as site:
         plan = plan_of(site, composed)
         with begun(record_of(words, composed, plan), trust=False) as writer:
-            _run(writer, plan, site, None if quiet else tell)
+            _run(writer, plan, site, say)
     return Result(writer.directory)
 
 
@@ -144,11 +149,6 @@ def name_of(fn: Any) -> str:
     """
     found = getattr(fn, "__qualname__", type(fn).__name__)
     return re.sub(r"[^A-Za-z0-9_.]+", "_", found.rpartition("<locals>.")[2]).strip("_.") or "function"
-
-
-def tell(message: str) -> None:
-    """Say something on stderr."""
-    print(message, file=sys.stderr)  # noqa: T201
 
 
 class Announcing(Progress):

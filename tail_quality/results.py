@@ -65,7 +65,7 @@ class Result(Results):
     Examples
     --------
     >>> import tail_quality as tq
-    >>> result = tq.measure(abs, [-1, 2, -3], [1, 2, 3], deadline="1 s", rounds=2, quiet=True)
+    >>> result = tq.measure(abs, [-1, 2, -3], [1, 2, 3], deadline="1 s", rounds=2, say=None)
     >>> result.quality("1 s")
     1.0
     """

@@ -29,7 +29,7 @@ def parity(number: int) -> int:
 
 @pytest.fixture(scope="module")
 def measured() -> tq.Result:
-    return tq.measure(parity, NUMBERS, PARITY, deadline="20 ms", rounds=40, quiet=True)
+    return tq.measure(parity, NUMBERS, PARITY, deadline="20 ms", rounds=40, say=None)
 
 
 @pytest.mark.parametrize("name", ["tail_quality.held", "tail_quality.measuring", "tail_quality.results"])
@@ -84,11 +84,11 @@ def test_what_was_measured_says_that_nothing_kept_it_apart(measured: tq.Result) 
 def test_verdicts_need_enough_visits(measured: tq.Result) -> None:
     # Three of twelve are late in every round, and one is wrong.
     assert measured.verdict("20 ms", 0.99).outcome == "not met"
-    few = tq.measure(abs, [1, -2], [1, 2], deadline="60 s", rounds=2, quiet=True, overrides=["measurement.pause=0"])
+    few = tq.measure(abs, [1, -2], [1, 2], deadline="60 s", rounds=2, say=None, overrides=["measurement.pause=0"])
     verdict = few.verdict("10 s", 0.5)
     assert (verdict.outcome, few.quality("10 s")) == ("inconclusive", 1.0)
     assert verdict.more_rounds
-    enough = tq.measure(abs, [1, -2], [1, 2], rounds=40, quiet=True)
+    enough = tq.measure(abs, [1, -2], [1, 2], rounds=40, say=None)
     assert enough.verdict("10 s", 0.5).outcome == "met"
 
 
@@ -131,7 +131,7 @@ class Session:
 )
 def test_what_takes_batches_is_recognised(fn: Any, labels: list[int], batch: int | None) -> None:
     rows = np.array([[-2.0, 1], [0, 1], [-1, 3], [4, -5]])
-    found = tq.measure(fn, rows, labels, rounds=1, batch=batch, quiet=True, name="fn")
+    found = tq.measure(fn, rows, labels, rounds=1, batch=batch, say=None, name="fn")
     assert found.quality("60 s") == 1
 
 
@@ -145,7 +145,7 @@ def test_a_module_of_pytorch_is_measured_without_gradients() -> None:
             return batch
 
     rows = torch.eye(3)
-    found = tq.measure(Module(), rows, torch.arange(3), rounds=1, metric="top1", quiet=True)
+    found = tq.measure(Module(), rows, torch.arange(3), rounds=1, metric="top1", say=None)
     assert found.quality("60 s") == 1
     assert set(seen) == {(False, True, (1, 3))}
 
@@ -159,7 +159,7 @@ def test_stages_take_one_input_and_what_came_out_for_it() -> None:
         postprocess=str,
         batch=2,
         rounds=1,
-        quiet=True,
+        say=None,
     )
     assert (found.quality("60 s"), found.trials().column("model").to_pylist()) == (1, ["lambda"])
 
@@ -169,11 +169,11 @@ def test_mistakes_are_told_in_a_line() -> None:
         raise KeyError(number)
 
     with pytest.raises(InputError, match="2 inputs and 1 labels"):
-        tq.measure(abs, [1, 2], [1], quiet=True)
+        tq.measure(abs, [1, 2], [1], say=None)
     with pytest.raises(TrialFailed, match="KeyError"):
-        tq.measure(fails, [1], [1], quiet=True)
+        tq.measure(fails, [1], [1], say=None)
     with pytest.raises(InputError):
-        tq.measure(abs, [1], [1], metric="nothing", quiet=True)
+        tq.measure(abs, [1], [1], metric="nothing", say=None)
     with pytest.raises(InputError):
         tq.compare({"one": abs}, [1], [1])
 
@@ -183,11 +183,11 @@ def test_visits_of_a_comparison_alternate_and_show_what_is_slower() -> None:
         time.sleep(0.01)
         return number
 
-    found = tq.compare({"old": abs, "new": slow}, [1, 2], [1, 2], deadline="5 ms", rounds=40, quiet=True)
+    found = tq.compare({"old": abs, "new": slow}, [1, 2], [1, 2], deadline="5 ms", rounds=40, say=None)
     assert found.quality("5 ms", "new") == 0
     assert [(change.what.partition(" ")[0], change.verdict) for change in found.changes] == [("accuracy", "worse"), ("median", "worse")]
     assert "new against old" in repr(found)
-    few = tq.compare({"old": abs, "new": slow}, [1], [1], rounds=4, quiet=True)
+    few = tq.compare({"old": abs, "new": slow}, [1], [1], rounds=4, say=None)
     assert [change.verdict for change in few.changes] == ["inconclusive"]
     with pytest.raises(InputError):
         found.quality("5 ms")
@@ -227,7 +227,7 @@ def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.slow
 def test_a_process_of_its_own_has_the_function_and_the_data() -> None:
     here = os.getpid()
-    found = tq.measure(lambda pid: pid != os.getpid(), [here, here], [True, True], rounds=2, isolate=True, quiet=True)
+    found = tq.measure(lambda pid: pid != os.getpid(), [here, here], [True, True], rounds=2, isolate=True, say=None)
     assert found.quality("60 s") == 1
     [trial] = found.trials().to_pylist()
     assert "isolation" not in found.trial(trial["trial"])["placement"]
@@ -237,7 +237,7 @@ def test_a_sweep_gives_the_results_of_the_command(tmp_path: Path, monkeypatch: p
     words = (f"code=[{null_targets}]", "task=numbers", "model=faulty", "runtime=torch", *rounds(2))
     monkeypatch.chdir(tmp_path)
     [trial] = tq.load_config(*words, config_dirs=[null_targets.parent / "conf"])
-    found = tq.run(*words, config_dirs=[null_targets.parent / "conf"], quiet=True)
+    found = tq.run(*words, config_dirs=[null_targets.parent / "conf"], say=None)
     assert found.directory.parent == Path("results/single")
     assert [trial.model.name] == found.trials().column("model").to_pylist()
     assert found.tail_quality().num_rows

@@ -1,0 +1,105 @@
+"""The fixture ``tail_quality`` of pytest, its options, and the table at the end of a session."""
+
+import re
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+if TYPE_CHECKING:
+    from tail_quality.results import Result
+
+KEY = "tail_quality"
+COLUMNS = ["test", "quality", "95 % interval", "p50", "p99", "asked", "verdict", "stored before"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add our options."""
+    group = parser.getgroup(KEY)
+    group.addoption("--tail-quality-save", metavar="DIR", type=Path, help="store each measurement as a campaign in DIR/TEST/TIME")
+    group.addoption("--tail-quality-compare", metavar="DIR", type=Path, help="compare with what was stored in DIR; three give a verdict")
+    group.addoption("--tail-quality-strict", action="store_true", help="a result that is inconclusive fails, in place of being skipped")
+
+
+@pytest.fixture
+def tail_quality(request: pytest.FixtureRequest) -> "Callable[..., Result]":
+    """Measure a function, as `tail_quality.measure` does, and hold its quality within a deadline against ``at_least``.
+
+    The test fails where that is shown to be less, or what was stored before to be better; it is skipped where too little is shown.
+    """
+    options, name = request.config.option, re.sub(r"[^A-Za-z0-9_.-]+", "_", request.node.nodeid)
+
+    def say(message: str) -> None:
+        reporter, capture = map(request.config.pluginmanager.getplugin, ("terminalreporter", "capturemanager"))
+        if reporter is not None and capture is not None:  # a worker of pytest-xdist has no terminal
+            with capture.global_and_fixture_disabled():
+                reporter.ensure_newline()
+                reporter.write_line(f"{request.node.name}: {message}")
+
+    def check(
+        fn: Any,
+        inputs: Any,
+        labels: Any,
+        *,
+        deadline: str,
+        at_least: float = 0.95,
+        of: Literal["absolute", "ideal"] = "absolute",
+        rounds: int = 120,
+        **settings: Any,
+    ) -> "Result":
+        from orchestrator.report.text import milliseconds, quality, quality_within
+        from tail_quality.measuring import measure
+
+        result = measure(fn, inputs, labels, deadline=deadline, rounds=rounds, say=say, **settings)
+        found = result.verdict(deadline, at_least, of)
+        before, worse = against(options.tail_quality_compare / name, result) if options.tail_quality_compare else ("", False)
+        if options.tail_quality_save:
+            result.save(options.tail_quality_save / name / f"{result.created_at:%Y-%m-%dT%H-%M-%S.%fZ}")
+        limits, times = result.quality_interval(deadline), [milliseconds(result.latency(one) * 1e6) for one in (50, 99)]
+        missing = f": {found.more_rounds} more rounds" if found.more_rounds else ""
+        asked, verdict = f"{at_least:g} within {deadline}", f"{found.outcome}{missing}"
+        row = [request.node.name, quality(result.quality(deadline)), quality_within(*limits), *times, asked, verdict, before]
+        request.node.user_properties.append((KEY, row))
+        if worse or found.outcome == "not met" or (found.outcome == "inconclusive" and options.tail_quality_strict):
+            pytest.fail(f"{verdict}: {found.why}{f'; {before}' if worse else ''}", pytrace=False)
+        if found.outcome == "inconclusive":
+            pytest.skip(f"{verdict}: {found.why}")
+        return result
+
+    return check
+
+
+def against(folder: Path, result: "Result") -> tuple[str, bool]:
+    """Return how a result stands to what earlier sessions stored in a folder, in words, and whether it is shown worse."""
+    from orchestrator.compare.campaigns import compare_places
+    from orchestrator.compare.rows import WORSE
+    from orchestrator.compare.sides import add_to_baseline, write_baseline
+    from orchestrator.storage.reader import open_campaign
+
+    stored = [open_campaign(path.parent) for path in sorted(folder.glob("*/campaign.json"))]
+    if not stored:
+        return "nothing stored", False
+    with TemporaryDirectory(prefix="tail-quality-") as made:
+        baseline = Path(made, "baseline.json")
+        write_baseline(stored[0], stored[0].record.config.analysis, baseline)
+        for campaign in stored[1:]:
+            add_to_baseline(campaign, baseline)
+        [row, *_] = compare_places(baseline, result.directory, ()).rows
+    means = f"{sum(row.means_before) / len(row.means_before):.3f} in {len(stored)}: " if row.means_before else ""
+    return f"{means}{row.outcome}", row.kind == WORSE
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Show what the fixture has measured."""
+    reports = [report for of_kind in terminalreporter.stats.values() for report in of_kind if getattr(report, "when", "") == "call"]
+    rows = [value for report in reports for key, value in report.user_properties if key == KEY]
+    if rows:
+        from orchestrator.report.table import Table
+        from orchestrator.report.terminal import Terminal
+
+        Terminal(written := StringIO()).table(Table("", COLUMNS, rows, right=frozenset(["quality", "p50", "p99"])))
+        terminalreporter.section("tail quality")
+        terminalreporter.write_line(written.getvalue().strip("\n"))

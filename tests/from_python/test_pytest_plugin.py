@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+
+import tail_quality as tq
+from tail_quality.pytest_plugin import against
+
+pytest_plugins = ["pytester"]
+ARGUMENTS = ("-p", "tail_quality.pytest_plugin", "-p", "no:randomly", "-p", "no:cacheprovider", "--tb=short", "-rA")
+CODE = """
+import time
+
+INPUTS = list(range(10))
+
+def late(number):
+    time.sleep(0.03)
+    return number
+
+def test_kept(tail_quality):
+    result = tail_quality(abs, INPUTS, INPUTS, deadline="25 ms", at_least=0.5, rounds=40)
+    assert result.quality("25 ms") > 0.5
+
+def test_late(tail_quality):
+    tail_quality(late, [1], [1], deadline="25 ms", at_least=0.5, rounds=40)
+
+def test_short(tail_quality):
+    tail_quality(abs, INPUTS, INPUTS, deadline="25 ms", at_least=0.5, rounds=2)
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Import all that a session does: pytester forgets what is imported in its own, and modules in C cannot be imported twice."""
+    folder = tmp_path_factory.mktemp("stored")
+    measured = tq.measure(abs, [1], [1], deadline="25 ms", rounds=2, say=None)
+    measured.verdict("25 ms", 0.5)
+    measured.save(folder / "once")
+    assert against(folder, measured)[1] is False
+
+
+def test_a_session_passes_fails_and_skips_and_ends_with_a_table(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(CODE)
+    done = pytester.runpytest_inprocess(*ARGUMENTS)
+    done.assert_outcomes(passed=1, failed=1, skipped=1)
+    text = done.stdout.str()
+    done.stdout.fnmatch_lines(["*test_kept: 40 rounds*", "*tail quality*", "test *quality*verdict*", "test_kept *met*"])
+    assert "inconclusive: 38 more rounds" in text
+    assert "not met" in text
+
+
+def test_strictly_an_inconclusive_result_fails(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(CODE)
+    done = pytester.runpytest_inprocess(*ARGUMENTS, "--tail-quality-strict", "-k", "short")
+    done.assert_outcomes(failed=1, deselected=2)
+
+
+def test_a_session_is_compared_with_those_before(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(CODE)
+    save = ("--tail-quality-save=stored", "--tail-quality-compare=stored", "-k", "kept")
+    for before in ("nothing stored", "in 1: no verdict", "in 2: no verdict", "in 3: no "):
+        done = pytester.runpytest_inprocess(*ARGUMENTS, *save)
+        done.assert_outcomes(passed=1, deselected=2)
+        done.stdout.fnmatch_lines([f"test_kept *{before}*"])
+    assert len(list(Path(pytester.path, "stored").glob("*/*/campaign.json"))) == 4
+    # The same test of a function that has become late is shown worse, although it asks for little.
+    worse = CODE.replace(
+        "    result = tail_quality(abs, INPUTS",
+        "    abs = lambda number: late(number)\n    abs.__qualname__ = 'abs'\n    result = tail_quality(abs, INPUTS",
+    )
+    pytester.makepyfile(worse.replace("at_least=0.5, rounds=40)\n    assert", "at_least=0.001, rounds=40)\n    assert"))
+    done = pytester.runpytest_inprocess(*ARGUMENTS, "--tail-quality-compare=stored", "-k", "kept")
+    done.assert_outcomes(failed=1, deselected=2)
+    done.stdout.fnmatch_lines(["*in 4: worse*"])
