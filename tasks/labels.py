@@ -39,8 +39,10 @@ def class_names(labels: Sequence[Label]) -> dict[int, str]:
     return {index: name if shared[name] == 1 else f"{name} ({index})" for index, name in names.items()}
 
 
-def read_class_folders(root: Path, class_count: int) -> list[Label]:
+def read_class_folders(root: Path, class_count: int | None) -> list[Label]:
     """Return the pictures below one folder per class; the sorted folder names are the classes 0 to ``class_count - 1``.
+
+    Without a ``class_count`` there may be any number of folders, and where all their names are whole numbers, these are the classes.
 
     Raises
     ------
@@ -55,7 +57,7 @@ def read_class_folders(root: Path, class_count: int) -> list[Label]:
             "task.root",
             root,
         )
-    if len(folders) != class_count:
+    if class_count is not None and len(folders) != class_count:
         raise InputError(
             f"{root} has {len(folders)} class folders and must have task.classes={class_count}, because the sorted folders are the class "
             f"indices; set task.classes={len(folders)} if these are all, add the missing ones (they may be empty), or list the pictures in "
@@ -63,8 +65,9 @@ def read_class_folders(root: Path, class_count: int) -> list[Label]:
             key="task.classes",
             value=class_count,
         )
+    numbered = class_count is None and all(folder.name.isdecimal() for folder in folders)
     labels = [
-        Label(path.relative_to(root).as_posix(), path, index, folder.name)
+        Label(path.relative_to(root).as_posix(), path, int(folder.name) if numbered else index, folder.name)
         for index, folder in enumerate(folders)
         for path in _pictures_below(folder)
     ]
@@ -85,7 +88,7 @@ def _pictures_below(folder: Path) -> Iterator[Path]:
                 yield Path(parent, name)
 
 
-def read_label_file(table: Path, class_count: int) -> list[Label]:
+def read_label_file(table: Path, class_count: int | None) -> list[Label]:
     """Return the pictures that ``labels.csv`` lists, in its order.
 
     Columns: ``file`` (relative to the table's folder), ``class_index`` (0 to ``class_count - 1``) and, if wished,
@@ -149,7 +152,7 @@ def _rows(table: Path) -> Iterator[tuple[int, Mapping[str | None, str | list[str
             ) from error
 
 
-def _label(row: Mapping[str | None, str | list[str] | None], table: Path, line: int, class_count: int) -> Label:
+def _label(row: Mapping[str | None, str | list[str] | None], table: Path, line: int, class_count: int | None) -> Label:
     """Return what one row says. A surplus field lies under the key None, a missing one has the value None."""
     if None in row:
         raise _bad_row(table, line, f"{row[None]!r} is more than the header has columns; quote fields that contain commas", value=row[None])
@@ -162,10 +165,9 @@ def _label(row: Mapping[str | None, str | list[str] | None], table: Path, line: 
         raise _bad_row(table, line, f"file={file!r} does not exist; add the picture or remove the line", "file", file, "not_found")
     if not re.fullmatch("-?[0-9]+", index):
         raise _bad_row(table, line, f"class_index={index!r} is not a whole number; write the index of the class", "class_index", index)
-    if not 0 <= int(index) < class_count:
-        raise _bad_row(
-            table, line, f"class_index={index} must lie in 0 to {class_count - 1}; correct it or set task.classes", "class_index", index
-        )
+    if int(index) < 0 or (class_count is not None and int(index) >= class_count):
+        most = "" if class_count is None else f" to {class_count - 1}"
+        raise _bad_row(table, line, f"class_index={index} must lie in 0{most}; correct it or set task.classes", "class_index", index)
     return Label(relative.as_posix(), path, int(index), name or str(int(index)), dict(_groups(row)))
 
 

@@ -9,7 +9,7 @@ from orchestrator.configuration.config import ModelConfig, TaskConfig
 from orchestrator.contracts import Model, Task
 from orchestrator.subject.targets import resolve
 
-BROUGHT_BY_USER = {"keras_classifier", "nanodet"}
+BROUGHT_BY_USER = {"estimator", "keras_classifier", "nanodet"}
 CONF = Path(__file__).parents[2] / "conf"
 MODELS = sorted((CONF / "model").glob("*.yaml"))
 TASKS = sorted((CONF / "task").glob("*.yaml"))
