@@ -36,7 +36,7 @@ SWAPS: dict[type, type] = {
 TIMEOUT_S = 120
 """Of a test; a mutant that hangs is killed."""
 AT_ONCE = 2
-IMPORTED = ("scipy.stats", "pyarrow.parquet", "pydantic", "psutil", "hydra", "hypothesis")
+IMPORTED = ("scipy.stats", "pyarrow.parquet", "pydantic", "psutil", "hydra", "hypothesis", "ray")
 """What most tests need, before the forks: a mutant takes half a second."""
 ENOUGH = 0.8
 FOLDERS = ("measurement", "storage", "running", "execution", "planning", "faults", "subject", "distributed", "commands", "servers")

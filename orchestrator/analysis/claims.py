@@ -35,8 +35,8 @@ CLAIMS = (
         "a difference of 10 %",
         30,
         30,
-        "of two trials that take turns, found on average in 4 of 5 sweeps or more at a deadline "
-        "that 80 % meet",
+        "of two trials that take turns, at a deadline that 80 % meet: found in 89 % of simulated "
+        "sweeps on average, in 6 % under the worst noise",
     ),
     Claim(
         "a p99 with an upper limit",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.commands.line import config_dirs, flag, overrides_alone, quiet, verb
 
 if TYPE_CHECKING:
-    from orchestrator.doctor.judge import Finding
+    from orchestrator.doctor.judge import Diagnosis
 
 
 @verb("doctor", "doctor cluster=address cluster.address=192.0.2.10:6379 system=v100,p100")
@@ -58,7 +58,7 @@ def command(overrides: tuple[str, ...], config_dirs: tuple[Path, ...], everythin
     return int(any(finding.grade == "bad" for finding in findings))
 
 
-def print_findings(findings: "list[Finding]", everything: bool = True) -> None:
+def print_findings(findings: "list[Diagnosis]", everything: bool = True) -> None:
     """Print one line per finding, of what is good only if asked for, and the number of each grade; the worst come first."""
     from orchestrator.doctor.judge import GRADES
     from orchestrator.report.table import Table, condensed
