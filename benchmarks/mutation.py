@@ -36,6 +36,8 @@ SWAPS: dict[type, type] = {
 TIMEOUT_S = 120
 """Of a test; a mutant that hangs is killed."""
 AT_ONCE = 2
+MOST = 40
+"""Tests that a mutant meets: those that run the fewest lines of its module."""
 IMPORTED = ("scipy.stats", "pyarrow.parquet", "pydantic", "psutil", "hydra", "hypothesis", "ray")
 """What most tests need, before the forks: a mutant takes half a second."""
 ENOUGH = 0.8
@@ -112,7 +114,7 @@ def tests_of(mutant: Mutant, seen: coverage.CoverageData) -> list[str]:
     # What a fixture ran, another test of its file may share.
     named = [one.partition("::")[0] if one.endswith("|setup") else one.rpartition("|")[0] for one in sorted(contexts - {""}, key=count.get)]
     found = [*dict.fromkeys(one for one in named if one.partition("::")[0] == one or one.partition("::")[0] not in named)]
-    return found or SLOW.get(Path(mutant.module).name, [])
+    return found[:MOST] or SLOW.get(Path(mutant.module).name, [])
 
 
 def begin(copied: Path, tests: list[str]) -> int:
@@ -173,7 +175,7 @@ def main() -> int:
             shutil.copy(f"{folder}/coverage", path)
         seen = coverage.CoverageData(str(path))
         seen.read()
-        ignored = shutil.ignore_patterns(".*", "results", "build", "docs")
+        ignored = shutil.ignore_patterns(".*", "results", "build")
         copies = [Path(shutil.copytree(ROOT, Path(folder, str(number)), ignore=ignored)) for number in range(AT_ONCE)]
         shares = []
         for room in asked.rooms:
