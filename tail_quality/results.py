@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.python_interface import Results
-from orchestrator.analysis.quality import intervals, scale_of
+from orchestrator.analysis.quality import intervals
 from orchestrator.analysis.ranking import Ranking, rankings
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import of_visits
@@ -28,14 +28,12 @@ from orchestrator.assessment.requirements import Requirements
 from orchestrator.assessment.subjects import Session, read_session
 from orchestrator.assessment.values import Threshold
 from orchestrator.contracts import InputError, nearest
-from orchestrator.metrics.interface import Scale
 from orchestrator.report.findings import text_lines
 from orchestrator.report.findings.campaign import findings
 from orchestrator.report.html.page import render
 from orchestrator.report.result_tables import answers, problem_tables
 from orchestrator.report.terminal import Terminal
 from orchestrator.stats.constants import FEW_UNITS
-from orchestrator.stats.interval import Interval
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.pair import LEVEL, Difference
 from orchestrator.stats.thresholds import primary_threshold
@@ -77,13 +75,11 @@ class Result(Results):
 
     def quality(self, deadline: str, of: str | None = None) -> float:
         """Return mean tail quality within a deadline, such as ``"20 ms"``."""
-        mean, _, scale = self._at(deadline, of)
-        return scale.shown(mean)
+        return self._at(deadline, of)[0]
 
     def quality_interval(self, deadline: str, of: str | None = None) -> tuple[float, float]:
         """Return the limits of its 95 % interval, of rounds to come."""
-        _, found, scale = self._at(deadline, of)
-        return scale.shown_limits(found.low, found.high)
+        return self._at(deadline, of)[1]
 
     def latency(self, percentile: float, of: str | None = None) -> float:
         """Return a percentile of latency, in ms: of the total time, or under load of the response time."""
@@ -165,12 +161,12 @@ class Result(Results):
             raise InputError(f"of={of}: names {len(found)} of {len(names)} trials; {nearest(str(of), names)}", "unknown", "of", of)
         return found[0]
 
-    def _at(self, deadline: str, of: str | None) -> tuple[float, Interval, Scale]:
-        data, within = self._data(of), bound_ns(deadline)
+    def _at(self, deadline: str, of: str | None) -> tuple[float, tuple[float, float]]:
+        data = self._data(of)
         judged = data.judged(data.metric)
-        curve = judged.curve(data.times[data.clock], [within])
+        curve = judged.curve(data.times[data.clock], [bound_ns(deadline)])
         [found] = intervals(judged, curve, data.answers_at_stake(judged), data.visits)
-        return float(curve[0].mean()), found, scale_of(judged)
+        return judged.shown(float(curve[0].mean())), judged.shown_limits(found.low, found.high)
 
 
 def bound_of(deadline: str) -> str:
