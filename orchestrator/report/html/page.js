@@ -74,7 +74,7 @@ for (const section of document.querySelectorAll("[data-task]")) {
   const far = (ms) => Math.abs(Math.log(ms / asked[1]));
   task.place = asked ? first.reduce((best, ms, at) => (far(ms) < far(first[best]) ? at : best), 0) : task.grids[task.clock].start;
   slider.addEventListener("input", () => { task.place = Number(slider.value); show(section, task); });
-  slider.addEventListener("change", () => history.replaceState(null, "", `#t${number}=${task.grids[task.clock].ms[task.place]}ms`));
+  slider.addEventListener("change", () => location.protocol === "about:" || history.replaceState(null, "", `#t${number}=${task.grids[task.clock].ms[task.place]}ms`)); // the frame of a notebook has no address
   clock?.addEventListener("change", () => { task.clock = clock.value; task.place = task.grids[task.clock].start; show(section, task); });
   section.querySelector("[data-controls]").hidden = false;
   show(section, task);
