@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain, pairwise, product
 
 import numpy as np
@@ -207,8 +208,9 @@ class Reading:
                 yield names[one], names[other], labels[before], labels[after], bool(apart)
 
 
-def readings(results: CampaignAnalysis) -> list[Reading]:
-    """Return what is drawn, per task.
+@lru_cache(maxsize=2)
+def readings(results: CampaignAnalysis) -> tuple[Reading, ...]:
+    """Return what is drawn, per task; it is made once.
 
     Raises InputError if trials of one task are judged by different metrics.
     """
@@ -220,7 +222,7 @@ def readings(results: CampaignAnalysis) -> list[Reading]:
             of_trial = known.setdefault((row["trial"], row["clock"]), {})
             of_trial.setdefault(row["threshold_ns"], row["flags"])
     points = min(MOST_POINTS, max(FEWEST_POINTS, DRAWN_POINTS // max(1, len(metrics))))
-    return [_reading(results, group, known, points) for group in results.groups]
+    return tuple(_reading(results, group, known, points) for group in results.groups)
 
 
 def _reading(
