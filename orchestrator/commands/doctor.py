@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @verb("doctor", "doctor cluster=address cluster.address=192.0.2.10:6379 system=v100,p100")
 @overrides_alone("[cluster=address cluster.address=HOST:PORT] [system=a,b]")
 @config_dirs
-@flag("--all", "everything", help="print what is good too, not only problems")
+@flag("--all", "everything", help="print all findings, not only problems")
 @quiet
 def command(overrides: tuple[str, ...], config_dirs: tuple[Path, ...], everything: bool, quiet: bool) -> int:
     """Check whether hosts are fit for timing, and say why not.
@@ -72,5 +72,5 @@ def print_findings(findings: "list[Diagnosis]", everything: bool = True) -> None
         title = "Doctor" if everything else "What disturbs timings here"
         terminal.table(Table(title, columns, rows) if everything else condensed(Table(title, columns, rows), ["what", "is", "seen", "why"]))
     counts = [f"{sum(finding.grade == grade for finding in findings)} {grade}" for grade in GRADES]
-    more = "" if everything or len(shown) == len(findings) else "; what is good too: doctor --all"
+    more = "" if everything or len(shown) == len(findings) else "; all findings: doctor --all"
     terminal.prose(f"{len(findings)} lines: {', '.join(counts)}{more}")

@@ -51,7 +51,7 @@ def complaint(texts: Iterable[str], settings: Mapping[str, object]) -> str | Non
     named = named_in(texts)
     for name in sorted(named - set(settings) - set(KNOWN)):
         known = ", ".join([*sorted(settings), *KNOWN])
-        return f"server.command names {{{name}}}, which has no value; add server.settings.{name}=VALUE or choose of {known}"
+        return f"server.command names {{{name}}}, which has no value; add server.settings.{name}=VALUE or choose among {known}"
     for name in sorted(set(settings) - named):
         return f"server.settings.{name} has no effect: neither server.command nor server.environment names {{{name}}}"
     return None

@@ -221,7 +221,7 @@ def trials_table(results: CampaignAnalysis) -> Table:
             note += f" On {', '.join(hosts)}: {flag}."
     if results.campaign.open_to:
         open_to = "; ".join(results.campaign.open_to)
-        note += f" Other users could have exchanged these results: {open_to}."
+        note += f" Other users could have replaced these results: {open_to}."
     return Table(
         title="Trials",
         columns=list(rows[0]) if rows else [],
