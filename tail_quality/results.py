@@ -134,7 +134,7 @@ class Result(Results):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the table, and the report with its charts and slider in a frame of its own."""
-        page = html.escape(render(self._analysed, ranked=self._ranked), quote=True)
+        page = html.escape(render(self._analysed), quote=True)
         return f'<pre>{html.escape(repr(self))}</pre><iframe srcdoc="{page}" style="width:100%;height:{FRAME_PX}px;border:0"></iframe>'
 
     @cached_property
