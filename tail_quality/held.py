@@ -67,7 +67,10 @@ def held_by(store: str | None) -> Held:
 
 @cache
 def _read(store: str) -> Held:
-    found: Held = pickle.loads(Path(store).read_bytes())  # noqa: S301 - written by the driver of this very trial
+    content = Path(store).read_bytes()
+    if sha256(content).hexdigest() != Path(store).name:
+        raise InputError(f"{store}: is not what its driver has written: measure again", "damaged")
+    found: Held = pickle.loads(content)  # noqa: S301 - its digest is in the trial that the driver gave to this process
     return found
 
 

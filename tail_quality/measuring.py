@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any, TypeVar
@@ -228,8 +229,9 @@ def stored(given: Held, isolate: bool) -> Iterator[list[str]]:
     from ray.cloudpickle import dumps
 
     with TemporaryDirectory(prefix=PREFIX) as folder:
-        store = Path(folder, "held.pickle")
-        store.write_bytes(dumps(given))  # type: ignore[no-untyped-call]
+        content = dumps(given)  # type: ignore[no-untyped-call]
+        store = Path(folder, sha256(content).hexdigest())
+        store.write_bytes(content)
         yield [f"system.paths={{model.store: {store}, task.store: {store}}}"]
 
 
