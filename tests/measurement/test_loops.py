@@ -1,7 +1,6 @@
 """The timed loops on fake clocks: their stamps, what they read and allocate, and queues against Lindley's recursion and a simulation."""
 
 import faulthandler
-import mmap
 import os
 import re
 import resource
@@ -135,7 +134,6 @@ def test_a_batch_that_raises_is_recorded_and_the_next_goes_on(scratch: Scratch, 
     assert (np.diff(stamps[:, 3]) > 0).all()
 
 
-@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTFORK"), reason="the system cannot keep memory from a fork")
 def test_a_copy_of_the_process_that_a_model_forks_writes_no_stamps(scratch: Scratch) -> None:
     def forks(batch: object) -> object:
         nonlocal copy
