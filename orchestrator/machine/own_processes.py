@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import psutil
 
-from orchestrator.machine.environment import boot_id, read_text
+from orchestrator.machine.environment import boot_id, first_bytes, read_text
 from orchestrator.machine.host import SAME_START_S, Identity
 
 NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
@@ -85,14 +85,11 @@ class Kin:
 
 
 def read_parents(known: Mapping[int, int] = MappingProxyType({})) -> dict[int, int]:
-    """Return the parent of each process of this machine; nothing where the system does not tell.
+    """Return the parent of each process of this machine.
 
     A process has the parent that is ``known``, as long as that lives: when it ends, another takes its place.
     """
-    try:
-        pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - half the time of paths
-    except OSError:
-        return {}
+    pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - half the time of paths
     found = {pid: known[pid] for pid in pids if known.get(pid) in pids}
     return found | {pid: int(fields[PARENT]) for pid in pids - found.keys() if (fields := _stat(pid))}
 
@@ -103,16 +100,7 @@ def read_cpu_ns(pids: Iterable[int]) -> dict[int, int]:
 
 
 def _stat(pid: int) -> list[bytes]:
-    try:
-        file = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
-    except OSError:
-        return []
-    try:
-        return os.read(file, 1024).rpartition(b")")[2].split()
-    except OSError:  # it ended meanwhile
-        return []
-    finally:
-        os.close(file)
+    return first_bytes(f"/proc/{pid}/stat", 1024).rpartition(b")")[2].split()
 
 
 def roots_beside(driver: Identity) -> tuple[int, ...]:

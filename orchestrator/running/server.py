@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import psutil
 
@@ -77,16 +78,6 @@ def order_of(settings: ServerSettings, cores: Sequence[int], inherited: Mapping[
     return Order(command, version, tuple(cores), {**kept, **threads, "RAY_USAGE_STATS_ENABLED": "0", **own})
 
 
-def ready_url(settings: ServerSettings) -> str:
-    """Return the URL that is asked until it answers 200."""
-    named = settings.ready_url
-    if named is None:
-        return str(settings.url)
-    if not named.startswith("/"):
-        return filled(named, {"host": settings.parts.hostname, "port": settings.parts.port, "url": settings.url})
-    return settings.parts._replace(path=named).geturl()
-
-
 class Server:
     """A server under a keeper, which writes into ``log``; that is quoted without its ``secret``.
 
@@ -111,7 +102,8 @@ class Server:
         """Wait until it says that it is ready, and return how long that took, in s. Raises TrialFailed if it does not in time, or ends."""
         began = time.monotonic()
         seen = "nothing answers"
-        url = ready_url(settings)
+        named = {"host": settings.parts.hostname, "port": settings.parts.port, "url": settings.url}
+        url = urljoin(str(settings.url), filled(settings.ready_url or "", named))
         request = urllib.request.Request(url, headers=headers_of(settings, self._secret))  # noqa: S310 - http(s), checked
         trusted = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=settings.ca))
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), trusted)  # no proxy: the server is on this host

@@ -128,7 +128,7 @@ class TrialWriter:
 
     def write_server_log(self, process: int, text: str) -> None:
         """Write what the server has written that a process of the trial had started."""
-        write_text(self._folder.server_log(process), text)
+        write_text(self._folder.within(f"server-{process}.log"), text)
 
     def append(self, timings: pa.RecordBatch | pa.Table, rows: pa.RecordBatch | pa.Table) -> None:
         """Store rounds: columns of ``schema.TIMINGS`` in order of round and sample, and one row of ``schema.ROUNDS`` each.
