@@ -212,10 +212,6 @@ def measure(asked: argparse.Namespace) -> Iterator[Figure]:
         yield from PARTS[part](*((500, 1) if asked.quick else (3000, 2)))
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
-
-
 BENCHMARK = Benchmark(
     "cluster",
     "What collecting from hosts costs, which are made out of this machine",
@@ -229,7 +225,7 @@ BENCHMARK = Benchmark(
         **{f"memory of {name}, growth in the second half": at_most(5) for name in ("driver", *SYSTEMS)},
     },
     is_quick=False,
-    options=options,
+    options={"parts": {"nargs": "*", "metavar": "PART", "help": f"of {', '.join(PARTS)}"}},
 )
 
 if __name__ == "__main__":

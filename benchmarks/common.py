@@ -71,9 +71,6 @@ def left_out(peer: str) -> Figure:
     return Figure(peer, None, note=f"left out: pip install {peer}")
 
 
-Options = Callable[[argparse.ArgumentParser], None]
-
-
 @dataclass(frozen=True)
 class Benchmark:
     """What a file measures, beside which peer, and the bars of figures by name.
@@ -84,7 +81,7 @@ class Benchmark:
     is_quick
         whether a run of all benchmarks with ``--quick`` contains it.
     options
-        adds its own options to the parser.
+        its own, with the arguments of ``add_argument``.
     """
 
     name: str
@@ -93,7 +90,7 @@ class Benchmark:
     bars: Mapping[str, Bar] = field(default_factory=dict)
     peer: str = ""
     is_quick: bool = True
-    options: Options = lambda parser: None
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def rows(self, asked: argparse.Namespace) -> Iterator[Row]:
         """Yield a row for each figure, and for a whole run one for each bar that no figure has, unless it names a peer that is left out."""
@@ -131,7 +128,8 @@ class Benchmark:
         parser = argparse.ArgumentParser(description=about)
         parser.add_argument("--quick", action="store_true", help="smaller sizes and fewer repeats")
         parser.add_argument("--json", action="store_true", help="a line of JSON for each figure")
-        self.options(parser)
+        for name, more in self.options.items():
+            parser.add_argument(name, **more)
         asked = parser.parse_args()
         missed = False
         for row in self.rows(asked):

@@ -113,10 +113,6 @@ def measure(asked: argparse.Namespace) -> Iterator[Figure]:
         yield from PARTS[part](*((12, 1) if asked.quick else (30, 3)))
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
-
-
 BENCHMARK = Benchmark(
     "dispatch",
     "What lies between rounds of 0.5 s, and how long the program takes to its first answer",
@@ -128,7 +124,7 @@ BENCHMARK = Benchmark(
         "`make quick` after installation": at_most(8),
     },
     peer="a bare Ray actor",
-    options=options,
+    options={"parts": {"nargs": "*", "metavar": "PART", "help": f"of {', '.join(PARTS)}"}},
 )
 
 if __name__ == "__main__":

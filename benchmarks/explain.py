@@ -141,10 +141,6 @@ def measure(asked: argparse.Namespace) -> Iterator[Figure]:
         yield Figure("quiet: no cause, or one that was seen", 100 * sum(quiet) / len(quiet), "%")
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--campaigns", type=int, default=10, help="of each kind")
-
-
 BENCHMARK = Benchmark(
     "explain",
     "Whether `explain` names a co-runner, and nothing where there is none",
@@ -152,7 +148,7 @@ BENCHMARK = Benchmark(
     bars={"disturbed: the co-runner is the first cause": at_least(90), "quiet: no cause, or one that was seen": at_least(90)},
     peer="an observer that reads /proc while the campaign runs",
     is_quick=False,
-    options=options,
+    options={"--campaigns": {"type": int, "default": 10, "help": "of each kind"}},
 )
 
 if __name__ == "__main__":

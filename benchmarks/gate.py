@@ -64,10 +64,6 @@ def measure(asked: argparse.Namespace) -> Iterator[Figure]:
         yield Figure("code slower on one core: found there alone", float(outcomes["cpu_1core"] == "worse" != outcomes["cpu_all"]))
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--comparisons", type=int, default=COMPARISONS, help="of equal settings, and as many of a slower model")
-
-
 COMPARISONS = 2
 BENCHMARK = Benchmark(
     "gate",
@@ -79,7 +75,7 @@ BENCHMARK = Benchmark(
         "code slower on one core: found there alone": at_least(1),
     },
     is_quick=False,
-    options=options,
+    options={"--comparisons": {"type": int, "default": COMPARISONS, "help": "of equal settings, and as many of a slower model"}},
 )
 
 if __name__ == "__main__":

@@ -45,10 +45,6 @@ def measure(asked: argparse.Namespace) -> Iterator[Figure]:
             yield from cost.figures(f"{rows:,} rows of {form} {shape}")
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("rows", nargs="?", type=int, metavar="ROWS")
-
-
 BENCHMARK = Benchmark(
     "importing",
     "What a table of times takes to import, from the start of the command to the campaign on disk",
@@ -59,7 +55,7 @@ BENCHMARK = Benchmark(
         for shape in SHAPES
         for what, bar in (("time", at_most(40)), ("peak memory", at_most(2048)))
     },
-    options=options,
+    options={"rows": {"nargs": "?", "type": int, "metavar": "ROWS"}},
 )
 
 if __name__ == "__main__":

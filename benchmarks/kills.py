@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -189,29 +189,30 @@ def measure(asked: argparse.Namespace) -> Iterator[Figure]:
                 outcomes.append(case(number))
                 print(f"{name} {number}: {outcomes[-1]}", file=sys.stderr, flush=True)
             yield Figure(f"{name}", len(outcomes))
-            yield Figure(f"{name}: rounds lost", sum(one.lost for one in outcomes))
-            yield Figure(f"{name}: rounds repeated", sum(one.repeated for one in outcomes))
-            yield Figure(f"{name}: hangs", sum(one.hang for one in outcomes))
-            yield Figure(f"{name}: something left after {CLEAN_S:g} s", sum(bool(one.left) for one in outcomes))
-            yield Figure(f"{name}: not finished", sum(one.unfinished for one in outcomes))
+            for what, of in COUNTED.items():
+                yield Figure(f"{name}: {what}", sum(of(one) for one in outcomes))
             if name == "signals":
                 yield Figure(f"{name}: exit code not 130", sum(one.wrong_code for one in outcomes))
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--only", choices=["kills", "signals"])
-    parser.add_argument("--count", type=int)
-    parser.add_argument("--first", type=int, default=0, help="the number of the first case")
-
-
-COUNTED = ("rounds lost", "rounds repeated", "hangs", f"something left after {CLEAN_S:g} s", "not finished")
+COUNTED: dict[str, Callable[[Outcome], int]] = {
+    "rounds lost": lambda one: one.lost,
+    "rounds repeated": lambda one: one.repeated,
+    "hangs": lambda one: one.hang,
+    f"something left after {CLEAN_S:g} s": lambda one: bool(one.left),
+    "not finished": lambda one: one.unfinished,
+}
 BENCHMARK = Benchmark(
     "kills",
     "What deaths of processes and signals cost small campaigns",
     measure,
     bars={f"{name}: {what}": at_most(0) for name in ("kills", "signals") for what in COUNTED} | {"signals: exit code not 130": at_most(0)},
     is_quick=False,
-    options=options,
+    options={
+        "--only": {"choices": ["kills", "signals"]},
+        "--count": {"type": int},
+        "--first": {"type": int, "default": 0, "help": "the number of the first case"},
+    },
 )
 
 if __name__ == "__main__":

@@ -75,17 +75,13 @@ def verbs(directory: Path, scratch: Path) -> dict[str, list[object]]:
     }
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--visit", type=int, default=0, help="rounds in each visit; visits lie apart. By default there are none")
-
-
 BENCHMARK = Benchmark(
     "long_trial",
     "What the commands take that read a trial of very many rounds of one sample, with all evidence",
     measure,
     bars={f"{verb}, {ROUNDS:,} rounds: peak memory": at_most(2048) for verb in verbs(Path(), Path())},
     is_quick=False,
-    options=options,
+    options={"--visit": {"type": int, "default": 0, "help": "rounds in each visit; visits lie apart. By default there are none"}},
 )
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Change a module in small ways, and count the changes that its tests notice.
+"""Change rooms of the package in small ways, and count the changes that their tests notice.
 
-``python benchmarks/mutation.py MODULE.py TESTS... [--sample 40] [--seed 0]`` mutates a copy of the repository: comparisons,
-arithmetic, ``and``/``or``, conditions and numbers. It prints every mutant that survives, and the share that was killed.
-Run it by hand over orchestrator/measurement, storage and running; at least 80 % should be killed.
+``python benchmarks/mutation.py [measurement storage running] [--sample 60] [--seed 0] [--coverage FILE]`` mutates copies of the
+repository: comparisons, arithmetic, ``and``/``or``, conditions, numbers and switches. A mutant meets the fast tests that run its
+line, found by one run with coverage, which FILE keeps for the next call. Not mutated: annotations, docstrings, what ``raise``
+says, and the switches ``strict``, ``frozen`` and ``slots``. Prints every mutant that survives, and the share that was killed of each
+module and room; exit code 1 where a room is below 80 %. A line that only slow tests run, or a process that a test starts, has no test.
 """
 
 from __future__ import annotations
@@ -11,13 +13,19 @@ import argparse
 import ast
 import copy
 import os
+import queue
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
+
+import coverage
 
 ROOT = Path(__file__).parents[1]
 SWAPS: dict[type, type] = {
@@ -27,6 +35,20 @@ SWAPS: dict[type, type] = {
 }  # fmt: skip
 TIMEOUT_S = 600
 """A mutant that hangs is killed."""
+AT_ONCE = 2
+ENOUGH = 0.8
+FOLDERS = ("measurement", "storage", "running", "execution", "planning", "faults", "subject", "distributed", "commands", "servers")
+"""Folders of tests; those of other rooms use these rooms too, and check other things."""
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:randomly")
+
+
+class Mutant(NamedTuple):
+    """A change: its module, the lines of its statement, what stands there instead, and the whole source."""
+
+    module: str
+    lines: range
+    text: str
+    source: str
 
 
 def changed(node: ast.AST) -> ast.AST | None:
@@ -48,23 +70,50 @@ def changed(node: ast.AST) -> ast.AST | None:
     return new
 
 
-def mutants(source: str) -> Iterator[tuple[int, str, str]]:
-    """Yield the line, what stands there instead, and the whole source of every mutant."""
-    tree = ast.parse(source)
-    count = sum(1 for _ in ast.walk(tree))
-    for place in range(count):
-        tree = ast.parse(source)
-        node = [*ast.walk(tree)][place]
+def statements(node: ast.AST, statement: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
+    """Yield every node below one that a change of behaviour can begin at, and its statement."""
+    for name, field in ast.iter_fields(node):
+        for child in field if isinstance(field, list) else [field]:
+            match child:
+                case ast.AST() if name in {"annotation", "returns"}:
+                    pass
+                case ast.Raise() | ast.keyword(arg="strict" | "frozen" | "slots") | ast.If(test=ast.Name(id="TYPE_CHECKING")):
+                    pass
+                case ast.AST():
+                    own = child if isinstance(child, ast.stmt) else statement
+                    yield child, own
+                    yield from statements(child, own)
+
+
+def mutants(module: str) -> Iterator[Mutant]:
+    tree = ast.parse((ROOT / module).read_text("utf-8"))
+    for node, statement in [*statements(tree, tree)]:
         new = changed(node)
         if new is not None:
+            before = dict(node.__dict__)
             node.__dict__.update(new.__dict__)
-            yield node.lineno, ast.unparse(new).splitlines()[0], ast.unparse(ast.fix_missing_locations(tree))
+            end = statement.body[0].lineno if hasattr(statement, "body") else statement.end_lineno + 1
+            lines = range(node.lineno, max(end, node.lineno + 1))
+            yield Mutant(module, lines, ast.unparse(new).splitlines()[0], ast.unparse(tree))
+            node.__dict__.update(before)
+
+
+def tests_of(mutant: Mutant, seen: coverage.CoverageData) -> list[str]:
+    """Return the fast tests that run a line, those of the fewest lines first; the tests of the module for a line that runs at import."""
+    by_line = seen.contexts_by_lineno(str(ROOT / mutant.module))
+    contexts = {one for line in mutant.lines for one in by_line.get(line, ())}
+    if "" in contexts:
+        contexts = {one for found in by_line.values() for one in found}
+    count = Counter(one for found in by_line.values() for one in found)
+    # What a fixture ran, another test of its file may share.
+    named = [one.partition("::")[0] if one.endswith("|setup") else one.rpartition("|")[0] for one in sorted(contexts - {""}, key=count.get)]
+    return [*dict.fromkeys(one for one in named if one.partition("::")[0] == one or one.partition("::")[0] not in named)]
 
 
 def is_killed(copied: Path, tests: list[str]) -> bool:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:randomly", *tests]
-    environment = {**os.environ, "PYTHONPATH": str(copied)}
+    environment = {**os.environ, "PYTHONPATH": str(copied), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
+        command = [*PYTEST, "-x", *tests]
         return subprocess.run(command, cwd=copied, env=environment, capture_output=True, timeout=TIMEOUT_S, check=False).returncode != 0
     except subprocess.TimeoutExpired:
         return True
@@ -72,26 +121,48 @@ def is_killed(copied: Path, tests: list[str]) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("module")
-    parser.add_argument("tests", nargs="+")
-    parser.add_argument("--sample", type=int, default=40)
+    parser.add_argument("rooms", nargs="*", default=["measurement", "storage", "running"])
+    parser.add_argument("--sample", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--coverage", type=Path)
     asked = parser.parse_args()
-    every = [*mutants((ROOT / asked.module).read_text("utf-8"))]
-    chosen = random.Random(asked.seed).sample(every, min(asked.sample, len(every)))
-    with tempfile.TemporaryDirectory() as folder:
-        copied = Path(shutil.copytree(ROOT, Path(folder) / "copy", ignore=shutil.ignore_patterns(".git", ".venv", "results", "build")))
-        if is_killed(copied, asked.tests):
-            raise SystemExit("the tests fail without any change")
-        killed = 0
-        for line, text, source in chosen:
-            (copied / asked.module).write_text(source, "utf-8")
-            noticed = is_killed(copied, asked.tests)
-            killed += noticed
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as threads:
+        path = asked.coverage or Path(folder, "kept")
+        if not path.exists():
+            # no settings: processes that tests start belong to no test
+            watched = ("-n2", "--cov=orchestrator", "--cov-context=test", "--cov-config=/dev/null", "--cov-report=")
+            environment = {**os.environ, "COVERAGE_FILE": f"{folder}/coverage", "PYTHONPATH": str(ROOT)}
+            subprocess.run([*PYTEST, *watched, *(f"tests/{one}" for one in FOLDERS)], cwd=ROOT, env=environment, check=True)
+            shutil.copy(f"{folder}/coverage", path)
+        seen = coverage.CoverageData(str(path))
+        seen.read()
+        copies: queue.Queue[Path] = queue.Queue()
+        for number in range(AT_ONCE):
+            ignored = shutil.ignore_patterns(".*", "results", "build", "docs")
+            copies.put(Path(shutil.copytree(ROOT, Path(folder, str(number)), ignore=ignored)))
+
+        def killed(mutant: Mutant) -> bool:
+            copied, tests = copies.get(), tests_of(mutant, seen)
+            (copied / mutant.module).write_text(mutant.source, "utf-8")
+            noticed = bool(tests) and is_killed(copied, tests)
+            shutil.copy(ROOT / mutant.module, copied / mutant.module)
+            copies.put(copied)
             if not noticed:
-                print(f"{asked.module}:{line}: {text}", flush=True)
-    print(f"{killed} of {len(chosen)} mutants killed ({killed / len(chosen):.0%}); there are {len(every)}")
-    return 0
+                print(f"{mutant.module}:{mutant.lines[0]}: {mutant.text} ({len(tests)} tests)", flush=True)
+            return noticed
+
+        shares = []
+        for room in asked.rooms:
+            modules = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "orchestrator" / room).rglob("*.py"))
+            every = [mutant for module in modules for mutant in mutants(module)]
+            chosen = random.Random(asked.seed).sample(every, min(asked.sample, len(every)))
+            found = [*zip(chosen, threads.map(killed, chosen), strict=True)]
+            for module in modules:
+                of_module = [noticed for mutant, noticed in found if mutant.module == module]
+                print(f"{module:50} {sum(of_module):4} of {len(of_module):4} mutants killed")
+            shares.append(sum(noticed for _, noticed in found) / len(found))
+            print(f"{room}: {shares[-1]:.0%} of {len(found)} mutants killed; there are {len(every)}", flush=True)
+    return min(shares) < ENOUGH
 
 
 if __name__ == "__main__":

@@ -46,9 +46,7 @@ def measure(asked: argparse.Namespace) -> Iterator[Figure]:
         yield Figure(f"set {name}: largest difference", max(found), "", f"the program's {len(found):,} values")
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    about = "timings_NAME.csv.gz, predictions_NAME and expected_NAME.json of each set; by default where the tests look for them"
-    parser.add_argument("--sets", type=Path, metavar="DIR", help=about)
+SETS = "timings_NAME.csv.gz, predictions_NAME and expected_NAME.json of each set; by default where the tests look for them"
 
 
 def sets_of_the_tests() -> Path:
@@ -64,7 +62,7 @@ BENCHMARK = Benchmark(
     measure,
     bars={f"set {name}: largest difference": at_most(1e-9) for name in "abc"} | {"set a: processor time": at_most(60)},
     peer="the paper's program",
-    options=options,
+    options={"--sets": {"type": Path, "metavar": "DIR", "help": SETS}},
 )
 
 if __name__ == "__main__":

@@ -185,11 +185,6 @@ def measure(asked: argparse.Namespace) -> Iterator[Figure]:
             yield from of_model(name, CASES[name], Path(scratch))
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(CASES)}; all by default")
-    parser.add_argument("--directory", type=Path, help="where checkpoints are written for a while; the system's own place by default")
-
-
 BENCHMARK = Benchmark(
     "paper_models",
     "Whether the study's vision models, of random weights, run at their published size and answer as their own libraries do",
@@ -205,7 +200,10 @@ BENCHMARK = Benchmark(
     },
     peer="timm, transformers",
     is_quick=False,
-    options=options,
+    options={
+        "models": {"nargs": "*", "metavar": "MODEL", "help": f"of {', '.join(CASES)}; all by default"},
+        "--directory": {"type": Path, "help": "where checkpoints are written for a while; the system's own place by default"},
+    },
 )
 
 if __name__ == "__main__":

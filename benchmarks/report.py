@@ -179,10 +179,6 @@ def measure(asked: argparse.Namespace) -> Iterator[Figure]:
         yield Figure(f"{name}: page", (directory / "report.html").stat().st_size / 1e6, "MB")
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--directory", type=Path, help="where the campaign is made up, and stays")
-
-
 BENCHMARK = Benchmark(
     "report",
     "What the command `report` takes over a large campaign",
@@ -190,7 +186,7 @@ BENCHMARK = Benchmark(
     bars={
         f"{TRIALS} trials of 1,000,000 times: {what}": at_most(limit) for what, limit in (("time", 90), ("peak memory", 3072), ("page", 15))
     },
-    options=options,
+    options={"--directory": {"type": Path, "help": "where the campaign is made up, and stays"}},
 )
 
 if __name__ == "__main__":

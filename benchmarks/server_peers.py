@@ -158,17 +158,6 @@ def measure(asked: argparse.Namespace) -> Iterator[Figure]:
             yield from (Figure(f"{name} at {rate:g}/s", None, note=why) for name, why in failed.items())
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    venv = os.environ.get(VARIABLE)
-    parser.add_argument("--peers", type=Path, default=venv and Path(venv), metavar="VENV", help="the environment of the other clients")
-    parser.add_argument("--only", type=lambda text: text.split(","), default=list(COMMANDS), help=f"of {', '.join(COMMANDS)}")
-    parser.add_argument("--server", choices=list(MORE), default="instant")
-    parser.add_argument("--rates", type=lambda text: [float(part) for part in text.split(",")], default=[50.0, 200.0])
-    parser.add_argument("--law", choices=list(LAWS), default="periodic", help="LoadGen has poisson alone")
-    parser.add_argument("--seconds", type=float, default=8.0)
-    parser.add_argument("--repeats", type=int, default=3)
-
-
 BENCHMARK = Benchmark(
     "server_peers",
     "How late requests are sent to a local server, and what their answers take, beside other clients",
@@ -176,7 +165,15 @@ BENCHMARK = Benchmark(
     bars={f"own delay p50 at {rate}/s": at_most(100) for rate in (50, 200)},
     peer="GuideLLM, AIPerf, LoadGen",
     is_quick=False,
-    options=options,
+    options={
+        "--peers": {"type": Path, "default": os.environ.get(VARIABLE), "metavar": "VENV", "help": "the environment of the other clients"},
+        "--only": {"type": lambda text: text.split(","), "default": list(COMMANDS), "help": f"of {', '.join(COMMANDS)}"},
+        "--server": {"choices": list(MORE), "default": "instant"},
+        "--rates": {"type": lambda text: [float(part) for part in text.split(",")], "default": [50.0, 200.0]},
+        "--law": {"choices": list(LAWS), "default": "periodic", "help": "LoadGen has poisson alone"},
+        "--seconds": {"type": float, "default": 8.0},
+        "--repeats": {"type": int, "default": 3},
+    },
 )
 
 if __name__ == "__main__":

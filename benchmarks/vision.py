@@ -33,10 +33,6 @@ def measure(asked: argparse.Namespace) -> Iterator[Figure]:
     yield Figure("time", cost.seconds, "s")
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="*", metavar="KEY=VALUE", help="replace or add to the sweep's")
-
-
 BENCHMARK = Benchmark(
     "vision",
     "What the vision sweep answers, and how long it takes",
@@ -49,7 +45,7 @@ BENCHMARK = Benchmark(
         "time": at_most(240),
     },
     is_quick=False,
-    options=options,
+    options={"words": {"nargs": "*", "metavar": "KEY=VALUE", "help": "replace or add to the sweep's"}},
 )
 
 if __name__ == "__main__":

@@ -91,10 +91,10 @@ class Agreement:
 
     @property
     def verdict(self) -> str:
-        """``differs`` beyond the noise of repeats, else ``agrees``; ``not told`` where the noise is unknown or above half of the figure."""
+        """``differs`` beyond the noise of repeats, else ``agrees``; ``undecided`` where noise is unknown or above half the figure."""
         if abs(self.difference_ms) > self.noise_ms:
             return "differs"
-        return "agrees" if self.noise_ms <= SMALL_NOISE * self.ours_ms else "not told"
+        return "agrees" if self.noise_ms <= SMALL_NOISE * self.ours_ms else "undecided"
 
 
 def agreement(ours: Sequence[float], theirs: Sequence[float]) -> Agreement:

@@ -10,30 +10,28 @@ from typing import Literal
 
 import pyarrow as pa
 import pytest
-from virtual_clock import at_rest
+from null_trials import null_document, planned
+from virtual_clock import SteppingClock, at_rest
 
 from orchestrator.commands import line
 from orchestrator.commands.progress import Progress
-from orchestrator.configuration.config import Trial, parse_trial
-from orchestrator.machine.host import read_machine
+from orchestrator.configuration.config import Trial
 from orchestrator.running.inline import InlineExecutor, InlineJob, InlineSession
 from orchestrator.running.pipeline import run_trials
-from orchestrator.running.plan import Candidate, make_plan_of
 from orchestrator.storage.handover import Rounds
 from orchestrator.storage.records import CampaignRecord, Pairing, PlannedTrial
 from orchestrator.storage.writer import CampaignWriter
-from orchestrator.subject.inspection import Inspector
 
 Measure = Callable[..., Path]
 INFERENCE = 3
 """A round reads the clock once, then four times a sample; the third of these ends the inference."""
 
 
-class NoisyClock:
+class ProcessClock(SteppingClock):
     """Every stage takes 1 ms with 5 % noise, inference 2 ms and longer by a share; a whole process is faster or slower by 1 %."""
 
     def __init__(self) -> None:
-        self._now = self._readings = 0
+        super().__init__(self._stage_ns)
         self._processes: dict[str, tuple[random.Random, float, float, float]] = {}
 
     def begin_process(self, name: str, seed: int, slower: float, noise: float) -> None:
@@ -43,20 +41,17 @@ class NoisyClock:
 
     def begin_round(self, name: str) -> None:
         self._random, self._slower, self._noise, self._process = self._processes[name]
-        self._readings = 0
+        self.readings = 0
 
-    def __call__(self) -> int:
-        stage = self._readings % 4
-        self._readings += 1
-        median_ms = 2 * (1 + self._slower) if stage == INFERENCE else 1
-        self._now += round(median_ms * self._process * self._random.lognormvariate(0, self._noise) * 1_000_000)
-        return self._now
+    def _stage_ns(self) -> int:
+        median_ms = 2 * (1 + self._slower) if (self.readings - 1) % 4 == INFERENCE else 1
+        return round(median_ms * self._process * self._random.lognormvariate(0, self._noise) * 1_000_000)
 
 
 class Processes(InlineExecutor):
     """Gives every process a speed of its own."""
 
-    def __init__(self, scratch: Path, cache_dir: Path, clock: NoisyClock, seed: int, slower: Mapping[str, float], noise: float) -> None:
+    def __init__(self, scratch: Path, cache_dir: Path, clock: ProcessClock, seed: int, slower: Mapping[str, float], noise: float) -> None:
         self._told = clock
         super().__init__(scratch, cache_dir, self._told, self._told)
         self._seed, self._slower, self._noise = seed, slower, noise
@@ -82,27 +77,29 @@ class Processes(InlineExecutor):
 def plan_of(
     repeats: int, rounds: int, systems: tuple[str, ...], model: Mapping[str, object], task: Mapping[str, object], max_errors: int
 ) -> tuple[PlannedTrial, ...]:
-    candidates = []
-    for system in systems:
-        document = {
-            "model": {
-                "name": "null", "kind": "image_classification", "target": "null_targets:NullModel", "runtimes": ["torch"],
-                "sleep_ms": 0, "wrong": [3, 7], "raises_on": [], "fails_to_load": False, "dies": False, **model,
+    documents = [
+        null_document(
+            model={"wrong": [3, 7], **model},
+            task=task,
+            system={"name": system, "cores": 1 if system == "cpu_1core" else None},
+            measurement={
+                "min_rounds": rounds,
+                "max_rounds": rounds,
+                "repeat": repeats,
+                "max_errors": max_errors,
+                "lead_in": 0,
+                "visit_rounds": 5,
             },
-            "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 20, **task},
-            "system": {"name": system, "cores": 1 if system == "cpu_1core" else None},
-            "runtime": {"name": "torch"},
-            "measurement": {"rule": "rounds", "min_rounds": rounds, "max_rounds": rounds, "repeat": repeats, "max_errors": max_errors, "lead_in": 0, "visit_rounds": 5},
-        }  # fmt: skip
-        trial = parse_trial(document)
-        candidates.append(Candidate(trial, Inspector().open(trial).inspection, read_machine()))
-    return make_plan_of(candidates).trials
+        )
+        for system in systems
+    ]
+    return tuple(planned(*documents))
 
 
 @contextmanager
 def opened(
     directory: Path,
-    clock: NoisyClock,
+    clock: ProcessClock,
     *,
     repeats: int = 3,
     seed: int = 0,
@@ -138,7 +135,7 @@ def measure(null_targets: Path, tmp_path: Path, tmp_path_factory: pytest.TempPat
         asked = repr((name, sorted(options.items())))
         if asked not in measured:
             measured[asked] = tmp_path_factory.mktemp("measured") / name
-            with opened(measured[asked], NoisyClock(), **options) as (trials, go):  # type: ignore[arg-type]
+            with opened(measured[asked], ProcessClock(), **options) as (trials, go):  # type: ignore[arg-type]
                 go(list(trials))
         return Path(shutil.copytree(measured[asked], tmp_path / name, symlinks=True))
 
@@ -154,7 +151,7 @@ def measure_pairs(
     def run(before: Mapping[str, object] | None = None, after: Mapping[str, object] | None = None, **options: object) -> tuple[Path, Path]:
         asked = repr((before, after, sorted(options.items())))
         if asked not in measured:
-            folder, clock = tmp_path_factory.mktemp("pairs"), NoisyClock()
+            folder, clock = tmp_path_factory.mktemp("pairs"), ProcessClock()
             measured[asked] = folder
             sides: list[tuple[Literal["a", "b"], Mapping[str, object]]] = [("a", before or {}), ("b", {"seed": 1, **(after or {})})]
             with ExitStack() as stack:

@@ -14,33 +14,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from virtual_clock import run
+from virtual_clock import SteppingClock, run
 
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.measurement.load_loop import Service, serve, service_of, waiting
 from orchestrator.measurement.scratch import Scratch, read_scratch
 from orchestrator.measurement.timing import DROPPED, STAMPS, Stages, run_batches, time_batches
 from orchestrator.stats.queueing import gamma, waits
-
-
-class FakeClock:
-    """Moves by what the stages say they take, and by one more ns per reading."""
-
-    def __init__(self) -> None:
-        self.now = 1_000
-        self.readings = 0
-
-    def __call__(self) -> int:
-        self.now += 1
-        self.readings += 1
-        return self.now
-
-    def stage(self, takes_ns: int) -> Callable[[object], object]:
-        def call(value: object) -> object:
-            self.now += takes_ns
-            return value
-
-        return call
 
 
 def same(value: object) -> object:
@@ -58,7 +38,7 @@ def scratch(tmp_path: Path) -> Scratch:
 
 
 def test_each_stage_is_timed_by_its_own_stamps(scratch: Scratch) -> None:
-    clock = FakeClock()
+    clock = SteppingClock(lambda: 1)
     answers, errors = run_batches(
         [["a"], ["b"], ["c"]], Stages(clock.stage(10), clock.stage(100), clock.stage(1_000)), scratch.stamps, clock
     )
@@ -69,18 +49,18 @@ def test_each_stage_is_timed_by_its_own_stamps(scratch: Scratch) -> None:
     assert not scratch.array().any()
 
 
-def closed_loop(count: int, clock: FakeClock, stamps: memoryview) -> None:
+def closed_loop(count: int, clock: SteppingClock, stamps: memoryview) -> None:
     time_batches([(1,)] * count, SAME, stamps, [None] * count, 0, clock)
 
 
-def open_loop(count: int, clock: FakeClock, stamps: memoryview) -> None:
+def open_loop(count: int, clock: SteppingClock, stamps: memoryview) -> None:
     serve([0] * count, [1] * count, SAME, stamps, Service(), clock, lambda moment: clock())
 
 
 @pytest.mark.parametrize(("loop", "around"), [(closed_loop, 0), (open_loop, 1)])
 def test_the_clock_is_read_four_times_a_sample(loop: Callable[..., None], around: int) -> None:
     for count in (1, 10, 100):
-        clock = FakeClock()
+        clock = SteppingClock(lambda: 1)
         loop(count, clock, memoryview(bytearray(8 * STAMPS * count)).cast("q"))
         assert clock.readings == 4 * count + around
 
@@ -125,7 +105,7 @@ def test_a_batch_that_raises_is_recorded_and_the_next_goes_on(scratch: Scratch, 
             raise RuntimeError("bad input\nwith more lines")
         return batch
 
-    answers, errors = run_batches("abc", Stages(same, infer, list), scratch.stamps, FakeClock())
+    answers, errors = run_batches("abc", Stages(same, infer, list), scratch.stamps, SteppingClock())
     assert answers == [None if batch in bad else [batch] for batch in "abc"]
     assert list(errors) == ["abc".index(batch) for batch in bad]
     assert all(re.fullmatch(r"RuntimeError: bad input \(test_loops.py, line \d+, in infer\)", message) for message in errors.values())
@@ -147,9 +127,9 @@ def test_a_copy_of_the_process_that_a_model_forks_writes_no_stamps(scratch: Scra
         return batch
 
     copy = 0
-    run_batches([["a"], ["b"], ["c"]], Stages(same, forks, list), scratch.stamps, FakeClock())
+    run_batches([["a"], ["b"], ["c"]], Stages(same, forks, list), scratch.stamps, SteppingClock())
     assert os.WTERMSIG(os.waitpid(copy, 0)[1]) == signal.SIGSEGV
-    assert scratch.array()[0].tolist() == [1_001, 1_002, 1_003, 1_004]
+    assert scratch.array()[0].tolist() == [1_000_000, 2_000_000, 3_000_000, 4_000_000]
 
 
 def test_what_a_killed_process_leaves_can_be_read(scratch: Scratch) -> None:
@@ -161,7 +141,7 @@ def test_what_a_killed_process_leaves_can_be_read(scratch: Scratch) -> None:
         return batch
 
     with pytest.raises(KeyboardInterrupt):
-        run_batches([["a"], ["b"], ["c"]], Stages(same, infer, list), scratch.stamps, FakeClock())
+        run_batches([["a"], ["b"], ["c"]], Stages(same, infer, list), scratch.stamps, SteppingClock())
     left = read_scratch(scratch.path)
     assert left is not None
     assert (left.round, left.monotonic_ns, left.wall_ns, left.origin_ns) == (7, 50, 60, 0)

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from browsing import DESK, slide
+from null_trials import null_trial
 from small_campaign import importable
-from virtual_clock import at_rest
+from virtual_clock import SteppingClock, at_rest
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.commands.progress import Progress
-from orchestrator.configuration.config import parse_trial
 from orchestrator.machine.host import read_machine
 from orchestrator.report.html.page import render
 from orchestrator.running.inline import InlineExecutor
@@ -44,36 +44,20 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: looks at a page in headless Chromium")
 
 
-class LeapingClock:
+def leaping_clock() -> SteppingClock:
     """Each reading is some time after the last one, by a seed; later trials are slower, which are measured one after another."""
-
-    def __init__(self) -> None:
-        self._now, self._readings = 0, 0
-        self._random = np.random.default_rng(5)
-
-    def __call__(self) -> int:
-        self._readings += 1
-        self._now += int(1e6 * (1 + 0.3 * (self._readings // READINGS_PER_TRIAL)) * self._random.lognormal(0, 0.2))
-        return self._now
-
-    def now(self) -> int:
-        """Return the last reading."""
-        return self._now
+    chance = np.random.default_rng(5)
+    clock = SteppingClock(lambda: int(1e6 * (1 + 0.3 * (clock.readings // READINGS_PER_TRIAL)) * chance.lognormal(0, 0.2)))
+    return clock
 
 
 def trial(system: str, runtime: str, rounds: int = 24, **model: object) -> Candidate:
-    parsed = parse_trial(
-        {
-            "model": {
-                "name": "null", "kind": "image_classification", "target": "null_targets:NullModel", "runtimes": ["torch", "onnxruntime"],
-                "sleep_ms": 0, "wrong": [3, 7], "raises_on": [], "fails_to_load": False, "dies": False,
-            } | model,
-            "task": {"name": "numbers", "kind": "image_classification", "target": "null_targets:Numbers", "count": 20},
-            "system": {"name": system},
-            "runtime": {"name": runtime},
-            "measurement": {"rule": "paper", "min_rounds": rounds, "max_rounds": rounds, "schedule": "sequential"},
-        }
-    )  # fmt: skip
+    parsed = null_trial(
+        model={"runtimes": ["torch", "onnxruntime"], "wrong": [3, 7], **model},
+        system={"name": system},
+        runtime={"name": runtime},
+        measurement={"rule": "paper", "min_rounds": rounds, "max_rounds": rounds, "schedule": "sequential"},
+    )
     return Candidate(parsed, Inspector().open(parsed).inspection, read_machine())
 
 
@@ -101,7 +85,7 @@ def measured(folder: Path, candidates: list[Candidate]) -> Path:
         left_out=(LeftOut(pair=("null", "<i>tensorflow</i>"), reason="offers </script> no such runtime"),),
     )
     with CampaignWriter.create(folder / "results", record) as writer, tempfile.TemporaryDirectory() as scratch:
-        clock = LeapingClock()
+        clock = leaping_clock()
         executor = InlineExecutor(Path(scratch), folder / "cache", clock, clock.now)  # without a guard, which is a process of its own
         run_trials(list(planned), executor, writer, Progress(len(planned), None), threading.Event(), now_ns=at_rest)
     return folder / "results"

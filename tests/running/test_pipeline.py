@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from null_trials import OPTIONS, null_document, planned
 from scipy.stats import chisquare
-from virtual_clock import NoisyClock
+from virtual_clock import NoisyClock, SteppingClock
 
 from orchestrator.analysis.campaign_analysis import analyse
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -23,22 +23,6 @@ from orchestrator.running.trial_judge import kernel_flags
 from orchestrator.storage.handover import Rounds
 from orchestrator.storage.reader import Campaign
 from orchestrator.storage.records import PlannedTrial
-
-
-class FakeClock:
-    """Each reading is 1 ms after the last one, so every stage takes exactly 1 ms."""
-
-    def __init__(self) -> None:
-        self._now = 0
-
-    def __call__(self) -> int:
-        self._now += 1_000_000
-        return self._now
-
-    def now(self) -> int:
-        """Return the last reading."""
-        return self._now
-
 
 Measure = Callable[..., Campaign]
 
@@ -58,7 +42,7 @@ def measure(null_targets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return run_rounds(worker, first, count, visit)
 
     def run(trials: list[PlannedTrial], rounds: int = -1, clock: Any = None, **more: Any) -> Campaign:
-        clock = clock or FakeClock()
+        clock = clock or SteppingClock()
         began_ns = next(begins_ns)  # by a clock of the machine, which goes on while that of the times begins anew
         left[:] = [rounds]
         stop.clear()

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from virtual_clock import VirtualClock
 
 from orchestrator.configuration.config import Trial, parse_trial
 from orchestrator.storage import schema
@@ -14,16 +15,6 @@ from orchestrator.storage.writer import CampaignWriter
 
 Round = tuple[pa.RecordBatch, pa.RecordBatch]
 TRIAL_ID = "net-digits-cpu_1core-torch-0a1b2c3d-r0"
-
-
-class FakeClock:
-    """Seconds that pass only when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def make_trial(repeat: int = 0) -> Trial:
@@ -91,8 +82,8 @@ def make_round(
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+def clock() -> VirtualClock:
+    return VirtualClock(())
 
 
 @pytest.fixture
@@ -116,6 +107,6 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def campaign(directory: Path, clock: FakeClock) -> Iterator[CampaignWriter]:
+def campaign(directory: Path, clock: VirtualClock) -> Iterator[CampaignWriter]:
     with CampaignWriter.create(directory, make_record(trials=2), clock=clock) as writer:
         yield writer

@@ -1,4 +1,4 @@
-"""Clocks: one that moves only where somebody waits or works, one with random readings, one that stands still."""
+"""Clocks: one that moves only where somebody waits or works, those that step at every reading, one that stands still."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -16,24 +16,42 @@ def at_rest() -> int:
     return 0
 
 
-class NoisyClock:
+class SteppingClock:
+    """Each reading is a step after the last one: 1 ms, or what a function says."""
+
+    def __init__(self, step: Callable[[], int] = lambda: 1_000_000) -> None:
+        self.step, self.readings, self._now = step, 0, 0
+
+    def __call__(self) -> int:
+        self.readings += 1
+        self._now += self.step()
+        return self._now
+
+    def now(self) -> int:
+        """Return the last reading."""
+        return self._now
+
+    def stage(self, takes_ns: int) -> Callable[[object], object]:
+        """Return a stage that takes so long and returns what it is given."""
+
+        def call(value: object) -> object:
+            self._now += takes_ns
+            return value
+
+        return call
+
+
+class NoisyClock(SteppingClock):
     """Readings 1 to 9 ms apart at random, the same ones for a seed."""
 
     def __init__(self, seed: int = 0) -> None:
+        super().__init__(lambda: self._random.randint(1, 9) * 1_000_000)
         self.begin(seed)
 
     def begin(self, seed: int) -> None:
         """Begin anew at as many seconds."""
         self._now = seed * 1_000_000_000
         self._random = random.Random(seed)
-
-    def __call__(self) -> int:
-        self._now += self._random.randint(1, 9) * 1_000_000
-        return self._now
-
-    def now(self) -> int:
-        """Return the last reading."""
-        return self._now
 
 
 class VirtualClock:

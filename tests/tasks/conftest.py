@@ -3,7 +3,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from lazily import Lazily
 from PIL import Image
 
 from orchestrator.contracts import LoadContext
@@ -36,6 +38,24 @@ def save_picture() -> Callable[..., Path]:
         return path
 
     return save
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that writes the weights of a network of PyTorch to a file of a name, and returns its path."""
+
+    def save(network: Any, name: str = "small.pth") -> Path:
+        path = tmp_path_factory.mktemp("weights") / name
+        write = Lazily("safetensors.torch").save_file if path.suffix == ".safetensors" else Lazily("torch").save
+        write(network.state_dict(), path)
+        return path
+
+    return save
+
+
+@pytest.fixture
+def picture() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(1).integers(0, 256, (300, 280, 3), dtype=np.uint8))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Networks of timm, and ViT-L/32 for pictures of 384 pixels in both frameworks of the study, with random weights and one block instead of 24."""
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,17 +31,8 @@ def network() -> Any:
 
 
 @pytest.fixture(scope="module")
-def checkpoint(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from safetensors.torch import save_file
-
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_file(network.state_dict(), path)
-    return path
-
-
-@pytest.fixture
-def picture() -> Image.Image:
-    return Image.fromarray(np.random.default_rng(1).integers(0, 256, (300, 280, 3), dtype=np.uint8))
+def checkpoint(network: Any, saved: Callable[..., Path]) -> Path:
+    return saved(network, "tiny.safetensors")
 
 
 def expected_logits(network: Any, picture: Image.Image) -> torch.Tensor:
@@ -108,12 +100,8 @@ def vit() -> Any:
 
 
 @pytest.fixture(scope="module")
-def vit_file(vit: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from safetensors.torch import save_file
-
-    path = tmp_path_factory.mktemp("weights") / "vit.safetensors"
-    save_file(vit.state_dict(), path)
-    return path
+def vit_file(vit: Any, saved: Callable[..., Path]) -> Path:
+    return saved(vit, "vit.safetensors")
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +30,8 @@ def network() -> torch.nn.Module:
 
 
 @pytest.fixture(scope="module")
-def checkpoint(network: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "small.pth"
-    torch.save(network.state_dict(), path)
-    return path
-
-
-@pytest.fixture
-def picture() -> Image.Image:
-    return Image.fromarray(np.random.default_rng(1).integers(0, 256, (300, 280, 3), dtype=np.uint8))
+def checkpoint(network: torch.nn.Module, saved: Callable[..., Path]) -> Path:
+    return saved(network)
 
 
 def expected_answer(network: torch.nn.Module, picture: Image.Image) -> list[int]:
@@ -135,11 +129,8 @@ def test_files_that_hold_no_weights_are_refused_and_their_code_is_not_run(
         model.load(make_context())
 
 
-def test_safetensors_files_are_read(network: torch.nn.Module, tmp_path: Path, make_context: Any) -> None:
-    from safetensors.torch import save_file
-
-    path = tmp_path / "small.safetensors"
-    save_file(network.state_dict(), path)
+def test_safetensors_files_are_read(network: torch.nn.Module, saved: Callable[..., Path], make_context: Any) -> None:
+    path = saved(network, "small.safetensors")
     model = TorchvisionClassifier(SMALL, 1000, weights=str(path))
     model.check()
     assert model.files() == (path,)
@@ -164,10 +155,8 @@ def detector() -> torch.nn.Module:
 
 
 @pytest.fixture(scope="module")
-def detector_file(detector: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "small.pth"
-    torch.save(detector.state_dict(), path)
-    return path
+def detector_file(detector: torch.nn.Module, saved: Callable[..., Path]) -> Path:
+    return saved(detector)
 
 
 @pytest.fixture
