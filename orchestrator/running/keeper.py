@@ -24,6 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
+LIBRARY = ctypes.CDLL(None)  # the C library of this process
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 # How often to look while processes end.
 LOOK_AGAIN_S = 0.02
@@ -163,7 +164,7 @@ class Command:
         if words:
             process = subprocess.Popen(  # noqa: S603 - the owner's own command
                 words, stdin=subprocess.DEVNULL, stdout=sys.stderr, start_new_session=True,
-                preexec_fn=lambda: control(PR_SET_PDEATHSIG, signal.SIGKILL),
+                preexec_fn=lambda: LIBRARY.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0),
             )  # fmt: skip
             self.pid = process.pid
             self.handles.append(os.pidfd_open(process.pid))
@@ -205,11 +206,6 @@ class Command:
         return found
 
 
-def control(option: int, value: int) -> None:
-    """Set an attribute of this process."""
-    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
-
-
 def watch(descriptors: Iterable[int], lines: bytearray) -> None:
     """Sleep until a process ends, or the owner says so by closing the pipe; keep what it says."""
     waited = select.poll()
@@ -234,7 +230,7 @@ def main(owner: str, stop_s: str, cores: str, words: Sequence[str]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the program
         signal.signal(number, lambda number, frame: None)  # unlike what is ignored, that is not handed down
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    control(PR_SET_CHILD_SUBREAPER, 1)
+    LIBRARY.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if cores:
         os.sched_setaffinity(0, map(int, cores.split(",")))
     handle = os.pidfd_open(int(owner))
