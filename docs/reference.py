@@ -41,16 +41,16 @@ KINDS = {
 }
 IN_WORDS = {"float": "float64", "list": "list of strings", "map": "numbers by name"}
 BOUNDS = {"exclusiveMinimum": "> ", "minimum": "≥ ", "exclusiveMaximum": "< ", "maximum": "≤ "}
-FAR = 10_000  # a larger bound keeps out absurd values and tells nobody anything
+FAR = 10_000  # a larger bound keeps out absurd values and informs nobody
 KEYS = """
 `GROUP=NAME` chooses a file of a group, `GROUP.KEY=VALUE` sets a key; [configuration.md](../configuration.md) says how a sweep is composed.
 A changed key of `analysis` never needs a new measurement: `report DIR analysis.thresholds_ms=[40]`.
 """
 VERBS_HEAD = """
 A command line that begins with `KEY=VALUE` or an option is a `run`. `TRIAL` is a trial's id, its beginning, or its end of hash and repeat
-(`b1ef21a9-r0`). A word with `=` is `KEY=VALUE`; write a folder of that form with its path, as `./a=b`. After `--`, no word is an option.
-`eval "$(_ORCHESTRATOR_COMPLETE=bash_source orchestrator)"` (or `zsh_source`) in the start file of your shell completes verbs, options and
-names. A closed or full output never stops a campaign or changes its exit code.
+(`b1ef21a9-r0`). A word with `=` is `KEY=VALUE`; a folder whose name holds `=` needs a path, such as `./a=b`. After `--`, no word is an
+option. `eval "$(_ORCHESTRATOR_COMPLETE=bash_source orchestrator)"` (or `zsh_source`) in the start file of your shell completes verbs,
+options and names. A closed or full output never stops a campaign or changes its exit code.
 """
 TABLES = """
 A campaign is one folder, `results/<sweep>/<UTC time>/`; `results/latest` points at the newest one. It can be moved and read anywhere,
@@ -70,10 +70,10 @@ trials/<trial id>/trial.json    configuration, placement read back, environment,
 report.html report.md report.svg
 ```
 
-A file under its final name is whole; a seal and checksums show damage and exchange. Later versions may add columns; a record of a newer
-schema version is refused. One driver works at a time, and no verb writes a file of your choice into a campaign. Durations are integers in
-nanoseconds; rounds and samples are numbered from 0. A sample without a time is late at every threshold. Samples of one batch share its
-times, which count once in figures of time. `orchestrator.open(DIR)` returns each table as Arrow: `.trials()`, `.timings(trial)`,
+A file under its final name is whole; a seal and checksums reveal damaged and replaced files. Later versions may add columns; a record of a
+newer schema version is refused. One driver works at a time, and no verb writes a file of your choice into a campaign. Durations are
+integers in nanoseconds; rounds and samples are numbered from 0. A sample without a time is late at every threshold. Samples of one batch
+share its times, which count once in figures of time. `orchestrator.open(DIR)` returns each table as Arrow: `.trials()`, `.timings(trial)`,
 `.rounds(trial)`, `.samples(trial)` and one method per result table. `export --format csv` writes `trials.csv` and one file per result
 table, with the same columns.
 

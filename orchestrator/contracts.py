@@ -16,14 +16,14 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 Code = Literal[
     "unknown",  # a name, key or option that does not exist
-    "missing",  # what must be given is not
+    "missing",  # a required value is not given
     "invalid",  # a value breaks a rule of its type, form or range
     "conflict",  # two settings exclude or need each other
     "not_found",  # no such file, folder, host or module
     "exists",  # the place for the output holds something
     "unreadable",  # the system refuses to open, read or write
     "damaged",  # a file is not what its writer wrote
-    "unsafe",  # others could exchange it, or it could run code
+    "unsafe",  # others could replace it, or it could run code
     "unsupported",  # this model, runtime, machine or format cannot do that
     "not_installed",  # a package or program is not installed
     "incomparable",  # results that do not belong together

@@ -76,7 +76,7 @@ def run(case: Case, draws: int, seed: int) -> list[Row]:
                     "settled (%)": 100 * float(settled.mean()),
                     "covers (%)": 100 * float(covers.mean()),
                     "settled and false (%)": 100 * float((settled & ~covers).mean()),
-                    "rounds told at 60": float(np.median(told[lacks])) if lacks.any() else "",
+                    "rounds predicted at 60": float(np.median(told[lacks])) if lacks.any() else "",
                     "rounds needed": float(np.median(later)) if lacks.any() else "",
                 }
             )

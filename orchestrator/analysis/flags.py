@@ -27,10 +27,7 @@ class Flag:
 
 UNSTEADY = "unsteady"
 IMPORTED = "imported"
-_OTHER_SPEED = (
-    "a fixed piece of work took longer or shorter after the rounds than before",
-    "run `doctor` (heat, clock rate, other programs), then measure again",
-)
+_OTHER_SPEED = "run `doctor` (heat, clock rate, other programs), then measure again"
 _NOT_DONE = "the trial is not done; its figures cover the rounds so far"
 _INCOMPLETE = (
     "rounds ended early, and their missing samples count as late",
@@ -38,7 +35,7 @@ _INCOMPLETE = (
 )
 _PLACED = (
     "the model or another program changed the process while it measured",
-    "find what does; measure again",
+    "find what changes it; measure again",
 )
 # Every flag, by name.
 FLAGS = {
@@ -52,8 +49,8 @@ FLAGS = {
         ),
         Flag(
             "one stretch",
-            f"fewer than {FEWEST_UNITS} visits lie apart: the interval is of this period and says "
-            "nothing about later rounds",
+            f"fewer than {FEWEST_UNITS} visits lie apart: the interval describes this period and "
+            "says nothing about later rounds",
             "measure visits that lie apart: measurement.schedule=visits, measurement.pause=1, "
             f"measurement.min_rounds={2 * FEWEST_UNITS}",
             "import repeats of the run on other days",
@@ -66,7 +63,8 @@ FLAGS = {
         ),
         Flag(
             "in-sample",
-            "the deadline is a percentile of this system's own times, so its interval is too wide",
+            "the deadline is a percentile of this system's own times, which fixes the share of "
+            "late answers; its interval is too wide",
             "set a deadline in ms with analysis.primary",
         ),
         Flag(
@@ -77,8 +75,8 @@ FLAGS = {
         ),
         Flag(
             "overloaded",
-            "samples arrive faster than they are answered, so figures grow with the length "
-            "of a stream: a finding, not a fault",
+            "samples arrive faster than they are answered, so figures depend on the "
+            "length of a stream: a finding, not a fault",
             "lower load.rate_per_s",
             "import a run at a lower rate",
         ),
@@ -116,7 +114,7 @@ FLAGS = {
         ),
         Flag(
             "one round",
-            "the file does not say which requests belong together, so the variation between "
+            "the file does not say which requests form a round, so the variation between "
             "rounds is unknown",
         ),
         Flag(
@@ -130,12 +128,20 @@ FLAGS = {
             "other trials ran at the same time, so times may be longer",
             "measure with system.exclusive=true",
         ),
-        Flag("machine slower at the end", *_OTHER_SPEED),
-        Flag("machine faster at the end", *_OTHER_SPEED),
+        Flag(
+            "machine slower at the end",
+            "a fixed piece of work took longer after the rounds than before",
+            _OTHER_SPEED,
+        ),
+        Flag(
+            "machine faster at the end",
+            "a fixed piece of work took less time after the rounds than before",
+            _OTHER_SPEED,
+        ),
         Flag(
             "other users not excluded",
-            "campaigns of other users of the machine could run at the same time",
-            "ask who else was there",
+            "campaigns of other users could run on the machine at the same time",
+            "ask who else used it",
         ),
         Flag(
             "judged otherwise than when measured",
@@ -193,7 +199,7 @@ FLAGS = {
         ),
         Flag(
             "changes accepted",
-            "code, data or host differ from those at the start",
+            "code, data or host changed after the start, which a user accepted",
             "measure anew before you publish",
         ),
         Flag(
@@ -215,7 +221,7 @@ SETTING = re.compile(r"([a-z_]+(?:\.[a-z_]+)+)=(\w+)")
 def flag_of(told: str) -> Flag:
     """Return the flag that stands in a table, with or without a detail; else one without words."""
     name = told if told in FLAGS else DETAIL.sub("", told)
-    return FLAGS.get(name, Flag(name, "a note of the measurement on these figures"))
+    return FLAGS.get(name, Flag(name, "a remark of the measurement"))
 
 
 def remedies(flag: Flag, trials: Sequence[Any], imported: bool = False) -> list[str]:

@@ -35,7 +35,7 @@ def is_unsteady(low: float, high: float, ideal: float) -> bool:
 class Less(NamedTuple):
     """What one keeps less than another over the visits or repeats of both, with its limits.
 
-    ``shown`` says whether that is shown. ``p``, with all pairs counted, is of the test of fresh
+    ``shown`` says whether that is shown. ``p``, adjusted for all pairs, is of the test of fresh
     processes: it goes step by step over the pairs (Holm's method) and so may find what the
     interval, which holds for all pairs at once, leaves open.
     """

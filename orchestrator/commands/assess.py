@@ -16,14 +16,14 @@ from orchestrator.commands.line import PLACE, check_outputs, flag, places, verb
 @flag("--full", help="print every system, not only those that decide a verdict")
 @click.option("--json", type=PLACE, metavar="FILE", help="write all figures, for programs")
 @click.option("--markdown", type=PLACE, metavar="FILE", help="write tables, for a pull request")
-@click.option("--junit", type=PLACE, metavar="FILE", help="write JUnit XML, for CI: not met is a failure, not shown an error")
+@click.option("--junit", type=PLACE, metavar="FILE", help="write JUnit XML, for CI: not met is a failure, not shown is an error")
 @click.option("--html", type=PLACE, metavar="FILE", help="write a page")
 def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: Path, full: bool, **forms: Path | None) -> int:
     """Say whether requirements are met, and what is missing if not.
 
-    Hold the requirements of a file against stored campaigns. Exit code 1 where one is not met, else 3 where one is
-    not shown, else 0; 2 for a file that breaks a rule. No code of a campaign is run.
-    docs/requirements.md says how a file is written.
+    Judge each requirement of a file by the timings of stored campaigns. Exit code 0: all are met; 1: one is not met;
+    3: none is not met, but one is not shown; 2: the file breaks a rule. No code of a campaign is run.
+    docs/requirements.md describes the file.
     """
     from orchestrator.assessment.assess import assess
     from orchestrator.assessment.documents import lines, to_document, to_page, to_report

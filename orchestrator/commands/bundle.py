@@ -22,7 +22,7 @@ ENDING = ".tar.zst"
 )
 @click.option("--sign", type=PLACE, metavar="KEY", help="sign the bundle with this key of ssh-keygen; the signature is a file beside it")
 def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: Path | None, sign: Path | None) -> int:
-    """Put a campaign into one file of evidence, signed if you like.
+    """Pack a campaign into one file of evidence, signed if you like.
 
     The file holds the stored times, new result tables and a new report, the environment of the measurement, and the
     SHA-256 of everything. `verify` checks it on any machine. See docs/evidence.md.

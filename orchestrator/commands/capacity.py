@@ -39,7 +39,7 @@ CLOSED = {"rule": "rounds", "min_rounds": 2, "max_rounds": 1000, "max_seconds": 
     metavar="SHARE",
     help="share of the ideal quality that must be kept (default 0.99)",
 )
-@click.option("--answers", type=COUNT, metavar="N", help="answers in a stream (default: so many that 10 may be lost)")
+@click.option("--answers", type=COUNT, metavar="N", help="answers in a stream (default: enough that 10 may be lost)")
 @click.option(
     "--minutes",
     type=Number(1, 10**4),
@@ -61,7 +61,7 @@ def command(
     quiet: bool,
     trust: bool,
 ) -> int:
-    """Find the highest rate of arrivals at which quality is kept.
+    """Find the highest arrival rate at which quality is kept.
 
     First estimate the highest rate at which each trial keeps its quality, then certify a rate near it. `resume DIR`
     continues an interrupted search. Exit code 3: a trial has no certified rate. See docs/load.md.

@@ -38,16 +38,21 @@ OF_FILES = "a results directory, or as A a file of `export baseline`"
 @click.argument("words", metavar="[--run] A B [KEY=VALUE...]", nargs=-1)
 @flag("--run", help="measure A and B first, in pairs of fresh processes")
 @click.option("--pairs", type=COUNT, metavar="N", help=f"with --run: pairs for each trial (default {PAIRS})")
-@click.option("--to", type=PLACE, metavar="FOLDER", help="with --run: where both go; what is begun goes on")
-@flag("-m", "--multirun", help="with --run: a,b after a key makes a trial of each")
+@click.option("--to", type=PLACE, metavar="FOLDER", help="with --run: write both campaigns there, or continue those there")
+@flag("-m", "--multirun", help="with --run: KEY=a,b makes one trial with a and one with b")
 @config_dirs
 @quiet
-@click.option("--by", type=listed, metavar="KEY[,KEY]", help="match trials that differ in these settings alone")
+@click.option("--by", type=listed, metavar="KEY[,KEY]", help="match trials that differ only in these settings")
 @flag("--gate", help="exit code 0 for pass, 1 for fail, 3 for no verdict")
 @flag("--allow-no-verdict", help="with --gate: a trial without a verdict passes")
-@click.option("--min-effect", type=Number(0, min_open=True), metavar="PERCENT", help="with --gate: slow-down it must find (default 20)")
-@flag("--power", help="say which change these repeats would find")
-@flag("--full", help="print every figure and flag, not the verdicts alone")
+@click.option(
+    "--min-effect",
+    type=Number(0, min_open=True),
+    metavar="PERCENT",
+    help="with --gate: slow-down that it must be able to find (default 20)",
+)
+@flag("--power", help="print the smallest change that these repeats would find")
+@flag("--full", help="print every figure and flag, not only the verdicts")
 @click.option("--json", type=PLACE, metavar="FILE", help="write all figures, for programs")
 @click.option("--markdown", type=PLACE, metavar="FILE", help="write tables, for a pull request")
 @click.option("--html", type=PLACE, metavar="FILE", help="write a page")
@@ -69,8 +74,8 @@ def command(
 ) -> int:
     """Say whether the tail got worse from one campaign to another.
 
-    Compare campaign B with baseline A, each a directory or A a file of `export baseline`; --run measures both first.
-    See docs/compare.md.
+    Compare campaign B with baseline A. Each is a results directory; A may also be a file of `export baseline`. With
+    --run, measure both sides first. See docs/compare.md.
     """
     if not run:
         refuse_alone("--run", pairs=pairs, to=to, multirun=multirun, config_dir=config_dirs, quiet=quiet)

@@ -12,7 +12,7 @@ from orchestrator.contracts import InputError
 def command(found: tuple[Path, ...], overrides: tuple[str, ...]) -> int:
     """Explain why rounds are slow and answers late.
 
-    Show which evidence goes with late answers, and how many are explained by their sample, by their round, or by neither.
+    Show which evidence moves with late answers, and how many are explained by their sample, by their round, or by neither.
     Without TRIAL, show all trials.
     """
     from orchestrator.analysis.campaign_analysis import CampaignAnalysis

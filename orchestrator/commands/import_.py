@@ -38,8 +38,8 @@ KEYS = ("results_dir", "model", "system", "runtime")
 def command(found: tuple[Path, ...], overrides: tuple[str, ...], form: str, task: str, mapped: tuple[str, ...], quiet: bool) -> int:
     """Make a campaign of timings that another program measured.
 
-    `report`, `status`, `compare` and `export` then read it. What a file lacks is named, not invented; no code of a file is
-    run. KEY is results_dir, model, system, runtime or an analysis key. See docs/importing.md.
+    `report`, `status`, `compare` and `export` then read it. `import` prints what the files lack. No code of a file is run.
+    KEY is results_dir, model, system, runtime or an analysis key. See docs/importing.md.
     """
     from orchestrator.commands.measuring import OWN_FOLDER, looked_at, results_directory, tell_open
     from orchestrator.commands.progress import Progress

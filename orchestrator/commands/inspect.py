@@ -1,4 +1,4 @@
-"""``inspect DIR [TRIAL]``: the latest answers of a trial one by one, or the trials there are."""
+"""``inspect DIR [TRIAL]``: the failed and the slowest answers of a trial, or the trials there are."""
 
 import shlex
 from pathlib import Path
@@ -14,9 +14,9 @@ from orchestrator.report.pasted import ORCHESTRATOR
 @click.argument("trial", metavar="[TRIAL]", required=False)
 @click.option("--top", type=COUNT, default=10, metavar="N", help="how many answers to list (default 10)")
 def command(directory: Path, trial: str | None, top: int) -> int:
-    """Show the latest answers of a trial, one by one.
+    """List the failed and the slowest answers of a trial.
 
-    Show them with the answers before and after, and what else happened in their rounds. Without TRIAL, list the trials.
+    Show the answers before and after each, and what else happened in its round. Without TRIAL, list the trials.
     """
     from orchestrator.analysis.late_answers import latest_answers
     from orchestrator.commands.listing import print_trials, tables_of

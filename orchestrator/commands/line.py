@@ -36,9 +36,9 @@ MOST = 10**9
 PATHS = ("/", "./", "../", "~")
 EXIT_CODES = {
     0: "all done, or passed",
-    1: "a trial failed, a requirement is not met, or gate, verify or doctor found something bad",
+    1: "a trial failed, a requirement is not met, or `compare --gate`, `verify` or `doctor` found a problem",
     2: "a mistake in the command, configuration or plan",
-    3: "no verdict of the gate, a requirement not shown, or no rate kept",
+    3: "`compare --gate` has no verdict, a requirement is not shown, or no rate is certified",
     130: "interrupted",
 }
 EXAMPLES = f"""\b

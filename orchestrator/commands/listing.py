@@ -1,4 +1,4 @@
-"""What ``status`` and ``inspect`` print of a campaign: its trials, the latest answers of one, and the evidence of their rounds."""
+"""What ``status`` and ``inspect`` print of a campaign: its trials, the slowest answers of one, and the evidence of their rounds."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -92,7 +92,7 @@ def tables_of(campaign: Campaign, trial_id: str, answers: Sequence[Answer]) -> I
         answer: answer.names[0] + (f" and {len(answer.names) - 1} more of its batch" if len(answer.names) > 1 else "") for answer in answers
     }
     yield Table(
-        title=f"Latest answers of {trial_id}",
+        title=f"Slowest answers of {trial_id}",
         columns=["sample", "outcome", *heads],
         rows=[
             [

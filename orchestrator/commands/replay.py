@@ -50,7 +50,7 @@ def window(text: str) -> tuple[int, int]:
 )
 @click.option("--rate", "rates", type=rates_per_s, metavar="R,R", help="samples a second (default with trace: its own)")
 @click.option("--group", type=COUNT, default=1, metavar="N", help="samples that arrive at once, as from N cameras")
-@click.option("--burstiness", type=PER_S, metavar="X", help="with gamma: 1 is poisson, less comes in bursts")
+@click.option("--burstiness", type=PER_S, metavar="X", help="with gamma: 1 is poisson, below 1 comes in bursts")
 @click.option("--trace", type=PLACE, metavar="FILE", help="with trace: recorded arrival times, CSV or JSONL")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, metavar="N", help="seed of arrivals and orders (default 0)")
 @click.option(

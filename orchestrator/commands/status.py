@@ -10,7 +10,7 @@ from orchestrator.commands.line import PLACE, verb
 @verb("status results/latest", "status results/vision/2026-03-02T09-00-00Z")
 @click.argument("directory", metavar="DIR", type=PLACE)
 def command(directory: Path) -> int:
-    """How far a campaign has come.
+    """Show how far a campaign has come.
 
     List the trials of a campaign: state, rounds, faults, host, and why each ended. A running campaign is not disturbed.
     """

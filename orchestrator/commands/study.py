@@ -22,7 +22,7 @@ def command(
 ) -> int:
     """Write the paper's tables, figures and claims from stored files.
 
-    Writes study.md, study.json and figures; claims are held to criteria that were fixed beforehand. No code of a campaign
+    Writes study.md, study.json and figures; claims are judged by criteria fixed beforehand. No code of a campaign
     is run. See docs/study.md.
     """
     from orchestrator.analysis.campaign_analysis import SeveralCampaigns

@@ -14,13 +14,13 @@ from orchestrator.report.text import printable, trials_counted
     "--signer",
     type=PLACE,
     metavar="KEY",
-    help="public key of who should have signed it, or a file of allowed signers",
+    help="public key of the expected signer, or a file of allowed signers",
 )
 def command(file: Path, signer: Path | None) -> int:
     """Check a bundle: its files, signature and figures.
 
     Compute all digests again, and all figures from the stored times; the model, the data and a network are not needed.
-    One line per problem. Exit code 1: something differs; 2: no bundle. No code of a bundle is run.
+    Prints one line per problem. Exit code 1: something differs; 2: not a bundle. No code of a bundle is run.
     """
     from orchestrator.assessment.documents import VERDICT_WIDTH
     from orchestrator.bundling import signing
@@ -47,7 +47,7 @@ def command(file: Path, signer: Path | None) -> int:
     elif signature.is_file():
         signed = f"{signature.name} was not looked at: say who should have signed with --signer KEY"
     else:
-        signed = "not signed: that nothing was changed since it was bundled is shown, by whom it was bundled is not"
+        signed = "not signed: the contents are unchanged since bundling, but nothing shows who bundled them"
     for remark in filter(None, [found.remark, signed]):
         terminal.prose(remark)
     assert found.about is not None

@@ -28,7 +28,7 @@ class DeadlineConfig(Frozen):
     """What a deadline promises: at least 1 - ``late_share`` of rounds keep ``quality`` of the quality they have without a threshold."""
 
     quality: float = Field(0.99, gt=0, le=1, description="share of ideal quality that a round must keep")
-    late_share: float = Field(0.10, ge=1e-6, lt=1, description="share of rounds that may fall below it")
+    late_share: float = Field(0.10, ge=1e-6, lt=1, description="share of rounds that may keep less than `analysis.deadline.quality`")
     confidence: float = Field(0.95, gt=0, lt=1, description="confidence of the certificate")
 
 
@@ -99,7 +99,8 @@ class AnalysisConfig(Frozen):
     tolerance: ToleranceConfig | None = Field(
         None,
         exclude_if=lambda tolerance: tolerance is None,
-        description="how long users wait: the keys below, or `{csv: FILE}` with the columns `tolerance_ms` and `weight`",
+        description="how long users wait: `{median_ms: 200, p95_ms: 500}`, `{points_ms: [...]}`, or `{csv: FILE}` with the columns "
+        "`tolerance_ms` and `weight`",
     )
     together_ms: dict[ClockName, Milliseconds] | None = Field(
         None,

@@ -146,10 +146,10 @@ class MeasurementConfig(Frozen):
     rule: Name = Field("settled", description="stopping rule")
     min_rounds: int = Field(30, gt=0, le=MOST_ROUNDS, description="every rule measures at least this many rounds")
     max_rounds: int = Field(
-        1000, gt=0, le=MOST_ROUNDS, description="and at most this many; under load a trial ends with the stream that reaches a bound"
+        1000, gt=0, le=MOST_ROUNDS, description="every rule measures at most this many; under load, the stream that reaches it is completed"
     )
     max_seconds: float | None = Field(
-        None, gt=0, le=10**9, description="bound that applies after `min_rounds`; counts the trial's own visits, without pauses"
+        None, gt=0, le=10**9, description="a trial with `min_rounds` rounds stops after this time of measuring, pauses excluded"
     )
     half_width: float = Field(
         0.02, gt=0, lt=1, description="half-width of the interval at which rule `settled` stops, as a share of ideal quality"

@@ -39,9 +39,10 @@ class LoadConfig(Frozen):
     speed: float = Field(1.0, ge=1e-6, le=1e6, description="how many times faster the trace is played")
     policy: Policy = Field(
         "queue",
-        description="what is served next: the oldest, the newest (older ones are dropped), or the oldest that can still be on time",
+        description="sample to serve next: the oldest; the newest (older ones are dropped); or, with `skip_late`, the oldest that has "
+        "waited at most `load.deadline_ms` (older ones are dropped)",
     )
-    deadline_ms: Milliseconds | None = Field(None, description="`skip_late` drops samples that have waited longer")
+    deadline_ms: Milliseconds | None = Field(None, description="policy `skip_late` drops samples that have waited longer than this")
     queue_limit: int | None = Field(None, gt=0, le=MOST_SAMPLES, description="an arrival that finds this many waiting is dropped")
     batch_wait_ms: float = Field(
         0.0, ge=0, le=10**6, description="an incomplete batch starts this long after the arrival of its oldest sample"
@@ -57,7 +58,7 @@ class LoadConfig(Frozen):
     )
     spin_us: float = Field(200.0, ge=0, le=10**6, description="a sleeping process wakes this long before the arrival and spins")
     max_backlog_s: float = Field(
-        5.0, gt=0, le=LONGEST_STREAM_S, description="waiting arrivals, in seconds of the rate, that end a stream as overloaded"
+        5.0, gt=0, le=LONGEST_STREAM_S, description="a stream ends as overloaded once more samples wait than arrive in this time"
     )
 
     @property

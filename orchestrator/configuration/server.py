@@ -44,7 +44,7 @@ def filled(text: str, values: Mapping[str, object]) -> str:
 
 
 class ServerSettings(Frozen):
-    """Which server is asked, and how; ``server=none`` is a model in this process."""
+    """The server that computes the answers, if any, and how requests are sent."""
 
     name: Name = Field(
         NOT_ASKED, description="name of the server in results, and part of a trial's id; `none` runs the model in the timed process"
@@ -73,7 +73,7 @@ class ServerSettings(Frozen):
         description="start the server with each trial: program and arguments, in which names in braces are replaced by values",
     )
     ready_url: str | None = Field(None, description="path or URL that answers 200 once a started server is ready; null takes `server.url`")
-    ready_s: float = Field(60.0, gt=0, le=LONGEST_TIMEOUT_S, description="time until then, at most")
+    ready_s: float = Field(60.0, gt=0, le=LONGEST_TIMEOUT_S, description="time that a started server may take to be ready")
     cores: Cores = Field(
         None, description="cores of a started server: a number, or a list disjoint from the client's; null takes all that the client leaves"
     )

@@ -101,7 +101,7 @@ def course(values: ArrayLike, expected_noise: float = 0.0, series: int = 1, erro
     values : [n]
         one per campaign, in their order.
     expected_noise
-        standard deviation of one campaign that its own visits and processes let expect, in the unit of the values.
+        standard deviation of one campaign that its own visits and processes predict, in the unit of the values.
     series
         how many series the history has: all together have the probability ``error`` of a false alarm.
 

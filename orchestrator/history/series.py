@@ -69,7 +69,7 @@ class Point:
 
     @property
     def sd(self) -> float:
-        """The standard deviation that its own visits and processes let expect of it."""
+        """The standard deviation that its own visits and processes predict for it."""
         low, high = self.interval
         return max((high - low) / 2 / Z, self.process_error or 0.0)
 

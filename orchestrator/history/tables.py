@@ -36,12 +36,12 @@ BARS = "▁▂▃▄▅▆▇█"
 CELLS = 16
 ABOUT = (
     "now: mean of the newest level, since its first campaign. {before}noise: standard deviation of one campaign "
-    "about its level, or what its own visits and processes let expect, where that is more. deadline: geometric mean of the newest level of "
+    "about its level, or the one that its visits and processes predict, if larger. deadline: geometric mean of the newest level of "
     "certified deadlines; certified: how many campaigns certify one."
 )
 ABOUT_CHANGES = (
-    "A change point is no proof of its cause. Of histories without a change, at most {error:g} % show one, over all series; a change "
-    "smaller than the noise of one campaign is none. what else differs: between the last campaign before and the first one after."
+    "A change point is no proof of its cause. Of histories without a change, at most {error:g} % show one, over all series. A change "
+    "smaller than the noise of one campaign is left out. what else differs: between the last campaign before and the first one after."
 )
 
 

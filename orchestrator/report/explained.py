@@ -26,15 +26,15 @@ def sentences(rows: Sequence[Row], clock: Clock) -> Iterator[str]:
     parts = sorted((one for one in PARTS if first[one] is not None), key=lambda one: -first[one])
     if parts:
         told = ", ".join(f"{per_cent(first[name])} goes {PARTS[name]}" for name in parts)
-        yield f"Of the variance of being late, {told}."
+        yield f"Of the variance of lateness, {told}."
     if not named:
         why = f" ({TOO_FEW})" if TOO_FEW in first["flags"] else ""
         yield f"No stored evidence moves with late answers or with the time of rounds{why}."
         return
     if parts and parts[0] != "by_round":
-        yield f"What follows concerns the part of the round alone, {per_cent(first['by_round'])}."
+        yield f"The following concerns the part of the round alone, {per_cent(first['by_round'])}."
     if first["role"] == "sign":
-        yield "No cause is named: a sign tells that the process waited, and not for whom."
+        yield "No cause is named: a sign shows that the process waited, not for whom."
     for row in named:
         harm, name = (
             ("late answers", "late") if row["late_p"] <= row["time_p"] else ("slow rounds", "time")

@@ -28,21 +28,21 @@ PICTURE = "report.svg"  # The file with the picture, beside ``report.md``.
 # How everything was measured, by paragraph; words in backticks are code.
 METHOD = (
     "A round is one pass over every sample of the task. An answer is on time when its time is at "
-    "most the threshold; tail quality is the quality of a round with every late sample counted as "
-    "failed (Yang et al., arXiv 2212.13925v3), ideal quality that without a threshold. A sample "
+    "most the threshold. Tail quality is the quality of a round with every late sample counted as "
+    "failed (Yang et al., arXiv 2212.13925v3); ideal quality is that without a threshold. A sample "
     "without an answer is late at every threshold.",
     "The clock inference is the model call alone; total is preprocess, inference and postprocess, "
     "from the sample's encoded bytes to the answer as plain values. Outside both clocks: the "
-    "queue, the network, and the disk unless `task.preload=none`. Under load response counts from "
+    "queue, the network, and the disk unless `task.preload=none`. Under load, response counts from "
     "a sample's arrival, queue included. Where a server answered, inference is from sending the "
-    "request to the last byte of the answer, network included; of streamed answers first_token "
+    "request to the last byte of the answer, network included. For streamed answers, first_token "
     "counts from the arrival (in a closed loop, the start) to the first token, and per_token is "
-    "the time between two.",
-    "Every mean has a 95 % interval of the mean of rounds to come, for these samples and "
-    "processes. Its units are visits that lie apart, or streams; a trial of fewer than 12 units "
-    "is one stretch, and its interval is of this period.",
-    "Quality is rounded to three decimals, though nothing below 1 to 1.000; intervals are rounded "
-    "outward and what a deadline keeps is rounded down; times have three digits or are whole ms. "
+    "the mean time between two tokens.",
+    "Every mean has a 95 % interval for the mean of rounds to come, for these samples and "
+    "processes. Its units are visits that lie apart, or streams. A trial with fewer than 12 units "
+    "is one stretch, and its interval describes this period alone.",
+    "Quality is rounded to three decimals, but never up to 1.000. Intervals are rounded outward, "
+    "and the quality within a deadline is rounded down. Times have three digits or are whole ms. "
     "The exact figures stand in the Parquet files beside this report.",
 )
 

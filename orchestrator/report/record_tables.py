@@ -35,9 +35,8 @@ def fault_tables(results: CampaignAnalysis) -> Iterator[Table]:
             for record in results.records
             for fault in record.faults
         ],
-        "After its first fault a trial goes on in a fresh process. A round in flight that the "
-        "model's process left behind is stored as far as it came; one that the machine or the "
-        "network took is measured again.",
+        "After its first fault a trial goes on in a fresh process. An unfinished round is stored "
+        "as far as it came, or measured again if the machine or the network lost it.",
     )
     yield from _table(
         "Changes accepted",
@@ -74,11 +73,11 @@ def server_tables(results: CampaignAnalysis) -> Iterator[Table]:
         yield from _table(
             f"Servers of {group.task}",
             rows,
-            "Inference is from the moment a request was sent to the last byte of its answer, "
-            "network included; preprocess and postprocess are the client's. Its own part (p50, "
-            "p99) is that against a server on the client's host that answers at once, where a "
-            "trial has measured it; benchmarks/client_cost.py does now. What weights a server "
-            "holds is not known. No request was sent twice.",
+            "Inference is from sending a request to the last byte of its answer, network included; "
+            "preprocess and postprocess are the client's. The client's own part (p50, p99) is "
+            "measured against a server on its host that answers at once, by "
+            "benchmarks/client_cost.py or by older trials. The weights behind a server are "
+            "unknown. No request was sent twice.",
             list(_server(served[0]))[1:] if served else (),
         )
     started = [
@@ -89,9 +88,8 @@ def server_tables(results: CampaignAnalysis) -> Iterator[Table]:
     yield from _table(
         "Servers started",
         [_started(record, found) for record, found in started if isinstance(found, Mapping)],
-        "Each ran beside its client, on cores that the client had not, from before the model was "
-        "loaded to after the last round; what it wrote is in server-N.log in the trial's folder, "
-        "for process N.",
+        "Each server ran on its client's host, on other cores, from before the model was loaded to "
+        "after the last round. The output for process N is in server-N.log in the trial's folder.",
         ["processes", "ready after"],
     )
 

@@ -203,7 +203,7 @@ MEANINGS = {
     "cpu_pressure_ns": "how long any thread of the machine waited for a core",
     "interrupts": "interrupts of all cores",
     "throttled_periods": "periods in which a quota of processor time stopped the process",
-    "throttled_ns": "how long, on all its cores together",
+    "throttled_ns": "how long a quota stopped the process, on all its cores together",
     "program_cpu_ns": "processor time of this program's other processes on the machine",
     "frequency_mhz": "clock frequency of the processor",
     "load_1m": "load average",
@@ -294,7 +294,7 @@ class Column:
 # What every result table begins with.
 LABELS = (
     Column("trial", "str", "the trial's id"),
-    Column("match_key", "str", "the id without the repeat: what trials that are the same work share"),
+    Column("match_key", "str", "the id without the repeat, which trials of equal work share"),
     Column("model", "str", "its name"),
     Column("task", "str", "its name"),
     Column("system", "str", "its name"),

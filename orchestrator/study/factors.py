@@ -116,11 +116,11 @@ def _factors_note(material: Material) -> str:
     return (
         "Model, runtime and system are fixed; samples, processes, visits and rounds are random. "
         "omega2: the row's variance over the sum of all rows' variances of its task and clock, "
-        "each with its sign. A negative variance of rounds says that answers of one round are less "
-        "alike than answers of different rounds. Intervals: a two-way bootstrap over processes and "
-        "samples; single inferences are never drawn, nor are visits and rounds, whose rows have "
-        "none. No interval at all: one process a system, so that what is the system's and what the "
-        "process's cannot be told. Design (models x runtimes x systems): "
+        "each with its sign. A negative variance of rounds means that answers of one round are "
+        "less alike than answers of different rounds. Intervals: a two-way bootstrap over "
+        "processes and samples. Single inferences, visits and rounds are never drawn, so rows of "
+        "visits and rounds have no interval. With one process a system, no row has one: system "
+        "and process cannot be distinguished. Design (models x runtimes x systems): "
         f"{'; '.join(designs) or 'none is balanced'}."
     )
 

@@ -196,18 +196,18 @@ def limits(material: Material) -> list[str]:
     machines = {record.placement.get("boot_id") for record in measured}
     most_rounds = max(len(data.outcome) for _, data in material.trials())
     said = {
-        "The paper's own hardware and its 19 cells: other systems were measured, so that its "
+        "The paper's own hardware and its 19 cells: other systems were measured, so its "
         "numbers are neither confirmed nor refuted.": True,
-        "GPUs: nothing was measured on one, and so nothing of what a missing synchronisation does "
-        "to a clock.": all(trial.system.device_kind == "cpu" for trial in trials),
-        "Machines: all systems are allocations of one, so that differences between machines cannot "
-        "be seen.": len(machines) == 1 and len({trial.system.name for trial in trials}) > 1,
-        "TensorFlow, the paper's second framework: it is none of the runtimes here.": (
+        "GPUs: nothing was measured on one, so the effect of a missing synchronisation on a clock "
+        "is unknown.": all(trial.system.device_kind == "cpu" for trial in trials),
+        "Machines: all systems are allocations of one, so differences between machines do "
+        "not show.": len(machines) == 1 and len({trial.system.name for trial in trials}) > 1,
+        "TensorFlow, the paper's second framework: no trial here uses it.": (
             "tensorflow" not in {trial.runtime.name for trial in trials}
         ),
-        "Fresh processes: every system was measured in one, so that what belongs to a process "
-        "cannot be told from the system's.": all(trial.repeat == 0 for trial in trials),
-        "100 rounds, as the paper has them: these trials have fewer.": most_rounds < 100,
+        "Fresh processes: every system was measured in one, so process and system cannot be "
+        "distinguished.": all(trial.repeat == 0 for trial in trials),
+        "100 rounds, as in the paper: these trials have fewer.": most_rounds < 100,
         "Load from several users at once: requests came one after another.": True,
     }
     return [limit for limit, holds in said.items() if holds]

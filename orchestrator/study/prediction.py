@@ -124,10 +124,10 @@ def predictions(material: Material) -> list[Foretold]:
         ("three", "mean as in paper", "min as in paper"),
         *(("significant", "variance as in paper"), ("three", "bar"), ("words", "miss")),
     ],
-    "Frozen: the threshold is the percentile of the rounds that predict. As in paper: each "
-    "side at the same percentile of its own times, so that the means agree by construction. "
-    "Variance divides by the number of rounds, as theirs. Bar: max({c.prediction.least:g} of "
-    "ideal quality, {c.prediction.deviations:g} sd_round sqrt(1/n_fit + 1/n_test)).",
+    "Frozen: the threshold is the percentile of the rounds that predict. As in paper: each side "
+    "at the same percentile of its own times, so the means agree by construction. Variance has "
+    "the number of rounds as its divisor, as theirs. Bar: max({c.prediction.least:g} of ideal "
+    "quality, {c.prediction.deviations:g} sd_round sqrt(1/n_fit + 1/n_test)).",
 )
 def _prediction(material: Material) -> Iterator[Row]:
     percentiles = material.criteria.predicted_percentiles
@@ -150,7 +150,7 @@ def explained(one: Foretold, deviations: float) -> tuple[str, float, float]:
     differs between those that predict and those predicted (Mann-Whitney, Holm over all evidence);
     incomplete rounds; and, of a fresh process, that it is one.
     """
-    said = ["another process: what a process has of its own is no part of the bar"]
+    said = ["another process: the bar leaves out differences between processes"]
     wider, p = one.bar, math.nan
     if one.data is one.other:
         series = np.concatenate([one.fit, one.test])
@@ -167,7 +167,7 @@ def explained(one: Foretold, deviations: float) -> tuple[str, float, float]:
     said += _evidence(one)
     if incomplete := int(one.other.incomplete.sum()):
         said.append(f"{incomplete} incomplete rounds")
-    return "; ".join(said) or "nothing that is stored explains it", wider, p
+    return "; ".join(said) or "no stored evidence explains it", wider, p
 
 
 def drift_p_value(series: Floats) -> float:
@@ -216,8 +216,8 @@ def _evidence(one: Foretold) -> list[str]:
         ("three", "difference", "bar", "bar if dependent"),
         *(("p", "drift p"), ("words", "evidence")),
     ],
-    "Difference: mean of the rounds predicted less that of the rounds that predict; positive "
-    "where later rounds kept more.",
+    "Difference: mean of the predicted rounds less that of the predicting ones; positive where "
+    "later rounds kept more.",
     without_rows="No prediction missed.",
 )
 def _misses(material: Material) -> Iterator[Row]:

@@ -49,15 +49,15 @@ MOST_SAMPLES, MOST_IN_ALL, FEWEST = 10, 160, 4
 FEWEST_ROUNDS = 20  # With fewer there is no sixth fit among the training rounds.
 DIFFERENCES = {
     "run order": "mean train/test distance: rounds in the order in which a directory lists their "
-    "files, or in the true one",
-    "least rounds": "mean of the rounds a sample needs: 30 added once more and cut at 70, or as "
-    "found",
-    "bandwidth floor": "mean train/test distance: bandwidths of 5 ms and more, or such as suit the "
-    "times",
+    "files, against the true order",
+    "least rounds": "mean of the rounds that a sample needs: with 30 added again and "
+    "capped at 70, against the number found",
+    "bandwidth floor": "mean train/test distance: bandwidths of 5 ms and more, against bandwidths "
+    "that suit the times",
     "recomputed percentile": "largest |train - test| of mean quality: each side at its own "
-    "percentile, or at that of the training rounds",
-    "divisor of train JSD": "mean distance among training fits: divided by tries that compared "
-    "nothing too, or by the comparisons made",
+    "percentile, against both at that of the training rounds",
+    "divisor of train JSD": "mean distance among training fits: divided by all tries, also "
+    "those that compared nothing, against the comparisons made",
 }
 
 
@@ -182,10 +182,10 @@ def _most_samples(material: Material) -> int:
 def _program_note(material: Material) -> str:
     differences = "; ".join(f"{name}: {what}" for name, what in DIFFERENCES.items())
     return (
-        f"{differences}. Of the first repeat of every trial, rounds that have all times and up to "
-        f"{_most_samples(material)} samples, evenly chosen; recomputed percentile of all samples, "
-        "and of metrics that are a mean over samples alone: of others, such as mAP, its check has "
-        "no scores. That it does not synchronise a GPU cannot be tried here."
+        f"{differences}. Each uses the first repeat of every trial, its rounds with all times, and "
+        f"up to {_most_samples(material)} samples, evenly chosen. The recomputed percentile uses "
+        "all samples, and only metrics that are a mean over samples: others, such as mAP, give "
+        "its check no scores. The missing synchronisation of a GPU cannot be tried here."
     )
 
 

@@ -49,8 +49,8 @@ CLAIMS: dict[str, View] = {"C2a": "mean latency", "C2b": "p99 latency", "C2c": "
         ("three", "ideal", "mean", "min", "max", "sd"),
     ],
     "Thresholds are percentiles of the trial's own times of these rounds, as the paper takes "
-    "them: an own percentile fixes how many answers are late, so that these rows describe one "
-    "trial and rank none. sd over rounds, divided by rounds - 1.",
+    "them: an own percentile fixes how many answers are late, so these rows describe one trial and "
+    "rank none. sd: over rounds, with the divisor rounds - 1.",
 )
 def _quality(material: Material) -> Iterator[Row]:
     wanted = material.criteria.percentiles
@@ -122,8 +122,8 @@ def _latency(material: Material) -> Iterator[Row]:
         ("words", "fluctuates"),
     ],
     "Range: best less worst round, as a share of ideal quality. Variance ratio: variance "
-    "between rounds over what independent inferences would show, each with its own share of "
-    "rounds on time; about 1 is chance alone. A dash: the metric is no mean over samples, or "
+    "between rounds over that of independent inferences, each with its own share of rounds on "
+    "time; about 1 is chance alone. A dash: the metric is no mean over samples, or "
     "no sample is sometimes late.",
 )
 def _fluctuation(material: Material) -> Iterator[Row]:
@@ -312,12 +312,12 @@ def _limits(a: Side, b: Side, confidence: float) -> list[tuple[float, float]]:
         *(("three", "cost", "cost of ideal", "low", "high"), ("words", "outcome")),
     ],
     "Views of latency choose a system and runtime for one model, since a smaller model is always "
-    "faster; that of ideal quality chooses among all models. Cost: tail quality of the best system "
-    "less that of the chosen one, total time. Limits: a paired t over repeats that took turns, "
-    "else over visits of one cycle, Bonferroni over all choices of a task; without pairs all is "
-    "open. The upper limit is the largest of all systems' against the chosen one, also where that "
-    "one came out best. Open: these data leave room for a cost and for none. The best of several "
-    "looks better than it is.",
+    "faster; the view of ideal quality chooses among all models. Cost: tail quality of the best "
+    "system less that of the chosen one, total time. Limits: a paired t over repeats that took "
+    "turns, else over visits of one cycle, Bonferroni over all choices of a task; without pairs "
+    "every outcome is open. The upper limit is the largest over all systems against the chosen "
+    "one, even where that one is best. Open: these data allow a cost as well as none. The best of "
+    "several systems looks better than it is.",
 )
 def _choice(material: Material) -> Iterator[Row]:
     for one in choices(material):

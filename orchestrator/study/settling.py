@@ -90,7 +90,7 @@ def settled_on_both(paths: Mapping[Clock, Path], bound: float) -> int | None:
     ],
     "rJSD: root of the mean Jensen-Shannon divergence (natural logarithm) between the density "
     "of all log times so far and its earlier fits, as the paper's equation (5) defines it; its "
-    "program takes another root. A dash: not reached.",
+    "program takes a different root. A dash: not reached.",
 )
 def _rjsd(material: Material) -> Iterator[Row]:
     bound = material.criteria.claims.enough.rjsd
@@ -120,9 +120,9 @@ def _rows(material: Material, cells: Callable[[Floats], Sequence[Value]]) -> lis
     "least_rounds",
     "Least rounds, total time",
     [WHO_COLUMNS, ("whole", "samples", *(f"{share:g} %" for share in SHARES))],
-    "After so many rounds the density of so many samples' own times moved by a distance of at "
-    f"most 0.2 over five fits; of trials of {LEAST_ROUNDS} rounds or more. A dash: more rounds "
-    f"than there are, or than {MOST_ROUNDS}.",
+    "Rounds after which the densities of a share of samples moved by a distance of at most 0.2 "
+    f"over five fits, in trials of {LEAST_ROUNDS} rounds or more. A dash: more rounds than there "
+    f"are, or than {MOST_ROUNDS}.",
 )
 def _least_rounds(material: Material) -> Iterable[Row]:
     def needed(times: Floats) -> Sequence[Value]:
@@ -169,8 +169,8 @@ def _train_test(material: Material) -> Iterable[Row]:
         *(WHO_COLUMNS, ("whole", "until then", "rest")),
         *(("three", "difference", "allowed"), ("words", "enough")),
     ],
-    f"Of trials in which at least {FEWEST_LEFT} rounds are left. rJSD sees the density of all "
-    "times together and nothing of its tail.",
+    f"Trials in which at least {FEWEST_LEFT} rounds are left. rJSD compares the density of all "
+    "times together and shows nothing about its tail.",
 )
 def _enough(material: Material) -> Iterator[Row]:
     wanted = material.criteria.claims.enough
@@ -235,11 +235,11 @@ def design_effect(times: Floats, value: float, units: Units | None) -> float:
         ("whole", "equal guarantee takes", "early stopping takes"),
         ("significant", "half-width", "MLPerf's half-width"),
     ],
-    "Half-width: of the share of answers within the percentile, at the confidence of the "
-    "criteria, of as many independent inferences as those used are worth (used / design "
-    "effect). Equal guarantee: MLPerf's count times the design effect, since inferences of one "
-    "round depend on each other. Early stopping: inferences that bound the percentile if none "
-    "overruns, LoadGen's rule, likewise.",
+    "Half-width: that of the share of answers within the percentile, at the confidence of the "
+    "criteria, for used / design effect independent inferences. Equal guarantee: MLPerf's count "
+    "times the design effect, since inferences of one round depend on each other. Early stopping: "
+    "LoadGen's count of inferences that bound the percentile if none overruns, times the design "
+    "effect.",
 )
 def _inferences(material: Material) -> Iterator[Row]:
     wanted, bound = material.criteria.claims.inferences, material.criteria.claims.enough.rjsd

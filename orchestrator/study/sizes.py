@@ -63,9 +63,9 @@ def moments(times_ns: ArrayLike) -> tuple[Floats, Floats]:
         *(("three", "R2 of mean"), ("significant", "ms2 per unit of size")),
         ("three", "R2 of variance"),
     ],
-    "One point per sample, over its rounds. The size is that which the model reports: pixels "
+    "One point per sample, over its rounds. The size is the one that the model reports: pixels "
     "after preprocessing, or tokens.",
-    without_rows="Of no task do inputs differ in size, or trials are too short.",
+    without_rows="In no task do inputs differ in size, or trials are too short.",
 )
 def _input_size(material: Material) -> Iterator[Row]:
     for group, data in material.firsts():

@@ -137,10 +137,9 @@ def claims_table(found: Sequence[Claim]) -> StudyTable:
         [("name", "claim"), ("words", "says", "held to", "verdict", "found")],
         [[one.name, one.claim, one.criterion, one.verdict, one.figure] for one in found],
         "Criteria stand in conf/study.yaml and were fixed beforehand. Not shown: these data "
-        "neither bear the claim out nor contradict it. Behind a count of trials: its share and the "
-        "95 % Clopper-Pearson limits of the share, of as many independent trials. Trials of one "
-        "system or of one session have something in common, so that limits of the share in other "
-        "sessions lie further apart.",
+        "neither support the claim nor contradict it. A count of trials is followed by its share "
+        "and the 95 % Clopper-Pearson limits of the share, for independent trials. Trials of one "
+        "system or one session are alike, so limits for other sessions lie further apart.",
     )
 
 

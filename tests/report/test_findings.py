@@ -143,9 +143,9 @@ def test_a_caution_counts_the_trials_of_a_flag(results: CampaignAnalysis) -> Non
 
 
 GOLDEN = {
-    "text": "Tie within 5 ms: a<b>|`c` · m, top1 0.800 [0.790, 0.811] of 0.811; a tie of 2 of 2 systems",
-    "markdown": "Tie within 5 ms: a&lt;b>\\|\\`c\\` · m, top1 0.800 [0.790, 0.811] of 0.811; a tie of 2 of 2 systems",
-    "html": "Tie within 5 ms: a&lt;b&gt;|`c` · m, top1 0.800 [0.790, 0.811] of 0.811; a tie of 2 of 2 systems",
+    "text": "Tie within 5 ms: a<b>|`c` · m, top1 0.800 [0.790, 0.811] of 0.811; 2 of 2 systems tie",
+    "markdown": "Tie within 5 ms: a&lt;b>\\|\\`c\\` · m, top1 0.800 [0.790, 0.811] of 0.811; 2 of 2 systems tie",
+    "html": "Tie within 5 ms: a&lt;b&gt;|`c` · m, top1 0.800 [0.790, 0.811] of 0.811; 2 of 2 systems tie",
 }
 
 

@@ -47,7 +47,7 @@ NOTHING = {
         Column(
             "delivered_per_s",
             "float?",
-            "the rate as our loop delivered it, see `load.parquet`",
+            "the rate that our loop delivered, see `load.parquet`",
             "delivered",
             "per_s",
         ),

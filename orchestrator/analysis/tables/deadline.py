@@ -97,9 +97,10 @@ NOTHING_TO_KEEP: Mapping[str, Any] = {
     ),
     per="trial",
     title="Deadlines of {task} ({metric}, {clock} time)",
-    note="A certified deadline: with the confidence of analysis.deadline, its share of rounds to "
-    "come keeps this quality. Observed: that share of the measured rounds kept it, which is no "
-    "promise. Where models differ in ideal quality, a second row has what all of them can keep.",
+    note="Certified: with the confidence of analysis.deadline, the required share of rounds to "
+    "come keeps this quality. Observed: this share of the measured rounds kept it, which promises "
+    "nothing. Where models differ in ideal quality, a second row is for the quality that all of "
+    "them can keep.",
     where={"clock": "@clock"},
     section="Deadlines kept",
 )

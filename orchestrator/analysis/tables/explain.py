@@ -118,7 +118,7 @@ TOO_FEW = f"fewer than {FEWEST_ROUNDS} rounds: nothing can be named"
         Column(
             "late",
             "float",
-            "share of late inferences of the trial; so are all columns that follow",
+            "share of late inferences of the trial",
             "late",
             "share",
         ),
@@ -147,7 +147,8 @@ TOO_FEW = f"fewer than {FEWEST_ROUNDS} rounds: nothing can be named"
         Column(
             "correlation_of_neighbours",
             "float",
-            "of the logarithm of a round's median time with the next one's: spells of slow rounds",
+            "correlation of the logarithms of the median times of successive rounds: high in slow "
+            "spells",
         ),
         FLAGS,
     ),
@@ -155,10 +156,11 @@ TOO_FEW = f"fewer than {FEWEST_ROUNDS} rounds: nothing can be named"
     views=(
         View(
             "lateness",
-            "Late answers of {task} ({metric}, {clock} time) within {bound}, and whose they are",
-            "Late: share of inferences beyond the threshold. Of the variance of being late, a part "
-            "goes with the sample (the input), a part with the round (the machine), and the rest "
-            "with neither: the system itself varies from one inference to the next.",
+            "Late answers of {task} ({metric}, {clock} time) within {bound}, and what explains "
+            "them",
+            "Late: share of inferences beyond the threshold. By sample (the input), by round (the "
+            "machine), by neither (the system varies from one inference to the next): shares of "
+            "the variance of lateness.",
             where={"threshold": "@primary"},
             labels={
                 "late": "late",
@@ -171,13 +173,12 @@ TOO_FEW = f"fewer than {FEWEST_ROUNDS} rounds: nothing can be named"
         View(
             "slow_rounds",
             "What moves with slow rounds of {task}",
-            "Stored evidence that moves with late answers or with the time of rounds: rank "
-            "correlations over rounds, a straight line taken out, with one-sided p-values adjusted "
-            f"for all tests of the trial; either is at most {LEVEL:g}, and a false name comes in "
-            "at "
-            "most 5 % of trials. It concerns the part *by round* alone. A sign tells that the "
-            "process waited, and not for whom. Quiet and disturbed: mean tail quality in rounds "
-            "with little and with much of it; no round is dropped.",
+            "Stored evidence that moves with late answers or with the time of rounds. Rank "
+            "correlations over rounds, without linear trends; one-sided p-values, adjusted for all "
+            f"tests of the trial. Evidence is named if one of both is at most {LEVEL:g}; at most "
+            "5 % of trials name evidence by chance. It concerns the part *by round* alone. A sign "
+            "shows that the process waited, not for whom. Quiet, disturbed: mean tail quality in "
+            "rounds with little and with much of it; no round is dropped.",
             where={"place": tuple(range(1, 1 + len(EVIDENCE)))},
             labels={
                 "evidence": "evidence",
@@ -194,10 +195,9 @@ TOO_FEW = f"fewer than {FEWEST_ROUNDS} rounds: nothing can be named"
         View(
             "evidence",
             "Evidence of {trial}",
-            "Rank correlations over rounds, a straight line taken out, each with its p-value: "
-            f"one-sided, adjusted for all tests of the trial. With either up to {LEVEL:g} the "
-            "evidence is named and has a place. A dash: constant, or other than its median in "
-            "fewer than 6 rounds.",
+            "Rank correlations over rounds, without linear trends; one-sided p-values, adjusted "
+            f"for all tests of the trial. Evidence is named if one of both is at most {LEVEL:g}. "
+            "A dash: the evidence is constant, or differs from its median in fewer than 6 rounds.",
             section="One trial",
             split=("trial",),
             without=("model", "system", "runtime", "batch", "settings", "repeat"),

@@ -191,19 +191,19 @@ class Halves:
         Column(
             "difference_as_in_paper_minimum",
             "float?",
-            f"{SAME[1]}: a predicted median minimum beside an observed one",
+            f"{SAME[1]}: a predicted median of the minimum, and an observed minimum",
         ),
         Column(
             "difference_as_in_paper_program_mean",
             "float?",
-            "mean tail quality of the last rounds beside that of the first, each at its own "
-            "percentile, as the paper's program has it",
+            "absolute difference of the means of the first and the last rounds, each at its own "
+            "percentile, as the paper's program computes it",
         ),
         Column("difference_as_in_paper_program_variance", "float?", SAME[0]),
         Column(
             "difference_as_in_paper_program_minimum",
             "float?",
-            f"{SAME[1]}: raw minima, of rounds that differ in number",
+            f"{SAME[1]}: minima over different numbers of rounds",
         ),
         Column(
             "variance_ratio",
@@ -218,9 +218,8 @@ class Halves:
     title="Predicted against observed tail quality of {task} ({metric}, {clock} time, {threshold})",
     note="The first rounds predict the last; the threshold is a percentile of the first alone. "
     "block-bootstrap keeps the samples of a round together; poisson-binomial takes samples as "
-    "independent. Worst: the median worst round of as many as were tested. Variance ratio: how "
-    "much "
-    "more quality varies between rounds than independent samples would make it.",
+    "independent. Worst: the predicted median of the worst round. Variance ratio: variance between "
+    "rounds, relative to independent samples.",
     where={"clock": "@clock", "threshold": "p95"},
     section="Own percentiles and predictions",
 )

@@ -146,11 +146,10 @@ SD = "number .4f"
     ),
     per="group",
     title="Fresh processes of {task} ({metric}, {clock} time) within {threshold}",
-    note="The interval is Student's t over the means of repeats, and speaks of processes to come. "
-    "Standard deviations of tail quality: what a process, a visit, a round and the samples of a "
-    "round have each of their own. Best rounds: how many a process has where a large budget is "
-    "best "
-    "spent. Best split: of the time that these repeats took.",
+    note="The interval is Student's t over the means of repeats: it is for processes to come. "
+    "Standard deviations of tail quality: between processes, between visits, between rounds and "
+    "due to single samples. Best rounds: rounds per process that spend a large budget best. Best "
+    "split: the best use of the time that these repeats took.",
     where={"primary": True},
     section="Differences, fresh processes and other figures",
 )
@@ -256,12 +255,12 @@ def _root(variance: float) -> float | None:
     (
         METRIC,
         Column("clock", "str", "`inference` or `total`"),
-        Column("tolerance", "str", "the law of users' tolerance, in words"),
+        Column("tolerance", "str", "the distribution of users' tolerance, in words"),
         Column(
             "method",
             "str",
-            "`exact`, or how many tolerances stand for the law where the metric is no mean over "
-            "samples",
+            "`exact`, or how many tolerances represent the distribution where the metric is no "
+            "mean over samples",
         ),
         Column(
             "ideal", "float", "quality without a threshold, of the first repeat", "ideal", "quality"
@@ -300,8 +299,8 @@ def _root(variance: float) -> float | None:
     ),
     per="group",
     title="Tail quality of {task} ({metric}, {clock} time) averaged over users: {tolerance}",
-    note="The mean over users and rounds; each user counts the answers within his own tolerance. "
-    "In brackets the 95 % interval of rounds to come, or over fresh processes.",
+    note="The mean over users and rounds; each user counts the answers within their own tolerance. "
+    "In brackets: the 95 % interval for rounds to come, or for fresh processes.",
     where={"clock": "@clock"},
     section="Tail quality at every threshold",
 )

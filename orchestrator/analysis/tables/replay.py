@@ -6,15 +6,15 @@ REPLAY = (
     METRIC,
     Column("law", "str", "of arrivals: `periodic`, `poisson`, `gamma` or `trace`"),
     Column("group", "int32", "samples that arrive at once"),
-    Column("burstiness", "float?", "shape of the gamma law; null of others"),
+    Column("burstiness", "float?", "shape of the gamma law; null for other laws"),
     Column("rate_per_s", "float", "samples a second", "rate", "per_s"),
     Column("policy", "str", "what is served next: `queue`, `newest` or `skip_late`"),
     Column(
         "queue_limit",
         "int32?",
-        "an arrival that finds so many waiting is dropped; null for no limit",
+        "an arrival that finds this many waiting is dropped; null for no limit",
     ),
-    Column("seed", "int64", "of the arrivals and of the order of samples"),
+    Column("seed", "int64", "seed of the arrivals and of the order of samples"),
     Column(
         "utilisation",
         "float",
@@ -70,7 +70,7 @@ REPLAY = (
     Column("fallback_high", "float?", "upper limit"),
     Column("streams", "int32", "number of streams, the unit of intervals"),
     Column("rounds", "int32", "stored rounds in these streams"),
-    Column("arrivals", "int64", "samples that arrived, ramps left out, as from all that follows"),
+    Column("arrivals", "int64", "samples that arrived; this and all later columns leave out ramps"),
     Column("late", "float", "share of answers that were late or never came", "late", "share"),
     Column("dropped", "float", "share of samples that were never started", "dropped", "share"),
     Column(
@@ -83,13 +83,13 @@ REPLAY = (
     Column(
         "response_p50_ns",
         "float?",
-        "from arrival to answer; null where that many answers never came",
+        "median time from arrival to answer; null where half of the answers never came",
     ),
     Column("response_p99_ns", "float?", "99th percentile of the same", "p99 response", "ms"),
     Column(
         "staleness_mean",
         "float",
-        "age of the last answer on time, in arrivals, when an answer is due: 0 where that one is "
+        "mean age of the last answer on time, in arrivals, when an answer is due; 0 for an answer "
         "on time",
     ),
     Column("staleness_p99", "int64", "99th percentile of the same", "stale p99", "count"),
@@ -99,7 +99,7 @@ REPLAY = (
     Column(
         "windows_broken",
         "float?",
-        "share of the windows of n consecutive answers of which at least k are late",
+        "share of windows of n consecutive answers with at least k late ones",
         "windows broken",
         "share",
     ),
@@ -117,7 +117,8 @@ REPLAY = (
     Column(
         "longest_silence_ns",
         "int64",
-        "from when the first late answer was due to the next one on time, or to the stream's end",
+        "longest time from when a late answer was due to the next one on time, or to the stream's "
+        "end",
         "silence",
         "ms",
     ),
@@ -129,7 +130,7 @@ REPLAY = (
     Column(
         "measured_mean",
         "float?",
-        "its tail quality on the response clock, as its report has it: a mean over rounds",
+        "its tail quality on the response clock, as in its report: a mean over rounds",
         "measured",
         "quality [measured_low, measured_high]",
     ),
@@ -153,7 +154,7 @@ REPLAY = (
     Column(
         "held_mean",
         "float?",
-        "replayed quality if the last answer on time is kept until the next; null if nothing was "
+        "replayed quality if the last answer on time serves until the next; null if nothing was "
         "measured",
         "held",
         "quality",
@@ -161,7 +162,7 @@ REPLAY = (
     Column(
         "measured_held",
         "float?",
-        "the same of what was measured; both null of a metric that is no mean over samples",
+        "the same as measured; both are null where the metric is no mean over samples",
         "held, measured",
         "quality",
     ),
@@ -169,10 +170,10 @@ REPLAY = (
 )
 # What flags mean of a replay, which has no load of its own.
 REMEDIES = {
-    OVERLOADED: "samples arrive faster than they are answered, and figures grow with the length of "
+    OVERLOADED: "samples arrive faster than they are answered, so figures depend on the length of "
     "a stream; lower --rate",
-    FEW_STREAMS: "the rounds of a stream share a queue; here a stream is a visit of the closed "
-    "loop, of which it takes 12 or more",
+    FEW_STREAMS: "the rounds of a stream share a queue; a stream is a visit of the closed loop: "
+    "measure 12 visits or more",
 }
 REPLAYED = View(
     "replay",
@@ -180,7 +181,7 @@ REPLAYED = View(
     "Played back from times of a closed loop, which idling and other work of a real load would "
     "change. closed: tail quality of the same rounds, each sample started when the last had ended. "
     "kept: late and dropped samples count as failed; a mean over streams with its 95 % interval. "
-    "with fallback: another trial answers on a machine of its own what is late here.",
+    "with fallback: another trial, on a machine of its own, answers where this one is late.",
     labels={
         "rate_per_s": "rate",
         "utilisation": "utilisation",
@@ -194,11 +195,10 @@ REPLAYED = View(
 STREAKS = View(
     "streaks",
     "Late answers of {task} one after another",
-    "late: of all answers, dropped ones included. stale p99: age of the last answer on time when "
-    "an answer is due, in arrivals. streak: most late answers in a row. windows broken: of the "
-    "k-of-n rule. warnings: stretches of late answers; errors: those that lasted too long. "
-    "silence: "
-    "the longest time from when a late answer was due to the next one on time.",
+    "late: share of all answers, dropped ones included. stale p99: age of the last answer on time "
+    "when an answer is due, in arrivals. streak: most late answers in a row. windows broken: by "
+    "the k-of-n rule. warnings: stretches of late answers; errors: those that lasted too long. "
+    "silence: the longest time from when a late answer was due to the next one on time.",
     labels={
         "rate_per_s": "rate",
         "arrivals": "arrivals",
@@ -220,9 +220,9 @@ MEASURED = View(
     "Replayed and measured, of {task} ({metric}): {asked}",
     "The same trial as it was measured under this load. times: its mean total time against the "
     "closed loop's. after idling: by how much the median of samples that found the server idle "
-    "lies above the closed loop's, since clocks and caches are colder then. A replay knows "
-    "neither. held: quality if the last answer on time is kept until the next; samples come in "
-    "random order, and pictures of a camera, each like the one before, would keep more.",
+    "lies above the closed loop's, since clocks and caches are colder then. A replay includes "
+    "neither. held: quality if the last answer on time serves until the next one. Samples come in "
+    "random order here; successive pictures of a camera, which resemble each other, keep more.",
     labels={
         "rate_per_s": "rate",
         "mean": "replayed",

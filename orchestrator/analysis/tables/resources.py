@@ -110,12 +110,12 @@ from orchestrator.storage.stored_form import finite
     ),
     "group",
     title="First inferences, memory and changed answers of {task}",
-    note="First: total time of the first inference of a process, before anything is warm; warm "
-    "first: of the first after its warm-up; after a pause: the longest of a visit's first "
-    "inference. Memory: the most that was resident in the process, from its start on and while it "
-    "was timed. Changed answers: samples that some round answers otherwise than the first round. "
-    "Other answers: samples answered otherwise than by the first trial of the same model; - is "
-    "that trial, and what is not known, since no answers are stored.",
+    note="First: total time of the first inference of a process; warm first: of the first "
+    "inference after its warm-up; after a pause: of the slowest first inference of a later visit. "
+    "Memory: peak of resident memory of the process, from its start on and while it was timed. "
+    "Changed answers: samples with an answer that differs from the first round's. Other answers: "
+    "samples whose answer differs from that of the first trial of the same model; a dash is that "
+    "trial, or no stored answers.",
     section="First inferences, memory and changed answers",
 )
 def resources(context: Context, group: Group) -> Iterator[Row]:
@@ -237,7 +237,7 @@ QUARTERS = 4
         Column(
             "in_process_p50_ns",
             "float?",
-            "median of all samples and rounds in the timed process; null where that has no answer",
+            "median over all samples and rounds in the timed process; null without an answer",
             "in process p50",
             "ms",
         ),
@@ -245,7 +245,7 @@ QUARTERS = 4
         Column(
             "served_p50_ns",
             "float?",
-            "median of all samples and rounds that the server answered",
+            "median over all samples and rounds that the server answered",
             "served p50",
             "ms",
         ),
@@ -261,7 +261,7 @@ QUARTERS = 4
         Column(
             "cost_low_ns",
             "float?",
-            "the least difference of the medians of a quarter of the rounds, in order",
+            "the least difference of medians in four successive quarters of the rounds",
             "least",
             "ms",
         ),
@@ -269,10 +269,10 @@ QUARTERS = 4
     ),
     "group",
     title="What servers of {task} cost ({clock} time)",
-    note="Cost is the difference of the medians, with the least and the most of the four quarters "
-    "of the rounds: sending and reading, the server's own work and queue, and what its cores are "
-    "better or worse at. The client's own part stands under Servers. Answers differ where scores "
-    "or corners are more than 0.1 % apart.",
+    note="Cost is the difference of the medians, with the least and the largest difference of "
+    "four quarters of the rounds. It includes sending and reading, the server's own work and "
+    "queue, and the difference between the cores. The client's own part stands under Servers. "
+    "Answers differ where scores or corners are more than 0.1 % apart.",
     section="Servers",
 )
 def server_cost(context: Context, group: Group) -> Iterator[Row]:
@@ -361,7 +361,7 @@ def medians(times: NDArray[np.float64]) -> list[float]:
     title="Gaps between tokens of {task}",
     note="A gap is the time from one piece of an answer to the next, as the client received them, "
     "over all answers of all rounds. Pieces are tokens unless the server puts several into one. "
-    "Longest in an answer: how long each answer stood still at most.",
+    "Longest in an answer: the longest gap of each answer.",
     section="Servers",
 )
 def token_gaps(context: Context, group: Group, data: TrialData) -> Iterator[Row]:

@@ -40,7 +40,7 @@ from orchestrator.storage.records import TrialRecord
         Column(
             "interval_low_ns",
             "int64?",
-            "lower limit of its 95 % interval, that of *rounds to come*",
+            "lower limit of its 95 % interval for *rounds to come*",
         ),
         Column("interval_high_ns", "int64?", "upper limit; null where nothing bounds it"),
         Column(
@@ -54,7 +54,7 @@ from orchestrator.storage.records import TrialRecord
         Column(
             "effective_samples",
             "int64",
-            "number of independent inferences they are worth in the interval",
+            "number of independent inferences that would give the same interval",
         ),
         Column("mean_ns", "float?", "mean of all times that exist"),
         Column("min_ns", "int64?", "shortest time"),
@@ -171,11 +171,11 @@ UNKNOWN = "unknown"  # what is not told of imported trials
             "own_delay_p99_ns", "float?", "99th percentile of the same", "own delay p99", "delay"
         ),
         Column("own_delay_max_ns", "float?", "largest of the same"),
-        Column("idle_arrivals", "int64", "samples that found the server idle so long"),
+        Column("idle_arrivals", "int64", "samples that found the server idle for that long"),
         Column(
             "gap_error_p50_ns",
             "float?",
-            "difference of the distance of two such starts from that of their arrivals, median",
+            "median difference between the gap of two such starts and the gap of their arrivals",
         ),
         Column("gap_error_p99_ns", "float?", "99th percentile of the same", "gap error", "delay"),
         Column(
@@ -196,13 +196,15 @@ UNKNOWN = "unknown"  # what is not told of imported trials
         Column(
             "utilisation",
             "float?",
-            "scheduled rate x mean time that a served sample took, its part of a batch's; null if "
-            "none was",
+            "scheduled rate x mean service time of a sample, a batch shared equally; null if none "
+            "was served",
             "utilisation",
             "number .2f",
         ),
-        Column("mean_wait_ns", "float?", "mean of arrival to start", "mean wait", "ms"),
-        Column("dropped_share", "float", "samples that were never started", "dropped", "share"),
+        Column("mean_wait_ns", "float?", "mean time from arrival to start", "mean wait", "ms"),
+        Column(
+            "dropped_share", "float", "share of samples that were never started", "dropped", "share"
+        ),
         Column(
             "overloaded_streams",
             "int32",
@@ -213,7 +215,7 @@ UNKNOWN = "unknown"  # what is not told of imported trials
         Column(
             "foreign_cpu_ns",
             "float?",
-            "time that other processes had on the trial's cores, of all streams",
+            "processor time of other programs on the whole machine, over all streams",
             "foreign CPU",
             "s",
         ),
@@ -221,14 +223,13 @@ UNKNOWN = "unknown"  # what is not told of imported trials
     ),
     "trial",
     title="Schedules of {task}",
-    note="Asked, scheduled and delivered are samples a second. Own delay (median, p99) is what our "
-    "loop added "
-    "where a sample found the server idle; foreign CPU is the time that other processes had on "
-    "the trial's cores meanwhile; queued gap (p50) is from the end of an inference to the next "
-    "start where samples waited; gap error (p99) is by how much the distance of two starts at an "
-    "idle server differs from that of their arrivals; spacing is the p-value of the schedule's "
-    "gaps against the law asked for. Waiting for other samples is the system's own, and part of "
-    "its response. Of imported trials our loop is that of the program that measured.",
+    note="Asked, scheduled and delivered are samples a second. Own delay (median, p99): what our "
+    "loop added where a sample found the server idle. Foreign CPU: processor time of other "
+    "programs on the whole machine. Queued gap (p50): from the end of an inference to the next "
+    "start, where samples waited. Gap error (p99): the difference between the gap of two starts "
+    "at an idle server and the gap of their arrivals. Spacing: p-value of the schedule's gaps "
+    "against the law asked for. Waiting for other samples is part of the response. For imported "
+    "trials, our loop is that of the program that measured.",
     section="Schedules under load",
 )
 def load(context: Context, group: Group, data: TrialData) -> Iterator[Row]:

@@ -227,8 +227,8 @@ def settling_chart(reading: Reading) -> Chart:
         place=1,
         title="How the density settled (rJSD)",
         note="Distance of the density of all times so far from five earlier ones, at each check "
-        "while the trial ran. It says that the density is stable, and nothing of the tail. Under "
-        "rule paper it is the figure of the paper's program.",
+        "while the trial ran. It shows whether the density is stable, and nothing about the tail. "
+        "Under rule paper it is the figure of the paper's program.",
         spec=lines.spec(
             rows,
             [mark("dots"), mark("tips", [("x", "rounds"), ("y", "rJSD")])],

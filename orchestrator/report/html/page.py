@@ -51,26 +51,27 @@ WORDS = {
     "tail quality": "Quality of a round when late answers count as failed; of a trial the mean "
     "over its rounds.",
     "ideal quality": "Quality without a deadline.",
-    "95 % interval": "Where the mean of rounds to come lies, as far as the measured ones show.",
-    "worst round": "The round that kept least.",
-    "certified deadline": "With the campaign's confidence enough rounds to come keep the promised "
-    "quality within it.",
-    "observed deadline": "What was seen in this session; no promise for another one.",
-    "total, inference": "From the sample's bytes to the answer as plain values, and the model "
-    "call alone.",
+    "95 % interval": "Where the mean of rounds to come lies, with 95 % confidence.",
+    "worst round": "The round with the lowest tail quality.",
+    "certified deadline": "With the campaign's confidence, the required share of rounds to "
+    "come keeps the promised quality within it.",
+    "observed deadline": "The deadline that the measured rounds kept; it promises nothing for "
+    "other rounds.",
+    "total, inference": "From the sample's bytes to the answer as plain values; the model call "
+    "alone.",
     "response": "Under load: from a sample's scheduled arrival to its answer, waiting included.",
-    "first_token, per_token": "Of streamed answers: from the arrival (in a closed loop, the start) "
-    "to the first token; between two.",
-    "tie": "Systems whose difference from the best is not shown.",
-    "not shown, not tested": "The data were asked and leave the difference open; nothing was "
-    "measured that could tell.",
-    "fresh processes": "The same trial started anew (repeats). Processes differ by more than the "
-    "rounds of one show.",
-    "samples like these": "Other samples of the same kind; drawing samples anew tests it for two "
-    "models.",
-    "percentile": "p99 is the time that 99 % of inferences keep to.",
-    "rJSD": "A distance between densities of times; small where more rounds no longer change them. "
-    "It says nothing of the tail.",
+    "first_token, per_token": "For streamed answers: from the arrival (in a closed loop, the "
+    "start) to the first token; the mean time between two tokens.",
+    "tie": "Systems that are not shown worse than the best.",
+    "not shown, not tested": "The data leave open whether there is a difference; the data cannot "
+    "test it, since the systems did not take turns.",
+    "fresh processes": "The same trial started anew (repeats). Processes can differ by more than "
+    "the rounds of one process.",
+    "samples like these": "Other samples of the same kind, for which two models are compared as "
+    "well.",
+    "percentile": "p99 is the time within which 99 % of inferences end.",
+    "rJSD": "A distance between densities of times, small once more rounds no longer change them. "
+    "It says nothing about the tail.",
     "flip": "Two systems change places in the ranking between two deadlines.",
 }
 
