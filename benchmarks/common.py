@@ -24,6 +24,7 @@ SUPPORT = ROOT / "tests" / "support"
 PROGRAM = [sys.executable, "-m", "orchestrator"]
 # A model that does nothing or sleeps, and a task of twenty numbers.
 NULL_MODEL = ["--config-dir", str(SUPPORT / "conf"), f"code=[{SUPPORT / 'code'}]", "model=echo", "task=numbers"]
+SLEEP = "time.sleep(self._sleep_s)"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 MIB = 2**20
 
@@ -190,6 +191,16 @@ def apart(call: Callable[..., object], *arguments: object) -> None:
     process.join()
     if process.exitcode:
         raise SystemExit(f"{call.__name__}: exit code {process.exitcode}")
+
+
+def null_model_that(works: str, folder: Path) -> Path:
+    """Make a folder of code whose null model runs a line where the true one sleeps."""
+    folder.mkdir()
+    text = (SUPPORT / "code" / "null_targets.py").read_text()
+    if SLEEP not in text:
+        raise SystemExit("the null model no longer sleeps as this program thinks")
+    (folder / "null_targets.py").write_text(text.replace(SLEEP, works))
+    return folder
 
 
 NEIGHBOUR = """

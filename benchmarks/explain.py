@@ -28,10 +28,9 @@ import psutil
 import pyarrow.parquet as pq
 import scipy.stats
 
-from benchmarks.common import NULL_MODEL, PROGRAM, SUPPORT, Benchmark, Figure, at_least, neighbours
+from benchmarks.common import NULL_MODEL, PROGRAM, Benchmark, Figure, at_least, neighbours, null_model_that
 from orchestrator.storage.reader import open_campaign
 
-SLEEP = "time.sleep(self._sleep_s)"
 WORK = "__import__('hashlib').sha256(bytes(2**21)).digest()"
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 EVERY_S, LOOK_S = 0.02, 0.25
@@ -130,11 +129,7 @@ def is_true(directory: Path) -> bool:
 def measure(asked: argparse.Namespace) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        (folder / "code").mkdir()
-        text = (SUPPORT / "code" / "null_targets.py").read_text()
-        if SLEEP not in text:
-            raise SystemExit("the null model no longer sleeps as this program thinks")
-        (folder / "code" / "null_targets.py").write_text(text.replace(SLEEP, WORK))
+        null_model_that(WORK, folder / "code")
         disturbed = [is_first(campaign(folder, f"disturbed-{number}", number)) for number in range(asked.campaigns)]
         yield Figure("disturbed: the co-runner is the first cause", 100 * sum(disturbed) / len(disturbed), "%")
         quiet = [is_true(campaign(folder, f"quiet-{number}", None)) for number in range(asked.campaigns)]

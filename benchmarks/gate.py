@@ -12,13 +12,12 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.common import NULL_MODEL, SUPPORT, Benchmark, Figure, at_least, at_most, cost_of, neighbours
+from benchmarks.common import NULL_MODEL, SUPPORT, Benchmark, Figure, at_least, at_most, cost_of, neighbours, null_model_that
 from orchestrator.compare.campaigns import compare
 from orchestrator.storage.reader import open_campaign
 
 # Where quality moves when the model gets slower; beside a co-runner the slowest 5 % of the times are the co-runner's.
 PRIMARY = "p75"
-SLEEP = "time.sleep(self._sleep_s)"
 SLOWER_ON_ONE_CORE = "time.sleep(self._sleep_s * (1.1 if len(os.sched_getaffinity(0)) == 1 else 1.0))"
 
 
@@ -39,16 +38,6 @@ def side(sleep_ms: float, code: Path = SUPPORT / "code") -> str:
     return f"code=[{code}] model.sleep_ms={sleep_ms}"
 
 
-def slower_code(folder: Path) -> Path:
-    """Return a folder of code that sleeps 10 % longer on one core alone."""
-    folder.mkdir()
-    text = (SUPPORT / "code" / "null_targets.py").read_text()
-    if SLEEP not in text:
-        raise SystemExit("the null model no longer sleeps as this program thinks")
-    (folder / "null_targets.py").write_text(text.replace(SLEEP, SLOWER_ON_ONE_CORE))
-    return folder
-
-
 def measure(asked: argparse.Namespace) -> Iterator[Figure]:
     with neighbours([sorted(os.sched_getaffinity(0))], 1, 20), tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -60,7 +49,7 @@ def measure(asked: argparse.Namespace) -> Iterator[Figure]:
                 yield Figure(f"{name}: verdicts of {found.total()}", found["worse"] + found["better"])
             else:
                 yield Figure(f"{name}: found worse", 100 * found["worse"] / found.total(), "%")
-        outcomes = compared(folder / "code", side(2, slower_code(folder / "slower_code")))
+        outcomes = compared(folder / "code", side(2, null_model_that(SLOWER_ON_ONE_CORE, folder / "slower_code")))
         yield Figure("code slower on one core: found there alone", float(outcomes["cpu_1core"] == "worse" != outcomes["cpu_all"]))
 
 

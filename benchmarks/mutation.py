@@ -12,20 +12,20 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import importlib
 import os
-import queue
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import coverage
+import pytest
 
 ROOT = Path(__file__).parents[1]
 SWAPS: dict[type, type] = {
@@ -33,13 +33,19 @@ SWAPS: dict[type, type] = {
     ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv,
     ast.FloorDiv: ast.Mult, ast.Div: ast.Mult, ast.And: ast.Or, ast.Or: ast.And,
 }  # fmt: skip
-TIMEOUT_S = 600
-"""A mutant that hangs is killed."""
+TIMEOUT_S = 120
+"""Of a test; a mutant that hangs is killed."""
 AT_ONCE = 2
+MOST = 40
+"""Tests that a mutant meets: those that run the fewest lines of its module."""
+IMPORTED = ("scipy.stats", "pyarrow.parquet", "pydantic", "psutil", "hydra", "hypothesis", "ray")
+"""What most tests need, before the forks: a mutant takes half a second."""
 ENOUGH = 0.8
 FOLDERS = ("measurement", "storage", "running", "execution", "planning", "faults", "subject", "distributed", "commands", "servers")
 """Folders of tests; those of other rooms use these rooms too, and check other things."""
-PYTEST = (sys.executable, "-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:randomly")
+SLOW = {name: ["-m", "", "tests/execution/test_keeper_and_servers.py"] for name in ("keeper.py", "server.py")}
+"""Tests of lines that run in processes of their own, by module; other such lines have no test here."""
+OPTIONS = ("-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:randomly", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 
 
 class Mutant(NamedTuple):
@@ -107,16 +113,42 @@ def tests_of(mutant: Mutant, seen: coverage.CoverageData) -> list[str]:
     count = Counter(one for found in by_line.values() for one in found)
     # What a fixture ran, another test of its file may share.
     named = [one.partition("::")[0] if one.endswith("|setup") else one.rpartition("|")[0] for one in sorted(contexts - {""}, key=count.get)]
-    return [*dict.fromkeys(one for one in named if one.partition("::")[0] == one or one.partition("::")[0] not in named)]
+    found = [*dict.fromkeys(one for one in named if one.partition("::")[0] == one or one.partition("::")[0] not in named)]
+    return found[:MOST] or SLOW.get(Path(mutant.module).name, [])
 
 
-def is_killed(copied: Path, tests: list[str]) -> bool:
-    environment = {**os.environ, "PYTHONPATH": str(copied), "PYTHONDONTWRITEBYTECODE": "1"}
-    try:
-        command = [*PYTEST, "-x", *tests]
-        return subprocess.run(command, cwd=copied, env=environment, capture_output=True, timeout=TIMEOUT_S, check=False).returncode != 0
-    except subprocess.TimeoutExpired:
-        return True
+def begin(copied: Path, tests: list[str]) -> int:
+    """Begin tests in a copy of the repository; return the process. A fork need not import again what this process has."""
+    if pid := os.fork():
+        return pid
+    os.setsid()
+    os.chdir(copied)
+    os.environ["PYTHONPATH"] = sys.path[0] = str(copied)
+    sys.dont_write_bytecode = True
+    for descriptor in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+    os._exit(pytest.main([*OPTIONS, "-x", f"--override-ini=timeout={TIMEOUT_S}", *tests]))
+
+
+def survive(changes: Sequence[Mutant], tests: Sequence[list[str]], copies: list[Path]) -> Iterator[tuple[Mutant, list[str]]]:
+    """Yield the mutants that pass their tests, or have none, and those tests."""
+    waiting, running, free = [*zip(changes, tests, strict=True)], {}, [*copies]
+    while waiting or running:
+        if waiting and free:
+            mutant, names = waiting.pop()
+            if names:
+                copied = free.pop()
+                (copied / mutant.module).write_text(mutant.source, "utf-8")
+                running[begin(copied, names)] = mutant, names, copied
+            else:
+                yield mutant, names
+            continue
+        process, status = os.wait()
+        mutant, names, copied = running.pop(process)
+        shutil.copy2(ROOT / mutant.module, copied / mutant.module)
+        free.append(copied)
+        if status == 0:
+            yield mutant, names
 
 
 def main() -> int:
@@ -126,42 +158,42 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--coverage", type=Path)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as threads:
+    for name in IMPORTED:
+        importlib.import_module(name)
+    with tempfile.TemporaryDirectory() as folder:
         path = asked.coverage or Path(folder, "kept")
         if not path.exists():
             # no settings: processes that tests start belong to no test
             watched = ("-n2", "--cov=orchestrator", "--cov-context=test", "--cov-config=/dev/null", "--cov-report=")
             environment = {**os.environ, "COVERAGE_FILE": f"{folder}/coverage", "PYTHONPATH": str(ROOT)}
-            subprocess.run([*PYTEST, *watched, *(f"tests/{one}" for one in FOLDERS)], cwd=ROOT, env=environment, check=True)
+            subprocess.run(
+                [sys.executable, "-m", "pytest", *OPTIONS, *watched, *(f"tests/{one}" for one in FOLDERS)],
+                cwd=ROOT,
+                env=environment,
+                check=True,
+            )
             shutil.copy(f"{folder}/coverage", path)
         seen = coverage.CoverageData(str(path))
         seen.read()
-        copies: queue.Queue[Path] = queue.Queue()
-        for number in range(AT_ONCE):
-            ignored = shutil.ignore_patterns(".*", "results", "build", "docs")
-            copies.put(Path(shutil.copytree(ROOT, Path(folder, str(number)), ignore=ignored)))
-
-        def killed(mutant: Mutant) -> bool:
-            copied, tests = copies.get(), tests_of(mutant, seen)
-            (copied / mutant.module).write_text(mutant.source, "utf-8")
-            noticed = bool(tests) and is_killed(copied, tests)
-            shutil.copy(ROOT / mutant.module, copied / mutant.module)
-            copies.put(copied)
-            if not noticed:
-                print(f"{mutant.module}:{mutant.lines[0]}: {mutant.text} ({len(tests)} tests)", flush=True)
-            return noticed
-
+        ignored = shutil.ignore_patterns(".*", "results", "build")
+        copies = [Path(shutil.copytree(ROOT, Path(folder, str(number)), ignore=ignored)) for number in range(AT_ONCE)]
         shares = []
         for room in asked.rooms:
             modules = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "orchestrator" / room).rglob("*.py"))
             every = [mutant for module in modules for mutant in mutants(module)]
             chosen = random.Random(asked.seed).sample(every, min(asked.sample, len(every)))
-            found = [*zip(chosen, threads.map(killed, chosen), strict=True)]
-            for module in modules:
-                of_module = [noticed for mutant, noticed in found if mutant.module == module]
-                print(f"{module:50} {sum(of_module):4} of {len(of_module):4} mutants killed")
-            shares.append(sum(noticed for _, noticed in found) / len(found))
-            print(f"{room}: {shares[-1]:.0%} of {len(found)} mutants killed; there are {len(every)}", flush=True)
+            tests = [tests_of(mutant, seen) for mutant in chosen]
+            unchanged = chosen[0]._replace(source=(ROOT / chosen[0].module).read_text("utf-8"))
+            if not [*survive([unchanged], [[*dict.fromkeys(name for names in tests for name in names)]], copies)]:
+                raise SystemExit(f"{room}: its tests fail without any change")
+            alive = Counter()
+            for mutant, names in survive(chosen, tests, copies):
+                print(f"{mutant.module}:{mutant.lines[0]}: {mutant.text} ({len(names)} tests)", flush=True)
+                alive[mutant.module] += 1
+            for module, count in sorted(Counter(mutant.module for mutant in chosen).items()):
+                print(f"{module:50} {count - alive[module]:4} of {count:4} mutants killed")
+            shares.append(1 - alive.total() / len(chosen))
+            print(f"{room}: {shares[-1]:.0%} of {len(chosen)} mutants killed; there are {len(every)}", flush=True)
     return min(shares) < ENOUGH
 
 

@@ -6,14 +6,16 @@ call that may import a framework, and it runs in the timed process only.
 """
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
+Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
 Code = Literal[
     "unknown",  # a name, key or option that does not exist
     "missing",  # a required value is not given
@@ -63,6 +65,20 @@ def first_line(error: BaseException) -> str:
     'TimeoutError'
     """
     return shortened(next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__))
+
+
+def by_key(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """Return the items of each key, in their order.
+
+    Examples
+    --------
+    >>> by_key(["ab", "c", "de"], len)
+    {2: ['ab', 'de'], 1: ['c']}
+    """
+    found: dict[Key, list[Item]] = {}
+    for item in items:
+        found.setdefault(key(item), []).append(item)
+    return found
 
 
 # Names that advice lists at most

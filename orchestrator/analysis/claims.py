@@ -35,8 +35,8 @@ CLAIMS = (
         "a difference of 10 %",
         30,
         30,
-        "of two trials that take turns, found on average in 4 of 5 sweeps or more at a deadline "
-        "that 80 % meet",
+        "of two trials that take turns, at a deadline that 80 % meet: found in 89 % of simulated "
+        "sweeps on average, in 6 % under the worst noise",
     ),
     Claim(
         "a p99 with an upper limit",
@@ -99,11 +99,11 @@ def reach_words(cycle: float, unit: str) -> str:
     Examples
     --------
     >>> print(reach_words(16, "rounds"))
-    A cycle has 16 rounds. From 30 visits on intervals hold for slow spells of up \
+    A cycle has 16 rounds. From 30 visits on, intervals hold for slow spells of up \
 to 20 rounds, certificates for up to 40 (1.25 and 2.5 cycles).
     """
     return (
-        f"A cycle has {cycle:.3g} {unit}. From {REACH_VISITS} visits on intervals hold for slow "
+        f"A cycle has {cycle:.3g} {unit}. From {REACH_VISITS} visits on, intervals hold for slow "
         f"spells of up to {REACH_OF_INTERVAL * cycle:.3g} {unit}, certificates for up to "
         f"{REACH_OF_CERTIFICATE * cycle:.3g} "
         f"({REACH_OF_INTERVAL:g} and {REACH_OF_CERTIFICATE:g} cycles)."

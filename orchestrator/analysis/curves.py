@@ -13,7 +13,6 @@ from orchestrator.analysis.quality import (
     ideal_quality,
     in_blocks,
     intervals,
-    scale_of,
 )
 from orchestrator.analysis.table import check_interval
 from orchestrator.analysis.trial_data import TrialData
@@ -173,7 +172,7 @@ def curve_of(
     ``known`` are the flags of stored figures by threshold in ns, ``flags`` those of all others.
     """
     judged, times = data.judged(data.metric), data.times[clock]
-    scale, answers = scale_of(judged), data.answers_at_stake(judged)
+    answers = data.answers_at_stake(judged)
     parts, at = [], np.zeros(0)
     for some in in_blocks(range(len(grid.ns)), len(times)):
         quality = judged.curve(times, grid.ns[list(some)])
@@ -189,21 +188,21 @@ def curve_of(
     ends = min(0.0, float(at.min())), max(judged.ideal(), float(at.max())) or 1.0
     counts, edges = np.histogram(at, BINS, ends)
     centres, rounds, worst_rounds = stretches(at, points)
-    turn = slice(None, None, 1 if scale.sign > 0 else -1)
+    turn = slice(None, None, 1 if judged.sign > 0 else -1)
     low, high = (low, high)[turn]
     return Curve(
         ideal=ideal_quality(judged),
-        mean=scale.shown(mean),
-        worst=scale.shown(worst),
-        low=scale.shown(low),
-        high=scale.shown(high),
-        rounds=scale.shown(rounds),
-        worst_rounds=scale.shown(worst_rounds),
+        mean=judged.shown(mean),
+        worst=judged.shown(worst),
+        low=judged.shown(low),
+        high=judged.shown(high),
+        rounds=judged.shown(rounds),
+        worst_rounds=judged.shown(worst_rounds),
         centres=centres,
         shares=(counts / at.size)[turn],
-        edges=scale.shown(edges)[turn],
+        edges=judged.shown(edges)[turn],
         flags=tuple(tuple(known.get(int(ns), flags)) for ns in grid.ns),
-        sign=scale.sign,
+        sign=judged.sign,
     )
 
 
@@ -227,14 +226,14 @@ def curve_of_processes(
     rounds stand one process after another.
     """
     first, judged = curves[0], repeats[0].judged(repeats[0].metric)
-    scale, worst = scale_of(judged), np.stack([curve.oriented("worst") for curve in curves])
-    gains = scale.gained(np.stack([curve.mean for curve in curves], axis=1))
+    worst = np.stack([curve.oriented("worst") for curve in curves])
+    gains = judged.gained(np.stack([curve.mean for curve in curves], axis=1))
     resolution = 1 / min(data.inferences[clock].size for data in repeats)
     mean, low, high = np.array([mean_of_processes(row, resolution) for row in gains]).T
     if isinstance(judged, JudgedMean):
         low = np.maximum(low, 0.0)
-        high = np.minimum(high, np.maximum(scale.gained(first.ideal), mean))
-    limits = (low, high) if scale.sign > 0 else (high, low)
+        high = np.minimum(high, np.maximum(judged.gained(first.ideal), mean))
+    limits = (low, high) if judged.sign > 0 else (high, low)
     rounds, worst_rounds, centres = (
         np.concatenate([getattr(curve, name) for curve in curves])
         for name in ("rounds", "worst_rounds", "centres")
@@ -242,10 +241,10 @@ def curve_of_processes(
     flags = zip(*(curve.flags for curve in curves), strict=True)
     return replace(
         first,
-        mean=scale.shown(mean),
+        mean=judged.shown(mean),
         worst=first.sign * worst.min(axis=0),
-        low=scale.shown(limits[0]),
-        high=scale.shown(limits[1]),
+        low=judged.shown(limits[0]),
+        high=judged.shown(limits[1]),
         rounds=rounds,
         worst_rounds=worst_rounds,
         centres=centres,

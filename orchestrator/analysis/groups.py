@@ -11,7 +11,7 @@ from orchestrator.analysis.load import load_flags
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, by_key
 from orchestrator.stats import thresholds
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.thresholds import Reference
@@ -195,17 +195,12 @@ class Group:
 
     def systems(self) -> dict[str, list[TrialData]]:
         """Return the repeats of every measured system, by match key."""
-        found: dict[str, list[TrialData]] = {}
-        for data in self.trials:
-            found.setdefault(data.record.match_key, []).append(data)
-        return found
+        return by_key(self.trials, lambda data: data.record.match_key)
 
 
 def grouped(trials: Iterable[TrialData], analysis: AnalysisConfig) -> tuple[Group, ...]:
     """Return trials by task and data, in the order of their first members."""
-    groups: dict[tuple[str, str, bool], list[TrialData]] = {}
-    for data in trials:
-        groups.setdefault(data.group, []).append(data)
+    groups = by_key(trials, lambda data: data.group)
     named = Counter(task for task, _ in {(task, digest) for task, digest, _ in groups})
     return tuple(
         _group(members, analysis, f"{key[0]} (data {key[1][:8]})" if named[key[0]] > 1 else key[0])

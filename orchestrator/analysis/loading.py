@@ -15,7 +15,7 @@ from orchestrator.analysis.quality import MetricBroken
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import Beside, TrialData, is_alike
 from orchestrator.analysis.units import visits_apart, whole_streams
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, by_key
 from orchestrator.stats.times import PRIMARY_CLOCK
 from orchestrator.storage.load import MEASURE_AGAIN
 from orchestrator.storage.matrix import RoundMatrix, round_matrix, token_gaps
@@ -302,7 +302,18 @@ def copies_among(campaigns: Sequence[Sequence[TrialData]]) -> list[Copy]:
     found = []
     for place, data in placed:
         begins = kept.setdefault((data.record.match_key, data.times[data.clock][0].tobytes()), [])
-        whole = next((one for one in begins if _begins_with(one[1], data)), None)
+        whole = next(
+            (
+                longer
+                for longer in begins
+                if data.times.keys() == longer[1].times.keys()
+                and all(
+                    np.array_equal(times, longer[1].times[clock][: len(times)])
+                    for clock, times in data.times.items()
+                )
+            ),
+            None,
+        )
         if whole is None:
             begins.append((place, data))
         else:
@@ -310,21 +321,12 @@ def copies_among(campaigns: Sequence[Sequence[TrialData]]) -> list[Copy]:
     return found
 
 
-def _begins_with(longer: TrialData, shorter: TrialData) -> bool:
-    return shorter.times.keys() == longer.times.keys() and all(
-        np.array_equal(times, longer.times[clock][: len(times)])
-        for clock, times in shorter.times.items()
-    )
-
-
 def copies_in_words(copies: Sequence[Copy], names: Sequence[str] | None = None) -> Iterator[str]:
     """Yield one sentence per pair of campaigns that share what was measured.
 
     ``names`` are those of all campaigns; without them they are counted from 1, in the order given.
     """
-    by_pair: dict[tuple[int, int], list[Copy]] = {}
-    for copy in copies:
-        by_pair.setdefault((copy.campaign, copy.of_campaign), []).append(copy)
+    by_pair = by_key(copies, lambda copy: (copy.campaign, copy.of_campaign))
     for places, of_pair in sorted(by_pair.items()):
         campaign, original = (
             f"campaign {place + 1}" if names is None else names[place] for place in places

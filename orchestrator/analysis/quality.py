@@ -1,21 +1,20 @@
 """One interface over both kinds of metric: compare answers once, then read quality at any times.
 
 A user's own metric is called here alone, and what it returns is checked once, where it is read.
-A judged metric counts quality as what is gained over late answers; `scale_of` says how to show it.
+A `Judgement` counts quality as what is gained over late answers, and shows it as the metric does.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from math import isnan
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orchestrator.contracts import InputError
-from orchestrator.metrics import Answers, Judged, MeanMetric, Part, find_metric
-from orchestrator.metrics.interface import PLAIN, Scale
+from orchestrator.metrics import Answers, Judged, MeanMetric, find_metric
 from orchestrator.stats.constants import CONFIDENCE, ROUNDING
 from orchestrator.stats.interval import Interval, mean_intervals
 from orchestrator.stats.tail_quality import quality_curve
@@ -27,6 +26,7 @@ MOST_TRIED = 1000  # inferences whose cost is found one by one, for a metric tha
 MOST_VALUES = 2**22  # qualities by threshold and round in memory at once: 32 MiB
 
 Item = TypeVar("Item")
+Quality = TypeVar("Quality", float, NDArray[np.float64])
 
 
 class MetricBroken(InputError):
@@ -88,61 +88,98 @@ class AskedMetric:
 
 
 @dataclass(frozen=True)
-class _Mean:
-    """A metric that is a mean of scores, [S]; ``raw`` are those on the metric's own scale.
+class Judgement:
+    """Answers compared with references; quality is counted as the gain over that of late answers.
+
+    ``raw`` is on the metric's own scale: the scores, [S], of a metric that is a mean, else ideal
+    quality. ``late`` is the quality of a task whose answers are all late, on that scale.
+    """
+
+    raw: Floats
+    late: float | None = None
+
+    @cached_property
+    def sign(self) -> float:
+        """Return -1 where a smaller quality is the better one, else 1."""
+        return -1.0 if self.late is not None and np.mean(self.raw) < self.late else 1.0
+
+    @property
+    def plain(self) -> bool:
+        """Whether more is better and a late sample scores 0, so that a gain is quality."""
+        return not self.late and self.sign > 0
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether the metric is a mean of scores, which `raw` are."""
+        return self.raw.ndim == 1
+
+    def counts_as(self, other: "Judgement") -> bool:
+        """Return whether both count quality alike, so that their gains may be added."""
+        return (self.late or 0.0, self.sign) == (other.late or 0.0, other.sign)
+
+    def ideal(self) -> float:
+        return float(np.mean(self.gained(self.raw)))
+
+    def curve(self, times: ArrayLike, thresholds: ArrayLike) -> Floats:
+        """Return what is gained, [M, R]; see `Judged.curve`."""
+        raise NotImplementedError
+
+    def gained(self, quality: Quality) -> Quality:
+        return quality if self.plain else self.sign * (quality - (self.late or 0.0))
+
+    def shown(self, gained: Quality) -> Quality:
+        """Return a gain as quality on the metric's own scale."""
+        return gained if self.plain else (self.late or 0.0) + self.sign * gained
+
+    def shown_limits(self, low: float, high: float) -> tuple[float, float]:
+        """Return an interval's limits on the metric's own scale, the lower one first."""
+        ends = self.shown(low), self.shown(high)
+        return ends if self.sign > 0 else ends[::-1]
+
+
+@dataclass(frozen=True)
+class JudgedMean(Judgement):
+    """A mean of scores of which none is worse than that of a late sample.
 
     Where each round has answers of its own, ``by_round`` are their scores, [R, S], and ``raw`` is
     the mean of these, which stands for other rounds, as for a prediction.
     """
 
-    raw: Floats
-    scale: Scale = PLAIN
     by_round: Floats | None = None
 
     @property
     def scores(self) -> Floats:
-        return self.scale.gained(self.raw)
-
-    def ideal(self) -> float:
-        return float(self.scores.mean())
-
-
-class JudgedMean(_Mean):
-    """A mean of scores of which none is worse than that of a late sample."""
+        return self.gained(self.raw)
 
     def curve(self, times: ArrayLike, thresholds: ArrayLike) -> Floats:
         rounds = np.asarray(times)
         if self.by_round is None or rounds.shape != self.by_round.shape:
             return quality_curve(self.scores, times, thresholds)
-        pairs = zip(self.scale.gained(self.by_round), rounds, strict=True)
+        pairs = zip(self.gained(self.by_round), rounds, strict=True)
         return np.hstack([quality_curve(scores, row[None], thresholds) for scores, row in pairs])
 
 
-class JudgedSignedMean(_Mean):
+class JudgedSignedMean(Judgement):
     """A mean of scores, some worse than that of a late sample: it were better without these."""
 
     def curve(self, times: ArrayLike, thresholds: ArrayLike) -> Floats:
-        better, worse = np.maximum(self.scores, 0), np.maximum(-self.scores, 0)
+        scores = self.gained(self.raw)
+        better, worse = np.maximum(scores, 0), np.maximum(-scores, 0)
         return quality_curve(better, times, thresholds) - quality_curve(worse, times, thresholds)
 
 
-@dataclass(frozen=True)
-class JudgedOnScale:
-    """A metric of the user's that is no mean, as a gain; ``raw`` is ideal quality on its scale."""
+@dataclass(frozen=True, kw_only=True)
+class JudgedWhole(Judgement):
+    """A metric that is no mean."""
 
     asked: AskedMetric
     judged: Judged
-    raw: float
-    scale: Scale
-
-    def ideal(self) -> float:
-        return self.scale.gained(self.raw)
 
     def curve(self, times: ArrayLike, thresholds: ArrayLike) -> Floats:
         seen = np.broadcast_to(times, np.shape(times)), np.asarray(thresholds)  # times: read-only
-        shape = seen[1].size, len(seen[0])
-        return self.scale.gained(
-            self.asked.numbers("curve", self.judged, seen, shape, undefined=isnan(self.raw))
+        shape, undefined = (seen[1].size, len(seen[0])), bool(np.isnan(self.raw))
+        return self.gained(
+            self.asked.numbers("curve", self.judged, seen, shape, undefined=undefined)
         )
 
 
@@ -150,19 +187,12 @@ class NothingToKeep(InputError):
     """Answers are worth exactly what late ones are."""
 
 
-def scale_of(judged: Judged) -> Scale:
-    """Return how a metric's quality is counted."""
-    return getattr(judged, "scale", PLAIN)
-
-
-def ideal_quality(judged: Judged) -> float:
+def ideal_quality(judged: Judgement) -> float:
     """Return ideal quality on the metric's scale."""
-    return (
-        float(np.mean(judged.raw)) if isinstance(judged, _Mean | JudgedOnScale) else judged.ideal()
-    )
+    return float(np.mean(judged.raw))
 
 
-def judge(metric: str, answers: Answers) -> Judged:
+def judge(metric: str, answers: Answers) -> Judgement:
     """Compare answers with references.
 
     Raises InputError for an unknown metric, MetricBroken for one of the user's that is broken, and
@@ -171,58 +201,59 @@ def judge(metric: str, answers: Answers) -> Judged:
     asked = AskedMetric(metric)
     if asked.is_mean:
         return judged_mean(metric, asked.score(answers), asked.late)
-    return on_scale(asked, asked.call("judge", asked.metric, answers), len(answers.predictions))
+    return judged_whole(asked, asked.call("judge", asked.metric, answers), len(answers.predictions))
 
 
-def judge_parts(metric: str, name: str, answers: Answers) -> dict[str, Part]:
-    """Return the groups of a slice that a metric makes of parts of samples, if it does.
+def judge_parts(metric: str, name: str, answers: Answers) -> dict[str, tuple[Judgement, int]]:
+    """Return the groups of a slice that a metric makes of parts of samples, and their counts.
 
     A group with nothing to keep is left out. Raises InputError for an unknown metric.
     """
-    asked, found = AskedMetric(metric), dict[str, Part]()
+    asked, found = AskedMetric(metric), dict[str, tuple[Judgement, int]]()
     if name in getattr(asked.metric, "parts", ()):
         for group, part in asked.call("judge_parts", asked.metric, name, answers).items():
             with suppress(NothingToKeep):
-                found[group] = Part(
-                    on_scale(asked, part.judged, len(answers.predictions)), part.count
+                found[group] = (
+                    judged_whole(asked, part.judged, len(answers.predictions)),
+                    part.count,
                 )
     return found
 
 
-def on_scale(asked: AskedMetric, judged: Judged, samples: int) -> Judged:
-    """Try a metric of the user's once, with all answers on time and all late."""
-    if asked.is_ours:
-        return judged
+def judged_whole(asked: AskedMetric, judged: Judged, samples: int) -> Judgement:
+    """Return a metric that is no mean; one of the user's is tried, all on time and all late.
+
+    Raises NothingToKeep.
+    """
     ideal, late = float(asked.call("ideal", judged)), asked.late or 0.0
-    scale = PLAIN if asked.late is None else _scale(asked.name, ideal, late)
-    found = JudgedOnScale(asked, judged, ideal, scale)
+    _something_to_keep(asked.name, ideal, asked.late)
+    found = JudgedWhole(np.array(ideal), asked.late, asked=asked, judged=judged)
+    if asked.is_ours:
+        return found
     ends = found.curve(np.array([[2.0], [np.inf]]).repeat(samples, axis=1), [2.0])[0]
     expected = [found.ideal(), 0 * found.ideal()]  # NaN where nothing can be right
     if not np.allclose(ends, expected, 0, AGREE * max(abs(ideal), abs(late)), equal_nan=True):
         rule = f"ideal(), {ideal:g}, where all is on time, and {late:g} where all is late"
-        raise asked.broken("curve", scale.shown(ends), rule)
+        raise asked.broken("curve", found.shown(ends), rule)
     return found
 
 
-def judged_mean(metric: str, scores: Floats, late: float | None) -> Judged:
+def judged_mean(metric: str, scores: Floats, late: float | None) -> Judgement:
     """Return a metric that is a mean of scores, [S]; ``late`` is that of a late sample, if it says.
 
     Raises NothingToKeep.
     """
-    if late is None:
-        return JudgedMean(scores)
-    raw = np.asarray(scores, dtype=np.float64)
-    scale = _scale(metric, float(raw.mean()), late)
-    return (JudgedMean if (scale.gained(raw) >= 0).all() else JudgedSignedMean)(raw, scale)
+    found = JudgedMean(np.asarray(scores, dtype=np.float64), late)
+    _something_to_keep(metric, ideal_quality(found), late)
+    return found if late is None or (found.scores >= 0).all() else JudgedSignedMean(found.raw, late)
 
 
-def _scale(metric: str, ideal: float, late: float) -> Scale:
+def _something_to_keep(metric: str, ideal: float, late: float | None) -> None:
     if ideal == late:
         raise NothingToKeep(
             f"metric {metric}: quality without a threshold is {late:g}, as if all were late: there "
             "is nothing to keep; choose another by analysis.metrics=[NAME]"
         )
-    return Scale(late, 1.0 if ideal > late else -1.0)
 
 
 def in_blocks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
@@ -231,14 +262,14 @@ def in_blocks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     return (items[start : start + step] for start in range(0, len(items), step))
 
 
-def mean_curve(judged: Judged, times: Floats, thresholds: Sequence[float]) -> Floats:
+def mean_curve(judged: Judgement, times: Floats, thresholds: Sequence[float]) -> Floats:
     """Return mean tail quality over rounds, [M], of times [R, S] in ns at time bounds [M] in ns."""
     blocks = in_blocks(thresholds, len(times))
     return np.concatenate([np.empty(0), *(judged.curve(times, one).mean(axis=1) for one in blocks)])
 
 
 def intervals(
-    judged: Judged,
+    judged: Judgement,
     curve: Floats,
     answers: float,
     units: Units | None = None,
@@ -259,7 +290,7 @@ def intervals(
 
 
 def answers_at_stake(
-    judged: Judged, samples: int, inference_of: NDArray[np.intp] | None = None
+    judged: Judgement, samples: int, inference_of: NDArray[np.intp] | None = None
 ) -> float:
     """Return how many answers a round can lose: (sum of w)^2 / sum of w^2 of what each costs.
 
@@ -283,14 +314,13 @@ def answers_at_stake(
     return float(lost.sum() ** 2 / (lost**2).sum() * inferences / costs.size) if lost.size else 1.0
 
 
-def better_of_each(judged: Judged, other: Judged) -> Judged:
+def better_of_each(judged: Judgement, other: Judgement) -> Judgement:
     """Return what no round exceeds in which either of two trials' answers counts for a sample.
 
     Of a metric that is no mean, the better of both stands for that, as a gain of the first one's.
     """
-    scale = scale_of(judged)
-    if isinstance(judged, _Mean) and isinstance(other, _Mean):
-        gains = scale.gained(judged.raw), scale.gained(other.raw)
+    if judged.is_mean and other.is_mean:
+        gains = judged.gained(judged.raw), judged.gained(other.raw)
         kind = JudgedMean if min(map(np.min, gains)) >= 0 else JudgedSignedMean
-        return kind(scale.shown(np.maximum(*gains)), scale)
-    return other if scale_of(other) == scale and other.ideal() > judged.ideal() else judged
+        return kind(judged.shown(np.maximum(*gains)), judged.late)
+    return other if other.counts_as(judged) and other.ideal() > judged.ideal() else judged

@@ -11,11 +11,11 @@ from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_
 from orchestrator.analysis.capacity import is_probe
 from orchestrator.analysis.flags import UNSTEADY
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.quality import scale_of
+from orchestrator.analysis.quality import Judgement
 from orchestrator.analysis.tables.comparison import EXACTLY, FROM_BEST, FROM_BEST_FRESH
 from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
 from orchestrator.analysis.turns import on_samples
-from orchestrator.metrics.interface import Scale
+from orchestrator.contracts import by_key
 
 # Of a system after the best: in the tie, shown worse, below one outside the tie though not shown
 # worse, or not tested.
@@ -57,6 +57,8 @@ class Standing:
         tail quality with its 95 % interval, of rounds to come; of repeats over fresh processes.
     worst, ideal
         the worst round, and quality without a threshold.
+    judged
+        how its quality is counted.
     less
         what it keeps less, by the first trial of the best of its model, and for the best of a model
         of the best of all; missing where that is not tested.
@@ -71,7 +73,7 @@ class Standing:
     high: float
     worst: float
     ideal: float
-    scale: Scale
+    judged: Judgement
     processes: int
     flags: tuple[str, ...]
     less: Mapping[str, Less] = field(default_factory=dict)
@@ -83,13 +85,13 @@ class Standing:
 
     @property
     def marks(self) -> tuple[str, ...]:
-        wide = is_unsteady(self.low, self.high, self.scale.gained(self.ideal))
+        wide = is_unsteady(self.low, self.high, self.judged.gained(self.ideal))
         return (*self.flags, UNSTEADY) if wide else self.flags
 
     @property
     def level(self) -> tuple[float, float]:
         """What it keeps, as gains: systems of one level keep exactly as much."""
-        mean, worst = self.scale.gained(self.mean), self.scale.gained(self.worst)
+        mean, worst = self.judged.gained(self.mean), self.judged.gained(self.worst)
         return round(mean, EXACTLY), round(worst, EXACTLY)
 
 
@@ -204,7 +206,7 @@ def standings(results: CampaignAnalysis, group: Group) -> tuple[Standing, ...]:
     if primary is None or primary.origin != "absolute":
         return ()
     metric = group.trials[0].metric
-    scale = scale_of(group.trials[0].judged(metric))
+    judged = group.trials[0].judged(metric)
     rows = {
         row["trial"]: row
         for row in rows_of(results, "tail_quality", group)
@@ -212,9 +214,7 @@ def standings(results: CampaignAnalysis, group: Group) -> tuple[Standing, ...]:
         and row["threshold_origin"] != "own"
         and row["threshold_ns"] == primary.ns
     }
-    repeats: dict[str, list[Row]] = {}
-    for row in rows.values():
-        repeats.setdefault(row["match_key"], []).append(row)
+    repeats = by_key(rows.values(), lambda row: str(row["match_key"]))
     fresh = {
         row["match_key"]: row
         for row in rows_of(results, "processes", group)
@@ -233,9 +233,9 @@ def standings(results: CampaignAnalysis, group: Group) -> tuple[Standing, ...]:
                 mean=mean_of["mean"],
                 low=mean_of["interval_low"],
                 high=mean_of["interval_high"],
-                worst=min((row["worst"] for row in processes), key=scale.gained),
+                worst=min((row["worst"] for row in processes), key=judged.gained),
                 ideal=first["ideal"],
-                scale=scale,
+                judged=judged,
                 processes=len(processes),
                 flags=tuple(dict.fromkeys(flag for row in processes for flag in row["flags"])),
                 less=less[key],

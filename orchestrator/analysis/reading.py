@@ -23,7 +23,7 @@ from orchestrator.analysis.curves import (
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.threads import map_in_threads
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, by_key
 from orchestrator.stats import units
 from orchestrator.stats.latency import MIN_BEYOND
 from orchestrator.stats.times import Clock
@@ -130,17 +130,6 @@ def entries_of(group: Group) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
-def _systems_of(entries: Sequence[Entry]) -> Iterator[Entry]:
-    found: dict[str, list[Entry]] = {}
-    for entry in entries:
-        found.setdefault(entry.data.record.match_key, []).append(entry)
-    for first, *others in found.values():
-        processes = (first, *others) if others else ()
-        flags = dict.fromkeys(flag for one in (first, *others) for flag in one.flags)
-        label = first.system_label if others else first.label
-        yield replace(first, label=label, flags=tuple(flags), processes=processes)
-
-
 @dataclass(frozen=True)
 class Reading:
     """One task's trials, their thresholds, and times and curves by clock and key of an entry.
@@ -242,7 +231,12 @@ def _reading(
 ) -> Reading:
     """Return what is drawn of a group; ``known`` are flags by trial, clock and threshold."""
     entries = entries_of(group)
-    systems = tuple(_systems_of(entries))
+    systems = []
+    for first, *others in by_key(entries, lambda entry: entry.data.record.match_key).values():
+        processes = (first, *others) if others else ()
+        flags = dict.fromkeys(flag for one in (first, *others) for flag in one.flags)
+        label = first.system_label if others else first.label
+        systems.append(replace(first, label=label, flags=tuple(flags), processes=processes))
     lines = {(clock, entry.key): entry for entry in entries for clock in group.clocks}
 
     def count(line: tuple[Clock, str]) -> Times:
@@ -269,7 +263,7 @@ def _reading(
         )
         own = [curves[clock, one.trial_id] for one in data]
         curves[clock, system.key] = curve_of_processes(data, own, clock)
-    return Reading(results, group, entries, systems, grids, times, curves)
+    return Reading(results, group, entries, tuple(systems), grids, times, curves)
 
 
 def percentiles_of(reading: Reading) -> Iterator[tuple[Clock, Entry, Floats, Floats, int]]:

@@ -18,14 +18,12 @@ from orchestrator.analysis.load import (
     served_streams,
 )
 from orchestrator.analysis.quality import (
-    JudgedMean,
-    JudgedSignedMean,
+    Judgement,
     NothingToKeep,
     better_of_each,
     ideal_quality,
     intervals,
     judge,
-    scale_of,
 )
 from orchestrator.analysis.replay_streams import (
     Answered,
@@ -42,7 +40,7 @@ from orchestrator.analysis.replay_streams import (
 )
 from orchestrator.analysis.tables.tail_quality import figure_of
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.metrics import Answers, Judged
+from orchestrator.metrics import Answers
 from orchestrator.stats.latency import percentile_inverted_cdf, percentiles_inverted_cdf
 from orchestrator.stats.queueing import SECOND_NS, backlog_grows
 from orchestrator.stats.slow_rounds import late_in_windows, silences, staleness
@@ -127,9 +125,7 @@ def replay_rows(
             "utilisation": rate * service_ns / SECOND_NS,
             **deadline.columns(),
             "ideal": ideal_quality(judged),
-            "closed_mean": scale_of(judged).shown(
-                float(judged.curve(total, [deadline.ns])[0].mean())
-            ),
+            "closed_mean": judged.shown(float(judged.curve(total, [deadline.ns])[0].mean())),
             **own,
             "fallback": None if fallback is None else fallback.trial_id,
             "fallback_mean": both.get("mean"),
@@ -144,16 +140,16 @@ def replay_rows(
 
 
 def _figures(
-    data: TrialData, judged: Judged, at_rates: Sequence[_Streams], gains: Sequence[Floats]
+    data: TrialData, judged: Judgement, at_rates: Sequence[_Streams], gains: Sequence[Floats]
 ) -> list[dict[str, Any]]:
     """Return per rate the mean over streams, with its interval, of what each round gains, [r]."""
-    scale, sizes = scale_of(judged), np.array([one.schedule.rounds for one in at_rates[0][0]])
+    sizes = np.array([one.schedule.rounds for one in at_rates[0][0]])
     means = np.add.reduceat(np.array(gains), np.cumsum(sizes) - sizes, axis=1) / sizes
     at_stake = data.answers_at_stake(judged) * float(sizes.mean())
     return [
         {
-            "mean": scale.shown(float(mean.mean())),
-            **dict(zip(LIMITS, scale.shown_limits(found.low, found.high), strict=True)),
+            "mean": judged.shown(float(mean.mean())),
+            **dict(zip(LIMITS, judged.shown_limits(found.low, found.high), strict=True)),
             "interval_method": found.method,
             "interval_parameters": {"confidence": found.confidence, **found.parameters},
         }
@@ -201,8 +197,7 @@ def _gains_together(data: TrialData, other: TrialData, at: _Streams, deadline_ns
     own, beside = map(_responses, at)
     late = own > deadline_ns
     judged, theirs = data.judged(data.metric), other.judged(data.metric)
-    means, scale = JudgedMean | JudgedSignedMean, scale_of(judged)
-    if isinstance(judged, means) and isinstance(theirs, means) and scale == scale_of(theirs):
+    if judged.is_mean and theirs.is_mean and judged.counts_as(theirs):
         in_place = np.where(late, beside, np.inf)
         both = judged.curve(own, [deadline_ns]) + theirs.curve(in_place, [deadline_ns])
         return np.asarray(both[0])
@@ -214,7 +209,7 @@ def _gains_together(data: TrialData, other: TrialData, at: _Streams, deadline_ns
         with suppress(NothingToKeep):
             together = judge(data.metric, Answers(mixed, data.references, data.slices))
             kept = float(together.curve(times[[place]], [1.0])[0, 0])
-            gains[place] = scale.gained(scale_of(together).shown(kept))
+            gains[place] = judged.gained(together.shown(kept))
     return gains
 
 

@@ -262,9 +262,9 @@ def held_mean(data: TrialData, streams: Iterable[Answered]) -> float | None:
             [data.references[place] for place in asked[known]],
             {name: [of[place] for place in asked[known]] for name, of in data.slices.items()},
         )
-        gains[known] = judged.scale.gained(metric.score(answers))
+        gains[known] = judged.gained(metric.score(answers))
     of_streams = np.split(gains[places], np.cumsum([one.size for one in pairs])[:-1])
-    return judged.scale.shown(float(np.mean([gained.mean() for gained in of_streams])))
+    return judged.shown(float(np.mean([gained.mean() for gained in of_streams])))
 
 
 def _pairs(stream: Answered, samples: int) -> NDArray[np.int64]:

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from orchestrator.analysis.quality import (
     AskedMetric,
     JudgedMean,
-    JudgedOnScale,
+    JudgedWhole,
+    Judgement,
     NothingToKeep,
     answers_at_stake,
     ideal_quality,
@@ -22,7 +23,7 @@ from orchestrator.analysis.quality import (
 )
 from orchestrator.analysis.units import Unit, flags_of_units
 from orchestrator.contracts import InputError, doubling_range, first_line
-from orchestrator.metrics import METRICS, Answers, Judged, Part, UnknownMetric, find_metric
+from orchestrator.metrics import METRICS, Answers, UnknownMetric, find_metric
 from orchestrator.stats.times import Clock, primary_of
 from orchestrator.stats.units import Units, enough_units, number_of_units
 from orchestrator.storage import schema
@@ -127,7 +128,7 @@ class TrialData:
     token_gaps: TokenGaps | None = None
     others: Mapping[int, Mapping[int, Any]] = field(default_factory=dict, repr=False)
     judged_here: bool | None = None
-    _judged: dict[str, Judged] = field(default_factory=dict, repr=False)
+    _judged: dict[str, Judgement] = field(default_factory=dict, repr=False)
     _otherwise: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -166,7 +167,7 @@ class TrialData:
         times, dropped = self.inferences[clock], self.outcome == schema.DROPPED
         return times[~dropped] if self.arrivals is not None and dropped.any() else times
 
-    def judged(self, metric: str) -> Judged:
+    def judged(self, metric: str) -> Judgement:
         """Return the answers of all samples compared with the references, once per metric."""
         if metric not in self._judged:
             self._judged[metric] = self.judged_of_some(metric, self.everything)
@@ -176,7 +177,7 @@ class TrialData:
     def everything(self) -> NDArray[np.bool_]:
         return np.ones(len(self.references), dtype=np.bool_)
 
-    def judged_of_some(self, metric: str, members: NDArray[np.bool_]) -> Judged:
+    def judged_of_some(self, metric: str, members: NDArray[np.bool_]) -> Judgement:
         """Return the answers to the samples that are ``members``, [S], compared with references.
 
         A metric unknown here is read from the stored scores, if there are any; so is every metric
@@ -196,7 +197,7 @@ class TrialData:
                 else judged
             )
 
-    def _compare(self, metric: str, judged: Judged) -> None:
+    def _compare(self, metric: str, judged: Judgement) -> None:
         """Note where a metric of ours finds other scores than are stored.
 
         Raises InputError where it is the metric that found those.
@@ -210,7 +211,7 @@ class TrialData:
             )
         elif (
             stored is not None
-            and hasattr(judged, "raw")
+            and judged.is_mean
             and not (alike := is_alike(judged.raw, stored)).all()
         ):
             row = int(np.argmin(alike))
@@ -227,14 +228,14 @@ class TrialData:
         """Judge all answers, at times of each clock too. Raises MetricBroken if a metric cannot."""
         with suppress(NothingToKeep):
             judged = self.judged(metric)
-            if isinstance(judged, JudgedOnScale):
+            if isinstance(judged, JudgedWhole) and not judged.asked.is_ours:
                 with self._named(metric):
                     for times in self.times.values():
                         judged.curve(
                             times, np.quantile(times, [0.0, 0.5, 0.9], method="inverted_cdf")
                         )
 
-    def parts(self, metric: str, name: str) -> dict[str, Part]:
+    def parts(self, metric: str, name: str) -> dict[str, tuple[Judgement, int]]:
         """Return the groups of a slice that a metric makes of parts of samples, if it does."""
         with self._named(metric):
             if self._scored(metric):
@@ -272,9 +273,9 @@ class TrialData:
             pairs = zip(np.flatnonzero(members).tolist(), found.predictions, strict=True)
             own = [others.get(index, answer) for index, answer in pairs]
             by_round[row] = asked.score(replace(found, predictions=own))
-        if (first.scale.gained(by_round) < 0).any():
+        if (first.gained(by_round) < 0).any():
             return first
-        return JudgedMean(by_round.mean(axis=0), first.scale, by_round)
+        return JudgedMean(by_round.mean(axis=0), first.late, by_round)
 
     @property
     def slices_offered(self) -> set[str]:
@@ -314,7 +315,9 @@ class TrialData:
         """
         return self.times[clock] if self.batch_of is None else self.inferences[clock]
 
-    def answers_at_stake(self, judged: Judged, members: NDArray[np.bool_] | None = None) -> float:
+    def answers_at_stake(
+        self, judged: Judgement, members: NDArray[np.bool_] | None = None
+    ) -> float:
         """Return how many answers a round can lose over the ``members``, [S], by default all.
 
         Samples of a batch are late together; of a shuffled order the first round's batches count.

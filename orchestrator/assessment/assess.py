@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from orchestrator.analysis.loading import copies_among, copies_in_words
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.units import FEW, ONE_STRETCH
-from orchestrator.assessment.kinds import COUNTED, Basis, Finding, say, worst
+from orchestrator.assessment.kinds import COUNTED, Basis, Outcome, say, worst
 from orchestrator.assessment.requirements import Evidence, Requirement, Requirements
 from orchestrator.assessment.subjects import Measured, NotShown, Session, Subject, by_rate, is_for, unmatched
 from orchestrator.contracts import InputError
@@ -26,7 +26,7 @@ class Assessed:
     requirement: Requirement
     verdict: Verdict
     allowed_error: float
-    findings: tuple[Finding, ...]
+    findings: tuple[Outcome, ...]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def assess(requirements: Requirements, sessions: Sequence[Session]) -> Assessmen
         every = [texts for session in sessions for texts in session.texts]
         findings = (
             *(_finding(requirement, subject, error) for subject in _subjects(requirement, sessions, again)),
-            *(Finding("not shown", missing=why) for why in unmatched(requirement.trials, every)),
+            *(Outcome("not shown", missing=why) for why in unmatched(requirement.trials, every)),
         )
         assessed.append(Assessed(requirement, worst([one.verdict for one in findings]), error, findings))
     machines = _machines([record for session in sessions for record in session.records])
@@ -82,14 +82,14 @@ def _subjects(requirement: Requirement, sessions: Sequence[Session], again: Set[
     return [Subject(key, tuple(trials)) for key, trials in found.items()]
 
 
-def _finding(requirement: Requirement, subject: Subject, error: float) -> Finding:
+def _finding(requirement: Requirement, subject: Subject, error: float) -> Outcome:
     """Return what one system shows of a requirement, a *met* only on the evidence that is asked for."""
     if not subject.trials:
-        return Finding("not shown", missing="; ".join(subject.without_rounds), match_key=subject.match_key, who=subject.who)
+        return Outcome("not shown", missing="; ".join(subject.without_rounds), match_key=subject.match_key, who=subject.who)
     try:
         found = requirement.asked.judge(subject, error)
     except (NotShown, InputError) as why:  # a metric that cannot judge the answers of this system hides no other one
-        found = Finding("not shown", missing=str(why))
+        found = Outcome("not shown", missing=str(why))
     basis, of_one_rate = _basis(subject.trials), requirement.asked.at_any_rate
     # Of a rate that is kept, its own trial counts: higher ones may be overloaded.
     flags = found.flags if of_one_rate else subject.flags

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from rich.text import Text
 
 from orchestrator.assessment.assess import Assessed, Assessment
-from orchestrator.assessment.kinds import Finding, say
+from orchestrator.assessment.kinds import Outcome, say
 from orchestrator.report.html import page_of
 from orchestrator.report.table import Table, to_markdown
 from orchestrator.report.terminal import wrapped
@@ -86,7 +86,7 @@ def to_document(assessment: Assessment) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: Outcome) -> dict[str, Any]:
     return {
         "match_key": finding.match_key or None,
         **finding.who,
@@ -140,7 +140,7 @@ def to_report(assessment: Assessment, title: str) -> str:
     return "\n".join([*head, *map(to_markdown, [short, *of_each])])
 
 
-def _said(assessed: Assessed) -> Iterator[tuple[Finding, str, str]]:
+def _said(assessed: Assessed) -> Iterator[tuple[Outcome, str, str]]:
     """Yield each finding with what a reader calls its system, and what it rests on."""
     yield from ((one, say("system", who=one.who), say("basis", of=one.basis)) for one in assessed.findings)
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from orchestrator.assessment.kinds import Block, Kind, all_kinds
-from orchestrator.assessment.values import AnyPatterns, Confidence, Count, Identifier, Patterns, Positive, Text, as_text
-from orchestrator.contracts import Code, InputError, nearest
+from orchestrator.assessment.values import AnyPatterns, Confidence, Count, Identifier, Patterns, Positive, Text
+from orchestrator.configuration.fields import refused
+from orchestrator.contracts import InputError
 from orchestrator.report.text import printable
 from orchestrator.storage.load import read_regular
 
@@ -173,58 +173,22 @@ def _places(node: yaml.Node | None, place: Place = ()) -> Iterator[tuple[Place, 
         yield from _places(inner, (*place, part))
 
 
-# By the kind of mistake that Pydantic tells; its own words of all others.
-RULES = {
-    "missing": "is missing: add it, as docs/requirements.md does",
-    "greater_than": "must be above {gt:,g}; write a larger number",
-    "greater_than_equal": "must be at least {ge:,g}; write a larger number",
-    "less_than": "must be below {lt:,g}; write a smaller number",
-    "less_than_equal": "must be at most {le:,.0f}; write a smaller number",
-    "float_type": "must be a number; write one such as 0.95",
-    "int_type": "must be a whole number; write one such as 60",
-    "string_too_short": "is empty; write a text, or leave the key out",
-    "too_short": "is empty; write at least one",
-    "string_type": "must be a text; write it in quotes",
-    "tuple_type": 'must be a list; begin each entry with "- "',
-    "model_type": "must be a mapping with its keys",
-    "model_attributes_type": "must be a mapping with its keys",
-    "dict_type": 'must be patterns by axis; write {{model: "efficientnet_*"}}',
-}
-
-
-CODES: dict[str, Code] = {"missing": "missing", "extra_forbidden": "unknown"}
-
-
 def _refusal(name: str, error: ValidationError, document: Mapping[str, Any], lines: Mapping[Place, int]) -> InputError:
-    """Return what is said of the first mistake of a document: its line, requirement, key, value, rule and remedy."""
+    """Return what is said of the first mistake of a document, with its line and requirement."""
     # Where every entry of a list is refused, Pydantic adds that none is left; and a key that is mistyped is missing, too.
     found = [one for one in error.errors(include_url=False) if one["type"] != "too_short" or not one["input"]]
     first = min(found, key=lambda one: (one["loc"][1:2], one["type"] != "extra_forbidden"))
     # Without what Pydantic adds for keys of a mapping and we for what is asked.
     place = tuple(part for part in first["loc"] if part not in ("[key]", "asked"))
-    told, keys = [name], place
+    where, keys, known = [name], place, set[str]()
     if place:
-        told += [f"line {next((lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in lines), 1)}"]
+        where += [f"line {next((lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in lines), 1)}"]
     if len(place) > 1 and isinstance(place[1], int):
         entry, keys = document["requirements"][place[1]], place[2:]
-        told.append(f"requirement {entry.get('id', place[1] + 1) if isinstance(entry, dict) else place[1] + 1}")
-    key, code = ".".join(map(str, keys)), CODES.get(first["type"], "invalid")
-    if key:
-        plain = isinstance(first["input"], str | int | float | None) and code == "invalid"
-        told.append(key + (f"={as_text(first['input'])[:80]}" if plain else ""))
-    return InputError(printable(" ".join(": ".join([*told, _rule(first, place)]).split())), code, key, first["input"])
-
-
-def _rule(mistake: ErrorDetails, place: Place) -> str:
-    kind, value, limits = mistake["type"], mistake["input"], mistake.get("ctx", {})
-    if kind == "extra_forbidden":
+        where.append(f"requirement {entry.get('id', place[1] + 1) if isinstance(entry, dict) else place[1] + 1}")
+    if first["type"] == "extra_forbidden":
         inner: Mapping[str, type[Block]] = {"evidence": Evidence, **KINDS}
         block = Requirements if len(place) == 1 else Requirement if len(place) == 3 else inner[str(place[2])]
         known = {*block.model_fields, *(KINDS if block is Requirement else ())} - {"asked", "kind"}
-        return f"no such key; {nearest(str(place[-1]), known)}"
-    if limits.get("lt", limits.get("le")) == 1 and 1 < value < 100:
-        return f"must be a share; write {value / 100:g}"
-    rule = RULES.get(
-        kind, mistake["msg"].removeprefix("Value error, ").replace("Input should be", "must be").replace("'", "").replace("{", "{{")
-    )
-    return rule.format(**limits)
+    said = refused(first, ".".join(map(str, keys)), known)
+    return InputError(printable(" ".join(": ".join([*where, str(said)]).split())), said.code, said.key, said.value)

@@ -14,7 +14,7 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.values import as_text
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial
-from orchestrator.contracts import nearest
+from orchestrator.contracts import by_key, nearest
 from orchestrator.running.identity import NO_WORK, OF_SERVER
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.stats.times import Clock
@@ -183,9 +183,7 @@ def alike_but_for_rate(trials: Sequence[Trial]) -> list[list[int]]:
     All else that makes a trial the work that it is must be equal, names being the least of it. Of a system that is measured in a closed
     loop, too, the trials under load count alone.
     """
-    found: dict[tuple[str, str], list[int]] = {}
-    for place, trial in enumerate(trials):
-        found.setdefault(_but_for_rate(trial), []).append(place)
+    found = by_key(range(len(trials)), lambda place: _but_for_rate(trials[place]))
     under_load = {work for work, load in found if load}
     return [places for (work, load), places in found.items() if load or work not in under_load]
 

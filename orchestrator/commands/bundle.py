@@ -37,7 +37,7 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...], requirements: P
 
     directory, path = found
     if not path.name.endswith(ENDING) or path.name == ENDING:
-        raise InputError(f"{path}: must end with {ENDING}, which is what a bundle is: such as evidence{ENDING}", "invalid", "FILE", path)
+        raise InputError(f"{path}: must end with {ENDING}, such as evidence{ENDING}", "invalid", "FILE", path)
     campaign, analysis = opened(directory, overrides)
     signature = signing.signature_of(path)
     check_outputs({"FILE": path, "the signature": signature}, [campaign.directory], [requirements, sign])

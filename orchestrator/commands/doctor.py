@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.commands.line import config_dirs, flag, overrides_alone, quiet, verb
 
 if TYPE_CHECKING:
-    from orchestrator.doctor.judge import Finding
+    from orchestrator.doctor.judge import Diagnosis
 
 
 @verb("doctor", "doctor cluster=address cluster.address=192.0.2.10:6379 system=v100,p100")
 @overrides_alone("[cluster=address cluster.address=HOST:PORT] [system=a,b]")
 @config_dirs
-@flag("--all", "everything", help="print what is good too, not only problems")
+@flag("--all", "everything", help="print all findings, not only problems")
 @quiet
 def command(overrides: tuple[str, ...], config_dirs: tuple[Path, ...], everything: bool, quiet: bool) -> int:
     """Check whether hosts are fit for timing, and say why not.
@@ -58,7 +58,7 @@ def command(overrides: tuple[str, ...], config_dirs: tuple[Path, ...], everythin
     return int(any(finding.grade == "bad" for finding in findings))
 
 
-def print_findings(findings: "list[Finding]", everything: bool = True) -> None:
+def print_findings(findings: "list[Diagnosis]", everything: bool = True) -> None:
     """Print one line per finding, of what is good only if asked for, and the number of each grade; the worst come first."""
     from orchestrator.doctor.judge import GRADES
     from orchestrator.report.table import Table, condensed
@@ -72,5 +72,5 @@ def print_findings(findings: "list[Finding]", everything: bool = True) -> None:
         title = "Doctor" if everything else "What disturbs timings here"
         terminal.table(Table(title, columns, rows) if everything else condensed(Table(title, columns, rows), ["what", "is", "seen", "why"]))
     counts = [f"{sum(finding.grade == grade for finding in findings)} {grade}" for grade in GRADES]
-    more = "" if everything or len(shown) == len(findings) else "; what is good too: doctor --all"
+    more = "" if everything or len(shown) == len(findings) else "; all findings: doctor --all"
     terminal.prose(f"{len(findings)} lines: {', '.join(counts)}{more}")

@@ -51,7 +51,7 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...]) -> int:
     terminal.tables(shown_in(results, "Slow rounds"))
     folder = shlex.quote(str(directory))
     if trials and all(data.record.imported for data in trials):
-        terminal.prose(f"the trials of {directory} are imported, and their files hold no evidence of what slow rounds go with")
+        terminal.prose(f"the trials of {directory} are imported, and their files hold no evidence that could explain slow rounds")
     elif not rows:
         terminal.prose(f"no trial of {directory} has a stored round with a time: `status {folder}` says how far each is")
     else:

@@ -104,7 +104,7 @@ def _export_baseline(directory: Path, overrides: tuple[str, ...], path: Path, ad
         try:
             read_baseline(path)
         except InputError as error:
-            message = f"baseline {path}: is there and is no baseline that could be replaced ({error}): name another file"
+            message = f"baseline {path}: exists and is no baseline, so it is not replaced ({error}): name another file"
             raise InputError(message) from error
     write_baseline(campaign, analysis, path)
     print(printable(f"baseline: {path}"))  # noqa: T201

@@ -196,7 +196,7 @@ def among(*choices: str) -> Callable[[str], tuple[str, ...]]:
     def read(text: str) -> tuple[str, ...]:
         found = listed(text)
         if strange := [name for name in found if name not in choices]:
-            raise click.BadParameter(f"{strange[0]!r}: there is no such choice; choose of {', '.join(choices)}")
+            raise click.BadParameter(f"{strange[0]!r}: there is no such choice; choose among {', '.join(choices)}")
         return found
 
     return read
@@ -236,7 +236,7 @@ def places(metavar: str, least: int = 1, most: int | None = 1) -> Decorated:
         if "" in words:
             ctx.fail(f"{EMPTY}: an empty word names nothing; leave it out")
         if not least <= len(found) <= (len(found) if most is None else most):
-            given = f"{len(found)} were given ({', '.join(map(str, found[:3]))})" if found else "none was given"
+            given = f"{len(found)} given ({', '.join(map(str, found[:3]))})" if found else "none given"
             ctx.fail(f"{ctx.info_name} takes {metavar}, {given}")
         ctx.params |= {"found": tuple(found), "overrides": tuple(filter(is_override, words))}
 

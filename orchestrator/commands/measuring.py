@@ -55,7 +55,7 @@ def looked_at(trust: bool, remedy: str = f"{OWN_FOLDER}, or add --trust") -> Cal
     def look(directory: Path, made: bool) -> tuple[str, ...]:
         found = open_places(directory, made)
         if found and found[0].refused and not trust:
-            raise InputError(f"{_first([one.told for one in found])}: others could exchange what is measured there; {remedy}", "unsafe")
+            raise InputError(f"{_first([one.told for one in found])}: others could replace what is measured there; {remedy}", "unsafe")
         return tuple(one.told for one in found)
 
     return look
@@ -64,7 +64,7 @@ def looked_at(trust: bool, remedy: str = f"{OWN_FOLDER}, or add --trust") -> Cal
 def tell_open(open_to: tuple[str, ...]) -> None:
     """Say who else could change the results; nothing where nobody could."""
     if open_to:
-        tell(f"{_first(open_to)}: others could exchange what is measured there, which campaign.json and the report note")
+        tell(f"{_first(open_to)}: others could replace what is measured there; campaign.json and the report note this")
 
 
 def _first(told: Sequence[str]) -> str:

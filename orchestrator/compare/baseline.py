@@ -16,7 +16,7 @@ from pydantic import Field, FiniteFloat, model_validator
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.fields import Frozen
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, by_key
 from orchestrator.stats.constants import FEWEST_REPEATS
 from orchestrator.stats.latency import percentile_rank
 from orchestrator.stats.pair import Design
@@ -232,10 +232,7 @@ def stored_sides(before: Baseline, analysis: AnalysisConfig) -> Iterator[tuple[B
     InputError
         if an older file has no figures at a threshold.
     """
-    trials: dict[str, list[BaselineTrial]] = {}
-    for campaign in before.campaigns:
-        for trial in campaign.trials:
-            trials.setdefault(trial.match_key, []).append(trial)
+    trials = by_key((trial for campaign in before.campaigns for trial in campaign.trials), lambda trial: trial.match_key)
     for stored in trials.values():
         measured = [trial for trial in stored if trial.thresholds]
         if not measured:

@@ -11,7 +11,7 @@ import numpy as np
 from orchestrator.analysis.capacity import is_probe
 from orchestrator.analysis.load import load_flags
 from orchestrator.analysis.loading import load_trials
-from orchestrator.analysis.quality import JudgedMean, mean_curve, scale_of
+from orchestrator.analysis.quality import JudgedMean, mean_curve
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.compare.baseline import (
     COARSE_STEP,
@@ -27,8 +27,7 @@ from orchestrator.compare.baseline import (
 )
 from orchestrator.compare.differences import load_of, stack_of
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.contracts import InputError
-from orchestrator.metrics.interface import PLAIN
+from orchestrator.contracts import InputError, by_key
 from orchestrator.report.pasted import ORCHESTRATOR, pair_again
 from orchestrator.stats.thresholds import Threshold, primary_threshold
 from orchestrator.storage.files import write_json
@@ -96,11 +95,7 @@ def described(campaign: Campaign, analysis: AnalysisConfig) -> Baseline:
 
 def by_match_key(campaign: Campaign) -> dict[str, list[PlannedTrial]]:
     """Return the repeats of each match key, in the order of the plan; rates of a search, which no other campaign shares, are left out."""
-    found: dict[str, list[PlannedTrial]] = {}
-    for planned in campaign.record.trials:
-        if not is_probe(planned.trial):
-            found.setdefault(planned.match_key, []).append(planned)
-    return found
+    return by_key((one for one in campaign.record.trials if not is_probe(one.trial)), lambda one: one.match_key)
 
 
 def partners(keys: Iterable[str], others: Iterable[str]) -> dict[str, str]:
@@ -155,7 +150,7 @@ def load_repeats(campaign: Campaign, repeats: Iterable[PlannedTrial], metrics: S
     part.record = campaign.record.model_copy(update={"trials": chosen})
     loaded = load_trials(part, metrics)
     for data in loaded:
-        if scale_of(data.judged(data.metric)) != PLAIN:
+        if not data.judged(data.metric).plain:
             raise InputError(
                 f"{data.trial_id}: compare takes metrics whose late answers score 0, and {data.metric} is another; use `report`",
                 "unsupported",

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from orchestrator.contracts import CUT, Code, InputError, nearest
+from orchestrator.contracts import CUT, Code, InputError, by_key, nearest
 
 MOST_REPEATS = 1000
 MOST_THRESHOLDS = 1000  # per kind: tables have a row per threshold, trial and clock
@@ -128,17 +128,26 @@ def hide(text: str, secrets: Mapping[str, str]) -> str:
 
 # The rule that a value breaks and the remedy, by Pydantic's name of the mistake, where its own words would not do.
 RULES = {
+    "missing": "is missing; add it",
     "byte_size": "must be a number of bytes such as 500MB or 4GiB",
     "byte_size_unit": "must be a number of bytes such as 500MB or 4GiB",
     "tuple_type": "must be a list such as [12]",
-    "model_type": "must be a group of keys; set one of them, as KEY.NAME=VALUE",
-    "model_attributes_type": "must be a group of keys; set one of them, as KEY.NAME=VALUE",
+    "dict_type": "must be a group of keys, each with its value",
+    "model_type": "must be a group of keys; set one of them, on a command line as KEY.NAME=VALUE",
+    "model_attributes_type": "must be a group of keys; set one of them, on a command line as KEY.NAME=VALUE",
+    "float_type": "must be a number; write one such as 0.95",
+    "int_type": "must be a whole number; write one such as 60",
     "int_parsing_size": "is too far from 0 for a whole number here; write one closer to 0",
+    "string_type": "must be a text; write it in quotes",
+    "string_too_short": "is empty; write a text, or leave the key out",
     "less_than": "must be below {lt:,.0f}; write a smaller number",
     "less_than_equal": "must be at most {le:,.0f}; write a smaller number",
+    "greater_than": "must be above {gt:g}; write a larger number",
     "greater_than_equal": "must be at least {ge:g}; write a larger number",
+    "too_short": "is empty; write at least one",
     "too_long": "must be at most {max_length:,} values; leave some out",
 }
+CODES: Mapping[str, Code] = {"missing": "missing", "extra_forbidden": "unknown"}
 
 
 def explain(error: ValidationError, keys: Iterable[str] = ()) -> str:
@@ -148,22 +157,27 @@ def explain(error: ValidationError, keys: Iterable[str] = ()) -> str:
 
 def refusal(error: ValidationError, keys: Iterable[str] = ()) -> InputError:
     """Return the same as an InputError with its code, key and value."""
-    by_key: dict[tuple[int | str, ...], list[ErrorDetails]] = {}
-    for one in error.errors(include_url=False):
-        by_key.setdefault(tuple(takewhile(_is_ours, one["loc"])), []).append(one)
+    places = by_key(error.errors(include_url=False), lambda one: tuple(takewhile(_is_ours, one["loc"])))
     # Where a key may have several forms, that of the form which the value resembles most counts.
-    first = max(next(iter(by_key.values())), key=lambda one: (len(one["loc"]), one["type"] == "value_error"))
+    first = max(next(iter(places.values())), key=lambda one: (len(one["loc"]), one["type"] == "value_error"))
     unknown = first["type"] == "extra_forbidden"
     key = ".".join(str(part) for part in first["loc"] if part != "options" and (unknown or _is_ours(part))) or error.title
-    if unknown:
-        return InputError(f"{key}: no such key" + (f"; {nearest(key, keys)}" if keys else ""), "unknown", key)
-    value = first.get("input")
-    hide = isinstance(value, Mapping) or first["type"] == "missing" or key.rpartition(".")[2].startswith(SECRET)
-    shown = "" if hide else f"={without(str(value), ASKED)[:SHOWN]}"
-    rule = RULES.get(first["type"], "").format(**first.get("ctx", {})) or first["msg"].removeprefix("Value error, ")
-    more = f" (and {len(by_key) - 1} more)" if len(by_key) > 1 else ""
-    code: Code = "missing" if first["type"] == "missing" else "invalid"
-    return InputError(f"{key}{shown}: {rule[0].lower()}{rule[1:]}{more}", code, key, None if hide else value)
+    return refused(first, key, keys, f" (and {len(places) - 1} more)" if len(places) > 1 else "")
+
+
+def refused(mistake: ErrorDetails, key: str, keys: Iterable[str] = (), more: str = "") -> InputError:
+    """Return one mistake as an InputError: key, value, rule and remedy. ``keys`` are those that there are beside an unknown one."""
+    kind, value, limits = mistake["type"], mistake["input"], mistake.get("ctx", {})
+    code, name = CODES.get(kind, "invalid"), key.rpartition(".")[2]
+    if code == "unknown":
+        return InputError(f"{key}: no such key" + (f"; {nearest(name, keys)}" if keys else ""), code, key)
+    hide = isinstance(value, Mapping) or code == "missing" or name.startswith(SECRET)
+    shown = key if hide or not key else f"{key}={without(str(value), ASKED)[:SHOWN]}"
+    rule = RULES.get(kind, "").format(**limits) or mistake["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    if limits.get("lt", limits.get("le")) == 1 and isinstance(value, int | float) and 1 < value < 100:
+        rule = f"must be a share; write {value / 100:g}"
+    said = ": ".join(filter(None, (shown, f"{rule[0].lower()}{rule[1:]}{more}")))
+    return InputError(said, code, key, None if hide else value)
 
 
 def _is_ours(part: int | str) -> bool:

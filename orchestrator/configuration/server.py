@@ -163,7 +163,7 @@ class ServerSettings(Frozen):
             (taken, f"server.settings.{taken} is the name of what every command may name; choose another"),
             (
                 lacking,
-                f"server.command names {{{lacking}}}, which has no value; add server.settings.{lacking}=VALUE or choose of "
+                f"server.command names {{{lacking}}}, which has no value; add server.settings.{lacking}=VALUE or choose among "
                 f"{', '.join([*sorted(self.settings), *KNOWN])}",
             ),
             (unused, f"server.settings.{unused} has no effect: neither server.command nor server.environment names {{{unused}}}"),

@@ -20,7 +20,7 @@ from orchestrator.contracts import InputError
 from orchestrator.distributed.calls import ask, on_node, wait_for
 from orchestrator.distributed.executor import RayExecutor
 from orchestrator.distributed.placement import Node, choose_node, import_shipped
-from orchestrator.doctor.judge import Examined, Finding, host_names, judge_all, judge_place
+from orchestrator.doctor.judge import Diagnosis, Examined, host_names, judge_all, judge_place
 from orchestrator.doctor.readings import HostReading, Offset, offset_from, read_host
 from orchestrator.endings import take_no_interrupts
 from orchestrator.machine.environment import boot_id
@@ -132,16 +132,16 @@ def python_mismatch(python: str) -> str | None:
 
 def judge_cluster(
     cluster: ClusterConfig, systems: Sequence[SystemConfig], server: ServerSettings, say: Callable[[str], None]
-) -> list[Finding]:
+) -> list[Diagnosis]:
     """Read the nodes of the cluster that is joined, or only those that the systems name, and judge them."""
     nodes = living_nodes()
     chosen: list[tuple[SystemConfig, Node]] = []
-    missing: list[Finding] = []
+    missing: list[Diagnosis] = []
     for system in systems:
         try:
             chosen.append((system, choose_node(system, nodes)))
         except InputError as error:
-            missing.append(Finding("-", f"system {system.name}", "bad", str(error), "exactly 1 node has its labels"))
+            missing.append(Diagnosis("-", f"system {system.name}", "bad", str(error), "exactly 1 node has its labels"))
     places = {(node.node_id, system.python): (node, system.python) for system, node in chosen}
     if not systems:
         places = {(node.node_id, None): (node, None) for node in nodes}

@@ -18,7 +18,7 @@ GRADES: tuple[Grade, ...] = ("good", "doubtful", "bad")
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One line of the answer. ``why`` is the rule with its number, and the remedy where one is needed."""
 
     host: str
@@ -171,7 +171,7 @@ REASONS: dict[int, tuple[str, Grade]] = {
 }
 
 
-def finding(host: str, what: str, grade: Grade, rule: str = "", remedy: str | None = None, **facts: Any) -> Finding:
+def diagnosis(host: str, what: str, grade: Grade, rule: str = "", remedy: str | None = None, **facts: Any) -> Diagnosis:
     """Return a finding with its words, those of the ``rule`` of another name where it has one; the remedy only where one is needed.
 
     What was seen is the sentence of that name in ``sentences.j2``, filled with ``facts``.
@@ -180,10 +180,10 @@ def finding(host: str, what: str, grade: Grade, rule: str = "", remedy: str | No
 
     told, usual = RULES[rule or what]
     seen = said("orchestrator.doctor", re.sub(r"\W", "_", rule or what), cores=format_cores, **facts)
-    return Finding(host, what, grade, seen, told if grade == "good" else f"{told}; {usual if remedy is None else remedy}")
+    return Diagnosis(host, what, grade, seen, told if grade == "good" else f"{told}; {usual if remedy is None else remedy}")
 
 
-def judge_here(cluster: ClusterConfig, systems: Sequence[SystemConfig], server: ServerSettings) -> list[Finding]:
+def judge_here(cluster: ClusterConfig, systems: Sequence[SystemConfig], server: ServerSettings) -> list[Diagnosis]:
     """Read this machine in this process, and judge it. Starts no Ray."""
     reading = read_host()
     machine = reading.machine
@@ -191,7 +191,7 @@ def judge_here(cluster: ClusterConfig, systems: Sequence[SystemConfig], server: 
     return [*of_host, *(found for system in systems for found in judge_place(machine.host, system, server, machine))]
 
 
-def judge_all(nodes: Sequence[Examined], machines: Literal["boot_id", "node"], reference: Mapping[str, str]) -> Iterator[Finding]:
+def judge_all(nodes: Sequence[Examined], machines: Literal["boot_id", "node"], reference: Mapping[str, str]) -> Iterator[Diagnosis]:
     """Yield the lines of every node; ``reference`` are the versions of the driver."""
     hosts = host_names(nodes)
     for host, node in zip(hosts, nodes, strict=True):
@@ -207,27 +207,27 @@ def judge_all(nodes: Sequence[Examined], machines: Literal["boot_id", "node"], r
             yield judge_versions(host, node.reading.machine.versions, reference)
 
 
-def judge_reading(host: str, reading: HostReading) -> Iterator[Finding]:
+def judge_reading(host: str, reading: HostReading) -> Iterator[Diagnosis]:
     """Yield the lines that one machine's reading alone decides."""
     yield judge_timer(host, reading.clocks)
     yield from _of_processor(host, reading)
     yield from _of_activity(host, reading)
     # Any process with less niceness goes first.
-    yield finding(host, "niceness", graded(reading.niceness, *NICENESS), reading=reading)
+    yield diagnosis(host, "niceness", graded(reading.niceness, *NICENESS), reading=reading)
     yield judge_turn(host, reading.turn)
     if not reading.gpus:
-        yield Finding(host, "GPUs", "good", "none", "0 is enough for systems of device cpu")
+        yield Diagnosis(host, "GPUs", "good", "none", "0 is enough for systems of device cpu")
     for gpu in reading.gpus:
         yield from _of_gpu(host, gpu)
 
 
-def judge_node(host: str, node: Examined, others: Mapping[str, str], machines: Literal["boot_id", "node"]) -> Finding:
+def judge_node(host: str, node: Examined, others: Mapping[str, str], machines: Literal["boot_id", "node"]) -> Diagnosis:
     """A node must be up, a system must be able to name it, and it should be a machine of its own.
 
     ``others`` are the boot ids of the other nodes by their hosts.
     """
     if node.reading is None:
-        return Finding(host, "node", "bad", node.failure, "0 failures: it answers, and runs our code")
+        return Diagnosis(host, "node", "bad", node.failure, "0 failures: it answers, and runs our code")
     boot_id = node.reading.machine.boot_id
     labels = ", ".join(f"{key}={value}" for key, value in sorted(node.labels.items()) if not key.startswith(RAY_LABELS))
     sharing = sorted(name for name, theirs in others.items() if theirs == boot_id)
@@ -236,20 +236,20 @@ def judge_node(host: str, node: Examined, others: Mapping[str, str], machines: L
         turns = "their trials take turns", "cluster.machines=node times them at once all the same: for demonstrations"
         remedies.append(turns[machines == "node"])
     facts: dict[str, Any] = {"node": node, "labels": labels, "boot_id": boot_id[:SHORT], "sharing": sharing}
-    return finding(host, "node", "doubtful" if remedies else "good", remedy="; ".join(remedies), **facts)
+    return diagnosis(host, "node", "doubtful" if remedies else "good", remedy="; ".join(remedies), **facts)
 
 
-def judge_versions(host: str, versions: Mapping[str, str], reference: Mapping[str, str]) -> Finding:
+def judge_versions(host: str, versions: Mapping[str, str], reference: Mapping[str, str]) -> Diagnosis:
     """Systems of other versions are other systems: which one is faster may be the version's doing."""
     differing = [
         f"{name} {versions.get(name, 'none')} and not {reference.get(name, 'none')}"
         for name in sorted({*versions, *reference})
         if versions.get(name) != reference.get(name)
     ]
-    return finding(host, "versions", "doubtful" if differing else "good", differing=differing, same=versions)
+    return diagnosis(host, "versions", "doubtful" if differing else "good", differing=differing, same=versions)
 
 
-def judge_place(host: str, system: SystemConfig, server: ServerSettings, machine: Machine) -> Iterator[Finding]:
+def judge_place(host: str, system: SystemConfig, server: ServerSettings, machine: Machine) -> Iterator[Diagnosis]:
     """Yield whether a machine has what a system asks for and, where a server would be started beside its client, cores for that."""
     problems = []
     cores: tuple[int, ...] = ()
@@ -264,7 +264,7 @@ def judge_place(host: str, system: SystemConfig, server: ServerSettings, machine
         problems.append(f"system.labels: {', '.join(lacking)} is not here; join a cluster with cluster=address")
     seen = "; ".join(problems) or f"cores {format_cores(cores)}, device {system.device}"
     rule = "the host has its labels, cores and device: 0 are missing"
-    yield Finding(host, f"system {system.name}", "bad" if problems else "good", seen, rule)
+    yield Diagnosis(host, f"system {system.name}", "bad" if problems else "good", seen, rule)
     if server.is_started:
         grade: Grade = "good"
         try:
@@ -272,10 +272,10 @@ def judge_place(host: str, system: SystemConfig, server: ServerSettings, machine
             seen = f"cores {format_cores(own)}; its client has {format_cores(cores)}"
         except InputError as error:
             grade, seen = "bad", str(error)
-        yield Finding(host, f"server {server.name}", grade, seen, "the server has cores of its own: 0 of them are its client's")
+        yield Diagnosis(host, f"server {server.name}", grade, seen, "the server has cores of its own: 0 of them are its client's")
 
 
-def judge_timer(host: str, clocks: Clocks) -> Finding:
+def judge_timer(host: str, clocks: Clocks) -> Diagnosis:
     """Four readings of the timer go into every sample."""
     grade = worst(
         graded(clocks.overhead_ns, *OVERHEAD_NS),
@@ -283,66 +283,66 @@ def judge_timer(host: str, clocks: Clocks) -> Finding:
         graded(clocks.resolution_ns or RESOLUTION_NS[1] + 1, *RESOLUTION_NS),
         "bad" if clocks.backwards else "good",
     )
-    return finding(host, "timer", grade, clocks=clocks)
+    return diagnosis(host, "timer", grade, clocks=clocks)
 
 
-def judge_wall_clock(host: str, clocks: Clocks, offset: Offset | None) -> Finding:
+def judge_wall_clock(host: str, clocks: Clocks, offset: Offset | None) -> Diagnosis:
     """Wall clocks date rounds and show which of two hosts came first; no duration is taken from them."""
     grade = graded(clocks.wall_resolution_ns or WALL_RESOLUTION_NS[1] + 1, *WALL_RESOLUTION_NS)
     if offset is None:
-        return finding(host, "clock offset", grade, rule="the driver's own clock", clocks=clocks)
+        return diagnosis(host, "clock offset", grade, rule="the driver's own clock", clocks=clocks)
     nearest_ns, farthest_ns = abs(offset.offset_ns) - offset.half_trip_ns, abs(offset.offset_ns) + offset.half_trip_ns
     certain: Grade = "good" if farthest_ns <= OFFSET_NS[0] else "bad" if nearest_ns > OFFSET_NS[1] else "doubtful"
-    return finding(host, "clock offset", worst(grade, certain), clocks=clocks, offset=offset)
+    return diagnosis(host, "clock offset", worst(grade, certain), clocks=clocks, offset=offset)
 
 
-def _of_processor(host: str, reading: HostReading) -> Iterator[Finding]:
+def _of_processor(host: str, reading: HostReading) -> Iterator[Diagnosis]:
     """Yield whether a timed process gets whole cores of one steady speed."""
     processor, noise = reading.processor, reading.noise
     # A core beyond the model's takes what is not timed.
-    yield finding(host, "cores", "good" if len(processor.cores) >= 2 else "doubtful", reading=reading)
+    yield diagnosis(host, "cores", "good" if len(processor.cores) >= 2 else "doubtful", reading=reading)
     pinned: Grade = "good" if noise.read_back and noise.ran_on in (noise.core, None) else "doubtful"
     if noise.read_back and (noise.refused or noise.read_back != (noise.core,)):
         pinned = "bad"
-    yield finding(host, "pinning", pinned, reading=reading)
+    yield diagnosis(host, "pinning", pinned, reading=reading)
     # Two hyper-threads of one core take each other's time.
-    yield finding(host, "hyper-threads", "doubtful" if processor.siblings else "good", reading=reading)
+    yield diagnosis(host, "hyper-threads", "doubtful" if processor.siblings else "good", reading=reading)
     # Any governor but ``performance`` changes the frequency while a round runs; turbo frequencies depend on heat and on the other cores.
     remedy = None if processor.governors else "the host's operator sets the frequency; the noise floor shows the effect"
-    yield finding(host, "governor", "good" if processor.governors == ("performance",) else "doubtful", remedy=remedy, reading=reading)
-    yield finding(host, "turbo", "good" if processor.turbo is False else "doubtful", reading=reading)
+    yield diagnosis(host, "governor", "good" if processor.governors == ("performance",) else "doubtful", remedy=remedy, reading=reading)
+    yield diagnosis(host, "turbo", "good" if processor.turbo is False else "doubtful", reading=reading)
 
 
-def _of_activity(host: str, reading: HostReading) -> Iterator[Finding]:
+def _of_activity(host: str, reading: HostReading) -> Iterator[Diagnosis]:
     """Yield what the machine alone adds to times, which is in every model's tail too, and who takes the cores."""
     noise, activity = reading.noise, reading.activity
     spread = worst(graded(noise.p99_ns / noise.median_ns, *P99_RATIO), graded(noise.max_ns / noise.median_ns, *MAX_RATIO))
-    yield finding(host, "noise floor", spread, reading=reading)
-    yield finding(host, "foreign load", graded(activity.foreign_share, *FOREIGN_SHARE), reading=reading)
-    yield finding(host, "CPU quota", "good" if reading.quota is None else "doubtful", reading=reading)
-    yield finding(host, "stolen time", graded(noise.steal_ns / noise.duration_ns, *STEAL_SHARE), reading=reading)
+    yield diagnosis(host, "noise floor", spread, reading=reading)
+    yield diagnosis(host, "foreign load", graded(activity.foreign_share, *FOREIGN_SHARE), reading=reading)
+    yield diagnosis(host, "CPU quota", "good" if reading.quota is None else "doubtful", reading=reading)
+    yield diagnosis(host, "stolen time", graded(noise.steal_ns / noise.duration_ns, *STEAL_SHARE), reading=reading)
     # A page that comes back from swap costs milliseconds.
     swapped: Grade = "bad" if activity.swapped_in else "doubtful" if activity.swap_used_bytes else "good"
-    yield finding(host, "swap", swapped, reading=reading)
+    yield diagnosis(host, "swap", swapped, reading=reading)
 
 
-def judge_turn(host: str, turn: TurnState) -> Finding:
+def judge_turn(host: str, turn: TurnState) -> Diagnosis:
     """The turn keeps campaigns from measuring at the same time: those of one user, or those of all."""
     if turn.problem is not None:
-        return finding(host, "turn", "bad", remedy="no campaign can measure here", turn=turn)
+        return diagnosis(host, "turn", "bad", remedy="no campaign can measure here", turn=turn)
     if turn.holder is not None:
-        return finding(host, "turn", "doubtful", remedy="a campaign waits until it ends", turn=turn)
-    return finding(host, "turn", "good" if turn.every_user else "doubtful", turn=turn)
+        return diagnosis(host, "turn", "doubtful", remedy="a campaign waits until it ends", turn=turn)
+    return diagnosis(host, "turn", "good" if turn.every_user else "doubtful", turn=turn)
 
 
-def _of_gpu(host: str, gpu: Gpu) -> Iterator[Finding]:
+def _of_gpu(host: str, gpu: Gpu) -> Iterator[Diagnosis]:
     """Yield whether a GPU is shared or unloaded by its driver between uses, and whether it is throttled while idle."""
     shared: Grade = "doubtful" if gpu.processes is None else "bad" if gpu.processes else "good"
-    yield finding(host, f"GPU {gpu.index}", worst("good" if gpu.persistence else "doubtful", shared), rule="GPU", gpu=gpu)
+    yield diagnosis(host, f"GPU {gpu.index}", worst("good" if gpu.persistence else "doubtful", shared), rule="GPU", gpu=gpu)
     mask = gpu.throttle_reasons or 0
     known = [reason for bit, reason in REASONS.items() if mask & bit]
     unknown = mask & ~(IDLE | sum(REASONS))
     names = [name for name, _ in known] + ([f"reasons {unknown:#x}"] if unknown else [])
     doubt: Grade = "doubtful" if unknown or gpu.throttle_reasons is None else "good"
     grade = worst(doubt, *(grade for _, grade in known))
-    yield finding(host, f"GPU {gpu.index} throttling", grade, rule="throttling", gpu=gpu, names=names)
+    yield diagnosis(host, f"GPU {gpu.index} throttling", grade, rule="throttling", gpu=gpu, names=names)

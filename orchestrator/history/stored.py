@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
 from orchestrator.analysis.loading import copies_among, copies_in_words, load_trials
-from orchestrator.analysis.quality import ideal_quality, scale_of
+from orchestrator.analysis.quality import ideal_quality
 from orchestrator.analysis.table import tables
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.config import MeasurementConfig
@@ -172,18 +172,18 @@ def _measured(directory: Path, thresholds: Mapping[str, int], wanted: set[str]) 
         judged, labels = data.judged(data.metric), data.record.labels()
         threshold_ns = thresholds[labels["task"]]
         gains = judged.curve(data.times[data.clock], [threshold_ns])
-        mean, scale, half = float(np.mean(gains)), scale_of(judged), 0.0
+        mean, half = float(np.mean(gains)), 0.0
         if (rounds := gains.shape[1]) > 1:
             found = spread(gains, units_of(rounds, data.visits))
             half = float(t_quantile((1 + CONFIDENCE) / 2, found.degrees)) * math.sqrt(found.variance[0])
-        low, high = scale.shown_limits(mean - half, mean + half)
+        low, high = judged.shown_limits(mean - half, mean + half)
         yield {
             **{name: labels[name] for name in NAMES},
             "metric": data.metric,
             "clock": data.clock,
             "threshold_ns": threshold_ns,
             "ideal": ideal_quality(judged),
-            "mean": scale.shown(mean),
+            "mean": judged.shown(mean),
             "interval_low": low,
             "interval_high": high,
             "rounds": rounds,

@@ -7,7 +7,7 @@ that differs, because a smaller score is the better one or failing has a price, 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -75,33 +75,3 @@ class Part:
 
 
 Metric: TypeAlias = MeanMetric | WholeTaskMetric
-
-Quality = TypeVar("Quality", float, NDArray[np.float64])
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How quality is counted: as the gain over the quality of a task whose answers are all late.
-
-    ``sign`` is -1 where a smaller score is the better one.
-    """
-
-    late: float = 0.0
-    sign: float = 1.0
-
-    def gained(self, quality: Quality) -> Quality:
-        return quality if self == PLAIN else self.sign * (quality - self.late)
-
-    def shown(self, gained: Quality) -> Quality:
-        return gained if self == PLAIN else self.late + self.sign * gained
-
-    def shown_difference(self, gained: float) -> float:
-        return self.sign * gained
-
-    def shown_limits(self, low: float, high: float) -> tuple[float, float]:
-        """Return an interval's limits on the metric's own scale, the lower one first."""
-        ends = self.shown(low), self.shown(high)
-        return ends if self.sign > 0 else ends[::-1]
-
-
-PLAIN = Scale()  # a larger score is better, and a late sample scores 0

@@ -8,6 +8,7 @@ from orchestrator.analysis.groups import Group, Threshold
 from orchestrator.analysis.ranking import Ranking, differing, shared
 from orchestrator.analysis.table import LABELS, SHOWN_LIMITS, Column, Row, View, views
 from orchestrator.analysis.tables.times import rjsd_column
+from orchestrator.contracts import by_key
 from orchestrator.report.table import TEXTS, Marks, Table, bound, cell, who, who_columns
 from orchestrator.report.text import milliseconds, quality, quality_within, seconds
 from orchestrator.storage.records import CLOCK_SET_BACK, OTHER_USERS, TrialRecord
@@ -69,10 +70,12 @@ def shown(results: CampaignAnalysis, name: str) -> Iterator[Table]:
             "@metric": group.trials[0].metric,
             "@together": " and ".join(results.analysis.together_ms or ()),
         }
-        parts: dict[tuple[Any, ...], list[Row]] = {}
-        for row in rows_of(results, declared.name, group):
-            if all(_holds(row, *asked, known) for asked in view.where.items()):
-                parts.setdefault(tuple(row[column] for column in view.split), []).append(row)
+        rows = (
+            row
+            for row in rows_of(results, declared.name, group)
+            if all(_holds(row, *asked, known) for asked in view.where.items())
+        )
+        parts = by_key(rows, lambda row: tuple(row[column] for column in view.split))
         for part in parts.values():
             yield text_table(view, declared.columns, group, part, primary)
 
@@ -218,7 +221,7 @@ def trials_table(results: CampaignAnalysis) -> Table:
             note += f" On {', '.join(hosts)}: {flag}."
     if results.campaign.open_to:
         open_to = "; ".join(results.campaign.open_to)
-        note += f" Other users could have exchanged these results: {open_to}."
+        note += f" Other users could have replaced these results: {open_to}."
     return Table(
         title="Trials",
         columns=list(rows[0]) if rows else [],

@@ -5,6 +5,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+from orchestrator.analysis.quality import JudgedMean
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import hidden
 from orchestrator.contracts import InputError
@@ -92,7 +93,7 @@ class Course:
                 flags.append(f"a later process answers {different} samples otherwise")
             self.book.store_prepared(None, prepared.warmup)
         flags += placement_flags(self._trial, record.placement, prepared.placement)
-        flags += quality_flags(prepared.facts, self._judge.ideal, self._judge.other_categories)
+        flags += quality_flags(prepared.facts, self._judge.primary.ideal(), self._judge.other_categories)
         self.book.change(
             "running",
             None,
@@ -119,7 +120,7 @@ class Course:
         judge, rows = self._judge, rounds.rows.select(["round", "process", "visit", "started_monotonic_ns", "duration_ns"]).to_pylist()
         assert judge is not None
         of_samples, times = clocks(self._trial, rounds)
-        primary, ideal = primary_of(times), judge.ideal
+        primary, ideal = primary_of(times), judge.primary.ideal()
         for place, row in enumerate(rows):
             elapsed_s = self._clock.tick(row["process"], row["visit"], row["started_monotonic_ns"], row["duration_ns"])
             observation = RoundObservation(
@@ -129,7 +130,7 @@ class Course:
                 ideal,
                 row["visit"] if self._visits_are_units else None,
                 judge.answers,
-                judge.bounded,
+                isinstance(judge.primary, JudgedMean),
                 self._clock.round_s,
             )
             yield observation, elapsed_s
@@ -156,7 +157,7 @@ class Course:
             if decision.check is not None and not kept:
                 check = dict(decision.check)
                 if self._judge is not None and isinstance(mean := check.get("quality_mean"), float):
-                    check["quality_mean"] = self._judge.scale.shown(mean)
+                    check["quality_mean"] = self._judge.primary.shown(mean)
                 self.book.checks.append(check)
             if decision.stop:
                 break

@@ -17,6 +17,7 @@ from functools import partial
 from typing import TypeVar
 
 from orchestrator.configuration.config import Trial
+from orchestrator.contracts import by_key
 from orchestrator.machine.turn import ThisCampaign
 from orchestrator.running.executor import Executor
 from orchestrator.running.trial import Observer, TrialRun, message_of
@@ -53,10 +54,7 @@ def turns(trials: Sequence[PlannedTrial], cores_of: Callable[[Trial], tuple[int,
 
 def _lane(trials: Sequence[PlannedTrial]) -> Lane:
     """Return units in order; the trials of one part that run in visits are one, in the place of the first of them."""
-    units: dict[int | str, list[PlannedTrial]] = {}
-    for planned in trials:
-        together = planned.trial.measurement.rounds_per_visit is not None
-        units.setdefault(planned.part if together else planned.trial_id, []).append(planned)
+    units = by_key(trials, lambda one: one.trial_id if one.trial.measurement.rounds_per_visit is None else one.part)
     return tuple(map(tuple, units.values()))
 
 

@@ -187,7 +187,7 @@ def check_analysis(plan: Plan, analysis: AnalysisConfig) -> None:
         find_metric(metric)
         if any(metric not in candidate.inspection.metrics for candidate in seen):
             raise InputError(
-                f"analysis.metrics={metric}: the plan's tasks are judged by {', '.join(known)}; choose of these, or measure first and add "
+                f"analysis.metrics={metric}: the plan's tasks are judged by {', '.join(known)}; choose one, or measure first and add "
                 "another by `report DIR analysis.metrics=[NAME]`",
                 "unknown",
                 "analysis.metrics",

@@ -11,19 +11,17 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.quality import (
     JudgedMean,
-    JudgedSignedMean,
+    Judgement,
     NothingToKeep,
     answers_at_stake,
     ideal_quality,
     judge,
-    scale_of,
 )
 from orchestrator.configuration.config import Trial
 from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.round_tables import right_form
-from orchestrator.metrics import Answers, Judged
+from orchestrator.metrics import Answers
 from orchestrator.metrics.detection import names_other_categories
-from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.stats.times import LOAD_CLOCKS, PRIMARY_CLOCK, SERVICE_CLOCKS, Clock
 from orchestrator.storage.handover import Rounds
 from orchestrator.storage.records import OTHER_USERS, SHARED
@@ -41,6 +39,8 @@ class TrialJudge:
         ideal quality and, for metrics that give it, quality if all is late.
     answers
         how many answers a round can lose; every inference, of a metric that is no mean: what each costs takes long to find.
+    primary
+        the primary metric of the answers.
     other_categories
         whether boxes are called by other categories than the references have.
     """
@@ -49,26 +49,12 @@ class TrialJudge:
     ideals: dict[str, float]
     lates: dict[str, float]
     answers: float
-    _judged: Judged
+    primary: Judgement
     other_categories: bool = False
-
-    @property
-    def scale(self) -> Scale:
-        return scale_of(self._judged)
-
-    @property
-    def bounded(self) -> bool:
-        """Whether quality is a mean of scores, so that no loss is negative."""
-        return isinstance(self._judged, JudgedMean)
-
-    @property
-    def ideal(self) -> float:
-        """What is gained without a threshold."""
-        return self._judged.ideal()
 
     def gained(self, times_ns: NDArray[np.float64], threshold_ns: float) -> float:
         """Return what one round gains, [S] times in ns, at a threshold in ns."""
-        return float(self._judged.curve(times_ns[np.newaxis], np.array([threshold_ns]))[0, 0])
+        return float(self.primary.curve(times_ns[np.newaxis], np.array([threshold_ns]))[0, 0])
 
 
 def judge_samples(samples: pa.Table, metrics: Sequence[str], trial: Trial) -> TrialJudge:
@@ -92,14 +78,13 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], trial: Trial) -> Tr
     slices = {name.removeprefix("slice_"): groups.to_pylist() for name, groups in columns.items() if name.startswith("slice_")}
     answers = Answers(columns["prediction"].to_pylist(), columns["reference"].to_pylist(), slices)
     with right_form(kind, f"answers judged by {', '.join(metrics)}"):
-        judged: dict[str, Judged] = {}
+        judged: dict[str, Judgement] = {}
         for name in metrics:
             try:
                 judged[name] = judge(name, answers)
             except NothingToKeep:  # a further metric of that kind is left out
                 if name == metrics[0]:
                     raise
-        scales = {name: scale_of(metric) for name, metric in judged.items()}
         ideals = {name: found for name, metric in judged.items() if not math.isnan(found := ideal_quality(metric))}
         other_categories = kind == "object_detection" and names_other_categories(answers)
         batch_of = batch_numbers(trial, samples.num_rows) if trial.fixed_batch > 1 else np.arange(samples.num_rows)
@@ -109,9 +94,9 @@ def judge_samples(samples: pa.Table, metrics: Sequence[str], trial: Trial) -> Tr
     if metrics[0] not in ideals:
         raise TrialFailed(f"metric {metrics[0]} is undefined: the task has nothing it could be right about", "answers malformed")
     for name, metric in judged.items():
-        if isinstance(metric, JudgedMean | JudgedSignedMean) and f"score_{name}" not in columns:
+        if metric.is_mean and f"score_{name}" not in columns:
             samples = samples.append_column(f"score_{name}", pa.array(metric.raw, pa.float64()))
-    lates = {name: scale.late for name, scale in scales.items() if scale != PLAIN}
+    lates = {name: metric.late or 0.0 for name, metric in judged.items() if not metric.plain}
     return TrialJudge(samples, ideals, lates, stake, primary, other_categories)
 
 

@@ -8,7 +8,6 @@ from itertools import cycle, product
 import numpy as np
 
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.quality import JudgedMean, JudgedSignedMean, scale_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.report.chart_files import Look, svg_of
 from orchestrator.report.charts.draw import (
@@ -191,9 +190,9 @@ def _curve(material: Material, group: Group, data: TrialData, count: int) -> Plo
     if not finite.size:
         return Plot(*words)
     low, high = np.quantile(finite, [0.001, 0.999]).tolist()
-    steps = STEPS if isinstance(judged, JudgedMean | JudgedSignedMean) else FEWER
+    steps = STEPS if judged.is_mean else FEWER
     grid = np.geomspace(low * 0.95, max(high, low * 1.01) * 1.05, steps)
-    quality = scale_of(judged).shown(judged.curve(times, grid))
+    quality = judged.shown(judged.curve(times, grid))
     mean, sd, ms = quality.mean(axis=1), quality.std(axis=1), grid / NS_PER_MS
     percentiles = material.criteria.percentiles
     bounds = percentiles_inverted_cdf(data.inferences[PRIMARY_CLOCK][:count], percentiles)
@@ -203,9 +202,7 @@ def _curve(material: Material, group: Group, data: TrialData, count: int) -> Plo
         Line("worst round", ms, quality.min(axis=1)),
         Line("best round", ms, quality.max(axis=1)),
     ]
-    return Plot(
-        *words, lines, log_x=True, x_marks=marks, y_marks=[scale_of(judged).shown(judged.ideal())]
-    )
+    return Plot(*words, lines, log_x=True, x_marks=marks, y_marks=[judged.shown(judged.ideal())])
 
 
 def _tails(material: Material, group: Group) -> Figure:
@@ -220,7 +217,7 @@ def _tails(material: Material, group: Group) -> Figure:
         if known.any():
             at = np.array(bounds)[known]
             gained = judged.curve(data.times[PRIMARY_CLOCK], at).mean(axis=1)
-            quality.append(Line(name, places[known], scale_of(judged).shown(gained)))
+            quality.append(Line(name, places[known], judged.shown(gained)))
     ticks, at_reference = [f"p{one:g}" for one in percentiles], "Tail quality at the reference's"
     return Figure(
         f"tail-{plain(group.task)}",

@@ -11,6 +11,7 @@ import scipy
 
 from orchestrator.analysis.evidence import EVIDENCE
 from orchestrator.analysis.groups import Group
+from orchestrator.analysis.tables.prediction import MOST_TEST_ROUNDS, ROUNDS_TO_VALIDATE
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.units import spans_ns
 from orchestrator.report.text import p_value
@@ -31,7 +32,7 @@ from orchestrator.study.tables import (
 )
 
 Against = Literal["last rounds", "fresh process"]
-TEST_ROUNDS, FEWEST_ROUNDS, FREQUENCIES = 30, 20, 8
+FREQUENCIES = 8
 LEVEL = 0.01  # at which evidence is said to differ, of all evidence of a trial together
 SAYS: dict[Against, tuple[str, str]] = {
     "last rounds": ("C4a", "The first rounds predict the last"),
@@ -88,12 +89,12 @@ def foretold(
         pairs = [(group, first, other) for group, (first, *others) in systems for other in others]
     for group, data, other in pairs:
         rounds, last = len(data.times[PRIMARY_CLOCK]), 0
-        if rounds < FEWEST_ROUNDS:
+        if rounds < ROUNDS_TO_VALIDATE:
             continue
         judged, fitted = data.judged(data.metric), rounds
         if data is other:
             # All but the last 30 rounds predict these, half of fewer than 60.
-            fitted = last = rounds - min(TEST_ROUNDS, rounds // 2)
+            fitted = last = rounds - min(MOST_TEST_ROUNDS, rounds // 2)
         curves = (judged.curve, other.judged(other.metric).curve)
         for clock in clocks:
             parts = (data.times[clock][:fitted], other.times[clock][last:])

@@ -9,9 +9,10 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.quality import ideal_quality, scale_of
+from orchestrator.analysis.quality import ideal_quality
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import common_cycles
+from orchestrator.contracts import by_key
 from orchestrator.stats.constants import FEWEST_REPEATS, FEWEST_UNITS
 from orchestrator.stats.latency import percentiles_inverted_cdf
 from orchestrator.stats.pair import paired
@@ -58,7 +59,7 @@ def _quality(material: Material) -> Iterator[Row]:
         judged, every = data.judged(data.metric), len(data.times[clock])
         for count in dict.fromkeys((min(material.criteria.first_rounds, every), every)):
             bounds = percentiles_inverted_cdf(data.inferences[clock][:count], wanted)
-            curve = scale_of(judged).shown(judged.curve(data.times[clock][:count], bounds))
+            curve = judged.shown(judged.curve(data.times[clock][:count], bounds))
             of = "all" if count == every else f"first {count}"
             label = [*who(group, data), clock, of]
             for percentile, bound, quality in zip(wanted, bounds, curve, strict=True):
@@ -88,7 +89,7 @@ def _tail(material: Material) -> Iterator[Row]:
         reference = {one.percentile: float(one.ns) for one in group.thresholds.percentiles[clock]}
         common = [reference.get(percentile) for percentile in percentiles]
         bounds = [*own, *(np.inf if ns is None else ns for ns in common)]
-        curve = scale_of(judged).shown(judged.curve(data.times[clock], bounds).mean(axis=1))
+        curve = judged.shown(judged.curve(data.times[clock], bounds).mean(axis=1))
         columns = (percentiles, own, common, *curve.reshape(2, -1).tolist())
         for percentile, bound, ns, kept, there in zip(*columns, strict=True):
             at = (ns, None if ns is None else there, ideal_quality(judged), len(data.references))
@@ -198,9 +199,9 @@ def choices(material: Material) -> list[Choice]:
     """Return the choices of every view at every common threshold of every task."""
     found: list[Choice] = []
     for group in material.groups:
-        of_model: dict[str, list[System]] = {}
-        for repeats in group.systems().values():
-            of_model.setdefault(repeats[0].record.trial.model.name, []).append(repeats)
+        of_model = by_key(
+            group.systems().values(), lambda repeats: repeats[0].record.trial.model.name
+        )
         views = [(*of, CLAIMS[name]) for of in of_model.items() for name in ("C2a", "C2b")]
         if len(of_model) > 1:
             views.append(("all models", [*group.systems().values()], CLAIMS["C2c"]))
@@ -257,7 +258,7 @@ def _order(view: View, repeats: System) -> tuple[float | str, ...]:
     if view == "p99 latency":
         return percentiles_inverted_cdf(times, [99])[0], repeats[0].trial_id
     judged = repeats[0].judged(repeats[0].metric)
-    ideal = -scale_of(judged).gained(ideal_quality(judged)) if view == "ideal quality" else 0.0
+    ideal = -judged.ideal() if view == "ideal quality" else 0.0
     return ideal, float(times.mean()), repeats[0].trial_id
 
 

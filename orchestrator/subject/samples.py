@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.configuration.config import Trial
-from orchestrator.contracts import InputError, Sample
+from orchestrator.contracts import InputError, Sample, by_key
 from orchestrator.metrics import parts_of
 from orchestrator.subject.digests import digest_files
 
@@ -105,9 +105,7 @@ def draw_subset(samples: Sequence[Sample], limit: int | None, seed: int) -> list
     """
     if limit is None or limit >= len(samples):
         return list(samples)
-    strata: dict[str, list[Sample]] = {}
-    for sample in samples:
-        strata.setdefault(sample.stratum, []).append(sample)
+    strata = by_key(samples, lambda sample: sample.stratum)
     quotas = share_out(limit, {stratum: len(members) for stratum, members in strata.items()}, seed)
     chosen = {
         sample.name

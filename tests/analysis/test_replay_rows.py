@@ -15,7 +15,6 @@ from orchestrator.analysis.trial_data import TrialData
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.load import LoadConfig
 from orchestrator.metrics import Answers, find_metric
-from orchestrator.metrics.interface import Scale
 from orchestrator.stats.queueing import POLICIES, Policy, serve
 from orchestrator.stats.thresholds import Threshold
 from orchestrator.stats.times import Clock
@@ -86,7 +85,7 @@ def test_a_fallback_answers_what_is_late(data: TrialData, build: Any) -> None:
 def test_answers_of_two_trials_are_worth_the_better_of_each() -> None:
     first, second = np.array([1.0, 0.0, 0.5]), np.array([0.0, 0.25, 1.0])
     assert better_of_each(JudgedMean(first), JudgedMean(second)).ideal() == pytest.approx(2.25 / 3)
-    error = Scale(late=1.0, sign=-1.0)  # a smaller score is the better one, and 1.5 is worse than none
+    error = 1.0  # a smaller score is the better one, and 1.5 is worse than none
     judged = better_of_each(JudgedMean(first, error), JudgedSignedMean(np.array([1.5, 0.25, 1.0]), error))
     assert isinstance(judged, JudgedSignedMean)
     assert judged.raw.tolist() == [1.0, 0.0, 0.5]

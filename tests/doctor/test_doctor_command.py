@@ -9,7 +9,7 @@ from orchestrator.commands import line
 from orchestrator.commands.doctor import print_findings
 from orchestrator.configuration.config import ClusterConfig
 from orchestrator.configuration.server import ServerSettings
-from orchestrator.doctor.judge import Finding, judge_here
+from orchestrator.doctor.judge import Diagnosis, judge_here
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
 
@@ -28,12 +28,12 @@ def test_this_machine_is_examined_without_ray(monkeypatch: pytest.MonkeyPatch, c
 
 
 @pytest.fixture(scope="module")
-def findings() -> list[Finding]:
+def findings() -> list[Diagnosis]:
     return judge_here(ClusterConfig(name="inline"), [], ServerSettings())
 
 
 def test_problems_alone_are_named_unless_all_is_asked_for(
-    findings: list[Finding], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    findings: list[Diagnosis], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "2000")  # a narrow terminal gets lines in place of the table where a machine is busy
     for everything in (True, False):
@@ -43,7 +43,7 @@ def test_problems_alone_are_named_unless_all_is_asked_for(
         assert ("doctor --all" in " ".join(out.split())) is not everything
 
 
-def test_every_line_stands_on_the_page(findings: list[Finding]) -> None:
+def test_every_line_stands_on_the_page(findings: list[Diagnosis]) -> None:
     whats = {finding.what for finding in findings}
     told = set(re.findall(r"^\| ([\w -]+) \|", PAGE, re.MULTILINE))
     assert {re.sub(r"GPU \d+", "GPU N", what) for what in whats} <= told

@@ -6,8 +6,8 @@ import pytest
 from orchestrator.configuration.config import SystemConfig
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.doctor.judge import (
+    Diagnosis,
     Examined,
-    Finding,
     graded,
     host_names,
     judge_all,
@@ -56,7 +56,7 @@ READING = HostReading(
 )
 
 
-def judged(what: str, **parts: Any) -> Finding:
+def judged(what: str, **parts: Any) -> Diagnosis:
     """The line on one thing of a good machine with other parts."""
     return next(found for found in judge_reading("host", replace(READING, **parts)) if found.what == what)
 

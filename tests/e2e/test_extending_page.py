@@ -18,7 +18,7 @@ from orchestrator import commands
 from orchestrator.analysis import table
 from orchestrator.analysis import tables as declared_tables
 from orchestrator.analysis.campaign_analysis import analyse
-from orchestrator.analysis.quality import judge, scale_of
+from orchestrator.analysis.quality import judge
 from orchestrator.analysis.reading import readings
 from orchestrator.commands.reading import store_report
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -69,10 +69,10 @@ def test_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys.modules[__name__], kind, names(EXAMPLES[example])[kind], raising=False)
         monkeypatch.setitem(METRICS, name, f"{__name__}:{kind}")
     judged = judge("word_errors", Answers([["a", "b"], ["c"]], [["a", "x"], ["c"]]))
-    assert scale_of(judged).shown(judged.ideal()) == 0.25
+    assert judged.shown(judged.ideal()) == 0.25
     judged = judge("rms", Answers([1, 5], [1, 2]))
     quality = judged.curve([[10.0, 20.0]], [15.0, 5.0])[:, 0]
-    assert [scale_of(judged).shown(one) for one in quality] == pytest.approx([50**0.5, 10])
+    assert [judged.shown(one) for one in quality] == pytest.approx([50**0.5, 10])
 
 
 def test_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:

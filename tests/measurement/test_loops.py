@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from virtual_clock import SteppingClock, run
 
@@ -192,6 +192,8 @@ policies = st.one_of(
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 40)), min_size=1, max_size=60), policies)
+@example([(0, 5), (0, 5), (0, 5)], Service(queue_limit=1))
+@example([(0, 10), (0, 10), (0, 10)], Service(policy="skip_late", deadline_ns=10))
 def test_every_policy_does_what_a_simulation_does(pairs: list[tuple[int, int]], service: Service) -> None:
     due, services = np.cumsum([gap for gap, _ in pairs]).tolist(), [took for _, took in pairs]
     _, stamps = run(due, services, service)

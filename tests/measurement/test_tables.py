@@ -47,6 +47,8 @@ def test_a_sample_that_raised_has_no_durations() -> None:
     assert batch.column("outcome").to_pylist() == ["error", "ok"]
     assert batch.column("inference_ns").to_pylist() == [None, 30]
     assert batch.column("start_gap_ns").to_pylist() == [None, 10]
+    refused = round_tables.timings_batch([Timed(0, TWO_BATCHES, [[0], [1]], {1: "an answer of another form"})])
+    assert refused.column("outcome").to_pylist() == ["ok", "error"]
 
 
 def test_answers_are_spread_over_samples() -> None:
@@ -172,6 +174,7 @@ def test_what_a_killed_process_leaves_has_every_arrivals_fate(service: Service, 
     assert everything.count("ok") == int((kept[:, 0] > 0).sum())
     assert len(everything) == sum(everything.count(name) for name in schema.OUTCOMES)
     assert rounds.rows.column("incomplete")[-1].as_py()
+    assert {*rounds.rows.column("overloaded").to_pylist()} == {False}
     assert sum(map(len, rounds.errors.values())) == outcomes.count("timeout")
 
 
@@ -187,9 +190,14 @@ def test_rows_hold_arrival_wait_and_stages() -> None:
     assert (second[0]["start_gap_ns"], second[0]["queue_ns"], second[0]["round"]) == (8, 20, 5)
     assert found.ends_ns.tolist() == [1000, 1042, 1053]
     assert stored.rows.column("incomplete").to_pylist() == [False, False]
+    assert [found.last_round(arrived) for arrived in range(5)] == [0, 0, 0, 1, 1]
 
 
-def test_a_sample_that_starts_before_it_arrives_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [((1000, 1001, 1002, 1003), 1400, "starts 100 ns before it arrives"), ((1000, 1002, 1001, 1003), 1500, "batch 0 do not ascend")],
+)
+def test_a_stream_that_no_clock_can_time_is_refused(first: tuple[int, ...], second: int, said: str) -> None:
     schedule = Schedule(np.array([0, 500]), np.array([0, 1]), ramp=0, round_size=2)
-    with pytest.raises(TrialFailed, match="starts 100 ns before it arrives"):
-        Stream(schedule, np.array([[1000, 1001, 1002, 1003], [1400, 1401, 1402, 1403]]), ORIGIN).refuse_impossible()
+    with pytest.raises(TrialFailed, match=said):
+        Stream(schedule, np.array([first, range(second, second + 4)]), ORIGIN).refuse_impossible()

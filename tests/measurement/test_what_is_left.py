@@ -3,6 +3,8 @@
 import faulthandler
 import os
 import signal
+import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from null_trials import null_trial
 
 from orchestrator.measurement.failures import Stamps, TrialFailed, refuse_impossible
 from orchestrator.measurement.last_words import keep_crashes, rounds_left, take_last_words
-from orchestrator.measurement.scratch import Scratch, crash_path
+from orchestrator.measurement.scratch import STAMPS_PREFIX, Scratch, crash_path, remove_stale, scratch_root
 from orchestrator.measurement.worker import Worker
 
 
@@ -29,7 +31,7 @@ def test_a_fatal_signal_leaves_the_line_of_code(tmp_path: Path) -> None:
     assert not crash_path(scratch.path).exists()
 
 
-def test_nothing_beside_the_stamps_says_their_name(tmp_path: Path) -> None:
+def test_nothing_beside_the_stamps_says_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other users see the folder of the stamps, and one who knew their name could make them first."""
     with keep_crashes(tmp_path / "stamps"):
         faulthandler.disable()
@@ -37,6 +39,17 @@ def test_nothing_beside_the_stamps_says_their_name(tmp_path: Path) -> None:
     path = crash_path(tmp_path / "stamps")
     assert path.parent.stat().st_mode & 0o077 == 0
     path.unlink()
+    monkeypatch.setattr("orchestrator.measurement.scratch.is_safe", lambda folder: False)
+    assert scratch_root() == Path(tempfile.gettempdir()), "others could write to the folder in memory"
+
+
+def test_stamps_go_a_day_after_a_process_that_is_dead_has_written_them(tmp_path: Path) -> None:
+    for owner, age_s in ((2**30, 90_000), (2**30, 80_000), (os.getpid(), 90_000)):
+        path = tmp_path / f"{STAMPS_PREFIX}{owner}-{age_s}"
+        path.touch()
+        os.utime(path, (0, time.time() - age_s))
+    remove_stale(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {f"{STAMPS_PREFIX}{2**30}-80000", f"{STAMPS_PREFIX}{os.getpid()}-90000"}
 
 
 WHOLE = [[10, 12, 15, 16], [17, 18, 20, 20], [20, 21, 22, 23]]

@@ -13,10 +13,10 @@ from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
 from orchestrator.analysis.curves import roundest
+from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.ranking import Ranking, Standing, ranking
 from orchestrator.analysis.reading import readings
 from orchestrator.analysis.turns import on_samples
-from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.charts import charts_of
 from orchestrator.report.html.page import kept_by_system
 from orchestrator.report.pasted import measured_again
@@ -27,7 +27,7 @@ from orchestrator.storage.reader import open_campaign
 
 def standing(mean: float, low: float, high: float, *, processes: int = 1, flags: tuple[str, ...] = (), **names: str) -> Standing:
     known = {"model": "m", "system": "s", "runtime": "r", "batch": "1", "settings": ""} | names
-    return Standing(known, ("id",), mean, low, high, low, 0.9, PLAIN, processes, flags)
+    return Standing(known, ("id",), mean, low, high, low, 0.9, JudgedMean(np.array([0.9])), processes, flags)
 
 
 def ranked(*found: Standing) -> list[Ranking]:

@@ -5,13 +5,14 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from small_campaign import measure_small
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
+from orchestrator.analysis.quality import JudgedMean, Judgement
 from orchestrator.analysis.ranking import Less, Ranking, Standing, rankings
 from orchestrator.configuration.analysis import AnalysisConfig
-from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.report.findings import Finding, say, text_lines
 from orchestrator.report.findings.campaign import RESUME, findings, of_campaign
 from orchestrator.report.findings.task import of_task
@@ -29,12 +30,28 @@ NOTHING: Any = SimpleNamespace(rows=lambda name: [], analysis=AnalysisConfig())
 
 
 def standing(
-    system: str, mean: float, less: Less | None = None, model: str = "m", kept_ms: float = math.inf, scale: Scale = PLAIN
+    system: str,
+    mean: float,
+    less: Less | None = None,
+    model: str = "m",
+    kept_ms: float = math.inf,
+    judged: Judgement | None = None,
 ) -> Standing:
     names = {"model": model, "system": system, "runtime": "r", "batch": "1", "settings": ""}
     of_best = {"m a": less} if less else {}
     return Standing(
-        names, (f"{model} {system}",), mean, mean - 0.01, mean + 0.01, mean, 0.811, scale, 1, (), of_best, (math.inf, kept_ms * 1e6)
+        names,
+        (f"{model} {system}",),
+        mean,
+        mean - 0.01,
+        mean + 0.01,
+        mean,
+        0.811,
+        judged or JudgedMean(np.array([0.811])),
+        1,
+        (),
+        of_best,
+        (math.inf, kept_ms * 1e6),
     )
 
 
@@ -70,8 +87,8 @@ def test_models_are_told_apart_on_samples_like_these_alone() -> None:
 
 
 def test_a_share_stands_for_a_difference_where_quality_has_another_scale() -> None:
-    error = Scale(late=10.0, sign=-1.0)
-    values = found(standing("a", 1.0, scale=error), standing("b", 2.0, less(True), scale=error))["runner_up"].values
+    error = JudgedMean(np.array([0.811]), late=10.0)
+    values = found(standing("a", 1.0, judged=error), standing("b", 2.0, less(True), judged=error))["runner_up"].values
     assert (values["plain"], values["share"]) == (False, pytest.approx(1 / (10 - 0.811)))
 
 

@@ -67,6 +67,7 @@ def test_every_round_is_stored_with_exact_times_and_scores(measure: Measure) -> 
     record = campaign.trial(trial.trial_id)
     assert (record.state, record.ideal) == ("done", {"top1": 0.9, "top5": 0.9})
     assert min(record.environment["kernel"][name] for name in ("before_ns", "after_ns")) > 0
+    assert record.placement["other_threads"] == 0 < len(record.placement["computing_threads"])
     assert campaign.warmup(trial.trial_id).num_rows == 2 * 20
     rounds = campaign.rounds(trial.trial_id)
     assert rounds.column("round").to_pylist() == [0, 1, 2]
@@ -109,6 +110,7 @@ def test_a_model_may_raise_on_as_many_samples_as_allowed(measure: Measure) -> No
     text = (campaign.directory / "trials" / allowed.trial_id / "traceback.txt").read_text()
     assert text.startswith("==================== round 0, first sample that the model raised on\n")
     assert text.count("RuntimeError: cannot read [5]") == 1
+    assert "RuntimeError: cannot read [5]" in (campaign.directory / "trials" / failed.trial_id / "traceback.txt").read_text()
 
 
 def test_a_stop_finishes_the_round_and_keeps_it(measure: Measure) -> None:

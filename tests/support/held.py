@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from orchestrator.analysis.groups import grouped
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.assess import Assessed, Assessment, assess
-from orchestrator.assessment.kinds import Finding
+from orchestrator.assessment.kinds import Outcome
 from orchestrator.assessment.requirements import Requirements
 from orchestrator.assessment.subjects import Session
 from orchestrator.configuration.analysis import AnalysisConfig
@@ -44,7 +44,7 @@ def hold(*sessions: Sequence[TrialData], **entry: Any) -> Assessed:
     return assessed
 
 
-def only(assessed: Assessed) -> Finding:
+def only(assessed: Assessed) -> Outcome:
     """Return the finding on the one system there is."""
     [finding] = assessed.findings
     assert finding.verdict == assessed.verdict

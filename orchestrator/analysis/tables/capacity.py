@@ -12,7 +12,7 @@ from orchestrator.analysis.capacity import (
     seconds_spent,
     words_without_rate,
 )
-from orchestrator.analysis.quality import ideal_quality, intervals, scale_of
+from orchestrator.analysis.quality import ideal_quality, intervals
 from orchestrator.analysis.table import FLAGS, METRIC, Column, Context, Row, View, table
 from orchestrator.stats.capacity import least_share
 from orchestrator.stats.constants import STREAMS_TO_KEEP
@@ -240,15 +240,14 @@ def capacity(context: Context) -> Iterator[Row]:
 def _of_rate(one: MeasuredRate) -> dict[str, Any]:
     judged = one.data.judged(one.data.metric)
     [interval] = intervals(judged, judged.ideal() * (1 - one.lost)[None], one.at_stake)
-    scale = scale_of(judged)
-    low, high = scale.shown_limits(interval.low, interval.high)
+    low, high = judged.shown_limits(interval.low, interval.high)
     return {
         "rate_per_s": one.rate_per_s,
         "streams": one.lost.size,
         "answers": one.answers,
         "streams_kept": one.kept,
         "least_share": least_share(one.kept, one.lost.size),
-        "mean": scale.shown(judged.ideal() * (1 - float(one.lost.mean()))),
+        "mean": judged.shown(judged.ideal() * (1 - float(one.lost.mean()))),
         "interval_low": low,
         "interval_high": high,
         "confidence": interval.confidence,

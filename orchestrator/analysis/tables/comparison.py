@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.quality import MOST_VALUES, scale_of
+from orchestrator.analysis.quality import MOST_VALUES
 from orchestrator.analysis.table import (
     CLOCK,
     FLAGS,
@@ -276,8 +276,8 @@ def difference_row(
     found: Difference,
 ) -> Row:
     """Return the row of a difference; ``means`` are the partner's and the side's, as gains."""
-    scale = scale_of(side.data.judged(side.data.metric))
-    low, high = sorted(map(scale.shown_difference, (found.low, found.high)))
+    judged = side.data.judged(side.data.metric)
+    low, high = sorted((judged.sign * found.low, judged.sign * found.high))
     known = found.method != "none"
     return {
         **side.data.record.labels(),
@@ -286,9 +286,9 @@ def difference_row(
         "clock": side.data.clock,
         **threshold.columns(),
         "scope": scope,
-        "baseline_mean": scale.shown(means[0]),
-        "mean": scale.shown(means[1]),
-        "difference": scale.shown_difference(found.difference),
+        "baseline_mean": judged.shown(means[0]),
+        "mean": judged.shown(means[1]),
+        "difference": judged.sign * found.difference,
         "interval_low": low if known else None,
         "interval_high": high if known else None,
         "verdict": None,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.quality import JudgedMean, scale_of
+from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.table import (
     ANY_CLOCK,
     FLAGS,
@@ -124,7 +124,7 @@ def deadline(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
         else:
             found = [round_deadlines(judged.curve, times, floor) for floor in positive]
         by_clock[clock] = dict(zip(positive, found, strict=True))
-    scale, flags = scale_of(judged), group.flags[data.trial_id]
+    flags = group.flags[data.trial_id]
     for reference, clock in product(qualities, data.times):
         of_rounds = by_clock[clock].get(floors[reference])
         yield {
@@ -132,9 +132,9 @@ def deadline(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
             "metric": data.metric,
             "clock": clock,
             "reference": reference,
-            "reference_quality": scale.shown(qualities[reference]),
+            "reference_quality": judged.shown(qualities[reference]),
             "quality_share": wanted.quality,
-            "floor": scale.shown(floors[reference]),
+            "floor": judged.shown(floors[reference]),
             "late_share": wanted.late_share,
             "confidence": wanted.confidence,
             "threshold_origin": "own",

@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 
 from orchestrator.analysis.evidence import EVIDENCE, FOREIGN, FOREIGN_OF_BEFORE, Evidence
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.table import FLAGS, METRIC, Column, Context, Row, View, table
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.units import spans_ns
@@ -229,7 +228,7 @@ def explain(context: Context, group: Group, data: TrialData) -> Iterator[Row]:
     times, visits = data.inferences[data.clock], data.visits
     late: NDArray[Any] = times > threshold.ns
     of_rounds = late
-    quality = scale_of(judged).shown(judged.curve(data.times[data.clock], [threshold.ns])[0])
+    quality = judged.shown(judged.curve(data.times[data.clock], [threshold.ns])[0])
     if data.streams is not None:
         # Under load, evidence is that of a whole stream, and stands in its first round: so all
         # else is a mean over the rounds of a stream.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from orchestrator.analysis.groups import Group
-from orchestrator.analysis.quality import JudgedMean, ideal_quality, scale_of
+from orchestrator.analysis.quality import JudgedMean, ideal_quality
 from orchestrator.analysis.table import (
     ANY_CLOCK,
     FLAGS,
@@ -260,10 +260,9 @@ def _rows(
     data: TrialData, clock: Clock, method: str, of: Halves, predicted: Prediction
 ) -> Iterator[Row]:
     judged = data.judged(data.metric)
-    scale = scale_of(judged)
-    given, observed = (_shown(scale.shown, one) for one in (predicted.figures, of.observed))
+    given, observed = (_shown(judged.shown, one) for one in (predicted.figures, of.observed))
     apart = [
-        _shown(scale.shown_difference, one)
+        _shown(judged.sign.__mul__, one)
         for one in (
             predicted.figures.difference(of.observed),
             predicted.figures.difference(of.at_recomputed),
@@ -275,7 +274,7 @@ def _rows(
     for place, percentile in enumerate(of.percentiles.tolist()):
         low, high = float(predicted.low[place]), float(predicted.high[place])
         unknown = math.isnan(low)
-        limits = (None, None) if unknown else scale.shown_limits(low, high)
+        limits = (None, None) if unknown else judged.shown_limits(low, high)
         recomputed = float(of.recomputed[place])
         figures = {"predicted": given, "observed": observed, **dict(zip(names, apart, strict=True))}
         yield {

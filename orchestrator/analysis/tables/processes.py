@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import (
     JudgedMean,
-    JudgedSignedMean,
     ideal_quality,
     in_blocks,
     intervals,
-    scale_of,
 )
 from orchestrator.analysis.table import (
     CLOCK,
@@ -189,13 +187,12 @@ def _row(
 ) -> Row:
     first = repeats[0]
     judged = first.judged(first.metric)
-    scale = scale_of(judged)
     means = np.array([quality.mean() for quality in qualities])
     times = [data.inferences[data.clock] for data in repeats]
     mean, low, high = mean_of_processes(means, 1 / min(ns.size for ns in times))
     if isinstance(judged, JudgedMean):
         low, high = max(low, 0.0), min(high, max(judged.ideal(), mean))
-    shown = scale.shown_limits(low, high)
+    shown = judged.shown_limits(low, high)
     scores = [one for data in repeats if (one := data.scores_per_inference()) is not None]
     answers = None  # what each inference adds to each round, [R, B] per process
     if len(scores) == len(repeats):
@@ -227,7 +224,7 @@ def _row(
         "ideal": ideal_quality(judged),
         "processes": len(repeats),
         "rounds": rounds,
-        "mean": scale.shown(mean),
+        "mean": judged.shown(mean),
         "interval_low": shown[0],
         "interval_high": shown[1],
         "process_sd": math.sqrt(found.process),
@@ -320,12 +317,11 @@ def tolerance(context: Context, group: Group) -> Iterator[Row]:
 def _averaged(group: Group, repeats: Sequence[TrialData], clock: Clock, law: Tolerance) -> Row:
     first = repeats[0]
     judged = first.judged(first.metric)
-    scale = scale_of(judged)
     gained = []  # by each round, averaged over users, [R]
     for data in repeats:
         one, times = data.judged(data.metric), data.times[clock]
-        if isinstance(one, JudgedMean | JudgedSignedMean):
-            gained.append(quality_over_tolerance(one.scale.gained(one.raw), times, law))
+        if one.is_mean:
+            gained.append(quality_over_tolerance(one.gained(one.raw), times, law))
         else:
             gained.append(curve_over_tolerance(one.curve, times, law))
     if len(repeats) == 1:
@@ -337,8 +333,8 @@ def _averaged(group: Group, repeats: Sequence[TrialData], clock: Clock, law: Tol
         if isinstance(judged, JudgedMean):
             low, high = max(low, 0.0), min(high, max(judged.ideal(), mean))
         found = Interval(low, high, CONFIDENCE, "t", {"processes": len(repeats)})
-    low, high = scale.shown_limits(found.low, found.high)
-    exact = isinstance(judged, JudgedMean | JudgedSignedMean) or isinstance(law, TolerancePoints)
+    low, high = judged.shown_limits(found.low, found.high)
+    exact = judged.is_mean or isinstance(law, TolerancePoints)
     spreads = [each.var(ddof=1) for each in gained if each.size > 1]
     return {
         **first.record.labels(),
@@ -347,8 +343,8 @@ def _averaged(group: Group, repeats: Sequence[TrialData], clock: Clock, law: Tol
         "method": "exact" if exact else f"{DRAWN_TOLERANCES} tolerances",
         "ideal": ideal_quality(judged),
         "samples": len(first.references),
-        "mean": scale.shown(mean),
-        "worst": scale.shown(min(float(each.min()) for each in gained)),
+        "mean": judged.shown(mean),
+        "worst": judged.shown(min(float(each.min()) for each in gained)),
         "sd": float(np.sqrt(np.mean(spreads))) if spreads else None,
         "interval_low": low,
         "interval_high": high,

@@ -12,17 +12,16 @@ from numpy.typing import NDArray
 from orchestrator.analysis.groups import Group
 from orchestrator.analysis.quality import (
     JudgedMean,
+    Judgement,
     NothingToKeep,
     ideal_quality,
     in_blocks,
     intervals,
-    scale_of,
 )
 from orchestrator.analysis.table import FLAGS, SERVICE, THRESHOLD, Column, Context, Row, View, table
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.units import flags_of_units
 from orchestrator.configuration.analysis import ClockName
-from orchestrator.metrics import Judged
 from orchestrator.stats.interval import sampling_interval
 from orchestrator.stats.tail_quality import lower_percentile
 from orchestrator.stats.thresholds import Threshold, own_thresholds, thresholds_from_ms
@@ -36,7 +35,7 @@ FEW_SAMPLES = "few samples"
 FEWEST = 30
 # A group of a slice, what is grouped, how many there are, the samples that count, [S], and of boxes
 # a metric of parts of these samples.
-SliceGroup: TypeAlias = tuple[str, str, int, NDArray[np.bool_], Judged | None]
+SliceGroup: TypeAlias = tuple[str, str, int, NDArray[np.bool_], Judgement | None]
 EVERY = "Tail quality at every threshold"
 MEAN = Column(
     "mean",
@@ -189,7 +188,7 @@ class Figure:
     metric: str
     slice: str
     members: NDArray[np.bool_]
-    judged: Judged
+    judged: Judgement
 
     @cached_property
     def answers(self) -> float:
@@ -215,7 +214,7 @@ class Figure:
         flags: Sequence[str],
         first_round: int,
     ) -> Iterator[Row]:
-        data, judged, scale = self.data, self.judged, scale_of(self.judged)
+        data, judged = self.data, self.judged
         bounds = {clock: [one.ns for of, one in places if of == clock] for clock in times}
         curve = np.concatenate(
             [judged.curve(times[clock], ns) for clock, ns in bounds.items() if ns]
@@ -224,12 +223,12 @@ class Figure:
         ideal_low, ideal_high = None, None
         if data.record.trial.task.limit is not None and isinstance(judged, JudgedMean):
             drawn = sampling_interval(judged.scores)
-            ideal_low, ideal_high = scale.shown_limits(drawn.low, drawn.high)
+            ideal_low, ideal_high = judged.shown_limits(drawn.low, drawn.high)
         found = intervals(judged, curve, self.answers, units)
         for (clock, threshold), gained, interval in zip(places, curve, found, strict=True):
             of_few = (lower_percentile(gained, percent) for percent in (10, 5, 1))
-            low, high = scale.shown_limits(interval.low, interval.high)
-            p10, p5, p1 = (None if below is None else scale.shown(below) for below in of_few)
+            low, high = judged.shown_limits(interval.low, interval.high)
+            p10, p5, p1 = (None if below is None else judged.shown(below) for below in of_few)
             own_flags = (
                 *flags,
                 *flags_of_units(units, data.record.trial.load.is_open),
@@ -242,8 +241,8 @@ class Figure:
                 "clock": clock,
                 **threshold.columns(),
                 "ideal": ideal_quality(judged),
-                "mean": scale.shown(float(gained.mean())),
-                "worst": scale.shown(float(gained.min())),
+                "mean": judged.shown(float(gained.mean())),
+                "worst": judged.shown(float(gained.min())),
                 "sd": float(gained.std(ddof=1)) if gained.size > 1 else None,
                 "p10": p10,
                 "p5": p5,
@@ -267,7 +266,7 @@ def figure_of(
     metric: str,
     slice_name: str = "all",
     members: NDArray[np.bool_] | None = None,
-    judged: Judged | None = None,
+    judged: Judgement | None = None,
 ) -> Figure | None:
     """Return a metric of the ``members``, [S], by default all samples, or of parts of them.
 
@@ -370,5 +369,5 @@ def groups_of(data: TrialData, metric: str, name: str) -> Iterator[SliceGroup]:
         members = np.array([member == group for member in of_samples])
         yield group, "samples", int(members.sum()), members, None
     if not of_samples:
-        for group, part in data.parts(metric, name).items():
-            yield group, "boxes", part.count, data.everything, part.judged
+        for group, (judged, count) in data.parts(metric, name).items():
+            yield group, "boxes", count, data.everything, judged

@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from orchestrator.analysis.quality import NothingToKeep, scale_of
+from orchestrator.analysis.quality import Judgement, NothingToKeep
 from orchestrator.analysis.tables.tail_quality import groups_of
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.assessment.subjects import NotShown, Subject
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.fields import MOST_ROUNDS
 from orchestrator.contracts import InputError, nearest
-from orchestrator.metrics import Judged
 from orchestrator.report.html import said
 from orchestrator.stats.certificate import MOST_UNITS
 from orchestrator.stats.constants import FEW_UNITS, MARGIN, POWER_PLANNED
@@ -44,7 +43,7 @@ Basis: TypeAlias = Mapping[str, int]
 
 
 @dataclass(frozen=True)
-class Finding:
+class Outcome:
     """One requirement held against one system.
 
     said
@@ -176,7 +175,7 @@ class Kind(Block, ABC):
     kind: str
 
     @abstractmethod
-    def judge(self, system: Subject, error: float) -> Finding:
+    def judge(self, system: Subject, error: float) -> Outcome:
         """Return what a system with rounds shows, at this probability of a false verdict. Raises NotShown, and InputError."""
 
     @abstractmethod
@@ -227,7 +226,7 @@ def worst_share(found: Sequence[tuple[Shown, Any]]) -> tuple[Shown, Any]:
 Asked: TypeAlias = tuple[str | None, str, float, Literal["ideal", "absolute"]]
 
 
-def judged_part(data: TrialData, asked: Asked) -> tuple[NDArray[np.bool_], Judged, float]:
+def judged_part(data: TrialData, asked: Asked) -> tuple[NDArray[np.bool_], Judgement, float]:
     """Return members of a slice, [S], their judged answers, and the gain that is asked for.
 
     Raises NotShown where there is none, and InputError for a metric that cannot judge these answers.
@@ -246,13 +245,13 @@ def judged_part(data: TrialData, asked: Asked) -> tuple[NDArray[np.bool_], Judge
         raise NotShown(f"ideal quality is {ideal}, so that nothing can be held to it")
     if ideal <= 0:
         raise NotShown("no answer is right, so that there is no quality to keep")
-    floor = at_least * ideal if of == "ideal" else float(scale_of(judged).gained(at_least))
+    floor = at_least * ideal if of == "ideal" else judged.gained(at_least)
     if floor <= 0:
         raise NotShown("an answer that is late is worth as much as what is asked for: ask for more")
     return members, judged, floor
 
 
-def _group(data: TrialData, metric: str, slice_name: str) -> tuple[NDArray[np.bool_], Judged]:
+def _group(data: TrialData, metric: str, slice_name: str) -> tuple[NDArray[np.bool_], Judgement]:
     if slice_name == "all":
         return np.ones(len(data.references), dtype=bool), data.judged(metric)
     name, _, group = slice_name.partition("=")

@@ -8,16 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from orchestrator.analysis.quality import JudgedMean, scale_of
+from orchestrator.analysis.quality import JudgedMean, Judgement
 from orchestrator.analysis.tables.tail_quality import FEWEST
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.assessment.kinds import Asked, Finding, Kind, Need, Prospect, error_of, judged_part, say, worst
+from orchestrator.assessment.kinds import Asked, Kind, Need, Outcome, Prospect, error_of, judged_part, say, worst
 from orchestrator.assessment.kinds.rounds import keeps_quality
 from orchestrator.assessment.subjects import NotShown, Subject
 from orchestrator.assessment.values import Float, Metric, Percentile, Share, Slice, Threshold, Time
 from orchestrator.configuration.analysis import ClockName
 from orchestrator.configuration.fields import MOST_ARRIVALS_PER_S
-from orchestrator.metrics.interface import PLAIN, Scale
 from orchestrator.report.text import milliseconds, quality, quality_within
 from orchestrator.stats.requirements import mean_reaches
 from orchestrator.stats.times import Clock
@@ -25,6 +24,8 @@ from orchestrator.storage.records import PlannedTrial
 
 # Share of the samples that a plan takes to be answered rightly: what they lose is what shows tail quality.
 RIGHT = 0.5
+# A share of answers, counted as a metric of which each answer on time has 1.
+SHARE = JudgedMean(np.ones(1))
 
 
 class TailQuality(Kind):
@@ -49,7 +50,7 @@ class TailQuality(Kind):
             raise ValueError(f"at_least={self.at_least:g} of ideal quality: must be a share above 0 and below 1; write {share:g}")
         return self
 
-    def judge(self, system: Subject, error: float) -> Finding:
+    def judge(self, system: Subject, error: float) -> Outcome:
         clock = system.clock(self.clock)
         threshold = system.threshold(self.threshold, clock)
         asked = (self.metric, self.slice, self.at_least, self.of)
@@ -76,7 +77,7 @@ class Latency(Kind):
     within: Time
     clock: ClockName | None = None
 
-    def judge(self, system: Subject, error: float) -> Finding:
+    def judge(self, system: Subject, error: float) -> Outcome:
         clock = system.clock(self.clock)
         name = f"share of answers within {milliseconds(self.within)} ({clock})"
         samples = len(system.trials[0].references)
@@ -84,7 +85,7 @@ class Latency(Kind):
         for data in system.trials:
             times = data.inferences[clock]
             on_time = (times <= self.within).mean(axis=1)
-            found.append(_of_mean(data, error, name, on_time, 1.0, float(times.shape[1]), self.percentile / 100, samples))
+            found.append(_of_mean(data, error, name, on_time, SHARE, float(times.shape[1]), self.percentile / 100, samples))
         return _worst_of(found)
 
     def need(self, plan: Prospect) -> Need:
@@ -101,7 +102,7 @@ class Capacity(Kind):
     keep: Share = 0.99
     metric: Metric | None = None
 
-    def judge(self, system: Subject, error: float) -> Finding:
+    def judge(self, system: Subject, error: float) -> Outcome:
         """Return *met* where any rate from the asked one on is shown to keep quality, *not met* where any up to it is shown not to.
 
         More arrivals never make a system that queues them faster. All rates share the error; the unit is the stream.
@@ -154,13 +155,12 @@ def _of_quality(
     clock: Clock,
     threshold_ns: int,
     asked: Asked,
-) -> tuple[float, Finding]:
+) -> tuple[float, Outcome]:
     members, judged, floor = judged_part(data, asked)
     times = data.times[clock] if members.all() else data.times[clock][:, members]
     gained = judged.curve(times, [threshold_ns])[0]
     at_stake = data.answers_at_stake(judged, members)
-    bounded = isinstance(judged, JudgedMean)
-    return _of_mean(data, error, name, gained, judged.ideal(), at_stake, floor, int(members.sum()), scale_of(judged), bounded)
+    return _of_mean(data, error, name, gained, judged, at_stake, floor, int(members.sum()))
 
 
 def _of_mean(
@@ -168,20 +168,19 @@ def _of_mean(
     error: float,
     name: str,
     gained: NDArray[np.float64],
-    ideal: float,
+    judged: Judgement,
     answers: float,
     floor: float,
     samples: int,
-    scale: Scale = PLAIN,
-    bounded: bool = True,
-) -> tuple[float, Finding]:
+) -> tuple[float, Outcome]:
     """Return what one process gained in the mean, by that of each round, [R], and the finding on whether that is at least ``floor``."""
-    found = mean_reaches(gained, floor, ideal, answers, data.visits, bounded=bounded, error=error_of(data, error))
-    low, high = scale.shown_limits(found.low, found.high)
-    mean, asked = scale.shown(found.figure), scale.shown(floor)
-    shown = f"{quality(mean)} {quality_within(low, high)}" if scale == PLAIN else f"{mean:.4g} [{low:.4g}, {high:.4g}]"
-    bound = f"{'at least' if scale.sign > 0 else 'at most'} {asked:.6g}"
-    return found.figure, Finding(
+    bounded = isinstance(judged, JudgedMean)
+    found = mean_reaches(gained, floor, judged.ideal(), answers, data.visits, bounded=bounded, error=error_of(data, error))
+    low, high = judged.shown_limits(found.low, found.high)
+    mean, asked = judged.shown(found.figure), judged.shown(floor)
+    shown = f"{quality(mean)} {quality_within(low, high)}" if judged.plain else f"{mean:.4g} [{low:.4g}, {high:.4g}]"
+    bound = f"{'at least' if judged.sign > 0 else 'at most'} {asked:.6g}"
+    return found.figure, Outcome(
         found.verdict,
         say("mean", name=name, shown=shown, samples=samples, few=FEWEST, bound=bound),
         say("missing", kept=found, unit="round"),
@@ -195,7 +194,7 @@ def _of_mean(
     )
 
 
-def _worst_of(found: Sequence[tuple[float, Finding]]) -> Finding:
+def _worst_of(found: Sequence[tuple[float, Outcome]]) -> Outcome:
     """Return the finding that speaks for all processes, each of which must keep the mean alone."""
     verdict = worst([one.verdict for _, one in found])
     chosen = min((each for each in found if each[1].verdict == verdict), key=lambda each: each[0])[1]

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from orchestrator.analysis.quality import JudgedMean
 from orchestrator.analysis.tables.deadline import rounds_of_certificate
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.assessment.kinds import Asked, Finding, Kind, Need, Prospect, error_of, judged_part, say, worst_share
+from orchestrator.assessment.kinds import Asked, Kind, Need, Outcome, Prospect, error_of, judged_part, say, worst_share
 from orchestrator.assessment.subjects import NotShown, Subject
 from orchestrator.assessment.values import Count, Float, Metric, Positive, Share, Threshold, Time
 from orchestrator.configuration.analysis import ClockName
@@ -37,7 +37,7 @@ class Deadline(Kind):
     clock: ClockName | None = None
     share_of_rounds: Share = 0.9
 
-    def judge(self, system: Subject, error: float) -> Finding:
+    def judge(self, system: Subject, error: float) -> Outcome:
         asked: Asked = (self.metric, "all", self.keep, "ideal")
         return keeps_quality(system, error, system.clock(self.clock), self.within, self.share_of_rounds, asked)
 
@@ -45,7 +45,7 @@ class Deadline(Kind):
         return plan.share_of_rounds(self.share_of_rounds)
 
 
-def keeps_quality(system: Subject, error: float, clock: Clock, within_ns: int, share: float, asked: Asked) -> Finding:
+def keeps_quality(system: Subject, error: float, clock: Clock, within_ns: int, share: float, asked: Asked) -> Outcome:
     """Return whether a share of rounds keeps quality at a time bound and all longer ones; ``asked`` is what `judged_part` takes."""
     _, slice_name, at_least, of = asked
 
@@ -120,7 +120,7 @@ class LateAnswers(Kind):
     def most(self) -> int:
         return next(most for most in (self.longest_streak, self.at_most, self.warnings, self.errors) if most is not None)
 
-    def judge(self, system: Subject, error: float) -> Finding:
+    def judge(self, system: Subject, error: float) -> Outcome:
         clock = system.clock(self.clock)
         threshold = system.threshold(self.threshold, clock)
         name, read = self._form()
@@ -184,7 +184,7 @@ class Answers(Kind):
     at_most: Count = 0
     share_of_rounds: Share = 0.9
 
-    def judge(self, system: Subject, error: float) -> Finding:
+    def judge(self, system: Subject, error: float) -> Outcome:
         if self.between == "systems":
             return self._between_systems(system)
 
@@ -197,7 +197,7 @@ class Answers(Kind):
 
         return _of_counts(system, error, "samples answered otherwise than in the first round", changed, self.at_most, self.share_of_rounds)
 
-    def _between_systems(self, system: Subject) -> Finding:
+    def _between_systems(self, system: Subject) -> Outcome:
         """Return the finding on a count that is exact: it speaks of these samples and of the answers stored for them."""
         counts, compared = [], 0
         for each in system.measured:
@@ -210,7 +210,7 @@ class Answers(Kind):
         if not compared:
             raise NotShown("no other system of this model and data was measured in the same campaign: measure at least two")
         most, samples = max(counts, default=0), len(system.trials[0].references)
-        return Finding(
+        return Outcome(
             "met" if most <= self.at_most else "not met",
             f"answers other than the first system's: {most} of {samples} samples, exactly, asked: at most {self.at_most}",
             figure=float(most),
@@ -232,7 +232,7 @@ class Answers(Kind):
 
 def _of_counts(
     system: Subject, error: float, name: str, counts: Callable[[TrialData], Floats], most: int, share: float, endless: str = "any time"
-) -> Finding:
+) -> Outcome:
     """Return the finding on counts of each round, which are from 0 on: a certificate takes what is positive."""
     return _finding(system, error, name, lambda data: counts(data) + 1, most + 1.0, share, lambda value: f"{value - 1:.0f}", endless)
 
@@ -246,7 +246,7 @@ def _finding(
     share: float,
     words: Callable[[float], str],
     endless: str = "any time",
-) -> Finding:
+) -> Outcome:
     """Return the finding on what a share of rounds must keep: of each a value, [R], positive and at most ``bound``.
 
     ``words`` writes a value, ``endless`` is what one without end is called.
@@ -261,7 +261,7 @@ def _finding(
     observed = float(np.sort(of_kept[: kept.units])[math.ceil(share * kept.units - 1e-9) - 1])
     seen = words(observed) if math.isfinite(observed) else endless
     certified = words(kept.certified) if kept.certified is not None and math.isfinite(kept.certified) else ""
-    return Finding(
+    return Outcome(
         kept.verdict,
         say("rounds", name=name, seen=seen, share=share, kept=kept, certified=certified, bound=words(bound), processes=len(found)),
         say("missing", kept=kept, unit="round"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from orchestrator.analysis.tables.resources import cold_starts, paused_firsts
 from orchestrator.analysis.trial_data import TrialData
-from orchestrator.assessment.kinds import Finding, Kind, Need, Prospect, error_of, say, worst_share
+from orchestrator.assessment.kinds import Kind, Need, Outcome, Prospect, error_of, say, worst_share
 from orchestrator.assessment.subjects import NotShown, Subject
 from orchestrator.assessment.values import Share, Time
 from orchestrator.configuration.config import SystemConfig
@@ -34,7 +34,7 @@ class FirstInference(Kind):
     state: Literal["cold", "warm"] = "cold"
     share_of_starts: Share = 0.5
 
-    def judge(self, system: Subject, error: float) -> Finding:
+    def judge(self, system: Subject, error: float) -> Outcome:
         if self.state == "cold":
             colds = [start.get("first_inference_ns") for data in system.trials for start in cold_starts(data.record.cold_start)]
             values = _all_known(system, colds, "the first inference of a process")
@@ -68,7 +68,7 @@ class ColdStart(Kind):
     within: Time
     share_of_starts: Share = 0.5
 
-    def judge(self, system: Subject, error: float) -> Finding:
+    def judge(self, system: Subject, error: float) -> Outcome:
         took = []
         for start in (start for data in system.trials for start in cold_starts(data.record.cold_start)):
             load, first = start.get("load_ns"), start.get("first_total_ns", start.get("first_inference_ns"))
@@ -88,7 +88,7 @@ class Memory(Kind):
     of: Literal["resident", "device"] = "resident"
     share_of_starts: Share = 0.5
 
-    def judge(self, system: Subject, error: float) -> Finding:
+    def judge(self, system: Subject, error: float) -> Outcome:
         self._check_device(system.trials[0].record.trial.system)
         peaks = [value for data in system.trials for value in _peaks(data, self.of)]
         values = _all_known(system, peaks, f"the peak of {self.of} memory of a process")
@@ -126,19 +126,19 @@ def _all_known(system: Subject, values: Sequence[float | None], what: str) -> li
 
 def _of_starts(
     name: str, values: Sequence[float], bound: float, share: float, error: float, words: Callable[[float], str], unit: str = "ns"
-) -> Finding:
+) -> Outcome:
     kept = starts_keep(values, float(bound), late_share=round(1 - share, 12), error=error)
     return _finding(name, kept, values, bound, share, words, "process", unit)
 
 
 def _finding(
     name: str, kept: Shown, values: Sequence[float], bound: float, share: float, words: Callable[[float], str], of: str, unit: str = "ns"
-) -> Finding:
+) -> Outcome:
     """Return the finding on a value of each process or visit, which ``words`` writes."""
     largest = max(values)
     longest = words(largest) if math.isfinite(largest) else "any time"
     certified = words(kept.certified) if kept.certified is not None and math.isfinite(kept.certified) else ""
-    return Finding(
+    return Outcome(
         kept.verdict,
         say("starts", name=name, longest=longest, share=share, kept=kept, certified=certified, bound=words(bound), of=of),
         say("missing", kept=kept, unit=of),

@@ -23,7 +23,7 @@ GAPS = "token_gaps"
 UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 PLAIN = ("round", "sample", "outcome", "reference", "prediction", "input_size", "tokens")
 UNFIT = (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError)
-LAW_LOST = "The file names no rate that a load here can have: its schedule counts as a trace, of whose law nothing is known."
+LAW_LOST = "The file names no rate that a load here can have: its schedule counts as a trace of an unknown law."
 T = TypeVar("T", bound=BaseModel)
 
 

@@ -84,7 +84,7 @@ def read(path: Path) -> Iterator[Recording]:
             left_out += 1
     others = sorted(every - READ)
     warmup = [f"{left_out} requests of AIPerf's warm-up are left out."] if left_out else []
-    left = [dropped(f"the other metrics of the file ({shown(others, 6)})", "no figure of a trial is made of them")] if others else []
+    left = [dropped(f"the other metrics of the file ({shown(others, 6)})", "no figure of a trial uses them")] if others else []
     facts = {"aiperf": {"not_imported": [shown([name]) for name in others]}} if others else {}
     table = table_of(rows.values(), path, **TYPES)
     yield Recording(path.stem, table, [*rows].__getitem__, path, remarks=(NOTE, *warmup, *left), facts=facts)

@@ -10,7 +10,7 @@ from orchestrator.contracts import InputError
 from orchestrator.exchange.formats import Record, Recording, at, checked, dropped, nanoseconds, parts_of, schedule, shown, table_of
 
 OUTCOMES = {"successful": "ok", "errored": "error", "incomplete": "lost"}
-NOTE = "The time of a request of GuideLLM runs from when it was sent (request_start) to its end; what it waited before stands apart."
+NOTE = "The time of a request of GuideLLM runs from when it was sent (request_start) to its end; any wait before is left out."
 # What fixes targeted_start beforehand, by the strategy. With the others it may hang on when another request has ended.
 LAWS = {"constant": "periodic", "poisson": "poisson"}
 
@@ -60,7 +60,7 @@ def read(path: Path) -> Iterator[Recording]:
             under = f"under strategy {shown([benchmark.strategy])} they are no schedule" if benchmark.strategy else None
             remarks.append(dropped("the moments targeted_start as a clock response", under or "the file does not say its strategy"))
         if never := len(rows) - len(kept):
-            remarks.append(f"Left out: {never} of the requests that GuideLLM had prepared, since they were never scheduled.")
+            remarks.append(f"Left out: {never} requests that GuideLLM had prepared but never scheduled.")
         table = table_of(kept.values(), path, outcome=pa.string())
         yield Recording(name, table, [*kept].__getitem__, path, remarks=remarks, load=load)
 

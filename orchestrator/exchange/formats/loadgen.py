@@ -39,7 +39,7 @@ KEPT = (
 SERVER = "Server"
 NOTE = (
     "The time of a query of LoadGen runs from its issue to its completion; LoadGen's own latencies run from the scheduled time, as the "
-    "clock response does under its scenario Server, and so are longer by the delay of issuing."
+    "clock response does under its scenario Server: they include the delay of issuing."
 )
 
 

@@ -28,7 +28,7 @@ AGAIN = ("GET", "BINGET", "LONG_BINGET")
 MOST_AGAIN = 1000
 NOTE = (
     "A sample is a batch of the paper's records, and a round one of its runs. Preprocess is all of the total time that is not inference: "
-    "the file has no more than these two."
+    "the file has only these two times."
 )
 
 

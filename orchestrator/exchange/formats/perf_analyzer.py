@@ -12,7 +12,7 @@ from orchestrator.contracts import InputError
 from orchestrator.exchange.formats import Record, Recording, checked, dropped, parsed, parts_of, table_of
 
 NOTE = "The time of a request of perf_analyzer runs from sending it to its last response; its file holds no scheduled time."
-NO_EVENTS = "they are no events of OpenAI's form, of which alone it is known which hold a token"
+NO_EVENTS = "they are no events of OpenAI's form, the only form that shows which events hold a token"
 # A streamed answer in OpenAI's form consists of lines that begin so; this one ends it.
 EVENT, LAST_EVENT = "data:", "[DONE]"
 

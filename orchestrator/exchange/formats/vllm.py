@@ -10,8 +10,8 @@ from orchestrator.contracts import InputError
 from orchestrator.exchange.formats import Record, Recording, checked, read_document, table_of
 
 NOTE = (
-    "The time of a request of vLLM's benchmark is ttft + itls, from sending it to its last token. A wait for --max-concurrency is not in, "
-    "which differs between versions of that program; its file holds no scheduled time."
+    "The time of a request of vLLM's benchmark is ttft + itls, from sending it to its last token. A wait for "
+    "--max-concurrency is left out, which differs between versions of that program; its file holds no scheduled time."
 )
 SECONDS = {"start_s": pa.float64(), "inference_s": pa.float64(), "first_token_s": pa.float64(), "token_gaps_s": pa.list_(pa.float64())}
 

@@ -1,12 +1,12 @@
 """Tail quality against threshold and over rounds, ranks, capacity, settling and prediction."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from orchestrator.analysis.reading import Reading
 from orchestrator.analysis.tables.times import rjsd_column
+from orchestrator.contracts import by_key
 from orchestrator.report.charts.draw import (
     Chart,
     Lines,
@@ -160,13 +160,15 @@ def histogram_chart(reading: Reading) -> Chart:
 
 def capacity_chart(reading: Reading) -> Chart:
     members = {entry.key: entry for entry in reading.entries}
-    lines, searches = Lines(reading), dict[int, list[dict[str, Any]]]()
+    lines = Lines(reading)
     columns = {"x": "rate_per_s", "y": "mean", "low": "interval_low", "high": "interval_high"}
-    for row in reading.results.tables["capacity"].to_pylist():
-        if row["trial"] in members and row["rate_per_s"] is not None:
-            searches.setdefault(row["search"], []).append(row)
+    measured = (
+        row
+        for row in reading.results.rows("capacity")
+        if row["trial"] in members and row["rate_per_s"] is not None
+    )
     rows, floors = [], {}
-    for found in searches.values():
+    for found in by_key(measured, lambda row: int(row["search"])).values():
         found.sort(key=lambda row: float(row["rate_per_s"]))
         first = found[0]
         numbers = {

@@ -4,11 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_of
+from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
 from orchestrator.analysis.flags import UNSTEADY, flag_of, missing, remedies
 from orchestrator.analysis.ranking import WHO, Ranking, unsearched
 from orchestrator.analysis.tables.comparison import EXACTLY
 from orchestrator.analysis.trial_data import TrialData
+from orchestrator.contracts import by_key
 from orchestrator.report.findings import Finding
 from orchestrator.report.findings.task import of_task
 from orchestrator.report.pasted import ORCHESTRATOR, measured_again, plain_word
@@ -69,7 +70,7 @@ def of_campaign(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterato
         yield Finding("next_step", "", {"command": RESUME})
         return
     equal = all(
-        round(one.scale.gained(one.ideal) - one.scale.gained(one.mean), EXACTLY) <= 0
+        round(one.judged.gained(one.ideal) - one.judged.gained(one.mean), EXACTLY) <= 0
         for of_one in single
         for one in of_one.found
     )
@@ -96,10 +97,8 @@ def _repeated(words: Sequence[str], results: CampaignAnalysis, dropped: set[str]
 
 
 def _capacities(results: CampaignAnalysis) -> Iterator[Finding]:
-    found: dict[int, list[Row]] = {}
-    for row in (row for group in results.groups for row in rows_of(results, "capacity", group)):
-        found.setdefault(row["search"], []).append(row)
-    for rows in found.values():
+    every = (row for group in results.groups for row in rows_of(results, "capacity", group))
+    for rows in by_key(every, lambda row: int(row["search"])).values():
         row, best = rows[0], ("kept", rows[0]["certified_per_s"])
         kept = [dict(one) for one in rows if (one["verdict"], one["rate_per_s"]) == best]
         names = ("estimate_per_s", "estimate_low_per_s", "estimate_high_per_s")

@@ -8,7 +8,6 @@ from typing import Any
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, rows_of
 from orchestrator.analysis.ranking import WHO, Ranking, Standing, Tie, differing
 from orchestrator.analysis.tables.comparison import EXACTLY
-from orchestrator.metrics.interface import PLAIN
 from orchestrator.report.findings import Finding
 from orchestrator.report.record_tables import client_part
 from orchestrator.report.table import bound
@@ -80,7 +79,7 @@ def _best(
         "low": best.low,
         "high": best.high,
         "ideal": best.ideal,
-        "plain": best.scale == PLAIN,
+        "plain": best.judged.plain,
         "processes": best.processes,
         "systems": len(found),
         "tied": len(tied) + len(one.models.those("tied")),
@@ -110,15 +109,15 @@ def _best(
 def _difference(one: Ranking, other: Standing, kind: Tie) -> dict[str, Any]:
     best = one.found[0]
     less = other.less.get(best.trials[0]) if kind != "not tested" else None
-    gained = best.scale.gained(best.mean) - best.scale.gained(other.mean)
-    difference = less.difference if less and best.scale == PLAIN else round(gained, EXACTLY)
-    ideal = best.scale.gained(best.ideal)
+    gained = best.judged.gained(best.mean) - best.judged.gained(other.mean)
+    difference = less.difference if less and best.judged.plain else round(gained, EXACTLY)
+    ideal = best.judged.gained(best.ideal)
     return {
         "name": _name_of(other, one.found),
         "model": other.model,
         "mean": other.mean,
         "from_ns": _kept_from(other),
-        "plain": best.scale == PLAIN,
+        "plain": best.judged.plain,
         "difference": difference,
         "common": less is not None and abs(difference - gained) > ROUNDED,
         "share": difference / ideal if ideal else 0.0,

@@ -14,7 +14,6 @@ from markupsafe import Markup
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.flags import UNSTEADY, flag_of
-from orchestrator.analysis.quality import scale_of
 from orchestrator.analysis.ranking import Ranking, is_unsteady, rankings
 from orchestrator.analysis.reading import Entry, Reading, readings
 from orchestrator.analysis.tables.deadline import NEVER, Deadlines, kept_from, longest
@@ -219,12 +218,12 @@ def _moved(reading: Reading, clock: Clock) -> dict[str, Any]:
 def _rows(reading: Reading, moved: Mapping[str, Any], at: int) -> list[dict[str, Any]]:
     clock, keys = reading.clock, reading.short_keys()
     known = kept_by_system(reading, clock)
-    scale = scale_of(reading.group.trials[0].judged(reading.metric))
+    judged = reading.group.trials[0].judged(reading.metric)
 
     def row(entry: Entry) -> dict[str, Any]:
         key, curve = keys[entry.key], reading.curves[clock, entry.key]
         states = [state for one in entry.members if (state := one.data.record.state) != "done"]
-        ends = float(curve.low[at]), float(curve.high[at]), scale.gained(curve.ideal)
+        ends = float(curve.low[at]), float(curve.high[at]), judged.gained(curve.ideal)
         unsteady = [UNSTEADY] if is_unsteady(*ends) else []
         kinds = zip(known[entry.key], ("certified", "observed"), strict=True)
         kept = (f"{milliseconds(ns)} {kind}" for ns, kind in kinds if math.isfinite(ns))
