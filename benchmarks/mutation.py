@@ -36,15 +36,15 @@ SWAPS: dict[type, type] = {
 TIMEOUT_S = 120
 """Of a test; a mutant that hangs is killed."""
 AT_ONCE = 2
+# Tests that a mutant meets: those that run the fewest lines of its module.
 MOST = 40
-"""Tests that a mutant meets: those that run the fewest lines of its module."""
 IMPORTED = ("scipy.stats", "pyarrow.parquet", "pydantic", "psutil", "hydra", "hypothesis", "ray")
 """What most tests need, before the forks: a mutant takes half a second."""
 ENOUGH = 0.8
 FOLDERS = ("measurement", "storage", "running", "execution", "planning", "faults", "subject", "distributed", "commands", "servers")
 """Folders of tests; those of other rooms use these rooms too, and check other things."""
+# Tests of lines that run in processes of their own, by module; other such lines have no test here.
 SLOW = {name: ["-m", "", "tests/execution/test_keeper_and_servers.py"] for name in ("keeper.py", "server.py")}
-"""Tests of lines that run in processes of their own, by module; other such lines have no test here."""
 OPTIONS = ("-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:randomly", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 
 

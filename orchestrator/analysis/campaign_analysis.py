@@ -24,7 +24,7 @@ NOT_RECORDED = "not recorded"
 CAMPAIGN = pa.field("campaign", pa.string(), nullable=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CampaignAnalysis:
     """Everything reported about a campaign.
 
@@ -69,12 +69,8 @@ def analyse(
 
     With ``leave_out``, trials that a user's own metric cannot judge stand in no table.
 
-    Raises
-    ------
-    InputError
-        for an analysis key that names nothing, unreadable files, and a broken metric.
-    BrokenInterval
-        for an interval that excludes its own figure.
+    Raises InputError for an analysis key that names nothing, unreadable files, and a broken metric,
+    and BrokenInterval for an interval that excludes its own figure.
     """
     trials = load_trials(campaign, analysis.metrics)
     check_names(trials, analysis)
@@ -211,10 +207,8 @@ def _labels(records: Sequence[CampaignRecord]) -> Iterator[str]:
 def analyse_several(several: SeveralCampaigns, wanted: AnalysisConfig) -> CampaignAnalysis:
     """Compute every table of several campaigns, all read at the same thresholds.
 
-    Raises
-    ------
-    InputError
-        as `analyse`, and where trials of one task and data digest have other samples or metrics.
+    Raises InputError as `analyse`, and where trials of one task and data digest have other samples
+    or metrics.
     """
     firsts: dict[tuple[str, str], tuple[TrialRecord, list[str]]] = {}
     for record in several.trials():

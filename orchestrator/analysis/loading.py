@@ -191,12 +191,8 @@ def known_answers(
     """Return the first answer to each sample, be it of a later round, and what differs from it.
 
     That is how many answers of each round differ, [R], and how many samples they belong to. A model
-    that raised has not answered yet: an answer that comes later is no other one.
-
-    Parameters
-    ----------
-    others
-        by row of a round, ascending, the answers by sample that differ from the stored first ones.
+    that raised has not answered yet: an answer that comes later is no other one. ``others`` are the
+    answers that differ from the stored first ones, by row of a round, ascending, and sample.
     """
     answers, different, changed = list(first), np.zeros(rounds), set()
     for row, of_round in others.items():

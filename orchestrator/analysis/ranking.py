@@ -5,6 +5,7 @@ It is decided here and nowhere else.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, Row, rows_of
@@ -165,8 +166,9 @@ def by_model(found: Sequence[Standing]) -> Iterator[list[Standing]]:
         yield [one for one in found if one.model == model]
 
 
+@lru_cache(maxsize=2)
 def rankings(results: CampaignAnalysis) -> tuple[Ranking, ...]:
-    """Return the ranking of every group."""
+    """Return the ranking of every group, made once."""
     return tuple(ranking(results, group) for group in results.groups)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain, pairwise, product
 
 import numpy as np
@@ -207,20 +208,27 @@ class Reading:
                 yield names[one], names[other], labels[before], labels[after], bool(apart)
 
 
-def readings(results: CampaignAnalysis) -> list[Reading]:
-    """Return what is drawn, per task.
+@lru_cache(maxsize=2)
+def readings(results: CampaignAnalysis) -> tuple[Reading, ...]:
+    """Return what is drawn, per task; it is made once.
 
     Raises InputError if trials of one task are judged by different metrics.
     """
     metrics = {data.trial_id: data.metric for group in results.groups for data in group.trials}
-    known: dict[tuple[str, str], dict[int, Sequence[str]]] = {}
-    for row in results.rows("tail_quality"):
-        own = row["threshold_origin"] == "own" or row["metric"] != metrics.get(row["trial"])
-        if row["slice"] == "all" and not own:
-            of_trial = known.setdefault((row["trial"], row["clock"]), {})
-            of_trial.setdefault(row["threshold_ns"], row["flags"])
+    rows = (
+        row
+        for row in results.rows("tail_quality")
+        if (row["slice"], row["metric"]) == ("all", metrics.get(row["trial"]))
+        and row["threshold_origin"] != "own"
+    )
+    of_trials = by_key(rows, lambda row: (str(row["trial"]), str(row["clock"])))
+    # Of equal thresholds the first one counts.
+    known = {
+        line: {int(row["threshold_ns"]): row["flags"] for row in reversed(of)}
+        for line, of in of_trials.items()
+    }
     points = min(MOST_POINTS, max(FEWEST_POINTS, DRAWN_POINTS // max(1, len(metrics))))
-    return [_reading(results, group, known, points) for group in results.groups]
+    return tuple(_reading(results, group, known, points) for group in results.groups)
 
 
 def _reading(
@@ -272,15 +280,23 @@ def percentiles_of(reading: Reading) -> Iterator[tuple[Clock, Entry, Floats, Flo
     Shares rise, and at least one is certified: each counts as many independent inferences as the
     table has at the next percentile, none where nothing bounds it.
     """
-    stored: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for row in reading.results.rows("latency"):
-        unbounded = not row["certified"] and row["samples_beyond"] >= MIN_BEYOND
-        effective = 0 if unbounded else row["effective_samples"]
-        rows = stored.setdefault((row["trial"], row["clock"]), [])
-        rows.append((row["percentile"] / 100, effective))
+    stored = by_key(reading.results.rows("latency"), lambda row: (row["trial"], row["clock"]))
     for clock, entry in product(reading.clocks, reading.systems):
         times = reading.times[clock, entry.key]
-        tables = [np.array(sorted(stored[one.key, clock])).T for one in entry.members]
+        tables = [
+            np.array(
+                sorted(
+                    (
+                        row["percentile"] / 100,
+                        row["effective_samples"]
+                        if row["certified"] or row["samples_beyond"] < MIN_BEYOND
+                        else 0,
+                    )
+                    for row in stored[one.key, clock]
+                )
+            ).T
+            for one in entry.members
+        ]
         certain, slowest = tables[0][0], 1 - 0.5 / times.size
         shares = np.unique([*times.shares(), *certain[certain < slowest], slowest])
         independent = sum(

@@ -11,7 +11,7 @@ from orchestrator.analysis.units import FEW, ONE_STRETCH
 from orchestrator.assessment.kinds import COUNTED, Basis, Outcome, say, worst
 from orchestrator.assessment.requirements import Evidence, Requirement, Requirements
 from orchestrator.assessment.subjects import Measured, NotShown, Session, Subject, by_rate, is_for, unmatched
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, by_key
 from orchestrator.stats.requirements import Verdict
 from orchestrator.storage.records import CampaignRecord, TrialRecord
 
@@ -71,12 +71,13 @@ def _subjects(requirement: Requirement, sessions: Sequence[Session], again: Set[
 
     ``again`` are the trials that are copies of others, by the place of their campaign and their id: they are left out.
     """
-    found: dict[str, list[Measured]] = {}
-    for place, session in enumerate(sessions):
-        for record, texts in zip(session.records, session.texts, strict=True):
-            if (place, record.trial_id) not in again and is_for(requirement.trials, texts):
-                group, data = session.measured.get(record.trial_id, (None, None))
-                found.setdefault(record.match_key, []).append(Measured(record, group, data))
+    measured = (
+        Measured(record, *session.measured.get(record.trial_id, (None, None)))
+        for place, session in enumerate(sessions)
+        for record, texts in zip(session.records, session.texts, strict=True)
+        if (place, record.trial_id) not in again and is_for(requirement.trials, texts)
+    )
+    found = by_key(measured, lambda one: one.record.match_key)
     if requirement.asked.at_any_rate:
         return by_rate([each for trials in found.values() for each in trials])
     return [Subject(key, tuple(trials)) for key, trials in found.items()]
@@ -120,8 +121,7 @@ def _lacking(least: Evidence, basis: Basis, flags: Sequence[str]) -> list[str]:
 
 def _machines(records: Sequence[TrialRecord]) -> Iterator[str]:
     """Yield one sentence per set of several hosts that trials of one match key ran on: their sessions are no sessions of one machine."""
-    hosts: dict[str, set[str]] = {}
-    for record in records:
-        hosts.setdefault(record.match_key, set()).update(process.host for process in record.processes)
-    for names, systems in Counter(tuple(sorted(of)) for of in hosts.values() if len(of) > 1).items():
+    repeats = by_key(records, lambda record: record.match_key).values()
+    hosts = [{process.host for record in of_one for process in record.processes} for of_one in repeats]
+    for names, systems in Counter(tuple(sorted(of)) for of in hosts if len(of) > 1).items():
         yield say("machines", names=names, systems=systems)

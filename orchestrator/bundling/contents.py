@@ -10,7 +10,6 @@ from pydantic import Field
 
 import orchestrator
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis, analyse
-from orchestrator.analysis.ranking import rankings
 from orchestrator.assessment.assess import Assessment, assess
 from orchestrator.assessment.documents import to_document, to_report
 from orchestrator.assessment.requirements import requirements_of
@@ -80,7 +79,7 @@ def bundle_of(
         remedy = f"wait for its end, or finish it with `python -m orchestrator resume {shlex.quote(str(campaign.directory))}`"
         raise InputError(f"{campaign.directory} is still being measured, or was interrupted: {remedy}", "in_use")
     results = analyse(campaign, wanted)
-    write_results(scratch, results.tables, report_texts(results, rankings(results)))
+    write_results(scratch, results.tables, report_texts(results))
     files: dict[str, Path | bytes] = {ENVIRONMENT: f"{json_text(environment_of(record, results.records))}\n".encode()}
     assessment = None
     if required is not None:

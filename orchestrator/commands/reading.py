@@ -99,7 +99,7 @@ def store_report(
         ranked = rankings(results)
         heed_signals()
         held.refuse_gone()  # else what was read may be of another folder, whose owner did not ask for a report
-        write_results(directory, results.tables, report_texts(results, ranked))
+        write_results(directory, results.tables, report_texts(results))
         if formats:
             write_figures(inside(directory, directory / "figures"), formats, only, results, look or PLAIN_LOOK)
     return results, ranked
@@ -124,7 +124,7 @@ def report_several(
         make_output_folder(folder, "--into")
         ranked = rankings(results)
         said, table = findings_of_several(several, results, ranked), campaigns_table(several)
-        texts = report_texts(results, ranked, said, table)
+        texts = report_texts(results, said, table)
         write_results(folder, stored_tables(results, several), texts)
         if formats:
             write_figures(folder / "figures", formats, only, results, look)

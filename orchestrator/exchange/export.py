@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.ranking import rankings
 from orchestrator.contracts import InputError
 from orchestrator.report.chart_files import quality_picture
 from orchestrator.report.markdown import PICTURE, to_report
@@ -197,8 +196,7 @@ def export_to_mlflow(results: CampaignAnalysis, folder: Path) -> None:
         if client.get_experiment_by_name(name) is not None:
             raise InputError(f"{folder} holds the campaign {name} already: name another folder with --to", "exists", "--to", folder)
         experiment = client.create_experiment(name, artifact_location=(folder.resolve() / "artifacts").as_uri())
-        ranked = rankings(results)
-        report = {"report.md": to_report(results, ranked), PICTURE: quality_picture(results, ranked=ranked)}
+        report = {"report.md": to_report(results), PICTURE: quality_picture(results)}
         for record in results.records:
             _add_run(client, experiment, record, results, report)
 

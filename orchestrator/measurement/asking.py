@@ -108,7 +108,7 @@ class Client:
         self._address = address_of(settings)
         self._secret = token_of(settings)
         self._own = threading.local()
-        self._all: list[_Connection] = []
+        self._all: set[_Connection] = set()
         self._doubted: set[int] = set()
         self._lock = threading.Lock()
 
@@ -226,7 +226,7 @@ class Client:
         with self._lock:
             self.connections += 1
             self._own.connection = connection = _Connection(opened, self.connections)
-            self._all.append(connection)
+            self._all.add(connection)
         return connection
 
     def _drop(self) -> None:
@@ -235,8 +235,7 @@ class Client:
             self._own.connection = None
             kept.socket.close()
             with self._lock:
-                if kept in self._all:
-                    self._all.remove(kept)
+                self._all.discard(kept)
 
 
 def joined(base: str, path: str) -> str:

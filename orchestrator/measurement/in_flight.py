@@ -135,7 +135,7 @@ class InFlight:
                     wait_until(moments[number])
                 ask_once(number, batches[number], stages, stamps, clock, asked, first_raised, self.hide)
 
-        threads = min(self.most if most is None else min(most, self.most), max(1, count))
+        threads = min(self.most if most is None else min(most, self.most), count)
         if self._pool is None or threads == 1:
             one_by_one()
             return asked

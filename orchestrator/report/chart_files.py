@@ -15,8 +15,8 @@ import platformdirs
 import vl_convert
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
-from orchestrator.analysis.ranking import Ranking, rankings
-from orchestrator.analysis.reading import Reading, readings
+from orchestrator.analysis.ranking import rankings
+from orchestrator.analysis.reading import readings
 from orchestrator.contracts import InputError
 from orchestrator.report.charts import figures
 from orchestrator.report.charts.draw import Spec, config
@@ -173,21 +173,15 @@ def stacked(pictures: Sequence[str]) -> str:
     )
 
 
-def quality_picture(
-    results: CampaignAnalysis,
-    read: Sequence[Reading] | None = None,
-    ranked: Sequence[Ranking] | None = None,
-) -> str | None:
+def quality_picture(results: CampaignAnalysis) -> str | None:
     """Return mean tail quality of every system against the threshold, as SVG, one panel a task.
 
-    Legends say what each keeps at the primary threshold; None where no task has one. ``read`` and
-    ``ranked`` are `readings` and `rankings` of the results, if these are known already.
+    Legends say what each keeps at the primary threshold; None where no task has one.
     """
-    ranked = rankings(results) if ranked is None else ranked
-    if not any(one.found for one in ranked):
+    if not any(one.found for one in rankings(results)):
         return None
     found = []
-    for reading, one in zip(readings(results) if read is None else read, ranked, strict=True):
+    for reading, one in zip(readings(results), rankings(results), strict=True):
         means = {trial: quality(each.mean) for each in one.found for trial in each.trials}
         firsts = {entry.key: entry.members[0].key for entry in reading.systems}
         kept = {key: means[first] for key, first in firsts.items() if first in means}

@@ -7,7 +7,7 @@ import numpy as np
 
 from orchestrator.analysis.campaign_analysis import CampaignAnalysis
 from orchestrator.analysis.claims import reach_words
-from orchestrator.analysis.ranking import Ranking, rankings, unsearched
+from orchestrator.analysis.ranking import rankings, unsearched
 from orchestrator.analysis.trial_data import TrialData
 from orchestrator.analysis.turns import begins_of_visits
 from orchestrator.report.findings import Finding, say
@@ -74,16 +74,13 @@ OF_CAMPAIGN: tuple[tuple[str, tuple[Maker, ...]], ...] = (
 
 def to_report(
     results: CampaignAnalysis,
-    ranked: Sequence[Ranking] | None = None,
     found: Sequence[Finding] | None = None,
     combined: Table | None = None,
 ) -> str:
     """Return a report: what is found, the answer and its picture, and folded all the rest.
 
-    ``ranked`` is what `rankings` returns, if that is known already; ``found`` and ``combined`` are
-    the findings and the table of several campaigns read as one.
+    ``found`` and ``combined`` are the findings and the table of several campaigns read as one.
     """
-    ranked = rankings(results) if ranked is None else ranked
     title, measured = "Tail quality of several campaigns", ""
     if combined is None:
         title = f"Tail quality: {results.campaign.name}"
@@ -92,8 +89,8 @@ def to_report(
             f"Measured {results.campaign.created_at:%Y-%m-%d %H:%M} UTC with version "
             f"{markdown_text(results.campaign.code_version)}: `{command or ' '}`"
         )
-    found = findings(results, ranked) if found is None else found
-    shown = list(answers(unsearched(ranked)))
+    found = findings(results, rankings(results)) if found is None else found
+    shown = list(answers(unsearched(rankings(results))))
     head = [f"# {markdown_text(title)}", ""]
     head += [f"- {say(one, 'markdown')}" for one in found]
     if shown:

@@ -204,23 +204,11 @@ def certify(
 ) -> Certificate:
     """Return a deadline that at least 1 - ``late_share`` of all rounds to come keep.
 
-    It is the shortest own deadline of a round beyond which `share_beyond` shows that no more than
-    ``late_share`` lie.
+    It is the shortest own deadline of a round, [R], +inf without one, beyond which `share_beyond`
+    shows that no more than ``late_share`` lie. Only the first ``rounds`` count, a number fixed
+    before anything was measured. At least 20 visits that lie apart are needed.
 
-    Parameters
-    ----------
-    deadlines_ns : [R]
-        each round's own deadline in order of round, +inf where it has none; see
-        `tail_quality.round_deadlines`.
-    units : [R]
-        visits that lie apart, at least 20. One stretch certifies nothing.
-    rounds
-        number of rounds, fixed before anything was measured. The first so many count.
-
-    Raises
-    ------
-    InputError
-        if a deadline is NaN or not positive.
+    Raises InputError if a deadline is NaN or not positive.
 
     >>> shuffled = np.random.default_rng(0).permutation(120) + 1.0
     >>> found = certify(shuffled, np.arange(120) // 2, 120)

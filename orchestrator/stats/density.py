@@ -38,12 +38,8 @@ def select_bandwidth(
     coarsen the grid. Silverman's rule, *Density Estimation*, (3.31), stands in where the
     interquartile range is 0, fewer than 10 values differ, or the equation has no root.
 
-    Parameters
-    ----------
-    x, weights : [n]
-        finite values in any order, and how often each occurs.
-    resolution
-        least difference that x can show, in its unit. No bandwidth is below it.
+    Points, [n], are finite, and each occurs as often as its weight says. No bandwidth is below
+    ``resolution``, the least difference that the points can show.
 
     Examples
     --------
@@ -97,14 +93,8 @@ def solve_bandwidth(masses: Floats, width: float, resolution: float) -> float | 
     On normal data it lies 5.3 % above 1.059 sigma n^(-1/5) at n = 1,000 (mean of 1,500 simulated
     sets) and 0.2 % at n = 100,000.
 
-    Parameters
-    ----------
-    masses : [bins]
-        weight of the points in each bin of a grid that reaches well beyond them.
-    width
-        of one bin.
-    resolution
-        least difference that the points can show. Roots below it describe the ticks of the clock.
+    The bins, of equal width, must reach well beyond the points. A root below ``resolution``, the
+    least difference that the points can show, describes the ticks of the clock.
     """
     length, size = width * masses.size, float(masses.sum())
     decay, powers = _frequencies(masses.size)
@@ -239,12 +229,8 @@ def smoothed(weights: Floats, bandwidths: Floats) -> Floats:
     Weight stands in the middle of its cell; a cell receives the integral of the kernel over it, so
     that the result is a distribution whatever the bandwidth.
 
-    Parameters
-    ----------
-    weights : [densities, cells]
-        the outermost 8 bandwidths on either side must be empty.
-    bandwidths : [densities]
-        standard deviations of the kernels, in cells.
+    Weights are [densities, cells], and the outermost 8 bandwidths on either side must be empty.
+    Bandwidths, [densities], are standard deviations of the kernels in cells.
 
     Examples
     --------

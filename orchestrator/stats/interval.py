@@ -46,23 +46,12 @@ def mean_intervals(
     metrics (mAP, F1) may gain where a wrong answer comes late: theirs is Student's t with the same
     variance, which is at least that of one answer.
 
-    Parameters
-    ----------
-    qualities : [M, R]
-        quality of each round at each threshold.
-    answers
-        answers that a round can lose: (sum of w)^2 / sum of w^2 of what each costs.
-    units : [R]
-        without units, or with fewer than 12, rounds are the units and the interval says nothing
-        about later rounds.
-    bounded
-        whether quality is a mean of scores, so that no loss is negative.
+    Qualities are [M, R]. A round can lose so many ``answers``: (sum of w)^2 / sum of w^2 of what
+    each costs. Without units, [R], or with fewer than 12, rounds are the units and the interval
+    says nothing about later rounds. Of a mean of scores (``bounded``) no loss is negative.
 
-    Raises
-    ------
-    InputError
-        if there are no rounds, a quality is not finite, or no answer can be lost although the ideal
-        is positive.
+    Raises InputError if there are no rounds, a quality is not finite, or no answer can be lost
+    although the ideal is positive.
 
     >>> [found] = mean_intervals([[0.9] * 59 + [0.8]], 0.9, 18.0, np.arange(60) // 2)
     >>> round(found.low, 3), round(found.high, 3), found.parameters["degrees"]

@@ -62,14 +62,8 @@ def paired(
     none: the standard error is at least what one answer makes on either side. Fewer than 3 pairs
     show nothing.
 
-    Parameters
-    ----------
-    a, b : [V]
-        mean quality of each unit, in the same order.
-    resolution
-        change of a unit's mean by one answer.
-    within
-        least and greatest difference that is possible: limits are clipped to them.
+    Means of units, [V], stand in the same order. One answer changes a unit's mean by
+    ``resolution``. Limits are clipped to the least and greatest difference that is possible.
 
     >>> found = paired([0.80, 0.84, 0.82], [0.79, 0.83, 0.80])
     >>> round(found.difference, 4), round(found.low, 3), round(found.high, 3)

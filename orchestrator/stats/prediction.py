@@ -52,13 +52,9 @@ def compare(
 ) -> Compared:
     """Compare rounds that predict with those predicted, at each percentile that has a finite time.
 
-    Parameters
-    ----------
-    curves, parts, pooled
-        quality, times and, where samples share some, one time per inference of both.
-    as_in_program
-        percentiles are linear, and what takes exactly that long is late: so ``calculate_stats.py``
-        of the paper's program has it.
+    Of both there are curves, times, [R, S], and, where samples share some, one time per inference,
+    [R, B]. With ``as_in_program`` percentiles are linear, and what takes exactly that long is late,
+    as in ``calculate_stats.py`` of the paper's program.
     """
     sides = parts if pooled is None else pooled
     if as_in_program:

@@ -51,15 +51,10 @@ def association(
     maximum of standardised statistics (Westfall and Young, *Resampling-Based Multiple Testing*,
     1993, algorithm 2.8).
 
-    Parameters
-    ----------
-    harms : [H, R]
-        what is worse the larger it is: share of late answers, time of the round. +inf is allowed.
-    evidence : [M, R]
-        rates or readings, signed so that more should mean more harm; NaN where a round has none. A
-        series that differs from its median in fewer than 6 rounds says nothing.
-    visits : [R]
-        number of the visit of each round, NaN for none.
+    Harms, [H, R], are worse the larger they are: share of late answers, time of the round, +inf
+    allowed. Evidence, [M, R], is signed so that more should mean more harm, NaN where a round has
+    none; a series that differs from its median in fewer than 6 rounds says nothing. Visits are
+    numbers, [R], NaN for none.
 
     >>> time = np.random.default_rng(0).random(40)
     >>> float(association([time], [time**2]).p_values[0, 0])

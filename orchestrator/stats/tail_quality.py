@@ -38,20 +38,11 @@ def quality_curve(scores: ArrayLike, times: ArrayLike, thresholds: ArrayLike) ->
     Each time is sorted into the gap between two thresholds, the scores in a gap are summed, and the
     sums are accumulated over the thresholds: R S log M steps.
 
-    Parameters
-    ----------
-    scores : [S]
-        score of each sample when it is on time, finite and not negative.
-    times : [R, S]
-        in ns, +inf for a sample whose outcome was not ``ok``.
-    thresholds : [M]
-        time bounds in ns, in any order; +inf is allowed.
+    Scores, [S], are finite and not negative. Times, [R, S], and thresholds, [M] in any order, are
+    in ns; +inf is a sample without a time, or no bound.
 
-    Raises
-    ------
-    InputError
-        if a time is NaN or not positive, a score is negative or not finite, a threshold is NaN, or
-        there are no samples.
+    Raises InputError if a time is NaN or not positive, a score is negative or not finite, a
+    threshold is NaN, or there are no samples.
 
     >>> quality_curve([1, 0, 1], [[10, 20, 30], [10, 20, 99]], [9, 10, 50])
     array([[0.        , 0.        ],
@@ -114,19 +105,10 @@ def round_deadlines(curve: Curve, times: ArrayLike, floor: float) -> Floats:
     be late. Rounds are made comparable by replacing times by their ranks from the longest, which
     leaves the same samples on time.
 
-    Parameters
-    ----------
-    curve
-        such as ``Judged.curve``; 0 where all samples are late.
-    times : [R, S]
-        in ns, +inf for a sample whose outcome was not ``ok``.
-    floor
-        smallest quality that will do, above 0. Differences of 1e-12 of it are the rounding of sums.
+    Times, [R, S], are in ns, +inf for a sample without one. The floor lies above 0; differences of
+    1e-12 of it are the rounding of sums.
 
-    Raises
-    ------
-    InputError
-        if a time is NaN or not positive.
+    Raises InputError if a time is NaN or not positive.
 
     >>> from functools import partial
     >>> all_right = partial(quality_curve, [1, 1, 1, 1])

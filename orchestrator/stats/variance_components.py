@@ -51,13 +51,8 @@ def variance_components(
     the mean square of what is left of their scores without the means of samples and of rounds, over
     the number of samples, is the variance that they bring to a round. A negative estimate is 0.
 
-    Parameters
-    ----------
-    qualities, visits
-        per process the quality of each round, [R_p], and its visit, or None.
-    answers
-        per process what each inference added to each round's quality times the number of
-        inferences, [R_p, B]; None where the metric is no mean.
+    Each process has the quality of its rounds, [R_p], their visits or None, and, for a mean, what
+    each inference added to each round's quality times the number of inferences, [R_p, B].
 
     >>> found = variance_components([[0.7, 0.8], [0.8, 0.9]])
     >>> round(found.process, 4), round(found.round, 4)

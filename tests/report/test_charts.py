@@ -174,9 +174,6 @@ def test_the_picture_names_every_system_with_what_it_keeps(report: Any) -> None:
     svg = quality_picture(report.results) or ""
     for one in rankings(report.results)[0].found:
         assert any(found.startswith(f"{quality(one.mean)} ") and one.names["runtime"] in found for found in re.findall(r">([^<]+)<", svg))
-    read = readings(report.results)
-    flat = [replace(one, curves={key: replace(curve, mean=0 * curve.mean) for key, curve in one.curves.items()}) for one in read]
-    assert quality_picture(report.results, read) == svg != quality_picture(report.results, flat)
 
 
 def test_names_in_a_picture_are_text() -> None:

@@ -49,7 +49,9 @@ def states_in_the_file(directory: Path) -> list[str]:
 def test_a_state_is_stored_at_once(campaign: CampaignWriter, trial_id: str) -> None:
     begin(campaign, trial_id)
     campaign.set_state(trial_id, "running")
-    assert open_campaign(campaign.directory).trial(trial_id).state == "running"
+    campaign.note(trial_id, ["system.cores"], extension=9)
+    noted = open_campaign(campaign.directory).trial(trial_id)
+    assert (noted.state, noted.changes, noted.extension) == ("running", ("system.cores",), 9)
     campaign.set_state(trial_id, "failed", "out of memory")
     record = json.loads((campaign.directory / "trials" / trial_id / "trial.json").read_text())
     assert (record["state"], record["reason"]) == ("failed", "out of memory")

@@ -41,6 +41,9 @@ def test_json_has_a_size_and_a_depth(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path.write_text(sealed_json('{\n "a": ' + "[" * 250 + "]" * 250 + "\n}"))
     with refused("damaged", value=path):
         read_json(path, CampaignRecord)
+    for content in (b'{"a": [{"b": ' + b"9" * 40 + b"}]}", b'{"a": NaN}'):
+        with pytest.raises(ValueError, match=r"128 bits|expected"):
+            load.parse_json(content)
     monkeypatch.setattr(load, "LONGEST_TEXT", 1000)
     path.write_text(sealed_json('{\n "a": [' + "{}, " * 1000 + "{}]\n}"))
     with refused("too_large", value=path):

@@ -49,8 +49,11 @@ def test_rounds_that_wait_outlive_a_killed_driver(
     shutil.copytree(folder, killed)
     with (killed / ".waiting.arrow").open("r+b") as file:
         file.truncate(file.seek(0, 2) - cut)
+        file.seek(0)
+        left = file.read()
     expected = list(range(4 if cut == 0 else 3))
     for _ in range(2):
+        (killed / ".waiting.arrow").write_bytes(left)  # also where another kill came after its rounds were stored
         later = TrialWriter(TrialFolder(killed), least=1)
         stored = later.stored_rounds()
         assert stored is not None

@@ -31,6 +31,7 @@ from orchestrator.analysis.turns import (
     scores_of_units,
     unit_size,
 )
+from orchestrator.contracts import by_key
 from orchestrator.stats.constants import FEWEST_REPEATS, ROUNDING
 from orchestrator.stats.latency import percentile_inverted_cdf
 from orchestrator.stats.pair import (
@@ -215,15 +216,14 @@ def contests_of(group: Group) -> list[Contest]:
     curves = map_in_threads(
         lambda data: _curve(data, bounds) if data.trial_id in small else None, group.trials
     )
-    models: dict[str, Contest] = {}
-    for data, curve in zip(group.trials, curves, strict=True):
-        side = Side(data, bounds, curve, group.flags[data.trial_id])
-        of_model = models.setdefault(data.record.trial.model.name, {})
-        of_model.setdefault(data.record.match_key, []).append(side)
-    firsts = [_baseline(group, sides) for sides in models.values()]
-    return [
-        {first: sides[first]} | sides for first, sides in zip(firsts, models.values(), strict=True)
+    every = [
+        Side(data, bounds, curve, group.flags[data.trial_id])
+        for data, curve in zip(group.trials, curves, strict=True)
     ]
+    models = by_key(every, lambda side: side.data.record.trial.model.name).values()
+    contests = [by_key(sides, lambda side: side.data.record.match_key) for sides in models]
+    firsts = [_baseline(group, sides) for sides in contests]
+    return [{first: sides[first]} | sides for first, sides in zip(firsts, contests, strict=True)]
 
 
 def _curve(data: TrialData, bounds: Sequence[int]) -> Floats:

@@ -262,7 +262,7 @@ def _rows(
     judged = data.judged(data.metric)
     given, observed = (_shown(judged.shown, one) for one in (predicted.figures, of.observed))
     apart = [
-        _shown(judged.sign.__mul__, one)
+        _shown(lambda figure: judged.sign * figure, one)
         for one in (
             predicted.figures.difference(of.observed),
             predicted.figures.difference(of.at_recomputed),

@@ -48,12 +48,10 @@ def of_campaign(results: CampaignAnalysis, ranked: Sequence[Ranking]) -> Iterato
     for task, count in tasks.items():
         if count > 1:
             yield Finding("different_data", "", {"task": task, "count": count})
-    hosts: dict[str, set[str]] = {}
-    for record in results.records:
-        if record.placement and results.campaign.config.cluster.machines == "node":
-            machine = str(record.placement.get("boot_id"))
-            hosts.setdefault(machine, set()).add(str(record.placement.get("host")))
-    for names in hosts.values():
+    by_node = results.campaign.config.cluster.machines == "node"
+    placed = [record.placement for record in results.records if record.placement and by_node]
+    for of_machine in by_key(placed, lambda one: str(one.get("boot_id"))).values():
+        names = {str(one.get("host")) for one in of_machine}
         if len(names) > 1:
             yield Finding("one_machine", "", {"hosts": sorted(names)})
     imported = [record.facts.get("imported", {}) for record in results.records if record.imported]

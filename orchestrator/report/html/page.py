@@ -77,7 +77,6 @@ WORDS = {
 
 def report_texts(
     results: CampaignAnalysis,
-    ranked: Sequence[Ranking],
     found: Sequence[Finding] | None = None,
     combined: Table | None = None,
 ) -> dict[str, str]:
@@ -86,11 +85,11 @@ def report_texts(
     ``found`` and ``combined`` are the findings and the table of several campaigns read as one. The
     files are made at the same time, as the picture is drawn by another process.
     """
-    read = readings(results)
+    readings(results), rankings(results)  # made once, before threads ask for them
     makers: dict[str, Callable[[], str | None]] = {
-        PICTURE: lambda: quality_picture(results, read, ranked),
-        "report.md": lambda: to_report(results, ranked, found, combined),
-        "report.html": lambda: render(results, found, combined, read, ranked),
+        PICTURE: lambda: quality_picture(results),
+        "report.md": lambda: to_report(results, found, combined),
+        "report.html": lambda: render(results, found, combined),
     }
     made = map_in_threads(lambda name: makers[name](), makers)
     return {name: text for name, text in zip(makers, made, strict=True) if text is not None}
@@ -100,17 +99,13 @@ def render(
     results: CampaignAnalysis,
     found: Sequence[Finding] | None = None,
     combined: Table | None = None,
-    read: Sequence[Reading] | None = None,
-    ranked: Sequence[Ranking] | None = None,
 ) -> str:
     """Return the page; equal results and settings give equal text.
 
-    ``found`` and ``combined`` are as in `report_texts`; ``read`` and ``ranked`` what `readings` and
-    `rankings` return, where that is known. Raises InputError if trials of one task are judged by
-    different metrics.
+    ``found`` and ``combined`` are as in `report_texts`. Raises InputError if trials of one task are
+    judged by different metrics.
     """
-    read = readings(results) if read is None else read
-    ranked = rankings(results) if ranked is None else ranked
+    read, ranked = readings(results), rankings(results)
     whole = (
         of_campaign(results, ranked) if found is None else (one for one in found if not one.subject)
     )
