@@ -60,9 +60,9 @@ def make_round(
         "round": pa.array([number] * samples, pa.int32()),
         "sample": pa.array(range(samples), pa.int32()),
         "outcome": pa.array(outcomes).dictionary_encode().cast(pa.dictionary(pa.int8(), pa.string())),
-        **{name: pa.array(np.array(values, np.int64), mask=failed) for name, values in durations.items()},
         "cuda_inference_ns": pa.nulls(samples, pa.int64()),
         **{name: pa.nulls(samples, schema.TIMINGS.field(name).type) for name in ("arrival_ns", "queue_ns", "ramp", *schema.ANSWER)},
+        **{name: pa.array(np.array(values, np.int64), mask=failed) for name, values in durations.items()},
     }
     timings = pa.RecordBatch.from_pydict(columns, schema=schema.TIMINGS)
     # The tables may hold times that are refused: no more than fits is what the round took.

@@ -85,7 +85,7 @@ def test_a_merge_amid_reading_shows_no_gap(
         if path == three_parts / twin / f"part-{place:05d}.parquet" and len(pending) == 2:
             writer.finish()
             while pending:
-                writer.append(*new_round(pending.pop(0)))
+                writer.append(*new_round(pending.pop(0), times={"arrival_ns": [7, 8, 9]}))
                 writer.flush()
         return read(path, form)
 
@@ -95,6 +95,8 @@ def test_a_merge_amid_reading_shows_no_gap(
     assert pending == []
     assert seen == list(range(len(seen)))
     assert len(seen) >= 6
+    writer.finish()
+    assert open_campaign(campaign.directory).timings(trial_id).column("arrival_ns").to_pylist()[-6:] == 2 * [7, 8, 9]
 
 
 @pytest.mark.parametrize("name", ["timings/part-00001.parquet", "rounds/part-00001.parquet"])
