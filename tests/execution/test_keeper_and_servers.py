@@ -20,7 +20,7 @@ from orchestrator.configuration.environment_values import Secret
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.machine.cores import allowed_cores, check_server_threads
 from orchestrator.measurement.failures import TrialFailed
-from orchestrator.running.keeper import Keeper, living_below
+from orchestrator.running.keeper import Keeper
 from orchestrator.running.server import Server, order_of, read_log, with_port
 
 pytestmark = [
@@ -39,7 +39,8 @@ child = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', *
 (folder / "log").touch()
 beside = subprocess.Popen([sys.executable, "-c", asleep, folder / "log"], start_new_session=True)
 # What the command starts goes to a session of its own, outlives it and writes over nothing that would tell whose it is.
-keeper = Keeper([sys.executable, "-c", child + "; import time; time.sleep(600)", asleep, str(folder / "log")], log=folder / "pids")
+pids = (folder / "pids").open("wb")
+keeper = Keeper([sys.executable, "-c", child + "; import time; time.sleep(600)", asleep, str(folder / "log")], log=pids)
 keeper.remove_at_end(folder)
 while not (pids := (folder / "pids").read_text()).endswith("\\n"):
     pass
@@ -114,7 +115,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def of(*words: str, ready: bool = True, **changes: object) -> tuple[Server, ServerSettings]:
         settings = settings_of(*words, **changes)
-        server = Server(order_of(settings, allowed_cores()[:1], os.environ, tmp_path / "log", Path()), Secret(""))
+        server = Server(order_of(settings, allowed_cores()[:1], os.environ, Path()), Secret(""), tmp_path / "log", settings.stop_s)
         begun.append(server)
         if ready:
             server.await_ready(settings)
@@ -203,9 +204,3 @@ def test_without_its_keeper_it_dies(start: Start) -> None:
     assert gone([server.keeper.pid])
     for pid in pids[1:]:  # in a session of its own, it is out of reach of all but the keeper
         os.kill(pid, signal.SIGKILL)
-
-
-def test_a_child_whose_parent_ends_while_one_looks_is_no_stranger() -> None:
-    """Process 2 has ended after 3 was looked at; 5 is nobody's here, and 6 a child of the keeper's own."""
-    table = {2: (1, False), 3: (2, True), 4: (3, True), 5: (9, True), 6: (1, True)}
-    assert sorted(living_below(1, table)) == [3, 4, 6]
