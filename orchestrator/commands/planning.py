@@ -217,6 +217,6 @@ def whole_time(plan: Plan, minutes: float | None) -> str:
     known = [plan.estimates_s[key] for key in runnable if key in plan.estimates_s]
     bound = "" if minutes is None else f"; at most about {minutes:g} min of measuring (minutes={minutes:g})"
     if not known:
-        return f"unknown until each has run a round: none was measured before under results/ or beside results_dir={bound}"
+        return f"unknown until each trial has run a round: no stored campaign measured any of them{bound}"
     rest = len(runnable) - len(known)
     return f"about {seconds(sum(known))} as measured before{f', {rest} of unknown time' if rest else ''}{bound}"
