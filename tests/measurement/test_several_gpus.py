@@ -61,8 +61,11 @@ def test_the_most_memory_is_that_of_all_gpus_since_it_began(cuda: MagicMock, tmp
     assert (cuda.reset_peak_memory_stats.mock_calls, (tmp_path / "clear_refs").read_bytes()) == ([call(0), call(1)], b"5")
     cuda.max_memory_allocated.side_effect = (0, 0).__getitem__
     assert peaks.read() == {"resident_peak_bytes": peaks.resident_bytes, "gpu_allocated_peak_bytes": None}
-    assert unknown.read() == {"resident_peak_bytes": None, "gpu_allocated_peak_bytes": None}
-    assert (peaks.gpu_bytes, unknown.gpu_bytes) == (12, None)
+    assert (peaks.gpu_bytes, unknown.gpu_bytes, unknown.read()) == (
+        12,
+        None,
+        {"resident_peak_bytes": None, "gpu_allocated_peak_bytes": None},
+    )
 
 
 @pytest.mark.parametrize(
