@@ -87,13 +87,6 @@ def test_a_file_goes_and_a_link_does_not_lead_elsewhere(tmp_path: Path) -> None:
     assert (elsewhere / "file").exists()
 
 
-def test_without_its_keeper_a_program_goes_on(tmp_path: Path) -> None:
-    with Keeper() as keeper:
-        assert keeper.own_pid is not None
-        os.kill(keeper.own_pid, signal.SIGKILL)
-        keeper.remove_at_end(tmp_path / "any")
-
-
 TINY = Path(__file__).parents[1] / "support" / "tiny_server.py"
 
 
@@ -194,12 +187,13 @@ def test_a_killed_one_is_noticed_and_its_children_go(start: Start) -> None:
     assert gone(pids)
 
 
-def test_without_its_keeper_it_dies(start: Start) -> None:
+def test_without_its_keeper_it_dies_and_the_program_goes_on(start: Start, tmp_path: Path) -> None:
     server, _ = start("--children", "1")
     pids = server.processes()
     os.kill(server.keeper.own_pid, signal.SIGKILL)
     assert gone([server.keeper.pid])
     assert ended(server) == "its keeper was killed"
+    server.keeper.remove_at_end(tmp_path / "any")
     server.end()
     assert gone([server.keeper.pid])
     for pid in pids[1:]:  # in a session of its own, it is out of reach of all but the keeper
