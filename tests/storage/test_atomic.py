@@ -67,7 +67,7 @@ def test_a_file_to_be_written_lies_in_a_folder_and_is_none(tmp_path: Path) -> No
 
 
 def test_a_merged_part_stands_for_those_that_it_was_made_of(tmp_path: Path) -> None:
-    old = {"part-00000.parquet", "part-00003.parquet", "part-00000-00002.parquet"}
+    old = {"part-00000.parquet", "part-00003.parquet", "part-00000-00002.parquet", "part-00001-00003.parquet"}
     for name in (*old, "part-00000-00003.parquet", "part-00004.parquet"):
         (tmp_path / name).touch()
     assert {number: path.name for number, path in parts(tmp_path).items()} == {3: "part-00000-00003.parquet", 4: "part-00004.parquet"}

@@ -123,7 +123,11 @@ def test_further_trials_are_on_disk_at_once_and_never_twice(directory: Path, new
     with CampaignWriter.create(directory, new_record(trials=1)) as writer:
         writer.set_state(first.trial_id, "infeasible", "too small")
         writer.add([second, third])
-        assert [planned.trial_id for planned in open_campaign(directory).record.trials] == [first.trial_id, second.trial_id, third.trial_id]
+        added = open_campaign(directory).record
+        assert (added.under_way, [planned.trial_id for planned in added.trials]) == (
+            True,
+            [first.trial_id, second.trial_id, third.trial_id],
+        )
         with pytest.raises(ValueError, match=f"{second.trial_id} occurs twice"):
             writer.add([second])
         writer.set_state(third.trial_id, "infeasible", None)

@@ -26,8 +26,7 @@ def test_times_are_those_stored_and_inf_elsewhere(campaign: CampaignWriter, tria
     writer.append(*new_round(2, process=1))
     writer.flush()
     matrix = open_campaign(campaign.directory).matrix(trial_id)
-    inf = np.inf
-    base = np.array([[1_000_000, 1_000_001, 1_000_002], [1_001_000, inf, inf], [1_002_000, 1_002_001, 1_002_002]])
+    base = np.array([[1_000_000, 1_000_001, 1_000_002], [1_001_000, np.inf, np.inf], [1_002_000, 1_002_001, 1_002_002]])
     np.testing.assert_array_equal(matrix.times[Clock.INFERENCE], 3 * base)
     np.testing.assert_array_equal(matrix.times[Clock.TOTAL], 6 * base)
     np.testing.assert_array_equal(matrix.stages["preprocess_ns"], 2 * base)
