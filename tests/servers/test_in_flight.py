@@ -150,12 +150,12 @@ def test_under_load_every_request_is_sent_at_its_moment_while_others_hang() -> N
 def test_what_a_dead_client_left_of_a_round_has_its_outcome_request_by_request() -> None:
     document = document_of(SimpleNamespace(url="http://127.0.0.1:1"), "http_json", 6, server={"in_flight": 3})
     rows = [
-        [100, 110, 150, 160], [165, 166, 167, 168], [0, 0, 0, 155], [0, TIMED_OUT, 0, 170], [0, 0, 0, IN_FLIGHT], [0, 0, 0, 0],
+        [100, 110, 150, 160], [165, 166, 167, 168], [0, 0, 0, 155], [0, TIMED_OUT, 0, 170], [0, 0, 0, 0], [0, 0, 0, IN_FLIGHT],
     ]  # fmt: skip
     found = Stamps(7, 1_000, 2_000, np.array(rows, dtype=np.int64))
     left = rounds_left(parse_trial(document), found, 7, 6, 0, "timeout", "hung")
-    assert left.timings.column("outcome").to_pylist() == ["ok", "ok", "error", "timeout", "timeout", "lost"]
-    assert left.errors == {7: {4: "hung"}}
+    assert left.timings.column("outcome").to_pylist() == ["ok", "ok", "error", "timeout", "lost", "timeout"]
+    assert left.errors == {7: {5: "hung"}}
     assert left.timings.column("start_gap_ns").null_count == 6, "requests do not follow one another"
     late = np.array([[100, 110, 150, 160], [105, 111, 140, 190]], dtype=np.int64)
     refuse_impossible(late, 100, 190, together=True)
