@@ -251,7 +251,7 @@ RANGES = {
 def refuse_out_of_range(table: pa.Table) -> None:
     """Raise ValueError for a value of conforming timings, or of rounds, that lies out of its column's range."""
     for name, column in zip(table.column_names, table.columns, strict=True):
-        if name in RANGES and column.null_count < len(column):
+        if name in RANGES:
             least, most = RANGES[name]
             values = pc.list_flatten(column) if pa.types.is_list(column.type) else column
             if values is not column and values.null_count:

@@ -3,7 +3,6 @@
 import errno
 import os
 import struct
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -52,7 +51,7 @@ class TrialWriter:
     appended so far, by this and earlier drivers. Only ``CampaignWriter``, which holds the campaign's lock, makes one.
     """
 
-    def __init__(self, folder: TrialFolder, clock: Callable[[], float] = time.monotonic, least: int = 0) -> None:
+    def __init__(self, folder: TrialFolder, clock: Callable[[], float], least: int) -> None:
         self._folder = folder
         self._clock = clock
         for place in (folder.path.parent, folder.path):

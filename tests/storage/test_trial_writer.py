@@ -36,7 +36,7 @@ def test_the_first_part_is_written_soon_and_others_far_apart(
 
 @pytest.mark.parametrize("cut", [0, 3000])
 def test_rounds_that_wait_outlive_a_killed_driver(
-    campaign: CampaignWriter, trial_id: str, new_round: NewRound, tmp_path: Path, cut: int
+    campaign: CampaignWriter, trial_id: str, clock: Any, new_round: NewRound, tmp_path: Path, cut: int
 ) -> None:
     writer, folder = campaign.trial(trial_id), campaign.directory / "trials" / trial_id
     writer.write_samples(samples_of(3))
@@ -54,7 +54,7 @@ def test_rounds_that_wait_outlive_a_killed_driver(
     expected = list(range(4 if cut == 0 else 3))
     for _ in range(2):
         (killed / ".waiting.arrow").write_bytes(left)  # also where another kill came after its rounds were stored
-        later = TrialWriter(TrialFolder(killed), least=1)
+        later = TrialWriter(TrialFolder(killed), clock, 1)
         stored = later.stored_rounds()
         assert stored is not None
         assert stored.numbers == expected
@@ -71,13 +71,6 @@ def test_a_later_driver_goes_on_where_the_first_stopped(campaign: CampaignWriter
             later.trial(trial_id).append(*new_round(0))
         later.trial(trial_id).append(*new_round(1, process=1))
     assert open_campaign(campaign.directory).rounds(trial_id).column("process").to_pylist() == [0, 1]
-
-
-def test_rounds_come_in_order(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> None:
-    campaign.trial(trial_id).append(*new_round(4))
-    for number in (3, 4):
-        with pytest.raises(ValueError, match="stored already"):
-            campaign.trial(trial_id).append(*new_round(number))
 
 
 @pytest.mark.parametrize(
