@@ -74,17 +74,18 @@ def test_what_is_kept_goes_and_all_else_stays(left: tuple[Path, list[int]]) -> N
     assert psutil.Process(beside).is_running()
 
 
-def test_a_file_goes_and_a_link_does_not_lead_elsewhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [(), ("true",)])  # files stay where their command has ended, up to the end of the owner
+def test_a_file_goes_and_a_link_does_not_lead_elsewhere(tmp_path: Path, command: tuple[str, ...]) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "file").touch()
     (tmp_path / "link").symlink_to(elsewhere)
     (tmp_path / "stamps").touch()
-    with Keeper() as keeper:
+    with Keeper(command) as keeper:
+        keeper.how_it_ended(ENDLESS_S if command else 0)
         for name in ("link", "stamps", "missing"):
             keeper.remove_at_end(tmp_path / name)
-    assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
-    assert (elsewhere / "file").exists()
+    assert {path.name for path in tmp_path.rglob("*")} == {"elsewhere", "file"}
 
 
 TINY = Path(__file__).parents[1] / "support" / "tiny_server.py"
@@ -111,7 +112,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         server = Server(order_of(settings, allowed_cores()[:1], os.environ, Path()), Secret(""), tmp_path / "log", settings.stop_s)
         begun.append(server)
         if ready:
-            server.await_ready(settings)
+            assert 0 <= server.await_ready(settings) <= ENDLESS_S
         return server, settings
 
     yield of

@@ -56,7 +56,6 @@ def test_repeats_come_one_round_of_all_trials_after_another(candidate: Callable[
     )
     order = [(planned.trial.measurement.batch, planned.trial.repeat) for planned in plan.trials]
     assert order == [(1, 0), (2, 0), (4, 0), (1, 1), (4, 1), (4, 2)]
-    assert len({planned.trial_id for planned in plan.trials}) == len(plan.trials)
 
 
 def test_the_same_trial_twice_runs_once(candidate: Callable[..., Candidate]) -> None:
