@@ -13,7 +13,8 @@ from null_trials import null_trial
 
 from orchestrator.measurement import evidence
 from orchestrator.measurement.device import MemoryPeaks
-from orchestrator.measurement.evidence import AroundRounds, Counters, GpuReading, combined, difference, read_counters
+from orchestrator.measurement.evidence import AroundRounds, Counters, difference, read_counters
+from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.worker import Worker
 from orchestrator.storage import schema
 
@@ -113,8 +114,7 @@ def test_a_peak_is_that_of_what_was_timed_and_is_not_forgotten() -> None:
                 block[page] = 1
         found.append(peaks.read()["resident_peak_bytes"] or 0)
     before, during, after = found
-    assert during - before > 60 * MIB
-    assert during - after > 60 * MIB
+    assert during - max(before, after) > 60 * MIB
     assert peaks.resident_bytes >= during
 
 
@@ -142,10 +142,12 @@ def test_nothing_is_asked_between_the_first_and_the_last_stamp_of_a_round(
     assert cold["peak_memory_bytes"] > MIB
 
 
-@pytest.mark.parametrize(("held", "together"), [((3, 4), 7), ((3, None), None), ((None, None), None), ((5,), 5)])
-def test_what_is_held_on_several_gpus_is_known_if_each_says_it(held: tuple[int | None, ...], together: int | None) -> None:
-    found = combined([GpuReading(1.0, 1.0, 1.0, 0, frozenset(), own) for own in held])
-    assert found["gpu_memory_bytes"] == together
+@pytest.mark.parametrize("most", [0, 1])
+def test_more_errors_in_the_warm_up_than_may_be_are_refused(null_targets: Path, tmp_path: Path, most: int) -> None:
+    with pytest.raises(TrialFailed, match=rf"raised on 2 of 20 samples .*max_errors={most}\), first on number-1: RuntimeError"):
+        Worker(
+            null_trial(model={"raises_on": [1, 2]}, measurement={"max_errors": most}), 0, tmp_path / "stamps", tmp_path, pin=False
+        ).prepare()
 
 
 @pytest.mark.parametrize(

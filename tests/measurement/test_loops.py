@@ -194,7 +194,6 @@ def test_a_backlog_ends_the_stream() -> None:
     due = gamma(500, 2000.0, 0.5, np.random.default_rng(1))
     served, stamps = run(due, np.full(500, SERVICE_NS), Service(most_waiting=20))
     assert served.overloaded
-    assert (stamps[:, 3] == 0).any()
     assert 20 <= served.arrived - int((stamps[:, 3] > 0).sum()) <= 40
 
 

@@ -89,7 +89,7 @@ def test_the_gpus_that_are_seen_are_those_asked_for_together_and_each(cuda: Magi
 
 
 def test_evidence_of_several_gpus_is_that_of_the_slowest_and_of_each() -> None:
-    fast, slow = GpuReading(1500.0, 50.0, 200.0, 0, frozenset({7})), GpuReading(900.0, 83.0, 250.0, 0x40, frozenset({7, 8}))
+    fast, slow = GpuReading(1500.0, 50.0, 200.0, 0, frozenset({7}), own_bytes=3), GpuReading(900.0, 83.0, 250.0, 0x40, frozenset({7, 8}))
     both = combined([fast, slow])
     assert {name: both[name] for name in both if name != "gpus"} == {
         "gpu_clock_mhz": 900.0,
@@ -104,5 +104,5 @@ def test_evidence_of_several_gpus_is_that_of_the_slowest_and_of_each() -> None:
         (1500, 0, 1),
         (900, 0x40, 2),
     ]
-    assert combined([slow])["gpus"] is None
+    assert (combined([fast, fast])["gpu_memory_bytes"], combined([slow])["gpus"]) == (6, None)
     assert combined([]) == dict.fromkeys(both)

@@ -74,6 +74,7 @@ def test_rounds_together_are_what_each_is_alone() -> None:
         Timed(5, TWO_BATCHES + 200, same, {1: "an answer of another form"}),
         Timed(6, TWO_BATCHES + 500, same, cuda_ns=[3, 5]),
         Timed(7, TWO_BATCHES + 900, other),
+        Timed(8, TWO_BATCHES + 1300, same),
     ]
     together = round_tables.timings_batch(rounds).to_pylist()
     assert together == [row for one in rounds for row in round_tables.timings_batch([one]).to_pylist()]
@@ -213,15 +214,23 @@ def test_rows_hold_arrival_wait_and_stages() -> None:
     schedule = Schedule(np.array([0, 10, 20, 30]), np.array([1, 0, 1, 0]), ramp=0, round_size=2)
     stamps = np.array([[1000, 1005, 1025, 1030], [1030, 1031, 1041, 1042], [0, 0, 0, -1], [1050, 1051, 1052, 1053]])
     found = Stream(schedule, stamps, ORIGIN)
-    stored = found.rounds(4, 2, (10**18, 0), {"process": 0, "visit": 0}, {})
+    stored = found.rounds(4, 2, (10**18, 7), {"process": 0, "visit": 0}, {})
     rows = stored.timings.to_pylist()
     first, second = rows[:2], rows[2:]
     assert [(row["sample"], row["arrival_ns"], row["queue_ns"], row["inference_ns"]) for row in first] == [(0, 10, 20, 10), (1, 0, 0, 20)]
     assert (second[1]["outcome"], second[1]["arrival_ns"], second[1]["queue_ns"]) == ("dropped", 20, None)
     assert (second[0]["start_gap_ns"], second[0]["queue_ns"], second[0]["round"]) == (8, 20, 5)
     assert found.ends_ns.tolist() == [1000, 1042, 1053]
-    assert (found._gaps.tolist(), replace(found, lanes=2)._gaps.tolist()) == ([-1, 0, -1, 8], [-1] * 4)
-    assert stored.rows.column("incomplete").to_pylist() == [False, False]
+    together = replace(found, lanes=2).rounds(4, 2, (10**18, 0), {"process": 0, "visit": 0}, {}).timings
+    assert ([row["start_gap_ns"] for row in rows], together.column("start_gap_ns").null_count) == ([0, None, 8, None], 4)
+    expected = {
+        "incomplete": [False, False],
+        "started_monotonic_ns": [7, 49],
+        "duration_ns": [42, 11],
+        "stream_started_monotonic_ns": [7, 7],
+    }
+    assert stored.rows.select([*expected]).to_pydict() == expected
+    assert [moment.timestamp() for moment in stored.rows.column("started_at").to_pylist()] == [10**9] * 2
     assert [found.last_round(arrived) for arrived in range(5)] == [0, 0, 0, 1, 1]
 
 

@@ -117,7 +117,6 @@ def test_as_many_are_on_their_way_as_may_be_and_no_more() -> None:
     stamps = places(count)
     asked = threads.ask(alone(count), Stages(list, infer, list), stamps, time.perf_counter_ns)
     threads.close()
-    assert asked.errors == {}
     assert asked.answers == [[number] for number in range(count)]
     found = array(stamps)
     at_once = [int(((found[:, 0] <= moment) & (found[:, 3] > moment)).sum()) for moment in found[:, 0]]
@@ -138,9 +137,8 @@ def test_under_load_every_request_is_sent_at_its_moment_while_others_hang() -> N
     origin = time.perf_counter_ns() + 50_000_000
     due = [origin + 2_000_000 * number for number in range(10)]
     arrivals = Arrivals(due, lambda: waiting("sleep", 100_000, gives_way=True))
-    asked = threads.ask(alone(10), Stages(list, infer, list), stamps, time.perf_counter_ns, arrivals=arrivals)
+    threads.ask(alone(10), Stages(list, infer, list), stamps, time.perf_counter_ns, arrivals=arrivals)
     threads.close()
-    assert asked.errors == {}
     found = array(stamps)
     assert (found[:, 0] >= due).all()
     assert (found[:3, 3] >= found[9, 0]).all()  # the last was sent before the first three were answered
