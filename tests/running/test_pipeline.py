@@ -208,13 +208,13 @@ def test_what_was_interrupted_is_balanced_and_goes_on_with_those_behind(measure:
 @pytest.mark.parametrize(
     ("error", "fault", "kept", "outcomes"),
     [
-        (SessionLost("gone", cause="process"), "process killed", True, {"ok": 101, "error": 1, "lost": 18}),
-        (TimeoutError("no answer"), "hang", True, {"ok": 101, "timeout": 1, "lost": 18}),
-        (SessionLost("gone", cause="machine"), "host lost", False, {"ok": 120}),
+        (SessionLost("gone", cause="process"), ("process killed", "gone"), True, {"ok": 101, "error": 1, "lost": 18}),
+        (TimeoutError("no answer"), ("hang", "no answer"), True, {"ok": 101, "timeout": 1, "lost": 18}),
+        (SessionLost("gone", cause="machine"), ("host lost", "SessionLost: gone"), False, {"ok": 120}),
     ],
 )
 def test_a_fault_ends_its_visit_and_the_next_one_has_a_fresh_process(
-    measure: Measure, monkeypatch: pytest.MonkeyPatch, error: Exception, fault: str, kept: bool, outcomes: dict[str, int]
+    measure: Measure, monkeypatch: pytest.MonkeyPatch, error: Exception, fault: tuple[str, str], kept: bool, outcomes: dict[str, int]
 ) -> None:
     gone = iter([False] * 4 + [True])  # the model's process is lost in the fifth round of all, in its second sample
     ask = InlineSession.run_rounds
@@ -234,7 +234,7 @@ def test_a_fault_ends_its_visit_and_the_next_one_has_a_fresh_process(
     assert rounds.column("visit").to_pylist() == [0, *([0, 1, 1, 1, 2] if kept else [1, 1, 1, 2, 2])]
     assert rounds.column("process").to_pylist() == [0, 0 if kept else 1, 1, 1, 1, 1]
     assert Counter(campaign.timings(faulty.trial_id).column("outcome").to_pylist()) == outcomes
-    assert (faulty.state, [one.name for one in faulty.faults]) == ("done", [fault])
+    assert (faulty.state, [(one.name, one.message) for one in faulty.faults]) == ("done", [fault])
 
 
 @pytest.mark.parametrize(
