@@ -6,6 +6,7 @@ from itertools import groupby
 
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.fields import DTYPE_BYTES
+from orchestrator.contracts import by_key
 from orchestrator.machine.host import Machine
 from orchestrator.stats.constants import PAUSE
 from orchestrator.storage.records import PlannedTrial
@@ -96,11 +97,8 @@ def cycles_of(trials: Sequence[PlannedTrial], machines: Mapping[str, Machine]) -
 
 def _by_machine(trials: Iterable[PlannedTrial], machines: Mapping[str, Machine]) -> dict[tuple[str, bool, int], list[PlannedTrial]]:
     """Return the trials of each machine that share it or do not, part by part; before there are parts, all are of one."""
-    found: dict[tuple[str, bool, int], list[PlannedTrial]] = {}
-    for planned in trials:
-        machine = machines[planned.match_key]
-        found.setdefault((machine.boot_id or machine.host, planned.trial.system.exclusive, planned.part), []).append(planned)
-    return found
+    hosts = {key: machine.boot_id or machine.host for key, machine in machines.items()}
+    return by_key(trials, lambda one: (hosts[one.match_key], one.trial.system.exclusive, one.part))
 
 
 def _fits(held: Iterable[Counter[str]], room: Mapping[str, float]) -> bool:

@@ -175,8 +175,9 @@ def started(trial: Trial, log: Path, cache: Path) -> tuple[Server, ServerSetting
     cores = server_cores_offered(trial.server, trial.system, allowed_cores(), numa_cores(), socket.gethostname())
     settings = with_port(trial.server)
     order = order_of(settings, cores, {**os.environ, "PYTHONPATH": importable()}, cache)
-    versions = versions_of(settings, order)
-    server = Server(order, token_of(settings), log, settings.stop_s)
+    secret = token_of(settings)
+    versions = versions_of(settings, order, secret)
+    server = Server(order, secret, log, settings.stop_s)
     try:
         ready_s = server.await_ready(settings)
         check_server_threads(cores, server.processes())
@@ -205,7 +206,7 @@ def importable() -> str:
     return os.pathsep.join(str(place) for place in places if not any(map(place.is_relative_to, own)))
 
 
-def versions_of(settings: ServerSettings, order: Order) -> dict[str, Any]:
+def versions_of(settings: ServerSettings, order: Order, secret: Secret) -> dict[str, Any]:
     """Return the versions of the server's packages, and the first line that its own program for that prints."""
     found: dict[str, Any] = {}
     if settings.packages:
@@ -224,7 +225,8 @@ def versions_of(settings: ServerSettings, order: Order) -> dict[str, Any]:
                 check=True,
             )
         except (OSError, subprocess.SubprocessError) as error:
-            told = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
+            written = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else ""
+            told = secret.hide((written or str(error)).splitlines()[-1])
             raise InputError(
                 f"server.version_command={order.version_command[0]}: does not work ({shortened(told, SHOWN)}); install what is missing, "
                 "correct it, or leave it out",
@@ -233,7 +235,7 @@ def versions_of(settings: ServerSettings, order: Order) -> dict[str, Any]:
                 order.version_command[0],
             ) from error
         lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
-        found["version"] = shortened(lines[0], SHOWN) if lines else "unknown"
+        found["version"] = shortened(secret.hide(lines[0]), SHOWN) if lines else "unknown"
     return found
 
 
