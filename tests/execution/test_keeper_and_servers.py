@@ -33,6 +33,7 @@ import os, signal, subprocess, sys
 from pathlib import Path
 from orchestrator.running.keeper import Keeper
 
+signal.alarm(60)  # outlives by little a test that was killed
 folder = Path(sys.argv[1])
 asleep = "import sys, time; file = open(sys.argv[1]); time.sleep(600)"
 child = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', *sys.argv[1:]], start_new_session=True).pid, flush=True)"
