@@ -125,6 +125,7 @@ class Benchmark:
     def main(self) -> int:
         """Run with the options of the command line and print each figure. Returns the exit code."""
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what it has started is ended then, too
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has a command in the background ignore it, and its programs too
         about = f"{self.measures}. Peer: {self.peer or 'none'}."
         parser = argparse.ArgumentParser(description=about)
         parser.add_argument("--quick", action="store_true", help="smaller sizes and fewer repeats")

@@ -180,8 +180,7 @@ def settle(campaign: Campaign, outcome: Outcome, before: dict[tuple[str, int], t
 
 
 def measure(asked: argparse.Namespace) -> Iterator[Figure]:
-    for number in SENT:
-        signal.signal(number, signal.SIG_DFL)  # a shell has a command in the background ignore some, and its programs with it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has a command ignore it, and its programs with it
     for name, case, count in (("kills", kill_once, KILLS), ("signals", signal_once, SIGNALS)):
         if asked.only in (None, name):
             outcomes = []

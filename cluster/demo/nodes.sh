@@ -77,7 +77,7 @@ await_gone() { # HOST: until Ray has noticed that its last node is gone, else tw
 import sys
 import time
 
-from ray._raylet import GcsClient
+from ray._raylet import GcsClient  # no public name asks a cluster for its nodes without joining it
 
 nodes, deadline = GcsClient(address=sys.argv[1]), time.monotonic() + 120
 while any(node.node_manager_address == sys.argv[2] and not node.state for node in nodes.get_all_node_info(timeout=30).values()):

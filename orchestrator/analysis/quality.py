@@ -4,6 +4,7 @@ A user's own metric is called here alone, and what it returns is checked once, w
 A `Judgement` counts quality as what is gained over late answers, and shows it as the metric does.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ class AskedMetric:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgement(ABC):
     """Answers compared with references; quality is counted as the gain over that of late answers.
 
     ``raw`` is on the metric's own scale: the scores, [S], of a metric that is a mean, else ideal
@@ -120,9 +121,9 @@ class Judgement:
     def ideal(self) -> float:
         return float(np.mean(self.gained(self.raw)))
 
+    @abstractmethod
     def curve(self, times: ArrayLike, thresholds: ArrayLike) -> Floats:
         """Return what is gained, [M, R]; see `Judged.curve`."""
-        raise NotImplementedError
 
     def gained(self, quality: Quality) -> Quality:
         return quality if self.plain else self.sign * (quality - (self.late or 0.0))

@@ -48,9 +48,7 @@ def command(found: tuple[Path, ...], overrides: tuple[str, ...]) -> int:
         for table in shown(results, "evidence"):
             terminal.table(table)
         return 0
-    for table in shown_in(results, "Slow rounds"):
-        terminal.table(table)
-        terminal.line()
+    terminal.tables(shown_in(results, "Slow rounds"))
     folder = shlex.quote(str(directory))
     if trials and all(data.record.imported for data in trials):
         terminal.prose(f"the trials of {directory} are imported, and their files hold no evidence that could explain slow rounds")

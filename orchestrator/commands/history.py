@@ -81,9 +81,7 @@ def command(folder: Path, threshold: str | None, sweep: str | None, by: str, to:
     for sentence in said:
         terminal.prose(sentence)
     terminal.line()
-    for table in tables:
-        terminal.table(table)
-        terminal.line()
+    terminal.tables(tables)
     terminal.line(f"history: {written_to / 'history.html'}")
     return 0
 

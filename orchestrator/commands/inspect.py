@@ -33,8 +33,5 @@ def command(directory: Path, trial: str | None, top: int) -> int:
     trial_id = find_trial(campaign, trial)
     terminal = Terminal()
     tables = tables_of(campaign, trial_id, latest_answers(campaign, trial_id, top))
-    for table in tables:
-        if table.rows:
-            terminal.table(table)
-            terminal.line()
+    terminal.tables(table for table in tables if table.rows)
     return 0

@@ -7,7 +7,6 @@ that help comes at once; what does the work is imported where it runs.
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
@@ -300,7 +299,7 @@ def check_outputs(outputs: Mapping[str, Path], directories: Sequence[Path], inpu
     from orchestrator.storage.layout import refuse_campaign_folder
 
     for option, path in outputs.items():
-        if one := next((one for one in filter(None, inputs) if _is_same(path, one)), None):
+        if one := next((one for one in filter(None, inputs) if os.path.realpath(path) == os.path.realpath(one)), None):
             raise InputError(f"{option} {path}: would replace {one}, which this command reads: name another place", "exists", option, path)
         refuse_campaign_folder(path, option, directories)
         check_output_file(path)
@@ -314,13 +313,6 @@ def output_folder(option: str, folder: Path | None, otherwise: Path, campaigns: 
     if folder is not None:
         refuse_campaign_folder(folder, option, campaigns)
     return make_output_folder(folder or otherwise, option)
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    """Return whether two paths lead to one file, or would, also through links."""
-    with suppress(OSError):  # one of them is not there
-        return one.samefile(other)
-    return os.path.realpath(one) == os.path.realpath(other)
 
 
 VERBS = click.version_option(orchestrator.__version__, message=f"tail-quality {orchestrator.__version__}", help="print the version")(

@@ -89,11 +89,13 @@ def measure_pairs(sides: Sequence[str], words: Sequence[str], pairs: int, folder
         raise InputError(f"A is {sides[0]}, B is {sides[1]}: {error}") from error
     if gate and (records[0].trials, records[0].code_digest) == (records[1].trials, records[1].code_digest):
         raise InputError("A and B are the same code, weights and settings: give B another folder of code or other settings", "incomparable")
+    matched = _pairs(*(record.trials for record in records))
     with ExitStack() as stack:
         writers = [stack.enter_context(opened(record, place)) for record, place in zip(records, places, strict=True)]
-        matched, draw = _pairs(*writers), random.Random(identity)  # noqa: S311 - no secret
-        ordered = [step for pair in matched for step in (pair[::-1] if draw.random() < 0.5 else pair)]
-        steps = [(writer, one) for writer, one in ordered if one.state in UNFINISHED]
+        draw = random.Random(identity)  # noqa: S311 - no secret
+        ordered = [step for pair in matched for step in [*zip(writers, pair, strict=True)][:: -1 if draw.random() < 0.5 else 1]]
+        stored = [(writer, writer.record.planned(one.trial_id)) for writer, one in ordered]
+        steps = [(writer, one) for writer, one in stored if one.state in UNFINISHED]
 
         def work(progress: Progress, stop: threading.Event) -> int:
             progress.add([one for _, one in steps], {})
@@ -159,17 +161,16 @@ def opened(record: CampaignRecord, directory: Path) -> Iterator[CampaignWriter]:
         yield writer
 
 
-def _pairs(a: CampaignWriter, b: CampaignWriter) -> list[tuple[Step, Step]]:
+def _pairs(mine: Sequence[PlannedTrial], theirs: Sequence[PlannedTrial]) -> list[tuple[PlannedTrial, PlannedTrial]]:
     """Return the trials that belong together, repeat by repeat: those of equal settings, else the first and the first, and so on."""
-    mine, theirs = (writer.record.trials for writer in (a, b))
     if len(mine) != len(theirs):
         raise InputError(
             f"A has {len(mine)} trials and B {len(theirs)}: both sides must have as many, so that each has a partner", "incomparable"
         )
     places = {(planned.match_key, planned.trial.repeat): planned for planned in theirs}
     partner = partners([planned.match_key for planned in mine], [planned.match_key for planned in theirs])
-    found = [((a, planned), (b, places[partner[planned.match_key], planned.trial.repeat])) for planned in mine]
-    return sorted(found, key=lambda pair: pair[0][1].trial.repeat)
+    found = [(planned, places[partner[planned.match_key], planned.trial.repeat]) for planned in mine]
+    return sorted(found, key=lambda pair: pair[0].trial.repeat)
 
 
 def _measure(steps: Sequence[Step], records: Sequence[CampaignRecord], progress: Progress, stop: threading.Event) -> None:

@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 from orchestrator.commands.progress import Progress
-from orchestrator.configuration.composer import shipped_folder
-from orchestrator.configuration.composition import Composition, compose_trials, list_choices, to_yaml
-from orchestrator.configuration.config import CampaignConfig, Trial, parse_campaign, parse_trial
+from orchestrator.configuration.composer import Composer, shipped_folder
+from orchestrator.configuration.composition import Composition, compose_trials, to_yaml
+from orchestrator.configuration.config import BLOCKS, CampaignConfig, Trial, parse_campaign, parse_trial
 from orchestrator.configuration.fields import FEWEST_ARRIVALS_PER_S
 from orchestrator.contracts import InputError
 from orchestrator.machine.host import Machine, check_surroundings
@@ -45,12 +45,6 @@ def earlier_trials(match_keys: Iterable[str], campaigns: Sequence[Path]) -> dict
             _, took_s, rounds = max(ends)
             found[key] = took_s, took_s / max(rounds, 1)
     return found
-
-
-def known_campaigns(results: Path, results_dir: str | None) -> list[Path]:
-    """Return the results directories below ``results``, and those beside the one the user chose."""
-    beside = Path(results_dir).expanduser().parent.glob("*") if results_dir else ()
-    return [folder for folder in [*results.glob("*/*"), *beside] if (folder / "campaign.json").is_file()]
 
 
 def _end_and_seconds(path: Path) -> tuple[datetime, float, int] | None:
@@ -164,7 +158,10 @@ def plan_on(site: Site, composed: Composed, rates_are_known: bool = True) -> Pla
             "incomparable",
             "require_same_stack",
         )
-    known = earlier_trials(plan.candidates, known_campaigns(Path("results"), composed.campaign.results_dir))
+    chosen = composed.campaign.results_dir
+    beside = Path(chosen).expanduser().parent.glob("*") if chosen else ()
+    earlier = [folder for folder in [*Path("results").glob("*/*"), *beside] if (folder / "campaign.json").is_file()]
+    known = earlier_trials(plan.candidates, earlier)
     took_s, rounds_s = ({key: one[place] for key, one in known.items()} for place in range(2))
     return replace(plan, estimates_s=took_s, rounds_s=rounds_s)
 
@@ -206,7 +203,8 @@ def show(
         print("---\n".join(to_yaml(document) for document in composition.documents), end="")  # noqa: T201
         return 0
     lines = [" ".join(map(str, ["configuration folders:", shipped_folder(), *config_dirs]))]
-    lines += [f"{group}: {' '.join(choices) or '(none)'}" for group, choices in list_choices(config_dirs).items()]
+    with Composer(config_dirs) as composer:
+        lines += [f"{group}: {' '.join(composer.choices(group)) or '(none)'}" for group in (*BLOCKS, "sweep")]
     lines += [f"metric: {' '.join(sorted(METRICS))}", f"rule: {' '.join(sorted(RULES))}"]
     for line in lines:
         print(printable(line))  # noqa: T201
@@ -219,6 +217,6 @@ def whole_time(plan: Plan, minutes: float | None) -> str:
     known = [plan.estimates_s[key] for key in runnable if key in plan.estimates_s]
     bound = "" if minutes is None else f"; at most about {minutes:g} min of measuring (minutes={minutes:g})"
     if not known:
-        return f"unknown until each has run a round: none was measured before under results/ or beside results_dir={bound}"
+        return f"unknown until each trial has run a round: no stored campaign measured any of them{bound}"
     rest = len(runnable) - len(known)
     return f"about {seconds(sum(known))} as measured before{f', {rest} of unknown time' if rest else ''}{bound}"

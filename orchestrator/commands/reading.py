@@ -199,9 +199,7 @@ def print_summary(
         if full
         else [*problem_tables(results, unfinished=False), *fault_tables(results), *shown(results, "capacity")]
     )
-    for table in (*first, *below, *answers(unsearched(ranked), brief=not full)):
-        terminal.table(table)
-        terminal.line()
+    terminal.tables((*first, *below, *answers(unsearched(ranked), brief=not full)))
     said = findings(results, ranked) if found is None else list(found)
     if len(directories) < 2:
         resume = Finding("next_step", "", {"command": f"{ORCHESTRATOR} resume {shlex.quote(str(path.parent))}"})

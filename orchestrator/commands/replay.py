@@ -152,9 +152,7 @@ def command(
         )
     terminal = Terminal()
     for of_group, rows in answers:
-        for table in replay_tables(of_group, rows):
-            terminal.table(table)
-            terminal.line()
+        terminal.tables(replay_tables(of_group, rows))
     every = [row for _, rows in answers for row in rows]
     check_intervals("replay", REPLAY, every)
     picture = replay_picture(answers)

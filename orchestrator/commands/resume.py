@@ -129,7 +129,10 @@ def refuse_strangers_code(verb: str, directory: Path, code: Iterable[str], trust
     folders = [Path(folder).expanduser() for folder in code]
     files = list(code_of(folders))
     ways = dict.fromkeys([directory, *folders, *(path for path in files if path.is_symlink())])
-    found = [*strangers([*records_of(directory), *files]), *dict.fromkeys(chain.from_iterable(map(exchangers, ways)))]
+    # The records that say which code a campaign runs, and the folders in which they could be replaced.
+    records = [directory, *(directory / name for name in (CAMPAIGN, OVERRIDES, "trials"))]
+    records += [path for trial in sorted(directory.glob("trials/*")) for path in (trial, trial / "trial.json")]
+    found = [*strangers([*records, *files]), *dict.fromkeys(chain.from_iterable(map(exchangers, ways)))]
     if not found:
         return
     more = f" (and {len(found) - 1} more of its files and folders)" if len(found) > 1 else ""
@@ -137,12 +140,6 @@ def refuse_strangers_code(verb: str, directory: Path, code: Iterable[str], trust
     if not trust:
         raise InputError(f"{message}; see that you trust all of it, and add --trust", "unsafe", "--trust")
     print(f"--trust: {message}", file=sys.stderr)  # noqa: T201
-
-
-def records_of(directory: Path) -> list[Path]:
-    """Return the records that say which code a campaign runs, and the folders in which they could be replaced."""
-    trials = sorted(directory.glob("trials/*"))
-    return [directory, *(directory / name for name in (CAMPAIGN, OVERRIDES, "trials")), *trials, *(one / "trial.json" for one in trials)]
 
 
 def code_of(folders: Iterable[Path]) -> Iterator[Path]:

@@ -68,8 +68,7 @@ def command(
     write_text(folder / DOCUMENT, to_document(study))
     if fill is not None and after != before:
         write_text(fill, after)
-    terminal.table(study.tables["claims"].to_table())
-    terminal.line()
+    terminal.tables([study.tables["claims"].to_table()])
     terminal.line(f"study: {folder / DOCUMENT}")
     return 0
 

@@ -69,11 +69,11 @@ class StoredCurve(Frozen):
     def _lengths_agree(self) -> Self:
         lengths = {len(self.on_time), *(len(of_repeat) for of_repeat in self.qualities)}
         ascending = all(list(of) == sorted(of) for of in (self.bounds_ns, self.on_time)) and len({*self.bounds_ns}) == len(self.bounds_ns)
-        if lengths != {len(self.bounds_ns)} or not ascending:
-            raise ValueError("a curve must have one count and one quality of each repeat for each bound, in ascending order")
-        if self.on_time and self.on_time[-1] > self.inferences:
-            raise ValueError(f"a curve must count at most its {self.inferences} inferences, and counts {self.on_time[-1]}")
-        return self
+        is_whole = lengths == {len(self.bounds_ns)} and ascending
+        return self.sound(
+            (not is_whole, "a curve must have one count and one quality of each repeat for each bound, in ascending order"),
+            (max(self.on_time, default=0) > self.inferences, f"a curve must count at most its {self.inferences} inferences"),
+        )
 
     def knows(self, threshold_ns: int) -> bool:
         """Return whether quality is known exactly at a threshold."""
@@ -149,7 +149,7 @@ class BaselineTrial(Frozen):
     metric: str | None = None
     ideal: Quality | None = None
     samples: int = Field(0, ge=0)
-    rounds: tuple[int, ...] = ()
+    rounds: tuple[Annotated[int, Field(ge=0)], ...] = ()
     thresholds: tuple[BaselineThreshold, ...] = ()
     digests: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     stack: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -160,11 +160,11 @@ class BaselineTrial(Frozen):
     @model_validator(mode="after")
     def _one_mean_per_repeat(self) -> Self:
         found = [*(threshold.means for threshold in self.thresholds), *([] if self.curve is None else [self.curve.qualities])]
-        if any(len(of_repeats) != len(self.rounds) for of_repeats in found):
-            raise ValueError(f"{self.match_key} must have one mean and one curve for each of its {len(self.rounds)} repeats")
-        if self.thresholds and (not self.samples or min(self.rounds) < 1):
-            raise ValueError(f"{self.match_key} must have samples and rounds")
-        return self
+        differ = any(len(of_repeats) != len(self.rounds) for of_repeats in found)
+        return self.sound(
+            (differ, f"{self.match_key} must have one mean and one curve for each of its {len(self.rounds)} repeats"),
+            (self.thresholds and not (self.samples and min(self.rounds, default=0)), f"{self.match_key} must have samples and rounds"),
+        )
 
 
 class Baseline(Frozen):
@@ -203,15 +203,14 @@ class Baseline(Frozen):
     @model_validator(mode="after")
     def _campaigns_and_trials_differ(self) -> Self:
         told = [campaign.known_by for campaign in self.campaigns]
-        if len(set(told)) < len(told) or any(campaign.added for campaign in self.added):
-            raise ValueError("added must be further campaigns, each another one and without additions of its own")
-        keys = [trial.match_key for trial in self.trials]
-        if len(set(keys)) < len(keys):
-            raise ValueError("a match_key occurs twice; every trial needs one of its own")
+        nested = any(campaign.added for campaign in self.added)
+        keys = {trial.match_key for trial in self.trials}
         lengths = {len(one.slowed) for trial in self.trials for one in trial.thresholds}
-        if not lengths <= {0, len(self.slow_downs)}:
-            raise ValueError("slowed must have one figure for each of slow_downs")
-        return self
+        return self.sound(
+            (len({*told}) < len(told) or nested, "added must be further campaigns, each another one and without additions of its own"),
+            (len(keys) < len(self.trials), "a match_key occurs twice; every trial needs one of its own"),
+            (lengths - {0, len(self.slow_downs)}, "slowed must have one figure for each of slow_downs"),
+        )
 
 
 def read_baseline(path: Path) -> Baseline:

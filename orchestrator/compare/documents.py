@@ -194,9 +194,7 @@ def tell(
         for wanted in head.commands:
             terminal.line(wanted)
     terminal.line()
-    for table in tables if full else [short_table(comparison), *tables[1:]]:
-        terminal.table(table)
-        terminal.line()
+    terminal.tables(tables if full else [short_table(comparison), *tables[1:]])
     for sentence in told:
         terminal.prose(sentence)
     title = f"Tail quality: {comparison.after.name} against {comparison.before.name}"

@@ -30,7 +30,7 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.contracts import InputError, by_key
 from orchestrator.report.pasted import ORCHESTRATOR, pair_again
 from orchestrator.stats.thresholds import Threshold, primary_threshold
-from orchestrator.storage.files import check_output_file, write_json
+from orchestrator.storage.files import write_json
 from orchestrator.storage.layout import CAMPAIGN
 from orchestrator.storage.reader import Campaign, open_campaign
 from orchestrator.storage.records import PlannedTrial
@@ -43,8 +43,7 @@ DIGITS = 12
 
 
 def write_baseline(campaign: Campaign, analysis: AnalysisConfig, path: Path) -> None:
-    """Write what `compare` needs of a campaign, at the thresholds of ``analysis``, into one small file. Raises InputError."""
-    check_output_file(path)
+    """Write what `compare` needs of a campaign, at the thresholds of ``analysis``, into one small file."""
     write_json(path, baseline_of(campaign, analysis).model_dump(mode="json"))
 
 
@@ -64,7 +63,6 @@ def add_to_baseline(campaign: Campaign, path: Path) -> Baseline:
     if any(one_more.known_by == earlier.known_by for earlier in before.campaigns):
         raise InputError(f"{path} has {one_more.measured_when} already: add another campaign", "exists")
     whole = before.model_copy(update={"added": (*before.added, one_more)})
-    check_output_file(path)
     write_json(path, whole.model_dump(mode="json"))
     return whole
 

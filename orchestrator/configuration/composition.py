@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.configuration.composer import Composer, in_one_line, resolved_document
-from orchestrator.configuration.config import BLOCKS, CAMPAIGN_BLOCKS, CampaignConfig, parse_campaign
+from orchestrator.configuration.config import CAMPAIGN_BLOCKS, CampaignConfig, parse_campaign
 from orchestrator.configuration.sweep import SweepFile, applying, combinations, parse_sweep
 from orchestrator.contracts import InputError
 
@@ -223,12 +223,6 @@ def override_cluster(stored: CampaignConfig, overrides: Sequence[str]) -> Campai
             )
         changed["cluster"] = {**changed["cluster"], "name": "address", "address": value}
     return parse_campaign(changed)
-
-
-def list_choices(config_dirs: Sequence[Path] = ()) -> dict[str, list[str]]:
-    """Return the names of the YAML files of every group."""
-    with Composer(config_dirs) as composer:
-        return {group: composer.choices(group) for group in (*BLOCKS, "sweep")}
 
 
 def to_yaml(document: Mapping[str, Any]) -> str:

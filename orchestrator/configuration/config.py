@@ -28,6 +28,7 @@ from orchestrator.configuration.fields import (
     Name,
     Names,
     Programs,
+    matches,
     refusal,
 )
 from orchestrator.configuration.load import LoadConfig, refuse_empty_streams
@@ -94,7 +95,7 @@ class SystemConfig(Frozen):
     """One place to measure on: a host (chosen by Ray node labels), a device, pinned cores and threads."""
 
     name: Name = Field(description="name in results, and part of a trial's id")
-    device: Annotated[str, Field(pattern=rf"^(cpu|cuda:\d+(,\d+)*|{UUID}(,{UUID})*)$")] = Field(
+    device: Annotated[str, matches(rf"cpu|cuda:\d+(,\d+)*|{UUID}(,{UUID})*", "must be cpu, cuda:0, cuda:0,1 or the UUID of a GPU")] = Field(
         "cpu", description="`cpu`, `cuda:N`, a GPU's UUID, or several GPUs that work as one: `cuda:0,1,2,3` or UUIDs"
     )
     cores: Cores = Field(None, description="a number of cores, a list of core numbers, or null for all")

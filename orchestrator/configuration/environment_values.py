@@ -55,8 +55,6 @@ def resolved(trial: Trial) -> Trial:
 
     Paths among these values are made absolute: the timed process starts in another folder. Raises InputError.
     """
-    if not variables_in(trial):
-        return trial
     return trial.model_copy(
         update={
             "model": _with_values(trial.model),

@@ -43,20 +43,6 @@ def filled(text: str, values: Mapping[str, object]) -> str:
     return PLACE.sub(lambda match: written.get(match[1], match[0]), text)
 
 
-def complaint(texts: Iterable[str], settings: Mapping[str, object]) -> str | None:
-    """Return what is wrong with the names in a command and its environment, or None."""
-    for name in settings:
-        if name in KNOWN:
-            return f"server.settings.{name} is the name of what every command may name; choose another"
-    named = named_in(texts)
-    for name in sorted(named - set(settings) - set(KNOWN)):
-        known = ", ".join([*sorted(settings), *KNOWN])
-        return f"server.command names {{{name}}}, which has no value; add server.settings.{name}=VALUE or choose among {known}"
-    for name in sorted(set(settings) - named):
-        return f"server.settings.{name} has no effect: neither server.command nor server.environment names {{{name}}}"
-    return None
-
-
 class ServerSettings(Frozen):
     """The server that computes the answers, if any, and how requests are sent."""
 
@@ -151,7 +137,9 @@ class ServerSettings(Frozen):
             shown = "" if key.startswith(SECRET) else f"={getattr(self, key, None)}"
             return self.sound((changed, f"{key}{shown} has no effect under server=none; choose server=url"))
         idle = next((key for key in STARTING if key in changed), None)
-        wrong = complaint([*(self.command or ()), *self.environment.values()], self.settings)
+        named, known = named_in([*(self.command or ()), *self.environment.values()]), {*self.settings, *KNOWN}
+        taken = min(self.settings.keys() & set(KNOWN), default=None)
+        lacking, unused = min(named - known, default=None), min(self.settings.keys() - named, default=None)
         return self.sound(
             (self.url is None, f"server.name={self.name} has no address; add server.url=http://HOST:PORT"),
             (self.token_env and self.token_file, "has two tokens, server.token_env and server.token_file; leave one out"),
@@ -172,5 +160,11 @@ class ServerSettings(Frozen):
                 f"url={self.url}: a server that is started answers on its own host alone; write http://127.0.0.1:PORT, or port 0 "
                 "for a free one",
             ),
-            (self.is_started and wrong, str(wrong)),
+            (taken, f"server.settings.{taken} is the name of what every command may name; choose another"),
+            (
+                lacking,
+                f"server.command names {{{lacking}}}, which has no value; add server.settings.{lacking}=VALUE or choose among "
+                f"{', '.join([*sorted(self.settings), *KNOWN])}",
+            ),
+            (unused, f"server.settings.{unused} has no effect: neither server.command nor server.environment names {{{unused}}}"),
         )

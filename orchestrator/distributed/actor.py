@@ -21,10 +21,10 @@ from orchestrator.measurement.evidence import kernel_ns
 from orchestrator.measurement.last_words import keep_crashes
 from orchestrator.measurement.scratch import crash_path, remove_stale, scratch_root, stamps_path
 from orchestrator.running.server import WorkerWithServer
-from orchestrator.storage.handover import Prepared, Rounds
+from orchestrator.storage.handover import Prepared
 
 
-class TimedActor:
+class TimedActor(WorkerWithServer):
     """One fresh process for one trial; each method is one actor call.
 
     ``keepers`` are processes of this machine that an embedded Ray descends from.
@@ -44,11 +44,10 @@ class TimedActor:
         import_shipped(Path.cwd())
         for folder in (scratch_root(), own_folder_path()):
             remove_stale(folder)
-        self._scratch = scratch = stamps_path(scratch_root())
         # As plain values: the system's own Python may have another pydantic.
         trial = Trial.model_validate(document)
-        cache = Path(cache_dir).expanduser()
-        self._worker = WorkerWithServer(trial, process, scratch, cache, roots=(*roots_beside(driver), *keepers))
+        roots = (*roots_beside(driver), *keepers)
+        super().__init__(trial, process, stamps_path(scratch_root()), Path(cache_dir).expanduser(), roots=roots)
         self._turn = Turn(campaign, holder)
 
     def identify(self) -> Identity:
@@ -56,36 +55,39 @@ class TimedActor:
 
     def scratch(self) -> str:
         """Return where the stamps are."""
-        return str(self._scratch)
+        return str(self._scratch_path)
 
     def take_turn(self) -> str | None:
         return self._turn.take()
 
     def prepare(self) -> Prepared:
-        self._crashes = keep_crashes(self._scratch)
-        prepared = self._worker.prepare()
+        self._crashes = keep_crashes(self._scratch_path)
+        prepared = super().prepare()
         context = ray.get_runtime_context()
         node = {"node_id": context.get_node_id(), "labels": context.get_node_labels(), "turn": self._turn.placement}
         return replace(prepared, placement={**prepared.placement, **node})
 
-    def run_rounds(self, first: int, count: int, visit: int) -> Rounds:
-        return self._worker.run_rounds(first, count, visit)
-
-    def run_stream(self, first: int, visit: int) -> Rounds:
-        return self._worker.run_stream(first, visit)
-
     def rest(self, bell: str) -> None:
-        sleep_until_rung(bell)
+        """Sleep until the bell at this path rings or its owner is gone.
+
+        A process that cannot see the bell stays awake: it is in a container with folders of its own.
+        """
+        try:
+            pipe = os.open(bell, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            select.select([pipe], [], [])
+            os.read(pipe, 1)
+        finally:
+            os.close(pipe)
 
     def kernel_ns(self) -> int:
         return kernel_ns()
 
-    def read_back(self) -> dict[str, Any]:
-        return self._worker.read_back()
-
     def close(self) -> None:
-        self._worker.close()
-        crash_path(self._scratch).unlink(missing_ok=True)
+        super().close()
+        crash_path(self._scratch_path).unlink(missing_ok=True)
 
 
 class Bell:
@@ -112,19 +114,3 @@ class Bell:
         if pipe is not None:
             os.close(pipe)
             self.path.unlink(missing_ok=True)
-
-
-def sleep_until_rung(path: str) -> None:
-    """Sleep until the bell at ``path`` rings or its owner is gone.
-
-    A process that cannot see the bell stays awake: it is in a container with folders of its own.
-    """
-    try:
-        pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        select.select([pipe], [], [])
-        os.read(pipe, 1)
-    finally:
-        os.close(pipe)

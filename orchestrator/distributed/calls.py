@@ -12,8 +12,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.contracts import InputError, first_line
 from orchestrator.endings import ClusterLost, Embedded, Leaving
-from orchestrator.machine.environment import boot_id
-from orchestrator.machine.host import SAME_START_S, Identity, own_identity
+from orchestrator.machine.host import Identity, living, own_identity
 from orchestrator.running.executor import SessionLost, as_fault
 
 T = TypeVar("T")
@@ -98,25 +97,17 @@ class Host:
 
     def _asked(self, call: Callable[..., T], *arguments: Any) -> T | None:
         try:
-            found: T = ask(ray.get, on_node(self.node_id, call, *arguments), timeout=ANSWER_TIMEOUT_S)
+            answer: T = ask(ray.get, on_node(self.node_id, call, *arguments), timeout=ANSWER_TIMEOUT_S)
         except RayError:
             self.is_lost = True
             return None
-        return found
+        return answer
 
 
 def is_alive(process: Identity) -> bool:
     """Return whether a process of this machine lives, and does not end within moments."""
-    try:
-        found = psutil.Process(process.pid)
-        if process.boot_id != boot_id() or abs(found.create_time() - process.created_s) > SAME_START_S:
-            return False
-        found.wait(ENDS_S)
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.TimeoutExpired:
-        return found.is_running() and found.status() != psutil.STATUS_ZOMBIE
-    return False
+    _, left = psutil.wait_procs(living(process.pid, process.created_s, process.boot_id), timeout=ENDS_S)
+    return any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in left)
 
 
 class RayJob(Generic[T]):

@@ -30,9 +30,8 @@ CONNECT_TIMEOUT_S = 5.0
 START_S = 60.0
 LOOK_AGAIN_S = 0.02
 PREFIX = "tq-"
-# Ray rewrites 127.0.0.1 to the host's own address, and leaves the rest of the loopback range as it
-# is.
-LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
+# Ray rewrites 127.0.0.1 to the host's own address, and leaves the rest of the loopback range as it is.
+LOOPBACK = "127.0.0.2"
 TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - the variable
 # One for all embedded Rays of a process: Ray's core keeps the first that a process has used.
 OWN_TOKEN = secrets.token_hex(32)
@@ -233,7 +232,7 @@ def started_ray() -> Iterator[Head]:
 
     command = [sys.executable, "-P", str(Path(__file__).with_name("head.py")), str(folder), LOOPBACK]
     try:
-        with Keeper(command, log=log, on_end=lost) as keeper:
+        with log.open("wb") as file, Keeper(command, log=file, on_end=lost) as keeper:
             keeper.remove_at_end(folder.parent)
             yield Head(keeper, folder, log)
     finally:

@@ -253,15 +253,11 @@ class RayExecutor:
             ask(ray.kill, handle)
 
 
-def end_with_server(pid: int, created_s: float | None, boot_id: str | None, server_s: float) -> bool:
-    """Wait until a timed process of this machine is gone, and after it the server that it has started, which may take ``server_s``.
-
-    Kill what stays, and return whether the process is gone.
-    """
-    gone = end_process(pid, created_s, boot_id, CLOSE_TIMEOUT_S)
+def end_with_server(pid: int, created_s: float | None, boot_id: str | None, server_s: float) -> None:
+    """Wait until a timed process of this machine is gone, killed where it stays, and then the server that it has started."""
+    end_process(pid, created_s, boot_id, CLOSE_TIMEOUT_S)
     if server_s:
         await_keepers(pid, created_s, server_s)
-    return gone
 
 
 def _reserved(trial: Trial, machine: Machine) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from orchestrator.machine.cores import CAN_PIN, Quota, allowed_cores, parse_cores, read_quota
+from orchestrator.machine.cores import Quota, allowed_cores, parse_cores, read_quota
 from orchestrator.machine.environment import environment, nvml, read_text, told_by_driver
 from orchestrator.machine.host import Machine, read_machine
 from orchestrator.machine.turn import TurnState, read_turn
@@ -120,13 +120,12 @@ def read_noise(duration_s: float = DURATION_S) -> Noise:
     """Time the work on the highest core allowed: the lowest serve most interrupts. The thread's mask is put back afterwards."""
     before = allowed_cores()
     core, refused = before[-1], ""
-    if CAN_PIN:
-        try:
-            os.sched_setaffinity(0, {core})
-        except OSError as error:
-            refused = error.strerror or type(error).__name__
     try:
-        read_back = allowed_cores() if CAN_PIN else ()
+        os.sched_setaffinity(0, {core})
+    except OSError as error:
+        refused = error.strerror or type(error).__name__
+    try:
+        read_back = allowed_cores()
         time_kernel(WARMUP)
         started_ns, counters = time.perf_counter_ns(), read_counters((core,))
         times: list[int] = []
@@ -137,8 +136,7 @@ def read_noise(duration_s: float = DURATION_S) -> Noise:
         fields = (read_text(Path("/proc/thread-self/stat")) or "").rpartition(")")[2].split()
         ran_on = int(fields[PROCESSOR_FIELD]) if len(fields) > PROCESSOR_FIELD else None
     finally:
-        if CAN_PIN:
-            os.sched_setaffinity(0, before)
+        os.sched_setaffinity(0, before)
     times.sort()
     return Noise(
         core=core,

@@ -9,8 +9,6 @@ from pathlib import Path
 from orchestrator.contracts import InputError
 from orchestrator.machine.environment import read_text
 
-CAN_PIN = hasattr(os, "sched_setaffinity")
-
 # Read by numerical libraries when they are imported; set before that, from the process's own
 # environment.
 THREAD_VARIABLES = (
@@ -39,9 +37,7 @@ class ThreadMask:
 
 def allowed_cores() -> tuple[int, ...]:
     """Return the cores this process may use."""
-    if CAN_PIN:
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return tuple(range(os.cpu_count() or 1))
+    return tuple(sorted(os.sched_getaffinity(0)))
 
 
 def choose_cores(wanted: int | Iterable[int] | None, allowed: Iterable[int]) -> tuple[int, ...]:

@@ -1,13 +1,14 @@
 """The machine and the software a trial ran on: recorded, shown, never part of an id."""
 
 import importlib.metadata
+import os
 import platform
 import re
 import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -124,12 +125,24 @@ def read_text(path: Path) -> str | None:
         return None
 
 
+def first_bytes(path: str | Path, count: int) -> bytes:
+    """Return how a kernel's file begins, nothing where it tells nothing: what follows may be many lines long."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return b""
+    try:
+        return os.read(file, count)
+    except OSError:  # its process has ended meanwhile, or the kernel keeps no figures
+        return b""
+    finally:
+        os.close(file)
+
+
 def memory_peak_bytes() -> int:
     """Return the largest resident size this process has had."""
-    with suppress(OSError), open("/proc/self/status", "rb", buffering=0) as status:  # noqa: PTH123 - asked twice a round
-        if found := re.search(rb"VmHWM:\s+(\d+)", status.read(4096)):
-            return int(found[1]) * 1024
-    return psutil.Process().memory_info().rss
+    found = re.search(rb"VmHWM:\s+(\d+)", first_bytes("/proc/self/status", 4096))
+    return int(found[1]) * 1024 if found else psutil.Process().memory_info().rss
 
 
 def same_interpreter(one: str, other: str) -> bool:

@@ -8,6 +8,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -179,27 +180,22 @@ def own_identity() -> Identity:
     return Identity(os.getpid(), socket.gethostname(), boot_id(), psutil.Process().create_time())
 
 
-def end_process(pid: int, created_s: float | None, boot: str | None, patience_s: float) -> bool:
-    """Wait until a process of this machine is gone, kill it where it stays, and return whether it is gone.
-
-    Another process that has got the same id meanwhile, or after a reboot, is left alone.
-    """
-    if boot is not None and boot != boot_id():
-        return True
-    try:
+def living(pid: int, created_s: float | None, boot: str | None) -> list[psutil.Process]:
+    """Return a process of this machine, alone; none where it is gone, or another has got its id meanwhile or after a reboot."""
+    with suppress(psutil.Error, FileNotFoundError):
         process = psutil.Process(pid)
-        if created_s is None or abs(process.create_time() - created_s) > SAME_START_S:
-            return True
-        try:
-            process.wait(patience_s)
-        except psutil.TimeoutExpired:
+        if boot in (None, boot_id()) and created_s is not None and abs(process.create_time() - created_s) <= SAME_START_S:
+            return [process]
+    return []
+
+
+def end_process(pid: int, created_s: float | None, boot: str | None, patience_s: float) -> None:
+    """Wait until a process of this machine is gone, and kill it where it stays."""
+    _, left = psutil.wait_procs(living(pid, created_s, boot), timeout=patience_s)
+    for process in left:
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             process.kill()
-            process.wait(patience_s)
-    except (psutil.NoSuchProcess, FileNotFoundError):
-        return True
-    except (psutil.TimeoutExpired, psutil.AccessDenied):
-        return False
-    return True
+    psutil.wait_procs(left, timeout=patience_s)
 
 
 MIB = 2**20

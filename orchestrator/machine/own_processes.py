@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 import psutil
 
-from orchestrator.machine.environment import boot_id, read_text
-from orchestrator.machine.host import SAME_START_S, Identity
+from orchestrator.machine.environment import first_bytes, read_text
+from orchestrator.machine.host import Identity, living
 
 NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 # Fields of /proc/PID/stat, counted from the state after the name.
@@ -58,11 +58,11 @@ def divide(parents: Mapping[int, int], roots: Iterable[int], own: int) -> OwnPro
 
 
 def _below(parents: Mapping[int, int], roots: Iterable[int]) -> set[int]:
-    found, left = set(roots) & set(parents), True
+    below, left = set(roots) & set(parents), True
     while left:
-        more = {pid for pid, parent in parents.items() if parent in found} - found
-        found, left = found | more, bool(more)
-    return found
+        more = {pid for pid, parent in parents.items() if parent in below} - below
+        below, left = below | more, bool(more)
+    return below
 
 
 class Kin:
@@ -85,16 +85,13 @@ class Kin:
 
 
 def read_parents(known: Mapping[int, int] = MappingProxyType({})) -> dict[int, int]:
-    """Return the parent of each process of this machine; nothing where the system does not tell.
+    """Return the parent of each process of this machine.
 
     A process has the parent that is ``known``, as long as that lives: when it ends, another takes its place.
     """
-    try:
-        pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - half the time of paths
-    except OSError:
-        return {}
-    found = {pid: known[pid] for pid in pids if known.get(pid) in pids}
-    return found | {pid: int(fields[PARENT]) for pid in pids - found.keys() if (fields := _stat(pid))}
+    pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - half the time of paths
+    kept = {pid: known[pid] for pid in pids if known.get(pid) in pids}
+    return kept | {pid: int(fields[PARENT]) for pid in pids - kept.keys() if (fields := _stat(pid))}
 
 
 def read_cpu_ns(pids: Iterable[int]) -> dict[int, int]:
@@ -103,16 +100,7 @@ def read_cpu_ns(pids: Iterable[int]) -> dict[int, int]:
 
 
 def _stat(pid: int) -> list[bytes]:
-    try:
-        file = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
-    except OSError:
-        return []
-    try:
-        return os.read(file, 1024).rpartition(b")")[2].split()
-    except OSError:  # it ended meanwhile
-        return []
-    finally:
-        os.close(file)
+    return first_bytes(f"/proc/{pid}/stat", 1024).rpartition(b")")[2].split()
 
 
 def roots_beside(driver: Identity) -> tuple[int, ...]:
@@ -128,12 +116,9 @@ def roots_beside(driver: Identity) -> tuple[int, ...]:
             above = raylet.parent()
             beside = [] if above is None else [process for process in above.children() if process.name() == HEAD]
             roots += [process.pid for process in beside if _session(process) == _session(raylet)]
-    with suppress(psutil.Error, FileNotFoundError):
-        if driver.boot_id == boot_id() and abs(psutil.Process(driver.pid).create_time() - driver.created_s) <= SAME_START_S:
-            roots.append(driver.pid)
-    return tuple(roots)
+    return (*roots, *(process.pid for process in living(driver.pid, driver.created_s, driver.boot_id)))
 
 
 def _session(process: psutil.Process) -> str | None:
-    found = SESSION.search(" ".join(process.cmdline()))
-    return found[0] if found else None
+    match = SESSION.search(" ".join(process.cmdline()))
+    return match[0] if match else None

@@ -111,20 +111,8 @@ class Turn:
         return _read(turn)[1] or "another campaign"
 
 
-def check_turn() -> None:
-    """Raise InputError if the turn could not be taken, whoever has it now."""
-    _turn_now()
-
-
-def read_turn() -> TurnState:
-    """Return which turn is in force here, and who has it. Takes nothing and raises nothing."""
-    try:
-        return _turn_now()
-    except InputError as error:
-        return TurnState(str(common_folder_path() or own_folder_path()), every_user=False, problem=str(error))
-
-
-def _turn_now() -> TurnState:
+def check_turn() -> TurnState:
+    """Return which turn is in force here, and who has it. Raises InputError if it could not be taken, whoever has it now."""
     common = common_folder_path()
     every_user, opened = False, _open_turn()
     holder = None if _flock(opened[1], fcntl.LOCK_EX) else (_read(opened[1])[1] or "another campaign")
@@ -134,6 +122,14 @@ def _turn_now() -> TurnState:
             other = other_user(descriptor, common)
             holder = holder if other is None else holder_named(other, common)
     return TurnState(str(common or own_folder_path()), every_user, holder)
+
+
+def read_turn() -> TurnState:
+    """Return the same, with why the turn could not be taken in the place of an error."""
+    try:
+        return check_turn()
+    except InputError as error:
+        return TurnState(str(common_folder_path() or own_folder_path()), every_user=False, problem=str(error))
 
 
 def _open_turn() -> tuple[int, int]:

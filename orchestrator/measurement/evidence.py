@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.machine.cores import read_throttle_files
-from orchestrator.machine.environment import read_text
+from orchestrator.machine.environment import first_bytes, read_text
 from orchestrator.machine.own_processes import Kin, OwnProcesses, read_cpu_ns
 from orchestrator.measurement.device import MemoryPeaks
 
@@ -85,7 +85,7 @@ def read_counters(cores: tuple[int, ...], throttle_files: Sequence[Path] = (), o
     usage = resource.getrusage(resource.RUSAGE_SELF)
     busy, steal, interrupts = 0, 0, None
     named = {b"cpu%d" % core for core in cores}
-    *whole, cut = _first_bytes("/proc/stat", CORES_BYTES).split(b"\n")
+    *whole, cut = first_bytes("/proc/stat", CORES_BYTES).split(b"\n")
     for line in [*whole, *([cut] if cut.startswith(b"intr ") else [])]:
         name, *figures = line.split(maxsplit=10)
         if name == b"cpu":
@@ -96,7 +96,7 @@ def read_counters(cores: tuple[int, ...], throttle_files: Sequence[Path] = (), o
         elif name == b"intr" and len(figures) > 1:
             interrupts = int(figures[0])
             break
-    scheduled, pressure = _first_bytes(SCHEDULED).split(), _first_bytes(PRESSURE).split()
+    scheduled, pressure = first_bytes(SCHEDULED, LONGEST_LINE).split(), first_bytes(PRESSURE, LONGEST_LINE).split()
     return Counters(
         usage.ru_nvcsw, usage.ru_nivcsw, usage.ru_minflt, usage.ru_majflt,
         time.process_time_ns(), steal * NS_PER_TICK, busy * NS_PER_TICK,
@@ -118,27 +118,13 @@ def read_throttled(files: Sequence[Path]) -> tuple[int | None, int | None]:
         return None, None
     periods = lasted_ns = 0
     for file in files:
-        for line in _first_bytes(file, STAT_BYTES).splitlines():
+        for line in first_bytes(file, STAT_BYTES).splitlines():
             name, _, figure = line.partition(b" ")
             if name == b"nr_throttled":
                 periods += int(figure)
             elif name in NS_OF_THROTTLED:
                 lasted_ns += int(figure) * NS_OF_THROTTLED[name]
     return periods, lasted_ns
-
-
-def _first_bytes(path: str | Path, count: int = LONGEST_LINE) -> bytes:
-    """Return how a file of the kernel begins, nothing where there is none: what follows may be many lines long."""
-    try:
-        file = os.open(path, os.O_RDONLY)
-    except OSError:
-        return b""
-    try:
-        return os.read(file, count)
-    except OSError:  # a kernel may have the file and keep no figures
-        return b""
-    finally:
-        os.close(file)
 
 
 def difference(before: Counters, after: Counters) -> dict[str, int | None]:

@@ -5,7 +5,6 @@ has. The clock and the wait are given, so that the same code runs on a virtual c
 """
 
 import ctypes
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -202,7 +201,7 @@ def waiting(idle: Literal["sleep", "spin"], spin_ns: int, clock: Clock = time.pe
     """Return a wait for moments of ``time.perf_counter_ns``, to be called in the thread that asks for it.
 
     ``sleep`` sleeps down to ``spin_ns`` before the moment, by the kernel's absolute timer and without its slack of 50 us; then it spins.
-    ``spin`` spins all the time. Where there is no such timer, the sleep is Python's own. One that ``gives_way`` lets other threads of the
+    ``spin`` spins all the time. One that ``gives_way`` lets other threads of the
     process go on while it spins: a spin that does not would stand in their times.
     """
 
@@ -214,7 +213,7 @@ def waiting(idle: Literal["sleep", "spin"], spin_ns: int, clock: Clock = time.pe
 
     if idle == "spin":
         return spin
-    sleep_until = _kernel_sleep() if sys.platform == "linux" else lambda moment: time.sleep(max(0, moment - clock()) / SECOND_NS)
+    sleep_until = _kernel_sleep()
 
     def wait_until(moment: int) -> int:
         wake = moment - spin_ns

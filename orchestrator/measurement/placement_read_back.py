@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.configuration.config import Trial
 from orchestrator.contracts import InputError
 from orchestrator.machine import environment
-from orchestrator.machine.cores import CAN_PIN, THREAD_VARIABLES, allowed_cores, check_pinning, read_quota, read_threads
+from orchestrator.machine.cores import THREAD_VARIABLES, allowed_cores, check_pinning, read_quota, read_threads
 from orchestrator.machine.host import numa_cores
 
 MEASURING = "the thread that measures may use cores"
@@ -26,10 +26,7 @@ POLICIES = ("SCHED_OTHER", "SCHED_BATCH", "SCHED_IDLE", "SCHED_FIFO", "SCHED_RR"
 
 def read_own() -> dict[str, Any]:
     """Return what the thread that measures has of its own: cores, niceness, scheduling policy, and the threads of frameworks."""
-    policy = None
-    if hasattr(os, "sched_getscheduler"):
-        number = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
-        policy = next((name for name in POLICIES if getattr(os, name, None) == number), str(number))
+    policy = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
     torch = sys.modules.get("torch")
     threads = {}
     if torch is not None and hasattr(torch, "get_num_threads"):
@@ -37,7 +34,7 @@ def read_own() -> dict[str, Any]:
     return {
         "measuring_cores": list(allowed_cores()),
         "niceness": os.getpriority(os.PRIO_PROCESS, 0),
-        "scheduling_policy": policy,
+        "scheduling_policy": next((name for name in POLICIES if getattr(os, name) == policy), str(policy)),
         "framework_threads": threads,
     }
 
@@ -95,7 +92,7 @@ def read_placement(
     by the thread that times. Raises InputError if a thread that computes is on
     another core, or the runtime has another number of threads.
     """
-    masks = read_threads() if CAN_PIN else []
+    masks = read_threads()
     computing = check_pinning(cores, allowed, masks, moved, threading.get_native_id()) if pinned else masks
     quota = read_quota()
     found = dict(facts.get("threads", {}))

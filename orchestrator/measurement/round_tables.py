@@ -1,7 +1,5 @@
 """From stamps and answers to Arrow tables. Pure: a live process and what a dead one left come to the same."""
 
-import hashlib
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -366,9 +364,3 @@ def changed_answers(kind: str, first: Sequence[Any], now: Sequence[Any], unanswe
         return None
     _, prediction = schema.ANSWERS.get(kind, (None, None))
     return pa.table({"sample": pa.array(changed, pa.int32()), "prediction": pa.array([now[index] for index in changed], prediction)})
-
-
-def digest_answers(answers: Sequence[Any]) -> str:
-    """Return the SHA-256 of all answers in order of sample."""
-    text = json.dumps(answers, separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,5 +1,7 @@
 """What is timed of a trial: rounds in a closed loop, streams under load, and what is asked untimed before they count."""
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Collection, Sequence
 from copy import deepcopy
@@ -159,7 +161,8 @@ class TimedRounds:
         kind = self.trial.task.kind
         with round_tables.right_form(kind, f"the answers of model {self.trial.model.name}"):
             changed = round_tables.changed_answers(kind, self.first_answers, answers, unanswered)
-            digest = round_tables.digest_answers(answers)
+            text = json.dumps(answers, separators=(",", ":"), sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
         return changed, {"prediction_digest": digest, "different_answers": 0 if changed is None else changed.num_rows}
 
     def lead_in(self, number: int) -> dict[str, int | None]:

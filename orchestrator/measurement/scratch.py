@@ -104,8 +104,7 @@ class Scratch:
                 f"{path}: {size} bytes of stamps do not fit ({error.strerror}): free space there, make it writable, or raise `ulimit -f`"
             )
             raise InputError(message, "unreadable", value=size) from error
-        if hasattr(mmap, "MADV_DONTFORK"):  # a copy of the process that a model forks dies at its first stamp, and writes none of ours
-            self._map.madvise(mmap.MADV_DONTFORK)
+        self._map.madvise(mmap.MADV_DONTFORK)  # a copy of the process that a model forks dies at its first stamp, and writes none of ours
         whole = memoryview(self._map).cast("q")
         self.header, self.stamps = whole[:HEADER], whole[HEADER:]
         self._zeros = bytes(8 * STAMPS * batches)

@@ -67,7 +67,7 @@ class Worker:
         self._cache_dir = cache_dir
         self._clock, self._monotonic = clock, monotonic
         self._roots = roots
-        self._pin = pin and cores.CAN_PIN
+        self._pin = pin
         self._allowed = cores.allowed_cores()
         self._cores = cores_offered(trial.system, self._allowed, numa_cores(), socket.gethostname())
         self._threads = trial.system.threads or len(self._cores)

@@ -59,6 +59,12 @@ class Terminal:
             self.line()
         self.prose(table.note.strip(), "dim italic")
 
+    def tables(self, tables: Iterable[Table]) -> None:
+        """Print tables, with an empty line after each."""
+        for table in tables:
+            self.table(table)
+            self.line()
+
     def line(self, text: str = "") -> None:
         """Print one line as it is, however long."""
         self.lines([Text(printable(text))])

@@ -153,7 +153,7 @@ class TimedProcess:
 
     def __init__(self, executor: Executor, trial: Trial, trial_id: str, keep_log: Callable[[int, str], None]) -> None:
         self.number = 0
-        self._opened = 0
+        self._opened: int
         self._keep_log = keep_log
         self._executor = executor
         self._trial = trial

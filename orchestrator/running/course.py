@@ -164,10 +164,6 @@ class Course:
         self._unasked.clear()
         return decision
 
-    def store(self, rounds: Rounds) -> None:
-        """Store rounds that were taken in."""
-        self.book.store_rounds(rounds)
-
     def store_left(self, left: Stamps, fault: Fault) -> None:
         """Store the round in flight of a process that has died, or the rounds of its stream, as far as it came."""
         assert self._judge is not None
@@ -175,7 +171,7 @@ class Course:
         samples = self._judge.samples.num_rows
         rounds = rounds_left(self._trial, left, self.next_round, samples, fault.process, outcome, fault.message, self.visit)
         self.take(rounds)
-        self.store(rounds)
+        self.book.store_rounds(rounds)
 
     def stop(self, reason: str | None) -> None:
         """Record why the trial stops."""

@@ -6,6 +6,7 @@ from itertools import groupby
 
 from orchestrator.configuration.config import Trial
 from orchestrator.configuration.fields import DTYPE_BYTES
+from orchestrator.contracts import by_key
 from orchestrator.machine.host import Machine
 from orchestrator.stats.constants import PAUSE
 from orchestrator.storage.records import PlannedTrial
@@ -59,8 +60,9 @@ def in_parts(
     in_visits = [planned for planned in trials if planned.state == "planned" and planned.trial.measurement.rounds_per_visit is not None]
     with_server = [planned for planned in in_visits if planned.trial.server.is_started]
     in_visits = [planned for planned in in_visits if not planned.trial.server.is_started]
-    for (_, exclusive), members in _by_machine(in_visits, places).items():
-        machine = places[members[0].match_key][1]
+    machines = {key: machine for key, (_, machine) in places.items()}
+    for (_, exclusive, _), members in _by_machine(in_visits, machines).items():
+        machine = machines[members[0].match_key]
         held = {planned.trial_id: Counter(held_bytes(planned.trial, places[planned.match_key][0]) | {PROCESSES: 1}) for planned in members}
         sizes = {HOST: machine.memory_bytes, **machine.device_memory}
         room = {name: SHARE * size for name, size in sizes.items() if size is not None} | {PROCESSES: MOST_PROCESSES}
@@ -73,10 +75,10 @@ def in_parts(
     if len(with_server) + len(in_visits) > 1:
         first = max(parts.values(), default=0) + 1
         parts.update({planned.trial_id: first + number for number, planned in enumerate(with_server)})
-        for members in _by_machine(with_server, places).values():
+        for members in _by_machine(with_server, machines).values():
             one = "the trial that starts a server is"
             who = one if len(members) == 1 else f"{len(members)} trials that start a server each are"
-            host = places[members[0].match_key][1].host
+            host = machines[members[0].match_key].host
             lines.append(f"{host}: {who} measured apart from all others, since a server does not sleep between visits")
     return tuple(planned.model_copy(update={"part": parts.get(planned.trial_id, 0)}) for planned in trials), tuple(lines)
 
@@ -87,23 +89,16 @@ def cycles_of(trials: Sequence[PlannedTrial], machines: Mapping[str, Machine]) -
     It is 0 where visits follow one another too closely to be units. ``machines`` are those of the trials by match key, ``trials`` such as
     `in_parts` returns. Those that share their machine (``exclusive: false``) are taken to take turns with each other.
     """
-    found: dict[tuple[str, bool, int], list[PlannedTrial]] = {}
-    for planned in trials:
-        if planned.state == "planned" and planned.trial.measurement.rounds_per_visit is not None:
-            host = (machine := machines[planned.match_key]).boot_id or machine.host
-            found.setdefault((host, planned.trial.system.exclusive, planned.part), []).append(planned)
-    cycles = {one.trial_id: max(len(of_one), 1 + one.trial.measurement.pause) for of_one in found.values() for one in of_one}
+    in_visits = [one for one in trials if one.state == "planned" and one.trial.measurement.rounds_per_visit is not None]
+    together = _by_machine(in_visits, machines).values()
+    cycles = {one.trial_id: max(len(of_one), 1 + one.trial.measurement.pause) for of_one in together for one in of_one}
     return {trial_id: cycle if cycle >= 1 + PAUSE else 0 for trial_id, cycle in cycles.items()}
 
 
-def _by_machine(
-    trials: Iterable[PlannedTrial], places: Mapping[str, tuple[Inspection, Machine]]
-) -> dict[tuple[str, bool], list[PlannedTrial]]:
-    found: dict[tuple[str, bool], list[PlannedTrial]] = {}
-    for planned in trials:
-        machine = places[planned.match_key][1]
-        found.setdefault((machine.boot_id or machine.host, planned.trial.system.exclusive), []).append(planned)
-    return found
+def _by_machine(trials: Iterable[PlannedTrial], machines: Mapping[str, Machine]) -> dict[tuple[str, bool, int], list[PlannedTrial]]:
+    """Return the trials of each machine that share it or do not, part by part; before there are parts, all are of one."""
+    hosts = {key: machine.boot_id or machine.host for key, machine in machines.items()}
+    return by_key(trials, lambda one: (hosts[one.match_key], one.trial.system.exclusive, one.part))
 
 
 def _fits(held: Iterable[Counter[str]], room: Mapping[str, float]) -> bool:

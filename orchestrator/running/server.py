@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import psutil
 
@@ -25,16 +26,16 @@ from orchestrator.configuration.config import Trial
 from orchestrator.configuration.environment_values import Secret
 from orchestrator.configuration.server import ServerSettings, filled
 from orchestrator.contracts import CUT, InputError, shortened
-from orchestrator.machine.cores import CAN_PIN, THREAD_VARIABLES, allowed_cores, check_server_threads
+from orchestrator.machine.cores import THREAD_VARIABLES, allowed_cores, check_server_threads
 from orchestrator.machine.environment import distribution_version
 from orchestrator.machine.host import numa_cores, server_cores_offered
 from orchestrator.measurement.failures import SERVER_ENDED, TrialFailed, tracebacks_kept
 from orchestrator.measurement.scratch import companion_path, open_own
 from orchestrator.measurement.worker import Worker
-from orchestrator.running.keeper import Keeper, described
+from orchestrator.running.keeper import Keeper
 from orchestrator.storage.handover import Prepared, Rounds
 from orchestrator.storage.records import SERVER_STARTED
-from orchestrator.subject.server import headers_of, token_of
+from orchestrator.subject.server import headers_of, reason, token_of
 
 READY_EVERY_S = 0.05
 # How long one look may take whether the server is ready.
@@ -54,56 +55,40 @@ RAY = "RAY_"
 
 @dataclass(frozen=True)
 class Order:
-    """What the keeper is told: a command with every name filled in, on which cores, with which environment, logging where."""
+    """A server's commands with every name filled in, its cores and its environment."""
 
     command: tuple[str, ...]
+    version_command: tuple[str, ...]
     cores: tuple[int, ...]
     environment: Mapping[str, str]
-    stop_s: float
-    log: Path
 
 
-def order_of(settings: ServerSettings, cores: Sequence[int], inherited: Mapping[str, str], log: Path, cache: Path) -> Order:
+def order_of(settings: ServerSettings, cores: Sequence[int], inherited: Mapping[str, str], cache: Path) -> Order:
     """Return the order for a server whose URL has its port (pure).
 
     ``cores`` are those that it is pinned to, ``inherited`` is the environment of the timed process, ``cache`` a folder for derived files.
     """
-    values = _words_of(settings, cores, cache)
+    parts, count = settings.parts, len(cores) or os.cpu_count() or 1
+    known = {"cache": cache, "cores": count, "host": parts.hostname, "port": parts.port, "python": sys.executable, "url": settings.url}
+    values = {**settings.settings, **known}
     threads = dict.fromkeys(THREAD_VARIABLES, str(len(cores))) if cores else {}
     kept = {name: value for name, value in inherited.items() if name not in NOT_INHERITED and not name.startswith(RAY)}
     own = {name: filled(value, values) for name, value in settings.environment.items()}
-    command = tuple(filled(word, values) for word in settings.command or ())
-    return Order(command, tuple(cores), {**kept, **threads, "RAY_USAGE_STATS_ENABLED": "0", **own}, settings.stop_s, log)
-
-
-def _words_of(settings: ServerSettings, cores: Sequence[int], cache: Path) -> dict[str, object]:
-    """Return what the names in a command stand for."""
-    parts, count = settings.parts, len(cores) or os.cpu_count() or 1
-    known = {"cache": cache, "cores": count, "host": parts.hostname, "port": parts.port, "python": sys.executable, "url": settings.url}
-    return {**settings.settings, **known}
-
-
-def ready_url(settings: ServerSettings) -> str:
-    """Return the URL that is asked until it answers 200."""
-    named = settings.ready_url
-    if named is None:
-        return str(settings.url)
-    if not named.startswith("/"):
-        return filled(named, {"host": settings.parts.hostname, "port": settings.parts.port, "url": settings.url})
-    return settings.parts._replace(path=named).geturl()
+    command, version = (tuple(filled(word, values) for word in words or ()) for words in (settings.command, settings.version_command))
+    return Order(command, version, tuple(cores), {**kept, **threads, "RAY_USAGE_STATS_ENABLED": "0", **own})
 
 
 class Server:
-    """A server under a keeper. What it has written is quoted without its ``secret``.
+    """A server under a keeper, which writes into ``log``; that is quoted without its ``secret``.
 
     Raises InputError if it cannot be started. ``end`` must be called.
     """
 
-    def __init__(self, order: Order, secret: Secret) -> None:
-        self._log, self._secret = order.log, secret
-        open_own(order.log, "ab").close()
+    def __init__(self, order: Order, secret: Secret, log: Path, stop_s: float) -> None:
+        self._log, self._secret = log, secret
         try:
-            self.keeper = Keeper(order.command, order.environment, order.cores, order.log, order.stop_s)
+            with open_own(log, "ab") as file:
+                self.keeper = Keeper(order.command, order.environment, order.cores, file, stop_s)
         except OSError as error:
             raise InputError(
                 f"server.command={order.command[0]}: cannot be started ({error}); correct the command, or install the program",
@@ -117,12 +102,15 @@ class Server:
         """Wait until it says that it is ready, and return how long that took, in s. Raises TrialFailed if it does not in time, or ends."""
         began = time.monotonic()
         seen = "nothing answers"
-        url = ready_url(settings)
-        headers = headers_of(settings, self._secret)
+        named = {"host": settings.parts.hostname, "port": settings.parts.port, "url": settings.url}
+        url = urljoin(str(settings.url), filled(settings.ready_url or "", named))
+        request = urllib.request.Request(url, headers=headers_of(settings, self._secret))  # noqa: S310 - http(s), checked
+        trusted = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=settings.ca))
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), trusted)  # no proxy: the server is on this host
         while (passed_s := time.monotonic() - began) < settings.ready_s:
             if (how := self.how_it_ended()) is not None:
                 raise TrialFailed(f"{SERVER_ENDED} ({how}) before it was ready{self.last_words()}", "server died")
-            seen = answer_of(url, min(ASKED_S, max(0.1, settings.ready_s - passed_s)), settings.ca, headers)
+            seen = answer_of(opener, request, min(ASKED_S, max(0.1, settings.ready_s - passed_s)))
             if seen == "200":
                 return time.monotonic() - began
             time.sleep(READY_EVERY_S)
@@ -143,21 +131,16 @@ class Server:
         return []
 
 
-def answer_of(url: str, within_s: float, ca: str | None, headers: Mapping[str, str]) -> str:
-    """Return the status that a URL answers with, or why there is no answer. No proxy is asked: the server is on this host."""
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
-    if url.startswith("https:"):
-        handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca)))
-    request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - http(s), checked
+def answer_of(opener: urllib.request.OpenerDirector, request: urllib.request.Request, within_s: float) -> str:
+    """Return the status that a request is answered with, or why there is no answer."""
     try:
-        with urllib.request.build_opener(*handlers).open(request, timeout=within_s) as answer:
+        with opener.open(request, timeout=within_s) as answer:
             return str(answer.status)
     except urllib.error.HTTPError as error:
         error.close()
         return f"status {error.code}"
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        return shortened(str(getattr(reason, "strerror", None) or reason), SHOWN)
+        return shortened(reason(getattr(error, "reason", error)), SHOWN)
 
 
 def with_port(settings: ServerSettings) -> ServerSettings:
@@ -189,17 +172,15 @@ def started(trial: Trial, log: Path, cache: Path) -> tuple[Server, ServerSetting
     TrialFailed
         if it ends, or is not ready in time.
     """
-    allowed = allowed_cores()
-    cores = server_cores_offered(trial.server, trial.system, allowed, numa_cores(), socket.gethostname()) if CAN_PIN else ()
+    cores = server_cores_offered(trial.server, trial.system, allowed_cores(), numa_cores(), socket.gethostname())
     settings = with_port(trial.server)
-    order = order_of(settings, cores, {**os.environ, "PYTHONPATH": importable()}, log, cache)
+    order = order_of(settings, cores, {**os.environ, "PYTHONPATH": importable()}, cache)
     secret = token_of(settings)
-    versions = versions_of(settings, order, cache, secret)
-    server = Server(order, secret)
+    versions = versions_of(settings, order, secret)
+    server = Server(order, secret, log, settings.stop_s)
     try:
         ready_s = server.await_ready(settings)
-        if cores:
-            check_server_threads(cores, server.processes())
+        check_server_threads(cores, server.processes())
     except BaseException:
         server.end()
         raise
@@ -220,42 +201,40 @@ def started(trial: Trial, log: Path, cache: Path) -> tuple[Server, ServerSetting
 
 def importable() -> str:
     """Return the folders outside Python's own that this process imports from: a server in Python is to find the same modules."""
-    own = [Path(prefix).resolve() for prefix in {sys.prefix, sys.base_prefix}]
     places = [Path(place).resolve() for place in sys.path if place]
-    kept = [place for place in places if place.is_dir() and not any(place.is_relative_to(prefix) for prefix in own)]
-    return os.pathsep.join(map(str, dict.fromkeys(kept)))
+    own = [Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix)]
+    return os.pathsep.join(str(place) for place in places if not any(map(place.is_relative_to, own)))
 
 
-def versions_of(settings: ServerSettings, order: Order, cache: Path, secret: Secret) -> dict[str, Any]:
+def versions_of(settings: ServerSettings, order: Order, secret: Secret) -> dict[str, Any]:
     """Return the versions of the server's packages, and the first line that its own program for that prints."""
     found: dict[str, Any] = {}
     if settings.packages:
         owners = importlib.metadata.packages_distributions()
         names = {module: owners.get(module.partition(".")[0], [module])[0] for module in settings.packages}
         found["packages"] = {name: distribution_version(name) for name in names.values()}
-    if settings.version_command:
-        values = _words_of(settings, order.cores, cache)
-        command = [filled(word, values) for word in settings.version_command]
+    if order.version_command:
         try:
             done = subprocess.run(  # noqa: S603 - the user's own command
-                command, env=dict(order.environment), capture_output=True, text=True, errors="replace", timeout=VERSION_S, check=False
+                order.version_command,
+                env=order.environment,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=VERSION_S,
+                check=True,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except (OSError, subprocess.SubprocessError) as error:
+            written = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else ""
+            told = secret.hide((written or str(error)).splitlines()[-1])
             raise InputError(
-                f"server.version_command={command[0]}: cannot be run ({error}); correct it or leave it out",
+                f"server.version_command={order.version_command[0]}: does not work ({shortened(told, SHOWN)}); install what is missing, "
+                "correct it, or leave it out",
                 "not_installed",
                 "server.version_command",
-                command[0],
+                order.version_command[0],
             ) from error
         lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
-        if done.returncode:
-            said = shortened(secret.hide(lines[-1]), SHOWN) if lines else "it prints nothing"
-            raise InputError(
-                f"server.version_command={command[0]}: ends with {described(done.returncode)} ({said}); install what is missing, or "
-                "correct it",
-                key="server.version_command",
-                value=command[0],
-            )
         found["version"] = shortened(secret.hide(lines[0]), SHOWN) if lines else "unknown"
     return found
 

@@ -26,7 +26,7 @@ from orchestrator.endings import Stopped
 Handler = Callable[[int, FrameType | None], Any]
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What wakes the main thread, also in the midst of a system call.
-RELAY = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2
+RELAY = signal.SIGRTMIN + 7
 # How long the main thread has to wake before it is woken again: a system call that is about to
 # begin is not cut short.
 AGAIN_S = 0.2

@@ -235,7 +235,7 @@ class TrialRun:
         decision = course.decide() if course.is_due else Decision(False)
         if not (decision.stop or self._stop.is_set() or late or self._process.session.shares_machine):
             calls.ask_ahead(course.round_s, course.may_stop_at)
-        course.store(rounds)
+        course.book.store_rounds(rounds)
         self._observer.round_done(self._planned, course.next_round, course.round_s)
         if decision.stop:
             return self._stopped(course, decision.reason)

@@ -109,7 +109,7 @@ PLACEMENT = ("boot_id", "cores", "threads", "niceness", "scheduling_policy", "me
 LARGEST_CHANGE = 0.1
 
 
-def quality_flags(facts: Mapping[str, Any], ideal: float, other_categories: bool = False) -> tuple[str, ...]:
+def quality_flags(facts: Mapping[str, Any], ideal: float, other_categories: bool) -> tuple[str, ...]:
     """Return the flags of a model as it was loaded: one that differs from eager PyTorch, is never right, or has classes of its own."""
     difference, tolerance = facts.get("largest_difference"), facts.get("tolerance")
     differs = difference is not None and tolerance is not None and difference > tolerance

@@ -284,7 +284,6 @@ def write_link(link: Path, target: Path) -> None:
     """Point a symbolic link at ``target`` by a relative path, in one step. Raises InputError if it is no link."""
     if link.exists() and not link.is_symlink():
         raise InputError(f"{link} is to be a link to the newest results but is something else: move it away", "exists")
-    link.parent.mkdir(parents=True, exist_ok=True)
     draft = draft_of(link)
     draft.unlink(missing_ok=True)
     draft.symlink_to(os.path.relpath(os.path.realpath(target), os.path.realpath(link.parent)))

@@ -112,10 +112,6 @@ class TrialFolder:
     def answers(self) -> Path:
         return self.within("predictions")
 
-    def server_log(self, process: int) -> Path:
-        """What a server has written that the trial's process of this number had started, as text."""
-        return self.within(f"server-{process}.log")
-
     def server_logs(self) -> list[Path]:
         """Return the logs of servers that there are, by the number of their process; other files are none, whatever their names."""
         found = {int(match[1]): path for match, path in _named(self.path, SERVER_LOG) if path.is_file()}

@@ -19,7 +19,6 @@ from orchestrator.storage.stored_form import PARQUET, PARQUET_OF_TIMINGS, ROW_GR
 FORMS = {"timings": schema.TIMINGS, "rounds": schema.ROUNDS}
 OPTIONS = {"timings": PARQUET_OF_TIMINGS, "rounds": PARQUET}
 NUMBERS = pa.schema([schema.TIMINGS.field(name) for name in ("round", "sample")])
-ATTEMPTS = 40
 
 
 def both(folder: TrialFolder, least: int = 0, form: pa.Schema = schema.TIMINGS) -> tuple[pa.Table, pa.Table]:
@@ -27,7 +26,7 @@ def both(folder: TrialFolder, least: int = 0, form: pa.Schema = schema.TIMINGS) 
 
     Raises InputError for what is damaged, double or lost, such as fewer rounds than ``least``.
     """
-    for _ in range(ATTEMPTS):
+    while True:
         rows = parts(folder.within("rounds"))  # first: a round's timings are written before its row
         timed = parts(folder.within("timings"))
         try:
@@ -35,7 +34,6 @@ def both(folder: TrialFolder, least: int = 0, form: pa.Schema = schema.TIMINGS) 
         except (FileNotFoundError, InputError):  # unless a running driver has merged the parts meanwhile
             if (timed, rows) == (parts(folder.within("timings")), parts(folder.within("rounds"))):
                 raise
-    raise InputError(f"{folder.path} changes while it is read: read it again when its campaign has ended", "in_use", value=folder.path)
 
 
 def rounds(folder: TrialFolder, least: int = 0) -> pa.Table:

@@ -251,7 +251,7 @@ RANGES = {
 def refuse_out_of_range(table: pa.Table) -> None:
     """Raise ValueError for a value of conforming timings, or of rounds, that lies out of its column's range."""
     for name, column in zip(table.column_names, table.columns, strict=True):
-        if name in RANGES and column.null_count < len(column):
+        if name in RANGES:
             least, most = RANGES[name]
             values = pc.list_flatten(column) if pa.types.is_list(column.type) else column
             if values is not column and values.null_count:
@@ -271,7 +271,6 @@ TYPES = {
     "list": pa.list_(pa.string()),
     "map": pa.map_(pa.string(), pa.float64()),
 }
-IN_WORDS = {"float": "float64", "list": "list of strings", "map": "numbers by name"}
 
 
 @dataclass(frozen=True)
@@ -309,13 +308,3 @@ LABELS = (
 def schema_of(columns: Iterable[Column]) -> pa.Schema:
     """Return the Parquet schema of columns."""
     return pa.schema([pa.field(one.name, TYPES[one.type.removesuffix("?")], nullable=one.type.endswith("?")) for one in columns])
-
-
-def columns_in_markdown(columns: Iterable[Column]) -> str:
-    """Return columns as docs/reference/tables.md lists them."""
-    lines = ["| column | type | meaning |", "|---|---|---|"]
-    for one in columns:
-        kind = one.type.removesuffix("?")
-        words = IN_WORDS.get(kind, str(TYPES[kind])) + (", or null" if kind != one.type else "")
-        lines.append(f"| `{one.name}` | {words} | {one.meaning} |")
-    return "\n".join([*lines, ""])

@@ -150,7 +150,7 @@ def _column(present: Mapping[str, pa.ChunkedArray], field: pa.Field, rows: int) 
     if not field.nullable and column.null_count:
         raise ValueError(f"column {field.name!r} holds nulls and may not")
     if not pa.types.is_dictionary(field.type):
-        cast = column if column.type == field.type else column.cast(field.type)
+        cast = column.cast(field.type)
         if pa.types.is_timestamp(field.type):
             for end in pc.min_max(cast).values():
                 end.as_py()  # raises for a year that no calendar of Python has

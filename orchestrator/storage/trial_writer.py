@@ -3,7 +3,6 @@
 import errno
 import os
 import struct
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -52,7 +51,7 @@ class TrialWriter:
     appended so far, by this and earlier drivers. Only ``CampaignWriter``, which holds the campaign's lock, makes one.
     """
 
-    def __init__(self, folder: TrialFolder, clock: Callable[[], float] = time.monotonic, least: int = 0) -> None:
+    def __init__(self, folder: TrialFolder, clock: Callable[[], float], least: int) -> None:
         self._folder = folder
         self._clock = clock
         for place in (folder.path.parent, folder.path):
@@ -128,7 +127,7 @@ class TrialWriter:
 
     def write_server_log(self, process: int, text: str) -> None:
         """Write what the server has written that a process of the trial had started."""
-        write_text(self._folder.server_log(process), text)
+        write_text(self._folder.within(f"server-{process}.log"), text)
 
     def append(self, timings: pa.RecordBatch | pa.Table, rows: pa.RecordBatch | pa.Table) -> None:
         """Store rounds: columns of ``schema.TIMINGS`` in order of round and sample, and one row of ``schema.ROUNDS`` each.
@@ -154,7 +153,14 @@ class TrialWriter:
         """
         if self._waiting:
             # A part of timings whose twin could not be written holds these rounds: it is written again, under its name.
-            timed, rows = self._checked()
+            try:
+                timed = pa.concat_tables([conform(timings, schema.TIMINGS) for timings, _ in self._waiting])
+                rows = pa.concat_tables([conform(rows, schema.ROUNDS) for _, rows in self._waiting])
+                check_rounds(timed, rows)
+            except ValueError:
+                self.rounds -= sum(len(rows) for _, rows in self._waiting)
+                self._waiting.clear()
+                raise
             write_parquet(self._folder.within("timings") / part_name(self._next_part), used(timed), **PARQUET_OF_TIMINGS)
             write_parquet(self._folder.within("rounds") / part_name(self._next_part), used(rows))
             self._next_part += 1
@@ -162,17 +168,6 @@ class TrialWriter:
             self._due_s = self._clock() + FLUSH_EVERY_S
         with Held.parent_of(self._folder.waiting) as around, suppress(FileNotFoundError):
             os.unlink(self._folder.waiting.name, dir_fd=around)
-
-    def _checked(self) -> tuple[pa.Table, pa.Table]:
-        try:
-            timed = pa.concat_tables([conform(timings, schema.TIMINGS) for timings, _ in self._waiting])
-            rows = pa.concat_tables([conform(rows, schema.ROUNDS) for _, rows in self._waiting])
-            check_rounds(timed, rows)
-        except ValueError:
-            self.rounds -= sum(len(rows) for _, rows in self._waiting)
-            self._waiting.clear()
-            raise
-        return timed, rows
 
     def finish(self) -> None:
         """Flush, and merge all parts. More rounds may still follow."""
@@ -207,7 +202,7 @@ def rounds_waiting(path: Path) -> Iterator[tuple[pa.Table, pa.Table]]:
     while at <= len(content):
         length, checksum = HEAD.unpack_from(content, at - HEAD.size)
         found = content[at : at + length]
-        if len(found) < length or zlib.crc32(found) != checksum:
+        if not length or zlib.crc32(found) != checksum:  # nothing but zeros may follow after a loss of power
             return
         timings, rows = unpacked(found)
         yield timings, rows

@@ -7,7 +7,7 @@ import shlex
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -35,18 +35,6 @@ from orchestrator.storage.trial_writer import TrialWriter
 
 # How an empty list reads at this depth; no text within the document holds a line break.
 NO_TRIALS = '\n "trials": []'
-
-
-def trial_text(planned: PlannedTrial) -> str:
-    """Return one trial as it stands in the list of trials."""
-    return "  " + json_text(planned.model_dump(mode="json")).replace("\n", "\n  ")
-
-
-def campaign_text(record: CampaignRecord, trials: Iterable[str]) -> str:
-    """Return the sealed text of a record whose trials have these texts; its own are not looked at."""
-    texts = ",\n".join(trials)
-    rest = json_text(record.model_copy(update={"trials": ()}).model_dump(mode="json"))
-    return sealed_json(rest.replace(NO_TRIALS, f'\n "trials": [\n{texts}\n ]', 1) if texts else rest)
 
 
 # ``campaign.json`` is written once in so many seconds at most.
@@ -269,9 +257,11 @@ class CampaignWriter:
         started = self._clock()
         for trial_id, planned in self._planned.items():
             if trial_id not in self._texts:
-                self._texts[trial_id] = trial_text(planned)
-        record = self._record.model_copy(update={"under_way": under_way})
-        write_text(self.directory / CAMPAIGN, campaign_text(record, map(self._texts.__getitem__, self._planned)))
+                self._texts[trial_id] = "  " + json_text(planned.model_dump(mode="json")).replace("\n", "\n  ")
+        text = json_text(self._record.model_copy(update={"under_way": under_way, "trials": ()}).model_dump(mode="json"))
+        if trials := ",\n".join(map(self._texts.__getitem__, self._planned)):
+            text = text.replace(NO_TRIALS, f'\n "trials": [\n{trials}\n ]', 1)
+        write_text(self.directory / CAMPAIGN, sealed_json(text))
         ended = self._clock()
         self._under_way = under_way
         self._next_write_at = ended + max(WRITE_EVERY_S, (ended - started) / WRITING_SHARE)

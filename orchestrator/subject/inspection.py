@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.configuration.config import RuntimeConfig, Target, TaskConfig, Trial
+from orchestrator.configuration.config import RuntimeConfig, Target, Trial
 from orchestrator.configuration.environment_values import path_options
 from orchestrator.configuration.fields import DeviceKind
 from orchestrator.contracts import InputError, Model, Sample, Task
@@ -143,13 +143,11 @@ class Inspector:
             lambda: self._check_server(trial),
         )
         missing = tuple(str(complaint) for complaint in map(_complaint, steps) if complaint is not None)
-        if not missing:
-            subject = self.open(trial)
-            return Look(subject.inspection, (), subject.model.fetches() if hasattr(subject.model, "fetches") else None)
+        inspection, fetches = UNKNOWN if missing else self.open(trial).inspection, None
         with suppress(InputError):
             model, _ = self._model(trial, model_options)
-            return Look(UNKNOWN, missing, model.fetches() if hasattr(model, "fetches") else None)
-        return Look(UNKNOWN, missing)
+            fetches = model.fetches() if hasattr(model, "fetches") else None
+        return Look(inspection, missing, fetches)
 
     def _check_load(self, trial: Trial, samples: int) -> str | None:
         """Return the digest of the file of arrival times, where there is one. Raises InputError for a schedule that cannot be drawn."""
@@ -184,11 +182,9 @@ class Inspector:
 
     def _task(self, trial: Trial, options: Mapping[str, Any]) -> OpenTask:
         key = json.dumps([trial.task.model_dump(), options], sort_keys=True, default=str)
-        if key not in self._tasks:
-            self._tasks[key] = self._open_task(trial.task, options)
-        return self._tasks[key]
-
-    def _open_task(self, config: TaskConfig, options: Mapping[str, Any]) -> OpenTask:
+        if key in self._tasks:
+            return self._tasks[key]
+        config = trial.task
         task: Task = resolve("task", config.target, options)
         with faults_of(f"task {config.name} ({config.target})"):
             task.check()
@@ -208,7 +204,8 @@ class Inspector:
                 slices=tuple(sorted({name for sample in samples for name in sample.slices})),
                 metrics=tuple(task.metrics),
             )
-            return task, samples, found, inspection
+        self._tasks[key] = task, samples, found, inspection
+        return self._tasks[key]
 
 
 def _complaint(step: Callable[[], object]) -> InputError | None:
@@ -221,22 +218,10 @@ def _complaint(step: Callable[[], object]) -> InputError | None:
 
 def check_runtime(runtime: RuntimeConfig, device: DeviceKind) -> None:
     """Raise InputError for the first module or program that a runtime needs and this machine lacks. Imports and starts none."""
-    for module in runtime.packages:
-        if importlib.util.find_spec(module) is None:
-            raise InputError(
-                f"runtime={runtime.name} needs the package {module}, which is not installed; install it or choose another",
-                "not_installed",
-                "runtime",
-                runtime.name,
-            )
-    for program in runtime.programs.get(device, ()):
-        if shutil.which(program) is None:
-            raise InputError(
-                f"runtime={runtime.name} needs the program {program}, which is not on PATH; install it or choose another",
-                "not_installed",
-                "runtime",
-                runtime.name,
-            )
+    programs = [program for program in runtime.programs.get(device, ()) if shutil.which(program) is None]
+    lacking = [f"package {module}, which is not installed" for module in runtime.packages if importlib.util.find_spec(module) is None]
+    for what in [*lacking, *(f"program {program}, which is not on PATH" for program in programs)]:
+        raise InputError(f"runtime={runtime.name} needs the {what}; install it or choose another", "not_installed", "runtime", runtime.name)
 
 
 def options_here(trial: Trial) -> tuple[dict[str, Any], dict[str, Any]]:

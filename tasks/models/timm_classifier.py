@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import math
 import os
@@ -11,7 +10,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from orchestrator.contracts import InputError, LoadContext, LoadedModel, first_line
+from orchestrator.contracts import InputError, LoadContext, LoadedModel, first_line, nearest
 from tasks.models.checkpoint import check_checkpoint, load_strictly, read_checkpoint
 from tasks.models.classifier import load_classifier
 from tasks.models.image_input import ImageInput
@@ -80,10 +79,8 @@ def build(architecture: str, class_count: int, arguments: Mapping[str, Any]) -> 
     import timm
 
     if not timm.is_model(architecture):
-        near = difflib.get_close_matches(architecture, timm.list_models(), 1)
-        hint = f"did you mean {near[0]}?" if near else "timm.list_models() lists them"
         raise InputError(
-            f"model.architecture={architecture} is no model of timm {timm.__version__}; {hint}",
+            f"model.architecture={architecture} is no model of timm {timm.__version__}; {nearest(architecture, timm.list_models())}",
             "unknown",
             "model.architecture",
             architecture,

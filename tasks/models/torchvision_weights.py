@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from orchestrator.contracts import InputError
+from orchestrator.contracts import InputError, nearest
 from tasks.models.checkpoint import check_checkpoint, read_checkpoint
 from tasks.packages import require_modules
 
@@ -59,10 +58,9 @@ class TorchvisionWeights:
 
         known = torchvision.models.list_models(module=module)
         if self.architecture not in known:
-            near = difflib.get_close_matches(self.architecture, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
             raise InputError(
-                f"model.architecture={self.architecture} is no {what} of torchvision {torchvision.__version__}; {hint}",
+                f"model.architecture={self.architecture} is no {what} of torchvision {torchvision.__version__}; "
+                f"{nearest(self.architecture, known)}",
                 "unknown",
                 "model.architecture",
                 self.architecture,

@@ -14,7 +14,7 @@ from orchestrator.configuration.analysis import AnalysisConfig
 from orchestrator.stats.stopping import RoundObservation, make_rule
 from orchestrator.stats.times import Clock
 from orchestrator.storage.records import Stopping, TrialRecord
-from orchestrator.storage.schema import columns_in_markdown, schema_of
+from orchestrator.storage.schema import schema_of
 
 MINE = (
     Column("count", "int32", "how many"),
@@ -34,7 +34,6 @@ def test_a_schema_follows_from_columns() -> None:
         pa.field("flags", pa.list_(pa.string()), nullable=False),
     ]
     assert schema_of(MINE).equals(pa.schema(fields))
-    assert "| `longest_ns` | int64, or null | the longest |" in columns_in_markdown(MINE)
 
 
 @pytest.mark.parametrize("name", tables())

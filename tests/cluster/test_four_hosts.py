@@ -40,7 +40,7 @@ print("answer:", json.dumps({"head": listed.pop(None), "listed": listed, "seen":
 
 LIST = """
 import os
-from ray._raylet import GcsClient
+from ray._raylet import GcsClient  # no public name asks a cluster for its nodes without joining it
 
 GcsClient(address=os.environ["TAIL_QUALITY_ADDRESS"]).get_all_node_info(timeout=30)
 """

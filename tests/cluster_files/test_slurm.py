@@ -118,17 +118,24 @@ class Ended:
 
 @pytest.fixture(scope="module")
 def jobs(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
-    """Three jobs side by side; SLURM looks twice a minute at what walltime is left, and the campaign on n3 lasts for longer than that."""
+    """Three jobs side by side; SLURM looks twice a minute at what walltime is left, and the campaign on n3 lasts for longer than that.
+
+    The signal of walltime reaches the job on n1 before its campaign has begun.
+    """
     folder = tmp_path_factory.mktemp("campaigns")
     few, many = ((f"measurement.min_rounds={count}", f"measurement.max_rounds={count}") for count in (10, 260))
     short = slurm.submit(folder / "short", *many, "system.labels.system=n3", nodelist="n3", time="9")
     plain = slurm.submit(folder / "plain", *few, "system.labels.system=n1", nodelist="n1")
     pair = slurm.submit(folder / "pair", *few, "system.labels.system=n1,n2", nodes="2", nodelist="n1,n2")
+    until(lambda: any(path.stat().st_size for path in folder.glob(f".tail-quality-{plain}/token")))
+    slurm.ask("scancel", "--batch", "--signal=TERM", plain)
     until(lambda: list(folder.glob("short/trials/*/rounds/part-*")) or slurm.has_ended(short))
     slurm.ask("scontrol", "update", f"JobId={short}", "TimeLimit=2")  # the script asks for its signal 120 s before the end
     until(lambda: slurm.job(short)["job_state"] == ["PENDING"] or slurm.has_ended(short))
     stopped = trials(folder / "short")
     slurm.ask("scontrol", "update", f"JobId={short}", "TimeLimit=9", "StartTime=now")
+    until(lambda: slurm.job(plain)["restart_cnt"] or slurm.has_ended(plain))
+    slurm.ask("scontrol", "update", f"JobId={plain}", "StartTime=now")
     return {
         "short": Ended(slurm.ended(short), folder / "short", stopped),
         "plain": Ended(slurm.ended(plain), folder / "plain", []),
@@ -136,7 +143,7 @@ def jobs(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> dict[str, En
     }
 
 
-@pytest.mark.parametrize(("name", "nodes", "restarts"), [("plain", ["n1"], 0), ("pair", ["n1", "n2"], 0), ("short", ["n3"], 1)])
+@pytest.mark.parametrize(("name", "nodes", "restarts"), [("plain", ["n1"], 1), ("pair", ["n1", "n2"], 0), ("short", ["n3"], 1)])
 def test_a_job_ends_when_its_campaign_is_done(jobs: dict[str, Ended], name: str, nodes: list[str], restarts: int) -> None:
     ended = jobs[name]
     written = Path(f"{ended.results}.log").read_text()

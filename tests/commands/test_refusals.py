@@ -52,7 +52,7 @@ NULL_MODEL = (*NULL, "model=echo")
         ("missing", "DIR", ["export", "a"]),
         ("conflict", None, ["compare", "--run", "model=echo", "measurement.repeat=2"]),
         ("not_found", None, ["compare", "--run", "nowhere", "model=echo"]),
-        ("not_found", None, ["compare", "a", "b", "--html=nowhere/page.html"]),
+        ("not_found", None, ["compare", "--run", "model.wrong=[3]", "model.wrong=[3]", *NULL_MODEL, "--html=nowhere/page.html"]),
         ("incomparable", None, ["compare", "--run", "model.wrong=[3]", "model.wrong=[3]", *NULL_MODEL, "--gate", "cluster=inline"]),
     ],
 )  # fmt: skip

@@ -20,7 +20,7 @@ from orchestrator.configuration.environment_values import Secret
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.machine.cores import allowed_cores, check_server_threads
 from orchestrator.measurement.failures import TrialFailed
-from orchestrator.running.keeper import Keeper, living_below
+from orchestrator.running.keeper import Keeper
 from orchestrator.running.server import Server, order_of, read_log, with_port
 
 pytestmark = [
@@ -33,13 +33,15 @@ import os, signal, subprocess, sys
 from pathlib import Path
 from orchestrator.running.keeper import Keeper
 
+signal.alarm(60)  # outlives by little a test that was killed
 folder = Path(sys.argv[1])
 asleep = "import sys, time; file = open(sys.argv[1]); time.sleep(600)"
 child = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', *sys.argv[1:]], start_new_session=True).pid, flush=True)"
 (folder / "log").touch()
 beside = subprocess.Popen([sys.executable, "-c", asleep, folder / "log"], start_new_session=True)
 # What the command starts goes to a session of its own, outlives it and writes over nothing that would tell whose it is.
-keeper = Keeper([sys.executable, "-c", child + "; import time; time.sleep(600)", asleep, str(folder / "log")], log=folder / "pids")
+pids = (folder / "pids").open("wb")
+keeper = Keeper([sys.executable, "-c", child + "; import time; time.sleep(600)", asleep, str(folder / "log")], log=pids)
 keeper.remove_at_end(folder)
 while not (pids := (folder / "pids").read_text()).endswith("\\n"):
     pass
@@ -73,24 +75,18 @@ def test_what_is_kept_goes_and_all_else_stays(left: tuple[Path, list[int]]) -> N
     assert psutil.Process(beside).is_running()
 
 
-def test_a_file_goes_and_a_link_does_not_lead_elsewhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [(), ("true",)])  # files stay where their command has ended, up to the end of the owner
+def test_a_file_goes_and_a_link_does_not_lead_elsewhere(tmp_path: Path, command: tuple[str, ...]) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "file").touch()
     (tmp_path / "link").symlink_to(elsewhere)
     (tmp_path / "stamps").touch()
-    with Keeper() as keeper:
+    with Keeper(command) as keeper:
+        keeper.how_it_ended(ENDLESS_S if command else 0)
         for name in ("link", "stamps", "missing"):
             keeper.remove_at_end(tmp_path / name)
-    assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
-    assert (elsewhere / "file").exists()
-
-
-def test_without_its_keeper_a_program_goes_on(tmp_path: Path) -> None:
-    with Keeper() as keeper:
-        assert keeper.own_pid is not None
-        os.kill(keeper.own_pid, signal.SIGKILL)
-        keeper.remove_at_end(tmp_path / "any")
+    assert {path.name for path in tmp_path.rglob("*")} == {"elsewhere", "file"}
 
 
 TINY = Path(__file__).parents[1] / "support" / "tiny_server.py"
@@ -114,10 +110,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def of(*words: str, ready: bool = True, **changes: object) -> tuple[Server, ServerSettings]:
         settings = settings_of(*words, **changes)
-        server = Server(order_of(settings, allowed_cores()[:1], os.environ, tmp_path / "log", Path()), Secret(""))
+        server = Server(order_of(settings, allowed_cores()[:1], os.environ, Path()), Secret(""), tmp_path / "log", settings.stop_s)
         begun.append(server)
         if ready:
-            server.await_ready(settings)
+            assert 0 <= server.await_ready(settings) <= ENDLESS_S
         return server, settings
 
     yield of
@@ -193,19 +189,14 @@ def test_a_killed_one_is_noticed_and_its_children_go(start: Start) -> None:
     assert gone(pids)
 
 
-def test_without_its_keeper_it_dies(start: Start) -> None:
+def test_without_its_keeper_it_dies_and_the_program_goes_on(start: Start, tmp_path: Path) -> None:
     server, _ = start("--children", "1")
     pids = server.processes()
     os.kill(server.keeper.own_pid, signal.SIGKILL)
     assert gone([server.keeper.pid])
     assert ended(server) == "its keeper was killed"
+    server.keeper.remove_at_end(tmp_path / "any")
     server.end()
     assert gone([server.keeper.pid])
     for pid in pids[1:]:  # in a session of its own, it is out of reach of all but the keeper
         os.kill(pid, signal.SIGKILL)
-
-
-def test_a_child_whose_parent_ends_while_one_looks_is_no_stranger() -> None:
-    """Process 2 has ended after 3 was looked at; 5 is nobody's here, and 6 a child of the keeper's own."""
-    table = {2: (1, False), 3: (2, True), 4: (3, True), 5: (9, True), 6: (1, True)}
-    assert sorted(living_below(1, table)) == [3, 4, 6]

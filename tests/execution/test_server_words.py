@@ -3,7 +3,9 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 from pydantic import ValidationError
 from refusals import refused
@@ -13,6 +15,7 @@ from orchestrator.configuration.fields import explain
 from orchestrator.configuration.server import ServerSettings
 from orchestrator.machine.host import server_cores_offered
 from orchestrator.machine.locks import open_own_folder
+from orchestrator.running.keeper import await_keepers
 from orchestrator.running.server import log_path, order_of, read_log, take_server_log
 
 STARTED = {"name": "tiny", "url": "http://127.0.0.1:8123", "command": ["serve", "--port", "{port}"]}
@@ -29,7 +32,7 @@ def test_names_stand_for_their_values_and_braces_of_json_stay() -> None:
         environment={"THREADS": "{cores}", "OMP_NUM_THREADS": "7"},
     )
     inherited = {"PATH": "/bin", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "RAY_ADDRESS": "local"}
-    order = order_of(asked, (0, 2, 3), inherited, Path("/log"), Path("/cache"))
+    order = order_of(asked, (0, 2, 3), inherited, Path("/cache"))
     assert order.command[2:] == ("--at=127.0.0.1:8123", "--batch", "8", '--more={"a": {}}', "--fast=true")
     assert order.environment["THREADS"] == "3"
     assert order.environment["OMP_NUM_THREADS"] == "7"  # the user's own word counts
@@ -113,3 +116,25 @@ def test_the_token_is_left_out_and_a_log_whose_token_is_unknown_too(log: Path, t
     log.write_text(written)
     assert TOKEN not in take_server_log(SETTINGS, tmp_path / "tail-quality-0-abc")
     assert not log.exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "owner", "started", "awaited"),
+    [
+        ("keeper.py", "7", "100.5", True),
+        ("keeper.py", "7", "101.0", True),
+        ("keeper.py", "7", "101.5", False),
+        ("keeper.py", "8", "100.0", False),
+        ("other.py", "7", "100.0", False),
+        ("keeper.py", "7", "no number", False),
+    ],
+)
+def test_only_the_keepers_of_one_program_are_awaited(
+    monkeypatch: pytest.MonkeyPatch, file: str, owner: str, started: str, awaited: bool
+) -> None:
+    process = SimpleNamespace(cmdline=lambda: ["python", "-ISP", f"/elsewhere/{file}", owner, started, "0.0", ""])
+    monkeypatch.setattr(psutil, "process_iter", lambda: [process])
+    found: list[object] = []
+    monkeypatch.setattr(psutil, "wait_procs", lambda processes, timeout: found.extend(processes))
+    await_keepers(7, 100.0, 1.0)
+    assert (found == [process]) is awaited

@@ -22,8 +22,6 @@ from orchestrator.storage.records import CampaignRecord, PlannedTrial
 from orchestrator.storage.trial_writer import TrialWriter
 from orchestrator.storage.writer import CampaignWriter
 
-pytestmark = pytest.mark.slow
-
 VICTIMS_SAMPLES = 7
 SCHEDULES = ("sequential", "visits")
 
@@ -139,7 +137,8 @@ STEPS: list[tuple[Any, str, str]] = [
 
 @pytest.mark.parametrize(
     ("owner", "name", "how", "schedule"),
-    [(*step, "visits") for step in STEPS] + [(*step, "sequential") for step in STEPS[::6]],
+    [pytest.param(*step, "visits", marks=() if step[2] == "lost" else pytest.mark.slow) for step in STEPS]
+    + [pytest.param(*step, "sequential", marks=pytest.mark.slow) for step in STEPS[::6]],
 )
 def test_whatever_breaks_in_one_trial_ends_it_alone(
     campaign: Any, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, how: str, schedule: str

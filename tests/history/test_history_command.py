@@ -141,7 +141,6 @@ def test_deadlines_of_too_few_rounds_were_certified_by_other_code(source: Path, 
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @needs_root
 def test_what_another_user_may_not_enter_hides_no_other_campaign() -> None:
     with tempfile.TemporaryDirectory() as folder:

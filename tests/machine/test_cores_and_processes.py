@@ -75,7 +75,6 @@ def test_threads_on_the_other_cores_do_not_compute() -> None:
 
 
 @pytest.mark.skipif(len(allowed_cores()) < 2, reason="needs 2 cores to tell pinned threads from others")
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this operating system cannot pin")
 @pytest.mark.slow
 def test_the_kernel_confirms_the_pinning() -> None:
     done = subprocess.run([sys.executable, "-c", PIN_IN_A_FRESH_PROCESS], capture_output=True, text=True, check=True)

@@ -1,17 +1,20 @@
 """What a timed process records beside its times: counters, peaks of memory and its first answers."""
 
 import mmap
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from null_trials import null_trial
 
-from orchestrator.machine.cores import allowed_cores
 from orchestrator.measurement import evidence
 from orchestrator.measurement.device import MemoryPeaks
-from orchestrator.measurement.evidence import Counters, GpuReading, combined, difference, read_counters
+from orchestrator.measurement.evidence import AroundRounds, Counters, difference, read_counters
+from orchestrator.measurement.failures import TrialFailed
 from orchestrator.measurement.worker import Worker
 from orchestrator.storage import schema
 
@@ -46,25 +49,56 @@ def test_the_program_s_own_processes_are_not_foreign() -> None:
     assert set(found) <= set(schema.ROUNDS.names)
 
 
-def test_quotas_of_both_versions_are_counted(tmp_path: Path) -> None:
-    (tmp_path / "v2").write_text("usage_usec 9\nuser_usec 5\nnr_periods 80\nnr_throttled 3\nthrottled_usec 250\nnr_bursts 0\n")
-    (tmp_path / "v1").write_text("nr_periods 10\nnr_throttled 4\nthrottled_time 7000\n")
-    for names, expected in (("v2",), (3, 250_000)), (("v1",), (4, 7000)), (("v1", "v2"), (7, 257_000)), ((), (None, None)):
-        counters = read_counters(allowed_cores(), [tmp_path / name for name in names])
-        assert (counters.throttled_periods, counters.throttled_ns) == expected
+STAT = b"cpu  1 20 300 7 9 4000 50000 5 6 0\ncpu0 1 1 1 1 1 1 1 900 0 0\ncpu1 1 1 1 1 1 1 1 30 0 0\ncpu12 1 1 1 1 1 1 1 4\n"
 
 
-def test_what_the_kernel_does_not_count_is_null(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "schedstat").write_bytes(b"8000 300 2\n")
-    (tmp_path / "pressure").write_bytes(b"some avg10=91.63 avg60=85.99 avg300=71.52 total=69868\nfull avg10=0.00 total=0\n")
-    monkeypatch.setattr(evidence, "SCHEDULED", tmp_path / "schedstat")
-    monkeypatch.setattr(evidence, "PRESSURE", tmp_path / "pressure")
-    counters = read_counters(allowed_cores())
-    assert (counters.run_delay_ns, counters.cpu_pressure_ns) == (300, 69_868_000)
-    for path in tmp_path.iterdir():
-        path.unlink()
-    counters = read_counters(allowed_cores())
-    assert (counters.run_delay_ns, counters.cpu_pressure_ns) == (None, None)
+V1, V2 = b"nr_periods 10\nnr_throttled 4\nthrottled_time 7000\n", b"usage_usec 9\nnr_throttled 3\nthrottled_usec 250\nnr_bursts 0\n"
+
+
+@pytest.mark.parametrize(
+    ("stat", "scheduled", "pressure", "quotas", "found"),
+    [
+        (
+            STAT + b"intr 77 5 6\nintr 9 1\n",
+            b"8000 300 2\n",
+            b"some a=9 b=8 c=7 total=69868\n",
+            [V1, V2],
+            (34, 77, 300, 69_868_000, 7, 257_000),
+        ),
+        (STAT + b"intr 77 5", b"8000 300", b"some a=9 b=8 c=7 total=1", [V1], (34, 77, 300, 1000, 4, 7000)),
+        (STAT + b"intr 77", b"8000", b"some a=9 b=8 c=7", [V2], (34, None, None, None, 3, 250_000)),
+        (STAT.replace(b"30 0 0", b"") + b"cpu1", b"", b"", [], (4, None, None, None, None, None)),
+    ],
+    ids=["whole", "cut behind", "cut within", "an old kernel"],
+)
+def test_counters_are_those_of_the_kernel_and_null_where_it_has_none(
+    monkeypatch: pytest.MonkeyPatch, stat: bytes, scheduled: bytes, pressure: bytes, quotas: list[bytes], found: tuple[int | None, ...]
+) -> None:
+    files = {"/proc/stat": stat, evidence.SCHEDULED: scheduled, evidence.PRESSURE: pressure, **{Path(str(text)): text for text in quotas}}
+    monkeypatch.setattr(evidence, "first_bytes", lambda path, most: files[path][:most])
+    counters, tick_ns = read_counters((1, 12), [Path(str(text)) for text in quotas]), 10**9 // os.sysconf("SC_CLK_TCK")
+    assert counters.busy_ns == 54_321 * tick_ns
+    kernel = (counters.interrupts, counters.run_delay_ns, counters.cpu_pressure_ns, counters.throttled_periods, counters.throttled_ns)
+    assert (counters.steal_ns // tick_ns, *kernel) == found
+
+
+@pytest.mark.parametrize(("garbage", "expected"), [(False, [2, "off", "on", 0, "off", "on", 2, "off", "on"]), (True, ["on"] * 3)])
+def test_garbage_is_collected_before_what_is_timed_and_not_within(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, garbage: bool, expected: list[object]
+) -> None:
+    done: list[object] = []
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now, process_time_ns=time.process_time_ns)
+    collector = SimpleNamespace(collect=done.append, disable=lambda: done.append("off"), enable=lambda: done.append("on"))
+    for name, value in {"time": clock, "gc": collector, "FREQUENCIES": f"{tmp_path}/{{}}"}.items():
+        monkeypatch.setattr(evidence, name, value)
+    monkeypatch.setattr(os, "getloadavg", lambda: (1.5, 2.5, 3.5))
+    (tmp_path / "0").write_text("1000000\n")
+    (tmp_path / "1").write_text("2500000\n")
+    around = AroundRounds((0, 1, 2), (), (), 0, garbage)
+    for clock.now in (100.0, 100.125, 100.25):
+        around.begin()
+        row = around.end(around.counters())
+    assert (done, row["frequency_mhz"], row["load_1m"]) == (expected, 1750, 1.5)
 
 
 MIB = 2**20
@@ -80,8 +114,7 @@ def test_a_peak_is_that_of_what_was_timed_and_is_not_forgotten() -> None:
                 block[page] = 1
         found.append(peaks.read()["resident_peak_bytes"] or 0)
     before, during, after = found
-    assert during - before > 60 * MIB
-    assert during - after > 60 * MIB
+    assert during - max(before, after) > 60 * MIB
     assert peaks.resident_bytes >= during
 
 
@@ -104,15 +137,17 @@ def test_nothing_is_asked_between_the_first_and_the_last_stamp_of_a_round(
     row = worker._rounds.run(0).rows.to_pylist()[0]
     assert asked == ["begin", *["clock"] * 14, "read"]  # four a sample, and two around them all
     assert 0 < row["resident_peak_bytes"] <= worker.read_back()["peak_memory_bytes"]
-    assert (row["gpu_memory_bytes"], row["gpu_allocated_peak_bytes"]) == (None, None)
+    assert (row["gpu_memory_bytes"], row["gpu_allocated_peak_bytes"], row["incomplete"]) == (None, None, False)
     assert (cold["first_inference_ns"], cold["first_total_ns"]) == (1_000, 3_000)
     assert cold["peak_memory_bytes"] > MIB
 
 
-@pytest.mark.parametrize(("held", "together"), [((3, 4), 7), ((3, None), None), ((None, None), None), ((5,), 5)])
-def test_what_is_held_on_several_gpus_is_known_if_each_says_it(held: tuple[int | None, ...], together: int | None) -> None:
-    found = combined([GpuReading(1.0, 1.0, 1.0, 0, frozenset(), own) for own in held])
-    assert found["gpu_memory_bytes"] == together
+@pytest.mark.parametrize("most", [0, 1])
+def test_more_errors_in_the_warm_up_than_may_be_are_refused(null_targets: Path, tmp_path: Path, most: int) -> None:
+    with pytest.raises(TrialFailed, match=rf"raised on 2 of 20 samples .*max_errors={most}\), first on number-1: RuntimeError"):
+        Worker(
+            null_trial(model={"raises_on": [1, 2]}, measurement={"max_errors": most}), 0, tmp_path / "stamps", tmp_path, pin=False
+        ).prepare()
 
 
 @pytest.mark.parametrize(
@@ -129,6 +164,8 @@ def test_who_shared_a_batch_with_a_failing_sample_is_asked_alone(
 ) -> None:
     blocks = {**varies, "measurement": {"batch": 4, "max_errors": 99, **varies.get("measurement", {})}}
     trial = null_trial(model={"wrong": [7], "raises_on": [5]}, task={"count": 10}, **blocks)
-    found = Worker(trial, 0, tmp_path / "stamps", tmp_path, pin=False).prepare().samples.column("prediction").to_pylist()
+    prepared = Worker(trial, 0, tmp_path / "stamps", tmp_path, pin=False).prepare()
+    assert prepared.warmup.column("start_gap_ns").null_count < 20, "warm-up is a closed loop, whatever the load"
+    found = prepared.samples.column("prediction").to_pylist()
     assert {sample for sample, answer in enumerate(found) if answer is None} == unanswered
     assert all(answer is None or answer[0] == (8 if sample == 7 else sample) for sample, answer in enumerate(found))

@@ -1,5 +1,6 @@
 """Stamps become rows; in a stream every arrival has one fate, whether the process lived or was killed."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from null_trials import null_trial
 from virtual_clock import VirtualClock
 
 from orchestrator.configuration.config import Trial
-from orchestrator.contracts import Sample
+from orchestrator.contracts import Reply, Sample
 from orchestrator.measurement import round_tables
 from orchestrator.measurement.failures import Stamps, TrialFailed
 from orchestrator.measurement.last_words import rounds_left
@@ -22,33 +23,62 @@ from orchestrator.storage import schema
 from orchestrator.subject.schedule import Schedule, schedule_of
 
 TWO_BATCHES = np.array([[100, 110, 130, 160], [170, 190, 220, 260]], dtype=np.int64)
+REPLIES = [
+    Reply({}, b"", [], 110, 115, 130, first_token_ns=120, last_token_ns=128, tokens=3, gaps_ns=[4, 4]),
+    Reply({}, b"", [], 190, 200, 220),
+]
 
 
 def test_all_samples_of_a_batch_carry_its_times() -> None:
-    batch = round_tables.timings_batch([Timed(3, TWO_BATCHES, [[2, 0], [1]], cuda_ns=[7, 9])])
+    batch = round_tables.timings_batch([Timed(3, TWO_BATCHES, [[2, 0], [1]], {}, [7, 9], REPLIES)])
 
     assert batch.schema.equals(schema.TIMINGS)
-    assert batch.column("round").to_pylist() == [3, 3, 3]
-    assert batch.column("sample").to_pylist() == [0, 1, 2]
-    assert batch.column("preprocess_ns").to_pylist() == [10, 20, 10]
-    assert batch.column("inference_ns").to_pylist() == [20, 30, 20]
-    assert batch.column("postprocess_ns").to_pylist() == [30, 40, 30]
-    assert batch.column("start_gap_ns").to_pylist() == [None, 10, None]
-    assert batch.column("outcome").to_pylist() == ["ok"] * 3
-    assert batch.column("cuda_inference_ns").to_pylist() == [7, 9, 7]
+    expected = {
+        "round": [3, 3, 3],
+        "sample": [0, 1, 2],
+        "preprocess_ns": [10, 20, 10],
+        "inference_ns": [20, 30, 20],
+        "postprocess_ns": [30, 40, 30],
+        "start_gap_ns": [None, 10, None],
+        "outcome": ["ok"] * 3,
+        "cuda_inference_ns": [7, 9, 7],
+        "headers_ns": [5, 10, 5],
+        "first_token_ns": [10, None, 10],
+        "last_token_ns": [18, None, 18],
+        "tokens": [3, None, 3],
+        "token_gaps_ns": [[4, 4], None, [4, 4]],
+    }
+    assert batch.select([*expected]).to_pydict() == expected
 
 
 def test_a_sample_that_raised_has_no_durations() -> None:
     stamps = TWO_BATCHES.copy()
     stamps[0, :3] = 0
 
-    batch = round_tables.timings_batch([Timed(0, stamps, [[0], [1]], {0: "ValueError"})])
-    assert batch.column("cuda_inference_ns").null_count == 2
-    assert batch.column("outcome").to_pylist() == ["error", "ok"]
-    assert batch.column("inference_ns").to_pylist() == [None, 30]
-    assert batch.column("start_gap_ns").to_pylist() == [None, 10]
-    refused = round_tables.timings_batch([Timed(0, TWO_BATCHES, [[0], [1]], {1: "an answer of another form"})])
-    assert refused.column("outcome").to_pylist() == ["ok", "error"]
+    batch = round_tables.timings_batch([Timed(0, stamps, [[0], [1]], {0: "ValueError"}, replies=[REPLIES[0], None])])
+    expected = {
+        "cuda_inference_ns": [None, None],
+        "outcome": ["error", "ok"],
+        "inference_ns": [None, 30],
+        "start_gap_ns": [None, 10],
+        "headers_ns": [None, None],
+        "token_gaps_ns": [None, None],
+    }
+    assert batch.select([*expected]).to_pydict() == expected
+
+
+def test_rounds_together_are_what_each_is_alone() -> None:
+    same, other = [[0, 3], [1, 2]], [[2, 1], [3, 0]]
+    rounds = [
+        Timed(4, TWO_BATCHES, other, cuda_ns=[7, 9]),
+        Timed(5, TWO_BATCHES + 200, same, {1: "an answer of another form"}),
+        Timed(6, TWO_BATCHES + 500, same, cuda_ns=[3, 5]),
+        Timed(7, TWO_BATCHES + 900, other),
+        Timed(8, TWO_BATCHES + 1300, same),
+    ]
+    together = round_tables.timings_batch(rounds).to_pylist()
+    assert together == [row for one in rounds for row in round_tables.timings_batch([one]).to_pylist()]
+    assert [row["outcome"] for row in together[4:8]] == ["ok", "error", "ok", "ok"]
 
 
 def test_answers_are_spread_over_samples() -> None:
@@ -150,9 +180,12 @@ def test_arrivals_are_conserved(service: Service, seed: int, raises: int | None)
     assert {*ramp.column("ramp").to_pylist()} <= {True}
     assert all(rows.column("sample").to_pylist() == list(range(SAMPLES)) for rows in rounds)
     outcomes = [outcome for rows in (ramp, *rounds) for outcome in rows.column("outcome").to_pylist()]
-    assert outcomes.count("ok") == int(((stamps[:, 3] > 0) & (stamps[:, 0] > 0)).sum())
-    assert outcomes.count("error") == int(((stamps[:, 3] > 0) & (stamps[:, 0] == 0)).sum())
-    assert outcomes.count("dropped") == int((stamps[:, 3] <= 0).sum())
+    served, started = stamps[:, 3] > 0, stamps[:, 0] > 0
+    assert [outcomes.count(name) for name in ("ok", "error", "dropped")] == [
+        (served & started).sum(),
+        (served & ~started).sum(),
+        (~served).sum(),
+    ]
     assert min(stored.rows.column("duration_ns").to_pylist()) >= 0
 
 
@@ -172,7 +205,6 @@ def test_what_a_killed_process_leaves_has_every_arrivals_fate(service: Service, 
     assert 1 <= everything.count("timeout") <= service.most
     kept = stamps[: len(everything)]
     assert everything.count("ok") == int((kept[:, 0] > 0).sum())
-    assert len(everything) == sum(everything.count(name) for name in schema.OUTCOMES)
     assert rounds.rows.column("incomplete")[-1].as_py()
     assert {*rounds.rows.column("overloaded").to_pylist()} == {False}
     assert sum(map(len, rounds.errors.values())) == outcomes.count("timeout")
@@ -182,14 +214,23 @@ def test_rows_hold_arrival_wait_and_stages() -> None:
     schedule = Schedule(np.array([0, 10, 20, 30]), np.array([1, 0, 1, 0]), ramp=0, round_size=2)
     stamps = np.array([[1000, 1005, 1025, 1030], [1030, 1031, 1041, 1042], [0, 0, 0, -1], [1050, 1051, 1052, 1053]])
     found = Stream(schedule, stamps, ORIGIN)
-    stored = found.rounds(4, 2, (10**18, 0), {"process": 0, "visit": 0}, {})
+    stored = found.rounds(4, 2, (10**18, 7), {"process": 0, "visit": 0}, {})
     rows = stored.timings.to_pylist()
     first, second = rows[:2], rows[2:]
     assert [(row["sample"], row["arrival_ns"], row["queue_ns"], row["inference_ns"]) for row in first] == [(0, 10, 20, 10), (1, 0, 0, 20)]
     assert (second[1]["outcome"], second[1]["arrival_ns"], second[1]["queue_ns"]) == ("dropped", 20, None)
     assert (second[0]["start_gap_ns"], second[0]["queue_ns"], second[0]["round"]) == (8, 20, 5)
     assert found.ends_ns.tolist() == [1000, 1042, 1053]
-    assert stored.rows.column("incomplete").to_pylist() == [False, False]
+    together = replace(found, lanes=2).rounds(4, 2, (10**18, 0), {"process": 0, "visit": 0}, {}).timings
+    assert ([row["start_gap_ns"] for row in rows], together.column("start_gap_ns").null_count) == ([0, None, 8, None], 4)
+    expected = {
+        "incomplete": [False, False],
+        "started_monotonic_ns": [7, 49],
+        "duration_ns": [42, 11],
+        "stream_started_monotonic_ns": [7, 7],
+    }
+    assert stored.rows.select([*expected]).to_pydict() == expected
+    assert [moment.timestamp() for moment in stored.rows.column("started_at").to_pylist()] == [10**9] * 2
     assert [found.last_round(arrived) for arrived in range(5)] == [0, 0, 0, 1, 1]
 
 

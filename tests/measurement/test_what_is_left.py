@@ -5,6 +5,7 @@ import os
 import signal
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from null_trials import null_trial
 
 from orchestrator.measurement.failures import Stamps, TrialFailed, refuse_impossible
 from orchestrator.measurement.last_words import keep_crashes, rounds_left, take_last_words
-from orchestrator.measurement.scratch import STAMPS_PREFIX, Scratch, crash_path, remove_stale, scratch_root
+from orchestrator.measurement.scratch import STAMPS_PREFIX, Scratch, crash_path, read_scratch, remove_stale, scratch_root
 from orchestrator.measurement.worker import Worker
 
 
@@ -50,6 +51,30 @@ def test_stamps_go_a_day_after_a_process_that_is_dead_has_written_them(tmp_path:
         os.utime(path, (0, time.time() - age_s))
     remove_stale(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {f"{STAMPS_PREFIX}{2**30}-80000", f"{STAMPS_PREFIX}{os.getpid()}-90000"}
+
+
+@pytest.mark.parametrize(
+    ("words", "tail", "left", "said"),
+    [
+        ([7, 1, 50, 60, 3, 0, 1, 2, 3, 4], b"", [7, 50, 60, 3, 1, 2, 3, 4], None),
+        ([7, 1, 50, 0, 3, 0, 1, 2, 3, 4], b"", None, None),
+        ([7, 0, 50, 60, 3, 0], b"", None, None),
+        ([7, 1, 50, 60, 3], b"", None, None),
+        ([7, -1, 50], b"1234567", None, None),
+        ([7, 1, 50, 60, 3, 0, 1, 2, 3, 4], b"5", None, "81 bytes, which is no size for 1 batches"),
+        ([7, 1, 50, 60, 3, 0, 1, 2, 3], b"", None, "no size for 1 batches"),
+        ([7, -1, 50, 60, 3, 0], b"", None, "no size for -1 batches"),
+    ],
+)
+def test_only_a_whole_file_of_stamps_is_read(
+    tmp_path: Path, words: list[int], tail: bytes, left: list[int] | None, said: str | None
+) -> None:
+    path = tmp_path / "stamps"
+    path.touch(0o600)
+    path.write_bytes(np.array(words, dtype=np.int64).tobytes() + tail)
+    with nullcontext() if said is None else pytest.raises(TrialFailed, match=said):
+        found = read_scratch(path)
+        assert (found and [found.round, found.monotonic_ns, found.wall_ns, found.origin_ns, *found.stamps[0]]) == left
 
 
 WHOLE = [[10, 12, 15, 16], [17, 18, 20, 20], [20, 21, 22, 23]]
@@ -98,14 +123,7 @@ def test_stamps_that_somebody_else_wrote_never_become_times(null_targets: Path, 
     worker = Worker(null_trial(task={"count": 3}), 0, tmp_path / "stamps", tmp_path, pin=False)
     worker.prepare()
     worker.run_rounds(0, 1, 0)
-    read = Scratch.array
-
-    def rewritten(scratch: Scratch) -> np.ndarray:
-        for place in range(12):
-            scratch.stamps[place] = 1_000 * (place + 1)
-        return read(scratch)
-
-    monkeypatch.setattr(Scratch, "array", rewritten)
+    monkeypatch.setattr(Scratch, "array", lambda scratch: 1_000 * np.arange(1, 13).reshape(3, 4))
     with pytest.raises(TrialFailed, match="batch 0 overlaps"):
         worker.run_rounds(1, 1, 0)
 

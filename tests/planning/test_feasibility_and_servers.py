@@ -71,7 +71,7 @@ def test_what_the_machine_has_is_feasible(make_trial: MakeTrial, inspection: Ins
             "model small: its weights take 1.0 GiB in bf16, cuda:0 of box has 0.5 GiB; choose another system",
         ),
         ({"measurement__batch": 21}, "measurement.batch=21: there are 20 samples only"),
-        ({"task__memory_limit": 999}, "task.preload=bytes: the samples take"),
+        ({"task__memory_limit": 999}, "task.preload=bytes: the samples take 0.0 MiB of 0.0 MiB; raise task.memory_limit, or "),
     ],
 )
 def test_what_the_machine_lacks_is_named(

@@ -38,8 +38,9 @@ def test_kinds_that_differ_and_runtimes_that_are_not_offered_are_left_out_once(m
 
 
 def test_what_cannot_be_paired_is_refused(make_trial: MakeTrial) -> None:
-    with refused("unsupported"):
+    with refused("unsupported") as caught:
         pair_up([make_trial(task__kind="texts"), make_trial(runtime__name="tensorflow")])
+    assert str(caught.value).endswith("(and 1 more pairs)")
     with refused("conflict", "task.classes", 1000):
         pair_up([make_trial(model__classes=10, task__classes=1000)])
     pair_up([make_trial(model__classes=10), make_trial(task__classes=10), make_trial(model__classes=10, task__classes=10)])
@@ -55,7 +56,6 @@ def test_repeats_come_one_round_of_all_trials_after_another(candidate: Callable[
     )
     order = [(planned.trial.measurement.batch, planned.trial.repeat) for planned in plan.trials]
     assert order == [(1, 0), (2, 0), (4, 0), (1, 1), (4, 1), (4, 2)]
-    assert len({planned.trial_id for planned in plan.trials}) == len(plan.trials)
 
 
 def test_the_same_trial_twice_runs_once(candidate: Callable[..., Candidate]) -> None:
@@ -74,7 +74,6 @@ def test_infeasible_trials_stay_in_the_plan_with_their_reason(candidate: Callabl
     assert [planned.state for planned in plan.trials] == ["infeasible", "planned"]
     assert plan.infeasible == (plan.trials[0],)
     assert str(plan.trials[0].reason).startswith("system.cores=64: ")
-    assert plan.trials[1].reason is None
 
 
 def test_paths_are_absolute_in_what_runs(candidate: Callable[..., Candidate], inspection: Inspection) -> None:
@@ -129,7 +128,9 @@ def test_what_the_memory_holds_is_loaded_at_once(plan: Callable[..., Plan]) -> N
 def test_the_rest_is_measured_afterwards_and_the_plan_says_so(plan: Callable[..., Plan]) -> None:
     divided = plan("abc", room=2.5)
     assert parts(divided) == [0, 0, 1]
-    assert len(divided.parts) == 1
+    assert [line.partition(";")[0] for line in divided.parts] == [
+        "box: 3 trials loaded at once would hold about 1.5 GiB of memory, and may hold 1.3"
+    ]
     assert PlannedTrial.model_validate(divided.trials[2].model_dump()).part == 1
 
 
@@ -149,7 +150,9 @@ def test_trials_of_one_task_are_measured_together(make_trial: MakeTrial, inspect
 
 
 def test_no_machine_is_so_large_that_it_loads_more_than_64(plan: Callable[..., Plan]) -> None:
-    assert parts(plan("a", room=1000, measurement__repeat=130)) == [0] * 64 + [1] * 64 + [2] * 2
+    divided = plan("a", room=1000, measurement__repeat=130)
+    assert parts(divided) == [0] * 64 + [1] * 64 + [2] * 2
+    assert [line.partition(";")[0] for line in divided.parts] == ["box: 130 trials loaded at once are more than the 64 that may be"]
 
 
 def test_lanes_beside_one_another_load_one_trial_each_where_not_all_fit(plan: Callable[..., Plan]) -> None:

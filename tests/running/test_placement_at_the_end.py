@@ -17,7 +17,6 @@ from orchestrator.storage.records import TrialRecord
 
 NICER = pytest.mark.skipif(os.nice(0) == 19, reason="no process is nicer than 19; run this at less")
 SEVERAL = pytest.mark.skipif(os.cpu_count() == 1, reason="there is one core alone; run this on two or more")
-pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity; run this on Linux")
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """Which trials take turns, how many rounds are asked for at once, and the clock that a stopping rule sees."""
 
+import pyarrow as pa
 import pytest
 from null_trials import null_trial
 
 from orchestrator.configuration.config import Trial
 from orchestrator.running.attempt import MOST_AT_ONCE, rounds_at_once
-from orchestrator.running.course import RoundClock, visits_are_units
+from orchestrator.running.course import RoundClock
 from orchestrator.running.pipeline import turns
+from orchestrator.running.trial_judge import judge_samples
 from orchestrator.storage.records import PlannedTrial
 
 SECOND = 10**9
@@ -87,9 +89,7 @@ def test_trials_of_one_part_that_run_in_visits_are_one_unit() -> None:
     assert names(*trials) == [[[["a"], ["b", "d"], ["c"], ["e"]]]]
 
 
-def test_visits_are_units_of_the_stopping_rule_where_others_or_a_pause_lie_between_them() -> None:
-    trial = planned("a", [0], schedule="visits").trial
-    short = trial.model_copy(update={"measurement": trial.measurement.model_copy(update={"pause": 0.9})})
-    assert visits_are_units(trial, among_others=False)
-    assert [visits_are_units(short, among_others=among) for among in (True, False)] == [True, False]
-    assert not visits_are_units(planned("a", [0]).trial, among_others=True)
+def test_of_a_metric_that_is_no_mean_every_inference_counts() -> None:
+    samples = pa.table({"prediction": [[0], [1], [1]], "reference": [0, 1, 1]})
+    judged = judge_samples(samples, ["f1_macro"], null_trial(measurement={"batch": 2}))
+    assert (judged.answers, judged.ideals, judged.lates) == (2.0, {"f1_macro": 1.0}, {})

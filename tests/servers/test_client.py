@@ -4,7 +4,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -100,6 +100,9 @@ def test_a_server_that_is_gone_refuses(server: FaultServer, client_of: Callable[
     server.close()
     with pytest.raises(ServerFault, match="refused the connection"):
         client.ask(asked(12))
+    with refused("not_found", "server.url", server.url):
+        check_server(settings(server))
+    check_server(settings(server, command=["sh"]))  # it is started later
 
 
 def test_a_token_that_is_not_to_be_had_is_never_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: FaultServer) -> None:
@@ -116,19 +119,21 @@ def test_a_token_that_is_not_to_be_had_is_never_shown(monkeypatch: pytest.Monkey
         assert "pasted" not in str(caught.value)
 
 
-def test_what_a_server_lacks_is_refused_before_anything_is_started(server: FaultServer) -> None:
-    command = ["{interpreter}", "-m", "served"]
-    with refused("not_found", "server.settings.interpreter", "/nope"):
-        check_server(settings(server, settings={"interpreter": "/nope"}, command=command))
-    check_server(settings(server, settings={"interpreter": "sh"}, command=command))
-    with refused("not_installed", "server"):
-        check_server(settings(server, settings={"program": "/no/such"}, command=["{program}"]))
-    check_server(settings(server, command=["{python}"]))
-    check_server(settings(server))
-    server.close()
-    with refused("not_found", "server.url", server.url):
-        check_server(settings(server))
-    check_server(settings(server, command=["sh"]))  # it is started later
+@pytest.mark.parametrize(
+    ("keys", "refusal"),
+    [
+        ({"settings": {"program": "/nope"}, "command": ["{program}", "-m"]}, ("not_installed", "server")),
+        ({"settings": {"interpreter": "/nope"}, "command": ["{interpreter}"]}, ("not_found", "server.settings.interpreter", "/nope")),
+        ({"settings": {"interpreter": "sh"}, "command": ["{interpreter}", "-m", "served"]}, None),
+        ({"command": ["{python}"]}, None),
+        ({}, None),
+    ],
+)
+def test_what_a_server_lacks_is_refused_before_anything_is_started(
+    server: FaultServer, keys: dict[str, object], refusal: tuple[str, ...] | None
+) -> None:
+    with refused(*refusal) if refusal else nullcontext():
+        check_server(settings(server, **keys))
 
 
 def certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:

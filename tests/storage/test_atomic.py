@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from refusals import refused
 
-from orchestrator.storage.files import DRAFT, draft_of, remove_drafts, replacing, write_link
+from orchestrator.storage.files import DRAFT, check_output_file, draft_of, remove_drafts, replacing, write_link
+from orchestrator.storage.layout import merged_away, parts
 
 
 def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -56,3 +57,18 @@ def test_a_folder_in_place_of_the_link_is_left_alone(tmp_path: Path) -> None:
     with refused("exists"):
         write_link(tmp_path / "latest", tmp_path)
     assert (tmp_path / "latest").is_dir()
+
+
+def test_a_file_to_be_written_lies_in_a_folder_and_is_none(tmp_path: Path) -> None:
+    check_output_file(tmp_path / "report.md")
+    for wrong in (tmp_path, tmp_path / "missing" / "report.md"):
+        with refused("not_found", value=wrong):
+            check_output_file(wrong)
+
+
+def test_a_merged_part_stands_for_those_that_it_was_made_of(tmp_path: Path) -> None:
+    old = {"part-00000.parquet", "part-00003.parquet", "part-00000-00002.parquet", "part-00001-00003.parquet"}
+    for name in (*old, "part-00000-00003.parquet", "part-00004.parquet"):
+        (tmp_path / name).touch()
+    assert {number: path.name for number, path in parts(tmp_path).items()} == {3: "part-00000-00003.parquet", 4: "part-00004.parquet"}
+    assert {path.name for path in merged_away(tmp_path)} == old

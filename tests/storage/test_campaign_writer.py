@@ -21,6 +21,7 @@ def test_only_a_new_or_empty_folder_is_taken(directory: Path, new_record: NewRec
     record = new_record(trials=3)
     with CampaignWriter.create(directory, record):
         assert open_campaign(directory).record == record
+        assert [path.name for path in directory.parents[1].iterdir()] == [directory.parent.name]
     before = (directory / "campaign.json").read_bytes()
     strange = directory.with_name("thesis")
     strange.mkdir()
@@ -122,8 +123,12 @@ def test_further_trials_are_on_disk_at_once_and_never_twice(directory: Path, new
     with CampaignWriter.create(directory, new_record(trials=1)) as writer:
         writer.set_state(first.trial_id, "infeasible", "too small")
         writer.add([second, third])
-        assert [planned.trial_id for planned in open_campaign(directory).record.trials] == [first.trial_id, second.trial_id, third.trial_id]
-        with pytest.raises(ValueError, match="occurs twice"):
+        added = open_campaign(directory).record
+        assert (added.under_way, [planned.trial_id for planned in added.trials]) == (
+            True,
+            [first.trial_id, second.trial_id, third.trial_id],
+        )
+        with pytest.raises(ValueError, match=f"{second.trial_id} occurs twice"):
             writer.add([second])
         writer.set_state(third.trial_id, "infeasible", None)
     stored = open_campaign(directory).record

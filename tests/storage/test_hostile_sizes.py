@@ -36,15 +36,28 @@ def test_millions_of_equal_values_are_refused(tmp_path: Path) -> None:
         read_table(tmp_path / "a.parquet")
 
 
+def test_a_file_may_become_as_much_larger_as_its_size_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_parquet(tmp_path / "a.parquet", pa.table({"name": [str(number**9) for number in range(1000)]}))
+    monkeypatch.setattr(load, "LONGEST_TEXT", 0)
+    monkeypatch.setattr(load, "FEW_VALUES", 0)
+    assert read_table(tmp_path / "a.parquet").num_rows == 1000
+
+
 def test_json_has_a_size_and_a_depth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "campaign.json"
     path.write_text(sealed_json('{\n "a": ' + "[" * 250 + "]" * 250 + "\n}"))
     with refused("damaged", value=path):
         read_json(path, CampaignRecord)
-    for content in (b'{"a": [{"b": ' + b"9" * 40 + b"}]}", b'{"a": NaN}'):
-        with pytest.raises(ValueError, match=r"128 bits|expected"):
-            load.parse_json(content)
     monkeypatch.setattr(load, "LONGEST_TEXT", 1000)
     path.write_text(sealed_json('{\n "a": [' + "{}, " * 1000 + "{}]\n}"))
     with refused("too_large", value=path):
         read_json(path, CampaignRecord)
+
+
+@pytest.mark.parametrize("place", ["%s", "[[%s]]", '{"a": [1, {"b": %s}]}'])
+def test_json_holds_numbers_of_128_bits(place: str) -> None:
+    for number in (2**128, -(2**128)):
+        load.parse_json((place % number).encode())
+    for none in (2**128 + 1, -(2**128) - 1, "NaN"):
+        with pytest.raises(ValueError, match=r"128 bits|expected"):
+            load.parse_json((place % none).encode())

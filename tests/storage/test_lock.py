@@ -1,11 +1,8 @@
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from refusals import refused
 
 from orchestrator.storage.records import CampaignRecord
@@ -27,20 +24,3 @@ def test_a_refused_start_lets_go_of_the_lock(directory: Path, new_record: Callab
     with refused("damaged", value=directory / "campaign.json"):
         CampaignWriter.reopen(directory)
     lock_campaign(directory).close()
-
-
-@pytest.mark.slow
-def test_the_lock_dies_with_its_holder(tmp_path: Path) -> None:
-    program = (
-        "import sys, pathlib; from orchestrator.storage.writer import lock_campaign\n"
-        "lock = lock_campaign(pathlib.Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
-    )
-    command = [sys.executable, "-c", program, str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        with refused("in_use", value=tmp_path):
-            lock_campaign(tmp_path)
-        holder.kill()
-        holder.wait()
-        lock_campaign(tmp_path).close()

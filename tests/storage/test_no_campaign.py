@@ -13,8 +13,8 @@ def test_a_path_that_is_no_campaign_is_refused_with_those_nearby(tmp_path: Path)
         CampaignWriter.create(results / "vision" / time, CampaignRecord(code_version="1", name="vision"), latest=True).close()
     refuse_no_campaign(results / "latest")
     for path, near in (
-        (results / "vision" / "2026-03-06T09-00-01Z", "2026-03-0"),
-        (results / "vision", f"{results}/vision/2026-03-06T09-00-00Z"),
+        (results / "vision" / "2026-03-06T09-00-01Z", "2026-03-06T09-00-00Z"),
+        (results / "vision", f"({results}/vision/2026-03-06T09-00-00Z, "),
         (results, f"{results}/latest"),
         (results / "latest" / "campaign.json", ""),
         (results / "nothing" / "here", ""),

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from refusals import refused
 from sample_tables import samples_of
 
 import orchestrator
@@ -33,15 +32,6 @@ def measured(campaign: CampaignWriter, trial_id: str, new_round: NewRound) -> Pa
     trial.write_record(record.model_copy(update={"stopping": stopping, "flags": ("unpinned",)}))
     campaign.set_state(trial_id, "done")
     return campaign.directory
-
-
-def test_tables_of_a_trial(measured: Path, trial_id: str) -> None:
-    results = orchestrator.open(str(measured))
-    assert results.timings(trial_id).num_rows == 48
-    assert results.rounds(trial_id).num_rows == 12
-    assert results.samples(trial_id).column("score_top1").to_pylist() == SCORES
-    with refused("unknown", value="net"):
-        results.timings("net")
 
 
 @pytest.mark.parametrize(("times", "first_round"), [("total", 10), ("inference", 0)])

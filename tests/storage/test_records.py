@@ -1,13 +1,15 @@
 import json
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from refusals import refused
 
+from orchestrator.storage import records
 from orchestrator.storage.files import write_json
 from orchestrator.storage.layout import TrialFolder
 from orchestrator.storage.load import read_json, read_trial
@@ -74,24 +76,50 @@ def test_ids_never_lead_elsewhere(new_record: NewRecord, name: str) -> None:
         PlannedTrial(trial_id=f"{name}-r0", match_key="x", trial=trial)
 
 
+def test_what_was_not_asked_is_not_stored(new_record: NewRecord) -> None:
+    trial = new_record().trials[0].trial.model_dump(mode="json")
+    for more in ({}, {"answers": 1, "max_seconds": 2.0, "minutes": 3.0}):
+        asked = {"deadline": "8 ms", "keep": 0.9, "trials": [trial], **more}
+        assert records.CapacityQuestion.model_validate_json(json.dumps(asked)).model_dump(mode="json") == asked
+
+
+def of(model: type[BaseModel], name: str) -> Any:
+    return Annotated[model.model_fields[name].annotation, model.model_fields[name]]
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("kind", "fit", "beyond"),
     [
-        {"cold_start": {"load_ns": -1}},
-        {"cold_start": {"warmup_rounds_ns": [5, -1]}},
-        {"placement": {"at_end": {"peak_memory_bytes": -1}}},
-        {"environment": {"memory_bytes": -1}},
-        {"stopping": {"rule": "x", "checks": [{"rounds": 2, "rjsd_total": 1e300}]}},
-        {"ideal": {"top1": -1e300}},
-        {"rounds": 2**31},
-        {"processes": [{"process": 0, "pid": 1, "host": "a", "started_at": "2030-01-01T00:00:00Z", "created_s": -1}]},
+        (records.Count, [0, 2**63 - 1], [-1, 2**63]),
+        (records.Time, [0, 0.5, 2**53 - 1], [-1, -0.5, 2**53, 2.0**53]),
+        (records.Spread, [0, 0.5, 10**30], [-1, -0.5, 10**30 * 2, 1.1e30]),
+        (records.Quality, [-1e30, 1e30], [-1.1e30, 1.1e30]),
+        (records.Distance, [0, 0.5, math.sqrt(math.log(2))], [-0.1, 0.84]),
+        (records.Version, [1, 2], [0, 3]),
+        *((of(*place), [0, 2**31 - 1], [-1, 2**31]) for place in ((Process, "process"), (TrialError, "round"), (TrialError, "sample"))),
+        *((of(*place), [0, 2**31 - 1], [-1, 2**31]) for place in ((records.Fault, "process"), (records.Fault, "round"), (TrialRecord, "rounds"))),
+        (of(TrialRecord, "ideal"), [{"top1": 1.0}], [{"top1": -1e300}]),
+        (records.ColdStart, [{"load_ns": 0, "warmup_rounds_ns": [5, 0]}], [{"load_ns": -1}, {"warmup_rounds_ns": [5, -1]}]),
+        (records.Placement, [{"at_end": {"peak_memory_bytes": 0}}], [{"at_end": {"peak_memory_bytes": -1}}]),
+        (records.Environment, [{"memory_bytes": 0}], [{"memory_bytes": -1}]),
+        (of(TrialRecord, "looks"), [(), (0, 2**31 - 1)], [(-1,), (2**31,)]),
+        (of(TrialRecord, "extension"), [None, 1, 2**31 - 1], [0, 2**31]),
+        (of(Process, "pid"), [1], [0]),
+        (of(Process, "created_s"), [None, 0, 253_402_300_799], [-1, 253_402_300_800]),
+        (of(PlannedTrial, "part"), [0, 1], [-1]),
+        (of(records.CapacityQuestion, "keep"), [0.001, 0.999], [0, 1]),
+        *((of(records.CapacityQuestion, name), [None, 1], [0]) for name in ("answers", "max_seconds", "minutes")),
+        (records.Check, [{"rounds": 1, "percentile": 0}, {"rounds": 2**31 - 1, "percentile": 100}], [{}, {"rounds": 0}, {"rounds": 2**31}]),
+        (records.Check, [{"rounds": 1, "quality_mean": -1}], [{"rounds": 2, "rjsd_total": 1e300}, *({"rounds": 1, "percentile": value} for value in (-0.5, 100.5))]),
     ],
-    ids=str,
-)
-def test_times_sizes_and_figures_that_cannot_be_are_refused(tmp_path: Path, new_record: NewRecord, change: dict[str, Any]) -> None:
-    write_json(tmp_path / "trial.json", {**full_trial(new_record().trials[0]).model_dump(mode="json"), **change})
-    with refused("damaged", value=tmp_path / "trial.json"):
-        read_json(tmp_path / "trial.json", TrialRecord)
+)  # fmt: skip
+def test_a_figure_has_a_range(kind: Any, fit: list[Any], beyond: list[Any]) -> None:
+    check = TypeAdapter(kind).validate_python
+    for value in fit:
+        assert check(value, strict=True) == value
+    for value in beyond:
+        with pytest.raises(ValidationError):
+            check(value, strict=True)
 
 
 def test_a_clock_that_was_set_back_is_a_flag_about_the_machine(new_record: NewRecord) -> None:

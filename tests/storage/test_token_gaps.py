@@ -1,16 +1,19 @@
 """Gaps between tokens: figures by hand, and campaigns without them."""
 
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from orchestrator.contracts import Reply
 from orchestrator.measurement.round_tables import answer_columns
+from orchestrator.stats.times import Clock
 from orchestrator.storage import schema, stored_form
 from orchestrator.storage.files import write_parquet
 from orchestrator.storage.load import read_table
-from orchestrator.storage.matrix import token_gaps
+from orchestrator.storage.matrix import TokenGaps, round_matrix, token_gaps
 from orchestrator.storage.stored_form import conform, used
 
 
@@ -26,18 +29,32 @@ def timings(*gaps: list[int | None] | None, **columns: list[Any]) -> pa.Table:
     return conform(pa.table({**plain, **columns}), schema.TIMINGS)
 
 
-def test_figures_are_those_by_hand() -> None:
-    found = token_gaps(timings([5, 1, 3], None, [], [2, 8]))
-    assert found is not None
-    assert (found.answers, found.gaps) == (3, 5)
-    assert found.percentiles_ns == (3, 8, 8, 8)
-    assert found.longest_ns == (5, 8)
+@pytest.mark.parametrize(
+    ("gaps", "figures"),
+    [
+        ([[5, 1, 3], None, [], [2, 8]], TokenGaps(3, 5, (3, 8, 8, 8), (5, 8))),
+        ([[], []], TokenGaps(2, 0, (), ())),
+        ([None], None),
+    ],
+)
+def test_figures_are_those_by_hand(gaps: list[list[int | None] | None], figures: TokenGaps | None) -> None:
+    assert token_gaps(timings(*gaps)) == figures
 
 
-def test_answers_of_one_piece_have_no_gaps() -> None:
-    found = token_gaps(timings([], []))
-    assert found is not None
-    assert (found.answers, found.gaps, found.percentiles_ns, found.longest_ns) == (2, 0, (), ())
+def test_clocks_of_streamed_answers_are_those_by_hand() -> None:
+    rounds = pa.table({"round": [0], "incomplete": [False], "visit": [3]})
+    answers = timings([5, 1, 3], [], None, [2], [1], tokens=[4, 1, None, 2, 3], arrival_ns=[0] * 5, queue_ns=[100] * 5)
+    found = round_matrix(answers, rounds)
+    assert {clock: times[0].tolist() for clock, times in found.times.items()} == {
+        Clock.INFERENCE: [900] * 5,
+        Clock.TOTAL: [2700] * 5,
+        Clock.RESPONSE: [2800] * 5,
+        Clock.FIRST_TOKEN: [1010, 1010, inf, 1010, 1010],
+        Clock.PER_TOKEN: [3, 890, inf, 2, 1],
+    }
+    assert found.visits is not None
+    assert found.visits.tolist() == [3]
+    assert round_matrix(timings([], tokens=[1]), rounds).times.keys() == {Clock.INFERENCE, Clock.TOTAL, Clock.FIRST_TOKEN}
 
 
 def test_gaps_of_replies_are_stored_and_read_back(tmp_path: Path) -> None:

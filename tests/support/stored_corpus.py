@@ -37,6 +37,9 @@ EXCLUDED = {
 }
 """Columns that depend on the clock, the version or the host, and why."""
 
+SENTENCES = (".said", ".missing", ".note", ".title")
+"""Ends of the names of columns of which the numbers count, and not the words."""
+
 KEYS = (
     "trial", "id", "series", "campaign", "metric", "slice", "clock", "threshold",
     "threshold_origin", "threshold_reference", "first_round", "scope", "baseline", "percentile",
@@ -285,7 +288,7 @@ def _cell(text: str) -> Any:
 def _json(path: Path) -> Iterator[tuple[str, Table]]:
     columns: Table = {}
     for place, value in _leaves(json.loads(path.read_text("utf-8"))):
-        columns.setdefault(place, []).append(value)
+        columns.setdefault(place, []).append(numbers_in(value) if place.endswith(SENTENCES) and value else value)
     columns.pop("sha256", None)
     yield path.name, columns
 
